@@ -1,0 +1,1 @@
+//! Directed acyclic graphs: build, validate, order, track readiness, run.
