@@ -1,2 +1,33 @@
 //! Counterpoint: task distribution among agents and workflow orchestration, as a deterministic core without I/O.
+
+pub mod agent;
+pub mod command;
 pub mod dag;
+pub mod definition;
+pub mod effect;
+pub mod error;
+pub mod event;
+pub mod id;
+pub mod limits;
+pub mod name;
+pub mod payload;
+pub mod rejected;
+pub mod run;
+#[allow(dead_code)]
+mod structure;
+pub mod task;
+pub mod time;
+
+pub use agent::{AgentSpec, AgentStatus};
+pub use command::{Accepted, AgentCommand, Command, RunCommand, TaskCommand};
+pub use effect::{Effect, Outbox};
+pub use error::PayloadError;
+pub use event::{AgentEvent, Bound, Entry, Event, Next, Opening, RunEvent, TaskEvent};
+pub use id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
+pub use limits::Limits;
+pub use name::Name;
+pub use payload::Payload;
+pub use rejected::Rejected;
+pub use run::{Cause, NodeOutcome, RunOutcome, RunPhase, RunSpec, UndoOutcome, UndoRemedy};
+pub use task::{Exhausted, Failure, FailureKind, Happened, Jitter, Needs, Owner, Phase, Policy, Retry, TaskSpec, Tier};
+pub use time::Time;

@@ -1,0 +1,109 @@
+//! What an agent is, as data: somebody or something that performs attempts at tasks.
+//!
+//! ```
+//! use counterpoint::{AgentId, AgentSpec};
+//! use std::time::Duration;
+//!
+//! let agent = AgentSpec::new(AgentId::new(1))
+//!     .with_name("translator in Lyon")
+//!     .with_skill("translate", 5)
+//!     .with_label("region", "eu")
+//!     .with_capacity(4)
+//!     .with_lease(Duration::from_secs(15));
+//! assert_eq!(agent.capacity, 4);
+//! ```
+
+use crate::id::AgentId;
+use crate::name::Name;
+use core::time::Duration;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// An agent as it registers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AgentSpec {
+    /// Chosen by the host.
+    pub id: AgentId,
+    /// For people: shown in timelines and reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    /// What it can do, and how well: higher is better, the scale is the host's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub skills: BTreeMap<Name, u16>,
+    /// Where and what it is: region, zone, hardware, anything.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<Name, Name>,
+    /// How many attempts it may hold at once. Made smaller while it holds more, it drains down to the new bound.
+    pub capacity: u32,
+    /// For strategies that prefer some agents to others: the higher, the sooner.
+    #[serde(default)]
+    pub priority: i32,
+    /// After this long without a word the agent counts as lost and its attempts go to others. None for agents that
+    /// cannot be lost, such as threads of the host.
+    #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Duration>,
+}
+
+impl AgentSpec {
+    /// An agent without skills that does one thing at a time.
+    #[must_use]
+    pub const fn new(id: AgentId) -> Self {
+        Self { id, name: None, skills: BTreeMap::new(), labels: BTreeMap::new(), capacity: 1, priority: 0, lease: None }
+    }
+
+    /// Names it for people.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<Name>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Adds a skill at a level.
+    #[must_use]
+    pub fn with_skill(mut self, name: impl Into<Name>, level: u16) -> Self {
+        self.skills.insert(name.into(), level);
+        self
+    }
+
+    /// Adds a label.
+    #[must_use]
+    pub fn with_label(mut self, name: impl Into<Name>, value: impl Into<Name>) -> Self {
+        self.labels.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sets how many attempts it may hold at once.
+    #[must_use]
+    pub const fn with_capacity(mut self, capacity: u32) -> Self {
+        self.capacity = capacity;
+        self
+    }
+
+    /// Sets its priority.
+    #[must_use]
+    pub const fn with_priority(mut self, priority: i32) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Requires a word from it at least this often.
+    #[must_use]
+    pub const fn with_lease(mut self, lease: Duration) -> Self {
+        self.lease = Some(lease);
+        self
+    }
+}
+
+/// Whether an agent takes work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AgentStatus {
+    /// It takes work.
+    Online,
+    /// It finishes what it holds and takes nothing new.
+    Draining,
+    /// It has left or was lost.
+    Offline,
+}

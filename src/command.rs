@@ -1,0 +1,214 @@
+//! What a host asks of the core.
+//!
+//! One enum, by family, so that there is one place to check, trace, fuzz and replay. The words of agents are commands,
+//! too: a host passes on what its agents say.
+
+use crate::agent::AgentSpec;
+use crate::definition::Definition;
+use crate::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::run::{RunSpec, UndoRemedy};
+use crate::task::{Failure, TaskSpec};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// What a host asks of the core. [`Tick`](Self::Tick) asks nothing: it only lets time pass.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Command {
+    /// About agents, or said by one.
+    Agent(AgentCommand),
+    /// About tasks.
+    Task(TaskCommand),
+    /// About workflows and their runs.
+    Run(RunCommand),
+    /// Fires what is due.
+    Tick,
+}
+
+/// About agents, or said by one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AgentCommand {
+    /// A new agent, or a new life of a known one: what the old life held goes back to the queue. Answered by
+    /// [`Accepted::Registered`].
+    Register(AgentSpec),
+    /// The agent has changed: skills, capacity, anything but its id.
+    Update {
+        /// Who says so.
+        by: Incarnation,
+        /// What it is now.
+        spec: AgentSpec,
+    },
+    /// The agent is alive.
+    Heartbeat {
+        /// Who says so.
+        by: Incarnation,
+    },
+    /// The agent shall finish what it holds and take nothing new.
+    Drain {
+        /// Which agent.
+        agent: AgentId,
+    },
+    /// The agent leaves. What it holds goes back to the queue with its outcome unknown; drain first to avoid that.
+    Deregister {
+        /// Which agent.
+        agent: AgentId,
+    },
+    /// An attempt succeeded.
+    Complete {
+        /// Who says so: the agent that holds the attempt.
+        by: Incarnation,
+        /// The attempt.
+        attempt: AttemptId,
+        /// What it gave.
+        output: Payload,
+    },
+    /// An attempt failed, or was given up because it was cancelled.
+    Fail {
+        /// Who says so: the agent that holds the attempt.
+        by: Incarnation,
+        /// The attempt.
+        attempt: AttemptId,
+        /// Why.
+        failure: Failure,
+    },
+}
+
+/// About tasks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum TaskCommand {
+    /// A new task. The same again is recognised and changes nothing; another task under a known id is refused.
+    Submit(Arc<TaskSpec>),
+    /// The task is no longer wanted.
+    Cancel {
+        /// Which task.
+        task: TaskId,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// Tries a dead letter again, as a new task.
+    Replay {
+        /// The dead letter.
+        dead: TaskId,
+        /// The new task's id.
+        fresh: TaskId,
+    },
+    /// Gives a dead letter up.
+    Discard {
+        /// The dead letter.
+        dead: TaskId,
+        /// On what grounds.
+        reason: Name,
+    },
+}
+
+/// About workflows and their runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RunCommand {
+    /// A workflow that runs may use. The same again changes nothing; another under the same name and version is refused.
+    Define(Arc<Definition>),
+    /// A new run. The same again changes nothing; another under a known id is refused.
+    Start(RunSpec),
+    /// Brings a signal to a run; it is kept until a node consumes it.
+    Signal {
+        /// Which run.
+        run: RunId,
+        /// The signal's name.
+        signal: Name,
+        /// What it brings.
+        payload: Payload,
+    },
+    /// The run is no longer wanted: what is under way is withdrawn, what was done is undone.
+    Cancel {
+        /// Which run.
+        run: RunId,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// Says what becomes of a compensation that failed.
+    Remedy {
+        /// Which run.
+        run: RunId,
+        /// The node whose compensation failed.
+        node: Name,
+        /// What becomes of it.
+        remedy: UndoRemedy,
+    },
+}
+
+impl Command {
+    /// A new task.
+    #[must_use]
+    pub fn submit(task: impl Into<Arc<TaskSpec>>) -> Self {
+        TaskCommand::Submit(task.into()).into()
+    }
+
+    /// A new agent.
+    #[must_use]
+    pub fn register(agent: AgentSpec) -> Self {
+        AgentCommand::Register(agent).into()
+    }
+
+    /// An attempt succeeded.
+    #[must_use]
+    pub fn complete(by: Incarnation, attempt: AttemptId, output: Payload) -> Self {
+        AgentCommand::Complete { by, attempt, output }.into()
+    }
+
+    /// An attempt failed.
+    #[must_use]
+    pub fn fail(by: Incarnation, attempt: AttemptId, failure: Failure) -> Self {
+        AgentCommand::Fail { by, attempt, failure }.into()
+    }
+
+    /// A workflow that runs may use.
+    #[must_use]
+    pub fn define(definition: impl Into<Arc<Definition>>) -> Self {
+        RunCommand::Define(definition.into()).into()
+    }
+
+    /// A new run.
+    #[must_use]
+    pub fn start(run: RunSpec) -> Self {
+        RunCommand::Start(run).into()
+    }
+}
+
+impl From<AgentCommand> for Command {
+    fn from(command: AgentCommand) -> Self {
+        Self::Agent(command)
+    }
+}
+
+impl From<TaskCommand> for Command {
+    fn from(command: TaskCommand) -> Self {
+        Self::Task(command)
+    }
+}
+
+impl From<RunCommand> for Command {
+    fn from(command: RunCommand) -> Self {
+        Self::Run(command)
+    }
+}
+
+/// A command was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Accepted {
+    /// It took effect.
+    Done,
+    /// It had been said before, word for word: nothing changed.
+    Repeated,
+    /// The agent lives this life from now on; every word of its carries it.
+    Registered(Incarnation),
+}

@@ -1,0 +1,277 @@
+//! Where a node's data comes from, and conditions on data: small, total, and data themselves.
+//!
+//! Nothing here can loop, and every evaluation ends within the size of the expression and its operands.
+
+use crate::name::Name;
+use crate::payload::Payload;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Where a value comes from.
+///
+/// ```
+/// use counterpoint::definition::Expr;
+///
+/// let expr = Expr::object([("who", Expr::Input.at("/customer/name")), ("stock", Expr::node("reserve"))]);
+/// let text = serde_json::to_string(&expr)?;
+/// assert_eq!(text, r#"{"object":{"stock":{"node":"reserve"},"who":{"at":["input","/customer/name"]}}}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Expr {
+    /// The run's input.
+    Input,
+    /// A node's output; null if it has none.
+    Node(Name),
+    /// In a map the item, in a repeat the output of the round before, in a choice its input.
+    Item,
+    /// This value.
+    Const(Payload),
+    /// The values, as a list.
+    List(Vec<Self>),
+    /// The values, as an object.
+    Object(BTreeMap<Name, Self>),
+    /// The part of a value that a JSON pointer (RFC 6901) leads to; null if it leads nowhere.
+    At(Box<Self>, String),
+    /// The first value that is not null.
+    First(Vec<Self>),
+}
+
+impl Default for Expr {
+    fn default() -> Self {
+        Self::Const(Payload::NULL)
+    }
+}
+
+impl Expr {
+    /// A node's output.
+    #[must_use]
+    pub fn node(name: impl Into<Name>) -> Self {
+        Self::Node(name.into())
+    }
+
+    /// This value.
+    #[must_use]
+    pub fn value(value: impl Into<Value>) -> Self {
+        Self::Const(Payload::new(value.into()))
+    }
+
+    /// An object of values.
+    #[must_use]
+    pub fn object<N: Into<Name>>(fields: impl IntoIterator<Item = (N, Self)>) -> Self {
+        Self::Object(fields.into_iter().map(|(name, value)| (name.into(), value)).collect())
+    }
+
+    /// The part that a JSON pointer leads to.
+    #[must_use]
+    pub fn at(self, pointer: impl Into<String>) -> Self {
+        Self::At(Box::new(self), pointer.into())
+    }
+
+    /// The expressions directly within.
+    pub(crate) fn parts(&self) -> Box<dyn Iterator<Item = &Self> + '_> {
+        match self {
+            Self::Input | Self::Node(_) | Self::Item | Self::Const(_) => Box::new(core::iter::empty()),
+            Self::List(parts) | Self::First(parts) => Box::new(parts.iter()),
+            Self::Object(fields) => Box::new(fields.values()),
+            Self::At(of, _) => Box::new(core::iter::once(&**of)),
+        }
+    }
+
+    /// Evaluates it. Recursion is as deep as the expression, which validation bounds.
+    pub(crate) fn eval(&self, scope: &dyn Scope) -> Payload {
+        match self {
+            Self::Input => scope.input(),
+            Self::Node(name) => scope.node(name),
+            Self::Item => scope.item(),
+            Self::Const(value) => value.clone(),
+            Self::First(parts) => {
+                parts.iter().map(|part| part.eval(scope)).find(|value| !value.is_null()).unwrap_or_default()
+            }
+            Self::List(_) | Self::Object(_) | Self::At(..) => Payload::new(self.value_in(scope)),
+        }
+    }
+
+    fn value_in(&self, scope: &dyn Scope) -> Value {
+        match self {
+            Self::List(parts) => parts.iter().map(|part| part.value_in(scope)).collect(),
+            Self::Object(fields) => Value::Object(
+                fields.iter().map(|(name, part)| (name.as_str().to_owned(), part.value_in(scope))).collect(),
+            ),
+            Self::At(of, pointer) => of.eval(scope).value().pointer(pointer).cloned().unwrap_or_default(),
+            Self::Input | Self::Node(_) | Self::Item | Self::Const(_) | Self::First(_) => {
+                self.eval(scope).value().clone()
+            }
+        }
+    }
+}
+
+/// What an expression can see.
+pub(crate) trait Scope {
+    fn input(&self) -> Payload;
+    fn node(&self, name: &str) -> Payload;
+    fn item(&self) -> Payload;
+}
+
+/// A condition on data. It always has an answer: what cannot be compared is not equal and not less.
+///
+/// ```
+/// use counterpoint::definition::{Condition, Expr};
+///
+/// let large = Condition::less(Expr::value(1_000), Expr::Item.at("/total"));
+/// let text = serde_json::to_string(&large)?;
+/// assert_eq!(serde_json::from_str::<Condition>(&text)?, large);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Condition {
+    /// Always.
+    True,
+    /// The value is `true`.
+    Is(Expr),
+    /// The value is not null.
+    Exists(Expr),
+    /// The values are equal; numbers by value.
+    Equal(Expr, Expr),
+    /// The first is less than the second: two numbers, or two texts.
+    Less(Expr, Expr),
+    /// The first is among the items of the second, a list.
+    In(Expr, Expr),
+    /// All of these.
+    All(Vec<Self>),
+    /// One of these.
+    Any(Vec<Self>),
+    /// Not this.
+    Not(Box<Self>),
+}
+
+impl Condition {
+    /// The first is less than the second.
+    #[must_use]
+    pub const fn less(a: Expr, b: Expr) -> Self {
+        Self::Less(a, b)
+    }
+
+    /// The values are equal.
+    #[must_use]
+    pub const fn equal(a: Expr, b: Expr) -> Self {
+        Self::Equal(a, b)
+    }
+
+    /// Not this.
+    #[must_use]
+    pub fn negated(self) -> Self {
+        Self::Not(Box::new(self))
+    }
+
+    /// Whether it holds. Recursion is as deep as the condition, which validation bounds.
+    pub(crate) fn holds(&self, scope: &dyn Scope) -> bool {
+        match self {
+            Self::True => true,
+            Self::Is(value) => value.eval(scope).value() == &Value::Bool(true),
+            Self::Exists(value) => !value.eval(scope).is_null(),
+            Self::Equal(a, b) => same(a.eval(scope).value(), b.eval(scope).value()),
+            Self::Less(a, b) => less(a.eval(scope).value(), b.eval(scope).value()),
+            Self::In(a, list) => match list.eval(scope).value() {
+                Value::Array(items) => {
+                    let a = a.eval(scope);
+                    items.iter().any(|item| same(a.value(), item))
+                }
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => false,
+            },
+            Self::All(all) => all.iter().all(|one| one.holds(scope)),
+            Self::Any(any) => any.iter().any(|one| one.holds(scope)),
+            Self::Not(one) => !one.holds(scope),
+        }
+    }
+
+    /// The conditions directly within.
+    pub(crate) fn parts(&self) -> &[Self] {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts,
+            Self::Not(part) => core::slice::from_ref(part),
+            Self::True | Self::Is(_) | Self::Exists(_) | Self::Equal(..) | Self::Less(..) | Self::In(..) => &[],
+        }
+    }
+
+    /// The expressions that it asks directly.
+    pub(crate) fn operands(&self) -> Vec<&Expr> {
+        match self {
+            Self::Is(a) | Self::Exists(a) => vec![a],
+            Self::Equal(a, b) | Self::Less(a, b) | Self::In(a, b) => vec![a, b],
+            Self::True | Self::All(_) | Self::Any(_) | Self::Not(_) => Vec::new(),
+        }
+    }
+}
+
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => order(a, b) == Some(core::cmp::Ordering::Equal),
+        _ => a == b,
+    }
+}
+
+fn less(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => order(a, b) == Some(core::cmp::Ordering::Less),
+        (Value::String(a), Value::String(b)) => a < b,
+        _ => false,
+    }
+}
+
+/// Whole numbers exactly, others as floating point.
+fn order(a: &serde_json::Number, b: &serde_json::Number) -> Option<core::cmp::Ordering> {
+    match (a.as_i128(), b.as_i128()) {
+        (Some(a), Some(b)) => Some(a.cmp(&b)),
+        _ => a.as_f64()?.partial_cmp(&b.as_f64()?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    struct Fixed;
+
+    impl Scope for Fixed {
+        fn input(&self) -> Payload {
+            Payload::new(json!({"n": 3, "tags": ["a", "b"]}))
+        }
+
+        fn node(&self, name: &str) -> Payload {
+            if name == "done" { Payload::new(json!(7)) } else { Payload::NULL }
+        }
+
+        fn item(&self) -> Payload {
+            Payload::new(json!("b"))
+        }
+    }
+
+    #[test]
+    fn expressions_reach_data() {
+        let expr = Expr::object([
+            ("n", Expr::Input.at("/n")),
+            ("none", Expr::Input.at("/x/y")),
+            ("first", Expr::First(vec![Expr::node("skipped"), Expr::node("done")])),
+        ]);
+        assert_eq!(expr.eval(&Fixed).value(), &json!({"n": 3, "none": null, "first": 7}));
+    }
+
+    #[test]
+    fn conditions_are_total() {
+        let holds = |condition: Condition| condition.holds(&Fixed);
+        assert!(holds(Condition::less(Expr::value(2.5), Expr::Input.at("/n"))));
+        assert!(holds(Condition::equal(Expr::value(3.0), Expr::Input.at("/n"))));
+        assert!(!holds(Condition::less(Expr::value("x"), Expr::value(1))));
+        assert!(holds(Condition::In(Expr::Item, Expr::Input.at("/tags"))));
+        assert!(!holds(Condition::In(Expr::Item, Expr::Input)));
+        assert!(holds(Condition::Exists(Expr::node("skipped")).negated()));
+        assert!(holds(Condition::All(vec![])) && !holds(Condition::Any(vec![])));
+    }
+}

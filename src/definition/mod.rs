@@ -1,0 +1,433 @@
+//! What a workflow is, as data: nodes, the links between them, and what each node does.
+//!
+//! A definition is plain data that any serde format carries. The typed builder
+//! ([`Workflow`](crate::workflow::Workflow)) makes the same thing. [`validate`](crate::workflow::validate) says everything
+//! that is wrong with one; an engine takes none that has not passed.
+//!
+//! ```
+//! use counterpoint::definition::{Action, Definition, Expr, Link, Node};
+//!
+//! let greet = Definition::new("greet")
+//!     .with_node(Node::new("find", Action::task("find_name")).with_input(Expr::Input))
+//!     .with_node(Node::new("say", Action::task("say")).with_link(Link::success("find")).with_input(Expr::node("find")))
+//!     .with_output(Expr::node("say"));
+//! let text = serde_json::to_string(&greet)?;
+//! assert_eq!(serde_json::from_str::<Definition>(&text)?, greet);
+//! # Ok::<(), serde_json::Error>(())
+//! ```
+
+mod expr;
+
+pub use expr::{Condition, Expr};
+
+use crate::id::stable_hash;
+use crate::name::Name;
+use crate::task::{Needs, Policy, Tier};
+use core::fmt;
+use core::time::Duration;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A workflow: a directed acyclic graph of named nodes.
+///
+/// Every link ends taken or not taken, and a node decides once all that it waits for is decided; so no definition that
+/// passes validation can deadlock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Definition {
+    /// What runs ask for.
+    pub name: Name,
+    /// Several versions of a name may be held at once; a run keeps the one that it was started with.
+    #[serde(default)]
+    pub version: u32,
+    /// The nodes, in an order that results and compensations keep where nothing else decides.
+    pub nodes: Vec<Node>,
+    /// What the run gives back.
+    #[serde(default)]
+    pub output: Expr,
+}
+
+impl Definition {
+    /// A workflow without nodes that gives back nothing.
+    #[must_use]
+    pub fn new(name: impl Into<Name>) -> Self {
+        Self { name: name.into(), version: 0, nodes: Vec::new(), output: Expr::default() }
+    }
+
+    /// Sets the version.
+    #[must_use]
+    pub const fn with_version(mut self, version: u32) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Adds a node.
+    #[must_use]
+    pub fn with_node(mut self, node: Node) -> Self {
+        self.nodes.push(node);
+        self
+    }
+
+    /// Sets what the run gives back.
+    #[must_use]
+    pub fn with_output(mut self, output: Expr) -> Self {
+        self.output = output;
+        self
+    }
+
+    /// The node with this name.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.name == name)
+    }
+
+    /// Name, version and a hash of everything else: what a run is pinned to.
+    #[must_use]
+    pub fn id(&self) -> DefinitionId {
+        let bytes = serde_json::to_vec(self).unwrap_or_default();
+        DefinitionId { name: self.name.clone(), version: self.version, hash: stable_hash(&bytes) }
+    }
+}
+
+/// Which definition exactly.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DefinitionId {
+    /// The workflow's name.
+    pub name: Name,
+    /// Its version.
+    pub version: u32,
+    /// Of its JSON form: two definitions of one name and version that differ are told apart by it.
+    pub hash: u64,
+}
+
+impl fmt::Display for DefinitionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} v{}", self.name, self.version)
+    }
+}
+
+/// One node of a workflow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Node {
+    /// Unique within the definition.
+    pub name: Name,
+    /// The links that lead here. None: the node starts with the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<Link>,
+    /// How many of them must be taken.
+    #[serde(default)]
+    pub join: Join,
+    /// What the node does.
+    pub action: Action,
+    /// What it is given.
+    #[serde(default)]
+    pub input: Expr,
+    /// The task that undoes it, if the run fails after it. It is given `{"input", "output", "certain"}`: what the node was
+    /// given, what it gave back, and whether it is certain that it happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Work>,
+    /// The point of no return: once this node has succeeded nothing is undone any more, and it is tried until its
+    /// outcome is known.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub pivot: bool,
+}
+
+impl Node {
+    /// A node that starts with the run and is given nothing.
+    #[must_use]
+    pub fn new(name: impl Into<Name>, action: Action) -> Self {
+        Self {
+            name: name.into(),
+            after: Vec::new(),
+            join: Join::All,
+            action,
+            input: Expr::default(),
+            undo: None,
+            pivot: false,
+        }
+    }
+
+    /// Adds a link that leads here.
+    #[must_use]
+    pub fn with_link(mut self, link: Link) -> Self {
+        self.after.push(link);
+        self
+    }
+
+    /// Sets how many links must be taken.
+    #[must_use]
+    pub const fn with_join(mut self, join: Join) -> Self {
+        self.join = join;
+        self
+    }
+
+    /// Sets what the node is given.
+    #[must_use]
+    pub fn with_input(mut self, input: Expr) -> Self {
+        self.input = input;
+        self
+    }
+
+    /// Sets the task that undoes it.
+    #[must_use]
+    pub fn with_undo(mut self, undo: Work) -> Self {
+        self.undo = Some(undo);
+        self
+    }
+
+    /// Makes it the point of no return.
+    #[must_use]
+    pub const fn as_pivot(mut self) -> Self {
+        self.pivot = true;
+        self
+    }
+}
+
+/// A link from an earlier node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Link {
+    /// Where it comes from.
+    pub node: Name,
+    /// When it is taken.
+    #[serde(default)]
+    pub on: On,
+}
+
+impl Link {
+    /// Taken when `node` succeeds.
+    #[must_use]
+    pub fn success(node: impl Into<Name>) -> Self {
+        Self { node: node.into(), on: On::Success }
+    }
+
+    /// Taken when `node` fails: the alternative path. A node with such a link does not fail the run.
+    #[must_use]
+    pub fn failure(node: impl Into<Name>) -> Self {
+        Self { node: node.into(), on: On::Failure }
+    }
+
+    /// Taken however `node` ends, skipped included.
+    #[must_use]
+    pub fn always(node: impl Into<Name>) -> Self {
+        Self { node: node.into(), on: On::Always }
+    }
+
+    /// Taken when the choice `node` takes this case.
+    #[must_use]
+    pub fn case(node: impl Into<Name>, case: impl Into<Name>) -> Self {
+        Self { node: node.into(), on: On::Case(case.into()) }
+    }
+}
+
+/// When a link is taken.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum On {
+    /// The node succeeded.
+    #[default]
+    Success,
+    /// The node failed.
+    Failure,
+    /// The node ended in any way, skipped included.
+    Always,
+    /// The choice took this case.
+    Case(Name),
+}
+
+/// How many of a node's links must be taken for it to start. A node that cannot start any more is skipped, and the skip
+/// travels on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Join {
+    /// All of them. (WCP 3)
+    #[default]
+    All,
+    /// At least one, once all are decided. (WCP 7, 37: after an inclusive choice it waits for exactly the branches taken)
+    Any,
+    /// So many; the node starts with the last of them, whatever the others do. (WCP 9, 30; with [`Rest::Cancel`] 29, 32)
+    Count {
+        /// How many.
+        of: u32,
+        /// What becomes of the nodes that the other links come from.
+        #[serde(default)]
+        rest: Rest,
+    },
+}
+
+/// What becomes of the branches that a join no longer needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Rest {
+    /// They go on and their ends are ignored.
+    #[default]
+    Ignore,
+    /// They are cancelled, with everything of theirs that leads nowhere else.
+    Cancel,
+}
+
+/// What a node does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Action {
+    /// Does a piece of work once.
+    Do(Body),
+    /// Takes branches by conditions on its input.
+    Choose {
+        /// One branch or several.
+        #[serde(default)]
+        pick: Pick,
+        /// The branches, in the order in which their conditions are asked.
+        cases: Vec<Case>,
+        /// The branch for when no condition holds. Without one that is a failure of the node.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        otherwise: Option<Name>,
+    },
+    /// Does a piece of work for each item of a list, and gives back the list of results in the order of the items.
+    /// (WCP 13, 14)
+    Map {
+        /// The list.
+        over: Expr,
+        /// The work; its input is [`Expr::Item`] unless the node says otherwise.
+        body: Body,
+        /// How many at once; no bound but the agents' if none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at_once: Option<u32>,
+        /// How many items may fail before the node fails. Their results are null.
+        #[serde(default)]
+        tolerate: u32,
+    },
+    /// Does a piece of work again until a condition on its output holds. (WCP 21)
+    Repeat {
+        /// The work; in the node's input, [`Expr::Item`] is the output of the round before, null at first.
+        body: Body,
+        /// Asked of each output.
+        until: Condition,
+        /// How many rounds at the most; after that the node fails.
+        most: u32,
+    },
+    /// Waits for a signal, a while, or whichever comes first. Its output is what the signal brought, null after the while.
+    /// (WCP 16, 24)
+    Wait {
+        /// The signal, kept for the wait if it comes early.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signal: Option<Name>,
+        /// The while.
+        #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
+        timer: Option<Duration>,
+    },
+    /// Gives back its input: a place for branches to meet.
+    Pass,
+}
+
+impl Action {
+    /// A task of this kind.
+    #[must_use]
+    pub fn task(kind: impl Into<Name>) -> Self {
+        Self::Do(Body::Task(Work::new(kind)))
+    }
+
+    /// A workflow within the workflow.
+    #[must_use]
+    pub fn flow(definition: Definition) -> Self {
+        Self::Do(Body::Flow(Arc::new(definition)))
+    }
+}
+
+/// A piece of work.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Body {
+    /// One task for an agent.
+    Task(Work),
+    /// A workflow of its own, as a child run.
+    Flow(Arc<Definition>),
+}
+
+/// A task as a node describes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Work {
+    /// The task's kind.
+    pub kind: Name,
+    /// What it needs of an agent; a skill of the kind's name if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Needs>,
+    /// How urgent it is; as urgent as the run if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<Tier>,
+    /// Retries and timeouts.
+    #[serde(default, skip_serializing_if = "Policy::is_default")]
+    pub policy: Policy,
+}
+
+impl Work {
+    /// A task of this kind.
+    #[must_use]
+    pub fn new(kind: impl Into<Name>) -> Self {
+        Self { kind: kind.into(), needs: None, tier: None, policy: Policy::default() }
+    }
+
+    /// Sets what it needs.
+    #[must_use]
+    pub fn with_needs(mut self, needs: Needs) -> Self {
+        self.needs = Some(needs);
+        self
+    }
+
+    /// Sets how urgent it is.
+    #[must_use]
+    pub const fn with_tier(mut self, tier: Tier) -> Self {
+        self.tier = Some(tier);
+        self
+    }
+
+    /// Sets retries and timeouts.
+    #[must_use]
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+}
+
+/// One branch or several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Pick {
+    /// The first whose condition holds. (WCP 4)
+    #[default]
+    First,
+    /// Every one whose condition holds. (WCP 6)
+    Every,
+}
+
+/// A branch of a choice.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Case {
+    /// What links call it.
+    pub name: Name,
+    /// When it is taken, asked of the node's input as [`Expr::Item`].
+    pub when: Condition,
+}
+
+impl Case {
+    /// A branch that is taken when the condition holds.
+    #[must_use]
+    pub fn new(name: impl Into<Name>, when: Condition) -> Self {
+        Self { name: name.into(), when }
+    }
+}

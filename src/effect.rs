@@ -1,0 +1,102 @@
+//! What the host must do next, and the outbox in which a call leaves it.
+
+use crate::event::Entry;
+use crate::id::{AttemptId, Incarnation};
+use crate::task::TaskSpec;
+use crate::time::Time;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// What the host must do next. Performing one twice is harmless: the attempt's id tells an agent that it has it already.
+///
+/// A host that meets a variant that it does not know may leave it undone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Effect {
+    /// Give an attempt to an agent.
+    Dispatch {
+        /// The attempt: the fencing token of everything that the agent says about it. The task's id within is the key by
+        /// which the world outside recognises a repeated effect.
+        attempt: AttemptId,
+        /// To whom.
+        to: Incarnation,
+        /// The task.
+        task: Arc<TaskSpec>,
+        /// When the core stops waiting for the answer.
+        until: Option<Time>,
+    },
+    /// Tell an agent that an attempt is no longer wanted. If the attempt is still the agent's, it answers with a completion
+    /// or a failure as ever.
+    Cancel {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Whose it is or was.
+        from: Incarnation,
+    },
+}
+
+/// What a call to the core leaves for its host: facts to write down first, then effects to perform.
+///
+/// The host owns it and uses it again; there is nothing to forget to drain inside the core.
+///
+/// ```
+/// use counterpoint::{Outbox, Scheduler, SchedulerConfig, Command, TaskId, TaskSpec, Time};
+///
+/// let mut scheduler = Scheduler::new(SchedulerConfig::default());
+/// let mut outbox = Outbox::default();
+/// scheduler.handle(Time::ZERO, Command::submit(TaskSpec::new(TaskId::new(1), "greet")), &mut outbox)?;
+/// assert_eq!(outbox.entries().len(), 1);
+/// outbox.clear();
+/// # Ok::<(), counterpoint::Rejected>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq)]
+#[must_use = "make the entries durable, then perform the effects"]
+pub struct Outbox {
+    entries: Vec<Entry>,
+    effects: Vec<Effect>,
+}
+
+impl Outbox {
+    /// The facts, in order: what a journal appends.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The effects, in order: to be performed once the facts are durable.
+    #[must_use]
+    pub fn effects(&self) -> &[Effect] {
+        &self.effects
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.effects.is_empty()
+    }
+
+    /// Empties it and keeps its memory.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+        self.effects.clear();
+    }
+
+    /// Moves the facts to the end of `entries`, for hosts that hand them to another thread.
+    pub fn drain_entries(&mut self, entries: &mut Vec<Entry>) {
+        entries.append(&mut self.entries);
+    }
+
+    /// Moves the effects to the end of `effects`.
+    pub fn drain_effects(&mut self, effects: &mut Vec<Effect>) {
+        effects.append(&mut self.effects);
+    }
+
+    pub(crate) fn record(&mut self, entry: Entry) {
+        self.entries.push(entry);
+    }
+
+    pub(crate) fn ask(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+}

@@ -1,0 +1,29 @@
+//! Errors that belong to single values. Refused commands are [`Rejected`](crate::Rejected); broken journals are
+//! [`RestoreError`](crate::RestoreError); work that fails is an event.
+
+use thiserror::Error;
+
+/// Data that could not become a [`Payload`](crate::Payload), or a payload that is not the data asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{kind} {type_name}: {reason}")]
+pub struct PayloadError {
+    kind: &'static str,
+    type_name: &'static str,
+    reason: String,
+}
+
+impl PayloadError {
+    pub(crate) fn encode<T: ?Sized>(source: &serde_json::Error) -> Self {
+        Self { kind: "no JSON form for", type_name: core::any::type_name::<T>(), reason: source.to_string() }
+    }
+
+    pub(crate) fn decode<T: ?Sized>(source: &serde_json::Error) -> Self {
+        Self { kind: "the payload is not a", type_name: core::any::type_name::<T>(), reason: source.to_string() }
+    }
+
+    /// The Rust type that was asked for.
+    #[must_use]
+    pub const fn type_name(&self) -> &'static str {
+        self.type_name
+    }
+}

@@ -1,0 +1,381 @@
+//! Facts: what the core decided or learned. They are the journal, the audit trail and the feed of every observer.
+//!
+//! Applying a fact never decides anything again: whatever was chosen, drawn or measured is written down in it.
+
+use crate::agent::AgentSpec;
+use crate::definition::Definition;
+use crate::id::{AttemptId, Incarnation, RunId, Seq, TaskId};
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::run::{Cause, NodeOutcome, RunOutcome, RunSpec, UndoOutcome};
+use crate::task::{Failure, Happened, Owner, TaskSpec};
+use crate::time::Time;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A fact with its place in the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "number, moment and fact are what an entry is; hosts build them from rows"
+)]
+pub struct Entry {
+    /// From 1, without gaps.
+    pub seq: Seq,
+    /// When it became a fact; never before the entry before it.
+    pub at: Time,
+    /// The fact.
+    pub event: Event,
+}
+
+/// A fact, by family.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// About an agent.
+    Agent(AgentEvent),
+    /// About a task.
+    Task(TaskEvent),
+    /// About a workflow or a run.
+    Run(RunEvent),
+}
+
+/// A fact about an agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AgentEvent {
+    /// A life began. If the agent had one before, that is over.
+    Registered {
+        /// The new life.
+        by: Incarnation,
+        /// What the agent is.
+        spec: Arc<AgentSpec>,
+    },
+    /// The agent changed.
+    Updated {
+        /// Whose word it was.
+        by: Incarnation,
+        /// What the agent is now.
+        spec: Arc<AgentSpec>,
+    },
+    /// The agent takes nothing new.
+    Draining {
+        /// Which life.
+        by: Incarnation,
+    },
+    /// The agent left.
+    Deregistered {
+        /// Which life ended.
+        by: Incarnation,
+    },
+    /// The agent's lease ran out without a word.
+    Lost {
+        /// Which life ended.
+        by: Incarnation,
+    },
+}
+
+impl AgentEvent {
+    /// Which life it is about.
+    #[must_use]
+    pub const fn incarnation(&self) -> Incarnation {
+        match self {
+            Self::Registered { by, .. }
+            | Self::Updated { by, .. }
+            | Self::Draining { by }
+            | Self::Deregistered { by }
+            | Self::Lost { by } => *by,
+        }
+    }
+}
+
+/// A fact about a task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum TaskEvent {
+    /// The task was taken on.
+    Submitted {
+        /// The task.
+        spec: Arc<TaskSpec>,
+        /// The dead letter that it tries again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replays: Option<TaskId>,
+    },
+    /// Nothing holds the task back any more: what it waited for has succeeded, or its back-off is over.
+    Ready {
+        /// The task.
+        task: TaskId,
+    },
+    /// An agent was given an attempt.
+    Assigned {
+        /// The attempt.
+        attempt: AttemptId,
+        /// To whom.
+        to: Incarnation,
+    },
+    /// An attempt failed, with what becomes of the task.
+    AttemptFailed {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Who held it.
+        by: Incarnation,
+        /// Why.
+        failure: Failure,
+        /// What becomes of the task.
+        next: Next,
+    },
+    /// The task succeeded.
+    Succeeded {
+        /// By this attempt.
+        attempt: AttemptId,
+        /// Of this agent.
+        by: Incarnation,
+        /// With this output.
+        #[serde(default, skip_serializing_if = "Payload::is_null")]
+        output: Payload,
+    },
+    /// The task is no longer wanted, and its agent has been told. It ends when the agent answers, or does not in time.
+    CancelRequested {
+        /// The task.
+        task: TaskId,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// The task was withdrawn.
+    Cancelled {
+        /// The task.
+        task: TaskId,
+        /// On what grounds.
+        reason: Name,
+        /// Whether it had an effect all the same.
+        #[serde(default)]
+        happened: Happened,
+    },
+    /// The task's time ran out.
+    Expired {
+        /// The task.
+        task: TaskId,
+        /// Which bound it was.
+        bound: Bound,
+    },
+    /// A dead letter was given up.
+    Discarded {
+        /// The dead letter.
+        task: TaskId,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// Finished tasks left memory, and with them the recognition of repeated submits.
+    Forgotten {
+        /// The tasks.
+        tasks: Vec<TaskId>,
+    },
+}
+
+/// What becomes of a task after a failed attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Next {
+    /// It is tried again, not before this moment.
+    Retry {
+        /// When.
+        at: Time,
+    },
+    /// It has failed for good.
+    Fail,
+    /// Its attempts are used up; an operator may replay it.
+    DeadLetter,
+    /// It was being cancelled, and ends so.
+    Cancel,
+}
+
+/// Which bound of time a task ran into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Bound {
+    /// Its deadline, before an agent had begun.
+    Deadline,
+    /// Its queue timeout.
+    Queue,
+    /// Its total timeout.
+    Total,
+}
+
+/// A fact about a workflow or a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RunEvent {
+    /// Runs may use this definition.
+    Defined {
+        /// The definition.
+        definition: Arc<Definition>,
+    },
+    /// A run began.
+    Started {
+        /// The run.
+        spec: Arc<RunSpec>,
+        /// The version that it is pinned to.
+        version: u32,
+        /// The step that it performs, for a run within a run. The definition is then the one inside that step.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<Owner>,
+    },
+    /// A node that does more than one thing began: a map, a repeat, a wait.
+    Opened {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// What it will do.
+        what: Opening,
+    },
+    /// A node ended.
+    NodeFinished {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// How.
+        outcome: NodeOutcome,
+        /// The cases that a choice took.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        took: Vec<Name>,
+        /// What it gave. None: what its task or child run gave, or a map collected.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<Payload>,
+    },
+    /// A signal arrived.
+    Signalled {
+        /// The run.
+        run: RunId,
+        /// Its name.
+        signal: Name,
+        /// What it brought.
+        #[serde(default, skip_serializing_if = "Payload::is_null")]
+        payload: Payload,
+    },
+    /// The run does not go on forward.
+    Halted {
+        /// The run.
+        run: RunId,
+        /// Why.
+        cause: Cause,
+    },
+    /// What was under way has ended; these nodes are to be undone.
+    Unwinding {
+        /// The run.
+        run: RunId,
+        /// The nodes, by their places.
+        nodes: Vec<u32>,
+    },
+    /// The compensation of a node ended.
+    NodeUndone {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// How.
+        outcome: UndoOutcome,
+    },
+    /// An operator has a failed compensation tried again.
+    UndoRetried {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+    },
+    /// The run is over.
+    Finished {
+        /// The run.
+        run: RunId,
+        /// How.
+        outcome: RunOutcome,
+    },
+    /// Finished runs left memory.
+    Forgotten {
+        /// The runs.
+        runs: Vec<RunId>,
+    },
+}
+
+/// How a node that does more than one thing begins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Opening {
+    /// A map of so many items.
+    Map {
+        /// How many.
+        items: u32,
+    },
+    /// A repeat.
+    Repeat,
+    /// A wait, until this moment if there is one.
+    Wait {
+        /// The moment.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Time>,
+    },
+}
+
+impl From<AgentEvent> for Event {
+    fn from(event: AgentEvent) -> Self {
+        Self::Agent(event)
+    }
+}
+
+impl From<TaskEvent> for Event {
+    fn from(event: TaskEvent) -> Self {
+        Self::Task(event)
+    }
+}
+
+impl From<RunEvent> for Event {
+    fn from(event: RunEvent) -> Self {
+        Self::Run(event)
+    }
+}
+
+impl TaskEvent {
+    /// The task that it is about; none for those that are about many.
+    #[must_use]
+    pub fn task(&self) -> Option<TaskId> {
+        match self {
+            Self::Submitted { spec, .. } => Some(spec.id),
+            Self::Assigned { attempt, .. } | Self::AttemptFailed { attempt, .. } | Self::Succeeded { attempt, .. } => {
+                Some(attempt.task())
+            }
+            Self::Ready { task }
+            | Self::CancelRequested { task, .. }
+            | Self::Cancelled { task, .. }
+            | Self::Expired { task, .. }
+            | Self::Discarded { task, .. } => Some(*task),
+            Self::Forgotten { .. } => None,
+        }
+    }
+}
+
+impl RunEvent {
+    /// The run that it is about; none for definitions and for those that are about many.
+    #[must_use]
+    pub fn run(&self) -> Option<RunId> {
+        match self {
+            Self::Started { spec, .. } => Some(spec.id),
+            Self::Opened { run, .. }
+            | Self::NodeFinished { run, .. }
+            | Self::Signalled { run, .. }
+            | Self::Halted { run, .. }
+            | Self::Unwinding { run, .. }
+            | Self::NodeUndone { run, .. }
+            | Self::UndoRetried { run, .. }
+            | Self::Finished { run, .. } => Some(*run),
+            Self::Defined { .. } | Self::Forgotten { .. } => None,
+        }
+    }
+}

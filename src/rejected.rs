@@ -1,0 +1,173 @@
+//! A command that was refused: nothing changed.
+
+use crate::definition::DefinitionId;
+use crate::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
+use crate::name::Name;
+use crate::run::RunPhase;
+use crate::time::Time;
+use core::time::Duration;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Why a command was refused. Nothing of it happened; not a byte of the state changed.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Rejected {
+    /// There is no such task, or it has been forgotten.
+    #[error("no task {0} is known")]
+    UnknownTask(TaskId),
+    /// There is no such agent.
+    #[error("no agent {0} is known")]
+    UnknownAgent(AgentId),
+    /// There is no such run, or it has been forgotten.
+    #[error("no run {0} is known")]
+    UnknownRun(RunId),
+    /// There is no such workflow, or not in that version.
+    #[error("no workflow {name} is defined{}", version_text(*.version))]
+    UnknownWorkflow {
+        /// The name asked for.
+        name: Name,
+        /// The version asked for.
+        version: Option<u32>,
+    },
+    /// The run has no such node.
+    #[error("run {run} has no node {node}")]
+    UnknownNode {
+        /// The run.
+        run: RunId,
+        /// The name asked for.
+        node: Name,
+    },
+    /// The id belongs to another task.
+    #[error("task {0} was submitted before, with other content")]
+    TaskConflict(TaskId),
+    /// The id belongs to another run.
+    #[error("run {0} was started before, with other content")]
+    RunConflict(RunId),
+    /// The name and version belong to another definition.
+    #[error("workflow {0} was defined before, with other content: give it a new version")]
+    DefinitionConflict(DefinitionId),
+    /// Ids with the top bit set are the engine's own.
+    #[error("the id {0} is reserved for the engine: ids of a host are below 2^63")]
+    ReservedId(u64),
+    /// The step of a run is for the engine to set.
+    #[error("task {0} names an owner, which only the engine may set")]
+    ForeignOwner(TaskId),
+    /// The task waits for a task that is not known.
+    #[error("task {task} waits for {missing}, which is not known")]
+    UnknownDependency {
+        /// The task.
+        task: TaskId,
+        /// What it waits for.
+        missing: TaskId,
+    },
+    /// The task waits for a task that has ended without success.
+    #[error("task {task} waits for {dead}, which has ended without success")]
+    DeadDependency {
+        /// The task.
+        task: TaskId,
+        /// What it waits for.
+        dead: TaskId,
+    },
+    /// The deadline has passed already.
+    #[error("the deadline of task {task} has passed: {deadline} is not after {now}")]
+    DeadlinePassed {
+        /// The task.
+        task: TaskId,
+        /// Its deadline.
+        deadline: Time,
+        /// The time now.
+        now: Time,
+    },
+    /// The attempt is not the current one of its task: it failed, timed out or was given to another agent before.
+    #[error("attempt {0} is not the current attempt of its task")]
+    StaleAttempt(AttemptId),
+    /// The attempt belongs to another agent.
+    #[error("attempt {attempt} is held by {holder}, not by {by}")]
+    NotHolder {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Who spoke.
+        by: Incarnation,
+        /// Who holds it.
+        holder: Incarnation,
+    },
+    /// The word comes from a life of the agent that is over.
+    #[error("{0} is over: the agent has left, was lost or has registered again")]
+    StaleIncarnation(Incarnation),
+    /// The word is about another agent than the one that speaks.
+    #[error("{by} may not change agent {agent}")]
+    ForeignAgent {
+        /// Who spoke.
+        by: Incarnation,
+        /// About whom.
+        agent: AgentId,
+    },
+    /// The task has ended.
+    #[error("task {0} has ended")]
+    TaskEnded(TaskId),
+    /// The task is no dead letter.
+    #[error("task {0} is no dead letter")]
+    NotDead(TaskId),
+    /// The run has ended, or is past the point where this could be done.
+    #[error("run {run} is {phase}")]
+    RunPhase {
+        /// The run.
+        run: RunId,
+        /// Where it stands.
+        phase: RunPhase,
+    },
+    /// The compensation of this node has not failed.
+    #[error("the compensation of node {node} of run {run} has not failed")]
+    NothingToRemedy {
+        /// The run.
+        run: RunId,
+        /// The node.
+        node: Name,
+    },
+    /// A bound of [`Limits`](crate::Limits) is reached: try again later, or make room.
+    #[error("{what} is at its limit of {limit}")]
+    AtCapacity {
+        /// Which bound, by the name of its field.
+        what: Name,
+        /// Its value.
+        limit: u64,
+        /// When trying again may help, if that can be told.
+        retry_after: Option<Duration>,
+    },
+    /// Something is larger than [`Limits`](crate::Limits) allow; trying again will not help.
+    #[error("{what} is {size}, more than the {limit} allowed")]
+    TooLarge {
+        /// Which bound, by the name of its field.
+        what: Name,
+        /// What was brought.
+        size: u64,
+        /// What is allowed.
+        limit: u64,
+    },
+    /// A name is empty.
+    #[error("the name of {what} is empty")]
+    EmptyName {
+        /// Of what.
+        what: Name,
+    },
+    /// An agent without capacity could never work.
+    #[error("agent {0} has no capacity")]
+    NoCapacity(AgentId),
+    /// The definition is not sound; every fault of it, one to a line.
+    #[error("workflow {name} is not sound: {}", .faults.join("; "))]
+    Unsound {
+        /// The workflow's name.
+        name: Name,
+        /// What is wrong with it.
+        faults: Vec<String>,
+    },
+    /// A scheduler on its own runs no workflows.
+    #[error("a scheduler on its own runs no workflows: use an engine")]
+    NoWorkflows,
+}
+
+fn version_text(version: Option<u32>) -> String {
+    version.map_or_else(String::new, |version| format!(" in version {version}"))
+}

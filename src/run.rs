@@ -1,0 +1,254 @@
+//! What a run is, as data: how it is started, how its nodes and the whole of it end.
+
+use crate::id::RunId;
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::task::{Failure, Tier};
+use core::fmt;
+use serde::{Deserialize, Serialize};
+
+/// A run as it is started.
+///
+/// ```
+/// use counterpoint::{Payload, RunId, RunSpec, Tier};
+///
+/// let run = RunSpec::new(RunId::from_key("order-17"), "order").with_input(Payload::of(&17)?).with_tier(Tier::High);
+/// assert_eq!(run.workflow, "order");
+/// # Ok::<(), counterpoint::PayloadError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RunSpec {
+    /// Chosen by the host, so that a repeated start is recognised.
+    pub id: RunId,
+    /// The name of the definition.
+    pub workflow: Name,
+    /// Its version; the newest if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
+    /// What the run is given.
+    #[serde(default, skip_serializing_if = "Payload::is_null")]
+    pub input: Payload,
+    /// How urgent its tasks are, where a node does not say otherwise.
+    #[serde(default)]
+    pub tier: Tier,
+}
+
+impl RunSpec {
+    /// A run of the newest version of this workflow.
+    #[must_use]
+    pub fn new(id: RunId, workflow: impl Into<Name>) -> Self {
+        Self { id, workflow: workflow.into(), version: None, input: Payload::NULL, tier: Tier::Normal }
+    }
+
+    /// Gives it this.
+    #[must_use]
+    pub fn with_input(mut self, input: Payload) -> Self {
+        self.input = input;
+        self
+    }
+
+    /// Asks for this version.
+    #[must_use]
+    pub const fn with_version(mut self, version: u32) -> Self {
+        self.version = Some(version);
+        self
+    }
+
+    /// Sets the urgency.
+    #[must_use]
+    pub const fn with_tier(mut self, tier: Tier) -> Self {
+        self.tier = tier;
+        self
+    }
+}
+
+/// How a node ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum NodeOutcome {
+    /// It did what it should.
+    Succeeded,
+    /// It did not. `maybe` tells that some attempt's outcome is unknown: the effect may have happened.
+    Failed {
+        /// Why.
+        failure: Failure,
+        /// Whether it may have happened all the same.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        maybe: bool,
+    },
+    /// The run went another way. Not a failure.
+    Skipped,
+    /// It was withdrawn. `maybe` as for a failure; a cancelled node whose work was done all the same keeps its output, and
+    /// is undone like a finished one.
+    Cancelled {
+        /// Whether it may have happened all the same.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        maybe: bool,
+    },
+}
+
+impl fmt::Display for NodeOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Succeeded => f.write_str("succeeded"),
+            Self::Failed { failure, .. } => write!(f, "failed ({failure})"),
+            Self::Skipped => f.write_str("skipped"),
+            Self::Cancelled { .. } => f.write_str("cancelled"),
+        }
+    }
+}
+
+/// How the compensation of a node ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum UndoOutcome {
+    /// The node is undone.
+    Undone,
+    /// It could not be undone; an operator may try again or decide.
+    Failed {
+        /// Why.
+        failure: Failure,
+    },
+    /// An operator says that it is undone.
+    Declared {
+        /// On what grounds.
+        reason: Name,
+    },
+    /// An operator gave it up: what it did stays.
+    Abandoned {
+        /// On what grounds.
+        reason: Name,
+    },
+}
+
+/// What an operator says of a compensation that failed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum UndoRemedy {
+    /// Try it again.
+    Retry,
+    /// It has been undone by other means.
+    Declare {
+        /// On what grounds.
+        reason: Name,
+    },
+    /// What it did stays.
+    Abandon {
+        /// On what grounds.
+        reason: Name,
+    },
+}
+
+/// Why a run does not go on forward.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Cause {
+    /// A node failed and nothing in the definition takes care of that.
+    Node {
+        /// The node's name.
+        node: Name,
+        /// Its failure.
+        failure: Failure,
+    },
+    /// Somebody asked for it.
+    Cancelled {
+        /// On what grounds.
+        reason: Name,
+    },
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node { node, failure } => write!(f, "node {node} failed: {failure}"),
+            Self::Cancelled { reason } => write!(f, "cancelled: {reason}"),
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RunOutcome {
+    /// With this output.
+    Succeeded {
+        /// What the run gives back.
+        #[serde(default, skip_serializing_if = "Payload::is_null")]
+        output: Payload,
+    },
+    /// It did not succeed, and every effect that it had or may have had and that has a compensation is undone.
+    Compensated {
+        /// Why it turned back.
+        cause: Cause,
+    },
+    /// It did not succeed, and what is listed has happened or may have happened and was not undone: steps without a
+    /// compensation, steps whose compensation was abandoned, and all of them if the pivot had been passed.
+    Failed {
+        /// Why.
+        cause: Cause,
+        /// The names of the nodes whose effects stay.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        residue: Vec<Name>,
+    },
+}
+
+impl RunOutcome {
+    /// Why the run did not succeed, if it did not.
+    #[must_use]
+    pub const fn cause(&self) -> Option<&Cause> {
+        match self {
+            Self::Succeeded { .. } => None,
+            Self::Compensated { cause } | Self::Failed { cause, .. } => Some(cause),
+        }
+    }
+}
+
+impl fmt::Display for RunOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Succeeded { .. } => f.write_str("succeeded"),
+            Self::Compensated { cause } => write!(f, "compensated ({cause})"),
+            Self::Failed { cause, residue } if residue.is_empty() => write!(f, "failed ({cause})"),
+            Self::Failed { cause, residue } => {
+                write!(f, "failed ({cause}); not undone: ")?;
+                let names: Vec<&str> = residue.iter().map(Name::as_str).collect();
+                f.write_str(&names.join(", "))
+            }
+        }
+    }
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RunPhase {
+    /// Going forward.
+    Running,
+    /// It failed or was cancelled; what was under way is being withdrawn.
+    Halting,
+    /// What it did is being undone.
+    Compensating,
+    /// A compensation failed; an operator must say what becomes of it.
+    CompensationFailed,
+    /// Over.
+    Finished,
+}
+
+impl fmt::Display for RunPhase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Running => "running",
+            Self::Halting => "halting",
+            Self::Compensating => "compensating",
+            Self::CompensationFailed => "compensation failed",
+            Self::Finished => "finished",
+        })
+    }
+}

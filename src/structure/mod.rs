@@ -1,0 +1,13 @@
+//! Data structures that the mechanisms share: dense slots, an index that cannot be iterated, bit sets, a timing wheel.
+//!
+//! None of them knows what it holds. All of them answer a wrong index with `None`, never with a panic.
+
+mod arena;
+mod bits;
+mod idmap;
+mod wheel;
+
+pub(crate) use arena::{Arena, Slot};
+pub(crate) use bits::Bits;
+pub(crate) use idmap::IdMap;
+pub(crate) use wheel::{TimerKey, Wheel};

@@ -1,0 +1,216 @@
+//! What a task is, as data: a piece of work that one agent at a time attempts.
+//!
+//! ```
+//! use counterpoint::{Needs, Payload, Policy, Retry, TaskId, TaskSpec, Tier, Time};
+//! use std::time::Duration;
+//!
+//! let patient = Policy::default()
+//!     .with_retry(Retry::exponential(5, Duration::from_millis(200), Duration::from_secs(20)))
+//!     .with_attempt_timeout(Duration::from_secs(60));
+//! let task = TaskSpec::new(TaskId::from_key("doc-9/summary"), "summarise")
+//!     .with_payload(Payload::of(&"doc-9")?)
+//!     .with_tier(Tier::High)
+//!     .with_needs(Needs::skill("summarise").and_skill("french", 2).and_label("region", "eu"))
+//!     .with_deadline(Time::from_secs(3_600))
+//!     .with_policy(patient);
+//! assert_eq!(task.policy.retry().attempts, 5);
+//! # Ok::<(), counterpoint::PayloadError>(())
+//! ```
+
+mod failure;
+mod needs;
+mod policy;
+
+pub use failure::{Failure, FailureKind, Happened};
+pub use needs::Needs;
+pub use policy::{Exhausted, Jitter, Policy, Retry};
+
+use crate::id::{RunId, TaskId};
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::time::Time;
+use core::fmt;
+use core::time::Duration;
+use serde::{Deserialize, Serialize};
+
+/// A task as it is submitted. Nothing in it changes afterwards.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TaskSpec {
+    /// Chosen by the host, so that a repeated submit is recognised.
+    pub id: TaskId,
+    /// What sort of work it is: what an agent dispatches on, what metrics are kept by.
+    pub kind: Name,
+    /// What the agent is given.
+    #[serde(default, skip_serializing_if = "Payload::is_null")]
+    pub payload: Payload,
+    /// Which agents can do it.
+    pub needs: Needs,
+    /// How urgent it is.
+    #[serde(default)]
+    pub tier: Tier,
+    /// Until when its result is worth having. A task that no agent has begun by then expires; an attempt that is under
+    /// way goes on, and its success counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Time>,
+    /// What happens when attempts fail or take too long.
+    #[serde(default, skip_serializing_if = "Policy::is_default")]
+    pub policy: Policy,
+    /// Tasks that must succeed first. If one of them ends otherwise, this one is cancelled.
+    #[serde(default, skip_serializing_if = "<[TaskId]>::is_empty")]
+    pub after: Box<[TaskId]>,
+    /// The step of a run that this task performs. Set by the engine; a host that sets it is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+}
+
+impl TaskSpec {
+    /// A task of this kind, normal in urgency, for any agent whose skills include one of the kind's name.
+    #[must_use]
+    pub fn new(id: TaskId, kind: impl Into<Name>) -> Self {
+        let kind = kind.into();
+        let needs = Needs::skill(kind.clone());
+        Self {
+            id,
+            kind,
+            payload: Payload::NULL,
+            needs,
+            tier: Tier::Normal,
+            deadline: None,
+            policy: Policy::default(),
+            after: Box::default(),
+            owner: None,
+        }
+    }
+
+    /// Gives the agent this.
+    #[must_use]
+    pub fn with_payload(mut self, payload: Payload) -> Self {
+        self.payload = payload;
+        self
+    }
+
+    /// Asks for these skills and labels in place of a skill of the kind's name.
+    #[must_use]
+    pub fn with_needs(mut self, needs: Needs) -> Self {
+        self.needs = needs;
+        self
+    }
+
+    /// Sets the urgency.
+    #[must_use]
+    pub const fn with_tier(mut self, tier: Tier) -> Self {
+        self.tier = tier;
+        self
+    }
+
+    /// Sets the deadline.
+    #[must_use]
+    pub const fn with_deadline(mut self, deadline: Time) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Sets retries and timeouts.
+    #[must_use]
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Waits for these tasks to succeed.
+    #[must_use]
+    pub fn with_after(mut self, tasks: impl IntoIterator<Item = TaskId>) -> Self {
+        self.after = tasks.into_iter().collect();
+        self
+    }
+}
+
+/// How urgent a task is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "four tiers are a promise: hosts match on them")]
+pub enum Tier {
+    /// P0: somebody is waiting for it right now.
+    Critical,
+    /// P1.
+    High,
+    /// P2, the default.
+    #[default]
+    Normal,
+    /// P3: whenever there is room.
+    Low,
+}
+
+impl Tier {
+    /// All of them, the most urgent first.
+    pub const ALL: [Self; 4] = [Self::Critical, Self::High, Self::Normal, Self::Low];
+
+    /// 0 for the most urgent to 3.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// How long a task of this tier should wait at the most, unless the host says otherwise: 100 ms, 1 s, 10 s, 60 s.
+    #[must_use]
+    pub const fn latency_target(self) -> Duration {
+        match self {
+            Self::Critical => Duration::from_millis(100),
+            Self::High => Duration::from_secs(1),
+            Self::Normal => Duration::from_secs(10),
+            Self::Low => Duration::from_secs(60),
+        }
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Critical => "critical",
+            Self::High => "high",
+            Self::Normal => "normal",
+            Self::Low => "low",
+        })
+    }
+}
+
+/// Which step of which run a task or a child run performs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Owner {
+    /// The run.
+    pub run: RunId,
+    /// The node, by its place in the definition.
+    pub node: u32,
+    /// Which item of a map, which round of a repeat; 0 otherwise.
+    pub item: u32,
+    /// Whether the node is being done or undone.
+    #[serde(default, skip_serializing_if = "Phase::is_do")]
+    pub phase: Phase,
+}
+
+impl Owner {
+    pub(crate) const fn new(run: RunId, node: u32, item: u32, phase: Phase) -> Self {
+        Self { run, node, item, phase }
+    }
+}
+
+/// Whether a step is being done or undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "there is no third way")]
+pub enum Phase {
+    /// Forward.
+    #[default]
+    Do,
+    /// Compensation.
+    Undo,
+}
+
+impl Phase {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+    const fn is_do(&self) -> bool {
+        matches!(self, Self::Do)
+    }
+}

@@ -1,0 +1,147 @@
+//! What a task requires of an agent.
+
+use crate::agent::AgentSpec;
+use crate::id::{mix, stable_hash};
+use crate::name::Name;
+use core::fmt;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Skills with minimum levels and labels that an agent must have: a filter, never a score. Cloning is a reference count;
+/// many tasks share one.
+///
+/// ```
+/// use counterpoint::{AgentId, AgentSpec, Needs};
+///
+/// let needs = Needs::skill("translate").and_skill("french", 3);
+/// let novice = AgentSpec::new(AgentId::new(1)).with_skill("translate", 1).with_skill("french", 2);
+/// assert!(!needs.met_by(&novice));
+/// assert_eq!(needs.to_string(), "french>=3, translate");
+/// ```
+#[derive(Clone)]
+pub struct Needs(Arc<Inner>);
+
+#[derive(Clone, PartialEq)]
+struct Inner {
+    /// Of the rest, once: classes are looked up at every submit.
+    hash: u64,
+    wanted: Wanted,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Wanted {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    skills: BTreeMap<Name, u16>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    labels: BTreeMap<Name, Name>,
+}
+
+impl Needs {
+    /// Any agent will do.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self::of(Wanted::default())
+    }
+
+    /// An agent with this skill, at any level.
+    #[must_use]
+    pub fn skill(name: impl Into<Name>) -> Self {
+        Self::nothing().and_skill(name, 0)
+    }
+
+    /// And this skill, at this level or above.
+    #[must_use]
+    pub fn and_skill(self, name: impl Into<Name>, level: u16) -> Self {
+        let mut wanted = self.0.wanted.clone();
+        wanted.skills.insert(name.into(), level);
+        Self::of(wanted)
+    }
+
+    /// And this label with this value.
+    #[must_use]
+    pub fn and_label(self, name: impl Into<Name>, value: impl Into<Name>) -> Self {
+        let mut wanted = self.0.wanted.clone();
+        wanted.labels.insert(name.into(), value.into());
+        Self::of(wanted)
+    }
+
+    /// The skills asked for, with their levels, by name.
+    pub fn skills(&self) -> impl Iterator<Item = (&Name, u16)> {
+        self.0.wanted.skills.iter().map(|(name, &level)| (name, level))
+    }
+
+    /// The labels asked for, by name.
+    pub fn labels(&self) -> impl Iterator<Item = (&Name, &Name)> {
+        self.0.wanted.labels.iter()
+    }
+
+    /// Whether this agent has all of it.
+    #[must_use]
+    pub fn met_by(&self, agent: &AgentSpec) -> bool {
+        self.skills().all(|(name, level)| agent.skills.get(name).is_some_and(|&has| has >= level))
+            && self.labels().all(|(name, value)| agent.labels.get(name) == Some(value))
+    }
+
+    pub(crate) fn hash_value(&self) -> u64 {
+        self.0.hash
+    }
+
+    fn of(wanted: Wanted) -> Self {
+        let mut hash = 0;
+        for (name, level) in &wanted.skills {
+            hash = mix(hash ^ stable_hash(name.as_bytes()) ^ u64::from(*level));
+        }
+        for (name, value) in &wanted.labels {
+            hash = mix(hash ^ stable_hash(name.as_bytes()) ^ stable_hash(value.as_bytes()).rotate_left(1));
+        }
+        Self(Arc::new(Inner { hash, wanted }))
+    }
+}
+
+impl PartialEq for Needs {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
+}
+
+impl Eq for Needs {}
+
+impl Eq for Inner {}
+
+impl Serialize for Needs {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.0.wanted.serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Needs {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Wanted::deserialize(from).map(Self::of)
+    }
+}
+
+impl fmt::Display for Needs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut between = "";
+        for (name, level) in self.skills() {
+            write!(f, "{between}{name}")?;
+            if level > 0 {
+                write!(f, ">={level}")?;
+            }
+            between = ", ";
+        }
+        for (name, value) in self.labels() {
+            write!(f, "{between}{name}={value}")?;
+            between = ", ";
+        }
+        if between.is_empty() { f.write_str("nothing") } else { Ok(()) }
+    }
+}
+
+impl fmt::Debug for Needs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Needs({self})")
+    }
+}

@@ -1,0 +1,192 @@
+//! What happens when attempts fail or take too long.
+
+use core::time::Duration;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::sync::Arc;
+
+/// Retries and timeouts of a task. Cloning is a reference count; the default costs nothing.
+///
+/// Four bounds that are often confused: an attempt's timeout (then its outcome is unknown and the task is tried again),
+/// the queue timeout (how long it may wait for an agent in all), the total timeout (everything, retries included), and
+/// the task's deadline, which is a moment and not a length.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Policy(Option<Arc<Rules>>);
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Rules {
+    retry: Retry,
+    #[serde(with = "crate::time::span::option", skip_serializing_if = "Option::is_none")]
+    attempt_timeout: Option<Duration>,
+    #[serde(with = "crate::time::span::option", skip_serializing_if = "Option::is_none")]
+    queue_timeout: Option<Duration>,
+    #[serde(with = "crate::time::span::option", skip_serializing_if = "Option::is_none")]
+    total_timeout: Option<Duration>,
+    exhausted: Exhausted,
+}
+
+static DEFAULT_RETRY: Retry = Retry::DEFAULT;
+
+impl Policy {
+    /// Sets the retries.
+    #[must_use]
+    pub fn with_retry(self, retry: Retry) -> Self {
+        self.with(|rules| rules.retry = retry)
+    }
+
+    /// Bounds each attempt: when it is over, the attempt's outcome is unknown and the task goes to another agent.
+    #[must_use]
+    pub fn with_attempt_timeout(self, span: Duration) -> Self {
+        self.with(|rules| rules.attempt_timeout = Some(span))
+    }
+
+    /// Bounds the wait for an agent, counted from the submit: a task that no agent has begun by then expires.
+    #[must_use]
+    pub fn with_queue_timeout(self, span: Duration) -> Self {
+        self.with(|rules| rules.queue_timeout = Some(span))
+    }
+
+    /// Bounds everything from submit to end: a task that has not succeeded by then expires, under way or not.
+    #[must_use]
+    pub fn with_total_timeout(self, span: Duration) -> Self {
+        self.with(|rules| rules.total_timeout = Some(span))
+    }
+
+    /// Says where a task goes when its attempts are used up.
+    #[must_use]
+    pub fn with_exhausted(self, exhausted: Exhausted) -> Self {
+        self.with(|rules| rules.exhausted = exhausted)
+    }
+
+    /// The retries.
+    #[must_use]
+    pub fn retry(&self) -> &Retry {
+        self.0.as_ref().map_or(&DEFAULT_RETRY, |rules| &rules.retry)
+    }
+
+    /// How long an attempt may take.
+    #[must_use]
+    pub fn attempt_timeout(&self) -> Option<Duration> {
+        self.0.as_ref()?.attempt_timeout
+    }
+
+    /// How long the task may wait for an agent.
+    #[must_use]
+    pub fn queue_timeout(&self) -> Option<Duration> {
+        self.0.as_ref()?.queue_timeout
+    }
+
+    /// How long all of it may take.
+    #[must_use]
+    pub fn total_timeout(&self) -> Option<Duration> {
+        self.0.as_ref()?.total_timeout
+    }
+
+    /// Where the task goes when its attempts are used up.
+    #[must_use]
+    pub fn exhausted(&self) -> Exhausted {
+        self.0.as_ref().map_or(Exhausted::DeadLetter, |rules| rules.exhausted)
+    }
+
+    /// Whether nothing was set.
+    #[must_use]
+    pub const fn is_default(&self) -> bool {
+        self.0.is_none()
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Rules)) -> Self {
+        let rules = self.0.get_or_insert_default();
+        change(Arc::make_mut(rules));
+        self
+    }
+}
+
+impl Serialize for Policy {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Some(rules) => rules.serialize(to),
+            None => Rules::default().serialize(to),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Policy {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let rules = Rules::deserialize(from)?;
+        Ok(Self((rules != Rules::default()).then(|| Arc::new(rules))))
+    }
+}
+
+/// How often and how patiently a task is tried again: exponential backoff, `base * 2^k` up to `cap`, with jitter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Retry {
+    /// Attempts in all, the first included; 0 counts as 1.
+    pub attempts: u32,
+    /// The ceiling of the first delay.
+    #[serde(with = "crate::time::span")]
+    pub base: Duration,
+    /// The ceiling of every delay.
+    #[serde(with = "crate::time::span")]
+    pub cap: Duration,
+    /// How a delay is drawn below its ceiling.
+    pub jitter: Jitter,
+}
+
+impl Retry {
+    const DEFAULT: Self =
+        Self { attempts: 3, base: Duration::from_millis(100), cap: Duration::from_secs(30), jitter: Jitter::Full };
+
+    /// One attempt and no more.
+    #[must_use]
+    pub const fn never() -> Self {
+        Self { attempts: 1, ..Self::DEFAULT }
+    }
+
+    /// So many attempts, with full jitter below `base`, `2 * base`, `4 * base` and so on up to `cap`.
+    #[must_use]
+    pub const fn exponential(attempts: u32, base: Duration, cap: Duration) -> Self {
+        Self { attempts, base, cap, jitter: Jitter::Full }
+    }
+
+    /// Sets how a delay is drawn.
+    #[must_use]
+    pub const fn with_jitter(mut self, jitter: Jitter) -> Self {
+        self.jitter = jitter;
+        self
+    }
+}
+
+impl Default for Retry {
+    /// Three attempts, from 100 ms up to 30 s, full jitter.
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// How a delay is drawn below its ceiling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Jitter {
+    /// Evenly between nothing and the ceiling: spreads a crowd best.
+    #[default]
+    Full,
+    /// Evenly between half the ceiling and the ceiling.
+    Equal,
+    /// The ceiling itself.
+    None,
+}
+
+/// Where a task goes when its attempts are used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Exhausted {
+    /// To the dead letters, from which an operator may replay it.
+    #[default]
+    DeadLetter,
+    /// It fails and is done with.
+    Fail,
+}
