@@ -8,7 +8,7 @@ use crate::id::{AttemptId, Incarnation, RunId, Seq, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, NodeOutcome, RunOutcome, RunSpec, UndoOutcome};
-use crate::task::{Failure, Happened, Owner, TaskSpec};
+use crate::task::{Bound, Failure, Happened, Owner, TaskSpec};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -191,19 +191,6 @@ pub enum Next {
     DeadLetter,
     /// It was being cancelled, and ends so.
     Cancel,
-}
-
-/// Which bound of time a task ran into.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Bound {
-    /// Its deadline, before an agent had begun.
-    Deadline,
-    /// Its queue timeout.
-    Queue,
-    /// Its total timeout.
-    Total,
 }
 
 /// A fact about a workflow or a run.

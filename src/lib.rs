@@ -11,8 +11,12 @@ pub mod id;
 pub mod limits;
 pub mod name;
 pub mod payload;
+pub mod queue;
 pub mod rejected;
+pub mod resilience;
+pub mod routing;
 pub mod run;
+pub mod scheduler;
 #[allow(dead_code)]
 mod structure;
 pub mod task;
@@ -21,13 +25,19 @@ pub mod time;
 pub use agent::{AgentSpec, AgentStatus};
 pub use command::{Accepted, AgentCommand, Command, RunCommand, TaskCommand};
 pub use effect::{Effect, Outbox};
-pub use error::PayloadError;
-pub use event::{AgentEvent, Bound, Entry, Event, Next, Opening, RunEvent, TaskEvent};
+pub use error::{PayloadError, RestoreError};
+pub use event::{AgentEvent, Entry, Event, Next, Opening, RunEvent, TaskEvent};
 pub use id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
 pub use limits::Limits;
 pub use name::Name;
 pub use payload::Payload;
+pub use queue::Discipline;
 pub use rejected::Rejected;
 pub use run::{Cause, NodeOutcome, RunOutcome, RunPhase, RunSpec, UndoOutcome, UndoRemedy};
-pub use task::{Exhausted, Failure, FailureKind, Happened, Jitter, Needs, Owner, Phase, Policy, Retry, TaskSpec, Tier};
+pub use scheduler::{AgentView, Scheduler, SchedulerConfig, SchedulerSnapshot, TaskStatus, TaskView};
+pub use structure::Random;
+pub use task::{
+    Bound, Exhausted, Failure, FailureKind, Happened, Jitter, Needs, Owner, Phase, Policy, Retry, TaskOutcome,
+    TaskSpec, Tier,
+};
 pub use time::Time;

@@ -44,6 +44,22 @@ impl<T> Arena<T> {
         Slot(index)
     }
 
+    /// Puts a value at a place of the caller's choice. None if the place is taken, or beyond any that a crate of this
+    /// kind would have filled.
+    pub(crate) fn insert_at(&mut self, slot: Slot, value: T) -> Option<Slot> {
+        const FAR: usize = 1 << 20;
+        if slot.index() >= FAR || self.get(slot).is_some() {
+            return None;
+        }
+        while self.slots.len() <= slot.index() {
+            self.free.push(u32::try_from(self.slots.len()).ok()?);
+            self.slots.push(None);
+        }
+        self.free.retain(|&index| index != slot.0);
+        *self.slots.get_mut(slot.index())? = Some(value);
+        Some(slot)
+    }
+
     pub(crate) fn get(&self, slot: Slot) -> Option<&T> {
         self.slots.get(slot.index())?.as_ref()
     }

@@ -46,6 +46,16 @@ impl Bits {
         self.words.iter().zip(&other.words).enumerate().flat_map(|(at, (&a, &b))| ones(at, a & b))
     }
 
+    /// The first number from `from` on that is in both sets.
+    pub(crate) fn next_common(&self, other: &Self, from: usize) -> Option<usize> {
+        let first = from / WORD;
+        let mask = u64::MAX << (from % WORD);
+        self.words.iter().zip(&other.words).enumerate().skip(first).find_map(|(at, (a, b))| {
+            let bits = a & b & if at == first { mask } else { u64::MAX };
+            (bits != 0).then(|| at * WORD + bits.trailing_zeros() as usize)
+        })
+    }
+
     pub(crate) fn meets(&self, other: &Self) -> bool {
         self.words.iter().zip(&other.words).any(|(a, b)| a & b != 0)
     }
@@ -83,6 +93,7 @@ mod tests {
         }
         assert_eq!(a.common(&b).collect::<Vec<_>>(), [64, 200]);
         assert_eq!(a.count_common(&b), 2);
+        assert_eq!((a.next_common(&b, 65), a.next_common(&b, 201)), (Some(200), None));
         a.clear(64);
         a.clear(200);
         assert!(!a.meets(&b));

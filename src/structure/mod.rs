@@ -1,13 +1,16 @@
-//! Data structures that the mechanisms share: dense slots, an index that cannot be iterated, bit sets, a timing wheel.
+//! Data structures that the mechanisms share: dense slots, an index that cannot be iterated, bit sets, a timing wheel,
+//! random draws.
 //!
 //! None of them knows what it holds. All of them answer a wrong index with `None`, never with a panic.
 
 mod arena;
 mod bits;
 mod idmap;
+mod random;
 mod wheel;
 
 pub(crate) use arena::{Arena, Slot};
 pub(crate) use bits::Bits;
 pub(crate) use idmap::IdMap;
+pub use random::Random;
 pub(crate) use wheel::{TimerKey, Wheel};

@@ -19,10 +19,12 @@
 
 mod failure;
 mod needs;
+mod outcome;
 mod policy;
 
 pub use failure::{Failure, FailureKind, Happened};
 pub use needs::Needs;
+pub use outcome::{Bound, TaskOutcome};
 pub use policy::{Exhausted, Jitter, Policy, Retry};
 
 use crate::id::{RunId, TaskId};

@@ -1,0 +1,42 @@
+//! In which order tasks wait.
+
+use super::lane::Rank;
+use crate::id::Seq;
+use crate::task::TaskSpec;
+use crate::time::Time;
+use serde::{Deserialize, Serialize};
+
+/// In which order tasks wait for an agent.
+///
+/// ```
+/// use counterpoint::{Discipline, SchedulerConfig};
+///
+/// let config = SchedulerConfig::default().with_discipline(Discipline::Strict);
+/// assert_eq!(config.discipline(), Discipline::Strict);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Discipline {
+    /// The more urgent tier first, whatever the wait; within a tier in order of arrival. A lower tier may starve.
+    Strict,
+    /// The earliest virtual deadline first: the task's own, or its arrival plus its tier's latency target (100 ms, 1 s,
+    /// 10 s, 60 s), whichever is earlier. Nothing starves: a task is overtaken only by what arrives within its target.
+    /// (Stoica and Abdel-Wahab 1995 give the idea; here a request is one task.)
+    #[default]
+    EarliestVirtualDeadline,
+}
+
+impl Discipline {
+    /// Where a task that arrived then stands in the order.
+    pub(crate) fn rank(self, task: &TaskSpec, submitted: Time, seq: Seq) -> Rank {
+        let key = match self {
+            Self::Strict => task.tier.index() as u64,
+            Self::EarliestVirtualDeadline => {
+                let target = submitted + task.tier.latency_target();
+                task.deadline.map_or(target, |deadline| deadline.min(target)).as_nanos()
+            }
+        };
+        Rank { key, seq }
+    }
+}

@@ -1,0 +1,52 @@
+//! A strategy from a closure.
+
+use super::{Candidates, RoutingStrategy};
+use crate::id::AgentId;
+use crate::structure::Random;
+use crate::task::TaskSpec;
+use core::fmt;
+
+type Picker = dyn FnMut(&TaskSpec, &Candidates<'_>, &mut Random) -> Option<AgentId> + Send;
+
+/// Picks whatever a closure says.
+///
+/// ```
+/// use counterpoint::routing::Custom;
+/// use counterpoint::SchedulerConfig;
+///
+/// // The candidate with the highest level in the skill that the task is named for.
+/// let best = Custom::new("most skilled", |task, among, _| {
+///     among.iter().max_by_key(|agent| agent.spec().skills.get(&task.kind).copied()).map(|agent| agent.id())
+/// });
+/// let config = SchedulerConfig::default().with_strategy(best);
+/// ```
+pub struct Custom {
+    name: String,
+    picker: Box<Picker>,
+}
+
+impl Custom {
+    /// The strategy with this name that asks `picker`.
+    pub fn new(
+        name: impl Into<String>,
+        picker: impl FnMut(&TaskSpec, &Candidates<'_>, &mut Random) -> Option<AgentId> + Send + 'static,
+    ) -> Self {
+        Self { name: name.into(), picker: Box::new(picker) }
+    }
+}
+
+impl RoutingStrategy for Custom {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn pick(&mut self, task: &TaskSpec, among: &Candidates<'_>, random: &mut Random) -> Option<AgentId> {
+        (self.picker)(task, among, random)
+    }
+}
+
+impl fmt::Debug for Custom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Custom({:?})", self.name)
+    }
+}

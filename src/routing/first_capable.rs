@@ -1,0 +1,22 @@
+//! The first agent that can.
+
+use super::{Candidates, RoutingStrategy};
+use crate::id::AgentId;
+use crate::structure::Random;
+use crate::task::TaskSpec;
+
+/// Picks the first agent that can take the task, in the order of their places: packs the work on few agents, so that the
+/// others stay free.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct FirstCapable;
+
+impl RoutingStrategy for FirstCapable {
+    fn name(&self) -> &'static str {
+        "first capable"
+    }
+
+    fn pick(&mut self, _: &TaskSpec, among: &Candidates<'_>, _: &mut Random) -> Option<AgentId> {
+        among.first().map(|agent| agent.id())
+    }
+}

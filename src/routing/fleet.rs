@@ -1,0 +1,142 @@
+//! The registered agents, in dense places, with what each holds.
+
+use crate::agent::{AgentSpec, AgentStatus};
+use crate::id::{AgentId, Incarnation};
+use crate::structure::{Arena, Bits, IdMap, Slot};
+use crate::time::Time;
+use std::sync::Arc;
+
+/// A registered agent.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    pub(crate) spec: Arc<AgentSpec>,
+    pub(crate) by: Incarnation,
+    pub(crate) place: u32,
+    pub(crate) status: AgentStatus,
+    /// The tasks whose attempts it holds, in no particular order.
+    pub(crate) held: Vec<Slot>,
+    /// Its last word: not written down, begins anew when a host resumes.
+    pub(crate) heard: Time,
+    /// The requirement classes that it can serve.
+    pub(crate) classes: Bits,
+}
+
+impl Member {
+    fn has_room(&self) -> bool {
+        self.status == AgentStatus::Online && self.held.len() < self.spec.capacity as usize
+    }
+}
+
+/// All registered agents.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Fleet {
+    members: Arena<Member>,
+    places: IdMap<AgentId, Slot>,
+    free: Bits,
+}
+
+impl Fleet {
+    pub(crate) fn add(&mut self, by: Incarnation, spec: Arc<AgentSpec>, heard: Time) -> Slot {
+        let id = spec.id;
+        let place = self.members.insert(Member {
+            spec,
+            by,
+            place: 0,
+            status: AgentStatus::Online,
+            held: Vec::new(),
+            heard,
+            classes: Bits::default(),
+        });
+        self.places.insert(id, place);
+        self.change(place, |member| member.place = place.get());
+        place
+    }
+
+    /// Puts an agent at the place that it had when a snapshot was taken; none if that is taken or far away.
+    pub(crate) fn put(&mut self, place: u32, by: Incarnation, spec: Arc<AgentSpec>) -> Option<Slot> {
+        let id = spec.id;
+        let slot = self.members.insert_at(
+            Slot::new(place),
+            Member {
+                spec,
+                by,
+                place,
+                status: AgentStatus::Online,
+                held: Vec::new(),
+                heard: Time::ZERO,
+                classes: Bits::default(),
+            },
+        )?;
+        self.places.insert(id, slot);
+        self.change(slot, |_| {});
+        Some(slot)
+    }
+
+    pub(crate) fn remove(&mut self, id: AgentId) -> Option<Member> {
+        let place = self.places.remove(&id)?;
+        self.free.clear(place.index());
+        self.members.remove(place)
+    }
+
+    /// Changes a member and keeps the set of those with room true.
+    pub(crate) fn change(&mut self, place: Slot, change: impl FnOnce(&mut Member)) {
+        if let Some(member) = self.members.get_mut(place) {
+            change(member);
+            let free = member.has_room();
+            self.free.put(place.index(), free);
+        }
+    }
+
+    /// Notes that the agent holds the task; the answer finds it again in [`release`](Self::release).
+    pub(crate) fn hold(&mut self, place: Slot, task: Slot) -> u32 {
+        let mut index = 0;
+        self.change(place, |member| {
+            index = u32::try_from(member.held.len()).unwrap_or(u32::MAX);
+            member.held.push(task);
+        });
+        index
+    }
+
+    /// Takes back what [`hold`](Self::hold) noted. Gives the task whose index has changed to `index`, if one has.
+    pub(crate) fn release(&mut self, place: Slot, index: u32) -> Option<Slot> {
+        let mut moved = None;
+        self.change(place, |member| {
+            if (index as usize) < member.held.len() {
+                member.held.swap_remove(index as usize);
+                moved = member.held.get(index as usize).copied();
+            }
+        });
+        moved
+    }
+
+    pub(crate) fn place_of(&self, id: AgentId) -> Option<Slot> {
+        self.places.get(&id).copied()
+    }
+
+    pub(crate) fn by_id(&self, id: AgentId) -> Option<&Member> {
+        self.members.get(self.place_of(id)?)
+    }
+
+    /// The place of the agent if this is its current life.
+    pub(crate) fn living(&self, by: Incarnation) -> Option<Slot> {
+        let place = self.place_of(by.agent())?;
+        (self.members.get(place)?.by == by).then_some(place)
+    }
+
+    pub(crate) fn at(&self, place: usize) -> Option<&Member> {
+        self.members.get(Slot::new(u32::try_from(place).ok()?))
+    }
+
+    /// The places of the agents that take work and have room.
+    pub(crate) const fn free(&self) -> &Bits {
+        &self.free
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, &Member)> {
+        self.members.iter()
+    }
+}

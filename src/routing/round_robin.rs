@@ -1,0 +1,30 @@
+//! Each agent in turn.
+
+use super::{Candidates, RoutingStrategy};
+use crate::id::AgentId;
+use crate::structure::Random;
+use crate::task::TaskSpec;
+
+/// Picks each agent in turn. The turn is kept per requirement class: over all agents, the one after an agent that cannot
+/// would get a double share.
+#[derive(Debug, Clone, Default)]
+pub struct RoundRobin {
+    last: Vec<Option<u32>>,
+}
+
+impl RoutingStrategy for RoundRobin {
+    fn name(&self) -> &'static str {
+        "round robin"
+    }
+
+    fn pick(&mut self, _: &TaskSpec, among: &Candidates<'_>, _: &mut Random) -> Option<AgentId> {
+        let class = among.class() as usize;
+        if class >= self.last.len() {
+            self.last.resize(class + 1, None);
+        }
+        let last = self.last.get_mut(class)?;
+        let next = among.after(*last)?;
+        *last = Some(next.place());
+        Some(next.id())
+    }
+}

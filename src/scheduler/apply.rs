@@ -1,0 +1,370 @@
+//! Facts become state. Nothing here decides; a fact that does not follow from the state is a [`Misfit`].
+
+use super::state::{Alarm, Ended, Misfit, Owed, Running, Stage, State, Task};
+use crate::agent::{AgentSpec, AgentStatus};
+use crate::event::{AgentEvent, Next, TaskEvent};
+use crate::id::{AgentId, AttemptId, Incarnation, Seq, TaskId};
+use crate::name::Name;
+use crate::routing::ClassKey;
+use crate::structure::Slot;
+use crate::task::{Bound, Failure, FailureKind, Happened, TaskOutcome, TaskSpec};
+use crate::time::Time;
+use std::sync::Arc;
+
+type Applied = Result<(), Misfit>;
+
+/// How many of the agents that failed a task it remembers to avoid.
+const AVOID: usize = 8;
+
+impl State {
+    pub(super) fn apply_agent(&mut self, at: Time, event: &AgentEvent) -> Applied {
+        match event {
+            AgentEvent::Registered { by, spec } => self.registered(at, *by, spec),
+            AgentEvent::Updated { by, spec } => self.updated(*by, spec),
+            AgentEvent::Draining { by } => {
+                let place = self.fleet.living(*by).ok_or(Misfit("no such agent drains"))?;
+                self.fleet.change(place, |member| member.status = AgentStatus::Draining);
+                Ok(())
+            }
+            AgentEvent::Deregistered { by } | AgentEvent::Lost { by } => {
+                self.fleet.living(*by).ok_or(Misfit("no such agent leaves"))?;
+                self.dismiss(by.agent());
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn apply_task(&mut self, seq: Seq, at: Time, event: &TaskEvent) -> Applied {
+        match event {
+            TaskEvent::Submitted { spec, replays } => self.submitted(seq, at, spec, *replays),
+            TaskEvent::Ready { task } => self.ready(*task),
+            TaskEvent::Assigned { attempt, to } => self.assigned(at, *attempt, *to),
+            TaskEvent::AttemptFailed { attempt, by, failure, next } => {
+                self.attempt_failed(at, *attempt, *by, failure, *next)
+            }
+            TaskEvent::Succeeded { attempt, by, output } => {
+                self.current(*attempt, *by)?;
+                self.end(at, attempt.task(), TaskOutcome::Succeeded(output.clone()))
+            }
+            TaskEvent::CancelRequested { task, reason } => self.cancel_requested(at, *task, reason),
+            TaskEvent::Cancelled { task, reason, happened } => {
+                self.end(at, *task, TaskOutcome::Cancelled { reason: reason.clone(), happened: happened.clone() })
+            }
+            TaskEvent::Expired { task, bound } => self.expired(at, *task, *bound),
+            TaskEvent::Discarded { task, .. } => self.discarded(*task),
+            TaskEvent::Forgotten { tasks } => tasks.iter().try_for_each(|task| self.forget(*task)),
+        }
+    }
+
+    fn registered(&mut self, at: Time, by: Incarnation, spec: &Arc<AgentSpec>) -> Applied {
+        if by.agent() != spec.id || by.number() <= self.lives {
+            return Err(Misfit("a life is registered twice"));
+        }
+        self.lives = by.number();
+        self.dismiss(spec.id);
+        let place = self.fleet.add(by, Arc::clone(spec), at);
+        self.classes.review(place, &mut self.fleet);
+        if let Some(lease) = spec.lease {
+            self.wheel.insert(at + lease, Alarm::Agent(by));
+        }
+        Ok(())
+    }
+
+    fn updated(&mut self, by: Incarnation, spec: &Arc<AgentSpec>) -> Applied {
+        let place = self.fleet.living(by).ok_or(Misfit("no such agent changes"))?;
+        if spec.id != by.agent() {
+            return Err(Misfit("an agent changes its id"));
+        }
+        let mut heard = Time::ZERO;
+        let old = self.fleet.at(place.index()).and_then(|member| member.spec.lease);
+        self.fleet.change(place, |member| {
+            member.spec = Arc::clone(spec);
+            heard = member.heard;
+        });
+        if let (None, Some(lease)) = (old, spec.lease) {
+            self.wheel.insert(heard + lease, Alarm::Agent(by));
+        }
+        self.classes.review(place, &mut self.fleet);
+        Ok(())
+    }
+
+    /// The agent is gone; what it held is owed a failure.
+    fn dismiss(&mut self, id: AgentId) {
+        let Some(place) = self.fleet.place_of(id) else { return };
+        let Some(member) = self.fleet.remove(id) else { return };
+        self.classes.review(place, &mut self.fleet);
+        for slot in member.held {
+            if let Some(task) = self.tasks.get(slot) {
+                self.owed.insert((Owed::Orphaned, task.spec.id));
+            }
+        }
+    }
+
+    fn submitted(&mut self, seq: Seq, at: Time, spec: &Arc<TaskSpec>, replays: Option<TaskId>) -> Applied {
+        if self.slot(spec.id).is_some() {
+            return Err(Misfit("a task is submitted twice"));
+        }
+        if let Some(dead) = replays {
+            self.discarded(dead)?;
+        }
+        let task = Task {
+            spec: Arc::clone(spec),
+            seq,
+            submitted: at,
+            attempts: 0,
+            doubtful: false,
+            avoid: Vec::new(),
+            timer: None,
+            stage: Stage::Blocked { on: 0 },
+        };
+        let slot = self.tasks.insert(task);
+        self.by_id.insert(spec.id, slot);
+        self.active = self.active.saturating_add(1);
+        if spec.after.is_empty() {
+            self.enqueue(slot);
+        } else {
+            self.block(slot, spec);
+        }
+        self.set_timer(slot);
+        Ok(())
+    }
+
+    /// Notes what a task waits for, and what it is owed if that is done already, or never will be.
+    pub(super) fn block(&mut self, slot: Slot, spec: &TaskSpec) {
+        let (mut open, mut doomed) = (0, false);
+        for &before in &spec.after {
+            match self.get(before).map(|task| task.end().map(|ended| &ended.end)) {
+                Some(Some(TaskOutcome::Succeeded(_))) => {}
+                Some(None) => {
+                    open += 1;
+                    self.wait_for(before, spec.id);
+                }
+                Some(Some(_)) | None => doomed = true,
+            }
+        }
+        if let Some(Task { stage: Stage::Blocked { on }, .. }) = self.tasks.get_mut(slot) {
+            *on = open;
+        }
+        if doomed {
+            self.owed.insert((Owed::Doomed, spec.id));
+        } else if open == 0 {
+            self.owed.insert((Owed::Ready, spec.id));
+        }
+    }
+
+    fn wait_for(&mut self, before: TaskId, task: TaskId) {
+        let mut waiting = self.dependents.remove(&before).unwrap_or_default();
+        waiting.push(task);
+        self.dependents.insert(before, waiting);
+    }
+
+    fn ready(&mut self, id: TaskId) -> Applied {
+        let slot = self.slot(id).ok_or(Misfit("an unknown task is ready"))?;
+        match self.tasks.get(slot).map(|task| &task.stage) {
+            Some(Stage::Blocked { on: 0 } | Stage::Backoff { .. }) => {}
+            _ => return Err(Misfit("a task is ready that did not wait")),
+        }
+        self.owed.remove(&(Owed::Ready, id));
+        self.enqueue(slot);
+        self.set_timer(slot);
+        Ok(())
+    }
+
+    /// Puts a task in line, in the class of what it needs and whom it avoids.
+    pub(super) fn enqueue(&mut self, slot: Slot) {
+        let Some(task) = self.tasks.get_mut(slot) else { return };
+        let key = ClassKey { needs: task.spec.needs.clone(), avoid: task.avoid.clone().into_boxed_slice() };
+        let class = self.classes.join(key, &mut self.fleet);
+        let rank = self.discipline.rank(&task.spec, task.submitted, task.seq);
+        let ticket = self.lanes.push(class.index(), task.spec.tier.index(), rank, slot);
+        task.stage = Stage::Queued { ticket, class };
+        self.waiting.set(class.index());
+    }
+
+    /// Takes a task out of line, if it stands in one.
+    fn dequeue(&mut self, slot: Slot) {
+        let Some(task) = self.tasks.get(slot) else { return };
+        let Stage::Queued { ticket, class } = &task.stage else { return };
+        let (ticket, class) = (*ticket, *class);
+        self.lanes.remove(&ticket, task.spec.tier.index());
+        if self.lanes.len_of(class.index()) == 0 {
+            self.waiting.clear(class.index());
+        }
+        self.classes.leave(class, &mut self.fleet);
+    }
+
+    fn assigned(&mut self, at: Time, attempt: AttemptId, to: Incarnation) -> Applied {
+        let slot = self.slot(attempt.task()).ok_or(Misfit("an unknown task is assigned"))?;
+        let agent = self.fleet.living(to).ok_or(Misfit("a task is assigned to an agent that is gone"))?;
+        if !matches!(self.tasks.get(slot).map(|task| &task.stage), Some(Stage::Queued { .. })) {
+            return Err(Misfit("a task is assigned that is not queued"));
+        }
+        self.dequeue(slot);
+        let index = self.fleet.hold(agent, slot);
+        if let Some(task) = self.tasks.get_mut(slot) {
+            task.attempts = attempt.number();
+            task.stage = Stage::Running(Running { agent, by: to, since: at, index, cancel: None });
+        }
+        self.set_timer(slot);
+        Ok(())
+    }
+
+    /// The task of an attempt that `by` holds now.
+    fn current(&self, attempt: AttemptId, by: Incarnation) -> Result<Slot, Misfit> {
+        let slot = self.slot(attempt.task()).ok_or(Misfit("an unknown task is attempted"))?;
+        let task = self.tasks.get(slot).ok_or(Misfit("an unknown task is attempted"))?;
+        match task.running() {
+            Some(running) if running.by == by && task.attempts == attempt.number() => Ok(slot),
+            _ => Err(Misfit("an attempt ends that is not the current one")),
+        }
+    }
+
+    fn attempt_failed(
+        &mut self,
+        at: Time,
+        attempt: AttemptId,
+        by: Incarnation,
+        failure: &Failure,
+        next: Next,
+    ) -> Applied {
+        let slot = self.current(attempt, by)?;
+        let id = attempt.task();
+        let mut reason = None;
+        if let Some(task) = self.tasks.get_mut(slot) {
+            task.doubtful |= failure.kind == FailureKind::Unknown;
+            task.avoid.retain(|agent| *agent != by.agent());
+            task.avoid.push(by.agent());
+            if task.avoid.len() > AVOID {
+                task.avoid.remove(0);
+            }
+            reason = task.running().and_then(|running| running.cancel.as_ref()).map(|cancel| cancel.1.clone());
+        }
+        match next {
+            Next::Retry { at: until } => {
+                self.give_back(slot);
+                if let Some(task) = self.tasks.get_mut(slot) {
+                    task.stage = Stage::Backoff { until };
+                }
+                self.set_timer(slot);
+                Ok(())
+            }
+            Next::Fail => self.end(at, id, TaskOutcome::Failed(failure.clone())),
+            Next::DeadLetter => self.end(at, id, TaskOutcome::DeadLettered(failure.clone())),
+            Next::Cancel => {
+                let reason = reason.ok_or(Misfit("a task ends as cancelled that was not"))?;
+                let happened = self.doubt(slot);
+                self.end(at, id, TaskOutcome::Cancelled { reason, happened })
+            }
+        }
+    }
+
+    fn doubt(&self, slot: Slot) -> Happened {
+        if self.tasks.get(slot).is_some_and(|task| task.doubtful) { Happened::Maybe } else { Happened::No }
+    }
+
+    /// The agent no longer holds the task.
+    fn give_back(&mut self, slot: Slot) {
+        let Some(task) = self.tasks.get(slot) else { return };
+        let Some(running) = task.running() else { return };
+        let (agent, by, index) = (running.agent, running.by, running.index);
+        self.owed.remove(&(Owed::Orphaned, task.spec.id));
+        if self.fleet.living(by) != Some(agent) {
+            return;
+        }
+        if let Some(moved) = self.fleet.release(agent, index)
+            && let Some(Task { stage: Stage::Running(running), .. }) = self.tasks.get_mut(moved)
+        {
+            running.index = index;
+        }
+    }
+
+    fn cancel_requested(&mut self, at: Time, id: TaskId, reason: &Name) -> Applied {
+        let slot = self.slot(id).ok_or(Misfit("an unknown task is cancelled"))?;
+        match self.tasks.get_mut(slot).map(|task| &mut task.stage) {
+            Some(Stage::Running(running)) => running.cancel = Some(Box::new((at, reason.clone()))),
+            _ => return Err(Misfit("a task is asked to stop that does not run")),
+        }
+        self.set_timer(slot);
+        Ok(())
+    }
+
+    fn expired(&mut self, at: Time, id: TaskId, bound: Bound) -> Applied {
+        if let Some(task) = self.slot(id).and_then(|slot| self.tasks.get_mut(slot)) {
+            // An attempt that is cut off may have done its work.
+            task.doubtful |= task.running().is_some();
+        }
+        self.end(at, id, TaskOutcome::Expired(bound))
+    }
+
+    /// The task is over. Those that wait for it are owed what follows.
+    fn end(&mut self, at: Time, id: TaskId, end: TaskOutcome) -> Applied {
+        let slot = self.slot(id).ok_or(Misfit("an unknown task ends"))?;
+        if self.tasks.get(slot).is_none_or(Task::has_ended) {
+            return Err(Misfit("a task ends twice"));
+        }
+        self.dequeue(slot);
+        self.give_back(slot);
+        for kind in [Owed::Orphaned, Owed::Ready, Owed::Doomed] {
+            self.owed.remove(&(kind, id));
+        }
+        let succeeded = matches!(end, TaskOutcome::Succeeded(_));
+        let kept = if end.is_dead_letter() { &mut self.dead } else { &mut self.finished };
+        kept.push_back(id);
+        if let Some(task) = self.tasks.get_mut(slot) {
+            task.stage = Stage::Ended(Box::new(Ended { at, end }));
+        }
+        self.set_timer(slot);
+        self.active = self.active.saturating_sub(1);
+        self.pace.note(at);
+        for waiting in self.dependents.remove(&id).unwrap_or_default() {
+            self.dependency_ended(waiting, succeeded);
+        }
+        Ok(())
+    }
+
+    fn dependency_ended(&mut self, waiting: TaskId, succeeded: bool) {
+        let Some(task) = self.slot(waiting).and_then(|slot| self.tasks.get_mut(slot)) else { return };
+        let Stage::Blocked { on } = &mut task.stage else { return };
+        if !succeeded {
+            self.owed.insert((Owed::Doomed, waiting));
+            return;
+        }
+        *on = on.saturating_sub(1);
+        if *on == 0 && !self.owed.contains(&(Owed::Doomed, waiting)) {
+            self.owed.insert((Owed::Ready, waiting));
+        }
+    }
+
+    /// A dead letter is no longer one; it is remembered like any failed task.
+    fn discarded(&mut self, id: TaskId) -> Applied {
+        let slot = self.slot(id).ok_or(Misfit("an unknown dead letter is discarded"))?;
+        match self.tasks.get_mut(slot).map(|task| &mut task.stage) {
+            Some(Stage::Ended(ended)) => match &ended.end {
+                TaskOutcome::DeadLettered(failure) => ended.end = TaskOutcome::Failed(failure.clone()),
+                _ => return Err(Misfit("a task is discarded that is no dead letter")),
+            },
+            _ => return Err(Misfit("a task is discarded that has not ended")),
+        }
+        self.dead.retain(|dead| *dead != id);
+        self.finished.push_back(id);
+        Ok(())
+    }
+
+    fn forget(&mut self, id: TaskId) -> Applied {
+        let slot = self.slot(id).ok_or(Misfit("an unknown task is forgotten"))?;
+        if !self.tasks.get(slot).is_some_and(Task::has_ended) {
+            return Err(Misfit("a task is forgotten that has not ended"));
+        }
+        let dead = self.tasks.get(slot).and_then(Task::end).is_some_and(|ended| ended.end.is_dead_letter());
+        let list = if dead { &mut self.dead } else { &mut self.finished };
+        match list.front() {
+            Some(first) if *first == id => {
+                list.pop_front();
+            }
+            _ => list.retain(|other| *other != id),
+        }
+        self.by_id.remove(&id);
+        self.tasks.remove(slot);
+        Ok(())
+    }
+}

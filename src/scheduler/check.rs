@@ -1,0 +1,155 @@
+//! The rules that hold between the parts of the state, one function to a rule. They look at everything.
+
+use super::machine::Core;
+use super::state::{Stage, Task};
+use crate::agent::AgentStatus;
+use crate::structure::Slot;
+
+type Checked = Result<(), String>;
+
+impl Core {
+    /// Whether every rule holds.
+    pub(crate) fn check(&self) -> Checked {
+        self.ids_find_tasks()?;
+        self.counts_agree()?;
+        self.holders_agree()?;
+        self.capacity_is_kept()?;
+        self.lines_agree()?;
+        self.classes_agree()?;
+        self.finished_is_listed()
+    }
+
+    /// After a call, beyond [`check`](Self::check): nothing is owed, and nobody waits who could be served.
+    pub(crate) fn check_settled(&self) -> Checked {
+        if let Some((owed, task)) = self.state.owed.first() {
+            return Err(format!("{owed:?} is owed for {task}"));
+        }
+        for class in self.state.waiting.iter().filter(|class| !self.held_back.contains(*class)) {
+            let slot = slot_of(class)?;
+            if self.state.has_candidates(slot) {
+                return Err(format!("tasks wait in class {class} although an agent has room"));
+            }
+        }
+        Ok(())
+    }
+
+    fn ids_find_tasks(&self) -> Checked {
+        if self.state.by_id.len() != self.state.tasks.len() {
+            return Err(format!("{} ids for {} tasks", self.state.by_id.len(), self.state.tasks.len()));
+        }
+        for (slot, task) in self.state.tasks.iter() {
+            if self.state.slot(task.spec.id) != Some(slot) {
+                return Err(format!("the id of {} leads elsewhere", task.spec.id));
+            }
+        }
+        Ok(())
+    }
+
+    fn counts_agree(&self) -> Checked {
+        let active = self.state.tasks.iter().filter(|(_, task)| !task.has_ended()).count();
+        if active != self.state.active as usize {
+            return Err(format!("{active} tasks are active, {} are counted", self.state.active));
+        }
+        let queued = self.state.tasks.iter().filter(|(_, task)| matches!(task.stage, Stage::Queued { .. })).count();
+        let in_line: usize = self.queued().iter().sum();
+        if queued != in_line {
+            return Err(format!("{queued} tasks are queued, {in_line} stand in line"));
+        }
+        let timers = self.state.tasks.iter().filter(|(_, task)| task.timer.is_some()).count();
+        if timers > self.state.wheel.len() {
+            return Err(format!("{timers} tasks have timers, {} are set", self.state.wheel.len()));
+        }
+        Ok(())
+    }
+
+    /// A running task stands at its index in what its agent holds, and nothing else does.
+    fn holders_agree(&self) -> Checked {
+        let mut held = 0;
+        for (slot, task) in self.state.tasks.iter() {
+            let Some(running) = task.running() else { continue };
+            match self.state.fleet.living(running.by) {
+                Some(place) => {
+                    held += 1;
+                    let member = self.state.fleet.at(place.index());
+                    if member.and_then(|member| member.held.get(running.index as usize)) != Some(&slot) {
+                        return Err(format!("{} is not where its agent {} holds it", task.spec.id, running.by));
+                    }
+                }
+                None if self.state.owed.contains(&(super::state::Owed::Orphaned, task.spec.id)) => {}
+                None => return Err(format!("{} is held by {}, which is gone", task.spec.id, running.by)),
+            }
+            if task.attempts == 0 {
+                return Err(format!("{} runs without an attempt", task.spec.id));
+            }
+        }
+        let counted: usize = self.state.fleet.iter().map(|(_, member)| member.held.len()).sum();
+        if held != counted {
+            return Err(format!("{held} tasks run, agents hold {counted}"));
+        }
+        Ok(())
+    }
+
+    fn capacity_is_kept(&self) -> Checked {
+        for (place, member) in self.state.fleet.iter() {
+            let room = member.status == AgentStatus::Online && member.held.len() < member.spec.capacity as usize;
+            if room != self.state.fleet.free().contains(place.index()) {
+                return Err(format!("agent {} is wrongly listed as free or busy", member.by));
+            }
+        }
+        Ok(())
+    }
+
+    fn lines_agree(&self) -> Checked {
+        for (slot, task) in self.state.tasks.iter() {
+            let Stage::Queued { ticket, class } = &task.stage else { continue };
+            if ticket.lane() != class.index() || !self.state.waiting.contains(class.index()) {
+                return Err(format!("{} stands in a line that is not known to wait", task.spec.id));
+            }
+            if self.state.lanes.head(class.index()).is_some_and(|(rank, head)| head != slot && rank > self.rank(task)) {
+                return Err(format!("{} stands before the first of its line", task.spec.id));
+            }
+        }
+        for class in self.state.waiting.iter() {
+            if self.state.lanes.len_of(class) == 0 {
+                return Err(format!("class {class} waits with nobody in line"));
+            }
+        }
+        Ok(())
+    }
+
+    fn rank(&self, task: &Task) -> crate::queue::Rank {
+        self.state.discipline.rank(&task.spec, task.submitted, task.seq)
+    }
+
+    /// The bits of each class say what asking each agent would.
+    fn classes_agree(&self) -> Checked {
+        for class in self.state.waiting.iter() {
+            let slot = slot_of(class)?;
+            let (Some(key), Some(eligible)) = (self.state.classes.key(slot), self.state.classes.eligible(slot)) else {
+                return Err(format!("class {class} waits and is not known"));
+            };
+            let meets = |member: &crate::routing::Member| key.needs.met_by(&member.spec);
+            let others = self.state.fleet.iter().any(|(_, m)| meets(m) && !key.avoid.contains(&m.spec.id));
+            for (place, member) in self.state.fleet.iter() {
+                let should = meets(member) && !(others && key.avoid.contains(&member.spec.id));
+                if eligible.contains(place.index()) != should || member.classes.contains(class) != should {
+                    return Err(format!("class {class} is wrong about agent {}", member.by));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finished_is_listed(&self) -> Checked {
+        let ended = self.state.tasks.iter().filter(|(_, task)| task.has_ended()).count();
+        let listed = self.state.finished.len() + self.state.dead.len();
+        if ended != listed {
+            return Err(format!("{ended} tasks have ended, {listed} are listed"));
+        }
+        Ok(())
+    }
+}
+
+fn slot_of(class: usize) -> Result<Slot, String> {
+    u32::try_from(class).map(Slot::new).map_err(|_| format!("class {class} is out of range"))
+}

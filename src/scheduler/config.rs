@@ -1,0 +1,101 @@
+//! How a scheduler is set up: nothing of it is in the journal.
+
+use crate::limits::Limits;
+use crate::name::Name;
+use crate::queue::Discipline;
+use crate::routing::{LeastLoaded, RoutingStrategy};
+use core::fmt;
+use std::collections::BTreeMap;
+
+/// How a scheduler is set up. Nothing of it is in the journal: a host may restart with another discipline, other
+/// strategies, other limits.
+///
+/// ```
+/// use counterpoint::routing::RoundRobin;
+/// use counterpoint::{Discipline, Limits, SchedulerConfig};
+///
+/// let config = SchedulerConfig::default()
+///     .with_seed(42)
+///     .with_discipline(Discipline::Strict)
+///     .with_strategy(RoundRobin::default())
+///     .with_limits(Limits::default().with_waiting_tasks(10_000));
+/// ```
+pub struct SchedulerConfig {
+    pub(super) seed: u64,
+    pub(super) discipline: Discipline,
+    pub(super) limits: Limits,
+    pub(super) strategy: Box<dyn RoutingStrategy>,
+    pub(super) by_kind: BTreeMap<Name, Box<dyn RoutingStrategy>>,
+}
+
+impl SchedulerConfig {
+    /// The seed of every random draw.
+    #[must_use]
+    pub const fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// In which order tasks wait.
+    #[must_use]
+    pub const fn with_discipline(mut self, discipline: Discipline) -> Self {
+        self.discipline = discipline;
+        self
+    }
+
+    /// The bounds.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Which agent a task goes to.
+    #[must_use]
+    pub fn with_strategy(mut self, strategy: impl RoutingStrategy + 'static) -> Self {
+        self.strategy = Box::new(strategy);
+        self
+    }
+
+    /// Which agent a task of this kind goes to.
+    #[must_use]
+    pub fn with_strategy_for(mut self, kind: impl Into<Name>, strategy: impl RoutingStrategy + 'static) -> Self {
+        self.by_kind.insert(kind.into(), Box::new(strategy));
+        self
+    }
+
+    /// In which order tasks wait.
+    #[must_use]
+    pub const fn discipline(&self) -> Discipline {
+        self.discipline
+    }
+
+    /// The bounds.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+}
+
+impl Default for SchedulerConfig {
+    /// Seed 0, earliest virtual deadline, least loaded, the default limits.
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            discipline: Discipline::default(),
+            limits: Limits::default(),
+            strategy: Box::new(LeastLoaded::default()),
+            by_kind: BTreeMap::new(),
+        }
+    }
+}
+
+impl fmt::Debug for SchedulerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SchedulerConfig")
+            .field("seed", &self.seed)
+            .field("discipline", &self.discipline)
+            .field("strategy", &self.strategy.name())
+            .finish_non_exhaustive()
+    }
+}

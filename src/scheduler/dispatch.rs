@@ -1,0 +1,156 @@
+//! Tasks meet agents.
+//!
+//! Between calls no task waits that an agent with room could take, unless its strategy wants it so. So when something
+//! changes only little has to be looked at: a new task concerns its own class, and room on an agent concerns the classes
+//! that the agent serves.
+
+use super::log::Tx;
+use super::machine::Core;
+use super::state::{Owed, Stage, State, Task};
+use crate::event::{Next, TaskEvent};
+use crate::id::{AttemptId, TaskId};
+use crate::routing::Candidates;
+use crate::structure::{Bits, Slot};
+use crate::task::{Failure, Happened};
+
+impl Core {
+    /// Hands out tasks of a class while there are agents for them.
+    pub(super) fn pump_class(&mut self, class: Slot, tx: &mut Tx<'_>) {
+        while self.state.lanes.len_of(class.index()) > 0 && self.state.has_candidates(class) {
+            if !self.dispatch_head(class, tx) {
+                break;
+            }
+        }
+    }
+
+    /// Hands out tasks to an agent while it has room, the first in the order of the discipline first.
+    pub(super) fn pump_agent(&mut self, place: Slot, tx: &mut Tx<'_>) {
+        let mut declined = Bits::default();
+        while self.state.fleet.free().contains(place.index()) {
+            let Some(class) = self.state.first_class_for(place, &declined) else { break };
+            if !self.dispatch_head(class, tx) {
+                declined.set(class.index());
+            }
+        }
+    }
+
+    /// Hands out all that can be: after a restore, or when many things have changed.
+    pub(super) fn pump_all(&mut self, tx: &mut Tx<'_>) {
+        let places: Vec<usize> = self.state.fleet.free().iter().collect();
+        for place in places {
+            if let Ok(place) = u32::try_from(place) {
+                self.pump_agent(Slot::new(place), tx);
+            }
+        }
+    }
+
+    /// Gives the first task of a class to the agent that its strategy picks. False if it picks none.
+    fn dispatch_head(&mut self, class: Slot, tx: &mut Tx<'_>) -> bool {
+        let Some((_, slot)) = self.state.lanes.head(class.index()) else { return false };
+        let Some(task) = self.state.tasks.get(slot) else { return false };
+        let id = task.spec.id;
+        // A task whose time is over may still stand in line when many timers are due at once.
+        if let Some((at, bound)) = task.bound()
+            && at <= tx.now
+        {
+            self.emit(TaskEvent::Expired { task: id, bound }, tx);
+            return true;
+        }
+        let Some(eligible) = self.state.classes.eligible(class) else { return false };
+        let candidates = Candidates::new(&self.state.fleet, eligible, class.get());
+        let mut random = self.random(tx);
+        let strategy = self.config.by_kind.get_mut(&task.spec.kind).unwrap_or(&mut self.config.strategy);
+        let picked = strategy.pick(&task.spec, &candidates, &mut random);
+        let Some(agent) = picked.and_then(|agent| candidates.get(agent)) else {
+            self.held_back.set(class.index());
+            return false;
+        };
+        let Some(to) = self.state.fleet.by_id(agent.id()).map(|member| member.by) else { return false };
+        let attempt = AttemptId::new(id, task.attempts.saturating_add(1));
+        self.held_back.clear(class.index());
+        self.emit(TaskEvent::Assigned { attempt, to }, tx);
+        true
+    }
+
+    /// States the facts that follow from others, until none is owed.
+    pub(super) fn settle_owed(&mut self, tx: &mut Tx<'_>) {
+        while let Some(&(owed, id)) = self.state.owed.iter().next() {
+            match owed {
+                Owed::Orphaned => self.orphaned(id, tx),
+                Owed::Ready => self.make_ready(id, tx),
+                Owed::Doomed => {
+                    let reason = "what it waited for did not succeed".into();
+                    self.emit(TaskEvent::Cancelled { task: id, reason, happened: Happened::No }, tx);
+                }
+            }
+            // Whatever the fact was, it must have paid the debt: otherwise this would never end.
+            if self.state.owed.remove(&(owed, id)) {
+                debug_assert!(false, "{owed:?} of {id} is still owed");
+            }
+        }
+    }
+
+    pub(super) fn make_ready(&mut self, id: TaskId, tx: &mut Tx<'_>) {
+        self.emit(TaskEvent::Ready { task: id }, tx);
+        if let Some(Stage::Queued { class, .. }) = self.state.get(id).map(|task| &task.stage) {
+            let class = *class;
+            self.pump_class(class, tx);
+        }
+    }
+
+    fn orphaned(&mut self, id: TaskId, tx: &mut Tx<'_>) {
+        let Some(task) = self.state.get(id) else { return };
+        let Some(running) = task.running() else { return };
+        let (attempt, by) = (AttemptId::new(id, task.attempts), running.by);
+        let failure = Failure::unknown("its agent is gone");
+        let next = self.after_failure(id, &failure, tx);
+        self.emit(TaskEvent::AttemptFailed { attempt, by, failure, next }, tx);
+    }
+
+    /// After a restore: what the journal's last call had begun is finished.
+    pub(crate) fn settle(&mut self, tx: &mut Tx<'_>) {
+        self.settle_owed(tx);
+        self.pump_all(tx);
+        self.retire(tx);
+    }
+
+    /// What becomes of a task whose attempt has failed now.
+    pub(super) fn after_failure(&self, id: TaskId, failure: &Failure, tx: &Tx<'_>) -> Next {
+        let Some(task) = self.state.get(id) else { return Next::Fail };
+        if task.running().is_some_and(|running| running.cancel.is_some()) {
+            return Next::Cancel;
+        }
+        self.retry_or_end(task, failure, tx)
+    }
+
+    fn retry_or_end(&self, task: &Task, failure: &Failure, tx: &Tx<'_>) -> Next {
+        use crate::task::{Exhausted, FailureKind};
+        let policy = &task.spec.policy;
+        if failure.kind == FailureKind::Permanent {
+            return Next::Fail;
+        }
+        if task.attempts < policy.retry().attempts.max(1) {
+            let wait =
+                crate::resilience::delay(policy.retry(), task.attempts, failure.retry_after, &mut self.random(tx));
+            return Next::Retry { at: tx.now + wait };
+        }
+        match policy.exhausted() {
+            Exhausted::DeadLetter => Next::DeadLetter,
+            Exhausted::Fail => Next::Fail,
+        }
+    }
+}
+
+impl State {
+    pub(super) fn has_candidates(&self, class: Slot) -> bool {
+        self.classes.eligible(class).is_some_and(|eligible| eligible.meets(self.fleet.free()))
+    }
+
+    /// Among the classes that the agent serves and in which tasks wait, the one whose first task goes first.
+    fn first_class_for(&self, place: Slot, declined: &Bits) -> Option<Slot> {
+        let member = self.fleet.at(place.index())?;
+        let classes = member.classes.common(&self.waiting).filter(|class| !declined.contains(*class));
+        let first = classes.filter_map(|class| Some((self.lanes.head(class)?.0, class))).min()?;
+        u32::try_from(first.1).ok().map(Slot::new)
+    }
+}

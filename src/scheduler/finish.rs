@@ -1,0 +1,107 @@
+//! Attempts end: the words of agents, and what they lead to.
+
+use super::log::Tx;
+use super::machine::Core;
+use super::state::Task;
+use super::submit::fits;
+use crate::command::Accepted;
+use crate::event::TaskEvent;
+use crate::id::{AttemptId, Incarnation, TaskId};
+use crate::payload::Payload;
+use crate::rejected::Rejected;
+use crate::structure::Slot;
+use crate::task::{Failure, Happened, TaskOutcome};
+
+/// Finished tasks leave memory in batches of this size, so that one fact serves many.
+const BATCH: usize = 256;
+
+impl Core {
+    pub(super) fn complete(
+        &mut self,
+        by: Incarnation,
+        attempt: AttemptId,
+        output: Payload,
+        tx: &mut Tx<'_>,
+    ) -> Result<Accepted, Rejected> {
+        let (place, task) = self.held_by(by, attempt)?;
+        fits(&self.config.limits, &output)?;
+        let cancel = task.running().and_then(|running| running.cancel.as_ref()).map(|cancel| cancel.1.clone());
+        let event = match cancel {
+            // The cancellation came first; that the work was done all the same is recorded, and never routed on.
+            Some(reason) => TaskEvent::Cancelled { task: attempt.task(), reason, happened: Happened::Yes(output) },
+            None => TaskEvent::Succeeded { attempt, by, output },
+        };
+        self.emit(event, tx);
+        self.heard(by, tx.now);
+        self.after_end(place, tx);
+        Ok(Accepted::Done)
+    }
+
+    pub(super) fn fail(
+        &mut self,
+        by: Incarnation,
+        attempt: AttemptId,
+        failure: Failure,
+        tx: &mut Tx<'_>,
+    ) -> Result<Accepted, Rejected> {
+        let (place, _) = self.held_by(by, attempt)?;
+        super::submit::bounded("payload_bytes", failure.message.len(), self.config.limits.payload_bytes)?;
+        self.attempt_failed(by, attempt, failure, tx);
+        self.heard(by, tx.now);
+        self.after_end(place, tx);
+        Ok(Accepted::Done)
+    }
+
+    /// The attempt has failed, by whoever's word: the agent's, a timeout's.
+    pub(super) fn attempt_failed(&mut self, by: Incarnation, attempt: AttemptId, failure: Failure, tx: &mut Tx<'_>) {
+        let next = self.after_failure(attempt.task(), &failure, tx);
+        self.emit(TaskEvent::AttemptFailed { attempt, by, failure, next }, tx);
+    }
+
+    /// The agent has room again, others may go on, and some of what is finished may be forgotten.
+    pub(super) fn after_end(&mut self, place: Slot, tx: &mut Tx<'_>) {
+        if !self.state.owed.is_empty() {
+            self.settle_owed(tx);
+        }
+        self.pump_agent(place, tx);
+        self.retire(tx);
+    }
+
+    /// The fence: only the current attempt of a task, only from the life of the agent that holds it.
+    fn held_by(&self, by: Incarnation, attempt: AttemptId) -> Result<(Slot, &Task), Rejected> {
+        let place = self.state.fleet.living(by).ok_or(Rejected::StaleIncarnation(by))?;
+        let task = self.state.get(attempt.task()).ok_or(Rejected::UnknownTask(attempt.task()))?;
+        let running = task.running().filter(|_| task.attempts == attempt.number());
+        let running = running.ok_or(Rejected::StaleAttempt(attempt))?;
+        if running.by != by {
+            return Err(Rejected::NotHolder { attempt, by, holder: running.by });
+        }
+        Ok((place, task))
+    }
+
+    /// Forgets the oldest of what is finished, beyond the limits.
+    pub(super) fn retire(&mut self, tx: &mut Tx<'_>) {
+        let limits = &self.config.limits;
+        let surplus = self.state.finished.len().saturating_sub(limits.finished_tasks as usize);
+        let dead = self.state.dead.len().saturating_sub(limits.dead_letters as usize);
+        let mut tasks: Vec<TaskId> = Vec::new();
+        if surplus >= BATCH.min(limits.finished_tasks as usize + 1) {
+            tasks.extend(self.state.finished.iter().take(surplus));
+        }
+        tasks.extend(self.state.dead.iter().take(dead));
+        if !tasks.is_empty() {
+            self.emit(TaskEvent::Forgotten { tasks }, tx);
+        }
+    }
+
+    /// How a task of a run ended: whether it succeeded, and whether it had an effect.
+    pub(crate) fn happened(&self, id: TaskId) -> Option<(bool, Happened)> {
+        let task = self.state.get(id)?;
+        let doubt = if task.doubtful { Happened::Maybe } else { Happened::No };
+        Some(match &task.end()?.end {
+            TaskOutcome::Succeeded(output) => (true, Happened::Yes(output.clone())),
+            TaskOutcome::Cancelled { happened, .. } => (false, happened.clone()),
+            TaskOutcome::Failed(_) | TaskOutcome::DeadLettered(_) | TaskOutcome::Expired(_) => (false, doubt),
+        })
+    }
+}

@@ -1,0 +1,126 @@
+//! State, configuration and strategies together: what decides.
+
+use super::config::SchedulerConfig;
+use super::log::Tx;
+use super::state::{Misfit, State};
+use crate::effect::{Effect, Outbox};
+use crate::event::{Entry, Event, TaskEvent};
+use crate::id::{AttemptId, TaskId};
+use crate::structure::{Bits, Random};
+use crate::task::FailureKind;
+use crate::time::Time;
+
+/// The scheduler without its own numbering, so that an engine can number its facts together with others.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(super) state: State,
+    pub(super) config: SchedulerConfig,
+    /// Classes in which tasks wait although agents have room, because the strategy wants it so.
+    pub(super) held_back: Bits,
+}
+
+impl Core {
+    pub(crate) fn new(config: SchedulerConfig) -> Self {
+        Self { state: State::new(config.discipline, config.limits.cancel_grace), config, held_back: Bits::default() }
+    }
+
+    /// A fact of the journal becomes state.
+    pub(crate) fn replay(&mut self, entry: &Entry) -> Result<(), Misfit> {
+        match &entry.event {
+            Event::Agent(event) => self.state.apply_agent(entry.at, event)?,
+            Event::Task(event) => self.state.apply_task(entry.seq, entry.at, event)?,
+            Event::Run(_) => return Err(Misfit("a scheduler on its own runs no workflows")),
+        }
+        self.observe(entry);
+        Ok(())
+    }
+
+    /// A decision becomes a fact: effects are derived, the state changes, the strategies see it, the caller gets it.
+    pub(super) fn emit(&mut self, event: impl Into<Event>, tx: &mut Tx<'_>) {
+        let entry = tx.entry(event.into());
+        self.derive(&entry, tx.out);
+        let applied = self.replay(&entry);
+        debug_assert_eq!(applied, Ok(()), "the core decided {entry:?}, which does not follow");
+        self.derive_after(&entry, tx.out);
+        tx.record(entry);
+    }
+
+    /// Effects that depend on how things stood before the fact: an agent must stop what it still does.
+    fn derive(&self, entry: &Entry, out: &mut Outbox) {
+        let Event::Task(event) = &entry.event else { return };
+        let id = match event {
+            TaskEvent::CancelRequested { task, .. } | TaskEvent::Expired { task, .. } => *task,
+            TaskEvent::Cancelled { task, .. } => *task,
+            TaskEvent::AttemptFailed { attempt, failure, .. } if failure.kind == FailureKind::Unknown => attempt.task(),
+            _ => return,
+        };
+        let Some(task) = self.state.get(id) else { return };
+        let Some(running) = task.running() else { return };
+        if self.state.fleet.living(running.by).is_some() {
+            out.ask(Effect::Cancel { attempt: AttemptId::new(id, task.attempts), from: running.by });
+        }
+    }
+
+    fn derive_after(&self, entry: &Entry, out: &mut Outbox) {
+        if let Event::Task(TaskEvent::Assigned { attempt, .. }) = &entry.event
+            && let Some(dispatch) = self.dispatch_effect(attempt.task())
+        {
+            out.ask(dispatch);
+        }
+    }
+
+    pub(super) fn dispatch_effect(&self, id: TaskId) -> Option<Effect> {
+        let task = self.state.get(id)?;
+        let running = task.running()?;
+        let timeout = task.spec.policy.attempt_timeout().map(|span| running.since + span);
+        let total = task.bound().map(|(at, _)| at);
+        Some(Effect::Dispatch {
+            attempt: AttemptId::new(id, task.attempts),
+            to: running.by,
+            task: task.spec.clone(),
+            until: [timeout, total].into_iter().flatten().min(),
+        })
+    }
+
+    fn observe(&mut self, entry: &Entry) {
+        self.config.strategy.observe(entry);
+        for strategy in self.config.by_kind.values_mut() {
+            strategy.observe(entry);
+        }
+    }
+
+    /// What is owed to the outside: the attempts that agents hold, and the cancellations that they have not answered.
+    pub(crate) fn outstanding(&self, out: &mut Outbox) {
+        let mut held: Vec<TaskId> = self
+            .state
+            .fleet
+            .iter()
+            .flat_map(|(_, member)| &member.held)
+            .filter_map(|slot| Some(self.state.tasks.get(*slot)?.spec.id))
+            .collect();
+        held.sort_unstable();
+        for id in held {
+            if let Some(dispatch) = self.dispatch_effect(id) {
+                out.ask(dispatch);
+            }
+            if let Some(task) = self.state.get(id)
+                && let Some(running) = task.running()
+                && running.cancel.is_some()
+            {
+                out.ask(Effect::Cancel { attempt: AttemptId::new(id, task.attempts), from: running.by });
+            }
+        }
+    }
+
+    pub(crate) fn next_wakeup(&self) -> Option<Time> {
+        self.state.wheel.next()
+    }
+
+    pub(super) fn random(&self, tx: &Tx<'_>) -> Random {
+        Random::new(self.config.seed, tx.next_seq().get())
+    }
+
+    pub(crate) const fn config(&self) -> &SchedulerConfig {
+        &self.config
+    }
+}

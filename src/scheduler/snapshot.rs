@@ -1,0 +1,257 @@
+//! The state as data: what a snapshot holds, and the indexes built again from it.
+
+use super::config::SchedulerConfig;
+use super::log::Log;
+use super::machine::Core;
+use super::state::{Alarm, Ended, Owed, Running, Stage, State, Task};
+use crate::agent::{AgentSpec, AgentStatus};
+use crate::error::RestoreError;
+use crate::id::{AgentId, Incarnation, Seq, TaskId};
+use crate::name::Name;
+use crate::structure::Slot;
+use crate::task::{TaskOutcome, TaskSpec};
+use crate::time::Time;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The whole state of a scheduler as data. Two schedulers with the same facts have equal snapshots, byte for byte once
+/// serialised.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SchedulerSnapshot {
+    /// The number of the last fact in it.
+    pub last: Seq,
+    /// When that was.
+    pub at: Time,
+    /// How many lives of agents have begun.
+    pub lives: u64,
+    /// The registered agents, by id.
+    pub agents: Vec<AgentRecord>,
+    /// The known tasks, in the order of their submits.
+    pub tasks: Vec<TaskRecord>,
+    /// The finished tasks that are no dead letters, in the order of their ends.
+    pub finished: Vec<TaskId>,
+    /// The dead letters, in the order of their ends.
+    pub dead: Vec<TaskId>,
+}
+
+/// A registered agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AgentRecord {
+    /// Its current life.
+    pub by: Incarnation,
+    /// Its place among the agents, which strategies see.
+    pub place: u32,
+    /// What it is.
+    pub spec: Arc<AgentSpec>,
+    /// Whether it takes work.
+    pub status: AgentStatus,
+}
+
+/// A known task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TaskRecord {
+    /// The number of the fact that it was submitted.
+    pub seq: Seq,
+    /// When it was submitted.
+    pub submitted: Time,
+    /// What was submitted.
+    pub spec: Arc<TaskSpec>,
+    /// How many attempts have begun.
+    pub attempts: u32,
+    /// Whether some attempt's outcome is unknown.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub doubtful: bool,
+    /// The agents that failed it, the latest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub avoid: Vec<AgentId>,
+    /// Where it stands.
+    pub stage: TaskStage,
+}
+
+/// Where a task stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum TaskStage {
+    /// It waits for other tasks.
+    Blocked,
+    /// It waits for its next attempt.
+    Backoff {
+        /// Until when.
+        until: Time,
+    },
+    /// It waits for an agent.
+    Queued,
+    /// An agent holds it.
+    Running {
+        /// Which agent.
+        by: Incarnation,
+        /// Since when.
+        since: Time,
+        /// When and why it was asked to stop.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cancel: Option<(Time, Name)>,
+    },
+    /// It is over.
+    Ended {
+        /// Since when.
+        at: Time,
+        /// How.
+        outcome: TaskOutcome,
+    },
+}
+
+impl Core {
+    pub(crate) fn snapshot(&self, log: &Log) -> SchedulerSnapshot {
+        let mut agents: Vec<AgentRecord> = self
+            .state
+            .fleet
+            .iter()
+            .map(|(_, member)| AgentRecord {
+                by: member.by,
+                place: member.place,
+                spec: Arc::clone(&member.spec),
+                status: member.status,
+            })
+            .collect();
+        agents.sort_by_key(|agent| agent.by.agent());
+        let mut tasks: Vec<TaskRecord> = self.state.tasks.iter().map(|(_, task)| record(task)).collect();
+        tasks.sort_by_key(|task| task.seq);
+        SchedulerSnapshot {
+            last: log.last(),
+            at: log.at(),
+            lives: self.state.lives,
+            agents,
+            tasks,
+            finished: self.state.finished.iter().copied().collect(),
+            dead: self.state.dead.iter().copied().collect(),
+        }
+    }
+
+    /// The scheduler that a snapshot was taken of.
+    pub(crate) fn from_snapshot(config: SchedulerConfig, snapshot: &SchedulerSnapshot) -> Result<Self, RestoreError> {
+        let mut core = Self::new(config);
+        core.state.lives = snapshot.lives;
+        for agent in &snapshot.agents {
+            core.state.put_agent(agent).ok_or_else(|| wrong(format!("agent {} stands there twice", agent.by)))?;
+        }
+        for task in &snapshot.tasks {
+            core.state.put_task(task).map_err(|reason| wrong(format!("task {}: {reason}", task.spec.id)))?;
+        }
+        for id in snapshot.finished.iter().chain(&snapshot.dead) {
+            if !core.state.get(*id).is_some_and(Task::has_ended) {
+                return Err(wrong(format!("task {id} is listed as finished and is not")));
+            }
+        }
+        core.state.finished.extend(&snapshot.finished);
+        core.state.dead.extend(&snapshot.dead);
+        core.state.put_dependencies(&snapshot.tasks);
+        core.check().map_err(wrong)?;
+        Ok(core)
+    }
+}
+
+fn wrong(reason: String) -> RestoreError {
+    RestoreError::Snapshot { reason }
+}
+
+fn record(task: &Task) -> TaskRecord {
+    TaskRecord {
+        seq: task.seq,
+        submitted: task.submitted,
+        spec: Arc::clone(&task.spec),
+        attempts: task.attempts,
+        doubtful: task.doubtful,
+        avoid: task.avoid.clone(),
+        stage: match &task.stage {
+            Stage::Blocked { .. } => TaskStage::Blocked,
+            Stage::Backoff { until } => TaskStage::Backoff { until: *until },
+            Stage::Queued { .. } => TaskStage::Queued,
+            Stage::Running(running) => {
+                TaskStage::Running { by: running.by, since: running.since, cancel: running.cancel.as_deref().cloned() }
+            }
+            Stage::Ended(ended) => TaskStage::Ended { at: ended.at, outcome: ended.end.clone() },
+        },
+    }
+}
+
+impl State {
+    fn put_agent(&mut self, agent: &AgentRecord) -> Option<()> {
+        if self.fleet.place_of(agent.spec.id).is_some() || agent.by.agent() != agent.spec.id {
+            return None;
+        }
+        let place = self.fleet.put(agent.place, agent.by, Arc::clone(&agent.spec))?;
+        self.fleet.change(place, |member| member.status = agent.status);
+        self.classes.review(place, &mut self.fleet);
+        if let Some(lease) = agent.spec.lease {
+            self.wheel.insert(Time::ZERO + lease, Alarm::Agent(agent.by));
+        }
+        Some(())
+    }
+
+    fn put_task(&mut self, record: &TaskRecord) -> Result<(), &'static str> {
+        let id = record.spec.id;
+        if self.slot(id).is_some() {
+            return Err("it stands there twice");
+        }
+        let slot = self.tasks.insert(Task {
+            spec: Arc::clone(&record.spec),
+            seq: record.seq,
+            submitted: record.submitted,
+            attempts: record.attempts,
+            doubtful: record.doubtful,
+            avoid: record.avoid.clone(),
+            timer: None,
+            stage: Stage::Blocked { on: 0 },
+        });
+        self.by_id.insert(id, slot);
+        if !matches!(record.stage, TaskStage::Ended { .. }) {
+            self.active = self.active.saturating_add(1);
+        }
+        let stage = match &record.stage {
+            TaskStage::Blocked => None,
+            TaskStage::Queued => {
+                self.enqueue(slot);
+                None
+            }
+            TaskStage::Backoff { until } => Some(Stage::Backoff { until: *until }),
+            TaskStage::Running { by, since, cancel } => Some(self.put_running(slot, id, *by, *since, cancel.as_ref())),
+            TaskStage::Ended { at, outcome } => Some(Stage::Ended(Box::new(Ended { at: *at, end: outcome.clone() }))),
+        };
+        if let (Some(stage), Some(task)) = (stage, self.tasks.get_mut(slot)) {
+            task.stage = stage;
+        }
+        self.set_timer(slot);
+        Ok(())
+    }
+
+    fn put_running(
+        &mut self,
+        slot: Slot,
+        id: TaskId,
+        by: Incarnation,
+        since: Time,
+        cancel: Option<&(Time, Name)>,
+    ) -> Stage {
+        let cancel = cancel.cloned().map(Box::new);
+        let Some(agent) = self.fleet.living(by) else {
+            self.owed.insert((Owed::Orphaned, id));
+            let nowhere = Slot::new(u32::MAX);
+            return Stage::Running(Running { agent: nowhere, by, since, index: 0, cancel });
+        };
+        let index = self.fleet.hold(agent, slot);
+        Stage::Running(Running { agent, by, since, index, cancel })
+    }
+
+    /// Who waits for whom, from what the tasks say.
+    fn put_dependencies(&mut self, records: &[TaskRecord]) {
+        for record in records.iter().filter(|record| matches!(record.stage, TaskStage::Blocked)) {
+            if let Some(slot) = self.slot(record.spec.id) {
+                self.block(slot, &record.spec);
+            }
+        }
+    }
+}

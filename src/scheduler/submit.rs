@@ -1,0 +1,159 @@
+//! Commands about tasks: submit, cancel, replay, discard.
+
+use super::log::Tx;
+use super::machine::Core;
+use super::state::Stage;
+use crate::command::{Accepted, TaskCommand};
+use crate::event::TaskEvent;
+use crate::id::TaskId;
+use crate::limits::Limits;
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::rejected::Rejected;
+use crate::task::{Happened, TaskOutcome, TaskSpec};
+use std::sync::Arc;
+
+impl Core {
+    pub(crate) fn task(&mut self, command: TaskCommand, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
+        match command {
+            TaskCommand::Submit(spec) => self.submit(spec, tx),
+            TaskCommand::Cancel { task, reason } => self.cancel(task, reason, tx),
+            TaskCommand::Replay { dead, fresh } => self.replay_dead(dead, fresh, tx),
+            TaskCommand::Discard { dead, reason } => self.discard(dead, reason, tx),
+        }
+    }
+
+    fn submit(&mut self, spec: Arc<TaskSpec>, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
+        if let Some(known) = self.state.get(spec.id) {
+            let same = Arc::ptr_eq(&known.spec, &spec) || known.spec == spec;
+            return if same { Ok(Accepted::Repeated) } else { Err(Rejected::TaskConflict(spec.id)) };
+        }
+        self.may_submit(&spec, tx)?;
+        self.admit(spec, None, tx);
+        Ok(Accepted::Done)
+    }
+
+    fn may_submit(&self, spec: &TaskSpec, tx: &Tx<'_>) -> Result<(), Rejected> {
+        if spec.id.is_engine_made() {
+            return Err(Rejected::ReservedId(spec.id.get()));
+        }
+        if spec.owner.is_some() {
+            return Err(Rejected::ForeignOwner(spec.id));
+        }
+        let limits = &self.config.limits;
+        sized(limits, spec)?;
+        if let Some(deadline) = spec.deadline.filter(|deadline| *deadline <= tx.now) {
+            return Err(Rejected::DeadlinePassed { task: spec.id, deadline, now: tx.now });
+        }
+        for &before in &spec.after {
+            match self.state.get(before).map(|task| task.end().map(|ended| &ended.end)) {
+                None => return Err(Rejected::UnknownDependency { task: spec.id, missing: before }),
+                Some(None | Some(TaskOutcome::Succeeded(_))) => {}
+                Some(Some(_)) => return Err(Rejected::DeadDependency { task: spec.id, dead: before }),
+            }
+        }
+        if self.state.active >= limits.waiting_tasks {
+            return Err(self.full("waiting_tasks", limits.waiting_tasks));
+        }
+        Ok(())
+    }
+
+    fn full(&self, what: &str, limit: u32) -> Rejected {
+        Rejected::AtCapacity { what: what.into(), limit: limit.into(), retry_after: self.state.pace.gap() }
+    }
+
+    /// Takes a task on, whatever the bounds say: those of accepted runs always are.
+    pub(crate) fn admit(&mut self, spec: Arc<TaskSpec>, replays: Option<TaskId>, tx: &mut Tx<'_>) {
+        let id = spec.id;
+        self.emit(TaskEvent::Submitted { spec, replays }, tx);
+        if let Some(Stage::Queued { class, .. }) = self.state.get(id).map(|task| &task.stage) {
+            let class = *class;
+            self.pump_class(class, tx);
+        } else {
+            self.settle_owed(tx);
+        }
+    }
+
+    pub(crate) fn cancel(&mut self, id: TaskId, reason: Name, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
+        let task = self.state.get(id).ok_or(Rejected::UnknownTask(id))?;
+        match &task.stage {
+            Stage::Ended(ended) => match &ended.end {
+                TaskOutcome::Cancelled { .. } => return Ok(Accepted::Repeated),
+                _ => return Err(Rejected::TaskEnded(id)),
+            },
+            Stage::Running(running) if running.cancel.is_some() => return Ok(Accepted::Repeated),
+            Stage::Running(_) => self.emit(TaskEvent::CancelRequested { task: id, reason }, tx),
+            Stage::Blocked { .. } | Stage::Backoff { .. } | Stage::Queued { .. } => {
+                let happened = if task.doubtful { Happened::Maybe } else { Happened::No };
+                self.emit(TaskEvent::Cancelled { task: id, reason, happened }, tx);
+            }
+        }
+        self.settle_owed(tx);
+        self.retire(tx);
+        Ok(Accepted::Done)
+    }
+
+    fn dead_letter(&self, dead: TaskId) -> Result<&Arc<TaskSpec>, Rejected> {
+        let task = self.state.get(dead).ok_or(Rejected::UnknownTask(dead))?;
+        match task.end() {
+            Some(ended) if ended.end.is_dead_letter() => Ok(&task.spec),
+            _ => Err(Rejected::NotDead(dead)),
+        }
+    }
+
+    fn replay_dead(&mut self, dead: TaskId, fresh: TaskId, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
+        let mut spec = TaskSpec::clone(self.dead_letter(dead)?);
+        spec.id = fresh;
+        // Its time has passed, but an operator asks for it now; and what it waited for was done.
+        spec.deadline = spec.deadline.filter(|deadline| *deadline > tx.now);
+        spec.after = Box::default();
+        if self.state.get(fresh).is_some() {
+            return Err(Rejected::TaskConflict(fresh));
+        }
+        self.may_submit(&spec, tx)?;
+        self.admit(Arc::new(spec), Some(dead), tx);
+        Ok(Accepted::Done)
+    }
+
+    fn discard(&mut self, dead: TaskId, reason: Name, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
+        self.dead_letter(dead)?;
+        self.emit(TaskEvent::Discarded { task: dead, reason }, tx);
+        self.retire(tx);
+        Ok(Accepted::Done)
+    }
+}
+
+/// Refuses what is larger than the limits allow.
+fn sized(limits: &Limits, spec: &TaskSpec) -> Result<(), Rejected> {
+    named("kind", &spec.kind, limits)?;
+    fits(limits, &spec.payload)?;
+    for (name, _) in spec.needs.skills() {
+        named("skill", name, limits)?;
+    }
+    for (name, value) in spec.needs.labels() {
+        named("label", name, limits)?;
+        bounded("name_bytes", value.len(), limits.name_bytes)?;
+    }
+    let needs = spec.needs.skills().count() + spec.needs.labels().count();
+    bounded("list_len", needs, limits.list_len)?;
+    bounded("list_len", spec.after.len(), limits.list_len)
+}
+
+pub(crate) fn fits(limits: &Limits, payload: &Payload) -> Result<(), Rejected> {
+    bounded("payload_bytes", payload.bytes() as usize, limits.payload_bytes)?;
+    bounded("payload_depth", payload.depth() as usize, limits.payload_depth)
+}
+
+pub(crate) fn named(what: &str, name: &Name, limits: &Limits) -> Result<(), Rejected> {
+    if name.is_empty() {
+        return Err(Rejected::EmptyName { what: what.into() });
+    }
+    bounded("name_bytes", name.len(), limits.name_bytes)
+}
+
+pub(crate) fn bounded(what: &str, size: usize, limit: u32) -> Result<(), Rejected> {
+    if size > limit as usize {
+        return Err(Rejected::TooLarge { what: what.into(), size: size as u64, limit: limit.into() });
+    }
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! Time passes: bounds are reached, back-offs end, leases run out.
+
+use super::log::Tx;
+use super::machine::Core;
+use super::state::{Alarm, Stage};
+use crate::event::TaskEvent;
+use crate::id::{AttemptId, TaskId};
+use crate::task::Failure;
+
+impl Core {
+    /// Fires what is due, up to the limit; what is left stays due.
+    pub(crate) fn fire(&mut self, tx: &mut Tx<'_>) {
+        if self.state.wheel.next().is_none_or(|at| at > tx.now) {
+            return;
+        }
+        let mut due = Vec::new();
+        self.state.wheel.advance(tx.now, self.config.limits.timers_per_call.max(1) as usize, &mut due);
+        for (_, alarm) in due {
+            match alarm {
+                Alarm::Task(task) => self.task_due(task, tx),
+                Alarm::Agent(life) => self.lease_due(life, tx),
+            }
+        }
+    }
+
+    /// The task's timer has fired: whatever is due of it now happens, and the timer is set for what comes next.
+    fn task_due(&mut self, id: TaskId, tx: &mut Tx<'_>) {
+        let Some(slot) = self.state.slot(id) else { return };
+        let Some(task) = self.state.tasks.get(slot) else { return };
+        if let Some((at, bound)) = task.bound()
+            && at <= tx.now
+        {
+            let place = task.running().map(|running| running.agent);
+            self.emit(TaskEvent::Expired { task: id, bound }, tx);
+            self.settle_owed(tx);
+            if let Some(place) = place {
+                self.pump_agent(place, tx);
+            }
+            self.retire(tx);
+            return;
+        }
+        match &task.stage {
+            Stage::Backoff { until } if *until <= tx.now => self.make_ready(id, tx),
+            Stage::Running(running)
+                if task.attempt_until(self.config.limits.cancel_grace).is_some_and(|at| at <= tx.now) =>
+            {
+                let (by, place) = (running.by, running.agent);
+                let attempt = AttemptId::new(id, task.attempts);
+                let failure = match running.cancel {
+                    Some(_) => Failure::unknown("cancelled, and its agent did not answer"),
+                    None => Failure::unknown("the attempt took too long"),
+                };
+                self.attempt_failed(by, attempt, failure, tx);
+                self.after_end(place, tx);
+            }
+            Stage::Blocked { .. }
+            | Stage::Backoff { .. }
+            | Stage::Queued { .. }
+            | Stage::Running(_)
+            | Stage::Ended(_) => self.state.set_timer(slot),
+        }
+    }
+}
