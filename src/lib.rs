@@ -16,6 +16,7 @@ pub mod rejected;
 pub mod resilience;
 pub mod routing;
 pub mod run;
+pub mod saga;
 pub mod scheduler;
 #[allow(dead_code)]
 mod structure;
