@@ -85,6 +85,7 @@ impl Csr {
     }
 
     /// The node at a place.
+    #[cfg(feature = "threads")]
     #[inline]
     pub(super) fn at(&self, place: u32) -> Option<NodeIx> {
         self.targets.get(place as usize).copied()

@@ -8,6 +8,8 @@ mod node;
 mod queue;
 mod readiness;
 mod restrict;
+#[cfg(feature = "threads")]
+mod runner;
 mod topology;
 mod wiring;
 
@@ -18,4 +20,6 @@ pub use graph::Dag;
 pub use node::NodeIx;
 pub use readiness::{NodeState, Readiness};
 pub use restrict::Restriction;
+#[cfg(feature = "threads")]
+pub use runner::{CancelFlag, Failure, Inputs, OnFailure, Outcome, Outcomes, Report, Runner};
 pub use topology::Topology;

@@ -90,12 +90,11 @@ impl Topology {
             Some((NodeIx::new(local(from)?), NodeIx::new(local(to)?)))
         };
         let edges: Vec<_> = edges.iter().filter_map(renumbered).collect();
-        let count = u32::try_from(kept.len()).unwrap_or(u32::MAX);
-        // A path among kept nodes is a path of the whole, so a cycle is impossible; if it happened it is a bug of ours,
-        // and an empty part would hide it.
-        let topology = Topology::new(count, &edges, self.limits());
-        let topology = topology
-            .map_err(|_| BuildError::Cycle(super::CyclePath::new(Vec::new(), Vec::new())))?;
+        let order = self
+            .order()
+            .iter()
+            .filter_map(|&node| local(node).map(NodeIx::new));
+        let topology = Self::from_order(&order.collect::<Vec<_>>(), &edges, self.limits());
         Ok(Restriction {
             topology: Arc::new(topology),
             kept,

@@ -64,6 +64,14 @@ impl Topology {
         Ok(Self::ordered(successors, predecessors, &order, limits))
     }
 
+    /// For edges that are known to agree with a known order.
+    pub(super) fn from_order(order: &[NodeIx], edges: &[(NodeIx, NodeIx)], limits: Limits) -> Self {
+        let nodes = u32::try_from(order.len()).unwrap_or(u32::MAX);
+        let successors = Csr::new(nodes, edges.iter().copied());
+        let predecessors = Csr::new(nodes, edges.iter().map(|&(from, to)| (to, from)));
+        Self::ordered(successors, predecessors, order, limits)
+    }
+
     fn ordered(successors: Csr, predecessors: Csr, order: &[NodeIx], limits: Limits) -> Self {
         let levels = longest_levels(order, &predecessors);
         let (order, level_starts) = by_level(&levels);
