@@ -22,6 +22,8 @@ pub(super) struct Idle {
 
 #[derive(Debug)]
 struct State {
+    /// How many there are; less than at the start if threads could not be had.
+    workers: usize,
     waiting: usize,
     unstarted: usize,
     /// Wake-ups that were given and not yet taken. Whoever wakes takes the sleeper off the count at once, so that the next
@@ -43,6 +45,7 @@ impl Idle {
     pub(super) fn new(workers: usize) -> Self {
         let waiting = workers - 1;
         let state = State {
+            workers,
             waiting,
             unstarted: waiting,
             tokens: 0,
@@ -64,7 +67,7 @@ impl Idle {
         self.waiting.load(SeqCst) > 0
     }
 
-    /// How many workers do not wait, as far as can be seen from here.
+    /// How many workers do not wait, as far as can be seen from here, and at most.
     pub(super) fn at_work(&self) -> usize {
         self.workers - self.waiting.load(SeqCst)
     }
@@ -85,11 +88,10 @@ impl Idle {
         Woken::Nothing
     }
 
-    /// The thread for a woken worker could not be had: it waits until the end, and nobody will try again.
+    /// The thread for a woken worker could not be had: the run goes on with one worker less.
     #[cold]
     pub(super) fn not_started(&self) {
-        let mut state = self.state.lock();
-        self.set_waiting(&mut state, |waiting| waiting + 1);
+        self.state.lock().workers -= 1;
     }
 
     /// Waits until there may be work; false if the run is over. `work` says whether there is any to be seen: it is asked
@@ -98,7 +100,7 @@ impl Idle {
     pub(super) fn wait(&self, work: impl FnOnce() -> bool) -> bool {
         let mut state = self.state.lock();
         self.set_waiting(&mut state, |waiting| waiting + 1);
-        if state.waiting == self.workers {
+        if state.waiting == state.workers {
             state.over = true;
             self.wake.notify_all();
             return false;
@@ -148,6 +150,7 @@ mod tests {
         let idle = Idle::new(2);
         idle.wake_one();
         idle.not_started();
+        assert_eq!(idle.wake_one(), Woken::Nothing);
         assert!(!idle.wait(|| false));
     }
 

@@ -298,6 +298,10 @@ where
                 return Some(node);
             }
             if let Some(span) = self.steal(local) {
+                if !local.deque.is_empty() {
+                    // More than one span came along, and a third worker may have looked while they were on their way.
+                    self.offer(scope);
+                }
                 return self
                     .shared
                     .topology
