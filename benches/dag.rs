@@ -7,11 +7,17 @@
 //! The numbers that criterion prints are time *per node*, not per run.
 //!
 //! `cargo bench --bench dag`
+#![expect(missing_docs, reason = "criterion's macros write public functions")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a bench that goes wrong is to stop"
+)]
 
 use std::{
     hint::black_box,
     sync::{
-        Mutex,
+        Mutex, OnceLock,
         atomic::{
             AtomicU32, AtomicU64,
             Ordering::{AcqRel, Relaxed},
@@ -63,8 +69,7 @@ fn all_shapes(criterion: &mut Criterion) {
         let slots = Slots::new(graph.len());
         ours(&mut group, graph, &slots);
         by_petgraph(&mut group, graph, &slots);
-        let rayon = ByRayon::new(graph, &slots);
-        row(&mut group, "rayon by hand, 2t", graph, || rayon.run(&pool));
+        by_rayon(&mut group, graph, &slots, &pool);
         group.finish();
     }
 }
@@ -137,11 +142,7 @@ fn by_petgraph(group: &mut BenchmarkGroup<'_, WallTime>, graph: &Dag<()>, slots:
             slots.touch(node.index());
         }
     });
-    let indegrees: Vec<u32> = graph
-        .topology()
-        .nodes()
-        .map(|node| u32::try_from(graph.topology().predecessors(node).len()).unwrap())
-        .collect();
+    let indegrees = indegrees(graph);
     let roots: Vec<NodeIndex> = twin.externals(Direction::Incoming).collect();
     let (mut missing, mut ready) = (Vec::new(), Vec::new());
     row(group, "petgraph kahn, 1t", graph, || {
@@ -172,22 +173,47 @@ fn twin(graph: &Dag<()>) -> DiGraph<(), ()> {
     twin
 }
 
+fn by_rayon(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    graph: &Dag<()>,
+    slots: &Slots,
+    pool: &rayon::ThreadPool,
+) {
+    let rayon = ByRayon::new(graph);
+    row(group, "rayon by hand, 2t", graph, || {
+        rayon.run(pool, &|node| slots.touch(node as usize));
+    });
+    row(group, "rayon by hand, with outputs, 2t", graph, || {
+        let values: Vec<OnceLock<u64>> =
+            graph.topology().nodes().map(|_| OnceLock::new()).collect();
+        rayon.run(pool, &|node| {
+            slots.touch(node as usize);
+            let inputs = graph.topology().predecessors(NodeIx::new(node)).iter();
+            let sum = inputs
+                .map(|p| *values[p.index()].get().unwrap())
+                .fold(0, u64::wrapping_add);
+            values[node as usize].set(sum).unwrap();
+        });
+        let outputs: Vec<u64> = values
+            .into_iter()
+            .map(|value| value.into_inner().unwrap())
+            .collect();
+        black_box(outputs);
+    });
+}
+
 /// What one would write on rayon: a count per node, a task per ready node, the first one inline.
-struct ByRayon<'a> {
+struct ByRayon {
     successors: Vec<Vec<u32>>,
     indegrees: Vec<u32>,
     missing: Vec<AtomicU32>,
-    slots: &'a Slots,
 }
 
-impl<'a> ByRayon<'a> {
-    fn new(graph: &Dag<()>, slots: &'a Slots) -> Self {
+impl ByRayon {
+    fn new(graph: &Dag<()>) -> Self {
         let topology = graph.topology();
         let ids = |nodes: &[NodeIx]| nodes.iter().map(|node| node.get()).collect();
-        let indegrees: Vec<u32> = topology
-            .nodes()
-            .map(|node| u32::try_from(topology.predecessors(node).len()).unwrap())
-            .collect();
+        let indegrees = indegrees(graph);
         Self {
             successors: topology
                 .nodes()
@@ -198,30 +224,34 @@ impl<'a> ByRayon<'a> {
                 .map(|&count| AtomicU32::new(count))
                 .collect(),
             indegrees,
-            slots,
         }
     }
 
-    fn run(&self, pool: &rayon::ThreadPool) {
+    fn run<F: Fn(u32) + Sync>(&self, pool: &rayon::ThreadPool, body: &F) {
         for (missing, &count) in self.missing.iter().zip(&self.indegrees) {
             missing.store(count, Relaxed);
         }
         pool.scope(|scope| {
             for (node, _) in (0..).zip(&self.indegrees).filter(|(_, count)| **count == 0) {
-                scope.spawn(move |scope| self.visit(node, scope));
+                scope.spawn(move |scope| self.visit(node, body, scope));
             }
         });
     }
 
-    fn visit<'s>(&'s self, mut node: u32, scope: &rayon::Scope<'s>) {
+    fn visit<'s, F: Fn(u32) + Sync>(
+        &'s self,
+        mut node: u32,
+        body: &'s F,
+        scope: &rayon::Scope<'s>,
+    ) {
         loop {
-            self.slots.touch(node as usize);
+            body(node);
             let mut inline = None;
             for &next in &self.successors[node as usize] {
                 if self.missing[next as usize].fetch_sub(1, AcqRel) == 1 {
                     match inline {
                         None => inline = Some(next),
-                        Some(_) => scope.spawn(move |scope| self.visit(next, scope)),
+                        Some(_) => scope.spawn(move |scope| self.visit(next, body, scope)),
                     }
                 }
             }
@@ -229,6 +259,12 @@ impl<'a> ByRayon<'a> {
             node = next;
         }
     }
+}
+
+fn indegrees(graph: &Dag<()>) -> Vec<u32> {
+    let topology = graph.topology();
+    let count = |node| u32::try_from(topology.predecessors(node).len());
+    topology.nodes().map(|node| count(node).unwrap()).collect()
 }
 
 /// Where the nodes leave their mark.
