@@ -7,7 +7,6 @@
 //! The numbers that criterion prints are time *per node*, not per run.
 //!
 //! `cargo bench --bench dag`
-#![expect(missing_docs, reason = "criterion's macros write public functions")]
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
