@@ -1,1 +1,102 @@
-//! Directed acyclic graphs: build, validate, order, track readiness, run.
+//! Directed acyclic graphs: declare, validate, order, track what is ready, run.
+//!
+//! A graph goes through three hands, and each is usable without the next:
+//!
+//! | what | for |
+//! |---|---|
+//! | [`Builder`] | declaring nodes and edges; [`build`](Builder::build) refuses what is not a graph, and a cycle with its path |
+//! | [`Dag`], [`Topology`] | the frozen graph: neighbours, order, levels, ancestors, [critical path](Topology::critical_path), [reversal](Topology::reversed), [parts](Topology::restricted_to) |
+//! | [`Readiness`] | one run over it, as a state machine: batches of ready nodes out, reports in. For whoever has workers of their own |
+#![cfg_attr(
+    feature = "threads",
+    doc = "| [`Runner`] | closures over it, on threads of this process |"
+)]
+//!
+//! Everything is built once and run many times: starting again copies an array. Nothing recurses, so a chain of a million
+//! nodes needs no more stack than one of two. Handles are small integers in the order of declaration, and so is everything
+//! that is returned per node.
+//!
+//! # A state machine of your own workers
+//!
+//! ```
+//! use counterpoint::dag::{Builder, Readiness};
+//!
+//! // The payload is the host's: here, how many minutes a step takes.
+//! let mut graph = Builder::new();
+//! for (step, minutes) in [("dough", 15_u64), ("rest", 60), ("sauce", 30), ("top", 5), ("bake", 10)] {
+//!     graph.node(step, minutes);
+//! }
+//! graph.edge("dough", "rest").edge("rest", "top").edge("sauce", "top").edge("top", "bake");
+//! let pizza = graph.build()?;
+//!
+//! let plan = pizza.critical_path(|_, &minutes| minutes);
+//! let path: Vec<_> = plan.path().iter().filter_map(|&node| pizza.name(node)).collect();
+//! assert_eq!((plan.length(), path), (90, vec!["dough", "rest", "top", "bake"]));
+//!
+//! let mut run = Readiness::new(pizza.topology());
+//! let (mut batch, mut done) = (Vec::new(), Vec::new());
+//! while !run.is_finished() {
+//!     batch.clear();
+//!     run.next_batch(&mut batch, 2); // as many as there are cooks
+//!     done.extend(batch.iter().filter_map(|&node| pizza.name(node)));
+//!     run.complete_batch(&batch)?;
+//! }
+//! assert_eq!(done, ["dough", "sauce", "rest", "top", "bake"]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![cfg_attr(
+    feature = "threads",
+    doc = r#"
+# Closures on threads
+
+```
+use counterpoint::dag::{Builder, Outcome, Runner};
+
+let text = "to be or not to be";
+let mut graph = Builder::new();
+for step in ["words", "letters", "ratio"] {
+    graph.node(step, ());
+}
+graph.edge("letters", "ratio").edge("words", "ratio");
+let graph = graph.build()?;
+
+let mut runner = Runner::new(graph.topology(), 2);
+let outcomes = runner.run(|node, inputs| match graph.name(node) {
+    Some("words") => Ok(text.split(' ').count()),
+    Some("letters") => Ok(text.chars().filter(|c| c.is_alphabetic()).count()),
+    // Inputs come in the order in which the edges were declared.
+    _ => match (inputs.get(0), inputs.get(1)) {
+        (Some(letters), Some(words)) => letters.checked_div(*words).ok_or("no words"),
+        _ => Err("an input is missing"),
+    },
+});
+assert_eq!(outcomes.into_vec(), [6, 13, 2].map(Outcome::<_, &str>::Done));
+# Ok::<(), counterpoint::dag::BuildError>(())
+```
+"#
+)]
+
+mod builder;
+mod critical;
+mod csr;
+mod error;
+mod graph;
+mod node;
+mod queue;
+mod readiness;
+mod restrict;
+#[cfg(feature = "threads")]
+mod runner;
+mod topology;
+mod wiring;
+
+pub use builder::{Builder, End, Limits};
+pub use critical::{CriticalPath, Timing};
+pub use error::{BuildError, CyclePath, Refused};
+pub use graph::Dag;
+pub use node::NodeIx;
+pub use readiness::{NodeState, Readiness};
+pub use restrict::Restriction;
+#[cfg(feature = "threads")]
+pub use runner::{CancelFlag, Failure, Inputs, OnFailure, Outcome, Outcomes, Report, Runner};
+pub use topology::Topology;

@@ -1,1 +1,4 @@
 //! The integration tests, one crate so that they link once.
+mod dag;
+#[cfg(feature = "threads")]
+mod dag_runner;

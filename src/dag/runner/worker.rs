@@ -1,0 +1,428 @@
+//! One worker of a run: takes a ready node, runs it, and finds out who is ready by it.
+//!
+//! What makes it fast, and each is allowed only because it delays no node:
+//! - The first node that becomes ready runs next, here, without going through a queue. A chain never touches one.
+//! - A node with one dependency needs no count: whoever ran the dependency runs it or queues it.
+//! - Ready neighbours in the array of successors are queued as one `Span`.
+//! - A worker that runs several dependencies of one node in a row subtracts them from its count together (`Held`). It
+//!   holds the subtraction back only while it goes on to another dependency of that same node, which therefore could not
+//!   start anyway. Ten thousand nodes before one join do not fight over its count.
+//! - A count that reaches zero is set back at once for the next run, while it is in the cache.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{
+            AtomicBool, AtomicU32,
+            Ordering::{AcqRel, Relaxed, SeqCst},
+            fence,
+        },
+    },
+    thread::{self, Scope},
+};
+
+use crossbeam::{
+    deque::{Steal, Stealer, Worker as Deque},
+    utils::CachePadded,
+};
+use parking_lot::Mutex;
+
+use super::{
+    super::{NodeIx, Topology},
+    Failure,
+    idle::{Idle, Woken},
+    span::{Cell, Span},
+};
+
+/// How often a worker without work looks round before it waits. Waking costs microseconds; so does looking this often.
+const ROUNDS: usize = 32;
+
+/// What all workers of a runner see. It outlives the run.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) topology: Arc<Topology>,
+    /// How many dependencies of each node have not been subtracted yet. Not used for nodes with fewer than two.
+    pub(super) missing: Vec<AtomicU32>,
+    pub(super) cells: Vec<CachePadded<Cell>>,
+    pub(super) stealers: Vec<Stealer<Span>>,
+}
+
+/// What one worker has to itself. It outlives the run.
+#[derive(Debug)]
+pub(super) struct Local {
+    pub(super) index: usize,
+    pub(super) deque: Deque<Span>,
+    /// The nodes that were ready when the run had already been stopped.
+    pub(super) dropped: Vec<NodeIx>,
+    held: Held,
+    /// The node whose closure runs now; where a panic came from.
+    current: NodeIx,
+}
+
+impl Local {
+    pub(super) fn new(index: usize) -> Self {
+        let current = NodeIx::new(0);
+        Self {
+            index,
+            deque: Deque::new_lifo(),
+            dropped: Vec::new(),
+            held: Held::default(),
+            current,
+        }
+    }
+
+    /// A failure can leave something held for a node that will never run.
+    pub(super) fn forget(&mut self) {
+        self.held = Held::default();
+    }
+}
+
+/// Dependencies of one node that are done but not yet subtracted from its count. None if `count` is zero.
+#[derive(Debug, Clone, Copy, Default)]
+struct Held {
+    /// A place of the node in the array of successors.
+    place: u32,
+    count: u32,
+}
+
+/// One run.
+pub(super) struct Turn<'r, E, F> {
+    pub(super) shared: &'r Shared,
+    pub(super) body: &'r F,
+    pub(super) idle: Idle,
+    /// Locals of the workers that are not started, and of those that have ended.
+    pub(super) locals: Mutex<Vec<Local>>,
+    pub(super) failed: Mutex<Vec<(NodeIx, Failure<E>)>>,
+    /// Set at the first failure, if that is to stop the run.
+    pub(super) stopped: AtomicBool,
+    pub(super) stop_on_failure: bool,
+    pub(super) cancelled: &'r AtomicBool,
+}
+
+impl<E, F> Turn<'_, E, F>
+where
+    E: Send,
+    F: Fn(NodeIx) -> Result<(), E> + Sync,
+{
+    /// Works until the run is over. A panic of the closure ends the inner loop; it becomes the failure of its node, and the
+    /// loop is entered again. So catching costs nothing per node.
+    pub(super) fn work<'s>(&'s self, mut local: Local, scope: &'s Scope<'s, '_>) {
+        while let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.run_all(&mut local, scope)))
+        {
+            self.fail(local.current, Failure::Panicked(message(payload)));
+        }
+        self.locals.lock().push(local);
+    }
+
+    fn run_all<'s>(&'s self, local: &mut Local, scope: &'s Scope<'s, '_>) {
+        while let Some(first) = self.next(local, scope) {
+            let mut next = Some(first);
+            while let Some(node) = next {
+                next = self.run_one(node, local, scope);
+            }
+        }
+    }
+
+    #[inline]
+    fn run_one<'s>(
+        &'s self,
+        node: NodeIx,
+        local: &mut Local,
+        scope: &'s Scope<'s, '_>,
+    ) -> Option<NodeIx> {
+        if self.is_stopped() {
+            local.dropped.push(node);
+            return None;
+        }
+        let span = self.shared.topology.outgoing().span(node);
+        self.let_go_unless_before(span, local, scope);
+        local.current = node;
+        match (self.body)(node) {
+            Ok(()) => self.release(span, local, scope),
+            Err(error) => {
+                self.fail(node, Failure::Error(error));
+                None
+            }
+        }
+    }
+
+    #[inline]
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Relaxed) || self.cancelled.load(Relaxed)
+    }
+
+    #[cold]
+    fn fail(&self, node: NodeIx, failure: Failure<E>) {
+        self.failed.lock().push((node, failure));
+        if self.stop_on_failure {
+            self.stopped.store(true, Relaxed);
+        }
+    }
+
+    /// The successors in `span` have one dependency less. The first that is ready by it is returned, the others queued.
+    #[inline]
+    fn release<'s>(
+        &'s self,
+        (from, to): (u32, u32),
+        local: &mut Local,
+        scope: &'s Scope<'s, '_>,
+    ) -> Option<NodeIx> {
+        if to - from == 1 {
+            return self.release_only(from, local);
+        }
+        let graph = self.shared.topology.outgoing();
+        let mut first = None;
+        let mut open = Span::EMPTY;
+        let mut queued = false;
+        for place in from..to {
+            let Some(node) = graph.at(place) else { break };
+            if !self.subtract(node, 1) {
+                continue;
+            }
+            if first.is_none() {
+                first = Some(node);
+            } else if open.to == place && !open.is_empty() {
+                open.to = place + 1;
+            } else {
+                if !open.is_empty() {
+                    local.deque.push(open);
+                    queued = true;
+                }
+                open = Span {
+                    from: place,
+                    to: place + 1,
+                };
+            }
+        }
+        if !open.is_empty() {
+            local.deque.push(open);
+            queued = true;
+        }
+        if queued {
+            self.offer(scope);
+        }
+        first
+    }
+
+    #[inline]
+    fn release_only(&self, place: u32, local: &mut Local) -> Option<NodeIx> {
+        let node = self.shared.topology.outgoing().at(place)?;
+        let all = self.indegree(node);
+        if all == 1 {
+            return Some(node);
+        }
+        // Whatever else was held was let go before the node ran.
+        local.held = Held {
+            place,
+            count: local.held.count + 1,
+        };
+        if local.held.count == all {
+            // All its dependencies ran here, one after the other: its count was never touched.
+            local.held.count = 0;
+            return Some(node);
+        }
+        None
+    }
+
+    /// Subtracts what is held, unless the node that runs next, with these successors, comes before the held one too.
+    #[inline]
+    fn let_go_unless_before<'s>(
+        &'s self,
+        (from, to): (u32, u32),
+        local: &mut Local,
+        scope: &'s Scope<'s, '_>,
+    ) {
+        if local.held.count == 0 {
+            return;
+        }
+        let graph = self.shared.topology.outgoing();
+        if to - from == 1 && graph.at(from) == graph.at(local.held.place) {
+            return;
+        }
+        let place = local.held.place;
+        if self.let_go(local).is_some() {
+            local.deque.push(Span {
+                from: place,
+                to: place + 1,
+            });
+            self.offer(scope);
+        }
+    }
+
+    /// Subtracts what is held; returns the node if it is ready by it.
+    fn let_go(&self, local: &mut Local) -> Option<NodeIx> {
+        let Held { place, count } = std::mem::take(&mut local.held);
+        if count == 0 {
+            return None;
+        }
+        let node = self.shared.topology.outgoing().at(place)?;
+        self.subtract(node, count).then_some(node)
+    }
+
+    /// True if nothing is missing any more.
+    #[inline]
+    fn subtract(&self, node: NodeIx, count: u32) -> bool {
+        let all = self.indegree(node);
+        if all == count {
+            return true;
+        }
+        let Some(missing) = self.shared.missing.get(node.index()) else {
+            return false;
+        };
+        if missing.fetch_sub(count, AcqRel) != count {
+            return false;
+        }
+        missing.store(all, Relaxed);
+        true
+    }
+
+    #[inline]
+    fn indegree(&self, node: NodeIx) -> u32 {
+        self.shared
+            .topology
+            .indegrees()
+            .get(node.index())
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// The next node from a queue: what is held, the own queues, those of others; none if the run is over.
+    fn next<'s>(&'s self, local: &mut Local, scope: &'s Scope<'s, '_>) -> Option<NodeIx> {
+        loop {
+            // Looked at before what is held is let go: the next one may come before the held node as well.
+            if let Some(place) = self.own(local, scope) {
+                return self.shared.topology.outgoing().at(place);
+            }
+            if let Some(node) = self.let_go(local) {
+                return Some(node);
+            }
+            if let Some(span) = self.steal(local) {
+                if !local.deque.is_empty() {
+                    // More than one span came along, and a third worker may have looked while they were on their way.
+                    self.offer(scope);
+                }
+                return self
+                    .shared
+                    .topology
+                    .outgoing()
+                    .at(self.begin(span, local, scope));
+            }
+            if !self.idle.wait(|| self.work_in_sight()) {
+                return None;
+            }
+        }
+    }
+
+    #[inline]
+    fn own<'s>(&'s self, local: &Local, scope: &'s Scope<'s, '_>) -> Option<u32> {
+        // The newest first: depth first keeps queues short and values warm.
+        if let Some(span) = local.deque.pop() {
+            return Some(self.begin(span, local, scope));
+        }
+        self.shared.cells.get(local.index)?.take()
+    }
+
+    /// Takes the first place of a span and puts the rest into the own cell, where others can take from it.
+    #[inline]
+    fn begin<'s>(&'s self, span: Span, local: &Local, scope: &'s Scope<'s, '_>) -> u32 {
+        let rest = Span {
+            from: span.from + 1,
+            ..span
+        };
+        if !rest.is_empty() {
+            if let Some(cell) = self.shared.cells.get(local.index) {
+                let left = cell.replace(rest);
+                if !left.is_empty() {
+                    local.deque.push(left);
+                }
+            }
+            self.offer(scope);
+        }
+        span.from
+    }
+
+    /// Something was put where others can take it: if one waits, wake it.
+    #[inline]
+    fn offer<'s>(&'s self, scope: &'s Scope<'s, '_>) {
+        if self.shared.cells.len() == 1 {
+            return;
+        }
+        fence(SeqCst);
+        if self.idle.any() && self.idle.wake_one() == Woken::Start {
+            self.start(scope);
+        }
+    }
+
+    #[cold]
+    fn start<'s>(&'s self, scope: &'s Scope<'s, '_>) {
+        let Some(local) = self.locals.lock().pop() else {
+            return self.idle.not_started();
+        };
+        if thread::Builder::new()
+            .spawn_scoped(scope, move || self.work(local, scope))
+            .is_err()
+        {
+            // Fewer workers do the same.
+            self.idle.not_started();
+        }
+    }
+
+    #[cold]
+    fn steal(&self, local: &Local) -> Option<Span> {
+        let workers = self.shared.cells.len();
+        for round in 0..ROUNDS {
+            for step in 1..workers {
+                let victim = (local.index + step) % workers;
+                if let Some(span) = self.steal_from(victim, local) {
+                    return Some(span);
+                }
+            }
+            if workers == 1 || self.idle.at_work() < 2 {
+                return None;
+            }
+            if round < ROUNDS / 2 {
+                std::hint::spin_loop()
+            } else {
+                thread::yield_now()
+            }
+        }
+        None
+    }
+
+    fn steal_from(&self, victim: usize, local: &Local) -> Option<Span> {
+        if let Some(span) = self.shared.cells.get(victim)?.split() {
+            return Some(span);
+        }
+        let stealer = self.shared.stealers.get(victim)?;
+        loop {
+            match stealer.steal_batch_and_pop(&local.deque) {
+                Steal::Success(span) => return Some(span),
+                Steal::Empty => return None,
+                Steal::Retry => {}
+            }
+        }
+    }
+
+    fn work_in_sight(&self) -> bool {
+        let queued = self
+            .shared
+            .stealers
+            .iter()
+            .any(|stealer| !stealer.is_empty());
+        queued || self.shared.cells.iter().any(|cell| !cell.is_empty())
+    }
+}
+
+/// What a panic said.
+fn message(payload: Box<dyn std::any::Any + Send>) -> String {
+    let known = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned());
+    let text = known.or_else(|| payload.downcast_ref::<String>().cloned());
+    // A payload of another type may panic in turn when it is dropped, which must not end this worker.
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(second);
+    }
+    text.unwrap_or_else(|| "a panic without a message".to_owned())
+}
