@@ -7,11 +7,7 @@
 //! The numbers that criterion prints are time *per node*, not per run.
 //!
 //! `cargo bench --bench dag`
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a bench that goes wrong is to stop"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench that goes wrong is to stop")]
 
 use std::{
     hint::black_box,
@@ -53,16 +49,9 @@ criterion_group! {
 criterion_main!(benches);
 
 fn all_shapes(criterion: &mut Criterion) {
-    let shapes = [
-        ("chain", chain(10_000)),
-        ("fan", fan(10_000)),
-        ("layered", layered(100, 100)),
-        ("tree", tree(1 << 14)),
-    ];
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(WORKERS)
-        .build()
-        .unwrap();
+    let shapes =
+        [("chain", chain(10_000)), ("fan", fan(10_000)), ("layered", layered(100, 100)), ("tree", tree(1 << 14))];
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(WORKERS).build().unwrap();
     for (name, graph) in &shapes {
         let mut group = criterion.benchmark_group(*name);
         let slots = Slots::new(graph.len());
@@ -172,31 +161,20 @@ fn twin(graph: &Dag<()>) -> DiGraph<(), ()> {
     twin
 }
 
-fn by_rayon(
-    group: &mut BenchmarkGroup<'_, WallTime>,
-    graph: &Dag<()>,
-    slots: &Slots,
-    pool: &rayon::ThreadPool,
-) {
+fn by_rayon(group: &mut BenchmarkGroup<'_, WallTime>, graph: &Dag<()>, slots: &Slots, pool: &rayon::ThreadPool) {
     let rayon = ByRayon::new(graph);
     row(group, "rayon by hand, 2t", graph, || {
         rayon.run(pool, &|node| slots.touch(node as usize));
     });
     row(group, "rayon by hand, with outputs, 2t", graph, || {
-        let values: Vec<OnceLock<u64>> =
-            graph.topology().nodes().map(|_| OnceLock::new()).collect();
+        let values: Vec<OnceLock<u64>> = graph.topology().nodes().map(|_| OnceLock::new()).collect();
         rayon.run(pool, &|node| {
             slots.touch(node as usize);
             let inputs = graph.topology().predecessors(NodeIx::new(node)).iter();
-            let sum = inputs
-                .map(|p| *values[p.index()].get().unwrap())
-                .fold(0, u64::wrapping_add);
+            let sum = inputs.map(|p| *values[p.index()].get().unwrap()).fold(0, u64::wrapping_add);
             values[node as usize].set(sum).unwrap();
         });
-        let outputs: Vec<u64> = values
-            .into_iter()
-            .map(|value| value.into_inner().unwrap())
-            .collect();
+        let outputs: Vec<u64> = values.into_iter().map(|value| value.into_inner().unwrap()).collect();
         black_box(outputs);
     });
 }
@@ -214,14 +192,8 @@ impl ByRayon {
         let ids = |nodes: &[NodeIx]| nodes.iter().map(|node| node.get()).collect();
         let indegrees = indegrees(graph);
         Self {
-            successors: topology
-                .nodes()
-                .map(|node| ids(topology.successors(node)))
-                .collect(),
-            missing: indegrees
-                .iter()
-                .map(|&count| AtomicU32::new(count))
-                .collect(),
+            successors: topology.nodes().map(|node| ids(topology.successors(node))).collect(),
+            missing: indegrees.iter().map(|&count| AtomicU32::new(count)).collect(),
             indegrees,
         }
     }
@@ -237,12 +209,7 @@ impl ByRayon {
         });
     }
 
-    fn visit<'s, F: Fn(u32) + Sync>(
-        &'s self,
-        mut node: u32,
-        body: &'s F,
-        scope: &rayon::Scope<'s>,
-    ) {
+    fn visit<'s, F: Fn(u32) + Sync>(&'s self, mut node: u32, body: &'s F, scope: &rayon::Scope<'s>) {
         loop {
             body(node);
             let mut inline = None;
@@ -283,12 +250,7 @@ impl Slots {
 }
 
 /// Measures runs, and tells criterion the time per node: it believes that an iteration is a node.
-fn row(
-    group: &mut BenchmarkGroup<'_, WallTime>,
-    name: &str,
-    graph: &Dag<()>,
-    mut run: impl FnMut(),
-) {
+fn row(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, graph: &Dag<()>, mut run: impl FnMut()) {
     let nodes = graph.len() as u64;
     group.bench_function(name, |bencher| {
         bencher.iter_custom(|iterations| {
@@ -298,9 +260,7 @@ fn row(
             for _ in 0..runs {
                 run();
             }
-            clock
-                .end(start)
-                .mul_f64(iterations as f64 / (runs * nodes) as f64)
+            clock.end(start).mul_f64(iterations as f64 / (runs * nodes) as f64)
         });
     });
 }
@@ -347,10 +307,7 @@ fn tree(leaves: u32) -> Dag<()> {
     let (mut level, mut width) = (0, leaves);
     while width > 1 {
         for node in 0..width {
-            graph.edge(
-                NodeIx::new(level + node),
-                NodeIx::new(level + width + node / 2),
-            );
+            graph.edge(NodeIx::new(level + node), NodeIx::new(level + width + node / 2));
         }
         level += width;
         width /= 2;

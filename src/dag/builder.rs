@@ -30,37 +30,25 @@ pub struct Limits {
 
 impl Limits {
     /// A place of an edge and a place of a root share 32 bits, so these are the widest limits that mean anything.
-    const WIDEST: Self = Self {
-        nodes: 1 << 30,
-        edges: 1 << 31,
-    };
+    const WIDEST: Self = Self { nodes: 1 << 30, edges: 1 << 31 };
 
     /// The same limits with another bound on nodes, at most 2^30.
     #[must_use]
     pub fn nodes(self, nodes: u32) -> Self {
-        Self {
-            nodes: nodes.min(Self::WIDEST.nodes),
-            ..self
-        }
+        Self { nodes: nodes.min(Self::WIDEST.nodes), ..self }
     }
 
     /// The same limits with another bound on edges, at most 2^31.
     #[must_use]
     pub fn edges(self, edges: u32) -> Self {
-        Self {
-            edges: edges.min(Self::WIDEST.edges),
-            ..self
-        }
+        Self { edges: edges.min(Self::WIDEST.edges), ..self }
     }
 }
 
 impl Default for Limits {
     /// A million nodes, sixteen million edges.
     fn default() -> Self {
-        Self {
-            nodes: 1 << 20,
-            edges: 1 << 24,
-        }
+        Self { nodes: 1 << 20, edges: 1 << 24 }
     }
 }
 
@@ -139,14 +127,7 @@ impl<N> Builder<N> {
         // The fields are public, so the limits may not have come through the methods that clamp.
         let limits = limits.nodes(limits.nodes).edges(limits.edges);
         let (payloads, names, edges, references) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self {
-            limits,
-            payloads,
-            names,
-            edges,
-            references,
-            exceeded: None,
-        }
+        Self { limits, payloads, names, edges, references, exceeded: None }
     }
 
     /// Declares a node. The name must be its own; the payload is whatever the caller wants to find there again.
@@ -159,8 +140,7 @@ impl<N> Builder<N> {
                 NodeIx::new(next)
             }
             _ => {
-                self.exceeded
-                    .get_or_insert(BuildError::TooManyNodes { limit });
+                self.exceeded.get_or_insert(BuildError::TooManyNodes { limit });
                 NodeIx::new(limit)
             }
         }
@@ -170,8 +150,7 @@ impl<N> Builder<N> {
     pub fn edge<'a>(&mut self, before: impl Into<End<'a>>, after: impl Into<End<'a>>) -> &mut Self {
         let limit = self.limits.edges;
         if self.edges.len() >= limit as usize {
-            self.exceeded
-                .get_or_insert(BuildError::TooManyEdges { limit });
+            self.exceeded.get_or_insert(BuildError::TooManyEdges { limit });
         } else {
             let edge = (self.side(before.into()), self.side(after.into()));
             self.edges.push(edge);
@@ -205,14 +184,10 @@ impl<N> Builder<N> {
         let nodes = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
         let find = |side: Side| match side {
             Side::Node(node) if node.get() < nodes => Ok(node),
-            Side::Node(node) => Err(BuildError::UnknownNode {
-                node: node.to_string(),
-            }),
+            Side::Node(node) => Err(BuildError::UnknownNode { node: node.to_string() }),
             Side::Name(reference) => {
                 let name = self.references.get(reference).map_or("", |name| name);
-                let unknown = || BuildError::UnknownNode {
-                    node: name.to_owned(),
-                };
+                let unknown = || BuildError::UnknownNode { node: name.to_owned() };
                 find_name(&self.names, &by_name, name).ok_or_else(unknown)
             }
         };
@@ -221,12 +196,7 @@ impl<N> Builder<N> {
             edges.push((find(before)?, find(after)?));
         }
         let topology = validated(&self.names, &edges, self.limits)?;
-        Ok(Dag::new(
-            Arc::new(topology),
-            self.payloads,
-            self.names,
-            by_name,
-        ))
+        Ok(Dag::new(Arc::new(topology), self.payloads, self.names, by_name))
     }
 
     fn side(&mut self, end: End<'_>) -> Side {
@@ -254,20 +224,13 @@ fn sorted_names(names: &[Box<str>]) -> Result<Vec<NodeIx>, BuildError> {
         [a, b] if a.0 == b.0 => Some(a),
         _ => None,
     }) {
-        return Err(BuildError::DuplicateName {
-            name: (*name).to_owned(),
-        });
+        return Err(BuildError::DuplicateName { name: (*name).to_owned() });
     }
-    Ok(sorted
-        .into_iter()
-        .map(|(_, index)| NodeIx::new(index))
-        .collect())
+    Ok(sorted.into_iter().map(|(_, index)| NodeIx::new(index)).collect())
 }
 
 pub(super) fn find_name(names: &[Box<str>], by_name: &[NodeIx], name: &str) -> Option<NodeIx> {
-    let place = by_name
-        .binary_search_by(|&node| name_of(names, node).cmp(name))
-        .ok()?;
+    let place = by_name.binary_search_by(|&node| name_of(names, node).cmp(name)).ok()?;
     by_name.get(place).copied()
 }
 
@@ -276,21 +239,14 @@ fn name_of(names: &[Box<str>], node: NodeIx) -> &str {
 }
 
 /// The checks that need the edges in place.
-fn validated(
-    names: &[Box<str>],
-    edges: &[(NodeIx, NodeIx)],
-    limits: Limits,
-) -> Result<Topology, BuildError> {
+fn validated(names: &[Box<str>], edges: &[(NodeIx, NodeIx)], limits: Limits) -> Result<Topology, BuildError> {
     let name = |node: NodeIx| name_of(names, node).to_owned();
     if let Some(&(node, _)) = edges.iter().find(|(from, to)| from == to) {
         return Err(BuildError::SelfEdge { node: name(node) });
     }
     let nodes = u32::try_from(names.len()).unwrap_or(u32::MAX);
     if let Some((from, to)) = double_edge(nodes, edges) {
-        return Err(BuildError::DuplicateEdge {
-            from: name(from),
-            to: name(to),
-        });
+        return Err(BuildError::DuplicateEdge { from: name(from), to: name(to) });
     }
     Topology::new(nodes, edges, limits).map_err(|cycle| {
         let names = cycle.iter().map(|&node| name(node)).collect();

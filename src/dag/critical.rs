@@ -67,8 +67,7 @@ impl CriticalPath {
     /// scheduling: of several ready nodes, the one with the most behind it goes first.
     #[must_use]
     pub fn remaining(&self, node: NodeIx) -> u64 {
-        self.timing(node)
-            .map_or(0, |timing| self.length - timing.latest_start)
+        self.timing(node).map_or(0, |timing| self.length - timing.latest_start)
     }
 }
 
@@ -99,21 +98,14 @@ impl Topology {
         let length = forward(self, &weights, &mut timings);
         backward(self, &weights, length, &mut timings);
         let path = longest(self, length, &timings);
-        CriticalPath {
-            length,
-            path,
-            timings,
-        }
+        CriticalPath { length, path, timings }
     }
 }
 
 fn forward(graph: &Topology, weights: &[u64], timings: &mut [Timing]) -> u64 {
     let mut length = 0;
     for &node in graph.order() {
-        let before = graph
-            .predecessors(node)
-            .iter()
-            .filter_map(|p| timings.get(p.index()));
+        let before = graph.predecessors(node).iter().filter_map(|p| timings.get(p.index()));
         let start = before.map(|timing| timing.earliest_end).max().unwrap_or(0);
         let end = start.saturating_add(of(weights, node));
         length = length.max(end);
@@ -126,50 +118,25 @@ fn forward(graph: &Topology, weights: &[u64], timings: &mut [Timing]) -> u64 {
 
 fn backward(graph: &Topology, weights: &[u64], length: u64, timings: &mut [Timing]) {
     for &node in graph.order().iter().rev() {
-        let after = graph
-            .successors(node)
-            .iter()
-            .filter_map(|s| timings.get(s.index()));
-        let end = after
-            .map(|timing| timing.latest_start)
-            .min()
-            .unwrap_or(length);
+        let after = graph.successors(node).iter().filter_map(|s| timings.get(s.index()));
+        let end = after.map(|timing| timing.latest_start).min().unwrap_or(length);
         if let Some(timing) = timings.get_mut(node.index()) {
             timing.latest_end = end;
             // Where sums have stopped at the top, subtracting could go below the earliest start.
-            timing.latest_start = end
-                .saturating_sub(of(weights, node))
-                .max(timing.earliest_start);
+            timing.latest_start = end.saturating_sub(of(weights, node)).max(timing.earliest_start);
         }
     }
 }
 
 /// Back from the first node that ends last, always to a predecessor that ends just when its successor starts.
 fn longest(graph: &Topology, length: u64, timings: &[Timing]) -> Vec<NodeIx> {
-    let ends = |node: NodeIx| {
-        timings
-            .get(node.index())
-            .map_or(0, |timing| timing.earliest_end)
-    };
-    let starts = |node: NodeIx| {
-        timings
-            .get(node.index())
-            .map_or(0, |timing| timing.earliest_start)
-    };
+    let ends = |node: NodeIx| timings.get(node.index()).map_or(0, |timing| timing.earliest_end);
+    let starts = |node: NodeIx| timings.get(node.index()).map_or(0, |timing| timing.earliest_start);
     let mut path = Vec::new();
-    let mut at = graph
-        .leaves()
-        .iter()
-        .copied()
-        .find(|&leaf| ends(leaf) == length);
+    let mut at = graph.leaves().iter().copied().find(|&leaf| ends(leaf) == length);
     while let Some(node) = at {
         path.push(node);
-        at = graph
-            .predecessors(node)
-            .iter()
-            .copied()
-            .filter(|&p| ends(p) == starts(node))
-            .min();
+        at = graph.predecessors(node).iter().copied().filter(|&p| ends(p) == starts(node)).min();
     }
     path.reverse();
     path

@@ -44,9 +44,7 @@ impl Csr {
                 *cursor += 1;
             }
         }
-        let starts = (0..nodes)
-            .map(NodeIx::new)
-            .filter(|&node| !entered.contains(node));
+        let starts = (0..nodes).map(NodeIx::new).filter(|&node| !entered.contains(node));
         targets.extend(starts);
         // The last offset closes the list of starts. It fits: see above.
         if let Some(last) = offsets.last_mut() {
@@ -98,9 +96,7 @@ impl Csr {
 
     #[inline]
     fn slice(&self, (from, to): (u32, u32)) -> &[NodeIx] {
-        self.targets
-            .get(from as usize..to as usize)
-            .unwrap_or_default()
+        self.targets.get(from as usize..to as usize).unwrap_or_default()
     }
 }
 
@@ -135,9 +131,7 @@ impl Marks {
     }
 
     pub(super) fn contains(&self, node: NodeIx) -> bool {
-        self.0
-            .get(node.index() / 64)
-            .is_some_and(|word| word & (1 << (node.index() % 64)) != 0)
+        self.0.get(node.index() / 64).is_some_and(|word| word & (1 << (node.index() % 64)) != 0)
     }
 
     pub(super) fn clear(&mut self) {

@@ -40,18 +40,8 @@ impl<N> Dag<N> {
         Builder::new()
     }
 
-    pub(super) fn new(
-        topology: Arc<Topology>,
-        payloads: Vec<N>,
-        names: Vec<Box<str>>,
-        by_name: Vec<NodeIx>,
-    ) -> Self {
-        Self {
-            topology,
-            payloads,
-            names,
-            by_name,
-        }
+    pub(super) fn new(topology: Arc<Topology>, payloads: Vec<N>, names: Vec<Box<str>>, by_name: Vec<NodeIx>) -> Self {
+        Self { topology, payloads, names, by_name }
     }
 
     /// Who comes before whom.
@@ -99,42 +89,26 @@ impl<N> Dag<N> {
     /// Handle, name and payload of every node, as declared.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (NodeIx, &str, &N)> {
         let named = self.names.iter().zip(&self.payloads);
-        self.topology
-            .nodes()
-            .zip(named)
-            .map(|(node, (name, payload))| (node, &**name, payload))
+        self.topology.nodes().zip(named).map(|(node, (name, payload))| (node, &**name, payload))
     }
 
     /// The same graph with other payloads.
     pub fn map<M>(&self, mut payload: impl FnMut(NodeIx, &N) -> M) -> Dag<M> {
-        let payloads = self
-            .topology
-            .nodes()
-            .zip(&self.payloads)
-            .map(|(node, old)| payload(node, old))
-            .collect();
-        Dag::new(
-            Arc::clone(&self.topology),
-            payloads,
-            self.names.clone(),
-            self.by_name.clone(),
-        )
+        let payloads = self.topology.nodes().zip(&self.payloads).map(|(node, old)| payload(node, old)).collect();
+        Dag::new(Arc::clone(&self.topology), payloads, self.names.clone(), self.by_name.clone())
     }
 
     /// The longest way through the graph when each node takes as long as its payload says; see
     /// [`Topology::critical_path`].
     #[must_use]
     pub fn critical_path(&self, mut weight: impl FnMut(NodeIx, &N) -> u64) -> super::CriticalPath {
-        self.topology
-            .critical_path(|node| self.get(node).map_or(0, |payload| weight(node, payload)))
+        self.topology.critical_path(|node| self.get(node).map_or(0, |payload| weight(node, payload)))
     }
 }
 
 impl<N> fmt::Debug for Dag<N> {
     /// A summary; payloads need not be printable.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dag")
-            .field("topology", &self.topology)
-            .finish_non_exhaustive()
+        f.debug_struct("Dag").field("topology", &self.topology).finish_non_exhaustive()
     }
 }

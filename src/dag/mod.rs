@@ -7,10 +7,7 @@
 //! | [`Builder`] | declaring nodes and edges; [`build`](Builder::build) refuses what is not a graph, and a cycle with its path |
 //! | [`Dag`], [`Topology`] | the frozen graph: neighbours, order, levels, ancestors, [critical path](Topology::critical_path), [reversal](Topology::reversed), [parts](Topology::restricted_to) |
 //! | [`Readiness`] | one run over it, as a state machine: batches of ready nodes out, reports in. For whoever has workers of their own |
-#![cfg_attr(
-    feature = "threads",
-    doc = "| [`Runner`] | closures over it, on threads of this process |"
-)]
+#![cfg_attr(feature = "threads", doc = "| [`Runner`] | closures over it, on threads of this process |")]
 //!
 //! Everything is built once and run many times: starting again copies an array. Nothing recurses, so a chain of a million
 //! nodes needs no more stack than one of two. Handles are small integers in the order of declaration, and so is everything

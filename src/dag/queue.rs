@@ -73,13 +73,7 @@ impl Tiered {
         for tier in &mut tiers {
             *tier = (*tier).min(last);
         }
-        Self {
-            behind: vec![None; tiers.len()],
-            tiers,
-            ends: [None; TIERS],
-            occupied: 0,
-            len: 0,
-        }
+        Self { behind: vec![None; tiers.len()], tiers, ends: [None; TIERS], occupied: 0, len: 0 }
     }
 
     fn push(&mut self, node: NodeIx) {
@@ -111,12 +105,7 @@ impl Tiered {
         let tier = self.occupied.trailing_zeros();
         let ends = self.ends.get_mut(tier as usize)?;
         let (first, last) = (*ends)?;
-        *ends = self
-            .behind
-            .get(first.index())
-            .copied()
-            .flatten()
-            .map(|next| (next, last));
+        *ends = self.behind.get(first.index()).copied().flatten().map(|next| (next, last));
         if ends.is_none() {
             self.occupied &= !(1 << tier);
         }

@@ -91,10 +91,7 @@ impl Readiness {
     /// A run that has not begun, first in, first out.
     #[must_use]
     pub fn new(topology: &Arc<Topology>) -> Self {
-        Self::with_queue(
-            topology,
-            ReadyQueue::Plain(topology.roots().to_vec().into()),
-        )
+        Self::with_queue(topology, ReadyQueue::Plain(topology.roots().to_vec().into()))
     }
 
     /// A run that has not begun in which, of the ready nodes, those of a lower tier leave first; within a tier, first in,
@@ -167,12 +164,7 @@ impl Readiness {
     pub fn complete_batch(&mut self, nodes: &[NodeIx]) -> Result<usize, Refused> {
         self.end_batch(nodes, Mark::Done)?;
         self.done += nodes.len();
-        let Self {
-            topology,
-            missing,
-            queue,
-            ..
-        } = self;
+        let Self { topology, missing, queue, .. } = self;
         let mut freed = 0;
         for &node in nodes {
             for &next in topology.successors(node) {
@@ -298,11 +290,7 @@ impl Readiness {
             match self.marks.get_mut(node.index()) {
                 Some(slot @ Mark::Running) => *slot = mark,
                 other => {
-                    let refused = refusal(
-                        node,
-                        other.copied(),
-                        nodes.iter().take(taken).any(|&n| n == node),
-                    );
+                    let refused = refusal(node, other.copied(), nodes.iter().take(taken).any(|&n| n == node));
                     self.take_back(nodes.get(..taken).unwrap_or_default());
                     return Err(refused);
                 }

@@ -73,32 +73,18 @@ impl Topology {
         let mut keep = Marks::new(self.len());
         for &node in nodes {
             if !self.contains(node) {
-                return Err(BuildError::UnknownNode {
-                    node: node.to_string(),
-                });
+                return Err(BuildError::UnknownNode { node: node.to_string() });
             }
             keep.insert(node);
         }
         let kept: Vec<NodeIx> = self.nodes().filter(|&node| keep.contains(node)).collect();
         let edges = Contraction::new(self, &keep).edges()?;
-        let local = |node: NodeIx| {
-            kept.binary_search(&node)
-                .ok()
-                .and_then(|place| u32::try_from(place).ok())
-        };
-        let renumbered = |&(from, to): &(NodeIx, NodeIx)| {
-            Some((NodeIx::new(local(from)?), NodeIx::new(local(to)?)))
-        };
+        let local = |node: NodeIx| kept.binary_search(&node).ok().and_then(|place| u32::try_from(place).ok());
+        let renumbered = |&(from, to): &(NodeIx, NodeIx)| Some((NodeIx::new(local(from)?), NodeIx::new(local(to)?)));
         let edges: Vec<_> = edges.iter().filter_map(renumbered).collect();
-        let order = self
-            .order()
-            .iter()
-            .filter_map(|&node| local(node).map(NodeIx::new));
+        let order = self.order().iter().filter_map(|&node| local(node).map(NodeIx::new));
         let topology = Self::from_order(&order.collect::<Vec<_>>(), &edges, self.limits());
-        Ok(Restriction {
-            topology: Arc::new(topology),
-            kept,
-        })
+        Ok(Restriction { topology: Arc::new(topology), kept })
     }
 }
 
@@ -114,13 +100,7 @@ struct Contraction<'a> {
 
 impl<'a> Contraction<'a> {
     fn new(graph: &'a Topology, keep: &'a Marks) -> Self {
-        Self {
-            graph,
-            keep,
-            spans: vec![(0, 0); graph.len()],
-            lists: Vec::new(),
-            edges: Vec::new(),
-        }
+        Self { graph, keep, spans: vec![(0, 0); graph.len()], lists: Vec::new(), edges: Vec::new() }
     }
 
     fn edges(mut self) -> Result<Vec<(NodeIx, NodeIx)>, BuildError> {
@@ -129,8 +109,7 @@ impl<'a> Contraction<'a> {
         for &node in self.graph.order() {
             self.nearest_kept(node, &mut nearest);
             if self.keep.contains(node) {
-                self.edges
-                    .extend(nearest.drain(..).map(|before| (before, node)));
+                self.edges.extend(nearest.drain(..).map(|before| (before, node)));
             } else {
                 let from = self.lists.len();
                 self.lists.append(&mut nearest);

@@ -48,19 +48,10 @@ impl Topology {
     /// Validates order only: nodes in range, no self edges, no doubles and the limits are the caller's business.
     ///
     /// The error is a cycle.
-    pub(super) fn new(
-        nodes: u32,
-        edges: &[(NodeIx, NodeIx)],
-        limits: Limits,
-    ) -> Result<Self, Vec<NodeIx>> {
+    pub(super) fn new(nodes: u32, edges: &[(NodeIx, NodeIx)], limits: Limits) -> Result<Self, Vec<NodeIx>> {
         let successors = Csr::new(nodes, edges.iter().copied());
         let predecessors = Csr::new(nodes, edges.iter().map(|&(from, to)| (to, from)));
-        let order = Wiring {
-            nodes,
-            successors: &successors,
-            predecessors: &predecessors,
-        }
-        .order()?;
+        let order = Wiring { nodes, successors: &successors, predecessors: &predecessors }.order()?;
         Ok(Self::ordered(successors, predecessors, &order, limits))
     }
 
@@ -76,18 +67,8 @@ impl Topology {
         let levels = longest_levels(order, &predecessors);
         let (order, level_starts) = by_level(&levels);
         let indegrees = (0_u32..).map(NodeIx::new).take(levels.len());
-        let indegrees = indegrees
-            .map(|node| width(predecessors.span(node)))
-            .collect();
-        Self {
-            successors,
-            predecessors,
-            indegrees,
-            levels,
-            order,
-            level_starts,
-            limits,
-        }
+        let indegrees = indegrees.map(|node| width(predecessors.span(node))).collect();
+        Self { successors, predecessors, indegrees, levels, order, level_starts, limits }
     }
 
     /// The number of nodes.
@@ -162,10 +143,7 @@ impl Topology {
     /// Levels are for reading and drawing. A run does not wait for a level to end; see [`Readiness`](super::Readiness).
     pub fn levels(&self) -> impl ExactSizeIterator<Item = &[NodeIx]> + Clone {
         self.level_starts.windows(2).map(|pair| match pair {
-            [from, to] => self
-                .order
-                .get(*from as usize..*to as usize)
-                .unwrap_or_default(),
+            [from, to] => self.order.get(*from as usize..*to as usize).unwrap_or_default(),
             _ => &[],
         })
     }
@@ -211,12 +189,7 @@ impl Topology {
     pub fn reversed(&self) -> Arc<Self> {
         let mut order = self.order.clone();
         order.reverse();
-        Arc::new(Self::ordered(
-            self.predecessors.clone(),
-            self.successors.clone(),
-            &order,
-            self.limits,
-        ))
+        Arc::new(Self::ordered(self.predecessors.clone(), self.successors.clone(), &order, self.limits))
     }
 
     pub(super) fn limits(&self) -> Limits {
@@ -269,10 +242,7 @@ fn width((from, to): (u32, u32)) -> u32 {
 fn longest_levels(order: &[NodeIx], predecessors: &Csr) -> Vec<u32> {
     let mut levels = vec![0_u32; order.len()];
     for &node in order {
-        let before = predecessors
-            .of(node)
-            .iter()
-            .filter_map(|p| levels.get(p.index()));
+        let before = predecessors.of(node).iter().filter_map(|p| levels.get(p.index()));
         let level = before.max().map_or(0, |deepest| deepest + 1);
         if let Some(slot) = levels.get_mut(node.index()) {
             *slot = level;
@@ -283,10 +253,7 @@ fn longest_levels(order: &[NodeIx], predecessors: &Csr) -> Vec<u32> {
 
 /// The nodes sorted by level and then by declaration, by counting, and where each level starts.
 fn by_level(levels: &[u32]) -> (Vec<NodeIx>, Vec<u32>) {
-    let count = levels
-        .iter()
-        .max()
-        .map_or(0, |&deepest| deepest as usize + 1);
+    let count = levels.iter().max().map_or(0, |&deepest| deepest as usize + 1);
     let mut starts = vec![0_u32; count + 1];
     for &level in levels {
         if let Some(slot) = starts.get_mut(level as usize + 1) {

@@ -4,10 +4,7 @@ use std::{collections::VecDeque, iter::Copied, ops::Range, slice};
 
 use petgraph::{
     Direction, algo,
-    visit::{
-        GraphBase, GraphRef, IntoNeighbors, IntoNeighborsDirected, IntoNodeIdentifiers, VisitMap,
-        Visitable,
-    },
+    visit::{GraphBase, GraphRef, IntoNeighbors, IntoNeighborsDirected, IntoNodeIdentifiers, VisitMap, Visitable},
 };
 
 use super::{
@@ -34,9 +31,7 @@ impl Wiring<'_> {
     /// Kosaraju's components, not Tarjan's: petgraph's Tarjan is recursive, and a cycle can be as long as the graph.
     fn cycle(self) -> Vec<NodeIx> {
         let components = algo::kosaraju_scc(self);
-        let knot = components
-            .into_iter()
-            .filter(|component| component.len() > 1);
+        let knot = components.into_iter().filter(|component| component.len() > 1);
         let Some(knot) = knot.min_by_key(|component| component.iter().min().copied()) else {
             return Vec::new();
         };

@@ -1,20 +1,22 @@
 //! Compensation: what has happened is undone in reverse causal order, in parallel where nothing forbids it.
 //!
-//! [`Unwinding`] knows steps and their order and nothing else; an engine drives it for the nodes of a run, and a host may
-//! drive it for steps of its own:
+//! [`Unwinding`] knows a graph of steps and nothing else; an engine drives it for the nodes of a run, and a host may drive
+//! it for steps of its own:
 //!
 //! ```
+//! use counterpoint::dag::Builder;
 //! use counterpoint::saga::{Step, Unwinding};
 //!
-//! // flight -> hotel, flight -> car, hotel -> invoice, car -> invoice; the invoice failed, all before it is done.
-//! let [flight, hotel, car, invoice] = [0, 1, 2, 3];
-//! let order = [(flight, hotel), (flight, car), (hotel, invoice), (car, invoice)];
-//! let mut unwinding = Unwinding::new(4, &order, &[flight, hotel, car])?;
+//! let mut trip = Builder::new();
+//! let [flight, hotel, car, invoice] = ["flight", "hotel", "car", "invoice"].map(|name| trip.node(name, ()));
+//! trip.edge(flight, hotel).edge(flight, car).edge(hotel, invoice).edge(car, invoice);
+//! let trip = trip.build()?;
 //!
+//! // The invoice failed; what came before it has happened.
+//! let mut unwinding = Unwinding::new(trip.topology(), &[flight, hotel, car])?;
 //! assert_eq!(unwinding.ready().collect::<Vec<_>>(), [hotel, car]);
 //! unwinding.begin(hotel)?;
 //! unwinding.undone(hotel)?;
-//! assert_eq!(unwinding.ready().collect::<Vec<_>>(), [car]);
 //! unwinding.begin(car)?;
 //! unwinding.failed(car)?;
 //! assert_eq!(unwinding.step(car), Some(Step::Failed));
@@ -22,15 +24,20 @@
 //! unwinding.begin(car)?;
 //! unwinding.undone(car)?;
 //! assert_eq!(unwinding.ready().collect::<Vec<_>>(), [flight]);
-//! # Ok::<(), counterpoint::saga::UnwindError>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! The rules it keeps (Garcia-Molina and Salem 1987, extended to partial orders): a step's compensation starts only when
 //! the compensations of all steps that causally follow it have ended; independent ones may run at once; one that failed is
 //! a state with a name, and holds back what it depends on until somebody says what becomes of it.
+//!
+//! Undoing is running another graph, the reversed one, by the same [`Readiness`]: steps with nothing to undo only carry
+//! the order on.
 
+use crate::dag::{NodeIx, Readiness, Topology};
 use core::fmt;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// Where the compensation of a step stands.
@@ -50,55 +57,47 @@ pub enum Step {
 }
 
 /// The compensation of a set of steps.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Unwinding {
-    /// For each step, those that directly precede it.
-    before: Vec<Vec<usize>>,
-    /// For each step, how many of those that directly follow it are not settled.
-    pending: Vec<usize>,
-    /// None for steps with nothing to undo: these only carry the order on.
+    /// Over the reversed graph.
+    readiness: Readiness,
+    /// None for steps with nothing to undo.
     steps: Vec<Option<Step>>,
-    ready: BTreeSet<usize>,
+    ready: BTreeSet<NodeIx>,
     open: usize,
 }
 
 impl Unwinding {
-    /// The compensation of `members` among `count` steps with this causal order (`(earlier, later)` pairs). Takes time and
-    /// space linear in both.
+    /// The compensation of `members`, in the order of `graph`. Takes time and space linear in the graph.
     ///
     /// # Errors
     ///
-    /// When a number is no step, or the order has a cycle.
-    pub fn new(count: usize, order: &[(usize, usize)], members: &[usize]) -> Result<Self, UnwindError> {
-        let mut before = vec![Vec::new(); count];
-        let mut pending = vec![0; count];
-        for &(earlier, later) in order {
-            *pending.get_mut(earlier).ok_or(UnwindError::UnknownStep(earlier))? += 1;
-            before.get_mut(later).ok_or(UnwindError::UnknownStep(later))?.push(earlier);
-        }
-        if has_cycle(&before, &pending) {
-            return Err(UnwindError::Cycle);
-        }
-        let mut steps = vec![None; count];
+    /// When a member is no node of the graph.
+    pub fn new(graph: &Topology, members: &[NodeIx]) -> Result<Self, UnwindError> {
+        Self::along(&graph.reversed(), members)
+    }
+
+    /// The same for a graph that has been reversed already.
+    pub(crate) fn along(reversed: &Arc<Topology>, members: &[NodeIx]) -> Result<Self, UnwindError> {
+        let mut steps = vec![None; reversed.len()];
         for &member in members {
-            *steps.get_mut(member).ok_or(UnwindError::UnknownStep(member))? = Some(Step::Waiting);
+            *steps.get_mut(member.index()).ok_or(UnwindError::UnknownStep(member))? = Some(Step::Waiting);
         }
         let open = steps.iter().flatten().count();
-        let mut unwinding = Self { before, pending, steps, ready: BTreeSet::new(), open };
-        let last: Vec<usize> = (0..count).filter(|step| unwinding.pending.get(*step) == Some(&0)).collect();
-        unwinding.release(last);
+        let mut unwinding = Self { readiness: Readiness::new(reversed), steps, ready: BTreeSet::new(), open };
+        unwinding.advance();
         Ok(unwinding)
     }
 
     /// The steps whose compensation can begin, in ascending order.
-    pub fn ready(&self) -> impl Iterator<Item = usize> {
+    pub fn ready(&self) -> impl Iterator<Item = NodeIx> {
         self.ready.iter().copied()
     }
 
     /// Where a step's compensation stands; none if it has nothing to undo.
     #[must_use]
-    pub fn step(&self, step: usize) -> Option<Step> {
-        self.steps.get(step).copied().flatten()
+    pub fn step(&self, step: NodeIx) -> Option<Step> {
+        self.steps.get(step.index()).copied().flatten()
     }
 
     /// Whether every compensation is settled.
@@ -108,8 +107,8 @@ impl Unwinding {
     }
 
     /// The steps whose compensation has failed and waits for a word.
-    pub fn stuck(&self) -> impl Iterator<Item = usize> {
-        (0..).zip(&self.steps).filter(|(_, step)| **step == Some(Step::Failed)).map(|(index, _)| index)
+    pub fn stuck(&self) -> impl Iterator<Item = NodeIx> {
+        (0..).zip(&self.steps).filter(|(_, step)| **step == Some(Step::Failed)).map(|(index, _)| NodeIx::new(index))
     }
 
     /// The compensation of a ready step is under way.
@@ -117,7 +116,7 @@ impl Unwinding {
     /// # Errors
     ///
     /// When the step is not ready.
-    pub fn begin(&mut self, step: usize) -> Result<(), UnwindError> {
+    pub fn begin(&mut self, step: NodeIx) -> Result<(), UnwindError> {
         self.change(step, &[Step::Ready], Step::Undoing)?;
         self.ready.remove(&step);
         Ok(())
@@ -128,7 +127,7 @@ impl Unwinding {
     /// # Errors
     ///
     /// When its compensation is not under way.
-    pub fn undone(&mut self, step: usize) -> Result<(), UnwindError> {
+    pub fn undone(&mut self, step: NodeIx) -> Result<(), UnwindError> {
         self.change(step, &[Step::Undoing], Step::Settled)?;
         self.settled(step);
         Ok(())
@@ -139,7 +138,7 @@ impl Unwinding {
     /// # Errors
     ///
     /// When its compensation is not under way.
-    pub fn failed(&mut self, step: usize) -> Result<(), UnwindError> {
+    pub fn failed(&mut self, step: NodeIx) -> Result<(), UnwindError> {
         self.change(step, &[Step::Undoing], Step::Failed)
     }
 
@@ -148,7 +147,7 @@ impl Unwinding {
     /// # Errors
     ///
     /// When it has not failed.
-    pub fn retry(&mut self, step: usize) -> Result<(), UnwindError> {
+    pub fn retry(&mut self, step: NodeIx) -> Result<(), UnwindError> {
         self.change(step, &[Step::Failed], Step::Ready)?;
         self.ready.insert(step);
         Ok(())
@@ -159,14 +158,14 @@ impl Unwinding {
     /// # Errors
     ///
     /// When it has not failed.
-    pub fn give_up(&mut self, step: usize) -> Result<(), UnwindError> {
+    pub fn give_up(&mut self, step: NodeIx) -> Result<(), UnwindError> {
         self.change(step, &[Step::Failed], Step::Settled)?;
         self.settled(step);
         Ok(())
     }
 
-    fn change(&mut self, step: usize, from: &[Step], to: Step) -> Result<(), UnwindError> {
-        let slot = self.steps.get_mut(step).ok_or(UnwindError::UnknownStep(step))?;
+    fn change(&mut self, step: NodeIx, from: &[Step], to: Step) -> Result<(), UnwindError> {
+        let slot = self.steps.get_mut(step.index()).ok_or(UnwindError::UnknownStep(step))?;
         match slot {
             Some(stage) if from.contains(stage) => {
                 *stage = to;
@@ -176,57 +175,31 @@ impl Unwinding {
         }
     }
 
-    fn settled(&mut self, step: usize) {
+    fn settled(&mut self, step: NodeIx) {
         self.open = self.open.saturating_sub(1);
-        let freed = self.pass(step);
-        self.release(freed);
+        let completed = self.readiness.complete_batch(&[step]);
+        debug_assert!(completed.is_ok(), "a step that was undone had not been handed out");
+        self.advance();
     }
 
-    /// One step less holds back those before it; gives those that nothing holds back any more.
-    fn pass(&mut self, step: usize) -> Vec<usize> {
-        let before = self.before.get(step).cloned().unwrap_or_default();
-        before
-            .into_iter()
-            .filter(|earlier| {
-                self.pending.get_mut(*earlier).is_some_and(|pending| {
-                    *pending = pending.saturating_sub(1);
-                    *pending == 0
-                })
-            })
-            .collect()
-    }
-
-    /// Nothing holds these back: members are ready, others pass it on at once. A work list, not recursion.
-    fn release(&mut self, mut free: Vec<usize>) {
-        while let Some(step) = free.pop() {
-            match self.steps.get_mut(step) {
+    /// What nothing holds back any more: members are ready, others pass it on at once.
+    fn advance(&mut self) {
+        let mut free = Vec::new();
+        while self.readiness.next_batch(&mut free, usize::MAX) > 0 {
+            let passes = free.extract_if(.., |step| match self.steps.get_mut(step.index()) {
                 Some(Some(stage)) => {
                     *stage = Step::Ready;
-                    self.ready.insert(step);
+                    self.ready.insert(*step);
+                    false
                 }
-                _ => free.extend(self.pass(step)),
-            }
+                _ => true,
+            });
+            let passes: Vec<NodeIx> = passes.collect();
+            let completed = self.readiness.complete_batch(&passes);
+            debug_assert!(completed.is_ok(), "a step that passes had not been handed out");
+            free.clear();
         }
     }
-}
-
-/// Kahn's algorithm backwards: what is left over lies on a cycle.
-fn has_cycle(before: &[Vec<usize>], pending: &[usize]) -> bool {
-    let mut pending = pending.to_vec();
-    let mut free: Vec<usize> = (0..pending.len()).filter(|step| pending.get(*step) == Some(&0)).collect();
-    let mut seen = 0;
-    while let Some(step) = free.pop() {
-        seen += 1;
-        for &earlier in before.get(step).into_iter().flatten() {
-            if let Some(count) = pending.get_mut(earlier) {
-                *count -= 1;
-                if *count == 0 {
-                    free.push(earlier);
-                }
-            }
-        }
-    }
-    seen < pending.len()
 }
 
 impl fmt::Debug for Unwinding {
@@ -241,15 +214,12 @@ impl fmt::Debug for Unwinding {
 pub enum UnwindError {
     /// There is no such step.
     #[error("there is no step {0}")]
-    UnknownStep(usize),
-    /// The order has a cycle.
-    #[error("the order of the steps has a cycle")]
-    Cycle,
+    UnknownStep(NodeIx),
     /// The step's compensation does not stand where that could happen.
     #[error("the compensation of step {step} is {stage:?}")]
     NotNow {
         /// The step.
-        step: usize,
+        step: NodeIx,
         /// Where it stands.
         stage: Option<Step>,
     },
@@ -258,44 +228,45 @@ pub enum UnwindError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dag::{Builder, Dag};
     use proptest::prelude::*;
 
-    /// Steps, an order among them (always from smaller to larger numbers), and what has happened.
-    fn cases() -> impl Strategy<Value = (usize, Vec<(usize, usize)>, Vec<usize>, Vec<usize>)> {
-        (2_usize..12).prop_flat_map(|count| {
-            let pairs = prop::collection::vec((0..count, 0..count), 0..30).prop_map(|pairs| {
-                pairs.into_iter().filter(|(a, b)| a != b).map(|(a, b)| (a.min(b), a.max(b))).collect::<Vec<_>>()
+    /// A graph, what has happened in it, and choices.
+    fn cases() -> impl Strategy<Value = (Dag<()>, Vec<NodeIx>, Vec<usize>)> {
+        (2_u32..12).prop_flat_map(|count| {
+            let pairs = prop::collection::btree_set((0..count, 0..count), 0..30);
+            let graph = pairs.prop_map(move |pairs| {
+                let mut graph = Builder::new();
+                (0..count).for_each(|node| {
+                    graph.node(node.to_string(), ());
+                });
+                for (a, b) in pairs.into_iter().filter(|(a, b)| a < b) {
+                    graph.edge(NodeIx::new(a), NodeIx::new(b));
+                }
+                graph.build().unwrap()
             });
-            let members = prop::collection::btree_set(0..count, 0..count).prop_map(|set| set.into_iter().collect());
-            (Just(count), pairs, members, prop::collection::vec(any::<usize>(), 40))
+            let members = prop::collection::btree_set(0..count, 0..count as usize);
+            let members = members.prop_map(|set| set.into_iter().map(NodeIx::new).collect());
+            (graph, members, prop::collection::vec(any::<usize>(), 40))
         })
     }
 
-    /// Whether `b` causally follows `a`, by search.
-    fn follows(order: &[(usize, usize)], a: usize, b: usize) -> bool {
-        let mut reached = vec![a];
-        let mut at = 0;
-        while at < reached.len() {
-            let from = reached[at];
-            reached.extend(order.iter().filter(|(x, y)| *x == from && !reached.contains(y)).map(|(_, y)| *y).collect::<Vec<_>>());
-            at += 1;
-        }
-        a != b && reached.contains(&b)
-    }
-
     proptest! {
-        /// Against search in the order: exactly the members are undone, each once, each after all that follow it, and a
+        /// Against search in the graph: exactly the members are undone, each once, each after all that follow it, and a
         /// step is ready exactly when those are settled.
         #[test]
-        fn undoes_exactly_the_members_in_reverse_causal_order((count, order, members, choices) in cases()) {
-            let mut unwinding = Unwinding::new(count, &order, &members).unwrap();
-            let mut done: Vec<usize> = Vec::new();
+        fn undoes_exactly_the_members_in_reverse_causal_order((graph, members, choices) in cases()) {
+            let mut unwinding = Unwinding::new(graph.topology(), &members).unwrap();
+            let mut done: Vec<NodeIx> = Vec::new();
             let mut choices = choices.into_iter().cycle();
             while !unwinding.is_over() {
-                let ready: Vec<usize> = unwinding.ready().collect();
-                let expected: Vec<usize> = members.iter().copied()
+                let ready: Vec<NodeIx> = unwinding.ready().collect();
+                let expected: Vec<NodeIx> = members.iter().copied()
                     .filter(|a| !done.contains(a))
-                    .filter(|a| members.iter().all(|b| !follows(&order, *a, *b) || done.contains(b)))
+                    .filter(|a| {
+                        let after = graph.topology().descendants(&[*a]);
+                        members.iter().all(|b| a == b || !after.contains(b) || done.contains(b))
+                    })
                     .collect();
                 prop_assert_eq!(&ready, &expected);
                 let step = ready[choices.next().unwrap() % ready.len()];
@@ -321,9 +292,15 @@ mod tests {
 
     #[test]
     fn refuses_nonsense() {
-        assert_eq!(Unwinding::new(2, &[(0, 1), (1, 0)], &[0]), Err(UnwindError::Cycle));
-        assert_eq!(Unwinding::new(2, &[(0, 5)], &[0]), Err(UnwindError::UnknownStep(5)));
-        let mut unwinding = Unwinding::new(2, &[(0, 1)], &[0, 1]).unwrap();
-        assert!(matches!(unwinding.begin(0), Err(UnwindError::NotNow { step: 0, .. })));
+        let mut graph = Builder::new();
+        let [a, b] = ["a", "b"].map(|name| graph.node(name, ()));
+        graph.edge(a, b);
+        let graph = graph.build().unwrap();
+        let stranger = NodeIx::new(5);
+        assert!(
+            matches!(Unwinding::new(graph.topology(), &[stranger]), Err(UnwindError::UnknownStep(node)) if node == stranger)
+        );
+        let mut unwinding = Unwinding::new(graph.topology(), &[a, b]).unwrap();
+        assert!(matches!(unwinding.begin(a), Err(UnwindError::NotNow { step, .. }) if step == a));
     }
 }

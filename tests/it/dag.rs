@@ -5,9 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use counterpoint::dag::{
-    BuildError, Builder, Dag, NodeIx, NodeState, Readiness, Refused, Topology,
-};
+use counterpoint::dag::{BuildError, Builder, Dag, NodeIx, NodeState, Readiness, Refused, Topology};
 use proptest::prelude::*;
 
 /// Edges as pairs of numbers, with no promise at all.
@@ -51,12 +49,8 @@ pub(crate) fn build(nodes: u32, edges: &Edges) -> Result<Dag<u32>, BuildError> {
 fn reachable(nodes: u32, edges: &Edges) -> BTreeSet<(u32, u32)> {
     let mut paths: BTreeSet<_> = edges.clone();
     for middle in 0..nodes {
-        let into: Vec<u32> = (0..nodes)
-            .filter(|&a| paths.contains(&(a, middle)))
-            .collect();
-        let out: Vec<u32> = (0..nodes)
-            .filter(|&b| paths.contains(&(middle, b)))
-            .collect();
+        let into: Vec<u32> = (0..nodes).filter(|&a| paths.contains(&(a, middle))).collect();
+        let out: Vec<u32> = (0..nodes).filter(|&b| paths.contains(&(middle, b))).collect();
         paths.extend(into.iter().flat_map(|&a| out.iter().map(move |&b| (a, b))));
     }
     paths
@@ -199,10 +193,7 @@ proptest! {
 
 /// The weights on the longest path that starts at a node, by trying all.
 fn longest_from(topology: &Topology, node: NodeIx, weights: &[u64]) -> u64 {
-    let after = topology
-        .successors(node)
-        .iter()
-        .map(|&next| longest_from(topology, next, weights));
+    let after = topology.successors(node).iter().map(|&next| longest_from(topology, next, weights));
     weights[node.index()] + after.max().unwrap_or(0)
 }
 
@@ -214,27 +205,19 @@ struct Naive {
 
 impl Naive {
     fn new(topology: &Arc<Topology>) -> Self {
-        Self {
-            topology: Arc::clone(topology),
-            states: vec![NodeState::Waiting; topology.len()],
-        }
+        Self { topology: Arc::clone(topology), states: vec![NodeState::Waiting; topology.len()] }
     }
 
     fn state(&self, node: NodeIx) -> NodeState {
         let done = |p: &NodeIx| self.states[p.index()] == NodeState::Done;
         match self.states[node.index()] {
-            NodeState::Waiting if self.topology.predecessors(node).iter().all(done) => {
-                NodeState::Ready
-            }
+            NodeState::Waiting if self.topology.predecessors(node).iter().all(done) => NodeState::Ready,
             other => other,
         }
     }
 
     fn all(&self, state: NodeState) -> Vec<NodeIx> {
-        self.topology
-            .nodes()
-            .filter(|&node| self.state(node) == state)
-            .collect()
+        self.topology.nodes().filter(|&node| self.state(node) == state).collect()
     }
 
     fn step(
@@ -248,10 +231,7 @@ impl Naive {
         match kind {
             0..=2 => self.take(run, size)?,
             3 if !running.is_empty() => self.fail(run, running[pick.index(running.len())])?,
-            4 => self.refuse(
-                run,
-                NodeIx::new(u32::try_from(pick.index(self.states.len() + 1)).unwrap()),
-            )?,
+            4 => self.refuse(run, NodeIx::new(u32::try_from(pick.index(self.states.len() + 1)).unwrap()))?,
             5 if !running.is_empty() => {
                 let node = running[pick.index(running.len())];
                 run.give_back(&[node]).unwrap();
@@ -289,10 +269,7 @@ impl Naive {
         run.fail(node, &mut skipped).unwrap();
         self.states[node.index()] = NodeState::Failed;
         let lost = self.topology.descendants(&[node]);
-        let newly: Vec<_> = lost
-            .into_iter()
-            .filter(|n| self.states[n.index()] == NodeState::Waiting)
-            .collect();
+        let newly: Vec<_> = lost.into_iter().filter(|n| self.states[n.index()] == NodeState::Waiting).collect();
         prop_assert_eq!(numbers(&skipped), numbers(&newly));
         prop_assert_eq!(skipped.len(), newly.len());
         for node in newly {
@@ -367,31 +344,14 @@ fn every_fault_of_a_declaration_has_its_name() {
         declare(&mut graph);
         graph.build().unwrap_err().to_string()
     };
-    let edges = |edges: &[(&str, &str)]| {
-        refused(&|graph| {
-            edges
-                .iter()
-                .for_each(|&(from, to)| _ = graph.edge(from, to))
-        })
-    };
-    assert_eq!(
-        refused(&|graph| node("a", graph)),
-        "two nodes have the name a"
-    );
-    assert_eq!(
-        refused(&|graph| _ = graph.edge("a", NodeIx::new(7))),
-        "unknown node n7"
-    );
+    let edges =
+        |edges: &[(&str, &str)]| refused(&|graph| edges.iter().for_each(|&(from, to)| _ = graph.edge(from, to)));
+    assert_eq!(refused(&|graph| node("a", graph)), "two nodes have the name a");
+    assert_eq!(refused(&|graph| _ = graph.edge("a", NodeIx::new(7))), "unknown node n7");
     assert_eq!(edges(&[("a", "c")]), "unknown node c");
     assert_eq!(edges(&[("a", "a")]), "node a depends on itself");
-    assert_eq!(
-        edges(&[("a", "b"), ("a", "b")]),
-        "the edge a -> b is declared twice"
-    );
-    assert_eq!(
-        edges(&[("b", "a"), ("a", "b")]),
-        "the graph has a cycle: a -> b -> a"
-    );
+    assert_eq!(edges(&[("a", "b"), ("a", "b")]), "the edge a -> b is declared twice");
+    assert_eq!(edges(&[("b", "a"), ("a", "b")]), "the graph has a cycle: a -> b -> a");
 }
 
 #[test]
@@ -402,10 +362,7 @@ fn limits_hold_for_graphs_and_for_their_parts() {
     graph.node("a", ());
     graph.node("b", ());
     graph.edge("a", "b").edge("b", "a");
-    assert_eq!(
-        graph.build().unwrap_err(),
-        BuildError::TooManyEdges { limit: 1 }
-    );
+    assert_eq!(graph.build().unwrap_err(), BuildError::TooManyEdges { limit: 1 });
 
     // Eight edges through a hub stand for sixteen orderings without it.
     let mut graph = Builder::with_limits(Limits::default().edges(8));
@@ -419,23 +376,15 @@ fn limits_hold_for_graphs_and_for_their_parts() {
         };
     }
     let graph = graph.build().unwrap();
-    assert_eq!(
-        graph.topology().restricted_to(&ends).unwrap_err(),
-        BuildError::TooManyEdges { limit: 8 }
-    );
+    assert_eq!(graph.topology().restricted_to(&ends).unwrap_err(), BuildError::TooManyEdges { limit: 8 });
 }
 
 #[test]
 fn a_cycle_as_long_as_the_graph_is_found_and_its_message_is_short() {
     let nodes = 200_000;
     let ring: Edges = (0..nodes).map(|n| (n, (n + 1) % nodes)).collect();
-    let Err(error @ BuildError::Cycle(_)) = build(nodes, &ring) else {
-        panic!("not a cycle")
-    };
-    assert!(
-        error.to_string().ends_with("-> (199988 more) -> node 0"),
-        "{error}"
-    );
+    let Err(error @ BuildError::Cycle(_)) = build(nodes, &ring) else { panic!("not a cycle") };
+    assert!(error.to_string().ends_with("-> (199988 more) -> node 0"), "{error}");
 }
 
 #[test]
@@ -444,15 +393,9 @@ fn a_long_chain_overflows_no_stack_and_weights_stop_at_the_top() {
     let graph = build(nodes, &(1..nodes).map(|n| (n - 1, n)).collect()).unwrap();
     let (first, last) = (NodeIx::new(0), NodeIx::new(nodes - 1));
     assert!(graph.topology().reaches(first, last));
-    assert_eq!(
-        graph.topology().descendants(&[first]).len(),
-        graph.len() - 1
-    );
+    assert_eq!(graph.topology().descendants(&[first]).len(), graph.len() - 1);
     let critical = graph.topology().critical_path(|_| u64::MAX / 2);
-    assert_eq!(
-        (critical.length(), critical.path().len()),
-        (u64::MAX, graph.len())
-    );
+    assert_eq!((critical.length(), critical.path().len()), (u64::MAX, graph.len()));
     let mut run = Readiness::new(graph.topology());
     let (mut batch, mut skipped) = (Vec::new(), Vec::new());
     run.next_batch(&mut batch, 1);
@@ -464,14 +407,8 @@ fn a_long_chain_overflows_no_stack_and_weights_stop_at_the_top() {
 fn a_handle_of_another_graph_is_answered_with_nothing() {
     let graph = build(2, &[(0, 1)].into()).unwrap();
     for stranger in [NodeIx::new(2), NodeIx::new(3), NodeIx::new(u32::MAX)] {
-        assert!(
-            graph.topology().successors(stranger).is_empty()
-                && graph.topology().predecessors(stranger).is_empty()
-        );
-        assert!(
-            graph.topology().descendants(&[stranger]).is_empty()
-                && graph.topology().level(stranger).is_none()
-        );
+        assert!(graph.topology().successors(stranger).is_empty() && graph.topology().predecessors(stranger).is_empty());
+        assert!(graph.topology().descendants(&[stranger]).is_empty() && graph.topology().level(stranger).is_none());
         assert!(graph.name(stranger).is_none() && graph.get(stranger).is_none());
         assert!(graph.topology().restricted_to(&[stranger]).is_err());
     }

@@ -22,8 +22,7 @@ enum Fate {
 }
 
 fn fates() -> impl Strategy<Value = Vec<Fate>> {
-    let fate =
-        prop_oneof![12 => Just(Fate::Succeed), 1 => Just(Fate::Fail), 1 => Just(Fate::Panic)];
+    let fate = prop_oneof![12 => Just(Fate::Succeed), 1 => Just(Fate::Fail), 1 => Just(Fate::Panic)];
     prop::collection::vec(fate, 40)
 }
 
@@ -33,11 +32,7 @@ fn quiet_panics() {
     ONCE.call_once(|| {
         let loud = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if info
-                .payload()
-                .downcast_ref::<String>()
-                .is_none_or(|text| !text.starts_with("meant"))
-            {
+            if info.payload().downcast_ref::<String>().is_none_or(|text| !text.starts_with("meant")) {
                 loud(info);
             }
         }));
@@ -144,8 +139,7 @@ proptest! {
 #[test]
 fn wide_and_deep_graphs_run_whole_many_times() {
     let fan: Edges = (1..=2_000).flat_map(|n| [(0, n), (n, 2_001)]).collect();
-    let grid =
-        (0..2_000_u32).flat_map(|n| [1, 7, 13].map(|k| (n, (n / 20 + 1) * 20 + (n + k) % 20)));
+    let grid = (0..2_000_u32).flat_map(|n| [1, 7, 13].map(|k| (n, (n / 20 + 1) * 20 + (n + k) % 20)));
     let grid: Edges = grid.filter(|&(_, to)| to < 2_000).collect();
     for (nodes, edges) in [(2_002, fan), (2_000, grid), (500, Edges::new())] {
         let graph = build(nodes, &edges).unwrap();
@@ -216,11 +210,7 @@ fn a_cancelled_run_ends_and_says_what_is_missing() {
         Ok::<_, ()>(node)
     });
     assert_eq!(outcomes.value(NodeIx::new(1)), Some(&NodeIx::new(1)));
-    assert!(
-        outcomes.as_slice()[2..]
-            .iter()
-            .all(|outcome| *outcome == Outcome::Cancelled)
-    );
+    assert!(outcomes.as_slice()[2..].iter().all(|outcome| *outcome == Outcome::Cancelled));
     assert_eq!(runner.each(|_| Ok::<(), ()>(())).cancelled.len(), 5);
     cancel.clear();
     assert!(runner.each(|_| Ok::<(), ()>(())).is_success());
@@ -243,22 +233,12 @@ fn a_panic_whose_payload_panics_ends_nothing_but_its_node() {
         }
         Ok::<(), ()>(())
     });
-    assert_eq!(
-        report.failed,
-        [(
-            NodeIx::new(0),
-            Failure::Panicked("a panic without a message".to_owned())
-        )]
-    );
+    assert_eq!(report.failed, [(NodeIx::new(0), Failure::Panicked("a panic without a message".to_owned()))]);
     assert!(report.skipped.is_empty());
 }
 
 #[test]
 fn a_graph_of_nothing_is_a_success() {
     let graph = build(0, &Edges::new()).unwrap();
-    assert!(
-        Runner::new(graph.topology(), 0)
-            .each(|_| Err("never called"))
-            .is_success()
-    );
+    assert!(Runner::new(graph.topology(), 0).each(|_| Err("never called")).is_success());
 }

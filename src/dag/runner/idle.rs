@@ -44,20 +44,9 @@ impl Idle {
     /// One worker at work, the others not started.
     pub(super) fn new(workers: usize) -> Self {
         let waiting = workers - 1;
-        let state = State {
-            workers,
-            waiting,
-            unstarted: waiting,
-            tokens: 0,
-            over: false,
-        };
+        let state = State { workers, waiting, unstarted: waiting, tokens: 0, over: false };
         let (waiting, state) = (AtomicUsize::new(waiting), Mutex::new(state));
-        Self {
-            workers,
-            waiting,
-            state,
-            wake: Condvar::new(),
-        }
+        Self { workers, waiting, state, wake: Condvar::new() }
     }
 
     /// Whether a worker waits. To be asked after work was put where others find it, with a sequentially consistent

@@ -85,32 +85,17 @@ impl Runner {
         let locals: Vec<Local> = (0..workers.max(1)).map(Local::new).collect();
         let shared = Shared {
             topology: Arc::clone(topology),
-            missing: topology
-                .indegrees()
-                .iter()
-                .map(|&count| AtomicU32::new(count))
-                .collect(),
-            cells: locals
-                .iter()
-                .map(|_| CachePadded::new(Cell::new()))
-                .collect(),
+            missing: topology.indegrees().iter().map(|&count| AtomicU32::new(count)).collect(),
+            cells: locals.iter().map(|_| CachePadded::new(Cell::new())).collect(),
             stealers: locals.iter().map(|local| local.deque.stealer()).collect(),
         };
-        Self {
-            shared,
-            locals,
-            on_failure: OnFailure::default(),
-            cancel: CancelFlag::new(),
-        }
+        Self { shared, locals, on_failure: OnFailure::default(), cancel: CancelFlag::new() }
     }
 
     /// A runner with as many workers as the machine runs threads at once.
     #[must_use]
     pub fn with_all_cores(topology: &Arc<Topology>) -> Self {
-        Self::new(
-            topology,
-            thread::available_parallelism().map_or(1, NonZeroUsize::get),
-        )
+        Self::new(topology, thread::available_parallelism().map_or(1, NonZeroUsize::get))
     }
 
     /// Says what a failure does to the nodes that do not depend on it.
@@ -143,13 +128,7 @@ impl Runner {
         let topology = Arc::clone(&self.shared.topology);
         let values: Vec<OnceLock<T>> = topology.nodes().map(|_| OnceLock::new()).collect();
         let report = self.each(|node| {
-            let value = body(
-                node,
-                Inputs {
-                    nodes: topology.predecessors(node),
-                    values: &values,
-                },
-            )?;
+            let value = body(node, Inputs { nodes: topology.predecessors(node), values: &values })?;
             // Each node runs once, so its place is empty.
             if let Some(slot) = values.get(node.index()) {
                 slot.get_or_init(|| value);
@@ -223,12 +202,7 @@ impl Runner {
         }
         if !failed.is_empty() || !dropped.is_empty() {
             // Counts set themselves back, but only when they reach zero.
-            for (missing, &all) in self
-                .shared
-                .missing
-                .iter()
-                .zip(self.shared.topology.indegrees())
-            {
+            for (missing, &all) in self.shared.missing.iter().zip(self.shared.topology.indegrees()) {
                 missing.store(all, Relaxed);
             }
         }
@@ -276,19 +250,13 @@ impl<'a, T> Inputs<'a, T> {
     #[must_use]
     pub fn of(&self, node: NodeIx) -> Option<&'a T> {
         // Only dependencies: whether another node is done by now depends on the weather.
-        if self.nodes.contains(&node) {
-            self.value(node)
-        } else {
-            None
-        }
+        if self.nodes.contains(&node) { self.value(node) } else { None }
     }
 
     /// Each dependency and what it gave.
     pub fn iter(&self) -> impl Iterator<Item = (NodeIx, &'a T)> + use<'a, T> {
         let Self { nodes, values } = *self;
-        nodes
-            .iter()
-            .filter_map(move |&node| Some((node, values.get(node.index())?.get()?)))
+        nodes.iter().filter_map(move |&node| Some((node, values.get(node.index())?.get()?)))
     }
 
     /// What each dependency gave.

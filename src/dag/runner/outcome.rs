@@ -62,17 +62,9 @@ impl<T, E> Outcomes<T, E> {
     /// Joins what the nodes gave with what the report says of those that gave nothing.
     pub(super) fn join(values: impl Iterator<Item = Option<T>>, report: Report<E>) -> Self {
         let success = report.is_success();
-        let mut outcomes: Vec<_> = values
-            .map(|value| value.map_or(Outcome::Cancelled, Outcome::Done))
-            .collect();
-        let skipped = report
-            .skipped
-            .into_iter()
-            .map(|(node, cause)| (node, Outcome::Skipped { cause }));
-        let failed = report
-            .failed
-            .into_iter()
-            .map(|(node, failure)| (node, Outcome::Failed(failure)));
+        let mut outcomes: Vec<_> = values.map(|value| value.map_or(Outcome::Cancelled, Outcome::Done)).collect();
+        let skipped = report.skipped.into_iter().map(|(node, cause)| (node, Outcome::Skipped { cause }));
+        let failed = report.failed.into_iter().map(|(node, failure)| (node, Outcome::Failed(failure)));
         for (node, outcome) in skipped.chain(failed) {
             if let Some(slot) = outcomes.get_mut(node.index()) {
                 *slot = outcome;
@@ -135,17 +127,9 @@ impl<E> Report<E> {
 
     /// From the nodes that failed and those that were ready but not started. A node that did not run is one of these, or
     /// depends on one that did not run; every other node ran. So a run keeps no record of what it did.
-    pub(super) fn new(
-        topology: &Arc<Topology>,
-        mut failed: Vec<(NodeIx, Failure<E>)>,
-        dropped: &[NodeIx],
-    ) -> Self {
+    pub(super) fn new(topology: &Arc<Topology>, mut failed: Vec<(NodeIx, Failure<E>)>, dropped: &[NodeIx]) -> Self {
         if failed.is_empty() && dropped.is_empty() {
-            return Self {
-                failed,
-                skipped: Vec::new(),
-                cancelled: Vec::new(),
-            };
+            return Self { failed, skipped: Vec::new(), cancelled: Vec::new() };
         }
         failed.sort_unstable_by_key(|&(node, _)| node);
         let fates = fates(topology, &failed, dropped);
@@ -157,11 +141,7 @@ impl<E> Report<E> {
                 Fate::Cancelled => cancelled.push(node),
             }
         }
-        Self {
-            failed,
-            skipped,
-            cancelled,
-        }
+        Self { failed, skipped, cancelled }
     }
 }
 
@@ -189,19 +169,14 @@ impl Fate {
 
 fn fates<E>(topology: &Topology, failed: &[(NodeIx, Failure<E>)], dropped: &[NodeIx]) -> Vec<Fate> {
     let mut fates = vec![Fate::Ran; topology.len()];
-    let own = failed
-        .iter()
-        .map(|&(node, _)| (node, Fate::Lost { cause: node }));
+    let own = failed.iter().map(|&(node, _)| (node, Fate::Lost { cause: node }));
     for (node, fate) in own.chain(dropped.iter().map(|&node| (node, Fate::Cancelled))) {
         if let Some(slot) = fates.get_mut(node.index()) {
             *slot = fate;
         }
     }
     for &node in topology.order() {
-        let before = topology
-            .predecessors(node)
-            .iter()
-            .filter_map(|p| fates.get(p.index()));
+        let before = topology.predecessors(node).iter().filter_map(|p| fates.get(p.index()));
         let inherited = before.fold(Fate::Ran, |worst, &fate| worst.worse(fate));
         if let Some(slot) = fates.get_mut(node.index()) {
             *slot = slot.worse(inherited);

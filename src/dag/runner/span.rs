@@ -28,10 +28,7 @@ impl Span {
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "each half is 32 bits")]
     fn unpack(word: u64) -> Self {
-        Self {
-            from: word as u32,
-            to: (word >> 32) as u32,
-        }
+        Self { from: word as u32, to: (word >> 32) as u32 }
     }
 }
 
@@ -73,17 +70,9 @@ impl Cell {
                 return None;
             }
             let middle = span.from + (span.to - span.from) / 2;
-            match self.0.compare_exchange_weak(
-                word,
-                Span { to: middle, ..span }.pack(),
-                SeqCst,
-                SeqCst,
-            ) {
+            match self.0.compare_exchange_weak(word, Span { to: middle, ..span }.pack(), SeqCst, SeqCst) {
                 Ok(_) => {
-                    return Some(Span {
-                        from: middle,
-                        to: span.to,
-                    });
+                    return Some(Span { from: middle, to: span.to });
                 }
                 Err(now) => word = now,
             }
@@ -114,10 +103,7 @@ mod tests {
 
     #[test]
     fn a_word_holds_the_widest_span() {
-        let widest = Span {
-            from: u32::MAX - 2,
-            to: u32::MAX - 1,
-        };
+        let widest = Span { from: u32::MAX - 2, to: u32::MAX - 1 };
         assert_eq!(Span::unpack(widest.pack()), widest);
     }
 }

@@ -63,13 +63,7 @@ pub(super) struct Local {
 impl Local {
     pub(super) fn new(index: usize) -> Self {
         let current = NodeIx::new(0);
-        Self {
-            index,
-            deque: Deque::new_lifo(),
-            dropped: Vec::new(),
-            held: Held::default(),
-            current,
-        }
+        Self { index, deque: Deque::new_lifo(), dropped: Vec::new(), held: Held::default(), current }
     }
 
     /// A failure can leave something held for a node that will never run.
@@ -108,8 +102,7 @@ where
     /// Works until the run is over. A panic of the closure ends the inner loop; it becomes the failure of its node, and the
     /// loop is entered again. So catching costs nothing per node.
     pub(super) fn work<'s>(&'s self, mut local: Local, scope: &'s Scope<'s, '_>) {
-        while let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.run_all(&mut local, scope)))
-        {
+        while let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.run_all(&mut local, scope))) {
             self.fail(local.current, Failure::Panicked(message(payload)));
         }
         self.locals.lock().push(local);
@@ -125,12 +118,7 @@ where
     }
 
     #[inline]
-    fn run_one<'s>(
-        &'s self,
-        node: NodeIx,
-        local: &mut Local,
-        scope: &'s Scope<'s, '_>,
-    ) -> Option<NodeIx> {
+    fn run_one<'s>(&'s self, node: NodeIx, local: &mut Local, scope: &'s Scope<'s, '_>) -> Option<NodeIx> {
         if self.is_stopped() {
             local.dropped.push(node);
             return None;
@@ -162,12 +150,7 @@ where
 
     /// The successors in `span` have one dependency less. The first that is ready by it is returned, the others queued.
     #[inline]
-    fn release<'s>(
-        &'s self,
-        (from, to): (u32, u32),
-        local: &mut Local,
-        scope: &'s Scope<'s, '_>,
-    ) -> Option<NodeIx> {
+    fn release<'s>(&'s self, (from, to): (u32, u32), local: &mut Local, scope: &'s Scope<'s, '_>) -> Option<NodeIx> {
         if to - from == 1 {
             return self.release_only(from, local);
         }
@@ -189,10 +172,7 @@ where
                     local.deque.push(open);
                     queued = true;
                 }
-                open = Span {
-                    from: place,
-                    to: place + 1,
-                };
+                open = Span { from: place, to: place + 1 };
             }
         }
         if !open.is_empty() {
@@ -213,10 +193,7 @@ where
             return Some(node);
         }
         // Whatever else was held was let go before the node ran.
-        local.held = Held {
-            place,
-            count: local.held.count + 1,
-        };
+        local.held = Held { place, count: local.held.count + 1 };
         if local.held.count == all {
             // All its dependencies ran here, one after the other: its count was never touched.
             local.held.count = 0;
@@ -227,12 +204,7 @@ where
 
     /// Subtracts what is held, unless the node that runs next, with these successors, comes before the held one too.
     #[inline]
-    fn let_go_unless_before<'s>(
-        &'s self,
-        (from, to): (u32, u32),
-        local: &mut Local,
-        scope: &'s Scope<'s, '_>,
-    ) {
+    fn let_go_unless_before<'s>(&'s self, (from, to): (u32, u32), local: &mut Local, scope: &'s Scope<'s, '_>) {
         if local.held.count == 0 {
             return;
         }
@@ -242,10 +214,7 @@ where
         }
         let place = local.held.place;
         if self.let_go(local).is_some() {
-            local.deque.push(Span {
-                from: place,
-                to: place + 1,
-            });
+            local.deque.push(Span { from: place, to: place + 1 });
             self.offer(scope);
         }
     }
@@ -279,12 +248,7 @@ where
 
     #[inline]
     fn indegree(&self, node: NodeIx) -> u32 {
-        self.shared
-            .topology
-            .indegrees()
-            .get(node.index())
-            .copied()
-            .unwrap_or(0)
+        self.shared.topology.indegrees().get(node.index()).copied().unwrap_or(0)
     }
 
     /// The next node from a queue: what is held, the own queues, those of others; none if the run is over.
@@ -302,11 +266,7 @@ where
                     // More than one span came along, and a third worker may have looked while they were on their way.
                     self.offer(scope);
                 }
-                return self
-                    .shared
-                    .topology
-                    .outgoing()
-                    .at(self.begin(span, local, scope));
+                return self.shared.topology.outgoing().at(self.begin(span, local, scope));
             }
             if !self.idle.wait(|| self.work_in_sight()) {
                 return None;
@@ -326,10 +286,7 @@ where
     /// Takes the first place of a span and puts the rest into the own cell, where others can take from it.
     #[inline]
     fn begin<'s>(&'s self, span: Span, local: &Local, scope: &'s Scope<'s, '_>) -> u32 {
-        let rest = Span {
-            from: span.from + 1,
-            ..span
-        };
+        let rest = Span { from: span.from + 1, ..span };
         if !rest.is_empty() {
             if let Some(cell) = self.shared.cells.get(local.index) {
                 let left = cell.replace(rest);
@@ -359,10 +316,7 @@ where
         let Some(local) = self.locals.lock().pop() else {
             return self.idle.not_started();
         };
-        if thread::Builder::new()
-            .spawn_scoped(scope, move || self.work(local, scope))
-            .is_err()
-        {
+        if thread::Builder::new().spawn_scoped(scope, move || self.work(local, scope)).is_err() {
             // Fewer workers do the same.
             self.idle.not_started();
         }
@@ -381,11 +335,7 @@ where
             if workers == 1 || self.idle.at_work() < 2 {
                 return None;
             }
-            if round < ROUNDS / 2 {
-                std::hint::spin_loop()
-            } else {
-                thread::yield_now()
-            }
+            if round < ROUNDS / 2 { std::hint::spin_loop() } else { thread::yield_now() }
         }
         None
     }
@@ -405,20 +355,14 @@ where
     }
 
     fn work_in_sight(&self) -> bool {
-        let queued = self
-            .shared
-            .stealers
-            .iter()
-            .any(|stealer| !stealer.is_empty());
+        let queued = self.shared.stealers.iter().any(|stealer| !stealer.is_empty());
         queued || self.shared.cells.iter().any(|cell| !cell.is_empty())
     }
 }
 
 /// What a panic said.
 fn message(payload: Box<dyn std::any::Any + Send>) -> String {
-    let known = payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned());
+    let known = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = known.or_else(|| payload.downcast_ref::<String>().cloned());
     // A payload of another type may panic in turn when it is dropped, which must not end this worker.
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
