@@ -22,6 +22,8 @@ pub mod scheduler;
 mod structure;
 pub mod task;
 pub mod time;
+#[allow(dead_code)]
+pub mod workflow;
 
 pub use agent::{AgentSpec, AgentStatus};
 pub use command::{Accepted, AgentCommand, Command, RunCommand, TaskCommand};
@@ -38,7 +40,7 @@ pub use run::{Cause, NodeOutcome, RunOutcome, RunPhase, RunSpec, UndoOutcome, Un
 pub use scheduler::{AgentView, Scheduler, SchedulerConfig, SchedulerSnapshot, TaskStatus, TaskView};
 pub use structure::Random;
 pub use task::{
-    Bound, Exhausted, Failure, FailureKind, Happened, Jitter, Needs, Owner, Phase, Policy, Retry, TaskOutcome,
+    Bound, Exhausted, Failure, FailureKind, Happened, InDoubt, Jitter, Needs, Owner, Phase, Policy, Retry, TaskOutcome,
     TaskSpec, Tier,
 };
 pub use time::Time;

@@ -100,6 +100,11 @@ impl Unwinding {
         self.steps.get(step.index()).copied().flatten()
     }
 
+    /// The steps that are or were to be undone, in ascending order.
+    pub fn members(&self) -> impl Iterator<Item = NodeIx> {
+        (0..).zip(&self.steps).filter(|(_, step)| step.is_some()).map(|(index, _)| NodeIx::new(index))
+    }
+
     /// Whether every compensation is settled.
     #[must_use]
     pub const fn is_over(&self) -> bool {

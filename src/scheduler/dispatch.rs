@@ -9,9 +9,10 @@ use super::machine::Core;
 use super::state::{Owed, Stage, State, Task};
 use crate::event::{Next, TaskEvent};
 use crate::id::{AttemptId, TaskId};
+use crate::resilience::delay;
 use crate::routing::Candidates;
 use crate::structure::{Bits, Slot};
-use crate::task::{Failure, Happened};
+use crate::task::{Exhausted, Failure, FailureKind, Happened, InDoubt};
 
 impl Core {
     /// Hands out tasks of a class while there are agents for them.
@@ -124,19 +125,20 @@ impl Core {
     }
 
     fn retry_or_end(&self, task: &Task, failure: &Failure, tx: &Tx<'_>) -> Next {
-        use crate::task::{Exhausted, FailureKind};
-        let policy = &task.spec.policy;
+        let retry = task.spec.policy.retry();
+        let in_doubt = task.doubtful || failure.kind == FailureKind::Unknown;
+        let insist = in_doubt && retry.in_doubt == InDoubt::Insist;
         if failure.kind == FailureKind::Permanent {
             return Next::Fail;
         }
-        if task.attempts < policy.retry().attempts.max(1) {
-            let wait =
-                crate::resilience::delay(policy.retry(), task.attempts, failure.retry_after, &mut self.random(tx));
+        if insist || task.attempts < retry.attempts.max(1) {
+            let wait = delay(retry, task.attempts, failure.retry_after, &mut self.random(tx));
             return Next::Retry { at: tx.now + wait };
         }
-        match policy.exhausted() {
-            Exhausted::DeadLetter => Next::DeadLetter,
-            Exhausted::Fail => Next::Fail,
+        // A run takes care of its steps: a replayed letter would come too late for it.
+        match task.spec.policy.exhausted() {
+            Exhausted::DeadLetter if task.spec.owner.is_none() => Next::DeadLetter,
+            Exhausted::DeadLetter | Exhausted::Fail => Next::Fail,
         }
     }
 }

@@ -132,11 +132,18 @@ pub struct Retry {
     pub cap: Duration,
     /// How a delay is drawn below its ceiling.
     pub jitter: Jitter,
+    /// What an attempt with an unknown outcome means.
+    pub in_doubt: InDoubt,
 }
 
 impl Retry {
-    const DEFAULT: Self =
-        Self { attempts: 3, base: Duration::from_millis(100), cap: Duration::from_secs(30), jitter: Jitter::Full };
+    const DEFAULT: Self = Self {
+        attempts: 3,
+        base: Duration::from_millis(100),
+        cap: Duration::from_secs(30),
+        jitter: Jitter::Full,
+        in_doubt: InDoubt::Count,
+    };
 
     /// One attempt and no more.
     #[must_use]
@@ -147,7 +154,14 @@ impl Retry {
     /// So many attempts, with full jitter below `base`, `2 * base`, `4 * base` and so on up to `cap`.
     #[must_use]
     pub const fn exponential(attempts: u32, base: Duration, cap: Duration) -> Self {
-        Self { attempts, base, cap, jitter: Jitter::Full }
+        Self { attempts, base, cap, ..Self::DEFAULT }
+    }
+
+    /// Sets what an attempt with an unknown outcome means.
+    #[must_use]
+    pub const fn with_in_doubt(mut self, in_doubt: InDoubt) -> Self {
+        self.in_doubt = in_doubt;
+        self
     }
 
     /// Sets how a delay is drawn.
@@ -177,6 +191,19 @@ pub enum Jitter {
     Equal,
     /// The ceiling itself.
     None,
+}
+
+/// What an attempt with an unknown outcome means for the attempts that are left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum InDoubt {
+    /// It counts like any other.
+    #[default]
+    Count,
+    /// Once an outcome is unknown, the task is tried until it succeeds or fails for good: agents recognise the task by its
+    /// id and do it once. The pivot of a saga is tried so.
+    Insist,
 }
 
 /// Where a task goes when its attempts are used up.

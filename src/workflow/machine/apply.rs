@@ -1,0 +1,309 @@
+//! Facts become the state of a run. Nothing here decides.
+
+use super::{NodeStage, Piece, PieceEnd, PieceUndo, Run, Worker};
+use crate::dag::NodeIx;
+use crate::definition::{Action, On};
+use crate::event::{Opening, RunEvent};
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::run::{Cause, NodeOutcome, RunOutcome, RunPhase, UndoOutcome};
+use crate::saga::Step;
+use crate::task::{Failure, Happened, Owner, Phase};
+use serde_json::Value;
+
+/// What does not follow, in a few words.
+type Applied = Result<(), &'static str>;
+
+impl Run {
+    /// A fact about the run itself.
+    pub(crate) fn apply(&mut self, event: &RunEvent) -> Applied {
+        match event {
+            RunEvent::Opened { node, what, .. } => self.opened(*node, what),
+            RunEvent::NodeFinished { node, outcome, took, output, .. } => {
+                self.node_finished(*node, outcome, took, output.as_ref())
+            }
+            RunEvent::Signalled { signal, payload, .. } => {
+                self.signals.entry(signal.clone()).or_default().push_back(payload.clone());
+                let waiting: Vec<u32> = self.waits().map(|(node, _)| node).collect();
+                self.agenda.extend(waiting);
+                Ok(())
+            }
+            RunEvent::Halted { cause, .. } => {
+                let undone = matches!(self.outcome, Some(RunOutcome::Succeeded { .. }));
+                if self.phase != RunPhase::Running && !(self.is_finished() && undone) {
+                    return Err("a run is halted that does not run");
+                }
+                self.phase = RunPhase::Halting;
+                self.cause = Some(cause.clone());
+                self.outcome = None;
+                self.wake_all();
+                Ok(())
+            }
+            RunEvent::Unwinding { nodes, .. } => {
+                if self.phase != RunPhase::Halting || self.working > 0 {
+                    return Err("a run unwinds that is not halted");
+                }
+                self.phase = RunPhase::Compensating;
+                self.unwind(nodes).ok_or("a run unwinds nodes that it does not have")
+            }
+            RunEvent::NodeUndone { node, outcome, .. } => self.node_undone(*node, outcome),
+            RunEvent::UndoRetried { node, .. } => self.undo_retried(*node),
+            RunEvent::Finished { outcome, .. } => {
+                if self.is_finished() {
+                    return Err("a run ends twice");
+                }
+                self.phase = RunPhase::Finished;
+                self.outcome = Some(outcome.clone());
+                self.agenda.clear();
+                self.signals.clear();
+                Ok(())
+            }
+            RunEvent::Defined { .. } | RunEvent::Started { .. } | RunEvent::Forgotten { .. } => {
+                Err("a fact about all runs reached one")
+            }
+        }
+    }
+
+    fn opened(&mut self, node: u32, what: &Opening) -> Applied {
+        let state = self.state_mut(node).ok_or("an unknown node opens")?;
+        if state.stage != NodeStage::Waiting {
+            return Err("a node opens twice");
+        }
+        state.stage = NodeStage::Open(what.clone());
+        self.working += 1;
+        self.started(node);
+        Ok(())
+    }
+
+    /// Those that a counting join no longer needs are looked at.
+    fn started(&mut self, node: u32) {
+        self.agenda.insert(node);
+        if let Some(plan) = self.plan.nodes.get(node as usize) {
+            self.agenda.extend(plan.cancels.iter().copied());
+        }
+    }
+
+    fn node_finished(&mut self, node: u32, outcome: &NodeOutcome, took: &[Name], output: Option<&Payload>) -> Applied {
+        let state = self.state(node).ok_or("an unknown node ends")?;
+        if state.ended().is_some() {
+            return Err("a node ends twice");
+        }
+        let (waited, working) = (matches!(state.stage, NodeStage::Open(Opening::Wait { .. })), state.is_working());
+        let given = match output {
+            Some(output) => output.clone(),
+            None if *outcome == NodeOutcome::Succeeded => self.collected(node),
+            None => Payload::NULL,
+        };
+        if waited && let Some(signal) = took.first() {
+            self.consume(signal);
+        }
+        if working {
+            self.working = self.working.saturating_sub(1);
+        }
+        self.open = self.open.saturating_sub(1);
+        let plan = std::sync::Arc::clone(&self.plan);
+        let (definition, compiled) = plan.node(node).ok_or("an unknown node ends")?;
+        if let Some(state) = self.state_mut(node) {
+            state.stage = NodeStage::Ended(outcome.clone());
+            state.output = given;
+            state.items = None;
+        }
+        self.started(node);
+        self.pivot_passed |= definition.pivot && *outcome == NodeOutcome::Succeeded;
+        let failed = matches!(outcome, NodeOutcome::Failed { .. });
+        if failed && !compiled.handled && !self.is_spare(node) {
+            self.broken.get_or_insert(node);
+        }
+        for (to, on) in &compiled.next {
+            self.link_decided(*to, is_taken(on, outcome, took), failed);
+        }
+        Ok(())
+    }
+
+    fn link_decided(&mut self, to: u32, taken: bool, failed: bool) {
+        if let Some(target) = self.state_mut(to) {
+            target.decided += 1;
+            target.taken += u32::from(taken);
+            target.after_failure |= failed;
+            self.agenda.insert(to);
+        }
+    }
+
+    /// What the pieces of a node gave: the one, all of a map in the order of its items, the last of a repeat.
+    fn collected(&self, node: u32) -> Payload {
+        let Some(state) = self.state(node) else { return Payload::NULL };
+        let output = |piece: &Piece| piece.end.as_ref().map(PieceEnd::output).unwrap_or_default();
+        match &state.stage {
+            NodeStage::Open(Opening::Map { .. }) => {
+                Payload::new(Value::Array(state.pieces.iter().map(|piece| output(piece).value().clone()).collect()))
+            }
+            _ => state.pieces.last().map(output).unwrap_or_default(),
+        }
+    }
+
+    fn consume(&mut self, signal: &Name) {
+        if let Some(kept) = self.signals.get_mut(signal) {
+            kept.pop_front();
+            if kept.is_empty() {
+                self.signals.remove(signal);
+            }
+        }
+    }
+
+    fn node_undone(&mut self, node: u32, outcome: &UndoOutcome) -> Applied {
+        let unwinding = self.unwinding.as_mut().ok_or("a node is undone of a run that goes forward")?;
+        let step = NodeIx::new(node);
+        let changed = match outcome {
+            UndoOutcome::Undone => unwinding.undone(step),
+            UndoOutcome::Failed { .. } => unwinding.failed(step),
+            UndoOutcome::Declared { .. } | UndoOutcome::Abandoned { .. } => unwinding.give_up(step),
+        };
+        changed.map_err(|_| "a node is undone that was not being undone")?;
+        let ready: Vec<u32> = unwinding.ready().map(NodeIx::get).collect();
+        self.agenda.extend(ready);
+        if let Some(state) = self.state_mut(node) {
+            state.undo = Some(outcome.clone());
+        }
+        self.note_stuck();
+        Ok(())
+    }
+
+    fn undo_retried(&mut self, node: u32) -> Applied {
+        let unwinding = self.unwinding.as_mut().ok_or("a node is undone of a run that goes forward")?;
+        unwinding.retry(NodeIx::new(node)).map_err(|_| "a compensation is tried again that has not failed")?;
+        self.agenda.insert(node);
+        if let Some(state) = self.state_mut(node) {
+            state.undo = None;
+            for piece in &mut state.pieces {
+                if matches!(piece.undo, PieceUndo::Failed(_)) {
+                    piece.undo = PieceUndo::Idle;
+                }
+            }
+        }
+        self.note_stuck();
+        Ok(())
+    }
+
+    fn note_stuck(&mut self) {
+        self.phase = if self.is_stuck() { RunPhase::CompensationFailed } else { RunPhase::Compensating };
+    }
+
+    /// A task or child run has taken a piece on.
+    pub(crate) fn note_begun(&mut self, owner: Owner, worker: Worker, input: &Payload) -> Applied {
+        if owner.phase == Phase::Undo {
+            return self.note_undoing(owner, worker);
+        }
+        let state = self.state_mut(owner.node).ok_or("an unknown node works")?;
+        if owner.item as usize != state.pieces.len() {
+            return Err("a piece of work begins out of turn");
+        }
+        state.pieces.push(Piece { worker: Some(worker), input: input.clone(), ..Piece::default() });
+        state.active += 1;
+        if state.stage == NodeStage::Waiting {
+            state.stage = NodeStage::Working;
+            self.working += 1;
+            self.started(owner.node);
+        }
+        self.agenda.insert(owner.node);
+        Ok(())
+    }
+
+    /// A task undoes a piece, or the child run that did it is being undone.
+    pub(crate) fn note_undoing(&mut self, owner: Owner, worker: Worker) -> Applied {
+        let unwinding = self.unwinding.as_mut().ok_or("a piece is undone of a run that goes forward")?;
+        let step = NodeIx::new(owner.node);
+        if unwinding.step(step) == Some(Step::Ready) {
+            unwinding.begin(step).map_err(|_| "a piece is undone out of turn")?;
+        }
+        let piece = self.piece(owner).ok_or("an unknown piece is undone")?;
+        piece.undo = PieceUndo::Active(worker);
+        self.agenda.insert(owner.node);
+        Ok(())
+    }
+
+    /// A piece was asked to stop.
+    pub(crate) fn note_cancelling(&mut self, owner: Owner) -> Applied {
+        if owner.phase == Phase::Do {
+            self.piece(owner).ok_or("an unknown piece is cancelled")?.cancelling = true;
+        }
+        self.agenda.insert(owner.node);
+        Ok(())
+    }
+
+    /// A piece has ended, or its compensation has.
+    pub(crate) fn note_end(&mut self, owner: Owner, end: PieceEnd) -> Applied {
+        let undoing = owner.phase == Phase::Undo || self.is_undoing(owner);
+        let piece = self.piece(owner).ok_or("an unknown piece ends")?;
+        if undoing {
+            piece.undo = if end.succeeded() {
+                PieceUndo::Undone
+            } else {
+                PieceUndo::Failed(end.failure.unwrap_or_else(|| Failure::permanent("it was cancelled")))
+            };
+        } else {
+            let failed = !end.succeeded();
+            piece.end = Some(end);
+            if let Some(state) = self.state_mut(owner.node) {
+                state.active = state.active.saturating_sub(1);
+                state.failed += u32::from(failed);
+            }
+        }
+        self.agenda.insert(owner.node);
+        Ok(())
+    }
+
+    /// Whether the end of a child run is the end of its compensation.
+    pub(crate) fn is_undoing(&self, owner: Owner) -> bool {
+        let state = self.state(owner.node);
+        state.and_then(|state| state.pieces.get(owner.item as usize)).is_some_and(|piece| piece.end.is_some())
+    }
+
+    fn piece(&mut self, owner: Owner) -> Option<&mut Piece> {
+        self.state_mut(owner.node)?.pieces.get_mut(owner.item as usize)
+    }
+}
+
+fn is_taken(on: &On, outcome: &NodeOutcome, took: &[Name]) -> bool {
+    match on {
+        On::Success => *outcome == NodeOutcome::Succeeded,
+        On::Failure => matches!(outcome, NodeOutcome::Failed { .. }),
+        On::Always => true,
+        On::Case(case) => took.contains(case),
+    }
+}
+
+/// The end of a child run as its parent sees it.
+pub(crate) fn child_end(outcome: &RunOutcome, undoing: bool) -> PieceEnd {
+    let failure = |cause: &Cause| Some(Failure::permanent(cause.to_string()));
+    match outcome {
+        RunOutcome::Succeeded { output } => {
+            PieceEnd { failure: None, cancelled: false, happened: Happened::Yes(output.clone()) }
+        }
+        RunOutcome::Compensated { .. } | RunOutcome::Failed { .. } if undoing && outcome.leaves_nothing() => {
+            PieceEnd { failure: None, cancelled: false, happened: Happened::No }
+        }
+        RunOutcome::Compensated { cause } => {
+            PieceEnd { failure: failure(cause), cancelled: false, happened: Happened::No }
+        }
+        RunOutcome::Failed { cause, residue } => PieceEnd {
+            failure: failure(cause),
+            cancelled: false,
+            happened: if residue.is_empty() { Happened::No } else { Happened::Maybe },
+        },
+    }
+}
+
+impl RunOutcome {
+    fn leaves_nothing(&self) -> bool {
+        match self {
+            Self::Succeeded { .. } => false,
+            Self::Compensated { .. } => true,
+            Self::Failed { residue, .. } => residue.is_empty(),
+        }
+    }
+}
+
+const _: () = {
+    // A node is copied for every run: its size is part of the price of a run.
+    assert!(size_of::<super::NodeState>() <= 192);
+};

@@ -1,0 +1,306 @@
+//! A run as a state machine: facts in, the next move out.
+//!
+//! [`apply`](Run::apply) and the `note_` functions fold facts; [`next_move`](Run::next_move) says what is to be done next,
+//! as a function of the state alone. So a run that was cut off anywhere goes on where it was: whatever its last fact, the
+//! next move follows from the state. Every move leads to facts that take away its reason.
+
+mod apply;
+mod moves;
+mod snapshot;
+mod unwind;
+
+pub(crate) use moves::Move;
+pub(crate) use snapshot::RunRecord;
+
+use super::plan::Plan;
+use crate::definition::{Action, Scope};
+use crate::event::Opening;
+use crate::id::{RunId, TaskId};
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::run::{Cause, NodeOutcome, RunOutcome, RunPhase, RunSpec, UndoOutcome};
+use crate::saga::Unwinding;
+use crate::task::{Failure, Happened, Owner};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// One execution of a plan.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) spec: Arc<RunSpec>,
+    pub(crate) owner: Option<Owner>,
+    pub(crate) phase: RunPhase,
+    pub(crate) cause: Option<Cause>,
+    pub(crate) outcome: Option<RunOutcome>,
+    pub(crate) nodes: Vec<NodeState>,
+    pub(crate) signals: BTreeMap<Name, VecDeque<Payload>>,
+    unwinding: Option<Box<Unwinding>>,
+    /// A node whose failure nothing takes care of.
+    broken: Option<u32>,
+    pivot_passed: bool,
+    /// Nodes that have not ended.
+    open: u32,
+    /// Nodes that have begun and not ended.
+    working: u32,
+    /// The nodes to look at: those that something has changed for. Empty between calls.
+    agenda: BTreeSet<u32>,
+}
+
+/// Where a node stands.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct NodeState {
+    pub(crate) stage: NodeStage,
+    /// How many of its links are decided, and how many of these are taken.
+    decided: u32,
+    taken: u32,
+    /// Whether one of the nodes before it has failed.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    after_failure: bool,
+    #[serde(default, skip_serializing_if = "Payload::is_null")]
+    pub(crate) output: Payload,
+    /// The pieces of work it consists of: one, one per item, or one per round.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) pieces: Vec<Piece>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) undo: Option<UndoOutcome>,
+    /// Of the pieces: how many are under way, how many did not succeed.
+    #[serde(default)]
+    active: u32,
+    #[serde(default)]
+    failed: u32,
+    /// The pieces before this one need not be asked to stop any more.
+    #[serde(skip)]
+    asked: u32,
+    /// The list that a map goes over, evaluated once; found again when it is missing.
+    #[serde(skip)]
+    items: Option<Payload>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum NodeStage {
+    /// It waits for its links.
+    #[default]
+    Waiting,
+    /// Its one piece of work is under way.
+    Working,
+    /// It does more than one thing.
+    Open(Opening),
+    /// It has ended.
+    Ended(NodeOutcome),
+}
+
+/// One piece of a node's work.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct Piece {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) worker: Option<Worker>,
+    #[serde(default, skip_serializing_if = "Payload::is_null")]
+    input: Payload,
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    cancelling: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    end: Option<PieceEnd>,
+    #[serde(default, skip_serializing_if = "PieceUndo::is_idle")]
+    undo: PieceUndo,
+}
+
+/// Who does a piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Worker {
+    Task(TaskId),
+    Child(RunId),
+}
+
+/// How a piece ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PieceEnd {
+    /// None: it succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) failure: Option<Failure>,
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub(crate) cancelled: bool,
+    pub(crate) happened: Happened,
+}
+
+impl PieceEnd {
+    fn succeeded(&self) -> bool {
+        self.failure.is_none() && !self.cancelled
+    }
+
+    fn output(&self) -> Payload {
+        match &self.happened {
+            Happened::Yes(output) => output.clone(),
+            Happened::No | Happened::Maybe => Payload::NULL,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum PieceUndo {
+    #[default]
+    Idle,
+    Active(Worker),
+    Undone,
+    Failed(Failure),
+}
+
+impl PieceUndo {
+    fn is_idle(&self) -> bool {
+        *self == Self::Idle
+    }
+}
+
+impl Piece {
+    fn is_active(&self) -> bool {
+        self.worker.is_some() && self.end.is_none()
+    }
+
+    fn happened(&self) -> &Happened {
+        self.end.as_ref().map_or(&Happened::No, |end| &end.happened)
+    }
+
+    fn had_effect(&self) -> bool {
+        *self.happened() != Happened::No
+    }
+}
+
+impl NodeState {
+    pub(crate) const fn ended(&self) -> Option<&NodeOutcome> {
+        match &self.stage {
+            NodeStage::Ended(outcome) => Some(outcome),
+            NodeStage::Waiting | NodeStage::Working | NodeStage::Open(_) => None,
+        }
+    }
+
+    const fn is_working(&self) -> bool {
+        matches!(self.stage, NodeStage::Working | NodeStage::Open(_))
+    }
+
+    fn had_effect(&self) -> bool {
+        self.pieces.iter().any(Piece::had_effect)
+    }
+
+    /// Whether some piece may have happened without being certain.
+    fn is_doubtful(&self) -> bool {
+        self.pieces.iter().any(|piece| *piece.happened() == Happened::Maybe)
+    }
+}
+
+impl Run {
+    pub(crate) fn new(plan: Arc<Plan>, spec: Arc<RunSpec>, owner: Option<Owner>) -> Self {
+        let count = u32::try_from(plan.nodes.len()).unwrap_or(u32::MAX);
+        Self {
+            nodes: vec![NodeState::default(); plan.nodes.len()],
+            plan,
+            spec,
+            owner,
+            phase: RunPhase::Running,
+            cause: None,
+            outcome: None,
+            signals: BTreeMap::new(),
+            unwinding: None,
+            broken: None,
+            pivot_passed: false,
+            open: count,
+            working: 0,
+            agenda: (0..count).collect(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> RunId {
+        self.spec.id
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.phase == RunPhase::Finished
+    }
+
+    /// Looks at a node again: its moment has come.
+    pub(crate) fn wake(&mut self, node: u32) {
+        if (node as usize) < self.nodes.len() {
+            self.agenda.insert(node);
+        }
+    }
+
+    /// Looks at everything again, after a restore.
+    pub(crate) fn wake_all(&mut self) {
+        self.agenda = (0..u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)).collect();
+    }
+
+    fn state(&self, node: u32) -> Option<&NodeState> {
+        self.nodes.get(node as usize)
+    }
+
+    fn state_mut(&mut self, node: u32) -> Option<&mut NodeState> {
+        self.nodes.get_mut(node as usize)
+    }
+
+    /// Whether a counting join for which alone the node works has started: its end no longer matters.
+    fn is_spare(&self, node: u32) -> bool {
+        let serves = self.plan.nodes.get(node as usize).map(|plan| &plan.serves);
+        serves.is_some_and(|joins| joins.iter().any(|join| self.has_started(*join)))
+    }
+
+    /// Whether such a join has started that cancels the rest.
+    fn is_withdrawn(&self, node: u32) -> bool {
+        let serves = self.plan.nodes.get(node as usize).map(|plan| &plan.serves);
+        serves.is_some_and(|joins| {
+            joins.iter().any(|join| {
+                self.has_started(*join)
+                    && self.plan.nodes.get(*join as usize).is_some_and(|plan| !plan.cancels.is_empty())
+            })
+        })
+    }
+
+    fn has_started(&self, node: u32) -> bool {
+        self.state(node).is_some_and(|state| {
+            !matches!(
+                state.stage,
+                NodeStage::Waiting | NodeStage::Ended(NodeOutcome::Skipped | NodeOutcome::Cancelled { .. })
+            )
+        })
+    }
+
+    /// The nodes that wait for something from outside, with the signal or moment they wait for.
+    pub(crate) fn waits(&self) -> impl Iterator<Item = (u32, &NodeState)> {
+        (0..).zip(&self.nodes).filter(|(_, state)| matches!(state.stage, NodeStage::Open(Opening::Wait { .. })))
+    }
+
+    /// The signal that a node waits for.
+    fn signal_of(&self, node: u32) -> Option<&Name> {
+        match &self.plan.node(node)?.0.action {
+            Action::Wait { signal, .. } => signal.as_ref(),
+            Action::Do(_) | Action::Choose { .. } | Action::Map { .. } | Action::Repeat { .. } | Action::Pass => None,
+        }
+    }
+
+    fn scope(&self, item: Payload) -> RunScope<'_> {
+        RunScope { run: self, item }
+    }
+}
+
+/// What the expressions of a run see.
+struct RunScope<'a> {
+    run: &'a Run,
+    item: Payload,
+}
+
+impl Scope for RunScope<'_> {
+    fn input(&self) -> Payload {
+        self.run.spec.input.clone()
+    }
+
+    fn node(&self, name: &str) -> Payload {
+        let place = self.run.plan.place(name);
+        place.and_then(|place| self.run.state(place)).map(|state| state.output.clone()).unwrap_or_default()
+    }
+
+    fn item(&self) -> Payload {
+        self.item.clone()
+    }
+}

@@ -1,0 +1,316 @@
+//! What a run does next, as a function of where it stands.
+
+use super::{NodeStage, NodeState, PieceEnd, Run, Worker};
+use crate::definition::{Action, Body, Case, Expr, Join, Node, Pick};
+use crate::event::{Opening, RunEvent};
+use crate::id::{RunId, TaskId};
+use crate::limits::Limits;
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::run::{Cause, NodeOutcome, RunOutcome, RunPhase};
+use crate::task::{Failure, Owner, Phase};
+use crate::time::Time;
+use serde_json::Value;
+
+/// What is to be done next for a run.
+#[derive(Debug)]
+pub(crate) enum Move {
+    /// State this.
+    Fact(RunEvent),
+    /// Submit the task of a node, or the task that undoes it, with this payload.
+    Submit { owner: Owner, payload: Payload },
+    /// Start the workflow within a node with this input.
+    Spawn { owner: Owner, input: Payload },
+    /// Withdraw a task.
+    CancelTask(TaskId),
+    /// Withdraw a run within, or undo it if it is done.
+    HaltChild(RunId),
+}
+
+impl Run {
+    /// The next move, if there is one now.
+    pub(crate) fn next_move(&mut self, now: Time, limits: &Limits) -> Option<Move> {
+        while let Some(&node) = self.agenda.first() {
+            if let Some(next) = self.look(node, now, limits) {
+                return Some(next);
+            }
+            self.agenda.remove(&node);
+        }
+        self.as_a_whole()
+    }
+
+    fn look(&mut self, node: u32, now: Time, limits: &Limits) -> Option<Move> {
+        match self.phase {
+            RunPhase::Running if self.is_withdrawn(node) => self.withdraw(node),
+            RunPhase::Running => self.advance(node, now, limits),
+            RunPhase::Halting => self.halt(node),
+            RunPhase::Compensating | RunPhase::CompensationFailed => self.undo(node),
+            RunPhase::Finished => None,
+        }
+    }
+
+    /// When no node has anything to do.
+    fn as_a_whole(&self) -> Option<Move> {
+        let run = self.id();
+        let event = match self.phase {
+            RunPhase::Running => match self.broken {
+                Some(node) => RunEvent::Halted { run, cause: self.failure_of(node) },
+                None if self.open == 0 => {
+                    let output = self.plan.definition.output.eval(&self.scope(Payload::NULL));
+                    RunEvent::Finished { run, outcome: RunOutcome::Succeeded { output } }
+                }
+                None => return None,
+            },
+            RunPhase::Halting if self.working == 0 => RunEvent::Unwinding { run, nodes: self.to_undo() },
+            RunPhase::Compensating | RunPhase::CompensationFailed if self.is_unwound() => {
+                RunEvent::Finished { run, outcome: self.outcome_unwound() }
+            }
+            RunPhase::Halting | RunPhase::Compensating | RunPhase::CompensationFailed | RunPhase::Finished => {
+                return None;
+            }
+        };
+        Some(Move::Fact(event))
+    }
+
+    fn failure_of(&self, node: u32) -> Cause {
+        let failure = match self.state(node).map(|state| &state.stage) {
+            Some(NodeStage::Ended(NodeOutcome::Failed { failure, .. })) => failure.clone(),
+            _ => Failure::permanent("unknown"),
+        };
+        Cause::Node { node: self.plan.name(node), failure }
+    }
+
+    /// Forward.
+    fn advance(&mut self, node: u32, now: Time, limits: &Limits) -> Option<Move> {
+        match &self.state(node)?.stage {
+            NodeStage::Waiting => self.decide(node, now, limits),
+            NodeStage::Working => self.finish_piece(node),
+            NodeStage::Open(Opening::Map { items }) => {
+                let items = *items;
+                self.go_over(node, items, limits)
+            }
+            NodeStage::Open(Opening::Repeat) => self.go_round(node, limits),
+            NodeStage::Open(Opening::Wait { until }) => self.wait(node, *until, now),
+            NodeStage::Ended(_) => None,
+        }
+    }
+
+    /// Whether the node starts, is skipped, or must wait.
+    fn decide(&mut self, node: u32, now: Time, limits: &Limits) -> Option<Move> {
+        let state = self.state(node)?;
+        let (definition, plan) = self.plan.node(node)?;
+        let (links, open) = (plan.links, plan.links.saturating_sub(state.decided));
+        let starts = match definition.join {
+            Join::All if state.taken == links => true,
+            Join::All if state.taken + open < links => false,
+            Join::Any if open > 0 => return None,
+            Join::Any => state.taken > 0 || links == 0,
+            Join::Count { of, .. } if state.taken >= of => true,
+            Join::Count { of, .. } if state.taken + open < of && state.after_failure => {
+                let failure = Failure::permanent(format!("of the {of} branches it needs, {} came", state.taken));
+                return Some(self.end(node, NodeOutcome::Failed { failure, maybe: false }));
+            }
+            Join::Count { of, .. } if state.taken + open < of => false,
+            Join::All | Join::Count { .. } => return None,
+        };
+        if starts { self.start(node, now, limits) } else { Some(self.end(node, NodeOutcome::Skipped)) }
+    }
+
+    fn start(&mut self, node: u32, now: Time, limits: &Limits) -> Option<Move> {
+        let (definition, _) = self.plan.node(node)?;
+        let run = self.id();
+        let opened = |what| Some(Move::Fact(RunEvent::Opened { run, node, what }));
+        match &definition.action {
+            Action::Do(_) => {
+                let input = definition.input.eval(&self.scope(Payload::NULL));
+                Some(self.begin(node, 0, input, limits))
+            }
+            Action::Pass => {
+                let input = definition.input.eval(&self.scope(Payload::NULL));
+                Some(self.end_with(node, Vec::new(), input))
+            }
+            Action::Choose { pick, cases, otherwise } => {
+                let item = definition.input.eval(&self.scope(Payload::NULL));
+                let took = self.choose(*pick, cases, otherwise.as_ref(), &item);
+                if took.is_empty() {
+                    let failure = Failure::permanent("no case holds, and there is none for otherwise");
+                    return Some(self.end(node, NodeOutcome::Failed { failure, maybe: false }));
+                }
+                Some(self.end_with(node, took, item))
+            }
+            Action::Map { over, .. } => match over.eval(&self.scope(Payload::NULL)).value() {
+                Value::Array(items) if items.len() <= limits.map_items as usize => {
+                    opened(Opening::Map { items: u32::try_from(items.len()).unwrap_or(u32::MAX) })
+                }
+                Value::Array(items) => {
+                    Some(self.fail(node, format!("{} items, more than the {} allowed", items.len(), limits.map_items)))
+                }
+                _ => Some(self.fail(node, "what it should go over is no list".to_owned())),
+            },
+            Action::Repeat { .. } => opened(Opening::Repeat),
+            Action::Wait { timer, .. } => opened(Opening::Wait { until: timer.map(|span| now + span) }),
+        }
+    }
+
+    fn choose(&self, pick: Pick, cases: &[Case], otherwise: Option<&Name>, item: &Payload) -> Vec<Name> {
+        let scope = self.scope(item.clone());
+        let holding = cases.iter().filter(|case| case.when.holds(&scope)).map(|case| case.name.clone());
+        let took: Vec<Name> = match pick {
+            Pick::First => holding.take(1).collect(),
+            Pick::Every => holding.collect(),
+        };
+        if took.is_empty() { otherwise.cloned().into_iter().collect() } else { took }
+    }
+
+    /// Begins a piece of work, unless its input is too large.
+    fn begin(&self, node: u32, item: u32, input: Payload, limits: &Limits) -> Move {
+        if input.bytes() > limits.payload_bytes || input.depth() > limits.payload_depth {
+            return self.fail(node, format!("its input has {} bytes, more than allowed", input.bytes()));
+        }
+        let owner = Owner::new(self.id(), node, item, Phase::Do);
+        match self.plan.node(node).map(|(node, _)| &node.action) {
+            Some(
+                Action::Do(Body::Flow(_))
+                | Action::Map { body: Body::Flow(_), .. }
+                | Action::Repeat { body: Body::Flow(_), .. },
+            ) => Move::Spawn { owner, input },
+            _ => Move::Submit { owner, payload: input },
+        }
+    }
+
+    /// The one piece of a node has ended, or has not.
+    fn finish_piece(&self, node: u32) -> Option<Move> {
+        let end = self.state(node)?.pieces.first()?.end.as_ref()?;
+        let maybe = self.state(node)?.is_doubtful();
+        let outcome = match &end.failure {
+            _ if end.cancelled => NodeOutcome::Failed { failure: Failure::permanent("it was cancelled"), maybe },
+            Some(failure) => NodeOutcome::Failed { failure: failure.clone(), maybe },
+            None => NodeOutcome::Succeeded,
+        };
+        Some(self.end(node, outcome))
+    }
+
+    /// A map: begins items while it may, ends when all are done or too many have failed.
+    fn go_over(&mut self, node: u32, items: u32, limits: &Limits) -> Option<Move> {
+        let (definition, _) = self.plan.node(node)?;
+        let Action::Map { over, at_once, tolerate, .. } = &definition.action else { return None };
+        let state = self.state(node)?;
+        let active = state.active;
+        if state.failed > *tolerate {
+            return self.cancel_pieces(node).or_else(|| self.too_many_failed(node));
+        }
+        let begun = u32::try_from(state.pieces.len()).unwrap_or(u32::MAX);
+        if begun < items {
+            if at_once.is_some_and(|most| active >= most) {
+                return None;
+            }
+            let list = state.items.clone().unwrap_or_else(|| over.eval(&self.scope(Payload::NULL)));
+            let item = list.value().get(begun as usize).cloned().unwrap_or_default();
+            let input = self.piece_input(definition, Payload::new(item));
+            let next = self.begin(node, begun, input, limits);
+            self.state_mut(node)?.items = Some(list);
+            return Some(next);
+        }
+        (active == 0).then(|| self.end(node, NodeOutcome::Succeeded))
+    }
+
+    fn too_many_failed(&self, node: u32) -> Option<Move> {
+        let state = self.state(node).filter(|state| state.active == 0)?;
+        let mut ends = state.pieces.iter().filter_map(|piece| piece.end.as_ref());
+        let first = ends.find(|end| !end.succeeded()).and_then(|end| end.failure.clone());
+        let failure = first.unwrap_or_else(|| Failure::permanent("an item was cancelled"));
+        Some(self.end(node, NodeOutcome::Failed { failure, maybe: state.is_doubtful() }))
+    }
+
+    /// A repeat: another round, or the end.
+    fn go_round(&self, node: u32, limits: &Limits) -> Option<Move> {
+        let (definition, _) = self.plan.node(node)?;
+        let Action::Repeat { until, most, .. } = &definition.action else { return None };
+        let pieces = &self.state(node)?.pieces;
+        let Some(last) = pieces.last() else {
+            return Some(self.begin(node, 0, self.piece_input(definition, Payload::NULL), limits));
+        };
+        let end = last.end.as_ref()?;
+        if !end.succeeded() {
+            let failure = end.failure.clone().unwrap_or_else(|| Failure::permanent("a round was cancelled"));
+            return Some(self.end(node, NodeOutcome::Failed { failure, maybe: self.state(node)?.is_doubtful() }));
+        }
+        let output = end.output();
+        if until.holds(&self.scope(output.clone())) {
+            return Some(self.end(node, NodeOutcome::Succeeded));
+        }
+        let rounds = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
+        if rounds >= *most {
+            return Some(self.fail(node, format!("after {rounds} rounds its condition does not hold")));
+        }
+        Some(self.begin(node, rounds, self.piece_input(definition, output), limits))
+    }
+
+    /// What a piece of a map or repeat is given: the item itself, if the node says nothing else.
+    fn piece_input(&self, definition: &Node, item: Payload) -> Payload {
+        if definition.input == Expr::default() { item } else { definition.input.eval(&self.scope(item)) }
+    }
+
+    fn wait(&self, node: u32, until: Option<Time>, now: Time) -> Option<Move> {
+        if let Some(signal) = self.signal_of(node)
+            && let Some(brought) = self.signals.get(signal).and_then(|kept| kept.front())
+        {
+            return Some(self.end_with(node, vec![signal.clone()], brought.clone()));
+        }
+        until.is_some_and(|until| until <= now).then(|| self.end_with(node, Vec::new(), Payload::NULL))
+    }
+
+    /// The run goes no further: what is under way is cancelled, and ends as it ends.
+    fn halt(&mut self, node: u32) -> Option<Move> {
+        if !self.state(node)?.is_working() {
+            return None;
+        }
+        self.cancel_pieces(node).or_else(|| self.close(node))
+    }
+
+    /// The node is no longer needed: the run goes on without it.
+    fn withdraw(&mut self, node: u32) -> Option<Move> {
+        match &self.state(node)?.stage {
+            NodeStage::Waiting => Some(self.end(node, NodeOutcome::Cancelled { maybe: false })),
+            NodeStage::Working | NodeStage::Open(_) => self.halt(node),
+            NodeStage::Ended(_) => None,
+        }
+    }
+
+    /// Asks the next piece that is under way to stop, if there is one that has not been asked.
+    fn cancel_pieces(&mut self, node: u32) -> Option<Move> {
+        let state = self.state_mut(node)?;
+        let from = state.asked as usize;
+        let mut pieces = state.pieces.iter().enumerate().skip(from);
+        let (place, piece) = pieces.find(|(_, piece)| piece.is_active() && !piece.cancelling)?;
+        state.asked = u32::try_from(place).unwrap_or(u32::MAX);
+        Some(match piece.worker? {
+            Worker::Task(task) => Move::CancelTask(task),
+            Worker::Child(run) => Move::HaltChild(run),
+        })
+    }
+
+    /// Ends a cancelled node once nothing of it is under way. What was done in full before counts as done.
+    fn close(&self, node: u32) -> Option<Move> {
+        let state = self.state(node).filter(|state| state.active == 0)?;
+        let whole = state.stage == NodeStage::Working
+            && state.pieces.iter().all(|piece| piece.end.as_ref().is_some_and(PieceEnd::succeeded));
+        let outcome =
+            if whole { NodeOutcome::Succeeded } else { NodeOutcome::Cancelled { maybe: state.is_doubtful() } };
+        Some(self.end(node, outcome))
+    }
+
+    fn fail(&self, node: u32, message: String) -> Move {
+        let maybe = self.state(node).is_some_and(NodeState::is_doubtful);
+        self.end(node, NodeOutcome::Failed { failure: Failure::permanent(message), maybe })
+    }
+
+    fn end(&self, node: u32, outcome: NodeOutcome) -> Move {
+        Move::Fact(RunEvent::NodeFinished { run: self.id(), node, outcome, took: Vec::new(), output: None })
+    }
+
+    fn end_with(&self, node: u32, took: Vec<Name>, output: Payload) -> Move {
+        let output = (!output.is_null()).then_some(output);
+        Move::Fact(RunEvent::NodeFinished { run: self.id(), node, outcome: NodeOutcome::Succeeded, took, output })
+    }
+}

@@ -1,0 +1,150 @@
+//! A run as data, and back.
+
+use super::{NodeStage, NodeState, PieceUndo, Run};
+use crate::dag::NodeIx;
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::run::{Cause, RunOutcome, RunPhase, RunSpec, UndoOutcome};
+use crate::saga::Step;
+use crate::task::Owner;
+use crate::workflow::plan::Plan;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// A run as a snapshot holds it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RunRecord {
+    pub(crate) spec: Arc<RunSpec>,
+    pub(crate) version: u32,
+    pub(crate) owner: Option<Owner>,
+    phase: RunPhase,
+    cause: Option<Cause>,
+    outcome: Option<RunOutcome>,
+    nodes: Vec<NodeState>,
+    signals: BTreeMap<Name, VecDeque<Payload>>,
+    broken: Option<u32>,
+    pivot_passed: bool,
+    /// The nodes that are or were to be undone.
+    unwinding: Option<Vec<u32>>,
+}
+
+impl Run {
+    pub(crate) fn record(&self) -> RunRecord {
+        RunRecord {
+            spec: Arc::clone(&self.spec),
+            version: self.plan.id.version,
+            owner: self.owner,
+            phase: self.phase,
+            cause: self.cause.clone(),
+            outcome: self.outcome.clone(),
+            nodes: self.nodes.clone(),
+            signals: self.signals.clone(),
+            broken: self.broken,
+            pivot_passed: self.pivot_passed,
+            unwinding: self.unwinding.as_ref().map(|unwinding| unwinding.members().map(NodeIx::get).collect()),
+        }
+    }
+
+    /// The run that a record was made of. None if the record does not fit the plan.
+    pub(crate) fn from_record(record: &RunRecord, plan: Arc<Plan>) -> Option<Self> {
+        if record.nodes.len() != plan.nodes.len() {
+            return None;
+        }
+        let count = |test: fn(&NodeState) -> bool| record.nodes.iter().filter(|state| test(state)).count();
+        let open = u32::try_from(count(|state| state.ended().is_none())).ok()?;
+        let working = u32::try_from(count(NodeState::is_working)).ok()?;
+        let mut run = Self {
+            phase: record.phase,
+            cause: record.cause.clone(),
+            outcome: record.outcome.clone(),
+            nodes: record.nodes.clone(),
+            signals: record.signals.clone(),
+            broken: record.broken,
+            pivot_passed: record.pivot_passed,
+            open,
+            working,
+            ..Self::new(plan, Arc::clone(&record.spec), record.owner)
+        };
+        if let Some(members) = &record.unwinding {
+            run.unwind(members)?;
+            run.rewind()?;
+        }
+        run.agenda.clear();
+        Some(run)
+    }
+
+    /// Brings the order of compensation to where the nodes say that it is.
+    fn rewind(&mut self) -> Option<()> {
+        let mut unwinding = self.unwinding.take()?;
+        loop {
+            let ready: Vec<NodeIx> = unwinding.ready().collect();
+            let mut moved = false;
+            for step in ready {
+                let state = self.state(step.get())?;
+                let begun = state.pieces.iter().any(|piece| piece.undo != PieceUndo::Idle);
+                if !begun {
+                    continue;
+                }
+                unwinding.begin(step).ok()?;
+                moved = true;
+                match &state.undo {
+                    None => {}
+                    Some(UndoOutcome::Undone) => unwinding.undone(step).ok()?,
+                    Some(UndoOutcome::Failed { .. }) => unwinding.failed(step).ok()?,
+                    Some(UndoOutcome::Declared { .. } | UndoOutcome::Abandoned { .. }) => {
+                        unwinding.failed(step).ok()?;
+                        unwinding.give_up(step).ok()?;
+                    }
+                }
+            }
+            if !moved {
+                break;
+            }
+        }
+        self.unwinding = Some(unwinding);
+        Some(())
+    }
+
+    /// Checks what must hold within a run.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let open = self.nodes.iter().filter(|state| state.ended().is_none()).count();
+        if open != self.open as usize {
+            return Err(format!("run {}: {open} nodes are open, {} are counted", self.id(), self.open));
+        }
+        for (place, state) in (0..).zip(&self.nodes) {
+            let active = state.pieces.iter().filter(|piece| piece.is_active()).count();
+            if active != state.active as usize {
+                return Err(format!(
+                    "run {}: node {place} has {active} active pieces, {} counted",
+                    self.id(),
+                    state.active
+                ));
+            }
+            if active > 0 && !state.is_working() {
+                return Err(format!("run {}: node {place} has active pieces and is {:?}", self.id(), state.stage));
+            }
+            let links = self.plan.nodes.get(place).map_or(0, |node| node.links);
+            if state.decided > links || state.taken > state.decided {
+                return Err(format!("run {}: node {place} counts its links wrongly", self.id()));
+            }
+            if state.undo.is_some() && !matches!(state.stage, NodeStage::Ended(_)) {
+                return Err(format!("run {}: node {place} was undone before it ended", self.id()));
+            }
+        }
+        self.check_order_of_undoing()
+    }
+
+    /// No node is being undone while one that came after it is not settled.
+    fn check_order_of_undoing(&self) -> Result<(), String> {
+        let Some(unwinding) = &self.unwinding else { return Ok(()) };
+        for step in unwinding.members() {
+            let begun = matches!(unwinding.step(step), Some(Step::Undoing | Step::Settled | Step::Failed));
+            let later = self.plan.reversed.ancestors(&[step]);
+            if begun && later.iter().any(|after| unwinding.step(*after).is_some_and(|stage| stage != Step::Settled)) {
+                return Err(format!("run {}: node {} is undone before one that follows it", self.id(), step));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,146 @@
+//! A run turns back: which nodes are undone, in which order, and how it ends then.
+
+use super::moves::Move;
+use super::{NodeStage, NodeState, PieceUndo, Run, Worker};
+use crate::dag::NodeIx;
+use crate::definition::Action;
+use crate::event::{Opening, RunEvent};
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::run::{Cause, RunOutcome, UndoOutcome};
+use crate::saga::{Step, Unwinding};
+use crate::task::{Happened, Owner, Phase};
+use serde_json::json;
+
+impl Run {
+    /// The nodes whose effects are to be undone: what has happened or may have, and has a compensation. None if the pivot
+    /// has been passed.
+    pub(super) fn to_undo(&self) -> Vec<u32> {
+        if self.pivot_passed {
+            return Vec::new();
+        }
+        (0..).zip(&self.nodes).filter(|(node, state)| self.can_undo(*node, state)).map(|(node, _)| node).collect()
+    }
+
+    fn can_undo(&self, node: u32, state: &NodeState) -> bool {
+        let Some(plan) = self.plan.nodes.get(node as usize) else { return false };
+        if plan.child.is_some() {
+            return state.pieces.iter().any(|piece| matches!(piece.happened(), Happened::Yes(_)));
+        }
+        // A pivot that failed did not happen: it was tried until that was known.
+        let pivot = self.plan.node(node).is_some_and(|(node, _)| node.pivot);
+        plan.undo.is_some() && !pivot && state.had_effect()
+    }
+
+    pub(super) fn unwind(&mut self, nodes: &[u32]) -> Option<()> {
+        let members: Vec<NodeIx> = nodes.iter().copied().map(NodeIx::new).collect();
+        let unwinding = Unwinding::along(&self.plan.reversed, &members).ok()?;
+        self.agenda.extend(unwinding.ready().map(NodeIx::get));
+        self.unwinding = Some(Box::new(unwinding));
+        Some(())
+    }
+
+    pub(super) fn is_unwound(&self) -> bool {
+        self.unwinding.as_ref().is_some_and(|unwinding| unwinding.is_over())
+    }
+
+    pub(super) fn is_stuck(&self) -> bool {
+        self.unwinding.as_ref().is_some_and(|unwinding| unwinding.stuck().next().is_some())
+    }
+
+    /// The next move of a node's compensation, if it is its turn.
+    pub(super) fn undo(&self, node: u32) -> Option<Move> {
+        match self.unwinding.as_ref()?.step(NodeIx::new(node))? {
+            Step::Ready | Step::Undoing => {}
+            Step::Waiting | Step::Failed | Step::Settled => return None,
+        }
+        let state = self.state(node)?;
+        if let Some(next) = self.undo_piece(node, state) {
+            return Some(next);
+        }
+        if state.pieces.iter().any(|piece| matches!(piece.undo, PieceUndo::Active(_))) {
+            return None;
+        }
+        let failure = state.pieces.iter().find_map(|piece| match &piece.undo {
+            PieceUndo::Failed(failure) => Some(failure.clone()),
+            PieceUndo::Idle | PieceUndo::Active(_) | PieceUndo::Undone => None,
+        });
+        let outcome = failure.map_or(UndoOutcome::Undone, |failure| UndoOutcome::Failed { failure });
+        Some(Move::Fact(RunEvent::NodeUndone { run: self.id(), node, outcome }))
+    }
+
+    /// Begins to undo the latest piece that is not: of a repeat one after the other, otherwise all at once.
+    fn undo_piece(&self, node: u32, state: &NodeState) -> Option<Move> {
+        let in_turn = matches!(self.plan.node(node)?.0.action, Action::Repeat { .. });
+        let busy = |undo: &PieceUndo| matches!(undo, PieceUndo::Active(_) | PieceUndo::Failed(_));
+        if in_turn && state.pieces.iter().any(|piece| busy(&piece.undo)) {
+            return None;
+        }
+        let mut items = (0_u32..).zip(&state.pieces).rev();
+        let (item, piece) = items.find(|(_, piece)| piece.undo.is_idle() && piece.had_effect())?;
+        if let Some(Worker::Child(run)) = piece.worker {
+            return Some(Move::HaltChild(run));
+        }
+        let (output, certain) = match piece.happened() {
+            Happened::Yes(output) => (output.clone(), true),
+            Happened::No | Happened::Maybe => (Payload::NULL, false),
+        };
+        let payload = json!({ "input": piece.input.value(), "output": output.value(), "certain": certain });
+        let owner = Owner::new(self.id(), node, item, Phase::Undo);
+        Some(Move::Submit { owner, payload: Payload::new(payload) })
+    }
+
+    pub(super) fn outcome_unwound(&self) -> RunOutcome {
+        let cause = self.cause.clone().unwrap_or_else(|| Cause::Cancelled { reason: Name::from("unknown") });
+        let residue: Vec<Name> = (0..)
+            .zip(&self.nodes)
+            .filter(|(node, state)| self.stays(*node, state))
+            .map(|(node, _)| self.plan.name(node))
+            .collect();
+        let undone = self.nodes.iter().any(|state| state.undo.is_some());
+        if undone && residue.is_empty() {
+            RunOutcome::Compensated { cause }
+        } else {
+            RunOutcome::Failed { cause, residue }
+        }
+    }
+
+    /// Whether the node had an effect that should have been undone and was not.
+    fn stays(&self, node: u32, state: &NodeState) -> bool {
+        let Some((definition, plan)) = self.plan.node(node) else { return false };
+        let matters = plan.undo.is_some() || plan.child.is_some() || definition.pivot;
+        match &state.undo {
+            Some(UndoOutcome::Abandoned { .. }) => true,
+            Some(_) => false,
+            None => {
+                let pivot_failed = definition.pivot && !self.pivot_passed;
+                matters && state.had_effect() && !pivot_failed
+            }
+        }
+    }
+
+    /// Whether a node is one that a snapshot must hold more of than its stage: for views.
+    pub(crate) fn waits_for(&self, node: u32) -> Option<String> {
+        let state = self.state(node)?;
+        match &state.stage {
+            NodeStage::Open(Opening::Wait { until }) => Some(match (self.signal_of(node), until) {
+                (Some(signal), Some(until)) => format!("signal {signal} until {until}"),
+                (Some(signal), None) => format!("signal {signal}"),
+                (None, Some(until)) => format!("{until}"),
+                (None, None) => "nothing".to_owned(),
+            }),
+            NodeStage::Working | NodeStage::Open(_) => {
+                let active = state.pieces.iter().filter(|piece| piece.is_active()).filter_map(|piece| piece.worker);
+                let names: Vec<String> = active
+                    .take(3)
+                    .map(|worker| match worker {
+                        Worker::Task(task) => format!("task {task}"),
+                        Worker::Child(run) => format!("run {run}"),
+                    })
+                    .collect();
+                Some(names.join(", "))
+            }
+            NodeStage::Waiting | NodeStage::Ended(_) => None,
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! A definition made ready to run: names resolved to places, links to counts, once for all runs.
+
+use crate::dag::{Builder, NodeIx, Topology};
+use crate::definition::{Action, Body, Definition, DefinitionId, Join, Node, On, Rest, Work};
+use crate::name::Name;
+use crate::structure::IdMap;
+use crate::task::{InDoubt, Needs, Policy, Tier};
+use std::sync::Arc;
+
+/// A sound definition, ready to run.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) definition: Arc<Definition>,
+    pub(crate) id: DefinitionId,
+    pub(crate) nodes: Vec<PlanNode>,
+    /// The links turned round: the order of compensation.
+    pub(crate) reversed: Arc<Topology>,
+    names: IdMap<Name, u32>,
+}
+
+/// A node, ready to run.
+#[derive(Debug)]
+pub(crate) struct PlanNode {
+    /// How many links lead here.
+    pub(crate) links: u32,
+    /// Where its own links lead, and when they are taken.
+    pub(crate) next: Box<[(u32, On)]>,
+    /// Whether its failure is taken care of: a link for failures, or a join that can do without it.
+    pub(crate) handled: bool,
+    /// The counting joins for which alone this node works: once one of them has started, its end does not matter.
+    pub(crate) serves: Box<[u32]>,
+    /// For a counting join, the nodes that work for it alone, to be cancelled when it starts.
+    pub(crate) cancels: Box<[u32]>,
+    pub(crate) task: Option<Template>,
+    pub(crate) undo: Option<Template>,
+    pub(crate) child: Option<Arc<Plan>>,
+}
+
+/// A task as every run of a node submits it.
+#[derive(Debug)]
+pub(crate) struct Template {
+    pub(crate) kind: Name,
+    pub(crate) needs: Needs,
+    pub(crate) tier: Option<Tier>,
+    pub(crate) policy: Policy,
+}
+
+impl Template {
+    fn new(work: &Work, pivot: bool) -> Self {
+        let policy = work.policy.clone();
+        let retry = policy.retry().clone();
+        Self {
+            kind: work.kind.clone(),
+            needs: work.needs.clone().unwrap_or_else(|| Needs::skill(work.kind.clone())),
+            tier: work.tier,
+            policy: if pivot { policy.with_retry(retry.with_in_doubt(InDoubt::Insist)) } else { policy },
+        }
+    }
+}
+
+impl Plan {
+    /// The plan of a definition that has passed validation. None if its links form no acyclic graph, which validation
+    /// would have told.
+    pub(crate) fn new(definition: Arc<Definition>) -> Option<Arc<Self>> {
+        let names: Vec<(&Name, u32)> = definition.nodes.iter().map(|node| &node.name).zip(0..).collect();
+        let mut index = IdMap::default();
+        for (name, place) in &names {
+            index.insert(Name::clone(name), *place);
+        }
+        let mut nodes: Vec<PlanNode> = definition.nodes.iter().map(plan_node).collect::<Option<_>>()?;
+        for (target, node) in (0..).zip(&definition.nodes) {
+            for link in &node.after {
+                if let Some(source) = index.get(&link.node).and_then(|at| nodes.get_mut(*at as usize)) {
+                    let mut next = core::mem::take(&mut source.next).into_vec();
+                    next.push((target, link.on.clone()));
+                    source.next = next.into_boxed_slice();
+                }
+            }
+        }
+        let reversed = reversed(&nodes)?;
+        note_joins(&definition, &mut nodes, &reversed);
+        Some(Arc::new(Self { id: definition.id(), definition, nodes, reversed, names: index }))
+    }
+
+    pub(crate) fn node(&self, place: u32) -> Option<(&Node, &PlanNode)> {
+        Some((self.definition.nodes.get(place as usize)?, self.nodes.get(place as usize)?))
+    }
+
+    pub(crate) fn place(&self, name: &str) -> Option<u32> {
+        self.names.get(name).copied()
+    }
+
+    pub(crate) fn name(&self, place: u32) -> Name {
+        self.definition.nodes.get(place as usize).map_or_else(|| Name::from("?"), |node| node.name.clone())
+    }
+}
+
+fn plan_node(node: &Node) -> Option<PlanNode> {
+    let body = match &node.action {
+        Action::Do(body) | Action::Map { body, .. } | Action::Repeat { body, .. } => Some(body),
+        Action::Choose { .. } | Action::Wait { .. } | Action::Pass => None,
+    };
+    let (task, child) = match body {
+        Some(Body::Task(work)) => (Some(Template::new(work, node.pivot)), None),
+        Some(Body::Flow(flow)) => (None, Some(Plan::new(Arc::clone(flow))?)),
+        None => (None, None),
+    };
+    Some(PlanNode {
+        links: u32::try_from(node.after.len()).unwrap_or(u32::MAX),
+        next: Box::default(),
+        handled: false,
+        serves: Box::default(),
+        cancels: Box::default(),
+        task,
+        undo: node.undo.as_ref().map(|work| Template::new(work, false)),
+        child,
+    })
+}
+
+fn reversed(nodes: &[PlanNode]) -> Option<Arc<Topology>> {
+    let mut graph = Builder::new();
+    for (place, _) in nodes.iter().enumerate() {
+        graph.node(place.to_string(), ());
+    }
+    for (from, node) in (0..).zip(nodes) {
+        let mut targets: Vec<u32> = node.next.iter().map(|(to, _)| *to).collect();
+        targets.sort_unstable();
+        targets.dedup();
+        for to in targets {
+            graph.edge(NodeIx::new(from), NodeIx::new(to));
+        }
+    }
+    graph.build().ok().map(|dag| dag.topology().reversed())
+}
+
+/// Finds, for each counting join, the nodes all of whose ways lead into it, and with that whose failures are taken care of.
+fn note_joins(definition: &Definition, nodes: &mut [PlanNode], reversed: &Topology) {
+    for (join, node) in (0..).zip(&definition.nodes) {
+        let Join::Count { rest, .. } = node.join else { continue };
+        let region = region(join, nodes, reversed);
+        for &place in &region {
+            if let Some(member) = nodes.get_mut(place as usize) {
+                let mut serves = core::mem::take(&mut member.serves).into_vec();
+                serves.push(join);
+                member.serves = serves.into_boxed_slice();
+            }
+        }
+        if rest == Rest::Cancel
+            && let Some(node) = nodes.get_mut(join as usize)
+        {
+            node.cancels = region.into_boxed_slice();
+        }
+    }
+    for node in nodes {
+        let by_link = node.next.iter().any(|(_, on)| matches!(on, On::Failure | On::Always));
+        node.handled = by_link || !node.serves.is_empty();
+    }
+}
+
+/// The nodes from which every way leads into `join`: walking the links backwards, a node belongs once all its links do.
+fn region(join: u32, nodes: &[PlanNode], reversed: &Topology) -> Vec<u32> {
+    let mut inside = vec![false; nodes.len()];
+    let mut region = Vec::new();
+    // In the reversed graph the order puts every node after all that it leads to.
+    for node in reversed.order() {
+        let Some(plan) = nodes.get(node.index()) else { continue };
+        let belongs = |to: u32| to == join || inside.get(to as usize) == Some(&true);
+        if node.get() != join && !plan.next.is_empty() && plan.next.iter().all(|(to, _)| belongs(*to)) {
+            if let Some(mark) = inside.get_mut(node.index()) {
+                *mark = true;
+            }
+            region.push(node.get());
+        }
+    }
+    region.sort_unstable();
+    region
+}
