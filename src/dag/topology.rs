@@ -1,0 +1,304 @@
+//! The wiring of a validated graph: neighbours, order, levels, reachability.
+
+use std::{fmt, sync::Arc};
+
+use super::{
+    Limits, NodeIx,
+    csr::{Csr, Marks},
+    wiring::Wiring,
+};
+
+/// Who comes before whom: the immutable part of a graph that knows nothing of names and payloads.
+///
+/// It is only made by validation, so it never has a cycle, a double edge or an edge to nowhere. All that drives a graph
+/// ([`Readiness`](super::Readiness), the runner) shares one through an [`Arc`].
+///
+/// A handle that is not of this graph has no neighbours, no ancestors and no descendants.
+///
+/// ```
+/// use counterpoint::dag::Builder;
+///
+/// let mut graph = Builder::new();
+/// let (fetch, parse, store) = (graph.node("fetch", ()), graph.node("parse", ()), graph.node("store", ()));
+/// graph.edge(fetch, parse).edge(parse, store);
+/// let graph = graph.build()?;
+/// let topology = graph.topology();
+///
+/// assert_eq!(topology.order(), [fetch, parse, store]);
+/// assert_eq!(topology.level(store), Some(2));
+/// assert_eq!(topology.ancestors(&[store]), [fetch, parse]);
+/// assert!(topology.reaches(fetch, store));
+/// # Ok::<(), counterpoint::dag::BuildError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Topology {
+    successors: Csr,
+    predecessors: Csr,
+    /// How many predecessors each node has: a run starts by copying this.
+    indegrees: Vec<u32>,
+    levels: Vec<u32>,
+    /// By level, and within a level as declared.
+    order: Vec<NodeIx>,
+    /// Where each level starts in `order`, and the end.
+    level_starts: Vec<u32>,
+    limits: Limits,
+}
+
+impl Topology {
+    /// Validates order only: nodes in range, no self edges, no doubles and the limits are the caller's business.
+    ///
+    /// The error is a cycle.
+    pub(super) fn new(
+        nodes: u32,
+        edges: &[(NodeIx, NodeIx)],
+        limits: Limits,
+    ) -> Result<Self, Vec<NodeIx>> {
+        let successors = Csr::new(nodes, edges.iter().copied());
+        let predecessors = Csr::new(nodes, edges.iter().map(|&(from, to)| (to, from)));
+        let order = Wiring {
+            nodes,
+            successors: &successors,
+            predecessors: &predecessors,
+        }
+        .order()?;
+        Ok(Self::ordered(successors, predecessors, &order, limits))
+    }
+
+    fn ordered(successors: Csr, predecessors: Csr, order: &[NodeIx], limits: Limits) -> Self {
+        let levels = longest_levels(order, &predecessors);
+        let (order, level_starts) = by_level(&levels);
+        let indegrees = (0_u32..).map(NodeIx::new).take(levels.len());
+        let indegrees = indegrees
+            .map(|node| width(predecessors.span(node)))
+            .collect();
+        Self {
+            successors,
+            predecessors,
+            indegrees,
+            levels,
+            order,
+            level_starts,
+            limits,
+        }
+    }
+
+    /// The number of nodes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.levels.len()
+    }
+
+    /// Whether there are no nodes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.levels.is_empty()
+    }
+
+    /// The number of edges.
+    #[must_use]
+    pub fn edge_count(&self) -> usize {
+        self.successors.edges()
+    }
+
+    /// Whether the handle is of a node of this graph.
+    #[must_use]
+    pub fn contains(&self, node: NodeIx) -> bool {
+        node.index() < self.len()
+    }
+
+    /// All nodes, as declared.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = NodeIx> + Clone + use<> {
+        (0..u32::try_from(self.len()).unwrap_or(u32::MAX)).map(NodeIx::new)
+    }
+
+    /// The nodes that wait for `node`, in the order in which their edges were declared.
+    #[inline]
+    #[must_use]
+    pub fn successors(&self, node: NodeIx) -> &[NodeIx] {
+        self.successors.of(node)
+    }
+
+    /// The nodes that `node` waits for, in the order in which the edges were declared.
+    #[inline]
+    #[must_use]
+    pub fn predecessors(&self, node: NodeIx) -> &[NodeIx] {
+        self.predecessors.of(node)
+    }
+
+    /// The nodes that wait for nothing, as declared.
+    #[must_use]
+    pub fn roots(&self) -> &[NodeIx] {
+        self.successors.starts()
+    }
+
+    /// The nodes that nothing waits for, as declared.
+    #[must_use]
+    pub fn leaves(&self) -> &[NodeIx] {
+        self.predecessors.starts()
+    }
+
+    /// Every node after all that it waits for: level by level, and within a level as declared.
+    #[must_use]
+    pub fn order(&self) -> &[NodeIx] {
+        &self.order
+    }
+
+    /// The number of edges on the longest way from a root to `node`.
+    #[must_use]
+    pub fn level(&self, node: NodeIx) -> Option<u32> {
+        self.levels.get(node.index()).copied()
+    }
+
+    /// The nodes of each level. No two nodes of a level depend on each other.
+    ///
+    /// Levels are for reading and drawing. A run does not wait for a level to end; see [`Readiness`](super::Readiness).
+    pub fn levels(&self) -> impl ExactSizeIterator<Item = &[NodeIx]> + Clone {
+        self.level_starts.windows(2).map(|pair| match pair {
+            [from, to] => self
+                .order
+                .get(*from as usize..*to as usize)
+                .unwrap_or_default(),
+            _ => &[],
+        })
+    }
+
+    /// All that must end before one of `nodes` can start, in topological order, without `nodes` themselves unless one is
+    /// an ancestor of another.
+    #[must_use]
+    pub fn ancestors(&self, nodes: &[NodeIx]) -> Vec<NodeIx> {
+        self.closure(nodes, &self.predecessors)
+    }
+
+    /// All that cannot start before one of `nodes` has ended, in topological order, without `nodes` themselves unless one
+    /// is a descendant of another.
+    #[must_use]
+    pub fn descendants(&self, nodes: &[NodeIx]) -> Vec<NodeIx> {
+        self.closure(nodes, &self.successors)
+    }
+
+    /// Whether a path of at least one edge leads from `from` to `to`.
+    #[must_use]
+    pub fn reaches(&self, from: NodeIx, to: NodeIx) -> bool {
+        let Some(level) = self.level(to) else {
+            return false;
+        };
+        let mut seen = Marks::new(self.len());
+        let mut open = vec![from];
+        while let Some(node) = open.pop() {
+            for &next in self.successors(node) {
+                if next == to {
+                    return true;
+                }
+                // A path only climbs, so nothing at the level of `to` or above leads to it.
+                if self.level(next).is_some_and(|l| l < level) && seen.insert(next) {
+                    open.push(next);
+                }
+            }
+        }
+        false
+    }
+
+    /// The same nodes with every edge turned round: what depended on others now comes before them.
+    #[must_use]
+    pub fn reversed(&self) -> Arc<Self> {
+        let mut order = self.order.clone();
+        order.reverse();
+        Arc::new(Self::ordered(
+            self.predecessors.clone(),
+            self.successors.clone(),
+            &order,
+            self.limits,
+        ))
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    pub(super) fn indegrees(&self) -> &[u32] {
+        &self.indegrees
+    }
+
+    #[cfg(feature = "threads")]
+    #[inline]
+    pub(super) fn outgoing(&self) -> &Csr {
+        &self.successors
+    }
+
+    fn closure(&self, nodes: &[NodeIx], next: &Csr) -> Vec<NodeIx> {
+        let mut seen = Marks::new(self.len());
+        let mut open = nodes.to_vec();
+        let mut found = Vec::new();
+        while let Some(node) = open.pop() {
+            for &other in next.of(node) {
+                if seen.insert(other) {
+                    open.push(other);
+                    found.push(other);
+                }
+            }
+        }
+        found.sort_unstable_by_key(|&node| (self.level(node), node));
+        found
+    }
+}
+
+impl fmt::Debug for Topology {
+    /// A summary: a graph of a million nodes must not fill a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Topology")
+            .field("nodes", &self.len())
+            .field("edges", &self.edge_count())
+            .field("levels", &self.levels().len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn width((from, to): (u32, u32)) -> u32 {
+    to - from
+}
+
+/// The longest way to each node, for nodes given in any topological order.
+fn longest_levels(order: &[NodeIx], predecessors: &Csr) -> Vec<u32> {
+    let mut levels = vec![0_u32; order.len()];
+    for &node in order {
+        let before = predecessors
+            .of(node)
+            .iter()
+            .filter_map(|p| levels.get(p.index()));
+        let level = before.max().map_or(0, |deepest| deepest + 1);
+        if let Some(slot) = levels.get_mut(node.index()) {
+            *slot = level;
+        }
+    }
+    levels
+}
+
+/// The nodes sorted by level and then by declaration, by counting, and where each level starts.
+fn by_level(levels: &[u32]) -> (Vec<NodeIx>, Vec<u32>) {
+    let count = levels
+        .iter()
+        .max()
+        .map_or(0, |&deepest| deepest as usize + 1);
+    let mut starts = vec![0_u32; count + 1];
+    for &level in levels {
+        if let Some(slot) = starts.get_mut(level as usize + 1) {
+            *slot += 1;
+        }
+    }
+    let mut sum = 0;
+    for slot in &mut starts {
+        sum += *slot;
+        *slot = sum;
+    }
+    let mut cursors = starts.clone();
+    let mut order = vec![NodeIx::new(0); levels.len()];
+    for (index, &level) in (0_u32..).zip(levels) {
+        if let Some(cursor) = cursors.get_mut(level as usize) {
+            if let Some(slot) = order.get_mut(*cursor as usize) {
+                *slot = NodeIx::new(index);
+            }
+            *cursor += 1;
+        }
+    }
+    (order, starts)
+}
