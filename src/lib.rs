@@ -17,6 +17,7 @@ pub mod run;
 mod structure;
 pub mod task;
 pub mod time;
+pub mod workflow;
 
 pub use agent::{AgentSpec, AgentStatus};
 pub use command::{Accepted, AgentCommand, Command, RunCommand, TaskCommand};
