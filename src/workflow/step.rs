@@ -104,8 +104,9 @@ pub trait Undo: Step {
     /// A [`Failure`]. When the attempts are used up, the run waits for an operator: it is never called compensated.
     fn undo(&self, done: Done<Self::Input, Self::Output>, attempt: &Attempt) -> Result<(), Failure>;
 
-    /// Retries and timeouts of the undoing.
-    fn undo_policy(&self) -> Policy {
+    /// Retries and timeouts of the undoing, where a workflow does not say otherwise.
+    #[must_use]
+    fn undo_policy() -> Policy {
         Policy::default()
     }
 
@@ -258,8 +259,8 @@ macro_rules! through {
                 S::undo(self, done, attempt)
             }
 
-            fn undo_policy(&self) -> Policy {
-                S::undo_policy(self)
+            fn undo_policy() -> Policy {
+                S::undo_policy()
             }
         }
     )*};
