@@ -33,6 +33,7 @@ use std::sync::Arc;
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(message = "`{Self}` is not a step of a workflow")]
 pub trait Step {
     /// What sort of work it is: the task's kind, and the skill that an agent needs unless [`needs`](Self::needs) says
     /// otherwise.
@@ -95,6 +96,10 @@ pub trait Step {
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "the step `{Self}` cannot be undone",
+    note = "implement `counterpoint::workflow::Undo` for it; a workflow within the workflow undoes itself"
+)]
 pub trait Undo: Step {
     /// Undoes the work. Like [`run`](Step::run), it may be asked twice. It is also asked when the work may have been done
     /// and nobody knows ([`Done::certain`] is false), and must then succeed if there is nothing to undo.

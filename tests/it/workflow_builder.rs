@@ -1,4 +1,5 @@
 //! The typed builder and the data form make the same definitions, and what the builder makes is sound.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
 use counterpoint::definition::{Action, Body, Case, Condition, Definition, Expr, Join, Link, Node, Pick, Rest, Work};
 use counterpoint::workflow::{Attempt, Done, Fault, Flow, Step, Undo, Workflow, validate};
@@ -300,6 +301,21 @@ fn other_ways_on_failure() {
         )
         .with_node(Node::new("complain", Action::task("note")).with_link(Link::failure("merge")))
         .with_output(Expr::node("merge"));
+    same(&flow, &written);
+}
+
+#[test]
+fn failures_that_are_accepted() {
+    let flow = Workflow::<u64, u64>::named("optional");
+    let tried = flow.step(Double, flow.input()).may_fail();
+    let flow = flow.output(flow.step(Double, tried.optional().or(flow.input()))).unwrap();
+
+    let input = Expr::First(vec![Expr::node("double"), Expr::Input]);
+    let written = Definition::new("optional")
+        .with_node(task("double", &[], Expr::Input))
+        .with_node(Node::new("accepted", Action::Pass).with_link(Link::failure("double")))
+        .with_node(Node::new("double-2", Action::task("double")).with_link(Link::always("double")).with_input(input))
+        .with_output(Expr::node("double-2"));
     same(&flow, &written);
 }
 

@@ -8,6 +8,17 @@ use core::fmt;
 
 /// A node that takes branches by conditions on its input, which they call [`Expr::Item`]. Made by
 /// [`Workflow::choose`](super::Workflow::choose).
+///
+/// ```
+/// use counterpoint::definition::{Condition, Expr};
+/// use counterpoint::workflow::Workflow;
+///
+/// let flow = Workflow::<u32, ()>::named("route");
+/// let size = flow.choose(flow.input()).named("size").when("none", Condition::equal(Expr::Item, Expr::value(0))).otherwise("some");
+/// let pause = flow.sleep(std::time::Duration::from_secs(1)).on(size.case("some"));
+/// let error = flow.output(flow.sleep(std::time::Duration::ZERO).on(size.case("sone"))).unwrap_err();
+/// assert!(error.to_string().contains("did you mean `none`?"), "{error}");
+/// ```
 #[derive(Clone, Copy)]
 pub struct Choice<'f> {
     handle: Handle<'f, ()>,

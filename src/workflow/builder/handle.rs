@@ -16,6 +16,24 @@ use core::time::Duration;
 /// map has [`at_once`](Self::at_once).
 ///
 /// Handles are `Copy`. What is said of one holds for the node, whichever copy it is said of.
+///
+/// ```
+/// # use counterpoint::workflow::{Attempt, Step, Workflow};
+/// # use counterpoint::{Failure, Retry, Tier};
+/// # struct Double;
+/// # impl Step for Double {
+/// #     const KIND: &'static str = "double";
+/// #     type Input = u32;
+/// #     type Output = u32;
+/// #     fn run(&self, input: u32, _: &Attempt) -> Result<u32, Failure> { Ok(input * 2) }
+/// # }
+/// let flow = Workflow::<u32, (u32, u32)>::named("twice");
+/// let first = flow.step(Double, flow.input()).named("first").retry(Retry::never()).tier(Tier::High);
+/// let second = flow.step(Double, first).after(flow.sleep(std::time::Duration::from_secs(60)));
+/// let twice = flow.output((first, second))?;
+/// assert!(twice.definition().node("first").is_some());
+/// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+/// ```
 pub struct Handle<'f, T, K = Plain> {
     draft: &'f Draft,
     node: usize,
@@ -111,8 +129,19 @@ impl<'f, T, K> Handle<'f, T, K> {
         self.after(gate)
     }
 
-    /// The output if there is one: `None` if the node is skipped or fails. Who takes this waits until the node has ended
-    /// in whatever way.
+    /// Keeps a failure of the node from failing the run. What needs its output is skipped then, unless it takes it as
+    /// [`optional`](Self::optional).
+    #[must_use]
+    pub fn may_fail(self) -> Self {
+        let mut accepted = Sketch::new("accepted", Action::Pass);
+        accepted.link(self.node, On::Failure);
+        self.draft.add(accepted);
+        self
+    }
+
+    /// The output if there is one: `None` if the node is skipped, or fails without failing the run (see
+    /// [`may_fail`](Self::may_fail) and [`on_failure_of`](Self::on_failure_of)). Who takes this waits until the node has
+    /// ended in whatever way.
     #[must_use]
     pub fn optional(self) -> Value<'f, Option<T>> {
         let datum = Datum { expr: Expr::Node(mark(self.node)), after: vec![(self.node, On::Always)] };
@@ -138,15 +167,18 @@ impl<'f, T, K> Handle<'f, T, K> {
     }
 }
 
-impl<T, K: Works> Handle<'_, T, K> {
+impl<T, K> Handle<'_, T, K> {
     /// Makes the node the point of no return: once it has succeeded nothing is undone any more.
     #[must_use]
-    pub fn pivot(self) -> Self {
+    pub fn pivot(self) -> Self
+    where
+        K: Works,
+    {
         self.with(|node| node.pivot = true)
     }
 }
 
-impl<'f, T, K: Tasks> Handle<'f, T, K> {
+impl<'f, T, K> Handle<'f, T, K> {
     fn work(self, change: impl FnOnce(&mut Work)) -> Self {
         self.with(|node| {
             if let Some(work) = node.work() {
@@ -157,31 +189,46 @@ impl<'f, T, K: Tasks> Handle<'f, T, K> {
 
     /// Sets retries and timeouts, all at once.
     #[must_use]
-    pub fn policy(self, policy: Policy) -> Self {
+    pub fn policy(self, policy: Policy) -> Self
+    where
+        K: Tasks,
+    {
         self.work(|work| work.policy = policy)
     }
 
     /// Sets the retries.
     #[must_use]
-    pub fn retry(self, retry: Retry) -> Self {
+    pub fn retry(self, retry: Retry) -> Self
+    where
+        K: Tasks,
+    {
         self.work(|work| work.policy = work.policy.clone().with_retry(retry))
     }
 
     /// Bounds each attempt.
     #[must_use]
-    pub fn attempt_timeout(self, span: Duration) -> Self {
+    pub fn attempt_timeout(self, span: Duration) -> Self
+    where
+        K: Tasks,
+    {
         self.work(|work| work.policy = work.policy.clone().with_attempt_timeout(span))
     }
 
     /// Sets how urgent it is.
     #[must_use]
-    pub fn tier(self, tier: Tier) -> Self {
+    pub fn tier(self, tier: Tier) -> Self
+    where
+        K: Tasks,
+    {
         self.work(|work| work.tier = Some(tier))
     }
 
     /// Sets which agents can do it.
     #[must_use]
-    pub fn needs(self, needs: Needs) -> Self {
+    pub fn needs(self, needs: Needs) -> Self
+    where
+        K: Tasks,
+    {
         self.work(|work| work.needs = Some(needs))
     }
 
@@ -203,16 +250,22 @@ impl<'f, T, K: Tasks> Handle<'f, T, K> {
     }
 }
 
-impl<T, K: Undoable> Handle<'_, T, K> {
+impl<T, K> Handle<'_, T, K> {
     /// Undoes the node if the run fails after it, by [`Undo::undo`](crate::workflow::Undo::undo) of its step.
     #[must_use]
-    pub fn undoable(self) -> Self {
+    pub fn undoable(self) -> Self
+    where
+        K: Undoable,
+    {
         self.with(|node| node.undo = Some(K::undo()))
     }
 
     /// The same, with retries and timeouts of the undoing.
     #[must_use]
-    pub fn undoable_with(self, policy: Policy) -> Self {
+    pub fn undoable_with(self, policy: Policy) -> Self
+    where
+        K: Undoable,
+    {
         self.with(|node| node.undo = Some(K::undo().with_policy(policy)))
     }
 }
@@ -266,6 +319,18 @@ impl<'f, T> Handle<'f, T, Waits> {
 }
 
 /// A `T` that is there when the workflow runs: its input, a constant, or a part of what a node gave.
+///
+/// ```
+/// use counterpoint::workflow::Workflow;
+///
+/// let flow = Workflow::<serde_json::Value, (String, u32)>::named("shape");
+/// let name = flow.input().field::<String>("/customer/name");
+/// let count = flow.input().field::<Option<u32>>("/count").or(flow.constant(1));
+/// let shape = flow.output((name, count))?;
+/// let output = serde_json::to_string(&shape.definition().output).unwrap();
+/// assert_eq!(output, r#"{"list":[{"at":["input","/customer/name"]},{"first":[{"at":["input","/count"]},{"const":1}]}]}"#);
+/// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+/// ```
 pub struct Value<'f, T> {
     draft: &'f Draft,
     datum: usize,

@@ -75,7 +75,7 @@ use serde::Serialize;
 ///
 /// Nor does undoing a step that cannot be undone:
 ///
-/// ```compile_fail,E0599
+/// ```compile_fail,E0277
 /// # use counterpoint::workflow::{Attempt, Step, Workflow};
 /// # use counterpoint::Failure;
 /// # struct Double;
@@ -95,6 +95,15 @@ use serde::Serialize;
 /// # use counterpoint::workflow::Workflow;
 /// let flow = Workflow::<u32, String>::named("wrong");
 /// let done = flow.output(flow.input()); // a u32, and not a String
+/// ```
+///
+/// Nor letting branches of different types meet:
+///
+/// ```compile_fail,E0277
+/// # use counterpoint::workflow::Workflow;
+/// let flow = Workflow::<u32, u32>::named("wrong");
+/// let (text, number) = (flow.wait_signal::<String>("text"), flow.wait_signal::<u32>("number"));
+/// let met = flow.merge((text, number));
 /// ```
 pub struct Workflow<I, O> {
     name: Name,
@@ -265,7 +274,8 @@ impl<I, O> Workflow<I, O> {
         merged(&self.draft, &branches.nodes())
     }
 
-    /// Goes on as soon as one branch has succeeded, with its output.
+    /// Goes on as soon as one branch has succeeded, with its output. A branch that fails fails the run, unless it
+    /// [`may_fail`](Handle::may_fail).
     pub fn first_of<'f, T>(&'f self, branches: impl Branches<'f, T>) -> Handle<'f, T, Counted> {
         self.join(&branches.nodes(), "first", Join::Count { of: 1, rest: Rest::Ignore }, Expr::First)
     }

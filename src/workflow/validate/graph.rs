@@ -1,19 +1,38 @@
 //! The links of a definition as a graph: its order, or a cycle, and who comes before whom.
 
-use crate::dag::{BuildError, Builder, NodeIx, Topology};
+use crate::dag::{BuildError, Builder, Limits, NodeIx, Topology};
+use crate::definition::Definition;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// The graph of a definition; a node's handle is its place. Links from nowhere and from a node to itself are left out, and
+/// of several nodes with one name the first counts.
+///
+/// The error is a cycle.
+pub(in crate::workflow) fn topology(definition: &Definition) -> Result<Arc<Topology>, Vec<usize>> {
+    let mut places = BTreeMap::new();
+    for (place, node) in definition.nodes.iter().enumerate() {
+        places.entry(&node.name).or_insert(place);
+    }
+    let places = &places;
+    let nodes = definition.nodes.iter().enumerate();
+    let edges =
+        nodes.flat_map(|(to, node)| node.after.iter().filter_map(move |link| Some((*places.get(&link.node)?, to))));
+    order(definition.nodes.len(), edges)
+}
 
 /// The graph of `nodes` nodes with these edges, each from an earlier node to a later one by their places. Edges out of
 /// range and from a node to itself are left out; doubles count once.
 ///
 /// The error is a cycle.
-pub(crate) fn order(nodes: usize, edges: impl Iterator<Item = (usize, usize)>) -> Result<Arc<Topology>, Vec<usize>> {
+fn order(nodes: usize, edges: impl Iterator<Item = (usize, usize)>) -> Result<Arc<Topology>, Vec<usize>> {
     let handle = |place: usize| u32::try_from(place).ok().map(NodeIx::new).filter(|_| place < nodes);
     let mut edges: Vec<(NodeIx, NodeIx)> =
         edges.filter(|(from, to)| from != to).filter_map(|(from, to)| Some((handle(from)?, handle(to)?))).collect();
     edges.sort_unstable();
     edges.dedup();
-    let mut graph = Builder::new();
+    let limits = Limits::default().nodes(u32::MAX).edges(u32::MAX);
+    let mut graph = Builder::with_limits(limits);
     for place in 0..nodes {
         graph.node(place.to_string(), ());
     }
@@ -23,7 +42,7 @@ pub(crate) fn order(nodes: usize, edges: impl Iterator<Item = (usize, usize)>) -
     match graph.build() {
         Ok(graph) => Ok(Arc::clone(graph.topology())),
         Err(BuildError::Cycle(path)) => Err(path.nodes().iter().map(|node| node.index()).collect()),
-        // What remains is too many nodes or edges for the graph, far beyond what limits allow.
+        // What remains is more nodes or edges than a graph can have, which do not fit into memory as a definition.
         Err(_) => Err(Vec::new()),
     }
 }

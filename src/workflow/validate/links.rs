@@ -1,7 +1,7 @@
 //! The checks of links and joins, and of the graph that they make.
 
 use super::data::Use;
-use super::graph::{not_before, order};
+use super::graph::{not_before, topology};
 use super::{Checker, Fault};
 use crate::definition::{Action, Case, Join, Link, Node, On, Pick};
 use crate::name::Name;
@@ -87,12 +87,8 @@ impl<'d> Checker<'d, '_> {
 
     /// Checks that the links close no cycle, and that data is used only after it can exist.
     pub(super) fn graph(mut self) {
-        let (definition, places) = (self.definition, &self.places);
-        let nodes = definition.nodes.iter().enumerate();
-        let edges = nodes.flat_map(|(to, node)| {
-            node.after.iter().filter_map(move |link| Some((*places.get(link.node.as_str())?, to)))
-        });
-        let graph = match order(definition.nodes.len(), edges) {
+        let definition = self.definition;
+        let graph = match topology(definition) {
             Ok(graph) => graph,
             Err(cycle) => {
                 let name = |&place: &usize| Some(definition.nodes.get(place)?.name.clone());
