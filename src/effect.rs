@@ -41,9 +41,9 @@ pub enum Effect {
 /// The host owns it and uses it again; there is nothing to forget to drain inside the core.
 ///
 /// ```
-/// use counterpoint::{Outbox, Scheduler, SchedulerConfig, Command, TaskId, TaskSpec, Time};
+/// use counterpoint::{Outbox, Scheduler, Config, Command, TaskId, TaskSpec, Time};
 ///
-/// let mut scheduler = Scheduler::new(SchedulerConfig::default());
+/// let mut scheduler = Scheduler::new(Config::default());
 /// let mut outbox = Outbox::default();
 /// scheduler.handle(Time::ZERO, Command::submit(TaskSpec::new(TaskId::new(1), "greet")), &mut outbox)?;
 /// assert_eq!(outbox.entries().len(), 1);

@@ -126,6 +126,9 @@ pub enum TaskEvent {
         failure: Failure,
         /// What becomes of the task.
         next: Next,
+        /// Whether the outcome of this or an earlier attempt is unknown: the task may have had its effect.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        maybe: bool,
     },
     /// The task succeeded.
     Succeeded {
@@ -160,6 +163,9 @@ pub enum TaskEvent {
         task: TaskId,
         /// Which bound it was.
         bound: Bound,
+        /// Whether it may have had its effect all the same.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        maybe: bool,
     },
     /// A dead letter was given up.
     Discarded {

@@ -22,7 +22,6 @@ pub mod scheduler;
 mod structure;
 pub mod task;
 pub mod time;
-#[allow(dead_code)]
 pub mod workflow;
 
 pub use agent::{AgentSpec, AgentStatus};
@@ -37,7 +36,7 @@ pub use payload::Payload;
 pub use queue::Discipline;
 pub use rejected::Rejected;
 pub use run::{Cause, NodeOutcome, RunOutcome, RunPhase, RunSpec, UndoOutcome, UndoRemedy};
-pub use scheduler::{AgentView, Scheduler, SchedulerConfig, SchedulerSnapshot, TaskStatus, TaskView};
+pub use scheduler::{AgentView, Config, Scheduler, SchedulerSnapshot, TaskStatus, TaskView};
 pub use structure::Random;
 pub use task::{
     Bound, Exhausted, Failure, FailureKind, Happened, InDoubt, Jitter, Needs, Owner, Phase, Policy, Retry, TaskOutcome,

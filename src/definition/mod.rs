@@ -18,6 +18,7 @@
 
 mod expr;
 
+pub(crate) use expr::Scope;
 pub use expr::{Condition, Expr};
 
 use crate::id::stable_hash;

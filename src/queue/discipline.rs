@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 /// In which order tasks wait for an agent.
 ///
 /// ```
-/// use counterpoint::{Discipline, SchedulerConfig};
+/// use counterpoint::{Discipline, Config};
 ///
-/// let config = SchedulerConfig::default().with_discipline(Discipline::Strict);
+/// let config = Config::default().with_discipline(Discipline::Strict);
 /// assert_eq!(config.discipline(), Discipline::Strict);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

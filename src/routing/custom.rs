@@ -12,13 +12,13 @@ type Picker = dyn FnMut(&TaskSpec, &Candidates<'_>, &mut Random) -> Option<Agent
 ///
 /// ```
 /// use counterpoint::routing::Custom;
-/// use counterpoint::SchedulerConfig;
+/// use counterpoint::Config;
 ///
 /// // The candidate with the highest level in the skill that the task is named for.
 /// let best = Custom::new("most skilled", |task, among, _| {
 ///     among.iter().max_by_key(|agent| agent.spec().skills.get(&task.kind).copied()).map(|agent| agent.id())
 /// });
-/// let config = SchedulerConfig::default().with_strategy(best);
+/// let config = Config::default().with_strategy(best);
 /// ```
 pub struct Custom {
     name: String,

@@ -7,7 +7,7 @@ use crate::id::{AgentId, AttemptId, Incarnation, Seq, TaskId};
 use crate::name::Name;
 use crate::routing::ClassKey;
 use crate::structure::Slot;
-use crate::task::{Bound, Failure, FailureKind, Happened, TaskOutcome, TaskSpec};
+use crate::task::{Failure, TaskOutcome, TaskSpec};
 use crate::time::Time;
 use std::sync::Arc;
 
@@ -39,8 +39,10 @@ impl State {
             TaskEvent::Submitted { spec, replays } => self.submitted(seq, at, spec, *replays),
             TaskEvent::Ready { task } => self.ready(*task),
             TaskEvent::Assigned { attempt, to } => self.assigned(at, *attempt, *to),
-            TaskEvent::AttemptFailed { attempt, by, failure, next } => {
-                self.attempt_failed(at, *attempt, *by, failure, *next)
+            TaskEvent::AttemptFailed { attempt, by, failure, next, maybe } => {
+                let slot = self.current(*attempt, *by)?;
+                self.doubt(slot, *maybe);
+                self.attempt_failed(at, slot, *by, failure, *next)
             }
             TaskEvent::Succeeded { attempt, by, output } => {
                 self.current(*attempt, *by)?;
@@ -50,7 +52,11 @@ impl State {
             TaskEvent::Cancelled { task, reason, happened } => {
                 self.end(at, *task, TaskOutcome::Cancelled { reason: reason.clone(), happened: happened.clone() })
             }
-            TaskEvent::Expired { task, bound } => self.expired(at, *task, *bound),
+            TaskEvent::Expired { task, bound, maybe } => {
+                let slot = self.slot(*task).ok_or(Misfit("an unknown task expires"))?;
+                self.doubt(slot, *maybe);
+                self.end(at, *task, TaskOutcome::Expired(*bound))
+            }
             TaskEvent::Discarded { task, .. } => self.discarded(*task),
             TaskEvent::Forgotten { tasks } => tasks.iter().try_for_each(|task| self.forget(*task)),
         }
@@ -219,26 +225,16 @@ impl State {
         }
     }
 
-    fn attempt_failed(
-        &mut self,
-        at: Time,
-        attempt: AttemptId,
-        by: Incarnation,
-        failure: &Failure,
-        next: Next,
-    ) -> Applied {
-        let slot = self.current(attempt, by)?;
-        let id = attempt.task();
-        let mut reason = None;
-        if let Some(task) = self.tasks.get_mut(slot) {
-            task.doubtful |= failure.kind == FailureKind::Unknown;
-            task.avoid.retain(|agent| *agent != by.agent());
-            task.avoid.push(by.agent());
-            if task.avoid.len() > AVOID {
-                task.avoid.remove(0);
-            }
-            reason = task.running().and_then(|running| running.cancel.as_ref()).map(|cancel| cancel.1.clone());
+    fn attempt_failed(&mut self, at: Time, slot: Slot, by: Incarnation, failure: &Failure, next: Next) -> Applied {
+        let Some(task) = self.tasks.get_mut(slot) else { return Err(Misfit("an unknown task fails")) };
+        let id = task.spec.id;
+        task.avoid.retain(|agent| *agent != by.agent());
+        task.avoid.push(by.agent());
+        if task.avoid.len() > AVOID {
+            task.avoid.remove(0);
         }
+        let happened = task.trace();
+        let reason = task.running().and_then(|running| running.cancel.as_ref()).map(|cancel| cancel.1.clone());
         match next {
             Next::Retry { at: until } => {
                 self.give_back(slot);
@@ -252,14 +248,16 @@ impl State {
             Next::DeadLetter => self.end(at, id, TaskOutcome::DeadLettered(failure.clone())),
             Next::Cancel => {
                 let reason = reason.ok_or(Misfit("a task ends as cancelled that was not"))?;
-                let happened = self.doubt(slot);
                 self.end(at, id, TaskOutcome::Cancelled { reason, happened })
             }
         }
     }
 
-    fn doubt(&self, slot: Slot) -> Happened {
-        if self.tasks.get(slot).is_some_and(|task| task.doubtful) { Happened::Maybe } else { Happened::No }
+    /// Once an outcome is unknown, that the task may have happened stays so.
+    fn doubt(&mut self, slot: Slot, maybe: bool) {
+        if let Some(task) = self.tasks.get_mut(slot) {
+            task.doubtful |= maybe;
+        }
     }
 
     /// The agent no longer holds the task.
@@ -286,14 +284,6 @@ impl State {
         }
         self.set_timer(slot);
         Ok(())
-    }
-
-    fn expired(&mut self, at: Time, id: TaskId, bound: Bound) -> Applied {
-        if let Some(task) = self.slot(id).and_then(|slot| self.tasks.get_mut(slot)) {
-            // An attempt that is cut off may have done its work.
-            task.doubtful |= task.running().is_some();
-        }
-        self.end(at, id, TaskOutcome::Expired(bound))
     }
 
     /// The task is over. Those that wait for it are owed what follows.

@@ -12,15 +12,15 @@ use std::collections::BTreeMap;
 ///
 /// ```
 /// use counterpoint::routing::RoundRobin;
-/// use counterpoint::{Discipline, Limits, SchedulerConfig};
+/// use counterpoint::{Discipline, Limits, Config};
 ///
-/// let config = SchedulerConfig::default()
+/// let config = Config::default()
 ///     .with_seed(42)
 ///     .with_discipline(Discipline::Strict)
 ///     .with_strategy(RoundRobin::default())
 ///     .with_limits(Limits::default().with_waiting_tasks(10_000));
 /// ```
-pub struct SchedulerConfig {
+pub struct Config {
     pub(super) seed: u64,
     pub(super) discipline: Discipline,
     pub(super) limits: Limits,
@@ -28,7 +28,7 @@ pub struct SchedulerConfig {
     pub(super) by_kind: BTreeMap<Name, Box<dyn RoutingStrategy>>,
 }
 
-impl SchedulerConfig {
+impl Config {
     /// The seed of every random draw.
     #[must_use]
     pub const fn with_seed(mut self, seed: u64) -> Self {
@@ -77,7 +77,7 @@ impl SchedulerConfig {
     }
 }
 
-impl Default for SchedulerConfig {
+impl Default for Config {
     /// Seed 0, earliest virtual deadline, least loaded, the default limits.
     fn default() -> Self {
         Self {
@@ -90,9 +90,9 @@ impl Default for SchedulerConfig {
     }
 }
 
-impl fmt::Debug for SchedulerConfig {
+impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SchedulerConfig")
+        f.debug_struct("Config")
             .field("seed", &self.seed)
             .field("discipline", &self.discipline)
             .field("strategy", &self.strategy.name())

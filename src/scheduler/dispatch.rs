@@ -54,7 +54,7 @@ impl Core {
         if let Some((at, bound)) = task.bound()
             && at <= tx.now
         {
-            self.emit(TaskEvent::Expired { task: id, bound }, tx);
+            self.expire(id, bound, tx);
             return true;
         }
         let Some(eligible) = self.state.classes.eligible(class) else { return false };
@@ -103,9 +103,7 @@ impl Core {
         let Some(task) = self.state.get(id) else { return };
         let Some(running) = task.running() else { return };
         let (attempt, by) = (AttemptId::new(id, task.attempts), running.by);
-        let failure = Failure::unknown("its agent is gone");
-        let next = self.after_failure(id, &failure, tx);
-        self.emit(TaskEvent::AttemptFailed { attempt, by, failure, next }, tx);
+        self.attempt_failed(by, attempt, Failure::unknown("its agent is gone"), tx);
     }
 
     /// After a restore: what the journal's last call had begun is finished.

@@ -10,7 +10,7 @@ use crate::id::{AttemptId, Incarnation, TaskId};
 use crate::payload::Payload;
 use crate::rejected::Rejected;
 use crate::structure::Slot;
-use crate::task::{Failure, Happened, TaskOutcome};
+use crate::task::{Failure, FailureKind, Happened};
 
 /// Finished tasks leave memory in batches of this size, so that one fact serves many.
 const BATCH: usize = 256;
@@ -54,8 +54,11 @@ impl Core {
 
     /// The attempt has failed, by whoever's word: the agent's, a timeout's.
     pub(super) fn attempt_failed(&mut self, by: Incarnation, attempt: AttemptId, failure: Failure, tx: &mut Tx<'_>) {
-        let next = self.after_failure(attempt.task(), &failure, tx);
-        self.emit(TaskEvent::AttemptFailed { attempt, by, failure, next }, tx);
+        let id = attempt.task();
+        let next = self.after_failure(id, &failure, tx);
+        let before = self.state.get(id).is_some_and(|task| task.doubtful);
+        let maybe = before || failure.kind == FailureKind::Unknown;
+        self.emit(TaskEvent::AttemptFailed { attempt, by, failure, next, maybe }, tx);
     }
 
     /// The agent has room again, others may go on, and some of what is finished may be forgotten.
@@ -92,16 +95,5 @@ impl Core {
         if !tasks.is_empty() {
             self.emit(TaskEvent::Forgotten { tasks }, tx);
         }
-    }
-
-    /// How a task of a run ended: whether it succeeded, and whether it had an effect.
-    pub(crate) fn happened(&self, id: TaskId) -> Option<(bool, Happened)> {
-        let task = self.state.get(id)?;
-        let doubt = if task.doubtful { Happened::Maybe } else { Happened::No };
-        Some(match &task.end()?.end {
-            TaskOutcome::Succeeded(output) => (true, Happened::Yes(output.clone())),
-            TaskOutcome::Cancelled { happened, .. } => (false, happened.clone()),
-            TaskOutcome::Failed(_) | TaskOutcome::DeadLettered(_) | TaskOutcome::Expired(_) => (false, doubt),
-        })
     }
 }

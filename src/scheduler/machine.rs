@@ -1,6 +1,6 @@
 //! State, configuration and strategies together: what decides.
 
-use super::config::SchedulerConfig;
+use super::config::Config;
 use super::log::Tx;
 use super::state::{Misfit, State};
 use crate::effect::{Effect, Outbox};
@@ -14,13 +14,13 @@ use crate::time::Time;
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(super) state: State,
-    pub(super) config: SchedulerConfig,
+    pub(super) config: Config,
     /// Classes in which tasks wait although agents have room, because the strategy wants it so.
     pub(super) held_back: Bits,
 }
 
 impl Core {
-    pub(crate) fn new(config: SchedulerConfig) -> Self {
+    pub(crate) fn new(config: Config) -> Self {
         Self { state: State::new(config.discipline, config.limits.cancel_grace), config, held_back: Bits::default() }
     }
 
@@ -120,7 +120,7 @@ impl Core {
         Random::new(self.config.seed, tx.next_seq().get())
     }
 
-    pub(crate) const fn config(&self) -> &SchedulerConfig {
+    pub(crate) const fn config(&self) -> &Config {
         &self.config
     }
 }

@@ -6,11 +6,11 @@
 //!
 //! ```
 //! use counterpoint::{
-//!     Accepted, AgentId, AgentSpec, Command, Effect, Outbox, Payload, Scheduler, SchedulerConfig, TaskId, TaskSpec,
+//!     Accepted, AgentId, AgentSpec, Command, Effect, Outbox, Payload, Scheduler, Config, TaskId, TaskSpec,
 //!     TaskStatus, Time,
 //! };
 //!
-//! let mut scheduler = Scheduler::new(SchedulerConfig::default());
+//! let mut scheduler = Scheduler::new(Config::default());
 //! let mut outbox = Outbox::default();
 //! let now = Time::ZERO;
 //!
@@ -44,7 +44,7 @@ mod submit;
 mod timers;
 mod view;
 
-pub use config::SchedulerConfig;
+pub use config::Config;
 pub(crate) use log::{Log, Tx};
 pub(crate) use machine::Core;
 pub use snapshot::{AgentRecord, SchedulerSnapshot, TaskRecord, TaskStage};
@@ -69,7 +69,7 @@ pub struct Scheduler {
 impl Scheduler {
     /// A scheduler with nothing to do.
     #[must_use]
-    pub fn new(config: SchedulerConfig) -> Self {
+    pub fn new(config: Config) -> Self {
         Self { core: Core::new(config), log: Log::default() }
     }
 
@@ -80,7 +80,7 @@ impl Scheduler {
     ///
     /// When the snapshot contradicts itself, or the entries have a gap, go back in time, or do not follow from each other.
     pub fn restore<'a>(
-        config: SchedulerConfig,
+        config: Config,
         snapshot: Option<&SchedulerSnapshot>,
         entries: impl IntoIterator<Item = &'a Entry>,
     ) -> Result<Self, RestoreError> {

@@ -1,6 +1,6 @@
 //! The state as data: what a snapshot holds, and the indexes built again from it.
 
-use super::config::SchedulerConfig;
+use super::config::Config;
 use super::log::Log;
 use super::machine::Core;
 use super::state::{Alarm, Ended, Owed, Running, Stage, State, Task};
@@ -132,7 +132,7 @@ impl Core {
     }
 
     /// The scheduler that a snapshot was taken of.
-    pub(crate) fn from_snapshot(config: SchedulerConfig, snapshot: &SchedulerSnapshot) -> Result<Self, RestoreError> {
+    pub(crate) fn from_snapshot(config: Config, snapshot: &SchedulerSnapshot) -> Result<Self, RestoreError> {
         let mut core = Self::new(config);
         core.state.lives = snapshot.lives;
         for agent in &snapshot.agents {

@@ -8,7 +8,7 @@ use crate::name::Name;
 use crate::queue::{Discipline, Lanes, Ticket};
 use crate::routing::{Classes, Fleet};
 use crate::structure::{Arena, Bits, IdMap, Slot, TimerKey, Wheel};
-use crate::task::{Bound, TaskOutcome, TaskSpec};
+use crate::task::{Bound, Happened, TaskOutcome, TaskSpec};
 use crate::time::Time;
 use core::time::Duration;
 use std::collections::{BTreeSet, VecDeque};
@@ -86,6 +86,11 @@ impl Task {
             Stage::Ended(ended) => Some(ended),
             Stage::Blocked { .. } | Stage::Backoff { .. } | Stage::Queued { .. } | Stage::Running(_) => None,
         }
+    }
+
+    /// What it may have left behind, if it ended now without success.
+    pub(super) const fn trace(&self) -> Happened {
+        if self.doubtful { Happened::Maybe } else { Happened::No }
     }
 
     /// Which bound it runs into next, and when, where it stands now.

@@ -10,7 +10,7 @@ use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::rejected::Rejected;
-use crate::task::{Happened, TaskOutcome, TaskSpec};
+use crate::task::{TaskOutcome, TaskSpec};
 use std::sync::Arc;
 
 impl Core {
@@ -84,7 +84,7 @@ impl Core {
             Stage::Running(running) if running.cancel.is_some() => return Ok(Accepted::Repeated),
             Stage::Running(_) => self.emit(TaskEvent::CancelRequested { task: id, reason }, tx),
             Stage::Blocked { .. } | Stage::Backoff { .. } | Stage::Queued { .. } => {
-                let happened = if task.doubtful { Happened::Maybe } else { Happened::No };
+                let happened = task.trace();
                 self.emit(TaskEvent::Cancelled { task: id, reason, happened }, tx);
             }
         }

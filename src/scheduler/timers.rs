@@ -5,7 +5,7 @@ use super::machine::Core;
 use super::state::{Alarm, Stage};
 use crate::event::TaskEvent;
 use crate::id::{AttemptId, TaskId};
-use crate::task::Failure;
+use crate::task::{Bound, Failure};
 
 impl Core {
     /// Fires what is due, up to the limit; what is left stays due.
@@ -23,6 +23,12 @@ impl Core {
         }
     }
 
+    /// The task's time is over. An attempt that is cut off by it may have done its work.
+    pub(super) fn expire(&mut self, id: TaskId, bound: Bound, tx: &mut Tx<'_>) {
+        let maybe = self.state.get(id).is_some_and(|task| task.doubtful || task.running().is_some());
+        self.emit(TaskEvent::Expired { task: id, bound, maybe }, tx);
+    }
+
     /// The task's timer has fired: whatever is due of it now happens, and the timer is set for what comes next.
     fn task_due(&mut self, id: TaskId, tx: &mut Tx<'_>) {
         let Some(slot) = self.state.slot(id) else { return };
@@ -31,7 +37,7 @@ impl Core {
             && at <= tx.now
         {
             let place = task.running().map(|running| running.agent);
-            self.emit(TaskEvent::Expired { task: id, bound }, tx);
+            self.expire(id, bound, tx);
             self.settle_owed(tx);
             if let Some(place) = place {
                 self.pump_agent(place, tx);

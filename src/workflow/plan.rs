@@ -1,6 +1,7 @@
 //! A definition made ready to run: names resolved to places, links to counts, once for all runs.
 
-use crate::dag::{Builder, NodeIx, Topology};
+use super::validate::graph::topology;
+use crate::dag::Topology;
 use crate::definition::{Action, Body, Definition, DefinitionId, Join, Node, On, Rest, Work};
 use crate::name::Name;
 use crate::structure::IdMap;
@@ -77,7 +78,7 @@ impl Plan {
                 }
             }
         }
-        let reversed = reversed(&nodes)?;
+        let reversed = topology(&definition).ok()?.reversed();
         note_joins(&definition, &mut nodes, &reversed);
         Some(Arc::new(Self { id: definition.id(), definition, nodes, reversed, names: index }))
     }
@@ -115,22 +116,6 @@ fn plan_node(node: &Node) -> Option<PlanNode> {
         undo: node.undo.as_ref().map(|work| Template::new(work, false)),
         child,
     })
-}
-
-fn reversed(nodes: &[PlanNode]) -> Option<Arc<Topology>> {
-    let mut graph = Builder::new();
-    for (place, _) in nodes.iter().enumerate() {
-        graph.node(place.to_string(), ());
-    }
-    for (from, node) in (0..).zip(nodes) {
-        let mut targets: Vec<u32> = node.next.iter().map(|(to, _)| *to).collect();
-        targets.sort_unstable();
-        targets.dedup();
-        for to in targets {
-            graph.edge(NodeIx::new(from), NodeIx::new(to));
-        }
-    }
-    graph.build().ok().map(|dag| dag.topology().reversed())
 }
 
 /// Finds, for each counting join, the nodes all of whose ways lead into it, and with that whose failures are taken care of.

@@ -2,3 +2,5 @@
 mod dag;
 #[cfg(feature = "threads")]
 mod dag_runner;
+mod workflow_builder;
+mod workflow_validate;

@@ -2,7 +2,7 @@
 
 use super::{NodeStage, Piece, PieceEnd, PieceUndo, Run, Worker};
 use crate::dag::NodeIx;
-use crate::definition::{Action, On};
+use crate::definition::On;
 use crate::event::{Opening, RunEvent};
 use crate::name::Name;
 use crate::payload::Payload;

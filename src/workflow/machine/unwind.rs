@@ -76,8 +76,9 @@ impl Run {
         if in_turn && state.pieces.iter().any(|piece| busy(&piece.undo)) {
             return None;
         }
-        let mut items = (0_u32..).zip(&state.pieces).rev();
+        let mut items = state.pieces.iter().enumerate().rev();
         let (item, piece) = items.find(|(_, piece)| piece.undo.is_idle() && piece.had_effect())?;
+        let item = u32::try_from(item).ok()?;
         if let Some(Worker::Child(run)) = piece.worker {
             return Some(Move::HaltChild(run));
         }

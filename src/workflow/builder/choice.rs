@@ -1,0 +1,111 @@
+//! Choices and their cases.
+
+use super::draft::{Datum, Draft, Sketch};
+use super::handle::Handle;
+use crate::definition::{Action, Case, Condition, Expr, On, Pick};
+use crate::name::Name;
+use core::fmt;
+
+/// A node that takes branches by conditions on its input, which they call [`Expr::Item`]. Made by
+/// [`Workflow::choose`](super::Workflow::choose).
+///
+/// ```
+/// use counterpoint::definition::{Condition, Expr};
+/// use counterpoint::workflow::Workflow;
+///
+/// let flow = Workflow::<u32, ()>::named("route");
+/// let size = flow.choose(flow.input()).named("size").when("none", Condition::equal(Expr::Item, Expr::value(0))).otherwise("some");
+/// let pause = flow.sleep(std::time::Duration::from_secs(1)).on(size.case("some"));
+/// let error = flow.output(flow.sleep(std::time::Duration::ZERO).on(size.case("sone"))).unwrap_err();
+/// assert!(error.to_string().contains("did you mean `none`?"), "{error}");
+/// ```
+#[derive(Clone, Copy)]
+pub struct Choice<'f> {
+    handle: Handle<'f, ()>,
+}
+
+impl fmt::Debug for Choice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Choice({})", self.handle.place())
+    }
+}
+
+impl<'f> Choice<'f> {
+    pub(super) fn add(draft: &'f Draft, of: Datum) -> Self {
+        let action = Action::Choose { pick: Pick::First, cases: Vec::new(), otherwise: None };
+        Self { handle: Handle::add(draft, Sketch::new("choice", action).with_input(of)) }
+    }
+
+    /// Adds a case. Conditions are asked in the order in which the cases are added, and the first that holds decides,
+    /// unless the choice takes [`every`](Self::every) one.
+    #[must_use]
+    pub fn when(self, case: impl Into<Name>, condition: Condition) -> Self {
+        let case = Case::new(case, condition);
+        self.change(|_, cases, _| cases.push(case))
+    }
+
+    /// Adds the case for when no condition holds. Without one that is a failure of the node.
+    #[must_use]
+    pub fn otherwise(self, case: impl Into<Name>) -> Self {
+        let case = case.into();
+        self.change(|_, _, otherwise| *otherwise = Some(case))
+    }
+
+    /// Takes every case whose condition holds.
+    #[must_use]
+    pub fn every(self) -> Self {
+        self.change(|pick, _, _| *pick = Pick::Every)
+    }
+
+    /// Names the node. Without a name it is called `choice`, with a number if there are several.
+    #[must_use]
+    pub fn named(self, name: impl Into<Name>) -> Self {
+        Self { handle: self.handle.named(name) }
+    }
+
+    /// One of its cases, for [`Handle::on`]. That it has this case is checked when the workflow is finished.
+    #[must_use]
+    pub fn case(self, case: impl Into<Name>) -> CaseRef<'f> {
+        let link = Datum { expr: Expr::default(), after: vec![(self.handle.place(), On::Case(case.into()))] };
+        let draft = self.handle.draft();
+        CaseRef { draft, link: draft.keep(link) }
+    }
+
+    /// The choice as a node: for what is said of every node.
+    #[must_use]
+    pub const fn node(self) -> Handle<'f, ()> {
+        self.handle
+    }
+
+    fn change(self, change: impl FnOnce(&mut Pick, &mut Vec<Case>, &mut Option<Name>)) -> Self {
+        self.handle.draft().change(self.handle.place(), |node| {
+            if let Action::Choose { pick, cases, otherwise } = &mut node.action {
+                change(pick, cases, otherwise);
+            }
+        });
+        self
+    }
+}
+
+/// A case of a [`Choice`].
+#[derive(Clone, Copy)]
+pub struct CaseRef<'f> {
+    draft: &'f Draft,
+    link: usize,
+}
+
+impl CaseRef<'_> {
+    /// The link from this case; none, and a fault, in another workflow.
+    pub(super) fn link_for(self, draft: &Draft) -> Option<(usize, On)> {
+        if draft.owns(self.draft) { self.draft.datum(self.link).after.pop() } else { None }
+    }
+}
+
+impl fmt::Debug for CaseRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.draft.datum(self.link).after.pop() {
+            Some((node, On::Case(case))) => write!(f, "CaseRef({node}: {case})"),
+            _ => f.write_str("CaseRef"),
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! A workflow while it is being written: nodes and data by number; names come at the end.
+
+use super::super::validate::Fault;
+use crate::definition::{Action, Body, Condition, Definition, Expr, Join, Link, Node, On, Work};
+use crate::name::Name;
+use core::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// In front of the number of a node whose name is not settled yet. No text that a person writes begins with it.
+const MARK: char = '\u{0}';
+
+/// A node's number, in place of its name.
+pub(super) fn mark(node: usize) -> Name {
+    Name::from(format!("{MARK}{node}"))
+}
+
+fn marked(name: &str) -> Option<usize> {
+    name.strip_prefix(MARK)?.parse().ok()
+}
+
+/// Data and what must have ended before it exists.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Datum {
+    pub(super) expr: Expr,
+    pub(super) after: Vec<(usize, On)>,
+}
+
+impl Datum {
+    pub(super) fn of(expr: Expr) -> Self {
+        Self { expr, after: Vec::new() }
+    }
+
+    /// One datum of several.
+    pub(super) fn join(parts: Vec<Self>, expr: impl FnOnce(Vec<Expr>) -> Expr) -> Self {
+        let (mut exprs, mut after) = (Vec::with_capacity(parts.len()), Vec::new());
+        for part in parts {
+            exprs.push(part.expr);
+            after.extend(part.after);
+        }
+        Self { expr: expr(exprs), after }
+    }
+}
+
+/// A node as far as it is known.
+#[derive(Debug, Clone)]
+pub(super) struct Sketch {
+    /// What it is called if it is given no name.
+    base: Name,
+    name: Option<Name>,
+    /// Links that must all be taken.
+    pub(super) after: Vec<(usize, On)>,
+    /// Links that are counted, by a node that joins.
+    branches: Vec<(usize, On)>,
+    pub(super) join: Join,
+    pub(super) action: Action,
+    pub(super) input: Expr,
+    pub(super) undo: Option<Work>,
+    pub(super) pivot: bool,
+}
+
+impl Sketch {
+    pub(super) fn new(base: impl Into<Name>, action: Action) -> Self {
+        Self {
+            base: base.into(),
+            name: None,
+            after: Vec::new(),
+            branches: Vec::new(),
+            join: Join::All,
+            action,
+            input: Expr::default(),
+            undo: None,
+            pivot: false,
+        }
+    }
+
+    /// Gives it this, once all that the data comes from has ended.
+    pub(super) fn with_input(mut self, input: Datum) -> Self {
+        self.input = input.expr;
+        self.after.extend(input.after);
+        self
+    }
+
+    /// Gives it this, once so many of those that it comes from have ended.
+    pub(super) fn with_branches(mut self, input: Datum, join: Join) -> Self {
+        self.input = input.expr;
+        self.branches = input.after;
+        self.join = join;
+        self
+    }
+
+    pub(super) fn rename(&mut self, name: Name) {
+        self.name = Some(name);
+    }
+
+    pub(super) fn link(&mut self, node: usize, on: On) {
+        self.after.push((node, on));
+    }
+
+    /// The task that it does, if it does one.
+    pub(super) fn work(&mut self) -> Option<&mut Work> {
+        match &mut self.action {
+            Action::Do(Body::Task(work))
+            | Action::Map { body: Body::Task(work), .. }
+            | Action::Repeat { body: Body::Task(work), .. } => Some(work),
+            Action::Do(Body::Flow(_))
+            | Action::Map { body: Body::Flow(_), .. }
+            | Action::Repeat { body: Body::Flow(_), .. }
+            | Action::Choose { .. }
+            | Action::Wait { .. }
+            | Action::Pass => None,
+        }
+    }
+}
+
+/// What all handles of a builder point to.
+#[expect(unnameable_types, reason = "sealed traits name it, nobody else can")]
+#[derive(Debug, Default)]
+pub struct Draft(RefCell<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    nodes: Vec<Sketch>,
+    data: Vec<Datum>,
+    faults: Vec<Fault>,
+}
+
+impl Draft {
+    pub(super) fn add(&self, node: Sketch) -> usize {
+        let mut inner = self.0.borrow_mut();
+        inner.nodes.push(node);
+        inner.nodes.len().saturating_sub(1)
+    }
+
+    pub(super) fn keep(&self, datum: Datum) -> usize {
+        let mut inner = self.0.borrow_mut();
+        inner.data.push(datum);
+        inner.data.len().saturating_sub(1)
+    }
+
+    pub(super) fn datum(&self, place: usize) -> Datum {
+        self.0.borrow().data.get(place).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn change(&self, node: usize, change: impl FnOnce(&mut Sketch)) {
+        if let Some(sketch) = self.0.borrow_mut().nodes.get_mut(node) {
+            change(sketch);
+        }
+    }
+
+    pub(super) fn node(&self, node: usize) -> Option<Sketch> {
+        self.0.borrow().nodes.get(node).cloned()
+    }
+
+    pub(super) fn fault(&self, fault: Fault) {
+        let faults = &mut self.0.borrow_mut().faults;
+        if !faults.contains(&fault) {
+            faults.push(fault);
+        }
+    }
+
+    /// Whether `other` is this very draft; if not, that is a fault of this one.
+    pub(super) fn owns(&self, other: &Self) -> bool {
+        let own = core::ptr::eq(self, other);
+        if !own {
+            self.fault(Fault::ForeignHandle);
+        }
+        own
+    }
+
+    /// The definition, with all names in place, and the faults that were met while it was written.
+    pub(super) fn freeze(&self, name: Name, version: u32, output: Expr) -> (Definition, Vec<Fault>) {
+        let inner = self.0.borrow();
+        let nodes = split(inner.nodes.clone());
+        let names = settle(&nodes);
+        let mut definition = Definition::new(name).with_version(version).with_output(named(output, &names));
+        for (sketch, name) in nodes.into_iter().zip(&names) {
+            definition.nodes.push(finish(sketch, name.clone(), &names));
+        }
+        (definition, inner.faults.clone())
+    }
+}
+
+/// A node that counts its links cannot also wait for all of others: where both are asked for, the counting goes into a
+/// node of its own, at the end.
+fn split(mut nodes: Vec<Sketch>) -> Vec<Sketch> {
+    let mut joins = Vec::new();
+    let count = nodes.len();
+    for node in &mut nodes {
+        if node.join == Join::All || node.after.is_empty() {
+            continue;
+        }
+        let place = count.saturating_add(joins.len());
+        let mut join = Sketch::new("join", Action::Pass);
+        join.branches = core::mem::take(&mut node.branches);
+        join.join = core::mem::take(&mut node.join);
+        join.input = core::mem::replace(&mut node.input, Expr::Node(mark(place)));
+        node.after.insert(0, (place, On::Success));
+        joins.push(join);
+    }
+    nodes.append(&mut joins);
+    nodes
+}
+
+/// The names of all nodes: those given stay as they are, the others get a number if their name is taken.
+fn settle(nodes: &[Sketch]) -> Vec<Name> {
+    let mut taken: BTreeSet<Name> = nodes.iter().filter_map(|node| node.name.clone()).collect();
+    let mut next: BTreeMap<Name, u32> = BTreeMap::new();
+    let mut name = |node: &Sketch| {
+        if let Some(name) = &node.name {
+            return name.clone();
+        }
+        let number = next.entry(node.base.clone()).or_insert(1);
+        loop {
+            let name = if *number == 1 { node.base.clone() } else { Name::from(format!("{}-{number}", node.base)) };
+            *number = number.saturating_add(1);
+            if taken.insert(name.clone()) {
+                return name;
+            }
+        }
+    };
+    nodes.iter().map(&mut name).collect()
+}
+
+fn finish(mut sketch: Sketch, name: Name, names: &[Name]) -> Node {
+    let needs = sketch.work().and_then(|work| work.needs.clone());
+    if let Some(undo) = &mut sketch.undo {
+        // Who can do it can undo it; if nothing is said, the skill of each kind is what is needed.
+        undo.needs = needs;
+    }
+    let mut node = Node::new(name, sketch.action).with_join(sketch.join).with_input(named(sketch.input, names));
+    match &mut node.action {
+        Action::Choose { cases, .. } => cases.iter_mut().for_each(|case| name_condition(&mut case.when, names)),
+        Action::Map { over, .. } => name_expr(over, names),
+        Action::Repeat { until, .. } => name_condition(until, names),
+        Action::Do(_) | Action::Wait { .. } | Action::Pass => {}
+    }
+    let counted = sketch.join != Join::All;
+    node.after = links(if counted { sketch.branches } else { sketch.after }, names);
+    node.undo = sketch.undo;
+    node.pivot = sketch.pivot;
+    node
+}
+
+/// Each link once, in the order in which they were first asked for. A link that is taken in any case adds nothing to
+/// another one from the same node.
+fn links(after: Vec<(usize, On)>, names: &[Name]) -> Vec<Link> {
+    let strict: BTreeSet<usize> = after.iter().filter(|(_, on)| *on != On::Always).map(|&(node, _)| node).collect();
+    let mut links: Vec<Link> = Vec::with_capacity(after.len());
+    let mut seen: BTreeMap<usize, Vec<On>> = BTreeMap::new();
+    for (node, on) in after {
+        let known = seen.entry(node).or_default();
+        if known.contains(&on) || (on == On::Always && strict.contains(&node)) {
+            continue;
+        }
+        known.push(on.clone());
+        let mut link = Link::success(names.get(node).cloned().unwrap_or_else(|| mark(node)));
+        link.on = on;
+        links.push(link);
+    }
+    links
+}
+
+fn named(mut expr: Expr, names: &[Name]) -> Expr {
+    name_expr(&mut expr, names);
+    expr
+}
+
+/// Puts names for numbers, by a work list: an expression may come from anywhere and be as deep as it likes.
+fn name_expr(expr: &mut Expr, names: &[Name]) {
+    let mut work = vec![expr];
+    while let Some(expr) = work.pop() {
+        match expr {
+            Expr::Node(name) => {
+                if let Some(settled) = marked(name).and_then(|node| names.get(node)) {
+                    *name = settled.clone();
+                }
+            }
+            Expr::List(parts) | Expr::First(parts) => work.extend(parts),
+            Expr::Object(fields) => work.extend(fields.values_mut()),
+            Expr::At(of, _) => work.push(of),
+            Expr::Input | Expr::Item | Expr::Const(_) => {}
+        }
+    }
+}
+
+fn name_condition(condition: &mut Condition, names: &[Name]) {
+    let mut work = vec![condition];
+    while let Some(condition) = work.pop() {
+        match condition {
+            Condition::Is(a) | Condition::Exists(a) => name_expr(a, names),
+            Condition::Equal(a, b) | Condition::Less(a, b) | Condition::In(a, b) => {
+                name_expr(a, names);
+                name_expr(b, names);
+            }
+            Condition::All(parts) | Condition::Any(parts) => work.extend(parts),
+            Condition::Not(part) => work.push(part),
+            Condition::True => {}
+        }
+    }
+}

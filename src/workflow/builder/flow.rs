@@ -1,0 +1,100 @@
+//! A finished workflow that remembers its types.
+
+use crate::definition::{Definition, DefinitionId};
+use crate::error::PayloadError;
+use crate::id::RunId;
+use crate::limits::Limits;
+use crate::payload::Payload;
+use crate::run::RunSpec;
+use crate::workflow::{DefinitionError, validate};
+use core::fmt;
+use core::marker::PhantomData;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+
+/// A sound definition that takes an `I` and gives an `O`. Cloning is a reference count.
+///
+/// ```
+/// use counterpoint::definition::{Action, Definition, Expr, Node};
+/// use counterpoint::workflow::Flow;
+/// use counterpoint::{Limits, RunId};
+///
+/// let written = Definition::new("double")
+///     .with_node(Node::new("double", Action::task("double")).with_input(Expr::Input))
+///     .with_output(Expr::node("double"));
+/// let flow = Flow::<u32, u32>::from_definition(written, &Limits::default())?;
+/// let run = flow.run(RunId::from_key("two"), &2)?;
+/// assert_eq!(run.workflow, "double");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Flow<I, O> {
+    definition: Arc<Definition>,
+    types: PhantomData<fn(I) -> O>,
+}
+
+impl<I, O> Flow<I, O> {
+    /// Takes a definition that was written as data. That its types are these is on the word of the caller.
+    ///
+    /// # Errors
+    ///
+    /// When the definition is not sound.
+    pub fn from_definition(definition: Definition, limits: &Limits) -> Result<Self, DefinitionError> {
+        validate(&definition, limits)?;
+        Ok(Self::sound(definition))
+    }
+
+    pub(super) fn sound(definition: Definition) -> Self {
+        Self { definition: Arc::new(definition), types: PhantomData }
+    }
+
+    /// The definition.
+    #[must_use]
+    pub const fn definition(&self) -> &Arc<Definition> {
+        &self.definition
+    }
+
+    /// Which definition exactly.
+    #[must_use]
+    pub fn id(&self) -> DefinitionId {
+        self.definition.id()
+    }
+
+    /// A run of this workflow, in this version.
+    ///
+    /// # Errors
+    ///
+    /// When the input has no JSON form.
+    pub fn run(&self, id: RunId, input: &I) -> Result<RunSpec, PayloadError>
+    where
+        I: Serialize,
+    {
+        let run = RunSpec::new(id, &self.definition.name).with_version(self.definition.version);
+        Ok(run.with_input(Payload::of(input)?))
+    }
+
+    /// Reads what a run of this workflow gave back.
+    ///
+    /// # Errors
+    ///
+    /// When that is no `O`.
+    pub fn read(&self, output: &Payload) -> Result<O, PayloadError>
+    where
+        O: DeserializeOwned,
+    {
+        output.to()
+    }
+}
+
+impl<I, O> Clone for Flow<I, O> {
+    fn clone(&self) -> Self {
+        Self { definition: Arc::clone(&self.definition), types: PhantomData }
+    }
+}
+
+impl<I, O> fmt::Debug for Flow<I, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (input, output) = (core::any::type_name::<I>(), core::any::type_name::<O>());
+        write!(f, "Flow({} v{}: {input} -> {output})", self.definition.name, self.definition.version)
+    }
+}

@@ -1,0 +1,379 @@
+//! Handles: what a builder gives for a node, and for a part of a node's data.
+
+use super::choice::CaseRef;
+use super::draft::{Datum, Draft, Sketch, mark};
+use super::kind::{Counts, Mapped, Plain, Tasks, Undoable, Waits, Works};
+use super::source::Source;
+use crate::definition::{Action, Expr, Join, On, Rest, Work};
+use crate::name::Name;
+use crate::task::{Needs, Policy, Retry, Tier};
+use core::fmt;
+use core::marker::PhantomData;
+use core::time::Duration;
+
+/// A node of a workflow that gives a `T` when it has succeeded. `K` is what the node is, which decides what can be said of
+/// it: only a node with a step that implements [`Undo`](crate::workflow::Undo) is [`undoable`](Self::undoable), only a
+/// map has [`at_once`](Self::at_once).
+///
+/// Handles are `Copy`. What is said of one holds for the node, whichever copy it is said of.
+///
+/// ```
+/// # use counterpoint::workflow::{Attempt, Step, Workflow};
+/// # use counterpoint::{Failure, Retry, Tier};
+/// # struct Double;
+/// # impl Step for Double {
+/// #     const KIND: &'static str = "double";
+/// #     type Input = u32;
+/// #     type Output = u32;
+/// #     fn run(&self, input: u32, _: &Attempt) -> Result<u32, Failure> { Ok(input * 2) }
+/// # }
+/// let flow = Workflow::<u32, (u32, u32)>::named("twice");
+/// let first = flow.step(Double, flow.input()).named("first").retry(Retry::never()).tier(Tier::High);
+/// let second = flow.step(Double, first).after(flow.sleep(std::time::Duration::from_secs(60)));
+/// let twice = flow.output((first, second))?;
+/// assert!(twice.definition().node("first").is_some());
+/// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+/// ```
+pub struct Handle<'f, T, K = Plain> {
+    draft: &'f Draft,
+    node: usize,
+    types: PhantomData<fn() -> (T, K)>,
+}
+
+impl<T, K> Clone for Handle<'_, T, K> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T, K> Copy for Handle<'_, T, K> {}
+
+impl<T, K> fmt::Debug for Handle<'_, T, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Handle({}: {})", self.node, core::any::type_name::<T>())
+    }
+}
+
+impl<'f, T, K> Handle<'f, T, K> {
+    pub(super) fn add(draft: &'f Draft, node: Sketch) -> Self {
+        Self { draft, node: draft.add(node), types: PhantomData }
+    }
+
+    pub(super) const fn place(self) -> usize {
+        self.node
+    }
+
+    pub(super) const fn draft(self) -> &'f Draft {
+        self.draft
+    }
+
+    pub(super) fn seen_from(self, draft: &Draft) -> Datum {
+        if !draft.owns(self.draft) {
+            return Datum::default();
+        }
+        Datum { expr: Expr::Node(mark(self.node)), after: vec![(self.node, On::Success)] }
+    }
+
+    pub(super) const fn retyped<U, L>(self) -> Handle<'f, U, L> {
+        Handle { draft: self.draft, node: self.node, types: PhantomData }
+    }
+
+    fn with(self, change: impl FnOnce(&mut Sketch)) -> Self {
+        self.draft.change(self.node, change);
+        self
+    }
+
+    fn link<U, L>(self, other: Handle<'f, U, L>, on: On) -> Self {
+        if self.draft.owns(other.draft) { self.with(|node| node.link(other.node, on)) } else { self }
+    }
+
+    /// Names the node. Without a name it is called after its kind, with a number if there are several.
+    #[must_use = "a handle is how other nodes refer to this one"]
+    pub fn named(self, name: impl Into<Name>) -> Self {
+        let name = name.into();
+        self.with(|node| node.rename(name))
+    }
+
+    /// Starts only after `other` has succeeded, whose data it does not need.
+    #[must_use]
+    pub fn after<U, L>(self, other: Handle<'f, U, L>) -> Self {
+        self.link(other, On::Success)
+    }
+
+    /// Starts only after `other` has ended, in whatever way, skipped included.
+    #[must_use]
+    pub fn after_end_of<U, L>(self, other: Handle<'f, U, L>) -> Self {
+        self.link(other, On::Always)
+    }
+
+    /// Starts only if `other` fails: the alternative path, which keeps that failure from failing the run.
+    #[must_use]
+    pub fn on_failure_of<U, L>(self, other: Handle<'f, U, L>) -> Self {
+        self.link(other, On::Failure)
+    }
+
+    /// Starts only if the choice takes this case.
+    #[must_use]
+    pub fn on(self, case: CaseRef<'f>) -> Self {
+        let Some((node, on)) = case.link_for(self.draft) else { return self };
+        self.with(|sketch| sketch.link(node, on))
+    }
+
+    /// Starts if the choice takes at least one of these cases.
+    #[must_use]
+    pub fn on_any(self, cases: impl IntoIterator<Item = CaseRef<'f>>) -> Self {
+        let after = cases.into_iter().filter_map(|case| case.link_for(self.draft)).collect();
+        let cases = Datum { expr: Expr::default(), after };
+        let gate: Handle<'f, ()> =
+            Handle::add(self.draft, Sketch::new("gate", Action::Pass).with_branches(cases, Join::Any));
+        self.after(gate)
+    }
+
+    /// Keeps a failure of the node from failing the run. What needs its output is skipped then, unless it takes it as
+    /// [`optional`](Self::optional).
+    #[must_use]
+    pub fn may_fail(self) -> Self {
+        let mut accepted = Sketch::new("accepted", Action::Pass);
+        accepted.link(self.node, On::Failure);
+        self.draft.add(accepted);
+        self
+    }
+
+    /// The output if there is one: `None` if the node is skipped, or fails without failing the run (see
+    /// [`may_fail`](Self::may_fail) and [`on_failure_of`](Self::on_failure_of)). Who takes this waits until the node has
+    /// ended in whatever way.
+    #[must_use]
+    pub fn optional(self) -> Value<'f, Option<T>> {
+        let datum = Datum { expr: Expr::Node(mark(self.node)), after: vec![(self.node, On::Always)] };
+        Value::keep(self.draft, datum)
+    }
+
+    /// The output, as a value.
+    #[must_use]
+    pub fn value(self) -> Value<'f, T> {
+        Value::keep(self.draft, self.seen_from(self.draft))
+    }
+
+    /// The part of the output that a JSON pointer leads to. That it is a `U` is on the word of the caller.
+    #[must_use]
+    pub fn field<U>(self, pointer: &str) -> Value<'f, U> {
+        self.value().field(pointer)
+    }
+
+    /// The same handle without what the node is, so that handles of several sorts fit into one list.
+    #[must_use]
+    pub const fn plain(self) -> Handle<'f, T> {
+        self.retyped()
+    }
+}
+
+impl<T, K> Handle<'_, T, K> {
+    /// Makes the node the point of no return: once it has succeeded nothing is undone any more.
+    #[must_use]
+    pub fn pivot(self) -> Self
+    where
+        K: Works,
+    {
+        self.with(|node| node.pivot = true)
+    }
+}
+
+impl<'f, T, K> Handle<'f, T, K> {
+    fn work(self, change: impl FnOnce(&mut Work)) -> Self {
+        self.with(|node| {
+            if let Some(work) = node.work() {
+                change(work);
+            }
+        })
+    }
+
+    /// Sets retries and timeouts, all at once.
+    #[must_use]
+    pub fn policy(self, policy: Policy) -> Self
+    where
+        K: Tasks,
+    {
+        self.work(|work| work.policy = policy)
+    }
+
+    /// Sets the retries.
+    #[must_use]
+    pub fn retry(self, retry: Retry) -> Self
+    where
+        K: Tasks,
+    {
+        self.work(|work| work.policy = work.policy.clone().with_retry(retry))
+    }
+
+    /// Bounds each attempt.
+    #[must_use]
+    pub fn attempt_timeout(self, span: Duration) -> Self
+    where
+        K: Tasks,
+    {
+        self.work(|work| work.policy = work.policy.clone().with_attempt_timeout(span))
+    }
+
+    /// Sets how urgent it is.
+    #[must_use]
+    pub fn tier(self, tier: Tier) -> Self
+    where
+        K: Tasks,
+    {
+        self.work(|work| work.tier = Some(tier))
+    }
+
+    /// Sets which agents can do it.
+    #[must_use]
+    pub fn needs(self, needs: Needs) -> Self
+    where
+        K: Tasks,
+    {
+        self.work(|work| work.needs = Some(needs))
+    }
+
+    /// Takes another way if the node fails: `step` is given the same input, and the handle that comes back gives the
+    /// output of whichever succeeded. Say what is to be said of the first node before this.
+    #[must_use]
+    pub fn or_else<S>(self, step: S) -> Handle<'f, T>
+    where
+        K: Tasks<Single = S::Input>,
+        S: crate::workflow::Step<Output = T>,
+    {
+        let mut other = super::sketch(&step);
+        if let Some(first) = self.draft.node(self.node) {
+            other.input = first.input;
+        }
+        other.link(self.node, On::Failure);
+        let other: Handle<'f, T> = Handle::add(self.draft, other);
+        super::merged(self.draft, &[self.plain(), other])
+    }
+}
+
+impl<T, K> Handle<'_, T, K> {
+    /// Undoes the node if the run fails after it, by [`Undo::undo`](crate::workflow::Undo::undo) of its step.
+    #[must_use]
+    pub fn undoable(self) -> Self
+    where
+        K: Undoable,
+    {
+        self.with(|node| node.undo = Some(K::undo()))
+    }
+
+    /// The same, with retries and timeouts of the undoing.
+    #[must_use]
+    pub fn undoable_with(self, policy: Policy) -> Self
+    where
+        K: Undoable,
+    {
+        self.with(|node| node.undo = Some(K::undo().with_policy(policy)))
+    }
+}
+
+impl<'f, T, B> Handle<'f, Vec<T>, Mapped<B>> {
+    /// Does at most so many items at a time.
+    #[must_use]
+    pub fn at_once(self, items: u32) -> Self {
+        self.with(|node| {
+            if let Action::Map { at_once, .. } = &mut node.action {
+                *at_once = Some(items);
+            }
+        })
+    }
+
+    /// Lets so many items fail; their results are `None`.
+    #[must_use]
+    pub fn tolerate(self, items: u32) -> Handle<'f, Vec<Option<T>>, Mapped<B>> {
+        self.with(|node| {
+            if let Action::Map { tolerate, .. } = &mut node.action {
+                *tolerate = items;
+            }
+        })
+        .retyped()
+    }
+}
+
+impl<T, K: Counts> Handle<'_, T, K> {
+    /// Cancels the branches that the join no longer needs. Without this they go on, and their ends are ignored.
+    #[must_use]
+    pub fn cancel_rest(self) -> Self {
+        self.with(|node| {
+            if let Join::Count { rest, .. } = &mut node.join {
+                *rest = Rest::Cancel;
+            }
+        })
+    }
+}
+
+impl<'f, T> Handle<'f, T, Waits> {
+    /// Waits no longer than this; `None` if the signal has not come by then.
+    #[must_use]
+    pub fn or_after(self, span: Duration) -> Handle<'f, Option<T>> {
+        self.with(|node| {
+            if let Action::Wait { timer, .. } = &mut node.action {
+                *timer = Some(span);
+            }
+        })
+        .retyped()
+    }
+}
+
+/// A `T` that is there when the workflow runs: its input, a constant, or a part of what a node gave.
+///
+/// ```
+/// use counterpoint::workflow::Workflow;
+///
+/// let flow = Workflow::<serde_json::Value, (String, u32)>::named("shape");
+/// let name = flow.input().field::<String>("/customer/name");
+/// let count = flow.input().field::<Option<u32>>("/count").or(flow.constant(1));
+/// let shape = flow.output((name, count))?;
+/// let output = serde_json::to_string(&shape.definition().output).unwrap();
+/// assert_eq!(output, r#"{"list":[{"at":["input","/customer/name"]},{"first":[{"at":["input","/count"]},{"const":1}]}]}"#);
+/// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+/// ```
+pub struct Value<'f, T> {
+    draft: &'f Draft,
+    datum: usize,
+    types: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Value<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Value<'_, T> {}
+
+impl<T> fmt::Debug for Value<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Value({})", core::any::type_name::<T>())
+    }
+}
+
+impl<'f, T> Value<'f, T> {
+    pub(super) fn keep(draft: &'f Draft, datum: Datum) -> Self {
+        Self { draft, datum: draft.keep(datum), types: PhantomData }
+    }
+
+    pub(super) fn seen_from(self, draft: &Draft) -> Datum {
+        if draft.owns(self.draft) { draft.datum(self.datum) } else { Datum::default() }
+    }
+
+    /// The part that a JSON pointer leads to. That it is a `U` is on the word of the caller; a step that is given
+    /// something else fails and says so.
+    #[must_use]
+    pub fn field<U>(self, pointer: &str) -> Value<'f, U> {
+        let Datum { expr, after } = self.draft.datum(self.datum);
+        Value::keep(self.draft, Datum { expr: expr.at(pointer), after })
+    }
+}
+
+impl<'f, T> Value<'f, Option<T>> {
+    /// This, or the other if this is `None`.
+    #[must_use]
+    pub fn or(self, other: impl Source<'f, T>) -> Value<'f, T> {
+        let parts = vec![self.draft.datum(self.datum), other.datum(self.draft).0];
+        Value::keep(self.draft, Datum::join(parts, Expr::First))
+    }
+}

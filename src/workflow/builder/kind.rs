@@ -1,0 +1,172 @@
+//! What a node is, as types: they decide which words a handle has.
+
+use crate::definition::{Body, Work};
+use crate::name::Name;
+use crate::task::Needs;
+use crate::workflow::{Flow, Step, Undo};
+use core::marker::PhantomData;
+use std::sync::Arc;
+
+/// A node of which nothing more is known.
+#[derive(Debug)]
+pub struct Plain(());
+
+/// A node that does the work `B` once.
+#[derive(Debug)]
+pub struct Once<B>(PhantomData<B>);
+
+/// A node that does the work `B` for each item of a list.
+#[derive(Debug)]
+pub struct Mapped<B>(PhantomData<B>);
+
+/// A node that does the work `B` until a condition holds.
+#[derive(Debug)]
+pub struct Repeated<B>(PhantomData<B>);
+
+/// A node that waits for a signal.
+#[derive(Debug)]
+pub struct Waits(());
+
+/// A node that starts when so many of its links are taken.
+#[derive(Debug)]
+pub struct Counted(());
+
+#[expect(unnameable_types, reason = "that is what seals")]
+mod sealed {
+    /// Keeps the traits to this crate.
+    pub trait Sealed {}
+}
+
+use sealed::Sealed;
+
+impl<B> Sealed for Once<B> {}
+impl<B> Sealed for Mapped<B> {}
+impl<B> Sealed for Repeated<B> {}
+impl Sealed for Counted {}
+
+/// Nodes that do something.
+#[diagnostic::on_unimplemented(message = "only a node that does work can be a pivot")]
+pub trait Works: Sealed {}
+
+impl<B> Works for Once<B> {}
+impl<B> Works for Mapped<B> {}
+impl<B> Works for Repeated<B> {}
+
+/// Nodes whose work is a task.
+#[diagnostic::on_unimplemented(message = "only a node whose work is a step has retries, timeouts, needs and a tier")]
+pub trait Tasks: Works {
+    /// What the node as a whole is given, if it is what its step is given.
+    type Single;
+}
+
+impl<S: Step> Tasks for Once<S> {
+    type Single = S::Input;
+}
+
+impl<S: Step> Tasks for Mapped<S> {
+    type Single = NotOne;
+}
+
+impl<S: Step> Tasks for Repeated<S> {
+    type Single = NotOne;
+}
+
+/// Stands for the input of a node that does its work several times.
+#[derive(Debug)]
+pub struct NotOne(());
+
+/// Nodes that can be undone.
+#[diagnostic::on_unimplemented(
+    message = "this node cannot be undone",
+    note = "implement `counterpoint::workflow::Undo` for its step; a workflow within the workflow undoes itself"
+)]
+pub trait Undoable: Tasks {
+    #[doc(hidden)]
+    fn undo() -> Work;
+}
+
+impl<S: Undo> Undoable for Once<S> {
+    fn undo() -> Work {
+        undo_of::<S>()
+    }
+}
+
+impl<S: Undo> Undoable for Mapped<S> {
+    fn undo() -> Work {
+        undo_of::<S>()
+    }
+}
+
+impl<S: Undo> Undoable for Repeated<S> {
+    fn undo() -> Work {
+        undo_of::<S>()
+    }
+}
+
+/// Nodes that count their links.
+pub trait Counts: Sealed {}
+
+impl Counts for Counted {}
+
+/// What a map or a repetition can do: a [`Step`], or a workflow by reference.
+#[diagnostic::on_unimplemented(message = "`{Self}` is neither a `Step` nor a `&Flow`")]
+pub trait Doable: task_sealed::Sealed {
+    /// What it is given.
+    type Input;
+    /// What it gives back.
+    type Output;
+
+    #[doc(hidden)]
+    fn body(&self) -> Body;
+    #[doc(hidden)]
+    fn name(&self) -> Name;
+}
+
+#[expect(unnameable_types, reason = "that is what seals")]
+mod task_sealed {
+    /// Keeps the trait to this crate.
+    pub trait Sealed {}
+}
+
+impl<S: Step> task_sealed::Sealed for S {}
+
+impl<S: Step> Doable for S {
+    type Input = S::Input;
+    type Output = S::Output;
+
+    fn body(&self) -> Body {
+        Body::Task(work_of(self))
+    }
+
+    fn name(&self) -> Name {
+        S::KIND.into()
+    }
+}
+
+impl<I, O> task_sealed::Sealed for &Flow<I, O> {}
+
+impl<I, O> Doable for &Flow<I, O> {
+    type Input = I;
+    type Output = O;
+
+    fn body(&self) -> Body {
+        Body::Flow(Arc::clone(self.definition()))
+    }
+
+    fn name(&self) -> Name {
+        self.definition().name.clone()
+    }
+}
+
+/// The task of a step, with what the step says of itself; what it does not say is left to the data's defaults.
+pub(super) fn work_of<S: Step>(step: &S) -> Work {
+    let mut work = Work::new(S::KIND).with_policy(step.policy());
+    let needs = step.needs();
+    work.needs = (needs != Needs::skill(S::KIND)).then_some(needs);
+    work.tier = step.tier();
+    work
+}
+
+fn undo_of<S: Undo>() -> Work {
+    Work::new(S::undo_kind()).with_policy(S::undo_policy())
+}

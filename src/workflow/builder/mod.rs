@@ -1,0 +1,369 @@
+//! The typed builder.
+
+mod choice;
+mod draft;
+mod flow;
+mod handle;
+pub mod kind;
+mod source;
+
+pub use choice::{CaseRef, Choice};
+pub use flow::Flow;
+pub use handle::{Handle, Value};
+pub use source::{Branches, Source};
+
+use super::step::Step;
+use super::validate::{DefinitionError, Fault, validate_with};
+use crate::definition::{Action, Condition, Expr, Join, Rest};
+use crate::limits::Limits;
+use crate::name::Name;
+use crate::payload::Payload;
+use core::fmt;
+use core::marker::PhantomData;
+use core::time::Duration;
+use draft::{Datum, Draft, Sketch};
+use kind::{Counted, Doable, Mapped, Once, Repeated, Waits};
+use serde::Serialize;
+
+/// A workflow while it is being written: takes an `I` and gives an `O`.
+///
+/// Every method that adds a node gives a [`Handle`] for it, which is `Copy` and stands for the node's output. Using a
+/// handle as data makes a link: the node that uses it starts when the other has succeeded. What is skipped or fails
+/// takes with it what needs its data.
+///
+/// ```
+/// # use counterpoint::workflow::{Attempt, Step, Workflow};
+/// # use counterpoint::{Failure, Retry};
+/// # use std::time::Duration;
+/// # macro_rules! step { ($name:ident, $kind:literal, $in:ty => $out:ty) => {
+/// #     struct $name;
+/// #     impl Step for $name {
+/// #         const KIND: &'static str = $kind;
+/// #         type Input = $in;
+/// #         type Output = $out;
+/// #         fn run(&self, _: $in, _: &Attempt) -> Result<$out, Failure> { Err(Failure::permanent("not here")) }
+/// #     }
+/// # } }
+/// # step!(Fetch, "fetch", String => Vec<String>);
+/// # step!(Summarise, "summarise", String => String);
+/// # step!(Join, "join", (String, Vec<String>) => String);
+/// // Fetch: String -> Vec<String>, Summarise: String -> String, Join: (String, Vec<String>) -> String
+/// let flow = Workflow::<String, String>::named("digest");
+/// let pages = flow.step(Fetch, flow.input()).retry(Retry::exponential(5, Duration::from_secs(1), Duration::from_secs(60)));
+/// let notes = flow.map(Summarise, pages).at_once(4);
+/// let whole = flow.step(Join, (flow.input(), notes));
+/// let digest = flow.output(whole)?;
+/// assert_eq!(digest.definition().nodes.len(), 3);
+/// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+/// ```
+///
+/// Data of the wrong type does not compile:
+///
+/// ```compile_fail,E0277
+/// # use counterpoint::workflow::{Attempt, Step, Workflow};
+/// # use counterpoint::Failure;
+/// # struct Double;
+/// # impl Step for Double {
+/// #     const KIND: &'static str = "double";
+/// #     type Input = u32;
+/// #     type Output = u32;
+/// #     fn run(&self, input: u32, _: &Attempt) -> Result<u32, Failure> { Ok(input * 2) }
+/// # }
+/// let flow = Workflow::<String, u32>::named("wrong");
+/// let twice = flow.step(Double, flow.input()); // the input is a String, and Double takes a u32
+/// ```
+///
+/// Nor does undoing a step that cannot be undone:
+///
+/// ```compile_fail,E0277
+/// # use counterpoint::workflow::{Attempt, Step, Workflow};
+/// # use counterpoint::Failure;
+/// # struct Double;
+/// # impl Step for Double {
+/// #     const KIND: &'static str = "double";
+/// #     type Input = u32;
+/// #     type Output = u32;
+/// #     fn run(&self, input: u32, _: &Attempt) -> Result<u32, Failure> { Ok(input * 2) }
+/// # }
+/// let flow = Workflow::<u32, u32>::named("wrong");
+/// let twice = flow.step(Double, flow.input()).undoable(); // Double is no Undo
+/// ```
+///
+/// Nor giving back something else than was promised:
+///
+/// ```compile_fail,E0277
+/// # use counterpoint::workflow::Workflow;
+/// let flow = Workflow::<u32, String>::named("wrong");
+/// let done = flow.output(flow.input()); // a u32, and not a String
+/// ```
+///
+/// Nor letting branches of different types meet:
+///
+/// ```compile_fail,E0277
+/// # use counterpoint::workflow::Workflow;
+/// let flow = Workflow::<u32, u32>::named("wrong");
+/// let (text, number) = (flow.wait_signal::<String>("text"), flow.wait_signal::<u32>("number"));
+/// let met = flow.merge((text, number));
+/// ```
+pub struct Workflow<I, O> {
+    name: Name,
+    version: u32,
+    /// In a box, because its address tells its handles from those of another.
+    draft: Box<Draft>,
+    types: PhantomData<fn(I) -> O>,
+}
+
+impl<I, O> Workflow<I, O> {
+    /// A workflow of this name, without nodes.
+    #[must_use]
+    pub fn named(name: impl Into<Name>) -> Self {
+        Self { name: name.into(), version: 0, draft: Box::default(), types: PhantomData }
+    }
+
+    /// Sets the version. Several versions of a name may be held at once; a run keeps the one that it was started with.
+    #[must_use]
+    pub const fn version(mut self, version: u32) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// What the run is given.
+    #[must_use]
+    pub fn input(&self) -> Value<'_, I> {
+        Value::keep(&self.draft, Datum::of(Expr::Input))
+    }
+
+    /// This value. If it has no JSON form, finishing the workflow fails.
+    #[must_use]
+    pub fn constant<T: Serialize>(&self, value: T) -> Value<'_, T> {
+        let value = Payload::of(&value).unwrap_or_else(|error| {
+            self.draft.fault(Fault::NoJsonForm { reason: error.to_string() });
+            Payload::NULL
+        });
+        Value::keep(&self.draft, Datum::of(Expr::Const(value)))
+    }
+
+    /// A node that does a step once.
+    pub fn step<'f, S: Step>(&'f self, step: S, input: impl Source<'f, S::Input>) -> Handle<'f, S::Output, Once<S>> {
+        self.add(sketch(&step).with_input(self.datum(input)))
+    }
+
+    /// A node that runs another workflow, as a child run.
+    pub fn sub<'f, A, B>(&'f self, flow: &Flow<A, B>, input: impl Source<'f, A>) -> Handle<'f, B, Once<Flow<A, B>>> {
+        self.add(sketch(&flow).with_input(self.datum(input)))
+    }
+
+    /// A node that does a step, or runs a workflow, for each item of a list. It gives the list of results, in the order of
+    /// the items.
+    pub fn map<'f, W: Doable>(
+        &'f self,
+        work: W,
+        over: impl Source<'f, Vec<W::Input>>,
+    ) -> Handle<'f, Vec<W::Output>, Mapped<W>> {
+        self.map_with(work, over, |item| item)
+    }
+
+    /// The same, where the step is given more than the item, or a part of it.
+    ///
+    /// ```
+    /// # use counterpoint::workflow::{Attempt, Step, Workflow};
+    /// # use counterpoint::Failure;
+    /// # struct Translate;
+    /// # impl Step for Translate {
+    /// #     const KIND: &'static str = "translate";
+    /// #     type Input = (String, String);
+    /// #     type Output = String;
+    /// #     fn run(&self, input: (String, String), _: &Attempt) -> Result<String, Failure> { Ok(input.0) }
+    /// # }
+    /// let flow = Workflow::<(Vec<String>, String), Vec<String>>::named("translate-all");
+    /// let language = flow.input().field::<String>("/1");
+    /// let texts = flow.map_with(Translate, flow.input().field::<Vec<String>>("/0"), |text| (text, language));
+    /// let done = flow.output(texts)?;
+    /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+    /// ```
+    pub fn map_with<'f, T, W: Doable, S: Source<'f, W::Input>>(
+        &'f self,
+        work: W,
+        over: impl Source<'f, Vec<T>>,
+        input: impl FnOnce(Value<'f, T>) -> S,
+    ) -> Handle<'f, Vec<W::Output>, Mapped<W>> {
+        let over = self.datum(over);
+        let input = self.datum(input(Value::keep(&self.draft, Datum::of(Expr::Item))));
+        let action = Action::Map { over: over.expr, body: work.body(), at_once: None, tolerate: 0 };
+        let mut node = Sketch::new(work.name(), action);
+        node.after.extend(over.after);
+        self.add(node.with_input(input))
+    }
+
+    /// A node that does a step, or runs a workflow, again and again with the same input, until the condition holds for the
+    /// output, which it calls [`Expr::Item`]. If it does not within `most` rounds, the node fails.
+    pub fn repeat<'f, W: Doable>(
+        &'f self,
+        work: W,
+        input: impl Source<'f, W::Input>,
+        until: Condition,
+        most: u32,
+    ) -> Handle<'f, W::Output, Repeated<W>> {
+        self.repeat_with(work, |_| input, until, most)
+    }
+
+    /// The same, where the input of a round can have in it the output of the round before: `None` in the first.
+    ///
+    /// ```
+    /// # use counterpoint::workflow::{Attempt, Step, Workflow};
+    /// # use counterpoint::Failure;
+    /// # struct Polish;
+    /// # impl Step for Polish {
+    /// #     const KIND: &'static str = "polish";
+    /// #     type Input = String;
+    /// #     type Output = String;
+    /// #     fn run(&self, input: String, _: &Attempt) -> Result<String, Failure> { Ok(input) }
+    /// # }
+    /// use counterpoint::definition::{Condition, Expr};
+    ///
+    /// let flow = Workflow::<String, String>::named("polish");
+    /// let good = Condition::equal(Expr::Item.at("/rating"), Expr::value("good"));
+    /// let text = flow.repeat_with(Polish, |previous| previous.or(flow.input()), good, 5);
+    /// let done = flow.output(text)?;
+    /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+    /// ```
+    pub fn repeat_with<'f, W: Doable, S: Source<'f, W::Input>>(
+        &'f self,
+        work: W,
+        input: impl FnOnce(Value<'f, Option<W::Output>>) -> S,
+        until: Condition,
+        most: u32,
+    ) -> Handle<'f, W::Output, Repeated<W>> {
+        let input = self.datum(input(Value::keep(&self.draft, Datum::of(Expr::Item))));
+        let action = Action::Repeat { body: work.body(), until, most };
+        self.add(Sketch::new(work.name(), action).with_input(input))
+    }
+
+    /// A node that takes branches by conditions on this data, which they call [`Expr::Item`].
+    ///
+    /// ```
+    /// # use counterpoint::workflow::{Attempt, Step, Workflow};
+    /// # use counterpoint::Failure;
+    /// # macro_rules! step { ($name:ident, $kind:literal) => {
+    /// #     struct $name;
+    /// #     impl Step for $name {
+    /// #         const KIND: &'static str = $kind;
+    /// #         type Input = u64;
+    /// #         type Output = bool;
+    /// #         fn run(&self, _: u64, _: &Attempt) -> Result<bool, Failure> { Ok(true) }
+    /// #     }
+    /// # } }
+    /// # step!(AskBoard, "ask-board");
+    /// # step!(AskLead, "ask-lead");
+    /// use counterpoint::definition::{Condition, Expr};
+    ///
+    /// let flow = Workflow::<u64, bool>::named("approve");
+    /// let size = flow.choose(flow.input()).when("large", Condition::less(Expr::value(10_000), Expr::Item)).otherwise("small");
+    /// let board = flow.step(AskBoard, flow.input()).on(size.case("large"));
+    /// let lead = flow.step(AskLead, flow.input()).on(size.case("small"));
+    /// let approve = flow.output(flow.merge((board, lead)))?;
+    /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+    /// ```
+    pub fn choose<'f, T>(&'f self, of: impl Source<'f, T>) -> Choice<'f> {
+        Choice::add(&self.draft, self.datum(of))
+    }
+
+    /// Where branches meet: waits until all have ended, and gives the output of the first, in the order written, that
+    /// has succeeded. Skipped if none has.
+    pub fn merge<'f, T>(&'f self, branches: impl Branches<'f, T>) -> Handle<'f, T> {
+        merged(&self.draft, &branches.nodes())
+    }
+
+    /// Goes on as soon as one branch has succeeded, with its output. A branch that fails fails the run, unless it
+    /// [`may_fail`](Handle::may_fail).
+    pub fn first_of<'f, T>(&'f self, branches: impl Branches<'f, T>) -> Handle<'f, T, Counted> {
+        self.join(&branches.nodes(), "first", Join::Count { of: 1, rest: Rest::Ignore }, Expr::First)
+    }
+
+    /// Goes on as soon as `count` branches have succeeded. It gives one entry for each branch, in the order written:
+    /// `None` for those that have not.
+    pub fn n_of<'f, T>(&'f self, count: u32, branches: impl Branches<'f, T>) -> Handle<'f, Vec<Option<T>>, Counted> {
+        self.join(&branches.nodes(), "several", Join::Count { of: count, rest: Rest::Ignore }, Expr::List)
+    }
+
+    /// A node that waits for a signal and gives what it brought. A signal that comes early is kept for it.
+    pub fn wait_signal<'f, T>(&'f self, signal: impl Into<Name>) -> Handle<'f, T, Waits> {
+        let signal = signal.into();
+        self.add(Sketch::new(signal.clone(), Action::Wait { signal: Some(signal), timer: None }))
+    }
+
+    /// A node that waits a while.
+    pub fn sleep(&self, span: Duration) -> Handle<'_, ()> {
+        self.add(Sketch::new("sleep", Action::Wait { signal: None, timer: Some(span) }))
+    }
+
+    /// Finishes the workflow: checks it, and freezes it.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with it by the default [`Limits`], each with the node that it belongs to.
+    pub fn output<'f>(&'f self, output: impl Source<'f, O>) -> Result<Flow<I, O>, DefinitionError> {
+        self.output_within(output, &Limits::default())
+    }
+
+    /// The same, by limits of one's own.
+    ///
+    /// # Errors
+    ///
+    /// As [`output`](Self::output).
+    pub fn output_within<'f>(
+        &'f self,
+        output: impl Source<'f, O>,
+        limits: &Limits,
+    ) -> Result<Flow<I, O>, DefinitionError> {
+        let output = self.datum(output).expr;
+        let (definition, faults) = self.draft.freeze(self.name.clone(), self.version, output);
+        validate_with(&definition, limits, faults)?;
+        Ok(Flow::sound(definition))
+    }
+
+    fn datum<'f, T>(&'f self, source: impl Source<'f, T>) -> Datum {
+        source.datum(&self.draft).0
+    }
+
+    fn add<T, K>(&self, node: Sketch) -> Handle<'_, T, K> {
+        Handle::add(&self.draft, node)
+    }
+
+    fn join<'f, T, U, K>(
+        &'f self,
+        branches: &[Handle<'f, T>],
+        base: &str,
+        join: Join,
+        expr: impl FnOnce(Vec<Expr>) -> Expr,
+    ) -> Handle<'f, U, K> {
+        Handle::add(&self.draft, joined(&self.draft, branches, base, join, expr))
+    }
+}
+
+impl<I, O> fmt::Debug for Workflow<I, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (input, output) = (core::any::type_name::<I>(), core::any::type_name::<O>());
+        write!(f, "Workflow({} v{}: {input} -> {output})", self.name, self.version)
+    }
+}
+
+/// A node that does this work once.
+fn sketch<W: Doable>(work: &W) -> Sketch {
+    Sketch::new(work.name(), Action::Do(work.body()))
+}
+
+fn merged<'f, T>(draft: &'f Draft, branches: &[Handle<'f, T>]) -> Handle<'f, T> {
+    Handle::add(draft, joined(draft, branches, "merge", Join::Any, Expr::First))
+}
+
+fn joined<T>(
+    draft: &Draft,
+    branches: &[Handle<'_, T>],
+    base: &str,
+    join: Join,
+    expr: impl FnOnce(Vec<Expr>) -> Expr,
+) -> Sketch {
+    let parts = branches.iter().map(|branch| branch.seen_from(draft)).collect();
+    Sketch::new(base, Action::Pass).with_branches(Datum::join(parts, expr), join)
+}

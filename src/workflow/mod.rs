@@ -1,0 +1,96 @@
+//! Workflows: steps that users write, a typed builder, and validation.
+//!
+//! A [`Step`] is a type with a kind, an input and an output. A [`Workflow`] says which steps there are and what each is
+//! given; the compiler checks that the types fit, and [`validate`] all the rest. What comes out is a
+//! [`Definition`](crate::definition::Definition): data, the same as if it had been written as JSON or YAML by hand.
+//! [`Steps`] does the work of an attempt, wherever the agent lives.
+//!
+//! ```
+//! use counterpoint::workflow::{Attempt, Done, Step, Steps, Undo, Workflow};
+//! use counterpoint::{AttemptId, Failure, Payload, Retry, TaskId};
+//! use serde::{Deserialize, Serialize};
+//! use std::time::Duration;
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Order { item: String, cents: u64 }
+//! #[derive(Serialize, Deserialize)]
+//! struct Reservation { shelf: u32 }
+//! #[derive(Serialize, Deserialize)]
+//! struct Receipt { paid: u64 }
+//! #[derive(Serialize, Deserialize)]
+//! struct Shipment { parcel: String }
+//!
+//! struct Reserve;
+//! impl Step for Reserve {
+//!     const KIND: &'static str = "reserve";
+//!     type Input = Order;
+//!     type Output = Reservation;
+//!     fn run(&self, order: Order, _: &Attempt) -> Result<Reservation, Failure> {
+//!         if order.item == "tea" { Ok(Reservation { shelf: 7 }) } else { Err(Failure::permanent("we sell tea")) }
+//!     }
+//! }
+//! impl Undo for Reserve {
+//!     fn undo(&self, _: Done<Order, Reservation>, _: &Attempt) -> Result<(), Failure> { Ok(()) }
+//! }
+//!
+//! struct Charge;
+//! impl Step for Charge {
+//!     const KIND: &'static str = "charge";
+//!     type Input = Order;
+//!     type Output = Receipt;
+//!     fn run(&self, order: Order, attempt: &Attempt) -> Result<Receipt, Failure> {
+//!         let _same_over_all_attempts = attempt.task(); // what the bank recognises a repeated charge by
+//!         Ok(Receipt { paid: order.cents })
+//!     }
+//! }
+//! impl Undo for Charge {
+//!     fn undo(&self, _: Done<Order, Receipt>, _: &Attempt) -> Result<(), Failure> { Ok(()) }
+//! }
+//!
+//! struct Ship;
+//! impl Step for Ship {
+//!     const KIND: &'static str = "ship";
+//!     type Input = (Reservation, Receipt);
+//!     type Output = Shipment;
+//!     fn run(&self, (stock, _): (Reservation, Receipt), _: &Attempt) -> Result<Shipment, Failure> {
+//!         Ok(Shipment { parcel: format!("from shelf {}", stock.shelf) })
+//!     }
+//! }
+//!
+//! // What is to be done: two steps at once, each undone if the order fails; then a third, after which there is no way back.
+//! let flow = Workflow::<Order, Shipment>::named("order");
+//! let stock = flow.step(Reserve, flow.input()).undoable();
+//! let payment = flow
+//!     .step(Charge, flow.input())
+//!     .retry(Retry::exponential(5, Duration::from_secs(1), Duration::from_secs(30)))
+//!     .undoable();
+//! let parcel = flow.step(Ship, (stock, payment)).pivot();
+//! let order = flow.output(parcel)?;
+//!
+//! let names: Vec<&str> = order.definition().nodes.iter().map(|node| node.name.as_str()).collect();
+//! assert_eq!(names, ["reserve", "charge", "ship"]);
+//!
+//! // Who does it: a host hands each attempt that an agent is given to the agent's steps.
+//! let steps = Steps::new().with_undo(Reserve).with_undo(Charge).with(Ship);
+//! let kinds: Vec<&str> = steps.kinds().map(|kind| kind.as_str()).collect();
+//! assert_eq!(kinds, ["charge", "charge.undo", "reserve", "reserve.undo", "ship"]);
+//!
+//! let attempt = Attempt::new(AttemptId::new(TaskId::new(1), 1), "reserve");
+//! let payload = Payload::of(&Order { item: "tea".to_owned(), cents: 450 })?;
+//! let reserved: Reservation = steps.perform("reserve", &payload, &attempt)?.to()?;
+//! assert_eq!(reserved.shelf, 7);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod builder;
+pub(crate) mod machine;
+mod nearest;
+pub(crate) mod plan;
+mod step;
+mod steps;
+mod validate;
+
+pub use builder::{Branches, CaseRef, Choice, Flow, Handle, Source, Value, Workflow, kind};
+pub use step::{Attempt, Done, Step, Undo};
+pub use steps::Steps;
+pub use validate::{DefinitionError, Fault, Finding, Place, validate};

@@ -1,0 +1,216 @@
+//! The steps that an agent can do, by kind.
+
+use super::nearest::nearest;
+use super::step::{Attempt, Done, Step, Undo};
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::task::Failure;
+use core::fmt;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+type Handler = dyn Fn(&Payload, &Attempt) -> Result<Payload, Failure> + Send + Sync;
+
+/// How many kinds a message lists.
+const LISTED: usize = 16;
+
+/// The steps that an agent can do, by kind: what any host uses to turn an attempt into an answer.
+///
+/// Cloning is cheap; threads share one.
+///
+/// ```
+/// use counterpoint::workflow::{Attempt, Steps};
+/// use counterpoint::{AttemptId, Failure, FailureKind, Payload, TaskId};
+///
+/// let steps = Steps::new()
+///     .with_fn("greet", |name: String, _: &Attempt| Ok::<_, Failure>(format!("Hello, {name}")))
+///     .with_fn("add", |(a, b): (u32, u32), _: &Attempt| Ok::<_, Failure>(a + b));
+/// let attempt = Attempt::new(AttemptId::new(TaskId::new(1), 1), "add");
+///
+/// let sum = steps.perform("add", &Payload::of(&(2, 3))?, &attempt).unwrap();
+/// assert_eq!(sum.to::<u32>()?, 5);
+///
+/// let failure = steps.perform("ad", &Payload::NULL, &attempt).unwrap_err();
+/// assert_eq!(failure.kind, FailureKind::Permanent);
+/// assert_eq!(&*failure.message, "no step of kind `ad` is known here; did you mean `add`? Known are: add, greet");
+/// # Ok::<(), counterpoint::PayloadError>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Steps {
+    handlers: BTreeMap<Name, Arc<Handler>>,
+}
+
+impl Steps {
+    /// No steps yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a step. Of two with the same kind the later one stays.
+    #[must_use]
+    pub fn with<S: Step + Send + Sync + 'static>(self, step: S) -> Self {
+        self.with_fn(S::KIND, move |input: S::Input, attempt: &Attempt| step.run(input, attempt))
+    }
+
+    /// Adds a step and the task that undoes it.
+    #[must_use]
+    pub fn with_undo<S: Undo + Send + Sync + 'static>(self, step: S) -> Self {
+        let step = Arc::new(step);
+        let undone = Arc::clone(&step);
+        let undo = move |done: Done<S::Input, S::Output>, attempt: &Attempt| undone.undo(done, attempt);
+        self.with(step).with_fn(S::undo_kind(), undo)
+    }
+
+    /// Adds a function as the step of a kind.
+    #[must_use]
+    pub fn with_fn<I, O, F>(mut self, kind: impl Into<Name>, step: F) -> Self
+    where
+        I: DeserializeOwned,
+        O: Serialize,
+        F: Fn(I, &Attempt) -> Result<O, Failure> + Send + Sync + 'static,
+    {
+        let kind = kind.into();
+        let name = kind.clone();
+        let handler = move |payload: &Payload, attempt: &Attempt| {
+            let input = payload.to::<I>().map_err(|error| Failure::permanent(format!("step {name}: {error}")))?;
+            let output = step(input, attempt)?;
+            // The work is done: a failure that says that nothing happened would be a lie.
+            Payload::of(&output).map_err(|error| Failure::unknown(format!("step {name} was done, but: {error}")))
+        };
+        self.handlers.insert(kind, Arc::new(handler));
+        self
+    }
+
+    /// Adds all steps of another registry.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.handlers.extend(other.handlers);
+        self
+    }
+
+    /// Does the work of one attempt.
+    ///
+    /// # Errors
+    ///
+    /// What the step says; and permanent failures when the kind is not known or the payload is not what the step takes.
+    pub fn perform(&self, kind: &str, payload: &Payload, attempt: &Attempt) -> Result<Payload, Failure> {
+        let handler = self.handlers.get(kind).ok_or_else(|| self.unknown(kind))?;
+        handler(payload, attempt)
+    }
+
+    /// The kinds, in order. An agent that does these steps has them as skills.
+    pub fn kinds(&self) -> impl Iterator<Item = &Name> {
+        self.handlers.keys()
+    }
+
+    /// Whether there is a step of this kind.
+    #[must_use]
+    pub fn contains(&self, kind: &str) -> bool {
+        self.handlers.contains_key(kind)
+    }
+
+    /// The number of kinds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.handlers.len()
+    }
+
+    /// Whether there are no steps.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.handlers.is_empty()
+    }
+
+    fn unknown(&self, kind: &str) -> Failure {
+        let mut message = format!("no step of kind `{kind}` is known here");
+        if let Some(near) = nearest(kind, self.kinds().map(Name::as_str)) {
+            message.push_str(&format!("; did you mean `{near}`?"));
+        } else {
+            message.push('.');
+        }
+        let known: Vec<&str> = self.kinds().take(LISTED).map(Name::as_str).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        message.push_str(&format!(" Known are: {known}"));
+        if let Some(more) = self.len().checked_sub(LISTED).filter(|&more| more > 0) {
+            message.push_str(&format!(" and {more} more"));
+        }
+        Failure::permanent(message)
+    }
+}
+
+impl fmt::Debug for Steps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.kinds()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{AttemptId, TaskId};
+    use crate::task::FailureKind;
+    use serde_json::json;
+
+    struct Reserve;
+
+    impl Step for Reserve {
+        const KIND: &'static str = "reserve";
+        type Input = String;
+        type Output = u32;
+
+        fn run(&self, item: String, _: &Attempt) -> Result<u32, Failure> {
+            u32::try_from(item.len()).map_err(|_| Failure::permanent("too long"))
+        }
+    }
+
+    impl Undo for Reserve {
+        fn undo(&self, done: Done<String, u32>, _: &Attempt) -> Result<(), Failure> {
+            match done.output {
+                Some(3) if done.certain && done.input == "tea" => Ok(()),
+                None if !done.certain => Ok(()),
+                _ => Err(Failure::permanent("not mine")),
+            }
+        }
+    }
+
+    fn perform(kind: &str, payload: serde_json::Value) -> Result<Payload, Failure> {
+        let attempt = Attempt::new(AttemptId::new(TaskId::new(1), 1), kind);
+        Steps::new().with_undo(Reserve).perform(kind, &Payload::new(payload), &attempt)
+    }
+
+    #[test]
+    fn steps_are_done_and_undone() {
+        assert_eq!(perform("reserve", json!("tea")).unwrap().value(), &json!(3));
+        let done = json!({"input": "tea", "output": 3, "certain": true});
+        assert!(perform("reserve.undo", done).unwrap().is_null());
+        let perhaps = json!({"input": "tea", "output": null, "certain": false});
+        assert!(perform("reserve.undo", perhaps).unwrap().is_null());
+    }
+
+    #[test]
+    fn a_wrong_payload_names_the_type() {
+        let failure = perform("reserve", json!(3)).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Permanent);
+        assert!(failure.message.contains("String") && failure.message.contains("reserve"), "{failure}");
+    }
+
+    #[test]
+    fn an_output_without_a_form_is_not_called_undone() {
+        let steps = Steps::new().with_fn("odd", |(): (), _: &Attempt| {
+            Ok::<_, Failure>(BTreeMap::from([(vec![1], "a key that is a list")]))
+        });
+        let attempt = Attempt::new(AttemptId::new(TaskId::new(1), 1), "odd");
+        assert_eq!(steps.perform("odd", &Payload::NULL, &attempt).unwrap_err().kind, FailureKind::Unknown);
+    }
+
+    #[test]
+    fn an_unknown_kind_lists_the_known() {
+        let failure = perform("reserve.redo", json!(3)).unwrap_err();
+        assert!(failure.message.ends_with("Known are: reserve, reserve.undo"), "{failure}");
+        let empty = Steps::new().unknown("x");
+        assert_eq!(&*empty.message, "no step of kind `x` is known here. Known are: none");
+    }
+}

@@ -1,0 +1,133 @@
+//! The checks of expressions and conditions, by work lists: as deep as they come.
+
+use super::{Checker, Fault, Place};
+use crate::definition::{Condition, Expr};
+use crate::payload::Payload;
+
+/// Where an expression stands and what it may use.
+pub(super) struct Site {
+    pub(super) place: Place,
+    /// Whether there is an item.
+    pub(super) item: bool,
+    /// The node that it belongs to; none for the output of the workflow, which may use every node.
+    pub(super) node: Option<usize>,
+}
+
+impl Site {
+    pub(super) const fn of(node: usize, place: Place, item: bool) -> Self {
+        Self { place, item, node: Some(node) }
+    }
+}
+
+/// The data of `used` in a place of `by`, which is sound only if `used` comes before `by`.
+pub(super) struct Use {
+    pub(super) used: usize,
+    pub(super) by: usize,
+    pub(super) place: Place,
+}
+
+impl Checker<'_, '_> {
+    /// Checks a condition and every expression in it.
+    pub(super) fn condition(&mut self, condition: &Condition, site: &Site) {
+        let mut work = vec![(condition, 0_u32)];
+        let mut deep = false;
+        while let Some((condition, depth)) = work.pop() {
+            if depth > self.limits.payload_depth {
+                deep = true;
+                continue;
+            }
+            for operand in condition.operands() {
+                self.expression(operand, site);
+            }
+            work.extend(condition.parts().iter().map(|part| (part, depth.saturating_add(1))));
+        }
+        self.report_depth(deep, site);
+    }
+
+    /// Checks an expression.
+    pub(super) fn expression(&mut self, expr: &Expr, site: &Site) {
+        let mut work = vec![(expr, 0_u32)];
+        let (mut deep, mut item) = (false, false);
+        while let Some((expr, depth)) = work.pop() {
+            if depth > self.limits.payload_depth {
+                deep = true;
+                continue;
+            }
+            match expr {
+                Expr::Item => item = true,
+                Expr::Const(value) => self.constant(value, site),
+                Expr::Node(name) => self.reference(name, site),
+                Expr::At(_, pointer) if !is_pointer(pointer) => {
+                    let pointer = pointer.as_str().into();
+                    self.site_fault(site, Fault::BadPointer { place: site.place.clone(), pointer });
+                }
+                Expr::Input | Expr::List(_) | Expr::Object(_) | Expr::At(..) | Expr::First(_) => {}
+            }
+            let first = work.len();
+            work.extend(expr.parts().map(|part| (part, depth.saturating_add(1))));
+            // So that faults come in the order in which they are written.
+            if let Some(added) = work.get_mut(first..) {
+                added.reverse();
+            }
+        }
+        if item && !site.item {
+            self.site_fault(site, Fault::NoItem { place: site.place.clone() });
+        }
+        self.report_depth(deep, site);
+    }
+
+    fn report_depth(&mut self, deep: bool, site: &Site) {
+        if deep {
+            let limit = self.limits.payload_depth;
+            self.site_fault(site, Fault::TooDeep { place: site.place.clone(), limit });
+        }
+    }
+
+    fn constant(&mut self, value: &Payload, site: &Site) {
+        let (bytes, limit) = (value.bytes(), self.limits.payload_bytes);
+        if bytes > limit {
+            self.site_fault(site, Fault::ConstantTooLarge { place: site.place.clone(), bytes, limit });
+        }
+        let (depth, limit) = (value.depth(), self.limits.payload_depth);
+        if depth > limit {
+            self.site_fault(site, Fault::ConstantTooDeep { place: site.place.clone(), depth, limit });
+        }
+    }
+
+    fn reference(&mut self, name: &crate::Name, site: &Site) {
+        match (self.places.get(name.as_str()), site.node) {
+            (Some(&used), Some(by)) => self.uses.push(Use { used, by, place: site.place.clone() }),
+            (Some(_), None) => {}
+            (None, _) => {
+                let suggestion = self.suggest_node(name);
+                let fault = Fault::UnknownNode { place: site.place.clone(), node: name.clone(), suggestion };
+                self.site_fault(site, fault);
+            }
+        }
+    }
+
+    fn site_fault(&mut self, site: &Site, fault: Fault) {
+        self.fault(site.node, fault);
+    }
+}
+
+/// Whether a text is a JSON pointer by RFC 6901.
+fn is_pointer(text: &str) -> bool {
+    let escaped = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
+    escaped && (text.is_empty() || text.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_pointer;
+
+    #[test]
+    fn pointers() {
+        for good in ["", "/", "/a", "/a/0/b", "/~0/~1", "/a~1b"] {
+            assert!(is_pointer(good), "{good}");
+        }
+        for bad in ["a", "a/b", "/~", "/~2", "~0", "/a~"] {
+            assert!(!is_pointer(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The checks of links and joins, and of the graph that they make.
+
+use super::data::Use;
+use super::graph::{not_before, topology};
+use super::{Checker, Fault};
+use crate::definition::{Action, Case, Join, Link, Node, On, Pick};
+use crate::name::Name;
+use std::collections::{BTreeMap, BTreeSet};
+
+impl<'d> Checker<'d, '_> {
+    /// Checks the links that lead to a node, and its join.
+    pub(super) fn links(&mut self, place: usize, node: &'d Node) {
+        let mut seen = BTreeSet::new();
+        for link in &node.after {
+            if !seen.insert((link.node.as_str(), rank(&link.on))) {
+                let (source_node, on) = (link.node.clone(), link.on.clone());
+                self.fault(Some(place), Fault::DuplicateLink { source_node, on });
+            } else if link.node == node.name {
+                self.fault(Some(place), Fault::SelfLink);
+            } else if let Some(&source) = self.places.get(link.node.as_str()) {
+                self.case_link(place, source, link);
+            } else {
+                let (source_node, suggestion) = (link.node.clone(), self.suggest_node(&link.node));
+                self.fault(Some(place), Fault::UnknownSource { source_node, suggestion });
+            }
+        }
+        self.join(place, node);
+    }
+
+    fn case_link(&mut self, place: usize, source: usize, link: &Link) {
+        let On::Case(case) = &link.on else { return };
+        let (source_node, case) = (link.node.clone(), case.clone());
+        match self.choice(source) {
+            None => self.fault(Some(place), Fault::NotAChoice { source_node, case }),
+            Some((_, cases, otherwise)) => {
+                let mut known = cases.iter().map(|case| &case.name).chain(otherwise);
+                if known.any(|known| *known == case) {
+                    return;
+                }
+                let known = cases.iter().map(|case| &case.name).chain(otherwise);
+                let suggestion = self.suggest(&case, known);
+                self.fault(Some(place), Fault::UnknownCase { source_node, case, suggestion });
+            }
+        }
+    }
+
+    fn choice(&self, place: usize) -> Option<(Pick, &'d [Case], Option<&'d Name>)> {
+        match self.definition.nodes.get(place).map(|node| &node.action) {
+            Some(Action::Choose { pick, cases, otherwise }) => Some((*pick, cases, otherwise.as_ref())),
+            _ => None,
+        }
+    }
+
+    fn join(&mut self, place: usize, node: &'d Node) {
+        match node.join {
+            Join::All => self.exclusive(place, node),
+            Join::Any if node.after.is_empty() => self.fault(Some(place), Fault::JoinWithoutLinks),
+            Join::Any => {}
+            Join::Count { of, .. } => {
+                let links = node.after.len();
+                if of == 0 || of as usize > links {
+                    self.fault(Some(place), Fault::JoinCount { of, links });
+                }
+            }
+        }
+    }
+
+    /// A node that waits for all its links can never start if two of them exclude each other.
+    fn exclusive(&mut self, place: usize, node: &'d Node) {
+        let mut sources: BTreeMap<&str, Taken<'d>> = BTreeMap::new();
+        for link in &node.after {
+            let taken = sources.entry(link.node.as_str()).or_default();
+            match &link.on {
+                On::Always => {}
+                On::Failure => taken.failure = true,
+                On::Success => taken.success = true,
+                On::Case(case) => drop(taken.cases.insert(case)),
+            }
+        }
+        for (name, taken) in sources {
+            let choice = self.places.get(name).and_then(|&source| self.choice(source));
+            if taken.exclusive(choice) {
+                self.fault(Some(place), Fault::NeverStarts { source_node: name.into() });
+            }
+        }
+    }
+
+    /// Checks that the links close no cycle, and that data is used only after it can exist.
+    pub(super) fn graph(mut self) {
+        let definition = self.definition;
+        let graph = match topology(definition) {
+            Ok(graph) => graph,
+            Err(cycle) => {
+                let name = |&place: &usize| Some(definition.nodes.get(place)?.name.clone());
+                let path = cycle.iter().filter_map(name).collect();
+                return self.fault(None, Fault::Cycle { path });
+            }
+        };
+        let uses = core::mem::take(&mut self.uses);
+        let pairs: Vec<(usize, usize)> = uses.iter().map(|&Use { used, by, .. }| (used, by)).collect();
+        for Use { used, by, place } in not_before(&graph, &pairs).into_iter().filter_map(|wrong| uses.get(wrong)) {
+            if let Some(node) = definition.nodes.get(*used) {
+                self.fault(Some(*by), Fault::TooEarly { place: place.clone(), node: node.name.clone() });
+            }
+        }
+    }
+}
+
+/// The links from one node to another.
+#[derive(Default)]
+struct Taken<'d> {
+    success: bool,
+    failure: bool,
+    cases: BTreeSet<&'d Name>,
+}
+
+impl Taken<'_> {
+    fn exclusive(&self, choice: Option<(Pick, &[Case], Option<&Name>)>) -> bool {
+        let ends = self.failure && (self.success || !self.cases.is_empty());
+        let cases = match choice {
+            Some((Pick::First, ..)) => self.cases.len() > 1,
+            Some((Pick::Every, _, Some(otherwise))) => self.cases.len() > 1 && self.cases.contains(otherwise),
+            Some((Pick::Every, _, None)) | None => false,
+        };
+        ends || cases
+    }
+}
+
+/// An order on what a link waits for.
+fn rank(on: &On) -> (u8, &str) {
+    match on {
+        On::Success => (0, ""),
+        On::Failure => (1, ""),
+        On::Always => (2, ""),
+        On::Case(case) => (3, case),
+    }
+}

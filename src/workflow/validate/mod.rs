@@ -1,0 +1,265 @@
+//! Everything that is wrong with a definition, at once.
+//!
+//! Nothing here recurses: definitions come from outside, and one nested without end must be refused, not end the process.
+//! Work and memory are bounded by the size of the definition and by the limits.
+
+mod data;
+mod fault;
+pub(in crate::workflow) mod graph;
+mod links;
+
+pub use fault::{DefinitionError, Fault, Finding, Place};
+
+use super::nearest::nearest;
+use crate::definition::{Action, Body, Definition, Node, Work};
+use crate::limits::Limits;
+use crate::name::Name;
+use data::{Site, Use};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many faults are listed; the rest is only counted.
+const MOST_FINDINGS: usize = 100;
+
+/// How many of them come with a suggestion, which costs a comparison with every name.
+const MOST_SUGGESTIONS: usize = 32;
+
+/// Checks a definition: its names, links, joins, data and nesting.
+///
+/// A definition that passes cannot deadlock, uses no data before it exists, and stays within the limits.
+///
+/// ```
+/// use counterpoint::Limits;
+/// use counterpoint::definition::{Action, Definition, Link, Node};
+/// use counterpoint::workflow::validate;
+///
+/// let chicken = Node::new("chicken", Action::task("hatch")).with_link(Link::success("egg"));
+/// let egg = Node::new("egg", Action::task("lay")).with_link(Link::success("chicken"));
+/// let error = validate(&Definition::new("life").with_node(chicken).with_node(egg), &Limits::default()).unwrap_err();
+/// assert_eq!(error.to_string(), "workflow life is not sound: the links close a cycle: chicken -> egg -> chicken");
+/// ```
+///
+/// # Errors
+///
+/// All the faults, each with the node that it belongs to.
+pub fn validate(definition: &Definition, limits: &Limits) -> Result<(), DefinitionError> {
+    validate_with(definition, limits, Vec::new())
+}
+
+/// The same, with faults that were found before.
+pub(super) fn validate_with(
+    definition: &Definition,
+    limits: &Limits,
+    found: Vec<Fault>,
+) -> Result<(), DefinitionError> {
+    let mut report = Report::default();
+    for fault in found {
+        report.add(&[], None, fault);
+    }
+    for scope in survey(definition, limits, &mut report) {
+        Checker::new(&scope, limits, &mut report).check();
+    }
+    if report.findings.is_empty() {
+        Ok(())
+    } else {
+        Err(DefinitionError::new(definition.name.clone(), report.findings, report.omitted))
+    }
+}
+
+#[derive(Default)]
+struct Report {
+    findings: Vec<Finding>,
+    omitted: u64,
+}
+
+impl Report {
+    fn add(&mut self, path: &[Name], node: Option<&Name>, fault: Fault) {
+        if self.findings.len() < MOST_FINDINGS {
+            let path = path.iter().chain(node).cloned().collect();
+            self.findings.push(Finding { path, fault });
+        } else {
+            self.omitted = self.omitted.saturating_add(1);
+        }
+    }
+}
+
+/// A definition and the nodes that lead to it.
+struct Scope<'d> {
+    path: Vec<Name>,
+    definition: &'d Definition,
+}
+
+/// All definitions within a definition, itself first. None if there are more nodes in them than allowed: one definition
+/// can hold another many times at no cost to itself, so the sum is taken before anything else is looked at.
+fn survey<'d>(definition: &'d Definition, limits: &Limits, report: &mut Report) -> Vec<Scope<'d>> {
+    let mut scopes = vec![Scope { path: Vec::new(), definition }];
+    let (mut next, mut nodes) = (0, 0_usize);
+    while let Some(Scope { path, definition }) = scopes.get(next) {
+        next += 1;
+        nodes = nodes.saturating_add(definition.nodes.len());
+        if nodes > limits.nodes as usize {
+            report.add(&[], None, Fault::TooManyNodes { limit: limits.nodes });
+            return Vec::new();
+        }
+        let mut inner = Vec::new();
+        for node in &definition.nodes {
+            let Some(Body::Flow(flow)) = body(&node.action) else { continue };
+            if path.len() >= limits.nesting as usize {
+                report.add(path, Some(&node.name), Fault::NestedTooDeep { limit: limits.nesting });
+            } else {
+                inner.push(Scope { path: path.iter().chain([&node.name]).cloned().collect(), definition: flow });
+            }
+        }
+        scopes.append(&mut inner);
+    }
+    scopes
+}
+
+/// The work that a node does.
+fn body(action: &Action) -> Option<&Body> {
+    match action {
+        Action::Do(body) | Action::Map { body, .. } | Action::Repeat { body, .. } => Some(body),
+        Action::Choose { .. } | Action::Wait { .. } | Action::Pass => None,
+    }
+}
+
+/// The checks of one definition, without those within it.
+struct Checker<'d, 'r> {
+    path: &'d [Name],
+    definition: &'d Definition,
+    limits: &'d Limits,
+    /// The first node of each name.
+    places: BTreeMap<&'d str, usize>,
+    uses: Vec<Use>,
+    report: &'r mut Report,
+}
+
+impl<'d, 'r> Checker<'d, 'r> {
+    fn new(scope: &'d Scope<'d>, limits: &'d Limits, report: &'r mut Report) -> Self {
+        let mut places = BTreeMap::new();
+        for (place, node) in scope.definition.nodes.iter().enumerate() {
+            places.entry(node.name.as_str()).or_insert(place);
+        }
+        Self { path: &scope.path, definition: scope.definition, limits, places, uses: Vec::new(), report }
+    }
+
+    fn check(mut self) {
+        self.name(None, "the workflow", &self.definition.name);
+        for (place, node) in self.definition.nodes.iter().enumerate() {
+            self.name(Some(place), "the node", &node.name);
+            if self.places.get(node.name.as_str()) != Some(&place) {
+                self.fault(Some(place), Fault::DuplicateNode);
+            }
+            self.links(place, node);
+            self.action(place, node);
+            self.undo(place, node);
+            let item = matches!(node.action, Action::Map { .. } | Action::Repeat { .. });
+            self.expression(&node.input, &Site::of(place, Place::Input, item));
+        }
+        let output = Site { place: Place::Output, item: false, node: None };
+        self.expression(&self.definition.output, &output);
+        self.graph();
+    }
+
+    fn action(&mut self, place: usize, node: &'d Node) {
+        match &node.action {
+            Action::Do(_) | Action::Pass => {}
+            Action::Choose { cases, otherwise, .. } => {
+                if cases.is_empty() {
+                    self.fault(Some(place), Fault::NoCases);
+                }
+                let mut names = BTreeSet::new();
+                for name in cases.iter().map(|case| &case.name).chain(otherwise) {
+                    self.name(Some(place), "a case", name);
+                    if !names.insert(name) {
+                        self.fault(Some(place), Fault::DuplicateCase { case: name.clone() });
+                    }
+                }
+                for case in cases {
+                    self.condition(&case.when, &Site::of(place, Place::Case(case.name.clone()), true));
+                }
+            }
+            Action::Map { over, at_once, .. } => {
+                self.expression(over, &Site::of(place, Place::Over, false));
+                if *at_once == Some(0) {
+                    self.fault(Some(place), Fault::NoneAtOnce);
+                }
+            }
+            Action::Repeat { until, most, .. } => {
+                self.condition(until, &Site::of(place, Place::Until, true));
+                if *most == 0 {
+                    self.fault(Some(place), Fault::NoRounds);
+                }
+            }
+            Action::Wait { signal, timer } => {
+                if signal.is_none() && timer.is_none() {
+                    self.fault(Some(place), Fault::EmptyWait);
+                }
+                if let Some(signal) = signal {
+                    self.name(Some(place), "the signal", signal);
+                }
+            }
+        }
+        if let Some(Body::Task(work)) = body(&node.action) {
+            self.work(place, work);
+        }
+    }
+
+    fn undo(&mut self, place: usize, node: &Node) {
+        let body = body(&node.action);
+        if node.pivot && body.is_none() {
+            self.fault(Some(place), Fault::PivotWithoutWork);
+        }
+        let Some(undo) = &node.undo else { return };
+        match body {
+            None => self.fault(Some(place), Fault::UndoWithoutWork),
+            Some(Body::Flow(_)) => self.fault(Some(place), Fault::UndoOfFlow),
+            Some(Body::Task(_)) => {}
+        }
+        self.work(place, undo);
+    }
+
+    fn work(&mut self, place: usize, work: &Work) {
+        self.name(Some(place), "the task's kind", &work.kind);
+        let Some(needs) = &work.needs else { return };
+        let count = needs.skills().count().saturating_add(needs.labels().count());
+        if count > self.limits.list_len as usize {
+            self.fault(Some(place), Fault::TooManyNeeds { count, limit: self.limits.list_len });
+        }
+        for (skill, _) in needs.skills() {
+            self.name(Some(place), "a skill", skill);
+        }
+        for (label, value) in needs.labels() {
+            self.name(Some(place), "a label", label);
+            self.name(Some(place), "the value of a label", value);
+        }
+    }
+
+    fn name(&mut self, place: Option<usize>, what: &'static str, name: &Name) {
+        let (bytes, limit) = (name.len(), self.limits.name_bytes);
+        if bytes == 0 {
+            self.fault(place, Fault::EmptyName { what });
+        } else if bytes > limit as usize {
+            self.fault(place, Fault::LongName { what, bytes, limit });
+        }
+    }
+
+    fn fault(&mut self, place: Option<usize>, fault: Fault) {
+        let node = place.and_then(|place| self.definition.nodes.get(place)).map(|node| &node.name);
+        self.report.add(self.path, node, fault);
+    }
+
+    /// The node that may have been meant.
+    fn suggest_node(&self, name: &str) -> Option<Name> {
+        self.suggest(name, self.definition.nodes.iter().map(|node| &node.name))
+    }
+
+    fn suggest<'n>(&self, name: &str, known: impl Iterator<Item = &'n Name>) -> Option<Name> {
+        if self.report.findings.len() >= MOST_SUGGESTIONS {
+            return None;
+        }
+        nearest(name, known.map(Name::as_str)).map(Name::from)
+    }
+}
+
+#[cfg(test)]
+mod tests;
