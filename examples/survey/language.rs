@@ -77,11 +77,19 @@ pub struct Spec {
 }
 
 const fn quote(mark: &'static str) -> Quote {
-    Quote { mark, escapes: true, multiline: false }
+    Quote {
+        mark,
+        escapes: true,
+        multiline: false,
+    }
 }
 
 const fn long(mark: &'static str, escapes: bool) -> Quote {
-    Quote { mark, escapes, multiline: true }
+    Quote {
+        mark,
+        escapes,
+        multiline: true,
+    }
 }
 
 const PLAIN: Spec = Spec {
@@ -109,10 +117,100 @@ const SCRIPT: Spec = Spec {
 const HASHED: Spec = Spec {
     kind: Kind::Program,
     line_comments: &["#"],
-    quotes: &[long("\"\"\"", true), long("'''", true), quote("\""), quote("'")],
+    quotes: &[
+        long("\"\"\"", true),
+        long("'''", true),
+        quote("\""),
+        quote("'"),
+    ],
     ..PLAIN
 };
-const TAGGED: Spec = Spec { kind: Kind::Markup, block_comment: Some(("<!--", "-->")), ..PLAIN };
+const TAGGED: Spec = Spec {
+    kind: Kind::Markup,
+    block_comment: Some(("<!--", "-->")),
+    ..PLAIN
+};
+
+const RUST: Spec = Spec {
+                name: "Rust",
+                shape: Shape::Keyword("fn"),
+                nested_comments: true,
+                quotes: &[long("\"", true)],
+                ..CURLY
+            };
+const GO: Spec = Spec {
+                name: "Go",
+                shape: Shape::Keyword("func"),
+                quotes: &[quote("\""), quote("'"), long("`", false)],
+                ..CURLY
+            };
+const KOTLIN: Spec = Spec {
+                name: "Kotlin",
+                shape: Shape::Keyword("fun"),
+                nested_comments: true,
+                quotes: &[long("\"\"\"", false), quote("\""), quote("'")],
+                ..CURLY
+            };
+const SWIFT: Spec = Spec {
+                name: "Swift",
+                shape: Shape::Keyword("func"),
+                nested_comments: true,
+                quotes: &[long("\"\"\"", true), quote("\"")],
+                ..CURLY
+            };
+const C: Spec = Spec { name: "C", ..CURLY },
+            Self::Cpp => Spec {
+                name: "C++",
+                ..CURLY
+            };
+const JAVA: Spec = Spec {
+                name: "Java",
+                quotes: &[long("\"\"\"", true), quote("\""), quote("'")],
+                ..CURLY
+            };
+const PYTHON: Spec = Spec {
+                name: "Python",
+                shape: Shape::Indent,
+                ..HASHED
+            };
+const RUBY: Spec = Spec {
+                name: "Ruby",
+                shape: Shape::Indent,
+                block_comment: Some(("\n=begin", "\n=end")),
+                quotes: &[quote("\""), quote("'")],
+                ..HASHED
+            };
+const SHELL: Spec = Spec {
+                name: "Shell",
+                shape: Shape::Shell,
+                quotes: &[long("\"", true), long("'", false)],
+                ..HASHED
+            };
+const SQL: Spec = Spec {
+                name: "SQL",
+                shape: Shape::None,
+                line_comments: &["--"],
+                quotes: &[long("'", false)],
+                ..CURLY
+            };
+const CSS: Spec = Spec {
+                name: "CSS",
+                kind: Kind::Markup,
+                shape: Shape::None,
+                line_comments: &[],
+                ..CURLY
+            };
+const TOML: Spec = Spec {
+                name: "TOML",
+                kind: Kind::Data,
+                ..HASHED
+            };
+const YAML: Spec = Spec {
+                name: "YAML",
+                kind: Kind::Data,
+                quotes: &[quote("\""), quote("'")],
+                ..HASHED
+            };
 
 impl Language {
     /// The language of a file name, if the name tells.
@@ -169,82 +267,34 @@ impl Language {
             "rlib", "rmeta", "wasm", "ttf", "otf", "woff", "woff2", "mp3", "mp4", "mov", "ogg",
             "wav", "sqlite", "db", "bin", "pyc",
         ];
-        let ending = path.rsplit('/').next().and_then(|name| name.rsplit_once('.'));
+        let ending = path
+            .rsplit('/')
+            .next()
+            .and_then(|name| name.rsplit_once('.'));
         ending.is_some_and(|(_, end)| ENDINGS.contains(&end.to_ascii_lowercase().as_str()))
     }
 
     /// How the language is written.
     pub const fn spec(self) -> Spec {
         match self {
-            Self::Rust => Spec {
-                name: "Rust",
-                shape: Shape::Keyword("fn"),
-                nested_comments: true,
-                quotes: &[long("\"", true)],
-                ..CURLY
-            },
-            Self::Go => Spec {
-                name: "Go",
-                shape: Shape::Keyword("func"),
-                quotes: &[quote("\""), quote("'"), long("`", false)],
-                ..CURLY
-            },
-            Self::Kotlin => Spec {
-                name: "Kotlin",
-                shape: Shape::Keyword("fun"),
-                nested_comments: true,
-                quotes: &[long("\"\"\"", false), quote("\""), quote("'")],
-                ..CURLY
-            },
-            Self::Swift => Spec {
-                name: "Swift",
-                shape: Shape::Keyword("func"),
-                nested_comments: true,
-                quotes: &[long("\"\"\"", true), quote("\"")],
-                ..CURLY
-            },
+            Self::Rust => RUST,
+            Self::Go => GO,
+            Self::Kotlin => KOTLIN,
+            Self::Swift => SWIFT,
             Self::JavaScript => Spec { name: "JavaScript", ..SCRIPT },
             Self::TypeScript => Spec { name: "TypeScript", ..SCRIPT },
-            Self::C => Spec { name: "C", ..CURLY },
-            Self::Cpp => Spec { name: "C++", ..CURLY },
+            Self::C => C,
             Self::CSharp => Spec { name: "C#", ..CURLY },
-            Self::Java => {
-                Spec { name: "Java", quotes: &[long("\"\"\"", true), quote("\""), quote("'")], ..CURLY }
-            }
-            Self::Python => Spec { name: "Python", shape: Shape::Indent, ..HASHED },
-            Self::Ruby => Spec {
-                name: "Ruby",
-                shape: Shape::Indent,
-                block_comment: Some(("\n=begin", "\n=end")),
-                quotes: &[quote("\""), quote("'")],
-                ..HASHED
-            },
-            Self::Shell => Spec {
-                name: "Shell",
-                shape: Shape::Shell,
-                quotes: &[long("\"", true), long("'", false)],
-                ..HASHED
-            },
-            Self::Sql => Spec {
-                name: "SQL",
-                shape: Shape::None,
-                line_comments: &["--"],
-                quotes: &[long("'", false)],
-                ..CURLY
-            },
-            Self::Css => Spec {
-                name: "CSS",
-                kind: Kind::Markup,
-                shape: Shape::None,
-                line_comments: &[],
-                ..CURLY
-            },
+            Self::Java => JAVA,
+            Self::Python => PYTHON,
+            Self::Ruby => RUBY,
+            Self::Shell => SHELL,
+            Self::Sql => SQL,
+            Self::Css => CSS,
             Self::Html => Spec { name: "HTML", ..TAGGED },
             Self::Xml => Spec { name: "XML", ..TAGGED },
-            Self::Toml => Spec { name: "TOML", kind: Kind::Data, ..HASHED },
-            Self::Yaml => {
-                Spec { name: "YAML", kind: Kind::Data, quotes: &[quote("\""), quote("'")], ..HASHED }
-            }
+            Self::Toml => TOML,
+            Self::Yaml => YAML,
             Self::Json => Spec { name: "JSON", kind: Kind::Data, ..PLAIN },
             Self::Markdown => Spec { name: "Markdown", ..PLAIN },
             Self::Text => PLAIN,

@@ -15,8 +15,16 @@ pub fn links(path: &str, text: &str, scan: &Scan, language: Language) -> Links {
     let mut imports = Vec::new();
     let mut at = 0;
     let mut in_go_block = false;
-    for (code, original) in scan.code.split_inclusive('\n').zip(text.split_inclusive('\n')) {
-        let statement = Statement { code: code.trim_ascii(), original: original.trim(), at };
+    for (code, original) in scan
+        .code
+        .split_inclusive('\n')
+        .zip(text.split_inclusive('\n'))
+    {
+        let statement = Statement {
+            code: code.trim_ascii(),
+            original: original.trim(),
+            at,
+        };
         match language {
             Language::Rust => rust(&statement, &scan.code, &mut imports),
             Language::Python => python(&statement, &scan.code, &mut imports),
@@ -32,7 +40,10 @@ pub fn links(path: &str, text: &str, scan: &Scan, language: Language) -> Links {
             break;
         }
     }
-    Links { imports: unique(imports), package: package(path, text) }
+    Links {
+        imports: unique(imports),
+        package: package(path, text),
+    }
 }
 
 fn unique(imports: Vec<Import>) -> Vec<Import> {
@@ -61,7 +72,10 @@ impl Statement<'_> {
 fn push(imports: &mut Vec<Import>, target: &str, style: ImportStyle) {
     let target = target.trim();
     if !target.is_empty() && target.len() < 300 {
-        imports.push(Import { target: target.to_owned(), style });
+        imports.push(Import {
+            target: target.to_owned(),
+            style,
+        });
     }
 }
 
@@ -70,9 +84,15 @@ fn rust(statement: &Statement<'_>, code: &str, imports: &mut Vec<Import>) {
     if let Some(rest) = line.strip_prefix("pub") {
         let rest = rest.trim_start();
         let scope = rest.starts_with('(').then(|| rest.find(')')).flatten();
-        line = rest.get(scope.map_or(0, |end| end + 1)..).unwrap_or_default().trim_start();
+        line = rest
+            .get(scope.map_or(0, |end| end + 1)..)
+            .unwrap_or_default()
+            .trim_start();
     }
-    if let Some(name) = line.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';')) {
+    if let Some(name) = line
+        .strip_prefix("mod ")
+        .and_then(|rest| rest.strip_suffix(';'))
+    {
         push(imports, name, ImportStyle::Child);
     } else if let Some(rest) = line.strip_prefix("extern crate ") {
         let name = rest.split([';', ' ']).next().unwrap_or_default();
@@ -116,14 +136,21 @@ fn flush(path: &str, prefix: Option<usize>, imports: &mut Vec<Import>) {
         return;
     }
     let path = path.split(' ').next().unwrap_or_default();
-    let path = path.trim_end_matches("::*").trim_end_matches("::self").trim_end_matches("::");
+    let path = path
+        .trim_end_matches("::*")
+        .trim_end_matches("::self")
+        .trim_end_matches("::");
     push(imports, path.trim_start_matches("::"), ImportStyle::Path);
 }
 
 fn python(statement: &Statement<'_>, code: &str, imports: &mut Vec<Import>) {
     if let Some(rest) = statement.code.strip_prefix("import ") {
         for part in rest.split([',', ';']) {
-            push(imports, part.trim().split(' ').next().unwrap_or_default(), ImportStyle::Path);
+            push(
+                imports,
+                part.trim().split(' ').next().unwrap_or_default(),
+                ImportStyle::Path,
+            );
         }
     } else if let Some(rest) = statement.code.strip_prefix("from ")
         && let Some((module, names)) = rest.split_once(" import")
@@ -136,7 +163,11 @@ fn python(statement: &Statement<'_>, code: &str, imports: &mut Vec<Import>) {
             names
         };
         let dot = if module.ends_with('.') { "" } else { "." };
-        for name in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        for name in list
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+        {
             let name = name.split([' ', '\n']).next().unwrap_or_default();
             push(imports, &format!("{module}{dot}{name}"), ImportStyle::Path);
         }
@@ -145,9 +176,14 @@ fn python(statement: &Statement<'_>, code: &str, imports: &mut Vec<Import>) {
 
 fn script(statement: &Statement<'_>, imports: &mut Vec<Import>) {
     let code = statement.code;
-    let begins = ["import ", "import{", "export ", "} from "].iter().any(|word| code.starts_with(word));
+    let begins = ["import ", "import{", "export ", "} from "]
+        .iter()
+        .any(|word| code.starts_with(word));
     if begins && (code.contains("from ") || code.starts_with("import \"")) {
-        let quoted = statement.original.rsplit_once("from").map_or(statement.original, |(_, t)| t);
+        let quoted = statement
+            .original
+            .rsplit_once("from")
+            .map_or(statement.original, |(_, t)| t);
         push(imports, in_quotes(quoted), ImportStyle::Path);
     } else if let Some(at) = code.find("require(").or_else(|| code.find("import(")) {
         // The line was trimmed on both sides, and what is before the call is seldom not ASCII.
@@ -162,12 +198,18 @@ fn in_quotes(text: &str) -> &str {
 }
 
 fn include(statement: &Statement<'_>, imports: &mut Vec<Import>) {
-    let Some(rest) = statement.code.strip_prefix('#') else { return };
+    let Some(rest) = statement.code.strip_prefix('#') else {
+        return;
+    };
     if !rest.trim_start().starts_with("include") {
         return;
     }
     if let Some((_, rest)) = statement.original.split_once('<') {
-        push(imports, rest.split('>').next().unwrap_or_default(), ImportStyle::System);
+        push(
+            imports,
+            rest.split('>').next().unwrap_or_default(),
+            ImportStyle::System,
+        );
     } else {
         push(imports, in_quotes(statement.original), ImportStyle::File);
     }
@@ -206,14 +248,22 @@ fn package(path: &str, text: &str) -> Option<String> {
     let found = match name {
         "Cargo.toml" => {
             lines.find(|line| *line == "[package]")?;
-            lines.take_while(|line| !line.starts_with('[')).find_map(|line| {
-                let value = line.strip_prefix("name")?.trim_start().strip_prefix('=')?;
-                Some(in_quotes(value))
-            })
+            lines
+                .take_while(|line| !line.starts_with('['))
+                .find_map(|line| {
+                    let value = line.strip_prefix("name")?.trim_start().strip_prefix('=')?;
+                    Some(in_quotes(value))
+                })
         }
-        "go.mod" => lines.find_map(|line| line.strip_prefix("module ")).map(str::trim),
+        "go.mod" => lines
+            .find_map(|line| line.strip_prefix("module "))
+            .map(str::trim),
         "package.json" => lines
-            .find_map(|line| line.strip_prefix("\"name\"")?.trim_start().strip_prefix(':'))
+            .find_map(|line| {
+                line.strip_prefix("\"name\"")?
+                    .trim_start()
+                    .strip_prefix(':')
+            })
             .map(in_quotes),
         _ => None,
     };
@@ -227,16 +277,30 @@ mod tests {
 
     fn targets(text: &str, language: Language) -> Vec<String> {
         let links = links("x", text, &scan(text, language), language);
-        links.imports.into_iter().map(|import| import.target).collect()
+        links
+            .imports
+            .into_iter()
+            .map(|import| import.target)
+            .collect()
     }
 
     #[test]
     fn rust_trees_are_expanded() {
         let text = "pub(crate) use crate::{\n    a, b::{self, C as D},\n    e::*,\n};\r\nmod f;\nuse ::serde::Ser;\n";
-        let expected = ["crate::a", "crate::b", "crate::b::C", "crate::e", "f", "serde::Ser"];
+        let expected = [
+            "crate::a",
+            "crate::b",
+            "crate::b::C",
+            "crate::e",
+            "f",
+            "serde::Ser",
+        ];
         assert_eq!(targets(text, Language::Rust), expected);
         let text = "use a::{b::{c, d}, e};\r\n\r\nuse f;\r\n";
-        assert_eq!(targets(text, Language::Rust), ["a::b::c", "a::b::d", "a::e", "f"]);
+        assert_eq!(
+            targets(text, Language::Rust),
+            ["a::b::c", "a::b::d", "a::e", "f"]
+        );
     }
 
     #[test]
@@ -249,14 +313,26 @@ mod tests {
     #[test]
     fn script_imports() {
         let text = "import a from './a';\nimport \"b\";\nimport {\n c\n} from \"../c\";\nconst d = require('d')\n";
-        assert_eq!(targets(text, Language::TypeScript), ["./a", "b", "../c", "d"]);
+        assert_eq!(
+            targets(text, Language::TypeScript),
+            ["./a", "b", "../c", "d"]
+        );
     }
 
     #[test]
     fn other_languages() {
-        assert_eq!(targets("#include <a.h>\n# include \"b/c.h\"\n", Language::C), ["a.h", "b/c.h"]);
-        assert_eq!(targets("import (\n\t\"fmt\"\n\tx \"a/b\"\n)\n", Language::Go), ["fmt", "a/b"]);
-        assert_eq!(targets("import static a.B.c;\nimport d.*;\n", Language::Java), ["a.B.c", "d"]);
+        assert_eq!(
+            targets("#include <a.h>\n# include \"b/c.h\"\n", Language::C),
+            ["a.h", "b/c.h"]
+        );
+        assert_eq!(
+            targets("import (\n\t\"fmt\"\n\tx \"a/b\"\n)\n", Language::Go),
+            ["fmt", "a/b"]
+        );
+        assert_eq!(
+            targets("import static a.B.c;\nimport d.*;\n", Language::Java),
+            ["a.B.c", "d"]
+        );
         assert_eq!(targets("require_relative 'a'\n", Language::Ruby), ["a"]);
     }
 
@@ -265,13 +341,24 @@ mod tests {
         let text = "[lib]\nname = \"no\"\n[package]\nname = \"yes\"\n";
         assert_eq!(package("a/Cargo.toml", text), Some("yes".into()));
         assert_eq!(package("go.mod", "module a/b\n"), Some("a/b".into()));
-        assert_eq!(package("package.json", "{\n \"name\": \"n\",\n"), Some("n".into()));
+        assert_eq!(
+            package("package.json", "{\n \"name\": \"n\",\n"),
+            Some("n".into())
+        );
         assert_eq!(package("b.toml", text), None);
     }
 
     #[test]
     fn broken_statements_are_survived() {
-        for text in ["use", "use a::{{{", "use }}},,;", "from x import (", "import (", "#include", "use \u{e9}::{\u{e9}"] {
+        for text in [
+            "use",
+            "use a::{{{",
+            "use }}},,;",
+            "from x import (",
+            "import (",
+            "#include",
+            "use \u{e9}::{\u{e9}",
+        ] {
             for language in [Language::Rust, Language::Python, Language::Go, Language::C] {
                 let _ = targets(text, language);
             }

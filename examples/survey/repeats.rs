@@ -7,8 +7,6 @@ use crate::survey::{Repeat, Repeats};
 
 /// Lines of code that must agree in a row.
 const WINDOW: usize = 6;
-/// Copies beyond this many are counted with the first ones only.
-const MAX_COPIES: usize = 64;
 /// Places named in the report.
 const MAX_PLACES: usize = 5;
 
@@ -17,15 +15,25 @@ type Spot = (u64, u32, u32);
 
 /// Finds the repeated passages and keeps the `rows` groups of files that repeat most.
 pub fn repeats(facts: &[FileFacts], rows: usize) -> Repeats {
-    let prints: Vec<&[Print]> =
-        facts.iter().map(|file| file.prints.as_deref().unwrap_or_default()).collect();
+    let prints: Vec<&[Print]> = facts
+        .iter()
+        .map(|file| file.prints.as_deref().unwrap_or_default())
+        .collect();
     let spots = windows(&prints);
     let families = Families::new(&spots, &prints);
     let mut groups: Vec<Repeat> = families.collect(facts).into_values().collect();
-    groups.sort_by(|a, b| b.excess().cmp(&a.excess()).then_with(|| a.places.cmp(&b.places)));
+    groups.sort_by(|a, b| {
+        b.excess()
+            .cmp(&a.excess())
+            .then_with(|| a.places.cmp(&b.places))
+    });
     let (lines, found) = (groups.iter().map(Repeat::excess).sum(), groups.len() as u64);
     groups.truncate(rows);
-    Repeats { lines, found, groups }
+    Repeats {
+        lines,
+        found,
+        groups,
+    }
 }
 
 /// All windows of all files, equal ones next to each other.
@@ -33,9 +41,13 @@ fn windows(prints: &[&[Print]]) -> Vec<Spot> {
     let mut spots = Vec::new();
     for (file, lines) in (0_u32..).zip(prints) {
         for (at, window) in (0_u32..).zip(lines.windows(WINDOW)) {
-            let hash = window.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, print| {
-                (hash ^ u64::from(print.hash)).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23)
-            });
+            let hash = window
+                .iter()
+                .fold(0xcbf2_9ce4_8422_2325_u64, |hash, print| {
+                    (hash ^ u64::from(print.hash))
+                        .wrapping_mul(0x0000_0100_0000_01b3)
+                        .rotate_left(23)
+                });
             spots.push((hash, file, at));
         }
     }
@@ -53,15 +65,19 @@ struct Families<'a> {
 impl<'a> Families<'a> {
     fn new(spots: &'a [Spot], prints: &'a [&'a [Print]]) -> Self {
         let count = |lines: &&[Print]| (lines.len() + 1).saturating_sub(WINDOW);
-        let mut copies: Vec<Vec<Option<&[Spot]>>> =
-            prints.iter().map(|lines| vec![None; count(lines)]).collect();
+        let mut copies: Vec<Vec<Option<&[Spot]>>> = prints
+            .iter()
+            .map(|lines| vec![None; count(lines)])
+            .collect();
         for family in spots.chunk_by(|a, b| a.0 == b.0) {
             let across = family.first().map(|spot| spot.1) != family.last().map(|spot| spot.1);
             if !across {
                 continue;
             }
             for (_, file, at) in family {
-                let slot = copies.get_mut(*file as usize).and_then(|file| file.get_mut(*at as usize));
+                let slot = copies
+                    .get_mut(*file as usize)
+                    .and_then(|file| file.get_mut(*at as usize));
                 if let Some(slot) = slot {
                     *slot = Some(family);
                 }
@@ -76,7 +92,11 @@ impl<'a> Families<'a> {
 
     /// The passages, gathered by the set of files that share them.
     fn collect(&self, facts: &[FileFacts]) -> BTreeMap<Vec<u32>, Repeat> {
-        let mut told: Vec<Vec<bool>> = self.copies.iter().map(|file| vec![false; file.len()]).collect();
+        let mut told: Vec<Vec<bool>> = self
+            .copies
+            .iter()
+            .map(|file| vec![false; file.len()])
+            .collect();
         let mut groups: BTreeMap<Vec<u32>, Repeat> = BTreeMap::new();
         for (file, families) in (0_u32..).zip(&self.copies) {
             for (at, family) in (0_u32..).zip(families) {
@@ -85,12 +105,20 @@ impl<'a> Families<'a> {
                 if done != Some(&false) {
                     continue;
                 }
-                let members = first_of_each_file(family, file, at);
+                let members = first_of_each_file(family);
+                // A later copy within the same file: another matter.
+                if members.binary_search(&(file, at)).is_err() {
+                    continue;
+                }
                 let lines = self.extent(&members);
                 for (member, start) in &members {
                     if let Some(marks) = told.get_mut(*member as usize) {
                         let range = *start as usize..*start as usize + lines + 1 - WINDOW;
-                        marks.iter_mut().take(range.end).skip(range.start).for_each(|m| *m = true);
+                        marks
+                            .iter_mut()
+                            .take(range.end)
+                            .skip(range.start)
+                            .for_each(|m| *m = true);
                     }
                 }
                 self.record(&mut groups, facts, &members, lines);
@@ -104,7 +132,9 @@ impl<'a> Families<'a> {
         let mut lines = WINDOW;
         loop {
             let ahead = u32::try_from(lines).unwrap_or(u32::MAX);
-            let mut next = members.iter().map(|(f, at)| self.hash_at(*f, at.saturating_add(ahead)));
+            let mut next = members
+                .iter()
+                .map(|(f, at)| self.hash_at(*f, at.saturating_add(ahead)));
             let first = next.next().flatten();
             if first.is_none() || next.any(|hash| hash != first) {
                 return lines;
@@ -122,17 +152,32 @@ impl<'a> Families<'a> {
     ) {
         let key: Vec<u32> = members.iter().map(|(file, _)| *file).collect();
         let files = key.len() as u64;
-        let empty = Repeat { files, lines: 0, passages: 0, places: Vec::new() };
+        let empty = Repeat {
+            files,
+            lines: 0,
+            passages: 0,
+            places: Vec::new(),
+        };
         let group = groups.entry(key).or_insert(empty);
-        let longest = group.places.first().map_or(0, |(_, from, to)| to + 1 - from);
+        let longest = group
+            .places
+            .first()
+            .map_or(0, |(_, from, to)| to + 1 - from);
         let place = |(file, at): &(u32, u32)| {
             let lines_of = self.prints.get(*file as usize)?;
             let (first, last) = (*at as usize, *at as usize + lines - 1);
             let (from, to) = (lines_of.get(first)?.line, lines_of.get(last)?.line);
-            Some((facts.get(*file as usize)?.path.clone(), u64::from(from), u64::from(to)))
+            Some((
+                facts.get(*file as usize)?.path.clone(),
+                u64::from(from),
+                u64::from(to),
+            ))
         };
         let places: Vec<_> = members.iter().take(MAX_PLACES).filter_map(place).collect();
-        if places.first().is_some_and(|(_, from, to)| to + 1 - from > longest) {
+        if places
+            .first()
+            .is_some_and(|(_, from, to)| to + 1 - from > longest)
+        {
             group.places = places;
         }
         group.lines += lines as u64;
@@ -140,14 +185,12 @@ impl<'a> Families<'a> {
     }
 }
 
-/// One member per file, in order: repetition within a file is another matter.
-fn first_of_each_file(family: &[Spot], file: u32, at: u32) -> Vec<(u32, u32)> {
-    let mut members: Vec<(u32, u32)> = vec![(file, at)];
-    let by_file = family.chunk_by(|a, b| a.1 == b.1).filter_map(<[Spot]>::first);
-    let others = by_file.filter(|(_, other, _)| *other != file);
-    members.extend(others.take(MAX_COPIES - 1).map(|(_, other, start)| (*other, *start)));
-    members.sort_unstable();
-    members
+/// One member per file, in order of the files; a family is sorted so already.
+fn first_of_each_file(family: &[Spot]) -> Vec<(u32, u32)> {
+    let by_file = family
+        .chunk_by(|a, b| a.1 == b.1)
+        .filter_map(<[Spot]>::first);
+    by_file.map(|(_, file, at)| (*file, *at)).collect()
 }
 
 #[cfg(test)]
@@ -175,7 +218,10 @@ mod tests {
         let a = format!("{one}a0();\n{two}");
         let b = format!("{two}b0();\n{one}");
         let found = repeats(&[facts("a.c", &a), facts("b.c", &b)], 10);
-        assert_eq!((found.groups.len(), found.groups[0].passages, found.lines), (1, 2, 15));
+        assert_eq!(
+            (found.groups.len(), found.groups[0].passages, found.lines),
+            (1, 2, 15)
+        );
     }
 
     #[test]
@@ -183,16 +229,21 @@ mod tests {
         let within = numbered("x", 0..7).repeat(3);
         assert_eq!(repeats(&[facts("a.c", &within)], 10).found, 0);
         let short = numbered("x", 0..5);
-        assert_eq!(repeats(&[facts("a.c", &short), facts("b.c", &short)], 10).found, 0);
+        assert_eq!(
+            repeats(&[facts("a.c", &short), facts("b.c", &short)], 10).found,
+            0
+        );
     }
 
     #[test]
-    fn rows_and_copies_are_bounded() {
+    fn rows_and_places_are_bounded() {
         let text = numbered("x", 0..20);
-        let many: Vec<_> = (0..100).map(|n| facts(&format!("{n:03}.c"), &text)).collect();
+        let many: Vec<_> = (0..100)
+            .map(|n| facts(&format!("{n:03}.c"), &text))
+            .collect();
         let found = repeats(&many, 1);
         assert_eq!(found.groups.len(), 1);
         assert!(found.groups[0].places.len() <= MAX_PLACES);
-        assert_eq!(found.groups[0].files, MAX_COPIES as u64);
+        assert_eq!((found.groups[0].files, found.lines), (100, 20 * 99));
     }
 }

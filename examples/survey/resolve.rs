@@ -67,10 +67,18 @@ impl<'a> Index<'a> {
         for (id, file) in facts.iter().enumerate() {
             let folder = folder_of(&file.path);
             index.by_path.insert(&file.path, id);
-            index.by_name.entry(name_of(&file.path)).or_default().push(id);
+            index
+                .by_name
+                .entry(name_of(&file.path))
+                .or_default()
+                .push(id);
             if file.language.is_program() && !index.first_in_folder.contains_key(folder) {
                 index.first_in_folder.insert(folder, id);
-                index.folders.entry(name_of(folder)).or_default().push(folder);
+                index
+                    .folders
+                    .entry(name_of(folder))
+                    .or_default()
+                    .push(folder);
             }
             if let Some(name) = file.links.as_ref().and_then(|links| links.package.as_ref()) {
                 index.packages.insert(name.replace('-', "_"), folder);
@@ -81,7 +89,9 @@ impl<'a> Index<'a> {
 
     /// Where an import of the file at `from` leads.
     pub fn resolve(&self, from: usize, import: &Import) -> Goal {
-        let Some(file) = self.facts.get(from) else { return Goal::Nowhere };
+        let Some(file) = self.facts.get(from) else {
+            return Goal::Nowhere;
+        };
         let (path, target) = (file.path.as_str(), import.target.as_str());
         match file.language {
             Language::Rust => self.rust(path, target, import.style),
@@ -107,7 +117,11 @@ impl<'a> Index<'a> {
         let folder = folder_of(path);
         let stem = name_of(path).trim_end_matches(".rs");
         let is_root = matches!(stem, "mod" | "lib" | "main");
-        let own = if is_root { folder.to_owned() } else { slash(folder, stem) };
+        let own = if is_root {
+            folder.to_owned()
+        } else {
+            slash(folder, stem)
+        };
         let mut parts = target.split("::").peekable();
         let base = match parts.peek().copied().unwrap_or_default() {
             _ if style == ImportStyle::Child => own,
@@ -136,13 +150,18 @@ impl<'a> Index<'a> {
             },
         };
         let rest: Vec<&str> = parts.collect();
-        self.rust_module(&base, &rest).map_or(Goal::Nowhere, Goal::File)
+        self.rust_module(&base, &rest)
+            .map_or(Goal::Nowhere, Goal::File)
     }
 
     /// A path that begins with no keyword and no known package: a module nearby, or a crate
     /// from elsewhere.
     fn rust_neighbour(&self, own: &str, folder: &str, name: &str, is_path: bool) -> Goal {
-        let near = self.first([module(own, name), slash(&slash(own, name), "mod.rs"), module(folder, name)]);
+        let near = self.first([
+            module(own, name),
+            slash(&slash(own, name), "mod.rs"),
+            module(folder, name),
+        ]);
         match near {
             Some(id) => Goal::File(id),
             // Variants of enumerations are imported by paths that begin with a capital.
@@ -204,7 +223,9 @@ impl<'a> Index<'a> {
         }
         match parts.first() {
             Some(name) if dots == 0 => Goal::Outside((*name).to_owned()),
-            _ => self.at(&slash(base, "__init__.py")).map_or(Goal::Nowhere, Goal::File),
+            _ => self
+                .at(&slash(base, "__init__.py"))
+                .map_or(Goal::Nowhere, Goal::File),
         }
     }
 
@@ -218,12 +239,25 @@ impl<'a> Index<'a> {
             let name: Vec<&str> = target.split('/').take(parts).collect();
             return Goal::Outside(name.join("/"));
         }
-        let Some(base) = join(folder_of(path), target) else { return Goal::Nowhere };
-        let endings = ["", ".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", "/index.ts", "/index.js"];
+        let Some(base) = join(folder_of(path), target) else {
+            return Goal::Nowhere;
+        };
+        let endings = [
+            "",
+            ".ts",
+            ".tsx",
+            ".js",
+            ".jsx",
+            ".mjs",
+            ".cjs",
+            "/index.ts",
+            "/index.js",
+        ];
         // TypeScript names the file that will be compiled, not the one that is there.
         let stem = base.strip_suffix(".js").unwrap_or(&base);
         let hit = endings.iter().find_map(|ending| {
-            self.at(&format!("{base}{ending}")).or_else(|| self.at(&format!("{stem}{ending}")))
+            self.at(&format!("{base}{ending}"))
+                .or_else(|| self.at(&format!("{stem}{ending}")))
         });
         hit.map_or(Goal::Nowhere, Goal::File)
     }
@@ -246,7 +280,9 @@ impl<'a> Index<'a> {
     fn by_suffix(&self, target: &str) -> Option<usize> {
         let candidates = self.by_name.get(name_of(target))?;
         let mut fitting = candidates.iter().filter(|id| {
-            self.facts.get(**id).is_some_and(|file| ends_with_path(&file.path, target))
+            self.facts
+                .get(**id)
+                .is_some_and(|file| ends_with_path(&file.path, target))
         });
         let hit = fitting.next()?;
         fitting.next().is_none().then_some(*hit)
@@ -262,8 +298,15 @@ impl<'a> Index<'a> {
             return Goal::File(*id);
         }
         // The standard library has no domain in its paths.
-        let is_standard = !target.split('/').next().is_some_and(|host| host.contains('.'));
-        if is_standard { Goal::Nowhere } else { Goal::Outside(target.to_owned()) }
+        let is_standard = !target
+            .split('/')
+            .next()
+            .is_some_and(|host| host.contains('.'));
+        if is_standard {
+            Goal::Nowhere
+        } else {
+            Goal::Outside(target.to_owned())
+        }
     }
 
     fn java(&self, target: &str) -> Goal {
@@ -315,7 +358,11 @@ impl<'a> Index<'a> {
 }
 
 fn slash(folder: &str, name: &str) -> String {
-    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+    if folder.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{folder}/{name}")
+    }
 }
 
 fn module(folder: &str, name: &str) -> String {
@@ -337,7 +384,13 @@ mod tests {
     fn goal(files: &[&str], target: &str, style: ImportStyle) -> String {
         let facts: Vec<FileFacts> = files.iter().map(|path| facts(path, "")).collect();
         let index = Index::new(&facts);
-        match index.resolve(0, &Import { target: target.to_owned(), style }) {
+        match index.resolve(
+            0,
+            &Import {
+                target: target.to_owned(),
+                style,
+            },
+        ) {
             Goal::File(id) => facts[id].path.clone(),
             Goal::Outside(name) => format!("outside {name}"),
             Goal::Nowhere => "nowhere".to_owned(),
@@ -346,7 +399,13 @@ mod tests {
 
     #[test]
     fn rust_paths() {
-        let files = ["src/a/b.rs", "src/lib.rs", "src/a/mod.rs", "src/c.rs", "src/a/b/d.rs"];
+        let files = [
+            "src/a/b.rs",
+            "src/lib.rs",
+            "src/a/mod.rs",
+            "src/c.rs",
+            "src/a/b/d.rs",
+        ];
         let go = |target| goal(&files, target, ImportStyle::Path);
         assert_eq!(go("crate::c::Thing"), "src/c.rs");
         assert_eq!(go("crate::Thing"), "src/lib.rs");
@@ -360,7 +419,10 @@ mod tests {
 
     #[test]
     fn packages_know_each_other_by_their_manifests() {
-        let mut all = vec![facts("one/src/lib.rs", "use two_b::x::Y;"), facts("two/src/x.rs", "")];
+        let mut all = vec![
+            facts("one/src/lib.rs", "use two_b::x::Y;"),
+            facts("two/src/x.rs", ""),
+        ];
         all.push(facts("two/Cargo.toml", "[package]\nname = \"two-b\"\n"));
         let index = Index::new(&all);
         assert_eq!(index.resolve_all()[0].0, BTreeSet::from([1]));
@@ -383,9 +445,18 @@ mod tests {
         assert_eq!(goal(&["a/x.ts", "b/y.ts"], "../b/y.js", style), "b/y.ts");
         assert_eq!(goal(&["a/x.js"], "../../z", style), "nowhere");
         assert_eq!(goal(&["x.js"], "@a/b/c", style), "outside @a/b");
-        assert_eq!(goal(&["s/a.c", "include/l/b.h"], "l/b.h", ImportStyle::System), "include/l/b.h");
-        assert_eq!(goal(&["m/a.go", "m/pkg/b.go"], "host.org/m/pkg", style), "m/pkg/b.go");
-        assert_eq!(goal(&["A.java", "s/p/B.java"], "p.B.c", style), "s/p/B.java");
+        assert_eq!(
+            goal(&["s/a.c", "include/l/b.h"], "l/b.h", ImportStyle::System),
+            "include/l/b.h"
+        );
+        assert_eq!(
+            goal(&["m/a.go", "m/pkg/b.go"], "host.org/m/pkg", style),
+            "m/pkg/b.go"
+        );
+        assert_eq!(
+            goal(&["A.java", "s/p/B.java"], "p.B.c", style),
+            "s/p/B.java"
+        );
         assert_eq!(goal(&["a.rb", "b.rb"], "b", ImportStyle::File), "b.rb");
     }
 }

@@ -27,10 +27,18 @@ pub fn structure(text: &str, scan: &Scan, language: Language) -> Structure {
 
 fn summarise(mut found: Vec<Function>) -> Structure {
     let functions = found.len() as u64;
-    let deepest = found.iter().map(|function| function.depth).max().unwrap_or(0);
+    let deepest = found
+        .iter()
+        .map(|function| function.depth)
+        .max()
+        .unwrap_or(0);
     found.sort_by(|a, b| b.lines.cmp(&a.lines).then(a.line.cmp(&b.line)));
     found.truncate(KEPT);
-    Structure { functions, longest: found, deepest }
+    Structure {
+        functions,
+        longest: found,
+        deepest,
+    }
 }
 
 /// A brace that is open, and the function it belongs to, if it is a body.
@@ -52,9 +60,18 @@ struct Walker<'a> {
 }
 
 impl<'a> Walker<'a> {
-    const fn new(text: &'a str, code: &'a str, shape: Shape) -> Self {
+    fn new(text: &'a str, code: &'a str, shape: Shape) -> Self {
         let (open, found) = (Vec::new(), Vec::new());
-        Self { text, code, shape, line: 1, header: 0, parens: 0, open, found }
+        Self {
+            text,
+            code,
+            shape,
+            line: 1,
+            header: 0,
+            parens: 0,
+            open,
+            found,
+        }
     }
 
     fn run(&mut self) {
@@ -114,17 +131,28 @@ impl<'a> Walker<'a> {
             let name = if name.is_empty() { "(anonymous)" } else { name };
             let below = header.get(from..).unwrap_or_default().matches('\n').count() as u64;
             let line = self.line.saturating_sub(below);
-            self.found.push(Function { name: name.to_owned(), line, lines: 0, depth: 0 });
+            self.found.push(Function {
+                name: name.to_owned(),
+                line,
+                lines: 0,
+                depth: 0,
+            });
             self.found.len() - 1
         });
-        self.open.push(Open { function, parens: self.parens, deepest: 0 });
+        self.open.push(Open {
+            function,
+            parens: self.parens,
+            deepest: 0,
+        });
         self.parens = 0;
         self.header = at + 1;
     }
 
     fn close(&mut self, at: usize) {
         self.header = at + 1;
-        let Some(closed) = self.open.pop() else { return };
+        let Some(closed) = self.open.pop() else {
+            return;
+        };
         self.parens = closed.parens;
         if let Some(outer) = self.open.last_mut() {
             outer.deepest = outer.deepest.max(closed.deepest + 1);
@@ -146,11 +174,13 @@ const fn is_word(byte: u8) -> bool {
 /// The words of a header with their offsets.
 fn words(header: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut offset = 0;
-    header.split(|c: char| !c.is_ascii() || !is_word(c as u8)).filter_map(move |word| {
-        let at = offset;
-        offset += word.len() + 1;
-        (!word.is_empty()).then_some((at, word))
-    })
+    header
+        .split(|c: char| !c.is_ascii() || !is_word(c as u8))
+        .filter_map(move |word| {
+            let at = offset;
+            offset += word.len() + 1;
+            (!word.is_empty()).then_some((at, word))
+        })
 }
 
 /// `fn name`, `func (receiver) name`, `fun name`.
@@ -178,12 +208,38 @@ fn after_word(header: &str, keyword: &str) -> Option<Span> {
 
 /// Words before a parenthesis that do not name a function.
 const CONTROL: &[&str] = &[
-    "if", "for", "while", "switch", "catch", "foreach", "lock", "using", "synchronized", "with",
-    "return", "sizeof", "when", "fixed", "constructor_", "elif", "function", "await",
+    "if",
+    "for",
+    "while",
+    "switch",
+    "catch",
+    "foreach",
+    "lock",
+    "using",
+    "synchronized",
+    "with",
+    "return",
+    "sizeof",
+    "when",
+    "fixed",
+    "constructor_",
+    "elif",
+    "function",
+    "await",
 ];
 /// Words that make the whole header something else.
-const OTHER: &[&str] =
-    &["class", "interface", "enum", "namespace", "new", "case", "record", "else", "do", "try"];
+const OTHER: &[&str] = &[
+    "class",
+    "interface",
+    "enum",
+    "namespace",
+    "new",
+    "case",
+    "record",
+    "else",
+    "do",
+    "try",
+];
 
 /// `type name(parameters) qualifiers`.
 fn curly(header: &str) -> Option<Span> {
@@ -215,10 +271,16 @@ fn curly(header: &str) -> Option<Span> {
 /// The name that ends before the parenthesis at `paren`.
 fn name_before(header: &str, paren: usize) -> Option<Span> {
     let before = header.get(..paren)?.trim_ascii_end();
-    let length = before.bytes().rev().take_while(|byte| is_word(*byte)).count();
+    let length = before
+        .bytes()
+        .rev()
+        .take_while(|byte| is_word(*byte))
+        .count();
     let start = before.len() - length;
     let name = before.get(start..)?;
-    let previous = start.checked_sub(1).and_then(|at| before.as_bytes().get(at).copied());
+    let previous = start
+        .checked_sub(1)
+        .and_then(|at| before.as_bytes().get(at).copied());
     let is_name = length > 0
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && !name.starts_with("__")
@@ -234,7 +296,8 @@ fn script(header: &str, parens: u32) -> Option<Span> {
         let tail_at = at + word.len();
         let tail = header.get(tail_at..)?;
         let name = words(tail).next().filter(|(start, _)| {
-            tail.get(..*start).is_some_and(|gap| gap.trim_matches([' ', '*']).is_empty())
+            tail.get(..*start)
+                .is_some_and(|gap| gap.trim_matches([' ', '*']).is_empty())
         });
         let direct = name.map(|(start, word)| (tail_at + start, tail_at + start + word.len()));
         return direct.or_else(|| assigned(header, at)).or(Some((at, at)));
@@ -259,12 +322,19 @@ fn assigned(header: &str, until: usize) -> Option<Span> {
 fn shell(header: &str) -> Option<Span> {
     let trimmed = header.trim_ascii();
     let skip = header.len() - header.trim_ascii_start().len();
-    let prefix = if trimmed.starts_with("function ") { "function ".len() } else { 0 };
+    let prefix = if trimmed.starts_with("function ") {
+        "function ".len()
+    } else {
+        0
+    };
     if prefix == 0 && !trimmed.ends_with("()") {
         return None;
     }
     let name = trimmed.get(prefix..)?;
-    let length = name.bytes().take_while(|byte| is_word(*byte) || *byte == b'-').count();
+    let length = name
+        .bytes()
+        .take_while(|byte| is_word(*byte) || *byte == b'-')
+        .count();
     (length > 0).then_some((skip + prefix, skip + prefix + length))
 }
 
@@ -284,7 +354,10 @@ fn by_indentation(code: &str) -> Vec<Function> {
             continue;
         }
         let indent = line.len() - content.len();
-        while open.last().is_some_and(|body| indent <= body.indent && !closes(content)) {
+        while open
+            .last()
+            .is_some_and(|body| indent <= body.indent && !closes(content))
+        {
             open.pop();
         }
         for body in &mut open {
@@ -298,8 +371,17 @@ fn by_indentation(code: &str) -> Vec<Function> {
         let header = content.strip_prefix("async ").unwrap_or(content);
         if let Some(rest) = header.strip_prefix("def ") {
             let name: String = rest.chars().take_while(|c| !"(: ;".contains(*c)).collect();
-            found.push(Function { name, line: number, lines: 1, depth: 0 });
-            open.push(Body { function: found.len() - 1, indent, levels: Vec::new() });
+            found.push(Function {
+                name,
+                line: number,
+                lines: 1,
+                depth: 0,
+            });
+            open.push(Body {
+                function: found.len() - 1,
+                indent,
+                levels: Vec::new(),
+            });
         }
     }
     found
@@ -319,7 +401,9 @@ mod tests {
     fn found(text: &str, language: Language) -> Vec<(String, u64, u64, u64)> {
         let mut list = structure(text, &scan(text, language), language).longest;
         list.sort_by_key(|f| f.line);
-        list.into_iter().map(|f| (f.name, f.line, f.lines, f.depth)).collect()
+        list.into_iter()
+            .map(|f| (f.name, f.line, f.lines, f.depth))
+            .collect()
     }
 
     fn names(text: &str, language: Language) -> Vec<String> {
@@ -338,7 +422,8 @@ mod tests {
         let text = "#define X(a) { a\nint a[] = { 1 };\nstatic int\nmain(int c, char **v)\n{\n  \
                     for (;;) { if (c) { } }\n}\n";
         assert_eq!(found(text, Language::C), [("main".into(), 4, 4, 2)]);
-        let text = "class A extends B {\n  @Test(\"x\") public void run() throws E { new T() { }; }\n}";
+        let text =
+            "class A extends B {\n  @Test(\"x\") public void run() throws E { new T() { }; }\n}";
         assert_eq!(names(text, Language::Java), ["run"]);
         assert_eq!(names("A::A(int b) : b_(b) {}\n", Language::Cpp), ["A"]);
     }
@@ -347,7 +432,10 @@ mod tests {
     fn script_functions() {
         let text = "function a() {}\nconst b = (x) => { };\nlist.map(function (y) { });\n\
                     class C {\n  d(e) { if (e) { } }\n}\nlet f = { g: 1 };\n";
-        assert_eq!(names(text, Language::JavaScript), ["a", "b", "(anonymous)", "d"]);
+        assert_eq!(
+            names(text, Language::JavaScript),
+            ["a", "b", "(anonymous)", "d"]
+        );
     }
 
     #[test]
@@ -372,9 +460,19 @@ mod tests {
 
     #[test]
     fn unbalanced_text_is_survived() {
-        let languages = [Language::Rust, Language::C, Language::Go, Language::JavaScript];
-        for language in languages.into_iter().chain([Language::Shell, Language::Python]) {
-            for text in ["}}})", "fn (", "{{{{", "fn a({[", "func (", "func", "= => {", "def", "() {"] {
+        let languages = [
+            Language::Rust,
+            Language::C,
+            Language::Go,
+            Language::JavaScript,
+        ];
+        for language in languages
+            .into_iter()
+            .chain([Language::Shell, Language::Python])
+        {
+            for text in [
+                "}}})", "fn (", "{{{{", "fn a({[", "func (", "func", "= => {", "def", "() {",
+            ] {
                 let _ = found(text, language);
             }
         }

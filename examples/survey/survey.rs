@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::language::Language;
 use crate::model::{Size, Skipped};
+use crate::words::{of_hundred, thousands};
 
 /// How fine the synthesis is to be. The first draft is fine; a verdict may ask for coarser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,12 +19,16 @@ pub struct Detail {
 
 impl Default for Detail {
     fn default() -> Self {
-        Self { depth: 3, nodes: None, rows: 60 }
+        Self {
+            depth: 3,
+            nodes: None,
+            rows: 60,
+        }
     }
 }
 
 /// A survey of a directory: everything the report shows.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Survey {
     pub name: String,
     pub coverage: Coverage,
@@ -80,7 +85,7 @@ pub struct LanguageRow {
 }
 
 /// The tables of the report.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rankings {
     pub largest: Vec<Row>,
     pub longest: Vec<Row>,
@@ -103,12 +108,24 @@ impl Rankings {
 }
 
 /// One row of a ranking.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     pub label: String,
     /// A second, quieter line: where it is.
     pub place: String,
-    pub value: f64,
+    /// As the table's title says; a percentage is in tenths.
+    pub value: u64,
+}
+
+impl Row {
+    /// The value as it is written in a table with this unit.
+    pub fn shown(&self, unit: &str) -> String {
+        if unit.starts_with('%') {
+            of_hundred(self.value as f64 / 10.0)
+        } else {
+            thousands(self.value)
+        }
+    }
 }
 
 /// Passages that occur in more than one file.
