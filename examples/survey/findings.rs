@@ -78,7 +78,7 @@ fn concentration(survey: &Survey, facts: &[FileFacts]) -> Option<Finding> {
     let needed = needed.count() as u64;
     let share = percent(needed, sizes.len() as u64);
     let text = format!(
-        "Half of the code is in {}, {} of them all.",
+        "Half of the code is in {}, {} of all.",
         count(needed, "file"),
         of_hundred(share)
     );
@@ -173,18 +173,10 @@ fn centre(survey: &Survey) -> Option<Finding> {
         .most_imported
         .first()
         .filter(|row| row.value >= 3)?;
-    let place = if row.place.is_empty() {
-        String::new()
-    } else {
-        format!("{}/", row.place)
-    };
-    let files = thousands(row.value);
+    let (path, files) = (row.path(), thousands(row.value));
     say(
         Tone::Plain,
-        format!(
-            "{place}{} is what most leans on: {files} files import it.",
-            row.label
-        ),
+        format!("{path} is what most leans on: {files} files import it."),
     )
 }
 
@@ -251,16 +243,16 @@ fn notes(survey: &Survey) -> Option<Finding> {
         );
     }
     let row = survey.rankings.most_marked.first()?;
-    let text = format!(
-        "{} left in comments, {} of them in {}.",
-        if total == 1 {
-            "One note was".to_owned()
-        } else {
-            format!("{} notes were", thousands(total))
-        },
-        thousands(row.value),
-        row.label
-    );
+    let text = if total == 1 {
+        format!("One note was left in a comment, in {}.", row.label)
+    } else {
+        let most = thousands(row.value);
+        format!(
+            "{} notes were left in comments, {most} of them in {}.",
+            thousands(total),
+            row.path()
+        )
+    };
     say(Tone::Plain, text)
 }
 
@@ -330,7 +322,7 @@ mod tests {
         assert!(text.contains(
             "One function is longer than 100 lines, the longest being long with 152 (a.rs:1)."
         ));
-        assert!(text.contains("One note was left in comments, 1 of them in a.rs."));
+        assert!(text.contains("One note was left in a comment, in a.rs."));
         assert!(text.contains("Every text that was found could be read."));
     }
 

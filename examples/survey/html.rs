@@ -53,6 +53,13 @@ fn header(survey: &Survey) -> String {
         count(totals.all.lines, "line"),
         thousands(totals.program.code),
     );
+    if !survey.shared.is_empty() {
+        let _ = writeln!(
+            text,
+            "<p class=\"quiet\">All of it lies in <code>{}</code>; paths are given from there.</p>",
+            escape(&survey.shared)
+        );
+    }
     let lost = survey
         .skipped
         .iter()

@@ -132,85 +132,80 @@ const TAGGED: Spec = Spec {
 };
 
 const RUST: Spec = Spec {
-                name: "Rust",
-                shape: Shape::Keyword("fn"),
-                nested_comments: true,
-                quotes: &[long("\"", true)],
-                ..CURLY
-            };
+    name: "Rust",
+    shape: Shape::Keyword("fn"),
+    nested_comments: true,
+    quotes: &[long("\"", true)],
+    ..CURLY
+};
 const GO: Spec = Spec {
-                name: "Go",
-                shape: Shape::Keyword("func"),
-                quotes: &[quote("\""), quote("'"), long("`", false)],
-                ..CURLY
-            };
+    name: "Go",
+    shape: Shape::Keyword("func"),
+    quotes: &[quote("\""), quote("'"), long("`", false)],
+    ..CURLY
+};
 const KOTLIN: Spec = Spec {
-                name: "Kotlin",
-                shape: Shape::Keyword("fun"),
-                nested_comments: true,
-                quotes: &[long("\"\"\"", false), quote("\""), quote("'")],
-                ..CURLY
-            };
+    name: "Kotlin",
+    shape: Shape::Keyword("fun"),
+    nested_comments: true,
+    quotes: &[long("\"\"\"", false), quote("\""), quote("'")],
+    ..CURLY
+};
 const SWIFT: Spec = Spec {
-                name: "Swift",
-                shape: Shape::Keyword("func"),
-                nested_comments: true,
-                quotes: &[long("\"\"\"", true), quote("\"")],
-                ..CURLY
-            };
-const C: Spec = Spec { name: "C", ..CURLY },
-            Self::Cpp => Spec {
-                name: "C++",
-                ..CURLY
-            };
+    name: "Swift",
+    shape: Shape::Keyword("func"),
+    nested_comments: true,
+    quotes: &[long("\"\"\"", true), quote("\"")],
+    ..CURLY
+};
 const JAVA: Spec = Spec {
-                name: "Java",
-                quotes: &[long("\"\"\"", true), quote("\""), quote("'")],
-                ..CURLY
-            };
+    name: "Java",
+    quotes: &[long("\"\"\"", true), quote("\""), quote("'")],
+    ..CURLY
+};
 const PYTHON: Spec = Spec {
-                name: "Python",
-                shape: Shape::Indent,
-                ..HASHED
-            };
+    name: "Python",
+    shape: Shape::Indent,
+    ..HASHED
+};
 const RUBY: Spec = Spec {
-                name: "Ruby",
-                shape: Shape::Indent,
-                block_comment: Some(("\n=begin", "\n=end")),
-                quotes: &[quote("\""), quote("'")],
-                ..HASHED
-            };
+    name: "Ruby",
+    shape: Shape::Indent,
+    block_comment: Some(("\n=begin", "\n=end")),
+    quotes: &[quote("\""), quote("'")],
+    ..HASHED
+};
 const SHELL: Spec = Spec {
-                name: "Shell",
-                shape: Shape::Shell,
-                quotes: &[long("\"", true), long("'", false)],
-                ..HASHED
-            };
+    name: "Shell",
+    shape: Shape::Shell,
+    quotes: &[long("\"", true), long("'", false)],
+    ..HASHED
+};
 const SQL: Spec = Spec {
-                name: "SQL",
-                shape: Shape::None,
-                line_comments: &["--"],
-                quotes: &[long("'", false)],
-                ..CURLY
-            };
+    name: "SQL",
+    shape: Shape::None,
+    line_comments: &["--"],
+    quotes: &[long("'", false)],
+    ..CURLY
+};
 const CSS: Spec = Spec {
-                name: "CSS",
-                kind: Kind::Markup,
-                shape: Shape::None,
-                line_comments: &[],
-                ..CURLY
-            };
+    name: "CSS",
+    kind: Kind::Markup,
+    shape: Shape::None,
+    line_comments: &[],
+    ..CURLY
+};
 const TOML: Spec = Spec {
-                name: "TOML",
-                kind: Kind::Data,
-                ..HASHED
-            };
+    name: "TOML",
+    kind: Kind::Data,
+    ..HASHED
+};
 const YAML: Spec = Spec {
-                name: "YAML",
-                kind: Kind::Data,
-                quotes: &[quote("\""), quote("'")],
-                ..HASHED
-            };
+    name: "YAML",
+    kind: Kind::Data,
+    quotes: &[quote("\""), quote("'")],
+    ..HASHED
+};
 
 impl Language {
     /// The language of a file name, if the name tells.
@@ -281,22 +276,48 @@ impl Language {
             Self::Go => GO,
             Self::Kotlin => KOTLIN,
             Self::Swift => SWIFT,
-            Self::JavaScript => Spec { name: "JavaScript", ..SCRIPT },
-            Self::TypeScript => Spec { name: "TypeScript", ..SCRIPT },
-            Self::C => C,
-            Self::CSharp => Spec { name: "C#", ..CURLY },
+            Self::JavaScript => Spec {
+                name: "JavaScript",
+                ..SCRIPT
+            },
+            Self::TypeScript => Spec {
+                name: "TypeScript",
+                ..SCRIPT
+            },
+            Self::C => Spec { name: "C", ..CURLY },
+            Self::Cpp => Spec {
+                name: "C++",
+                ..CURLY
+            },
+            Self::CSharp => Spec {
+                name: "C#",
+                ..CURLY
+            },
             Self::Java => JAVA,
             Self::Python => PYTHON,
             Self::Ruby => RUBY,
             Self::Shell => SHELL,
             Self::Sql => SQL,
             Self::Css => CSS,
-            Self::Html => Spec { name: "HTML", ..TAGGED },
-            Self::Xml => Spec { name: "XML", ..TAGGED },
+            Self::Html => Spec {
+                name: "HTML",
+                ..TAGGED
+            },
+            Self::Xml => Spec {
+                name: "XML",
+                ..TAGGED
+            },
             Self::Toml => TOML,
             Self::Yaml => YAML,
-            Self::Json => Spec { name: "JSON", kind: Kind::Data, ..PLAIN },
-            Self::Markdown => Spec { name: "Markdown", ..PLAIN },
+            Self::Json => Spec {
+                name: "JSON",
+                kind: Kind::Data,
+                ..PLAIN
+            },
+            Self::Markdown => Spec {
+                name: "Markdown",
+                ..PLAIN
+            },
             Self::Text => PLAIN,
         }
     }

@@ -50,9 +50,16 @@ fn find_word(line: &str, word: &str) -> Option<usize> {
     let is_letter =
         |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
     let bytes = line.as_bytes();
-    line.match_indices(word).map(|(at, _)| at).find(|at| {
+    let mut places = line.match_indices(word).map(|(at, _)| at);
+    places.find(|at| {
         let before = at.checked_sub(1).and_then(|i| bytes.get(i));
-        !is_letter(before) && !is_letter(bytes.get(at + word.len()))
+        let after = bytes.get(at + word.len());
+        // A note opens its comment or is addressed to someone; elsewhere it is only a word.
+        let opens = line
+            .get(..*at)
+            .is_some_and(|text| !text.contains(char::is_alphanumeric));
+        let addressed = matches!(after, Some(b':' | b'('));
+        !is_letter(before) && !is_letter(after) && (opens || addressed)
     })
 }
 
@@ -128,7 +135,7 @@ mod tests {
 
     #[test]
     fn notes_are_found_in_comments_only() {
-        let text = "let TODO = \"FIXME\"; // TODO(kim): tidy \u{fc}p */\n// NOTODO, TODOS\n# x\n";
+        let text = "let TODO = \"FIXME\"; // TODO(kim): tidy \u{fc}p */\n// NOTODO, TODOS\n// A TODO is a note.\n# x\n";
         let found = markers(text, &scan(text, Language::Rust));
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].tag.as_str(), found[0].line), ("TODO", 1));

@@ -24,6 +24,7 @@ pub fn links(path: &str, text: &str, scan: &Scan, language: Language) -> Links {
             code: code.trim_ascii(),
             original: original.trim(),
             at,
+            indented: code.starts_with([' ', '\t']),
         };
         match language {
             Language::Rust => rust(&statement, &scan.code, &mut imports),
@@ -57,6 +58,7 @@ struct Statement<'a> {
     code: &'a str,
     original: &'a str,
     at: usize,
+    indented: bool,
 }
 
 impl Statement<'_> {
@@ -100,7 +102,16 @@ fn rust(statement: &Statement<'_>, code: &str, imports: &mut Vec<Import>) {
     } else if line.starts_with("use ") {
         let whole = statement.until(code, ';');
         let tree = whole.split_once("use ").map_or("", |(_, tree)| tree);
-        expand(tree, imports);
+        // An indented import is most likely one of a module within the file, as tests are:
+        // what lies above that module is the file itself.
+        let inner = statement
+            .indented
+            .then(|| tree.strip_prefix("super::"))
+            .flatten();
+        match inner {
+            Some(rest) => expand(&format!("self::{rest}"), imports),
+            None => expand(tree, imports),
+        }
     }
 }
 
@@ -296,6 +307,10 @@ mod tests {
             "serde::Ser",
         ];
         assert_eq!(targets(text, Language::Rust), expected);
+        assert_eq!(
+            targets("  use super::*;\nuse super::a;\n", Language::Rust),
+            ["self", "super::a"]
+        );
         let text = "use a::{b::{c, d}, e};\r\n\r\nuse f;\r\n";
         assert_eq!(
             targets(text, Language::Rust),

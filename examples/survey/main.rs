@@ -19,6 +19,7 @@
 mod chord;
 mod deliver;
 mod findings;
+mod headers;
 mod html;
 mod html_lists;
 mod language;
@@ -30,6 +31,7 @@ mod picture;
 mod read;
 mod repeats;
 mod resolve;
+mod resolve_rust;
 mod review;
 mod scan;
 mod structure;

@@ -19,6 +19,13 @@ pub fn render_markdown(survey: &Survey) -> String {
         count(totals.functions, "function"),
         count(totals.markers, "note")
     );
+    if !survey.shared.is_empty() {
+        let _ = writeln!(
+            text,
+            "All of it lies in {}; paths are given from there.\n",
+            plain(&survey.shared)
+        );
+    }
     if !survey.findings.is_empty() {
         text.push_str("## What stands out\n\n");
         for finding in &survey.findings {

@@ -27,7 +27,7 @@ pub fn repeats(facts: &[FileFacts], rows: usize) -> Repeats {
             .cmp(&a.excess())
             .then_with(|| a.places.cmp(&b.places))
     });
-    let (lines, found) = (groups.iter().map(Repeat::excess).sum(), groups.len() as u64);
+    let (lines, found) = (families.seen_before(), groups.len() as u64);
     groups.truncate(rows);
     Repeats {
         lines,
@@ -88,6 +88,24 @@ impl<'a> Families<'a> {
 
     fn hash_at(&self, file: u32, at: u32) -> Option<u32> {
         Some(self.prints.get(file as usize)?.get(at as usize)?.hash)
+    }
+
+    /// Lines that a reader who goes through the files in order has seen in one before. Counted
+    /// line by line: a passage may overlap with what other groups of files share.
+    fn seen_before(&self) -> u64 {
+        let mut sum = 0;
+        for (file, families) in (0_u32..).zip(&self.copies) {
+            let mut told = 0;
+            for (at, family) in families.iter().enumerate() {
+                let first = family.and_then(<[Spot]>::first).map_or(file, |spot| spot.1);
+                if first < file {
+                    let end = at + WINDOW;
+                    sum += end - told.max(at);
+                    told = end;
+                }
+            }
+        }
+        sum as u64
     }
 
     /// The passages, gathered by the set of files that share them.

@@ -27,7 +27,7 @@ pub struct Index<'a> {
     folders: BTreeMap<&'a str, Vec<&'a str>>,
     first_in_folder: BTreeMap<&'a str, usize>,
     /// Packages by the name their manifest gives them, and their folders.
-    packages: BTreeMap<String, &'a str>,
+    pub packages: BTreeMap<String, &'a str>,
 }
 
 /// The folder of a path, without the last `/`; empty at the top.
@@ -35,7 +35,7 @@ pub fn folder_of(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-fn name_of(path: &str) -> &str {
+pub fn name_of(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
@@ -105,99 +105,12 @@ impl<'a> Index<'a> {
         }
     }
 
-    fn at(&self, path: &str) -> Option<usize> {
+    pub fn at(&self, path: &str) -> Option<usize> {
         self.by_path.get(path).copied()
     }
 
-    fn first(&self, paths: impl IntoIterator<Item = String>) -> Option<usize> {
+    pub fn first(&self, paths: impl IntoIterator<Item = String>) -> Option<usize> {
         paths.into_iter().find_map(|path| self.at(&path))
-    }
-
-    fn rust(&self, path: &str, target: &str, style: ImportStyle) -> Goal {
-        let folder = folder_of(path);
-        let stem = name_of(path).trim_end_matches(".rs");
-        let is_root = matches!(stem, "mod" | "lib" | "main");
-        let own = if is_root {
-            folder.to_owned()
-        } else {
-            slash(folder, stem)
-        };
-        let mut parts = target.split("::").peekable();
-        let base = match parts.peek().copied().unwrap_or_default() {
-            _ if style == ImportStyle::Child => own,
-            "std" | "core" | "alloc" | "proc_macro" | "test" => return Goal::Nowhere,
-            "crate" => {
-                parts.next();
-                self.crate_root(folder).to_owned()
-            }
-            "self" => {
-                parts.next();
-                own
-            }
-            "super" => {
-                let mut base = own;
-                while parts.next_if_eq(&"super").is_some() {
-                    base = folder_of(&base).to_owned();
-                }
-                base
-            }
-            name => match self.packages.get(name) {
-                Some(package) => {
-                    parts.next();
-                    slash(package, "src")
-                }
-                None => return self.rust_neighbour(&own, folder, name, parts.count() > 1),
-            },
-        };
-        let rest: Vec<&str> = parts.collect();
-        self.rust_module(&base, &rest)
-            .map_or(Goal::Nowhere, Goal::File)
-    }
-
-    /// A path that begins with no keyword and no known package: a module nearby, or a crate
-    /// from elsewhere.
-    fn rust_neighbour(&self, own: &str, folder: &str, name: &str, is_path: bool) -> Goal {
-        let near = self.first([
-            module(own, name),
-            slash(&slash(own, name), "mod.rs"),
-            module(folder, name),
-        ]);
-        match near {
-            Some(id) => Goal::File(id),
-            // Variants of enumerations are imported by paths that begin with a capital.
-            None if is_path && !name.starts_with(|c: char| c.is_uppercase()) => {
-                Goal::Outside(name.to_owned())
-            }
-            None => Goal::Nowhere,
-        }
-    }
-
-    /// The nearest folder upwards that holds the root of a crate.
-    fn crate_root<'p>(&self, folder: &'p str) -> &'p str {
-        let mut at = folder;
-        loop {
-            let has = |name| self.at(&slash(at, name)).is_some();
-            if has("lib.rs") || has("main.rs") {
-                return at;
-            }
-            if at.is_empty() {
-                return folder;
-            }
-            at = folder_of(at);
-        }
-    }
-
-    /// The file of the innermost module that a path names below `base`.
-    fn rust_module(&self, base: &str, parts: &[&str]) -> Option<usize> {
-        for length in (1..=parts.len()).rev() {
-            let path = slash(base, &parts.get(..length)?.join("/"));
-            let hit = self.first([format!("{path}.rs"), format!("{path}/mod.rs")]);
-            if hit.is_some() {
-                return hit;
-            }
-        }
-        let roots = ["lib.rs", "mod.rs", "main.rs"].map(|name| slash(base, name));
-        self.first(roots.into_iter().chain([format!("{base}.rs")]))
     }
 
     fn python(&self, path: &str, target: &str) -> Goal {
@@ -341,6 +254,10 @@ impl<'a> Index<'a> {
         let goals = |(from, file): (usize, &FileFacts)| {
             let (mut files, mut outside) = (BTreeSet::new(), BTreeSet::new());
             for import in file.links.iter().flat_map(|links| &links.imports) {
+                // Who declares a module contains it, but need not depend on it.
+                if import.style == ImportStyle::Child {
+                    continue;
+                }
                 match self.resolve(from, import) {
                     Goal::File(to) if to != from => {
                         files.insert(to);
@@ -357,16 +274,12 @@ impl<'a> Index<'a> {
     }
 }
 
-fn slash(folder: &str, name: &str) -> String {
+pub fn slash(folder: &str, name: &str) -> String {
     if folder.is_empty() {
         name.to_owned()
     } else {
         format!("{folder}/{name}")
     }
-}
-
-fn module(folder: &str, name: &str) -> String {
-    slash(folder, &format!("{name}.rs"))
 }
 
 /// Whether a path ends with another, at a border between parts.

@@ -31,6 +31,8 @@ impl Default for Detail {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Survey {
     pub name: String,
+    /// The folders that all files have in common; paths in the tables are given below them.
+    pub shared: String,
     pub coverage: Coverage,
     pub totals: Totals,
     pub languages: Vec<LanguageRow>,
@@ -118,6 +120,15 @@ pub struct Row {
 }
 
 impl Row {
+    /// The whole path, of a row about a file.
+    pub fn path(&self) -> String {
+        if self.place.is_empty() {
+            self.label.clone()
+        } else {
+            format!("{}/{}", self.place, self.label)
+        }
+    }
+
     /// The value as it is written in a table with this unit.
     pub fn shown(&self, unit: &str) -> String {
         if unit.starts_with('%') {

@@ -15,7 +15,8 @@ const ENOUGH_TO_COMMENT: u64 = 50;
 
 /// Brings everything together. The facts should come from [`merge`](crate::read::merge).
 pub fn synthesise(inventory: &Inventory, batch: &Batch, detail: &Detail) -> Survey {
-    let facts = &batch.facts;
+    let shared = shared(&batch.facts);
+    let facts = &below(&batch.facts, shared);
     let goals = Index::new(facts).resolve_all();
     let mut skipped = [inventory.skipped.as_slice(), batch.unread.as_slice()].concat();
     // What was lost comes first; what was left out on purpose, after it.
@@ -23,6 +24,7 @@ pub fn synthesise(inventory: &Inventory, batch: &Batch, detail: &Detail) -> Surv
     let (totals, languages) = totals(facts);
     let mut survey = Survey {
         name: inventory.name.clone(),
+        shared: shared.to_owned(),
         coverage: coverage(inventory, batch),
         totals,
         languages,
@@ -42,6 +44,35 @@ pub fn synthesise(inventory: &Inventory, batch: &Batch, detail: &Detail) -> Surv
     };
     survey.findings = findings(&survey, facts);
     survey
+}
+
+/// The folders that all paths begin with, with a `/` at the end.
+fn shared(facts: &[FileFacts]) -> &str {
+    let mut shared = facts.first().map_or("", |file| file.path.as_str());
+    for file in facts {
+        let same = shared
+            .bytes()
+            .zip(file.path.bytes())
+            .take_while(|(a, b)| a == b)
+            .count();
+        // Only whole folders count, and a `/` is never within a letter.
+        let end = shared
+            .bytes()
+            .take(same)
+            .rposition(|byte| byte == b'/')
+            .map_or(0, |at| at + 1);
+        shared = shared.get(..end).unwrap_or_default();
+    }
+    shared
+}
+
+/// The facts with paths below the shared folders.
+fn below(facts: &[FileFacts], shared: &str) -> Vec<FileFacts> {
+    let mut facts = facts.to_vec();
+    for file in &mut facts {
+        file.path.drain(..shared.len().min(file.path.len()));
+    }
+    facts
 }
 
 fn coverage(inventory: &Inventory, batch: &Batch) -> Coverage {
@@ -178,7 +209,8 @@ fn by_path(path: &str, value: u64) -> Row {
 fn top(rows: impl Iterator<Item = Row>, count: usize) -> Vec<Row> {
     let mut rows: Vec<Row> = rows.filter(|row| row.value > 0).collect();
     let order = |a: &Row, b: &Row| {
-        b.value.cmp(&a.value)
+        b.value
+            .cmp(&a.value)
             .then_with(|| (&a.place, &a.label).cmp(&(&b.place, &b.label)))
     };
     rows.sort_by(order);
@@ -197,7 +229,7 @@ fn externals(goals: &Goals, rows: usize) -> Vec<(String, u64)> {
     list
 }
 
-/// Notes, FIXME before the others, then by place; at most a few per file if there are many,
+/// The notes, the urgent before the others, then by place; at most a few per file if there are many,
 /// so that one file does not fill the list.
 fn marker_rows(facts: &[FileFacts], rows: usize) -> Vec<MarkerRow> {
     let total: usize = facts
@@ -292,6 +324,14 @@ mod tests {
         assert_eq!(survey.rankings.largest.len(), 1);
         assert_eq!(survey.markers.len(), 1);
         assert_eq!(survey.totals.markers, 2);
+    }
+
+    #[test]
+    fn shared_folders_are_whole_ones() {
+        let all = |paths: &[&str]| -> Vec<_> { paths.iter().map(|p| facts(p, "")).collect() };
+        assert_eq!(shared(&all(&["a/b/\u{e9}x.rs", "a/b/\u{e8}.rs"])), "a/b/");
+        assert_eq!(shared(&all(&["ab/x", "ac/x"])), "");
+        assert_eq!(below(&all(&["a/x", "a/y"]), "a/")[1].path, "y");
     }
 
     #[test]
