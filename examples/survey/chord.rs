@@ -6,19 +6,22 @@
 use std::f64::consts::{PI, TAU};
 use std::fmt::Write as _;
 
+use crate::picture::short_labels;
 use crate::survey::{Node, Picture};
 use crate::words::{count, escape, shorten, thousands};
 
 /// The circle on which the ribbons end.
-const RADIUS: f64 = 270.0;
+const RADIUS: f64 = 262.0;
 /// The thickest arc, beyond the thinnest.
 const THICK: f64 = 16.0;
 const THIN: f64 = 6.0;
 /// Longest label, and the width of a letter at the size of the labels.
-const LABEL: usize = 26;
-const LETTER: f64 = 7.3;
+const LABEL: usize = 24;
+const LETTER: f64 = 8.0;
 /// The share of the circle that is gaps between the parts.
 const GAPS: f64 = 0.14;
+/// How much narrower the ribbons of the folded part are: they matter less.
+const FOLDED: f64 = 0.3;
 
 /// One end of an edge, on the arc of its node.
 #[derive(Clone, Copy)]
@@ -66,7 +69,8 @@ pub fn chord(picture: &Picture) -> Option<String> {
         .max()
         .unwrap_or(1)
         .max(1);
-    let bounds = bounds(picture, &arcs);
+    let labels = labels(picture);
+    let bounds = bounds(&labels, &arcs);
     let mut svg = String::new();
     let _ = write!(
         svg,
@@ -74,53 +78,62 @@ pub fn chord(picture: &Picture) -> Option<String> {
          aria-label=\"Which part imports which\">",
         bounds.0, bounds.1, bounds.2, bounds.3
     );
-    for (id, node) in picture.nodes.iter().enumerate() {
+    for (id, text) in labels.iter().enumerate() {
         let arc = arcs.get(id).copied().unwrap_or_default();
-        let hue = 360.0 * id as f64 / picture.nodes.len() as f64 + 205.0;
-        let class = if node.folded > 0 {
-            "part folded"
-        } else {
-            "part"
-        };
-        let _ = write!(
-            svg,
-            "<g class=\"{class}\" style=\"--h:{:.0}\">",
-            hue % 360.0
-        );
-        for (edge, ends) in picture
-            .edges
-            .iter()
-            .zip(&ends)
-            .filter(|(edge, _)| edge.from == id)
-        {
-            let to = picture
-                .nodes
-                .get(edge.to)
-                .map_or("", |node| node.label.as_str());
-            let title = format!(
-                "{} \u{2192} {to}: {}",
-                node.label,
-                count(edge.count, "import")
-            );
-            let faint = if picture.nodes.get(edge.to).is_some_and(|n| n.folded > 0) {
-                " faint"
-            } else {
-                ""
-            };
-            let _ = write!(
-                svg,
-                "<path class=\"ribbon{faint}\" d=\"{}\"><title>{}</title></path>",
-                ribbon(ends),
-                escape(&title)
-            );
-        }
-        let thickness = THIN + THICK * (node.code as f64 / most as f64).sqrt();
-        svg.push_str(&band(arc, thickness, node));
-        svg.push_str(&label(arc, thickness, node));
-        svg.push_str("</g>");
+        svg.push_str(&part(picture, id, arc, &ends, text));
     }
     svg.push_str("</svg>");
     Some(svg)
+}
+
+/// A part with all that belongs to it, so that it can be pointed at as one.
+fn part(picture: &Picture, id: usize, arc: Arc, ends: &[Ends], text: &str) -> String {
+    let Some(node) = picture.nodes.get(id) else {
+        return String::new();
+    };
+    let most = picture
+        .nodes
+        .iter()
+        .map(|node| node.code)
+        .max()
+        .unwrap_or(1)
+        .max(1);
+    // Neighbours have like colours, and all of them go once around.
+    let hue = (360.0 * id as f64 / picture.nodes.len() as f64 + 205.0) % 360.0;
+    let class = if node.folded > 0 {
+        "part folded"
+    } else {
+        "part"
+    };
+    let mut group = format!("<g class=\"{class}\" style=\"--h:{hue:.0}\">");
+    for (edge, ends) in picture
+        .edges
+        .iter()
+        .zip(ends)
+        .filter(|(edge, _)| edge.from == id)
+    {
+        let Some(to) = picture.nodes.get(edge.to) else {
+            continue;
+        };
+        let title = format!(
+            "{} \u{2192} {}: {}",
+            node.label,
+            to.label,
+            count(edge.count, "import")
+        );
+        let faint = if to.folded > 0 { " faint" } else { "" };
+        let _ = write!(
+            group,
+            "<path class=\"ribbon{faint}\" d=\"{}\"><title>{}</title></path>",
+            ribbon(ends),
+            escape(&title)
+        );
+    }
+    let thickness = THIN + THICK * (node.code as f64 / most as f64).sqrt();
+    group.push_str(&band(arc, thickness, node));
+    group.push_str(&label(arc, thickness, text));
+    group.push_str("</g>");
+    group
 }
 
 /// The ends of edges at every node. Many imports weigh more than few, but not in proportion:
@@ -128,7 +141,10 @@ pub fn chord(picture: &Picture) -> Option<String> {
 fn slots(picture: &Picture) -> Vec<Vec<Slot>> {
     let mut slots: Vec<Vec<Slot>> = vec![Vec::new(); picture.nodes.len()];
     for (edge, link) in picture.edges.iter().enumerate() {
-        let width = (link.count as f64).sqrt();
+        let folded = [link.from, link.to]
+            .iter()
+            .any(|id| picture.nodes.get(*id).is_some_and(|n| n.folded > 0));
+        let width = (link.count as f64).sqrt() * if folded { FOLDED } else { 1.0 };
         if let Some(list) = slots.get_mut(link.from) {
             list.push(Slot {
                 edge,
@@ -256,15 +272,23 @@ fn band(arc: Arc, thickness: f64, node: &Node) -> String {
     )
 }
 
-fn label_text(node: &Node) -> String {
-    if node.folded > 0 {
-        format!("{} others", thousands(node.folded))
-    } else {
-        shorten(&node.label, LABEL)
-    }
+fn labels(picture: &Picture) -> Vec<String> {
+    let text = |(node, label): (&Node, String)| {
+        if node.folded > 0 {
+            format!("{} others", thousands(node.folded))
+        } else {
+            shorten(&label, LABEL)
+        }
+    };
+    picture
+        .nodes
+        .iter()
+        .zip(short_labels(picture))
+        .map(text)
+        .collect()
 }
 
-fn label(arc: Arc, thickness: f64, node: &Node) -> String {
+fn label(arc: Arc, thickness: f64, text: &str) -> String {
     let angle = arc.middle();
     let (x, y) = point(RADIUS + thickness + 7.0, angle);
     let degrees = angle.to_degrees();
@@ -277,16 +301,16 @@ fn label(arc: Arc, thickness: f64, node: &Node) -> String {
     format!(
         "<text transform=\"translate({x:.1},{y:.1}) rotate({degrees:.1})\" text-anchor=\"{anchor}\" \
          dy=\".35em\">{}</text>",
-        escape(&label_text(node))
+        escape(text)
     )
 }
 
 /// The box around the circle and all labels: left, top, width, height.
-fn bounds(picture: &Picture, arcs: &[Arc]) -> (f64, f64, f64, f64) {
+fn bounds(labels: &[String], arcs: &[Arc]) -> (f64, f64, f64, f64) {
     let rim = RADIUS + THIN + THICK + 6.0;
     let (mut left, mut right, mut top, mut bottom) = (-rim, rim, -rim, rim);
-    for (node, arc) in picture.nodes.iter().zip(arcs) {
-        let reach = rim + 12.0 + label_text(node).chars().count() as f64 * LETTER;
+    for (text, arc) in labels.iter().zip(arcs) {
+        let reach = rim + 12.0 + text.chars().count() as f64 * LETTER;
         let (x, y) = point(reach, arc.middle());
         (left, right) = (left.min(x), right.max(x));
         (top, bottom) = (top.min(y - 8.0), bottom.max(y + 8.0));

@@ -4,9 +4,14 @@ use std::fmt::Write as _;
 
 use crate::chord::chord;
 use crate::html_lists::{languages, outside, rankings, repeats, unread};
+use crate::model::percent;
+use crate::picture::short_labels;
 use crate::style::STYLE;
-use crate::survey::{Picture, Survey, Tone, Verdict};
-use crate::words::{bytes, count, escape, of_hundred, shorten, thousands};
+use crate::survey::{Edge, Picture, Survey, Tone, Verdict};
+use crate::words::{bytes, compact, count, escape, of_hundred, thousands};
+
+/// Rows of the lists beside the picture.
+const TIES: usize = 7;
 
 /// Renders the report. The timeline of the survey's own making is shown if it is given and is
 /// plain SVG.
@@ -70,14 +75,14 @@ fn header(survey: &Survey) -> String {
             thousands(totals.files),
             format!("files read, {}", bytes(totals.bytes)),
         ),
-        (thousands(totals.program.code), "lines of code".to_owned()),
+        (compact(totals.program.code), "lines of code".to_owned()),
         (
             of_hundred(totals.program.comment_percent()),
             "of lines in programs are comments".to_owned(),
         ),
         (thousands(totals.functions), "functions".to_owned()),
         (
-            thousands(survey.repeats.lines),
+            compact(survey.repeats.lines),
             "lines said elsewhere already".to_owned(),
         ),
         (thousands(totals.markers), "notes left for later".to_owned()),
@@ -126,39 +131,84 @@ fn picture(picture: &Picture) -> String {
                 the part that imports and ends in a tip at the part that is imported; point at a part to \
                 see only what it imports.";
     let content = format!(
-        "<div class=\"split\">\n<div class=\"card\">{svg}</div>\n<div class=\"card\">{}</div>\n</div>\n{}",
+        "<div class=\"split\">\n<div class=\"card chart\">{svg}</div>\n<div class=\"stack\">{}</div>\n</div>\n{}",
         strongest(picture),
         parts(picture)
     );
     section(title, hint, &content)
 }
 
+/// Beside the picture: which parts matter most to the others, and the busiest pairs.
 fn strongest(picture: &Picture) -> String {
-    let node = |id: usize| picture.nodes.get(id);
-    let whole = |id: usize| node(id).is_some_and(|node| node.folded == 0);
+    let labels = short_labels(picture);
+    let label = |id: usize| labels.get(id).map_or("", String::as_str);
+    let whole = |id: usize| picture.nodes.get(id).is_some_and(|node| node.folded == 0);
     let mut edges: Vec<_> = picture
         .edges
         .iter()
         .filter(|e| whole(e.from) && whole(e.to))
         .collect();
     edges.sort_by_key(|edge| std::cmp::Reverse(edge.count));
-    let most = edges.first().map_or(1, |edge| edge.count);
-    let label =
-        |id: usize| node(id).map_or_else(String::new, |node| escape(&shorten(&node.label, 30)));
-    let mut list = String::from(
-        "<h3>Strongest ties <small>files importing files</small></h3><ol class=\"rank\">\n",
+    let degree = |end: fn(&Edge) -> usize, what: &str| {
+        let mut degrees: Vec<(usize, u64)> = (0..labels.len())
+            .map(|id| {
+                (
+                    id,
+                    edges.iter().filter(|edge| end(edge) == id).count() as u64,
+                )
+            })
+            .filter(|(_, degree)| *degree > 0)
+            .collect();
+        degrees.sort_by_key(|(_, degree)| std::cmp::Reverse(*degree));
+        let rows = degrees
+            .iter()
+            .map(|(id, degree)| (label(*id).to_owned(), String::new(), *degree));
+        tie_list(what, &rows.take(TIES).collect::<Vec<_>>())
+    };
+    let leaned = degree(
+        |edge| edge.to,
+        "Most leaned upon<small>parts that import it</small>",
     );
-    for edge in edges.into_iter().take(12) {
+    // Where every tie is a single import, the strongest ones say nothing.
+    let busiest = if edges.first().is_some_and(|edge| edge.count > 1) {
+        let rows = edges.iter().map(|edge| {
+            (
+                label(edge.from).to_owned(),
+                format!("imports {}", label(edge.to)),
+                edge.count,
+            )
+        });
+        tie_list(
+            "Strongest ties<small>imports by file</small>",
+            &rows.take(TIES).collect::<Vec<_>>(),
+        )
+    } else {
+        degree(
+            |edge| edge.from,
+            "Leaning on most<small>parts it imports</small>",
+        )
+    };
+    format!("{leaned}{busiest}")
+}
+
+fn tie_list(title: &str, rows: &[(String, String, u64)]) -> String {
+    let most = rows.first().map_or(1, |(_, _, value)| *value);
+    let mut list = format!("<div class=\"card\"><h3>{title}</h3>\n<ol class=\"rank\">");
+    for (label, place, value) in rows {
+        let place = if place.is_empty() {
+            String::new()
+        } else {
+            format!("<small>{}</small>", escape(place))
+        };
         let _ = writeln!(
             list,
-            "<li><b>{}</b><span class=\"v\">{}</span><small>imports {}</small><span class=\"b\"><i style=\"width:{:.1}%\"></i></span></li>",
-            label(edge.from),
-            thousands(edge.count),
-            label(edge.to),
-            edge.count as f64 * 100.0 / most as f64,
+            "<li><b>{}</b><span class=\"v\">{}</span>{place}<span class=\"b\"><i style=\"width:{:.1}%\"></i></span></li>",
+            escape(label),
+            thousands(*value),
+            percent(*value, most),
         );
     }
-    list.push_str("</ol>");
+    list.push_str("</ol></div>\n");
     list
 }
 
@@ -169,7 +219,7 @@ fn parts(picture: &Picture) -> String {
          <th>Imported</th></tr></thead><tbody>\n",
     );
     for (id, node) in picture.nodes.iter().enumerate() {
-        let sum = |own: fn(&crate::survey::Edge) -> usize| -> u64 {
+        let sum = |own: fn(&Edge) -> usize| -> u64 {
             picture
                 .edges
                 .iter()

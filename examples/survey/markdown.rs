@@ -247,7 +247,10 @@ mod tests {
 
     #[test]
     fn names_cannot_break_the_tables() {
-        let list = vec![facts("a|b/<x>_y.rs", "// TODO: *now* `x` | y\nfn f() {}\n")];
+        let list = vec![
+            facts("top.rs", ""),
+            facts("a|b/<x>_y.rs", "// TODO: *now* `x` | y\nfn f() {}\n"),
+        ];
         let batch = Batch {
             facts: list,
             unread: Vec::new(),

@@ -164,6 +164,30 @@ fn assemble(depth: usize, mut nodes: Vec<Node>, links: Links, at_depth: Vec<usiz
     }
 }
 
+/// For every node, as much of the end of its path as tells it from the others.
+pub fn short_labels(picture: &Picture) -> Vec<String> {
+    let end = |label: &str, parts: usize| {
+        let all: Vec<&str> = label.split('/').collect();
+        all.get(all.len().saturating_sub(parts)..)
+            .unwrap_or_default()
+            .join("/")
+    };
+    let short = |node: &Node| {
+        let whole = node.label.split('/').count();
+        let unique = |parts: &usize| {
+            let own = end(&node.label, *parts);
+            picture
+                .nodes
+                .iter()
+                .filter(|other| end(&other.label, *parts) == own)
+                .count()
+                == 1
+        };
+        end(&node.label, (1..whole).find(unique).unwrap_or(whole))
+    };
+    picture.nodes.iter().map(short).collect()
+}
+
 /// Pairs of nodes that import each other, the folded one left out.
 pub fn mutual(picture: &Picture) -> Vec<(usize, usize)> {
     let whole = |id: usize| picture.nodes.get(id).is_some_and(|node| node.folded == 0);
@@ -228,6 +252,22 @@ mod tests {
                 .sum::<u64>()
         };
         assert_eq!(count(&whole), count(&folded));
+    }
+
+    #[test]
+    fn labels_are_as_short_as_they_can_be() {
+        let label = |text: &str| empty(text.to_owned());
+        let nodes = vec![
+            label("a/b/x.rs"),
+            label("a/c/x.rs"),
+            label("a/c/y.rs"),
+            label("x.rs"),
+        ];
+        let drawn = Picture {
+            nodes,
+            ..Picture::default()
+        };
+        assert_eq!(short_labels(&drawn), ["b/x.rs", "c/x.rs", "y.rs", "x.rs"]);
     }
 
     #[test]

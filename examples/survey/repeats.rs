@@ -9,6 +9,8 @@ use crate::survey::{Repeat, Repeats};
 const WINDOW: usize = 6;
 /// Places named in the report.
 const MAX_PLACES: usize = 5;
+/// Groups about the same part of the tree that come before others.
+const MAX_ALIKE: usize = 3;
 
 /// A window of lines: its hash, the file it is in, and where among the file's prints.
 type Spot = (u64, u32, u32);
@@ -28,12 +30,38 @@ pub fn repeats(facts: &[FileFacts], rows: usize) -> Repeats {
             .then_with(|| a.places.cmp(&b.places))
     });
     let (lines, found) = (families.seen_before(), groups.len() as u64);
-    groups.truncate(rows);
+    let groups = varied(groups, rows);
     Repeats {
         lines,
         found,
         groups,
     }
+}
+
+/// The first groups, but few of them about the same part of the tree unless there is room:
+/// one generated folder should not hide everything else.
+fn varied(groups: Vec<Repeat>, rows: usize) -> Vec<Repeat> {
+    let mut about: BTreeMap<String, usize> = BTreeMap::new();
+    let (mut first, mut others) = (Vec::new(), Vec::new());
+    for group in groups {
+        let path = group
+            .places
+            .first()
+            .map_or("", |(path, _, _)| path.as_str());
+        let seen = about
+            .entry(path.split('/').next().unwrap_or(path).to_owned())
+            .or_default();
+        *seen += 1;
+        if *seen <= MAX_ALIKE {
+            first.push(group)
+        } else {
+            others.push(group)
+        }
+    }
+    first.truncate(rows);
+    first.extend(others.into_iter().take(rows - first.len()));
+    first.sort_by_key(|group| std::cmp::Reverse(group.excess()));
+    first
 }
 
 /// All windows of all files, equal ones next to each other.

@@ -26,7 +26,7 @@ section{margin-top:52px}
 .card{background:var(--card);border:1px solid var(--line);border-radius:14px;padding:20px 22px}
 .keys{display:grid;grid-template-columns:repeat(auto-fit,minmax(146px,1fr));gap:12px;margin-top:32px}
 .keys .card{padding:16px 18px 14px}
-.num{font-size:31px;line-height:1.15;font-variant-numeric:lining-nums tabular-nums;letter-spacing:-.01em}
+.num{white-space:nowrap;font-size:27px;line-height:1.15;font-variant-numeric:lining-nums tabular-nums;letter-spacing:-.01em}
 .keys p{color:var(--soft);font-size:13px;line-height:1.35;margin-top:3px}
 .findings{list-style:none;margin:0;padding:0;columns:2;column-gap:44px}
 .findings li{break-inside:avoid;padding:7px 0 7px 22px;position:relative;overflow-wrap:anywhere}
@@ -45,10 +45,11 @@ td.wide{width:44%;min-width:170px}td.quiet,.quiet{color:var(--soft)}
 .bar i{display:block;height:100%}.bar .cm{opacity:.5}.bar .bl{opacity:.2}
 .legend{display:flex;flex-wrap:wrap;gap:6px 18px;color:var(--soft);font-size:13px;margin-top:14px}
 .legend i{display:inline-block;width:18px;height:9px;border-radius:4px;background:var(--c0);margin-right:7px}
-.split{display:grid;grid-template-columns:minmax(0,1.75fr) minmax(0,1fr);gap:16px;align-items:start}
+.split{display:grid;grid-template-columns:minmax(0,2.15fr) minmax(0,1fr);gap:16px;align-items:start}
 .pair{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:16px;align-items:start}
 .chord{display:block;width:100%;height:auto;max-height:820px}
-.chord text{font-size:12.5px;fill:var(--ink)}
+.stack>.card{margin-bottom:16px}.stack>.card:last-child{margin-bottom:0}.chart{padding:14px}
+.chord text{font-size:15px;fill:var(--ink)}
 .part{transition:opacity .15s}
 .ribbon{fill:hsl(var(--h) var(--s) var(--l));fill-opacity:var(--rib)}
 .ribbon.faint,.folded .ribbon{fill-opacity:.16}

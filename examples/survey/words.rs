@@ -13,6 +13,15 @@ pub fn thousands(number: u64) -> String {
     text
 }
 
+/// As [`thousands`], but a number of millions is rounded: `1.43 M`.
+pub fn compact(number: u64) -> String {
+    if number < 1_000_000 {
+        return thousands(number);
+    }
+    let digits = if number < 10_000_000 { 2 } else { 1 };
+    format!("{:.digits$} M", number as f64 / 1e6)
+}
+
 /// `1 file`, `2 files`.
 pub fn count(number: u64, thing: &str) -> String {
     let ending = if number == 1 { "" } else { "s" };
@@ -91,6 +100,8 @@ mod tests {
         assert_eq!(thousands(0), "0");
         assert_eq!(thousands(999), "999");
         assert_eq!(thousands(1_234_567), "1,234,567");
+        assert_eq!(compact(999_999), "999,999");
+        assert_eq!(compact(1_427_722), "1.43 M");
         assert_eq!(count(1, "file"), "1 file");
         assert_eq!(of_hundred(0.0), "0%");
         assert_eq!(of_hundred(0.04), "under 0.1%");
