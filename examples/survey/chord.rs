@@ -62,13 +62,6 @@ pub fn chord(picture: &Picture) -> Option<String> {
     let slots = slots(picture);
     let arcs = arcs(&slots);
     let ends = ends(picture, &slots, &arcs);
-    let most = picture
-        .nodes
-        .iter()
-        .map(|node| node.code)
-        .max()
-        .unwrap_or(1)
-        .max(1);
     let labels = labels(picture);
     let bounds = bounds(&labels, &arcs);
     let mut svg = String::new();
@@ -237,9 +230,13 @@ fn ribbon(ends: &Ends) -> String {
     // It arrives as a tip of at most a few units, a little short of the arc.
     let half = ((ends.arrives.1 - ends.arrives.0) / 2.0).min(0.006);
     let (c, d) = (point(inner - 3.0, to - half), point(inner - 3.0, to + half));
-    // Towards the centre, but less so between neighbours.
-    let ((fx, fy), (tx, ty)) = (point(inner, from), point(inner, to));
-    let (x, y) = ((fx + tx) * 0.14, (fy + ty) * 0.14);
+    // Through the centre to the far side, and less deep the nearer the other part is.
+    let apart = (to - from).rem_euclid(TAU);
+    let apart = apart.min(TAU - apart) / PI;
+    let ((fx, fy), (tx, ty)) = (point(1.0, from), point(1.0, to));
+    let length = (fx + tx).hypot(fy + ty).max(1e-6);
+    let depth = inner * (0.62 - 0.9 * apart).max(0.0) / length;
+    let (x, y) = ((fx + tx) * depth, (fy + ty) * depth);
     format!(
         "M{:.1},{:.1}A{inner},{inner} 0 0 1 {:.1},{:.1}Q{x:.1},{y:.1} {:.1},{:.1}L{:.1},{:.1}Q{x:.1},{y:.1} {:.1},{:.1}Z",
         a.0, a.1, b.0, b.1, c.0, c.1, d.0, d.1, a.0, a.1

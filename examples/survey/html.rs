@@ -3,15 +3,17 @@
 use std::fmt::Write as _;
 
 use crate::chord::chord;
-use crate::html_lists::{languages, outside, rankings, repeats, unread};
+use crate::html_lists::{languages, rankings, repeats, unfolding, unread};
 use crate::model::percent;
 use crate::picture::short_labels;
 use crate::style::STYLE;
-use crate::survey::{Edge, Picture, Survey, Tone, Verdict};
+use crate::survey::{Edge, MarkerRow, Picture, Survey, Tone, Verdict};
 use crate::words::{bytes, compact, count, escape, of_hundred, thousands};
 
 /// Rows of the lists beside the picture.
 const TIES: usize = 7;
+/// Notes shown at once.
+const NOTES: usize = 10;
 
 /// Renders the report. The timeline of the survey's own making is shown if it is given and is
 /// plain SVG.
@@ -22,7 +24,6 @@ pub fn render_html(survey: &Survey, timeline_svg: Option<&str>) -> String {
         languages(survey),
         picture(&survey.picture),
         rankings(survey),
-        outside(survey),
         repeats(survey),
         notes(survey),
         unread(survey),
@@ -251,24 +252,23 @@ fn notes(survey: &Survey) -> String {
     if survey.markers.is_empty() {
         return String::new();
     }
-    let mut list = String::from("<div class=\"card\"><ul class=\"list\">\n");
-    for row in &survey.markers {
+    let item = |row: &MarkerRow| {
         let hot = if row.tag == "FIXME" { " hot" } else { "" };
         let text = if row.text.is_empty() {
             "(nothing said)"
         } else {
             row.text.as_str()
         };
-        let _ = writeln!(
-            list,
-            "<li><span class=\"tag{hot}\">{}</span>{}<span class=\"place\">{}:{}</span></li>",
+        format!(
+            "<li><span class=\"tag{hot}\">{}</span>{}<span class=\"place\">{}:{}</span></li>\n",
             escape(&row.tag),
             escape(text),
             escape(&row.path),
             row.line
-        );
-    }
-    list.push_str("</ul></div>");
+        )
+    };
+    let items: Vec<String> = survey.markers.iter().map(item).collect();
+    let list = format!("<div class=\"card\">{}</div>", unfolding(&items, NOTES));
     let shown = survey.markers.len() as u64;
     let hint = if shown < survey.totals.markers {
         format!(

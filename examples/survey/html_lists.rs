@@ -5,11 +5,15 @@ use std::fmt::Write as _;
 
 use crate::html::section;
 use crate::model::{Reason, percent};
-use crate::survey::{LanguageRow, Row, Survey};
-use crate::words::{bytes, count, escape, of_hundred, thousands};
+use crate::survey::{LanguageRow, Repeat, Row, Survey};
+use crate::words::{bytes, count, escape, of_hundred, shorten, thousands};
 
 /// Rows of a ranking that are shown at once; the others unfold.
 const SHOWN: usize = 8;
+/// Letters of a place that fit into one line of a card.
+const MAX_PLACE: usize = 58;
+/// Groups of repetitions shown at once.
+const SHOWN_REPEATS: usize = 8;
 /// Paths listed for each reason that something was not read.
 const MAX_PATHS: usize = 200;
 /// Colours that the style sheet has for languages; the others are grey.
@@ -104,6 +108,9 @@ pub fn rankings(survey: &Survey) -> String {
             cards.push(ranking(title, unit, rows));
         }
     }
+    if !survey.externals.is_empty() {
+        cards.push(outside(survey));
+    }
     if cards.is_empty() {
         return String::new();
     }
@@ -129,24 +136,26 @@ pub fn rankings(survey: &Survey) -> String {
 }
 
 fn ranking(title: &str, unit: &str, rows: &[Row]) -> String {
-    // From the least upwards, the number is a share: its bar is of a hundred, not of the most.
-    let most = if unit.starts_with('%') {
-        1000
-    } else {
-        rows.iter().map(|row| row.value).max().unwrap_or(1)
-    };
+    let most = rows.iter().map(|row| row.value).max().unwrap_or(1);
     let item = |row: &Row| {
-        let value = row.shown(unit);
+        // From the least upwards, a bar would show next to nothing.
+        let bar = if unit.starts_with('%') {
+            String::new()
+        } else {
+            let width = percent(row.value, most);
+            format!("<span class=\"b\"><i style=\"width:{width:.1}%\"></i></span>")
+        };
         let place = if row.place.is_empty() {
             "."
         } else {
             &row.place
         };
         format!(
-            "<li><b>{}</b><span class=\"v\">{value}</span><small>{}</small><span class=\"b\"><i style=\"width:{:.1}%\"></i></span></li>\n",
+            "<li><b>{}</b><span class=\"v\">{}</span><small title=\"{}\">{}</small>{bar}</li>\n",
             escape(&row.label),
+            row.shown(unit),
             escape(place),
-            percent(row.value, most)
+            escape(&shorten(place, MAX_PLACE)),
         )
     };
     let (first, others) = rows.split_at(SHOWN.min(rows.len()));
@@ -166,23 +175,35 @@ fn ranking(title: &str, unit: &str, rows: &[Row]) -> String {
     card
 }
 
-/// Packages from outside.
-pub fn outside(survey: &Survey) -> String {
-    if survey.externals.is_empty() {
-        return String::new();
-    }
-    let mut chips = String::from("<div class=\"card chips\">");
-    for (name, files) in &survey.externals {
-        let _ = write!(
-            chips,
+/// Packages from outside, as a card among the rankings.
+fn outside(survey: &Survey) -> String {
+    let chip = |(name, files): &(String, u64)| {
+        format!(
             "<span>{}<em>{}</em></span>",
             escape(name),
             thousands(*files)
-        );
+        )
+    };
+    format!(
+        "<div class=\"card\" style=\"margin-bottom:16px\"><h3>From outside<small>packages, and how many files use \
+         them</small></h3><div class=\"chips\">{}</div></div>\n",
+        survey.externals.iter().map(chip).collect::<String>()
+    )
+}
+
+/// Some items of a list, and the others where a click unfolds them.
+pub fn unfolding(items: &[String], shown: usize) -> String {
+    let (first, others) = items.split_at(shown.min(items.len()));
+    let list = |items: &[String]| format!("<ul class=\"list\">\n{}</ul>", items.concat());
+    if others.is_empty() {
+        return list(first);
     }
-    chips.push_str("</div>");
-    let hint = "Packages that are imported but are not in the tree, with the number of files that use them.";
-    section("From outside", hint, &chips)
+    let more = others.len();
+    format!(
+        "{}<details><summary>{more} more</summary>{}</details>",
+        list(first),
+        list(others)
+    )
 }
 
 /// Passages that occur in several files.
@@ -191,40 +212,44 @@ pub fn repeats(survey: &Survey) -> String {
     if repeats.groups.is_empty() {
         return String::new();
     }
-    let mut list = String::from("<div class=\"card\"><ul class=\"list\">\n");
-    for group in &repeats.groups {
-        let _ = write!(
-            list,
-            "<li><b>{}</b> <span class=\"quiet\">in {}, shared by {}</span>",
-            count(group.lines, "line"),
-            count(group.passages, "passage"),
-            count(group.files, "file")
-        );
-        for (path, from, to) in &group.places {
-            let _ = write!(
-                list,
-                "<span class=\"place\">{}:{from}\u{2013}{to}</span>",
-                escape(path)
-            );
-        }
-        let unnamed = group.files.saturating_sub(group.places.len() as u64);
-        if unnamed > 0 {
-            let _ = write!(
-                list,
-                "<span class=\"place\">and {}</span>",
-                count(unnamed, "other file")
-            );
-        }
-        list.push_str("</li>\n");
-    }
-    list.push_str("</ul></div>");
+    let items: Vec<String> = repeats.groups.iter().map(repeat).collect();
+    let list = format!(
+        "<div class=\"card\">{}</div>",
+        unfolding(&items, SHOWN_REPEATS)
+    );
     let hint = format!(
         "Six lines of code or more that are the same but for white space and comments. {} of {} groups of files, \
-         the costliest first; the places are those of the longest passage.",
+         the costliest first but varied; the places are those of the longest passage.",
         thousands(repeats.groups.len() as u64),
         thousands(repeats.found)
     );
     section("Said more than once", &hint, &list)
+}
+
+fn repeat(group: &Repeat) -> String {
+    let mut item = format!(
+        "<li><b>{}</b> <span class=\"quiet\">in {}, shared by {}</span>",
+        count(group.lines, "line"),
+        count(group.passages, "passage"),
+        count(group.files, "file")
+    );
+    for (path, from, to) in &group.places {
+        let _ = write!(
+            item,
+            "<span class=\"place\">{}:{from}\u{2013}{to}</span>",
+            escape(path)
+        );
+    }
+    let unnamed = group.files.saturating_sub(group.places.len() as u64);
+    if unnamed > 0 {
+        let _ = write!(
+            item,
+            "<span class=\"place\">and {}</span>",
+            count(unnamed, "other file")
+        );
+    }
+    item.push_str("</li>\n");
+    item
 }
 
 /// Everything that was not read, or not read faithfully, by reason.

@@ -41,6 +41,9 @@ pub fn links(path: &str, text: &str, scan: &Scan, language: Language) -> Links {
             break;
         }
     }
+    if path.rsplit('/').next() == Some("Cargo.toml") {
+        dependencies(&scan.code, &mut imports);
+    }
     Links {
         imports: unique(imports),
         package: package(path, text),
@@ -252,6 +255,26 @@ fn ruby(statement: &Statement<'_>, imports: &mut Vec<Import>) {
     }
 }
 
+/// The packages that a manifest of Rust's names, of all its sections for dependencies.
+fn dependencies(code: &str, imports: &mut Vec<Import>) {
+    let mut listing = false;
+    for line in code.lines().map(str::trim_ascii) {
+        if let Some(section) = line.strip_prefix('[') {
+            let section = section.trim_end_matches(']');
+            listing = section.ends_with("dependencies");
+            // `[dependencies.name]` is a section for one.
+            if let Some((list, name)) = section.rsplit_once('.')
+                && list.ends_with("dependencies")
+            {
+                push(imports, name, ImportStyle::Path);
+            }
+        } else if listing && let Some((key, _)) = line.split_once('=') {
+            let name = key.split('.').next().unwrap_or_default();
+            push(imports, name, ImportStyle::Path);
+        }
+    }
+}
+
 /// The name that a manifest gives its package.
 fn package(path: &str, text: &str) -> Option<String> {
     let name = path.rsplit('/').next()?;
@@ -361,6 +384,23 @@ mod tests {
             Some("n".into())
         );
         assert_eq!(package("b.toml", text), None);
+    }
+
+    #[test]
+    fn manifests_name_what_they_depend_on() {
+        let text = "[dependencies]\na = \"1\"\nb.path = \"x\"\n[dev-dependencies.c-d]\nversion = \"2\"\n[lib]\ne = 1\n";
+        let links = links(
+            "Cargo.toml",
+            text,
+            &scan(text, Language::Toml),
+            Language::Toml,
+        );
+        let names: Vec<_> = links
+            .imports
+            .iter()
+            .map(|import| import.target.as_str())
+            .collect();
+        assert_eq!(names, ["a", "b", "c-d"]);
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct Index<'a> {
     first_in_folder: BTreeMap<&'a str, usize>,
     /// Packages by the name their manifest gives them, and their folders.
     pub packages: BTreeMap<String, &'a str>,
+    /// What the manifest of a package of Rust's depends on, by its folder.
+    pub manifests: BTreeMap<&'a str, BTreeSet<String>>,
 }
 
 /// The folder of a path, without the last `/`; empty at the top.
@@ -63,6 +65,7 @@ impl<'a> Index<'a> {
             folders: BTreeMap::new(),
             first_in_folder: BTreeMap::new(),
             packages: BTreeMap::new(),
+            manifests: BTreeMap::new(),
         };
         for (id, file) in facts.iter().enumerate() {
             let folder = folder_of(&file.path);
@@ -79,6 +82,17 @@ impl<'a> Index<'a> {
                     .entry(name_of(folder))
                     .or_default()
                     .push(folder);
+            }
+            if let Some(links) = file
+                .links
+                .as_ref()
+                .filter(|_| name_of(&file.path) == "Cargo.toml")
+            {
+                let names = links
+                    .imports
+                    .iter()
+                    .map(|import| import.target.replace('-', "_"));
+                index.manifests.insert(folder, names.collect());
             }
             if let Some(name) = file.links.as_ref().and_then(|links| links.package.as_ref()) {
                 index.packages.insert(name.replace('-', "_"), folder);

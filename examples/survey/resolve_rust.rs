@@ -56,11 +56,23 @@ impl Index<'_> {
         ]);
         match near {
             Some(id) => Goal::File(id),
-            // Variants of enumerations are imported by paths that begin with a capital.
-            None if is_path && !name.starts_with(|c: char| c.is_uppercase()) => {
-                Goal::Outside(name.to_owned())
-            }
+            None if is_path && self.may_depend(folder, name) => Goal::Outside(name.to_owned()),
             None => Goal::Nowhere,
+        }
+    }
+
+    /// Whether a name may be a package: those of modules within a file and of enumerations
+    /// begin paths, too. The nearest manifest knows, if it is part of the survey.
+    fn may_depend(&self, folder: &str, name: &str) -> bool {
+        let mut at = folder;
+        loop {
+            if let Some(names) = self.manifests.get(at) {
+                return names.contains(name);
+            }
+            if at.is_empty() {
+                return !name.starts_with(|c: char| c.is_uppercase() || c == '$');
+            }
+            at = folder_of(at);
         }
     }
 

@@ -45,10 +45,10 @@ td.wide{width:44%;min-width:170px}td.quiet,.quiet{color:var(--soft)}
 .bar i{display:block;height:100%}.bar .cm{opacity:.5}.bar .bl{opacity:.2}
 .legend{display:flex;flex-wrap:wrap;gap:6px 18px;color:var(--soft);font-size:13px;margin-top:14px}
 .legend i{display:inline-block;width:18px;height:9px;border-radius:4px;background:var(--c0);margin-right:7px}
-.split{display:grid;grid-template-columns:minmax(0,2.15fr) minmax(0,1fr);gap:16px;align-items:start}
+.split{display:grid;grid-template-columns:minmax(0,2.15fr) minmax(0,1fr);gap:16px;align-items:stretch}
 .pair{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:16px;align-items:start}
 .chord{display:block;width:100%;height:auto;max-height:820px}
-.stack>.card{margin-bottom:16px}.stack>.card:last-child{margin-bottom:0}.chart{padding:14px}
+.stack>.card{margin-bottom:16px}.stack>.card:last-child{margin-bottom:0}.chart{padding:14px;display:flex;align-items:center}
 .chord text{font-size:15px;fill:var(--ink)}
 .part{transition:opacity .15s}
 .ribbon{fill:hsl(var(--h) var(--s) var(--l));fill-opacity:var(--rib)}

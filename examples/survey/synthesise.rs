@@ -9,6 +9,7 @@ use crate::picture::picture;
 use crate::repeats::repeats;
 use crate::resolve::Index;
 use crate::survey::{Coverage, Detail, LanguageRow, MarkerRow, Rankings, Row, Survey, Totals};
+use crate::words::count;
 
 /// Files with less code than this say little by how much of them is comment.
 const ENOUGH_TO_COMMENT: u64 = 50;
@@ -180,7 +181,14 @@ fn rankings(facts: &[FileFacts], goals: &Goals, rows: usize) -> Rankings {
     let bare = programs().filter_map(|file| {
         let size = file.size.filter(|size| size.code >= ENOUGH_TO_COMMENT)?;
         let tenths = size.comment * 1000 / (size.comment + size.code);
-        Some((size.code, by_path(&file.path, tenths)))
+        let mut row = by_path(&file.path, tenths);
+        let code = count(size.code, "line");
+        row.place = if row.place.is_empty() {
+            code
+        } else {
+            format!("{}, {code}", row.place)
+        };
+        Some((size.code, row))
     });
     let mut bare: Vec<_> = bare.collect();
     // Among equally bare files, the larger first.
@@ -219,11 +227,11 @@ fn top(rows: impl Iterator<Item = Row>, count: usize) -> Vec<Row> {
 }
 
 fn externals(goals: &Goals, rows: usize) -> Vec<(String, u64)> {
-    let mut count: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut used: BTreeMap<&str, u64> = BTreeMap::new();
     for name in goals.iter().flat_map(|(_, outside)| outside) {
-        *count.entry(name).or_default() += 1;
+        *used.entry(name).or_default() += 1;
     }
-    let mut list: Vec<(String, u64)> = count.into_iter().map(|(n, c)| (n.to_owned(), c)).collect();
+    let mut list: Vec<(String, u64)> = used.into_iter().map(|(n, c)| (n.to_owned(), c)).collect();
     list.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     list.truncate(rows);
     list
