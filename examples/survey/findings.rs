@@ -1,12 +1,10 @@
 //! What a reader would want to be told first, in sentences.
 
-use crate::model::{FileFacts, percent};
+use crate::model::{FileFacts, LONG_FUNCTION, percent};
 use crate::picture::mutual;
 use crate::survey::{Finding, Survey, Tone};
 use crate::words::{count, of_hundred, thousands};
 
-/// Functions longer than this are worth a remark.
-const LONG_FUNCTION: u64 = 100;
 /// Blocks nested deeper than this, too.
 const DEEP: u64 = 7;
 
@@ -119,13 +117,11 @@ fn comments(survey: &Survey) -> Option<Finding> {
 
 fn long_functions(survey: &Survey, facts: &[FileFacts]) -> Option<Finding> {
     let longest = survey.rankings.longest.first()?;
-    let all = facts
+    let long: u64 = facts
         .iter()
         .flat_map(|file| &file.structure)
-        .flat_map(|structure| &structure.longest);
-    let long = all
-        .filter(|function| function.lines > LONG_FUNCTION)
-        .count() as u64;
+        .map(|structure| structure.long)
+        .sum();
     if long == 0 {
         let text = format!(
             "No function is longer than {LONG_FUNCTION} lines; the longest, {}, has {}.",
@@ -277,10 +273,7 @@ fn losses(survey: &Survey) -> Option<Finding> {
         ),
         (_, _) => say(
             Tone::Concern,
-            format!(
-                "{} could not be read; they are listed below.",
-                count(lost, "item")
-            ),
+            format!("{} could not be read: see the end.", count(lost, "item")),
         ),
     }
 }

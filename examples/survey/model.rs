@@ -196,10 +196,15 @@ pub fn percent(part: u64, whole: u64) -> f64 {
     }
 }
 
+/// Functions with more lines than this are worth a remark.
+pub const LONG_FUNCTION: u64 = 100;
+
 /// Functions of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Structure {
     pub functions: u64,
+    /// How many of them have more than [`LONG_FUNCTION`] lines.
+    pub long: u64,
     /// The longest ones, longest first; only a few are kept.
     pub longest: Vec<Function>,
     /// The deepest nesting of blocks inside any function, approximately.

@@ -3,7 +3,7 @@
 
 use crate::headers::{after_word, curly, script, shell};
 use crate::language::{Language, Shape};
-use crate::model::{Function, Structure};
+use crate::model::{Function, LONG_FUNCTION, Structure};
 use crate::scan::Scan;
 
 /// How many of a file's longest functions are kept.
@@ -28,6 +28,10 @@ pub fn structure(text: &str, scan: &Scan, language: Language) -> Structure {
 
 fn summarise(mut found: Vec<Function>) -> Structure {
     let functions = found.len() as u64;
+    let long = found
+        .iter()
+        .filter(|function| function.lines > LONG_FUNCTION)
+        .count() as u64;
     let deepest = found
         .iter()
         .map(|function| function.depth)
@@ -37,6 +41,7 @@ fn summarise(mut found: Vec<Function>) -> Structure {
     found.truncate(KEPT);
     Structure {
         functions,
+        long,
         longest: found,
         deepest,
     }
