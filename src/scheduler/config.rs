@@ -24,6 +24,7 @@ pub struct Config {
     pub(super) seed: u64,
     pub(super) discipline: Discipline,
     pub(super) limits: Limits,
+    pub(super) story: usize,
     pub(super) strategy: Box<dyn RoutingStrategy>,
     pub(super) by_kind: BTreeMap<Name, Box<dyn RoutingStrategy>>,
 }
@@ -64,6 +65,18 @@ impl Config {
         self
     }
 
+    /// How many facts about each task, agent and run an engine can tell; 0 for none, which is fastest. 16 if nothing is
+    /// said.
+    #[must_use]
+    pub const fn with_story_length(mut self, facts: usize) -> Self {
+        self.story = facts;
+        self
+    }
+
+    pub(crate) const fn story_length(&self) -> usize {
+        self.story
+    }
+
     /// In which order tasks wait.
     #[must_use]
     pub const fn discipline(&self) -> Discipline {
@@ -84,6 +97,7 @@ impl Default for Config {
             seed: 0,
             discipline: Discipline::default(),
             limits: Limits::default(),
+            story: 16,
             strategy: Box::new(LeastLoaded::default()),
             by_kind: BTreeMap::new(),
         }

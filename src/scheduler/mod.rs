@@ -49,6 +49,7 @@ pub(crate) use log::{Log, Tx};
 pub(crate) use machine::Core;
 pub use snapshot::{AgentRecord, SchedulerSnapshot, TaskRecord, TaskStage};
 pub(crate) use state::Misfit;
+pub(crate) use submit::{fits, named};
 pub use view::{AgentView, TaskStatus, TaskView};
 
 use crate::command::{Accepted, Command};

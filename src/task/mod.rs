@@ -72,6 +72,10 @@ impl TaskSpec {
     pub fn new(id: TaskId, kind: impl Into<Name>) -> Self {
         let kind = kind.into();
         let needs = Needs::skill(kind.clone());
+        Self::bare(id, kind, needs)
+    }
+
+    pub(crate) fn bare(id: TaskId, kind: Name, needs: Needs) -> Self {
         Self {
             id,
             kind,

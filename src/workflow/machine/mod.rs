@@ -9,6 +9,7 @@ mod moves;
 mod snapshot;
 mod unwind;
 
+pub(crate) use apply::child_end;
 pub(crate) use moves::Move;
 pub(crate) use snapshot::RunRecord;
 
@@ -20,7 +21,8 @@ use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, NodeOutcome, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::saga::Unwinding;
-use crate::task::{Failure, Happened, Owner};
+use crate::task::{Failure, Happened, Owner, Phase};
+use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -230,6 +232,35 @@ impl Run {
     /// Looks at everything again, after a restore.
     pub(crate) fn wake_all(&mut self) {
         self.agenda = (0..u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)).collect();
+    }
+
+    /// The runs within.
+    pub(crate) fn children(&self) -> impl Iterator<Item = RunId> {
+        self.nodes.iter().flat_map(|state| &state.pieces).filter_map(|piece| match piece.worker {
+            Some(Worker::Child(run)) => Some(run),
+            Some(Worker::Task(_)) | None => None,
+        })
+    }
+
+    /// Who works for the run now, and at what.
+    pub(crate) fn workers(&self) -> impl Iterator<Item = (Owner, Worker)> {
+        (0..).zip(&self.nodes).flat_map(move |(node, state)| {
+            (0..).zip(&state.pieces).filter_map(move |(item, piece)| match &piece.undo {
+                PieceUndo::Active(worker) => Some((Owner::new(self.id(), node, item, Phase::Undo), *worker)),
+                PieceUndo::Idle if piece.is_active() => {
+                    Some((Owner::new(self.id(), node, item, Phase::Do), piece.worker?))
+                }
+                PieceUndo::Idle | PieceUndo::Undone | PieceUndo::Failed(_) => None,
+            })
+        })
+    }
+
+    /// The moments that nodes wait for.
+    pub(crate) fn timers(&self) -> impl Iterator<Item = (Time, RunId, u32)> {
+        (0..).zip(&self.nodes).filter_map(|(node, state)| match state.stage {
+            NodeStage::Open(Opening::Wait { until: Some(until) }) => Some((until, self.id(), node)),
+            _ => None,
+        })
     }
 
     fn state(&self, node: u32) -> Option<&NodeState> {

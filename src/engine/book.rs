@@ -1,0 +1,260 @@
+//! What the engine knows of workflows: the fold of all facts about definitions and runs, and of those about the tasks that
+//! runs own.
+
+use crate::definition::DefinitionId;
+use crate::event::{Entry, Event, Next, Opening, RunEvent, TaskEvent};
+use crate::id::{RunId, TaskId};
+use crate::name::Name;
+use crate::run::RunSpec;
+use crate::scheduler::Misfit;
+use crate::structure::{Arena, IdMap, Slot, Wheel};
+use crate::task::{Failure, Happened, Owner, TaskSpec};
+use crate::workflow::machine::{PieceEnd, Run, Worker, child_end};
+use crate::workflow::plan::Plan;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+type Folded = Result<(), Misfit>;
+
+/// Definitions and runs.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    pub(super) plans: BTreeMap<(Name, u32), Arc<Plan>>,
+    pub(super) runs: Arena<Run>,
+    pub(super) by_id: IdMap<RunId, Slot>,
+    /// The steps that unfinished tasks perform.
+    owners: IdMap<TaskId, Owner>,
+    /// The runs to look at.
+    pub(super) agenda: BTreeSet<RunId>,
+    pub(super) wheel: Wheel<(RunId, u32)>,
+    /// Of the ids that the engine makes: the last.
+    pub(super) serial: u64,
+    /// Unfinished runs that no other run owns.
+    active: u32,
+    /// Finished runs that no other run owns, the oldest first.
+    pub(super) finished: VecDeque<RunId>,
+}
+
+impl Book {
+    pub(super) fn fold(&mut self, entry: &Entry) -> Folded {
+        match &entry.event {
+            Event::Agent(_) => Ok(()),
+            Event::Task(event) => self.fold_task(event).map_err(Misfit),
+            Event::Run(event) => self.fold_run(event).map_err(Misfit),
+        }
+    }
+
+    fn fold_task(&mut self, event: &TaskEvent) -> Result<(), &'static str> {
+        let Some(task) = event.task() else { return Ok(()) };
+        if let TaskEvent::Submitted { spec, .. } = event {
+            return self.begun(spec);
+        }
+        let Some(&owner) = self.owners.get(&task) else { return Ok(()) };
+        if let TaskEvent::CancelRequested { .. } = event {
+            return self.with_run(owner.run, |run| run.note_cancelling(owner));
+        }
+        let Some(end) = end_of(event) else { return Ok(()) };
+        self.owners.remove(&task);
+        self.with_run(owner.run, |run| run.note_end(owner, end))
+    }
+
+    fn begun(&mut self, spec: &TaskSpec) -> Result<(), &'static str> {
+        let Some(owner) = spec.owner else { return Ok(()) };
+        self.note_serial(spec.id.get());
+        self.owners.insert(spec.id, owner);
+        self.with_run(owner.run, |run| run.note_begun(owner, Worker::Task(spec.id), &spec.payload))
+    }
+
+    fn fold_run(&mut self, event: &RunEvent) -> Result<(), &'static str> {
+        match event {
+            RunEvent::Defined { definition } => {
+                let plan = Plan::new(Arc::clone(definition)).ok_or("a definition has a cycle")?;
+                self.plans.insert((plan.id.name.clone(), plan.id.version), plan);
+                Ok(())
+            }
+            RunEvent::Started { spec, version, owner } => self.started(spec, *version, *owner),
+            RunEvent::Forgotten { runs } => runs.iter().try_for_each(|run| self.forget(*run)),
+            RunEvent::Opened { run, node, what } => {
+                if let Opening::Wait { until: Some(until) } = what {
+                    self.wheel.insert(*until, (*run, *node));
+                }
+                self.with_run(*run, |run| run.apply(event))
+            }
+            RunEvent::Halted { run, .. } => {
+                self.with_run(*run, |run| run.apply(event))?;
+                self.tell_parent(*run, |parent, owner| {
+                    if parent.is_undoing(owner) {
+                        parent.note_undoing(owner, Worker::Child(*run))
+                    } else {
+                        parent.note_cancelling(owner)
+                    }
+                })
+            }
+            RunEvent::Finished { run, outcome } => {
+                self.with_run(*run, |run| run.apply(event))?;
+                if self.get(*run).is_some_and(|run| run.owner.is_none()) {
+                    self.active = self.active.saturating_sub(1);
+                    self.finished.push_back(*run);
+                }
+                self.tell_parent(*run, |parent, owner| {
+                    parent.note_end(owner, child_end(outcome, parent.is_undoing(owner)))
+                })
+            }
+            RunEvent::NodeFinished { run, .. }
+            | RunEvent::Signalled { run, .. }
+            | RunEvent::Unwinding { run, .. }
+            | RunEvent::NodeUndone { run, .. }
+            | RunEvent::UndoRetried { run, .. } => self.with_run(*run, |run| run.apply(event)),
+        }
+    }
+
+    fn started(&mut self, spec: &Arc<RunSpec>, version: u32, owner: Option<Owner>) -> Result<(), &'static str> {
+        if self.slot(spec.id).is_some() {
+            return Err("a run starts twice");
+        }
+        let plan = self.plan_for(spec, version, owner).ok_or("a run starts of a workflow that is not defined")?;
+        self.put(Run::new(plan, Arc::clone(spec), owner));
+        match owner {
+            None => self.active = self.active.saturating_add(1),
+            Some(owner) => {
+                self.note_serial(spec.id.get());
+                self.with_run(owner.run, |run| run.note_begun(owner, Worker::Child(spec.id), &spec.input))?;
+            }
+        }
+        self.agenda.insert(spec.id);
+        Ok(())
+    }
+
+    /// The definition that a run is pinned to: one that was defined, or the one inside the step that it performs.
+    pub(super) fn plan_for(&self, spec: &RunSpec, version: u32, owner: Option<Owner>) -> Option<Arc<Plan>> {
+        match owner {
+            None => self.plans.get(&(spec.workflow.clone(), version)).cloned(),
+            Some(owner) => self.get(owner.run)?.plan.node(owner.node)?.1.child.clone(),
+        }
+    }
+
+    pub(super) fn put(&mut self, run: Run) {
+        let id = run.id();
+        let slot = self.runs.insert(run);
+        self.by_id.insert(id, slot);
+    }
+
+    /// Forgets a run and the runs within it.
+    fn forget(&mut self, id: RunId) -> Result<(), &'static str> {
+        let mut family = vec![id];
+        while let Some(id) = family.pop() {
+            let slot = self.by_id.remove(&id).ok_or("an unknown run is forgotten")?;
+            let run = self.runs.remove(slot).ok_or("an unknown run is forgotten")?;
+            if !run.is_finished() {
+                return Err("a run is forgotten that has not ended");
+            }
+            family.extend(run.children());
+        }
+        match self.finished.front() {
+            Some(first) if *first == id => {
+                self.finished.pop_front();
+            }
+            _ => self.finished.retain(|other| *other != id),
+        }
+        Ok(())
+    }
+
+    fn with_run(
+        &mut self,
+        id: RunId,
+        change: impl FnOnce(&mut Run) -> Result<(), &'static str>,
+    ) -> Result<(), &'static str> {
+        let run = self.slot(id).and_then(|slot| self.runs.get_mut(slot)).ok_or("a fact about an unknown run")?;
+        change(run)?;
+        self.agenda.insert(id);
+        Ok(())
+    }
+
+    fn tell_parent(
+        &mut self,
+        child: RunId,
+        tell: impl FnOnce(&mut Run, Owner) -> Result<(), &'static str>,
+    ) -> Result<(), &'static str> {
+        match self.get(child).and_then(|run| run.owner) {
+            Some(owner) => self.with_run(owner.run, |parent| tell(parent, owner)),
+            None => Ok(()),
+        }
+    }
+
+    /// Ids that the engine makes are numbered across tasks and runs.
+    fn note_serial(&mut self, id: u64) {
+        self.serial = self.serial.max(id & !TaskId::engine_made(0).get());
+    }
+
+    pub(super) fn slot(&self, id: RunId) -> Option<Slot> {
+        self.by_id.get(&id).copied()
+    }
+
+    pub(super) fn get(&self, id: RunId) -> Option<&Run> {
+        self.runs.get(self.slot(id)?)
+    }
+
+    pub(super) const fn active(&self) -> u32 {
+        self.active
+    }
+
+    /// Counts and owners from what the runs say, after a snapshot was read.
+    pub(super) fn recount<'a>(&mut self, owned: impl Iterator<Item = (&'a TaskSpec, bool)>) {
+        self.active = u32::try_from(
+            self.runs.iter().filter(|(_, run)| run.owner.is_none() && !run.is_finished()).count(),
+        )
+        .unwrap_or(u32::MAX);
+        for (spec, ended) in owned {
+            if let (Some(owner), false) = (spec.owner, ended) {
+                self.owners.insert(spec.id, owner);
+            }
+        }
+        let timers: Vec<_> = self.runs.iter().flat_map(|(_, run)| run.timers()).collect();
+        for (at, run, node) in timers {
+            self.wheel.insert(at, (run, node));
+        }
+    }
+
+    /// The definition of this name, in this version or the newest.
+    pub(super) fn plan(&self, name: &Name, version: Option<u32>) -> Option<&Arc<Plan>> {
+        match version {
+            Some(version) => self.plans.get(&(name.clone(), version)),
+            None => self.plans.range((name.clone(), 0)..=(name.clone(), u32::MAX)).next_back().map(|(_, plan)| plan),
+        }
+    }
+
+    pub(super) fn definition_at(&self, id: &DefinitionId) -> Option<&Arc<Plan>> {
+        self.plans.get(&(id.name.clone(), id.version))
+    }
+}
+
+/// How the task of a step ended, as the run sees it; none while it has not.
+fn end_of(event: &TaskEvent) -> Option<PieceEnd> {
+    let trace = |maybe: bool| if maybe { Happened::Maybe } else { Happened::No };
+    Some(match event {
+        TaskEvent::Succeeded { output, .. } => {
+            PieceEnd { failure: None, cancelled: false, happened: Happened::Yes(output.clone()) }
+        }
+        TaskEvent::AttemptFailed { failure, next, maybe, .. } => match next {
+            Next::Retry { .. } => return None,
+            Next::Fail | Next::DeadLetter => {
+                PieceEnd { failure: Some(failure.clone()), cancelled: false, happened: trace(*maybe) }
+            }
+            Next::Cancel => PieceEnd { failure: None, cancelled: true, happened: trace(*maybe) },
+        },
+        TaskEvent::Cancelled { happened, .. } => {
+            PieceEnd { failure: None, cancelled: true, happened: happened.clone() }
+        }
+        TaskEvent::Expired { bound, maybe, .. } => PieceEnd {
+            failure: Some(Failure::transient(format!("its time ran out ({bound})"))),
+            cancelled: false,
+            happened: trace(*maybe),
+        },
+        TaskEvent::Submitted { .. }
+        | TaskEvent::Ready { .. }
+        | TaskEvent::Assigned { .. }
+        | TaskEvent::CancelRequested { .. }
+        | TaskEvent::Discarded { .. }
+        | TaskEvent::Forgotten { .. } => return None,
+    })
+}

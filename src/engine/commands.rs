@@ -1,0 +1,148 @@
+//! Commands about workflows and runs.
+
+use super::drive::Driver;
+use crate::command::{Accepted, RunCommand};
+use crate::definition::{Action, Definition};
+use crate::event::RunEvent;
+use crate::id::RunId;
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::rejected::Rejected;
+use crate::run::{Cause, RunPhase, RunSpec, UndoOutcome, UndoRemedy};
+use crate::scheduler::{Tx, fits, named};
+use crate::workflow::machine::Run;
+use crate::workflow::validate;
+use std::sync::Arc;
+
+type Verdict = Result<Accepted, Rejected>;
+
+impl Driver {
+    pub(super) fn run(&mut self, command: RunCommand, tx: &mut Tx<'_>) -> Verdict {
+        match command {
+            RunCommand::Define(definition) => self.define(definition, tx),
+            RunCommand::Start(spec) => self.start(spec, tx),
+            RunCommand::Signal { run, signal, payload } => self.signal(run, signal, payload, tx),
+            RunCommand::Cancel { run, reason } => self.cancel_run(run, reason, tx),
+            RunCommand::Remedy { run, node, remedy } => self.remedy(run, node, remedy, tx),
+        }
+    }
+
+    fn define(&mut self, definition: Arc<Definition>, tx: &mut Tx<'_>) -> Verdict {
+        let limits = self.core.config().limits();
+        validate(&definition, limits)?;
+        let id = definition.id();
+        if let Some(known) = self.book.definition_at(&id) {
+            let same = known.id == id && known.definition == definition;
+            return if same { Ok(Accepted::Repeated) } else { Err(Rejected::DefinitionConflict(id)) };
+        }
+        if self.book.plans.len() >= limits.definitions as usize {
+            return Err(at_limit("definitions", limits.definitions));
+        }
+        self.emit(RunEvent::Defined { definition }, tx);
+        Ok(Accepted::Done)
+    }
+
+    fn start(&mut self, spec: RunSpec, tx: &mut Tx<'_>) -> Verdict {
+        if let Some(known) = self.book.get(spec.id) {
+            return if *known.spec == spec { Ok(Accepted::Repeated) } else { Err(Rejected::RunConflict(spec.id)) };
+        }
+        if spec.id.is_engine_made() {
+            return Err(Rejected::ReservedId(spec.id.get()));
+        }
+        let limits = self.core.config().limits();
+        fits(limits, &spec.input)?;
+        let plan = self.book.plan(&spec.workflow, spec.version);
+        let Some(plan) = plan else {
+            return Err(Rejected::UnknownWorkflow { name: spec.workflow, version: spec.version });
+        };
+        if self.book.active() >= limits.active_runs {
+            return Err(at_limit("active_runs", limits.active_runs));
+        }
+        let version = plan.id.version;
+        self.emit(RunEvent::Started { spec: Arc::new(spec), version, owner: None }, tx);
+        Ok(Accepted::Done)
+    }
+
+    fn signal(&mut self, id: RunId, signal: Name, payload: Payload, tx: &mut Tx<'_>) -> Verdict {
+        let limits = self.core.config().limits();
+        named("signal", &signal, limits)?;
+        fits(limits, &payload)?;
+        self.running(id)?;
+        let run = self.addressee(id, &signal);
+        let kept: usize = self.book.get(run).map_or(0, |run| run.signals.values().map(|kept| kept.len()).sum());
+        if kept >= limits.signals as usize {
+            return Err(at_limit("signals", limits.signals));
+        }
+        self.emit(RunEvent::Signalled { run, signal, payload }, tx);
+        Ok(Accepted::Done)
+    }
+
+    fn running(&self, id: RunId) -> Result<&Run, Rejected> {
+        let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
+        if run.phase != RunPhase::Running {
+            return Err(Rejected::RunPhase { run: id, phase: run.phase });
+        }
+        Ok(run)
+    }
+
+    /// Who gets a signal: the run itself if its definition waits for it anywhere, otherwise the first of the running runs
+    /// within that does, otherwise the run itself again, which keeps it.
+    fn addressee(&self, id: RunId, signal: &Name) -> RunId {
+        let mut line = vec![id];
+        let mut at = 0;
+        while let Some(&candidate) = line.get(at) {
+            at += 1;
+            let Some(run) = self.book.get(candidate) else { continue };
+            if run.phase == RunPhase::Running && waits_for(&run.plan.definition, signal) {
+                return candidate;
+            }
+            line.extend(run.children());
+        }
+        id
+    }
+
+    fn cancel_run(&mut self, id: RunId, reason: Name, tx: &mut Tx<'_>) -> Verdict {
+        let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
+        let asked = matches!(run.cause, Some(Cause::Cancelled { .. }));
+        match run.phase {
+            RunPhase::Running => {
+                self.emit(RunEvent::Halted { run: id, cause: Cause::Cancelled { reason } }, tx);
+                Ok(Accepted::Done)
+            }
+            RunPhase::Halting | RunPhase::Compensating | RunPhase::CompensationFailed if asked => Ok(Accepted::Repeated),
+            phase => Err(Rejected::RunPhase { run: id, phase }),
+        }
+    }
+
+    fn remedy(&mut self, id: RunId, node: Name, remedy: UndoRemedy, tx: &mut Tx<'_>) -> Verdict {
+        let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
+        let Some(place) = run.plan.place(&node) else {
+            return Err(Rejected::UnknownNode { run: id, node });
+        };
+        let failed = run.nodes.get(place as usize).is_some_and(|state| {
+            matches!(state.undo, Some(UndoOutcome::Failed { .. })) && run.phase == RunPhase::CompensationFailed
+        });
+        if !failed {
+            return Err(Rejected::NothingToRemedy { run: id, node });
+        }
+        let undone = |outcome| RunEvent::NodeUndone { run: id, node: place, outcome };
+        let event = match remedy {
+            UndoRemedy::Retry => RunEvent::UndoRetried { run: id, node: place },
+            UndoRemedy::Declare { reason } => undone(UndoOutcome::Declared { reason }),
+            UndoRemedy::Abandon { reason } => undone(UndoOutcome::Abandoned { reason }),
+        };
+        self.emit(event, tx);
+        Ok(Accepted::Done)
+    }
+}
+
+fn waits_for(definition: &Definition, wanted: &Name) -> bool {
+    definition.nodes.iter().any(|node| match &node.action {
+        Action::Wait { signal, .. } => signal.as_ref() == Some(wanted),
+        Action::Do(_) | Action::Choose { .. } | Action::Map { .. } | Action::Repeat { .. } | Action::Pass => false,
+    })
+}
+
+fn at_limit(what: &str, limit: u32) -> Rejected {
+    Rejected::AtCapacity { what: what.into(), limit: limit.into(), retry_after: None }
+}

@@ -1,0 +1,212 @@
+//! Deciding: the scheduler's facts are folded into the runs, and the runs' moves become facts and tasks, until nothing is
+//! left to do.
+
+use super::book::Book;
+use crate::command::{Accepted, Command};
+use crate::effect::Outbox;
+use crate::event::{Entry, Event, RunEvent};
+use crate::id::{RunId, TaskId};
+use crate::insight::{Projection, Story};
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::rejected::Rejected;
+use crate::run::{Cause, RunSpec};
+use crate::scheduler::{Config, Core, Misfit, Tx};
+use crate::task::{Owner, Phase, TaskSpec};
+use crate::time::Time;
+use crate::workflow::machine::{Move, Run};
+use std::sync::Arc;
+
+/// How many moves of runs one call makes at the most; what is left over is made by the next.
+const MOVES: usize = 10_000;
+
+/// Finished runs leave memory in batches of this size.
+const BATCH: usize = 64;
+
+/// Scheduler and runs together, without the numbering.
+#[derive(Debug)]
+pub(super) struct Driver {
+    pub(super) core: Core,
+    pub(super) book: Book,
+    pub(super) story: Story,
+    /// How many of the call's facts have been folded.
+    folded: usize,
+}
+
+impl Driver {
+    pub(super) fn new(config: Config) -> Self {
+        let story = Story::with_length(config.story_length());
+        Self { core: Core::new(config), book: Book::default(), story, folded: 0 }
+    }
+
+    /// A fact of the journal becomes state.
+    pub(super) fn replay(&mut self, entry: &Entry) -> Result<(), Misfit> {
+        if !matches!(entry.event, Event::Run(_)) {
+            self.core.replay(entry)?;
+        }
+        self.fold(entry)
+    }
+
+    fn fold(&mut self, entry: &Entry) -> Result<(), Misfit> {
+        self.story.apply(entry);
+        self.book.fold(entry)
+    }
+
+    pub(super) fn handle(&mut self, command: Command, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
+        self.folded = tx.out.entries().len();
+        self.core.fire(tx);
+        self.fire(tx.now);
+        self.settle(tx);
+        let verdict = match command {
+            Command::Agent(command) => self.core.agent(command, tx),
+            Command::Task(command) => self.core.task(command, tx),
+            Command::Run(command) => self.run(command, tx),
+            Command::Tick => Ok(Accepted::Done),
+        };
+        self.settle(tx);
+        verdict
+    }
+
+    pub(super) fn resume(&mut self, tx: &mut Tx<'_>) {
+        self.folded = tx.out.entries().len();
+        self.core.settle(tx);
+        self.fire(tx.now);
+        self.settle(tx);
+    }
+
+    pub(super) fn outstanding(&self, out: &mut Outbox) {
+        self.core.outstanding(out);
+    }
+
+    pub(super) fn renew_leases(&mut self, now: Time) {
+        self.core.renew_leases(now);
+    }
+
+    pub(super) fn next_wakeup(&self, last: Time) -> Option<Time> {
+        if !self.book.agenda.is_empty() {
+            return Some(last);
+        }
+        [self.core.next_wakeup(), self.book.wheel.next()].into_iter().flatten().min()
+    }
+
+    /// After a restore every run may have something to do.
+    pub(super) fn wake_all(&mut self) {
+        let ids: Vec<RunId> = self.book.runs.iter().map(|(_, run)| run.id()).collect();
+        for id in ids {
+            if let Some(run) = self.book.slot(id).and_then(|slot| self.book.runs.get_mut(slot))
+                && !run.is_finished()
+            {
+                run.wake_all();
+                self.book.agenda.insert(id);
+            }
+        }
+    }
+
+    /// The moments that runs wait for.
+    fn fire(&mut self, now: Time) {
+        let mut due = Vec::new();
+        self.book.wheel.advance(now, self.core.config().limits().timers_per_call.max(1) as usize, &mut due);
+        for (_, (id, node)) in due {
+            if let Some(run) = self.book.slot(id).and_then(|slot| self.book.runs.get_mut(slot)) {
+                run.wake(node);
+                self.book.agenda.insert(id);
+            }
+        }
+    }
+
+    /// Lets runs move until none can, or the call has done enough.
+    fn settle(&mut self, tx: &mut Tx<'_>) {
+        self.catch_up(tx);
+        for _ in 0..MOVES {
+            let Some(&id) = self.book.agenda.first() else { break };
+            let limits = self.core.config().limits();
+            let run = self.book.slot(id).and_then(|slot| self.book.runs.get_mut(slot));
+            match run.and_then(|run| run.next_move(tx.now, limits)) {
+                Some(next) => self.perform(id, next, tx),
+                None => {
+                    self.book.agenda.remove(&id);
+                }
+            }
+        }
+        self.retire(tx);
+    }
+
+    /// Folds what the scheduler has stated since.
+    fn catch_up(&mut self, tx: &mut Tx<'_>) {
+        while let Some(entry) = tx.out.entries().get(self.folded) {
+            self.folded += 1;
+            self.story.apply(entry);
+            let folded = self.book.fold(entry);
+            debug_assert_eq!(folded, Ok(()), "the core decided {entry:?}, which does not follow");
+        }
+    }
+
+    pub(super) fn emit(&mut self, event: RunEvent, tx: &mut Tx<'_>) {
+        let entry = tx.entry(event.into());
+        tx.record(entry);
+        self.catch_up(tx);
+    }
+
+    fn perform(&mut self, id: RunId, next: Move, tx: &mut Tx<'_>) {
+        match next {
+            Move::Fact(event) => self.emit(event, tx),
+            Move::Submit { owner, payload } => {
+                if let Some(spec) = self.book.get(id).and_then(|run| self.step_task(run, owner, payload)) {
+                    self.core.admit(Arc::new(spec), None, tx);
+                }
+            }
+            Move::Spawn { owner, input } => {
+                if let Some(event) = self.book.get(id).and_then(|run| self.child(run, owner, input)) {
+                    self.emit(event, tx);
+                }
+            }
+            Move::CancelTask(task) => {
+                let cancelled = self.core.cancel(task, Name::from("its run does not need it"), tx);
+                debug_assert!(cancelled.is_ok(), "a run cancels task {task}, which is over");
+            }
+            Move::HaltChild(run) => {
+                let cause = Cause::Cancelled { reason: "the run that it belongs to turned back".into() };
+                self.emit(RunEvent::Halted { run, cause }, tx);
+            }
+        }
+        self.catch_up(tx);
+    }
+
+    fn step_task(&self, run: &Run, owner: Owner, payload: Payload) -> Option<TaskSpec> {
+        let (_, node) = run.plan.node(owner.node)?;
+        let template = match owner.phase {
+            Phase::Do => node.task.as_ref()?,
+            Phase::Undo => node.undo.as_ref()?,
+        };
+        Some(TaskSpec {
+            payload,
+            tier: template.tier.unwrap_or(run.spec.tier),
+            policy: template.policy.clone(),
+            owner: Some(owner),
+            ..TaskSpec::bare(TaskId::engine_made(self.book.serial + 1), template.kind.clone(), template.needs.clone())
+        })
+    }
+
+    fn child(&self, run: &Run, owner: Owner, input: Payload) -> Option<RunEvent> {
+        let (_, node) = run.plan.node(owner.node)?;
+        let plan = &node.child.as_ref()?.id;
+        let spec = RunSpec {
+            id: RunId::engine_made(self.book.serial + 1),
+            workflow: plan.name.clone(),
+            version: Some(plan.version),
+            input,
+            tier: run.spec.tier,
+        };
+        Some(RunEvent::Started { spec: Arc::new(spec), version: plan.version, owner: Some(owner) })
+    }
+
+    /// Forgets the oldest finished runs, beyond the limit.
+    fn retire(&mut self, tx: &mut Tx<'_>) {
+        let keep = self.core.config().limits().finished_runs as usize;
+        let surplus = self.book.finished.len().saturating_sub(keep);
+        if surplus >= BATCH.min(keep + 1) {
+            let runs = self.book.finished.iter().take(surplus).copied().collect();
+            self.emit(RunEvent::Forgotten { runs }, tx);
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Tasks, agents and workflows together: the whole core behind one command enum.
+//!
+//! # The host's loop
+//!
+//! ```
+//! use counterpoint::{AgentId, AgentSpec, Command, Config, Effect, Engine, Entry, Outbox, Payload, RunId, RunPhase, RunSpec, Time};
+//! use counterpoint::definition::{Action, Definition, Expr, Link, Node};
+//!
+//! let greet = Definition::new("greet")
+//!     .with_node(Node::new("find", Action::task("find")).with_input(Expr::Input))
+//!     .with_node(Node::new("say", Action::task("say")).with_link(Link::success("find")).with_input(Expr::node("find")))
+//!     .with_output(Expr::node("say"));
+//! let worker = AgentSpec::new(AgentId::new(1)).with_skill("find", 1).with_skill("say", 1);
+//! let run = RunSpec::new(RunId::from_key("first"), "greet").with_input(Payload::of(&"world")?);
+//!
+//! let mut engine = Engine::new(Config::default());
+//! let mut outbox = Outbox::default();
+//! let mut journal: Vec<Entry> = Vec::new();
+//! let mut inbox = vec![Command::start(run.clone()), Command::register(worker), Command::define(greet)];
+//!
+//! while let Some(command) = inbox.pop() {                  // or `Command::Tick` when `next_wakeup` has come
+//!     let now = Time::ZERO;                                // the host's clock
+//!     let verdict = engine.handle(now, command, &mut outbox);
+//!     outbox.drain_entries(&mut journal);                  // 1. write ahead
+//!     verdict?;                                            // 2. answer whoever asked
+//!     let mut effects = Vec::new();
+//!     outbox.drain_effects(&mut effects);
+//!     for effect in effects {                              // 3. act
+//!         if let Effect::Dispatch { attempt, to, task, .. } = effect {
+//!             let output = format!("{} {}", task.kind, task.payload);
+//!             inbox.push(Command::complete(to, attempt, Payload::of(&output)?));
+//!         }
+//!     }
+//! }
+//! assert_eq!(engine.run(run.id).map(|run| run.phase()), Some(RunPhase::Finished));
+//!
+//! // The same facts, the same state.
+//! let restored = Engine::restore(Config::default(), None, &journal)?;
+//! assert_eq!(restored.snapshot(), engine.snapshot());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod book;
+mod check;
+mod commands;
+mod drive;
+mod snapshot;
+mod view;
+
+pub use snapshot::EngineSnapshot;
+pub use view::{NodeStatus, NodeView, RunView};
+
+use crate::command::{Accepted, Command};
+use crate::effect::{Effect, Outbox};
+use crate::error::RestoreError;
+use crate::event::Entry;
+use crate::id::{AgentId, RunId, Seq, TaskId};
+use crate::insight::{Story, Subject};
+use crate::rejected::Rejected;
+use crate::scheduler::{AgentView, Config, Log, TaskView, Tx};
+use crate::time::Time;
+use core::fmt;
+use drive::Driver;
+
+/// Tasks, agents and workflows: a deterministic state machine that a host drives.
+///
+/// One owner at a time calls [`handle`](Self::handle), writes the facts in the [`Outbox`] down, and then performs the
+/// effects in it. If writing down fails, the engine is ahead of its journal: drop it and [`restore`](Self::restore).
+pub struct Engine {
+    driver: Driver,
+    log: Log,
+}
+
+impl Engine {
+    /// An engine with nothing to do.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self { driver: Driver::new(config), log: Log::default() }
+    }
+
+    /// The engine that these facts lead to, from a snapshot or from nothing. Call [`resume`](Self::resume) before anything
+    /// else.
+    ///
+    /// # Errors
+    ///
+    /// When the snapshot contradicts itself, or the entries have a gap, go back in time, or do not follow from each other.
+    pub fn restore<'a>(
+        config: Config,
+        snapshot: Option<&EngineSnapshot>,
+        entries: impl IntoIterator<Item = &'a Entry>,
+    ) -> Result<Self, RestoreError> {
+        let mut engine = match snapshot {
+            None => Self::new(config),
+            Some(snapshot) => Self::from_snapshot(config, snapshot)?,
+        };
+        for entry in entries {
+            engine.log.follow(entry)?;
+            engine.driver.replay(entry).map_err(|misfit| misfit.at(entry.seq))?;
+        }
+        engine.driver.wake_all();
+        Ok(engine)
+    }
+
+    /// After a restore: gives every agent's lease a new start, finishes what the journal's last call had begun, and asks
+    /// again for every effect that a crash may have lost, with the same attempt ids.
+    pub fn resume(&mut self, now: Time, out: &mut Outbox) {
+        let now = self.log.clamp(now);
+        self.driver.outstanding(out);
+        self.driver.renew_leases(now);
+        let mut tx = Tx::new(now, &mut self.log, out);
+        self.driver.resume(&mut tx);
+    }
+
+    /// Fires the timers that are due at `now`, then obeys the command. What it leaves in `out` comes after what is there
+    /// already. A time before the last one counts as the last one.
+    ///
+    /// # Errors
+    ///
+    /// When the command is refused. Then nothing of it happened; timers that were due have fired all the same.
+    pub fn handle(&mut self, now: Time, command: Command, out: &mut Outbox) -> Result<Accepted, Rejected> {
+        let now = self.log.clamp(now);
+        let mut tx = Tx::new(now, &mut self.log, out);
+        self.driver.handle(command, &mut tx)
+    }
+
+    /// When the engine next wants to be called, at the latest; a `Tick` will do. May change after every call. A moment that
+    /// has passed means that a call left work over.
+    #[must_use]
+    pub fn next_wakeup(&self) -> Option<Time> {
+        self.driver.next_wakeup(self.log.at())
+    }
+
+    /// The task with this id, unless it is unknown or forgotten.
+    #[must_use]
+    pub fn task(&self, id: TaskId) -> Option<TaskView<'_>> {
+        self.driver.core.view(id)
+    }
+
+    /// The agent with this id, if it is registered.
+    #[must_use]
+    pub fn agent(&self, id: AgentId) -> Option<AgentView<'_>> {
+        self.driver.core.agent_view(id)
+    }
+
+    /// All registered agents, in the order of their places.
+    pub fn agents(&self) -> impl Iterator<Item = AgentView<'_>> {
+        self.driver.core.agent_views()
+    }
+
+    /// How many tasks wait for an agent, by tier.
+    #[must_use]
+    pub const fn queued(&self) -> [usize; 4] {
+        self.driver.core.queued()
+    }
+
+    /// The dead letters, the oldest first.
+    pub fn dead_letters(&self) -> impl Iterator<Item = TaskView<'_>> {
+        self.driver.core.dead_letters()
+    }
+
+    /// The run with this id, unless it is unknown or forgotten.
+    #[must_use]
+    pub fn run(&self, id: RunId) -> Option<RunView<'_>> {
+        self.driver.book.view(id)
+    }
+
+    /// All known runs, in the order of their places.
+    pub fn runs(&self) -> impl Iterator<Item = RunView<'_>> {
+        self.driver.book.views()
+    }
+
+    /// The last facts about a task, an agent or a run, the oldest first, a line each: what happened to it lately, for
+    /// whoever asks why it is as it is. Kept since the engine was made or restored.
+    #[must_use]
+    pub fn story(&self, of: impl Into<Subject>) -> Vec<String> {
+        self.driver.story.lines(of.into())
+    }
+
+    /// What is owed to the outside, derived from the state alone: the attempts that agents hold, and the cancellations
+    /// that they have not answered.
+    #[must_use]
+    pub fn outstanding(&self) -> Vec<Effect> {
+        let mut out = Outbox::default();
+        self.driver.outstanding(&mut out);
+        out.effects().to_vec()
+    }
+
+    /// The number of the last fact.
+    #[must_use]
+    pub const fn last_seq(&self) -> Seq {
+        self.log.last()
+    }
+
+    /// The whole state as data, in an order that depends on nothing but the state.
+    #[must_use]
+    pub fn snapshot(&self) -> EngineSnapshot {
+        self.driver.snapshot(&self.log)
+    }
+
+    /// Checks every rule that holds between the parts of the state. For tests and simulators: it looks at everything.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says which rule is broken, which is a bug of this crate.
+    pub fn check(&self) -> Result<(), String> {
+        self.driver.check()
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("last", &self.log.last())
+            .field("queued", &self.queued())
+            .field("runs", &self.driver.book.active())
+            .finish_non_exhaustive()
+    }
+}

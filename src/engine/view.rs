@@ -1,0 +1,182 @@
+//! Reading: runs and their nodes as they stand.
+
+use super::book::Book;
+use crate::definition::Definition;
+use crate::event::Opening;
+use crate::id::RunId;
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::run::{Cause, NodeOutcome, RunOutcome, RunPhase, RunSpec, UndoOutcome};
+use crate::task::Owner;
+use crate::workflow::machine::{NodeStage, NodeState, Run};
+use core::fmt;
+use serde::{Deserialize, Serialize};
+
+/// A run as it stands.
+#[derive(Clone, Copy)]
+pub struct RunView<'a> {
+    run: &'a Run,
+}
+
+impl<'a> RunView<'a> {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> RunId {
+        self.run.id()
+    }
+
+    /// How it was started.
+    #[must_use]
+    pub fn spec(&self) -> &'a RunSpec {
+        &self.run.spec
+    }
+
+    /// The definition that it is pinned to.
+    #[must_use]
+    pub fn definition(&self) -> &'a Definition {
+        &self.run.plan.definition
+    }
+
+    /// The step that it performs, for a run within a run.
+    #[must_use]
+    pub const fn owner(&self) -> Option<Owner> {
+        self.run.owner
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub const fn phase(&self) -> RunPhase {
+        self.run.phase
+    }
+
+    /// How it ended, if it has.
+    #[must_use]
+    pub const fn outcome(&self) -> Option<&'a RunOutcome> {
+        self.run.outcome.as_ref()
+    }
+
+    /// Why it turned back, if it did.
+    #[must_use]
+    pub const fn cause(&self) -> Option<&'a Cause> {
+        self.run.cause.as_ref()
+    }
+
+    /// Its nodes, in the order of the definition.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeView<'a>> + use<'a> {
+        let run = self.run;
+        (0..).zip(&run.nodes).map(move |(place, state)| NodeView { run, state, place })
+    }
+
+    /// The node with this name.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Option<NodeView<'a>> {
+        let place = self.run.plan.place(name)?;
+        Some(NodeView { run: self.run, state: self.run.nodes.get(place as usize)?, place })
+    }
+
+    /// What it waits for now, a line for each node that is under way.
+    #[must_use]
+    pub fn waits_for(&self) -> Vec<String> {
+        self.nodes().filter_map(|node| Some(format!("{}: {}", node.name(), node.run.waits_for(node.place)?))).collect()
+    }
+}
+
+impl fmt::Debug for RunView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}, {})", self.id(), self.run.plan.id, self.phase())
+    }
+}
+
+/// Where a node stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum NodeStatus {
+    /// It has not begun.
+    Waiting,
+    /// It is under way.
+    Active,
+    /// It did what it should.
+    Succeeded,
+    /// It did not.
+    Failed,
+    /// The run went another way.
+    Skipped,
+    /// It was withdrawn.
+    Cancelled,
+    /// It is undone.
+    Undone,
+    /// It should be undone and could not be.
+    UndoFailed,
+}
+
+/// A node of a run as it stands.
+#[derive(Clone, Copy)]
+pub struct NodeView<'a> {
+    run: &'a Run,
+    state: &'a NodeState,
+    place: u32,
+}
+
+impl<'a> NodeView<'a> {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> Name {
+        self.run.plan.name(self.place)
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub const fn status(&self) -> NodeStatus {
+        match &self.state.undo {
+            Some(UndoOutcome::Undone | UndoOutcome::Declared { .. }) => return NodeStatus::Undone,
+            Some(UndoOutcome::Failed { .. } | UndoOutcome::Abandoned { .. }) => return NodeStatus::UndoFailed,
+            None => {}
+        }
+        match &self.state.stage {
+            NodeStage::Waiting => NodeStatus::Waiting,
+            NodeStage::Working
+            | NodeStage::Open(Opening::Map { .. } | Opening::Repeat | Opening::Wait { .. }) => NodeStatus::Active,
+            NodeStage::Ended(outcome) => match outcome {
+                NodeOutcome::Succeeded => NodeStatus::Succeeded,
+                NodeOutcome::Failed { .. } => NodeStatus::Failed,
+                NodeOutcome::Skipped => NodeStatus::Skipped,
+                NodeOutcome::Cancelled { .. } => NodeStatus::Cancelled,
+            },
+        }
+    }
+
+    /// How it ended, if it has.
+    #[must_use]
+    pub const fn outcome(&self) -> Option<&'a NodeOutcome> {
+        self.state.ended()
+    }
+
+    /// How its compensation ended, if it has.
+    #[must_use]
+    pub const fn undo(&self) -> Option<&'a UndoOutcome> {
+        self.state.undo.as_ref()
+    }
+
+    /// What it gave.
+    #[must_use]
+    pub const fn output(&self) -> &'a Payload {
+        &self.state.output
+    }
+}
+
+impl fmt::Debug for NodeView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({:?})", self.name(), self.status())
+    }
+}
+
+impl Book {
+    pub(super) fn view(&self, id: RunId) -> Option<RunView<'_>> {
+        self.get(id).map(|run| RunView { run })
+    }
+
+    pub(super) fn views(&self) -> impl Iterator<Item = RunView<'_>> {
+        self.runs.iter().map(|(_, run)| RunView { run })
+    }
+}
