@@ -55,7 +55,9 @@ fn frame(out: &mut String, scene: &Frame, depth: usize, later: &mut Later) {
 
 fn node(out: &mut String, item: &Item, depth: usize, later: &mut Later) {
     let pad = "  ".repeat(depth);
-    let label = item.lines.iter().map(|line| escape(line)).collect::<Vec<_>>().join("<br/>");
+    // The title of a frame has room for one line.
+    let between = if item.inner.is_some() { " · " } else { "<br/>" };
+    let label = item.lines.iter().map(|line| escape(line)).collect::<Vec<_>>().join(between);
     let id = &item.id;
     if let Some(inner) = &item.inner {
         let _ = writeln!(out, "{pad}subgraph {id}[\"{label}\"]");

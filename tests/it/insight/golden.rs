@@ -3,6 +3,7 @@
 
 use super::script::{fleet, order, small, turned_back};
 use counterpoint::RunId;
+use counterpoint::definition::{Action, Definition, Link, Node, Work};
 use counterpoint::insight::{Picture, Progress, Projection, SvgOptions, Timeline, describe};
 use std::path::Path;
 
@@ -61,6 +62,37 @@ fn size_is_bounded() {
         std::fs::write(file, &svg).unwrap();
         assert!(svg.len() < 300_000, "{agents} agents, {attempts} tasks: {} bytes", svg.len());
     }
+}
+
+/// Names that end quotes, comments, entities or blocks in one language or the other. Their pictures are kept, for a look
+/// with the languages' own tools.
+#[test]
+fn hostile_names() {
+    let names = [
+        "end",
+        "\"]",
+        "a\\",
+        "<script>alert(1)</script>",
+        "%% no",
+        "`**b**`",
+        "#quot;",
+        "- list",
+        "style x:#a;",
+        "1. one",
+        "$$x$$",
+    ];
+    let names = [
+        names.as_slice(),
+        &["subgraph", "&lt;", "\u{202e}rtl", "\u{0}", "{{x}}", "graph TD;", "fa:fa-car", "||x||", ""],
+    ]
+    .concat();
+    let flow = names.iter().fold(Definition::new("\\\"];"), |flow, name| {
+        let link = Link::case(flow.nodes.last().map_or("", |node| node.name.as_str()), *name);
+        let inner = Definition::new(*name).with_node(Node::new(*name, Action::task(*name)));
+        flow.with_node(Node::new(*name, Action::flow(inner)).with_link(link).with_undo(Work::new(*name)))
+    });
+    check("hostile.mmd", &Picture::of(&flow).to_mermaid());
+    check("hostile.dot", &Picture::of(&flow).to_dot());
 }
 
 #[test]

@@ -5,6 +5,7 @@ use counterpoint::{
     AgentEvent, AgentId, AgentSpec, AttemptId, Cause, Entry, Event, Failure, Incarnation, Next, NodeOutcome, Opening,
     Owner, Payload, RunEvent, RunId, RunOutcome, RunSpec, Seq, TaskEvent, TaskId, TaskSpec, Tier, Time, UndoOutcome,
 };
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub(crate) struct Script {
@@ -199,9 +200,10 @@ pub(crate) fn turned_back() -> Script {
     s
 }
 
-/// A fleet at work: each agent takes what is next, some attempts fail, one agent in seven is lost half way.
+/// A fleet at work: whoever is free takes what is next; some attempts fail and are tried again; one agent is lost.
 pub(crate) fn fleet(agents: u64, attempts: u64, at_once: u64) -> Script {
     const KINDS: [&str; 6] = ["summarise", "translate", "classify", "extract", "review", "embed"];
+    const NAMES: [&str; 6] = ["Ada", "Blaise", "Carl", "Dorothy", "Emmy", "Fibonacci"];
     let mut s = Script::new();
     let mut bits = 7_u64;
     let mut draw = |below: u64| {
@@ -209,60 +211,67 @@ pub(crate) fn fleet(agents: u64, attempts: u64, at_once: u64) -> Script {
         (bits >> 33) % below
     };
     for id in 1..=agents {
-        s.agent(id, ["Ada", "Blaise", "Carl", "Dorothy", "Emmy"][id as usize % 5]);
+        s.agent(id, &format!("{} {id}", NAMES[id as usize % 6]));
     }
-    let mut events: Vec<(u64, u64, u64, u64)> = Vec::new();
-    let mut free: Vec<(u64, u64)> = (1..=agents).flat_map(|id| (0..at_once).map(move |slot| (slot * 3, id))).collect();
-    for task in 1..=attempts {
-        free.sort_unstable();
-        let (at, agent) = free[0];
-        let wave = if (at / 4_000).is_multiple_of(3) { 40 } else { 400 };
-        let start = at + 4 + draw(wave);
-        let end = start + 120 + draw(if task % 6 == 2 { 2_400 } else { 700 });
-        free[0] = (end, agent);
-        events.push((start, end, task, agent));
-    }
-    let mut facts: Vec<(u64, u8, u64, u64)> = Vec::new();
-    for (start, end, task, agent) in events {
-        facts.extend([(start, 0, task, agent), (end, 1, task, agent)]);
-    }
-    facts.sort_unstable();
-    let last = facts.last().map_or(0, |fact| fact.0);
-    for (at, what, task, agent) in facts {
-        s.at(at);
-        let kind = KINDS[(task % 6) as usize];
-        match (what, task % 23) {
-            (0, _) => {
-                s.submit(task, kind, Tier::ALL[(task % 4) as usize]).assign(task, 1, agent);
+    // Moments at which a place at an agent is free, with the attempt that ends there.
+    let mut places: BTreeSet<(u64, u64, u64, Option<(u64, u32)>)> =
+        (1..=agents).flat_map(|id| (0..at_once).map(move |place| (place * 3, id, place, None))).collect();
+    let mut again: Vec<(u64, u32)> = Vec::new();
+    let (mut next, mut lost) = (1, false);
+    while let Some((at, agent, place, ended)) = places.pop_first() {
+        s.at(at.max(s.now));
+        if let Some((task, number)) = ended {
+            let rest = if number == 1 { task % 23 } else { 0 };
+            let retry = Next::Retry { at: Time::from_millis(at + 5) };
+            if agent == 2 && lost {
+                s.fail(task, number, agent, Failure::unknown("agent lost"), Next::DeadLetter);
+            } else if rest == 5 {
+                s.fail(task, number, agent, Failure::transient("rate limited"), retry);
+                again.push((task, number + 1));
+            } else if rest == 11 {
+                s.fail(task, number, agent, Failure::unknown("timed out"), Next::DeadLetter);
+            } else if rest == 17 {
+                let (task, reason) = (TaskId::new(task), "no longer wanted".into());
+                s.say(TaskEvent::Cancelled { task, reason, happened: counterpoint::Happened::No });
+            } else {
+                s.succeed(task, number, agent);
             }
-            (_, 5) => {
-                s.fail(
-                    task,
-                    1,
-                    agent,
-                    Failure::transient("rate limited"),
-                    Next::Retry { at: Time::from_millis(at + 50) },
-                );
-                s.assign(task, 2, agent % agents + 1);
-            }
-            (_, 11) => {
-                s.fail(task, 1, agent, Failure::unknown("timed out"), Next::DeadLetter);
-            }
-            (_, 17) => {
-                let reason = "no longer wanted".into();
-                s.say(TaskEvent::Cancelled { task: TaskId::new(task), reason, happened: counterpoint::Happened::No });
-            }
-            _ => {
-                if at < last {
-                    s.succeed(task, 1, agent);
+        }
+        if agent == 2 && !lost && next > attempts * 3 / 4 {
+            lost = true;
+            s.say(AgentEvent::Lost { by: life(2) });
+            let held: Vec<_> = places.iter().filter(|place| place.1 == 2).copied().collect();
+            for (_, id, place, ended) in held {
+                places.retain(|known| (known.1, known.2) != (id, place));
+                if let Some((task, number)) = ended {
+                    s.fail(task, number, 2, Failure::unknown("agent lost"), Next::DeadLetter);
                 }
             }
         }
-        if task % 23 == 6 && what == 1 && task > 22 {
-            // The retry of the task before ends here.
-            s.succeed(task - 1, 2, (agent % agents) + 1);
+        if agent == 2 && lost {
+            continue;
         }
+        if next > attempts {
+            // Those who began last are still at it.
+            if places.len() as u64 <= agents / 2 {
+                break;
+            }
+            continue;
+        }
+        let busy = (at / 4_000).is_multiple_of(3) || at < 6_000;
+        let pause = draw(if busy { 60 } else { 900 });
+        if ended.is_some() && pause > 100 {
+            places.insert((at + pause, agent, place, None));
+            continue;
+        }
+        let (task, number) = again.pop().unwrap_or((next, 1));
+        if number == 1 {
+            s.submit(task, KINDS[(task % 6) as usize], Tier::ALL[(task % 4) as usize]);
+            next += 1;
+        }
+        s.assign(task, number, agent);
+        let span = 120 + draw(if task % 6 == 2 { 2_400 } else { 700 });
+        places.insert((at + span, agent, place, Some((task, number))));
     }
-    s.at(last - last / 9).say(AgentEvent::Lost { by: life(2) });
     s
 }

@@ -36,6 +36,7 @@ pub(super) struct Chart<'a> {
 pub(super) struct Lane<'a> {
     pub(super) title: String,
     pub(super) about: String,
+    pub(super) tip: String,
     pub(super) body: Body<'a>,
     pub(super) marks: Vec<&'a Mark>,
 }
@@ -110,7 +111,10 @@ impl<'a> Chart<'a> {
             by_agent.entry(mark.agent).or_default();
         }
         let rest = least(&by_agent, options.lanes);
-        let shares = shares(&by_agent, &rest, options.bars);
+        let all: usize = by_agent.values().map(Vec::len).sum();
+        // Half of the room goes to the lanes that show how busy they were, if there are any.
+        let room = if all <= options.bars && rest.is_empty() { options.bars } else { options.bars / 2 };
+        let shares = shares(&by_agent, &rest, room);
         let dense = by_agent.iter().filter(|(id, bars)| !rest.contains(id) && bars.len() > shares).count();
         let dense = dense.saturating_add(usize::from(!rest.is_empty()));
         self.tips = (300 / count(dense).max(1)).clamp(6, 40);
@@ -124,29 +128,39 @@ impl<'a> Chart<'a> {
             }
             let title = timeline.agent_name(id).map_or_else(|| format!("agent {id}"), ToString::to_string);
             let marks = marks.iter().copied().filter(|mark| mark.agent == id).collect();
-            lanes.push(self.lane(title, bars, marks, shares, cell));
+            lanes.push(self.lane(title, Some(id), bars, marks, shares, cell));
         }
         if !rest.is_empty() {
             together.sort_by_key(|bar| bar.start);
-            lanes.push(self.lane(format!("{} other agents", rest.len()), together, Vec::new(), 0, cell));
+            lanes.push(self.lane(format!("{} other agents", rest.len()), None, together, Vec::new(), 0, cell));
         }
         lanes
     }
 
-    fn lane(&self, title: String, mut bars: Vec<&'a Bar>, marks: Vec<&'a Mark>, most: usize, cell: u64) -> Lane<'a> {
+    fn lane(
+        &self,
+        title: String,
+        agent: Option<AgentId>,
+        mut bars: Vec<&'a Bar>,
+        marks: Vec<&'a Mark>,
+        most: usize,
+        cell: u64,
+    ) -> Lane<'a> {
         bars.sort_by_key(|bar| (bar.start, bar.end.is_none(), bar.end, bar.task));
-        let busy = self.busy(&bars);
-        let share = u128::from(busy) * 100 / u128::from(self.span);
-        let about = match bars.len() {
-            0 => "idle".to_owned(),
-            1 => format!("1 attempt · busy {share} %"),
-            many => format!("{many} attempts · busy {share} %"),
-        };
+        let share = u128::from(self.busy(&bars)) * 100 / u128::from(self.span);
         let body = match (bars.len() <= most).then(|| self.rows(&bars)).flatten() {
             Some((bars, rows)) => Body::Rows { bars, rows },
             None => Body::Dense(Density::new(self, &bars, cell)),
         };
-        Lane { title, about, body, marks }
+        let about = match (bars.len(), &body) {
+            (0, _) => "idle".to_owned(),
+            (1, _) => format!("1 attempt · busy {share} %"),
+            (many, Body::Rows { .. }) => format!("{many} attempts · busy {share} %"),
+            (many, Body::Dense(_)) => format!("{many} attempts · {} at once", at_once(&bars)),
+        };
+        let whose = agent.map_or_else(|| title.clone(), |id| format!("{title} ({id})"));
+        let tip = format!("{whose}: {} attempts, busy {share} % of the time", bars.len());
+        Lane { title, about, tip, body, marks }
     }
 
     /// Gives each bar the first row that is free when it begins.
@@ -183,6 +197,20 @@ impl<'a> Chart<'a> {
 /// When a bar ends; one that has not ends with the window.
 pub(super) fn end_of(bar: &Bar, until: u64) -> u64 {
     bar.end.map_or_else(|| until.max(bar.start.as_nanos()), |end| end.as_nanos())
+}
+
+/// The most attempts that were under way at once; they are sorted by their starts.
+fn at_once(bars: &[&Bar]) -> usize {
+    let mut ends: Vec<u64> = bars.iter().map(|bar| end_of(bar, u64::MAX)).collect();
+    ends.sort_unstable();
+    let (mut over, mut most) = (0_usize, 0);
+    for (begun, bar) in (1_usize..).zip(bars) {
+        while ends.get(over).is_some_and(|end| *end <= bar.start.as_nanos()) {
+            over = over.saturating_add(1);
+        }
+        most = most.max(begun.saturating_sub(over));
+    }
+    most.max(1)
 }
 
 fn window(timeline: &Timeline, options: &SvgOptions) -> (u64, u64) {
@@ -237,7 +265,7 @@ fn shares(by_agent: &BTreeMap<AgentId, Vec<&Bar>>, rest: &BTreeSet<AgentId>, roo
 
 /// How wide a cell of a dense lane is, in tenths of a pixel: narrow, unless there are many of them.
 fn cell(plot: u64, lanes: usize, kinds: usize) -> u64 {
-    let columns = 4_000 / count(lanes.max(1)).saturating_mul(count(kinds.clamp(1, 5))).max(1);
+    let columns = 14_000 / count(lanes.max(1)).saturating_mul(count(kinds.clamp(1, 12))).max(1);
     (plot / columns.max(1)).div_ceil(10).saturating_mul(10).clamp(40, 400)
 }
 

@@ -6,7 +6,7 @@ use super::write::{Px, xml};
 use crate::insight::text::Span;
 use crate::insight::timeline::{Bar, BarResult};
 use core::fmt::Write as _;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Pixels: the height of a dense lane's columns.
 pub(super) const HEIGHT: u64 = 40;
@@ -62,40 +62,57 @@ impl Density {
         Self { cell, cells, peak, most_failed }
     }
 
-    /// The most attempts that were under way at once, on the average of a cell.
-    pub(super) fn peak(&self, chart: &Chart<'_>) -> u64 {
-        self.peak.div_ceil(nanos(chart, self.cell, 1).max(1))
-    }
-
+    /// Columns of kinds upon kinds: from the highest pile down, each covers what is not its own of the one before.
     pub(super) fn draw(&self, out: &mut String, chart: &Chart<'_>, top: u64) {
         let floor = top.saturating_add(STRIP).saturating_add(HEIGHT).saturating_mul(10);
-        let mut paths: BTreeMap<usize, String> = BTreeMap::new();
-        let mut failures = String::new();
-        for (at, cell) in self.cells.iter().enumerate() {
-            let (left, right) = (self.edge(chart, at), self.edge(chart, at.saturating_add(1)));
-            let mut below = 0_u64;
-            for (colour, busy) in &cell.busy {
-                below = below.saturating_add(*busy);
-                let base = floor.saturating_sub(self.height(below.saturating_sub(*busy)));
-                let height = base.saturating_sub(floor.saturating_sub(self.height(below)));
-                if height > 0 {
-                    column_path(paths.entry(*colour).or_default(), left, base, right.saturating_sub(left), height);
-                }
+        let mut piles = vec![0_u64; self.cells.len()];
+        let mut paths: Vec<String> = Vec::new();
+        for colour in self.colours() {
+            for (pile, cell) in piles.iter_mut().zip(&self.cells) {
+                *pile = pile.saturating_add(cell.busy.get(&colour).copied().unwrap_or(0));
             }
-            if cell.failed > 0 {
-                let height = 20 + (30 * cell.failed / self.most_failed.max(1)).min(30);
-                let base = top.saturating_mul(10).saturating_add(height);
-                column_path(&mut failures, left, base, right.saturating_sub(left), height);
-            }
-        }
-        for (colour, path) in paths {
             let class = if colour == usize::MAX { "ko".to_owned() } else { format!("k{colour}") };
-            let _ = writeln!(out, "<path class=\"{class}\" d=\"{path}\"/>");
+            paths.push(format!("<path class=\"{class}\" d=\"{}\"/>", self.outline(chart, &piles, floor)));
         }
-        if !failures.is_empty() {
-            let _ = writeln!(out, "<path class=\"df\" d=\"{failures}\"/>");
+        for path in paths.iter().rev() {
+            let _ = writeln!(out, "{path}");
         }
+        self.failures(out, chart, top);
         self.tips(out, chart, top);
+    }
+
+    fn colours(&self) -> BTreeSet<usize> {
+        self.cells.iter().flat_map(|cell| cell.busy.keys().copied()).collect()
+    }
+
+    fn outline(&self, chart: &Chart<'_>, piles: &[u64], floor: u64) -> String {
+        let mut path = format!("M{} {}", Px(self.edge(chart, 0)), Px(floor));
+        let mut before = floor;
+        for (at, pile) in piles.iter().enumerate() {
+            let y = floor.saturating_sub(self.height(*pile));
+            if y != before {
+                let _ = match y.checked_sub(before) {
+                    Some(down) => write!(path, "H{}v{}", Px(self.edge(chart, at)), Px(down)),
+                    None => write!(path, "H{}v-{}", Px(self.edge(chart, at)), Px(before.saturating_sub(y))),
+                };
+                before = y;
+            }
+        }
+        let _ = write!(path, "H{}V{}z", Px(self.edge(chart, piles.len())), Px(floor));
+        path
+    }
+
+    fn failures(&self, out: &mut String, chart: &Chart<'_>, top: u64) {
+        let mut path = String::new();
+        for (at, cell) in self.cells.iter().enumerate().filter(|(_, cell)| cell.failed > 0) {
+            let height = 20 + (30 * cell.failed / self.most_failed.max(1)).min(30);
+            let (left, width) =
+                (self.edge(chart, at), self.edge(chart, at.saturating_add(1)).saturating_sub(self.edge(chart, at)));
+            let _ = write!(path, "M{} {top}h{}v{}h-{}z", Px(left), Px(width), Px(height), Px(width));
+        }
+        if !path.is_empty() {
+            let _ = writeln!(out, "<path class=\"df\" d=\"{path}\"/>");
+        }
     }
 
     /// Tooltips over a few cells at a time.
@@ -143,10 +160,6 @@ impl Cell {
     fn all(&self) -> u64 {
         self.busy.values().fold(0, |sum, busy| sum.saturating_add(*busy))
     }
-}
-
-fn column_path(path: &mut String, left: u64, base: u64, width: u64, height: u64) {
-    let _ = write!(path, "M{} {}h{}v-{}h-{}z", Px(left), Px(base), Px(width), Px(height), Px(width));
 }
 
 /// How far from the start of the window a column begins, in nanoseconds.

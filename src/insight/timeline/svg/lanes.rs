@@ -71,14 +71,7 @@ fn draw_lane(
         let _ =
             writeln!(out, "<rect class=\"lane\" x=\"0\" y=\"{top}\" width=\"{}\" height=\"{height}\"/>", wide + MARGIN);
     }
-    let about = match &lane.body {
-        Body::Rows { .. } => lane.about.clone(),
-        Body::Dense(density) => match density.peak(chart) {
-            0 | 1 => lane.about.clone(),
-            peak => format!("{} · up to {peak}", lane.about),
-        },
-    };
-    names(out, &lane.title, &about, top, height);
+    names(out, lane, top, height);
     away(out, chart, &lane.marks, top, height);
     match &lane.body {
         Body::Rows { bars, rows } => {
@@ -95,22 +88,21 @@ fn draw_lane(
     height
 }
 
-fn names(out: &mut String, title: &str, about: &str, top: u64, height: u64) {
+fn names(out: &mut String, lane: &Lane<'_>, top: u64, height: u64) {
     let middle = top.saturating_add(height / 2);
     let room = (GUTTER - MARGIN - 10) * 10;
     let _ = write!(
         out,
-        "<g><title>{}: {}</title><text class=\"n ink\" x=\"{MARGIN}\" y=\"{}\">{}</text>",
-        xml(title, 100),
-        xml(about, 100),
+        "<g><title>{}</title><text class=\"n ink\" x=\"{MARGIN}\" y=\"{}\">{}</text>",
+        xml(&lane.tip, 120),
         middle.saturating_sub(2),
-        xml(&fit(title, room * 10 / 11), 40)
+        xml(&fit(&lane.title, room * 10 / 11), 40)
     );
     let _ = writeln!(
         out,
         "<text class=\"s dim\" x=\"{MARGIN}\" y=\"{}\">{}</text></g>",
         middle.saturating_add(11),
-        xml(&fit(about, room * 11 / 10), 60)
+        xml(&fit(&lane.about, room * 11 / 10), 60)
     );
 }
 
@@ -123,7 +115,7 @@ fn draw_bar(out: &mut String, chart: &Chart<'_>, bar: &Bar, y: u64, height: u64)
     let shape = format!(
         "x=\"{}\" y=\"{y}\" width=\"{}\" height=\"{height}\" rx=\"{}\"",
         Px(start),
-        Px(wide),
+        Px(if wide > 40 { wide.saturating_sub(6) } else { wide }),
         if wide > 80 { 3 } else { 1 }
     );
     let over = match bar.result {
@@ -142,8 +134,9 @@ fn draw_bar(out: &mut String, chart: &Chart<'_>, bar: &Bar, y: u64, height: u64)
         ),
     };
     if matches!(bar.result, BarResult::Succeeded | BarResult::Open) && height >= 13 && wide > 260 {
-        let name = fit(&label(bar), wide.saturating_sub(100));
-        if name.chars().count() > 2 {
+        let whole = label(bar);
+        let name = fit(&whole, wide.saturating_sub(100));
+        if name == whole || name.chars().count() > 5 {
             let _ = writeln!(
                 out,
                 "<text class=\"l\" x=\"{}\" y=\"{}\">{}</text>",

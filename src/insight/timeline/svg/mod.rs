@@ -113,15 +113,18 @@ fn header(out: &mut String, chart: &Chart<'_>, options: &SvgOptions) -> u64 {
 }
 
 fn figures(chart: &Chart<'_>) -> String {
+    const DAY: u64 = 86_400_000_000_000;
     let mut out = match (chart.attempts, chart.agents) {
         (1, 1) => "1 attempt by 1 agent".to_owned(),
         (attempts, 1) => format!("{attempts} attempts by 1 agent"),
         (attempts, agents) => format!("{attempts} attempts by {agents} agents"),
     };
     let _ = write!(out, " in {}", Span(chart.span));
-    if chart.from > 0 {
-        let _ = write!(out, ", from {}", Time::from_nanos(chart.from));
-    }
+    let _ = match chart.from {
+        0 => Ok(()),
+        from @ 1..DAY => write!(out, ", from {} on", Span(from)),
+        from => write!(out, ", from {} on", Time::from_nanos(from)),
+    };
     for (count, what) in [
         (chart.failed, "failed"),
         (chart.unknown, "with unknown outcome"),
