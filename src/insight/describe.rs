@@ -90,7 +90,7 @@ fn task(event: &TaskEvent, now: Time) -> String {
             format!("{task} expired: {bound}")
         }
         TaskEvent::Discarded { task, reason } => format!("dead letter {task} given up: {}", short(reason)),
-        TaskEvent::Forgotten { tasks } => format!("{} finished tasks forgotten: {}", tasks.len(), list(tasks)),
+        TaskEvent::Forgotten { tasks } => format!("forgotten, as finished: {}", list(tasks)),
     }
 }
 
@@ -139,7 +139,7 @@ fn run(event: &RunEvent, now: Time) -> String {
         RunEvent::Signalled { run, signal, .. } => format!("{run} got signal {}", short(signal)),
         RunEvent::Halted { run, cause } => format!("{run} halted: {}", line(&cause.to_string(), SHOWN + 40)),
         RunEvent::Unwinding { run, nodes } => {
-            format!("{run} turns back, {} nodes to undo: {}", nodes.len(), list(nodes))
+            format!("{run} turns back, nodes to undo: {}", list(nodes))
         }
         RunEvent::NodeUndone { run, node, outcome } => match outcome {
             UndoOutcome::Undone => format!("{run} node {node} undone"),
@@ -149,7 +149,7 @@ fn run(event: &RunEvent, now: Time) -> String {
         },
         RunEvent::UndoRetried { run, node } => format!("{run} node {node} is undone again"),
         RunEvent::Finished { run, outcome } => format!("{run} {}", line(&outcome.to_string(), SHOWN + 80)),
-        RunEvent::Forgotten { runs } => format!("{} finished runs forgotten: {}", runs.len(), list(runs)),
+        RunEvent::Forgotten { runs } => format!("forgotten, as finished: {}", list(runs)),
     }
 }
 
@@ -169,7 +169,7 @@ fn told(failure: &Failure) -> String {
 fn list<T: Display>(items: &[T]) -> String {
     let mut out: Vec<String> = items.iter().take(LISTED).map(ToString::to_string).collect();
     if items.len() > LISTED {
-        out.push("…".to_owned());
+        out.push(format!("and {} more", items.len().saturating_sub(LISTED)));
     }
     out.join(", ")
 }

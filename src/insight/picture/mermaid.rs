@@ -109,6 +109,10 @@ fn escape(text: &str) -> String {
             let _ = write!(out, "#{};", u32::from(letter));
         }
     }
+    if out.is_empty() {
+        // Mermaid takes no empty text.
+        out.push(' ');
+    }
     out
 }
 

@@ -214,28 +214,15 @@ pub(crate) fn fleet(agents: u64, attempts: u64, at_once: u64) -> Script {
         s.agent(id, &format!("{} {id}", NAMES[id as usize % 6]));
     }
     // Moments at which a place at an agent is free, with the attempt that ends there.
-    let mut places: BTreeSet<(u64, u64, u64, Option<(u64, u32)>)> =
+    type Place = (u64, u64, u64, Option<(u64, u32)>);
+    let mut places: BTreeSet<Place> =
         (1..=agents).flat_map(|id| (0..at_once).map(move |place| (place * 3, id, place, None))).collect();
     let mut again: Vec<(u64, u32)> = Vec::new();
     let (mut next, mut lost) = (1, false);
     while let Some((at, agent, place, ended)) = places.pop_first() {
         s.at(at.max(s.now));
         if let Some((task, number)) = ended {
-            let rest = if number == 1 { task % 23 } else { 0 };
-            let retry = Next::Retry { at: Time::from_millis(at + 5) };
-            if agent == 2 && lost {
-                s.fail(task, number, agent, Failure::unknown("agent lost"), Next::DeadLetter);
-            } else if rest == 5 {
-                s.fail(task, number, agent, Failure::transient("rate limited"), retry);
-                again.push((task, number + 1));
-            } else if rest == 11 {
-                s.fail(task, number, agent, Failure::unknown("timed out"), Next::DeadLetter);
-            } else if rest == 17 {
-                let (task, reason) = (TaskId::new(task), "no longer wanted".into());
-                s.say(TaskEvent::Cancelled { task, reason, happened: counterpoint::Happened::No });
-            } else {
-                s.succeed(task, number, agent);
-            }
+            again.extend(ends(&mut s, (task, number), agent, agent == 2 && lost));
         }
         if agent == 2 && !lost && next > attempts * 3 / 4 {
             lost = true;
@@ -274,4 +261,23 @@ pub(crate) fn fleet(agents: u64, attempts: u64, at_once: u64) -> Script {
         places.insert((at + span, agent, place, Some((task, number))));
     }
     s
+}
+
+/// Ends an attempt in one way or another; returns the one that follows, if one does.
+fn ends(s: &mut Script, (task, number): (u64, u32), agent: u64, lost: bool) -> Option<(u64, u32)> {
+    let retry = Next::Retry { at: Time::from_millis(s.now + 5) };
+    match if number == 1 { task % 23 } else { 0 } {
+        _ if lost => s.fail(task, number, agent, Failure::unknown("agent lost"), Next::DeadLetter),
+        5 => {
+            s.fail(task, number, agent, Failure::transient("rate limited"), retry);
+            return Some((task, number + 1));
+        }
+        11 => s.fail(task, number, agent, Failure::unknown("timed out"), Next::DeadLetter),
+        17 => {
+            let (task, reason) = (TaskId::new(task), "no longer wanted".into());
+            s.say(TaskEvent::Cancelled { task, reason, happened: counterpoint::Happened::No })
+        }
+        _ => s.succeed(task, number, agent),
+    };
+    None
 }
