@@ -54,7 +54,7 @@ fn a_journal_in_words() {
 #[test]
 fn size_is_bounded() {
     for (agents, attempts, at_once) in
-        [(5, 40, 1), (12, 5_000, 4), (300, 20_000, 2), (1, 3_000, 40), (40, 599, 1), (48, 10_000, 2)]
+        [(5, 40, 1), (12, 5_000, 4), (300, 20_000, 2), (1, 3_000, 40), (40, 950, 1), (48, 10_000, 2)]
     {
         let script = fleet(agents, attempts, at_once);
         let svg = drawn(&script, &format!("{agents} agents, {attempts} tasks"));

@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// More attempts at once than this, and a lane shows how busy it was.
 const ROWS: usize = 16;
+/// More attempts than this, and a lane shows how busy it was, if not all lanes can show their bars.
+const CROWD: usize = 120;
 
 pub(super) struct Chart<'a> {
     /// Nanoseconds: where the window begins, and how long it is, at least 1.
@@ -112,9 +114,12 @@ impl<'a> Chart<'a> {
         }
         let rest = least(&by_agent, options.lanes);
         let all: usize = by_agent.values().map(Vec::len).sum();
-        // Half of the room goes to the lanes that show how busy they were, if there are any.
-        let room = if all <= options.bars && rest.is_empty() { options.bars } else { options.bars / 2 };
-        let shares = shares(&by_agent, &rest, room);
+        let shares = if all <= options.bars && rest.is_empty() {
+            all
+        } else {
+            // The lanes that show how busy they were need room, too; and the others stay few and readable.
+            shares(&by_agent, &rest, options.bars / 3).min(CROWD)
+        };
         let dense = by_agent.iter().filter(|(id, bars)| !rest.contains(id) && bars.len() > shares).count();
         let dense = dense.saturating_add(usize::from(!rest.is_empty()));
         self.tips = (300 / count(dense).max(1)).clamp(6, 40);

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 /// The narrowest bar, in tenths of a pixel.
 const NARROWEST: u64 = 18;
 /// Retries that are drawn; with more of them the picture would be nothing else.
-const RETRIES: usize = 60;
+const RETRIES: usize = 24;
 /// Marks of a lane that are drawn.
 const MARKS: usize = 40;
 
@@ -125,7 +125,7 @@ fn draw_bar(out: &mut String, chart: &Chart<'_>, bar: &Bar, y: u64, height: u64)
         BarResult::Cancelled => Some("c"),
         BarResult::Open => Some("o"),
     };
-    let told = xml(&tip(chart, bar), 400);
+    let told = xml(&tip(chart, bar), if chart.attempts <= 300 { 400 } else { 120 });
     let _ = match over {
         None => writeln!(out, "<rect class=\"{colour}\" {shape}><title>{told}</title></rect>"),
         Some(over) => writeln!(

@@ -36,9 +36,9 @@ pub struct SvgOptions {
 }
 
 impl Default for SvgOptions {
-    /// 1,200 pixels wide, everything from the first attempt to the last, at most 48 lanes and 600 bars drawn one by one.
+    /// 1,200 pixels wide, everything from the first attempt to the last, at most 48 lanes and 1,000 bars drawn one by one.
     fn default() -> Self {
-        Self { title: "Timeline".to_owned(), width: 1_200, window: None, lanes: 48, bars: 600 }
+        Self { title: "Timeline".to_owned(), width: 1_200, window: None, lanes: 48, bars: 1_000 }
     }
 }
 
