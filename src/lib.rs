@@ -8,6 +8,7 @@ pub mod effect;
 pub mod error;
 pub mod event;
 pub mod id;
+pub mod insight;
 pub mod limits;
 pub mod name;
 pub mod payload;

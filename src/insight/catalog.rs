@@ -1,0 +1,90 @@
+//! Which definition a run follows, and what its nodes are called: remembered from the entries.
+
+use super::table::Table;
+use crate::definition::{Action, Body, Definition, Node};
+use crate::event::RunEvent;
+use crate::id::RunId;
+use crate::name::Name;
+use crate::task::Owner;
+use std::sync::Arc;
+
+/// Definitions and the runs that follow them.
+#[derive(Debug, Clone)]
+pub(crate) struct Catalog {
+    definitions: Table<(Name, u32), Arc<Definition>>,
+    runs: Table<RunId, Home>,
+}
+
+/// What a run is pinned to.
+#[derive(Debug, Clone)]
+pub(crate) struct Home {
+    pub(crate) workflow: Name,
+    pub(crate) definition: Option<Arc<Definition>>,
+}
+
+impl Catalog {
+    pub(crate) fn new(definitions: usize, runs: usize) -> Self {
+        Self { definitions: Table::new(definitions), runs: Table::new(runs) }
+    }
+
+    pub(crate) fn set_runs(&mut self, bound: usize) {
+        self.runs.set_bound(bound);
+    }
+
+    pub(crate) fn apply(&mut self, event: &RunEvent) {
+        match event {
+            RunEvent::Defined { definition } => {
+                let key = (definition.name.clone(), definition.version);
+                self.definitions.insert(key, Arc::clone(definition));
+            }
+            RunEvent::Started { spec, version, owner } => {
+                let definition = match owner {
+                    Some(owner) => self.inner(*owner).cloned(),
+                    None => self.definitions.get(&(spec.workflow.clone(), *version)).cloned(),
+                };
+                self.runs.insert(spec.id, Home { workflow: spec.workflow.clone(), definition });
+            }
+            RunEvent::Forgotten { runs } => {
+                for run in runs {
+                    self.runs.remove(run);
+                }
+            }
+            RunEvent::Opened { .. }
+            | RunEvent::NodeFinished { .. }
+            | RunEvent::Signalled { .. }
+            | RunEvent::Halted { .. }
+            | RunEvent::Unwinding { .. }
+            | RunEvent::NodeUndone { .. }
+            | RunEvent::UndoRetried { .. }
+            | RunEvent::Finished { .. } => {}
+        }
+    }
+
+    pub(crate) fn home(&self, run: RunId) -> Option<&Home> {
+        self.runs.get(&run)
+    }
+
+    pub(crate) fn node(&self, run: RunId, node: u32) -> Option<&Node> {
+        let definition = self.runs.get(&run)?.definition.as_ref()?;
+        definition.nodes.get(usize::try_from(node).ok()?)
+    }
+
+    fn inner(&self, owner: Owner) -> Option<&Arc<Definition>> {
+        flow_of(&self.node(owner.run, owner.node)?.action)
+    }
+}
+
+/// The workflow within a node, if there is one.
+pub(crate) const fn flow_of(action: &Action) -> Option<&Arc<Definition>> {
+    match action {
+        Action::Do(Body::Flow(flow))
+        | Action::Map { body: Body::Flow(flow), .. }
+        | Action::Repeat { body: Body::Flow(flow), .. } => Some(flow),
+        Action::Do(Body::Task(_))
+        | Action::Map { body: Body::Task(_), .. }
+        | Action::Repeat { body: Body::Task(_), .. }
+        | Action::Choose { .. }
+        | Action::Wait { .. }
+        | Action::Pass => None,
+    }
+}

@@ -1,0 +1,175 @@
+//! Entries in words, one line each.
+
+use super::text::{Span, line};
+use crate::event::{AgentEvent, Bound, Entry, Event, Next, Opening, RunEvent, TaskEvent};
+use crate::id::{AttemptId, Incarnation};
+use crate::run::UndoOutcome;
+use crate::task::{Failure, Happened, Owner, Phase, Tier};
+use crate::time::Time;
+use core::fmt::{Display, Write as _};
+
+/// Characters of a name or a message that a line shows.
+const SHOWN: usize = 80;
+/// Ids of a list that a line shows.
+const LISTED: usize = 4;
+
+/// What an entry says, on one line for people, with the ids in it. Long texts are cut, payloads are left out.
+///
+/// ```
+/// use counterpoint::insight::describe;
+/// use counterpoint::{AgentId, AttemptId, Entry, Failure, Incarnation, Next, Seq, TaskEvent, TaskId, Time};
+///
+/// let event = TaskEvent::AttemptFailed {
+///     attempt: AttemptId::new(TaskId::new(7), 2),
+///     by: Incarnation::new(AgentId::new(3), 1),
+///     failure: Failure::transient("connection reset"),
+///     next: Next::Retry { at: Time::from_millis(1_250) },
+/// };
+/// let entry = Entry { seq: Seq::new(9), at: Time::from_millis(1_000), event: event.into() };
+/// assert_eq!(describe(&entry), "t7.2 failed on a3#1 (transient: connection reset); tried again in 250 ms");
+/// ```
+#[must_use]
+pub fn describe(entry: &Entry) -> String {
+    match &entry.event {
+        Event::Agent(event) => agent(event),
+        Event::Task(event) => task(event, entry.at),
+        Event::Run(event) => run(event, entry.at),
+    }
+}
+
+fn agent(event: &AgentEvent) -> String {
+    match event {
+        AgentEvent::Registered { by, spec } => {
+            let name = spec.name.as_ref().map(|name| format!(" ({})", short(name))).unwrap_or_default();
+            format!("{by}{name} registered, capacity {}", spec.capacity)
+        }
+        AgentEvent::Updated { by, spec } => format!("{by} changed, capacity {}", spec.capacity),
+        AgentEvent::Draining { by } => format!("{by} takes nothing new"),
+        AgentEvent::Deregistered { by } => format!("{by} left"),
+        AgentEvent::Lost { by } => format!("{by} was lost"),
+    }
+}
+
+fn task(event: &TaskEvent, now: Time) -> String {
+    match event {
+        TaskEvent::Submitted { spec, replays } => {
+            let mut out = format!("{} submitted: {}", spec.id, short(&spec.kind));
+            if spec.tier != Tier::Normal {
+                let _ = write!(out, ", {}", spec.tier);
+            }
+            if let Some(owner) = spec.owner {
+                let _ = write!(out, ", for {}", step(owner));
+            }
+            if !spec.after.is_empty() {
+                let _ = write!(out, ", after {}", list(&spec.after));
+            }
+            if let Some(letter) = replays {
+                let _ = write!(out, ", replays {letter}");
+            }
+            out
+        }
+        TaskEvent::Ready { task } => format!("{task} is ready"),
+        TaskEvent::Assigned { attempt, to } => format!("{attempt} assigned to {to}"),
+        TaskEvent::AttemptFailed { attempt, by, failure, next } => attempt_failed(*attempt, *by, failure, *next, now),
+        TaskEvent::Succeeded { attempt, by, .. } => format!("{attempt} succeeded on {by}"),
+        TaskEvent::CancelRequested { task, reason } => format!("{task} is to be cancelled: {}", short(reason)),
+        TaskEvent::Cancelled { task, reason, happened } => {
+            let trace = match happened {
+                Happened::No => "",
+                Happened::Maybe => "; it may have happened",
+                Happened::Yes(_) => "; it had happened",
+            };
+            format!("{task} cancelled: {}{trace}", short(reason))
+        }
+        TaskEvent::Expired { task, bound } => {
+            let bound = match bound {
+                Bound::Deadline => "its deadline",
+                Bound::Queue => "its queue timeout",
+                Bound::Total => "its total timeout",
+            };
+            format!("{task} expired: {bound}")
+        }
+        TaskEvent::Discarded { task, reason } => format!("dead letter {task} given up: {}", short(reason)),
+        TaskEvent::Forgotten { tasks } => format!("forgotten, as finished: {}", list(tasks)),
+    }
+}
+
+fn attempt_failed(attempt: AttemptId, by: Incarnation, failure: &Failure, next: Next, now: Time) -> String {
+    let then = match next {
+        Next::Retry { at } if at <= now => "tried again at once".to_owned(),
+        Next::Retry { at } => format!("tried again in {}", Span::from(at - now)),
+        Next::Fail => "the task failed".to_owned(),
+        Next::DeadLetter => "now a dead letter".to_owned(),
+        Next::Cancel => "cancelled".to_owned(),
+    };
+    format!("{attempt} failed on {by} ({}); {then}", told(failure))
+}
+
+fn run(event: &RunEvent, now: Time) -> String {
+    match event {
+        RunEvent::Defined { definition } => {
+            format!(
+                "workflow {} v{} defined, {} nodes",
+                short(&definition.name),
+                definition.version,
+                definition.nodes.len()
+            )
+        }
+        RunEvent::Started { spec, version, owner } => {
+            let within = owner.map(|owner| format!(", for {}", step(owner))).unwrap_or_default();
+            format!("{} started: {} v{version}{within}", spec.id, short(&spec.workflow))
+        }
+        RunEvent::Opened { run, node, what } => {
+            let what = match what {
+                Opening::Map { items } => format!("a map of {items} items"),
+                Opening::Repeat => "a repeat".to_owned(),
+                Opening::Wait { until: None } => "a wait".to_owned(),
+                Opening::Wait { until: Some(until) } => format!("a wait of {}", Span::from(*until - now)),
+            };
+            format!("{run} node {node} began: {what}")
+        }
+        RunEvent::NodeFinished { run, node, outcome, took, .. } => {
+            let mut out = format!("{run} node {node} {}", line(&outcome.to_string(), SHOWN + 40));
+            if !took.is_empty() {
+                let names: Vec<String> = took.iter().take(LISTED).map(|name| short(name)).collect();
+                let _ = write!(out, ", took {}", names.join(", "));
+            }
+            out
+        }
+        RunEvent::Signalled { run, signal, .. } => format!("{run} got signal {}", short(signal)),
+        RunEvent::Halted { run, cause } => format!("{run} halted: {}", line(&cause.to_string(), SHOWN + 40)),
+        RunEvent::Unwinding { run, nodes } => {
+            format!("{run} turns back, nodes to undo: {}", list(nodes))
+        }
+        RunEvent::NodeUndone { run, node, outcome } => match outcome {
+            UndoOutcome::Undone => format!("{run} node {node} undone"),
+            UndoOutcome::Failed { failure } => format!("{run} node {node} could not be undone ({})", told(failure)),
+            UndoOutcome::Declared { reason } => format!("{run} node {node} declared undone: {}", short(reason)),
+            UndoOutcome::Abandoned { reason } => format!("{run} node {node} stays as it is: {}", short(reason)),
+        },
+        RunEvent::UndoRetried { run, node } => format!("{run} node {node} is undone again"),
+        RunEvent::Finished { run, outcome } => format!("{run} {}", line(&outcome.to_string(), SHOWN + 80)),
+        RunEvent::Forgotten { runs } => format!("forgotten, as finished: {}", list(runs)),
+    }
+}
+
+fn step(owner: Owner) -> String {
+    let undo = if owner.phase == Phase::Undo { " undo" } else { "" };
+    format!("{} node {}.{}{undo}", owner.run, owner.node, owner.item)
+}
+
+fn short(text: &str) -> String {
+    line(text, SHOWN)
+}
+
+fn told(failure: &Failure) -> String {
+    format!("{}: {}", failure.kind, short(&failure.message))
+}
+
+fn list<T: Display>(items: &[T]) -> String {
+    let mut out: Vec<String> = items.iter().take(LISTED).map(ToString::to_string).collect();
+    if items.len() > LISTED {
+        out.push(format!("and {} more", items.len().saturating_sub(LISTED)));
+    }
+    out.join(", ")
+}

@@ -1,0 +1,84 @@
+//! What happened, for people and for monitors: projections over the journal's entries.
+//!
+//! Each projection is a fold that stands alone: feed it the entries that an [`Outbox`](crate::Outbox) brings, or those of a
+//! journal read back, and ask it whenever you like. None of them decides anything, none panics whatever it is fed (a tail
+//! without its beginning, entries twice, two journals mixed), and each has bounds on what it remembers.
+//!
+//! | projection | answers |
+//! |---|---|
+//! | [`Metrics`] | how many, how long, how busy |
+//! | [`Progress`] | how far is this run, and what does it wait for |
+//! | [`Timeline`] | who did what when; as a picture in SVG |
+//! | [`Picture`] | what does this workflow look like, and this run of it; Mermaid and DOT |
+//! | [`Story`] | what were the last things that happened to this task, agent or run |
+//!
+//! ```
+//! use counterpoint::insight::{Metrics, Projection, Story, describe};
+//! use counterpoint::{Entry, Seq, TaskEvent, TaskId, Time};
+//!
+//! let entry = Entry {
+//!     seq: Seq::new(1),
+//!     at: Time::from_millis(20),
+//!     event: TaskEvent::Ready { task: TaskId::new(7) }.into(),
+//! };
+//! let (mut metrics, mut story) = (Metrics::default(), Story::default());
+//! for projection in [&mut metrics as &mut dyn Projection, &mut story] {
+//!     projection.apply(&entry);
+//! }
+//! assert_eq!(describe(&entry), "t7 is ready");
+//! ```
+
+mod catalog;
+mod describe;
+mod metrics;
+mod picture;
+mod progress;
+mod story;
+mod table;
+mod text;
+mod timeline;
+
+pub use describe::describe;
+pub use metrics::{AgentFigures, Counts, Figures, Metrics, MetricsSnapshot, Summary};
+pub use picture::Picture;
+pub use progress::{NodeCounts, NodeStatus, Progress, RunProgress, Waiting, WaitsFor};
+pub use story::{Line, Story, Subject};
+pub use timeline::{Bar, BarResult, Mark, MarkKind, Step, SvgOptions, Timeline, TimelineData};
+
+use crate::event::Entry;
+
+/// A fold over the journal's entries.
+///
+/// ```
+/// use counterpoint::insight::Projection;
+/// use counterpoint::{Entry, RunEvent, RunId, Seq, Time};
+///
+/// #[derive(Default)]
+/// struct Last(Time);
+///
+/// impl Projection for Last {
+///     fn apply(&mut self, entry: &Entry) {
+///         self.0 = entry.at;
+///     }
+/// }
+///
+/// let event = RunEvent::Forgotten { runs: vec![RunId::new(1)] }.into();
+/// let mut last = Last::default();
+/// last.replay(&[Entry { seq: Seq::new(1), at: Time::from_secs(3), event }]);
+/// assert_eq!(last.0, Time::from_secs(3));
+/// ```
+pub trait Projection {
+    /// Takes one entry in. Entries come in the order of the journal; anything else gives answers that mean little, and no
+    /// panic.
+    fn apply(&mut self, entry: &Entry);
+
+    /// Takes many entries in.
+    fn replay<'a>(&mut self, entries: impl IntoIterator<Item = &'a Entry>)
+    where
+        Self: Sized,
+    {
+        for entry in entries {
+            self.apply(entry);
+        }
+    }
+}

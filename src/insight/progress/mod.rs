@@ -1,0 +1,373 @@
+//! How far each run is and what it waits for.
+
+mod report;
+mod state;
+
+pub use report::{NodeCounts, NodeStatus, RunProgress, Waiting, WaitsFor};
+
+use super::catalog::Catalog;
+use super::table::Table;
+use super::{Picture, Projection};
+use crate::definition::{Action, Definition};
+use crate::event::{Entry, Event, Next, Opening, RunEvent, TaskEvent};
+use crate::id::{AgentId, RunId, TaskId};
+use crate::name::Name;
+use crate::run::{RunOutcome, RunPhase, RunSpec, UndoOutcome};
+use crate::task::{Owner, Phase};
+use crate::time::Time;
+use state::{NodeState, RunState, WHOLE};
+use std::sync::Arc;
+
+/// How deep runs within runs are followed.
+const DEPTH: u32 = 32;
+/// How deep nested workflows are coloured.
+const PAINTED: usize = 16;
+/// How many things that a run waits for, and how many of its children, a report lists.
+const LISTED: usize = 16;
+
+/// How far each run is, child runs included: for progress bars and for the question what a run is waiting for.
+///
+/// Feed it from the first entry on, for it must see the definitions; of a run whose definition it has not seen it knows
+/// only the nodes that something happened to.
+///
+/// ```
+/// use counterpoint::definition::{Action, Definition, Link, Node};
+/// use counterpoint::insight::{Progress, Projection};
+/// use counterpoint::{Entry, NodeOutcome, RunEvent, RunId, RunSpec, Seq, Time};
+/// use std::sync::Arc;
+///
+/// let run = RunId::new(1);
+/// let flow = Definition::new("greet")
+///     .with_node(Node::new("find", Action::task("find")))
+///     .with_node(Node::new("say", Action::task("say")).with_link(Link::success("find")));
+/// let events = [
+///     RunEvent::Defined { definition: Arc::new(flow) },
+///     RunEvent::Started { spec: Arc::new(RunSpec::new(run, "greet")), version: 0, owner: None },
+///     RunEvent::NodeFinished { run, node: 0, outcome: NodeOutcome::Succeeded, took: vec![], output: None },
+/// ];
+/// let mut progress = Progress::default();
+/// for (seq, event) in (1..).zip(events) {
+///     progress.apply(&Entry { seq: Seq::new(seq), at: Time::from_secs(seq), event: event.into() });
+/// }
+/// let now = progress.run(run).expect("it has started");
+/// assert_eq!((now.nodes.over, now.nodes.total, now.share), (1, 2, 0.5));
+/// assert_eq!(now.to_string(), "r1 greet: running, 50 %, 1 of 2 nodes");
+/// assert_eq!(now.bar(10), "█████░░░░░");
+/// ```
+#[derive(Debug, Clone)]
+pub struct Progress {
+    catalog: Catalog,
+    runs: Table<RunId, RunState>,
+    steps: Table<TaskId, Step>,
+}
+
+/// A task that performs a step and has not ended.
+#[derive(Debug, Clone)]
+struct Step {
+    owner: Owner,
+    kind: Name,
+    agent: Option<AgentId>,
+}
+
+impl Default for Progress {
+    /// With room for 1,024 definitions, 100,000 runs and a million tasks under way.
+    fn default() -> Self {
+        Self { catalog: Catalog::new(1_024, 100_000), runs: Table::new(100_000), steps: Table::new(1_000_000) }
+    }
+}
+
+impl Progress {
+    /// Remembers at most so many runs; beyond it the one that started first is forgotten.
+    #[must_use]
+    pub fn with_runs(mut self, most: usize) -> Self {
+        self.catalog.set_runs(most);
+        self.runs.set_bound(most);
+        self
+    }
+
+    /// How far a run is; none if it is unknown or forgotten. The cost grows with its nodes and those of its children.
+    #[must_use]
+    pub fn run(&self, run: RunId) -> Option<RunProgress> {
+        let state = self.runs.get(&run)?;
+        let waits: Vec<Waiting> = self.waits(state).take(LISTED).collect();
+        let all_waits = self.waits(state).count();
+        Some(RunProgress {
+            run,
+            workflow: state.workflow.clone(),
+            parent: state.owner.map(|owner| owner.run),
+            phase: state.phase,
+            outcome: state.outcome.clone(),
+            started: state.started,
+            ended: state.ended,
+            nodes: state.counts(),
+            share: f64::from(self.share(state, DEPTH)) / f64::from(WHOLE),
+            more_waits: u32::try_from(all_waits.saturating_sub(waits.len())).unwrap_or(u32::MAX),
+            waits,
+            children: state.nodes.values().flat_map(|node| &node.children).take(LISTED).copied().collect(),
+        })
+    }
+
+    /// The runs that it knows, in the order of their ids.
+    pub fn runs(&self) -> impl Iterator<Item = RunId> {
+        self.runs.iter().map(|(run, _)| *run)
+    }
+
+    /// Where a node of a run stands, by its place in the definition.
+    #[must_use]
+    pub fn node(&self, run: RunId, node: u32) -> Option<NodeStatus> {
+        let state = self.runs.get(&run)?;
+        let known =
+            || state.definition.as_ref().is_some_and(|flow| u32::try_from(flow.nodes.len()).is_ok_and(|n| node < n));
+        match state.nodes.get(&node) {
+            Some(node) => Some(node.status),
+            None => known().then_some(NodeStatus::Waiting),
+        }
+    }
+
+    /// The definition that a run follows, if it is known.
+    #[must_use]
+    pub fn definition(&self, run: RunId) -> Option<&Arc<Definition>> {
+        self.runs.get(&run)?.definition.as_ref()
+    }
+
+    /// The run's workflow as a picture, coloured by where its nodes stand; none if its definition is unknown.
+    #[must_use]
+    pub fn picture(&self, run: RunId) -> Option<Picture<'_>> {
+        let state = self.runs.get(&run)?;
+        let mut picture = Picture::of(state.definition.as_ref()?);
+        self.paint(run, state, &mut Vec::new(), &mut picture);
+        Some(picture)
+    }
+
+    fn paint(&self, run: RunId, state: &RunState, path: &mut Vec<u32>, picture: &mut Picture<'_>) {
+        for (place, node) in &state.nodes {
+            path.push(*place);
+            picture.mark(path, node.status);
+            // A nested workflow shows the run that did it, or the one of several that was started last.
+            if let Some(id) = node.last_child
+                && let Some(child) = self.runs.get(&id)
+                && child.owner.is_some_and(|owner| (owner.run, owner.node) == (run, *place))
+                && path.len() < PAINTED
+            {
+                self.paint(id, child, path, picture);
+            }
+            path.pop();
+        }
+    }
+
+    fn share(&self, state: &RunState, depth: u32) -> u32 {
+        if state.phase == RunPhase::Finished {
+            return WHOLE;
+        }
+        let Some(deeper) = depth.checked_sub(1) else { return 0 };
+        state.share(|child| self.runs.get(child).map_or(0, |child| self.share(child, deeper)))
+    }
+
+    fn waits<'a>(&'a self, state: &'a RunState) -> impl Iterator<Item = Waiting> + 'a {
+        state.nodes.iter().flat_map(move |(place, node)| {
+            let name = state.name_of(*place);
+            let tasks = node.tasks.iter().filter_map(|task| {
+                let step = self.steps.get(task)?;
+                let what = WaitsFor::Task { task: *task, kind: step.kind.clone(), agent: step.agent };
+                Some((step.owner.item, what))
+            });
+            let children = node.children.iter().map(|child| {
+                let item = self.runs.get(child).and_then(|child| child.owner).map_or(0, |owner| owner.item);
+                (item, WaitsFor::Run { run: *child })
+            });
+            let own = state.own_wait(*place, node).map(|what| (0, what));
+            tasks.chain(children).chain(own).map(move |(item, what)| Waiting { node: name.clone(), item, what })
+        })
+    }
+
+    fn node_mut(&mut self, run: RunId, node: u32) -> Option<&mut NodeState> {
+        self.runs.get_mut(&run)?.node_mut(node)
+    }
+
+    fn task(&mut self, event: &TaskEvent) {
+        match event {
+            TaskEvent::Submitted { spec, .. } => {
+                if let Some(owner) = spec.owner {
+                    self.step_began(spec.id, owner, &spec.kind);
+                }
+            }
+            TaskEvent::Assigned { attempt, to } => self.held(attempt.task(), Some(to.agent())),
+            TaskEvent::AttemptFailed { attempt, next: Next::Retry { .. }, .. } => self.held(attempt.task(), None),
+            TaskEvent::AttemptFailed { attempt, .. } => self.step_ended(attempt.task(), false),
+            TaskEvent::Succeeded { attempt, .. } => self.step_ended(attempt.task(), true),
+            TaskEvent::Cancelled { task, .. } | TaskEvent::Expired { task, .. } => self.step_ended(*task, false),
+            TaskEvent::Forgotten { tasks } => {
+                for task in tasks {
+                    self.drop_step(*task);
+                }
+            }
+            TaskEvent::Ready { .. } | TaskEvent::CancelRequested { .. } | TaskEvent::Discarded { .. } => {}
+        }
+    }
+
+    fn step_began(&mut self, task: TaskId, owner: Owner, kind: &Name) {
+        self.drop_step(task);
+        let Some(node) = self.node_mut(owner.run, owner.node) else { return };
+        node.tasks.insert(task);
+        node.began(owner.phase);
+        let out = self.steps.insert(task, Step { owner, kind: kind.clone(), agent: None });
+        if let Some((task, step)) = out
+            && let Some(node) = self.node_mut(step.owner.run, step.owner.node)
+        {
+            node.tasks.remove(&task);
+        }
+    }
+
+    fn drop_step(&mut self, task: TaskId) -> Option<Owner> {
+        let owner = self.steps.remove(&task)?.owner;
+        if let Some(node) = self.node_mut(owner.run, owner.node) {
+            node.tasks.remove(&task);
+        }
+        Some(owner)
+    }
+
+    fn step_ended(&mut self, task: TaskId, well: bool) {
+        let Some(owner) = self.drop_step(task) else { return };
+        if owner.phase == Phase::Do
+            && let Some(node) = self.node_mut(owner.run, owner.node)
+        {
+            node.item_ended(well);
+        }
+    }
+
+    fn held(&mut self, task: TaskId, agent: Option<AgentId>) {
+        if let Some(step) = self.steps.get_mut(&task) {
+            step.agent = agent;
+        }
+    }
+
+    fn run_event(&mut self, event: &RunEvent, now: Time) {
+        self.catalog.apply(event);
+        match event {
+            RunEvent::Started { spec, owner, .. } => self.started(spec, *owner, now),
+            RunEvent::Opened { run, node, what } => {
+                if let Some(node) = self.node_mut(*run, *node) {
+                    node.began(Phase::Do);
+                    match what {
+                        Opening::Map { items } => node.items = Some(*items),
+                        Opening::Wait { until } => node.until = *until,
+                        Opening::Repeat => {}
+                    }
+                }
+            }
+            RunEvent::NodeFinished { run, node, outcome, .. } => {
+                if let Some(node) = self.node_mut(*run, *node) {
+                    node.status = outcome.into();
+                }
+            }
+            RunEvent::Halted { run, .. } => self.set_phase(*run, RunPhase::Halting),
+            RunEvent::Unwinding { run, nodes } => {
+                self.set_phase(*run, RunPhase::Compensating);
+                for node in nodes {
+                    self.set_status(*run, *node, NodeStatus::Undoing);
+                }
+            }
+            RunEvent::NodeUndone { run, node, outcome } => self.undone(*run, *node, outcome),
+            RunEvent::UndoRetried { run, node } => {
+                self.set_status(*run, *node, NodeStatus::Undoing);
+                self.settle(*run);
+            }
+            RunEvent::Finished { run, outcome } => self.finished(*run, outcome, now),
+            RunEvent::Forgotten { runs } => {
+                for run in runs {
+                    self.forget(*run);
+                }
+            }
+            RunEvent::Defined { .. } | RunEvent::Signalled { .. } => {}
+        }
+    }
+
+    fn started(&mut self, spec: &RunSpec, owner: Option<Owner>, now: Time) {
+        self.forget(spec.id);
+        let home = self.catalog.home(spec.id);
+        let definition = home.and_then(|home| home.definition.clone());
+        let workflow = home.map_or_else(|| spec.workflow.clone(), |home| home.workflow.clone());
+        if let Some(owner) = owner
+            && let Some(node) = self.node_mut(owner.run, owner.node)
+        {
+            node.began(owner.phase);
+            node.children.insert(spec.id);
+            node.last_child = Some(spec.id);
+        }
+        let state = RunState::new(workflow, definition, owner, now);
+        if let Some((run, state)) = self.runs.insert(spec.id, state) {
+            self.leave_parent(run, &state);
+        }
+    }
+
+    fn finished(&mut self, run: RunId, outcome: &RunOutcome, now: Time) {
+        let Some(state) = self.runs.get_mut(&run) else { return };
+        let first = state.ended.is_none();
+        state.phase = RunPhase::Finished;
+        state.ended.get_or_insert(now);
+        state.outcome = Some(outcome.to_string().into_boxed_str());
+        let Some(owner) = state.owner else { return };
+        if let Some(node) = self.node_mut(owner.run, owner.node)
+            && node.children.remove(&run)
+            && first
+        {
+            node.item_ended(matches!(outcome, RunOutcome::Succeeded { .. }));
+        }
+    }
+
+    fn undone(&mut self, run: RunId, node: u32, outcome: &UndoOutcome) {
+        let status = match outcome {
+            UndoOutcome::Undone | UndoOutcome::Declared { .. } => NodeStatus::Undone,
+            UndoOutcome::Failed { .. } => NodeStatus::UndoFailed,
+            UndoOutcome::Abandoned { .. } => NodeStatus::Abandoned,
+        };
+        self.set_status(run, node, status);
+        self.settle(run);
+    }
+
+    /// Whether an operator is asked for depends on whether any compensation stands failed.
+    fn settle(&mut self, run: RunId) {
+        let Some(state) = self.runs.get_mut(&run) else { return };
+        if state.phase != RunPhase::Finished {
+            let failed = state.nodes.values().any(|node| node.status == NodeStatus::UndoFailed);
+            state.phase = if failed { RunPhase::CompensationFailed } else { RunPhase::Compensating };
+        }
+    }
+
+    fn set_phase(&mut self, run: RunId, phase: RunPhase) {
+        if let Some(state) = self.runs.get_mut(&run)
+            && state.phase != RunPhase::Finished
+        {
+            state.phase = phase;
+        }
+    }
+
+    fn set_status(&mut self, run: RunId, node: u32, status: NodeStatus) {
+        if let Some(node) = self.node_mut(run, node) {
+            node.status = status;
+        }
+    }
+
+    fn forget(&mut self, run: RunId) {
+        if let Some(state) = self.runs.remove(&run) {
+            self.leave_parent(run, &state);
+        }
+    }
+
+    fn leave_parent(&mut self, run: RunId, state: &RunState) {
+        let Some(owner) = state.owner else { return };
+        if let Some(node) = self.node_mut(owner.run, owner.node) {
+            node.children.remove(&run);
+        }
+    }
+}
+
+impl Projection for Progress {
+    fn apply(&mut self, entry: &Entry) {
+        match &entry.event {
+            Event::Task(event) => self.task(event),
+            Event::Run(event) => self.run_event(event, entry.at),
+            Event::Agent(_) => {}
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Who did what when.
+
+mod bar;
+mod svg;
+
+pub use bar::{Bar, BarResult, Mark, MarkKind, Step, TimelineData};
+pub use svg::SvgOptions;
+
+use super::Projection;
+use super::catalog::Catalog;
+use super::table::Table;
+use super::text::line;
+use crate::event::{AgentEvent, Bound, Entry, Event, Next, TaskEvent};
+use crate::id::{AgentId, AttemptId, Incarnation, TaskId};
+use crate::name::Name;
+use crate::task::{Failure, FailureKind, Happened, Owner, Phase, TaskSpec};
+use crate::time::Time;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Characters of a failure's message that are kept.
+const KEPT: usize = 160;
+
+/// Who did what when: one bar for each attempt, marks for agents that came, left or were lost and for tasks that are tried
+/// again. As data ([`bars`](Self::bars), [`data`](Self::data)) and as a picture ([`to_svg`](Self::to_svg)).
+///
+/// ```
+/// use counterpoint::insight::{BarResult, Projection, SvgOptions, Timeline};
+/// use counterpoint::{AgentId, AttemptId, Entry, Incarnation, Payload, Seq, TaskEvent, TaskId, TaskSpec, Time};
+/// use std::sync::Arc;
+///
+/// let (attempt, life) = (AttemptId::new(TaskId::new(7), 1), Incarnation::new(AgentId::new(3), 1));
+/// let story = [
+///     (10, TaskEvent::Submitted { spec: Arc::new(TaskSpec::new(TaskId::new(7), "resize")), replays: None }),
+///     (12, TaskEvent::Assigned { attempt, to: life }),
+///     (62, TaskEvent::Succeeded { attempt, by: life, output: Payload::NULL }),
+/// ];
+/// let mut timeline = Timeline::default();
+/// for (seq, (at, event)) in (1..).zip(story) {
+///     timeline.apply(&Entry { seq: Seq::new(seq), at: Time::from_millis(at), event: event.into() });
+/// }
+/// let bar = timeline.bars().next().expect("one attempt");
+/// assert_eq!((&*bar.kind, bar.result), ("resize", BarResult::Succeeded));
+/// let svg = timeline.to_svg(&SvgOptions::default().with_title("Resizing"));
+/// assert!(svg.starts_with("<svg") && svg.contains("Resizing"));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Timeline {
+    catalog: Catalog,
+    names: Table<AgentId, Name>,
+    tasks: Table<TaskId, Known>,
+    bars: VecDeque<Bar>,
+    /// How many bars have been dropped: the number of the first one held.
+    dropped: u64,
+    /// The bars that have not ended, by their numbers.
+    open: BTreeMap<TaskId, u64>,
+    marks: VecDeque<Mark>,
+    most: usize,
+    since: Option<Time>,
+    last: Time,
+}
+
+/// What is known of a task that has not ended.
+#[derive(Debug, Clone)]
+struct Known {
+    kind: Name,
+    owner: Option<Owner>,
+}
+
+impl Default for Timeline {
+    /// With room for 100,000 bars and as many marks.
+    fn default() -> Self {
+        Self::new(100_000)
+    }
+}
+
+impl Timeline {
+    /// With room for so many bars and as many marks; beyond it the oldest are forgotten. 0 counts as 1.
+    #[must_use]
+    pub fn new(bars: usize) -> Self {
+        Self {
+            catalog: Catalog::new(1_024, 100_000),
+            names: Table::new(16_384),
+            tasks: Table::new(1_000_000),
+            bars: VecDeque::new(),
+            dropped: 0,
+            open: BTreeMap::new(),
+            marks: VecDeque::new(),
+            most: bars.max(1),
+            since: None,
+            last: Time::ZERO,
+        }
+    }
+
+    /// The bars, in the order in which they began.
+    pub fn bars(&self) -> impl Iterator<Item = &Bar> {
+        self.bars.iter()
+    }
+
+    /// The marks, in the order in which they were made.
+    pub fn marks(&self) -> impl Iterator<Item = &Mark> {
+        self.marks.iter()
+    }
+
+    /// What an agent is called, if it said so when it registered.
+    #[must_use]
+    pub fn agent_name(&self, agent: AgentId) -> Option<&Name> {
+        self.names.get(&agent)
+    }
+
+    /// All of it, as data.
+    #[must_use]
+    pub fn data(&self) -> TimelineData {
+        TimelineData {
+            since: self.since.unwrap_or_default(),
+            until: self.last,
+            agents: self.names.iter().map(|(id, name)| (*id, name.clone())).collect(),
+            bars: self.bars.iter().cloned().collect(),
+            marks: self.marks.iter().cloned().collect(),
+        }
+    }
+
+    /// As a picture: a Gantt chart in SVG that needs nothing else, one lane for each agent. With more bars than can be told
+    /// apart, the lanes of the busiest agents show how busy they were instead. At most about 300 kB.
+    #[must_use]
+    pub fn to_svg(&self, options: &SvgOptions) -> String {
+        svg::draw(self, options)
+    }
+
+    fn task(&mut self, event: &TaskEvent, now: Time) {
+        match event {
+            TaskEvent::Submitted { spec, .. } => self.submitted(spec),
+            TaskEvent::Assigned { attempt, to } => self.assigned(*attempt, *to, now),
+            TaskEvent::AttemptFailed { attempt, failure, next, .. } => self.failed(*attempt, failure, *next, now),
+            TaskEvent::Succeeded { attempt, .. } => {
+                self.close(attempt.task(), Some(attempt.number()), BarResult::Succeeded, None, now);
+                self.tasks.remove(&attempt.task());
+            }
+            TaskEvent::Cancelled { task, reason, happened } => {
+                let result = if *happened == Happened::Maybe { BarResult::Unknown } else { BarResult::Cancelled };
+                self.close(*task, None, result, Some(reason), now);
+                self.tasks.remove(task);
+            }
+            TaskEvent::Expired { task, bound } => {
+                let note = match bound {
+                    Bound::Deadline => "past its deadline",
+                    Bound::Queue => "past its queue timeout",
+                    Bound::Total => "past its total timeout",
+                };
+                self.close(*task, None, BarResult::Cancelled, Some(note), now);
+                self.tasks.remove(task);
+            }
+            TaskEvent::Forgotten { tasks } => {
+                for task in tasks {
+                    self.tasks.remove(task);
+                }
+            }
+            TaskEvent::Ready { .. } | TaskEvent::CancelRequested { .. } | TaskEvent::Discarded { .. } => {}
+        }
+    }
+
+    fn submitted(&mut self, spec: &TaskSpec) {
+        self.tasks.insert(spec.id, Known { kind: spec.kind.clone(), owner: spec.owner });
+    }
+
+    fn assigned(&mut self, attempt: AttemptId, to: Incarnation, now: Time) {
+        let task = attempt.task();
+        // Another attempt of the task that never ended: nobody knows what became of it.
+        self.close(task, None, BarResult::Unknown, None, now);
+        let known = self.tasks.get(&task);
+        let bar = Bar {
+            agent: to.agent(),
+            task,
+            kind: known.map_or_else(|| Name::from("unknown"), |known| known.kind.clone()),
+            attempt: attempt.number(),
+            start: now,
+            end: None,
+            result: BarResult::Open,
+            note: None,
+            step: known.and_then(|known| known.owner).map(|owner| self.step(owner)),
+        };
+        if self.bars.len() >= self.most
+            && let Some(bar) = self.bars.pop_front()
+        {
+            if self.open.get(&bar.task) == Some(&self.dropped) {
+                self.open.remove(&bar.task);
+            }
+            self.dropped = self.dropped.saturating_add(1);
+        }
+        let number = self.dropped.saturating_add(u64::try_from(self.bars.len()).unwrap_or(u64::MAX));
+        self.open.insert(task, number);
+        self.bars.push_back(bar);
+    }
+
+    fn step(&self, owner: Owner) -> Step {
+        let node = self.catalog.node(owner.run, owner.node);
+        Step {
+            run: owner.run,
+            workflow: self.catalog.home(owner.run).map(|home| home.workflow.clone()),
+            node: node.map_or_else(|| Name::from(format!("#{}", owner.node)), |node| node.name.clone()),
+            item: owner.item,
+            undo: owner.phase == Phase::Undo,
+        }
+    }
+
+    fn failed(&mut self, attempt: AttemptId, failure: &Failure, next: Next, now: Time) {
+        let task = attempt.task();
+        let result = match (next, failure.kind) {
+            (Next::Cancel, kind) if kind != FailureKind::Unknown => BarResult::Cancelled,
+            (_, FailureKind::Unknown) => BarResult::Unknown,
+            _ => BarResult::Failed,
+        };
+        let agent = self.close(task, Some(attempt.number()), result, Some(&failure.message), now);
+        match next {
+            Next::Retry { at } => {
+                if let Some(agent) = agent {
+                    self.mark(Mark {
+                        at: now,
+                        agent,
+                        what: MarkKind::Retry { task, attempt: attempt.number(), due: at },
+                    });
+                }
+            }
+            Next::Fail | Next::DeadLetter | Next::Cancel => {
+                self.tasks.remove(&task);
+            }
+        }
+    }
+
+    /// Ends the open bar of a task; with a number, only if it is that attempt's. Returns whose it was.
+    fn close(
+        &mut self,
+        task: TaskId,
+        attempt: Option<u32>,
+        result: BarResult,
+        note: Option<&str>,
+        now: Time,
+    ) -> Option<AgentId> {
+        let number = self.open.get(&task)?.checked_sub(self.dropped)?;
+        let bar = self.bars.get_mut(usize::try_from(number).ok()?)?;
+        if attempt.is_some_and(|attempt| attempt != bar.attempt) {
+            return None;
+        }
+        bar.end = Some(now.max(bar.start));
+        bar.result = result;
+        bar.note = note.map(|note| line(note, KEPT).into_boxed_str());
+        let agent = bar.agent;
+        self.open.remove(&task);
+        Some(agent)
+    }
+
+    fn mark(&mut self, mark: Mark) {
+        if self.marks.len() >= self.most {
+            self.marks.pop_front();
+        }
+        self.marks.push_back(mark);
+    }
+
+    fn agent(&mut self, event: &AgentEvent, now: Time) {
+        let agent = event.incarnation().agent();
+        let what = match event {
+            AgentEvent::Registered { spec, .. } | AgentEvent::Updated { spec, .. } => {
+                self.names.remove(&agent);
+                if let Some(name) = &spec.name {
+                    self.names.insert(agent, name.clone());
+                }
+                if matches!(event, AgentEvent::Updated { .. }) {
+                    return;
+                }
+                MarkKind::Joined
+            }
+            AgentEvent::Draining { .. } => return,
+            AgentEvent::Deregistered { .. } => MarkKind::Left,
+            AgentEvent::Lost { .. } => MarkKind::Lost,
+        };
+        self.mark(Mark { at: now, agent, what });
+    }
+}
+
+impl Projection for Timeline {
+    fn apply(&mut self, entry: &Entry) {
+        self.since.get_or_insert(entry.at);
+        self.last = self.last.max(entry.at);
+        match &entry.event {
+            Event::Agent(event) => self.agent(event, entry.at),
+            Event::Task(event) => self.task(event, entry.at),
+            Event::Run(event) => self.catalog.apply(event),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Colours and patterns.
+
+use super::chart::Chart;
+use core::fmt::Write as _;
+
+/// Colours of kinds, without red, which means failure; white text is legible on each of them, and each stands out from
+/// white and from black.
+pub(super) const PALETTE: [&str; 12] = [
+    "#4a6fd4", "#1b9a8c", "#c2841c", "#8d63cf", "#4f9440", "#2a8bc0", "#a0694a", "#bf5c9c", "#7b8730", "#3f7277",
+    "#d07a3a", "#6c6fa8",
+];
+
+const RULES: &str = "\
+.cpt text{font:11px system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif}\
+.cpt .h{font-size:17px;font-weight:600}\
+.cpt .n{font-weight:600}\
+.cpt .s{font-size:10px}\
+.cpt .m{text-anchor:middle;font-size:10.5px}\
+.cpt .l{fill:#fff;font-size:10.5px;pointer-events:none}\
+.cpt .bg{fill:#fff}.cpt .ink{fill:#1f2630}.cpt .dim{fill:#66707e}\
+.cpt .lane{fill:#f4f6f8}.cpt .grid{stroke:#8a94a3;stroke-opacity:.22}\
+.cpt .ko{fill:#8b95a3}\
+.cpt .f{fill:url(#cpt-f);stroke:#d22c38;stroke-width:1.4}\
+.cpt .u{fill:url(#cpt-u);stroke:#8a94a3;stroke-width:1.2;stroke-dasharray:3 2}\
+.cpt .c{fill:#fff;fill-opacity:.6;stroke:#8a94a3;stroke-width:1}\
+.cpt .o{fill:#fff;fill-opacity:.3;stroke:#66707e;stroke-width:1.2;stroke-dasharray:5 3}\
+.cpt .off{fill:url(#cpt-off)}\
+.cpt .lost{stroke:#d22c38;stroke-width:1.8;fill:none;stroke-linecap:round}\
+.cpt .left{stroke:#8a94a3;stroke-width:1.4;fill:none}\
+.cpt .r{stroke:#d22c38;stroke-width:1.2;stroke-dasharray:2 2.5;fill:none;stroke-opacity:.85}\
+.cpt .df{fill:#d22c38}.cpt .t{fill:transparent}\
+@media (prefers-color-scheme:dark){\
+.cpt .bg{fill:#12161d}.cpt .ink{fill:#e7eaef}.cpt .dim{fill:#9aa5b4}.cpt .lane{fill:#191f28}\
+.cpt .c,.cpt .o{fill:#12161d}}";
+
+const PATTERNS: &str = "<defs>\
+<pattern id=\"cpt-f\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\">\
+<rect width=\"6\" height=\"6\" fill=\"#fff\" fill-opacity=\".25\"/><rect width=\"3.2\" height=\"6\" fill=\"#d22c38\"/></pattern>\
+<pattern id=\"cpt-u\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(-45)\">\
+<rect width=\"6\" height=\"6\" fill=\"#fff\" fill-opacity=\".3\"/><rect width=\"3\" height=\"6\" fill=\"#7a8494\"/></pattern>\
+<pattern id=\"cpt-off\" width=\"7\" height=\"7\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\">\
+<rect width=\"1.2\" height=\"7\" fill=\"#8a94a3\" fill-opacity=\".4\"/></pattern></defs>";
+
+pub(super) fn write(out: &mut String, chart: &Chart<'_>) {
+    out.push_str("<style>");
+    out.push_str(RULES);
+    for (at, colour) in PALETTE.iter().enumerate().take(chart.kinds.len()) {
+        let _ = write!(out, ".cpt .k{at}{{fill:{colour}}}");
+    }
+    out.push_str("</style>\n");
+    out.push_str(PATTERNS);
+    out.push('\n');
+}

@@ -1,0 +1,14 @@
+//! Projections: known answers, golden pictures, and no panic on any sequence of events.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::wildcard_enum_match_arm,
+    reason = "helpers of tests may panic as tests do"
+)]
+
+mod arbitrary;
+mod golden;
+mod known;
+mod script;
