@@ -100,6 +100,70 @@ impl fmt::Display for NodeOutcome {
     }
 }
 
+/// Where a node of a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum NodeStatus {
+    /// It has not begun.
+    #[default]
+    Waiting,
+    /// It is under way.
+    Running,
+    /// It did what it should.
+    Succeeded,
+    /// It did not.
+    Failed,
+    /// The run went another way.
+    Skipped,
+    /// It was withdrawn.
+    Cancelled,
+    /// What it did is being undone, or will be.
+    Undoing,
+    /// What it did is undone.
+    Undone,
+    /// It could not be undone: an operator must say what becomes of it.
+    UndoFailed,
+    /// What it did stays: an operator gave its compensation up.
+    Abandoned,
+}
+
+impl NodeStatus {
+    /// Whether it has ended going forward.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        !matches!(self, Self::Waiting | Self::Running)
+    }
+}
+
+impl From<&NodeOutcome> for NodeStatus {
+    fn from(outcome: &NodeOutcome) -> Self {
+        match outcome {
+            NodeOutcome::Succeeded => Self::Succeeded,
+            NodeOutcome::Failed { .. } => Self::Failed,
+            NodeOutcome::Skipped => Self::Skipped,
+            NodeOutcome::Cancelled { .. } => Self::Cancelled,
+        }
+    }
+}
+
+impl fmt::Display for NodeStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Cancelled => "cancelled",
+            Self::Undoing => "being undone",
+            Self::Undone => "undone",
+            Self::UndoFailed => "could not be undone",
+            Self::Abandoned => "left as it is",
+        })
+    }
+}
+
 /// How the compensation of a node ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -84,36 +84,16 @@ fn part(picture: &Picture, id: usize, arc: Arc, ends: &[Ends], text: &str) -> St
     let Some(node) = picture.nodes.get(id) else {
         return String::new();
     };
-    let most = picture
-        .nodes
-        .iter()
-        .map(|node| node.code)
-        .max()
-        .unwrap_or(1)
-        .max(1);
+    let most = picture.nodes.iter().map(|node| node.code).max().unwrap_or(1).max(1);
     // Neighbours have like colours, and all of them go once around.
     let hue = (360.0 * id as f64 / picture.nodes.len() as f64 + 205.0) % 360.0;
-    let class = if node.folded > 0 {
-        "part folded"
-    } else {
-        "part"
-    };
+    let class = if node.folded > 0 { "part folded" } else { "part" };
     let mut group = format!("<g class=\"{class}\" style=\"--h:{hue:.0}\">");
-    for (edge, ends) in picture
-        .edges
-        .iter()
-        .zip(ends)
-        .filter(|(edge, _)| edge.from == id)
-    {
+    for (edge, ends) in picture.edges.iter().zip(ends).filter(|(edge, _)| edge.from == id) {
         let Some(to) = picture.nodes.get(edge.to) else {
             continue;
         };
-        let title = format!(
-            "{} \u{2192} {}: {}",
-            node.label,
-            to.label,
-            count(edge.count, "import")
-        );
+        let title = format!("{} \u{2192} {}: {}", node.label, to.label, count(edge.count, "import"));
         let faint = if to.folded > 0 { " faint" } else { "" };
         let _ = write!(
             group,
@@ -134,35 +114,20 @@ fn part(picture: &Picture, id: usize, arc: Arc, ends: &[Ends], text: &str) -> St
 fn slots(picture: &Picture) -> Vec<Vec<Slot>> {
     let mut slots: Vec<Vec<Slot>> = vec![Vec::new(); picture.nodes.len()];
     for (edge, link) in picture.edges.iter().enumerate() {
-        let folded = [link.from, link.to]
-            .iter()
-            .any(|id| picture.nodes.get(*id).is_some_and(|n| n.folded > 0));
+        let folded = [link.from, link.to].iter().any(|id| picture.nodes.get(*id).is_some_and(|n| n.folded > 0));
         let width = (link.count as f64).sqrt() * if folded { FOLDED } else { 1.0 };
         if let Some(list) = slots.get_mut(link.from) {
-            list.push(Slot {
-                edge,
-                other: link.to,
-                outgoing: true,
-                width,
-            });
+            list.push(Slot { edge, other: link.to, outgoing: true, width });
         }
         if let Some(list) = slots.get_mut(link.to) {
-            list.push(Slot {
-                edge,
-                other: link.from,
-                outgoing: false,
-                width: width * 0.45,
-            });
+            list.push(Slot { edge, other: link.from, outgoing: false, width: width * 0.45 });
         }
     }
     slots
 }
 
 fn arcs(slots: &[Vec<Slot>]) -> Vec<Arc> {
-    let wanted: Vec<f64> = slots
-        .iter()
-        .map(|list| list.iter().map(|slot| slot.width).sum::<f64>())
-        .collect();
+    let wanted: Vec<f64> = slots.iter().map(|list| list.iter().map(|slot| slot.width).sum::<f64>()).collect();
     // Every part needs room for the height of its label.
     let least = wanted.iter().sum::<f64>() / (slots.len() as f64 * 2.2);
     let given: Vec<f64> = wanted.iter().map(|width| width.max(least)).collect();
@@ -172,11 +137,7 @@ fn arcs(slots: &[Vec<Slot>]) -> Vec<Arc> {
     // The first part begins at the top.
     let mut at = -PI / 2.0;
     let place = |(wanted, given): (&f64, &f64)| {
-        let arc = Arc {
-            from: at,
-            to: at + given * scale,
-            unit: given * scale / wanted.max(1e-9),
-        };
+        let arc = Arc { from: at, to: at + given * scale, unit: given * scale / wanted.max(1e-9) };
         at = arc.to + gap;
         arc
     };
@@ -192,11 +153,7 @@ fn ends(picture: &Picture, slots: &[Vec<Slot>], arcs: &[Arc]) -> Vec<Ends> {
             (other - arc.middle()).rem_euclid(TAU)
         };
         let mut list = list.clone();
-        list.sort_by(|a, b| {
-            turn(b)
-                .total_cmp(&turn(a))
-                .then(a.outgoing.cmp(&b.outgoing))
-        });
+        list.sort_by(|a, b| turn(b).total_cmp(&turn(a)).then(a.outgoing.cmp(&b.outgoing)));
         // A part with few imports has more room than they need: they stay slim, in its middle.
         let unit = arc.unit.min(0.03);
         let used: f64 = list.iter().map(|slot| slot.width * unit).sum();
@@ -223,10 +180,7 @@ fn point(radius: f64, angle: f64) -> (f64, f64) {
 fn ribbon(ends: &Ends) -> String {
     let inner = RADIUS - 4.0;
     let (a, b) = (point(inner, ends.leaves.0), point(inner, ends.leaves.1));
-    let (from, to) = (
-        f64::midpoint(ends.leaves.0, ends.leaves.1),
-        f64::midpoint(ends.arrives.0, ends.arrives.1),
-    );
+    let (from, to) = (f64::midpoint(ends.leaves.0, ends.leaves.1), f64::midpoint(ends.arrives.0, ends.arrives.1));
     // It arrives as a tip of at most a few units, a little short of the arc.
     let half = ((ends.arrives.1 - ends.arrives.0) / 2.0).min(0.006);
     let (c, d) = (point(inner - 3.0, to - half), point(inner - 3.0, to + half));
@@ -248,12 +202,7 @@ fn band(arc: Arc, thickness: f64, node: &Node) -> String {
     let (a, b) = (point(inner, arc.from), point(inner, arc.to));
     let (c, d) = (point(outer, arc.to), point(outer, arc.from));
     let large = u8::from(arc.to - arc.from > PI);
-    let title = format!(
-        "{}: {} of code in {}",
-        node.label,
-        count(node.code, "line"),
-        count(node.files, "file")
-    );
+    let title = format!("{}: {} of code in {}", node.label, count(node.code, "line"), count(node.files, "file"));
     format!(
         "<path class=\"band\" d=\"M{:.1},{:.1}A{inner},{inner} 0 {large} 1 {:.1},{:.1}L{:.1},{:.1}\
          A{outer},{outer} 0 {large} 0 {:.1},{:.1}Z\"><title>{}</title></path>",
@@ -271,18 +220,9 @@ fn band(arc: Arc, thickness: f64, node: &Node) -> String {
 
 fn labels(picture: &Picture) -> Vec<String> {
     let text = |(node, label): (&Node, String)| {
-        if node.folded > 0 {
-            format!("{} others", thousands(node.folded))
-        } else {
-            shorten(&label, LABEL)
-        }
+        if node.folded > 0 { format!("{} others", thousands(node.folded)) } else { shorten(&label, LABEL) }
     };
-    picture
-        .nodes
-        .iter()
-        .zip(short_labels(picture))
-        .map(text)
-        .collect()
+    picture.nodes.iter().zip(short_labels(picture)).map(text).collect()
 }
 
 fn label(arc: Arc, thickness: f64, text: &str) -> String {
@@ -290,11 +230,7 @@ fn label(arc: Arc, thickness: f64, text: &str) -> String {
     let (x, y) = point(RADIUS + thickness + 7.0, angle);
     let degrees = angle.to_degrees();
     // On the left half, the text is turned so that nobody has to read it upside down.
-    let (degrees, anchor) = if angle.cos() < 0.0 {
-        (degrees + 180.0, "end")
-    } else {
-        (degrees, "start")
-    };
+    let (degrees, anchor) = if angle.cos() < 0.0 { (degrees + 180.0, "end") } else { (degrees, "start") };
     format!(
         "<text transform=\"translate({x:.1},{y:.1}) rotate({degrees:.1})\" text-anchor=\"{anchor}\" \
          dy=\".35em\">{}</text>",
@@ -321,24 +257,11 @@ mod tests {
     use crate::survey::Edge;
 
     fn picture(nodes: usize, edges: &[(usize, usize, u64)]) -> Picture {
-        let node = |n: usize| Node {
-            label: format!("n<{n}>"),
-            files: 1,
-            code: n as u64,
-            folded: 0,
-            inner: 0,
-        };
+        let node = |n: usize| Node { label: format!("n<{n}>"), files: 1, code: n as u64, folded: 0, inner: 0 };
         Picture {
             depth: 1,
             nodes: (0..nodes).map(node).collect(),
-            edges: edges
-                .iter()
-                .map(|(from, to, count)| Edge {
-                    from: *from,
-                    to: *to,
-                    count: *count,
-                })
-                .collect(),
+            edges: edges.iter().map(|(from, to, count)| Edge { from: *from, to: *to, count: *count }).collect(),
             nodes_at_depth: vec![nodes],
         }
     }

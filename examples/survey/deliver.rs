@@ -83,10 +83,7 @@ pub fn settle(folder: &Path, names: &[String]) -> io::Result<()> {
 fn places(folder: &Path, name: &str) -> io::Result<(PathBuf, PathBuf, PathBuf)> {
     let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\']);
     if !plain {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "a document needs a plain name",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a document needs a plain name"));
     }
     let aside = |ending: &str| folder.join(format!(".{name}.{ending}"));
     Ok((folder.join(name), aside("partial"), aside("previous")))
@@ -106,17 +103,12 @@ mod tests {
     use crate::testing::Folder;
 
     fn document(name: &str, text: &str) -> Document {
-        Document {
-            name: name.to_owned(),
-            text: text.to_owned(),
-        }
+        Document { name: name.to_owned(), text: text.to_owned() }
     }
 
     fn names_in(folder: &Path) -> Vec<String> {
         let list = fs::read_dir(folder).unwrap();
-        let mut names: Vec<_> = list
-            .map(|item| item.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let mut names: Vec<_> = list.map(|item| item.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -140,15 +132,9 @@ mod tests {
         let new = [document("a.html", "new")];
         deliver(folder.path(), &new).unwrap();
         let delivery = deliver(folder.path(), &new).unwrap();
-        assert_eq!(
-            fs::read_to_string(folder.path().join("a.html")).unwrap(),
-            "new"
-        );
+        assert_eq!(fs::read_to_string(folder.path().join("a.html")).unwrap(), "new");
         retract(folder.path(), &delivery.names).unwrap();
-        assert_eq!(
-            fs::read_to_string(folder.path().join("a.html")).unwrap(),
-            "old"
-        );
+        assert_eq!(fs::read_to_string(folder.path().join("a.html")).unwrap(), "old");
         deliver(folder.path(), &new).unwrap();
         settle(folder.path(), &delivery.names).unwrap();
         assert_eq!(names_in(folder.path()), ["a.html"]);

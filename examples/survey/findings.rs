@@ -31,28 +31,14 @@ fn say(tone: Tone, text: String) -> Option<Finding> {
 
 fn composition(survey: &Survey) -> Option<Finding> {
     let code = survey.totals.program.code;
-    let row = survey
-        .languages
-        .first()
-        .filter(|row| row.language.is_program() && code > 0)?;
+    let row = survey.languages.first().filter(|row| row.language.is_program() && code > 0)?;
     let name = row.language.spec().name;
-    let others = survey
-        .languages
-        .iter()
-        .filter(|row| row.language.is_program())
-        .count()
-        - 1;
+    let others = survey.languages.iter().filter(|row| row.language.is_program()).count() - 1;
     let share = of_hundred(percent(row.size.code, code));
     match others {
         0 => say(Tone::Plain, format!("All the code is {name}.")),
-        1 => say(
-            Tone::Plain,
-            format!("{share} of the code is {name}; one other language has the rest."),
-        ),
-        _ => say(
-            Tone::Plain,
-            format!("{share} of the code is {name}; {others} other languages share the rest."),
-        ),
+        1 => say(Tone::Plain, format!("{share} of the code is {name}; one other language has the rest.")),
+        _ => say(Tone::Plain, format!("{share} of the code is {name}; {others} other languages share the rest.")),
     }
 }
 
@@ -75,19 +61,8 @@ fn concentration(survey: &Survey, facts: &[FileFacts]) -> Option<Finding> {
     });
     let needed = needed.count() as u64;
     let share = percent(needed, sizes.len() as u64);
-    let text = format!(
-        "Half of the code is in {}, {} of all.",
-        count(needed, "file"),
-        of_hundred(share)
-    );
-    say(
-        if share < 5.0 {
-            Tone::Concern
-        } else {
-            Tone::Plain
-        },
-        text,
-    )
+    let text = format!("Half of the code is in {}, {} of all.", count(needed, "file"), of_hundred(share));
+    say(if share < 5.0 { Tone::Concern } else { Tone::Plain }, text)
 }
 
 fn comments(survey: &Survey) -> Option<Finding> {
@@ -98,30 +73,17 @@ fn comments(survey: &Survey) -> Option<Finding> {
     let share = program.comment_percent();
     let per = of_hundred(share);
     if share >= 15.0 {
-        say(
-            Tone::Good,
-            format!("Well commented: {per} of the lines in programs explain the others."),
-        )
+        say(Tone::Good, format!("Well commented: {per} of the lines in programs explain the others."))
     } else if share < 5.0 {
-        say(
-            Tone::Concern,
-            format!("Sparsely commented: only {per} of the lines in programs explain the others."),
-        )
+        say(Tone::Concern, format!("Sparsely commented: only {per} of the lines in programs explain the others."))
     } else {
-        say(
-            Tone::Plain,
-            format!("{per} of the lines in programs are comments."),
-        )
+        say(Tone::Plain, format!("{per} of the lines in programs are comments."))
     }
 }
 
 fn long_functions(survey: &Survey, facts: &[FileFacts]) -> Option<Finding> {
     let longest = survey.rankings.longest.first()?;
-    let long: u64 = facts
-        .iter()
-        .flat_map(|file| &file.structure)
-        .map(|structure| structure.long)
-        .sum();
+    let long: u64 = facts.iter().flat_map(|file| &file.structure).map(|structure| structure.long).sum();
     if long == 0 {
         let text = format!(
             "No function is longer than {LONG_FUNCTION} lines; the longest, {}, has {}.",
@@ -131,11 +93,7 @@ fn long_functions(survey: &Survey, facts: &[FileFacts]) -> Option<Finding> {
     }
     let text = format!(
         "{} longer than {LONG_FUNCTION} lines, the longest being {} with {} ({}).",
-        if long == 1 {
-            "One function is".to_owned()
-        } else {
-            format!("{} functions are", thousands(long))
-        },
+        if long == 1 { "One function is".to_owned() } else { format!("{} functions are", thousands(long)) },
         longest.label,
         thousands(longest.value),
         longest.place
@@ -144,63 +102,27 @@ fn long_functions(survey: &Survey, facts: &[FileFacts]) -> Option<Finding> {
 }
 
 fn nesting(facts: &[FileFacts]) -> Option<Finding> {
-    let depth = |file: &FileFacts| {
-        file.structure
-            .as_ref()
-            .map_or(0, |structure| structure.deepest)
-    };
-    let file = facts
-        .iter()
-        .max_by_key(|file| depth(file))
-        .filter(|file| depth(file) > DEEP)?;
-    say(
-        Tone::Concern,
-        format!(
-            "Blocks are nested up to {} deep, in {}.",
-            depth(file),
-            file.path
-        ),
-    )
+    let depth = |file: &FileFacts| file.structure.as_ref().map_or(0, |structure| structure.deepest);
+    let file = facts.iter().max_by_key(|file| depth(file)).filter(|file| depth(file) > DEEP)?;
+    say(Tone::Concern, format!("Blocks are nested up to {} deep, in {}.", depth(file), file.path))
 }
 
 fn centre(survey: &Survey) -> Option<Finding> {
-    let row = survey
-        .rankings
-        .most_imported
-        .first()
-        .filter(|row| row.value >= 3)?;
+    let row = survey.rankings.most_imported.first().filter(|row| row.value >= 3)?;
     let (path, files) = (row.path(), thousands(row.value));
-    say(
-        Tone::Plain,
-        format!("{path} is what most leans on: {files} files import it."),
-    )
+    say(Tone::Plain, format!("{path} is what most leans on: {files} files import it."))
 }
 
 fn circles(survey: &Survey) -> Option<Finding> {
     let pairs = mutual(&survey.picture);
-    let label = |id: usize| {
-        survey
-            .picture
-            .nodes
-            .get(id)
-            .map_or("", |node| node.label.as_str())
-    };
+    let label = |id: usize| survey.picture.nodes.get(id).map_or("", |node| node.label.as_str());
     match pairs.as_slice() {
         [] if survey.picture.edges.is_empty() => None,
-        [] => say(
-            Tone::Good,
-            "No two parts of the picture import each other.".to_owned(),
-        ),
-        [(a, b)] => say(
-            Tone::Concern,
-            format!("{} and {} import each other.", label(*a), label(*b)),
-        ),
+        [] => say(Tone::Good, "No two parts of the picture import each other.".to_owned()),
+        [(a, b)] => say(Tone::Concern, format!("{} and {} import each other.", label(*a), label(*b))),
         [(a, b), ..] => {
             let (a, b) = (label(*a), label(*b));
-            let text = format!(
-                "{} pairs of parts import each other, {a} and {b} among them.",
-                pairs.len()
-            );
+            let text = format!("{} pairs of parts import each other, {a} and {b} among them.", pairs.len());
             say(Tone::Concern, text)
         }
     }
@@ -215,75 +137,38 @@ fn repetition(survey: &Survey) -> Option<Finding> {
             text: "No passage of six lines or more occurs in two files.".to_owned(),
         });
     }
-    let text = format!(
-        "{} repeat what another file already says, {} of the code.",
-        count(lines, "line"),
-        of_hundred(share)
-    );
-    say(
-        if share > 5.0 {
-            Tone::Concern
-        } else {
-            Tone::Plain
-        },
-        text,
-    )
+    let text =
+        format!("{} repeat what another file already says, {} of the code.", count(lines, "line"), of_hundred(share));
+    say(if share > 5.0 { Tone::Concern } else { Tone::Plain }, text)
 }
 
 fn notes(survey: &Survey) -> Option<Finding> {
     let total = survey.totals.markers;
     if total == 0 {
-        return say(
-            Tone::Good,
-            "Nobody left a TODO or a FIXME behind.".to_owned(),
-        );
+        return say(Tone::Good, "Nobody left a TODO or a FIXME behind.".to_owned());
     }
     let row = survey.rankings.most_marked.first()?;
     let text = if total == 1 {
         format!("One note was left in a comment, in {}.", row.label)
     } else {
         let most = thousands(row.value);
-        format!(
-            "{} notes were left in comments, {most} of them in {}.",
-            thousands(total),
-            row.path()
-        )
+        format!("{} notes were left in comments, {most} of them in {}.", thousands(total), row.path())
     };
     say(Tone::Plain, text)
 }
 
 fn losses(survey: &Survey) -> Option<Finding> {
-    let lost = survey
-        .skipped
-        .iter()
-        .filter(|skipped| skipped.reason.is_loss())
-        .count() as u64;
+    let lost = survey.skipped.iter().filter(|skipped| skipped.reason.is_loss()).count() as u64;
     let lossy = survey.lossy.len() as u64;
     match (lost, lossy) {
-        (0, 0) => say(
-            Tone::Good,
-            "Every text that was found could be read.".to_owned(),
-        ),
-        (0, _) => say(
-            Tone::Plain,
-            format!(
-                "{} not valid UTF-8 and read with some letters replaced.",
-                are(lossy)
-            ),
-        ),
-        (_, _) => say(
-            Tone::Concern,
-            format!("{} could not be read: see the end.", count(lost, "item")),
-        ),
+        (0, 0) => say(Tone::Good, "Every text that was found could be read.".to_owned()),
+        (0, _) => say(Tone::Plain, format!("{} not valid UTF-8 and read with some letters replaced.", are(lossy))),
+        (_, _) => say(Tone::Concern, format!("{} could not be read: see the end.", count(lost, "item"))),
     }
 }
 
 fn are(files: u64) -> String {
-    if files == 1 {
-        "One file is".to_owned()
-    } else {
-        format!("{} files are", thousands(files))
-    }
+    if files == 1 { "One file is".to_owned() } else { format!("{} files are", thousands(files)) }
 }
 
 #[cfg(test)]
@@ -295,16 +180,9 @@ mod tests {
 
     fn sentences(files: &[(&str, &str)]) -> String {
         let list: Vec<_> = files.iter().map(|(path, text)| facts(path, text)).collect();
-        let batch = Batch {
-            facts: list,
-            unread: Vec::new(),
-        };
+        let batch = Batch { facts: list, unread: Vec::new() };
         let survey = synthesise(&inventory_of(&batch.facts), &batch, &Detail::default());
-        survey
-            .findings
-            .iter()
-            .map(|finding| format!("{}\n", finding.text))
-            .collect()
+        survey.findings.iter().map(|finding| format!("{}\n", finding.text)).collect()
     }
 
     #[test]
@@ -312,9 +190,7 @@ mod tests {
         let long = format!("fn long() {{\n{}}}\n// TODO: x\n", "  a();\n".repeat(150));
         let text = sentences(&[("a.rs", &long), ("b.py", "import os\n")]);
         assert!(text.contains("99% of the code is Rust; one other language has the rest."));
-        assert!(text.contains(
-            "One function is longer than 100 lines, the longest being long with 152 (a.rs:1)."
-        ));
+        assert!(text.contains("One function is longer than 100 lines, the longest being long with 152 (a.rs:1)."));
         assert!(text.contains("One note was left in a comment, in a.rs."));
         assert!(text.contains("Every text that was found could be read."));
     }

@@ -10,13 +10,11 @@ const fn is_word(byte: u8) -> bool {
 /// The words of a header with their offsets.
 fn words(header: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut offset = 0;
-    header
-        .split(|c: char| !c.is_ascii() || !is_word(c as u8))
-        .filter_map(move |word| {
-            let at = offset;
-            offset += word.len() + 1;
-            (!word.is_empty()).then_some((at, word))
-        })
+    header.split(|c: char| !c.is_ascii() || !is_word(c as u8)).filter_map(move |word| {
+        let at = offset;
+        offset += word.len() + 1;
+        (!word.is_empty()).then_some((at, word))
+    })
 }
 
 /// `fn name`, `func (receiver) name`, `fun name`.
@@ -63,18 +61,7 @@ const CONTROL: &[&str] = &[
     "await",
 ];
 /// Words that make the whole header something else.
-const OTHER: &[&str] = &[
-    "class",
-    "interface",
-    "enum",
-    "namespace",
-    "new",
-    "case",
-    "record",
-    "else",
-    "do",
-    "try",
-];
+const OTHER: &[&str] = &["class", "interface", "enum", "namespace", "new", "case", "record", "else", "do", "try"];
 
 /// `type name(parameters) qualifiers`.
 pub fn curly(header: &str) -> Option<Span> {
@@ -106,16 +93,10 @@ pub fn curly(header: &str) -> Option<Span> {
 /// The name that ends before the parenthesis at `paren`.
 fn name_before(header: &str, paren: usize) -> Option<Span> {
     let before = header.get(..paren)?.trim_ascii_end();
-    let length = before
-        .bytes()
-        .rev()
-        .take_while(|byte| is_word(*byte))
-        .count();
+    let length = before.bytes().rev().take_while(|byte| is_word(*byte)).count();
     let start = before.len() - length;
     let name = before.get(start..)?;
-    let previous = start
-        .checked_sub(1)
-        .and_then(|at| before.as_bytes().get(at).copied());
+    let previous = start.checked_sub(1).and_then(|at| before.as_bytes().get(at).copied());
     let is_name = length > 0
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && !name.starts_with("__")
@@ -130,10 +111,9 @@ pub fn script(header: &str, parens: u32) -> Option<Span> {
     if let Some((at, word)) = function {
         let tail_at = at + word.len();
         let tail = header.get(tail_at..)?;
-        let name = words(tail).next().filter(|(start, _)| {
-            tail.get(..*start)
-                .is_some_and(|gap| gap.trim_matches([' ', '*']).is_empty())
-        });
+        let name = words(tail)
+            .next()
+            .filter(|(start, _)| tail.get(..*start).is_some_and(|gap| gap.trim_matches([' ', '*']).is_empty()));
         let direct = name.map(|(start, word)| (tail_at + start, tail_at + start + word.len()));
         return direct.or_else(|| assigned(header, at)).or(Some((at, at)));
     }
@@ -146,10 +126,8 @@ pub fn script(header: &str, parens: u32) -> Option<Span> {
 /// The last name before `until` that something is assigned to.
 fn assigned(header: &str, until: usize) -> Option<Span> {
     let before = header.get(..until)?;
-    let sign = before
-        .match_indices(['=', ':'])
-        .map(|(at, _)| at)
-        .find(|at| before.as_bytes().get(at + 1) != Some(&b'>'))?;
+    let sign =
+        before.match_indices(['=', ':']).map(|(at, _)| at).find(|at| before.as_bytes().get(at + 1) != Some(&b'>'))?;
     name_before(before, sign)
 }
 
@@ -157,18 +135,11 @@ fn assigned(header: &str, until: usize) -> Option<Span> {
 pub fn shell(header: &str) -> Option<Span> {
     let trimmed = header.trim_ascii();
     let skip = header.len() - header.trim_ascii_start().len();
-    let prefix = if trimmed.starts_with("function ") {
-        "function ".len()
-    } else {
-        0
-    };
+    let prefix = if trimmed.starts_with("function ") { "function ".len() } else { 0 };
     if prefix == 0 && !trimmed.ends_with("()") {
         return None;
     }
     let name = trimmed.get(prefix..)?;
-    let length = name
-        .bytes()
-        .take_while(|byte| is_word(*byte) || *byte == b'-')
-        .count();
+    let length = name.bytes().take_while(|byte| is_word(*byte) || *byte == b'-').count();
     (length > 0).then_some((skip + prefix, skip + prefix + length))
 }

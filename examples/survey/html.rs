@@ -29,8 +29,7 @@ pub fn render_html(survey: &Survey, timeline_svg: Option<&str>) -> String {
         unread(survey),
         making(survey, timeline_svg),
     ];
-    let mut page =
-        String::from("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
+    let mut page = String::from("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
     page.push_str("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n");
     let _ = writeln!(page, "<title>Survey of {}</title>", escape(&survey.name));
     let _ = writeln!(page, "<style>{STYLE}</style>\n</head>\n<body>\n<main>");
@@ -66,35 +65,19 @@ fn header(survey: &Survey) -> String {
             escape(&survey.shared)
         );
     }
-    let lost = survey
-        .skipped
-        .iter()
-        .filter(|skipped| skipped.reason.is_loss())
-        .count() as u64;
+    let lost = survey.skipped.iter().filter(|skipped| skipped.reason.is_loss()).count() as u64;
     let keys = [
-        (
-            thousands(totals.files),
-            format!("files read, {}", bytes(totals.bytes)),
-        ),
+        (thousands(totals.files), format!("files read, {}", bytes(totals.bytes))),
         (compact(totals.program.code), "lines of code".to_owned()),
-        (
-            of_hundred(totals.program.comment_percent()),
-            "of lines in programs are comments".to_owned(),
-        ),
+        (of_hundred(totals.program.comment_percent()), "of lines in programs are comments".to_owned()),
         (thousands(totals.functions), "functions".to_owned()),
-        (
-            compact(survey.repeats.lines),
-            "lines said elsewhere already".to_owned(),
-        ),
+        (compact(survey.repeats.lines), "lines said elsewhere already".to_owned()),
         (thousands(totals.markers), "notes left for later".to_owned()),
         (thousands(lost), "could not be read".to_owned()),
     ];
     text.push_str("<div class=\"keys\">\n");
     for (number, meaning) in keys {
-        let _ = writeln!(
-            text,
-            "<div class=\"card\"><div class=\"num\">{number}</div><p>{meaning}</p></div>"
-        );
+        let _ = writeln!(text, "<div class=\"card\"><div class=\"num\">{number}</div><p>{meaning}</p></div>");
     }
     text.push_str("</div>\n</header>\n");
     text
@@ -111,22 +94,14 @@ fn findings(survey: &Survey) -> String {
         let _ = writeln!(list, "<li class=\"{class}\">{}</li>", escape(&finding.text));
     }
     list.push_str("</ul></div>");
-    section(
-        "What stands out",
-        "Green speaks for the code, orange asks for a look.",
-        &list,
-    )
+    section("What stands out", "Green speaks for the code, orange asks for a look.", &list)
 }
 
 fn picture(picture: &Picture) -> String {
     let title = "Who depends on whom";
     let Some(svg) = chord(picture) else {
         let none = "<div class=\"card quiet\">No part was seen to import another one.</div>";
-        return section(
-            title,
-            "The parts of the programs, and the imports between them.",
-            none,
-        );
+        return section(title, "The parts of the programs, and the imports between them.", none);
     };
     let hint = "Each arc is a part of the tree, the thicker the more code it holds. A ribbon is wide at \
                 the part that imports and ends in a tip at the part that is imported; point at a part to \
@@ -144,50 +119,25 @@ fn strongest(picture: &Picture) -> String {
     let labels = short_labels(picture);
     let label = |id: usize| labels.get(id).map_or("", String::as_str);
     let whole = |id: usize| picture.nodes.get(id).is_some_and(|node| node.folded == 0);
-    let mut edges: Vec<_> = picture
-        .edges
-        .iter()
-        .filter(|e| whole(e.from) && whole(e.to))
-        .collect();
+    let mut edges: Vec<_> = picture.edges.iter().filter(|e| whole(e.from) && whole(e.to)).collect();
     edges.sort_by_key(|edge| std::cmp::Reverse(edge.count));
     let degree = |end: fn(&Edge) -> usize, what: &str| {
         let mut degrees: Vec<(usize, u64)> = (0..labels.len())
-            .map(|id| {
-                (
-                    id,
-                    edges.iter().filter(|edge| end(edge) == id).count() as u64,
-                )
-            })
+            .map(|id| (id, edges.iter().filter(|edge| end(edge) == id).count() as u64))
             .filter(|(_, degree)| *degree > 0)
             .collect();
         degrees.sort_by_key(|(_, degree)| std::cmp::Reverse(*degree));
-        let rows = degrees
-            .iter()
-            .map(|(id, degree)| (label(*id).to_owned(), String::new(), *degree));
+        let rows = degrees.iter().map(|(id, degree)| (label(*id).to_owned(), String::new(), *degree));
         tie_list(what, &rows.take(TIES).collect::<Vec<_>>())
     };
-    let leaned = degree(
-        |edge| edge.to,
-        "Most leaned upon<small>parts that import it</small>",
-    );
+    let leaned = degree(|edge| edge.to, "Most leaned upon<small>parts that import it</small>");
     // Where every tie is a single import, the strongest ones say nothing.
     let busiest = if edges.first().is_some_and(|edge| edge.count > 1) {
-        let rows = edges.iter().map(|edge| {
-            (
-                label(edge.from).to_owned(),
-                format!("imports {}", label(edge.to)),
-                edge.count,
-            )
-        });
-        tie_list(
-            "Strongest ties<small>imports by file</small>",
-            &rows.take(TIES).collect::<Vec<_>>(),
-        )
+        let rows =
+            edges.iter().map(|edge| (label(edge.from).to_owned(), format!("imports {}", label(edge.to)), edge.count));
+        tie_list("Strongest ties<small>imports by file</small>", &rows.take(TIES).collect::<Vec<_>>())
     } else {
-        degree(
-            |edge| edge.from,
-            "Leaning on most<small>parts it imports</small>",
-        )
+        degree(|edge| edge.from, "Leaning on most<small>parts it imports</small>")
     };
     format!("{leaned}{busiest}")
 }
@@ -196,11 +146,7 @@ fn tie_list(title: &str, rows: &[(String, String, u64)]) -> String {
     let most = rows.first().map_or(1, |(_, _, value)| *value);
     let mut list = format!("<div class=\"card\"><h3>{title}</h3>\n<ol class=\"rank\">");
     for (label, place, value) in rows {
-        let place = if place.is_empty() {
-            String::new()
-        } else {
-            format!("<small>{}</small>", escape(place))
-        };
+        let place = if place.is_empty() { String::new() } else { format!("<small>{}</small>", escape(place)) };
         let _ = writeln!(
             list,
             "<li><b>{}</b><span class=\"v\">{}</span>{place}<span class=\"b\"><i style=\"width:{:.1}%\"></i></span></li>",
@@ -221,18 +167,9 @@ fn parts(picture: &Picture) -> String {
     );
     for (id, node) in picture.nodes.iter().enumerate() {
         let sum = |own: fn(&Edge) -> usize| -> u64 {
-            picture
-                .edges
-                .iter()
-                .filter(|edge| own(edge) == id)
-                .map(|edge| edge.count)
-                .sum()
+            picture.edges.iter().filter(|edge| own(edge) == id).map(|edge| edge.count).sum()
         };
-        let folded = if node.folded > 0 {
-            format!(" ({} parts)", thousands(node.folded))
-        } else {
-            String::new()
-        };
+        let folded = if node.folded > 0 { format!(" ({} parts)", thousands(node.folded)) } else { String::new() };
         let _ = writeln!(
             text,
             "<tr><td>{}{folded}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
@@ -254,11 +191,7 @@ fn notes(survey: &Survey) -> String {
     }
     let item = |row: &MarkerRow| {
         let hot = if row.tag == "FIXME" { " hot" } else { "" };
-        let text = if row.text.is_empty() {
-            "(nothing said)"
-        } else {
-            row.text.as_str()
-        };
+        let text = if row.text.is_empty() { "(nothing said)" } else { row.text.as_str() };
         format!(
             "<li><span class=\"tag{hot}\">{}</span>{}<span class=\"place\">{}:{}</span></li>\n",
             escape(&row.tag),
@@ -291,13 +224,8 @@ fn making(survey: &Survey, timeline_svg: Option<&str>) -> String {
     if drafts.is_empty() && timeline.is_empty() {
         return String::new();
     }
-    let hint =
-        "Agents did the reading, and a gate judged every draft of this report before it went out.";
-    section(
-        "How this survey was made",
-        hint,
-        &format!("{timeline}{drafts}"),
-    )
+    let hint = "Agents did the reading, and a gate judged every draft of this report before it went out.";
+    section("How this survey was made", hint, &format!("{timeline}{drafts}"))
 }
 
 /// The timeline comes from outside this module: it must be a picture and nothing but.
@@ -313,16 +241,8 @@ fn drafts(verdicts: &[Verdict]) -> String {
     }
     let mut list = String::from("<div class=\"card\"><ul class=\"list\">\n");
     for (number, verdict) in (1..).zip(verdicts) {
-        let (class, word) = if verdict.accepted {
-            ("tag", "accepted")
-        } else {
-            ("tag hot", "sent back")
-        };
-        let remarks: Vec<String> = verdict
-            .remarks
-            .iter()
-            .map(|remark| escape(&remark.text))
-            .collect();
+        let (class, word) = if verdict.accepted { ("tag", "accepted") } else { ("tag hot", "sent back") };
+        let remarks: Vec<String> = verdict.remarks.iter().map(|remark| escape(&remark.text)).collect();
         let _ = writeln!(
             list,
             "<li><b>Draft {number}</b> <span class=\"{class}\">{word}</span> <span class=\"quiet\">{}</span></li>",
@@ -344,24 +264,15 @@ mod tests {
 
     fn evil() -> Survey {
         let list = vec![
-            facts(
-                "<b>/\"x\".rs",
-                "// TODO: <script>alert(1)</script>\nuse crate::y;\nfn f() {}\n",
-            ),
+            facts("<b>/\"x\".rs", "// TODO: <script>alert(1)</script>\nuse crate::y;\nfn f() {}\n"),
             facts("<b>/y.rs", "fn g() {}\n"),
             facts("<b>/main.rs", "mod y;\n"),
         ];
         let mut inventory = inventory_of(&list);
         inventory.name = "<i>name".to_owned();
         let message = "<u>no".to_owned();
-        let gone = Skipped {
-            path: "<s>".into(),
-            reason: Reason::Unreadable { message },
-        };
-        let batch = Batch {
-            facts: list,
-            unread: vec![gone],
-        };
+        let gone = Skipped { path: "<s>".into(), reason: Reason::Unreadable { message } };
+        let batch = Batch { facts: list, unread: vec![gone] };
         let mut survey = synthesise(&inventory, &batch, &Detail::default());
         survey.verdicts.push(review(&survey));
         survey
@@ -370,9 +281,7 @@ mod tests {
     #[test]
     fn everything_is_escaped_and_nothing_comes_from_outside() {
         let page = render_html(&evil(), None);
-        for bad in [
-            "<script", "<b>/", "<i>name", "<u>", "<s>", "http:", "https:", "url(",
-        ] {
+        for bad in ["<script", "<b>/", "<i>name", "<u>", "<s>", "http:", "https:", "url("] {
             assert!(!page.contains(bad), "{bad}");
         }
         assert!(page.contains("&lt;script&gt;alert(1)"));
@@ -381,16 +290,9 @@ mod tests {
     #[test]
     fn every_element_that_opens_closes() {
         let page = render_html(&evil(), Some("<svg></svg>"));
-        for name in [
-            "section", "div", "ul", "ol", "li", "table", "details", "svg", "g", "span", "p",
-        ] {
-            let opened = page.matches(&format!("<{name}>")).count()
-                + page.matches(&format!("<{name} ")).count();
-            assert_eq!(
-                opened,
-                page.matches(&format!("</{name}>")).count(),
-                "{name}"
-            );
+        for name in ["section", "div", "ul", "ol", "li", "table", "details", "svg", "g", "span", "p"] {
+            let opened = page.matches(&format!("<{name}>")).count() + page.matches(&format!("<{name} ")).count();
+            assert_eq!(opened, page.matches(&format!("</{name}>")).count(), "{name}");
         }
     }
 

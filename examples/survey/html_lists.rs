@@ -20,11 +20,7 @@ const MAX_PATHS: usize = 200;
 const COLOURS: usize = 8;
 
 fn colour(place: usize) -> String {
-    if place < COLOURS {
-        format!("var(--c{place})")
-    } else {
-        "var(--cx)".to_owned()
-    }
+    if place < COLOURS { format!("var(--c{place})") } else { "var(--cx)".to_owned() }
 }
 
 /// The languages: shares of the code in a strip, then each in numbers.
@@ -46,13 +42,7 @@ pub fn languages(survey: &Survey) -> String {
         }
     }
     strip.push_str("</div>");
-    let most = survey
-        .languages
-        .iter()
-        .map(|row| row.size.lines)
-        .max()
-        .unwrap_or(1)
-        .max(1);
+    let most = survey.languages.iter().map(|row| row.size.lines).max().unwrap_or(1).max(1);
     let mut table = String::from(
         "<div class=\"scroll\"><table>\n<thead><tr><th>Language</th><th></th><th>Files</th><th>Size</th>\
          <th>Code or text</th><th>Comments</th><th>Functions</th></tr></thead><tbody>\n",
@@ -63,12 +53,9 @@ pub fn languages(survey: &Survey) -> String {
     table.push_str("</tbody></table></div>");
     let legend = "<div class=\"legend\"><span><i></i>code or text</span><span><i style=\"opacity:.5\"></i>comment</span>\
                   <span><i style=\"opacity:.2\"></i>blank</span></div>";
-    let hint = "The strip divides the lines of code among the programming languages; the table also has data and prose.";
-    section(
-        "Languages",
-        hint,
-        &format!("<div class=\"card\">{strip}{table}{legend}</div>"),
-    )
+    let hint =
+        "The strip divides the lines of code among the programming languages; the table also has data and prose.";
+    section("Languages", hint, &format!("<div class=\"card\">{strip}{table}{legend}</div>"))
 }
 
 fn language_row(row: &LanguageRow, colour: &str, most: u64) -> String {
@@ -77,16 +64,8 @@ fn language_row(row: &LanguageRow, colour: &str, most: u64) -> String {
         let width = percent(lines, most);
         format!("<i class=\"{class}\" style=\"width:{width:.2}%;background:{colour}\"></i>")
     };
-    let comments = if row.language.is_program() {
-        of_hundred(size.comment_percent())
-    } else {
-        String::new()
-    };
-    let functions = if row.functions > 0 {
-        thousands(row.functions)
-    } else {
-        String::new()
-    };
+    let comments = if row.language.is_program() { of_hundred(size.comment_percent()) } else { String::new() };
+    let functions = if row.functions > 0 { thousands(row.functions) } else { String::new() };
     format!(
         "<tr><td><span class=\"dot\" style=\"background:{colour}\"></span>{}</td><td class=\"wide\"><div class=\"bar\">{}{}{}</div></td>\
          <td class=\"quiet\">{}</td><td class=\"quiet\">{}</td><td>{}</td><td class=\"quiet\">{comments}</td><td class=\"quiet\">{functions}</td></tr>\n",
@@ -115,24 +94,9 @@ pub fn rankings(survey: &Survey) -> String {
         return String::new();
     }
     // Two columns that are filled in turn: cards of unlike height leave no holes.
-    let column = |odd: usize| {
-        cards
-            .iter()
-            .skip(odd)
-            .step_by(2)
-            .map(String::as_str)
-            .collect::<String>()
-    };
-    let content = format!(
-        "<div class=\"pair\"><div>{}</div><div>{}</div></div>",
-        column(0),
-        column(1)
-    );
-    section(
-        "Extremes",
-        "Where a reader, or a reviewer, may want to begin.",
-        &content,
-    )
+    let column = |odd: usize| cards.iter().skip(odd).step_by(2).map(String::as_str).collect::<String>();
+    let content = format!("<div class=\"pair\"><div>{}</div><div>{}</div></div>", column(0), column(1));
+    section("Extremes", "Where a reader, or a reviewer, may want to begin.", &content)
 }
 
 fn ranking(title: &str, unit: &str, rows: &[Row]) -> String {
@@ -145,11 +109,7 @@ fn ranking(title: &str, unit: &str, rows: &[Row]) -> String {
             let width = percent(row.value, most);
             format!("<span class=\"b\"><i style=\"width:{width:.1}%\"></i></span>")
         };
-        let place = if row.place.is_empty() {
-            "."
-        } else {
-            &row.place
-        };
+        let place = if row.place.is_empty() { "." } else { &row.place };
         format!(
             "<li><b>{}</b><span class=\"v\">{}</span><small title=\"{}\">{}</small>{bar}</li>\n",
             escape(&row.label),
@@ -177,13 +137,7 @@ fn ranking(title: &str, unit: &str, rows: &[Row]) -> String {
 
 /// Packages from outside, as a card among the rankings.
 fn outside(survey: &Survey) -> String {
-    let chip = |(name, files): &(String, u64)| {
-        format!(
-            "<span>{}<em>{}</em></span>",
-            escape(name),
-            thousands(*files)
-        )
-    };
+    let chip = |(name, files): &(String, u64)| format!("<span>{}<em>{}</em></span>", escape(name), thousands(*files));
     format!(
         "<div class=\"card\" style=\"margin-bottom:16px\"><h3>From outside<small>packages, and how many files use \
          them</small></h3><div class=\"chips\">{}</div></div>\n",
@@ -199,11 +153,7 @@ pub fn unfolding(items: &[String], shown: usize) -> String {
         return list(first);
     }
     let more = others.len();
-    format!(
-        "{}<details><summary>{more} more</summary>{}</details>",
-        list(first),
-        list(others)
-    )
+    format!("{}<details><summary>{more} more</summary>{}</details>", list(first), list(others))
 }
 
 /// Passages that occur in several files.
@@ -213,10 +163,7 @@ pub fn repeats(survey: &Survey) -> String {
         return String::new();
     }
     let items: Vec<String> = repeats.groups.iter().map(repeat).collect();
-    let list = format!(
-        "<div class=\"card\">{}</div>",
-        unfolding(&items, SHOWN_REPEATS)
-    );
+    let list = format!("<div class=\"card\">{}</div>", unfolding(&items, SHOWN_REPEATS));
     let hint = format!(
         "Six lines of code or more that are the same but for white space and comments. {} of {} groups of files, \
          the costliest first but varied; the places are those of the longest passage.",
@@ -234,19 +181,11 @@ fn repeat(group: &Repeat) -> String {
         count(group.files, "file")
     );
     for (path, from, to) in &group.places {
-        let _ = write!(
-            item,
-            "<span class=\"place\">{}:{from}\u{2013}{to}</span>",
-            escape(path)
-        );
+        let _ = write!(item, "<span class=\"place\">{}:{from}\u{2013}{to}</span>", escape(path));
     }
     let unnamed = group.files.saturating_sub(group.places.len() as u64);
     if unnamed > 0 {
-        let _ = write!(
-            item,
-            "<span class=\"place\">and {}</span>",
-            count(unnamed, "other file")
-        );
+        let _ = write!(item, "<span class=\"place\">and {}</span>", count(unnamed, "other file"));
     }
     item.push_str("</li>\n");
     item
@@ -271,19 +210,10 @@ pub fn unread(survey: &Survey) -> String {
             | Reason::IgnoredFolder => String::new(),
         };
         let key = (!skipped.reason.is_loss(), skipped.reason.title());
-        reasons
-            .entry(key)
-            .or_default()
-            .push(format!("{}{extra}", skipped.path));
+        reasons.entry(key).or_default().push(format!("{}{extra}", skipped.path));
     }
     if !survey.lossy.is_empty() {
-        reasons.insert(
-            (
-                false,
-                "read, but not valid UTF-8: some letters were replaced",
-            ),
-            survey.lossy.clone(),
-        );
+        reasons.insert((false, "read, but not valid UTF-8: some letters were replaced"), survey.lossy.clone());
     }
     if reasons.is_empty() {
         let all = "<div class=\"card quiet\">Everything in the tree was read.</div>";
@@ -292,11 +222,7 @@ pub fn unread(survey: &Survey) -> String {
     let mut list = String::from("<div class=\"card\"><ul class=\"list\">\n");
     for ((on_purpose, title), paths) in &reasons {
         let class = if *on_purpose { "tag" } else { "tag hot" };
-        let open = if !on_purpose && paths.len() <= 12 {
-            " open"
-        } else {
-            ""
-        };
+        let open = if !on_purpose && paths.len() <= 12 { " open" } else { "" };
         let _ = write!(
             list,
             "<li><span class=\"{class}\">{}</span>{title}<details{open}><summary>Which</summary>",
@@ -307,11 +233,7 @@ pub fn unread(survey: &Survey) -> String {
         }
         if paths.len() > MAX_PATHS {
             let more = (paths.len() - MAX_PATHS) as u64;
-            let _ = write!(
-                list,
-                "<span class=\"place\">and {} more</span>",
-                thousands(more)
-            );
+            let _ = write!(list, "<span class=\"place\">and {} more</span>", thousands(more));
         }
         list.push_str("</details></li>\n");
     }

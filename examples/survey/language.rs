@@ -77,19 +77,11 @@ pub struct Spec {
 }
 
 const fn quote(mark: &'static str) -> Quote {
-    Quote {
-        mark,
-        escapes: true,
-        multiline: false,
-    }
+    Quote { mark, escapes: true, multiline: false }
 }
 
 const fn long(mark: &'static str, escapes: bool) -> Quote {
-    Quote {
-        mark,
-        escapes,
-        multiline: true,
-    }
+    Quote { mark, escapes, multiline: true }
 }
 
 const PLAIN: Spec = Spec {
@@ -109,41 +101,19 @@ const CURLY: Spec = Spec {
     quotes: &[quote("\""), quote("'")],
     ..PLAIN
 };
-const SCRIPT: Spec = Spec {
-    shape: Shape::Script,
-    quotes: &[quote("\""), quote("'"), long("`", true)],
-    ..CURLY
-};
+const SCRIPT: Spec = Spec { shape: Shape::Script, quotes: &[quote("\""), quote("'"), long("`", true)], ..CURLY };
 const HASHED: Spec = Spec {
     kind: Kind::Program,
     line_comments: &["#"],
-    quotes: &[
-        long("\"\"\"", true),
-        long("'''", true),
-        quote("\""),
-        quote("'"),
-    ],
+    quotes: &[long("\"\"\"", true), long("'''", true), quote("\""), quote("'")],
     ..PLAIN
 };
-const TAGGED: Spec = Spec {
-    kind: Kind::Markup,
-    block_comment: Some(("<!--", "-->")),
-    ..PLAIN
-};
+const TAGGED: Spec = Spec { kind: Kind::Markup, block_comment: Some(("<!--", "-->")), ..PLAIN };
 
-const RUST: Spec = Spec {
-    name: "Rust",
-    shape: Shape::Keyword("fn"),
-    nested_comments: true,
-    quotes: &[long("\"", true)],
-    ..CURLY
-};
-const GO: Spec = Spec {
-    name: "Go",
-    shape: Shape::Keyword("func"),
-    quotes: &[quote("\""), quote("'"), long("`", false)],
-    ..CURLY
-};
+const RUST: Spec =
+    Spec { name: "Rust", shape: Shape::Keyword("fn"), nested_comments: true, quotes: &[long("\"", true)], ..CURLY };
+const GO: Spec =
+    Spec { name: "Go", shape: Shape::Keyword("func"), quotes: &[quote("\""), quote("'"), long("`", false)], ..CURLY };
 const KOTLIN: Spec = Spec {
     name: "Kotlin",
     shape: Shape::Keyword("fun"),
@@ -158,16 +128,8 @@ const SWIFT: Spec = Spec {
     quotes: &[long("\"\"\"", true), quote("\"")],
     ..CURLY
 };
-const JAVA: Spec = Spec {
-    name: "Java",
-    quotes: &[long("\"\"\"", true), quote("\""), quote("'")],
-    ..CURLY
-};
-const PYTHON: Spec = Spec {
-    name: "Python",
-    shape: Shape::Indent,
-    ..HASHED
-};
+const JAVA: Spec = Spec { name: "Java", quotes: &[long("\"\"\"", true), quote("\""), quote("'")], ..CURLY };
+const PYTHON: Spec = Spec { name: "Python", shape: Shape::Indent, ..HASHED };
 const RUBY: Spec = Spec {
     name: "Ruby",
     shape: Shape::Indent,
@@ -175,37 +137,13 @@ const RUBY: Spec = Spec {
     quotes: &[quote("\""), quote("'")],
     ..HASHED
 };
-const SHELL: Spec = Spec {
-    name: "Shell",
-    shape: Shape::Shell,
-    quotes: &[long("\"", true), long("'", false)],
-    ..HASHED
-};
-const SQL: Spec = Spec {
-    name: "SQL",
-    shape: Shape::None,
-    line_comments: &["--"],
-    quotes: &[long("'", false)],
-    ..CURLY
-};
-const CSS: Spec = Spec {
-    name: "CSS",
-    kind: Kind::Markup,
-    shape: Shape::None,
-    line_comments: &[],
-    ..CURLY
-};
-const TOML: Spec = Spec {
-    name: "TOML",
-    kind: Kind::Data,
-    ..HASHED
-};
-const YAML: Spec = Spec {
-    name: "YAML",
-    kind: Kind::Data,
-    quotes: &[quote("\""), quote("'")],
-    ..HASHED
-};
+const SHELL: Spec =
+    Spec { name: "Shell", shape: Shape::Shell, quotes: &[long("\"", true), long("'", false)], ..HASHED };
+const SQL: Spec =
+    Spec { name: "SQL", shape: Shape::None, line_comments: &["--"], quotes: &[long("'", false)], ..CURLY };
+const CSS: Spec = Spec { name: "CSS", kind: Kind::Markup, shape: Shape::None, line_comments: &[], ..CURLY };
+const TOML: Spec = Spec { name: "TOML", kind: Kind::Data, ..HASHED };
+const YAML: Spec = Spec { name: "YAML", kind: Kind::Data, quotes: &[quote("\""), quote("'")], ..HASHED };
 
 impl Language {
     /// The language of a file name, if the name tells.
@@ -257,15 +195,11 @@ impl Language {
     /// Whether a name's ending says that the file is not text, which saves opening it.
     pub fn is_binary_name(path: &str) -> bool {
         const ENDINGS: &[&str] = &[
-            "png", "jpg", "jpeg", "gif", "webp", "ico", "bmp", "pdf", "zip", "gz", "xz", "zst",
-            "bz2", "tar", "7z", "jar", "class", "o", "a", "so", "dylib", "dll", "exe", "lib",
-            "rlib", "rmeta", "wasm", "ttf", "otf", "woff", "woff2", "mp3", "mp4", "mov", "ogg",
-            "wav", "sqlite", "db", "bin", "pyc",
+            "png", "jpg", "jpeg", "gif", "webp", "ico", "bmp", "pdf", "zip", "gz", "xz", "zst", "bz2", "tar", "7z",
+            "jar", "class", "o", "a", "so", "dylib", "dll", "exe", "lib", "rlib", "rmeta", "wasm", "ttf", "otf",
+            "woff", "woff2", "mp3", "mp4", "mov", "ogg", "wav", "sqlite", "db", "bin", "pyc",
         ];
-        let ending = path
-            .rsplit('/')
-            .next()
-            .and_then(|name| name.rsplit_once('.'));
+        let ending = path.rsplit('/').next().and_then(|name| name.rsplit_once('.'));
         ending.is_some_and(|(_, end)| ENDINGS.contains(&end.to_ascii_lowercase().as_str()))
     }
 
@@ -276,48 +210,23 @@ impl Language {
             Self::Go => GO,
             Self::Kotlin => KOTLIN,
             Self::Swift => SWIFT,
-            Self::JavaScript => Spec {
-                name: "JavaScript",
-                ..SCRIPT
-            },
-            Self::TypeScript => Spec {
-                name: "TypeScript",
-                ..SCRIPT
-            },
+            Self::JavaScript => Spec { name: "JavaScript", ..SCRIPT },
+            Self::TypeScript => Spec { name: "TypeScript", ..SCRIPT },
             Self::C => Spec { name: "C", ..CURLY },
-            Self::Cpp => Spec {
-                name: "C++",
-                ..CURLY
-            },
-            Self::CSharp => Spec {
-                name: "C#",
-                ..CURLY
-            },
+            Self::Cpp => Spec { name: "C++", ..CURLY },
+            Self::CSharp => Spec { name: "C#", ..CURLY },
             Self::Java => JAVA,
             Self::Python => PYTHON,
             Self::Ruby => RUBY,
             Self::Shell => SHELL,
             Self::Sql => SQL,
             Self::Css => CSS,
-            Self::Html => Spec {
-                name: "HTML",
-                ..TAGGED
-            },
-            Self::Xml => Spec {
-                name: "XML",
-                ..TAGGED
-            },
+            Self::Html => Spec { name: "HTML", ..TAGGED },
+            Self::Xml => Spec { name: "XML", ..TAGGED },
             Self::Toml => TOML,
             Self::Yaml => YAML,
-            Self::Json => Spec {
-                name: "JSON",
-                kind: Kind::Data,
-                ..PLAIN
-            },
-            Self::Markdown => Spec {
-                name: "Markdown",
-                ..PLAIN
-            },
+            Self::Json => Spec { name: "JSON", kind: Kind::Data, ..PLAIN },
+            Self::Markdown => Spec { name: "Markdown", ..PLAIN },
             Self::Text => PLAIN,
         }
     }

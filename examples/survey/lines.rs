@@ -33,31 +33,22 @@ pub fn markers(text: &str, scan: &Scan) -> Vec<Marker> {
     }
     let lines = (1..).zip(scan.comments.lines().zip(text.lines()));
     let found = lines.filter_map(|(line, (comment, original))| {
-        let (at, tag) = TAGS
-            .iter()
-            .find_map(|tag| Some((find_word(comment, tag)?, *tag)))?;
+        let (at, tag) = TAGS.iter().find_map(|tag| Some((find_word(comment, tag)?, *tag)))?;
         let rest = original.get(at + tag.len()..).unwrap_or_default();
-        Some(Marker {
-            tag: tag.to_owned(),
-            line,
-            text: tidy(rest),
-        })
+        Some(Marker { tag: tag.to_owned(), line, text: tidy(rest) })
     });
     found.take(MAX_MARKERS).collect()
 }
 
 fn find_word(line: &str, word: &str) -> Option<usize> {
-    let is_letter =
-        |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    let is_letter = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
     let bytes = line.as_bytes();
     let mut places = line.match_indices(word).map(|(at, _)| at);
     places.find(|at| {
         let before = at.checked_sub(1).and_then(|i| bytes.get(i));
         let after = bytes.get(at + word.len());
         // A note opens its comment or is addressed to someone; elsewhere it is only a word.
-        let opens = line
-            .get(..*at)
-            .is_some_and(|text| !text.contains(char::is_alphanumeric));
+        let opens = line.get(..*at).is_some_and(|text| !text.contains(char::is_alphanumeric));
         let addressed = matches!(after, Some(b':' | b'('));
         !is_letter(before) && !is_letter(after) && (opens || addressed)
     })
@@ -66,16 +57,8 @@ fn find_word(line: &str, word: &str) -> Option<usize> {
 /// The note without the punctuation around it, cut to a readable length.
 fn tidy(rest: &str) -> String {
     let note = rest.trim_start_matches([':', ' ', '-', '!', '.', ',', ')', ']', '>', '\t']);
-    let note = note
-        .trim_end()
-        .trim_end_matches("*/")
-        .trim_end_matches("-->")
-        .trim_end();
-    let mut short: String = note
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(MAX_NOTE)
-        .collect();
+    let note = note.trim_end().trim_end_matches("*/").trim_end_matches("-->").trim_end();
+    let mut short: String = note.chars().filter(|c| !c.is_control()).take(MAX_NOTE).collect();
     if short.len() < note.len() && short.chars().count() == MAX_NOTE {
         short.push('\u{2026}');
     }
@@ -92,12 +75,7 @@ pub fn fingerprint(text: &str, scan: &Scan, language: Language) -> Vec<Print> {
     }
     let lines = (1..).zip(scan.code.lines().zip(text.lines()));
     let telling = lines.filter(|(_, (code, _))| code.bytes().any(|b| b.is_ascii_alphanumeric()));
-    telling
-        .map(|(line, (code, original))| Print {
-            line,
-            hash: hash(code, original),
-        })
-        .collect()
+    telling.map(|(line, (code, original))| Print { line, hash: hash(code, original) }).collect()
 }
 
 /// FNV-1a over the bytes of the line that are neither white space nor comment.
@@ -120,15 +98,7 @@ mod tests {
     fn every_line_is_counted_once() {
         let text = "// a\n\nfn f() {} // b\n/* c\n\n*/\n";
         let size = measure(&scan(text, Language::Rust));
-        assert_eq!(
-            size,
-            Size {
-                lines: 6,
-                code: 1,
-                comment: 3,
-                blank: 2
-            }
-        );
+        assert_eq!(size, Size { lines: 6, code: 1, comment: 3, blank: 2 });
         assert_eq!(measure(&scan("", Language::Rust)), Size::default());
         assert_eq!(measure(&scan("x", Language::Rust)).lines, 1);
     }

@@ -15,11 +15,7 @@ pub fn links(path: &str, text: &str, scan: &Scan, language: Language) -> Links {
     let mut imports = Vec::new();
     let mut at = 0;
     let mut in_go_block = false;
-    for (code, original) in scan
-        .code
-        .split_inclusive('\n')
-        .zip(text.split_inclusive('\n'))
-    {
+    for (code, original) in scan.code.split_inclusive('\n').zip(text.split_inclusive('\n')) {
         let statement = Statement {
             code: code.trim_ascii(),
             original: original.trim(),
@@ -44,10 +40,7 @@ pub fn links(path: &str, text: &str, scan: &Scan, language: Language) -> Links {
     if path.rsplit('/').next() == Some("Cargo.toml") {
         dependencies(&scan.code, &mut imports);
     }
-    Links {
-        imports: unique(imports),
-        package: package(path, text),
-    }
+    Links { imports: unique(imports), package: package(path, text) }
 }
 
 fn unique(imports: Vec<Import>) -> Vec<Import> {
@@ -77,10 +70,7 @@ impl Statement<'_> {
 fn push(imports: &mut Vec<Import>, target: &str, style: ImportStyle) {
     let target = target.trim();
     if !target.is_empty() && target.len() < 300 {
-        imports.push(Import {
-            target: target.to_owned(),
-            style,
-        });
+        imports.push(Import { target: target.to_owned(), style });
     }
 }
 
@@ -89,15 +79,9 @@ fn rust(statement: &Statement<'_>, code: &str, imports: &mut Vec<Import>) {
     if let Some(rest) = line.strip_prefix("pub") {
         let rest = rest.trim_start();
         let scope = rest.starts_with('(').then(|| rest.find(')')).flatten();
-        line = rest
-            .get(scope.map_or(0, |end| end + 1)..)
-            .unwrap_or_default()
-            .trim_start();
+        line = rest.get(scope.map_or(0, |end| end + 1)..).unwrap_or_default().trim_start();
     }
-    if let Some(name) = line
-        .strip_prefix("mod ")
-        .and_then(|rest| rest.strip_suffix(';'))
-    {
+    if let Some(name) = line.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';')) {
         push(imports, name, ImportStyle::Child);
     } else if let Some(rest) = line.strip_prefix("extern crate ") {
         let name = rest.split([';', ' ']).next().unwrap_or_default();
@@ -107,10 +91,7 @@ fn rust(statement: &Statement<'_>, code: &str, imports: &mut Vec<Import>) {
         let tree = whole.split_once("use ").map_or("", |(_, tree)| tree);
         // An indented import is most likely one of a module within the file, as tests are:
         // what lies above that module is the file itself.
-        let inner = statement
-            .indented
-            .then(|| tree.strip_prefix("super::"))
-            .flatten();
+        let inner = statement.indented.then(|| tree.strip_prefix("super::")).flatten();
         match inner {
             Some(rest) => expand(&format!("self::{rest}"), imports),
             None => expand(tree, imports),
@@ -150,21 +131,14 @@ fn flush(path: &str, prefix: Option<usize>, imports: &mut Vec<Import>) {
         return;
     }
     let path = path.split(' ').next().unwrap_or_default();
-    let path = path
-        .trim_end_matches("::*")
-        .trim_end_matches("::self")
-        .trim_end_matches("::");
+    let path = path.trim_end_matches("::*").trim_end_matches("::self").trim_end_matches("::");
     push(imports, path.trim_start_matches("::"), ImportStyle::Path);
 }
 
 fn python(statement: &Statement<'_>, code: &str, imports: &mut Vec<Import>) {
     if let Some(rest) = statement.code.strip_prefix("import ") {
         for part in rest.split([',', ';']) {
-            push(
-                imports,
-                part.trim().split(' ').next().unwrap_or_default(),
-                ImportStyle::Path,
-            );
+            push(imports, part.trim().split(' ').next().unwrap_or_default(), ImportStyle::Path);
         }
     } else if let Some(rest) = statement.code.strip_prefix("from ")
         && let Some((module, names)) = rest.split_once(" import")
@@ -177,11 +151,7 @@ fn python(statement: &Statement<'_>, code: &str, imports: &mut Vec<Import>) {
             names
         };
         let dot = if module.ends_with('.') { "" } else { "." };
-        for name in list
-            .split(',')
-            .map(str::trim)
-            .filter(|name| !name.is_empty())
-        {
+        for name in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
             let name = name.split([' ', '\n']).next().unwrap_or_default();
             push(imports, &format!("{module}{dot}{name}"), ImportStyle::Path);
         }
@@ -190,14 +160,9 @@ fn python(statement: &Statement<'_>, code: &str, imports: &mut Vec<Import>) {
 
 fn script(statement: &Statement<'_>, imports: &mut Vec<Import>) {
     let code = statement.code;
-    let begins = ["import ", "import{", "export ", "} from "]
-        .iter()
-        .any(|word| code.starts_with(word));
+    let begins = ["import ", "import{", "export ", "} from "].iter().any(|word| code.starts_with(word));
     if begins && (code.contains("from ") || code.starts_with("import \"")) {
-        let quoted = statement
-            .original
-            .rsplit_once("from")
-            .map_or(statement.original, |(_, t)| t);
+        let quoted = statement.original.rsplit_once("from").map_or(statement.original, |(_, t)| t);
         push(imports, in_quotes(quoted), ImportStyle::Path);
     } else if let Some(at) = code.find("require(").or_else(|| code.find("import(")) {
         // The line was trimmed on both sides, and what is before the call is seldom not ASCII.
@@ -219,11 +184,7 @@ fn include(statement: &Statement<'_>, imports: &mut Vec<Import>) {
         return;
     }
     if let Some((_, rest)) = statement.original.split_once('<') {
-        push(
-            imports,
-            rest.split('>').next().unwrap_or_default(),
-            ImportStyle::System,
-        );
+        push(imports, rest.split('>').next().unwrap_or_default(), ImportStyle::System);
     } else {
         push(imports, in_quotes(statement.original), ImportStyle::File);
     }
@@ -282,23 +243,15 @@ fn package(path: &str, text: &str) -> Option<String> {
     let found = match name {
         "Cargo.toml" => {
             lines.find(|line| *line == "[package]")?;
-            lines
-                .take_while(|line| !line.starts_with('['))
-                .find_map(|line| {
-                    let value = line.strip_prefix("name")?.trim_start().strip_prefix('=')?;
-                    Some(in_quotes(value))
-                })
-        }
-        "go.mod" => lines
-            .find_map(|line| line.strip_prefix("module "))
-            .map(str::trim),
-        "package.json" => lines
-            .find_map(|line| {
-                line.strip_prefix("\"name\"")?
-                    .trim_start()
-                    .strip_prefix(':')
+            lines.take_while(|line| !line.starts_with('[')).find_map(|line| {
+                let value = line.strip_prefix("name")?.trim_start().strip_prefix('=')?;
+                Some(in_quotes(value))
             })
-            .map(in_quotes),
+        }
+        "go.mod" => lines.find_map(|line| line.strip_prefix("module ")).map(str::trim),
+        "package.json" => {
+            lines.find_map(|line| line.strip_prefix("\"name\"")?.trim_start().strip_prefix(':')).map(in_quotes)
+        }
         _ => None,
     };
     found.filter(|name| !name.is_empty()).map(str::to_owned)
@@ -311,34 +264,17 @@ mod tests {
 
     fn targets(text: &str, language: Language) -> Vec<String> {
         let links = links("x", text, &scan(text, language), language);
-        links
-            .imports
-            .into_iter()
-            .map(|import| import.target)
-            .collect()
+        links.imports.into_iter().map(|import| import.target).collect()
     }
 
     #[test]
     fn rust_trees_are_expanded() {
         let text = "pub(crate) use crate::{\n    a, b::{self, C as D},\n    e::*,\n};\r\nmod f;\nuse ::serde::Ser;\n";
-        let expected = [
-            "crate::a",
-            "crate::b",
-            "crate::b::C",
-            "crate::e",
-            "f",
-            "serde::Ser",
-        ];
+        let expected = ["crate::a", "crate::b", "crate::b::C", "crate::e", "f", "serde::Ser"];
         assert_eq!(targets(text, Language::Rust), expected);
-        assert_eq!(
-            targets("  use super::*;\nuse super::a;\n", Language::Rust),
-            ["self", "super::a"]
-        );
+        assert_eq!(targets("  use super::*;\nuse super::a;\n", Language::Rust), ["self", "super::a"]);
         let text = "use a::{b::{c, d}, e};\r\n\r\nuse f;\r\n";
-        assert_eq!(
-            targets(text, Language::Rust),
-            ["a::b::c", "a::b::d", "a::e", "f"]
-        );
+        assert_eq!(targets(text, Language::Rust), ["a::b::c", "a::b::d", "a::e", "f"]);
     }
 
     #[test]
@@ -351,26 +287,14 @@ mod tests {
     #[test]
     fn script_imports() {
         let text = "import a from './a';\nimport \"b\";\nimport {\n c\n} from \"../c\";\nconst d = require('d')\n";
-        assert_eq!(
-            targets(text, Language::TypeScript),
-            ["./a", "b", "../c", "d"]
-        );
+        assert_eq!(targets(text, Language::TypeScript), ["./a", "b", "../c", "d"]);
     }
 
     #[test]
     fn other_languages() {
-        assert_eq!(
-            targets("#include <a.h>\n# include \"b/c.h\"\n", Language::C),
-            ["a.h", "b/c.h"]
-        );
-        assert_eq!(
-            targets("import (\n\t\"fmt\"\n\tx \"a/b\"\n)\n", Language::Go),
-            ["fmt", "a/b"]
-        );
-        assert_eq!(
-            targets("import static a.B.c;\nimport d.*;\n", Language::Java),
-            ["a.B.c", "d"]
-        );
+        assert_eq!(targets("#include <a.h>\n# include \"b/c.h\"\n", Language::C), ["a.h", "b/c.h"]);
+        assert_eq!(targets("import (\n\t\"fmt\"\n\tx \"a/b\"\n)\n", Language::Go), ["fmt", "a/b"]);
+        assert_eq!(targets("import static a.B.c;\nimport d.*;\n", Language::Java), ["a.B.c", "d"]);
         assert_eq!(targets("require_relative 'a'\n", Language::Ruby), ["a"]);
     }
 
@@ -379,41 +303,23 @@ mod tests {
         let text = "[lib]\nname = \"no\"\n[package]\nname = \"yes\"\n";
         assert_eq!(package("a/Cargo.toml", text), Some("yes".into()));
         assert_eq!(package("go.mod", "module a/b\n"), Some("a/b".into()));
-        assert_eq!(
-            package("package.json", "{\n \"name\": \"n\",\n"),
-            Some("n".into())
-        );
+        assert_eq!(package("package.json", "{\n \"name\": \"n\",\n"), Some("n".into()));
         assert_eq!(package("b.toml", text), None);
     }
 
     #[test]
     fn manifests_name_what_they_depend_on() {
         let text = "[dependencies]\na = \"1\"\nb.path = \"x\"\n[dev-dependencies.c-d]\nversion = \"2\"\n[lib]\ne = 1\n";
-        let links = links(
-            "Cargo.toml",
-            text,
-            &scan(text, Language::Toml),
-            Language::Toml,
-        );
-        let names: Vec<_> = links
-            .imports
-            .iter()
-            .map(|import| import.target.as_str())
-            .collect();
+        let links = links("Cargo.toml", text, &scan(text, Language::Toml), Language::Toml);
+        let names: Vec<_> = links.imports.iter().map(|import| import.target.as_str()).collect();
         assert_eq!(names, ["a", "b", "c-d"]);
     }
 
     #[test]
     fn broken_statements_are_survived() {
-        for text in [
-            "use",
-            "use a::{{{",
-            "use }}},,;",
-            "from x import (",
-            "import (",
-            "#include",
-            "use \u{e9}::{\u{e9}",
-        ] {
+        for text in
+            ["use", "use a::{{{", "use }}},,;", "from x import (", "import (", "#include", "use \u{e9}::{\u{e9}"]
+        {
             for language in [Language::Rust, Language::Python, Language::Go, Language::C] {
                 let _ = targets(text, language);
             }

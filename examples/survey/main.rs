@@ -79,10 +79,7 @@ fn arguments() -> Option<Arguments> {
         }
     }
     let root = root.unwrap_or_else(|| PathBuf::from("."));
-    Some(Arguments {
-        root,
-        out: out.unwrap_or_else(|| PathBuf::from("target/survey")),
-    })
+    Some(Arguments { root, out: out.unwrap_or_else(|| PathBuf::from("target/survey")) })
 }
 
 fn main() -> ExitCode {
@@ -106,14 +103,8 @@ fn run(arguments: &Arguments) -> io::Result<()> {
     let batch = merge(deal(&inventory, BATCHES).into_iter().map(analyse).collect());
     let survey = draft_until_accepted(&inventory, &batch);
     let documents = [
-        Document {
-            name: "survey.html".to_owned(),
-            text: render_html(&survey, None),
-        },
-        Document {
-            name: "survey.md".to_owned(),
-            text: render_markdown(&survey),
-        },
+        Document { name: "survey.html".to_owned(), text: render_html(&survey, None) },
+        Document { name: "survey.md".to_owned(), text: render_markdown(&survey) },
     ];
     let delivery = deliver(&arguments.out, &documents)?;
     let told = tell(&survey, arguments);
@@ -144,15 +135,7 @@ fn draft_until_accepted(inventory: &Inventory, batch: &Batch) -> Survey {
 fn tell(survey: &Survey, arguments: &Arguments) -> io::Result<()> {
     let mut out = io::stdout().lock();
     for (number, verdict) in (1..).zip(&survey.verdicts) {
-        writeln!(
-            out,
-            "draft {number}: {}",
-            if verdict.accepted {
-                "accepted"
-            } else {
-                "sent back"
-            }
-        )?;
+        writeln!(out, "draft {number}: {}", if verdict.accepted { "accepted" } else { "sent back" })?;
         for remark in &verdict.remarks {
             writeln!(out, "  {}", remark.text)?;
         }

@@ -20,11 +20,7 @@ pub fn render_markdown(survey: &Survey) -> String {
         count(totals.markers, "note")
     );
     if !survey.shared.is_empty() {
-        let _ = writeln!(
-            text,
-            "All of it lies in {}; paths are given from there.\n",
-            plain(&survey.shared)
-        );
+        let _ = writeln!(text, "All of it lies in {}; paths are given from there.\n", plain(&survey.shared));
     }
     if !survey.findings.is_empty() {
         text.push_str("## What stands out\n\n");
@@ -87,34 +83,14 @@ fn picture(text: &mut String, picture: &Picture) {
         return;
     }
     text.push_str("## Who depends on whom\n\n");
-    let label = |id: usize| {
-        picture
-            .nodes
-            .get(id)
-            .map_or_else(String::new, |node| plain(&node.label))
-    };
+    let label = |id: usize| picture.nodes.get(id).map_or_else(String::new, |node| plain(&node.label));
     for (id, node) in picture.nodes.iter().enumerate() {
-        let mut edges: Vec<_> = picture
-            .edges
-            .iter()
-            .filter(|edge| edge.from == id)
-            .collect();
+        let mut edges: Vec<_> = picture.edges.iter().filter(|edge| edge.from == id).collect();
         edges.sort_by_key(|edge| std::cmp::Reverse(edge.count));
-        let targets: Vec<String> = edges
-            .iter()
-            .map(|edge| format!("{} ({})", label(edge.to), thousands(edge.count)))
-            .collect();
-        let targets = if targets.is_empty() {
-            "nothing".to_owned()
-        } else {
-            targets.join(", ")
-        };
-        let _ = writeln!(
-            text,
-            "- **{}**, {} of code, imports {targets}",
-            plain(&node.label),
-            count(node.code, "line")
-        );
+        let targets: Vec<String> =
+            edges.iter().map(|edge| format!("{} ({})", label(edge.to), thousands(edge.count))).collect();
+        let targets = if targets.is_empty() { "nothing".to_owned() } else { targets.join(", ") };
+        let _ = writeln!(text, "- **{}**, {} of code, imports {targets}", plain(&node.label), count(node.code, "line"));
     }
     text.push('\n');
 }
@@ -123,18 +99,10 @@ fn ranking(text: &mut String, title: &str, unit: &str, rows: &[Row]) {
     if rows.is_empty() {
         return;
     }
-    let _ = writeln!(
-        text,
-        "## {title}\n\n| | Where | {unit} |\n| :-- | :-- | --: |"
-    );
+    let _ = writeln!(text, "## {title}\n\n| | Where | {unit} |\n| :-- | :-- | --: |");
     for row in rows {
         let value = row.shown(unit);
-        let _ = writeln!(
-            text,
-            "| {} | {} | {value} |",
-            plain(&row.label),
-            plain(&row.place)
-        );
+        let _ = writeln!(text, "| {} | {} | {value} |", plain(&row.label), plain(&row.place));
     }
     text.push('\n');
 }
@@ -145,11 +113,8 @@ fn repeats(text: &mut String, survey: &Survey) {
     }
     text.push_str("## Said more than once\n\n");
     for group in &survey.repeats.groups {
-        let places: Vec<String> = group
-            .places
-            .iter()
-            .map(|(path, from, to)| format!("{}:{from}-{to}", plain(path)))
-            .collect();
+        let places: Vec<String> =
+            group.places.iter().map(|(path, from, to)| format!("{}:{from}-{to}", plain(path))).collect();
         let _ = writeln!(
             text,
             "- {} in {}, shared by {}: {}",
@@ -166,20 +131,10 @@ fn notes(text: &mut String, survey: &Survey) {
     if survey.markers.is_empty() {
         return;
     }
-    let (shown, all) = (
-        thousands(survey.markers.len() as u64),
-        thousands(survey.totals.markers),
-    );
+    let (shown, all) = (thousands(survey.markers.len() as u64), thousands(survey.totals.markers));
     let _ = writeln!(text, "## Notes left for later ({shown} of {all})\n");
     for row in &survey.markers {
-        let _ = writeln!(
-            text,
-            "- {}:{} **{}** {}",
-            plain(&row.path),
-            row.line,
-            row.tag,
-            plain(&row.text)
-        );
+        let _ = writeln!(text, "- {}:{} **{}** {}", plain(&row.path), row.line, row.tag, plain(&row.text));
     }
     text.push('\n');
 }
@@ -190,30 +145,15 @@ fn unread(text: &mut String, survey: &Survey) {
         text.push_str("Everything in the tree was read.\n\n");
         return;
     }
-    for group in survey
-        .skipped
-        .chunk_by(|a, b| a.reason.title() == b.reason.title())
-    {
+    for group in survey.skipped.chunk_by(|a, b| a.reason.title() == b.reason.title()) {
         let Some(first) = group.first() else { continue };
-        let paths: Vec<String> = group
-            .iter()
-            .take(20)
-            .map(|skipped| plain(&skipped.path))
-            .collect();
-        let more = if group.len() > paths.len() {
-            ", ..."
-        } else {
-            ""
-        };
+        let paths: Vec<String> = group.iter().take(20).map(|skipped| plain(&skipped.path)).collect();
+        let more = if group.len() > paths.len() { ", ..." } else { "" };
         let (title, number) = (first.reason.title(), thousands(group.len() as u64));
         let _ = writeln!(text, "- {number} {title}: {}{more}", paths.join(", "));
     }
     for path in &survey.lossy {
-        let _ = writeln!(
-            text,
-            "- {} is not valid UTF-8; some letters were replaced",
-            plain(path)
-        );
+        let _ = writeln!(text, "- {} is not valid UTF-8; some letters were replaced", plain(path));
     }
     text.push('\n');
 }
@@ -224,11 +164,7 @@ fn drafts(text: &mut String, survey: &Survey) {
     }
     text.push_str("## How this survey was made\n\n");
     for (number, verdict) in (1..).zip(&survey.verdicts) {
-        let word = if verdict.accepted {
-            "accepted."
-        } else {
-            "sent back."
-        };
+        let word = if verdict.accepted { "accepted." } else { "sent back." };
         let _ = write!(text, "{number}. Draft {number} was {word}");
         for remark in &verdict.remarks {
             let _ = write!(text, " {}", plain(&remark.text));
@@ -247,14 +183,8 @@ mod tests {
 
     #[test]
     fn names_cannot_break_the_tables() {
-        let list = vec![
-            facts("top.rs", ""),
-            facts("a|b/<x>_y.rs", "// TODO: *now* `x` | y\nfn f() {}\n"),
-        ];
-        let batch = Batch {
-            facts: list,
-            unread: Vec::new(),
-        };
+        let list = vec![facts("top.rs", ""), facts("a|b/<x>_y.rs", "// TODO: *now* `x` | y\nfn f() {}\n")];
+        let batch = Batch { facts: list, unread: Vec::new() };
         let survey = synthesise(&inventory_of(&batch.facts), &batch, &Detail::default());
         let text = render_markdown(&survey);
         assert!(text.contains("| \\<x\\>\\_y.rs | a\\|b | 1 |"));

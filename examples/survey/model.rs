@@ -23,15 +23,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        let ignored = [
-            ".git",
-            ".hg",
-            ".svn",
-            "target",
-            "node_modules",
-            "__pycache__",
-            ".venv",
-        ];
+        let ignored = [".git", ".hg", ".svn", "target", "node_modules", "__pycache__", ".venv"];
         Self {
             max_file_bytes: 2 * 1024 * 1024,
             max_files: 100_000,
@@ -139,13 +131,7 @@ pub enum Skill {
 
 impl Skill {
     /// All of them, in the order in which the sections appear in [`FileFacts`].
-    pub const ALL: [Self; 5] = [
-        Self::Measure,
-        Self::Structure,
-        Self::Links,
-        Self::Markers,
-        Self::Fingerprint,
-    ];
+    pub const ALL: [Self; 5] = [Self::Measure, Self::Structure, Self::Links, Self::Markers, Self::Fingerprint];
 }
 
 /// What is known about one file. A section is `None` until an agent with that skill did it.
@@ -189,11 +175,7 @@ impl Size {
 
 /// `part` per hundred of `whole`; 0 of nothing.
 pub fn percent(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        part as f64 * 100.0 / whole as f64
-    }
+    if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 }
 }
 
 /// Functions with more lines than this are worth a remark.

@@ -19,12 +19,7 @@ pub fn picture(
     let shared = shared_folders(facts);
     let name = |file: &FileFacts, depth| node_name(&file.path, shared, depth);
     let nodes_at_depth = (1..=MAX_DEPTH)
-        .map(|depth| {
-            programs(facts)
-                .map(|(_, f)| name(f, depth))
-                .collect::<BTreeSet<_>>()
-                .len()
-        })
+        .map(|depth| programs(facts).map(|(_, f)| name(f, depth)).collect::<BTreeSet<_>>().len())
         .collect();
     let names: BTreeSet<String> = programs(facts).map(|(_, f)| name(f, depth)).collect();
     let position: BTreeMap<&str, usize> = names.iter().map(String::as_str).zip(0..).collect();
@@ -54,20 +49,11 @@ pub fn picture(
 }
 
 fn programs(facts: &[FileFacts]) -> impl Iterator<Item = (usize, &FileFacts)> {
-    facts
-        .iter()
-        .enumerate()
-        .filter(|(_, file)| file.language.is_program())
+    facts.iter().enumerate().filter(|(_, file)| file.language.is_program())
 }
 
 const fn empty(label: String) -> Node {
-    Node {
-        label,
-        files: 0,
-        code: 0,
-        folded: 0,
-        inner: 0,
-    }
+    Node { label, files: 0, code: 0, folded: 0, inner: 0 }
 }
 
 /// How many leading folders all programs have in common: they would tell nothing apart.
@@ -79,11 +65,7 @@ fn shared_folders(facts: &[FileFacts]) -> usize {
         match &mut shared {
             None => shared = Some(parts),
             Some(shared) => {
-                let same = shared
-                    .iter()
-                    .zip(&parts)
-                    .take_while(|(a, b)| a == b)
-                    .count();
+                let same = shared.iter().zip(&parts).take_while(|(a, b)| a == b).count();
                 shared.truncate(same);
             }
         }
@@ -123,9 +105,7 @@ fn fold(nodes: Vec<Node>, links: Links, limit: Option<usize>) -> (Vec<Node>, Lin
     let mut kept: Vec<usize> = order.into_iter().take(limit.saturating_sub(1)).collect();
     kept.sort_unstable();
     let rest = kept.len();
-    let place: Vec<usize> = (0..nodes.len())
-        .map(|id| kept.binary_search(&id).unwrap_or(rest))
-        .collect();
+    let place: Vec<usize> = (0..nodes.len()).map(|id| kept.binary_search(&id).unwrap_or(rest)).collect();
     let mut folded = empty("everything else".to_owned());
     let mut small = Vec::new();
     for (id, node) in nodes.into_iter().enumerate() {
@@ -156,32 +136,20 @@ fn assemble(depth: usize, mut nodes: Vec<Node>, links: Links, at_depth: Vec<usiz
             node.inner = count;
         }
     }
-    Picture {
-        depth,
-        nodes,
-        edges,
-        nodes_at_depth: at_depth,
-    }
+    Picture { depth, nodes, edges, nodes_at_depth: at_depth }
 }
 
 /// For every node, as much of the end of its path as tells it from the others.
 pub fn short_labels(picture: &Picture) -> Vec<String> {
     let end = |label: &str, parts: usize| {
         let all: Vec<&str> = label.split('/').collect();
-        all.get(all.len().saturating_sub(parts)..)
-            .unwrap_or_default()
-            .join("/")
+        all.get(all.len().saturating_sub(parts)..).unwrap_or_default().join("/")
     };
     let short = |node: &Node| {
         let whole = node.label.split('/').count();
         let unique = |parts: &usize| {
             let own = end(&node.label, *parts);
-            picture
-                .nodes
-                .iter()
-                .filter(|other| end(&other.label, *parts) == own)
-                .count()
-                == 1
+            picture.nodes.iter().filter(|other| end(&other.label, *parts) == own).count() == 1
         };
         end(&node.label, (1..whole).find(unique).unwrap_or(whole))
     };
@@ -193,11 +161,7 @@ pub fn mutual(picture: &Picture) -> Vec<(usize, usize)> {
     let whole = |id: usize| picture.nodes.get(id).is_some_and(|node| node.folded == 0);
     let ends: BTreeSet<(usize, usize)> = picture.edges.iter().map(|e| (e.from, e.to)).collect();
     let back = |(from, to): &&(usize, usize)| from < to && ends.contains(&(*to, *from));
-    ends.iter()
-        .filter(back)
-        .filter(|(a, b)| whole(*a) && whole(*b))
-        .copied()
-        .collect()
+    ends.iter().filter(back).filter(|(a, b)| whole(*a) && whole(*b)).copied().collect()
 }
 
 #[cfg(test)]
@@ -225,14 +189,7 @@ mod tests {
         let labels: Vec<_> = drawn.nodes.iter().map(|node| node.label.as_str()).collect();
         assert_eq!(labels, ["a", "b", "c"]);
         assert_eq!(drawn.nodes[0].inner, 1);
-        assert_eq!(
-            drawn.edges[0],
-            Edge {
-                from: 0,
-                to: 1,
-                count: 2
-            }
-        );
+        assert_eq!(drawn.edges[0], Edge { from: 0, to: 1, count: 2 });
         assert_eq!(drawn.nodes_at_depth[..2], [3, 4]);
         assert_eq!(mutual(&drawn), [(1, 2)]);
     }
@@ -244,29 +201,15 @@ mod tests {
         assert_eq!(folded.nodes.len(), 2);
         assert_eq!(folded.nodes[1].folded, 3);
         assert_eq!(code(&whole), code(&folded));
-        let count = |p: &Picture| {
-            p.edges
-                .iter()
-                .map(|e| e.count)
-                .chain(p.nodes.iter().map(|n| n.inner))
-                .sum::<u64>()
-        };
+        let count = |p: &Picture| p.edges.iter().map(|e| e.count).chain(p.nodes.iter().map(|n| n.inner)).sum::<u64>();
         assert_eq!(count(&whole), count(&folded));
     }
 
     #[test]
     fn labels_are_as_short_as_they_can_be() {
         let label = |text: &str| empty(text.to_owned());
-        let nodes = vec![
-            label("a/b/x.rs"),
-            label("a/c/x.rs"),
-            label("a/c/y.rs"),
-            label("x.rs"),
-        ];
-        let drawn = Picture {
-            nodes,
-            ..Picture::default()
-        };
+        let nodes = vec![label("a/b/x.rs"), label("a/c/x.rs"), label("a/c/y.rs"), label("x.rs")];
+        let drawn = Picture { nodes, ..Picture::default() };
         assert_eq!(short_labels(&drawn), ["b/x.rs", "c/x.rs", "y.rs", "x.rs"]);
     }
 

@@ -25,31 +25,16 @@ pub struct Source {
 
 /// Reads a file that the walk listed. The file may have changed since: it is checked again.
 pub fn read_source(root: &Path, entry: &Entry, limits: &Limits) -> Result<Source, Skipped> {
-    let skip = |reason| Skipped {
-        path: entry.path.clone(),
-        reason,
-    };
-    let bytes = read_bounded(&root.join(&entry.path), limits.max_file_bytes).map_err(|error| {
-        skip(Reason::Unreadable {
-            message: error.to_string(),
-        })
-    })?;
+    let skip = |reason| Skipped { path: entry.path.clone(), reason };
+    let bytes = read_bounded(&root.join(&entry.path), limits.max_file_bytes)
+        .map_err(|error| skip(Reason::Unreadable { message: error.to_string() }))?;
     let size = bytes.len() as u64;
     if size > limits.max_file_bytes {
-        return Err(skip(Reason::TooLarge {
-            bytes: size,
-            limit: limits.max_file_bytes,
-        }));
+        return Err(skip(Reason::TooLarge { bytes: size, limit: limits.max_file_bytes }));
     }
     let (text, lossy) = decode(bytes).map_err(skip)?;
     let (path, language) = (entry.path.clone(), entry.language);
-    Ok(Source {
-        path,
-        language,
-        bytes: size,
-        text,
-        lossy,
-    })
+    Ok(Source { path, language, bytes: size, text, lossy })
 }
 
 /// Reads one byte more than is allowed at most, so that a file that grew is noticed and a
@@ -73,10 +58,7 @@ fn decode(bytes: Vec<u8>) -> Result<(String, bool), Reason> {
         Ok(text) => (text, false),
         Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), true),
     };
-    let text = text
-        .strip_prefix('\u{feff}')
-        .map(str::to_owned)
-        .unwrap_or(text);
+    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
     Ok((text, lossy))
 }
 
@@ -126,18 +108,10 @@ pub fn merge(batches: Vec<Batch>) -> Batch {
                 }
             }
         }
-        unread.extend(
-            batch
-                .unread
-                .into_iter()
-                .map(|skipped| (skipped.path.clone(), skipped)),
-        );
+        unread.extend(batch.unread.into_iter().map(|skipped| (skipped.path.clone(), skipped)));
     }
     facts.retain(|path, _| !unread.contains_key(path));
-    Batch {
-        facts: facts.into_values().collect(),
-        unread: unread.into_values().collect(),
-    }
+    Batch { facts: facts.into_values().collect(), unread: unread.into_values().collect() }
 }
 
 fn fill(known: &mut FileFacts, other: FileFacts) {
@@ -155,11 +129,7 @@ mod tests {
     use crate::testing::Folder;
 
     fn entry(path: &str) -> Entry {
-        Entry {
-            path: path.to_owned(),
-            bytes: 0,
-            language: Language::Rust,
-        }
+        Entry { path: path.to_owned(), bytes: 0, language: Language::Rust }
     }
 
     #[test]
@@ -169,19 +139,11 @@ mod tests {
         folder.write("zero.rs", b"a\0b");
         folder.write("grown.rs", &[b'a'; 50]);
         folder.write("odd.rs", b"// caf\xe9\nfn a() {}\n");
-        let limits = Limits {
-            max_file_bytes: 40,
-            ..Limits::default()
-        };
+        let limits = Limits { max_file_bytes: 40, ..Limits::default() };
         let names = ["wide.rs", "zero.rs", "grown.rs", "gone.rs", "odd.rs"];
         let batch = analyse_batch(folder.path(), &names.map(entry), &Skill::ALL, &limits);
         let reasons: Vec<_> = batch.unread.iter().map(|s| s.reason.title()).collect();
-        let expected = [
-            "UTF-16 text",
-            "binary",
-            "larger than the size limit",
-            "could not be opened or read",
-        ];
+        let expected = ["UTF-16 text", "binary", "larger than the size limit", "could not be opened or read"];
         assert_eq!(reasons, expected);
         assert!(batch.facts[0].lossy);
         assert_eq!(batch.facts[0].structure.as_ref().unwrap().functions, 1);
@@ -197,35 +159,17 @@ mod tests {
             lossy: false,
         };
         let whole = analyse(&source, &Skill::ALL);
-        let part = |skill| Batch {
-            facts: vec![analyse(&source, &[skill])],
-            unread: Vec::new(),
-        };
+        let part = |skill| Batch { facts: vec![analyse(&source, &[skill])], unread: Vec::new() };
         let merged = merge(Skill::ALL.map(part).into());
         assert_eq!(merged.facts, vec![whole]);
     }
 
     #[test]
     fn a_file_lost_on_the_way_counts_as_unread() {
-        let source = Source {
-            path: "a.rs".into(),
-            language: Language::Rust,
-            bytes: 1,
-            text: "x".into(),
-            lossy: false,
-        };
-        let read = Batch {
-            facts: vec![analyse(&source, &[Skill::Links])],
-            unread: Vec::new(),
-        };
-        let gone = Skipped {
-            path: "a.rs".into(),
-            reason: Reason::Binary,
-        };
-        let lost = Batch {
-            facts: Vec::new(),
-            unread: vec![gone],
-        };
+        let source = Source { path: "a.rs".into(), language: Language::Rust, bytes: 1, text: "x".into(), lossy: false };
+        let read = Batch { facts: vec![analyse(&source, &[Skill::Links])], unread: Vec::new() };
+        let gone = Skipped { path: "a.rs".into(), reason: Reason::Binary };
+        let lost = Batch { facts: Vec::new(), unread: vec![gone] };
         let merged = merge(vec![read, lost]);
         assert!(merged.facts.is_empty());
         assert_eq!(merged.unread.len(), 1);

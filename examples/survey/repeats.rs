@@ -17,25 +17,14 @@ type Spot = (u64, u32, u32);
 
 /// Finds the repeated passages and keeps the `rows` groups of files that repeat most.
 pub fn repeats(facts: &[FileFacts], rows: usize) -> Repeats {
-    let prints: Vec<&[Print]> = facts
-        .iter()
-        .map(|file| file.prints.as_deref().unwrap_or_default())
-        .collect();
+    let prints: Vec<&[Print]> = facts.iter().map(|file| file.prints.as_deref().unwrap_or_default()).collect();
     let spots = windows(&prints);
     let families = Families::new(&spots, &prints);
     let mut groups: Vec<Repeat> = families.collect(facts).into_values().collect();
-    groups.sort_by(|a, b| {
-        b.excess()
-            .cmp(&a.excess())
-            .then_with(|| a.places.cmp(&b.places))
-    });
+    groups.sort_by(|a, b| b.excess().cmp(&a.excess()).then_with(|| a.places.cmp(&b.places)));
     let (lines, found) = (families.seen_before(), groups.len() as u64);
     let groups = varied(groups, rows);
-    Repeats {
-        lines,
-        found,
-        groups,
-    }
+    Repeats { lines, found, groups }
 }
 
 /// The first groups, but few of them about the same part of the tree unless there is room:
@@ -44,19 +33,10 @@ fn varied(groups: Vec<Repeat>, rows: usize) -> Vec<Repeat> {
     let mut about: BTreeMap<String, usize> = BTreeMap::new();
     let (mut first, mut others) = (Vec::new(), Vec::new());
     for group in groups {
-        let path = group
-            .places
-            .first()
-            .map_or("", |(path, _, _)| path.as_str());
-        let seen = about
-            .entry(path.split('/').next().unwrap_or(path).to_owned())
-            .or_default();
+        let path = group.places.first().map_or("", |(path, _, _)| path.as_str());
+        let seen = about.entry(path.split('/').next().unwrap_or(path).to_owned()).or_default();
         *seen += 1;
-        if *seen <= MAX_ALIKE {
-            first.push(group)
-        } else {
-            others.push(group)
-        }
+        if *seen <= MAX_ALIKE { first.push(group) } else { others.push(group) }
     }
     first.truncate(rows);
     first.extend(others.into_iter().take(rows - first.len()));
@@ -69,13 +49,9 @@ fn windows(prints: &[&[Print]]) -> Vec<Spot> {
     let mut spots = Vec::new();
     for (file, lines) in (0_u32..).zip(prints) {
         for (at, window) in (0_u32..).zip(lines.windows(WINDOW)) {
-            let hash = window
-                .iter()
-                .fold(0xcbf2_9ce4_8422_2325_u64, |hash, print| {
-                    (hash ^ u64::from(print.hash))
-                        .wrapping_mul(0x0000_0100_0000_01b3)
-                        .rotate_left(23)
-                });
+            let hash = window.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, print| {
+                (hash ^ u64::from(print.hash)).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23)
+            });
             spots.push((hash, file, at));
         }
     }
@@ -93,19 +69,14 @@ struct Families<'a> {
 impl<'a> Families<'a> {
     fn new(spots: &'a [Spot], prints: &'a [&'a [Print]]) -> Self {
         let count = |lines: &&[Print]| (lines.len() + 1).saturating_sub(WINDOW);
-        let mut copies: Vec<Vec<Option<&[Spot]>>> = prints
-            .iter()
-            .map(|lines| vec![None; count(lines)])
-            .collect();
+        let mut copies: Vec<Vec<Option<&[Spot]>>> = prints.iter().map(|lines| vec![None; count(lines)]).collect();
         for family in spots.chunk_by(|a, b| a.0 == b.0) {
             let across = family.first().map(|spot| spot.1) != family.last().map(|spot| spot.1);
             if !across {
                 continue;
             }
             for (_, file, at) in family {
-                let slot = copies
-                    .get_mut(*file as usize)
-                    .and_then(|file| file.get_mut(*at as usize));
+                let slot = copies.get_mut(*file as usize).and_then(|file| file.get_mut(*at as usize));
                 if let Some(slot) = slot {
                     *slot = Some(family);
                 }
@@ -138,11 +109,7 @@ impl<'a> Families<'a> {
 
     /// The passages, gathered by the set of files that share them.
     fn collect(&self, facts: &[FileFacts]) -> BTreeMap<Vec<u32>, Repeat> {
-        let mut told: Vec<Vec<bool>> = self
-            .copies
-            .iter()
-            .map(|file| vec![false; file.len()])
-            .collect();
+        let mut told: Vec<Vec<bool>> = self.copies.iter().map(|file| vec![false; file.len()]).collect();
         let mut groups: BTreeMap<Vec<u32>, Repeat> = BTreeMap::new();
         for (file, families) in (0_u32..).zip(&self.copies) {
             for (at, family) in (0_u32..).zip(families) {
@@ -160,11 +127,7 @@ impl<'a> Families<'a> {
                 for (member, start) in &members {
                     if let Some(marks) = told.get_mut(*member as usize) {
                         let range = *start as usize..*start as usize + lines + 1 - WINDOW;
-                        marks
-                            .iter_mut()
-                            .take(range.end)
-                            .skip(range.start)
-                            .for_each(|m| *m = true);
+                        marks.iter_mut().take(range.end).skip(range.start).for_each(|m| *m = true);
                     }
                 }
                 self.record(&mut groups, facts, &members, lines);
@@ -178,9 +141,7 @@ impl<'a> Families<'a> {
         let mut lines = WINDOW;
         loop {
             let ahead = u32::try_from(lines).unwrap_or(u32::MAX);
-            let mut next = members
-                .iter()
-                .map(|(f, at)| self.hash_at(*f, at.saturating_add(ahead)));
+            let mut next = members.iter().map(|(f, at)| self.hash_at(*f, at.saturating_add(ahead)));
             let first = next.next().flatten();
             if first.is_none() || next.any(|hash| hash != first) {
                 return lines;
@@ -198,32 +159,17 @@ impl<'a> Families<'a> {
     ) {
         let key: Vec<u32> = members.iter().map(|(file, _)| *file).collect();
         let files = key.len() as u64;
-        let empty = Repeat {
-            files,
-            lines: 0,
-            passages: 0,
-            places: Vec::new(),
-        };
+        let empty = Repeat { files, lines: 0, passages: 0, places: Vec::new() };
         let group = groups.entry(key).or_insert(empty);
-        let longest = group
-            .places
-            .first()
-            .map_or(0, |(_, from, to)| to + 1 - from);
+        let longest = group.places.first().map_or(0, |(_, from, to)| to + 1 - from);
         let place = |(file, at): &(u32, u32)| {
             let lines_of = self.prints.get(*file as usize)?;
             let (first, last) = (*at as usize, *at as usize + lines - 1);
             let (from, to) = (lines_of.get(first)?.line, lines_of.get(last)?.line);
-            Some((
-                facts.get(*file as usize)?.path.clone(),
-                u64::from(from),
-                u64::from(to),
-            ))
+            Some((facts.get(*file as usize)?.path.clone(), u64::from(from), u64::from(to)))
         };
         let places: Vec<_> = members.iter().take(MAX_PLACES).filter_map(place).collect();
-        if places
-            .first()
-            .is_some_and(|(_, from, to)| to + 1 - from > longest)
-        {
+        if places.first().is_some_and(|(_, from, to)| to + 1 - from > longest) {
             group.places = places;
         }
         group.lines += lines as u64;
@@ -233,9 +179,7 @@ impl<'a> Families<'a> {
 
 /// One member per file, in order of the files; a family is sorted so already.
 fn first_of_each_file(family: &[Spot]) -> Vec<(u32, u32)> {
-    let by_file = family
-        .chunk_by(|a, b| a.1 == b.1)
-        .filter_map(<[Spot]>::first);
+    let by_file = family.chunk_by(|a, b| a.1 == b.1).filter_map(<[Spot]>::first);
     by_file.map(|(_, file, at)| (*file, *at)).collect()
 }
 
@@ -264,10 +208,7 @@ mod tests {
         let a = format!("{one}a0();\n{two}");
         let b = format!("{two}b0();\n{one}");
         let found = repeats(&[facts("a.c", &a), facts("b.c", &b)], 10);
-        assert_eq!(
-            (found.groups.len(), found.groups[0].passages, found.lines),
-            (1, 2, 15)
-        );
+        assert_eq!((found.groups.len(), found.groups[0].passages, found.lines), (1, 2, 15));
     }
 
     #[test]
@@ -275,18 +216,13 @@ mod tests {
         let within = numbered("x", 0..7).repeat(3);
         assert_eq!(repeats(&[facts("a.c", &within)], 10).found, 0);
         let short = numbered("x", 0..5);
-        assert_eq!(
-            repeats(&[facts("a.c", &short), facts("b.c", &short)], 10).found,
-            0
-        );
+        assert_eq!(repeats(&[facts("a.c", &short), facts("b.c", &short)], 10).found, 0);
     }
 
     #[test]
     fn rows_and_places_are_bounded() {
         let text = numbered("x", 0..20);
-        let many: Vec<_> = (0..100)
-            .map(|n| facts(&format!("{n:03}.c"), &text))
-            .collect();
+        let many: Vec<_> = (0..100).map(|n| facts(&format!("{n:03}.c"), &text)).collect();
         let found = repeats(&many, 1);
         assert_eq!(found.groups.len(), 1);
         assert!(found.groups[0].places.len() <= MAX_PLACES);

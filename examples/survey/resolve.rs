@@ -70,28 +70,13 @@ impl<'a> Index<'a> {
         for (id, file) in facts.iter().enumerate() {
             let folder = folder_of(&file.path);
             index.by_path.insert(&file.path, id);
-            index
-                .by_name
-                .entry(name_of(&file.path))
-                .or_default()
-                .push(id);
+            index.by_name.entry(name_of(&file.path)).or_default().push(id);
             if file.language.is_program() && !index.first_in_folder.contains_key(folder) {
                 index.first_in_folder.insert(folder, id);
-                index
-                    .folders
-                    .entry(name_of(folder))
-                    .or_default()
-                    .push(folder);
+                index.folders.entry(name_of(folder)).or_default().push(folder);
             }
-            if let Some(links) = file
-                .links
-                .as_ref()
-                .filter(|_| name_of(&file.path) == "Cargo.toml")
-            {
-                let names = links
-                    .imports
-                    .iter()
-                    .map(|import| import.target.replace('-', "_"));
+            if let Some(links) = file.links.as_ref().filter(|_| name_of(&file.path) == "Cargo.toml") {
+                let names = links.imports.iter().map(|import| import.target.replace('-', "_"));
                 index.manifests.insert(folder, names.collect());
             }
             if let Some(name) = file.links.as_ref().and_then(|links| links.package.as_ref()) {
@@ -150,9 +135,7 @@ impl<'a> Index<'a> {
         }
         match parts.first() {
             Some(name) if dots == 0 => Goal::Outside((*name).to_owned()),
-            _ => self
-                .at(&slash(base, "__init__.py"))
-                .map_or(Goal::Nowhere, Goal::File),
+            _ => self.at(&slash(base, "__init__.py")).map_or(Goal::Nowhere, Goal::File),
         }
     }
 
@@ -169,23 +152,12 @@ impl<'a> Index<'a> {
         let Some(base) = join(folder_of(path), target) else {
             return Goal::Nowhere;
         };
-        let endings = [
-            "",
-            ".ts",
-            ".tsx",
-            ".js",
-            ".jsx",
-            ".mjs",
-            ".cjs",
-            "/index.ts",
-            "/index.js",
-        ];
+        let endings = ["", ".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", "/index.ts", "/index.js"];
         // TypeScript names the file that will be compiled, not the one that is there.
         let stem = base.strip_suffix(".js").unwrap_or(&base);
-        let hit = endings.iter().find_map(|ending| {
-            self.at(&format!("{base}{ending}"))
-                .or_else(|| self.at(&format!("{stem}{ending}")))
-        });
+        let hit = endings
+            .iter()
+            .find_map(|ending| self.at(&format!("{base}{ending}")).or_else(|| self.at(&format!("{stem}{ending}"))));
         hit.map_or(Goal::Nowhere, Goal::File)
     }
 
@@ -196,9 +168,7 @@ impl<'a> Index<'a> {
         }
         match (style, target.split_once('/')) {
             // Headers in a folder belong to a library; those without are the compiler's.
-            (ImportStyle::System, Some((library, _))) if library != "sys" => {
-                Goal::Outside(library.to_owned())
-            }
+            (ImportStyle::System, Some((library, _))) if library != "sys" => Goal::Outside(library.to_owned()),
             _ => Goal::Nowhere,
         }
     }
@@ -206,11 +176,8 @@ impl<'a> Index<'a> {
     /// The only file whose path ends so.
     fn by_suffix(&self, target: &str) -> Option<usize> {
         let candidates = self.by_name.get(name_of(target))?;
-        let mut fitting = candidates.iter().filter(|id| {
-            self.facts
-                .get(**id)
-                .is_some_and(|file| ends_with_path(&file.path, target))
-        });
+        let mut fitting =
+            candidates.iter().filter(|id| self.facts.get(**id).is_some_and(|file| ends_with_path(&file.path, target)));
         let hit = fitting.next()?;
         fitting.next().is_none().then_some(*hit)
     }
@@ -225,15 +192,8 @@ impl<'a> Index<'a> {
             return Goal::File(*id);
         }
         // The standard library has no domain in its paths.
-        let is_standard = !target
-            .split('/')
-            .next()
-            .is_some_and(|host| host.contains('.'));
-        if is_standard {
-            Goal::Nowhere
-        } else {
-            Goal::Outside(target.to_owned())
-        }
+        let is_standard = !target.split('/').next().is_some_and(|host| host.contains('.'));
+        if is_standard { Goal::Nowhere } else { Goal::Outside(target.to_owned()) }
     }
 
     fn java(&self, target: &str) -> Goal {
@@ -256,9 +216,7 @@ impl<'a> Index<'a> {
         let near = join(folder_of(path), &format!("{target}.rb")).and_then(|path| self.at(&path));
         match near.or_else(|| self.by_suffix(&format!("{target}.rb"))) {
             Some(id) => Goal::File(id),
-            None if style == ImportStyle::Path => {
-                Goal::Outside(target.split('/').next().unwrap_or(target).to_owned())
-            }
+            None if style == ImportStyle::Path => Goal::Outside(target.split('/').next().unwrap_or(target).to_owned()),
             None => Goal::Nowhere,
         }
     }
@@ -289,11 +247,7 @@ impl<'a> Index<'a> {
 }
 
 pub fn slash(folder: &str, name: &str) -> String {
-    if folder.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{folder}/{name}")
-    }
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
 }
 
 /// Whether a path ends with another, at a border between parts.
@@ -311,13 +265,7 @@ mod tests {
     fn goal(files: &[&str], target: &str, style: ImportStyle) -> String {
         let facts: Vec<FileFacts> = files.iter().map(|path| facts(path, "")).collect();
         let index = Index::new(&facts);
-        match index.resolve(
-            0,
-            &Import {
-                target: target.to_owned(),
-                style,
-            },
-        ) {
+        match index.resolve(0, &Import { target: target.to_owned(), style }) {
             Goal::File(id) => facts[id].path.clone(),
             Goal::Outside(name) => format!("outside {name}"),
             Goal::Nowhere => "nowhere".to_owned(),
@@ -326,13 +274,7 @@ mod tests {
 
     #[test]
     fn rust_paths() {
-        let files = [
-            "src/a/b.rs",
-            "src/lib.rs",
-            "src/a/mod.rs",
-            "src/c.rs",
-            "src/a/b/d.rs",
-        ];
+        let files = ["src/a/b.rs", "src/lib.rs", "src/a/mod.rs", "src/c.rs", "src/a/b/d.rs"];
         let go = |target| goal(&files, target, ImportStyle::Path);
         assert_eq!(go("crate::c::Thing"), "src/c.rs");
         assert_eq!(go("crate::Thing"), "src/lib.rs");
@@ -346,10 +288,7 @@ mod tests {
 
     #[test]
     fn packages_know_each_other_by_their_manifests() {
-        let mut all = vec![
-            facts("one/src/lib.rs", "use two_b::x::Y;"),
-            facts("two/src/x.rs", ""),
-        ];
+        let mut all = vec![facts("one/src/lib.rs", "use two_b::x::Y;"), facts("two/src/x.rs", "")];
         all.push(facts("two/Cargo.toml", "[package]\nname = \"two-b\"\n"));
         let index = Index::new(&all);
         assert_eq!(index.resolve_all()[0].0, BTreeSet::from([1]));
@@ -372,18 +311,9 @@ mod tests {
         assert_eq!(goal(&["a/x.ts", "b/y.ts"], "../b/y.js", style), "b/y.ts");
         assert_eq!(goal(&["a/x.js"], "../../z", style), "nowhere");
         assert_eq!(goal(&["x.js"], "@a/b/c", style), "outside @a/b");
-        assert_eq!(
-            goal(&["s/a.c", "include/l/b.h"], "l/b.h", ImportStyle::System),
-            "include/l/b.h"
-        );
-        assert_eq!(
-            goal(&["m/a.go", "m/pkg/b.go"], "host.org/m/pkg", style),
-            "m/pkg/b.go"
-        );
-        assert_eq!(
-            goal(&["A.java", "s/p/B.java"], "p.B.c", style),
-            "s/p/B.java"
-        );
+        assert_eq!(goal(&["s/a.c", "include/l/b.h"], "l/b.h", ImportStyle::System), "include/l/b.h");
+        assert_eq!(goal(&["m/a.go", "m/pkg/b.go"], "host.org/m/pkg", style), "m/pkg/b.go");
+        assert_eq!(goal(&["A.java", "s/p/B.java"], "p.B.c", style), "s/p/B.java");
         assert_eq!(goal(&["a.rb", "b.rb"], "b", ImportStyle::File), "b.rb");
     }
 }

@@ -9,11 +9,7 @@ impl Index<'_> {
         let folder = folder_of(path);
         let stem = name_of(path).trim_end_matches(".rs");
         let is_root = matches!(stem, "mod" | "lib" | "main");
-        let own = if is_root {
-            folder.to_owned()
-        } else {
-            slash(folder, stem)
-        };
+        let own = if is_root { folder.to_owned() } else { slash(folder, stem) };
         let mut parts = target.split("::").peekable();
         let base = match parts.peek().copied().unwrap_or_default() {
             _ if style == ImportStyle::Child => own,
@@ -42,18 +38,13 @@ impl Index<'_> {
             },
         };
         let rest: Vec<&str> = parts.collect();
-        self.rust_module(&base, &rest)
-            .map_or(Goal::Nowhere, Goal::File)
+        self.rust_module(&base, &rest).map_or(Goal::Nowhere, Goal::File)
     }
 
     /// A path that begins with no keyword and no known package: a module nearby, or a crate
     /// from elsewhere.
     fn rust_neighbour(&self, own: &str, folder: &str, name: &str, is_path: bool) -> Goal {
-        let near = self.first([
-            module(own, name),
-            slash(&slash(own, name), "mod.rs"),
-            module(folder, name),
-        ]);
+        let near = self.first([module(own, name), slash(&slash(own, name), "mod.rs"), module(folder, name)]);
         match near {
             Some(id) => Goal::File(id),
             None if is_path && self.may_depend(folder, name) => Goal::Outside(name.to_owned()),

@@ -14,19 +14,9 @@ const MAX_ROWS: usize = 20;
 
 /// Judges a draft.
 pub fn review(survey: &Survey) -> Verdict {
-    let checks = [
-        accounted(survey),
-        complete(survey),
-        sums(survey),
-        edges(survey),
-        nodes(survey),
-        rows(survey),
-    ];
+    let checks = [accounted(survey), complete(survey), sums(survey), edges(survey), nodes(survey), rows(survey)];
     let remarks: Vec<Remark> = checks.into_iter().flatten().collect();
-    Verdict {
-        accepted: remarks.is_empty(),
-        remarks,
-    }
+    Verdict { accepted: remarks.is_empty(), remarks }
 }
 
 /// The detail for the next draft. The same again if the remarks are about something else.
@@ -50,18 +40,11 @@ fn accounted(survey: &Survey) -> Option<Remark> {
             "{} listed by the walk, but neither analysed nor reported as unread.",
             count(coverage.missing.len() as u64, "file")
         );
-        return Some(Remark {
-            text,
-            demand: Demand::Analyse(coverage.missing.clone()),
-        });
+        return Some(Remark { text, demand: Demand::Analyse(coverage.missing.clone()) });
     }
     let known = coverage.analysed + coverage.unread;
     (known != coverage.listed).then(|| Remark {
-        text: format!(
-            "{} files are accounted for, {} were listed.",
-            thousands(known),
-            thousands(coverage.listed)
-        ),
+        text: format!("{} files are accounted for, {} were listed.", thousands(known), thousands(coverage.listed)),
         demand: Demand::Recount,
     })
 }
@@ -69,10 +52,7 @@ fn accounted(survey: &Survey) -> Option<Remark> {
 fn complete(survey: &Survey) -> Option<Remark> {
     let incomplete = &survey.coverage.incomplete;
     (!incomplete.is_empty()).then(|| Remark {
-        text: format!(
-            "{} not analysed by every skill.",
-            count(incomplete.len() as u64, "file")
-        ),
+        text: format!("{} not analysed by every skill.", count(incomplete.len() as u64, "file")),
         demand: Demand::Analyse(incomplete.clone()),
     })
 }
@@ -102,23 +82,13 @@ fn sums(survey: &Survey) -> Option<Remark> {
     } else {
         return None;
     };
-    Some(Remark {
-        text: wrong.to_owned(),
-        demand: Demand::Recount,
-    })
+    Some(Remark { text: wrong.to_owned(), demand: Demand::Recount })
 }
 
 fn edges(survey: &Survey) -> Option<Remark> {
     let nodes = survey.picture.nodes.len();
-    let loose = survey
-        .picture
-        .edges
-        .iter()
-        .any(|e| e.from >= nodes || e.to >= nodes || e.from == e.to);
-    loose.then(|| Remark {
-        text: "The picture has an edge that leads nowhere.".to_owned(),
-        demand: Demand::Recount,
-    })
+    let loose = survey.picture.edges.iter().any(|e| e.from >= nodes || e.to >= nodes || e.from == e.to);
+    loose.then(|| Remark { text: "The picture has an edge that leads nowhere.".to_owned(), demand: Demand::Recount })
 }
 
 fn nodes(survey: &Survey) -> Option<Remark> {
@@ -129,57 +99,26 @@ fn nodes(survey: &Survey) -> Option<Remark> {
     }
     let depth = best_depth(picture);
     let (demand, advice) = if depth < picture.depth {
-        let parts = if depth == 1 {
-            "the first part".to_owned()
-        } else {
-            format!("{depth} parts")
-        };
-        (
-            Demand::Depth(depth),
-            format!("tell them apart by {parts} of the path only"),
-        )
+        let parts = if depth == 1 { "the first part".to_owned() } else { format!("{depth} parts") };
+        (Demand::Depth(depth), format!("tell them apart by {parts} of the path only"))
     } else {
         let keep = MAX_NODES - 1;
-        (
-            Demand::Nodes(keep),
-            format!("keep the {} best connected and fold the others", keep - 1),
-        )
+        (Demand::Nodes(keep), format!("keep the {} best connected and fold the others", keep - 1))
     };
-    Some(Remark {
-        text: format!("The picture has {has} nodes and cannot be read: {advice}."),
-        demand,
-    })
+    Some(Remark { text: format!("The picture has {has} nodes and cannot be read: {advice}."), demand })
 }
 
 /// The greatest depth that fits; one more if what fits would tell too little.
 fn best_depth(picture: &Picture) -> usize {
-    let fitting = picture
-        .nodes_at_depth
-        .iter()
-        .take_while(|nodes| **nodes <= MAX_NODES)
-        .count();
-    let tells = fitting
-        .checked_sub(1)
-        .and_then(|at| picture.nodes_at_depth.get(at));
-    if tells.is_some_and(|nodes| *nodes >= MIN_NODES) {
-        fitting
-    } else {
-        fitting + 1
-    }
+    let fitting = picture.nodes_at_depth.iter().take_while(|nodes| **nodes <= MAX_NODES).count();
+    let tells = fitting.checked_sub(1).and_then(|at| picture.nodes_at_depth.get(at));
+    if tells.is_some_and(|nodes| *nodes >= MIN_NODES) { fitting } else { fitting + 1 }
 }
 
 fn rows(survey: &Survey) -> Option<Remark> {
     let tables = survey.rankings.tables();
-    let ranked = tables
-        .iter()
-        .map(|(_, _, rows)| rows.len())
-        .max()
-        .unwrap_or(0);
-    let others = [
-        survey.repeats.groups.len(),
-        survey.markers.len(),
-        survey.externals.len(),
-    ];
+    let ranked = tables.iter().map(|(_, _, rows)| rows.len()).max().unwrap_or(0);
+    let others = [survey.repeats.groups.len(), survey.markers.len(), survey.externals.len()];
     let longest = others.into_iter().fold(ranked, usize::max);
     (longest > MAX_ROWS).then(|| Remark {
         text: format!("The longest table has {longest} rows: nobody reads more than {MAX_ROWS}."),
@@ -202,10 +141,7 @@ mod tests {
                 list.push(facts(&path, "# c\nx = 1\ny = 2  # TODO: z\n"));
             }
         }
-        Batch {
-            facts: list,
-            unread: Vec::new(),
-        }
+        Batch { facts: list, unread: Vec::new() }
     }
 
     /// The number of drafts until one was accepted, and the last one's nodes.
@@ -243,11 +179,7 @@ mod tests {
         batch.facts.pop();
         batch.facts[0].prints = None;
         let verdict = review(&synthesise(&inventory, &batch, &Detail::default()));
-        let demands: Vec<_> = verdict
-            .remarks
-            .into_iter()
-            .map(|remark| remark.demand)
-            .collect();
+        let demands: Vec<_> = verdict.remarks.into_iter().map(|remark| remark.demand).collect();
         let again = |path: &str| Demand::Analyse(vec![path.to_owned()]);
         assert_eq!(demands, [again("f01/g01/m.py"), again("f00/g00/m.py")]);
     }
@@ -261,13 +193,7 @@ mod tests {
             |s| s.totals.all.blank += 1,
             |s| s.totals.markers += 1,
             |s| s.picture.nodes[0].code += 1,
-            |s| {
-                s.picture.edges.push(crate::survey::Edge {
-                    from: 0,
-                    to: 99,
-                    count: 1,
-                })
-            },
+            |s| s.picture.edges.push(crate::survey::Edge { from: 0, to: 99, count: 1 }),
         ];
         for change in spoil {
             let mut bad = good.clone();

@@ -27,10 +27,7 @@ pub fn scan(text: &str, language: Language) -> Scan {
     };
     scanner.run();
     let ascii = |bytes| String::from_utf8(bytes).unwrap_or_default();
-    Scan {
-        code: ascii(scanner.code),
-        comments: ascii(scanner.comments),
-    }
+    Scan { code: ascii(scanner.code), comments: ascii(scanner.comments) }
 }
 
 #[derive(Clone, Copy)]
@@ -65,26 +62,16 @@ impl Scanner<'_> {
     }
 
     fn starts_with(&self, mark: &str) -> bool {
-        self.text
-            .get(self.at..)
-            .is_some_and(|rest| rest.starts_with(mark.as_bytes()))
+        self.text.get(self.at..).is_some_and(|rest| rest.starts_with(mark.as_bytes()))
     }
 
     /// Moves on by some bytes, all of one part.
     fn take(&mut self, part: Part, count: usize) {
         let end = (self.at + count).min(self.text.len());
         for byte in self.text.get(self.at..end).unwrap_or_default() {
-            let blank = if byte.is_ascii_whitespace() {
-                *byte
-            } else {
-                b' '
-            };
+            let blank = if byte.is_ascii_whitespace() { *byte } else { b' ' };
             let shown = if byte.is_ascii() { *byte } else { b'_' };
-            let quoted = if byte.is_ascii_whitespace() {
-                *byte
-            } else {
-                b'"'
-            };
+            let quoted = if byte.is_ascii_whitespace() { *byte } else { b'"' };
             let (code, comment) = match part {
                 Part::Code => (shown, blank),
                 Part::Comment => (blank, shown),
@@ -103,19 +90,12 @@ impl Scanner<'_> {
             self.block_comment(open, close);
             return true;
         }
-        let line = self
-            .spec
-            .line_comments
-            .iter()
-            .any(|mark| self.starts_with(mark));
+        let line = self.spec.line_comments.iter().any(|mark| self.starts_with(mark));
         if !line || !self.hash_may_start_comment() {
             return false;
         }
         let rest = self.text.get(self.at..).unwrap_or_default();
-        let length = rest
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .unwrap_or(rest.len());
+        let length = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
         self.take(Part::Comment, length);
         true
     }
@@ -125,9 +105,7 @@ impl Scanner<'_> {
         if !matches!(self.language, Language::Shell | Language::Yaml) {
             return true;
         }
-        self.code
-            .last()
-            .is_none_or(|last| last.is_ascii_whitespace() || *last == b';')
+        self.code.last().is_none_or(|last| last.is_ascii_whitespace() || *last == b';')
     }
 
     fn block_comment(&mut self, open: &str, close: &str) {
@@ -166,11 +144,7 @@ impl Scanner<'_> {
         let Some(quote) = quotes.iter().find(|quote| self.starts_with(quote.mark)) else {
             return false;
         };
-        let part = if self.is_docstring(*quote) {
-            Part::Comment
-        } else {
-            Part::Quoted
-        };
+        let part = if self.is_docstring(*quote) { Part::Comment } else { Part::Quoted };
         self.take(part, quote.mark.len());
         self.string(*quote, part);
         true
@@ -182,14 +156,8 @@ impl Scanner<'_> {
 
     /// A long string that begins a line of Python is documentation.
     fn is_docstring(&self, quote: Quote) -> bool {
-        let line = self
-            .code
-            .rsplit(|byte| *byte == b'\n')
-            .next()
-            .unwrap_or_default();
-        self.spec.shape == Shape::Indent
-            && quote.mark.len() == 3
-            && line.iter().all(u8::is_ascii_whitespace)
+        let line = self.code.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        self.spec.shape == Shape::Indent && quote.mark.len() == 3 && line.iter().all(u8::is_ascii_whitespace)
     }
 
     fn string(&mut self, quote: Quote, part: Part) {
@@ -213,10 +181,7 @@ impl Scanner<'_> {
         let length = match rest.first() {
             Some(b'\\') => {
                 let tail = rest.get(2..).unwrap_or_default();
-                tail.iter()
-                    .take(12)
-                    .position(|byte| *byte == b'\'')
-                    .map(|end| end + 4)
+                tail.iter().take(12).position(|byte| *byte == b'\'').map(|end| end + 4)
             }
             Some(b'\'') | None => None,
             Some(first) => {
@@ -229,19 +194,12 @@ impl Scanner<'_> {
                 (rest.get(width) == Some(&b'\'')).then_some(width + 2)
             }
         };
-        length
-            .inspect(|length| self.take(Part::Quoted, *length))
-            .is_some()
+        length.inspect(|length| self.take(Part::Quoted, *length)).is_some()
     }
 
     /// The number of `#` if the quote mark here opens a raw string.
     fn raw_string_hashes(&self) -> Option<usize> {
-        let hashes = self
-            .code
-            .iter()
-            .rev()
-            .take_while(|byte| **byte == b'#')
-            .count();
+        let hashes = self.code.iter().rev().take_while(|byte| **byte == b'#').count();
         let mut before = self.code.iter().rev().skip(hashes);
         if before.next() != Some(&b'r') {
             return None;
@@ -250,8 +208,7 @@ impl Scanner<'_> {
             Some(b'b' | b'c') => before.next(),
             other => other,
         };
-        let inside_word =
-            previous.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+        let inside_word = previous.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
         (!inside_word).then_some(hashes)
     }
 
@@ -266,11 +223,7 @@ impl Scanner<'_> {
 
     /// A `/` where no value can end starts a regular expression, if it is closed on its line.
     fn regular_expression(&mut self) -> bool {
-        let before = self
-            .code
-            .iter()
-            .rev()
-            .find(|byte| !matches!(byte, b' ' | b'\t'));
+        let before = self.code.iter().rev().find(|byte| !matches!(byte, b' ' | b'\t'));
         if !before.is_none_or(|byte| b"(,=:[!&|?{};\n+-*%<>~^".contains(byte)) {
             return false;
         }
@@ -316,10 +269,7 @@ mod tests {
 
     #[test]
     fn rust_lifetimes_characters_and_raw_strings() {
-        let masked = code(
-            "fn f<'a>(x: &'a str) { '{'; '\\''; '\u{e9}'; }",
-            Language::Rust,
-        );
+        let masked = code("fn f<'a>(x: &'a str) { '{'; '\\''; '\u{e9}'; }", Language::Rust);
         assert_eq!(masked.matches('{').count(), 1);
         assert_eq!(masked.matches('}').count(), 1);
         let masked = code("r#\"a \" { \"#; br\"\\\" }", Language::Rust);
@@ -329,10 +279,7 @@ mod tests {
 
     #[test]
     fn script_expressions_and_templates() {
-        let masked = code(
-            "a = /[/\"{]/g; b = `{\n{`; c = d / e; {",
-            Language::JavaScript,
-        );
+        let masked = code("a = /[/\"{]/g; b = `{\n{`; c = d / e; {", Language::JavaScript);
         assert_eq!(masked.matches('{').count(), 1);
     }
 
@@ -353,23 +300,8 @@ mod tests {
 
     #[test]
     fn unclosed_things_end_with_the_text() {
-        for text in [
-            "\"abc",
-            "/* abc",
-            "r#\"abc",
-            "'",
-            "'\\",
-            "`",
-            "/",
-            "\u{e9}'",
-            "b'\u{1f600}",
-        ] {
-            for language in [
-                Language::Rust,
-                Language::JavaScript,
-                Language::Python,
-                Language::Cpp,
-            ] {
+        for text in ["\"abc", "/* abc", "r#\"abc", "'", "'\\", "`", "/", "\u{e9}'", "b'\u{1f600}"] {
+            for language in [Language::Rust, Language::JavaScript, Language::Python, Language::Cpp] {
                 let _ = code(text, language);
             }
         }

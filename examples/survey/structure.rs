@@ -28,23 +28,11 @@ pub fn structure(text: &str, scan: &Scan, language: Language) -> Structure {
 
 fn summarise(mut found: Vec<Function>) -> Structure {
     let functions = found.len() as u64;
-    let long = found
-        .iter()
-        .filter(|function| function.lines > LONG_FUNCTION)
-        .count() as u64;
-    let deepest = found
-        .iter()
-        .map(|function| function.depth)
-        .max()
-        .unwrap_or(0);
+    let long = found.iter().filter(|function| function.lines > LONG_FUNCTION).count() as u64;
+    let deepest = found.iter().map(|function| function.depth).max().unwrap_or(0);
     found.sort_by(|a, b| b.lines.cmp(&a.lines).then(a.line.cmp(&b.line)));
     found.truncate(KEPT);
-    Structure {
-        functions,
-        long,
-        longest: found,
-        deepest,
-    }
+    Structure { functions, long, longest: found, deepest }
 }
 
 /// A brace that is open, and the function it belongs to, if it is a body.
@@ -68,16 +56,7 @@ struct Walker<'a> {
 impl<'a> Walker<'a> {
     fn new(text: &'a str, code: &'a str, shape: Shape) -> Self {
         let (open, found) = (Vec::new(), Vec::new());
-        Self {
-            text,
-            code,
-            shape,
-            line: 1,
-            header: 0,
-            parens: 0,
-            open,
-            found,
-        }
+        Self { text, code, shape, line: 1, header: 0, parens: 0, open, found }
     }
 
     fn run(&mut self) {
@@ -137,19 +116,10 @@ impl<'a> Walker<'a> {
             let name = if name.is_empty() { "(anonymous)" } else { name };
             let below = header.get(from..).unwrap_or_default().matches('\n').count() as u64;
             let line = self.line.saturating_sub(below);
-            self.found.push(Function {
-                name: name.to_owned(),
-                line,
-                lines: 0,
-                depth: 0,
-            });
+            self.found.push(Function { name: name.to_owned(), line, lines: 0, depth: 0 });
             self.found.len() - 1
         });
-        self.open.push(Open {
-            function,
-            parens: self.parens,
-            deepest: 0,
-        });
+        self.open.push(Open { function, parens: self.parens, deepest: 0 });
         self.parens = 0;
         self.header = at + 1;
     }
@@ -186,10 +156,7 @@ fn by_indentation(code: &str) -> Vec<Function> {
             continue;
         }
         let indent = line.len() - content.len();
-        while open
-            .last()
-            .is_some_and(|body| indent <= body.indent && !closes(content))
-        {
+        while open.last().is_some_and(|body| indent <= body.indent && !closes(content)) {
             open.pop();
         }
         for body in &mut open {
@@ -199,25 +166,14 @@ fn by_indentation(code: &str) -> Vec<Function> {
             }
             if let Some(function) = found.get_mut(body.function) {
                 function.lines = number.saturating_sub(function.line) + 1;
-                function.depth = function
-                    .depth
-                    .max((body.levels.len() as u64).saturating_sub(1));
+                function.depth = function.depth.max((body.levels.len() as u64).saturating_sub(1));
             }
         }
         let header = content.strip_prefix("async ").unwrap_or(content);
         if let Some(rest) = header.strip_prefix("def ") {
             let name: String = rest.chars().take_while(|c| !"(: ;".contains(*c)).collect();
-            found.push(Function {
-                name,
-                line: number,
-                lines: 1,
-                depth: 0,
-            });
-            open.push(Body {
-                function: found.len() - 1,
-                indent,
-                levels: Vec::new(),
-            });
+            found.push(Function { name, line: number, lines: 1, depth: 0 });
+            open.push(Body { function: found.len() - 1, indent, levels: Vec::new() });
         }
     }
     found
@@ -237,9 +193,7 @@ mod tests {
     fn found(text: &str, language: Language) -> Vec<(String, u64, u64, u64)> {
         let mut list = structure(text, &scan(text, language), language).longest;
         list.sort_by_key(|f| f.line);
-        list.into_iter()
-            .map(|f| (f.name, f.line, f.lines, f.depth))
-            .collect()
+        list.into_iter().map(|f| (f.name, f.line, f.lines, f.depth)).collect()
     }
 
     fn names(text: &str, language: Language) -> Vec<String> {
@@ -258,8 +212,7 @@ mod tests {
         let text = "#define X(a) { a\nint a[] = { 1 };\nstatic int\nmain(int c, char **v)\n{\n  \
                     for (;;) { if (c) { } }\n}\n";
         assert_eq!(found(text, Language::C), [("main".into(), 4, 4, 2)]);
-        let text =
-            "class A extends B {\n  @Test(\"x\") public void run() throws E { new T() { }; }\n}";
+        let text = "class A extends B {\n  @Test(\"x\") public void run() throws E { new T() { }; }\n}";
         assert_eq!(names(text, Language::Java), ["run"]);
         assert_eq!(names("A::A(int b) : b_(b) {}\n", Language::Cpp), ["A"]);
     }
@@ -268,10 +221,7 @@ mod tests {
     fn script_functions() {
         let text = "function a() {}\nconst b = (x) => { };\nlist.map(function (y) { });\n\
                     class C {\n  d(e) { if (e) { } }\n}\nlet f = { g: 1 };\n";
-        assert_eq!(
-            names(text, Language::JavaScript),
-            ["a", "b", "(anonymous)", "d"]
-        );
+        assert_eq!(names(text, Language::JavaScript), ["a", "b", "(anonymous)", "d"]);
     }
 
     #[test]
@@ -296,19 +246,9 @@ mod tests {
 
     #[test]
     fn unbalanced_text_is_survived() {
-        let languages = [
-            Language::Rust,
-            Language::C,
-            Language::Go,
-            Language::JavaScript,
-        ];
-        for language in languages
-            .into_iter()
-            .chain([Language::Shell, Language::Python])
-        {
-            for text in [
-                "}}})", "fn (", "{{{{", "fn a({[", "func (", "func", "= => {", "def", "() {",
-            ] {
+        let languages = [Language::Rust, Language::C, Language::Go, Language::JavaScript];
+        for language in languages.into_iter().chain([Language::Shell, Language::Python]) {
+            for text in ["}}})", "fn (", "{{{{", "fn a({[", "func (", "func", "= => {", "def", "() {"] {
                 let _ = found(text, language);
             }
         }

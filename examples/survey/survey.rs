@@ -19,11 +19,7 @@ pub struct Detail {
 
 impl Default for Detail {
     fn default() -> Self {
-        Self {
-            depth: 3,
-            nodes: None,
-            rows: 60,
-        }
+        Self { depth: 3, nodes: None, rows: 60 }
     }
 }
 
@@ -122,20 +118,12 @@ pub struct Row {
 impl Row {
     /// The whole path, of a row about a file.
     pub fn path(&self) -> String {
-        if self.place.is_empty() {
-            self.label.clone()
-        } else {
-            format!("{}/{}", self.place, self.label)
-        }
+        if self.place.is_empty() { self.label.clone() } else { format!("{}/{}", self.place, self.label) }
     }
 
     /// The value as it is written in a table with this unit.
     pub fn shown(&self, unit: &str) -> String {
-        if unit.starts_with('%') {
-            of_hundred(self.value as f64 / 10.0)
-        } else {
-            thousands(self.value)
-        }
+        if unit.starts_with('%') { of_hundred(self.value as f64 / 10.0) } else { thousands(self.value) }
     }
 }
 

@@ -36,11 +36,7 @@ pub fn synthesise(inventory: &Inventory, batch: &Batch, detail: &Detail) -> Surv
         markers: marker_rows(facts, detail.rows),
         findings: Vec::new(),
         skipped,
-        lossy: facts
-            .iter()
-            .filter(|file| file.lossy)
-            .map(|file| file.path.clone())
-            .collect(),
+        lossy: facts.iter().filter(|file| file.lossy).map(|file| file.path.clone()).collect(),
         verdicts: Vec::new(),
     };
     survey.findings = findings(&survey, facts);
@@ -51,17 +47,9 @@ pub fn synthesise(inventory: &Inventory, batch: &Batch, detail: &Detail) -> Surv
 fn shared(facts: &[FileFacts]) -> &str {
     let mut shared = facts.first().map_or("", |file| file.path.as_str());
     for file in facts {
-        let same = shared
-            .bytes()
-            .zip(file.path.bytes())
-            .take_while(|(a, b)| a == b)
-            .count();
+        let same = shared.bytes().zip(file.path.bytes()).take_while(|(a, b)| a == b).count();
         // Only whole folders count, and a `/` is never within a letter.
-        let end = shared
-            .bytes()
-            .take(same)
-            .rposition(|byte| byte == b'/')
-            .map_or(0, |at| at + 1);
+        let end = shared.bytes().take(same).rposition(|byte| byte == b'/').map_or(0, |at| at + 1);
         shared = shared.get(..end).unwrap_or_default();
     }
     shared
@@ -92,16 +80,8 @@ fn coverage(inventory: &Inventory, batch: &Batch) -> Coverage {
         listed: inventory.entries.len() as u64,
         analysed: batch.facts.len() as u64,
         unread: batch.unread.len() as u64,
-        missing: listed
-            .filter(|path| !known(path))
-            .map(str::to_owned)
-            .collect(),
-        incomplete: batch
-            .facts
-            .iter()
-            .filter(incomplete)
-            .map(|file| file.path.clone())
-            .collect(),
+        missing: listed.filter(|path| !known(path)).map(str::to_owned).collect(),
+        incomplete: batch.facts.iter().filter(incomplete).map(|file| file.path.clone()).collect(),
     }
 }
 
@@ -119,10 +99,7 @@ fn totals(facts: &[FileFacts]) -> (Totals, Vec<LanguageRow>) {
             markers: 0,
         });
         let size = file.size.unwrap_or_default();
-        let functions = file
-            .structure
-            .as_ref()
-            .map_or(0, |structure| structure.functions);
+        let functions = file.structure.as_ref().map_or(0, |structure| structure.functions);
         let markers = file.markers.as_ref().map_or(0, Vec::len) as u64;
         row.files += 1;
         row.bytes += file.bytes;
@@ -139,13 +116,7 @@ fn totals(facts: &[FileFacts]) -> (Totals, Vec<LanguageRow>) {
         totals.markers += markers;
     }
     let mut rows: Vec<LanguageRow> = rows.into_values().collect();
-    rows.sort_by_key(|row| {
-        (
-            !row.language.is_program(),
-            std::cmp::Reverse(row.size.lines),
-            row.language,
-        )
-    });
+    rows.sort_by_key(|row| (!row.language.is_program(), std::cmp::Reverse(row.size.lines), row.language));
     (totals, rows)
 }
 
@@ -156,38 +127,26 @@ fn rankings(facts: &[FileFacts], goals: &Goals, rows: usize) -> Rankings {
     let by_file = |file: &FileFacts, value: u64| by_path(&file.path, value);
     let largest = programs().map(|file| by_file(file, file.size.map_or(0, |size| size.code)));
     let longest = programs().flat_map(|file| {
-        file.structure
-            .iter()
-            .flat_map(|structure| &structure.longest)
-            .map(|function| Row {
-                label: function.name.clone(),
-                place: format!("{}:{}", file.path, function.line),
-                value: function.lines,
-            })
+        file.structure.iter().flat_map(|structure| &structure.longest).map(|function| Row {
+            label: function.name.clone(),
+            place: format!("{}:{}", file.path, function.line),
+            value: function.lines,
+        })
     });
-    let marked = facts
-        .iter()
-        .map(|file| by_file(file, file.markers.as_ref().map_or(0, Vec::len) as u64));
+    let marked = facts.iter().map(|file| by_file(file, file.markers.as_ref().map_or(0, Vec::len) as u64));
     let mut imported = vec![0_u64; facts.len()];
     for target in goals.iter().flat_map(|(targets, _)| targets) {
         if let Some(count) = imported.get_mut(*target) {
             *count += 1;
         }
     }
-    let imported = facts
-        .iter()
-        .zip(&imported)
-        .map(|(file, count)| by_file(file, *count));
+    let imported = facts.iter().zip(&imported).map(|(file, count)| by_file(file, *count));
     let bare = programs().filter_map(|file| {
         let size = file.size.filter(|size| size.code >= ENOUGH_TO_COMMENT)?;
         let tenths = size.comment * 1000 / (size.comment + size.code);
         let mut row = by_path(&file.path, tenths);
         let code = count(size.code, "line");
-        row.place = if row.place.is_empty() {
-            code
-        } else {
-            format!("{}, {code}", row.place)
-        };
+        row.place = if row.place.is_empty() { code } else { format!("{}, {code}", row.place) };
         Some((size.code, row))
     });
     let mut bare: Vec<_> = bare.collect();
@@ -206,21 +165,13 @@ fn rankings(facts: &[FileFacts], goals: &Goals, rows: usize) -> Rankings {
 /// A row for a file: its name, and the folder it lies in.
 fn by_path(path: &str, value: u64) -> Row {
     let (place, label) = path.rsplit_once('/').unwrap_or(("", path));
-    Row {
-        label: label.to_owned(),
-        place: place.to_owned(),
-        value,
-    }
+    Row { label: label.to_owned(), place: place.to_owned(), value }
 }
 
 /// The rows with the greatest values; none with nothing to show.
 fn top(rows: impl Iterator<Item = Row>, count: usize) -> Vec<Row> {
     let mut rows: Vec<Row> = rows.filter(|row| row.value > 0).collect();
-    let order = |a: &Row, b: &Row| {
-        b.value
-            .cmp(&a.value)
-            .then_with(|| (&a.place, &a.label).cmp(&(&b.place, &b.label)))
-    };
+    let order = |a: &Row, b: &Row| b.value.cmp(&a.value).then_with(|| (&a.place, &a.label).cmp(&(&b.place, &b.label)));
     rows.sort_by(order);
     rows.truncate(count);
     rows
@@ -240,11 +191,7 @@ fn externals(goals: &Goals, rows: usize) -> Vec<(String, u64)> {
 /// The notes, the urgent before the others, then by place; at most a few per file if there are many,
 /// so that one file does not fill the list.
 fn marker_rows(facts: &[FileFacts], rows: usize) -> Vec<MarkerRow> {
-    let total: usize = facts
-        .iter()
-        .flat_map(|file| &file.markers)
-        .map(Vec::len)
-        .sum();
+    let total: usize = facts.iter().flat_map(|file| &file.markers).map(Vec::len).sum();
     let per_file = if total > rows { 2 } else { rows };
     let mut list = Vec::new();
     for file in facts {
@@ -278,23 +225,11 @@ mod tests {
     fn sample() -> (Inventory, Batch) {
         let list = vec![
             facts("README.md", "# Title\n"),
-            facts(
-                "src/a.rs",
-                "//! A.\nuse crate::b;\nfn f() {\n}\n// TODO: later\n// FIXME: now\n",
-            ),
-            facts(
-                "src/b.rs",
-                "fn g() {\n    one();\n}\nuse serde::Serialize;\n",
-            ),
+            facts("src/a.rs", "//! A.\nuse crate::b;\nfn f() {\n}\n// TODO: later\n// FIXME: now\n"),
+            facts("src/b.rs", "fn g() {\n    one();\n}\nuse serde::Serialize;\n"),
             facts("src/lib.rs", "mod a;\nmod b;\n"),
         ];
-        (
-            inventory_of(&list),
-            Batch {
-                facts: list,
-                unread: Vec::new(),
-            },
-        )
+        (inventory_of(&list), Batch { facts: list, unread: Vec::new() })
     }
 
     #[test]
@@ -324,10 +259,7 @@ mod tests {
     #[test]
     fn detail_bounds_the_rows() {
         let (inventory, batch) = sample();
-        let detail = Detail {
-            rows: 1,
-            ..Detail::default()
-        };
+        let detail = Detail { rows: 1, ..Detail::default() };
         let survey = synthesise(&inventory, &batch, &detail);
         assert_eq!(survey.rankings.largest.len(), 1);
         assert_eq!(survey.markers.len(), 1);

@@ -55,14 +55,6 @@ pub fn facts(path: &str, text: &str) -> FileFacts {
 
 /// An inventory of just these files.
 pub fn inventory_of(facts: &[FileFacts]) -> Inventory {
-    let entry = |f: &FileFacts| Entry {
-        path: f.path.clone(),
-        bytes: f.bytes,
-        language: f.language,
-    };
-    Inventory {
-        name: "test".into(),
-        entries: facts.iter().map(entry).collect(),
-        skipped: Vec::new(),
-    }
+    let entry = |f: &FileFacts| Entry { path: f.path.clone(), bytes: f.bytes, language: f.language };
+    Inventory { name: "test".into(), entries: facts.iter().map(entry).collect(), skipped: Vec::new() }
 }

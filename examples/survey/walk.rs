@@ -14,18 +14,12 @@ const SNIFF_BYTES: u64 = 4096;
 ///
 /// Never fails: a root that cannot be listed gives an inventory with that one complaint.
 pub fn walk(root: &Path, limits: &Limits) -> Inventory {
-    let mut inventory = Inventory {
-        name: name_of(root),
-        ..Inventory::default()
-    };
+    let mut inventory = Inventory { name: name_of(root), ..Inventory::default() };
     // A stack of our own rather than recursion: a deep tree must not exhaust the call stack.
     let mut open = vec![(String::new(), 0_usize)];
     while let Some((folder, depth)) = open.pop() {
         if depth > limits.max_depth {
-            inventory.skipped.push(Skipped {
-                path: folder,
-                reason: Reason::TooDeep,
-            });
+            inventory.skipped.push(Skipped { path: folder, reason: Reason::TooDeep });
             continue;
         }
         let listing = match fs::read_dir(root.join(&folder)) {
@@ -55,10 +49,7 @@ fn finish(mut inventory: Inventory, limits: &Limits) -> Inventory {
     inventory.entries.sort_by(|a, b| a.path.cmp(&b.path));
     if inventory.entries.len() > limits.max_files {
         let beyond = inventory.entries.split_off(limits.max_files);
-        let cut = beyond.into_iter().map(|e| Skipped {
-            path: e.path,
-            reason: Reason::TooMany,
-        });
+        let cut = beyond.into_iter().map(|e| Skipped { path: e.path, reason: Reason::TooMany });
         inventory.skipped.extend(cut);
     }
     inventory.skipped.sort();
@@ -66,21 +57,14 @@ fn finish(mut inventory: Inventory, limits: &Limits) -> Inventory {
 }
 
 /// Takes one item of a folder into the inventory; gives back a folder that is to be entered.
-fn visit(
-    item: &DirEntry,
-    folder: &str,
-    limits: &Limits,
-    inventory: &mut Inventory,
-) -> Option<String> {
+fn visit(item: &DirEntry, folder: &str, limits: &Limits, inventory: &mut Inventory) -> Option<String> {
     let raw = item.file_name();
     let path = join(folder, &raw.to_string_lossy());
     let name = raw.to_str();
     // Of the item itself, not of what a link points to.
     let reason = match (name, item.metadata()) {
         (None, _) => Reason::NameNotUnicode,
-        (_, Err(error)) => Reason::Unreadable {
-            message: error.to_string(),
-        },
+        (_, Err(error)) => Reason::Unreadable { message: error.to_string() },
         (Some(_), Ok(meta)) if meta.file_type().is_symlink() => Reason::Symlink,
         (Some(name), Ok(meta)) if meta.is_dir() => {
             if limits.ignored.iter().any(|ignored| ignored == name) {
@@ -92,11 +76,7 @@ fn visit(
         (Some(_), Ok(meta)) if !meta.is_file() => Reason::Special,
         (Some(_), Ok(meta)) => match classify(&path, meta.len(), &item.path(), limits) {
             Ok(language) => {
-                inventory.entries.push(Entry {
-                    path,
-                    bytes: meta.len(),
-                    language,
-                });
+                inventory.entries.push(Entry { path, bytes: meta.len(), language });
                 return None;
             }
             Err(reason) => reason,
@@ -111,22 +91,13 @@ fn classify(path: &str, bytes: u64, full: &Path, limits: &Limits) -> Result<Lang
         return Err(Reason::Binary);
     }
     if bytes > limits.max_file_bytes {
-        return Err(Reason::TooLarge {
-            bytes,
-            limit: limits.max_file_bytes,
-        });
+        return Err(Reason::TooLarge { bytes, limit: limits.max_file_bytes });
     }
     if let Some(language) = Language::of(path) {
         return Ok(language);
     }
-    let head = sniff(full).map_err(|error| Reason::Unreadable {
-        message: error.to_string(),
-    })?;
-    if head.contains(&0) {
-        Err(Reason::Binary)
-    } else {
-        Ok(language_of_script(&head))
-    }
+    let head = sniff(full).map_err(|error| Reason::Unreadable { message: error.to_string() })?;
+    if head.contains(&0) { Err(Reason::Binary) } else { Ok(language_of_script(&head)) }
 }
 
 fn sniff(path: &Path) -> std::io::Result<Vec<u8>> {
@@ -153,30 +124,18 @@ fn language_of_script(head: &[u8]) -> Language {
 }
 
 fn join(folder: &str, name: &str) -> String {
-    if folder.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{folder}/{name}")
-    }
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
 }
 
 fn unreadable(folder: &str, error: &std::io::Error) -> Skipped {
     let path = if folder.is_empty() { "." } else { folder };
-    Skipped {
-        path: path.to_owned(),
-        reason: Reason::Unreadable {
-            message: error.to_string(),
-        },
-    }
+    Skipped { path: path.to_owned(), reason: Reason::Unreadable { message: error.to_string() } }
 }
 
 /// The last part of the path, so that reports do not carry the layout of someone's disk.
 fn name_of(root: &Path) -> String {
     let full = fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
-    full.file_name().map_or_else(
-        || "/".to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    )
+    full.file_name().map_or_else(|| "/".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 /// Deals the files into at most `count` batches of about equal weight, in the order of paths.
@@ -211,11 +170,7 @@ mod tests {
     use crate::testing::Folder;
 
     fn reason_of(inventory: &Inventory, path: &str) -> Option<Reason> {
-        inventory
-            .skipped
-            .iter()
-            .find(|s| s.path == path)
-            .map(|s| s.reason.clone())
+        inventory.skipped.iter().find(|s| s.path == path).map(|s| s.reason.clone())
     }
 
     #[test]
@@ -228,10 +183,7 @@ mod tests {
         folder.write("blob", b"a\0b");
         folder.write("run", b"#!/usr/bin/env python3\n");
         folder.write("big.rs", &[b'a'; 300]);
-        let limits = Limits {
-            max_file_bytes: 200,
-            ..Limits::default()
-        };
+        let limits = Limits { max_file_bytes: 200, ..Limits::default() };
         let inventory = walk(folder.path(), &limits);
         let paths: Vec<_> = inventory.entries.iter().map(|e| e.path.as_str()).collect();
         assert_eq!(paths, ["run", "src/a.py", "src/b.rs"]);
@@ -239,10 +191,7 @@ mod tests {
         assert_eq!(reason_of(&inventory, "target"), Some(Reason::IgnoredFolder));
         assert_eq!(reason_of(&inventory, "logo.png"), Some(Reason::Binary));
         assert_eq!(reason_of(&inventory, "blob"), Some(Reason::Binary));
-        let large = Reason::TooLarge {
-            bytes: 300,
-            limit: 200,
-        };
+        let large = Reason::TooLarge { bytes: 300, limit: 200 };
         assert_eq!(reason_of(&inventory, "big.rs"), Some(large));
     }
 
@@ -270,11 +219,7 @@ mod tests {
         folder.write("a.rs", b"");
         folder.write("b.rs", b"");
         folder.write("d/e/f.rs", b"");
-        let limits = Limits {
-            max_files: 1,
-            max_depth: 1,
-            ..Limits::default()
-        };
+        let limits = Limits { max_files: 1, max_depth: 1, ..Limits::default() };
         let inventory = walk(folder.path(), &limits);
         assert_eq!(inventory.entries.len(), 1);
         assert_eq!(reason_of(&inventory, "b.rs"), Some(Reason::TooMany));
@@ -283,15 +228,8 @@ mod tests {
 
     #[test]
     fn batches_hold_every_file_once() {
-        let entry = |n: u64| Entry {
-            path: format!("{n}"),
-            bytes: n * 1000,
-            language: Language::Rust,
-        };
-        let inventory = Inventory {
-            entries: (0..50).map(entry).collect(),
-            ..Inventory::default()
-        };
+        let entry = |n: u64| Entry { path: format!("{n}"), bytes: n * 1000, language: Language::Rust };
+        let inventory = Inventory { entries: (0..50).map(entry).collect(), ..Inventory::default() };
         for count in [0, 1, 3, 50, 80] {
             let batches = deal(&inventory, count);
             assert!(batches.len() <= count.max(1));

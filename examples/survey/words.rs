@@ -53,11 +53,7 @@ pub fn bytes(number: u64) -> String {
         value /= 1000.0;
         unit = next;
     }
-    if unit == "B" || value >= 100.0 {
-        format!("{value:.0} {unit}")
-    } else {
-        format!("{value:.1} {unit}")
-    }
+    if unit == "B" || value >= 100.0 { format!("{value:.0} {unit}") } else { format!("{value:.1} {unit}") }
 }
 
 /// A text cut in its middle: the ends of a path tell the most.
@@ -116,9 +112,6 @@ mod tests {
         assert_eq!(shorten("abc", 3), "abc");
         assert_eq!(shorten("abcdefghijkl", 6), "ab\u{2026}jkl");
         assert_eq!(shorten("\u{e9}\u{e9}\u{e9}", 2).chars().count(), 2);
-        assert_eq!(
-            escape("<a b=\"c'&\u{1}\">"),
-            "&lt;a b=&quot;c&#39;&amp;\u{fffd}&quot;&gt;"
-        );
+        assert_eq!(escape("<a b=\"c'&\u{1}\">"), "&lt;a b=&quot;c&#39;&amp;\u{fffd}&quot;&gt;");
     }
 }

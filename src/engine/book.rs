@@ -200,10 +200,9 @@ impl Book {
 
     /// Counts and owners from what the runs say, after a snapshot was read.
     pub(super) fn recount<'a>(&mut self, owned: impl Iterator<Item = (&'a TaskSpec, bool)>) {
-        self.active = u32::try_from(
-            self.runs.iter().filter(|(_, run)| run.owner.is_none() && !run.is_finished()).count(),
-        )
-        .unwrap_or(u32::MAX);
+        self.active =
+            u32::try_from(self.runs.iter().filter(|(_, run)| run.owner.is_none() && !run.is_finished()).count())
+                .unwrap_or(u32::MAX);
         for (spec, ended) in owned {
             if let (Some(owner), false) = (spec.owner, ended) {
                 self.owners.insert(spec.id, owner);

@@ -109,7 +109,9 @@ impl Driver {
                 self.emit(RunEvent::Halted { run: id, cause: Cause::Cancelled { reason } }, tx);
                 Ok(Accepted::Done)
             }
-            RunPhase::Halting | RunPhase::Compensating | RunPhase::CompensationFailed if asked => Ok(Accepted::Repeated),
+            RunPhase::Halting | RunPhase::Compensating | RunPhase::CompensationFailed if asked => {
+                Ok(Accepted::Repeated)
+            }
             phase => Err(Rejected::RunPhase { run: id, phase }),
         }
     }

@@ -2,11 +2,11 @@
 //! left to do.
 
 use super::book::Book;
+use super::recent::Recent;
 use crate::command::{Accepted, Command};
 use crate::effect::Outbox;
 use crate::event::{Entry, Event, RunEvent};
 use crate::id::{RunId, TaskId};
-use crate::insight::{Projection, Story};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::rejected::Rejected;
@@ -28,15 +28,19 @@ const BATCH: usize = 64;
 pub(super) struct Driver {
     pub(super) core: Core,
     pub(super) book: Book,
-    pub(super) story: Story,
+    pub(super) recent: Recent,
     /// How many of the call's facts have been folded.
     folded: usize,
 }
 
 impl Driver {
     pub(super) fn new(config: Config) -> Self {
-        let story = Story::with_length(config.story_length());
-        Self { core: Core::new(config), book: Book::default(), story, folded: 0 }
+        Self::with(Core::new(config), Book::default())
+    }
+
+    pub(super) fn with(core: Core, book: Book) -> Self {
+        let recent = Recent::new(core.config().story());
+        Self { core, book, recent, folded: 0 }
     }
 
     /// A fact of the journal becomes state.
@@ -48,7 +52,7 @@ impl Driver {
     }
 
     fn fold(&mut self, entry: &Entry) -> Result<(), Misfit> {
-        self.story.apply(entry);
+        self.recent.note(entry);
         self.book.fold(entry)
     }
 
@@ -135,7 +139,7 @@ impl Driver {
     fn catch_up(&mut self, tx: &mut Tx<'_>) {
         while let Some(entry) = tx.out.entries().get(self.folded) {
             self.folded += 1;
-            self.story.apply(entry);
+            self.recent.note(entry);
             let folded = self.book.fold(entry);
             debug_assert_eq!(folded, Ok(()), "the core decided {entry:?}, which does not follow");
         }

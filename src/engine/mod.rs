@@ -44,18 +44,19 @@ mod book;
 mod check;
 mod commands;
 mod drive;
+mod recent;
 mod snapshot;
 mod view;
 
 pub use snapshot::EngineSnapshot;
-pub use view::{NodeStatus, NodeView, RunView};
+pub use view::{NodeView, RunView};
 
 use crate::command::{Accepted, Command};
 use crate::effect::{Effect, Outbox};
 use crate::error::RestoreError;
 use crate::event::Entry;
 use crate::id::{AgentId, RunId, Seq, TaskId};
-use crate::insight::{Story, Subject};
+use crate::insight::{Line, Subject};
 use crate::rejected::Rejected;
 use crate::scheduler::{AgentView, Config, Log, TaskView, Tx};
 use crate::time::Time;
@@ -169,11 +170,11 @@ impl Engine {
         self.driver.book.views()
     }
 
-    /// The last facts about a task, an agent or a run, the oldest first, a line each: what happened to it lately, for
-    /// whoever asks why it is as it is. Kept since the engine was made or restored.
+    /// The last facts about a task, an agent or a run, the oldest first: what happened to it lately, for whoever asks why
+    /// it is as it is. Told from the last facts about everything, see [`Config::with_story`].
     #[must_use]
-    pub fn story(&self, of: impl Into<Subject>) -> Vec<String> {
-        self.driver.story.lines(of.into())
+    pub fn story(&self, of: impl Into<Subject>) -> Vec<Line> {
+        self.driver.recent.story(of.into())
     }
 
     /// What is owed to the outside, derived from the state alone: the attempts that agents hold, and the cancellations

@@ -46,10 +46,8 @@ impl Driver {
 
 impl Engine {
     pub(super) fn from_snapshot(config: Config, snapshot: &EngineSnapshot) -> Result<Self, RestoreError> {
-        let mut driver = Driver::new(Config::default());
-        driver.book = book(snapshot).map_err(|reason| RestoreError::Snapshot { reason })?;
-        driver.core = Core::from_snapshot(config, &snapshot.scheduler)?;
-        driver.reset_story();
+        let book = book(snapshot).map_err(|reason| RestoreError::Snapshot { reason })?;
+        let driver = Driver::with(Core::from_snapshot(config, &snapshot.scheduler)?, book);
         driver.check_books().map_err(|reason| RestoreError::Snapshot { reason })?;
         let log = Log::continue_after(snapshot.scheduler.last, snapshot.scheduler.at);
         Ok(Self { driver, log })
@@ -57,7 +55,8 @@ impl Engine {
 }
 
 fn book(snapshot: &EngineSnapshot) -> Result<Book, String> {
-    let mut book = Book { serial: snapshot.serial, ..Book::default() };
+    let mut book = Book::default();
+    book.serial = snapshot.serial;
     for definition in &snapshot.definitions {
         let plan = Plan::new(Arc::clone(definition)).ok_or_else(|| format!("{} has a cycle", definition.name))?;
         book.plans.insert((definition.name.clone(), definition.version), plan);

@@ -2,15 +2,13 @@
 
 use super::book::Book;
 use crate::definition::Definition;
-use crate::event::Opening;
 use crate::id::RunId;
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{Cause, NodeOutcome, RunOutcome, RunPhase, RunSpec, UndoOutcome};
+use crate::run::{Cause, NodeOutcome, NodeStatus, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::task::Owner;
 use crate::workflow::machine::{NodeStage, NodeState, Run};
 use core::fmt;
-use serde::{Deserialize, Serialize};
 
 /// A run as it stands.
 #[derive(Clone, Copy)]
@@ -87,29 +85,6 @@ impl fmt::Debug for RunView<'_> {
     }
 }
 
-/// Where a node stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum NodeStatus {
-    /// It has not begun.
-    Waiting,
-    /// It is under way.
-    Active,
-    /// It did what it should.
-    Succeeded,
-    /// It did not.
-    Failed,
-    /// The run went another way.
-    Skipped,
-    /// It was withdrawn.
-    Cancelled,
-    /// It is undone.
-    Undone,
-    /// It should be undone and could not be.
-    UndoFailed,
-}
-
 /// A node of a run as it stands.
 #[derive(Clone, Copy)]
 pub struct NodeView<'a> {
@@ -127,22 +102,15 @@ impl<'a> NodeView<'a> {
 
     /// Where it stands.
     #[must_use]
-    pub const fn status(&self) -> NodeStatus {
-        match &self.state.undo {
-            Some(UndoOutcome::Undone | UndoOutcome::Declared { .. }) => return NodeStatus::Undone,
-            Some(UndoOutcome::Failed { .. } | UndoOutcome::Abandoned { .. }) => return NodeStatus::UndoFailed,
-            None => {}
-        }
-        match &self.state.stage {
-            NodeStage::Waiting => NodeStatus::Waiting,
-            NodeStage::Working
-            | NodeStage::Open(Opening::Map { .. } | Opening::Repeat | Opening::Wait { .. }) => NodeStatus::Active,
-            NodeStage::Ended(outcome) => match outcome {
-                NodeOutcome::Succeeded => NodeStatus::Succeeded,
-                NodeOutcome::Failed { .. } => NodeStatus::Failed,
-                NodeOutcome::Skipped => NodeStatus::Skipped,
-                NodeOutcome::Cancelled { .. } => NodeStatus::Cancelled,
-            },
+    pub fn status(&self) -> NodeStatus {
+        match (&self.state.undo, &self.state.stage) {
+            (Some(UndoOutcome::Undone | UndoOutcome::Declared { .. }), _) => NodeStatus::Undone,
+            (Some(UndoOutcome::Failed { .. }), _) => NodeStatus::UndoFailed,
+            (Some(UndoOutcome::Abandoned { .. }), _) => NodeStatus::Abandoned,
+            (None, _) if self.run.is_to_be_undone(self.place) => NodeStatus::Undoing,
+            (None, NodeStage::Waiting) => NodeStatus::Waiting,
+            (None, NodeStage::Working | NodeStage::Open(_)) => NodeStatus::Running,
+            (None, NodeStage::Ended(outcome)) => outcome.into(),
         }
     }
 

@@ -1,9 +1,10 @@
 //! Entries in words, one line each.
 
 use super::text::{Span, line};
-use crate::event::{AgentEvent, Bound, Entry, Event, Next, Opening, RunEvent, TaskEvent};
+use crate::event::{AgentEvent, Entry, Event, Next, Opening, RunEvent, TaskEvent};
 use crate::id::{AttemptId, Incarnation};
 use crate::run::UndoOutcome;
+use crate::task::Bound;
 use crate::task::{Failure, Happened, Owner, Phase, Tier};
 use crate::time::Time;
 use core::fmt::{Display, Write as _};
@@ -70,7 +71,9 @@ fn task(event: &TaskEvent, now: Time) -> String {
         }
         TaskEvent::Ready { task } => format!("{task} is ready"),
         TaskEvent::Assigned { attempt, to } => format!("{attempt} assigned to {to}"),
-        TaskEvent::AttemptFailed { attempt, by, failure, next } => attempt_failed(*attempt, *by, failure, *next, now),
+        TaskEvent::AttemptFailed { attempt, by, failure, next, .. } => {
+            attempt_failed(*attempt, *by, failure, *next, now)
+        }
         TaskEvent::Succeeded { attempt, by, .. } => format!("{attempt} succeeded on {by}"),
         TaskEvent::CancelRequested { task, reason } => format!("{task} is to be cancelled: {}", short(reason)),
         TaskEvent::Cancelled { task, reason, happened } => {
@@ -81,7 +84,7 @@ fn task(event: &TaskEvent, now: Time) -> String {
             };
             format!("{task} cancelled: {}{trace}", short(reason))
         }
-        TaskEvent::Expired { task, bound } => {
+        TaskEvent::Expired { task, bound, .. } => {
             let bound = match bound {
                 Bound::Deadline => "its deadline",
                 Bound::Queue => "its queue timeout",

@@ -41,7 +41,7 @@ mod timeline;
 pub use describe::describe;
 pub use metrics::{AgentFigures, Counts, Figures, Metrics, MetricsSnapshot, Summary};
 pub use picture::Picture;
-pub use progress::{NodeCounts, NodeStatus, Progress, RunProgress, Waiting, WaitsFor};
+pub use progress::{NodeCounts, Progress, RunProgress, Waiting, WaitsFor};
 pub use story::{Line, Story, Subject};
 pub use timeline::{Bar, BarResult, Mark, MarkKind, Step, SvgOptions, Timeline, TimelineData};
 

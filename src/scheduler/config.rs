@@ -65,15 +65,15 @@ impl Config {
         self
     }
 
-    /// How many facts about each task, agent and run an engine can tell; 0 for none, which is fastest. 16 if nothing is
-    /// said.
+    /// From how many of the last facts an engine can tell the [`story`](crate::Engine::story) of a task, an agent or a
+    /// run; 0 for none. 1,024 if nothing is said.
     #[must_use]
-    pub const fn with_story_length(mut self, facts: usize) -> Self {
+    pub const fn with_story(mut self, facts: usize) -> Self {
         self.story = facts;
         self
     }
 
-    pub(crate) const fn story_length(&self) -> usize {
+    pub(crate) const fn story(&self) -> usize {
         self.story
     }
 
@@ -97,7 +97,7 @@ impl Default for Config {
             seed: 0,
             discipline: Discipline::default(),
             limits: Limits::default(),
-            story: 16,
+            story: 1_024,
             strategy: Box::new(LeastLoaded::default()),
             by_kind: BTreeMap::new(),
         }

@@ -10,6 +10,7 @@ use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::rejected::Rejected;
+use crate::routing::ClassKey;
 use crate::task::{TaskOutcome, TaskSpec};
 use std::sync::Arc;
 
@@ -54,6 +55,10 @@ impl Core {
         }
         if self.state.active >= limits.waiting_tasks {
             return Err(self.full("waiting_tasks", limits.waiting_tasks));
+        }
+        let class = ClassKey { needs: spec.needs.clone(), avoid: Box::default() };
+        if self.state.classes.len() >= limits.classes as usize && !self.state.classes.knows(&class) {
+            return Err(self.full("classes", limits.classes));
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use super::{Arrow, Frame, Item, Shape, colours};
 use crate::definition::On;
-use crate::insight::progress::NodeStatus;
+use crate::run::NodeStatus;
 use core::fmt::Write as _;
 use std::collections::BTreeMap;
 

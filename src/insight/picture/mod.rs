@@ -4,10 +4,10 @@ mod dot;
 mod mermaid;
 
 use super::catalog::flow_of;
-use super::progress::NodeStatus;
 use super::text::line;
 use crate::definition::{Action, Body, Definition, Join, Node, On, Pick, Work};
 use crate::name::Name;
+use crate::run::NodeStatus;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ const SHOWN: usize = 48;
 ///
 /// ```
 /// use counterpoint::definition::{Action, Definition, Link, Node, Work};
-/// use counterpoint::insight::{NodeStatus, Picture};
+/// use counterpoint::{NodeStatus, insight::Picture};
 ///
 /// let order = Definition::new("order")
 ///     .with_node(Node::new("charge", Action::task("charge")).with_undo(Work::new("refund")))

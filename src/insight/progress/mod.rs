@@ -3,7 +3,7 @@
 mod report;
 mod state;
 
-pub use report::{NodeCounts, NodeStatus, RunProgress, Waiting, WaitsFor};
+pub use report::{NodeCounts, RunProgress, Waiting, WaitsFor};
 
 use super::catalog::Catalog;
 use super::table::Table;
@@ -12,7 +12,7 @@ use crate::definition::{Action, Definition};
 use crate::event::{Entry, Event, Next, Opening, RunEvent, TaskEvent};
 use crate::id::{AgentId, RunId, TaskId};
 use crate::name::Name;
-use crate::run::{RunOutcome, RunPhase, RunSpec, UndoOutcome};
+use crate::run::{NodeStatus, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::task::{Owner, Phase};
 use crate::time::Time;
 use state::{NodeState, RunState, WHOLE};

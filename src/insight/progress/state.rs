@@ -1,10 +1,11 @@
 //! What is remembered of a run.
 
-use super::report::{NodeCounts, NodeStatus, WaitsFor};
+use super::report::{NodeCounts, WaitsFor};
 use super::{Action, Definition};
 use crate::definition::Node;
 use crate::id::{RunId, TaskId};
 use crate::name::Name;
+use crate::run::NodeStatus;
 use crate::run::RunPhase;
 use crate::task::{Owner, Phase};
 use crate::time::Time;

@@ -10,9 +10,10 @@ use super::Projection;
 use super::catalog::Catalog;
 use super::table::Table;
 use super::text::line;
-use crate::event::{AgentEvent, Bound, Entry, Event, Next, TaskEvent};
+use crate::event::{AgentEvent, Entry, Event, Next, TaskEvent};
 use crate::id::{AgentId, AttemptId, Incarnation, TaskId};
 use crate::name::Name;
+use crate::task::Bound;
 use crate::task::{Failure, FailureKind, Happened, Owner, Phase, TaskSpec};
 use crate::time::Time;
 use std::collections::{BTreeMap, VecDeque};
@@ -140,7 +141,7 @@ impl Timeline {
                 self.close(*task, None, result, Some(reason), now);
                 self.tasks.remove(task);
             }
-            TaskEvent::Expired { task, bound } => {
+            TaskEvent::Expired { task, bound, .. } => {
                 let note = match bound {
                     Bound::Deadline => "past its deadline",
                     Bound::Queue => "past its queue timeout",

@@ -40,6 +40,11 @@ impl Run {
         Some(())
     }
 
+    /// Whether the node is one of those that are being undone or will be.
+    pub(crate) fn is_to_be_undone(&self, node: u32) -> bool {
+        self.unwinding.as_ref().is_some_and(|unwinding| unwinding.step(NodeIx::new(node)).is_some())
+    }
+
     pub(super) fn is_unwound(&self) -> bool {
         self.unwinding.as_ref().is_some_and(|unwinding| unwinding.is_over())
     }

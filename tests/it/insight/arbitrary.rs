@@ -71,11 +71,11 @@ fn task_event() -> impl Strategy<Value = Event> {
             let event = match what {
                 0 => TaskEvent::Ready { task },
                 1 | 2 => TaskEvent::Assigned { attempt, to: by },
-                3 => TaskEvent::AttemptFailed { attempt, by, failure, next },
+                3 => TaskEvent::AttemptFailed { attempt, by, failure, next, maybe: false },
                 4 => TaskEvent::Succeeded { attempt, by, output: Payload::NULL },
                 5 if more == 0 => TaskEvent::CancelRequested { task, reason },
                 5 => TaskEvent::Cancelled { task, reason, happened: Happened::Maybe },
-                6 => TaskEvent::Expired { task, bound: Bound::Total },
+                6 => TaskEvent::Expired { task, bound: Bound::Total, maybe: false },
                 7 => TaskEvent::Discarded { task, reason },
                 _ => TaskEvent::Forgotten { tasks: vec![task] },
             };

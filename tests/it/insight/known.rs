@@ -2,9 +2,9 @@
 
 use super::script::{life, small, turned_back};
 use counterpoint::insight::{
-    Bar, BarResult, Metrics, MetricsSnapshot, NodeStatus, Progress, Projection, Story, Timeline, TimelineData, WaitsFor,
+    Bar, BarResult, Metrics, MetricsSnapshot, Progress, Projection, Story, Timeline, TimelineData, WaitsFor,
 };
-use counterpoint::{AgentId, RunId, RunPhase, TaskId, Tier};
+use counterpoint::{AgentId, NodeStatus, RunId, RunPhase, TaskId, Tier};
 use std::time::Duration;
 
 #[test]

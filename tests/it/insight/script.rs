@@ -54,7 +54,13 @@ impl Script {
     }
 
     pub(crate) fn fail(&mut self, task: u64, number: u32, agent: u64, failure: Failure, next: Next) -> &mut Self {
-        self.say(TaskEvent::AttemptFailed { attempt: attempt(task, number), by: life(agent), failure, next })
+        self.say(TaskEvent::AttemptFailed {
+            attempt: attempt(task, number),
+            by: life(agent),
+            failure,
+            next,
+            maybe: false,
+        })
     }
 
     pub(crate) fn node(&mut self, run: u64, node: u32, outcome: NodeOutcome) -> &mut Self {
