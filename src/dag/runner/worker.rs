@@ -30,8 +30,8 @@ use parking_lot::Mutex;
 
 use super::{
     super::{NodeIx, Topology},
-    Failure,
-    idle::{Idle, Woken},
+    Failure, Report,
+    idle::{Idle, Role, Woken},
     span::{Cell, Span},
 };
 
@@ -48,33 +48,33 @@ pub(super) struct Shared {
     pub(super) stealers: Vec<Stealer<Span>>,
 }
 
-/// What one worker has to itself. It outlives the run.
+/// What one worker has to itself. It outlives the run. Between runs nothing is queued and nothing is held.
 #[derive(Debug)]
 pub(super) struct Local {
     pub(super) index: usize,
     pub(super) deque: Deque<Span>,
-    /// The nodes that were ready when the run had already been stopped.
-    pub(super) dropped: Vec<NodeIx>,
+    role: Role,
     held: Held,
     /// The node whose closure runs now; where a panic came from.
     current: NodeIx,
 }
 
 impl Local {
+    /// The worker in the thread that calls the runner has the index zero.
     pub(super) fn new(index: usize) -> Self {
+        let role = if index == 0 {
+            Role::Caller
+        } else {
+            Role::Other
+        };
         let current = NodeIx::new(0);
         Self {
             index,
             deque: Deque::new_lifo(),
-            dropped: Vec::new(),
+            role,
             held: Held::default(),
             current,
         }
-    }
-
-    /// A failure can leave something held for a node that will never run.
-    pub(super) fn forget(&mut self) {
-        self.held = Held::default();
     }
 }
 
@@ -86,14 +86,16 @@ struct Held {
     count: u32,
 }
 
-/// One run.
+/// What a row of runs with the same closure share.
 pub(super) struct Turn<'r, E, F> {
     pub(super) shared: &'r Shared,
     pub(super) body: &'r F,
     pub(super) idle: Idle,
-    /// Locals of the workers that are not started, and of those that have ended.
+    /// Locals of the workers whose threads have not started, and of those whose threads have ended.
     pub(super) locals: Mutex<Vec<Local>>,
     pub(super) failed: Mutex<Vec<(NodeIx, Failure<E>)>>,
+    /// The nodes that were ready when the run had already been stopped.
+    pub(super) dropped: Mutex<Vec<NodeIx>>,
     /// Set at the first failure, if that is to stop the run.
     pub(super) stopped: AtomicBool,
     pub(super) stop_on_failure: bool,
@@ -105,14 +107,37 @@ where
     E: Send,
     F: Fn(NodeIx) -> Result<(), E> + Sync,
 {
-    /// Works until the run is over. A panic of the closure ends the inner loop; it becomes the failure of its node, and the
-    /// loop is entered again. So catching costs nothing per node.
-    pub(super) fn work<'s>(&'s self, mut local: Local, scope: &'s Scope<'s, '_>) {
-        while let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.run_all(&mut local, scope)))
-        {
+    /// One run, in the thread of the caller. What failed and what was dropped is left for the caller to take.
+    pub(super) fn run<'s>(&'s self, local: &mut Local, scope: &'s Scope<'s, '_>) {
+        self.idle.begin();
+        self.stopped.store(false, Relaxed);
+        let (from, to) = self.shared.topology.outgoing().starts_span();
+        if from < to {
+            local.deque.push(Span { from, to });
+        }
+        self.work(local, scope);
+    }
+
+    /// What the last run came to; makes the counts whole for the next. For the caller, between runs.
+    pub(super) fn report(&self) -> Report<E> {
+        let failed = std::mem::take(&mut *self.failed.lock());
+        let dropped = std::mem::take(&mut *self.dropped.lock());
+        let topology = &self.shared.topology;
+        if !failed.is_empty() || !dropped.is_empty() {
+            // A count sets itself back when it reaches zero, and these did not all get there.
+            for (missing, &all) in self.shared.missing.iter().zip(topology.indegrees()) {
+                missing.store(all, Relaxed);
+            }
+        }
+        Report::new(topology, failed, &dropped)
+    }
+
+    /// Works until it is time to leave. A panic of the closure ends the inner loop; it becomes the failure of its node, and
+    /// the loop is entered again. So catching costs nothing per node.
+    fn work<'s>(&'s self, local: &mut Local, scope: &'s Scope<'s, '_>) {
+        while let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.run_all(local, scope))) {
             self.fail(local.current, Failure::Panicked(message(payload)));
         }
-        self.locals.lock().push(local);
     }
 
     fn run_all<'s>(&'s self, local: &mut Local, scope: &'s Scope<'s, '_>) {
@@ -132,7 +157,7 @@ where
         scope: &'s Scope<'s, '_>,
     ) -> Option<NodeIx> {
         if self.is_stopped() {
-            local.dropped.push(node);
+            self.dropped.lock().push(node);
             return None;
         }
         let span = self.shared.topology.outgoing().span(node);
@@ -308,7 +333,7 @@ where
                     .outgoing()
                     .at(self.begin(span, local, scope));
             }
-            if !self.idle.wait(|| self.work_in_sight()) {
+            if !self.idle.wait(local.role, || self.work_in_sight()) {
                 return None;
             }
         }
@@ -356,13 +381,16 @@ where
 
     #[cold]
     fn start<'s>(&'s self, scope: &'s Scope<'s, '_>) {
-        let Some(local) = self.locals.lock().pop() else {
+        let Some(mut local) = self.locals.lock().pop() else {
             return self.idle.not_started();
         };
-        if thread::Builder::new()
-            .spawn_scoped(scope, move || self.work(local, scope))
-            .is_err()
-        {
+        let work = move || {
+            if self.idle.start() {
+                self.work(&mut local, scope);
+            }
+            self.locals.lock().push(local);
+        };
+        if thread::Builder::new().spawn_scoped(scope, work).is_err() {
             // Fewer workers do the same.
             self.idle.not_started();
         }
