@@ -3,6 +3,7 @@
 mod cancel;
 mod idle;
 mod outcome;
+mod share;
 mod span;
 mod worker;
 
@@ -47,10 +48,10 @@ pub enum OnFailure {
 /// dependency if possible. Queues and counts are kept between runs.
 ///
 /// The calling thread is the first worker. The others are scoped threads that start when there is a second node to run at
-/// the same time, so a chain starts none; they end with the run.
+/// the same time, so a chain starts none; they end with the run, unless a [crew](Self::crew) keeps them.
 ///
 /// A panic in a closure is the failure of its node, and what depends on a failed node is skipped. (The panic hook has
-/// printed its message by then, as always.)
+/// printed its message by then, as always. A program that is built to abort on panics aborts.)
 ///
 /// ```
 /// use counterpoint::dag::{Builder, Failure, Outcome, Runner};
@@ -227,7 +228,7 @@ impl Runner {
         E: Send,
         F: Fn(NodeIx) -> Result<(), E> + Sync,
     {
-        // The caller's own is the last: workers take from the end, and give back behind it.
+        // There is always one: the caller's is taken here and put back below, whatever happens between.
         let mut own = self.locals.remove(0);
         let turn = Turn {
             shared: &self.shared,

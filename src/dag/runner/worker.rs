@@ -15,15 +15,14 @@ use std::{
         Arc,
         atomic::{
             AtomicBool, AtomicU32,
-            Ordering::{AcqRel, Relaxed, SeqCst},
-            fence,
+            Ordering::{AcqRel, Relaxed},
         },
     },
-    thread::{self, Scope},
+    thread::Scope,
 };
 
 use crossbeam::{
-    deque::{Steal, Stealer, Worker as Deque},
+    deque::{Stealer, Worker as Deque},
     utils::CachePadded,
 };
 use parking_lot::Mutex;
@@ -31,12 +30,9 @@ use parking_lot::Mutex;
 use super::{
     super::{NodeIx, Topology},
     Failure, Report,
-    idle::{Idle, Role, Woken},
+    idle::{Idle, Role},
     span::{Cell, Span},
 };
-
-/// How often a worker without work looks round before it waits. Waking costs microseconds; so does looking this often.
-const ROUNDS: usize = 32;
 
 /// What all workers of a runner see. It outlives the run.
 #[derive(Debug)]
@@ -53,7 +49,7 @@ pub(super) struct Shared {
 pub(super) struct Local {
     pub(super) index: usize,
     pub(super) deque: Deque<Span>,
-    role: Role,
+    pub(super) role: Role,
     held: Held,
     /// The node whose closure runs now; where a panic came from.
     current: NodeIx,
@@ -134,7 +130,7 @@ where
 
     /// Works until it is time to leave. A panic of the closure ends the inner loop; it becomes the failure of its node, and
     /// the loop is entered again. So catching costs nothing per node.
-    fn work<'s>(&'s self, local: &mut Local, scope: &'s Scope<'s, '_>) {
+    pub(super) fn work<'s>(&'s self, local: &mut Local, scope: &'s Scope<'s, '_>) {
         while let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.run_all(local, scope))) {
             self.fail(local.current, Failure::Panicked(message(payload)));
         }
@@ -276,7 +272,7 @@ where
     }
 
     /// Subtracts what is held; returns the node if it is ready by it.
-    fn let_go(&self, local: &mut Local) -> Option<NodeIx> {
+    pub(super) fn let_go(&self, local: &mut Local) -> Option<NodeIx> {
         let Held { place, count } = std::mem::take(&mut local.held);
         if count == 0 {
             return None;
@@ -310,135 +306,6 @@ where
             .get(node.index())
             .copied()
             .unwrap_or(0)
-    }
-
-    /// The next node from a queue: what is held, the own queues, those of others; none if the run is over.
-    fn next<'s>(&'s self, local: &mut Local, scope: &'s Scope<'s, '_>) -> Option<NodeIx> {
-        loop {
-            // Looked at before what is held is let go: the next one may come before the held node as well.
-            if let Some(place) = self.own(local, scope) {
-                return self.shared.topology.outgoing().at(place);
-            }
-            if let Some(node) = self.let_go(local) {
-                return Some(node);
-            }
-            if let Some(span) = self.steal(local) {
-                if !local.deque.is_empty() {
-                    // More than one span came along, and a third worker may have looked while they were on their way.
-                    self.offer(scope);
-                }
-                return self
-                    .shared
-                    .topology
-                    .outgoing()
-                    .at(self.begin(span, local, scope));
-            }
-            if !self.idle.wait(local.role, || self.work_in_sight()) {
-                return None;
-            }
-        }
-    }
-
-    #[inline]
-    fn own<'s>(&'s self, local: &Local, scope: &'s Scope<'s, '_>) -> Option<u32> {
-        // The newest first: depth first keeps queues short and values warm.
-        if let Some(span) = local.deque.pop() {
-            return Some(self.begin(span, local, scope));
-        }
-        self.shared.cells.get(local.index)?.take()
-    }
-
-    /// Takes the first place of a span and puts the rest into the own cell, where others can take from it.
-    #[inline]
-    fn begin<'s>(&'s self, span: Span, local: &Local, scope: &'s Scope<'s, '_>) -> u32 {
-        let rest = Span {
-            from: span.from + 1,
-            ..span
-        };
-        if !rest.is_empty() {
-            if let Some(cell) = self.shared.cells.get(local.index) {
-                let left = cell.replace(rest);
-                if !left.is_empty() {
-                    local.deque.push(left);
-                }
-            }
-            self.offer(scope);
-        }
-        span.from
-    }
-
-    /// Something was put where others can take it: if one waits, wake it.
-    #[inline]
-    fn offer<'s>(&'s self, scope: &'s Scope<'s, '_>) {
-        if self.shared.cells.len() == 1 {
-            return;
-        }
-        fence(SeqCst);
-        if self.idle.any() && self.idle.wake_one() == Woken::Start {
-            self.start(scope);
-        }
-    }
-
-    #[cold]
-    fn start<'s>(&'s self, scope: &'s Scope<'s, '_>) {
-        let Some(mut local) = self.locals.lock().pop() else {
-            return self.idle.not_started();
-        };
-        let work = move || {
-            if self.idle.start() {
-                self.work(&mut local, scope);
-            }
-            self.locals.lock().push(local);
-        };
-        if thread::Builder::new().spawn_scoped(scope, work).is_err() {
-            // Fewer workers do the same.
-            self.idle.not_started();
-        }
-    }
-
-    #[cold]
-    fn steal(&self, local: &Local) -> Option<Span> {
-        let workers = self.shared.cells.len();
-        for round in 0..ROUNDS {
-            for step in 1..workers {
-                let victim = (local.index + step) % workers;
-                if let Some(span) = self.steal_from(victim, local) {
-                    return Some(span);
-                }
-            }
-            if workers == 1 || self.idle.at_work() < 2 {
-                return None;
-            }
-            if round < ROUNDS / 2 {
-                std::hint::spin_loop()
-            } else {
-                thread::yield_now()
-            }
-        }
-        None
-    }
-
-    fn steal_from(&self, victim: usize, local: &Local) -> Option<Span> {
-        if let Some(span) = self.shared.cells.get(victim)?.split() {
-            return Some(span);
-        }
-        let stealer = self.shared.stealers.get(victim)?;
-        loop {
-            match stealer.steal_batch_and_pop(&local.deque) {
-                Steal::Success(span) => return Some(span),
-                Steal::Empty => return None,
-                Steal::Retry => {}
-            }
-        }
-    }
-
-    fn work_in_sight(&self) -> bool {
-        let queued = self
-            .shared
-            .stealers
-            .iter()
-            .any(|stealer| !stealer.is_empty());
-        queued || self.shared.cells.iter().any(|cell| !cell.is_empty())
     }
 }
 
