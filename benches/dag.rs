@@ -2,7 +2,7 @@
 //!
 //! A node does next to nothing (one opaque addition, one relaxed store into a place of its own), so all that is measured is
 //! the running. Two workers where there are workers. Every row runs the same graph again and again; starting and ending
-//! threads is inside the measurement for the rows that do it in each run (all of ours; rayon keeps its pool).
+//! threads is inside the measurement for the rows that do it in each run (all of ours but the crew; rayon keeps its pool).
 //!
 //! The numbers that criterion prints are time *per node*, not per run.
 //!
@@ -64,12 +64,15 @@ fn all_shapes(criterion: &mut Criterion) {
 
 fn ours(group: &mut BenchmarkGroup<'_, WallTime>, graph: &Dag<()>, slots: &Slots) {
     let mut runner = Runner::new(graph.topology(), WORKERS);
+    let touch = |node: NodeIx| {
+        slots.touch(node.index());
+        Ok::<(), ()>(())
+    };
     row(group, "runner, each, 2t", graph, || {
-        let report = runner.each(|node| {
-            slots.touch(node.index());
-            Ok::<(), ()>(())
-        });
-        assert!(report.is_success());
+        assert!(runner.each(touch).is_success());
+    });
+    runner.crew(touch, |crew| {
+        row(group, "runner, crew, 2t", graph, || assert!(crew.each().is_success()));
     });
     row(group, "runner, with outputs, 2t", graph, || {
         let outcomes = runner.run(|node, inputs| {

@@ -20,7 +20,7 @@ impl Timing {
     /// How late the node may be without making the whole longer. Critical nodes have none.
     #[must_use]
     pub fn slack(&self) -> u64 {
-        self.latest_start - self.earliest_start
+        self.latest_start.saturating_sub(self.earliest_start)
     }
 }
 

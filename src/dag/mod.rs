@@ -95,5 +95,5 @@ pub use node::NodeIx;
 pub use readiness::{NodeState, Readiness};
 pub use restrict::Restriction;
 #[cfg(feature = "threads")]
-pub use runner::{CancelFlag, Failure, Inputs, OnFailure, Outcome, Outcomes, Report, Runner};
+pub use runner::{CancelFlag, Crew, Failure, Inputs, OnFailure, Outcome, Outcomes, Report, Runner};
 pub use topology::Topology;

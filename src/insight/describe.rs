@@ -25,6 +25,7 @@ const LISTED: usize = 4;
 ///     by: Incarnation::new(AgentId::new(3), 1),
 ///     failure: Failure::transient("connection reset"),
 ///     next: Next::Retry { at: Time::from_millis(1_250) },
+///     maybe: false,
 /// };
 /// let entry = Entry { seq: Seq::new(9), at: Time::from_millis(1_000), event: event.into() };
 /// assert_eq!(describe(&entry), "t7.2 failed on a3#1 (transient: connection reset); tried again in 250 ms");

@@ -242,3 +242,44 @@ fn a_graph_of_nothing_is_a_success() {
     let graph = build(0, &Edges::new()).unwrap();
     assert!(Runner::new(graph.topology(), 0).each(|_| Err("never called")).is_success());
 }
+
+#[test]
+fn a_crew_runs_again_and_again_and_a_failure_stays_in_its_run() {
+    let graph = build(300, &(1..300).map(|n| (n / 3, n)).collect()).unwrap();
+    for workers in 1..4 {
+        let (runs, round) = (AtomicU32::new(0), AtomicU32::new(0));
+        let body = |node: NodeIx| {
+            runs.fetch_add(1, SeqCst);
+            if node.get() == 1 && round.load(SeqCst) % 3 == 1 { Err("third") } else { Ok(()) }
+        };
+        Runner::new(graph.topology(), workers).crew(body, |crew| {
+            for number in 0..200 {
+                round.store(number, SeqCst);
+                runs.store(0, SeqCst);
+                let report = crew.each();
+                assert_eq!(report.is_success(), number % 3 != 1);
+                assert_eq!(runs.load(SeqCst) as usize + report.skipped.len(), graph.len());
+            }
+        });
+    }
+}
+
+#[test]
+fn a_caller_that_panics_in_a_crew_leaves_a_runner_that_works() {
+    quiet_panics();
+    let graph = build(50, &Edges::new()).unwrap();
+    let mut runner = Runner::new(graph.topology(), 3);
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        runner.crew(
+            |_| Ok::<(), ()>(()),
+            |crew| {
+                crew.each();
+                panic!("meant {}", "for the caller");
+            },
+        )
+    }));
+    assert!(caught.is_err());
+    let count = AtomicU32::new(0);
+    runner.each(|_| Ok::<_, ()>(_ = count.fetch_add(1, SeqCst)));
+    assert_eq!(count.into_inner(), 50);
+}

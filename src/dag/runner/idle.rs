@@ -1,52 +1,97 @@
-//! Workers without work: how they wait, how they are woken, how the last one notices that the run is over.
+//! Workers without work: how they wait, how they are woken, how the end of a run is noticed.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 /// Counts the workers that wait.
 ///
-/// A worker only waits when its own queues are empty, and only a worker that does not wait puts anything into its own. So
-/// when all wait there is nothing anywhere, and the run is over: no count of finished nodes is needed.
+/// A worker only waits when its own queues are empty, and only a worker that is up puts anything into its own. So when no
+/// worker is up there is nothing anywhere, and the run is over: no count of finished nodes is needed.
 ///
-/// A worker that was never started waits as well. Its first wake-up is its start, so a graph without anything to share
-/// starts no thread.
+/// Waking is done with tokens. A worker that was given a token but has not got up yet owns nothing, so the end of a run
+/// takes the token back instead of waiting for the operating system to schedule that thread: on a busy machine that would
+/// take longer than the run. A worker whose thread has not been started waits like the others, and its first token is its
+/// start: a graph with nothing to share starts no thread.
 #[derive(Debug)]
 pub(super) struct Idle {
     workers: usize,
     /// A copy of `State::waiting` to look at without the lock.
     waiting: AtomicUsize,
     state: Mutex<State>,
+    /// Where all wait but the caller.
     wake: Condvar,
+    /// Where the caller waits, so that the end of a run disturbs nobody else.
+    home: Condvar,
 }
 
 #[derive(Debug)]
 struct State {
     /// How many there are; less than at the start if threads could not be had.
     workers: usize,
+    /// How many wait and have not been given a token.
     waiting: usize,
+    /// How many of the waiting have no thread yet.
     unstarted: usize,
-    /// Wake-ups that were given and not yet taken. Whoever wakes takes the sleeper off the count at once, so that the next
-    /// one does not wake the same sleeper again while it is still getting up.
+    /// Tokens for any worker but the caller.
     tokens: usize,
+    caller: Caller,
     over: bool,
+    closed: bool,
+}
+
+/// The thread that called the runner. It is a worker too, but the only one that leaves when a run is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Caller {
+    Up,
+    Waits,
+    /// Waits, and has been given a token.
+    Called,
+}
+
+/// Who waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Caller,
+    Other,
 }
 
 /// What whoever woke a worker has to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Woken {
     Nothing,
-    /// Start a worker: the one that was woken has not been started yet.
+    /// Start a thread: the worker that was given the token has none.
     Start,
 }
 
 impl Idle {
-    /// One worker at work, the others not started.
+    /// Nobody up, no thread started.
     pub(super) fn new(workers: usize) -> Self {
-        let waiting = workers - 1;
-        let state = State { workers, waiting, unstarted: waiting, tokens: 0, over: false };
-        let (waiting, state) = (AtomicUsize::new(waiting), Mutex::new(state));
-        Self { workers, waiting, state, wake: Condvar::new() }
+        let state = State {
+            workers,
+            waiting: workers,
+            unstarted: workers - 1,
+            tokens: 0,
+            caller: Caller::Up,
+            over: true,
+            closed: false,
+        };
+        let (wake, home) = (Condvar::new(), Condvar::new());
+        Self { workers, waiting: AtomicUsize::new(workers), state: Mutex::new(state), wake, home }
+    }
+
+    /// The caller begins a run.
+    pub(super) fn begin(&self) {
+        let mut state = self.state.lock();
+        (state.over, state.caller) = (false, Caller::Up);
+        let others = state.workers - 1;
+        self.set_waiting(&mut state, others);
+    }
+
+    /// There will be no further run: all threads may end.
+    pub(super) fn close(&self) {
+        self.state.lock().closed = true;
+        self.wake.notify_all();
     }
 
     /// Whether a worker waits. To be asked after work was put where others find it, with a sequentially consistent
@@ -61,56 +106,98 @@ impl Idle {
         self.workers - self.waiting.load(SeqCst)
     }
 
+    /// Gives a token to one that waits.
     #[cold]
     pub(super) fn wake_one(&self) -> Woken {
         let mut state = self.state.lock();
-        if state.waiting == 0 || state.over {
+        let Some(left) = state.waiting.checked_sub(1) else {
+            return Woken::Nothing;
+        };
+        self.set_waiting(&mut state, left);
+        if state.caller == Caller::Waits {
+            state.caller = Caller::Called;
+            self.home.notify_one();
             return Woken::Nothing;
         }
-        self.set_waiting(&mut state, |waiting| waiting - 1);
-        if state.unstarted > 0 {
-            state.unstarted -= 1;
-            return Woken::Start;
-        }
         state.tokens += 1;
-        self.wake.notify_one();
-        Woken::Nothing
+        if left >= state.unstarted {
+            self.wake.notify_one();
+            return Woken::Nothing;
+        }
+        state.unstarted -= 1;
+        Woken::Start
     }
 
     /// The thread for a woken worker could not be had: the run goes on with one worker less.
     #[cold]
     pub(super) fn not_started(&self) {
-        self.state.lock().workers -= 1;
+        let mut state = self.state.lock();
+        state.workers -= 1;
+        // Its token may have been taken by another one that was about to wait, and now waits in its place.
+        if state.tokens > 0 {
+            state.tokens -= 1;
+        } else {
+            let left = state.waiting.saturating_sub(1);
+            self.set_waiting(&mut state, left);
+        }
     }
 
-    /// Waits until there may be work; false if the run is over. `work` says whether there is any to be seen: it is asked
-    /// after this worker has been counted, so that nothing slips between looking and waiting.
+    /// Waits until there may be work; false if it is time to leave: for the caller when the run is over, for others when
+    /// there are no more runs. `work` says whether there is any to be seen: it is asked after this worker has been counted,
+    /// so that nothing slips between looking and waiting.
     #[cold]
-    pub(super) fn wait(&self, work: impl FnOnce() -> bool) -> bool {
+    pub(super) fn wait(&self, role: Role, work: impl FnOnce() -> bool) -> bool {
         let mut state = self.state.lock();
-        self.set_waiting(&mut state, |waiting| waiting + 1);
-        if state.waiting == state.workers {
+        let waiting = state.waiting + 1;
+        self.set_waiting(&mut state, waiting);
+        let called = usize::from(state.caller == Caller::Called);
+        if waiting + state.tokens + called == state.workers {
             state.over = true;
-            self.wake.notify_all();
-            return false;
-        }
-        if work() {
-            self.set_waiting(&mut state, |waiting| waiting - 1);
+            state.tokens = 0;
+            let all = state.workers;
+            self.set_waiting(&mut state, all);
+            if role == Role::Caller {
+                return false;
+            }
+            self.home.notify_one();
+        } else if work() {
+            self.set_waiting(&mut state, waiting - 1);
             return true;
         }
-        while state.tokens == 0 && !state.over {
+        match role {
+            Role::Caller => self.caller_rises(state),
+            Role::Other => self.rises(state),
+        }
+    }
+
+    /// What a thread begins with: it waits for its token; false if there are no more runs.
+    pub(super) fn start(&self) -> bool {
+        self.rises(self.state.lock())
+    }
+
+    fn rises(&self, mut state: MutexGuard<'_, State>) -> bool {
+        while state.tokens == 0 && !state.closed {
             self.wake.wait(&mut state);
         }
-        if state.over {
+        if state.closed {
             return false;
         }
         state.tokens -= 1;
         true
     }
 
-    fn set_waiting(&self, state: &mut State, change: impl FnOnce(usize) -> usize) {
-        state.waiting = change(state.waiting);
-        self.waiting.store(state.waiting, SeqCst);
+    fn caller_rises(&self, mut state: MutexGuard<'_, State>) -> bool {
+        state.caller = Caller::Waits;
+        while state.caller == Caller::Waits && !state.over {
+            self.home.wait(&mut state);
+        }
+        state.caller = Caller::Up;
+        !state.over
+    }
+
+    fn set_waiting(&self, state: &mut State, waiting: usize) {
+        state.waiting = waiting;
+        self.waiting.store(waiting, SeqCst);
     }
 }
 
@@ -118,36 +205,54 @@ impl Idle {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_lone_worker_is_over_when_it_waits() {
-        let idle = Idle::new(1);
-        assert!(!idle.any());
-        assert!(!idle.wait(|| false));
+    fn begun(workers: usize) -> Idle {
+        let idle = Idle::new(workers);
+        idle.begin();
+        idle
     }
 
     #[test]
-    fn the_first_wake_up_is_a_start_and_is_given_once() {
-        let idle = Idle::new(2);
+    fn a_lone_worker_is_over_when_it_waits() {
+        let idle = begun(1);
+        assert!(!idle.any());
+        assert!(!idle.wait(Role::Caller, || true));
+    }
+
+    #[test]
+    fn the_first_token_is_a_start_and_is_given_once() {
+        let idle = begun(2);
         assert!(idle.any());
         assert_eq!(idle.wake_one(), Woken::Start);
         assert_eq!(idle.wake_one(), Woken::Nothing);
         assert!(!idle.any());
+        assert!(idle.start());
     }
 
     #[test]
     fn a_thread_that_could_not_be_had_does_not_hold_up_the_end() {
-        let idle = Idle::new(2);
-        idle.wake_one();
+        let idle = begun(2);
+        assert_eq!(idle.wake_one(), Woken::Start);
         idle.not_started();
         assert_eq!(idle.wake_one(), Woken::Nothing);
-        assert!(!idle.wait(|| false));
+        assert!(!idle.wait(Role::Caller, || false));
+    }
+
+    #[test]
+    fn a_thread_that_is_slow_to_rise_does_not_hold_up_the_end() {
+        let idle = begun(2);
+        assert_eq!(idle.wake_one(), Woken::Start);
+        assert!(!idle.wait(Role::Caller, || false));
+        // It rises when all is over: its token is gone, and it waits for the next run or for the end.
+        idle.close();
+        assert!(!idle.start());
     }
 
     #[test]
     fn work_seen_at_the_last_moment_is_not_slept_over() {
-        let idle = Idle::new(3);
-        idle.wake_one();
-        assert!(idle.wait(|| true));
+        let idle = begun(3);
+        assert_eq!(idle.wake_one(), Woken::Start);
+        assert!(idle.start());
+        assert!(idle.wait(Role::Other, || true));
         assert!(idle.any());
     }
 }

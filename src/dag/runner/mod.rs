@@ -3,15 +3,17 @@
 mod cancel;
 mod idle;
 mod outcome;
+mod share;
 mod span;
 mod worker;
 
 use std::{
     fmt,
     num::NonZeroUsize,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32},
     },
     thread,
 };
@@ -24,7 +26,7 @@ pub use outcome::{Failure, Outcome, Outcomes, Report};
 
 use self::{
     idle::Idle,
-    span::{Cell, Span},
+    span::Cell,
     worker::{Local, Shared, Turn},
 };
 use super::{NodeIx, Topology};
@@ -46,10 +48,10 @@ pub enum OnFailure {
 /// dependency if possible. Queues and counts are kept between runs.
 ///
 /// The calling thread is the first worker. The others are scoped threads that start when there is a second node to run at
-/// the same time, so a chain starts none; they end with the run.
+/// the same time, so a chain starts none; they end with the run, unless a [crew](Self::crew) keeps them.
 ///
 /// A panic in a closure is the failure of its node, and what depends on a failed node is skipped. (The panic hook has
-/// printed its message by then, as always.)
+/// printed its message by then, as always. A program that is built to abort on panics aborts.)
 ///
 /// ```
 /// use counterpoint::dag::{Builder, Failure, Outcome, Runner};
@@ -72,7 +74,7 @@ pub enum OnFailure {
 /// ```
 pub struct Runner {
     shared: Shared,
-    /// Empty only during a run.
+    /// The caller's first.
     locals: Vec<Local>,
     on_failure: OnFailure,
     cancel: CancelFlag,
@@ -170,43 +172,68 @@ impl Runner {
         E: Send,
         F: Fn(NodeIx) -> Result<(), E> + Sync,
     {
-        let Some(first) = self.locals.pop() else {
-            return Report::new(&self.shared.topology, Vec::new(), &[]);
-        };
-        let (from, to) = self.shared.topology.outgoing().starts_span();
-        if from < to {
-            first.deque.push(Span { from, to });
-        }
+        self.crew(body, |crew| crew.each())
+    }
+
+    /// Runs `body` for every node as often as `work` asks for it, with the same threads each time.
+    ///
+    /// [`each`](Self::each) waits at its end until its threads are gone, and on a busy machine a thread may take longer to
+    /// be scheduled, only to find that nothing is left to do, than the whole run took. In a crew the threads stay, and the
+    /// end of a run waits only for closures that have begun.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
+    /// use counterpoint::dag::{Builder, Runner};
+    ///
+    /// let mut graph = Builder::new();
+    /// graph.edge("read", "write");
+    /// graph.node("read", ());
+    /// graph.node("write", ());
+    /// let graph = graph.build()?;
+    ///
+    /// let ran = AtomicU32::new(0);
+    /// let count = |_| {
+    ///     ran.fetch_add(1, Ordering::Relaxed);
+    ///     Ok::<(), ()>(())
+    /// };
+    /// let all_well = Runner::new(graph.topology(), 2).crew(count, |crew| (0..1_000).all(|_| crew.each().is_success()));
+    /// assert!(all_well);
+    /// assert_eq!(ran.into_inner(), 2_000);
+    /// # Ok::<(), counterpoint::dag::BuildError>(())
+    /// ```
+    pub fn crew<E, F, R>(&mut self, body: F, work: impl FnOnce(&mut Crew<'_, E>) -> R) -> R
+    where
+        E: Send,
+        F: Fn(NodeIx) -> Result<(), E> + Sync,
+    {
+        // There is always one: the caller's is taken here and put back below, whatever happens between.
+        let mut own = self.locals.remove(0);
         let turn = Turn {
             shared: &self.shared,
             body: &body,
             idle: Idle::new(self.shared.cells.len()),
             locals: Mutex::new(std::mem::take(&mut self.locals)),
             failed: Mutex::new(Vec::new()),
+            dropped: Mutex::new(Vec::new()),
             stopped: AtomicBool::new(false),
             stop_on_failure: self.on_failure == OnFailure::Stop,
             cancelled: self.cancel.as_atomic(),
         };
-        thread::scope(|scope| turn.work(first, scope));
-        let failed = turn.failed.into_inner();
+        // `work` is the caller's and may panic. The threads must be told to end even so, or the scope would wait for ever;
+        // and the runner gets its queues back.
+        let result = thread::scope(|scope| {
+            let mut run = || {
+                turn.run(&mut own, scope);
+                turn.report()
+            };
+            let result = catch_unwind(AssertUnwindSafe(|| work(&mut Crew { run: &mut run })));
+            turn.idle.close();
+            result
+        });
         self.locals = turn.locals.into_inner();
-        self.finish(failed)
-    }
-
-    /// Makes the runner ready for the next run and tells what was not done.
-    fn finish<E>(&mut self, failed: Vec<(NodeIx, Failure<E>)>) -> Report<E> {
-        let mut dropped = Vec::new();
-        for local in &mut self.locals {
-            dropped.append(&mut local.dropped);
-            local.forget();
-        }
-        if !failed.is_empty() || !dropped.is_empty() {
-            // Counts set themselves back, but only when they reach zero.
-            for (missing, &all) in self.shared.missing.iter().zip(self.shared.topology.indegrees()) {
-                missing.store(all, Relaxed);
-            }
-        }
-        Report::new(&self.shared.topology, failed, &dropped)
+        self.locals.insert(0, own);
+        result.unwrap_or_else(|payload| resume_unwind(payload))
     }
 }
 
@@ -217,6 +244,24 @@ impl fmt::Debug for Runner {
             .field("workers", &self.workers())
             .field("on_failure", &self.on_failure)
             .finish_non_exhaustive()
+    }
+}
+
+/// A runner with its threads and its closure; see [`Runner::crew`].
+pub struct Crew<'a, E> {
+    run: &'a mut dyn FnMut() -> Report<E>,
+}
+
+impl<E> Crew<'_, E> {
+    /// Runs the closure for every node.
+    pub fn each(&mut self) -> Report<E> {
+        (self.run)()
+    }
+}
+
+impl<E> fmt::Debug for Crew<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Crew").finish_non_exhaustive()
     }
 }
 

@@ -15,28 +15,24 @@ use std::{
         Arc,
         atomic::{
             AtomicBool, AtomicU32,
-            Ordering::{AcqRel, Relaxed, SeqCst},
-            fence,
+            Ordering::{AcqRel, Relaxed},
         },
     },
-    thread::{self, Scope},
+    thread::Scope,
 };
 
 use crossbeam::{
-    deque::{Steal, Stealer, Worker as Deque},
+    deque::{Stealer, Worker as Deque},
     utils::CachePadded,
 };
 use parking_lot::Mutex;
 
 use super::{
     super::{NodeIx, Topology},
-    Failure,
-    idle::{Idle, Woken},
+    Failure, Report,
+    idle::{Idle, Role},
     span::{Cell, Span},
 };
-
-/// How often a worker without work looks round before it waits. Waking costs microseconds; so does looking this often.
-const ROUNDS: usize = 32;
 
 /// What all workers of a runner see. It outlives the run.
 #[derive(Debug)]
@@ -48,27 +44,23 @@ pub(super) struct Shared {
     pub(super) stealers: Vec<Stealer<Span>>,
 }
 
-/// What one worker has to itself. It outlives the run.
+/// What one worker has to itself. It outlives the run. Between runs nothing is queued and nothing is held.
 #[derive(Debug)]
 pub(super) struct Local {
     pub(super) index: usize,
     pub(super) deque: Deque<Span>,
-    /// The nodes that were ready when the run had already been stopped.
-    pub(super) dropped: Vec<NodeIx>,
+    pub(super) role: Role,
     held: Held,
     /// The node whose closure runs now; where a panic came from.
     current: NodeIx,
 }
 
 impl Local {
+    /// The worker in the thread that calls the runner has the index zero.
     pub(super) fn new(index: usize) -> Self {
+        let role = if index == 0 { Role::Caller } else { Role::Other };
         let current = NodeIx::new(0);
-        Self { index, deque: Deque::new_lifo(), dropped: Vec::new(), held: Held::default(), current }
-    }
-
-    /// A failure can leave something held for a node that will never run.
-    pub(super) fn forget(&mut self) {
-        self.held = Held::default();
+        Self { index, deque: Deque::new_lifo(), role, held: Held::default(), current }
     }
 }
 
@@ -80,14 +72,16 @@ struct Held {
     count: u32,
 }
 
-/// One run.
+/// What a row of runs with the same closure share.
 pub(super) struct Turn<'r, E, F> {
     pub(super) shared: &'r Shared,
     pub(super) body: &'r F,
     pub(super) idle: Idle,
-    /// Locals of the workers that are not started, and of those that have ended.
+    /// Locals of the workers whose threads have not started, and of those whose threads have ended.
     pub(super) locals: Mutex<Vec<Local>>,
     pub(super) failed: Mutex<Vec<(NodeIx, Failure<E>)>>,
+    /// The nodes that were ready when the run had already been stopped.
+    pub(super) dropped: Mutex<Vec<NodeIx>>,
     /// Set at the first failure, if that is to stop the run.
     pub(super) stopped: AtomicBool,
     pub(super) stop_on_failure: bool,
@@ -99,13 +93,37 @@ where
     E: Send,
     F: Fn(NodeIx) -> Result<(), E> + Sync,
 {
-    /// Works until the run is over. A panic of the closure ends the inner loop; it becomes the failure of its node, and the
-    /// loop is entered again. So catching costs nothing per node.
-    pub(super) fn work<'s>(&'s self, mut local: Local, scope: &'s Scope<'s, '_>) {
-        while let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.run_all(&mut local, scope))) {
+    /// One run, in the thread of the caller. What failed and what was dropped is left for the caller to take.
+    pub(super) fn run<'s>(&'s self, local: &mut Local, scope: &'s Scope<'s, '_>) {
+        self.idle.begin();
+        self.stopped.store(false, Relaxed);
+        let (from, to) = self.shared.topology.outgoing().starts_span();
+        if from < to {
+            local.deque.push(Span { from, to });
+        }
+        self.work(local, scope);
+    }
+
+    /// What the last run came to; makes the counts whole for the next. For the caller, between runs.
+    pub(super) fn report(&self) -> Report<E> {
+        let failed = std::mem::take(&mut *self.failed.lock());
+        let dropped = std::mem::take(&mut *self.dropped.lock());
+        let topology = &self.shared.topology;
+        if !failed.is_empty() || !dropped.is_empty() {
+            // A count sets itself back when it reaches zero, and these did not all get there.
+            for (missing, &all) in self.shared.missing.iter().zip(topology.indegrees()) {
+                missing.store(all, Relaxed);
+            }
+        }
+        Report::new(topology, failed, &dropped)
+    }
+
+    /// Works until it is time to leave. A panic of the closure ends the inner loop; it becomes the failure of its node, and
+    /// the loop is entered again. So catching costs nothing per node.
+    pub(super) fn work<'s>(&'s self, local: &mut Local, scope: &'s Scope<'s, '_>) {
+        while let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.run_all(local, scope))) {
             self.fail(local.current, Failure::Panicked(message(payload)));
         }
-        self.locals.lock().push(local);
     }
 
     fn run_all<'s>(&'s self, local: &mut Local, scope: &'s Scope<'s, '_>) {
@@ -120,7 +138,7 @@ where
     #[inline]
     fn run_one<'s>(&'s self, node: NodeIx, local: &mut Local, scope: &'s Scope<'s, '_>) -> Option<NodeIx> {
         if self.is_stopped() {
-            local.dropped.push(node);
+            self.dropped.lock().push(node);
             return None;
         }
         let span = self.shared.topology.outgoing().span(node);
@@ -220,7 +238,7 @@ where
     }
 
     /// Subtracts what is held; returns the node if it is ready by it.
-    fn let_go(&self, local: &mut Local) -> Option<NodeIx> {
+    pub(super) fn let_go(&self, local: &mut Local) -> Option<NodeIx> {
         let Held { place, count } = std::mem::take(&mut local.held);
         if count == 0 {
             return None;
@@ -249,114 +267,6 @@ where
     #[inline]
     fn indegree(&self, node: NodeIx) -> u32 {
         self.shared.topology.indegrees().get(node.index()).copied().unwrap_or(0)
-    }
-
-    /// The next node from a queue: what is held, the own queues, those of others; none if the run is over.
-    fn next<'s>(&'s self, local: &mut Local, scope: &'s Scope<'s, '_>) -> Option<NodeIx> {
-        loop {
-            // Looked at before what is held is let go: the next one may come before the held node as well.
-            if let Some(place) = self.own(local, scope) {
-                return self.shared.topology.outgoing().at(place);
-            }
-            if let Some(node) = self.let_go(local) {
-                return Some(node);
-            }
-            if let Some(span) = self.steal(local) {
-                if !local.deque.is_empty() {
-                    // More than one span came along, and a third worker may have looked while they were on their way.
-                    self.offer(scope);
-                }
-                return self.shared.topology.outgoing().at(self.begin(span, local, scope));
-            }
-            if !self.idle.wait(|| self.work_in_sight()) {
-                return None;
-            }
-        }
-    }
-
-    #[inline]
-    fn own<'s>(&'s self, local: &Local, scope: &'s Scope<'s, '_>) -> Option<u32> {
-        // The newest first: depth first keeps queues short and values warm.
-        if let Some(span) = local.deque.pop() {
-            return Some(self.begin(span, local, scope));
-        }
-        self.shared.cells.get(local.index)?.take()
-    }
-
-    /// Takes the first place of a span and puts the rest into the own cell, where others can take from it.
-    #[inline]
-    fn begin<'s>(&'s self, span: Span, local: &Local, scope: &'s Scope<'s, '_>) -> u32 {
-        let rest = Span { from: span.from + 1, ..span };
-        if !rest.is_empty() {
-            if let Some(cell) = self.shared.cells.get(local.index) {
-                let left = cell.replace(rest);
-                if !left.is_empty() {
-                    local.deque.push(left);
-                }
-            }
-            self.offer(scope);
-        }
-        span.from
-    }
-
-    /// Something was put where others can take it: if one waits, wake it.
-    #[inline]
-    fn offer<'s>(&'s self, scope: &'s Scope<'s, '_>) {
-        if self.shared.cells.len() == 1 {
-            return;
-        }
-        fence(SeqCst);
-        if self.idle.any() && self.idle.wake_one() == Woken::Start {
-            self.start(scope);
-        }
-    }
-
-    #[cold]
-    fn start<'s>(&'s self, scope: &'s Scope<'s, '_>) {
-        let Some(local) = self.locals.lock().pop() else {
-            return self.idle.not_started();
-        };
-        if thread::Builder::new().spawn_scoped(scope, move || self.work(local, scope)).is_err() {
-            // Fewer workers do the same.
-            self.idle.not_started();
-        }
-    }
-
-    #[cold]
-    fn steal(&self, local: &Local) -> Option<Span> {
-        let workers = self.shared.cells.len();
-        for round in 0..ROUNDS {
-            for step in 1..workers {
-                let victim = (local.index + step) % workers;
-                if let Some(span) = self.steal_from(victim, local) {
-                    return Some(span);
-                }
-            }
-            if workers == 1 || self.idle.at_work() < 2 {
-                return None;
-            }
-            if round < ROUNDS / 2 { std::hint::spin_loop() } else { thread::yield_now() }
-        }
-        None
-    }
-
-    fn steal_from(&self, victim: usize, local: &Local) -> Option<Span> {
-        if let Some(span) = self.shared.cells.get(victim)?.split() {
-            return Some(span);
-        }
-        let stealer = self.shared.stealers.get(victim)?;
-        loop {
-            match stealer.steal_batch_and_pop(&local.deque) {
-                Steal::Success(span) => return Some(span),
-                Steal::Empty => return None,
-                Steal::Retry => {}
-            }
-        }
-    }
-
-    fn work_in_sight(&self) -> bool {
-        let queued = self.shared.stealers.iter().any(|stealer| !stealer.is_empty());
-        queued || self.shared.cells.iter().any(|cell| !cell.is_empty())
     }
 }
 

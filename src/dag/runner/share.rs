@@ -1,0 +1,138 @@
+//! How work moves between workers: queues of one's own, stealing from others, waiting, waking, starting threads.
+
+use std::{
+    sync::atomic::{Ordering::SeqCst, fence},
+    thread::{self, Scope},
+};
+
+use crossbeam::deque::Steal;
+
+use super::{
+    super::NodeIx,
+    idle::Woken,
+    span::Span,
+    worker::{Local, Turn},
+};
+
+/// How often a worker without work looks round before it waits. Waking costs microseconds; so does looking this often.
+const ROUNDS: usize = 32;
+
+impl<E, F> Turn<'_, E, F>
+where
+    E: Send,
+    F: Fn(NodeIx) -> Result<(), E> + Sync,
+{
+    /// The next node from a queue: what is held, the own queues, those of others; none if the run is over.
+    pub(super) fn next<'s>(&'s self, local: &mut Local, scope: &'s Scope<'s, '_>) -> Option<NodeIx> {
+        loop {
+            // Looked at before what is held is let go: the next one may come before the held node as well.
+            if let Some(place) = self.own(local, scope) {
+                return self.shared.topology.outgoing().at(place);
+            }
+            if let Some(node) = self.let_go(local) {
+                return Some(node);
+            }
+            if let Some(span) = self.steal(local) {
+                if !local.deque.is_empty() {
+                    // More than one span came along, and a third worker may have looked while they were on their way.
+                    self.offer(scope);
+                }
+                return self.shared.topology.outgoing().at(self.begin(span, local, scope));
+            }
+            if !self.idle.wait(local.role, || self.work_in_sight()) {
+                return None;
+            }
+        }
+    }
+
+    #[inline]
+    fn own<'s>(&'s self, local: &Local, scope: &'s Scope<'s, '_>) -> Option<u32> {
+        // The newest first: depth first keeps queues short and values warm.
+        if let Some(span) = local.deque.pop() {
+            return Some(self.begin(span, local, scope));
+        }
+        self.shared.cells.get(local.index)?.take()
+    }
+
+    /// Takes the first place of a span and puts the rest into the own cell, where others can take from it.
+    #[inline]
+    fn begin<'s>(&'s self, span: Span, local: &Local, scope: &'s Scope<'s, '_>) -> u32 {
+        let rest = Span { from: span.from + 1, ..span };
+        if !rest.is_empty() {
+            if let Some(cell) = self.shared.cells.get(local.index) {
+                let left = cell.replace(rest);
+                if !left.is_empty() {
+                    local.deque.push(left);
+                }
+            }
+            self.offer(scope);
+        }
+        span.from
+    }
+
+    /// Something was put where others can take it: if one waits, wake it.
+    #[inline]
+    pub(super) fn offer<'s>(&'s self, scope: &'s Scope<'s, '_>) {
+        if self.shared.cells.len() == 1 {
+            return;
+        }
+        fence(SeqCst);
+        if self.idle.any() && self.idle.wake_one() == Woken::Start {
+            self.start(scope);
+        }
+    }
+
+    #[cold]
+    fn start<'s>(&'s self, scope: &'s Scope<'s, '_>) {
+        let Some(mut local) = self.locals.lock().pop() else {
+            return self.idle.not_started();
+        };
+        let work = move || {
+            if self.idle.start() {
+                self.work(&mut local, scope);
+            }
+            self.locals.lock().push(local);
+        };
+        if thread::Builder::new().spawn_scoped(scope, work).is_err() {
+            // Fewer workers do the same.
+            self.idle.not_started();
+        }
+    }
+
+    #[cold]
+    fn steal(&self, local: &Local) -> Option<Span> {
+        let workers = self.shared.cells.len();
+        for round in 0..ROUNDS {
+            for step in 1..workers {
+                let victim = (local.index + step) % workers;
+                if let Some(span) = self.steal_from(victim, local) {
+                    return Some(span);
+                }
+            }
+            if workers == 1 || self.idle.at_work() < 2 {
+                return None;
+            }
+            if round < ROUNDS / 2 { std::hint::spin_loop() } else { thread::yield_now() }
+        }
+        None
+    }
+
+    fn steal_from(&self, victim: usize, local: &Local) -> Option<Span> {
+        if let Some(span) = self.shared.cells.get(victim)?.split() {
+            return Some(span);
+        }
+        let stealer = self.shared.stealers.get(victim)?;
+        loop {
+            match stealer.steal_batch_and_pop(&local.deque) {
+                Steal::Success(span) => return Some(span),
+                Steal::Empty => return None,
+                Steal::Retry => {}
+            }
+        }
+    }
+
+    fn work_in_sight(&self) -> bool {
+        let queued = self.shared.stealers.iter().any(|stealer| !stealer.is_empty());
+        queued || self.shared.cells.iter().any(|cell| !cell.is_empty())
+    }
+}
