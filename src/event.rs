@@ -8,7 +8,7 @@ use crate::id::{AttemptId, Incarnation, RunId, Seq, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, NodeOutcome, RunOutcome, RunSpec, UndoOutcome};
-use crate::task::{Bound, Failure, Happened, Owner, TaskSpec};
+use crate::task::{Bound, Failure, Happened, Owner, TaskOutcome, TaskSpec};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -195,8 +195,6 @@ pub enum Next {
     Fail,
     /// Its attempts are used up; an operator may replay it.
     DeadLetter,
-    /// It was being cancelled, and ends so.
-    Cancel,
 }
 
 /// A fact about a workflow or a run.
@@ -350,6 +348,31 @@ impl TaskEvent {
             | Self::Expired { task, .. }
             | Self::Discarded { task, .. } => Some(*task),
             Self::Forgotten { .. } => None,
+        }
+    }
+}
+
+impl TaskEvent {
+    /// How the task ended, if this fact ends it.
+    #[must_use]
+    pub fn outcome(&self) -> Option<TaskOutcome> {
+        match self {
+            Self::Succeeded { output, .. } => Some(TaskOutcome::Succeeded(output.clone())),
+            Self::AttemptFailed { failure, next: Next::Fail, .. } => Some(TaskOutcome::Failed(failure.clone())),
+            Self::AttemptFailed { failure, next: Next::DeadLetter, .. } => {
+                Some(TaskOutcome::DeadLettered(failure.clone()))
+            }
+            Self::Cancelled { reason, happened, .. } => {
+                Some(TaskOutcome::Cancelled { reason: reason.clone(), happened: happened.clone() })
+            }
+            Self::Expired { bound, .. } => Some(TaskOutcome::Expired(*bound)),
+            Self::Submitted { .. }
+            | Self::Ready { .. }
+            | Self::Assigned { .. }
+            | Self::AttemptFailed { next: Next::Retry { .. }, .. }
+            | Self::CancelRequested { .. }
+            | Self::Discarded { .. }
+            | Self::Forgotten { .. } => None,
         }
     }
 }

@@ -239,7 +239,6 @@ fn end_of(event: &TaskEvent) -> Option<PieceEnd> {
             Next::Fail | Next::DeadLetter => {
                 PieceEnd { failure: Some(failure.clone()), cancelled: false, happened: trace(*maybe) }
             }
-            Next::Cancel => PieceEnd { failure: None, cancelled: true, happened: trace(*maybe) },
         },
         TaskEvent::Cancelled { happened, .. } => {
             PieceEnd { failure: None, cancelled: true, happened: happened.clone() }

@@ -104,7 +104,6 @@ fn attempt_failed(attempt: AttemptId, by: Incarnation, failure: &Failure, next: 
         Next::Retry { at } => format!("tried again in {}", Span::from(at - now)),
         Next::Fail => "the task failed".to_owned(),
         Next::DeadLetter => "now a dead letter".to_owned(),
-        Next::Cancel => "cancelled".to_owned(),
     };
     format!("{attempt} failed on {by} ({}); {then}", told(failure))
 }

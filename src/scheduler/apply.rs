@@ -233,8 +233,6 @@ impl State {
         if task.avoid.len() > AVOID {
             task.avoid.remove(0);
         }
-        let happened = task.trace();
-        let reason = task.running().and_then(|running| running.cancel.as_ref()).map(|cancel| cancel.1.clone());
         match next {
             Next::Retry { at: until } => {
                 self.give_back(slot);
@@ -246,10 +244,6 @@ impl State {
             }
             Next::Fail => self.end(at, id, TaskOutcome::Failed(failure.clone())),
             Next::DeadLetter => self.end(at, id, TaskOutcome::DeadLettered(failure.clone())),
-            Next::Cancel => {
-                let reason = reason.ok_or(Misfit("a task ends as cancelled that was not"))?;
-                self.end(at, id, TaskOutcome::Cancelled { reason, happened })
-            }
         }
     }
 

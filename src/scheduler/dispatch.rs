@@ -114,15 +114,7 @@ impl Core {
     }
 
     /// What becomes of a task whose attempt has failed now.
-    pub(super) fn after_failure(&self, id: TaskId, failure: &Failure, tx: &Tx<'_>) -> Next {
-        let Some(task) = self.state.get(id) else { return Next::Fail };
-        if task.running().is_some_and(|running| running.cancel.is_some()) {
-            return Next::Cancel;
-        }
-        self.retry_or_end(task, failure, tx)
-    }
-
-    fn retry_or_end(&self, task: &Task, failure: &Failure, tx: &Tx<'_>) -> Next {
+    pub(super) fn retry_or_end(&self, task: &Task, failure: &Failure, tx: &Tx<'_>) -> Next {
         let retry = task.spec.policy.retry();
         let in_doubt = task.doubtful || failure.kind == FailureKind::Unknown;
         let insist = in_doubt && retry.in_doubt == InDoubt::Insist;

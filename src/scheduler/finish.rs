@@ -55,10 +55,20 @@ impl Core {
     /// The attempt has failed, by whoever's word: the agent's, a timeout's.
     pub(super) fn attempt_failed(&mut self, by: Incarnation, attempt: AttemptId, failure: Failure, tx: &mut Tx<'_>) {
         let id = attempt.task();
-        let next = self.after_failure(id, &failure, tx);
-        let before = self.state.get(id).is_some_and(|task| task.doubtful);
-        let maybe = before || failure.kind == FailureKind::Unknown;
-        self.emit(TaskEvent::AttemptFailed { attempt, by, failure, next, maybe }, tx);
+        let Some(task) = self.state.get(id) else { return };
+        let maybe = task.doubtful || failure.kind == FailureKind::Unknown;
+        let cancel = task.running().and_then(|running| running.cancel.as_ref());
+        let event = match cancel {
+            Some(cancel) => {
+                let happened = if maybe { Happened::Maybe } else { Happened::No };
+                TaskEvent::Cancelled { task: id, reason: cancel.1.clone(), happened }
+            }
+            None => {
+                let next = self.retry_or_end(task, &failure, tx);
+                TaskEvent::AttemptFailed { attempt, by, failure, next, maybe }
+            }
+        };
+        self.emit(event, tx);
     }
 
     /// The agent has room again, others may go on, and some of what is finished may be forgotten.

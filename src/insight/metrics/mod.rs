@@ -235,7 +235,6 @@ impl Metrics {
             }
             Next::Fail => self.ended(task, Some(attempt), now, |counts| counts.failed += 1),
             Next::DeadLetter => self.ended(task, Some(attempt), now, |counts| counts.dead_lettered += 1),
-            Next::Cancel => self.ended(task, Some(attempt), now, |counts| counts.cancelled += 1),
         }
     }
 

@@ -205,11 +205,7 @@ impl Timeline {
 
     fn failed(&mut self, attempt: AttemptId, failure: &Failure, next: Next, now: Time) {
         let task = attempt.task();
-        let result = match (next, failure.kind) {
-            (Next::Cancel, kind) if kind != FailureKind::Unknown => BarResult::Cancelled,
-            (_, FailureKind::Unknown) => BarResult::Unknown,
-            _ => BarResult::Failed,
-        };
+        let result = if failure.kind == FailureKind::Unknown { BarResult::Unknown } else { BarResult::Failed };
         let agent = self.close(task, Some(attempt.number()), result, Some(&failure.message), now);
         match next {
             Next::Retry { at } => {
@@ -221,7 +217,7 @@ impl Timeline {
                     });
                 }
             }
-            Next::Fail | Next::DeadLetter | Next::Cancel => {
+            Next::Fail | Next::DeadLetter => {
                 self.tasks.remove(&task);
             }
         }

@@ -65,7 +65,6 @@ fn task_event() -> impl Strategy<Value = Event> {
             let next = match more {
                 0 => Next::Fail,
                 1 => Next::DeadLetter,
-                2 => Next::Cancel,
                 _ => Next::Retry { at },
             };
             let event = match what {
@@ -161,7 +160,7 @@ fn recount(entries: &[Entry]) -> Counts {
             TaskEvent::AttemptFailed { next: Next::Retry { .. }, .. } => counts.retries += 1,
             TaskEvent::AttemptFailed { next: Next::Fail, .. } => counts.failed += 1,
             TaskEvent::AttemptFailed { next: Next::DeadLetter, .. } => counts.dead_lettered += 1,
-            TaskEvent::AttemptFailed { next: Next::Cancel, .. } | TaskEvent::Cancelled { .. } => counts.cancelled += 1,
+            TaskEvent::Cancelled { .. } => counts.cancelled += 1,
             TaskEvent::Succeeded { .. } => counts.succeeded += 1,
             TaskEvent::Expired { .. } => counts.expired += 1,
             TaskEvent::Discarded { .. } => counts.discarded += 1,

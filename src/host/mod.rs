@@ -1,0 +1,52 @@
+//! Hosts: what drives the core. Thin, and the only place with threads or a clock.
+
+#[cfg(feature = "threads")]
+pub mod thread;
+
+use crate::payload::Payload;
+use crate::task::{Failure, TaskSpec};
+use crate::workflow::{Attempt, Steps};
+
+/// Whoever performs attempts at tasks, one call for each.
+///
+/// The work may be asked for again after a failure or a crash: [`Attempt::task`] is the key by which the world outside
+/// recognises that it has been done. [`Steps`] is an agent, and so is every function of the right form.
+///
+/// ```
+/// use counterpoint::host::Agent;
+/// use counterpoint::workflow::Attempt;
+/// use counterpoint::{Failure, Payload, TaskSpec};
+///
+/// struct Shouter;
+///
+/// impl Agent for Shouter {
+///     fn perform(&self, task: &TaskSpec, attempt: &Attempt) -> Result<Payload, Failure> {
+///         if attempt.is_cancelled() {
+///             return Err(Failure::transient("not wanted any more"));
+///         }
+///         let text: String = task.payload.to().map_err(|error| Failure::permanent(error.to_string()))?;
+///         Payload::of(&text.to_uppercase()).map_err(|error| Failure::permanent(error.to_string()))
+///     }
+/// }
+/// ```
+pub trait Agent: Send + Sync + 'static {
+    /// Performs an attempt.
+    ///
+    /// # Errors
+    ///
+    /// The failure says what it means for the next attempt. An agent that is not sure whether the work was done says
+    /// [`Failure::unknown`].
+    fn perform(&self, task: &TaskSpec, attempt: &Attempt) -> Result<Payload, Failure>;
+}
+
+impl Agent for Steps {
+    fn perform(&self, task: &TaskSpec, attempt: &Attempt) -> Result<Payload, Failure> {
+        Self::perform(self, &task.kind, &task.payload, attempt)
+    }
+}
+
+impl<F: Fn(&TaskSpec, &Attempt) -> Result<Payload, Failure> + Send + Sync + 'static> Agent for F {
+    fn perform(&self, task: &TaskSpec, attempt: &Attempt) -> Result<Payload, Failure> {
+        self(task, attempt)
+    }
+}

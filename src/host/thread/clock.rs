@@ -1,0 +1,24 @@
+//! The host's clock.
+
+use crate::time::Time;
+use core::time::Duration;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Nanoseconds since 1970, by the wall clock when the host started and by a clock that never goes back since then.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    start: Instant,
+    epoch: Time,
+}
+
+impl Clock {
+    /// A clock that does not begin before `earliest`, the journal's last moment.
+    pub(super) fn starting(earliest: Time) -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        Self { start: Instant::now(), epoch: (Time::ZERO + since).max(earliest) }
+    }
+
+    pub(super) fn now(&self) -> Time {
+        self.epoch + self.start.elapsed()
+    }
+}

@@ -1,0 +1,293 @@
+//! A host on operating-system threads: one owner of the engine, and threads for each agent.
+//!
+//! ```
+//! use counterpoint::host::thread::ThreadHost;
+//! use counterpoint::workflow::{Attempt, Step, Steps, Workflow};
+//! use counterpoint::{AgentId, AgentSpec, Config, Failure, RunId};
+//! use std::time::Duration;
+//!
+//! struct Double;
+//! impl Step for Double {
+//!     const KIND: &'static str = "double";
+//!     type Input = u64;
+//!     type Output = u64;
+//!     fn run(&self, number: u64, _: &Attempt) -> Result<u64, Failure> {
+//!         number.checked_mul(2).ok_or_else(|| Failure::permanent("too large"))
+//!     }
+//! }
+//!
+//! let flow = Workflow::<u64, u64>::named("quadruple");
+//! let twice = flow.step(Double, flow.step(Double, flow.input()));
+//! let quadruple = flow.output(twice)?;
+//!
+//! let host = ThreadHost::start(Config::default())?;
+//! host.add_agent(AgentSpec::new(AgentId::new(1)).with_capacity(2), Steps::new().with(Double))?;
+//! let answer = host.run(&quadruple, RunId::new(1), &10)?.wait()?;
+//! assert_eq!(answer, 40);
+//! host.shut_down(Duration::from_secs(5))?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The loop is that of the crate's documentation: take what is in the inbox, handle it, append the facts to the journal
+//! once for all of it, then answer and act. Nothing leaves the host before it is durable.
+
+#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "a host is where clocks and threads are")]
+
+mod clock;
+mod events;
+mod handle;
+mod owner;
+mod worker;
+
+pub use events::{EventFilter, Events};
+pub use handle::{HostError, RunError, RunHandle, TaskHandle};
+
+use super::Agent;
+use crate::agent::AgentSpec;
+use crate::command::{Accepted, AgentCommand, Command};
+use crate::definition::Definition;
+use crate::engine::Engine;
+use crate::event::Entry;
+use crate::id::{AgentId, Incarnation, RunId};
+use crate::journal::{Journal, MemoryJournal};
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::run::RunSpec;
+use crate::scheduler::Config;
+use crate::task::TaskSpec;
+use crate::time::Time;
+use crate::workflow::{Flow, Steps};
+use core::fmt;
+use core::time::Duration;
+use crossbeam::channel::{Receiver, Sender, bounded};
+use owner::{Message, Owner};
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// How many messages may wait for the owner before those who send more must wait.
+const INBOX: usize = 4_096;
+
+/// An engine on threads of its own. Dropped, it stops at once; [`shut_down`](Self::shut_down) is kinder.
+pub struct ThreadHost {
+    inbox: Sender<Message>,
+    owner: Mutex<Option<JoinHandle<()>>>,
+    /// Closed when the owner's thread has ended.
+    ended: Receiver<()>,
+    clock: clock::Clock,
+}
+
+impl ThreadHost {
+    /// A host with a journal in memory: what it knows ends with it.
+    ///
+    /// # Errors
+    ///
+    /// When a thread cannot be started.
+    pub fn start(config: Config) -> Result<Self, HostError> {
+        Self::open(config, MemoryJournal::default())
+    }
+
+    /// A host that goes on where a journal ends. Agents of an earlier host are gone with its threads: what they held is
+    /// tried again, its outcome unknown.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be opened or restored from, or a thread cannot be started.
+    pub fn open(config: Config, journal: impl Journal + 'static) -> Result<Self, HostError> {
+        let (inbox, messages) = bounded(INBOX);
+        let (alive, ended) = bounded(0);
+        let mut owner = Owner::open(config, Box::new(journal), messages, inbox.clone())?;
+        let clock = owner.clock();
+        let thread = std::thread::Builder::new()
+            .name("counterpoint".into())
+            .spawn(move || {
+                owner.work();
+                drop(alive);
+            })
+            .map_err(|error| HostError::Thread(error.to_string()))?;
+        Ok(Self { inbox, owner: Mutex::new(Some(thread)), ended, clock })
+    }
+
+    /// Adds an agent that performs these steps, with the skills that their kinds are called, on as many threads as it has
+    /// capacity.
+    ///
+    /// # Errors
+    ///
+    /// When the engine refuses it, a thread cannot be started, or the host has ended.
+    pub fn add_agent(&self, spec: AgentSpec, steps: Steps) -> Result<Incarnation, HostError> {
+        let spec = steps.kinds().fold(spec, |spec, kind| {
+            let level = spec.skills.get(kind).copied().unwrap_or(0);
+            spec.with_skill(kind.clone(), level)
+        });
+        self.add_custom_agent(spec, steps)
+    }
+
+    /// Adds an agent with the skills that it says it has.
+    ///
+    /// # Errors
+    ///
+    /// When the engine refuses it, a thread cannot be started, or the host has ended.
+    pub fn add_custom_agent(&self, spec: AgentSpec, agent: impl Agent) -> Result<Incarnation, HostError> {
+        self.ask(|reply| Message::Join { spec, agent: Arc::new(agent), reply })?
+    }
+
+    /// Takes an agent away at once, as if it had died: what it holds is tried by others, its outcome unknown.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such agent, or the host has ended.
+    pub fn remove_agent(&self, agent: AgentId) -> Result<(), HostError> {
+        self.command(AgentCommand::Deregister { agent }).map(|_| ())
+    }
+
+    /// Has the engine obey a command, and tells its verdict once that is durable.
+    ///
+    /// # Errors
+    ///
+    /// When the engine refuses the command, or the host has ended.
+    pub fn command(&self, command: impl Into<Command>) -> Result<Accepted, HostError> {
+        let command = command.into();
+        self.ask(|reply| Message::Command { command, reply: Some(reply) })?
+    }
+
+    /// Submits a task. The handle tells how it ends.
+    ///
+    /// # Errors
+    ///
+    /// When the engine refuses the task, or the host has ended.
+    pub fn submit(&self, task: impl Into<Arc<TaskSpec>>) -> Result<TaskHandle, HostError> {
+        let spec: Arc<TaskSpec> = task.into();
+        let id = spec.id;
+        let (tell, told) = bounded(1);
+        self.ask(|reply| Message::Submit { spec, tell, reply })??;
+        Ok(TaskHandle::new(id, told))
+    }
+
+    /// Lets runs use this workflow.
+    ///
+    /// # Errors
+    ///
+    /// When the engine refuses the definition, or the host has ended.
+    pub fn define(&self, definition: impl Into<Arc<Definition>>) -> Result<(), HostError> {
+        self.command(Command::define(definition)).map(|_| ())
+    }
+
+    /// Defines a workflow, if that is not done yet, and starts a run of it. The handle tells what the run gives back.
+    ///
+    /// # Errors
+    ///
+    /// When the input has no JSON form, the engine refuses, or the host has ended.
+    pub fn run<I: Serialize, O: DeserializeOwned>(
+        &self,
+        flow: &Flow<I, O>,
+        id: RunId,
+        input: &I,
+    ) -> Result<RunHandle<O>, HostError> {
+        self.define(Arc::clone(flow.definition()))?;
+        self.start_run(flow.run(id, input)?)
+    }
+
+    /// Starts a run of a workflow that is defined.
+    ///
+    /// # Errors
+    ///
+    /// When the engine refuses, or the host has ended.
+    pub fn start_run<O: DeserializeOwned>(&self, spec: RunSpec) -> Result<RunHandle<O>, HostError> {
+        let id = spec.id;
+        let (tell, told) = bounded(1);
+        self.ask(|reply| Message::Start { spec, tell, reply })??;
+        Ok(RunHandle::new(id, told))
+    }
+
+    /// Brings a signal to a run.
+    ///
+    /// # Errors
+    ///
+    /// When the engine refuses, or the host has ended.
+    pub fn signal(&self, run: RunId, signal: impl Into<Name>, payload: Payload) -> Result<(), HostError> {
+        self.command(crate::command::RunCommand::Signal { run, signal: signal.into(), payload }).map(|_| ())
+    }
+
+    /// Subscribes to facts, from now on. At most `room` wait to be read; those beyond are left out and counted.
+    ///
+    /// # Errors
+    ///
+    /// When the host has ended.
+    pub fn events(&self, filter: EventFilter, room: usize) -> Result<Events, HostError> {
+        let (events, feed) = Events::new(filter, room);
+        self.ask(|reply| Message::Subscribe { feed, reply })?;
+        Ok(events)
+    }
+
+    /// Has every fact shown to a closure, on the owner's thread, once it is durable: for projections. It should be quick.
+    ///
+    /// # Errors
+    ///
+    /// When the host has ended.
+    pub fn watch(&self, watcher: impl FnMut(&Entry) + Send + 'static) -> Result<(), HostError> {
+        self.ask(|reply| Message::Watch { watcher: Box::new(watcher), reply })
+    }
+
+    /// Reads the engine. The closure runs on the owner's thread, between two calls, and should be quick.
+    ///
+    /// # Errors
+    ///
+    /// When the host has ended.
+    pub fn inspect<T: Send + 'static>(&self, look: impl FnOnce(&Engine) -> T + Send + 'static) -> Result<T, HostError> {
+        self.ask(|reply| Message::Inspect {
+            look: Box::new(move |engine| {
+                // Whoever asked may be gone: then nobody needs the answer.
+                let _ = reply.send(look(engine));
+            }),
+        })
+    }
+
+    /// The time as the engine has it: nanoseconds since 1970, never going back while the host lives.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// Hands out nothing new, lets the agents finish what they hold for up to `patience`, asks them to stop if they have
+    /// not by then, and ends. What was not finished is in the journal, for the next host.
+    ///
+    /// # Errors
+    ///
+    /// When the host has ended already, or agents still work on something: their threads go on unheard.
+    pub fn shut_down(&self, patience: Duration) -> Result<(), HostError> {
+        let left = self.ask(|reply| Message::Stop { patience, reply })?;
+        if let Some(owner) = self.owner.lock().take() {
+            // A panic of the owner is a bug that its own message has told.
+            let _ = owner.join();
+        }
+        if left > 0 { Err(HostError::StillWorking(left)) } else { Ok(()) }
+    }
+
+    fn ask<T>(&self, message: impl FnOnce(Sender<T>) -> Message) -> Result<T, HostError> {
+        let (reply, answer) = bounded(1);
+        self.inbox.send(message(reply)).map_err(|_| HostError::Ended)?;
+        answer.recv().map_err(|_| HostError::Ended)
+    }
+}
+
+impl Drop for ThreadHost {
+    fn drop(&mut self) {
+        if let Some(owner) = self.owner.lock().take() {
+            let (reply, _) = bounded(1);
+            let stop = Message::Stop { patience: Duration::ZERO, reply };
+            // If the inbox stays full because agents hang, the owner ends with the process.
+            if self.inbox.send_timeout(stop, Duration::from_secs(1)).is_ok() {
+                let _ = owner.join();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for ThreadHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ended = matches!(self.ended.try_recv(), Err(crossbeam::channel::TryRecvError::Disconnected));
+        f.debug_struct("ThreadHost").field("ended", &ended).finish_non_exhaustive()
+    }
+}

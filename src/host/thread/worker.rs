@@ -1,0 +1,60 @@
+//! The threads of an agent.
+
+use super::owner::Message;
+use crate::command::Command;
+use crate::host::Agent;
+use crate::id::{AttemptId, Incarnation};
+use crate::payload::Payload;
+use crate::task::{Failure, TaskSpec};
+use crate::workflow::Attempt;
+use core::any::Any;
+use crossbeam::channel::{Receiver, Sender};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// An attempt on its way to a thread.
+pub(super) struct Assignment {
+    pub(super) attempt: AttemptId,
+    pub(super) task: Arc<TaskSpec>,
+    pub(super) cancelled: Arc<AtomicBool>,
+}
+
+/// Starts the threads of an agent. They end when the other end of `work` is dropped.
+pub(super) fn start(
+    by: Incarnation,
+    threads: u32,
+    agent: &Arc<dyn Agent>,
+    work: &Receiver<Assignment>,
+    inbox: &Sender<Message>,
+) -> std::io::Result<()> {
+    for number in 0..threads {
+        let (agent, work, inbox) = (Arc::clone(agent), work.clone(), inbox.clone());
+        std::thread::Builder::new().name(format!("agent {by}.{number}")).spawn(move || {
+            for assignment in work {
+                let command = perform(by, &*agent, &assignment);
+                if inbox.send(Message::Command { command, reply: None }).is_err() {
+                    break;
+                }
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// A panic is the attempt's failure; what it had done by then nobody knows.
+fn perform(by: Incarnation, agent: &dyn Agent, assignment: &Assignment) -> Command {
+    let attempt =
+        Attempt::new(assignment.attempt, assignment.task.kind.clone()).with_flag(Arc::clone(&assignment.cancelled));
+    let result: Result<Payload, Failure> = catch_unwind(AssertUnwindSafe(|| agent.perform(&assignment.task, &attempt)))
+        .unwrap_or_else(|panic| Err(Failure::unknown(format!("the agent panicked: {}", message(&*panic)))));
+    match result {
+        Ok(output) => Command::complete(by, assignment.attempt, output),
+        Err(failure) => Command::fail(by, assignment.attempt, failure),
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
