@@ -1,4 +1,60 @@
-//! Counterpoint: task distribution among agents and workflow orchestration, as a deterministic core without I/O.
+#![cfg_attr(not(feature = "threads"), allow(rustdoc::broken_intra_doc_links))]
+//! Counterpoint is the mind of an orchestrator as a library: which agent does which task, when, what follows, what to retry,
+//! what to undo. It performs no I/O, reads no clock, starts no thread and draws no hidden randomness; a host drives it.
+//!
+//! # Five words
+//!
+//! | word | meaning |
+//! |---|---|
+//! | [`Command`] | what a host asks of the core |
+//! | [`Event`] | a fact that the core decided or learned: the journal, the audit trail and the feed of every observer |
+//! | [`Effect`] | what the host must do next: plain data |
+//! | [`Rejected`] | a command that was refused; nothing changed |
+//! | [`Projection`](insight::Projection) | a fold over events: metrics, progress, timelines. The core's own state is one, too |
+//!
+//! # The host's loop
+//!
+//! One command in, one outbox out, one deadline to ask for. This is all of it; [`host::thread`] is this loop on threads.
+//!
+//! ```
+//! use counterpoint::{AgentId, AgentSpec, Command, Config, Effect, Engine, Outbox, Payload, TaskId, TaskSpec, Time};
+//! # let mut inbox = vec![
+//! #     Command::submit(TaskSpec::new(TaskId::from_key("letter-1"), "translate")),
+//! #     Command::register(AgentSpec::new(AgentId::new(1)).with_skill("translate", 1)),
+//! # ];
+//! # let mut journal = Vec::new();
+//! # let clock = || Time::ZERO;
+//!
+//! let mut engine = Engine::new(Config::default());
+//! let mut outbox = Outbox::default();
+//! // 1. Wait for a command, or until `engine.next_wakeup()` and then take `Command::Tick`.
+//! while let Some(command) = inbox.pop() {
+//!     // 2. Let the core decide.
+//!     let verdict = engine.handle(clock(), command, &mut outbox);
+//!     // 3. Write the facts down, before anything leaves the house. If that fails: drop the engine and restore.
+//!     journal.extend_from_slice(outbox.entries());
+//!     // 4. Answer whoever asked.
+//!     verdict?;
+//!     // 5. Act.
+//!     for effect in outbox.effects() {
+//!         if let Effect::Dispatch { attempt, to, .. } = effect {
+//!             inbox.push(Command::complete(*to, *attempt, Payload::of(&"done")?));
+//!         }
+//!     }
+//!     outbox.clear();
+//! }
+//! assert_eq!(engine.queued(), [0; 4]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Where things are
+//!
+//! - [`Engine`]: tasks, agents and workflows. [`Scheduler`]: tasks and agents alone.
+//! - [`workflow`]: the typed builder, steps, validation; [`definition`]: workflows as data.
+//! - [`routing`], [`queue`], [`resilience`]: how the scheduler chooses, orders and retries.
+//! - [`dag`]: graphs, what is ready in them, and a parallel runner; [`saga`]: compensation. Both usable alone.
+//! - [`journal`]: where facts are kept; [`insight`]: what they tell.
+//! - [`host`]: ready-made hosts.
 
 pub mod agent;
 pub mod command;
@@ -22,7 +78,6 @@ pub mod routing;
 pub mod run;
 pub mod saga;
 pub mod scheduler;
-#[allow(dead_code)]
 mod structure;
 pub mod task;
 pub mod time;

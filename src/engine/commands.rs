@@ -112,7 +112,9 @@ impl Driver {
             RunPhase::Halting | RunPhase::Compensating | RunPhase::CompensationFailed if asked => {
                 Ok(Accepted::Repeated)
             }
-            phase => Err(Rejected::RunPhase { run: id, phase }),
+            RunPhase::Halting | RunPhase::Compensating | RunPhase::CompensationFailed | RunPhase::Finished => {
+                Err(Rejected::RunPhase { run: id, phase: run.phase })
+            }
         }
     }
 

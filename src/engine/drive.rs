@@ -136,7 +136,7 @@ impl Driver {
     }
 
     /// Folds what the scheduler has stated since.
-    fn catch_up(&mut self, tx: &mut Tx<'_>) {
+    fn catch_up(&mut self, tx: &Tx<'_>) {
         while let Some(entry) = tx.out.entries().get(self.folded) {
             self.folded += 1;
             self.recent.note(entry);

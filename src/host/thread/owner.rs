@@ -31,6 +31,7 @@ const IDLE: Duration = Duration::from_secs(3_600);
 const LAST_WORDS: Duration = Duration::from_millis(250);
 
 type Verdict = Result<Accepted, HostError>;
+type Watcher = dyn FnMut(&Entry) + Send;
 
 /// What the owner is asked.
 pub(super) enum Message {
@@ -39,7 +40,7 @@ pub(super) enum Message {
     Start { spec: RunSpec, tell: Sender<RunOutcome>, reply: Sender<Verdict> },
     Join { spec: AgentSpec, agent: Arc<dyn Agent>, reply: Sender<Result<Incarnation, HostError>> },
     Subscribe { feed: Feed, reply: Sender<()> },
-    Watch { watcher: Box<dyn FnMut(&Entry) + Send>, reply: Sender<()> },
+    Watch { watcher: Box<Watcher>, reply: Sender<()> },
     Inspect { look: Box<dyn FnOnce(&Engine) + Send> },
     Stop { patience: Duration, reply: Sender<usize> },
 }
@@ -70,7 +71,7 @@ pub(super) struct Owner {
     tasks: BTreeMap<TaskId, Vec<Sender<TaskOutcome>>>,
     runs: BTreeMap<RunId, Vec<Sender<RunOutcome>>>,
     feeds: Vec<Feed>,
-    watchers: Vec<Box<dyn FnMut(&Entry) + Send>>,
+    watchers: Vec<Box<Watcher>>,
     stop: Option<(Time, Sender<usize>)>,
 }
 

@@ -133,12 +133,10 @@ impl Run {
     fn collected(&self, node: u32) -> Payload {
         let Some(state) = self.state(node) else { return Payload::NULL };
         let output = |piece: &Piece| piece.end.as_ref().map(PieceEnd::output).unwrap_or_default();
-        match &state.stage {
-            NodeStage::Open(Opening::Map { .. }) => {
-                Payload::new(Value::Array(state.pieces.iter().map(|piece| output(piece).value().clone()).collect()))
-            }
-            _ => state.pieces.last().map(output).unwrap_or_default(),
+        if let NodeStage::Open(Opening::Map { .. }) = &state.stage {
+            return Payload::new(state.pieces.iter().map(|piece| output(piece).value().clone()).collect::<Value>());
         }
+        state.pieces.last().map(output).unwrap_or_default()
     }
 
     fn consume(&mut self, signal: &Name) {

@@ -257,9 +257,9 @@ impl Run {
 
     /// The moments that nodes wait for.
     pub(crate) fn timers(&self) -> impl Iterator<Item = (Time, RunId, u32)> {
-        (0..).zip(&self.nodes).filter_map(|(node, state)| match state.stage {
-            NodeStage::Open(Opening::Wait { until: Some(until) }) => Some((until, self.id(), node)),
-            _ => None,
+        (0..).zip(&self.nodes).filter_map(|(node, state)| {
+            let NodeStage::Open(Opening::Wait { until }) = state.stage else { return None };
+            Some((until?, self.id(), node))
         })
     }
 

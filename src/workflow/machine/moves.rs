@@ -96,7 +96,7 @@ impl Run {
     }
 
     /// Whether the node starts, is skipped, or must wait.
-    fn decide(&mut self, node: u32, now: Time, limits: &Limits) -> Option<Move> {
+    fn decide(&self, node: u32, now: Time, limits: &Limits) -> Option<Move> {
         let state = self.state(node)?;
         let (definition, plan) = self.plan.node(node)?;
         let (links, open) = (plan.links, plan.links.saturating_sub(state.decided));
@@ -116,7 +116,7 @@ impl Run {
         if starts { self.start(node, now, limits) } else { Some(self.end(node, NodeOutcome::Skipped)) }
     }
 
-    fn start(&mut self, node: u32, now: Time, limits: &Limits) -> Option<Move> {
+    fn start(&self, node: u32, now: Time, limits: &Limits) -> Option<Move> {
         let (definition, _) = self.plan.node(node)?;
         let run = self.id();
         let opened = |what| Some(Move::Fact(RunEvent::Opened { run, node, what }));
@@ -138,15 +138,16 @@ impl Run {
                 }
                 Some(self.end_with(node, took, item))
             }
-            Action::Map { over, .. } => match over.eval(&self.scope(Payload::NULL)).value() {
-                Value::Array(items) if items.len() <= limits.map_items as usize => {
-                    opened(Opening::Map { items: u32::try_from(items.len()).unwrap_or(u32::MAX) })
+            Action::Map { over, .. } => {
+                let list = over.eval(&self.scope(Payload::NULL));
+                let Value::Array(items) = list.value() else {
+                    return Some(self.fail(node, "what it should go over is no list".to_owned()));
+                };
+                match u32::try_from(items.len()) {
+                    Ok(items) if items <= limits.map_items => opened(Opening::Map { items }),
+                    _ => Some(self.fail(node, format!("{} items, more than allowed", items.len()))),
                 }
-                Value::Array(items) => {
-                    Some(self.fail(node, format!("{} items, more than the {} allowed", items.len(), limits.map_items)))
-                }
-                _ => Some(self.fail(node, "what it should go over is no list".to_owned())),
-            },
+            }
             Action::Repeat { .. } => opened(Opening::Repeat),
             Action::Wait { timer, .. } => opened(Opening::Wait { until: timer.map(|span| now + span) }),
         }

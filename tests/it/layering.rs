@@ -1,0 +1,118 @@
+//! The house has floors: a module uses only what is below it. And only hosts know clocks, threads, files and the network.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Every module of `src/` with its floor. Below the third the modules of a floor are words of one language and may use
+/// each other; from there on nobody looks sideways.
+const FLOORS: &[(u32, &[&str])] = &[
+    (10, &["id", "time", "payload", "limits", "error", "name", "structure"]),
+    (20, &["agent", "command", "definition", "effect", "event", "rejected", "run", "task"]),
+    (30, &["dag", "queue", "resilience", "routing"]),
+    (31, &["saga"]),
+    (32, &["workflow"]),
+    (40, &["insight", "journal"]),
+    (41, &["scheduler"]),
+    (42, &["engine"]),
+    (50, &["host"]),
+];
+
+/// What only hosts may name; the runner of closures in `dag` starts threads, and says so.
+const OUTSIDE: &[&str] =
+    &["Instant", "SystemTime", "std::thread", "std::net", "std::fs", "HashSet", "std::collections::HashMap"];
+
+#[test]
+fn no_module_looks_up_or_sideways() {
+    let faults: Vec<String> = sources().into_iter().flat_map(|source| source.upward_uses()).collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn only_hosts_know_the_outside() {
+    let faults: Vec<String> = sources().into_iter().flat_map(|source| source.outside_words()).collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn files_and_modules_are_accounted_for() {
+    let known: Vec<&str> = FLOORS.iter().flat_map(|(_, modules)| *modules).copied().collect();
+    for source in sources() {
+        assert!(known.contains(&source.module.as_str()), "{} stands on no floor", source.module);
+        let lines = source.code.lines().count();
+        assert!(lines <= 600, "{} has {lines} lines: is it still one room?", source.path.display());
+    }
+}
+
+#[test]
+fn the_test_can_fail() {
+    let planted = |module: &str, code: &str| Source {
+        path: PathBuf::from("planted.rs"),
+        module: module.to_owned(),
+        code: code.to_owned(),
+    };
+    assert_eq!(planted("queue", "use crate::engine::Engine;").upward_uses().len(), 1);
+    assert_eq!(planted("queue", "use crate::routing::Fleet;").upward_uses().len(), 1);
+    assert_eq!(planted("task", "use crate::agent::AgentSpec;").upward_uses().len(), 0);
+    assert_eq!(planted("scheduler", "let now = std::time::Instant::now();").outside_words().len(), 1);
+}
+
+struct Source {
+    path: PathBuf,
+    module: String,
+    /// Without comments.
+    code: String,
+}
+
+impl Source {
+    fn upward_uses(&self) -> Vec<String> {
+        let here = floor(&self.module);
+        let named = self.code.split("crate::").skip(1);
+        let used = named.map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default());
+        used.filter(|module| *module != self.module)
+            .filter_map(|module| Some((module, floor_of(module)?)))
+            .filter(|(_, there)| *there > here || (*there == here && here >= 30))
+            .map(|(module, _)| format!("{} ({}) uses crate::{module}", self.path.display(), self.module))
+            .collect()
+    }
+
+    fn outside_words(&self) -> Vec<String> {
+        let allowed = floor(&self.module) >= 50 || self.path.components().any(|part| part.as_os_str() == "runner");
+        let words = OUTSIDE.iter().filter(|word| !allowed && self.code.contains(*word));
+        words.map(|word| format!("{} names {word}", self.path.display())).collect()
+    }
+}
+
+fn floor(module: &str) -> u32 {
+    floor_of(module).unwrap_or(0)
+}
+
+fn floor_of(module: &str) -> Option<u32> {
+    FLOORS.iter().find(|(_, modules)| modules.contains(&module)).map(|(floor, _)| *floor)
+}
+
+/// The files of `src/` but for `lib.rs`, which only lists the modules.
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut folders = vec![root.clone()];
+    let mut sources = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("src can be read") {
+            let path = entry.expect("src can be read").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|kind| kind == "rs") && path != root.join("lib.rs") {
+                sources.push(source(&root, path));
+            }
+        }
+    }
+    assert!(sources.len() > 50, "the sources were found");
+    sources
+}
+
+fn source(root: &Path, path: PathBuf) -> Source {
+    let below = path.strip_prefix(root).expect("it lies in src");
+    let first = below.components().next().expect("it has a name").as_os_str().to_string_lossy();
+    let text = fs::read_to_string(&path).expect("a source can be read");
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    Source { module: first.trim_end_matches(".rs").to_owned(), path, code }
+}
