@@ -103,3 +103,8 @@ pub use task::{
     TaskSpec, Tier,
 };
 pub use time::Time;
+
+/// The README's example compiles and runs as a test.
+#[cfg(all(doctest, feature = "threads"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
