@@ -50,7 +50,6 @@ impl Core {
         let Event::Task(event) = &entry.event else { return };
         let id = match event {
             TaskEvent::CancelRequested { task, .. } | TaskEvent::Expired { task, .. } => *task,
-            TaskEvent::Cancelled { task, .. } => *task,
             TaskEvent::AttemptFailed { attempt, failure, .. } if failure.kind == FailureKind::Unknown => attempt.task(),
             _ => return,
         };

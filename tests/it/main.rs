@@ -7,9 +7,15 @@
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
     clippy::wildcard_enum_match_arm,
-    reason = "tests fail loudly"
+    clippy::too_many_lines,
+    unreachable_pub,
+    dead_code,
+    unused_imports,
+    reason = "tests fail loudly, and nobody links against them"
 )]
 
+mod kit;
 mod model;
+mod regressions;
 mod restore;
 mod scheduler;

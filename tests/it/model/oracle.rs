@@ -240,11 +240,10 @@ impl Model {
         let end = match next {
             Next::Retry { at } => {
                 rule!(!hopeless && !spent, "{id} is tried again after {failure} at attempt {}", task.attempts);
-                let wait = at - self.now;
                 let (low, high) = backoff(retry, task.attempts);
                 let asked = failure.retry_after.unwrap_or_default();
-                rule!(wait >= low.max(asked), "{id} is tried again after {wait:?}, too soon");
-                rule!(wait <= high.max(asked), "{id} is tried again after {wait:?}, too late");
+                rule!(at >= self.now + low.max(asked), "{id} is tried again at {at}, too soon");
+                rule!(at <= self.now + high.max(asked), "{id} is tried again at {at}, too late");
                 return Ok(MStage::Backoff(at));
             }
             Next::Fail => {

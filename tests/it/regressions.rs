@@ -1,0 +1,44 @@
+//! Faults that were found, each with the smallest case that shows it.
+
+use crate::kit::{Host, agent, agent_id, host, ms, task, task_id};
+use counterpoint::{
+    Accepted, AgentCommand, AgentSpec, Command, Discipline, Effect, Failure, Jitter, Limits, Needs, Payload, Policy,
+    Rejected, Retry, Scheduler, SchedulerConfig, SchedulerSnapshot, TaskCommand, TaskSpec, TaskStatus, Tier, Time,
+};
+
+/// An agent that has answered is not told to stop what it has just ended.
+#[test]
+fn a_late_completion_of_a_cancelled_attempt_asks_nothing_of_its_agent() {
+    let mut host = host(SchedulerConfig::default());
+    host.join(agent(1));
+    host.submit(task(1));
+    host.cancel(1).unwrap();
+    assert!(matches!(host.effects[..], [Effect::Cancel { .. }]));
+    host.complete(1);
+    assert_eq!(host.effects, []);
+    assert_eq!(host.status(1), TaskStatus::Cancelled);
+}
+
+/// An agent that shortens its lease is missed after the new one.
+#[test]
+fn a_shorter_lease_counts_from_the_update_on() {
+    let mut host = host(SchedulerConfig::default());
+    let by = host.join(agent(1).with_lease(ms(60_000)));
+    host.say(AgentCommand::Update { by, spec: agent(1).with_lease(ms(100)) }).unwrap();
+    assert!(host.scheduler.next_wakeup() <= Some(Time::from_millis(100)));
+    host.wait(ms(100));
+    assert!(host.scheduler.agent(agent_id(1)).is_none());
+}
+
+/// However often an agent changes its lease or begins anew, it has one timer.
+#[test]
+fn leases_leave_no_timers_behind() {
+    let mut host = host(SchedulerConfig::default());
+    for _ in 0..50 {
+        let by = host.join(agent(1).with_lease(ms(3_600_000)));
+        host.say(AgentCommand::Update { by, spec: agent(1) }).unwrap();
+        host.say(AgentCommand::Update { by, spec: agent(1).with_lease(ms(3_600_000)) }).unwrap();
+    }
+    host.leave(1);
+    assert_eq!(host.scheduler.next_wakeup(), None);
+}
