@@ -2,7 +2,6 @@
 
 use super::log::Tx;
 use super::machine::Core;
-use super::state::Alarm;
 use super::submit::{bounded, named};
 use crate::agent::{AgentSpec, AgentStatus};
 use crate::command::{Accepted, AgentCommand};
@@ -97,13 +96,10 @@ impl Core {
 
     /// The agent's lease has run out, unless it has been heard since the timer was set.
     pub(super) fn lease_due(&mut self, by: Incarnation, tx: &mut Tx<'_>) {
-        let Some(member) = self.state.fleet.living(by).and_then(|place| self.state.fleet.at(place.index())) else {
-            return;
-        };
-        let Some(lease) = member.spec.lease else { return };
-        let until = member.heard + lease;
-        if until > tx.now {
-            self.state.wheel.insert(until, Alarm::Agent(by));
+        let Some(place) = self.state.fleet.living(by) else { return };
+        let Some(member) = self.state.fleet.at(place.index()) else { return };
+        if member.spec.lease.is_none_or(|lease| member.heard + lease > tx.now) {
+            self.state.set_lease(place);
             return;
         }
         self.emit(AgentEvent::Lost { by }, tx);

@@ -64,9 +64,7 @@ impl State {
         self.dismiss(spec.id);
         let place = self.fleet.add(by, Arc::clone(spec), at);
         self.classes.review(place, &mut self.fleet);
-        if let Some(lease) = spec.lease {
-            self.wheel.insert(at + lease, Alarm::Agent(by));
-        }
+        self.set_lease(place);
         Ok(())
     }
 
@@ -75,15 +73,8 @@ impl State {
         if spec.id != by.agent() {
             return Err(Misfit("an agent changes its id"));
         }
-        let mut heard = Time::ZERO;
-        let old = self.fleet.at(place.index()).and_then(|member| member.spec.lease);
-        self.fleet.change(place, |member| {
-            member.spec = Arc::clone(spec);
-            heard = member.heard;
-        });
-        if let (None, Some(lease)) = (old, spec.lease) {
-            self.wheel.insert(heard + lease, Alarm::Agent(by));
-        }
+        self.fleet.change(place, |member| member.spec = Arc::clone(spec));
+        self.set_lease(place);
         self.classes.review(place, &mut self.fleet);
         Ok(())
     }
@@ -92,6 +83,9 @@ impl State {
     fn dismiss(&mut self, id: AgentId) {
         let Some(place) = self.fleet.place_of(id) else { return };
         let Some(member) = self.fleet.remove(id) else { return };
+        if let Some(key) = member.timer {
+            self.wheel.cancel(key, Alarm::Agent(member.by));
+        }
         self.classes.review(place, &mut self.fleet);
         for slot in member.held {
             if let Some(task) = self.tasks.get(slot) {

@@ -56,8 +56,9 @@ impl Core {
             return Err(format!("{queued} tasks are queued, {in_line} stand in line"));
         }
         let timers = self.state.tasks.iter().filter(|(_, task)| task.timer.is_some()).count();
-        if timers > self.state.wheel.len() {
-            return Err(format!("{timers} tasks have timers, {} are set", self.state.wheel.len()));
+        let leases = self.state.fleet.iter().filter(|(_, member)| member.timer.is_some()).count();
+        if timers + leases != self.state.wheel.len() {
+            return Err(format!("{timers} tasks and {leases} agents have timers, {} are set", self.state.wheel.len()));
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::config::SchedulerConfig;
 use super::log::Log;
 use super::machine::Core;
-use super::state::{Alarm, Ended, Owed, Running, Stage, State, Task};
+use super::state::{Ended, Owed, Running, Stage, State, Task};
 use crate::agent::{AgentSpec, AgentStatus};
 use crate::error::RestoreError;
 use crate::id::{AgentId, Incarnation, Seq, TaskId};
@@ -186,9 +186,7 @@ impl State {
         let place = self.fleet.put(agent.place, agent.by, Arc::clone(&agent.spec))?;
         self.fleet.change(place, |member| member.status = agent.status);
         self.classes.review(place, &mut self.fleet);
-        if let Some(lease) = agent.spec.lease {
-            self.wheel.insert(Time::ZERO + lease, Alarm::Agent(agent.by));
-        }
+        self.set_lease(place);
         Some(())
     }
 
