@@ -38,8 +38,11 @@ impl Core {
         }
         let by = Incarnation::new(spec.id, self.state.lives.saturating_add(1));
         self.emit(AgentEvent::Registered { by, spec: Arc::new(spec) }, tx);
-        self.settle_owed(tx);
-        self.pump_newcomer(by, tx);
+        if known {
+            self.without(tx);
+        } else {
+            self.pump_newcomer(by, tx);
+        }
         Ok(Accepted::Registered(by))
     }
 
@@ -84,6 +87,7 @@ impl Core {
         }
         let by = member.by;
         self.emit(AgentEvent::Draining { by }, tx);
+        self.pump_all(tx);
         Ok(Accepted::Done)
     }
 
@@ -106,7 +110,7 @@ impl Core {
         self.without(tx);
     }
 
-    /// What follows when an agent is gone: its attempts have failed, and tasks that avoided others may avoid them no more.
+    /// What follows when a life is over: its attempts have failed, and tasks that avoided others may avoid them no more.
     fn without(&mut self, tx: &mut Tx<'_>) {
         self.settle_owed(tx);
         self.pump_all(tx);

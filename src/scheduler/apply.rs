@@ -24,6 +24,7 @@ impl State {
             AgentEvent::Draining { by } => {
                 let place = self.fleet.living(*by).ok_or(Misfit("no such agent drains"))?;
                 self.fleet.change(place, |member| member.status = AgentStatus::Draining);
+                self.classes.review(place, &mut self.fleet);
                 Ok(())
             }
             AgentEvent::Deregistered { by } | AgentEvent::Lost { by } => {

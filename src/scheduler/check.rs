@@ -130,7 +130,9 @@ impl Core {
                 return Err(format!("class {class} waits and is not known"));
             };
             let meets = |member: &crate::routing::Member| key.needs.met_by(&member.spec);
-            let others = self.state.fleet.iter().any(|(_, m)| meets(m) && !key.avoid.contains(&m.spec.id));
+            let others = self.state.fleet.iter().any(|(_, member)| {
+                member.status == AgentStatus::Online && meets(member) && !key.avoid.contains(&member.spec.id)
+            });
             for (place, member) in self.state.fleet.iter() {
                 let should = meets(member) && !(others && key.avoid.contains(&member.spec.id));
                 if eligible.contains(place.index()) != should || member.classes.contains(class) != should {

@@ -42,3 +42,37 @@ fn leases_leave_no_timers_behind() {
     host.leave(1);
     assert_eq!(host.scheduler.next_wakeup(), None);
 }
+
+/// One attempt, and a short wait before the next.
+fn twice() -> Policy {
+    Policy::default().with_retry(Retry::exponential(3, ms(10), ms(10)).with_jitter(Jitter::None))
+}
+
+/// When the only other agent drains, a task goes back to the agent that failed it.
+#[test]
+fn avoiding_is_given_up_when_the_others_drain() {
+    let mut host = host(SchedulerConfig::default());
+    host.join(agent(1));
+    host.submit(task(1).with_policy(twice()));
+    host.join(agent(2));
+    host.submit(task(2));
+    host.fail(1, Failure::transient("again"));
+    host.wait(ms(10));
+    assert_eq!(host.status(1), TaskStatus::Queued);
+    host.drain(2);
+    assert_eq!(host.holder(1), 1);
+}
+
+/// When the only other agent begins anew as something else, a task goes back to the agent that failed it.
+#[test]
+fn avoiding_is_given_up_when_the_others_change_by_registering_again() {
+    let mut host = host(SchedulerConfig::default());
+    host.join(agent(1));
+    host.submit(task(1).with_policy(twice()));
+    host.join(agent(2));
+    host.submit(task(2));
+    host.fail(1, Failure::transient("again"));
+    host.wait(ms(10));
+    host.join(AgentSpec::new(agent_id(2)));
+    assert_eq!(host.holder(1), 1);
+}
