@@ -51,7 +51,7 @@ fn the_random_commands_reach_everything() {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    for _ in 0..60 {
+    for _ in 0..120 {
         let (setup, steps) = (setups(), steps(80)).new_tree(&mut runner).unwrap().current();
         let world = play(&setup, &steps).unwrap();
         for call in &world.calls {
@@ -73,6 +73,9 @@ fn the_random_commands_reach_everything() {
                 }
             }
         }
+    }
+    if std::env::var_os("COUNTERPOINT_SHOW").is_some() {
+        println!("reached: {seen:?}");
     }
     for wanted in [
         "Done", "Repeated", "Registered", "UnknownTask", "UnknownAgent", "TaskConflict", "ReservedId",

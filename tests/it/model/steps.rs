@@ -31,7 +31,7 @@ enum Ask {
     Submit { id: u64, what: u8, policy: u8, tier: u8, deadline: u8, after: Vec<u64> },
     SubmitOdd { id: u64, odd: u8 },
     Again { which: usize, changed: bool },
-    Cancel { id: u64 },
+    Cancel { which: usize, id: u64 },
     Replay { which: usize, id: u64, fresh: u64 },
     Discard { which: usize, id: u64 },
     Register { id: u64, what: u8 },
@@ -58,37 +58,37 @@ pub fn setups() -> impl Strategy<Value = Setup> {
 
 pub fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
     let time = prop_oneof![
-        8 => Just(Move::Stay),
-        8 => (1_u64..400).prop_map(Move::On),
-        2 => (400_u64..5_000).prop_map(Move::On),
-        3 => Just(Move::ToWakeup),
-        4 => Just(Move::ToDue),
-        1 => (1_u64..100_000).prop_map(Move::Back),
+        60 => Just(Move::Stay),
+        30 => (1_u64..200).prop_map(Move::On),
+        3 => (200_u64..5_000).prop_map(Move::On),
+        6 => Just(Move::ToWakeup),
+        9 => Just(Move::ToDue),
+        2 => (1_u64..100_000).prop_map(Move::Back),
         1 => prop_oneof![6 => 5_000_u64..200_000, 1 => Just(u64::MAX / 1_000_000)].prop_map(Move::Far),
     ];
-    prop::collection::vec((time, asks()).prop_map(|(time, ask)| Step { time, ask }), 1..most)
+    prop::collection::vec((time, asks()).prop_map(|(time, ask)| Step { time, ask }), most / 2..most)
 }
 
 fn asks() -> impl Strategy<Value = Ask> {
     let task = 1_u64..11;
     let agent = 1_u64..5;
-    let after = prop_oneof![3 => Just(Vec::new()), 1 => prop::collection::vec(1_u64..11, 1..3)];
+    let after = prop_oneof![3 => Just(Vec::new()), 1 => prop::collection::vec(0_u64..1_000, 1..3)];
     let odd = prop_oneof![5 => Just(0_u8), 1 => 1_u8..6];
     prop_oneof![
-        12 => (task.clone(), 0_u8..6, 0_u8..10, 0_u8..4, 0_u8..12, after)
+        14 => (task.clone(), 0_u8..6, 0_u8..13, 0_u8..4, 0_u8..20, after)
             .prop_map(|(id, what, policy, tier, deadline, after)| Ask::Submit { id, what, policy, tier, deadline, after }),
         1 => (task.clone(), 0_u8..7).prop_map(|(id, odd)| Ask::SubmitOdd { id, odd }),
         2 => (any::<usize>(), any::<bool>()).prop_map(|(which, changed)| Ask::Again { which, changed }),
-        3 => task.clone().prop_map(|id| Ask::Cancel { id }),
+        5 => (any::<usize>(), task.clone()).prop_map(|(which, id)| Ask::Cancel { which, id }),
         2 => (any::<usize>(), task.clone(), task.clone()).prop_map(|(which, id, fresh)| Ask::Replay { which, id, fresh }),
         1 => (any::<usize>(), task).prop_map(|(which, id)| Ask::Discard { which, id }),
-        5 => (agent.clone(), 0_u8..12).prop_map(|(id, what)| Ask::Register { id, what }),
+        5 => (agent.clone(), 0_u8..20).prop_map(|(id, what)| Ask::Register { id, what }),
         3 => (agent.clone(), 0_u8..12, 0_u8..6, prop::bool::weighted(0.1))
             .prop_map(|(id, what, life, foreign)| Ask::Update { id, what, life, foreign }),
         3 => (agent.clone(), 0_u8..6).prop_map(|(id, life)| Ask::Heartbeat { id, life }),
         1 => agent.clone().prop_map(|id| Ask::Drain { id }),
         1 => agent.prop_map(|id| Ask::Deregister { id }),
-        9 => (any::<usize>(), odd.clone()).prop_map(|(which, odd)| Ask::Complete { which, odd }),
+        12 => (any::<usize>(), odd.clone()).prop_map(|(which, odd)| Ask::Complete { which, odd }),
         8 => (any::<usize>(), odd, 0_u8..8).prop_map(|(which, odd, how)| Ask::Fail { which, odd, how }),
         3 => Just(Ask::Tick),
     ]
@@ -118,7 +118,7 @@ impl Ask {
                     .with_needs(needs(*what))
                     .with_policy(policy_of(*policy))
                     .with_tier(Tier::ALL[usize::from(*tier)])
-                    .with_after(after.iter().copied().map(TaskId::new));
+                    .with_after(after.iter().map(|which| before(world, *which)));
                 match deadline {
                     0 => spec.deadline = Some(now),
                     1 => spec.deadline = Some(now + Duration::from_millis(50)),
@@ -129,7 +129,12 @@ impl Ask {
             }
             Self::SubmitOdd { id, odd } => Command::submit(odd_task(*id, *odd)),
             Self::Again { which, changed } => again(world, *which, *changed),
-            Self::Cancel { id } => TaskCommand::Cancel { task: TaskId::new(*id), reason: "enough".into() }.into(),
+            Self::Cancel { which, id } => {
+                let running: Vec<_> = world.model.tasks.values().filter(|task| task.holder().is_some()).collect();
+                let held = running.get(which % running.len().max(1)).filter(|_| *id < 6).map(|task| task.spec.id);
+                let reason = format!("enough {}", which % 10);
+                TaskCommand::Cancel { task: held.unwrap_or(TaskId::new(*id)), reason: reason.into() }.into()
+            }
             Self::Replay { which, id, fresh } => {
                 TaskCommand::Replay { dead: dead(world, *which, *id), fresh: TaskId::new(*fresh) }.into()
             }
@@ -138,8 +143,9 @@ impl Ask {
             }
             Self::Register { id, what } => Command::register(agent(*id, *what)),
             Self::Update { id, what, life, foreign } => {
-                let spec = agent(*id + u64::from(*foreign), *what);
-                AgentCommand::Update { by: life_of(world, *id, *life), spec }.into()
+                let by = life_of(world, *id, *life);
+                let spec = agent(by.agent().get() % 5 + u64::from(*foreign), *what);
+                AgentCommand::Update { by, spec }.into()
             }
             Self::Heartbeat { id, life } => AgentCommand::Heartbeat { by: life_of(world, *id, *life) }.into(),
             Self::Drain { id } => AgentCommand::Drain { agent: AgentId::new(*id) }.into(),
@@ -171,7 +177,7 @@ fn policy_of(policy: u8) -> Policy {
     let millis = Duration::from_millis;
     let quick = Retry::exponential(3, millis(100), millis(150));
     match policy {
-        0 | 1 => Policy::default(),
+        0 | 1 | 10.. => Policy::default(),
         2 => Policy::default().with_retry(Retry::never()),
         3 => Policy::default().with_retry(quick).with_attempt_timeout(millis(500)),
         4 => Policy::default().with_queue_timeout(millis(800)),
@@ -179,7 +185,7 @@ fn policy_of(policy: u8) -> Policy {
         6 => Policy::default().with_retry(Retry::exponential(2, millis(50), millis(50)).with_jitter(Jitter::None)),
         7 => Policy::default().with_retry(Retry::never()).with_exhausted(Exhausted::Fail),
         8 => Policy::default().with_retry(Retry::exponential(0, millis(0), millis(0))).with_queue_timeout(millis(0)),
-        _ => Policy::default().with_retry(Retry::exponential(4, millis(0), millis(0))).with_attempt_timeout(millis(300)),
+        9 => Policy::default().with_retry(Retry::exponential(4, millis(0), millis(0))).with_attempt_timeout(millis(300)),
     }
 }
 
@@ -216,6 +222,7 @@ fn agent(id: u64, what: u8) -> AgentSpec {
     match what {
         0 => able().with_capacity(0),
         1 => spec.with_skill("saw", 1).with_lease(Duration::from_millis(600)),
+        12..16 => able().with_capacity(2),
         2 => spec.with_skill("nail", 1),
         3 => able().with_capacity(2).with_lease(Duration::from_secs(2)),
         4 => able().with_label("hall", "b").with_capacity(3),
@@ -229,9 +236,17 @@ fn agent(id: u64, what: u8) -> AgentSpec {
     }
 }
 
+/// Mostly a task that is under way, sometimes any.
+fn before(world: &World, which: u64) -> TaskId {
+    let active: Vec<_> = world.model.tasks.values().filter(|task| task.ended().is_none()).collect();
+    let some = active.get(which as usize % active.len().max(1)).filter(|_| which % 11 > 1);
+    some.map_or(TaskId::new(which), |task| task.spec.id)
+}
+
 /// Mostly the current life, sometimes one that is over or never was.
 fn life_of(world: &World, id: u64, life: u8) -> Incarnation {
-    let id = AgentId::new(id);
+    let there = world.model.agents.keys().nth(id as usize % world.model.agents.len().max(1)).copied();
+    let id = there.filter(|_| life != 5).unwrap_or(AgentId::new(id));
     let current = world.model.agents.get(&id).map_or_else(|| Incarnation::new(id, 1), |agent| agent.by);
     match life {
         0 => Incarnation::new(id, current.number().saturating_sub(1)),
