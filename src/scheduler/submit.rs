@@ -70,7 +70,7 @@ impl Core {
             let class = *class;
             self.pump_class(class, tx);
         } else {
-            self.settle_owed(tx);
+            self.settle_and_pump(None, tx);
         }
     }
 
@@ -88,7 +88,7 @@ impl Core {
                 self.emit(TaskEvent::Cancelled { task: id, reason, happened }, tx);
             }
         }
-        self.settle_owed(tx);
+        self.settle_and_pump(None, tx);
         self.retire(tx);
         Ok(Accepted::Done)
     }

@@ -76,3 +76,29 @@ fn avoiding_is_given_up_when_the_others_change_by_registering_again() {
     host.join(AgentSpec::new(agent_id(2)));
     assert_eq!(host.holder(1), 1);
 }
+
+/// A task that becomes ready when another ends does not pass those that wait for the same agent.
+#[test]
+fn a_dependent_does_not_pass_more_urgent_tasks_in_line() {
+    let mut host = host(SchedulerConfig::default().with_discipline(Discipline::Strict));
+    host.join(agent(1).with_skill("pack", 1));
+    host.submit(task(1));
+    host.submit(TaskSpec::new(task_id(2), "pack").with_tier(Tier::Low).with_after([task_id(1)]));
+    host.submit(task(3).with_tier(Tier::Critical));
+    host.complete(1);
+    assert_eq!((host.status(3), host.status(2)), (TaskStatus::Running, TaskStatus::Queued));
+}
+
+/// A task that is found expired in line takes those that wait for it along, in the same call.
+#[test]
+fn what_waits_for_a_task_found_expired_in_line_is_cancelled_at_once() {
+    let limits = Limits::default().with_timers_per_call(1);
+    let mut host = host(SchedulerConfig::default().with_limits(limits));
+    host.join(agent(1));
+    let slow = |policy: Policy| policy.with_retry(Retry::never());
+    host.submit(task(1).with_policy(slow(Policy::default().with_attempt_timeout(ms(10)))));
+    host.submit(task(2).with_policy(slow(Policy::default().with_queue_timeout(ms(20)))));
+    host.submit(task(3).with_after([task_id(2)]));
+    host.wait(ms(500));
+    assert_eq!((host.status(2), host.status(3)), (TaskStatus::Expired, TaskStatus::Cancelled));
+}
