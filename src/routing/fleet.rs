@@ -40,7 +40,7 @@ pub(crate) struct Fleet {
 impl Fleet {
     pub(crate) fn add(&mut self, by: Incarnation, spec: Arc<AgentSpec>, heard: Time) -> Slot {
         let id = spec.id;
-        let place = self.members.insert(Member {
+        let place = self.members.insert_lowest(Member {
             spec,
             by,
             place: 0,
