@@ -17,7 +17,10 @@ impl Core {
     pub(crate) fn task(&mut self, command: TaskCommand, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
         match command {
             TaskCommand::Submit(spec) => self.submit(spec, tx),
-            TaskCommand::Cancel { task, reason } => self.cancel(task, reason, tx),
+            TaskCommand::Cancel { task, reason } => {
+                bounded("name_bytes", reason.len(), self.config.limits.name_bytes)?;
+                self.cancel(task, reason, tx)
+            }
             TaskCommand::Replay { dead, fresh } => self.replay_dead(dead, fresh, tx),
             TaskCommand::Discard { dead, reason } => self.discard(dead, reason, tx),
         }
@@ -116,6 +119,7 @@ impl Core {
     }
 
     fn discard(&mut self, dead: TaskId, reason: Name, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
+        bounded("name_bytes", reason.len(), self.config.limits.name_bytes)?;
         self.dead_letter(dead)?;
         self.emit(TaskEvent::Discarded { task: dead, reason }, tx);
         self.retire(tx);
