@@ -135,6 +135,10 @@ impl Core {
     pub(crate) fn from_snapshot(config: SchedulerConfig, snapshot: &SchedulerSnapshot) -> Result<Self, RestoreError> {
         let mut core = Self::new(config);
         core.state.lives = snapshot.lives;
+        let latest = snapshot.agents.iter().map(|agent| agent.by.number()).max().unwrap_or(0);
+        if latest > snapshot.lives || snapshot.lives == u64::MAX {
+            return Err(wrong(format!("{} lives have begun, an agent lives life {latest}", snapshot.lives)));
+        }
         for agent in &snapshot.agents {
             core.state.put_agent(agent).ok_or_else(|| wrong(format!("agent {} stands there twice", agent.by)))?;
         }
@@ -248,7 +252,7 @@ impl State {
     fn put_dependencies(&mut self, records: &[TaskRecord]) {
         for record in records.iter().filter(|record| matches!(record.stage, TaskStage::Blocked)) {
             if let Some(slot) = self.slot(record.spec.id) {
-                self.block(slot, &record.spec);
+                self.block(slot, &record.spec, false);
             }
         }
     }

@@ -102,3 +102,87 @@ fn what_waits_for_a_task_found_expired_in_line_is_cancelled_at_once() {
     host.wait(ms(500));
     assert_eq!((host.status(2), host.status(3)), (TaskStatus::Expired, TaskStatus::Cancelled));
 }
+
+fn thawed(config: SchedulerConfig, snapshot: &SchedulerSnapshot) -> Scheduler {
+    let text = serde_json::to_string(snapshot).unwrap();
+    Scheduler::restore(config, Some(&serde_json::from_str(&text).unwrap()), &[]).unwrap()
+}
+
+/// A dependency that has succeeded and was forgotten since does not doom what waits, when a snapshot is read.
+#[test]
+fn a_snapshot_remembers_that_a_forgotten_dependency_had_succeeded() {
+    let config = || SchedulerConfig::default().with_limits(Limits::default().with_finished_tasks(0));
+    let mut host = host(config());
+    host.join(agent(1).with_capacity(2));
+    host.submit(task(1));
+    host.submit(task(2));
+    host.submit(task(3).with_after([task_id(1), task_id(2)]));
+    host.complete(1);
+    assert!(host.scheduler.task(task_id(1)).is_none(), "forgotten");
+    let mut host = Host::over(thawed(config(), &host.snapshot()));
+    host.wait(ms(1));
+    assert_eq!(host.status(3), TaskStatus::Blocked);
+    host.complete(2);
+    assert_eq!(host.status(3), TaskStatus::Running);
+}
+
+/// Where a newcomer stands among the agents does not depend on who left in which order before a snapshot.
+#[test]
+fn newcomers_stand_in_the_same_place_after_a_snapshot() {
+    let mut first = host(SchedulerConfig::default());
+    for id in 1..=3 {
+        first.join(agent(id));
+    }
+    for id in [2, 1] {
+        first.leave(id);
+    }
+    let mut second = Host::over(thawed(SchedulerConfig::default(), &first.snapshot()));
+    for id in [4, 5] {
+        first.join(agent(id));
+        second.join(agent(id));
+    }
+    assert_eq!(first.snapshot(), second.snapshot());
+}
+
+/// Journals in which attempts or lives have other numbers than the next are refused: numbers are never used again.
+#[test]
+fn a_journal_with_a_wrong_number_is_refused() {
+    use counterpoint::{AgentEvent, AttemptId, Event, Incarnation, RestoreError, TaskEvent};
+    let mut host = host(SchedulerConfig::default());
+    host.join(agent(1));
+    host.submit(task(1));
+    for number in [0, 2, u32::MAX] {
+        let mut journal = host.journal.clone();
+        let Event::Task(TaskEvent::Assigned { attempt, .. }) = &mut journal[2].event else { panic!() };
+        *attempt = AttemptId::new(attempt.task(), number);
+        let refused = Scheduler::restore(SchedulerConfig::default(), None, &journal);
+        assert!(matches!(refused, Err(RestoreError::Misfit { .. })), "{number}");
+    }
+    for number in [0, 2, u64::MAX] {
+        let mut journal = host.journal[..1].to_vec();
+        let Event::Agent(AgentEvent::Registered { by, .. }) = &mut journal[0].event else { panic!() };
+        *by = Incarnation::new(by.agent(), number);
+        let refused = Scheduler::restore(SchedulerConfig::default(), None, &journal);
+        assert!(matches!(refused, Err(RestoreError::Misfit { .. })), "{number}");
+    }
+    for lives in [0, u64::MAX] {
+        let mut snapshot = host.snapshot();
+        snapshot.lives = lives;
+        let refused = Scheduler::restore(SchedulerConfig::default(), Some(&snapshot), &[]);
+        assert!(matches!(refused, Err(RestoreError::Snapshot { .. })), "{lives}");
+    }
+}
+
+/// Reasons are names, and bounded as such: they are written down.
+#[test]
+fn a_reason_is_bounded() {
+    let mut host = host(SchedulerConfig::default());
+    host.submit(task(1));
+    let reason = "x".repeat(257);
+    let cancel = TaskCommand::Cancel { task: task_id(1), reason: reason.clone().into() };
+    assert!(matches!(host.say(cancel), Err(Rejected::TooLarge { size: 257, .. })));
+    host.join(agent(1));
+    host.fail(1, Failure::transient("no"));
+    let discard = TaskCommand::Discard { dead: task_id(1), reason: reason.into() };
+    assert!(matches!(host.say(discard), Err(Rejected::TooLarge { size: 257, .. })));
+}

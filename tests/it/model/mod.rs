@@ -18,7 +18,7 @@ use proptest::prelude::*;
 /// How many cases a property tries.
 pub fn cases(default: u32) -> ProptestConfig {
     let cases = std::env::var("COUNTERPOINT_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(default);
-    ProptestConfig { cases, max_shrink_iters: 4_000, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig { cases, max_shrink_iters: 1_000, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 /// Plays the steps and gives the world that they lead to.
