@@ -114,7 +114,11 @@ fn restore(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("restore");
     group.throughput(Throughput::Elements(journal.len() as u64)).sample_size(10);
     group.bench_function(format!("{} entries", journal.len()), |bencher| {
-        bencher.iter_batched(|| (), |()| Scheduler::restore(config(), None, &journal).unwrap(), BatchSize::PerIteration);
+        bencher.iter_batched(
+            || (),
+            |()| Scheduler::restore(config(), None, &journal).unwrap(),
+            BatchSize::PerIteration,
+        );
     });
     group.finish();
 }

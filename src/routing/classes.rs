@@ -107,9 +107,8 @@ impl Classes {
             .filter(|(_, member)| class.key.needs.met_by(&member.spec))
             .map(|(place, member)| (place.index(), member))
             .collect();
-        let others = meets.iter().any(|(_, member)| {
-            member.status == AgentStatus::Online && !avoid.contains(&member.spec.id)
-        });
+        let others =
+            meets.iter().any(|(_, member)| member.status == AgentStatus::Online && !avoid.contains(&member.spec.id));
         let old = core::mem::take(&mut class.eligible);
         for (place, member) in meets {
             if !others || !avoid.contains(&member.spec.id) {

@@ -14,7 +14,11 @@ fn world(setup: &crate::model::Setup, steps: &[Step]) -> Result<World, TestCaseE
     play(setup, steps).map_err(TestCaseError::fail)
 }
 
-fn restored(world: &World, snapshot: Option<&SchedulerSnapshot>, entries: &[Entry]) -> Result<Scheduler, TestCaseError> {
+fn restored(
+    world: &World,
+    snapshot: Option<&SchedulerSnapshot>,
+    entries: &[Entry],
+) -> Result<Scheduler, TestCaseError> {
     Scheduler::restore(world.setup.config(), snapshot, entries).map_err(|why| TestCaseError::fail(why.to_string()))
 }
 
@@ -142,7 +146,8 @@ proptest! {
 /// What the outside owes an answer to, from what can be seen.
 fn unanswered(scheduler: &Scheduler) -> Vec<Effect> {
     let snapshot = serde_json::to_value(scheduler.snapshot()).unwrap();
-    let mut ids: Vec<TaskId> = snapshot["tasks"].as_array().unwrap().iter().map(|task| id_of(&task["spec"]["id"])).collect();
+    let mut ids: Vec<TaskId> =
+        snapshot["tasks"].as_array().unwrap().iter().map(|task| id_of(&task["spec"]["id"])).collect();
     ids.sort_unstable();
     let mut effects = Vec::new();
     for id in ids {
@@ -151,7 +156,8 @@ fn unanswered(scheduler: &Scheduler) -> Vec<Effect> {
         if scheduler.agent(by.agent()).is_none_or(|agent| agent.incarnation() != by) {
             continue;
         }
-        let record = snapshot["tasks"].as_array().unwrap().iter().find(|task| id_of(&task["spec"]["id"]) == id).unwrap();
+        let record =
+            snapshot["tasks"].as_array().unwrap().iter().find(|task| id_of(&task["spec"]["id"]) == id).unwrap();
         let since: Time = serde_json::from_value(record["stage"]["running"]["since"].clone()).unwrap();
         let policy = &task.spec().policy;
         let timeout = policy.attempt_timeout().map(|span| since + span);

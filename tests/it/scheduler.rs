@@ -293,7 +293,8 @@ fn round_of_the_low_task(discipline: Discipline) -> Option<u64> {
         if host.status(2) == TaskStatus::Running {
             return Some(round - 3);
         }
-        let (attempt, by) = host.scheduler.task(task_id(if round == 3 { 1 } else { round - 1 })).unwrap().running().unwrap();
+        let (attempt, by) =
+            host.scheduler.task(task_id(if round == 3 { 1 } else { round - 1 })).unwrap().running().unwrap();
         host.say(Command::complete(by, attempt, Payload::NULL)).unwrap();
     }
     None
@@ -646,7 +647,11 @@ fn only_the_holder_may_speak_for_an_attempt() {
     let stranger = if holder == by { other } else { by };
     let refused = host.say(Command::complete(stranger, attempt, Payload::NULL)).unwrap_err();
     assert_eq!(refused, Rejected::NotHolder { attempt, by: stranger, holder });
-    assert!([attempt.to_string(), stranger.to_string(), holder.to_string()].iter().all(|id| refused.to_string().contains(id)));
+    assert!(
+        [attempt.to_string(), stranger.to_string(), holder.to_string()]
+            .iter()
+            .all(|id| refused.to_string().contains(id))
+    );
     assert!(host.say(Command::fail(stranger, attempt, Failure::transient("x"))).is_err());
 }
 

@@ -18,7 +18,12 @@ use proptest::prelude::*;
 /// How many cases a property tries.
 pub fn cases(default: u32) -> ProptestConfig {
     let cases = std::env::var("COUNTERPOINT_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(default);
-    ProptestConfig { cases, max_shrink_iters: 1_000, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig {
+        cases,
+        max_shrink_iters: if std::env::var_os("PROPTEST_MAX_SHRINK_ITERS").is_some() { 0 } else { 1_000 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 /// Plays the steps and gives the world that they lead to.
@@ -78,12 +83,47 @@ fn the_random_commands_reach_everything() {
         println!("reached: {seen:?}");
     }
     for wanted in [
-        "Done", "Repeated", "Registered", "UnknownTask", "UnknownAgent", "TaskConflict", "ReservedId",
-        "UnknownDependency", "DeadDependency", "DeadlinePassed", "StaleAttempt", "NotHolder", "StaleIncarnation",
-        "ForeignAgent", "TaskEnded", "NotDead", "AtCapacity", "TooLarge", "EmptyName", "NoCapacity", "registered",
-        "updated", "draining", "deregistered", "lost", "submitted", "ready", "assigned", "attempt_failed", "succeeded",
-        "cancel_requested", "cancelled", "expired", "discarded", "forgotten", "deadline in a fact", "queue in a fact",
-        "total in a fact", "dead_letter in a fact", "maybe in a fact", "yes in a fact",
+        "Done",
+        "Repeated",
+        "Registered",
+        "UnknownTask",
+        "UnknownAgent",
+        "TaskConflict",
+        "ReservedId",
+        "UnknownDependency",
+        "DeadDependency",
+        "DeadlinePassed",
+        "StaleAttempt",
+        "NotHolder",
+        "StaleIncarnation",
+        "ForeignAgent",
+        "TaskEnded",
+        "NotDead",
+        "AtCapacity",
+        "TooLarge",
+        "EmptyName",
+        "NoCapacity",
+        "registered",
+        "updated",
+        "draining",
+        "deregistered",
+        "lost",
+        "submitted",
+        "ready",
+        "assigned",
+        "attempt_failed",
+        "succeeded",
+        "cancel_requested",
+        "cancelled",
+        "expired",
+        "discarded",
+        "forgotten",
+        "deadline in a fact",
+        "queue in a fact",
+        "total in a fact",
+        "dead_letter in a fact",
+        "maybe in a fact",
+        "yes in a fact",
     ] {
         assert!(seen.contains_key(wanted), "{wanted} was never reached: {seen:?}");
     }

@@ -36,8 +36,7 @@ impl Model {
                 rule!(asked, "{by} registered unasked");
                 rule!(by.number() == self.lives + 1 && by.agent() == spec.id, "{by} is not the next life");
                 self.lives += 1;
-                let agent =
-                    MAgent { by: *by, spec: (**spec).clone(), draining: false, heard: self.now };
+                let agent = MAgent { by: *by, spec: (**spec).clone(), draining: false, heard: self.now };
                 self.agents.insert(spec.id, agent);
             }
             AgentEvent::Updated { by, spec } => {
@@ -280,7 +279,8 @@ impl Model {
     }
 
     fn cancel_requested(&mut self, id: TaskId, reason: &Name, cause: &Command) -> Judged {
-        let asked = matches!(cause, Command::Task(TaskCommand::Cancel { task, reason: why }) if *task == id && why == reason);
+        let asked =
+            matches!(cause, Command::Task(TaskCommand::Cancel { task, reason: why }) if *task == id && why == reason);
         rule!(asked, "{id} is asked to stop and nobody wanted it");
         let now = self.now;
         match self.tasks.get_mut(&id).map(|task| &mut task.stage) {
@@ -294,7 +294,10 @@ impl Model {
         let task = self.known(id)?;
         let doubt = if task.doubtful { Happened::Maybe } else { Happened::No };
         match (&task.stage, cause) {
-            (MStage::Running { by, cancel: Some((_, why)), .. }, Command::Agent(AgentCommand::Complete { by: who, output, attempt })) => {
+            (
+                MStage::Running { by, cancel: Some((_, why)), .. },
+                Command::Agent(AgentCommand::Complete { by: who, output, attempt }),
+            ) => {
                 rule!(by == who && task.attempt() == *attempt, "{id} ended by {who}, held by {by}");
                 rule!(why == reason, "{id} was cancelled for {why}, ended for {reason}");
                 rule!(*happened == Happened::Yes(output.clone()), "{id} was done, and that is lost");
@@ -304,7 +307,10 @@ impl Model {
             (MStage::Blocked, _) if self.is_doomed(task) => {
                 rule!(*happened == Happened::No, "{id} never began and has happened");
             }
-            (MStage::Blocked | MStage::Backoff(_) | MStage::Queued, Command::Task(TaskCommand::Cancel { task: which, reason: why })) => {
+            (
+                MStage::Blocked | MStage::Backoff(_) | MStage::Queued,
+                Command::Task(TaskCommand::Cancel { task: which, reason: why }),
+            ) => {
                 rule!(*which == id && why == reason, "{id} is cancelled for {reason}, not {which} for {why}");
                 rule!(*happened == doubt, "{id} is cancelled as {happened:?}, should be {doubt:?}");
             }
@@ -317,7 +323,10 @@ impl Model {
     fn expired(&mut self, id: TaskId, bound: Bound) -> Judged {
         let task = self.known(id)?;
         let first = task.bound();
-        rule!(first.is_some_and(|(at, which)| at <= self.now && which == bound), "{id} expires by {bound}, not {first:?}");
+        rule!(
+            first.is_some_and(|(at, which)| at <= self.now && which == bound),
+            "{id} expires by {bound}, not {first:?}"
+        );
         let cut = task.holder().is_some();
         self.tasks.get_mut(&id).unwrap().doubtful |= cut;
         self.end(id, TaskOutcome::Expired(bound));

@@ -185,7 +185,9 @@ fn policy_of(policy: u8) -> Policy {
         6 => Policy::default().with_retry(Retry::exponential(2, millis(50), millis(50)).with_jitter(Jitter::None)),
         7 => Policy::default().with_retry(Retry::never()).with_exhausted(Exhausted::Fail),
         8 => Policy::default().with_retry(Retry::exponential(0, millis(0), millis(0))).with_queue_timeout(millis(0)),
-        9 => Policy::default().with_retry(Retry::exponential(4, millis(0), millis(0))).with_attempt_timeout(millis(300)),
+        9 => {
+            Policy::default().with_retry(Retry::exponential(4, millis(0), millis(0))).with_attempt_timeout(millis(300))
+        }
     }
 }
 
@@ -259,7 +261,11 @@ fn life_of(world: &World, id: u64, life: u8) -> Incarnation {
 fn word(world: &World, which: usize, odd: u8) -> (Incarnation, AttemptId) {
     let running: Vec<_> = world.model.tasks.values().filter(|task| task.holder().is_some()).collect();
     let all: Vec<_> = world.model.tasks.values().collect();
-    let task = if odd == 4 || running.is_empty() { all.get(which % all.len().max(1)) } else { running.get(which % running.len()) };
+    let task = if odd == 4 || running.is_empty() {
+        all.get(which % all.len().max(1))
+    } else {
+        running.get(which % running.len())
+    };
     let Some(task) = task else {
         return (life_of(world, 1, 2), AttemptId::new(TaskId::new(3), 1));
     };

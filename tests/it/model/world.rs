@@ -54,9 +54,8 @@ impl Setup {
             Routing::Turn => config.with_strategy(RoundRobin::default()),
             Routing::Load => config.with_strategy(LeastLoaded::default()),
             Routing::Priority => config.with_strategy(ByPriority::default()),
-            Routing::Highest => config.with_strategy(Custom::new("highest id", |_, among, _| {
-                among.iter().map(|agent| agent.id()).max()
-            })),
+            Routing::Highest => config
+                .with_strategy(Custom::new("highest id", |_, among, _| among.iter().map(|agent| agent.id()).max())),
         }
     }
 }
@@ -138,7 +137,9 @@ impl World {
             self.model.judge(entry, command).map_err(|why| format!("{why}; fact {entry:?} of {command:?}"))?;
         }
         // What a word does beyond facts: it is a sign of life.
-        if let (Ok(_), Command::Agent(AgentCommand::Heartbeat { by } | AgentCommand::Update { by, .. })) = (&verdict, command) {
+        if let (Ok(_), Command::Agent(AgentCommand::Heartbeat { by } | AgentCommand::Update { by, .. })) =
+            (&verdict, command)
+        {
             self.model.agents.get_mut(&by.agent()).ok_or("a word of a stranger counted")?.heard = self.model.now;
         }
         if command != &Command::Tick {
@@ -146,7 +147,13 @@ impl World {
         }
         same_effects(out.effects(), &wanted)?;
         self.journal.extend_from_slice(out.entries());
-        self.calls.push(Call { now: self.model.now, command: command.clone(), verdict, journal: self.journal.len(), state });
+        self.calls.push(Call {
+            now: self.model.now,
+            command: command.clone(),
+            verdict,
+            journal: self.journal.len(),
+            state,
+        });
         self.compare()
     }
 
@@ -201,9 +208,7 @@ impl World {
             Routing::First => candidates.iter().min_by_key(|id| place(id)) == Some(chosen),
             Routing::Highest => candidates.iter().max() == Some(chosen),
             Routing::Load => candidates.iter().map(load).min() == Some(load(chosen)),
-            Routing::Priority => {
-                candidates.iter().min_by_key(|id| (priority(id), load(id), place(id))) == Some(chosen)
-            }
+            Routing::Priority => candidates.iter().min_by_key(|id| (priority(id), load(id), place(id))) == Some(chosen),
             Routing::Turn => true,
         };
         if best { Ok(()) } else { Err(format!("{:?} picked {to} among {candidates:?}", self.setup.routing)) }
@@ -245,7 +250,10 @@ impl World {
             .agents()
             .map(|agent| {
                 let draining = agent.status() == counterpoint::AgentStatus::Draining;
-                (agent.spec().id, (agent.incarnation(), agent.spec().clone(), draining, agent.in_flight(), agent.heard()))
+                (
+                    agent.spec().id,
+                    (agent.incarnation(), agent.spec().clone(), draining, agent.in_flight(), agent.heard()),
+                )
             })
             .collect();
         let ours: BTreeMap<AgentId, _> = self
