@@ -9,8 +9,7 @@
     clippy::wildcard_enum_match_arm,
     clippy::too_many_lines,
     unreachable_pub,
-    dead_code,
-    unused_imports,
+    clippy::or_fun_call,
     reason = "tests fail loudly, and nobody links against them"
 )]
 

@@ -2,8 +2,8 @@
 
 use crate::kit::{Host, agent, agent_id, host, ms, task, task_id};
 use counterpoint::{
-    Accepted, AgentCommand, AgentSpec, Command, Discipline, Effect, Failure, Jitter, Limits, Needs, Payload, Policy,
-    Rejected, Retry, Scheduler, SchedulerConfig, SchedulerSnapshot, TaskCommand, TaskSpec, TaskStatus, Tier, Time,
+    AgentCommand, AgentSpec, Discipline, Effect, Failure, Jitter, Limits, Policy, Rejected, Retry, Scheduler,
+    SchedulerConfig, SchedulerSnapshot, TaskCommand, TaskSpec, TaskStatus, Tier, Time,
 };
 
 /// An agent that has answered is not told to stop what it has just ended.

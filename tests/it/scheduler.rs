@@ -351,7 +351,9 @@ fn needs_are_skills_at_their_level_and_labels() {
     let needs = Needs::skill("work").and_skill("french", 3).and_label("region", "eu");
     host.submit(task(1).with_needs(needs));
     let near = [agent(1).with_skill("french", 3), agent(2).with_skill("french", 2).with_label("region", "eu")];
-    near.into_iter().for_each(|spec| drop(host.join(spec)));
+    for spec in near {
+        host.join(spec);
+    }
     host.join(AgentSpec::new(agent_id(3)).with_skill("french", 9).with_label("region", "eu"));
     assert_eq!(host.status(1), TaskStatus::Queued);
     host.join(agent(4).with_skill("french", 4).with_label("region", "eu"));
@@ -446,7 +448,9 @@ fn a_cancel_after_an_unknown_outcome_leaves_a_doubt() {
 /// Gives a task after a task to idle agents and counts who gets how many.
 fn shares(config: SchedulerConfig, rounds: u64) -> Vec<u64> {
     let mut host = host(config);
-    (1..=3).for_each(|id| drop(host.join(agent(id).with_capacity(2))));
+    for id in 1..=3 {
+        host.join(agent(id).with_capacity(2));
+    }
     let mut counts = vec![0; 3];
     for id in 1..=rounds {
         host.submit(task(id));
