@@ -58,6 +58,7 @@ impl Core {
         }
         self.emit(AgentEvent::Updated { by, spec: Arc::new(spec) }, tx);
         self.pump_all(tx);
+        self.retire(tx);
         Ok(Accepted::Done)
     }
 
@@ -88,6 +89,7 @@ impl Core {
         let by = member.by;
         self.emit(AgentEvent::Draining { by }, tx);
         self.pump_all(tx);
+        self.retire(tx);
         Ok(Accepted::Done)
     }
 

@@ -75,6 +75,7 @@ impl Core {
         } else {
             self.settle_and_pump(None, tx);
         }
+        self.retire(tx);
     }
 
     pub(crate) fn cancel(&mut self, id: TaskId, reason: Name, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {

@@ -40,6 +40,7 @@ impl Core {
             Stage::Backoff { until } if *until <= tx.now => {
                 if let Some(class) = self.make_ready(id, tx) {
                     self.pump_class(class, tx);
+                    self.retire(tx);
                 }
             }
             Stage::Running(running)

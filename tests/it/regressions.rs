@@ -186,3 +186,14 @@ fn a_reason_is_bounded() {
     let discard = TaskCommand::Discard { dead: task_id(1), reason: reason.into() };
     assert!(matches!(host.say(discard), Err(Rejected::TooLarge { size: 257, .. })));
 }
+
+/// Tasks that expire in the moment of their submit are forgotten like all others.
+#[test]
+fn what_expires_at_once_is_forgotten_within_the_limit() {
+    let mut host = host(SchedulerConfig::default().with_limits(Limits::default().with_finished_tasks(3)));
+    host.join(agent(1));
+    for id in 1..=50 {
+        host.submit(task(id).with_policy(Policy::default().with_queue_timeout(ms(0))));
+    }
+    assert!(host.snapshot().finished.len() <= 6);
+}

@@ -234,7 +234,7 @@ impl Model {
             return Err(format!("{} dead letters are held", self.dead.len()));
         }
         // Forgetting goes in batches: at most as many again as the limit stay longer.
-        if self.finished.len() > 2 * self.limits.finished_tasks as usize + 1 {
+        if self.finished.len() > 2 * self.limits.finished_tasks as usize {
             return Err(format!("{} finished tasks are held", self.finished.len()));
         }
         Ok(())
