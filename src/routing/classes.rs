@@ -1,13 +1,14 @@
 //! Requirement classes: each distinct set of requirements once, with the agents that meet it as bits.
 
-use super::fleet::Fleet;
+use super::fleet::{Fleet, Member};
+use crate::agent::AgentStatus;
 use crate::id::AgentId;
 use crate::structure::{Arena, Bits, IdMap, Slot};
 use crate::task::Needs;
 use core::hash::{Hash, Hasher};
 
 /// What the tasks of a class have in common: what they need, and which agents they shall avoid because these have failed
-/// them. Avoiding is given up when nobody else is left.
+/// them. Avoiding is given up when nobody else takes work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ClassKey {
     pub(crate) needs: Needs,
@@ -83,7 +84,7 @@ impl Classes {
         }
     }
 
-    /// Looks at an agent anew: it is new, has changed, or is gone.
+    /// Looks at an agent anew: it is new, has changed, drains, or is gone.
     pub(crate) fn review(&mut self, place: Slot, fleet: &mut Fleet) {
         let slots: Vec<Slot> = self.classes.iter().map(|(slot, _)| slot).collect();
         for slot in slots {
@@ -100,15 +101,17 @@ impl Classes {
 
     fn fill(&mut self, slot: Slot, fleet: &mut Fleet) {
         let Some(class) = self.classes.get_mut(slot) else { return };
-        let meets: Vec<(usize, AgentId)> = fleet
+        let avoid = &class.key.avoid;
+        let meets: Vec<(usize, &Member)> = fleet
             .iter()
             .filter(|(_, member)| class.key.needs.met_by(&member.spec))
-            .map(|(place, member)| (place.index(), member.spec.id))
+            .map(|(place, member)| (place.index(), member))
             .collect();
-        let others = meets.iter().any(|(_, id)| !class.key.avoid.contains(id));
+        let others =
+            meets.iter().any(|(_, member)| member.status == AgentStatus::Online && !avoid.contains(&member.spec.id));
         let old = core::mem::take(&mut class.eligible);
-        for (place, id) in meets {
-            if !others || !class.key.avoid.contains(&id) {
+        for (place, member) in meets {
+            if !others || !avoid.contains(&member.spec.id) {
                 class.eligible.set(place);
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::agent::{AgentSpec, AgentStatus};
 use crate::id::{AgentId, Incarnation};
-use crate::structure::{Arena, Bits, IdMap, Slot};
+use crate::structure::{Arena, Bits, IdMap, Slot, TimerKey};
 use crate::time::Time;
 use std::sync::Arc;
 
@@ -17,6 +17,8 @@ pub(crate) struct Member {
     pub(crate) held: Vec<Slot>,
     /// Its last word: not written down, begins anew when a host resumes.
     pub(crate) heard: Time,
+    /// The timer of its lease, if it has one.
+    pub(crate) timer: Option<TimerKey>,
     /// The requirement classes that it can serve.
     pub(crate) classes: Bits,
 }
@@ -38,13 +40,14 @@ pub(crate) struct Fleet {
 impl Fleet {
     pub(crate) fn add(&mut self, by: Incarnation, spec: Arc<AgentSpec>, heard: Time) -> Slot {
         let id = spec.id;
-        let place = self.members.insert(Member {
+        let place = self.members.insert_lowest(Member {
             spec,
             by,
             place: 0,
             status: AgentStatus::Online,
             held: Vec::new(),
             heard,
+            timer: None,
             classes: Bits::default(),
         });
         self.places.insert(id, place);
@@ -64,6 +67,7 @@ impl Fleet {
                 status: AgentStatus::Online,
                 held: Vec::new(),
                 heard: Time::ZERO,
+                timer: None,
                 classes: Bits::default(),
             },
         )?;

@@ -2,7 +2,6 @@
 
 use super::log::Tx;
 use super::machine::Core;
-use super::state::Alarm;
 use super::submit::{bounded, named};
 use crate::agent::{AgentSpec, AgentStatus};
 use crate::command::{Accepted, AgentCommand};
@@ -39,8 +38,11 @@ impl Core {
         }
         let by = Incarnation::new(spec.id, self.state.lives.saturating_add(1));
         self.emit(AgentEvent::Registered { by, spec: Arc::new(spec) }, tx);
-        self.settle_owed(tx);
-        self.pump_newcomer(by, tx);
+        if known {
+            self.without(tx);
+        } else {
+            self.pump_newcomer(by, tx);
+        }
         Ok(Accepted::Registered(by))
     }
 
@@ -56,6 +58,7 @@ impl Core {
         }
         self.emit(AgentEvent::Updated { by, spec: Arc::new(spec) }, tx);
         self.pump_all(tx);
+        self.retire(tx);
         Ok(Accepted::Done)
     }
 
@@ -85,6 +88,8 @@ impl Core {
         }
         let by = member.by;
         self.emit(AgentEvent::Draining { by }, tx);
+        self.pump_all(tx);
+        self.retire(tx);
         Ok(Accepted::Done)
     }
 
@@ -97,20 +102,17 @@ impl Core {
 
     /// The agent's lease has run out, unless it has been heard since the timer was set.
     pub(super) fn lease_due(&mut self, by: Incarnation, tx: &mut Tx<'_>) {
-        let Some(member) = self.state.fleet.living(by).and_then(|place| self.state.fleet.at(place.index())) else {
-            return;
-        };
-        let Some(lease) = member.spec.lease else { return };
-        let until = member.heard + lease;
-        if until > tx.now {
-            self.state.wheel.insert(until, Alarm::Agent(by));
+        let Some(place) = self.state.fleet.living(by) else { return };
+        let Some(member) = self.state.fleet.at(place.index()) else { return };
+        if member.spec.lease.is_none_or(|lease| member.heard + lease > tx.now) {
+            self.state.set_lease(place);
             return;
         }
         self.emit(AgentEvent::Lost { by }, tx);
         self.without(tx);
     }
 
-    /// What follows when an agent is gone: its attempts have failed, and tasks that avoided others may avoid them no more.
+    /// What follows when a life is over: its attempts have failed, and tasks that avoided others may avoid them no more.
     fn without(&mut self, tx: &mut Tx<'_>) {
         self.settle_owed(tx);
         self.pump_all(tx);

@@ -24,6 +24,7 @@ impl State {
             AgentEvent::Draining { by } => {
                 let place = self.fleet.living(*by).ok_or(Misfit("no such agent drains"))?;
                 self.fleet.change(place, |member| member.status = AgentStatus::Draining);
+                self.classes.review(place, &mut self.fleet);
                 Ok(())
             }
             AgentEvent::Deregistered { by } | AgentEvent::Lost { by } => {
@@ -63,16 +64,14 @@ impl State {
     }
 
     fn registered(&mut self, at: Time, by: Incarnation, spec: &Arc<AgentSpec>) -> Applied {
-        if by.agent() != spec.id || by.number() <= self.lives {
-            return Err(Misfit("a life is registered twice"));
+        if by.agent() != spec.id || by.number() != self.lives.saturating_add(1) {
+            return Err(Misfit("a life is registered that is not the next"));
         }
         self.lives = by.number();
         self.dismiss(spec.id);
         let place = self.fleet.add(by, Arc::clone(spec), at);
         self.classes.review(place, &mut self.fleet);
-        if let Some(lease) = spec.lease {
-            self.wheel.insert(at + lease, Alarm::Agent(by));
-        }
+        self.set_lease(place);
         Ok(())
     }
 
@@ -81,15 +80,8 @@ impl State {
         if spec.id != by.agent() {
             return Err(Misfit("an agent changes its id"));
         }
-        let mut heard = Time::ZERO;
-        let old = self.fleet.at(place.index()).and_then(|member| member.spec.lease);
-        self.fleet.change(place, |member| {
-            member.spec = Arc::clone(spec);
-            heard = member.heard;
-        });
-        if let (None, Some(lease)) = (old, spec.lease) {
-            self.wheel.insert(heard + lease, Alarm::Agent(by));
-        }
+        self.fleet.change(place, |member| member.spec = Arc::clone(spec));
+        self.set_lease(place);
         self.classes.review(place, &mut self.fleet);
         Ok(())
     }
@@ -98,6 +90,9 @@ impl State {
     fn dismiss(&mut self, id: AgentId) {
         let Some(place) = self.fleet.place_of(id) else { return };
         let Some(member) = self.fleet.remove(id) else { return };
+        if let Some(key) = member.timer {
+            self.wheel.cancel(key, Alarm::Agent(member.by));
+        }
         self.classes.review(place, &mut self.fleet);
         for slot in member.held {
             if let Some(task) = self.tasks.get(slot) {
@@ -129,14 +124,15 @@ impl State {
         if spec.after.is_empty() {
             self.enqueue(slot);
         } else {
-            self.block(slot, spec);
+            self.block(slot, spec, true);
         }
         self.set_timer(slot);
         Ok(())
     }
 
-    /// Notes what a task waits for, and what it is owed if that is done already, or never will be.
-    pub(super) fn block(&mut self, slot: Slot, spec: &TaskSpec) {
+    /// Notes what a task waits for, and what it is owed if that is done already, or never will be. One that is not known
+    /// dooms a `fresh` task; for an older one it has succeeded and was forgotten since, or the task would have ended.
+    pub(super) fn block(&mut self, slot: Slot, spec: &TaskSpec, fresh: bool) {
         let (mut open, mut doomed) = (0, false);
         for &before in &spec.after {
             match self.get(before).map(|task| task.end().map(|ended| &ended.end)) {
@@ -145,7 +141,8 @@ impl State {
                     open += 1;
                     self.wait_for(before, spec.id);
                 }
-                Some(Some(_)) | None => doomed = true,
+                Some(Some(_)) => doomed = true,
+                None => doomed |= fresh,
             }
         }
         if let Some(Task { stage: Stage::Blocked { on }, .. }) = self.tasks.get_mut(slot) {
@@ -202,8 +199,12 @@ impl State {
     fn assigned(&mut self, at: Time, attempt: AttemptId, to: Incarnation) -> Applied {
         let slot = self.slot(attempt.task()).ok_or(Misfit("an unknown task is assigned"))?;
         let agent = self.fleet.living(to).ok_or(Misfit("a task is assigned to an agent that is gone"))?;
-        if !matches!(self.tasks.get(slot).map(|task| &task.stage), Some(Stage::Queued { .. })) {
-            return Err(Misfit("a task is assigned that is not queued"));
+        match self.tasks.get(slot) {
+            Some(task) if !matches!(task.stage, Stage::Queued { .. }) => {
+                return Err(Misfit("a task is assigned that is not queued"));
+            }
+            Some(task) if attempt.number() == task.attempts.saturating_add(1) => {}
+            _ => return Err(Misfit("an attempt begins that is not the next")),
         }
         self.dequeue(slot);
         let index = self.fleet.hold(agent, slot);

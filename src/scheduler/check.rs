@@ -4,6 +4,7 @@ use super::machine::Core;
 use super::state::{Stage, Task};
 use crate::agent::AgentStatus;
 use crate::structure::Slot;
+use std::collections::BTreeSet;
 
 type Checked = Result<(), String>;
 
@@ -56,8 +57,9 @@ impl Core {
             return Err(format!("{queued} tasks are queued, {in_line} stand in line"));
         }
         let timers = self.state.tasks.iter().filter(|(_, task)| task.timer.is_some()).count();
-        if timers > self.state.wheel.len() {
-            return Err(format!("{timers} tasks have timers, {} are set", self.state.wheel.len()));
+        let leases = self.state.fleet.iter().filter(|(_, member)| member.timer.is_some()).count();
+        if timers + leases != self.state.wheel.len() {
+            return Err(format!("{timers} tasks and {leases} agents have timers, {} are set", self.state.wheel.len()));
         }
         Ok(())
     }
@@ -129,7 +131,9 @@ impl Core {
                 return Err(format!("class {class} waits and is not known"));
             };
             let meets = |member: &crate::routing::Member| key.needs.met_by(&member.spec);
-            let others = self.state.fleet.iter().any(|(_, m)| meets(m) && !key.avoid.contains(&m.spec.id));
+            let others = self.state.fleet.iter().any(|(_, member)| {
+                member.status == AgentStatus::Online && meets(member) && !key.avoid.contains(&member.spec.id)
+            });
             for (place, member) in self.state.fleet.iter() {
                 let should = meets(member) && !(others && key.avoid.contains(&member.spec.id));
                 if eligible.contains(place.index()) != should || member.classes.contains(class) != should {
@@ -140,11 +144,20 @@ impl Core {
         Ok(())
     }
 
+    /// Every task that has ended stands once in the list that its end belongs to, and nothing else does.
     fn finished_is_listed(&self) -> Checked {
         let ended = self.state.tasks.iter().filter(|(_, task)| task.has_ended()).count();
-        let listed = self.state.finished.len() + self.state.dead.len();
-        if ended != listed {
-            return Err(format!("{ended} tasks have ended, {listed} are listed"));
+        let mut listed = BTreeSet::new();
+        for (ids, dead) in [(&self.state.finished, false), (&self.state.dead, true)] {
+            for id in ids {
+                let end = self.state.get(*id).and_then(Task::end);
+                if end.map(|ended| ended.end.is_dead_letter()) != Some(dead) || !listed.insert(id) {
+                    return Err(format!("{id} stands in the wrong list of ended tasks"));
+                }
+            }
+        }
+        if ended != listed.len() {
+            return Err(format!("{ended} tasks have ended, {} are listed", listed.len()));
         }
         Ok(())
     }

@@ -9,10 +9,13 @@ use super::machine::Core;
 use super::state::{Owed, Stage, State, Task};
 use crate::event::{Next, TaskEvent};
 use crate::id::{AttemptId, TaskId};
+use crate::queue::Rank;
 use crate::resilience::delay;
 use crate::routing::Candidates;
 use crate::structure::{Bits, Slot};
 use crate::task::{Exhausted, Failure, FailureKind, Happened, InDoubt};
+use core::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 impl Core {
     /// Hands out tasks of a class while there are agents for them.
@@ -22,6 +25,7 @@ impl Core {
                 break;
             }
         }
+        self.settle_expired(tx);
     }
 
     /// Hands out tasks to an agent while it has room, the first in the order of the discipline first.
@@ -33,15 +37,48 @@ impl Core {
                 declined.set(class.index());
             }
         }
+        self.settle_expired(tx);
     }
 
     /// Hands out all that can be: after a restore, or when many things have changed.
     pub(super) fn pump_all(&mut self, tx: &mut Tx<'_>) {
-        let places: Vec<usize> = self.state.fleet.free().iter().collect();
-        for place in places {
-            if let Ok(place) = u32::try_from(place) {
-                self.pump_agent(Slot::new(place), tx);
+        let classes = self.state.waiting.iter().filter_map(slot_at).collect();
+        self.pump(classes, tx);
+    }
+
+    /// Hands out the tasks of these classes while there are agents for them, over all classes in the order of the
+    /// discipline.
+    fn pump(&mut self, mut classes: Vec<Slot>, tx: &mut Tx<'_>) {
+        classes.sort_unstable();
+        classes.dedup();
+        let mut heads: BinaryHeap<Reverse<(Rank, Slot)>> =
+            classes.into_iter().filter_map(|class| self.state.head_of(class)).collect();
+        // Agents only lose room on the way, so a class without candidates is done with.
+        while let Some(Reverse((_, class))) = heads.pop() {
+            if self.state.has_candidates(class) && self.dispatch_head(class, tx) {
+                heads.extend(self.state.head_of(class));
             }
+        }
+        self.settle_expired(tx);
+    }
+
+    /// What waited for tasks that were found expired in line can never begin.
+    fn settle_expired(&mut self, tx: &mut Tx<'_>) {
+        let ready = self.settle_owed(tx);
+        debug_assert!(ready.is_empty(), "nothing becomes ready because a task expires");
+    }
+
+    /// States what is owed and hands out what has become ready with it, together with what the agent at `place` can take
+    /// now: a task that has just become ready must not pass those that wait.
+    pub(super) fn settle_and_pump(&mut self, place: Option<Slot>, tx: &mut Tx<'_>) {
+        let mut classes = self.settle_owed(tx);
+        match place {
+            Some(place) if classes.is_empty() => self.pump_agent(place, tx),
+            Some(place) => {
+                classes.extend(self.state.classes_for(place));
+                self.pump(classes, tx);
+            }
+            None => self.pump(classes, tx),
         }
     }
 
@@ -73,12 +110,14 @@ impl Core {
         true
     }
 
-    /// States the facts that follow from others, until none is owed.
-    pub(super) fn settle_owed(&mut self, tx: &mut Tx<'_>) {
+    /// States the facts that follow from others, until none is owed. The answer is the classes in which tasks have become
+    /// ready.
+    pub(super) fn settle_owed(&mut self, tx: &mut Tx<'_>) -> Vec<Slot> {
+        let mut ready = Vec::new();
         while let Some(&(owed, id)) = self.state.owed.iter().next() {
             match owed {
                 Owed::Orphaned => self.orphaned(id, tx),
-                Owed::Ready => self.make_ready(id, tx),
+                Owed::Ready => ready.extend(self.make_ready(id, tx)),
                 Owed::Doomed => {
                     let reason = "what it waited for did not succeed".into();
                     self.emit(TaskEvent::Cancelled { task: id, reason, happened: Happened::No }, tx);
@@ -89,13 +128,15 @@ impl Core {
                 debug_assert!(false, "{owed:?} of {id} is still owed");
             }
         }
+        ready
     }
 
-    pub(super) fn make_ready(&mut self, id: TaskId, tx: &mut Tx<'_>) {
+    /// The task stands in line from now on; the answer is where.
+    pub(super) fn make_ready(&mut self, id: TaskId, tx: &mut Tx<'_>) -> Option<Slot> {
         self.emit(TaskEvent::Ready { task: id }, tx);
-        if let Some(Stage::Queued { class, .. }) = self.state.get(id).map(|task| &task.stage) {
-            let class = *class;
-            self.pump_class(class, tx);
+        match self.state.get(id)?.stage {
+            Stage::Queued { class, .. } => Some(class),
+            Stage::Blocked { .. } | Stage::Backoff { .. } | Stage::Running(_) | Stage::Ended(_) => None,
         }
     }
 
@@ -143,6 +184,21 @@ impl State {
         let member = self.fleet.at(place.index())?;
         let classes = member.classes.common(&self.waiting).filter(|class| !declined.contains(*class));
         let first = classes.filter_map(|class| Some((self.lanes.head(class)?.0, class))).min()?;
-        u32::try_from(first.1).ok().map(Slot::new)
+        slot_at(first.1)
     }
+
+    /// The classes that the agent serves and in which tasks wait.
+    fn classes_for(&self, place: Slot) -> impl Iterator<Item = Slot> {
+        let member = self.fleet.at(place.index());
+        member.into_iter().flat_map(|member| member.classes.common(&self.waiting)).filter_map(slot_at)
+    }
+
+    /// The class with the rank of its first task, as a heap wants it.
+    fn head_of(&self, class: Slot) -> Option<Reverse<(Rank, Slot)>> {
+        self.lanes.head(class.index()).map(|(rank, _)| Reverse((rank, class)))
+    }
+}
+
+fn slot_at(index: usize) -> Option<Slot> {
+    u32::try_from(index).ok().map(Slot::new)
 }

@@ -73,10 +73,7 @@ impl Core {
 
     /// The agent has room again, others may go on, and some of what is finished may be forgotten.
     pub(super) fn after_end(&mut self, place: Slot, tx: &mut Tx<'_>) {
-        if !self.state.owed.is_empty() {
-            self.settle_owed(tx);
-        }
-        self.pump_agent(place, tx);
+        self.settle_and_pump(Some(place), tx);
         self.retire(tx);
     }
 

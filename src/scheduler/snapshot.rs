@@ -3,7 +3,7 @@
 use super::config::Config;
 use super::log::Log;
 use super::machine::Core;
-use super::state::{Alarm, Ended, Owed, Running, Stage, State, Task};
+use super::state::{Ended, Owed, Running, Stage, State, Task};
 use crate::agent::{AgentSpec, AgentStatus};
 use crate::error::RestoreError;
 use crate::id::{AgentId, Incarnation, Seq, TaskId};
@@ -135,6 +135,10 @@ impl Core {
     pub(crate) fn from_snapshot(config: Config, snapshot: &SchedulerSnapshot) -> Result<Self, RestoreError> {
         let mut core = Self::new(config);
         core.state.lives = snapshot.lives;
+        let latest = snapshot.agents.iter().map(|agent| agent.by.number()).max().unwrap_or(0);
+        if latest > snapshot.lives || snapshot.lives == u64::MAX {
+            return Err(wrong(format!("{} lives have begun, an agent lives life {latest}", snapshot.lives)));
+        }
         for agent in &snapshot.agents {
             core.state.put_agent(agent).ok_or_else(|| wrong(format!("agent {} stands there twice", agent.by)))?;
         }
@@ -186,9 +190,7 @@ impl State {
         let place = self.fleet.put(agent.place, agent.by, Arc::clone(&agent.spec))?;
         self.fleet.change(place, |member| member.status = agent.status);
         self.classes.review(place, &mut self.fleet);
-        if let Some(lease) = agent.spec.lease {
-            self.wheel.insert(Time::ZERO + lease, Alarm::Agent(agent.by));
-        }
+        self.set_lease(place);
         Some(())
     }
 
@@ -250,7 +252,7 @@ impl State {
     fn put_dependencies(&mut self, records: &[TaskRecord]) {
         for record in records.iter().filter(|record| matches!(record.stage, TaskStage::Blocked)) {
             if let Some(slot) = self.slot(record.spec.id) {
-                self.block(slot, &record.spec);
+                self.block(slot, &record.spec, false);
             }
         }
     }

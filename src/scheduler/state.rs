@@ -216,6 +216,17 @@ impl State {
         self.tasks.get(self.slot(id)?)
     }
 
+    /// Sets the timer of an agent's lease to the moment at which it runs out if the agent is not heard again.
+    pub(super) fn set_lease(&mut self, place: Slot) {
+        let Some(member) = self.fleet.at(place.index()) else { return };
+        let alarm = Alarm::Agent(member.by);
+        if let Some(key) = member.timer {
+            self.wheel.cancel(key, alarm);
+        }
+        let timer = member.spec.lease.map(|lease| self.wheel.insert(member.heard + lease, alarm));
+        self.fleet.change(place, |member| member.timer = timer);
+    }
+
     /// Sets the task's timer to the moment at which it must be looked at again.
     pub(super) fn set_timer(&mut self, slot: Slot) {
         let Some(task) = self.tasks.get_mut(slot) else { return };

@@ -18,7 +18,10 @@ impl Core {
     pub(crate) fn task(&mut self, command: TaskCommand, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
         match command {
             TaskCommand::Submit(spec) => self.submit(spec, tx),
-            TaskCommand::Cancel { task, reason } => self.cancel(task, reason, tx),
+            TaskCommand::Cancel { task, reason } => {
+                bounded("name_bytes", reason.len(), self.config.limits.name_bytes)?;
+                self.cancel(task, reason, tx)
+            }
             TaskCommand::Replay { dead, fresh } => self.replay_dead(dead, fresh, tx),
             TaskCommand::Discard { dead, reason } => self.discard(dead, reason, tx),
         }
@@ -75,8 +78,9 @@ impl Core {
             let class = *class;
             self.pump_class(class, tx);
         } else {
-            self.settle_owed(tx);
+            self.settle_and_pump(None, tx);
         }
+        self.retire(tx);
     }
 
     pub(crate) fn cancel(&mut self, id: TaskId, reason: Name, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
@@ -93,7 +97,7 @@ impl Core {
                 self.emit(TaskEvent::Cancelled { task: id, reason, happened }, tx);
             }
         }
-        self.settle_owed(tx);
+        self.settle_and_pump(None, tx);
         self.retire(tx);
         Ok(Accepted::Done)
     }
@@ -121,6 +125,7 @@ impl Core {
     }
 
     fn discard(&mut self, dead: TaskId, reason: Name, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
+        bounded("name_bytes", reason.len(), self.config.limits.name_bytes)?;
         self.dead_letter(dead)?;
         self.emit(TaskEvent::Discarded { task: dead, reason }, tx);
         self.retire(tx);

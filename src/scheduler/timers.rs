@@ -38,15 +38,17 @@ impl Core {
         {
             let place = task.running().map(|running| running.agent);
             self.expire(id, bound, tx);
-            self.settle_owed(tx);
-            if let Some(place) = place {
-                self.pump_agent(place, tx);
-            }
+            self.settle_and_pump(place, tx);
             self.retire(tx);
             return;
         }
         match &task.stage {
-            Stage::Backoff { until } if *until <= tx.now => self.make_ready(id, tx),
+            Stage::Backoff { until } if *until <= tx.now => {
+                if let Some(class) = self.make_ready(id, tx) {
+                    self.pump_class(class, tx);
+                    self.retire(tx);
+                }
+            }
             Stage::Running(running)
                 if task.attempt_until(self.config.limits.cancel_grace).is_some_and(|at| at <= tx.now) =>
             {

@@ -60,6 +60,16 @@ impl<T> Arena<T> {
         Some(slot)
     }
 
+    /// Puts a value into the lowest free slot: which one that is depends on what is there, not on the order in which
+    /// others left.
+    pub(crate) fn insert_lowest(&mut self, value: T) -> Slot {
+        if let Some(lowest) = (0..self.free.len()).min_by_key(|&at| self.free.get(at)) {
+            let last = self.free.len() - 1;
+            self.free.swap(lowest, last);
+        }
+        self.insert(value)
+    }
+
     pub(crate) fn get(&self, slot: Slot) -> Option<&T> {
         self.slots.get(slot.index())?.as_ref()
     }

@@ -1,17 +1,26 @@
 //! The integration tests, one crate so that they link once.
-#![allow(clippy::too_many_lines, reason = "a test that tells a whole story may be long")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "what a test relies on fails the test; the helpers of tests are not marked as tests"
+    clippy::cast_possible_truncation,
+    clippy::wildcard_enum_match_arm,
+    clippy::too_many_lines,
+    unreachable_pub,
+    clippy::or_fun_call,
+    reason = "tests fail loudly, and nobody links against them"
 )]
 
 mod dag;
 #[cfg(feature = "threads")]
 mod dag_runner;
 mod insight;
+mod kit;
 mod layering;
+mod model;
+mod regressions;
+mod restore;
+mod scheduler;
 mod workflow_builder;
 mod workflow_validate;

@@ -1,0 +1,385 @@
+//! The step oracle: each fact must be legal given what was before it, and caused by the command or by time.
+
+use super::state::{MAgent, MStage, MTask, Model};
+use counterpoint::{
+    AgentCommand, AgentEvent, AttemptId, Bound, Command, Entry, Event, Exhausted, Failure, FailureKind, Happened,
+    Incarnation, Jitter, Name, Next, Payload, TaskCommand, TaskEvent, TaskId, TaskOutcome, TaskSpec,
+};
+use std::sync::Arc;
+use std::time::Duration;
+
+type Judged = Result<(), String>;
+
+macro_rules! rule {
+    ($holds:expr, $($why:tt)+) => {
+        if !$holds { return Err(format!($($why)+)); }
+    };
+}
+
+impl Model {
+    /// Judges a fact, then learns from it.
+    pub fn judge(&mut self, entry: &Entry, cause: &Command) -> Judged {
+        rule!(entry.seq.get() == self.last + 1, "fact {} follows {}", entry.seq, self.last);
+        rule!(entry.at == self.now, "fact {} is of {}, the call of {}", entry.seq, entry.at, self.now);
+        self.last += 1;
+        match &entry.event {
+            Event::Agent(event) => self.agent_fact(event, cause),
+            Event::Task(event) => self.task_fact(event, cause),
+            other => Err(format!("a scheduler stated {other:?}")),
+        }
+    }
+
+    fn agent_fact(&mut self, event: &AgentEvent, cause: &Command) -> Judged {
+        match event {
+            AgentEvent::Registered { by, spec } => {
+                let asked = matches!(cause, Command::Agent(AgentCommand::Register(asked)) if asked == &**spec);
+                rule!(asked, "{by} registered unasked");
+                rule!(by.number() == self.lives + 1 && by.agent() == spec.id, "{by} is not the next life");
+                self.lives += 1;
+                let agent = MAgent { by: *by, spec: (**spec).clone(), draining: false, heard: self.now };
+                self.agents.insert(spec.id, agent);
+            }
+            AgentEvent::Updated { by, spec } => {
+                let asked = matches!(cause, Command::Agent(AgentCommand::Update { spec: asked, by: who })
+                    if asked == &**spec && who == by);
+                rule!(asked && self.living(*by).is_some(), "{by} changed unasked");
+                let now = self.now;
+                let agent = self.agents.get_mut(&by.agent()).unwrap();
+                rule!(agent.spec != **spec, "{by} changed into what it was");
+                agent.spec = (**spec).clone();
+                agent.heard = now;
+            }
+            AgentEvent::Draining { by } => {
+                let asked = matches!(cause, Command::Agent(AgentCommand::Drain { agent }) if *agent == by.agent());
+                rule!(asked && self.living(*by).is_some_and(|agent| !agent.draining), "{by} drains unasked");
+                self.agents.get_mut(&by.agent()).unwrap().draining = true;
+            }
+            AgentEvent::Deregistered { by } => {
+                let asked = matches!(cause, Command::Agent(AgentCommand::Deregister { agent }) if *agent == by.agent());
+                rule!(asked && self.living(*by).is_some(), "{by} left unasked");
+                self.agents.remove(&by.agent());
+            }
+            AgentEvent::Lost { by } => {
+                let agent = self.living(*by).ok_or(format!("{by} is lost and was not there"))?;
+                let until = agent.spec.lease.map(|lease| agent.heard + lease);
+                rule!(until.is_some_and(|until| until <= self.now), "{by} is lost with a lease until {until:?}");
+                self.agents.remove(&by.agent());
+            }
+            other => return Err(format!("a fact that the model does not know: {other:?}")),
+        }
+        Ok(())
+    }
+
+    fn task_fact(&mut self, event: &TaskEvent, cause: &Command) -> Judged {
+        match event {
+            TaskEvent::Submitted { spec, replays } => self.submitted(spec, *replays, cause),
+            TaskEvent::Ready { task } => self.ready(*task),
+            TaskEvent::Assigned { attempt, to } => self.assigned(*attempt, *to),
+            TaskEvent::AttemptFailed { attempt, by, failure, next, maybe } => {
+                let before = self.known(attempt.task())?.doubtful;
+                rule!(
+                    *maybe == (before || failure.kind == FailureKind::Unknown),
+                    "{attempt} failed with {failure}, and that it may have happened is {maybe}"
+                );
+                self.attempt_failed(*attempt, *by, failure, *next, cause)
+            }
+            TaskEvent::Succeeded { attempt, by, output } => self.succeeded(*attempt, *by, output, cause),
+            TaskEvent::CancelRequested { task, reason } => self.cancel_requested(*task, reason, cause),
+            TaskEvent::Cancelled { task, reason, happened } => self.cancelled(*task, reason, happened, cause),
+            TaskEvent::Expired { task, bound, maybe } => {
+                let known = self.known(*task)?;
+                rule!(
+                    *maybe == (known.doubtful || known.holder().is_some()),
+                    "{task} expires, and that it may have happened is {maybe}"
+                );
+                self.expired(*task, *bound)
+            }
+            TaskEvent::Discarded { task, reason } => {
+                let asked = matches!(cause, Command::Task(TaskCommand::Discard { dead, reason: why })
+                    if dead == task && why == reason);
+                rule!(asked, "{task} is given up unasked");
+                self.bury(*task)
+            }
+            TaskEvent::Forgotten { tasks } => tasks.iter().try_for_each(|task| self.forgotten(*task)),
+            other => Err(format!("a fact that the model does not know: {other:?}")),
+        }
+    }
+
+    fn known(&self, id: TaskId) -> Result<&MTask, String> {
+        self.tasks.get(&id).ok_or(format!("a fact about {id}, which is not known"))
+    }
+
+    fn submitted(&mut self, spec: &Arc<TaskSpec>, replays: Option<TaskId>, cause: &Command) -> Judged {
+        match (cause, replays) {
+            (Command::Task(TaskCommand::Submit(asked)), None) => rule!(asked == spec, "{} is changed", spec.id),
+            (Command::Task(TaskCommand::Replay { dead, fresh }), Some(replays)) => {
+                rule!(*dead == replays && *fresh == spec.id, "{dead} is replayed as {fresh}: {spec:?}");
+                let old = self.known(replays)?;
+                let same = old.spec.payload == spec.payload && old.spec.needs == spec.needs;
+                rule!(same && old.spec.policy == spec.policy && spec.after.is_empty(), "{fresh} is not as {dead} was");
+                self.bury(replays)?;
+            }
+            _ => return Err(format!("{} is submitted unasked", spec.id)),
+        }
+        rule!(!self.tasks.contains_key(&spec.id), "{} is submitted twice", spec.id);
+        let stage = if spec.after.is_empty() { MStage::Queued } else { MStage::Blocked };
+        let task = MTask {
+            spec: Arc::clone(spec),
+            seq: self.last,
+            submitted: self.now,
+            attempts: 0,
+            doubtful: false,
+            avoid: Vec::new(),
+            stage,
+        };
+        self.tasks.insert(spec.id, task);
+        Ok(())
+    }
+
+    /// A dead letter becomes a failed task.
+    fn bury(&mut self, id: TaskId) -> Judged {
+        let task = self.tasks.get_mut(&id).ok_or(format!("{id} is not known"))?;
+        let MStage::Ended(TaskOutcome::DeadLettered(failure), at) = &task.stage else {
+            return Err(format!("{id} is given up and is no dead letter"));
+        };
+        task.stage = MStage::Ended(TaskOutcome::Failed(failure.clone()), *at);
+        self.dead.retain(|dead| *dead != id);
+        self.finished.push(id);
+        Ok(())
+    }
+
+    fn ready(&mut self, id: TaskId) -> Judged {
+        let task = self.known(id)?;
+        match task.stage {
+            MStage::Blocked => rule!(self.is_free(task) && !self.is_doomed(task), "{id} is ready too soon"),
+            MStage::Backoff(until) => rule!(until <= self.now, "{id} is ready before {until}"),
+            _ => return Err(format!("{id} is ready and did not wait")),
+        }
+        self.tasks.get_mut(&id).unwrap().stage = MStage::Queued;
+        Ok(())
+    }
+
+    fn assigned(&mut self, attempt: AttemptId, to: Incarnation) -> Judged {
+        let id = attempt.task();
+        let task = self.known(id)?;
+        rule!(matches!(task.stage, MStage::Queued), "{attempt} is assigned, {id} is {:?}", task.status());
+        rule!(attempt.number() == task.attempts + 1, "{attempt} follows {}", task.attempts);
+        rule!(attempt.number() <= task.spec.policy.retry().attempts.max(1), "{attempt} is beyond the budget");
+        rule!(self.living(to).is_some(), "{attempt} is assigned to {to}, which is gone");
+        if let Some((at, bound)) = task.bound() {
+            rule!(at > self.now, "{attempt} is assigned after its {bound}");
+        }
+        let candidates = self.candidates(task);
+        rule!(candidates.contains(&to.agent()), "{attempt} is assigned to {to}, not to one of {candidates:?}");
+        for other in self.tasks.values().filter(|other| matches!(other.stage, MStage::Queued)) {
+            let passed = self.rank(other) < self.rank(task) && self.may_take(other).contains(&to.agent());
+            rule!(!passed, "{attempt} passed over {}, which {to} could take", other.spec.id);
+        }
+        let since = self.now;
+        let task = self.tasks.get_mut(&id).unwrap();
+        task.attempts += 1;
+        task.stage = MStage::Running { by: to, since, cancel: None };
+        Ok(())
+    }
+
+    /// The task of an attempt that is under way, held by `by`.
+    fn under_way(&self, attempt: AttemptId, by: Incarnation) -> Result<&MTask, String> {
+        let task = self.known(attempt.task())?;
+        rule!(task.holder() == Some(by), "{attempt} ends by {by}, its holder is {:?}", task.holder());
+        rule!(task.attempt() == attempt, "{attempt} ends, {} is current", task.attempt());
+        Ok(task)
+    }
+
+    fn attempt_failed(
+        &mut self,
+        attempt: AttemptId,
+        by: Incarnation,
+        failure: &Failure,
+        next: Next,
+        cause: &Command,
+    ) -> Judged {
+        let task = self.under_way(attempt, by)?;
+        let said = matches!(cause, Command::Agent(AgentCommand::Fail { by: who, attempt: which, failure: what })
+            if *who == by && *which == attempt && what == failure);
+        let late = task.given_up(&self.limits).is_some_and(|at| at <= self.now);
+        let gone = self.living(by).is_none();
+        rule!(said || late || gone, "{attempt} was taken from {by} without a reason");
+        if !said {
+            rule!(failure.kind == FailureKind::Unknown, "{attempt} failed by silence and is {}", failure.kind);
+        }
+        if said {
+            rule!(!gone, "a word of {by} counted, which is gone");
+        }
+        rule!(
+            matches!(task.stage, MStage::Running { cancel: None, .. }),
+            "{attempt} failed and was being cancelled: it ends as cancelled"
+        );
+        let stage = self.after_failure(task, failure, next)?;
+        if let MStage::Ended(end, _) = &stage {
+            if matches!(end, TaskOutcome::DeadLettered(_)) {
+                self.dead.push(attempt.task());
+            } else {
+                self.finished.push(attempt.task());
+            }
+        }
+        let now = self.now;
+        let task = self.tasks.get_mut(&attempt.task()).unwrap();
+        task.doubtful |= failure.kind == FailureKind::Unknown;
+        task.avoid.retain(|agent| *agent != by.agent());
+        task.avoid.push(by.agent());
+        task.stage = stage;
+        if said {
+            self.agents.get_mut(&by.agent()).unwrap().heard = now;
+        }
+        Ok(())
+    }
+
+    fn after_failure(&self, task: &MTask, failure: &Failure, next: Next) -> Result<MStage, String> {
+        let id = task.spec.id;
+        let retry = task.spec.policy.retry();
+        let spent = task.attempts >= retry.attempts.max(1);
+        let hopeless = failure.kind == FailureKind::Permanent;
+        let end = match next {
+            Next::Retry { at } => {
+                rule!(!hopeless && !spent, "{id} is tried again after {failure} at attempt {}", task.attempts);
+                let (low, high) = backoff(retry, task.attempts);
+                let asked = failure.retry_after.unwrap_or_default();
+                rule!(at >= self.now + low.max(asked), "{id} is tried again at {at}, too soon");
+                rule!(at <= self.now + high.max(asked), "{id} is tried again at {at}, too late");
+                return Ok(MStage::Backoff(at));
+            }
+            Next::Fail => {
+                let given_up = task.spec.policy.exhausted() == Exhausted::Fail;
+                rule!(hopeless || (spent && given_up), "{id} failed for good after {failure}");
+                TaskOutcome::Failed(failure.clone())
+            }
+            Next::DeadLetter => {
+                let kept = task.spec.policy.exhausted() == Exhausted::DeadLetter;
+                rule!(spent && kept && !hopeless, "{id} is a dead letter after {failure}");
+                TaskOutcome::DeadLettered(failure.clone())
+            }
+            other => return Err(format!("{id} goes on with {other:?}")),
+        };
+        Ok(MStage::Ended(end, self.now))
+    }
+
+    fn end(&mut self, id: TaskId, outcome: TaskOutcome) {
+        let now = self.now;
+        self.tasks.get_mut(&id).unwrap().stage = MStage::Ended(outcome, now);
+        self.finished.push(id);
+    }
+
+    fn succeeded(&mut self, attempt: AttemptId, by: Incarnation, output: &Payload, cause: &Command) -> Judged {
+        let task = self.under_way(attempt, by)?;
+        rule!(matches!(task.stage, MStage::Running { cancel: None, .. }), "{attempt} succeeded, cancelled before");
+        rule!(self.living(by).is_some(), "{attempt} succeeded by {by}, which is gone");
+        let said = matches!(cause, Command::Agent(AgentCommand::Complete { by: who, attempt: which, output: what })
+            if *who == by && *which == attempt && what == output);
+        rule!(said, "{attempt} succeeded and nobody said so");
+        self.end(attempt.task(), TaskOutcome::Succeeded(output.clone()));
+        self.agents.get_mut(&by.agent()).unwrap().heard = self.now;
+        Ok(())
+    }
+
+    fn cancel_requested(&mut self, id: TaskId, reason: &Name, cause: &Command) -> Judged {
+        let asked =
+            matches!(cause, Command::Task(TaskCommand::Cancel { task, reason: why }) if *task == id && why == reason);
+        rule!(asked, "{id} is asked to stop and nobody wanted it");
+        let now = self.now;
+        match self.tasks.get_mut(&id).map(|task| &mut task.stage) {
+            Some(MStage::Running { cancel: cancel @ None, .. }) => *cancel = Some((now, reason.clone())),
+            other => return Err(format!("{id} is asked to stop and is {other:?}")),
+        }
+        Ok(())
+    }
+
+    fn cancelled(&mut self, id: TaskId, reason: &Name, happened: &Happened, cause: &Command) -> Judged {
+        let task = self.known(id)?;
+        let doubt = if task.doubtful { Happened::Maybe } else { Happened::No };
+        match (&task.stage, cause) {
+            (
+                MStage::Running { by, cancel: Some((_, why)), .. },
+                Command::Agent(AgentCommand::Complete { by: who, output, attempt }),
+            ) => {
+                rule!(by == who && task.attempt() == *attempt, "{id} ended by {who}, held by {by}");
+                rule!(why == reason, "{id} was cancelled for {why}, ended for {reason}");
+                rule!(*happened == Happened::Yes(output.clone()), "{id} was done, and that is lost");
+                let by = *by;
+                self.agents.get_mut(&by.agent()).unwrap().heard = self.now;
+            }
+            (
+                MStage::Running { by, cancel: Some((_, why)), .. },
+                Command::Agent(AgentCommand::Fail { by: who, failure, attempt }),
+            ) if by == who && task.attempt() == *attempt => {
+                rule!(why == reason, "{id} was cancelled for {why}, ended for {reason}");
+                let unknown = failure.kind == FailureKind::Unknown;
+                let should = if unknown { Happened::Maybe } else { doubt };
+                rule!(*happened == should, "{id} is cancelled as {happened:?}, should be {should:?}");
+                let by = *by;
+                self.agents.get_mut(&by.agent()).unwrap().heard = self.now;
+            }
+            (MStage::Running { by, cancel: Some((_, why)), .. }, _) => {
+                let late = task.given_up(&self.limits).is_some_and(|at| at <= self.now);
+                let gone = self.living(*by).is_none();
+                rule!(late || gone, "{id} was taken from {by} without a reason");
+                rule!(why == reason, "{id} was cancelled for {why}, ended for {reason}");
+                rule!(*happened == Happened::Maybe, "{id} ended in silence and is {happened:?}");
+            }
+            (MStage::Blocked, _) if self.is_doomed(task) => {
+                rule!(*happened == Happened::No, "{id} never began and has happened");
+            }
+            (
+                MStage::Blocked | MStage::Backoff(_) | MStage::Queued,
+                Command::Task(TaskCommand::Cancel { task: which, reason: why }),
+            ) => {
+                rule!(*which == id && why == reason, "{id} is cancelled for {reason}, not {which} for {why}");
+                rule!(*happened == doubt, "{id} is cancelled as {happened:?}, should be {doubt:?}");
+            }
+            (stage, _) => return Err(format!("{id} is cancelled without a cause while {stage:?}")),
+        }
+        self.end(id, TaskOutcome::Cancelled { reason: reason.clone(), happened: happened.clone() });
+        Ok(())
+    }
+
+    fn expired(&mut self, id: TaskId, bound: Bound) -> Judged {
+        let task = self.known(id)?;
+        let first = task.bound();
+        rule!(
+            first.is_some_and(|(at, which)| at <= self.now && which == bound),
+            "{id} expires by {bound}, not {first:?}"
+        );
+        let cut = task.holder().is_some();
+        self.tasks.get_mut(&id).unwrap().doubtful |= cut;
+        self.end(id, TaskOutcome::Expired(bound));
+        Ok(())
+    }
+
+    fn forgotten(&mut self, id: TaskId) -> Judged {
+        let dead = self.known(id)?.is_dead();
+        let (list, limit) = if dead {
+            (&mut self.dead, self.limits.dead_letters)
+        } else {
+            (&mut self.finished, self.limits.finished_tasks)
+        };
+        rule!(list.first() == Some(&id), "{id} is forgotten and is not the oldest");
+        rule!(list.len() > limit as usize, "{id} is forgotten within the limit of {limit}");
+        list.remove(0);
+        self.tasks.remove(&id);
+        Ok(())
+    }
+}
+
+/// The least and the longest delay after so many failed attempts.
+fn backoff(retry: &counterpoint::Retry, failed: u32) -> (Duration, Duration) {
+    let mut ceiling = retry.base;
+    for _ in 1..failed {
+        ceiling = ceiling.saturating_mul(2);
+    }
+    let high = ceiling.min(retry.cap);
+    let low = match retry.jitter {
+        Jitter::Full => Duration::ZERO,
+        Jitter::Equal => high / 2,
+        _ => high,
+    };
+    (low, high)
+}
