@@ -100,11 +100,17 @@ impl Core {
         Ok(Accepted::Done)
     }
 
+    /// When the agent's lease runs out if it is not heard again.
+    pub(super) fn lease_until(&self, by: Incarnation) -> Option<Time> {
+        let place = self.state.fleet.living(by)?;
+        let member = self.state.fleet.at(place.index())?;
+        member.spec.lease.map(|lease| member.heard + lease)
+    }
+
     /// The agent's lease has run out, unless it has been heard since the timer was set.
     pub(super) fn lease_due(&mut self, by: Incarnation, tx: &mut Tx<'_>) {
         let Some(place) = self.state.fleet.living(by) else { return };
-        let Some(member) = self.state.fleet.at(place.index()) else { return };
-        if member.spec.lease.is_none_or(|lease| member.heard + lease > tx.now) {
+        if self.lease_until(by).is_none_or(|until| until > tx.now) {
             self.state.set_lease(place);
             return;
         }

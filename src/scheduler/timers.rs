@@ -15,6 +15,14 @@ impl Core {
         }
         let mut due = Vec::new();
         self.state.wheel.advance(tx.now, self.config.limits.timers_per_call.max(1) as usize, &mut due);
+        // A lease that was renewed is due later than its timer says: in order of what is truly due, whenever the timers
+        // were set.
+        for (at, alarm) in &mut due {
+            if let Alarm::Agent(life) = alarm {
+                *at = self.lease_until(*life).unwrap_or(*at);
+            }
+        }
+        due.sort_unstable();
         for (_, alarm) in due {
             match alarm {
                 Alarm::Task(task) => self.task_due(task, tx),

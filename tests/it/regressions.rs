@@ -197,3 +197,16 @@ fn what_expires_at_once_is_forgotten_within_the_limit() {
     }
     assert!(host.snapshot().finished.len() <= 6);
 }
+
+/// When a call comes late, what is due happens in the order in which it was due, however often a lease was renewed.
+#[test]
+fn a_renewed_lease_runs_out_in_its_turn() {
+    let mut host = host(SchedulerConfig::default());
+    let by = host.join(agent(1).with_lease(ms(100)));
+    host.submit(task(1).with_policy(twice().with_attempt_timeout(ms(120))));
+    host.now = Time::from_millis(50);
+    host.say(AgentCommand::Heartbeat { by }).unwrap();
+    host.wait(ms(10_000));
+    let facts: Vec<String> = host.facts.iter().map(|entry| serde_json::to_string(&entry.event).unwrap()).collect();
+    assert!(facts[0].contains("took too long") && facts[1].contains("lost"), "{facts:?}");
+}

@@ -23,7 +23,7 @@ fn restored(
 }
 
 proptest! {
-    #![proptest_config(cases(48))]
+    #![proptest_config(cases(32))]
 
     /// At every prefix: equal to the state of that moment if a call ended there; and with the rest equal to the whole,
     /// from the entries as from a snapshot that went through text.
@@ -115,7 +115,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(400))]
+    #![proptest_config(cases(256))]
 
     /// Entries that nobody wrote so: a typed error, or a state that is sound and goes on.
     #[test]
