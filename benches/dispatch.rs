@@ -20,6 +20,7 @@ const CLASSES: usize = 64;
 struct Load {
     scheduler: Scheduler,
     out: Outbox,
+    kind: Name,
     classes: Vec<Needs>,
     held: VecDeque<(Incarnation, AttemptId)>,
     random: Random,
@@ -44,6 +45,7 @@ impl Load {
         let mut load = Self {
             scheduler: Scheduler::new(config()),
             out: Outbox::default(),
+            kind: Name::from("work"),
             classes,
             held: VecDeque::new(),
             random,
@@ -83,7 +85,8 @@ impl Load {
         self.serial += 1;
         let needs = self.classes[self.random.below(CLASSES)].clone();
         let tier = Tier::ALL[self.random.below(4)];
-        self.handle(Command::submit(TaskSpec::new(TaskId::new(self.serial), "work").with_needs(needs).with_tier(tier)));
+        let task = TaskSpec::needing(TaskId::new(self.serial), self.kind.clone(), needs).with_tier(tier);
+        self.handle(Command::submit(task));
     }
 
     /// One task comes and one is completed: over many rounds, one life of a task a round.

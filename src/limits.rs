@@ -73,7 +73,7 @@ impl Default for Limits {
             map_items: 100_000,
             nesting: 16,
             signals: 1_024,
-            finished_tasks: 100_000,
+            finished_tasks: 10_000,
             finished_runs: 10_000,
             dead_letters: 10_000,
             timers_per_call: 10_000,

@@ -187,7 +187,11 @@ impl Driver {
             tier: template.tier.unwrap_or(run.spec.tier),
             policy: template.policy.clone(),
             owner: Some(owner),
-            ..TaskSpec::bare(TaskId::engine_made(self.book.serial + 1), template.kind.clone(), template.needs.clone())
+            ..TaskSpec::needing(
+                TaskId::engine_made(self.book.serial + 1),
+                template.kind.clone(),
+                template.needs.clone(),
+            )
         })
     }
 

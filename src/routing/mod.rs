@@ -5,7 +5,7 @@
 //!
 //! | strategy | picks | source |
 //! |---|---|---|
-//! | [`FirstCapable`] | the first that registered | - |
+//! | [`FirstCapable`] | the one at the lowest place | - |
 //! | [`RoundRobin`] | each in turn, within a requirement class | - |
 //! | [`LeastLoaded`] | the smallest share of capacity in use, ties in turn | join the shortest queue |
 //! | [`ByPriority`] | the highest priority, then the least loaded | - |

@@ -108,17 +108,7 @@ impl State {
         if let Some(dead) = replays {
             self.discarded(dead)?;
         }
-        let task = Task {
-            spec: Arc::clone(spec),
-            seq,
-            submitted: at,
-            attempts: 0,
-            doubtful: false,
-            avoid: Vec::new(),
-            timer: None,
-            stage: Stage::Blocked { on: 0 },
-        };
-        let slot = self.tasks.insert(task);
+        let slot = self.tasks.insert(Task::new(spec, seq, at));
         self.by_id.insert(spec.id, slot);
         self.active = self.active.saturating_add(1);
         if spec.after.is_empty() {
@@ -179,7 +169,7 @@ impl State {
         let key = ClassKey { needs: task.spec.needs.clone(), avoid: task.avoid.clone().into_boxed_slice() };
         let class = self.classes.join(key, &mut self.fleet);
         let rank = self.discipline.rank(&task.spec, task.submitted, task.seq);
-        let ticket = self.lanes.push(class.index(), task.spec.tier.index(), rank, slot);
+        let ticket = self.lanes.push(class.index(), task.tier.index(), rank, slot);
         task.stage = Stage::Queued { ticket, class };
         self.waiting.set(class.index());
     }
@@ -189,7 +179,7 @@ impl State {
         let Some(task) = self.tasks.get(slot) else { return };
         let Stage::Queued { ticket, class } = &task.stage else { return };
         let (ticket, class) = (*ticket, *class);
-        self.lanes.remove(&ticket, task.spec.tier.index());
+        self.lanes.remove(&ticket, task.tier.index());
         if self.lanes.len_of(class.index()) == 0 {
             self.waiting.clear(class.index());
         }

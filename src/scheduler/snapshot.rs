@@ -200,14 +200,10 @@ impl State {
             return Err("it stands there twice");
         }
         let slot = self.tasks.insert(Task {
-            spec: Arc::clone(&record.spec),
-            seq: record.seq,
-            submitted: record.submitted,
             attempts: record.attempts,
             doubtful: record.doubtful,
             avoid: record.avoid.clone(),
-            timer: None,
-            stage: Stage::Blocked { on: 0 },
+            ..Task::new(&record.spec, record.seq, record.submitted)
         });
         self.by_id.insert(id, slot);
         if !matches!(record.stage, TaskStage::Ended { .. }) {

@@ -8,7 +8,7 @@ use crate::name::Name;
 use crate::queue::{Discipline, Lanes, Ticket};
 use crate::routing::{Classes, Fleet};
 use crate::structure::{Arena, Bits, IdMap, Slot, TimerKey, Wheel};
-use crate::task::{Bound, Happened, TaskOutcome, TaskSpec};
+use crate::task::{Bound, Happened, TaskOutcome, TaskSpec, Tier};
 use crate::time::Time;
 use core::time::Duration;
 use std::collections::{BTreeSet, VecDeque};
@@ -29,6 +29,10 @@ pub(super) struct Task {
     pub(super) seq: Seq,
     pub(super) submitted: Time,
     pub(super) attempts: u32,
+    /// Whether time bounds it in any way. Most tasks have no bound, and looking at the spec of one that has long waited
+    /// is a trip to memory.
+    pub(super) bounded: bool,
+    pub(super) tier: Tier,
     /// Some attempt's outcome is unknown: it may have happened.
     pub(super) doubtful: bool,
     /// The agents that failed it, the latest last.
@@ -70,6 +74,22 @@ pub(super) struct Ended {
 }
 
 impl Task {
+    /// A task as it is taken on.
+    pub(super) fn new(spec: &Arc<TaskSpec>, seq: Seq, submitted: Time) -> Self {
+        Self {
+            spec: Arc::clone(spec),
+            seq,
+            submitted,
+            attempts: 0,
+            bounded: spec.deadline.is_some() || !spec.policy.is_default(),
+            tier: spec.tier,
+            doubtful: false,
+            avoid: Vec::new(),
+            timer: None,
+            stage: Stage::Blocked { on: 0 },
+        }
+    }
+
     pub(super) const fn has_ended(&self) -> bool {
         matches!(self.stage, Stage::Ended(_))
     }
@@ -78,6 +98,14 @@ impl Task {
         match &self.stage {
             Stage::Running(running) => Some(running),
             Stage::Blocked { .. } | Stage::Backoff { .. } | Stage::Queued { .. } | Stage::Ended(_) => None,
+        }
+    }
+
+    /// The class in whose line it stands.
+    pub(super) const fn line(&self) -> Option<Slot> {
+        match &self.stage {
+            Stage::Queued { class, .. } => Some(*class),
+            Stage::Blocked { .. } | Stage::Backoff { .. } | Stage::Running(_) | Stage::Ended(_) => None,
         }
     }
 
@@ -95,6 +123,9 @@ impl Task {
 
     /// Which bound it runs into next, and when, where it stands now.
     pub(super) fn bound(&self) -> Option<(Time, Bound)> {
+        if !self.bounded {
+            return None;
+        }
         let policy = &self.spec.policy;
         let total = policy.total_timeout().map(|span| (self.submitted + span, Bound::Total));
         match self.stage {
@@ -111,7 +142,8 @@ impl Task {
     /// When the attempt that is under way is given up.
     pub(super) fn attempt_until(&self, grace: Duration) -> Option<Time> {
         let running = self.running()?;
-        let timeout = self.spec.policy.attempt_timeout().map(|span| running.since + span);
+        let timeout = if self.bounded { self.spec.policy.attempt_timeout() } else { None };
+        let timeout = timeout.map(|span| running.since + span);
         let grace = running.cancel.as_ref().map(|cancel| cancel.0 + grace);
         [timeout, grace].into_iter().flatten().min()
     }

@@ -86,15 +86,17 @@ impl Core {
     pub(crate) fn cancel(&mut self, id: TaskId, reason: Name, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
         let task = self.state.get(id).ok_or(Rejected::UnknownTask(id))?;
         match &task.stage {
-            Stage::Ended(ended) => match &ended.end {
-                TaskOutcome::Cancelled { .. } => return Ok(Accepted::Repeated),
-                _ => return Err(Rejected::TaskEnded(id)),
-            },
+            Stage::Ended(ended) if matches!(ended.end, TaskOutcome::Cancelled { .. }) => {
+                return Ok(Accepted::Repeated);
+            }
+            Stage::Ended(_) => return Err(Rejected::TaskEnded(id)),
             Stage::Running(running) if running.cancel.is_some() => return Ok(Accepted::Repeated),
             Stage::Running(_) => self.emit(TaskEvent::CancelRequested { task: id, reason }, tx),
             Stage::Blocked { .. } | Stage::Backoff { .. } | Stage::Queued { .. } => {
-                let happened = task.trace();
+                let (line, happened) = (task.line(), task.trace());
                 self.emit(TaskEvent::Cancelled { task: id, reason, happened }, tx);
+                // The strategy may have held back the others in line only because of this one.
+                line.into_iter().for_each(|class| self.pump_class(class, tx));
             }
         }
         self.settle_and_pump(None, tx);

@@ -51,8 +51,8 @@ pub struct TaskSpec {
     /// How urgent it is.
     #[serde(default)]
     pub tier: Tier,
-    /// Until when its result is worth having. A task that no agent has begun by then expires; an attempt that is under
-    /// way goes on, and its success counts.
+    /// Until when its result is worth having: no attempt begins after it. A task that waits at that moment, for its first
+    /// attempt or another, expires; an attempt that is under way goes on, and its success counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Time>,
     /// What happens when attempts fail or take too long.
@@ -72,10 +72,13 @@ impl TaskSpec {
     pub fn new(id: TaskId, kind: impl Into<Name>) -> Self {
         let kind = kind.into();
         let needs = Needs::skill(kind.clone());
-        Self::bare(id, kind, needs)
+        Self::needing(id, kind, needs)
     }
 
-    pub(crate) fn bare(id: TaskId, kind: Name, needs: Needs) -> Self {
+    /// A task of this kind, normal in urgency, for any agent that meets these needs. Many tasks may share one `Needs`.
+    #[must_use]
+    pub fn needing(id: TaskId, kind: impl Into<Name>, needs: Needs) -> Self {
+        let kind = kind.into();
         Self {
             id,
             kind,

@@ -52,7 +52,7 @@ impl fmt::Display for TaskOutcome {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Bound {
-    /// Its deadline, before an agent had begun.
+    /// Its deadline, while it waited.
     Deadline,
     /// Its queue timeout.
     Queue,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// Retries and timeouts of a task. Cloning is a reference count; the default costs nothing.
 ///
 /// Four bounds that are often confused: an attempt's timeout (then its outcome is unknown and the task is tried again),
-/// the queue timeout (how long it may wait for an agent in all), the total timeout (everything, retries included), and
+/// the queue timeout (from when on it may no longer wait), the total timeout (everything, retries included), and
 /// the task's deadline, which is a moment and not a length.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Policy(Option<Arc<Rules>>);
@@ -40,7 +40,8 @@ impl Policy {
         self.with(|rules| rules.attempt_timeout = Some(span))
     }
 
-    /// Bounds the wait for an agent, counted from the submit: a task that no agent has begun by then expires.
+    /// Bounds the wait, counted from the submit: a task that waits at that moment, for its first attempt or another,
+    /// expires.
     #[must_use]
     pub fn with_queue_timeout(self, span: Duration) -> Self {
         self.with(|rules| rules.queue_timeout = Some(span))
