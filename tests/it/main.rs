@@ -5,5 +5,6 @@ mod dag;
 #[cfg(feature = "threads")]
 mod dag_runner;
 mod insight;
+mod pivot;
 mod workflow_builder;
 mod workflow_validate;
