@@ -8,7 +8,7 @@ use crate::name::Name;
 use crate::run::RunSpec;
 use crate::scheduler::Misfit;
 use crate::structure::{Arena, IdMap, Slot, Wheel};
-use crate::task::{Failure, Happened, Owner, TaskSpec};
+use crate::task::{Failure, Happened, Owner, Phase, TaskSpec};
 use crate::workflow::machine::{PieceEnd, Run, Worker, child_end};
 use crate::workflow::plan::Plan;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -53,9 +53,29 @@ impl Book {
         if let TaskEvent::CancelRequested { .. } = event {
             return self.with_run(owner.run, |run| run.note_cancelling(owner));
         }
-        let Some(end) = end_of(event) else { return Ok(()) };
+        let Some(end) = end_of(event) else { return self.committed(owner, event) };
         self.owners.remove(&task);
         self.with_run(owner.run, |run| run.note_end(owner, end))
+    }
+
+    /// Of a pivot the run must know whether it can still be withdrawn.
+    fn committed(&mut self, owner: Owner, event: &TaskEvent) -> Result<(), &'static str> {
+        let committed = match event {
+            TaskEvent::Assigned { .. } => true,
+            TaskEvent::AttemptFailed { maybe, .. } => *maybe,
+            TaskEvent::Submitted { .. }
+            | TaskEvent::Ready { .. }
+            | TaskEvent::Succeeded { .. }
+            | TaskEvent::CancelRequested { .. }
+            | TaskEvent::Cancelled { .. }
+            | TaskEvent::Expired { .. }
+            | TaskEvent::Discarded { .. }
+            | TaskEvent::Forgotten { .. } => return Ok(()),
+        };
+        if owner.phase == Phase::Undo || !self.get(owner.run).is_some_and(|run| run.is_pivot(owner.node)) {
+            return Ok(());
+        }
+        self.with_run(owner.run, |run| run.note_committed(owner, committed))
     }
 
     fn begun(&mut self, spec: &TaskSpec) -> Result<(), &'static str> {

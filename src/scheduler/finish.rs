@@ -10,7 +10,7 @@ use crate::id::{AttemptId, Incarnation, TaskId};
 use crate::payload::Payload;
 use crate::rejected::Rejected;
 use crate::structure::Slot;
-use crate::task::{Failure, FailureKind, Happened};
+use crate::task::{Failure, FailureKind, Happened, InDoubt};
 
 /// Finished tasks leave memory in batches of this size, so that one fact serves many.
 const BATCH: usize = 256;
@@ -56,7 +56,10 @@ impl Core {
     pub(super) fn attempt_failed(&mut self, by: Incarnation, attempt: AttemptId, failure: Failure, tx: &mut Tx<'_>) {
         let id = attempt.task();
         let Some(task) = self.state.get(id) else { return };
-        let maybe = task.doubtful || failure.kind == FailureKind::Unknown;
+        // Who insists tries until it is known: a failure for good settles what was in doubt before.
+        let insist = task.spec.policy.retry().in_doubt == InDoubt::Insist;
+        let settled = insist && failure.kind == FailureKind::Permanent;
+        let maybe = !settled && (task.doubtful || failure.kind == FailureKind::Unknown);
         let cancel = task.running().and_then(|running| running.cancel.as_ref());
         let event = match cancel {
             Some(cancel) => {

@@ -19,6 +19,7 @@ mod insight;
 mod kit;
 mod layering;
 mod model;
+mod pivot;
 mod regressions;
 mod restore;
 mod scheduler;

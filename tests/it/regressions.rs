@@ -201,7 +201,7 @@ fn what_expires_at_once_is_forgotten_within_the_limit() {
 /// When a call comes late, what is due happens in the order in which it was due, however often a lease was renewed.
 #[test]
 fn a_renewed_lease_runs_out_in_its_turn() {
-    let mut host = host(SchedulerConfig::default());
+    let mut host = host(Config::default());
     let by = host.join(agent(1).with_lease(ms(100)));
     host.submit(task(1).with_policy(twice().with_attempt_timeout(ms(120))));
     host.now = Time::from_millis(50);

@@ -1,6 +1,6 @@
 //! Facts become the state of a run. Nothing here decides.
 
-use super::{NodeStage, Piece, PieceEnd, PieceUndo, Run, Worker};
+use super::{NodeStage, NodeState, Piece, PieceEnd, PieceUndo, Run, Worker};
 use crate::dag::NodeIx;
 use crate::definition::On;
 use crate::event::{Opening, RunEvent};
@@ -109,7 +109,9 @@ impl Run {
             state.items = None;
         }
         self.started(node);
-        self.pivot_passed |= definition.pivot && *outcome == NodeOutcome::Succeeded;
+        // A pivot that ended in another way, and may have done its work all the same, leaves no way back either.
+        let stands = compiled.undo.is_none() && self.state(node).is_some_and(NodeState::had_effect);
+        self.pivot_passed |= definition.pivot && (*outcome == NodeOutcome::Succeeded || stands);
         let failed = matches!(outcome, NodeOutcome::Failed { .. });
         if failed && !compiled.handled && !self.is_spare(node) {
             self.broken.get_or_insert(node);
@@ -219,6 +221,14 @@ impl Run {
         Ok(())
     }
 
+    /// An attempt at a piece of a pivot has begun, or has failed and is to be made again: then it can be withdrawn unless
+    /// it may have happened.
+    pub(crate) fn note_committed(&mut self, owner: Owner, committed: bool) -> Applied {
+        self.piece(owner).ok_or("an unknown piece is attempted")?.committed = committed;
+        self.agenda.insert(owner.node);
+        Ok(())
+    }
+
     /// A piece was asked to stop.
     pub(crate) fn note_cancelling(&mut self, owner: Owner) -> Applied {
         if owner.phase == Phase::Do {
@@ -303,5 +313,5 @@ impl RunOutcome {
 
 const _: () = {
     // A node is copied for every run: its size is part of the price of a run.
-    assert!(size_of::<super::NodeState>() <= 192);
+    assert!(size_of::<NodeState>() <= 192);
 };

@@ -103,6 +103,9 @@ pub(crate) struct Piece {
     input: Payload,
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     cancelling: bool,
+    /// Of a pivot: an agent has it, or had it and nobody knows what came of it. It cannot be withdrawn any more.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    committed: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     end: Option<PieceEnd>,
     #[serde(default, skip_serializing_if = "PieceUndo::is_idle")]
@@ -261,6 +264,11 @@ impl Run {
             let NodeStage::Open(Opening::Wait { until }) = state.stage else { return None };
             Some((until?, self.id(), node))
         })
+    }
+
+    /// Whether nothing may be undone once the node has had its effect.
+    pub(crate) fn is_pivot(&self, node: u32) -> bool {
+        self.plan.node(node).is_some_and(|(definition, _)| definition.pivot)
     }
 
     fn state(&self, node: u32) -> Option<&NodeState> {

@@ -278,12 +278,14 @@ impl Run {
         }
     }
 
-    /// Asks the next piece that is under way to stop, if there is one that has not been asked.
+    /// Asks the next piece that is under way to stop, if there is one that has not been asked. What a pivot does is not
+    /// stopped half-way: whether it has happened could not be told any more, and decides between forward and back.
     fn cancel_pieces(&mut self, node: u32) -> Option<Move> {
+        let pivot = self.is_pivot(node);
         let state = self.state_mut(node)?;
-        let from = state.asked as usize;
+        let from = if pivot { 0 } else { state.asked as usize };
         let mut pieces = state.pieces.iter().enumerate().skip(from);
-        let (place, piece) = pieces.find(|(_, piece)| piece.is_active() && !piece.cancelling)?;
+        let (place, piece) = pieces.find(|(_, piece)| piece.is_active() && !piece.cancelling && !piece.committed)?;
         state.asked = u32::try_from(place).unwrap_or(u32::MAX);
         Some(match piece.worker? {
             Worker::Task(task) => Move::CancelTask(task),

@@ -27,9 +27,7 @@ impl Run {
         if plan.child.is_some() {
             return state.pieces.iter().any(|piece| matches!(piece.happened(), Happened::Yes(_)));
         }
-        // A pivot that failed did not happen: it was tried until that was known.
-        let pivot = self.plan.node(node).is_some_and(|(node, _)| node.pivot);
-        plan.undo.is_some() && !pivot && state.had_effect()
+        plan.undo.is_some() && state.had_effect()
     }
 
     pub(super) fn unwind(&mut self, nodes: &[u32]) -> Option<()> {
@@ -118,10 +116,7 @@ impl Run {
         match &state.undo {
             Some(UndoOutcome::Abandoned { .. }) => true,
             Some(_) => false,
-            None => {
-                let pivot_failed = definition.pivot && !self.pivot_passed;
-                matters && state.had_effect() && !pivot_failed
-            }
+            None => matters && state.had_effect(),
         }
     }
 

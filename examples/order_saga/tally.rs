@@ -1,0 +1,172 @@
+//! What the journal tells of each order.
+
+use crate::orders::order_of;
+use counterpoint::{
+    AttemptId, Cause, Entry, Event, FailureKind, Happened, Incarnation, Next, NodeOutcome, Owner, Phase, RunEvent,
+    RunId, RunOutcome, TaskEvent, TaskId, Time, UndoOutcome,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// What became of one order.
+#[derive(Debug, Clone, Default)]
+pub struct Tale {
+    pub started: Time,
+    pub ended: Time,
+    /// One, if all is well.
+    pub outcomes: Vec<RunOutcome>,
+    pub untold: bool,
+    pub shipped: bool,
+    pub attempts: u64,
+    pub retries: u64,
+    pub failovers: u64,
+    pub undone: u64,
+    pub unknown: u64,
+    /// Steps that are being done, by their tasks.
+    under_way: BTreeSet<TaskId>,
+    /// What was not in order.
+    pub wrong: Vec<String>,
+}
+
+impl Tale {
+    pub fn took(&self) -> Duration {
+        self.ended.since(self.started)
+    }
+
+    /// How it ended, in a few words: rows of the table.
+    pub fn ending(&self) -> String {
+        match self.outcomes.last() {
+            None => "not ended".to_owned(),
+            Some(RunOutcome::Succeeded { .. }) if self.untold => "shipped, letter lost".to_owned(),
+            Some(RunOutcome::Succeeded { .. }) => "shipped".to_owned(),
+            Some(RunOutcome::Compensated { cause }) => format!("undone: {}", reason(cause)),
+            Some(RunOutcome::Failed { cause, residue }) if residue.is_empty() => {
+                format!("nothing to undo: {}", reason(cause))
+            }
+            Some(RunOutcome::Failed { cause, .. }) => format!("not undone: {}", reason(cause)),
+            Some(other) => other.to_string(),
+        }
+    }
+}
+
+fn reason(cause: &Cause) -> String {
+    match cause {
+        Cause::Node { failure, .. } if failure.kind == FailureKind::Permanent => failure.message.to_string(),
+        Cause::Node { node, .. } => format!("{node} did not work"),
+        Cause::Cancelled { .. } => "customer thought again".to_owned(),
+        _ => cause.to_string(),
+    }
+}
+
+/// A fold over the facts.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    pub tales: BTreeMap<u64, Tale>,
+    tasks: BTreeMap<TaskId, Owner>,
+    holders: BTreeMap<TaskId, Incarnation>,
+    pub facts: usize,
+    /// Before the last order ended; afterwards all go home.
+    pub agents_lost: u64,
+    lost: u64,
+    /// The place of the pivot and of the letter in the flow.
+    pivot: u32,
+    letter: u32,
+}
+
+impl Tally {
+    pub fn of(journal: &[Entry]) -> Self {
+        let mut tally = Self::default();
+        for entry in journal {
+            tally.note(entry);
+        }
+        tally
+    }
+
+    pub fn note(&mut self, entry: &Entry) {
+        self.facts += 1;
+        match &entry.event {
+            Event::Run(event) => self.note_run(entry.at, event),
+            Event::Task(event) => self.note_task(event),
+            Event::Agent(counterpoint::AgentEvent::Lost { .. }) => self.lost += 1,
+            _ => {}
+        }
+    }
+
+    fn tale(&mut self, run: RunId) -> &mut Tale {
+        self.tales.entry(order_of(run)).or_default()
+    }
+
+    fn note_run(&mut self, at: Time, event: &RunEvent) {
+        match event {
+            RunEvent::Defined { definition } => {
+                let place =
+                    |name: &str| (0..).zip(&definition.nodes).find(|(_, node)| node.name == name).map(|(at, _)| at);
+                self.pivot = place("ship").unwrap_or(u32::MAX);
+                self.letter = place("tell").unwrap_or(u32::MAX);
+            }
+            RunEvent::Started { spec, .. } => self.tale(spec.id).started = at,
+            RunEvent::NodeFinished { run, node, outcome, .. } => {
+                let (pivot, letter) = (*node == self.pivot, *node == self.letter);
+                let tale = self.tale(*run);
+                tale.shipped |= pivot && *outcome == NodeOutcome::Succeeded;
+                tale.untold |= letter && *outcome != NodeOutcome::Succeeded;
+            }
+            RunEvent::NodeUndone { run, outcome, .. } => {
+                self.tale(*run).undone += u64::from(!matches!(outcome, UndoOutcome::Failed { .. }));
+            }
+            RunEvent::Finished { run, outcome } => {
+                self.agents_lost = self.lost;
+                let tale = self.tale(*run);
+                tale.ended = at;
+                tale.outcomes.push(outcome.clone());
+            }
+            _ => {}
+        }
+    }
+
+    fn note_task(&mut self, event: &TaskEvent) {
+        if let TaskEvent::Submitted { spec, .. } = event
+            && let Some(owner) = spec.owner
+        {
+            self.tasks.insert(spec.id, owner);
+            return self.begun(spec.id, owner);
+        }
+        let Some((task, owner)) = event.task().and_then(|task| Some((task, *self.tasks.get(&task)?))) else { return };
+        if let TaskEvent::Assigned { attempt, to } = event {
+            return self.assigned(*attempt, *to, owner);
+        }
+        let tale = self.tale(owner.run);
+        match event {
+            TaskEvent::AttemptFailed { failure, next, .. } => {
+                tale.unknown += u64::from(failure.kind == FailureKind::Unknown);
+                tale.retries += u64::from(matches!(next, Next::Retry { .. }));
+            }
+            TaskEvent::Cancelled { happened: Happened::Maybe, .. } => tale.unknown += 1,
+            _ => {}
+        }
+        if event.outcome().is_some() {
+            tale.under_way.remove(&task);
+        }
+    }
+
+    fn begun(&mut self, task: TaskId, owner: Owner) {
+        let tale = self.tale(owner.run);
+        if owner.phase == Phase::Do {
+            tale.under_way.insert(task);
+            return;
+        }
+        if tale.shipped {
+            tale.wrong.push(format!("{task} undoes a step after the parcel has left"));
+        }
+        if let Some(step) = tale.under_way.first() {
+            tale.wrong.push(format!("{task} undoes a step while {step} is under way"));
+        }
+    }
+
+    fn assigned(&mut self, attempt: AttemptId, to: Incarnation, owner: Owner) {
+        let before = self.holders.insert(attempt.task(), to);
+        let tale = self.tale(owner.run);
+        tale.attempts += 1;
+        tale.failovers += u64::from(before.is_some_and(|before| before.agent() != to.agent()));
+    }
+}
