@@ -52,12 +52,15 @@ mod synthesise;
 mod team;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod unreliable;
 mod walk;
 mod watch;
 mod words;
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
@@ -78,28 +81,22 @@ use crate::unreliable::Fate;
 const RUN: RunId = RunId::new(1);
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::read(std::env::args_os().skip(1)) {
-        Ok(arguments) => arguments,
-        Err(wrong) => {
-            complain(&format!("{wrong}\nTry `survey --help`."));
-            return ExitCode::from(2);
-        }
+    let (code, text) = answer(std::env::args_os().skip(1));
+    // Whoever asked may have gone away, and then there is nobody to tell; the report is there all the same.
+    let _ = match code {
+        0 => io::stdout().write_all(text.as_bytes()),
+        _ => writeln!(io::stderr(), "survey: {text}"),
     };
-    let said = if arguments.help { Ok(HELP.to_owned()) } else { survey(&arguments) };
-    // Whoever reads may have gone away; the report is there all the same.
-    let written = said.map(|text| drop(io::stdout().write_all(text.as_bytes())));
-    match written {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(&error.to_string());
-            ExitCode::FAILURE
-        }
-    }
+    ExitCode::from(code)
 }
 
-fn complain(text: &str) {
-    // Where nobody can be told there is nothing left to do.
-    let _ = writeln!(io::stderr(), "survey: {text}");
+/// Does what the command line asks for: the exit code, and what is said.
+fn answer(words: impl IntoIterator<Item = OsString>) -> (u8, String) {
+    match Arguments::read(words) {
+        Err(wrong) => (2, format!("{wrong}\nTry `survey --help`.")),
+        Ok(arguments) if arguments.help => (0, HELP.to_owned()),
+        Ok(arguments) => survey(&arguments).map_or_else(|error| (1, error.to_string()), |text| (0, text)),
+    }
 }
 
 /// Does the survey, and says what came of it.
