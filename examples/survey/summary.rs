@@ -51,7 +51,8 @@ impl Summary<'_> {
             let done = figures(member);
             let failed = if done.failed > 0 { format!(", {} failed", thousands(done.failed)) } else { String::new() };
             let share = done.busy.as_secs_f64() / most.as_secs_f64().max(f64::MIN_POSITIVE);
-            let bar = "▬".repeat((share * BAR as f64).round() as usize);
+            let full = (0..BAR).filter(|cell| (*cell as f64 + 0.5) / BAR as f64 <= share).count();
+            let bar = "▬".repeat(full);
             let (Member { name, role, .. }, busy) = (member, seconds(done.busy));
             writeln!(f, "  {name:<8}{role:<11}{busy:>8}  {bar:<BAR$}  {} done{failed}", thousands(done.succeeded))?;
         }
