@@ -79,6 +79,26 @@ pub fn settle(folder: &Path, names: &[String]) -> io::Result<()> {
     Ok(())
 }
 
+/// The folders on the way to this one that do not exist yet, the innermost first: what a delivery
+/// will make, and what taking it back should remove.
+pub fn missing_folders(folder: &Path) -> Vec<PathBuf> {
+    let named = folder.ancestors().filter(|above| !above.as_os_str().is_empty());
+    named.take_while(|above| !above.exists()).map(Path::to_path_buf).collect()
+}
+
+/// Removes folders that a delivery has made, as far as nobody else has put something into them.
+pub fn remove_folders(innermost_first: &[PathBuf]) -> io::Result<()> {
+    for folder in innermost_first {
+        match fs::remove_dir(folder) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// Where a document goes, where it is written first, and where its predecessor waits.
 fn places(folder: &Path, name: &str) -> io::Result<(PathBuf, PathBuf, PathBuf)> {
     let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\']);
@@ -138,6 +158,20 @@ mod tests {
         deliver(folder.path(), &new).unwrap();
         settle(folder.path(), &delivery.names).unwrap();
         assert_eq!(names_in(folder.path()), ["a.html"]);
+    }
+
+    #[test]
+    fn folders_that_were_made_go_away_unless_somebody_uses_them() {
+        let folder = Folder::new("folders");
+        let out = folder.path().join("a/b");
+        let made = missing_folders(&out);
+        assert_eq!(made, [out.clone(), folder.path().join("a")]);
+        let delivery = deliver(&out, &[document("x", "X")]).unwrap();
+        folder.write("a/other", b"");
+        retract(&out, &delivery.names).unwrap();
+        remove_folders(&made).unwrap();
+        remove_folders(&made).unwrap();
+        assert_eq!(names_in(&folder.path().join("a")), ["other"]);
     }
 
     #[test]

@@ -131,6 +131,7 @@ pub enum Skill {
 
 impl Skill {
     /// All of them, in the order in which the sections appear in [`FileFacts`].
+    #[cfg(test)]
     pub const ALL: [Self; 5] = [Self::Measure, Self::Structure, Self::Links, Self::Markers, Self::Fingerprint];
 }
 

@@ -9,7 +9,7 @@ use crate::language::Language;
 use crate::lines::{fingerprint, markers, measure};
 use crate::links::links;
 use crate::model::{Batch, Entry, FileFacts, Limits, Reason, Skill, Skipped};
-use crate::scan::scan;
+use crate::scan::{Scan, scan};
 use crate::structure::structure;
 
 /// The content of a file, as text.
@@ -62,34 +62,60 @@ fn decode(bytes: Vec<u8>) -> Result<(String, bool), Reason> {
     Ok((text, lossy))
 }
 
-/// Applies some skills to a source; the sections of the others stay empty.
-pub fn analyse(source: &Source, skills: &[Skill]) -> FileFacts {
+/// A source that has been told apart into code and comments, once for all skills.
+#[derive(Debug)]
+pub struct Page {
+    source: Source,
+    scan: Scan,
+}
+
+/// What came of reading some files.
+#[derive(Debug, Default)]
+pub struct Pages {
+    pub pages: Vec<Page>,
+    pub unread: Vec<Skipped>,
+}
+
+/// Reads files and tells their parts apart: what a reader does in one step.
+pub fn read_pages(root: &Path, entries: &[Entry], limits: &Limits) -> Pages {
+    let mut read = Pages::default();
+    for entry in entries {
+        match read_source(root, entry, limits) {
+            Ok(source) => read.pages.push(Page::of(source)),
+            Err(skipped) => read.unread.push(skipped),
+        }
+    }
+    read
+}
+
+impl Page {
+    pub fn of(source: Source) -> Self {
+        Self { scan: scan(&source.text, source.language), source }
+    }
+}
+
+/// Applies some skills to a page; the sections of the others stay empty.
+pub fn analyse(page: &Page, skills: &[Skill]) -> FileFacts {
+    let Page { source, scan } = page;
     let (text, language) = (source.text.as_str(), source.language);
-    let scan = scan(text, language);
     let has = |skill| skills.contains(&skill);
     FileFacts {
         path: source.path.clone(),
         language,
         bytes: source.bytes,
         lossy: source.lossy,
-        size: has(Skill::Measure).then(|| measure(&scan)),
-        structure: has(Skill::Structure).then(|| structure(text, &scan, language)),
-        links: has(Skill::Links).then(|| links(&source.path, text, &scan, language)),
-        markers: has(Skill::Markers).then(|| markers(text, &scan)),
-        prints: has(Skill::Fingerprint).then(|| fingerprint(text, &scan, language)),
+        size: has(Skill::Measure).then(|| measure(scan)),
+        structure: has(Skill::Structure).then(|| structure(text, scan, language)),
+        links: has(Skill::Links).then(|| links(&source.path, text, scan, language)),
+        markers: has(Skill::Markers).then(|| markers(text, scan)),
+        prints: has(Skill::Fingerprint).then(|| fingerprint(text, scan, language)),
     }
 }
 
-/// Reads and analyses a batch of files: what one agent does in one step.
-pub fn analyse_batch(root: &Path, entries: &[Entry], skills: &[Skill], limits: &Limits) -> Batch {
-    let mut batch = Batch::default();
-    for entry in entries {
-        match read_source(root, entry, limits) {
-            Ok(source) => batch.facts.push(analyse(&source, skills)),
-            Err(skipped) => batch.unread.push(skipped),
-        }
-    }
-    batch
+/// Applies some skills to all pages: what an analyst does in one step.
+pub fn analyse_pages(read: &Pages, skills: &[Skill]) -> Batch {
+    let facts = read.pages.iter().map(|page| analyse(page, skills)).collect();
+    Batch { facts, unread: read.unread.clone() }
 }
 
 /// Joins batches: of other files, or of the same files by other skills.
@@ -141,7 +167,7 @@ mod tests {
         folder.write("odd.rs", b"// caf\xe9\nfn a() {}\n");
         let limits = Limits { max_file_bytes: 40, ..Limits::default() };
         let names = ["wide.rs", "zero.rs", "grown.rs", "gone.rs", "odd.rs"];
-        let batch = analyse_batch(folder.path(), &names.map(entry), &Skill::ALL, &limits);
+        let batch = analyse_pages(&read_pages(folder.path(), &names.map(entry), &limits), &Skill::ALL);
         let reasons: Vec<_> = batch.unread.iter().map(|s| s.reason.title()).collect();
         let expected = ["UTF-16 text", "binary", "larger than the size limit", "could not be opened or read"];
         assert_eq!(reasons, expected);
@@ -158,8 +184,9 @@ mod tests {
             text: "use crate::b;\n// TODO: more\nfn a() { b() }\n".into(),
             lossy: false,
         };
-        let whole = analyse(&source, &Skill::ALL);
-        let part = |skill| Batch { facts: vec![analyse(&source, &[skill])], unread: Vec::new() };
+        let page = Page::of(source);
+        let whole = analyse(&page, &Skill::ALL);
+        let part = |skill| Batch { facts: vec![analyse(&page, &[skill])], unread: Vec::new() };
         let merged = merge(Skill::ALL.map(part).into());
         assert_eq!(merged.facts, vec![whole]);
     }
@@ -167,7 +194,7 @@ mod tests {
     #[test]
     fn a_file_lost_on_the_way_counts_as_unread() {
         let source = Source { path: "a.rs".into(), language: Language::Rust, bytes: 1, text: "x".into(), lossy: false };
-        let read = Batch { facts: vec![analyse(&source, &[Skill::Links])], unread: Vec::new() };
+        let read = Batch { facts: vec![analyse(&Page::of(source), &[Skill::Links])], unread: Vec::new() };
         let gone = Skipped { path: "a.rs".into(), reason: Reason::Binary };
         let lost = Batch { facts: Vec::new(), unread: vec![gone] };
         let merged = merge(vec![read, lost]);
@@ -184,7 +211,7 @@ mod tests {
             text: "import os\ndef f():\n    return 1  # FIXME\n".into(),
             lossy: false,
         };
-        let facts = analyse(&source, &Skill::ALL);
+        let facts = analyse(&Page::of(source), &Skill::ALL);
         let text = serde_json::to_string(&facts).unwrap();
         assert_eq!(serde_json::from_str::<FileFacts>(&text).unwrap(), facts);
     }

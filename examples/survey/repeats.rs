@@ -27,6 +27,11 @@ pub fn repeats(facts: &[FileFacts], rows: usize) -> Repeats {
     Repeats { lines, found, groups }
 }
 
+/// The same with fewer groups.
+pub fn fewer(repeats: &Repeats, rows: usize) -> Repeats {
+    Repeats { groups: varied(repeats.groups.clone(), rows), ..*repeats }
+}
+
 /// The first groups, but few of them about the same part of the tree unless there is room:
 /// one generated folder should not hide everything else.
 fn varied(groups: Vec<Repeat>, rows: usize) -> Vec<Repeat> {

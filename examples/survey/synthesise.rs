@@ -4,43 +4,79 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::findings::findings;
 use crate::language::Language;
-use crate::model::{Batch, FileFacts, Inventory};
+use crate::model::{Batch, FileFacts, Inventory, Skipped};
 use crate::picture::picture;
-use crate::repeats::repeats;
+use crate::repeats::{fewer, repeats};
 use crate::resolve::Index;
-use crate::survey::{Coverage, Detail, LanguageRow, MarkerRow, Rankings, Row, Survey, Totals};
+use crate::survey::{Coverage, Detail, LanguageRow, MarkerRow, Rankings, Repeats, Row, Survey, Totals};
 use crate::words::count;
 
 /// Files with less code than this say little by how much of them is comment.
 const ENOUGH_TO_COMMENT: u64 = 50;
 
-/// Brings everything together. The facts should come from [`merge`](crate::read::merge).
-pub fn synthesise(inventory: &Inventory, batch: &Batch, detail: &Detail) -> Survey {
-    let shared = shared(&batch.facts);
-    let facts = &below(&batch.facts, shared);
-    let goals = Index::new(facts).resolve_all();
+/// What every draft is made of: the facts, with paths below the shared folders.
+#[derive(Debug)]
+pub struct Material {
+    name: String,
+    shared: String,
+    facts: Vec<FileFacts>,
+    skipped: Vec<Skipped>,
+    coverage: Coverage,
+}
+
+/// Where the imports of each file lead: to which files, and to which packages from outside.
+pub type Goals = Vec<(BTreeSet<usize>, BTreeSet<String>)>;
+
+/// Brings together what was found. The facts should come from [`merge`](crate::read::merge).
+pub fn collect(inventory: &Inventory, batch: Batch) -> Material {
+    let coverage = coverage(inventory, &batch);
     let mut skipped = [inventory.skipped.as_slice(), batch.unread.as_slice()].concat();
     // What was lost comes first; what was left out on purpose, after it.
     skipped.sort_by_key(|s| (!s.reason.is_loss(), s.reason.title(), s.path.clone()));
+    let shared = shared(&batch.facts).to_owned();
+    let facts = below(batch.facts, &shared);
+    Material { name: inventory.name.clone(), shared, facts, skipped, coverage }
+}
+
+/// Finds out what every import means.
+pub fn connect(material: &Material) -> Goals {
+    Index::new(&material.facts).resolve_all()
+}
+
+/// Finds what is said more than once.
+pub fn compare(material: &Material) -> Repeats {
+    repeats(&material.facts, Detail::default().rows)
+}
+
+/// Writes a draft, as fine as is asked.
+pub fn draft(material: &Material, goals: &Goals, repeats: &Repeats, detail: &Detail) -> Survey {
+    let facts = &material.facts;
     let (totals, languages) = totals(facts);
     let mut survey = Survey {
-        name: inventory.name.clone(),
-        shared: shared.to_owned(),
-        coverage: coverage(inventory, batch),
+        name: material.name.clone(),
+        shared: material.shared.clone(),
+        coverage: material.coverage.clone(),
         totals,
         languages,
-        rankings: rankings(facts, &goals, detail.rows),
-        repeats: repeats(facts, detail.rows),
-        picture: picture(facts, &goals, detail.depth, detail.nodes),
-        externals: externals(&goals, detail.rows),
+        rankings: rankings(facts, goals, detail.rows),
+        repeats: fewer(repeats, detail.rows),
+        picture: picture(facts, goals, detail.depth, detail.nodes),
+        externals: externals(goals, detail.rows),
         markers: marker_rows(facts, detail.rows),
         findings: Vec::new(),
-        skipped,
+        skipped: material.skipped.clone(),
         lossy: facts.iter().filter(|file| file.lossy).map(|file| file.path.clone()).collect(),
         verdicts: Vec::new(),
     };
     survey.findings = findings(&survey, facts);
     survey
+}
+
+/// All of it in one go, for tests.
+#[cfg(test)]
+pub fn synthesise(inventory: &Inventory, batch: &Batch, detail: &Detail) -> Survey {
+    let material = collect(inventory, batch.clone());
+    draft(&material, &connect(&material), &compare(&material), detail)
 }
 
 /// The folders that all paths begin with, with a `/` at the end.
@@ -56,8 +92,7 @@ fn shared(facts: &[FileFacts]) -> &str {
 }
 
 /// The facts with paths below the shared folders.
-fn below(facts: &[FileFacts], shared: &str) -> Vec<FileFacts> {
-    let mut facts = facts.to_vec();
+fn below(mut facts: Vec<FileFacts>, shared: &str) -> Vec<FileFacts> {
     for file in &mut facts {
         file.path.drain(..shared.len().min(file.path.len()));
     }
@@ -119,8 +154,6 @@ fn totals(facts: &[FileFacts]) -> (Totals, Vec<LanguageRow>) {
     rows.sort_by_key(|row| (!row.language.is_program(), std::cmp::Reverse(row.size.lines), row.language));
     (totals, rows)
 }
-
-type Goals = [(BTreeSet<usize>, BTreeSet<String>)];
 
 fn rankings(facts: &[FileFacts], goals: &Goals, rows: usize) -> Rankings {
     let programs = || facts.iter().filter(|file| file.language.is_program());
@@ -271,7 +304,7 @@ mod tests {
         let all = |paths: &[&str]| -> Vec<_> { paths.iter().map(|p| facts(p, "")).collect() };
         assert_eq!(shared(&all(&["a/b/\u{e9}x.rs", "a/b/\u{e8}.rs"])), "a/b/");
         assert_eq!(shared(&all(&["ab/x", "ac/x"])), "");
-        assert_eq!(below(&all(&["a/x", "a/y"]), "a/")[1].path, "y");
+        assert_eq!(below(all(&["a/x", "a/y"]), "a/")[1].path, "y");
     }
 
     #[test]

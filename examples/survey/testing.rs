@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::language::Language;
 use crate::model::{Entry, FileFacts, Inventory, Skill};
-use crate::read::{Source, analyse};
+use crate::read::{Page, Source, analyse};
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -50,7 +50,7 @@ pub fn facts(path: &str, text: &str) -> FileFacts {
         text: text.to_owned(),
         lossy: false,
     };
-    analyse(&source, &Skill::ALL)
+    analyse(&Page::of(source), &Skill::ALL)
 }
 
 /// An inventory of just these files.

@@ -120,11 +120,10 @@ fn figures(chart: &Chart<'_>) -> String {
         (attempts, agents) => format!("{attempts} attempts by {agents} agents"),
     };
     let _ = write!(out, " in {}", Span(chart.span));
-    let _ = match chart.from {
-        0 => Ok(()),
-        from @ 1..DAY => write!(out, ", from {} on", Span(from)),
-        from => write!(out, ", from {} on", Time::from_nanos(from)),
-    };
+    // A moment far from the epoch, which the host chose, means nothing to people.
+    if (1..DAY).contains(&chart.from) {
+        let _ = write!(out, ", from {} on", Span(chart.from));
+    }
     for (count, what) in [
         (chart.failed, "failed"),
         (chart.unknown, "with unknown outcome"),
@@ -191,4 +190,24 @@ fn scale(out: &mut String, chart: &Chart<'_>, top: u64, bottom: u64) -> u64 {
         out.push('\n');
     }
     bottom.saturating_add(if bottom.saturating_sub(top) > 420 { 28 } else { 16 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::insight::Projection;
+    use crate::{AgentId, AttemptId, Entry, Incarnation, Seq, TaskEvent, TaskId};
+
+    fn drawn(start: Time) -> String {
+        let (attempt, to) = (AttemptId::new(TaskId::new(1), 1), Incarnation::new(AgentId::new(1), 1));
+        let mut timeline = Timeline::default();
+        timeline.apply(&Entry { seq: Seq::new(1), at: start, event: TaskEvent::Assigned { attempt, to }.into() });
+        timeline.to_svg(&SvgOptions::default())
+    }
+
+    #[test]
+    fn only_a_start_near_the_epoch_is_told() {
+        assert!(drawn(Time::from_secs(60)).contains(", from "));
+        assert!(!drawn(Time::from_secs(1_700_000_000)).contains(", from "));
+    }
 }
