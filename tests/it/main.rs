@@ -23,5 +23,7 @@ mod pivot;
 mod regressions;
 mod restore;
 mod scheduler;
+#[cfg(feature = "threads")]
+mod thread_host;
 mod workflow_builder;
 mod workflow_validate;

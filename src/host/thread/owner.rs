@@ -13,9 +13,10 @@ use crate::event::{AgentEvent, Entry, Event, RunEvent, TaskEvent};
 use crate::host::Agent;
 use crate::id::{AttemptId, Incarnation, RunId, Seq, TaskId};
 use crate::journal::{Epoch, Journal};
+use crate::rejected::Rejected;
 use crate::run::{RunOutcome, RunSpec};
 use crate::scheduler::Config;
-use crate::task::{TaskOutcome, TaskSpec};
+use crate::task::{Failure, TaskOutcome, TaskSpec};
 use crate::time::Time;
 use core::time::Duration;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
@@ -156,9 +157,9 @@ impl Owner {
     fn take(&mut self, message: Message) {
         match message {
             Message::Command { command, reply } => {
+                let Some(reply) = reply else { return self.hear(command) };
                 let verdict = self.handle(command);
-                // The words of agents have no reply: one that comes too late is refused, and that is all.
-                self.answers.extend(reply.map(|reply| Answer::Verdict(reply, verdict)));
+                self.answers.push(Answer::Verdict(reply, verdict));
             }
             Message::Submit { spec, tell, reply } => {
                 let id = spec.id;
@@ -190,6 +191,22 @@ impl Owner {
             }
             Message::Inspect { look } => look(&self.engine),
             Message::Stop { patience, reply } => self.begin_stop(patience, reply),
+        }
+    }
+
+    /// The words of agents have no reply. One that comes too late is refused, and that is all; an output that is too large
+    /// is a failure of the attempt, which would be waited for otherwise.
+    fn hear(&mut self, word: Command) {
+        let held = match &word {
+            Command::Agent(AgentCommand::Complete { by, attempt, .. }) => Some((*by, *attempt)),
+            _ => None,
+        };
+        if let (Err(HostError::Rejected(refusal @ Rejected::TooLarge { .. })), Some((by, attempt))) =
+            (self.handle(word), held)
+        {
+            let failure = Failure::permanent(format!("its output was refused: {refusal}"));
+            let failed = self.handle(Command::fail(by, attempt, failure));
+            debug_assert!(failed.is_ok(), "an attempt that could be completed can fail");
         }
     }
 
@@ -288,22 +305,27 @@ impl Owner {
             Event::Agent(AgentEvent::Registered { by, .. }) => {
                 self.agents.retain(|life, _| life.agent() != by.agent() || life == by);
             }
-            Event::Task(TaskEvent::AttemptFailed { attempt, .. } | TaskEvent::Succeeded { attempt, .. }) => {
-                self.flags.remove(attempt);
-            }
-            Event::Task(TaskEvent::Cancelled { task, .. } | TaskEvent::Expired { task, .. }) => {
-                let first = AttemptId::new(*task, 0);
-                let flags: Vec<_> =
-                    self.flags.range(first..=AttemptId::new(*task, u32::MAX)).map(|(id, _)| *id).collect();
-                for attempt in flags {
-                    if let Some(flag) = self.flags.remove(&attempt) {
-                        flag.store(true, Ordering::Relaxed);
-                    }
+            Event::Task(event) => {
+                if let (Some(task), false) = (event.task(), matches!(event, TaskEvent::Assigned { .. })) {
+                    self.let_go(task);
                 }
             }
-            Event::Agent(_) | Event::Task(_) | Event::Run(_) => {}
+            Event::Agent(_) | Event::Run(_) => {}
         }
         self.note_end(entry);
+    }
+
+    /// Attempts at the task that the engine no longer waits for should stop, if somebody is still at them.
+    fn let_go(&mut self, task: TaskId) {
+        let current = self.engine.task(task).and_then(|task| task.running()).map(|(attempt, _)| attempt);
+        let first = AttemptId::new(task, 0);
+        let known = self.flags.range(first..=AttemptId::new(task, u32::MAX)).map(|(attempt, _)| *attempt);
+        let over: Vec<AttemptId> = known.filter(|attempt| Some(*attempt) != current).collect();
+        for attempt in over {
+            if let Some(flag) = self.flags.remove(&attempt) {
+                flag.store(true, Ordering::Relaxed);
+            }
+        }
     }
 
     /// Tells whoever waits for the task or run that the fact ends.

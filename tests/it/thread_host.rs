@@ -1,0 +1,200 @@
+//! The host on threads: what a caller sees.
+
+use counterpoint::host::thread::{EventFilter, HostError, RunError, ThreadHost};
+use counterpoint::journal::{Journal, MemoryJournal};
+use counterpoint::workflow::{Attempt, Done, Step, Steps, Undo, Workflow};
+use counterpoint::{
+    AgentId, AgentSpec, Config, Event, Failure, Limits, Payload, Policy, Rejected, Retry, RunId, RunOutcome, TaskEvent,
+    TaskId, TaskOutcome, TaskSpec,
+};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn quick(attempts: u32) -> Policy {
+    let retry = Retry::exponential(attempts, Duration::from_millis(1), Duration::from_millis(2));
+    Policy::default().with_retry(retry)
+}
+
+fn agent(id: u64) -> AgentSpec {
+    AgentSpec::new(AgentId::new(id)).with_skill("work", 1)
+}
+
+fn task(id: u64) -> TaskSpec {
+    TaskSpec::new(TaskId::new(id), "work").with_policy(quick(3))
+}
+
+fn ended(host: &ThreadHost, spec: TaskSpec) -> TaskOutcome {
+    host.submit(spec).unwrap().wait_for(PATIENCE).expect("it ends in time")
+}
+
+#[test]
+fn a_task_is_done_and_its_outcome_told() {
+    let host = ThreadHost::start(Config::default()).unwrap();
+    let double = |task: &TaskSpec, _: &Attempt| Ok(Payload::of(&(task.payload.to::<u32>().unwrap() * 2)).unwrap());
+    host.add_custom_agent(agent(1), double).unwrap();
+    let spec = task(1).with_payload(Payload::of(&21).unwrap());
+    assert_eq!(ended(&host, spec.clone()), TaskOutcome::Succeeded(Payload::of(&42).unwrap()));
+    // The same again is recognised, and its outcome told at once.
+    assert_eq!(ended(&host, spec), TaskOutcome::Succeeded(Payload::of(&42).unwrap()));
+    assert_eq!(host.submit(task(1)).unwrap_err(), HostError::Rejected(Rejected::TaskConflict(TaskId::new(1))));
+    host.shut_down(PATIENCE).unwrap();
+}
+
+#[test]
+fn a_panic_is_the_failure_of_an_attempt_and_another_agent_tries() {
+    let host = ThreadHost::start(Config::default()).unwrap();
+    let events = host.events(EventFilter::tasks(), 100).unwrap();
+    host.add_custom_agent(agent(1), |_: &TaskSpec, attempt: &Attempt| -> Result<Payload, Failure> {
+        assert!(attempt.number() > 9, "too early");
+        Ok(Payload::NULL)
+    })
+    .unwrap();
+    let handle = host.submit(task(1)).unwrap();
+    host.add_custom_agent(agent(2), |_: &TaskSpec, _: &Attempt| Ok(Payload::of("done").unwrap())).unwrap();
+    assert_eq!(handle.wait_for(PATIENCE).unwrap(), TaskOutcome::Succeeded(Payload::of("done").unwrap()));
+    host.shut_down(PATIENCE).unwrap();
+    let failures: Vec<_> = events
+        .filter_map(|entry| match entry.event {
+            Event::Task(TaskEvent::AttemptFailed { failure, .. }) => Some(failure.message),
+            _ => None,
+        })
+        .collect();
+    assert!(failures.iter().all(|message| message.contains("too early")), "{failures:?}");
+}
+
+#[test]
+fn an_output_that_is_too_large_fails_and_is_not_waited_for() {
+    let config = Config::default().with_limits(Limits::default().with_payload_bytes(100));
+    let host = ThreadHost::start(config).unwrap();
+    host.add_custom_agent(agent(1), |_: &TaskSpec, _: &Attempt| Ok(Payload::of(&"x".repeat(1_000)).unwrap())).unwrap();
+    let TaskOutcome::Failed(failure) = ended(&host, task(1)) else { panic!("it cannot succeed") };
+    assert!(failure.message.contains("payload_bytes"), "{failure}");
+}
+
+#[test]
+fn a_cancelled_attempt_sees_it() {
+    let host = ThreadHost::start(Config::default()).unwrap();
+    host.add_custom_agent(agent(1), |_: &TaskSpec, attempt: &Attempt| {
+        while !attempt.is_cancelled() {
+            std::thread::yield_now();
+        }
+        Err(Failure::transient("gave up"))
+    })
+    .unwrap();
+    let handle = host.submit(task(1)).unwrap();
+    let cancel = counterpoint::TaskCommand::Cancel { task: TaskId::new(1), reason: "enough".into() };
+    host.command(cancel).unwrap();
+    assert!(matches!(handle.wait_for(PATIENCE).unwrap(), TaskOutcome::Cancelled { .. }));
+    host.shut_down(PATIENCE).unwrap();
+}
+
+#[test]
+fn what_a_removed_agent_held_is_tried_by_another() {
+    let host = ThreadHost::start(Config::default()).unwrap();
+    let begun = Arc::new(AtomicU32::new(0));
+    let seen = Arc::clone(&begun);
+    host.add_custom_agent(agent(1), move |_: &TaskSpec, attempt: &Attempt| {
+        seen.fetch_add(1, Ordering::SeqCst);
+        while !attempt.is_cancelled() {
+            std::thread::yield_now();
+        }
+        Ok(Payload::of("too late").unwrap())
+    })
+    .unwrap();
+    let handle = host.submit(task(1)).unwrap();
+    while begun.load(Ordering::SeqCst) == 0 {
+        std::thread::yield_now();
+    }
+    host.add_custom_agent(agent(2), |_: &TaskSpec, _: &Attempt| Ok(Payload::of("in time").unwrap())).unwrap();
+    host.remove_agent(AgentId::new(1)).unwrap();
+    // The old life's thread is let go when the host ends; its word no longer counts.
+    assert_eq!(handle.wait_for(PATIENCE).unwrap(), TaskOutcome::Succeeded(Payload::of("in time").unwrap()));
+}
+
+struct Take(Arc<AtomicU32>);
+
+impl Step for Take {
+    const KIND: &'static str = "take";
+    type Input = u32;
+    type Output = u32;
+
+    fn run(&self, wanted: u32, _: &Attempt) -> Result<u32, Failure> {
+        self.0.fetch_add(wanted, Ordering::SeqCst);
+        Ok(wanted)
+    }
+}
+
+impl Undo for Take {
+    fn undo(&self, done: Done<u32, u32>, _: &Attempt) -> Result<(), Failure> {
+        self.0.fetch_sub(done.output.unwrap_or(0), Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+struct Refuse;
+
+impl Step for Refuse {
+    const KIND: &'static str = "refuse";
+    type Input = u32;
+    type Output = ();
+
+    fn run(&self, _: u32, _: &Attempt) -> Result<(), Failure> {
+        Err(Failure::permanent("never"))
+    }
+}
+
+#[test]
+fn a_run_that_fails_is_undone_and_says_so() {
+    let taken = Arc::new(AtomicU32::new(0));
+    let flow = Workflow::<u32, ()>::named("in vain");
+    let took = flow.step(Take(Arc::clone(&taken)), flow.input()).undoable();
+    let flow = flow.output(flow.step(Refuse, took)).unwrap();
+    let host = ThreadHost::start(Config::default()).unwrap();
+    let steps = Steps::new().with_undo(Take(Arc::clone(&taken))).with(Refuse);
+    host.add_agent(AgentSpec::new(AgentId::new(1)), steps).unwrap();
+    let failed = host.run(&flow, RunId::new(1), &3).unwrap().wait_for(PATIENCE).unwrap().unwrap_err();
+    let RunError::Unsuccessful(RunOutcome::Compensated { cause }) = failed else { panic!("{failed}") };
+    assert!(cause.to_string().contains("refuse"), "{cause}");
+    assert_eq!(taken.load(Ordering::SeqCst), 0);
+    host.shut_down(PATIENCE).unwrap();
+}
+
+#[test]
+fn another_host_goes_on_where_the_journal_ends() {
+    let journal = MemoryJournal::default();
+    let first = ThreadHost::open(Config::default(), journal.clone()).unwrap();
+    first.submit(task(1)).unwrap();
+    first.shut_down(PATIENCE).unwrap();
+    assert_eq!(first.submit(task(2)).unwrap_err(), HostError::Ended);
+
+    let second = ThreadHost::open(Config::default(), journal.clone()).unwrap();
+    second.add_custom_agent(agent(1), |_: &TaskSpec, _: &Attempt| Ok(Payload::NULL)).unwrap();
+    assert_eq!(ended(&second, task(1)), TaskOutcome::Succeeded(Payload::NULL));
+    assert!(second.inspect(|engine| engine.check()).unwrap().is_ok());
+
+    // A third one takes over while the second lives: the second can write no more, and ends.
+    let mut third = journal;
+    third.take_over().unwrap();
+    assert_eq!(second.submit(task(3)).unwrap_err(), HostError::Ended);
+}
+
+#[test]
+fn a_shutdown_waits_for_what_is_under_way_and_no_longer() {
+    let host = ThreadHost::start(Config::default()).unwrap();
+    let slow = |_: &TaskSpec, attempt: &Attempt| {
+        while !attempt.is_cancelled() {
+            std::thread::yield_now();
+        }
+        Ok(Payload::NULL)
+    };
+    host.add_custom_agent(agent(1), slow).unwrap();
+    let running = host.submit(task(1)).unwrap();
+    let waiting = host.submit(task(2)).unwrap();
+    // Asked to stop when patience is over, the agent answers; what waited stays in the journal.
+    host.shut_down(Duration::from_millis(20)).unwrap();
+    assert_eq!(running.wait().unwrap(), TaskOutcome::Succeeded(Payload::NULL));
+    assert_eq!(waiting.wait().unwrap_err(), HostError::Ended);
+}
