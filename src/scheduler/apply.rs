@@ -313,13 +313,13 @@ impl State {
     /// A dead letter is no longer one; it is remembered like any failed task.
     fn discarded(&mut self, id: TaskId) -> Applied {
         let slot = self.slot(id).ok_or(Misfit("an unknown dead letter is discarded"))?;
-        match self.tasks.get_mut(slot).map(|task| &mut task.stage) {
-            Some(Stage::Ended(ended)) => match &ended.end {
-                TaskOutcome::DeadLettered(failure) => ended.end = TaskOutcome::Failed(failure.clone()),
-                _ => return Err(Misfit("a task is discarded that is no dead letter")),
-            },
-            _ => return Err(Misfit("a task is discarded that has not ended")),
-        }
+        let Some(Task { stage: Stage::Ended(ended), .. }) = self.tasks.get_mut(slot) else {
+            return Err(Misfit("a task is discarded that has not ended"));
+        };
+        let TaskOutcome::DeadLettered(failure) = &ended.end else {
+            return Err(Misfit("a task is discarded that is no dead letter"));
+        };
+        ended.end = TaskOutcome::Failed(failure.clone());
         self.dead.retain(|dead| *dead != id);
         self.finished.push_back(id);
         Ok(())

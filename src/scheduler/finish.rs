@@ -83,7 +83,7 @@ impl Core {
     /// The fence: only the current attempt of a task, only from the life of the agent that holds it.
     fn held_by(&self, by: Incarnation, attempt: AttemptId) -> Result<(Slot, &Task), Rejected> {
         let place = self.state.fleet.living(by).ok_or(Rejected::StaleIncarnation(by))?;
-        let task = self.state.get(attempt.task()).ok_or(Rejected::UnknownTask(attempt.task()))?;
+        let task = self.state.get(attempt.task()).ok_or_else(|| Rejected::UnknownTask(attempt.task()))?;
         let running = task.running().filter(|_| task.attempts == attempt.number());
         let running = running.ok_or(Rejected::StaleAttempt(attempt))?;
         if running.by != by {

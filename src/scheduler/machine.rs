@@ -48,10 +48,14 @@ impl Core {
     /// Effects that depend on how things stood before the fact: an agent must stop what it still does.
     fn derive(&self, entry: &Entry, out: &mut Outbox) {
         let Event::Task(event) = &entry.event else { return };
-        let id = match event {
-            TaskEvent::CancelRequested { task, .. } | TaskEvent::Expired { task, .. } => *task,
-            TaskEvent::AttemptFailed { attempt, failure, .. } if failure.kind == FailureKind::Unknown => attempt.task(),
-            _ => return,
+        let id = if let TaskEvent::CancelRequested { task, .. } | TaskEvent::Expired { task, .. } = event {
+            *task
+        } else if let TaskEvent::AttemptFailed { attempt, failure, .. } = event
+            && failure.kind == FailureKind::Unknown
+        {
+            attempt.task()
+        } else {
+            return;
         };
         let Some(task) = self.state.get(id) else { return };
         let Some(running) = task.running() else { return };

@@ -189,7 +189,9 @@ const fn shift_of(level: usize) -> u32 {
 }
 
 const fn digit(moment: u64, level: usize) -> usize {
-    ((moment >> shift_of(level)) & (SLOTS as u64 - 1)) as usize
+    #[allow(clippy::cast_possible_truncation, reason = "a digit is below 64")]
+    let digit = ((moment >> shift_of(level)) & (SLOTS as u64 - 1)) as usize;
+    digit
 }
 
 #[cfg(test)]

@@ -197,13 +197,12 @@ impl Owner {
     /// The words of agents have no reply. One that comes too late is refused, and that is all; an output that is too large
     /// is a failure of the attempt, which would be waited for otherwise.
     fn hear(&mut self, word: Command) {
-        let held = match &word {
-            Command::Agent(AgentCommand::Complete { by, attempt, .. }) => Some((*by, *attempt)),
-            _ => None,
-        };
-        if let (Err(HostError::Rejected(refusal @ Rejected::TooLarge { .. })), Some((by, attempt))) =
-            (self.handle(word), held)
-        {
+        let mut held = None;
+        if let Command::Agent(AgentCommand::Complete { by, attempt, .. }) = &word {
+            held = Some((*by, *attempt));
+        }
+        let verdict = self.handle(word);
+        if let (Err(HostError::Rejected(refusal @ Rejected::TooLarge { .. })), Some((by, attempt))) = (verdict, held) {
             let failure = Failure::permanent(format!("its output was refused: {refusal}"));
             let failed = self.handle(Command::fail(by, attempt, failure));
             debug_assert!(failed.is_ok(), "an attempt that could be completed can fail");
