@@ -1,5 +1,5 @@
 //! Errors that belong to single values. Refused commands are [`Rejected`](crate::Rejected); broken journals are
-//! [`RestoreError`](crate::RestoreError); work that fails is an event.
+//! [`RestoreError`]; work that fails is an event.
 
 use crate::id::Seq;
 use thiserror::Error;
