@@ -4,6 +4,8 @@
 mod dag;
 #[cfg(feature = "threads")]
 mod dag_runner;
+mod flow;
+mod flow_oracle;
 mod insight;
 mod workflow_builder;
 mod workflow_validate;
