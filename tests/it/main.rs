@@ -7,5 +7,6 @@ mod dag_runner;
 mod flow;
 mod flow_oracle;
 mod insight;
+mod workflow;
 mod workflow_builder;
 mod workflow_validate;

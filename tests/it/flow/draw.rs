@@ -201,7 +201,8 @@ pub(crate) fn answer(seed: u64, task: &TaskSpec, attempt: u32) -> Result<Payload
         94..96 => Err(Failure::permanent("no after all")),
         96..99 if !task.kind.starts_with("undo") && attempt < 5 => Err(Failure::unknown("nobody knows")),
         96..99 => Err(Failure::permanent("enough")),
-        _ => Err(Failure::transient("never")),
+        _ if attempt < 9 => Err(Failure::transient("never")),
+        _ => Err(Failure::permanent("never")),
     }
 }
 
@@ -249,7 +250,7 @@ impl World {
 
     /// Everything is answered in the order in which it was given out, until the runs are over.
     pub(crate) fn finish(&mut self, seed: u64) {
-        for round in 0..3_000_usize {
+        for _ in 0..600 {
             if self.is_over() && self.held.is_empty() {
                 return;
             }
@@ -259,9 +260,9 @@ impl World {
                 if self.engine.next_wakeup().is_some() {
                     self.sleep();
                 }
-                self.repair(round);
+                self.repair(0);
             } else {
-                self.repair(round);
+                self.repair(0);
                 for run in self.waiting_runs() {
                     for signal in ["red", "blue"] {
                         let (signal, payload) = (signal.into(), Payload::NULL);
@@ -294,11 +295,12 @@ impl World {
             failed.extend(nodes.map(|node| (run.id(), node.name())));
         }
         for (run, node) in failed {
-            let remedy = match how % 3 {
+            let remedy = match (how + self.remedies) % 3 {
                 0 => UndoRemedy::Retry,
                 1 => UndoRemedy::Declare { reason: "looked".into() },
                 _ => UndoRemedy::Abandon { reason: "too late".into() },
             };
+            self.remedies += 1;
             let _ = self.remedy(run, &node, remedy);
         }
     }

@@ -58,6 +58,8 @@ pub(crate) struct World {
     /// Those of them that it was told to stop.
     pub(crate) stopped: BTreeSet<AttemptId>,
     out: Outbox,
+    /// How many times an operator has spoken.
+    remedies: usize,
 }
 
 impl World {
@@ -75,7 +77,7 @@ impl World {
     pub(crate) fn around(engine: Engine, journal: Vec<Entry>) -> Self {
         let now = journal.last().map_or(Time::ZERO, |entry| entry.at);
         let (held, stopped) = (BTreeMap::new(), BTreeSet::new());
-        Self { engine, journal, log: Vec::new(), now, held, stopped, out: Outbox::default() }
+        Self { engine, journal, log: Vec::new(), now, held, stopped, out: Outbox::default(), remedies: 0 }
     }
 
     /// A world in which this definition is defined and a run of it has begun.
@@ -106,9 +108,10 @@ impl World {
     pub(crate) fn say(&mut self, command: Command) -> Result<Accepted, Rejected> {
         self.log.push((self.now, command.clone(), self.journal.len()));
         let before = self.engine.last_seq();
+        let due = self.engine.next_wakeup().is_some_and(|at| at <= self.now);
         let verdict = self.engine.handle(self.now, command, &mut self.out);
         self.absorb();
-        if matches!(verdict, Ok(Accepted::Repeated)) {
+        if matches!(verdict, Ok(Accepted::Repeated)) && !due {
             assert_eq!(before, self.engine.last_seq(), "what was repeated changed something");
         }
         verdict
@@ -146,11 +149,17 @@ impl World {
         self.say(Command::Tick).unwrap();
     }
 
-    /// Lets time pass until the engine wants to be called.
+    /// Lets time pass until the next timer fires; the engine may want to be called a few times before.
     pub(crate) fn sleep(&mut self) {
-        let at = self.engine.next_wakeup().expect("the engine waits for some moment");
-        self.now = self.now.max(at);
-        self.say(Command::Tick).unwrap();
+        let before = self.journal.len();
+        for _ in 0..12 {
+            let Some(at) = self.engine.next_wakeup() else { return };
+            self.now = self.now.max(at);
+            self.say(Command::Tick).unwrap();
+            if self.journal.len() > before {
+                return;
+            }
+        }
     }
 
     /// The attempt of this kind that was given out first.
@@ -169,7 +178,11 @@ impl World {
     }
 
     /// The answer to an attempt.
-    pub(crate) fn answer(&mut self, attempt: AttemptId, answer: Result<Payload, Failure>) -> Result<Accepted, Rejected> {
+    pub(crate) fn answer(
+        &mut self,
+        attempt: AttemptId,
+        answer: Result<Payload, Failure>,
+    ) -> Result<Accepted, Rejected> {
         let (by, _) = self.held.remove(&attempt).expect("the attempt is under way");
         self.stopped.remove(&attempt);
         self.say(match answer {

@@ -373,7 +373,9 @@ impl Flow {
     fn followers(&self, at: usize) -> impl Iterator<Item = (usize, &Link)> {
         let name = &self.definition.nodes[at].name;
         let nodes = self.definition.nodes.iter().enumerate();
-        nodes.flat_map(|(to, node)| node.after.iter().map(move |link| (to, link))).filter(move |(_, link)| link.node == *name)
+        nodes
+            .flat_map(|(to, node)| node.after.iter().map(move |link| (to, link)))
+            .filter(move |(_, link)| link.node == *name)
     }
 
     /// Whether a way leads from one node to another, through none of those `without`.
@@ -654,7 +656,8 @@ impl Flow {
         let piece = place.pieces.get(owner.item as usize).ok_or("an unknown piece")?;
         ensure!(piece.undo == Undo::Idle && piece.happened != Happened::No, "a piece is undone twice or for nothing");
         for &later in &self.to_undo {
-            let settled = matches!(&self.places[later].undone, Some(undone) if !matches!(undone, UndoOutcome::Failed { .. }));
+            let settled =
+                matches!(&self.places[later].undone, Some(undone) if !matches!(undone, UndoOutcome::Failed { .. }));
             ensure!(settled || !self.leads(at, later, None), "node {later} came after it and is not undone yet");
         }
         if matches!(self.node(at).action, Action::Repeat { .. }) {
