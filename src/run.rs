@@ -193,7 +193,7 @@ pub enum UndoOutcome {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum UndoRemedy {
-    /// Try it again.
+    /// Try it again. Refused for a workflow within: what it could not undo was settled in it, and it has ended.
     Retry,
     /// It has been undone by other means.
     Declare {

@@ -129,6 +129,11 @@ impl Driver {
         if !failed {
             return Err(Rejected::NothingToRemedy { run: id, node });
         }
+        if remedy == UndoRemedy::Retry
+            && let Some(child) = run.left_by(place)
+        {
+            return Err(Rejected::RunPhase { run: child, phase: RunPhase::Finished });
+        }
         let undone = |outcome| RunEvent::NodeUndone { run: id, node: place, outcome };
         let event = match remedy {
             UndoRemedy::Retry => RunEvent::UndoRetried { run: id, node: place },

@@ -15,6 +15,8 @@
 mod dag;
 #[cfg(feature = "threads")]
 mod dag_runner;
+mod flow;
+mod flow_oracle;
 mod insight;
 mod kit;
 mod layering;
@@ -25,5 +27,6 @@ mod restore;
 mod scheduler;
 #[cfg(feature = "threads")]
 mod thread_host;
+mod workflow;
 mod workflow_builder;
 mod workflow_validate;

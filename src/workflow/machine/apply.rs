@@ -116,8 +116,10 @@ impl Run {
         if failed && !compiled.handled && !self.is_spare(node) {
             self.broken.get_or_insert(node);
         }
+        // A way that was cut by a failure stays cut where nodes are skipped.
+        let cut = *outcome == NodeOutcome::Skipped && self.state(node).is_some_and(|state| state.after_failure);
         for (to, on) in &compiled.next {
-            self.link_decided(*to, is_taken(on, outcome, took), failed);
+            self.link_decided(*to, is_taken(on, outcome, took), failed || cut);
         }
         Ok(())
     }
@@ -239,8 +241,9 @@ impl Run {
     }
 
     /// A piece has ended, or its compensation has.
-    pub(crate) fn note_end(&mut self, owner: Owner, end: PieceEnd) -> Applied {
+    pub(crate) fn note_end(&mut self, owner: Owner, mut end: PieceEnd) -> Applied {
         let undoing = owner.phase == Phase::Undo || self.is_undoing(owner);
+        let pivot = self.plan.node(owner.node).is_some_and(|(node, _)| node.pivot);
         let piece = self.piece(owner).ok_or("an unknown piece ends")?;
         if undoing {
             piece.undo = if end.succeeded() {
@@ -250,6 +253,10 @@ impl Run {
             };
         } else {
             let failed = !end.succeeded();
+            if pivot && matches!(piece.worker, Some(Worker::Task(_))) && end.is_certain_failure() {
+                // It was tried until somebody knew.
+                end.happened = Happened::No;
+            }
             piece.end = Some(end);
             if let Some(state) = self.state_mut(owner.node) {
                 state.active = state.active.saturating_sub(1);

@@ -21,7 +21,7 @@ use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, NodeOutcome, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::saga::Unwinding;
-use crate::task::{Failure, Happened, Owner, Phase};
+use crate::task::{Failure, FailureKind, Happened, Owner, Phase};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -57,7 +57,7 @@ pub(crate) struct NodeState {
     /// How many of its links are decided, and how many of these are taken.
     decided: u32,
     taken: u32,
-    /// Whether one of the nodes before it has failed.
+    /// Whether one of the nodes before it has failed, or was skipped after a failure.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     after_failure: bool,
     #[serde(default, skip_serializing_if = "Payload::is_null")]
@@ -136,6 +136,11 @@ impl PieceEnd {
         self.failure.is_none() && !self.cancelled
     }
 
+    /// Whether the last word was that it did not happen and never will.
+    fn is_certain_failure(&self) -> bool {
+        self.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Permanent)
+    }
+
     fn output(&self) -> Payload {
         match &self.happened {
             Happened::Yes(output) => output.clone(),
@@ -171,6 +176,14 @@ impl Piece {
 
     fn had_effect(&self) -> bool {
         *self.happened() != Happened::No
+    }
+
+    /// Whether there is something to undo. A run within that failed has undone what could be undone.
+    fn can_be_undone(&self) -> bool {
+        match self.worker {
+            Some(Worker::Child(_)) => matches!(self.happened(), Happened::Yes(_)),
+            Some(Worker::Task(_)) | None => self.had_effect(),
+        }
     }
 }
 

@@ -101,17 +101,16 @@ impl Run {
         let (definition, plan) = self.plan.node(node)?;
         let (links, open) = (plan.links, plan.links.saturating_sub(state.decided));
         let starts = match definition.join {
-            Join::All if state.taken == links => true,
-            Join::All if state.taken + open < links => false,
-            Join::Any if open > 0 => return None,
-            Join::Any => state.taken > 0 || links == 0,
             Join::Count { of, .. } if state.taken >= of => true,
             Join::Count { of, .. } if state.taken + open < of && state.after_failure => {
                 let failure = Failure::permanent(format!("of the {of} branches it needs, {} came", state.taken));
                 return Some(self.end(node, NodeOutcome::Failed { failure, maybe: false }));
             }
-            Join::Count { of, .. } if state.taken + open < of => false,
-            Join::All | Join::Count { .. } => return None,
+            // Not before all is decided: what follows a skipped node may use the output of whatever leads to it.
+            _ if open > 0 => return None,
+            Join::All => state.taken == links,
+            Join::Any => state.taken > 0,
+            Join::Count { .. } => false,
         };
         if starts { self.start(node, now, limits) } else { Some(self.end(node, NodeOutcome::Skipped)) }
     }
@@ -127,10 +126,13 @@ impl Run {
             }
             Action::Pass => {
                 let input = definition.input.eval(&self.scope(Payload::NULL));
-                Some(self.end_with(node, Vec::new(), input))
+                Some(self.too_large(node, &input, limits).unwrap_or_else(|| self.end_with(node, Vec::new(), input)))
             }
             Action::Choose { pick, cases, otherwise } => {
                 let item = definition.input.eval(&self.scope(Payload::NULL));
+                if let Some(failed) = self.too_large(node, &item, limits) {
+                    return Some(failed);
+                }
                 let took = self.choose(*pick, cases, otherwise.as_ref(), &item);
                 if took.is_empty() {
                     let failure = Failure::permanent("no case holds, and there is none for otherwise");
@@ -165,8 +167,8 @@ impl Run {
 
     /// Begins a piece of work, unless its input is too large.
     fn begin(&self, node: u32, item: u32, input: Payload, limits: &Limits) -> Move {
-        if input.bytes() > limits.payload_bytes || input.depth() > limits.payload_depth {
-            return self.fail(node, format!("its input has {} bytes, more than allowed", input.bytes()));
+        if let Some(failed) = self.too_large(node, &input, limits) {
+            return failed;
         }
         let owner = Owner::new(self.id(), node, item, Phase::Do);
         match self.plan.node(node).map(|(node, _)| &node.action) {
@@ -176,6 +178,23 @@ impl Run {
                 | Action::Repeat { body: Body::Flow(_), .. },
             ) => Move::Spawn { owner, input },
             _ => Move::Submit { owner, payload: input },
+        }
+    }
+
+    /// The node fails if its input is too large: what nodes hand on must not grow without bound.
+    fn too_large(&self, node: u32, input: &Payload, limits: &Limits) -> Option<Move> {
+        let (bytes, depth) = (input.bytes(), input.depth());
+        if bytes > limits.payload_bytes {
+            Some(
+                self.fail(node, format!("its input has {bytes} bytes, more than the {} allowed", limits.payload_bytes)),
+            )
+        } else if depth > limits.payload_depth {
+            Some(self.fail(
+                node,
+                format!("its input is nested {depth} deep, more than the {} allowed", limits.payload_depth),
+            ))
+        } else {
+            None
         }
     }
 
@@ -210,7 +229,8 @@ impl Run {
             let input = self.piece_input(definition, Payload::new(item));
             let next = self.begin(node, begun, input, limits);
             self.state_mut(node)?.items = Some(list);
-            return Some(next);
+            // An item that is too large ends the map, but not before the others.
+            return if active > 0 && matches!(next, Move::Fact(_)) { self.cancel_pieces(node) } else { Some(next) };
         }
         (active == 0).then(|| self.end(node, NodeOutcome::Succeeded))
     }

@@ -1,10 +1,11 @@
 //! A run turns back: which nodes are undone, in which order, and how it ends then.
 
 use super::moves::Move;
-use super::{NodeStage, NodeState, PieceUndo, Run, Worker};
+use super::{NodeStage, NodeState, Piece, PieceUndo, Run, Worker};
 use crate::dag::NodeIx;
 use crate::definition::Action;
 use crate::event::{Opening, RunEvent};
+use crate::id::RunId;
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, RunOutcome, UndoOutcome};
@@ -24,10 +25,7 @@ impl Run {
 
     fn can_undo(&self, node: u32, state: &NodeState) -> bool {
         let Some(plan) = self.plan.nodes.get(node as usize) else { return false };
-        if plan.child.is_some() {
-            return state.pieces.iter().any(|piece| matches!(piece.happened(), Happened::Yes(_)));
-        }
-        plan.undo.is_some() && state.had_effect()
+        (plan.child.is_some() || plan.undo.is_some()) && state.pieces.iter().any(Piece::can_be_undone)
     }
 
     pub(super) fn unwind(&mut self, nodes: &[u32]) -> Option<()> {
@@ -41,6 +39,14 @@ impl Run {
     /// Whether the node is one of those that are being undone or will be.
     pub(crate) fn is_to_be_undone(&self, node: u32) -> bool {
         self.unwinding.as_ref().is_some_and(|unwinding| unwinding.step(NodeIx::new(node)).is_some())
+    }
+
+    /// A run within whose compensation ended and left something behind: there is nothing in it to try again.
+    pub(crate) fn left_by(&self, node: u32) -> Option<RunId> {
+        self.state(node)?.pieces.iter().find_map(|piece| match (&piece.undo, piece.worker) {
+            (PieceUndo::Failed(_), Some(Worker::Child(run))) => Some(run),
+            _ => None,
+        })
     }
 
     pub(super) fn is_unwound(&self) -> bool {
@@ -80,7 +86,7 @@ impl Run {
             return None;
         }
         let mut items = state.pieces.iter().enumerate().rev();
-        let (item, piece) = items.find(|(_, piece)| piece.undo.is_idle() && piece.had_effect())?;
+        let (item, piece) = items.find(|(_, piece)| piece.undo.is_idle() && piece.can_be_undone())?;
         let item = u32::try_from(item).ok()?;
         if let Some(Worker::Child(run)) = piece.worker {
             return Some(Move::HaltChild(run));

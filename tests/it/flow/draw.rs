@@ -1,0 +1,307 @@
+//! Random definitions and schedules, drawn from a list of numbers so that a smaller list means a simpler case.
+
+use super::{World, work};
+use counterpoint::definition::{Action, Body, Case, Condition, Definition, Expr, Join, Link, Node, Pick, Rest};
+use counterpoint::{
+    Command, Failure, Jitter, Name, NodeStatus, Payload, Policy, Retry, RunCommand, RunId, RunPhase, TaskSpec,
+    UndoRemedy,
+};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Numbers to decide by; when they are used up every answer is 0.
+pub(crate) struct Draws<'a>(core::slice::Iter<'a, u16>);
+
+impl<'a> Draws<'a> {
+    pub(crate) fn new(numbers: &'a [u16]) -> Self {
+        Self(numbers.iter())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.len() == 0
+    }
+
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        self.0.next().map_or(0, |number| usize::from(*number) % bound.max(1))
+    }
+
+    fn one_in(&mut self, bound: usize) -> bool {
+        self.below(bound) == bound - 1
+    }
+}
+
+/// What a definition may hold.
+#[derive(Clone, Copy)]
+pub(crate) struct Taste {
+    /// Whether how a run ends may depend on who is faster: counting joins, pivots, waits for signals.
+    pub(crate) races: bool,
+    pub(crate) most: usize,
+}
+
+/// A sound definition.
+pub(crate) fn definition(draws: &mut Draws<'_>, taste: Taste) -> Definition {
+    flow(draws, taste, "flow", 2)
+}
+
+fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Definition {
+    let count = 1 + draws.below(taste.most);
+    let mut definition = Definition::new(path);
+    let mut pivot = depth == 2 && taste.races;
+    for place in 0..count {
+        let mut node = node(draws, taste, path, place, depth, &definition);
+        links(draws, taste, &mut node, &definition);
+        let body = matches!(&node.action, Action::Do(_) | Action::Map { .. } | Action::Repeat { .. });
+        let task = match &node.action {
+            Action::Do(body) | Action::Map { body, .. } | Action::Repeat { body, .. } => matches!(body, Body::Task(_)),
+            _ => false,
+        };
+        if task && draws.below(3) > 0 {
+            node.undo = Some(patient(&format!("undo {path}/{}", node.name)));
+        }
+        if body && pivot && draws.one_in(12) {
+            node.pivot = true;
+            pivot = false;
+        }
+        definition.nodes.push(node);
+    }
+    definition.output = Expr::List(definition.nodes.iter().map(|node| Expr::node(node.name.clone())).collect());
+    definition
+}
+
+fn patient(kind: &str) -> counterpoint::definition::Work {
+    let second = Duration::from_secs(1);
+    let retry = Retry::exponential(3, second, second).with_jitter(Jitter::None);
+    work(kind).with_policy(Policy::default().with_retry(retry))
+}
+
+fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: usize, before: &Definition) -> Node {
+    let name = format!("n{place}");
+    let kind = format!("{path}/{name}");
+    let data = |draws: &mut Draws<'_>| match draws.below(3) {
+        0 if !before.nodes.is_empty() => {
+            // Only what is linked before may be used; the links see to that.
+            Expr::node(before.nodes[draws.below(before.nodes.len())].name.clone())
+        }
+        1 => Expr::value(i64::try_from(draws.below(10)).unwrap()),
+        _ => Expr::Input.at("/k"),
+    };
+    let body = |draws: &mut Draws<'_>| {
+        if depth > 0 && draws.one_in(5) {
+            let inner = Taste { most: 3, ..taste };
+            Body::Flow(Arc::new(flow(draws, inner, &kind, depth - 1)))
+        } else {
+            Body::Task(patient(&kind))
+        }
+    };
+    let less = |bound: usize| Condition::less(Expr::Item, Expr::value(i64::try_from(bound).unwrap()));
+    let action = match draws.below(16) {
+        9 => Action::Pass,
+        10 | 11 => Action::Choose {
+            pick: if draws.below(2) == 0 { Pick::First } else { Pick::Every },
+            cases: (0..=draws.below(2)).map(|case| Case::new(format!("c{case}"), less(draws.below(10)))).collect(),
+            otherwise: (draws.below(4) > 0).then(|| "else".into()),
+        },
+        12 | 13 => Action::Map {
+            over: if draws.one_in(8) { Expr::Input } else { Expr::Input.at("/list") },
+            body: body(draws),
+            at_once: (draws.below(2) > 0).then(|| u32::try_from(1 + draws.below(3)).unwrap()),
+            tolerate: u32::try_from(draws.below(3)).unwrap(),
+        },
+        14 => Action::Repeat { body: body(draws), until: less(draws.below(10)), most: 3 },
+        15 => {
+            let (signal, timer) = match draws.below(3) {
+                0 => (false, true),
+                1 if taste.races => (true, false),
+                _ => (taste.races, true),
+            };
+            let signal = signal.then(|| Name::from(["red", "blue"][draws.below(2)]));
+            Action::Wait { signal, timer: timer.then(|| Duration::from_secs(1 + draws.below(9) as u64)) }
+        }
+        _ => Action::Do(body(draws)),
+    };
+    let input = match &action {
+        Action::Choose { .. } | Action::Pass => data(draws),
+        Action::Do(_) if draws.below(2) == 0 => Expr::List(vec![data(draws), Expr::Input.at("/list/0")]),
+        Action::Do(_) => Expr::Input,
+        Action::Map { body: Body::Flow(_), .. } | Action::Repeat { body: Body::Flow(_), .. } => Expr::Input,
+        _ => Expr::default(),
+    };
+    Node::new(name, action).with_input(input)
+}
+
+fn links(draws: &mut Draws<'_>, taste: Taste, node: &mut Node, before: &Definition) {
+    let mut sources: Vec<usize> = Vec::new();
+    // What it uses must come first.
+    let mut used = vec![&node.input];
+    while let Some(expr) = used.pop() {
+        match expr {
+            Expr::Node(name) => sources.extend(before.nodes.iter().position(|node| node.name == *name)),
+            Expr::List(parts) => used.extend(parts),
+            Expr::At(of, _) => used.push(of),
+            _ => {}
+        }
+    }
+    for _ in 0..draws.below(4) {
+        if !before.nodes.is_empty() {
+            sources.push(before.nodes.len() - 1 - draws.below(before.nodes.len().min(4)));
+        }
+    }
+    sources.sort_unstable();
+    sources.dedup();
+    for source in sources {
+        let source = &before.nodes[source];
+        let name = source.name.clone();
+        let link = match (&source.action, draws.below(8)) {
+            (Action::Choose { cases, otherwise, .. }, 0..=5) => {
+                let mut names: Vec<Name> = cases.iter().map(|case| case.name.clone()).collect();
+                names.extend(otherwise.clone());
+                Link::case(name, names[draws.below(names.len())].clone())
+            }
+            (_, 6) => Link::failure(name),
+            (_, 7) => Link::always(name),
+            _ => Link::success(name),
+        };
+        node.after.push(link);
+    }
+    let links = u32::try_from(node.after.len()).unwrap();
+    node.join = match draws.below(6) {
+        3 if links > 0 => Join::Any,
+        4 | 5 if links > 0 && taste.races => {
+            let rest = if draws.below(2) == 0 { Rest::Ignore } else { Rest::Cancel };
+            Join::Count { of: 1 + u32::try_from(draws.below(links as usize)).unwrap(), rest }
+        }
+        _ => Join::All,
+    };
+}
+
+/// What every run is given.
+pub(crate) fn input(draws: &mut Draws<'_>) -> Payload {
+    let list: Vec<usize> = (0..draws.below(5)).collect();
+    Payload::new(json!({ "k": draws.below(10), "list": list }))
+}
+
+/// How an attempt ends: a function of the task and nothing else.
+pub(crate) fn answer(seed: u64, task: &TaskSpec, attempt: u32) -> Result<Payload, Failure> {
+    let item = task.owner.map_or(0, |owner| owner.item);
+    let mut hash = seed ^ 0xcbf2_9ce4_8422_2325;
+    for byte in format!("{} {item} {}", task.kind, task.payload).bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    hash ^= hash >> 29;
+    let value = Payload::new(json!(hash / 100 % 10));
+    match hash % 100 {
+        _ if seed == 0 => Ok(value),
+        0..68 => Ok(value),
+        68..80 => Err(Failure::permanent("no")),
+        80..88 if attempt == 1 => Err(Failure::transient("not now")),
+        88..94 if attempt == 1 => Err(Failure::unknown("who knows")),
+        80..94 => Ok(value),
+        94..96 if attempt == 1 => Err(Failure::unknown("who knows")),
+        94..96 => Err(Failure::permanent("no after all")),
+        96..99 if !task.kind.starts_with("undo") && attempt < 5 => Err(Failure::unknown("nobody knows")),
+        96..99 => Err(Failure::permanent("enough")),
+        _ if attempt < 9 => Err(Failure::transient("never")),
+        _ => Err(Failure::permanent("never")),
+    }
+}
+
+impl World {
+    fn answer_by(&mut self, seed: u64, at: usize) {
+        let Some((&attempt, (_, task))) = self.held.iter().nth(at) else { return };
+        let given = answer(seed, task, attempt.number());
+        if self.stopped.contains(&attempt) && given.is_err() && seed % 3 == 0 {
+            // The agent says nothing; its time of grace runs out.
+            self.held.remove(&attempt);
+            return;
+        }
+        // What was cut off by time or by a loss is refused.
+        let _ = self.answer(attempt, given);
+    }
+
+    /// Goes on by chance while there are draws, then to the end: everything is answered, signalled and remedied.
+    pub(crate) fn play(&mut self, draws: &mut Draws<'_>, seed: u64, run: RunId, rough: bool) {
+        while !draws.is_empty() && !self.is_over() {
+            match draws.below(24) {
+                0..=14 => self.answer_by(seed, draws.below(self.held.len())),
+                15..=17 => self.nudge(),
+                18 | 19 => {
+                    let signal = ["red", "blue"][draws.below(2)].into();
+                    let payload = Payload::new(json!(draws.below(10)));
+                    let _ = self.say(RunCommand::Signal { run, signal, payload }.into());
+                }
+                20 => self.pass(Duration::from_millis(500)),
+                21 if rough && draws.one_in(2) => {
+                    let _ = self.say(RunCommand::Cancel { run, reason: "chance".into() }.into());
+                }
+                22 if rough && draws.one_in(2) => {
+                    self.dismiss();
+                    self.hire();
+                }
+                _ => self.repair(draws.below(3)),
+            }
+        }
+        self.finish(seed);
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.engine.runs().all(|run| run.phase() == RunPhase::Finished)
+    }
+
+    /// Everything is answered in the order in which it was given out, until the runs are over.
+    pub(crate) fn finish(&mut self, seed: u64) {
+        for _ in 0..600 {
+            if self.is_over() && self.held.is_empty() {
+                return;
+            }
+            if !self.held.is_empty() {
+                self.answer_by(seed, 0);
+            } else if self.waiting_runs().is_empty() || self.engine.next_wakeup().is_some() {
+                if self.engine.next_wakeup().is_some() {
+                    self.sleep();
+                }
+                self.repair(0);
+            } else {
+                self.repair(0);
+                for run in self.waiting_runs() {
+                    for signal in ["red", "blue"] {
+                        let (signal, payload) = (signal.into(), Payload::NULL);
+                        let _ = self.say(RunCommand::Signal { run, signal, payload }.into());
+                    }
+                }
+            }
+        }
+        let stuck: Vec<_> = self.engine.runs().map(|run| (run.id(), run.phase(), run.waits_for())).collect();
+        panic!("stuck: {stuck:?}, asleep until {:?}\n{}", self.engine.next_wakeup(), super::tell(&self.journal));
+    }
+
+    fn waiting_runs(&self) -> Vec<RunId> {
+        self.engine.runs().filter(|run| run.phase() == RunPhase::Running).map(|run| run.id()).collect()
+    }
+
+    fn nudge(&mut self) {
+        if self.engine.next_wakeup().is_some() {
+            self.sleep();
+        } else {
+            self.say(Command::Tick).unwrap();
+        }
+    }
+
+    /// An operator says something about every compensation that failed.
+    fn repair(&mut self, how: usize) {
+        let mut failed: Vec<(RunId, Name)> = Vec::new();
+        for run in self.engine.runs().filter(|run| run.phase() == RunPhase::CompensationFailed) {
+            let nodes = run.nodes().filter(|node| node.status() == NodeStatus::UndoFailed);
+            failed.extend(nodes.map(|node| (run.id(), node.name())));
+        }
+        for (run, node) in failed {
+            let remedy = match (how + self.remedies) % 3 {
+                0 => UndoRemedy::Retry,
+                1 => UndoRemedy::Declare { reason: "looked".into() },
+                _ => UndoRemedy::Abandon { reason: "too late".into() },
+            };
+            self.remedies += 1;
+            let _ = self.remedy(run, &node, remedy);
+        }
+    }
+}

@@ -1,0 +1,788 @@
+//! What a journal may say about runs: an independent reading of the rules.
+//!
+//! It knows definitions and facts and nothing of how the engine works. It goes through a journal and asks of every fact
+//! whether the rules allow it at that moment: links and joins for what starts and what is skipped, bounds and order for
+//! maps and repeats, pivot, happenings and causal order for what is undone. Because every node must end in one of the ways
+//! that the rules allow, what must happen has happened when a run ends.
+
+use counterpoint::definition::{Action, Body, Condition, Definition, Expr, Join, Link, Node, On, Pick, Rest};
+use counterpoint::{
+    Cause, Entry, Event, FailureKind, Happened, Name, Next, NodeOutcome, Opening, Owner, Phase, RunEvent, RunId,
+    RunOutcome, TaskEvent, TaskId, Time, UndoOutcome,
+};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+type Ruling = Result<(), String>;
+
+macro_rules! ensure {
+    ($holds:expr, $($why:tt)*) => {
+        if !$holds {
+            return Err(format!($($why)*));
+        }
+    };
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Kind {
+    Succeeded,
+    Failed,
+    Skipped,
+    Cancelled,
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+enum Undo {
+    #[default]
+    Idle,
+    Active,
+    Done,
+    Failed,
+}
+
+#[derive(Debug)]
+struct Piece {
+    input: Value,
+    /// Whether it succeeded, once it has ended.
+    end: Option<bool>,
+    happened: Happened,
+    undo: Undo,
+    child: Option<RunId>,
+}
+
+#[derive(Default, Debug)]
+struct Place {
+    opened: Option<Opening>,
+    items: Vec<Value>,
+    pieces: Vec<Piece>,
+    end: Option<Kind>,
+    took: Vec<Name>,
+    output: Value,
+    undone: Option<UndoOutcome>,
+}
+
+impl Place {
+    fn begun(&self) -> bool {
+        self.opened.is_some() || !self.pieces.is_empty()
+    }
+
+    fn active(&self) -> usize {
+        self.pieces.iter().filter(|piece| piece.end.is_none()).count()
+    }
+
+    fn failed(&self) -> usize {
+        self.pieces.iter().filter(|piece| piece.end == Some(false)).count()
+    }
+
+    fn doubtful(&self) -> bool {
+        self.pieces.iter().any(|piece| piece.happened == Happened::Maybe)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Stand {
+    Running,
+    Halting,
+    Undoing,
+    Finished,
+}
+
+#[derive(Debug)]
+struct Flow {
+    definition: Arc<Definition>,
+    owner: Option<Owner>,
+    input: Value,
+    stand: Stand,
+    places: Vec<Place>,
+    signals: BTreeMap<Name, VecDeque<Value>>,
+    to_undo: Vec<usize>,
+    succeeded: bool,
+    pivot_passed: bool,
+    cause: Option<Cause>,
+}
+
+#[derive(Default)]
+struct Model {
+    definitions: BTreeMap<(Name, u32), Arc<Definition>>,
+    flows: BTreeMap<RunId, Flow>,
+    /// Unfinished tasks of runs, and whether an attempt's outcome is unknown.
+    tasks: BTreeMap<TaskId, (Owner, bool)>,
+    seen: BTreeSet<TaskId>,
+    now: Time,
+}
+
+/// Goes through a journal. If it is `whole`, every run must have ended.
+pub(crate) fn check(journal: &[Entry], whole: bool) -> Ruling {
+    let mut model = Model::default();
+    for entry in journal {
+        model.now = entry.at;
+        let ruling = match &entry.event {
+            Event::Task(event) => model.task(event),
+            Event::Run(event) => model.run(event),
+            _ => Ok(()),
+        };
+        ruling.map_err(|why| format!("{}: {why}: {:?}", entry.seq, entry.event))?;
+    }
+    if whole {
+        ensure!(model.tasks.is_empty(), "tasks of runs never ended: {:?}", model.tasks);
+        for (id, flow) in &model.flows {
+            ensure!(flow.stand == Stand::Finished, "run {id} never ended");
+        }
+    }
+    Ok(())
+}
+
+impl Model {
+    fn flow(&self, run: RunId) -> Result<&Flow, String> {
+        self.flows.get(&run).ok_or_else(|| format!("no run {run}"))
+    }
+
+    fn flow_mut(&mut self, run: RunId) -> Result<&mut Flow, String> {
+        self.flows.get_mut(&run).ok_or_else(|| format!("no run {run}"))
+    }
+
+    fn task(&mut self, event: &TaskEvent) -> Ruling {
+        if let TaskEvent::Submitted { spec, .. } = event {
+            let Some(owner) = spec.owner else { return Ok(()) };
+            ensure!(self.seen.insert(spec.id), "a task id is used twice");
+            self.tasks.insert(spec.id, (owner, false));
+            let payload = spec.payload.value().clone();
+            let flow = self.flow_mut(owner.run)?;
+            return match owner.phase {
+                Phase::Do => flow.begins(owner, payload, None),
+                Phase::Undo => flow.undoes(owner, &payload),
+            };
+        }
+        let Some(id) = event.task() else { return Ok(()) };
+        let Some(&(owner, doubt)) = self.tasks.get(&id) else {
+            ensure!(!self.seen.contains(&id), "a task that has ended goes on");
+            return Ok(());
+        };
+        let trace = |doubt: bool| if doubt { Happened::Maybe } else { Happened::No };
+        let pivot = self.flow(owner.run)?.node(owner.node as usize).pivot;
+        let (ok, happened) = match event {
+            TaskEvent::AttemptFailed { failure, next, maybe, .. } => {
+                let doubt = doubt || failure.kind == FailureKind::Unknown;
+                ensure!(*maybe == doubt, "whether it may have happened is told wrongly");
+                if matches!(next, Next::Retry { .. }) {
+                    self.tasks.insert(id, (owner, doubt));
+                    return Ok(());
+                }
+                ensure!(!(pivot && doubt && failure.kind != FailureKind::Permanent), "a pivot is given up in doubt");
+                // A pivot is tried until somebody knows.
+                (false, trace(doubt && !pivot))
+            }
+            TaskEvent::Succeeded { output, .. } => (true, Happened::Yes(output.clone())),
+            TaskEvent::Cancelled { happened, .. } => {
+                ensure!(!(doubt && *happened == Happened::No), "an effect in doubt is forgotten");
+                (false, happened.clone())
+            }
+            TaskEvent::Expired { maybe, .. } => (false, trace(*maybe)),
+            TaskEvent::CancelRequested { .. } => {
+                ensure!(owner.phase == Phase::Do, "a compensation is cancelled");
+                let flow = self.flow(owner.run)?;
+                ensure!(flow.withdraws(owner.node as usize), "a task is cancelled that its run needs");
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
+        self.tasks.remove(&id);
+        self.flow_mut(owner.run)?.piece_ends(owner, ok, happened)
+    }
+
+    fn run(&mut self, event: &RunEvent) -> Ruling {
+        match event {
+            RunEvent::Defined { definition } => {
+                self.definitions.insert((definition.name.clone(), definition.version), Arc::clone(definition));
+                Ok(())
+            }
+            RunEvent::Started { spec, version, owner } => {
+                let definition = match owner {
+                    None => self.definitions.get(&(spec.workflow.clone(), *version)).cloned(),
+                    Some(owner) => match body(&self.flow(owner.run)?.node(owner.node as usize).action) {
+                        Some(Body::Flow(flow)) => Some(Arc::clone(flow)),
+                        _ => None,
+                    },
+                };
+                let definition = definition.ok_or("a run of nothing")?;
+                if let Some(owner) = owner {
+                    self.flow_mut(owner.run)?.begins(*owner, spec.input.value().clone(), Some(spec.id))?;
+                }
+                let flow = Flow::new(definition, *owner, spec.input.value().clone());
+                ensure!(self.flows.insert(spec.id, flow).is_none(), "a run starts twice");
+                Ok(())
+            }
+            RunEvent::Signalled { run, signal, payload } => {
+                let flow = self.flow_mut(*run)?;
+                flow.signals.entry(signal.clone()).or_default().push_back(payload.value().clone());
+                Ok(())
+            }
+            RunEvent::Opened { run, node, what } => self.flow_mut(*run)?.opens(*node as usize, what),
+            RunEvent::NodeFinished { run, node, outcome, took, output } => {
+                let now = self.now;
+                let output = output.as_ref().map(|output| output.value().clone());
+                self.flow_mut(*run)?.ends(*node as usize, outcome, took, output, now)
+            }
+            RunEvent::Halted { run, cause } => self.halts(*run, cause),
+            RunEvent::Unwinding { run, nodes } => {
+                let flow = self.flow_mut(*run)?;
+                ensure!(flow.stand == Stand::Halting, "it turns back without having halted");
+                let busy = flow.places.iter().any(|place| place.active() > 0 || place.begun() && place.end.is_none());
+                ensure!(!busy, "it turns back while something is under way");
+                let nodes: Vec<usize> = nodes.iter().map(|node| *node as usize).collect();
+                let expected = flow.to_undo();
+                ensure!(nodes == expected, "to be undone are {expected:?}");
+                flow.to_undo = nodes;
+                flow.stand = Stand::Undoing;
+                Ok(())
+            }
+            RunEvent::NodeUndone { run, node, outcome } => self.flow_mut(*run)?.undone(*node as usize, outcome),
+            RunEvent::UndoRetried { run, node } => {
+                let place = &mut self.flow_mut(*run)?.places[*node as usize];
+                ensure!(matches!(place.undone, Some(UndoOutcome::Failed { .. })), "nothing has failed");
+                place.undone = None;
+                for piece in place.pieces.iter_mut().filter(|piece| piece.undo == Undo::Failed) {
+                    piece.undo = Undo::Idle;
+                }
+                Ok(())
+            }
+            RunEvent::Finished { run, outcome } => self.finishes(*run, outcome),
+            _ => Ok(()),
+        }
+    }
+
+    fn halts(&mut self, run: RunId, cause: &Cause) -> Ruling {
+        let flow = self.flow(run)?;
+        if flow.stand == Stand::Finished {
+            ensure!(flow.succeeded, "a run that did not succeed is undone once more");
+            let owner = flow.owner.ok_or("a run is undone that nobody owns")?;
+            let parent = self.flow_mut(owner.run)?;
+            parent.may_undo(owner)?;
+            parent.places[owner.node as usize].pieces[owner.item as usize].undo = Undo::Active;
+        } else {
+            ensure!(flow.stand == Stand::Running, "a run halts twice");
+            match (cause, flow.owner) {
+                (Cause::Node { node, .. }, _) => {
+                    let broken = flow.place_of(node).ok_or("an unknown node")?;
+                    ensure!(flow.is_broken(broken), "a run halts for a failure that is taken care of");
+                }
+                (_, Some(owner)) => {
+                    let parent = self.flow(owner.run)?;
+                    ensure!(parent.withdraws(owner.node as usize), "a run within is halted that is needed");
+                }
+                _ => {}
+            }
+        }
+        let flow = self.flow_mut(run)?;
+        flow.stand = Stand::Halting;
+        flow.cause = Some(cause.clone());
+        Ok(())
+    }
+
+    fn finishes(&mut self, run: RunId, outcome: &RunOutcome) -> Ruling {
+        let flow = self.flow_mut(run)?;
+        let owner = flow.owner;
+        let undoing = flow.succeeded;
+        let clean = flow.may_finish(outcome)?;
+        flow.stand = Stand::Finished;
+        flow.succeeded = matches!(outcome, RunOutcome::Succeeded { .. });
+        let Some(owner) = owner else { return Ok(()) };
+        let parent = self.flow_mut(owner.run)?;
+        if undoing {
+            let piece = &mut parent.places[owner.node as usize].pieces[owner.item as usize];
+            piece.undo = if clean { Undo::Done } else { Undo::Failed };
+            return Ok(());
+        }
+        let happened = match outcome {
+            RunOutcome::Succeeded { output } => Happened::Yes(output.clone()),
+            _ if clean => Happened::No,
+            _ => Happened::Maybe,
+        };
+        parent.piece_ends(owner, matches!(outcome, RunOutcome::Succeeded { .. }), happened)
+    }
+}
+
+fn body(action: &Action) -> Option<&Body> {
+    match action {
+        Action::Do(body) | Action::Map { body, .. } | Action::Repeat { body, .. } => Some(body),
+        _ => None,
+    }
+}
+
+impl Flow {
+    fn new(definition: Arc<Definition>, owner: Option<Owner>, input: Value) -> Self {
+        Self {
+            places: definition.nodes.iter().map(|_| Place::default()).collect(),
+            definition,
+            owner,
+            input,
+            stand: Stand::Running,
+            signals: BTreeMap::new(),
+            to_undo: Vec::new(),
+            succeeded: false,
+            pivot_passed: false,
+            cause: None,
+        }
+    }
+
+    fn node(&self, at: usize) -> &Node {
+        &self.definition.nodes[at]
+    }
+
+    fn place_of(&self, name: &str) -> Option<usize> {
+        self.definition.nodes.iter().position(|node| node.name == name)
+    }
+
+    fn source(&self, link: &Link) -> usize {
+        self.place_of(&link.node).expect("the definition is sound")
+    }
+
+    /// Whether a link is taken; none while that is open.
+    fn taken(&self, link: &Link) -> Option<bool> {
+        let source = &self.places[self.source(link)];
+        let end = source.end?;
+        Some(match &link.on {
+            On::Success => end == Kind::Succeeded,
+            On::Failure => end == Kind::Failed,
+            On::Case(case) => source.took.contains(case),
+            _ => true,
+        })
+    }
+
+    /// How many links of a node are taken, and how many are open.
+    fn links(&self, at: usize) -> (usize, usize, usize) {
+        let links = &self.node(at).after;
+        let taken = links.iter().filter(|link| self.taken(link) == Some(true)).count();
+        let open = links.iter().filter(|link| self.taken(link).is_none()).count();
+        (taken, open, links.len())
+    }
+
+    /// Whether the way to a node was cut by a failure.
+    fn cut(&self, at: usize) -> bool {
+        self.node(at).after.iter().any(|link| {
+            let source = self.source(link);
+            match self.places[source].end {
+                Some(Kind::Failed) => true,
+                Some(Kind::Skipped) => self.cut(source),
+                _ => false,
+            }
+        })
+    }
+
+    fn followers(&self, at: usize) -> impl Iterator<Item = (usize, &Link)> {
+        let name = &self.definition.nodes[at].name;
+        let nodes = self.definition.nodes.iter().enumerate();
+        nodes
+            .flat_map(|(to, node)| node.after.iter().map(move |link| (to, link)))
+            .filter(move |(_, link)| link.node == *name)
+    }
+
+    /// Whether a way leads from one node to another, through none of those `without`.
+    fn leads(&self, from: usize, to: usize, without: Option<usize>) -> bool {
+        self.followers(from).any(|(next, _)| next == to || Some(next) != without && self.leads(next, to, without))
+    }
+
+    /// Whether all ways of a node lead into `join`: no end of the flow can be reached around it.
+    fn serves(&self, at: usize, join: usize) -> bool {
+        let ends = |at: &usize| self.followers(*at).next().is_none();
+        at != join
+            && !ends(&at)
+            && self.leads(at, join, None)
+            && !(0..self.places.len()).filter(ends).any(|end| end != join && self.leads(at, end, Some(join)))
+    }
+
+    fn counting_joins(&self) -> impl Iterator<Item = (usize, Rest)> {
+        self.definition.nodes.iter().enumerate().filter_map(|(at, node)| match node.join {
+            Join::Count { rest, .. } => Some((at, rest)),
+            _ => None,
+        })
+    }
+
+    /// Whether a node's failure ends the run.
+    fn is_broken(&self, at: usize) -> bool {
+        self.places[at].end == Some(Kind::Failed)
+            && !self.followers(at).any(|(_, link)| matches!(link.on, On::Failure | On::Always))
+            && !self.counting_joins().any(|(join, _)| self.serves(at, join))
+    }
+
+    /// Whether a counting join has started that cancels this node.
+    fn is_spare(&self, at: usize) -> bool {
+        self.counting_joins().any(|(join, rest)| {
+            let place = &self.places[join];
+            let started = place.begun() || matches!(place.end, Some(Kind::Succeeded | Kind::Failed));
+            rest == Rest::Cancel && started && self.serves(at, join)
+        })
+    }
+
+    /// Whether what a node does is no longer wanted.
+    fn withdraws(&self, at: usize) -> bool {
+        let place = &self.places[at];
+        let lost = matches!(self.node(at).action, Action::Map { tolerate, .. } if place.failed() > tolerate as usize);
+        self.stand == Stand::Halting || self.is_spare(at) || lost
+    }
+
+    fn may_start(&self, at: usize) -> Ruling {
+        let (taken, open, links) = self.links(at);
+        ensure!(self.stand == Stand::Running, "a node starts in a run that does not go forward");
+        ensure!(!self.is_spare(at), "a node starts that is not needed any more");
+        ensure!(self.places[at].end.is_none() && !self.places[at].begun(), "a node starts twice");
+        let ready = match self.node(at).join {
+            Join::Any => open == 0 && taken > 0,
+            Join::Count { of, .. } => taken >= of as usize,
+            _ => taken == links,
+        };
+        ensure!(ready, "a node starts with {taken} of {links} links, {open} open");
+        Ok(())
+    }
+
+    fn opens(&mut self, at: usize, what: &Opening) -> Ruling {
+        self.may_start(at)?;
+        if let (Action::Map { over, .. }, Opening::Map { items }) = (&self.node(at).action, what) {
+            let list = self.eval(over, &Value::Null);
+            let list = list.as_array().ok_or("a map opens over what is no list")?;
+            ensure!(list.len() == *items as usize, "a map opens with a wrong count");
+            self.places[at].items = list.clone();
+        }
+        self.places[at].opened = Some(what.clone());
+        Ok(())
+    }
+
+    fn begins(&mut self, owner: Owner, input: Value, child: Option<RunId>) -> Ruling {
+        let at = owner.node as usize;
+        let place = &self.places[at];
+        ensure!(place.pieces.len() == owner.item as usize, "a piece begins out of turn");
+        let item = match &self.node(at).action {
+            Action::Do(_) => {
+                self.may_start(at)?;
+                Value::Null
+            }
+            Action::Map { at_once, tolerate, .. } => {
+                ensure!(place.opened.is_some() && place.end.is_none(), "an item of a map that is not open");
+                ensure!(at_once.is_none_or(|most| place.active() < most as usize), "too many items at once");
+                ensure!(place.failed() <= *tolerate as usize, "an item begins after too many have failed");
+                place.items.get(owner.item as usize).cloned().ok_or("an item too many")?
+            }
+            Action::Repeat { until, most, .. } => {
+                ensure!(place.opened.is_some() && place.end.is_none(), "a round of a repeat that is not open");
+                ensure!(owner.item < *most, "a round too many");
+                match place.pieces.last() {
+                    None => Value::Null,
+                    Some(last) => {
+                        let output = given(last);
+                        ensure!(last.end == Some(true), "a round follows one that did not succeed");
+                        ensure!(!self.holds(until, &output), "a round follows when it is enough");
+                        output
+                    }
+                }
+            }
+            _ => return Err("a node works that has no work".to_owned()),
+        };
+        ensure!(self.stand == Stand::Running && !self.is_spare(at), "work begins that is not wanted");
+        let node = self.node(at);
+        let plain = !matches!(node.action, Action::Do(_)) && node.input == Expr::default();
+        let expected = if plain { item } else { self.eval(&node.input, &item) };
+        ensure!(input == expected, "it is given {input}, not {expected}");
+        let (happened, undo) = (Happened::No, Undo::Idle);
+        self.places[at].pieces.push(Piece { input, end: None, happened, undo, child });
+        Ok(())
+    }
+
+    fn piece_ends(&mut self, owner: Owner, ok: bool, happened: Happened) -> Ruling {
+        let piece = &mut self.places[owner.node as usize].pieces[owner.item as usize];
+        if owner.phase == Phase::Undo {
+            ensure!(piece.undo == Undo::Active, "a compensation ends that is not under way");
+            piece.undo = if ok { Undo::Done } else { Undo::Failed };
+        } else {
+            ensure!(piece.end.is_none(), "a piece ends twice");
+            (piece.end, piece.happened) = (Some(ok), happened);
+        }
+        Ok(())
+    }
+
+    fn ends(&mut self, at: usize, outcome: &NodeOutcome, took: &[Name], output: Option<Value>, now: Time) -> Ruling {
+        ensure!(self.places[at].end.is_none(), "a node ends twice");
+        let halting = self.stand == Stand::Halting;
+        ensure!(halting || self.stand == Stand::Running, "a node ends when nothing goes forward");
+        ensure!(self.places[at].active() == 0, "a node ends while something of it is under way");
+        let doubtful = self.places[at].doubtful();
+        let (kind, given) = match outcome {
+            NodeOutcome::Succeeded => {
+                let given = self.success(at, took, output, now)?;
+                (Kind::Succeeded, given)
+            }
+            NodeOutcome::Failed { maybe, .. } => {
+                ensure!(!halting && !self.is_spare(at), "a node fails that was withdrawn");
+                ensure!(*maybe == doubtful, "whether it may have happened is told wrongly");
+                ensure!(self.may_fail(at), "a node fails without a reason");
+                (Kind::Failed, Value::Null)
+            }
+            NodeOutcome::Cancelled { maybe } => {
+                let wanted = !(halting && self.places[at].begun() || self.is_spare(at));
+                ensure!(!wanted, "a node is cancelled that is needed");
+                ensure!(*maybe == doubtful, "whether it may have happened is told wrongly");
+                (Kind::Cancelled, Value::Null)
+            }
+            _ => {
+                let (taken, open, links) = self.links(at);
+                let dead = match self.node(at).join {
+                    Join::Any => taken == 0,
+                    Join::Count { of, .. } => taken < of as usize && !self.cut(at),
+                    _ => taken < links,
+                };
+                ensure!(!halting && !self.places[at].begun(), "a node is skipped that has begun");
+                ensure!(open == 0 && dead, "a node is skipped with {taken} of {links} links, {open} open");
+                (Kind::Skipped, Value::Null)
+            }
+        };
+        self.pivot_passed |= self.node(at).pivot && kind == Kind::Succeeded;
+        let place = &mut self.places[at];
+        (place.end, place.output, place.took) = (Some(kind), given, took.to_vec());
+        Ok(())
+    }
+
+    /// What a node gives that succeeds, if it may.
+    fn success(&mut self, at: usize, took: &[Name], told: Option<Value>, now: Time) -> Result<Value, String> {
+        let node = self.definition.nodes[at].clone();
+        let place = &self.places[at];
+        let value = match &node.action {
+            Action::Pass | Action::Choose { .. } => {
+                self.may_start(at)?;
+                let input = self.eval(&node.input, &Value::Null);
+                if matches!(node.action, Action::Choose { .. }) {
+                    let expected = self.cases(&node, &input);
+                    ensure!(!took.is_empty() && took == expected, "the cases should be {expected:?}");
+                }
+                input
+            }
+            Action::Wait { signal, .. } => {
+                ensure!(self.stand == Stand::Running, "a wait ends well in a run that was halted");
+                let Some(Opening::Wait { until }) = place.opened else { return Err("it does not wait".into()) };
+                match took.first() {
+                    Some(took) => {
+                        ensure!(signal.as_ref() == Some(took), "it was another signal");
+                        let kept = self.signals.get_mut(took).and_then(VecDeque::pop_front);
+                        kept.ok_or("there is no such signal")?
+                    }
+                    None => {
+                        ensure!(until.is_some_and(|until| until <= now), "its moment has not come");
+                        Value::Null
+                    }
+                }
+            }
+            Action::Do(_) => {
+                ensure!(place.pieces.len() == 1 && place.pieces[0].end == Some(true), "its work did not succeed");
+                given(&place.pieces[0])
+            }
+            Action::Map { tolerate, .. } => {
+                ensure!(place.pieces.len() == place.items.len(), "items are missing");
+                ensure!(place.failed() <= *tolerate as usize, "too many items have failed");
+                place.pieces.iter().map(given).collect()
+            }
+            Action::Repeat { until, .. } => {
+                let last = place.pieces.last().ok_or("a repeat without rounds")?;
+                ensure!(last.end == Some(true) && self.holds(until, &given(last)), "a repeat ends too soon");
+                given(last)
+            }
+            _ => return Err("an unknown action".to_owned()),
+        };
+        let told_right = told.is_none_or(|told| told == value);
+        ensure!(told_right, "it gives {value}");
+        Ok(value)
+    }
+
+    fn may_fail(&self, at: usize) -> bool {
+        let (place, node) = (&self.places[at], self.node(at));
+        let (taken, open, _) = self.links(at);
+        if let Join::Count { of, .. } = node.join
+            && !place.begun()
+            && taken < of as usize
+        {
+            return taken + open < of as usize && self.cut(at);
+        }
+        match &node.action {
+            Action::Do(_) => place.pieces.len() == 1 && place.pieces[0].end == Some(false),
+            Action::Map { over, tolerate, .. } => {
+                let list = self.may_start(at).is_err() || self.eval(over, &Value::Null).is_array();
+                !list || place.failed() > *tolerate as usize
+            }
+            Action::Repeat { until, most, .. } => place.pieces.last().is_some_and(|last| {
+                let spent = place.pieces.len() == *most as usize && !self.holds(until, &given(last));
+                last.end == Some(false) || spent
+            }),
+            Action::Choose { .. } => {
+                self.may_start(at).is_ok() && self.cases(node, &self.eval(&node.input, &Value::Null)).is_empty()
+            }
+            _ => false,
+        }
+    }
+
+    fn cases(&self, node: &Node, input: &Value) -> Vec<Name> {
+        let Action::Choose { pick, cases, otherwise } = &node.action else { return Vec::new() };
+        let mut took: Vec<Name> =
+            cases.iter().filter(|case| self.holds(&case.when, input)).map(|case| case.name.clone()).collect();
+        if *pick == Pick::First {
+            took.truncate(1);
+        }
+        if took.is_empty() {
+            took.extend(otherwise.clone());
+        }
+        took
+    }
+
+    /// The nodes that must be undone.
+    fn to_undo(&self) -> Vec<usize> {
+        if self.pivot_passed {
+            return Vec::new();
+        }
+        let wanted = |at: &usize| {
+            let (node, place) = (self.node(*at), &self.places[*at]);
+            place.pieces.iter().any(|piece| match (&piece.happened, piece.child) {
+                (Happened::Yes(_), Some(_)) => true,
+                (Happened::Yes(_) | Happened::Maybe, None) => node.undo.is_some(),
+                _ => false,
+            })
+        };
+        (0..self.places.len()).filter(wanted).collect()
+    }
+
+    /// Whether a piece may be undone now.
+    fn may_undo(&self, owner: Owner) -> Ruling {
+        let at = owner.node as usize;
+        ensure!(self.stand == Stand::Undoing, "something is undone in a run that does not turn back");
+        ensure!(self.to_undo.contains(&at), "a node is undone that need not be");
+        let place = &self.places[at];
+        ensure!(place.undone.is_none(), "a node is undone twice");
+        let piece = place.pieces.get(owner.item as usize).ok_or("an unknown piece")?;
+        ensure!(piece.undo == Undo::Idle && piece.happened != Happened::No, "a piece is undone twice or for nothing");
+        for &later in &self.to_undo {
+            let settled =
+                matches!(&self.places[later].undone, Some(undone) if !matches!(undone, UndoOutcome::Failed { .. }));
+            ensure!(settled || !self.leads(at, later, None), "node {later} came after it and is not undone yet");
+        }
+        if matches!(self.node(at).action, Action::Repeat { .. }) {
+            let mut later = place.pieces.iter().skip(owner.item as usize + 1);
+            let undone = later.all(|piece| piece.happened == Happened::No || piece.undo == Undo::Done);
+            ensure!(undone, "a round is undone before the one that followed");
+        }
+        Ok(())
+    }
+
+    fn undoes(&mut self, owner: Owner, payload: &Value) -> Ruling {
+        self.may_undo(owner)?;
+        let piece = &mut self.places[owner.node as usize].pieces[owner.item as usize];
+        ensure!(piece.child.is_none(), "a task undoes what a run did");
+        let certain = matches!(piece.happened, Happened::Yes(_));
+        let expected = json!({ "input": piece.input, "output": given(piece), "certain": certain });
+        ensure!(*payload == expected, "a compensation is given {payload}, not {expected}");
+        piece.undo = Undo::Active;
+        Ok(())
+    }
+
+    fn undone(&mut self, at: usize, outcome: &UndoOutcome) -> Ruling {
+        ensure!(self.stand == Stand::Undoing && self.to_undo.contains(&at), "a node is undone that need not be");
+        let place = &mut self.places[at];
+        let any = |undo: &Undo| place.pieces.iter().any(|piece| piece.undo == *undo);
+        match outcome {
+            UndoOutcome::Undone | UndoOutcome::Failed { .. } => {
+                let failed = matches!(outcome, UndoOutcome::Failed { .. });
+                ensure!(place.undone.is_none() && !any(&Undo::Active), "it is being undone");
+                ensure!(any(&Undo::Failed) == failed, "whether it is undone is told wrongly");
+                let left = place.pieces.iter().any(|piece| {
+                    let matters = piece.child.is_none() || matches!(piece.happened, Happened::Yes(_));
+                    piece.undo == Undo::Idle && piece.happened != Happened::No && matters
+                });
+                ensure!(failed || !left, "a piece of it is not undone");
+            }
+            _ => {
+                let failed = matches!(place.undone, Some(UndoOutcome::Failed { .. }));
+                ensure!(failed, "an operator speaks of what has not failed");
+            }
+        }
+        place.undone = Some(outcome.clone());
+        Ok(())
+    }
+
+    /// The nodes whose effects stay.
+    fn residue(&self) -> Vec<Name> {
+        let stays = |at: &usize| {
+            let (node, place) = (self.node(*at), &self.places[*at]);
+            let flow = matches!(body(&node.action), Some(Body::Flow(_)));
+            match &place.undone {
+                Some(undone) => matches!(undone, UndoOutcome::Abandoned { .. }),
+                None => {
+                    (node.undo.is_some() || flow || node.pivot)
+                        && place.pieces.iter().any(|piece| piece.happened != Happened::No)
+                }
+            }
+        };
+        (0..self.places.len()).filter(stays).map(|at| self.node(at).name.clone()).collect()
+    }
+
+    /// Whether the run may end so; also whether it leaves nothing behind.
+    fn may_finish(&self, outcome: &RunOutcome) -> Result<bool, String> {
+        if let RunOutcome::Succeeded { output } = outcome {
+            ensure!(self.stand == Stand::Running, "a run succeeds that was halted");
+            for at in 0..self.places.len() {
+                ensure!(self.places[at].end.is_some(), "node {at} has not ended");
+                ensure!(!self.is_broken(at), "a run succeeds although node {at} failed");
+            }
+            let expected = self.eval(&self.definition.output, &Value::Null);
+            ensure!(*output.value() == expected, "it gives back {expected}");
+            return Ok(false);
+        }
+        ensure!(self.stand == Stand::Undoing, "a run ends without having turned back");
+        for at in &self.to_undo {
+            let undone = &self.places[*at].undone;
+            let settled = undone.as_ref().is_some_and(|undone| !matches!(undone, UndoOutcome::Failed { .. }));
+            ensure!(settled, "node {at} is not undone");
+        }
+        let (left, any) = (self.residue(), !self.to_undo.is_empty());
+        match outcome {
+            RunOutcome::Compensated { .. } => ensure!(left.is_empty() && any, "{left:?} is left"),
+            RunOutcome::Failed { residue, .. } => {
+                ensure!(*residue == left, "{left:?} is left");
+                ensure!(!(any && left.is_empty()), "it is compensated");
+            }
+            _ => return Err("an unknown outcome".to_owned()),
+        }
+        ensure!(outcome.cause() == self.cause.as_ref(), "it ends for another cause than it halted");
+        Ok(left.is_empty())
+    }
+
+    fn eval(&self, expr: &Expr, item: &Value) -> Value {
+        match expr {
+            Expr::Input => self.input.clone(),
+            Expr::Node(name) => self.place_of(name).map(|at| self.places[at].output.clone()).unwrap_or_default(),
+            Expr::Item => item.clone(),
+            Expr::Const(value) => value.value().clone(),
+            Expr::List(parts) => parts.iter().map(|part| self.eval(part, item)).collect(),
+            Expr::At(of, pointer) => self.eval(of, item).pointer(pointer).cloned().unwrap_or_default(),
+            Expr::First(parts) => {
+                parts.iter().map(|part| self.eval(part, item)).find(|value| !value.is_null()).unwrap_or_default()
+            }
+            other => panic!("the tests use no {other:?}"),
+        }
+    }
+
+    /// Numbers only.
+    fn holds(&self, condition: &Condition, item: &Value) -> bool {
+        match condition {
+            Condition::True => true,
+            Condition::Not(one) => !self.holds(one, item),
+            Condition::Less(a, b) => match (self.eval(a, item).as_i64(), self.eval(b, item).as_i64()) {
+                (Some(a), Some(b)) => a < b,
+                _ => false,
+            },
+            Condition::Is(value) => self.eval(value, item) == json!(true),
+            other => panic!("the tests use no {other:?}"),
+        }
+    }
+}
+
+fn given(piece: &Piece) -> Value {
+    match &piece.happened {
+        Happened::Yes(output) => output.value().clone(),
+        _ => Value::Null,
+    }
+}

@@ -1,0 +1,121 @@
+//! Random definitions, outcomes and interleavings against an independent reading of the rules, live and across crashes.
+
+use crate::flow::draw::{Draws, Taste, definition, input};
+use crate::flow::{RUN, World, model, tell};
+use counterpoint::{Command, Config, Engine, EngineSnapshot, Entry, Limits, Outbox, RunOutcome, RunSpec};
+use proptest::prelude::*;
+
+fn numbers(most: usize) -> impl Strategy<Value = Vec<u16>> {
+    prop::collection::vec(any::<u16>(), 0..most)
+}
+
+/// A world in which a random run has come to its end.
+fn played(shape: &[u16], schedule: &[u16], seed: u64, taste: Taste, rough: bool) -> World {
+    let mut draws = Draws::new(shape);
+    let input = input(&mut draws);
+    let definition = definition(&mut draws, taste);
+    counterpoint::workflow::validate(&definition, &Limits::default()).unwrap();
+    let mut world = World::new();
+    world.say(Command::define(definition)).unwrap();
+    world.say(Command::start(RunSpec::new(RUN, "flow").with_input(input))).unwrap();
+    world.play(&mut Draws::new(schedule), seed, RUN, rough);
+    world
+}
+
+fn obeys(journal: &[Entry]) -> Result<(), TestCaseError> {
+    model::check(journal, true).map_err(|why| TestCaseError::fail(format!("{why}\n{}", tell(journal))))
+}
+
+fn text(engine: &Engine) -> String {
+    serde_json::to_string(&engine.snapshot()).unwrap()
+}
+
+const WILD: Taste = Taste { races: true, most: 10 };
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, max_shrink_time: 15_000, ..ProptestConfig::default() })]
+
+    /// Whatever happens, every run ends, and every fact on the way is one that the rules allow.
+    #[test]
+    fn every_fact_follows_the_rules(shape in numbers(160), schedule in numbers(120), seed in 0_u64..1_000) {
+        let world = played(&shape, &schedule, seed, WILD, true);
+        obeys(&world.journal)?;
+        prop_assert!(world.engine.outstanding().is_empty());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, max_shrink_time: 15_000, ..ProptestConfig::default() })]
+
+    /// Cut off after any fact, a run goes on to an end that the rules allow, with nothing done that was done before.
+    #[test]
+    fn goes_on_after_a_crash_at_any_fact(shape in numbers(100), schedule in numbers(60), seed in 0_u64..1_000) {
+        let world = played(&shape, &schedule, seed, Taste { races: true, most: 5 }, true);
+        for cut in 0..=world.journal.len() {
+            obeys(&again(&world, cut, seed).journal)?;
+        }
+    }
+
+    /// Where nothing is a race and nobody interferes, a crash does not even change whether the run succeeds.
+    #[test]
+    fn ends_as_it_would_have_without_the_crash(shape in numbers(100), schedule in numbers(60), seed in 0_u64..1_000) {
+        let world = played(&shape, &schedule, seed, Taste { races: false, most: 5 }, false);
+        let succeeded = |world: &World| matches!(world.outcome(), RunOutcome::Succeeded { .. });
+        for cut in 0..=world.journal.len() {
+            let crashed = again(&world, cut, seed);
+            obeys(&crashed.journal)?;
+            prop_assert_eq!(succeeded(&crashed), succeeded(&world), "cut after {}", cut);
+            if succeeded(&world) {
+                prop_assert_eq!(crashed.output(), world.output());
+            }
+        }
+    }
+
+    /// At the end of any call: snapshot and tail, the whole journal, and the engine that lived are one; and the commands
+    /// that followed lead to the same facts.
+    #[test]
+    fn snapshots_and_journals_lead_to_the_same(shape in numbers(120), schedule in numbers(60), seed in 0_u64..1_000) {
+        let world = played(&shape, &schedule, seed, Taste { races: true, most: 6 }, true);
+        let live = text(&world.engine);
+        for (first, (_, _, mark)) in world.log.iter().enumerate() {
+            let (before, after) = world.journal.split_at(*mark);
+            let full = Engine::restore(Config::default(), None, before).unwrap();
+            let snapshot: EngineSnapshot = serde_json::from_str(&text(&full)).unwrap();
+            let tail = Engine::restore(Config::default(), Some(&snapshot), after).unwrap();
+            prop_assert_eq!(text(&tail), live.as_str());
+            tail.check().unwrap();
+            if first % 4 != 0 {
+                continue;
+            }
+            let from = Engine::restore(Config::default(), Some(&snapshot), []).unwrap();
+            for mut engine in [full, from] {
+                let mut out = Outbox::default();
+                let owed = engine.outstanding();
+                engine.resume(before.last().map_or(counterpoint::Time::ZERO, |entry| entry.at), &mut out);
+                prop_assert_eq!(out.effects(), owed.as_slice());
+                for (now, command, _) in &world.log[first..] {
+                    let _ = engine.handle(*now, command.clone(), &mut out);
+                }
+                prop_assert_eq!(out.entries(), after);
+            }
+        }
+    }
+}
+
+/// The run goes on from the first `cut` facts of its journal. Hosts say again what was not written down.
+fn again(world: &World, cut: usize, seed: u64) -> World {
+    let journal = world.journal[..cut].to_vec();
+    let engine = Engine::restore(Config::default(), None, &journal).unwrap();
+    let mut crashed = World::around(engine, journal);
+    crashed.resume();
+    if crashed.engine.agents().count() == 0 {
+        crashed.hire();
+    }
+    for (_, command, _) in &world.log {
+        if matches!(command, Command::Run(counterpoint::RunCommand::Define(_) | counterpoint::RunCommand::Start(_))) {
+            crashed.say(command.clone()).unwrap();
+        }
+    }
+    crashed.finish(seed);
+    crashed
+}

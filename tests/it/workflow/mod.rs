@@ -1,0 +1,24 @@
+//! What workflows promise, one promise to a test.
+
+mod branches;
+mod commands;
+mod endings;
+mod many;
+mod undoing;
+mod waiting;
+
+use crate::flow::work;
+use counterpoint::definition::{Action, Body, Case, Condition, Expr, Node, Pick};
+
+/// A choice by the number that it is given: cases `low` (below 5), `odd` (below 7), and what is said for otherwise.
+fn choice(name: &str, pick: Pick, otherwise: Option<&str>) -> Node {
+    let below = |bound: i64| Condition::less(Expr::Item, Expr::value(bound));
+    let cases = vec![Case::new("low", below(5)), Case::new("mid", below(7))];
+    let action = Action::Choose { pick, cases, otherwise: otherwise.map(Into::into) };
+    Node::new(name, action).with_input(Expr::Input)
+}
+
+/// A map over the run's input.
+fn map(name: &str, at_once: Option<u32>, tolerate: u32) -> Node {
+    Node::new(name, Action::Map { over: Expr::Input, body: Body::Task(work(name)), at_once, tolerate })
+}

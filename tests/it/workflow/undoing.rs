@@ -1,0 +1,214 @@
+//! Compensation: what, in which order, with which data, and what if it fails.
+
+use super::map;
+use crate::flow::{RUN, World, flow, step, undoable, work};
+use counterpoint::definition::{Action, Body, Definition, Expr, Link, Node};
+use counterpoint::{Accepted, NodeStatus, Rejected, RunOutcome, RunPhase, UndoRemedy};
+use serde_json::json;
+use std::sync::Arc;
+
+fn chain() -> Definition {
+    flow([
+        undoable("a").with_input(Expr::Input),
+        undoable("b").with_link(Link::success("a")).with_input(Expr::node("a")),
+        step("c").with_link(Link::success("b")),
+    ])
+}
+
+#[test]
+fn what_was_done_is_undone_in_reverse_with_what_was_recorded() {
+    let mut world = World::running(chain(), "in");
+    world.done("a", "A").done("b", "B").failed("c");
+    assert_eq!(world.busy(), ["undo b"]);
+    assert_eq!(world.status("a"), NodeStatus::Undoing);
+    assert_eq!(world.task("undo b").payload.value(), &json!({"input": "A", "output": "B", "certain": true}));
+    world.crash();
+    world.done("undo b", 0);
+    assert_eq!(world.task("undo a").payload.value(), &json!({"input": "in", "output": "A", "certain": true}));
+    world.done("undo a", 0);
+    assert_eq!([world.status("a"), world.status("b")], [NodeStatus::Undone; 2]);
+    assert!(matches!(world.outcome(), RunOutcome::Compensated { .. }));
+    world.verify();
+}
+
+#[test]
+fn independent_branches_are_undone_at_once() {
+    let nodes = [
+        undoable("a"),
+        undoable("b").with_link(Link::success("a")),
+        undoable("c").with_link(Link::success("a")),
+        step("d").with_link(Link::success("b")).with_link(Link::success("c")),
+    ];
+    let mut world = World::running(flow(nodes), 0);
+    world.done("a", 0).done("b", 0).done("c", 0).failed("d");
+    assert_eq!(world.busy(), ["undo b", "undo c"]);
+    world.done("undo c", 0);
+    assert_eq!(world.busy(), ["undo b"]);
+    world.done("undo b", 0).done("undo a", 0).verify();
+}
+
+#[test]
+fn nodes_with_nothing_to_undo_carry_the_order_on() {
+    let nodes = [
+        undoable("a"),
+        step("between").with_link(Link::success("a")),
+        undoable("b").with_link(Link::success("between")),
+        step("c").with_link(Link::success("b")),
+    ];
+    let mut world = World::running(flow(nodes), 0);
+    world.done("a", 0).done("between", 0).done("b", 0).failed("c");
+    assert_eq!(world.busy(), ["undo b"]);
+    world.done("undo b", 0).done("undo a", 0).verify();
+}
+
+#[test]
+fn what_nobody_knows_the_outcome_of_is_undone_too() {
+    let mut world = World::running(flow([undoable("a").with_input(Expr::Input)]), "in");
+    world.lost("a");
+    assert_eq!(world.task("undo a").payload.value(), &json!({"input": "in", "output": null, "certain": false}));
+    world.done("undo a", 0);
+    assert!(matches!(world.outcome(), RunOutcome::Compensated { .. }));
+    world.verify();
+}
+
+#[test]
+fn what_certainly_did_not_happen_is_not_undone() {
+    let mut world = World::running(flow([undoable("a"), undoable("b").with_link(Link::success("a"))]), 0);
+    world.failed("a");
+    assert!(world.held.is_empty());
+    assert_eq!(world.status("b"), NodeStatus::Skipped);
+    assert!(matches!(world.outcome(), RunOutcome::Failed { residue, .. } if residue.is_empty()));
+    world.verify();
+}
+
+#[test]
+fn every_item_of_a_map_that_was_done_is_undone_even_of_one_that_failed() {
+    let each = map("each", None, 0).with_undo(work("undo"));
+    let mut world = World::running(flow([each]), json!([1, 2, 3]));
+    world.done("each", "one").failed("each").done("each", "three");
+    assert_eq!(world.busy(), ["undo", "undo"]);
+    world.done("undo", 0);
+    assert_eq!(world.phase(), RunPhase::Compensating);
+    world.done("undo", 0).verify();
+}
+
+fn stuck() -> World {
+    let mut world = World::running(chain(), 0);
+    world.done("a", 0).done("b", 0).failed("c").failed("undo b");
+    assert_eq!(world.phase(), RunPhase::CompensationFailed);
+    assert_eq!([world.status("a"), world.status("b")], [NodeStatus::Undoing, NodeStatus::UndoFailed]);
+    assert!(world.held.is_empty(), "what came before must wait");
+    world
+}
+
+#[test]
+fn a_compensation_that_failed_can_be_tried_again() {
+    let mut world = stuck();
+    world.crash();
+    world.remedy(RUN, "b", UndoRemedy::Retry).unwrap();
+    assert_eq!(world.phase(), RunPhase::Compensating);
+    world.failed("undo b");
+    assert_eq!(world.phase(), RunPhase::CompensationFailed);
+    world.remedy(RUN, "b", UndoRemedy::Retry).unwrap();
+    world.done("undo b", 0).done("undo a", 0);
+    assert!(matches!(world.outcome(), RunOutcome::Compensated { .. }));
+    world.verify();
+}
+
+#[test]
+fn a_compensation_that_failed_can_be_declared_done() {
+    let mut world = stuck();
+    world.remedy(RUN, "b", UndoRemedy::Declare { reason: "by phone".into() }).unwrap();
+    world.done("undo a", 0);
+    assert_eq!(world.status("b"), NodeStatus::Undone);
+    assert!(matches!(world.outcome(), RunOutcome::Compensated { .. }));
+    world.verify();
+}
+
+#[test]
+fn a_compensation_that_was_given_up_is_never_called_compensated() {
+    let mut world = stuck();
+    world.remedy(RUN, "b", UndoRemedy::Abandon { reason: "too dear".into() }).unwrap();
+    world.done("undo a", 0);
+    assert_eq!(world.status("b"), NodeStatus::Abandoned);
+    assert!(matches!(world.outcome(), RunOutcome::Failed { residue, .. } if residue == &["b"]));
+    world.verify();
+}
+
+#[test]
+fn cancelling_a_run_that_is_stuck_changes_nothing() {
+    let mut world = stuck();
+    assert_eq!(world.cancel(), Err(Rejected::RunPhase { run: RUN, phase: RunPhase::CompensationFailed }));
+    world.remedy(RUN, "b", UndoRemedy::Declare { reason: "x".into() }).unwrap();
+    assert!(world.cancel().is_err());
+    world.done("undo a", 0).verify();
+}
+
+fn parent() -> Definition {
+    let mut inner = flow([undoable("x"), undoable("y").with_link(Link::success("x"))]);
+    inner.name = "inner".into();
+    flow([
+        undoable("a"),
+        Node::new("in", Action::flow(inner)).with_link(Link::success("a")),
+        step("b").with_link(Link::success("in")),
+    ])
+}
+
+#[test]
+fn a_run_within_that_has_succeeded_is_undone_as_a_unit() {
+    let mut world = World::running(parent(), 0);
+    world.done("a", 0).done("x", 0).done("y", 0).failed("b");
+    for (next, phase) in [("undo y", RunPhase::Compensating), ("undo x", RunPhase::Compensating)] {
+        assert_eq!(world.busy(), [next]);
+        assert_eq!(world.engine.run(world.child()).unwrap().phase(), phase);
+        world.crash();
+        world.done(next, 0);
+    }
+    assert_eq!(world.status("in"), NodeStatus::Undone);
+    world.done("undo a", 0);
+    assert!(matches!(world.outcome(), RunOutcome::Compensated { .. }));
+    world.verify();
+}
+
+#[test]
+fn a_run_within_that_undid_itself_is_not_undone_again() {
+    let mut world = World::running(parent(), 0);
+    world.done("a", 0).done("x", 0).failed("y").done("undo x", 0);
+    assert_eq!(world.busy(), ["undo a"]);
+    assert_eq!(world.status("in"), NodeStatus::Failed);
+    world.done("undo a", 0).verify();
+}
+
+#[test]
+fn what_a_run_within_leaves_behind_is_a_failed_compensation_of_its_node() {
+    let mut world = World::running(parent(), 0);
+    world.done("a", 0).done("x", 0).done("y", 0).failed("b").failed("undo y");
+    let child = world.child();
+    assert_eq!(world.engine.run(child).unwrap().phase(), RunPhase::CompensationFailed);
+    assert_eq!(world.remedy(child, "y", UndoRemedy::Abandon { reason: "x".into() }), Ok(Accepted::Done));
+    world.done("undo x", 0);
+    assert_eq!((world.phase(), world.status("in")), (RunPhase::CompensationFailed, NodeStatus::UndoFailed));
+    // The run within has ended: there is nothing in it to try again.
+    let refused = Rejected::RunPhase { run: child, phase: RunPhase::Finished };
+    assert_eq!(world.remedy(RUN, "in", UndoRemedy::Retry), Err(refused));
+    world.remedy(RUN, "in", UndoRemedy::Abandon { reason: "x".into() }).unwrap();
+    world.done("undo a", 0);
+    assert!(matches!(world.outcome(), RunOutcome::Failed { residue, .. } if residue == &["in"]));
+    world.verify();
+}
+
+#[test]
+fn of_a_map_of_runs_only_those_are_undone_that_succeeded() {
+    // Each run passes its pivot and then fails, or does not.
+    let mut inner = flow([step("pay").as_pivot(), step("ship").with_link(Link::success("pay"))]);
+    inner.name = "inner".into();
+    let each = Action::Map { over: Expr::Input, body: Body::Flow(Arc::new(inner)), at_once: Some(1), tolerate: 1 };
+    let nodes = [Node::new("each", each), step("end").with_link(Link::success("each"))];
+    let mut world = World::running(flow(nodes), json!([1, 2]));
+    world.done("pay", 0).failed("ship").done("pay", 0).done("ship", 0).failed("end");
+    // The second cannot be undone: it is past its pivot.
+    assert_eq!((world.phase(), world.status("each")), (RunPhase::CompensationFailed, NodeStatus::UndoFailed));
+    world.remedy(RUN, "each", UndoRemedy::Abandon { reason: "x".into() }).unwrap();
+    assert!(matches!(world.outcome(), RunOutcome::Failed { residue, .. } if residue == &["each"]));
+    world.verify();
+}
