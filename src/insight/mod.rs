@@ -28,20 +28,29 @@
 //! assert_eq!(describe(&entry), "t7 is ready");
 //! ```
 
+mod alerts;
+mod audit;
 mod catalog;
 mod describe;
 mod metrics;
 mod picture;
 mod progress;
+mod prometheus;
 mod story;
 mod table;
 mod text;
 mod timeline;
+mod trace;
 
+pub use alerts::{Alert, AlertRules, Alerts, Signal, Statistic};
+pub use audit::{Actor, Audit, AuditLine};
 pub use describe::describe;
-pub use metrics::{AgentFigures, Counts, Figures, Metrics, MetricsSnapshot, Summary};
+pub use metrics::{
+    AgentFigures, Compliance, Counts, Figures, LoadSpread, Metrics, MetricsSnapshot, Rates, Summary, Usage, Waits,
+};
 pub use picture::Picture;
 pub use progress::{NodeCounts, Progress, RunProgress, Waiting, WaitsFor};
+pub use prometheus::to_prometheus;
 pub use story::{Line, Story, Subject};
 pub use timeline::{Bar, BarResult, Mark, MarkKind, Step, SvgOptions, Timeline, TimelineData};
 
