@@ -6,9 +6,12 @@
 //!
 //! | projection | answers |
 //! |---|---|
-//! | [`Metrics`] | how many, how long, how busy |
+//! | [`Metrics`] | how many, how often, how long, how busy, how evenly, in time or not; [`to_prometheus`] |
+//! | [`Alerts`] | what should a person look at |
 //! | [`Progress`] | how far is this run, and what does it wait for |
-//! | [`Timeline`] | who did what when; as a picture in SVG |
+//! | [`Timeline`] | who did what when; as a picture in SVG, and for trace viewers |
+//! | [`Lineage`] | who made this output, from what, under which definition; Mermaid and DOT |
+//! | [`Audit`] | who did what, when and why |
 //! | [`Picture`] | what does this workflow look like, and this run of it; Mermaid and DOT |
 //! | [`Story`] | what were the last things that happened to this task, agent or run |
 //!
@@ -32,6 +35,7 @@ mod alerts;
 mod audit;
 mod catalog;
 mod describe;
+mod lineage;
 mod metrics;
 mod picture;
 mod progress;
@@ -45,6 +49,7 @@ mod trace;
 pub use alerts::{Alert, AlertRules, Alerts, Signal, Statistic};
 pub use audit::{Actor, Audit, AuditLine};
 pub use describe::describe;
+pub use lineage::{Lineage, Maker, Print, Product, RunLineage, Source};
 pub use metrics::{
     AgentFigures, Compliance, Counts, Figures, LoadSpread, Metrics, MetricsSnapshot, Rates, Summary, Usage, Waits,
 };

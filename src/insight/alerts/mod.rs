@@ -61,6 +61,8 @@ pub struct Alerts {
     due: BTreeSet<(Time, TaskId)>,
     latency: [Burn; 4],
     deadlines: [Burn; 4],
+    /// Of which tiers there is news.
+    news: [bool; 4],
     minute: u64,
     kinds: Table<Name, Kind>,
     agents: Table<AgentId, Minute>,
@@ -110,6 +112,7 @@ impl Alerts {
             due: BTreeSet::new(),
             latency: Default::default(),
             deadlines: Default::default(),
+            news: [false; 4],
             minute: 0,
             kinds: Table::new(1_024),
             agents: Table::new(16_384),
@@ -128,12 +131,13 @@ impl Alerts {
             self.due.pop_first();
             if let Some(task) = self.tasks.get_mut(&task) {
                 (task.due, task.judged) = (None, true);
-                record(&mut self.latency, task.tier, due, false);
+                record(&mut self.latency, &mut self.news, task.tier, due, false);
             }
         }
         if now.as_nanos() / MINUTE > self.minute {
             self.close_minute();
             self.minute = now.as_nanos() / MINUTE;
+            self.news = [true; 4];
         }
         self.judge_promises();
     }
@@ -150,7 +154,8 @@ impl Alerts {
 
     fn judge_promises(&mut self) {
         let rules = self.rules;
-        for tier in Tier::ALL {
+        let news = core::mem::take(&mut self.news);
+        for (tier, _) in Tier::ALL.into_iter().zip(news).filter(|(_, news)| *news) {
             let signals = [
                 (Signal::LatencyTarget(tier), self.latency.get(tier.index())),
                 (Signal::Deadlines(tier), self.deadlines.get(tier.index())),
@@ -279,7 +284,7 @@ impl Alerts {
         task.judged = true;
         if let Some(due) = task.due.take() {
             self.due.remove(&(due, attempt.task()));
-            record(&mut self.latency, task.tier, now, now <= due);
+            record(&mut self.latency, &mut self.news, task.tier, now, now <= due);
         }
     }
 
@@ -310,7 +315,7 @@ impl Alerts {
         if let Some(task) = self.tasks.get(&id)
             && let (Some(deadline), Some(succeeded)) = (task.deadline, succeeded)
         {
-            record(&mut self.deadlines, task.tier, now, succeeded && now <= deadline);
+            record(&mut self.deadlines, &mut self.news, task.tier, now, succeeded && now <= deadline);
         }
         self.forget(id);
     }
@@ -344,9 +349,10 @@ impl Alerts {
     }
 }
 
-fn record(tiers: &mut [Burn; 4], tier: Tier, at: Time, met: bool) {
-    if let Some(burn) = tiers.get_mut(tier.index()) {
+fn record(tiers: &mut [Burn; 4], news: &mut [bool; 4], tier: Tier, at: Time, met: bool) {
+    if let (Some(burn), Some(news)) = (tiers.get_mut(tier.index()), news.get_mut(tier.index())) {
         burn.record(at, met);
+        *news = true;
     }
 }
 
@@ -362,5 +368,6 @@ impl Projection for Alerts {
             Event::Agent(AgentEvent::Registered { .. } | AgentEvent::Updated { .. } | AgentEvent::Draining { .. })
             | Event::Run(_) => {}
         }
+        self.judge_promises();
     }
 }
