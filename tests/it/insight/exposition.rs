@@ -35,7 +35,7 @@ pub(super) fn faults(page: &str) -> Vec<String> {
             let (name, labels) = id.split_once('{').map_or((id, ""), |(name, rest)| (name, rest));
             let kind = kinds.get(now).copied().unwrap_or_default();
             let family = match kind {
-                "summary" => name.strip_suffix("_sum").or(name.strip_suffix("_count")).unwrap_or(name),
+                "summary" => name.strip_suffix("_sum").or_else(|| name.strip_suffix("_count")).unwrap_or(name),
                 _ => name,
             };
             if family != now {
