@@ -1,7 +1,8 @@
 //! Messages and what the core speaks of: commands, effects, answers.
 
+use super::body::{Body, Kind, Unwilling, Verdict};
 use super::card::{AgentCard, Submission};
-use super::message::{Body, Kind, Message, MessageId, Unwilling, Verdict};
+use super::message::{Message, MessageId};
 use super::negotiation::Act;
 use crate::agent::AgentSpec;
 use crate::command::{Accepted, AgentCommand, Command, RunCommand, TaskCommand};

@@ -40,6 +40,7 @@
 //! - Lengths of time are text such as `"1m 30s"`, or numbers of nanoseconds.
 //! - What is secret is the transport's affair, and so is who may speak for whom.
 
+mod body;
 mod card;
 mod convert;
 mod decode;
@@ -50,11 +51,12 @@ mod schema;
 mod trace;
 mod wire;
 
+pub use body::{Body, Kind, Unwilling, Verdict};
 pub use card::{AgentCard, Submission};
 pub use convert::{NotACommand, NotAMessage};
 pub use decode::{Malformed, WireLimits};
 pub use external::{A2aState, McpState};
-pub use message::{BadMessageId, Body, Kind, Message, MessageId, Unwilling, VERSION, Verdict};
+pub use message::{BadMessageId, Message, MessageId, VERSION};
 pub use negotiation::{Act, OutOfTurn, Proposal, Stage};
 pub use schema::schema;
 pub use trace::{BadTrace, TraceContext};

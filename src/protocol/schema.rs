@@ -1,6 +1,7 @@
 //! What the messages look like, for those who write agents in other languages.
 
-use super::message::{Kind, VERSION};
+use super::body::Kind;
+use super::message::VERSION;
 use serde_json::{Map, Value, json};
 
 /// The JSON Schema (draft 2020-12) of the messages of a kind, envelope included, complete in itself.
