@@ -54,6 +54,7 @@
 //! - [`routing`], [`queue`], [`resilience`]: how the scheduler chooses, orders and retries.
 //! - [`dag`]: graphs, what is ready in them, and a parallel runner; [`saga`]: compensation. Both usable alone.
 //! - [`journal`]: where facts are kept; [`insight`]: what they tell.
+//! - [`protocol`]: messages for agents and tools elsewhere, and the task states of other protocols.
 //! - [`host`]: ready-made hosts.
 
 pub mod agent;
@@ -71,6 +72,7 @@ pub mod journal;
 pub mod limits;
 pub mod name;
 pub mod payload;
+pub mod protocol;
 pub mod queue;
 pub mod rejected;
 pub mod resilience;

@@ -6,9 +6,12 @@
 //!
 //! | projection | answers |
 //! |---|---|
-//! | [`Metrics`] | how many, how long, how busy |
+//! | [`Metrics`] | how many, how often, how long, how busy, how evenly, in time or not; [`to_prometheus`] |
+//! | [`Alerts`] | what should a person look at |
 //! | [`Progress`] | how far is this run, and what does it wait for |
-//! | [`Timeline`] | who did what when; as a picture in SVG |
+//! | [`Timeline`] | who did what when; as a picture in SVG, and for trace viewers |
+//! | [`Lineage`] | who made this output, from what, under which definition; Mermaid and DOT |
+//! | [`Audit`] | who did what, when and why |
 //! | [`Picture`] | what does this workflow look like, and this run of it; Mermaid and DOT |
 //! | [`Story`] | what were the last things that happened to this task, agent or run |
 //!
@@ -28,20 +31,31 @@
 //! assert_eq!(describe(&entry), "t7 is ready");
 //! ```
 
+mod alerts;
+mod audit;
 mod catalog;
 mod describe;
+mod lineage;
 mod metrics;
 mod picture;
 mod progress;
+mod prometheus;
 mod story;
 mod table;
 mod text;
 mod timeline;
+mod trace;
 
+pub use alerts::{Alert, AlertRules, Alerts, Signal, Statistic};
+pub use audit::{Actor, Audit, AuditLine};
 pub use describe::describe;
-pub use metrics::{AgentFigures, Counts, Figures, Metrics, MetricsSnapshot, Summary};
+pub use lineage::{Lineage, Maker, Print, Product, RunLineage, Source};
+pub use metrics::{
+    AgentFigures, Compliance, Counts, Figures, LoadSpread, Metrics, MetricsSnapshot, Rates, Summary, Usage, Waits,
+};
 pub use picture::Picture;
 pub use progress::{NodeCounts, Progress, RunProgress, Waiting, WaitsFor};
+pub use prometheus::to_prometheus;
 pub use story::{Line, Story, Subject};
 pub use timeline::{Bar, BarResult, Mark, MarkKind, Step, SvgOptions, Timeline, TimelineData};
 

@@ -61,6 +61,10 @@ impl<K: Ord + Clone, V> Table<K, V> {
         self.rows.iter().map(|(key, (_, value))| (key, value))
     }
 
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&K, &mut V)> {
+        self.rows.iter_mut().map(|(key, (_, value))| (key, value))
+    }
+
     fn pop_beyond(&mut self) -> Option<(K, V)> {
         if self.rows.len() <= self.bound {
             return None;

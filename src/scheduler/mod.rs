@@ -44,13 +44,14 @@ mod submit;
 mod timers;
 mod view;
 
+pub use crate::task::TaskStatus;
 pub use config::Config;
 pub(crate) use log::{Log, Tx};
 pub(crate) use machine::Core;
 pub use snapshot::{AgentRecord, SchedulerSnapshot, TaskRecord, TaskStage};
 pub(crate) use state::Misfit;
 pub(crate) use submit::{fits, named};
-pub use view::{AgentView, TaskStatus, TaskView};
+pub use view::{AgentView, TaskView};
 
 use crate::command::{Accepted, Command};
 use crate::effect::{Effect, Outbox};

@@ -5,45 +5,9 @@ use super::state::{Stage, Task};
 use crate::agent::{AgentSpec, AgentStatus};
 use crate::id::{AgentId, AttemptId, Incarnation, TaskId};
 use crate::routing::Member;
-use crate::task::{TaskOutcome, TaskSpec};
+use crate::task::{TaskOutcome, TaskSpec, TaskStatus};
 use crate::time::Time;
 use core::fmt;
-use serde::{Deserialize, Serialize};
-
-/// Where a task stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum TaskStatus {
-    /// It waits for other tasks.
-    Blocked,
-    /// It waits for its next attempt.
-    Backoff,
-    /// It waits for an agent.
-    Queued,
-    /// An agent holds it.
-    Running,
-    /// An agent holds it and was asked to stop.
-    Cancelling,
-    /// It succeeded.
-    Succeeded,
-    /// It failed for good.
-    Failed,
-    /// Its attempts are used up.
-    DeadLettered,
-    /// It was withdrawn.
-    Cancelled,
-    /// Its time ran out.
-    Expired,
-}
-
-impl TaskStatus {
-    /// Whether nothing more will happen to it.
-    #[must_use]
-    pub const fn is_terminal(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Failed | Self::DeadLettered | Self::Cancelled | Self::Expired)
-    }
-}
 
 /// A task as it stands.
 #[derive(Clone, Copy)]
@@ -73,13 +37,7 @@ impl<'a> TaskView<'a> {
             Stage::Queued { .. } => TaskStatus::Queued,
             Stage::Running(running) if running.cancel.is_some() => TaskStatus::Cancelling,
             Stage::Running(_) => TaskStatus::Running,
-            Stage::Ended(ended) => match &ended.end {
-                TaskOutcome::Succeeded(_) => TaskStatus::Succeeded,
-                TaskOutcome::Failed(_) => TaskStatus::Failed,
-                TaskOutcome::DeadLettered(_) => TaskStatus::DeadLettered,
-                TaskOutcome::Cancelled { .. } => TaskStatus::Cancelled,
-                TaskOutcome::Expired(_) => TaskStatus::Expired,
-            },
+            Stage::Ended(ended) => TaskStatus::from(&ended.end),
         }
     }
 

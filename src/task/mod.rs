@@ -21,11 +21,13 @@ mod failure;
 mod needs;
 mod outcome;
 mod policy;
+mod status;
 
 pub use failure::{Failure, FailureKind, Happened};
 pub use needs::Needs;
 pub use outcome::{Bound, TaskOutcome};
 pub use policy::{Exhausted, InDoubt, Jitter, Policy, Retry};
+pub use status::TaskStatus;
 
 use crate::id::{RunId, TaskId};
 use crate::name::Name;

@@ -11,7 +11,7 @@ const FLOORS: &[(u32, &[&str])] = &[
     (30, &["dag", "queue", "resilience", "routing"]),
     (31, &["saga"]),
     (32, &["workflow"]),
-    (40, &["insight", "journal"]),
+    (40, &["insight", "journal", "protocol"]),
     (41, &["scheduler"]),
     (42, &["engine"]),
     (50, &["host"]),

@@ -22,6 +22,7 @@ mod kit;
 mod layering;
 mod model;
 mod pivot;
+mod protocol;
 mod regressions;
 mod restore;
 mod scheduler;

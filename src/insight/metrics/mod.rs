@@ -1,27 +1,32 @@
 //! Counts and times of tasks, by tier and by kind, and what each agent did.
 
+mod fold;
+mod group;
+mod load;
+mod rate;
 mod snapshot;
 mod spread;
 
-pub use snapshot::{AgentFigures, Counts, Figures, MetricsSnapshot};
+pub use group::Usage;
+pub use load::LoadSpread;
+pub use snapshot::{AgentFigures, Compliance, Counts, Figures, MetricsSnapshot, Rates, Waits};
 pub use spread::Summary;
 
-use super::Projection;
 use super::table::Table;
-use crate::event::{AgentEvent, Entry, Event, Next, TaskEvent};
 use crate::id::{AgentId, AttemptId, TaskId};
 use crate::name::Name;
-use crate::task::{TaskSpec, Tier};
-use crate::time::{Time, nanos_of};
-use core::time::Duration;
-use snapshot::Agent;
-use spread::Spread;
+use crate::task::Tier;
+use crate::time::Time;
+use group::{Group, Line, Price};
+use load::Agent;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// Counts, waiting times and running times of all tasks, by tier and by kind; what each agent did.
+/// Counts, rates, waiting times and running times of all tasks, by tier, by kind and by tenant; whether promises were kept;
+/// what each agent did, how busy they are and how evenly.
 ///
-/// Times come from histograms of two significant digits between a microsecond and a thousand hours. Kinds and agents beyond
-/// the bounds are counted together, as "others". Times of a task are known only if its events were seen from its submit on;
+/// Times come from histograms of two significant digits between a microsecond and a thousand hours. Kinds, tenants and
+/// agents beyond the bounds are counted together, as "others". Times of a task are known only if its events were seen from its submit on;
 /// counts in all always are.
 ///
 /// ```
@@ -53,29 +58,38 @@ pub struct Metrics {
     kinds: BTreeMap<Name, Group>,
     other_kinds: Group,
     most_kinds: usize,
+    tenants: BTreeMap<Name, Group>,
+    other_tenants: Group,
+    most_tenants: usize,
     agents: BTreeMap<AgentId, Agent>,
     other_agents: Agent,
     most_agents: usize,
     lost: u64,
     live: Table<TaskId, Live>,
-}
-
-/// Figures of a set of tasks.
-#[derive(Debug, Clone, Default)]
-struct Group {
-    counts: Counts,
-    queue: Spread,
-    run: Spread,
+    line: Line,
+    price: Price,
 }
 
 /// What is known of a task that has not ended.
 #[derive(Debug, Clone)]
 struct Live {
-    kind: Name,
-    tier: Tier,
+    class: Class,
+    submitted: Time,
+    deadline: Option<Time>,
+    /// Since when it waits for an agent, if it does.
     ready: Option<Time>,
+    /// Whether an agent has had it.
+    begun: bool,
     held: Option<Held>,
     failed_by: Option<AgentId>,
+}
+
+/// The sets to which a task belongs.
+#[derive(Debug, Clone)]
+struct Class {
+    kind: Name,
+    tier: Tier,
+    tenant: Option<Name>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +100,7 @@ struct Held {
 }
 
 impl Default for Metrics {
-    /// With room for 128 kinds, 16,384 agents and a million tasks under way.
+    /// With room for 128 kinds, 128 tenants, 16,384 agents and a million tasks under way.
     fn default() -> Self {
         Self {
             since: None,
@@ -96,11 +110,16 @@ impl Default for Metrics {
             kinds: BTreeMap::new(),
             other_kinds: Group::default(),
             most_kinds: 128,
+            tenants: BTreeMap::new(),
+            other_tenants: Group::default(),
+            most_tenants: 128,
             agents: BTreeMap::new(),
             other_agents: Agent::default(),
             most_agents: 16_384,
             lost: 0,
             live: Table::new(1_000_000),
+            line: Line::default(),
+            price: Price::default(),
         }
     }
 }
@@ -120,185 +139,64 @@ impl Metrics {
         self
     }
 
-    /// Follows at most so many tasks at once.
+    /// Keeps at most so many tenants apart.
     #[must_use]
-    pub fn with_tasks(mut self, most: usize) -> Self {
-        self.live.set_bound(most);
+    pub const fn with_tenants(mut self, most: usize) -> Self {
+        self.most_tenants = most;
         self
     }
 
-    /// The figures as they are now.
+    /// Follows at most so many tasks at once.
+    #[must_use]
+    pub fn with_tasks(mut self, most: usize) -> Self {
+        for (task, live) in self.live.set_bound(most) {
+            self.step_out(task, &live);
+        }
+        self
+    }
+
+    /// Asks what each attempt cost when it ends, in whatever unit the host counts in; whole numbers, so that sums are exact.
+    #[must_use]
+    pub fn with_cost(mut self, price: impl Fn(&Usage<'_>) -> u64 + Send + Sync + 'static) -> Self {
+        self.price = Price(Arc::new(price));
+        self
+    }
+
+    /// The figures as of the last entry.
     #[must_use]
     pub fn snapshot(&self) -> MetricsSnapshot {
-        let others = |counts: &Counts| *counts != Counts::default();
+        self.snapshot_at(self.last)
+    }
+
+    /// The figures as they are at this moment: what waits has waited longer and rates have faded since the last entry.
+    #[must_use]
+    pub fn snapshot_at(&self, now: Time) -> MetricsSnapshot {
+        let now = now.max(self.last);
+        let since = self.since.unwrap_or_default();
+        let figures = |group: &Group| group.figures(since, now);
+        let named = |groups: &BTreeMap<Name, Group>| {
+            groups.iter().map(|(name, group)| (name.clone(), figures(group))).collect::<BTreeMap<_, _>>()
+        };
+        let others = |group: &Group| (group.counts != Counts::default()).then(|| figures(group));
+        let agents: BTreeMap<AgentId, AgentFigures> =
+            self.agents.iter().map(|(id, agent)| (*id, agent.figures(now))).collect();
+        let slots: f64 = agents.values().map(|agent| agent.slot_time.as_secs_f64()).sum();
+        let held: f64 = agents.values().map(|agent| agent.held_time.as_secs_f64()).sum();
         MetricsSnapshot {
-            since: self.since.unwrap_or_default(),
-            at: self.last,
-            all: self.all.figures(),
-            tiers: self.tiers.iter().map(|(tier, group)| (*tier, group.figures())).collect(),
-            kinds: self.kinds.iter().map(|(kind, group)| (kind.clone(), group.figures())).collect(),
-            other_kinds: others(&self.other_kinds.counts).then(|| self.other_kinds.figures()),
-            agents: self.agents.iter().map(|(id, agent)| (*id, agent.figures())).collect(),
-            other_agents: (self.other_agents != Agent::default()).then(|| self.other_agents.figures()),
+            since,
+            at: now,
+            all: figures(&self.all),
+            tiers: self.tiers.iter().map(|(tier, group)| (*tier, figures(group))).collect(),
+            kinds: named(&self.kinds),
+            other_kinds: others(&self.other_kinds),
+            load: LoadSpread::over(agents.values()),
+            agents,
+            other_agents: (self.other_agents != Agent::default()).then(|| self.other_agents.figures(now)),
             agents_lost: self.lost,
-        }
-    }
-
-    /// What changes for all tasks, for those of the tier and for those of the kind.
-    fn each(&mut self, class: Option<(Name, Tier)>, change: impl Fn(&mut Group)) {
-        change(&mut self.all);
-        let Some((kind, tier)) = class else { return };
-        change(self.tiers.entry(tier).or_default());
-        if self.kinds.contains_key(&kind) || self.kinds.len() < self.most_kinds {
-            change(self.kinds.entry(kind).or_default());
-        } else {
-            change(&mut self.other_kinds);
-        }
-    }
-
-    fn agent(&mut self, id: AgentId) -> &mut Agent {
-        if self.agents.contains_key(&id) || self.agents.len() < self.most_agents {
-            self.agents.entry(id).or_default()
-        } else {
-            &mut self.other_agents
-        }
-    }
-
-    fn class(&self, task: TaskId) -> Option<(Name, Tier)> {
-        self.live.get(&task).map(|live| (live.kind.clone(), live.tier))
-    }
-
-    fn submitted(&mut self, spec: &TaskSpec, replays: bool, now: Time) {
-        self.each(Some((spec.kind.clone(), spec.tier)), |group| {
-            group.counts.submitted += 1;
-            group.counts.replayed += u64::from(replays);
-        });
-        let ready = spec.after.is_empty().then_some(now);
-        let live = Live { kind: spec.kind.clone(), tier: spec.tier, ready, held: None, failed_by: None };
-        self.live.insert(spec.id, live);
-    }
-
-    fn assigned(&mut self, attempt: AttemptId, to: AgentId, now: Time) {
-        self.release(attempt.task(), None, now);
-        let (mut waited, mut failover) = (None, false);
-        if let Some(live) = self.live.get_mut(&attempt.task()) {
-            waited = live.ready.take().map(|ready| now - ready);
-            failover = live.failed_by.take().is_some_and(|failed| failed != to);
-            live.held = Some(Held { attempt, by: to, since: now });
-        }
-        let class = self.class(attempt.task());
-        self.each(class, |group| {
-            group.counts.attempts += 1;
-            group.counts.failovers += u64::from(failover);
-            group.queue.record(waited);
-        });
-        let agent = self.agent(to);
-        agent.attempts += 1;
-        agent.holds += 1;
-    }
-
-    /// Ends the attempt that holds a task, if one does; with a number, only that one.
-    fn release(&mut self, task: TaskId, attempt: Option<AttemptId>, now: Time) {
-        let Some(live) = self.live.get_mut(&task) else { return };
-        let Some(held) = live.held else { return };
-        if attempt.is_some_and(|attempt| attempt != held.attempt) {
-            return;
-        }
-        live.held = None;
-        let ran = now - held.since;
-        let class = Some((live.kind.clone(), live.tier));
-        self.each(class, |group| group.run.record(Some(ran)));
-        let agent = self.agent(held.by);
-        agent.holds = agent.holds.saturating_sub(1);
-        agent.busy_nanos = agent.busy_nanos.saturating_add(nanos_of(ran));
-    }
-
-    fn ended(&mut self, task: TaskId, attempt: Option<AttemptId>, now: Time, count: impl Fn(&mut Counts)) {
-        self.release(task, attempt, now);
-        let class = self.class(task);
-        self.each(class, |group| count(&mut group.counts));
-        self.live.remove(&task);
-    }
-
-    fn attempt_failed(&mut self, attempt: AttemptId, by: AgentId, next: Next, now: Time) {
-        let task = attempt.task();
-        self.agent(by).failed += 1;
-        match next {
-            Next::Retry { at } => {
-                self.release(task, Some(attempt), now);
-                let class = self.class(task);
-                self.each(class, |group| group.counts.retries += 1);
-                if let Some(live) = self.live.get_mut(&task) {
-                    live.ready = Some(at.max(now));
-                    live.failed_by = Some(by);
-                }
-            }
-            Next::Fail => self.ended(task, Some(attempt), now, |counts| counts.failed += 1),
-            Next::DeadLetter => self.ended(task, Some(attempt), now, |counts| counts.dead_lettered += 1),
-        }
-    }
-
-    fn task(&mut self, event: &TaskEvent, now: Time) {
-        match event {
-            TaskEvent::Submitted { spec, replays } => self.submitted(spec, replays.is_some(), now),
-            TaskEvent::Ready { task } => {
-                if let Some(live) = self.live.get_mut(task) {
-                    live.ready = Some(now);
-                }
-            }
-            TaskEvent::Assigned { attempt, to } => self.assigned(*attempt, to.agent(), now),
-            TaskEvent::AttemptFailed { attempt, by, next, .. } => {
-                self.attempt_failed(*attempt, by.agent(), *next, now);
-            }
-            TaskEvent::Succeeded { attempt, by, .. } => {
-                self.agent(by.agent()).succeeded += 1;
-                self.ended(attempt.task(), Some(*attempt), now, |counts| counts.succeeded += 1);
-            }
-            TaskEvent::CancelRequested { .. } => {}
-            TaskEvent::Cancelled { task, .. } => self.ended(*task, None, now, |counts| counts.cancelled += 1),
-            TaskEvent::Expired { task, .. } => self.ended(*task, None, now, |counts| counts.expired += 1),
-            TaskEvent::Discarded { .. } => self.all.counts.discarded += 1,
-            TaskEvent::Forgotten { tasks } => {
-                for task in tasks {
-                    self.live.remove(task);
-                }
-            }
-        }
-    }
-}
-
-impl Projection for Metrics {
-    fn apply(&mut self, entry: &Entry) {
-        self.since.get_or_insert(entry.at);
-        self.last = self.last.max(entry.at);
-        match &entry.event {
-            Event::Task(event) => self.task(event, entry.at),
-            Event::Agent(AgentEvent::Lost { .. }) => self.lost += 1,
-            Event::Agent(AgentEvent::Registered { by, .. }) => {
-                self.agent(by.agent());
-            }
-            Event::Agent(
-                AgentEvent::Updated { .. } | AgentEvent::Draining { .. } | AgentEvent::Deregistered { .. },
-            )
-            | Event::Run(_) => {}
-        }
-    }
-}
-
-impl Group {
-    fn figures(&self) -> Figures {
-        Figures { counts: self.counts, queue: self.queue.summary(), run: self.run.summary() }
-    }
-}
-
-impl Agent {
-    const fn figures(&self) -> AgentFigures {
-        AgentFigures {
-            attempts: self.attempts,
-            succeeded: self.succeeded,
-            failed: self.failed,
-            holds: self.holds,
-            busy: Duration::from_nanos(self.busy_nanos),
+            tenants: named(&self.tenants),
+            other_tenants: others(&self.other_tenants),
+            waits: Tier::ALL.into_iter().map(|tier| (tier, self.line.waits(tier, now))).collect(),
+            utilisation: (slots > 0.0).then(|| (held / slots).min(1.0)),
         }
     }
 }

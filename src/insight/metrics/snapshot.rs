@@ -1,5 +1,6 @@
 //! The figures as data.
 
+use super::load::LoadSpread;
 use super::spread::Summary;
 use crate::id::AgentId;
 use crate::name::Name;
@@ -33,10 +34,25 @@ pub struct MetricsSnapshot {
     pub other_agents: Option<AgentFigures>,
     /// How often an agent was lost.
     pub agents_lost: u64,
+    /// Of the tasks of each tenant, up to the bound.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tenants: BTreeMap<Name, Figures>,
+    /// Of the tenants beyond the bound, together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_tenants: Option<Figures>,
+    /// Who waits for an agent now, by tier. Also when nothing is handed out at all and no waiting time is ever recorded.
+    #[serde(default)]
+    pub waits: BTreeMap<Tier, Waits>,
+    /// Of the place-seconds that agents offered, how many were in use: from 0 to 1. None before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub utilisation: Option<f64>,
+    /// How evenly work is spread over the agents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadSpread>,
 }
 
 /// Figures of a set of tasks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Figures {
     /// How many.
@@ -45,6 +61,68 @@ pub struct Figures {
     pub queue: Summary,
     /// From assigned to the attempt's end, however it ended.
     pub run: Summary,
+    /// From submitted to first assigned, of each task: with what it had to wait for first.
+    #[serde(default)]
+    pub dispatch: Summary,
+    /// How many in a second.
+    #[serde(default)]
+    pub rates: Rates,
+    /// Whether tasks found their first agent within [`Tier::latency_target`] of being ready. Tasks that ended before they
+    /// found one count as missed if they had waited longer than that.
+    #[serde(default)]
+    pub in_time: Compliance,
+    /// Whether tasks with a deadline succeeded by then. Cancelled ones are not counted.
+    #[serde(default)]
+    pub by_deadline: Compliance,
+    /// What their attempts cost, in whatever the host counts in; see [`Metrics::with_cost`](super::Metrics::with_cost).
+    #[serde(default)]
+    pub cost: u64,
+}
+
+/// How many tasks in a second, by a time-weighted average over about a minute.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Rates {
+    /// Taken on.
+    pub arrivals: f64,
+    /// Ended, one way or another.
+    pub ends: f64,
+}
+
+/// How often a promise was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Compliance {
+    /// So often it was.
+    pub met: u64,
+    /// So often it was not.
+    pub missed: u64,
+}
+
+impl Compliance {
+    /// The share that was kept, from 0 to 1; none if there was nothing to keep.
+    #[must_use]
+    pub fn share(&self) -> Option<f64> {
+        share(self.met, self.met.saturating_add(self.missed))
+    }
+}
+
+/// Tasks that wait for an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Waits {
+    /// How many.
+    pub count: u64,
+    /// How long the first of them has waited.
+    #[serde(with = "crate::time::span")]
+    pub oldest: Duration,
+    /// How many have waited longer than their tier's target.
+    pub late: u64,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share of counts beyond 2^53 is close enough")]
+fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
 }
 
 /// How many tasks and attempts came to what.
@@ -86,6 +164,24 @@ impl Counts {
             .saturating_add(self.expired)
     }
 
+    /// Of the tasks that were to be done to the end, the share that succeeded: cancelled ones do not count.
+    #[must_use]
+    pub fn success_rate(&self) -> Option<f64> {
+        share(self.succeeded, self.ended().saturating_sub(self.cancelled))
+    }
+
+    /// Of the attempts, the share that failed and was followed by another.
+    #[must_use]
+    pub fn retry_rate(&self) -> Option<f64> {
+        share(self.retries, self.attempts)
+    }
+
+    /// Of the tasks that have ended, the share that became dead letters.
+    #[must_use]
+    pub fn dead_letter_rate(&self) -> Option<f64> {
+        share(self.dead_lettered, self.ended())
+    }
+
     /// Tasks that have not.
     #[must_use]
     pub const fn under_way(&self) -> u64 {
@@ -108,14 +204,22 @@ pub struct AgentFigures {
     /// The sum of the lengths of its finished attempts; more than the time that went by if it does several at once.
     #[serde(with = "crate::time::span")]
     pub busy: Duration,
+    /// The places that it offered, times how long: capacity integrated over the time that it was there.
+    #[serde(with = "crate::time::span", default)]
+    pub slot_time: Duration,
+    /// Of these, those that attempts held, attempts under way included.
+    #[serde(with = "crate::time::span", default)]
+    pub held_time: Duration,
+    /// What its attempts cost.
+    #[serde(default)]
+    pub cost: u64,
 }
 
-/// The same while it is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Agent {
-    pub(super) attempts: u64,
-    pub(super) succeeded: u64,
-    pub(super) failed: u64,
-    pub(super) holds: u64,
-    pub(super) busy_nanos: u64,
+impl AgentFigures {
+    /// The share of its place-seconds that was in use, from 0 to 1; none if it had no place for any time.
+    #[must_use]
+    pub fn utilisation(&self) -> Option<f64> {
+        let slots = self.slot_time.as_secs_f64();
+        (slots > 0.0).then(|| (self.held_time.as_secs_f64() / slots).min(1.0))
+    }
 }

@@ -29,6 +29,9 @@ pub struct Summary {
     /// The longest, exactly.
     #[serde(with = "crate::time::span")]
     pub max: Duration,
+    /// Their sum, exactly.
+    #[serde(with = "crate::time::span", default)]
+    pub sum: Duration,
 }
 
 /// Lengths of time, counted. Takes no room before the first.
@@ -70,6 +73,7 @@ impl Spread {
             p95: at(0.95),
             p99: at(0.99),
             max,
+            sum: Duration::from_nanos(u64::try_from(self.sum_nanos).unwrap_or(u64::MAX)),
         }
     }
 }

@@ -118,7 +118,7 @@ fn end<'a>(items: &BTreeMap<&str, &'a Item>, id: &'a str, which: End) -> (&'a st
 }
 
 /// A quoted string of lines.
-fn quote(lines: &[String]) -> String {
+pub(in crate::insight) fn quote(lines: &[String]) -> String {
     let mut out = String::from("\"");
     for (at, line) in lines.iter().enumerate() {
         if at > 0 {

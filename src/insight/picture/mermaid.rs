@@ -98,7 +98,7 @@ fn link(out: &mut String, arrow: &Arrow, pad: &str, later: &mut Later) {
 
 /// Inside double quotes letters, digits and harmless marks stand for themselves; all else is an entity, which keeps it out
 /// of Mermaid's own syntax, of its Markdown and of the HTML that it makes.
-fn escape(text: &str) -> String {
+pub(in crate::insight) fn escape(text: &str) -> String {
     let mut out = String::new();
     for letter in text.chars() {
         // A list or a heading of Markdown begins with a mark; within a text a dash is harmless.

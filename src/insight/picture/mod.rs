@@ -3,6 +3,9 @@
 mod dot;
 mod mermaid;
 
+pub(super) use dot::quote;
+pub(super) use mermaid::escape;
+
 use super::catalog::flow_of;
 use super::text::line;
 use crate::definition::{Action, Body, Definition, Join, Node, On, Pick, Work};

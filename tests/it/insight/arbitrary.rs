@@ -2,7 +2,10 @@
 
 use super::script::{attempt, owner};
 use counterpoint::definition::{Action, Body, Definition, Expr, Link, Node, Work};
-use counterpoint::insight::{Counts, Metrics, Picture, Progress, Projection, Story, SvgOptions, Timeline, describe};
+use counterpoint::insight::{
+    Alerts, Audit, Counts, Lineage, Metrics, Picture, Progress, Projection, Story, SvgOptions, Timeline, describe,
+    to_prometheus,
+};
 use counterpoint::{
     AgentEvent, AgentId, AgentSpec, Bound, Cause, Entry, Event, Failure, Happened, Incarnation, Next, NodeOutcome,
     Opening, Payload, RunEvent, RunId, RunOutcome, RunSpec, Seq, TaskEvent, TaskId, TaskSpec, Tier, Time, UndoOutcome,
@@ -216,6 +219,34 @@ proptest! {
         prop_assert!(well_formed(&svg), "{svg}");
         let odd = options.with_window(Time::MAX, Time::ZERO);
         prop_assert!(well_formed(&timeline.to_svg(&odd)));
+    }
+
+    #[test]
+    fn no_record_panics(entries in entries(), room in 1..5_usize, now in time()) {
+        let mut metrics = Metrics::default().with_kinds(2).with_agents(2).with_tasks(room).with_cost(|_| u64::MAX);
+        let (mut alerts, mut lineage, mut audit) = (Alerts::default(), Lineage::new(room, 4), Audit::new(room));
+        let mut timeline = Timeline::default();
+        for entry in &entries {
+            for projection in [&mut metrics as &mut dyn Projection, &mut alerts, &mut lineage, &mut audit, &mut timeline] {
+                projection.apply(entry);
+            }
+        }
+        let figures = metrics.snapshot_at(now);
+        prop_assert_eq!(super::exposition::faults(&to_prometheus(&figures)), Vec::<String>::new());
+        let waits: u64 = figures.waits.values().map(|waits| waits.count).sum();
+        prop_assert!(waits <= room as u64, "a task waits once");
+        prop_assert!(figures.utilisation.is_none_or(|share| (0.0..=1.0).contains(&share)));
+        alerts.tick(now);
+        for alert in alerts.take_changes() {
+            prop_assert!(!alert.to_string().is_empty());
+        }
+        for run in lineage.runs() {
+            for line in run.to_mermaid().lines().chain(run.to_dot().replace("\\\\", "").replace("\\\"", "").lines()) {
+                prop_assert!(line.matches('"').count() % 2 == 0, "{line}");
+            }
+        }
+        prop_assert_eq!(audit.to_json_lines().lines().count(), entries.len().min(room));
+        prop_assert!(serde_json::from_str::<serde_json::Value>(&timeline.data().to_chrome_trace()).is_ok());
     }
 
     #[test]

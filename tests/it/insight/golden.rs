@@ -7,7 +7,7 @@ use counterpoint::definition::{Action, Definition, Link, Node, Work};
 use counterpoint::insight::{Picture, Progress, Projection, SvgOptions, Timeline, describe};
 use std::path::Path;
 
-fn check(name: &str, got: &str) {
+pub(super) fn check(name: &str, got: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, got).unwrap();

@@ -9,6 +9,9 @@
 )]
 
 mod arbitrary;
+mod exposition;
+mod figures;
 mod golden;
 mod known;
+mod records;
 mod script;

@@ -1,0 +1,261 @@
+//! Which attempt of which agent made what, from what, under which definition.
+
+mod record;
+mod source;
+
+pub use record::{Maker, Print, Product, RunLineage};
+pub use source::Source;
+
+use super::Projection;
+use super::catalog::Catalog;
+use super::table::Table;
+use super::timeline::Step;
+use crate::definition::DefinitionId;
+use crate::event::{Entry, Event, RunEvent, TaskEvent};
+use crate::id::{AttemptId, Incarnation, RunId, Seq, TaskId};
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::run::{NodeOutcome, RunOutcome, RunSpec};
+use crate::task::{Happened, Owner, Phase};
+use crate::time::Time;
+use std::collections::BTreeSet;
+
+/// Where the outputs of runs came from: for each the attempt and the agent that made it, what went in, and the definition
+/// by which that was so.
+///
+/// It keeps prints of outputs and not the outputs. What went in is what the definition's expressions name; a node that was
+/// skipped or gave nothing is left out.
+///
+/// ```
+/// use counterpoint::definition::{Action, Definition, Expr, Node};
+/// use counterpoint::insight::{Lineage, Maker, Projection, Source};
+/// use counterpoint::{
+///     AgentId, AgentSpec, Command, Config, Engine, Outbox, Payload, RunId, RunSpec, Time,
+/// };
+///
+/// let greet = Definition::new("greet").with_node(Node::new("say", Action::task("say")).with_input(Expr::Input));
+/// let mut engine = Engine::new(Config::default());
+/// let (mut outbox, mut lineage) = (Outbox::default(), Lineage::default());
+/// let ada = AgentSpec::new(AgentId::new(1)).with_skill("say", 1);
+/// let run = RunSpec::new(RunId::new(1), "greet").with_input(Payload::of(&"Ada")?);
+/// for command in [Command::define(greet.clone()), Command::register(ada), Command::start(run)] {
+///     engine.handle(Time::ZERO, command, &mut outbox)?;
+/// }
+/// if let Some(counterpoint::Effect::Dispatch { attempt, to, .. }) = outbox.effects().last().cloned() {
+///     engine.handle(Time::ZERO, Command::complete(to, attempt, Payload::of(&"hello")?), &mut outbox)?;
+/// }
+/// lineage.replay(outbox.entries());
+/// let run = lineage.run(RunId::new(1)).expect("it was seen");
+/// assert_eq!(run.definition, Some(greet.id()));
+/// assert!(matches!(run.products[0].by, Maker::Agent { by, .. } if by.agent() == AgentId::new(1)));
+/// assert!(run.products[0].from.contains(&Source::Input));
+/// assert!(run.to_dot().contains("input -> n0"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Lineage {
+    catalog: Catalog,
+    definitions: Table<(Name, u32), DefinitionId>,
+    tasks: Table<TaskId, Known>,
+    /// The steps that runs within runs perform.
+    steps: Table<RunId, Owner>,
+    runs: Table<RunId, Record>,
+    most: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Known {
+    owner: Owner,
+    held: Option<(AttemptId, Incarnation)>,
+}
+
+#[derive(Debug, Clone)]
+struct Record {
+    lineage: RunLineage,
+    /// Nodes that gave something.
+    gave: BTreeSet<Name>,
+}
+
+impl Default for Lineage {
+    /// The last 1,024 runs, with at most 4,096 products each.
+    fn default() -> Self {
+        Self::new(1_024, 4_096)
+    }
+}
+
+impl Lineage {
+    /// The last runs, so many, with at most so many products each; 0 runs count as 1.
+    #[must_use]
+    pub fn new(runs: usize, products: usize) -> Self {
+        Self {
+            catalog: Catalog::new(1_024, runs),
+            definitions: Table::new(1_024),
+            tasks: Table::new(1_000_000),
+            steps: Table::new(runs),
+            runs: Table::new(runs),
+            most: products,
+        }
+    }
+
+    /// Where everything in a run came from; none if it is not known or was forgotten here. A run that the core has
+    /// forgotten is still known here.
+    #[must_use]
+    pub fn run(&self, run: RunId) -> Option<&RunLineage> {
+        self.runs.get(&run).map(|record| &record.lineage)
+    }
+
+    /// The runs that are known.
+    pub fn runs(&self) -> impl Iterator<Item = &RunLineage> {
+        self.runs.iter().map(|(_, record)| &record.lineage)
+    }
+
+    fn started(&mut self, spec: &RunSpec, version: u32, owner: Option<Owner>) {
+        let definition = match owner {
+            Some(owner) => self.runs.get(&owner.run).and_then(|record| record.lineage.definition.clone()),
+            None => self.definitions.get(&(spec.workflow.clone(), version)).cloned(),
+        };
+        let lineage = RunLineage {
+            run: spec.id,
+            workflow: spec.workflow.clone(),
+            version,
+            definition,
+            within: owner.map(|owner| self.step(owner)),
+            input: Print::of(&spec.input),
+            products: Vec::new(),
+            dropped: 0,
+            output: None,
+            output_from: BTreeSet::new(),
+        };
+        self.steps.remove(&spec.id);
+        if let Some(owner) = owner {
+            self.steps.insert(spec.id, owner);
+        }
+        self.runs.insert(spec.id, Record { lineage, gave: BTreeSet::new() });
+    }
+
+    fn step(&self, owner: Owner) -> Step {
+        Step {
+            run: owner.run,
+            workflow: self.catalog.home(owner.run).map(|home| home.workflow.clone()),
+            node: self.name(owner.run, owner.node),
+            item: owner.item,
+            undo: owner.phase == Phase::Undo,
+        }
+    }
+
+    fn name(&self, run: RunId, node: u32) -> Name {
+        let known = self.catalog.node(run, node).map(|node| node.name.clone());
+        known.unwrap_or_else(|| Name::from(format!("#{node}")))
+    }
+
+    fn made(&mut self, owner: Owner, by: Maker, output: Option<&Payload>, seq: Seq, at: Time) {
+        let undo = owner.phase == Phase::Undo;
+        let node = self.name(owner.run, owner.node);
+        let from = self.catalog.node(owner.run, owner.node).map(|node| source::of_node(node, undo));
+        let Some(record) = self.runs.get_mut(&owner.run) else { return };
+        let gave = &record.gave;
+        let mut from = from.unwrap_or_default();
+        // Of a repeat, the first round has none before it.
+        from.retain(|source| match source {
+            Source::Node(name) => gave.contains(name),
+            Source::RoundBefore => owner.item > 0,
+            Source::Input | Source::Signal(_) => true,
+        });
+        let output = output.map(Print::of);
+        if record.lineage.products.len() >= self.most {
+            record.lineage.dropped = record.lineage.dropped.saturating_add(1);
+        } else {
+            let item = owner.item;
+            record.lineage.products.push(Product { node: node.clone(), item, undo, by, at, seq, output, from });
+        }
+        if !undo {
+            record.gave.insert(node);
+        }
+    }
+
+    fn task(&mut self, event: &TaskEvent, seq: Seq, at: Time) {
+        match event {
+            TaskEvent::Submitted { spec, .. } => {
+                self.tasks.remove(&spec.id);
+                if let Some(owner) = spec.owner {
+                    self.tasks.insert(spec.id, Known { owner, held: None });
+                }
+            }
+            TaskEvent::Assigned { attempt, to } => {
+                if let Some(known) = self.tasks.get_mut(&attempt.task()) {
+                    known.held = Some((*attempt, *to));
+                }
+            }
+            TaskEvent::Succeeded { attempt, by, output } => {
+                if let Some(known) = self.tasks.remove(&attempt.task()) {
+                    self.made(known.owner, Maker::Agent { attempt: *attempt, by: *by }, Some(output), seq, at);
+                }
+            }
+            // Withdrawn, and done all the same: whoever held it made it.
+            TaskEvent::Cancelled { task, happened: Happened::Yes(output), .. } => {
+                if let Some(Known { owner, held: Some((attempt, by)) }) = self.tasks.remove(task) {
+                    self.made(owner, Maker::Agent { attempt, by }, Some(output), seq, at);
+                }
+            }
+            TaskEvent::Forgotten { tasks } => {
+                for task in tasks {
+                    self.tasks.remove(task);
+                }
+            }
+            TaskEvent::Ready { .. }
+            | TaskEvent::AttemptFailed { .. }
+            | TaskEvent::CancelRequested { .. }
+            | TaskEvent::Cancelled { .. }
+            | TaskEvent::Expired { .. }
+            | TaskEvent::Discarded { .. } => {}
+        }
+    }
+
+    fn run_event(&mut self, event: &RunEvent, seq: Seq, at: Time) {
+        match event {
+            RunEvent::Defined { definition } => {
+                let key = (definition.name.clone(), definition.version);
+                self.definitions.insert(key, definition.id());
+            }
+            RunEvent::Started { spec, version, owner } => self.started(spec, *version, *owner),
+            RunEvent::NodeFinished { run, node, outcome: NodeOutcome::Succeeded, output: Some(output), .. } => {
+                let owner = Owner::new(*run, *node, 0, Phase::Do);
+                self.made(owner, Maker::Core, Some(output), seq, at);
+            }
+            RunEvent::Finished { run, outcome: RunOutcome::Succeeded { output } } => {
+                let from = self.catalog.home(*run).and_then(|home| home.definition.as_deref()).map(source::of_output);
+                if let Some(record) = self.runs.get_mut(run) {
+                    record.lineage.output = Some(Print::of(output));
+                    let gave = &record.gave;
+                    let gives = |source: &Source| !matches!(source, Source::Node(name) if !gave.contains(name));
+                    record.lineage.output_from = from.unwrap_or_default().into_iter().filter(gives).collect();
+                }
+                if let Some(owner) = self.steps.remove(run) {
+                    self.made(owner, Maker::Run(*run), Some(output), seq, at);
+                }
+            }
+            RunEvent::NodeFinished { .. }
+            | RunEvent::Finished { .. }
+            | RunEvent::Opened { .. }
+            | RunEvent::Signalled { .. }
+            | RunEvent::Halted { .. }
+            | RunEvent::Unwinding { .. }
+            | RunEvent::NodeUndone { .. }
+            | RunEvent::UndoRetried { .. }
+            | RunEvent::Forgotten { .. } => {}
+        }
+    }
+}
+
+impl Projection for Lineage {
+    fn apply(&mut self, entry: &Entry) {
+        match &entry.event {
+            Event::Agent(_) => {}
+            Event::Task(event) => self.task(event, entry.seq, entry.at),
+            Event::Run(event) => {
+                self.run_event(event, entry.seq, entry.at);
+                self.catalog.apply(event);
+            }
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! What each entry changes.
+
+use super::group::{Group, Usage};
+use super::load::Agent;
+use super::snapshot::Counts;
+use super::{Class, Held, Live, Metrics};
+use crate::event::{AgentEvent, Entry, Event, Next, TaskEvent};
+use crate::id::{AgentId, AttemptId, TaskId};
+use crate::insight::Projection;
+use crate::name::Name;
+use crate::task::TaskSpec;
+use crate::time::Time;
+use std::collections::BTreeMap;
+
+impl Metrics {
+    /// What changes for all tasks, for those of the tier, of the kind and of the tenant.
+    fn each(&mut self, class: Option<&Class>, change: impl Fn(&mut Group)) {
+        change(&mut self.all);
+        let Some(class) = class else { return };
+        change(self.tiers.entry(class.tier).or_default());
+        change(among(&mut self.kinds, &class.kind, self.most_kinds, &mut self.other_kinds));
+        if let Some(tenant) = &class.tenant {
+            change(among(&mut self.tenants, tenant, self.most_tenants, &mut self.other_tenants));
+        }
+    }
+
+    fn agent(&mut self, id: AgentId) -> &mut Agent {
+        if self.agents.contains_key(&id) || self.agents.len() < self.most_agents {
+            self.agents.entry(id).or_default()
+        } else {
+            &mut self.other_agents
+        }
+    }
+
+    fn class(&self, task: TaskId) -> Option<Class> {
+        self.live.get(&task).map(|live| live.class.clone())
+    }
+
+    fn submitted(&mut self, spec: &TaskSpec, replays: bool, now: Time) {
+        let class = Class { kind: spec.kind.clone(), tier: spec.tier, tenant: tenant_of(spec).cloned() };
+        self.each(Some(&class), |group| {
+            group.counts.submitted += 1;
+            group.counts.replayed += u64::from(replays);
+            group.arrivals.count(now);
+        });
+        self.forget(spec.id);
+        let live = Live {
+            class,
+            submitted: now,
+            deadline: spec.deadline,
+            ready: None,
+            begun: false,
+            held: None,
+            failed_by: None,
+        };
+        if let Some((task, live)) = self.live.insert(spec.id, live) {
+            self.step_out(task, &live);
+        }
+        if spec.after.is_empty() {
+            self.line_up(spec.id, now);
+        }
+    }
+
+    /// A task waits for an agent from now on.
+    fn line_up(&mut self, task: TaskId, since: Time) {
+        let Some(live) = self.live.get_mut(&task) else { return };
+        let tier = live.class.tier;
+        if let Some(before) = live.ready.replace(since) {
+            self.line.leave(tier, before, task);
+        }
+        self.line.join(tier, since, task);
+    }
+
+    pub(super) fn step_out(&mut self, task: TaskId, live: &Live) {
+        if let Some(since) = live.ready {
+            self.line.leave(live.class.tier, since, task);
+        }
+    }
+
+    fn forget(&mut self, task: TaskId) {
+        if let Some(live) = self.live.remove(&task) {
+            self.step_out(task, &live);
+        }
+    }
+
+    fn assigned(&mut self, attempt: AttemptId, to: AgentId, now: Time) {
+        let task = attempt.task();
+        self.release(task, None, now);
+        let (mut waited, mut first, mut failover) = (None, None, false);
+        if let Some(live) = self.live.get_mut(&task) {
+            if let Some(since) = live.ready.take() {
+                self.line.leave(live.class.tier, since, task);
+                waited = Some(now - since);
+            }
+            if !live.begun {
+                live.begun = true;
+                first = Some(now - live.submitted);
+            }
+            failover = live.failed_by.take().is_some_and(|failed| failed != to);
+            live.held = Some(Held { attempt, by: to, since: now });
+        }
+        let class = self.class(task);
+        let in_time = match (&class, first, waited) {
+            (Some(class), Some(_), Some(waited)) => Some(waited <= class.tier.latency_target()),
+            _ => None,
+        };
+        self.each(class.as_ref(), |group| {
+            group.counts.attempts += 1;
+            group.counts.failovers += u64::from(failover);
+            group.queue.record(waited);
+            group.dispatch.record(first);
+            if let Some(in_time) = in_time {
+                group.in_time.record(in_time);
+            }
+        });
+        self.agent(to).takes(now);
+    }
+
+    /// Ends the attempt that holds a task, if one does; with a number, only that one.
+    fn release(&mut self, task: TaskId, attempt: Option<AttemptId>, now: Time) {
+        let Some(live) = self.live.get_mut(&task) else { return };
+        let Some(held) = live.held else { return };
+        if attempt.is_some_and(|attempt| attempt != held.attempt) {
+            return;
+        }
+        live.held = None;
+        let ran = now - held.since;
+        let class = live.class.clone();
+        let cost = self.price.0(&Usage { agent: held.by, kind: Some(&class.kind), tier: Some(class.tier), ran });
+        self.each(Some(&class), |group| {
+            group.run.record(Some(ran));
+            group.cost = group.cost.saturating_add(cost);
+        });
+        self.agent(held.by).gives_back(ran, cost, now);
+    }
+
+    fn ended(&mut self, task: TaskId, attempt: Option<AttemptId>, now: Time, end: End) {
+        self.release(task, attempt, now);
+        let live = self.live.get(&task);
+        let class = live.map(|live| live.class.clone());
+        let wanted = live.filter(|_| !matches!(end, End::Cancelled));
+        let by_deadline =
+            wanted.and_then(|live| live.deadline).map(|deadline| matches!(end, End::Succeeded) && now <= deadline);
+        // It waited longer than its tier's target, and nobody took it.
+        let late = live.is_some_and(|live| {
+            !live.begun && live.ready.is_some_and(|since| now - since > live.class.tier.latency_target())
+        });
+        self.each(class.as_ref(), |group| {
+            *end.count(&mut group.counts) += 1;
+            group.ends.count(now);
+            if let Some(met) = by_deadline {
+                group.by_deadline.record(met);
+            }
+            if late {
+                group.in_time.record(false);
+            }
+        });
+        self.forget(task);
+    }
+
+    fn attempt_failed(&mut self, attempt: AttemptId, by: AgentId, next: Next, now: Time) {
+        let task = attempt.task();
+        self.agent(by).failed += 1;
+        match next {
+            Next::Retry { at } => {
+                self.release(task, Some(attempt), now);
+                let class = self.class(task);
+                self.each(class.as_ref(), |group| group.counts.retries += 1);
+                self.line_up(task, at.max(now));
+                if let Some(live) = self.live.get_mut(&task) {
+                    live.failed_by = Some(by);
+                }
+            }
+            Next::Fail => self.ended(task, Some(attempt), now, End::Failed),
+            Next::DeadLetter => self.ended(task, Some(attempt), now, End::DeadLettered),
+        }
+    }
+
+    fn agent_event(&mut self, event: &AgentEvent, now: Time) {
+        let agent = event.incarnation().agent();
+        let capacity = match event {
+            AgentEvent::Registered { spec, .. } | AgentEvent::Updated { spec, .. } => u64::from(spec.capacity),
+            // What it holds, it holds until it is done: its places count until it has left.
+            AgentEvent::Draining { .. } => return,
+            AgentEvent::Deregistered { .. } => 0,
+            AgentEvent::Lost { .. } => {
+                self.lost += 1;
+                0
+            }
+        };
+        if let AgentEvent::Registered { .. } = event {
+            self.agent(agent);
+        }
+        // Only of agents that are kept apart: of the others nobody could say which places are whose.
+        if let Some(known) = self.agents.get_mut(&agent) {
+            known.set_capacity(capacity, now);
+        }
+    }
+
+    fn task(&mut self, event: &TaskEvent, now: Time) {
+        match event {
+            TaskEvent::Submitted { spec, replays } => self.submitted(spec, replays.is_some(), now),
+            TaskEvent::Ready { task } => self.line_up(*task, now),
+            TaskEvent::Assigned { attempt, to } => self.assigned(*attempt, to.agent(), now),
+            TaskEvent::AttemptFailed { attempt, by, next, .. } => {
+                self.attempt_failed(*attempt, by.agent(), *next, now);
+            }
+            TaskEvent::Succeeded { attempt, by, .. } => {
+                self.agent(by.agent()).succeeded += 1;
+                self.ended(attempt.task(), Some(*attempt), now, End::Succeeded);
+            }
+            TaskEvent::CancelRequested { .. } => {}
+            TaskEvent::Cancelled { task, .. } => self.ended(*task, None, now, End::Cancelled),
+            TaskEvent::Expired { task, .. } => self.ended(*task, None, now, End::Expired),
+            TaskEvent::Discarded { .. } => self.all.counts.discarded += 1,
+            TaskEvent::Forgotten { tasks } => {
+                for task in tasks {
+                    self.forget(*task);
+                }
+            }
+        }
+    }
+}
+
+impl Projection for Metrics {
+    fn apply(&mut self, entry: &Entry) {
+        self.since.get_or_insert(entry.at);
+        self.last = self.last.max(entry.at);
+        match &entry.event {
+            Event::Task(event) => self.task(event, entry.at),
+            Event::Agent(event) => self.agent_event(event, entry.at),
+            Event::Run(_) => {}
+        }
+    }
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Succeeded,
+    Failed,
+    DeadLettered,
+    Cancelled,
+    Expired,
+}
+
+impl End {
+    const fn count(self, counts: &mut Counts) -> &mut u64 {
+        match self {
+            Self::Succeeded => &mut counts.succeeded,
+            Self::Failed => &mut counts.failed,
+            Self::DeadLettered => &mut counts.dead_lettered,
+            Self::Cancelled => &mut counts.cancelled,
+            Self::Expired => &mut counts.expired,
+        }
+    }
+}
+
+/// The group of this name, or that of the others if there is no room for another.
+fn among<'a>(groups: &'a mut BTreeMap<Name, Group>, name: &Name, most: usize, others: &'a mut Group) -> &'a mut Group {
+    if groups.contains_key(name) || groups.len() < most { groups.entry(name.clone()).or_default() } else { others }
+}
+
+/// On whose behalf a task is done. Tasks do not say so yet: this is the one place to ask them once they do.
+const fn tenant_of(_task: &TaskSpec) -> Option<&Name> {
+    None
+}

@@ -1,0 +1,241 @@
+//! Messages and what the core speaks of: commands, effects, answers.
+
+use super::body::{Body, Kind, Unwilling, Verdict};
+use super::card::{AgentCard, Submission};
+use super::message::{Message, MessageId};
+use super::negotiation::Act;
+use crate::agent::AgentSpec;
+use crate::command::{Accepted, AgentCommand, Command, RunCommand, TaskCommand};
+use crate::effect::Effect;
+use crate::id::AttemptId;
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::rejected::Rejected;
+use crate::task::{Failure, FailureKind, Happened, TaskOutcome, TaskSpec};
+use core::time::Duration;
+use thiserror::Error;
+
+/// A message that asks nothing of the core: it is the host's to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
+#[error("a message of kind {kind} is no command")]
+#[non_exhaustive]
+pub struct NotACommand {
+    /// What sort of message it was.
+    pub kind: Kind,
+}
+
+/// A command for which there is no message: it is the host's own, and not for somebody elsewhere to give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
+#[error("this command is the host's own: there is no message for it")]
+#[non_exhaustive]
+pub struct NotAMessage;
+
+impl Message {
+    /// The command that the message asks for. What an agent says of an attempt that it has taken on or is busy with tells
+    /// the core that the agent is alive, and no more.
+    ///
+    /// # Errors
+    ///
+    /// When it is an answer, a question, or part of a negotiation.
+    pub fn into_command(self) -> Result<Command, NotACommand> {
+        self.body.into_command()
+    }
+}
+
+impl Body {
+    /// The same as [`Message::into_command`].
+    ///
+    /// # Errors
+    ///
+    /// When it is an answer, a question, or part of a negotiation.
+    pub fn into_command(self) -> Result<Command, NotACommand> {
+        let kind = self.kind();
+        Ok(match self {
+            Self::Submit { task } => Command::submit(TaskSpec::from(*task)),
+            Self::Withdraw { task, reason } => TaskCommand::Cancel { task, reason }.into(),
+            Self::Register { agent } => Command::register(AgentSpec::from(*agent)),
+            Self::Update { by, agent } => AgentCommand::Update { by, spec: AgentSpec::from(*agent) }.into(),
+            Self::Heartbeat { by } | Self::Accept { by, .. } | Self::Progress { by, .. } => {
+                AgentCommand::Heartbeat { by }.into()
+            }
+            Self::Refuse { by, attempt, why, message, retry_after } => {
+                Command::fail(by, attempt, refusal(why, &message, retry_after))
+            }
+            Self::Result { by, attempt, verdict: Verdict::Succeeded { output } } => {
+                Command::complete(by, attempt, output)
+            }
+            Self::Result { by, attempt, verdict: Verdict::Failed { failure } } => Command::fail(by, attempt, failure),
+            Self::Query { .. }
+            | Self::Status { .. }
+            | Self::Registered { .. }
+            | Self::Assign { .. }
+            | Self::Cancel { .. }
+            | Self::Rejected { .. }
+            | Self::Negotiate { .. } => return Err(NotACommand { kind }),
+        })
+    }
+
+    /// The answer to a registration that was taken; none if what was taken is none.
+    #[must_use]
+    pub const fn registered(accepted: Accepted, heartbeat: Option<Duration>) -> Option<Self> {
+        match accepted {
+            Accepted::Registered(by) => Some(Self::Registered { by, heartbeat }),
+            Accepted::Done | Accepted::Repeated => None,
+        }
+    }
+
+    /// The answer to a command that was refused.
+    #[must_use]
+    pub fn rejected(rejected: &Rejected) -> Self {
+        let retry_after = if let Rejected::AtCapacity { retry_after, .. } = rejected { *retry_after } else { None };
+        Self::Rejected { code: code(rejected), reason: rejected.to_string().into_boxed_str(), retry_after }
+    }
+
+    /// How deep the deepest payload within nests.
+    pub(super) fn payload_depth(&self) -> u32 {
+        match self {
+            Self::Submit { task } => task.payload.depth(),
+            Self::Assign { payload, .. } => payload.depth(),
+            Self::Result { verdict: Verdict::Succeeded { output }, .. } => output.depth(),
+            Self::Status { outcome: Some(outcome), .. } => outcome_depth(outcome),
+            Self::Negotiate { act, .. } => match act {
+                Act::CallForProposals { payload, .. } => payload.depth(),
+                Act::Propose(proposal) => proposal.terms.depth(),
+                Act::InformDone { output, .. } => output.depth(),
+                Act::Refuse { .. }
+                | Act::NotUnderstood { .. }
+                | Act::AcceptProposal { .. }
+                | Act::RejectProposal { .. }
+                | Act::InformFailed { .. }
+                | Act::Cancel { .. } => 0,
+            },
+            Self::Withdraw { .. }
+            | Self::Query { .. }
+            | Self::Status { outcome: None, .. }
+            | Self::Register { .. }
+            | Self::Registered { .. }
+            | Self::Update { .. }
+            | Self::Heartbeat { .. }
+            | Self::Accept { .. }
+            | Self::Refuse { .. }
+            | Self::Progress { .. }
+            | Self::Result { verdict: Verdict::Failed { .. }, .. }
+            | Self::Cancel { .. }
+            | Self::Rejected { .. } => 0,
+        }
+    }
+}
+
+fn outcome_depth(outcome: &TaskOutcome) -> u32 {
+    match outcome {
+        TaskOutcome::Succeeded(output) | TaskOutcome::Cancelled { happened: Happened::Yes(output), .. } => {
+            Payload::depth(output)
+        }
+        TaskOutcome::Failed(_)
+        | TaskOutcome::DeadLettered(_)
+        | TaskOutcome::Cancelled { happened: Happened::No | Happened::Maybe, .. }
+        | TaskOutcome::Expired(_) => 0,
+    }
+}
+
+/// Nothing has happened and another agent may do it: none of these is for good.
+fn refusal(why: Unwilling, message: &str, retry_after: Option<Duration>) -> Failure {
+    let said = if message.is_empty() {
+        match why {
+            Unwilling::Busy => "refused: busy",
+            Unwilling::Unable => "refused: unable",
+            Unwilling::Leaving => "refused: leaving",
+        }
+    } else {
+        message
+    };
+    let mut failure = Failure::transient(said);
+    if why == Unwilling::Busy {
+        failure.kind = FailureKind::Overloaded;
+    }
+    failure.retry_after = retry_after;
+    failure
+}
+
+/// The name of a refusal's variant, as serde has it.
+fn code(rejected: &Rejected) -> Name {
+    match serde_json::to_value(rejected) {
+        Ok(serde_json::Value::String(code)) => code.into(),
+        Ok(serde_json::Value::Object(fields)) => {
+            fields.keys().next().map_or_else(|| "rejected".into(), |code| code.as_str().into())
+        }
+        _ => "rejected".into(),
+    }
+}
+
+/// What of an attempt makes an id.
+fn named(what: &str, attempt: AttemptId) -> MessageId {
+    MessageId::made(format!("{what}-{}.{}", attempt.task().get(), attempt.number()))
+}
+
+/// With an id that follows from the effect: performed again, it is the same message.
+impl From<&Effect> for Message {
+    fn from(effect: &Effect) -> Self {
+        let id = match effect {
+            Effect::Dispatch { attempt, .. } => named("assign", *attempt),
+            Effect::Cancel { attempt, .. } => named("cancel", *attempt),
+        };
+        Self::new(id, Body::from(effect))
+    }
+}
+
+impl From<&Effect> for Body {
+    fn from(effect: &Effect) -> Self {
+        match effect {
+            Effect::Dispatch { attempt, to, task, until } => Self::Assign {
+                attempt: *attempt,
+                to: *to,
+                kind: task.kind.clone(),
+                payload: task.payload.clone(),
+                tier: task.tier,
+                deadline: task.deadline,
+                until: *until,
+            },
+            Effect::Cancel { attempt, from } => Self::Cancel { attempt: *attempt, from: *from },
+        }
+    }
+}
+
+/// For a host that passes its commands on to one elsewhere.
+impl TryFrom<&Command> for Body {
+    type Error = NotAMessage;
+
+    fn try_from(command: &Command) -> Result<Self, NotAMessage> {
+        Ok(match command {
+            Command::Task(TaskCommand::Submit(task)) => {
+                Self::Submit { task: Box::new(Submission::of(task).ok_or(NotAMessage)?) }
+            }
+            Command::Task(TaskCommand::Cancel { task, reason }) => {
+                Self::Withdraw { task: *task, reason: reason.clone() }
+            }
+            Command::Agent(AgentCommand::Register(agent)) => Self::Register { agent: Box::new(AgentCard::from(agent)) },
+            Command::Agent(AgentCommand::Update { by, spec }) => {
+                Self::Update { by: *by, agent: Box::new(AgentCard::from(spec)) }
+            }
+            Command::Agent(AgentCommand::Heartbeat { by }) => Self::Heartbeat { by: *by },
+            Command::Agent(AgentCommand::Complete { by, attempt, output }) => {
+                let verdict = Verdict::Succeeded { output: output.clone() };
+                Self::Result { by: *by, attempt: *attempt, verdict }
+            }
+            Command::Agent(AgentCommand::Fail { by, attempt, failure }) => {
+                let verdict = Verdict::Failed { failure: failure.clone() };
+                Self::Result { by: *by, attempt: *attempt, verdict }
+            }
+            Command::Task(TaskCommand::Replay { .. } | TaskCommand::Discard { .. })
+            | Command::Agent(AgentCommand::Drain { .. } | AgentCommand::Deregister { .. })
+            | Command::Run(
+                RunCommand::Define(_)
+                | RunCommand::Start(_)
+                | RunCommand::Signal { .. }
+                | RunCommand::Cancel { .. }
+                | RunCommand::Remedy { .. },
+            )
+            | Command::Tick => return Err(NotAMessage),
+        })
+    }
+}

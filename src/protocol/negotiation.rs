@@ -1,0 +1,205 @@
+//! The contract net: who shall do something is settled by asking for proposals.
+
+use super::wire;
+use crate::id::AgentId;
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::task::{Failure, Needs, Tier};
+use crate::time::Time;
+use core::time::Duration;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// One step of a negotiation between an initiator and one participant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Act {
+    /// The initiator asks for proposals.
+    CallForProposals {
+        /// What sort of work it is.
+        kind: Name,
+        /// What the proposals are about.
+        #[serde(default, skip_serializing_if = "Payload::is_null")]
+        payload: Payload,
+        /// Who can do it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        needs: Option<Needs>,
+        /// How urgent it is.
+        #[serde(default)]
+        tier: Tier,
+        /// Later answers are not looked at.
+        #[serde(with = "wire::option", default, skip_serializing_if = "Option::is_none")]
+        answer_by: Option<Time>,
+    },
+    /// A participant would do it.
+    Propose(Proposal),
+    /// A participant would not.
+    Refuse {
+        /// Who.
+        #[serde(with = "wire")]
+        by: AgentId,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// A participant does not know what is asked of it.
+    NotUnderstood {
+        /// Who.
+        #[serde(with = "wire")]
+        by: AgentId,
+        /// What it stumbled over.
+        reason: Name,
+    },
+    /// The initiator takes the proposal: the participant is bound to it.
+    AcceptProposal {
+        /// Whose.
+        #[serde(with = "wire")]
+        of: AgentId,
+    },
+    /// The initiator does not take it.
+    RejectProposal {
+        /// Whose.
+        #[serde(with = "wire")]
+        of: AgentId,
+        /// On what grounds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Name>,
+    },
+    /// The participant has done it.
+    InformDone {
+        /// Who.
+        #[serde(with = "wire")]
+        by: AgentId,
+        /// What it gave.
+        #[serde(default, skip_serializing_if = "Payload::is_null")]
+        output: Payload,
+    },
+    /// The participant has failed.
+    InformFailed {
+        /// Who.
+        #[serde(with = "wire")]
+        by: AgentId,
+        /// Why.
+        failure: Failure,
+    },
+    /// The initiator ends it, whatever the stage.
+    Cancel {
+        /// On what grounds.
+        reason: Name,
+    },
+}
+
+/// What a participant offers. Whole numbers, so that two readers never differ on which is the least.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Proposal {
+    /// Who.
+    #[serde(with = "wire")]
+    pub by: AgentId,
+    /// For how much, in whatever unit the two have agreed on.
+    #[serde(with = "wire")]
+    pub cost: u64,
+    /// In how long.
+    #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
+    pub takes: Option<Duration>,
+    /// On what terms.
+    #[serde(default, skip_serializing_if = "Payload::is_null")]
+    pub terms: Payload,
+}
+
+impl Proposal {
+    /// An offer without terms.
+    #[must_use]
+    pub const fn new(by: AgentId, cost: u64) -> Self {
+        Self { by, cost, takes: None, terms: Payload::NULL }
+    }
+
+    /// Says how long it will take.
+    #[must_use]
+    pub const fn with_takes(mut self, takes: Duration) -> Self {
+        self.takes = Some(takes);
+        self
+    }
+
+    /// Sets terms.
+    #[must_use]
+    pub fn with_terms(mut self, terms: Payload) -> Self {
+        self.terms = terms;
+        self
+    }
+}
+
+/// How far a negotiation with one participant has come. Each side keeps one and asks it what may come next.
+///
+/// ```
+/// use counterpoint::AgentId;
+/// use counterpoint::protocol::{Act, Proposal, Stage};
+///
+/// let bidder = AgentId::new(7);
+/// let stage = Stage::Called.after(&Act::Propose(Proposal::new(bidder, 40)))?;
+/// let stage = stage.after(&Act::AcceptProposal { of: bidder })?;
+/// assert_eq!(stage, Stage::Accepted);
+/// assert!(stage.after(&Act::Refuse { by: bidder, reason: "too late".into() }).is_err());
+/// # Ok::<(), counterpoint::protocol::OutOfTurn>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Stage {
+    /// Nothing was said.
+    #[default]
+    Silent,
+    /// Proposals were asked for.
+    Called,
+    /// The participant has proposed something.
+    Proposed,
+    /// The proposal was taken: the work is the participant's.
+    Accepted,
+    /// Over: the participant would not, or did not understand.
+    Refused,
+    /// Over: the initiator would not.
+    Rejected,
+    /// Over: the work is done.
+    Done,
+    /// Over: the work has failed.
+    Failed,
+    /// Over: the initiator has ended it.
+    Cancelled,
+}
+
+/// A step that may not come at this stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
+#[error("this act may not come at stage {stage:?}")]
+#[non_exhaustive]
+pub struct OutOfTurn {
+    /// The stage, which has not changed.
+    pub stage: Stage,
+}
+
+impl Stage {
+    /// The stage after this act.
+    ///
+    /// # Errors
+    ///
+    /// When the act may not come now: an answer to no question, a second answer, anything after the end.
+    pub const fn after(self, act: &Act) -> Result<Self, OutOfTurn> {
+        Ok(match (self, act) {
+            (Self::Silent, Act::CallForProposals { .. }) => Self::Called,
+            (Self::Called, Act::Propose(_)) => Self::Proposed,
+            (Self::Called, Act::Refuse { .. } | Act::NotUnderstood { .. }) => Self::Refused,
+            (Self::Proposed, Act::AcceptProposal { .. }) => Self::Accepted,
+            (Self::Proposed, Act::RejectProposal { .. }) => Self::Rejected,
+            (Self::Accepted, Act::InformDone { .. }) => Self::Done,
+            (Self::Accepted, Act::InformFailed { .. }) => Self::Failed,
+            (Self::Called | Self::Proposed | Self::Accepted, Act::Cancel { .. }) => Self::Cancelled,
+            (stage, _) => return Err(OutOfTurn { stage }),
+        })
+    }
+
+    /// Whether nothing more may come.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Refused | Self::Rejected | Self::Done | Self::Failed | Self::Cancelled)
+    }
+}

@@ -1,0 +1,240 @@
+//! What the messages look like, for those who write agents in other languages.
+
+use super::body::Kind;
+use super::message::VERSION;
+use serde_json::{Map, Value, json};
+
+/// The JSON Schema (draft 2020-12) of the messages of a kind, envelope included, complete in itself.
+///
+/// ```
+/// use counterpoint::protocol::{Kind, schema};
+///
+/// let heartbeat = schema(Kind::Heartbeat);
+/// assert_eq!(heartbeat["properties"]["body"]["required"][0], "heartbeat");
+/// ```
+#[must_use]
+pub fn schema(kind: Kind) -> Value {
+    let mut body = Map::new();
+    body.insert(kind.name().to_owned(), body_of(kind));
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": kind.name(),
+        "description": about(kind),
+        "type": "object",
+        "properties": {
+            "v": {"const": VERSION},
+            "id": {"$ref": "#/$defs/message_id"},
+            "re": {"$ref": "#/$defs/message_id"},
+            "at": {"$ref": "#/$defs/number"},
+            "trace": {"$ref": "#/$defs/trace"},
+            "body": object(&[kind.name()], Value::Object(body)),
+        },
+        "required": ["v", "id", "body"],
+        "additionalProperties": false,
+        "$defs": definitions(),
+    })
+}
+
+const fn about(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Submit => "To the host: please have this task done.",
+        Kind::Withdraw => "To the host: a task is no longer wanted.",
+        Kind::Query => "To the host: where does a task stand?",
+        Kind::Status => "From the host: where a task stands.",
+        Kind::Register => "From an agent: here I am.",
+        Kind::Registered => "To an agent: welcome; everything you say carries this life.",
+        Kind::Update => "From an agent: I have changed.",
+        Kind::Heartbeat => "From an agent: I am alive.",
+        Kind::Assign => "To an agent: please do this. Sent again, it is the same attempt.",
+        Kind::Accept => "From an agent: I have begun.",
+        Kind::Refuse => "From an agent: I shall not do it, and nothing has happened.",
+        Kind::Progress => "From an agent: this far I have come.",
+        Kind::Result => "From an agent: it is over.",
+        Kind::Cancel => "To an agent: an attempt is no longer wanted.",
+        Kind::Rejected => "From the host: what was asked for is refused, and nothing of it happened.",
+        Kind::Negotiate => "Either way: a step of a negotiation about who shall do something.",
+    }
+}
+
+fn body_of(kind: Kind) -> Value {
+    let (number, life, attempt) = (def("number"), def("life"), def("attempt"));
+    let (name, span, text) = (def("name"), def("span"), json!({"type": "string"}));
+    match kind {
+        Kind::Submit => object(&["task"], json!({"task": def("task")})),
+        Kind::Withdraw => object(&["task", "reason"], json!({"task": number, "reason": name})),
+        Kind::Query => object(&["task"], json!({"task": number})),
+        Kind::Status => object(
+            &["task", "state", "attempts"],
+            json!({"task": number, "state": def("state"), "attempts": def("count"), "outcome": def("outcome")}),
+        ),
+        Kind::Register => object(&["agent"], json!({"agent": def("agent")})),
+        Kind::Registered => object(&["by"], json!({"by": life, "heartbeat": span})),
+        Kind::Update => object(&["by", "agent"], json!({"by": life, "agent": def("agent")})),
+        Kind::Heartbeat => object(&["by"], json!({"by": life})),
+        Kind::Assign => object(
+            &["attempt", "to", "kind"],
+            json!({
+                "attempt": attempt, "to": life, "kind": name, "payload": {}, "tier": def("tier"),
+                "deadline": number, "until": number,
+            }),
+        ),
+        Kind::Accept => object(&["by", "attempt"], json!({"by": life, "attempt": attempt})),
+        Kind::Refuse => object(
+            &["by", "attempt", "why"],
+            json!({
+                "by": life, "attempt": attempt, "why": {"enum": ["busy", "unable", "leaving"]}, "message": text,
+                "retry_after": span,
+            }),
+        ),
+        Kind::Progress => object(
+            &["by", "attempt", "done"],
+            json!({"by": life, "attempt": attempt, "done": whole(), "of": whole(), "message": text}),
+        ),
+        Kind::Result => {
+            object(&["by", "attempt", "verdict"], json!({"by": life, "attempt": attempt, "verdict": def("verdict")}))
+        }
+        Kind::Cancel => object(&["from", "attempt"], json!({"from": life, "attempt": attempt})),
+        Kind::Rejected => object(&["code", "reason"], json!({"code": name, "reason": text, "retry_after": span})),
+        Kind::Negotiate => object(&["about", "act"], json!({"about": def("message_id"), "act": def("act")})),
+    }
+}
+
+/// What is used by several kinds.
+fn definitions() -> Value {
+    let name = def("name");
+    json!({
+        "message_id": {"type": "string", "pattern": "^[!-~]{1,128}$"},
+        "name": {"type": "string"},
+        "number": {
+            "description": "A whole number below 2^64, best as decimal text.",
+            "anyOf": [{"type": "string", "pattern": "^(0|[1-9][0-9]{0,19})$"}, {"type": "integer", "minimum": 0}],
+        },
+        "count": {"type": "integer", "minimum": 0, "maximum": u32::MAX},
+        "span": {
+            "description": "A length of time: text such as \"1m 30s\", or nanoseconds.",
+            "anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0}],
+        },
+        "tier": {"enum": ["critical", "high", "normal", "low"], "default": "normal"},
+        "state": {"enum": [
+            "blocked", "backoff", "queued", "running", "cancelling", "succeeded", "failed", "dead_lettered", "cancelled",
+            "expired",
+        ]},
+        "life": object(&["agent", "number"], json!({"agent": def("number"), "number": def("number")})),
+        "attempt": object(&["task", "number"], json!({"task": def("number"), "number": def("count")})),
+        "trace": object(&["traceparent"], json!({
+            "traceparent": {"type": "string", "pattern": "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$"},
+            "tracestate": {"type": "string", "maxLength": 512},
+        })),
+        "needs": {
+            "type": "object",
+            "properties": {"skills": def("skills"), "labels": {"type": "object", "additionalProperties": name}},
+        },
+        "skills": {
+            "type": "object",
+            "additionalProperties": {"type": "integer", "minimum": 0, "maximum": u16::MAX},
+        },
+        "policy": {"description": "Retries and timeouts, as in a workflow's definition.", "type": "object"},
+        "agent": agent(),
+        "task": task(),
+        "failure": {
+            "type": "object",
+            "properties": {
+                "kind": {"enum": ["transient", "permanent", "overloaded", "unknown"]},
+                "message": {"type": "string"},
+                "retry_after": def("span"),
+            },
+            "required": ["kind", "message"],
+        },
+        "verdict": one_of(&[
+            ("succeeded", object(&[], json!({"output": {}}))),
+            ("failed", object(&["failure"], json!({"failure": def("failure")}))),
+        ]),
+        "outcome": one_of(&[
+            ("succeeded", json!({})),
+            ("failed", def("failure")),
+            ("dead_lettered", def("failure")),
+            ("cancelled", json!({
+                "type": "object",
+                "properties": {"reason": name, "happened": {}},
+                "required": ["reason"],
+            })),
+            ("expired", json!({"enum": ["deadline", "queue", "total"]})),
+        ]),
+        "act": act(),
+    })
+}
+
+fn agent() -> Value {
+    object(
+        &["id", "capacity"],
+        json!({
+            "id": def("number"), "name": def("name"), "skills": def("skills"),
+            "labels": {"type": "object", "additionalProperties": def("name")},
+            "capacity": def("count"),
+            "priority": {"type": "integer", "minimum": i32::MIN, "maximum": i32::MAX, "default": 0},
+            "lease": def("span"),
+        }),
+    )
+}
+
+fn task() -> Value {
+    object(
+        &["id", "kind"],
+        json!({
+            "id": def("number"), "kind": def("name"), "payload": {}, "needs": def("needs"), "tier": def("tier"),
+            "deadline": def("number"), "policy": def("policy"), "after": {"type": "array", "items": def("number")},
+        }),
+    )
+}
+
+fn act() -> Value {
+    let (number, name) = (def("number"), def("name"));
+    one_of(&[
+        (
+            "call_for_proposals",
+            object(
+                &["kind"],
+                json!({
+                    "kind": name, "payload": {}, "needs": def("needs"), "tier": def("tier"), "answer_by": number,
+                }),
+            ),
+        ),
+        ("propose", object(&["by", "cost"], json!({"by": number, "cost": number, "takes": def("span"), "terms": {}}))),
+        ("refuse", object(&["by", "reason"], json!({"by": number, "reason": name}))),
+        ("not_understood", object(&["by", "reason"], json!({"by": number, "reason": name}))),
+        ("accept_proposal", object(&["of"], json!({"of": number}))),
+        ("reject_proposal", object(&["of"], json!({"of": number, "reason": name}))),
+        ("inform_done", object(&["by"], json!({"by": number, "output": {}}))),
+        ("inform_failed", object(&["by", "failure"], json!({"by": number, "failure": def("failure")}))),
+        ("cancel", object(&["reason"], json!({"reason": name}))),
+    ])
+}
+
+fn def(name: &str) -> Value {
+    json!({"$ref": format!("#/$defs/{name}")})
+}
+
+fn whole() -> Value {
+    json!({"type": "integer", "minimum": 0})
+}
+
+/// An object with these fields and no others.
+fn object(required: &[&str], properties: Value) -> Value {
+    let mut schema = json!({"type": "object", "properties": properties, "additionalProperties": false});
+    if !required.is_empty()
+        && let Some(fields) = schema.as_object_mut()
+    {
+        fields.insert("required".to_owned(), json!(required));
+    }
+    schema
+}
+
+/// An object with exactly one field, one of these.
+fn one_of(variants: &[(&str, Value)]) -> Value {
+    let variants = variants.iter().map(|(name, inner)| {
+        let mut properties = Map::new();
+        properties.insert((*name).to_owned(), inner.clone());
+        object(&[name], Value::Object(properties))
+    });
+    json!({"oneOf": variants.collect::<Vec<_>>()})
+}

@@ -1,0 +1,5 @@
+//! Messages: examples kept as files, schemas that describe them, round trips, and no panic on any bytes.
+
+mod examples;
+mod hostile;
+mod validator;
