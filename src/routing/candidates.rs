@@ -170,6 +170,12 @@ impl<'a> Candidates<'a> {
         self.eligible.places().len()
     }
 
+    /// Whether the agent at this place meets the needs, whether it has room or not.
+    #[must_use]
+    pub fn is_eligible(&self, place: u32) -> bool {
+        self.eligible.contains(place as usize)
+    }
+
     /// A number that is another one whenever [`everyone`](Self::everyone) has changed, or one of them has.
     #[must_use]
     pub const fn epoch(&self) -> u64 {

@@ -1,10 +1,11 @@
 //! What strategies learn from facts: who took how long for what, and how often it failed.
 
+use super::{Candidate, Candidates};
 use crate::event::{AgentEvent, Entry, Event, Next, TaskEvent};
 use crate::id::{AgentId, TaskId};
 use crate::name::Name;
-use crate::structure::IdMap;
-use crate::task::{Failure, Happened};
+use crate::structure::{IdMap, Random};
+use crate::task::Happened;
 use crate::time::Time;
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
@@ -262,6 +263,11 @@ impl History {
         }
     }
 
+    /// The chance of success of all agents at a kind.
+    pub(super) fn common(&self, kind: usize) -> f64 {
+        self.kinds.get(kind).map_or(1.0, |record| record.rate(1.0, 1.0))
+    }
+
     pub(super) fn kind(&self, name: &Name) -> Option<usize> {
         self.attempts.kind(name)
     }
@@ -273,9 +279,24 @@ pub(super) const PENALTY: Duration = Duration::from_secs(10);
 /// After this long what was learned counts half where nothing is said.
 pub(super) const HALF: Duration = Duration::from_secs(60);
 
-/// Whether the fault is the agent's and not that of too much work: for counting failures.
-pub(super) const fn is_fault(failure: &Failure) -> bool {
-    !matches!(failure.kind, crate::task::FailureKind::Overloaded)
+/// The candidate with the smallest cost: of all of them where they are few, of a sample of eight where they are many. Among
+/// equals the less loaded.
+pub(super) fn cheapest<'a, C: PartialOrd>(
+    among: &Candidates<'a>,
+    random: &mut Random,
+    mut cost: impl FnMut(&Candidate<'a>) -> C,
+) -> Option<Candidate<'a>> {
+    const FEW: usize = 64;
+    let better = |best: (C, Candidate<'a>), other: (C, Candidate<'a>)| {
+        let tie = other.0 == best.0 && other.1.less_loaded_than(&best.1);
+        if other.0 < best.0 || tie { other } else { best }
+    };
+    let best = if among.everyone_len() <= FEW {
+        among.iter().map(|agent| (cost(&agent), agent)).reduce(better)
+    } else {
+        among.sample::<8>(random).map(|agent| (cost(&agent), agent)).reduce(better)
+    };
+    best.map(|(_, agent)| agent)
 }
 
 #[cfg(test)]
