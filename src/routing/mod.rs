@@ -11,6 +11,8 @@
 //! | [`ByPriority`] | the highest priority, then the least loaded | - |
 //! | [`Custom`] | whatever a closure says | - |
 
+mod affine;
+mod auction;
 mod by_priority;
 mod candidates;
 mod capability;
@@ -21,6 +23,7 @@ mod eligible;
 mod first_capable;
 mod fleet;
 mod guarded;
+mod hashing;
 mod learned;
 mod least_loaded;
 mod levels;
@@ -33,6 +36,8 @@ mod skills;
 mod two_choices;
 mod weighted_round_robin;
 
+pub use affine::Affine;
+pub use auction::{Auction, Award, Bidder};
 pub use by_priority::ByPriority;
 pub use candidates::{Candidate, Candidates, Places};
 pub use capability::BestMatch;
@@ -42,6 +47,7 @@ pub use custom::Custom;
 pub use first_capable::FirstCapable;
 pub(crate) use fleet::{Fleet, Member};
 pub use guarded::Guarded;
+pub use hashing::{ConsistentHash, Maglev};
 pub use least_loaded::LeastLoaded;
 pub use peak_ewma::PeakEwma;
 pub use performance::Performance;
