@@ -268,6 +268,12 @@ impl History {
         self.kinds.get(kind).map_or(1.0, |record| record.rate(1.0, 1.0))
     }
 
+    /// The seconds that a try of all agents at a kind takes; one if nothing is known.
+    pub(super) fn common_seconds(&self, kind: Option<usize>) -> f64 {
+        let common = kind.and_then(|kind| self.kinds.get(kind)).filter(|record| record.tries > 0.0);
+        common.map_or(1.0, |record| record.mean(0.0, 0.0).max(1e-9))
+    }
+
     pub(super) fn kind(&self, name: &Name) -> Option<usize> {
         self.attempts.kind(name)
     }

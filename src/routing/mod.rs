@@ -5,14 +5,34 @@
 //!
 //! | strategy | picks | source |
 //! |---|---|---|
-//! | [`FirstCapable`] | the first that registered | - |
+//! | [`FirstCapable`] | the first that registered: packs | - |
+//! | [`BestMatch`] | the most skilled, or the one just good enough | filter, then score |
 //! | [`RoundRobin`] | each in turn, within a requirement class | - |
-//! | [`LeastLoaded`] | the smallest share of capacity in use, ties in turn | join the shortest queue |
+//! | [`WeightedRoundRobin`] | each in turn, by weight, spread evenly | smooth weighted round robin, nginx 2012 |
+//! | [`LeastLoaded`] | the smallest share of capacity in use, ties in turn; the default | join the shortest queue |
+//! | [`TwoChoices`] | the less loaded of two | Mitzenmacher 2001 |
+//! | [`PeakEwma`] | the quicker of two, by latency and load | Finagle 2015 |
+//! | [`Performance`] | the soonest success, learned by agent and kind | empirical Bayes, Efron and Morris 1977 |
+//! | [`CostAware`] | the cheapest that is in time, else the fastest | constrained choice |
+//! | [`MultiFactor`] | the highest score of weighted factors, times the chance of success | - |
+//! | [`ConsistentHash`] | the session's agent on a ring, within a bound | Karger 1997, Mirrokni 2016 |
+//! | [`Maglev`] | the session's agent in a table | Eisenbud 2016 |
+//! | [`Affine`] | what the task wishes for, else another strategy's | - |
+//! | [`LinUcb`] | the highest reward predicted, with a bonus for doubt | Li 2010 |
+//! | [`Auction`] | the lowest bid, owed the second lowest | Vickrey 1961 |
+//! | [`Adaptive`] | what the strategy for the situation picks, with a reason | a table with hysteresis |
+//! | [`Guarded`] | another strategy's, without agents that fail everything | Envoy's outlier detection |
 //! | [`ByPriority`] | the highest priority, then the least loaded | - |
 //! | [`Custom`] | whatever a closure says | - |
+//!
+//! One scheduler that counts what it hands out needs no more than [`LeastLoaded`], guarded where agents can break:
+//! `Guarded::new(LeastLoaded::default())`. Two choices are for agents that several schedulers share. [`Roster`] offers all
+//! this without a scheduler. [`SkillMap`] says which skills stand for which others.
 
+mod adaptive;
 mod affine;
 mod auction;
+mod bandit;
 mod by_priority;
 mod candidates;
 mod capability;
@@ -36,8 +56,10 @@ mod skills;
 mod two_choices;
 mod weighted_round_robin;
 
+pub use adaptive::{Adaptive, Situation};
 pub use affine::Affine;
 pub use auction::{Auction, Award, Bidder};
+pub use bandit::LinUcb;
 pub use by_priority::ByPriority;
 pub use candidates::{Candidate, Candidates, Places};
 pub use capability::BestMatch;

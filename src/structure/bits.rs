@@ -80,11 +80,6 @@ impl Bits {
         Common::new([self, other])
     }
 
-    /// The first number from `from` on that is in both sets.
-    pub(crate) fn next_common(&self, other: &Self, from: usize) -> Option<usize> {
-        next_in([self, other], from)
-    }
-
     pub(crate) fn meets(&self, other: &Self) -> bool {
         next_in([self, other], 0).is_some()
     }
@@ -197,7 +192,7 @@ mod tests {
         }
         assert_eq!(a.common(&b).collect::<Vec<_>>(), [64, 200]);
         assert_eq!(a.count_common(&b), 2);
-        assert_eq!((a.next_common(&b, 65), a.next_common(&b, 201)), (Some(200), None));
+        assert_eq!((next_in([&a, &b], 65), next_in([&a, &b], 201)), (Some(200), None));
         a.clear(64);
         a.clear(200);
         assert!(!a.meets(&b));
@@ -231,7 +226,7 @@ mod tests {
             prop_assert_eq!(left.common(&right).collect::<Vec<_>>(), common.clone());
             prop_assert_eq!(left.iter().collect::<Vec<_>>(), a.iter().copied().collect::<Vec<_>>());
             prop_assert_eq!(left.is_empty(), a.is_empty());
-            prop_assert_eq!(left.next_common(&right, from), common.iter().copied().find(|&index| index >= from));
+            prop_assert_eq!(next_in([&left, &right], from), common.iter().copied().find(|&index| index >= from));
             prop_assert_eq!(left.count_common(&right), common.len());
             for (rank, index) in common.iter().enumerate() {
                 prop_assert_eq!(left.nth_common(&right, rank), Some(*index));
