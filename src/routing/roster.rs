@@ -200,7 +200,7 @@ mod tests {
             .collect();
         assert_eq!(picked, (0..10).chain(0..10).collect::<Vec<_>>());
         // Half of them are busy: the draws among the others are even all the same.
-        (0..5).for_each(|id| (0..100).for_each(|_| drop(roster.begin(AgentId::new(id)))));
+        (0..5).for_each(|id| (0..100).for_each(|_| assert!(roster.begin(AgentId::new(id)))));
         let among = roster.among(class, Time::ZERO).unwrap();
         let mut counts = [[0_u32; 3]; 10];
         for draw in 0..10_000 {

@@ -13,5 +13,6 @@ mod dag;
 mod dag_runner;
 mod insight;
 mod layering;
+mod routing;
 mod workflow_builder;
 mod workflow_validate;

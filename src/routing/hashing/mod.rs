@@ -88,7 +88,7 @@ mod tests {
         ] {
             let mut roster = roster(20, 4);
             let before = homes(&mut strategy, &mut roster);
-            (0..4).for_each(|_| drop(roster.begin(AgentId::new(3))));
+            (0..4).for_each(|_| assert!(roster.begin(AgentId::new(3))));
             let after = homes(&mut strategy, &mut roster);
             for (id, agent) in &before {
                 assert!(if agent.get() == 3 { after[id] != *agent } else { after[id] == *agent });
