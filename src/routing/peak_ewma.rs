@@ -1,6 +1,6 @@
 //! The one that answers soonest.
 
-use super::learned::{Attempts, ByAgent, End, PENALTY, Seen, decay};
+use super::learned::{Attempts, ByAgent, End, HALF, PENALTY, Record, Seen, decay};
 use super::{Candidate, Candidates, RoutingStrategy};
 use crate::event::Entry;
 use crate::id::AgentId;
@@ -12,8 +12,8 @@ use core::time::Duration;
 /// Draws two different candidates and picks the one with the smaller *latency times attempts under way*, where latency is an
 /// average that jumps to peaks at once and sinks slowly (Finagle's peak EWMA, 2015).
 ///
-/// Three things differ from the usual: a failure counts as at least the penalty, so that an agent that fails fast does not
-/// attract work; the average sinks by time and not by count; and an agent of which nothing is known counts as the middle one
+/// Three things differ from the usual: a failure counts as at least the penalty and the chance of success divides, so that an
+/// agent that fails fast does not attract work; the average sinks by time and not by count; and an agent of which nothing is known counts as the middle one
 /// of late, neither as the fastest nor as the slowest.
 ///
 /// ```
@@ -31,7 +31,7 @@ pub struct PeakEwma {
     half: Duration,
     penalty: Duration,
     attempts: Attempts,
-    agents: ByAgent<Option<Peak>>,
+    agents: ByAgent<(Option<Peak>, Record)>,
     /// Follows the median of what is seen, in seconds.
     middle: f64,
 }
@@ -72,15 +72,16 @@ impl PeakEwma {
 
     /// The cost of giving the agent one attempt more.
     fn cost(&self, agent: &Candidate<'_>, now: Time) -> f64 {
-        let seconds = match self.agents.get(agent.id()) {
-            // Sinks towards the middle and not to nothing: silence is no sign of speed.
-            Some(Some(peak)) => {
-                let kept = decay(now.since(peak.at), self.half);
-                peak.seconds * kept + self.middle * (1.0 - kept)
-            }
-            _ => self.middle,
-        };
-        seconds.max(1e-9) * (f64::from(agent.in_flight()) + 1.0) / f64::from(agent.spec().capacity.max(1))
+        let (peak, record) = self.agents.get(agent.id()).copied().unwrap_or_default();
+        // Sinks towards the middle and not to nothing: silence is no sign of speed.
+        let seconds = peak.map_or(self.middle, |peak| {
+            let kept = decay(now.since(peak.at), self.half);
+            peak.seconds * kept + self.middle * (1.0 - kept)
+        });
+        // Squared: latencies of healthy agents differ by more than a few failures would otherwise say.
+        let success = record.rate(1.0, 2.0);
+        seconds.max(1e-9) / (success * success) * (f64::from(agent.in_flight()) + 1.0)
+            / f64::from(agent.spec().capacity.max(1))
     }
 }
 
@@ -111,7 +112,8 @@ impl RoutingStrategy for PeakEwma {
             self.middle *= if seconds > self.middle { 1.02 } else { 1.0 / 1.02 };
         }
         let half = self.half;
-        self.agents.change(agent, |peak| {
+        self.agents.change(agent, |(peak, record)| {
+            record.note(entry.at, took, end == End::Succeeded, half.max(HALF));
             let seconds = match *peak {
                 Some(old) if seconds < old.seconds => {
                     let kept = decay(entry.at.since(old.at), half);
