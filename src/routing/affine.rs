@@ -115,7 +115,7 @@ impl Spread {
                 self.labels.remove(&by.agent());
             }
             Event::Task(event) => self.note_task(event),
-            _ => {}
+            Event::Agent(_) | Event::Run(_) => {}
         }
     }
 
@@ -137,7 +137,10 @@ impl Spread {
             }
             TaskEvent::Succeeded { attempt, .. } => self.over(attempt.task(), false),
             TaskEvent::Cancelled { task, .. } | TaskEvent::Expired { task, .. } => self.over(*task, false),
-            _ => {}
+            TaskEvent::Ready { .. }
+            | TaskEvent::CancelRequested { .. }
+            | TaskEvent::Discarded { .. }
+            | TaskEvent::Forgotten { .. } => {}
         }
     }
 

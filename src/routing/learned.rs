@@ -81,7 +81,10 @@ impl Attempts {
             TaskEvent::Cancelled { task, .. } | TaskEvent::Expired { task, .. } => {
                 self.ended(*task, entry.at, End::Dropped, false)
             }
-            _ => None,
+            TaskEvent::Ready { .. }
+            | TaskEvent::CancelRequested { .. }
+            | TaskEvent::Discarded { .. }
+            | TaskEvent::Forgotten { .. } => None,
         }
     }
 

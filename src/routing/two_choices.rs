@@ -11,6 +11,13 @@ use crate::task::TaskSpec;
 /// Right when several dispatchers share the agents, or when loads are old: each sees a fleet of its own, so they do not all
 /// run to the same agent. A scheduler that alone counts what it hands out does better with
 /// [`LeastLoaded`](super::LeastLoaded), at about the same price.
+///
+/// ```
+/// use counterpoint::Config;
+/// use counterpoint::routing::{Guarded, TwoChoices};
+///
+/// let config = Config::default().with_strategy(Guarded::new(TwoChoices::default()));
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct TwoChoices;

@@ -11,6 +11,14 @@ use crate::task::TaskSpec;
 ///
 /// Turns are kept per requirement class. An agent without room at its turn keeps its claim, up to one round; one that
 /// comes new starts without any.
+///
+/// ```
+/// use counterpoint::{AgentId, AgentSpec, Config};
+/// use counterpoint::routing::WeightedRoundRobin;
+///
+/// let config = Config::default().with_strategy(WeightedRoundRobin::default());
+/// let twice_as_much = AgentSpec::new(AgentId::new(1)).with_capacity(4).with_weight(8);
+/// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct WeightedRoundRobin {

@@ -203,6 +203,25 @@ fn a_score_can_be_taken_apart() {
     assert!(MultiFactor::default().with_factor("odd", -1.0, |_, _, _| 1.0).is_err());
 }
 
+#[test]
+fn affinity_and_costs_are_data() {
+    let affinity = Affinity::default()
+        .with_preferred(AgentId::new(1))
+        .with_session("s")
+        .with_spread("zone")
+        .with_not_label("zone", "a")
+        .with_apart_from([TaskId::new(7)]);
+    let task = task(1).with_affinity(affinity);
+    let text = serde_json::to_string(&task).unwrap();
+    assert_eq!(serde_json::from_str::<TaskSpec>(&text).unwrap(), task);
+    let agent = agent(1).with_weight(3).with_cost_per_task(5).with_cost_per_second(7);
+    let text = serde_json::to_string(&agent).unwrap();
+    assert_eq!(serde_json::from_str::<AgentSpec>(&text).unwrap(), agent);
+    // What was written before there were such fields reads as before.
+    let old = r#"{"id":1,"kind":"k","needs":{}}"#;
+    assert_eq!(serde_json::from_str::<TaskSpec>(old).unwrap().affinity, None);
+}
+
 /// What a strategy makes of a fleet of 100 agents with 4 slots each at 70 % load, of which two fail everything in 5 ms:
 /// the share of tasks that succeed at their only attempt.
 fn black_hole(strategy: impl RoutingStrategy + 'static) -> f64 {
@@ -301,8 +320,9 @@ fn script(strategy: Box<dyn RoutingStrategy>) -> Vec<(TaskId, AgentId)> {
     let mut random = Random::new(5, 0);
     let mut told = Vec::new();
     for id in 0..80 {
-        let spec =
-            agent(id).with_capacity(1 + u32::try_from(id % 3).unwrap()).with_label("zone", ["a", "b"][id as usize % 2]);
+        let spec = agent(id)
+            .with_capacity(1 + u32::try_from(id % 3).unwrap())
+            .with_label("zone", if id % 2 == 0 { "a" } else { "b" });
         told.extend(stage.register(spec));
     }
     for id in 0..600 {
