@@ -108,7 +108,9 @@ impl RoutingStrategy for LinUcb {
             let bonus = self.exploration * self.model.uncertainty(&features);
             -(dot(&self.model.weights, &features) + bonus.min(MOST_BONUS))
         })?;
-        self.pending.insert(task.id, (agent.id(), self.features(task, &agent, among)));
+        if self.history.attempts.follows(task.id) {
+            self.pending.insert(task.id, (agent.id(), self.features(task, &agent, among)));
+        }
         Some(agent.id())
     }
 

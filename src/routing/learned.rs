@@ -52,6 +52,11 @@ impl Attempts {
         self.kinds.get(name).copied()
     }
 
+    /// Whether it will see the end of this task.
+    pub(super) fn follows(&self, task: TaskId) -> bool {
+        self.open.get(&task).is_some()
+    }
+
     pub(super) fn note(&mut self, entry: &Entry) -> Option<Seen> {
         let Event::Task(event) = &entry.event else { return None };
         match event {
