@@ -39,6 +39,15 @@ pub struct AgentSpec {
     /// For strategies that prefer some agents to others: the higher, the sooner.
     #[serde(default)]
     pub priority: i32,
+    /// Its share where strategies share work out; none: its capacity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
+    /// What an attempt costs, in millionths of whatever the host counts in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_per_task: Option<u64>,
+    /// What a second of an attempt costs, in millionths of whatever the host counts in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_per_second: Option<u64>,
     /// After this long without a word the agent counts as lost and its attempts go to others. None for agents that
     /// cannot be lost, such as threads of the host.
     #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
@@ -49,7 +58,18 @@ impl AgentSpec {
     /// An agent without skills that does one thing at a time.
     #[must_use]
     pub const fn new(id: AgentId) -> Self {
-        Self { id, name: None, skills: BTreeMap::new(), labels: BTreeMap::new(), capacity: 1, priority: 0, lease: None }
+        Self {
+            id,
+            name: None,
+            skills: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            capacity: 1,
+            priority: 0,
+            weight: None,
+            cost_per_task: None,
+            cost_per_second: None,
+            lease: None,
+        }
     }
 
     /// Names it for people.
@@ -84,6 +104,27 @@ impl AgentSpec {
     #[must_use]
     pub const fn with_priority(mut self, priority: i32) -> Self {
         self.priority = priority;
+        self
+    }
+
+    /// Sets its share where strategies share work out.
+    #[must_use]
+    pub const fn with_weight(mut self, weight: u32) -> Self {
+        self.weight = Some(weight);
+        self
+    }
+
+    /// Sets what an attempt costs, in millionths of whatever the host counts in.
+    #[must_use]
+    pub const fn with_cost_per_task(mut self, millionths: u64) -> Self {
+        self.cost_per_task = Some(millionths);
+        self
+    }
+
+    /// Sets what a second of an attempt costs, in millionths of whatever the host counts in.
+    #[must_use]
+    pub const fn with_cost_per_second(mut self, millionths: u64) -> Self {
+        self.cost_per_second = Some(millionths);
         self
     }
 

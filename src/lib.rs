@@ -98,11 +98,11 @@ pub use payload::Payload;
 pub use queue::Discipline;
 pub use rejected::Rejected;
 pub use run::{Cause, NodeOutcome, NodeStatus, RunOutcome, RunPhase, RunSpec, UndoOutcome, UndoRemedy};
-pub use scheduler::{AgentView, Config, Scheduler, SchedulerSnapshot, TaskStatus, TaskView};
+pub use scheduler::{AgentView, Config, Routability, Scheduler, SchedulerSnapshot, TaskStatus, TaskView};
 pub use structure::Random;
 pub use task::{
-    Bound, Exhausted, Failure, FailureKind, Happened, InDoubt, Jitter, Needs, Owner, Phase, Policy, Retry, TaskOutcome,
-    TaskSpec, Tier,
+    Affinity, Bound, Exhausted, Failure, FailureKind, Happened, InDoubt, Jitter, Needs, Owner, Phase, Policy, Retry,
+    TaskOutcome, TaskSpec, Tier,
 };
 pub use time::Time;
 

@@ -57,8 +57,11 @@ use crate::error::RestoreError;
 use crate::event::Entry;
 use crate::id::{AgentId, RunId, Seq, TaskId};
 use crate::insight::{Line, Subject};
+use crate::name::Name;
 use crate::rejected::Rejected;
-use crate::scheduler::{AgentView, Config, Log, TaskView, Tx};
+use crate::routing::RoutingStrategy;
+use crate::scheduler::{AgentView, Config, Log, Routability, TaskView, Tx};
+use crate::task::Needs;
 use crate::time::Time;
 use core::fmt;
 use drive::Driver;
@@ -152,6 +155,19 @@ impl Engine {
     #[must_use]
     pub const fn queued(&self) -> [usize; 4] {
         self.driver.core.queued()
+    }
+
+    /// Whether anybody could do work with these needs: tells work that nobody can do from work that has to wait. Looks at
+    /// every agent.
+    #[must_use]
+    pub fn routability(&self, needs: &Needs) -> Routability {
+        self.driver.core.routability(needs)
+    }
+
+    /// The routing strategies, for their names and what they [explain](RoutingStrategy::explain): that of all kinds
+    /// without one of their own first, then those of single kinds.
+    pub fn strategies(&self) -> impl Iterator<Item = (Option<&Name>, &dyn RoutingStrategy)> {
+        self.driver.core.strategies()
     }
 
     /// The dead letters, the oldest first.

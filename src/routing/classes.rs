@@ -1,23 +1,54 @@
 //! Requirement classes: each distinct set of requirements once, with the agents that meet it as bits.
 
+use super::eligible::Eligible;
 use super::fleet::{Fleet, Member};
-use crate::agent::AgentStatus;
+use super::skills::SkillMap;
+use crate::agent::{AgentSpec, AgentStatus};
 use crate::id::AgentId;
-use crate::structure::{Arena, Bits, IdMap, Slot};
-use crate::task::Needs;
+use crate::name::Name;
+use crate::structure::{Arena, IdMap, Slot};
+use crate::task::{Affinity, Needs};
 use core::hash::{Hash, Hasher};
 
-/// What the tasks of a class have in common: what they need, and which agents they shall avoid because these have failed
-/// them. Avoiding is given up when nobody else takes work.
+/// What the tasks of a class have in common: what they need, whom they must not meet, and which agents they shall avoid
+/// because these have failed them. Avoiding is given up when nobody else takes work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ClassKey {
     pub(crate) needs: Needs,
+    pub(crate) barred: Barred,
     pub(crate) avoid: Box<[AgentId]>,
+}
+
+/// Whom tasks must not meet.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Barred {
+    agents: Box<[AgentId]>,
+    labels: Box<[(Name, Name)]>,
+}
+
+impl Barred {
+    /// Those that a task's affinity names, and those that its tasks to stay apart from were given to.
+    pub(crate) fn of(affinity: Option<&Affinity>, executors: impl Iterator<Item = AgentId>) -> Self {
+        let Some(affinity) = affinity else { return Self::default() };
+        let mut agents: Vec<AgentId> = affinity.not_agents.iter().copied().chain(executors).collect();
+        agents.sort_unstable();
+        agents.dedup();
+        let mut labels = affinity.not_labels.to_vec();
+        labels.sort_unstable();
+        labels.dedup();
+        Self { agents: agents.into_boxed_slice(), labels: labels.into_boxed_slice() }
+    }
+
+    fn bars(&self, agent: &AgentSpec) -> bool {
+        self.agents.binary_search(&agent.id).is_ok()
+            || self.labels.iter().any(|(label, value)| agent.labels.get(label) == Some(value))
+    }
 }
 
 impl Hash for ClassKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.needs.hash_value());
+        self.barred.hash(state);
         self.avoid.hash(state);
     }
 }
@@ -25,8 +56,10 @@ impl Hash for ClassKey {
 #[derive(Debug, Clone)]
 struct Class {
     key: ClassKey,
-    eligible: Bits,
+    eligible: Eligible,
     tasks: u32,
+    /// Whether it stands in the list of idle classes, where it may stay when tasks come again.
+    listed: bool,
 }
 
 /// All classes in use, and some that were.
@@ -35,12 +68,18 @@ pub(crate) struct Classes {
     classes: Arena<Class>,
     index: IdMap<ClassKey, Slot>,
     idle: Vec<Slot>,
+    skills: SkillMap,
+    epoch: u64,
 }
 
 /// Classes without tasks that are kept because such tasks may come again.
 const IDLE: usize = 256;
 
 impl Classes {
+    pub(crate) fn new(skills: SkillMap) -> Self {
+        Self { skills, ..Self::default() }
+    }
+
     /// The class of a task that begins to wait. Every join is answered by one [`leave`](Self::leave).
     pub(crate) fn join(&mut self, key: ClassKey, fleet: &mut Fleet) -> Slot {
         if let Some(&slot) = self.index.get(&key) {
@@ -49,7 +88,8 @@ impl Classes {
             }
             return slot;
         }
-        let slot = self.classes.insert(Class { key: key.clone(), eligible: Bits::default(), tasks: 1 });
+        let slot =
+            self.classes.insert(Class { key: key.clone(), eligible: Eligible::default(), tasks: 1, listed: false });
         self.index.insert(key, slot);
         self.fill(slot, fleet);
         slot
@@ -58,7 +98,8 @@ impl Classes {
     pub(crate) fn leave(&mut self, slot: Slot, fleet: &mut Fleet) {
         let Some(class) = self.classes.get_mut(slot) else { return };
         class.tasks = class.tasks.saturating_sub(1);
-        if class.tasks == 0 {
+        if class.tasks == 0 && !class.listed {
+            class.listed = true;
             self.idle.push(slot);
             if self.idle.len() > IDLE {
                 self.sweep(fleet);
@@ -66,19 +107,24 @@ impl Classes {
         }
     }
 
+    /// Notes which agent was given a task of the class.
+    pub(crate) fn turned(&mut self, slot: Slot, place: Slot) {
+        if let Some(class) = self.classes.get_mut(slot) {
+            class.eligible.set_turn(place.get());
+        }
+    }
+
     /// Forgets the classes that have stayed without tasks.
     fn sweep(&mut self, fleet: &mut Fleet) {
-        let mut idle = core::mem::take(&mut self.idle);
-        idle.sort_unstable();
-        idle.dedup();
-        for slot in idle {
-            if self.classes.get(slot).is_some_and(|class| class.tasks == 0)
+        for slot in core::mem::take(&mut self.idle) {
+            let Some(class) = self.classes.get_mut(slot) else { continue };
+            class.listed = false;
+            if class.tasks == 0
                 && let Some(class) = self.classes.remove(slot)
             {
                 self.index.remove(&class.key);
-                let places: Vec<_> = class.eligible.iter().collect();
-                for place in places {
-                    unmark(fleet, place, slot);
+                for place in class.eligible.places() {
+                    mark(fleet, *place, slot, false);
                 }
             }
         }
@@ -90,9 +136,14 @@ impl Classes {
         for slot in slots {
             let Some(class) = self.classes.get_mut(slot) else { continue };
             if class.key.avoid.is_empty() {
-                let meets = fleet.at(place.index()).is_some_and(|member| class.key.needs.met_by(&member.spec));
-                class.eligible.put(place.index(), meets);
-                fleet.change(place, |member| member.classes.put(slot.index(), meets));
+                let member = fleet.at(place.index());
+                let meets = member.is_some_and(|member| meets(&self.skills, &class.key, &member.spec));
+                if meets || class.eligible.contains(place.index()) {
+                    class.eligible.put(place.get(), meets);
+                    self.epoch = self.epoch.wrapping_add(1);
+                    class.eligible.set_epoch(self.epoch);
+                }
+                mark(fleet, place.get(), slot, meets);
             } else {
                 self.fill(slot, fleet);
             }
@@ -101,37 +152,45 @@ impl Classes {
 
     fn fill(&mut self, slot: Slot, fleet: &mut Fleet) {
         let Some(class) = self.classes.get_mut(slot) else { return };
-        let avoid = &class.key.avoid;
-        let meets: Vec<(usize, &Member)> = fleet
+        let able: Vec<(u32, &Member)> = fleet
             .iter()
-            .filter(|(_, member)| class.key.needs.met_by(&member.spec))
-            .map(|(place, member)| (place.index(), member))
+            .filter(|(_, member)| meets(&self.skills, &class.key, &member.spec))
+            .map(|(place, member)| (place.get(), member))
             .collect();
-        let others =
-            meets.iter().any(|(_, member)| member.status == AgentStatus::Online && !avoid.contains(&member.spec.id));
-        let old = core::mem::take(&mut class.eligible);
-        for (place, member) in meets {
-            if !others || !avoid.contains(&member.spec.id) {
-                class.eligible.set(place);
-            }
+        let avoids = |member: &Member| class.key.avoid.contains(&member.spec.id);
+        let others = able.iter().any(|(_, member)| member.status == AgentStatus::Online && !avoids(member));
+        let chosen = able.into_iter().filter(|(_, member)| !others || !avoids(member));
+        let new: Eligible = chosen.map(|(place, _)| place).collect();
+        let old = core::mem::replace(&mut class.eligible, new);
+        if let Some(turn) = old.turn() {
+            class.eligible.set_turn(turn);
         }
-        let new = class.eligible.clone();
-        for place in old.iter().filter(|&place| !new.contains(place)) {
-            unmark(fleet, place, slot);
+        self.epoch = self.epoch.wrapping_add(1);
+        class.eligible.set_epoch(self.epoch);
+        for place in old.places().iter().filter(|place| !class.eligible.contains(**place as usize)) {
+            mark(fleet, *place, slot, false);
         }
-        for place in new.iter() {
-            if let Ok(number) = u32::try_from(place) {
-                fleet.change(Slot::new(number), |member| member.classes.set(slot.index()));
-            }
+        for place in class.eligible.places() {
+            mark(fleet, *place, slot, true);
         }
     }
 
-    pub(crate) fn eligible(&self, slot: Slot) -> Option<&Bits> {
+    pub(crate) fn eligible(&self, slot: Slot) -> Option<&Eligible> {
         self.classes.get(slot).map(|class| &class.eligible)
     }
 
     pub(crate) fn key(&self, slot: Slot) -> Option<&ClassKey> {
         self.classes.get(slot).map(|class| &class.key)
+    }
+
+    /// Whether such an agent would be for such tasks, but for having failed them.
+    pub(crate) fn would_meet(&self, key: &ClassKey, agent: &AgentSpec) -> bool {
+        meets(&self.skills, key, agent)
+    }
+
+    /// Which skills stand for which others.
+    pub(crate) const fn skills(&self) -> &SkillMap {
+        &self.skills
     }
 
     /// Whether there is a class for this key already.
@@ -144,8 +203,10 @@ impl Classes {
     }
 }
 
-fn unmark(fleet: &mut Fleet, place: usize, class: Slot) {
-    if let Ok(number) = u32::try_from(place) {
-        fleet.change(Slot::new(number), |member| member.classes.clear(class.index()));
-    }
+fn meets(skills: &SkillMap, key: &ClassKey, agent: &AgentSpec) -> bool {
+    skills.met_by(&key.needs, agent) && !key.barred.bars(agent)
+}
+
+fn mark(fleet: &mut Fleet, place: u32, class: Slot, on: bool) {
+    fleet.change(Slot::new(place), |member| member.classes.put(class.index(), on));
 }

@@ -1,5 +1,6 @@
 //! The registered agents, in dense places, with what each holds.
 
+use super::levels::{Levels, Load};
 use crate::agent::{AgentSpec, AgentStatus};
 use crate::id::{AgentId, Incarnation};
 use crate::structure::{Arena, Bits, IdMap, Slot, TimerKey};
@@ -21,11 +22,43 @@ pub(crate) struct Member {
     pub(crate) timer: Option<TimerKey>,
     /// The requirement classes that it can serve.
     pub(crate) classes: Bits,
+    /// Where it stands among the levels, and of which numbers that was made; none if it has no room.
+    level: Option<(Load, u32, u32)>,
 }
 
 impl Member {
-    fn has_room(&self) -> bool {
+    pub(super) fn new(by: Incarnation, spec: Arc<AgentSpec>, place: u32, heard: Time) -> Self {
+        Self {
+            spec,
+            by,
+            place,
+            status: AgentStatus::Online,
+            held: Vec::new(),
+            heard,
+            timer: None,
+            classes: Bits::default(),
+            level: None,
+        }
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
         self.status == AgentStatus::Online && self.held.len() < self.spec.capacity as usize
+    }
+
+    pub(crate) fn in_flight(&self) -> u32 {
+        u32::try_from(self.held.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Where it should stand among the levels.
+    fn load(&self) -> Option<(Load, u32, u32)> {
+        if !self.has_room() {
+            return None;
+        }
+        let (held, capacity) = (self.in_flight(), self.spec.capacity);
+        match self.level {
+            Some(same @ (_, h, c)) if h == held && c == capacity => Some(same),
+            _ => Some((Load::of(held, capacity), held, capacity)),
+        }
     }
 }
 
@@ -35,21 +68,13 @@ pub(crate) struct Fleet {
     members: Arena<Member>,
     places: IdMap<AgentId, Slot>,
     free: Bits,
+    levels: Levels,
 }
 
 impl Fleet {
     pub(crate) fn add(&mut self, by: Incarnation, spec: Arc<AgentSpec>, heard: Time) -> Slot {
         let id = spec.id;
-        let place = self.members.insert_lowest(Member {
-            spec,
-            by,
-            place: 0,
-            status: AgentStatus::Online,
-            held: Vec::new(),
-            heard,
-            timer: None,
-            classes: Bits::default(),
-        });
+        let place = self.members.insert_lowest(Member::new(by, spec, 0, heard));
         self.places.insert(id, place);
         self.change(place, |member| member.place = place.get());
         place
@@ -58,19 +83,7 @@ impl Fleet {
     /// Puts an agent at the place that it had when a snapshot was taken; none if that is taken or far away.
     pub(crate) fn put(&mut self, place: u32, by: Incarnation, spec: Arc<AgentSpec>) -> Option<Slot> {
         let id = spec.id;
-        let slot = self.members.insert_at(
-            Slot::new(place),
-            Member {
-                spec,
-                by,
-                place,
-                status: AgentStatus::Online,
-                held: Vec::new(),
-                heard: Time::ZERO,
-                timer: None,
-                classes: Bits::default(),
-            },
-        )?;
+        let slot = self.members.insert_at(Slot::new(place), Member::new(by, spec, place, Time::ZERO))?;
         self.places.insert(id, slot);
         self.change(slot, |_| {});
         Some(slot)
@@ -79,15 +92,31 @@ impl Fleet {
     pub(crate) fn remove(&mut self, id: AgentId) -> Option<Member> {
         let place = self.places.remove(&id)?;
         self.free.clear(place.index());
-        self.members.remove(place)
+        let member = self.members.remove(place)?;
+        if let Some((load, ..)) = member.level {
+            self.levels.take(place.index(), load);
+        }
+        Some(member)
     }
 
-    /// Changes a member and keeps the set of those with room true.
+    /// Changes a member and keeps the set of those with room and their levels true.
     pub(crate) fn change(&mut self, place: Slot, change: impl FnOnce(&mut Member)) {
-        if let Some(member) = self.members.get_mut(place) {
-            change(member);
-            let free = member.has_room();
-            self.free.put(place.index(), free);
+        let Some(member) = self.members.get_mut(place) else { return };
+        change(member);
+        let (old, new) = (member.level, member.load());
+        member.level = new;
+        let (old, new) = (old.map(|(load, ..)| load), new.map(|(load, ..)| load));
+        if old == new {
+            return;
+        }
+        if let Some(load) = old {
+            self.levels.take(place.index(), load);
+        }
+        if let Some(load) = new {
+            self.levels.put(place.index(), load);
+        }
+        if old.is_none() || new.is_none() {
+            self.free.put(place.index(), new.is_some());
         }
     }
 
@@ -134,6 +163,18 @@ impl Fleet {
     /// The places of the agents that take work and have room.
     pub(crate) const fn free(&self) -> &Bits {
         &self.free
+    }
+
+    /// The agents with room, by load.
+    pub(crate) const fn levels(&self) -> &Levels {
+        &self.levels
+    }
+
+    /// Whether the levels say of every agent what it is.
+    pub(crate) fn levels_agree(&self) -> bool {
+        let free = self.members.iter().filter(|(_, member)| member.has_room());
+        self.levels
+            .agrees(free.map(|(place, member)| (place.index(), Load::of(member.in_flight(), member.spec.capacity))))
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -5,32 +5,84 @@
 //!
 //! | strategy | picks | source |
 //! |---|---|---|
-//! | [`FirstCapable`] | the one at the lowest place | - |
+//! | [`FirstCapable`] | the one at the lowest place: packs | - |
+//! | [`BestMatch`] | the most skilled, or the one just good enough | filter, then score |
 //! | [`RoundRobin`] | each in turn, within a requirement class | - |
-//! | [`LeastLoaded`] | the smallest share of capacity in use, ties in turn | join the shortest queue |
+//! | [`WeightedRoundRobin`] | each in turn, by weight, spread evenly | smooth weighted round robin, nginx 2012 |
+//! | [`LeastLoaded`] | the smallest share of capacity in use, ties in turn; the default | join the shortest queue |
+//! | [`TwoChoices`] | the less loaded of two | Mitzenmacher 2001 |
+//! | [`PeakEwma`] | the quicker of two, by latency and load | Finagle 2015 |
+//! | [`Performance`] | the soonest success, learned by agent and kind | empirical Bayes, Efron and Morris 1977 |
+//! | [`CostAware`] | the cheapest that is in time, else the fastest | constrained choice |
+//! | [`MultiFactor`] | the highest score of weighted factors, times the chance of success | - |
+//! | [`ConsistentHash`] | the session's agent on a ring, within a bound | Karger 1997, Mirrokni 2016 |
+//! | [`Maglev`] | the session's agent in a table | Eisenbud 2016 |
+//! | [`Affine`] | what the task wishes for, else another strategy's | - |
+//! | [`LinUcb`] | the highest reward predicted, with a bonus for doubt | Li 2010 |
+//! | [`Auction`] | the lowest bid, owed the second lowest | Vickrey 1961 |
+//! | [`Adaptive`] | what the strategy for the situation picks, with a reason | a table with hysteresis |
+//! | [`Guarded`] | another strategy's, without agents that fail everything | Envoy's outlier detection |
 //! | [`ByPriority`] | the highest priority, then the least loaded | - |
 //! | [`Custom`] | whatever a closure says | - |
+//!
+//! One scheduler that counts what it hands out needs no more than [`LeastLoaded`], guarded where agents can break:
+//! `Guarded::new(LeastLoaded::default())`. Two choices are for agents that several schedulers share. [`Roster`] offers all
+//! this without a scheduler. [`SkillMap`] says which skills stand for which others.
 
+mod adaptive;
+mod affine;
+mod auction;
+mod bandit;
 mod by_priority;
+mod candidates;
+mod capability;
 mod classes;
+mod cost_aware;
 mod custom;
+mod eligible;
 mod first_capable;
 mod fleet;
+mod guarded;
+mod hashing;
+mod learned;
 mod least_loaded;
+mod levels;
+mod peak_ewma;
+mod performance;
+mod roster;
 mod round_robin;
+mod score;
+mod skills;
+mod two_choices;
+mod weighted_round_robin;
 
+pub use adaptive::{Adaptive, Situation};
+pub use affine::Affine;
+pub use auction::{Auction, Award, Bidder};
+pub use bandit::LinUcb;
 pub use by_priority::ByPriority;
-pub(crate) use classes::{ClassKey, Classes};
+pub use candidates::{Candidate, Candidates, Places};
+pub use capability::BestMatch;
+pub(crate) use classes::{Barred, ClassKey, Classes};
+pub use cost_aware::CostAware;
 pub use custom::Custom;
 pub use first_capable::FirstCapable;
 pub(crate) use fleet::{Fleet, Member};
+pub use guarded::Guarded;
+pub use hashing::{ConsistentHash, Maglev};
 pub use least_loaded::LeastLoaded;
+pub use peak_ewma::PeakEwma;
+pub use performance::Performance;
+pub use roster::{Roster, RosterClass};
 pub use round_robin::RoundRobin;
+pub use score::{Breakdown, Factor, MultiFactor, WeightError, Weights};
+pub use skills::SkillMap;
+pub use two_choices::TwoChoices;
+pub use weighted_round_robin::WeightedRoundRobin;
 
-use crate::agent::AgentSpec;
 use crate::event::Entry;
 use crate::id::AgentId;
-use crate::structure::{Bits, Random};
+use crate::structure::Random;
 use crate::task::TaskSpec;
 use core::fmt;
 
@@ -69,126 +121,27 @@ pub trait RoutingStrategy: Send + fmt::Debug {
     fn observe(&mut self, entry: &Entry) {
         let _ = entry;
     }
-}
 
-/// The agents that could take a task now: they meet its needs, take work and have room.
-#[derive(Clone, Copy)]
-pub struct Candidates<'a> {
-    fleet: &'a Fleet,
-    eligible: &'a Bits,
-    class: u32,
-}
-
-impl<'a> Candidates<'a> {
-    pub(crate) const fn new(fleet: &'a Fleet, eligible: &'a Bits, class: u32) -> Self {
-        Self { fleet, eligible, class }
-    }
-
-    /// All of them, in the order of their places.
-    pub fn iter(&self) -> impl Iterator<Item = Candidate<'a>> + use<'a> {
-        let fleet = self.fleet;
-        self.eligible.common(fleet.free()).filter_map(move |place| fleet.at(place)).map(|member| Candidate { member })
-    }
-
-    /// The first of them.
-    #[must_use]
-    pub fn first(&self) -> Option<Candidate<'a>> {
-        self.iter().next()
-    }
-
-    /// The first of them whose place is after this one, starting over at the end.
-    #[must_use]
-    pub fn after(&self, place: Option<u32>) -> Option<Candidate<'a>> {
-        let from = place.map_or(0, |place| place as usize + 1);
-        let place = self
-            .eligible
-            .next_common(self.fleet.free(), from)
-            .or_else(|| self.eligible.next_common(self.fleet.free(), 0))?;
-        self.fleet.at(place).map(|member| Candidate { member })
-    }
-
-    /// The one with this id, if it is among them.
-    #[must_use]
-    pub fn get(&self, id: AgentId) -> Option<Candidate<'a>> {
-        let place = self.fleet.place_of(id)?;
-        let here = self.eligible.contains(place.index()) && self.fleet.free().contains(place.index());
-        here.then(|| self.fleet.at(place.index())).flatten().map(|member| Candidate { member })
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.eligible.count_common(self.fleet.free())
-    }
-
-    /// Whether there are none; a strategy is never asked then.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        !self.eligible.meets(self.fleet.free())
-    }
-
-    /// The requirement class of the task: tasks of a class have the same candidates. Small numbers, used again after a
-    /// class has gone.
-    #[must_use]
-    pub const fn class(&self) -> u32 {
-        self.class
+    /// Why it chooses as it does at present, for people; none if there is nothing to say beyond its name.
+    fn explain(&self) -> Option<String> {
+        None
     }
 }
 
-impl fmt::Debug for Candidates<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter().map(|agent| agent.id())).finish()
-    }
-}
-
-/// An agent that could take the task now.
-#[derive(Clone, Copy)]
-pub struct Candidate<'a> {
-    member: &'a Member,
-}
-
-impl<'a> Candidate<'a> {
-    /// Its id.
-    #[must_use]
-    pub fn id(&self) -> AgentId {
-        self.member.spec.id
+impl<S: RoutingStrategy + ?Sized> RoutingStrategy for Box<S> {
+    fn name(&self) -> &str {
+        (**self).name()
     }
 
-    /// What it is.
-    #[must_use]
-    pub fn spec(&self) -> &'a AgentSpec {
-        &self.member.spec
+    fn pick(&mut self, task: &TaskSpec, among: &Candidates<'_>, random: &mut Random) -> Option<AgentId> {
+        (**self).pick(task, among, random)
     }
 
-    /// A small number that is the agent's while it is registered: for tables.
-    #[must_use]
-    pub const fn place(&self) -> u32 {
-        self.member.place
+    fn observe(&mut self, entry: &Entry) {
+        (**self).observe(entry);
     }
 
-    /// How many attempts it holds.
-    #[must_use]
-    pub fn in_flight(&self) -> u32 {
-        u32::try_from(self.member.held.len()).unwrap_or(u32::MAX)
-    }
-
-    /// How many more it may hold.
-    #[must_use]
-    pub fn room(&self) -> u32 {
-        self.member.spec.capacity.saturating_sub(self.in_flight())
-    }
-
-    /// Whether it has less of its capacity in use than `other`. Exact: no division.
-    #[must_use]
-    pub fn less_loaded_than(&self, other: &Self) -> bool {
-        let mine = u64::from(self.in_flight()) * u64::from(other.member.spec.capacity);
-        let others = u64::from(other.in_flight()) * u64::from(self.member.spec.capacity);
-        mine < others
-    }
-}
-
-impl fmt::Debug for Candidate<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}/{})", self.id(), self.in_flight(), self.member.spec.capacity)
+    fn explain(&self) -> Option<String> {
+        (**self).explain()
     }
 }

@@ -165,9 +165,10 @@ impl State {
 
     /// Puts a task in line, in the class of what it needs and whom it avoids.
     pub(super) fn enqueue(&mut self, slot: Slot) {
-        let Some(task) = self.tasks.get_mut(slot) else { return };
-        let key = ClassKey { needs: task.spec.needs.clone(), avoid: task.avoid.clone().into_boxed_slice() };
+        let Some(task) = self.tasks.get(slot) else { return };
+        let key = ClassKey { avoid: task.avoid.clone().into_boxed_slice(), ..self.class_of(&task.spec) };
         let class = self.classes.join(key, &mut self.fleet);
+        let Some(task) = self.tasks.get_mut(slot) else { return };
         let rank = self.discipline.rank(&task.spec, task.submitted, task.seq);
         let ticket = self.lanes.push(class.index(), task.tier.index(), rank, slot);
         task.stage = Stage::Queued { ticket, class };
@@ -189,17 +190,17 @@ impl State {
     fn assigned(&mut self, at: Time, attempt: AttemptId, to: Incarnation) -> Applied {
         let slot = self.slot(attempt.task()).ok_or(Misfit("an unknown task is assigned"))?;
         let agent = self.fleet.living(to).ok_or(Misfit("a task is assigned to an agent that is gone"))?;
-        match self.tasks.get(slot) {
-            Some(task) if !matches!(task.stage, Stage::Queued { .. }) => {
-                return Err(Misfit("a task is assigned that is not queued"));
-            }
-            Some(task) if attempt.number() == task.attempts.saturating_add(1) => {}
-            _ => return Err(Misfit("an attempt begins that is not the next")),
+        let Some(task) = self.tasks.get(slot) else { return Err(Misfit("an unknown task is assigned")) };
+        let Some(class) = task.line() else { return Err(Misfit("a task is assigned that is not queued")) };
+        if attempt.number() != task.attempts.saturating_add(1) {
+            return Err(Misfit("an attempt begins that is not the next"));
         }
+        self.classes.turned(class, agent);
         self.dequeue(slot);
         let index = self.fleet.hold(agent, slot);
         if let Some(task) = self.tasks.get_mut(slot) {
             task.attempts = attempt.number();
+            task.last = Some(to.agent());
             task.stage = Stage::Running(Running { agent, by: to, since: at, index, cancel: None });
         }
         self.set_timer(slot);

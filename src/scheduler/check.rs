@@ -98,6 +98,9 @@ impl Core {
                 return Err(format!("agent {} is wrongly listed as free or busy", member.by));
             }
         }
+        if !self.state.fleet.levels_agree() {
+            return Err("the levels of load are not those of the agents".into());
+        }
         Ok(())
     }
 
@@ -130,10 +133,13 @@ impl Core {
             let (Some(key), Some(eligible)) = (self.state.classes.key(slot), self.state.classes.eligible(slot)) else {
                 return Err(format!("class {class} waits and is not known"));
             };
-            let meets = |member: &crate::routing::Member| key.needs.met_by(&member.spec);
+            let meets = |member: &crate::routing::Member| self.state.classes.would_meet(key, &member.spec);
             let others = self.state.fleet.iter().any(|(_, member)| {
                 member.status == AgentStatus::Online && meets(member) && !key.avoid.contains(&member.spec.id)
             });
+            if !eligible.is_sound() {
+                return Err(format!("the list of class {class} is not its bits"));
+            }
             for (place, member) in self.state.fleet.iter() {
                 let should = meets(member) && !(others && key.avoid.contains(&member.spec.id));
                 if eligible.contains(place.index()) != should || member.classes.contains(class) != should {

@@ -3,7 +3,7 @@
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::queue::Discipline;
-use crate::routing::{LeastLoaded, RoutingStrategy};
+use crate::routing::{LeastLoaded, RoutingStrategy, SkillMap};
 use core::fmt;
 use std::collections::BTreeMap;
 
@@ -27,6 +27,7 @@ pub struct Config {
     pub(super) story: usize,
     pub(super) strategy: Box<dyn RoutingStrategy>,
     pub(super) by_kind: BTreeMap<Name, Box<dyn RoutingStrategy>>,
+    pub(super) skills: SkillMap,
 }
 
 impl Config {
@@ -65,6 +66,13 @@ impl Config {
         self
     }
 
+    /// Which skills stand for which others.
+    #[must_use]
+    pub fn with_skills(mut self, skills: SkillMap) -> Self {
+        self.skills = skills;
+        self
+    }
+
     /// From how many of the last facts an engine can tell the [`story`](crate::Engine::story) of a task, an agent or a
     /// run; 0 for none. 1,024 if nothing is said.
     #[must_use]
@@ -98,8 +106,9 @@ impl Default for Config {
             discipline: Discipline::default(),
             limits: Limits::default(),
             story: 1_024,
-            strategy: Box::new(LeastLoaded::default()),
+            strategy: Box::new(LeastLoaded),
             by_kind: BTreeMap::new(),
+            skills: SkillMap::default(),
         }
     }
 }

@@ -95,7 +95,11 @@ impl Core {
             return true;
         }
         let Some(eligible) = self.state.classes.eligible(class) else { return false };
-        let candidates = Candidates::new(&self.state.fleet, eligible, class.get());
+        let skills = self.state.classes.skills();
+        let familiar = task.spec.affinity.as_ref().and_then(|affinity| affinity.familiar);
+        let familiar = familiar.and_then(|task| self.state.get(task)?.last);
+        let candidates =
+            Candidates::new(&self.state.fleet, eligible, skills, class.get(), tx.now).with_familiar(familiar);
         let mut random = self.random(tx);
         let strategy = self.config.by_kind.get_mut(&task.spec.kind).unwrap_or(&mut self.config.strategy);
         let picked = strategy.pick(&task.spec, &candidates, &mut random);
@@ -176,7 +180,7 @@ impl Core {
 
 impl State {
     pub(super) fn has_candidates(&self, class: Slot) -> bool {
-        self.classes.eligible(class).is_some_and(|eligible| eligible.meets(self.fleet.free()))
+        self.classes.eligible(class).is_some_and(|eligible| eligible.bits().meets(self.fleet.free()))
     }
 
     /// Among the classes that the agent serves and in which tasks wait, the one whose first task goes first.

@@ -21,7 +21,8 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(config: Config) -> Self {
-        Self { state: State::new(config.discipline, config.limits.cancel_grace), config, held_back: Bits::default() }
+        let state = State::new(config.discipline, config.limits.cancel_grace, config.skills.clone());
+        Self { state, config, held_back: Bits::default() }
     }
 
     /// A fact of the journal becomes state.

@@ -51,14 +51,17 @@ pub(crate) use machine::Core;
 pub use snapshot::{AgentRecord, SchedulerSnapshot, TaskRecord, TaskStage};
 pub(crate) use state::Misfit;
 pub(crate) use submit::{fits, named};
-pub use view::{AgentView, TaskView};
+pub use view::{AgentView, Routability, TaskView};
 
 use crate::command::{Accepted, Command};
 use crate::effect::{Effect, Outbox};
 use crate::error::RestoreError;
 use crate::event::Entry;
 use crate::id::{AgentId, Seq, TaskId};
+use crate::name::Name;
 use crate::rejected::Rejected;
+use crate::routing::RoutingStrategy;
+use crate::task::Needs;
 use crate::time::Time;
 use core::fmt;
 
@@ -156,6 +159,19 @@ impl Scheduler {
     #[must_use]
     pub const fn queued(&self) -> [usize; 4] {
         self.core.queued()
+    }
+
+    /// Whether anybody could do work with these needs: tells work that nobody can do from work that has to wait. Looks at
+    /// every agent.
+    #[must_use]
+    pub fn routability(&self, needs: &Needs) -> Routability {
+        self.core.routability(needs)
+    }
+
+    /// The routing strategies, for their names and what they [explain](RoutingStrategy::explain): that of all kinds
+    /// without one of their own first, then those of single kinds.
+    pub fn strategies(&self) -> impl Iterator<Item = (Option<&Name>, &dyn RoutingStrategy)> {
+        self.core.strategies()
     }
 
     /// The dead letters, the oldest first.

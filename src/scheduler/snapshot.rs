@@ -67,6 +67,9 @@ pub struct TaskRecord {
     /// The agents that failed it, the latest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub avoid: Vec<AgentId>,
+    /// The agent that was last given an attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<AgentId>,
     /// Where it stands.
     pub stage: TaskStage,
 }
@@ -170,6 +173,7 @@ fn record(task: &Task) -> TaskRecord {
         attempts: task.attempts,
         doubtful: task.doubtful,
         avoid: task.avoid.clone(),
+        last: task.last,
         stage: match &task.stage {
             Stage::Blocked { .. } => TaskStage::Blocked,
             Stage::Backoff { until } => TaskStage::Backoff { until: *until },
@@ -203,6 +207,7 @@ impl State {
             attempts: record.attempts,
             doubtful: record.doubtful,
             avoid: record.avoid.clone(),
+            last: record.last,
             ..Task::new(&record.spec, record.seq, record.submitted)
         });
         self.by_id.insert(id, slot);

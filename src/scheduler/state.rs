@@ -3,10 +3,10 @@
 //! Everything here is changed by [`apply`](super::apply) alone, but for what is soft: when an agent was last heard.
 
 use crate::error::RestoreError;
-use crate::id::{Incarnation, Seq, TaskId};
+use crate::id::{AgentId, Incarnation, Seq, TaskId};
 use crate::name::Name;
 use crate::queue::{Discipline, Lanes, Ticket};
-use crate::routing::{Classes, Fleet};
+use crate::routing::{Barred, ClassKey, Classes, Fleet, SkillMap};
 use crate::structure::{Arena, Bits, IdMap, Slot, TimerKey, Wheel};
 use crate::task::{Bound, Happened, TaskOutcome, TaskSpec, Tier};
 use crate::time::Time;
@@ -36,7 +36,9 @@ pub(super) struct Task {
     /// Some attempt's outcome is unknown: it may have happened.
     pub(super) doubtful: bool,
     /// The agents that failed it, the latest last.
-    pub(super) avoid: Vec<crate::id::AgentId>,
+    pub(super) avoid: Vec<AgentId>,
+    /// The agent that was last given an attempt.
+    pub(super) last: Option<AgentId>,
     pub(super) timer: Option<TimerKey>,
     pub(super) stage: Stage,
 }
@@ -85,6 +87,7 @@ impl Task {
             tier: spec.tier,
             doubtful: false,
             avoid: Vec::new(),
+            last: None,
             timer: None,
             stage: Stage::Blocked { on: 0 },
         }
@@ -219,13 +222,13 @@ impl Pace {
 }
 
 impl State {
-    pub(super) fn new(discipline: Discipline, grace: Duration) -> Self {
+    pub(super) fn new(discipline: Discipline, grace: Duration, skills: SkillMap) -> Self {
         Self {
             tasks: Arena::default(),
             by_id: IdMap::default(),
             dependents: IdMap::default(),
             fleet: Fleet::default(),
-            classes: Classes::default(),
+            classes: Classes::new(skills),
             lanes: Lanes::default(),
             waiting: Bits::default(),
             wheel: Wheel::default(),
@@ -257,6 +260,14 @@ impl State {
         }
         let timer = member.spec.lease.map(|lease| self.wheel.insert(member.heard + lease, alarm));
         self.fleet.change(place, |member| member.timer = timer);
+    }
+
+    /// The class of a task that has failed on nobody yet.
+    pub(super) fn class_of(&self, spec: &TaskSpec) -> ClassKey {
+        let affinity = spec.affinity.as_deref();
+        let apart = affinity.map_or(&[][..], |affinity| &affinity.apart_from);
+        let executors = apart.iter().filter_map(|task| self.get(*task)?.last);
+        ClassKey { needs: spec.needs.clone(), barred: Barred::of(affinity, executors), avoid: Box::default() }
     }
 
     /// Sets the task's timer to the moment at which it must be looked at again.

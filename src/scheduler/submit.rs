@@ -10,7 +10,6 @@ use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::rejected::Rejected;
-use crate::routing::ClassKey;
 use crate::task::{TaskOutcome, TaskSpec};
 use std::sync::Arc;
 
@@ -59,7 +58,7 @@ impl Core {
         if self.state.active >= limits.waiting_tasks {
             return Err(self.full("waiting_tasks", limits.waiting_tasks));
         }
-        let class = ClassKey { needs: spec.needs.clone(), avoid: Box::default() };
+        let class = self.state.class_of(spec);
         if self.state.classes.len() >= limits.classes as usize && !self.state.classes.knows(&class) {
             return Err(self.full("classes", limits.classes));
         }
@@ -145,6 +144,16 @@ fn sized(limits: &Limits, spec: &TaskSpec) -> Result<(), Rejected> {
     for (name, value) in spec.needs.labels() {
         named("label", name, limits)?;
         bounded("name_bytes", value.len(), limits.name_bytes)?;
+    }
+    if let Some(affinity) = &spec.affinity {
+        affinity.session.iter().try_for_each(|key| named("session", key, limits))?;
+        affinity.spread.iter().try_for_each(|label| named("spread", label, limits))?;
+        for (name, value) in &affinity.not_labels {
+            named("label", name, limits)?;
+            bounded("name_bytes", value.len(), limits.name_bytes)?;
+        }
+        let named = affinity.not_agents.len() + affinity.not_labels.len() + affinity.apart_from.len();
+        bounded("list_len", named, limits.list_len)?;
     }
     let needs = spec.needs.skills().count() + spec.needs.labels().count();
     bounded("list_len", needs, limits.list_len)?;

@@ -4,10 +4,12 @@ use super::machine::Core;
 use super::state::{Stage, Task};
 use crate::agent::{AgentSpec, AgentStatus};
 use crate::id::{AgentId, AttemptId, Incarnation, TaskId};
-use crate::routing::Member;
-use crate::task::{TaskOutcome, TaskSpec, TaskStatus};
+use crate::name::Name;
+use crate::routing::{Member, RoutingStrategy};
+use crate::task::{Needs, TaskOutcome, TaskSpec, TaskStatus};
 use crate::time::Time;
 use core::fmt;
+use serde::{Deserialize, Serialize};
 
 /// A task as it stands.
 #[derive(Clone, Copy)]
@@ -111,7 +113,39 @@ impl fmt::Debug for AgentView<'_> {
     }
 }
 
+/// Whether anybody could do work with certain needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "nobody, nobody now, somebody now: there is no fourth")]
+pub enum Routability {
+    /// No agent that takes work meets the needs: such a task waits until one registers or changes.
+    NoAgent,
+    /// Agents meet the needs, and all of them are at their capacity: such a task waits its turn.
+    AllBusy,
+    /// An agent that meets the needs has room.
+    Ready,
+}
+
 impl Core {
+    /// Looks at every agent: for hosts that ask, not for every dispatch.
+    pub(crate) fn routability(&self, needs: &Needs) -> Routability {
+        let skills = self.state.classes.skills();
+        let mut able = self
+            .state
+            .fleet
+            .iter()
+            .map(|(_, member)| member)
+            .filter(|member| member.status == AgentStatus::Online && skills.met_by(needs, &member.spec));
+        let Some(first) = able.next() else { return Routability::NoAgent };
+        if first.has_room() || able.any(Member::has_room) { Routability::Ready } else { Routability::AllBusy }
+    }
+
+    /// The strategies: that of all kinds without one of their own first, then those of kinds.
+    pub(crate) fn strategies(&self) -> impl Iterator<Item = (Option<&Name>, &dyn RoutingStrategy)> {
+        let of_kinds = self.config.by_kind.iter().map(|(kind, strategy)| (Some(kind), &**strategy));
+        core::iter::once((None, &*self.config.strategy)).chain(of_kinds)
+    }
+
     pub(crate) fn view(&self, id: TaskId) -> Option<TaskView<'_>> {
         self.state.get(id).map(|task| TaskView { task })
     }

@@ -10,7 +10,7 @@ mod random;
 mod wheel;
 
 pub(crate) use arena::{Arena, Slot};
-pub(crate) use bits::Bits;
+pub(crate) use bits::{Bits, next_in};
 pub(crate) use idmap::IdMap;
 pub use random::Random;
 pub(crate) use wheel::{TimerKey, Wheel};

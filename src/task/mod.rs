@@ -17,12 +17,14 @@
 //! # Ok::<(), counterpoint::PayloadError>(())
 //! ```
 
+mod affinity;
 mod failure;
 mod needs;
 mod outcome;
 mod policy;
 mod status;
 
+pub use affinity::Affinity;
 pub use failure::{Failure, FailureKind, Happened};
 pub use needs::Needs;
 pub use outcome::{Bound, TaskOutcome};
@@ -50,6 +52,9 @@ pub struct TaskSpec {
     pub payload: Payload,
     /// Which agents can do it.
     pub needs: Needs,
+    /// With whom and where it belongs, and with whom not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<Box<Affinity>>,
     /// How urgent it is.
     #[serde(default)]
     pub tier: Tier,
@@ -86,6 +91,7 @@ impl TaskSpec {
             kind,
             payload: Payload::NULL,
             needs,
+            affinity: None,
             tier: Tier::Normal,
             deadline: None,
             policy: Policy::default(),
@@ -105,6 +111,13 @@ impl TaskSpec {
     #[must_use]
     pub fn with_needs(mut self, needs: Needs) -> Self {
         self.needs = needs;
+        self
+    }
+
+    /// Says with whom and where it belongs.
+    #[must_use]
+    pub fn with_affinity(mut self, affinity: Affinity) -> Self {
+        self.affinity = Some(Box::new(affinity));
         self
     }
 

@@ -25,6 +25,7 @@ mod pivot;
 mod protocol;
 mod regressions;
 mod restore;
+mod routing;
 mod scheduler;
 #[cfg(feature = "threads")]
 mod thread_host;

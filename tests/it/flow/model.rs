@@ -163,7 +163,9 @@ impl Model {
         let pivot = self.flow(owner.run)?.node(owner.node as usize).pivot;
         let (ok, happened) = match event {
             TaskEvent::AttemptFailed { failure, next, maybe, .. } => {
-                let doubt = doubt || failure.kind == FailureKind::Unknown;
+                // A pivot is tried until it is known: that it failed for good settles what was in doubt.
+                let settled = pivot && owner.phase == Phase::Do && failure.kind == FailureKind::Permanent;
+                let doubt = !settled && (doubt || failure.kind == FailureKind::Unknown);
                 ensure!(*maybe == doubt, "whether it may have happened is told wrongly");
                 if matches!(next, Next::Retry { .. }) {
                     self.tasks.insert(id, (owner, doubt));

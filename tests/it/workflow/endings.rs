@@ -146,24 +146,23 @@ fn a_pivot_is_tried_until_its_outcome_is_known() {
 }
 
 #[test]
-fn a_pivot_that_completes_after_the_run_was_cancelled_is_undone_like_anything_else() {
+fn a_pivot_under_way_is_not_withdrawn_and_its_success_leaves_no_way_back() {
     let mut world = World::running(order(), 0);
     world.done("reserve", 0);
     world.cancel().unwrap();
     world.done("charge", "late");
-    assert_eq!(world.busy(), ["undo charge"]);
-    world.done("undo charge", 0).done("undo reserve", 0);
-    assert!(matches!(world.outcome(), RunOutcome::Compensated { .. }));
+    assert_eq!(residue(&world), ["reserve", "charge"]);
+    assert!(world.held.is_empty());
     world.verify();
 }
 
 #[test]
-fn a_pivot_that_completes_late_and_cannot_be_undone_is_told_of() {
-    let mut world = World::running(flow([undoable("a"), step("pay").as_pivot()]), 0);
-    world.done("a", 0);
+fn a_pivot_under_way_that_fails_lets_the_run_turn_back() {
+    let mut world = World::running(order(), 0);
+    world.done("reserve", 0);
     world.cancel().unwrap();
-    world.done("pay", "late").done("undo a", 0);
-    assert_eq!(residue(&world), ["pay"]);
+    world.failed("charge").done("undo reserve", 0);
+    assert!(matches!(world.outcome(), RunOutcome::Compensated { .. }));
     world.verify();
 }
 

@@ -1,0 +1,244 @@
+//! Chooses among strategies by what it measures.
+
+mod window;
+
+use super::{Candidates, ConsistentHash, LeastLoaded, PeakEwma, Performance, RoutingStrategy};
+use crate::event::Entry;
+use crate::id::AgentId;
+use crate::structure::Random;
+use crate::task::TaskSpec;
+use crate::time::Time;
+use core::fmt;
+use core::time::Duration;
+use std::collections::BTreeMap;
+use window::Window;
+
+/// How work and agents are at present, as far as it matters for routing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Situation {
+    /// Agents are alike: only their loads differ.
+    Even,
+    /// Some agents are much slower than others, or fail much more often.
+    Uneven,
+    /// Most tasks have a session key.
+    Sessions,
+    /// Others give work to the same agents, so loads are not known. The host says so.
+    Shared,
+}
+
+impl fmt::Display for Situation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Even => "agents are alike",
+            Self::Uneven => "agents are uneven",
+            Self::Sessions => "most tasks have sessions",
+            Self::Shared => "agents are shared",
+        })
+    }
+}
+
+/// Follows a fixed table from the situation to a strategy, and says why it follows which row.
+///
+/// | situation | strategy, unless the host says otherwise |
+/// |---|---|
+/// | most tasks have a session key | [`ConsistentHash`] |
+/// | other dispatchers share the agents (the host says so) | [`PeakEwma`] |
+/// | the slower quarter of agents takes more than twice as long as the quicker, or one fails more than twice as often as all | [`Performance`] |
+/// | agents are alike | [`LeastLoaded`] |
+///
+/// It measures in windows of ten seconds and at least fifty attempts, changes only after two windows that say the same, and
+/// goes back only when the measure has fallen well below what made it change: so it does not swing. A table and not a
+/// learned model, because what it does can be told in a sentence.
+///
+/// ```
+/// use counterpoint::Config;
+/// use counterpoint::routing::{Adaptive, MultiFactor, Situation};
+///
+/// let config = Config::default().with_strategy(Adaptive::default().with_strategy(Situation::Uneven, MultiFactor::default()));
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Adaptive {
+    strategies: BTreeMap<Situation, Box<dyn RoutingStrategy>>,
+    shared: bool,
+    span: Duration,
+    least: u32,
+    current: Situation,
+    since: Time,
+    reason: String,
+    /// What the last window proposed, if it was not the current situation.
+    proposed: Option<Situation>,
+    window: Window,
+}
+
+impl Default for Adaptive {
+    fn default() -> Self {
+        let mut strategies: BTreeMap<Situation, Box<dyn RoutingStrategy>> = BTreeMap::new();
+        strategies.insert(Situation::Even, Box::new(LeastLoaded));
+        strategies.insert(Situation::Uneven, Box::new(Performance::default()));
+        strategies.insert(Situation::Sessions, Box::new(ConsistentHash::default()));
+        strategies.insert(Situation::Shared, Box::new(PeakEwma::default()));
+        Self {
+            strategies,
+            shared: false,
+            span: Duration::from_secs(10),
+            least: 50,
+            current: Situation::Even,
+            since: Time::ZERO,
+            reason: "nothing measured yet".into(),
+            proposed: None,
+            window: Window::default(),
+        }
+    }
+}
+
+impl Adaptive {
+    /// Sets what is done in a situation.
+    #[must_use]
+    pub fn with_strategy(mut self, situation: Situation, strategy: impl RoutingStrategy + 'static) -> Self {
+        self.strategies.insert(situation, Box::new(strategy));
+        self
+    }
+
+    /// Says that other dispatchers give work to the same agents.
+    #[must_use]
+    pub fn with_shared_agents(mut self) -> Self {
+        self.shared = true;
+        self.current = Situation::Shared;
+        self.reason = "the host says so".into();
+        self
+    }
+
+    /// Sets how long a window is, at least, and how many attempts must end in it.
+    #[must_use]
+    pub const fn with_window(mut self, span: Duration, attempts: u32) -> Self {
+        self.span = span;
+        self.least = attempts;
+        self
+    }
+
+    /// The situation that it acts on.
+    #[must_use]
+    pub const fn situation(&self) -> Situation {
+        self.current
+    }
+
+    /// What this window says, and why.
+    fn judge(&self) -> (Situation, String) {
+        let sessions = self.window.session_share();
+        let bar = if self.current == Situation::Sessions { 0.35 } else { 0.5 };
+        if sessions > bar {
+            return (Situation::Sessions, format!("{:.0} % of tasks have a session key", sessions * 100.0));
+        }
+        if self.shared {
+            return (Situation::Shared, "the host says so".into());
+        }
+        let bar = if self.current == Situation::Uneven { 1.5 } else { 2.0 };
+        let (slow, failing) = (self.window.slowness(), self.window.worst_failure());
+        if let Some((agent, times)) = failing.filter(|(_, times)| *times > bar) {
+            return (Situation::Uneven, format!("{agent} fails {times:.1} times as often as all"));
+        }
+        if slow > bar {
+            return (Situation::Uneven, format!("the slower quarter of agents takes {slow:.1} times as long"));
+        }
+        (Situation::Even, format!("the slower quarter of agents takes {slow:.1} times as long"))
+    }
+
+    fn close_window(&mut self, now: Time) {
+        let (situation, reason) = self.judge();
+        if situation == self.current {
+            self.reason = reason;
+            self.proposed = None;
+        } else if self.proposed == Some(situation) {
+            (self.current, self.since, self.reason) = (situation, now, reason);
+            self.proposed = None;
+        } else {
+            self.proposed = Some(situation);
+        }
+        self.window.restart(now);
+    }
+}
+
+impl RoutingStrategy for Adaptive {
+    fn name(&self) -> &'static str {
+        "adaptive"
+    }
+
+    fn pick(&mut self, task: &TaskSpec, among: &Candidates<'_>, random: &mut Random) -> Option<AgentId> {
+        match self.strategies.get_mut(&self.current) {
+            Some(strategy) => strategy.pick(task, among, random),
+            None => among.least_loaded().map(|agent| agent.id()),
+        }
+    }
+
+    fn observe(&mut self, entry: &Entry) {
+        self.strategies.values_mut().for_each(|strategy| strategy.observe(entry));
+        self.window.note(entry);
+        if self.window.is_full(entry.at, self.span, self.least) {
+            self.close_window(entry.at);
+        }
+    }
+
+    fn explain(&self) -> Option<String> {
+        let strategy = self.strategies.get(&self.current).map_or("least loaded", |strategy| strategy.name());
+        let Self { current, since, reason, .. } = self;
+        Some(format!("{strategy} since {since} because {current}: {reason}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Event, TaskEvent};
+    use crate::id::{AttemptId, Incarnation, Seq, TaskId};
+    use crate::payload::Payload;
+    use crate::task::Affinity;
+    use std::sync::Arc;
+
+    /// `count` tasks, one after another in time, where agent `n` of 8 takes what `takes` says.
+    fn epoch(adaptive: &mut Adaptive, from: u64, session: bool, takes: impl Fn(u64) -> u64) {
+        for n in 0..100 {
+            let (id, agent, at) = (TaskId::new(from * 1_000 + n), AgentId::new(n % 8), from * 11_000 + n * 110);
+            let by = Incarnation::new(agent, 1);
+            let attempt = AttemptId::new(id, 1);
+            let mut spec = TaskSpec::new(id, "k");
+            if session {
+                spec = spec.with_affinity(Affinity::default().with_session("s"));
+            }
+            let events = [
+                (at, TaskEvent::Submitted { spec: Arc::new(spec), replays: None }),
+                (at, TaskEvent::Assigned { attempt, to: by }),
+                (at + takes(agent.get()), TaskEvent::Succeeded { attempt, by, output: Payload::NULL }),
+            ];
+            for (at, event) in events {
+                let entry = Entry { seq: Seq::ZERO, at: Time::from_millis(at), event: Event::Task(event) };
+                adaptive.observe(&entry);
+            }
+        }
+    }
+
+    #[test]
+    fn it_changes_after_two_windows_and_says_why() {
+        let mut adaptive = Adaptive::default();
+        let even = |_| 50;
+        let uneven = |agent: u64| if agent < 3 { 100 } else { 10 };
+        epoch(&mut adaptive, 1, false, even);
+        assert_eq!(adaptive.situation(), Situation::Even);
+        epoch(&mut adaptive, 2, false, uneven);
+        epoch(&mut adaptive, 3, false, even);
+        epoch(&mut adaptive, 4, false, even);
+        assert_eq!(adaptive.situation(), Situation::Even, "one odd window changes nothing");
+        (5..9).for_each(|n| epoch(&mut adaptive, n, false, uneven));
+        assert_eq!(adaptive.situation(), Situation::Uneven);
+        let why = adaptive.explain().unwrap();
+        assert!(why.starts_with("performance since ") && why.contains("10.0 times as long"), "{why}");
+        // Between the bars it stays where it is.
+        (9..13).for_each(|n| epoch(&mut adaptive, n, false, |agent| if agent < 3 { 17 } else { 10 }));
+        assert_eq!(adaptive.situation(), Situation::Uneven);
+        (13..17).for_each(|n| epoch(&mut adaptive, n, true, even));
+        assert_eq!(adaptive.situation(), Situation::Sessions);
+        (17..21).for_each(|n| epoch(&mut adaptive, n, false, even));
+        assert_eq!(adaptive.situation(), Situation::Even);
+    }
+}

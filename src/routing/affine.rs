@@ -1,0 +1,165 @@
+//! Heeds what tasks wish for.
+
+use super::hashing::ConsistentHash;
+use super::{Candidates, LeastLoaded, Places, RoutingStrategy};
+use crate::event::{AgentEvent, Entry, Event, Next, TaskEvent};
+use crate::id::{AgentId, TaskId};
+use crate::name::Name;
+use crate::structure::{IdMap, Random};
+use crate::task::TaskSpec;
+use std::collections::BTreeMap;
+
+/// Heeds the [wishes](crate::Affinity) of tasks and leaves the rest to the strategy that it wraps.
+///
+/// In this order: the preferred agent if it has room; the familiar one if it has; for tasks with a session key, the key's
+/// agent by a [`ConsistentHash`]; for tasks that are to be spread, the agents with the value of the label that holds the
+/// fewest of the group, among which the inner strategy chooses. Whom a task must not meet the core has taken out before.
+///
+/// How a group is spread is learned from facts and unknown after a restore from a snapshot.
+///
+/// ```
+/// use counterpoint::{Affinity, AgentId, Config, TaskId, TaskSpec};
+/// use counterpoint::routing::{Affine, PeakEwma};
+///
+/// let config = Config::default().with_strategy(Affine::new(PeakEwma::default()));
+/// let replica = TaskSpec::new(TaskId::new(1), "store").with_affinity(Affinity::default().with_spread("zone"));
+/// ```
+#[derive(Debug)]
+pub struct Affine<S = LeastLoaded> {
+    inner: S,
+    sessions: ConsistentHash,
+    spread: Spread,
+    room: Places,
+}
+
+impl Default for Affine {
+    /// The rest goes to the least loaded.
+    fn default() -> Self {
+        Self::new(LeastLoaded)
+    }
+}
+
+impl<S: RoutingStrategy> Affine<S> {
+    /// Leaves what tasks do not wish to this strategy.
+    #[must_use]
+    pub fn new(inner: S) -> Self {
+        Self { inner, sessions: ConsistentHash::default(), spread: Spread::default(), room: Places::default() }
+    }
+
+    /// Sets how sessions are kept.
+    #[must_use]
+    pub fn with_sessions(mut self, sessions: ConsistentHash) -> Self {
+        self.sessions = sessions;
+        self
+    }
+}
+
+impl<S: RoutingStrategy> RoutingStrategy for Affine<S> {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn pick(&mut self, task: &TaskSpec, among: &Candidates<'_>, random: &mut Random) -> Option<AgentId> {
+        let Some(affinity) = &task.affinity else { return self.inner.pick(task, among, random) };
+        let preferred = affinity.preferred.and_then(|agent| among.get(agent));
+        if let Some(known) = preferred.or_else(|| among.familiar()) {
+            return Some(known.id());
+        }
+        if affinity.session.is_some() && affinity.spread.is_none() {
+            return self.sessions.pick(task, among, random);
+        }
+        let Some(label) = &affinity.spread else { return self.inner.pick(task, among, random) };
+        let counts = self.spread.groups.get(&group(task, label));
+        let count = |agent: &super::Candidate<'_>| {
+            let value = agent.spec().labels.get(label);
+            counts.and_then(|counts| counts.get(&value.cloned())).copied().unwrap_or(0)
+        };
+        let fewest = among.iter().map(|agent| count(&agent)).min()?;
+        let rest = among.only(&mut self.room, |agent| count(agent) == fewest);
+        self.inner.pick(task, &rest, random)
+    }
+
+    fn observe(&mut self, entry: &Entry) {
+        self.inner.observe(entry);
+        self.spread.note(entry);
+    }
+
+    fn explain(&self) -> Option<String> {
+        self.inner.explain()
+    }
+}
+
+/// A session key or kind, and the label to spread it over.
+type Group = (Name, Name);
+
+fn group(task: &TaskSpec, label: &Name) -> Group {
+    let session = task.affinity.as_ref().and_then(|affinity| affinity.session.as_ref());
+    (session.unwrap_or(&task.kind).clone(), label.clone())
+}
+
+/// How many attempts of each group run at each value of its label.
+#[derive(Debug, Default)]
+struct Spread {
+    groups: BTreeMap<Group, BTreeMap<Option<Name>, u32>>,
+    tasks: IdMap<TaskId, (Group, Option<Option<Name>>)>,
+    labels: IdMap<AgentId, BTreeMap<Name, Name>>,
+}
+
+impl Spread {
+    fn note(&mut self, entry: &Entry) {
+        match &entry.event {
+            Event::Agent(AgentEvent::Registered { by, spec } | AgentEvent::Updated { by, spec }) => {
+                self.labels.insert(by.agent(), spec.labels.clone());
+            }
+            Event::Agent(AgentEvent::Deregistered { by } | AgentEvent::Lost { by }) => {
+                self.labels.remove(&by.agent());
+            }
+            Event::Task(event) => self.note_task(event),
+            Event::Agent(_) | Event::Run(_) => {}
+        }
+    }
+
+    fn note_task(&mut self, event: &TaskEvent) {
+        match event {
+            TaskEvent::Submitted { spec, .. } => {
+                if let Some(label) = spec.affinity.as_ref().and_then(|affinity| affinity.spread.as_ref()) {
+                    self.tasks.insert(spec.id, (group(spec, label), None));
+                }
+            }
+            TaskEvent::Assigned { attempt, to } => {
+                let Some((group, _)) = self.tasks.remove(&attempt.task()) else { return };
+                let value = self.labels.get(&to.agent()).and_then(|labels| labels.get(&group.1)).cloned();
+                *self.groups.entry(group.clone()).or_default().entry(value.clone()).or_default() += 1;
+                self.tasks.insert(attempt.task(), (group, Some(value)));
+            }
+            TaskEvent::AttemptFailed { attempt, next, .. } => {
+                self.over(attempt.task(), matches!(next, Next::Retry { .. }));
+            }
+            TaskEvent::Succeeded { attempt, .. } => self.over(attempt.task(), false),
+            TaskEvent::Cancelled { task, .. } | TaskEvent::Expired { task, .. } => self.over(*task, false),
+            TaskEvent::Ready { .. }
+            | TaskEvent::CancelRequested { .. }
+            | TaskEvent::Discarded { .. }
+            | TaskEvent::Forgotten { .. } => {}
+        }
+    }
+
+    fn over(&mut self, task: TaskId, again: bool) {
+        let Some((group, value)) = self.tasks.remove(&task) else { return };
+        if let Some(value) = value
+            && let Some(counts) = self.groups.get_mut(&group)
+            && let Some(count) = counts.get_mut(&value)
+        {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                counts.remove(&value);
+            }
+            if counts.is_empty() {
+                self.groups.remove(&group);
+            }
+        }
+        if again {
+            self.tasks.insert(task, (group, None));
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Agents bid.
+
+use super::{Candidate, Candidates, RoutingStrategy};
+use crate::id::{AgentId, TaskId};
+use crate::structure::Random;
+use crate::task::TaskSpec;
+use crate::time::Time;
+use core::fmt;
+use std::collections::VecDeque;
+
+/// Gives the bids of agents in an [`Auction`]. Any closure of that shape is one.
+pub trait Bidder: Send {
+    /// For how much, in millionths of whatever the host counts in, the agent would do the task; none if it would not.
+    fn bid(&mut self, task: &TaskSpec, agent: &Candidate<'_>, now: Time) -> Option<u64>;
+}
+
+impl<F: FnMut(&TaskSpec, &Candidate<'_>, Time) -> Option<u64> + Send> Bidder for F {
+    fn bid(&mut self, task: &TaskSpec, agent: &Candidate<'_>, now: Time) -> Option<u64> {
+        self(task, agent, now)
+    }
+}
+
+/// Asks every candidate for a bid; the lowest wins and is owed the second lowest, or the reserve if there is no other
+/// (Vickrey 1961). A bid above the reserve is none. Equal bids are settled by a draw.
+///
+/// For agents with interests of their own: that the winner is owed the second price is why an honest bid is its best one,
+/// for a single task and without agreements between bidders. For agents of one owner this is only a way to minimise the cost
+/// that they declare. Without any bid the task waits until an agent has room again or changes.
+///
+/// ```
+/// use counterpoint::{Config, TaskSpec, Time};
+/// use counterpoint::routing::{Auction, Candidate};
+///
+/// let by_load = |_: &TaskSpec, agent: &Candidate<'_>, _: Time| Some(100 * (u64::from(agent.in_flight()) + 1));
+/// let config = Config::default().with_strategy(Auction::new(by_load).with_reserve(1_000));
+/// ```
+pub struct Auction {
+    bidder: Box<dyn Bidder>,
+    reserve: u64,
+    awards: VecDeque<Award>,
+}
+
+/// A won auction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Award {
+    /// When.
+    pub at: Time,
+    /// What was auctioned.
+    pub task: TaskId,
+    /// Who won.
+    pub agent: AgentId,
+    /// With which bid.
+    pub bid: u64,
+    /// What the winner is owed: the second lowest bid, or the reserve.
+    pub price: u64,
+    /// How many bid.
+    pub bids: u32,
+}
+
+/// So many awards are kept.
+const KEPT: usize = 1_024;
+
+impl Auction {
+    /// Auctions among the bids that this gives.
+    #[must_use]
+    pub fn new(bidder: impl Bidder + 'static) -> Self {
+        Self { bidder: Box::new(bidder), reserve: u64::MAX, awards: VecDeque::new() }
+    }
+
+    /// Sets the most that is paid.
+    #[must_use]
+    pub const fn with_reserve(mut self, most: u64) -> Self {
+        self.reserve = most;
+        self
+    }
+
+    /// The last awards, the oldest first.
+    pub fn awards(&self) -> impl Iterator<Item = &Award> {
+        self.awards.iter()
+    }
+}
+
+impl RoutingStrategy for Auction {
+    fn name(&self) -> &'static str {
+        "auction"
+    }
+
+    fn pick(&mut self, task: &TaskSpec, among: &Candidates<'_>, random: &mut Random) -> Option<AgentId> {
+        let (mut best, mut second, mut bids, mut equals) = (None::<(u64, AgentId)>, self.reserve, 0_u32, 1);
+        for agent in among.iter() {
+            let bid = self.bidder.bid(task, &agent, among.now()).filter(|bid| *bid <= self.reserve);
+            let Some(bid) = bid else { continue };
+            bids += 1;
+            match best {
+                Some((low, _)) if bid > low => second = second.min(bid),
+                Some((low, _)) if bid == low => {
+                    second = low;
+                    equals += 1;
+                    if random.below(equals) == 0 {
+                        best = Some((bid, agent.id()));
+                    }
+                }
+                _ => {
+                    second = best.map_or(second, |(low, _)| low);
+                    equals = 1;
+                    best = Some((bid, agent.id()));
+                }
+            }
+        }
+        let (bid, agent) = best?;
+        if self.awards.len() >= KEPT {
+            self.awards.pop_front();
+        }
+        self.awards.push_back(Award { at: among.now(), task: task.id, agent, bid, price: second, bids });
+        Some(agent)
+    }
+
+    fn explain(&self) -> Option<String> {
+        let last = self.awards.back()?;
+        let Award { task, agent, bid, price, bids, .. } = last;
+        Some(format!("{task} went to {agent} for a bid of {bid}, owed {price}, among {bids} bids"))
+    }
+}
+
+impl fmt::Debug for Auction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auction").field("reserve", &self.reserve).field("awards", &self.awards.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Roster;
+    use super::*;
+    use crate::agent::AgentSpec;
+    use crate::task::Needs;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_lowest_wins_and_is_owed_the_second(bids in prop::collection::vec(prop::option::of(0_u64..20), 1..12), reserve in 0_u64..25, seed: u64) {
+            let mut roster = Roster::default();
+            (0..bids.len() as u64).for_each(|id| roster.add(AgentSpec::new(AgentId::new(id))));
+            let class = roster.class(&Needs::nothing());
+            let all = bids.clone();
+            let bidder = move |_: &TaskSpec, agent: &Candidate<'_>, _: Time| all[usize::try_from(agent.id().get()).unwrap()];
+            let mut auction = Auction::new(bidder).with_reserve(reserve);
+            let task = TaskSpec::new(TaskId::new(1), "any");
+            let winner = auction.pick(&task, &roster.among(class, Time::ZERO).unwrap(), &mut Random::new(seed, 0));
+            let mut valid: Vec<u64> = bids.iter().flatten().copied().filter(|bid| *bid <= reserve).collect();
+            valid.sort_unstable();
+            prop_assert_eq!(winner.is_some(), !valid.is_empty());
+            if let Some(winner) = winner {
+                let award = auction.awards().last().unwrap();
+                prop_assert_eq!(bids[usize::try_from(winner.get()).unwrap()], Some(valid[0]));
+                prop_assert_eq!(award.price, valid.get(1).copied().unwrap_or(reserve));
+                prop_assert!(award.price >= award.bid);
+            }
+        }
+    }
+}

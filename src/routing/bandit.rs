@@ -1,0 +1,221 @@
+//! Learns which agents suit which work.
+
+use super::capability::margin;
+use super::learned::{End, HALF, History, PENALTY, Seen, cheapest};
+use super::{Candidate, Candidates, RoutingStrategy};
+use crate::event::Entry;
+use crate::id::{AgentId, TaskId};
+use crate::structure::{IdMap, Random};
+use crate::task::TaskSpec;
+use core::time::Duration;
+
+/// How many features describe a choice.
+const D: usize = 5;
+
+type Vector = [f64; D];
+
+/// Predicts the reward of a choice from what is known of task and agent, by linear regression that is corrected with every
+/// attempt that ends, and adds a bonus for what it is unsure of (LinUCB, Li et al. 2010, with one model for all agents and
+/// slow forgetting).
+///
+/// The reward of an attempt is 0 if it failed, else between 0 and 1: one half if it took as long as such tasks do on the
+/// mean, more if less. The features are room, chance of success, speed and surplus of skill. The bonus is bounded, so that no
+/// agent is overrun out of curiosity. Looks at all candidates up to 64, at eight drawn ones beyond.
+///
+/// Rewards fall with load, so this is no free lunch: where agents are alike, [`LeastLoaded`](super::LeastLoaded) is better.
+/// It learns from its own choices, not from a journal that is replayed.
+///
+/// ```
+/// use counterpoint::Config;
+/// use counterpoint::routing::LinUcb;
+///
+/// let config = Config::default().with_strategy_for("classify", LinUcb::default().with_exploration(0.1));
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct LinUcb {
+    exploration: f64,
+    keep: f64,
+    history: History,
+    model: Model,
+    pending: IdMap<TaskId, (AgentId, Vector)>,
+}
+
+impl Default for LinUcb {
+    /// An exploration of .2, and weights that remember about a thousand attempts.
+    fn default() -> Self {
+        Self {
+            exploration: 0.2,
+            keep: 0.999,
+            history: History::default(),
+            model: Model::default(),
+            pending: IdMap::default(),
+        }
+    }
+}
+
+/// The most that uncertainty can add to a prediction.
+const MOST_BONUS: f64 = 0.25;
+
+impl LinUcb {
+    /// Sets how much uncertainty counts, from 0 to 1; anything else counts as the nearer end.
+    #[must_use]
+    pub const fn with_exploration(mut self, exploration: f64) -> Self {
+        self.exploration = if exploration.is_nan() { 0.0 } else { exploration.clamp(0.0, 1.0) };
+        self
+    }
+
+    /// Sets how many attempts it remembers, about; at least ten.
+    #[must_use]
+    pub fn with_memory(mut self, attempts: u32) -> Self {
+        self.keep = 1.0 - 1.0 / f64::from(attempts.max(10));
+        self
+    }
+
+    /// What it expects of this choice, without the bonus.
+    #[must_use]
+    pub fn predict(&self, task: &TaskSpec, agent: &Candidate<'_>, among: &Candidates<'_>) -> f64 {
+        dot(&self.model.weights, &self.features(task, agent, among))
+    }
+
+    fn features(&self, task: &TaskSpec, agent: &Candidate<'_>, among: &Candidates<'_>) -> Vector {
+        let kind = self.history.kind(&task.kind);
+        let expected = self.history.expect(agent.id(), kind);
+        let mean = self.history.common_seconds(kind);
+        let better = f64::from(margin(task, agent, among));
+        let speed = mean / (mean + expected.seconds);
+        [1.0, 1.0 - agent.utilisation(), expected.success, speed, better / (better + 4.0)]
+    }
+
+    /// A partial fit: one attempt with these features gave this reward.
+    fn learn(&mut self, task: TaskId, agent: AgentId, reward: f64) {
+        if let Some((picked, features)) = self.pending.remove(&task)
+            && picked == agent
+        {
+            self.model.learn(&features, reward, self.keep);
+        }
+    }
+}
+
+impl RoutingStrategy for LinUcb {
+    fn name(&self) -> &'static str {
+        "lin-ucb"
+    }
+
+    fn pick(&mut self, task: &TaskSpec, among: &Candidates<'_>, random: &mut Random) -> Option<AgentId> {
+        let agent = cheapest(among, random, |agent| {
+            let features = self.features(task, agent, among);
+            let bonus = self.exploration * self.model.uncertainty(&features);
+            -(dot(&self.model.weights, &features) + bonus.min(MOST_BONUS))
+        })?;
+        if self.history.attempts.follows(task.id) {
+            self.pending.insert(task.id, (agent.id(), self.features(task, &agent, among)));
+        }
+        Some(agent.id())
+    }
+
+    fn observe(&mut self, entry: &Entry) {
+        let Some(Seen::Ended { task, kind, agent, took, end }) = self.history.note(entry, PENALTY, HALF) else {
+            return;
+        };
+        match end {
+            End::Dropped => drop(self.pending.remove(&task)),
+            End::Failed => self.learn(task, agent, 0.0),
+            End::Succeeded => {
+                let (mean, took) = (self.history.common_seconds(Some(kind)), took.max(Duration::from_nanos(1)));
+                self.learn(task, agent, mean / (mean + took.as_secs_f64()));
+            }
+        }
+    }
+
+    fn explain(&self) -> Option<String> {
+        let [base, room, success, speed, skill] = self.model.weights;
+        Some(format!(
+            "reward = {base:.2} + {room:.2} room + {success:.2} success + {speed:.2} speed + {skill:.2} skill"
+        ))
+    }
+}
+
+/// Recursive least squares with forgetting.
+#[derive(Debug)]
+struct Model {
+    weights: Vector,
+    /// The inverse of the weighted sum of outer products of what was seen.
+    inverse: [Vector; D],
+}
+
+impl Default for Model {
+    /// Knows nothing, and believes a little in success and room.
+    fn default() -> Self {
+        let mut inverse = [[0.0; D]; D];
+        for (at, row) in inverse.iter_mut().enumerate() {
+            if let Some(entry) = row.get_mut(at) {
+                *entry = 1.0;
+            }
+        }
+        Self { weights: [0.0, 0.2, 0.4, 0.2, 0.0], inverse }
+    }
+}
+
+fn dot(a: &Vector, b: &Vector) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+impl Model {
+    fn times(&self, x: &Vector) -> Vector {
+        self.inverse.map(|row| dot(&row, x))
+    }
+
+    fn uncertainty(&self, x: &Vector) -> f64 {
+        dot(x, &self.times(x)).max(0.0).sqrt()
+    }
+
+    fn learn(&mut self, x: &Vector, reward: f64, keep: f64) {
+        let px = self.times(x);
+        let scale = keep + dot(x, &px);
+        let error = reward - dot(&self.weights, x);
+        for (weight, gain) in self.weights.iter_mut().zip(&px) {
+            // Bounded, so that a run of odd cases cannot carry it away.
+            *weight = (*weight + gain / scale * error).clamp(-5.0, 5.0);
+        }
+        // Forgetting what is not seen again makes it ever less sure of it: only up to what it began with.
+        let trace: f64 = (0..D).filter_map(|at| self.inverse.get(at)?.get(at)).sum();
+        let grow = if trace < D as f64 { 1.0 / keep } else { 1.0 };
+        for (row, left) in self.inverse.iter_mut().zip(&px) {
+            for (entry, right) in row.iter_mut().zip(&px) {
+                *entry = (*entry - left * right / scale) * grow;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn it_finds_the_weights_behind_rewards(truth in prop::array::uniform5(-1.0_f64..1.0), seed: u64) {
+            let (mut model, mut random) = (Model::default(), Random::new(seed, 0));
+            for _ in 0..2_000 {
+                let x = [1.0, random.unit(), random.unit(), random.unit(), random.unit()];
+                model.learn(&x, dot(&truth, &x), 0.999);
+            }
+            for (found, true_weight) in model.weights.iter().zip(&truth) {
+                prop_assert!((found - true_weight).abs() < 0.02, "{:?} for {:?}", model.weights, truth);
+            }
+            prop_assert!(model.uncertainty(&[1.0; D]) < 0.5);
+        }
+
+        #[test]
+        fn it_stays_bounded(rounds in prop::collection::vec((prop::array::uniform5(0.0_f64..1.0), 0.0_f64..1.0), 0..400)) {
+            let mut model = Model::default();
+            for (x, reward) in rounds {
+                model.learn(&x, reward, 0.9);
+                prop_assert!(model.weights.iter().all(|weight| weight.abs() <= 5.0));
+                prop_assert!(model.uncertainty(&x).is_finite());
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The cheapest that is in time.
+
+use super::learned::{HALF, History, PENALTY, cheapest};
+use super::{Candidate, Candidates, RoutingStrategy};
+use crate::event::Entry;
+use crate::id::AgentId;
+use crate::structure::Random;
+use crate::task::TaskSpec;
+use core::time::Duration;
+
+/// Picks the agent with the lowest expected price among those that are expected to end before the task's deadline; if none
+/// would, the fastest. A constraint and one goal, not a blend of money and time, which have no common unit.
+///
+/// The price of a success is [`cost_per_task`](crate::AgentSpec::cost_per_task) and
+/// [`cost_per_second`](crate::AgentSpec::cost_per_second) for the time expected, over the chance of success: who fails often
+/// is dear. An agent that names no cost is free. Looks at all candidates up to 64, at eight drawn ones beyond.
+///
+/// ```
+/// use counterpoint::{AgentId, AgentSpec, Config};
+/// use counterpoint::routing::CostAware;
+///
+/// let cheap = AgentSpec::new(AgentId::new(1)).with_cost_per_task(200);
+/// let dear = AgentSpec::new(AgentId::new(2)).with_cost_per_second(1_000_000);
+/// let config = Config::default().with_strategy(CostAware::default());
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct CostAware {
+    half: Duration,
+    penalty: Duration,
+    history: History,
+}
+
+impl Default for CostAware {
+    /// A try counts half after a minute; a failure counts as at least ten seconds.
+    fn default() -> Self {
+        Self { half: HALF, penalty: PENALTY, history: History::default() }
+    }
+}
+
+impl CostAware {
+    /// Sets after how long a try counts half.
+    #[must_use]
+    pub const fn with_half_life(mut self, span: Duration) -> Self {
+        self.half = span;
+        self
+    }
+
+    /// Sets what a failure counts as at least.
+    #[must_use]
+    pub const fn with_penalty(mut self, span: Duration) -> Self {
+        self.penalty = span;
+        self
+    }
+}
+
+/// What an attempt of so many seconds costs, in millionths.
+pub(super) fn price(agent: &Candidate<'_>, seconds: f64) -> u64 {
+    let nanos = nanos(seconds);
+    let per_second = u128::from(agent.spec().cost_per_second.unwrap_or(0));
+    let for_time = per_second.saturating_mul(u128::from(nanos)) / 1_000_000_000;
+    let for_time = u64::try_from(for_time).unwrap_or(u64::MAX);
+    for_time.saturating_add(agent.spec().cost_per_task.unwrap_or(0))
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast saturates, which is meant")]
+const fn nanos(seconds: f64) -> u64 {
+    (seconds * 1e9) as u64
+}
+
+impl RoutingStrategy for CostAware {
+    fn name(&self) -> &'static str {
+        "cost aware"
+    }
+
+    fn pick(&mut self, task: &TaskSpec, among: &Candidates<'_>, random: &mut Random) -> Option<AgentId> {
+        let kind = self.history.kind(&task.kind);
+        let patience = task.deadline.map(|deadline| deadline.since(among.now()).as_secs_f64());
+        let best = cheapest(among, random, |agent| {
+            let expected = self.history.expect(agent.id(), kind);
+            let late = patience.is_some_and(|patience| expected.seconds > patience);
+            // Each try costs again: the price of a success in whole millionths.
+            let tries = nanos(1.0 / expected.success);
+            let dear = u128::from(price(agent, expected.seconds)) * u128::from(tries) / 1_000_000_000;
+            let (first, second) = (u64::try_from(dear).unwrap_or(u64::MAX), nanos(expected.seconds / expected.success));
+            if late { (true, second, first) } else { (false, first, second) }
+        });
+        best.map(|agent| agent.id())
+    }
+
+    fn observe(&mut self, entry: &Entry) {
+        self.history.note(entry, self.penalty, self.half);
+    }
+}

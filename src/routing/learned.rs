@@ -1,0 +1,346 @@
+//! What strategies learn from facts: who took how long for what, and how often it failed.
+
+use super::{Candidate, Candidates};
+use crate::event::{AgentEvent, Entry, Event, Next, TaskEvent};
+use crate::id::{AgentId, TaskId};
+use crate::name::Name;
+use crate::structure::{IdMap, Random};
+use crate::task::Happened;
+use crate::time::Time;
+use core::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Kinds of tasks beyond this number are taken for one.
+const KINDS: usize = 256;
+
+/// So many agents are remembered after they have gone, in case they come again.
+const GONE: usize = 1_024;
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Succeeded,
+    Failed,
+    /// Withdrawn, or its time ran out for no fault of its own.
+    Dropped,
+}
+
+/// What an entry says about attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    Began { task: TaskId, kind: usize, agent: AgentId },
+    Ended { task: TaskId, kind: usize, agent: AgentId, took: Duration, end: End },
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    kind: usize,
+    running: Option<(AgentId, Time)>,
+}
+
+/// Follows attempts from fact to fact. Tasks that were submitted before the first fact it saw are unknown to it: what a
+/// snapshot holds is not learned from.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    kinds: BTreeMap<Name, usize>,
+    open: IdMap<TaskId, Open>,
+}
+
+impl Attempts {
+    /// A small number for a kind of tasks, if it is known.
+    pub(super) fn kind(&self, name: &Name) -> Option<usize> {
+        self.kinds.get(name).copied()
+    }
+
+    /// Whether it will see the end of this task.
+    pub(super) fn follows(&self, task: TaskId) -> bool {
+        self.open.get(&task).is_some()
+    }
+
+    pub(super) fn note(&mut self, entry: &Entry) -> Option<Seen> {
+        let Event::Task(event) = &entry.event else { return None };
+        match event {
+            TaskEvent::Submitted { spec, .. } => {
+                let next = self.kinds.len().min(KINDS - 1);
+                let kind = match self.kinds.get(&spec.kind) {
+                    Some(kind) => *kind,
+                    None if self.kinds.len() < KINDS => *self.kinds.entry(spec.kind.clone()).or_insert(next),
+                    None => next,
+                };
+                self.open.insert(spec.id, Open { kind, running: None });
+                None
+            }
+            TaskEvent::Assigned { attempt, to } => {
+                let mut open = *self.open.get(&attempt.task())?;
+                open.running = Some((to.agent(), entry.at));
+                self.open.insert(attempt.task(), open);
+                Some(Seen::Began { task: attempt.task(), kind: open.kind, agent: to.agent() })
+            }
+            TaskEvent::AttemptFailed { attempt, next, .. } => {
+                self.ended(attempt.task(), entry.at, End::Failed, matches!(next, Next::Retry { .. }))
+            }
+            TaskEvent::Succeeded { attempt, .. } => self.ended(attempt.task(), entry.at, End::Succeeded, false),
+            TaskEvent::Cancelled { task, happened: Happened::Yes(_), .. } => {
+                self.ended(*task, entry.at, End::Succeeded, false)
+            }
+            TaskEvent::Cancelled { task, .. } | TaskEvent::Expired { task, .. } => {
+                self.ended(*task, entry.at, End::Dropped, false)
+            }
+            TaskEvent::Ready { .. }
+            | TaskEvent::CancelRequested { .. }
+            | TaskEvent::Discarded { .. }
+            | TaskEvent::Forgotten { .. } => None,
+        }
+    }
+
+    fn ended(&mut self, task: TaskId, at: Time, end: End, again: bool) -> Option<Seen> {
+        let open = self.open.remove(&task)?;
+        if again {
+            self.open.insert(task, Open { running: None, ..open });
+        }
+        let (agent, since) = open.running?;
+        Some(Seen::Ended { task, kind: open.kind, agent, took: at.since(since), end })
+    }
+}
+
+/// Something learned about each agent, forgotten some time after the agent has gone.
+#[derive(Debug)]
+pub(super) struct ByAgent<T> {
+    known: IdMap<AgentId, T>,
+    gone: VecDeque<AgentId>,
+    present: IdMap<AgentId, ()>,
+}
+
+impl<T> Default for ByAgent<T> {
+    fn default() -> Self {
+        Self { known: IdMap::default(), gone: VecDeque::new(), present: IdMap::default() }
+    }
+}
+
+impl<T: Default> ByAgent<T> {
+    pub(super) fn get(&self, agent: AgentId) -> Option<&T> {
+        self.known.get(&agent)
+    }
+
+    pub(super) fn change(&mut self, agent: AgentId, change: impl FnOnce(&mut T)) {
+        let mut value = self.known.remove(&agent).unwrap_or_default();
+        change(&mut value);
+        self.known.insert(agent, value);
+    }
+
+    /// Notes who comes and goes.
+    pub(super) fn note(&mut self, entry: &Entry) {
+        let Event::Agent(event) = &entry.event else { return };
+        let agent = event.incarnation().agent();
+        match event {
+            AgentEvent::Registered { .. } => {
+                self.present.insert(agent, ());
+            }
+            AgentEvent::Deregistered { .. } | AgentEvent::Lost { .. } => {
+                self.present.remove(&agent);
+                self.gone.push_back(agent);
+            }
+            AgentEvent::Updated { .. } | AgentEvent::Draining { .. } => {}
+        }
+        while self.gone.len() > GONE {
+            if let Some(oldest) = self.gone.pop_front()
+                && self.present.get(&oldest).is_none()
+            {
+                self.known.remove(&oldest);
+            }
+        }
+    }
+}
+
+/// What is left of a weight of 1 after `past`, if half of it goes every `half`: halved for each whole span and in a straight
+/// line between. Not `exp`, whose last digits differ from machine to machine.
+pub(super) fn decay(past: Duration, half: Duration) -> f64 {
+    let half = half.as_nanos().max(1);
+    let whole = past.as_nanos() / half;
+    if whole >= 64 {
+        return 0.0;
+    }
+    let rest = nanos(past.as_nanos() % half) / nanos(half);
+    let halved = nanos(1_u128 << whole);
+    (1.0 - rest / 2.0) / halved
+}
+
+#[expect(clippy::cast_precision_loss, reason = "an estimate")]
+const fn nanos(nanos: u128) -> f64 {
+    nanos as f64
+}
+
+/// Tries and successes of late, with the time that tries took: old ones count less and less.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Record {
+    pub(super) tries: f64,
+    pub(super) successes: f64,
+    /// Seconds, in all tries.
+    pub(super) seconds: f64,
+    at: Time,
+}
+
+impl Record {
+    /// Counts a try. What it was charged for may be more than it took.
+    pub(super) fn note(&mut self, at: Time, charged: Duration, succeeded: bool, half: Duration) {
+        let kept = decay(at.since(self.at), half);
+        self.at = self.at.max(at);
+        self.tries = self.tries * kept + 1.0;
+        self.successes = self.successes * kept + f64::from(u8::from(succeeded));
+        self.seconds = self.seconds * kept + charged.as_secs_f64();
+    }
+
+    /// The share of successes, drawn towards `prior` as if that had been seen `weight` times.
+    pub(super) fn rate(&self, prior: f64, weight: f64) -> f64 {
+        (self.successes + prior * weight) / (self.tries + weight)
+    }
+
+    /// The seconds of a try, drawn towards `prior` as if that had been seen `weight` times.
+    pub(super) fn mean(&self, prior: f64, weight: f64) -> f64 {
+        (self.seconds + prior * weight) / (self.tries + weight)
+    }
+}
+
+/// Records by agent and kind, by kind, and by agent.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    pub(super) attempts: Attempts,
+    agents: ByAgent<(Record, Vec<Record>)>,
+    kinds: Vec<Record>,
+}
+
+/// How much a record of few tries is drawn towards what is known of others.
+const SHRINK: f64 = 4.0;
+
+/// What is expected of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Expected {
+    /// The chance of success, above 0.
+    pub(super) success: f64,
+    /// Seconds.
+    pub(super) seconds: f64,
+    /// The tries of this agent at this kind that count.
+    pub(super) tries: f64,
+}
+
+impl History {
+    /// Learns from a fact. A failure is charged at least `penalty`: what fails fast must not seem fast.
+    pub(super) fn note(&mut self, entry: &Entry, penalty: Duration, half: Duration) -> Option<Seen> {
+        self.agents.note(entry);
+        let seen = self.attempts.note(entry)?;
+        if let Seen::Ended { kind, agent, took, end, .. } = seen
+            && end != End::Dropped
+        {
+            let succeeded = end == End::Succeeded;
+            let charged = if succeeded { took } else { took.max(penalty) };
+            if kind >= self.kinds.len() {
+                self.kinds.resize(kind + 1, Record::default());
+            }
+            if let Some(record) = self.kinds.get_mut(kind) {
+                record.note(entry.at, charged, succeeded, half);
+            }
+            self.agents.change(agent, |(all, kinds)| {
+                all.note(entry.at, charged, succeeded, half);
+                if kind >= kinds.len() {
+                    kinds.resize(kind + 1, Record::default());
+                }
+                if let Some(record) = kinds.get_mut(kind) {
+                    record.note(entry.at, charged, succeeded, half);
+                }
+            });
+        }
+        Some(seen)
+    }
+
+    /// What is expected of this agent at this kind: its own record, drawn towards all agents' record at the kind; so a
+    /// newcomer is expected to be like the others.
+    pub(super) fn expect(&self, agent: AgentId, kind: Option<usize>) -> Expected {
+        let common = kind.and_then(|kind| self.kinds.get(kind)).copied().unwrap_or_default();
+        // With nothing known at all: a success in a second.
+        let (rate, mean) = (common.rate(1.0, 1.0), if common.tries > 0.0 { common.mean(0.0, 0.0) } else { 1.0 });
+        let Some((all, kinds)) = self.agents.get(agent) else {
+            return Expected { success: rate, seconds: mean, tries: 0.0 };
+        };
+        let own = kind.and_then(|kind| kinds.get(kind)).copied().unwrap_or_default();
+        // An agent that fails at everything else is not trusted with this either.
+        let prior = all.rate(rate, SHRINK);
+        Expected {
+            success: own.rate(prior, SHRINK).max(1e-6),
+            seconds: own.mean(mean, SHRINK).max(1e-9),
+            tries: own.tries,
+        }
+    }
+
+    /// The chance of success of all agents at a kind.
+    pub(super) fn common(&self, kind: usize) -> f64 {
+        self.kinds.get(kind).map_or(1.0, |record| record.rate(1.0, 1.0))
+    }
+
+    /// The seconds that a try of all agents at a kind takes; one if nothing is known.
+    pub(super) fn common_seconds(&self, kind: Option<usize>) -> f64 {
+        let common = kind.and_then(|kind| self.kinds.get(kind)).filter(|record| record.tries > 0.0);
+        common.map_or(1.0, |record| record.mean(0.0, 0.0).max(1e-9))
+    }
+
+    pub(super) fn kind(&self, name: &Name) -> Option<usize> {
+        self.attempts.kind(name)
+    }
+}
+
+/// What a failure is charged at least where nothing is known better.
+pub(super) const PENALTY: Duration = Duration::from_secs(10);
+
+/// After this long what was learned counts half where nothing is said.
+pub(super) const HALF: Duration = Duration::from_secs(60);
+
+/// The candidate with the smallest cost: of all of them where they are few, of a sample of eight where they are many. Among
+/// equals the less loaded.
+pub(super) fn cheapest<'a, C: PartialOrd>(
+    among: &Candidates<'a>,
+    random: &mut Random,
+    mut cost: impl FnMut(&Candidate<'a>) -> C,
+) -> Option<Candidate<'a>> {
+    const FEW: usize = 64;
+    let better = |best: (C, Candidate<'a>), other: (C, Candidate<'a>)| {
+        let tie = other.0 == best.0 && other.1.less_loaded_than(&best.1);
+        if other.0 < best.0 || tie { other } else { best }
+    };
+    let best = if among.everyone_len() <= FEW {
+        among.iter().map(|agent| (cost(&agent), agent)).reduce(better)
+    } else {
+        among.sample::<8>(random).map(|agent| (cost(&agent), agent)).reduce(better)
+    };
+    best.map(|(_, agent)| agent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn decay_halves_and_falls(past in 0_u64..10_u64.pow(12), more in 0_u64..10_u64.pow(10), half in 1_u64..10_u64.pow(11)) {
+            let (past, half) = (Duration::from_nanos(past), Duration::from_nanos(half));
+            let now = decay(past, half);
+            prop_assert!((0.0..=1.0).contains(&now));
+            prop_assert!(decay(past + Duration::from_nanos(more), half) <= now + 1e-12);
+            let halved = decay(past + half, half);
+            prop_assert!((halved - now / 2.0).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn few_tries_weigh_little() {
+        let mut record = Record::default();
+        record.note(Time::ZERO, Duration::from_secs(1), false, HALF);
+        assert!(record.rate(1.0, SHRINK) > 0.75);
+        for _ in 0..40 {
+            record.note(Time::ZERO, Duration::from_secs(1), false, HALF);
+        }
+        assert!(record.rate(1.0, SHRINK) < 0.1);
+        // After an hour none of it counts.
+        record.note(Time::from_secs(3_600), Duration::from_secs(1), true, HALF);
+        assert!(record.rate(1.0, SHRINK) > 0.99);
+    }
+}

@@ -1,0 +1,127 @@
+//! The one that answers soonest.
+
+use super::learned::{Attempts, ByAgent, End, HALF, PENALTY, Record, Seen, decay};
+use super::{Candidate, Candidates, RoutingStrategy};
+use crate::event::Entry;
+use crate::id::AgentId;
+use crate::structure::Random;
+use crate::task::TaskSpec;
+use crate::time::Time;
+use core::time::Duration;
+
+/// Draws two different candidates and picks the one with the smaller *latency times attempts under way*, where latency is an
+/// average that jumps to peaks at once and sinks slowly (Finagle's peak EWMA, 2015).
+///
+/// Three things differ from the usual: a failure counts as at least the penalty and the chance of success divides, so that an
+/// agent that fails fast does not attract work; the average sinks by time and not by count; and an agent of which nothing is known counts as the middle one
+/// of late, neither as the fastest nor as the slowest.
+///
+/// ```
+/// use counterpoint::Config;
+/// use counterpoint::routing::PeakEwma;
+/// use std::time::Duration;
+///
+/// // For agents that take minutes: twenty times the mean service time.
+/// let patient = PeakEwma::default().with_half_life(Duration::from_secs(1_200)).with_penalty(Duration::from_secs(300));
+/// let config = Config::default().with_strategy_for("render", patient);
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct PeakEwma {
+    half: Duration,
+    penalty: Duration,
+    attempts: Attempts,
+    agents: ByAgent<(Option<Peak>, Record)>,
+    /// Follows the median of what is seen, in seconds.
+    middle: f64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Peak {
+    seconds: f64,
+    at: Time,
+}
+
+impl Default for PeakEwma {
+    /// What was seen counts half after ten seconds; a failure counts as at least ten seconds.
+    fn default() -> Self {
+        Self {
+            half: Duration::from_secs(10),
+            penalty: PENALTY,
+            attempts: Attempts::default(),
+            agents: ByAgent::default(),
+            middle: 0.0,
+        }
+    }
+}
+
+impl PeakEwma {
+    /// Sets after how long what was seen counts half.
+    #[must_use]
+    pub const fn with_half_life(mut self, span: Duration) -> Self {
+        self.half = span;
+        self
+    }
+
+    /// Sets what a failure counts as at least.
+    #[must_use]
+    pub const fn with_penalty(mut self, span: Duration) -> Self {
+        self.penalty = span;
+        self
+    }
+
+    /// The cost of giving the agent one attempt more.
+    fn cost(&self, agent: &Candidate<'_>, now: Time) -> f64 {
+        let (peak, record) = self.agents.get(agent.id()).copied().unwrap_or_default();
+        // Sinks towards the middle and not to nothing: silence is no sign of speed.
+        let seconds = peak.map_or(self.middle, |peak| {
+            let kept = decay(now.since(peak.at), self.half);
+            peak.seconds * kept + self.middle * (1.0 - kept)
+        });
+        // Squared: latencies of healthy agents differ by more than a few failures would otherwise say.
+        let success = record.rate(1.0, 2.0);
+        seconds.max(1e-9) / (success * success) * (f64::from(agent.in_flight()) + 1.0)
+            / f64::from(agent.spec().capacity.max(1))
+    }
+}
+
+impl RoutingStrategy for PeakEwma {
+    fn name(&self) -> &'static str {
+        "peak ewma"
+    }
+
+    fn pick(&mut self, _: &TaskSpec, among: &Candidates<'_>, random: &mut Random) -> Option<AgentId> {
+        let Some([one, other]) = among.two_random(random) else { return Some(among.first()?.id()) };
+        let better = self.cost(&other, among.now()) < self.cost(&one, among.now());
+        Some(if better { other.id() } else { one.id() })
+    }
+
+    fn observe(&mut self, entry: &Entry) {
+        self.agents.note(entry);
+        let Some(Seen::Ended { agent, took, end, .. }) = self.attempts.note(entry) else { return };
+        let took = match end {
+            End::Dropped => return,
+            End::Succeeded => took,
+            End::Failed => took.max(self.penalty),
+        };
+        let seconds = took.as_secs_f64();
+        if self.middle == 0.0 {
+            self.middle = seconds;
+        } else {
+            // Up and down by the same small part: it comes to rest where as much is above as below.
+            self.middle *= if seconds > self.middle { 1.02 } else { 1.0 / 1.02 };
+        }
+        let half = self.half;
+        self.agents.change(agent, |(peak, record)| {
+            record.note(entry.at, took, end == End::Succeeded, half.max(HALF));
+            let seconds = match *peak {
+                Some(old) if seconds < old.seconds => {
+                    let kept = decay(entry.at.since(old.at), half);
+                    old.seconds * kept + seconds * (1.0 - kept)
+                }
+                _ => seconds,
+            };
+            *peak = Some(Peak { seconds, at: entry.at });
+        });
+    }
+}

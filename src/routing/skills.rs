@@ -1,0 +1,126 @@
+//! Which skills stand for which others.
+
+use crate::agent::AgentSpec;
+use crate::name::Name;
+use crate::task::Needs;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Which skills stand for which others: categories, hierarchies, synonyms. An agent that announces a broad skill serves tasks
+/// that need a narrow one, at the level that it has in the broad one.
+///
+/// What a journal holds does not depend on it: a host may restart with another map.
+///
+/// ```
+/// use counterpoint::routing::SkillMap;
+/// use counterpoint::{AgentId, AgentSpec, Needs};
+///
+/// let map = SkillMap::default()
+///     .with_category("ml", ["model_training", "inference"])
+///     .with_category("model_training", ["fine_tuning"])
+///     .with_equivalent("inference", "prediction");
+/// let agent = AgentSpec::new(AgentId::new(1)).with_skill("ml", 3);
+/// assert!(map.met_by(&Needs::skill("prediction").and_skill("fine_tuning", 3), &agent));
+/// // The other way round it is not so: who can fine-tune need not know all of machine learning.
+/// let tuner = AgentSpec::new(AgentId::new(2)).with_skill("fine_tuning", 9);
+/// assert!(!map.met_by(&Needs::skill("ml"), &tuner));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SkillMap {
+    /// From a skill to those that stand for it.
+    broader: BTreeMap<Name, BTreeSet<Name>>,
+}
+
+impl SkillMap {
+    /// An agent with the skill `category` has each of `skills`.
+    #[must_use]
+    pub fn with_category<N: Into<Name>>(
+        mut self,
+        category: impl Into<Name>,
+        skills: impl IntoIterator<Item = N>,
+    ) -> Self {
+        let category = category.into();
+        for skill in skills {
+            self.add(skill.into(), category.clone());
+        }
+        self
+    }
+
+    /// The two skills are one.
+    #[must_use]
+    pub fn with_equivalent(mut self, one: impl Into<Name>, other: impl Into<Name>) -> Self {
+        let (one, other) = (one.into(), other.into());
+        self.add(one.clone(), other.clone());
+        self.add(other, one);
+        self
+    }
+
+    /// All skills that stand for this one, beside itself.
+    pub fn standing_for(&self, skill: &str) -> impl Iterator<Item = &Name> {
+        self.broader.get(skill).into_iter().flatten()
+    }
+
+    /// Whether this agent has all that is needed, with skills that stand for others counted.
+    #[must_use]
+    pub fn met_by(&self, needs: &Needs, agent: &AgentSpec) -> bool {
+        if self.broader.is_empty() {
+            return needs.met_by(agent);
+        }
+        needs.skills().all(|(skill, level)| self.level(skill, agent).is_some_and(|has| has >= level))
+            && needs.labels().all(|(name, value)| agent.labels.get(name) == Some(value))
+    }
+
+    /// The level at which this agent has the skill, by itself or by one that stands for it.
+    #[must_use]
+    pub fn level(&self, skill: &Name, agent: &AgentSpec) -> Option<u16> {
+        let others = self.broader.get(skill).into_iter().flatten();
+        core::iter::once(skill).chain(others).filter_map(|name| agent.skills.get(name).copied()).max()
+    }
+
+    /// Keeps the relation transitive: who stands for `broad` stands for all that `narrow` stands for.
+    fn add(&mut self, narrow: Name, broad: Name) {
+        let mut above: BTreeSet<Name> = self.broader.get(&broad).cloned().unwrap_or_default();
+        above.insert(broad);
+        let mut below: Vec<Name> =
+            self.broader.iter().filter(|(_, set)| set.contains(&narrow)).map(|(name, _)| name.clone()).collect();
+        below.push(narrow);
+        for name in below {
+            let set = self.broader.entry(name.clone()).or_default();
+            set.extend(above.iter().filter(|other| **other != name).cloned());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::AgentId;
+    use proptest::prelude::*;
+
+    /// The map as edges, searched anew for every question.
+    fn reaches(edges: &[(u8, u8)], from: u8, to: u8) -> bool {
+        let (mut seen, mut open) = (BTreeSet::from([from]), vec![from]);
+        while let Some(here) = open.pop() {
+            for &(narrow, broad) in edges {
+                if narrow == here && seen.insert(broad) {
+                    open.push(broad);
+                }
+            }
+        }
+        seen.contains(&to)
+    }
+
+    proptest! {
+        #[test]
+        fn order_of_declaration_does_not_matter(edges in prop::collection::vec((0_u8..8, 0_u8..8), 0..20)) {
+            let name = |number: u8| Name::from(number.to_string());
+            let map = edges.iter().fold(SkillMap::default(), |map, (narrow, broad)| map.with_category(name(*broad), [name(*narrow)]));
+            for has in 0..8 {
+                let agent = AgentSpec::new(AgentId::new(1)).with_skill(name(has), 2);
+                for asked in 0..8 {
+                    let met = map.met_by(&Needs::skill(name(asked)), &agent);
+                    prop_assert_eq!(met, reaches(&edges, asked, has), "{} for {}", has, asked);
+                }
+            }
+        }
+    }
+}
