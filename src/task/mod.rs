@@ -25,7 +25,7 @@ mod policy;
 pub use failure::{Failure, FailureKind, Happened};
 pub use needs::Needs;
 pub use outcome::{Bound, TaskOutcome};
-pub use policy::{Exhausted, InDoubt, Jitter, Policy, Retry};
+pub use policy::{Exhausted, InDoubt, Jitter, Kinds, Patience, Policy, Retry};
 
 use crate::id::{RunId, TaskId};
 use crate::name::Name;
