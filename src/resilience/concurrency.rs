@@ -163,7 +163,7 @@ impl Aimd {
 /// let mut limit = Gradient::new(&rules);
 /// (0..100).for_each(|_| limit.took(&rules, Duration::from_millis(20), limit.limit()));
 /// let calm = limit.limit();
-/// (0..20).for_each(|_| limit.took(&rules, Duration::from_millis(200), limit.limit()));
+/// (0..200).for_each(|_| limit.took(&rules, Duration::from_millis(200), limit.limit()));
 /// assert!(limit.limit() < calm);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,6 +173,9 @@ pub struct Gradient {
     /// Nanoseconds.
     long: u64,
     samples: u32,
+    /// The calls since the last move: one move for each limit's worth of them.
+    crowd: u32,
+    crowd_took: u64,
     cut: Option<Time>,
 }
 
@@ -180,7 +183,7 @@ impl Gradient {
     /// A limit at its beginning.
     #[must_use]
     pub fn new(rules: &Rules) -> Self {
-        Self { limit: u64::from(rules.0.initial) * 1_000, long: 0, samples: 0, cut: None }
+        Self { limit: u64::from(rules.0.initial) * 1_000, long: 0, samples: 0, crowd: 0, crowd_took: 0, cut: None }
     }
 
     /// How many at once.
@@ -202,6 +205,12 @@ impl Gradient {
         if !in_use(in_flight, self.limit()) {
             return;
         }
+        self.crowd = self.crowd.saturating_add(1);
+        self.crowd_took = self.crowd_took.saturating_add(short);
+        if self.crowd < self.limit() {
+            return;
+        }
+        let short = (self.crowd_took / u64::from(self.crowd.max(1))).max(1);
         let tolerated = u128::from(self.long) * u128::from(rules.0.tolerance_permille) / u128::from(short);
         let gradient = u16::try_from(tolerated).unwrap_or(u16::MAX).clamp(500, 1_000);
         // The square root of the limit, in thousandths like the limit itself.
@@ -222,6 +231,7 @@ impl Gradient {
     }
 
     fn set(&mut self, rules: &Config, limit: u64) {
+        (self.crowd, self.crowd_took) = (0, 0);
         self.limit = limit.clamp(u64::from(rules.least) * 1_000, u64::from(rules.most) * 1_000);
     }
 

@@ -169,7 +169,7 @@ mod tests {
                 shed.observe(&rules, Duration::from_millis(waited), Time::from_secs(second)).map(|now| (second, now)),
             );
         }
-        assert_eq!(seen, [(10, 1), (20, 2), (30, 3), (120, 2), (170, 1)]);
+        assert_eq!(seen, [(10, 1), (20, 2), (30, 3), (110, 2), (160, 1)]);
         assert!(!shed.refuses(Tier::Normal) && shed.refuses(Tier::Low));
         assert_eq!(shed.tick(&rules, Time::from_secs(10_000)), Some(0));
         assert_eq!(shed.next_wakeup(), None);
