@@ -305,7 +305,7 @@ mod tests {
             for _ in 0..load {
                 let took = Duration::from_millis(10) * load.max(room) / room;
                 if load > room * 2 {
-                    drop(gradient.dropped(&rules, began, now))
+                    let _ = gradient.dropped(&rules, began, now);
                 } else {
                     gradient.took(&rules, took, load)
                 }

@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn between_the_bounds_nothing_moves() {
         let (rules, mut ladder) = (rules(), Ladder::default());
-        (0..3).for_each(|second| drop(ladder.observe(&rules, 55, Time::from_secs(second))));
+        assert_eq!((0..3).filter_map(|second| ladder.observe(&rules, 55, Time::from_secs(second))).count(), 1);
         assert!(ladder.holds(&rules, "a") && !ladder.holds(&rules, "b"));
         assert!((3..500).all(|second| ladder.observe(&rules, 31 + second % 38, Time::from_secs(second)).is_none()));
         assert!(Rules::new(Config::new([Level::new("a", 5, 6)])).is_err());

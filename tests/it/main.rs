@@ -11,6 +11,7 @@
 mod dag;
 #[cfg(feature = "threads")]
 mod dag_runner;
+mod guards;
 mod insight;
 mod layering;
 mod workflow_builder;
