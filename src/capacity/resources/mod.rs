@@ -235,7 +235,7 @@ mod tests {
                 if take {
                     let wanted = Amounts::of([("cpu", cpu), ("gpu", gpu)]);
                     let mut room = store.free().clone();
-                    room.add(store.held(&holder).unwrap_or(&Amounts::default()));
+                    room.add(&store.held(&holder).cloned().unwrap_or_default());
                     match store.acquire(holder, &wanted, Some(Duration::from_secs(7)), now) {
                         Ok(()) => prop_assert!(wanted.fits(&room)),
                         Err(short) => {

@@ -134,7 +134,7 @@ mod tests {
     fn aligned_packs_opposites_together() {
         // Half need processors, half memory: pairs of one of each fill a place.
         let size = Amounts::of([("cpu", 10), ("gb", 10)]);
-        let one = |place: u64| if place % 2 == 0 { [("cpu", 8), ("gb", 2)] } else { [("cpu", 2), ("gb", 8)] };
+        let one = |place: u64| if place.is_multiple_of(2) { [("cpu", 8), ("gb", 2)] } else { [("cpu", 2), ("gb", 8)] };
         let needs: Vec<Amounts> = (0..20).map(|place| Amounts::of(one(place))).collect();
         let placed = bins(&needs, &size, Fit::Aligned).unwrap();
         assert_eq!(placed.iter().max(), Some(&9));
