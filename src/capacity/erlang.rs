@@ -16,13 +16,12 @@
 
 use crate::error::BadConfig;
 use core::time::Duration;
-use serde::{Deserialize, Serialize};
 
-/// No answer is larger: loads beyond it are refused.
+/// No answer is larger; more agents than this count as this many.
 pub const MOST_AGENTS: u32 = 10_000_000;
 
 /// Arrivals and what each of them takes.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Load {
     erlangs: f64,
     service: f64,
@@ -54,7 +53,7 @@ impl Load {
 /// The share of tasks that find all agents busy and are turned away (Erlang B).
 #[must_use]
 pub fn blocked(load: Load, agents: u32) -> f64 {
-    (1..=agents).fold(1.0, |blocked, agent| {
+    (1..=agents.min(MOST_AGENTS)).fold(1.0, |blocked, agent| {
         let some = load.erlangs * blocked;
         some / (f64::from(agent) + some)
     })

@@ -155,7 +155,7 @@ impl Forecaster {
         match &mut self.state {
             State::Gathering(values) => {
                 values.push(value);
-                if values.len() >= 2 * self.period {
+                if values.len() >= self.period.saturating_mul(2) {
                     let values = core::mem::take(values);
                     self.begin(&values);
                 }
@@ -169,7 +169,7 @@ impl Forecaster {
                 if self.period > 1 {
                     *season += gamma * error;
                 }
-                *at = (*at + 1) % self.period.max(1);
+                *at = at.saturating_add(1) % self.period.max(1);
                 self.squares += error * error;
                 self.steps = self.steps.saturating_add(1);
             }
@@ -195,7 +195,7 @@ impl Forecaster {
             fade *= damping;
             drift += fade;
         }
-        let place = (at + usize::try_from(steps.max(1) - 1).unwrap_or(0)) % self.period.max(1);
+        let place = at.saturating_add(usize::try_from(steps.max(1) - 1).unwrap_or(0)) % self.period.max(1);
         let mean = level + drift * trend + seasons.get(place)?;
         let error = (one * spread).sqrt();
         (mean.is_finite() && error.is_finite()).then_some(Expected { mean, error })

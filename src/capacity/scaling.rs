@@ -266,6 +266,9 @@ fn need(rules: &Config, seen: &Seen) -> Result<(u32, Why), BadConfig> {
     let coming = match seen.coming {
         None => 0,
         Some((expected, service)) => {
+            if !(expected.mean.is_finite() && expected.error.is_finite()) {
+                return Err(BadConfig::NotANumber { setting: "coming" });
+            }
             let rate = expected.high(f64::from(rules.caution_permille) / 1_000.0);
             let slots = erlang::agents_for_wait(Load::new(rate, service)?, rules.delay)?;
             slots.div_ceil(seen.slots.max(1))
@@ -345,8 +348,9 @@ mod tests {
             assert!(scaler.advise(&rules, &Seen::new(1).with_utilisation(bad), Time::ZERO).is_err());
             let coming = Expected { mean: f64::NAN, error: bad };
             let seen = Seen::new(1).with_coming(coming, Duration::from_secs(1));
-            let _ = scaler.advise(&rules, &seen, Time::ZERO);
+            assert!(scaler.advise(&rules, &seen, Time::ZERO).is_err());
         }
+        assert_eq!(scaler, Scaler::default());
         assert!(Rules::new(Config::default().with_least(5).with_most(4)).is_err());
     }
 

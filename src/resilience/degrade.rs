@@ -109,7 +109,9 @@ impl Ladder {
     /// none, 1 for the mildest).
     pub fn observe(&mut self, rules: &Rules, pressure: u64, now: Time) -> Option<u8> {
         let levels = &rules.0.levels;
-        let here = usize::from(self.level);
+        // The rules may have fewer levels than they had.
+        let here = usize::from(self.level).min(levels.len());
+        self.level = u8::try_from(here).unwrap_or(u8::MAX);
         let next = levels.get(here).filter(|level| pressure >= level.enter_at);
         let held = here.checked_sub(1).and_then(|below| levels.get(below));
         let held = held.filter(|level| pressure < level.leave_below);

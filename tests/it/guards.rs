@@ -7,8 +7,8 @@ use counterpoint::{Random, Retry, Time};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-const SECONDS: u64 = 300;
-const OUTAGE: std::ops::Range<u64> = 20..30;
+const SECONDS: usize = 300;
+const OUTAGE: std::ops::Range<usize> = 20..30;
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// One server with a queue, a hundred tasks a second; eighty a second come; a client gives up an attempt after a second
@@ -64,11 +64,11 @@ impl Storm {
             serving: None,
             budget: Budget::default(),
             sent: 0,
-            good: vec![0; SECONDS as usize + 1],
+            good: vec![0; SECONDS + 1],
         };
         storm.at(Time::ZERO, Step::Arrive);
         while let Some(((now, _), step)) = storm.steps.pop_first() {
-            if now > Time::from_secs(SECONDS) {
+            if now > second(SECONDS) {
                 break;
             }
             storm.step(now, step);
@@ -102,7 +102,7 @@ impl Storm {
                     && !self.tasks[task].over
                 {
                     self.tasks[task].over = true;
-                    self.good[now.as_secs_f64() as usize] += 1;
+                    self.good[usize::try_from((now - Time::ZERO).as_secs()).unwrap()] += 1;
                 }
             }
         }
@@ -142,21 +142,25 @@ impl Storm {
         }
         if let Some(next) = self.queue.pop_front() {
             let took = self.random().between(Duration::from_millis(5), Duration::from_millis(15));
-            let (stop, again) = (Time::from_secs(OUTAGE.start), Time::from_secs(OUTAGE.end));
+            let (stop, again) = (second(OUTAGE.start), second(OUTAGE.end));
             self.serving = Some(next);
             self.at(if now >= stop && now < again { again + took } else { now + took }, Step::Done);
         }
     }
 
     /// Seconds from the end of the outage until goodput over ten seconds stays near what is offered, for good.
-    fn recovery(&self) -> Option<u64> {
-        let calm = |from: u64| self.good[from as usize..from as usize + 10].iter().sum::<u32>() >= 700;
+    fn recovery(&self) -> Option<usize> {
+        let calm = |from: usize| self.good[from..from + 10].iter().sum::<u32>() >= 700;
         (OUTAGE.end..SECONDS - 10).find(|from| (*from..SECONDS - 10).all(calm)).map(|from| from - OUTAGE.end)
     }
 
     fn sent_per_task(&self) -> f64 {
         self.sent as f64 / self.tasks.len() as f64
     }
+}
+
+fn second(number: usize) -> Time {
+    Time::from_secs(number as u64)
 }
 
 fn budget_rules() -> budget::Rules {
@@ -170,13 +174,13 @@ fn a_storm_of_retries_ends_only_with_guards() {
         (storm.recovery(), storm.sent_per_task(), storm)
     };
     let in_time = Some(Duration::from_millis(15));
-    let within = |found: Option<u64>, seconds: std::ops::RangeInclusive<u64>| {
+    let within = |found: Option<usize>, seconds: std::ops::RangeInclusive<usize>| {
         found.is_some_and(|found| seconds.contains(&found))
     };
 
     let (recovery, sent, naive) = storm(3, false, None);
     assert_eq!(recovery, None);
-    let last: u32 = naive.good[SECONDS as usize - 20..].iter().sum();
+    let last: u32 = naive.good[SECONDS - 20..].iter().sum();
     assert!(last < 20 && sent > 3.3, "four and a half minutes later next to nothing succeeds: {last}, {sent}");
 
     let (recovery, sent, _) = storm(3, true, None);

@@ -189,22 +189,22 @@ impl<K: Ord + Clone, V> Cache<K, V> {
     pub fn look(&mut self, rules: &Rules, key: &K, now: Time) -> Look<'_, V> {
         if let Some(number) = self.index.get(key).copied() {
             if self.kept.get(&number).is_some_and(|kept| kept.until > now) {
-                self.counts.hits += 1;
+                count(&mut self.counts.hits);
                 return self.kept.get_mut(&number).map_or(Look::Alone, |kept| {
                     kept.hit = true;
                     Look::Hit(&kept.value)
                 });
             }
-            self.counts.expired += 1;
+            count(&mut self.counts.expired);
             self.remove(number);
         }
         if let Some((flight, until)) = self.flights.get(key).copied()
             && until > now
         {
-            self.counts.joins += 1;
+            count(&mut self.counts.joins);
             return Look::Join(flight);
         }
-        self.counts.misses += 1;
+        count(&mut self.counts.misses);
         self.lead(rules, key, now)
     }
 
@@ -279,7 +279,7 @@ impl<K: Ord + Clone, V> Cache<K, V> {
             if until > now {
                 return;
             }
-            self.counts.expired += 1;
+            count(&mut self.counts.expired);
             self.ends.remove(&(until, number));
             self.remove(number);
         }
@@ -345,7 +345,7 @@ impl<K: Ord + Clone, V> Cache<K, V> {
 
     fn take_out(&mut self, number: u64) -> bool {
         self.hand = number.saturating_add(1);
-        self.counts.evicted += 1;
+        count(&mut self.counts.evicted);
         self.remove(number);
         true
     }
@@ -357,6 +357,10 @@ impl<K: Ord + Clone, V> Cache<K, V> {
             self.bytes = self.bytes.saturating_sub(kept.bytes);
         }
     }
+}
+
+const fn count(what: &mut u64) {
+    *what = what.saturating_add(1);
 }
 
 /// Maps with keys that need not be texts, as lists of pairs.
