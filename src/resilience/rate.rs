@@ -20,7 +20,6 @@
 //! ```
 
 use crate::error::BadConfig;
-use crate::structure::rules;
 use crate::time::{Time, nanos_of};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -74,9 +73,56 @@ impl Default for Config {
     }
 }
 
-rules! {
-    /// A [`Config`] that was checked.
-    derive(Copy, Eq)
+/// A [`Config`] that was checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Config", into = "Config")]
+pub struct Rules {
+    config: Config,
+    /// Nanoseconds.
+    interval: u64,
+    /// Nanoseconds that a whole burst takes.
+    burst: u64,
+}
+
+impl Rules {
+    /// Rules out of a configuration.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that makes no sense.
+    pub fn new(config: Config) -> Result<Self, BadConfig> {
+        config.check()?;
+        let interval = config.interval();
+        Ok(Self { config, interval, burst: interval.saturating_mul(config.burst.into()) })
+    }
+
+    /// What they were made of.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+}
+
+impl Default for Rules {
+    /// The default configuration.
+    fn default() -> Self {
+        let (config, interval) = (Config::default(), Config::default().interval());
+        Self { config, interval, burst: interval.saturating_mul(config.burst.into()) }
+    }
+}
+
+impl TryFrom<Config> for Rules {
+    type Error = BadConfig;
+
+    fn try_from(config: Config) -> Result<Self, Self::Error> {
+        Self::new(config)
+    }
+}
+
+impl From<Rules> for Config {
+    fn from(rules: Rules) -> Self {
+        rules.config
+    }
 }
 
 /// The rate is used up.
@@ -99,22 +145,22 @@ impl Gcra {
     /// # Errors
     ///
     /// [`Limited`] with the moment to come back.
+    #[inline]
     pub fn take(&mut self, rules: &Rules, cost: u32, now: Time) -> Result<(), Limited> {
-        match self.free_at(rules, cost) {
-            Some(at) if at <= now => {
-                let interval = rules.0.interval();
-                self.0 = self.0.max(now) + Duration::from_nanos(interval.saturating_mul(cost.into()));
-                Ok(())
-            }
-            next => Err(Limited { next }),
+        let next = self.free_at(rules, cost);
+        if next.is_none_or(|at| at > now) {
+            return Err(Limited { next });
         }
+        let taken = Duration::from_nanos(rules.interval.saturating_mul(cost.into()));
+        self.0 = self.0.max(now) + taken;
+        Ok(())
     }
 
     /// From when on so many may be taken; never if it is more than fits at once.
+    #[inline]
     #[must_use]
     pub fn free_at(&self, rules: &Rules, cost: u32) -> Option<Time> {
-        let spare = rules.0.burst.checked_sub(cost)?;
-        let ahead = rules.0.interval().saturating_mul(spare.into());
+        let ahead = rules.burst.checked_sub(rules.interval.saturating_mul(cost.into()))?;
         Some(Time::from_nanos(self.0.as_nanos().saturating_sub(ahead)))
     }
 
@@ -255,6 +301,7 @@ mod tests {
 
     #[test]
     fn the_edges_hold() {
+        assert_eq!(Rules::new(Config::default()), Ok(Rules::default()));
         assert!(Rules::new(Config::new(0, Duration::from_secs(1), 1)).is_err());
         assert!(Rules::new(Config::new(1, Duration::MAX, u32::MAX)).is_err());
         let rules = Rules::default();

@@ -254,6 +254,7 @@ impl Breaker {
     /// # Errors
     ///
     /// [`Refused`] while it is open, and while half-open if all probes are under way.
+    #[inline]
     pub fn admit(&mut self, rules: &Rules, now: Time) -> Result<Ticket, Refused> {
         match &mut self.state {
             State::Closed { .. } => Ok(Ticket { generation: self.generation, probe: 0 }),
@@ -277,6 +278,7 @@ impl Breaker {
     }
 
     /// Takes a result in. Says so if the state moved by it.
+    #[inline]
     pub fn record(
         &mut self,
         rules: &Rules,
@@ -299,6 +301,9 @@ impl Breaker {
                 *in_a_row = if failed { in_a_row.saturating_add(1) } else { 0 };
                 let in_a_row = *in_a_row;
                 let tally = self.window.add(Tally::one(failed, slow), now, rules.0.window);
+                if tally.is_good() {
+                    return None;
+                }
                 let why = trip(&rules.0, in_a_row, tally)?;
                 Some(self.open(rules, why, now, random))
             }

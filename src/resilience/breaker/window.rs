@@ -18,6 +18,11 @@ impl Tally {
         Self { calls: 1, failures: u32::from(failed), slow: u32::from(slow) }
     }
 
+    /// Nothing in it speaks against the agent.
+    pub(super) const fn is_good(self) -> bool {
+        self.failures == 0 && self.slow == 0
+    }
+
     fn add(&mut self, other: Self) {
         self.calls = self.calls.saturating_add(other.calls);
         self.failures = self.failures.saturating_add(other.failures);
@@ -42,6 +47,7 @@ pub(super) struct Window {
 
 impl Window {
     /// Counts one in and says what the window holds now.
+    #[inline]
     pub(super) fn add(&mut self, one: Tally, now: Time, span: Duration) -> Tally {
         if now >= self.edge {
             self.roll(now, (nanos_of(span) / STEPS).max(1));
@@ -53,6 +59,7 @@ impl Window {
         self.total
     }
 
+    #[cold]
     fn roll(&mut self, now: Time, width: u64) {
         let passed = nanos_of(now - self.edge) / width + 1;
         if passed >= STEPS {
