@@ -29,6 +29,58 @@ impl PayloadError {
     }
 }
 
+/// A setting that makes no sense. Nothing was built from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum BadConfig {
+    /// It has to be more than nothing.
+    #[error("{setting} must not be zero")]
+    Zero {
+        /// Which one.
+        setting: &'static str,
+    },
+    /// It is beyond its bound.
+    #[error("{setting} must be at most {most}")]
+    TooLarge {
+        /// Which one.
+        setting: &'static str,
+        /// Its bound.
+        most: u64,
+    },
+    /// Two settings contradict each other.
+    #[error("{low} must not exceed {high}")]
+    Order {
+        /// The one that has to be the smaller.
+        low: &'static str,
+        /// The one that has to be the larger.
+        high: &'static str,
+    },
+    /// It is no number, or infinite, or negative where that means nothing.
+    #[error("{setting} must be a number in its range")]
+    NotANumber {
+        /// Which one.
+        setting: &'static str,
+    },
+}
+
+impl BadConfig {
+    pub(crate) const fn unless_positive(value: u64, setting: &'static str) -> Result<(), Self> {
+        if value == 0 { Err(Self::Zero { setting }) } else { Ok(()) }
+    }
+
+    pub(crate) fn unless_span(value: core::time::Duration, setting: &'static str) -> Result<(), Self> {
+        Self::unless_positive(crate::time::nanos_of(value), setting)
+    }
+
+    pub(crate) const fn unless_permille(value: u16, setting: &'static str) -> Result<(), Self> {
+        if value > 1_000 { Err(Self::TooLarge { setting, most: 1_000 }) } else { Ok(()) }
+    }
+
+    pub(crate) fn unless_ordered<T: PartialOrd>(low: (T, &'static str), high: (T, &'static str)) -> Result<(), Self> {
+        if low.0 <= high.0 { Ok(()) } else { Err(Self::Order { low: low.1, high: high.1 }) }
+    }
+}
+
 /// A journal or snapshot that cannot be restored.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]

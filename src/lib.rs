@@ -52,12 +52,14 @@
 //! - [`Engine`]: tasks, agents and workflows. [`Scheduler`]: tasks and agents alone.
 //! - [`workflow`]: the typed builder, steps, validation; [`definition`]: workflows as data.
 //! - [`routing`], [`queue`], [`resilience`]: how the scheduler chooses, orders and retries.
+//! - [`capacity`]: how many agents, where, and with what; advice, never a decision.
 //! - [`dag`]: graphs, what is ready in them, and a parallel runner; [`saga`]: compensation. Both usable alone.
 //! - [`journal`]: where facts are kept; [`insight`]: what they tell.
 //! - [`protocol`]: messages for agents and tools elsewhere, and the task states of other protocols.
 //! - [`host`]: ready-made hosts.
 
 pub mod agent;
+pub mod capacity;
 pub mod command;
 pub mod dag;
 pub mod definition;
@@ -89,7 +91,7 @@ pub use agent::{AgentSpec, AgentStatus};
 pub use command::{Accepted, AgentCommand, Command, RunCommand, TaskCommand};
 pub use effect::{Effect, Outbox};
 pub use engine::{Engine, EngineSnapshot, NodeView, RunView};
-pub use error::{PayloadError, RestoreError};
+pub use error::{BadConfig, PayloadError, RestoreError};
 pub use event::{AgentEvent, Entry, Event, Next, Opening, RunEvent, TaskEvent};
 pub use id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
 pub use limits::Limits;

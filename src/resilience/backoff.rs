@@ -1,11 +1,11 @@
-//! Exponential backoff with jitter (Brooker 2015, "full jitter").
+//! Exponential backoff with jitter (Brooker 2015).
 
 use crate::structure::Random;
 use crate::task::{Jitter, Retry};
 use core::time::Duration;
 
-/// How long to wait after the `failed`-th failed attempt (from 1): below `base * 2^(failed-1)`, never above `cap`, and not
-/// sooner than the agent asked for.
+/// How long to wait after the `failed`-th failed attempt (from 1): below `base * 2^(failed-1)` (or as
+/// [`Jitter::Decorrelated`] says), never above `cap`, and not sooner than the agent asked for.
 ///
 /// ```
 /// use counterpoint::{Random, Retry, resilience::delay};
@@ -22,9 +22,19 @@ pub fn delay(retry: &Retry, failed: u32, asked: Option<Duration>, random: &mut R
     let drawn = match retry.jitter {
         Jitter::Full => random.between(Duration::ZERO, ceiling),
         Jitter::Equal => random.between(ceiling / 2, ceiling),
+        Jitter::Decorrelated => decorrelated(retry, failed, random),
         Jitter::None => ceiling,
     };
     asked.map_or(drawn, |floor| drawn.max(floor))
+}
+
+/// The `failed`-th delay of a chain in which each is drawn between `base` and three times the one before ("decorrelated
+/// jitter", Brooker 2015). The chain is drawn again from its start, so nobody has to keep the delay before; after this
+/// many links its start is forgotten.
+fn decorrelated(retry: &Retry, failed: u32, random: &mut Random) -> Duration {
+    const LINKS: u32 = 32;
+    let base = retry.base.min(retry.cap);
+    (0..failed.clamp(1, LINKS)).fold(base, |before, _| random.between(base, before.saturating_mul(3).min(retry.cap)))
 }
 
 #[cfg(test)]
@@ -41,6 +51,32 @@ mod tests {
             prop_assert!(wait <= retry.base.saturating_mul(1 << failed.saturating_sub(1).min(31)));
             let floor = Duration::from_secs(5);
             prop_assert!(delay(&retry, failed, Some(floor), &mut Random::new(seed, 0)) >= floor);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn decorrelated_stays_between_base_and_cap(failed in 0_u32..1_000, seed: u64, base in 0_u64..u64::MAX, cap in 0_u64..u64::MAX) {
+            let retry = Retry::exponential(9, Duration::from_nanos(base), Duration::from_nanos(cap));
+            let retry = retry.with_jitter(Jitter::Decorrelated);
+            let wait = delay(&retry, failed, None, &mut Random::new(seed, 0));
+            prop_assert!(wait >= retry.base.min(retry.cap) && wait <= retry.cap);
+            prop_assert!(wait <= retry.base.saturating_mul(3_u32.saturating_pow(failed.clamp(1, 32))));
+            prop_assert_eq!(wait, delay(&retry, failed, None, &mut Random::new(seed, 0)));
+        }
+    }
+
+    #[test]
+    fn decorrelated_grows_and_spreads() {
+        let retry = Retry::exponential(9, Duration::from_millis(100), Duration::from_secs(600));
+        let retry = retry.with_jitter(Jitter::Decorrelated);
+        let mean = |failed| {
+            let draws = (0..4_000).map(|n| delay(&retry, failed, None, &mut Random::new(1, n)));
+            draws.sum::<Duration>().as_secs_f64() / 4_000.0
+        };
+        // E[next] = (base + 3 * E[before]) / 2, from E = base: 0.2, 0.35, 0.575, 0.9125 s.
+        for (failed, expected) in [(1, 0.2), (2, 0.35), (3, 0.575), (4, 0.9125)] {
+            assert!((mean(failed) - expected).abs() < 0.05 * expected, "{failed}: {}", mean(failed));
         }
     }
 

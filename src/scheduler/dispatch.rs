@@ -160,14 +160,14 @@ impl Core {
 
     /// What becomes of a task whose attempt has failed now.
     pub(super) fn retry_or_end(&self, task: &Task, failure: &Failure, tx: &Tx<'_>) -> Next {
-        let retry = task.spec.policy.retry();
+        let retry = task.spec.policy.retry().for_kind(failure.kind);
         let in_doubt = task.doubtful || failure.kind == FailureKind::Unknown;
         let insist = in_doubt && retry.in_doubt == InDoubt::Insist;
         if failure.kind == FailureKind::Permanent {
             return Next::Fail;
         }
         if insist || task.attempts < retry.attempts.max(1) {
-            let wait = delay(retry, task.attempts, failure.retry_after, &mut self.random(tx));
+            let wait = delay(&retry, task.attempts, failure.retry_after, &mut self.random(tx));
             return Next::Retry { at: tx.now + wait };
         }
         // A run takes care of its steps: a replayed letter would come too late for it.

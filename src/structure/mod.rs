@@ -7,10 +7,12 @@ mod arena;
 mod bits;
 mod idmap;
 mod random;
+mod rules;
 mod wheel;
 
 pub(crate) use arena::{Arena, Slot};
 pub(crate) use bits::{Bits, next_in};
 pub(crate) use idmap::IdMap;
 pub use random::Random;
+pub(crate) use rules::{rules, with};
 pub(crate) use wheel::{TimerKey, Wheel};

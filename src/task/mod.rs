@@ -28,7 +28,7 @@ pub use affinity::Affinity;
 pub use failure::{Failure, FailureKind, Happened};
 pub use needs::Needs;
 pub use outcome::{Bound, TaskOutcome};
-pub use policy::{Exhausted, InDoubt, Jitter, Policy, Retry};
+pub use policy::{Exhausted, InDoubt, Jitter, Kinds, Patience, Policy, Retry};
 pub use status::TaskStatus;
 
 use crate::id::{RunId, TaskId};

@@ -1,5 +1,6 @@
 //! What happens when attempts fail or take too long.
 
+use super::FailureKind;
 use core::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::sync::Arc;
@@ -135,6 +136,86 @@ pub struct Retry {
     pub jitter: Jitter,
     /// What an attempt with an unknown outcome means.
     pub in_doubt: InDoubt,
+    /// What is different for failures of a kind.
+    #[serde(default, skip_serializing_if = "Kinds::is_empty")]
+    pub kinds: Kinds,
+}
+
+/// What is different for failures of each kind; a permanent failure is never tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Kinds {
+    /// For transient failures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transient: Option<Patience>,
+    /// For agents that have too much to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overloaded: Option<Patience>,
+    /// For unknown outcomes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<Patience>,
+}
+
+impl Kinds {
+    const NONE: Self = Self { transient: None, overloaded: None, unknown: None };
+
+    /// Whether nothing is different.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.transient.is_none() && self.overloaded.is_none() && self.unknown.is_none()
+    }
+}
+
+/// What is different for one kind of failure; what is not set is as for all.
+///
+/// ```
+/// use counterpoint::task::Patience;
+/// use counterpoint::{FailureKind, Retry};
+/// use std::time::Duration;
+///
+/// let busy = Patience::default().with_attempts(10).with_base(Duration::from_secs(2));
+/// let retry = Retry::default().with_kind(FailureKind::Overloaded, busy);
+/// assert_eq!(retry.for_kind(FailureKind::Overloaded).attempts, 10);
+/// assert_eq!(retry.for_kind(FailureKind::Transient).attempts, 3);
+/// assert_eq!(retry.for_kind(FailureKind::Permanent).attempts, 1);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Patience {
+    /// A failure of this kind ends the task if it was this attempt or a later one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
+    /// The ceiling of the first delay.
+    #[serde(with = "crate::time::span::option", skip_serializing_if = "Option::is_none")]
+    pub base: Option<Duration>,
+    /// The ceiling of every delay.
+    #[serde(with = "crate::time::span::option", skip_serializing_if = "Option::is_none")]
+    pub cap: Option<Duration>,
+}
+
+impl Patience {
+    /// Sets the attempts.
+    #[must_use]
+    pub const fn with_attempts(mut self, attempts: u32) -> Self {
+        self.attempts = Some(attempts);
+        self
+    }
+
+    /// Sets the ceiling of the first delay.
+    #[must_use]
+    pub const fn with_base(mut self, base: Duration) -> Self {
+        self.base = Some(base);
+        self
+    }
+
+    /// Sets the ceiling of every delay.
+    #[must_use]
+    pub const fn with_cap(mut self, cap: Duration) -> Self {
+        self.cap = Some(cap);
+        self
+    }
 }
 
 impl Retry {
@@ -144,6 +225,7 @@ impl Retry {
         cap: Duration::from_secs(30),
         jitter: Jitter::Full,
         in_doubt: InDoubt::Count,
+        kinds: Kinds::NONE,
     };
 
     /// One attempt and no more.
@@ -163,6 +245,37 @@ impl Retry {
     pub const fn with_in_doubt(mut self, in_doubt: InDoubt) -> Self {
         self.in_doubt = in_doubt;
         self
+    }
+
+    /// Sets what is different for failures of a kind. There is nothing to set for permanent ones.
+    #[must_use]
+    pub const fn with_kind(mut self, kind: FailureKind, patience: Patience) -> Self {
+        match kind {
+            FailureKind::Transient => self.kinds.transient = Some(patience),
+            FailureKind::Overloaded => self.kinds.overloaded = Some(patience),
+            FailureKind::Unknown => self.kinds.unknown = Some(patience),
+            FailureKind::Permanent => {}
+        }
+        self
+    }
+
+    /// The retries after a failure of this kind.
+    #[must_use]
+    pub fn for_kind(&self, kind: FailureKind) -> Self {
+        let patience = match kind {
+            FailureKind::Transient => self.kinds.transient,
+            FailureKind::Overloaded => self.kinds.overloaded,
+            FailureKind::Unknown => self.kinds.unknown,
+            FailureKind::Permanent => Some(Patience::default().with_attempts(1)),
+        };
+        let patience = patience.unwrap_or_default();
+        Self {
+            attempts: patience.attempts.unwrap_or(self.attempts),
+            base: patience.base.unwrap_or(self.base),
+            cap: patience.cap.unwrap_or(self.cap),
+            kinds: Kinds::NONE,
+            ..self.clone()
+        }
     }
 
     /// Sets how a delay is drawn.
@@ -190,6 +303,9 @@ pub enum Jitter {
     Full,
     /// Evenly between half the ceiling and the ceiling.
     Equal,
+    /// Evenly between `base` and three times the delay before, up to `cap`: spreads a crowd and is never shorter than
+    /// `base`. As if drawn afresh each time: the delays of one task depend on the number of its attempts alone.
+    Decorrelated,
     /// The ceiling itself.
     None,
 }

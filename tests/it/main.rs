@@ -17,6 +17,7 @@ mod dag;
 mod dag_runner;
 mod flow;
 mod flow_oracle;
+mod guards;
 mod insight;
 mod kit;
 mod layering;

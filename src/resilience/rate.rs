@@ -1,0 +1,316 @@
+//! How many per second: a GCRA in one number, and a token bucket for what is paid in pieces or paid back.
+//!
+//! Fixed windows let twice the rate through at their edges; both of these do not. The *generic cell rate algorithm* keeps
+//! the moment at which the last of what was let in would leave a queue that drains at the rate (ITU-T I.371). It says
+//! exactly when the next one may come, so nobody has to ask twice.
+//!
+//! ```
+//! use counterpoint::Time;
+//! use counterpoint::resilience::rate::{Config, Gcra, Rules};
+//! use std::time::Duration;
+//!
+//! // Two a second, three at once.
+//! let rules = Rules::new(Config::new(2, Duration::from_secs(1), 3))?;
+//! let mut rate = Gcra::default();
+//! let now = Time::from_secs(1);
+//! assert!((0..3).all(|_| rate.take(&rules, 1, now).is_ok()));
+//! let refused = rate.take(&rules, 1, now).unwrap_err();
+//! assert_eq!(refused.next, Some(now + Duration::from_millis(500)));
+//! # Ok::<(), counterpoint::BadConfig>(())
+//! ```
+
+use crate::error::BadConfig;
+use crate::time::{Time, nanos_of};
+use core::time::Duration;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// So many per so long, so many at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Config {
+    /// How many.
+    pub count: u32,
+    /// Per how long.
+    #[serde(with = "crate::time::span")]
+    pub per: Duration,
+    /// How many at once after a rest.
+    pub burst: u32,
+}
+
+impl Config {
+    /// So many per so long, so many at once.
+    #[must_use]
+    pub const fn new(count: u32, per: Duration, burst: u32) -> Self {
+        Self { count, per, burst }
+    }
+
+    fn check(&self) -> Result<(), BadConfig> {
+        BadConfig::unless_positive(self.count.into(), "count")?;
+        BadConfig::unless_span(self.per, "per")?;
+        BadConfig::unless_positive(self.burst.into(), "burst")?;
+        // So that no sum below can wrap: a year per unit, a century per burst.
+        let most = 100 * 365 * 86_400 * 1_000_000_000;
+        let burst = u128::from(self.interval()) * u128::from(self.burst);
+        if burst > u128::from(most) {
+            Err(BadConfig::TooLarge { setting: "per * burst / count", most })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The time that one takes, rounded up: never faster than asked.
+    fn interval(&self) -> u64 {
+        nanos_of(self.per).div_ceil(u64::from(self.count).max(1)).max(1)
+    }
+}
+
+impl Default for Config {
+    /// A hundred a second, ten at once.
+    fn default() -> Self {
+        Self::new(100, Duration::from_secs(1), 10)
+    }
+}
+
+/// A [`Config`] that was checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Config", into = "Config")]
+pub struct Rules {
+    config: Config,
+    /// Nanoseconds.
+    interval: u64,
+    /// Nanoseconds that a whole burst takes.
+    burst: u64,
+}
+
+impl Rules {
+    /// Rules out of a configuration.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that makes no sense.
+    pub fn new(config: Config) -> Result<Self, BadConfig> {
+        config.check()?;
+        let interval = config.interval();
+        Ok(Self { config, interval, burst: interval.saturating_mul(config.burst.into()) })
+    }
+
+    /// What they were made of.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+}
+
+impl Default for Rules {
+    /// The default configuration.
+    fn default() -> Self {
+        let (config, interval) = (Config::default(), Config::default().interval());
+        Self { config, interval, burst: interval.saturating_mul(config.burst.into()) }
+    }
+}
+
+impl TryFrom<Config> for Rules {
+    type Error = BadConfig;
+
+    fn try_from(config: Config) -> Result<Self, Self::Error> {
+        Self::new(config)
+    }
+}
+
+impl From<Rules> for Config {
+    fn from(rules: Rules) -> Self {
+        rules.config
+    }
+}
+
+/// The rate is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("beyond the rate{}", next.map(|at| format!(", again at {at}")).unwrap_or_default())]
+#[non_exhaustive]
+pub struct Limited {
+    /// When so much will be there if nobody takes any before; never if it is more than fits at once.
+    pub next: Option<Time>,
+}
+
+/// The state of a rate: one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Gcra(Time);
+
+impl Gcra {
+    /// Takes so many, all or none.
+    ///
+    /// # Errors
+    ///
+    /// [`Limited`] with the moment to come back.
+    #[inline]
+    pub fn take(&mut self, rules: &Rules, cost: u32, now: Time) -> Result<(), Limited> {
+        let next = self.free_at(rules, cost);
+        if next.is_none_or(|at| at > now) {
+            return Err(Limited { next });
+        }
+        let taken = Duration::from_nanos(rules.interval.saturating_mul(cost.into()));
+        self.0 = self.0.max(now) + taken;
+        Ok(())
+    }
+
+    /// From when on so many may be taken; never if it is more than fits at once.
+    #[inline]
+    #[must_use]
+    pub fn free_at(&self, rules: &Rules, cost: u32) -> Option<Time> {
+        let ahead = rules.burst.checked_sub(rules.interval.saturating_mul(cost.into()))?;
+        Some(Time::from_nanos(self.0.as_nanos().saturating_sub(ahead)))
+    }
+
+    /// Whether it is as good as new, so that a keyed store may drop it.
+    #[must_use]
+    pub fn is_idle(&self, now: Time) -> bool {
+        self.0 <= now
+    }
+}
+
+/// A bucket of tokens that fills with time: for costs that are only known afterwards, or given back.
+///
+/// Counts in billionths of a token, so that a rate per second is a whole number per nanosecond: nothing is rounded.
+///
+/// ```
+/// use counterpoint::Time;
+/// use counterpoint::resilience::rate::Bucket;
+///
+/// let mut bucket = Bucket::full(10, 1, Time::ZERO);
+/// assert!(bucket.take(8, Time::ZERO).is_ok());
+/// bucket.give_back(3, Time::ZERO);
+/// assert_eq!(bucket.tokens(Time::from_secs(2)), 7);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bucket {
+    capacity: u32,
+    per_second: u32,
+    level: u64,
+    at: Time,
+}
+
+const TOKEN: u64 = 1_000_000_000;
+
+impl Bucket {
+    /// A full bucket of so many tokens, which gains so many a second.
+    #[must_use]
+    pub const fn full(capacity: u32, per_second: u32, now: Time) -> Self {
+        Self { capacity, per_second, level: capacity as u64 * TOKEN, at: now }
+    }
+
+    /// An empty bucket.
+    #[must_use]
+    pub const fn empty(capacity: u32, per_second: u32, now: Time) -> Self {
+        Self { level: 0, ..Self::full(capacity, per_second, now) }
+    }
+
+    /// Takes so many, all or none.
+    ///
+    /// # Errors
+    ///
+    /// [`Limited`] with the moment to come back.
+    pub fn take(&mut self, tokens: u32, now: Time) -> Result<(), Limited> {
+        self.fill(now);
+        let cost = u64::from(tokens) * TOKEN;
+        match self.level.checked_sub(cost) {
+            Some(rest) => {
+                self.level = rest;
+                Ok(())
+            }
+            None if tokens > self.capacity || self.per_second == 0 => Err(Limited { next: None }),
+            None => {
+                let wait = (cost - self.level).div_ceil(u64::from(self.per_second));
+                Err(Limited { next: Some(self.at + Duration::from_nanos(wait)) })
+            }
+        }
+    }
+
+    /// Puts tokens in, up to the brim: an estimate that was too high.
+    pub fn give_back(&mut self, tokens: u32, now: Time) {
+        self.fill(now);
+        self.level = self.level.saturating_add(u64::from(tokens) * TOKEN).min(u64::from(self.capacity) * TOKEN);
+    }
+
+    /// Whole tokens that are there.
+    #[must_use]
+    pub fn tokens(&self, now: Time) -> u32 {
+        let mut filled = *self;
+        filled.fill(now);
+        u32::try_from(filled.level / TOKEN).unwrap_or(u32::MAX)
+    }
+
+    fn fill(&mut self, now: Time) {
+        let gained = nanos_of(now - self.at).saturating_mul(self.per_second.into());
+        self.level = self.level.saturating_add(gained).min(u64::from(self.capacity) * TOKEN);
+        self.at = self.at.max(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn never_more_than_the_burst_and_the_rate(
+            count in 1_u32..1_000, burst in 1_u32..50, asks in prop::collection::vec((0_u64..20_000_000, 1_u32..4), 1..300)
+        ) {
+            let rules = Rules::new(Config::new(count, Duration::from_secs(1), burst)).unwrap();
+            let (mut rate, mut bucket) = (Gcra::default(), Bucket::full(burst, count, Time::ZERO));
+            let (mut now, mut passed, mut poured) = (Time::from_secs(5), 0_u64, 0_u64);
+            let start = now;
+            for (wait, cost) in asks {
+                now = now + Duration::from_nanos(wait);
+                let most = u64::from(burst) + nanos_of(now - start) * u64::from(count) / TOKEN;
+                match rate.take(&rules, cost, now) {
+                    Ok(()) => passed += u64::from(cost),
+                    Err(Limited { next: Some(at) }) => {
+                        prop_assert!(at > now);
+                        let before = Time::from_nanos(at.as_nanos() - 1);
+                        prop_assert!(rate.clone().take(&rules, cost, before).is_err());
+                        prop_assert!(rate.clone().take(&rules, cost, at).is_ok());
+                    }
+                    Err(Limited { next: None }) => prop_assert!(cost > burst),
+                }
+                match bucket.take(cost, now) {
+                    Ok(()) => poured += u64::from(cost),
+                    Err(Limited { next: Some(at) }) => {
+                        prop_assert!(bucket.clone().take(cost, Time::from_nanos(at.as_nanos() - 1)).is_err());
+                        prop_assert!(bucket.clone().take(cost, at).is_ok());
+                    }
+                    Err(Limited { next: None }) => prop_assert!(cost > burst),
+                }
+                prop_assert!(passed <= most && poured <= most);
+            }
+        }
+    }
+
+    #[test]
+    fn a_fixed_window_would_pass_twice_as_many() {
+        let rules = Rules::new(Config::new(100, Duration::from_secs(1), 100)).unwrap();
+        let mut rate = Gcra::default();
+        // A hundred at the end of one second and a hundred at the start of the next.
+        let passed = |rate: &mut Gcra, at| (0..100).filter(|_| rate.take(&rules, 1, at).is_ok()).count();
+        assert_eq!(passed(&mut rate, Time::from_millis(990)), 100);
+        assert_eq!(passed(&mut rate, Time::from_millis(1_010)), 2);
+    }
+
+    #[test]
+    fn the_edges_hold() {
+        assert_eq!(Rules::new(Config::default()), Ok(Rules::default()));
+        assert!(Rules::new(Config::new(0, Duration::from_secs(1), 1)).is_err());
+        assert!(Rules::new(Config::new(1, Duration::MAX, u32::MAX)).is_err());
+        let rules = Rules::default();
+        let mut rate = Gcra::default();
+        assert_eq!(rate.take(&rules, u32::MAX, Time::MAX), Err(Limited { next: None }));
+        assert!(rate.take(&rules, 10, Time::MAX).is_ok());
+        let mut bucket = Bucket::empty(u32::MAX, u32::MAX, Time::ZERO);
+        assert!(bucket.take(u32::MAX, Time::MAX).is_ok());
+        assert_eq!(Bucket::empty(1, 0, Time::ZERO).take(1, Time::MAX), Err(Limited { next: None }));
+        assert_eq!(serde_json::to_string(&rate).unwrap(), u64::MAX.to_string());
+    }
+}

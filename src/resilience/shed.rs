@@ -1,0 +1,204 @@
+//! Load shedding: which tiers are refused while the queue stands.
+//!
+//! A long queue that moves is fine; a queue in which even the luckiest task of an interval waited too long *stands*, and
+//! only letting less in helps. That minimum is the signal of CoDel (RFC 8289): it ignores bursts. For each interval that
+//! stood, one more tier is refused, the least urgent first; after some that did not, one is let in again.
+//!
+//! ```
+//! use counterpoint::resilience::shed::{Config, Rules, Shed};
+//! use counterpoint::{Tier, Time};
+//! use std::time::Duration;
+//!
+//! let rules = Rules::new(Config::default().with_target(Duration::from_millis(500)).with_interval(Duration::from_secs(1)))?;
+//! let mut shed = Shed::default();
+//! for tenth in 0..=10 {
+//!     shed.observe(&rules, Duration::from_secs(2), Time::from_millis(tenth * 100));
+//! }
+//! assert!(shed.refuses(Tier::Low) && !shed.refuses(Tier::Normal));
+//! # Ok::<(), counterpoint::BadConfig>(())
+//! ```
+
+use super::share;
+use crate::error::BadConfig;
+use crate::structure::{rules, with};
+use crate::task::Tier;
+use crate::time::{Time, nanos_of};
+use core::time::Duration;
+use serde::{Deserialize, Serialize};
+
+/// From when on and how much is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Config {
+    /// An interval stood if nobody in it waited less than this.
+    #[serde(with = "crate::time::span")]
+    pub target: Duration,
+    /// The interval: a few times what a task takes.
+    #[serde(with = "crate::time::span")]
+    pub interval: Duration,
+    /// An interval was calm if somebody waited less than so many thousandths of the target.
+    pub calm_permille: u16,
+    /// So many calm ones in a row let one tier in again.
+    pub calm_intervals: u32,
+    /// The most urgent tier that may be refused.
+    pub down_to: Tier,
+}
+
+impl Default for Config {
+    /// A second within ten; calm below half of it, five times in a row; critical tasks are never refused.
+    fn default() -> Self {
+        Self {
+            target: Duration::from_secs(1),
+            interval: Duration::from_secs(10),
+            calm_permille: 500,
+            calm_intervals: 5,
+            down_to: Tier::High,
+        }
+    }
+}
+
+with! {
+    with_target => target: Duration,
+    with_interval => interval: Duration,
+    with_calm_permille => calm_permille: u16,
+    with_calm_intervals => calm_intervals: u32,
+    with_down_to => down_to: Tier,
+}
+
+impl Config {
+    fn check(&self) -> Result<(), BadConfig> {
+        BadConfig::unless_span(self.target, "target")?;
+        BadConfig::unless_span(self.interval, "interval")?;
+        BadConfig::unless_permille(self.calm_permille, "calm_permille")?;
+        BadConfig::unless_positive(self.calm_intervals.into(), "calm_intervals")
+    }
+}
+
+rules! {
+    /// A [`Config`] that was checked.
+    derive(Copy, Eq)
+}
+
+/// How many tiers are refused, and what this interval looked like so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Shed {
+    refused: u8,
+    calm: u32,
+    least: Option<Duration>,
+    ends: Option<Time>,
+}
+
+impl Shed {
+    /// A task left the queue after so long. While nothing leaves it, tell how long the oldest has waited, or a queue that
+    /// stands still would look empty. Says so if the refused tiers changed, and how many they are now.
+    pub fn observe(&mut self, rules: &Rules, waited: Duration, now: Time) -> Option<u8> {
+        let changed = self.tick(rules, now);
+        self.least = Some(self.least.map_or(waited, |least| least.min(waited)));
+        changed
+    }
+
+    /// Looks at the time. An interval in which nobody waited was calm.
+    pub fn tick(&mut self, rules: &Rules, now: Time) -> Option<u8> {
+        let before = self.refused;
+        let interval = nanos_of(rules.0.interval).max(1);
+        let ends = *self.ends.get_or_insert(now + rules.0.interval);
+        if now < ends {
+            return None;
+        }
+        self.judge(&rules.0);
+        // The intervals after it in which nothing was told at all.
+        let silent = nanos_of(now - ends) / interval;
+        for _ in 0..silent.min(u64::from(rules.0.calm_intervals).saturating_mul(4).min(1_000)) {
+            self.judge(&rules.0);
+        }
+        self.ends = Some(ends + Duration::from_nanos((silent + 1).saturating_mul(interval)));
+        (self.refused != before).then_some(self.refused)
+    }
+
+    /// Whether tasks of this tier are refused.
+    #[must_use]
+    pub fn refuses(&self, tier: Tier) -> bool {
+        tier.index() + usize::from(self.refused) >= Tier::ALL.len()
+    }
+
+    /// How many tiers are refused.
+    #[must_use]
+    pub const fn refused(&self) -> u8 {
+        self.refused
+    }
+
+    /// When the interval ends; none while all is calm and nobody told anything.
+    #[must_use]
+    pub fn next_wakeup(&self) -> Option<Time> {
+        self.ends.filter(|_| self.refused > 0 || self.least.is_some())
+    }
+
+    fn judge(&mut self, rules: &Config) {
+        let least = self.least.take().unwrap_or_default();
+        let most = Tier::ALL.iter().filter(|tier| **tier >= rules.down_to).count();
+        if least > rules.target {
+            self.calm = 0;
+            if usize::from(self.refused) < most {
+                self.refused += 1;
+            }
+        } else if nanos_of(least) <= share(nanos_of(rules.target), rules.calm_permille) {
+            self.calm = self.calm.saturating_add(1);
+            if self.calm >= rules.calm_intervals {
+                (self.calm, self.refused) = (0, self.refused.saturating_sub(1));
+            }
+        } else {
+            self.calm = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn tiers_go_one_by_one_and_come_back_later() {
+        let rules = Rules::default();
+        let mut shed = Shed::default();
+        let mut seen = Vec::new();
+        for second in 0..200 {
+            let waited = if second < 60 { 5_000 } else { 10 };
+            seen.extend(
+                shed.observe(&rules, Duration::from_millis(waited), Time::from_secs(second)).map(|now| (second, now)),
+            );
+        }
+        assert_eq!(seen, [(10, 1), (20, 2), (30, 3), (110, 2), (160, 1)]);
+        assert!(!shed.refuses(Tier::Normal) && shed.refuses(Tier::Low));
+        assert_eq!(shed.tick(&rules, Time::from_secs(10_000)), Some(0));
+        assert_eq!(shed.next_wakeup(), None);
+    }
+
+    #[test]
+    fn one_quick_task_says_that_the_queue_moves() {
+        let rules = Rules::default();
+        let mut shed = Shed::default();
+        for second in 0..100 {
+            let waited = if second % 10 == 5 { 900 } else { 60_000 };
+            assert_eq!(shed.observe(&rules, Duration::from_millis(waited), Time::from_secs(second)), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_urgent_are_never_refused(ops in prop::collection::vec((0_u64..5_000, 0_u64..30_000), 1..300)) {
+            let rules = Rules::default();
+            let (mut shed, mut now) = (Shed::default(), Time::ZERO);
+            for (waited, wait) in ops {
+                now = now + Duration::from_millis(wait);
+                shed.observe(&rules, Duration::from_millis(waited), now);
+                prop_assert!(!shed.refuses(Tier::Critical));
+                // Whoever is refused, nobody less urgent is let in.
+                let refused: Vec<bool> = Tier::ALL.iter().map(|tier| shed.refuses(*tier)).collect();
+                prop_assert!(refused.is_sorted());
+                prop_assert!(shed.next_wakeup().unwrap() > now);
+            }
+        }
+    }
+}
