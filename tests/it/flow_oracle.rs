@@ -84,10 +84,11 @@ proptest! {
             let tail = Engine::restore(Config::default(), Some(&snapshot), after).unwrap();
             prop_assert_eq!(text(&tail), live.as_str());
             tail.check().unwrap();
+            let from = Engine::restore(Config::default(), Some(&snapshot), []).unwrap();
+            prop_assert_eq!(text(&from), text(&full));
             if first % 4 != 0 {
                 continue;
             }
-            let from = Engine::restore(Config::default(), Some(&snapshot), []).unwrap();
             for mut engine in [full, from] {
                 let mut out = Outbox::default();
                 let owed = engine.outstanding();

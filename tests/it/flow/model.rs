@@ -51,6 +51,17 @@ struct Piece {
     child: Option<RunId>,
 }
 
+impl Piece {
+    /// A run within that failed has undone what it could.
+    fn can_be_undone(&self) -> bool {
+        match self.happened {
+            Happened::Yes(_) => true,
+            Happened::Maybe => self.child.is_none(),
+            Happened::No => false,
+        }
+    }
+}
+
 #[derive(Default, Debug)]
 struct Place {
     opened: Option<Opening>,
@@ -160,7 +171,7 @@ impl Model {
             return Ok(());
         };
         let trace = |doubt: bool| if doubt { Happened::Maybe } else { Happened::No };
-        let pivot = self.flow(owner.run)?.node(owner.node as usize).pivot;
+        let pivot = owner.phase == Phase::Do && self.flow(owner.run)?.node(owner.node as usize).pivot;
         let (ok, happened) = match event {
             TaskEvent::AttemptFailed { failure, next, maybe, .. } => {
                 // A pivot is tried until it is known: that it failed for good settles what was in doubt.
@@ -537,7 +548,10 @@ impl Flow {
                 (Kind::Skipped, Value::Null)
             }
         };
-        self.pivot_passed |= self.node(at).pivot && kind == Kind::Succeeded;
+        // What a pivot may have done, and nothing can undo, leaves no way back either.
+        let had_effect = self.places[at].pieces.iter().any(|piece| piece.happened != Happened::No);
+        let stands = had_effect && self.node(at).undo.is_none();
+        self.pivot_passed |= self.node(at).pivot && (kind == Kind::Succeeded || stands);
         let place = &mut self.places[at];
         (place.end, place.output, place.took) = (Some(kind), given, took.to_vec());
         Ok(())
@@ -639,11 +653,8 @@ impl Flow {
         }
         let wanted = |at: &usize| {
             let (node, place) = (self.node(*at), &self.places[*at]);
-            place.pieces.iter().any(|piece| match (&piece.happened, piece.child) {
-                (Happened::Yes(_), Some(_)) => true,
-                (Happened::Yes(_) | Happened::Maybe, None) => node.undo.is_some(),
-                _ => false,
-            })
+            let flow = matches!(body(&node.action), Some(Body::Flow(_)));
+            (node.undo.is_some() || flow) && place.pieces.iter().any(Piece::can_be_undone)
         };
         (0..self.places.len()).filter(wanted).collect()
     }
@@ -656,7 +667,7 @@ impl Flow {
         let place = &self.places[at];
         ensure!(place.undone.is_none(), "a node is undone twice");
         let piece = place.pieces.get(owner.item as usize).ok_or("an unknown piece")?;
-        ensure!(piece.undo == Undo::Idle && piece.happened != Happened::No, "a piece is undone twice or for nothing");
+        ensure!(piece.undo == Undo::Idle && piece.can_be_undone(), "a piece is undone twice or for nothing");
         for &later in &self.to_undo {
             let settled =
                 matches!(&self.places[later].undone, Some(undone) if !matches!(undone, UndoOutcome::Failed { .. }));
@@ -664,7 +675,7 @@ impl Flow {
         }
         if matches!(self.node(at).action, Action::Repeat { .. }) {
             let mut later = place.pieces.iter().skip(owner.item as usize + 1);
-            let undone = later.all(|piece| piece.happened == Happened::No || piece.undo == Undo::Done);
+            let undone = later.all(|piece| !piece.can_be_undone() || piece.undo == Undo::Done);
             ensure!(undone, "a round is undone before the one that followed");
         }
         Ok(())
@@ -690,10 +701,7 @@ impl Flow {
                 let failed = matches!(outcome, UndoOutcome::Failed { .. });
                 ensure!(place.undone.is_none() && !any(&Undo::Active), "it is being undone");
                 ensure!(any(&Undo::Failed) == failed, "whether it is undone is told wrongly");
-                let left = place.pieces.iter().any(|piece| {
-                    let matters = piece.child.is_none() || matches!(piece.happened, Happened::Yes(_));
-                    piece.undo == Undo::Idle && piece.happened != Happened::No && matters
-                });
+                let left = place.pieces.iter().any(|piece| piece.undo == Undo::Idle && piece.can_be_undone());
                 ensure!(failed || !left, "a piece of it is not undone");
             }
             _ => {

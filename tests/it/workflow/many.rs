@@ -3,7 +3,7 @@
 use super::map;
 use crate::flow::{World, flow, json as payload, step, undoable, work};
 use counterpoint::definition::{Action, Body, Condition, Expr, Link, Node};
-use counterpoint::{Cause, Limits, NodeStatus, RunOutcome, TaskStatus};
+use counterpoint::{Cause, Command, Config, Engine, Limits, NodeStatus, RunOutcome, TaskStatus};
 use serde_json::json;
 
 #[test]
@@ -155,4 +155,20 @@ fn data_that_doubles_from_node_to_node_is_stopped_at_the_limit() {
         assert!(matches!(world.outcome().cause(), Some(Cause::Node { .. })));
         assert!(world.outcome().to_string().contains("allowed"), "{}", world.outcome());
     }
+}
+
+#[test]
+fn a_call_that_leaves_work_over_goes_on_in_the_next_also_from_a_snapshot() {
+    let items: Vec<u32> = (0..21_000).collect();
+    let mut world = World::new();
+    world.dismiss();
+    let mut world = world.begin(flow([map("each", None, 0)]), json!(items));
+    assert!(world.engine.next_wakeup().is_some(), "there is work left over");
+    let snapshot = world.engine.snapshot();
+    world.engine = Engine::restore(Config::default(), Some(&snapshot), []).unwrap();
+    world.resume();
+    while world.engine.next_wakeup().is_some() {
+        world.say(Command::Tick).unwrap();
+    }
+    assert_eq!(world.engine.queued().iter().sum::<usize>(), items.len());
 }

@@ -1,0 +1,256 @@
+//! What it costs to run workflows, per transition.
+//!
+//! A transition is one fact about a run or a task that a call leaves behind. One agent answers at once; nothing is written
+//! anywhere. Each shape runs in two sizes, so that what is not linear shows. Besides the times that criterion prints (per
+//! transition), the bench tells what an active run takes of memory and how fast a journal is read back.
+//!
+//! `cargo bench --bench workflow`
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench that goes wrong is to stop; what it finds it tells"
+)]
+#![expect(clippy::disallowed_types, reason = "a bench reads the clock")]
+
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use counterpoint::{
+    AgentId, AgentSpec, Command, Config, Effect, Engine, Entry, Failure, Needs, Outbox, Payload, RunId, RunSpec, Time,
+    definition::{Action, Body, Definition, Expr, Link, Node, Work},
+};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(800))
+        .without_plots();
+    targets = shapes, many_runs
+}
+criterion_main!(benches);
+
+fn work(kind: &str) -> Work {
+    Work::new(kind).with_needs(Needs::nothing())
+}
+
+fn step(name: &str) -> Node {
+    Node::new(name, Action::Do(Body::Task(work("do")))).with_undo(work("undo"))
+}
+
+/// Steps in a row, of which the last may fail.
+fn saga(steps: usize, fails: bool) -> Definition {
+    let mut flow = Definition::new("saga");
+    for place in 0..steps {
+        let mut node = step(&format!("s{place}"));
+        if fails && place + 1 == steps {
+            node.action = Action::Do(Body::Task(work("fail")));
+        }
+        if place > 0 {
+            node = node.with_link(Link::success(format!("s{}", place - 1)));
+        }
+        flow.nodes.push(node);
+    }
+    flow
+}
+
+/// Stages of four steps at once, each step after all of the stage before.
+fn stages(count: usize) -> Definition {
+    let mut flow = Definition::new("stages");
+    for stage in 0..count {
+        for lane in 0..4 {
+            let mut node = step(&format!("s{stage}.{lane}"));
+            if stage > 0 {
+                node.after.extend((0..4).map(|lane| Link::success(format!("s{}.{lane}", stage - 1))));
+            }
+            flow.nodes.push(node);
+        }
+    }
+    flow
+}
+
+fn map(at_once: Option<u32>) -> Definition {
+    let body = Body::Task(work("do"));
+    Definition::new("map").with_node(Node::new("each", Action::Map { over: Expr::Input, body, at_once, tolerate: 0 }))
+}
+
+/// An engine whose agent answers whatever it is given, the last that it was given first.
+struct Host {
+    engine: Engine,
+    out: Outbox,
+    effects: Vec<Effect>,
+    entries: Vec<Entry>,
+    keep: bool,
+}
+
+impl Host {
+    fn new(definition: &Definition) -> Self {
+        let mut host = Self {
+            engine: Engine::new(Config::default().with_story(0)),
+            out: Outbox::default(),
+            effects: Vec::new(),
+            entries: Vec::new(),
+            keep: false,
+        };
+        host.say(Command::register(AgentSpec::new(AgentId::new(1)).with_capacity(65_536)));
+        host.say(Command::define(definition.clone()));
+        host
+    }
+
+    fn say(&mut self, command: Command) -> usize {
+        self.engine.handle(Time::ZERO, command, &mut self.out).unwrap();
+        let facts = self.out.entries().len();
+        if self.keep {
+            self.out.drain_entries(&mut self.entries);
+        }
+        self.out.drain_effects(&mut self.effects);
+        self.out.clear();
+        facts
+    }
+
+    fn start(&mut self, id: u64, name: &str, input: &Payload) -> usize {
+        self.say(Command::start(RunSpec::new(RunId::new(id), name).with_input(input.clone())))
+    }
+
+    /// Answers until nothing is left to answer; how many facts that made.
+    fn finish(&mut self) -> usize {
+        let mut facts = 0;
+        while let Some(effect) = self.effects.pop() {
+            let Effect::Dispatch { attempt, to, task, .. } = effect else { continue };
+            facts += self.say(match task.kind.as_str() {
+                "fail" => Command::fail(to, attempt, Failure::permanent("no")),
+                _ => Command::complete(to, attempt, Payload::NULL),
+            });
+        }
+        // A call makes a bounded number of moves.
+        while self.engine.next_wakeup().is_some() {
+            facts += self.say(Command::Tick);
+        }
+        facts
+    }
+}
+
+fn list(items: usize) -> Payload {
+    Payload::of(&vec![1; items]).unwrap()
+}
+
+fn shapes(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("transitions");
+    let nothing = Payload::NULL;
+    let mut row = |name: &str, definition: &Definition, input: &Payload| {
+        let mut host = Host::new(definition);
+        let facts = host.start(1, &definition.name, input) + host.finish();
+        group.throughput(Throughput::Elements(facts as u64));
+        let mut id = 1;
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                id += 1;
+                black_box(host.start(id, &definition.name, input) + host.finish())
+            });
+        });
+    };
+    for steps in [100, 1_000] {
+        row(&format!("saga of {steps}, forward"), &saga(steps, false), &nothing);
+        row(&format!("saga of {steps}, and back"), &saga(steps, true), &nothing);
+    }
+    for count in [10, 100] {
+        row(&format!("{count} stages of 4"), &stages(count), &nothing);
+    }
+    for items in [1_000, 10_000] {
+        row(&format!("map of {items}"), &map(None), &list(items));
+        row(&format!("map of {items}, 16 at once"), &map(Some(16)), &list(items));
+    }
+    group.finish();
+}
+
+/// Bytes of memory in use, as the kernel sees it; 0 where it does not tell.
+fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap_or(0) * 4_096
+}
+
+fn many_runs(criterion: &mut Criterion) {
+    for runs in [1_000, 10_000] {
+        let definition = saga(20, false);
+        let mut host = Host::new(&definition);
+        let before = resident();
+        let began = Instant::now();
+        for id in 1..=runs {
+            host.start(id, &definition.name, &Payload::NULL);
+        }
+        let started = began.elapsed();
+        let per_run = resident().saturating_sub(before) / usize::try_from(runs).unwrap();
+        println!(
+            "{runs} active runs of 20 nodes: {:?} to start one, about {per_run} bytes each",
+            started / u32::try_from(runs).unwrap()
+        );
+
+        // Half of the way, then restored from the journal and from a snapshot.
+        let mut host = Host::new(&definition);
+        (host.keep, host.entries) = (true, Vec::new());
+        let mut journal: Vec<Entry> = first(&definition);
+        for id in 1..=runs {
+            host.start(id, &definition.name, &Payload::NULL);
+        }
+        for _ in 0..runs * 10 {
+            let Some(Effect::Dispatch { attempt, to, .. }) = host.effects.pop() else { break };
+            host.say(Command::complete(to, attempt, Payload::NULL));
+        }
+        journal.append(&mut host.entries);
+        let began = Instant::now();
+        let restored = Engine::restore(Config::default().with_story(0), None, &journal).unwrap();
+        let took = began.elapsed();
+        println!(
+            "{runs} runs: {} facts restored, {:.0} per second",
+            journal.len(),
+            journal.len() as f64 / took.as_secs_f64()
+        );
+        let began = Instant::now();
+        let snapshot = restored.snapshot();
+        let taken = began.elapsed();
+        let began = Instant::now();
+        black_box(Engine::restore(Config::default().with_story(0), Some(&snapshot), []).unwrap());
+        println!("{runs} runs: a snapshot takes {taken:?}, to read it back {:?}", began.elapsed());
+    }
+
+    let mut group = criterion.benchmark_group("among active runs");
+    for others in [0, 10_000] {
+        let definition = saga(20, false);
+        let mut host = Host::new(&definition);
+        for id in 1..=others {
+            host.start(id, &definition.name, &Payload::NULL);
+        }
+        host.effects.clear();
+        let facts = host.start(others + 1, &definition.name, &Payload::NULL) + answers(&mut host);
+        group.throughput(Throughput::Elements(facts as u64));
+        let mut id = others + 1;
+        group.bench_function(format!("{others} others"), |bencher| {
+            bencher.iter(|| {
+                id += 1;
+                black_box(host.start(id, &definition.name, &Payload::NULL) + answers(&mut host))
+            });
+        });
+    }
+    group.finish();
+}
+
+fn answers(host: &mut Host) -> usize {
+    let mut facts = 0;
+    while let Some(Effect::Dispatch { attempt, to, .. }) = host.effects.pop() {
+        facts += host.say(Command::complete(to, attempt, Payload::NULL));
+    }
+    facts
+}
+
+/// What a host writes down before the first run.
+fn first(definition: &Definition) -> Vec<Entry> {
+    let (mut engine, mut out) = (Engine::new(Config::default()), Outbox::default());
+    let agent = AgentSpec::new(AgentId::new(1)).with_capacity(65_536);
+    engine.handle(Time::ZERO, Command::register(agent), &mut out).unwrap();
+    engine.handle(Time::ZERO, Command::define(definition.clone()), &mut out).unwrap();
+    out.entries().to_vec()
+}
