@@ -251,8 +251,9 @@ pub enum RunOutcome {
         /// Why it turned back.
         cause: Cause,
     },
-    /// It did not succeed, and what is listed has happened or may have happened and was not undone: steps without a
-    /// compensation, steps whose compensation was abandoned, and all of them if the pivot had been passed.
+    /// It did not succeed, and what is listed has happened or may have happened and was not undone: steps whose
+    /// compensation was abandoned, a pivot, workflows within that left something, and if the pivot had been passed, every
+    /// step that has a compensation. Steps without one are taken to need none. Nothing is listed if nothing had happened.
     Failed {
         /// Why.
         cause: Cause,
