@@ -30,7 +30,7 @@ criterion_group! {
         .warm_up_time(Duration::from_millis(200))
         .measurement_time(Duration::from_millis(800))
         .without_plots();
-    targets = shapes, many_runs
+    targets = memory, shapes, many_runs
 }
 criterion_main!(benches);
 
@@ -173,22 +173,26 @@ fn resident() -> usize {
     statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap_or(0) * 4_096
 }
 
+/// Comes first: memory that was freed before would be used again and not be seen.
+fn memory(_: &mut Criterion) {
+    let definition = saga(20, false);
+    let mut kept = Vec::new();
+    for runs in [1_000_u32, 10_000] {
+        let mut host = Host::new(&definition);
+        let (before, began) = (resident(), Instant::now());
+        for id in 1..=runs {
+            host.start(id.into(), &definition.name, &Payload::NULL);
+        }
+        let took = began.elapsed() / runs;
+        let each = resident().saturating_sub(before) / runs as usize;
+        println!("{runs} active runs of 20 nodes: {took:?} to start one, about {each} bytes each");
+        kept.push(host);
+    }
+}
+
 fn many_runs(criterion: &mut Criterion) {
     for runs in [1_000, 10_000] {
         let definition = saga(20, false);
-        let mut host = Host::new(&definition);
-        let before = resident();
-        let began = Instant::now();
-        for id in 1..=runs {
-            host.start(id, &definition.name, &Payload::NULL);
-        }
-        let started = began.elapsed();
-        let per_run = resident().saturating_sub(before) / usize::try_from(runs).unwrap();
-        println!(
-            "{runs} active runs of 20 nodes: {:?} to start one, about {per_run} bytes each",
-            started / u32::try_from(runs).unwrap()
-        );
-
         // Half of the way, then restored from the journal and from a snapshot.
         let mut host = Host::new(&definition);
         (host.keep, host.entries) = (true, Vec::new());

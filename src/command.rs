@@ -117,7 +117,8 @@ pub enum RunCommand {
     Define(Arc<Definition>),
     /// A new run. The same again changes nothing; another under a known id is refused.
     Start(RunSpec),
-    /// Brings a signal to a run; it is kept until a node consumes it.
+    /// Brings a signal to a run; it is kept until a node consumes it. If the run does not wait for it, it goes to the first
+    /// run within that has begun and does; one that begins later does not get what came before it.
     Signal {
         /// Which run.
         run: RunId,

@@ -224,6 +224,11 @@ pub enum Cause {
         /// On what grounds.
         reason: Name,
     },
+    /// Everything was done, and what the run would give back is larger than a payload may be.
+    OutputTooLarge {
+        /// How large.
+        bytes: u32,
+    },
 }
 
 impl fmt::Display for Cause {
@@ -231,6 +236,7 @@ impl fmt::Display for Cause {
         match self {
             Self::Node { node, failure } => write!(f, "node {node} failed: {failure}"),
             Self::Cancelled { reason } => write!(f, "cancelled: {reason}"),
+            Self::OutputTooLarge { bytes } => write!(f, "the output has {bytes} bytes, more than allowed"),
         }
     }
 }
@@ -251,8 +257,9 @@ pub enum RunOutcome {
         /// Why it turned back.
         cause: Cause,
     },
-    /// It did not succeed, and what is listed has happened or may have happened and was not undone: steps without a
-    /// compensation, steps whose compensation was abandoned, and all of them if the pivot had been passed.
+    /// It did not succeed, and what is listed has happened or may have happened and was not undone: steps whose
+    /// compensation was abandoned, a pivot, workflows within that left something, and if the pivot had been passed, every
+    /// step that has a compensation. Steps without one are taken to need none. Nothing is listed if nothing had happened.
     Failed {
         /// Why.
         cause: Cause,

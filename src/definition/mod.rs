@@ -213,7 +213,7 @@ impl Link {
         Self { node: node.into(), on: On::Failure }
     }
 
-    /// Taken however `node` ends, skipped included.
+    /// Taken however `node` ends, skipped included. It takes care of a failure, too: the run goes on.
     #[must_use]
     pub fn always(node: impl Into<Name>) -> Self {
         Self { node: node.into(), on: On::Always }

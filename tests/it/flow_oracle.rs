@@ -1,4 +1,12 @@
 //! Random definitions, outcomes and interleavings against an independent reading of the rules, live and across crashes.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "what goes wrong in a test is to stop it"
+)]
 
 use crate::flow::draw::{Draws, Taste, definition, input};
 use crate::flow::{RUN, World, model, tell};

@@ -36,7 +36,7 @@ impl Run {
             }
             self.agenda.remove(&node);
         }
-        self.as_a_whole()
+        self.as_a_whole(limits)
     }
 
     fn look(&mut self, node: u32, now: Time, limits: &Limits) -> Option<Move> {
@@ -50,13 +50,17 @@ impl Run {
     }
 
     /// When no node has anything to do.
-    fn as_a_whole(&self) -> Option<Move> {
+    fn as_a_whole(&self, limits: &Limits) -> Option<Move> {
         let run = self.id();
         let event = match self.phase {
             RunPhase::Running => match self.broken {
                 Some(node) => RunEvent::Halted { run, cause: self.failure_of(node) },
                 None if self.open == 0 => {
                     let output = self.plan.definition.output.eval(&self.scope(Payload::NULL));
+                    if output.bytes() > limits.payload_bytes || output.depth() > limits.payload_depth {
+                        let cause = Cause::OutputTooLarge { bytes: output.bytes() };
+                        return Some(Move::Fact(RunEvent::Halted { run, cause }));
+                    }
                     RunEvent::Finished { run, outcome: RunOutcome::Succeeded { output } }
                 }
                 None => return None,

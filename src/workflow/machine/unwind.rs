@@ -45,7 +45,7 @@ impl Run {
     pub(crate) fn left_by(&self, node: u32) -> Option<RunId> {
         self.state(node)?.pieces.iter().find_map(|piece| match (&piece.undo, piece.worker) {
             (PieceUndo::Failed(_), Some(Worker::Child(run))) => Some(run),
-            _ => None,
+            (_, Some(_) | None) => None,
         })
     }
 

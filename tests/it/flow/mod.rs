@@ -1,5 +1,13 @@
 //! A host in miniature for the tests of workflows: one tireless agent, a clock that is set by hand, and a record of
 //! everything said and written down. After every command the engine checks itself.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "what goes wrong in a test is to stop it"
+)]
 
 pub(crate) mod draw;
 pub(crate) mod model;

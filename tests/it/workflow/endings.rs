@@ -218,3 +218,13 @@ fn a_run_within_that_lost_a_race_ends_before_the_run_does() {
     assert_eq!(world.output(), json!("won"));
     world.verify();
 }
+
+#[test]
+fn an_output_that_is_too_large_turns_the_run_back() {
+    let mut definition = flow([undoable("a")]);
+    let twice = |expr: Expr| Expr::List(vec![expr.clone(), expr]);
+    definition.output = (0..12).fold(Expr::node("a"), |expr, _| twice(expr));
+    let mut world = World::running(definition, 0);
+    world.done("a", "x".repeat(1_000)).done("undo a", 0);
+    assert!(matches!(world.outcome(), RunOutcome::Compensated { cause: Cause::OutputTooLarge { .. } }));
+}

@@ -1,31 +1,14 @@
-//! What a journal may say about runs: an independent reading of the rules.
-//!
-//! It knows definitions and facts and nothing of how the engine works. It goes through a journal and asks of every fact
-//! whether the rules allow it at that moment: links and joins for what starts and what is skipped, bounds and order for
-//! maps and repeats, pivot, happenings and causal order for what is undone. Because every node must end in one of the ways
-//! that the rules allow, what must happen has happened when a run ends.
+//! One run as the model sees it: what the rules allow it to do next.
 
+use super::Ruling;
 use counterpoint::definition::{Action, Body, Condition, Definition, Expr, Join, Link, Node, On, Pick, Rest};
-use counterpoint::{
-    Cause, Entry, Event, FailureKind, Happened, Name, Next, NodeOutcome, Opening, Owner, Phase, RunEvent, RunId,
-    RunOutcome, TaskEvent, TaskId, Time, UndoOutcome,
-};
+use counterpoint::{Cause, Happened, Name, NodeOutcome, Opening, Owner, Phase, RunId, RunOutcome, Time, UndoOutcome};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-type Ruling = Result<(), String>;
-
-macro_rules! ensure {
-    ($holds:expr, $($why:tt)*) => {
-        if !$holds {
-            return Err(format!($($why)*));
-        }
-    };
-}
-
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum Kind {
+pub(super) enum Kind {
     Succeeded,
     Failed,
     Skipped,
@@ -33,7 +16,7 @@ enum Kind {
 }
 
 #[derive(Clone, PartialEq, Debug, Default)]
-enum Undo {
+pub(super) enum Undo {
     #[default]
     Idle,
     Active,
@@ -42,18 +25,18 @@ enum Undo {
 }
 
 #[derive(Debug)]
-struct Piece {
-    input: Value,
+pub(super) struct Piece {
+    pub(super) input: Value,
     /// Whether it succeeded, once it has ended.
-    end: Option<bool>,
-    happened: Happened,
-    undo: Undo,
-    child: Option<RunId>,
+    pub(super) end: Option<bool>,
+    pub(super) happened: Happened,
+    pub(super) undo: Undo,
+    pub(super) child: Option<RunId>,
 }
 
 impl Piece {
     /// A run within that failed has undone what it could.
-    fn can_be_undone(&self) -> bool {
+    pub(super) fn can_be_undone(&self) -> bool {
         match self.happened {
             Happened::Yes(_) => true,
             Happened::Maybe => self.child.is_none(),
@@ -63,36 +46,36 @@ impl Piece {
 }
 
 #[derive(Default, Debug)]
-struct Place {
-    opened: Option<Opening>,
-    items: Vec<Value>,
-    pieces: Vec<Piece>,
-    end: Option<Kind>,
-    took: Vec<Name>,
-    output: Value,
-    undone: Option<UndoOutcome>,
+pub(super) struct Place {
+    pub(super) opened: Option<Opening>,
+    pub(super) items: Vec<Value>,
+    pub(super) pieces: Vec<Piece>,
+    pub(super) end: Option<Kind>,
+    pub(super) took: Vec<Name>,
+    pub(super) output: Value,
+    pub(super) undone: Option<UndoOutcome>,
 }
 
 impl Place {
-    fn begun(&self) -> bool {
+    pub(super) fn begun(&self) -> bool {
         self.opened.is_some() || !self.pieces.is_empty()
     }
 
-    fn active(&self) -> usize {
+    pub(super) fn active(&self) -> usize {
         self.pieces.iter().filter(|piece| piece.end.is_none()).count()
     }
 
-    fn failed(&self) -> usize {
+    pub(super) fn failed(&self) -> usize {
         self.pieces.iter().filter(|piece| piece.end == Some(false)).count()
     }
 
-    fn doubtful(&self) -> bool {
+    pub(super) fn doubtful(&self) -> bool {
         self.pieces.iter().any(|piece| piece.happened == Happened::Maybe)
     }
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum Stand {
+pub(super) enum Stand {
     Running,
     Halting,
     Undoing,
@@ -100,223 +83,20 @@ enum Stand {
 }
 
 #[derive(Debug)]
-struct Flow {
-    definition: Arc<Definition>,
-    owner: Option<Owner>,
-    input: Value,
-    stand: Stand,
-    places: Vec<Place>,
-    signals: BTreeMap<Name, VecDeque<Value>>,
-    to_undo: Vec<usize>,
-    succeeded: bool,
-    pivot_passed: bool,
-    cause: Option<Cause>,
+pub(super) struct Flow {
+    pub(super) definition: Arc<Definition>,
+    pub(super) owner: Option<Owner>,
+    pub(super) input: Value,
+    pub(super) stand: Stand,
+    pub(super) places: Vec<Place>,
+    pub(super) signals: BTreeMap<Name, VecDeque<Value>>,
+    pub(super) to_undo: Vec<usize>,
+    pub(super) succeeded: bool,
+    pub(super) pivot_passed: bool,
+    pub(super) cause: Option<Cause>,
 }
 
-#[derive(Default)]
-struct Model {
-    definitions: BTreeMap<(Name, u32), Arc<Definition>>,
-    flows: BTreeMap<RunId, Flow>,
-    /// Unfinished tasks of runs, and whether an attempt's outcome is unknown.
-    tasks: BTreeMap<TaskId, (Owner, bool)>,
-    seen: BTreeSet<TaskId>,
-    now: Time,
-}
-
-/// Goes through a journal. If it is `whole`, every run must have ended.
-pub(crate) fn check(journal: &[Entry], whole: bool) -> Ruling {
-    let mut model = Model::default();
-    for entry in journal {
-        model.now = entry.at;
-        let ruling = match &entry.event {
-            Event::Task(event) => model.task(event),
-            Event::Run(event) => model.run(event),
-            _ => Ok(()),
-        };
-        ruling.map_err(|why| format!("{}: {why}: {:?}", entry.seq, entry.event))?;
-    }
-    if whole {
-        ensure!(model.tasks.is_empty(), "tasks of runs never ended: {:?}", model.tasks);
-        for (id, flow) in &model.flows {
-            ensure!(flow.stand == Stand::Finished, "run {id} never ended");
-        }
-    }
-    Ok(())
-}
-
-impl Model {
-    fn flow(&self, run: RunId) -> Result<&Flow, String> {
-        self.flows.get(&run).ok_or_else(|| format!("no run {run}"))
-    }
-
-    fn flow_mut(&mut self, run: RunId) -> Result<&mut Flow, String> {
-        self.flows.get_mut(&run).ok_or_else(|| format!("no run {run}"))
-    }
-
-    fn task(&mut self, event: &TaskEvent) -> Ruling {
-        if let TaskEvent::Submitted { spec, .. } = event {
-            let Some(owner) = spec.owner else { return Ok(()) };
-            ensure!(self.seen.insert(spec.id), "a task id is used twice");
-            self.tasks.insert(spec.id, (owner, false));
-            let payload = spec.payload.value().clone();
-            let flow = self.flow_mut(owner.run)?;
-            return match owner.phase {
-                Phase::Do => flow.begins(owner, payload, None),
-                Phase::Undo => flow.undoes(owner, &payload),
-            };
-        }
-        let Some(id) = event.task() else { return Ok(()) };
-        let Some(&(owner, doubt)) = self.tasks.get(&id) else {
-            ensure!(!self.seen.contains(&id), "a task that has ended goes on");
-            return Ok(());
-        };
-        let trace = |doubt: bool| if doubt { Happened::Maybe } else { Happened::No };
-        let pivot = owner.phase == Phase::Do && self.flow(owner.run)?.node(owner.node as usize).pivot;
-        let (ok, happened) = match event {
-            TaskEvent::AttemptFailed { failure, next, maybe, .. } => {
-                // A pivot is tried until it is known: that it failed for good settles what was in doubt.
-                let settled = pivot && owner.phase == Phase::Do && failure.kind == FailureKind::Permanent;
-                let doubt = !settled && (doubt || failure.kind == FailureKind::Unknown);
-                ensure!(*maybe == doubt, "whether it may have happened is told wrongly");
-                if matches!(next, Next::Retry { .. }) {
-                    self.tasks.insert(id, (owner, doubt));
-                    return Ok(());
-                }
-                ensure!(!(pivot && doubt && failure.kind != FailureKind::Permanent), "a pivot is given up in doubt");
-                // A pivot is tried until somebody knows.
-                (false, trace(doubt && !pivot))
-            }
-            TaskEvent::Succeeded { output, .. } => (true, Happened::Yes(output.clone())),
-            TaskEvent::Cancelled { happened, .. } => {
-                ensure!(!(doubt && *happened == Happened::No), "an effect in doubt is forgotten");
-                (false, happened.clone())
-            }
-            TaskEvent::Expired { maybe, .. } => (false, trace(*maybe)),
-            TaskEvent::CancelRequested { .. } => {
-                ensure!(owner.phase == Phase::Do, "a compensation is cancelled");
-                let flow = self.flow(owner.run)?;
-                ensure!(flow.withdraws(owner.node as usize), "a task is cancelled that its run needs");
-                return Ok(());
-            }
-            _ => return Ok(()),
-        };
-        self.tasks.remove(&id);
-        self.flow_mut(owner.run)?.piece_ends(owner, ok, happened)
-    }
-
-    fn run(&mut self, event: &RunEvent) -> Ruling {
-        match event {
-            RunEvent::Defined { definition } => {
-                self.definitions.insert((definition.name.clone(), definition.version), Arc::clone(definition));
-                Ok(())
-            }
-            RunEvent::Started { spec, version, owner } => {
-                let definition = match owner {
-                    None => self.definitions.get(&(spec.workflow.clone(), *version)).cloned(),
-                    Some(owner) => match body(&self.flow(owner.run)?.node(owner.node as usize).action) {
-                        Some(Body::Flow(flow)) => Some(Arc::clone(flow)),
-                        _ => None,
-                    },
-                };
-                let definition = definition.ok_or("a run of nothing")?;
-                if let Some(owner) = owner {
-                    self.flow_mut(owner.run)?.begins(*owner, spec.input.value().clone(), Some(spec.id))?;
-                }
-                let flow = Flow::new(definition, *owner, spec.input.value().clone());
-                ensure!(self.flows.insert(spec.id, flow).is_none(), "a run starts twice");
-                Ok(())
-            }
-            RunEvent::Signalled { run, signal, payload } => {
-                let flow = self.flow_mut(*run)?;
-                flow.signals.entry(signal.clone()).or_default().push_back(payload.value().clone());
-                Ok(())
-            }
-            RunEvent::Opened { run, node, what } => self.flow_mut(*run)?.opens(*node as usize, what),
-            RunEvent::NodeFinished { run, node, outcome, took, output } => {
-                let now = self.now;
-                let output = output.as_ref().map(|output| output.value().clone());
-                self.flow_mut(*run)?.ends(*node as usize, outcome, took, output, now)
-            }
-            RunEvent::Halted { run, cause } => self.halts(*run, cause),
-            RunEvent::Unwinding { run, nodes } => {
-                let flow = self.flow_mut(*run)?;
-                ensure!(flow.stand == Stand::Halting, "it turns back without having halted");
-                let busy = flow.places.iter().any(|place| place.active() > 0 || place.begun() && place.end.is_none());
-                ensure!(!busy, "it turns back while something is under way");
-                let nodes: Vec<usize> = nodes.iter().map(|node| *node as usize).collect();
-                let expected = flow.to_undo();
-                ensure!(nodes == expected, "to be undone are {expected:?}");
-                flow.to_undo = nodes;
-                flow.stand = Stand::Undoing;
-                Ok(())
-            }
-            RunEvent::NodeUndone { run, node, outcome } => self.flow_mut(*run)?.undone(*node as usize, outcome),
-            RunEvent::UndoRetried { run, node } => {
-                let place = &mut self.flow_mut(*run)?.places[*node as usize];
-                ensure!(matches!(place.undone, Some(UndoOutcome::Failed { .. })), "nothing has failed");
-                place.undone = None;
-                for piece in place.pieces.iter_mut().filter(|piece| piece.undo == Undo::Failed) {
-                    piece.undo = Undo::Idle;
-                }
-                Ok(())
-            }
-            RunEvent::Finished { run, outcome } => self.finishes(*run, outcome),
-            _ => Ok(()),
-        }
-    }
-
-    fn halts(&mut self, run: RunId, cause: &Cause) -> Ruling {
-        let flow = self.flow(run)?;
-        if flow.stand == Stand::Finished {
-            ensure!(flow.succeeded, "a run that did not succeed is undone once more");
-            let owner = flow.owner.ok_or("a run is undone that nobody owns")?;
-            let parent = self.flow_mut(owner.run)?;
-            parent.may_undo(owner)?;
-            parent.places[owner.node as usize].pieces[owner.item as usize].undo = Undo::Active;
-        } else {
-            ensure!(flow.stand == Stand::Running, "a run halts twice");
-            match (cause, flow.owner) {
-                (Cause::Node { node, .. }, _) => {
-                    let broken = flow.place_of(node).ok_or("an unknown node")?;
-                    ensure!(flow.is_broken(broken), "a run halts for a failure that is taken care of");
-                }
-                (_, Some(owner)) => {
-                    let parent = self.flow(owner.run)?;
-                    ensure!(parent.withdraws(owner.node as usize), "a run within is halted that is needed");
-                }
-                _ => {}
-            }
-        }
-        let flow = self.flow_mut(run)?;
-        flow.stand = Stand::Halting;
-        flow.cause = Some(cause.clone());
-        Ok(())
-    }
-
-    fn finishes(&mut self, run: RunId, outcome: &RunOutcome) -> Ruling {
-        let flow = self.flow_mut(run)?;
-        let owner = flow.owner;
-        let undoing = flow.succeeded;
-        let clean = flow.may_finish(outcome)?;
-        flow.stand = Stand::Finished;
-        flow.succeeded = matches!(outcome, RunOutcome::Succeeded { .. });
-        let Some(owner) = owner else { return Ok(()) };
-        let parent = self.flow_mut(owner.run)?;
-        if undoing {
-            let piece = &mut parent.places[owner.node as usize].pieces[owner.item as usize];
-            piece.undo = if clean { Undo::Done } else { Undo::Failed };
-            return Ok(());
-        }
-        let happened = match outcome {
-            RunOutcome::Succeeded { output } => Happened::Yes(output.clone()),
-            _ if clean => Happened::No,
-            _ => Happened::Maybe,
-        };
-        parent.piece_ends(owner, matches!(outcome, RunOutcome::Succeeded { .. }), happened)
-    }
-}
-
-fn body(action: &Action) -> Option<&Body> {
+pub(super) fn body(action: &Action) -> Option<&Body> {
     match action {
         Action::Do(body) | Action::Map { body, .. } | Action::Repeat { body, .. } => Some(body),
         _ => None,
@@ -324,7 +104,7 @@ fn body(action: &Action) -> Option<&Body> {
 }
 
 impl Flow {
-    fn new(definition: Arc<Definition>, owner: Option<Owner>, input: Value) -> Self {
+    pub(super) fn new(definition: Arc<Definition>, owner: Option<Owner>, input: Value) -> Self {
         Self {
             places: definition.nodes.iter().map(|_| Place::default()).collect(),
             definition,
@@ -339,20 +119,20 @@ impl Flow {
         }
     }
 
-    fn node(&self, at: usize) -> &Node {
+    pub(super) fn node(&self, at: usize) -> &Node {
         &self.definition.nodes[at]
     }
 
-    fn place_of(&self, name: &str) -> Option<usize> {
+    pub(super) fn place_of(&self, name: &str) -> Option<usize> {
         self.definition.nodes.iter().position(|node| node.name == name)
     }
 
-    fn source(&self, link: &Link) -> usize {
+    pub(super) fn source(&self, link: &Link) -> usize {
         self.place_of(&link.node).expect("the definition is sound")
     }
 
     /// Whether a link is taken; none while that is open.
-    fn taken(&self, link: &Link) -> Option<bool> {
+    pub(super) fn taken(&self, link: &Link) -> Option<bool> {
         let source = &self.places[self.source(link)];
         let end = source.end?;
         Some(match &link.on {
@@ -364,7 +144,7 @@ impl Flow {
     }
 
     /// How many links of a node are taken, and how many are open.
-    fn links(&self, at: usize) -> (usize, usize, usize) {
+    pub(super) fn links(&self, at: usize) -> (usize, usize, usize) {
         let links = &self.node(at).after;
         let taken = links.iter().filter(|link| self.taken(link) == Some(true)).count();
         let open = links.iter().filter(|link| self.taken(link).is_none()).count();
@@ -372,7 +152,7 @@ impl Flow {
     }
 
     /// Whether the way to a node was cut by a failure.
-    fn cut(&self, at: usize) -> bool {
+    pub(super) fn cut(&self, at: usize) -> bool {
         self.node(at).after.iter().any(|link| {
             let source = self.source(link);
             match self.places[source].end {
@@ -383,7 +163,7 @@ impl Flow {
         })
     }
 
-    fn followers(&self, at: usize) -> impl Iterator<Item = (usize, &Link)> {
+    pub(super) fn followers(&self, at: usize) -> impl Iterator<Item = (usize, &Link)> {
         let name = &self.definition.nodes[at].name;
         let nodes = self.definition.nodes.iter().enumerate();
         nodes
@@ -392,12 +172,12 @@ impl Flow {
     }
 
     /// Whether a way leads from one node to another, through none of those `without`.
-    fn leads(&self, from: usize, to: usize, without: Option<usize>) -> bool {
+    pub(super) fn leads(&self, from: usize, to: usize, without: Option<usize>) -> bool {
         self.followers(from).any(|(next, _)| next == to || Some(next) != without && self.leads(next, to, without))
     }
 
     /// Whether all ways of a node lead into `join`: no end of the flow can be reached around it.
-    fn serves(&self, at: usize, join: usize) -> bool {
+    pub(super) fn serves(&self, at: usize, join: usize) -> bool {
         let ends = |at: &usize| self.followers(*at).next().is_none();
         at != join
             && !ends(&at)
@@ -405,7 +185,7 @@ impl Flow {
             && !(0..self.places.len()).filter(ends).any(|end| end != join && self.leads(at, end, Some(join)))
     }
 
-    fn counting_joins(&self) -> impl Iterator<Item = (usize, Rest)> {
+    pub(super) fn counting_joins(&self) -> impl Iterator<Item = (usize, Rest)> {
         self.definition.nodes.iter().enumerate().filter_map(|(at, node)| match node.join {
             Join::Count { rest, .. } => Some((at, rest)),
             _ => None,
@@ -413,14 +193,14 @@ impl Flow {
     }
 
     /// Whether a node's failure ends the run.
-    fn is_broken(&self, at: usize) -> bool {
+    pub(super) fn is_broken(&self, at: usize) -> bool {
         self.places[at].end == Some(Kind::Failed)
             && !self.followers(at).any(|(_, link)| matches!(link.on, On::Failure | On::Always))
             && !self.counting_joins().any(|(join, _)| self.serves(at, join))
     }
 
     /// Whether a counting join has started that cancels this node.
-    fn is_spare(&self, at: usize) -> bool {
+    pub(super) fn is_spare(&self, at: usize) -> bool {
         self.counting_joins().any(|(join, rest)| {
             let place = &self.places[join];
             let started = place.begun() || matches!(place.end, Some(Kind::Succeeded | Kind::Failed));
@@ -429,13 +209,13 @@ impl Flow {
     }
 
     /// Whether what a node does is no longer wanted.
-    fn withdraws(&self, at: usize) -> bool {
+    pub(super) fn withdraws(&self, at: usize) -> bool {
         let place = &self.places[at];
         let lost = matches!(self.node(at).action, Action::Map { tolerate, .. } if place.failed() > tolerate as usize);
         self.stand == Stand::Halting || self.is_spare(at) || lost
     }
 
-    fn may_start(&self, at: usize) -> Ruling {
+    pub(super) fn may_start(&self, at: usize) -> Ruling {
         let (taken, open, links) = self.links(at);
         ensure!(self.stand == Stand::Running, "a node starts in a run that does not go forward");
         ensure!(!self.is_spare(at), "a node starts that is not needed any more");
@@ -449,7 +229,7 @@ impl Flow {
         Ok(())
     }
 
-    fn opens(&mut self, at: usize, what: &Opening) -> Ruling {
+    pub(super) fn opens(&mut self, at: usize, what: &Opening) -> Ruling {
         self.may_start(at)?;
         if let (Action::Map { over, .. }, Opening::Map { items }) = (&self.node(at).action, what) {
             let list = self.eval(over, &Value::Null);
@@ -461,7 +241,7 @@ impl Flow {
         Ok(())
     }
 
-    fn begins(&mut self, owner: Owner, input: Value, child: Option<RunId>) -> Ruling {
+    pub(super) fn begins(&mut self, owner: Owner, input: Value, child: Option<RunId>) -> Ruling {
         let at = owner.node as usize;
         let place = &self.places[at];
         ensure!(place.pieces.len() == owner.item as usize, "a piece begins out of turn");
@@ -501,7 +281,7 @@ impl Flow {
         Ok(())
     }
 
-    fn piece_ends(&mut self, owner: Owner, ok: bool, happened: Happened) -> Ruling {
+    pub(super) fn piece_ends(&mut self, owner: Owner, ok: bool, happened: Happened) -> Ruling {
         let piece = &mut self.places[owner.node as usize].pieces[owner.item as usize];
         if owner.phase == Phase::Undo {
             ensure!(piece.undo == Undo::Active, "a compensation ends that is not under way");
@@ -513,7 +293,14 @@ impl Flow {
         Ok(())
     }
 
-    fn ends(&mut self, at: usize, outcome: &NodeOutcome, took: &[Name], output: Option<Value>, now: Time) -> Ruling {
+    pub(super) fn ends(
+        &mut self,
+        at: usize,
+        outcome: &NodeOutcome,
+        took: &[Name],
+        output: Option<Value>,
+        now: Time,
+    ) -> Ruling {
         ensure!(self.places[at].end.is_none(), "a node ends twice");
         let halting = self.stand == Stand::Halting;
         ensure!(halting || self.stand == Stand::Running, "a node ends when nothing goes forward");
@@ -558,7 +345,13 @@ impl Flow {
     }
 
     /// What a node gives that succeeds, if it may.
-    fn success(&mut self, at: usize, took: &[Name], told: Option<Value>, now: Time) -> Result<Value, String> {
+    pub(super) fn success(
+        &mut self,
+        at: usize,
+        took: &[Name],
+        told: Option<Value>,
+        now: Time,
+    ) -> Result<Value, String> {
         let node = self.definition.nodes[at].clone();
         let place = &self.places[at];
         let value = match &node.action {
@@ -607,7 +400,7 @@ impl Flow {
         Ok(value)
     }
 
-    fn may_fail(&self, at: usize) -> bool {
+    pub(super) fn may_fail(&self, at: usize) -> bool {
         let (place, node) = (&self.places[at], self.node(at));
         let (taken, open, _) = self.links(at);
         if let Join::Count { of, .. } = node.join
@@ -633,7 +426,7 @@ impl Flow {
         }
     }
 
-    fn cases(&self, node: &Node, input: &Value) -> Vec<Name> {
+    pub(super) fn cases(&self, node: &Node, input: &Value) -> Vec<Name> {
         let Action::Choose { pick, cases, otherwise } = &node.action else { return Vec::new() };
         let mut took: Vec<Name> =
             cases.iter().filter(|case| self.holds(&case.when, input)).map(|case| case.name.clone()).collect();
@@ -647,7 +440,7 @@ impl Flow {
     }
 
     /// The nodes that must be undone.
-    fn to_undo(&self) -> Vec<usize> {
+    pub(super) fn to_undo(&self) -> Vec<usize> {
         if self.pivot_passed {
             return Vec::new();
         }
@@ -660,7 +453,7 @@ impl Flow {
     }
 
     /// Whether a piece may be undone now.
-    fn may_undo(&self, owner: Owner) -> Ruling {
+    pub(super) fn may_undo(&self, owner: Owner) -> Ruling {
         let at = owner.node as usize;
         ensure!(self.stand == Stand::Undoing, "something is undone in a run that does not turn back");
         ensure!(self.to_undo.contains(&at), "a node is undone that need not be");
@@ -681,7 +474,7 @@ impl Flow {
         Ok(())
     }
 
-    fn undoes(&mut self, owner: Owner, payload: &Value) -> Ruling {
+    pub(super) fn undoes(&mut self, owner: Owner, payload: &Value) -> Ruling {
         self.may_undo(owner)?;
         let piece = &mut self.places[owner.node as usize].pieces[owner.item as usize];
         ensure!(piece.child.is_none(), "a task undoes what a run did");
@@ -692,7 +485,7 @@ impl Flow {
         Ok(())
     }
 
-    fn undone(&mut self, at: usize, outcome: &UndoOutcome) -> Ruling {
+    pub(super) fn undone(&mut self, at: usize, outcome: &UndoOutcome) -> Ruling {
         ensure!(self.stand == Stand::Undoing && self.to_undo.contains(&at), "a node is undone that need not be");
         let place = &mut self.places[at];
         let any = |undo: &Undo| place.pieces.iter().any(|piece| piece.undo == *undo);
@@ -714,7 +507,7 @@ impl Flow {
     }
 
     /// The nodes whose effects stay.
-    fn residue(&self) -> Vec<Name> {
+    pub(super) fn residue(&self) -> Vec<Name> {
         let stays = |at: &usize| {
             let (node, place) = (self.node(*at), &self.places[*at]);
             let flow = matches!(body(&node.action), Some(Body::Flow(_)));
@@ -730,7 +523,7 @@ impl Flow {
     }
 
     /// Whether the run may end so; also whether it leaves nothing behind.
-    fn may_finish(&self, outcome: &RunOutcome) -> Result<bool, String> {
+    pub(super) fn may_finish(&self, outcome: &RunOutcome) -> Result<bool, String> {
         if let RunOutcome::Succeeded { output } = outcome {
             ensure!(self.stand == Stand::Running, "a run succeeds that was halted");
             for at in 0..self.places.len() {
@@ -760,7 +553,7 @@ impl Flow {
         Ok(left.is_empty())
     }
 
-    fn eval(&self, expr: &Expr, item: &Value) -> Value {
+    pub(super) fn eval(&self, expr: &Expr, item: &Value) -> Value {
         match expr {
             Expr::Input => self.input.clone(),
             Expr::Node(name) => self.place_of(name).map(|at| self.places[at].output.clone()).unwrap_or_default(),
@@ -776,7 +569,7 @@ impl Flow {
     }
 
     /// Numbers only.
-    fn holds(&self, condition: &Condition, item: &Value) -> bool {
+    pub(super) fn holds(&self, condition: &Condition, item: &Value) -> bool {
         match condition {
             Condition::True => true,
             Condition::Not(one) => !self.holds(one, item),

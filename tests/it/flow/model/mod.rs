@@ -1,0 +1,231 @@
+//! What a journal may say about runs: an independent reading of the rules.
+//!
+//! It knows definitions and facts and nothing of how the engine works. It goes through a journal and asks of every fact
+//! whether the rules allow it at that moment: links and joins for what starts and what is skipped, bounds and order for
+//! maps and repeats, pivot, happenings and causal order for what is undone. Because every node must end in one of the ways
+//! that the rules allow, what must happen has happened when a run ends.
+
+use counterpoint::definition::{Body, Definition};
+use counterpoint::{
+    Cause, Entry, Event, FailureKind, Happened, Name, Next, Owner, Phase, RunEvent, RunId, RunOutcome, TaskEvent,
+    TaskId, Time, UndoOutcome,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+type Ruling = Result<(), String>;
+
+macro_rules! ensure {
+    ($holds:expr, $($why:tt)*) => {
+        if !$holds {
+            return Err(format!($($why)*));
+        }
+    };
+}
+
+mod flow;
+
+use flow::{Flow, Stand, Undo, body};
+
+#[derive(Default)]
+struct Model {
+    definitions: BTreeMap<(Name, u32), Arc<Definition>>,
+    flows: BTreeMap<RunId, Flow>,
+    /// Unfinished tasks of runs, and whether an attempt's outcome is unknown.
+    tasks: BTreeMap<TaskId, (Owner, bool)>,
+    seen: BTreeSet<TaskId>,
+    now: Time,
+}
+
+/// Goes through a journal. If it is `whole`, every run must have ended.
+pub(crate) fn check(journal: &[Entry], whole: bool) -> Ruling {
+    let mut model = Model::default();
+    for entry in journal {
+        model.now = entry.at;
+        let ruling = match &entry.event {
+            Event::Task(event) => model.task(event),
+            Event::Run(event) => model.run(event),
+            _ => Ok(()),
+        };
+        ruling.map_err(|why| format!("{}: {why}: {:?}", entry.seq, entry.event))?;
+    }
+    if whole {
+        ensure!(model.tasks.is_empty(), "tasks of runs never ended: {:?}", model.tasks);
+        for (id, flow) in &model.flows {
+            ensure!(flow.stand == Stand::Finished, "run {id} never ended");
+        }
+    }
+    Ok(())
+}
+
+impl Model {
+    fn flow(&self, run: RunId) -> Result<&Flow, String> {
+        self.flows.get(&run).ok_or_else(|| format!("no run {run}"))
+    }
+
+    fn flow_mut(&mut self, run: RunId) -> Result<&mut Flow, String> {
+        self.flows.get_mut(&run).ok_or_else(|| format!("no run {run}"))
+    }
+
+    fn task(&mut self, event: &TaskEvent) -> Ruling {
+        if let TaskEvent::Submitted { spec, .. } = event {
+            let Some(owner) = spec.owner else { return Ok(()) };
+            ensure!(self.seen.insert(spec.id), "a task id is used twice");
+            self.tasks.insert(spec.id, (owner, false));
+            let payload = spec.payload.value().clone();
+            let flow = self.flow_mut(owner.run)?;
+            return match owner.phase {
+                Phase::Do => flow.begins(owner, payload, None),
+                Phase::Undo => flow.undoes(owner, &payload),
+            };
+        }
+        let Some(id) = event.task() else { return Ok(()) };
+        let Some(&(owner, doubt)) = self.tasks.get(&id) else {
+            ensure!(!self.seen.contains(&id), "a task that has ended goes on");
+            return Ok(());
+        };
+        let trace = |doubt: bool| if doubt { Happened::Maybe } else { Happened::No };
+        let pivot = owner.phase == Phase::Do && self.flow(owner.run)?.node(owner.node as usize).pivot;
+        let (ok, happened) = match event {
+            TaskEvent::AttemptFailed { failure, next, maybe, .. } => {
+                // A pivot is tried until it is known: that it failed for good settles what was in doubt.
+                let settled = pivot && owner.phase == Phase::Do && failure.kind == FailureKind::Permanent;
+                let doubt = !settled && (doubt || failure.kind == FailureKind::Unknown);
+                ensure!(*maybe == doubt, "whether it may have happened is told wrongly");
+                if matches!(next, Next::Retry { .. }) {
+                    self.tasks.insert(id, (owner, doubt));
+                    return Ok(());
+                }
+                ensure!(!(pivot && doubt && failure.kind != FailureKind::Permanent), "a pivot is given up in doubt");
+                // A pivot is tried until somebody knows.
+                (false, trace(doubt && !pivot))
+            }
+            TaskEvent::Succeeded { output, .. } => (true, Happened::Yes(output.clone())),
+            TaskEvent::Cancelled { happened, .. } => {
+                ensure!(!(doubt && *happened == Happened::No), "an effect in doubt is forgotten");
+                (false, happened.clone())
+            }
+            TaskEvent::Expired { maybe, .. } => (false, trace(*maybe)),
+            TaskEvent::CancelRequested { .. } => {
+                ensure!(owner.phase == Phase::Do, "a compensation is cancelled");
+                let flow = self.flow(owner.run)?;
+                ensure!(flow.withdraws(owner.node as usize), "a task is cancelled that its run needs");
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
+        self.tasks.remove(&id);
+        self.flow_mut(owner.run)?.piece_ends(owner, ok, happened)
+    }
+
+    fn run(&mut self, event: &RunEvent) -> Ruling {
+        match event {
+            RunEvent::Defined { definition } => {
+                self.definitions.insert((definition.name.clone(), definition.version), Arc::clone(definition));
+                Ok(())
+            }
+            RunEvent::Started { spec, version, owner } => {
+                let definition = match owner {
+                    None => self.definitions.get(&(spec.workflow.clone(), *version)).cloned(),
+                    Some(owner) => match body(&self.flow(owner.run)?.node(owner.node as usize).action) {
+                        Some(Body::Flow(flow)) => Some(Arc::clone(flow)),
+                        _ => None,
+                    },
+                };
+                let definition = definition.ok_or("a run of nothing")?;
+                if let Some(owner) = owner {
+                    self.flow_mut(owner.run)?.begins(*owner, spec.input.value().clone(), Some(spec.id))?;
+                }
+                let flow = Flow::new(definition, *owner, spec.input.value().clone());
+                ensure!(self.flows.insert(spec.id, flow).is_none(), "a run starts twice");
+                Ok(())
+            }
+            RunEvent::Signalled { run, signal, payload } => {
+                let flow = self.flow_mut(*run)?;
+                flow.signals.entry(signal.clone()).or_default().push_back(payload.value().clone());
+                Ok(())
+            }
+            RunEvent::Opened { run, node, what } => self.flow_mut(*run)?.opens(*node as usize, what),
+            RunEvent::NodeFinished { run, node, outcome, took, output } => {
+                let now = self.now;
+                let output = output.as_ref().map(|output| output.value().clone());
+                self.flow_mut(*run)?.ends(*node as usize, outcome, took, output, now)
+            }
+            RunEvent::Halted { run, cause } => self.halts(*run, cause),
+            RunEvent::Unwinding { run, nodes } => {
+                let flow = self.flow_mut(*run)?;
+                ensure!(flow.stand == Stand::Halting, "it turns back without having halted");
+                let busy = flow.places.iter().any(|place| place.active() > 0 || place.begun() && place.end.is_none());
+                ensure!(!busy, "it turns back while something is under way");
+                let nodes: Vec<usize> = nodes.iter().map(|node| *node as usize).collect();
+                let expected = flow.to_undo();
+                ensure!(nodes == expected, "to be undone are {expected:?}");
+                flow.to_undo = nodes;
+                flow.stand = Stand::Undoing;
+                Ok(())
+            }
+            RunEvent::NodeUndone { run, node, outcome } => self.flow_mut(*run)?.undone(*node as usize, outcome),
+            RunEvent::UndoRetried { run, node } => {
+                let place = &mut self.flow_mut(*run)?.places[*node as usize];
+                ensure!(matches!(place.undone, Some(UndoOutcome::Failed { .. })), "nothing has failed");
+                place.undone = None;
+                for piece in place.pieces.iter_mut().filter(|piece| piece.undo == Undo::Failed) {
+                    piece.undo = Undo::Idle;
+                }
+                Ok(())
+            }
+            RunEvent::Finished { run, outcome } => self.finishes(*run, outcome),
+            _ => Ok(()),
+        }
+    }
+
+    fn halts(&mut self, run: RunId, cause: &Cause) -> Ruling {
+        let flow = self.flow(run)?;
+        if flow.stand == Stand::Finished {
+            ensure!(flow.succeeded, "a run that did not succeed is undone once more");
+            let owner = flow.owner.ok_or("a run is undone that nobody owns")?;
+            let parent = self.flow_mut(owner.run)?;
+            parent.may_undo(owner)?;
+            parent.places[owner.node as usize].pieces[owner.item as usize].undo = Undo::Active;
+        } else {
+            ensure!(flow.stand == Stand::Running, "a run halts twice");
+            match (cause, flow.owner) {
+                (Cause::Node { node, .. }, _) => {
+                    let broken = flow.place_of(node).ok_or("an unknown node")?;
+                    ensure!(flow.is_broken(broken), "a run halts for a failure that is taken care of");
+                }
+                (_, Some(owner)) => {
+                    let parent = self.flow(owner.run)?;
+                    ensure!(parent.withdraws(owner.node as usize), "a run within is halted that is needed");
+                }
+                _ => {}
+            }
+        }
+        let flow = self.flow_mut(run)?;
+        flow.stand = Stand::Halting;
+        flow.cause = Some(cause.clone());
+        Ok(())
+    }
+
+    fn finishes(&mut self, run: RunId, outcome: &RunOutcome) -> Ruling {
+        let flow = self.flow_mut(run)?;
+        let owner = flow.owner;
+        let undoing = flow.succeeded;
+        let clean = flow.may_finish(outcome)?;
+        flow.stand = Stand::Finished;
+        flow.succeeded = matches!(outcome, RunOutcome::Succeeded { .. });
+        let Some(owner) = owner else { return Ok(()) };
+        let parent = self.flow_mut(owner.run)?;
+        if undoing {
+            let piece = &mut parent.places[owner.node as usize].pieces[owner.item as usize];
+            piece.undo = if clean { Undo::Done } else { Undo::Failed };
+            return Ok(());
+        }
+        let happened = match outcome {
+            RunOutcome::Succeeded { output } => Happened::Yes(output.clone()),
+            _ if clean => Happened::No,
+            _ => Happened::Maybe,
+        };
+        parent.piece_ends(owner, matches!(outcome, RunOutcome::Succeeded { .. }), happened)
+    }
+}
