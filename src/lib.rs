@@ -51,10 +51,10 @@
 //!
 //! - [`Engine`]: tasks, agents and workflows. [`Scheduler`]: tasks and agents alone.
 //! - [`workflow`]: the typed builder, steps, validation; [`definition`]: workflows as data.
-//! - [`routing`], [`queue`], [`resilience`]: how the scheduler chooses, orders and retries.
+//! - [`routing`], [`queue`], [`resilience`]: how the scheduler chooses, orders and retries; guards and [`capacity`] for hosts.
 //! - [`capacity`]: how many agents, where, and with what; advice, never a decision.
 //! - [`dag`]: graphs, what is ready in them, and a parallel runner; [`saga`]: compensation. Both usable alone.
-//! - [`journal`]: where facts are kept; [`insight`]: what they tell.
+//! - [`journal`]: where facts are kept; [`insight`]: what they tell; [`protocol`]: messages for agents elsewhere.
 //! - [`protocol`]: messages for agents and tools elsewhere, and the task states of other protocols.
 //! - [`host`]: ready-made hosts.
 
