@@ -12,6 +12,11 @@
     reason = "tests fail loudly, and nobody links against them"
 )]
 
+/// How many random cases a property is tried with: `COUNTERPOINT_CASES`, or so many if that is not set.
+fn cases(default: u32) -> u32 {
+    std::env::var("COUNTERPOINT_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
 mod dag;
 #[cfg(feature = "threads")]
 mod dag_runner;

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 
 /// How many cases a property tries.
 pub fn cases(default: u32) -> ProptestConfig {
-    let cases = std::env::var("COUNTERPOINT_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(default);
+    let cases = crate::cases(default);
     ProptestConfig {
         cases,
         max_shrink_iters: if std::env::var_os("PROPTEST_MAX_SHRINK_ITERS").is_some() { 0 } else { 1_000 },
