@@ -15,6 +15,7 @@
 
 use crate::id::AgentId;
 use crate::name::Name;
+use core::fmt;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,6 +37,10 @@ pub struct AgentSpec {
     pub labels: BTreeMap<Name, Name>,
     /// How many attempts it may hold at once. Made smaller while it holds more, it drains down to the new bound.
     pub capacity: u32,
+    /// How many of these attempts are kept for tasks of the first tier: others are given to it only while more than so
+    /// many are free (trunk reservation).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reserved: u32,
     /// For strategies that prefer some agents to others: the higher, the sooner.
     #[serde(default)]
     pub priority: i32,
@@ -64,6 +69,7 @@ impl AgentSpec {
             skills: BTreeMap::new(),
             labels: BTreeMap::new(),
             capacity: 1,
+            reserved: 0,
             priority: 0,
             weight: None,
             cost_per_task: None,
@@ -100,6 +106,13 @@ impl AgentSpec {
         self
     }
 
+    /// Keeps so many of its attempts for tasks of the first tier.
+    #[must_use]
+    pub const fn with_reserved(mut self, attempts: u32) -> Self {
+        self.reserved = attempts;
+        self
+    }
+
     /// Sets its priority.
     #[must_use]
     pub const fn with_priority(mut self, priority: i32) -> Self {
@@ -133,6 +146,60 @@ impl AgentSpec {
     pub const fn with_lease(mut self, lease: Duration) -> Self {
         self.lease = Some(lease);
         self
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// What bounds the attempts of an agent, whatever its capacity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Guard {
+    /// A circuit breaker: too much of what it does fails, or takes too long.
+    Breaker,
+    /// Outlier ejection: it does worse than the others.
+    Outlier,
+    /// Adaptive concurrency: it said that it has too much to do.
+    Concurrency,
+    /// A bound on the attempts begun over time.
+    Rate,
+}
+
+impl fmt::Display for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Breaker => "breaker",
+            Self::Outlier => "outlier ejection",
+            Self::Concurrency => "adaptive concurrency",
+            Self::Rate => "rate limit",
+        })
+    }
+}
+
+/// What an operator may pause and resume.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Scope {
+    /// The tasks of a tenant.
+    Tenant(Name),
+    /// The tasks of a kind.
+    Kind(Name),
+    /// An agent, for as long as it stays registered.
+    Agent(AgentId),
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tenant(name) => write!(f, "tenant {name}"),
+            Self::Kind(name) => write!(f, "kind {name}"),
+            Self::Agent(id) => write!(f, "agent {id}"),
+        }
     }
 }
 

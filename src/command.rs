@@ -3,7 +3,7 @@
 //! One enum, by family, so that there is one place to check, trace, fuzz and replay. The words of agents are commands,
 //! too: a host passes on what its agents say.
 
-use crate::agent::AgentSpec;
+use crate::agent::{AgentSpec, Scope};
 use crate::definition::Definition;
 use crate::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
 use crate::name::Name;
@@ -24,6 +24,8 @@ pub enum Command {
     Task(TaskCommand),
     /// About workflows and their runs.
     Run(RunCommand),
+    /// About the scheduler as a whole.
+    Control(ControlCommand),
     /// Fires what is due.
     Tick,
 }
@@ -108,6 +110,25 @@ pub enum TaskCommand {
     },
 }
 
+/// About the scheduler as a whole: for operators.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ControlCommand {
+    /// Lets nothing of this scope begin; what is under way goes on.
+    Pause {
+        /// What is paused.
+        scope: Scope,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// Lets what was paused go on.
+    Resume {
+        /// What was paused.
+        scope: Scope,
+    },
+}
+
 /// About workflows and their runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -170,6 +191,18 @@ impl Command {
         AgentCommand::Fail { by, attempt, failure }.into()
     }
 
+    /// Lets nothing of this scope begin.
+    #[must_use]
+    pub fn pause(scope: Scope, reason: impl Into<Name>) -> Self {
+        ControlCommand::Pause { scope, reason: reason.into() }.into()
+    }
+
+    /// Lets what was paused go on.
+    #[must_use]
+    pub fn resume(scope: Scope) -> Self {
+        ControlCommand::Resume { scope }.into()
+    }
+
     /// A workflow that runs may use.
     #[must_use]
     pub fn define(definition: impl Into<Arc<Definition>>) -> Self {
@@ -192,6 +225,12 @@ impl From<AgentCommand> for Command {
 impl From<TaskCommand> for Command {
     fn from(command: TaskCommand) -> Self {
         Self::Task(command)
+    }
+}
+
+impl From<ControlCommand> for Command {
+    fn from(command: ControlCommand) -> Self {
+        Self::Control(command)
     }
 }
 

@@ -2,9 +2,9 @@
 //!
 //! Applying a fact never decides anything again: whatever was chosen, drawn or measured is written down in it.
 
-use crate::agent::AgentSpec;
+use crate::agent::{AgentSpec, Guard, Scope};
 use crate::definition::Definition;
-use crate::id::{AttemptId, Incarnation, RunId, Seq, TaskId};
+use crate::id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, NodeOutcome, RunOutcome, RunSpec, UndoOutcome};
@@ -39,6 +39,27 @@ pub enum Event {
     Task(TaskEvent),
     /// About a workflow or a run.
     Run(RunEvent),
+    /// About the scheduler as a whole.
+    Control(ControlEvent),
+}
+
+/// A fact about the scheduler as a whole, or about a part of it that is neither a task nor an agent's life.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ControlEvent {
+    /// Nothing of this scope begins until it is resumed; what is under way goes on.
+    Paused {
+        /// What is paused.
+        scope: Scope,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// What was paused may go on.
+    Resumed {
+        /// What was paused.
+        scope: Scope,
+    },
 }
 
 /// A fact about an agent.
@@ -75,6 +96,19 @@ pub enum AgentEvent {
         /// Which life ended.
         by: Incarnation,
     },
+    /// A guard bounds what the agent may hold, whatever its capacity.
+    Throttled {
+        /// Which life.
+        by: Incarnation,
+        /// Which guard.
+        guard: Guard,
+        /// How many attempts the agent may hold by this guard's word; none if the guard has no objection any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slots: Option<u32>,
+        /// When the guard looks at the agent again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Time>,
+    },
 }
 
 impl AgentEvent {
@@ -86,7 +120,8 @@ impl AgentEvent {
             | Self::Updated { by, .. }
             | Self::Draining { by }
             | Self::Deregistered { by }
-            | Self::Lost { by } => *by,
+            | Self::Lost { by }
+            | Self::Throttled { by, .. } => *by,
         }
     }
 }
@@ -327,9 +362,28 @@ impl From<TaskEvent> for Event {
     }
 }
 
+impl From<ControlEvent> for Event {
+    fn from(event: ControlEvent) -> Self {
+        Self::Control(event)
+    }
+}
+
 impl From<RunEvent> for Event {
     fn from(event: RunEvent) -> Self {
         Self::Run(event)
+    }
+}
+
+impl ControlEvent {
+    /// The agent that it is about, if it is about one.
+    #[must_use]
+    pub const fn agent(&self) -> Option<AgentId> {
+        match self {
+            Self::Paused { scope, .. } | Self::Resumed { scope } => match scope {
+                Scope::Agent(agent) => Some(*agent),
+                Scope::Tenant(_) | Scope::Kind(_) => None,
+            },
+        }
     }
 }
 

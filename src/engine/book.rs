@@ -38,7 +38,7 @@ pub(super) struct Book {
 impl Book {
     pub(super) fn fold(&mut self, entry: &Entry) -> Folded {
         match &entry.event {
-            Event::Agent(_) => Ok(()),
+            Event::Agent(_) | Event::Control(_) => Ok(()),
             Event::Task(event) => self.fold_task(event).map_err(Misfit),
             Event::Run(event) => self.fold_run(event).map_err(Misfit),
         }

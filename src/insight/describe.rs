@@ -1,7 +1,7 @@
 //! Entries in words, one line each.
 
 use super::text::{Span, line};
-use crate::event::{AgentEvent, Entry, Event, Next, Opening, RunEvent, TaskEvent};
+use crate::event::{AgentEvent, ControlEvent, Entry, Event, Next, Opening, RunEvent, TaskEvent};
 use crate::id::{AttemptId, Incarnation};
 use crate::run::UndoOutcome;
 use crate::task::Bound;
@@ -36,6 +36,7 @@ pub fn describe(entry: &Entry) -> String {
         Event::Agent(event) => agent(event),
         Event::Task(event) => task(event, entry.at),
         Event::Run(event) => run(event, entry.at),
+        Event::Control(event) => control(event),
     }
 }
 
@@ -49,6 +50,18 @@ fn agent(event: &AgentEvent) -> String {
         AgentEvent::Draining { by } => format!("{by} takes nothing new"),
         AgentEvent::Deregistered { by } => format!("{by} left"),
         AgentEvent::Lost { by } => format!("{by} was lost"),
+        AgentEvent::Throttled { by, guard, slots: None, .. } => format!("{guard}: {by} is no longer held back"),
+        AgentEvent::Throttled { by, guard, slots: Some(0), .. } => format!("{guard}: {by} is given nothing"),
+        AgentEvent::Throttled { by, guard, slots: Some(slots), .. } => {
+            format!("{guard}: {by} is given no more than {slots} at once")
+        }
+    }
+}
+
+fn control(event: &ControlEvent) -> String {
+    match event {
+        ControlEvent::Paused { scope, .. } => format!("{scope} was paused"),
+        ControlEvent::Resumed { scope } => format!("{scope} was resumed"),
     }
 }
 

@@ -158,6 +158,7 @@ impl Projection for Story {
         let mut about = Vec::with_capacity(3);
         match &entry.event {
             Event::Agent(event) => about.push(event.incarnation().agent().into()),
+            Event::Control(event) => about.extend(event.agent().map(Subject::Agent)),
             Event::Task(event) => self.task_subjects(event, &mut about),
             Event::Run(event) => {
                 about.extend(event.run().map(Subject::Run));

@@ -235,6 +235,7 @@ impl TryFrom<&Command> for Body {
                 | RunCommand::Cancel { .. }
                 | RunCommand::Remedy { .. },
             )
+            | Command::Control(_)
             | Command::Tick => return Err(NotAMessage),
         })
     }

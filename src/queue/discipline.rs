@@ -25,6 +25,10 @@ pub enum Discipline {
     /// (Stoica and Abdel-Wahab 1995 give the idea; here a request is one task.)
     #[default]
     EarliestVirtualDeadline,
+    /// Tenants share by weight the time that agents spend; within a tenant the earliest virtual deadline first. A task is
+    /// charged when it begins with what tasks of its kind have taken, and what it took when it ends; a tenant that was away
+    /// has no claim on the past. (Start-time fair queueing, Goyal, Vin and Cheng 1996.)
+    WeightedFair,
 }
 
 impl Discipline {
@@ -32,7 +36,7 @@ impl Discipline {
     pub(crate) fn rank(self, task: &TaskSpec, submitted: Time, seq: Seq) -> Rank {
         let key = match self {
             Self::Strict => task.tier.index() as u64,
-            Self::EarliestVirtualDeadline => {
+            Self::EarliestVirtualDeadline | Self::WeightedFair => {
                 let target = submitted + task.tier.latency_target();
                 task.deadline.map_or(target, |deadline| deadline.min(target)).as_nanos()
             }

@@ -115,7 +115,7 @@ impl Spread {
                 self.labels.remove(&by.agent());
             }
             Event::Task(event) => self.note_task(event),
-            Event::Agent(_) | Event::Run(_) => {}
+            Event::Agent(_) | Event::Run(_) | Event::Control(_) => {}
         }
     }
 

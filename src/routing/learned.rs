@@ -140,7 +140,7 @@ impl<T: Default> ByAgent<T> {
                 self.present.remove(&agent);
                 self.gone.push_back(agent);
             }
-            AgentEvent::Updated { .. } | AgentEvent::Draining { .. } => {}
+            AgentEvent::Updated { .. } | AgentEvent::Draining { .. } | AgentEvent::Throttled { .. } => {}
         }
         while self.gone.len() > GONE {
             if let Some(oldest) = self.gone.pop_front()

@@ -67,7 +67,7 @@ pub(crate) use classes::{Barred, ClassKey, Classes};
 pub use cost_aware::CostAware;
 pub use custom::Custom;
 pub use first_capable::FirstCapable;
-pub(crate) use fleet::{Fleet, Member};
+pub(crate) use fleet::{Fleet, Gate, Member};
 pub use guarded::Guarded;
 pub use hashing::{ConsistentHash, Maglev};
 pub use least_loaded::LeastLoaded;

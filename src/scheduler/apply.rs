@@ -9,9 +9,13 @@ use crate::routing::ClassKey;
 use crate::structure::Slot;
 use crate::task::{Failure, TaskOutcome, TaskSpec};
 use crate::time::Time;
+use core::time::Duration;
 use std::sync::Arc;
 
 type Applied = Result<(), Misfit>;
+
+/// What a tenant is charged for a task of a kind of which none has ended.
+const FIRST_CHARGE: Duration = Duration::from_secs(1);
 
 /// How many of the agents that failed a task it remembers to avoid.
 const AVOID: usize = 8;
@@ -30,6 +34,12 @@ impl State {
             AgentEvent::Deregistered { by } | AgentEvent::Lost { by } => {
                 self.fleet.living(*by).ok_or(Misfit("no such agent leaves"))?;
                 self.dismiss(by.agent());
+                Ok(())
+            }
+            AgentEvent::Throttled { by, guard, slots, until } => {
+                let place = self.fleet.living(*by).ok_or(Misfit("no such agent is throttled"))?;
+                self.fleet.change(place, |member| member.set_gate(*guard, *slots, *until));
+                self.set_gate_timer(place);
                 Ok(())
             }
         }
@@ -68,8 +78,10 @@ impl State {
             return Err(Misfit("a life is registered that is not the next"));
         }
         self.lives = by.number();
+        let paused = self.fleet.by_id(spec.id).and_then(|member| member.paused.clone());
         self.dismiss(spec.id);
         let place = self.fleet.add(by, Arc::clone(spec), at);
+        self.fleet.change(place, |member| member.paused = paused);
         self.classes.review(place, &mut self.fleet);
         self.set_lease(place);
         Ok(())
@@ -93,6 +105,9 @@ impl State {
         if let Some(key) = member.timer {
             self.wheel.cancel(key, Alarm::Agent(member.by));
         }
+        if let Some(key) = member.gate_timer {
+            self.wheel.cancel(key, Alarm::Gate(member.by));
+        }
         self.classes.review(place, &mut self.fleet);
         for slot in member.held {
             if let Some(task) = self.tasks.get(slot) {
@@ -108,7 +123,10 @@ impl State {
         if let Some(dead) = replays {
             self.discarded(dead)?;
         }
-        let slot = self.tasks.insert(Task::new(spec, seq, at));
+        let parties = self.parties_of(spec);
+        self.tenants.enter(parties.0);
+        self.kinds.enter(parties.1);
+        let slot = self.tasks.insert(Task::new(spec, seq, at, parties));
         self.by_id.insert(spec.id, slot);
         self.active = self.active.saturating_add(1);
         if spec.after.is_empty() {
@@ -169,21 +187,16 @@ impl State {
         let key = ClassKey { avoid: task.avoid.clone().into_boxed_slice(), ..self.class_of(&task.spec) };
         let class = self.classes.join(key, &mut self.fleet);
         let Some(task) = self.tasks.get_mut(slot) else { return };
+        task.stage = Stage::Queued { class };
+        let (key, tier) = (task.strand(class), task.tier.index());
         let rank = self.discipline.rank(&task.spec, task.submitted, task.seq);
-        let ticket = self.lanes.push(class.index(), task.tier.index(), rank, slot);
-        task.stage = Stage::Queued { ticket, class };
-        self.waiting.set(class.index());
+        self.lanes.push(key, tier, rank, slot);
     }
 
     /// Takes a task out of line, if it stands in one.
     fn dequeue(&mut self, slot: Slot) {
-        let Some(task) = self.tasks.get(slot) else { return };
-        let Stage::Queued { ticket, class } = &task.stage else { return };
-        let (ticket, class) = (*ticket, *class);
-        self.lanes.remove(&ticket, task.tier.index());
-        if self.lanes.len_of(class.index()) == 0 {
-            self.waiting.clear(class.index());
-        }
+        let Some(class) = self.tasks.get(slot).and_then(Task::line) else { return };
+        self.lanes.remove(slot);
         self.classes.leave(class, &mut self.fleet);
     }
 
@@ -198,10 +211,11 @@ impl State {
         self.classes.turned(class, agent);
         self.dequeue(slot);
         let index = self.fleet.hold(agent, slot);
+        let charged = self.begin(at, slot);
         if let Some(task) = self.tasks.get_mut(slot) {
             task.attempts = attempt.number();
             task.last = Some(to.agent());
-            task.stage = Stage::Running(Running { agent, by: to, since: at, index, cancel: None });
+            task.stage = Stage::Running(Running { agent, by: to, since: at, index, charged, cancel: None });
         }
         self.set_timer(slot);
         Ok(())
@@ -227,7 +241,7 @@ impl State {
         }
         match next {
             Next::Retry { at: until } => {
-                self.give_back(slot);
+                self.give_back(at, slot);
                 if let Some(task) = self.tasks.get_mut(slot) {
                     task.stage = Stage::Backoff { until };
                 }
@@ -246,11 +260,38 @@ impl State {
         }
     }
 
+    /// An attempt begins: its tenant and its kind have one more under way. The answer is what the tenant is charged.
+    fn begin(&mut self, at: Time, slot: Slot) -> Duration {
+        let Some((tenant, kind)) = self.tasks.get(slot).map(|task| (task.tenant, task.kind)) else {
+            return Duration::ZERO;
+        };
+        if let Some(tenant) = self.tenants.get_mut(tenant) {
+            tenant.begin(at);
+        }
+        let mut charged = FIRST_CHARGE;
+        if let Some(kind) = self.kinds.get_mut(kind) {
+            kind.begin(at);
+            charged = if kind.mean.is_zero() { FIRST_CHARGE } else { kind.mean };
+        }
+        self.lanes.charge(tenant, charged);
+        self.regate_tenant(tenant, at);
+        self.regate_kind(kind, at);
+        charged
+    }
+
     /// The agent no longer holds the task.
-    fn give_back(&mut self, slot: Slot) {
+    fn give_back(&mut self, at: Time, slot: Slot) {
         let Some(task) = self.tasks.get(slot) else { return };
         let Some(running) = task.running() else { return };
         let (agent, by, index) = (running.agent, running.by, running.index);
+        let (tenant, kind, charged, took) = (task.tenant, task.kind, running.charged, at.since(running.since));
+        for party in [self.tenants.get_mut(tenant), self.kinds.get_mut(kind)].into_iter().flatten() {
+            party.end(took);
+        }
+        self.lanes.settle(tenant, charged, took);
+        self.regate_tenant(tenant, at);
+        self.regate_kind(kind, at);
+        let Some(task) = self.tasks.get(slot) else { return };
         self.owed.remove(&(Owed::Orphaned, task.spec.id));
         if self.fleet.living(by) != Some(agent) {
             return;
@@ -279,7 +320,12 @@ impl State {
             return Err(Misfit("a task ends twice"));
         }
         self.dequeue(slot);
-        self.give_back(slot);
+        self.give_back(at, slot);
+        if let Some((tenant, kind)) = self.tasks.get(slot).map(|task| (task.tenant, task.kind)) {
+            let lanes = &self.lanes;
+            self.tenants.leave(tenant, at, |tenant| lanes.tag(tenant) <= lanes.virtual_time());
+            self.kinds.leave(kind, at, |_| true);
+        }
         for kind in [Owed::Orphaned, Owed::Ready, Owed::Doomed] {
             self.owed.remove(&(kind, id));
         }

@@ -1,5 +1,6 @@
 //! How a scheduler is set up: nothing of it is in the journal.
 
+use super::quota::{Quota, Quotas};
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::queue::Discipline;
@@ -28,6 +29,8 @@ pub struct Config {
     pub(super) strategy: Box<dyn RoutingStrategy>,
     pub(super) by_kind: BTreeMap<Name, Box<dyn RoutingStrategy>>,
     pub(super) skills: SkillMap,
+    pub(super) tenants: Quotas,
+    pub(super) kinds: Quotas,
 }
 
 impl Config {
@@ -73,6 +76,34 @@ impl Config {
         self
     }
 
+    /// What each tenant may have that no other quota names.
+    #[must_use]
+    pub const fn with_tenants(mut self, quota: Quota) -> Self {
+        self.tenants.every = quota;
+        self
+    }
+
+    /// What this tenant may have.
+    #[must_use]
+    pub fn with_tenant(mut self, tenant: impl Into<Name>, quota: Quota) -> Self {
+        self.tenants.named.insert(tenant.into(), quota);
+        self
+    }
+
+    /// What each kind of task may have that no other quota names. Its weight says nothing.
+    #[must_use]
+    pub const fn with_kinds(mut self, quota: Quota) -> Self {
+        self.kinds.every = quota;
+        self
+    }
+
+    /// What this kind of task may have. Its weight says nothing.
+    #[must_use]
+    pub fn with_kind(mut self, kind: impl Into<Name>, quota: Quota) -> Self {
+        self.kinds.named.insert(kind.into(), quota);
+        self
+    }
+
     /// From how many of the last facts an engine can tell the [`story`](crate::Engine::story) of a task, an agent or a
     /// run; 0 for none. 1,024 if nothing is said.
     #[must_use]
@@ -109,6 +140,8 @@ impl Default for Config {
             strategy: Box::new(LeastLoaded),
             by_kind: BTreeMap::new(),
             skills: SkillMap::default(),
+            tenants: Quotas::default(),
+            kinds: Quotas::default(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use super::log::Tx;
-use super::state::{Misfit, State};
+use super::state::{Misfit, Setup, State};
 use crate::effect::{Effect, Outbox};
 use crate::event::{Entry, Event, TaskEvent};
 use crate::id::{AttemptId, TaskId};
@@ -21,7 +21,13 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(config: Config) -> Self {
-        let state = State::new(config.discipline, config.limits.cancel_grace, config.skills.clone());
+        let state = State::new(Setup {
+            discipline: config.discipline,
+            grace: config.limits.cancel_grace,
+            skills: config.skills.clone(),
+            tenants: config.tenants.clone(),
+            kinds: config.kinds.clone(),
+        });
         Self { state, config, held_back: Bits::default() }
     }
 
@@ -30,6 +36,7 @@ impl Core {
         match &entry.event {
             Event::Agent(event) => self.state.apply_agent(entry.at, event)?,
             Event::Task(event) => self.state.apply_task(entry.seq, entry.at, event)?,
+            Event::Control(event) => self.state.apply_control(entry.at, event)?,
             Event::Run(_) => return Err(Misfit("a scheduler on its own runs no workflows")),
         }
         self.observe(entry);

@@ -33,11 +33,13 @@ mod agents;
 mod apply;
 mod check;
 mod config;
-
+mod control;
 mod dispatch;
 mod finish;
 mod log;
 mod machine;
+mod parties;
+mod quota;
 mod snapshot;
 mod state;
 mod submit;
@@ -48,10 +50,11 @@ pub use crate::task::TaskStatus;
 pub use config::Config;
 pub(crate) use log::{Log, Tx};
 pub(crate) use machine::Core;
-pub use snapshot::{AgentRecord, SchedulerSnapshot, TaskRecord, TaskStage};
+pub use quota::Quota;
+pub use snapshot::{AgentRecord, GateRecord, PartyRecord, SchedulerSnapshot, TaskRecord, TaskStage};
 pub(crate) use state::Misfit;
 pub(crate) use submit::{fits, named};
-pub use view::{AgentView, Routability, TaskView};
+pub use view::{AgentView, PartyView, Routability, TaskView};
 
 use crate::command::{Accepted, Command};
 use crate::effect::{Effect, Outbox};
@@ -127,6 +130,7 @@ impl Scheduler {
         match command {
             Command::Agent(command) => self.core.agent(command, &mut tx),
             Command::Task(command) => self.core.task(command, &mut tx),
+            Command::Control(command) => self.core.control(command, &mut tx),
             Command::Run(_) => Err(Rejected::NoWorkflows),
             Command::Tick => Ok(Accepted::Done),
         }
@@ -153,6 +157,17 @@ impl Scheduler {
     /// All registered agents, in the order of their places.
     pub fn agents(&self) -> impl Iterator<Item = AgentView<'_>> {
         self.core.agent_views()
+    }
+
+    /// The tenants that have tasks, or had some lately, in the order of their places; one with an empty name stands for
+    /// the tasks that have none.
+    pub fn tenants(&self) -> impl Iterator<Item = PartyView<'_>> {
+        self.core.tenants()
+    }
+
+    /// The kinds that have tasks, or had some lately, in the order of their places.
+    pub fn kinds(&self) -> impl Iterator<Item = PartyView<'_>> {
+        self.core.kinds()
     }
 
     /// How many tasks wait for an agent, by tier.

@@ -58,6 +58,13 @@ impl Core {
         if self.state.active >= limits.waiting_tasks {
             return Err(self.full("waiting_tasks", limits.waiting_tasks));
         }
+        for ((active, most), what) in
+            self.state.waiting_quotas(spec).into_iter().zip(["tenant_waiting", "kind_waiting"])
+        {
+            if let Some(most) = most.filter(|most| active >= *most) {
+                return Err(self.full(what, most));
+            }
+        }
         let class = self.state.class_of(spec);
         if self.state.classes.len() >= limits.classes as usize && !self.state.classes.knows(&class) {
             return Err(self.full("classes", limits.classes));
@@ -73,7 +80,7 @@ impl Core {
     pub(crate) fn admit(&mut self, spec: Arc<TaskSpec>, replays: Option<TaskId>, tx: &mut Tx<'_>) {
         let id = spec.id;
         self.emit(TaskEvent::Submitted { spec, replays }, tx);
-        if let Some(Stage::Queued { class, .. }) = self.state.get(id).map(|task| &task.stage) {
+        if let Some(Stage::Queued { class }) = self.state.get(id).map(|task| &task.stage) {
             let class = *class;
             self.pump_class(class, tx);
         } else {
@@ -137,6 +144,7 @@ impl Core {
 /// Refuses what is larger than the limits allow.
 fn sized(limits: &Limits, spec: &TaskSpec) -> Result<(), Rejected> {
     named("kind", &spec.kind, limits)?;
+    spec.tenant.iter().try_for_each(|tenant| named("tenant", tenant, limits))?;
     fits(limits, &spec.payload)?;
     for (name, _) in spec.needs.skills() {
         named("skill", name, limits)?;

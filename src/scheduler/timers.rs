@@ -27,6 +27,9 @@ impl Core {
             match alarm {
                 Alarm::Task(task) => self.task_due(task, tx),
                 Alarm::Agent(life) => self.lease_due(life, tx),
+                Alarm::Gate(life) => self.gate_due(life, tx),
+                Alarm::Tenant(at) => self.party_due(Some(at), None, tx),
+                Alarm::Kind(at) => self.party_due(None, Some(at), tx),
             }
         }
     }

@@ -47,6 +47,9 @@ pub struct TaskSpec {
     pub id: TaskId,
     /// What sort of work it is: what an agent dispatches on, what metrics are kept by.
     pub kind: Name,
+    /// For whom it is done: shares and quotas are kept by tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Name>,
     /// What the agent is given.
     #[serde(default, skip_serializing_if = "Payload::is_null")]
     pub payload: Payload,
@@ -89,6 +92,7 @@ impl TaskSpec {
         Self {
             id,
             kind,
+            tenant: None,
             payload: Payload::NULL,
             needs,
             affinity: None,
@@ -98,6 +102,13 @@ impl TaskSpec {
             after: Box::default(),
             owner: None,
         }
+    }
+
+    /// Says for whom it is done.
+    #[must_use]
+    pub fn with_tenant(mut self, tenant: impl Into<Name>) -> Self {
+        self.tenant = Some(tenant.into());
+        self
     }
 
     /// Gives the agent this.

@@ -309,7 +309,7 @@ impl Owner {
                     self.let_go(task);
                 }
             }
-            Event::Agent(_) | Event::Run(_) => {}
+            Event::Agent(_) | Event::Run(_) | Event::Control(_) => {}
         }
         self.note_end(entry);
     }

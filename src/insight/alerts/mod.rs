@@ -365,8 +365,14 @@ impl Projection for Alerts {
                 self.agents.remove(&by.agent());
                 self.clear(&Signal::Failures(by.agent()));
             }
-            Event::Agent(AgentEvent::Registered { .. } | AgentEvent::Updated { .. } | AgentEvent::Draining { .. })
-            | Event::Run(_) => {}
+            Event::Agent(
+                AgentEvent::Registered { .. }
+                | AgentEvent::Updated { .. }
+                | AgentEvent::Draining { .. }
+                | AgentEvent::Throttled { .. },
+            )
+            | Event::Run(_)
+            | Event::Control(_) => {}
         }
         self.judge_promises();
     }

@@ -367,7 +367,7 @@ impl Projection for Progress {
         match &entry.event {
             Event::Task(event) => self.task(event),
             Event::Run(event) => self.run_event(event, entry.at),
-            Event::Agent(_) => {}
+            Event::Agent(_) | Event::Control(_) => {}
         }
     }
 }

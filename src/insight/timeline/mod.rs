@@ -265,7 +265,7 @@ impl Timeline {
                 }
                 MarkKind::Joined
             }
-            AgentEvent::Draining { .. } => return,
+            AgentEvent::Draining { .. } | AgentEvent::Throttled { .. } => return,
             AgentEvent::Deregistered { .. } => MarkKind::Left,
             AgentEvent::Lost { .. } => MarkKind::Lost,
         };
@@ -281,6 +281,7 @@ impl Projection for Timeline {
             Event::Agent(event) => self.agent(event, entry.at),
             Event::Task(event) => self.task(event, entry.at),
             Event::Run(event) => self.catalog.apply(event),
+            Event::Control(_) => {}
         }
     }
 }
