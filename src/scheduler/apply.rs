@@ -37,7 +37,9 @@ impl State {
 
     pub(super) fn apply_task(&mut self, seq: Seq, at: Time, event: &TaskEvent) -> Applied {
         match event {
-            TaskEvent::Submitted { spec, replays } => self.submitted(seq, at, spec, *replays),
+            TaskEvent::Submitted { spec, replays, expected } => {
+                self.submitted(Task::new(spec, seq, at).expecting(*expected), *replays)
+            }
             TaskEvent::Ready { task } => self.ready(*task),
             TaskEvent::Assigned { attempt, to } => self.assigned(at, *attempt, *to),
             TaskEvent::AttemptFailed { attempt, by, failure, next, maybe } => {
@@ -101,20 +103,21 @@ impl State {
         }
     }
 
-    fn submitted(&mut self, seq: Seq, at: Time, spec: &Arc<TaskSpec>, replays: Option<TaskId>) -> Applied {
+    fn submitted(&mut self, task: Task, replays: Option<TaskId>) -> Applied {
+        let spec = Arc::clone(&task.spec);
         if self.slot(spec.id).is_some() {
             return Err(Misfit("a task is submitted twice"));
         }
         if let Some(dead) = replays {
             self.discarded(dead)?;
         }
-        let slot = self.tasks.insert(Task::new(spec, seq, at));
+        let slot = self.tasks.insert(task);
         self.by_id.insert(spec.id, slot);
         self.active = self.active.saturating_add(1);
         if spec.after.is_empty() {
             self.enqueue(slot);
         } else {
-            self.block(slot, spec, true);
+            self.block(slot, &spec, true);
         }
         self.set_timer(slot);
         Ok(())
@@ -169,7 +172,7 @@ impl State {
         let key = ClassKey { avoid: task.avoid.clone().into_boxed_slice(), ..self.class_of(&task.spec) };
         let class = self.classes.join(key, &mut self.fleet);
         let Some(task) = self.tasks.get_mut(slot) else { return };
-        let rank = self.discipline.rank(&task.spec, task.submitted, task.seq);
+        let rank = self.discipline.rank(&task.spec, task.expected, task.submitted, task.seq);
         let ticket = self.lanes.push(class.index(), task.tier.index(), rank, slot);
         task.stage = Stage::Queued { ticket, class };
         self.waiting.set(class.index());

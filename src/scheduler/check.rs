@@ -123,7 +123,7 @@ impl Core {
     }
 
     fn rank(&self, task: &Task) -> crate::queue::Rank {
-        self.state.discipline.rank(&task.spec, task.submitted, task.seq)
+        self.state.discipline.rank(&task.spec, task.expected, task.submitted, task.seq)
     }
 
     /// The bits of each class say what asking each agent would.

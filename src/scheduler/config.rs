@@ -3,7 +3,7 @@
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::queue::Discipline;
-use crate::routing::{LeastLoaded, RoutingStrategy, SkillMap};
+use crate::routing::{Estimator, LeastLoaded, RoutingStrategy, SkillMap};
 use core::fmt;
 use std::collections::BTreeMap;
 
@@ -28,6 +28,7 @@ pub struct Config {
     pub(super) strategy: Box<dyn RoutingStrategy>,
     pub(super) by_kind: BTreeMap<Name, Box<dyn RoutingStrategy>>,
     pub(super) skills: SkillMap,
+    pub(super) estimator: Option<Box<dyn Estimator>>,
 }
 
 impl Config {
@@ -63,6 +64,13 @@ impl Config {
     #[must_use]
     pub fn with_strategy_for(mut self, kind: impl Into<Name>, strategy: impl RoutingStrategy + 'static) -> Self {
         self.by_kind.insert(kind.into(), Box::new(strategy));
+        self
+    }
+
+    /// Who says how long tasks will take. Without one, a task's own [`estimate`](crate::TaskSpec::estimate) counts.
+    #[must_use]
+    pub fn with_estimator(mut self, estimator: impl Estimator + 'static) -> Self {
+        self.estimator = Some(Box::new(estimator));
         self
     }
 
@@ -109,6 +117,7 @@ impl Default for Config {
             strategy: Box::new(LeastLoaded),
             by_kind: BTreeMap::new(),
             skills: SkillMap::default(),
+            estimator: None,
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::name::Name;
 use crate::structure::Slot;
 use crate::task::{TaskOutcome, TaskSpec};
 use crate::time::Time;
+use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -59,6 +60,9 @@ pub struct TaskRecord {
     pub submitted: Time,
     /// What was submitted.
     pub spec: Arc<TaskSpec>,
+    /// How long an attempt was expected to take.
+    #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Duration>,
     /// How many attempts have begun.
     pub attempts: u32,
     /// Whether some attempt's outcome is unknown.
@@ -170,6 +174,7 @@ fn record(task: &Task) -> TaskRecord {
         seq: task.seq,
         submitted: task.submitted,
         spec: Arc::clone(&task.spec),
+        expected: task.expected,
         attempts: task.attempts,
         doubtful: task.doubtful,
         avoid: task.avoid.clone(),
@@ -208,7 +213,7 @@ impl State {
             doubtful: record.doubtful,
             avoid: record.avoid.clone(),
             last: record.last,
-            ..Task::new(&record.spec, record.seq, record.submitted)
+            ..Task::new(&record.spec, record.seq, record.submitted).expecting(record.expected)
         });
         self.by_id.insert(id, slot);
         if !matches!(record.stage, TaskStage::Ended { .. }) {
