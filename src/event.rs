@@ -10,6 +10,7 @@ use crate::payload::Payload;
 use crate::run::{Cause, NodeOutcome, RunOutcome, RunSpec, UndoOutcome};
 use crate::task::{Bound, Failure, Happened, Owner, TaskOutcome, TaskSpec};
 use crate::time::Time;
+use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -138,6 +139,9 @@ pub enum TaskEvent {
         /// The dead letter that it tries again.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replays: Option<TaskId>,
+        /// How long an attempt was expected to take.
+        #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
+        expected: Option<Duration>,
     },
     /// Nothing holds the task back any more: what it waited for has succeeded, or its back-off is over.
     Ready {

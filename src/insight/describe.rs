@@ -67,7 +67,7 @@ fn control(event: &ControlEvent) -> String {
 
 fn task(event: &TaskEvent, now: Time) -> String {
     match event {
-        TaskEvent::Submitted { spec, replays } => {
+        TaskEvent::Submitted { spec, replays, expected } => {
             let mut out = format!("{} submitted: {}", spec.id, short(&spec.kind));
             if spec.tier != Tier::Normal {
                 let _ = write!(out, ", {}", spec.tier);
@@ -77,6 +77,9 @@ fn task(event: &TaskEvent, now: Time) -> String {
             }
             if !spec.after.is_empty() {
                 let _ = write!(out, ", after {}", list(&spec.after));
+            }
+            if let Some(span) = expected {
+                let _ = write!(out, ", expected to take {}", humantime::format_duration(*span));
             }
             if let Some(letter) = replays {
                 let _ = write!(out, ", replays {letter}");

@@ -182,7 +182,8 @@ fn task() -> Value {
         &["id", "kind"],
         json!({
             "id": def("number"), "kind": def("name"), "payload": {}, "needs": def("needs"), "tier": def("tier"),
-            "deadline": def("number"), "policy": def("policy"), "after": {"type": "array", "items": def("number")},
+            "deadline": def("number"), "estimate": def("span"), "policy": def("policy"),
+            "after": {"type": "array", "items": def("number")},
         }),
     )
 }

@@ -47,7 +47,7 @@ impl State {
 
     pub(super) fn apply_task(&mut self, seq: Seq, at: Time, event: &TaskEvent) -> Applied {
         match event {
-            TaskEvent::Submitted { spec, replays } => self.submitted(seq, at, spec, *replays),
+            TaskEvent::Submitted { spec, replays, expected } => self.submitted((seq, at), spec, *expected, *replays),
             TaskEvent::Ready { task } => self.ready(*task),
             TaskEvent::Assigned { attempt, to } => self.assigned(at, *attempt, *to),
             TaskEvent::AttemptFailed { attempt, by, failure, next, maybe } => {
@@ -116,7 +116,13 @@ impl State {
         }
     }
 
-    fn submitted(&mut self, seq: Seq, at: Time, spec: &Arc<TaskSpec>, replays: Option<TaskId>) -> Applied {
+    fn submitted(
+        &mut self,
+        (seq, at): (Seq, Time),
+        spec: &Arc<TaskSpec>,
+        expected: Option<Duration>,
+        replays: Option<TaskId>,
+    ) -> Applied {
         if self.slot(spec.id).is_some() {
             return Err(Misfit("a task is submitted twice"));
         }
@@ -126,7 +132,7 @@ impl State {
         let parties = self.parties_of(spec);
         self.tenants.enter(parties.0);
         self.kinds.enter(parties.1);
-        let slot = self.tasks.insert(Task::new(spec, seq, at, parties));
+        let slot = self.tasks.insert(Task::new(spec, seq, at, parties).expecting(expected));
         self.by_id.insert(spec.id, slot);
         self.active = self.active.saturating_add(1);
         if spec.after.is_empty() {
@@ -189,7 +195,7 @@ impl State {
         let Some(task) = self.tasks.get_mut(slot) else { return };
         task.stage = Stage::Queued { class };
         let (key, tier) = (task.strand(class), task.tier.index());
-        let rank = self.discipline.rank(&task.spec, task.submitted, task.seq);
+        let rank = self.discipline.rank(&task.spec, task.expected, task.submitted, task.seq);
         self.lanes.push(key, tier, rank, slot);
     }
 

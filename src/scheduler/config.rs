@@ -4,7 +4,7 @@ use super::quota::{Quota, Quotas};
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::queue::Discipline;
-use crate::routing::{LeastLoaded, RoutingStrategy, SkillMap};
+use crate::routing::{Estimator, LeastLoaded, RoutingStrategy, SkillMap};
 use core::fmt;
 use std::collections::BTreeMap;
 
@@ -31,6 +31,7 @@ pub struct Config {
     pub(super) skills: SkillMap,
     pub(super) tenants: Quotas,
     pub(super) kinds: Quotas,
+    pub(super) estimator: Option<Box<dyn Estimator>>,
 }
 
 impl Config {
@@ -66,6 +67,13 @@ impl Config {
     #[must_use]
     pub fn with_strategy_for(mut self, kind: impl Into<Name>, strategy: impl RoutingStrategy + 'static) -> Self {
         self.by_kind.insert(kind.into(), Box::new(strategy));
+        self
+    }
+
+    /// Who says how long tasks will take. Without one, a task's own [`estimate`](crate::TaskSpec::estimate) counts.
+    #[must_use]
+    pub fn with_estimator(mut self, estimator: impl Estimator + 'static) -> Self {
+        self.estimator = Some(Box::new(estimator));
         self
     }
 
@@ -142,6 +150,7 @@ impl Default for Config {
             skills: SkillMap::default(),
             tenants: Quotas::default(),
             kinds: Quotas::default(),
+            estimator: None,
         }
     }
 }

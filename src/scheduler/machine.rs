@@ -98,6 +98,9 @@ impl Core {
         for strategy in self.config.by_kind.values_mut() {
             strategy.observe(entry);
         }
+        if let Some(estimator) = &mut self.config.estimator {
+            estimator.observe(entry);
+        }
     }
 
     /// What is owed to the outside: the attempts that agents hold, and the cancellations that they have not answered.

@@ -113,6 +113,9 @@ pub struct TaskRecord {
     pub submitted: Time,
     /// What was submitted.
     pub spec: Arc<TaskSpec>,
+    /// How long an attempt was expected to take.
+    #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Duration>,
     /// How many attempts have begun.
     pub attempts: u32,
     /// Whether some attempt's outcome is unknown.
@@ -256,6 +259,7 @@ fn record(task: &Task) -> TaskRecord {
         seq: task.seq,
         submitted: task.submitted,
         spec: Arc::clone(&task.spec),
+        expected: task.expected,
         attempts: task.attempts,
         doubtful: task.doubtful,
         avoid: task.avoid.clone(),
@@ -303,7 +307,7 @@ impl State {
             doubtful: record.doubtful,
             avoid: record.avoid.clone(),
             last: record.last,
-            ..Task::new(&record.spec, record.seq, record.submitted, parties)
+            ..Task::new(&record.spec, record.seq, record.submitted, parties).expecting(record.expected)
         });
         self.by_id.insert(id, slot);
         if !matches!(record.stage, TaskStage::Ended { .. }) {

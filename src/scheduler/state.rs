@@ -35,6 +35,8 @@ pub(super) struct Task {
     /// The number of the fact that it was submitted: its place among equals, kept by retries.
     pub(super) seq: Seq,
     pub(super) submitted: Time,
+    /// How long an attempt was expected to take when it was submitted: retries keep their place.
+    pub(super) expected: Option<Duration>,
     pub(super) attempts: u32,
     /// Whether time bounds it in any way. Most tasks have no bound, and looking at the spec of one that has long waited
     /// is a trip to memory.
@@ -94,6 +96,7 @@ impl Task {
             spec: Arc::clone(spec),
             seq,
             submitted,
+            expected: None,
             attempts: 0,
             bounded: spec.deadline.is_some() || !spec.policy.is_default(),
             tier: spec.tier,
@@ -105,6 +108,11 @@ impl Task {
             timer: None,
             stage: Stage::Blocked { on: 0 },
         }
+    }
+
+    pub(super) const fn expecting(mut self, span: Option<Duration>) -> Self {
+        self.expected = span;
+        self
     }
 
     pub(super) const fn has_ended(&self) -> bool {
@@ -307,7 +315,7 @@ impl State {
 
     /// Where the task stands in the order of its strand.
     pub(super) fn rank(&self, task: &Task) -> Rank {
-        self.discipline.rank(&task.spec, task.submitted, task.seq)
+        self.discipline.rank(&task.spec, task.expected, task.submitted, task.seq)
     }
 
     /// The places of a task's tenant and kind.

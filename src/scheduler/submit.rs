@@ -79,7 +79,9 @@ impl Core {
     /// Takes a task on, whatever the bounds say: those of accepted runs always are.
     pub(crate) fn admit(&mut self, spec: Arc<TaskSpec>, replays: Option<TaskId>, tx: &mut Tx<'_>) {
         let id = spec.id;
-        self.emit(TaskEvent::Submitted { spec, replays }, tx);
+        // Without an estimator the host's own word counts.
+        let expected = self.config.estimator.as_ref().map_or(spec.estimate, |estimator| estimator.estimate(&spec));
+        self.emit(TaskEvent::Submitted { spec, replays, expected }, tx);
         if let Some(Stage::Queued { class }) = self.state.get(id).map(|task| &task.stage) {
             let class = *class;
             self.pump_class(class, tx);

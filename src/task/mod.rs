@@ -65,6 +65,10 @@ pub struct TaskSpec {
     /// attempt or another, expires; an attempt that is under way goes on, and its success counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Time>,
+    /// How long the host expects an attempt to take, if it can tell: what a [`Discipline`](crate::Discipline) may go by,
+    /// and what an [`Estimator`](crate::routing::Estimator) may start from. It binds nobody.
+    #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Duration>,
     /// What happens when attempts fail or take too long.
     #[serde(default, skip_serializing_if = "Policy::is_default")]
     pub policy: Policy,
@@ -98,6 +102,7 @@ impl TaskSpec {
             affinity: None,
             tier: Tier::Normal,
             deadline: None,
+            estimate: None,
             policy: Policy::default(),
             after: Box::default(),
             owner: None,
@@ -143,6 +148,13 @@ impl TaskSpec {
     #[must_use]
     pub const fn with_deadline(mut self, deadline: Time) -> Self {
         self.deadline = Some(deadline);
+        self
+    }
+
+    /// Says how long an attempt is expected to take.
+    #[must_use]
+    pub const fn with_estimate(mut self, span: Duration) -> Self {
+        self.estimate = Some(span);
         self
     }
 

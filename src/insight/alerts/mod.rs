@@ -42,7 +42,7 @@ const LEAST_SHARE: f64 = 0.05;
 /// let mut alerts = Alerts::new(AlertRules::default());
 /// for id in 0..20 {
 ///     let spec = TaskSpec::new(TaskId::new(id), "greet").with_tier(Tier::Critical).into();
-///     let event = TaskEvent::Submitted { spec, replays: None }.into();
+///     let event = TaskEvent::Submitted { spec, replays: None, expected: None }.into();
 ///     alerts.apply(&Entry { seq: Seq::new(id + 1), at: Time::ZERO, event });
 /// }
 /// alerts.tick(Time::from_millis(99));

@@ -199,7 +199,7 @@ impl Metrics {
 
     fn task(&mut self, event: &TaskEvent, now: Time) {
         match event {
-            TaskEvent::Submitted { spec, replays } => self.submitted(spec, replays.is_some(), now),
+            TaskEvent::Submitted { spec, replays, .. } => self.submitted(spec, replays.is_some(), now),
             TaskEvent::Ready { task } => self.line_up(*task, now),
             TaskEvent::Assigned { attempt, to } => self.assigned(*attempt, to.agent(), now),
             TaskEvent::AttemptFailed { attempt, by, next, .. } => {

@@ -28,6 +28,7 @@ pub(super) fn task() -> TaskSpec {
         .with_needs(Needs::skill("print").and_skill("colour", 2).and_label("region", "eu"))
         .with_tier(Tier::High)
         .with_deadline(Time::from_secs(1_790_000_000))
+        .with_estimate(Duration::from_secs(8))
         .with_policy(
             Policy::default()
                 .with_retry(Retry::exponential(5, Duration::from_millis(200), Duration::from_secs(20)))
