@@ -1,7 +1,7 @@
 //! One comes and one goes while many wait: four tiers, in order of arrival within a tier.
 //!
 //! The library's queue is a part of its scheduler, so its row is a scheduler with one agent: *submit* and *complete* also
-//! check the task, give ids, write five facts, route, dispatch and let go of what has ended. The peers' rows move a number
+//! check the task, give ids, write facts, route, dispatch and let go of what has ended. The peers' rows move a number
 //! of eight bytes; "with a table of tasks" adds what everybody needs beside a heap: the task's description, found by its
 //! number and taken out when the task goes. "four VecDeques" is the floor: it cannot take out what was cancelled.
 
