@@ -340,7 +340,7 @@ fn the_order_is_by_tier_or_by_virtual_deadline() {
 
 #[test]
 fn the_shortest_expected_goes_first_unless_another_has_waited_long_enough() {
-    let shortest = Discipline::ShortestExpected { stretch: 10 };
+    let shortest = Discipline::ShortestExpected { stretch: 10, patience: ms(60_000) };
     let mut host = host(Config::default().with_discipline(shortest));
     host.join(agent(1));
     host.submit(task(1));
@@ -359,8 +359,10 @@ proptest! {
     #[test]
     fn nobody_passes_whose_turn_came_after_the_bound(
         tasks in prop::collection::vec((0_u64..3_000, 0_u64..2_000), 2..40), stretch in 0_u32..50,
+        patience in 0_u64..100_000,
     ) {
-        let mut host = host(Config::default().with_discipline(Discipline::ShortestExpected { stretch }));
+        let patience = ms(patience);
+        let mut host = host(Config::default().with_discipline(Discipline::ShortestExpected { stretch, patience }));
         host.join(agent(1));
         host.submit(task(0));
         let mut arrived = vec![(Time::ZERO, ms(0))];
@@ -370,7 +372,7 @@ proptest! {
             arrived.push((host.now, ms(estimate)));
         }
         let order: Vec<(Time, Duration)> = host.served(arrived.len()).iter().map(|id| arrived[*id as usize]).collect();
-        let bound = |(at, estimate): (Time, Duration)| at + Tier::Normal.latency_target() + estimate * stretch;
+        let bound = |(at, estimate): (Time, Duration)| at + Tier::Normal.latency_target() + (estimate * stretch).min(patience);
         for (place, first) in order.iter().enumerate().skip(1) {
             for later in &order[place..] {
                 prop_assert!(first.0 <= bound(*later), "{first:?} passed {later:?}");
