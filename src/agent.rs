@@ -41,6 +41,14 @@ pub struct AgentSpec {
     /// many are free (trunk reservation).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub reserved: u32,
+    /// How many attempts beyond its capacity may wait with it, so that it need not wait for the next. It says when one
+    /// begins; one that has not is called back when somebody more urgent finds no agent.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub prefetch: u32,
+    /// Whether it is given work only when it asks for it, see `AgentCommand::Poll`: many agents that compete for the same
+    /// queue, behind a connection that only they can open.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub polls: bool,
     /// For strategies that prefer some agents to others: the higher, the sooner.
     #[serde(default)]
     pub priority: i32,
@@ -70,6 +78,8 @@ impl AgentSpec {
             labels: BTreeMap::new(),
             capacity: 1,
             reserved: 0,
+            prefetch: 0,
+            polls: false,
             priority: 0,
             weight: None,
             cost_per_task: None,
@@ -111,6 +121,26 @@ impl AgentSpec {
     pub const fn with_reserved(mut self, attempts: u32) -> Self {
         self.reserved = attempts;
         self
+    }
+
+    /// Lets so many attempts beyond its capacity wait with it.
+    #[must_use]
+    pub const fn with_prefetch(mut self, attempts: u32) -> Self {
+        self.prefetch = attempts;
+        self
+    }
+
+    /// Gives it work only when it asks for it.
+    #[must_use]
+    pub const fn with_polls(mut self) -> Self {
+        self.polls = true;
+        self
+    }
+
+    /// How many attempts it may hold at once, those that wait with it included.
+    #[must_use]
+    pub const fn slots(&self) -> u32 {
+        self.capacity.saturating_add(self.prefetch)
     }
 
     /// Sets its priority.

@@ -203,6 +203,9 @@ impl Lineage {
                 }
             }
             TaskEvent::Ready { .. }
+            | TaskEvent::Started { .. }
+            | TaskEvent::YieldRequested { .. }
+            | TaskEvent::Yielded { .. }
             | TaskEvent::AttemptFailed { .. }
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Cancelled { .. }
