@@ -7,9 +7,9 @@
 //! cargo run --release --example dispatch_study -- --small            # a few seconds
 //! ```
 //!
-//! Everything happens in virtual time and follows from the seed: the tables are the same on every machine. What a scheduler
-//! knows it has learned from what has ended before; who works and how long is the [`world`]'s business, who does what, and
-//! when, is the scheduler's alone.
+//! Everything happens in virtual time and follows from the seed, not from how fast the machine is. What a scheduler knows it
+//! has learned from what has ended before; who works and how long is the [`world`]'s business, who does what, and when, is
+//! the scheduler's alone.
 #![allow(
     missing_docs,
     missing_debug_implementations,

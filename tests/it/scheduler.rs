@@ -1,11 +1,11 @@
 //! Each feature of the scheduler by name.
 
 use crate::kit::{Host, agent, agent_id, host, ms, task, task_id};
-use counterpoint::routing::{ByPriority, Custom, FirstCapable, LeastLoaded, RoundRobin};
+use counterpoint::routing::{ByPriority, Custom, Estimator, FirstCapable, LeastLoaded, RoundRobin};
 use counterpoint::{
-    Accepted, AgentCommand, AgentSpec, AgentStatus, AttemptId, Bound, Command, Config, Discipline, Effect, Exhausted,
-    Failure, Happened, Incarnation, Jitter, Limits, Needs, Payload, Policy, Rejected, Retry, RunCommand, RunId,
-    Scheduler, TaskCommand, TaskOutcome, TaskStatus, Tier, Time,
+    Accepted, AgentCommand, AgentSpec, AgentStatus, AttemptId, Bound, Command, Config, Discipline, Effect, Event,
+    Exhausted, Failure, Happened, Incarnation, Jitter, Limits, Needs, Payload, Policy, Rejected, Retry, RunCommand,
+    RunId, Scheduler, TaskCommand, TaskEvent, TaskOutcome, TaskSpec, TaskStatus, Tier, Time,
 };
 use proptest::prelude::*;
 use std::time::Duration;
@@ -354,6 +354,45 @@ fn the_shortest_expected_goes_first_unless_another_has_waited_long_enough() {
     assert_eq!(host.served(6), [1, 6, 3, 5, 4, 2]);
 }
 
+/// Expects a second for each letter of the kind.
+#[derive(Debug)]
+struct Letters;
+
+impl Estimator for Letters {
+    fn name(&self) -> &'static str {
+        "letters"
+    }
+
+    fn estimate(&self, task: &TaskSpec) -> Option<Duration> {
+        Some(ms(1_000 * task.kind.len() as u64))
+    }
+}
+
+#[test]
+fn what_is_expected_is_decided_once_and_kept() {
+    let order = Discipline::ShortestExpected { stretch: 10, patience: ms(600_000) };
+    let plain = || Config::default().with_discipline(order);
+    let mut host = host(plain().with_estimator(Letters));
+    let of = |id, kind: &str| TaskSpec::needing(task_id(id), kind, Needs::nothing()).with_estimate(ms(id));
+    for (id, kind) in [(1, "mow"), (2, "translate"), (3, "read"), (4, "ply")] {
+        host.submit(of(id, kind));
+    }
+    let expected = host.journal.iter().filter_map(|entry| match &entry.event {
+        Event::Task(TaskEvent::Submitted { expected, .. }) => *expected,
+        _ => None,
+    });
+    assert_eq!(expected.collect::<Vec<_>>(), [3, 9, 4, 3].map(|seconds| ms(1_000 * seconds)));
+    // Nobody is asked again: neither by replay nor after a restore from a snapshot.
+    let replayed = Scheduler::restore(plain(), None, &host.journal).unwrap();
+    assert_eq!(replayed.snapshot(), host.scheduler.snapshot());
+    let restored = Scheduler::restore(plain(), Some(&host.scheduler.snapshot()), []).unwrap();
+    for scheduler in [host.scheduler, replayed, restored] {
+        let mut host = Host::over(scheduler);
+        host.join(agent(9));
+        assert_eq!(host.served(4), [1, 4, 3, 2]);
+    }
+}
+
 proptest! {
     /// The bound on waiting: whoever arrives after a task's own virtual deadline never goes before it.
     #[test]
@@ -666,7 +705,7 @@ fn every_refusal_names_what_it_is_about() {
     refuse(Command::submit(task(3).with_payload(long.clone())), &["payload_bytes", "32", "20"]);
     refuse(Command::submit(task(3).with_payload(deep)), &["payload_depth", "3", "2"]);
     refuse(Command::complete(by, attempt, long), &["payload_bytes", "32", "20"]);
-    refuse(Command::submit(counterpoint::TaskSpec::new(task_id(3), "")), &["kind"]);
+    refuse(Command::submit(TaskSpec::new(task_id(3), "")), &["kind"]);
     refuse(Command::register(agent(1).with_capacity(0)), &["a1", "capacity"]);
     refuse(Command::register(agent(1).with_capacity(70_000)), &["agent_capacity", "70000"]);
     refuse(Command::register(agent(1).with_skill("", 1)), &["skill"]);
@@ -708,6 +747,6 @@ fn only_the_holder_may_speak_for_an_attempt() {
 fn a_task_that_names_an_owner_is_refused() {
     let mut value = serde_json::to_value(task(1)).unwrap();
     value["owner"] = serde_json::json!({"run": 1, "node": 0, "item": 0});
-    let spec: counterpoint::TaskSpec = serde_json::from_value(value).unwrap();
+    let spec: TaskSpec = serde_json::from_value(value).unwrap();
     assert_eq!(plain().say(Command::submit(spec)), Err(Rejected::ForeignOwner(task_id(1))));
 }

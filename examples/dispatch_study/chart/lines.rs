@@ -29,9 +29,10 @@ pub(super) fn draw(svg: &mut Svg, loads: &[Load], cells: &[Cell], agents: usize)
 
 fn panel(svg: &mut Svg, load: &Load, cells: &[&Cell], (left, top): (f64, f64), wide: f64) {
     svg.text(left, top - 10.0, "start", "head", &load.name);
-    // What is below a thousandth of the longest wait is no wait.
     let most = cells.iter().map(|cell| cell.figures.p99).fold(1e-3, f64::max);
-    let y = Log { low: most / 1e5, high: most * 1.3, from: top + PANEL, to: top };
+    let least = cells.iter().map(|cell| cell.figures.mean).fold(most, f64::min);
+    // What is below a hundred-thousandth of the longest wait is no wait.
+    let y = Log { low: (least / 1.5).max(most / 1e5), high: most * 1.3, from: top + PANEL, to: top };
     let x = |share: f64| left + (share - 0.45) / 0.55 * wide;
     for tick in y.ticks() {
         svg.line((left, y.at(tick)), (left + wide, y.at(tick)), "grid");

@@ -23,16 +23,16 @@ const MEASURES: [Measure; 5] = [
     Measure {
         name: "mean wait, to FIFO",
         value: |own, fifo| own.mean / fifo.mean.max(1e-9),
-        low: 0.2,
+        low: 0.25,
         high: 1_000.0,
-        ticks: &[0.5, 1.0, 10.0, 100.0],
+        ticks: &[0.3, 1.0, 10.0, 100.0],
     },
     Measure {
         name: "p99 wait, to FIFO",
         value: |own, fifo| own.p99 / fifo.p99.max(1e-9),
-        low: 0.2,
+        low: 0.25,
         high: 1_000.0,
-        ticks: &[0.5, 1.0, 10.0, 100.0],
+        ticks: &[0.3, 1.0, 10.0, 100.0],
     },
     Measure { name: "load spread, CV", value: |own, _| own.spread, low: 0.005, high: 1.5, ticks: &[0.01, 0.1, 1.0] },
     Measure {
@@ -67,7 +67,7 @@ pub(super) fn draw(svg: &mut Svg, loads: &[Load], cells: &[Cell], share: f64, ag
             rules.push(cell.rule)
         }
     });
-    let (first, wide) = (top + 110.0, (WIDTH - LEFT - NAMES - 20.0) / count(MEASURES.len()));
+    let (first, wide) = (top + 128.0, (WIDTH - LEFT - NAMES - 20.0) / count(MEASURES.len()));
     for (row, rule) in rules.iter().enumerate() {
         let y = first + ROW * count(row);
         svg.text(LEFT + NAMES - 14.0, y + 4.0, "end", "", rule.name());

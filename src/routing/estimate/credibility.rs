@@ -212,6 +212,14 @@ impl Estimator for Credibility {
                     self.open.insert(attempt.task(), open);
                 }
             }
+            // The wait with the agent was no work.
+            TaskEvent::Started { attempt } => {
+                if let Some(mut open) = self.open.remove(&attempt.task()) {
+                    open.running = open.running.map(|(agent, _)| (agent, entry.at));
+                    self.open.insert(attempt.task(), open);
+                }
+            }
+            TaskEvent::Yielded { attempt, .. } => self.ended(attempt.task(), entry.at, false, true),
             TaskEvent::AttemptFailed { attempt, next, .. } => {
                 self.ended(attempt.task(), entry.at, false, matches!(next, Next::Retry { .. }));
             }
@@ -220,6 +228,7 @@ impl Estimator for Credibility {
                 self.ended(*task, entry.at, false, false);
             }
             TaskEvent::Ready { .. }
+            | TaskEvent::YieldRequested { .. }
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Discarded { .. }
             | TaskEvent::Forgotten { .. } => {}
