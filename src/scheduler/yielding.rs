@@ -303,6 +303,8 @@ impl State {
         }
         self.enqueue(slot);
         self.set_timer(slot);
+        // Another agent may have room for it.
+        self.opened.extend(self.tasks.get(slot).and_then(Task::line).map(|class| class.get()));
         Ok(())
     }
 
