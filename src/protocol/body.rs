@@ -165,6 +165,13 @@ pub enum Body {
         #[serde(with = "wire::attempt")]
         attempt: AttemptId,
     },
+    /// To whoever starts and stops agents: so many there should be.
+    Scale {
+        /// How many there were.
+        agents: u32,
+        /// How many there should be.
+        advised: u32,
+    },
     /// From the host: what was asked for is refused, and nothing of it happened.
     Rejected {
         /// Which rule, by the name that the core has for it.
@@ -261,7 +268,7 @@ macro_rules! kinds {
 kinds! {
     Submit "submit", Withdraw "withdraw", Query "query", Status "status", Register "register", Registered "registered",
     Update "update", Heartbeat "heartbeat", Assign "assign", Accept "accept", Refuse "refuse", Progress "progress",
-    Result "result", Cancel "cancel", Rejected "rejected", Negotiate "negotiate",
+    Result "result", Cancel "cancel", Scale "scale", Rejected "rejected", Negotiate "negotiate",
 }
 
 impl fmt::Display for Kind {

@@ -70,6 +70,7 @@ impl Body {
             | Self::Registered { .. }
             | Self::Assign { .. }
             | Self::Cancel { .. }
+            | Self::Scale { .. }
             | Self::Rejected { .. }
             | Self::Negotiate { .. } => return Err(NotACommand { kind }),
         })
@@ -87,7 +88,12 @@ impl Body {
     /// The answer to a command that was refused.
     #[must_use]
     pub fn rejected(rejected: &Rejected) -> Self {
-        let retry_after = if let Rejected::AtCapacity { retry_after, .. } = rejected { *retry_after } else { None };
+        let retry_after =
+            if let Rejected::AtCapacity { retry_after, .. } | Rejected::Shed { retry_after, .. } = rejected {
+                *retry_after
+            } else {
+                None
+            };
         Self::Rejected { code: code(rejected), reason: rejected.to_string().into_boxed_str(), retry_after }
     }
 
@@ -121,6 +127,7 @@ impl Body {
             | Self::Progress { .. }
             | Self::Result { verdict: Verdict::Failed { .. }, .. }
             | Self::Cancel { .. }
+            | Self::Scale { .. }
             | Self::Rejected { .. } => 0,
         }
     }
@@ -179,6 +186,7 @@ impl From<&Effect> for Message {
         let id = match effect {
             Effect::Dispatch { attempt, .. } => named("assign", *attempt),
             Effect::Cancel { attempt, .. } => named("cancel", *attempt),
+            Effect::Scale { fact, .. } => MessageId::made(format!("scale-{}", fact.get())),
         };
         Self::new(id, Body::from(effect))
     }
@@ -197,6 +205,7 @@ impl From<&Effect> for Body {
                 until: *until,
             },
             Effect::Cancel { attempt, from } => Self::Cancel { attempt: *attempt, from: *from },
+            Effect::Scale { agents, advised, .. } => Self::Scale { agents: *agents, advised: *advised },
         }
     }
 }

@@ -36,9 +36,9 @@ impl State {
                 self.dismiss(by.agent());
                 Ok(())
             }
-            AgentEvent::Throttled { by, guard, slots, until } => {
+            AgentEvent::Throttled { by, guard, slots, until, .. } => {
                 let place = self.fleet.living(*by).ok_or(Misfit("no such agent is throttled"))?;
-                self.fleet.change(place, |member| member.set_gate(*guard, *slots, *until));
+                self.bound(place, |member| member.set_gate(*guard, *slots, *until));
                 self.set_gate_timer(place);
                 Ok(())
             }
@@ -50,7 +50,7 @@ impl State {
             TaskEvent::Submitted { spec, replays, expected } => self.submitted((seq, at), spec, *expected, *replays),
             TaskEvent::Ready { task } => self.ready(*task),
             TaskEvent::Assigned { attempt, to } => self.assigned(at, *attempt, *to),
-            TaskEvent::AttemptFailed { attempt, by, failure, next, maybe } => {
+            TaskEvent::AttemptFailed { attempt, by, failure, next, maybe, .. } => {
                 let slot = self.current(*attempt, *by)?;
                 self.doubt(slot, *maybe);
                 self.attempt_failed(at, slot, *by, failure, *next)
@@ -58,6 +58,14 @@ impl State {
             TaskEvent::Succeeded { attempt, by, output } => {
                 self.current(*attempt, *by)?;
                 self.end(at, attempt.task(), TaskOutcome::Succeeded(output.clone()))
+            }
+            TaskEvent::Answered { task, output, .. } => {
+                let slot = self.slot(*task).ok_or(Misfit("an unknown task is answered"))?;
+                match self.tasks.get(slot).map(|task| &task.stage) {
+                    Some(Stage::Queued { .. }) => {}
+                    _ => return Err(Misfit("a task is answered that does not wait for an agent")),
+                }
+                self.end(at, *task, TaskOutcome::Succeeded(output.clone()))
             }
             TaskEvent::CancelRequested { task, reason } => self.cancel_requested(at, *task, reason),
             TaskEvent::Cancelled { task, reason, happened } => {
@@ -195,7 +203,7 @@ impl State {
         let Some(task) = self.tasks.get_mut(slot) else { return };
         task.stage = Stage::Queued { class };
         let (key, tier) = (task.strand(class), task.tier.index());
-        let rank = self.discipline.rank(&task.spec, task.expected, task.submitted, task.seq);
+        let rank = self.discipline.rank((&task.spec, task.tier), task.expected, task.submitted, task.seq);
         self.lanes.push(key, tier, rank, slot);
     }
 
@@ -246,9 +254,10 @@ impl State {
             task.avoid.remove(0);
         }
         match next {
-            Next::Retry { at: until } => {
+            Next::Retry { at: until, tier } => {
                 self.give_back(at, slot);
                 if let Some(task) = self.tasks.get_mut(slot) {
+                    task.tier = tier.unwrap_or(task.tier);
                     task.stage = Stage::Backoff { until };
                 }
                 self.set_timer(slot);

@@ -1,5 +1,6 @@
 //! How a scheduler is set up: nothing of it is in the journal.
 
+use super::guards::Settings;
 use super::quota::{Quota, Quotas};
 use crate::limits::Limits;
 use crate::name::Name;
@@ -32,6 +33,7 @@ pub struct Config {
     pub(super) tenants: Quotas,
     pub(super) kinds: Quotas,
     pub(super) estimator: Option<Box<dyn Estimator>>,
+    pub(super) guards: Settings,
 }
 
 impl Config {
@@ -151,6 +153,7 @@ impl Default for Config {
             tenants: Quotas::default(),
             kinds: Quotas::default(),
             estimator: None,
+            guards: Settings::default(),
         }
     }
 }

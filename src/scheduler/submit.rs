@@ -55,6 +55,9 @@ impl Core {
                 Some(Some(_)) => return Err(Rejected::DeadDependency { task: spec.id, dead: before }),
             }
         }
+        if let Some(retry_after) = self.shed(spec, tx.now) {
+            return Err(Rejected::Shed { tier: spec.tier, retry_after });
+        }
         if self.state.active >= limits.waiting_tasks {
             return Err(self.full("waiting_tasks", limits.waiting_tasks));
         }
@@ -82,6 +85,7 @@ impl Core {
         // Without an estimator the host's own word counts.
         let expected = self.config.estimator.as_ref().map_or(spec.estimate, |estimator| estimator.estimate(&spec));
         self.emit(TaskEvent::Submitted { spec, replays, expected }, tx);
+        self.answer(id, tx);
         if let Some(Stage::Queued { class }) = self.state.get(id).map(|task| &task.stage) {
             let class = *class;
             self.pump_class(class, tx);

@@ -101,6 +101,7 @@ pub(super) fn examples() -> Vec<(String, Message)> {
         ),
         message("a7-6", Body::Progress { by, attempt, done: 1, of: Some(2), message: "first page".into() }),
         Message::from(&Effect::Cancel { attempt, from: by }),
+        Message::new(MessageId::new("h-3").unwrap(), Body::Scale { agents: 10, advised: 14 }),
         message("h-2", Body::rejected(&full)).in_reply_to(MessageId::new("c-1").unwrap()),
     ];
     all.extend(verdicts(by, attempt));
