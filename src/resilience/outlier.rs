@@ -216,16 +216,16 @@ impl Pool {
         self.members.get(&agent).filter(|_| !self.panic)?.until
     }
 
-    /// Leaves an agent out until then: it was so before this pool was made.
-    pub fn hold(&mut self, agent: AgentId, until: Time) {
+    /// Leaves an agent out until then, or no longer, because somebody else says so: a journal.
+    pub fn hold(&mut self, agent: AgentId, until: Option<Time>) {
         if let Some(member) = self.members.get_mut(&agent) {
-            member.until = Some(until);
+            member.until = until;
         }
     }
 
-    /// A panic is under way: it was so before this pool was made.
-    pub const fn hold_panic(&mut self) {
-        self.panic = true;
+    /// A panic begins or is over because somebody else says so: a journal.
+    pub const fn hold_panic(&mut self, panic: bool) {
+        self.panic = panic;
     }
 
     /// How many are fit for work, and how many there are.

@@ -68,7 +68,7 @@ impl Core {
             }
             None => {
                 let next = self.retry_or_end(task, &failure, tx);
-                let (next, beyond_budget) = self.afford(by, task, next, tx.now);
+                let (next, beyond_budget) = self.afford(by, (task, maybe), next, tx.now);
                 TaskEvent::AttemptFailed { attempt, by, failure, next, maybe, beyond_budget }
             }
         };

@@ -22,6 +22,7 @@ mod dag;
 mod dag_runner;
 mod flow;
 mod flow_oracle;
+mod guarded;
 mod guards;
 mod insight;
 mod kit;

@@ -34,6 +34,7 @@ impl Core {
 
     /// After a restore: nobody knows what the call that a crash cut off had still to state.
     pub(in crate::scheduler) fn heed_all(&mut self, tx: &mut Tx<'_>) {
+        self.guards.follow(&self.state, tx.now);
         self.guards.stir_all(&self.state);
         self.heed(tx);
     }
@@ -55,11 +56,17 @@ impl Core {
 
     /// What becomes of a task that would be tried again: whether the budget allows it, and in which tier it then waits.
     /// Whether it was the budget that ended it.
-    pub(in crate::scheduler) fn afford(&self, by: Incarnation, task: &Task, next: Next, now: Time) -> (Next, bool) {
+    pub(in crate::scheduler) fn afford(
+        &self,
+        by: Incarnation,
+        (task, in_doubt): (&Task, bool),
+        next: Next,
+        now: Time,
+    ) -> (Next, bool) {
         let Next::Retry { at, .. } = next else { return (next, false) };
         let retry = task.spec.policy.retry();
         // Whether it has happened has to be found out, whatever that costs.
-        let insists = task.doubtful && retry.in_doubt == InDoubt::Insist;
+        let insists = in_doubt && retry.in_doubt == InDoubt::Insist;
         if !insists && !self.guards.can_retry(by.agent(), now) {
             return (exhausted(&task.spec), true);
         }

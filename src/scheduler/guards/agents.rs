@@ -183,6 +183,20 @@ impl Guards {
         self.stirred.extend(state.fleet.iter().map(|(_, member)| member.by.agent()));
     }
 
+    /// Who is left out, and whether that is suspended, is what is on record.
+    pub(super) fn follow_pool(&mut self, state: &State) {
+        if self.settings.outliers.is_none() {
+            return;
+        }
+        self.pool.hold_panic(state.standing.panic);
+        if !state.standing.panic {
+            for (_, member) in state.fleet.iter() {
+                let gate = member.gates.iter().find(|gate| gate.guard == Guard::Outlier);
+                self.pool.hold(member.by.agent(), gate.and_then(|gate| gate.until));
+            }
+        }
+    }
+
     pub(super) fn recall_agents(&mut self, state: &State, at: Time) {
         if !self.settings.watches_agents() {
             return;
@@ -200,7 +214,7 @@ impl Guards {
             self.note_down(state, member.by.agent(), at);
         }
         if state.standing.panic {
-            self.pool.hold_panic();
+            self.pool.hold_panic(true);
         }
     }
 
@@ -209,7 +223,7 @@ impl Guards {
         match guard {
             Guard::Breaker if self.settings.breaker.is_some() => ward.recall_breaker(until.unwrap_or(at)),
             Guard::Breaker => {}
-            Guard::Outlier => self.pool.hold(agent, until.unwrap_or(at)),
+            Guard::Outlier => self.pool.hold(agent, until),
             Guard::Concurrency => ward.recall_limit(slots),
             Guard::Rate => ward.recall_rate(&self.settings, at),
         }

@@ -3,7 +3,8 @@
 //! A guard sees every fact, also those of a journal, and learns from it. What it *wants* (an agent held back, tiers
 //! refused) is compared with what is *on record* in the state; a difference becomes a fact when the call that led to it has
 //! stated its own. So a guard decides nothing when facts become state, and what a crash cut off is found again by
-//! comparing. What guards have seen is not in a snapshot; what they wanted is, and they go on from there.
+//! comparing. What guards have seen is not in a snapshot; what they wanted is, and they go on from there. So do, after any
+//! restore, those that go by time as well: a journal does not say when a host looked.
 
 mod act;
 mod agents;
@@ -211,6 +212,13 @@ impl Guards {
         self.turns.push(ControlEvent::Rerouted { kind: kind.cloned(), to, why });
     }
 
+    /// After a restore: what goes by time alone goes on from what is on record. Time passes without being written down.
+    fn follow(&mut self, state: &State, now: Time) {
+        self.waits.follow_refused(&self.settings, state.standing.refused, now);
+        self.waits.follow_mode(&self.settings, state.standing.mode.as_ref(), now);
+        self.follow_pool(state);
+    }
+
     /// The next fact that should be stated.
     fn want(&mut self, state: &State, now: Time) -> Option<Event> {
         if !self.turns.is_empty() {
@@ -224,9 +232,13 @@ impl Guards {
             if let Some(event) = self.wanted.pop_front() {
                 return Some(event);
             }
+            // A panic first: it is why guards let go of agents.
+            if let Some(event) = self.panic(state) {
+                return Some(event.into());
+            }
             if let Some(agent) = self.stirred.pop_first() {
                 self.compare(state, agent, now);
-            } else if let Some(event) = self.panic(state).or_else(|| self.waits.want(&self.settings, state)) {
+            } else if let Some(event) = self.waits.want(&self.settings, state) {
                 return Some(event.into());
             } else {
                 return None;

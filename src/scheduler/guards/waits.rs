@@ -6,7 +6,7 @@ use crate::event::ControlEvent;
 use crate::id::TaskId;
 use crate::name::Name;
 use crate::resilience::degrade::Ladder;
-use crate::resilience::shed::Shed;
+use crate::resilience::shed::{self, Shed};
 use crate::task::{TaskSpec, Tier};
 use crate::time::{Time, nanos_of};
 use core::time::Duration;
@@ -14,6 +14,9 @@ use std::collections::VecDeque;
 
 /// How often the pressure is looked at.
 const PERIOD: Duration = Duration::from_secs(1);
+
+/// So many intervals are looked at in one call.
+const INTERVALS: usize = 16;
 
 /// The tasks that wait for their first attempt, and what follows from how long they do.
 #[derive(Debug, Clone, Default)]
@@ -70,17 +73,8 @@ impl Waits {
 
     /// Looks at what is due.
     pub(super) fn tick(&mut self, settings: &Settings, state: &State, now: Time) {
-        if let Some(rules) = &settings.shed
-            && let Some(ends) = self.shed.interval_end().filter(|ends| self.watching && *ends <= now)
-        {
-            let oldest = self.oldest(state, now);
-            // Nobody leaves a queue that stands still: there the one that waits longest says it all.
-            if !self.moved && !oldest.is_zero() {
-                self.shed.observe(rules, oldest, Time::from_nanos(ends.as_nanos().saturating_sub(1)));
-            }
-            self.shed.tick(rules, now);
-            self.moved = false;
-            self.watching = !oldest.is_zero() || self.shed.refused() > 0;
+        if let Some(rules) = &settings.shed {
+            self.judge(rules, state, now);
         }
         let Some((rules, by)) = &settings.degrade else { return };
         if self.look.is_none_or(|at| at > now) {
@@ -93,6 +87,22 @@ impl Waits {
         self.ladder.observe(rules, self.pressure, now);
         let busy = self.ladder.level() > 0 || self.pressure > 0;
         self.look = busy.then(|| now + PERIOD);
+    }
+
+    /// Looks at the intervals that are over; a host that comes late may have let several pass.
+    fn judge(&mut self, rules: &shed::Rules, state: &State, now: Time) {
+        for _ in 0..INTERVALS {
+            let Some(ends) = self.shed.interval_end().filter(|ends| self.watching && *ends <= now) else { return };
+            let oldest = self.oldest(state, ends);
+            // Nobody leaves a queue that stands still: there the one that waits longest says it all.
+            if !self.moved && !oldest.is_zero() {
+                self.shed.observe(rules, oldest, Time::from_nanos(ends.as_nanos().saturating_sub(1)));
+            }
+            self.shed.tick(rules, ends);
+            self.moved = false;
+            self.watching = !oldest.is_zero() || self.shed.refused() > 0;
+        }
+        self.shed.tick(rules, now);
     }
 
     pub(super) fn next_wakeup(&self) -> Option<Time> {
@@ -132,17 +142,28 @@ impl Waits {
                 self.came(settings, state, &task.spec, task.submitted);
             }
         }
-        if let (Some(rules), Some(from)) = (&settings.shed, state.standing.refused) {
-            let refused = Tier::ALL.into_iter().filter(|tier| *tier >= from).count();
-            self.shed = Shed::refusing(u8::try_from(refused).unwrap_or(u8::MAX));
-            self.shed.tick(rules, at);
-            self.watching = true;
+        self.follow_refused(settings, state.standing.refused, at);
+        self.follow_mode(settings, state.standing.mode.as_ref(), at);
+    }
+
+    /// These tiers are refused by the word of a journal.
+    pub(super) fn follow_refused(&mut self, settings: &Settings, from: Option<Tier>, at: Time) {
+        let Some(rules) = settings.shed.as_ref().filter(|_| from != self.refused()) else { return };
+        let refused = Tier::ALL.into_iter().filter(|tier| from.is_some_and(|from| *tier >= from)).count();
+        self.shed = Shed::refusing(u8::try_from(refused).unwrap_or(u8::MAX));
+        self.shed.tick(rules, at);
+        self.watching = true;
+    }
+
+    /// This level holds by the word of a journal.
+    pub(super) fn follow_mode(&mut self, settings: &Settings, mode: Option<&Name>, at: Time) {
+        let Some((rules, _)) = &settings.degrade else { return };
+        if self.ladder.name(rules) == mode.map(Name::as_str) {
+            return;
         }
-        if let (Some((rules, _)), Some(mode)) = (&settings.degrade, &state.standing.mode) {
-            let level = rules.config().levels.iter().position(|level| level.name == *mode);
-            self.ladder = Ladder::at(level.map_or(0, |level| u8::try_from(level + 1).unwrap_or(u8::MAX)));
-            self.look = Some(at + PERIOD);
-        }
+        let level = rules.config().levels.iter().position(|level| Some(&level.name) == mode);
+        self.ladder = Ladder::at(level.map_or(0, |level| u8::try_from(level + 1).unwrap_or(u8::MAX)));
+        self.look = Some(at + PERIOD);
     }
 }
 

@@ -61,7 +61,7 @@ impl Ward {
         let Some(concurrency) = &settings.concurrency else { return };
         let (Concurrency::Aimd(rules) | Concurrency::Gradient(rules)) = concurrency;
         let most = rules.config().most.min(capacity.max(1));
-        let begin = self.limit.as_ref().map_or(rules.config().initial, |(limit, _)| limit.get());
+        let begin = self.limit.as_ref().map_or_else(|| rules.config().initial, |(limit, _)| limit.get());
         let config = rules.config().with_most(most).with_least(rules.config().least.min(most));
         let config = config.with_initial(begin.clamp(config.least, most));
         let Ok(rules) = concurrency::Rules::new(config) else { return };
