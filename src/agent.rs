@@ -45,6 +45,14 @@ pub struct AgentSpec {
     /// guards let none of these have any.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub backup: bool,
+    /// How many attempts beyond its capacity may wait with it, so that it need not wait for the next. It says when one
+    /// begins; one that has not is called back when somebody more urgent finds no agent.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub prefetch: u32,
+    /// Whether it is given work only when it asks for it, see `AgentCommand::Poll`: many agents that compete for the same
+    /// queue, behind a connection that only they can open.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub polls: bool,
     /// For strategies that prefer some agents to others: the higher, the sooner.
     #[serde(default)]
     pub priority: i32,
@@ -75,6 +83,8 @@ impl AgentSpec {
             capacity: 1,
             reserved: 0,
             backup: false,
+            prefetch: 0,
+            polls: false,
             priority: 0,
             weight: None,
             cost_per_task: None,
@@ -123,6 +133,26 @@ impl AgentSpec {
     pub const fn with_backup(mut self, backup: bool) -> Self {
         self.backup = backup;
         self
+    }
+
+    /// Lets so many attempts beyond its capacity wait with it.
+    #[must_use]
+    pub const fn with_prefetch(mut self, attempts: u32) -> Self {
+        self.prefetch = attempts;
+        self
+    }
+
+    /// Gives it work only when it asks for it.
+    #[must_use]
+    pub const fn with_polls(mut self) -> Self {
+        self.polls = true;
+        self
+    }
+
+    /// How many attempts it may hold at once, those that wait with it included.
+    #[must_use]
+    pub const fn slots(&self) -> u32 {
+        self.capacity.saturating_add(self.prefetch)
     }
 
     /// Sets its priority.

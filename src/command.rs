@@ -9,7 +9,8 @@ use crate::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{RunSpec, UndoRemedy};
-use crate::task::{Failure, TaskSpec};
+use crate::task::{Failure, FailureKind, TaskSpec, Tier};
+use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -69,6 +70,28 @@ pub enum AgentCommand {
         /// What it gave.
         output: Payload,
     },
+    /// An agent that asks for work is ready for so many attempts more, now or when there are any, in place of what it asked
+    /// for before. Says nothing to agents that are given work unasked.
+    Poll {
+        /// Who says so.
+        by: Incarnation,
+        /// How many; 0 takes the request back.
+        most: u32,
+    },
+    /// An attempt that waited with the agent has begun.
+    Start {
+        /// Who says so: the agent that holds the attempt.
+        by: Incarnation,
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// An attempt is given back, as was asked or because the agent drains. Nothing has happened of it.
+    Yield {
+        /// Who says so: the agent that holds the attempt.
+        by: Incarnation,
+        /// The attempt.
+        attempt: AttemptId,
+    },
     /// An attempt failed, or was given up because it was cancelled.
     Fail {
         /// Who says so: the agent that holds the attempt.
@@ -87,6 +110,9 @@ pub enum AgentCommand {
 pub enum TaskCommand {
     /// A new task. The same again is recognised and changes nothing; another task under a known id is refused.
     Submit(Arc<TaskSpec>),
+    /// New tasks, all or none. Those that are known already count as taken; a task may wait for one that comes before it in
+    /// the list.
+    SubmitAll(Vec<Arc<TaskSpec>>),
     /// The task is no longer wanted.
     Cancel {
         /// Which task.
@@ -101,6 +127,25 @@ pub enum TaskCommand {
         /// The new task's id.
         fresh: TaskId,
     },
+    /// Tries all dead letters again that pass, as new tasks, all or none. Answered by [`Accepted::Count`].
+    ReplayAll {
+        /// Which.
+        filter: DeadFilter,
+        /// The id of the first new task; the others have those that follow, in the order of [`dead_letters`].
+        ///
+        /// [`dead_letters`]: crate::Scheduler::dead_letters
+        first: TaskId,
+        /// How urgent they are now; as they were, if nothing is said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tier: Option<Tier>,
+    },
+    /// Gives all dead letters up that pass. Answered by [`Accepted::Count`].
+    DiscardAll {
+        /// Which.
+        filter: DeadFilter,
+        /// On what grounds.
+        reason: Name,
+    },
     /// Gives a dead letter up.
     Discard {
         /// The dead letter.
@@ -108,6 +153,81 @@ pub enum TaskCommand {
         /// On what grounds.
         reason: Name,
     },
+}
+
+/// Which dead letters: those for which all holds that is said.
+///
+/// ```
+/// use counterpoint::{FailureKind, DeadFilter};
+///
+/// let refused = DeadFilter::default().with_kind("charge").with_failure(FailureKind::Overloaded).with_most(100);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct DeadFilter {
+    /// Of this kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Name>,
+    /// Of this tenant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Name>,
+    /// Whose last failure was of this kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<FailureKind>,
+    /// Dead since then, or later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+    /// Dead before then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Time>,
+    /// So many at the most, the oldest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub most: Option<u32>,
+}
+
+impl DeadFilter {
+    /// Only those of this kind.
+    #[must_use]
+    pub fn with_kind(mut self, kind: impl Into<Name>) -> Self {
+        self.kind = Some(kind.into());
+        self
+    }
+
+    /// Only those of this tenant.
+    #[must_use]
+    pub fn with_tenant(mut self, tenant: impl Into<Name>) -> Self {
+        self.tenant = Some(tenant.into());
+        self
+    }
+
+    /// Only those whose last failure was of this kind.
+    #[must_use]
+    pub const fn with_failure(mut self, kind: FailureKind) -> Self {
+        self.failure = Some(kind);
+        self
+    }
+
+    /// Only those that are dead since then or later.
+    #[must_use]
+    pub const fn with_since(mut self, at: Time) -> Self {
+        self.since = Some(at);
+        self
+    }
+
+    /// Only those that were dead before then.
+    #[must_use]
+    pub const fn with_before(mut self, at: Time) -> Self {
+        self.before = Some(at);
+        self
+    }
+
+    /// The oldest so many at the most.
+    #[must_use]
+    pub const fn with_most(mut self, most: u32) -> Self {
+        self.most = Some(most);
+        self
+    }
 }
 
 /// About the scheduler as a whole: for operators.
@@ -171,6 +291,12 @@ impl Command {
     #[must_use]
     pub fn submit(task: impl Into<Arc<TaskSpec>>) -> Self {
         TaskCommand::Submit(task.into()).into()
+    }
+
+    /// New tasks, all or none.
+    #[must_use]
+    pub fn submit_all(tasks: impl IntoIterator<Item = TaskSpec>) -> Self {
+        TaskCommand::SubmitAll(tasks.into_iter().map(Arc::new).collect()).into()
     }
 
     /// A new agent.
@@ -249,6 +375,10 @@ pub enum Accepted {
     Done,
     /// It had been said before, word for word: nothing changed.
     Repeated,
+    /// It took effect, on so many.
+    Count(u32),
+    /// It took effect; by what is known the task will be done at this moment, after its deadline.
+    Late(Time),
     /// The agent lives this life from now on; every word of its carries it.
     Registered(Incarnation),
 }

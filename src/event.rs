@@ -207,6 +207,28 @@ pub enum TaskEvent {
         /// To whom.
         to: Incarnation,
     },
+    /// The agent has begun to work on an attempt that waited with it.
+    Started {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// The agent shall give an attempt back; the task will be given out again, and the attempt counts as none.
+    YieldRequested {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Why.
+        why: YieldReason,
+    },
+    /// An attempt was given back. It counts as none: the task waits again, at its old place.
+    Yielded {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Who held it.
+        by: Incarnation,
+        /// Whether the outcome of this or an earlier attempt is unknown: the task may have had its effect.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        maybe: bool,
+    },
     /// An attempt failed, with what becomes of the task.
     AttemptFailed {
         /// The attempt.
@@ -283,6 +305,36 @@ pub enum TaskEvent {
         /// The tasks.
         tasks: Vec<TaskId>,
     },
+}
+
+/// Why an agent shall give an attempt back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum YieldReason {
+    /// This task of the first tier found no agent.
+    Preempted {
+        /// The task that gets the agent.
+        by: TaskId,
+    },
+    /// The attempt has not begun, and this task goes before it.
+    Recalled {
+        /// The task that gets the agent.
+        by: TaskId,
+    },
+    /// The attempt has not begun, and another agent would be done with it sooner.
+    Rebalanced,
+}
+
+impl YieldReason {
+    /// The task that gets the agent.
+    #[must_use]
+    pub const fn by(self) -> Option<TaskId> {
+        match self {
+            Self::Preempted { by } | Self::Recalled { by } => Some(by),
+            Self::Rebalanced => None,
+        }
+    }
 }
 
 /// What becomes of a task after a failed attempt.
@@ -471,9 +523,12 @@ impl TaskEvent {
     pub fn task(&self) -> Option<TaskId> {
         match self {
             Self::Submitted { spec, .. } => Some(spec.id),
-            Self::Assigned { attempt, .. } | Self::AttemptFailed { attempt, .. } | Self::Succeeded { attempt, .. } => {
-                Some(attempt.task())
-            }
+            Self::Started { attempt }
+            | Self::YieldRequested { attempt, .. }
+            | Self::Yielded { attempt, .. }
+            | Self::Assigned { attempt, .. }
+            | Self::AttemptFailed { attempt, .. }
+            | Self::Succeeded { attempt, .. } => Some(attempt.task()),
             Self::Ready { task }
             | Self::Answered { task, .. }
             | Self::CancelRequested { task, .. }
@@ -504,6 +559,9 @@ impl TaskEvent {
             Self::Submitted { .. }
             | Self::Ready { .. }
             | Self::Assigned { .. }
+            | Self::Started { .. }
+            | Self::YieldRequested { .. }
+            | Self::Yielded { .. }
             | Self::AttemptFailed { next: Next::Retry { .. }, .. }
             | Self::CancelRequested { .. }
             | Self::Discarded { .. }

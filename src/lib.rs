@@ -88,11 +88,11 @@ pub mod time;
 pub mod workflow;
 
 pub use agent::{AgentSpec, AgentStatus, Guard, Scope};
-pub use command::{Accepted, AgentCommand, Command, ControlCommand, RunCommand, TaskCommand};
-pub use effect::{Effect, Outbox};
+pub use command::{Accepted, AgentCommand, Command, ControlCommand, DeadFilter, RunCommand, TaskCommand};
+pub use effect::{Dispatched, Effect, Outbox};
 pub use engine::{Engine, EngineSnapshot, NodeView, RunView};
 pub use error::{BadConfig, PayloadError, RestoreError};
-pub use event::{AgentEvent, ControlEvent, Entry, Event, Next, Opening, RunEvent, TaskEvent};
+pub use event::{AgentEvent, ControlEvent, Entry, Event, Next, Opening, RunEvent, TaskEvent, YieldReason};
 pub use id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
 pub use limits::Limits;
 pub use name::Name;

@@ -62,9 +62,11 @@ impl Book {
     fn committed(&mut self, owner: Owner, event: &TaskEvent) -> Result<(), &'static str> {
         let committed = match event {
             TaskEvent::Assigned { .. } => true,
-            TaskEvent::AttemptFailed { maybe, .. } => *maybe,
+            TaskEvent::AttemptFailed { maybe, .. } | TaskEvent::Yielded { maybe, .. } => *maybe,
             TaskEvent::Submitted { .. }
             | TaskEvent::Ready { .. }
+            | TaskEvent::Started { .. }
+            | TaskEvent::YieldRequested { .. }
             | TaskEvent::Succeeded { .. }
             | TaskEvent::Answered { .. }
             | TaskEvent::CancelRequested { .. }
@@ -272,6 +274,9 @@ fn end_of(event: &TaskEvent) -> Option<PieceEnd> {
         TaskEvent::Submitted { .. }
         | TaskEvent::Ready { .. }
         | TaskEvent::Assigned { .. }
+        | TaskEvent::Started { .. }
+        | TaskEvent::YieldRequested { .. }
+        | TaskEvent::Yielded { .. }
         | TaskEvent::CancelRequested { .. }
         | TaskEvent::Discarded { .. }
         | TaskEvent::Forgotten { .. } => return None,

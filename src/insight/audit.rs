@@ -122,10 +122,14 @@ fn task_actor(event: &TaskEvent) -> Actor {
         | TaskEvent::Cancelled { .. }
         | TaskEvent::Discarded { .. } => Actor::Host,
         TaskEvent::AttemptFailed { failure, .. } if failure.kind == FailureKind::Unknown => Actor::Core,
-        TaskEvent::AttemptFailed { by, .. } | TaskEvent::Succeeded { by, .. } => Actor::Agent(*by),
+        TaskEvent::AttemptFailed { by, .. } | TaskEvent::Yielded { by, .. } | TaskEvent::Succeeded { by, .. } => {
+            Actor::Agent(*by)
+        }
         TaskEvent::Ready { .. }
         | TaskEvent::Answered { .. }
         | TaskEvent::Assigned { .. }
+        | TaskEvent::Started { .. }
+        | TaskEvent::YieldRequested { .. }
         | TaskEvent::Expired { .. }
         | TaskEvent::Forgotten { .. } => Actor::Core,
     }

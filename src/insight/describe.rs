@@ -1,7 +1,7 @@
 //! Entries in words, one line each.
 
 use super::text::{Span, line};
-use crate::event::{AgentEvent, ControlEvent, Entry, Event, Next, Opening, RunEvent, TaskEvent};
+use crate::event::{AgentEvent, ControlEvent, Entry, Event, Next, Opening, RunEvent, TaskEvent, YieldReason};
 use crate::id::{AttemptId, Incarnation};
 use crate::run::UndoOutcome;
 use crate::task::Bound;
@@ -108,6 +108,13 @@ fn task(event: &TaskEvent, now: Time) -> String {
         }
         TaskEvent::Ready { task } => format!("{task} is ready"),
         TaskEvent::Assigned { attempt, to } => format!("{attempt} assigned to {to}"),
+        TaskEvent::Started { attempt } => format!("{attempt} has begun"),
+        TaskEvent::YieldRequested { attempt, why } => match why {
+            YieldReason::Preempted { by } => format!("{attempt} is called back for {by}, which is more urgent"),
+            YieldReason::Recalled { by } => format!("{attempt} has not begun and is called back for {by}"),
+            YieldReason::Rebalanced => format!("{attempt} has not begun and is called back for another agent"),
+        },
+        TaskEvent::Yielded { attempt, by, .. } => format!("{attempt} was given back by {by}"),
         TaskEvent::AttemptFailed { attempt, by, failure, next, beyond_budget, .. } => {
             let mut out = attempt_failed(*attempt, *by, failure, *next, now);
             if *beyond_budget {

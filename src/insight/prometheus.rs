@@ -59,11 +59,12 @@ const ENDS: [End; 5] = [
     ("expired", |counts| counts.expired),
 ];
 
-const COUNTS: [Count; 6] = [
+const COUNTS: [Count; 7] = [
     ("submitted_total", "Tasks taken on.", |counts| counts.submitted),
     ("replayed_total", "Dead letters tried again.", |counts| counts.replayed),
     ("discarded_total", "Dead letters given up.", |counts| counts.discarded),
     ("attempts_total", "Attempts given to agents.", |counts| counts.attempts),
+    ("yields_total", "Attempts that were given back.", |counts| counts.yields),
     ("retries_total", "Failed attempts that were followed by another.", |counts| counts.retries),
     ("failovers_total", "Retries that went to another agent.", |counts| counts.failovers),
 ];

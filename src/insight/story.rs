@@ -136,6 +136,7 @@ impl Story {
         }
         match event {
             TaskEvent::Assigned { to: by, .. }
+            | TaskEvent::Yielded { by, .. }
             | TaskEvent::AttemptFailed { by, .. }
             | TaskEvent::Succeeded { by, .. } => about.push(by.agent().into()),
             TaskEvent::Answered { from, .. } => about.push(Subject::Task(*from)),
@@ -145,7 +146,9 @@ impl Story {
                     self.steps.remove(task);
                 }
             }
+            TaskEvent::YieldRequested { why, .. } => about.extend(why.by().map(Subject::Task)),
             TaskEvent::Ready { .. }
+            | TaskEvent::Started { .. }
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Cancelled { .. }
             | TaskEvent::Expired { .. }

@@ -58,6 +58,8 @@ pub(super) struct Strand {
     pub(super) len: u32,
     /// Where it stands among the heads of its lane, if it does.
     pub(super) listed: Option<Turn>,
+    /// Whether its first task has waited for company long enough.
+    pub(super) ripe: bool,
     /// Whether it stands in the list of strands that have been empty.
     pub(super) idle: bool,
 }
@@ -65,7 +67,7 @@ pub(super) struct Strand {
 impl Strand {
     pub(super) const fn new(key: StrandKey) -> Self {
         let empty = Line { first: NOWHERE, last: NOWHERE };
-        Self { key, tiers: [empty; 4], sorted: BTreeMap::new(), len: 0, listed: None, idle: false }
+        Self { key, tiers: [empty; 4], sorted: BTreeMap::new(), len: 0, listed: None, ripe: false, idle: false }
     }
 
     /// Its first task.
@@ -76,6 +78,36 @@ impl Strand {
         });
         let sorted = self.sorted.first_key_value().map(|(&rank, &task)| (rank, task));
         in_line.chain(sorted).min()
+    }
+
+    /// The first of its tasks that passes.
+    pub(super) fn first_where(&self, nodes: &[Node], mut pass: impl FnMut(Slot) -> bool) -> Option<(Rank, Slot)> {
+        let mut best: Option<(Rank, Slot)> = None;
+        for line in &self.tiers {
+            let mut at = line.first;
+            while let Some(node) = nodes.get(at as usize) {
+                if pass(Slot::new(at)) {
+                    best = best.into_iter().chain([(node.rank, Slot::new(at))]).min();
+                    break;
+                }
+                at = node.next;
+            }
+        }
+        let sorted = self.sorted.iter().find(|(_, task)| pass(**task)).map(|(&rank, &task)| (rank, task));
+        best.into_iter().chain(sorted).min()
+    }
+
+    /// How many of its tasks stand before this rank, counted up to `most`.
+    pub(super) fn count_ahead(&self, nodes: &[Node], rank: Rank, most: usize) -> usize {
+        let mut count = 0;
+        for line in &self.tiers {
+            let mut at = line.first;
+            while let Some(node) = nodes.get(at as usize).filter(|node| node.rank < rank && count < most) {
+                count += 1;
+                at = node.next;
+            }
+        }
+        count + self.sorted.range(..rank).take(most.saturating_sub(count)).count()
     }
 
     /// Appends where the order of arrival is the order of ranks, which it nearly always is; sorts in otherwise.

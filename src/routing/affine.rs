@@ -139,11 +139,14 @@ impl Spread {
             TaskEvent::AttemptFailed { attempt, next, .. } => {
                 self.over(attempt.task(), matches!(next, Next::Retry { .. }));
             }
+            TaskEvent::Yielded { attempt, .. } => self.over(attempt.task(), true),
             TaskEvent::Succeeded { attempt, .. } => self.over(attempt.task(), false),
             TaskEvent::Answered { task, .. } | TaskEvent::Cancelled { task, .. } | TaskEvent::Expired { task, .. } => {
                 self.over(*task, false);
             }
             TaskEvent::Ready { .. }
+            | TaskEvent::Started { .. }
+            | TaskEvent::YieldRequested { .. }
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Discarded { .. }
             | TaskEvent::Forgotten { .. } => {}

@@ -2,11 +2,11 @@
 
 use super::eligible::Eligible;
 use super::fleet::{Fleet, Member};
-use super::levels::{Found, around};
+use super::levels::Found;
 use super::skills::SkillMap;
 use crate::agent::AgentSpec;
 use crate::id::AgentId;
-use crate::structure::{Bits, Random};
+use crate::structure::{Bits, Random, next_around};
 use crate::time::Time;
 use core::fmt;
 
@@ -67,7 +67,7 @@ impl<'a> Candidates<'a> {
     #[must_use]
     pub fn after(&self, place: Option<u32>) -> Option<Candidate<'a>> {
         let from = place.map_or(0, |place| place as usize + 1);
-        candidate(self.fleet, around([self.bits(), self.open()], from)?)
+        candidate(self.fleet, next_around([self.bits(), self.open()], from)?)
     }
 
     /// The one with this id, if it is among them.

@@ -31,6 +31,8 @@ pub(crate) struct Member {
     pub(crate) heard: Time,
     /// The timer of its lease, if it has one.
     pub(crate) timer: Option<TimerKey>,
+    /// How many attempts more it has asked for, if it is one that asks. Not written down: after a restart it asks again.
+    pub(crate) asked: u32,
     /// On what grounds an operator has paused it.
     pub(crate) paused: Option<Name>,
     /// What guards allow, where they bound it: at most one for each guard, in their order.
@@ -53,6 +55,7 @@ impl Member {
             held: Vec::new(),
             heard,
             timer: None,
+            asked: 0,
             paused: None,
             gates: Vec::new(),
             gate_timer: None,
@@ -66,12 +69,15 @@ impl Member {
         if self.paused.is_some() {
             return 0;
         }
-        self.gates.iter().map(|gate| gate.slots).fold(self.spec.capacity, u32::min)
+        let own = self.spec.slots();
+        let own = if self.spec.polls { own.min(self.in_flight().saturating_add(self.asked)) } else { own };
+        self.gates.iter().map(|gate| gate.slots).fold(own, u32::min)
     }
 
     /// Whether it takes work and no guard and no operator lets it have none, be it busy or not.
     pub(crate) fn is_up(&self) -> bool {
-        self.status == AgentStatus::Online && self.slots() > 0
+        let held_off = self.paused.is_some() || self.gates.iter().any(|gate| gate.slots == 0);
+        self.status == AgentStatus::Online && !held_off
     }
 
     /// Whether it takes work and has room, be it for the first tier alone.
@@ -204,6 +210,7 @@ impl Fleet {
         self.change(place, |member| {
             index = u32::try_from(member.held.len()).unwrap_or(u32::MAX);
             member.held.push(task);
+            member.asked = member.asked.saturating_sub(1);
         });
         index
     }

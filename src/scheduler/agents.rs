@@ -25,6 +25,9 @@ impl Core {
             AgentCommand::Drain { agent } => self.drain(agent, tx),
             AgentCommand::Deregister { agent } => self.deregister(agent, tx),
             AgentCommand::Complete { by, attempt, output } => self.complete(by, attempt, output, tx),
+            AgentCommand::Poll { by, most } => self.poll(by, most, tx),
+            AgentCommand::Start { by, attempt } => self.start(by, attempt, tx),
+            AgentCommand::Yield { by, attempt } => self.give_up(by, attempt, tx),
             AgentCommand::Fail { by, attempt, failure } => self.fail(by, attempt, failure, tx),
         }
     }
@@ -70,7 +73,7 @@ impl Core {
         if spec.capacity == 0 {
             return Err(Rejected::NoCapacity(spec.id));
         }
-        bounded("agent_capacity", spec.capacity as usize, limits.agent_capacity)?;
+        bounded("agent_capacity", spec.slots() as usize, limits.agent_capacity)?;
         bounded("list_len", spec.skills.len(), limits.list_len)?;
         bounded("list_len", spec.labels.len(), limits.list_len)?;
         spec.skills.keys().try_for_each(|skill| named("skill", skill, limits))?;

@@ -50,6 +50,9 @@ impl State {
             TaskEvent::Submitted { spec, replays, expected } => self.submitted((seq, at), spec, *expected, *replays),
             TaskEvent::Ready { task } => self.ready(*task),
             TaskEvent::Assigned { attempt, to } => self.assigned(at, *attempt, *to),
+            TaskEvent::Started { attempt } => self.started(at, *attempt),
+            TaskEvent::YieldRequested { attempt, why } => self.yield_requested(at, *attempt, *why),
+            TaskEvent::Yielded { attempt, by, maybe } => self.yielded(at, *attempt, *by, *maybe),
             TaskEvent::AttemptFailed { attempt, by, failure, next, maybe, .. } => {
                 let slot = self.current(*attempt, *by)?;
                 self.doubt(slot, *maybe);
@@ -205,12 +208,18 @@ impl State {
         let (key, tier) = (task.strand(class), task.tier.index());
         let rank = self.discipline.rank((&task.spec, task.tier), task.expected, task.submitted, task.seq);
         self.lanes.push(key, tier, rank, slot);
+        self.watch_batch(slot);
     }
 
     /// Takes a task out of line, if it stands in one.
     fn dequeue(&mut self, slot: Slot) {
-        let Some(class) = self.tasks.get(slot).and_then(Task::line) else { return };
+        let Some(task) = self.tasks.get(slot) else { return };
+        let Some(class) = task.line() else { return };
+        let key = task.strand(class);
         self.lanes.remove(slot);
+        if let Some(next) = self.lanes.first_alone(&key) {
+            self.watch_batch(next);
+        }
         self.classes.leave(class, &mut self.fleet);
     }
 
@@ -225,18 +234,29 @@ impl State {
         self.classes.turned(class, agent);
         self.dequeue(slot);
         let index = self.fleet.hold(agent, slot);
+        let unstarted = self.fleet.at(agent.index()).is_some_and(|member| member.spec.prefetch > 0);
         let charged = self.begin(at, slot);
         if let Some(task) = self.tasks.get_mut(slot) {
             task.attempts = attempt.number();
             task.last = Some(to.agent());
-            task.stage = Stage::Running(Running { agent, by: to, since: at, index, charged, cancel: None });
+            task.stage = Stage::Running(Running {
+                agent,
+                by: to,
+                since: at,
+                index,
+                charged,
+                unstarted,
+                yielding: None,
+                cancel: None,
+            });
         }
+        self.set_callable(slot, true);
         self.set_timer(slot);
         Ok(())
     }
 
     /// The task of an attempt that `by` holds now.
-    fn current(&self, attempt: AttemptId, by: Incarnation) -> Result<Slot, Misfit> {
+    pub(super) fn current(&self, attempt: AttemptId, by: Incarnation) -> Result<Slot, Misfit> {
         let slot = self.slot(attempt.task()).ok_or(Misfit("an unknown task is attempted"))?;
         let task = self.tasks.get(slot).ok_or(Misfit("an unknown task is attempted"))?;
         match task.running() {
@@ -269,7 +289,7 @@ impl State {
     }
 
     /// Once an outcome is unknown, that the task may have happened stays so.
-    fn doubt(&mut self, slot: Slot, maybe: bool) {
+    pub(super) fn doubt(&mut self, slot: Slot, maybe: bool) {
         if let Some(task) = self.tasks.get_mut(slot) {
             task.doubtful |= maybe;
         }
@@ -295,7 +315,8 @@ impl State {
     }
 
     /// The agent no longer holds the task.
-    fn give_back(&mut self, at: Time, slot: Slot) {
+    pub(super) fn give_back(&mut self, at: Time, slot: Slot) {
+        self.release_callable(slot);
         let Some(task) = self.tasks.get(slot) else { return };
         let Some(running) = task.running() else { return };
         let (agent, by, index) = (running.agent, running.by, running.index);
@@ -320,6 +341,7 @@ impl State {
 
     fn cancel_requested(&mut self, at: Time, id: TaskId, reason: &Name) -> Applied {
         let slot = self.slot(id).ok_or(Misfit("an unknown task is cancelled"))?;
+        self.set_callable(slot, false);
         match self.tasks.get_mut(slot).map(|task| &mut task.stage) {
             Some(Stage::Running(running)) => running.cancel = Some(Box::new((at, reason.clone()))),
             _ => return Err(Misfit("a task is asked to stop that does not run")),

@@ -2,6 +2,7 @@
 
 use super::machine::Core;
 use super::state::{Stage, Task};
+use super::yielding::Callable;
 use crate::agent::AgentStatus;
 use crate::structure::Slot;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,7 @@ impl Core {
         self.lines_agree()?;
         self.classes_agree()?;
         self.parties_agree()?;
+        self.callable_agree()?;
         self.finished_is_listed()
     }
 
@@ -66,8 +68,11 @@ impl Core {
         let leases = self.state.fleet.iter().filter(|(_, member)| member.timer.is_some()).count();
         let gates = self.state.fleet.iter().filter(|(_, member)| member.gate_timer.is_some()).count();
         let parties = self.state.tenants.iter().chain(self.state.kinds.iter());
-        let rates = parties.filter(|(_, party)| party.timer.is_some()).count();
-        if timers + leases + gates + rates != self.state.wheel.len() {
+        let rooms = usize::from(self.state.room.is_some()) + usize::from(self.state.rebalance.is_some());
+        let rates: usize = parties
+            .map(|(_, party)| usize::from(party.timer.is_some()) + usize::from(party.batch_timer.is_some()))
+            .sum();
+        if timers + leases + gates + rates + rooms != self.state.wheel.len() {
             return Err(format!(
                 "{timers} tasks, {leases} leases, {gates} gates and {rates} rates have timers, {} are set",
                 self.state.wheel.len()
@@ -106,7 +111,8 @@ impl Core {
     fn capacity_is_kept(&self) -> Checked {
         for (place, member) in self.state.fleet.iter() {
             let throttled = member.gates.iter().map(|gate| gate.slots).min().unwrap_or(u32::MAX);
-            let slots = if member.paused.is_some() { 0 } else { member.spec.capacity.min(throttled) as usize };
+            let slots = if member.paused.is_some() { 0 } else { member.spec.slots().min(throttled) as usize };
+            let slots = if member.spec.polls { slots.min(member.held.len() + member.asked as usize) } else { slots };
             let room = member.status == AgentStatus::Online && member.held.len() < slots;
             let open = room && member.held.len() + (member.spec.reserved as usize) < slots;
             let fleet = &self.state.fleet;
@@ -130,6 +136,21 @@ impl Core {
         }
         if !self.state.lanes.is_sound() {
             return Err("the heads of the lines are not those of their strands".into());
+        }
+        Ok(())
+    }
+
+    /// What may be called back is listed, and who is promised an agent.
+    fn callable_agree(&self) -> Checked {
+        let (mut callable, mut heirs) = (Callable::default(), BTreeMap::new());
+        for (slot, task) in self.state.tasks.iter() {
+            let Some(running) = task.running() else { continue };
+            callable.put(slot, task, self.state.rank(task), !running.is_asked());
+            let heir = running.yielding.as_ref().and_then(|yielding| yielding.why.by());
+            heirs.extend(heir.map(|heir| (heir, task.spec.id)));
+        }
+        if callable != self.state.callable || heirs != self.state.heirs {
+            return Err("the attempts that may be called back are listed wrongly".into());
         }
         Ok(())
     }

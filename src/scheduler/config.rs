@@ -1,12 +1,18 @@
 //! How a scheduler is set up: nothing of it is in the journal.
 
+use super::admission::Admission;
+use super::batch::Batch;
 use super::guards::Settings;
 use super::quota::{Quota, Quotas};
+use super::rebalance::Rebalancing;
+use super::yielding::Preemption;
+use crate::capacity::rebalance;
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::queue::Discipline;
 use crate::routing::{Estimator, LeastLoaded, RoutingStrategy, SkillMap};
 use core::fmt;
+use core::time::Duration;
 use std::collections::BTreeMap;
 
 /// How a scheduler is set up. Nothing of it is in the journal: a host may restart with another discipline, other
@@ -30,8 +36,12 @@ pub struct Config {
     pub(super) strategy: Box<dyn RoutingStrategy>,
     pub(super) by_kind: BTreeMap<Name, Box<dyn RoutingStrategy>>,
     pub(super) skills: SkillMap,
+    pub(super) preemption: Option<Preemption>,
+    pub(super) rebalancing: Option<Rebalancing>,
+    pub(super) admission: Admission,
     pub(super) tenants: Quotas,
     pub(super) kinds: Quotas,
+    pub(super) batches: BTreeMap<Name, Batch>,
     pub(super) estimator: Option<Box<dyn Estimator>>,
     pub(super) guards: Settings,
 }
@@ -83,6 +93,34 @@ impl Config {
     #[must_use]
     pub fn with_skills(mut self, skills: SkillMap) -> Self {
         self.skills = skills;
+        self
+    }
+
+    /// Calls attempts back that wait with a busy agent while another would be done with them sooner; looks so often.
+    #[must_use]
+    pub const fn with_rebalancing(mut self, rules: rebalance::Rules, every: Duration) -> Self {
+        self.rebalancing = Some(Rebalancing { rules, every });
+        self
+    }
+
+    /// What becomes of a task whose deadline cannot be met; nobody asks, if nothing is said.
+    #[must_use]
+    pub const fn with_admission(mut self, admission: Admission) -> Self {
+        self.admission = admission;
+        self
+    }
+
+    /// Does tasks of this kind in batches.
+    #[must_use]
+    pub fn with_batch(mut self, kind: impl Into<Name>, batch: Batch) -> Self {
+        self.batches.insert(kind.into(), batch);
+        self
+    }
+
+    /// When attempts may be called back for the sake of tasks of the first tier; never, if nothing is said.
+    #[must_use]
+    pub const fn with_preemption(mut self, preemption: Preemption) -> Self {
+        self.preemption = Some(preemption);
         self
     }
 
@@ -150,8 +188,12 @@ impl Default for Config {
             strategy: Box::new(LeastLoaded),
             by_kind: BTreeMap::new(),
             skills: SkillMap::default(),
+            preemption: None,
+            rebalancing: None,
+            admission: Admission::Any,
             tenants: Quotas::default(),
             kinds: Quotas::default(),
+            batches: BTreeMap::new(),
             estimator: None,
             guards: Settings::default(),
         }

@@ -27,6 +27,7 @@ impl Core {
             }
         }
         self.settle_expired(tx);
+        self.make_room(class, tx);
         self.pump_opened(tx);
     }
 
@@ -69,7 +70,7 @@ impl Core {
         classes.sort_unstable();
         classes.dedup();
         let mut heads: BinaryHeap<Reverse<(Turn, Slot)>> =
-            classes.into_iter().filter_map(|class| self.state.head_of(class)).collect();
+            classes.iter().copied().filter_map(|class| self.state.head_of(class)).collect();
         // Agents only lose room on the way, and gates only close, so a class without a next task is done with.
         while let Some(Reverse((turn, class))) = heads.pop() {
             let Some((now, slot)) = self.state.next_of(class) else { continue };
@@ -80,6 +81,7 @@ impl Core {
             }
         }
         self.settle_expired(tx);
+        classes.into_iter().for_each(|class| self.make_room(class, tx));
     }
 
     /// What waited for tasks that were found expired in line can never begin.
@@ -91,7 +93,12 @@ impl Core {
     /// States what is owed and hands out what has become ready with it, together with what the agent at `place` can take
     /// now: a task that has just become ready must not pass those that wait.
     pub(super) fn settle_and_pump(&mut self, place: Option<Slot>, tx: &mut Tx<'_>) {
-        let mut classes = self.settle_owed(tx);
+        self.settle_and_pump_with(Vec::new(), place, tx);
+    }
+
+    /// The same, with classes in which tasks have begun to wait.
+    pub(super) fn settle_and_pump_with(&mut self, mut classes: Vec<Slot>, place: Option<Slot>, tx: &mut Tx<'_>) {
+        classes.extend(self.settle_owed(tx));
         classes.extend(self.state.opened.drain(..).map(Slot::new));
         match place {
             Some(place) if classes.is_empty() => self.pump_agent(place, tx),
@@ -135,7 +142,9 @@ impl Core {
         let Some(to) = self.state.fleet.by_id(agent.id()).map(|member| member.by) else { return false };
         let attempt = AttemptId::new(id, task.attempts.saturating_add(1));
         self.held_back.clear(class.index());
+        let (key, first) = (task.strand(class), tx.out.effects().len());
         self.emit(TaskEvent::Assigned { attempt, to }, tx);
+        self.fill_batch(first, key, to, tx);
         true
     }
 
@@ -192,8 +201,8 @@ impl Core {
         if failure.kind == FailureKind::Permanent {
             return Next::Fail;
         }
-        if insist || task.attempts < retry.attempts.max(1) {
-            let wait = delay(&retry, task.attempts, failure.retry_after, &mut self.random(tx));
+        if insist || task.tries() < retry.attempts.max(1) {
+            let wait = delay(&retry, task.tries(), failure.retry_after, &mut self.random(tx));
             return Next::Retry { at: tx.now + wait, tier: None };
         }
         exhausted(&task.spec)

@@ -29,6 +29,7 @@ impl Core {
             skills: config.skills.clone(),
             tenants: config.tenants.clone(),
             kinds: config.kinds.clone(),
+            batches: config.batches.clone(),
         });
         let guards = Guards::new(config.guards.clone(), config.seed);
         Self { state, config, guards, held_back: Bits::default() }
@@ -66,7 +67,10 @@ impl Core {
     /// Effects that depend on how things stood before the fact: an agent must stop what it still does.
     fn derive(&self, entry: &Entry, out: &mut Outbox) {
         let Event::Task(event) = &entry.event else { return };
-        let id = if let TaskEvent::CancelRequested { task, .. } | TaskEvent::Expired { task, .. } = event {
+        let id = if let TaskEvent::Yielded { attempt, maybe: true, .. } = event {
+            // By its silence, for all that can be told: it may still be at it.
+            attempt.task()
+        } else if let TaskEvent::CancelRequested { task, .. } | TaskEvent::Expired { task, .. } = event {
             *task
         } else if let TaskEvent::AttemptFailed { attempt, failure, .. } = event
             && failure.kind == FailureKind::Unknown
@@ -91,12 +95,25 @@ impl Core {
         {
             out.ask(dispatch);
         }
+        if let Event::Task(TaskEvent::YieldRequested { attempt, .. }) = &entry.event
+            && let Some(ask) = self.yield_effect(attempt.task())
+        {
+            out.ask(ask);
+        }
+    }
+
+    fn yield_effect(&self, id: TaskId) -> Option<Effect> {
+        let task = self.state.get(id)?;
+        let running = task.running()?;
+        let until = running.yielding.as_ref()?.at + self.config.limits.cancel_grace;
+        Some(Effect::Yield { attempt: AttemptId::new(id, task.attempts), from: running.by, until })
     }
 
     pub(super) fn dispatch_effect(&self, id: TaskId) -> Option<Effect> {
         let task = self.state.get(id)?;
         let running = task.running()?;
-        let timeout = task.spec.policy.attempt_timeout().map(|span| running.since + span);
+        let timeout =
+            task.spec.policy.attempt_timeout().map(|span| running.since + span).filter(|_| !running.unstarted);
         let total = task.bound().map(|(at, _)| at);
         Some(Effect::Dispatch {
             attempt: AttemptId::new(id, task.attempts),
@@ -135,6 +152,9 @@ impl Core {
         for id in held {
             if let Some(dispatch) = self.dispatch_effect(id) {
                 out.ask(dispatch);
+            }
+            if let Some(ask) = self.yield_effect(id) {
+                out.ask(ask);
             }
             if let Some(task) = self.state.get(id)
                 && let Some(running) = task.running()

@@ -29,8 +29,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod admission;
 mod agents;
 mod apply;
+mod batch;
+mod bulk;
 mod check;
 mod config;
 mod control;
@@ -41,13 +44,17 @@ mod log;
 mod machine;
 mod parties;
 mod quota;
+mod rebalance;
 mod snapshot;
 mod state;
 mod submit;
 mod timers;
 mod view;
+mod yielding;
 
 pub use crate::task::TaskStatus;
+pub use admission::Admission;
+pub use batch::Batch;
 pub use config::Config;
 pub use guards::{Concurrency, Pressure, Standing};
 pub(crate) use log::{Log, Tx};
@@ -57,6 +64,7 @@ pub use snapshot::{AgentRecord, GateRecord, PartyRecord, SchedulerSnapshot, Task
 pub(crate) use state::Misfit;
 pub(crate) use submit::{fits, named};
 pub use view::{AgentView, PartyView, Routability, TaskView};
+pub use yielding::Preemption;
 
 use crate::command::{Accepted, Command};
 use crate::effect::{Effect, Outbox};

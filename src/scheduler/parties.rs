@@ -1,5 +1,6 @@
 //! Tenants and kinds, with what each has: what is under way, what it may begin, and when.
 
+use super::batch::Batch;
 use super::quota::{Quota, Quotas};
 use crate::name::Name;
 use crate::resilience::rate::Gcra;
@@ -21,6 +22,10 @@ pub(super) struct Party {
     pub(super) rate: Gcra,
     /// When the rate allows the next attempt, if that is to come.
     pub(super) timer: Option<TimerKey>,
+    /// How the tasks of a kind are done in batches, if they are.
+    pub(super) batch: Option<Batch>,
+    /// When the tasks of a kind are looked at that wait for company, if any do.
+    pub(super) batch_timer: Option<(Time, TimerKey)>,
     /// How long an attempt of it takes: a moving average over about eight, in whole nanoseconds. Nothing if none has ended.
     pub(super) mean: Duration,
 }
@@ -45,6 +50,8 @@ impl Party {
             paused: None,
             rate: Gcra::default(),
             timer: None,
+            batch: None,
+            batch_timer: None,
             mean: Duration::ZERO,
         }
     }
@@ -77,7 +84,11 @@ impl Party {
 
     /// Whether nothing would be different if it were made anew.
     fn is_idle(&self, now: Time) -> bool {
-        self.active == 0 && self.paused.is_none() && self.timer.is_none() && self.rate.is_idle(now)
+        self.active == 0
+            && self.paused.is_none()
+            && self.timer.is_none()
+            && self.batch_timer.is_none()
+            && self.rate.is_idle(now)
     }
 }
 

@@ -5,9 +5,10 @@ use super::guards::Standing;
 use super::log::Log;
 use super::machine::Core;
 use super::parties::Party;
-use super::state::{Ended, Owed, Running, Stage, State, Task};
+use super::state::{Ended, Owed, Running, Stage, State, Task, Yielding};
 use crate::agent::{AgentSpec, AgentStatus, Guard};
 use crate::error::RestoreError;
+use crate::event::YieldReason;
 use crate::id::{AgentId, Incarnation, Seq, TaskId};
 use crate::name::Name;
 use crate::resilience::rate::Gcra;
@@ -125,6 +126,12 @@ pub struct TaskRecord {
     pub tier: Option<Tier>,
     /// How many attempts have begun.
     pub attempts: u32,
+    /// How many of these were given back and count as none.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub yields: u32,
+    /// How many of these were called back for the sake of the first tier.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub preempted: u32,
     /// Whether some attempt's outcome is unknown.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub doubtful: bool,
@@ -161,6 +168,12 @@ pub enum TaskStage {
         /// What its tenant was charged for it.
         #[serde(with = "crate::time::span", default)]
         charged: Duration,
+        /// Whether it waits with its agent.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        unstarted: bool,
+        /// When and why its agent was asked to give it back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        yielding: Option<(Time, YieldReason)>,
         /// When and why it was asked to stop.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cancel: Option<(Time, Name)>,
@@ -255,6 +268,11 @@ const fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+const fn is_none(number: &u32) -> bool {
+    *number == 0
+}
+
 fn party_record(place: u32, party: &Party, tag: u64) -> PartyRecord {
     let Party { name, paused, rate, mean, .. } = party;
     PartyRecord { name: name.clone(), place, paused: paused.clone(), rate: *rate, mean: *mean, tag }
@@ -272,6 +290,8 @@ fn record(task: &Task) -> TaskRecord {
         expected: task.expected,
         tier: (task.tier != task.spec.tier).then_some(task.tier),
         attempts: task.attempts,
+        yields: task.yields,
+        preempted: task.preempted,
         doubtful: task.doubtful,
         avoid: task.avoid.clone(),
         last: task.last,
@@ -281,7 +301,14 @@ fn record(task: &Task) -> TaskRecord {
             Stage::Queued { .. } => TaskStage::Queued,
             Stage::Running(running) => {
                 let cancel = running.cancel.as_deref().cloned();
-                TaskStage::Running { by: running.by, since: running.since, charged: running.charged, cancel }
+                TaskStage::Running {
+                    by: running.by,
+                    since: running.since,
+                    charged: running.charged,
+                    unstarted: running.unstarted,
+                    yielding: running.yielding.as_ref().map(|yielding| (yielding.at, yielding.why)),
+                    cancel,
+                }
             }
             Stage::Ended(ended) => TaskStage::Ended { at: ended.at, outcome: ended.end.clone() },
         },
@@ -316,6 +343,8 @@ impl State {
         let slot = self.tasks.insert(Task {
             tier: record.tier.unwrap_or(record.spec.tier),
             attempts: record.attempts,
+            yields: record.yields,
+            preempted: record.preempted,
             doubtful: record.doubtful,
             avoid: record.avoid.clone(),
             last: record.last,
@@ -334,18 +363,25 @@ impl State {
                 None
             }
             TaskStage::Backoff { until } => Some(Stage::Backoff { until: *until }),
-            TaskStage::Running { by, since, charged, cancel } => {
+            TaskStage::Running { by, since, charged, unstarted, yielding, cancel } => {
                 for party in [self.tenants.get_mut(parties.0), self.kinds.get_mut(parties.1)].into_iter().flatten() {
                     party.running = party.running.saturating_add(1);
                 }
                 let cancel = cancel.clone().map(Box::new);
-                let running = Running { agent: NOWHERE, by: *by, since: *since, index: 0, charged: *charged, cancel };
+                let yielding = yielding.map(|(at, why)| Box::new(Yielding { at, why }));
+                let (by, since, charged, unstarted) = (*by, *since, *charged, *unstarted);
+                let running = Running { agent: NOWHERE, by, since, index: 0, charged, unstarted, yielding, cancel };
                 Some(Stage::Running(self.put_running(slot, id, running)))
             }
             TaskStage::Ended { at, outcome } => Some(Stage::Ended(Box::new(Ended { at: *at, end: outcome.clone() }))),
         };
         if let (Some(stage), Some(task)) = (stage, self.tasks.get_mut(slot)) {
             task.stage = stage;
+        }
+        self.set_callable(slot, true);
+        let running = self.tasks.get(slot).and_then(Task::running);
+        if let Some(heir) = running.and_then(|running| running.yielding.as_ref()?.why.by()) {
+            self.heirs.insert(heir, id);
         }
         self.set_timer(slot);
         Ok(())
@@ -367,9 +403,11 @@ impl State {
                 let parties = if tenants { &mut self.tenants } else { &mut self.kinds };
                 let party = parties.put(record.place, &record.name).ok_or(&record.name)?;
                 (party.paused, party.rate, party.mean) = (record.paused.clone(), record.rate, record.mean);
+                let weight = party.quota.weight;
                 if tenants {
-                    let weight = party.quota.weight;
                     self.lanes.begin_tenant(record.place, weight);
+                } else {
+                    self.begin_kind(record.place);
                 }
             }
         }

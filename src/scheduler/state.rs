@@ -2,10 +2,13 @@
 //!
 //! Everything here is changed by [`apply`](super::apply) alone, but for what is soft: when an agent was last heard.
 
+use super::batch::Batch;
 use super::guards::Standing;
 use super::parties::{Door, Parties};
 use super::quota::Quotas;
+use super::yielding::Callable;
 use crate::error::RestoreError;
+use crate::event::YieldReason;
 use crate::id::{AgentId, Incarnation, Seq, TaskId};
 use crate::name::Name;
 use crate::queue::{Discipline, Lanes, Rank, StrandKey};
@@ -14,7 +17,7 @@ use crate::structure::{Arena, IdMap, Slot, TimerKey, Wheel};
 use crate::task::{Bound, Happened, TaskOutcome, TaskSpec, Tier};
 use crate::time::Time;
 use core::time::Duration;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// What a timer is for. At most one of each.
@@ -22,11 +25,17 @@ use std::sync::Arc;
 pub(crate) enum Alarm {
     Task(TaskId),
     Agent(Incarnation),
+    /// An attempt has run long enough to be called back.
+    Room,
+    /// The load of the agents is looked at.
+    Rebalance,
     /// A guard looks at the agent again.
     Gate(Incarnation),
     /// The rate of a tenant allows more, or that of a kind.
     Tenant(u32),
     Kind(u32),
+    /// Tasks of a kind have waited for company long enough.
+    Batch(u32),
 }
 
 /// A task and where it stands.
@@ -39,6 +48,9 @@ pub(super) struct Task {
     /// How long an attempt was expected to take when it was submitted: retries keep their place.
     pub(super) expected: Option<Duration>,
     pub(super) attempts: u32,
+    /// How many of these were given back and count as none, and how many of those were preempted.
+    pub(super) yields: u32,
+    pub(super) preempted: u32,
     /// Whether time bounds it in any way. Most tasks have no bound, and looking at the spec of one that has long waited
     /// is a trip to memory.
     pub(super) bounded: bool,
@@ -80,8 +92,26 @@ pub(super) struct Running {
     pub(super) index: u32,
     /// What its tenant was charged for it.
     pub(super) charged: Duration,
+    /// Whether it waits with its agent.
+    pub(super) unstarted: bool,
+    /// When and why its agent was asked to give it back.
+    pub(super) yielding: Option<Box<Yielding>>,
     /// When and why it was asked to stop.
     pub(super) cancel: Option<Box<(Time, Name)>>,
+}
+
+/// When and why an agent was asked to give an attempt back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Yielding {
+    pub(super) at: Time,
+    pub(super) why: YieldReason,
+}
+
+impl Running {
+    /// Whether its agent has been asked to let it go, for good or for another time.
+    pub(super) const fn is_asked(&self) -> bool {
+        self.cancel.is_some() || self.yielding.is_some()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -99,6 +129,8 @@ impl Task {
             submitted,
             expected: None,
             attempts: 0,
+            yields: 0,
+            preempted: 0,
             bounded: spec.deadline.is_some() || !spec.policy.is_default(),
             tier: spec.tier,
             tenant,
@@ -122,6 +154,23 @@ impl Task {
 
     pub(super) const fn running(&self) -> Option<&Running> {
         match &self.stage {
+            Stage::Running(running) => Some(running),
+            Stage::Blocked { .. } | Stage::Backoff { .. } | Stage::Queued { .. } | Stage::Ended(_) => None,
+        }
+    }
+
+    /// When it was submitted.
+    pub(super) const fn since(&self) -> Time {
+        self.submitted
+    }
+
+    /// How many attempts count.
+    pub(super) const fn tries(&self) -> u32 {
+        self.attempts.saturating_sub(self.yields)
+    }
+
+    pub(super) const fn running_mut(&mut self) -> Option<&mut Running> {
+        match &mut self.stage {
             Stage::Running(running) => Some(running),
             Stage::Blocked { .. } | Stage::Backoff { .. } | Stage::Queued { .. } | Stage::Ended(_) => None,
         }
@@ -178,10 +227,12 @@ impl Task {
     /// When the attempt that is under way is given up.
     pub(super) fn attempt_until(&self, grace: Duration) -> Option<Time> {
         let running = self.running()?;
-        let timeout = if self.bounded { self.spec.policy.attempt_timeout() } else { None };
+        let begun = self.bounded && !running.unstarted;
+        let timeout = if begun { self.spec.policy.attempt_timeout() } else { None };
         let timeout = timeout.map(|span| running.since + span);
-        let grace = running.cancel.as_ref().map(|cancel| cancel.0 + grace);
-        [timeout, grace].into_iter().flatten().min()
+        let cancelled = running.cancel.as_ref().map(|cancel| cancel.0 + grace);
+        let yielding = running.yielding.as_ref().map(|yielding| yielding.at + grace);
+        [timeout, cancelled, yielding].into_iter().flatten().min()
     }
 
     /// When the core must look at it again.
@@ -204,6 +255,7 @@ pub(super) struct Setup {
     pub(super) skills: SkillMap,
     pub(super) tenants: Quotas,
     pub(super) kinds: Quotas,
+    pub(super) batches: BTreeMap<Name, Batch>,
 }
 
 /// The fold of all facts about agents and tasks.
@@ -219,6 +271,16 @@ pub(super) struct State {
     /// The tenants and the kinds that have tasks, or had some lately.
     pub(super) tenants: Parties,
     pub(super) kinds: Parties,
+    /// Which kinds are done in batches.
+    batches: BTreeMap<Name, Batch>,
+    /// The attempts that may be called back.
+    pub(super) callable: Callable,
+    /// For each task that is promised an agent, the task whose attempt is called back for it.
+    pub(super) heirs: BTreeMap<TaskId, TaskId>,
+    /// When an attempt will have run long enough to be called back, if a task waits for that. Soft.
+    pub(super) room: Option<(Time, TimerKey)>,
+    /// When the load of the agents is looked at, if anything waits with one. Soft.
+    pub(super) rebalance: Option<TimerKey>,
     /// The classes in which tasks may go that could not, because a gate has opened. Soft: drained before a call ends.
     pub(super) opened: Vec<u32>,
     /// The tenant of tasks that have none.
@@ -273,7 +335,7 @@ impl Pace {
 
 impl State {
     pub(super) fn new(setup: Setup) -> Self {
-        let Setup { discipline, grace, skills, tenants, kinds } = setup;
+        let Setup { discipline, grace, skills, tenants, kinds, batches } = setup;
         Self {
             tasks: Arena::default(),
             by_id: IdMap::default(),
@@ -283,6 +345,11 @@ impl State {
             lanes: Lanes::new(discipline == Discipline::WeightedFair),
             tenants: Parties::new(tenants),
             kinds: Parties::new(kinds),
+            batches,
+            callable: Callable::default(),
+            heirs: BTreeMap::new(),
+            room: None,
+            rebalance: None,
             opened: Vec::new(),
             nobody: "".into(),
             wheel: Wheel::default(),
@@ -343,9 +410,15 @@ impl State {
     pub(super) fn kind_of(&mut self, name: &Name) -> u32 {
         let (kind, new) = self.kinds.known_or_new(name);
         if new {
-            self.lanes.begin_kind(kind);
+            self.begin_kind(kind);
         }
         kind
+    }
+
+    pub(super) fn begin_kind(&mut self, at: u32) {
+        let Some(kind) = self.kinds.get_mut(at) else { return };
+        kind.batch = self.batches.get(&kind.name).copied();
+        self.lanes.begin_kind(at, kind.batch.map_or(1, |batch| batch.least));
     }
 
     /// How many tasks of the task's tenant are accepted and not finished, and how many may be; the same of its kind.

@@ -11,7 +11,7 @@ mod rules;
 mod wheel;
 
 pub(crate) use arena::{Arena, Slot};
-pub(crate) use bits::{Bits, next_in};
+pub(crate) use bits::{Bits, next_around, next_in};
 pub(crate) use idmap::IdMap;
 pub use random::Random;
 pub(crate) use rules::{rules, with};

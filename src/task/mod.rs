@@ -61,6 +61,10 @@ pub struct TaskSpec {
     /// How urgent it is.
     #[serde(default)]
     pub tier: Tier,
+    /// Whether an attempt may be called back for the sake of a task of the first tier: it is given back, and the task is
+    /// given out again.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub preemptible: bool,
     /// Until when its result is worth having: no attempt begins after it. A task that waits at that moment, for its first
     /// attempt or another, expires; an attempt that is under way goes on, and its success counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,6 +105,7 @@ impl TaskSpec {
             needs,
             affinity: None,
             tier: Tier::Normal,
+            preemptible: false,
             deadline: None,
             estimate: None,
             policy: Policy::default(),
@@ -141,6 +146,13 @@ impl TaskSpec {
     #[must_use]
     pub const fn with_tier(mut self, tier: Tier) -> Self {
         self.tier = tier;
+        self
+    }
+
+    /// Lets its attempts be called back for the sake of tasks of the first tier.
+    #[must_use]
+    pub const fn with_preemptible(mut self) -> Self {
+        self.preemptible = true;
         self
     }
 

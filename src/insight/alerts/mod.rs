@@ -345,7 +345,16 @@ impl Alerts {
             TaskEvent::Cancelled { task, .. } => self.ended(*task, None, now),
             TaskEvent::Expired { task, .. } => self.ended(*task, Some(false), now),
             TaskEvent::Forgotten { tasks } => tasks.iter().for_each(|task| self.forget(*task)),
-            TaskEvent::CancelRequested { .. } | TaskEvent::Discarded { .. } => {}
+            TaskEvent::Yielded { attempt, .. } => {
+                if let Some(task) = self.tasks.get_mut(&attempt.task()) {
+                    task.held = None;
+                }
+                self.waits(attempt.task(), now);
+            }
+            TaskEvent::Started { .. }
+            | TaskEvent::YieldRequested { .. }
+            | TaskEvent::CancelRequested { .. }
+            | TaskEvent::Discarded { .. } => {}
         }
     }
 }

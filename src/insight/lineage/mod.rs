@@ -208,6 +208,9 @@ impl Lineage {
                 }
             }
             TaskEvent::Ready { .. }
+            | TaskEvent::Started { .. }
+            | TaskEvent::YieldRequested { .. }
+            | TaskEvent::Yielded { .. }
             | TaskEvent::AttemptFailed { .. }
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Cancelled { .. }

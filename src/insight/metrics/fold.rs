@@ -211,6 +211,13 @@ impl Metrics {
             TaskEvent::Submitted { spec, replays, .. } => self.submitted(spec, replays.is_some(), now),
             TaskEvent::Ready { task } => self.line_up(*task, now),
             TaskEvent::Assigned { attempt, to } => self.assigned(*attempt, to.agent(), now),
+            TaskEvent::Started { .. } | TaskEvent::YieldRequested { .. } => {}
+            TaskEvent::Yielded { attempt, .. } => {
+                self.release(attempt.task(), Some(*attempt), now);
+                let class = self.class(attempt.task());
+                self.each(class.as_ref(), |group| group.counts.yields += 1);
+                self.line_up(attempt.task(), now);
+            }
             TaskEvent::AttemptFailed { attempt, by, next, beyond_budget, .. } => {
                 if *beyond_budget {
                     let class = self.class(attempt.task());

@@ -157,6 +157,9 @@ pub struct Counts {
     /// Tasks that ended because the retry budget was used up.
     #[serde(default)]
     pub beyond_budget: u64,
+    /// Attempts that were given back and count as none.
+    #[serde(default)]
+    pub yields: u64,
 }
 
 impl Counts {

@@ -192,7 +192,9 @@ impl Progress {
                 }
             }
             TaskEvent::Assigned { attempt, to } => self.held(attempt.task(), Some(to.agent())),
-            TaskEvent::AttemptFailed { attempt, next: Next::Retry { .. }, .. } => self.held(attempt.task(), None),
+            TaskEvent::Yielded { attempt, .. } | TaskEvent::AttemptFailed { attempt, next: Next::Retry { .. }, .. } => {
+                self.held(attempt.task(), None)
+            }
             TaskEvent::AttemptFailed { attempt, .. } => self.step_ended(attempt.task(), false),
             TaskEvent::Succeeded { attempt, .. } => self.step_ended(attempt.task(), true),
             TaskEvent::Answered { task, .. } => self.step_ended(*task, true),
@@ -202,7 +204,11 @@ impl Progress {
                     self.drop_step(*task);
                 }
             }
-            TaskEvent::Ready { .. } | TaskEvent::CancelRequested { .. } | TaskEvent::Discarded { .. } => {}
+            TaskEvent::Ready { .. }
+            | TaskEvent::Started { .. }
+            | TaskEvent::YieldRequested { .. }
+            | TaskEvent::CancelRequested { .. }
+            | TaskEvent::Discarded { .. } => {}
         }
     }
 

@@ -132,6 +132,9 @@ impl Timeline {
             TaskEvent::Submitted { spec, .. } => self.submitted(spec),
             TaskEvent::Assigned { attempt, to } => self.assigned(*attempt, *to, now),
             TaskEvent::AttemptFailed { attempt, failure, next, .. } => self.failed(*attempt, failure, *next, now),
+            TaskEvent::Yielded { attempt, .. } => {
+                self.close(attempt.task(), Some(attempt.number()), BarResult::Cancelled, Some("given back"), now);
+            }
             TaskEvent::Succeeded { attempt, .. } => {
                 self.close(attempt.task(), Some(attempt.number()), BarResult::Succeeded, None, now);
                 self.tasks.remove(&attempt.task());
@@ -158,7 +161,11 @@ impl Timeline {
                     self.tasks.remove(task);
                 }
             }
-            TaskEvent::Ready { .. } | TaskEvent::CancelRequested { .. } | TaskEvent::Discarded { .. } => {}
+            TaskEvent::Ready { .. }
+            | TaskEvent::Started { .. }
+            | TaskEvent::YieldRequested { .. }
+            | TaskEvent::CancelRequested { .. }
+            | TaskEvent::Discarded { .. } => {}
         }
     }
 

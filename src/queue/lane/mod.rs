@@ -41,6 +41,8 @@ struct Lane {
 struct Party {
     strands: Vec<u32>,
     closed: bool,
+    /// So many tasks of a strand wait for each other.
+    least: u32,
     queued: usize,
     share: Share,
 }
@@ -100,16 +102,20 @@ impl Lanes {
         let Some(strand) = self.strands.get_mut(Slot::new(id)) else { return };
         strand.remove(&mut self.nodes, task);
         let (key, first) = (strand.key, strand.listed.is_some_and(|turn| turn.rank == rank));
+        // Whoever comes next has not waited as long.
+        strand.ripe &= !first;
         if strand.len == 0 && !strand.idle {
             strand.idle = true;
             self.idle.push(id);
         }
         party(&mut self.tenants, key.tenant).queued -= 1;
-        party(&mut self.kinds, key.kind).queued -= 1;
+        let kind = party(&mut self.kinds, key.kind);
+        kind.queued -= 1;
+        let batched = kind.least > 1;
         if let Some(count) = self.by_tier.get_mut(usize::from(tier)) {
             *count -= 1;
         }
-        if first {
+        if first || batched {
             self.refresh(id);
         }
         if self.idle.len() > IDLE {
@@ -138,6 +144,44 @@ impl Lanes {
             }
             self.refresh(id);
         }
+    }
+
+    /// The first task of a lane that may go and passes; those of the first tier before all others.
+    pub(crate) fn first_where(&self, lane: usize, mut pass: impl FnMut(Slot) -> bool) -> Option<Slot> {
+        for heads in &self.lanes.get(lane)?.heads {
+            let mut best: Option<(Turn, Slot)> = None;
+            for (turn, id) in heads {
+                if best.is_some_and(|(first, _)| first < *turn) {
+                    break;
+                }
+                let strand = self.strands.get(Slot::new(*id))?;
+                let found = strand.first_where(&self.nodes, &mut pass);
+                let found = found.map(|(rank, task)| (Turn { tag: turn.tag, rank }, task));
+                best = best.into_iter().chain(found).min();
+            }
+            if let Some((_, task)) = best {
+                return Some(task);
+            }
+        }
+        None
+    }
+
+    /// How many tasks of a lane that may go stand before this rank, counted up to `most`. Where tenants share, those of
+    /// other tenants count by their ranks, too.
+    pub(crate) fn count_ahead(&self, lane: usize, rank: Rank, most: usize) -> usize {
+        let heads = self.lanes.get(lane).map(|lane| &lane.heads).into_iter().flatten();
+        let strands = heads.flatten().filter_map(|(_, id)| self.strands.get(Slot::new(*id)));
+        let mut count = 0;
+        for strand in strands {
+            count += strand.count_ahead(&self.nodes, rank, most.saturating_sub(count));
+        }
+        count
+    }
+
+    /// Whether no gate is closed to the strand.
+    pub(crate) fn may_go(&self, key: &StrandKey) -> bool {
+        let id = self.index.get(key);
+        id.and_then(|id| self.strands.get(Slot::new(*id))).is_some_and(|strand| strand.listed.is_some())
     }
 
     /// The lanes in which a task of the first tier may go, and those in which another may.
@@ -210,8 +254,51 @@ impl Lanes {
     }
 
     /// Nothing is closed to a kind that is new, whichever stood at its place before.
-    pub(crate) fn begin_kind(&mut self, kind: u32) {
-        party(&mut self.kinds, kind).closed = false;
+    pub(crate) fn begin_kind(&mut self, kind: u32, least: u32) {
+        let party = party(&mut self.kinds, kind);
+        (party.closed, party.least) = (false, least);
+    }
+
+    /// Lets the strands of a kind go whose first task has waited for company long enough. The answer is the lanes in
+    /// which something may go that could not.
+    pub(crate) fn ripen(&mut self, kind: u32, mut is_ripe: impl FnMut(Slot) -> bool) -> Vec<u32> {
+        let strands = party(&mut self.kinds, kind).strands.clone();
+        for id in &strands {
+            let Some(strand) = self.strands.get_mut(Slot::new(*id)) else { continue };
+            if strand.listed.is_none()
+                && let Some((_, first)) = strand.head(&self.nodes)
+            {
+                strand.ripe = is_ripe(first);
+            }
+        }
+        self.regate(&strands)
+    }
+
+    /// The first task of a strand, if neither its tenant nor its kind is closed.
+    pub(crate) fn head_of_strand(&self, key: &StrandKey) -> Option<Slot> {
+        let strand = self.strands.get(Slot::new(*self.index.get(key)?))?;
+        let (_, task) = strand.head(&self.nodes).filter(|_| self.is_open(key))?;
+        Some(task)
+    }
+
+    /// The first task of a strand that waits for company.
+    pub(crate) fn first_alone(&self, key: &StrandKey) -> Option<Slot> {
+        if self.kinds.get(key.kind as usize).is_none_or(|kind| kind.least <= 1) {
+            return None;
+        }
+        let strand = self.strands.get(Slot::new(*self.index.get(key)?))?;
+        let (_, task) = strand.head(&self.nodes)?;
+        (!self.is_enough(strand)).then_some(task)
+    }
+
+    fn is_open(&self, key: &StrandKey) -> bool {
+        let closed = |parties: &[Party], at: u32| parties.get(at as usize).is_some_and(|party| party.closed);
+        !closed(&self.tenants, key.tenant) && !closed(&self.kinds, key.kind)
+    }
+
+    /// Whether enough tasks of a strand wait together.
+    fn is_enough(&self, strand: &Strand) -> bool {
+        strand.ripe || self.kinds.get(strand.key.kind as usize).is_none_or(|kind| strand.len >= kind.least)
     }
 
     /// A task of the tenant begins, and will take about so long.
@@ -293,8 +380,7 @@ impl Lanes {
     fn refresh(&mut self, id: u32) {
         let Some(strand) = self.strands.get(Slot::new(id)) else { return };
         let (key, old) = (strand.key, strand.listed);
-        let closed = |parties: &[Party], at: u32| parties.get(at as usize).is_some_and(|party| party.closed);
-        let open = !closed(&self.tenants, key.tenant) && !closed(&self.kinds, key.kind);
+        let open = self.is_open(&key) && self.is_enough(strand);
         let head = if open { strand.head(&self.nodes) } else { None };
         let new = head.map(|(rank, _)| Turn { tag: self.tag_of(key.tenant), rank });
         if old == new {
@@ -343,8 +429,7 @@ impl Lanes {
     pub(crate) fn is_sound(&self) -> bool {
         let mut heads = 0;
         for (at, strand) in self.strands.iter() {
-            let open = !self.tenants.get(strand.key.tenant as usize).is_some_and(|tenant| tenant.closed)
-                && !self.kinds.get(strand.key.kind as usize).is_some_and(|kind| kind.closed);
+            let open = self.is_open(&strand.key) && self.is_enough(strand);
             let head = if open { strand.head(&self.nodes).map(|(rank, _)| rank) } else { None };
             if strand.listed.map(|turn| turn.rank) != head {
                 return false;

@@ -70,7 +70,7 @@ impl Core {
         if !insists && !self.guards.can_retry(by.agent(), now) {
             return (exhausted(&task.spec), true);
         }
-        let tier = retry.tier_after(task.spec.tier, task.attempts);
+        let tier = retry.tier_after(task.spec.tier, task.tries());
         (Next::Retry { at, tier: (tier != task.tier).then_some(tier) }, false)
     }
 

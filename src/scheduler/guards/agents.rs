@@ -24,12 +24,12 @@ impl Guards {
         match event {
             AgentEvent::Registered { by, spec } => {
                 self.forget(by.agent());
-                self.take_in(*by, spec.capacity);
+                self.take_in(*by, spec.slots());
                 self.note_down(state, by.agent(), at);
             }
             AgentEvent::Updated { by, spec } => {
                 if let Some(ward) = self.places.get(&by.agent()).and_then(|slot| self.wards.get_mut(*slot)) {
-                    ward.set_capacity(spec.capacity, &self.settings);
+                    ward.set_capacity(spec.slots(), &self.settings);
                 }
                 self.stirred.insert(by.agent());
             }
@@ -202,7 +202,7 @@ impl Guards {
             return;
         }
         for (_, member) in state.fleet.iter() {
-            self.take_in(member.by, member.spec.capacity);
+            self.take_in(member.by, member.spec.slots());
             for gate in &member.gates {
                 self.recall_gate(member.by.agent(), (gate.guard, gate.slots, gate.until), at);
             }

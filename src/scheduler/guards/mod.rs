@@ -133,7 +133,14 @@ impl Guards {
             TaskEvent::Cancelled { task, .. } | TaskEvent::Expired { task, .. } => {
                 self.ended(*task, How::Neither, seq, at);
             }
+            TaskEvent::Yielded { attempt, .. } => self.ended(attempt.task(), How::Neither, seq, at),
+            TaskEvent::Started { attempt } => {
+                if let Some(begun) = self.attempts.remove(&attempt.task()) {
+                    self.attempts.insert(attempt.task(), Attempt { since: at, ..begun });
+                }
+            }
             TaskEvent::Ready { .. }
+            | TaskEvent::YieldRequested { .. }
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Discarded { .. }
             | TaskEvent::Forgotten { .. } => {}
