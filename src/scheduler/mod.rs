@@ -56,7 +56,7 @@ pub use crate::task::TaskStatus;
 pub use admission::Admission;
 pub use batch::Batch;
 pub use config::Config;
-pub use guards::{Concurrency, Pressure, Standing};
+pub use guards::{Concurrency, Pressure, Scaling, Standing};
 pub(crate) use log::{Log, Tx};
 pub(crate) use machine::Core;
 pub use quota::Quota;

@@ -9,12 +9,14 @@
 mod act;
 mod agents;
 mod known;
+mod scaling;
 mod settings;
 mod standing;
 mod waits;
 mod ward;
 
 pub(in crate::scheduler) use act::exhausted;
+pub use scaling::Scaling;
 pub(in crate::scheduler) use settings::Settings;
 pub use settings::{Concurrency, Pressure};
 pub use standing::Standing;
@@ -33,6 +35,7 @@ use crate::task::TaskSpec;
 use crate::time::Time;
 use core::time::Duration;
 use known::Known;
+use scaling::Watch;
 use std::collections::{BTreeSet, VecDeque};
 use waits::Waits;
 use ward::{How, Ward};
@@ -54,6 +57,7 @@ pub(super) struct Guards {
     budgets: Budgets<AgentId>,
     waits: Waits,
     known: Known,
+    watch: Watch,
     /// Agents of whom some guard may want something else than is on record.
     stirred: BTreeSet<AgentId>,
     /// Facts to state.
@@ -102,6 +106,10 @@ impl Guards {
     fn task_event(&mut self, state: &State, seq: Seq, at: Time, event: &TaskEvent) {
         match event {
             TaskEvent::Submitted { spec, .. } => {
+                if let Some(scaling) = &self.settings.scaling {
+                    self.watch.advance(scaling, self.attempts.len(), at);
+                    self.watch.came();
+                }
                 if self.settings.watches_waits() && spec.after.is_empty() {
                     self.waits.came(&self.settings, state, spec, at);
                 }
@@ -163,6 +171,9 @@ impl Guards {
     fn began(&mut self, task: TaskId, to: Incarnation, at: Time) {
         let Some(slot) = self.places.get(&to.agent()).copied() else { return };
         let Some(ward) = self.wards.get_mut(slot) else { return };
+        if let Some(scaling) = &self.settings.scaling {
+            self.watch.advance(scaling, self.attempts.len(), at);
+        }
         let (ticket, stirred) = ward.began(&self.settings, at);
         if stirred {
             self.stirred.insert(to.agent());
@@ -171,7 +182,12 @@ impl Guards {
     }
 
     fn ended(&mut self, task: TaskId, how: How, seq: Seq, at: Time) {
+        let under_way = self.attempts.len();
         let Some(Attempt { ward, by, since, ticket }) = self.attempts.remove(&task) else { return };
+        if let Some(scaling) = &self.settings.scaling {
+            self.watch.advance(scaling, under_way, at);
+            self.watch.ended(at.since(since));
+        }
         let Some(ward) = self.wards.get_mut(ward).filter(|ward| ward.by == by) else { return };
         let mut random = Random::new(self.seed, seq.next().get());
         if ward.ended(&self.settings, (ticket, since), how, at, &mut random) {
@@ -224,6 +240,9 @@ impl Guards {
         self.waits.follow_refused(&self.settings, state.standing.refused, now);
         self.waits.follow_mode(&self.settings, state.standing.mode.as_ref(), now);
         self.follow_pool(state);
+        if let Some(scaling) = &self.settings.scaling {
+            self.watch.begin(scaling, now);
+        }
     }
 
     /// The next fact that should be stated.
@@ -245,7 +264,7 @@ impl Guards {
             }
             if let Some(agent) = self.stirred.pop_first() {
                 self.compare(state, agent, now);
-            } else if let Some(event) = self.waits.want(&self.settings, state) {
+            } else if let Some(event) = self.waits.want(&self.settings, state).or_else(|| self.watch.want()) {
                 return Some(event.into());
             } else {
                 return None;
@@ -260,6 +279,10 @@ impl Guards {
                 self.sweep(state, now);
             }
             self.waits.tick(&self.settings, state, now);
+            if let Some(scaling) = &self.settings.scaling {
+                let seen = (self.attempts.len(), self.waits.oldest(state, now));
+                self.watch.tick(scaling, state, seen, now);
+            }
         }
     }
 
@@ -267,6 +290,6 @@ impl Guards {
         if !self.on {
             return None;
         }
-        [self.sweep_due(), self.waits.next_wakeup()].into_iter().flatten().min()
+        [self.sweep_due(), self.waits.next_wakeup(), self.watch.next_wakeup()].into_iter().flatten().min()
     }
 }

@@ -1,6 +1,7 @@
 //! Which guards there are.
 
 use super::super::config::Config;
+use super::scaling::Scaling;
 use crate::id::AgentId;
 use crate::name::Name;
 use crate::resilience::{breaker, budget, cache, concurrency, degrade, outlier, rate, shed};
@@ -45,6 +46,7 @@ pub(in crate::scheduler) struct Settings {
     pub(super) degrade: Option<(degrade::Rules, Pressure)>,
     pub(super) cache: Option<cache::Rules>,
     pub(super) pure: BTreeSet<Name>,
+    pub(super) scaling: Option<Scaling>,
 }
 
 impl Settings {
@@ -55,11 +57,12 @@ impl Settings {
             || self.concurrency.is_some()
             || self.rate.is_some()
             || !self.rates.is_empty()
+            || self.scaling.is_some()
     }
 
     /// Whether anything looks at how long tasks wait.
     pub(super) const fn watches_waits(&self) -> bool {
-        self.shed.is_some() || self.degrade.is_some()
+        self.shed.is_some() || self.degrade.is_some() || self.scaling.is_some()
     }
 
     pub(super) fn rate_of(&self, agent: AgentId) -> Option<&rate::Rules> {
@@ -165,6 +168,14 @@ impl Config {
     #[must_use]
     pub fn with_degradation(mut self, by: Pressure, rules: degrade::Rules) -> Self {
         self.guards.degrade = Some((rules, by));
+        self
+    }
+
+    /// Advises on the number of agents, by a fact and an effect, [`Effect::Scale`](crate::Effect::Scale), whenever the
+    /// advice changes. Backups are not counted.
+    #[must_use]
+    pub fn with_scaling(mut self, scaling: Scaling) -> Self {
+        self.guards.scaling = Some(scaling);
         self
     }
 

@@ -4,6 +4,7 @@
 mod agents;
 mod all_at_once;
 mod ladder;
+mod scaling;
 mod service;
 mod storm;
 
