@@ -201,7 +201,7 @@ impl State {
     /// Puts a task in line, in the class of what it needs and whom it avoids.
     pub(super) fn enqueue(&mut self, slot: Slot) {
         let Some(task) = self.tasks.get(slot) else { return };
-        let key = ClassKey { avoid: task.avoid.clone().into_boxed_slice(), ..self.class_of(&task.spec) };
+        let key = ClassKey { avoid: task.avoid.clone(), ..self.class_of(&task.spec) };
         let class = self.classes.join(key, &mut self.fleet);
         let Some(task) = self.tasks.get_mut(slot) else { return };
         task.stage = Stage::Queued { class };
@@ -239,7 +239,7 @@ impl State {
         if let Some(task) = self.tasks.get_mut(slot) {
             task.attempts = attempt.number();
             task.last = Some(to.agent());
-            task.stage = Stage::Running(Running {
+            task.stage = Stage::Running(Box::new(Running {
                 agent,
                 by: to,
                 since: at,
@@ -248,7 +248,7 @@ impl State {
                 unstarted,
                 yielding: None,
                 cancel: None,
-            });
+            }));
         }
         self.set_callable(slot, true);
         self.set_timer(slot);
@@ -268,11 +268,9 @@ impl State {
     fn attempt_failed(&mut self, at: Time, slot: Slot, by: Incarnation, failure: &Failure, next: Next) -> Applied {
         let Some(task) = self.tasks.get_mut(slot) else { return Err(Misfit("an unknown task fails")) };
         let id = task.spec.id;
-        task.avoid.retain(|agent| *agent != by.agent());
-        task.avoid.push(by.agent());
-        if task.avoid.len() > AVOID {
-            task.avoid.remove(0);
-        }
+        let others = task.avoid.iter().copied().filter(|agent| *agent != by.agent());
+        let avoid: Vec<AgentId> = others.chain([by.agent()]).collect();
+        task.avoid = avoid.get(avoid.len().saturating_sub(AVOID)..).unwrap_or_default().into();
         match next {
             Next::Retry { at: until, tier } => {
                 self.give_back(at, slot);
@@ -343,7 +341,7 @@ impl State {
         let slot = self.slot(id).ok_or(Misfit("an unknown task is cancelled"))?;
         self.set_callable(slot, false);
         match self.tasks.get_mut(slot).map(|task| &mut task.stage) {
-            Some(Stage::Running(running)) => running.cancel = Some(Box::new((at, reason.clone()))),
+            Some(Stage::Running(running)) => running.cancel = Some((at, reason.clone())),
             _ => return Err(Misfit("a task is asked to stop that does not run")),
         }
         self.set_timer(slot);

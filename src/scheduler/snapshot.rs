@@ -293,14 +293,14 @@ fn record(task: &Task) -> TaskRecord {
         yields: task.yields,
         preempted: task.preempted,
         doubtful: task.doubtful,
-        avoid: task.avoid.clone(),
+        avoid: task.avoid.to_vec(),
         last: task.last,
         stage: match &task.stage {
             Stage::Blocked { .. } => TaskStage::Blocked,
             Stage::Backoff { until } => TaskStage::Backoff { until: *until },
             Stage::Queued { .. } => TaskStage::Queued,
             Stage::Running(running) => {
-                let cancel = running.cancel.as_deref().cloned();
+                let cancel = running.cancel.clone();
                 TaskStage::Running {
                     by: running.by,
                     since: running.since,
@@ -346,7 +346,7 @@ impl State {
             yields: record.yields,
             preempted: record.preempted,
             doubtful: record.doubtful,
-            avoid: record.avoid.clone(),
+            avoid: record.avoid.clone().into_boxed_slice(),
             last: record.last,
             ..Task::new(&record.spec, record.seq, record.submitted, parties).expecting(record.expected)
         });
@@ -367,11 +367,11 @@ impl State {
                 for party in [self.tenants.get_mut(parties.0), self.kinds.get_mut(parties.1)].into_iter().flatten() {
                     party.running = party.running.saturating_add(1);
                 }
-                let cancel = cancel.clone().map(Box::new);
-                let yielding = yielding.map(|(at, why)| Box::new(Yielding { at, why }));
+                let cancel = cancel.clone();
+                let yielding = yielding.map(|(at, why)| Yielding { at, why });
                 let (by, since, charged, unstarted) = (*by, *since, *charged, *unstarted);
                 let running = Running { agent: NOWHERE, by, since, index: 0, charged, unstarted, yielding, cancel };
-                Some(Stage::Running(self.put_running(slot, id, running)))
+                Some(Stage::Running(Box::new(self.put_running(slot, id, running))))
             }
             TaskStage::Ended { at, outcome } => Some(Stage::Ended(Box::new(Ended { at: *at, end: outcome.clone() }))),
         };

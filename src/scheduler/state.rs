@@ -13,7 +13,7 @@ use crate::id::{AgentId, Incarnation, Seq, TaskId};
 use crate::name::Name;
 use crate::queue::{Discipline, Lanes, Rank, StrandKey};
 use crate::routing::{Barred, ClassKey, Classes, Fleet, SkillMap};
-use crate::structure::{Arena, IdMap, Slot, TimerKey, Wheel};
+use crate::structure::{Arena, NearMap, Slot, TimerKey, Wheel};
 use crate::task::{Bound, Happened, TaskOutcome, TaskSpec, Tier};
 use crate::time::Time;
 use core::time::Duration;
@@ -55,13 +55,15 @@ pub(super) struct Task {
     /// is a trip to memory.
     pub(super) bounded: bool,
     pub(super) tier: Tier,
+    /// Whether its attempts may be called back for the first tier.
+    pub(super) preemptible: bool,
     /// The places of its tenant and of its kind among the parties.
     pub(super) tenant: u32,
     pub(super) kind: u32,
     /// Some attempt's outcome is unknown: it may have happened.
     pub(super) doubtful: bool,
     /// The agents that failed it, the latest last.
-    pub(super) avoid: Vec<AgentId>,
+    pub(super) avoid: Box<[AgentId]>,
     /// The agent that was last given an attempt.
     pub(super) last: Option<AgentId>,
     pub(super) timer: Option<TimerKey>,
@@ -78,7 +80,8 @@ pub(super) enum Stage {
     /// Waits for an agent.
     Queued { class: Slot },
     /// An agent holds an attempt.
-    Running(Running),
+    /// Boxed, because most tasks wait: what they need is what counts.
+    Running(Box<Running>),
     /// Over.
     Ended(Box<Ended>),
 }
@@ -95,9 +98,9 @@ pub(super) struct Running {
     /// Whether it waits with its agent.
     pub(super) unstarted: bool,
     /// When and why its agent was asked to give it back.
-    pub(super) yielding: Option<Box<Yielding>>,
+    pub(super) yielding: Option<Yielding>,
     /// When and why it was asked to stop.
-    pub(super) cancel: Option<Box<(Time, Name)>>,
+    pub(super) cancel: Option<(Time, Name)>,
 }
 
 /// When and why an agent was asked to give an attempt back.
@@ -133,10 +136,11 @@ impl Task {
             preempted: 0,
             bounded: spec.deadline.is_some() || !spec.policy.is_default(),
             tier: spec.tier,
+            preemptible: spec.preemptible && spec.tier != Tier::Critical,
             tenant,
             kind,
             doubtful: false,
-            avoid: Vec::new(),
+            avoid: Box::default(),
             last: None,
             timer: None,
             stage: Stage::Blocked { on: 0 },
@@ -262,9 +266,9 @@ pub(super) struct Setup {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) tasks: Arena<Task>,
-    pub(super) by_id: IdMap<TaskId, Slot>,
+    pub(super) by_id: NearMap<TaskId, Slot>,
     /// For each task that has not succeeded, those that wait for it.
-    pub(super) dependents: IdMap<TaskId, Vec<TaskId>>,
+    pub(super) dependents: NearMap<TaskId, Vec<TaskId>>,
     pub(super) fleet: Fleet,
     pub(super) classes: Classes,
     pub(super) lanes: Lanes,
@@ -338,8 +342,8 @@ impl State {
         let Setup { discipline, grace, skills, tenants, kinds, batches } = setup;
         Self {
             tasks: Arena::default(),
-            by_id: IdMap::default(),
-            dependents: IdMap::default(),
+            by_id: NearMap::default(),
+            dependents: NearMap::default(),
             fleet: Fleet::default(),
             classes: Classes::new(skills),
             lanes: Lanes::new(discipline == Discipline::WeightedFair),

@@ -78,7 +78,7 @@ pub(super) struct Callable {
 impl Callable {
     pub(super) fn put(&mut self, slot: Slot, task: &Task, rank: Rank, on: bool) {
         let Some(running) = task.running() else { return };
-        if task.spec.preemptible && !task.is_urgent() {
+        if task.preemptible {
             let key = (Reverse(task.tier), Reverse(running.since), slot);
             if on {
                 self.preemptible.insert(key)
@@ -283,7 +283,7 @@ impl State {
         if running.cancel.is_some() || running.yielding.is_some() {
             return Err(Misfit("an attempt is called back twice, or after a cancellation"));
         }
-        running.yielding = Some(Box::new(Yielding { at, why }));
+        running.yielding = Some(Yielding { at, why });
         if let Some(heir) = why.by() {
             self.heirs.insert(heir, attempt.task());
         }
@@ -320,6 +320,9 @@ impl State {
     /// Lists the attempt among those that may be called back, or takes it off; one that was asked already is not listed.
     pub(super) fn set_callable(&mut self, slot: Slot, on: bool) {
         let Some(task) = self.tasks.get(slot) else { return };
+        if !task.preemptible && task.running().is_none_or(|running| !running.unstarted) {
+            return;
+        }
         let asked = task.running().is_none_or(Running::is_asked);
         let rank = self.discipline.rank((&task.spec, task.tier), task.expected, task.submitted, task.seq);
         self.callable.put(slot, task, rank, on && !asked);
