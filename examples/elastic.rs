@@ -6,6 +6,7 @@
 //! ```text
 //! cargo run --release --example elastic
 //! ```
+#![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
 use counterpoint::capacity::forecast::{Forecaster, Smoothing};
 use counterpoint::capacity::scaling::{Config as Aims, Rules};
@@ -61,6 +62,7 @@ impl Host {
         let mut out = Outbox::default();
         self.scheduler.handle(self.now, command, &mut out)?;
         for effect in out.effects() {
+            #[expect(clippy::wildcard_enum_match_arm, reason = "nothing is batched, called back or cancelled here")]
             match effect {
                 Effect::Dispatch { attempt, to, task, .. } => {
                     self.waits.extend(self.submitted.remove(&task.id).map(|then| self.now.since(then)));
@@ -69,7 +71,7 @@ impl Host {
                     self.at(self.now + took, Step::Done(*to, *attempt));
                 }
                 Effect::Scale { advised, .. } => self.scale(*advised)?,
-                _ => {}
+                other => return Err(format!("nobody asked for {other:?}").into()),
             }
         }
         Ok(())
