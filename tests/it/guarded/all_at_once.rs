@@ -17,11 +17,15 @@ use std::time::Duration;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn config() -> Config {
-    guards(true)
+    guards(true).with_tenant("acme", Quota::default().with_concurrent(2))
 }
 
-/// All guards, or those that know by facts alone. Small numbers, so that a few commands reach every one.
 fn guards(all: bool) -> Config {
+    guarded(Config::default().with_seed(7), all)
+}
+
+/// All guards on top of this, or those that know by facts alone. Small numbers, so that a few commands reach every one.
+pub fn guarded(config: Config, all: bool) -> Config {
     let breaker = breaker::Config::default()
         .with_consecutive(2)
         .with_probes(1)
@@ -39,16 +43,14 @@ fn guards(all: bool) -> Config {
     let shed = shed::Config::default().with_target(ms(200)).with_interval(ms(500)).with_calm_intervals(1);
     let level = |name: &str, at| degrade::Level::new(name, at, at / 2);
     let budget = budget::Config::default().with_permille(500);
-    let config = Config::default()
-        .with_seed(7)
+    let config = config
         .with_limits(Limits::default().with_finished_tasks(1_000))
         .with_breaker(breaker::Rules::new(breaker).unwrap())
         .with_adaptive_concurrency(Concurrency::Aimd(concurrency::Rules::new(concurrency).unwrap()))
         .with_agent_rate(rate::Rules::new(rate::Config::new(4, SECOND, 3)).unwrap())
         .with_retry_budget(budget::Rules::new(budget).unwrap(), budget::Rules::new(budget).unwrap())
         .with_result_cache(cache::Rules::default())
-        .with_pure("sum")
-        .with_tenant("acme", Quota::default().with_concurrent(2));
+        .with_pure("sum");
     if !all {
         return config;
     }

@@ -8,6 +8,8 @@ mod scaling;
 mod service;
 mod storm;
 
+pub use all_at_once::guarded;
+
 use crate::kit::{Host, agent_id};
 use counterpoint::{AgentEvent, ControlEvent, Event, Guard, Time};
 
