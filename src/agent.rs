@@ -41,6 +41,10 @@ pub struct AgentSpec {
     /// many are free (trunk reservation).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub reserved: u32,
+    /// Whether it stands in for others: it is given a task only if none of the others that could do it takes work, and
+    /// guards let none of these have any.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub backup: bool,
     /// How many attempts beyond its capacity may wait with it, so that it need not wait for the next. It says when one
     /// begins; one that has not is called back when somebody more urgent finds no agent.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -78,6 +82,7 @@ impl AgentSpec {
             labels: BTreeMap::new(),
             capacity: 1,
             reserved: 0,
+            backup: false,
             prefetch: 0,
             polls: false,
             priority: 0,
@@ -120,6 +125,13 @@ impl AgentSpec {
     #[must_use]
     pub const fn with_reserved(mut self, attempts: u32) -> Self {
         self.reserved = attempts;
+        self
+    }
+
+    /// Has it stand in for others.
+    #[must_use]
+    pub const fn with_backup(mut self, backup: bool) -> Self {
+        self.backup = backup;
         self
     }
 

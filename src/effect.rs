@@ -1,7 +1,7 @@
 //! What the host must do next, and the outbox in which a call leaves it.
 
 use crate::event::Entry;
-use crate::id::{AttemptId, Incarnation};
+use crate::id::{AttemptId, Incarnation, Seq};
 use crate::task::TaskSpec;
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,15 @@ pub enum Effect {
         attempt: AttemptId,
         /// Whose it is or was.
         from: Incarnation,
+    },
+    /// Start or drain agents until there are so many. Advice: a host that cannot may leave it undone.
+    Scale {
+        /// The number of the fact that says so: by it a host recognises advice that it has followed already.
+        fact: Seq,
+        /// How many there were.
+        agents: u32,
+        /// How many there should be.
+        advised: u32,
     },
 }
 
@@ -139,7 +148,8 @@ impl Outbox {
                 Effect::Dispatch { .. }
                 | Effect::DispatchBatch { .. }
                 | Effect::Yield { .. }
-                | Effect::Cancel { .. } => {
+                | Effect::Cancel { .. }
+                | Effect::Scale { .. } => {
                     self.effects.push(effect);
                 }
             }

@@ -8,7 +8,7 @@ use crate::id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, NodeOutcome, RunOutcome, RunSpec, UndoOutcome};
-use crate::task::{Bound, Failure, Happened, Owner, TaskOutcome, TaskSpec};
+use crate::task::{Bound, Failure, Happened, Owner, TaskOutcome, TaskSpec, Tier};
 use crate::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -61,6 +61,55 @@ pub enum ControlEvent {
         /// What was paused.
         scope: Scope,
     },
+    /// Too few agents are fit for work: breakers and outlier ejection bound nobody until that is over.
+    Panicked {
+        /// How many are fit.
+        fit: u32,
+        /// Of how many.
+        of: u32,
+    },
+    /// Enough agents are fit for work again.
+    Calmed {
+        /// How many are fit.
+        fit: u32,
+        /// Of how many.
+        of: u32,
+    },
+    /// Which new tasks are refused because tasks wait too long.
+    Shedding {
+        /// Those of this tier and of the less urgent ones; none: all are taken again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<Tier>,
+    },
+    /// The service as a whole is degraded to another level: what is left out at it is the host's business.
+    Degraded {
+        /// The name of the level; none: nothing is left out any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mode: Option<Name>,
+        /// The pressure that led to it, in the unit of the configured one.
+        pressure: u64,
+    },
+    /// A routing strategy has changed its mind about how it routes.
+    Rerouted {
+        /// The kind whose own strategy it is; none: that of all others.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kind: Option<Name>,
+        /// How it routes now.
+        to: Name,
+        /// Why.
+        why: Name,
+    },
+    /// There should be another number of agents.
+    Scaling {
+        /// How many there are.
+        agents: u32,
+        /// How many there should be now.
+        advised: u32,
+        /// How many would be right, if they could come and go at once.
+        needed: u32,
+        /// Why.
+        why: Name,
+    },
 }
 
 /// A fact about an agent.
@@ -109,6 +158,9 @@ pub enum AgentEvent {
         /// When the guard looks at the agent again.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Time>,
+        /// What made the guard say so, if it says more than its name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Name>,
     },
 }
 
@@ -190,6 +242,19 @@ pub enum TaskEvent {
         /// Whether the outcome of this or an earlier attempt is unknown: the task may have had its effect.
         #[serde(default, skip_serializing_if = "core::ops::Not::not")]
         maybe: bool,
+        /// Whether it would have been tried again, had the retry budget allowed it.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        beyond_budget: bool,
+    },
+    /// The task succeeded without an attempt: the result of its like is known.
+    Answered {
+        /// The task.
+        task: TaskId,
+        /// The task whose result it is.
+        from: TaskId,
+        /// The result.
+        #[serde(default, skip_serializing_if = "Payload::is_null")]
+        output: Payload,
     },
     /// The task succeeded.
     Succeeded {
@@ -281,6 +346,9 @@ pub enum Next {
     Retry {
         /// When.
         at: Time,
+        /// In this tier from now on; none if that stays as it was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tier: Option<Tier>,
     },
     /// It has failed for good.
     Fail,
@@ -439,6 +507,12 @@ impl ControlEvent {
                 Scope::Agent(agent) => Some(*agent),
                 Scope::Tenant(_) | Scope::Kind(_) => None,
             },
+            Self::Panicked { .. }
+            | Self::Calmed { .. }
+            | Self::Shedding { .. }
+            | Self::Degraded { .. }
+            | Self::Rerouted { .. }
+            | Self::Scaling { .. } => None,
         }
     }
 }
@@ -456,6 +530,7 @@ impl TaskEvent {
             | Self::AttemptFailed { attempt, .. }
             | Self::Succeeded { attempt, .. } => Some(attempt.task()),
             Self::Ready { task }
+            | Self::Answered { task, .. }
             | Self::CancelRequested { task, .. }
             | Self::Cancelled { task, .. }
             | Self::Expired { task, .. }
@@ -470,7 +545,9 @@ impl TaskEvent {
     #[must_use]
     pub fn outcome(&self) -> Option<TaskOutcome> {
         match self {
-            Self::Succeeded { output, .. } => Some(TaskOutcome::Succeeded(output.clone())),
+            Self::Succeeded { output, .. } | Self::Answered { output, .. } => {
+                Some(TaskOutcome::Succeeded(output.clone()))
+            }
             Self::AttemptFailed { failure, next: Next::Fail, .. } => Some(TaskOutcome::Failed(failure.clone())),
             Self::AttemptFailed { failure, next: Next::DeadLetter, .. } => {
                 Some(TaskOutcome::DeadLettered(failure.clone()))

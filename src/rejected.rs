@@ -4,6 +4,7 @@ use crate::definition::DefinitionId;
 use crate::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
 use crate::name::Name;
 use crate::run::RunPhase;
+use crate::task::Tier;
 use crate::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -157,6 +158,14 @@ pub enum Rejected {
         what: Name,
         /// Its value.
         limit: u64,
+        /// When trying again may help, if that can be told.
+        retry_after: Option<Duration>,
+    },
+    /// Tasks wait too long, and those of this tier are not taken for a while.
+    #[error("tasks of tier {tier} are not taken at present")]
+    Shed {
+        /// The tier.
+        tier: Tier,
         /// When trying again may help, if that can be told.
         retry_after: Option<Duration>,
     },

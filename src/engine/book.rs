@@ -68,6 +68,7 @@ impl Book {
             | TaskEvent::Started { .. }
             | TaskEvent::YieldRequested { .. }
             | TaskEvent::Succeeded { .. }
+            | TaskEvent::Answered { .. }
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Cancelled { .. }
             | TaskEvent::Expired { .. }
@@ -253,7 +254,7 @@ impl Book {
 fn end_of(event: &TaskEvent) -> Option<PieceEnd> {
     let trace = |maybe: bool| if maybe { Happened::Maybe } else { Happened::No };
     Some(match event {
-        TaskEvent::Succeeded { output, .. } => {
+        TaskEvent::Succeeded { output, .. } | TaskEvent::Answered { output, .. } => {
             PieceEnd { failure: None, cancelled: false, happened: Happened::Yes(output.clone()) }
         }
         TaskEvent::AttemptFailed { failure, next, maybe, .. } => match next {

@@ -80,7 +80,7 @@ impl AuditLine {
             Event::Agent(event) => (agent_actor(event), Some(Subject::Agent(event.incarnation().agent()))),
             Event::Task(event) => (task_actor(event), event.task().map(Subject::Task)),
             Event::Run(event) => (run_actor(event), event.run().map(Subject::Run)),
-            Event::Control(event) => (Actor::Host, event.agent().map(Subject::Agent)),
+            Event::Control(event) => (control_actor(event), event.agent().map(Subject::Agent)),
         };
         let why = reason(&entry.event).map(|why| line(&why, KEPT).into_boxed_str());
         Self { seq: entry.seq, at: entry.at, who, whom, what: describe(entry).into_boxed_str(), why }
@@ -101,6 +101,18 @@ const fn agent_actor(event: &AgentEvent) -> Actor {
     }
 }
 
+const fn control_actor(event: &ControlEvent) -> Actor {
+    match event {
+        ControlEvent::Paused { .. } | ControlEvent::Resumed { .. } => Actor::Host,
+        ControlEvent::Panicked { .. }
+        | ControlEvent::Calmed { .. }
+        | ControlEvent::Shedding { .. }
+        | ControlEvent::Degraded { .. }
+        | ControlEvent::Rerouted { .. }
+        | ControlEvent::Scaling { .. } => Actor::Core,
+    }
+}
+
 fn task_actor(event: &TaskEvent) -> Actor {
     match event {
         // The tasks of a run are the engine's; those that the host brings have no owner.
@@ -114,6 +126,7 @@ fn task_actor(event: &TaskEvent) -> Actor {
             Actor::Agent(*by)
         }
         TaskEvent::Ready { .. }
+        | TaskEvent::Answered { .. }
         | TaskEvent::Assigned { .. }
         | TaskEvent::Started { .. }
         | TaskEvent::YieldRequested { .. }
@@ -159,7 +172,10 @@ fn reason(event: &Event) -> Option<String> {
         Event::Task(TaskEvent::Expired { bound, .. }) => Some(bound.to_string()),
         Event::Run(RunEvent::Halted { cause, .. }) => Some(cause.to_string()),
         Event::Control(ControlEvent::Paused { reason, .. }) => Some(reason.to_string()),
-        Event::Agent(AgentEvent::Throttled { guard, .. }) => Some(guard.to_string()),
+        Event::Control(ControlEvent::Rerouted { why, .. } | ControlEvent::Scaling { why, .. }) => Some(why.to_string()),
+        Event::Agent(AgentEvent::Throttled { guard, why, .. }) => {
+            Some(why.as_ref().map_or_else(|| guard.to_string(), |why| format!("{guard}: {why}")))
+        }
         Event::Agent(AgentEvent::Lost { .. }) => Some("its lease ran out".to_owned()),
         Event::Agent(_) | Event::Task(_) | Event::Run(_) | Event::Control(_) => None,
     }

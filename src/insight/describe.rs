@@ -24,8 +24,9 @@ const LISTED: usize = 4;
 ///     attempt: AttemptId::new(TaskId::new(7), 2),
 ///     by: Incarnation::new(AgentId::new(3), 1),
 ///     failure: Failure::transient("connection reset"),
-///     next: Next::Retry { at: Time::from_millis(1_250) },
+///     next: Next::Retry { at: Time::from_millis(1_250), tier: None },
 ///     maybe: false,
+///     beyond_budget: false,
 /// };
 /// let entry = Entry { seq: Seq::new(9), at: Time::from_millis(1_000), event: event.into() };
 /// assert_eq!(describe(&entry), "t7.2 failed on a3#1 (transient: connection reset); tried again in 250 ms");
@@ -62,6 +63,25 @@ fn control(event: &ControlEvent) -> String {
     match event {
         ControlEvent::Paused { scope, .. } => format!("{scope} was paused"),
         ControlEvent::Resumed { scope } => format!("{scope} was resumed"),
+        ControlEvent::Panicked { fit, of } => {
+            format!("panic: only {fit} of {of} agents are fit for work, so guards exclude none of them")
+        }
+        ControlEvent::Calmed { fit, of } => format!("panic is over: {fit} of {of} agents are fit for work"),
+        ControlEvent::Shedding { from: Some(tier) } => {
+            format!("tasks wait too long: tier {tier} and below are refused")
+        }
+        ControlEvent::Shedding { from: None } => "tasks of all tiers are taken again".to_owned(),
+        ControlEvent::Degraded { mode: Some(mode), pressure } => {
+            format!("degraded to {}, at a pressure of {pressure}", short(mode))
+        }
+        ControlEvent::Degraded { mode: None, pressure } => format!("no longer degraded, at a pressure of {pressure}"),
+        ControlEvent::Rerouted { kind, to, why } => {
+            let of = kind.as_ref().map(|kind| format!(" of {}", short(kind))).unwrap_or_default();
+            format!("tasks{of} are routed by {} now: {}", short(to), short(why))
+        }
+        ControlEvent::Scaling { agents, advised, why, .. } => {
+            format!("there should be {advised} agents, not {agents}: {}", short(why))
+        }
     }
 }
 
@@ -95,9 +115,14 @@ fn task(event: &TaskEvent, now: Time) -> String {
             YieldReason::Rebalanced => format!("{attempt} has not begun and is called back for another agent"),
         },
         TaskEvent::Yielded { attempt, by, .. } => format!("{attempt} was given back by {by}"),
-        TaskEvent::AttemptFailed { attempt, by, failure, next, .. } => {
-            attempt_failed(*attempt, *by, failure, *next, now)
+        TaskEvent::AttemptFailed { attempt, by, failure, next, beyond_budget, .. } => {
+            let mut out = attempt_failed(*attempt, *by, failure, *next, now);
+            if *beyond_budget {
+                out.push_str(", as the retry budget is used up");
+            }
+            out
         }
+        TaskEvent::Answered { task, from, .. } => format!("{task} answered with the result of {from}"),
         TaskEvent::Succeeded { attempt, by, .. } => format!("{attempt} succeeded on {by}"),
         TaskEvent::CancelRequested { task, reason } => format!("{task} is to be cancelled: {}", short(reason)),
         TaskEvent::Cancelled { task, reason, happened } => {
@@ -123,8 +148,11 @@ fn task(event: &TaskEvent, now: Time) -> String {
 
 fn attempt_failed(attempt: AttemptId, by: Incarnation, failure: &Failure, next: Next, now: Time) -> String {
     let then = match next {
-        Next::Retry { at } if at <= now => "tried again at once".to_owned(),
-        Next::Retry { at } => format!("tried again in {}", Span::from(at - now)),
+        Next::Retry { at, tier } => {
+            let when = if at <= now { "at once".to_owned() } else { format!("in {}", Span::from(at - now)) };
+            let tier = tier.map(|tier| format!(" in tier {tier}")).unwrap_or_default();
+            format!("tried again {when}{tier}")
+        }
         Next::Fail => "the task failed".to_owned(),
         Next::DeadLetter => "now a dead letter".to_owned(),
     };

@@ -139,6 +139,7 @@ impl Story {
             | TaskEvent::Yielded { by, .. }
             | TaskEvent::AttemptFailed { by, .. }
             | TaskEvent::Succeeded { by, .. } => about.push(by.agent().into()),
+            TaskEvent::Answered { from, .. } => about.push(Subject::Task(*from)),
             TaskEvent::Submitted { replays, .. } => about.extend(replays.map(Subject::Task)),
             TaskEvent::Forgotten { tasks } => {
                 for task in tasks {

@@ -226,6 +226,13 @@ pub enum Body {
         #[serde(with = "wire::attempt")]
         attempt: AttemptId,
     },
+    /// To whoever starts and stops agents: so many there should be.
+    Scale {
+        /// How many there were.
+        agents: u32,
+        /// How many there should be.
+        advised: u32,
+    },
     /// From the host: what was asked for is refused, and nothing of it happened.
     Rejected {
         /// Which rule, by the name that the core has for it.
@@ -322,7 +329,8 @@ macro_rules! kinds {
 kinds! {
     Submit "submit", Withdraw "withdraw", Query "query", Status "status", Register "register", Registered "registered",
     Update "update", Heartbeat "heartbeat", Assign "assign", Accept "accept", Refuse "refuse", Progress "progress",
-    AssignBatch "assign_batch", Yield "yield", GiveBack "give_back", Poll "poll", Result "result", Cancel "cancel", Rejected "rejected", Negotiate "negotiate",
+    AssignBatch "assign_batch", Yield "yield", GiveBack "give_back", Poll "poll", Result "result", Cancel "cancel",
+    Scale "scale", Rejected "rejected", Negotiate "negotiate",
 }
 
 impl fmt::Display for Kind {

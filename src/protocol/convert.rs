@@ -73,6 +73,7 @@ impl Body {
             | Self::AssignBatch { .. }
             | Self::Yield { .. }
             | Self::Cancel { .. }
+            | Self::Scale { .. }
             | Self::Rejected { .. }
             | Self::Negotiate { .. } => return Err(NotACommand { kind }),
         })
@@ -90,7 +91,12 @@ impl Body {
     /// The answer to a command that was refused.
     #[must_use]
     pub fn rejected(rejected: &Rejected) -> Self {
-        let retry_after = if let Rejected::AtCapacity { retry_after, .. } = rejected { *retry_after } else { None };
+        let retry_after =
+            if let Rejected::AtCapacity { retry_after, .. } | Rejected::Shed { retry_after, .. } = rejected {
+                *retry_after
+            } else {
+                None
+            };
         Self::Rejected { code: code(rejected), reason: rejected.to_string().into_boxed_str(), retry_after }
     }
 
@@ -128,6 +134,7 @@ impl Body {
             | Self::Progress { .. }
             | Self::Result { verdict: Verdict::Failed { .. }, .. }
             | Self::Cancel { .. }
+            | Self::Scale { .. }
             | Self::Rejected { .. } => 0,
         }
     }
@@ -191,6 +198,7 @@ impl From<&Effect> for Message {
             ),
             Effect::Yield { attempt, .. } => named("yield", *attempt),
             Effect::Cancel { attempt, .. } => named("cancel", *attempt),
+            Effect::Scale { fact, .. } => MessageId::made(format!("scale-{}", fact.get())),
         };
         Self::new(id, Body::from(effect))
     }
@@ -213,6 +221,7 @@ impl From<&Effect> for Body {
             }
             Effect::Yield { attempt, from, until } => Self::Yield { from: *from, attempt: *attempt, until: *until },
             Effect::Cancel { attempt, from } => Self::Cancel { attempt: *attempt, from: *from },
+            Effect::Scale { agents, advised, .. } => Self::Scale { agents: *agents, advised: *advised },
         }
     }
 }

@@ -55,6 +55,7 @@ const fn about(kind: Kind) -> &'static str {
         Kind::Progress => "From an agent: this far I have come.",
         Kind::Result => "From an agent: it is over.",
         Kind::Cancel => "To an agent: an attempt is no longer wanted.",
+        Kind::Scale => "To whoever starts and stops agents: so many there should be.",
         Kind::Rejected => "From the host: what was asked for is refused, and nothing of it happened.",
         Kind::Negotiate => "Either way: a step of a negotiation about who shall do something.",
     }
@@ -100,6 +101,7 @@ fn body_of(kind: Kind) -> Value {
             object(&["by", "attempt", "verdict"], json!({"by": life, "attempt": attempt, "verdict": def("verdict")}))
         }
         Kind::Cancel => object(&["from", "attempt"], json!({"from": life, "attempt": attempt})),
+        Kind::Scale => object(&["agents", "advised"], json!({"agents": whole(), "advised": whole()})),
         Kind::Rejected => object(&["code", "reason"], json!({"code": name, "reason": text, "retry_after": span})),
         Kind::Negotiate => object(&["about", "act"], json!({"about": def("message_id"), "act": def("act")})),
     }

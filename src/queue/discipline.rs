@@ -2,7 +2,7 @@
 
 use super::lane::Rank;
 use crate::id::Seq;
-use crate::task::TaskSpec;
+use crate::task::{TaskSpec, Tier};
 use crate::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -50,11 +50,17 @@ pub enum Discipline {
 
 impl Discipline {
     /// Where a task that arrived then stands in the order.
-    pub(crate) fn rank(self, task: &TaskSpec, expected: Option<Duration>, submitted: Time, seq: Seq) -> Rank {
+    pub(crate) fn rank(
+        self,
+        (task, tier): (&TaskSpec, Tier),
+        expected: Option<Duration>,
+        submitted: Time,
+        seq: Seq,
+    ) -> Rank {
         let due = |target: Time| task.deadline.map_or(target, |deadline| deadline.min(target)).as_nanos();
-        let target = submitted + task.tier.latency_target();
+        let target = submitted + tier.latency_target();
         let key = match self {
-            Self::Strict => task.tier.index() as u64,
+            Self::Strict => tier.index() as u64,
             Self::EarliestVirtualDeadline | Self::WeightedFair => due(target),
             Self::ShortestExpected { stretch, patience } => {
                 due(target + expected.unwrap_or_default().saturating_mul(stretch).min(patience))

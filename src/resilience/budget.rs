@@ -208,6 +208,18 @@ impl<K: Ord + Clone> Budgets<K> {
         self.pool(pool, key).is_none_or(|budget| budget.spend(pool, now)) && self.all.spend(all, now)
     }
 
+    /// Whether a retry of the pool could be paid for; changes nothing.
+    #[must_use]
+    pub fn can_spend(&self, pool: &Rules, all: &Rules, key: &K, now: Time) -> bool {
+        let has_room = self.pools.len() < usize::try_from(pool.0.pools).unwrap_or(usize::MAX);
+        let own = match self.pools.get(key) {
+            Some(budget) => budget.can_spend(pool, now),
+            // One that would be made for it, or the budget of all alone.
+            None => !has_room || Budget::default().can_spend(pool, now),
+        };
+        own && self.all.can_spend(all, now)
+    }
+
     /// Whole retries that the pool could pay for now.
     #[must_use]
     pub fn balance(&self, pool: &Rules, all: &Rules, key: &K, now: Time) -> u64 {

@@ -129,6 +129,12 @@ impl Ladder {
         Some(level)
     }
 
+    /// A ladder on this level: 0 for none, 1 for the mildest.
+    #[must_use]
+    pub const fn at(level: u8) -> Self {
+        Self { level, pressed: None, eased: None }
+    }
+
     /// Which level holds: 0 for none, 1 for the mildest.
     #[must_use]
     pub const fn level(&self) -> u8 {

@@ -210,6 +210,31 @@ impl Pool {
         self.members.get(&agent).is_some_and(|member| self.panic || (member.until.is_none() && !member.down))
     }
 
+    /// Until when an agent is left out; none if it is not, or if everybody counts as fit.
+    #[must_use]
+    pub fn ejected_until(&self, agent: AgentId) -> Option<Time> {
+        self.members.get(&agent).filter(|_| !self.panic)?.until
+    }
+
+    /// Leaves an agent out until then, or no longer, because somebody else says so: a journal.
+    pub fn hold(&mut self, agent: AgentId, until: Option<Time>) {
+        if let Some(member) = self.members.get_mut(&agent) {
+            member.until = until;
+        }
+    }
+
+    /// A panic begins or is over because somebody else says so: a journal.
+    pub const fn hold_panic(&mut self, panic: bool) {
+        self.panic = panic;
+    }
+
+    /// How many are fit for work, and how many there are.
+    #[must_use]
+    pub fn fit(&self) -> (usize, usize) {
+        let fit = self.members.values().filter(|member| member.until.is_none() && !member.down).count();
+        (fit, self.members.len())
+    }
+
     /// Whether too few are fit for work.
     #[must_use]
     pub const fn in_panic(&self) -> bool {

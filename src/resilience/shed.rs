@@ -128,6 +128,18 @@ impl Shed {
         self.refused
     }
 
+    /// When the present interval ends; none if none has begun.
+    #[must_use]
+    pub const fn interval_end(&self) -> Option<Time> {
+        self.ends
+    }
+
+    /// One that refuses so many tiers, and has seen nothing yet.
+    #[must_use]
+    pub fn refusing(tiers: u8) -> Self {
+        Self { refused: tiers.min(4), ..Self::default() }
+    }
+
     /// When the interval ends; none while all is calm and nobody told anything.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Time> {

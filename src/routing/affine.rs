@@ -1,7 +1,7 @@
 //! Heeds what tasks wish for.
 
 use super::hashing::ConsistentHash;
-use super::{Candidates, LeastLoaded, Places, RoutingStrategy};
+use super::{Candidates, LeastLoaded, Places, RoutingStrategy, Turn};
 use crate::event::{AgentEvent, Entry, Event, Next, TaskEvent};
 use crate::id::{AgentId, TaskId};
 use crate::name::Name;
@@ -87,6 +87,10 @@ impl<S: RoutingStrategy> RoutingStrategy for Affine<S> {
     fn explain(&self) -> Option<String> {
         self.inner.explain()
     }
+
+    fn turned(&mut self) -> Option<Turn> {
+        self.inner.turned()
+    }
 }
 
 /// A session key or kind, and the label to spread it over.
@@ -137,7 +141,9 @@ impl Spread {
             }
             TaskEvent::Yielded { attempt, .. } => self.over(attempt.task(), true),
             TaskEvent::Succeeded { attempt, .. } => self.over(attempt.task(), false),
-            TaskEvent::Cancelled { task, .. } | TaskEvent::Expired { task, .. } => self.over(*task, false),
+            TaskEvent::Answered { task, .. } | TaskEvent::Cancelled { task, .. } | TaskEvent::Expired { task, .. } => {
+                self.over(*task, false);
+            }
             TaskEvent::Ready { .. }
             | TaskEvent::Started { .. }
             | TaskEvent::YieldRequested { .. }

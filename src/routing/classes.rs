@@ -53,11 +53,47 @@ impl Hash for ClassKey {
     }
 }
 
+/// Who of those that could is given the tasks of a class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Chosen {
+    /// Those that are not avoided, and no backup.
+    Primaries,
+    /// Those that are not avoided.
+    NotAvoided,
+    All,
+}
+
+impl Chosen {
+    fn takes(self, member: &Member, avoid: &[AgentId]) -> bool {
+        match self {
+            Self::Primaries => !member.spec.backup && !avoid.contains(&member.spec.id),
+            Self::NotAvoided => !avoid.contains(&member.spec.id),
+            Self::All => true,
+        }
+    }
+}
+
+/// Backups are for when no other takes work; who failed a task is asked again only if nobody else takes work.
+fn chosen<'a>(able: impl Iterator<Item = &'a Member>, avoid: &[AgentId]) -> Chosen {
+    let mut best = Chosen::All;
+    for member in able.filter(|member| !avoid.contains(&member.spec.id)) {
+        if !member.spec.backup && member.is_up() {
+            return Chosen::Primaries;
+        }
+        if member.status == AgentStatus::Online {
+            best = Chosen::NotAvoided;
+        }
+    }
+    best
+}
+
 #[derive(Debug, Clone)]
 struct Class {
     key: ClassKey,
     eligible: Eligible,
     tasks: u32,
+    /// Whether who is eligible depends on others: some are avoided, or stand in for others.
+    picky: bool,
     /// Whether it stands in the list of idle classes, where it may stay when tasks come again.
     listed: bool,
 }
@@ -88,8 +124,13 @@ impl Classes {
             }
             return slot;
         }
-        let slot =
-            self.classes.insert(Class { key: key.clone(), eligible: Eligible::default(), tasks: 1, listed: false });
+        let slot = self.classes.insert(Class {
+            key: key.clone(),
+            eligible: Eligible::default(),
+            picky: false,
+            tasks: 1,
+            listed: false,
+        });
         self.index.insert(key, slot);
         self.fill(slot, fleet);
         slot
@@ -135,7 +176,7 @@ impl Classes {
         let slots: Vec<Slot> = self.classes.iter().map(|(slot, _)| slot).collect();
         for slot in slots {
             let Some(class) = self.classes.get_mut(slot) else { continue };
-            if class.key.avoid.is_empty() {
+            if class.key.avoid.is_empty() && !fleet.has_backups() && !class.picky {
                 let member = fleet.at(place.index());
                 let meets = member.is_some_and(|member| meets(&self.skills, &class.key, &member.spec));
                 if meets || class.eligible.contains(place.index()) {
@@ -157,9 +198,10 @@ impl Classes {
             .filter(|(_, member)| meets(&self.skills, &class.key, &member.spec))
             .map(|(place, member)| (place.get(), member))
             .collect();
-        let avoids = |member: &Member| class.key.avoid.contains(&member.spec.id);
-        let others = able.iter().any(|(_, member)| member.status == AgentStatus::Online && !avoids(member));
-        let chosen = able.into_iter().filter(|(_, member)| !others || !avoids(member));
+        let avoid = &class.key.avoid;
+        let chosen = chosen(able.iter().map(|(_, member)| *member), avoid);
+        class.picky = !avoid.is_empty() || able.iter().any(|(_, member)| member.spec.backup);
+        let chosen = able.into_iter().filter(|(_, member)| chosen.takes(member, avoid));
         let new: Eligible = chosen.map(|(place, _)| place).collect();
         let old = core::mem::replace(&mut class.eligible, new);
         if let Some(turn) = old.turn() {
@@ -175,17 +217,22 @@ impl Classes {
         }
     }
 
+    /// Whether an agent of these is for the tasks of a class.
+    pub(crate) fn chooses<'a>(
+        &'a self,
+        key: &'a ClassKey,
+        fleet: impl Iterator<Item = &'a Member>,
+    ) -> impl Fn(&Member) -> bool + 'a {
+        let chosen = chosen(fleet.filter(|member| meets(&self.skills, key, &member.spec)), &key.avoid);
+        move |member| meets(&self.skills, key, &member.spec) && chosen.takes(member, &key.avoid)
+    }
+
     pub(crate) fn eligible(&self, slot: Slot) -> Option<&Eligible> {
         self.classes.get(slot).map(|class| &class.eligible)
     }
 
     pub(crate) fn key(&self, slot: Slot) -> Option<&ClassKey> {
         self.classes.get(slot).map(|class| &class.key)
-    }
-
-    /// Whether such an agent would be for such tasks, but for having failed them.
-    pub(crate) fn would_meet(&self, key: &ClassKey, agent: &AgentSpec) -> bool {
-        meets(&self.skills, key, agent)
     }
 
     /// Which skills stand for which others.

@@ -74,6 +74,12 @@ impl Member {
         self.gates.iter().map(|gate| gate.slots).fold(own, u32::min)
     }
 
+    /// Whether it takes work and no guard and no operator lets it have none, be it busy or not.
+    pub(crate) fn is_up(&self) -> bool {
+        let held_off = self.paused.is_some() || self.gates.iter().any(|gate| gate.slots == 0);
+        self.status == AgentStatus::Online && !held_off
+    }
+
     /// Whether it takes work and has room, be it for the first tier alone.
     pub(crate) fn has_room(&self) -> bool {
         self.status == AgentStatus::Online && self.in_flight() < self.slots()
@@ -120,6 +126,8 @@ pub(crate) struct Fleet {
     open: Bits,
     /// How many keep any.
     reserving: usize,
+    /// How many stand in for others.
+    backups: usize,
     levels: Levels,
 }
 
@@ -128,7 +136,7 @@ impl Fleet {
         let id = spec.id;
         let place = self.members.insert_lowest(Member::new(by, spec, 0, heard));
         self.places.insert(id, place);
-        self.reserving += usize::from(self.members.get(place).is_some_and(|member| member.spec.reserved > 0));
+        self.count(place);
         self.change(place, |member| member.place = place.get());
         place
     }
@@ -138,9 +146,20 @@ impl Fleet {
         let id = spec.id;
         let slot = self.members.insert_at(Slot::new(place), Member::new(by, spec, place, Time::ZERO))?;
         self.places.insert(id, slot);
-        self.reserving += usize::from(self.members.get(slot).is_some_and(|member| member.spec.reserved > 0));
+        self.count(slot);
         self.change(slot, |_| {});
         Some(slot)
+    }
+
+    fn count(&mut self, place: Slot) {
+        let Some(member) = self.members.get(place) else { return };
+        self.reserving += usize::from(member.spec.reserved > 0);
+        self.backups += usize::from(member.spec.backup);
+    }
+
+    /// Whether any stands in for others.
+    pub(crate) const fn has_backups(&self) -> bool {
+        self.backups > 0
     }
 
     pub(crate) fn remove(&mut self, id: AgentId) -> Option<Member> {
@@ -149,6 +168,7 @@ impl Fleet {
         self.open.clear(place.index());
         let member = self.members.remove(place)?;
         self.reserving -= usize::from(member.spec.reserved > 0);
+        self.backups -= usize::from(member.spec.backup);
         if let Some((load, ..)) = member.level {
             self.levels.take(place.index(), load);
         }
@@ -158,8 +178,11 @@ impl Fleet {
     /// Changes a member and keeps the set of those with room and their levels true.
     pub(crate) fn change(&mut self, place: Slot, change: impl FnOnce(&mut Member)) {
         let Some(member) = self.members.get_mut(place) else { return };
-        let kept = member.spec.reserved > 0;
+        let (kept, backup) = (member.spec.reserved > 0, member.spec.backup);
         change(member);
+        if backup != member.spec.backup {
+            self.backups = if backup { self.backups - 1 } else { self.backups + 1 };
+        }
         if kept != (member.spec.reserved > 0) {
             self.reserving = if kept { self.reserving - 1 } else { self.reserving + 1 };
         }

@@ -1,7 +1,7 @@
 //! Keeps work away from agents that fail everything.
 
 use super::learned::{ByAgent, End, HALF, History, PENALTY, Seen};
-use super::{Candidates, Places, RoutingStrategy};
+use super::{Candidates, Places, RoutingStrategy, Turn};
 use crate::event::Entry;
 use crate::id::AgentId;
 use crate::structure::Random;
@@ -147,5 +147,9 @@ impl<S: RoutingStrategy> RoutingStrategy for Guarded<S> {
             (Some(inner), Some(bans)) => Some(format!("{inner}; {bans}")),
             (inner, bans) => inner.or(bans),
         }
+    }
+
+    fn turned(&mut self) -> Option<Turn> {
+        self.inner.turned()
     }
 }

@@ -91,7 +91,7 @@ impl Attempts {
             TaskEvent::Cancelled { task, happened: Happened::Yes(_), .. } => {
                 self.ended(*task, entry.at, End::Succeeded, false)
             }
-            TaskEvent::Cancelled { task, .. } | TaskEvent::Expired { task, .. } => {
+            TaskEvent::Answered { task, .. } | TaskEvent::Cancelled { task, .. } | TaskEvent::Expired { task, .. } => {
                 self.ended(*task, entry.at, End::Dropped, false)
             }
             TaskEvent::Ready { .. }

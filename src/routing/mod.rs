@@ -129,6 +129,30 @@ pub trait RoutingStrategy: Send + fmt::Debug {
     fn explain(&self) -> Option<String> {
         None
     }
+
+    /// Whether it has changed its mind since it was last asked this; asked after every fact, so that the change becomes
+    /// one, too.
+    fn turned(&mut self) -> Option<Turn> {
+        None
+    }
+}
+
+/// A strategy routes otherwise from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Turn {
+    /// How it routes now.
+    pub to: String,
+    /// Why.
+    pub why: String,
+}
+
+impl Turn {
+    /// From now on so, for that reason.
+    #[must_use]
+    pub fn new(to: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { to: to.into(), why: why.into() }
+    }
 }
 
 impl<S: RoutingStrategy + ?Sized> RoutingStrategy for Box<S> {
@@ -146,5 +170,9 @@ impl<S: RoutingStrategy + ?Sized> RoutingStrategy for Box<S> {
 
     fn explain(&self) -> Option<String> {
         (**self).explain()
+    }
+
+    fn turned(&mut self) -> Option<Turn> {
+        (**self).turned()
     }
 }

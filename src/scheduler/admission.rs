@@ -60,7 +60,7 @@ impl State {
         if slots == 0 {
             return None;
         }
-        let rank = self.discipline.rank(spec, expected, now, Seq::new(u64::MAX));
+        let rank = self.discipline.rank((spec, spec.tier), expected, now, Seq::new(u64::MAX));
         let ahead = self.lanes.count_ahead(class.index(), rank, AHEAD);
         let each = mean.unwrap_or(own);
         // What runs now is half done on the whole.

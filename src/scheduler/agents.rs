@@ -3,12 +3,11 @@
 use super::log::Tx;
 use super::machine::Core;
 use super::submit::{bounded, named};
-use crate::agent::{AgentSpec, AgentStatus, Guard};
+use crate::agent::{AgentSpec, AgentStatus};
 use crate::command::{Accepted, AgentCommand};
 use crate::event::AgentEvent;
 use crate::id::{AgentId, Incarnation};
 use crate::rejected::Rejected;
-use crate::routing::Gate;
 use crate::structure::Slot;
 use crate::time::Time;
 use std::sync::Arc;
@@ -149,19 +148,5 @@ impl Core {
         for place in places {
             self.state.fleet.change(place, |member| member.heard = now);
         }
-    }
-
-    /// A guard looks at the agent again: what it said until now holds no longer.
-    pub(super) fn gate_due(&mut self, by: Incarnation, tx: &mut Tx<'_>) {
-        let Some(place) = self.state.fleet.living(by) else { return };
-        let due = |gate: &&Gate| gate.until.is_some_and(|until| until <= tx.now);
-        let gates = self.state.fleet.at(place.index()).map(|member| &*member.gates).unwrap_or_default();
-        let guards: Vec<Guard> = gates.iter().filter(due).map(|gate| gate.guard).collect();
-        for guard in guards {
-            self.emit(AgentEvent::Throttled { by, guard, slots: None, until: None }, tx);
-        }
-        self.state.set_gate_timer(place);
-        self.settle_and_pump(Some(place), tx);
-        self.retire(tx);
     }
 }

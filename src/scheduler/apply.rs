@@ -36,9 +36,9 @@ impl State {
                 self.dismiss(by.agent());
                 Ok(())
             }
-            AgentEvent::Throttled { by, guard, slots, until } => {
+            AgentEvent::Throttled { by, guard, slots, until, .. } => {
                 let place = self.fleet.living(*by).ok_or(Misfit("no such agent is throttled"))?;
-                self.fleet.change(place, |member| member.set_gate(*guard, *slots, *until));
+                self.bound(place, |member| member.set_gate(*guard, *slots, *until));
                 self.set_gate_timer(place);
                 Ok(())
             }
@@ -53,7 +53,7 @@ impl State {
             TaskEvent::Started { attempt } => self.started(at, *attempt),
             TaskEvent::YieldRequested { attempt, why } => self.yield_requested(at, *attempt, *why),
             TaskEvent::Yielded { attempt, by, maybe } => self.yielded(at, *attempt, *by, *maybe),
-            TaskEvent::AttemptFailed { attempt, by, failure, next, maybe } => {
+            TaskEvent::AttemptFailed { attempt, by, failure, next, maybe, .. } => {
                 let slot = self.current(*attempt, *by)?;
                 self.doubt(slot, *maybe);
                 self.attempt_failed(at, slot, *by, failure, *next)
@@ -61,6 +61,14 @@ impl State {
             TaskEvent::Succeeded { attempt, by, output } => {
                 self.current(*attempt, *by)?;
                 self.end(at, attempt.task(), TaskOutcome::Succeeded(output.clone()))
+            }
+            TaskEvent::Answered { task, output, .. } => {
+                let slot = self.slot(*task).ok_or(Misfit("an unknown task is answered"))?;
+                match self.tasks.get(slot).map(|task| &task.stage) {
+                    Some(Stage::Queued { .. }) => {}
+                    _ => return Err(Misfit("a task is answered that does not wait for an agent")),
+                }
+                self.end(at, *task, TaskOutcome::Succeeded(output.clone()))
             }
             TaskEvent::CancelRequested { task, reason } => self.cancel_requested(at, *task, reason),
             TaskEvent::Cancelled { task, reason, happened } => {
@@ -198,7 +206,7 @@ impl State {
         let Some(task) = self.tasks.get_mut(slot) else { return };
         task.stage = Stage::Queued { class };
         let (key, tier) = (task.strand(class), task.tier.index());
-        let rank = self.discipline.rank(&task.spec, task.expected, task.submitted, task.seq);
+        let rank = self.discipline.rank((&task.spec, task.tier), task.expected, task.submitted, task.seq);
         self.lanes.push(key, tier, rank, slot);
         self.watch_batch(slot);
     }
@@ -264,9 +272,10 @@ impl State {
         let avoid: Vec<AgentId> = others.chain([by.agent()]).collect();
         task.avoid = avoid.get(avoid.len().saturating_sub(AVOID)..).unwrap_or_default().into();
         match next {
-            Next::Retry { at: until } => {
+            Next::Retry { at: until, tier } => {
                 self.give_back(at, slot);
                 if let Some(task) = self.tasks.get_mut(slot) {
+                    task.tier = tier.unwrap_or(task.tier);
                     task.stage = Stage::Backoff { until };
                 }
                 self.set_timer(slot);

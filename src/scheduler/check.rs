@@ -192,15 +192,12 @@ impl Core {
             let (Some(key), Some(eligible)) = (self.state.classes.key(slot), self.state.classes.eligible(slot)) else {
                 return Err(format!("class {class} waits and is not known"));
             };
-            let meets = |member: &crate::routing::Member| self.state.classes.would_meet(key, &member.spec);
-            let others = self.state.fleet.iter().any(|(_, member)| {
-                member.status == AgentStatus::Online && meets(member) && !key.avoid.contains(&member.spec.id)
-            });
             if !eligible.is_sound() {
                 return Err(format!("the list of class {class} is not its bits"));
             }
+            let chooses = self.state.classes.chooses(key, self.state.fleet.iter().map(|(_, member)| member));
             for (place, member) in self.state.fleet.iter() {
-                let should = meets(member) && !(others && key.avoid.contains(&member.spec.id));
+                let should = chooses(member);
                 if eligible.contains(place.index()) != should || member.classes.contains(class) != should {
                     return Err(format!("class {class} is wrong about agent {}", member.by));
                 }

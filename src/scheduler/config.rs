@@ -2,6 +2,7 @@
 
 use super::admission::Admission;
 use super::batch::Batch;
+use super::guards::Settings;
 use super::quota::{Quota, Quotas};
 use super::rebalance::Rebalancing;
 use super::yielding::Preemption;
@@ -42,6 +43,7 @@ pub struct Config {
     pub(super) kinds: Quotas,
     pub(super) batches: BTreeMap<Name, Batch>,
     pub(super) estimator: Option<Box<dyn Estimator>>,
+    pub(super) guards: Settings,
 }
 
 impl Config {
@@ -193,6 +195,7 @@ impl Default for Config {
             kinds: Quotas::default(),
             batches: BTreeMap::new(),
             estimator: None,
+            guards: Settings::default(),
         }
     }
 }

@@ -37,6 +37,7 @@ impl Core {
             return Err(Rejected::AtCapacity { what: "list_len".into(), limit, retry_after: None });
         }
         self.emit(ControlEvent::Paused { scope, reason }, tx);
+        self.settle_and_pump(None, tx);
         Ok(Accepted::Done)
     }
 
@@ -82,9 +83,16 @@ impl Core {
 
 impl State {
     pub(super) fn apply_control(&mut self, at: Time, event: &ControlEvent) -> Result<(), Misfit> {
+        self.standing.apply(event);
         match event {
             ControlEvent::Paused { scope, reason } => self.set_paused(at, scope, Some(reason)),
             ControlEvent::Resumed { scope } => self.set_paused(at, scope, None),
+            ControlEvent::Panicked { .. }
+            | ControlEvent::Calmed { .. }
+            | ControlEvent::Shedding { .. }
+            | ControlEvent::Degraded { .. }
+            | ControlEvent::Rerouted { .. }
+            | ControlEvent::Scaling { .. } => Ok(()),
         }
     }
 
@@ -106,7 +114,7 @@ impl State {
             }
             Scope::Agent(id) => {
                 let place = self.fleet.place_of(*id).ok_or(Misfit("an unknown agent is paused or resumed"))?;
-                self.fleet.change(place, |member| member.paused = reason.cloned());
+                self.bound(place, |member| member.paused = reason.cloned());
             }
         }
         Ok(())

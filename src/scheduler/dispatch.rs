@@ -4,6 +4,7 @@
 //! changes only little has to be looked at: a new task concerns its own class, and room on an agent concerns the classes
 //! that the agent serves.
 
+use super::guards::exhausted;
 use super::log::Tx;
 use super::machine::Core;
 use super::state::{Owed, Stage, State, Task};
@@ -13,7 +14,7 @@ use crate::queue::{Sight, Turn};
 use crate::resilience::delay;
 use crate::routing::Candidates;
 use crate::structure::{Bits, Slot, next_in};
-use crate::task::{Exhausted, Failure, FailureKind, Happened, InDoubt};
+use crate::task::{Failure, FailureKind, Happened, InDoubt};
 use core::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -27,6 +28,15 @@ impl Core {
         }
         self.settle_expired(tx);
         self.make_room(class, tx);
+        self.pump_opened(tx);
+    }
+
+    /// Hands out what can be since gates have opened, or agents stand in for others, while tasks were handed out.
+    fn pump_opened(&mut self, tx: &mut Tx<'_>) {
+        while !self.state.opened.is_empty() {
+            let classes = self.state.opened.drain(..).map(Slot::new).collect();
+            self.pump_once(classes, tx);
+        }
     }
 
     /// Hands out tasks to an agent while it has room, the first in the order of the discipline first.
@@ -38,6 +48,7 @@ impl Core {
             }
         }
         self.settle_expired(tx);
+        self.pump_opened(tx);
     }
 
     /// Hands out all that can be: after a restore, or when many things have changed.
@@ -50,7 +61,12 @@ impl Core {
 
     /// Hands out the tasks of these classes while there are agents for them, over all classes in the order of the
     /// discipline.
-    fn pump(&mut self, mut classes: Vec<Slot>, tx: &mut Tx<'_>) {
+    fn pump(&mut self, classes: Vec<Slot>, tx: &mut Tx<'_>) {
+        self.pump_once(classes, tx);
+        self.pump_opened(tx);
+    }
+
+    fn pump_once(&mut self, mut classes: Vec<Slot>, tx: &mut Tx<'_>) {
         classes.sort_unstable();
         classes.dedup();
         let mut heads: BinaryHeap<Reverse<(Turn, Slot)>> =
@@ -102,6 +118,10 @@ impl Core {
         if let Some((at, bound)) = task.bound()
             && at <= tx.now
         {
+            self.expire(id, bound, tx);
+            return true;
+        }
+        if let Some(bound) = self.hopeless(task, tx.now) {
             self.expire(id, bound, tx);
             return true;
         }
@@ -172,6 +192,7 @@ impl Core {
     /// After a restore: what the journal's last call had begun is finished.
     pub(crate) fn settle(&mut self, tx: &mut Tx<'_>) {
         self.settle_owed(tx);
+        self.heed_all(tx);
         self.pump_all(tx);
         self.retire(tx);
     }
@@ -186,13 +207,9 @@ impl Core {
         }
         if insist || task.tries() < retry.attempts.max(1) {
             let wait = delay(&retry, task.tries(), failure.retry_after, &mut self.random(tx));
-            return Next::Retry { at: tx.now + wait };
+            return Next::Retry { at: tx.now + wait, tier: None };
         }
-        // A run takes care of its steps: a replayed letter would come too late for it.
-        match task.spec.policy.exhausted() {
-            Exhausted::DeadLetter if task.spec.owner.is_none() => Next::DeadLetter,
-            Exhausted::DeadLetter | Exhausted::Fail => Next::Fail,
-        }
+        exhausted(&task.spec)
     }
 }
 

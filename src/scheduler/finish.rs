@@ -80,7 +80,8 @@ impl Core {
             }
             None => {
                 let next = self.retry_or_end(task, &failure, tx);
-                TaskEvent::AttemptFailed { attempt, by, failure, next, maybe }
+                let (next, beyond_budget) = self.afford(by, (task, maybe), next, tx.now);
+                TaskEvent::AttemptFailed { attempt, by, failure, next, maybe, beyond_budget }
             }
         };
         self.emit(event, tx);

@@ -1,10 +1,11 @@
 //! State, configuration and strategies together: what decides.
 
 use super::config::Config;
+use super::guards::Guards;
 use super::log::Tx;
 use super::state::{Misfit, Setup, State};
 use crate::effect::{Effect, Outbox};
-use crate::event::{Entry, Event, TaskEvent};
+use crate::event::{ControlEvent, Entry, Event, TaskEvent};
 use crate::id::{AttemptId, TaskId};
 use crate::structure::{Bits, Random};
 use crate::task::FailureKind;
@@ -15,6 +16,7 @@ use crate::time::Time;
 pub(crate) struct Core {
     pub(super) state: State,
     pub(super) config: Config,
+    pub(super) guards: Guards,
     /// Classes in which tasks wait although agents have room, because the strategy wants it so.
     pub(super) held_back: Bits,
 }
@@ -29,7 +31,8 @@ impl Core {
             kinds: config.kinds.clone(),
             batches: config.batches.clone(),
         });
-        Self { state, config, held_back: Bits::default() }
+        let guards = Guards::new(config.guards.clone(), config.seed);
+        Self { state, config, guards, held_back: Bits::default() }
     }
 
     /// A fact of the journal becomes state.
@@ -41,12 +44,19 @@ impl Core {
             Event::Run(_) => return Err(Misfit("a scheduler on its own runs no workflows")),
         }
         self.observe(entry);
+        self.guards.observe(&self.state, entry);
         Ok(())
     }
 
-    /// A decision becomes a fact: effects are derived, the state changes, the strategies see it, the caller gets it.
+    /// A decision becomes a fact, and so does what guards want because of it.
     pub(super) fn emit(&mut self, event: impl Into<Event>, tx: &mut Tx<'_>) {
-        let entry = tx.entry(event.into());
+        self.state_fact(event.into(), tx);
+        self.heed(tx);
+    }
+
+    /// A decision becomes a fact: effects are derived, the state changes, the strategies see it, the caller gets it.
+    pub(super) fn state_fact(&mut self, event: Event, tx: &mut Tx<'_>) {
+        let entry = tx.entry(event);
         self.derive(&entry, tx.out);
         let applied = self.replay(&entry);
         debug_assert_eq!(applied, Ok(()), "the core decided {entry:?}, which does not follow");
@@ -77,6 +87,9 @@ impl Core {
     }
 
     fn derive_after(&self, entry: &Entry, out: &mut Outbox) {
+        if let Event::Control(ControlEvent::Scaling { agents, advised, .. }) = &entry.event {
+            out.ask(Effect::Scale { fact: entry.seq, agents: *agents, advised: *advised });
+        }
         if let Event::Task(TaskEvent::Assigned { attempt, .. }) = &entry.event
             && let Some(dispatch) = self.dispatch_effect(attempt.task())
         {
@@ -113,8 +126,14 @@ impl Core {
 
     fn observe(&mut self, entry: &Entry) {
         self.config.strategy.observe(entry);
-        for strategy in self.config.by_kind.values_mut() {
+        if let Some(turn) = self.config.strategy.turned() {
+            self.guards.turned(None, &turn);
+        }
+        for (kind, strategy) in &mut self.config.by_kind {
             strategy.observe(entry);
+            if let Some(turn) = strategy.turned() {
+                self.guards.turned(Some(kind), &turn);
+            }
         }
         if let Some(estimator) = &mut self.config.estimator {
             estimator.observe(entry);
@@ -148,7 +167,7 @@ impl Core {
     }
 
     pub(crate) fn next_wakeup(&self) -> Option<Time> {
-        self.state.wheel.next()
+        [self.state.wheel.next(), self.guards.next_wakeup()].into_iter().flatten().min()
     }
 
     pub(super) fn random(&self, tx: &Tx<'_>) -> Random {

@@ -39,6 +39,7 @@ mod config;
 mod control;
 mod dispatch;
 mod finish;
+mod guards;
 mod log;
 mod machine;
 mod parties;
@@ -55,6 +56,7 @@ pub use crate::task::TaskStatus;
 pub use admission::Admission;
 pub use batch::Batch;
 pub use config::Config;
+pub use guards::{Concurrency, Pressure, Scaling, Standing};
 pub(crate) use log::{Log, Tx};
 pub(crate) use machine::Core;
 pub use quota::Quota;
@@ -176,6 +178,12 @@ impl Scheduler {
     /// The kinds that have tasks, or had some lately, in the order of their places.
     pub fn kinds(&self) -> impl Iterator<Item = PartyView<'_>> {
         self.core.kinds()
+    }
+
+    /// How the whole stands, by the word of its guards.
+    #[must_use]
+    pub const fn standing(&self) -> &Standing {
+        self.core.standing()
     }
 
     /// How many tasks wait for an agent, by tier.

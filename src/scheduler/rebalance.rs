@@ -86,7 +86,8 @@ impl State {
         let key = self.class_of(&task.spec);
         let room = if task.is_urgent() { self.fleet.free() } else { self.fleet.open() };
         let members = room.iter().filter_map(|place| self.fleet.at(place));
-        let able = members.filter(|member| self.classes.would_meet(&key, &member.spec));
+        let chooses = self.classes.chooses(&key, self.fleet.iter().map(|(_, member)| member));
+        let able = members.filter(|member| chooses(member));
         able.map(|member| member.spec.id).filter(|id| !task.avoid.contains(id)).collect()
     }
 }

@@ -1,6 +1,7 @@
 //! The state as data: what a snapshot holds, and the indexes built again from it.
 
 use super::config::Config;
+use super::guards::Standing;
 use super::log::Log;
 use super::machine::Core;
 use super::parties::Party;
@@ -13,7 +14,7 @@ use crate::name::Name;
 use crate::resilience::rate::Gcra;
 use crate::routing::Gate;
 use crate::structure::Slot;
-use crate::task::{TaskOutcome, TaskSpec};
+use crate::task::{TaskOutcome, TaskSpec, Tier};
 use crate::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,9 @@ pub struct SchedulerSnapshot {
     pub finished: Vec<TaskId>,
     /// The dead letters, in the order of their ends.
     pub dead: Vec<TaskId>,
+    /// How the whole stands, by the word of its guards.
+    #[serde(default, skip_serializing_if = "Standing::is_calm")]
+    pub standing: Standing,
 }
 
 /// A tenant or a kind.
@@ -117,6 +121,9 @@ pub struct TaskRecord {
     /// How long an attempt was expected to take.
     #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<Duration>,
+    /// In which tier it waits, if that is not its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<Tier>,
     /// How many attempts have begun.
     pub attempts: u32,
     /// How many of these were given back and count as none.
@@ -214,6 +221,7 @@ impl Core {
             tasks,
             finished: self.state.finished.iter().copied().collect(),
             dead: self.state.dead.iter().copied().collect(),
+            standing: self.state.standing.clone(),
         }
     }
 
@@ -241,7 +249,9 @@ impl Core {
         core.state.dead.extend(&snapshot.dead);
         core.state.put_dependencies(&snapshot.tasks);
         core.state.put_shares(snapshot);
+        core.state.standing = snapshot.standing.clone();
         core.check().map_err(wrong)?;
+        core.guards.recall(&core.state, snapshot.at);
         Ok(core)
     }
 }
@@ -278,6 +288,7 @@ fn record(task: &Task) -> TaskRecord {
         submitted: task.submitted,
         spec: Arc::clone(&task.spec),
         expected: task.expected,
+        tier: (task.tier != task.spec.tier).then_some(task.tier),
         attempts: task.attempts,
         yields: task.yields,
         preempted: task.preempted,
@@ -330,6 +341,7 @@ impl State {
         }
         let parties = self.parties_of(&record.spec);
         let slot = self.tasks.insert(Task {
+            tier: record.tier.unwrap_or(record.spec.tier),
             attempts: record.attempts,
             yields: record.yields,
             preempted: record.preempted,

@@ -3,6 +3,7 @@
 //! Everything here is changed by [`apply`](super::apply) alone, but for what is soft: when an agent was last heard.
 
 use super::batch::Batch;
+use super::guards::Standing;
 use super::parties::{Door, Parties};
 use super::quota::Quotas;
 use super::yielding::Callable;
@@ -301,6 +302,8 @@ pub(super) struct State {
     pub(super) active: u32,
     pub(super) lives: u64,
     pub(super) pace: Pace,
+    /// What is on record about the whole.
+    pub(super) standing: Standing,
     pub(super) discipline: Discipline,
     pub(super) grace: Duration,
 }
@@ -363,6 +366,7 @@ impl State {
             active: 0,
             lives: 0,
             pace: Pace::default(),
+            standing: Standing::default(),
             discipline,
             grace,
         }
@@ -389,7 +393,7 @@ impl State {
 
     /// Where the task stands in the order of its strand.
     pub(super) fn rank(&self, task: &Task) -> Rank {
-        self.discipline.rank(&task.spec, task.expected, task.submitted, task.seq)
+        self.discipline.rank((&task.spec, task.tier), task.expected, task.submitted, task.seq)
     }
 
     /// The places of a task's tenant and kind.

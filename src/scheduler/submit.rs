@@ -69,6 +69,9 @@ impl Core {
                 Some(Some(_)) => return Err(Rejected::DeadDependency { task: spec.id, dead: before }),
             }
         }
+        if let Some(retry_after) = self.shed(spec, tx.now) {
+            return Err(Rejected::Shed { tier: spec.tier, retry_after });
+        }
         if self.state.active.saturating_add(company.len()) >= limits.waiting_tasks {
             return Err(self.full("waiting_tasks", limits.waiting_tasks));
         }
@@ -115,8 +118,9 @@ impl Core {
     }
 
     pub(super) fn note_submitted(&mut self, spec: Arc<TaskSpec>, replays: Option<TaskId>, tx: &mut Tx<'_>) {
-        let expected = self.expected(&spec);
+        let (id, expected) = (spec.id, self.expected(&spec));
         self.emit(TaskEvent::Submitted { spec, replays, expected }, tx);
+        self.answer(id, tx);
     }
 
     pub(crate) fn cancel(&mut self, id: TaskId, reason: Name, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {

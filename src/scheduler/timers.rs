@@ -10,6 +10,11 @@ use crate::task::{Bound, Failure};
 impl Core {
     /// Fires what is due, up to the limit; what is left stays due.
     pub(crate) fn fire(&mut self, tx: &mut Tx<'_>) {
+        self.fire_wheel(tx);
+        self.tick_guards(tx);
+    }
+
+    fn fire_wheel(&mut self, tx: &mut Tx<'_>) {
         if self.state.wheel.next().is_none_or(|at| at > tx.now) {
             return;
         }

@@ -1,5 +1,6 @@
 //! Reading: tasks and agents as they stand.
 
+use super::guards::Standing;
 use super::machine::Core;
 use super::parties::Party;
 use super::quota::Quota;
@@ -240,6 +241,10 @@ impl Core {
 
     pub(crate) const fn queued(&self) -> [usize; 4] {
         self.state.lanes.by_tier()
+    }
+
+    pub(crate) const fn standing(&self) -> &Standing {
+        &self.state.standing
     }
 
     pub(crate) fn dead_letters(&self) -> impl Iterator<Item = TaskView<'_>> {

@@ -324,7 +324,7 @@ impl State {
             return;
         }
         let asked = task.running().is_none_or(Running::is_asked);
-        let rank = self.discipline.rank(&task.spec, task.expected, task.submitted, task.seq);
+        let rank = self.discipline.rank((&task.spec, task.tier), task.expected, task.submitted, task.seq);
         self.callable.put(slot, task, rank, on && !asked);
     }
 

@@ -1,6 +1,6 @@
 //! What happens when attempts fail or take too long.
 
-use super::FailureKind;
+use super::{FailureKind, Tier};
 use core::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::sync::Arc;
@@ -139,6 +139,10 @@ pub struct Retry {
     /// What is different for failures of a kind.
     #[serde(default, skip_serializing_if = "Kinds::is_empty")]
     pub kinds: Kinds,
+    /// For every so many failed attempts it waits in a tier more urgent by one than its own, but for the first tier, which
+    /// is for what was urgent from the start. Never if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escalate_after: Option<u32>,
 }
 
 /// What is different for failures of each kind; a permanent failure is never tried again.
@@ -226,6 +230,7 @@ impl Retry {
         jitter: Jitter::Full,
         in_doubt: InDoubt::Count,
         kinds: Kinds::NONE,
+        escalate_after: None,
     };
 
     /// One attempt and no more.
@@ -276,6 +281,22 @@ impl Retry {
             kinds: Kinds::NONE,
             ..self.clone()
         }
+    }
+
+    /// Sets after how many failed attempts each it waits in a more urgent tier.
+    #[must_use]
+    pub const fn with_escalate_after(mut self, failures: u32) -> Self {
+        self.escalate_after = Some(failures);
+        self
+    }
+
+    /// In which tier a task of this one waits after so many failed attempts.
+    #[must_use]
+    pub fn tier_after(&self, own: Tier, failures: u32) -> Tier {
+        let Some(steps) = self.escalate_after.and_then(|every| failures.checked_div(every)) else { return own };
+        let up = usize::try_from(steps).unwrap_or(usize::MAX);
+        let first = Tier::High.index().min(own.index());
+        Tier::ALL.get(own.index().saturating_sub(up).max(first)).copied().unwrap_or(own)
     }
 
     /// Sets how a delay is drawn.

@@ -23,6 +23,7 @@ mod dag_runner;
 mod distribution;
 mod flow;
 mod flow_oracle;
+mod guarded;
 mod guards;
 mod insight;
 mod kit;

@@ -289,6 +289,8 @@ impl Owner {
                     flag.store(true, Ordering::Relaxed);
                 }
             }
+            // Its agents are the threads that its user gave it.
+            Effect::Scale { .. } => {}
         }
     }
 

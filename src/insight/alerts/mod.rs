@@ -341,6 +341,7 @@ impl Alerts {
                 self.attempt_ended(*attempt, by.agent(), true, now);
                 self.ended(attempt.task(), Some(true), now);
             }
+            TaskEvent::Answered { task, .. } => self.ended(*task, Some(true), now),
             TaskEvent::Cancelled { task, .. } => self.ended(*task, None, now),
             TaskEvent::Expired { task, .. } => self.ended(*task, Some(false), now),
             TaskEvent::Forgotten { tasks } => tasks.iter().for_each(|task| self.forget(*task)),

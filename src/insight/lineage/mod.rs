@@ -191,6 +191,11 @@ impl Lineage {
                     self.made(known.owner, Maker::Agent { attempt: *attempt, by: *by }, Some(output), seq, at);
                 }
             }
+            TaskEvent::Answered { task, from, output } => {
+                if let Some(known) = self.tasks.remove(task) {
+                    self.made(known.owner, Maker::Known(*from), Some(output), seq, at);
+                }
+            }
             // Withdrawn, and done all the same: whoever held it made it.
             TaskEvent::Cancelled { task, happened: Happened::Yes(output), .. } => {
                 if let Some(Known { owner, held: Some((attempt, by)) }) = self.tasks.remove(task) {

@@ -2,7 +2,7 @@
 
 use super::source::Source;
 use crate::definition::DefinitionId;
-use crate::id::{AttemptId, Incarnation, RunId, Seq, stable_hash};
+use crate::id::{AttemptId, Incarnation, RunId, Seq, TaskId, stable_hash};
 use crate::insight::picture::{escape, quote};
 use crate::insight::text::line;
 use crate::insight::timeline::Step;
@@ -30,6 +30,8 @@ pub enum Maker {
         /// Whose.
         by: Incarnation,
     },
+    /// Another task of which this one is the like: its result was known.
+    Known(TaskId),
     /// A run within the run.
     Run(RunId),
     /// The core: a choice, a wait, a place where branches meet, the results of a map put together.
@@ -225,6 +227,7 @@ fn makers(products: &[&Product]) -> String {
     for product in products.iter().take(3) {
         said.push(match product.by {
             Maker::Agent { attempt, by } => format!("{attempt} by {by}"),
+            Maker::Known(task) => format!("known from {task}"),
             Maker::Run(run) => run.to_string(),
             Maker::Core => "core".to_owned(),
         });

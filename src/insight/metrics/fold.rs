@@ -162,7 +162,7 @@ impl Metrics {
         let task = attempt.task();
         self.agent(by).failed += 1;
         match next {
-            Next::Retry { at } => {
+            Next::Retry { at, .. } => {
                 self.release(task, Some(attempt), now);
                 let class = self.class(task);
                 self.each(class.as_ref(), |group| group.counts.retries += 1);
@@ -181,7 +181,13 @@ impl Metrics {
         let capacity = match event {
             AgentEvent::Registered { spec, .. } | AgentEvent::Updated { spec, .. } => u64::from(spec.capacity),
             // What it holds, it holds until it is done: its places count until it has left.
-            AgentEvent::Draining { .. } | AgentEvent::Throttled { .. } => return,
+            AgentEvent::Draining { .. } => return,
+            AgentEvent::Throttled { guard, slots, .. } => {
+                if let Some(known) = self.agents.get_mut(&agent) {
+                    known.throttled(*guard, *slots, now);
+                }
+                return;
+            }
             AgentEvent::Deregistered { .. } => 0,
             AgentEvent::Lost { .. } => {
                 self.lost += 1;
@@ -194,6 +200,9 @@ impl Metrics {
         // Only of agents that are kept apart: of the others nobody could say which places are whose.
         if let Some(known) = self.agents.get_mut(&agent) {
             known.set_capacity(capacity, now);
+            if !matches!(event, AgentEvent::Updated { .. }) {
+                known.unbound();
+            }
         }
     }
 
@@ -209,12 +218,21 @@ impl Metrics {
                 self.each(class.as_ref(), |group| group.counts.yields += 1);
                 self.line_up(attempt.task(), now);
             }
-            TaskEvent::AttemptFailed { attempt, by, next, .. } => {
+            TaskEvent::AttemptFailed { attempt, by, next, beyond_budget, .. } => {
+                if *beyond_budget {
+                    let class = self.class(attempt.task());
+                    self.each(class.as_ref(), |group| group.counts.beyond_budget += 1);
+                }
                 self.attempt_failed(*attempt, by.agent(), *next, now);
             }
             TaskEvent::Succeeded { attempt, by, .. } => {
                 self.agent(by.agent()).succeeded += 1;
                 self.ended(attempt.task(), Some(*attempt), now, End::Succeeded);
+            }
+            TaskEvent::Answered { task, .. } => {
+                let class = self.class(*task);
+                self.each(class.as_ref(), |group| group.counts.answered += 1);
+                self.ended(*task, None, now, End::Succeeded);
             }
             TaskEvent::CancelRequested { .. } => {}
             TaskEvent::Cancelled { task, .. } => self.ended(*task, None, now, End::Cancelled),

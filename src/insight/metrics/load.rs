@@ -1,6 +1,7 @@
 //! How busy agents are, as an integral over time, and how evenly.
 
 use super::snapshot::AgentFigures;
+use crate::agent::Guard;
 use crate::time::{Time, nanos_of};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,12 @@ pub(super) struct Agent {
     capacity: u64,
     slot_nanos: u128,
     held_nanos: u128,
+    trips: u64,
+    ejections: u64,
+    /// The guards that give it nothing, one bit for each.
+    shut: u8,
+    present_nanos: u128,
+    shut_nanos: u128,
     at: Time,
 }
 
@@ -26,6 +33,12 @@ impl Agent {
     pub(super) fn advance(&mut self, now: Time) {
         let span = u128::from(nanos_of(now - self.at));
         self.at = self.at.max(now);
+        if self.capacity > 0 {
+            self.present_nanos = self.present_nanos.saturating_add(span);
+            if self.shut != 0 {
+                self.shut_nanos = self.shut_nanos.saturating_add(span);
+            }
+        }
         // An agent whose capacity was made smaller drains: for so long it has the places that it uses.
         let slots = self.capacity.max(self.holds);
         self.slot_nanos = self.slot_nanos.saturating_add(span.saturating_mul(u128::from(slots)));
@@ -35,6 +48,26 @@ impl Agent {
     pub(super) fn set_capacity(&mut self, capacity: u64, now: Time) {
         self.advance(now);
         self.capacity = capacity;
+    }
+
+    /// A guard allows so many attempts, or as many as there are places.
+    pub(super) fn throttled(&mut self, guard: Guard, slots: Option<u32>, now: Time) {
+        self.advance(now);
+        let bit = 1 << (guard as u8);
+        let shuts = slots == Some(0);
+        if shuts && self.shut & bit == 0 {
+            match guard {
+                Guard::Breaker => self.trips = self.trips.saturating_add(1),
+                Guard::Outlier => self.ejections = self.ejections.saturating_add(1),
+                Guard::Concurrency | Guard::Rate => {}
+            }
+        }
+        self.shut = if shuts { self.shut | bit } else { self.shut & !bit };
+    }
+
+    /// A life of it begins or is over: guards bound lives.
+    pub(super) const fn unbound(&mut self) {
+        self.shut = 0;
     }
 
     pub(super) fn takes(&mut self, now: Time) {
@@ -61,6 +94,10 @@ impl Agent {
             slot_time: duration(self.slot_nanos),
             held_time: duration(self.held_nanos),
             cost: self.cost,
+            trips: self.trips,
+            ejections: self.ejections,
+            present: duration(self.present_nanos),
+            shut: duration(self.shut_nanos),
         }
     }
 }

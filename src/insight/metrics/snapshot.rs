@@ -151,6 +151,12 @@ pub struct Counts {
     pub retries: u64,
     /// Retries that went to another agent than the one that failed.
     pub failovers: u64,
+    /// Of those that succeeded, the tasks that were answered with a known result.
+    #[serde(default)]
+    pub answered: u64,
+    /// Tasks that ended because the retry budget was used up.
+    #[serde(default)]
+    pub beyond_budget: u64,
     /// Attempts that were given back and count as none.
     #[serde(default)]
     pub yields: u64,
@@ -216,9 +222,60 @@ pub struct AgentFigures {
     /// What its attempts cost.
     #[serde(default)]
     pub cost: u64,
+    /// How often its circuit breaker opened.
+    #[serde(default)]
+    pub trips: u64,
+    /// How often it was ejected as an outlier.
+    #[serde(default)]
+    pub ejections: u64,
+    /// For how long it was there.
+    #[serde(with = "crate::time::span", default)]
+    pub present: Duration,
+    /// Of this, for how long guards gave it nothing.
+    #[serde(with = "crate::time::span", default)]
+    pub shut: Duration,
 }
 
 impl AgentFigures {
+    /// The share of its finished attempts that failed; none before the first.
+    #[must_use]
+    pub fn error_rate(&self) -> Option<f64> {
+        share(self.failed, self.failed.saturating_add(self.succeeded))
+    }
+
+    /// The share of the time that it was there in which guards gave it work, from 0 to 1; none if it was not there for any
+    /// time.
+    #[must_use]
+    pub fn availability(&self) -> Option<f64> {
+        let present = self.present.as_secs_f64();
+        (present > 0.0).then(|| (1.0 - self.shut.as_secs_f64() / present).max(0.0))
+    }
+
+    /// How long an attempt took on average; none before the first end.
+    #[must_use]
+    pub fn mean_response(&self) -> Option<Duration> {
+        let ends = u32::try_from(self.attempts.saturating_sub(self.holds)).unwrap_or(u32::MAX);
+        self.busy.checked_div(ends)
+    }
+
+    /// Successes a second, while it was there; none if it was not there for any time.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a rate of counts beyond 2^53 is close enough")]
+    pub fn throughput(&self) -> Option<f64> {
+        let present = self.present.as_secs_f64();
+        (present > 0.0).then(|| self.succeeded as f64 / present)
+    }
+
+    /// How well it is, from 0 to 1: the share of attempts that did not fail, times its availability; none while nothing is
+    /// known of either.
+    #[must_use]
+    pub fn health(&self) -> Option<f64> {
+        match (self.error_rate(), self.availability()) {
+            (None, None) => None,
+            (errors, available) => Some((1.0 - errors.unwrap_or(0.0)) * available.unwrap_or(1.0)),
+        }
+    }
+
     /// The share of its place-seconds that was in use, from 0 to 1; none if it had no place for any time.
     #[must_use]
     pub fn utilisation(&self) -> Option<f64> {

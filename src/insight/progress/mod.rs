@@ -197,6 +197,7 @@ impl Progress {
             }
             TaskEvent::AttemptFailed { attempt, .. } => self.step_ended(attempt.task(), false),
             TaskEvent::Succeeded { attempt, .. } => self.step_ended(attempt.task(), true),
+            TaskEvent::Answered { task, .. } => self.step_ended(*task, true),
             TaskEvent::Cancelled { task, .. } | TaskEvent::Expired { task, .. } => self.step_ended(*task, false),
             TaskEvent::Forgotten { tasks } => {
                 for task in tasks {

@@ -139,6 +139,9 @@ impl Timeline {
                 self.close(attempt.task(), Some(attempt.number()), BarResult::Succeeded, None, now);
                 self.tasks.remove(&attempt.task());
             }
+            TaskEvent::Answered { task, .. } => {
+                self.tasks.remove(task);
+            }
             TaskEvent::Cancelled { task, reason, happened } => {
                 let result = if *happened == Happened::Maybe { BarResult::Unknown } else { BarResult::Cancelled };
                 self.close(*task, None, result, Some(reason), now);
@@ -215,7 +218,7 @@ impl Timeline {
         let result = if failure.kind == FailureKind::Unknown { BarResult::Unknown } else { BarResult::Failed };
         let agent = self.close(task, Some(attempt.number()), result, Some(&failure.message), now);
         match next {
-            Next::Retry { at } => {
+            Next::Retry { at, .. } => {
                 if let Some(agent) = agent {
                     self.mark(Mark {
                         at: now,

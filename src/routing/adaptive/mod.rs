@@ -2,7 +2,7 @@
 
 mod window;
 
-use super::{Candidates, ConsistentHash, LeastLoaded, PeakEwma, Performance, RoutingStrategy};
+use super::{Candidates, ConsistentHash, LeastLoaded, PeakEwma, Performance, RoutingStrategy, Turn};
 use crate::event::Entry;
 use crate::id::AgentId;
 use crate::structure::Random;
@@ -67,6 +67,8 @@ pub struct Adaptive {
     current: Situation,
     since: Time,
     reason: String,
+    /// Whether it has changed since it was last asked.
+    turned: bool,
     /// What the last window proposed, if it was not the current situation.
     proposed: Option<Situation>,
     window: Window,
@@ -87,6 +89,7 @@ impl Default for Adaptive {
             current: Situation::Even,
             since: Time::ZERO,
             reason: "nothing measured yet".into(),
+            turned: false,
             proposed: None,
             window: Window::default(),
         }
@@ -152,7 +155,7 @@ impl Adaptive {
             self.proposed = None;
         } else if self.proposed == Some(situation) {
             (self.current, self.since, self.reason) = (situation, now, reason);
-            self.proposed = None;
+            (self.proposed, self.turned) = (None, true);
         } else {
             self.proposed = Some(situation);
         }
@@ -184,6 +187,14 @@ impl RoutingStrategy for Adaptive {
         let strategy = self.strategies.get(&self.current).map_or("least loaded", |strategy| strategy.name());
         let Self { current, since, reason, .. } = self;
         Some(format!("{strategy} since {since} because {current}: {reason}"))
+    }
+
+    fn turned(&mut self) -> Option<Turn> {
+        if !core::mem::take(&mut self.turned) {
+            return None;
+        }
+        let strategy = self.strategies.get(&self.current).map_or("least loaded", |strategy| strategy.name());
+        Some(Turn::new(strategy, format!("{}: {}", self.current, self.reason)))
     }
 }
 

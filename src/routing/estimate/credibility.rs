@@ -224,7 +224,7 @@ impl Estimator for Credibility {
                 self.ended(attempt.task(), entry.at, false, matches!(next, Next::Retry { .. }));
             }
             TaskEvent::Succeeded { attempt, .. } => self.ended(attempt.task(), entry.at, true, false),
-            TaskEvent::Cancelled { task, .. } | TaskEvent::Expired { task, .. } => {
+            TaskEvent::Answered { task, .. } | TaskEvent::Cancelled { task, .. } | TaskEvent::Expired { task, .. } => {
                 self.ended(*task, entry.at, false, false);
             }
             TaskEvent::Ready { .. }

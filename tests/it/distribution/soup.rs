@@ -50,7 +50,16 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn config(fair: bool) -> Config {
+/// The setting: whether tenants share fairly, and whether all guards are on.
+#[derive(Debug, Clone, Copy)]
+struct Setting(bool, bool);
+
+fn config(Setting(fair, guarded): Setting) -> Config {
+    let config = plain(fair);
+    if guarded { crate::guarded::guarded(config, true).with_pure("k1") } else { config }
+}
+
+fn plain(fair: bool) -> Config {
     let rate = rate::Rules::new(rate::Config::new(5, ms(1_000), 3)).unwrap();
     let discipline = if fair { Discipline::WeightedFair } else { Discipline::EarliestVirtualDeadline };
     Config::default()
@@ -74,6 +83,7 @@ fn play(host: &mut Host, step: &Step, next: &mut u64) {
             let mut spec = AgentSpec::new(AgentId::new(*id)).with_capacity(*capacity);
             spec = spec.with_reserved((*reserved).min(*capacity)).with_prefetch(*prefetch);
             spec.polls = *polls;
+            spec.backup = *id == 4;
             for skill in (0..2).filter(|skill| skills & (1 << skill) != 0) {
                 spec = spec.with_skill(kind(skill), 1);
             }
@@ -169,30 +179,33 @@ fn finish(mut host: Host) -> Result<(), String> {
     if left == 0 { Ok(()) } else { Err(format!("{left} are left: {:?}", host.scheduler.tenants().collect::<Vec<_>>())) }
 }
 
-fn restored(fair: bool, entries: &[Entry]) -> Scheduler {
-    Scheduler::restore(config(fair), None, entries).unwrap()
+fn restored(setting: Setting, entries: &[Entry]) -> Scheduler {
+    Scheduler::restore(config(setting), None, entries).unwrap()
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: crate::cases(96), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_rules_hold_whatever_happens(fair: bool, steps in prop::collection::vec(step(), 10..90), cut in 0.0..1.0_f64) {
-        let mut host = host(config(fair));
+    fn the_rules_hold_whatever_happens(
+        fair: bool, guarded: bool, steps in prop::collection::vec(step(), 10..90), cut in 0.0..1.0_f64
+    ) {
+        let setting = Setting(fair, guarded);
+        let mut host = host(config(setting));
         let mut next = 0;
         for (number, step) in steps.iter().enumerate() {
             play(&mut host, step, &mut next);
             if number % 16 == 7 {
-                let full = restored(fair, &host.journal);
+                let full = restored(setting, &host.journal);
                 prop_assert_eq!(full.snapshot(), host.snapshot());
-                let short = Scheduler::restore(config(fair), Some(&host.snapshot()), []).unwrap();
+                let short = Scheduler::restore(config(setting), Some(&host.snapshot()), []).unwrap();
                 prop_assert_eq!(short.check(), Ok(()));
                 prop_assert_eq!(short.snapshot(), host.snapshot());
             }
         }
         // A crash somewhere, whole or between the facts of one call; then everything ends.
         let at = (host.journal.len() as f64 * cut) as usize;
-        let mut again = restored(fair, &host.journal[..at]);
+        let mut again = restored(setting, &host.journal[..at]);
         again.resume(host.now, &mut Outbox::default());
         let mut second = Host::over(again);
         second.now = host.now;

@@ -68,12 +68,12 @@ fn task_event() -> impl Strategy<Value = Event> {
             let next = match more {
                 0 => Next::Fail,
                 1 => Next::DeadLetter,
-                _ => Next::Retry { at },
+                _ => Next::Retry { at, tier: None },
             };
             let event = match what {
                 0 => TaskEvent::Ready { task },
                 1 | 2 => TaskEvent::Assigned { attempt, to: by },
-                3 => TaskEvent::AttemptFailed { attempt, by, failure, next, maybe: false },
+                3 => TaskEvent::AttemptFailed { attempt, by, failure, next, maybe: false, beyond_budget: false },
                 4 => TaskEvent::Succeeded { attempt, by, output: Payload::NULL },
                 5 if more == 0 => TaskEvent::CancelRequested { task, reason },
                 5 => TaskEvent::Cancelled { task, reason, happened: Happened::Maybe },

@@ -40,7 +40,7 @@ fn promises_to_tiers_and_deadlines() {
 fn waiting_begins_with_the_end_of_the_back_off() {
     let mut s = Script::new();
     s.agent(1, "Ada").submit(1, "ring", Tier::High).assign(1, 1, 1);
-    s.fail(1, 1, 1, Failure::transient("x"), Next::Retry { at: Time::from_millis(500) });
+    s.fail(1, 1, 1, Failure::transient("x"), Next::Retry { at: Time::from_millis(500), tier: None });
     let mut metrics = Metrics::default();
     metrics.replay(&s.entries);
     assert_eq!(metrics.snapshot_at(Time::from_millis(499)).waits[&Tier::High].count, 0);

@@ -60,6 +60,7 @@ impl Script {
             failure,
             next,
             maybe: false,
+            beyond_budget: false,
         })
     }
 
@@ -169,13 +170,14 @@ pub(crate) fn small() -> Script {
         1,
         1,
         Failure::transient("connection reset <by peer>"),
-        Next::Retry { at: Time::from_millis(200) },
+        Next::Retry { at: Time::from_millis(200), tier: None },
     );
     s.at(180).succeed(22, 1, 3);
     s.at(200).say(TaskEvent::Ready { task: TaskId::new(30) }).at(202).assign(30, 2, 3);
     s.at(250).succeed(20, 1, 2);
     s.at(270).say(AgentEvent::Lost { by: life(2) });
-    s.fail(21, 1, 2, Failure::unknown("agent lost"), Next::Retry { at: Time::from_millis(270) }).assign(21, 2, 1);
+    s.fail(21, 1, 2, Failure::unknown("agent lost"), Next::Retry { at: Time::from_millis(270), tier: None })
+        .assign(21, 2, 1);
     s.at(330).succeed(30, 2, 3).node(1, 3, NodeOutcome::Succeeded);
     let spec = Arc::new(RunSpec::new(child, "pack \"fragile\""));
     s.say(RunEvent::Started { spec, version: 0, owner: Some(owner(1, 5, 0, "do")) });
@@ -271,7 +273,7 @@ pub(crate) fn fleet(agents: u64, attempts: u64, at_once: u64) -> Script {
 
 /// Ends an attempt in one way or another; returns the one that follows, if one does.
 fn ends(s: &mut Script, (task, number): (u64, u32), agent: u64, lost: bool) -> Option<(u64, u32)> {
-    let retry = Next::Retry { at: Time::from_millis(s.now + 5) };
+    let retry = Next::Retry { at: Time::from_millis(s.now + 5), tier: None };
     match if number == 1 { task % 23 } else { 0 } {
         _ if lost => s.fail(task, number, agent, Failure::unknown("agent lost"), Next::DeadLetter),
         5 => {

@@ -75,7 +75,7 @@ impl Model {
             TaskEvent::Submitted { spec, replays, .. } => self.submitted(spec, *replays, cause),
             TaskEvent::Ready { task } => self.ready(*task),
             TaskEvent::Assigned { attempt, to } => self.assigned(*attempt, *to),
-            TaskEvent::AttemptFailed { attempt, by, failure, next, maybe } => {
+            TaskEvent::AttemptFailed { attempt, by, failure, next, maybe, .. } => {
                 let before = self.known(attempt.task())?.doubtful;
                 rule!(
                     *maybe == (before || failure.kind == FailureKind::Unknown),
@@ -240,7 +240,7 @@ impl Model {
         let spent = task.attempts >= retry.attempts.max(1);
         let hopeless = failure.kind == FailureKind::Permanent;
         let end = match next {
-            Next::Retry { at } => {
+            Next::Retry { at, .. } => {
                 rule!(!hopeless && !spent, "{id} is tried again after {failure} at attempt {}", task.attempts);
                 let (low, high) = backoff(retry, task.attempts);
                 let asked = failure.retry_after.unwrap_or_default();

@@ -105,6 +105,7 @@ pub(super) fn examples() -> Vec<(String, Message)> {
         message("a7-9", Body::GiveBack { by, attempt }),
         message("a7-10", Body::Poll { by, most: 4 }),
         Message::from(&Effect::Cancel { attempt, from: by }),
+        Message::new(MessageId::new("h-3").unwrap(), Body::Scale { agents: 10, advised: 14 }),
         message("h-2", Body::rejected(&full)).in_reply_to(MessageId::new("c-1").unwrap()),
     ];
     all.extend(verdicts(by, attempt));

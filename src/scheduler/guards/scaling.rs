@@ -1,0 +1,171 @@
+//! How many agents there should be: looked at now and then, told when it changes.
+
+use super::super::state::State;
+use crate::agent::AgentStatus;
+use crate::capacity::forecast::Forecaster;
+use crate::capacity::scaling::{Rules, Scaler, Seen, Why};
+use crate::event::ControlEvent;
+use crate::name::Name;
+use crate::time::{Time, nanos_of};
+use core::time::Duration;
+
+/// How the scheduler advises on the number of agents.
+///
+/// ```
+/// use counterpoint::capacity::forecast::{Forecaster, Smoothing};
+/// use counterpoint::capacity::scaling::Rules;
+/// use counterpoint::scheduler::Scaling;
+/// use counterpoint::Config;
+/// use std::time::Duration;
+///
+/// let arrivals = Forecaster::holt(Smoothing::default())?;
+/// let scaling = Scaling::new(Rules::default(), Duration::from_secs(10)).with_forecast(arrivals, Duration::from_secs(60));
+/// let config = Config::default().with_scaling(scaling);
+/// # Ok::<(), counterpoint::BadConfig>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Scaling {
+    /// What is aimed at, and how fast.
+    pub rules: Rules,
+    /// How often it is looked at.
+    pub period: Duration,
+    /// What tells how many tasks will come in a second, by how many came in each period; and how far ahead it is asked: as
+    /// long as an agent takes to start.
+    pub forecast: Option<(Forecaster, Duration)>,
+}
+
+impl Scaling {
+    /// By how busy agents are and how long tasks wait, looked at once in a period; at least a millisecond.
+    #[must_use]
+    pub const fn new(rules: Rules, period: Duration) -> Self {
+        Self { rules, period, forecast: None }
+    }
+
+    /// And by what is about to come.
+    #[must_use]
+    pub fn with_forecast(mut self, arrivals: Forecaster, ahead: Duration) -> Self {
+        self.forecast = Some((arrivals, ahead));
+        self
+    }
+
+    fn period(&self) -> Duration {
+        self.period.max(Duration::from_millis(1))
+    }
+}
+
+/// What was seen since the last look.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Watch {
+    scaler: Scaler,
+    forecaster: Option<Forecaster>,
+    next: Option<Time>,
+    since: Time,
+    /// Until when the attempts under way were added up, and their sum over time.
+    at: Time,
+    busy: u128,
+    arrivals: u32,
+    /// How long attempts take: a moving average over about eight.
+    service: Duration,
+    advice: Option<ControlEvent>,
+}
+
+impl Watch {
+    /// Adds up how many attempts were under way until now.
+    pub(super) fn advance(&mut self, settings: &Scaling, under_way: usize, now: Time) {
+        if self.next.is_none() {
+            self.begin(settings, now);
+        }
+        self.busy = self.busy.saturating_add(u128::from(nanos_of(now.since(self.at))) * under_way as u128);
+        self.at = self.at.max(now);
+    }
+
+    /// Begins to look, or begins anew: what was not seen as it happened says nothing.
+    pub(super) fn begin(&mut self, settings: &Scaling, now: Time) {
+        if self.forecaster.is_none() {
+            self.forecaster = settings.forecast.as_ref().map(|(forecaster, _)| forecaster.clone());
+        }
+        (self.since, self.at, self.next) = (now, now, Some(now + settings.period()));
+        (self.busy, self.arrivals) = (0, 0);
+    }
+
+    pub(super) const fn came(&mut self) {
+        self.arrivals = self.arrivals.saturating_add(1);
+    }
+
+    pub(super) fn ended(&mut self, took: Duration) {
+        self.service = if self.service.is_zero() { took } else { (self.service * 7 + took) / 8 };
+    }
+
+    pub(super) const fn next_wakeup(&self) -> Option<Time> {
+        self.next
+    }
+
+    pub(super) const fn want(&mut self) -> Option<ControlEvent> {
+        self.advice.take()
+    }
+
+    /// Looks, if it is time: at the attempts under way, and for how long the oldest task waits.
+    pub(super) fn tick(
+        &mut self,
+        settings: &Scaling,
+        state: &State,
+        (under_way, oldest): (usize, Duration),
+        now: Time,
+    ) {
+        if self.next.is_none_or(|at| at > now) {
+            return;
+        }
+        self.advance(settings, under_way, now);
+        let seen = self.seen(settings, state, oldest, now);
+        // What is no number advises nothing.
+        let advice = self.scaler.advise(&settings.rules, &seen, now).ok();
+        self.advice = advice.filter(|advice| advice.agents != seen.agents).map(|advice| ControlEvent::Scaling {
+            agents: seen.agents,
+            advised: advice.agents,
+            needed: advice.needed,
+            why: name(advice.why),
+        });
+        self.begin(settings, now);
+    }
+
+    fn seen(&mut self, settings: &Scaling, state: &State, oldest: Duration, now: Time) -> Seen {
+        let online = |status| status == AgentStatus::Online;
+        let (mut agents, mut slots) = (0_u32, 0_u64);
+        for (_, member) in state.fleet.iter().filter(|(_, member)| online(member.status) && !member.spec.backup) {
+            agents = agents.saturating_add(1);
+            slots = slots.saturating_add(member.spec.capacity.into());
+        }
+        let span = nanos_of(now.since(self.since)).max(1);
+        let offered = u128::from(slots.max(1)) * u128::from(span);
+        let each = u32::try_from(slots / u64::from(agents.max(1))).unwrap_or(u32::MAX).max(1);
+        let seen = Seen::new(agents).with_slots(each).with_delay(oldest).with_utilisation(share(self.busy, offered));
+        let Some((forecaster, (_, ahead))) = self.forecaster.as_mut().zip(settings.forecast.as_ref()) else {
+            return seen;
+        };
+        let rate = f64::from(self.arrivals) / Duration::from_nanos(span).as_secs_f64();
+        // A rate is a number, and the forecaster takes all of them.
+        let _taken = forecaster.observe(rate);
+        let steps = nanos_of(*ahead).div_ceil(nanos_of(settings.period()).max(1)).max(1);
+        match forecaster.ahead(u32::try_from(steps).unwrap_or(u32::MAX)) {
+            Some(coming) if !self.service.is_zero() => seen.with_coming(coming, self.service),
+            _ => seen,
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share")]
+fn share(part: u128, whole: u128) -> f64 {
+    (part as f64 / whole.max(1) as f64).clamp(0.0, 1.0)
+}
+
+fn name(why: Why) -> Name {
+    Name::from(match why {
+        Why::Bounds => "the bounds",
+        Why::Utilisation => "how busy they are",
+        Why::Delay => "how long tasks wait",
+        Why::Forecast => "what is about to come",
+        Why::Tolerance => "it would be nearly the same",
+        Why::Patience => "the last step is too recent",
+    })
+}

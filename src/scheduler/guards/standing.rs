@@ -1,0 +1,50 @@
+//! What is on record about the scheduler as a whole.
+
+use crate::event::ControlEvent;
+use crate::name::Name;
+use crate::task::Tier;
+use serde::{Deserialize, Serialize};
+
+/// How the scheduler as a whole stands, by the word of its guards.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Standing {
+    /// Whether too few agents are fit for work, so that guards exclude none.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub panic: bool,
+    /// New tasks of this tier and of the less urgent ones are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Tier>,
+    /// The level at which the service is degraded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Name>,
+    /// How many agents there should be, by the last advice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advised: Option<u32>,
+}
+
+impl Standing {
+    /// Whether nothing is out of the ordinary.
+    #[must_use]
+    pub fn is_calm(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether a new task of this tier is refused.
+    #[must_use]
+    pub fn refuses(&self, tier: Tier) -> bool {
+        self.refused.is_some_and(|from| tier >= from)
+    }
+
+    pub(in crate::scheduler) fn apply(&mut self, event: &ControlEvent) {
+        match event {
+            ControlEvent::Panicked { .. } => self.panic = true,
+            ControlEvent::Calmed { .. } => self.panic = false,
+            ControlEvent::Shedding { from } => self.refused = *from,
+            ControlEvent::Degraded { mode, .. } => self.mode.clone_from(mode),
+            ControlEvent::Scaling { advised, .. } => self.advised = Some(*advised),
+            ControlEvent::Paused { .. } | ControlEvent::Resumed { .. } | ControlEvent::Rerouted { .. } => {}
+        }
+    }
+}

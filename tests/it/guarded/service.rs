@@ -1,0 +1,166 @@
+//! Guards of the service as a whole: shedding, what cannot be done in time, degradation, known results.
+
+use super::controls;
+use crate::kit::{agent, host, ms, task};
+use counterpoint::resilience::{cache, degrade, shed};
+use counterpoint::scheduler::Pressure;
+use counterpoint::{
+    Bound, Command, Config, ControlEvent, Event, Payload, Policy, Rejected, TaskEvent, TaskOutcome, TaskStatus, Tier,
+    Time,
+};
+use std::time::Duration;
+
+fn shed_rules() -> shed::Rules {
+    let config = shed::Config::default()
+        .with_target(Duration::from_secs(1))
+        .with_interval(Duration::from_secs(2))
+        .with_calm_intervals(1);
+    shed::Rules::new(config).unwrap()
+}
+
+#[test]
+fn the_least_urgent_are_refused_while_the_queue_stands() {
+    for on in [true, false] {
+        let config = if on { Config::default().with_shedding(shed_rules()) } else { Config::default() };
+        let mut host = host(config);
+        host.join(agent(1));
+        (1..=5).for_each(|id| host.submit(task(id)));
+        // One was quick. Then nobody leaves the queue: the one that waits longest says it all.
+        host.wait(Duration::from_secs(2));
+        host.wait(Duration::from_secs(2));
+        let refused = host.say(Command::submit(task(6).with_tier(Tier::Low)));
+        let expected = Rejected::Shed { tier: Tier::Low, retry_after: Some(Duration::from_secs(2)) };
+        assert_eq!(refused.err(), on.then_some(expected));
+        if !on {
+            continue;
+        }
+        assert_eq!(controls(&host), [ControlEvent::Shedding { from: Some(Tier::Low) }]);
+        assert_eq!(host.scheduler.standing().refused, Some(Tier::Low));
+        host.submit(task(7));
+        host.wait(Duration::from_secs(4));
+        assert!(host.say(Command::submit(task(8))).is_err());
+        host.submit(task(9).with_tier(Tier::Critical));
+        // It moves again, and everybody is let in again, one tier after the other.
+        [1, 9, 2, 3, 4, 5, 7].into_iter().for_each(|id| host.complete(id));
+        for _ in 0..20 {
+            host.wait(Duration::from_secs(2));
+        }
+        assert_eq!(controls(&host).last(), Some(&ControlEvent::Shedding { from: None }));
+        host.submit(task(10).with_tier(Tier::Low));
+    }
+}
+
+#[test]
+fn a_queue_that_moves_is_long_and_nobody_is_refused() {
+    let mut host = host(Config::default().with_shedding(shed_rules()));
+    host.join(agent(1).with_capacity(2));
+    let mut next = 1;
+    for _ in 0..100 {
+        for _ in 0..2 {
+            host.submit(task(next).with_tier(Tier::Low));
+            next += 1;
+        }
+        host.wait(ms(300));
+        host.complete(next - 2);
+        host.complete(next - 1);
+    }
+    assert_eq!(controls(&host), []);
+}
+
+#[test]
+fn what_cannot_be_done_in_time_is_not_begun() {
+    for on in [true, false] {
+        let mut host = host(Config::default().with_hopeless_dropped(on));
+        host.join(agent(1));
+        host.submit(task(1));
+        let late = task(2).with_estimate(Duration::from_secs(5)).with_deadline(Time::from_secs(10));
+        host.submit(late);
+        let total = Policy::default().with_total_timeout(Duration::from_secs(8));
+        host.submit(task(4).with_estimate(Duration::from_secs(5)).with_policy(total));
+        host.submit(task(3).with_estimate(Duration::from_secs(5)));
+        host.wait(Duration::from_secs(6));
+        host.complete(1);
+        if on {
+            let expired = |bound| Some(TaskOutcome::Expired(bound));
+            let outcome =
+                |id| host.scheduler.task(counterpoint::TaskId::new(id)).unwrap().outcome().map(|o| o.0.clone());
+            assert_eq!(outcome(2), expired(Bound::Deadline));
+            assert_eq!(outcome(4), expired(Bound::Total));
+            assert_eq!(host.status(3), TaskStatus::Running);
+        } else {
+            assert_eq!(host.status(2), TaskStatus::Running);
+        }
+    }
+}
+
+#[test]
+fn levels_of_degradation_are_entered_and_left_with_the_pressure() {
+    let level = |name: &str, at, below| degrade::Level::new(name, at, below);
+    let levels = degrade::Config::new([level("short answers", 4, 2), level("known only", 8, 6)]);
+    let rules = degrade::Rules::new(levels).unwrap();
+    let mut one = host(Config::default().with_degradation(Pressure::Waiting, rules.clone()));
+    one.join(agent(1));
+    (1..=10).for_each(|id| one.submit(task(id)));
+    one.wait(Duration::from_secs(1));
+    assert_eq!(one.scheduler.standing().mode.as_deref().map(String::from), Some("short answers".into()));
+    one.wait(Duration::from_secs(1));
+    assert_eq!(one.scheduler.standing().mode.as_deref().map(String::from), Some("known only".into()));
+    one.served(10);
+    one.wait(Duration::from_secs(1));
+    one.wait(Duration::from_secs(1));
+    assert_eq!(one.scheduler.standing().mode, None);
+    let modes: Vec<Option<String>> = controls(&one)
+        .into_iter()
+        .filter_map(|event| match event {
+            ControlEvent::Degraded { mode, .. } => Some(mode.map(|mode| mode.to_string())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(modes, [Some("short answers".into()), Some("known only".into()), Some("short answers".into()), None]);
+    assert_eq!(one.scheduler.next_wakeup(), None, "without pressure there is nothing to look at");
+
+    let wait = degrade::Rules::new(degrade::Config::new([level("late", 2_000, 500)])).unwrap();
+    let mut two = host(Config::default().with_degradation(Pressure::OldestWait, wait));
+    two.submit(task(1));
+    two.wait(Duration::from_secs(1));
+    assert!(two.scheduler.standing().is_calm());
+    two.wait(Duration::from_secs(1));
+    assert_eq!(controls(&two), [ControlEvent::Degraded { mode: Some("late".into()), pressure: 2_000 }]);
+}
+
+#[test]
+fn the_like_of_a_pure_task_is_answered_without_an_attempt() {
+    for on in [true, false] {
+        let life = cache::Config::default().with_life(Duration::from_secs(60)).with_jitter_permille(0);
+        let config = Config::default().with_result_cache(cache::Rules::new(life).unwrap());
+        let mut host = host(if on { config.with_pure("work") } else { config });
+        host.join(agent(1));
+        let asks = |id: u64, what: &str| task(id).with_payload(Payload::of(what).unwrap());
+        host.submit(asks(1, "6 * 7"));
+        let (attempt, by) = host.running(1);
+        host.say(Command::complete(by, attempt, Payload::of(&42).unwrap())).unwrap();
+        host.submit(asks(2, "6 * 7"));
+        if !on {
+            assert_eq!(host.status(2), TaskStatus::Running);
+            continue;
+        }
+        let expected = TaskOutcome::Succeeded(Payload::of(&42).unwrap());
+        assert_eq!(host.scheduler.task(counterpoint::TaskId::new(2)).unwrap().outcome().unwrap().0, &expected);
+        assert!(host.effects.is_empty());
+        let answered =
+            |event: &Event| matches!(event, Event::Task(TaskEvent::Answered { from, .. }) if from.get() == 1);
+        assert!(answered(&host.facts[1].event));
+        host.submit(asks(3, "6 * 8"));
+        assert_eq!(host.status(3), TaskStatus::Running, "another question");
+        host.complete(3);
+        host.submit(asks(4, "6 * 7").with_tenant("acme"));
+        assert_eq!(host.status(4), TaskStatus::Running, "tenants do not see each other's results");
+        host.complete(4);
+        host.wait(Duration::from_secs(60));
+        host.submit(asks(5, "6 * 7"));
+        assert_eq!(host.status(5), TaskStatus::Running, "too old");
+        // What became facts needs no cache.
+        let again = counterpoint::Scheduler::restore(Config::default(), None, &host.journal).unwrap();
+        assert_eq!(again.snapshot(), host.snapshot());
+    }
+}
