@@ -31,7 +31,7 @@ use crate::structure::{rules, with};
 use crate::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// When agents are ejected and when that ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,10 +110,34 @@ rules! {
 
 /// The agents of a pool and how they do.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "Data", into = "Data")]
 pub struct Pool {
+    members: BTreeMap<AgentId, Member>,
+    /// Those that are left out, by when they return.
+    out: BTreeSet<(Time, AgentId)>,
+    panic: bool,
+    sweep_at: Time,
+}
+
+/// A pool as it is kept: what follows from the rest is left out.
+#[derive(Serialize, Deserialize)]
+struct Data {
     members: BTreeMap<AgentId, Member>,
     panic: bool,
     sweep_at: Time,
+}
+
+impl From<Data> for Pool {
+    fn from(Data { members, panic, sweep_at }: Data) -> Self {
+        let out = members.iter().filter_map(|(agent, member)| Some((member.until?, *agent))).collect();
+        Self { members, out, panic, sweep_at }
+    }
+}
+
+impl From<Pool> for Data {
+    fn from(Pool { members, panic, sweep_at, .. }: Pool) -> Self {
+        Self { members, panic, sweep_at }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -157,7 +181,9 @@ impl Pool {
 
     /// An agent belongs to it no more.
     pub fn leave(&mut self, agent: AgentId) {
-        self.members.remove(&agent);
+        if let Some(Member { until: Some(until), .. }) = self.members.remove(&agent) {
+            self.out.remove(&(until, agent));
+        }
     }
 
     /// Says whether an agent is out for a reason that the pool does not see: its breaker, its lease, an operator.
@@ -184,12 +210,16 @@ impl Pool {
     /// Lets agents return, ejects at the end of an interval, and looks whether to panic. To be called now and then, at
     /// [`next_wakeup`](Self::next_wakeup) at the latest. What changed is added to `out`.
     pub fn sweep(&mut self, rules: &Rules, now: Time, out: &mut Vec<Change>) {
-        for (agent, member) in &mut self.members {
-            if member.until.is_some_and(|until| until <= now) {
-                (member.until, member.in_a_row) = (None, 0);
-                out.push(Change::Returned { agent: *agent });
+        let mut back = Vec::new();
+        while let Some(&(_, agent)) = self.out.first().filter(|(until, _)| *until <= now) {
+            self.hold(agent, None);
+            if let Some(member) = self.members.get_mut(&agent) {
+                member.in_a_row = 0;
             }
+            back.push(agent);
         }
+        back.sort_unstable();
+        out.extend(back.into_iter().map(|agent| Change::Returned { agent }));
         if now >= self.sweep_at {
             self.end_interval(rules, now, out);
             self.sweep_at = now + rules.0.interval;
@@ -218,9 +248,11 @@ impl Pool {
 
     /// Leaves an agent out until then, or no longer, because somebody else says so: a journal.
     pub fn hold(&mut self, agent: AgentId, until: Option<Time>) {
-        if let Some(member) = self.members.get_mut(&agent) {
-            member.until = until;
+        let Some(member) = self.members.get_mut(&agent) else { return };
+        if let Some(before) = core::mem::replace(&mut member.until, until) {
+            self.out.remove(&(before, agent));
         }
+        self.out.extend(until.map(|until| (until, agent)));
     }
 
     /// A panic begins or is over because somebody else says so: a journal.
@@ -244,14 +276,14 @@ impl Pool {
     /// Agents that are ejected.
     #[must_use]
     pub fn ejected(&self) -> usize {
-        self.members.values().filter(|member| member.until.is_some()).count()
+        self.out.len()
     }
 
     /// When to [`sweep`](Self::sweep) next.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Time> {
         let interval = (!self.members.is_empty()).then_some(self.sweep_at);
-        self.members.values().filter_map(|member| member.until).chain(interval).min()
+        self.out.first().map(|(until, _)| *until).into_iter().chain(interval).min()
     }
 
     fn eject(&mut self, rules: &Rules, agent: AgentId, now: Time) -> Option<Change> {
@@ -264,7 +296,7 @@ impl Pool {
         }
         member.times = member.times.saturating_add(1);
         let until = now + rules.0.eject_for.saturating_mul(member.times).min(rules.0.eject_cap);
-        member.until = Some(until);
+        self.hold(agent, Some(until));
         Some(Change::Ejected { agent, until })
     }
 
