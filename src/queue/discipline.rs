@@ -31,15 +31,20 @@ pub enum Discipline {
     /// has no claim on the past. (Start-time fair queueing, Goyal, Vin and Cheng 1996.)
     WeightedFair,
     /// The shortest expected first, within bounds: the virtual deadline is as above, plus `stretch` times what the task is
-    /// [expected](crate::routing::Estimator) to take. So a task gives way to those that arrive before this moment has
-    /// passed, in proportion to its size, and to none after: nothing starves, however many short ones come. Where nothing is
-    /// known of any task, or of all the same, this is [`EarliestVirtualDeadline`](Self::EarliestVirtualDeadline).
+    /// [expected](crate::routing::Estimator) to take, but no more than `patience`. So a task gives way to those that arrive
+    /// before this moment has passed and to none after: nothing starves, however many short ones come, and a wrong
+    /// estimate costs no more than the patience. Where nothing is known of any task, or of all the same, this is
+    /// [`EarliestVirtualDeadline`](Self::EarliestVirtualDeadline).
     ///
     /// Deadlines in proportion to size bound the largest stretch, wait over size (Bender, Chakrabarti and Muthukrishnan
-    /// 1998). A small `stretch` is nearly the order of arrival; a large one is nearly shortest first.
+    /// 1998). A small `stretch` is nearly the order of arrival; a large one is nearly shortest first. A good patience is the
+    /// longest wait that anybody puts up with.
     ShortestExpected {
         /// For how many times its own length a task gives way.
         stretch: u32,
+        /// For how long it does so at the most.
+        #[serde(with = "crate::time::span")]
+        patience: Duration,
     },
 }
 
@@ -57,7 +62,9 @@ impl Discipline {
         let key = match self {
             Self::Strict => tier.index() as u64,
             Self::EarliestVirtualDeadline | Self::WeightedFair => due(target),
-            Self::ShortestExpected { stretch } => due(target + expected.unwrap_or_default().saturating_mul(stretch)),
+            Self::ShortestExpected { stretch, patience } => {
+                due(target + expected.unwrap_or_default().saturating_mul(stretch).min(patience))
+            }
         };
         Rank { key, seq }
     }

@@ -28,6 +28,7 @@
 //! One scheduler that counts what it hands out needs no more than [`LeastLoaded`], guarded where agents can break:
 //! `Guarded::new(LeastLoaded::default())`. Two choices are for agents that several schedulers share. [`Roster`] offers all
 //! this without a scheduler. [`SkillMap`] says which skills stand for which others.
+//! An [`Estimator`], such as [`Credibility`], says how long a task will take, for orders of waiting that go by it.
 
 mod adaptive;
 mod affine;

@@ -127,13 +127,17 @@ impl Core {
         }
         let Some(eligible) = self.state.classes.eligible(class) else { return false };
         let skills = self.state.classes.skills();
-        let familiar = task.spec.affinity.as_ref().and_then(|affinity| affinity.familiar);
+        let affinity = if task.affine { task.spec.affinity.as_deref() } else { None };
+        let familiar = affinity.and_then(|affinity| affinity.familiar);
         let familiar = familiar.and_then(|task| self.state.get(task)?.last);
         let candidates = Candidates::new(&self.state.fleet, eligible, skills, class.get(), tx.now)
             .within(self.state.fleet.room_for(task.is_urgent()))
             .with_familiar(familiar);
         let mut random = self.random(tx);
-        let strategy = self.config.by_kind.get_mut(&task.spec.kind).unwrap_or(&mut self.config.strategy);
+        let strategy = match self.config.by_kind.is_empty() {
+            true => &mut self.config.strategy,
+            false => self.config.by_kind.get_mut(&task.spec.kind).unwrap_or(&mut self.config.strategy),
+        };
         let picked = strategy.pick(&task.spec, &candidates, &mut random);
         let Some(agent) = picked.and_then(|agent| candidates.get(agent)) else {
             self.held_back.set(class.index());

@@ -112,8 +112,9 @@ impl Core {
     pub(super) fn dispatch_effect(&self, id: TaskId) -> Option<Effect> {
         let task = self.state.get(id)?;
         let running = task.running()?;
-        let timeout =
-            task.spec.policy.attempt_timeout().map(|span| running.since + span).filter(|_| !running.unstarted);
+        let begun = task.bounded && !running.unstarted;
+        let timeout = if begun { task.spec.policy.attempt_timeout() } else { None };
+        let timeout = timeout.map(|span| running.since + span);
         let total = task.bound().map(|(at, _)| at);
         Some(Effect::Dispatch {
             attempt: AttemptId::new(id, task.attempts),

@@ -98,6 +98,8 @@ pub(super) struct Parties {
     parties: Arena<Party>,
     index: IdMap<Name, Slot>,
     quotas: Quotas,
+    /// The one that was last asked for: almost always the next, too.
+    recent: Option<Slot>,
     /// How many have no tasks.
     idle: usize,
 }
@@ -115,7 +117,11 @@ impl Parties {
 
     /// The party of this name; true if it was made just now.
     pub(super) fn known_or_new(&mut self, name: &Name) -> (u32, bool) {
-        if let Some(slot) = self.index.get(name) {
+        if let Some(slot) = self.recent.filter(|slot| self.is_at(*slot, name)) {
+            return (slot.get(), false);
+        }
+        if let Some(&slot) = self.index.get(name) {
+            self.recent = Some(slot);
             return (slot.get(), false);
         }
         let slot = self.parties.insert_lowest(Party::new(name.clone(), self.quotas.of(name)));
@@ -136,7 +142,14 @@ impl Parties {
         self.parties.get_mut(slot)
     }
 
+    fn is_at(&self, slot: Slot, name: &Name) -> bool {
+        self.parties.get(slot).is_some_and(|party| party.name == *name)
+    }
+
     pub(super) fn find(&self, name: &Name) -> Option<u32> {
+        if let Some(slot) = self.recent.filter(|slot| self.is_at(*slot, name)) {
+            return Some(slot.get());
+        }
         self.index.get(name).map(|slot| slot.get())
     }
 

@@ -54,6 +54,8 @@ pub(super) struct Task {
     /// Whether time bounds it in any way. Most tasks have no bound, and looking at the spec of one that has long waited
     /// is a trip to memory.
     pub(super) bounded: bool,
+    /// Whether it says with whom it belongs; the same reason.
+    pub(super) affine: bool,
     pub(super) tier: Tier,
     /// Whether its attempts may be called back for the first tier.
     pub(super) preemptible: bool,
@@ -139,6 +141,7 @@ impl Task {
             preemptible: spec.preemptible && spec.tier != Tier::Critical,
             tenant,
             kind,
+            affine: spec.affinity.is_some(),
             doubtful: false,
             avoid: Box::default(),
             last: None,

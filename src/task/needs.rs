@@ -4,6 +4,7 @@ use crate::agent::AgentSpec;
 use crate::id::{mix, stable_hash};
 use crate::name::Name;
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -107,6 +108,12 @@ impl PartialEq for Needs {
 }
 
 impl Eq for Needs {}
+
+impl Hash for Needs {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash_value());
+    }
+}
 
 impl Eq for Inner {}
 

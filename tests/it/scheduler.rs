@@ -1,11 +1,11 @@
 //! Each feature of the scheduler by name.
 
 use crate::kit::{Host, agent, agent_id, host, ms, task, task_id};
-use counterpoint::routing::{ByPriority, Custom, FirstCapable, LeastLoaded, RoundRobin};
+use counterpoint::routing::{ByPriority, Custom, Estimator, FirstCapable, LeastLoaded, RoundRobin};
 use counterpoint::{
-    Accepted, AgentCommand, AgentSpec, AgentStatus, AttemptId, Bound, Command, Config, Discipline, Effect, Exhausted,
-    Failure, Happened, Incarnation, Jitter, Limits, Needs, Payload, Policy, Rejected, Retry, RunCommand, RunId,
-    Scheduler, TaskCommand, TaskOutcome, TaskStatus, Tier, Time,
+    Accepted, AgentCommand, AgentSpec, AgentStatus, AttemptId, Bound, Command, Config, Discipline, Effect, Event,
+    Exhausted, Failure, Happened, Incarnation, Jitter, Limits, Needs, Payload, Policy, Rejected, Retry, RunCommand,
+    RunId, Scheduler, TaskCommand, TaskEvent, TaskOutcome, TaskSpec, TaskStatus, Tier, Time,
 };
 use proptest::prelude::*;
 use std::time::Duration;
@@ -340,7 +340,7 @@ fn the_order_is_by_tier_or_by_virtual_deadline() {
 
 #[test]
 fn the_shortest_expected_goes_first_unless_another_has_waited_long_enough() {
-    let shortest = Discipline::ShortestExpected { stretch: 10 };
+    let shortest = Discipline::ShortestExpected { stretch: 10, patience: ms(60_000) };
     let mut host = host(Config::default().with_discipline(shortest));
     host.join(agent(1));
     host.submit(task(1));
@@ -354,13 +354,54 @@ fn the_shortest_expected_goes_first_unless_another_has_waited_long_enough() {
     assert_eq!(host.served(6), [1, 6, 3, 5, 4, 2]);
 }
 
+/// Expects a second for each letter of the kind.
+#[derive(Debug)]
+struct Letters;
+
+impl Estimator for Letters {
+    fn name(&self) -> &'static str {
+        "letters"
+    }
+
+    fn estimate(&self, task: &TaskSpec) -> Option<Duration> {
+        Some(ms(1_000 * task.kind.len() as u64))
+    }
+}
+
+#[test]
+fn what_is_expected_is_decided_once_and_kept() {
+    let order = Discipline::ShortestExpected { stretch: 10, patience: ms(600_000) };
+    let plain = || Config::default().with_discipline(order);
+    let mut host = host(plain().with_estimator(Letters));
+    let of = |id, kind: &str| TaskSpec::needing(task_id(id), kind, Needs::nothing()).with_estimate(ms(id));
+    for (id, kind) in [(1, "mow"), (2, "translate"), (3, "read"), (4, "ply")] {
+        host.submit(of(id, kind));
+    }
+    let expected = host.journal.iter().filter_map(|entry| match &entry.event {
+        Event::Task(TaskEvent::Submitted { expected, .. }) => *expected,
+        _ => None,
+    });
+    assert_eq!(expected.collect::<Vec<_>>(), [3, 9, 4, 3].map(|seconds| ms(1_000 * seconds)));
+    // Nobody is asked again: neither by replay nor after a restore from a snapshot.
+    let replayed = Scheduler::restore(plain(), None, &host.journal).unwrap();
+    assert_eq!(replayed.snapshot(), host.scheduler.snapshot());
+    let restored = Scheduler::restore(plain(), Some(&host.scheduler.snapshot()), []).unwrap();
+    for scheduler in [host.scheduler, replayed, restored] {
+        let mut host = Host::over(scheduler);
+        host.join(agent(9));
+        assert_eq!(host.served(4), [1, 4, 3, 2]);
+    }
+}
+
 proptest! {
     /// The bound on waiting: whoever arrives after a task's own virtual deadline never goes before it.
     #[test]
     fn nobody_passes_whose_turn_came_after_the_bound(
         tasks in prop::collection::vec((0_u64..3_000, 0_u64..2_000), 2..40), stretch in 0_u32..50,
+        patience in 0_u64..100_000,
     ) {
-        let mut host = host(Config::default().with_discipline(Discipline::ShortestExpected { stretch }));
+        let patience = ms(patience);
+        let mut host = host(Config::default().with_discipline(Discipline::ShortestExpected { stretch, patience }));
         host.join(agent(1));
         host.submit(task(0));
         let mut arrived = vec![(Time::ZERO, ms(0))];
@@ -370,7 +411,7 @@ proptest! {
             arrived.push((host.now, ms(estimate)));
         }
         let order: Vec<(Time, Duration)> = host.served(arrived.len()).iter().map(|id| arrived[*id as usize]).collect();
-        let bound = |(at, estimate): (Time, Duration)| at + Tier::Normal.latency_target() + estimate * stretch;
+        let bound = |(at, estimate): (Time, Duration)| at + Tier::Normal.latency_target() + (estimate * stretch).min(patience);
         for (place, first) in order.iter().enumerate().skip(1) {
             for later in &order[place..] {
                 prop_assert!(first.0 <= bound(*later), "{first:?} passed {later:?}");
@@ -664,7 +705,7 @@ fn every_refusal_names_what_it_is_about() {
     refuse(Command::submit(task(3).with_payload(long.clone())), &["payload_bytes", "32", "20"]);
     refuse(Command::submit(task(3).with_payload(deep)), &["payload_depth", "3", "2"]);
     refuse(Command::complete(by, attempt, long), &["payload_bytes", "32", "20"]);
-    refuse(Command::submit(counterpoint::TaskSpec::new(task_id(3), "")), &["kind"]);
+    refuse(Command::submit(TaskSpec::new(task_id(3), "")), &["kind"]);
     refuse(Command::register(agent(1).with_capacity(0)), &["a1", "capacity"]);
     refuse(Command::register(agent(1).with_capacity(70_000)), &["agent_capacity", "70000"]);
     refuse(Command::register(agent(1).with_skill("", 1)), &["skill"]);
@@ -706,6 +747,6 @@ fn only_the_holder_may_speak_for_an_attempt() {
 fn a_task_that_names_an_owner_is_refused() {
     let mut value = serde_json::to_value(task(1)).unwrap();
     value["owner"] = serde_json::json!({"run": 1, "node": 0, "item": 0});
-    let spec: counterpoint::TaskSpec = serde_json::from_value(value).unwrap();
+    let spec: TaskSpec = serde_json::from_value(value).unwrap();
     assert_eq!(plain().say(Command::submit(spec)), Err(Rejected::ForeignOwner(task_id(1))));
 }

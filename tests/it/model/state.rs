@@ -154,9 +154,10 @@ impl Model {
                 let target = task.submitted.as_nanos().saturating_add(target);
                 task.spec.deadline.map_or(target, |deadline| deadline.as_nanos().min(target))
             }
-            Discipline::ShortestExpected { stretch } => {
+            Discipline::ShortestExpected { stretch, patience } => {
                 let target = [100, 1_000, 10_000, 60_000][task.spec.tier as usize] * 1_000_000;
                 let span = task.spec.estimate.map_or(0, |span| span.as_nanos() as u64 * u64::from(stretch));
+                let span = span.min(patience.as_nanos() as u64);
                 let target = task.submitted.as_nanos().saturating_add(target).saturating_add(span);
                 task.spec.deadline.map_or(target, |deadline| deadline.as_nanos().min(target))
             }

@@ -48,7 +48,7 @@ pub fn setups() -> impl Strategy<Value = Setup> {
     let discipline = prop_oneof![
         Just(Discipline::Strict),
         Just(Discipline::EarliestVirtualDeadline),
-        Just(Discipline::ShortestExpected { stretch: 20 })
+        Just(Discipline::ShortestExpected { stretch: 20, patience: Duration::from_secs(4) })
     ];
     let routing = prop_oneof![
         Just(Routing::First),

@@ -1,0 +1,37 @@
+//! What the command line asks for.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+/// How to run the study.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Arguments {
+    /// The directory whose folder `traces` holds the recorded loads.
+    pub data: Option<PathBuf>,
+    /// Where the chart goes.
+    pub out: PathBuf,
+    pub seed: u64,
+    /// A few seconds instead of a minute: shorter loads, fewer agents.
+    pub small: bool,
+}
+
+impl Arguments {
+    /// # Errors
+    ///
+    /// When something is asked for that is not known.
+    pub fn read(mut words: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
+        let data = std::env::var_os("COUNTERPOINT_DATA").map(PathBuf::from);
+        let mut asked = Self { data, out: "target/dispatch_study.svg".into(), seed: 1, small: false };
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
+            match word.as_str() {
+                "--data" => asked.data = Some(value()?.into()),
+                "--out" => asked.out = value()?.into(),
+                "--seed" => asked.seed = value()?.parse()?,
+                "--small" => asked.small = true,
+                _ => return Err(format!("{word}? known are --data, --out, --seed and --small").into()),
+            }
+        }
+        Ok(asked)
+    }
+}
