@@ -93,18 +93,8 @@ fn floor_of(module: &str) -> Option<u32> {
 /// The files of `src/` but for `lib.rs`, which only lists the modules.
 fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut folders = vec![root.clone()];
-    let mut sources = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).expect("src can be read") {
-            let path = entry.expect("src can be read").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|kind| kind == "rs") && path != root.join("lib.rs") {
-                sources.push(source(&root, path));
-            }
-        }
-    }
+    let paths = rust_files(&root).into_iter().filter(|path| *path != root.join("lib.rs"));
+    let sources: Vec<Source> = paths.map(|path| source(&root, path)).collect();
     assert!(sources.len() > 50, "the sources were found");
     sources
 }
@@ -115,4 +105,41 @@ fn source(root: &Path, path: PathBuf) -> Source {
     let text = fs::read_to_string(&path).expect("a source can be read");
     let code = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
     Source { module: first.trim_end_matches(".rs").to_owned(), path, code }
+}
+
+/// A table that names a test which is gone would be worse than none.
+#[test]
+fn the_tests_that_the_documents_name_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut code = String::new();
+    for folder in ["src", "tests", "examples"] {
+        for path in rust_files(&root.join(folder)) {
+            code.push_str(&fs::read_to_string(path).unwrap());
+        }
+    }
+    let mut named = 0;
+    for file in fs::read_dir(root.join("docs")).unwrap() {
+        let text = fs::read_to_string(file.unwrap().path()).unwrap();
+        for row in text.lines().filter(|line| line.starts_with('|')) {
+            let last = row.trim_end_matches('|').rsplit('|').next().unwrap_or_default();
+            for test in last.split('`').skip(1).step_by(2) {
+                named += 1;
+                assert!(code.contains(&format!("fn {test}(")), "no test is called {test}");
+            }
+        }
+    }
+    assert!(named > 50, "{named} tests are named: is the table still there?");
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|kind| kind == "rs") {
+            files.push(path);
+        }
+    }
+    files
 }

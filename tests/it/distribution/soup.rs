@@ -6,10 +6,11 @@ use counterpoint::capacity::rebalance;
 use counterpoint::resilience::rate;
 use counterpoint::scheduler::{Batch, Preemption, Quota};
 use counterpoint::{
-    AgentCommand, AgentId, AgentSpec, Command, Config, Discipline, Effect, Entry, Failure, Outbox, Payload, Scheduler,
-    Scope, TaskCommand, TaskSpec, Tier,
+    AgentCommand, AgentId, AgentSpec, Command, Config, Discipline, Effect, Entry, Event, Failure, Incarnation, Outbox,
+    Payload, Scheduler, Scope, TaskCommand, TaskEvent, TaskId, TaskSpec, Tier,
 };
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -137,8 +138,51 @@ fn play(host: &mut Host, step: &Step, next: &mut u64) {
             Command::Tick
         }
     };
+    let mut held = held(host);
     let _verdict = host.say(command);
+    reserves_were_kept(host, &mut held);
     bounds_hold(host);
+}
+
+/// Who holds how much, by task.
+fn held(host: &Host) -> BTreeMap<TaskId, Incarnation> {
+    let outstanding = host.scheduler.outstanding();
+    let dispatches = outstanding.iter().filter_map(|effect| match effect {
+        Effect::Dispatch { attempt, to, .. } => Some((attempt.task(), *to)),
+        _ => None,
+    });
+    dispatches.collect()
+}
+
+/// Whatever is not of the first tier was given to an agent only while more was free than it keeps for that tier; told
+/// from the facts of the call, one by one.
+fn reserves_were_kept(host: &Host, held: &mut BTreeMap<TaskId, Incarnation>) {
+    for entry in &host.facts {
+        match &entry.event {
+            Event::Task(TaskEvent::Assigned { attempt, to }) => {
+                let task = attempt.task();
+                let before = held.values().filter(|by| *by == to).count() as u32;
+                let urgent = host.scheduler.task(task).is_none_or(|task| task.spec().tier == Tier::Critical);
+                if let Some(agent) = host.scheduler.agent(to.agent()).filter(|agent| agent.incarnation() == *to) {
+                    let spec = agent.spec();
+                    let kept = if urgent { 0 } else { spec.reserved };
+                    assert!(before + kept < spec.slots(), "{attempt} took room of {to} that is kept");
+                }
+                held.insert(task, *to);
+            }
+            Event::Task(event) => {
+                if let TaskEvent::Succeeded { .. }
+                | TaskEvent::AttemptFailed { .. }
+                | TaskEvent::Yielded { .. }
+                | TaskEvent::Cancelled { .. }
+                | TaskEvent::Expired { .. } = event
+                {
+                    event.task().map(|task| held.remove(&task));
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// What no mixture may break, asked of the outside view.
