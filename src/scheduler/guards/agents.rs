@@ -93,17 +93,28 @@ impl Guards {
             How::Badly(FailureKind::Transient | FailureKind::Overloaded | FailureKind::Unknown) => false,
             How::Badly(FailureKind::Permanent) | How::Neither => return,
         };
-        self.unswept = true;
         if self.pool.record(rules, agent, well, at).is_some() {
             self.stirred.insert(agent);
+            // Whoever is left out returns, perhaps before the next look.
+            self.sweep_at = None;
+        }
+        self.expect_sweep();
+    }
+
+    /// Something has happened that the next sweep looks at. To find out when that is takes a look at everybody, so it is
+    /// asked once for each sweep.
+    pub(super) fn expect_sweep(&mut self) {
+        if self.settings.outliers.is_some() && self.sweep_at.is_none() {
+            self.sweep_at = self.pool.next_wakeup();
         }
     }
 
-    /// When the pool is to be swept: never while nothing has happened and nobody is left out.
-    pub(super) fn sweep_due(&self) -> Option<Time> {
-        self.settings.outliers?;
-        let lively = self.unswept || self.pool.in_panic() || self.pool.ejected() > 0;
-        if lively { self.pool.next_wakeup() } else { None }
+    /// After a sweep: nobody need look again while all are fit and nothing happens.
+    fn expect_if_lively(&mut self) {
+        self.sweep_at = None;
+        if self.pool.in_panic() || self.pool.ejected() > 0 {
+            self.expect_sweep();
+        }
     }
 
     /// Lets the pool look at everything.
@@ -113,7 +124,7 @@ impl Guards {
         agents.iter().for_each(|agent| self.note_down(state, *agent, now));
         let mut changes = Vec::new();
         self.pool.sweep(&rules, now, &mut changes);
-        self.unswept = false;
+        self.expect_if_lively();
         for change in changes {
             match change {
                 Change::Ejected { agent, .. } | Change::Returned { agent } => {
@@ -195,6 +206,8 @@ impl Guards {
                 self.pool.hold(member.by.agent(), gate.and_then(|gate| gate.until));
             }
         }
+        self.sweep_at = None;
+        self.expect_sweep();
     }
 
     pub(super) fn recall_agents(&mut self, state: &State, at: Time) {

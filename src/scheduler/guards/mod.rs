@@ -52,8 +52,8 @@ pub(super) struct Guards {
     /// The attempts under way, as far as somebody waits for their ends.
     attempts: IdMap<TaskId, Attempt>,
     pool: Pool,
-    /// Whether results have come since the pool was swept.
-    unswept: bool,
+    /// When the pool is to be swept: never while nothing has happened and nobody is left out.
+    sweep_at: Option<Time>,
     budgets: Budgets<AgentId>,
     waits: Waits,
     known: Known,
@@ -192,7 +192,7 @@ impl Guards {
         let mut random = Random::new(self.seed, seq.next().get());
         if ward.ended(&self.settings, (ticket, since), how, at, &mut random) {
             self.stirred.insert(by.agent());
-            self.unswept = true;
+            self.expect_sweep();
         }
         self.judge(by.agent(), how, at);
     }
@@ -275,7 +275,7 @@ impl Guards {
     /// Looks at what is due.
     fn tick(&mut self, state: &State, now: Time) {
         if self.next_wakeup().is_some_and(|at| at <= now) {
-            if self.sweep_due().is_some_and(|at| at <= now) {
+            if self.sweep_at.is_some_and(|at| at <= now) {
                 self.sweep(state, now);
             }
             self.waits.tick(&self.settings, state, now);
@@ -290,6 +290,6 @@ impl Guards {
         if !self.on {
             return None;
         }
-        [self.sweep_due(), self.waits.next_wakeup(), self.watch.next_wakeup()].into_iter().flatten().min()
+        [self.sweep_at, self.waits.next_wakeup(), self.watch.next_wakeup()].into_iter().flatten().min()
     }
 }
