@@ -117,8 +117,9 @@ pub enum RunCommand {
     Define(Arc<Definition>),
     /// A new run. The same again changes nothing; another under a known id is refused.
     Start(RunSpec),
-    /// Brings a signal to a run; it is kept until a node consumes it. If the run does not wait for it, it goes to the first
-    /// run within that has begun and does; one that begins later does not get what came before it.
+    /// Brings a signal to a run, which keeps it until a node that waits for it takes it: a node of the run itself first, then
+    /// one of the runs within, the oldest first. A node that begins to wait later finds it all the same. Each signal is taken
+    /// once.
     Signal {
         /// Which run.
         run: RunId,
@@ -127,7 +128,8 @@ pub enum RunCommand {
         /// What it brings.
         payload: Payload,
     },
-    /// The run is no longer wanted: what is under way is withdrawn, what was done is undone.
+    /// The run is no longer wanted: what is under way is withdrawn, what was done is undone. Refused once the run has passed
+    /// its pivot; while a pivot is under way, its end decides between forward and back.
     Cancel {
         /// Which run.
         run: RunId,

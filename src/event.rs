@@ -251,6 +251,15 @@ pub enum RunEvent {
         #[serde(default, skip_serializing_if = "Payload::is_null")]
         payload: Payload,
     },
+    /// A signal that a run kept was taken by a run within it, which waits for it: the oldest of that name.
+    SignalMoved {
+        /// The run within, to which it goes.
+        run: RunId,
+        /// The run that kept it.
+        from: RunId,
+        /// Its name.
+        signal: Name,
+    },
     /// The run does not go on forward.
     Halted {
         /// The run.
@@ -386,6 +395,7 @@ impl RunEvent {
             Self::Opened { run, .. }
             | Self::NodeFinished { run, .. }
             | Self::Signalled { run, .. }
+            | Self::SignalMoved { run, .. }
             | Self::Halted { run, .. }
             | Self::Unwinding { run, .. }
             | Self::NodeUndone { run, .. }

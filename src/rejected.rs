@@ -118,6 +118,17 @@ pub enum Rejected {
         /// Where it stands.
         phase: RunPhase,
     },
+    /// The run has passed its point of no return: it goes forward only.
+    #[error("run {0} has passed its point of no return, and goes forward only")]
+    PastPivot(RunId),
+    /// The task does a step of a run, which alone may withdraw it: cancel the run.
+    #[error("task {task} does a step of run {run}, which alone may withdraw it")]
+    TaskOfRun {
+        /// The task.
+        task: TaskId,
+        /// The run.
+        run: RunId,
+    },
     /// The compensation of this node has not failed.
     #[error("the compensation of node {node} of run {run} has not failed")]
     NothingToRemedy {

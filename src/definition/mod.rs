@@ -18,8 +18,8 @@
 
 mod expr;
 
-pub(crate) use expr::Scope;
 pub use expr::{Condition, Expr};
+pub(crate) use expr::{Scope, TooWide};
 
 use crate::id::stable_hash;
 use crate::name::Name;

@@ -5,7 +5,7 @@ use crate::definition::DefinitionId;
 use crate::event::{Entry, Event, Next, Opening, RunEvent, TaskEvent};
 use crate::id::{RunId, TaskId};
 use crate::name::Name;
-use crate::run::RunSpec;
+use crate::run::{RunPhase, RunSpec};
 use crate::scheduler::Misfit;
 use crate::structure::{Arena, IdMap, Slot, Wheel};
 use crate::task::{Failure, Happened, Owner, Phase, TaskSpec};
@@ -120,8 +120,17 @@ impl Book {
                     parent.note_end(owner, child_end(outcome, parent.is_undoing(owner)))
                 })
             }
+            RunEvent::SignalMoved { run, from, signal } => {
+                let mut kept = None;
+                self.with_run(*from, |run| run.give_up(signal).map(|payload| kept = Some(payload)))?;
+                self.with_run(*run, |run| run.receive(signal, kept.unwrap_or_default()))
+            }
+            RunEvent::Signalled { run, signal, payload } => {
+                self.with_run(*run, |run| run.receive(signal, payload.clone()))?;
+                self.wake_within(*run);
+                Ok(())
+            }
             RunEvent::NodeFinished { run, .. }
-            | RunEvent::Signalled { run, .. }
             | RunEvent::Unwinding { run, .. }
             | RunEvent::NodeUndone { run, .. }
             | RunEvent::UndoRetried { run, .. } => self.with_run(*run, |run| run.apply(event)),
@@ -179,6 +188,31 @@ impl Book {
         Ok(())
     }
 
+    /// Looks at the waits of all runs within a run, which has got a signal.
+    fn wake_within(&mut self, id: RunId) {
+        let mut line: Vec<RunId> = self.get(id).into_iter().flat_map(Run::active_children).collect();
+        while let Some(id) = line.pop() {
+            let Some(run) = self.slot(id).and_then(|slot| self.runs.get_mut(slot)) else { continue };
+            line.extend(run.active_children());
+            run.wake_waits();
+            self.agenda.insert(id);
+        }
+    }
+
+    /// A signal that a node of the run waits for and that a run around it keeps: the nearest that does.
+    pub(super) fn kept_for(&self, id: RunId) -> Option<RunEvent> {
+        let run = self.get(id).filter(|run| run.phase == RunPhase::Running)?;
+        let mut around = run.owner;
+        while let Some(owner) = around {
+            let outer = self.get(owner.run)?;
+            if let Some(signal) = run.wanted().find(|signal| outer.signals.contains_key(*signal)) {
+                return Some(RunEvent::SignalMoved { run: id, from: owner.run, signal: signal.clone() });
+            }
+            around = outer.owner;
+        }
+        None
+    }
+
     fn with_run(
         &mut self,
         id: RunId,
@@ -204,6 +238,11 @@ impl Book {
     /// Ids that the engine makes are numbered across tasks and runs.
     fn note_serial(&mut self, id: u64) {
         self.serial = self.serial.max(id & !TaskId::engine_made(0).get());
+    }
+
+    /// The run that a task works for, while it does.
+    pub(super) fn owner(&self, task: TaskId) -> Option<Owner> {
+        self.owners.get(&task).copied()
     }
 
     pub(super) fn slot(&self, id: RunId) -> Option<Slot> {

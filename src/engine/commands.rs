@@ -1,8 +1,8 @@
 //! Commands about workflows and runs.
 
 use super::drive::Driver;
-use crate::command::{Accepted, RunCommand};
-use crate::definition::{Action, Definition};
+use crate::command::{Accepted, RunCommand, TaskCommand};
+use crate::definition::Definition;
 use crate::event::RunEvent;
 use crate::id::RunId;
 use crate::name::Name;
@@ -25,6 +25,16 @@ impl Driver {
             RunCommand::Cancel { run, reason } => self.cancel_run(run, reason, tx),
             RunCommand::Remedy { run, node, remedy } => self.remedy(run, node, remedy, tx),
         }
+    }
+
+    /// What a run has asked for, only the run may withdraw: it alone knows what follows from that.
+    pub(super) fn task(&mut self, command: TaskCommand, tx: &mut Tx<'_>) -> Verdict {
+        if let TaskCommand::Cancel { task, .. } = &command
+            && let Some(owner) = self.book.owner(*task)
+        {
+            return Err(Rejected::TaskOfRun { task: *task, run: owner.run });
+        }
+        self.core.task(command, tx)
     }
 
     fn define(&mut self, definition: Arc<Definition>, tx: &mut Tx<'_>) -> Verdict {
@@ -68,12 +78,11 @@ impl Driver {
         named("signal", &signal, limits)?;
         fits(limits, &payload)?;
         self.running(id)?;
-        let run = self.addressee(id, &signal);
-        let kept: usize = self.book.get(run).map_or(0, |run| run.signals.values().map(|kept| kept.len()).sum());
+        let kept: usize = self.book.get(id).map_or(0, |run| run.signals.values().map(|kept| kept.len()).sum());
         if kept >= limits.signals as usize {
             return Err(at_limit("signals", limits.signals));
         }
-        self.emit(RunEvent::Signalled { run, signal, payload }, tx);
+        self.emit(RunEvent::Signalled { run: id, signal, payload }, tx);
         Ok(Accepted::Done)
     }
 
@@ -85,26 +94,11 @@ impl Driver {
         Ok(run)
     }
 
-    /// Who gets a signal: the run itself if its definition waits for it anywhere, otherwise the first of the running runs
-    /// within that does, otherwise the run itself again, which keeps it.
-    fn addressee(&self, id: RunId, signal: &Name) -> RunId {
-        let mut line = vec![id];
-        let mut at = 0;
-        while let Some(&candidate) = line.get(at) {
-            at += 1;
-            let Some(run) = self.book.get(candidate) else { continue };
-            if run.phase == RunPhase::Running && waits_for(&run.plan.definition, signal) {
-                return candidate;
-            }
-            line.extend(run.children());
-        }
-        id
-    }
-
     fn cancel_run(&mut self, id: RunId, reason: Name, tx: &mut Tx<'_>) -> Verdict {
         let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
         let asked = matches!(run.cause, Some(Cause::Cancelled { .. }));
         match run.phase {
+            RunPhase::Running if run.is_past_pivot() => Err(Rejected::PastPivot(id)),
             RunPhase::Running => {
                 self.emit(RunEvent::Halted { run: id, cause: Cause::Cancelled { reason } }, tx);
                 Ok(Accepted::Done)
@@ -143,13 +137,6 @@ impl Driver {
         self.emit(event, tx);
         Ok(Accepted::Done)
     }
-}
-
-fn waits_for(definition: &Definition, wanted: &Name) -> bool {
-    definition.nodes.iter().any(|node| match &node.action {
-        Action::Wait { signal, .. } => signal.as_ref() == Some(wanted),
-        Action::Do(_) | Action::Choose { .. } | Action::Map { .. } | Action::Repeat { .. } | Action::Pass => false,
-    })
 }
 
 fn at_limit(what: &str, limit: u32) -> Rejected {

@@ -63,7 +63,7 @@ impl Driver {
         self.settle(tx);
         let verdict = match command {
             Command::Agent(command) => self.core.agent(command, tx),
-            Command::Task(command) => self.core.task(command, tx),
+            Command::Task(command) => self.task(command, tx),
             Command::Run(command) => self.run(command, tx),
             Command::Tick => Ok(Accepted::Done),
         };
@@ -127,9 +127,12 @@ impl Driver {
             let run = self.book.slot(id).and_then(|slot| self.book.runs.get_mut(slot));
             match run.and_then(|run| run.next_move(tx.now, limits)) {
                 Some(next) => self.perform(id, next, tx),
-                None => {
-                    self.book.agenda.remove(&id);
-                }
+                None => match self.book.kept_for(id) {
+                    Some(moved) => self.emit(moved, tx),
+                    None => {
+                        self.book.agenda.remove(&id);
+                    }
+                },
             }
         }
         self.retire(tx);

@@ -127,6 +127,7 @@ const fn run_actor(event: &RunEvent) -> Actor {
         | RunEvent::NodeUndone { outcome: UndoOutcome::Declared { .. } | UndoOutcome::Abandoned { .. }, .. }
         | RunEvent::Halted { cause: crate::run::Cause::Cancelled { .. }, .. } => Actor::Host,
         RunEvent::Opened { .. }
+        | RunEvent::SignalMoved { .. }
         | RunEvent::NodeFinished { .. }
         | RunEvent::Halted { .. }
         | RunEvent::Unwinding { .. }

@@ -52,6 +52,7 @@ impl Catalog {
             RunEvent::Opened { .. }
             | RunEvent::NodeFinished { .. }
             | RunEvent::Signalled { .. }
+            | RunEvent::SignalMoved { .. }
             | RunEvent::Halted { .. }
             | RunEvent::Unwinding { .. }
             | RunEvent::NodeUndone { .. }

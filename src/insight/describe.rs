@@ -140,6 +140,7 @@ fn run(event: &RunEvent, now: Time) -> String {
             out
         }
         RunEvent::Signalled { run, signal, .. } => format!("{run} got signal {}", short(signal)),
+        RunEvent::SignalMoved { run, from, signal } => format!("{run} took signal {} from {from}", short(signal)),
         RunEvent::Halted { run, cause } => format!("{run} halted: {}", line(&cause.to_string(), SHOWN + 40)),
         RunEvent::Unwinding { run, nodes } => {
             format!("{run} turns back, nodes to undo: {}", list(nodes))

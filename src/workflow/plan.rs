@@ -16,6 +16,8 @@ pub(crate) struct Plan {
     pub(crate) nodes: Vec<PlanNode>,
     /// The links turned round: the order of compensation.
     pub(crate) reversed: Arc<Topology>,
+    /// Whether a node of it waits for a signal.
+    pub(crate) listens: bool,
     names: IdMap<Name, u32>,
 }
 
@@ -80,7 +82,8 @@ impl Plan {
         }
         let reversed = topology(&definition).ok()?.reversed();
         note_joins(&definition, &mut nodes, &reversed);
-        Some(Arc::new(Self { id: definition.id(), definition, nodes, reversed, names: index }))
+        let listens = definition.nodes.iter().any(|node| matches!(node.action, Action::Wait { signal: Some(_), .. }));
+        Some(Arc::new(Self { id: definition.id(), definition, nodes, reversed, listens, names: index }))
     }
 
     pub(crate) fn node(&self, place: u32) -> Option<(&Node, &PlanNode)> {

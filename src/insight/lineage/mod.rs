@@ -238,6 +238,7 @@ impl Lineage {
             | RunEvent::Finished { .. }
             | RunEvent::Opened { .. }
             | RunEvent::Signalled { .. }
+            | RunEvent::SignalMoved { .. }
             | RunEvent::Halted { .. }
             | RunEvent::Unwinding { .. }
             | RunEvent::NodeUndone { .. }

@@ -278,7 +278,7 @@ impl Progress {
                     self.forget(*run);
                 }
             }
-            RunEvent::Defined { .. } | RunEvent::Signalled { .. } => {}
+            RunEvent::Defined { .. } | RunEvent::Signalled { .. } | RunEvent::SignalMoved { .. } => {}
         }
     }
 

@@ -22,12 +22,6 @@ impl Run {
             RunEvent::NodeFinished { node, outcome, took, output, .. } => {
                 self.node_finished(*node, outcome, took, output.as_ref())
             }
-            RunEvent::Signalled { signal, payload, .. } => {
-                self.signals.entry(signal.clone()).or_default().push_back(payload.clone());
-                let waiting: Vec<u32> = self.waits().map(|(node, _)| node).collect();
-                self.agenda.extend(waiting);
-                Ok(())
-            }
             RunEvent::Halted { cause, .. } => {
                 let undone = matches!(self.outcome, Some(RunOutcome::Succeeded { .. }));
                 if self.phase != RunPhase::Running && !(self.is_finished() && undone) {
@@ -58,9 +52,11 @@ impl Run {
                 self.signals.clear();
                 Ok(())
             }
-            RunEvent::Defined { .. } | RunEvent::Started { .. } | RunEvent::Forgotten { .. } => {
-                Err("a fact about all runs reached one")
-            }
+            RunEvent::Defined { .. }
+            | RunEvent::Started { .. }
+            | RunEvent::Signalled { .. }
+            | RunEvent::SignalMoved { .. }
+            | RunEvent::Forgotten { .. } => Err("a fact about all runs reached one"),
         }
     }
 
@@ -95,7 +91,7 @@ impl Run {
             None => Payload::NULL,
         };
         if waited && let Some(signal) = took.first() {
-            self.consume(signal);
+            self.give_up(signal)?;
         }
         if working {
             self.working = self.working.saturating_sub(1);
@@ -143,13 +139,21 @@ impl Run {
         state.pieces.last().map(output).unwrap_or_default()
     }
 
-    fn consume(&mut self, signal: &Name) {
-        if let Some(kept) = self.signals.get_mut(signal) {
-            kept.pop_front();
-            if kept.is_empty() {
-                self.signals.remove(signal);
-            }
+    /// A signal arrived, from outside or from the run around.
+    pub(crate) fn receive(&mut self, signal: &Name, payload: Payload) -> Applied {
+        self.signals.entry(signal.clone()).or_default().push_back(payload);
+        self.wake_waits();
+        Ok(())
+    }
+
+    /// The oldest signal of a name is kept no longer.
+    pub(crate) fn give_up(&mut self, signal: &Name) -> Result<Payload, &'static str> {
+        let kept = self.signals.get_mut(signal).ok_or("a signal is taken that is not kept")?;
+        let oldest = kept.pop_front().ok_or("a signal is taken that is not kept")?;
+        if kept.is_empty() {
+            self.signals.remove(signal);
         }
+        Ok(oldest)
     }
 
     fn node_undone(&mut self, node: u32, outcome: &UndoOutcome) -> Applied {

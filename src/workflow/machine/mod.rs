@@ -17,6 +17,7 @@ use super::plan::Plan;
 use crate::definition::{Action, Scope};
 use crate::event::Opening;
 use crate::id::{RunId, TaskId};
+use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, NodeOutcome, RunOutcome, RunPhase, RunSpec, UndoOutcome};
@@ -258,6 +259,31 @@ impl Run {
         })
     }
 
+    /// Those of them that are under way.
+    pub(crate) fn active_children(&self) -> impl Iterator<Item = RunId> {
+        self.nodes.iter().flat_map(|state| &state.pieces).filter(|piece| piece.is_active()).filter_map(|piece| {
+            match piece.worker {
+                Some(Worker::Child(run)) => Some(run),
+                Some(Worker::Task(_)) | None => None,
+            }
+        })
+    }
+
+    /// Looks at the nodes that wait.
+    pub(crate) fn wake_waits(&mut self) {
+        let waiting: Vec<u32> = self.waits().map(|(node, _)| node).collect();
+        self.agenda.extend(waiting);
+    }
+
+    /// The signals that nodes wait for and the run does not keep.
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = &Name> {
+        let waits = if self.plan.listens { self.nodes.as_slice() } else { &[] };
+        (0..)
+            .zip(waits)
+            .filter(|(_, state)| matches!(state.stage, NodeStage::Open(Opening::Wait { .. })))
+            .filter_map(|(node, _)| self.signal_of(node).filter(|signal| !self.signals.contains_key(*signal)))
+    }
+
     /// Who works for the run now, and at what.
     pub(crate) fn workers(&self) -> impl Iterator<Item = (Owner, Worker)> {
         (0..).zip(&self.nodes).flat_map(move |(node, state)| {
@@ -282,6 +308,11 @@ impl Run {
     /// Whether nothing may be undone once the node has had its effect.
     pub(crate) fn is_pivot(&self, node: u32) -> bool {
         self.plan.node(node).is_some_and(|(definition, _)| definition.pivot)
+    }
+
+    /// Whether the point of no return is behind.
+    pub(crate) const fn is_past_pivot(&self) -> bool {
+        self.pivot_passed
     }
 
     fn state(&self, node: u32) -> Option<&NodeState> {
@@ -331,8 +362,8 @@ impl Run {
         }
     }
 
-    fn scope(&self, item: Payload) -> RunScope<'_> {
-        RunScope { run: self, item }
+    fn scope(&self, item: Payload, limits: &Limits) -> RunScope<'_> {
+        RunScope { run: self, item, most: limits.payload_bytes }
     }
 }
 
@@ -340,6 +371,7 @@ impl Run {
 struct RunScope<'a> {
     run: &'a Run,
     item: Payload,
+    most: u32,
 }
 
 impl Scope for RunScope<'_> {
@@ -354,5 +386,9 @@ impl Scope for RunScope<'_> {
 
     fn item(&self) -> Payload {
         self.item.clone()
+    }
+
+    fn most(&self) -> u32 {
+        self.most
     }
 }

@@ -1,7 +1,7 @@
 //! What a run does next, as a function of where it stands.
 
 use super::{NodeStage, NodeState, PieceEnd, Run, Worker};
-use crate::definition::{Action, Body, Case, Expr, Join, Node, Pick};
+use crate::definition::{Action, Body, Case, Expr, Join, Pick, TooWide};
 use crate::event::{Opening, RunEvent};
 use crate::id::{RunId, TaskId};
 use crate::limits::Limits;
@@ -10,6 +10,7 @@ use crate::payload::Payload;
 use crate::run::{Cause, NodeOutcome, RunOutcome, RunPhase};
 use crate::task::{Failure, Owner, Phase};
 use crate::time::Time;
+use core::fmt;
 use serde_json::Value;
 
 /// What is to be done next for a run.
@@ -56,12 +57,11 @@ impl Run {
             RunPhase::Running => match self.broken {
                 Some(node) => RunEvent::Halted { run, cause: self.failure_of(node) },
                 None if self.open == 0 => {
-                    let output = self.plan.definition.output.eval(&self.scope(Payload::NULL));
-                    if output.bytes() > limits.payload_bytes || output.depth() > limits.payload_depth {
-                        let cause = Cause::OutputTooLarge { bytes: output.bytes() };
-                        return Some(Move::Fact(RunEvent::Halted { run, cause }));
+                    let made = self.plan.definition.output.eval(&self.scope(Payload::NULL, limits));
+                    match fitting(made, limits) {
+                        Ok(output) => RunEvent::Finished { run, outcome: RunOutcome::Succeeded { output } },
+                        Err(Misfit { bytes, .. }) => RunEvent::Halted { run, cause: Cause::OutputTooLarge { bytes } },
                     }
-                    RunEvent::Finished { run, outcome: RunOutcome::Succeeded { output } }
                 }
                 None => return None,
             },
@@ -124,20 +124,20 @@ impl Run {
         let run = self.id();
         let opened = |what| Some(Move::Fact(RunEvent::Opened { run, node, what }));
         match &definition.action {
-            Action::Do(_) => {
-                let input = definition.input.eval(&self.scope(Payload::NULL));
-                Some(self.begin(node, 0, input, limits))
-            }
-            Action::Pass => {
-                let input = definition.input.eval(&self.scope(Payload::NULL));
-                Some(self.too_large(node, &input, limits).unwrap_or_else(|| self.end_with(node, Vec::new(), input)))
-            }
+            Action::Do(_) => Some(match self.given(node, Payload::NULL, limits) {
+                Ok(input) => self.begin(node, 0, input),
+                Err(failed) => failed,
+            }),
+            Action::Pass => Some(match self.given(node, Payload::NULL, limits) {
+                Ok(input) => self.end_with(node, Vec::new(), input),
+                Err(failed) => failed,
+            }),
             Action::Choose { pick, cases, otherwise } => {
-                let item = definition.input.eval(&self.scope(Payload::NULL));
-                if let Some(failed) = self.too_large(node, &item, limits) {
-                    return Some(failed);
-                }
-                let took = self.choose(*pick, cases, otherwise.as_ref(), &item);
+                let item = match self.given(node, Payload::NULL, limits) {
+                    Ok(item) => item,
+                    Err(failed) => return Some(failed),
+                };
+                let took = self.choose(*pick, cases, otherwise.as_ref(), &item, limits);
                 if took.is_empty() {
                     let failure = Failure::permanent("no case holds, and there is none for otherwise");
                     return Some(self.end(node, NodeOutcome::Failed { failure, maybe: false }));
@@ -145,7 +145,7 @@ impl Run {
                 Some(self.end_with(node, took, item))
             }
             Action::Map { over, .. } => {
-                let list = over.eval(&self.scope(Payload::NULL));
+                let list = self.list(over, limits);
                 let Value::Array(items) = list.value() else {
                     return Some(self.fail(node, "what it should go over is no list".to_owned()));
                 };
@@ -159,8 +159,15 @@ impl Run {
         }
     }
 
-    fn choose(&self, pick: Pick, cases: &[Case], otherwise: Option<&Name>, item: &Payload) -> Vec<Name> {
-        let scope = self.scope(item.clone());
+    fn choose(
+        &self,
+        pick: Pick,
+        cases: &[Case],
+        otherwise: Option<&Name>,
+        item: &Payload,
+        limits: &Limits,
+    ) -> Vec<Name> {
+        let scope = self.scope(item.clone(), limits);
         let holding = cases.iter().filter(|case| case.when.holds(&scope)).map(|case| case.name.clone());
         let took: Vec<Name> = match pick {
             Pick::First => holding.take(1).collect(),
@@ -169,11 +176,8 @@ impl Run {
         if took.is_empty() { otherwise.cloned().into_iter().collect() } else { took }
     }
 
-    /// Begins a piece of work, unless its input is too large.
-    fn begin(&self, node: u32, item: u32, input: Payload, limits: &Limits) -> Move {
-        if let Some(failed) = self.too_large(node, &input, limits) {
-            return failed;
-        }
+    /// Begins a piece of work.
+    fn begin(&self, node: u32, item: u32, input: Payload) -> Move {
         let owner = Owner::new(self.id(), node, item, Phase::Do);
         match self.plan.node(node).map(|(node, _)| &node.action) {
             Some(
@@ -185,21 +189,18 @@ impl Run {
         }
     }
 
-    /// The node fails if its input is too large: what nodes hand on must not grow without bound.
-    fn too_large(&self, node: u32, input: &Payload, limits: &Limits) -> Option<Move> {
-        let (bytes, depth) = (input.bytes(), input.depth());
-        if bytes > limits.payload_bytes {
-            Some(
-                self.fail(node, format!("its input has {bytes} bytes, more than the {} allowed", limits.payload_bytes)),
-            )
-        } else if depth > limits.payload_depth {
-            Some(self.fail(
-                node,
-                format!("its input is nested {depth} deep, more than the {} allowed", limits.payload_depth),
-            ))
-        } else {
-            None
-        }
+    /// What a node is given. It fails if that is too large: what nodes hand on must not grow without bound.
+    fn given(&self, node: u32, item: Payload, limits: &Limits) -> Result<Payload, Move> {
+        let made = match self.plan.node(node) {
+            Some((node, _)) => node.input.eval(&self.scope(item, limits)),
+            None => Ok(Payload::NULL),
+        };
+        fitting(made, limits).map_err(|misfit| self.fail(node, misfit.to_string()))
+    }
+
+    /// The list that a map goes over. One that is too large to be put together is none.
+    fn list(&self, over: &Expr, limits: &Limits) -> Payload {
+        over.eval(&self.scope(Payload::NULL, limits)).unwrap_or_default()
     }
 
     /// The one piece of a node has ended, or has not.
@@ -228,10 +229,9 @@ impl Run {
             if at_once.is_some_and(|most| active >= most) {
                 return None;
             }
-            let list = state.items.clone().unwrap_or_else(|| over.eval(&self.scope(Payload::NULL)));
+            let list = state.items.clone().unwrap_or_else(|| self.list(over, limits));
             let item = list.value().get(begun as usize).cloned().unwrap_or_default();
-            let input = self.piece_input(definition, Payload::new(item));
-            let next = self.begin(node, begun, input, limits);
+            let next = self.begin_with(node, begun, Payload::new(item), limits);
             self.state_mut(node)?.items = Some(list);
             // An item that is too large ends the map, but not before the others.
             return if active > 0 && matches!(next, Move::Fact(_)) { self.cancel_pieces(node) } else { Some(next) };
@@ -253,7 +253,7 @@ impl Run {
         let Action::Repeat { until, most, .. } = &definition.action else { return None };
         let pieces = &self.state(node)?.pieces;
         let Some(last) = pieces.last() else {
-            return Some(self.begin(node, 0, self.piece_input(definition, Payload::NULL), limits));
+            return Some(self.begin_with(node, 0, Payload::NULL, limits));
         };
         let end = last.end.as_ref()?;
         if !end.succeeded() {
@@ -261,19 +261,28 @@ impl Run {
             return Some(self.end(node, NodeOutcome::Failed { failure, maybe: self.state(node)?.is_doubtful() }));
         }
         let output = end.output();
-        if until.holds(&self.scope(output.clone())) {
+        if until.holds(&self.scope(output.clone(), limits)) {
             return Some(self.end(node, NodeOutcome::Succeeded));
         }
         let rounds = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
         if rounds >= *most {
             return Some(self.fail(node, format!("after {rounds} rounds its condition does not hold")));
         }
-        Some(self.begin(node, rounds, self.piece_input(definition, output), limits))
+        Some(self.begin_with(node, rounds, output, limits))
     }
 
-    /// What a piece of a map or repeat is given: the item itself, if the node says nothing else.
-    fn piece_input(&self, definition: &Node, item: Payload) -> Payload {
-        if definition.input == Expr::default() { item } else { definition.input.eval(&self.scope(item)) }
+    /// Begins a piece of a map or repeat: it is given the item itself, if the node says nothing else.
+    fn begin_with(&self, node: u32, place: u32, item: Payload, limits: &Limits) -> Move {
+        let plain = self.plan.node(node).is_some_and(|(node, _)| node.input == Expr::default());
+        let input = if plain {
+            fitting(Ok(item), limits).map_err(|misfit| self.fail(node, misfit.to_string()))
+        } else {
+            self.given(node, item, limits)
+        };
+        match input {
+            Ok(input) => self.begin(node, place, input),
+            Err(failed) => failed,
+        }
     }
 
     fn wait(&self, node: u32, until: Option<Time>, now: Time) -> Option<Move> {
@@ -340,4 +349,35 @@ impl Run {
         let output = (!output.is_null()).then_some(output);
         Move::Fact(RunEvent::NodeFinished { run: self.id(), node, outcome: NodeOutcome::Succeeded, took, output })
     }
+}
+
+/// A value that is larger or deeper than a payload may be.
+struct Misfit {
+    bytes: u32,
+    depth: u32,
+    limit: u32,
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { bytes, depth, limit } = self;
+        if *depth > 0 {
+            write!(f, "its input is nested {depth} deep, more than the {limit} allowed")
+        } else {
+            write!(f, "its input has at least {bytes} bytes, more than the {limit} allowed")
+        }
+    }
+}
+
+/// The value, if it is no larger and no deeper than a payload may be.
+fn fitting(made: Result<Payload, TooWide>, limits: &Limits) -> Result<Payload, Misfit> {
+    let wide = |bytes| Misfit { bytes, depth: 0, limit: limits.payload_bytes };
+    let value = made.map_err(|TooWide { bytes }| wide(bytes))?;
+    if value.bytes() > limits.payload_bytes {
+        return Err(wide(value.bytes()));
+    }
+    if value.depth() > limits.payload_depth {
+        return Err(Misfit { bytes: value.bytes(), depth: value.depth(), limit: limits.payload_depth });
+    }
+    Ok(value)
 }

@@ -215,6 +215,15 @@ impl Flow {
         self.stand == Stand::Halting || self.is_spare(at) || lost
     }
 
+    /// Whether a node waits for this signal now.
+    pub(super) fn listens(&self, wanted: &Name) -> bool {
+        self.stand == Stand::Running
+            && self.definition.nodes.iter().zip(&self.places).any(|(node, place)| {
+                let open = place.opened.is_some() && place.end.is_none();
+                matches!(&node.action, Action::Wait { signal: Some(signal), .. } if open && signal == wanted)
+            })
+    }
+
     pub(super) fn may_start(&self, at: usize) -> Ruling {
         let (taken, open, links) = self.links(at);
         ensure!(self.stand == Stand::Running, "a node starts in a run that does not go forward");

@@ -145,6 +145,19 @@ impl Model {
                 flow.signals.entry(signal.clone()).or_default().push_back(payload.value().clone());
                 Ok(())
             }
+            RunEvent::SignalMoved { run, from, signal } => {
+                let mut around = self.flow(*run)?.owner;
+                while let Some(owner) = around.filter(|owner| owner.run != *from) {
+                    around = self.flow(owner.run)?.owner;
+                }
+                ensure!(around.is_some(), "a signal is taken from a run that is not around it");
+                ensure!(self.flow(*run)?.listens(signal), "a signal is taken that nobody waits for");
+                let kept =
+                    self.flow_mut(*from)?.signals.get_mut(signal).and_then(std::collections::VecDeque::pop_front);
+                let kept = kept.ok_or("a signal is taken that is not there")?;
+                self.flow_mut(*run)?.signals.entry(signal.clone()).or_default().push_back(kept);
+                Ok(())
+            }
             RunEvent::Opened { run, node, what } => self.flow_mut(*run)?.opens(*node as usize, what),
             RunEvent::NodeFinished { run, node, outcome, took, output } => {
                 let now = self.now;
