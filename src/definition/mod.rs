@@ -17,9 +17,11 @@
 //! ```
 
 mod expr;
+mod trigger;
 
 pub use expr::{Condition, Expr};
 pub(crate) use expr::{Scope, TooWide};
+pub use trigger::{Inputs, Trigger};
 
 use crate::id::stable_hash;
 use crate::name::Name;
@@ -261,6 +263,8 @@ pub enum Join {
         #[serde(default)]
         rest: Rest,
     },
+    /// By how the nodes that the links come from ended: the links say only which nodes, or which case of a choice.
+    Trigger(Trigger),
 }
 
 /// What becomes of the branches that a join no longer needs.

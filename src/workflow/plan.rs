@@ -140,7 +140,11 @@ fn note_joins(definition: &Definition, nodes: &mut [PlanNode], reversed: &Topolo
         }
     }
     for node in nodes {
-        let by_link = node.next.iter().any(|(_, on)| matches!(on, On::Failure | On::Always));
+        let by_rule = |to: &u32| {
+            let join = definition.nodes.get(*to as usize).map(|node| node.join);
+            matches!(join, Some(Join::Trigger(rule)) if rule.takes_care_of_failure())
+        };
+        let by_link = node.next.iter().any(|(to, on)| matches!(on, On::Failure | On::Always) || by_rule(to));
         node.handled = by_link || !node.serves.is_empty();
     }
 }

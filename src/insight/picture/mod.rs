@@ -164,6 +164,7 @@ impl Item {
         lines.extend(what.filter(|what| *what != *node.name));
         match node.join {
             Join::All => {}
+            Join::Trigger(rule) => lines.push(format!("starts on {rule}")),
             Join::Any => lines.push("starts on any".to_owned()),
             Join::Count { of, .. } => lines.push(format!("starts on {of} of {}", node.after.len())),
         }

@@ -14,7 +14,7 @@ pub use source::{Branches, Source};
 
 use super::step::Step;
 use super::validate::{DefinitionError, Fault, validate_with};
-use crate::definition::{Action, Condition, Expr, Join, Rest};
+use crate::definition::{Action, Condition, Expr, Join, Rest, Trigger};
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
@@ -284,6 +284,37 @@ impl<I, O> Workflow<I, O> {
     /// `None` for those that have not.
     pub fn n_of<'f, T>(&'f self, count: u32, branches: impl Branches<'f, T>) -> Handle<'f, Vec<Option<T>>, Counted> {
         self.join(&branches.nodes(), "several", Join::Count { of: count, rest: Rest::Ignore }, Expr::List)
+    }
+
+    /// Where branches meet by a trigger rule. It gives one entry for each branch, in the order written: `None` for those
+    /// that have not succeeded by then. A step that goes on from there is linked [`after`](Handle::after) it.
+    ///
+    /// ```
+    /// # use counterpoint::workflow::{Attempt, Step, Workflow};
+    /// # use counterpoint::Failure;
+    /// # macro_rules! step { ($name:ident, $kind:literal) => {
+    /// #     struct $name;
+    /// #     impl Step for $name {
+    /// #         const KIND: &'static str = $kind;
+    /// #         type Input = u32;
+    /// #         type Output = u32;
+    /// #         fn run(&self, n: u32, _: &Attempt) -> Result<u32, Failure> { Ok(n) }
+    /// #     }
+    /// # } }
+    /// # step!(Left, "left");
+    /// # step!(Right, "right");
+    /// # step!(Alarm, "alarm");
+    /// use counterpoint::definition::Trigger;
+    ///
+    /// let flow = Workflow::<u32, Option<u32>>::named("watch");
+    /// let (left, right) = (flow.step(Left, flow.input()), flow.step(Right, flow.input()));
+    /// let broken = flow.meet(Trigger::AnyFailed, (left, right));
+    /// let alarm = flow.step(Alarm, flow.input()).after(broken);
+    /// let watch = flow.output(alarm.optional())?;
+    /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+    /// ```
+    pub fn meet<'f, T>(&'f self, rule: Trigger, branches: impl Branches<'f, T>) -> Handle<'f, Vec<Option<T>>> {
+        self.join(&branches.nodes(), "meet", Join::Trigger(rule), Expr::List)
     }
 
     /// A node that waits for a signal and gives what it brought. A signal that comes early is kept for it.

@@ -115,16 +115,17 @@ impl Run {
         // A way that was cut by a failure stays cut where nodes are skipped.
         let cut = *outcome == NodeOutcome::Skipped && self.state(node).is_some_and(|state| state.after_failure);
         for (to, on) in &compiled.next {
-            self.link_decided(*to, is_taken(on, outcome, took), failed || cut);
+            self.link_decided(*to, is_taken(on, outcome, took), failed, failed || cut);
         }
         Ok(())
     }
 
-    fn link_decided(&mut self, to: u32, taken: bool, failed: bool) {
+    fn link_decided(&mut self, to: u32, taken: bool, failed: bool, cut: bool) {
         if let Some(target) = self.state_mut(to) {
             target.decided += 1;
             target.taken += u32::from(taken);
-            target.after_failure |= failed;
+            target.failed_inputs += u32::from(failed && !taken);
+            target.after_failure |= cut;
             self.agenda.insert(to);
         }
     }

@@ -58,6 +58,9 @@ pub(crate) struct NodeState {
     /// How many of its links are decided, and how many of these are taken.
     decided: u32,
     taken: u32,
+    /// How many are not taken because the node before failed.
+    #[serde(default, skip_serializing_if = "is_none")]
+    failed_inputs: u32,
     /// Whether one of the nodes before it has failed, or was skipped after a failure.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     after_failure: bool,
@@ -79,6 +82,11 @@ pub(crate) struct NodeState {
     /// The list that a map goes over, evaluated once; found again when it is missing.
     #[serde(skip)]
     items: Option<Payload>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+const fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! What a run does next, as a function of where it stands.
 
 use super::{NodeStage, NodeState, PieceEnd, Run, Worker};
-use crate::definition::{Action, Body, Case, Expr, Join, Pick, TooWide};
+use crate::definition::{Action, Body, Case, Expr, Inputs, Join, Pick, TooWide};
 use crate::event::{Opening, RunEvent};
 use crate::id::{RunId, TaskId};
 use crate::limits::Limits;
@@ -104,7 +104,14 @@ impl Run {
         let state = self.state(node)?;
         let (definition, plan) = self.plan.node(node)?;
         let (links, open) = (plan.links, plan.links.saturating_sub(state.decided));
+        let inputs = Inputs {
+            of: links,
+            succeeded: state.taken,
+            failed: state.failed_inputs,
+            skipped: state.decided.saturating_sub(state.taken).saturating_sub(state.failed_inputs),
+        };
         let starts = match definition.join {
+            Join::Trigger(rule) => rule.verdict(inputs)?,
             Join::Count { of, .. } if state.taken >= of => true,
             Join::Count { of, .. } if state.taken + open < of && state.after_failure => {
                 let failure = Failure::permanent(format!("of the {of} branches it needs, {} came", state.taken));

@@ -125,7 +125,7 @@ impl Run {
                 return Err(format!("run {}: node {place} has active pieces and is {:?}", self.id(), state.stage));
             }
             let links = self.plan.nodes.get(place).map_or(0, |node| node.links);
-            if state.decided > links || state.taken > state.decided {
+            if state.decided > links || state.taken + state.failed_inputs > state.decided {
                 return Err(format!("run {}: node {place} counts its links wrongly", self.id()));
             }
             if state.undo.is_some() && !matches!(state.stage, NodeStage::Ended(_)) {

@@ -221,6 +221,18 @@ pub enum Fault {
         /// How many there are.
         links: usize,
     },
+    /// A trigger rule on a node that has no links.
+    #[error("starts by how the nodes before it ended, and has none")]
+    TriggerWithoutLinks,
+    /// A link of a node with a trigger rule that itself says how its node must end.
+    #[error("starts by a trigger rule, so its link after `{}` must not say how that ends ({})",
+        Short(.source_node), on_text(.on))]
+    TriggerLink {
+        /// Where the link comes from.
+        source_node: Name,
+        /// What it says.
+        on: On,
+    },
     /// A point of no return that does nothing.
     #[error("is a pivot, but does no work")]
     PivotWithoutWork,

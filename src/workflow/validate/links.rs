@@ -3,7 +3,7 @@
 use super::data::Use;
 use super::graph::{not_before, topology};
 use super::{Checker, Fault};
-use crate::definition::{Action, Case, Join, Link, Node, On, Pick};
+use crate::definition::{Action, Case, Join, Link, Node, On, Pick, Trigger};
 use crate::name::Name;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -62,6 +62,23 @@ impl<'d> Checker<'d, '_> {
                     self.fault(Some(place), Fault::JoinCount { of, links });
                 }
             }
+            Join::Trigger(rule) => self.trigger(place, node, rule),
+        }
+    }
+
+    /// A trigger rule asks how nodes ended, so its links say nothing of that.
+    fn trigger(&mut self, place: usize, node: &'d Node, rule: Trigger) {
+        if node.after.is_empty() {
+            self.fault(Some(place), Fault::TriggerWithoutLinks);
+        }
+        for link in &node.after {
+            if matches!(link.on, On::Failure | On::Always) {
+                let (source_node, on) = (link.node.clone(), link.on.clone());
+                self.fault(Some(place), Fault::TriggerLink { source_node, on });
+            }
+        }
+        if rule == Trigger::AllSucceeded {
+            self.exclusive(place, node);
         }
     }
 

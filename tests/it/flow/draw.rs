@@ -1,7 +1,9 @@
 //! Random definitions and schedules, drawn from a list of numbers so that a smaller list means a simpler case.
 
 use super::{World, work};
-use counterpoint::definition::{Action, Body, Case, Condition, Definition, Expr, Join, Link, Node, Pick, Rest};
+use counterpoint::definition::{
+    Action, Body, Case, Condition, Definition, Expr, Join, Link, Node, On, Pick, Rest, Trigger,
+};
 use counterpoint::{
     Command, Failure, Jitter, Name, NodeStatus, Payload, Policy, Retry, RunCommand, RunId, RunPhase, TaskSpec,
     UndoRemedy,
@@ -165,7 +167,28 @@ fn links(draws: &mut Draws<'_>, taste: Taste, node: &mut Node, before: &Definiti
         node.after.push(link);
     }
     let links = u32::try_from(node.after.len()).unwrap();
-    node.join = match draws.below(6) {
+    node.join = match draws.below(7) {
+        6 if links > 0 => {
+            for link in &mut node.after {
+                if matches!(link.on, On::Failure | On::Always) {
+                    link.on = On::Success;
+                }
+            }
+            let calm = [Trigger::AllDone, Trigger::AllFailed, Trigger::NoneFailed, Trigger::NoneSkipped];
+            let calm = [&calm[..], &[Trigger::AllSkipped, Trigger::NoneFailedOneSucceeded, Trigger::AllSucceeded]];
+            let calm = calm.concat();
+            let rules = if taste.races { &Trigger::ALL[..] } else { &calm };
+            let rule = rules[draws.below(rules.len())];
+            let twice = |a: &Link, b: &Link| a.node == b.node && a.on == b.on;
+            let doubles: Vec<Link> = node.after.clone();
+            let first = |at: usize, link: &Link| !doubles[..at].iter().any(|other| twice(other, link));
+            let mut at = 0;
+            node.after.retain(|link| {
+                at += 1;
+                first(at - 1, link)
+            });
+            Join::Trigger(rule)
+        }
         3 if links > 0 => Join::Any,
         4 | 5 if links > 0 && taste.races => {
             let rest = if draws.below(2) == 0 { Rest::Ignore } else { Rest::Cancel };

@@ -1,7 +1,7 @@
 //! One run as the model sees it: what the rules allow it to do next.
 
 use super::Ruling;
-use counterpoint::definition::{Action, Body, Condition, Definition, Expr, Join, Link, Node, On, Pick, Rest};
+use counterpoint::definition::{Action, Body, Condition, Definition, Expr, Join, Link, Node, On, Pick, Rest, Trigger};
 use counterpoint::{Cause, Happened, Name, NodeOutcome, Opening, Owner, Phase, RunId, RunOutcome, Time, UndoOutcome};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -163,6 +163,17 @@ impl Flow {
         })
     }
 
+    /// How the inputs of a node ended, one letter for each: S, F, K, or a dot for one that has not.
+    pub(super) fn inputs(&self, at: usize) -> String {
+        let letter = |link: &Link| match self.places[self.source(link)].end {
+            None => '.',
+            Some(Kind::Failed) => 'F',
+            Some(_) if self.taken(link) == Some(true) => 'S',
+            Some(_) => 'K',
+        };
+        self.node(at).after.iter().map(letter).collect()
+    }
+
     pub(super) fn followers(&self, at: usize) -> impl Iterator<Item = (usize, &Link)> {
         let name = &self.definition.nodes[at].name;
         let nodes = self.definition.nodes.iter().enumerate();
@@ -196,6 +207,7 @@ impl Flow {
     pub(super) fn is_broken(&self, at: usize) -> bool {
         self.places[at].end == Some(Kind::Failed)
             && !self.followers(at).any(|(_, link)| matches!(link.on, On::Failure | On::Always))
+            && !self.followers(at).any(|(to, _)| copes(self.node(to).join))
             && !self.counting_joins().any(|(join, _)| self.serves(at, join))
     }
 
@@ -231,6 +243,7 @@ impl Flow {
         ensure!(self.places[at].end.is_none() && !self.places[at].begun(), "a node starts twice");
         let ready = match self.node(at).join {
             Join::Any => open == 0 && taken > 0,
+            Join::Trigger(rule) => fires(rule, &self.inputs(at)),
             Join::Count { of, .. } => taken >= of as usize,
             _ => taken == links,
         };
@@ -336,6 +349,7 @@ impl Flow {
                 let (taken, open, links) = self.links(at);
                 let dead = match self.node(at).join {
                     Join::Any => taken == 0,
+                    Join::Trigger(rule) => !fires(rule, &self.inputs(at)),
                     Join::Count { of, .. } => taken < of as usize && !self.cut(at),
                     _ => taken < links,
                 };
@@ -597,4 +611,29 @@ fn given(piece: &Piece) -> Value {
         Happened::Yes(output) => output.value().clone(),
         _ => Value::Null,
     }
+}
+
+/// Whether a node starts by a trigger rule, in the words of the field: an independent reading of the truth tables.
+pub(crate) fn fires(rule: Trigger, inputs: &str) -> bool {
+    let has = |letter| inputs.contains(letter);
+    let only = |letters: &str| inputs.chars().all(|input| letters.contains(input));
+    match rule {
+        Trigger::AllSucceeded => only("S"),
+        Trigger::AllDone => !has('.'),
+        Trigger::AllFailed => only("F"),
+        Trigger::AnySucceeded => has('S'),
+        Trigger::AnyFailed => has('F'),
+        Trigger::AnyDone => has('S') || has('F'),
+        Trigger::NoneFailed => only("SK"),
+        Trigger::NoneFailedOneSucceeded => only("SK") && has('S'),
+        Trigger::NoneSkipped => only("SF"),
+        Trigger::AllSkipped => only("K"),
+        Trigger::Always => true,
+        other => panic!("an unknown rule {other}"),
+    }
+}
+
+/// Whether a node with such a join could start although something before it failed.
+fn copes(join: Join) -> bool {
+    matches!(join, Join::Trigger(rule) if ["F", "FS", "FK"].iter().any(|inputs| fires(rule, inputs)))
 }

@@ -25,6 +25,8 @@ macro_rules! ensure {
 
 mod flow;
 
+pub(crate) use flow::fires;
+
 use flow::{Flow, Stand, Undo, body};
 
 #[derive(Default)]
