@@ -316,6 +316,8 @@ pub enum Opening {
     },
     /// A repeat.
     Repeat,
+    /// Work that is done each time that something comes in.
+    Rounds,
     /// A wait, until this moment if there is one.
     Wait {
         /// The moment.

@@ -221,6 +221,12 @@ impl Link {
         Self { node: node.into(), on: On::Always }
     }
 
+    /// Taken with each piece of work of `node` that succeeds.
+    #[must_use]
+    pub fn each(node: impl Into<Name>) -> Self {
+        Self { node: node.into(), on: On::Each }
+    }
+
     /// Taken when the choice `node` takes this case.
     #[must_use]
     pub fn case(node: impl Into<Name>, case: impl Into<Name>) -> Self {
@@ -242,6 +248,9 @@ pub enum On {
     Always,
     /// The choice took this case.
     Case(Name),
+    /// Each piece of work of the node that succeeds, one after the other: each item of a map, each round of a repeat. Only
+    /// for a node that starts more than once ([`Join::Each`], [`Join::Rounds`]).
+    Each,
 }
 
 /// How many of a node's links must be taken for it to start. A node that cannot start any more is skipped, and the skip
@@ -265,9 +274,32 @@ pub enum Join {
     },
     /// By how the nodes that the links come from ended: the links say only which nodes, or which case of a choice.
     Trigger(Trigger),
+    /// Once for each time that a link is taken. The node does its work so many times, each with what came over the link as
+    /// [`Expr::Item`], and gives the list of results in the order in which they came. Where more than one step follows, its
+    /// work is a workflow. (WCP 8)
+    Each,
+    /// Once for each round: so many different links must be taken for it, and a second time over the same link is not
+    /// another branch. The work is given the list of what came, in the order of the links, as [`Expr::Item`], with null for
+    /// those that are not there yet. The next round begins when the last of the links has been taken for this one, or can
+    /// not be taken any more. (WCP 28, 31, 33, 41)
+    Rounds {
+        /// How many links.
+        of: u32,
+        /// What becomes of what comes over a link that was taken in this round already: [`Rest::Hold`] keeps it for the
+        /// next, [`Rest::Ignore`] drops it.
+        #[serde(default)]
+        rest: Rest,
+    },
 }
 
-/// What becomes of the branches that a join no longer needs.
+impl Join {
+    /// Whether a node with this join may start more than once.
+    pub(crate) const fn repeats(self) -> bool {
+        matches!(self, Self::Each | Self::Rounds { .. })
+    }
+}
+
+/// What becomes of the branches that a join no longer needs: how it is made ready for another round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -277,6 +309,8 @@ pub enum Rest {
     Ignore,
     /// They are cancelled, with everything of theirs that leads nowhere else.
     Cancel,
+    /// They go on, and what they bring is kept for the next round.
+    Hold,
 }
 
 /// What a node does.

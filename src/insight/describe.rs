@@ -126,6 +126,7 @@ fn run(event: &RunEvent, now: Time) -> String {
             let what = match what {
                 Opening::Map { items } => format!("a map of {items} items"),
                 Opening::Repeat => "a repeat".to_owned(),
+                Opening::Rounds => "work for each that comes".to_owned(),
                 Opening::Wait { until: None } => "a wait".to_owned(),
                 Opening::Wait { until: Some(until) } => format!("a wait of {}", Span::from(*until - now)),
             };

@@ -27,7 +27,7 @@ pub(crate) struct PlanNode {
     /// How many links lead here.
     pub(crate) links: u32,
     /// Where its own links lead, and when they are taken.
-    pub(crate) next: Box<[(u32, On)]>,
+    pub(crate) next: Box<[Next]>,
     /// Whether its failure is taken care of: a link for failures, or a join that can do without it.
     pub(crate) handled: bool,
     /// The counting joins for which alone this node works: once one of them has started, its end does not matter.
@@ -37,6 +37,17 @@ pub(crate) struct PlanNode {
     pub(crate) task: Option<Template>,
     pub(crate) undo: Option<Template>,
     pub(crate) child: Option<Arc<Plan>>,
+}
+
+/// A link as its source sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Next {
+    /// Where it leads.
+    pub(crate) to: u32,
+    /// When it is taken.
+    pub(crate) on: On,
+    /// Its place among the links that lead there.
+    pub(crate) link: u32,
 }
 
 /// A task as every run of a node submits it.
@@ -72,10 +83,10 @@ impl Plan {
         }
         let mut nodes: Vec<PlanNode> = definition.nodes.iter().map(plan_node).collect::<Option<_>>()?;
         for (target, node) in (0..).zip(&definition.nodes) {
-            for link in &node.after {
+            for (place, link) in (0..).zip(&node.after) {
                 if let Some(source) = index.get(&link.node).and_then(|at| nodes.get_mut(*at as usize)) {
                     let mut next = core::mem::take(&mut source.next).into_vec();
-                    next.push((target, link.on.clone()));
+                    next.push(Next { to: target, on: link.on.clone(), link: place });
                     source.next = next.into_boxed_slice();
                 }
             }
@@ -144,7 +155,7 @@ fn note_joins(definition: &Definition, nodes: &mut [PlanNode], reversed: &Topolo
             let join = definition.nodes.get(*to as usize).map(|node| node.join);
             matches!(join, Some(Join::Trigger(rule)) if rule.takes_care_of_failure())
         };
-        let by_link = node.next.iter().any(|(to, on)| matches!(on, On::Failure | On::Always) || by_rule(to));
+        let by_link = node.next.iter().any(|Next { to, on, .. }| matches!(on, On::Failure | On::Always) || by_rule(to));
         node.handled = by_link || !node.serves.is_empty();
     }
 }
@@ -157,7 +168,7 @@ fn region(join: u32, nodes: &[PlanNode], reversed: &Topology) -> Vec<u32> {
     for node in reversed.order() {
         let Some(plan) = nodes.get(node.index()) else { continue };
         let belongs = |to: u32| to == join || inside.get(to as usize) == Some(&true);
-        if node.get() != join && !plan.next.is_empty() && plan.next.iter().all(|(to, _)| belongs(*to)) {
+        if node.get() != join && !plan.next.is_empty() && plan.next.iter().all(|next| belongs(next.to)) {
             if let Some(mark) = inside.get_mut(node.index()) {
                 *mark = true;
             }

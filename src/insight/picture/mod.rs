@@ -165,6 +165,8 @@ impl Item {
         match node.join {
             Join::All => {}
             Join::Trigger(rule) => lines.push(format!("starts on {rule}")),
+            Join::Each => lines.push("starts on each".to_owned()),
+            Join::Rounds { of, .. } => lines.push(format!("starts on each {of} of {}", node.after.len())),
             Join::Any => lines.push("starts on any".to_owned()),
             Join::Count { of, .. } => lines.push(format!("starts on {of} of {}", node.after.len())),
         }

@@ -251,7 +251,7 @@ impl Progress {
                     match what {
                         Opening::Map { items } => node.items = Some(*items),
                         Opening::Wait { until } => node.until = *until,
-                        Opening::Repeat => {}
+                        Opening::Repeat | Opening::Rounds => {}
                     }
                 }
             }

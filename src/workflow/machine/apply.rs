@@ -9,6 +9,7 @@ use crate::payload::Payload;
 use crate::run::{Cause, NodeOutcome, RunOutcome, RunPhase, UndoOutcome};
 use crate::saga::Step;
 use crate::task::{Failure, Happened, Owner, Phase};
+use crate::workflow::plan::Next;
 use serde_json::Value;
 
 /// What does not follow, in a few words.
@@ -103,6 +104,7 @@ impl Run {
             state.stage = NodeStage::Ended(outcome.clone());
             state.output = given;
             state.items = None;
+            state.tokens = None;
         }
         self.started(node);
         // A pivot that ended in another way, and may have done its work all the same, leaves no way back either.
@@ -114,13 +116,19 @@ impl Run {
         }
         // A way that was cut by a failure stays cut where nodes are skipped.
         let cut = *outcome == NodeOutcome::Skipped && self.state(node).is_some_and(|state| state.after_failure);
-        for (to, on) in &compiled.next {
-            self.link_decided(*to, is_taken(on, outcome, took), failed, failed || cut);
+        for next in &compiled.next {
+            self.link_decided(next, node, is_taken(&next.on, outcome, took), failed, failed || cut);
         }
         Ok(())
     }
 
-    fn link_decided(&mut self, to: u32, taken: bool, failed: bool, cut: bool) {
+    fn link_decided(&mut self, next: &Next, from: u32, taken: bool, failed: bool, cut: bool) {
+        if taken && next.on != On::Each {
+            let value = self.state(from).map(|state| state.output.clone()).unwrap_or_default();
+            self.token(next, Some(value));
+        }
+        self.token(next, None);
+        let to = next.to;
         if let Some(target) = self.state_mut(to) {
             target.decided += 1;
             target.taken += u32::from(taken);
@@ -130,11 +138,28 @@ impl Run {
         }
     }
 
+    /// Something comes over a link to a node that starts more than once, or nothing will any more.
+    fn token(&mut self, next: &Next, value: Option<Payload>) {
+        let Some((definition, plan)) = self.plan.node(next.to) else { return };
+        let (join, links) = (definition.join, plan.links);
+        if !join.repeats() {
+            return;
+        }
+        if let Some(target) = self.state_mut(next.to).filter(|target| target.ended().is_none()) {
+            let tokens = target.tokens.get_or_insert_default();
+            match value {
+                Some(value) => tokens.arrive(join, links, next.link, value),
+                None => tokens.close(join, links, next.link),
+            }
+            self.agenda.insert(next.to);
+        }
+    }
+
     /// What the pieces of a node gave: the one, all of a map in the order of its items, the last of a repeat.
     fn collected(&self, node: u32) -> Payload {
         let Some(state) = self.state(node) else { return Payload::NULL };
         let output = |piece: &Piece| piece.end.as_ref().map(PieceEnd::output).unwrap_or_default();
-        if let NodeStage::Open(Opening::Map { .. }) = &state.stage {
+        if let NodeStage::Open(Opening::Map { .. } | Opening::Rounds) = &state.stage {
             return Payload::new(state.pieces.iter().map(|piece| output(piece).value().clone()).collect::<Value>());
         }
         state.pieces.last().map(output).unwrap_or_default()
@@ -206,6 +231,9 @@ impl Run {
         }
         state.pieces.push(Piece { worker: Some(worker), input: input.clone(), ..Piece::default() });
         state.active += 1;
+        if let Some(tokens) = &mut state.tokens {
+            tokens.begin();
+        }
         if state.stage == NodeStage::Waiting {
             state.stage = NodeStage::Working;
             self.working += 1;
@@ -258,6 +286,7 @@ impl Run {
             };
         } else {
             let failed = !end.succeeded();
+            let output = end.output();
             if pivot && matches!(piece.worker, Some(Worker::Task(_))) && end.is_certain_failure() {
                 // It was tried until somebody knew.
                 end.happened = Happened::No;
@@ -267,9 +296,21 @@ impl Run {
                 state.active = state.active.saturating_sub(1);
                 state.failed += u32::from(failed);
             }
+            if !failed {
+                self.each(owner.node, &output);
+            }
         }
         self.agenda.insert(owner.node);
         Ok(())
+    }
+
+    /// A piece of work has succeeded: what is linked after each of them gets it.
+    fn each(&mut self, node: u32, output: &Payload) {
+        let plan = std::sync::Arc::clone(&self.plan);
+        let next = plan.node(node).map(|(_, compiled)| &compiled.next[..]).unwrap_or_default();
+        for next in next.iter().filter(|next| next.on == On::Each) {
+            self.token(next, Some(output.clone()));
+        }
     }
 
     /// Whether the end of a child run is the end of its compensation.
@@ -285,7 +326,7 @@ impl Run {
 
 fn is_taken(on: &On, outcome: &NodeOutcome, took: &[Name]) -> bool {
     match on {
-        On::Success => *outcome == NodeOutcome::Succeeded,
+        On::Success | On::Each => *outcome == NodeOutcome::Succeeded,
         On::Failure => matches!(outcome, NodeOutcome::Failed { .. }),
         On::Always => true,
         On::Case(case) => took.contains(case),

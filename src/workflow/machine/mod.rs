@@ -7,11 +7,13 @@
 mod apply;
 mod moves;
 mod snapshot;
+mod tokens;
 mod unwind;
 
 pub(crate) use apply::child_end;
 pub(crate) use moves::Move;
 pub(crate) use snapshot::RunRecord;
+use tokens::Tokens;
 
 use super::plan::Plan;
 use crate::definition::{Action, Scope};
@@ -79,6 +81,9 @@ pub(crate) struct NodeState {
     /// The pieces before this one need not be asked to stop any more.
     #[serde(skip)]
     asked: u32,
+    /// What has come to a node that starts more than once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tokens: Option<Box<Tokens>>,
     /// The list that a map goes over, evaluated once; found again when it is missing.
     #[serde(skip)]
     items: Option<Payload>,

@@ -94,6 +94,7 @@ impl Run {
                 self.go_over(node, items, limits)
             }
             NodeStage::Open(Opening::Repeat) => self.go_round(node, limits),
+            NodeStage::Open(Opening::Rounds) => self.go_with(node, limits),
             NodeStage::Open(Opening::Wait { until }) => self.wait(node, *until, now),
             NodeStage::Ended(_) => None,
         }
@@ -112,6 +113,7 @@ impl Run {
         };
         let starts = match definition.join {
             Join::Trigger(rule) => rule.verdict(inputs)?,
+            Join::Each | Join::Rounds { .. } if self.token_for(node).is_some() => true,
             Join::Count { of, .. } if state.taken >= of => true,
             Join::Count { of, .. } if state.taken + open < of && state.after_failure => {
                 let failure = Failure::permanent(format!("of the {of} branches it needs, {} came", state.taken));
@@ -121,7 +123,7 @@ impl Run {
             _ if open > 0 => return None,
             Join::All => state.taken == links,
             Join::Any => state.taken > 0,
-            Join::Count { .. } => false,
+            Join::Count { .. } | Join::Each | Join::Rounds { .. } => false,
         };
         if starts { self.start(node, now, limits) } else { Some(self.end(node, NodeOutcome::Skipped)) }
     }
@@ -131,6 +133,7 @@ impl Run {
         let run = self.id();
         let opened = |what| Some(Move::Fact(RunEvent::Opened { run, node, what }));
         match &definition.action {
+            Action::Do(_) if definition.join.repeats() => opened(Opening::Rounds),
             Action::Do(_) => Some(match self.given(node, Payload::NULL, limits) {
                 Ok(input) => self.begin(node, 0, input),
                 Err(failed) => failed,
@@ -244,6 +247,31 @@ impl Run {
             return if active > 0 && matches!(next, Move::Fact(_)) { self.cancel_pieces(node) } else { Some(next) };
         }
         (active == 0).then(|| self.end(node, NodeOutcome::Succeeded))
+    }
+
+    /// What the next piece of a node is given that starts more than once.
+    fn token_for(&self, node: u32) -> Option<Payload> {
+        self.state(node)?.tokens.as_ref()?.next().cloned()
+    }
+
+    /// Work for each that comes: a piece for what is there, the end when nothing will come any more.
+    fn go_with(&mut self, node: u32, limits: &Limits) -> Option<Move> {
+        let state = self.state(node)?;
+        let (active, failed, decided) = (state.active, state.failed, state.decided);
+        if failed > 0 {
+            return self.cancel_pieces(node).or_else(|| self.too_many_failed(node));
+        }
+        let begun = u32::try_from(state.pieces.len()).unwrap_or(u32::MAX);
+        if let Some(item) = self.token_for(node) {
+            let next = if begun >= limits.map_items {
+                self.fail(node, format!("{begun} rounds, and more come than allowed"))
+            } else {
+                self.begin_with(node, begun, item, limits)
+            };
+            return if active > 0 && matches!(next, Move::Fact(_)) { self.cancel_pieces(node) } else { Some(next) };
+        }
+        let links = self.plan.node(node)?.1.links;
+        (active == 0 && decided == links).then(|| self.end(node, NodeOutcome::Succeeded))
     }
 
     fn too_many_failed(&self, node: u32) -> Option<Move> {

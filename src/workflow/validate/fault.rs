@@ -221,6 +221,22 @@ pub enum Fault {
         /// How many there are.
         links: usize,
     },
+    /// A join that starts once and would hold something for a next time.
+    #[error("starts once, and holds what comes for a next round: count in rounds, or ignore or cancel the rest")]
+    HoldsOnce,
+    /// A join in rounds that cancels what it does not need.
+    #[error("counts in rounds, and cancels the rest: hold or ignore it, or count once")]
+    CancelsRounds,
+    /// A node that starts more than once and does no work.
+    #[error("starts each time that something comes, but does no work of its own")]
+    RepeatsWithoutWork,
+    /// A link for each piece of work from a node that has no several, or to a node that cannot tell them apart.
+    #[error("is linked after each piece of work of `{}`: that must be a map or a repeat, and the node must \
+        start on each or in rounds", Short(.source_node))]
+    EachLink {
+        /// Where the link comes from.
+        source_node: Name,
+    },
     /// A trigger rule on a node that has no links.
     #[error("starts by how the nodes before it ended, and has none")]
     TriggerWithoutLinks,
@@ -371,6 +387,7 @@ fn on_text(on: &On) -> String {
         On::Success => "on success".to_owned(),
         On::Failure => "on failure".to_owned(),
         On::Always => "always".to_owned(),
+        On::Each => "on each".to_owned(),
         On::Case(case) => format!("on case `{}`", Short(case)),
     }
 }

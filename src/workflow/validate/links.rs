@@ -3,7 +3,7 @@
 use super::data::Use;
 use super::graph::{not_before, topology};
 use super::{Checker, Fault};
-use crate::definition::{Action, Case, Join, Link, Node, On, Pick, Trigger};
+use crate::definition::{Action, Case, Join, Link, Node, On, Pick, Rest, Trigger};
 use crate::name::Name;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +18,9 @@ impl<'d> Checker<'d, '_> {
             } else if link.node == node.name {
                 self.fault(Some(place), Fault::SelfLink);
             } else if let Some(&source) = self.places.get(link.node.as_str()) {
+                if link.on == On::Each {
+                    self.each_link(place, source, link);
+                }
                 self.case_link(place, source, link);
             } else {
                 let (source_node, suggestion) = (link.node.clone(), self.suggest_node(&link.node));
@@ -56,6 +59,7 @@ impl<'d> Checker<'d, '_> {
             Join::All => self.exclusive(place, node),
             Join::Any if node.after.is_empty() => self.fault(Some(place), Fault::JoinWithoutLinks),
             Join::Any => {}
+            Join::Count { rest: Rest::Hold, .. } => self.fault(Some(place), Fault::HoldsOnce),
             Join::Count { of, .. } => {
                 let links = node.after.len();
                 if of == 0 || of as usize > links {
@@ -63,6 +67,36 @@ impl<'d> Checker<'d, '_> {
                 }
             }
             Join::Trigger(rule) => self.trigger(place, node, rule),
+            Join::Each => self.repeating(place, node, 1),
+            Join::Rounds { of, rest } => {
+                self.repeating(place, node, of);
+                if rest == Rest::Cancel {
+                    self.fault(Some(place), Fault::CancelsRounds);
+                }
+            }
+        }
+    }
+
+    /// A node that may start more than once must do work, and needs links.
+    fn repeating(&mut self, place: usize, node: &'d Node, of: u32) {
+        let links = node.after.len();
+        if of == 0 || of as usize > links {
+            self.fault(Some(place), Fault::JoinCount { of, links });
+        }
+        if !matches!(node.action, Action::Do(_)) {
+            self.fault(Some(place), Fault::RepeatsWithoutWork);
+        }
+    }
+
+    /// Each piece of work there is only of a node that does several, and only a node that starts more than once can tell
+    /// them apart.
+    fn each_link(&mut self, place: usize, source: usize, link: &Link) {
+        let several = self.definition.nodes.get(source).is_some_and(|source| {
+            matches!(source.action, Action::Map { .. } | Action::Repeat { .. }) || source.join.repeats()
+        });
+        let repeats = self.definition.nodes.get(place).is_some_and(|node| node.join.repeats());
+        if !several || !repeats {
+            self.fault(Some(place), Fault::EachLink { source_node: link.node.clone() });
         }
     }
 
@@ -72,7 +106,7 @@ impl<'d> Checker<'d, '_> {
             self.fault(Some(place), Fault::TriggerWithoutLinks);
         }
         for link in &node.after {
-            if matches!(link.on, On::Failure | On::Always) {
+            if matches!(link.on, On::Failure | On::Always | On::Each) {
                 let (source_node, on) = (link.node.clone(), link.on.clone());
                 self.fault(Some(place), Fault::TriggerLink { source_node, on });
             }
@@ -88,7 +122,7 @@ impl<'d> Checker<'d, '_> {
         for link in &node.after {
             let taken = sources.entry(link.node.as_str()).or_default();
             match &link.on {
-                On::Always => {}
+                On::Always | On::Each => {}
                 On::Failure => taken.failure = true,
                 On::Success => taken.success = true,
                 On::Case(case) => drop(taken.cases.insert(case)),
@@ -149,6 +183,7 @@ fn rank(on: &On) -> (u8, &str) {
         On::Success => (0, ""),
         On::Failure => (1, ""),
         On::Always => (2, ""),
-        On::Case(case) => (3, case),
+        On::Each => (3, ""),
+        On::Case(case) => (4, case),
     }
 }

@@ -152,7 +152,7 @@ impl<'d, 'r> Checker<'d, 'r> {
             self.links(place, node);
             self.action(place, node);
             self.undo(place, node);
-            let item = matches!(node.action, Action::Map { .. } | Action::Repeat { .. });
+            let item = matches!(node.action, Action::Map { .. } | Action::Repeat { .. }) || node.join.repeats();
             self.expression(&node.input, &Site::of(place, Place::Input, item));
         }
         let output = Site { place: Place::Output, item: false, node: None };

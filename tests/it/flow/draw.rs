@@ -167,6 +167,20 @@ fn links(draws: &mut Draws<'_>, taste: Taste, node: &mut Node, before: &Definiti
         node.after.push(link);
     }
     let links = u32::try_from(node.after.len()).unwrap();
+    if links > 0 && taste.races && matches!(node.action, Action::Do(_)) && draws.one_in(6) {
+        for link in &mut node.after {
+            let source = before.nodes.iter().find(|node| node.name == link.node).unwrap();
+            let several = matches!(source.action, Action::Map { .. } | Action::Repeat { .. })
+                || matches!(source.join, Join::Each | Join::Rounds { .. });
+            if several && draws.below(3) > 0 {
+                link.on = On::Each;
+            }
+        }
+        let rest = if draws.below(2) == 0 { Rest::Ignore } else { Rest::Hold };
+        let of = 1 + u32::try_from(draws.below(links as usize)).unwrap();
+        node.join = if draws.below(2) == 0 { Join::Each } else { Join::Rounds { of, rest } };
+        return;
+    }
     node.join = match draws.below(7) {
         6 if links > 0 => {
             for link in &mut node.after {

@@ -12,6 +12,7 @@ mod branches;
 mod commands;
 mod endings;
 mod many;
+mod rounds;
 mod triggers;
 mod undoing;
 mod waiting;

@@ -94,6 +94,8 @@ pub(super) struct Flow {
     pub(super) succeeded: bool,
     pub(super) pivot_passed: bool,
     pub(super) cause: Option<Cause>,
+    /// For nodes that start more than once: what came over which link, in order; none for a link that closed.
+    pub(super) arrivals: BTreeMap<usize, Vec<(usize, Option<Value>)>>,
 }
 
 pub(super) fn body(action: &Action) -> Option<&Body> {
@@ -116,6 +118,7 @@ impl Flow {
             succeeded: false,
             pivot_passed: false,
             cause: None,
+            arrivals: BTreeMap::new(),
         }
     }
 
@@ -182,6 +185,58 @@ impl Flow {
             .filter(move |(_, link)| link.node == *name)
     }
 
+    fn links_from(&self, at: usize) -> impl Iterator<Item = (usize, usize, &Link)> {
+        let name = &self.definition.nodes[at].name;
+        let nodes = self.definition.nodes.iter().enumerate();
+        nodes
+            .flat_map(|(to, node)| node.after.iter().enumerate().map(move |(place, link)| (to, place, link)))
+            .filter(move |(_, _, link)| link.node == *name)
+    }
+
+    /// Something comes over the links from a node that `test` says.
+    fn comes(&mut self, from: usize, test: impl Fn(&Link) -> bool, value: &Value) {
+        let links: Vec<(usize, usize)> =
+            self.links_from(from).filter(|(.., link)| test(link)).map(|(to, place, _)| (to, place)).collect();
+        for (to, place) in links {
+            if self.places[to].end.is_none() {
+                self.arrivals.entry(to).or_default().push((place, Some(value.clone())));
+            }
+        }
+    }
+
+    /// What each time is given that a node starts that may start more than once.
+    pub(super) fn rounds(&self, at: usize) -> Vec<Value> {
+        let empty = Vec::new();
+        let arrivals = self.arrivals.get(&at).unwrap_or(&empty);
+        let Join::Rounds { of, rest } = self.node(at).join else {
+            return arrivals.iter().filter_map(|(_, value)| value.clone()).collect();
+        };
+        let links = self.node(at).after.len();
+        let (mut rounds, mut here, mut started) = (Vec::new(), vec![None; links], false);
+        let (mut held, mut closed) = (vec![VecDeque::new(); links], vec![false; links]);
+        for (link, value) in arrivals {
+            match value {
+                Some(_) if rest == Rest::Ignore && here[*link].is_some() => {}
+                Some(value) => held[*link].push_back(value.clone()),
+                None => closed[*link] = true,
+            }
+            loop {
+                for link in (0..links).filter(|link| here[*link].is_none()).collect::<Vec<_>>() {
+                    here[link] = held[link].pop_front();
+                    if !started && here.iter().flatten().count() == of as usize {
+                        rounds.push(json!(here.clone()));
+                        started = true;
+                    }
+                }
+                if !started || (0..links).any(|link| here[link].is_none() && !closed[link]) {
+                    break;
+                }
+                (here, started) = (vec![None; links], false);
+            }
+        }
+        rounds
+    }
+
     /// Whether a way leads from one node to another, through none of those `without`.
     pub(super) fn leads(&self, from: usize, to: usize, without: Option<usize>) -> bool {
         self.followers(from).any(|(next, _)| next == to || Some(next) != without && self.leads(next, to, without))
@@ -223,7 +278,10 @@ impl Flow {
     /// Whether what a node does is no longer wanted.
     pub(super) fn withdraws(&self, at: usize) -> bool {
         let place = &self.places[at];
-        let lost = matches!(self.node(at).action, Action::Map { tolerate, .. } if place.failed() > tolerate as usize);
+        let lost = match self.node(at).action {
+            Action::Map { tolerate, .. } => place.failed() > tolerate as usize,
+            _ => repeats(self.node(at)) && place.failed() > 0,
+        };
         self.stand == Stand::Halting || self.is_spare(at) || lost
     }
 
@@ -242,6 +300,8 @@ impl Flow {
         ensure!(!self.is_spare(at), "a node starts that is not needed any more");
         ensure!(self.places[at].end.is_none() && !self.places[at].begun(), "a node starts twice");
         let ready = match self.node(at).join {
+            Join::Each | Join::Rounds { .. } => !self.rounds(at).is_empty(),
+            Join::Each | Join::Rounds { .. } => true,
             Join::Any => open == 0 && taken > 0,
             Join::Trigger(rule) => fires(rule, &self.inputs(at)),
             Join::Count { of, .. } => taken >= of as usize,
@@ -268,6 +328,11 @@ impl Flow {
         let place = &self.places[at];
         ensure!(place.pieces.len() == owner.item as usize, "a piece begins out of turn");
         let item = match &self.node(at).action {
+            Action::Do(_) if repeats(self.node(at)) => {
+                ensure!(place.opened.is_some() && place.end.is_none(), "a round of a node that is not open");
+                ensure!(place.failed() == 0, "a round begins after one has failed");
+                self.rounds(at).get(owner.item as usize).cloned().ok_or("a round too many")?
+            }
             Action::Do(_) => {
                 self.may_start(at)?;
                 Value::Null
@@ -295,7 +360,8 @@ impl Flow {
         };
         ensure!(self.stand == Stand::Running && !self.is_spare(at), "work begins that is not wanted");
         let node = self.node(at);
-        let plain = !matches!(node.action, Action::Do(_)) && node.input == Expr::default();
+        let several = !matches!(node.action, Action::Do(_)) || repeats(node);
+        let plain = several && node.input == Expr::default();
         let expected = if plain { item } else { self.eval(&node.input, &item) };
         ensure!(input == expected, "it is given {input}, not {expected}");
         let (happened, undo) = (Happened::No, Undo::Idle);
@@ -310,7 +376,11 @@ impl Flow {
             piece.undo = if ok { Undo::Done } else { Undo::Failed };
         } else {
             ensure!(piece.end.is_none(), "a piece ends twice");
+            let output = if let Happened::Yes(output) = &happened { output.value().clone() } else { Value::Null };
             (piece.end, piece.happened) = (Some(ok), happened);
+            if ok {
+                self.comes(owner.node as usize, |link| link.on == On::Each, &output);
+            }
         }
         Ok(())
     }
@@ -349,6 +419,7 @@ impl Flow {
                 let (taken, open, links) = self.links(at);
                 let dead = match self.node(at).join {
                     Join::Any => taken == 0,
+                    Join::Each | Join::Rounds { .. } => self.rounds(at).is_empty(),
                     Join::Trigger(rule) => !fires(rule, &self.inputs(at)),
                     Join::Count { of, .. } => taken < of as usize && !self.cut(at),
                     _ => taken < links,
@@ -363,7 +434,17 @@ impl Flow {
         let stands = had_effect && self.node(at).undo.is_none();
         self.pivot_passed |= self.node(at).pivot && (kind == Kind::Succeeded || stands);
         let place = &mut self.places[at];
-        (place.end, place.output, place.took) = (Some(kind), given, took.to_vec());
+        (place.end, place.output, place.took) = (Some(kind), given.clone(), took.to_vec());
+        let taken: Vec<Link> = self
+            .followers(at)
+            .filter(|(_, link)| self.taken(link) == Some(true))
+            .map(|(_, link)| link.clone())
+            .collect();
+        self.comes(at, |link| link.on != On::Each && taken.contains(link), &given);
+        let links: Vec<(usize, usize)> = self.links_from(at).map(|(to, place, _)| (to, place)).collect();
+        for (to, place) in links {
+            self.arrivals.entry(to).or_default().push((place, None));
+        }
         Ok(())
     }
 
@@ -402,6 +483,12 @@ impl Flow {
                     }
                 }
             }
+            Action::Do(_) if repeats(&node) => {
+                ensure!(self.links(at).1 == 0, "more may come");
+                ensure!(place.pieces.len() == self.rounds(at).len(), "a round is missing");
+                ensure!(place.failed() == 0, "a round has failed");
+                place.pieces.iter().map(given).collect()
+            }
             Action::Do(_) => {
                 ensure!(place.pieces.len() == 1 && place.pieces[0].end == Some(true), "its work did not succeed");
                 given(&place.pieces[0])
@@ -433,6 +520,7 @@ impl Flow {
             return taken + open < of as usize && self.cut(at);
         }
         match &node.action {
+            Action::Do(_) if repeats(node) => place.failed() > 0,
             Action::Do(_) => place.pieces.len() == 1 && place.pieces[0].end == Some(false),
             Action::Map { over, tolerate, .. } => {
                 let list = self.may_start(at).is_err() || self.eval(over, &Value::Null).is_array();
@@ -636,4 +724,9 @@ pub(crate) fn fires(rule: Trigger, inputs: &str) -> bool {
 /// Whether a node with such a join could start although something before it failed.
 fn copes(join: Join) -> bool {
     matches!(join, Join::Trigger(rule) if ["F", "FS", "FK"].iter().any(|inputs| fires(rule, inputs)))
+}
+
+/// Whether a node may start more than once.
+fn repeats(node: &Node) -> bool {
+    matches!(node.join, Join::Each | Join::Rounds { .. })
 }
