@@ -128,6 +128,37 @@ pub enum RunCommand {
         /// What it brings.
         payload: Payload,
     },
+    /// Decides what a node of a run waits for.
+    Decide {
+        /// Which run.
+        run: RunId,
+        /// Which node.
+        node: Name,
+        /// Who decides.
+        by: Name,
+        /// The roles that they have, on the host's word.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        roles: Vec<Name>,
+        /// What for.
+        option: Name,
+        /// What they add.
+        #[serde(default, skip_serializing_if = "Payload::is_null")]
+        note: Payload,
+    },
+    /// Hands a decision to somebody else, who alone may take it or hand it on from then on.
+    Delegate {
+        /// Which run.
+        run: RunId,
+        /// Which node.
+        node: Name,
+        /// Who hands it on, and could have taken it.
+        by: Name,
+        /// The roles that they have, on the host's word.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        roles: Vec<Name>,
+        /// To whom.
+        to: Name,
+    },
     /// The run is no longer wanted: what is under way is withdrawn, what was done is undone. Refused once the run has passed
     /// its pivot; while a pivot is under way, its end decides between forward and back.
     Cancel {
@@ -212,6 +243,8 @@ pub enum Accepted {
     Done,
     /// It had been said before, word for word: nothing changed.
     Repeated,
+    /// Nobody waited for the signal, which is one that is not kept: nothing changed.
+    Unheard,
     /// The agent lives this life from now on; every word of its carries it.
     Registered(Incarnation),
 }

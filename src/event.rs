@@ -240,6 +240,10 @@ pub enum RunEvent {
         /// What it gave. None: what its task or child run gave, or a map collected.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         output: Option<Payload>,
+        /// For a node that took a signal: which of those of its name that the run keeps, counted from the oldest; the oldest if
+        /// nothing is said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signal: Option<u32>,
     },
     /// A signal arrived.
     Signalled {
@@ -250,8 +254,11 @@ pub enum RunEvent {
         /// What it brought.
         #[serde(default, skip_serializing_if = "Payload::is_null")]
         payload: Payload,
+        /// When it is worth nothing any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Time>,
     },
-    /// A signal that a run kept was taken by a run within it, which waits for it: the oldest of that name.
+    /// A signal that a run kept was taken by a run within it, which waits for it.
     SignalMoved {
         /// The run within, to which it goes.
         run: RunId,
@@ -259,6 +266,43 @@ pub enum RunEvent {
         from: RunId,
         /// Its name.
         signal: Name,
+        /// Which of those of its name, counted from the oldest.
+        #[serde(default)]
+        place: u32,
+    },
+    /// Somebody decided what a node waits for.
+    Decided {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// Who.
+        by: Name,
+        /// What for.
+        option: Name,
+        /// What they add.
+        #[serde(default, skip_serializing_if = "Payload::is_null")]
+        note: Payload,
+    },
+    /// A decision was handed to somebody else.
+    Delegated {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// By whom.
+        by: Name,
+        /// To whom.
+        to: Name,
+    },
+    /// Nobody has decided for a while: others may, too.
+    Escalated {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// The how manieth step it is.
+        level: u32,
     },
     /// The run does not go on forward.
     Halted {
@@ -323,6 +367,13 @@ pub enum Opening {
         /// The moment.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Time>,
+    },
+    /// A wait for the first of several.
+    Race {
+        /// When it began.
+        since: Time,
+        /// The moments waited for, in the order of the offers.
+        until: Vec<Option<Time>>,
     },
 }
 
@@ -398,6 +449,9 @@ impl RunEvent {
             | Self::NodeFinished { run, .. }
             | Self::Signalled { run, .. }
             | Self::SignalMoved { run, .. }
+            | Self::Decided { run, .. }
+            | Self::Delegated { run, .. }
+            | Self::Escalated { run, .. }
             | Self::Halted { run, .. }
             | Self::Unwinding { run, .. }
             | Self::NodeUndone { run, .. }

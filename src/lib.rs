@@ -90,7 +90,7 @@ pub mod workflow;
 pub use agent::{AgentSpec, AgentStatus};
 pub use command::{Accepted, AgentCommand, Command, RunCommand, TaskCommand};
 pub use effect::{Effect, Outbox};
-pub use engine::{Engine, EngineSnapshot, NodeView, RunView};
+pub use engine::{Ask, Engine, EngineSnapshot, NodeView, RunView};
 pub use error::{BadConfig, PayloadError, RestoreError};
 pub use event::{AgentEvent, Entry, Event, Next, Opening, RunEvent, TaskEvent};
 pub use id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};

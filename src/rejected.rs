@@ -129,6 +129,40 @@ pub enum Rejected {
         /// The run.
         run: RunId,
     },
+    /// The node waits for no decision.
+    #[error("node {node} of run {run} waits for no decision")]
+    NothingToDecide {
+        /// The run.
+        run: RunId,
+        /// The node.
+        node: Name,
+    },
+    /// The decision has no such option.
+    #[error("node {node} has no option {option}")]
+    UnknownOption {
+        /// The node.
+        node: Name,
+        /// The option asked for.
+        option: Name,
+    },
+    /// Somebody has none of the roles that may decide, or the decision was handed to somebody else.
+    #[error("the decision of node {node} is not for {by} to take")]
+    NotTheirs {
+        /// The node.
+        node: Name,
+        /// Who spoke.
+        by: Name,
+    },
+    /// Four eyes: who decided one node may not decide the other.
+    #[error("{by} decided node {other}, and so may not decide node {node}")]
+    FourEyes {
+        /// The node.
+        node: Name,
+        /// Who spoke, or was to be asked.
+        by: Name,
+        /// The node that they decided.
+        other: Name,
+    },
     /// The compensation of this node has not failed.
     #[error("the compensation of node {node} of run {run} has not failed")]
     NothingToRemedy {

@@ -17,10 +17,12 @@
 //! ```
 
 mod expr;
+mod occasion;
 mod trigger;
 
 pub use expr::{Condition, Expr};
 pub(crate) use expr::{Scope, TooWide};
+pub use occasion::{Decision, Escalation, Milestone, Occasion, Offer, SignalRule};
 pub use trigger::{Inputs, Trigger};
 
 use crate::id::stable_hash;
@@ -49,13 +51,16 @@ pub struct Definition {
     /// What the run gives back.
     #[serde(default)]
     pub output: Expr,
+    /// How a run treats the signals that it is sent, by their names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signals: Vec<SignalRule>,
 }
 
 impl Definition {
     /// A workflow without nodes that gives back nothing.
     #[must_use]
     pub fn new(name: impl Into<Name>) -> Self {
-        Self { name: name.into(), version: 0, nodes: Vec::new(), output: Expr::default() }
+        Self { name: name.into(), version: 0, nodes: Vec::new(), output: Expr::default(), signals: Vec::new() }
     }
 
     /// Sets the version.
@@ -69,6 +74,13 @@ impl Definition {
     #[must_use]
     pub fn with_node(mut self, node: Node) -> Self {
         self.nodes.push(node);
+        self
+    }
+
+    /// Says how signals of a name are treated.
+    #[must_use]
+    pub fn with_signal(mut self, rule: SignalRule) -> Self {
+        self.signals.push(rule);
         self
     }
 
@@ -137,6 +149,14 @@ pub struct Node {
     /// outcome is known.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub pivot: bool,
+    /// Mutual exclusion: of the nodes of a run with one of these names in common, one at a time is under way. One that is
+    /// ready waits for its turn, the first in the definition goes first. With links between them the order is partial.
+    /// (WCP 17, 39, 40)
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mutex: Vec<Name>,
+    /// The stretch of the run in which it may start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub milestone: Option<Milestone>,
 }
 
 impl Node {
@@ -151,7 +171,23 @@ impl Node {
             input: Expr::default(),
             undo: None,
             pivot: false,
+            mutex: Vec::new(),
+            milestone: None,
         }
+    }
+
+    /// Keeps it apart from the nodes of the same name of exclusion.
+    #[must_use]
+    pub fn with_mutex(mut self, name: impl Into<Name>) -> Self {
+        self.mutex.push(name.into());
+        self
+    }
+
+    /// Lets it start only in this stretch of the run.
+    #[must_use]
+    pub fn with_milestone(mut self, milestone: Milestone) -> Self {
+        self.milestone = Some(milestone);
+        self
     }
 
     /// Adds a link that leads here.
@@ -363,6 +399,13 @@ pub enum Action {
         /// The while.
         #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
         timer: Option<Duration>,
+    },
+    /// Waits for the first of several things: all are offered, and with the first that happens the others are withdrawn at
+    /// once, with their timers and subscriptions. Links name what happened ([`On::Case`]). Its output is what a signal
+    /// brought, null for a moment, and `{"by", "option", "note"}` for a decision. (WCP 16)
+    Race {
+        /// What is offered.
+        offers: Vec<Offer>,
     },
     /// Gives back its input: a place for branches to meet.
     Pass,

@@ -2,13 +2,16 @@
 //! runs own.
 
 use crate::definition::DefinitionId;
-use crate::event::{Entry, Event, Next, Opening, RunEvent, TaskEvent};
+use crate::event::{Entry, Event, Next, RunEvent, TaskEvent};
 use crate::id::{RunId, TaskId};
+use crate::limits::Limits;
 use crate::name::Name;
+use crate::payload::Payload;
 use crate::run::{RunPhase, RunSpec};
 use crate::scheduler::Misfit;
 use crate::structure::{Arena, IdMap, Slot, Wheel};
 use crate::task::{Failure, Happened, Owner, Phase, TaskSpec};
+use crate::time::Time;
 use crate::workflow::machine::{PieceEnd, Run, Worker, child_end};
 use crate::workflow::plan::Plan;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -40,7 +43,7 @@ impl Book {
         match &entry.event {
             Event::Agent(_) => Ok(()),
             Event::Task(event) => self.fold_task(event).map_err(Misfit),
-            Event::Run(event) => self.fold_run(event).map_err(Misfit),
+            Event::Run(event) => self.fold_run(event, entry.at).map_err(Misfit),
         }
     }
 
@@ -85,7 +88,7 @@ impl Book {
         self.with_run(owner.run, |run| run.note_begun(owner, Worker::Task(spec.id), &spec.payload))
     }
 
-    fn fold_run(&mut self, event: &RunEvent) -> Result<(), &'static str> {
+    fn fold_run(&mut self, event: &RunEvent, now: Time) -> Result<(), &'static str> {
         match event {
             RunEvent::Defined { definition } => {
                 let plan = Plan::new(Arc::clone(definition)).ok_or("a definition has a cycle")?;
@@ -94,11 +97,13 @@ impl Book {
             }
             RunEvent::Started { spec, version, owner } => self.started(spec, *version, *owner),
             RunEvent::Forgotten { runs } => runs.iter().try_for_each(|run| self.forget(*run)),
-            RunEvent::Opened { run, node, what } => {
-                if let Opening::Wait { until: Some(until) } = what {
-                    self.wheel.insert(*until, (*run, *node));
+            RunEvent::Opened { run, node, .. } => {
+                self.with_run(*run, |run| run.apply(event))?;
+                let moments = self.get(*run).map(|run| run.moments(*node)).unwrap_or_default();
+                for at in moments {
+                    self.wheel.insert(at, (*run, *node));
                 }
-                self.with_run(*run, |run| run.apply(event))
+                Ok(())
             }
             RunEvent::Halted { run, .. } => {
                 self.with_run(*run, |run| run.apply(event))?;
@@ -120,17 +125,20 @@ impl Book {
                     parent.note_end(owner, child_end(outcome, parent.is_undoing(owner)))
                 })
             }
-            RunEvent::SignalMoved { run, from, signal } => {
+            RunEvent::SignalMoved { run, from, signal, place } => {
                 let mut kept = None;
-                self.with_run(*from, |run| run.give_up(signal).map(|payload| kept = Some(payload)))?;
-                self.with_run(*run, |run| run.receive(signal, kept.unwrap_or_default()))
+                self.with_run(*from, |run| run.give_up(signal, *place).map(|payload| kept = Some(payload)))?;
+                self.with_run(*run, |run| run.receive(signal, kept.unwrap_or_default(), None, now))
             }
-            RunEvent::Signalled { run, signal, payload } => {
-                self.with_run(*run, |run| run.receive(signal, payload.clone()))?;
+            RunEvent::Signalled { run, signal, payload, until } => {
+                self.with_run(*run, |run| run.receive(signal, payload.clone(), *until, now))?;
                 self.wake_within(*run);
                 Ok(())
             }
             RunEvent::NodeFinished { run, .. }
+            | RunEvent::Decided { run, .. }
+            | RunEvent::Delegated { run, .. }
+            | RunEvent::Escalated { run, .. }
             | RunEvent::Unwinding { run, .. }
             | RunEvent::NodeUndone { run, .. }
             | RunEvent::UndoRetried { run, .. } => self.with_run(*run, |run| run.apply(event)),
@@ -200,17 +208,37 @@ impl Book {
     }
 
     /// A signal that a node of the run waits for and that a run around it keeps: the nearest that does.
-    pub(super) fn kept_for(&self, id: RunId) -> Option<RunEvent> {
-        let run = self.get(id).filter(|run| run.phase == RunPhase::Running)?;
+    pub(super) fn kept_for(&self, id: RunId, now: Time, limits: &Limits) -> Option<RunEvent> {
+        let run = self.get(id).filter(|run| run.phase == RunPhase::Running && run.plan.listens)?;
         let mut around = run.owner;
         while let Some(owner) = around {
             let outer = self.get(owner.run)?;
-            if let Some(signal) = run.wanted().find(|signal| outer.signals.contains_key(*signal)) {
-                return Some(RunEvent::SignalMoved { run: id, from: owner.run, signal: signal.clone() });
+            let found = run.wanted().find_map(|wanted| {
+                let kept = outer.signals.get(wanted.signal);
+                Some((wanted.signal.clone(), run.first_meant(&wanted, kept, now, limits)?.0))
+            });
+            if let Some((signal, place)) = found {
+                return Some(RunEvent::SignalMoved { run: id, from: owner.run, signal, place });
             }
             around = outer.owner;
         }
         None
+    }
+
+    /// Whether a node of the run, or of one within it, waits for this signal now.
+    pub(super) fn somebody_waits(&self, id: RunId, signal: &Name, payload: &Payload, limits: &Limits) -> bool {
+        let mut line = vec![id];
+        while let Some(run) = line.pop().and_then(|id| self.get(id)) {
+            let waits = |run: &Run| {
+                run.phase == RunPhase::Running
+                    && run.wanted().any(|wanted| wanted.signal == signal && run.is_meant(&wanted, payload, limits))
+            };
+            if waits(run) {
+                return true;
+            }
+            line.extend(run.active_children());
+        }
+        false
     }
 
     fn with_run(

@@ -1,5 +1,6 @@
 //! Commands about workflows and runs.
 
+use super::decide::Voice;
 use super::drive::Driver;
 use crate::command::{Accepted, RunCommand, TaskCommand};
 use crate::definition::Definition;
@@ -22,6 +23,12 @@ impl Driver {
             RunCommand::Define(definition) => self.define(definition, tx),
             RunCommand::Start(spec) => self.start(spec, tx),
             RunCommand::Signal { run, signal, payload } => self.signal(run, signal, payload, tx),
+            RunCommand::Decide { run, node, by, roles, option, note } => {
+                self.decide((run, node), &Voice { by, roles }, option, note, tx)
+            }
+            RunCommand::Delegate { run, node, by, roles, to } => {
+                self.delegate((run, node), &Voice { by, roles }, to, tx)
+            }
             RunCommand::Cancel { run, reason } => self.cancel_run(run, reason, tx),
             RunCommand::Remedy { run, node, remedy } => self.remedy(run, node, remedy, tx),
         }
@@ -77,12 +84,23 @@ impl Driver {
         let limits = self.core.config().limits();
         named("signal", &signal, limits)?;
         fits(limits, &payload)?;
-        self.running(id)?;
-        let kept: usize = self.book.get(id).map_or(0, |run| run.signals.values().map(|kept| kept.len()).sum());
-        if kept >= limits.signals as usize {
+        let run = self.running(id)?;
+        let (all, same) = run.kept(&signal, tx.now);
+        if all >= limits.signals as usize {
             return Err(at_limit("signals", limits.signals));
         }
-        self.emit(RunEvent::Signalled { run: id, signal, payload }, tx);
+        let rule = run.plan.definition.signals.iter().find(|rule| rule.name == signal);
+        if let Some(most) = rule.and_then(|rule| rule.most)
+            && same >= most as usize
+        {
+            return Err(at_limit(&signal, most));
+        }
+        let until = rule.and_then(|rule| rule.ttl).map(|span| tx.now + span);
+        let transient = rule.is_some_and(|rule| rule.transient);
+        if transient && !self.book.somebody_waits(id, &signal, &payload, limits) {
+            return Ok(Accepted::Unheard);
+        }
+        self.emit(RunEvent::Signalled { run: id, signal, payload, until }, tx);
         Ok(Accepted::Done)
     }
 

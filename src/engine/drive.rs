@@ -127,7 +127,7 @@ impl Driver {
             let run = self.book.slot(id).and_then(|slot| self.book.runs.get_mut(slot));
             match run.and_then(|run| run.next_move(tx.now, limits)) {
                 Some(next) => self.perform(id, next, tx),
-                None => match self.book.kept_for(id) {
+                None => match self.book.kept_for(id, tx.now, self.core.config().limits()) {
                     Some(moved) => self.emit(moved, tx),
                     None => {
                         self.book.agenda.remove(&id);

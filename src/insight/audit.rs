@@ -123,11 +123,14 @@ const fn run_actor(event: &RunEvent) -> Actor {
         RunEvent::Defined { .. }
         | RunEvent::Started { .. }
         | RunEvent::Signalled { .. }
+        | RunEvent::Decided { .. }
+        | RunEvent::Delegated { .. }
         | RunEvent::UndoRetried { .. }
         | RunEvent::NodeUndone { outcome: UndoOutcome::Declared { .. } | UndoOutcome::Abandoned { .. }, .. }
         | RunEvent::Halted { cause: crate::run::Cause::Cancelled { .. }, .. } => Actor::Host,
         RunEvent::Opened { .. }
         | RunEvent::SignalMoved { .. }
+        | RunEvent::Escalated { .. }
         | RunEvent::NodeFinished { .. }
         | RunEvent::Halted { .. }
         | RunEvent::Unwinding { .. }

@@ -53,6 +53,9 @@ impl Catalog {
             | RunEvent::NodeFinished { .. }
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }
+            | RunEvent::Decided { .. }
+            | RunEvent::Delegated { .. }
+            | RunEvent::Escalated { .. }
             | RunEvent::Halted { .. }
             | RunEvent::Unwinding { .. }
             | RunEvent::NodeUndone { .. }
@@ -86,6 +89,7 @@ pub(crate) const fn flow_of(action: &Action) -> Option<&Arc<Definition>> {
         | Action::Repeat { body: Body::Task(_), .. }
         | Action::Choose { .. }
         | Action::Wait { .. }
+        | Action::Race { .. }
         | Action::Pass => None,
     }
 }

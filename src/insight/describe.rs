@@ -127,6 +127,7 @@ fn run(event: &RunEvent, now: Time) -> String {
                 Opening::Map { items } => format!("a map of {items} items"),
                 Opening::Repeat => "a repeat".to_owned(),
                 Opening::Rounds => "work for each that comes".to_owned(),
+                Opening::Race { .. } => "a wait for the first of several".to_owned(),
                 Opening::Wait { until: None } => "a wait".to_owned(),
                 Opening::Wait { until: Some(until) } => format!("a wait of {}", Span::from(*until - now)),
             };
@@ -141,7 +142,14 @@ fn run(event: &RunEvent, now: Time) -> String {
             out
         }
         RunEvent::Signalled { run, signal, .. } => format!("{run} got signal {}", short(signal)),
-        RunEvent::SignalMoved { run, from, signal } => format!("{run} took signal {} from {from}", short(signal)),
+        RunEvent::SignalMoved { run, from, signal, .. } => format!("{run} took signal {} from {from}", short(signal)),
+        RunEvent::Decided { run, node, by, option, .. } => {
+            format!("{run} node {node}: {} decided for {}", short(by), short(option))
+        }
+        RunEvent::Delegated { run, node, by, to } => {
+            format!("{run} node {node}: {} handed the decision to {}", short(by), short(to))
+        }
+        RunEvent::Escalated { run, node, level } => format!("{run} node {node}: the decision is escalated ({level})"),
         RunEvent::Halted { run, cause } => format!("{run} halted: {}", line(&cause.to_string(), SHOWN + 40)),
         RunEvent::Unwinding { run, nodes } => {
             format!("{run} turns back, nodes to undo: {}", list(nodes))

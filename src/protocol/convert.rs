@@ -5,7 +5,7 @@ use super::card::{AgentCard, Submission};
 use super::message::{Message, MessageId};
 use super::negotiation::Act;
 use crate::agent::AgentSpec;
-use crate::command::{Accepted, AgentCommand, Command, RunCommand, TaskCommand};
+use crate::command::{Accepted, AgentCommand, Command, TaskCommand};
 use crate::effect::Effect;
 use crate::id::AttemptId;
 use crate::name::Name;
@@ -80,7 +80,7 @@ impl Body {
     pub const fn registered(accepted: Accepted, heartbeat: Option<Duration>) -> Option<Self> {
         match accepted {
             Accepted::Registered(by) => Some(Self::Registered { by, heartbeat }),
-            Accepted::Done | Accepted::Repeated => None,
+            Accepted::Done | Accepted::Repeated | Accepted::Unheard => None,
         }
     }
 
@@ -228,13 +228,7 @@ impl TryFrom<&Command> for Body {
             }
             Command::Task(TaskCommand::Replay { .. } | TaskCommand::Discard { .. })
             | Command::Agent(AgentCommand::Drain { .. } | AgentCommand::Deregister { .. })
-            | Command::Run(
-                RunCommand::Define(_)
-                | RunCommand::Start(_)
-                | RunCommand::Signal { .. }
-                | RunCommand::Cancel { .. }
-                | RunCommand::Remedy { .. },
-            )
+            | Command::Run(_)
             | Command::Tick => return Err(NotAMessage),
         })
     }

@@ -6,6 +6,7 @@ use crate::definition::{Action, Body, Definition, DefinitionId, Join, Node, On, 
 use crate::name::Name;
 use crate::structure::IdMap;
 use crate::task::{InDoubt, Needs, Policy, Tier};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A sound definition, ready to run.
@@ -37,6 +38,12 @@ pub(crate) struct PlanNode {
     pub(crate) task: Option<Template>,
     pub(crate) undo: Option<Template>,
     pub(crate) child: Option<Arc<Plan>>,
+    /// The nodes that must not be under way together with this one.
+    pub(crate) rivals: Box<[u32]>,
+    /// The nodes between which this one may start.
+    pub(crate) milestone: Option<(u32, u32)>,
+    /// The nodes whose milestones depend on this one.
+    pub(crate) wakes: Box<[u32]>,
 }
 
 /// A link as its source sees it.
@@ -93,7 +100,11 @@ impl Plan {
         }
         let reversed = topology(&definition).ok()?.reversed();
         note_joins(&definition, &mut nodes, &reversed);
-        let listens = definition.nodes.iter().any(|node| matches!(node.action, Action::Wait { signal: Some(_), .. }));
+        note_turns(&definition, &mut nodes, &index);
+        let listens = definition
+            .nodes
+            .iter()
+            .any(|node| matches!(node.action, Action::Wait { signal: Some(_), .. } | Action::Race { .. }));
         Some(Arc::new(Self { id: definition.id(), definition, nodes, reversed, listens, names: index }))
     }
 
@@ -113,7 +124,7 @@ impl Plan {
 fn plan_node(node: &Node) -> Option<PlanNode> {
     let body = match &node.action {
         Action::Do(body) | Action::Map { body, .. } | Action::Repeat { body, .. } => Some(body),
-        Action::Choose { .. } | Action::Wait { .. } | Action::Pass => None,
+        Action::Choose { .. } | Action::Wait { .. } | Action::Race { .. } | Action::Pass => None,
     };
     let (task, child) = match body {
         Some(Body::Task(work)) => (Some(Template::new(work, node.pivot)), None),
@@ -129,7 +140,37 @@ fn plan_node(node: &Node) -> Option<PlanNode> {
         task,
         undo: node.undo.as_ref().map(|work| Template::new(work, false)),
         child,
+        rivals: Box::default(),
+        milestone: None,
+        wakes: Box::default(),
     })
+}
+
+/// Finds who must not be under way together, and who waits for a milestone.
+fn note_turns(definition: &Definition, nodes: &mut [PlanNode], index: &IdMap<Name, u32>) {
+    let mut shared: BTreeMap<&Name, Vec<u32>> = BTreeMap::new();
+    for (place, node) in (0..).zip(&definition.nodes) {
+        for name in &node.mutex {
+            shared.entry(name).or_default().push(place);
+        }
+    }
+    let mut wakes: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for ((place, node), plan) in (0..).zip(&definition.nodes).zip(nodes.iter_mut()) {
+        let rivals: BTreeSet<u32> = node.mutex.iter().filter_map(|name| shared.get(name)).flatten().copied().collect();
+        plan.rivals = rivals.into_iter().filter(|rival| *rival != place).collect();
+        if let Some(milestone) = &node.milestone
+            && let (Some(&after), Some(&until)) = (index.get(&milestone.after), index.get(&milestone.until))
+        {
+            plan.milestone = Some((after, until));
+            wakes.entry(after).or_default().push(place);
+            wakes.entry(until).or_default().push(place);
+        }
+    }
+    for (place, waiting) in wakes {
+        if let Some(plan) = nodes.get_mut(place as usize) {
+            plan.wakes = waiting.into_boxed_slice();
+        }
+    }
 }
 
 /// Finds, for each counting join, the nodes all of whose ways lead into it, and with that whose failures are taken care of.

@@ -228,7 +228,7 @@ impl Owner {
         let threads = spec.capacity;
         let by = match self.handle(Command::register(spec))? {
             Accepted::Registered(by) => by,
-            Accepted::Done | Accepted::Repeated => return Err(HostError::Ended),
+            Accepted::Done | Accepted::Repeated | Accepted::Unheard => return Err(HostError::Ended),
         };
         let (work, queue) = unbounded();
         if let Err(error) = worker::start(by, threads, agent, &queue, &self.sender) {

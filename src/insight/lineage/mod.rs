@@ -239,6 +239,9 @@ impl Lineage {
             | RunEvent::Opened { .. }
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }
+            | RunEvent::Decided { .. }
+            | RunEvent::Delegated { .. }
+            | RunEvent::Escalated { .. }
             | RunEvent::Halted { .. }
             | RunEvent::Unwinding { .. }
             | RunEvent::NodeUndone { .. }

@@ -1,6 +1,6 @@
 //! What a node is given, as its definition says.
 
-use crate::definition::{Action, Condition, Definition, Expr, Node};
+use crate::definition::{Action, Condition, Definition, Expr, Node, Occasion};
 use crate::name::Name;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -30,6 +30,18 @@ pub(super) fn of_node(node: &Node, undo: bool) -> BTreeSet<Source> {
         Action::Map { over, .. } => work.push(over),
         Action::Choose { cases, .. } => conditions.extend(cases.iter().map(|case| &case.when)),
         Action::Wait { signal, .. } => sources.extend(signal.clone().map(Source::Signal)),
+        Action::Race { offers } => {
+            for offer in offers {
+                match &offer.on {
+                    Occasion::Signal { signal, matching } => {
+                        sources.insert(Source::Signal(signal.clone()));
+                        conditions.push(matching);
+                    }
+                    Occasion::At(moment) => work.push(moment),
+                    Occasion::After(_) | Occasion::Decision(_) => {}
+                }
+            }
+        }
         Action::Repeat { .. } => repeats = true,
         Action::Do(_) | Action::Pass => {}
     }

@@ -180,6 +180,9 @@ impl Item {
     }
 }
 
+/// How many ways of a race a picture names.
+const MOST_WAYS: usize = 6;
+
 /// The shape of a node, and what it does in words.
 fn told(action: &Action) -> (Shape, Option<String>) {
     match action {
@@ -200,6 +203,10 @@ fn told(action: &Action) -> (Shape, Option<String>) {
             let timer = timer.map(|timer| humantime::format_duration(timer).to_string());
             let both = [signal, timer].into_iter().flatten().collect::<Vec<_>>().join(" or ");
             (Shape::Wait, Some(format!("wait: {both}")))
+        }
+        Action::Race { offers } => {
+            let ways: Vec<String> = offers.iter().take(MOST_WAYS).map(|offer| line(&offer.name, SHOWN)).collect();
+            (Shape::Wait, Some(format!("first of: {}", ways.join(", "))))
         }
         Action::Pass => (Shape::Pass, None),
     }

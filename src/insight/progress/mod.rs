@@ -43,7 +43,7 @@ const LISTED: usize = 16;
 /// let events = [
 ///     RunEvent::Defined { definition: Arc::new(flow) },
 ///     RunEvent::Started { spec: Arc::new(RunSpec::new(run, "greet")), version: 0, owner: None },
-///     RunEvent::NodeFinished { run, node: 0, outcome: NodeOutcome::Succeeded, took: vec![], output: None },
+///     RunEvent::NodeFinished { run, node: 0, outcome: NodeOutcome::Succeeded, took: vec![], output: None, signal: None },
 /// ];
 /// let mut progress = Progress::default();
 /// for (seq, event) in (1..).zip(events) {
@@ -251,6 +251,7 @@ impl Progress {
                     match what {
                         Opening::Map { items } => node.items = Some(*items),
                         Opening::Wait { until } => node.until = *until,
+                        Opening::Race { until, .. } => node.until = until.iter().copied().flatten().min(),
                         Opening::Repeat | Opening::Rounds => {}
                     }
                 }
@@ -278,7 +279,12 @@ impl Progress {
                     self.forget(*run);
                 }
             }
-            RunEvent::Defined { .. } | RunEvent::Signalled { .. } | RunEvent::SignalMoved { .. } => {}
+            RunEvent::Defined { .. }
+            | RunEvent::Signalled { .. }
+            | RunEvent::SignalMoved { .. }
+            | RunEvent::Decided { .. }
+            | RunEvent::Delegated { .. }
+            | RunEvent::Escalated { .. } => {}
         }
     }
 

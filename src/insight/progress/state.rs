@@ -79,6 +79,9 @@ impl RunState {
             (NodeStatus::Running, Some(Action::Wait { signal, .. })) => {
                 Some(WaitsFor::Wait { signal: signal.clone(), until: node.until })
             }
+            (NodeStatus::Running, Some(Action::Race { .. })) => {
+                Some(WaitsFor::Wait { signal: None, until: node.until })
+            }
             _ => None,
         }
     }

@@ -1,8 +1,8 @@
 //! Choices and their cases.
 
 use super::draft::{Datum, Draft, Sketch};
-use super::handle::Handle;
-use crate::definition::{Action, Case, Condition, Expr, On, Pick};
+use super::handle::{Handle, Value};
+use crate::definition::{Action, Case, Condition, Expr, Offer, On, Pick};
 use crate::name::Name;
 use core::fmt;
 
@@ -34,6 +34,17 @@ impl<'f> Choice<'f> {
     pub(super) fn add(draft: &'f Draft, of: Datum) -> Self {
         let action = Action::Choose { pick: Pick::First, cases: Vec::new(), otherwise: None };
         Self { handle: Handle::add(draft, Sketch::new("choice", action).with_input(of)) }
+    }
+
+    pub(super) fn race(draft: &'f Draft, offers: Vec<Offer>) -> Self {
+        Self { handle: Handle::add(draft, Sketch::new("first", Action::Race { offers })) }
+    }
+
+    /// What came with what happened: what a signal brought, or `by`, `option` and `note` of a decision. That it is a `T` is on
+    /// the word of the caller.
+    #[must_use]
+    pub fn brought<T>(self) -> Value<'f, T> {
+        self.handle.retyped::<T, ()>().value()
     }
 
     /// Adds a case. Conditions are asked in the order in which the cases are added, and the first that holds decides,

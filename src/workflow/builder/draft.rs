@@ -1,7 +1,7 @@
 //! A workflow while it is being written: nodes and data by number; names come at the end.
 
 use super::super::validate::Fault;
-use crate::definition::{Action, Body, Condition, Definition, Expr, Join, Link, Node, On, Work};
+use crate::definition::{Action, Body, Condition, Definition, Expr, Join, Link, Milestone, Node, Occasion, On, Work};
 use crate::name::Name;
 use core::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,6 +56,8 @@ pub(super) struct Sketch {
     pub(super) input: Expr,
     pub(super) undo: Option<Work>,
     pub(super) pivot: bool,
+    pub(super) mutex: Vec<Name>,
+    pub(super) milestone: Option<Milestone>,
 }
 
 impl Sketch {
@@ -70,6 +72,8 @@ impl Sketch {
             input: Expr::default(),
             undo: None,
             pivot: false,
+            mutex: Vec::new(),
+            milestone: None,
         }
     }
 
@@ -107,6 +111,7 @@ impl Sketch {
             | Action::Repeat { body: Body::Flow(_), .. }
             | Action::Choose { .. }
             | Action::Wait { .. }
+            | Action::Race { .. }
             | Action::Pass => None,
         }
     }
@@ -232,12 +237,26 @@ fn finish(mut sketch: Sketch, name: Name, names: &[Name]) -> Node {
         Action::Choose { cases, .. } => cases.iter_mut().for_each(|case| name_condition(&mut case.when, names)),
         Action::Map { over, .. } => name_expr(over, names),
         Action::Repeat { until, .. } => name_condition(until, names),
+        Action::Race { offers } => {
+            for offer in offers {
+                match &mut offer.on {
+                    Occasion::Signal { matching, .. } => name_condition(matching, names),
+                    Occasion::At(moment) => name_expr(moment, names),
+                    Occasion::After(_) | Occasion::Decision(_) => {}
+                }
+            }
+        }
         Action::Do(_) | Action::Wait { .. } | Action::Pass => {}
     }
     let counted = sketch.join != Join::All;
     node.after = links(if counted { sketch.branches } else { sketch.after }, names);
     node.undo = sketch.undo;
     node.pivot = sketch.pivot;
+    node.mutex = sketch.mutex;
+    node.milestone = sketch.milestone.map(|milestone| {
+        let settled = |name: Name| marked(&name).and_then(|node| names.get(node).cloned()).unwrap_or(name);
+        Milestone::between(settled(milestone.after), settled(milestone.until))
+    });
     node
 }
 

@@ -4,7 +4,7 @@ use super::choice::CaseRef;
 use super::draft::{Datum, Draft, Sketch, mark};
 use super::kind::{Counts, Mapped, Plain, Tasks, Undoable, Waits, Works};
 use super::source::Source;
-use crate::definition::{Action, Expr, Join, On, Rest, Work};
+use crate::definition::{Action, Expr, Join, Milestone, On, Rest, Work};
 use crate::name::Name;
 use crate::task::{Needs, Policy, Retry, Tier};
 use core::fmt;
@@ -230,6 +230,22 @@ impl<'f, T, K> Handle<'f, T, K> {
         K: Tasks,
     {
         self.work(|work| work.needs = Some(needs))
+    }
+
+    /// Never under way together with another node of the same mutual exclusion.
+    #[must_use]
+    pub fn apart(self, mutex: impl Into<Name>) -> Self {
+        let mutex = mutex.into();
+        self.with(|node| node.mutex.push(mutex))
+    }
+
+    /// Starts only while `after` has succeeded and `until` has not started; otherwise it is skipped.
+    #[must_use]
+    pub fn while_between<A, B, L, M>(self, after: Handle<'f, A, L>, until: Handle<'f, B, M>) -> Self {
+        if !(self.draft.owns(after.draft) && self.draft.owns(until.draft)) {
+            return self;
+        }
+        self.with(|node| node.milestone = Some(Milestone::between(mark(after.node), mark(until.node))))
     }
 
     /// Takes another way if the node fails: `step` is given the same input, and the handle that comes back gives the

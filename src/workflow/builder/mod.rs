@@ -14,7 +14,7 @@ pub use source::{Branches, Source};
 
 use super::step::Step;
 use super::validate::{DefinitionError, Fault, validate_with};
-use crate::definition::{Action, Condition, Expr, Join, Rest, Trigger};
+use crate::definition::{Action, Condition, Expr, Join, Offer, On, Rest, Trigger};
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
@@ -323,6 +323,91 @@ impl<I, O> Workflow<I, O> {
         self.add(Sketch::new(signal.clone(), Action::Wait { signal: Some(signal), timer: None }))
     }
 
+    /// A node that waits for the first of several things; the others are withdrawn with it. What happened is a case of it.
+    ///
+    /// ```
+    /// # use counterpoint::workflow::{Attempt, Step, Workflow};
+    /// # use counterpoint::Failure;
+    /// # macro_rules! step { ($name:ident, $kind:literal) => {
+    /// #     struct $name;
+    /// #     impl Step for $name {
+    /// #         const KIND: &'static str = $kind;
+    /// #         type Input = u64;
+    /// #         type Output = bool;
+    /// #         fn run(&self, _: u64, _: &Attempt) -> Result<bool, Failure> { Ok(true) }
+    /// #     }
+    /// # } }
+    /// # step!(Pay, "pay");
+    /// # step!(Remind, "remind");
+    /// use counterpoint::definition::{Decision, Occasion, Offer};
+    /// use std::time::Duration;
+    ///
+    /// let flow = Workflow::<u64, bool>::named("invoice");
+    /// let first = flow.race([
+    ///     Offer::new("decision", Decision::by("accountant", ["pay", "refuse"]).into()),
+    ///     Offer::new("late", Occasion::After(Duration::from_secs(86_400))),
+    /// ]);
+    /// let paid = flow.step(Pay, flow.input()).on(first.case("pay"));
+    /// let reminded = flow.step(Remind, flow.input()).on(first.case("late"));
+    /// let invoice = flow.output(flow.merge((paid, reminded)))?;
+    /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+    /// ```
+    pub fn race(&self, offers: impl IntoIterator<Item = Offer>) -> Choice<'_> {
+        Choice::race(&self.draft, offers.into_iter().collect())
+    }
+
+    /// A node that does a step, or runs a workflow, once for each branch that succeeds, with its output (multi-merge). It
+    /// gives the results in the order in which the branches came.
+    pub fn each<'f, W: Doable>(
+        &'f self,
+        work: W,
+        branches: impl Branches<'f, W::Input>,
+    ) -> Handle<'f, Vec<W::Output>, Repeated<W>> {
+        self.stream(&work, &branches.nodes(), Join::Each, &On::Success)
+    }
+
+    /// The same, once for each item of maps, as soon as that is done.
+    ///
+    /// ```
+    /// # use counterpoint::workflow::{Attempt, Step, Workflow};
+    /// # use counterpoint::Failure;
+    /// # macro_rules! step { ($name:ident, $kind:literal) => {
+    /// #     struct $name;
+    /// #     impl Step for $name {
+    /// #         const KIND: &'static str = $kind;
+    /// #         type Input = u32;
+    /// #         type Output = u32;
+    /// #         fn run(&self, n: u32, _: &Attempt) -> Result<u32, Failure> { Ok(n) }
+    /// #     }
+    /// # } }
+    /// # step!(Fetch, "fetch");
+    /// # step!(Index, "index");
+    /// let flow = Workflow::<Vec<u32>, Vec<u32>>::named("crawl");
+    /// let pages = flow.map(Fetch, flow.input());
+    /// let crawl = flow.output(flow.each_item(Index, [pages]))?;
+    /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+    /// ```
+    pub fn each_item<'f, W: Doable>(
+        &'f self,
+        work: W,
+        maps: impl Branches<'f, Vec<W::Input>>,
+    ) -> Handle<'f, Vec<W::Output>, Repeated<W>> {
+        self.stream(&work, &maps.nodes(), Join::Each, &On::Each)
+    }
+
+    /// A node that does its work once for each round: as soon as so many of the maps have done another item, with what they
+    /// gave, in the order written, and `None` for those that have not. What a map does beyond that is held for the next
+    /// round, or ignored.
+    pub fn rounds<'f, T, W: Doable<Input = Vec<Option<T>>>>(
+        &'f self,
+        count: u32,
+        rest: Rest,
+        work: W,
+        maps: impl Branches<'f, Vec<T>>,
+    ) -> Handle<'f, Vec<W::Output>, Repeated<W>> {
+        self.stream(&work, &maps.nodes(), Join::Rounds { of: count, rest }, &On::Each)
+    }
+
     /// A node that waits a while.
     pub fn sleep(&self, span: Duration) -> Handle<'_, ()> {
         self.add(Sketch::new("sleep", Action::Wait { signal: None, timer: Some(span) }))
@@ -355,6 +440,18 @@ impl<I, O> Workflow<I, O> {
 
     fn datum<'f, T>(&'f self, source: impl Source<'f, T>) -> Datum {
         source.datum(&self.draft).0
+    }
+
+    fn stream<'f, T, W: Doable, U, K>(
+        &'f self,
+        work: &W,
+        branches: &[Handle<'f, T>],
+        join: Join,
+        on: &On,
+    ) -> Handle<'f, U, K> {
+        let own = branches.iter().filter(|branch| self.draft.owns(branch.draft()));
+        let after = own.map(|branch| (branch.place(), on.clone())).collect();
+        self.add(sketch(work).with_branches(Datum { expr: Expr::default(), after }, join))
     }
 
     fn add<T, K>(&self, node: Sketch) -> Handle<'_, T, K> {

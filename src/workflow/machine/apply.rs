@@ -1,6 +1,6 @@
 //! Facts become the state of a run. Nothing here decides.
 
-use super::{NodeStage, NodeState, Piece, PieceEnd, PieceUndo, Run, Worker};
+use super::{Kept, NodeStage, NodeState, Piece, PieceEnd, PieceUndo, Ruling, Run, Worker};
 use crate::dag::NodeIx;
 use crate::definition::On;
 use crate::event::{Opening, RunEvent};
@@ -9,6 +9,7 @@ use crate::payload::Payload;
 use crate::run::{Cause, NodeOutcome, RunOutcome, RunPhase, UndoOutcome};
 use crate::saga::Step;
 use crate::task::{Failure, Happened, Owner, Phase};
+use crate::time::Time;
 use crate::workflow::plan::Next;
 use serde_json::Value;
 
@@ -20,8 +21,23 @@ impl Run {
     pub(crate) fn apply(&mut self, event: &RunEvent) -> Applied {
         match event {
             RunEvent::Opened { node, what, .. } => self.opened(*node, what),
-            RunEvent::NodeFinished { node, outcome, took, output, .. } => {
+            RunEvent::NodeFinished { node, outcome, took, output, signal, .. } => {
+                if let Some(name) = took.first().and_then(|took| self.signal_taken(*node, took)) {
+                    self.give_up(&name, signal.unwrap_or(0))?;
+                }
                 self.node_finished(*node, outcome, took, output.as_ref())
+            }
+            RunEvent::Decided { node, by, option, note, .. } => {
+                self.ruling(*node)?.made = Some((by.clone(), option.clone(), note.clone()));
+                Ok(())
+            }
+            RunEvent::Delegated { node, to, .. } => {
+                self.ruling(*node)?.to = Some(to.clone());
+                Ok(())
+            }
+            RunEvent::Escalated { node, level, .. } => {
+                self.ruling(*node)?.level = *level;
+                Ok(())
             }
             RunEvent::Halted { cause, .. } => {
                 let undone = matches!(self.outcome, Some(RunOutcome::Succeeded { .. }));
@@ -76,7 +92,7 @@ impl Run {
     fn started(&mut self, node: u32) {
         self.agenda.insert(node);
         if let Some(plan) = self.plan.nodes.get(node as usize) {
-            self.agenda.extend(plan.cancels.iter().copied());
+            self.agenda.extend(plan.cancels.iter().chain(&plan.wakes).chain(&plan.rivals).copied());
         }
     }
 
@@ -85,15 +101,12 @@ impl Run {
         if state.ended().is_some() {
             return Err("a node ends twice");
         }
-        let (waited, working) = (matches!(state.stage, NodeStage::Open(Opening::Wait { .. })), state.is_working());
+        let working = state.is_working();
         let given = match output {
             Some(output) => output.clone(),
             None if *outcome == NodeOutcome::Succeeded => self.collected(node),
             None => Payload::NULL,
         };
-        if waited && let Some(signal) = took.first() {
-            self.give_up(signal)?;
-        }
         if working {
             self.working = self.working.saturating_sub(1);
         }
@@ -165,21 +178,29 @@ impl Run {
         state.pieces.last().map(output).unwrap_or_default()
     }
 
-    /// A signal arrived, from outside or from the run around.
-    pub(crate) fn receive(&mut self, signal: &Name, payload: Payload) -> Applied {
-        self.signals.entry(signal.clone()).or_default().push_back(payload);
+    fn ruling(&mut self, node: u32) -> Result<&mut Ruling, &'static str> {
+        self.agenda.insert(node);
+        let state = self.state_mut(node).ok_or("an unknown node is decided")?;
+        Ok(state.ruling.get_or_insert_default())
+    }
+
+    /// A signal arrived, from outside or from the run around. What is worth nothing any more leaves.
+    pub(crate) fn receive(&mut self, signal: &Name, payload: Payload, until: Option<Time>, now: Time) -> Applied {
+        let kept = self.signals.entry(signal.clone()).or_default();
+        kept.retain(|kept| kept.is_fresh(now));
+        kept.push_back(Kept { payload, until });
         self.wake_waits();
         Ok(())
     }
 
-    /// The oldest signal of a name is kept no longer.
-    pub(crate) fn give_up(&mut self, signal: &Name) -> Result<Payload, &'static str> {
+    /// A signal is kept no longer: so many of its name are older.
+    pub(crate) fn give_up(&mut self, signal: &Name, place: u32) -> Result<Payload, &'static str> {
         let kept = self.signals.get_mut(signal).ok_or("a signal is taken that is not kept")?;
-        let oldest = kept.pop_front().ok_or("a signal is taken that is not kept")?;
+        let taken = kept.remove(place as usize).ok_or("a signal is taken that is not kept")?;
         if kept.is_empty() {
             self.signals.remove(signal);
         }
-        Ok(oldest)
+        Ok(taken.payload)
     }
 
     fn node_undone(&mut self, node: u32, outcome: &UndoOutcome) -> Applied {

@@ -9,14 +9,16 @@ mod moves;
 mod snapshot;
 mod tokens;
 mod unwind;
+mod wait;
 
 pub(crate) use apply::child_end;
 pub(crate) use moves::Move;
 pub(crate) use snapshot::RunRecord;
 use tokens::Tokens;
+pub(crate) use wait::{Kept, Ruling};
 
 use super::plan::Plan;
-use crate::definition::{Action, Scope};
+use crate::definition::Scope;
 use crate::event::Opening;
 use crate::id::{RunId, TaskId};
 use crate::limits::Limits;
@@ -40,7 +42,7 @@ pub(crate) struct Run {
     pub(crate) cause: Option<Cause>,
     pub(crate) outcome: Option<RunOutcome>,
     pub(crate) nodes: Vec<NodeState>,
-    pub(crate) signals: BTreeMap<Name, VecDeque<Payload>>,
+    pub(crate) signals: BTreeMap<Name, VecDeque<Kept>>,
     unwinding: Option<Box<Unwinding>>,
     /// A node whose failure nothing takes care of.
     broken: Option<u32>,
@@ -84,6 +86,9 @@ pub(crate) struct NodeState {
     /// What has come to a node that starts more than once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tokens: Option<Box<Tokens>>,
+    /// Of a node that asks for a decision: where that stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ruling: Option<Box<Ruling>>,
     /// The list that a map goes over, evaluated once; found again when it is missing.
     #[serde(skip)]
     items: Option<Payload>,
@@ -284,17 +289,10 @@ impl Run {
 
     /// Looks at the nodes that wait.
     pub(crate) fn wake_waits(&mut self) {
-        let waiting: Vec<u32> = self.waits().map(|(node, _)| node).collect();
-        self.agenda.extend(waiting);
-    }
-
-    /// The signals that nodes wait for and the run does not keep.
-    pub(crate) fn wanted(&self) -> impl Iterator<Item = &Name> {
-        let waits = if self.plan.listens { self.nodes.as_slice() } else { &[] };
-        (0..)
-            .zip(waits)
-            .filter(|(_, state)| matches!(state.stage, NodeStage::Open(Opening::Wait { .. })))
-            .filter_map(|(node, _)| self.signal_of(node).filter(|signal| !self.signals.contains_key(*signal)))
+        if self.plan.listens {
+            let nodes = (0..).zip(&self.nodes).filter(|(_, state)| state.is_working());
+            self.agenda.extend(nodes.map(|(node, _)| node));
+        }
     }
 
     /// Who works for the run now, and at what.
@@ -312,10 +310,8 @@ impl Run {
 
     /// The moments that nodes wait for.
     pub(crate) fn timers(&self) -> impl Iterator<Item = (Time, RunId, u32)> {
-        (0..).zip(&self.nodes).filter_map(|(node, state)| {
-            let NodeStage::Open(Opening::Wait { until }) = state.stage else { return None };
-            Some((until?, self.id(), node))
-        })
+        let nodes = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        (0..nodes).flat_map(move |node| self.moments(node).into_iter().map(move |at| (at, self.id(), node)))
     }
 
     /// Whether nothing may be undone once the node has had its effect.
@@ -362,22 +358,33 @@ impl Run {
         })
     }
 
-    /// The nodes that wait for something from outside, with the signal or moment they wait for.
-    pub(crate) fn waits(&self) -> impl Iterator<Item = (u32, &NodeState)> {
-        (0..).zip(&self.nodes).filter(|(_, state)| matches!(state.stage, NodeStage::Open(Opening::Wait { .. })))
-    }
-
-    /// The signal that a node waits for.
-    fn signal_of(&self, node: u32) -> Option<&Name> {
-        match &self.plan.node(node)?.0.action {
-            Action::Wait { signal, .. } => signal.as_ref(),
-            Action::Do(_) | Action::Choose { .. } | Action::Map { .. } | Action::Repeat { .. } | Action::Pass => None,
+    /// Whether a node that could start must wait for its turn, or has missed its milestone.
+    fn turn(&self, node: u32) -> Turn {
+        let Some(plan) = self.plan.nodes.get(node as usize) else { return Turn::Missed };
+        if let Some((after, until)) = plan.milestone {
+            if self.has_started(until) {
+                return Turn::Missed;
+            }
+            match self.state(after).and_then(NodeState::ended) {
+                None => return Turn::Later,
+                Some(NodeOutcome::Succeeded) => {}
+                Some(_) => return Turn::Missed,
+            }
         }
+        let busy = plan.rivals.iter().any(|rival| self.state(*rival).is_some_and(NodeState::is_working));
+        if busy { Turn::Later } else { Turn::Now }
     }
 
     fn scope(&self, item: Payload, limits: &Limits) -> RunScope<'_> {
         RunScope { run: self, item, most: limits.payload_bytes }
     }
+}
+
+/// Whether it is a node's turn.
+enum Turn {
+    Now,
+    Later,
+    Missed,
 }
 
 /// What the expressions of a run see.

@@ -1,6 +1,6 @@
 //! What a run does next, as a function of where it stands.
 
-use super::{NodeStage, NodeState, PieceEnd, Run, Worker};
+use super::{NodeStage, NodeState, PieceEnd, Run, Turn, Worker};
 use crate::definition::{Action, Body, Case, Expr, Inputs, Join, Pick, TooWide};
 use crate::event::{Opening, RunEvent};
 use crate::id::{RunId, TaskId};
@@ -95,7 +95,8 @@ impl Run {
             }
             NodeStage::Open(Opening::Repeat) => self.go_round(node, limits),
             NodeStage::Open(Opening::Rounds) => self.go_with(node, limits),
-            NodeStage::Open(Opening::Wait { until }) => self.wait(node, *until, now),
+            NodeStage::Open(Opening::Wait { until }) => self.wait(node, *until, now, limits),
+            NodeStage::Open(Opening::Race { .. }) => self.race(node, now, limits),
             NodeStage::Ended(_) => None,
         }
     }
@@ -125,7 +126,14 @@ impl Run {
             Join::Any => state.taken > 0,
             Join::Count { .. } | Join::Each | Join::Rounds { .. } => false,
         };
-        if starts { self.start(node, now, limits) } else { Some(self.end(node, NodeOutcome::Skipped)) }
+        if !starts {
+            return Some(self.end(node, NodeOutcome::Skipped));
+        }
+        match self.turn(node) {
+            Turn::Now => self.start(node, now, limits),
+            Turn::Later => None,
+            Turn::Missed => Some(self.end(node, NodeOutcome::Skipped)),
+        }
     }
 
     fn start(&self, node: u32, now: Time, limits: &Limits) -> Option<Move> {
@@ -165,6 +173,7 @@ impl Run {
                 }
             }
             Action::Repeat { .. } => opened(Opening::Repeat),
+            Action::Race { offers } => Some(self.open_race(node, offers, now, limits)),
             Action::Wait { timer, .. } => opened(Opening::Wait { until: timer.map(|span| now + span) }),
         }
     }
@@ -320,15 +329,6 @@ impl Run {
         }
     }
 
-    fn wait(&self, node: u32, until: Option<Time>, now: Time) -> Option<Move> {
-        if let Some(signal) = self.signal_of(node)
-            && let Some(brought) = self.signals.get(signal).and_then(|kept| kept.front())
-        {
-            return Some(self.end_with(node, vec![signal.clone()], brought.clone()));
-        }
-        until.is_some_and(|until| until <= now).then(|| self.end_with(node, Vec::new(), Payload::NULL))
-    }
-
     /// The run goes no further: what is under way is cancelled, and ends as it ends.
     fn halt(&mut self, node: u32) -> Option<Move> {
         if !self.state(node)?.is_working() {
@@ -371,18 +371,22 @@ impl Run {
         Some(self.end(node, outcome))
     }
 
-    fn fail(&self, node: u32, message: String) -> Move {
+    pub(super) fn fail(&self, node: u32, message: String) -> Move {
         let maybe = self.state(node).is_some_and(NodeState::is_doubtful);
         self.end(node, NodeOutcome::Failed { failure: Failure::permanent(message), maybe })
     }
 
     fn end(&self, node: u32, outcome: NodeOutcome) -> Move {
-        Move::Fact(RunEvent::NodeFinished { run: self.id(), node, outcome, took: Vec::new(), output: None })
+        self.finish(node, outcome, Vec::new(), None)
     }
 
-    fn end_with(&self, node: u32, took: Vec<Name>, output: Payload) -> Move {
+    pub(super) fn end_with(&self, node: u32, took: Vec<Name>, output: Payload) -> Move {
         let output = (!output.is_null()).then_some(output);
-        Move::Fact(RunEvent::NodeFinished { run: self.id(), node, outcome: NodeOutcome::Succeeded, took, output })
+        self.finish(node, NodeOutcome::Succeeded, took, output)
+    }
+
+    fn finish(&self, node: u32, outcome: NodeOutcome, took: Vec<Name>, output: Option<Payload>) -> Move {
+        Move::Fact(RunEvent::NodeFinished { run: self.id(), node, outcome, took, output, signal: None })
     }
 }
 

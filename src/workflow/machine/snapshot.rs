@@ -1,9 +1,8 @@
 //! A run as data, and back.
 
-use super::{NodeStage, NodeState, PieceUndo, Run};
+use super::{Kept, NodeStage, NodeState, PieceUndo, Run};
 use crate::dag::NodeIx;
 use crate::name::Name;
-use crate::payload::Payload;
 use crate::run::{Cause, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::saga::Step;
 use crate::task::Owner;
@@ -22,7 +21,7 @@ pub(crate) struct RunRecord {
     cause: Option<Cause>,
     outcome: Option<RunOutcome>,
     nodes: Vec<NodeState>,
-    signals: BTreeMap<Name, VecDeque<Payload>>,
+    signals: BTreeMap<Name, VecDeque<Kept>>,
     broken: Option<u32>,
     pivot_passed: bool,
     /// The nodes that are or were to be undone.

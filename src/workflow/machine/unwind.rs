@@ -130,12 +130,7 @@ impl Run {
     pub(crate) fn waits_for(&self, node: u32) -> Option<String> {
         let state = self.state(node)?;
         match &state.stage {
-            NodeStage::Open(Opening::Wait { until }) => Some(match (self.signal_of(node), until) {
-                (Some(signal), Some(until)) => format!("signal {signal} until {until}"),
-                (Some(signal), None) => format!("signal {signal}"),
-                (None, Some(until)) => format!("{until}"),
-                (None, None) => "nothing".to_owned(),
-            }),
+            NodeStage::Open(Opening::Wait { .. } | Opening::Race { .. }) => Some(self.wait_text(node)),
             NodeStage::Working | NodeStage::Open(_) => {
                 let active = state.pieces.iter().filter(|piece| piece.is_active()).filter_map(|piece| piece.worker);
                 let names: Vec<String> = active

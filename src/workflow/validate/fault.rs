@@ -221,6 +221,37 @@ pub enum Fault {
         /// How many there are.
         links: usize,
     },
+    /// A race of nothing.
+    #[error("waits for the first of several, and offers nothing")]
+    NoOffers,
+    /// More than one decision in a race.
+    #[error("waits for more than one decision: give one decision all the options")]
+    SeveralDecisions,
+    /// A decision without options.
+    #[error("asks for a decision and leaves no option")]
+    NoOptions,
+    /// Steps of escalation out of order.
+    #[error("escalates in an order that is not that of time")]
+    EscalationOrder,
+    /// Two rules for one signal.
+    #[error("two rules for signal `{}`", Short(.signal))]
+    DuplicateSignal {
+        /// The signal.
+        signal: Name,
+    },
+    /// A node that is named does not exist.
+    #[error("{what} names `{}`, which does not exist{}", Short(.node), meant(.suggestion.as_ref()))]
+    UnknownOther {
+        /// What names it.
+        what: &'static str,
+        /// The name.
+        node: Name,
+        /// The name that may have been meant.
+        suggestion: Option<Name>,
+    },
+    /// A milestone that is the node itself.
+    #[error("is its own milestone")]
+    OwnMilestone,
     /// A join that starts once and would hold something for a next time.
     #[error("starts once, and holds what comes for a next round: count in rounds, or ignore or cancel the rest")]
     HoldsOnce,

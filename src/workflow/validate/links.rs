@@ -33,17 +33,14 @@ impl<'d> Checker<'d, '_> {
     fn case_link(&mut self, place: usize, source: usize, link: &Link) {
         let On::Case(case) = &link.on else { return };
         let (source_node, case) = (link.node.clone(), case.clone());
-        match self.choice(source) {
-            None => self.fault(Some(place), Fault::NotAChoice { source_node, case }),
-            Some((_, cases, otherwise)) => {
-                let mut known = cases.iter().map(|case| &case.name).chain(otherwise);
-                if known.any(|known| *known == case) {
-                    return;
-                }
-                let known = cases.iter().map(|case| &case.name).chain(otherwise);
-                let suggestion = self.suggest(&case, known);
-                self.fault(Some(place), Fault::UnknownCase { source_node, case, suggestion });
-            }
+        let known: Vec<&Name> = match (self.choice(source), self.ways(source)) {
+            (Some((_, cases, otherwise)), _) => cases.iter().map(|case| &case.name).chain(otherwise).collect(),
+            (None, Some(ways)) => ways,
+            (None, None) => return self.fault(Some(place), Fault::NotAChoice { source_node, case }),
+        };
+        if !known.contains(&&case) {
+            let suggestion = self.suggest(&case, known.into_iter());
+            self.fault(Some(place), Fault::UnknownCase { source_node, case, suggestion });
         }
     }
 

@@ -7,6 +7,7 @@ mod data;
 mod fault;
 pub(in crate::workflow) mod graph;
 mod links;
+mod waits;
 
 pub use fault::{DefinitionError, Fault, Finding, Place};
 
@@ -118,7 +119,7 @@ fn survey<'d>(definition: &'d Definition, limits: &Limits, report: &mut Report) 
 fn body(action: &Action) -> Option<&Body> {
     match action {
         Action::Do(body) | Action::Map { body, .. } | Action::Repeat { body, .. } => Some(body),
-        Action::Choose { .. } | Action::Wait { .. } | Action::Pass => None,
+        Action::Choose { .. } | Action::Wait { .. } | Action::Race { .. } | Action::Pass => None,
     }
 }
 
@@ -152,8 +153,16 @@ impl<'d, 'r> Checker<'d, 'r> {
             self.links(place, node);
             self.action(place, node);
             self.undo(place, node);
+            self.turns(place, node);
             let item = matches!(node.action, Action::Map { .. } | Action::Repeat { .. }) || node.join.repeats();
             self.expression(&node.input, &Site::of(place, Place::Input, item));
+        }
+        let mut rules = BTreeSet::new();
+        for rule in &self.definition.signals {
+            self.name(None, "a signal", &rule.name);
+            if !rules.insert(&rule.name) {
+                self.fault(None, Fault::DuplicateSignal { signal: rule.name.clone() });
+            }
         }
         let output = Site { place: Place::Output, item: false, node: None };
         self.expression(&self.definition.output, &output);
@@ -198,6 +207,10 @@ impl<'d, 'r> Checker<'d, 'r> {
                     self.name(Some(place), "the signal", signal);
                 }
             }
+            Action::Race { .. } => {}
+        }
+        if let Action::Race { offers } = &node.action {
+            self.race(place, offers);
         }
         if let Some(Body::Task(work)) = body(&node.action) {
             self.work(place, work);

@@ -2,7 +2,8 @@
 
 use super::{World, work};
 use counterpoint::definition::{
-    Action, Body, Case, Condition, Definition, Expr, Join, Link, Node, On, Pick, Rest, Trigger,
+    Action, Body, Case, Condition, Definition, Expr, Join, Link, Milestone, Node, Occasion, Offer, On, Pick, Rest,
+    Trigger,
 };
 use counterpoint::{
     Command, Failure, Jitter, Name, NodeStatus, Payload, Policy, Retry, RunCommand, RunId, RunPhase, TaskSpec,
@@ -65,6 +66,14 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
             node.pivot = true;
             pivot = false;
         }
+        if draws.one_in(6) {
+            node.mutex.push("one at a time".into());
+        }
+        if taste.races && place > 1 && draws.one_in(10) {
+            let (after, until) = (draws.below(place), draws.below(place));
+            let name = |at: usize| definition.nodes[at].name.clone();
+            node.milestone = Some(Milestone::between(name(after), name(until)));
+        }
         definition.nodes.push(node);
     }
     definition.output = Expr::List(definition.nodes.iter().map(|node| Expr::node(node.name.clone())).collect());
@@ -118,7 +127,15 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
                 _ => (taste.races, true),
             };
             let signal = signal.then(|| Name::from(["red", "blue"][draws.below(2)]));
-            Action::Wait { signal, timer: timer.then(|| Duration::from_secs(1 + draws.below(9) as u64)) }
+            let timer = timer.then(|| Duration::from_secs(1 + draws.below(9) as u64));
+            if taste.races && draws.below(3) == 0 {
+                let mut offers = vec![Offer::new("other", Occasion::signal("green"))];
+                offers.extend(signal.map(|signal| Offer::new("signal", Occasion::signal(signal))));
+                offers.extend(timer.map(|timer| Offer::new("timer", Occasion::After(timer))));
+                Action::Race { offers }
+            } else {
+                Action::Wait { signal, timer }
+            }
         }
         _ => Action::Do(body(draws)),
     };

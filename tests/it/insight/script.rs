@@ -64,7 +64,14 @@ impl Script {
     }
 
     pub(crate) fn node(&mut self, run: u64, node: u32, outcome: NodeOutcome) -> &mut Self {
-        self.say(RunEvent::NodeFinished { run: RunId::new(run), node, outcome, took: vec![], output: None })
+        self.say(RunEvent::NodeFinished {
+            run: RunId::new(run),
+            node,
+            outcome,
+            took: vec![],
+            output: None,
+            signal: None,
+        })
     }
 }
 
@@ -156,6 +163,7 @@ pub(crate) fn small() -> Script {
         outcome: NodeOutcome::Succeeded,
         took: vec!["no".into()],
         output: None,
+        signal: None,
     });
     s.node(1, 2, NodeOutcome::Skipped);
     s.say(RunEvent::Opened { run, node: 4, what: Opening::Map { items: 3 } });

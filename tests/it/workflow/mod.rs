@@ -12,8 +12,10 @@ mod branches;
 mod commands;
 mod endings;
 mod many;
+mod races;
 mod rounds;
 mod triggers;
+mod turns;
 mod undoing;
 mod waiting;
 

@@ -1,7 +1,9 @@
 //! One run as the model sees it: what the rules allow it to do next.
 
 use super::Ruling;
-use counterpoint::definition::{Action, Body, Condition, Definition, Expr, Join, Link, Node, On, Pick, Rest, Trigger};
+use counterpoint::definition::{
+    Action, Body, Condition, Definition, Expr, Join, Link, Node, Occasion, Offer, On, Pick, Rest, Trigger,
+};
 use counterpoint::{Cause, Happened, Name, NodeOutcome, Opening, Owner, Phase, RunId, RunOutcome, Time, UndoOutcome};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -54,6 +56,8 @@ pub(super) struct Place {
     pub(super) took: Vec<Name>,
     pub(super) output: Value,
     pub(super) undone: Option<UndoOutcome>,
+    /// Of a decision: the option, and what the node gives.
+    pub(super) decided: Option<(Name, Value)>,
 }
 
 impl Place {
@@ -94,6 +98,8 @@ pub(super) struct Flow {
     pub(super) succeeded: bool,
     pub(super) pivot_passed: bool,
     pub(super) cause: Option<Cause>,
+    /// Which of its signals the node takes that ends now.
+    pub(super) taking: usize,
     /// For nodes that start more than once: what came over which link, in order; none for a link that closed.
     pub(super) arrivals: BTreeMap<usize, Vec<(usize, Option<Value>)>>,
 }
@@ -118,6 +124,7 @@ impl Flow {
             succeeded: false,
             pivot_passed: false,
             cause: None,
+            taking: 0,
             arrivals: BTreeMap::new(),
         }
     }
@@ -290,8 +297,29 @@ impl Flow {
         self.stand == Stand::Running
             && self.definition.nodes.iter().zip(&self.places).any(|(node, place)| {
                 let open = place.opened.is_some() && place.end.is_none();
-                matches!(&node.action, Action::Wait { signal: Some(signal), .. } if open && signal == wanted)
+                open && match &node.action {
+                    Action::Wait { signal, .. } => signal.as_ref() == Some(wanted),
+                    Action::Race { offers } => offers.iter().any(|offer| subject(offer) == Some(wanted)),
+                    _ => false,
+                }
             })
+    }
+
+    /// A node that is under way and must not be so together with this one.
+    fn rival(&self, at: usize) -> Option<usize> {
+        let shares = |other: &usize| self.node(*other).mutex.iter().any(|name| self.node(at).mutex.contains(name));
+        let busy = |other: &usize| self.places[*other].begun() && self.places[*other].end.is_none();
+        (0..self.places.len()).filter(|other| *other != at).find(|other| shares(other) && busy(other))
+    }
+
+    /// Whether the stretch of the run is over in which a node may start, or can never come.
+    fn passed(&self, at: usize) -> bool {
+        self.node(at).milestone.as_ref().is_some_and(|milestone| {
+            let after = &self.places[self.place_of(&milestone.after).expect("the definition is sound")];
+            let until = &self.places[self.place_of(&milestone.until).expect("the definition is sound")];
+            let begun = until.begun() || matches!(until.end, Some(Kind::Succeeded | Kind::Failed));
+            begun || after.end.is_some_and(|end| end != Kind::Succeeded)
+        })
     }
 
     pub(super) fn may_start(&self, at: usize) -> Ruling {
@@ -301,13 +329,18 @@ impl Flow {
         ensure!(self.places[at].end.is_none() && !self.places[at].begun(), "a node starts twice");
         let ready = match self.node(at).join {
             Join::Each | Join::Rounds { .. } => !self.rounds(at).is_empty(),
-            Join::Each | Join::Rounds { .. } => true,
             Join::Any => open == 0 && taken > 0,
             Join::Trigger(rule) => fires(rule, &self.inputs(at)),
             Join::Count { of, .. } => taken >= of as usize,
             _ => taken == links,
         };
         ensure!(ready, "a node starts with {taken} of {links} links, {open} open");
+        ensure!(self.rival(at).is_none(), "a node starts beside {:?}", self.rival(at));
+        if let Some(milestone) = &self.node(at).milestone {
+            let reached = self.place_of(&milestone.after).map(|at| self.places[at].end);
+            ensure!(reached == Some(Some(Kind::Succeeded)), "a node starts before its milestone");
+            ensure!(!self.passed(at), "a node starts after its milestone");
+        }
         Ok(())
     }
 
@@ -425,7 +458,10 @@ impl Flow {
                     _ => taken < links,
                 };
                 ensure!(!halting && !self.places[at].begun(), "a node is skipped that has begun");
-                ensure!(open == 0 && dead, "a node is skipped with {taken} of {links} links, {open} open");
+                ensure!(
+                    self.passed(at) || open == 0 && dead,
+                    "a node is skipped with {taken} of {links} links, {open} open"
+                );
                 (Kind::Skipped, Value::Null)
             }
         };
@@ -474,11 +510,33 @@ impl Flow {
                 match took.first() {
                     Some(took) => {
                         ensure!(signal.as_ref() == Some(took), "it was another signal");
-                        let kept = self.signals.get_mut(took).and_then(VecDeque::pop_front);
+                        let taking = self.taking;
+                        let kept = self.signals.get_mut(took).and_then(|kept| kept.remove(taking));
                         kept.ok_or("there is no such signal")?
                     }
                     None => {
                         ensure!(until.is_some_and(|until| until <= now), "its moment has not come");
+                        Value::Null
+                    }
+                }
+            }
+            Action::Race { offers } => {
+                ensure!(self.stand == Stand::Running, "a race ends well in a run that was halted");
+                let Some(Opening::Race { until, .. }) = &place.opened else { return Err("it does not wait".into()) };
+                let took = took.first().ok_or("nothing has happened")?;
+                if let Some((option, value)) = &place.decided {
+                    ensure!(took == option, "something else was decided");
+                    return Ok(value.clone());
+                }
+                let at = offers.iter().position(|offer| offer.name == *took).ok_or("an unknown offer")?;
+                match subject(&offers[at]) {
+                    Some(signal) => {
+                        let taking = self.taking;
+                        let kept = self.signals.get_mut(signal).and_then(|kept| kept.remove(taking));
+                        kept.ok_or("there is no such signal")?
+                    }
+                    None => {
+                        ensure!(until[at].is_some_and(|until| until <= now), "its moment has not come");
                         Value::Null
                     }
                 }
@@ -729,4 +787,12 @@ fn copes(join: Join) -> bool {
 /// Whether a node may start more than once.
 fn repeats(node: &Node) -> bool {
     matches!(node.join, Join::Each | Join::Rounds { .. })
+}
+
+/// The signal of an offer.
+fn subject(offer: &Offer) -> Option<&Name> {
+    match &offer.on {
+        Occasion::Signal { signal, .. } => Some(signal),
+        _ => None,
+    }
 }

@@ -7,8 +7,8 @@
 
 use counterpoint::definition::{Body, Definition};
 use counterpoint::{
-    Cause, Entry, Event, FailureKind, Happened, Name, Next, Owner, Phase, RunEvent, RunId, RunOutcome, TaskEvent,
-    TaskId, Time, UndoOutcome,
+    Cause, Entry, Event, FailureKind, Happened, Name, Next, Opening, Owner, Phase, RunEvent, RunId, RunOutcome,
+    TaskEvent, TaskId, Time, UndoOutcome,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -142,29 +142,37 @@ impl Model {
                 ensure!(self.flows.insert(spec.id, flow).is_none(), "a run starts twice");
                 Ok(())
             }
-            RunEvent::Signalled { run, signal, payload } => {
+            RunEvent::Signalled { run, signal, payload, .. } => {
                 let flow = self.flow_mut(*run)?;
                 flow.signals.entry(signal.clone()).or_default().push_back(payload.value().clone());
                 Ok(())
             }
-            RunEvent::SignalMoved { run, from, signal } => {
+            RunEvent::SignalMoved { run, from, signal, place } => {
                 let mut around = self.flow(*run)?.owner;
                 while let Some(owner) = around.filter(|owner| owner.run != *from) {
                     around = self.flow(owner.run)?.owner;
                 }
                 ensure!(around.is_some(), "a signal is taken from a run that is not around it");
                 ensure!(self.flow(*run)?.listens(signal), "a signal is taken that nobody waits for");
-                let kept =
-                    self.flow_mut(*from)?.signals.get_mut(signal).and_then(std::collections::VecDeque::pop_front);
+                let kept = self.flow_mut(*from)?.signals.get_mut(signal).and_then(|kept| kept.remove(*place as usize));
                 let kept = kept.ok_or("a signal is taken that is not there")?;
                 self.flow_mut(*run)?.signals.entry(signal.clone()).or_default().push_back(kept);
                 Ok(())
             }
+            RunEvent::Decided { run, node, by, option, note } => {
+                let place = &mut self.flow_mut(*run)?.places[*node as usize];
+                ensure!(matches!(place.opened, Some(Opening::Race { .. })) && place.end.is_none(), "nothing is asked");
+                ensure!(place.decided.is_none(), "it is decided twice");
+                place.decided = Some((option.clone(), serde_json::json!({"by": by, "option": option, "note": note})));
+                Ok(())
+            }
             RunEvent::Opened { run, node, what } => self.flow_mut(*run)?.opens(*node as usize, what),
-            RunEvent::NodeFinished { run, node, outcome, took, output } => {
+            RunEvent::NodeFinished { run, node, outcome, took, output, signal } => {
                 let now = self.now;
                 let output = output.as_ref().map(|output| output.value().clone());
-                self.flow_mut(*run)?.ends(*node as usize, outcome, took, output, now)
+                let flow = self.flow_mut(*run)?;
+                flow.taking = signal.unwrap_or(0) as usize;
+                flow.ends(*node as usize, outcome, took, output, now)
             }
             RunEvent::Halted { run, cause } => self.halts(*run, cause),
             RunEvent::Unwinding { run, nodes } => {
