@@ -270,6 +270,18 @@ pub enum RunEvent {
         #[serde(default)]
         place: u32,
     },
+    /// Something happened to a node that is under way, and a handler takes care of it.
+    HandlerFired {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// The handler, by its place in the node.
+        handler: u32,
+        /// For a signal: which of those of its name that the run keeps, counted from the oldest.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signal: Option<u32>,
+    },
     /// Somebody decided what a node waits for.
     Decided {
         /// The run.
@@ -449,6 +461,7 @@ impl RunEvent {
             | Self::NodeFinished { run, .. }
             | Self::Signalled { run, .. }
             | Self::SignalMoved { run, .. }
+            | Self::HandlerFired { run, .. }
             | Self::Decided { run, .. }
             | Self::Delegated { run, .. }
             | Self::Escalated { run, .. }

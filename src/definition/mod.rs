@@ -16,10 +16,12 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
+mod boundary;
 mod expr;
 mod occasion;
 mod trigger;
 
+pub use boundary::{Boundary, Handler};
 pub use expr::{Condition, Expr};
 pub(crate) use expr::{Scope, TooWide};
 pub use occasion::{Decision, Escalation, Milestone, Occasion, Offer, SignalRule};
@@ -157,6 +159,12 @@ pub struct Node {
     /// The stretch of the run in which it may start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub milestone: Option<Milestone>,
+    /// What can happen to it while it is under way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handlers: Vec<Handler>,
+    /// The region that it cancels: when it succeeds, these nodes are withdrawn, wherever they stand. (WCP 19, 25)
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cancels: Vec<Name>,
 }
 
 impl Node {
@@ -173,7 +181,23 @@ impl Node {
             pivot: false,
             mutex: Vec::new(),
             milestone: None,
+            handlers: Vec::new(),
+            cancels: Vec::new(),
         }
+    }
+
+    /// Handles something that can happen to it while it is under way.
+    #[must_use]
+    pub fn with_handler(mut self, handler: Handler) -> Self {
+        self.handlers.push(handler);
+        self
+    }
+
+    /// Withdraws another node when this one succeeds.
+    #[must_use]
+    pub fn with_cancel(mut self, node: impl Into<Name>) -> Self {
+        self.cancels.push(node.into());
+        self
     }
 
     /// Keeps it apart from the nodes of the same name of exclusion.
@@ -409,6 +433,11 @@ pub enum Action {
     },
     /// Gives back its input: a place for branches to meet.
     Pass,
+    /// Ends the run, which succeeds with this node's input as its output: whatever else is under way or has not begun is
+    /// withdrawn. (WCP 43)
+    Stop,
+    /// Fails with this message: the end of a way that should not have been taken.
+    Fail(Name),
 }
 
 impl Action {

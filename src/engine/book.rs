@@ -42,15 +42,15 @@ impl Book {
     pub(super) fn fold(&mut self, entry: &Entry) -> Folded {
         match &entry.event {
             Event::Agent(_) => Ok(()),
-            Event::Task(event) => self.fold_task(event).map_err(Misfit),
+            Event::Task(event) => self.fold_task(event, entry.at).map_err(Misfit),
             Event::Run(event) => self.fold_run(event, entry.at).map_err(Misfit),
         }
     }
 
-    fn fold_task(&mut self, event: &TaskEvent) -> Result<(), &'static str> {
+    fn fold_task(&mut self, event: &TaskEvent, now: Time) -> Result<(), &'static str> {
         let Some(task) = event.task() else { return Ok(()) };
         if let TaskEvent::Submitted { spec, .. } = event {
-            return self.begun(spec);
+            return self.begun(spec, now);
         }
         let Some(&owner) = self.owners.get(&task) else { return Ok(()) };
         if let TaskEvent::CancelRequested { .. } = event {
@@ -81,11 +81,13 @@ impl Book {
         self.with_run(owner.run, |run| run.note_committed(owner, committed))
     }
 
-    fn begun(&mut self, spec: &TaskSpec) -> Result<(), &'static str> {
+    fn begun(&mut self, spec: &TaskSpec, now: Time) -> Result<(), &'static str> {
         let Some(owner) = spec.owner else { return Ok(()) };
         self.note_serial(spec.id.get());
         self.owners.insert(spec.id, owner);
-        self.with_run(owner.run, |run| run.note_begun(owner, Worker::Task(spec.id), &spec.payload))
+        self.with_run(owner.run, |run| run.note_begun(owner, Worker::Task(spec.id), &spec.payload, now))?;
+        self.set_timers(owner.run, owner.node);
+        Ok(())
     }
 
     fn fold_run(&mut self, event: &RunEvent, now: Time) -> Result<(), &'static str> {
@@ -95,18 +97,15 @@ impl Book {
                 self.plans.insert((plan.id.name.clone(), plan.id.version), plan);
                 Ok(())
             }
-            RunEvent::Started { spec, version, owner } => self.started(spec, *version, *owner),
+            RunEvent::Started { spec, version, owner } => self.started(spec, *version, *owner, now),
             RunEvent::Forgotten { runs } => runs.iter().try_for_each(|run| self.forget(*run)),
             RunEvent::Opened { run, node, .. } => {
-                self.with_run(*run, |run| run.apply(event))?;
-                let moments = self.get(*run).map(|run| run.moments(*node)).unwrap_or_default();
-                for at in moments {
-                    self.wheel.insert(at, (*run, *node));
-                }
+                self.with_run(*run, |run| run.apply(event, now))?;
+                self.set_timers(*run, *node);
                 Ok(())
             }
             RunEvent::Halted { run, .. } => {
-                self.with_run(*run, |run| run.apply(event))?;
+                self.with_run(*run, |run| run.apply(event, now))?;
                 self.tell_parent(*run, |parent, owner| {
                     if parent.is_undoing(owner) {
                         parent.note_undoing(owner, Worker::Child(*run))
@@ -116,7 +115,7 @@ impl Book {
                 })
             }
             RunEvent::Finished { run, outcome } => {
-                self.with_run(*run, |run| run.apply(event))?;
+                self.with_run(*run, |run| run.apply(event, now))?;
                 if self.get(*run).is_some_and(|run| run.owner.is_none()) {
                     self.active = self.active.saturating_sub(1);
                     self.finished.push_back(*run);
@@ -136,16 +135,23 @@ impl Book {
                 Ok(())
             }
             RunEvent::NodeFinished { run, .. }
+            | RunEvent::HandlerFired { run, .. }
             | RunEvent::Decided { run, .. }
             | RunEvent::Delegated { run, .. }
             | RunEvent::Escalated { run, .. }
             | RunEvent::Unwinding { run, .. }
             | RunEvent::NodeUndone { run, .. }
-            | RunEvent::UndoRetried { run, .. } => self.with_run(*run, |run| run.apply(event)),
+            | RunEvent::UndoRetried { run, .. } => self.with_run(*run, |run| run.apply(event, now)),
         }
     }
 
-    fn started(&mut self, spec: &Arc<RunSpec>, version: u32, owner: Option<Owner>) -> Result<(), &'static str> {
+    fn started(
+        &mut self,
+        spec: &Arc<RunSpec>,
+        version: u32,
+        owner: Option<Owner>,
+        now: Time,
+    ) -> Result<(), &'static str> {
         if self.slot(spec.id).is_some() {
             return Err("a run starts twice");
         }
@@ -155,11 +161,20 @@ impl Book {
             None => self.active = self.active.saturating_add(1),
             Some(owner) => {
                 self.note_serial(spec.id.get());
-                self.with_run(owner.run, |run| run.note_begun(owner, Worker::Child(spec.id), &spec.input))?;
+                self.with_run(owner.run, |run| run.note_begun(owner, Worker::Child(spec.id), &spec.input, now))?;
+                self.set_timers(owner.run, owner.node);
             }
         }
         self.agenda.insert(spec.id);
         Ok(())
+    }
+
+    /// The moments that a node waits for from now on.
+    fn set_timers(&mut self, id: RunId, node: u32) {
+        let moments = self.get(id).map(|run| run.moments(node)).unwrap_or_default();
+        for at in moments {
+            self.wheel.insert(at, (id, node));
+        }
     }
 
     /// The definition that a run is pinned to: one that was defined, or the one inside the step that it performs.

@@ -130,6 +130,7 @@ const fn run_actor(event: &RunEvent) -> Actor {
         | RunEvent::Halted { cause: crate::run::Cause::Cancelled { .. }, .. } => Actor::Host,
         RunEvent::Opened { .. }
         | RunEvent::SignalMoved { .. }
+        | RunEvent::HandlerFired { .. }
         | RunEvent::Escalated { .. }
         | RunEvent::NodeFinished { .. }
         | RunEvent::Halted { .. }

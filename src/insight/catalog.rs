@@ -53,6 +53,7 @@ impl Catalog {
             | RunEvent::NodeFinished { .. }
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }
+            | RunEvent::HandlerFired { .. }
             | RunEvent::Decided { .. }
             | RunEvent::Delegated { .. }
             | RunEvent::Escalated { .. }
@@ -90,6 +91,8 @@ pub(crate) const fn flow_of(action: &Action) -> Option<&Arc<Definition>> {
         | Action::Choose { .. }
         | Action::Wait { .. }
         | Action::Race { .. }
-        | Action::Pass => None,
+        | Action::Pass
+        | Action::Stop
+        | Action::Fail(_) => None,
     }
 }

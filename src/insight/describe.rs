@@ -143,6 +143,7 @@ fn run(event: &RunEvent, now: Time) -> String {
         }
         RunEvent::Signalled { run, signal, .. } => format!("{run} got signal {}", short(signal)),
         RunEvent::SignalMoved { run, from, signal, .. } => format!("{run} took signal {} from {from}", short(signal)),
+        RunEvent::HandlerFired { run, node, handler, .. } => format!("{run} node {node}: handler {handler} fires"),
         RunEvent::Decided { run, node, by, option, .. } => {
             format!("{run} node {node}: {} decided for {}", short(by), short(option))
         }

@@ -2,7 +2,7 @@
 
 use super::validate::graph::topology;
 use crate::dag::Topology;
-use crate::definition::{Action, Body, Definition, DefinitionId, Join, Node, On, Rest, Work};
+use crate::definition::{Action, Body, Boundary, Definition, DefinitionId, Join, Node, On, Rest, Work};
 use crate::name::Name;
 use crate::structure::IdMap;
 use crate::task::{InDoubt, Needs, Policy, Tier};
@@ -44,6 +44,10 @@ pub(crate) struct PlanNode {
     pub(crate) milestone: Option<(u32, u32)>,
     /// The nodes whose milestones depend on this one.
     pub(crate) wakes: Box<[u32]>,
+    /// The nodes that this one withdraws when it succeeds.
+    pub(crate) withdraws: Box<[u32]>,
+    /// The nodes that withdraw this one.
+    pub(crate) cancelled_by: Box<[u32]>,
 }
 
 /// A link as its source sees it.
@@ -101,10 +105,11 @@ impl Plan {
         let reversed = topology(&definition).ok()?.reversed();
         note_joins(&definition, &mut nodes, &reversed);
         note_turns(&definition, &mut nodes, &index);
-        let listens = definition
-            .nodes
-            .iter()
-            .any(|node| matches!(node.action, Action::Wait { signal: Some(_), .. } | Action::Race { .. }));
+        note_regions(&definition, &mut nodes, &index);
+        let listens = definition.nodes.iter().any(|node| {
+            let handled = node.handlers.iter().any(|handler| matches!(handler.on, Boundary::Signal { .. }));
+            handled || matches!(node.action, Action::Wait { signal: Some(_), .. } | Action::Race { .. })
+        });
         Some(Arc::new(Self { id: definition.id(), definition, nodes, reversed, listens, names: index }))
     }
 
@@ -124,7 +129,12 @@ impl Plan {
 fn plan_node(node: &Node) -> Option<PlanNode> {
     let body = match &node.action {
         Action::Do(body) | Action::Map { body, .. } | Action::Repeat { body, .. } => Some(body),
-        Action::Choose { .. } | Action::Wait { .. } | Action::Race { .. } | Action::Pass => None,
+        Action::Choose { .. }
+        | Action::Wait { .. }
+        | Action::Race { .. }
+        | Action::Pass
+        | Action::Stop
+        | Action::Fail(_) => None,
     };
     let (task, child) = match body {
         Some(Body::Task(work)) => (Some(Template::new(work, node.pivot)), None),
@@ -143,6 +153,8 @@ fn plan_node(node: &Node) -> Option<PlanNode> {
         rivals: Box::default(),
         milestone: None,
         wakes: Box::default(),
+        withdraws: Box::default(),
+        cancelled_by: Box::default(),
     })
 }
 
@@ -169,6 +181,22 @@ fn note_turns(definition: &Definition, nodes: &mut [PlanNode], index: &IdMap<Nam
     for (place, waiting) in wakes {
         if let Some(plan) = nodes.get_mut(place as usize) {
             plan.wakes = waiting.into_boxed_slice();
+        }
+    }
+}
+
+/// Finds which nodes withdraw which.
+fn note_regions(definition: &Definition, nodes: &mut [PlanNode], index: &IdMap<Name, u32>) {
+    let mut by: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for ((place, node), plan) in (0..).zip(&definition.nodes).zip(nodes.iter_mut()) {
+        plan.withdraws = node.cancels.iter().filter_map(|name| index.get(name).copied()).collect();
+        for other in &plan.withdraws {
+            by.entry(*other).or_default().push(place);
+        }
+    }
+    for (place, cancelling) in by {
+        if let Some(plan) = nodes.get_mut(place as usize) {
+            plan.cancelled_by = cancelling.into_boxed_slice();
         }
     }
 }

@@ -239,6 +239,7 @@ impl Lineage {
             | RunEvent::Opened { .. }
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }
+            | RunEvent::HandlerFired { .. }
             | RunEvent::Decided { .. }
             | RunEvent::Delegated { .. }
             | RunEvent::Escalated { .. }

@@ -43,7 +43,7 @@ pub(super) fn of_node(node: &Node, undo: bool) -> BTreeSet<Source> {
             }
         }
         Action::Repeat { .. } => repeats = true,
-        Action::Do(_) | Action::Pass => {}
+        Action::Do(_) | Action::Pass | Action::Stop | Action::Fail(_) => {}
     }
     while let Some(condition) = conditions.pop() {
         conditions.extend(condition.parts());

@@ -282,6 +282,7 @@ impl Progress {
             RunEvent::Defined { .. }
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }
+            | RunEvent::HandlerFired { .. }
             | RunEvent::Decided { .. }
             | RunEvent::Delegated { .. }
             | RunEvent::Escalated { .. } => {}

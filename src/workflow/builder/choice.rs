@@ -77,9 +77,7 @@ impl<'f> Choice<'f> {
     /// One of its cases, for [`Handle::on`]. That it has this case is checked when the workflow is finished.
     #[must_use]
     pub fn case(self, case: impl Into<Name>) -> CaseRef<'f> {
-        let link = Datum { expr: Expr::default(), after: vec![(self.handle.place(), On::Case(case.into()))] };
-        let draft = self.handle.draft();
-        CaseRef { draft, link: draft.keep(link) }
+        CaseRef::of(self.handle.draft(), self.handle.place(), case.into())
     }
 
     /// The choice as a node: for what is said of every node.
@@ -105,7 +103,12 @@ pub struct CaseRef<'f> {
     link: usize,
 }
 
-impl CaseRef<'_> {
+impl<'f> CaseRef<'f> {
+    pub(super) fn of(draft: &'f Draft, node: usize, case: Name) -> Self {
+        let link = Datum { expr: Expr::default(), after: vec![(node, On::Case(case))] };
+        Self { draft, link: draft.keep(link) }
+    }
+
     /// The link from this case; none, and a fault, in another workflow.
     pub(super) fn link_for(self, draft: &Draft) -> Option<(usize, On)> {
         if draft.owns(self.draft) { self.draft.datum(self.link).after.pop() } else { None }

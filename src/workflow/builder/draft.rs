@@ -1,7 +1,9 @@
 //! A workflow while it is being written: nodes and data by number; names come at the end.
 
 use super::super::validate::Fault;
-use crate::definition::{Action, Body, Condition, Definition, Expr, Join, Link, Milestone, Node, Occasion, On, Work};
+use crate::definition::{
+    Action, Body, Boundary, Condition, Definition, Expr, Handler, Join, Link, Milestone, Node, Occasion, On, Work,
+};
 use crate::name::Name;
 use core::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,6 +60,8 @@ pub(super) struct Sketch {
     pub(super) pivot: bool,
     pub(super) mutex: Vec<Name>,
     pub(super) milestone: Option<Milestone>,
+    pub(super) handlers: Vec<Handler>,
+    pub(super) cancels: Vec<usize>,
 }
 
 impl Sketch {
@@ -74,6 +78,8 @@ impl Sketch {
             pivot: false,
             mutex: Vec::new(),
             milestone: None,
+            handlers: Vec::new(),
+            cancels: Vec::new(),
         }
     }
 
@@ -112,7 +118,9 @@ impl Sketch {
             | Action::Choose { .. }
             | Action::Wait { .. }
             | Action::Race { .. }
-            | Action::Pass => None,
+            | Action::Pass
+            | Action::Stop
+            | Action::Fail(_) => None,
         }
     }
 }
@@ -246,13 +254,20 @@ fn finish(mut sketch: Sketch, name: Name, names: &[Name]) -> Node {
                 }
             }
         }
-        Action::Do(_) | Action::Wait { .. } | Action::Pass => {}
+        Action::Do(_) | Action::Wait { .. } | Action::Pass | Action::Stop | Action::Fail(_) => {}
     }
     let counted = sketch.join != Join::All;
     node.after = links(if counted { sketch.branches } else { sketch.after }, names);
     node.undo = sketch.undo;
     node.pivot = sketch.pivot;
     node.mutex = sketch.mutex;
+    node.handlers = sketch.handlers;
+    for handler in &mut node.handlers {
+        if let Boundary::Signal { matching, .. } = &mut handler.on {
+            name_condition(matching, names);
+        }
+    }
+    node.cancels = sketch.cancels.iter().filter_map(|node| names.get(*node).cloned()).collect();
     node.milestone = sketch.milestone.map(|milestone| {
         let settled = |name: Name| marked(&name).and_then(|node| names.get(node).cloned()).unwrap_or(name);
         Milestone::between(settled(milestone.after), settled(milestone.until))

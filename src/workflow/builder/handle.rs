@@ -4,7 +4,7 @@ use super::choice::CaseRef;
 use super::draft::{Datum, Draft, Sketch, mark};
 use super::kind::{Counts, Mapped, Plain, Tasks, Undoable, Waits, Works};
 use super::source::Source;
-use crate::definition::{Action, Expr, Join, Milestone, On, Rest, Work};
+use crate::definition::{Action, Expr, Handler, Join, Milestone, On, Rest, Work};
 use crate::name::Name;
 use crate::task::{Needs, Policy, Retry, Tier};
 use core::fmt;
@@ -230,6 +230,44 @@ impl<'f, T, K> Handle<'f, T, K> {
         K: Tasks,
     {
         self.work(|work| work.needs = Some(needs))
+    }
+
+    /// Handles something that can happen to the node while it is under way; what comes back is where the run goes then.
+    ///
+    /// ```
+    /// # use counterpoint::workflow::{Attempt, Step, Workflow};
+    /// # use counterpoint::Failure;
+    /// # macro_rules! step { ($name:ident, $kind:literal) => {
+    /// #     struct $name;
+    /// #     impl Step for $name {
+    /// #         const KIND: &'static str = $kind;
+    /// #         type Input = u32;
+    /// #         type Output = u32;
+    /// #         fn run(&self, n: u32, _: &Attempt) -> Result<u32, Failure> { Ok(n) }
+    /// #     }
+    /// # } }
+    /// # step!(Ask, "ask");
+    /// # step!(Guess, "guess");
+    /// use counterpoint::definition::Handler;
+    /// use std::time::Duration;
+    ///
+    /// let flow = Workflow::<u32, u32>::named("answer");
+    /// let answer = flow.step(Ask, flow.input());
+    /// let late = answer.handle(Handler::timeout("late", Duration::from_secs(60)));
+    /// let guess = flow.step(Guess, flow.input()).on(late);
+    /// let answer = flow.output(flow.merge((answer, guess)))?;
+    /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+    /// ```
+    pub fn handle(self, handler: Handler) -> CaseRef<'f> {
+        let name = handler.name.clone();
+        self.draft.change(self.node, |node| node.handlers.push(handler));
+        CaseRef::of(self.draft, self.node, name)
+    }
+
+    /// Withdraws `other` when this node succeeds, wherever it stands.
+    #[must_use]
+    pub fn cancels<U, L>(self, other: Handle<'f, U, L>) -> Self {
+        if self.draft.owns(other.draft) { self.with(|node| node.cancels.push(other.node)) } else { self }
     }
 
     /// Never under way together with another node of the same mutual exclusion.

@@ -408,6 +408,16 @@ impl<I, O> Workflow<I, O> {
         self.stream(&work, &maps.nodes(), Join::Rounds { of: count, rest }, &On::Each)
     }
 
+    /// A node that ends the run with this output, whatever else is under way.
+    pub fn stop<'f>(&'f self, output: impl Source<'f, O>) -> Handle<'f, ()> {
+        self.add(Sketch::new("stop", Action::Stop).with_input(self.datum(output)))
+    }
+
+    /// A node that fails with this message.
+    pub fn fail(&self, message: impl Into<Name>) -> Handle<'_, ()> {
+        self.add(Sketch::new("fail", Action::Fail(message.into())))
+    }
+
     /// A node that waits a while.
     pub fn sleep(&self, span: Duration) -> Handle<'_, ()> {
         self.add(Sketch::new("sleep", Action::Wait { signal: None, timer: Some(span) }))

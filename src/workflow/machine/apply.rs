@@ -1,8 +1,8 @@
 //! Facts become the state of a run. Nothing here decides.
 
-use super::{Kept, NodeStage, NodeState, Piece, PieceEnd, PieceUndo, Ruling, Run, Worker};
+use super::{Kept, NodeStage, NodeState, Piece, PieceEnd, PieceUndo, Ruling, Run, Watch, Worker};
 use crate::dag::NodeIx;
-use crate::definition::On;
+use crate::definition::{Action, On};
 use crate::event::{Opening, RunEvent};
 use crate::name::Name;
 use crate::payload::Payload;
@@ -18,15 +18,16 @@ type Applied = Result<(), &'static str>;
 
 impl Run {
     /// A fact about the run itself.
-    pub(crate) fn apply(&mut self, event: &RunEvent) -> Applied {
+    pub(crate) fn apply(&mut self, event: &RunEvent, now: Time) -> Applied {
         match event {
-            RunEvent::Opened { node, what, .. } => self.opened(*node, what),
+            RunEvent::Opened { node, what, .. } => self.opened(*node, what, now),
             RunEvent::NodeFinished { node, outcome, took, output, signal, .. } => {
                 if let Some(name) = took.first().and_then(|took| self.signal_taken(*node, took)) {
                     self.give_up(&name, signal.unwrap_or(0))?;
                 }
                 self.node_finished(*node, outcome, took, output.as_ref())
             }
+            RunEvent::HandlerFired { node, handler, signal, .. } => self.handler_fired(*node, *handler, *signal),
             RunEvent::Decided { node, by, option, note, .. } => {
                 self.ruling(*node)?.made = Some((by.clone(), option.clone(), note.clone()));
                 Ok(())
@@ -77,7 +78,7 @@ impl Run {
         }
     }
 
-    fn opened(&mut self, node: u32, what: &Opening) -> Applied {
+    fn opened(&mut self, node: u32, what: &Opening, now: Time) -> Applied {
         let state = self.state_mut(node).ok_or("an unknown node opens")?;
         if state.stage != NodeStage::Waiting {
             return Err("a node opens twice");
@@ -85,7 +86,26 @@ impl Run {
         state.stage = NodeStage::Open(what.clone());
         self.working += 1;
         self.started(node);
+        self.watched(node, now);
         Ok(())
+    }
+
+    /// From now on the handlers of a node are asked.
+    fn watched(&mut self, node: u32, now: Time) {
+        if self.plan.node(node).is_some_and(|(node, _)| !node.handlers.is_empty())
+            && let Some(state) = self.state_mut(node)
+        {
+            state.watch = Some(Box::new(Watch::new(now)));
+        }
+    }
+
+    /// A handler starts a branch beside its node.
+    pub(super) fn branch_begins(&mut self, node: u32, handler: &Name) {
+        let plan = std::sync::Arc::clone(&self.plan);
+        let next = plan.node(node).map(|(_, compiled)| &compiled.next[..]).unwrap_or_default();
+        for next in next.iter().filter(|next| matches!(&next.on, On::Case(case) if case == handler)) {
+            self.link_decided(next, node, true, false, false);
+        }
     }
 
     /// Those that a counting join no longer needs are looked at.
@@ -124,12 +144,22 @@ impl Run {
         let stands = compiled.undo.is_none() && self.state(node).is_some_and(NodeState::had_effect);
         self.pivot_passed |= definition.pivot && (*outcome == NodeOutcome::Succeeded || stands);
         let failed = matches!(outcome, NodeOutcome::Failed { .. });
-        if failed && !compiled.handled && !self.is_spare(node) {
+        if failed && took.is_empty() && !compiled.handled && !self.is_spare(node) {
             self.broken.get_or_insert(node);
         }
         // A way that was cut by a failure stays cut where nodes are skipped.
         let cut = *outcome == NodeOutcome::Skipped && self.state(node).is_some_and(|state| state.after_failure);
+        if definition.action == Action::Stop && *outcome == NodeOutcome::Succeeded && self.stopped.is_none() {
+            self.stopped = Some(node);
+            self.wake_all();
+        }
+        if *outcome == NodeOutcome::Succeeded {
+            self.agenda.extend(compiled.withdraws.iter().copied());
+        }
         for next in &compiled.next {
+            if matches!(&next.on, On::Case(case) if self.went_beside(node, case)) {
+                continue;
+            }
             self.link_decided(next, node, is_taken(&next.on, outcome, took), failed, failed || cut);
         }
         Ok(())
@@ -242,7 +272,7 @@ impl Run {
     }
 
     /// A task or child run has taken a piece on.
-    pub(crate) fn note_begun(&mut self, owner: Owner, worker: Worker, input: &Payload) -> Applied {
+    pub(crate) fn note_begun(&mut self, owner: Owner, worker: Worker, input: &Payload, now: Time) -> Applied {
         if owner.phase == Phase::Undo {
             return self.note_undoing(owner, worker);
         }
@@ -259,6 +289,7 @@ impl Run {
             state.stage = NodeStage::Working;
             self.working += 1;
             self.started(owner.node);
+            self.watched(owner.node, now);
         }
         self.agenda.insert(owner.node);
         Ok(())
@@ -348,7 +379,7 @@ impl Run {
 fn is_taken(on: &On, outcome: &NodeOutcome, took: &[Name]) -> bool {
     match on {
         On::Success | On::Each => *outcome == NodeOutcome::Succeeded,
-        On::Failure => matches!(outcome, NodeOutcome::Failed { .. }),
+        On::Failure => matches!(outcome, NodeOutcome::Failed { .. }) && took.is_empty(),
         On::Always => true,
         On::Case(case) => took.contains(case),
     }

@@ -5,6 +5,7 @@
 //! next move follows from the state. Every move leads to facts that take away its reason.
 
 mod apply;
+mod boundary;
 mod moves;
 mod snapshot;
 mod tokens;
@@ -12,10 +13,11 @@ mod unwind;
 mod wait;
 
 pub(crate) use apply::child_end;
+pub(crate) use boundary::Watch;
 pub(crate) use moves::Move;
 pub(crate) use snapshot::RunRecord;
 use tokens::Tokens;
-pub(crate) use wait::{Kept, Ruling};
+pub(crate) use wait::{Kept, Ruling, Wanted};
 
 use super::plan::Plan;
 use crate::definition::Scope;
@@ -47,6 +49,8 @@ pub(crate) struct Run {
     /// A node whose failure nothing takes care of.
     broken: Option<u32>,
     pivot_passed: bool,
+    /// The node that ended the run.
+    stopped: Option<u32>,
     /// Nodes that have not ended.
     open: u32,
     /// Nodes that have begun and not ended.
@@ -89,6 +93,9 @@ pub(crate) struct NodeState {
     /// Of a node that asks for a decision: where that stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ruling: Option<Box<Ruling>>,
+    /// Of a node with handlers that is or was under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    watch: Option<Box<Watch>>,
     /// The list that a map goes over, evaluated once; found again when it is missing.
     #[serde(skip)]
     items: Option<Payload>,
@@ -243,6 +250,7 @@ impl Run {
             unwinding: None,
             broken: None,
             pivot_passed: false,
+            stopped: None,
             open: count,
             working: 0,
             agenda: (0..count).collect(),
@@ -336,17 +344,6 @@ impl Run {
     fn is_spare(&self, node: u32) -> bool {
         let serves = self.plan.nodes.get(node as usize).map(|plan| &plan.serves);
         serves.is_some_and(|joins| joins.iter().any(|join| self.has_started(*join)))
-    }
-
-    /// Whether such a join has started that cancels the rest.
-    fn is_withdrawn(&self, node: u32) -> bool {
-        let serves = self.plan.nodes.get(node as usize).map(|plan| &plan.serves);
-        serves.is_some_and(|joins| {
-            joins.iter().any(|join| {
-                self.has_started(*join)
-                    && self.plan.nodes.get(*join as usize).is_some_and(|plan| !plan.cancels.is_empty())
-            })
-        })
     }
 
     fn has_started(&self, node: u32) -> bool {

@@ -43,7 +43,7 @@ impl Run {
     fn look(&mut self, node: u32, now: Time, limits: &Limits) -> Option<Move> {
         match self.phase {
             RunPhase::Running if self.is_withdrawn(node) => self.withdraw(node),
-            RunPhase::Running => self.advance(node, now, limits),
+            RunPhase::Running => self.handle(node, now, limits).or_else(|| self.advance(node, now, limits)),
             RunPhase::Halting => self.halt(node),
             RunPhase::Compensating | RunPhase::CompensationFailed => self.undo(node),
             RunPhase::Finished => None,
@@ -57,7 +57,10 @@ impl Run {
             RunPhase::Running => match self.broken {
                 Some(node) => RunEvent::Halted { run, cause: self.failure_of(node) },
                 None if self.open == 0 => {
-                    let made = self.plan.definition.output.eval(&self.scope(Payload::NULL, limits));
+                    let made = match self.stopped.and_then(|stop| self.state(stop)) {
+                        Some(stop) => Ok(stop.output.clone()),
+                        None => self.plan.definition.output.eval(&self.scope(Payload::NULL, limits)),
+                    };
                     match fitting(made, limits) {
                         Ok(output) => RunEvent::Finished { run, outcome: RunOutcome::Succeeded { output } },
                         Err(Misfit { bytes, .. }) => RunEvent::Halted { run, cause: Cause::OutputTooLarge { bytes } },
@@ -146,7 +149,8 @@ impl Run {
                 Ok(input) => self.begin(node, 0, input),
                 Err(failed) => failed,
             }),
-            Action::Pass => Some(match self.given(node, Payload::NULL, limits) {
+            Action::Fail(message) => Some(self.fail(node, message.as_str().to_owned())),
+            Action::Pass | Action::Stop => Some(match self.given(node, Payload::NULL, limits) {
                 Ok(input) => self.end_with(node, Vec::new(), input),
                 Err(failed) => failed,
             }),
@@ -366,6 +370,7 @@ impl Run {
         let state = self.state(node).filter(|state| state.active == 0)?;
         let whole = state.stage == NodeStage::Working
             && state.pieces.iter().all(|piece| piece.end.as_ref().is_some_and(PieceEnd::succeeded));
+        let whole = whole && self.interrupted(node).is_none();
         let outcome =
             if whole { NodeOutcome::Succeeded } else { NodeOutcome::Cancelled { maybe: state.is_doubtful() } };
         Some(self.end(node, outcome))
@@ -377,7 +382,8 @@ impl Run {
     }
 
     fn end(&self, node: u32, outcome: NodeOutcome) -> Move {
-        self.finish(node, outcome, Vec::new(), None)
+        let took = self.handler_of(node, &outcome).into_iter().collect();
+        self.finish(node, outcome, took, None)
     }
 
     pub(super) fn end_with(&self, node: u32, took: Vec<Name>, output: Payload) -> Move {

@@ -65,6 +65,7 @@ impl Run {
             working,
             ..Self::new(plan, Arc::clone(&record.spec), record.owner)
         };
+        run.stopped = run.find_stop();
         if let Some(members) = &record.unwinding {
             run.unwind(members)?;
             run.rewind()?;

@@ -49,9 +49,15 @@ pub(crate) struct Wanted<'a> {
     matching: &'a Condition,
 }
 
+impl<'a> Wanted<'a> {
+    pub(super) const fn new(signal: &'a Name, matching: &'a Condition) -> Self {
+        Self { signal, matching }
+    }
+}
+
 impl Run {
-    /// The signals that a node waits for now.
-    pub(super) fn wanted_by(&self, node: u32) -> Vec<Wanted<'_>> {
+    /// The signals that the action of a node waits for now.
+    fn wanted_by(&self, node: u32) -> Vec<Wanted<'_>> {
         let open = self.state(node).is_some_and(|state| matches!(state.stage, NodeStage::Open(_)));
         let Some((definition, _)) = self.plan.node(node).filter(|_| open) else { return Vec::new() };
         match &definition.action {
@@ -68,14 +74,16 @@ impl Run {
             | Action::Choose { .. }
             | Action::Map { .. }
             | Action::Repeat { .. }
-            | Action::Pass => Vec::new(),
+            | Action::Pass
+            | Action::Stop
+            | Action::Fail(_) => Vec::new(),
         }
     }
 
     /// The signals that nodes wait for now.
     pub(crate) fn wanted(&self) -> impl Iterator<Item = Wanted<'_>> {
         let nodes = if self.plan.listens { u32::try_from(self.nodes.len()).unwrap_or(u32::MAX) } else { 0 };
-        (0..nodes).flat_map(|node| self.wanted_by(node))
+        (0..nodes).flat_map(|node| self.wanted_by(node).into_iter().chain(self.watched_signals(node)))
     }
 
     /// The oldest of these signals, which are of the right name, that is meant and still worth something.
@@ -178,8 +186,14 @@ impl Run {
         Some((by, option))
     }
 
-    /// The moments that a node waits for.
+    /// The moments that a node waits for, and its handlers.
     pub(crate) fn moments(&self, node: u32) -> Vec<Time> {
+        let mut moments = self.own_moments(node);
+        moments.extend(self.watched_moments(node));
+        moments
+    }
+
+    fn own_moments(&self, node: u32) -> Vec<Time> {
         let Some(state) = self.state(node) else { return Vec::new() };
         match &state.stage {
             NodeStage::Open(Opening::Wait { until }) => until.iter().copied().collect(),
@@ -205,7 +219,13 @@ impl Run {
                     Occasion::After(_) | Occasion::At(_) | Occasion::Decision(_) => None,
                 })
             }
-            Action::Do(_) | Action::Choose { .. } | Action::Map { .. } | Action::Repeat { .. } | Action::Pass => None,
+            Action::Do(_)
+            | Action::Choose { .. }
+            | Action::Map { .. }
+            | Action::Repeat { .. }
+            | Action::Pass
+            | Action::Stop
+            | Action::Fail(_) => None,
         }
     }
 

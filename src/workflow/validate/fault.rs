@@ -221,6 +221,24 @@ pub enum Fault {
         /// How many there are.
         links: usize,
     },
+    /// A node that cancels itself.
+    #[error("cancels itself")]
+    CancelsItself,
+    /// Handlers of a node that is never under way.
+    #[error("has handlers, but is over as soon as it begins")]
+    HandlersWithoutWork,
+    /// More handlers than 32.
+    #[error("has {count} handlers, more than the 32 allowed")]
+    TooManyHandlers {
+        /// How many.
+        count: usize,
+    },
+    /// A handler beside the node for something that ends it.
+    #[error("handler `{}` goes on beside what ends the node: an error or a cancellation interrupts", Short(.handler))]
+    EndsBeside {
+        /// The handler.
+        handler: Name,
+    },
     /// A race of nothing.
     #[error("waits for the first of several, and offers nothing")]
     NoOffers,

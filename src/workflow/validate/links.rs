@@ -33,7 +33,7 @@ impl<'d> Checker<'d, '_> {
     fn case_link(&mut self, place: usize, source: usize, link: &Link) {
         let On::Case(case) = &link.on else { return };
         let (source_node, case) = (link.node.clone(), case.clone());
-        let known: Vec<&Name> = match (self.choice(source), self.ways(source)) {
+        let known: Vec<&Name> = match (self.choice(source), self.named_ways(source)) {
             (Some((_, cases, otherwise)), _) => cases.iter().map(|case| &case.name).chain(otherwise).collect(),
             (None, Some(ways)) => ways,
             (None, None) => return self.fault(Some(place), Fault::NotAChoice { source_node, case }),

@@ -119,7 +119,12 @@ fn survey<'d>(definition: &'d Definition, limits: &Limits, report: &mut Report) 
 fn body(action: &Action) -> Option<&Body> {
     match action {
         Action::Do(body) | Action::Map { body, .. } | Action::Repeat { body, .. } => Some(body),
-        Action::Choose { .. } | Action::Wait { .. } | Action::Race { .. } | Action::Pass => None,
+        Action::Choose { .. }
+        | Action::Wait { .. }
+        | Action::Race { .. }
+        | Action::Pass
+        | Action::Stop
+        | Action::Fail(_) => None,
     }
 }
 
@@ -154,6 +159,7 @@ impl<'d, 'r> Checker<'d, 'r> {
             self.action(place, node);
             self.undo(place, node);
             self.turns(place, node);
+            self.boundary(place, node);
             let item = matches!(node.action, Action::Map { .. } | Action::Repeat { .. }) || node.join.repeats();
             self.expression(&node.input, &Site::of(place, Place::Input, item));
         }
@@ -171,7 +177,8 @@ impl<'d, 'r> Checker<'d, 'r> {
 
     fn action(&mut self, place: usize, node: &'d Node) {
         match &node.action {
-            Action::Do(_) | Action::Pass => {}
+            Action::Do(_) | Action::Pass | Action::Stop => {}
+            Action::Fail(message) => self.name(Some(place), "the failure", message),
             Action::Choose { cases, otherwise, .. } => {
                 if cases.is_empty() {
                     self.fault(Some(place), Fault::NoCases);

@@ -2,9 +2,12 @@
 
 use super::data::Site;
 use super::{Checker, Fault, Place};
-use crate::definition::{Decision, Node, Occasion, Offer};
+use crate::definition::{Action, Boundary, Decision, Node, Occasion, Offer};
 use crate::name::Name;
 use std::collections::BTreeSet;
+
+/// How many handlers a node may have: they are kept as the bits of one word.
+const MOST_HANDLERS: usize = 32;
 
 impl<'d> Checker<'d, '_> {
     pub(super) fn race(&mut self, place: usize, offers: &'d [Offer]) {
@@ -74,6 +77,42 @@ impl<'d> Checker<'d, '_> {
         }
     }
 
+    /// Handlers at the boundary of a node, and the region that it cancels.
+    pub(super) fn boundary(&mut self, place: usize, node: &'d Node) {
+        for other in &node.cancels {
+            self.known(place, "what it cancels", other);
+            if *other == node.name {
+                self.fault(Some(place), Fault::CancelsItself);
+            }
+        }
+        if node.handlers.is_empty() {
+            return;
+        }
+        if matches!(node.action, Action::Choose { .. } | Action::Pass | Action::Stop | Action::Fail(_)) {
+            self.fault(Some(place), Fault::HandlersWithoutWork);
+        }
+        if node.handlers.len() > MOST_HANDLERS {
+            self.fault(Some(place), Fault::TooManyHandlers { count: node.handlers.len() });
+        }
+        let mut names: BTreeSet<&Name> = self.ways(place).unwrap_or_default().into_iter().collect();
+        for handler in &node.handlers {
+            self.name(Some(place), "a handler", &handler.name);
+            if !names.insert(&handler.name) {
+                self.fault(Some(place), Fault::DuplicateCase { case: handler.name.clone() });
+            }
+            match &handler.on {
+                Boundary::Signal { signal, matching } => {
+                    self.name(Some(place), "the signal", signal);
+                    self.condition(matching, &Site::of(place, Place::Case(handler.name.clone()), true));
+                }
+                Boundary::Error { .. } | Boundary::Cancel if !handler.interrupts => {
+                    self.fault(Some(place), Fault::EndsBeside { handler: handler.name.clone() });
+                }
+                Boundary::Error { .. } | Boundary::Cancel | Boundary::Timeout(_) => {}
+            }
+        }
+    }
+
     /// A node that is named must exist.
     fn known(&mut self, place: usize, what: &'static str, other: &Name) {
         if !self.places.contains_key(other.as_str()) {
@@ -83,12 +122,21 @@ impl<'d> Checker<'d, '_> {
     }
 
     /// What links from a race can name.
-    pub(super) fn ways(&self, place: usize) -> Option<Vec<&'d Name>> {
-        let crate::definition::Action::Race { offers } = &self.definition.nodes.get(place)?.action else { return None };
+    fn ways(&self, place: usize) -> Option<Vec<&'d Name>> {
+        let Action::Race { offers } = &self.definition.nodes.get(place)?.action else { return None };
         let ways = offers.iter().flat_map(|offer| match &offer.on {
             Occasion::Decision(decision) => decision.options.iter().collect::<Vec<_>>(),
             Occasion::Signal { .. } | Occasion::After(_) | Occasion::At(_) => vec![&offer.name],
         });
         Some(ways.collect())
+    }
+
+    /// The same, and the handlers; none if there is nothing that links could name.
+    pub(super) fn named_ways(&self, place: usize) -> Option<Vec<&'d Name>> {
+        let handlers = self.definition.nodes.get(place)?.handlers.iter().map(|handler| &handler.name);
+        match self.ways(place) {
+            Some(ways) => Some(ways.into_iter().chain(handlers).collect()),
+            None => Some(handlers.collect()).filter(|names: &Vec<_>| !names.is_empty()),
+        }
     }
 }

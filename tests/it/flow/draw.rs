@@ -2,8 +2,8 @@
 
 use super::{World, work};
 use counterpoint::definition::{
-    Action, Body, Case, Condition, Definition, Expr, Join, Link, Milestone, Node, Occasion, Offer, On, Pick, Rest,
-    Trigger,
+    Action, Body, Case, Condition, Definition, Expr, Handler, Join, Link, Milestone, Node, Occasion, Offer, On, Pick,
+    Rest, Trigger,
 };
 use counterpoint::{
     Command, Failure, Jitter, Name, NodeStatus, Payload, Policy, Retry, RunCommand, RunId, RunPhase, TaskSpec,
@@ -66,6 +66,12 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
             node.pivot = true;
             pivot = false;
         }
+        if (body || matches!(node.action, Action::Wait { .. })) && draws.one_in(5) {
+            boundary(draws, taste, &mut node);
+        }
+        if taste.races && place > 0 && draws.one_in(10) {
+            node.cancels.push(definition.nodes[draws.below(place)].name.clone());
+        }
         if draws.one_in(6) {
             node.mutex.push("one at a time".into());
         }
@@ -78,6 +84,22 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
     }
     definition.output = Expr::List(definition.nodes.iter().map(|node| Expr::node(node.name.clone())).collect());
     definition
+}
+
+fn boundary(draws: &mut Draws<'_>, taste: Taste, node: &mut Node) {
+    let span = Duration::from_secs(1 + draws.below(3) as u64);
+    for place in 0..=draws.below(2) {
+        let name = format!("h{place}");
+        let handler = match draws.below(6) {
+            0 | 1 if taste.races => Handler::timeout(name, span),
+            2 if taste.races => Handler::timeout(name, span).beside(),
+            3 if taste.races => Handler::signal(name, "red"),
+            4 if taste.races => Handler::cancel(name),
+            5 => Handler::error(name, [counterpoint::FailureKind::Transient]),
+            _ => Handler::error(name, []),
+        };
+        node.handlers.push(handler);
+    }
 }
 
 fn patient(kind: &str) -> counterpoint::definition::Work {
@@ -107,6 +129,8 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
     };
     let less = |bound: usize| Condition::less(Expr::Item, Expr::value(i64::try_from(bound).unwrap()));
     let action = match draws.below(16) {
+        9 if taste.races && draws.one_in(4) => Action::Stop,
+        9 if draws.one_in(4) => Action::Fail("a dead end".into()),
         9 => Action::Pass,
         10 | 11 => Action::Choose {
             pick: if draws.below(2) == 0 { Pick::First } else { Pick::Every },
@@ -172,6 +196,10 @@ fn links(draws: &mut Draws<'_>, taste: Taste, node: &mut Node, before: &Definiti
         let source = &before.nodes[source];
         let name = source.name.clone();
         let link = match (&source.action, draws.below(8)) {
+            (_, 2 | 3) if !source.handlers.is_empty() => {
+                let handler = &source.handlers[draws.below(source.handlers.len())];
+                Link::case(name, handler.name.clone())
+            }
             (Action::Choose { cases, otherwise, .. }, 0..=5) => {
                 let mut names: Vec<Name> = cases.iter().map(|case| case.name.clone()).collect();
                 names.extend(otherwise.clone());

@@ -2,7 +2,7 @@
 
 use super::Ruling;
 use counterpoint::definition::{
-    Action, Body, Condition, Definition, Expr, Join, Link, Node, Occasion, Offer, On, Pick, Rest, Trigger,
+    Action, Body, Boundary, Condition, Definition, Expr, Join, Link, Node, Occasion, Offer, On, Pick, Rest, Trigger,
 };
 use counterpoint::{Cause, Happened, Name, NodeOutcome, Opening, Owner, Phase, RunId, RunOutcome, Time, UndoOutcome};
 use serde_json::{Value, json};
@@ -56,6 +56,10 @@ pub(super) struct Place {
     pub(super) took: Vec<Name>,
     pub(super) output: Value,
     pub(super) undone: Option<UndoOutcome>,
+    /// When it began, the handlers that fired beside it, and the one that ended it.
+    pub(super) since: Option<Time>,
+    pub(super) beside: Vec<Name>,
+    pub(super) interrupted: Option<Name>,
     /// Of a decision: the option, and what the node gives.
     pub(super) decided: Option<(Name, Value)>,
 }
@@ -144,10 +148,13 @@ impl Flow {
     /// Whether a link is taken; none while that is open.
     pub(super) fn taken(&self, link: &Link) -> Option<bool> {
         let source = &self.places[self.source(link)];
+        if matches!(&link.on, On::Case(case) if source.beside.contains(case)) {
+            return Some(true);
+        }
         let end = source.end?;
         Some(match &link.on {
             On::Success => end == Kind::Succeeded,
-            On::Failure => end == Kind::Failed,
+            On::Failure => end == Kind::Failed && source.took.is_empty(),
             On::Case(case) => source.took.contains(case),
             _ => true,
         })
@@ -268,6 +275,7 @@ impl Flow {
     /// Whether a node's failure ends the run.
     pub(super) fn is_broken(&self, at: usize) -> bool {
         self.places[at].end == Some(Kind::Failed)
+            && self.places[at].took.is_empty()
             && !self.followers(at).any(|(_, link)| matches!(link.on, On::Failure | On::Always))
             && !self.followers(at).any(|(to, _)| copes(self.node(to).join))
             && !self.counting_joins().any(|(join, _)| self.serves(at, join))
@@ -275,6 +283,12 @@ impl Flow {
 
     /// Whether a counting join has started that cancels this node.
     pub(super) fn is_spare(&self, at: usize) -> bool {
+        let name = &self.node(at).name;
+        let done = |other: &usize| self.places[*other].end == Some(Kind::Succeeded);
+        let mut over = (0..self.places.len()).filter(done).filter(|other| *other != at);
+        if over.any(|other| self.node(other).action == Action::Stop || self.node(other).cancels.contains(name)) {
+            return true;
+        }
         self.counting_joins().any(|(join, rest)| {
             let place = &self.places[join];
             let started = place.begun() || matches!(place.end, Some(Kind::Succeeded | Kind::Failed));
@@ -289,7 +303,7 @@ impl Flow {
             Action::Map { tolerate, .. } => place.failed() > tolerate as usize,
             _ => repeats(self.node(at)) && place.failed() > 0,
         };
-        self.stand == Stand::Halting || self.is_spare(at) || lost
+        self.stand == Stand::Halting || self.is_spare(at) || lost || self.places[at].interrupted.is_some()
     }
 
     /// Whether a node waits for this signal now.
@@ -297,12 +311,66 @@ impl Flow {
         self.stand == Stand::Running
             && self.definition.nodes.iter().zip(&self.places).any(|(node, place)| {
                 let open = place.opened.is_some() && place.end.is_none();
-                open && match &node.action {
-                    Action::Wait { signal, .. } => signal.as_ref() == Some(wanted),
-                    Action::Race { offers } => offers.iter().any(|offer| subject(offer) == Some(wanted)),
-                    _ => false,
-                }
+                let handled = node.handlers.iter().any(|handler| {
+                    let busy = place.begun() && place.end.is_none() && !place.beside.contains(&handler.name);
+                    busy && matches!(&handler.on, Boundary::Signal { signal, .. } if signal == wanted)
+                });
+                handled
+                    || open
+                        && match &node.action {
+                            Action::Wait { signal, .. } => signal.as_ref() == Some(wanted),
+                            Action::Race { offers } => offers.iter().any(|offer| subject(offer) == Some(wanted)),
+                            _ => false,
+                        }
             })
+    }
+
+    /// Something happens to a node that a handler waits for.
+    pub(super) fn fires(&mut self, at: usize, handler: usize, taking: usize, now: Time) -> Ruling {
+        let handler = self.node(at).handlers.get(handler).ok_or("an unknown handler")?.clone();
+        let place = &mut self.places[at];
+        ensure!(self.stand == Stand::Running, "a handler fires in a run that does not go forward");
+        ensure!(place.begun() && place.end.is_none(), "a handler fires of a node that is not under way");
+        ensure!(place.interrupted.is_none() && !place.beside.contains(&handler.name), "a handler fires twice");
+        match &handler.on {
+            Boundary::Timeout(span) => {
+                let due = place.since.is_some_and(|since| since + *span <= now);
+                ensure!(due, "a handler fires before its time");
+            }
+            Boundary::Signal { signal, .. } => {
+                let kept = self.signals.get_mut(signal).and_then(|kept| kept.remove(taking));
+                ensure!(kept.is_some(), "there is no such signal");
+            }
+            _ => return Err("a handler fires that only an end can".to_owned()),
+        }
+        if handler.interrupts {
+            self.places[at].interrupted = Some(handler.name);
+        } else {
+            self.places[at].beside.push(handler.name.clone());
+            let links: Vec<Link> = self.followers(at).map(|(_, link)| link.clone()).collect();
+            let output = Value::Null;
+            self.comes(at, |link| links.contains(link) && link.on == On::Case(handler.name.clone()), &output);
+        }
+        Ok(())
+    }
+
+    /// The handler by which a node ends.
+    fn caught(&self, at: usize, outcome: &NodeOutcome) -> Vec<Name> {
+        let handlers = &self.node(at).handlers;
+        let found = match outcome {
+            _ if self.stand != Stand::Running => None,
+            NodeOutcome::Cancelled { .. } if self.places[at].interrupted.is_some() => {
+                return self.places[at].interrupted.iter().cloned().collect();
+            }
+            NodeOutcome::Cancelled { .. } if self.places[at].begun() => {
+                handlers.iter().find(|handler| handler.on == Boundary::Cancel)
+            }
+            NodeOutcome::Failed { failure, .. } => handlers.iter().find(|handler| {
+                matches!(&handler.on, Boundary::Error { kinds } if kinds.is_empty() || kinds.contains(&failure.kind))
+            }),
+            _ => None,
+        };
+        found.map(|handler| handler.name.clone()).into_iter().collect()
     }
 
     /// A node that is under way and must not be so together with this one.
@@ -344,7 +412,7 @@ impl Flow {
         Ok(())
     }
 
-    pub(super) fn opens(&mut self, at: usize, what: &Opening) -> Ruling {
+    pub(super) fn opens(&mut self, at: usize, what: &Opening, now: Time) -> Ruling {
         self.may_start(at)?;
         if let (Action::Map { over, .. }, Opening::Map { items }) = (&self.node(at).action, what) {
             let list = self.eval(over, &Value::Null);
@@ -353,10 +421,11 @@ impl Flow {
             self.places[at].items = list.clone();
         }
         self.places[at].opened = Some(what.clone());
+        self.places[at].since = Some(now);
         Ok(())
     }
 
-    pub(super) fn begins(&mut self, owner: Owner, input: Value, child: Option<RunId>) -> Ruling {
+    pub(super) fn begins(&mut self, owner: Owner, input: Value, child: Option<RunId>, now: Time) -> Ruling {
         let at = owner.node as usize;
         let place = &self.places[at];
         ensure!(place.pieces.len() == owner.item as usize, "a piece begins out of turn");
@@ -398,6 +467,7 @@ impl Flow {
         let expected = if plain { item } else { self.eval(&node.input, &item) };
         ensure!(input == expected, "it is given {input}, not {expected}");
         let (happened, undo) = (Happened::No, Undo::Idle);
+        self.places[at].since.get_or_insert(now);
         self.places[at].pieces.push(Piece { input, end: None, happened, undo, child });
         Ok(())
     }
@@ -431,6 +501,8 @@ impl Flow {
         ensure!(halting || self.stand == Stand::Running, "a node ends when nothing goes forward");
         ensure!(self.places[at].active() == 0, "a node ends while something of it is under way");
         let doubtful = self.places[at].doubtful();
+        let caught = self.caught(at, outcome);
+        ensure!(*outcome == NodeOutcome::Succeeded || *took == caught, "the handler should be {caught:?}");
         let (kind, given) = match outcome {
             NodeOutcome::Succeeded => {
                 let given = self.success(at, took, output, now)?;
@@ -443,7 +515,8 @@ impl Flow {
                 (Kind::Failed, Value::Null)
             }
             NodeOutcome::Cancelled { maybe } => {
-                let wanted = !(halting && self.places[at].begun() || self.is_spare(at));
+                let ended = self.places[at].interrupted.is_some();
+                let wanted = !(halting && self.places[at].begun() || self.is_spare(at) || ended);
                 ensure!(!wanted, "a node is cancelled that is needed");
                 ensure!(*maybe == doubtful, "whether it may have happened is told wrongly");
                 (Kind::Cancelled, Value::Null)
@@ -495,7 +568,7 @@ impl Flow {
         let node = self.definition.nodes[at].clone();
         let place = &self.places[at];
         let value = match &node.action {
-            Action::Pass | Action::Choose { .. } => {
+            Action::Pass | Action::Stop | Action::Choose { .. } => {
                 self.may_start(at)?;
                 let input = self.eval(&node.input, &Value::Null);
                 if matches!(node.action, Action::Choose { .. }) {
@@ -588,6 +661,7 @@ impl Flow {
                 let spent = place.pieces.len() == *most as usize && !self.holds(until, &given(last));
                 last.end == Some(false) || spent
             }),
+            Action::Fail(_) => self.may_start(at).is_ok(),
             Action::Choose { .. } => {
                 self.may_start(at).is_ok() && self.cases(node, &self.eval(&node.input, &Value::Null)).is_empty()
             }
@@ -699,7 +773,12 @@ impl Flow {
                 ensure!(self.places[at].end.is_some(), "node {at} has not ended");
                 ensure!(!self.is_broken(at), "a run succeeds although node {at} failed");
             }
-            let expected = self.eval(&self.definition.output, &Value::Null);
+            let stop = (0..self.places.len())
+                .find(|at| self.node(*at).action == Action::Stop && self.places[*at].end == Some(Kind::Succeeded));
+            let expected = match stop {
+                Some(stop) => self.places[stop].output.clone(),
+                None => self.eval(&self.definition.output, &Value::Null),
+            };
             ensure!(*output.value() == expected, "it gives back {expected}");
             return Ok(false);
         }

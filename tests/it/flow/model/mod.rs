@@ -75,9 +75,10 @@ impl Model {
             ensure!(self.seen.insert(spec.id), "a task id is used twice");
             self.tasks.insert(spec.id, (owner, false));
             let payload = spec.payload.value().clone();
+            let now = self.now;
             let flow = self.flow_mut(owner.run)?;
             return match owner.phase {
-                Phase::Do => flow.begins(owner, payload, None),
+                Phase::Do => flow.begins(owner, payload, None, now),
                 Phase::Undo => flow.undoes(owner, &payload),
             };
         }
@@ -136,7 +137,8 @@ impl Model {
                 };
                 let definition = definition.ok_or("a run of nothing")?;
                 if let Some(owner) = owner {
-                    self.flow_mut(owner.run)?.begins(*owner, spec.input.value().clone(), Some(spec.id))?;
+                    let now = self.now;
+                    self.flow_mut(owner.run)?.begins(*owner, spec.input.value().clone(), Some(spec.id), now)?;
                 }
                 let flow = Flow::new(definition, *owner, spec.input.value().clone());
                 ensure!(self.flows.insert(spec.id, flow).is_none(), "a run starts twice");
@@ -159,6 +161,10 @@ impl Model {
                 self.flow_mut(*run)?.signals.entry(signal.clone()).or_default().push_back(kept);
                 Ok(())
             }
+            RunEvent::HandlerFired { run, node, handler, signal } => {
+                let now = self.now;
+                self.flow_mut(*run)?.fires(*node as usize, *handler as usize, signal.unwrap_or(0) as usize, now)
+            }
             RunEvent::Decided { run, node, by, option, note } => {
                 let place = &mut self.flow_mut(*run)?.places[*node as usize];
                 ensure!(matches!(place.opened, Some(Opening::Race { .. })) && place.end.is_none(), "nothing is asked");
@@ -166,7 +172,10 @@ impl Model {
                 place.decided = Some((option.clone(), serde_json::json!({"by": by, "option": option, "note": note})));
                 Ok(())
             }
-            RunEvent::Opened { run, node, what } => self.flow_mut(*run)?.opens(*node as usize, what),
+            RunEvent::Opened { run, node, what } => {
+                let now = self.now;
+                self.flow_mut(*run)?.opens(*node as usize, what, now)
+            }
             RunEvent::NodeFinished { run, node, outcome, took, output, signal } => {
                 let now = self.now;
                 let output = output.as_ref().map(|output| output.value().clone());
