@@ -282,6 +282,18 @@ pub enum RunEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signal: Option<u32>,
     },
+    /// The token of a node entered a state.
+    Entered {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// The state, by its place in the node.
+        state: u32,
+        /// What the token carries, for the first state; for another it is what the one before gave.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<Payload>,
+    },
     /// Somebody decided what a node waits for.
     Decided {
         /// The run.
@@ -372,6 +384,8 @@ pub enum Opening {
     },
     /// A repeat.
     Repeat,
+    /// States between which one token moves.
+    States,
     /// Work that is done each time that something comes in.
     Rounds,
     /// A wait, until this moment if there is one.
@@ -462,6 +476,7 @@ impl RunEvent {
             | Self::Signalled { run, .. }
             | Self::SignalMoved { run, .. }
             | Self::HandlerFired { run, .. }
+            | Self::Entered { run, .. }
             | Self::Decided { run, .. }
             | Self::Delegated { run, .. }
             | Self::Escalated { run, .. }

@@ -77,6 +77,9 @@ pub enum NodeOutcome {
         /// Whether it may have happened all the same.
         #[serde(default, skip_serializing_if = "core::ops::Not::not")]
         maybe: bool,
+        /// The bound that it reached, if that is why. What it had done until then is its output.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<LimitReached>,
     },
     /// The run went another way. Not a failure.
     Skipped,
@@ -87,6 +90,50 @@ pub enum NodeOutcome {
         #[serde(default, skip_serializing_if = "core::ops::Not::not")]
         maybe: bool,
     },
+}
+
+/// A bound that a node reached before it had done what it should.
+///
+/// ```
+/// use counterpoint::LimitReached;
+///
+/// assert_eq!(LimitReached::Rounds { most: 5 }.to_string(), "after 5 rounds it is not done");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LimitReached {
+    /// A repeat has done so many rounds.
+    Rounds {
+        /// How many.
+        most: u32,
+    },
+    /// A token has entered so many states.
+    Steps {
+        /// How many.
+        most: u32,
+    },
+    /// A node has got so much to do.
+    Items {
+        /// How much.
+        most: u32,
+    },
+    /// Runs within runs are so deep.
+    Depth {
+        /// How deep.
+        most: u32,
+    },
+}
+
+impl fmt::Display for LimitReached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rounds { most } => write!(f, "after {most} rounds it is not done"),
+            Self::Steps { most } => write!(f, "after {most} states it is in none that is final"),
+            Self::Items { most } => write!(f, "there is more to do than {most} items"),
+            Self::Depth { most } => write!(f, "runs within runs are {most} deep"),
+        }
+    }
 }
 
 impl fmt::Display for NodeOutcome {

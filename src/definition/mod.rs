@@ -19,12 +19,14 @@
 mod boundary;
 mod expr;
 mod occasion;
+mod states;
 mod trigger;
 
 pub use boundary::{Boundary, Handler};
 pub use expr::{Condition, Expr};
 pub(crate) use expr::{Scope, TooWide};
 pub use occasion::{Decision, Escalation, Milestone, Occasion, Offer, SignalRule};
+pub use states::{State, States, Transition};
 pub use trigger::{Inputs, Trigger};
 
 use crate::id::stable_hash;
@@ -433,6 +435,8 @@ pub enum Action {
     },
     /// Gives back its input: a place for branches to meet.
     Pass,
+    /// Lets one token move between states, which may form cycles. (WCP 10)
+    States(States),
     /// Ends the run, which succeeds with this node's input as its output: whatever else is under way or has not begun is
     /// withdrawn. (WCP 43)
     Stop,

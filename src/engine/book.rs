@@ -136,6 +136,7 @@ impl Book {
             }
             RunEvent::NodeFinished { run, .. }
             | RunEvent::HandlerFired { run, .. }
+            | RunEvent::Entered { run, .. }
             | RunEvent::Decided { run, .. }
             | RunEvent::Delegated { run, .. }
             | RunEvent::Escalated { run, .. }
@@ -181,7 +182,7 @@ impl Book {
     pub(super) fn plan_for(&self, spec: &RunSpec, version: u32, owner: Option<Owner>) -> Option<Arc<Plan>> {
         match owner {
             None => self.plans.get(&(spec.workflow.clone(), version)).cloned(),
-            Some(owner) => self.get(owner.run)?.plan.node(owner.node)?.1.child.clone(),
+            Some(owner) => self.get(owner.run)?.flow_of(owner).cloned(),
         }
     }
 

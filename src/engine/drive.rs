@@ -12,7 +12,7 @@ use crate::payload::Payload;
 use crate::rejected::Rejected;
 use crate::run::{Cause, RunSpec};
 use crate::scheduler::{Config, Core, Misfit, Tx};
-use crate::task::{Owner, Phase, TaskSpec};
+use crate::task::{Owner, TaskSpec};
 use crate::time::Time;
 use crate::workflow::machine::{Move, Run};
 use std::sync::Arc;
@@ -180,11 +180,7 @@ impl Driver {
     }
 
     fn step_task(&self, run: &Run, owner: Owner, payload: Payload) -> Option<TaskSpec> {
-        let (_, node) = run.plan.node(owner.node)?;
-        let template = match owner.phase {
-            Phase::Do => node.task.as_ref()?,
-            Phase::Undo => node.undo.as_ref()?,
-        };
+        let template = run.template(owner)?;
         Some(TaskSpec {
             payload,
             tier: template.tier.unwrap_or(run.spec.tier),
@@ -199,8 +195,7 @@ impl Driver {
     }
 
     fn child(&self, run: &Run, owner: Owner, input: Payload) -> Option<RunEvent> {
-        let (_, node) = run.plan.node(owner.node)?;
-        let plan = &node.child.as_ref()?.id;
+        let plan = &run.flow_of(owner)?.id;
         let spec = RunSpec {
             id: RunId::engine_made(self.book.serial + 1),
             workflow: plan.name.clone(),

@@ -131,6 +131,7 @@ const fn run_actor(event: &RunEvent) -> Actor {
         RunEvent::Opened { .. }
         | RunEvent::SignalMoved { .. }
         | RunEvent::HandlerFired { .. }
+        | RunEvent::Entered { .. }
         | RunEvent::Escalated { .. }
         | RunEvent::NodeFinished { .. }
         | RunEvent::Halted { .. }

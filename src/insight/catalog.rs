@@ -54,6 +54,7 @@ impl Catalog {
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }
             | RunEvent::HandlerFired { .. }
+            | RunEvent::Entered { .. }
             | RunEvent::Decided { .. }
             | RunEvent::Delegated { .. }
             | RunEvent::Escalated { .. }
@@ -92,6 +93,7 @@ pub(crate) const fn flow_of(action: &Action) -> Option<&Arc<Definition>> {
         | Action::Wait { .. }
         | Action::Race { .. }
         | Action::Pass
+        | Action::States(_)
         | Action::Stop
         | Action::Fail(_) => None,
     }

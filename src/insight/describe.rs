@@ -125,6 +125,7 @@ fn run(event: &RunEvent, now: Time) -> String {
         RunEvent::Opened { run, node, what } => {
             let what = match what {
                 Opening::Map { items } => format!("a map of {items} items"),
+                Opening::States => "a walk through states".to_owned(),
                 Opening::Repeat => "a repeat".to_owned(),
                 Opening::Rounds => "work for each that comes".to_owned(),
                 Opening::Race { .. } => "a wait for the first of several".to_owned(),
@@ -144,6 +145,7 @@ fn run(event: &RunEvent, now: Time) -> String {
         RunEvent::Signalled { run, signal, .. } => format!("{run} got signal {}", short(signal)),
         RunEvent::SignalMoved { run, from, signal, .. } => format!("{run} took signal {} from {from}", short(signal)),
         RunEvent::HandlerFired { run, node, handler, .. } => format!("{run} node {node}: handler {handler} fires"),
+        RunEvent::Entered { run, node, state, .. } => format!("{run} node {node} enters state {state}"),
         RunEvent::Decided { run, node, by, option, .. } => {
             format!("{run} node {node}: {} decided for {}", short(by), short(option))
         }

@@ -35,9 +35,9 @@ pub(crate) struct PlanNode {
     pub(crate) serves: Box<[u32]>,
     /// For a counting join, the nodes that work for it alone, to be cancelled when it starts.
     pub(crate) cancels: Box<[u32]>,
-    pub(crate) task: Option<Template>,
-    pub(crate) undo: Option<Template>,
-    pub(crate) child: Option<Arc<Plan>>,
+    pub(crate) work: WorkPlan,
+    /// For states: the work of each.
+    pub(crate) states: Box<[WorkPlan]>,
     /// The nodes that must not be under way together with this one.
     pub(crate) rivals: Box<[u32]>,
     /// The nodes between which this one may start.
@@ -48,6 +48,30 @@ pub(crate) struct PlanNode {
     pub(crate) withdraws: Box<[u32]>,
     /// The nodes that withdraw this one.
     pub(crate) cancelled_by: Box<[u32]>,
+}
+
+/// What is done, once or several times, ready to run.
+#[derive(Debug, Default)]
+pub(crate) struct WorkPlan {
+    pub(crate) task: Option<Template>,
+    pub(crate) undo: Option<Template>,
+    pub(crate) child: Option<Arc<Plan>>,
+}
+
+impl WorkPlan {
+    fn new(body: Option<&Body>, undo: Option<&Work>, pivot: bool) -> Option<Self> {
+        let (task, child) = match body {
+            Some(Body::Task(work)) => (Some(Template::new(work, pivot)), None),
+            Some(Body::Flow(flow)) => (None, Some(Plan::new(Arc::clone(flow))?)),
+            None => (None, None),
+        };
+        Some(Self { task, undo: undo.map(|work| Template::new(work, false)), child })
+    }
+
+    /// Whether it can be undone: by a task, or as a workflow by itself.
+    pub(crate) const fn can_be_undone(&self) -> bool {
+        self.undo.is_some() || self.child.is_some()
+    }
 }
 
 /// A link as its source sees it.
@@ -130,26 +154,34 @@ fn plan_node(node: &Node) -> Option<PlanNode> {
     let body = match &node.action {
         Action::Do(body) | Action::Map { body, .. } | Action::Repeat { body, .. } => Some(body),
         Action::Choose { .. }
+        | Action::States(_)
         | Action::Wait { .. }
         | Action::Race { .. }
         | Action::Pass
         | Action::Stop
         | Action::Fail(_) => None,
     };
-    let (task, child) = match body {
-        Some(Body::Task(work)) => (Some(Template::new(work, node.pivot)), None),
-        Some(Body::Flow(flow)) => (None, Some(Plan::new(Arc::clone(flow))?)),
-        None => (None, None),
+    let states = match &node.action {
+        Action::States(states) => states.states.iter(),
+        Action::Do(_)
+        | Action::Map { .. }
+        | Action::Repeat { .. }
+        | Action::Choose { .. }
+        | Action::Wait { .. }
+        | Action::Race { .. }
+        | Action::Pass
+        | Action::Stop
+        | Action::Fail(_) => [].iter(),
     };
+    let states = states.map(|state| WorkPlan::new(state.body.as_ref(), state.undo.as_ref(), node.pivot));
     Some(PlanNode {
         links: u32::try_from(node.after.len()).unwrap_or(u32::MAX),
         next: Box::default(),
         handled: false,
         serves: Box::default(),
         cancels: Box::default(),
-        task,
-        undo: node.undo.as_ref().map(|work| Template::new(work, false)),
-        child,
+        work: WorkPlan::new(body, node.undo.as_ref(), node.pivot)?,
+        states: states.collect::<Option<_>>()?,
         rivals: Box::default(),
         milestone: None,
         wakes: Box::default(),

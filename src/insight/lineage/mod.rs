@@ -240,6 +240,7 @@ impl Lineage {
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }
             | RunEvent::HandlerFired { .. }
+            | RunEvent::Entered { .. }
             | RunEvent::Decided { .. }
             | RunEvent::Delegated { .. }
             | RunEvent::Escalated { .. }

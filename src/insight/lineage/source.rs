@@ -42,6 +42,11 @@ pub(super) fn of_node(node: &Node, undo: bool) -> BTreeSet<Source> {
                 }
             }
         }
+        Action::States(states) => {
+            repeats = true;
+            work.extend(states.states.iter().map(|state| &state.input));
+            conditions.extend(states.states.iter().flat_map(|state| &state.next).map(|way| &way.when));
+        }
         Action::Repeat { .. } => repeats = true,
         Action::Do(_) | Action::Pass | Action::Stop | Action::Fail(_) => {}
     }

@@ -209,6 +209,9 @@ fn told(action: &Action) -> (Shape, Option<String>) {
             (Shape::Wait, Some(format!("first of: {}", ways.join(", "))))
         }
         Action::Pass => (Shape::Pass, None),
+        Action::States(states) => {
+            (Shape::Repeat, Some(format!("{} states, {} steps at most", states.states.len(), states.most)))
+        }
         Action::Stop => (Shape::Pass, Some("ends the run".to_owned())),
         Action::Fail(message) => (Shape::Pass, Some(format!("fails: {}", line(message, SHOWN)))),
     }

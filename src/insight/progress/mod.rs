@@ -252,7 +252,7 @@ impl Progress {
                         Opening::Map { items } => node.items = Some(*items),
                         Opening::Wait { until } => node.until = *until,
                         Opening::Race { until, .. } => node.until = until.iter().copied().flatten().min(),
-                        Opening::Repeat | Opening::Rounds => {}
+                        Opening::Repeat | Opening::Rounds | Opening::States => {}
                     }
                 }
             }
@@ -283,6 +283,7 @@ impl Progress {
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }
             | RunEvent::HandlerFired { .. }
+            | RunEvent::Entered { .. }
             | RunEvent::Decided { .. }
             | RunEvent::Delegated { .. }
             | RunEvent::Escalated { .. } => {}

@@ -119,6 +119,7 @@ impl Sketch {
             | Action::Wait { .. }
             | Action::Race { .. }
             | Action::Pass
+            | Action::States(_)
             | Action::Stop
             | Action::Fail(_) => None,
         }
@@ -252,6 +253,12 @@ fn finish(mut sketch: Sketch, name: Name, names: &[Name]) -> Node {
                     Occasion::At(moment) => name_expr(moment, names),
                     Occasion::After(_) | Occasion::Decision(_) => {}
                 }
+            }
+        }
+        Action::States(states) => {
+            for state in &mut states.states {
+                name_expr(&mut state.input, names);
+                state.next.iter_mut().for_each(|way| name_condition(&mut way.when, names));
             }
         }
         Action::Do(_) | Action::Wait { .. } | Action::Pass | Action::Stop | Action::Fail(_) => {}

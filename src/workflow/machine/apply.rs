@@ -27,6 +27,7 @@ impl Run {
                 }
                 self.node_finished(*node, outcome, took, output.as_ref())
             }
+            RunEvent::Entered { node, state, item, .. } => self.entered(*node, *state, item.as_ref()),
             RunEvent::HandlerFired { node, handler, signal, .. } => self.handler_fired(*node, *handler, *signal),
             RunEvent::Decided { node, by, option, note, .. } => {
                 self.ruling(*node)?.made = Some((by.clone(), option.clone(), note.clone()));
@@ -95,7 +96,7 @@ impl Run {
         if self.plan.node(node).is_some_and(|(node, _)| !node.handlers.is_empty())
             && let Some(state) = self.state_mut(node)
         {
-            state.watch = Some(Box::new(Watch::new(now)));
+            state.more_mut().watch = Some(Watch::new(now));
         }
     }
 
@@ -137,11 +138,14 @@ impl Run {
             state.stage = NodeStage::Ended(outcome.clone());
             state.output = given;
             state.items = None;
-            state.tokens = None;
+            if let Some(more) = &mut state.more {
+                more.tokens = None;
+            }
         }
         self.started(node);
         // A pivot that ended in another way, and may have done its work all the same, leaves no way back either.
-        let stands = compiled.undo.is_none() && self.state(node).is_some_and(NodeState::had_effect);
+        let undoable = compiled.work.undo.is_some() || compiled.states.iter().any(|state| state.undo.is_some());
+        let stands = !undoable && self.state(node).is_some_and(NodeState::had_effect);
         self.pivot_passed |= definition.pivot && (*outcome == NodeOutcome::Succeeded || stands);
         let failed = matches!(outcome, NodeOutcome::Failed { .. });
         if failed && took.is_empty() && !compiled.handled && !self.is_spare(node) {
@@ -189,7 +193,7 @@ impl Run {
             return;
         }
         if let Some(target) = self.state_mut(next.to).filter(|target| target.ended().is_none()) {
-            let tokens = target.tokens.get_or_insert_default();
+            let tokens = target.more_mut().tokens.get_or_insert_default();
             match value {
                 Some(value) => tokens.arrive(join, links, next.link, value),
                 None => tokens.close(join, links, next.link),
@@ -200,7 +204,7 @@ impl Run {
 
     /// What the pieces of a node gave: the one, all of a map in the order of its items, the last of a repeat.
     fn collected(&self, node: u32) -> Payload {
-        let Some(state) = self.state(node) else { return Payload::NULL };
+        let Some(state) = self.state(node).filter(|state| state.token().is_none()) else { return Payload::NULL };
         let output = |piece: &Piece| piece.end.as_ref().map(PieceEnd::output).unwrap_or_default();
         if let NodeStage::Open(Opening::Map { .. } | Opening::Rounds) = &state.stage {
             return Payload::new(state.pieces.iter().map(|piece| output(piece).value().clone()).collect::<Value>());
@@ -211,7 +215,7 @@ impl Run {
     fn ruling(&mut self, node: u32) -> Result<&mut Ruling, &'static str> {
         self.agenda.insert(node);
         let state = self.state_mut(node).ok_or("an unknown node is decided")?;
-        Ok(state.ruling.get_or_insert_default())
+        Ok(state.more_mut().ruling.get_or_insert_default())
     }
 
     /// A signal arrived, from outside or from the run around. What is worth nothing any more leaves.
@@ -276,13 +280,14 @@ impl Run {
         if owner.phase == Phase::Undo {
             return self.note_undoing(owner, worker);
         }
+        let entered = self.token_begins(owner.node);
         let state = self.state_mut(owner.node).ok_or("an unknown node works")?;
         if owner.item as usize != state.pieces.len() {
             return Err("a piece of work begins out of turn");
         }
-        state.pieces.push(Piece { worker: Some(worker), input: input.clone(), ..Piece::default() });
+        state.pieces.push(Piece { worker: Some(worker), input: input.clone(), state: entered, ..Piece::default() });
         state.active += 1;
-        if let Some(tokens) = &mut state.tokens {
+        if let Some(tokens) = state.more.as_mut().and_then(|more| more.tokens.as_mut()) {
             tokens.begin();
         }
         if state.stage == NodeStage::Waiting {

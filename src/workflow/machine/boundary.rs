@@ -42,7 +42,7 @@ impl Run {
     }
 
     fn watch(&self, node: u32) -> Option<&Watch> {
-        self.state(node)?.watch.as_deref()
+        self.state(node)?.watch()
     }
 
     /// The handlers that a node still listens to, with their places and since when it is under way.
@@ -131,7 +131,7 @@ impl Run {
         }
         self.agenda.insert(node);
         let state = self.state_mut(node).ok_or("an unknown handler fires")?;
-        let watch = state.watch.as_deref_mut().ok_or("a handler fires of a node that is not under way")?;
+        let watch = state.more_mut().watch.as_mut().ok_or("a handler fires of a node that is not under way")?;
         if definition.interrupts {
             watch.interrupted = Some(handler);
             return Ok(());

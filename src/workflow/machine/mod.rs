@@ -11,6 +11,7 @@ mod snapshot;
 mod tokens;
 mod unwind;
 mod wait;
+mod walk;
 
 pub(crate) use apply::child_end;
 pub(crate) use boundary::Watch;
@@ -18,6 +19,7 @@ pub(crate) use moves::Move;
 pub(crate) use snapshot::RunRecord;
 use tokens::Tokens;
 pub(crate) use wait::{Kept, Ruling, Wanted};
+pub(crate) use walk::Token;
 
 use super::plan::Plan;
 use crate::definition::Scope;
@@ -87,18 +89,29 @@ pub(crate) struct NodeState {
     /// The pieces before this one need not be asked to stop any more.
     #[serde(skip)]
     asked: u32,
-    /// What has come to a node that starts more than once.
+    /// What only few nodes have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    tokens: Option<Box<Tokens>>,
-    /// Of a node that asks for a decision: where that stands.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ruling: Option<Box<Ruling>>,
-    /// Of a node with handlers that is or was under way.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    watch: Option<Box<Watch>>,
+    more: Option<Box<More>>,
     /// The list that a map goes over, evaluated once; found again when it is missing.
     #[serde(skip)]
     items: Option<Payload>,
+}
+
+/// What only few nodes have.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+struct More {
+    /// What has come to a node that starts more than once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tokens: Option<Tokens>,
+    /// Of a node that asks for a decision: where that stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ruling: Option<Ruling>,
+    /// Of a node with handlers that is or was under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    watch: Option<Watch>,
+    /// Of a node with states: where its token is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token: Option<Token>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
@@ -136,6 +149,9 @@ pub(crate) struct Piece {
     end: Option<PieceEnd>,
     #[serde(default, skip_serializing_if = "PieceUndo::is_idle")]
     undo: PieceUndo,
+    /// The state in which it is done, by its place.
+    #[serde(default, skip_serializing_if = "is_none")]
+    state: u32,
 }
 
 /// Who does a piece.
@@ -214,6 +230,26 @@ impl Piece {
 }
 
 impl NodeState {
+    fn more_mut(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
+    fn tokens(&self) -> Option<&Tokens> {
+        self.more.as_ref()?.tokens.as_ref()
+    }
+
+    fn ruling(&self) -> Option<&Ruling> {
+        self.more.as_ref()?.ruling.as_ref()
+    }
+
+    fn watch(&self) -> Option<&Watch> {
+        self.more.as_ref()?.watch.as_ref()
+    }
+
+    fn token(&self) -> Option<&Token> {
+        self.more.as_ref()?.token.as_ref()
+    }
+
     pub(crate) const fn ended(&self) -> Option<&NodeOutcome> {
         match &self.stage {
             NodeStage::Ended(outcome) => Some(outcome),

@@ -1,13 +1,13 @@
 //! What a run does next, as a function of where it stands.
 
 use super::{NodeStage, NodeState, PieceEnd, Run, Turn, Worker};
-use crate::definition::{Action, Body, Case, Expr, Inputs, Join, Pick, TooWide};
+use crate::definition::{Action, Case, Expr, Inputs, Join, Pick, TooWide};
 use crate::event::{Opening, RunEvent};
 use crate::id::{RunId, TaskId};
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{Cause, NodeOutcome, RunOutcome, RunPhase};
+use crate::run::{Cause, LimitReached, NodeOutcome, RunOutcome, RunPhase};
 use crate::task::{Failure, Owner, Phase};
 use crate::time::Time;
 use core::fmt;
@@ -98,6 +98,7 @@ impl Run {
             }
             NodeStage::Open(Opening::Repeat) => self.go_round(node, limits),
             NodeStage::Open(Opening::Rounds) => self.go_with(node, limits),
+            NodeStage::Open(Opening::States) => self.walk(node, limits),
             NodeStage::Open(Opening::Wait { until }) => self.wait(node, *until, now, limits),
             NodeStage::Open(Opening::Race { .. }) => self.race(node, now, limits),
             NodeStage::Ended(_) => None,
@@ -121,7 +122,7 @@ impl Run {
             Join::Count { of, .. } if state.taken >= of => true,
             Join::Count { of, .. } if state.taken + open < of && state.after_failure => {
                 let failure = Failure::permanent(format!("of the {of} branches it needs, {} came", state.taken));
-                return Some(self.end(node, NodeOutcome::Failed { failure, maybe: false }));
+                return Some(self.end(node, NodeOutcome::Failed { failure, maybe: false, limit: None }));
             }
             // Not before all is decided: what follows a skipped node may use the output of whatever leads to it.
             _ if open > 0 => return None,
@@ -162,7 +163,7 @@ impl Run {
                 let took = self.choose(*pick, cases, otherwise.as_ref(), &item, limits);
                 if took.is_empty() {
                     let failure = Failure::permanent("no case holds, and there is none for otherwise");
-                    return Some(self.end(node, NodeOutcome::Failed { failure, maybe: false }));
+                    return Some(self.end(node, NodeOutcome::Failed { failure, maybe: false, limit: None }));
                 }
                 Some(self.end_with(node, took, item))
             }
@@ -173,10 +174,11 @@ impl Run {
                 };
                 match u32::try_from(items.len()) {
                     Ok(items) if items <= limits.map_items => opened(Opening::Map { items }),
-                    _ => Some(self.fail(node, format!("{} items, more than allowed", items.len()))),
+                    _ => Some(self.exhausted(node, LimitReached::Items { most: limits.map_items }, Payload::NULL)),
                 }
             }
             Action::Repeat { .. } => opened(Opening::Repeat),
+            Action::States(_) => opened(Opening::States),
             Action::Race { offers } => Some(self.open_race(node, offers, now, limits)),
             Action::Wait { timer, .. } => opened(Opening::Wait { until: timer.map(|span| now + span) }),
         }
@@ -200,24 +202,25 @@ impl Run {
     }
 
     /// Begins a piece of work.
-    fn begin(&self, node: u32, item: u32, input: Payload) -> Move {
+    pub(super) fn begin(&self, node: u32, item: u32, input: Payload) -> Move {
         let owner = Owner::new(self.id(), node, item, Phase::Do);
-        match self.plan.node(node).map(|(node, _)| &node.action) {
-            Some(
-                Action::Do(Body::Flow(_))
-                | Action::Map { body: Body::Flow(_), .. }
-                | Action::Repeat { body: Body::Flow(_), .. },
-            ) => Move::Spawn { owner, input },
-            _ => Move::Submit { owner, payload: input },
+        match self.flow_of(owner) {
+            Some(_) => Move::Spawn { owner, input },
+            None => Move::Submit { owner, payload: input },
         }
     }
 
     /// What a node is given. It fails if that is too large: what nodes hand on must not grow without bound.
-    fn given(&self, node: u32, item: Payload, limits: &Limits) -> Result<Payload, Move> {
+    pub(super) fn given(&self, node: u32, item: Payload, limits: &Limits) -> Result<Payload, Move> {
         let made = match self.plan.node(node) {
             Some((node, _)) => node.input.eval(&self.scope(item, limits)),
             None => Ok(Payload::NULL),
         };
+        self.fitted(made, node, limits)
+    }
+
+    /// The value, unless it is too large: then the node fails.
+    pub(super) fn fitted(&self, made: Result<Payload, TooWide>, node: u32, limits: &Limits) -> Result<Payload, Move> {
         fitting(made, limits).map_err(|misfit| self.fail(node, misfit.to_string()))
     }
 
@@ -231,8 +234,10 @@ impl Run {
         let end = self.state(node)?.pieces.first()?.end.as_ref()?;
         let maybe = self.state(node)?.is_doubtful();
         let outcome = match &end.failure {
-            _ if end.cancelled => NodeOutcome::Failed { failure: Failure::permanent("it was cancelled"), maybe },
-            Some(failure) => NodeOutcome::Failed { failure: failure.clone(), maybe },
+            _ if end.cancelled => {
+                NodeOutcome::Failed { failure: Failure::permanent("it was cancelled"), maybe, limit: None }
+            }
+            Some(failure) => NodeOutcome::Failed { failure: failure.clone(), maybe, limit: None },
             None => NodeOutcome::Succeeded,
         };
         Some(self.end(node, outcome))
@@ -264,7 +269,7 @@ impl Run {
 
     /// What the next piece of a node is given that starts more than once.
     fn token_for(&self, node: u32) -> Option<Payload> {
-        self.state(node)?.tokens.as_ref()?.next().cloned()
+        self.state(node)?.tokens()?.next().cloned()
     }
 
     /// Work for each that comes: a piece for what is there, the end when nothing will come any more.
@@ -277,7 +282,7 @@ impl Run {
         let begun = u32::try_from(state.pieces.len()).unwrap_or(u32::MAX);
         if let Some(item) = self.token_for(node) {
             let next = if begun >= limits.map_items {
-                self.fail(node, format!("{begun} rounds, and more come than allowed"))
+                self.exhausted(node, LimitReached::Items { most: limits.map_items }, Payload::NULL)
             } else {
                 self.begin_with(node, begun, item, limits)
             };
@@ -292,7 +297,7 @@ impl Run {
         let mut ends = state.pieces.iter().filter_map(|piece| piece.end.as_ref());
         let first = ends.find(|end| !end.succeeded()).and_then(|end| end.failure.clone());
         let failure = first.unwrap_or_else(|| Failure::permanent("an item was cancelled"));
-        Some(self.end(node, NodeOutcome::Failed { failure, maybe: state.is_doubtful() }))
+        Some(self.end(node, NodeOutcome::Failed { failure, maybe: state.is_doubtful(), limit: None }))
     }
 
     /// A repeat: another round, or the end.
@@ -306,7 +311,9 @@ impl Run {
         let end = last.end.as_ref()?;
         if !end.succeeded() {
             let failure = end.failure.clone().unwrap_or_else(|| Failure::permanent("a round was cancelled"));
-            return Some(self.end(node, NodeOutcome::Failed { failure, maybe: self.state(node)?.is_doubtful() }));
+            return Some(
+                self.end(node, NodeOutcome::Failed { failure, maybe: self.state(node)?.is_doubtful(), limit: None }),
+            );
         }
         let output = end.output();
         if until.holds(&self.scope(output.clone(), limits)) {
@@ -314,7 +321,7 @@ impl Run {
         }
         let rounds = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
         if rounds >= *most {
-            return Some(self.fail(node, format!("after {rounds} rounds its condition does not hold")));
+            return Some(self.exhausted(node, LimitReached::Rounds { most: *most }, output));
         }
         Some(self.begin_with(node, rounds, output, limits))
     }
@@ -322,11 +329,7 @@ impl Run {
     /// Begins a piece of a map or repeat: it is given the item itself, if the node says nothing else.
     fn begin_with(&self, node: u32, place: u32, item: Payload, limits: &Limits) -> Move {
         let plain = self.plan.node(node).is_some_and(|(node, _)| node.input == Expr::default());
-        let input = if plain {
-            fitting(Ok(item), limits).map_err(|misfit| self.fail(node, misfit.to_string()))
-        } else {
-            self.given(node, item, limits)
-        };
+        let input = if plain { self.fitted(Ok(item), node, limits) } else { self.given(node, item, limits) };
         match input {
             Ok(input) => self.begin(node, place, input),
             Err(failed) => failed,
@@ -376,12 +379,21 @@ impl Run {
         Some(self.end(node, outcome))
     }
 
-    pub(super) fn fail(&self, node: u32, message: String) -> Move {
+    /// The node has reached a bound; what it has done until then is what it gives.
+    pub(super) fn exhausted(&self, node: u32, limit: LimitReached, partial: Payload) -> Move {
+        let failure = Failure::permanent(limit.to_string());
         let maybe = self.state(node).is_some_and(NodeState::is_doubtful);
-        self.end(node, NodeOutcome::Failed { failure: Failure::permanent(message), maybe })
+        let outcome = NodeOutcome::Failed { failure, maybe, limit: Some(limit) };
+        let took = self.handler_of(node, &outcome).into_iter().collect();
+        self.finish(node, outcome, took, (!partial.is_null()).then_some(partial))
     }
 
-    fn end(&self, node: u32, outcome: NodeOutcome) -> Move {
+    pub(super) fn fail(&self, node: u32, message: String) -> Move {
+        let maybe = self.state(node).is_some_and(NodeState::is_doubtful);
+        self.end(node, NodeOutcome::Failed { failure: Failure::permanent(message), maybe, limit: None })
+    }
+
+    pub(super) fn end(&self, node: u32, outcome: NodeOutcome) -> Move {
         let took = self.handler_of(node, &outcome).into_iter().collect();
         self.finish(node, outcome, took, None)
     }

@@ -75,6 +75,7 @@ impl Run {
             | Action::Map { .. }
             | Action::Repeat { .. }
             | Action::Pass
+            | Action::States(_)
             | Action::Stop
             | Action::Fail(_) => Vec::new(),
         }
@@ -148,7 +149,7 @@ impl Run {
         else {
             return None;
         };
-        let ruling = state.ruling.as_deref();
+        let ruling = state.ruling();
         if let Some((by, option, note)) = ruling.and_then(|ruling| ruling.made.as_ref()) {
             let output = json!({ "by": by, "option": option, "note": note });
             return Some(self.end_with(node, vec![option.clone()], Payload::new(output)));
@@ -177,12 +178,12 @@ impl Run {
             return None;
         }
         let Action::Race { offers } = &self.plan.node(node)?.0.action else { return None };
-        Some((decision(offers)?, state.ruling.as_deref().cloned().unwrap_or_default()))
+        Some((decision(offers)?, state.ruling().cloned().unwrap_or_default()))
     }
 
     /// Who decided a node, and what for.
     pub(crate) fn decided(&self, node: u32) -> Option<(&Name, &Name)> {
-        let (by, option, _) = self.state(node)?.ruling.as_ref()?.made.as_ref()?;
+        let (by, option, _) = self.state(node)?.ruling()?.made.as_ref()?;
         Some((by, option))
     }
 
@@ -224,6 +225,7 @@ impl Run {
             | Action::Map { .. }
             | Action::Repeat { .. }
             | Action::Pass
+            | Action::States(_)
             | Action::Stop
             | Action::Fail(_) => None,
         }

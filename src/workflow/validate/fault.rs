@@ -221,6 +221,35 @@ pub enum Fault {
         /// How many there are.
         links: usize,
     },
+    /// Two states have the same name.
+    #[error("has two states of the name `{}`", Short(.state))]
+    DuplicateState {
+        /// The name.
+        state: Name,
+    },
+    /// A way leads to a state that does not exist.
+    #[error("leads to state `{}`, which does not exist{}", Short(.state), meant(.suggestion.as_ref()))]
+    UnknownState {
+        /// The name.
+        state: Name,
+        /// The state that may have been meant.
+        suggestion: Option<Name>,
+    },
+    /// No way leads to a state.
+    #[error("never enters state `{}`", Short(.state))]
+    StateNeverEntered {
+        /// The state.
+        state: Name,
+    },
+    /// No final state can be reached from a state.
+    #[error("never ends once it is in state `{}`", Short(.state))]
+    StateWithoutEnd {
+        /// The state.
+        state: Name,
+    },
+    /// A compensation of states as a whole.
+    #[error("must not have an undo of its own: each state has the undo of what is done in it")]
+    UndoOfStates,
     /// A node that cancels itself.
     #[error("cancels itself")]
     CancelsItself,
@@ -399,6 +428,8 @@ pub enum Place {
     Until,
     /// The condition of this case of a choice.
     Case(Name),
+    /// This state: what it is given, and the conditions of the ways from it.
+    State(Name),
     /// The output of the workflow.
     Output,
 }
@@ -410,6 +441,7 @@ impl fmt::Display for Place {
             Self::Over => f.write_str("the list that it maps over"),
             Self::Until => f.write_str("the condition that ends it"),
             Self::Case(case) => write!(f, "the condition of its case `{}`", Short(case)),
+            Self::State(state) => write!(f, "its state `{}`", Short(state)),
             Self::Output => f.write_str("the output of the workflow"),
         }
     }

@@ -7,12 +7,13 @@ mod data;
 mod fault;
 pub(in crate::workflow) mod graph;
 mod links;
+mod states;
 mod waits;
 
 pub use fault::{DefinitionError, Fault, Finding, Place};
 
 use super::nearest::nearest;
-use crate::definition::{Action, Body, Definition, Node, Work};
+use crate::definition::{Action, Body, Definition, Node, State, Work};
 use crate::limits::Limits;
 use crate::name::Name;
 use data::{Site, Use};
@@ -103,11 +104,12 @@ fn survey<'d>(definition: &'d Definition, limits: &Limits, report: &mut Report) 
         }
         let mut inner = Vec::new();
         for node in &definition.nodes {
-            let Some(Body::Flow(flow)) = body(&node.action) else { continue };
-            if path.len() >= limits.nesting as usize {
-                report.add(path, Some(&node.name), Fault::NestedTooDeep { limit: limits.nesting });
-            } else {
-                inner.push(Scope { path: path.iter().chain([&node.name]).cloned().collect(), definition: flow });
+            for flow in flows(&node.action) {
+                if path.len() >= limits.nesting as usize {
+                    report.add(path, Some(&node.name), Fault::NestedTooDeep { limit: limits.nesting });
+                } else {
+                    inner.push(Scope { path: path.iter().chain([&node.name]).cloned().collect(), definition: flow });
+                }
             }
         }
         scopes.append(&mut inner);
@@ -115,10 +117,23 @@ fn survey<'d>(definition: &'d Definition, limits: &Limits, report: &mut Report) 
     scopes
 }
 
-/// The work that a node does.
+/// The workflows within a node.
+fn flows(action: &Action) -> Vec<&Definition> {
+    let states: &[State] = if let Action::States(states) = action { &states.states } else { &[] };
+    let bodies = states.iter().filter_map(|state| state.body.as_ref());
+    let single = if states.is_empty() { body(action) } else { None };
+    let flows = single.into_iter().chain(bodies).filter_map(|body| match body {
+        Body::Flow(flow) => Some(&**flow),
+        Body::Task(_) => None,
+    });
+    flows.collect()
+}
+
+/// The work that a node does; of states, that of the first that does any.
 fn body(action: &Action) -> Option<&Body> {
     match action {
         Action::Do(body) | Action::Map { body, .. } | Action::Repeat { body, .. } => Some(body),
+        Action::States(states) => states.states.iter().find_map(|state| state.body.as_ref()),
         Action::Choose { .. }
         | Action::Wait { .. }
         | Action::Race { .. }
@@ -215,11 +230,12 @@ impl<'d, 'r> Checker<'d, 'r> {
                 }
             }
             Action::Race { .. } => {}
+            Action::States(states) => self.states(place, states),
         }
         if let Action::Race { offers } = &node.action {
             self.race(place, offers);
         }
-        if let Some(Body::Task(work)) = body(&node.action) {
+        if let (Some(Body::Task(work)), false) = (body(&node.action), matches!(node.action, Action::States(_))) {
             self.work(place, work);
         }
     }
@@ -230,6 +246,9 @@ impl<'d, 'r> Checker<'d, 'r> {
             self.fault(Some(place), Fault::PivotWithoutWork);
         }
         let Some(undo) = &node.undo else { return };
+        if matches!(node.action, Action::States(_)) {
+            self.fault(Some(place), Fault::UndoOfStates);
+        }
         match body {
             None => self.fault(Some(place), Fault::UndoWithoutWork),
             Some(Body::Flow(_)) => self.fault(Some(place), Fault::UndoOfFlow),

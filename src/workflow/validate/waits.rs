@@ -123,7 +123,12 @@ impl<'d> Checker<'d, '_> {
 
     /// What links from a race can name.
     fn ways(&self, place: usize) -> Option<Vec<&'d Name>> {
-        let Action::Race { offers } = &self.definition.nodes.get(place)?.action else { return None };
+        let action = &self.definition.nodes.get(place)?.action;
+        if let Action::States(states) = action {
+            let last = states.states.iter().filter(|state| state.next.iter().all(|way| way.on_failure));
+            return Some(last.map(|state| &state.name).collect());
+        }
+        let Action::Race { offers } = action else { return None };
         let ways = offers.iter().flat_map(|offer| match &offer.on {
             Occasion::Decision(decision) => decision.options.iter().collect::<Vec<_>>(),
             Occasion::Signal { .. } | Occasion::After(_) | Occasion::At(_) => vec![&offer.name],

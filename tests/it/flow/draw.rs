@@ -3,7 +3,7 @@
 use super::{World, work};
 use counterpoint::definition::{
     Action, Body, Case, Condition, Definition, Expr, Handler, Join, Link, Milestone, Node, Occasion, Offer, On, Pick,
-    Rest, Trigger,
+    Rest, State, States, Trigger,
 };
 use counterpoint::{
     Command, Failure, Jitter, Name, NodeStatus, Payload, Policy, Retry, RunCommand, RunId, RunPhase, TaskSpec,
@@ -129,6 +129,35 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
     };
     let less = |bound: usize| Condition::less(Expr::Item, Expr::value(i64::try_from(bound).unwrap()));
     let action = match draws.below(16) {
+        8 => {
+            let count = 1 + draws.below(3);
+            let mut states = States::from("s0", 1 + u32::try_from(draws.below(5)).unwrap());
+            for at in 0..count {
+                let mut state = State::new(format!("s{at}"));
+                if draws.below(4) > 0 {
+                    let body = body(draws);
+                    if matches!(body, Body::Task(_)) && draws.below(2) == 0 {
+                        state.undo = Some(patient(&format!("undo {kind}")));
+                    }
+                    state = state.with_body(body);
+                }
+                if draws.below(3) > 0 {
+                    let to = draws.below(count);
+                    state = state.when(less(draws.below(10)), format!("s{to}"));
+                }
+                if at + 1 < count {
+                    state = state.then(format!("s{}", at + 1));
+                }
+                if draws.one_in(4) {
+                    state = state.on_failure("end");
+                }
+                if at + 1 == count {
+                    state = state.then("end");
+                }
+                states = states.with(state);
+            }
+            Action::States(states.with(State::new("end")))
+        }
         9 if taste.races && draws.one_in(4) => Action::Stop,
         9 if draws.one_in(4) => Action::Fail("a dead end".into()),
         9 => Action::Pass,
@@ -164,7 +193,7 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
         _ => Action::Do(body(draws)),
     };
     let input = match &action {
-        Action::Choose { .. } | Action::Pass => data(draws),
+        Action::Choose { .. } | Action::Pass | Action::Stop | Action::States(_) => data(draws),
         Action::Do(_) if draws.below(2) == 0 => Expr::List(vec![data(draws), Expr::Input.at("/list/0")]),
         Action::Do(_) => Expr::Input,
         Action::Map { body: Body::Flow(_), .. } | Action::Repeat { body: Body::Flow(_), .. } => Expr::Input,

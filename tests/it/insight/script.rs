@@ -202,10 +202,10 @@ pub(crate) fn turned_back() -> Script {
     let failure = Failure::permanent("no paper");
     let cause = Cause::Node { node: "label".into(), failure: failure.clone() };
     s.at(470).fail(41, 1, 1, failure.clone(), Next::DeadLetter);
-    s.node(2, 1, NodeOutcome::Failed { failure: failure.clone(), maybe: false });
+    s.node(2, 1, NodeOutcome::Failed { failure: failure.clone(), maybe: false, limit: None });
     s.say(RunEvent::Halted { run: child, cause: cause.clone() });
     s.say(RunEvent::Finished { run: child, outcome: RunOutcome::Failed { cause: cause.clone(), residue: vec![] } });
-    s.node(1, 5, NodeOutcome::Failed { failure: failure.clone(), maybe: false });
+    s.node(1, 5, NodeOutcome::Failed { failure: failure.clone(), maybe: false, limit: None });
     s.say(RunEvent::Halted { run, cause });
     s.say(RunEvent::Unwinding { run, nodes: vec![0] });
     s.step(60, "release", owner(1, 0, 0, "undo")).at(480).assign(60, 1, 3);

@@ -15,6 +15,7 @@ mod endings;
 mod many;
 mod races;
 mod rounds;
+mod states;
 mod triggers;
 mod turns;
 mod undoing;

@@ -34,6 +34,18 @@ pub(super) struct Piece {
     pub(super) happened: Happened,
     pub(super) undo: Undo,
     pub(super) child: Option<RunId>,
+    /// The state in which it is done.
+    pub(super) state: usize,
+}
+
+/// Where a token is.
+#[derive(Debug, Clone)]
+pub(super) struct Walk {
+    state: usize,
+    entered: u32,
+    /// What it carries; none if the model does not know.
+    value: Option<Value>,
+    begun: bool,
 }
 
 impl Piece {
@@ -60,6 +72,7 @@ pub(super) struct Place {
     pub(super) since: Option<Time>,
     pub(super) beside: Vec<Name>,
     pub(super) interrupted: Option<Name>,
+    pub(super) walk: Option<Walk>,
     /// Of a decision: the option, and what the node gives.
     pub(super) decided: Option<(Name, Value)>,
 }
@@ -183,9 +196,9 @@ impl Flow {
     /// How the inputs of a node ended, one letter for each: S, F, K, or a dot for one that has not.
     pub(super) fn inputs(&self, at: usize) -> String {
         let letter = |link: &Link| match self.places[self.source(link)].end {
+            _ if self.taken(link) == Some(true) => 'S',
             None => '.',
             Some(Kind::Failed) => 'F',
-            Some(_) if self.taken(link) == Some(true) => 'S',
             Some(_) => 'K',
         };
         self.node(at).after.iter().map(letter).collect()
@@ -325,6 +338,75 @@ impl Flow {
             })
     }
 
+    /// What a piece of work consists of.
+    pub(super) fn body_of(&self, owner: Owner) -> Option<&Body> {
+        let place = &self.places[owner.node as usize];
+        match &self.node(owner.node as usize).action {
+            Action::States(states) => {
+                let state = match place.pieces.get(owner.item as usize) {
+                    Some(piece) => piece.state,
+                    None => place.walk.as_ref()?.state,
+                };
+                states.states[state].body.as_ref()
+            }
+            action => body(action),
+        }
+    }
+
+    /// Whether a piece of a node has something that undoes it.
+    fn has_undo(&self, at: usize, piece: &Piece) -> bool {
+        let node = self.node(at);
+        let (undo, body) = match &node.action {
+            Action::States(states) => (&states.states[piece.state].undo, states.states[piece.state].body.as_ref()),
+            action => (&node.undo, body(action)),
+        };
+        undo.is_some() || matches!(body, Some(Body::Flow(_)))
+    }
+
+    /// What the state gave that the token is in, and whether it failed; none while that is open.
+    fn state_gave(&self, at: usize) -> Option<(Option<Value>, bool)> {
+        let Action::States(states) = &self.node(at).action else { return None };
+        let place = &self.places[at];
+        let walk = place.walk.as_ref()?;
+        if states.states[walk.state].body.is_none() {
+            return Some((walk.value.clone(), false));
+        }
+        let piece = place.pieces.last().filter(|_| walk.begun)?;
+        let ok = piece.end?;
+        Some((ok.then(|| given(piece)), !ok))
+    }
+
+    /// The way that the token must go; none if it stays.
+    fn way(&self, at: usize) -> Option<usize> {
+        let Action::States(states) = &self.node(at).action else { return None };
+        let (value, failed) = self.state_gave(at)?;
+        let value = value.unwrap_or_default();
+        let walk = self.places[at].walk.as_ref()?;
+        let ways = states.states[walk.state].next.iter();
+        let way = ways.filter(|way| way.on_failure == failed).find(|way| self.holds(&way.when, &value))?;
+        states.states.iter().position(|state| state.name == way.to)
+    }
+
+    pub(super) fn enters(&mut self, at: usize, to: usize, item: Option<Value>) -> Ruling {
+        let node = self.definition.nodes[at].clone();
+        let Action::States(states) = &node.action else { return Err("it has no states".to_owned()) };
+        ensure!(self.stand == Stand::Running && self.places[at].end.is_none(), "a state is entered too late");
+        ensure!(self.places[at].opened.is_some(), "a state is entered too soon");
+        let entered = self.places[at].walk.as_ref().map_or(0, |walk| walk.entered);
+        ensure!(entered < states.most, "a state too many");
+        let value = if entered == 0 {
+            ensure!(states.states[to].name == states.start, "it begins in another state");
+            let input = self.eval(&node.input, &Value::Null);
+            ensure!(item.unwrap_or_default() == input, "it should carry {input}");
+            Some(input)
+        } else {
+            ensure!(self.way(at) == Some(to), "it should go to {:?}", self.way(at));
+            self.state_gave(at).ok_or("the state is not over")?.0
+        };
+        self.places[at].walk = Some(Walk { state: to, entered: entered + 1, value, begun: false });
+        Ok(())
+    }
+
     /// Something happens to a node that a handler waits for.
     pub(super) fn fires(&mut self, at: usize, handler: usize, taking: usize, now: Time) -> Ruling {
         let handler = self.node(at).handlers.get(handler).ok_or("an unknown handler")?.clone();
@@ -439,6 +521,11 @@ impl Flow {
                 self.may_start(at)?;
                 Value::Null
             }
+            Action::States(_) => {
+                let walk = place.walk.as_ref().ok_or("work begins in no state")?;
+                ensure!(!walk.begun, "the work of a state begins twice");
+                walk.value.clone().unwrap_or_else(|| input.clone())
+            }
             Action::Map { at_once, tolerate, .. } => {
                 ensure!(place.opened.is_some() && place.end.is_none(), "an item of a map that is not open");
                 ensure!(at_once.is_none_or(|most| place.active() < most as usize), "too many items at once");
@@ -462,13 +549,22 @@ impl Flow {
         };
         ensure!(self.stand == Stand::Running && !self.is_spare(at), "work begins that is not wanted");
         let node = self.node(at);
-        let several = !matches!(node.action, Action::Do(_)) || repeats(node);
+        let several = !matches!(node.action, Action::Do(_) | Action::States(_)) || repeats(node);
         let plain = several && node.input == Expr::default();
-        let expected = if plain { item } else { self.eval(&node.input, &item) };
+        let given = match &node.action {
+            Action::States(states) => &states.states[self.places[at].walk.as_ref().map_or(0, |walk| walk.state)].input,
+            _ => &node.input,
+        };
+        let expected = if plain { item } else { self.eval(given, &item) };
         ensure!(input == expected, "it is given {input}, not {expected}");
         let (happened, undo) = (Happened::No, Undo::Idle);
         self.places[at].since.get_or_insert(now);
-        self.places[at].pieces.push(Piece { input, end: None, happened, undo, child });
+        let place = &mut self.places[at];
+        let state = place.walk.as_mut().map_or(0, |walk| {
+            walk.begun = true;
+            walk.state
+        });
+        place.pieces.push(Piece { input, end: None, happened, undo, child, state });
         Ok(())
     }
 
@@ -508,11 +604,19 @@ impl Flow {
                 let given = self.success(at, took, output, now)?;
                 (Kind::Succeeded, given)
             }
-            NodeOutcome::Failed { maybe, .. } => {
+            NodeOutcome::Failed { maybe, limit, .. } => {
                 ensure!(!halting && !self.is_spare(at), "a node fails that was withdrawn");
                 ensure!(*maybe == doubtful, "whether it may have happened is told wrongly");
                 ensure!(self.may_fail(at), "a node fails without a reason");
-                (Kind::Failed, Value::Null)
+                let partial = match (limit, &self.node(at).action) {
+                    (None, _) => Value::Null,
+                    (Some(_), Action::States(_)) => {
+                        self.state_gave(at).and_then(|(value, _)| value).unwrap_or_default()
+                    }
+                    (Some(_), _) => self.places[at].pieces.last().map(given).unwrap_or_default(),
+                };
+                ensure!(output.unwrap_or_default() == partial, "it should leave {partial}");
+                (Kind::Failed, partial)
             }
             NodeOutcome::Cancelled { maybe } => {
                 let ended = self.places[at].interrupted.is_some();
@@ -540,7 +644,11 @@ impl Flow {
         };
         // What a pivot may have done, and nothing can undo, leaves no way back either.
         let had_effect = self.places[at].pieces.iter().any(|piece| piece.happened != Happened::No);
-        let stands = had_effect && self.node(at).undo.is_none();
+        let undoable = match &self.node(at).action {
+            Action::States(states) => states.states.iter().any(|state| state.undo.is_some()),
+            _ => self.node(at).undo.is_some(),
+        };
+        let stands = had_effect && !undoable;
         self.pivot_passed |= self.node(at).pivot && (kind == Kind::Succeeded || stands);
         let place = &mut self.places[at];
         (place.end, place.output, place.took) = (Some(kind), given.clone(), took.to_vec());
@@ -592,6 +700,14 @@ impl Flow {
                         Value::Null
                     }
                 }
+            }
+            Action::States(states) => {
+                let (value, failed) = self.state_gave(at).ok_or("the state is not over")?;
+                let walk = place.walk.as_ref().ok_or("it is in no state")?;
+                let state = &states.states[walk.state];
+                ensure!(!failed && state.next.iter().all(|way| way.on_failure), "it is in no final state");
+                ensure!(took == [state.name.clone()], "it ends in another state");
+                value.or_else(|| told.clone()).unwrap_or_default()
             }
             Action::Race { offers } => {
                 ensure!(self.stand == Stand::Running, "a race ends well in a run that was halted");
@@ -661,6 +777,12 @@ impl Flow {
                 let spent = place.pieces.len() == *most as usize && !self.holds(until, &given(last));
                 last.end == Some(false) || spent
             }),
+            Action::States(states) => self.state_gave(at).is_some_and(|(_, failed)| {
+                let walk = place.walk.as_ref().expect("it is in a state");
+                let spent = walk.entered == states.most && self.way(at).is_some();
+                let lost = self.way(at).is_none() && (failed || !states.states[walk.state].next.is_empty());
+                spent || lost
+            }),
             Action::Fail(_) => self.may_start(at).is_ok(),
             Action::Choose { .. } => {
                 self.may_start(at).is_ok() && self.cases(node, &self.eval(&node.input, &Value::Null)).is_empty()
@@ -687,11 +809,8 @@ impl Flow {
         if self.pivot_passed {
             return Vec::new();
         }
-        let wanted = |at: &usize| {
-            let (node, place) = (self.node(*at), &self.places[*at]);
-            let flow = matches!(body(&node.action), Some(Body::Flow(_)));
-            (node.undo.is_some() || flow) && place.pieces.iter().any(Piece::can_be_undone)
-        };
+        let wanted =
+            |at: &usize| self.places[*at].pieces.iter().any(|piece| piece.can_be_undone() && self.has_undo(*at, piece));
         (0..self.places.len()).filter(wanted).collect()
     }
 
@@ -709,9 +828,11 @@ impl Flow {
                 matches!(&self.places[later].undone, Some(undone) if !matches!(undone, UndoOutcome::Failed { .. }));
             ensure!(settled || !self.leads(at, later, None), "node {later} came after it and is not undone yet");
         }
-        if matches!(self.node(at).action, Action::Repeat { .. }) {
+        ensure!(self.has_undo(at, piece), "a piece is undone that has nothing that undoes it");
+        if matches!(self.node(at).action, Action::Repeat { .. } | Action::States(_)) {
             let mut later = place.pieces.iter().skip(owner.item as usize + 1);
-            let undone = later.all(|piece| !piece.can_be_undone() || piece.undo == Undo::Done);
+            let undone =
+                later.all(|piece| !piece.can_be_undone() || !self.has_undo(at, piece) || piece.undo == Undo::Done);
             ensure!(undone, "a round is undone before the one that followed");
         }
         Ok(())
@@ -730,6 +851,10 @@ impl Flow {
 
     pub(super) fn undone(&mut self, at: usize, outcome: &UndoOutcome) -> Ruling {
         ensure!(self.stand == Stand::Undoing && self.to_undo.contains(&at), "a node is undone that need not be");
+        let left_undo: Vec<usize> = {
+            let pieces = &self.places[at].pieces;
+            pieces.iter().filter(|piece| self.has_undo(at, piece)).map(|piece| piece.state).collect()
+        };
         let place = &mut self.places[at];
         let any = |undo: &Undo| place.pieces.iter().any(|piece| piece.undo == *undo);
         match outcome {
@@ -737,7 +862,10 @@ impl Flow {
                 let failed = matches!(outcome, UndoOutcome::Failed { .. });
                 ensure!(place.undone.is_none() && !any(&Undo::Active), "it is being undone");
                 ensure!(any(&Undo::Failed) == failed, "whether it is undone is told wrongly");
-                let left = place.pieces.iter().any(|piece| piece.undo == Undo::Idle && piece.can_be_undone());
+                let left = place
+                    .pieces
+                    .iter()
+                    .any(|piece| piece.undo == Undo::Idle && piece.can_be_undone() && left_undo.contains(&piece.state));
                 ensure!(failed || !left, "a piece of it is not undone");
             }
             _ => {
@@ -753,13 +881,12 @@ impl Flow {
     pub(super) fn residue(&self) -> Vec<Name> {
         let stays = |at: &usize| {
             let (node, place) = (self.node(*at), &self.places[*at]);
-            let flow = matches!(body(&node.action), Some(Body::Flow(_)));
             match &place.undone {
                 Some(undone) => matches!(undone, UndoOutcome::Abandoned { .. }),
-                None => {
-                    (node.undo.is_some() || flow || node.pivot)
-                        && place.pieces.iter().any(|piece| piece.happened != Happened::No)
-                }
+                None => place
+                    .pieces
+                    .iter()
+                    .any(|piece| piece.happened != Happened::No && (node.pivot || self.has_undo(*at, piece))),
             }
         };
         (0..self.places.len()).filter(stays).map(|at| self.node(at).name.clone()).collect()
@@ -825,6 +952,7 @@ impl Flow {
                 (Some(a), Some(b)) => a < b,
                 _ => false,
             },
+            Condition::Equal(a, b) => self.eval(a, item) == self.eval(b, item),
             Condition::Is(value) => self.eval(value, item) == json!(true),
             other => panic!("the tests use no {other:?}"),
         }

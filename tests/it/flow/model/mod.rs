@@ -27,7 +27,7 @@ mod flow;
 
 pub(crate) use flow::fires;
 
-use flow::{Flow, Stand, Undo, body};
+use flow::{Flow, Stand, Undo};
 
 #[derive(Default)]
 struct Model {
@@ -130,7 +130,7 @@ impl Model {
             RunEvent::Started { spec, version, owner } => {
                 let definition = match owner {
                     None => self.definitions.get(&(spec.workflow.clone(), *version)).cloned(),
-                    Some(owner) => match body(&self.flow(owner.run)?.node(owner.node as usize).action) {
+                    Some(owner) => match self.flow(owner.run)?.body_of(*owner) {
                         Some(Body::Flow(flow)) => Some(Arc::clone(flow)),
                         _ => None,
                     },
@@ -160,6 +160,10 @@ impl Model {
                 let kept = kept.ok_or("a signal is taken that is not there")?;
                 self.flow_mut(*run)?.signals.entry(signal.clone()).or_default().push_back(kept);
                 Ok(())
+            }
+            RunEvent::Entered { run, node, state, item } => {
+                let item = item.as_ref().map(|item| item.value().clone());
+                self.flow_mut(*run)?.enters(*node as usize, *state as usize, item)
             }
             RunEvent::HandlerFired { run, node, handler, signal } => {
                 let now = self.now;
