@@ -8,7 +8,7 @@ use crate::definition::Definition;
 use crate::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{RunSpec, UndoRemedy};
+use crate::run::{NodeRemedy, RunSpec, UndoRemedy};
 use crate::task::{Failure, TaskSpec};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -127,6 +127,44 @@ pub enum RunCommand {
         signal: Name,
         /// What it brings.
         payload: Payload,
+    },
+    /// The run makes no more moves, nor do those within it: what is under way goes on, what ends is written down, and nothing
+    /// new begins.
+    Pause {
+        /// Which run.
+        run: RunId,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// A run that was paused goes on.
+    Resume {
+        /// Which run.
+        run: RunId,
+    },
+    /// Decides how a node ends that has not ended.
+    Operate {
+        /// Which run.
+        run: RunId,
+        /// Which node.
+        node: Name,
+        /// How.
+        remedy: NodeRemedy,
+    },
+    /// Gives more items to a map that is open.
+    Add {
+        /// Which run.
+        run: RunId,
+        /// Which node.
+        node: Name,
+        /// The items.
+        items: Vec<Payload>,
+    },
+    /// A map that is open gets no more items: it ends when those that it has are done.
+    Close {
+        /// Which run.
+        run: RunId,
+        /// Which node.
+        node: Name,
     },
     /// Decides what a node of a run waits for.
     Decide {

@@ -7,7 +7,7 @@ use crate::definition::Definition;
 use crate::id::{AttemptId, Incarnation, RunId, Seq, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{Cause, NodeOutcome, RunOutcome, RunSpec, UndoOutcome};
+use crate::run::{Cause, NodeOutcome, NodeRemedy, RunOutcome, RunSpec, UndoOutcome};
 use crate::task::{Bound, Failure, Happened, Owner, TaskOutcome, TaskSpec};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
@@ -282,6 +282,50 @@ pub enum RunEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signal: Option<u32>,
     },
+    /// An operator stopped a run from making moves.
+    Paused {
+        /// The run.
+        run: RunId,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// A run that was paused goes on.
+    Resumed {
+        /// The run.
+        run: RunId,
+    },
+    /// An operator decided how a node ends.
+    Operated {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// How.
+        remedy: NodeRemedy,
+    },
+    /// A map that is open got more items.
+    ItemsAdded {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// The items.
+        items: Vec<Payload>,
+    },
+    /// A map that was open gets no more items.
+    ItemsClosed {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+    },
+    /// A map need not wait for more of its items.
+    ItemsEnough {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+    },
     /// The token of a node entered a state.
     Entered {
         /// The run.
@@ -476,6 +520,12 @@ impl RunEvent {
             | Self::Signalled { run, .. }
             | Self::SignalMoved { run, .. }
             | Self::HandlerFired { run, .. }
+            | Self::Paused { run, .. }
+            | Self::Resumed { run }
+            | Self::Operated { run, .. }
+            | Self::ItemsAdded { run, .. }
+            | Self::ItemsClosed { run, .. }
+            | Self::ItemsEnough { run, .. }
             | Self::Entered { run, .. }
             | Self::Decided { run, .. }
             | Self::Delegated { run, .. }

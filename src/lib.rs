@@ -99,7 +99,9 @@ pub use name::Name;
 pub use payload::Payload;
 pub use queue::Discipline;
 pub use rejected::Rejected;
-pub use run::{Cause, LimitReached, NodeOutcome, NodeStatus, RunOutcome, RunPhase, RunSpec, UndoOutcome, UndoRemedy};
+pub use run::{
+    Cause, LimitReached, NodeOutcome, NodeRemedy, NodeStatus, RunOutcome, RunPhase, RunSpec, UndoOutcome, UndoRemedy,
+};
 pub use scheduler::{AgentView, Config, Routability, Scheduler, SchedulerSnapshot, TaskStatus, TaskView};
 pub use structure::Random;
 pub use task::{

@@ -129,6 +129,22 @@ pub enum Rejected {
         /// The run.
         run: RunId,
     },
+    /// The node has ended, or an operator has decided how it will.
+    #[error("node {node} of run {run} has ended, or is about to")]
+    NodeOver {
+        /// The run.
+        run: RunId,
+        /// The node.
+        node: Name,
+    },
+    /// The node takes no more items: it is no open map, has not begun, has ended, or was closed.
+    #[error("node {node} of run {run} takes no more items")]
+    NotOpen {
+        /// The run.
+        run: RunId,
+        /// The node.
+        node: Name,
+    },
     /// The node waits for no decision.
     #[error("node {node} of run {run} waits for no decision")]
     NothingToDecide {

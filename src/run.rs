@@ -254,6 +254,49 @@ pub enum UndoRemedy {
     },
 }
 
+/// What an operator makes of a node that has not ended.
+///
+/// ```
+/// use counterpoint::{NodeRemedy, Payload, RunCommand, RunId};
+///
+/// let by_hand = NodeRemedy::Complete { output: Payload::of(&"sent by post")?, reason: "the printer is broken".into() };
+/// let command = RunCommand::Operate { run: RunId::new(7), node: "send".into(), remedy: by_hand };
+/// # Ok::<(), counterpoint::PayloadError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum NodeRemedy {
+    /// It counts as done: what is under way is withdrawn, and the run goes on as if it had succeeded. (WCP 27)
+    Complete {
+        /// What it gives; what is done of it so far, if null.
+        #[serde(default, skip_serializing_if = "Payload::is_null")]
+        output: Payload,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// It counts as failed: what is under way is withdrawn, and the run goes on as if it had failed.
+    Fail {
+        /// On what grounds.
+        reason: Name,
+    },
+    /// The run goes around it, if it has not begun; if it has, it is withdrawn.
+    Skip {
+        /// On what grounds.
+        reason: Name,
+    },
+}
+
+impl NodeRemedy {
+    /// On what grounds.
+    #[must_use]
+    pub const fn reason(&self) -> &Name {
+        match self {
+            Self::Complete { reason, .. } | Self::Fail { reason } | Self::Skip { reason } => reason,
+        }
+    }
+}
+
 /// Why a run does not go on forward.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

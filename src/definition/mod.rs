@@ -18,6 +18,7 @@
 
 mod boundary;
 mod expr;
+mod many;
 mod occasion;
 mod states;
 mod trigger;
@@ -25,6 +26,7 @@ mod trigger;
 pub use boundary::{Boundary, Handler};
 pub use expr::{Condition, Expr};
 pub(crate) use expr::{Scope, TooWide};
+pub use many::{Enough, Map, Repeat};
 pub use occasion::{Decision, Escalation, Milestone, Occasion, Offer, SignalRule};
 pub use states::{State, States, Transition};
 pub use trigger::{Inputs, Trigger};
@@ -393,29 +395,10 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         otherwise: Option<Name>,
     },
-    /// Does a piece of work for each item of a list, and gives back the list of results in the order of the items.
-    /// (WCP 13, 14)
-    Map {
-        /// The list.
-        over: Expr,
-        /// The work; its input is [`Expr::Item`] unless the node says otherwise.
-        body: Body,
-        /// How many at once; no bound but the agents' if none.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        at_once: Option<u32>,
-        /// How many items may fail before the node fails. Their results are null.
-        #[serde(default)]
-        tolerate: u32,
-    },
-    /// Does a piece of work again until a condition on its output holds. (WCP 21)
-    Repeat {
-        /// The work; in the node's input, [`Expr::Item`] is the output of the round before, null at first.
-        body: Body,
-        /// Asked of each output.
-        until: Condition,
-        /// How many rounds at the most; after that the node fails.
-        most: u32,
-    },
+    /// Does a piece of work for each item of a list.
+    Map(Map),
+    /// Does a piece of work again and again.
+    Repeat(Repeat),
     /// Waits for a signal, a while, or whichever comes first. Its output is what the signal brought, null after the while.
     /// (WCP 16, 24)
     Wait {

@@ -223,8 +223,8 @@ impl SignalRule {
 pub struct Milestone {
     /// The node that must have succeeded. If it ends otherwise, the node with the milestone is skipped.
     pub after: Name,
-    /// The node that must not have started. If it has, the node with the milestone is skipped; if that has started by
-    /// then, it goes on.
+    /// The node that must not have started or been withdrawn. If it has, the node with the milestone is skipped; if that
+    /// has started by then, it goes on.
     pub until: Name,
 }
 

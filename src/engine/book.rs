@@ -136,6 +136,12 @@ impl Book {
             }
             RunEvent::NodeFinished { run, .. }
             | RunEvent::HandlerFired { run, .. }
+            | RunEvent::Paused { run, .. }
+            | RunEvent::Resumed { run }
+            | RunEvent::Operated { run, .. }
+            | RunEvent::ItemsAdded { run, .. }
+            | RunEvent::ItemsClosed { run, .. }
+            | RunEvent::ItemsEnough { run, .. }
             | RunEvent::Entered { run, .. }
             | RunEvent::Decided { run, .. }
             | RunEvent::Delegated { run, .. }
@@ -239,6 +245,23 @@ impl Book {
             around = outer.owner;
         }
         None
+    }
+
+    /// Whether a run makes no moves forward: it is paused, or one around it is.
+    pub(super) fn is_paused(&self, id: RunId) -> bool {
+        let mut next = Some(id);
+        let mut own = true;
+        while let Some(run) = next.and_then(|id| self.get(id)) {
+            if own && run.phase != RunPhase::Running {
+                return false;
+            }
+            if run.paused && run.phase == RunPhase::Running {
+                return true;
+            }
+            own = false;
+            next = run.owner.map(|owner| owner.run);
+        }
+        false
     }
 
     /// Whether a node of the run, or of one within it, waits for this signal now.

@@ -23,6 +23,11 @@ impl Driver {
             RunCommand::Define(definition) => self.define(definition, tx),
             RunCommand::Start(spec) => self.start(spec, tx),
             RunCommand::Signal { run, signal, payload } => self.signal(run, signal, payload, tx),
+            RunCommand::Pause { run, reason } => self.pause(run, reason, tx),
+            RunCommand::Resume { run } => self.resume_run(run, tx),
+            RunCommand::Operate { run, node, remedy } => self.operate(run, node, remedy, tx),
+            RunCommand::Add { run, node, items } => self.add(run, node, items, tx),
+            RunCommand::Close { run, node } => self.close(run, node, tx),
             RunCommand::Decide { run, node, by, roles, option, note } => {
                 self.decide((run, node), &Voice { by, roles }, option, note, tx)
             }
@@ -101,6 +106,31 @@ impl Driver {
             return Ok(Accepted::Unheard);
         }
         self.emit(RunEvent::Signalled { run: id, signal, payload, until }, tx);
+        Ok(Accepted::Done)
+    }
+
+    /// More items for a map that is open. As long as it is, "all are done" does not end it, so there is no race with the last.
+    fn add(&mut self, id: RunId, node: Name, items: Vec<Payload>, tx: &mut Tx<'_>) -> Verdict {
+        let limits = self.core.config().limits();
+        items.iter().try_for_each(|item| fits(limits, item))?;
+        self.running(id)?;
+        let (run, place) = self.node_of(id, &node)?;
+        let Some(known) = run.items_if_open(place) else { return Err(Rejected::NotOpen { run: id, node }) };
+        let more = u32::try_from(items.len()).unwrap_or(u32::MAX);
+        if known.saturating_add(more) > limits.map_items {
+            return Err(at_limit("map_items", limits.map_items));
+        }
+        self.emit(RunEvent::ItemsAdded { run: id, node: place, items }, tx);
+        Ok(Accepted::Done)
+    }
+
+    fn close(&mut self, id: RunId, node: Name, tx: &mut Tx<'_>) -> Verdict {
+        self.running(id)?;
+        let (run, place) = self.node_of(id, &node)?;
+        if run.items_if_open(place).is_none() {
+            return Err(Rejected::NotOpen { run: id, node });
+        }
+        self.emit(RunEvent::ItemsClosed { run: id, node: place }, tx);
         Ok(Accepted::Done)
     }
 

@@ -123,6 +123,10 @@ impl Driver {
         self.catch_up(tx);
         for _ in 0..MOVES {
             let Some(&id) = self.book.agenda.first() else { break };
+            if self.book.is_paused(id) {
+                self.book.agenda.remove(&id);
+                continue;
+            }
             let limits = self.core.config().limits();
             let run = self.book.slot(id).and_then(|slot| self.book.runs.get_mut(slot));
             match run.and_then(|run| run.next_move(tx.now, limits)) {

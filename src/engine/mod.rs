@@ -45,6 +45,7 @@ mod check;
 mod commands;
 mod decide;
 mod drive;
+mod operate;
 mod recent;
 mod snapshot;
 mod view;

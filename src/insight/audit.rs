@@ -123,6 +123,11 @@ const fn run_actor(event: &RunEvent) -> Actor {
         RunEvent::Defined { .. }
         | RunEvent::Started { .. }
         | RunEvent::Signalled { .. }
+        | RunEvent::Paused { .. }
+        | RunEvent::Resumed { .. }
+        | RunEvent::Operated { .. }
+        | RunEvent::ItemsAdded { .. }
+        | RunEvent::ItemsClosed { .. }
         | RunEvent::Decided { .. }
         | RunEvent::Delegated { .. }
         | RunEvent::UndoRetried { .. }
@@ -131,6 +136,7 @@ const fn run_actor(event: &RunEvent) -> Actor {
         RunEvent::Opened { .. }
         | RunEvent::SignalMoved { .. }
         | RunEvent::HandlerFired { .. }
+        | RunEvent::ItemsEnough { .. }
         | RunEvent::Entered { .. }
         | RunEvent::Escalated { .. }
         | RunEvent::NodeFinished { .. }

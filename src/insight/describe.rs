@@ -3,7 +3,7 @@
 use super::text::{Span, line};
 use crate::event::{AgentEvent, Entry, Event, Next, Opening, RunEvent, TaskEvent};
 use crate::id::{AttemptId, Incarnation};
-use crate::run::UndoOutcome;
+use crate::run::{NodeRemedy, UndoOutcome};
 use crate::task::Bound;
 use crate::task::{Failure, Happened, Owner, Phase, Tier};
 use crate::time::Time;
@@ -145,6 +145,19 @@ fn run(event: &RunEvent, now: Time) -> String {
         RunEvent::Signalled { run, signal, .. } => format!("{run} got signal {}", short(signal)),
         RunEvent::SignalMoved { run, from, signal, .. } => format!("{run} took signal {} from {from}", short(signal)),
         RunEvent::HandlerFired { run, node, handler, .. } => format!("{run} node {node}: handler {handler} fires"),
+        RunEvent::Paused { run, reason } => format!("{run} is paused: {}", short(reason)),
+        RunEvent::Resumed { run } => format!("{run} goes on"),
+        RunEvent::Operated { run, node, remedy } => {
+            let what = match remedy {
+                NodeRemedy::Complete { .. } => "counts as done",
+                NodeRemedy::Fail { .. } => "counts as failed",
+                NodeRemedy::Skip { .. } => "is left out",
+            };
+            format!("{run} node {node} {what}: {}", short(remedy.reason()))
+        }
+        RunEvent::ItemsAdded { run, node, items } => format!("{run} node {node} got {} more items", items.len()),
+        RunEvent::ItemsEnough { run, node } => format!("{run} node {node} has enough"),
+        RunEvent::ItemsClosed { run, node } => format!("{run} node {node} gets no more items"),
         RunEvent::Entered { run, node, state, .. } => format!("{run} node {node} enters state {state}"),
         RunEvent::Decided { run, node, by, option, .. } => {
             format!("{run} node {node}: {} decided for {}", short(by), short(option))

@@ -2,7 +2,7 @@
 
 use super::validate::graph::topology;
 use crate::dag::Topology;
-use crate::definition::{Action, Body, Boundary, Definition, DefinitionId, Join, Node, On, Rest, Work};
+use crate::definition::{Action, Body, Boundary, Definition, DefinitionId, Join, Map, Node, On, Repeat, Rest, Work};
 use crate::name::Name;
 use crate::structure::IdMap;
 use crate::task::{InDoubt, Needs, Policy, Tier};
@@ -152,7 +152,7 @@ impl Plan {
 
 fn plan_node(node: &Node) -> Option<PlanNode> {
     let body = match &node.action {
-        Action::Do(body) | Action::Map { body, .. } | Action::Repeat { body, .. } => Some(body),
+        Action::Do(body) | Action::Map(Map { body, .. }) | Action::Repeat(Repeat { body, .. }) => Some(body),
         Action::Choose { .. }
         | Action::States(_)
         | Action::Wait { .. }
@@ -164,8 +164,8 @@ fn plan_node(node: &Node) -> Option<PlanNode> {
     let states = match &node.action {
         Action::States(states) => states.states.iter(),
         Action::Do(_)
-        | Action::Map { .. }
-        | Action::Repeat { .. }
+        | Action::Map(_)
+        | Action::Repeat(_)
         | Action::Choose { .. }
         | Action::Wait { .. }
         | Action::Race { .. }

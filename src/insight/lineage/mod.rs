@@ -239,7 +239,13 @@ impl Lineage {
             | RunEvent::Opened { .. }
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }
+            | RunEvent::Paused { .. }
+            | RunEvent::Resumed { .. }
+            | RunEvent::Operated { .. }
             | RunEvent::HandlerFired { .. }
+            | RunEvent::ItemsAdded { .. }
+            | RunEvent::ItemsClosed { .. }
+            | RunEvent::ItemsEnough { .. }
             | RunEvent::Entered { .. }
             | RunEvent::Decided { .. }
             | RunEvent::Delegated { .. }

@@ -8,7 +8,7 @@ pub(super) use mermaid::escape;
 
 use super::catalog::flow_of;
 use super::text::line;
-use crate::definition::{Action, Body, Definition, Join, Node, On, Pick, Work};
+use crate::definition::{Action, Body, Definition, Join, Map, Node, On, Pick, Repeat, Work};
 use crate::name::Name;
 use crate::run::NodeStatus;
 use std::collections::BTreeMap;
@@ -191,11 +191,11 @@ fn told(action: &Action) -> (Shape, Option<String>) {
         Action::Choose { pick, .. } => {
             (Shape::Choice, (*pick == Pick::Every).then(|| "every case that holds".to_owned()))
         }
-        Action::Map { body, at_once, .. } => {
+        Action::Map(Map { body, at_once, .. }) => {
             let at_once = at_once.map(|most| format!(", {most} at once")).unwrap_or_default();
             (Shape::Map, Some(format!("each: {}{at_once}", body_name(body))))
         }
-        Action::Repeat { body, most, .. } => {
+        Action::Repeat(Repeat { body, most, .. }) => {
             (Shape::Repeat, Some(format!("repeat: {}, {most} times at most", body_name(body))))
         }
         Action::Wait { signal, timer } => {

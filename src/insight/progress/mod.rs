@@ -245,6 +245,12 @@ impl Progress {
         self.catalog.apply(event);
         match event {
             RunEvent::Started { spec, owner, .. } => self.started(spec, *owner, now),
+            RunEvent::ItemsAdded { run, node, items } => {
+                if let Some(node) = self.runs.get_mut(run).and_then(|run| run.node_mut(*node)) {
+                    let more = u32::try_from(items.len()).unwrap_or(u32::MAX);
+                    node.items = Some(node.items.unwrap_or(0).saturating_add(more));
+                }
+            }
             RunEvent::Opened { run, node, what } => {
                 if let Some(node) = self.node_mut(*run, *node) {
                     node.began(Phase::Do);
@@ -282,7 +288,12 @@ impl Progress {
             RunEvent::Defined { .. }
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }
+            | RunEvent::Paused { .. }
+            | RunEvent::Resumed { .. }
+            | RunEvent::Operated { .. }
             | RunEvent::HandlerFired { .. }
+            | RunEvent::ItemsClosed { .. }
+            | RunEvent::ItemsEnough { .. }
             | RunEvent::Entered { .. }
             | RunEvent::Decided { .. }
             | RunEvent::Delegated { .. }

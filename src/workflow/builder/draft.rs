@@ -2,7 +2,8 @@
 
 use super::super::validate::Fault;
 use crate::definition::{
-    Action, Body, Boundary, Condition, Definition, Expr, Handler, Join, Link, Milestone, Node, Occasion, On, Work,
+    Action, Body, Boundary, Condition, Definition, Expr, Handler, Join, Link, Map, Milestone, Node, Occasion, On,
+    Repeat, Work,
 };
 use crate::name::Name;
 use core::cell::RefCell;
@@ -110,11 +111,11 @@ impl Sketch {
     pub(super) fn work(&mut self) -> Option<&mut Work> {
         match &mut self.action {
             Action::Do(Body::Task(work))
-            | Action::Map { body: Body::Task(work), .. }
-            | Action::Repeat { body: Body::Task(work), .. } => Some(work),
+            | Action::Map(Map { body: Body::Task(work), .. })
+            | Action::Repeat(Repeat { body: Body::Task(work), .. }) => Some(work),
             Action::Do(Body::Flow(_))
-            | Action::Map { body: Body::Flow(_), .. }
-            | Action::Repeat { body: Body::Flow(_), .. }
+            | Action::Map(Map { body: Body::Flow(_), .. })
+            | Action::Repeat(Repeat { body: Body::Flow(_), .. })
             | Action::Choose { .. }
             | Action::Wait { .. }
             | Action::Race { .. }
@@ -244,8 +245,18 @@ fn finish(mut sketch: Sketch, name: Name, names: &[Name]) -> Node {
     let mut node = Node::new(name, sketch.action).with_join(sketch.join).with_input(named(sketch.input, names));
     match &mut node.action {
         Action::Choose { cases, .. } => cases.iter_mut().for_each(|case| name_condition(&mut case.when, names)),
-        Action::Map { over, .. } => name_expr(over, names),
-        Action::Repeat { until, .. } => name_condition(until, names),
+        Action::Map(map) => {
+            name_expr(&mut map.over, names);
+            if let Some(enough) = &mut map.enough {
+                name_condition(&mut enough.when, names);
+            }
+        }
+        Action::Repeat(repeat) => {
+            name_condition(&mut repeat.until, names);
+            if let Some(whilst) = &mut repeat.whilst {
+                name_condition(whilst, names);
+            }
+        }
         Action::Race { offers } => {
             for offer in offers {
                 match &mut offer.on {

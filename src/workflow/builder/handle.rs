@@ -4,7 +4,7 @@ use super::choice::CaseRef;
 use super::draft::{Datum, Draft, Sketch, mark};
 use super::kind::{Counts, Mapped, Plain, Tasks, Undoable, Waits, Works};
 use super::source::Source;
-use crate::definition::{Action, Expr, Handler, Join, Milestone, On, Rest, Work};
+use crate::definition::{Action, Enough, Expr, Handler, Join, Map, Milestone, On, Rest, Work};
 use crate::name::Name;
 use crate::task::{Needs, Policy, Retry, Tier};
 use core::fmt;
@@ -329,8 +329,47 @@ impl<'f, T, B> Handle<'f, Vec<T>, Mapped<B>> {
     #[must_use]
     pub fn at_once(self, items: u32) -> Self {
         self.with(|node| {
-            if let Action::Map { at_once, .. } = &mut node.action {
+            if let Action::Map(Map { at_once, .. }) = &mut node.action {
                 *at_once = Some(items);
+            }
+        })
+    }
+
+    /// Need not wait for all items; the results of the others are `None`.
+    ///
+    /// ```
+    /// # use counterpoint::workflow::{Attempt, Step, Workflow};
+    /// # use counterpoint::Failure;
+    /// # struct Ask;
+    /// # impl Step for Ask {
+    /// #     const KIND: &'static str = "ask";
+    /// #     type Input = u32;
+    /// #     type Output = u32;
+    /// #     fn run(&self, n: u32, _: &Attempt) -> Result<u32, Failure> { Ok(n) }
+    /// # }
+    /// use counterpoint::definition::Enough;
+    ///
+    /// let flow = Workflow::<Vec<u32>, Vec<Option<u32>>>::named("quorum");
+    /// let answers = flow.map(Ask, flow.input()).enough(Enough::of(3).cancel_rest());
+    /// let quorum = flow.output(answers)?;
+    /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+    /// ```
+    #[must_use]
+    pub fn enough(self, enough: Enough) -> Handle<'f, Vec<Option<T>>, Mapped<B>> {
+        self.with(|node| {
+            if let Action::Map(map) = &mut node.action {
+                map.enough = Some(enough);
+            }
+        })
+        .retyped()
+    }
+
+    /// Takes more items while it is under way, until it is closed.
+    #[must_use]
+    pub fn open(self) -> Self {
+        self.with(|node| {
+            if let Action::Map(map) = &mut node.action {
+                map.open = true;
             }
         })
     }
@@ -339,7 +378,7 @@ impl<'f, T, B> Handle<'f, Vec<T>, Mapped<B>> {
     #[must_use]
     pub fn tolerate(self, items: u32) -> Handle<'f, Vec<Option<T>>, Mapped<B>> {
         self.with(|node| {
-            if let Action::Map { tolerate, .. } = &mut node.action {
+            if let Action::Map(Map { tolerate, .. }) = &mut node.action {
                 *tolerate = items;
             }
         })

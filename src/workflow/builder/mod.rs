@@ -14,7 +14,7 @@ pub use source::{Branches, Source};
 
 use super::step::Step;
 use super::validate::{DefinitionError, Fault, validate_with};
-use crate::definition::{Action, Condition, Expr, Join, Offer, On, Rest, Trigger};
+use crate::definition::{Action, Condition, Expr, Join, Map, Offer, On, Repeat, Rest, Trigger};
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
@@ -189,7 +189,7 @@ impl<I, O> Workflow<I, O> {
     ) -> Handle<'f, Vec<W::Output>, Mapped<W>> {
         let over = self.datum(over);
         let input = self.datum(input(Value::keep(&self.draft, Datum::of(Expr::Item))));
-        let action = Action::Map { over: over.expr, body: work.body(), at_once: None, tolerate: 0 };
+        let action = Action::Map(Map::over(over.expr, work.body()));
         let mut node = Sketch::new(work.name(), action);
         node.after.extend(over.after);
         self.add(node.with_input(input))
@@ -235,7 +235,7 @@ impl<I, O> Workflow<I, O> {
         most: u32,
     ) -> Handle<'f, W::Output, Repeated<W>> {
         let input = self.datum(input(Value::keep(&self.draft, Datum::of(Expr::Item))));
-        let action = Action::Repeat { body: work.body(), until, most };
+        let action = Action::Repeat(Repeat::until(work.body(), until, most));
         self.add(Sketch::new(work.name(), action).with_input(input))
     }
 

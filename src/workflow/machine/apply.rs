@@ -27,6 +27,31 @@ impl Run {
                 }
                 self.node_finished(*node, outcome, took, output.as_ref())
             }
+            RunEvent::Paused { .. } => {
+                self.paused = true;
+                Ok(())
+            }
+            RunEvent::Resumed { .. } => {
+                self.paused = false;
+                self.wake_all();
+                Ok(())
+            }
+            RunEvent::Operated { node, remedy, .. } => {
+                self.agenda.insert(*node);
+                self.state_mut(*node).ok_or("an unknown node is operated")?.more_mut().remedy = Some(remedy.clone());
+                Ok(())
+            }
+            RunEvent::ItemsAdded { node, items, .. } => self.items_added(*node, items),
+            RunEvent::ItemsEnough { node, .. } => {
+                self.agenda.insert(*node);
+                self.state_mut(*node).ok_or("an unknown node has enough")?.more_mut().enough = true;
+                Ok(())
+            }
+            RunEvent::ItemsClosed { node, .. } => {
+                self.agenda.insert(*node);
+                self.state_mut(*node).ok_or("an unknown node is closed")?.more_mut().closed = true;
+                Ok(())
+            }
             RunEvent::Entered { node, state, item, .. } => self.entered(*node, *state, item.as_ref()),
             RunEvent::HandlerFired { node, handler, signal, .. } => self.handler_fired(*node, *handler, *signal),
             RunEvent::Decided { node, by, option, note, .. } => {
@@ -122,7 +147,8 @@ impl Run {
         if state.ended().is_some() {
             return Err("a node ends twice");
         }
-        let working = state.is_working();
+        // What a node does not wait for goes on; until it is over, the run is not.
+        let working = state.is_working() && state.active == 0;
         let given = match output {
             Some(output) => output.clone(),
             None if *outcome == NodeOutcome::Succeeded => self.collected(node),
@@ -205,9 +231,13 @@ impl Run {
     /// What the pieces of a node gave: the one, all of a map in the order of its items, the last of a repeat.
     fn collected(&self, node: u32) -> Payload {
         let Some(state) = self.state(node).filter(|state| state.token().is_none()) else { return Payload::NULL };
-        let output = |piece: &Piece| piece.end.as_ref().map(PieceEnd::output).unwrap_or_default();
+        // What was cancelled and done all the same is never routed on.
+        let output =
+            |piece: &Piece| piece.end.as_ref().filter(|end| end.succeeded()).map(PieceEnd::output).unwrap_or_default();
         if let NodeStage::Open(Opening::Map { .. } | Opening::Rounds) = &state.stage {
-            return Payload::new(state.pieces.iter().map(|piece| output(piece).value().clone()).collect::<Value>());
+            let given = state.pieces.iter().map(|piece| output(piece).value().clone());
+            let left = self.items(node).map_or(0, |items| (items as usize).saturating_sub(state.pieces.len()));
+            return Payload::new(given.chain(core::iter::repeat_n(Value::Null, left)).collect::<Value>());
         }
         state.pieces.last().map(output).unwrap_or_default()
     }
@@ -352,6 +382,13 @@ impl Run {
             if let Some(state) = self.state_mut(owner.node) {
                 state.active = state.active.saturating_sub(1);
                 state.failed += u32::from(failed);
+                if state.ended().is_some() && state.active == 0 {
+                    self.working = self.working.saturating_sub(1);
+                    self.started(owner.node);
+                }
+            }
+            if !failed {
+                self.note_last(owner.node, owner.item);
             }
             if !failed {
                 self.each(owner.node, &output);

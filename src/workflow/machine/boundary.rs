@@ -6,7 +6,8 @@ use crate::definition::{Action, Boundary, Handler};
 use crate::event::RunEvent;
 use crate::limits::Limits;
 use crate::name::Name;
-use crate::run::{NodeOutcome, RunPhase};
+use crate::run::{NodeOutcome, NodeRemedy, RunPhase};
+use crate::task::Failure;
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 
@@ -141,6 +142,22 @@ impl Run {
         Ok(())
     }
 
+    /// A node that is withdrawn ends: as an operator wants it, or as cancelled.
+    pub(super) fn end_withdrawn(&self, node: u32, begun: bool) -> Move {
+        let maybe = self.state(node).is_some_and(NodeState::is_doubtful);
+        let cancelled = NodeOutcome::Cancelled { maybe };
+        match self.remedy(node).filter(|_| self.phase == RunPhase::Running) {
+            Some(NodeRemedy::Complete { output, .. }) if output.is_null() => self.end(node, NodeOutcome::Succeeded),
+            Some(NodeRemedy::Complete { output, .. }) => self.end_with(node, Vec::new(), output.clone()),
+            Some(NodeRemedy::Fail { reason }) => {
+                let failure = Failure::permanent(format!("an operator had it fail: {reason}"));
+                self.end(node, NodeOutcome::Failed { failure, maybe, limit: None })
+            }
+            Some(NodeRemedy::Skip { .. }) if !begun => self.end(node, NodeOutcome::Skipped),
+            Some(NodeRemedy::Skip { .. }) | None => self.end(node, cancelled),
+        }
+    }
+
     /// Whether what a node does is no longer wanted: a join that cancels the rest has started, a node that cancels this one
     /// has succeeded, the run has come to its end, or a handler has ended the node.
     pub(super) fn is_withdrawn(&self, node: u32) -> bool {
@@ -153,6 +170,7 @@ impl Run {
             || plan.cancelled_by.iter().any(succeeded)
             || self.stopped.is_some_and(|stop| stop != node)
             || self.interrupted(node).is_some()
+            || self.remedy(node).is_some()
     }
 
     /// The node by which the run has come to its end, if it is one that ends all.

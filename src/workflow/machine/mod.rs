@@ -6,6 +6,7 @@
 
 mod apply;
 mod boundary;
+mod many;
 mod moves;
 mod snapshot;
 mod tokens;
@@ -28,7 +29,7 @@ use crate::id::{RunId, TaskId};
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{Cause, NodeOutcome, RunOutcome, RunPhase, RunSpec, UndoOutcome};
+use crate::run::{Cause, NodeOutcome, NodeRemedy, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::saga::Unwinding;
 use crate::task::{Failure, FailureKind, Happened, Owner, Phase};
 use crate::time::Time;
@@ -51,6 +52,8 @@ pub(crate) struct Run {
     /// A node whose failure nothing takes care of.
     broken: Option<u32>,
     pivot_passed: bool,
+    /// An operator stopped it from making moves.
+    pub(crate) paused: bool,
     /// The node that ended the run.
     stopped: Option<u32>,
     /// Nodes that have not ended.
@@ -112,6 +115,20 @@ struct More {
     /// Of a node with states: where its token is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     token: Option<Token>,
+    /// Of a map that is or was open: what was added, and whether it is closed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    added: Vec<Payload>,
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    closed: bool,
+    /// Of a map: it need not wait for more.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    enough: bool,
+    /// How an operator wants the node to end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    remedy: Option<NodeRemedy>,
+    /// Of a map: the item that succeeded last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last: Option<u32>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
@@ -261,6 +278,11 @@ impl NodeState {
         matches!(self.stage, NodeStage::Working | NodeStage::Open(_))
     }
 
+    /// Whether it is under way, or has ended and not waited for all of its work.
+    const fn is_busy(&self) -> bool {
+        self.is_working() || self.active > 0
+    }
+
     fn had_effect(&self) -> bool {
         self.pieces.iter().any(Piece::had_effect)
     }
@@ -286,6 +308,7 @@ impl Run {
             unwinding: None,
             broken: None,
             pivot_passed: false,
+            paused: false,
             stopped: None,
             open: count,
             working: 0,
@@ -363,6 +386,16 @@ impl Run {
         self.plan.node(node).is_some_and(|(definition, _)| definition.pivot)
     }
 
+    /// How an operator wants a node to end.
+    pub(crate) fn remedy(&self, node: u32) -> Option<&NodeRemedy> {
+        self.state(node)?.more.as_ref()?.remedy.as_ref()
+    }
+
+    /// Whether a node has not ended.
+    pub(crate) fn is_alive(&self, node: u32) -> bool {
+        self.state(node).is_some_and(|state| state.ended().is_none())
+    }
+
     /// Whether the point of no return is behind.
     pub(crate) const fn is_past_pivot(&self) -> bool {
         self.pivot_passed
@@ -391,11 +424,33 @@ impl Run {
         })
     }
 
+    /// What a node waits for that could start by its links.
+    fn turn_text(&self, node: u32) -> Option<String> {
+        let (state, plan) = (self.state(node)?, self.plan.nodes.get(node as usize)?);
+        let held = plan.milestone.is_some() || !plan.rivals.is_empty();
+        if !held || state.decided < plan.links || self.phase != RunPhase::Running {
+            return None;
+        }
+        match self.turn(node) {
+            Turn::Later => {
+                let busy = plan.rivals.iter().find(|rival| self.state(**rival).is_some_and(NodeState::is_busy));
+                Some(match (busy, plan.milestone) {
+                    (Some(rival), _) => format!("its turn, after {}", self.plan.name(*rival)),
+                    (None, Some((after, _))) => format!("its milestone, {}", self.plan.name(after)),
+                    (None, None) => return None,
+                })
+            }
+            Turn::Now | Turn::Missed => None,
+        }
+    }
+
     /// Whether a node that could start must wait for its turn, or has missed its milestone.
     fn turn(&self, node: u32) -> Turn {
         let Some(plan) = self.plan.nodes.get(node as usize) else { return Turn::Missed };
         if let Some((after, until)) = plan.milestone {
-            if self.has_started(until) {
+            // One that was withdrawn counts as one that has started: what has passed does not come back.
+            let over = matches!(self.state(until).and_then(NodeState::ended), Some(NodeOutcome::Cancelled { .. }));
+            if over || self.has_started(until) {
                 return Turn::Missed;
             }
             match self.state(after).and_then(NodeState::ended) {
@@ -404,7 +459,7 @@ impl Run {
                 Some(_) => return Turn::Missed,
             }
         }
-        let busy = plan.rivals.iter().any(|rival| self.state(*rival).is_some_and(NodeState::is_working));
+        let busy = plan.rivals.iter().any(|rival| self.state(*rival).is_some_and(NodeState::is_busy));
         if busy { Turn::Later } else { Turn::Now }
     }
 

@@ -1,7 +1,7 @@
 //! What a run does next, as a function of where it stands.
 
 use super::{NodeStage, NodeState, PieceEnd, Run, Turn, Worker};
-use crate::definition::{Action, Case, Expr, Inputs, Join, Pick, TooWide};
+use crate::definition::{Action, Case, Expr, Inputs, Join, Map, Pick, TooWide};
 use crate::event::{Opening, RunEvent};
 use crate::id::{RunId, TaskId};
 use crate::limits::Limits;
@@ -56,7 +56,7 @@ impl Run {
         let event = match self.phase {
             RunPhase::Running => match self.broken {
                 Some(node) => RunEvent::Halted { run, cause: self.failure_of(node) },
-                None if self.open == 0 => {
+                None if self.open == 0 && self.working == 0 => {
                     let made = match self.stopped.and_then(|stop| self.state(stop)) {
                         Some(stop) => Ok(stop.output.clone()),
                         None => self.plan.definition.output.eval(&self.scope(Payload::NULL, limits)),
@@ -92,16 +92,13 @@ impl Run {
         match &self.state(node)?.stage {
             NodeStage::Waiting => self.decide(node, now, limits),
             NodeStage::Working => self.finish_piece(node),
-            NodeStage::Open(Opening::Map { items }) => {
-                let items = *items;
-                self.go_over(node, items, limits)
-            }
+            NodeStage::Open(Opening::Map { .. }) => self.go_over(node, limits),
             NodeStage::Open(Opening::Repeat) => self.go_round(node, limits),
             NodeStage::Open(Opening::Rounds) => self.go_with(node, limits),
             NodeStage::Open(Opening::States) => self.walk(node, limits),
             NodeStage::Open(Opening::Wait { until }) => self.wait(node, *until, now, limits),
             NodeStage::Open(Opening::Race { .. }) => self.race(node, now, limits),
-            NodeStage::Ended(_) => None,
+            NodeStage::Ended(_) => self.drop_rest(node),
         }
     }
 
@@ -167,7 +164,7 @@ impl Run {
                 }
                 Some(self.end_with(node, took, item))
             }
-            Action::Map { over, .. } => {
+            Action::Map(Map { over, .. }) => {
                 let list = self.list(over, limits);
                 let Value::Array(items) = list.value() else {
                     return Some(self.fail(node, "what it should go over is no list".to_owned()));
@@ -177,7 +174,7 @@ impl Run {
                     _ => Some(self.exhausted(node, LimitReached::Items { most: limits.map_items }, Payload::NULL)),
                 }
             }
-            Action::Repeat { .. } => opened(Opening::Repeat),
+            Action::Repeat(_) => opened(Opening::Repeat),
             Action::States(_) => opened(Opening::States),
             Action::Race { offers } => Some(self.open_race(node, offers, now, limits)),
             Action::Wait { timer, .. } => opened(Opening::Wait { until: timer.map(|span| now + span) }),
@@ -225,7 +222,7 @@ impl Run {
     }
 
     /// The list that a map goes over. One that is too large to be put together is none.
-    fn list(&self, over: &Expr, limits: &Limits) -> Payload {
+    pub(super) fn list(&self, over: &Expr, limits: &Limits) -> Payload {
         over.eval(&self.scope(Payload::NULL, limits)).unwrap_or_default()
     }
 
@@ -241,30 +238,6 @@ impl Run {
             None => NodeOutcome::Succeeded,
         };
         Some(self.end(node, outcome))
-    }
-
-    /// A map: begins items while it may, ends when all are done or too many have failed.
-    fn go_over(&mut self, node: u32, items: u32, limits: &Limits) -> Option<Move> {
-        let (definition, _) = self.plan.node(node)?;
-        let Action::Map { over, at_once, tolerate, .. } = &definition.action else { return None };
-        let state = self.state(node)?;
-        let active = state.active;
-        if state.failed > *tolerate {
-            return self.cancel_pieces(node).or_else(|| self.too_many_failed(node));
-        }
-        let begun = u32::try_from(state.pieces.len()).unwrap_or(u32::MAX);
-        if begun < items {
-            if at_once.is_some_and(|most| active >= most) {
-                return None;
-            }
-            let list = state.items.clone().unwrap_or_else(|| self.list(over, limits));
-            let item = list.value().get(begun as usize).cloned().unwrap_or_default();
-            let next = self.begin_with(node, begun, Payload::new(item), limits);
-            self.state_mut(node)?.items = Some(list);
-            // An item that is too large ends the map, but not before the others.
-            return if active > 0 && matches!(next, Move::Fact(_)) { self.cancel_pieces(node) } else { Some(next) };
-        }
-        (active == 0).then(|| self.end(node, NodeOutcome::Succeeded))
     }
 
     /// What the next piece of a node is given that starts more than once.
@@ -292,42 +265,8 @@ impl Run {
         (active == 0 && decided == links).then(|| self.end(node, NodeOutcome::Succeeded))
     }
 
-    fn too_many_failed(&self, node: u32) -> Option<Move> {
-        let state = self.state(node).filter(|state| state.active == 0)?;
-        let mut ends = state.pieces.iter().filter_map(|piece| piece.end.as_ref());
-        let first = ends.find(|end| !end.succeeded()).and_then(|end| end.failure.clone());
-        let failure = first.unwrap_or_else(|| Failure::permanent("an item was cancelled"));
-        Some(self.end(node, NodeOutcome::Failed { failure, maybe: state.is_doubtful(), limit: None }))
-    }
-
-    /// A repeat: another round, or the end.
-    fn go_round(&self, node: u32, limits: &Limits) -> Option<Move> {
-        let (definition, _) = self.plan.node(node)?;
-        let Action::Repeat { until, most, .. } = &definition.action else { return None };
-        let pieces = &self.state(node)?.pieces;
-        let Some(last) = pieces.last() else {
-            return Some(self.begin_with(node, 0, Payload::NULL, limits));
-        };
-        let end = last.end.as_ref()?;
-        if !end.succeeded() {
-            let failure = end.failure.clone().unwrap_or_else(|| Failure::permanent("a round was cancelled"));
-            return Some(
-                self.end(node, NodeOutcome::Failed { failure, maybe: self.state(node)?.is_doubtful(), limit: None }),
-            );
-        }
-        let output = end.output();
-        if until.holds(&self.scope(output.clone(), limits)) {
-            return Some(self.end(node, NodeOutcome::Succeeded));
-        }
-        let rounds = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
-        if rounds >= *most {
-            return Some(self.exhausted(node, LimitReached::Rounds { most: *most }, output));
-        }
-        Some(self.begin_with(node, rounds, output, limits))
-    }
-
     /// Begins a piece of a map or repeat: it is given the item itself, if the node says nothing else.
-    fn begin_with(&self, node: u32, place: u32, item: Payload, limits: &Limits) -> Move {
+    pub(super) fn begin_with(&self, node: u32, place: u32, item: Payload, limits: &Limits) -> Move {
         let plain = self.plan.node(node).is_some_and(|(node, _)| node.input == Expr::default());
         let input = if plain { self.fitted(Ok(item), node, limits) } else { self.given(node, item, limits) };
         match input {
@@ -339,7 +278,7 @@ impl Run {
     /// The run goes no further: what is under way is cancelled, and ends as it ends.
     fn halt(&mut self, node: u32) -> Option<Move> {
         if !self.state(node)?.is_working() {
-            return None;
+            return self.cancel_pieces(node);
         }
         self.cancel_pieces(node).or_else(|| self.close(node))
     }
@@ -347,15 +286,14 @@ impl Run {
     /// The node is no longer needed: the run goes on without it.
     fn withdraw(&mut self, node: u32) -> Option<Move> {
         match &self.state(node)?.stage {
-            NodeStage::Waiting => Some(self.end(node, NodeOutcome::Cancelled { maybe: false })),
-            NodeStage::Working | NodeStage::Open(_) => self.halt(node),
-            NodeStage::Ended(_) => None,
+            NodeStage::Waiting => Some(self.end_withdrawn(node, false)),
+            NodeStage::Working | NodeStage::Open(_) | NodeStage::Ended(_) => self.halt(node),
         }
     }
 
     /// Asks the next piece that is under way to stop, if there is one that has not been asked. What a pivot does is not
     /// stopped half-way: whether it has happened could not be told any more, and decides between forward and back.
-    fn cancel_pieces(&mut self, node: u32) -> Option<Move> {
+    pub(super) fn cancel_pieces(&mut self, node: u32) -> Option<Move> {
         let pivot = self.is_pivot(node);
         let state = self.state_mut(node)?;
         let from = if pivot { 0 } else { state.asked as usize };
@@ -373,10 +311,8 @@ impl Run {
         let state = self.state(node).filter(|state| state.active == 0)?;
         let whole = state.stage == NodeStage::Working
             && state.pieces.iter().all(|piece| piece.end.as_ref().is_some_and(PieceEnd::succeeded));
-        let whole = whole && self.interrupted(node).is_none();
-        let outcome =
-            if whole { NodeOutcome::Succeeded } else { NodeOutcome::Cancelled { maybe: state.is_doubtful() } };
-        Some(self.end(node, outcome))
+        let whole = whole && self.interrupted(node).is_none() && self.remedy(node).is_none();
+        Some(if whole { self.end(node, NodeOutcome::Succeeded) } else { self.end_withdrawn(node, true) })
     }
 
     /// The node has reached a bound; what it has done until then is what it gives.

@@ -24,6 +24,8 @@ pub(crate) struct RunRecord {
     signals: BTreeMap<Name, VecDeque<Kept>>,
     broken: Option<u32>,
     pivot_passed: bool,
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    paused: bool,
     /// The nodes that are or were to be undone.
     unwinding: Option<Vec<u32>>,
 }
@@ -41,6 +43,7 @@ impl Run {
             signals: self.signals.clone(),
             broken: self.broken,
             pivot_passed: self.pivot_passed,
+            paused: self.paused,
             unwinding: self.unwinding.as_ref().map(|unwinding| unwinding.members().map(NodeIx::get).collect()),
         }
     }
@@ -52,7 +55,7 @@ impl Run {
         }
         let count = |test: fn(&NodeState) -> bool| record.nodes.iter().filter(|state| test(state)).count();
         let open = u32::try_from(count(|state| state.ended().is_none())).ok()?;
-        let working = u32::try_from(count(NodeState::is_working)).ok()?;
+        let working = u32::try_from(count(NodeState::is_busy)).ok()?;
         let mut run = Self {
             phase: record.phase,
             cause: record.cause.clone(),
@@ -61,6 +64,7 @@ impl Run {
             signals: record.signals.clone(),
             broken: record.broken,
             pivot_passed: record.pivot_passed,
+            paused: record.paused,
             open,
             working,
             ..Self::new(plan, Arc::clone(&record.spec), record.owner)
@@ -121,7 +125,7 @@ impl Run {
                     state.active
                 ));
             }
-            if active > 0 && !state.is_working() {
+            if active > 0 && state.stage == NodeStage::Waiting {
                 return Err(format!("run {}: node {place} has active pieces and is {:?}", self.id(), state.stage));
             }
             let links = self.plan.nodes.get(place).map_or(0, |node| node.links);

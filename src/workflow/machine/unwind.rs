@@ -87,7 +87,7 @@ impl Run {
 
     /// Begins to undo the latest piece that is not: of a repeat one after the other, otherwise all at once.
     fn undo_piece(&self, node: u32, state: &NodeState) -> Option<Move> {
-        let in_turn = matches!(self.plan.node(node)?.0.action, Action::Repeat { .. } | Action::States(_));
+        let in_turn = matches!(self.plan.node(node)?.0.action, Action::Repeat(_) | Action::States(_));
         let busy = |undo: &PieceUndo| matches!(undo, PieceUndo::Active(_) | PieceUndo::Failed(_));
         if in_turn && state.pieces.iter().any(|piece| busy(&piece.undo)) {
             return None;
@@ -150,7 +150,8 @@ impl Run {
                     .collect();
                 Some(names.join(", "))
             }
-            NodeStage::Waiting | NodeStage::Ended(_) => None,
+            NodeStage::Waiting => self.turn_text(node),
+            NodeStage::Ended(_) => None,
         }
     }
 }

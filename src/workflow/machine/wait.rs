@@ -72,8 +72,8 @@ impl Run {
             Action::Wait { signal: None, .. }
             | Action::Do(_)
             | Action::Choose { .. }
-            | Action::Map { .. }
-            | Action::Repeat { .. }
+            | Action::Map(_)
+            | Action::Repeat(_)
             | Action::Pass
             | Action::States(_)
             | Action::Stop
@@ -222,8 +222,8 @@ impl Run {
             }
             Action::Do(_)
             | Action::Choose { .. }
-            | Action::Map { .. }
-            | Action::Repeat { .. }
+            | Action::Map(_)
+            | Action::Repeat(_)
             | Action::Pass
             | Action::States(_)
             | Action::Stop

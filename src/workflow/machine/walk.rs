@@ -42,8 +42,8 @@ impl Run {
             Action::States(states) => Some(states),
             Action::Do(_)
             | Action::Choose { .. }
-            | Action::Map { .. }
-            | Action::Repeat { .. }
+            | Action::Map(_)
+            | Action::Repeat(_)
             | Action::Wait { .. }
             | Action::Race { .. }
             | Action::Pass

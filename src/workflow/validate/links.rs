@@ -88,9 +88,10 @@ impl<'d> Checker<'d, '_> {
     /// Each piece of work there is only of a node that does several, and only a node that starts more than once can tell
     /// them apart.
     fn each_link(&mut self, place: usize, source: usize, link: &Link) {
-        let several = self.definition.nodes.get(source).is_some_and(|source| {
-            matches!(source.action, Action::Map { .. } | Action::Repeat { .. }) || source.join.repeats()
-        });
+        let several =
+            self.definition.nodes.get(source).is_some_and(|source| {
+                matches!(source.action, Action::Map(_) | Action::Repeat(_)) || source.join.repeats()
+            });
         let repeats = self.definition.nodes.get(place).is_some_and(|node| node.join.repeats());
         if !several || !repeats {
             self.fault(Some(place), Fault::EachLink { source_node: link.node.clone() });

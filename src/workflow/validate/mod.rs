@@ -13,7 +13,7 @@ mod waits;
 pub use fault::{DefinitionError, Fault, Finding, Place};
 
 use super::nearest::nearest;
-use crate::definition::{Action, Body, Definition, Node, State, Work};
+use crate::definition::{Action, Body, Definition, Map, Node, Repeat, State, Work};
 use crate::limits::Limits;
 use crate::name::Name;
 use data::{Site, Use};
@@ -132,7 +132,7 @@ fn flows(action: &Action) -> Vec<&Definition> {
 /// The work that a node does; of states, that of the first that does any.
 fn body(action: &Action) -> Option<&Body> {
     match action {
-        Action::Do(body) | Action::Map { body, .. } | Action::Repeat { body, .. } => Some(body),
+        Action::Do(body) | Action::Map(Map { body, .. }) | Action::Repeat(Repeat { body, .. }) => Some(body),
         Action::States(states) => states.states.iter().find_map(|state| state.body.as_ref()),
         Action::Choose { .. }
         | Action::Wait { .. }
@@ -175,7 +175,7 @@ impl<'d, 'r> Checker<'d, 'r> {
             self.undo(place, node);
             self.turns(place, node);
             self.boundary(place, node);
-            let item = matches!(node.action, Action::Map { .. } | Action::Repeat { .. }) || node.join.repeats();
+            let item = matches!(node.action, Action::Map(_) | Action::Repeat(_)) || node.join.repeats();
             self.expression(&node.input, &Site::of(place, Place::Input, item));
         }
         let mut rules = BTreeSet::new();
@@ -209,13 +209,19 @@ impl<'d, 'r> Checker<'d, 'r> {
                     self.condition(&case.when, &Site::of(place, Place::Case(case.name.clone()), true));
                 }
             }
-            Action::Map { over, at_once, .. } => {
+            Action::Map(Map { over, at_once, enough, .. }) => {
                 self.expression(over, &Site::of(place, Place::Over, false));
+                if let Some(enough) = enough {
+                    self.condition(&enough.when, &Site::of(place, Place::Until, true));
+                }
                 if *at_once == Some(0) {
                     self.fault(Some(place), Fault::NoneAtOnce);
                 }
             }
-            Action::Repeat { until, most, .. } => {
+            Action::Repeat(Repeat { until, whilst, most, .. }) => {
+                if let Some(whilst) = whilst {
+                    self.condition(whilst, &Site::of(place, Place::Until, true));
+                }
                 self.condition(until, &Site::of(place, Place::Until, true));
                 if *most == 0 {
                     self.fault(Some(place), Fault::NoRounds);

@@ -2,8 +2,8 @@
 
 use super::{World, work};
 use counterpoint::definition::{
-    Action, Body, Case, Condition, Definition, Expr, Handler, Join, Link, Milestone, Node, Occasion, Offer, On, Pick,
-    Rest, State, States, Trigger,
+    Action, Body, Case, Condition, Definition, Enough, Expr, Handler, Join, Link, Map, Milestone, Node, Occasion,
+    Offer, On, Pick, Repeat, Rest, State, States, Trigger,
 };
 use counterpoint::{
     Command, Failure, Jitter, Name, NodeStatus, Payload, Policy, Retry, RunCommand, RunId, RunPhase, TaskSpec,
@@ -54,9 +54,11 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
     for place in 0..count {
         let mut node = node(draws, taste, path, place, depth, &definition);
         links(draws, taste, &mut node, &definition);
-        let body = matches!(&node.action, Action::Do(_) | Action::Map { .. } | Action::Repeat { .. });
+        let body = matches!(&node.action, Action::Do(_) | Action::Map(_) | Action::Repeat(_));
         let task = match &node.action {
-            Action::Do(body) | Action::Map { body, .. } | Action::Repeat { body, .. } => matches!(body, Body::Task(_)),
+            Action::Do(body) | Action::Map(Map { body, .. }) | Action::Repeat(Repeat { body, .. }) => {
+                matches!(body, Body::Task(_))
+            }
             _ => false,
         };
         if task && draws.below(3) > 0 {
@@ -166,13 +168,27 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
             cases: (0..=draws.below(2)).map(|case| Case::new(format!("c{case}"), less(draws.below(10)))).collect(),
             otherwise: (draws.below(4) > 0).then(|| "else".into()),
         },
-        12 | 13 => Action::Map {
-            over: if draws.one_in(8) { Expr::Input } else { Expr::Input.at("/list") },
-            body: body(draws),
-            at_once: (draws.below(2) > 0).then(|| u32::try_from(1 + draws.below(3)).unwrap()),
-            tolerate: u32::try_from(draws.below(3)).unwrap(),
-        },
-        14 => Action::Repeat { body: body(draws), until: less(draws.below(10)), most: 3 },
+        12 | 13 => {
+            let over = if draws.one_in(8) { Expr::Input } else { Expr::Input.at("/list") };
+            let mut map = Map::over(over, body(draws))
+                .at_once((draws.below(2) > 0).then(|| u32::try_from(1 + draws.below(3)).unwrap()))
+                .tolerate(u32::try_from(draws.below(3)).unwrap());
+            if draws.one_in(5) {
+                map = map.tolerate_percent(40);
+            }
+            if taste.races && draws.one_in(4) {
+                let enough = Enough::of(u32::try_from(1 + draws.below(3)).unwrap());
+                map = map.enough(match draws.below(3) {
+                    0 => enough.cancel_rest(),
+                    1 => Enough::begun(),
+                    _ => enough,
+                });
+            }
+            map.open = taste.races && draws.one_in(4);
+            Action::Map(map)
+        }
+        14 if draws.one_in(3) => Action::Repeat(Repeat::whilst(body(draws), less(draws.below(10)).negated(), 3)),
+        14 => Action::Repeat(Repeat::until(body(draws), less(draws.below(10)), 3)),
         15 => {
             let (signal, timer) = match draws.below(3) {
                 0 => (false, true),
@@ -196,7 +212,9 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
         Action::Choose { .. } | Action::Pass | Action::Stop | Action::States(_) => data(draws),
         Action::Do(_) if draws.below(2) == 0 => Expr::List(vec![data(draws), Expr::Input.at("/list/0")]),
         Action::Do(_) => Expr::Input,
-        Action::Map { body: Body::Flow(_), .. } | Action::Repeat { body: Body::Flow(_), .. } => Expr::Input,
+        Action::Map(Map { body: Body::Flow(_), .. }) | Action::Repeat(Repeat { body: Body::Flow(_), .. }) => {
+            Expr::Input
+        }
         _ => Expr::default(),
     };
     Node::new(name, action).with_input(input)
@@ -244,7 +262,7 @@ fn links(draws: &mut Draws<'_>, taste: Taste, node: &mut Node, before: &Definiti
     if links > 0 && taste.races && matches!(node.action, Action::Do(_)) && draws.one_in(6) {
         for link in &mut node.after {
             let source = before.nodes.iter().find(|node| node.name == link.node).unwrap();
-            let several = matches!(source.action, Action::Map { .. } | Action::Repeat { .. })
+            let several = matches!(source.action, Action::Map(_) | Action::Repeat(_))
                 || matches!(source.join, Join::Each | Join::Rounds { .. });
             if several && draws.below(3) > 0 {
                 link.on = On::Each;
@@ -342,6 +360,7 @@ impl World {
                     let _ = self.say(RunCommand::Signal { run, signal, payload }.into());
                 }
                 20 => self.pass(Duration::from_millis(500)),
+                23 if draws.below(2) == 0 => self.add_items(run, draws.below(2)),
                 21 if rough && draws.one_in(2) => {
                     let _ = self.say(RunCommand::Cancel { run, reason: "chance".into() }.into());
                 }
@@ -365,6 +384,9 @@ impl World {
             if self.is_over() && self.held.is_empty() {
                 return;
             }
+            if self.held.is_empty() {
+                self.close_maps();
+            }
             if !self.held.is_empty() {
                 self.answer_by(seed, 0);
             } else if self.waiting_runs().is_empty() || self.engine.next_wakeup().is_some() {
@@ -374,6 +396,7 @@ impl World {
                 self.repair(0);
             } else {
                 self.repair(0);
+                self.close_maps();
                 for run in self.waiting_runs() {
                     for signal in ["red", "blue"] {
                         let (signal, payload) = (signal.into(), Payload::NULL);
@@ -384,6 +407,31 @@ impl World {
         }
         let stuck: Vec<_> = self.engine.runs().map(|run| (run.id(), run.phase(), run.waits_for())).collect();
         panic!("stuck: {stuck:?}, asleep until {:?}\n{}", self.engine.next_wakeup(), super::tell(&self.journal));
+    }
+
+    /// Maps that are open get no more items.
+    fn close_maps(&mut self) {
+        let mut open = Vec::new();
+        for run in self.engine.runs().filter(|run| run.phase() == RunPhase::Running) {
+            let nodes = run.nodes().filter(|node| node.status() == NodeStatus::Running);
+            let maps = nodes.filter(|node| {
+                let node = run.definition().node(&node.name()).unwrap();
+                matches!(&node.action, Action::Map(map) if map.open)
+            });
+            open.extend(maps.map(|node| (run.id(), node.name())));
+        }
+        for (run, node) in open {
+            let _ = self.say(RunCommand::Close { run, node }.into());
+        }
+    }
+
+    /// More items for whatever map takes them.
+    fn add_items(&mut self, run: RunId, count: usize) {
+        let names: Vec<Name> = self.engine.run(run).unwrap().nodes().map(|node| node.name()).collect();
+        for node in names {
+            let items = (0..=count).map(|item| Payload::new(json!(item))).collect();
+            let _ = self.say(RunCommand::Add { run, node, items }.into());
+        }
     }
 
     fn waiting_runs(&self) -> Vec<RunId> {

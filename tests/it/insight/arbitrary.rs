@@ -1,7 +1,7 @@
 //! Any sequence of events, sensible or not: nothing panics, and the counts are those of a recount.
 
 use super::script::{attempt, owner};
-use counterpoint::definition::{Action, Body, Definition, Expr, Link, Node, Work};
+use counterpoint::definition::{Action, Body, Definition, Expr, Link, Map, Node, Work};
 use counterpoint::insight::{
     Alerts, Audit, Counts, Lineage, Metrics, Picture, Progress, Projection, Story, SvgOptions, Timeline, describe,
     to_prometheus,
@@ -105,7 +105,7 @@ fn definition() -> impl Strategy<Value = Definition> {
                 let body = Body::Flow(Arc::new(inner));
                 let action = match what {
                     0 => Action::Do(body),
-                    1 => Action::Map { over: Expr::Input, body, at_once: None, tolerate: 0 },
+                    1 => Action::Map(Map::over(Expr::Input, body)),
                     2 => Action::Wait { signal: None, timer: None },
                     _ => Action::Pass,
                 };

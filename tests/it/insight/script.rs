@@ -1,6 +1,8 @@
 //! Scripted journals: a small fixed one, and fleets of any size.
 
-use counterpoint::definition::{Action, Body, Case, Condition, Definition, Expr, Join, Link, Node, Rest, Work};
+use counterpoint::definition::{
+    Action, Body, Case, Condition, Definition, Expr, Join, Link, Map, Node, Repeat, Rest, Work,
+};
 use counterpoint::{
     AgentEvent, AgentId, AgentSpec, AttemptId, Cause, Entry, Event, Failure, Incarnation, Next, NodeOutcome, Opening,
     Owner, Payload, RunEvent, RunId, RunOutcome, RunSpec, Seq, TaskEvent, TaskId, TaskSpec, Tier, Time, UndoOutcome,
@@ -125,7 +127,7 @@ pub(crate) fn order() -> Definition {
         .with_node(
             Node::new(
                 "photos",
-                Action::Map { over: Expr::Input, body: Body::Task(Work::new("resize")), at_once: Some(4), tolerate: 1 },
+                Action::Map(Map::over(Expr::Input, Body::Task(Work::new("resize"))).at_once(4).tolerate(1)),
             )
             .with_link(Link::success("reserve")),
         )
@@ -133,7 +135,7 @@ pub(crate) fn order() -> Definition {
         .with_node(
             Node::new(
                 "track",
-                Action::Repeat { body: Body::Task(Work::new("poll")), until: Condition::Is(Expr::Item), most: 5 },
+                Action::Repeat(Repeat::until(Body::Task(Work::new("poll")), Condition::Is(Expr::Item), 5)),
             )
             .with_link(Link::success("parcel")),
         )

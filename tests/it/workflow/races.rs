@@ -2,7 +2,7 @@
 
 use crate::flow::{RUN, World, flow, json, step};
 use counterpoint::definition::{
-    Action, Condition, Decision, Definition, Expr, Link, Node, Occasion, Offer, SignalRule,
+    Action, Condition, Decision, Definition, Expr, Link, Map, Node, Occasion, Offer, SignalRule,
 };
 use counterpoint::workflow::{Fault, validate};
 use counterpoint::{Accepted, Limits, Name, NodeStatus, Rejected, RunCommand, RunPhase, Time};
@@ -81,12 +81,7 @@ fn a_run_within_takes_only_what_it_means_of_what_the_run_around_keeps() {
     let mine = Condition::equal(Expr::Item.at("/item"), Expr::Input);
     let mut inner = flow([race("gate", [Offer::new("go", Occasion::signal("go").matching(mine))])]);
     inner.name = "inner".into();
-    let action = Action::Map {
-        over: Expr::Input,
-        body: counterpoint::definition::Body::Flow(inner.into()),
-        at_once: None,
-        tolerate: 0,
-    };
+    let action = Action::Map(Map::over(Expr::Input, counterpoint::definition::Body::Flow(inner.into())));
     let mut world = World::running(flow([Node::new("all", action)]), json!([1, 2, 3]));
     for item in [3, 1, 9, 2] {
         world.signal("go", json!({ "item": item })).unwrap();

@@ -2,7 +2,7 @@
 
 use super::map;
 use crate::flow::{World, flow, step, undoable};
-use counterpoint::definition::{Action, Body, Expr, Join, Link, Node, Rest};
+use counterpoint::definition::{Action, Body, Expr, Join, Link, Node, Repeat, Rest};
 use counterpoint::workflow::{Fault, validate};
 use counterpoint::{Limits, NodeStatus, RunOutcome};
 use serde_json::{Value, json};
@@ -131,7 +131,7 @@ fn a_join_within_a_loop_never_mixes_rounds() {
             .with_link(Link::success("y")),
     ]);
     let until = counterpoint::definition::Condition::less(Expr::value(1), Expr::Item);
-    let repeat = Action::Repeat { body: Body::Flow(inner.into()), until, most: 5 };
+    let repeat = Action::Repeat(Repeat::until(Body::Flow(inner.into()), until, 5));
     let mut world = World::running(flow([Node::new("loop", repeat)]), 0);
     for round in 1..=2 {
         world.done("y", 0);

@@ -2,7 +2,8 @@
 
 use super::Ruling;
 use counterpoint::definition::{
-    Action, Body, Boundary, Condition, Definition, Expr, Join, Link, Node, Occasion, Offer, On, Pick, Rest, Trigger,
+    Action, Body, Boundary, Condition, Definition, Expr, Join, Link, Map, Node, Occasion, Offer, On, Pick, Repeat,
+    Rest, Trigger,
 };
 use counterpoint::{Cause, Happened, Name, NodeOutcome, Opening, Owner, Phase, RunId, RunOutcome, Time, UndoOutcome};
 use serde_json::{Value, json};
@@ -73,6 +74,10 @@ pub(super) struct Place {
     pub(super) beside: Vec<Name>,
     pub(super) interrupted: Option<Name>,
     pub(super) walk: Option<Walk>,
+    /// Of a map: whether it was closed, whether it has enough, and what its last item gave.
+    pub(super) closed: bool,
+    pub(super) enough: bool,
+    pub(super) last: Value,
     /// Of a decision: the option, and what the node gives.
     pub(super) decided: Option<(Name, Value)>,
 }
@@ -123,7 +128,7 @@ pub(super) struct Flow {
 
 pub(super) fn body(action: &Action) -> Option<&Body> {
     match action {
-        Action::Do(body) | Action::Map { body, .. } | Action::Repeat { body, .. } => Some(body),
+        Action::Do(body) | Action::Map(Map { body, .. }) | Action::Repeat(Repeat { body, .. }) => Some(body),
         _ => None,
     }
 }
@@ -313,7 +318,8 @@ impl Flow {
     pub(super) fn withdraws(&self, at: usize) -> bool {
         let place = &self.places[at];
         let lost = match self.node(at).action {
-            Action::Map { tolerate, .. } => place.failed() > tolerate as usize,
+            Action::Map(Map { enough: Some(ref enough), .. }) if place.enough => enough.cancels,
+            Action::Map(_) => self.too_many(at),
             _ => repeats(self.node(at)) && place.failed() > 0,
         };
         self.stand == Stand::Halting || self.is_spare(at) || lost || self.places[at].interrupted.is_some()
@@ -336,6 +342,43 @@ impl Flow {
                             _ => false,
                         }
             })
+    }
+
+    /// Whether more items of a map have failed than it tolerates.
+    fn too_many(&self, at: usize) -> bool {
+        let Action::Map(map) = &self.node(at).action else { return false };
+        let (failed, items) = (self.places[at].failed(), self.places[at].items.len());
+        let share = map.tolerate_percent.map_or(0, |percent| items * percent as usize / 100);
+        failed > share.max(map.tolerate as usize)
+    }
+
+    /// Whether a map takes more items.
+    pub(super) fn is_open(&self, at: usize) -> bool {
+        let place = &self.places[at];
+        let open = matches!(&self.node(at).action, Action::Map(map) if map.open);
+        open && place.opened.is_some() && place.end.is_none() && !place.closed && !place.enough
+    }
+
+    /// What a map has done is enough.
+    pub(super) fn suffices(&mut self, at: usize) -> Ruling {
+        let Action::Map(Map { enough: Some(enough), .. }) = &self.node(at).action else {
+            return Err("it must wait for all".to_owned());
+        };
+        let place = &self.places[at];
+        let done = place.pieces.iter().filter(|piece| piece.end == Some(true)).count();
+        let item = json!({"done": done, "failed": place.failed(), "items": place.items.len(), "last": place.last});
+        ensure!(done > 0 && self.holds(&enough.when, &item), "it is not enough");
+        ensure!(!place.enough && self.stand == Stand::Running, "it is enough twice");
+        self.places[at].enough = true;
+        Ok(())
+    }
+
+    /// Whether a map may end although something of it is under way.
+    fn awaits_none(&self, at: usize) -> bool {
+        let Action::Map(Map { enough: Some(enough), .. }) = &self.node(at).action else { return false };
+        let place = &self.places[at];
+        let all = place.pieces.len() == place.items.len() && !self.is_open(at);
+        place.enough && !enough.cancels || enough.begun && all
     }
 
     /// What a piece of work consists of.
@@ -467,7 +510,7 @@ impl Flow {
         self.node(at).milestone.as_ref().is_some_and(|milestone| {
             let after = &self.places[self.place_of(&milestone.after).expect("the definition is sound")];
             let until = &self.places[self.place_of(&milestone.until).expect("the definition is sound")];
-            let begun = until.begun() || matches!(until.end, Some(Kind::Succeeded | Kind::Failed));
+            let begun = until.begun() || until.end.is_some_and(|end| end != Kind::Skipped);
             begun || after.end.is_some_and(|end| end != Kind::Succeeded)
         })
     }
@@ -496,7 +539,7 @@ impl Flow {
 
     pub(super) fn opens(&mut self, at: usize, what: &Opening, now: Time) -> Ruling {
         self.may_start(at)?;
-        if let (Action::Map { over, .. }, Opening::Map { items }) = (&self.node(at).action, what) {
+        if let (Action::Map(Map { over, .. }), Opening::Map { items }) = (&self.node(at).action, what) {
             let list = self.eval(over, &Value::Null);
             let list = list.as_array().ok_or("a map opens over what is no list")?;
             ensure!(list.len() == *items as usize, "a map opens with a wrong count");
@@ -526,15 +569,20 @@ impl Flow {
                 ensure!(!walk.begun, "the work of a state begins twice");
                 walk.value.clone().unwrap_or_else(|| input.clone())
             }
-            Action::Map { at_once, tolerate, .. } => {
+            Action::Map(map) => {
+                let at_once = map.at_once;
+                ensure!(!place.enough, "an item begins when there is enough");
                 ensure!(place.opened.is_some() && place.end.is_none(), "an item of a map that is not open");
                 ensure!(at_once.is_none_or(|most| place.active() < most as usize), "too many items at once");
-                ensure!(place.failed() <= *tolerate as usize, "an item begins after too many have failed");
+                ensure!(!self.too_many(at), "an item begins after too many have failed");
                 place.items.get(owner.item as usize).cloned().ok_or("an item too many")?
             }
-            Action::Repeat { until, most, .. } => {
+            Action::Repeat(Repeat { until, whilst, most, .. }) => {
                 ensure!(place.opened.is_some() && place.end.is_none(), "a round of a repeat that is not open");
                 ensure!(owner.item < *most, "a round too many");
+                let before = place.pieces.last().map(given).unwrap_or_default();
+                let more = whilst.as_ref().is_none_or(|whilst| self.holds(whilst, &before));
+                ensure!(more, "a round begins although its condition does not hold");
                 match place.pieces.last() {
                     None => Value::Null,
                     Some(last) => {
@@ -578,6 +626,7 @@ impl Flow {
             let output = if let Happened::Yes(output) = &happened { output.value().clone() } else { Value::Null };
             (piece.end, piece.happened) = (Some(ok), happened);
             if ok {
+                self.places[owner.node as usize].last = output.clone();
                 self.comes(owner.node as usize, |link| link.on == On::Each, &output);
             }
         }
@@ -595,7 +644,8 @@ impl Flow {
         ensure!(self.places[at].end.is_none(), "a node ends twice");
         let halting = self.stand == Stand::Halting;
         ensure!(halting || self.stand == Stand::Running, "a node ends when nothing goes forward");
-        ensure!(self.places[at].active() == 0, "a node ends while something of it is under way");
+        let free = *outcome == NodeOutcome::Succeeded && self.awaits_none(at);
+        ensure!(free || self.places[at].active() == 0, "a node ends while something of it is under way");
         let doubtful = self.places[at].doubtful();
         let caught = self.caught(at, outcome);
         ensure!(*outcome == NodeOutcome::Succeeded || *took == caught, "the handler should be {caught:?}");
@@ -610,9 +660,11 @@ impl Flow {
                 ensure!(self.may_fail(at), "a node fails without a reason");
                 let partial = match (limit, &self.node(at).action) {
                     (None, _) => Value::Null,
-                    (Some(_), Action::States(_)) => {
-                        self.state_gave(at).and_then(|(value, _)| value).unwrap_or_default()
-                    }
+                    (Some(_), Action::States(_)) => match self.state_gave(at) {
+                        Some((Some(value), _)) => value,
+                        // What a failure looks like as data the model does not know.
+                        _ => output.clone().unwrap_or_default(),
+                    },
                     (Some(_), _) => self.places[at].pieces.last().map(given).unwrap_or_default(),
                 };
                 ensure!(output.unwrap_or_default() == partial, "it should leave {partial}");
@@ -740,15 +792,23 @@ impl Flow {
                 ensure!(place.pieces.len() == 1 && place.pieces[0].end == Some(true), "its work did not succeed");
                 given(&place.pieces[0])
             }
-            Action::Map { tolerate, .. } => {
-                ensure!(place.pieces.len() == place.items.len(), "items are missing");
-                ensure!(place.failed() <= *tolerate as usize, "too many items have failed");
-                place.pieces.iter().map(given).collect()
+            Action::Map(_) => {
+                let whole = place.pieces.len() == place.items.len() && !self.is_open(at);
+                ensure!(whole || place.enough, "items are missing");
+                ensure!(place.enough || !self.too_many(at), "too many items have failed");
+                let left = vec![Value::Null; place.items.len() - place.pieces.len()];
+                // What was cancelled and done all the same is never routed on.
+                let counts = |piece: &Piece| if piece.end == Some(true) { given(piece) } else { Value::Null };
+                place.pieces.iter().map(counts).chain(left).collect()
             }
-            Action::Repeat { until, .. } => {
-                let last = place.pieces.last().ok_or("a repeat without rounds")?;
-                ensure!(last.end == Some(true) && self.holds(until, &given(last)), "a repeat ends too soon");
-                given(last)
+            Action::Repeat(Repeat { until, whilst, .. }) => {
+                let last = place.pieces.last();
+                let output = last.map(given).unwrap_or_default();
+                let broken = last.is_some() && self.holds(until, &output);
+                let over = whilst.as_ref().is_some_and(|whilst| !self.holds(whilst, &output));
+                ensure!(last.is_none_or(|last| last.end == Some(true)), "a round has failed");
+                ensure!(broken || over, "a repeat ends too soon");
+                output
             }
             _ => return Err("an unknown action".to_owned()),
         };
@@ -769,12 +829,13 @@ impl Flow {
         match &node.action {
             Action::Do(_) if repeats(node) => place.failed() > 0,
             Action::Do(_) => place.pieces.len() == 1 && place.pieces[0].end == Some(false),
-            Action::Map { over, tolerate, .. } => {
+            Action::Map(Map { over, .. }) => {
                 let list = self.may_start(at).is_err() || self.eval(over, &Value::Null).is_array();
-                !list || place.failed() > *tolerate as usize
+                !list || self.too_many(at)
             }
-            Action::Repeat { until, most, .. } => place.pieces.last().is_some_and(|last| {
-                let spent = place.pieces.len() == *most as usize && !self.holds(until, &given(last));
+            Action::Repeat(Repeat { until, whilst, most, .. }) => place.pieces.last().is_some_and(|last| {
+                let more = whilst.as_ref().is_none_or(|whilst| self.holds(whilst, &given(last)));
+                let spent = place.pieces.len() == *most as usize && !self.holds(until, &given(last)) && more;
                 last.end == Some(false) || spent
             }),
             Action::States(states) => self.state_gave(at).is_some_and(|(_, failed)| {
@@ -829,7 +890,7 @@ impl Flow {
             ensure!(settled || !self.leads(at, later, None), "node {later} came after it and is not undone yet");
         }
         ensure!(self.has_undo(at, piece), "a piece is undone that has nothing that undoes it");
-        if matches!(self.node(at).action, Action::Repeat { .. } | Action::States(_)) {
+        if matches!(self.node(at).action, Action::Repeat(_) | Action::States(_)) {
             let mut later = place.pieces.iter().skip(owner.item as usize + 1);
             let undone =
                 later.all(|piece| !piece.can_be_undone() || !self.has_undo(at, piece) || piece.undo == Undo::Done);
@@ -897,6 +958,7 @@ impl Flow {
         if let RunOutcome::Succeeded { output } = outcome {
             ensure!(self.stand == Stand::Running, "a run succeeds that was halted");
             for at in 0..self.places.len() {
+                ensure!(self.places[at].active() == 0, "something of node {at} is under way");
                 ensure!(self.places[at].end.is_some(), "node {at} has not ended");
                 ensure!(!self.is_broken(at), "a run succeeds although node {at} failed");
             }
@@ -952,6 +1014,8 @@ impl Flow {
                 (Some(a), Some(b)) => a < b,
                 _ => false,
             },
+            Condition::All(parts) => parts.iter().all(|part| self.holds(part, item)),
+            Condition::Any(parts) => parts.iter().any(|part| self.holds(part, item)),
             Condition::Equal(a, b) => self.eval(a, item) == self.eval(b, item),
             Condition::Is(value) => self.eval(value, item) == json!(true),
             other => panic!("the tests use no {other:?}"),

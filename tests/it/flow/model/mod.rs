@@ -161,6 +161,19 @@ impl Model {
                 self.flow_mut(*run)?.signals.entry(signal.clone()).or_default().push_back(kept);
                 Ok(())
             }
+            RunEvent::ItemsAdded { run, node, items } => {
+                let flow = self.flow_mut(*run)?;
+                ensure!(flow.is_open(*node as usize), "items are added to what is not open");
+                flow.places[*node as usize].items.extend(items.iter().map(|item| item.value().clone()));
+                Ok(())
+            }
+            RunEvent::ItemsClosed { run, node } => {
+                let flow = self.flow_mut(*run)?;
+                ensure!(flow.is_open(*node as usize), "it is closed twice");
+                flow.places[*node as usize].closed = true;
+                Ok(())
+            }
+            RunEvent::ItemsEnough { run, node } => self.flow_mut(*run)?.suffices(*node as usize),
             RunEvent::Entered { run, node, state, item } => {
                 let item = item.as_ref().map(|item| item.value().clone());
                 self.flow_mut(*run)?.enters(*node as usize, *state as usize, item)
