@@ -144,6 +144,36 @@ fn run(event: &RunEvent, now: Time) -> String {
         }
         RunEvent::Signalled { run, signal, .. } => format!("{run} got signal {}", short(signal)),
         RunEvent::SignalMoved { run, from, signal, .. } => format!("{run} took signal {} from {from}", short(signal)),
+        RunEvent::Paused { .. }
+        | RunEvent::Resumed { .. }
+        | RunEvent::Operated { .. }
+        | RunEvent::ItemsAdded { .. }
+        | RunEvent::ItemsClosed { .. }
+        | RunEvent::ItemsEnough { .. }
+        | RunEvent::Entered { .. }
+        | RunEvent::HandlerFired { .. }
+        | RunEvent::Decided { .. }
+        | RunEvent::Delegated { .. }
+        | RunEvent::Escalated { .. } => under_way(event),
+        RunEvent::Halted { run, cause } => format!("{run} halted: {}", line(&cause.to_string(), SHOWN + 40)),
+        RunEvent::Unwinding { run, nodes } => {
+            format!("{run} turns back, nodes to undo: {}", list(nodes))
+        }
+        RunEvent::NodeUndone { run, node, outcome } => match outcome {
+            UndoOutcome::Undone => format!("{run} node {node} undone"),
+            UndoOutcome::Failed { failure } => format!("{run} node {node} could not be undone ({})", told(failure)),
+            UndoOutcome::Declared { reason } => format!("{run} node {node} declared undone: {}", short(reason)),
+            UndoOutcome::Abandoned { reason } => format!("{run} node {node} stays as it is: {}", short(reason)),
+        },
+        RunEvent::UndoRetried { run, node } => format!("{run} node {node} is undone again"),
+        RunEvent::Finished { run, outcome } => format!("{run} {}", line(&outcome.to_string(), SHOWN + 80)),
+        RunEvent::Forgotten { runs } => format!("forgotten, as finished: {}", list(runs)),
+    }
+}
+
+/// What happens to a node that is under way, and to a run by its operators.
+fn under_way(event: &RunEvent) -> String {
+    match event {
         RunEvent::HandlerFired { run, node, handler, .. } => format!("{run} node {node}: handler {handler} fires"),
         RunEvent::Paused { run, reason } => format!("{run} is paused: {}", short(reason)),
         RunEvent::Resumed { run } => format!("{run} goes on"),
@@ -166,19 +196,18 @@ fn run(event: &RunEvent, now: Time) -> String {
             format!("{run} node {node}: {} handed the decision to {}", short(by), short(to))
         }
         RunEvent::Escalated { run, node, level } => format!("{run} node {node}: the decision is escalated ({level})"),
-        RunEvent::Halted { run, cause } => format!("{run} halted: {}", line(&cause.to_string(), SHOWN + 40)),
-        RunEvent::Unwinding { run, nodes } => {
-            format!("{run} turns back, nodes to undo: {}", list(nodes))
-        }
-        RunEvent::NodeUndone { run, node, outcome } => match outcome {
-            UndoOutcome::Undone => format!("{run} node {node} undone"),
-            UndoOutcome::Failed { failure } => format!("{run} node {node} could not be undone ({})", told(failure)),
-            UndoOutcome::Declared { reason } => format!("{run} node {node} declared undone: {}", short(reason)),
-            UndoOutcome::Abandoned { reason } => format!("{run} node {node} stays as it is: {}", short(reason)),
-        },
-        RunEvent::UndoRetried { run, node } => format!("{run} node {node} is undone again"),
-        RunEvent::Finished { run, outcome } => format!("{run} {}", line(&outcome.to_string(), SHOWN + 80)),
-        RunEvent::Forgotten { runs } => format!("forgotten, as finished: {}", list(runs)),
+        RunEvent::Defined { .. }
+        | RunEvent::Started { .. }
+        | RunEvent::Opened { .. }
+        | RunEvent::NodeFinished { .. }
+        | RunEvent::Signalled { .. }
+        | RunEvent::SignalMoved { .. }
+        | RunEvent::Halted { .. }
+        | RunEvent::Unwinding { .. }
+        | RunEvent::NodeUndone { .. }
+        | RunEvent::UndoRetried { .. }
+        | RunEvent::Finished { .. }
+        | RunEvent::Forgotten { .. } => String::new(),
     }
 }
 

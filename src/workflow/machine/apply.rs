@@ -27,45 +27,6 @@ impl Run {
                 }
                 self.node_finished(*node, outcome, took, output.as_ref())
             }
-            RunEvent::Paused { .. } => {
-                self.paused = true;
-                Ok(())
-            }
-            RunEvent::Resumed { .. } => {
-                self.paused = false;
-                self.wake_all();
-                Ok(())
-            }
-            RunEvent::Operated { node, remedy, .. } => {
-                self.agenda.insert(*node);
-                self.state_mut(*node).ok_or("an unknown node is operated")?.more_mut().remedy = Some(remedy.clone());
-                Ok(())
-            }
-            RunEvent::ItemsAdded { node, items, .. } => self.items_added(*node, items),
-            RunEvent::ItemsEnough { node, .. } => {
-                self.agenda.insert(*node);
-                self.state_mut(*node).ok_or("an unknown node has enough")?.more_mut().enough = true;
-                Ok(())
-            }
-            RunEvent::ItemsClosed { node, .. } => {
-                self.agenda.insert(*node);
-                self.state_mut(*node).ok_or("an unknown node is closed")?.more_mut().closed = true;
-                Ok(())
-            }
-            RunEvent::Entered { node, state, item, .. } => self.entered(*node, *state, item.as_ref()),
-            RunEvent::HandlerFired { node, handler, signal, .. } => self.handler_fired(*node, *handler, *signal),
-            RunEvent::Decided { node, by, option, note, .. } => {
-                self.ruling(*node)?.made = Some((by.clone(), option.clone(), note.clone()));
-                Ok(())
-            }
-            RunEvent::Delegated { node, to, .. } => {
-                self.ruling(*node)?.to = Some(to.clone());
-                Ok(())
-            }
-            RunEvent::Escalated { node, level, .. } => {
-                self.ruling(*node)?.level = *level;
-                Ok(())
-            }
             RunEvent::Halted { cause, .. } => {
                 let undone = matches!(self.outcome, Some(RunOutcome::Succeeded { .. }));
                 if self.phase != RunPhase::Running && !(self.is_finished() && undone) {
@@ -96,11 +57,79 @@ impl Run {
                 self.signals.clear();
                 Ok(())
             }
+            RunEvent::Decided { .. }
+            | RunEvent::Delegated { .. }
+            | RunEvent::Escalated { .. }
+            | RunEvent::HandlerFired { .. }
+            | RunEvent::Entered { .. }
+            | RunEvent::ItemsAdded { .. }
+            | RunEvent::ItemsClosed { .. }
+            | RunEvent::ItemsEnough { .. }
+            | RunEvent::Operated { .. }
+            | RunEvent::Paused { .. }
+            | RunEvent::Resumed { .. } => self.apply_under_way(event),
             RunEvent::Defined { .. }
             | RunEvent::Started { .. }
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }
             | RunEvent::Forgotten { .. } => Err("a fact about all runs reached one"),
+        }
+    }
+
+    /// A fact about what is under way: what happened to a node, or what operators and others said.
+    fn apply_under_way(&mut self, event: &RunEvent) -> Applied {
+        match event {
+            RunEvent::Decided { node, by, option, note, .. } => {
+                self.ruling(*node)?.made = Some((by.clone(), option.clone(), note.clone()));
+                Ok(())
+            }
+            RunEvent::Delegated { node, to, .. } => {
+                self.ruling(*node)?.to = Some(to.clone());
+                Ok(())
+            }
+            RunEvent::Escalated { node, level, .. } => {
+                self.ruling(*node)?.level = *level;
+                Ok(())
+            }
+            RunEvent::HandlerFired { node, handler, signal, .. } => self.handler_fired(*node, *handler, *signal),
+            RunEvent::Entered { node, state, item, .. } => self.entered(*node, *state, item.as_ref()),
+            RunEvent::ItemsAdded { node, items, .. } => self.items_added(*node, items),
+            RunEvent::ItemsClosed { node, .. } => {
+                self.agenda.insert(*node);
+                self.state_mut(*node).ok_or("an unknown node is closed")?.more_mut().closed = true;
+                Ok(())
+            }
+            RunEvent::ItemsEnough { node, .. } => {
+                self.agenda.insert(*node);
+                self.state_mut(*node).ok_or("an unknown node has enough")?.more_mut().enough = true;
+                Ok(())
+            }
+            RunEvent::Operated { node, remedy, .. } => {
+                self.agenda.insert(*node);
+                self.state_mut(*node).ok_or("an unknown node is operated")?.more_mut().remedy = Some(remedy.clone());
+                Ok(())
+            }
+            RunEvent::Paused { .. } => {
+                self.paused = true;
+                Ok(())
+            }
+            RunEvent::Resumed { .. } => {
+                self.paused = false;
+                self.wake_all();
+                Ok(())
+            }
+            RunEvent::Defined { .. }
+            | RunEvent::Started { .. }
+            | RunEvent::Opened { .. }
+            | RunEvent::NodeFinished { .. }
+            | RunEvent::Signalled { .. }
+            | RunEvent::SignalMoved { .. }
+            | RunEvent::Halted { .. }
+            | RunEvent::Unwinding { .. }
+            | RunEvent::NodeUndone { .. }
+            | RunEvent::UndoRetried { .. }
+            | RunEvent::Finished { .. }
+            | RunEvent::Forgotten { .. } => Err("a fact about a run as a whole reached what is under way"),
         }
     }
 
