@@ -15,6 +15,7 @@
 
 use crate::id::AgentId;
 use crate::name::Name;
+use core::fmt;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,6 +37,18 @@ pub struct AgentSpec {
     pub labels: BTreeMap<Name, Name>,
     /// How many attempts it may hold at once. Made smaller while it holds more, it drains down to the new bound.
     pub capacity: u32,
+    /// How many of these attempts are kept for tasks of the first tier: others are given to it only while more than so
+    /// many are free (trunk reservation).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reserved: u32,
+    /// How many attempts beyond its capacity may wait with it, so that it need not wait for the next. It says when one
+    /// begins; one that has not is called back when somebody more urgent finds no agent.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub prefetch: u32,
+    /// Whether it is given work only when it asks for it, see `AgentCommand::Poll`: many agents that compete for the same
+    /// queue, behind a connection that only they can open.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub polls: bool,
     /// For strategies that prefer some agents to others: the higher, the sooner.
     #[serde(default)]
     pub priority: i32,
@@ -64,6 +77,9 @@ impl AgentSpec {
             skills: BTreeMap::new(),
             labels: BTreeMap::new(),
             capacity: 1,
+            reserved: 0,
+            prefetch: 0,
+            polls: false,
             priority: 0,
             weight: None,
             cost_per_task: None,
@@ -100,6 +116,33 @@ impl AgentSpec {
         self
     }
 
+    /// Keeps so many of its attempts for tasks of the first tier.
+    #[must_use]
+    pub const fn with_reserved(mut self, attempts: u32) -> Self {
+        self.reserved = attempts;
+        self
+    }
+
+    /// Lets so many attempts beyond its capacity wait with it.
+    #[must_use]
+    pub const fn with_prefetch(mut self, attempts: u32) -> Self {
+        self.prefetch = attempts;
+        self
+    }
+
+    /// Gives it work only when it asks for it.
+    #[must_use]
+    pub const fn with_polls(mut self) -> Self {
+        self.polls = true;
+        self
+    }
+
+    /// How many attempts it may hold at once, those that wait with it included.
+    #[must_use]
+    pub const fn slots(&self) -> u32 {
+        self.capacity.saturating_add(self.prefetch)
+    }
+
     /// Sets its priority.
     #[must_use]
     pub const fn with_priority(mut self, priority: i32) -> Self {
@@ -133,6 +176,60 @@ impl AgentSpec {
     pub const fn with_lease(mut self, lease: Duration) -> Self {
         self.lease = Some(lease);
         self
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// What bounds the attempts of an agent, whatever its capacity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Guard {
+    /// A circuit breaker: too much of what it does fails, or takes too long.
+    Breaker,
+    /// Outlier ejection: it does worse than the others.
+    Outlier,
+    /// Adaptive concurrency: it said that it has too much to do.
+    Concurrency,
+    /// A bound on the attempts begun over time.
+    Rate,
+}
+
+impl fmt::Display for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Breaker => "breaker",
+            Self::Outlier => "outlier ejection",
+            Self::Concurrency => "adaptive concurrency",
+            Self::Rate => "rate limit",
+        })
+    }
+}
+
+/// What an operator may pause and resume.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Scope {
+    /// The tasks of a tenant.
+    Tenant(Name),
+    /// The tasks of a kind.
+    Kind(Name),
+    /// An agent, for as long as it stays registered.
+    Agent(AgentId),
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tenant(name) => write!(f, "tenant {name}"),
+            Self::Kind(name) => write!(f, "kind {name}"),
+            Self::Agent(id) => write!(f, "agent {id}"),
+        }
     }
 }
 

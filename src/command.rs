@@ -3,13 +3,14 @@
 //! One enum, by family, so that there is one place to check, trace, fuzz and replay. The words of agents are commands,
 //! too: a host passes on what its agents say.
 
-use crate::agent::AgentSpec;
+use crate::agent::{AgentSpec, Scope};
 use crate::definition::Definition;
 use crate::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{NodeRemedy, RunSpec, UndoRemedy};
-use crate::task::{Failure, TaskSpec};
+use crate::task::{Failure, FailureKind, TaskSpec, Tier};
+use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ pub enum Command {
     Task(TaskCommand),
     /// About workflows and their runs.
     Run(RunCommand),
+    /// About the scheduler as a whole.
+    Control(ControlCommand),
     /// Fires what is due.
     Tick,
 }
@@ -67,6 +70,28 @@ pub enum AgentCommand {
         /// What it gave.
         output: Payload,
     },
+    /// An agent that asks for work is ready for so many attempts more, now or when there are any, in place of what it asked
+    /// for before. Says nothing to agents that are given work unasked.
+    Poll {
+        /// Who says so.
+        by: Incarnation,
+        /// How many; 0 takes the request back.
+        most: u32,
+    },
+    /// An attempt that waited with the agent has begun.
+    Start {
+        /// Who says so: the agent that holds the attempt.
+        by: Incarnation,
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// An attempt is given back, as was asked or because the agent drains. Nothing has happened of it.
+    Yield {
+        /// Who says so: the agent that holds the attempt.
+        by: Incarnation,
+        /// The attempt.
+        attempt: AttemptId,
+    },
     /// An attempt failed, or was given up because it was cancelled.
     Fail {
         /// Who says so: the agent that holds the attempt.
@@ -85,6 +110,9 @@ pub enum AgentCommand {
 pub enum TaskCommand {
     /// A new task. The same again is recognised and changes nothing; another task under a known id is refused.
     Submit(Arc<TaskSpec>),
+    /// New tasks, all or none. Those that are known already count as taken; a task may wait for one that comes before it in
+    /// the list.
+    SubmitAll(Vec<Arc<TaskSpec>>),
     /// The task is no longer wanted.
     Cancel {
         /// Which task.
@@ -99,12 +127,125 @@ pub enum TaskCommand {
         /// The new task's id.
         fresh: TaskId,
     },
+    /// Tries all dead letters again that pass, as new tasks, all or none. Answered by [`Accepted::Count`].
+    ReplayAll {
+        /// Which.
+        filter: DeadFilter,
+        /// The id of the first new task; the others have those that follow, in the order of [`dead_letters`].
+        ///
+        /// [`dead_letters`]: crate::Scheduler::dead_letters
+        first: TaskId,
+        /// How urgent they are now; as they were, if nothing is said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tier: Option<Tier>,
+    },
+    /// Gives all dead letters up that pass. Answered by [`Accepted::Count`].
+    DiscardAll {
+        /// Which.
+        filter: DeadFilter,
+        /// On what grounds.
+        reason: Name,
+    },
     /// Gives a dead letter up.
     Discard {
         /// The dead letter.
         dead: TaskId,
         /// On what grounds.
         reason: Name,
+    },
+}
+
+/// Which dead letters: those for which all holds that is said.
+///
+/// ```
+/// use counterpoint::{FailureKind, DeadFilter};
+///
+/// let refused = DeadFilter::default().with_kind("charge").with_failure(FailureKind::Overloaded).with_most(100);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct DeadFilter {
+    /// Of this kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Name>,
+    /// Of this tenant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Name>,
+    /// Whose last failure was of this kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<FailureKind>,
+    /// Dead since then, or later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+    /// Dead before then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Time>,
+    /// So many at the most, the oldest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub most: Option<u32>,
+}
+
+impl DeadFilter {
+    /// Only those of this kind.
+    #[must_use]
+    pub fn with_kind(mut self, kind: impl Into<Name>) -> Self {
+        self.kind = Some(kind.into());
+        self
+    }
+
+    /// Only those of this tenant.
+    #[must_use]
+    pub fn with_tenant(mut self, tenant: impl Into<Name>) -> Self {
+        self.tenant = Some(tenant.into());
+        self
+    }
+
+    /// Only those whose last failure was of this kind.
+    #[must_use]
+    pub const fn with_failure(mut self, kind: FailureKind) -> Self {
+        self.failure = Some(kind);
+        self
+    }
+
+    /// Only those that are dead since then or later.
+    #[must_use]
+    pub const fn with_since(mut self, at: Time) -> Self {
+        self.since = Some(at);
+        self
+    }
+
+    /// Only those that were dead before then.
+    #[must_use]
+    pub const fn with_before(mut self, at: Time) -> Self {
+        self.before = Some(at);
+        self
+    }
+
+    /// The oldest so many at the most.
+    #[must_use]
+    pub const fn with_most(mut self, most: u32) -> Self {
+        self.most = Some(most);
+        self
+    }
+}
+
+/// About the scheduler as a whole: for operators.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ControlCommand {
+    /// Lets nothing of this scope begin; what is under way goes on.
+    Pause {
+        /// What is paused.
+        scope: Scope,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// Lets what was paused go on.
+    Resume {
+        /// What was paused.
+        scope: Scope,
     },
 }
 
@@ -223,6 +364,12 @@ impl Command {
         TaskCommand::Submit(task.into()).into()
     }
 
+    /// New tasks, all or none.
+    #[must_use]
+    pub fn submit_all(tasks: impl IntoIterator<Item = TaskSpec>) -> Self {
+        TaskCommand::SubmitAll(tasks.into_iter().map(Arc::new).collect()).into()
+    }
+
     /// A new agent.
     #[must_use]
     pub fn register(agent: AgentSpec) -> Self {
@@ -239,6 +386,18 @@ impl Command {
     #[must_use]
     pub fn fail(by: Incarnation, attempt: AttemptId, failure: Failure) -> Self {
         AgentCommand::Fail { by, attempt, failure }.into()
+    }
+
+    /// Lets nothing of this scope begin.
+    #[must_use]
+    pub fn pause(scope: Scope, reason: impl Into<Name>) -> Self {
+        ControlCommand::Pause { scope, reason: reason.into() }.into()
+    }
+
+    /// Lets what was paused go on.
+    #[must_use]
+    pub fn resume(scope: Scope) -> Self {
+        ControlCommand::Resume { scope }.into()
     }
 
     /// A workflow that runs may use.
@@ -266,6 +425,12 @@ impl From<TaskCommand> for Command {
     }
 }
 
+impl From<ControlCommand> for Command {
+    fn from(command: ControlCommand) -> Self {
+        Self::Control(command)
+    }
+}
+
 impl From<RunCommand> for Command {
     fn from(command: RunCommand) -> Self {
         Self::Run(command)
@@ -283,6 +448,10 @@ pub enum Accepted {
     Repeated,
     /// Nobody waited for the signal, which is one that is not kept: nothing changed.
     Unheard,
+    /// It took effect, on so many.
+    Count(u32),
+    /// It took effect; by what is known the task will be done at this moment, after its deadline.
+    Late(Time),
     /// The agent lives this life from now on; every word of its carries it.
     Registered(Incarnation),
 }

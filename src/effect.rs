@@ -26,6 +26,23 @@ pub enum Effect {
         /// When the core stops waiting for the answer.
         until: Option<Time>,
     },
+    /// Give attempts at tasks of one kind to an agent, to be done together. Each is answered on its own.
+    DispatchBatch {
+        /// To whom.
+        to: Incarnation,
+        /// The attempts.
+        attempts: Vec<Dispatched>,
+    },
+    /// Ask an agent to give an attempt back, because somebody else needs the agent more or another agent would be sooner.
+    /// It answers with `AgentCommand::Yield`, or with a completion or a failure if it was faster.
+    Yield {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Whose it is.
+        from: Incarnation,
+        /// When the core stops waiting for the answer.
+        until: Time,
+    },
     /// Tell an agent that an attempt is no longer wanted. If the attempt is still the agent's, it answers with a completion
     /// or a failure as ever.
     Cancel {
@@ -34,6 +51,18 @@ pub enum Effect {
         /// Whose it is or was.
         from: Incarnation,
     },
+}
+
+/// One attempt of a batch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Dispatched {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// The task.
+    pub task: Arc<TaskSpec>,
+    /// When the core stops waiting for the answer.
+    pub until: Option<Time>,
 }
 
 /// What a call to the core leaves for its host: facts to write down first, then effects to perform.
@@ -94,6 +123,28 @@ impl Outbox {
 
     pub(crate) fn record(&mut self, entry: Entry) {
         self.entries.push(entry);
+    }
+
+    /// Makes one effect of the attempts that one agent was given, from this place on.
+    pub(crate) fn bundle(&mut self, from: usize, agent: Incarnation) {
+        if self.effects.len() <= from.saturating_add(1) {
+            return;
+        }
+        let mut attempts = Vec::new();
+        for effect in self.effects.split_off(from) {
+            match effect {
+                Effect::Dispatch { attempt, to, task, until } if to == agent => {
+                    attempts.push(Dispatched { attempt, task, until });
+                }
+                Effect::Dispatch { .. }
+                | Effect::DispatchBatch { .. }
+                | Effect::Yield { .. }
+                | Effect::Cancel { .. } => {
+                    self.effects.push(effect);
+                }
+            }
+        }
+        self.effects.push(Effect::DispatchBatch { to: agent, attempts });
     }
 
     pub(crate) fn ask(&mut self, effect: Effect) {

@@ -2,14 +2,15 @@
 //!
 //! Applying a fact never decides anything again: whatever was chosen, drawn or measured is written down in it.
 
-use crate::agent::AgentSpec;
+use crate::agent::{AgentSpec, Guard, Scope};
 use crate::definition::Definition;
-use crate::id::{AttemptId, Incarnation, RunId, Seq, TaskId};
+use crate::id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, NodeOutcome, NodeRemedy, RunOutcome, RunSpec, UndoOutcome};
 use crate::task::{Bound, Failure, Happened, Owner, TaskOutcome, TaskSpec};
 use crate::time::Time;
+use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -39,6 +40,27 @@ pub enum Event {
     Task(TaskEvent),
     /// About a workflow or a run.
     Run(RunEvent),
+    /// About the scheduler as a whole.
+    Control(ControlEvent),
+}
+
+/// A fact about the scheduler as a whole, or about a part of it that is neither a task nor an agent's life.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ControlEvent {
+    /// Nothing of this scope begins until it is resumed; what is under way goes on.
+    Paused {
+        /// What is paused.
+        scope: Scope,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// What was paused may go on.
+    Resumed {
+        /// What was paused.
+        scope: Scope,
+    },
 }
 
 /// A fact about an agent.
@@ -75,6 +97,19 @@ pub enum AgentEvent {
         /// Which life ended.
         by: Incarnation,
     },
+    /// A guard bounds what the agent may hold, whatever its capacity.
+    Throttled {
+        /// Which life.
+        by: Incarnation,
+        /// Which guard.
+        guard: Guard,
+        /// How many attempts the agent may hold by this guard's word; none if the guard has no objection any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slots: Option<u32>,
+        /// When the guard looks at the agent again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Time>,
+    },
 }
 
 impl AgentEvent {
@@ -86,7 +121,8 @@ impl AgentEvent {
             | Self::Updated { by, .. }
             | Self::Draining { by }
             | Self::Deregistered { by }
-            | Self::Lost { by } => *by,
+            | Self::Lost { by }
+            | Self::Throttled { by, .. } => *by,
         }
     }
 }
@@ -103,6 +139,9 @@ pub enum TaskEvent {
         /// The dead letter that it tries again.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replays: Option<TaskId>,
+        /// How long an attempt was expected to take.
+        #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
+        expected: Option<Duration>,
     },
     /// Nothing holds the task back any more: what it waited for has succeeded, or its back-off is over.
     Ready {
@@ -115,6 +154,28 @@ pub enum TaskEvent {
         attempt: AttemptId,
         /// To whom.
         to: Incarnation,
+    },
+    /// The agent has begun to work on an attempt that waited with it.
+    Started {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// The agent shall give an attempt back; the task will be given out again, and the attempt counts as none.
+    YieldRequested {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Why.
+        why: YieldReason,
+    },
+    /// An attempt was given back. It counts as none: the task waits again, at its old place.
+    Yielded {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Who held it.
+        by: Incarnation,
+        /// Whether the outcome of this or an earlier attempt is unknown: the task may have had its effect.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        maybe: bool,
     },
     /// An attempt failed, with what becomes of the task.
     AttemptFailed {
@@ -179,6 +240,36 @@ pub enum TaskEvent {
         /// The tasks.
         tasks: Vec<TaskId>,
     },
+}
+
+/// Why an agent shall give an attempt back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum YieldReason {
+    /// This task of the first tier found no agent.
+    Preempted {
+        /// The task that gets the agent.
+        by: TaskId,
+    },
+    /// The attempt has not begun, and this task goes before it.
+    Recalled {
+        /// The task that gets the agent.
+        by: TaskId,
+    },
+    /// The attempt has not begun, and another agent would be done with it sooner.
+    Rebalanced,
+}
+
+impl YieldReason {
+    /// The task that gets the agent.
+    #[must_use]
+    pub const fn by(self) -> Option<TaskId> {
+        match self {
+            Self::Preempted { by } | Self::Recalled { by } => Some(by),
+            Self::Rebalanced => None,
+        }
+    }
 }
 
 /// What becomes of a task after a failed attempt.
@@ -459,9 +550,28 @@ impl From<TaskEvent> for Event {
     }
 }
 
+impl From<ControlEvent> for Event {
+    fn from(event: ControlEvent) -> Self {
+        Self::Control(event)
+    }
+}
+
 impl From<RunEvent> for Event {
     fn from(event: RunEvent) -> Self {
         Self::Run(event)
+    }
+}
+
+impl ControlEvent {
+    /// The agent that it is about, if it is about one.
+    #[must_use]
+    pub const fn agent(&self) -> Option<AgentId> {
+        match self {
+            Self::Paused { scope, .. } | Self::Resumed { scope } => match scope {
+                Scope::Agent(agent) => Some(*agent),
+                Scope::Tenant(_) | Scope::Kind(_) => None,
+            },
+        }
     }
 }
 
@@ -471,9 +581,12 @@ impl TaskEvent {
     pub fn task(&self) -> Option<TaskId> {
         match self {
             Self::Submitted { spec, .. } => Some(spec.id),
-            Self::Assigned { attempt, .. } | Self::AttemptFailed { attempt, .. } | Self::Succeeded { attempt, .. } => {
-                Some(attempt.task())
-            }
+            Self::Started { attempt }
+            | Self::YieldRequested { attempt, .. }
+            | Self::Yielded { attempt, .. }
+            | Self::Assigned { attempt, .. }
+            | Self::AttemptFailed { attempt, .. }
+            | Self::Succeeded { attempt, .. } => Some(attempt.task()),
             Self::Ready { task }
             | Self::CancelRequested { task, .. }
             | Self::Cancelled { task, .. }
@@ -501,6 +614,9 @@ impl TaskEvent {
             Self::Submitted { .. }
             | Self::Ready { .. }
             | Self::Assigned { .. }
+            | Self::Started { .. }
+            | Self::YieldRequested { .. }
+            | Self::Yielded { .. }
             | Self::AttemptFailed { next: Next::Retry { .. }, .. }
             | Self::CancelRequested { .. }
             | Self::Discarded { .. }

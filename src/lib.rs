@@ -87,12 +87,12 @@ pub mod task;
 pub mod time;
 pub mod workflow;
 
-pub use agent::{AgentSpec, AgentStatus};
-pub use command::{Accepted, AgentCommand, Command, RunCommand, TaskCommand};
-pub use effect::{Effect, Outbox};
+pub use agent::{AgentSpec, AgentStatus, Guard, Scope};
+pub use command::{Accepted, AgentCommand, Command, ControlCommand, DeadFilter, RunCommand, TaskCommand};
+pub use effect::{Dispatched, Effect, Outbox};
 pub use engine::{Ask, Engine, EngineSnapshot, NodeView, RunView};
 pub use error::{BadConfig, PayloadError, RestoreError};
-pub use event::{AgentEvent, Entry, Event, Next, Opening, RunEvent, TaskEvent};
+pub use event::{AgentEvent, ControlEvent, Entry, Event, Next, Opening, RunEvent, TaskEvent, YieldReason};
 pub use id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
 pub use limits::Limits;
 pub use name::Name;
@@ -102,7 +102,7 @@ pub use rejected::Rejected;
 pub use run::{
     Cause, LimitReached, NodeOutcome, NodeRemedy, NodeStatus, RunOutcome, RunPhase, RunSpec, UndoOutcome, UndoRemedy,
 };
-pub use scheduler::{AgentView, Config, Routability, Scheduler, SchedulerSnapshot, TaskStatus, TaskView};
+pub use scheduler::{AgentView, Config, Quota, Routability, Scheduler, SchedulerSnapshot, TaskStatus, TaskView};
 pub use structure::Random;
 pub use task::{
     Affinity, Bound, Exhausted, Failure, FailureKind, Happened, InDoubt, Jitter, Needs, Owner, Phase, Policy, Retry,

@@ -80,6 +80,24 @@ pub enum Rejected {
         /// The time now.
         now: Time,
     },
+    /// By what is known the deadline cannot be met.
+    #[error("task {task} would be done at {expected}, after its deadline at {deadline}")]
+    Infeasible {
+        /// The task.
+        task: TaskId,
+        /// Its deadline.
+        deadline: Time,
+        /// When it would be done.
+        expected: Time,
+    },
+    /// One of many is refused, and with it all of them.
+    #[error("number {index} of many: {reason}")]
+    InBulk {
+        /// Which, from 0.
+        index: u32,
+        /// Why.
+        reason: Box<Rejected>,
+    },
     /// The attempt is not the current one of its task: it failed, timed out or was given to another agent before.
     #[error("attempt {0} is not the current attempt of its task")]
     StaleAttempt(AttemptId),
@@ -93,6 +111,12 @@ pub enum Rejected {
         /// Who holds it.
         holder: Incarnation,
     },
+    /// Nobody has asked for the attempt back, and its agent does not drain.
+    #[error("nobody has asked for attempt {0} back")]
+    NotAsked(AttemptId),
+    /// The agent is given work unasked.
+    #[error("agent {0} does not ask for work: it is given work as it comes")]
+    DoesNotPoll(AgentId),
     /// The word comes from a life of the agent that is over.
     #[error("{0} is over: the agent has left, was lost or has registered again")]
     StaleIncarnation(Incarnation),

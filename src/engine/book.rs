@@ -41,7 +41,7 @@ pub(super) struct Book {
 impl Book {
     pub(super) fn fold(&mut self, entry: &Entry) -> Folded {
         match &entry.event {
-            Event::Agent(_) => Ok(()),
+            Event::Agent(_) | Event::Control(_) => Ok(()),
             Event::Task(event) => self.fold_task(event, entry.at).map_err(Misfit),
             Event::Run(event) => self.fold_run(event, entry.at).map_err(Misfit),
         }
@@ -65,9 +65,11 @@ impl Book {
     fn committed(&mut self, owner: Owner, event: &TaskEvent) -> Result<(), &'static str> {
         let committed = match event {
             TaskEvent::Assigned { .. } => true,
-            TaskEvent::AttemptFailed { maybe, .. } => *maybe,
+            TaskEvent::AttemptFailed { maybe, .. } | TaskEvent::Yielded { maybe, .. } => *maybe,
             TaskEvent::Submitted { .. }
             | TaskEvent::Ready { .. }
+            | TaskEvent::Started { .. }
+            | TaskEvent::YieldRequested { .. }
             | TaskEvent::Succeeded { .. }
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Cancelled { .. }
@@ -129,15 +131,19 @@ impl Book {
                 self.with_run(*from, |run| run.give_up(signal, *place).map(|payload| kept = Some(payload)))?;
                 self.with_run(*run, |run| run.receive(signal, kept.unwrap_or_default(), None, now))
             }
+            RunEvent::Resumed { run } => {
+                self.with_run(*run, |run| run.apply(event, now))?;
+                self.wake_within(*run, Run::wake_all);
+                Ok(())
+            }
             RunEvent::Signalled { run, signal, payload, until } => {
                 self.with_run(*run, |run| run.receive(signal, payload.clone(), *until, now))?;
-                self.wake_within(*run);
+                self.wake_within(*run, Run::wake_waits);
                 Ok(())
             }
             RunEvent::NodeFinished { run, .. }
             | RunEvent::HandlerFired { run, .. }
             | RunEvent::Paused { run, .. }
-            | RunEvent::Resumed { run }
             | RunEvent::Operated { run, .. }
             | RunEvent::ItemsAdded { run, .. }
             | RunEvent::ItemsClosed { run, .. }
@@ -218,13 +224,13 @@ impl Book {
         Ok(())
     }
 
-    /// Looks at the waits of all runs within a run, which has got a signal.
-    fn wake_within(&mut self, id: RunId) {
+    /// Looks again at all runs within a run: it has got a signal, or goes on after a pause.
+    fn wake_within(&mut self, id: RunId, wake: impl Fn(&mut Run)) {
         let mut line: Vec<RunId> = self.get(id).into_iter().flat_map(Run::active_children).collect();
         while let Some(id) = line.pop() {
             let Some(run) = self.slot(id).and_then(|slot| self.runs.get_mut(slot)) else { continue };
             line.extend(run.active_children());
-            run.wake_waits();
+            wake(run);
             self.agenda.insert(id);
         }
     }
@@ -377,6 +383,9 @@ fn end_of(event: &TaskEvent) -> Option<PieceEnd> {
         TaskEvent::Submitted { .. }
         | TaskEvent::Ready { .. }
         | TaskEvent::Assigned { .. }
+        | TaskEvent::Started { .. }
+        | TaskEvent::YieldRequested { .. }
+        | TaskEvent::Yielded { .. }
         | TaskEvent::CancelRequested { .. }
         | TaskEvent::Discarded { .. }
         | TaskEvent::Forgotten { .. } => return None,

@@ -64,6 +64,7 @@ impl Driver {
         let verdict = match command {
             Command::Agent(command) => self.core.agent(command, tx),
             Command::Task(command) => self.task(command, tx),
+            Command::Control(command) => self.core.control(command, tx),
             Command::Run(command) => self.run(command, tx),
             Command::Tick => Ok(Accepted::Done),
         };

@@ -62,7 +62,7 @@ use crate::insight::{Line, Subject};
 use crate::name::Name;
 use crate::rejected::Rejected;
 use crate::routing::RoutingStrategy;
-use crate::scheduler::{AgentView, Config, Log, Routability, TaskView, Tx};
+use crate::scheduler::{AgentView, Config, Log, PartyView, Routability, TaskView, Tx};
 use crate::task::Needs;
 use crate::time::Time;
 use core::fmt;
@@ -151,6 +151,17 @@ impl Engine {
     /// All registered agents, in the order of their places.
     pub fn agents(&self) -> impl Iterator<Item = AgentView<'_>> {
         self.driver.core.agent_views()
+    }
+
+    /// The tenants that have tasks, or had some lately, in the order of their places; one with an empty name stands for
+    /// the tasks that have none.
+    pub fn tenants(&self) -> impl Iterator<Item = PartyView<'_>> {
+        self.driver.core.tenants()
+    }
+
+    /// The kinds that have tasks, or had some lately, in the order of their places.
+    pub fn kinds(&self) -> impl Iterator<Item = PartyView<'_>> {
+        self.driver.core.kinds()
     }
 
     /// How many tasks wait for an agent, by tier.

@@ -26,7 +26,6 @@ impl Driver {
             return Ok(Accepted::Repeated);
         }
         self.emit(RunEvent::Resumed { run: id }, tx);
-        self.wake_all();
         Ok(Accepted::Done)
     }
 

@@ -3,7 +3,7 @@
 use super::story::Subject;
 use super::text::line;
 use super::{Projection, describe};
-use crate::event::{AgentEvent, Entry, Event, RunEvent, TaskEvent};
+use crate::event::{AgentEvent, ControlEvent, Entry, Event, RunEvent, TaskEvent};
 use crate::id::{Incarnation, Seq};
 use crate::run::UndoOutcome;
 use crate::task::FailureKind;
@@ -80,6 +80,7 @@ impl AuditLine {
             Event::Agent(event) => (agent_actor(event), Some(Subject::Agent(event.incarnation().agent()))),
             Event::Task(event) => (task_actor(event), event.task().map(Subject::Task)),
             Event::Run(event) => (run_actor(event), event.run().map(Subject::Run)),
+            Event::Control(event) => (Actor::Host, event.agent().map(Subject::Agent)),
         };
         let why = reason(&entry.event).map(|why| line(&why, KEPT).into_boxed_str());
         Self { seq: entry.seq, at: entry.at, who, whom, what: describe(entry).into_boxed_str(), why }
@@ -96,7 +97,7 @@ const fn agent_actor(event: &AgentEvent) -> Actor {
     match event {
         AgentEvent::Registered { by, .. } | AgentEvent::Updated { by, .. } => Actor::Agent(*by),
         AgentEvent::Draining { .. } | AgentEvent::Deregistered { .. } => Actor::Host,
-        AgentEvent::Lost { .. } => Actor::Core,
+        AgentEvent::Lost { .. } | AgentEvent::Throttled { .. } => Actor::Core,
     }
 }
 
@@ -109,9 +110,13 @@ fn task_actor(event: &TaskEvent) -> Actor {
         | TaskEvent::Cancelled { .. }
         | TaskEvent::Discarded { .. } => Actor::Host,
         TaskEvent::AttemptFailed { failure, .. } if failure.kind == FailureKind::Unknown => Actor::Core,
-        TaskEvent::AttemptFailed { by, .. } | TaskEvent::Succeeded { by, .. } => Actor::Agent(*by),
+        TaskEvent::AttemptFailed { by, .. } | TaskEvent::Yielded { by, .. } | TaskEvent::Succeeded { by, .. } => {
+            Actor::Agent(*by)
+        }
         TaskEvent::Ready { .. }
         | TaskEvent::Assigned { .. }
+        | TaskEvent::Started { .. }
+        | TaskEvent::YieldRequested { .. }
         | TaskEvent::Expired { .. }
         | TaskEvent::Forgotten { .. } => Actor::Core,
     }
@@ -165,8 +170,10 @@ fn reason(event: &Event) -> Option<String> {
         }
         Event::Task(TaskEvent::Expired { bound, .. }) => Some(bound.to_string()),
         Event::Run(RunEvent::Halted { cause, .. }) => Some(cause.to_string()),
+        Event::Control(ControlEvent::Paused { reason, .. }) => Some(reason.to_string()),
+        Event::Agent(AgentEvent::Throttled { guard, .. }) => Some(guard.to_string()),
         Event::Agent(AgentEvent::Lost { .. }) => Some("its lease ran out".to_owned()),
-        Event::Agent(_) | Event::Task(_) | Event::Run(_) => None,
+        Event::Agent(_) | Event::Task(_) | Event::Run(_) | Event::Control(_) => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Entries in words, one line each.
 
 use super::text::{Span, line};
-use crate::event::{AgentEvent, Entry, Event, Next, Opening, RunEvent, TaskEvent};
+use crate::event::{AgentEvent, ControlEvent, Entry, Event, Next, Opening, RunEvent, TaskEvent, YieldReason};
 use crate::id::{AttemptId, Incarnation};
 use crate::run::{NodeRemedy, UndoOutcome};
 use crate::task::Bound;
@@ -36,6 +36,7 @@ pub fn describe(entry: &Entry) -> String {
         Event::Agent(event) => agent(event),
         Event::Task(event) => task(event, entry.at),
         Event::Run(event) => run(event, entry.at),
+        Event::Control(event) => control(event),
     }
 }
 
@@ -49,12 +50,24 @@ fn agent(event: &AgentEvent) -> String {
         AgentEvent::Draining { by } => format!("{by} takes nothing new"),
         AgentEvent::Deregistered { by } => format!("{by} left"),
         AgentEvent::Lost { by } => format!("{by} was lost"),
+        AgentEvent::Throttled { by, guard, slots: None, .. } => format!("{guard}: {by} is no longer held back"),
+        AgentEvent::Throttled { by, guard, slots: Some(0), .. } => format!("{guard}: {by} is given nothing"),
+        AgentEvent::Throttled { by, guard, slots: Some(slots), .. } => {
+            format!("{guard}: {by} is given no more than {slots} at once")
+        }
+    }
+}
+
+fn control(event: &ControlEvent) -> String {
+    match event {
+        ControlEvent::Paused { scope, .. } => format!("{scope} was paused"),
+        ControlEvent::Resumed { scope } => format!("{scope} was resumed"),
     }
 }
 
 fn task(event: &TaskEvent, now: Time) -> String {
     match event {
-        TaskEvent::Submitted { spec, replays } => {
+        TaskEvent::Submitted { spec, replays, expected } => {
             let mut out = format!("{} submitted: {}", spec.id, short(&spec.kind));
             if spec.tier != Tier::Normal {
                 let _ = write!(out, ", {}", spec.tier);
@@ -65,6 +78,9 @@ fn task(event: &TaskEvent, now: Time) -> String {
             if !spec.after.is_empty() {
                 let _ = write!(out, ", after {}", list(&spec.after));
             }
+            if let Some(span) = expected {
+                let _ = write!(out, ", expected to take {}", humantime::format_duration(*span));
+            }
             if let Some(letter) = replays {
                 let _ = write!(out, ", replays {letter}");
             }
@@ -72,6 +88,13 @@ fn task(event: &TaskEvent, now: Time) -> String {
         }
         TaskEvent::Ready { task } => format!("{task} is ready"),
         TaskEvent::Assigned { attempt, to } => format!("{attempt} assigned to {to}"),
+        TaskEvent::Started { attempt } => format!("{attempt} has begun"),
+        TaskEvent::YieldRequested { attempt, why } => match why {
+            YieldReason::Preempted { by } => format!("{attempt} is called back for {by}, which is more urgent"),
+            YieldReason::Recalled { by } => format!("{attempt} has not begun and is called back for {by}"),
+            YieldReason::Rebalanced => format!("{attempt} has not begun and is called back for another agent"),
+        },
+        TaskEvent::Yielded { attempt, by, .. } => format!("{attempt} was given back by {by}"),
         TaskEvent::AttemptFailed { attempt, by, failure, next, .. } => {
             attempt_failed(*attempt, *by, failure, *next, now)
         }

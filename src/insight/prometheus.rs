@@ -17,7 +17,7 @@ use core::time::Duration;
 ///
 /// let mut metrics = Metrics::default();
 /// let spec = TaskSpec::new(TaskId::new(1), "say \"hi\"").into();
-/// let event = TaskEvent::Submitted { spec, replays: None }.into();
+/// let event = TaskEvent::Submitted { spec, replays: None, expected: None }.into();
 /// metrics.apply(&Entry { seq: Seq::new(1), at: Time::ZERO, event });
 /// let page = to_prometheus(&metrics.snapshot());
 /// assert!(page.contains("\ncounterpoint_submitted_total 1\n"));
@@ -59,11 +59,12 @@ const ENDS: [End; 5] = [
     ("expired", |counts| counts.expired),
 ];
 
-const COUNTS: [Count; 6] = [
+const COUNTS: [Count; 7] = [
     ("submitted_total", "Tasks taken on.", |counts| counts.submitted),
     ("replayed_total", "Dead letters tried again.", |counts| counts.replayed),
     ("discarded_total", "Dead letters given up.", |counts| counts.discarded),
     ("attempts_total", "Attempts given to agents.", |counts| counts.attempts),
+    ("yields_total", "Attempts that were given back.", |counts| counts.yields),
     ("retries_total", "Failed attempts that were followed by another.", |counts| counts.retries),
     ("failovers_total", "Retries that went to another agent.", |counts| counts.failovers),
 ];

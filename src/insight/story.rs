@@ -136,6 +136,7 @@ impl Story {
         }
         match event {
             TaskEvent::Assigned { to: by, .. }
+            | TaskEvent::Yielded { by, .. }
             | TaskEvent::AttemptFailed { by, .. }
             | TaskEvent::Succeeded { by, .. } => about.push(by.agent().into()),
             TaskEvent::Submitted { replays, .. } => about.extend(replays.map(Subject::Task)),
@@ -144,7 +145,9 @@ impl Story {
                     self.steps.remove(task);
                 }
             }
+            TaskEvent::YieldRequested { why, .. } => about.extend(why.by().map(Subject::Task)),
             TaskEvent::Ready { .. }
+            | TaskEvent::Started { .. }
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Cancelled { .. }
             | TaskEvent::Expired { .. }
@@ -158,6 +161,7 @@ impl Projection for Story {
         let mut about = Vec::with_capacity(3);
         match &entry.event {
             Event::Agent(event) => about.push(event.incarnation().agent().into()),
+            Event::Control(event) => about.extend(event.agent().map(Subject::Agent)),
             Event::Task(event) => self.task_subjects(event, &mut about),
             Event::Run(event) => {
                 about.extend(event.run().map(Subject::Run));

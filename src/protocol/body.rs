@@ -13,6 +13,30 @@ use core::fmt;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
+/// One attempt of a batch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Piece {
+    /// The attempt: everything that the agent says about it carries it.
+    #[serde(with = "wire::attempt")]
+    pub attempt: AttemptId,
+    /// What sort of work it is.
+    pub kind: Name,
+    /// What is to be worked on.
+    #[serde(default, skip_serializing_if = "Payload::is_null")]
+    pub payload: Payload,
+    /// How urgent it is.
+    #[serde(default)]
+    pub tier: Tier,
+    /// Until when the result is worth having.
+    #[serde(with = "wire::option", default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Time>,
+    /// When the host stops waiting for the answer.
+    #[serde(with = "wire::option", default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
+}
+
 /// What a message says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -101,6 +125,43 @@ pub enum Body {
         /// When the host stops waiting for the answer.
         #[serde(with = "wire::option", default, skip_serializing_if = "Option::is_none")]
         until: Option<Time>,
+    },
+    /// To an agent: please do these together. Each is answered on its own; sent again, they are the same attempts.
+    AssignBatch {
+        /// Whose they are.
+        #[serde(with = "wire::life")]
+        to: Incarnation,
+        /// The attempts.
+        attempts: Vec<Piece>,
+    },
+    /// To an agent: please give an attempt back, unless it is done.
+    Yield {
+        /// Whose it is.
+        #[serde(with = "wire::life")]
+        from: Incarnation,
+        /// Which.
+        #[serde(with = "wire::attempt")]
+        attempt: AttemptId,
+        /// When the host stops waiting for the answer.
+        #[serde(with = "wire")]
+        until: Time,
+    },
+    /// From an agent: an attempt is given back, as was asked or because the agent leaves. Nothing has happened of it.
+    GiveBack {
+        /// Who says so.
+        #[serde(with = "wire::life")]
+        by: Incarnation,
+        /// Which.
+        #[serde(with = "wire::attempt")]
+        attempt: AttemptId,
+    },
+    /// From an agent that asks for work: I am ready for so many attempts more.
+    Poll {
+        /// Who says so.
+        #[serde(with = "wire::life")]
+        by: Incarnation,
+        /// How many; 0 takes the request back.
+        most: u32,
     },
     /// From an agent: I have begun.
     Accept {
@@ -261,7 +322,7 @@ macro_rules! kinds {
 kinds! {
     Submit "submit", Withdraw "withdraw", Query "query", Status "status", Register "register", Registered "registered",
     Update "update", Heartbeat "heartbeat", Assign "assign", Accept "accept", Refuse "refuse", Progress "progress",
-    Result "result", Cancel "cancel", Rejected "rejected", Negotiate "negotiate",
+    AssignBatch "assign_batch", Yield "yield", GiveBack "give_back", Poll "poll", Result "result", Cancel "cancel", Rejected "rejected", Negotiate "negotiate",
 }
 
 impl fmt::Display for Kind {

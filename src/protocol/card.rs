@@ -111,6 +111,9 @@ pub struct Submission {
     /// Until when its result is worth having.
     #[serde(with = "wire::option", default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Time>,
+    /// How long an attempt is expected to take.
+    #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Duration>,
     /// What happens when attempts fail or take too long.
     #[serde(default, skip_serializing_if = "Policy::is_default")]
     pub policy: Policy,
@@ -131,6 +134,7 @@ impl Submission {
             needs: (!usual).then(|| task.needs.clone()),
             tier: task.tier,
             deadline: task.deadline,
+            estimate: task.estimate,
             policy: task.policy.clone(),
             after: task.after.to_vec(),
         })
@@ -145,6 +149,7 @@ impl From<Submission> for TaskSpec {
             .with_policy(submission.policy)
             .with_after(submission.after);
         task.deadline = submission.deadline;
+        task.estimate = submission.estimate;
         match submission.needs {
             Some(needs) => task.with_needs(needs),
             None => task,

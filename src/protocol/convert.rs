@@ -1,12 +1,12 @@
 //! Messages and what the core speaks of: commands, effects, answers.
 
-use super::body::{Body, Kind, Unwilling, Verdict};
+use super::body::{Body, Kind, Piece, Unwilling, Verdict};
 use super::card::{AgentCard, Submission};
 use super::message::{Message, MessageId};
 use super::negotiation::Act;
 use crate::agent::AgentSpec;
 use crate::command::{Accepted, AgentCommand, Command, TaskCommand};
-use crate::effect::Effect;
+use crate::effect::{Dispatched, Effect};
 use crate::id::AttemptId;
 use crate::name::Name;
 use crate::payload::Payload;
@@ -55,9 +55,10 @@ impl Body {
             Self::Withdraw { task, reason } => TaskCommand::Cancel { task, reason }.into(),
             Self::Register { agent } => Command::register(AgentSpec::from(*agent)),
             Self::Update { by, agent } => AgentCommand::Update { by, spec: AgentSpec::from(*agent) }.into(),
-            Self::Heartbeat { by } | Self::Accept { by, .. } | Self::Progress { by, .. } => {
-                AgentCommand::Heartbeat { by }.into()
-            }
+            Self::Heartbeat { by } | Self::Progress { by, .. } => AgentCommand::Heartbeat { by }.into(),
+            Self::Accept { by, attempt } => AgentCommand::Start { by, attempt }.into(),
+            Self::GiveBack { by, attempt } => AgentCommand::Yield { by, attempt }.into(),
+            Self::Poll { by, most } => AgentCommand::Poll { by, most }.into(),
             Self::Refuse { by, attempt, why, message, retry_after } => {
                 Command::fail(by, attempt, refusal(why, &message, retry_after))
             }
@@ -69,6 +70,8 @@ impl Body {
             | Self::Status { .. }
             | Self::Registered { .. }
             | Self::Assign { .. }
+            | Self::AssignBatch { .. }
+            | Self::Yield { .. }
             | Self::Cancel { .. }
             | Self::Rejected { .. }
             | Self::Negotiate { .. } => return Err(NotACommand { kind }),
@@ -80,7 +83,7 @@ impl Body {
     pub const fn registered(accepted: Accepted, heartbeat: Option<Duration>) -> Option<Self> {
         match accepted {
             Accepted::Registered(by) => Some(Self::Registered { by, heartbeat }),
-            Accepted::Done | Accepted::Repeated | Accepted::Unheard => None,
+            Accepted::Done | Accepted::Repeated | Accepted::Unheard | Accepted::Count(_) | Accepted::Late(_) => None,
         }
     }
 
@@ -96,6 +99,7 @@ impl Body {
         match self {
             Self::Submit { task } => task.payload.depth(),
             Self::Assign { payload, .. } => payload.depth(),
+            Self::AssignBatch { attempts, .. } => attempts.iter().map(|piece| piece.payload.depth()).max().unwrap_or(0),
             Self::Result { verdict: Verdict::Succeeded { output }, .. } => output.depth(),
             Self::Status { outcome: Some(outcome), .. } => outcome_depth(outcome),
             Self::Negotiate { act, .. } => match act {
@@ -116,6 +120,9 @@ impl Body {
             | Self::Registered { .. }
             | Self::Update { .. }
             | Self::Heartbeat { .. }
+            | Self::Yield { .. }
+            | Self::GiveBack { .. }
+            | Self::Poll { .. }
             | Self::Accept { .. }
             | Self::Refuse { .. }
             | Self::Progress { .. }
@@ -178,6 +185,11 @@ impl From<&Effect> for Message {
     fn from(effect: &Effect) -> Self {
         let id = match effect {
             Effect::Dispatch { attempt, .. } => named("assign", *attempt),
+            Effect::DispatchBatch { attempts, to } => attempts.first().map_or_else(
+                || MessageId::made(format!("batch-{}-0", to.agent().get())),
+                |first| named("batch", first.attempt),
+            ),
+            Effect::Yield { attempt, .. } => named("yield", *attempt),
             Effect::Cancel { attempt, .. } => named("cancel", *attempt),
         };
         Self::new(id, Body::from(effect))
@@ -196,7 +208,24 @@ impl From<&Effect> for Body {
                 deadline: task.deadline,
                 until: *until,
             },
+            Effect::DispatchBatch { to, attempts } => {
+                Self::AssignBatch { to: *to, attempts: attempts.iter().map(Piece::from).collect() }
+            }
+            Effect::Yield { attempt, from, until } => Self::Yield { from: *from, attempt: *attempt, until: *until },
             Effect::Cancel { attempt, from } => Self::Cancel { attempt: *attempt, from: *from },
+        }
+    }
+}
+
+impl From<&Dispatched> for Piece {
+    fn from(one: &Dispatched) -> Self {
+        Self {
+            attempt: one.attempt,
+            kind: one.task.kind.clone(),
+            payload: one.task.payload.clone(),
+            tier: one.task.tier,
+            deadline: one.task.deadline,
+            until: one.until,
         }
     }
 }
@@ -218,6 +247,9 @@ impl TryFrom<&Command> for Body {
                 Self::Update { by: *by, agent: Box::new(AgentCard::from(spec)) }
             }
             Command::Agent(AgentCommand::Heartbeat { by }) => Self::Heartbeat { by: *by },
+            Command::Agent(AgentCommand::Poll { by, most }) => Self::Poll { by: *by, most: *most },
+            Command::Agent(AgentCommand::Start { by, attempt }) => Self::Accept { by: *by, attempt: *attempt },
+            Command::Agent(AgentCommand::Yield { by, attempt }) => Self::GiveBack { by: *by, attempt: *attempt },
             Command::Agent(AgentCommand::Complete { by, attempt, output }) => {
                 let verdict = Verdict::Succeeded { output: output.clone() };
                 Self::Result { by: *by, attempt: *attempt, verdict }
@@ -226,9 +258,16 @@ impl TryFrom<&Command> for Body {
                 let verdict = Verdict::Failed { failure: failure.clone() };
                 Self::Result { by: *by, attempt: *attempt, verdict }
             }
-            Command::Task(TaskCommand::Replay { .. } | TaskCommand::Discard { .. })
+            Command::Task(
+                TaskCommand::SubmitAll(_)
+                | TaskCommand::Replay { .. }
+                | TaskCommand::ReplayAll { .. }
+                | TaskCommand::DiscardAll { .. }
+                | TaskCommand::Discard { .. },
+            )
             | Command::Agent(AgentCommand::Drain { .. } | AgentCommand::Deregister { .. })
             | Command::Run(_)
+            | Command::Control(_)
             | Command::Tick => return Err(NotAMessage),
         })
     }

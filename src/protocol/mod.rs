@@ -51,7 +51,7 @@ mod schema;
 mod trace;
 mod wire;
 
-pub use body::{Body, Kind, Unwilling, Verdict};
+pub use body::{Body, Kind, Piece, Unwilling, Verdict};
 pub use card::{AgentCard, Submission};
 pub use convert::{NotACommand, NotAMessage};
 pub use decode::{Malformed, WireLimits};

@@ -46,6 +46,10 @@ const fn about(kind: Kind) -> &'static str {
         Kind::Update => "From an agent: I have changed.",
         Kind::Heartbeat => "From an agent: I am alive.",
         Kind::Assign => "To an agent: please do this. Sent again, it is the same attempt.",
+        Kind::AssignBatch => "To an agent: please do these together; each is answered on its own.",
+        Kind::Yield => "To an agent: please give an attempt back, unless it is done.",
+        Kind::GiveBack => "From an agent: an attempt is given back, and nothing has happened of it.",
+        Kind::Poll => "From an agent that asks for work: I am ready for so many attempts more.",
         Kind::Accept => "From an agent: I have begun.",
         Kind::Refuse => "From an agent: I shall not do it, and nothing has happened.",
         Kind::Progress => "From an agent: this far I have come.",
@@ -71,14 +75,16 @@ fn body_of(kind: Kind) -> Value {
         Kind::Registered => object(&["by"], json!({"by": life, "heartbeat": span})),
         Kind::Update => object(&["by", "agent"], json!({"by": life, "agent": def("agent")})),
         Kind::Heartbeat => object(&["by"], json!({"by": life})),
-        Kind::Assign => object(
-            &["attempt", "to", "kind"],
-            json!({
-                "attempt": attempt, "to": life, "kind": name, "payload": {}, "tier": def("tier"),
-                "deadline": number, "until": number,
-            }),
+        Kind::Assign => assignment(&["attempt", "to", "kind"], &[("to", life)]),
+        Kind::AssignBatch => object(
+            &["to", "attempts"],
+            json!({"to": life, "attempts": {"type": "array", "items": assignment(&["attempt", "kind"], &[])}}),
         ),
-        Kind::Accept => object(&["by", "attempt"], json!({"by": life, "attempt": attempt})),
+        Kind::Yield => {
+            object(&["from", "attempt", "until"], json!({"from": life, "attempt": attempt, "until": number}))
+        }
+        Kind::Poll => object(&["by", "most"], json!({"by": life, "most": def("count")})),
+        Kind::Accept | Kind::GiveBack => object(&["by", "attempt"], json!({"by": life, "attempt": attempt})),
         Kind::Refuse => object(
             &["by", "attempt", "why"],
             json!({
@@ -97,6 +103,18 @@ fn body_of(kind: Kind) -> Value {
         Kind::Rejected => object(&["code", "reason"], json!({"code": name, "reason": text, "retry_after": span})),
         Kind::Negotiate => object(&["about", "act"], json!({"about": def("message_id"), "act": def("act")})),
     }
+}
+
+/// An attempt with what the agent must know of it.
+fn assignment(required: &[&str], more: &[(&str, Value)]) -> Value {
+    let number = def("number");
+    let mut fields = Map::new();
+    let own = [("attempt", def("attempt")), ("kind", def("name")), ("payload", json!({})), ("tier", def("tier"))];
+    for (name, value) in own.into_iter().chain([("deadline", number.clone()), ("until", number)]) {
+        fields.insert(name.to_owned(), value);
+    }
+    fields.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    object(required, Value::Object(fields))
 }
 
 /// What is used by several kinds.
@@ -182,7 +200,8 @@ fn task() -> Value {
         &["id", "kind"],
         json!({
             "id": def("number"), "kind": def("name"), "payload": {}, "needs": def("needs"), "tier": def("tier"),
-            "deadline": def("number"), "policy": def("policy"), "after": {"type": "array", "items": def("number")},
+            "deadline": def("number"), "estimate": def("span"), "policy": def("policy"),
+            "after": {"type": "array", "items": def("number")},
         }),
     )
 }

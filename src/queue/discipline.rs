@@ -4,6 +4,7 @@ use super::lane::Rank;
 use crate::id::Seq;
 use crate::task::TaskSpec;
 use crate::time::Time;
+use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// In which order tasks wait for an agent.
@@ -25,17 +26,32 @@ pub enum Discipline {
     /// (Stoica and Abdel-Wahab 1995 give the idea; here a request is one task.)
     #[default]
     EarliestVirtualDeadline,
+    /// Tenants share by weight the time that agents spend; within a tenant the earliest virtual deadline first. A task is
+    /// charged when it begins with what tasks of its kind have taken, and what it took when it ends; a tenant that was away
+    /// has no claim on the past. (Start-time fair queueing, Goyal, Vin and Cheng 1996.)
+    WeightedFair,
+    /// The shortest expected first, within bounds: the virtual deadline is as above, plus `stretch` times what the task is
+    /// [expected](crate::routing::Estimator) to take. So a task gives way to those that arrive before this moment has
+    /// passed, in proportion to its size, and to none after: nothing starves, however many short ones come. Where nothing is
+    /// known of any task, or of all the same, this is [`EarliestVirtualDeadline`](Self::EarliestVirtualDeadline).
+    ///
+    /// Deadlines in proportion to size bound the largest stretch, wait over size (Bender, Chakrabarti and Muthukrishnan
+    /// 1998). A small `stretch` is nearly the order of arrival; a large one is nearly shortest first.
+    ShortestExpected {
+        /// For how many times its own length a task gives way.
+        stretch: u32,
+    },
 }
 
 impl Discipline {
     /// Where a task that arrived then stands in the order.
-    pub(crate) fn rank(self, task: &TaskSpec, submitted: Time, seq: Seq) -> Rank {
+    pub(crate) fn rank(self, task: &TaskSpec, expected: Option<Duration>, submitted: Time, seq: Seq) -> Rank {
+        let due = |target: Time| task.deadline.map_or(target, |deadline| deadline.min(target)).as_nanos();
+        let target = submitted + task.tier.latency_target();
         let key = match self {
             Self::Strict => task.tier.index() as u64,
-            Self::EarliestVirtualDeadline => {
-                let target = submitted + task.tier.latency_target();
-                task.deadline.map_or(target, |deadline| deadline.min(target)).as_nanos()
-            }
+            Self::EarliestVirtualDeadline | Self::WeightedFair => due(target),
+            Self::ShortestExpected { stretch } => due(target + expected.unwrap_or_default().saturating_mul(stretch)),
         };
         Rank { key, seq }
     }

@@ -115,7 +115,7 @@ impl Spread {
                 self.labels.remove(&by.agent());
             }
             Event::Task(event) => self.note_task(event),
-            Event::Agent(_) | Event::Run(_) => {}
+            Event::Agent(_) | Event::Run(_) | Event::Control(_) => {}
         }
     }
 
@@ -135,9 +135,12 @@ impl Spread {
             TaskEvent::AttemptFailed { attempt, next, .. } => {
                 self.over(attempt.task(), matches!(next, Next::Retry { .. }));
             }
+            TaskEvent::Yielded { attempt, .. } => self.over(attempt.task(), true),
             TaskEvent::Succeeded { attempt, .. } => self.over(attempt.task(), false),
             TaskEvent::Cancelled { task, .. } | TaskEvent::Expired { task, .. } => self.over(*task, false),
             TaskEvent::Ready { .. }
+            | TaskEvent::Started { .. }
+            | TaskEvent::YieldRequested { .. }
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Discarded { .. }
             | TaskEvent::Forgotten { .. } => {}

@@ -2,11 +2,11 @@
 
 use super::eligible::Eligible;
 use super::fleet::{Fleet, Member};
-use super::levels::{Found, around};
+use super::levels::Found;
 use super::skills::SkillMap;
 use crate::agent::AgentSpec;
 use crate::id::AgentId;
-use crate::structure::{Bits, Random};
+use crate::structure::{Bits, Random, next_around};
 use crate::time::Time;
 use core::fmt;
 
@@ -40,6 +40,12 @@ impl<'a> Candidates<'a> {
         Self { fleet, eligible, skills, open: None, class, now, familiar: None }
     }
 
+    /// Only those in this set.
+    pub(crate) const fn within(mut self, open: Option<&'a Bits>) -> Self {
+        self.open = open;
+        self
+    }
+
     pub(crate) const fn with_familiar(mut self, agent: Option<AgentId>) -> Self {
         self.familiar = agent;
         self
@@ -61,7 +67,7 @@ impl<'a> Candidates<'a> {
     #[must_use]
     pub fn after(&self, place: Option<u32>) -> Option<Candidate<'a>> {
         let from = place.map_or(0, |place| place as usize + 1);
-        candidate(self.fleet, around([self.bits(), self.open()], from)?)
+        candidate(self.fleet, next_around([self.bits(), self.open()], from)?)
     }
 
     /// The one with this id, if it is among them.
@@ -343,10 +349,16 @@ impl<'a> Candidate<'a> {
         self.member.in_flight()
     }
 
+    /// How many attempts it may hold at once now: its capacity, or less if a guard says so.
+    #[must_use]
+    pub fn slots(&self) -> u32 {
+        self.member.slots()
+    }
+
     /// How many more it may hold.
     #[must_use]
     pub fn room(&self) -> u32 {
-        self.member.spec.capacity.saturating_sub(self.in_flight())
+        self.member.slots().saturating_sub(self.in_flight())
     }
 
     /// Whether it takes work and has room.
@@ -361,17 +373,17 @@ impl<'a> Candidate<'a> {
         self.member.spec.weight.unwrap_or(self.member.spec.capacity)
     }
 
-    /// The share of its capacity that is in use, from 0 to 1.
+    /// The share of what it may hold that is in use, from 0 to 1.
     #[must_use]
     pub fn utilisation(&self) -> f64 {
-        f64::from(self.in_flight()) / f64::from(self.member.spec.capacity.max(1))
+        f64::from(self.in_flight()) / f64::from(self.member.slots().max(1))
     }
 
-    /// Whether it has less of its capacity in use than `other`. Exact: no division.
+    /// Whether it has less of what it may hold in use than `other`. Exact: no division.
     #[must_use]
     pub fn less_loaded_than(&self, other: &Self) -> bool {
-        let mine = u64::from(self.in_flight()) * u64::from(other.member.spec.capacity);
-        let others = u64::from(other.in_flight()) * u64::from(self.member.spec.capacity);
+        let mine = u64::from(self.in_flight()) * u64::from(other.member.slots());
+        let others = u64::from(other.in_flight()) * u64::from(self.member.slots());
         mine < others
     }
 }

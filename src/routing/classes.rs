@@ -193,6 +193,11 @@ impl Classes {
         &self.skills
     }
 
+    /// The class for this key, if there is one.
+    pub(crate) fn find(&self, key: &ClassKey) -> Option<Slot> {
+        self.index.get(key).copied()
+    }
+
     /// Whether there is a class for this key already.
     pub(crate) fn knows(&self, key: &ClassKey) -> bool {
         self.index.get(key).is_some()

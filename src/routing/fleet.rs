@@ -1,11 +1,22 @@
 //! The registered agents, in dense places, with what each holds.
 
 use super::levels::{Levels, Load};
-use crate::agent::{AgentSpec, AgentStatus};
+use crate::agent::{AgentSpec, AgentStatus, Guard};
 use crate::id::{AgentId, Incarnation};
+use crate::name::Name;
 use crate::structure::{Arena, Bits, IdMap, Slot, TimerKey};
 use crate::time::Time;
 use std::sync::Arc;
+
+/// What a guard allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Gate {
+    pub(crate) guard: Guard,
+    /// How many attempts the agent may hold.
+    pub(crate) slots: u32,
+    /// When the guard looks again.
+    pub(crate) until: Option<Time>,
+}
 
 /// A registered agent.
 #[derive(Debug, Clone)]
@@ -20,6 +31,14 @@ pub(crate) struct Member {
     pub(crate) heard: Time,
     /// The timer of its lease, if it has one.
     pub(crate) timer: Option<TimerKey>,
+    /// How many attempts more it has asked for, if it is one that asks. Not written down: after a restart it asks again.
+    pub(crate) asked: u32,
+    /// On what grounds an operator has paused it.
+    pub(crate) paused: Option<Name>,
+    /// What guards allow, where they bound it: at most one for each guard, in their order.
+    pub(crate) gates: Vec<Gate>,
+    /// The timer of the gate that is looked at next.
+    pub(crate) gate_timer: Option<TimerKey>,
     /// The requirement classes that it can serve.
     pub(crate) classes: Bits,
     /// Where it stands among the levels, and of which numbers that was made; none if it has no room.
@@ -36,13 +55,42 @@ impl Member {
             held: Vec::new(),
             heard,
             timer: None,
+            asked: 0,
+            paused: None,
+            gates: Vec::new(),
+            gate_timer: None,
             classes: Bits::default(),
             level: None,
         }
     }
 
+    /// How many attempts it may hold now: its capacity, or less if a guard says so.
+    pub(crate) fn slots(&self) -> u32 {
+        if self.paused.is_some() {
+            return 0;
+        }
+        let own = self.spec.slots();
+        let own = if self.spec.polls { own.min(self.in_flight().saturating_add(self.asked)) } else { own };
+        self.gates.iter().map(|gate| gate.slots).fold(own, u32::min)
+    }
+
+    /// Whether it takes work and has room, be it for the first tier alone.
     pub(crate) fn has_room(&self) -> bool {
-        self.status == AgentStatus::Online && self.held.len() < self.spec.capacity as usize
+        self.status == AgentStatus::Online && self.in_flight() < self.slots()
+    }
+
+    /// Whether it has room beyond what is kept for the first tier.
+    pub(crate) fn has_open_room(&self) -> bool {
+        self.has_room() && self.in_flight() < self.slots().saturating_sub(self.spec.reserved)
+    }
+
+    /// Sets what a guard allows; none if it allows everything.
+    pub(crate) fn set_gate(&mut self, guard: Guard, slots: Option<u32>, until: Option<Time>) {
+        self.gates.retain(|gate| gate.guard != guard);
+        if let Some(slots) = slots {
+            let at = self.gates.partition_point(|gate| gate.guard < guard);
+            self.gates.insert(at, Gate { guard, slots, until });
+        }
     }
 
     pub(crate) fn in_flight(&self) -> u32 {
@@ -54,7 +102,7 @@ impl Member {
         if !self.has_room() {
             return None;
         }
-        let (held, capacity) = (self.in_flight(), self.spec.capacity);
+        let (held, capacity) = (self.in_flight(), self.slots());
         match self.level {
             Some(same @ (_, h, c)) if h == held && c == capacity => Some(same),
             _ => Some((Load::of(held, capacity), held, capacity)),
@@ -68,6 +116,10 @@ pub(crate) struct Fleet {
     members: Arena<Member>,
     places: IdMap<AgentId, Slot>,
     free: Bits,
+    /// Those with room beyond what they keep for the first tier.
+    open: Bits,
+    /// How many keep any.
+    reserving: usize,
     levels: Levels,
 }
 
@@ -76,6 +128,7 @@ impl Fleet {
         let id = spec.id;
         let place = self.members.insert_lowest(Member::new(by, spec, 0, heard));
         self.places.insert(id, place);
+        self.reserving += usize::from(self.members.get(place).is_some_and(|member| member.spec.reserved > 0));
         self.change(place, |member| member.place = place.get());
         place
     }
@@ -85,6 +138,7 @@ impl Fleet {
         let id = spec.id;
         let slot = self.members.insert_at(Slot::new(place), Member::new(by, spec, place, Time::ZERO))?;
         self.places.insert(id, slot);
+        self.reserving += usize::from(self.members.get(slot).is_some_and(|member| member.spec.reserved > 0));
         self.change(slot, |_| {});
         Some(slot)
     }
@@ -92,7 +146,9 @@ impl Fleet {
     pub(crate) fn remove(&mut self, id: AgentId) -> Option<Member> {
         let place = self.places.remove(&id)?;
         self.free.clear(place.index());
+        self.open.clear(place.index());
         let member = self.members.remove(place)?;
+        self.reserving -= usize::from(member.spec.reserved > 0);
         if let Some((load, ..)) = member.level {
             self.levels.take(place.index(), load);
         }
@@ -102,7 +158,12 @@ impl Fleet {
     /// Changes a member and keeps the set of those with room and their levels true.
     pub(crate) fn change(&mut self, place: Slot, change: impl FnOnce(&mut Member)) {
         let Some(member) = self.members.get_mut(place) else { return };
+        let kept = member.spec.reserved > 0;
         change(member);
+        if kept != (member.spec.reserved > 0) {
+            self.reserving = if kept { self.reserving - 1 } else { self.reserving + 1 };
+        }
+        self.open.put(place.index(), member.has_open_room());
         let (old, new) = (member.level, member.load());
         member.level = new;
         let (old, new) = (old.map(|(load, ..)| load), new.map(|(load, ..)| load));
@@ -126,6 +187,7 @@ impl Fleet {
         self.change(place, |member| {
             index = u32::try_from(member.held.len()).unwrap_or(u32::MAX);
             member.held.push(task);
+            member.asked = member.asked.saturating_sub(1);
         });
         index
     }
@@ -165,6 +227,17 @@ impl Fleet {
         &self.free
     }
 
+    /// The places of the agents that have room for tasks of all tiers.
+    pub(crate) const fn open(&self) -> &Bits {
+        &self.open
+    }
+
+    /// The places of the agents that have room for a task of the first tier, or of another; none stands for those of
+    /// [`free`](Self::free), where nobody keeps room.
+    pub(crate) const fn room_for(&self, urgent: bool) -> Option<&Bits> {
+        if urgent || self.reserving == 0 { None } else { Some(&self.open) }
+    }
+
     /// The agents with room, by load.
     pub(crate) const fn levels(&self) -> &Levels {
         &self.levels
@@ -173,8 +246,7 @@ impl Fleet {
     /// Whether the levels say of every agent what it is.
     pub(crate) fn levels_agree(&self) -> bool {
         let free = self.members.iter().filter(|(_, member)| member.has_room());
-        self.levels
-            .agrees(free.map(|(place, member)| (place.index(), Load::of(member.in_flight(), member.spec.capacity))))
+        self.levels.agrees(free.map(|(place, member)| (place.index(), Load::of(member.in_flight(), member.slots()))))
     }
 
     pub(crate) fn len(&self) -> usize {

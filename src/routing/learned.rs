@@ -76,6 +76,14 @@ impl Attempts {
                 self.open.insert(attempt.task(), open);
                 Some(Seen::Began { task: attempt.task(), kind: open.kind, agent: to.agent() })
             }
+            // The wait with the agent was no work.
+            TaskEvent::Started { attempt } => {
+                let mut open = *self.open.get(&attempt.task())?;
+                open.running = open.running.map(|(agent, _)| (agent, entry.at));
+                self.open.insert(attempt.task(), open);
+                None
+            }
+            TaskEvent::Yielded { attempt, .. } => self.ended(attempt.task(), entry.at, End::Dropped, true),
             TaskEvent::AttemptFailed { attempt, next, .. } => {
                 self.ended(attempt.task(), entry.at, End::Failed, matches!(next, Next::Retry { .. }))
             }
@@ -87,6 +95,7 @@ impl Attempts {
                 self.ended(*task, entry.at, End::Dropped, false)
             }
             TaskEvent::Ready { .. }
+            | TaskEvent::YieldRequested { .. }
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Discarded { .. }
             | TaskEvent::Forgotten { .. } => None,
@@ -140,7 +149,7 @@ impl<T: Default> ByAgent<T> {
                 self.present.remove(&agent);
                 self.gone.push_back(agent);
             }
-            AgentEvent::Updated { .. } | AgentEvent::Draining { .. } => {}
+            AgentEvent::Updated { .. } | AgentEvent::Draining { .. } | AgentEvent::Throttled { .. } => {}
         }
         while self.gone.len() > GONE {
             if let Some(oldest) = self.gone.pop_front()

@@ -1,6 +1,6 @@
 //! The agents that have room, by how much of their capacity is in use.
 
-use crate::structure::{Bits, next_in};
+use crate::structure::{Bits, next_around};
 
 /// How much of an agent's capacity is in use, as a 64-bit fraction. Two different fractions of 32-bit numbers differ by at
 /// least 2^-64, so this is exact: equal loads have equal keys, and the order of keys is the order of loads.
@@ -11,6 +11,10 @@ impl Load {
     /// `held` of `capacity`, for an agent that has room: `held < capacity`.
     pub(crate) fn of(held: u32, capacity: u32) -> Self {
         let (held, capacity) = (u64::from(held), u64::from(capacity).max(1));
+        // The usual capacities need no division; with a capacity of 1 nothing is held.
+        if capacity.is_power_of_two() {
+            return Self(held.checked_shl(64 - capacity.trailing_zeros()).unwrap_or(0));
+        }
         // Long division in two digits of 32 bits each.
         let high = (held << 32) / capacity;
         let rest = (held << 32) % capacity;
@@ -82,8 +86,8 @@ impl Levels {
         let from = turn.map_or(0, |place| place as usize + 1);
         for level in self.levels.iter().take(SEARCHED) {
             let place = match open {
-                None => around([eligible, &level.members], from),
-                Some(open) => around([eligible, &level.members, open], from),
+                None => next_around([eligible, &level.members], from),
+                Some(open) => next_around([eligible, &level.members, open], from),
             };
             if let Some(place) = place {
                 return Found::At(place);
@@ -109,15 +113,6 @@ impl Levels {
     }
 }
 
-/// The first in all of the sets from `from` on, starting over at the end.
-#[inline]
-pub(crate) fn around<const K: usize>(sets: [&Bits; K], from: usize) -> Option<usize> {
-    match next_in(sets, from) {
-        None if from > 0 => next_in(sets, 0),
-        found => found,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +125,12 @@ mod tests {
             let (a, c) = (a % b, c % d);
             let exact = (u64::from(a) * u64::from(d)).cmp(&(u64::from(c) * u64::from(b)));
             prop_assert_eq!(Load::of(a, b).cmp(&Load::of(c, d)), exact);
+        }
+
+        #[test]
+        fn shifting_is_dividing(power in 0_u32..32, held: u32) {
+            let held = held % (1 << power);
+            prop_assert_eq!(u128::from(Load::of(held, 1 << power).0), (u128::from(held) << 64) >> power);
         }
 
         #[test]

@@ -81,19 +81,17 @@ impl Roster {
 
     /// The agent has begun an attempt. False if it is not there.
     pub fn begin(&mut self, id: AgentId) -> bool {
-        let place = self.fleet.place_of(id);
-        place.is_some_and(|place| {
-            self.fleet.hold(place, Slot::new(0));
-            true
-        })
+        let Some(place) = self.fleet.place_of(id) else { return false };
+        self.fleet.hold(place, Slot::new(0));
+        true
     }
 
     /// The agent has begun an attempt of this class: the next pick among equals begins after it.
     pub fn begin_of(&mut self, class: RosterClass, id: AgentId) -> bool {
-        if let Some(place) = self.fleet.place_of(id) {
-            self.classes.turned(class.0, place);
-        }
-        self.begin(id)
+        let Some(place) = self.fleet.place_of(id) else { return false };
+        self.classes.turned(class.0, place);
+        self.fleet.hold(place, Slot::new(0));
+        true
     }
 
     /// The agent has ended an attempt.

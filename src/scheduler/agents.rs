@@ -3,11 +3,12 @@
 use super::log::Tx;
 use super::machine::Core;
 use super::submit::{bounded, named};
-use crate::agent::{AgentSpec, AgentStatus};
+use crate::agent::{AgentSpec, AgentStatus, Guard};
 use crate::command::{Accepted, AgentCommand};
 use crate::event::AgentEvent;
 use crate::id::{AgentId, Incarnation};
 use crate::rejected::Rejected;
+use crate::routing::Gate;
 use crate::structure::Slot;
 use crate::time::Time;
 use std::sync::Arc;
@@ -25,6 +26,9 @@ impl Core {
             AgentCommand::Drain { agent } => self.drain(agent, tx),
             AgentCommand::Deregister { agent } => self.deregister(agent, tx),
             AgentCommand::Complete { by, attempt, output } => self.complete(by, attempt, output, tx),
+            AgentCommand::Poll { by, most } => self.poll(by, most, tx),
+            AgentCommand::Start { by, attempt } => self.start(by, attempt, tx),
+            AgentCommand::Yield { by, attempt } => self.give_up(by, attempt, tx),
             AgentCommand::Fail { by, attempt, failure } => self.fail(by, attempt, failure, tx),
         }
     }
@@ -70,7 +74,7 @@ impl Core {
         if spec.capacity == 0 {
             return Err(Rejected::NoCapacity(spec.id));
         }
-        bounded("agent_capacity", spec.capacity as usize, limits.agent_capacity)?;
+        bounded("agent_capacity", spec.slots() as usize, limits.agent_capacity)?;
         bounded("list_len", spec.skills.len(), limits.list_len)?;
         bounded("list_len", spec.labels.len(), limits.list_len)?;
         spec.skills.keys().try_for_each(|skill| named("skill", skill, limits))?;
@@ -145,5 +149,19 @@ impl Core {
         for place in places {
             self.state.fleet.change(place, |member| member.heard = now);
         }
+    }
+
+    /// A guard looks at the agent again: what it said until now holds no longer.
+    pub(super) fn gate_due(&mut self, by: Incarnation, tx: &mut Tx<'_>) {
+        let Some(place) = self.state.fleet.living(by) else { return };
+        let due = |gate: &&Gate| gate.until.is_some_and(|until| until <= tx.now);
+        let gates = self.state.fleet.at(place.index()).map(|member| &*member.gates).unwrap_or_default();
+        let guards: Vec<Guard> = gates.iter().filter(due).map(|gate| gate.guard).collect();
+        for guard in guards {
+            self.emit(AgentEvent::Throttled { by, guard, slots: None, until: None }, tx);
+        }
+        self.state.set_gate_timer(place);
+        self.settle_and_pump(Some(place), tx);
+        self.retire(tx);
     }
 }

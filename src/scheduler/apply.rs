@@ -9,9 +9,13 @@ use crate::routing::ClassKey;
 use crate::structure::Slot;
 use crate::task::{Failure, TaskOutcome, TaskSpec};
 use crate::time::Time;
+use core::time::Duration;
 use std::sync::Arc;
 
 type Applied = Result<(), Misfit>;
+
+/// What a tenant is charged for a task of a kind of which none has ended.
+const FIRST_CHARGE: Duration = Duration::from_secs(1);
 
 /// How many of the agents that failed a task it remembers to avoid.
 const AVOID: usize = 8;
@@ -32,14 +36,23 @@ impl State {
                 self.dismiss(by.agent());
                 Ok(())
             }
+            AgentEvent::Throttled { by, guard, slots, until } => {
+                let place = self.fleet.living(*by).ok_or(Misfit("no such agent is throttled"))?;
+                self.fleet.change(place, |member| member.set_gate(*guard, *slots, *until));
+                self.set_gate_timer(place);
+                Ok(())
+            }
         }
     }
 
     pub(super) fn apply_task(&mut self, seq: Seq, at: Time, event: &TaskEvent) -> Applied {
         match event {
-            TaskEvent::Submitted { spec, replays } => self.submitted(seq, at, spec, *replays),
+            TaskEvent::Submitted { spec, replays, expected } => self.submitted((seq, at), spec, *expected, *replays),
             TaskEvent::Ready { task } => self.ready(*task),
             TaskEvent::Assigned { attempt, to } => self.assigned(at, *attempt, *to),
+            TaskEvent::Started { attempt } => self.started(at, *attempt),
+            TaskEvent::YieldRequested { attempt, why } => self.yield_requested(at, *attempt, *why),
+            TaskEvent::Yielded { attempt, by, maybe } => self.yielded(at, *attempt, *by, *maybe),
             TaskEvent::AttemptFailed { attempt, by, failure, next, maybe } => {
                 let slot = self.current(*attempt, *by)?;
                 self.doubt(slot, *maybe);
@@ -68,8 +81,10 @@ impl State {
             return Err(Misfit("a life is registered that is not the next"));
         }
         self.lives = by.number();
+        let paused = self.fleet.by_id(spec.id).and_then(|member| member.paused.clone());
         self.dismiss(spec.id);
         let place = self.fleet.add(by, Arc::clone(spec), at);
+        self.fleet.change(place, |member| member.paused = paused);
         self.classes.review(place, &mut self.fleet);
         self.set_lease(place);
         Ok(())
@@ -93,6 +108,9 @@ impl State {
         if let Some(key) = member.timer {
             self.wheel.cancel(key, Alarm::Agent(member.by));
         }
+        if let Some(key) = member.gate_timer {
+            self.wheel.cancel(key, Alarm::Gate(member.by));
+        }
         self.classes.review(place, &mut self.fleet);
         for slot in member.held {
             if let Some(task) = self.tasks.get(slot) {
@@ -101,14 +119,23 @@ impl State {
         }
     }
 
-    fn submitted(&mut self, seq: Seq, at: Time, spec: &Arc<TaskSpec>, replays: Option<TaskId>) -> Applied {
+    fn submitted(
+        &mut self,
+        (seq, at): (Seq, Time),
+        spec: &Arc<TaskSpec>,
+        expected: Option<Duration>,
+        replays: Option<TaskId>,
+    ) -> Applied {
         if self.slot(spec.id).is_some() {
             return Err(Misfit("a task is submitted twice"));
         }
         if let Some(dead) = replays {
             self.discarded(dead)?;
         }
-        let slot = self.tasks.insert(Task::new(spec, seq, at));
+        let parties = self.parties_of(spec);
+        self.tenants.enter(parties.0);
+        self.kinds.enter(parties.1);
+        let slot = self.tasks.insert(Task::new(spec, seq, at, parties).expecting(expected));
         self.by_id.insert(spec.id, slot);
         self.active = self.active.saturating_add(1);
         if spec.after.is_empty() {
@@ -166,23 +193,24 @@ impl State {
     /// Puts a task in line, in the class of what it needs and whom it avoids.
     pub(super) fn enqueue(&mut self, slot: Slot) {
         let Some(task) = self.tasks.get(slot) else { return };
-        let key = ClassKey { avoid: task.avoid.clone().into_boxed_slice(), ..self.class_of(&task.spec) };
+        let key = ClassKey { avoid: task.avoid.clone(), ..self.class_of(&task.spec) };
         let class = self.classes.join(key, &mut self.fleet);
         let Some(task) = self.tasks.get_mut(slot) else { return };
-        let rank = self.discipline.rank(&task.spec, task.submitted, task.seq);
-        let ticket = self.lanes.push(class.index(), task.tier.index(), rank, slot);
-        task.stage = Stage::Queued { ticket, class };
-        self.waiting.set(class.index());
+        task.stage = Stage::Queued { class };
+        let (key, tier) = (task.strand(class), task.tier.index());
+        let rank = self.discipline.rank(&task.spec, task.expected, task.submitted, task.seq);
+        self.lanes.push(key, tier, rank, slot);
+        self.watch_batch(slot);
     }
 
     /// Takes a task out of line, if it stands in one.
     fn dequeue(&mut self, slot: Slot) {
         let Some(task) = self.tasks.get(slot) else { return };
-        let Stage::Queued { ticket, class } = &task.stage else { return };
-        let (ticket, class) = (*ticket, *class);
-        self.lanes.remove(&ticket, task.tier.index());
-        if self.lanes.len_of(class.index()) == 0 {
-            self.waiting.clear(class.index());
+        let Some(class) = task.line() else { return };
+        let key = task.strand(class);
+        self.lanes.remove(slot);
+        if let Some(next) = self.lanes.first_alone(&key) {
+            self.watch_batch(next);
         }
         self.classes.leave(class, &mut self.fleet);
     }
@@ -198,17 +226,29 @@ impl State {
         self.classes.turned(class, agent);
         self.dequeue(slot);
         let index = self.fleet.hold(agent, slot);
+        let unstarted = self.fleet.at(agent.index()).is_some_and(|member| member.spec.prefetch > 0);
+        let charged = self.begin(at, slot);
         if let Some(task) = self.tasks.get_mut(slot) {
             task.attempts = attempt.number();
             task.last = Some(to.agent());
-            task.stage = Stage::Running(Running { agent, by: to, since: at, index, cancel: None });
+            task.stage = Stage::Running(Box::new(Running {
+                agent,
+                by: to,
+                since: at,
+                index,
+                charged,
+                unstarted,
+                yielding: None,
+                cancel: None,
+            }));
         }
+        self.set_callable(slot, true);
         self.set_timer(slot);
         Ok(())
     }
 
     /// The task of an attempt that `by` holds now.
-    fn current(&self, attempt: AttemptId, by: Incarnation) -> Result<Slot, Misfit> {
+    pub(super) fn current(&self, attempt: AttemptId, by: Incarnation) -> Result<Slot, Misfit> {
         let slot = self.slot(attempt.task()).ok_or(Misfit("an unknown task is attempted"))?;
         let task = self.tasks.get(slot).ok_or(Misfit("an unknown task is attempted"))?;
         match task.running() {
@@ -220,14 +260,12 @@ impl State {
     fn attempt_failed(&mut self, at: Time, slot: Slot, by: Incarnation, failure: &Failure, next: Next) -> Applied {
         let Some(task) = self.tasks.get_mut(slot) else { return Err(Misfit("an unknown task fails")) };
         let id = task.spec.id;
-        task.avoid.retain(|agent| *agent != by.agent());
-        task.avoid.push(by.agent());
-        if task.avoid.len() > AVOID {
-            task.avoid.remove(0);
-        }
+        let others = task.avoid.iter().copied().filter(|agent| *agent != by.agent());
+        let avoid: Vec<AgentId> = others.chain([by.agent()]).collect();
+        task.avoid = avoid.get(avoid.len().saturating_sub(AVOID)..).unwrap_or_default().into();
         match next {
             Next::Retry { at: until } => {
-                self.give_back(slot);
+                self.give_back(at, slot);
                 if let Some(task) = self.tasks.get_mut(slot) {
                     task.stage = Stage::Backoff { until };
                 }
@@ -240,17 +278,45 @@ impl State {
     }
 
     /// Once an outcome is unknown, that the task may have happened stays so.
-    fn doubt(&mut self, slot: Slot, maybe: bool) {
+    pub(super) fn doubt(&mut self, slot: Slot, maybe: bool) {
         if let Some(task) = self.tasks.get_mut(slot) {
             task.doubtful |= maybe;
         }
     }
 
+    /// An attempt begins: its tenant and its kind have one more under way. The answer is what the tenant is charged.
+    fn begin(&mut self, at: Time, slot: Slot) -> Duration {
+        let Some((tenant, kind)) = self.tasks.get(slot).map(|task| (task.tenant, task.kind)) else {
+            return Duration::ZERO;
+        };
+        if let Some(tenant) = self.tenants.get_mut(tenant) {
+            tenant.begin(at);
+        }
+        let mut charged = FIRST_CHARGE;
+        if let Some(kind) = self.kinds.get_mut(kind) {
+            kind.begin(at);
+            charged = if kind.mean.is_zero() { FIRST_CHARGE } else { kind.mean };
+        }
+        self.lanes.charge(tenant, charged);
+        self.regate_tenant(tenant, at);
+        self.regate_kind(kind, at);
+        charged
+    }
+
     /// The agent no longer holds the task.
-    fn give_back(&mut self, slot: Slot) {
+    pub(super) fn give_back(&mut self, at: Time, slot: Slot) {
+        self.release_callable(slot);
         let Some(task) = self.tasks.get(slot) else { return };
         let Some(running) = task.running() else { return };
         let (agent, by, index) = (running.agent, running.by, running.index);
+        let (tenant, kind, charged, took) = (task.tenant, task.kind, running.charged, at.since(running.since));
+        for party in [self.tenants.get_mut(tenant), self.kinds.get_mut(kind)].into_iter().flatten() {
+            party.end(took);
+        }
+        self.lanes.settle(tenant, charged, took);
+        self.regate_tenant(tenant, at);
+        self.regate_kind(kind, at);
+        let Some(task) = self.tasks.get(slot) else { return };
         self.owed.remove(&(Owed::Orphaned, task.spec.id));
         if self.fleet.living(by) != Some(agent) {
             return;
@@ -264,8 +330,9 @@ impl State {
 
     fn cancel_requested(&mut self, at: Time, id: TaskId, reason: &Name) -> Applied {
         let slot = self.slot(id).ok_or(Misfit("an unknown task is cancelled"))?;
+        self.set_callable(slot, false);
         match self.tasks.get_mut(slot).map(|task| &mut task.stage) {
-            Some(Stage::Running(running)) => running.cancel = Some(Box::new((at, reason.clone()))),
+            Some(Stage::Running(running)) => running.cancel = Some((at, reason.clone())),
             _ => return Err(Misfit("a task is asked to stop that does not run")),
         }
         self.set_timer(slot);
@@ -279,7 +346,12 @@ impl State {
             return Err(Misfit("a task ends twice"));
         }
         self.dequeue(slot);
-        self.give_back(slot);
+        self.give_back(at, slot);
+        if let Some((tenant, kind)) = self.tasks.get(slot).map(|task| (task.tenant, task.kind)) {
+            let lanes = &self.lanes;
+            self.tenants.leave(tenant, at, |tenant| lanes.tag(tenant) <= lanes.virtual_time());
+            self.kinds.leave(kind, at, |_| true);
+        }
         for kind in [Owed::Orphaned, Owed::Ready, Owed::Doomed] {
             self.owed.remove(&(kind, id));
         }

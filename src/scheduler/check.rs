@@ -2,9 +2,10 @@
 
 use super::machine::Core;
 use super::state::{Stage, Task};
+use super::yielding::Callable;
 use crate::agent::AgentStatus;
 use crate::structure::Slot;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 type Checked = Result<(), String>;
 
@@ -17,6 +18,8 @@ impl Core {
         self.capacity_is_kept()?;
         self.lines_agree()?;
         self.classes_agree()?;
+        self.parties_agree()?;
+        self.callable_agree()?;
         self.finished_is_listed()
     }
 
@@ -25,10 +28,15 @@ impl Core {
         if let Some((owed, task)) = self.state.owed.first() {
             return Err(format!("{owed:?} is owed for {task}"));
         }
-        for class in self.state.waiting.iter().filter(|class| !self.held_back.contains(*class)) {
-            let slot = slot_of(class)?;
-            if self.state.has_candidates(slot) {
-                return Err(format!("tasks wait in class {class} although an agent has room"));
+        if !self.state.opened.is_empty() {
+            return Err("a gate has opened and nobody looked".into());
+        }
+        let [urgent, rest] = self.state.lanes.ready();
+        for (ready, room) in [(urgent, self.state.fleet.free()), (rest, self.state.fleet.open())] {
+            for class in ready.iter().filter(|class| !self.held_back.contains(*class)) {
+                if self.state.classes.eligible(slot_of(class)?).is_some_and(|eligible| eligible.bits().meets(room)) {
+                    return Err(format!("tasks wait in class {class} although an agent has room"));
+                }
             }
         }
         Ok(())
@@ -58,8 +66,17 @@ impl Core {
         }
         let timers = self.state.tasks.iter().filter(|(_, task)| task.timer.is_some()).count();
         let leases = self.state.fleet.iter().filter(|(_, member)| member.timer.is_some()).count();
-        if timers + leases != self.state.wheel.len() {
-            return Err(format!("{timers} tasks and {leases} agents have timers, {} are set", self.state.wheel.len()));
+        let gates = self.state.fleet.iter().filter(|(_, member)| member.gate_timer.is_some()).count();
+        let parties = self.state.tenants.iter().chain(self.state.kinds.iter());
+        let rooms = usize::from(self.state.room.is_some()) + usize::from(self.state.rebalance.is_some());
+        let rates: usize = parties
+            .map(|(_, party)| usize::from(party.timer.is_some()) + usize::from(party.batch_timer.is_some()))
+            .sum();
+        if timers + leases + gates + rates + rooms != self.state.wheel.len() {
+            return Err(format!(
+                "{timers} tasks, {leases} leases, {gates} gates and {rates} rates have timers, {} are set",
+                self.state.wheel.len()
+            ));
         }
         Ok(())
     }
@@ -93,8 +110,13 @@ impl Core {
 
     fn capacity_is_kept(&self) -> Checked {
         for (place, member) in self.state.fleet.iter() {
-            let room = member.status == AgentStatus::Online && member.held.len() < member.spec.capacity as usize;
-            if room != self.state.fleet.free().contains(place.index()) {
+            let throttled = member.gates.iter().map(|gate| gate.slots).min().unwrap_or(u32::MAX);
+            let slots = if member.paused.is_some() { 0 } else { member.spec.slots().min(throttled) as usize };
+            let slots = if member.spec.polls { slots.min(member.held.len() + member.asked as usize) } else { slots };
+            let room = member.status == AgentStatus::Online && member.held.len() < slots;
+            let open = room && member.held.len() + (member.spec.reserved as usize) < slots;
+            let fleet = &self.state.fleet;
+            if room != fleet.free().contains(place.index()) || open != fleet.open().contains(place.index()) {
                 return Err(format!("agent {} is wrongly listed as free or busy", member.by));
             }
         }
@@ -106,29 +128,66 @@ impl Core {
 
     fn lines_agree(&self) -> Checked {
         for (slot, task) in self.state.tasks.iter() {
-            let Stage::Queued { ticket, class } = &task.stage else { continue };
-            if ticket.lane() != class.index() || !self.state.waiting.contains(class.index()) {
-                return Err(format!("{} stands in a line that is not known to wait", task.spec.id));
-            }
-            if self.state.lanes.head(class.index()).is_some_and(|(rank, head)| head != slot && rank > self.rank(task)) {
-                return Err(format!("{} stands before the first of its line", task.spec.id));
+            let place = self.state.lanes.place_of(slot);
+            let should = task.line().map(|class| (task.strand(class), self.state.rank(task)));
+            if place != should {
+                return Err(format!("{} stands in line at {place:?}, not {should:?}", task.spec.id));
             }
         }
-        for class in self.state.waiting.iter() {
-            if self.state.lanes.len_of(class) == 0 {
-                return Err(format!("class {class} waits with nobody in line"));
+        if !self.state.lanes.is_sound() {
+            return Err("the heads of the lines are not those of their strands".into());
+        }
+        Ok(())
+    }
+
+    /// What may be called back is listed, and who is promised an agent.
+    fn callable_agree(&self) -> Checked {
+        let (mut callable, mut heirs) = (Callable::default(), BTreeMap::new());
+        for (slot, task) in self.state.tasks.iter() {
+            let Some(running) = task.running() else { continue };
+            callable.put(slot, task, self.state.rank(task), !running.is_asked());
+            let heir = running.yielding.as_ref().and_then(|yielding| yielding.why.by());
+            heirs.extend(heir.map(|heir| (heir, task.spec.id)));
+        }
+        if callable != self.state.callable || heirs != self.state.heirs {
+            return Err("the attempts that may be called back are listed wrongly".into());
+        }
+        Ok(())
+    }
+
+    /// What tenants and kinds have is what their tasks are.
+    fn parties_agree(&self) -> Checked {
+        let state = &self.state;
+        if !state.tenants.is_sound() || !state.kinds.is_sound() {
+            return Err("tenants or kinds are counted wrongly".into());
+        }
+        let mut counts = [BTreeMap::new(), BTreeMap::new()];
+        for (_, task) in state.tasks.iter().filter(|(_, task)| !task.has_ended()) {
+            for (counts, place) in counts.iter_mut().zip([task.tenant, task.kind]) {
+                let (active, running) = counts.entry(place).or_insert((0, 0));
+                *active += 1;
+                *running += u32::from(task.running().is_some());
+            }
+        }
+        for (counts, parties) in counts.iter().zip([&state.tenants, &state.kinds]) {
+            for (place, party) in parties.iter() {
+                let counted = counts.get(&place).copied().unwrap_or_default();
+                if counted != (party.active, party.running) {
+                    return Err(format!(
+                        "{:?} has {counted:?} tasks, not {:?}",
+                        party.name,
+                        (party.active, party.running)
+                    ));
+                }
             }
         }
         Ok(())
     }
 
-    fn rank(&self, task: &Task) -> crate::queue::Rank {
-        self.state.discipline.rank(&task.spec, task.submitted, task.seq)
-    }
-
     /// The bits of each class say what asking each agent would.
     fn classes_agree(&self) -> Checked {
-        for class in self.state.waiting.iter() {
+        let [urgent, rest] = self.state.lanes.ready();
+        for class in urgent.iter().chain(rest.iter()) {
             let slot = slot_of(class)?;
             let (Some(key), Some(eligible)) = (self.state.classes.key(slot), self.state.classes.eligible(slot)) else {
                 return Err(format!("class {class} waits and is not known"));

@@ -1,10 +1,17 @@
 //! How a scheduler is set up: nothing of it is in the journal.
 
+use super::admission::Admission;
+use super::batch::Batch;
+use super::quota::{Quota, Quotas};
+use super::rebalance::Rebalancing;
+use super::yielding::Preemption;
+use crate::capacity::rebalance;
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::queue::Discipline;
-use crate::routing::{LeastLoaded, RoutingStrategy, SkillMap};
+use crate::routing::{Estimator, LeastLoaded, RoutingStrategy, SkillMap};
 use core::fmt;
+use core::time::Duration;
 use std::collections::BTreeMap;
 
 /// How a scheduler is set up. Nothing of it is in the journal: a host may restart with another discipline, other
@@ -28,6 +35,13 @@ pub struct Config {
     pub(super) strategy: Box<dyn RoutingStrategy>,
     pub(super) by_kind: BTreeMap<Name, Box<dyn RoutingStrategy>>,
     pub(super) skills: SkillMap,
+    pub(super) preemption: Option<Preemption>,
+    pub(super) rebalancing: Option<Rebalancing>,
+    pub(super) admission: Admission,
+    pub(super) tenants: Quotas,
+    pub(super) kinds: Quotas,
+    pub(super) batches: BTreeMap<Name, Batch>,
+    pub(super) estimator: Option<Box<dyn Estimator>>,
 }
 
 impl Config {
@@ -66,10 +80,73 @@ impl Config {
         self
     }
 
+    /// Who says how long tasks will take. Without one, a task's own [`estimate`](crate::TaskSpec::estimate) counts.
+    #[must_use]
+    pub fn with_estimator(mut self, estimator: impl Estimator + 'static) -> Self {
+        self.estimator = Some(Box::new(estimator));
+        self
+    }
+
     /// Which skills stand for which others.
     #[must_use]
     pub fn with_skills(mut self, skills: SkillMap) -> Self {
         self.skills = skills;
+        self
+    }
+
+    /// Calls attempts back that wait with a busy agent while another would be done with them sooner; looks so often.
+    #[must_use]
+    pub const fn with_rebalancing(mut self, rules: rebalance::Rules, every: Duration) -> Self {
+        self.rebalancing = Some(Rebalancing { rules, every });
+        self
+    }
+
+    /// What becomes of a task whose deadline cannot be met; nobody asks, if nothing is said.
+    #[must_use]
+    pub const fn with_admission(mut self, admission: Admission) -> Self {
+        self.admission = admission;
+        self
+    }
+
+    /// Does tasks of this kind in batches.
+    #[must_use]
+    pub fn with_batch(mut self, kind: impl Into<Name>, batch: Batch) -> Self {
+        self.batches.insert(kind.into(), batch);
+        self
+    }
+
+    /// When attempts may be called back for the sake of tasks of the first tier; never, if nothing is said.
+    #[must_use]
+    pub const fn with_preemption(mut self, preemption: Preemption) -> Self {
+        self.preemption = Some(preemption);
+        self
+    }
+
+    /// What each tenant may have that no other quota names.
+    #[must_use]
+    pub const fn with_tenants(mut self, quota: Quota) -> Self {
+        self.tenants.every = quota;
+        self
+    }
+
+    /// What this tenant may have.
+    #[must_use]
+    pub fn with_tenant(mut self, tenant: impl Into<Name>, quota: Quota) -> Self {
+        self.tenants.named.insert(tenant.into(), quota);
+        self
+    }
+
+    /// What each kind of task may have that no other quota names. Its weight says nothing.
+    #[must_use]
+    pub const fn with_kinds(mut self, quota: Quota) -> Self {
+        self.kinds.every = quota;
+        self
+    }
+
+    /// What this kind of task may have. Its weight says nothing.
+    #[must_use]
+    pub fn with_kind(mut self, kind: impl Into<Name>, quota: Quota) -> Self {
+        self.kinds.named.insert(kind.into(), quota);
         self
     }
 
@@ -109,6 +186,13 @@ impl Default for Config {
             strategy: Box::new(LeastLoaded),
             by_kind: BTreeMap::new(),
             skills: SkillMap::default(),
+            preemption: None,
+            rebalancing: None,
+            admission: Admission::Any,
+            tenants: Quotas::default(),
+            kinds: Quotas::default(),
+            batches: BTreeMap::new(),
+            estimator: None,
         }
     }
 }

@@ -9,10 +9,10 @@ use super::machine::Core;
 use super::state::{Owed, Stage, State, Task};
 use crate::event::{Next, TaskEvent};
 use crate::id::{AttemptId, TaskId};
-use crate::queue::Rank;
+use crate::queue::{Sight, Turn};
 use crate::resilience::delay;
 use crate::routing::Candidates;
-use crate::structure::{Bits, Slot};
+use crate::structure::{Bits, Slot, next_in};
 use crate::task::{Exhausted, Failure, FailureKind, Happened, InDoubt};
 use core::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -20,20 +20,20 @@ use std::collections::BinaryHeap;
 impl Core {
     /// Hands out tasks of a class while there are agents for them.
     pub(super) fn pump_class(&mut self, class: Slot, tx: &mut Tx<'_>) {
-        while self.state.lanes.len_of(class.index()) > 0 && self.state.has_candidates(class) {
-            if !self.dispatch_head(class, tx) {
+        while let Some((_, slot)) = self.state.next_of(class) {
+            if !self.dispatch(class, slot, tx) {
                 break;
             }
         }
         self.settle_expired(tx);
+        self.make_room(class, tx);
     }
 
     /// Hands out tasks to an agent while it has room, the first in the order of the discipline first.
     pub(super) fn pump_agent(&mut self, place: Slot, tx: &mut Tx<'_>) {
         let mut declined = Bits::default();
-        while self.state.fleet.free().contains(place.index()) {
-            let Some(class) = self.state.first_class_for(place, &declined) else { break };
-            if !self.dispatch_head(class, tx) {
+        while let Some((class, slot)) = self.state.next_for(place, &declined) {
+            if !self.dispatch(class, slot, tx) {
                 declined.set(class.index());
             }
         }
@@ -42,7 +42,9 @@ impl Core {
 
     /// Hands out all that can be: after a restore, or when many things have changed.
     pub(super) fn pump_all(&mut self, tx: &mut Tx<'_>) {
-        let classes = self.state.waiting.iter().filter_map(slot_at).collect();
+        self.state.opened.clear();
+        let [urgent, rest] = self.state.lanes.ready();
+        let classes = urgent.iter().chain(rest.iter()).filter_map(slot_at).collect();
         self.pump(classes, tx);
     }
 
@@ -51,15 +53,19 @@ impl Core {
     fn pump(&mut self, mut classes: Vec<Slot>, tx: &mut Tx<'_>) {
         classes.sort_unstable();
         classes.dedup();
-        let mut heads: BinaryHeap<Reverse<(Rank, Slot)>> =
-            classes.into_iter().filter_map(|class| self.state.head_of(class)).collect();
-        // Agents only lose room on the way, so a class without candidates is done with.
-        while let Some(Reverse((_, class))) = heads.pop() {
-            if self.state.has_candidates(class) && self.dispatch_head(class, tx) {
+        let mut heads: BinaryHeap<Reverse<(Turn, Slot)>> =
+            classes.iter().copied().filter_map(|class| self.state.head_of(class)).collect();
+        // Agents only lose room on the way, and gates only close, so a class without a next task is done with.
+        while let Some(Reverse((turn, class))) = heads.pop() {
+            let Some((now, slot)) = self.state.next_of(class) else { continue };
+            if now > turn {
+                heads.push(Reverse((now, class)));
+            } else if self.dispatch(class, slot, tx) {
                 heads.extend(self.state.head_of(class));
             }
         }
         self.settle_expired(tx);
+        classes.into_iter().for_each(|class| self.make_room(class, tx));
     }
 
     /// What waited for tasks that were found expired in line can never begin.
@@ -71,7 +77,13 @@ impl Core {
     /// States what is owed and hands out what has become ready with it, together with what the agent at `place` can take
     /// now: a task that has just become ready must not pass those that wait.
     pub(super) fn settle_and_pump(&mut self, place: Option<Slot>, tx: &mut Tx<'_>) {
-        let mut classes = self.settle_owed(tx);
+        self.settle_and_pump_with(Vec::new(), place, tx);
+    }
+
+    /// The same, with classes in which tasks have begun to wait.
+    pub(super) fn settle_and_pump_with(&mut self, mut classes: Vec<Slot>, place: Option<Slot>, tx: &mut Tx<'_>) {
+        classes.extend(self.settle_owed(tx));
+        classes.extend(self.state.opened.drain(..).map(Slot::new));
         match place {
             Some(place) if classes.is_empty() => self.pump_agent(place, tx),
             Some(place) => {
@@ -82,9 +94,8 @@ impl Core {
         }
     }
 
-    /// Gives the first task of a class to the agent that its strategy picks. False if it picks none.
-    fn dispatch_head(&mut self, class: Slot, tx: &mut Tx<'_>) -> bool {
-        let Some((_, slot)) = self.state.lanes.head(class.index()) else { return false };
+    /// Gives a task, the first of its class, to the agent that its strategy picks. False if it picks none.
+    fn dispatch(&mut self, class: Slot, slot: Slot, tx: &mut Tx<'_>) -> bool {
         let Some(task) = self.state.tasks.get(slot) else { return false };
         let id = task.spec.id;
         // A task whose time is over may still stand in line when many timers are due at once.
@@ -98,8 +109,9 @@ impl Core {
         let skills = self.state.classes.skills();
         let familiar = task.spec.affinity.as_ref().and_then(|affinity| affinity.familiar);
         let familiar = familiar.and_then(|task| self.state.get(task)?.last);
-        let candidates =
-            Candidates::new(&self.state.fleet, eligible, skills, class.get(), tx.now).with_familiar(familiar);
+        let candidates = Candidates::new(&self.state.fleet, eligible, skills, class.get(), tx.now)
+            .within(self.state.fleet.room_for(task.is_urgent()))
+            .with_familiar(familiar);
         let mut random = self.random(tx);
         let strategy = self.config.by_kind.get_mut(&task.spec.kind).unwrap_or(&mut self.config.strategy);
         let picked = strategy.pick(&task.spec, &candidates, &mut random);
@@ -110,7 +122,9 @@ impl Core {
         let Some(to) = self.state.fleet.by_id(agent.id()).map(|member| member.by) else { return false };
         let attempt = AttemptId::new(id, task.attempts.saturating_add(1));
         self.held_back.clear(class.index());
+        let (key, first) = (task.strand(class), tx.out.effects().len());
         self.emit(TaskEvent::Assigned { attempt, to }, tx);
+        self.fill_batch(first, key, to, tx);
         true
     }
 
@@ -139,7 +153,7 @@ impl Core {
     pub(super) fn make_ready(&mut self, id: TaskId, tx: &mut Tx<'_>) -> Option<Slot> {
         self.emit(TaskEvent::Ready { task: id }, tx);
         match self.state.get(id)?.stage {
-            Stage::Queued { class, .. } => Some(class),
+            Stage::Queued { class } => Some(class),
             Stage::Blocked { .. } | Stage::Backoff { .. } | Stage::Running(_) | Stage::Ended(_) => None,
         }
     }
@@ -166,8 +180,8 @@ impl Core {
         if failure.kind == FailureKind::Permanent {
             return Next::Fail;
         }
-        if insist || task.attempts < retry.attempts.max(1) {
-            let wait = delay(&retry, task.attempts, failure.retry_after, &mut self.random(tx));
+        if insist || task.tries() < retry.attempts.max(1) {
+            let wait = delay(&retry, task.tries(), failure.retry_after, &mut self.random(tx));
             return Next::Retry { at: tx.now + wait };
         }
         // A run takes care of its steps: a replayed letter would come too late for it.
@@ -179,27 +193,59 @@ impl Core {
 }
 
 impl State {
-    pub(super) fn has_candidates(&self, class: Slot) -> bool {
-        self.classes.eligible(class).is_some_and(|eligible| eligible.bits().meets(self.fleet.free()))
+    /// The task of a class that goes next, if an agent has room for it.
+    fn next_of(&mut self, class: Slot) -> Option<(Turn, Slot)> {
+        let eligible = self.classes.eligible(class)?.bits();
+        let sight = if eligible.meets(self.fleet.open()) {
+            Sight::All
+        } else if eligible.meets(self.fleet.free()) {
+            Sight::Urgent
+        } else {
+            return None;
+        };
+        self.lanes.head(class.index(), sight)
     }
 
-    /// Among the classes that the agent serves and in which tasks wait, the one whose first task goes first.
-    fn first_class_for(&self, place: Slot, declined: &Bits) -> Option<Slot> {
-        let member = self.fleet.at(place.index())?;
-        let classes = member.classes.common(&self.waiting).filter(|class| !declined.contains(*class));
-        let first = classes.filter_map(|class| Some((self.lanes.head(class)?.0, class))).min()?;
-        slot_at(first.1)
+    /// Among the classes that the agent serves, the one whose task goes next, with that task.
+    fn next_for(&mut self, place: Slot, declined: &Bits) -> Option<(Slot, Slot)> {
+        let Self { fleet, lanes, .. } = self;
+        let member = fleet.at(place.index())?;
+        let sight = if fleet.open().contains(place.index()) {
+            Sight::All
+        } else if fleet.free().contains(place.index()) {
+            Sight::Urgent
+        } else {
+            return None;
+        };
+        let mut first: Option<(Turn, usize, Slot)> = None;
+        let halves = if sight == Sight::All { 2 } else { 1 };
+        for half in 0..halves {
+            let mut from = 0;
+            while let Some(class) = lanes.ready().get(half).and_then(|ready| next_in([&member.classes, ready], from)) {
+                from = class + 1;
+                if !declined.contains(class)
+                    && let Some((turn, task)) = lanes.head(class, sight)
+                    && first.is_none_or(|(best, ..)| turn < best)
+                {
+                    first = Some((turn, class, task));
+                }
+            }
+        }
+        let (_, class, task) = first?;
+        Some((slot_at(class)?, task))
     }
 
-    /// The classes that the agent serves and in which tasks wait.
-    fn classes_for(&self, place: Slot) -> impl Iterator<Item = Slot> {
-        let member = self.fleet.at(place.index());
-        member.into_iter().flat_map(|member| member.classes.common(&self.waiting)).filter_map(slot_at)
+    /// The classes that the agent serves and in which tasks may go.
+    fn classes_for(&self, place: Slot) -> Vec<Slot> {
+        let Some(member) = self.fleet.at(place.index()) else { return Vec::new() };
+        let [urgent, rest] = self.lanes.ready();
+        let classes = member.classes.common(urgent).chain(member.classes.common(rest));
+        classes.filter_map(slot_at).collect()
     }
 
-    /// The class with the rank of its first task, as a heap wants it.
-    fn head_of(&self, class: Slot) -> Option<Reverse<(Rank, Slot)>> {
-        self.lanes.head(class.index()).map(|(rank, _)| Reverse((rank, class)))
+    /// The class with the place of its next task in the order, as a heap wants it.
+    fn head_of(&mut self, class: Slot) -> Option<Reverse<(Turn, Slot)>> {
+        self.next_of(class).map(|(turn, _)| Reverse((turn, class)))
     }
 }
 

@@ -31,7 +31,11 @@ impl Core {
             Some(reason) => TaskEvent::Cancelled { task: attempt.task(), reason, happened: Happened::Yes(output) },
             None => TaskEvent::Succeeded { attempt, by, output },
         };
+        let heir = task.running().and_then(|running| running.yielding.as_ref()?.why.by());
         self.emit(event, tx);
+        if let Some(heir) = heir {
+            self.inherit(heir, by, tx);
+        }
         self.heard(by, tx.now);
         self.after_end(place, tx);
         Ok(Accepted::Done)
@@ -60,7 +64,15 @@ impl Core {
         let insist = task.spec.policy.retry().in_doubt == InDoubt::Insist;
         let settled = insist && failure.kind == FailureKind::Permanent;
         let maybe = !settled && (task.doubtful || failure.kind == FailureKind::Unknown);
-        let cancel = task.running().and_then(|running| running.cancel.as_ref());
+        let running = task.running();
+        let cancel = running.and_then(|running| running.cancel.as_ref());
+        if cancel.is_none()
+            && failure.kind != FailureKind::Permanent
+            && running.is_some_and(|running| running.yielding.is_some())
+        {
+            self.hand_back(by, attempt, failure.kind == FailureKind::Unknown, tx);
+            return;
+        }
         let event = match cancel {
             Some(cancel) => {
                 let happened = if maybe { Happened::Maybe } else { Happened::No };
@@ -81,7 +93,7 @@ impl Core {
     }
 
     /// The fence: only the current attempt of a task, only from the life of the agent that holds it.
-    fn held_by(&self, by: Incarnation, attempt: AttemptId) -> Result<(Slot, &Task), Rejected> {
+    pub(super) fn held_by(&self, by: Incarnation, attempt: AttemptId) -> Result<(Slot, &Task), Rejected> {
         let place = self.state.fleet.living(by).ok_or(Rejected::StaleIncarnation(by))?;
         let task = self.state.get(attempt.task()).ok_or_else(|| Rejected::UnknownTask(attempt.task()))?;
         let running = task.running().filter(|_| task.attempts == attempt.number());
@@ -94,6 +106,7 @@ impl Core {
 
     /// Forgets the oldest of what is finished, beyond the limits.
     pub(super) fn retire(&mut self, tx: &mut Tx<'_>) {
+        self.watch_balance(tx.now);
         let limits = &self.config.limits;
         let surplus = self.state.finished.len().saturating_sub(limits.finished_tasks as usize);
         let dead = self.state.dead.len().saturating_sub(limits.dead_letters as usize);

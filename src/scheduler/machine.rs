@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use super::log::Tx;
-use super::state::{Misfit, State};
+use super::state::{Misfit, Setup, State};
 use crate::effect::{Effect, Outbox};
 use crate::event::{Entry, Event, TaskEvent};
 use crate::id::{AttemptId, TaskId};
@@ -21,7 +21,14 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(config: Config) -> Self {
-        let state = State::new(config.discipline, config.limits.cancel_grace, config.skills.clone());
+        let state = State::new(Setup {
+            discipline: config.discipline,
+            grace: config.limits.cancel_grace,
+            skills: config.skills.clone(),
+            tenants: config.tenants.clone(),
+            kinds: config.kinds.clone(),
+            batches: config.batches.clone(),
+        });
         Self { state, config, held_back: Bits::default() }
     }
 
@@ -30,6 +37,7 @@ impl Core {
         match &entry.event {
             Event::Agent(event) => self.state.apply_agent(entry.at, event)?,
             Event::Task(event) => self.state.apply_task(entry.seq, entry.at, event)?,
+            Event::Control(event) => self.state.apply_control(entry.at, event)?,
             Event::Run(_) => return Err(Misfit("a scheduler on its own runs no workflows")),
         }
         self.observe(entry);
@@ -49,7 +57,10 @@ impl Core {
     /// Effects that depend on how things stood before the fact: an agent must stop what it still does.
     fn derive(&self, entry: &Entry, out: &mut Outbox) {
         let Event::Task(event) = &entry.event else { return };
-        let id = if let TaskEvent::CancelRequested { task, .. } | TaskEvent::Expired { task, .. } = event {
+        let id = if let TaskEvent::Yielded { attempt, maybe: true, .. } = event {
+            // By its silence, for all that can be told: it may still be at it.
+            attempt.task()
+        } else if let TaskEvent::CancelRequested { task, .. } | TaskEvent::Expired { task, .. } = event {
             *task
         } else if let TaskEvent::AttemptFailed { attempt, failure, .. } = event
             && failure.kind == FailureKind::Unknown
@@ -71,12 +82,25 @@ impl Core {
         {
             out.ask(dispatch);
         }
+        if let Event::Task(TaskEvent::YieldRequested { attempt, .. }) = &entry.event
+            && let Some(ask) = self.yield_effect(attempt.task())
+        {
+            out.ask(ask);
+        }
+    }
+
+    fn yield_effect(&self, id: TaskId) -> Option<Effect> {
+        let task = self.state.get(id)?;
+        let running = task.running()?;
+        let until = running.yielding.as_ref()?.at + self.config.limits.cancel_grace;
+        Some(Effect::Yield { attempt: AttemptId::new(id, task.attempts), from: running.by, until })
     }
 
     pub(super) fn dispatch_effect(&self, id: TaskId) -> Option<Effect> {
         let task = self.state.get(id)?;
         let running = task.running()?;
-        let timeout = task.spec.policy.attempt_timeout().map(|span| running.since + span);
+        let timeout =
+            task.spec.policy.attempt_timeout().map(|span| running.since + span).filter(|_| !running.unstarted);
         let total = task.bound().map(|(at, _)| at);
         Some(Effect::Dispatch {
             attempt: AttemptId::new(id, task.attempts),
@@ -90,6 +114,9 @@ impl Core {
         self.config.strategy.observe(entry);
         for strategy in self.config.by_kind.values_mut() {
             strategy.observe(entry);
+        }
+        if let Some(estimator) = &mut self.config.estimator {
+            estimator.observe(entry);
         }
     }
 
@@ -106,6 +133,9 @@ impl Core {
         for id in held {
             if let Some(dispatch) = self.dispatch_effect(id) {
                 out.ask(dispatch);
+            }
+            if let Some(ask) = self.yield_effect(id) {
+                out.ask(ask);
             }
             if let Some(task) = self.state.get(id)
                 && let Some(running) = task.running()

@@ -29,29 +29,40 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod admission;
 mod agents;
 mod apply;
+mod batch;
+mod bulk;
 mod check;
 mod config;
-
+mod control;
 mod dispatch;
 mod finish;
 mod log;
 mod machine;
+mod parties;
+mod quota;
+mod rebalance;
 mod snapshot;
 mod state;
 mod submit;
 mod timers;
 mod view;
+mod yielding;
 
 pub use crate::task::TaskStatus;
+pub use admission::Admission;
+pub use batch::Batch;
 pub use config::Config;
 pub(crate) use log::{Log, Tx};
 pub(crate) use machine::Core;
-pub use snapshot::{AgentRecord, SchedulerSnapshot, TaskRecord, TaskStage};
+pub use quota::Quota;
+pub use snapshot::{AgentRecord, GateRecord, PartyRecord, SchedulerSnapshot, TaskRecord, TaskStage};
 pub(crate) use state::Misfit;
 pub(crate) use submit::{fits, named};
-pub use view::{AgentView, Routability, TaskView};
+pub use view::{AgentView, PartyView, Routability, TaskView};
+pub use yielding::Preemption;
 
 use crate::command::{Accepted, Command};
 use crate::effect::{Effect, Outbox};
@@ -127,6 +138,7 @@ impl Scheduler {
         match command {
             Command::Agent(command) => self.core.agent(command, &mut tx),
             Command::Task(command) => self.core.task(command, &mut tx),
+            Command::Control(command) => self.core.control(command, &mut tx),
             Command::Run(_) => Err(Rejected::NoWorkflows),
             Command::Tick => Ok(Accepted::Done),
         }
@@ -153,6 +165,17 @@ impl Scheduler {
     /// All registered agents, in the order of their places.
     pub fn agents(&self) -> impl Iterator<Item = AgentView<'_>> {
         self.core.agent_views()
+    }
+
+    /// The tenants that have tasks, or had some lately, in the order of their places; one with an empty name stands for
+    /// the tasks that have none.
+    pub fn tenants(&self) -> impl Iterator<Item = PartyView<'_>> {
+        self.core.tenants()
+    }
+
+    /// The kinds that have tasks, or had some lately, in the order of their places.
+    pub fn kinds(&self) -> impl Iterator<Item = PartyView<'_>> {
+        self.core.kinds()
     }
 
     /// How many tasks wait for an agent, by tier.

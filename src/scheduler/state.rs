@@ -2,23 +2,39 @@
 //!
 //! Everything here is changed by [`apply`](super::apply) alone, but for what is soft: when an agent was last heard.
 
+use super::batch::Batch;
+use super::parties::{Door, Parties};
+use super::quota::Quotas;
+use super::yielding::Callable;
 use crate::error::RestoreError;
+use crate::event::YieldReason;
 use crate::id::{AgentId, Incarnation, Seq, TaskId};
 use crate::name::Name;
-use crate::queue::{Discipline, Lanes, Ticket};
+use crate::queue::{Discipline, Lanes, Rank, StrandKey};
 use crate::routing::{Barred, ClassKey, Classes, Fleet, SkillMap};
-use crate::structure::{Arena, Bits, IdMap, Slot, TimerKey, Wheel};
+use crate::structure::{Arena, NearMap, Slot, TimerKey, Wheel};
 use crate::task::{Bound, Happened, TaskOutcome, TaskSpec, Tier};
 use crate::time::Time;
 use core::time::Duration;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-/// What a timer is for. At most one for each task and each life of an agent.
+/// What a timer is for. At most one of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Alarm {
     Task(TaskId),
     Agent(Incarnation),
+    /// An attempt has run long enough to be called back.
+    Room,
+    /// The load of the agents is looked at.
+    Rebalance,
+    /// A guard looks at the agent again.
+    Gate(Incarnation),
+    /// The rate of a tenant allows more, or that of a kind.
+    Tenant(u32),
+    Kind(u32),
+    /// Tasks of a kind have waited for company long enough.
+    Batch(u32),
 }
 
 /// A task and where it stands.
@@ -28,15 +44,25 @@ pub(super) struct Task {
     /// The number of the fact that it was submitted: its place among equals, kept by retries.
     pub(super) seq: Seq,
     pub(super) submitted: Time,
+    /// How long an attempt was expected to take when it was submitted: retries keep their place.
+    pub(super) expected: Option<Duration>,
     pub(super) attempts: u32,
+    /// How many of these were given back and count as none, and how many of those were preempted.
+    pub(super) yields: u32,
+    pub(super) preempted: u32,
     /// Whether time bounds it in any way. Most tasks have no bound, and looking at the spec of one that has long waited
     /// is a trip to memory.
     pub(super) bounded: bool,
     pub(super) tier: Tier,
+    /// Whether its attempts may be called back for the first tier.
+    pub(super) preemptible: bool,
+    /// The places of its tenant and of its kind among the parties.
+    pub(super) tenant: u32,
+    pub(super) kind: u32,
     /// Some attempt's outcome is unknown: it may have happened.
     pub(super) doubtful: bool,
     /// The agents that failed it, the latest last.
-    pub(super) avoid: Vec<AgentId>,
+    pub(super) avoid: Box<[AgentId]>,
     /// The agent that was last given an attempt.
     pub(super) last: Option<AgentId>,
     pub(super) timer: Option<TimerKey>,
@@ -51,9 +77,10 @@ pub(super) enum Stage {
     /// Waits for its next attempt.
     Backoff { until: Time },
     /// Waits for an agent.
-    Queued { ticket: Ticket, class: Slot },
+    Queued { class: Slot },
     /// An agent holds an attempt.
-    Running(Running),
+    /// Boxed, because most tasks wait: what they need is what counts.
+    Running(Box<Running>),
     /// Over.
     Ended(Box<Ended>),
 }
@@ -65,8 +92,28 @@ pub(super) struct Running {
     pub(super) since: Time,
     /// Its index in what the agent holds.
     pub(super) index: u32,
+    /// What its tenant was charged for it.
+    pub(super) charged: Duration,
+    /// Whether it waits with its agent.
+    pub(super) unstarted: bool,
+    /// When and why its agent was asked to give it back.
+    pub(super) yielding: Option<Yielding>,
     /// When and why it was asked to stop.
-    pub(super) cancel: Option<Box<(Time, Name)>>,
+    pub(super) cancel: Option<(Time, Name)>,
+}
+
+/// When and why an agent was asked to give an attempt back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Yielding {
+    pub(super) at: Time,
+    pub(super) why: YieldReason,
+}
+
+impl Running {
+    /// Whether its agent has been asked to let it go, for good or for another time.
+    pub(super) const fn is_asked(&self) -> bool {
+        self.cancel.is_some() || self.yielding.is_some()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -77,20 +124,31 @@ pub(super) struct Ended {
 
 impl Task {
     /// A task as it is taken on.
-    pub(super) fn new(spec: &Arc<TaskSpec>, seq: Seq, submitted: Time) -> Self {
+    pub(super) fn new(spec: &Arc<TaskSpec>, seq: Seq, submitted: Time, (tenant, kind): (u32, u32)) -> Self {
         Self {
             spec: Arc::clone(spec),
             seq,
             submitted,
+            expected: None,
             attempts: 0,
+            yields: 0,
+            preempted: 0,
             bounded: spec.deadline.is_some() || !spec.policy.is_default(),
             tier: spec.tier,
+            preemptible: spec.preemptible && spec.tier != Tier::Critical,
+            tenant,
+            kind,
             doubtful: false,
-            avoid: Vec::new(),
+            avoid: Box::default(),
             last: None,
             timer: None,
             stage: Stage::Blocked { on: 0 },
         }
+    }
+
+    pub(super) const fn expecting(mut self, span: Option<Duration>) -> Self {
+        self.expected = span;
+        self
     }
 
     pub(super) const fn has_ended(&self) -> bool {
@@ -104,10 +162,37 @@ impl Task {
         }
     }
 
+    /// When it was submitted.
+    pub(super) const fn since(&self) -> Time {
+        self.submitted
+    }
+
+    /// How many attempts count.
+    pub(super) const fn tries(&self) -> u32 {
+        self.attempts.saturating_sub(self.yields)
+    }
+
+    pub(super) const fn running_mut(&mut self) -> Option<&mut Running> {
+        match &mut self.stage {
+            Stage::Running(running) => Some(running),
+            Stage::Blocked { .. } | Stage::Backoff { .. } | Stage::Queued { .. } | Stage::Ended(_) => None,
+        }
+    }
+
+    /// Whether room that is kept for the first tier is kept for it.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.tier == Tier::Critical
+    }
+
+    /// The strand in which it waits, in the line of a class.
+    pub(super) fn strand(&self, class: Slot) -> StrandKey {
+        StrandKey { lane: class.get(), tenant: self.tenant, kind: self.kind, urgent: self.is_urgent() }
+    }
+
     /// The class in whose line it stands.
     pub(super) const fn line(&self) -> Option<Slot> {
         match &self.stage {
-            Stage::Queued { class, .. } => Some(*class),
+            Stage::Queued { class } => Some(*class),
             Stage::Blocked { .. } | Stage::Backoff { .. } | Stage::Running(_) | Stage::Ended(_) => None,
         }
     }
@@ -145,10 +230,12 @@ impl Task {
     /// When the attempt that is under way is given up.
     pub(super) fn attempt_until(&self, grace: Duration) -> Option<Time> {
         let running = self.running()?;
-        let timeout = if self.bounded { self.spec.policy.attempt_timeout() } else { None };
+        let begun = self.bounded && !running.unstarted;
+        let timeout = if begun { self.spec.policy.attempt_timeout() } else { None };
         let timeout = timeout.map(|span| running.since + span);
-        let grace = running.cancel.as_ref().map(|cancel| cancel.0 + grace);
-        [timeout, grace].into_iter().flatten().min()
+        let cancelled = running.cancel.as_ref().map(|cancel| cancel.0 + grace);
+        let yielding = running.yielding.as_ref().map(|yielding| yielding.at + grace);
+        [timeout, cancelled, yielding].into_iter().flatten().min()
     }
 
     /// When the core must look at it again.
@@ -163,18 +250,44 @@ impl Task {
     }
 }
 
+/// What of the configuration the fold depends on.
+#[derive(Debug)]
+pub(super) struct Setup {
+    pub(super) discipline: Discipline,
+    pub(super) grace: Duration,
+    pub(super) skills: SkillMap,
+    pub(super) tenants: Quotas,
+    pub(super) kinds: Quotas,
+    pub(super) batches: BTreeMap<Name, Batch>,
+}
+
 /// The fold of all facts about agents and tasks.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) tasks: Arena<Task>,
-    pub(super) by_id: IdMap<TaskId, Slot>,
+    pub(super) by_id: NearMap<TaskId, Slot>,
     /// For each task that has not succeeded, those that wait for it.
-    pub(super) dependents: IdMap<TaskId, Vec<TaskId>>,
+    pub(super) dependents: NearMap<TaskId, Vec<TaskId>>,
     pub(super) fleet: Fleet,
     pub(super) classes: Classes,
     pub(super) lanes: Lanes,
-    /// The classes in which tasks wait.
-    pub(super) waiting: Bits,
+    /// The tenants and the kinds that have tasks, or had some lately.
+    pub(super) tenants: Parties,
+    pub(super) kinds: Parties,
+    /// Which kinds are done in batches.
+    batches: BTreeMap<Name, Batch>,
+    /// The attempts that may be called back.
+    pub(super) callable: Callable,
+    /// For each task that is promised an agent, the task whose attempt is called back for it.
+    pub(super) heirs: BTreeMap<TaskId, TaskId>,
+    /// When an attempt will have run long enough to be called back, if a task waits for that. Soft.
+    pub(super) room: Option<(Time, TimerKey)>,
+    /// When the load of the agents is looked at, if anything waits with one. Soft.
+    pub(super) rebalance: Option<TimerKey>,
+    /// The classes in which tasks may go that could not, because a gate has opened. Soft: drained before a call ends.
+    pub(super) opened: Vec<u32>,
+    /// The tenant of tasks that have none.
+    nobody: Name,
     pub(super) wheel: Wheel<Alarm>,
     /// Facts that are owed because of others: these tasks can go on or must end. Empty between calls.
     pub(super) owed: BTreeSet<(Owed, TaskId)>,
@@ -222,15 +335,24 @@ impl Pace {
 }
 
 impl State {
-    pub(super) fn new(discipline: Discipline, grace: Duration, skills: SkillMap) -> Self {
+    pub(super) fn new(setup: Setup) -> Self {
+        let Setup { discipline, grace, skills, tenants, kinds, batches } = setup;
         Self {
             tasks: Arena::default(),
-            by_id: IdMap::default(),
-            dependents: IdMap::default(),
+            by_id: NearMap::default(),
+            dependents: NearMap::default(),
             fleet: Fleet::default(),
             classes: Classes::new(skills),
-            lanes: Lanes::default(),
-            waiting: Bits::default(),
+            lanes: Lanes::new(discipline == Discipline::WeightedFair),
+            tenants: Parties::new(tenants),
+            kinds: Parties::new(kinds),
+            batches,
+            callable: Callable::default(),
+            heirs: BTreeMap::new(),
+            room: None,
+            rebalance: None,
+            opened: Vec::new(),
+            nobody: "".into(),
             wheel: Wheel::default(),
             owed: BTreeSet::new(),
             finished: VecDeque::new(),
@@ -260,6 +382,89 @@ impl State {
         }
         let timer = member.spec.lease.map(|lease| self.wheel.insert(member.heard + lease, alarm));
         self.fleet.change(place, |member| member.timer = timer);
+    }
+
+    /// Where the task stands in the order of its strand.
+    pub(super) fn rank(&self, task: &Task) -> Rank {
+        self.discipline.rank(&task.spec, task.expected, task.submitted, task.seq)
+    }
+
+    /// The places of a task's tenant and kind.
+    pub(super) fn parties_of(&mut self, spec: &TaskSpec) -> (u32, u32) {
+        let tenant = match &spec.tenant {
+            Some(name) => self.tenant_of(name),
+            None => self.tenant_of(&self.nobody.clone()),
+        };
+        (tenant, self.kind_of(&spec.kind))
+    }
+
+    pub(super) fn tenant_of(&mut self, name: &Name) -> u32 {
+        let (tenant, new) = self.tenants.known_or_new(name);
+        if new {
+            let weight = self.tenants.get(tenant).map_or(1, |tenant| tenant.quota.weight);
+            self.lanes.begin_tenant(tenant, weight);
+        }
+        tenant
+    }
+
+    pub(super) fn kind_of(&mut self, name: &Name) -> u32 {
+        let (kind, new) = self.kinds.known_or_new(name);
+        if new {
+            self.begin_kind(kind);
+        }
+        kind
+    }
+
+    pub(super) fn begin_kind(&mut self, at: u32) {
+        let Some(kind) = self.kinds.get_mut(at) else { return };
+        kind.batch = self.batches.get(&kind.name).copied();
+        self.lanes.begin_kind(at, kind.batch.map_or(1, |batch| batch.least));
+    }
+
+    /// How many tasks of the task's tenant are accepted and not finished, and how many may be; the same of its kind.
+    pub(super) fn waiting_quotas(&self, spec: &TaskSpec) -> [(u32, Option<u32>); 2] {
+        let of = |parties: &Parties, name: &Name| {
+            let party = parties.find(name).and_then(|at| parties.get(at));
+            let active = party.map_or(0, |party| party.active);
+            (active, party.map_or_else(|| parties.quota_of(name), |party| party.quota).waiting)
+        };
+        [of(&self.tenants, spec.tenant.as_ref().unwrap_or(&self.nobody)), of(&self.kinds, &spec.kind)]
+    }
+
+    /// Opens or closes the gates of a tenant as its quota says now.
+    pub(super) fn regate_tenant(&mut self, at: u32, now: Time) {
+        let Some(tenant) = self.tenants.get_mut(at) else { return };
+        let door = tenant.door(now);
+        if let Door::ClosedUntil(until) = door
+            && tenant.timer.is_none()
+        {
+            tenant.timer = Some(self.wheel.insert(until, Alarm::Tenant(at)));
+        }
+        self.opened.extend(self.lanes.gate_tenant(at, door == Door::Open));
+    }
+
+    /// Opens or closes the gates of a kind as its quota says now.
+    pub(super) fn regate_kind(&mut self, at: u32, now: Time) {
+        let Some(kind) = self.kinds.get_mut(at) else { return };
+        let door = kind.door(now);
+        if let Door::ClosedUntil(until) = door
+            && kind.timer.is_none()
+        {
+            kind.timer = Some(self.wheel.insert(until, Alarm::Kind(at)));
+        }
+        self.opened.extend(self.lanes.gate_kind(at, door == Door::Open));
+    }
+
+    /// Sets the timer of the gate of an agent that is looked at next.
+    pub(super) fn set_gate_timer(&mut self, place: Slot) {
+        let Some(member) = self.fleet.at(place.index()) else { return };
+        let alarm = Alarm::Gate(member.by);
+        if let Some(key) = member.gate_timer {
+            self.wheel.cancel(key, alarm);
+        }
+        let next = member.gates.iter().filter_map(|gate| gate.until).min();
+        let timer = next.map(|at| self.wheel.insert(at, alarm));
+        self.fleet.change(place, |member| member.gate_timer = timer);
     }
 
     /// The class of a task that has failed on nobody yet.

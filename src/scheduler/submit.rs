@@ -1,5 +1,7 @@
 //! Commands about tasks: submit, cancel, replay, discard.
 
+use super::admission::Admission;
+use super::bulk::Company;
 use super::log::Tx;
 use super::machine::Core;
 use super::state::Stage;
@@ -10,7 +12,7 @@ use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::rejected::Rejected;
-use crate::task::{TaskOutcome, TaskSpec};
+use crate::task::{TaskOutcome, TaskSpec, Tier};
 use std::sync::Arc;
 
 impl Core {
@@ -21,22 +23,33 @@ impl Core {
                 bounded("name_bytes", reason.len(), self.config.limits.name_bytes)?;
                 self.cancel(task, reason, tx)
             }
+            TaskCommand::SubmitAll(specs) => self.submit_all(specs, tx),
+            TaskCommand::ReplayAll { filter, first, tier } => self.replay_all(&filter, first, tier, tx),
+            TaskCommand::DiscardAll { filter, reason } => self.discard_all(&filter, &reason, tx),
             TaskCommand::Replay { dead, fresh } => self.replay_dead(dead, fresh, tx),
             TaskCommand::Discard { dead, reason } => self.discard(dead, reason, tx),
         }
     }
 
     fn submit(&mut self, spec: Arc<TaskSpec>, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
-        if let Some(known) = self.state.get(spec.id) {
-            let same = Arc::ptr_eq(&known.spec, &spec) || known.spec == spec;
-            return if same { Ok(Accepted::Repeated) } else { Err(Rejected::TaskConflict(spec.id)) };
+        if self.is_repeated(&spec)? {
+            return Ok(Accepted::Repeated);
         }
-        self.may_submit(&spec, tx)?;
+        self.may_submit(&spec, &Company::default(), tx)?;
+        let late = if self.config.admission == Admission::Any { None } else { self.late(&spec, tx.now) };
         self.admit(spec, None, tx);
-        Ok(Accepted::Done)
+        Ok(late.map_or(Accepted::Done, Accepted::Late))
     }
 
-    fn may_submit(&self, spec: &TaskSpec, tx: &Tx<'_>) -> Result<(), Rejected> {
+    /// Whether the very same task is known.
+    pub(super) fn is_repeated(&self, spec: &Arc<TaskSpec>) -> Result<bool, Rejected> {
+        let Some(known) = self.state.get(spec.id) else { return Ok(false) };
+        let same = Arc::ptr_eq(&known.spec, spec) || known.spec == *spec;
+        if same { Ok(true) } else { Err(Rejected::TaskConflict(spec.id)) }
+    }
+
+    /// Whether the task may be taken on, after its company.
+    pub(super) fn may_submit(&self, spec: &TaskSpec, company: &Company, tx: &Tx<'_>) -> Result<(), Rejected> {
         if spec.id.is_engine_made() {
             return Err(Rejected::ReservedId(spec.id.get()));
         }
@@ -50,17 +63,36 @@ impl Core {
         }
         for &before in &spec.after {
             match self.state.get(before).map(|task| task.end().map(|ended| &ended.end)) {
+                None if company.has(before) => {}
                 None => return Err(Rejected::UnknownDependency { task: spec.id, missing: before }),
                 Some(None | Some(TaskOutcome::Succeeded(_))) => {}
                 Some(Some(_)) => return Err(Rejected::DeadDependency { task: spec.id, dead: before }),
             }
         }
-        if self.state.active >= limits.waiting_tasks {
+        if self.state.active.saturating_add(company.len()) >= limits.waiting_tasks {
             return Err(self.full("waiting_tasks", limits.waiting_tasks));
         }
+        let [tenant, kind] = self.state.waiting_quotas(spec);
+        let more = [company.of_tenant(spec.tenant.as_ref()), company.of_kind(&spec.kind)];
+        for (((active, most), more), what) in
+            [tenant, kind].into_iter().zip(more).zip(["tenant_waiting", "kind_waiting"])
+        {
+            if let Some(most) = most.filter(|most| active.saturating_add(more) >= *most) {
+                return Err(self.full(what, most));
+            }
+        }
         let class = self.state.class_of(spec);
-        if self.state.classes.len() >= limits.classes as usize && !self.state.classes.knows(&class) {
+        let (more, known) = company.classes(&class);
+        if !known
+            && self.state.classes.len().saturating_add(more) >= limits.classes as usize
+            && !self.state.classes.knows(&class)
+        {
             return Err(self.full("classes", limits.classes));
+        }
+        if self.config.admission == Admission::Refuse
+            && let (Some(deadline), Some(expected)) = (spec.deadline, self.late(spec, tx.now))
+        {
+            return Err(Rejected::Infeasible { task: spec.id, deadline, expected });
         }
         Ok(())
     }
@@ -72,14 +104,19 @@ impl Core {
     /// Takes a task on, whatever the bounds say: those of accepted runs always are.
     pub(crate) fn admit(&mut self, spec: Arc<TaskSpec>, replays: Option<TaskId>, tx: &mut Tx<'_>) {
         let id = spec.id;
-        self.emit(TaskEvent::Submitted { spec, replays }, tx);
-        if let Some(Stage::Queued { class, .. }) = self.state.get(id).map(|task| &task.stage) {
+        self.note_submitted(spec, replays, tx);
+        if let Some(Stage::Queued { class }) = self.state.get(id).map(|task| &task.stage) {
             let class = *class;
             self.pump_class(class, tx);
         } else {
             self.settle_and_pump(None, tx);
         }
         self.retire(tx);
+    }
+
+    pub(super) fn note_submitted(&mut self, spec: Arc<TaskSpec>, replays: Option<TaskId>, tx: &mut Tx<'_>) {
+        let expected = self.expected(&spec);
+        self.emit(TaskEvent::Submitted { spec, replays, expected }, tx);
     }
 
     pub(crate) fn cancel(&mut self, id: TaskId, reason: Name, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
@@ -112,17 +149,30 @@ impl Core {
     }
 
     fn replay_dead(&mut self, dead: TaskId, fresh: TaskId, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
+        let spec = self.replayed(dead, fresh, None, tx)?;
+        self.may_submit(&spec, &Company::default(), tx)?;
+        self.admit(Arc::new(spec), Some(dead), tx);
+        Ok(Accepted::Done)
+    }
+
+    /// The task that tries a dead letter again.
+    pub(super) fn replayed(
+        &self,
+        dead: TaskId,
+        fresh: TaskId,
+        tier: Option<Tier>,
+        tx: &Tx<'_>,
+    ) -> Result<TaskSpec, Rejected> {
         let mut spec = TaskSpec::clone(self.dead_letter(dead)?);
         spec.id = fresh;
+        spec.tier = tier.unwrap_or(spec.tier);
         // Its time has passed, but an operator asks for it now; and what it waited for was done.
         spec.deadline = spec.deadline.filter(|deadline| *deadline > tx.now);
         spec.after = Box::default();
         if self.state.get(fresh).is_some() {
             return Err(Rejected::TaskConflict(fresh));
         }
-        self.may_submit(&spec, tx)?;
-        self.admit(Arc::new(spec), Some(dead), tx);
-        Ok(Accepted::Done)
+        Ok(spec)
     }
 
     fn discard(&mut self, dead: TaskId, reason: Name, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
@@ -137,6 +187,7 @@ impl Core {
 /// Refuses what is larger than the limits allow.
 fn sized(limits: &Limits, spec: &TaskSpec) -> Result<(), Rejected> {
     named("kind", &spec.kind, limits)?;
+    spec.tenant.iter().try_for_each(|tenant| named("tenant", tenant, limits))?;
     fits(limits, &spec.payload)?;
     for (name, _) in spec.needs.skills() {
         named("skill", name, limits)?;

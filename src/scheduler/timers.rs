@@ -27,6 +27,12 @@ impl Core {
             match alarm {
                 Alarm::Task(task) => self.task_due(task, tx),
                 Alarm::Agent(life) => self.lease_due(life, tx),
+                Alarm::Batch(kind) => self.batch_due(kind, tx),
+                Alarm::Rebalance => self.rebalance_due(tx),
+                Alarm::Room => self.room_due(tx),
+                Alarm::Gate(life) => self.gate_due(life, tx),
+                Alarm::Tenant(at) => self.party_due(Some(at), None, tx),
+                Alarm::Kind(at) => self.party_due(None, Some(at), tx),
             }
         }
     }
@@ -64,6 +70,7 @@ impl Core {
                 let attempt = AttemptId::new(id, task.attempts);
                 let failure = match running.cancel {
                     Some(_) => Failure::unknown("cancelled, and its agent did not answer"),
+                    None if running.yielding.is_some() => Failure::unknown("called back, and its agent did not answer"),
                     None => Failure::unknown("the attempt took too long"),
                 };
                 self.attempt_failed(by, attempt, failure, tx);

@@ -1,8 +1,10 @@
 //! Reading: tasks and agents as they stand.
 
 use super::machine::Core;
+use super::parties::Party;
+use super::quota::Quota;
 use super::state::{Stage, Task};
-use crate::agent::{AgentSpec, AgentStatus};
+use crate::agent::{AgentSpec, AgentStatus, Guard};
 use crate::id::{AgentId, AttemptId, Incarnation, TaskId};
 use crate::name::Name;
 use crate::routing::{Member, RoutingStrategy};
@@ -94,6 +96,23 @@ impl<'a> AgentView<'a> {
         self.member.status
     }
 
+    /// On what grounds an operator has paused it.
+    #[must_use]
+    pub const fn paused(&self) -> Option<&'a Name> {
+        self.member.paused.as_ref()
+    }
+
+    /// How many attempts it may hold now: its capacity, or less if a guard or an operator says so.
+    #[must_use]
+    pub fn slots(&self) -> u32 {
+        self.member.slots()
+    }
+
+    /// What guards allow it, where they bound it: which guard, how many attempts, and when it looks again.
+    pub fn gates(&self) -> impl Iterator<Item = (Guard, u32, Option<Time>)> + use<'a> {
+        self.member.gates.iter().map(|gate| (gate.guard, gate.slots, gate.until))
+    }
+
     /// How many attempts it holds.
     #[must_use]
     pub fn in_flight(&self) -> usize {
@@ -110,6 +129,57 @@ impl<'a> AgentView<'a> {
 impl fmt::Debug for AgentView<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({}/{})", self.member.by, self.in_flight(), self.member.spec.capacity)
+    }
+}
+
+/// A tenant, or a kind of task, as it stands.
+#[derive(Clone, Copy)]
+pub struct PartyView<'a> {
+    party: &'a Party,
+    queued: usize,
+}
+
+impl<'a> PartyView<'a> {
+    /// Its name; empty for the tasks that have no tenant.
+    #[must_use]
+    pub const fn name(&self) -> &'a Name {
+        &self.party.name
+    }
+
+    /// What it may have.
+    #[must_use]
+    pub const fn quota(&self) -> Quota {
+        self.party.quota
+    }
+
+    /// How many of its tasks are accepted and not finished.
+    #[must_use]
+    pub const fn unfinished(&self) -> u32 {
+        self.party.active
+    }
+
+    /// How many of them wait for an agent.
+    #[must_use]
+    pub const fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// How many of them an agent holds.
+    #[must_use]
+    pub const fn running(&self) -> u32 {
+        self.party.running
+    }
+
+    /// On what grounds it is paused.
+    #[must_use]
+    pub const fn paused(&self) -> Option<&'a Name> {
+        self.party.paused.as_ref()
+    }
+}
+
+impl fmt::Debug for PartyView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} running, {} queued)", self.party.name, self.party.running, self.queued)
     }
 }
 
@@ -156,6 +226,16 @@ impl Core {
 
     pub(crate) fn agent_views(&self) -> impl Iterator<Item = AgentView<'_>> {
         self.state.fleet.iter().map(|(_, member)| AgentView { member })
+    }
+
+    pub(crate) fn tenants(&self) -> impl Iterator<Item = PartyView<'_>> {
+        let lanes = &self.state.lanes;
+        self.state.tenants.iter().map(|(at, party)| PartyView { party, queued: lanes.queued_of_tenant(at) })
+    }
+
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = PartyView<'_>> {
+        let lanes = &self.state.lanes;
+        self.state.kinds.iter().map(|(at, party)| PartyView { party, queued: lanes.queued_of_kind(at) })
     }
 
     pub(crate) const fn queued(&self) -> [usize; 4] {

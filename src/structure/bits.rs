@@ -4,6 +4,7 @@
 /// searching sparse sets skips what is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Bits {
+    /// Whole blocks.
     words: Vec<u64>,
     /// Which words are not zero.
     tops: Vec<u64>,
@@ -11,11 +12,14 @@ pub(crate) struct Bits {
 
 const WORD: usize = 64;
 
+/// Words that are looked at together: one step for the processor's wide registers.
+const BLOCK: usize = 8;
+
 impl Bits {
     pub(crate) fn set(&mut self, index: usize) {
         let word = index / WORD;
         if word >= self.words.len() {
-            self.words.resize(word + 1, 0);
+            self.words.resize((word + 1).next_multiple_of(BLOCK), 0);
             self.tops.resize(word / WORD + 1, 0);
         }
         if let Some(bits) = self.words.get_mut(word) {
@@ -117,12 +121,21 @@ impl Bits {
 /// The first number from `from` on that is in all of the sets.
 #[inline]
 pub(crate) fn next_in<const K: usize>(sets: [&Bits; K], from: usize) -> Option<usize> {
-    let mut at = from / WORD;
-    let mut bits = word_of(sets, at) & (u64::MAX << (from % WORD));
-    while bits == 0 {
-        at = next_word(sets, at + 1)?;
-        bits = word_of(sets, at);
+    let word = from / WORD;
+    let bits = word_of(sets, word) & (u64::MAX << (from % WORD));
+    let (at, bits) = if bits == 0 { next_word(sets, word + 1, usize::MAX)? } else { (word, bits) };
+    Some(at * WORD + bits.trailing_zeros() as usize)
+}
+
+/// The first number from `from` on that is in all of the sets, starting over at the end.
+#[inline]
+pub(crate) fn next_around<const K: usize>(sets: [&Bits; K], from: usize) -> Option<usize> {
+    let found = next_in(sets, from);
+    if found.is_some() || from == 0 {
+        return found;
     }
+    // What is left is before `from`: in its word there may be some still.
+    let (at, bits) = next_word(sets, 0, from / WORD + 1)?;
     Some(at * WORD + bits.trailing_zeros() as usize)
 }
 
@@ -131,19 +144,61 @@ fn word_of<const K: usize>(sets: [&Bits; K], at: usize) -> u64 {
     sets.iter().fold(u64::MAX, |bits, set| bits & set.word(at))
 }
 
-/// The first word from `from` on that may not be zero in the intersection.
+/// The first word from `from` on and before `end` that is not zero in the intersection, and what it is.
+///
+/// The tops only say which words may meet. In crowded sets almost all may and few do, so after the first they are looked at
+/// in blocks and not word by word.
 #[inline]
-fn next_word<const K: usize>(sets: [&Bits; K], from: usize) -> Option<usize> {
-    let tops = sets.iter().map(|set| set.tops.len()).min().unwrap_or(0);
+fn next_word<const K: usize>(sets: [&Bits; K], from: usize, end: usize) -> Option<(usize, u64)> {
+    let tops = sets.iter().map(|set| set.tops.len()).min().unwrap_or(0).min(end.div_ceil(WORD));
     let mut mask = u64::MAX << (from % WORD);
     for at in from / WORD..tops {
-        let bits = mask & sets.iter().fold(u64::MAX, |bits, set| bits & set.top(at));
-        if bits != 0 {
-            return Some(at * WORD + bits.trailing_zeros() as usize);
+        let mut left = mask & sets.iter().fold(u64::MAX, |bits, set| bits & set.top(at));
+        while left != 0 {
+            let word = at * WORD + left.trailing_zeros() as usize;
+            if word >= end {
+                return None;
+            }
+            let bits = word_of(sets, word);
+            if bits != 0 {
+                return Some((word, bits));
+            }
+            left &= left - 1;
+            // The rest of the block: two or more words of it at once, one like this one.
+            let beyond = beyond_block(word);
+            let rest = left & !beyond;
+            if rest & rest.wrapping_sub(1) != 0 {
+                if let Some(found) = in_block(sets, word / BLOCK, word % BLOCK + 1) {
+                    return Some(found);
+                }
+                left &= beyond;
+            }
         }
         mask = u64::MAX;
     }
     None
+}
+
+/// The bits of a top that are beyond the block of this word.
+#[inline]
+const fn beyond_block(word: usize) -> u64 {
+    let end = (word % WORD / BLOCK + 1) * BLOCK;
+    if end < WORD { u64::MAX << end } else { 0 }
+}
+
+/// The first word of a block, after so many, that is not zero in the intersection.
+#[inline]
+fn in_block<const K: usize>(sets: [&Bits; K], block: usize, skip: usize) -> Option<(usize, u64)> {
+    let mut meet = [u64::MAX; BLOCK];
+    for set in sets {
+        let words = set.words.as_chunks::<BLOCK>().0.get(block)?;
+        meet.iter_mut().zip(words).for_each(|(bits, word)| *bits &= word);
+    }
+    if meet.iter().fold(0, |any, bits| any | bits) == 0 {
+        return None;
+    }
+    let (at, bits) = meet.into_iter().enumerate().skip(skip).find(|(_, bits)| *bits != 0)?;
+    Some((block * BLOCK + at, bits))
 }
 
 /// What is in all of the sets, in ascending order.
@@ -165,9 +220,8 @@ impl<const K: usize> Iterator for Common<'_, K> {
 
     #[inline]
     fn next(&mut self) -> Option<usize> {
-        while self.bits == 0 {
-            self.at = next_word(self.sets, self.at + 1)?;
-            self.bits = word_of(self.sets, self.at);
+        if self.bits == 0 {
+            (self.at, self.bits) = next_word(self.sets, self.at + 1, usize::MAX)?;
         }
         let bit = self.bits.trailing_zeros() as usize;
         self.bits &= self.bits - 1;
@@ -206,6 +260,22 @@ mod tests {
     }
 
     proptest! {
+        /// Crowded sets that hardly meet: the search goes by blocks.
+        #[test]
+        fn crowded_sets_are_searched_whole(
+            odd in prop::collection::btree_set(0_usize..5_000, 0..40),
+            length in 0_usize..10_000,
+            from in 0_usize..10_100,
+        ) {
+            let evens = bits(&(0..length).map(|half| half & !1).collect());
+            let odds = bits(&(0..length).map(|half| half | 1).chain(odd.iter().map(|half| 2 * half)).collect());
+            let common: Vec<usize> = odd.iter().map(|half| 2 * half).filter(|both| *both < length).collect();
+            prop_assert_eq!(evens.common(&odds).collect::<Vec<_>>(), common.clone());
+            let next = common.iter().find(|&&index| index >= from);
+            prop_assert_eq!(next_in([&evens, &odds], from), next.copied());
+            prop_assert_eq!(next_around([&evens, &odds], from), next.or_else(|| common.first()).copied());
+        }
+
         #[test]
         fn they_are_sets(
             a in prop::collection::btree_set(0_usize..9_000, 0..60),
@@ -227,6 +297,8 @@ mod tests {
             prop_assert_eq!(left.iter().collect::<Vec<_>>(), a.iter().copied().collect::<Vec<_>>());
             prop_assert_eq!(left.is_empty(), a.is_empty());
             prop_assert_eq!(next_in([&left, &right], from), common.iter().copied().find(|&index| index >= from));
+            let around = common.iter().find(|&&index| index >= from).or_else(|| common.first());
+            prop_assert_eq!(next_around([&left, &right], from), around.copied());
             prop_assert_eq!(left.count_common(&right), common.len());
             for (rank, index) in common.iter().enumerate() {
                 prop_assert_eq!(left.nth_common(&right, rank), Some(*index));

@@ -11,8 +11,8 @@ mod rules;
 mod wheel;
 
 pub(crate) use arena::{Arena, Slot};
-pub(crate) use bits::{Bits, next_in};
-pub(crate) use idmap::IdMap;
+pub(crate) use bits::{Bits, next_around, next_in};
+pub(crate) use idmap::{IdMap, NearMap};
 pub use random::Random;
 pub(crate) use rules::{rules, with};
 pub(crate) use wheel::{TimerKey, Wheel};

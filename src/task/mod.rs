@@ -47,6 +47,9 @@ pub struct TaskSpec {
     pub id: TaskId,
     /// What sort of work it is: what an agent dispatches on, what metrics are kept by.
     pub kind: Name,
+    /// For whom it is done: shares and quotas are kept by tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Name>,
     /// What the agent is given.
     #[serde(default, skip_serializing_if = "Payload::is_null")]
     pub payload: Payload,
@@ -58,10 +61,18 @@ pub struct TaskSpec {
     /// How urgent it is.
     #[serde(default)]
     pub tier: Tier,
+    /// Whether an attempt may be called back for the sake of a task of the first tier: it is given back, and the task is
+    /// given out again.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub preemptible: bool,
     /// Until when its result is worth having: no attempt begins after it. A task that waits at that moment, for its first
     /// attempt or another, expires; an attempt that is under way goes on, and its success counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Time>,
+    /// How long the host expects an attempt to take, if it can tell: what a [`Discipline`](crate::Discipline) may go by,
+    /// and what an [`Estimator`](crate::routing::Estimator) may start from. It binds nobody.
+    #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Duration>,
     /// What happens when attempts fail or take too long.
     #[serde(default, skip_serializing_if = "Policy::is_default")]
     pub policy: Policy,
@@ -89,15 +100,25 @@ impl TaskSpec {
         Self {
             id,
             kind,
+            tenant: None,
             payload: Payload::NULL,
             needs,
             affinity: None,
             tier: Tier::Normal,
+            preemptible: false,
             deadline: None,
+            estimate: None,
             policy: Policy::default(),
             after: Box::default(),
             owner: None,
         }
+    }
+
+    /// Says for whom it is done.
+    #[must_use]
+    pub fn with_tenant(mut self, tenant: impl Into<Name>) -> Self {
+        self.tenant = Some(tenant.into());
+        self
     }
 
     /// Gives the agent this.
@@ -128,10 +149,24 @@ impl TaskSpec {
         self
     }
 
+    /// Lets its attempts be called back for the sake of tasks of the first tier.
+    #[must_use]
+    pub const fn with_preemptible(mut self) -> Self {
+        self.preemptible = true;
+        self
+    }
+
     /// Sets the deadline.
     #[must_use]
     pub const fn with_deadline(mut self, deadline: Time) -> Self {
         self.deadline = Some(deadline);
+        self
+    }
+
+    /// Says how long an attempt is expected to take.
+    #[must_use]
+    pub const fn with_estimate(mut self, span: Duration) -> Self {
+        self.estimate = Some(span);
         self
     }
 

@@ -20,6 +20,7 @@ fn cases(default: u32) -> u32 {
 mod dag;
 #[cfg(feature = "threads")]
 mod dag_runner;
+mod distribution;
 mod flow;
 mod flow_oracle;
 mod guards;

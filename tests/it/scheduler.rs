@@ -7,6 +7,8 @@ use counterpoint::{
     Failure, Happened, Incarnation, Jitter, Limits, Needs, Payload, Policy, Rejected, Retry, RunCommand, RunId,
     Scheduler, TaskCommand, TaskOutcome, TaskStatus, Tier, Time,
 };
+use proptest::prelude::*;
+use std::time::Duration;
 
 fn plain() -> Host {
     host(Config::default())
@@ -334,6 +336,47 @@ fn the_order_is_by_tier_or_by_virtual_deadline() {
     };
     assert_eq!(order(Discipline::Strict), [1, 4, 5, 3, 2]);
     assert_eq!(order(Discipline::EarliestVirtualDeadline), [1, 2, 4, 5, 3]);
+}
+
+#[test]
+fn the_shortest_expected_goes_first_unless_another_has_waited_long_enough() {
+    let shortest = Discipline::ShortestExpected { stretch: 10 };
+    let mut host = host(Config::default().with_discipline(shortest));
+    host.join(agent(1));
+    host.submit(task(1));
+    host.submit(task(2).with_estimate(ms(2_000)));
+    host.submit(task(3).with_estimate(ms(1_000)));
+    host.now = host.now + ms(10_000);
+    host.submit(task(4).with_estimate(ms(500)));
+    host.submit(task(5)); // nothing is known of it, and nothing is taken from it
+    host.submit(task(6).with_estimate(ms(2_000)).with_deadline(host.now + ms(1)));
+    // Deadlines: 20 s and the tier's 10 s; 10 and 10; then from 10 s on 5 and 10; 10; at once.
+    assert_eq!(host.served(6), [1, 6, 3, 5, 4, 2]);
+}
+
+proptest! {
+    /// The bound on waiting: whoever arrives after a task's own virtual deadline never goes before it.
+    #[test]
+    fn nobody_passes_whose_turn_came_after_the_bound(
+        tasks in prop::collection::vec((0_u64..3_000, 0_u64..2_000), 2..40), stretch in 0_u32..50,
+    ) {
+        let mut host = host(Config::default().with_discipline(Discipline::ShortestExpected { stretch }));
+        host.join(agent(1));
+        host.submit(task(0));
+        let mut arrived = vec![(Time::ZERO, ms(0))];
+        for (id, (gap, estimate)) in (1..).zip(tasks) {
+            host.now = host.now + ms(gap);
+            host.submit(task(id).with_estimate(ms(estimate)));
+            arrived.push((host.now, ms(estimate)));
+        }
+        let order: Vec<(Time, Duration)> = host.served(arrived.len()).iter().map(|id| arrived[*id as usize]).collect();
+        let bound = |(at, estimate): (Time, Duration)| at + Tier::Normal.latency_target() + estimate * stretch;
+        for (place, first) in order.iter().enumerate().skip(1) {
+            for later in &order[place..] {
+                prop_assert!(first.0 <= bound(*later), "{first:?} passed {later:?}");
+            }
+        }
+    }
 }
 
 #[test]

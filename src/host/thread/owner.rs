@@ -224,14 +224,17 @@ impl Owner {
         }
     }
 
-    fn join(&mut self, spec: AgentSpec, agent: &Arc<dyn Agent>) -> Result<Incarnation, HostError> {
-        let threads = spec.capacity;
-        let by = match self.handle(Command::register(spec))? {
+    fn join(&mut self, mut spec: AgentSpec, agent: &Arc<dyn Agent>) -> Result<Incarnation, HostError> {
+        // Its threads stand behind a channel of this host: nobody needs to ask.
+        spec.polls = false;
+        let by = match self.handle(Command::register(spec.clone()))? {
             Accepted::Registered(by) => by,
-            Accepted::Done | Accepted::Repeated | Accepted::Unheard => return Err(HostError::Ended),
+            Accepted::Done | Accepted::Repeated | Accepted::Unheard | Accepted::Count(_) | Accepted::Late(_) => {
+                return Err(HostError::Ended);
+            }
         };
         let (work, queue) = unbounded();
-        if let Err(error) = worker::start(by, threads, agent, &queue, &self.sender) {
+        if let Err(error) = worker::start(by, &spec, agent, &queue, &self.sender) {
             let left = self.handle(AgentCommand::Deregister { agent: by.agent() }.into());
             debug_assert!(left.is_ok(), "an agent that has just registered cannot leave");
             return Err(HostError::Thread(error.to_string()));
@@ -274,21 +277,29 @@ impl Owner {
 
     fn perform(&mut self, effect: &Effect) {
         match effect {
-            Effect::Dispatch { attempt, to, task, .. } => {
-                let Some(agent) = self.agents.get(to) else { return };
-                let cancelled = Arc::new(AtomicBool::new(false));
-                self.flags.insert(*attempt, Arc::clone(&cancelled));
-                let assignment = Assignment { attempt: *attempt, task: Arc::clone(task), cancelled };
-                // Not within the assertion: a release build would then send nothing.
-                let sent = agent.send(assignment);
-                debug_assert!(sent.is_ok(), "the threads of {to} have ended");
+            Effect::Dispatch { attempt, to, task, .. } => self.assign(*attempt, *to, task),
+            Effect::DispatchBatch { to, attempts } => {
+                for one in attempts {
+                    self.assign(one.attempt, *to, &one.task);
+                }
             }
-            Effect::Cancel { attempt, .. } => {
+            // An agent that stops early fails its attempt, and the core knows why.
+            Effect::Cancel { attempt, .. } | Effect::Yield { attempt, .. } => {
                 if let Some(flag) = self.flags.get(attempt) {
                     flag.store(true, Ordering::Relaxed);
                 }
             }
         }
+    }
+
+    fn assign(&mut self, attempt: AttemptId, to: Incarnation, task: &Arc<TaskSpec>) {
+        let Some(agent) = self.agents.get(&to) else { return };
+        let cancelled = Arc::new(AtomicBool::new(false));
+        self.flags.insert(attempt, Arc::clone(&cancelled));
+        let assignment = Assignment { attempt, task: Arc::clone(task), cancelled };
+        // Not within the assertion: a release build would then send nothing.
+        let sent = agent.send(assignment);
+        debug_assert!(sent.is_ok(), "the threads of {to} have ended");
     }
 
     /// Shows a fact to whoever watches, and lets go of what it ends.
@@ -309,7 +320,7 @@ impl Owner {
                     self.let_go(task);
                 }
             }
-            Event::Agent(_) | Event::Run(_) => {}
+            Event::Agent(_) | Event::Run(_) | Event::Control(_) => {}
         }
         self.note_end(entry);
     }

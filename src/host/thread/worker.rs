@@ -1,7 +1,8 @@
 //! The threads of an agent.
 
 use super::owner::Message;
-use crate::command::Command;
+use crate::agent::AgentSpec;
+use crate::command::{AgentCommand, Command};
 use crate::host::Agent;
 use crate::id::{AttemptId, Incarnation};
 use crate::payload::Payload;
@@ -11,7 +12,7 @@ use core::any::Any;
 use crossbeam::channel::{Receiver, Sender};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// An attempt on its way to a thread.
 pub(super) struct Assignment {
@@ -23,16 +24,28 @@ pub(super) struct Assignment {
 /// Starts the threads of an agent. They end when the other end of `work` is dropped.
 pub(super) fn start(
     by: Incarnation,
-    threads: u32,
+    spec: &AgentSpec,
     agent: &Arc<dyn Agent>,
     work: &Receiver<Assignment>,
     inbox: &Sender<Message>,
 ) -> std::io::Result<()> {
-    for number in 0..threads {
+    let prefetches = spec.prefetch > 0;
+    for number in 0..spec.capacity {
         let (agent, work, inbox) = (Arc::clone(agent), work.clone(), inbox.clone());
         std::thread::Builder::new().name(format!("agent {by}.{number}")).spawn(move || {
             for assignment in work {
-                let command = perform(by, &*agent, &assignment);
+                // What was called back while it waited has not begun, and nothing has happened of it.
+                let recalled = prefetches && assignment.cancelled.load(Ordering::Relaxed);
+                let attempt = assignment.attempt;
+                if prefetches && !recalled {
+                    let command = AgentCommand::Start { by, attempt }.into();
+                    let _gone = inbox.send(Message::Command { command, reply: None });
+                }
+                let command = if recalled {
+                    AgentCommand::Yield { by, attempt }.into()
+                } else {
+                    perform(by, &*agent, &assignment)
+                };
                 if inbox.send(Message::Command { command, reply: None }).is_err() {
                     break;
                 }

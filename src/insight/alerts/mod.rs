@@ -42,7 +42,7 @@ const LEAST_SHARE: f64 = 0.05;
 /// let mut alerts = Alerts::new(AlertRules::default());
 /// for id in 0..20 {
 ///     let spec = TaskSpec::new(TaskId::new(id), "greet").with_tier(Tier::Critical).into();
-///     let event = TaskEvent::Submitted { spec, replays: None }.into();
+///     let event = TaskEvent::Submitted { spec, replays: None, expected: None }.into();
 ///     alerts.apply(&Entry { seq: Seq::new(id + 1), at: Time::ZERO, event });
 /// }
 /// alerts.tick(Time::from_millis(99));
@@ -344,7 +344,16 @@ impl Alerts {
             TaskEvent::Cancelled { task, .. } => self.ended(*task, None, now),
             TaskEvent::Expired { task, .. } => self.ended(*task, Some(false), now),
             TaskEvent::Forgotten { tasks } => tasks.iter().for_each(|task| self.forget(*task)),
-            TaskEvent::CancelRequested { .. } | TaskEvent::Discarded { .. } => {}
+            TaskEvent::Yielded { attempt, .. } => {
+                if let Some(task) = self.tasks.get_mut(&attempt.task()) {
+                    task.held = None;
+                }
+                self.waits(attempt.task(), now);
+            }
+            TaskEvent::Started { .. }
+            | TaskEvent::YieldRequested { .. }
+            | TaskEvent::CancelRequested { .. }
+            | TaskEvent::Discarded { .. } => {}
         }
     }
 }
@@ -365,8 +374,14 @@ impl Projection for Alerts {
                 self.agents.remove(&by.agent());
                 self.clear(&Signal::Failures(by.agent()));
             }
-            Event::Agent(AgentEvent::Registered { .. } | AgentEvent::Updated { .. } | AgentEvent::Draining { .. })
-            | Event::Run(_) => {}
+            Event::Agent(
+                AgentEvent::Registered { .. }
+                | AgentEvent::Updated { .. }
+                | AgentEvent::Draining { .. }
+                | AgentEvent::Throttled { .. },
+            )
+            | Event::Run(_)
+            | Event::Control(_) => {}
         }
         self.judge_promises();
     }

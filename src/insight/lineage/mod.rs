@@ -203,6 +203,9 @@ impl Lineage {
                 }
             }
             TaskEvent::Ready { .. }
+            | TaskEvent::Started { .. }
+            | TaskEvent::YieldRequested { .. }
+            | TaskEvent::Yielded { .. }
             | TaskEvent::AttemptFailed { .. }
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Cancelled { .. }
@@ -262,7 +265,7 @@ impl Lineage {
 impl Projection for Lineage {
     fn apply(&mut self, entry: &Entry) {
         match &entry.event {
-            Event::Agent(_) => {}
+            Event::Agent(_) | Event::Control(_) => {}
             Event::Task(event) => self.task(event, entry.seq, entry.at),
             Event::Run(event) => {
                 self.run_event(event, entry.seq, entry.at);

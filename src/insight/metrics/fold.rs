@@ -37,7 +37,7 @@ impl Metrics {
     }
 
     fn submitted(&mut self, spec: &TaskSpec, replays: bool, now: Time) {
-        let class = Class { kind: spec.kind.clone(), tier: spec.tier, tenant: tenant_of(spec).cloned() };
+        let class = Class { kind: spec.kind.clone(), tier: spec.tier, tenant: spec.tenant.clone() };
         self.each(Some(&class), |group| {
             group.counts.submitted += 1;
             group.counts.replayed += u64::from(replays);
@@ -181,7 +181,7 @@ impl Metrics {
         let capacity = match event {
             AgentEvent::Registered { spec, .. } | AgentEvent::Updated { spec, .. } => u64::from(spec.capacity),
             // What it holds, it holds until it is done: its places count until it has left.
-            AgentEvent::Draining { .. } => return,
+            AgentEvent::Draining { .. } | AgentEvent::Throttled { .. } => return,
             AgentEvent::Deregistered { .. } => 0,
             AgentEvent::Lost { .. } => {
                 self.lost += 1;
@@ -199,9 +199,16 @@ impl Metrics {
 
     fn task(&mut self, event: &TaskEvent, now: Time) {
         match event {
-            TaskEvent::Submitted { spec, replays } => self.submitted(spec, replays.is_some(), now),
+            TaskEvent::Submitted { spec, replays, .. } => self.submitted(spec, replays.is_some(), now),
             TaskEvent::Ready { task } => self.line_up(*task, now),
             TaskEvent::Assigned { attempt, to } => self.assigned(*attempt, to.agent(), now),
+            TaskEvent::Started { .. } | TaskEvent::YieldRequested { .. } => {}
+            TaskEvent::Yielded { attempt, .. } => {
+                self.release(attempt.task(), Some(*attempt), now);
+                let class = self.class(attempt.task());
+                self.each(class.as_ref(), |group| group.counts.yields += 1);
+                self.line_up(attempt.task(), now);
+            }
             TaskEvent::AttemptFailed { attempt, by, next, .. } => {
                 self.attempt_failed(*attempt, by.agent(), *next, now);
             }
@@ -229,7 +236,7 @@ impl Projection for Metrics {
         match &entry.event {
             Event::Task(event) => self.task(event, entry.at),
             Event::Agent(event) => self.agent_event(event, entry.at),
-            Event::Run(_) => {}
+            Event::Run(_) | Event::Control(_) => {}
         }
     }
 }
@@ -259,9 +266,4 @@ impl End {
 /// The group of this name, or that of the others if there is no room for another.
 fn among<'a>(groups: &'a mut BTreeMap<Name, Group>, name: &Name, most: usize, others: &'a mut Group) -> &'a mut Group {
     if groups.contains_key(name) || groups.len() < most { groups.entry(name.clone()).or_default() } else { others }
-}
-
-/// On whose behalf a task is done. Tasks do not say so yet: this is the one place to ask them once they do.
-const fn tenant_of(_task: &TaskSpec) -> Option<&Name> {
-    None
 }

@@ -36,7 +36,7 @@ use std::sync::Arc;
 ///
 /// let (attempt, life) = (AttemptId::new(TaskId::new(7), 1), Incarnation::new(AgentId::new(3), 1));
 /// let story = [
-///     (10, TaskEvent::Submitted { spec: Arc::new(TaskSpec::new(TaskId::new(7), "resize")), replays: None }),
+///     (10, TaskEvent::Submitted { spec: Arc::new(TaskSpec::new(TaskId::new(7), "resize")), replays: None, expected: None }),
 ///     (12, TaskEvent::Assigned { attempt, to: life }),
 ///     (62, TaskEvent::Succeeded { attempt, by: life, output: Payload::NULL }),
 /// ];

@@ -151,6 +151,9 @@ pub struct Counts {
     pub retries: u64,
     /// Retries that went to another agent than the one that failed.
     pub failovers: u64,
+    /// Attempts that were given back and count as none.
+    #[serde(default)]
+    pub yields: u64,
 }
 
 impl Counts {

@@ -192,7 +192,9 @@ impl Progress {
                 }
             }
             TaskEvent::Assigned { attempt, to } => self.held(attempt.task(), Some(to.agent())),
-            TaskEvent::AttemptFailed { attempt, next: Next::Retry { .. }, .. } => self.held(attempt.task(), None),
+            TaskEvent::Yielded { attempt, .. } | TaskEvent::AttemptFailed { attempt, next: Next::Retry { .. }, .. } => {
+                self.held(attempt.task(), None)
+            }
             TaskEvent::AttemptFailed { attempt, .. } => self.step_ended(attempt.task(), false),
             TaskEvent::Succeeded { attempt, .. } => self.step_ended(attempt.task(), true),
             TaskEvent::Cancelled { task, .. } | TaskEvent::Expired { task, .. } => self.step_ended(*task, false),
@@ -201,7 +203,11 @@ impl Progress {
                     self.drop_step(*task);
                 }
             }
-            TaskEvent::Ready { .. } | TaskEvent::CancelRequested { .. } | TaskEvent::Discarded { .. } => {}
+            TaskEvent::Ready { .. }
+            | TaskEvent::Started { .. }
+            | TaskEvent::YieldRequested { .. }
+            | TaskEvent::CancelRequested { .. }
+            | TaskEvent::Discarded { .. } => {}
         }
     }
 
@@ -386,7 +392,7 @@ impl Projection for Progress {
         match &entry.event {
             Event::Task(event) => self.task(event),
             Event::Run(event) => self.run_event(event, entry.at),
-            Event::Agent(_) => {}
+            Event::Agent(_) | Event::Control(_) => {}
         }
     }
 }

@@ -31,7 +31,7 @@ const KEPT: usize = 160;
 ///
 /// let (attempt, life) = (AttemptId::new(TaskId::new(7), 1), Incarnation::new(AgentId::new(3), 1));
 /// let story = [
-///     (10, TaskEvent::Submitted { spec: Arc::new(TaskSpec::new(TaskId::new(7), "resize")), replays: None }),
+///     (10, TaskEvent::Submitted { spec: Arc::new(TaskSpec::new(TaskId::new(7), "resize")), replays: None, expected: None }),
 ///     (12, TaskEvent::Assigned { attempt, to: life }),
 ///     (62, TaskEvent::Succeeded { attempt, by: life, output: Payload::NULL }),
 /// ];
@@ -132,6 +132,9 @@ impl Timeline {
             TaskEvent::Submitted { spec, .. } => self.submitted(spec),
             TaskEvent::Assigned { attempt, to } => self.assigned(*attempt, *to, now),
             TaskEvent::AttemptFailed { attempt, failure, next, .. } => self.failed(*attempt, failure, *next, now),
+            TaskEvent::Yielded { attempt, .. } => {
+                self.close(attempt.task(), Some(attempt.number()), BarResult::Cancelled, Some("given back"), now);
+            }
             TaskEvent::Succeeded { attempt, .. } => {
                 self.close(attempt.task(), Some(attempt.number()), BarResult::Succeeded, None, now);
                 self.tasks.remove(&attempt.task());
@@ -155,7 +158,11 @@ impl Timeline {
                     self.tasks.remove(task);
                 }
             }
-            TaskEvent::Ready { .. } | TaskEvent::CancelRequested { .. } | TaskEvent::Discarded { .. } => {}
+            TaskEvent::Ready { .. }
+            | TaskEvent::Started { .. }
+            | TaskEvent::YieldRequested { .. }
+            | TaskEvent::CancelRequested { .. }
+            | TaskEvent::Discarded { .. } => {}
         }
     }
 
@@ -265,7 +272,7 @@ impl Timeline {
                 }
                 MarkKind::Joined
             }
-            AgentEvent::Draining { .. } => return,
+            AgentEvent::Draining { .. } | AgentEvent::Throttled { .. } => return,
             AgentEvent::Deregistered { .. } => MarkKind::Left,
             AgentEvent::Lost { .. } => MarkKind::Lost,
         };
@@ -281,6 +288,7 @@ impl Projection for Timeline {
             Event::Agent(event) => self.agent(event, entry.at),
             Event::Task(event) => self.task(event, entry.at),
             Event::Run(event) => self.catalog.apply(event),
+            Event::Control(_) => {}
         }
     }
 }

@@ -207,7 +207,7 @@ mod tests {
                 spec = spec.with_affinity(Affinity::default().with_session("s"));
             }
             let events = [
-                (at, TaskEvent::Submitted { spec: Arc::new(spec), replays: None }),
+                (at, TaskEvent::Submitted { spec: Arc::new(spec), replays: None, expected: None }),
                 (at, TaskEvent::Assigned { attempt, to: by }),
                 (at + takes(agent.get()), TaskEvent::Succeeded { attempt, by, output: Payload::NULL }),
             ];

@@ -1,7 +1,7 @@
 //! A ring of agents, with bounded loads.
 
 use super::super::{Candidates, RoutingStrategy};
-use super::tables::Tables;
+use super::tables::{Table, Tables};
 use super::{key, point};
 use crate::id::AgentId;
 use crate::structure::Random;
@@ -95,6 +95,12 @@ impl Ring {
         let start = self.points.partition_point(|(hash, _)| *hash < key);
         let (before, after) = self.points.split_at_checked(start).unwrap_or((&[], &[]));
         after.iter().chain(before).map(|(_, place)| *place)
+    }
+}
+
+impl Table for Ring {
+    fn bytes(&self) -> usize {
+        size_of_val(self.points.as_slice())
     }
 }
 

@@ -1,7 +1,7 @@
 //! A table of agents.
 
 use super::super::{Candidates, RoutingStrategy};
-use super::tables::Tables;
+use super::tables::{Table, Tables};
 use super::{below, key, point};
 use crate::id::{AgentId, mix};
 use crate::structure::Random;
@@ -25,6 +25,12 @@ use crate::task::TaskSpec;
 pub struct Maglev {
     size: usize,
     tables: Tables<Vec<u32>>,
+}
+
+impl Table for Vec<u32> {
+    fn bytes(&self) -> usize {
+        size_of_val(self.as_slice())
+    }
 }
 
 /// So often a key is hashed again that met an agent without room.

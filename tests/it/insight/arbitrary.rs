@@ -57,7 +57,7 @@ fn submitted() -> impl Strategy<Value = Event> {
         let mut spec = TaskSpec::new(TaskId::new(id), kind).with_tier(Tier::ALL[tier]);
         spec = spec.with_after(waits.map(TaskId::new));
         spec.owner = of.map(|(run, node, item, undo)| owner(run, node, item, if undo { "undo" } else { "do" }));
-        TaskEvent::Submitted { spec: Arc::new(spec), replays: waits.map(TaskId::new) }.into()
+        TaskEvent::Submitted { spec: Arc::new(spec), replays: waits.map(TaskId::new), expected: None }.into()
     })
 }
 

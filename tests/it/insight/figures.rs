@@ -14,7 +14,7 @@ fn promises_to_tiers_and_deadlines() {
         s.submit(id, "ring", Tier::Critical);
     }
     let spec = TaskSpec::new(TaskId::new(5), "ring").with_deadline(Time::from_millis(1_000));
-    s.say(TaskEvent::Submitted { spec: Arc::new(spec), replays: None });
+    s.say(TaskEvent::Submitted { spec: Arc::new(spec), replays: None, expected: None });
     s.at(100).assign(1, 1, 1); // just in time
     s.at(101).assign(2, 1, 1); // just not
     s.at(300).say(TaskEvent::Expired { task: TaskId::new(3), bound: Bound::Queue, maybe: false });

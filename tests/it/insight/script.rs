@@ -38,13 +38,13 @@ impl Script {
 
     pub(crate) fn submit(&mut self, id: u64, kind: &str, tier: Tier) -> &mut Self {
         let spec = Arc::new(TaskSpec::new(TaskId::new(id), kind).with_tier(tier));
-        self.say(TaskEvent::Submitted { spec, replays: None })
+        self.say(TaskEvent::Submitted { spec, replays: None, expected: None })
     }
 
     pub(crate) fn step(&mut self, id: u64, kind: &str, of: Owner) -> &mut Self {
         let mut spec = TaskSpec::new(TaskId::new(id), kind);
         spec.owner = Some(of);
-        self.say(TaskEvent::Submitted { spec: Arc::new(spec), replays: None })
+        self.say(TaskEvent::Submitted { spec: Arc::new(spec), replays: None, expected: None })
     }
 
     pub(crate) fn assign(&mut self, task: u64, number: u32, agent: u64) -> &mut Self {

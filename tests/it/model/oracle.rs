@@ -72,7 +72,7 @@ impl Model {
 
     fn task_fact(&mut self, event: &TaskEvent, cause: &Command) -> Judged {
         match event {
-            TaskEvent::Submitted { spec, replays } => self.submitted(spec, *replays, cause),
+            TaskEvent::Submitted { spec, replays, .. } => self.submitted(spec, *replays, cause),
             TaskEvent::Ready { task } => self.ready(*task),
             TaskEvent::Assigned { attempt, to } => self.assigned(*attempt, *to),
             TaskEvent::AttemptFailed { attempt, by, failure, next, maybe } => {

@@ -154,6 +154,12 @@ impl Model {
                 let target = task.submitted.as_nanos().saturating_add(target);
                 task.spec.deadline.map_or(target, |deadline| deadline.as_nanos().min(target))
             }
+            Discipline::ShortestExpected { stretch } => {
+                let target = [100, 1_000, 10_000, 60_000][task.spec.tier as usize] * 1_000_000;
+                let span = task.spec.estimate.map_or(0, |span| span.as_nanos() as u64 * u64::from(stretch));
+                let target = task.submitted.as_nanos().saturating_add(target).saturating_add(span);
+                task.spec.deadline.map_or(target, |deadline| deadline.as_nanos().min(target))
+            }
             other => panic!("a discipline that the model does not know: {other:?}"),
         };
         (key, task.seq)

@@ -45,7 +45,11 @@ enum Ask {
 }
 
 pub fn setups() -> impl Strategy<Value = Setup> {
-    let discipline = prop_oneof![Just(Discipline::Strict), Just(Discipline::EarliestVirtualDeadline)];
+    let discipline = prop_oneof![
+        Just(Discipline::Strict),
+        Just(Discipline::EarliestVirtualDeadline),
+        Just(Discipline::ShortestExpected { stretch: 20 })
+    ];
     let routing = prop_oneof![
         Just(Routing::First),
         Just(Routing::Turn),
@@ -123,6 +127,7 @@ impl Ask {
                     0 => spec.deadline = Some(now),
                     1 => spec.deadline = Some(now + Duration::from_millis(50)),
                     2 => spec.deadline = Some(now + Duration::from_millis(900)),
+                    3..9 => spec.estimate = Some(Duration::from_millis(u64::from(*deadline) * 50)),
                     _ => {}
                 }
                 Command::submit(spec)

@@ -28,6 +28,7 @@ pub(super) fn task() -> TaskSpec {
         .with_needs(Needs::skill("print").and_skill("colour", 2).and_label("region", "eu"))
         .with_tier(Tier::High)
         .with_deadline(Time::from_secs(1_790_000_000))
+        .with_estimate(Duration::from_secs(8))
         .with_policy(
             Policy::default()
                 .with_retry(Retry::exponential(5, Duration::from_millis(200), Duration::from_secs(20)))
@@ -99,6 +100,10 @@ pub(super) fn examples() -> Vec<(String, Message)> {
             },
         ),
         message("a7-6", Body::Progress { by, attempt, done: 1, of: Some(2), message: "first page".into() }),
+        Message::from(&batch()),
+        Message::from(&Effect::Yield { attempt, from: by, until: Time::from_secs(1_789_999_120) }),
+        message("a7-9", Body::GiveBack { by, attempt }),
+        message("a7-10", Body::Poll { by, most: 4 }),
         Message::from(&Effect::Cancel { attempt, from: by }),
         message("h-2", Body::rejected(&full)).in_reply_to(MessageId::new("c-1").unwrap()),
     ];
@@ -110,6 +115,21 @@ pub(super) fn examples() -> Vec<(String, Message)> {
     }
     named.extend(negotiation());
     named
+}
+
+/// What the scheduler asks for when a kind is done in batches.
+fn batch() -> Effect {
+    let config =
+        Config::default().with_batch("print_label", counterpoint::scheduler::Batch::new(2, 8, Duration::from_secs(1)));
+    let mut scheduler = Scheduler::new(config);
+    let (mut out, now) = (Outbox::default(), Time::from_secs(1_789_999_000));
+    for id in 1..=2 {
+        let task = TaskSpec::new(TaskId::new(id), "print_label").with_payload(Payload::new(json!({"page": id})));
+        scheduler.handle(now, Command::submit(task), &mut out).unwrap();
+    }
+    let agent = AgentSpec::new(AgentId::new(7)).with_skill("print_label", 1).with_capacity(2);
+    scheduler.handle(now, Command::register(agent), &mut out).unwrap();
+    out.effects()[0].clone()
 }
 
 fn verdicts(by: Incarnation, attempt: AttemptId) -> [Message; 2] {
@@ -252,7 +272,7 @@ fn an_agent_elsewhere_does_a_task() {
     say(&mut scheduler, &mut outbox, &message("3", busy)).unwrap();
     assert_eq!(scheduler.task(spec.id).unwrap().attempts(), 1);
     let late = say(&mut scheduler, &mut outbox, &message("4", Body::Accept { by, attempt }));
-    assert_eq!(late, Ok(Accepted::Done));
+    assert_eq!(late, Err(Rejected::StaleAttempt(attempt)));
     scheduler.handle(Time::from_secs(100), Command::Tick, &mut outbox).unwrap();
     let again = AttemptId::new(spec.id, 2);
     let verdict = Verdict::Succeeded { output: Payload::new(json!("hello")) };

@@ -102,3 +102,21 @@ fn a_run_says_which_turn_and_which_milestone_it_waits_for() {
     assert_eq!(waits, ["a: task t*1", "b: its turn, after a", "c: its milestone, b"]);
     world.done("a", 0).done("b", 0).done("c", 0).done("d", 0).verify();
 }
+
+/// The moments and signals of a pause are not lost: they are there when it is over.
+#[test]
+fn what_happens_in_a_pause_counts_afterwards() {
+    use std::time::Duration;
+    let timer = Node::new("timer", Action::Wait { signal: None, timer: Some(Duration::from_secs(5)) });
+    let mut inner = flow([Node::new("gate", Action::Wait { signal: Some("go".into()), timer: None })]);
+    inner.name = "inner".into();
+    let mut world = World::running(flow([timer, Node::new("inner", Action::flow(inner))]), 0);
+    pause(&mut world).unwrap();
+    world.pass(Duration::from_secs(9));
+    world.signal("go", 7).unwrap();
+    assert_eq!([world.status("timer"), world.status("inner")], [NodeStatus::Running; 2]);
+    world.crash();
+    resume(&mut world).unwrap();
+    assert_eq!(world.output(), json!(7));
+    world.verify();
+}

@@ -1,0 +1,76 @@
+//! Deadlines are looked at when a task is submitted, and the order of waiting has a bound.
+
+use crate::kit::{agent, host, ms, task, task_id};
+use counterpoint::scheduler::Admission;
+use counterpoint::{Accepted, Command, Config, Effect, Rejected, Tier, Time};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+/// One agent, ten tasks of a second each before it.
+#[test]
+fn a_deadline_that_cannot_be_met_is_refused_or_warned_of() {
+    let spec = |id: u64, secs| task(id).with_estimate(ms(1_000)).with_deadline(Time::from_secs(secs));
+    for (admission, refused) in [(Admission::Any, false), (Admission::Warn, false), (Admission::Refuse, true)] {
+        let mut host = host(Config::default().with_admission(admission));
+        host.join(agent(1));
+        assert_eq!(host.say(Command::submit(spec(0, 2))), Ok(Accepted::Done), "an idle agent can do it in time");
+        (1..=10).for_each(|id| host.submit(task(id).with_estimate(ms(1_000)).with_tier(Tier::High)));
+        match host.say(Command::submit(spec(20, 5))) {
+            Ok(Accepted::Done) => assert_eq!(admission, Admission::Any),
+            Ok(Accepted::Late(at)) => assert!(admission == Admission::Warn && at > Time::from_secs(10), "{at}"),
+            Err(Rejected::Infeasible { expected, .. }) => assert!(refused && expected > Time::from_secs(10)),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(host.say(Command::submit(spec(21, 60))), Ok(Accepted::Done));
+        // By its deadline it goes before the others: nobody stands before it.
+        assert_eq!(host.scheduler.task(task_id(20)).is_none(), refused);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: crate::cases(64), failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// No task is overtaken by one of its class that arrived when the first had waited its target: so whatever comes later,
+    /// it waits for no more than what was there or came within its target.
+    #[test]
+    fn nothing_starves(arrivals in prop::collection::vec((0_usize..4, 0_u64..400), 5..80), run in 1_u64..60) {
+        let mut host = host(Config::default());
+        host.join(agent(1));
+        let mut submitted: BTreeMap<u64, (Time, Tier)> = BTreeMap::new();
+        let mut busy_until = Time::ZERO;
+        let mut begun: Vec<(u64, Time)> = Vec::new();
+        let (mut arrivals, mut next) = (arrivals.into_iter().enumerate().peekable(), Time::ZERO);
+        loop {
+            let holds = host.scheduler.outstanding();
+            if let Some(Effect::Dispatch { attempt, .. }) = holds.first()
+                && begun.last().is_none_or(|(last, _)| *last != attempt.task().get())
+            {
+                begun.push((attempt.task().get(), host.now));
+                busy_until = host.now + ms(run);
+            }
+            match (arrivals.peek(), holds.is_empty()) {
+                (Some(_), idle) if idle || next <= busy_until => {
+                    let (id, (tier, gap)) = arrivals.next().unwrap();
+                    host.now = host.now.max(next);
+                    let tier = Tier::ALL[tier];
+                    host.submit(task(id as u64).with_tier(tier));
+                    submitted.insert(id as u64, (host.now, tier));
+                    next = host.now + ms(gap);
+                }
+                (_, false) => {
+                    host.now = busy_until;
+                    host.complete(begun.last().unwrap().0);
+                }
+                (None, true) => break,
+                (Some(_), true) => unreachable!("an idle agent lets the next arrive"),
+            }
+        }
+        prop_assert_eq!(begun.len(), submitted.len());
+        for (place, (early, _)) in begun.iter().enumerate() {
+            for (late, _) in &begun[place + 1..] {
+                let ((came, _), (waited, tier)) = (submitted[early], submitted[late]);
+                prop_assert!(came <= waited + tier.latency_target(), "t{early} overtook t{late}");
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! What the scheduler does beyond one queue: tenants, quotas, reserves, batches, work that is asked for or called back. One
+//! test for each feature, which fails when the feature is switched off.
+
+mod batches;
+mod bulk;
+mod calls;
+mod deadlines;
+mod shares;
+mod soup;

@@ -1,0 +1,202 @@
+//! Everything at once, at random: whatever the mixture, the rules hold after every command, the facts lead to the same state
+//! with a snapshot and without, and after a crash at any fact all work is done.
+
+use crate::kit::{Host, agent_id, host, ms, task_id};
+use counterpoint::capacity::rebalance;
+use counterpoint::resilience::rate;
+use counterpoint::scheduler::{Batch, Preemption, Quota};
+use counterpoint::{
+    AgentCommand, AgentId, AgentSpec, Command, Config, Discipline, Effect, Entry, Failure, Outbox, Payload, Scheduler,
+    Scope, TaskCommand, TaskSpec, Tier,
+};
+use proptest::prelude::*;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Join { id: u64, capacity: u32, reserved: u32, prefetch: u32, polls: bool, skills: u8 },
+    Leave { id: u64 },
+    Drain { id: u64 },
+    Poll { id: u64, most: u32 },
+    Submit { kind: u8, tenant: u8, tier: usize, preemptible: bool, many: u8 },
+    Answer { nth: usize, how: u8 },
+    Cancel { nth: usize },
+    Pause { what: u8, on: bool },
+    Wait { millis: u64 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let join = (1_u64..5, 1_u32..4, 0_u32..2, 0_u32..3, prop::bool::weighted(0.3), 1_u8..4).prop_map(
+        |(id, capacity, reserved, prefetch, polls, skills)| Step::Join {
+            id,
+            capacity,
+            reserved,
+            prefetch,
+            polls,
+            skills,
+        },
+    );
+    let submit = (0_u8..2, 0_u8..3, 0_usize..4, any::<bool>(), 1_u8..4)
+        .prop_map(|(kind, tenant, tier, preemptible, many)| Step::Submit { kind, tenant, tier, preemptible, many });
+    prop_oneof![
+        2 => join,
+        1 => (1_u64..5).prop_map(|id| Step::Leave { id }),
+        1 => (1_u64..5).prop_map(|id| Step::Drain { id }),
+        2 => (1_u64..5, 0_u32..4).prop_map(|(id, most)| Step::Poll { id, most }),
+        6 => submit,
+        9 => (0_usize..12, 0_u8..6).prop_map(|(nth, how)| Step::Answer { nth, how }),
+        1 => (0_usize..20).prop_map(|nth| Step::Cancel { nth }),
+        1 => (0_u8..5, any::<bool>()).prop_map(|(what, on)| Step::Pause { what, on }),
+        3 => (1_u64..2_000).prop_map(|millis| Step::Wait { millis }),
+    ]
+}
+
+fn config(fair: bool) -> Config {
+    let rate = rate::Rules::new(rate::Config::new(5, ms(1_000), 3)).unwrap();
+    let discipline = if fair { Discipline::WeightedFair } else { Discipline::EarliestVirtualDeadline };
+    Config::default()
+        .with_discipline(discipline)
+        .with_tenant("t1", Quota::default().with_concurrent(2).with_weight(2))
+        .with_tenant("t2", Quota::default().with_rate(rate))
+        .with_kind("k1", Quota::default().with_concurrent(3))
+        .with_batch("k1", Batch::new(2, 3, ms(700)))
+        .with_preemption(Preemption::default().with_least_run(ms(50)))
+        .with_rebalancing(rebalance::Rules::default(), ms(400))
+}
+
+fn kind(number: u8) -> String {
+    format!("k{number}")
+}
+
+fn play(host: &mut Host, step: &Step, next: &mut u64) {
+    let living = |host: &Host, id: u64| host.scheduler.agent(agent_id(id)).map(|agent| agent.incarnation());
+    let command: Command = match step {
+        Step::Join { id, capacity, reserved, prefetch, polls, skills } => {
+            let mut spec = AgentSpec::new(AgentId::new(*id)).with_capacity(*capacity);
+            spec = spec.with_reserved((*reserved).min(*capacity)).with_prefetch(*prefetch);
+            spec.polls = *polls;
+            for skill in (0..2).filter(|skill| skills & (1 << skill) != 0) {
+                spec = spec.with_skill(kind(skill), 1);
+            }
+            Command::register(spec)
+        }
+        Step::Leave { id } => AgentCommand::Deregister { agent: agent_id(*id) }.into(),
+        Step::Drain { id } => AgentCommand::Drain { agent: agent_id(*id) }.into(),
+        Step::Poll { id, most } => {
+            let Some(by) = living(host, *id) else { return };
+            AgentCommand::Poll { by, most: *most }.into()
+        }
+        Step::Submit { kind: number, tenant, tier, preemptible, many } => {
+            let tasks = (0..*many).map(|_| {
+                *next += 1;
+                let mut spec = TaskSpec::new(task_id(*next), kind(*number)).with_tier(Tier::ALL[*tier]);
+                spec.preemptible = *preemptible;
+                if *tenant > 0 { spec.with_tenant(format!("t{tenant}")) } else { spec }
+            });
+            Command::submit_all(tasks.collect::<Vec<_>>())
+        }
+        Step::Answer { nth, how } => {
+            let held: Vec<Effect> = host.scheduler.outstanding();
+            let dispatches = held.iter().filter_map(|effect| match effect {
+                Effect::Dispatch { attempt, to, .. } => Some((*attempt, *to)),
+                _ => None,
+            });
+            let Some((attempt, by)) = dispatches.clone().nth(nth % dispatches.count().max(1)) else { return };
+            match how {
+                0 => AgentCommand::Start { by, attempt }.into(),
+                1 => AgentCommand::Yield { by, attempt }.into(),
+                2 => Command::fail(by, attempt, Failure::transient("no")),
+                3 => Command::fail(by, attempt, Failure::unknown("who knows")),
+                _ => Command::complete(by, attempt, Payload::NULL),
+            }
+        }
+        Step::Cancel { nth } => {
+            let task = task_id(*nth as u64 % (*next).max(1) + 1);
+            TaskCommand::Cancel { task, reason: "enough".into() }.into()
+        }
+        Step::Pause { what, on } => {
+            let scope = match what {
+                0 => Scope::Tenant("t1".into()),
+                1 => Scope::Kind("k0".into()),
+                2 => Scope::Kind("k1".into()),
+                _ => Scope::Agent(agent_id(u64::from(*what))),
+            };
+            if *on { Command::pause(scope, "rest") } else { Command::resume(scope) }
+        }
+        Step::Wait { millis } => {
+            host.now = host.now + ms(*millis);
+            Command::Tick
+        }
+    };
+    let _verdict = host.say(command);
+    bounds_hold(host);
+}
+
+/// What no mixture may break, asked of the outside view.
+fn bounds_hold(host: &Host) {
+    for agent in host.scheduler.agents() {
+        let spec = agent.spec();
+        assert!(agent.in_flight() <= spec.slots() as usize, "{agent:?} holds too much");
+    }
+    for party in host.scheduler.tenants().chain(host.scheduler.kinds()) {
+        let most = party.quota().concurrent.unwrap_or(u32::MAX);
+        assert!(party.running() <= most, "{party:?} has more than {most} under way");
+    }
+}
+
+/// Everything ends once agents that can do it are there and nothing is paused.
+fn finish(mut host: Host) -> Result<(), String> {
+    for scope in [Scope::Tenant("t1".into()), Scope::Kind("k0".into()), Scope::Kind("k1".into())] {
+        host.say(Command::resume(scope)).unwrap();
+    }
+    let spec = AgentSpec::new(AgentId::new(9)).with_skill("k0", 1).with_skill("k1", 1).with_capacity(4);
+    host.say(Command::register(spec)).unwrap();
+    for _ in 0..10_000 {
+        let held = host.scheduler.outstanding();
+        let dispatch = held.iter().find_map(|effect| match effect {
+            Effect::Dispatch { attempt, to, .. } => Some((*attempt, *to)),
+            _ => None,
+        });
+        if let Some((attempt, by)) = dispatch {
+            host.say(Command::complete(by, attempt, Payload::NULL)).map_err(|refused| refused.to_string())?;
+        } else if let Some(at) = host.scheduler.next_wakeup() {
+            host.now = host.now.max(at);
+            host.say(Command::Tick).unwrap();
+        } else {
+            break;
+        }
+    }
+    let left = host.scheduler.queued().iter().sum::<usize>() + host.scheduler.outstanding().len();
+    if left == 0 { Ok(()) } else { Err(format!("{left} are left: {:?}", host.scheduler.tenants().collect::<Vec<_>>())) }
+}
+
+fn restored(fair: bool, entries: &[Entry]) -> Scheduler {
+    Scheduler::restore(config(fair), None, entries).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: crate::cases(96), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_rules_hold_whatever_happens(fair: bool, steps in prop::collection::vec(step(), 10..90), cut in 0.0..1.0_f64) {
+        let mut host = host(config(fair));
+        let mut next = 0;
+        for (number, step) in steps.iter().enumerate() {
+            play(&mut host, step, &mut next);
+            if number % 16 == 7 {
+                let full = restored(fair, &host.journal);
+                prop_assert_eq!(full.snapshot(), host.snapshot());
+                let short = Scheduler::restore(config(fair), Some(&host.snapshot()), []).unwrap();
+                prop_assert_eq!(short.check(), Ok(()));
+                prop_assert_eq!(short.snapshot(), host.snapshot());
+            }
+        }
+        // A crash somewhere, whole or between the facts of one call; then everything ends.
+        let at = (host.journal.len() as f64 * cut) as usize;
+        let mut again = restored(fair, &host.journal[..at]);
+        again.resume(host.now, &mut Outbox::default());
+        let mut second = Host::over(again);
+        second.now = host.now;
+        prop_assert_eq!(finish(second), Ok(()));
+        prop_assert_eq!(finish(host), Ok(()));
+    }
+}
