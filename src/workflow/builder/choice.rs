@@ -2,7 +2,7 @@
 
 use super::draft::{Datum, Draft, Sketch};
 use super::handle::{Handle, Value};
-use crate::definition::{Action, Case, Condition, Expr, Offer, On, Pick};
+use crate::definition::{Action, Case, Condition, Expr, Offer, On, Pick, States};
 use crate::name::Name;
 use core::fmt;
 
@@ -38,6 +38,10 @@ impl<'f> Choice<'f> {
 
     pub(super) fn race(draft: &'f Draft, offers: Vec<Offer>) -> Self {
         Self { handle: Handle::add(draft, Sketch::new("first", Action::Race { offers })) }
+    }
+
+    pub(super) fn states(draft: &'f Draft, states: States, input: Datum) -> Self {
+        Self { handle: Handle::add(draft, Sketch::new("states", Action::States(states)).with_input(input)) }
     }
 
     /// What came with what happened: what a signal brought, or `by`, `option` and `note` of a decision. That it is a `T` is on

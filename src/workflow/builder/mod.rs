@@ -14,7 +14,7 @@ pub use source::{Branches, Source};
 
 use super::step::Step;
 use super::validate::{DefinitionError, Fault, validate_with};
-use crate::definition::{Action, Condition, Expr, Join, Map, Offer, On, Repeat, Rest, Trigger};
+use crate::definition::{Action, Condition, Expr, Join, Map, Offer, On, Repeat, Rest, States, Trigger};
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
@@ -237,6 +237,40 @@ impl<I, O> Workflow<I, O> {
         let input = self.datum(input(Value::keep(&self.draft, Datum::of(Expr::Item))));
         let action = Action::Repeat(Repeat::until(work.body(), until, most));
         self.add(Sketch::new(work.name(), action).with_input(input))
+    }
+
+    /// A node that does a step, or runs a workflow, again and again while the condition holds for the output of the round
+    /// before, which it calls [`Expr::Item`] and which is null at first. It gives `None` if it never held.
+    pub fn repeat_while<'f, W: Doable>(
+        &'f self,
+        work: W,
+        input: impl Source<'f, W::Input>,
+        whilst: Condition,
+        most: u32,
+    ) -> Handle<'f, Option<W::Output>, Repeated<W>> {
+        let input = self.datum(input);
+        let action = Action::Repeat(Repeat::whilst(work.body(), whilst, most));
+        self.add(Sketch::new(work.name(), action).with_input(input))
+    }
+
+    /// A node in which one token moves between states. The final states are its cases, and what the token carries then is
+    /// what it [`brought`](Choice::brought).
+    ///
+    /// ```
+    /// # use counterpoint::workflow::Workflow;
+    /// use counterpoint::definition::{Condition, Expr, State, States, Work};
+    ///
+    /// let flow = Workflow::<String, String>::named("essay");
+    /// let good = Condition::less(Expr::value(7), Expr::Item.at("/grade"));
+    /// let states = States::from("draft", 20)
+    ///     .with(State::new("draft").doing(Work::new("write")).then("review"))
+    ///     .with(State::new("review").doing(Work::new("criticise")).when(good, "done").then("draft"))
+    ///     .with(State::new("done"));
+    /// let essay = flow.output(flow.states(states, flow.input()).brought::<String>())?;
+    /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+    /// ```
+    pub fn states<'f, T>(&'f self, states: States, input: impl Source<'f, T>) -> Choice<'f> {
+        Choice::states(&self.draft, states, self.datum(input))
     }
 
     /// A node that takes branches by conditions on this data, which they call [`Expr::Item`].

@@ -6,8 +6,8 @@ use counterpoint::definition::{
     Offer, On, Pick, Repeat, Rest, State, States, Trigger,
 };
 use counterpoint::{
-    Command, Failure, Jitter, Name, NodeStatus, Payload, Policy, Retry, RunCommand, RunId, RunPhase, TaskSpec,
-    UndoRemedy,
+    Command, Failure, Jitter, Name, NodeRemedy, NodeStatus, Payload, Policy, Retry, RunCommand, RunId, RunPhase,
+    TaskSpec, UndoRemedy,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -367,6 +367,19 @@ impl World {
                 22 if rough && draws.one_in(2) => {
                     self.dismiss();
                     self.hire();
+                }
+                22 => {
+                    let names: Vec<Name> = self.engine.run(run).unwrap().nodes().map(|node| node.name()).collect();
+                    let node = names[draws.below(names.len())].clone();
+                    let reason: Name = "chance".into();
+                    let remedy = match draws.below(4) {
+                        0 => NodeRemedy::Complete { output: Payload::NULL, reason },
+                        1 => NodeRemedy::Complete { output: Payload::new(json!(3)), reason },
+                        2 => NodeRemedy::Fail { reason },
+                        _ => NodeRemedy::Skip { reason },
+                    };
+                    let operates = rough && draws.below(2) == 0;
+                    let _ = operates.then(|| self.say(RunCommand::Operate { run, node, remedy }.into()));
                 }
                 _ => self.repair(draws.below(3)),
             }

@@ -5,7 +5,9 @@ use counterpoint::definition::{
     Action, Body, Boundary, Condition, Definition, Expr, Join, Link, Map, Node, Occasion, Offer, On, Pick, Repeat,
     Rest, Trigger,
 };
-use counterpoint::{Cause, Happened, Name, NodeOutcome, Opening, Owner, Phase, RunId, RunOutcome, Time, UndoOutcome};
+use counterpoint::{
+    Cause, Happened, Name, NodeOutcome, NodeRemedy, Opening, Owner, Phase, RunId, RunOutcome, Time, UndoOutcome,
+};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -74,6 +76,8 @@ pub(super) struct Place {
     pub(super) beside: Vec<Name>,
     pub(super) interrupted: Option<Name>,
     pub(super) walk: Option<Walk>,
+    /// How an operator wants it to end.
+    pub(super) remedy: Option<NodeRemedy>,
     /// Of a map: whether it was closed, whether it has enough, and what its last item gave.
     pub(super) closed: bool,
     pub(super) enough: bool,
@@ -322,7 +326,11 @@ impl Flow {
             Action::Map(_) => self.too_many(at),
             _ => repeats(self.node(at)) && place.failed() > 0,
         };
-        self.stand == Stand::Halting || self.is_spare(at) || lost || self.places[at].interrupted.is_some()
+        self.stand == Stand::Halting
+            || self.is_spare(at)
+            || lost
+            || self.places[at].interrupted.is_some()
+            || self.places[at].remedy.is_some()
     }
 
     /// Whether a node waits for this signal now.
@@ -647,6 +655,24 @@ impl Flow {
         let free = *outcome == NodeOutcome::Succeeded && self.awaits_none(at);
         ensure!(free || self.places[at].active() == 0, "a node ends while something of it is under way");
         let doubtful = self.places[at].doubtful();
+        if let Some(remedy) = self.places[at].remedy.clone().filter(|_| !halting) {
+            let (kind, output) = match (&remedy, outcome) {
+                (NodeRemedy::Complete { output: told, .. }, NodeOutcome::Succeeded) => {
+                    let given = if told.is_null() { self.collected(at) } else { told.value().clone() };
+                    ensure!(output.is_none_or(|output| output == given), "it should give {given}");
+                    (Kind::Succeeded, given)
+                }
+                (NodeRemedy::Fail { .. }, NodeOutcome::Failed { .. }) => (Kind::Failed, Value::Null),
+                (NodeRemedy::Skip { .. }, NodeOutcome::Skipped) if !self.places[at].begun() => {
+                    (Kind::Skipped, Value::Null)
+                }
+                (NodeRemedy::Skip { .. }, NodeOutcome::Cancelled { .. }) if self.places[at].begun() => {
+                    (Kind::Cancelled, Value::Null)
+                }
+                _ => return Err(format!("an operator wants {remedy:?}")),
+            };
+            return self.ended(at, kind, output, took);
+        }
         let caught = self.caught(at, outcome);
         ensure!(*outcome == NodeOutcome::Succeeded || *took == caught, "the handler should be {caught:?}");
         let (kind, given) = match outcome {
@@ -694,6 +720,25 @@ impl Flow {
                 (Kind::Skipped, Value::Null)
             }
         };
+        self.ended(at, kind, given, took)
+    }
+
+    /// What the pieces of a node gave so far.
+    fn collected(&self, at: usize) -> Value {
+        let place = &self.places[at];
+        let counts = |piece: &Piece| if piece.end == Some(true) { given(piece) } else { Value::Null };
+        match &self.node(at).action {
+            Action::Map(_) => {
+                let left = vec![Value::Null; place.items.len() - place.pieces.len()];
+                place.pieces.iter().map(counts).chain(left).collect()
+            }
+            _ if repeats(self.node(at)) => place.pieces.iter().map(counts).collect(),
+            Action::States(_) => Value::Null,
+            _ => place.pieces.last().map(counts).unwrap_or_default(),
+        }
+    }
+
+    fn ended(&mut self, at: usize, kind: Kind, given: Value, took: &[Name]) -> Ruling {
         // What a pivot may have done, and nothing can undo, leaves no way back either.
         let had_effect = self.places[at].pieces.iter().any(|piece| piece.happened != Happened::No);
         let undoable = match &self.node(at).action {

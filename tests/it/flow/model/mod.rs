@@ -173,6 +173,12 @@ impl Model {
                 flow.places[*node as usize].closed = true;
                 Ok(())
             }
+            RunEvent::Operated { run, node, remedy } => {
+                let place = &mut self.flow_mut(*run)?.places[*node as usize];
+                ensure!(place.end.is_none() && place.remedy.is_none(), "a node is operated that is over");
+                place.remedy = Some(remedy.clone());
+                Ok(())
+            }
             RunEvent::ItemsEnough { run, node } => self.flow_mut(*run)?.suffices(*node as usize),
             RunEvent::Entered { run, node, state, item } => {
                 let item = item.as_ref().map(|item| item.value().clone());
