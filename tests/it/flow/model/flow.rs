@@ -728,6 +728,7 @@ impl Flow {
         let place = &self.places[at];
         let counts = |piece: &Piece| if piece.end == Some(true) { given(piece) } else { Value::Null };
         match &self.node(at).action {
+            _ if place.opened.is_none() => place.pieces.last().map(counts).unwrap_or_default(),
             Action::Map(_) => {
                 let left = vec![Value::Null; place.items.len() - place.pieces.len()];
                 place.pieces.iter().map(counts).chain(left).collect()
