@@ -19,7 +19,7 @@ use std::{
 
 use counterpoint::{
     AgentId, AgentSpec, Command, Config, Effect, Engine, Entry, Failure, Needs, Outbox, Payload, RunId, RunSpec, Time,
-    definition::{Action, Body, Definition, Expr, Link, Node, Work},
+    definition::{Action, Body, Definition, Expr, Link, Map, Node, Work},
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -75,7 +75,7 @@ fn stages(count: usize) -> Definition {
 
 fn map(at_once: Option<u32>) -> Definition {
     let body = Body::Task(work("do"));
-    Definition::new("map").with_node(Node::new("each", Action::Map { over: Expr::Input, body, at_once, tolerate: 0 }))
+    Definition::new("map").with_node(Node::new("each", Action::Map(Map::over(Expr::Input, body).at_once(at_once))))
 }
 
 /// An engine whose agent answers whatever it is given, the last that it was given first.

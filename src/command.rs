@@ -8,7 +8,7 @@ use crate::definition::Definition;
 use crate::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{RunSpec, UndoRemedy};
+use crate::run::{NodeRemedy, RunSpec, UndoRemedy};
 use crate::task::{Failure, FailureKind, TaskSpec, Tier};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
@@ -258,8 +258,9 @@ pub enum RunCommand {
     Define(Arc<Definition>),
     /// A new run. The same again changes nothing; another under a known id is refused.
     Start(RunSpec),
-    /// Brings a signal to a run; it is kept until a node consumes it. If the run does not wait for it, it goes to the first
-    /// run within that has begun and does; one that begins later does not get what came before it.
+    /// Brings a signal to a run, which keeps it until a node that waits for it takes it: a node of the run itself first, then
+    /// one of the runs within, the oldest first. A node that begins to wait later finds it all the same. Each signal is taken
+    /// once.
     Signal {
         /// Which run.
         run: RunId,
@@ -268,7 +269,77 @@ pub enum RunCommand {
         /// What it brings.
         payload: Payload,
     },
-    /// The run is no longer wanted: what is under way is withdrawn, what was done is undone.
+    /// The run makes no more moves, nor do those within it: what is under way goes on, what ends is written down, and nothing
+    /// new begins.
+    Pause {
+        /// Which run.
+        run: RunId,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// A run that was paused goes on.
+    Resume {
+        /// Which run.
+        run: RunId,
+    },
+    /// Decides how a node ends that has not ended.
+    Operate {
+        /// Which run.
+        run: RunId,
+        /// Which node.
+        node: Name,
+        /// How.
+        remedy: NodeRemedy,
+    },
+    /// Gives more items to a map that is open.
+    Add {
+        /// Which run.
+        run: RunId,
+        /// Which node.
+        node: Name,
+        /// The items.
+        items: Vec<Payload>,
+    },
+    /// A map that is open gets no more items: it ends when those that it has are done.
+    Close {
+        /// Which run.
+        run: RunId,
+        /// Which node.
+        node: Name,
+    },
+    /// Decides what a node of a run waits for.
+    Decide {
+        /// Which run.
+        run: RunId,
+        /// Which node.
+        node: Name,
+        /// Who decides.
+        by: Name,
+        /// The roles that they have, on the host's word.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        roles: Vec<Name>,
+        /// What for.
+        option: Name,
+        /// What they add.
+        #[serde(default, skip_serializing_if = "Payload::is_null")]
+        note: Payload,
+    },
+    /// Hands a decision to somebody else, who alone may take it or hand it on from then on.
+    Delegate {
+        /// Which run.
+        run: RunId,
+        /// Which node.
+        node: Name,
+        /// Who hands it on, and could have taken it.
+        by: Name,
+        /// The roles that they have, on the host's word.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        roles: Vec<Name>,
+        /// To whom.
+        to: Name,
+    },
+    /// The run is no longer wanted: what is under way is withdrawn, what was done is undone. Refused once the run has passed
+    /// its pivot; while a pivot is under way, its end decides between forward and back.
     Cancel {
         /// Which run.
         run: RunId,
@@ -375,6 +446,8 @@ pub enum Accepted {
     Done,
     /// It had been said before, word for word: nothing changed.
     Repeated,
+    /// Nobody waited for the signal, which is one that is not kept: nothing changed.
+    Unheard,
     /// It took effect, on so many.
     Count(u32),
     /// It took effect; by what is known the task will be done at this moment, after its deadline.

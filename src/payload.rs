@@ -89,6 +89,11 @@ impl Payload {
     }
 }
 
+/// The length of a value in bytes, as [`Payload::bytes`] tells it.
+pub(crate) fn size(value: &Value) -> usize {
+    measure(value).0 as usize
+}
+
 /// Size and depth by a work list: a value as deep as memory must not overflow the stack.
 fn measure(value: &Value) -> (u32, u32) {
     let (mut bytes, mut deepest) = (0_usize, 0_u32);

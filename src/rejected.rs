@@ -143,6 +143,67 @@ pub enum Rejected {
         /// Where it stands.
         phase: RunPhase,
     },
+    /// The run has passed its point of no return: it goes forward only.
+    #[error("run {0} has passed its point of no return, and goes forward only")]
+    PastPivot(RunId),
+    /// The task does a step of a run, which alone may withdraw it: cancel the run.
+    #[error("task {task} does a step of run {run}, which alone may withdraw it")]
+    TaskOfRun {
+        /// The task.
+        task: TaskId,
+        /// The run.
+        run: RunId,
+    },
+    /// The node has ended, or an operator has decided how it will.
+    #[error("node {node} of run {run} has ended, or is about to")]
+    NodeOver {
+        /// The run.
+        run: RunId,
+        /// The node.
+        node: Name,
+    },
+    /// The node takes no more items: it is no open map, has not begun, has ended, or was closed.
+    #[error("node {node} of run {run} takes no more items")]
+    NotOpen {
+        /// The run.
+        run: RunId,
+        /// The node.
+        node: Name,
+    },
+    /// The node waits for no decision.
+    #[error("node {node} of run {run} waits for no decision")]
+    NothingToDecide {
+        /// The run.
+        run: RunId,
+        /// The node.
+        node: Name,
+    },
+    /// The decision has no such option.
+    #[error("node {node} has no option {option}")]
+    UnknownOption {
+        /// The node.
+        node: Name,
+        /// The option asked for.
+        option: Name,
+    },
+    /// Somebody has none of the roles that may decide, or the decision was handed to somebody else.
+    #[error("the decision of node {node} is not for {by} to take")]
+    NotTheirs {
+        /// The node.
+        node: Name,
+        /// Who spoke.
+        by: Name,
+    },
+    /// Four eyes: who decided one node may not decide the other.
+    #[error("{by} decided node {other}, and so may not decide node {node}")]
+    FourEyes {
+        /// The node.
+        node: Name,
+        /// Who spoke, or was to be asked.
+        by: Name,
+        /// The node that they decided.
+        other: Name,
+    },
     /// The compensation of this node has not failed.
     #[error("the compensation of node {node} of run {run} has not failed")]
     NothingToRemedy {

@@ -77,6 +77,9 @@ pub enum NodeOutcome {
         /// Whether it may have happened all the same.
         #[serde(default, skip_serializing_if = "core::ops::Not::not")]
         maybe: bool,
+        /// The bound that it reached, if that is why. What it had done until then is its output.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<LimitReached>,
     },
     /// The run went another way. Not a failure.
     Skipped,
@@ -87,6 +90,50 @@ pub enum NodeOutcome {
         #[serde(default, skip_serializing_if = "core::ops::Not::not")]
         maybe: bool,
     },
+}
+
+/// A bound that a node reached before it had done what it should.
+///
+/// ```
+/// use counterpoint::LimitReached;
+///
+/// assert_eq!(LimitReached::Rounds { most: 5 }.to_string(), "after 5 rounds it is not done");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LimitReached {
+    /// A repeat has done so many rounds.
+    Rounds {
+        /// How many.
+        most: u32,
+    },
+    /// A token has entered so many states.
+    Steps {
+        /// How many.
+        most: u32,
+    },
+    /// A node has got so much to do.
+    Items {
+        /// How much.
+        most: u32,
+    },
+    /// Runs within runs are so deep.
+    Depth {
+        /// How deep.
+        most: u32,
+    },
+}
+
+impl fmt::Display for LimitReached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rounds { most } => write!(f, "after {most} rounds it is not done"),
+            Self::Steps { most } => write!(f, "after {most} states it is in none that is final"),
+            Self::Items { most } => write!(f, "there is more to do than {most} items"),
+            Self::Depth { most } => write!(f, "runs within runs are {most} deep"),
+        }
+    }
 }
 
 impl fmt::Display for NodeOutcome {
@@ -205,6 +252,49 @@ pub enum UndoRemedy {
         /// On what grounds.
         reason: Name,
     },
+}
+
+/// What an operator makes of a node that has not ended.
+///
+/// ```
+/// use counterpoint::{NodeRemedy, Payload, RunCommand, RunId};
+///
+/// let by_hand = NodeRemedy::Complete { output: Payload::of(&"sent by post")?, reason: "the printer is broken".into() };
+/// let command = RunCommand::Operate { run: RunId::new(7), node: "send".into(), remedy: by_hand };
+/// # Ok::<(), counterpoint::PayloadError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum NodeRemedy {
+    /// It counts as done: what is under way is withdrawn, and the run goes on as if it had succeeded. (WCP 27)
+    Complete {
+        /// What it gives; what is done of it so far, if null.
+        #[serde(default, skip_serializing_if = "Payload::is_null")]
+        output: Payload,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// It counts as failed: what is under way is withdrawn, and the run goes on as if it had failed.
+    Fail {
+        /// On what grounds.
+        reason: Name,
+    },
+    /// The run goes around it, if it has not begun; if it has, it is withdrawn.
+    Skip {
+        /// On what grounds.
+        reason: Name,
+    },
+}
+
+impl NodeRemedy {
+    /// On what grounds.
+    #[must_use]
+    pub const fn reason(&self) -> &Name {
+        match self {
+            Self::Complete { reason, .. } | Self::Fail { reason } | Self::Skip { reason } => reason,
+        }
+    }
 }
 
 /// Why a run does not go on forward.

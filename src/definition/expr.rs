@@ -3,7 +3,7 @@
 //! Nothing here can loop, and every evaluation ends within the size of the expression and its operands.
 
 use crate::name::Name;
-use crate::payload::Payload;
+use crate::payload::{Payload, size};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -81,32 +81,83 @@ impl Expr {
         }
     }
 
-    /// Evaluates it. Recursion is as deep as the expression, which validation bounds.
-    pub(crate) fn eval(&self, scope: &dyn Scope) -> Payload {
+    /// Evaluates it, unless the value would be larger than the scope allows: it is measured before anything is copied, so
+    /// that a wide expression over large data costs no more than that. Recursion is as deep as the expression, which
+    /// validation bounds.
+    pub(crate) fn eval(&self, scope: &dyn Scope) -> Result<Payload, TooWide> {
         match self {
-            Self::Input => scope.input(),
-            Self::Node(name) => scope.node(name),
-            Self::Item => scope.item(),
-            Self::Const(value) => value.clone(),
+            Self::Input => Ok(scope.input()),
+            Self::Node(name) => Ok(scope.node(name)),
+            Self::Item => Ok(scope.item()),
+            Self::Const(value) => Ok(value.clone()),
             Self::First(parts) => {
-                parts.iter().map(|part| part.eval(scope)).find(|value| !value.is_null()).unwrap_or_default()
+                for part in parts {
+                    let value = part.eval(scope)?;
+                    if !value.is_null() {
+                        return Ok(value);
+                    }
+                }
+                Ok(Payload::NULL)
             }
-            Self::List(_) | Self::Object(_) | Self::At(..) => Payload::new(self.value_in(scope)),
+            Self::List(_) | Self::Object(_) | Self::At(..) => {
+                self.value_in(scope, &mut Room { made: 0, most: scope.most() }).map(Payload::new)
+            }
         }
     }
 
-    fn value_in(&self, scope: &dyn Scope) -> Value {
+    fn value_in(&self, scope: &dyn Scope, room: &mut Room) -> Result<Value, TooWide> {
         match self {
-            Self::List(parts) => parts.iter().map(|part| part.value_in(scope)).collect(),
-            Self::Object(fields) => Value::Object(
-                fields.iter().map(|(name, part)| (name.as_str().to_owned(), part.value_in(scope))).collect(),
-            ),
-            Self::At(of, pointer) => of.eval(scope).value().pointer(pointer).cloned().unwrap_or_default(),
+            Self::List(parts) => {
+                room.take(2)?;
+                let parts = parts.iter().map(|part| {
+                    room.take(1)?;
+                    part.value_in(scope, room)
+                });
+                parts.collect()
+            }
+            Self::Object(fields) => {
+                room.take(2)?;
+                let fields = fields.iter().map(|(name, part)| {
+                    room.take(name.len().saturating_add(4))?;
+                    Ok((name.as_str().to_owned(), part.value_in(scope, room)?))
+                });
+                Ok(Value::Object(fields.collect::<Result<_, TooWide>>()?))
+            }
+            Self::At(of, pointer) => {
+                let of = of.eval(scope)?;
+                let part = of.value().pointer(pointer).unwrap_or(&Value::Null);
+                room.take(size(part))?;
+                Ok(part.clone())
+            }
             Self::Input | Self::Node(_) | Self::Item | Self::Const(_) | Self::First(_) => {
-                self.eval(scope).value().clone()
+                let value = self.eval(scope)?;
+                room.take(value.bytes() as usize)?;
+                Ok(value.value().clone())
             }
         }
     }
+}
+
+/// What a value may still grow by.
+struct Room {
+    made: usize,
+    most: u32,
+}
+
+impl Room {
+    fn take(&mut self, bytes: usize) -> Result<(), TooWide> {
+        self.made = self.made.saturating_add(bytes);
+        if self.made > self.most as usize {
+            return Err(TooWide { bytes: u32::try_from(self.made).unwrap_or(u32::MAX) });
+        }
+        Ok(())
+    }
+}
+
+/// A value would have at least so many bytes, which are more than allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooWide {
+    pub(crate) bytes: u32,
 }
 
 /// What an expression can see.
@@ -114,6 +165,8 @@ pub(crate) trait Scope {
     fn input(&self) -> Payload;
     fn node(&self, name: &str) -> Payload;
     fn item(&self) -> Payload;
+    /// How many bytes a value may have that is put together.
+    fn most(&self) -> u32;
 }
 
 /// A condition on data. It always has an answer: what cannot be compared is not equal and not less.
@@ -173,13 +226,13 @@ impl Condition {
     pub(crate) fn holds(&self, scope: &dyn Scope) -> bool {
         match self {
             Self::True => true,
-            Self::Is(value) => value.eval(scope).value() == &Value::Bool(true),
-            Self::Exists(value) => !value.eval(scope).is_null(),
-            Self::Equal(a, b) => same(a.eval(scope).value(), b.eval(scope).value()),
-            Self::Less(a, b) => less(a.eval(scope).value(), b.eval(scope).value()),
-            Self::In(a, list) => match list.eval(scope).value() {
+            Self::Is(value) => operand(value, scope).value() == &Value::Bool(true),
+            Self::Exists(value) => !operand(value, scope).is_null(),
+            Self::Equal(a, b) => same(operand(a, scope).value(), operand(b, scope).value()),
+            Self::Less(a, b) => less(operand(a, scope).value(), operand(b, scope).value()),
+            Self::In(a, list) => match operand(list, scope).value() {
                 Value::Array(items) => {
-                    let a = a.eval(scope);
+                    let a = operand(a, scope);
                     items.iter().any(|item| same(a.value(), item))
                 }
                 Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => false,
@@ -207,6 +260,11 @@ impl Condition {
             Self::True | Self::All(_) | Self::Any(_) | Self::Not(_) => Vec::new(),
         }
     }
+}
+
+/// What a condition asks about; what is too large to be put together is not there.
+fn operand(expr: &Expr, scope: &dyn Scope) -> Payload {
+    expr.eval(scope).unwrap_or_default()
 }
 
 fn same(a: &Value, b: &Value) -> bool {
@@ -251,6 +309,10 @@ mod tests {
         fn item(&self) -> Payload {
             Payload::new(json!("b"))
         }
+
+        fn most(&self) -> u32 {
+            64
+        }
     }
 
     #[test]
@@ -260,7 +322,18 @@ mod tests {
             ("none", Expr::Input.at("/x/y")),
             ("first", Expr::First(vec![Expr::node("skipped"), Expr::node("done")])),
         ]);
-        assert_eq!(expr.eval(&Fixed).value(), &json!({"n": 3, "none": null, "first": 7}));
+        assert_eq!(expr.eval(&Fixed).unwrap().value(), &json!({"n": 3, "none": null, "first": 7}));
+    }
+
+    #[test]
+    fn what_would_be_too_large_is_measured_before_it_is_made() {
+        let wide = Expr::List(vec![Expr::Input; 1_000_000]);
+        assert_eq!(wide.eval(&Fixed), Err(TooWide { bytes: 2 + 3 * (1 + Fixed.input().bytes()) }));
+        let parts = Expr::List(vec![Expr::Input.at("/tags"); 1_000_000]);
+        assert!(parts.eval(&Fixed).is_err_and(|wide| wide.bytes < 100));
+        let nested = Expr::List(vec![Expr::First(vec![Expr::Input]); 2]);
+        assert_eq!(nested.eval(&Fixed).unwrap().bytes(), 2 + 2 * (1 + Fixed.input().bytes()));
+        assert!(!Condition::Exists(wide).holds(&Fixed));
     }
 
     #[test]

@@ -16,10 +16,20 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
+mod boundary;
 mod expr;
+mod many;
+mod occasion;
+mod states;
+mod trigger;
 
-pub(crate) use expr::Scope;
+pub use boundary::{Boundary, Handler};
 pub use expr::{Condition, Expr};
+pub(crate) use expr::{Scope, TooWide};
+pub use many::{Enough, Map, Repeat};
+pub use occasion::{Decision, Escalation, Milestone, Occasion, Offer, SignalRule};
+pub use states::{State, States, Transition};
+pub use trigger::{Inputs, Trigger};
 
 use crate::id::stable_hash;
 use crate::name::Name;
@@ -47,13 +57,16 @@ pub struct Definition {
     /// What the run gives back.
     #[serde(default)]
     pub output: Expr,
+    /// How a run treats the signals that it is sent, by their names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signals: Vec<SignalRule>,
 }
 
 impl Definition {
     /// A workflow without nodes that gives back nothing.
     #[must_use]
     pub fn new(name: impl Into<Name>) -> Self {
-        Self { name: name.into(), version: 0, nodes: Vec::new(), output: Expr::default() }
+        Self { name: name.into(), version: 0, nodes: Vec::new(), output: Expr::default(), signals: Vec::new() }
     }
 
     /// Sets the version.
@@ -67,6 +80,13 @@ impl Definition {
     #[must_use]
     pub fn with_node(mut self, node: Node) -> Self {
         self.nodes.push(node);
+        self
+    }
+
+    /// Says how signals of a name are treated.
+    #[must_use]
+    pub fn with_signal(mut self, rule: SignalRule) -> Self {
+        self.signals.push(rule);
         self
     }
 
@@ -135,6 +155,20 @@ pub struct Node {
     /// outcome is known.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub pivot: bool,
+    /// Mutual exclusion: of the nodes of a run with one of these names in common, one at a time is under way. One that is
+    /// ready waits for its turn, the first in the definition goes first. With links between them the order is partial.
+    /// (WCP 17, 39, 40)
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mutex: Vec<Name>,
+    /// The stretch of the run in which it may start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub milestone: Option<Milestone>,
+    /// What can happen to it while it is under way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handlers: Vec<Handler>,
+    /// The region that it cancels: when it succeeds, these nodes are withdrawn, wherever they stand. (WCP 19, 25)
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cancels: Vec<Name>,
 }
 
 impl Node {
@@ -149,7 +183,39 @@ impl Node {
             input: Expr::default(),
             undo: None,
             pivot: false,
+            mutex: Vec::new(),
+            milestone: None,
+            handlers: Vec::new(),
+            cancels: Vec::new(),
         }
+    }
+
+    /// Handles something that can happen to it while it is under way.
+    #[must_use]
+    pub fn with_handler(mut self, handler: Handler) -> Self {
+        self.handlers.push(handler);
+        self
+    }
+
+    /// Withdraws another node when this one succeeds.
+    #[must_use]
+    pub fn with_cancel(mut self, node: impl Into<Name>) -> Self {
+        self.cancels.push(node.into());
+        self
+    }
+
+    /// Keeps it apart from the nodes of the same name of exclusion.
+    #[must_use]
+    pub fn with_mutex(mut self, name: impl Into<Name>) -> Self {
+        self.mutex.push(name.into());
+        self
+    }
+
+    /// Lets it start only in this stretch of the run.
+    #[must_use]
+    pub fn with_milestone(mut self, milestone: Milestone) -> Self {
+        self.milestone = Some(milestone);
+        self
     }
 
     /// Adds a link that leads here.
@@ -219,6 +285,12 @@ impl Link {
         Self { node: node.into(), on: On::Always }
     }
 
+    /// Taken with each piece of work of `node` that succeeds.
+    #[must_use]
+    pub fn each(node: impl Into<Name>) -> Self {
+        Self { node: node.into(), on: On::Each }
+    }
+
     /// Taken when the choice `node` takes this case.
     #[must_use]
     pub fn case(node: impl Into<Name>, case: impl Into<Name>) -> Self {
@@ -240,6 +312,9 @@ pub enum On {
     Always,
     /// The choice took this case.
     Case(Name),
+    /// Each piece of work of the node that succeeds, one after the other: each item of a map, each round of a repeat. Only
+    /// for a node that starts more than once ([`Join::Each`], [`Join::Rounds`]).
+    Each,
 }
 
 /// How many of a node's links must be taken for it to start. A node that cannot start any more is skipped, and the skip
@@ -261,9 +336,34 @@ pub enum Join {
         #[serde(default)]
         rest: Rest,
     },
+    /// By how the nodes that the links come from ended: the links say only which nodes, or which case of a choice.
+    Trigger(Trigger),
+    /// Once for each time that a link is taken. The node does its work so many times, each with what came over the link as
+    /// [`Expr::Item`], and gives the list of results in the order in which they came. Where more than one step follows, its
+    /// work is a workflow. (WCP 8)
+    Each,
+    /// Once for each round: so many different links must be taken for it, and a second time over the same link is not
+    /// another branch. The work is given the list of what came, in the order of the links, as [`Expr::Item`], with null for
+    /// those that are not there yet. The next round begins when the last of the links has been taken for this one, or can
+    /// not be taken any more. (WCP 28, 31, 33, 41)
+    Rounds {
+        /// How many links.
+        of: u32,
+        /// What becomes of what comes over a link that was taken in this round already: [`Rest::Hold`] keeps it for the
+        /// next, [`Rest::Ignore`] drops it.
+        #[serde(default)]
+        rest: Rest,
+    },
 }
 
-/// What becomes of the branches that a join no longer needs.
+impl Join {
+    /// Whether a node with this join may start more than once.
+    pub(crate) const fn repeats(self) -> bool {
+        matches!(self, Self::Each | Self::Rounds { .. })
+    }
+}
+
+/// What becomes of the branches that a join no longer needs: how it is made ready for another round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -273,6 +373,8 @@ pub enum Rest {
     Ignore,
     /// They are cancelled, with everything of theirs that leads nowhere else.
     Cancel,
+    /// They go on, and what they bring is kept for the next round.
+    Hold,
 }
 
 /// What a node does.
@@ -293,29 +395,10 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         otherwise: Option<Name>,
     },
-    /// Does a piece of work for each item of a list, and gives back the list of results in the order of the items.
-    /// (WCP 13, 14)
-    Map {
-        /// The list.
-        over: Expr,
-        /// The work; its input is [`Expr::Item`] unless the node says otherwise.
-        body: Body,
-        /// How many at once; no bound but the agents' if none.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        at_once: Option<u32>,
-        /// How many items may fail before the node fails. Their results are null.
-        #[serde(default)]
-        tolerate: u32,
-    },
-    /// Does a piece of work again until a condition on its output holds. (WCP 21)
-    Repeat {
-        /// The work; in the node's input, [`Expr::Item`] is the output of the round before, null at first.
-        body: Body,
-        /// Asked of each output.
-        until: Condition,
-        /// How many rounds at the most; after that the node fails.
-        most: u32,
-    },
+    /// Does a piece of work for each item of a list.
+    Map(Map),
+    /// Does a piece of work again and again.
+    Repeat(Repeat),
     /// Waits for a signal, a while, or whichever comes first. Its output is what the signal brought, null after the while.
     /// (WCP 16, 24)
     Wait {
@@ -326,8 +409,22 @@ pub enum Action {
         #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
         timer: Option<Duration>,
     },
+    /// Waits for the first of several things: all are offered, and with the first that happens the others are withdrawn at
+    /// once, with their timers and subscriptions. Links name what happened ([`On::Case`]). Its output is what a signal
+    /// brought, null for a moment, and `{"by", "option", "note"}` for a decision. (WCP 16)
+    Race {
+        /// What is offered.
+        offers: Vec<Offer>,
+    },
     /// Gives back its input: a place for branches to meet.
     Pass,
+    /// Lets one token move between states, which may form cycles. (WCP 10)
+    States(States),
+    /// Ends the run, which succeeds with this node's input as its output: whatever else is under way or has not begun is
+    /// withdrawn. (WCP 43)
+    Stop,
+    /// Fails with this message: the end of a way that should not have been taken.
+    Fail(Name),
 }
 
 impl Action {

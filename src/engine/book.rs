@@ -2,13 +2,16 @@
 //! runs own.
 
 use crate::definition::DefinitionId;
-use crate::event::{Entry, Event, Next, Opening, RunEvent, TaskEvent};
+use crate::event::{Entry, Event, Next, RunEvent, TaskEvent};
 use crate::id::{RunId, TaskId};
+use crate::limits::Limits;
 use crate::name::Name;
-use crate::run::RunSpec;
+use crate::payload::Payload;
+use crate::run::{RunPhase, RunSpec};
 use crate::scheduler::Misfit;
 use crate::structure::{Arena, IdMap, Slot, Wheel};
 use crate::task::{Failure, Happened, Owner, Phase, TaskSpec};
+use crate::time::Time;
 use crate::workflow::machine::{PieceEnd, Run, Worker, child_end};
 use crate::workflow::plan::Plan;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -39,15 +42,15 @@ impl Book {
     pub(super) fn fold(&mut self, entry: &Entry) -> Folded {
         match &entry.event {
             Event::Agent(_) | Event::Control(_) => Ok(()),
-            Event::Task(event) => self.fold_task(event).map_err(Misfit),
-            Event::Run(event) => self.fold_run(event).map_err(Misfit),
+            Event::Task(event) => self.fold_task(event, entry.at).map_err(Misfit),
+            Event::Run(event) => self.fold_run(event, entry.at).map_err(Misfit),
         }
     }
 
-    fn fold_task(&mut self, event: &TaskEvent) -> Result<(), &'static str> {
+    fn fold_task(&mut self, event: &TaskEvent, now: Time) -> Result<(), &'static str> {
         let Some(task) = event.task() else { return Ok(()) };
         if let TaskEvent::Submitted { spec, .. } = event {
-            return self.begun(spec);
+            return self.begun(spec, now);
         }
         let Some(&owner) = self.owners.get(&task) else { return Ok(()) };
         if let TaskEvent::CancelRequested { .. } = event {
@@ -81,30 +84,31 @@ impl Book {
         self.with_run(owner.run, |run| run.note_committed(owner, committed))
     }
 
-    fn begun(&mut self, spec: &TaskSpec) -> Result<(), &'static str> {
+    fn begun(&mut self, spec: &TaskSpec, now: Time) -> Result<(), &'static str> {
         let Some(owner) = spec.owner else { return Ok(()) };
         self.note_serial(spec.id.get());
         self.owners.insert(spec.id, owner);
-        self.with_run(owner.run, |run| run.note_begun(owner, Worker::Task(spec.id), &spec.payload))
+        self.with_run(owner.run, |run| run.note_begun(owner, Worker::Task(spec.id), &spec.payload, now))?;
+        self.set_timers(owner.run, owner.node);
+        Ok(())
     }
 
-    fn fold_run(&mut self, event: &RunEvent) -> Result<(), &'static str> {
+    fn fold_run(&mut self, event: &RunEvent, now: Time) -> Result<(), &'static str> {
         match event {
             RunEvent::Defined { definition } => {
                 let plan = Plan::new(Arc::clone(definition)).ok_or("a definition has a cycle")?;
                 self.plans.insert((plan.id.name.clone(), plan.id.version), plan);
                 Ok(())
             }
-            RunEvent::Started { spec, version, owner } => self.started(spec, *version, *owner),
+            RunEvent::Started { spec, version, owner } => self.started(spec, *version, *owner, now),
             RunEvent::Forgotten { runs } => runs.iter().try_for_each(|run| self.forget(*run)),
-            RunEvent::Opened { run, node, what } => {
-                if let Opening::Wait { until: Some(until) } = what {
-                    self.wheel.insert(*until, (*run, *node));
-                }
-                self.with_run(*run, |run| run.apply(event))
+            RunEvent::Opened { run, node, .. } => {
+                self.with_run(*run, |run| run.apply(event, now))?;
+                self.set_timers(*run, *node);
+                Ok(())
             }
             RunEvent::Halted { run, .. } => {
-                self.with_run(*run, |run| run.apply(event))?;
+                self.with_run(*run, |run| run.apply(event, now))?;
                 self.tell_parent(*run, |parent, owner| {
                     if parent.is_undoing(owner) {
                         parent.note_undoing(owner, Worker::Child(*run))
@@ -114,7 +118,7 @@ impl Book {
                 })
             }
             RunEvent::Finished { run, outcome } => {
-                self.with_run(*run, |run| run.apply(event))?;
+                self.with_run(*run, |run| run.apply(event, now))?;
                 if self.get(*run).is_some_and(|run| run.owner.is_none()) {
                     self.active = self.active.saturating_sub(1);
                     self.finished.push_back(*run);
@@ -123,15 +127,45 @@ impl Book {
                     parent.note_end(owner, child_end(outcome, parent.is_undoing(owner)))
                 })
             }
+            RunEvent::SignalMoved { run, from, signal, place } => {
+                let mut kept = None;
+                self.with_run(*from, |run| run.give_up(signal, *place).map(|payload| kept = Some(payload)))?;
+                self.with_run(*run, |run| run.receive(signal, kept.unwrap_or_default(), None, now))
+            }
+            RunEvent::Resumed { run } => {
+                self.with_run(*run, |run| run.apply(event, now))?;
+                self.wake_within(*run, Run::wake_all);
+                Ok(())
+            }
+            RunEvent::Signalled { run, signal, payload, until } => {
+                self.with_run(*run, |run| run.receive(signal, payload.clone(), *until, now))?;
+                self.wake_within(*run, Run::wake_waits);
+                Ok(())
+            }
             RunEvent::NodeFinished { run, .. }
-            | RunEvent::Signalled { run, .. }
+            | RunEvent::HandlerFired { run, .. }
+            | RunEvent::Paused { run, .. }
+            | RunEvent::Operated { run, .. }
+            | RunEvent::ItemsAdded { run, .. }
+            | RunEvent::ItemsClosed { run, .. }
+            | RunEvent::ItemsEnough { run, .. }
+            | RunEvent::Entered { run, .. }
+            | RunEvent::Decided { run, .. }
+            | RunEvent::Delegated { run, .. }
+            | RunEvent::Escalated { run, .. }
             | RunEvent::Unwinding { run, .. }
             | RunEvent::NodeUndone { run, .. }
-            | RunEvent::UndoRetried { run, .. } => self.with_run(*run, |run| run.apply(event)),
+            | RunEvent::UndoRetried { run, .. } => self.with_run(*run, |run| run.apply(event, now)),
         }
     }
 
-    fn started(&mut self, spec: &Arc<RunSpec>, version: u32, owner: Option<Owner>) -> Result<(), &'static str> {
+    fn started(
+        &mut self,
+        spec: &Arc<RunSpec>,
+        version: u32,
+        owner: Option<Owner>,
+        now: Time,
+    ) -> Result<(), &'static str> {
         if self.slot(spec.id).is_some() {
             return Err("a run starts twice");
         }
@@ -141,18 +175,27 @@ impl Book {
             None => self.active = self.active.saturating_add(1),
             Some(owner) => {
                 self.note_serial(spec.id.get());
-                self.with_run(owner.run, |run| run.note_begun(owner, Worker::Child(spec.id), &spec.input))?;
+                self.with_run(owner.run, |run| run.note_begun(owner, Worker::Child(spec.id), &spec.input, now))?;
+                self.set_timers(owner.run, owner.node);
             }
         }
         self.agenda.insert(spec.id);
         Ok(())
     }
 
+    /// The moments that a node waits for from now on.
+    fn set_timers(&mut self, id: RunId, node: u32) {
+        let moments = self.get(id).map(|run| run.moments(node)).unwrap_or_default();
+        for at in moments {
+            self.wheel.insert(at, (id, node));
+        }
+    }
+
     /// The definition that a run is pinned to: one that was defined, or the one inside the step that it performs.
     pub(super) fn plan_for(&self, spec: &RunSpec, version: u32, owner: Option<Owner>) -> Option<Arc<Plan>> {
         match owner {
             None => self.plans.get(&(spec.workflow.clone(), version)).cloned(),
-            Some(owner) => self.get(owner.run)?.plan.node(owner.node)?.1.child.clone(),
+            Some(owner) => self.get(owner.run)?.flow_of(owner).cloned(),
         }
     }
 
@@ -182,6 +225,68 @@ impl Book {
         Ok(())
     }
 
+    /// Looks again at all runs within a run: it has got a signal, or goes on after a pause.
+    fn wake_within(&mut self, id: RunId, wake: impl Fn(&mut Run)) {
+        let mut line: Vec<RunId> = self.get(id).into_iter().flat_map(Run::active_children).collect();
+        while let Some(id) = line.pop() {
+            let Some(run) = self.slot(id).and_then(|slot| self.runs.get_mut(slot)) else { continue };
+            line.extend(run.active_children());
+            wake(run);
+            self.agenda.insert(id);
+        }
+    }
+
+    /// A signal that a node of the run waits for and that a run around it keeps: the nearest that does.
+    pub(super) fn kept_for(&self, id: RunId, now: Time, limits: &Limits) -> Option<RunEvent> {
+        let run = self.get(id).filter(|run| run.phase == RunPhase::Running && run.plan.listens)?;
+        let mut around = run.owner;
+        while let Some(owner) = around {
+            let outer = self.get(owner.run)?;
+            let found = run.wanted().find_map(|wanted| {
+                let kept = outer.signals.get(wanted.signal);
+                Some((wanted.signal.clone(), run.first_meant(&wanted, kept, now, limits)?.0))
+            });
+            if let Some((signal, place)) = found {
+                return Some(RunEvent::SignalMoved { run: id, from: owner.run, signal, place });
+            }
+            around = outer.owner;
+        }
+        None
+    }
+
+    /// Whether a run makes no moves forward: it is paused, or one around it is.
+    pub(super) fn is_paused(&self, id: RunId) -> bool {
+        let mut next = Some(id);
+        let mut own = true;
+        while let Some(run) = next.and_then(|id| self.get(id)) {
+            if own && run.phase != RunPhase::Running {
+                return false;
+            }
+            if run.paused && run.phase == RunPhase::Running {
+                return true;
+            }
+            own = false;
+            next = run.owner.map(|owner| owner.run);
+        }
+        false
+    }
+
+    /// Whether a node of the run, or of one within it, waits for this signal now.
+    pub(super) fn somebody_waits(&self, id: RunId, signal: &Name, payload: &Payload, limits: &Limits) -> bool {
+        let mut line = vec![id];
+        while let Some(run) = line.pop().and_then(|id| self.get(id)) {
+            let waits = |run: &Run| {
+                run.phase == RunPhase::Running
+                    && run.wanted().any(|wanted| wanted.signal == signal && run.is_meant(&wanted, payload, limits))
+            };
+            if waits(run) {
+                return true;
+            }
+            line.extend(run.active_children());
+        }
+        false
+    }
+
     fn with_run(
         &mut self,
         id: RunId,
@@ -207,6 +312,11 @@ impl Book {
     /// Ids that the engine makes are numbered across tasks and runs.
     fn note_serial(&mut self, id: u64) {
         self.serial = self.serial.max(id & !TaskId::engine_made(0).get());
+    }
+
+    /// The run that a task works for, while it does.
+    pub(super) fn owner(&self, task: TaskId) -> Option<Owner> {
+        self.owners.get(&task).copied()
     }
 
     pub(super) fn slot(&self, id: RunId) -> Option<Slot> {

@@ -1,8 +1,9 @@
 //! Commands about workflows and runs.
 
+use super::decide::Voice;
 use super::drive::Driver;
-use crate::command::{Accepted, RunCommand};
-use crate::definition::{Action, Definition};
+use crate::command::{Accepted, RunCommand, TaskCommand};
+use crate::definition::Definition;
 use crate::event::RunEvent;
 use crate::id::RunId;
 use crate::name::Name;
@@ -22,9 +23,30 @@ impl Driver {
             RunCommand::Define(definition) => self.define(definition, tx),
             RunCommand::Start(spec) => self.start(spec, tx),
             RunCommand::Signal { run, signal, payload } => self.signal(run, signal, payload, tx),
+            RunCommand::Pause { run, reason } => self.pause(run, reason, tx),
+            RunCommand::Resume { run } => self.resume_run(run, tx),
+            RunCommand::Operate { run, node, remedy } => self.operate(run, node, remedy, tx),
+            RunCommand::Add { run, node, items } => self.add(run, node, items, tx),
+            RunCommand::Close { run, node } => self.close(run, node, tx),
+            RunCommand::Decide { run, node, by, roles, option, note } => {
+                self.decide((run, node), &Voice { by, roles }, option, note, tx)
+            }
+            RunCommand::Delegate { run, node, by, roles, to } => {
+                self.delegate((run, node), &Voice { by, roles }, to, tx)
+            }
             RunCommand::Cancel { run, reason } => self.cancel_run(run, reason, tx),
             RunCommand::Remedy { run, node, remedy } => self.remedy(run, node, remedy, tx),
         }
+    }
+
+    /// What a run has asked for, only the run may withdraw: it alone knows what follows from that.
+    pub(super) fn task(&mut self, command: TaskCommand, tx: &mut Tx<'_>) -> Verdict {
+        if let TaskCommand::Cancel { task, .. } = &command
+            && let Some(owner) = self.book.owner(*task)
+        {
+            return Err(Rejected::TaskOfRun { task: *task, run: owner.run });
+        }
+        self.core.task(command, tx)
     }
 
     fn define(&mut self, definition: Arc<Definition>, tx: &mut Tx<'_>) -> Verdict {
@@ -67,13 +89,48 @@ impl Driver {
         let limits = self.core.config().limits();
         named("signal", &signal, limits)?;
         fits(limits, &payload)?;
-        self.running(id)?;
-        let run = self.addressee(id, &signal);
-        let kept: usize = self.book.get(run).map_or(0, |run| run.signals.values().map(|kept| kept.len()).sum());
-        if kept >= limits.signals as usize {
+        let run = self.running(id)?;
+        let (all, same) = run.kept(&signal, tx.now);
+        if all >= limits.signals as usize {
             return Err(at_limit("signals", limits.signals));
         }
-        self.emit(RunEvent::Signalled { run, signal, payload }, tx);
+        let rule = run.plan.definition.signals.iter().find(|rule| rule.name == signal);
+        if let Some(most) = rule.and_then(|rule| rule.most)
+            && same >= most as usize
+        {
+            return Err(at_limit(&signal, most));
+        }
+        let until = rule.and_then(|rule| rule.ttl).map(|span| tx.now + span);
+        let transient = rule.is_some_and(|rule| rule.transient);
+        if transient && !self.book.somebody_waits(id, &signal, &payload, limits) {
+            return Ok(Accepted::Unheard);
+        }
+        self.emit(RunEvent::Signalled { run: id, signal, payload, until }, tx);
+        Ok(Accepted::Done)
+    }
+
+    /// More items for a map that is open. As long as it is, "all are done" does not end it, so there is no race with the last.
+    fn add(&mut self, id: RunId, node: Name, items: Vec<Payload>, tx: &mut Tx<'_>) -> Verdict {
+        let limits = self.core.config().limits();
+        items.iter().try_for_each(|item| fits(limits, item))?;
+        self.running(id)?;
+        let (run, place) = self.node_of(id, &node)?;
+        let Some(known) = run.items_if_open(place) else { return Err(Rejected::NotOpen { run: id, node }) };
+        let more = u32::try_from(items.len()).unwrap_or(u32::MAX);
+        if known.saturating_add(more) > limits.map_items {
+            return Err(at_limit("map_items", limits.map_items));
+        }
+        self.emit(RunEvent::ItemsAdded { run: id, node: place, items }, tx);
+        Ok(Accepted::Done)
+    }
+
+    fn close(&mut self, id: RunId, node: Name, tx: &mut Tx<'_>) -> Verdict {
+        self.running(id)?;
+        let (run, place) = self.node_of(id, &node)?;
+        if run.items_if_open(place).is_none() {
+            return Err(Rejected::NotOpen { run: id, node });
+        }
+        self.emit(RunEvent::ItemsClosed { run: id, node: place }, tx);
         Ok(Accepted::Done)
     }
 
@@ -85,26 +142,11 @@ impl Driver {
         Ok(run)
     }
 
-    /// Who gets a signal: the run itself if its definition waits for it anywhere, otherwise the first of the running runs
-    /// within that does, otherwise the run itself again, which keeps it.
-    fn addressee(&self, id: RunId, signal: &Name) -> RunId {
-        let mut line = vec![id];
-        let mut at = 0;
-        while let Some(&candidate) = line.get(at) {
-            at += 1;
-            let Some(run) = self.book.get(candidate) else { continue };
-            if run.phase == RunPhase::Running && waits_for(&run.plan.definition, signal) {
-                return candidate;
-            }
-            line.extend(run.children());
-        }
-        id
-    }
-
     fn cancel_run(&mut self, id: RunId, reason: Name, tx: &mut Tx<'_>) -> Verdict {
         let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
         let asked = matches!(run.cause, Some(Cause::Cancelled { .. }));
         match run.phase {
+            RunPhase::Running if run.is_past_pivot() => Err(Rejected::PastPivot(id)),
             RunPhase::Running => {
                 self.emit(RunEvent::Halted { run: id, cause: Cause::Cancelled { reason } }, tx);
                 Ok(Accepted::Done)
@@ -143,13 +185,6 @@ impl Driver {
         self.emit(event, tx);
         Ok(Accepted::Done)
     }
-}
-
-fn waits_for(definition: &Definition, wanted: &Name) -> bool {
-    definition.nodes.iter().any(|node| match &node.action {
-        Action::Wait { signal, .. } => signal.as_ref() == Some(wanted),
-        Action::Do(_) | Action::Choose { .. } | Action::Map { .. } | Action::Repeat { .. } | Action::Pass => false,
-    })
 }
 
 fn at_limit(what: &str, limit: u32) -> Rejected {

@@ -12,7 +12,7 @@ use crate::payload::Payload;
 use crate::rejected::Rejected;
 use crate::run::{Cause, RunSpec};
 use crate::scheduler::{Config, Core, Misfit, Tx};
-use crate::task::{Owner, Phase, TaskSpec};
+use crate::task::{Owner, TaskSpec};
 use crate::time::Time;
 use crate::workflow::machine::{Move, Run};
 use std::sync::Arc;
@@ -63,7 +63,7 @@ impl Driver {
         self.settle(tx);
         let verdict = match command {
             Command::Agent(command) => self.core.agent(command, tx),
-            Command::Task(command) => self.core.task(command, tx),
+            Command::Task(command) => self.task(command, tx),
             Command::Control(command) => self.core.control(command, tx),
             Command::Run(command) => self.run(command, tx),
             Command::Tick => Ok(Accepted::Done),
@@ -124,13 +124,20 @@ impl Driver {
         self.catch_up(tx);
         for _ in 0..MOVES {
             let Some(&id) = self.book.agenda.first() else { break };
+            if self.book.is_paused(id) {
+                self.book.agenda.remove(&id);
+                continue;
+            }
             let limits = self.core.config().limits();
             let run = self.book.slot(id).and_then(|slot| self.book.runs.get_mut(slot));
             match run.and_then(|run| run.next_move(tx.now, limits)) {
                 Some(next) => self.perform(id, next, tx),
-                None => {
-                    self.book.agenda.remove(&id);
-                }
+                None => match self.book.kept_for(id, tx.now, self.core.config().limits()) {
+                    Some(moved) => self.emit(moved, tx),
+                    None => {
+                        self.book.agenda.remove(&id);
+                    }
+                },
             }
         }
         self.retire(tx);
@@ -178,11 +185,7 @@ impl Driver {
     }
 
     fn step_task(&self, run: &Run, owner: Owner, payload: Payload) -> Option<TaskSpec> {
-        let (_, node) = run.plan.node(owner.node)?;
-        let template = match owner.phase {
-            Phase::Do => node.task.as_ref()?,
-            Phase::Undo => node.undo.as_ref()?,
-        };
+        let template = run.template(owner)?;
         Some(TaskSpec {
             payload,
             tier: template.tier.unwrap_or(run.spec.tier),
@@ -197,8 +200,7 @@ impl Driver {
     }
 
     fn child(&self, run: &Run, owner: Owner, input: Payload) -> Option<RunEvent> {
-        let (_, node) = run.plan.node(owner.node)?;
-        let plan = &node.child.as_ref()?.id;
+        let plan = &run.flow_of(owner)?.id;
         let spec = RunSpec {
             id: RunId::engine_made(self.book.serial + 1),
             workflow: plan.name.clone(),

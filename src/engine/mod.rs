@@ -43,13 +43,15 @@
 mod book;
 mod check;
 mod commands;
+mod decide;
 mod drive;
+mod operate;
 mod recent;
 mod snapshot;
 mod view;
 
 pub use snapshot::EngineSnapshot;
-pub use view::{NodeView, RunView};
+pub use view::{Ask, NodeView, RunView};
 
 use crate::command::{Accepted, Command};
 use crate::effect::{Effect, Outbox};

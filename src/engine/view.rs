@@ -126,11 +126,56 @@ impl<'a> NodeView<'a> {
         self.state.undo.as_ref()
     }
 
+    /// The decision that it waits for, if it does.
+    #[must_use]
+    pub fn asks(&self) -> Option<Ask<'a>> {
+        let (decision, ruling) = self.run.asks(self.place)?;
+        Some(Ask { roles: decision.roles(ruling.level).collect(), options: &decision.options, to: ruling.to })
+    }
+
     /// What it gave.
     #[must_use]
     pub const fn output(&self) -> &'a Payload {
         &self.state.output
     }
+}
+
+/// A decision that a node waits for.
+///
+/// ```
+/// use counterpoint::definition::{Action, Decision, Definition, Node, Offer};
+/// use counterpoint::{Command, Config, Engine, Outbox, RunCommand, RunId, RunSpec, Time};
+///
+/// let ask = Offer::new("approval", Decision::by("manager", ["yes", "no"]).into());
+/// let flow = Definition::new("leave").with_node(Node::new("ask", Action::Race { offers: vec![ask] }));
+/// let (mut engine, mut out) = (Engine::new(Config::default()), Outbox::default());
+/// engine.handle(Time::ZERO, Command::define(flow), &mut out)?;
+/// engine.handle(Time::ZERO, Command::start(RunSpec::new(RunId::new(1), "leave")), &mut out)?;
+///
+/// let asked = engine.run(RunId::new(1)).and_then(|run| run.node("ask")?.asks()).expect("it waits");
+/// assert_eq!((asked.roles[0].as_str(), asked.options.len()), ("manager", 2));
+///
+/// let yes = RunCommand::Decide {
+///     run: RunId::new(1),
+///     node: "ask".into(),
+///     by: "ada".into(),
+///     roles: vec!["manager".into()],
+///     option: "yes".into(),
+///     note: counterpoint::Payload::NULL,
+/// };
+/// engine.handle(Time::ZERO, yes.into(), &mut out)?;
+/// assert!(engine.run(RunId::new(1)).is_some_and(|run| run.outcome().is_some()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ask<'a> {
+    /// Who may decide: those with one of these roles, unless it was handed to somebody.
+    pub roles: Vec<&'a Name>,
+    /// What for.
+    pub options: &'a [Name],
+    /// To whom it was handed.
+    pub to: Option<Name>,
 }
 
 impl fmt::Debug for NodeView<'_> {

@@ -141,10 +141,22 @@ const fn run_actor(event: &RunEvent) -> Actor {
         RunEvent::Defined { .. }
         | RunEvent::Started { .. }
         | RunEvent::Signalled { .. }
+        | RunEvent::Paused { .. }
+        | RunEvent::Resumed { .. }
+        | RunEvent::Operated { .. }
+        | RunEvent::ItemsAdded { .. }
+        | RunEvent::ItemsClosed { .. }
+        | RunEvent::Decided { .. }
+        | RunEvent::Delegated { .. }
         | RunEvent::UndoRetried { .. }
         | RunEvent::NodeUndone { outcome: UndoOutcome::Declared { .. } | UndoOutcome::Abandoned { .. }, .. }
         | RunEvent::Halted { cause: crate::run::Cause::Cancelled { .. }, .. } => Actor::Host,
         RunEvent::Opened { .. }
+        | RunEvent::SignalMoved { .. }
+        | RunEvent::HandlerFired { .. }
+        | RunEvent::ItemsEnough { .. }
+        | RunEvent::Entered { .. }
+        | RunEvent::Escalated { .. }
         | RunEvent::NodeFinished { .. }
         | RunEvent::Halted { .. }
         | RunEvent::Unwinding { .. }

@@ -1,7 +1,7 @@
 //! Which definition a run follows, and what its nodes are called: remembered from the entries.
 
 use super::table::Table;
-use crate::definition::{Action, Body, Definition, Node};
+use crate::definition::{Action, Body, Definition, Map, Node, Repeat};
 use crate::event::RunEvent;
 use crate::id::RunId;
 use crate::name::Name;
@@ -52,6 +52,18 @@ impl Catalog {
             RunEvent::Opened { .. }
             | RunEvent::NodeFinished { .. }
             | RunEvent::Signalled { .. }
+            | RunEvent::SignalMoved { .. }
+            | RunEvent::Paused { .. }
+            | RunEvent::Resumed { .. }
+            | RunEvent::Operated { .. }
+            | RunEvent::HandlerFired { .. }
+            | RunEvent::ItemsAdded { .. }
+            | RunEvent::ItemsClosed { .. }
+            | RunEvent::ItemsEnough { .. }
+            | RunEvent::Entered { .. }
+            | RunEvent::Decided { .. }
+            | RunEvent::Delegated { .. }
+            | RunEvent::Escalated { .. }
             | RunEvent::Halted { .. }
             | RunEvent::Unwinding { .. }
             | RunEvent::NodeUndone { .. }
@@ -78,13 +90,17 @@ impl Catalog {
 pub(crate) const fn flow_of(action: &Action) -> Option<&Arc<Definition>> {
     match action {
         Action::Do(Body::Flow(flow))
-        | Action::Map { body: Body::Flow(flow), .. }
-        | Action::Repeat { body: Body::Flow(flow), .. } => Some(flow),
+        | Action::Map(Map { body: Body::Flow(flow), .. })
+        | Action::Repeat(Repeat { body: Body::Flow(flow), .. }) => Some(flow),
         Action::Do(Body::Task(_))
-        | Action::Map { body: Body::Task(_), .. }
-        | Action::Repeat { body: Body::Task(_), .. }
+        | Action::Map(Map { body: Body::Task(_), .. })
+        | Action::Repeat(Repeat { body: Body::Task(_), .. })
         | Action::Choose { .. }
         | Action::Wait { .. }
-        | Action::Pass => None,
+        | Action::Race { .. }
+        | Action::Pass
+        | Action::States(_)
+        | Action::Stop
+        | Action::Fail(_) => None,
     }
 }

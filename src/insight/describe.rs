@@ -3,7 +3,7 @@
 use super::text::{Span, line};
 use crate::event::{AgentEvent, ControlEvent, Entry, Event, Next, Opening, RunEvent, TaskEvent, YieldReason};
 use crate::id::{AttemptId, Incarnation};
-use crate::run::UndoOutcome;
+use crate::run::{NodeRemedy, UndoOutcome};
 use crate::task::Bound;
 use crate::task::{Failure, Happened, Owner, Phase, Tier};
 use crate::time::Time;
@@ -176,7 +176,10 @@ fn run(event: &RunEvent, now: Time) -> String {
         RunEvent::Opened { run, node, what } => {
             let what = match what {
                 Opening::Map { items } => format!("a map of {items} items"),
+                Opening::States => "a walk through states".to_owned(),
                 Opening::Repeat => "a repeat".to_owned(),
+                Opening::Rounds => "work for each that comes".to_owned(),
+                Opening::Race { .. } => "a wait for the first of several".to_owned(),
                 Opening::Wait { until: None } => "a wait".to_owned(),
                 Opening::Wait { until: Some(until) } => format!("a wait of {}", Span::from(*until - now)),
             };
@@ -191,6 +194,18 @@ fn run(event: &RunEvent, now: Time) -> String {
             out
         }
         RunEvent::Signalled { run, signal, .. } => format!("{run} got signal {}", short(signal)),
+        RunEvent::SignalMoved { run, from, signal, .. } => format!("{run} took signal {} from {from}", short(signal)),
+        RunEvent::Paused { .. }
+        | RunEvent::Resumed { .. }
+        | RunEvent::Operated { .. }
+        | RunEvent::ItemsAdded { .. }
+        | RunEvent::ItemsClosed { .. }
+        | RunEvent::ItemsEnough { .. }
+        | RunEvent::Entered { .. }
+        | RunEvent::HandlerFired { .. }
+        | RunEvent::Decided { .. }
+        | RunEvent::Delegated { .. }
+        | RunEvent::Escalated { .. } => under_way(event),
         RunEvent::Halted { run, cause } => format!("{run} halted: {}", line(&cause.to_string(), SHOWN + 40)),
         RunEvent::Unwinding { run, nodes } => {
             format!("{run} turns back, nodes to undo: {}", list(nodes))
@@ -204,6 +219,46 @@ fn run(event: &RunEvent, now: Time) -> String {
         RunEvent::UndoRetried { run, node } => format!("{run} node {node} is undone again"),
         RunEvent::Finished { run, outcome } => format!("{run} {}", line(&outcome.to_string(), SHOWN + 80)),
         RunEvent::Forgotten { runs } => format!("forgotten, as finished: {}", list(runs)),
+    }
+}
+
+/// What happens to a node that is under way, and to a run by its operators.
+fn under_way(event: &RunEvent) -> String {
+    match event {
+        RunEvent::HandlerFired { run, node, handler, .. } => format!("{run} node {node}: handler {handler} fires"),
+        RunEvent::Paused { run, reason } => format!("{run} is paused: {}", short(reason)),
+        RunEvent::Resumed { run } => format!("{run} goes on"),
+        RunEvent::Operated { run, node, remedy } => {
+            let what = match remedy {
+                NodeRemedy::Complete { .. } => "counts as done",
+                NodeRemedy::Fail { .. } => "counts as failed",
+                NodeRemedy::Skip { .. } => "is left out",
+            };
+            format!("{run} node {node} {what}: {}", short(remedy.reason()))
+        }
+        RunEvent::ItemsAdded { run, node, items } => format!("{run} node {node} got {} more items", items.len()),
+        RunEvent::ItemsEnough { run, node } => format!("{run} node {node} has enough"),
+        RunEvent::ItemsClosed { run, node } => format!("{run} node {node} gets no more items"),
+        RunEvent::Entered { run, node, state, .. } => format!("{run} node {node} enters state {state}"),
+        RunEvent::Decided { run, node, by, option, .. } => {
+            format!("{run} node {node}: {} decided for {}", short(by), short(option))
+        }
+        RunEvent::Delegated { run, node, by, to } => {
+            format!("{run} node {node}: {} handed the decision to {}", short(by), short(to))
+        }
+        RunEvent::Escalated { run, node, level } => format!("{run} node {node}: the decision is escalated ({level})"),
+        RunEvent::Defined { .. }
+        | RunEvent::Started { .. }
+        | RunEvent::Opened { .. }
+        | RunEvent::NodeFinished { .. }
+        | RunEvent::Signalled { .. }
+        | RunEvent::SignalMoved { .. }
+        | RunEvent::Halted { .. }
+        | RunEvent::Unwinding { .. }
+        | RunEvent::NodeUndone { .. }
+        | RunEvent::UndoRetried { .. }
+        | RunEvent::Finished { .. }
+        | RunEvent::Forgotten { .. } => String::new(),
     }
 }
 

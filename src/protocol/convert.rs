@@ -5,7 +5,7 @@ use super::card::{AgentCard, Submission};
 use super::message::{Message, MessageId};
 use super::negotiation::Act;
 use crate::agent::AgentSpec;
-use crate::command::{Accepted, AgentCommand, Command, RunCommand, TaskCommand};
+use crate::command::{Accepted, AgentCommand, Command, TaskCommand};
 use crate::effect::{Dispatched, Effect};
 use crate::id::AttemptId;
 use crate::name::Name;
@@ -84,7 +84,7 @@ impl Body {
     pub const fn registered(accepted: Accepted, heartbeat: Option<Duration>) -> Option<Self> {
         match accepted {
             Accepted::Registered(by) => Some(Self::Registered { by, heartbeat }),
-            Accepted::Done | Accepted::Repeated | Accepted::Count(_) | Accepted::Late(_) => None,
+            Accepted::Done | Accepted::Repeated | Accepted::Unheard | Accepted::Count(_) | Accepted::Late(_) => None,
         }
     }
 
@@ -275,13 +275,7 @@ impl TryFrom<&Command> for Body {
                 | TaskCommand::Discard { .. },
             )
             | Command::Agent(AgentCommand::Drain { .. } | AgentCommand::Deregister { .. })
-            | Command::Run(
-                RunCommand::Define(_)
-                | RunCommand::Start(_)
-                | RunCommand::Signal { .. }
-                | RunCommand::Cancel { .. }
-                | RunCommand::Remedy { .. },
-            )
+            | Command::Run(_)
             | Command::Control(_)
             | Command::Tick => return Err(NotAMessage),
         })

@@ -2,10 +2,11 @@
 
 use super::validate::graph::topology;
 use crate::dag::Topology;
-use crate::definition::{Action, Body, Definition, DefinitionId, Join, Node, On, Rest, Work};
+use crate::definition::{Action, Body, Boundary, Definition, DefinitionId, Join, Map, Node, On, Repeat, Rest, Work};
 use crate::name::Name;
 use crate::structure::IdMap;
 use crate::task::{InDoubt, Needs, Policy, Tier};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A sound definition, ready to run.
@@ -16,6 +17,8 @@ pub(crate) struct Plan {
     pub(crate) nodes: Vec<PlanNode>,
     /// The links turned round: the order of compensation.
     pub(crate) reversed: Arc<Topology>,
+    /// Whether a node of it waits for a signal.
+    pub(crate) listens: bool,
     names: IdMap<Name, u32>,
 }
 
@@ -25,16 +28,61 @@ pub(crate) struct PlanNode {
     /// How many links lead here.
     pub(crate) links: u32,
     /// Where its own links lead, and when they are taken.
-    pub(crate) next: Box<[(u32, On)]>,
+    pub(crate) next: Box<[Next]>,
     /// Whether its failure is taken care of: a link for failures, or a join that can do without it.
     pub(crate) handled: bool,
     /// The counting joins for which alone this node works: once one of them has started, its end does not matter.
     pub(crate) serves: Box<[u32]>,
     /// For a counting join, the nodes that work for it alone, to be cancelled when it starts.
     pub(crate) cancels: Box<[u32]>,
+    pub(crate) work: WorkPlan,
+    /// For states: the work of each.
+    pub(crate) states: Box<[WorkPlan]>,
+    /// The nodes that must not be under way together with this one.
+    pub(crate) rivals: Box<[u32]>,
+    /// The nodes between which this one may start.
+    pub(crate) milestone: Option<(u32, u32)>,
+    /// The nodes whose milestones depend on this one.
+    pub(crate) wakes: Box<[u32]>,
+    /// The nodes that this one withdraws when it succeeds.
+    pub(crate) withdraws: Box<[u32]>,
+    /// The nodes that withdraw this one.
+    pub(crate) cancelled_by: Box<[u32]>,
+}
+
+/// What is done, once or several times, ready to run.
+#[derive(Debug, Default)]
+pub(crate) struct WorkPlan {
     pub(crate) task: Option<Template>,
     pub(crate) undo: Option<Template>,
     pub(crate) child: Option<Arc<Plan>>,
+}
+
+impl WorkPlan {
+    fn new(body: Option<&Body>, undo: Option<&Work>, pivot: bool) -> Option<Self> {
+        let (task, child) = match body {
+            Some(Body::Task(work)) => (Some(Template::new(work, pivot)), None),
+            Some(Body::Flow(flow)) => (None, Some(Plan::new(Arc::clone(flow))?)),
+            None => (None, None),
+        };
+        Some(Self { task, undo: undo.map(|work| Template::new(work, false)), child })
+    }
+
+    /// Whether it can be undone: by a task, or as a workflow by itself.
+    pub(crate) const fn can_be_undone(&self) -> bool {
+        self.undo.is_some() || self.child.is_some()
+    }
+}
+
+/// A link as its source sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Next {
+    /// Where it leads.
+    pub(crate) to: u32,
+    /// When it is taken.
+    pub(crate) on: On,
+    /// Its place among the links that lead there.
+    pub(crate) link: u32,
 }
 
 /// A task as every run of a node submits it.
@@ -70,17 +118,23 @@ impl Plan {
         }
         let mut nodes: Vec<PlanNode> = definition.nodes.iter().map(plan_node).collect::<Option<_>>()?;
         for (target, node) in (0..).zip(&definition.nodes) {
-            for link in &node.after {
+            for (place, link) in (0..).zip(&node.after) {
                 if let Some(source) = index.get(&link.node).and_then(|at| nodes.get_mut(*at as usize)) {
                     let mut next = core::mem::take(&mut source.next).into_vec();
-                    next.push((target, link.on.clone()));
+                    next.push(Next { to: target, on: link.on.clone(), link: place });
                     source.next = next.into_boxed_slice();
                 }
             }
         }
         let reversed = topology(&definition).ok()?.reversed();
         note_joins(&definition, &mut nodes, &reversed);
-        Some(Arc::new(Self { id: definition.id(), definition, nodes, reversed, names: index }))
+        note_turns(&definition, &mut nodes, &index);
+        note_regions(&definition, &mut nodes, &index);
+        let listens = definition.nodes.iter().any(|node| {
+            let handled = node.handlers.iter().any(|handler| matches!(handler.on, Boundary::Signal { .. }));
+            handled || matches!(node.action, Action::Wait { signal: Some(_), .. } | Action::Race { .. })
+        });
+        Some(Arc::new(Self { id: definition.id(), definition, nodes, reversed, listens, names: index }))
     }
 
     pub(crate) fn node(&self, place: u32) -> Option<(&Node, &PlanNode)> {
@@ -98,24 +152,85 @@ impl Plan {
 
 fn plan_node(node: &Node) -> Option<PlanNode> {
     let body = match &node.action {
-        Action::Do(body) | Action::Map { body, .. } | Action::Repeat { body, .. } => Some(body),
-        Action::Choose { .. } | Action::Wait { .. } | Action::Pass => None,
+        Action::Do(body) | Action::Map(Map { body, .. }) | Action::Repeat(Repeat { body, .. }) => Some(body),
+        Action::Choose { .. }
+        | Action::States(_)
+        | Action::Wait { .. }
+        | Action::Race { .. }
+        | Action::Pass
+        | Action::Stop
+        | Action::Fail(_) => None,
     };
-    let (task, child) = match body {
-        Some(Body::Task(work)) => (Some(Template::new(work, node.pivot)), None),
-        Some(Body::Flow(flow)) => (None, Some(Plan::new(Arc::clone(flow))?)),
-        None => (None, None),
+    let states = match &node.action {
+        Action::States(states) => states.states.iter(),
+        Action::Do(_)
+        | Action::Map(_)
+        | Action::Repeat(_)
+        | Action::Choose { .. }
+        | Action::Wait { .. }
+        | Action::Race { .. }
+        | Action::Pass
+        | Action::Stop
+        | Action::Fail(_) => [].iter(),
     };
+    let states = states.map(|state| WorkPlan::new(state.body.as_ref(), state.undo.as_ref(), node.pivot));
     Some(PlanNode {
         links: u32::try_from(node.after.len()).unwrap_or(u32::MAX),
         next: Box::default(),
         handled: false,
         serves: Box::default(),
         cancels: Box::default(),
-        task,
-        undo: node.undo.as_ref().map(|work| Template::new(work, false)),
-        child,
+        work: WorkPlan::new(body, node.undo.as_ref(), node.pivot)?,
+        states: states.collect::<Option<_>>()?,
+        rivals: Box::default(),
+        milestone: None,
+        wakes: Box::default(),
+        withdraws: Box::default(),
+        cancelled_by: Box::default(),
     })
+}
+
+/// Finds who must not be under way together, and who waits for a milestone.
+fn note_turns(definition: &Definition, nodes: &mut [PlanNode], index: &IdMap<Name, u32>) {
+    let mut shared: BTreeMap<&Name, Vec<u32>> = BTreeMap::new();
+    for (place, node) in (0..).zip(&definition.nodes) {
+        for name in &node.mutex {
+            shared.entry(name).or_default().push(place);
+        }
+    }
+    let mut wakes: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for ((place, node), plan) in (0..).zip(&definition.nodes).zip(nodes.iter_mut()) {
+        let rivals: BTreeSet<u32> = node.mutex.iter().filter_map(|name| shared.get(name)).flatten().copied().collect();
+        plan.rivals = rivals.into_iter().filter(|rival| *rival != place).collect();
+        if let Some(milestone) = &node.milestone
+            && let (Some(&after), Some(&until)) = (index.get(&milestone.after), index.get(&milestone.until))
+        {
+            plan.milestone = Some((after, until));
+            wakes.entry(after).or_default().push(place);
+            wakes.entry(until).or_default().push(place);
+        }
+    }
+    for (place, waiting) in wakes {
+        if let Some(plan) = nodes.get_mut(place as usize) {
+            plan.wakes = waiting.into_boxed_slice();
+        }
+    }
+}
+
+/// Finds which nodes withdraw which.
+fn note_regions(definition: &Definition, nodes: &mut [PlanNode], index: &IdMap<Name, u32>) {
+    let mut by: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for ((place, node), plan) in (0..).zip(&definition.nodes).zip(nodes.iter_mut()) {
+        plan.withdraws = node.cancels.iter().filter_map(|name| index.get(name).copied()).collect();
+        for other in &plan.withdraws {
+            by.entry(*other).or_default().push(place);
+        }
+    }
+    for (place, cancelling) in by {
+        if let Some(plan) = nodes.get_mut(place as usize) {
+            plan.cancelled_by = cancelling.into_boxed_slice();
+        }
+    }
 }
 
 /// Finds, for each counting join, the nodes all of whose ways lead into it, and with that whose failures are taken care of.
@@ -137,7 +252,11 @@ fn note_joins(definition: &Definition, nodes: &mut [PlanNode], reversed: &Topolo
         }
     }
     for node in nodes {
-        let by_link = node.next.iter().any(|(_, on)| matches!(on, On::Failure | On::Always));
+        let by_rule = |to: &u32| {
+            let join = definition.nodes.get(*to as usize).map(|node| node.join);
+            matches!(join, Some(Join::Trigger(rule)) if rule.takes_care_of_failure())
+        };
+        let by_link = node.next.iter().any(|Next { to, on, .. }| matches!(on, On::Failure | On::Always) || by_rule(to));
         node.handled = by_link || !node.serves.is_empty();
     }
 }
@@ -150,7 +269,7 @@ fn region(join: u32, nodes: &[PlanNode], reversed: &Topology) -> Vec<u32> {
     for node in reversed.order() {
         let Some(plan) = nodes.get(node.index()) else { continue };
         let belongs = |to: u32| to == join || inside.get(to as usize) == Some(&true);
-        if node.get() != join && !plan.next.is_empty() && plan.next.iter().all(|(to, _)| belongs(*to)) {
+        if node.get() != join && !plan.next.is_empty() && plan.next.iter().all(|next| belongs(next.to)) {
             if let Some(mark) = inside.get_mut(node.index()) {
                 *mark = true;
             }

@@ -29,6 +29,7 @@ mod insight;
 mod kit;
 mod layering;
 mod model;
+mod patterns;
 mod pivot;
 mod protocol;
 mod regressions;

@@ -4,7 +4,7 @@
 use counterpoint::definition::{Action, Definition, Link, Node, Work};
 use counterpoint::{
     AgentId, AgentSpec, AttemptId, Command, Config, Effect, Engine, Entry, Failure, Incarnation, Outbox, Payload,
-    Policy, Retry, RunCommand, RunId, RunOutcome, RunPhase, RunSpec, TaskCommand, Time,
+    Policy, Retry, RunCommand, RunId, RunOutcome, RunPhase, RunSpec, Time,
 };
 use std::time::Duration;
 
@@ -135,13 +135,4 @@ fn a_pivot_in_doubt_is_tried_until_it_is_known() {
             assert!(stage.is_compensated(), "{}", stage.outcome());
         }
     }
-}
-
-#[test]
-fn a_pivot_whose_task_is_cancelled_and_done_all_the_same_leaves_no_way_back() {
-    let mut stage = Stage::new(true);
-    let (attempt, by) = stage.held("pivot");
-    stage.say(TaskCommand::Cancel { task: attempt.task(), reason: "by hand".into() }.into());
-    stage.say(Command::complete(by, attempt, Payload::NULL));
-    assert!(stage.stays(), "{}", stage.outcome());
 }

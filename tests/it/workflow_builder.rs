@@ -1,7 +1,9 @@
 //! The typed builder and the data form make the same definitions, and what the builder makes is sound.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
-use counterpoint::definition::{Action, Body, Case, Condition, Definition, Expr, Join, Link, Node, Pick, Rest, Work};
+use counterpoint::definition::{
+    Action, Body, Case, Condition, Definition, Expr, Join, Link, Map, Node, Pick, Repeat, Rest, Work,
+};
 use counterpoint::workflow::{Attempt, Done, Fault, Flow, Step, Undo, Workflow, validate};
 use counterpoint::{Exhausted, Failure, Limits, Needs, Payload, Policy, Retry, RunId, Tier};
 use proptest::prelude::*;
@@ -164,7 +166,7 @@ fn maps_over_steps() {
     let flow = flow.output(flow.step(Count, picked)).unwrap();
 
     let over = Expr::Input.at("/lines");
-    let map = Action::Map { over, body: Body::Task(Work::new("pick")), at_once: Some(4), tolerate: 1 };
+    let map = Action::Map(Map::over(over, Body::Task(Work::new("pick"))).at_once(4).tolerate(1));
     let written = Definition::new("pick")
         .with_node(node("pick", map, &[], Expr::Item).with_undo(Work::new("pick.undo")))
         .with_node(task("count", &["pick"], Expr::node("pick")))
@@ -181,7 +183,7 @@ fn repetitions() {
     let flow = flow.output([tried.plain(), grown.plain()]).unwrap();
 
     let once = Work::new("double").with_policy(Policy::default().with_retry(Retry::never()));
-    let repeat = |work, most| Action::Repeat { body: Body::Task(work), until: large(), most };
+    let repeat = |work, most| Action::Repeat(Repeat::until(Body::Task(work), large(), most));
     let previous = Expr::First(vec![Expr::Item, Expr::node("double")]);
     let written = Definition::new("grow")
         .with_node(node("double", repeat(once, 3), &[], Expr::Input))
@@ -334,9 +336,9 @@ fn flows_within_flows() {
     let flow = flow.output(often).unwrap();
 
     let body = || Body::Flow(Arc::clone(inner.definition()));
-    let map = Action::Map { over: Expr::Input, body: body(), at_once: Some(2), tolerate: 0 };
+    let map = Action::Map(Map::over(Expr::Input, body()).at_once(2));
     let previous = Expr::First(vec![Expr::Item, Expr::node("twice-2")]);
-    let repeat = Action::Repeat { body: body(), until, most: 4 };
+    let repeat = Action::Repeat(Repeat::until(body(), until, 4));
     let written = Definition::new("outer")
         .with_node(node("twice", map, &[], Expr::Item))
         .with_node(task("sum", &["twice"], Expr::node("twice")))

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
 use counterpoint::definition::{
-    Action, Body, Case, Condition, Definition, Expr, Join, Link, Node, On, Pick, Rest, Work,
+    Action, Body, Case, Condition, Definition, Expr, Join, Link, Map, Node, On, Pick, Repeat, Rest, Work,
 };
 use counterpoint::workflow::{DefinitionError, validate};
 use counterpoint::{Limits, Name, Payload};
@@ -61,8 +61,8 @@ fn action(flow: impl Strategy<Value = Arc<Definition>> + Clone) -> impl Strategy
     prop_oneof![
         4 => body().prop_map(Action::Do),
         1 => (expr(), body(), prop::option::of(0..3_u32), 0..3_u32)
-            .prop_map(|(over, body, at_once, tolerate)| Action::Map { over, body, at_once, tolerate }),
-        1 => (body(), condition(), 0..3_u32).prop_map(|(body, until, most)| Action::Repeat { body, until, most }),
+            .prop_map(|(over, body, at_once, tolerate)| Action::Map(Map::over(over, body).at_once(at_once).tolerate(tolerate))),
+        1 => (body(), condition(), 0..3_u32).prop_map(|(body, until, most)| Action::Repeat(Repeat::until(body, until, most))),
         2 => (pick, prop::collection::vec(case, 0..3), prop::option::of(name()))
             .prop_map(|(pick, cases, otherwise)| Action::Choose { pick, cases, otherwise }),
         1 => (prop::option::of(name()), prop::option::of(0..9_u64)).prop_map(|(signal, timer)| Action::Wait {

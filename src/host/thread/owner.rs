@@ -229,7 +229,7 @@ impl Owner {
         spec.polls = false;
         let by = match self.handle(Command::register(spec.clone()))? {
             Accepted::Registered(by) => by,
-            Accepted::Done | Accepted::Repeated | Accepted::Count(_) | Accepted::Late(_) => {
+            Accepted::Done | Accepted::Repeated | Accepted::Unheard | Accepted::Count(_) | Accepted::Late(_) => {
                 return Err(HostError::Ended);
             }
         };

@@ -1,6 +1,6 @@
 //! What a node is given, as its definition says.
 
-use crate::definition::{Action, Condition, Definition, Expr, Node};
+use crate::definition::{Action, Condition, Definition, Expr, Map, Node, Occasion};
 use crate::name::Name;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -27,11 +27,28 @@ pub(super) fn of_node(node: &Node, undo: bool) -> BTreeSet<Source> {
     let mut work: Vec<&Expr> = vec![&node.input];
     let mut conditions: Vec<&Condition> = Vec::new();
     match &node.action {
-        Action::Map { over, .. } => work.push(over),
+        Action::Map(Map { over, .. }) => work.push(over),
         Action::Choose { cases, .. } => conditions.extend(cases.iter().map(|case| &case.when)),
         Action::Wait { signal, .. } => sources.extend(signal.clone().map(Source::Signal)),
-        Action::Repeat { .. } => repeats = true,
-        Action::Do(_) | Action::Pass => {}
+        Action::Race { offers } => {
+            for offer in offers {
+                match &offer.on {
+                    Occasion::Signal { signal, matching } => {
+                        sources.insert(Source::Signal(signal.clone()));
+                        conditions.push(matching);
+                    }
+                    Occasion::At(moment) => work.push(moment),
+                    Occasion::After(_) | Occasion::Decision(_) => {}
+                }
+            }
+        }
+        Action::States(states) => {
+            repeats = true;
+            work.extend(states.states.iter().map(|state| &state.input));
+            conditions.extend(states.states.iter().flat_map(|state| &state.next).map(|way| &way.when));
+        }
+        Action::Repeat(_) => repeats = true,
+        Action::Do(_) | Action::Pass | Action::Stop | Action::Fail(_) => {}
     }
     while let Some(condition) = conditions.pop() {
         conditions.extend(condition.parts());

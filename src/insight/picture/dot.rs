@@ -42,6 +42,7 @@ fn frame(out: &mut String, scene: &Frame, depth: usize) {
                 vec!["label=\" on failure\" style=dashed color=\"#c9303a\" fontcolor=\"#c9303a\"".to_owned()]
             }
             On::Always => vec!["label=\" always\" style=bold".to_owned()],
+            On::Each => vec!["label=\" each\"".to_owned()],
             On::Case(case) => vec![format!("label={}", quote(&[format!(" {}", super::line(case, super::SHOWN))]))],
         };
         traits.extend(from_frame.then(|| format!("ltail=cluster_{}", arrow.from)));

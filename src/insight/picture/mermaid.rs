@@ -91,6 +91,7 @@ fn link(out: &mut String, arrow: &Arrow, pad: &str, later: &mut Later) {
             writeln!(out, "{pad}{from} -. \"on failure\" .-> {to}")
         }
         On::Always => writeln!(out, "{pad}{from} -- \"always\" --> {to}"),
+        On::Each => writeln!(out, "{pad}{from} -- \"each\" --> {to}"),
         On::Case(case) => writeln!(out, "{pad}{from} -- \"{}\" --> {to}", escape(&super::line(case, super::SHOWN))),
     };
     later.arrows = later.arrows.saturating_add(1);

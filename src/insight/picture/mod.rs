@@ -8,7 +8,7 @@ pub(super) use mermaid::escape;
 
 use super::catalog::flow_of;
 use super::text::line;
-use crate::definition::{Action, Body, Definition, Join, Node, On, Pick, Work};
+use crate::definition::{Action, Body, Definition, Join, Map, Node, On, Pick, Repeat, Work};
 use crate::name::Name;
 use crate::run::NodeStatus;
 use std::collections::BTreeMap;
@@ -164,6 +164,9 @@ impl Item {
         lines.extend(what.filter(|what| *what != *node.name));
         match node.join {
             Join::All => {}
+            Join::Trigger(rule) => lines.push(format!("starts on {rule}")),
+            Join::Each => lines.push("starts on each".to_owned()),
+            Join::Rounds { of, .. } => lines.push(format!("starts on each {of} of {}", node.after.len())),
             Join::Any => lines.push("starts on any".to_owned()),
             Join::Count { of, .. } => lines.push(format!("starts on {of} of {}", node.after.len())),
         }
@@ -177,6 +180,9 @@ impl Item {
     }
 }
 
+/// How many ways of a race a picture names.
+const MOST_WAYS: usize = 6;
+
 /// The shape of a node, and what it does in words.
 fn told(action: &Action) -> (Shape, Option<String>) {
     match action {
@@ -185,11 +191,11 @@ fn told(action: &Action) -> (Shape, Option<String>) {
         Action::Choose { pick, .. } => {
             (Shape::Choice, (*pick == Pick::Every).then(|| "every case that holds".to_owned()))
         }
-        Action::Map { body, at_once, .. } => {
+        Action::Map(Map { body, at_once, .. }) => {
             let at_once = at_once.map(|most| format!(", {most} at once")).unwrap_or_default();
             (Shape::Map, Some(format!("each: {}{at_once}", body_name(body))))
         }
-        Action::Repeat { body, most, .. } => {
+        Action::Repeat(Repeat { body, most, .. }) => {
             (Shape::Repeat, Some(format!("repeat: {}, {most} times at most", body_name(body))))
         }
         Action::Wait { signal, timer } => {
@@ -198,7 +204,16 @@ fn told(action: &Action) -> (Shape, Option<String>) {
             let both = [signal, timer].into_iter().flatten().collect::<Vec<_>>().join(" or ");
             (Shape::Wait, Some(format!("wait: {both}")))
         }
+        Action::Race { offers } => {
+            let ways: Vec<String> = offers.iter().take(MOST_WAYS).map(|offer| line(&offer.name, SHOWN)).collect();
+            (Shape::Wait, Some(format!("first of: {}", ways.join(", "))))
+        }
         Action::Pass => (Shape::Pass, None),
+        Action::States(states) => {
+            (Shape::Repeat, Some(format!("{} states, {} steps at most", states.states.len(), states.most)))
+        }
+        Action::Stop => (Shape::Pass, Some("ends the run".to_owned())),
+        Action::Fail(message) => (Shape::Pass, Some(format!("fails: {}", line(message, SHOWN)))),
     }
 }
 

@@ -43,7 +43,7 @@ const LISTED: usize = 16;
 /// let events = [
 ///     RunEvent::Defined { definition: Arc::new(flow) },
 ///     RunEvent::Started { spec: Arc::new(RunSpec::new(run, "greet")), version: 0, owner: None },
-///     RunEvent::NodeFinished { run, node: 0, outcome: NodeOutcome::Succeeded, took: vec![], output: None },
+///     RunEvent::NodeFinished { run, node: 0, outcome: NodeOutcome::Succeeded, took: vec![], output: None, signal: None },
 /// ];
 /// let mut progress = Progress::default();
 /// for (seq, event) in (1..).zip(events) {
@@ -252,13 +252,20 @@ impl Progress {
         self.catalog.apply(event);
         match event {
             RunEvent::Started { spec, owner, .. } => self.started(spec, *owner, now),
+            RunEvent::ItemsAdded { run, node, items } => {
+                if let Some(node) = self.runs.get_mut(run).and_then(|run| run.node_mut(*node)) {
+                    let more = u32::try_from(items.len()).unwrap_or(u32::MAX);
+                    node.items = Some(node.items.unwrap_or(0).saturating_add(more));
+                }
+            }
             RunEvent::Opened { run, node, what } => {
                 if let Some(node) = self.node_mut(*run, *node) {
                     node.began(Phase::Do);
                     match what {
                         Opening::Map { items } => node.items = Some(*items),
                         Opening::Wait { until } => node.until = *until,
-                        Opening::Repeat => {}
+                        Opening::Race { until, .. } => node.until = until.iter().copied().flatten().min(),
+                        Opening::Repeat | Opening::Rounds | Opening::States => {}
                     }
                 }
             }
@@ -285,7 +292,19 @@ impl Progress {
                     self.forget(*run);
                 }
             }
-            RunEvent::Defined { .. } | RunEvent::Signalled { .. } => {}
+            RunEvent::Defined { .. }
+            | RunEvent::Signalled { .. }
+            | RunEvent::SignalMoved { .. }
+            | RunEvent::Paused { .. }
+            | RunEvent::Resumed { .. }
+            | RunEvent::Operated { .. }
+            | RunEvent::HandlerFired { .. }
+            | RunEvent::ItemsClosed { .. }
+            | RunEvent::ItemsEnough { .. }
+            | RunEvent::Entered { .. }
+            | RunEvent::Decided { .. }
+            | RunEvent::Delegated { .. }
+            | RunEvent::Escalated { .. } => {}
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::report::{NodeCounts, WaitsFor};
 use super::{Action, Definition};
-use crate::definition::Node;
+use crate::definition::{Node, Repeat};
 use crate::id::{RunId, TaskId};
 use crate::name::Name;
 use crate::run::NodeStatus;
@@ -79,6 +79,9 @@ impl RunState {
             (NodeStatus::Running, Some(Action::Wait { signal, .. })) => {
                 Some(WaitsFor::Wait { signal: signal.clone(), until: node.until })
             }
+            (NodeStatus::Running, Some(Action::Race { .. })) => {
+                Some(WaitsFor::Wait { signal: None, until: node.until })
+            }
             _ => None,
         }
     }
@@ -120,7 +123,7 @@ impl RunState {
             NodeStatus::Waiting => 0,
             NodeStatus::Running => {
                 let parts = match self.defined(place).map(|node| &node.action) {
-                    Some(Action::Repeat { most, .. }) => *most,
+                    Some(Action::Repeat(Repeat { most, .. })) => *most,
                     _ => node.items.unwrap_or(1),
                 };
                 let over = u64::from(node.over) * u64::from(WHOLE);

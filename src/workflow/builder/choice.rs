@@ -1,8 +1,8 @@
 //! Choices and their cases.
 
 use super::draft::{Datum, Draft, Sketch};
-use super::handle::Handle;
-use crate::definition::{Action, Case, Condition, Expr, On, Pick};
+use super::handle::{Handle, Value};
+use crate::definition::{Action, Case, Condition, Expr, Offer, On, Pick, States};
 use crate::name::Name;
 use core::fmt;
 
@@ -36,6 +36,21 @@ impl<'f> Choice<'f> {
         Self { handle: Handle::add(draft, Sketch::new("choice", action).with_input(of)) }
     }
 
+    pub(super) fn race(draft: &'f Draft, offers: Vec<Offer>) -> Self {
+        Self { handle: Handle::add(draft, Sketch::new("first", Action::Race { offers })) }
+    }
+
+    pub(super) fn states(draft: &'f Draft, states: States, input: Datum) -> Self {
+        Self { handle: Handle::add(draft, Sketch::new("states", Action::States(states)).with_input(input)) }
+    }
+
+    /// What came with what happened: what a signal brought, or `by`, `option` and `note` of a decision. That it is a `T` is on
+    /// the word of the caller.
+    #[must_use]
+    pub fn brought<T>(self) -> Value<'f, T> {
+        self.handle.retyped::<T, ()>().value()
+    }
+
     /// Adds a case. Conditions are asked in the order in which the cases are added, and the first that holds decides,
     /// unless the choice takes [`every`](Self::every) one.
     #[must_use]
@@ -66,9 +81,7 @@ impl<'f> Choice<'f> {
     /// One of its cases, for [`Handle::on`]. That it has this case is checked when the workflow is finished.
     #[must_use]
     pub fn case(self, case: impl Into<Name>) -> CaseRef<'f> {
-        let link = Datum { expr: Expr::default(), after: vec![(self.handle.place(), On::Case(case.into()))] };
-        let draft = self.handle.draft();
-        CaseRef { draft, link: draft.keep(link) }
+        CaseRef::of(self.handle.draft(), self.handle.place(), case.into())
     }
 
     /// The choice as a node: for what is said of every node.
@@ -94,7 +107,12 @@ pub struct CaseRef<'f> {
     link: usize,
 }
 
-impl CaseRef<'_> {
+impl<'f> CaseRef<'f> {
+    pub(super) fn of(draft: &'f Draft, node: usize, case: Name) -> Self {
+        let link = Datum { expr: Expr::default(), after: vec![(node, On::Case(case))] };
+        Self { draft, link: draft.keep(link) }
+    }
+
     /// The link from this case; none, and a fault, in another workflow.
     pub(super) fn link_for(self, draft: &Draft) -> Option<(usize, On)> {
         if draft.owns(self.draft) { self.draft.datum(self.link).after.pop() } else { None }

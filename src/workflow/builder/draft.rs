@@ -1,7 +1,10 @@
 //! A workflow while it is being written: nodes and data by number; names come at the end.
 
 use super::super::validate::Fault;
-use crate::definition::{Action, Body, Condition, Definition, Expr, Join, Link, Node, On, Work};
+use crate::definition::{
+    Action, Body, Boundary, Condition, Definition, Expr, Handler, Join, Link, Map, Milestone, Node, Occasion, On,
+    Repeat, Work,
+};
 use crate::name::Name;
 use core::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,6 +59,10 @@ pub(super) struct Sketch {
     pub(super) input: Expr,
     pub(super) undo: Option<Work>,
     pub(super) pivot: bool,
+    pub(super) mutex: Vec<Name>,
+    pub(super) milestone: Option<Milestone>,
+    pub(super) handlers: Vec<Handler>,
+    pub(super) cancels: Vec<usize>,
 }
 
 impl Sketch {
@@ -70,6 +77,10 @@ impl Sketch {
             input: Expr::default(),
             undo: None,
             pivot: false,
+            mutex: Vec::new(),
+            milestone: None,
+            handlers: Vec::new(),
+            cancels: Vec::new(),
         }
     }
 
@@ -100,14 +111,18 @@ impl Sketch {
     pub(super) fn work(&mut self) -> Option<&mut Work> {
         match &mut self.action {
             Action::Do(Body::Task(work))
-            | Action::Map { body: Body::Task(work), .. }
-            | Action::Repeat { body: Body::Task(work), .. } => Some(work),
+            | Action::Map(Map { body: Body::Task(work), .. })
+            | Action::Repeat(Repeat { body: Body::Task(work), .. }) => Some(work),
             Action::Do(Body::Flow(_))
-            | Action::Map { body: Body::Flow(_), .. }
-            | Action::Repeat { body: Body::Flow(_), .. }
+            | Action::Map(Map { body: Body::Flow(_), .. })
+            | Action::Repeat(Repeat { body: Body::Flow(_), .. })
             | Action::Choose { .. }
             | Action::Wait { .. }
-            | Action::Pass => None,
+            | Action::Race { .. }
+            | Action::Pass
+            | Action::States(_)
+            | Action::Stop
+            | Action::Fail(_) => None,
         }
     }
 }
@@ -230,14 +245,51 @@ fn finish(mut sketch: Sketch, name: Name, names: &[Name]) -> Node {
     let mut node = Node::new(name, sketch.action).with_join(sketch.join).with_input(named(sketch.input, names));
     match &mut node.action {
         Action::Choose { cases, .. } => cases.iter_mut().for_each(|case| name_condition(&mut case.when, names)),
-        Action::Map { over, .. } => name_expr(over, names),
-        Action::Repeat { until, .. } => name_condition(until, names),
-        Action::Do(_) | Action::Wait { .. } | Action::Pass => {}
+        Action::Map(map) => {
+            name_expr(&mut map.over, names);
+            if let Some(enough) = &mut map.enough {
+                name_condition(&mut enough.when, names);
+            }
+        }
+        Action::Repeat(repeat) => {
+            name_condition(&mut repeat.until, names);
+            if let Some(whilst) = &mut repeat.whilst {
+                name_condition(whilst, names);
+            }
+        }
+        Action::Race { offers } => {
+            for offer in offers {
+                match &mut offer.on {
+                    Occasion::Signal { matching, .. } => name_condition(matching, names),
+                    Occasion::At(moment) => name_expr(moment, names),
+                    Occasion::After(_) | Occasion::Decision(_) => {}
+                }
+            }
+        }
+        Action::States(states) => {
+            for state in &mut states.states {
+                name_expr(&mut state.input, names);
+                state.next.iter_mut().for_each(|way| name_condition(&mut way.when, names));
+            }
+        }
+        Action::Do(_) | Action::Wait { .. } | Action::Pass | Action::Stop | Action::Fail(_) => {}
     }
     let counted = sketch.join != Join::All;
     node.after = links(if counted { sketch.branches } else { sketch.after }, names);
     node.undo = sketch.undo;
     node.pivot = sketch.pivot;
+    node.mutex = sketch.mutex;
+    node.handlers = sketch.handlers;
+    for handler in &mut node.handlers {
+        if let Boundary::Signal { matching, .. } = &mut handler.on {
+            name_condition(matching, names);
+        }
+    }
+    node.cancels = sketch.cancels.iter().filter_map(|node| names.get(*node).cloned()).collect();
+    node.milestone = sketch.milestone.map(|milestone| {
+        let settled = |name: Name| marked(&name).and_then(|node| names.get(node).cloned()).unwrap_or(name);
+        Milestone::between(settled(milestone.after), settled(milestone.until))
+    });
     node
 }
 

@@ -4,7 +4,7 @@ use super::choice::CaseRef;
 use super::draft::{Datum, Draft, Sketch, mark};
 use super::kind::{Counts, Mapped, Plain, Tasks, Undoable, Waits, Works};
 use super::source::Source;
-use crate::definition::{Action, Expr, Join, On, Rest, Work};
+use crate::definition::{Action, Enough, Expr, Handler, Join, Map, Milestone, On, Rest, Work};
 use crate::name::Name;
 use crate::task::{Needs, Policy, Retry, Tier};
 use core::fmt;
@@ -232,6 +232,60 @@ impl<'f, T, K> Handle<'f, T, K> {
         self.work(|work| work.needs = Some(needs))
     }
 
+    /// Handles something that can happen to the node while it is under way; what comes back is where the run goes then.
+    ///
+    /// ```
+    /// # use counterpoint::workflow::{Attempt, Step, Workflow};
+    /// # use counterpoint::Failure;
+    /// # macro_rules! step { ($name:ident, $kind:literal) => {
+    /// #     struct $name;
+    /// #     impl Step for $name {
+    /// #         const KIND: &'static str = $kind;
+    /// #         type Input = u32;
+    /// #         type Output = u32;
+    /// #         fn run(&self, n: u32, _: &Attempt) -> Result<u32, Failure> { Ok(n) }
+    /// #     }
+    /// # } }
+    /// # step!(Ask, "ask");
+    /// # step!(Guess, "guess");
+    /// use counterpoint::definition::Handler;
+    /// use std::time::Duration;
+    ///
+    /// let flow = Workflow::<u32, u32>::named("answer");
+    /// let answer = flow.step(Ask, flow.input());
+    /// let late = answer.handle(Handler::timeout("late", Duration::from_secs(60)));
+    /// let guess = flow.step(Guess, flow.input()).on(late);
+    /// let answer = flow.output(flow.merge((answer, guess)))?;
+    /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+    /// ```
+    pub fn handle(self, handler: Handler) -> CaseRef<'f> {
+        let name = handler.name.clone();
+        self.draft.change(self.node, |node| node.handlers.push(handler));
+        CaseRef::of(self.draft, self.node, name)
+    }
+
+    /// Withdraws `other` when this node succeeds, wherever it stands.
+    #[must_use]
+    pub fn cancels<U, L>(self, other: Handle<'f, U, L>) -> Self {
+        if self.draft.owns(other.draft) { self.with(|node| node.cancels.push(other.node)) } else { self }
+    }
+
+    /// Never under way together with another node of the same mutual exclusion.
+    #[must_use]
+    pub fn apart(self, mutex: impl Into<Name>) -> Self {
+        let mutex = mutex.into();
+        self.with(|node| node.mutex.push(mutex))
+    }
+
+    /// Starts only while `after` has succeeded and `until` has not started; otherwise it is skipped.
+    #[must_use]
+    pub fn while_between<A, B, L, M>(self, after: Handle<'f, A, L>, until: Handle<'f, B, M>) -> Self {
+        if !(self.draft.owns(after.draft) && self.draft.owns(until.draft)) {
+            return self;
+        }
+        self.with(|node| node.milestone = Some(Milestone::between(mark(after.node), mark(until.node))))
+    }
+
     /// Takes another way if the node fails: `step` is given the same input, and the handle that comes back gives the
     /// output of whichever succeeded. Say what is to be said of the first node before this.
     #[must_use]
@@ -275,8 +329,47 @@ impl<'f, T, B> Handle<'f, Vec<T>, Mapped<B>> {
     #[must_use]
     pub fn at_once(self, items: u32) -> Self {
         self.with(|node| {
-            if let Action::Map { at_once, .. } = &mut node.action {
+            if let Action::Map(Map { at_once, .. }) = &mut node.action {
                 *at_once = Some(items);
+            }
+        })
+    }
+
+    /// Need not wait for all items; the results of the others are `None`.
+    ///
+    /// ```
+    /// # use counterpoint::workflow::{Attempt, Step, Workflow};
+    /// # use counterpoint::Failure;
+    /// # struct Ask;
+    /// # impl Step for Ask {
+    /// #     const KIND: &'static str = "ask";
+    /// #     type Input = u32;
+    /// #     type Output = u32;
+    /// #     fn run(&self, n: u32, _: &Attempt) -> Result<u32, Failure> { Ok(n) }
+    /// # }
+    /// use counterpoint::definition::Enough;
+    ///
+    /// let flow = Workflow::<Vec<u32>, Vec<Option<u32>>>::named("quorum");
+    /// let answers = flow.map(Ask, flow.input()).enough(Enough::of(3).cancel_rest());
+    /// let quorum = flow.output(answers)?;
+    /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+    /// ```
+    #[must_use]
+    pub fn enough(self, enough: Enough) -> Handle<'f, Vec<Option<T>>, Mapped<B>> {
+        self.with(|node| {
+            if let Action::Map(map) = &mut node.action {
+                map.enough = Some(enough);
+            }
+        })
+        .retyped()
+    }
+
+    /// Takes more items while it is under way, until it is closed.
+    #[must_use]
+    pub fn open(self) -> Self {
+        self.with(|node| {
+            if let Action::Map(map) = &mut node.action {
+                map.open = true;
             }
         })
     }
@@ -285,7 +378,7 @@ impl<'f, T, B> Handle<'f, Vec<T>, Mapped<B>> {
     #[must_use]
     pub fn tolerate(self, items: u32) -> Handle<'f, Vec<Option<T>>, Mapped<B>> {
         self.with(|node| {
-            if let Action::Map { tolerate, .. } = &mut node.action {
+            if let Action::Map(Map { tolerate, .. }) = &mut node.action {
                 *tolerate = items;
             }
         })

@@ -14,7 +14,7 @@ pub use source::{Branches, Source};
 
 use super::step::Step;
 use super::validate::{DefinitionError, Fault, validate_with};
-use crate::definition::{Action, Condition, Expr, Join, Rest};
+use crate::definition::{Action, Condition, Expr, Join, Map, Offer, On, Repeat, Rest, States, Trigger};
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
@@ -189,7 +189,7 @@ impl<I, O> Workflow<I, O> {
     ) -> Handle<'f, Vec<W::Output>, Mapped<W>> {
         let over = self.datum(over);
         let input = self.datum(input(Value::keep(&self.draft, Datum::of(Expr::Item))));
-        let action = Action::Map { over: over.expr, body: work.body(), at_once: None, tolerate: 0 };
+        let action = Action::Map(Map::over(over.expr, work.body()));
         let mut node = Sketch::new(work.name(), action);
         node.after.extend(over.after);
         self.add(node.with_input(input))
@@ -235,8 +235,42 @@ impl<I, O> Workflow<I, O> {
         most: u32,
     ) -> Handle<'f, W::Output, Repeated<W>> {
         let input = self.datum(input(Value::keep(&self.draft, Datum::of(Expr::Item))));
-        let action = Action::Repeat { body: work.body(), until, most };
+        let action = Action::Repeat(Repeat::until(work.body(), until, most));
         self.add(Sketch::new(work.name(), action).with_input(input))
+    }
+
+    /// A node that does a step, or runs a workflow, again and again while the condition holds for the output of the round
+    /// before, which it calls [`Expr::Item`] and which is null at first. It gives `None` if it never held.
+    pub fn repeat_while<'f, W: Doable>(
+        &'f self,
+        work: W,
+        input: impl Source<'f, W::Input>,
+        whilst: Condition,
+        most: u32,
+    ) -> Handle<'f, Option<W::Output>, Repeated<W>> {
+        let input = self.datum(input);
+        let action = Action::Repeat(Repeat::whilst(work.body(), whilst, most));
+        self.add(Sketch::new(work.name(), action).with_input(input))
+    }
+
+    /// A node in which one token moves between states. The final states are its cases, and what the token carries then is
+    /// what it [`brought`](Choice::brought).
+    ///
+    /// ```
+    /// # use counterpoint::workflow::Workflow;
+    /// use counterpoint::definition::{Condition, Expr, State, States, Work};
+    ///
+    /// let flow = Workflow::<String, String>::named("essay");
+    /// let good = Condition::less(Expr::value(7), Expr::Item.at("/grade"));
+    /// let states = States::from("draft", 20)
+    ///     .with(State::new("draft").doing(Work::new("write")).then("review"))
+    ///     .with(State::new("review").doing(Work::new("criticise")).when(good, "done").then("draft"))
+    ///     .with(State::new("done"));
+    /// let essay = flow.output(flow.states(states, flow.input()).brought::<String>())?;
+    /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+    /// ```
+    pub fn states<'f, T>(&'f self, states: States, input: impl Source<'f, T>) -> Choice<'f> {
+        Choice::states(&self.draft, states, self.datum(input))
     }
 
     /// A node that takes branches by conditions on this data, which they call [`Expr::Item`].
@@ -286,10 +320,136 @@ impl<I, O> Workflow<I, O> {
         self.join(&branches.nodes(), "several", Join::Count { of: count, rest: Rest::Ignore }, Expr::List)
     }
 
+    /// Where branches meet by a trigger rule. It gives one entry for each branch, in the order written: `None` for those
+    /// that have not succeeded by then. A step that goes on from there is linked [`after`](Handle::after) it.
+    ///
+    /// ```
+    /// # use counterpoint::workflow::{Attempt, Step, Workflow};
+    /// # use counterpoint::Failure;
+    /// # macro_rules! step { ($name:ident, $kind:literal) => {
+    /// #     struct $name;
+    /// #     impl Step for $name {
+    /// #         const KIND: &'static str = $kind;
+    /// #         type Input = u32;
+    /// #         type Output = u32;
+    /// #         fn run(&self, n: u32, _: &Attempt) -> Result<u32, Failure> { Ok(n) }
+    /// #     }
+    /// # } }
+    /// # step!(Left, "left");
+    /// # step!(Right, "right");
+    /// # step!(Alarm, "alarm");
+    /// use counterpoint::definition::Trigger;
+    ///
+    /// let flow = Workflow::<u32, Option<u32>>::named("watch");
+    /// let (left, right) = (flow.step(Left, flow.input()), flow.step(Right, flow.input()));
+    /// let broken = flow.meet(Trigger::AnyFailed, (left, right));
+    /// let alarm = flow.step(Alarm, flow.input()).after(broken);
+    /// let watch = flow.output(alarm.optional())?;
+    /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+    /// ```
+    pub fn meet<'f, T>(&'f self, rule: Trigger, branches: impl Branches<'f, T>) -> Handle<'f, Vec<Option<T>>> {
+        self.join(&branches.nodes(), "meet", Join::Trigger(rule), Expr::List)
+    }
+
     /// A node that waits for a signal and gives what it brought. A signal that comes early is kept for it.
     pub fn wait_signal<'f, T>(&'f self, signal: impl Into<Name>) -> Handle<'f, T, Waits> {
         let signal = signal.into();
         self.add(Sketch::new(signal.clone(), Action::Wait { signal: Some(signal), timer: None }))
+    }
+
+    /// A node that waits for the first of several things; the others are withdrawn with it. What happened is a case of it.
+    ///
+    /// ```
+    /// # use counterpoint::workflow::{Attempt, Step, Workflow};
+    /// # use counterpoint::Failure;
+    /// # macro_rules! step { ($name:ident, $kind:literal) => {
+    /// #     struct $name;
+    /// #     impl Step for $name {
+    /// #         const KIND: &'static str = $kind;
+    /// #         type Input = u64;
+    /// #         type Output = bool;
+    /// #         fn run(&self, _: u64, _: &Attempt) -> Result<bool, Failure> { Ok(true) }
+    /// #     }
+    /// # } }
+    /// # step!(Pay, "pay");
+    /// # step!(Remind, "remind");
+    /// use counterpoint::definition::{Decision, Occasion, Offer};
+    /// use std::time::Duration;
+    ///
+    /// let flow = Workflow::<u64, bool>::named("invoice");
+    /// let first = flow.race([
+    ///     Offer::new("decision", Decision::by("accountant", ["pay", "refuse"]).into()),
+    ///     Offer::new("late", Occasion::After(Duration::from_secs(86_400))),
+    /// ]);
+    /// let paid = flow.step(Pay, flow.input()).on(first.case("pay"));
+    /// let reminded = flow.step(Remind, flow.input()).on(first.case("late"));
+    /// let invoice = flow.output(flow.merge((paid, reminded)))?;
+    /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+    /// ```
+    pub fn race(&self, offers: impl IntoIterator<Item = Offer>) -> Choice<'_> {
+        Choice::race(&self.draft, offers.into_iter().collect())
+    }
+
+    /// A node that does a step, or runs a workflow, once for each branch that succeeds, with its output (multi-merge). It
+    /// gives the results in the order in which the branches came.
+    pub fn each<'f, W: Doable>(
+        &'f self,
+        work: W,
+        branches: impl Branches<'f, W::Input>,
+    ) -> Handle<'f, Vec<W::Output>, Repeated<W>> {
+        self.stream(&work, &branches.nodes(), Join::Each, &On::Success)
+    }
+
+    /// The same, once for each item of maps, as soon as that is done.
+    ///
+    /// ```
+    /// # use counterpoint::workflow::{Attempt, Step, Workflow};
+    /// # use counterpoint::Failure;
+    /// # macro_rules! step { ($name:ident, $kind:literal) => {
+    /// #     struct $name;
+    /// #     impl Step for $name {
+    /// #         const KIND: &'static str = $kind;
+    /// #         type Input = u32;
+    /// #         type Output = u32;
+    /// #         fn run(&self, n: u32, _: &Attempt) -> Result<u32, Failure> { Ok(n) }
+    /// #     }
+    /// # } }
+    /// # step!(Fetch, "fetch");
+    /// # step!(Index, "index");
+    /// let flow = Workflow::<Vec<u32>, Vec<u32>>::named("crawl");
+    /// let pages = flow.map(Fetch, flow.input());
+    /// let crawl = flow.output(flow.each_item(Index, [pages]))?;
+    /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+    /// ```
+    pub fn each_item<'f, W: Doable>(
+        &'f self,
+        work: W,
+        maps: impl Branches<'f, Vec<W::Input>>,
+    ) -> Handle<'f, Vec<W::Output>, Repeated<W>> {
+        self.stream(&work, &maps.nodes(), Join::Each, &On::Each)
+    }
+
+    /// A node that does its work once for each round: as soon as so many of the maps have done another item, with what they
+    /// gave, in the order written, and `None` for those that have not. What a map does beyond that is held for the next
+    /// round, or ignored.
+    pub fn rounds<'f, T, W: Doable<Input = Vec<Option<T>>>>(
+        &'f self,
+        count: u32,
+        rest: Rest,
+        work: W,
+        maps: impl Branches<'f, Vec<T>>,
+    ) -> Handle<'f, Vec<W::Output>, Repeated<W>> {
+        self.stream(&work, &maps.nodes(), Join::Rounds { of: count, rest }, &On::Each)
+    }
+
+    /// A node that ends the run with this output, whatever else is under way.
+    pub fn stop<'f>(&'f self, output: impl Source<'f, O>) -> Handle<'f, ()> {
+        self.add(Sketch::new("stop", Action::Stop).with_input(self.datum(output)))
+    }
+
+    /// A node that fails with this message.
+    pub fn fail(&self, message: impl Into<Name>) -> Handle<'_, ()> {
+        self.add(Sketch::new("fail", Action::Fail(message.into())))
     }
 
     /// A node that waits a while.
@@ -324,6 +484,18 @@ impl<I, O> Workflow<I, O> {
 
     fn datum<'f, T>(&'f self, source: impl Source<'f, T>) -> Datum {
         source.datum(&self.draft).0
+    }
+
+    fn stream<'f, T, W: Doable, U, K>(
+        &'f self,
+        work: &W,
+        branches: &[Handle<'f, T>],
+        join: Join,
+        on: &On,
+    ) -> Handle<'f, U, K> {
+        let own = branches.iter().filter(|branch| self.draft.owns(branch.draft()));
+        let after = own.map(|branch| (branch.place(), on.clone())).collect();
+        self.add(sketch(work).with_branches(Datum { expr: Expr::default(), after }, join))
     }
 
     fn add<T, K>(&self, node: Sketch) -> Handle<'_, T, K> {

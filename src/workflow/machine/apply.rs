@@ -1,14 +1,16 @@
 //! Facts become the state of a run. Nothing here decides.
 
-use super::{NodeStage, NodeState, Piece, PieceEnd, PieceUndo, Run, Worker};
+use super::{Kept, NodeStage, NodeState, Piece, PieceEnd, PieceUndo, Ruling, Run, Watch, Worker};
 use crate::dag::NodeIx;
-use crate::definition::On;
+use crate::definition::{Action, On};
 use crate::event::{Opening, RunEvent};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, NodeOutcome, RunOutcome, RunPhase, UndoOutcome};
 use crate::saga::Step;
 use crate::task::{Failure, Happened, Owner, Phase};
+use crate::time::Time;
+use crate::workflow::plan::Next;
 use serde_json::Value;
 
 /// What does not follow, in a few words.
@@ -16,17 +18,14 @@ type Applied = Result<(), &'static str>;
 
 impl Run {
     /// A fact about the run itself.
-    pub(crate) fn apply(&mut self, event: &RunEvent) -> Applied {
+    pub(crate) fn apply(&mut self, event: &RunEvent, now: Time) -> Applied {
         match event {
-            RunEvent::Opened { node, what, .. } => self.opened(*node, what),
-            RunEvent::NodeFinished { node, outcome, took, output, .. } => {
+            RunEvent::Opened { node, what, .. } => self.opened(*node, what, now),
+            RunEvent::NodeFinished { node, outcome, took, output, signal, .. } => {
+                if let Some(name) = took.first().and_then(|took| self.signal_taken(*node, took)) {
+                    self.give_up(&name, signal.unwrap_or(0))?;
+                }
                 self.node_finished(*node, outcome, took, output.as_ref())
-            }
-            RunEvent::Signalled { signal, payload, .. } => {
-                self.signals.entry(signal.clone()).or_default().push_back(payload.clone());
-                let waiting: Vec<u32> = self.waits().map(|(node, _)| node).collect();
-                self.agenda.extend(waiting);
-                Ok(())
             }
             RunEvent::Halted { cause, .. } => {
                 let undone = matches!(self.outcome, Some(RunOutcome::Succeeded { .. }));
@@ -58,13 +57,83 @@ impl Run {
                 self.signals.clear();
                 Ok(())
             }
-            RunEvent::Defined { .. } | RunEvent::Started { .. } | RunEvent::Forgotten { .. } => {
-                Err("a fact about all runs reached one")
-            }
+            RunEvent::Decided { .. }
+            | RunEvent::Delegated { .. }
+            | RunEvent::Escalated { .. }
+            | RunEvent::HandlerFired { .. }
+            | RunEvent::Entered { .. }
+            | RunEvent::ItemsAdded { .. }
+            | RunEvent::ItemsClosed { .. }
+            | RunEvent::ItemsEnough { .. }
+            | RunEvent::Operated { .. }
+            | RunEvent::Paused { .. }
+            | RunEvent::Resumed { .. } => self.apply_under_way(event),
+            RunEvent::Defined { .. }
+            | RunEvent::Started { .. }
+            | RunEvent::Signalled { .. }
+            | RunEvent::SignalMoved { .. }
+            | RunEvent::Forgotten { .. } => Err("a fact about all runs reached one"),
         }
     }
 
-    fn opened(&mut self, node: u32, what: &Opening) -> Applied {
+    /// A fact about what is under way: what happened to a node, or what operators and others said.
+    fn apply_under_way(&mut self, event: &RunEvent) -> Applied {
+        match event {
+            RunEvent::Decided { node, by, option, note, .. } => {
+                self.ruling(*node)?.made = Some((by.clone(), option.clone(), note.clone()));
+                Ok(())
+            }
+            RunEvent::Delegated { node, to, .. } => {
+                self.ruling(*node)?.to = Some(to.clone());
+                Ok(())
+            }
+            RunEvent::Escalated { node, level, .. } => {
+                self.ruling(*node)?.level = *level;
+                Ok(())
+            }
+            RunEvent::HandlerFired { node, handler, signal, .. } => self.handler_fired(*node, *handler, *signal),
+            RunEvent::Entered { node, state, item, .. } => self.entered(*node, *state, item.as_ref()),
+            RunEvent::ItemsAdded { node, items, .. } => self.items_added(*node, items),
+            RunEvent::ItemsClosed { node, .. } => {
+                self.agenda.insert(*node);
+                self.state_mut(*node).ok_or("an unknown node is closed")?.more_mut().closed = true;
+                Ok(())
+            }
+            RunEvent::ItemsEnough { node, .. } => {
+                self.agenda.insert(*node);
+                self.state_mut(*node).ok_or("an unknown node has enough")?.more_mut().enough = true;
+                Ok(())
+            }
+            RunEvent::Operated { node, remedy, .. } => {
+                self.agenda.insert(*node);
+                self.state_mut(*node).ok_or("an unknown node is operated")?.more_mut().remedy = Some(remedy.clone());
+                Ok(())
+            }
+            RunEvent::Paused { .. } => {
+                self.paused = true;
+                Ok(())
+            }
+            RunEvent::Resumed { .. } => {
+                self.paused = false;
+                self.wake_all();
+                Ok(())
+            }
+            RunEvent::Defined { .. }
+            | RunEvent::Started { .. }
+            | RunEvent::Opened { .. }
+            | RunEvent::NodeFinished { .. }
+            | RunEvent::Signalled { .. }
+            | RunEvent::SignalMoved { .. }
+            | RunEvent::Halted { .. }
+            | RunEvent::Unwinding { .. }
+            | RunEvent::NodeUndone { .. }
+            | RunEvent::UndoRetried { .. }
+            | RunEvent::Finished { .. }
+            | RunEvent::Forgotten { .. } => Err("a fact about a run as a whole reached what is under way"),
+        }
+    }
+
+    fn opened(&mut self, node: u32, what: &Opening, now: Time) -> Applied {
         let state = self.state_mut(node).ok_or("an unknown node opens")?;
         if state.stage != NodeStage::Waiting {
             return Err("a node opens twice");
@@ -72,14 +141,33 @@ impl Run {
         state.stage = NodeStage::Open(what.clone());
         self.working += 1;
         self.started(node);
+        self.watched(node, now);
         Ok(())
+    }
+
+    /// From now on the handlers of a node are asked.
+    fn watched(&mut self, node: u32, now: Time) {
+        if self.plan.node(node).is_some_and(|(node, _)| !node.handlers.is_empty())
+            && let Some(state) = self.state_mut(node)
+        {
+            state.more_mut().watch = Some(Watch::new(now));
+        }
+    }
+
+    /// A handler starts a branch beside its node.
+    pub(super) fn branch_begins(&mut self, node: u32, handler: &Name) {
+        let plan = std::sync::Arc::clone(&self.plan);
+        let next = plan.node(node).map(|(_, compiled)| &compiled.next[..]).unwrap_or_default();
+        for next in next.iter().filter(|next| matches!(&next.on, On::Case(case) if case == handler)) {
+            self.link_decided(next, node, true, false, false);
+        }
     }
 
     /// Those that a counting join no longer needs are looked at.
     fn started(&mut self, node: u32) {
         self.agenda.insert(node);
         if let Some(plan) = self.plan.nodes.get(node as usize) {
-            self.agenda.extend(plan.cancels.iter().copied());
+            self.agenda.extend(plan.cancels.iter().chain(&plan.wakes).chain(&plan.rivals).copied());
         }
     }
 
@@ -88,15 +176,13 @@ impl Run {
         if state.ended().is_some() {
             return Err("a node ends twice");
         }
-        let (waited, working) = (matches!(state.stage, NodeStage::Open(Opening::Wait { .. })), state.is_working());
+        // What a node does not wait for goes on; until it is over, the run is not.
+        let working = state.is_working() && state.active == 0;
         let given = match output {
             Some(output) => output.clone(),
             None if *outcome == NodeOutcome::Succeeded => self.collected(node),
             None => Payload::NULL,
         };
-        if waited && let Some(signal) = took.first() {
-            self.consume(signal);
-        }
         if working {
             self.working = self.working.saturating_sub(1);
         }
@@ -107,49 +193,107 @@ impl Run {
             state.stage = NodeStage::Ended(outcome.clone());
             state.output = given;
             state.items = None;
+            if let Some(more) = &mut state.more {
+                more.tokens = None;
+            }
         }
         self.started(node);
         // A pivot that ended in another way, and may have done its work all the same, leaves no way back either.
-        let stands = compiled.undo.is_none() && self.state(node).is_some_and(NodeState::had_effect);
+        let undoable = compiled.work.undo.is_some() || compiled.states.iter().any(|state| state.undo.is_some());
+        let stands = !undoable && self.state(node).is_some_and(NodeState::had_effect);
         self.pivot_passed |= definition.pivot && (*outcome == NodeOutcome::Succeeded || stands);
         let failed = matches!(outcome, NodeOutcome::Failed { .. });
-        if failed && !compiled.handled && !self.is_spare(node) {
+        if failed && took.is_empty() && !compiled.handled && !self.is_spare(node) {
             self.broken.get_or_insert(node);
         }
         // A way that was cut by a failure stays cut where nodes are skipped.
         let cut = *outcome == NodeOutcome::Skipped && self.state(node).is_some_and(|state| state.after_failure);
-        for (to, on) in &compiled.next {
-            self.link_decided(*to, is_taken(on, outcome, took), failed || cut);
+        if definition.action == Action::Stop && *outcome == NodeOutcome::Succeeded && self.stopped.is_none() {
+            self.stopped = Some(node);
+            self.wake_all();
+        }
+        if *outcome == NodeOutcome::Succeeded {
+            self.agenda.extend(compiled.withdraws.iter().copied());
+        }
+        for next in &compiled.next {
+            if matches!(&next.on, On::Case(case) if self.went_beside(node, case)) {
+                continue;
+            }
+            self.link_decided(next, node, is_taken(&next.on, outcome, took), failed, failed || cut);
         }
         Ok(())
     }
 
-    fn link_decided(&mut self, to: u32, taken: bool, failed: bool) {
+    fn link_decided(&mut self, next: &Next, from: u32, taken: bool, failed: bool, cut: bool) {
+        if taken && next.on != On::Each {
+            let value = self.state(from).map(|state| state.output.clone()).unwrap_or_default();
+            self.token(next, Some(value));
+        }
+        self.token(next, None);
+        let to = next.to;
         if let Some(target) = self.state_mut(to) {
             target.decided += 1;
             target.taken += u32::from(taken);
-            target.after_failure |= failed;
+            target.failed_inputs += u32::from(failed && !taken);
+            target.after_failure |= cut;
             self.agenda.insert(to);
+        }
+    }
+
+    /// Something comes over a link to a node that starts more than once, or nothing will any more.
+    fn token(&mut self, next: &Next, value: Option<Payload>) {
+        let Some((definition, plan)) = self.plan.node(next.to) else { return };
+        let (join, links) = (definition.join, plan.links);
+        if !join.repeats() {
+            return;
+        }
+        if let Some(target) = self.state_mut(next.to).filter(|target| target.ended().is_none()) {
+            let tokens = target.more_mut().tokens.get_or_insert_default();
+            match value {
+                Some(value) => tokens.arrive(join, links, next.link, value),
+                None => tokens.close(join, links, next.link),
+            }
+            self.agenda.insert(next.to);
         }
     }
 
     /// What the pieces of a node gave: the one, all of a map in the order of its items, the last of a repeat.
     fn collected(&self, node: u32) -> Payload {
-        let Some(state) = self.state(node) else { return Payload::NULL };
-        let output = |piece: &Piece| piece.end.as_ref().map(PieceEnd::output).unwrap_or_default();
-        if let NodeStage::Open(Opening::Map { .. }) = &state.stage {
-            return Payload::new(state.pieces.iter().map(|piece| output(piece).value().clone()).collect::<Value>());
+        let Some(state) = self.state(node).filter(|state| state.token().is_none()) else { return Payload::NULL };
+        // What was cancelled and done all the same is never routed on.
+        let output =
+            |piece: &Piece| piece.end.as_ref().filter(|end| end.succeeded()).map(PieceEnd::output).unwrap_or_default();
+        if let NodeStage::Open(Opening::Map { .. } | Opening::Rounds) = &state.stage {
+            let given = state.pieces.iter().map(|piece| output(piece).value().clone());
+            let left = self.items(node).map_or(0, |items| (items as usize).saturating_sub(state.pieces.len()));
+            return Payload::new(given.chain(core::iter::repeat_n(Value::Null, left)).collect::<Value>());
         }
         state.pieces.last().map(output).unwrap_or_default()
     }
 
-    fn consume(&mut self, signal: &Name) {
-        if let Some(kept) = self.signals.get_mut(signal) {
-            kept.pop_front();
-            if kept.is_empty() {
-                self.signals.remove(signal);
-            }
+    fn ruling(&mut self, node: u32) -> Result<&mut Ruling, &'static str> {
+        self.agenda.insert(node);
+        let state = self.state_mut(node).ok_or("an unknown node is decided")?;
+        Ok(state.more_mut().ruling.get_or_insert_default())
+    }
+
+    /// A signal arrived, from outside or from the run around. What is worth nothing any more leaves.
+    pub(crate) fn receive(&mut self, signal: &Name, payload: Payload, until: Option<Time>, now: Time) -> Applied {
+        let kept = self.signals.entry(signal.clone()).or_default();
+        kept.retain(|kept| kept.is_fresh(now));
+        kept.push_back(Kept { payload, until });
+        self.wake_waits();
+        Ok(())
+    }
+
+    /// A signal is kept no longer: so many of its name are older.
+    pub(crate) fn give_up(&mut self, signal: &Name, place: u32) -> Result<Payload, &'static str> {
+        let kept = self.signals.get_mut(signal).ok_or("a signal is taken that is not kept")?;
+        let taken = kept.remove(place as usize).ok_or("a signal is taken that is not kept")?;
+        if kept.is_empty() {
+            self.signals.remove(signal);
         }
+        Ok(taken.payload)
     }
 
     fn node_undone(&mut self, node: u32, outcome: &UndoOutcome) -> Applied {
@@ -191,20 +335,25 @@ impl Run {
     }
 
     /// A task or child run has taken a piece on.
-    pub(crate) fn note_begun(&mut self, owner: Owner, worker: Worker, input: &Payload) -> Applied {
+    pub(crate) fn note_begun(&mut self, owner: Owner, worker: Worker, input: &Payload, now: Time) -> Applied {
         if owner.phase == Phase::Undo {
             return self.note_undoing(owner, worker);
         }
+        let entered = self.token_begins(owner.node);
         let state = self.state_mut(owner.node).ok_or("an unknown node works")?;
         if owner.item as usize != state.pieces.len() {
             return Err("a piece of work begins out of turn");
         }
-        state.pieces.push(Piece { worker: Some(worker), input: input.clone(), ..Piece::default() });
+        state.pieces.push(Piece { worker: Some(worker), input: input.clone(), state: entered, ..Piece::default() });
         state.active += 1;
+        if let Some(tokens) = state.more.as_mut().and_then(|more| more.tokens.as_mut()) {
+            tokens.begin();
+        }
         if state.stage == NodeStage::Waiting {
             state.stage = NodeStage::Working;
             self.working += 1;
             self.started(owner.node);
+            self.watched(owner.node, now);
         }
         self.agenda.insert(owner.node);
         Ok(())
@@ -253,6 +402,7 @@ impl Run {
             };
         } else {
             let failed = !end.succeeded();
+            let output = end.output();
             if pivot && matches!(piece.worker, Some(Worker::Task(_))) && end.is_certain_failure() {
                 // It was tried until somebody knew.
                 end.happened = Happened::No;
@@ -261,10 +411,29 @@ impl Run {
             if let Some(state) = self.state_mut(owner.node) {
                 state.active = state.active.saturating_sub(1);
                 state.failed += u32::from(failed);
+                if state.ended().is_some() && state.active == 0 {
+                    self.working = self.working.saturating_sub(1);
+                    self.started(owner.node);
+                }
+            }
+            if !failed {
+                self.note_last(owner.node, owner.item);
+            }
+            if !failed {
+                self.each(owner.node, &output);
             }
         }
         self.agenda.insert(owner.node);
         Ok(())
+    }
+
+    /// A piece of work has succeeded: what is linked after each of them gets it.
+    fn each(&mut self, node: u32, output: &Payload) {
+        let plan = std::sync::Arc::clone(&self.plan);
+        let next = plan.node(node).map(|(_, compiled)| &compiled.next[..]).unwrap_or_default();
+        for next in next.iter().filter(|next| next.on == On::Each) {
+            self.token(next, Some(output.clone()));
+        }
     }
 
     /// Whether the end of a child run is the end of its compensation.
@@ -280,8 +449,8 @@ impl Run {
 
 fn is_taken(on: &On, outcome: &NodeOutcome, took: &[Name]) -> bool {
     match on {
-        On::Success => *outcome == NodeOutcome::Succeeded,
-        On::Failure => matches!(outcome, NodeOutcome::Failed { .. }),
+        On::Success | On::Each => *outcome == NodeOutcome::Succeeded,
+        On::Failure => matches!(outcome, NodeOutcome::Failed { .. }) && took.is_empty(),
         On::Always => true,
         On::Case(case) => took.contains(case),
     }

@@ -5,21 +5,31 @@
 //! next move follows from the state. Every move leads to facts that take away its reason.
 
 mod apply;
+mod boundary;
+mod many;
 mod moves;
 mod snapshot;
+mod tokens;
 mod unwind;
+mod wait;
+mod walk;
 
 pub(crate) use apply::child_end;
+pub(crate) use boundary::Watch;
 pub(crate) use moves::Move;
 pub(crate) use snapshot::RunRecord;
+use tokens::Tokens;
+pub(crate) use wait::{Kept, Ruling, Wanted};
+pub(crate) use walk::Token;
 
 use super::plan::Plan;
-use crate::definition::{Action, Scope};
+use crate::definition::Scope;
 use crate::event::Opening;
 use crate::id::{RunId, TaskId};
+use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{Cause, NodeOutcome, RunOutcome, RunPhase, RunSpec, UndoOutcome};
+use crate::run::{Cause, NodeOutcome, NodeRemedy, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::saga::Unwinding;
 use crate::task::{Failure, FailureKind, Happened, Owner, Phase};
 use crate::time::Time;
@@ -37,11 +47,15 @@ pub(crate) struct Run {
     pub(crate) cause: Option<Cause>,
     pub(crate) outcome: Option<RunOutcome>,
     pub(crate) nodes: Vec<NodeState>,
-    pub(crate) signals: BTreeMap<Name, VecDeque<Payload>>,
+    pub(crate) signals: BTreeMap<Name, VecDeque<Kept>>,
     unwinding: Option<Box<Unwinding>>,
     /// A node whose failure nothing takes care of.
     broken: Option<u32>,
     pivot_passed: bool,
+    /// An operator stopped it from making moves.
+    pub(crate) paused: bool,
+    /// The node that ended the run.
+    stopped: Option<u32>,
     /// Nodes that have not ended.
     open: u32,
     /// Nodes that have begun and not ended.
@@ -57,6 +71,9 @@ pub(crate) struct NodeState {
     /// How many of its links are decided, and how many of these are taken.
     decided: u32,
     taken: u32,
+    /// How many are not taken because the node before failed.
+    #[serde(default, skip_serializing_if = "is_none")]
+    failed_inputs: u32,
     /// Whether one of the nodes before it has failed, or was skipped after a failure.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     after_failure: bool,
@@ -75,9 +92,48 @@ pub(crate) struct NodeState {
     /// The pieces before this one need not be asked to stop any more.
     #[serde(skip)]
     asked: u32,
+    /// What only few nodes have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    more: Option<Box<More>>,
     /// The list that a map goes over, evaluated once; found again when it is missing.
     #[serde(skip)]
     items: Option<Payload>,
+}
+
+/// What only few nodes have.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+struct More {
+    /// What has come to a node that starts more than once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tokens: Option<Tokens>,
+    /// Of a node that asks for a decision: where that stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ruling: Option<Ruling>,
+    /// Of a node with handlers that is or was under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    watch: Option<Watch>,
+    /// Of a node with states: where its token is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token: Option<Token>,
+    /// Of a map that is or was open: what was added, and whether it is closed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    added: Vec<Payload>,
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    closed: bool,
+    /// Of a map: it need not wait for more.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    enough: bool,
+    /// How an operator wants the node to end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    remedy: Option<NodeRemedy>,
+    /// Of a map: the item that succeeded last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last: Option<u32>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+const fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -110,6 +166,9 @@ pub(crate) struct Piece {
     end: Option<PieceEnd>,
     #[serde(default, skip_serializing_if = "PieceUndo::is_idle")]
     undo: PieceUndo,
+    /// The state in which it is done, by its place.
+    #[serde(default, skip_serializing_if = "is_none")]
+    state: u32,
 }
 
 /// Who does a piece.
@@ -188,6 +247,26 @@ impl Piece {
 }
 
 impl NodeState {
+    fn more_mut(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
+    fn tokens(&self) -> Option<&Tokens> {
+        self.more.as_ref()?.tokens.as_ref()
+    }
+
+    fn ruling(&self) -> Option<&Ruling> {
+        self.more.as_ref()?.ruling.as_ref()
+    }
+
+    fn watch(&self) -> Option<&Watch> {
+        self.more.as_ref()?.watch.as_ref()
+    }
+
+    fn token(&self) -> Option<&Token> {
+        self.more.as_ref()?.token.as_ref()
+    }
+
     pub(crate) const fn ended(&self) -> Option<&NodeOutcome> {
         match &self.stage {
             NodeStage::Ended(outcome) => Some(outcome),
@@ -197,6 +276,11 @@ impl NodeState {
 
     const fn is_working(&self) -> bool {
         matches!(self.stage, NodeStage::Working | NodeStage::Open(_))
+    }
+
+    /// Whether it is under way, or has ended and not waited for all of its work.
+    const fn is_busy(&self) -> bool {
+        self.is_working() || self.active > 0
     }
 
     fn had_effect(&self) -> bool {
@@ -224,6 +308,8 @@ impl Run {
             unwinding: None,
             broken: None,
             pivot_passed: false,
+            paused: false,
+            stopped: None,
             open: count,
             working: 0,
             agenda: (0..count).collect(),
@@ -258,6 +344,24 @@ impl Run {
         })
     }
 
+    /// Those of them that are under way.
+    pub(crate) fn active_children(&self) -> impl Iterator<Item = RunId> {
+        self.nodes.iter().flat_map(|state| &state.pieces).filter(|piece| piece.is_active()).filter_map(|piece| {
+            match piece.worker {
+                Some(Worker::Child(run)) => Some(run),
+                Some(Worker::Task(_)) | None => None,
+            }
+        })
+    }
+
+    /// Looks at the nodes that wait.
+    pub(crate) fn wake_waits(&mut self) {
+        if self.plan.listens {
+            let nodes = (0..).zip(&self.nodes).filter(|(_, state)| state.is_working());
+            self.agenda.extend(nodes.map(|(node, _)| node));
+        }
+    }
+
     /// Who works for the run now, and at what.
     pub(crate) fn workers(&self) -> impl Iterator<Item = (Owner, Worker)> {
         (0..).zip(&self.nodes).flat_map(move |(node, state)| {
@@ -273,15 +377,28 @@ impl Run {
 
     /// The moments that nodes wait for.
     pub(crate) fn timers(&self) -> impl Iterator<Item = (Time, RunId, u32)> {
-        (0..).zip(&self.nodes).filter_map(|(node, state)| {
-            let NodeStage::Open(Opening::Wait { until }) = state.stage else { return None };
-            Some((until?, self.id(), node))
-        })
+        let nodes = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        (0..nodes).flat_map(move |node| self.moments(node).into_iter().map(move |at| (at, self.id(), node)))
     }
 
     /// Whether nothing may be undone once the node has had its effect.
     pub(crate) fn is_pivot(&self, node: u32) -> bool {
         self.plan.node(node).is_some_and(|(definition, _)| definition.pivot)
+    }
+
+    /// How an operator wants a node to end.
+    pub(crate) fn remedy(&self, node: u32) -> Option<&NodeRemedy> {
+        self.state(node)?.more.as_ref()?.remedy.as_ref()
+    }
+
+    /// Whether a node has not ended.
+    pub(crate) fn is_alive(&self, node: u32) -> bool {
+        self.state(node).is_some_and(|state| state.ended().is_none())
+    }
+
+    /// Whether the point of no return is behind.
+    pub(crate) const fn is_past_pivot(&self) -> bool {
+        self.pivot_passed
     }
 
     fn state(&self, node: u32) -> Option<&NodeState> {
@@ -298,17 +415,6 @@ impl Run {
         serves.is_some_and(|joins| joins.iter().any(|join| self.has_started(*join)))
     }
 
-    /// Whether such a join has started that cancels the rest.
-    fn is_withdrawn(&self, node: u32) -> bool {
-        let serves = self.plan.nodes.get(node as usize).map(|plan| &plan.serves);
-        serves.is_some_and(|joins| {
-            joins.iter().any(|join| {
-                self.has_started(*join)
-                    && self.plan.nodes.get(*join as usize).is_some_and(|plan| !plan.cancels.is_empty())
-            })
-        })
-    }
-
     fn has_started(&self, node: u32) -> bool {
         self.state(node).is_some_and(|state| {
             !matches!(
@@ -318,28 +424,62 @@ impl Run {
         })
     }
 
-    /// The nodes that wait for something from outside, with the signal or moment they wait for.
-    pub(crate) fn waits(&self) -> impl Iterator<Item = (u32, &NodeState)> {
-        (0..).zip(&self.nodes).filter(|(_, state)| matches!(state.stage, NodeStage::Open(Opening::Wait { .. })))
-    }
-
-    /// The signal that a node waits for.
-    fn signal_of(&self, node: u32) -> Option<&Name> {
-        match &self.plan.node(node)?.0.action {
-            Action::Wait { signal, .. } => signal.as_ref(),
-            Action::Do(_) | Action::Choose { .. } | Action::Map { .. } | Action::Repeat { .. } | Action::Pass => None,
+    /// What a node waits for that could start by its links.
+    fn turn_text(&self, node: u32) -> Option<String> {
+        let (state, plan) = (self.state(node)?, self.plan.nodes.get(node as usize)?);
+        let held = plan.milestone.is_some() || !plan.rivals.is_empty();
+        if !held || state.decided < plan.links || self.phase != RunPhase::Running {
+            return None;
+        }
+        match self.turn(node) {
+            Turn::Later => {
+                let busy = plan.rivals.iter().find(|rival| self.state(**rival).is_some_and(NodeState::is_busy));
+                Some(match (busy, plan.milestone) {
+                    (Some(rival), _) => format!("its turn, after {}", self.plan.name(*rival)),
+                    (None, Some((after, _))) => format!("its milestone, {}", self.plan.name(after)),
+                    (None, None) => return None,
+                })
+            }
+            Turn::Now | Turn::Missed => None,
         }
     }
 
-    fn scope(&self, item: Payload) -> RunScope<'_> {
-        RunScope { run: self, item }
+    /// Whether a node that could start must wait for its turn, or has missed its milestone.
+    fn turn(&self, node: u32) -> Turn {
+        let Some(plan) = self.plan.nodes.get(node as usize) else { return Turn::Missed };
+        if let Some((after, until)) = plan.milestone {
+            // One that was withdrawn counts as one that has started: what has passed does not come back.
+            let over = matches!(self.state(until).and_then(NodeState::ended), Some(NodeOutcome::Cancelled { .. }));
+            if over || self.has_started(until) {
+                return Turn::Missed;
+            }
+            match self.state(after).and_then(NodeState::ended) {
+                None => return Turn::Later,
+                Some(NodeOutcome::Succeeded) => {}
+                Some(_) => return Turn::Missed,
+            }
+        }
+        let busy = plan.rivals.iter().any(|rival| self.state(*rival).is_some_and(NodeState::is_busy));
+        if busy { Turn::Later } else { Turn::Now }
     }
+
+    fn scope(&self, item: Payload, limits: &Limits) -> RunScope<'_> {
+        RunScope { run: self, item, most: limits.payload_bytes }
+    }
+}
+
+/// Whether it is a node's turn.
+enum Turn {
+    Now,
+    Later,
+    Missed,
 }
 
 /// What the expressions of a run see.
 struct RunScope<'a> {
     run: &'a Run,
     item: Payload,
+    most: u32,
 }
 
 impl Scope for RunScope<'_> {
@@ -354,5 +494,9 @@ impl Scope for RunScope<'_> {
 
     fn item(&self) -> Payload {
         self.item.clone()
+    }
+
+    fn most(&self) -> u32 {
+        self.most
     }
 }

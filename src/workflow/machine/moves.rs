@@ -1,15 +1,16 @@
 //! What a run does next, as a function of where it stands.
 
-use super::{NodeStage, NodeState, PieceEnd, Run, Worker};
-use crate::definition::{Action, Body, Case, Expr, Join, Node, Pick};
+use super::{NodeStage, NodeState, PieceEnd, Run, Turn, Worker};
+use crate::definition::{Action, Case, Expr, Inputs, Join, Map, Pick, TooWide};
 use crate::event::{Opening, RunEvent};
 use crate::id::{RunId, TaskId};
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{Cause, NodeOutcome, RunOutcome, RunPhase};
+use crate::run::{Cause, LimitReached, NodeOutcome, RunOutcome, RunPhase};
 use crate::task::{Failure, Owner, Phase};
 use crate::time::Time;
+use core::fmt;
 use serde_json::Value;
 
 /// What is to be done next for a run.
@@ -42,7 +43,7 @@ impl Run {
     fn look(&mut self, node: u32, now: Time, limits: &Limits) -> Option<Move> {
         match self.phase {
             RunPhase::Running if self.is_withdrawn(node) => self.withdraw(node),
-            RunPhase::Running => self.advance(node, now, limits),
+            RunPhase::Running => self.handle(node, now, limits).or_else(|| self.advance(node, now, limits)),
             RunPhase::Halting => self.halt(node),
             RunPhase::Compensating | RunPhase::CompensationFailed => self.undo(node),
             RunPhase::Finished => None,
@@ -55,13 +56,15 @@ impl Run {
         let event = match self.phase {
             RunPhase::Running => match self.broken {
                 Some(node) => RunEvent::Halted { run, cause: self.failure_of(node) },
-                None if self.open == 0 => {
-                    let output = self.plan.definition.output.eval(&self.scope(Payload::NULL));
-                    if output.bytes() > limits.payload_bytes || output.depth() > limits.payload_depth {
-                        let cause = Cause::OutputTooLarge { bytes: output.bytes() };
-                        return Some(Move::Fact(RunEvent::Halted { run, cause }));
+                None if self.open == 0 && self.working == 0 => {
+                    let made = match self.stopped.and_then(|stop| self.state(stop)) {
+                        Some(stop) => Ok(stop.output.clone()),
+                        None => self.plan.definition.output.eval(&self.scope(Payload::NULL, limits)),
+                    };
+                    match fitting(made, limits) {
+                        Ok(output) => RunEvent::Finished { run, outcome: RunOutcome::Succeeded { output } },
+                        Err(Misfit { bytes, .. }) => RunEvent::Halted { run, cause: Cause::OutputTooLarge { bytes } },
                     }
-                    RunEvent::Finished { run, outcome: RunOutcome::Succeeded { output } }
                 }
                 None => return None,
             },
@@ -89,13 +92,13 @@ impl Run {
         match &self.state(node)?.stage {
             NodeStage::Waiting => self.decide(node, now, limits),
             NodeStage::Working => self.finish_piece(node),
-            NodeStage::Open(Opening::Map { items }) => {
-                let items = *items;
-                self.go_over(node, items, limits)
-            }
+            NodeStage::Open(Opening::Map { .. }) => self.go_over(node, limits),
             NodeStage::Open(Opening::Repeat) => self.go_round(node, limits),
-            NodeStage::Open(Opening::Wait { until }) => self.wait(node, *until, now),
-            NodeStage::Ended(_) => None,
+            NodeStage::Open(Opening::Rounds) => self.go_with(node, limits),
+            NodeStage::Open(Opening::States) => self.walk(node, limits),
+            NodeStage::Open(Opening::Wait { until }) => self.wait(node, *until, now, limits),
+            NodeStage::Open(Opening::Race { .. }) => self.race(node, now, limits),
+            NodeStage::Ended(_) => self.drop_rest(node),
         }
     }
 
@@ -104,19 +107,34 @@ impl Run {
         let state = self.state(node)?;
         let (definition, plan) = self.plan.node(node)?;
         let (links, open) = (plan.links, plan.links.saturating_sub(state.decided));
+        let inputs = Inputs {
+            of: links,
+            succeeded: state.taken,
+            failed: state.failed_inputs,
+            skipped: state.decided.saturating_sub(state.taken).saturating_sub(state.failed_inputs),
+        };
         let starts = match definition.join {
+            Join::Trigger(rule) => rule.verdict(inputs)?,
+            Join::Each | Join::Rounds { .. } if self.token_for(node).is_some() => true,
             Join::Count { of, .. } if state.taken >= of => true,
             Join::Count { of, .. } if state.taken + open < of && state.after_failure => {
                 let failure = Failure::permanent(format!("of the {of} branches it needs, {} came", state.taken));
-                return Some(self.end(node, NodeOutcome::Failed { failure, maybe: false }));
+                return Some(self.end(node, NodeOutcome::Failed { failure, maybe: false, limit: None }));
             }
             // Not before all is decided: what follows a skipped node may use the output of whatever leads to it.
             _ if open > 0 => return None,
             Join::All => state.taken == links,
             Join::Any => state.taken > 0,
-            Join::Count { .. } => false,
+            Join::Count { .. } | Join::Each | Join::Rounds { .. } => false,
         };
-        if starts { self.start(node, now, limits) } else { Some(self.end(node, NodeOutcome::Skipped)) }
+        if !starts {
+            return Some(self.end(node, NodeOutcome::Skipped));
+        }
+        match self.turn(node) {
+            Turn::Now => self.start(node, now, limits),
+            Turn::Later => None,
+            Turn::Missed => Some(self.end(node, NodeOutcome::Skipped)),
+        }
     }
 
     fn start(&self, node: u32, now: Time, limits: &Limits) -> Option<Move> {
@@ -124,43 +142,54 @@ impl Run {
         let run = self.id();
         let opened = |what| Some(Move::Fact(RunEvent::Opened { run, node, what }));
         match &definition.action {
-            Action::Do(_) => {
-                let input = definition.input.eval(&self.scope(Payload::NULL));
-                Some(self.begin(node, 0, input, limits))
-            }
-            Action::Pass => {
-                let input = definition.input.eval(&self.scope(Payload::NULL));
-                Some(self.too_large(node, &input, limits).unwrap_or_else(|| self.end_with(node, Vec::new(), input)))
-            }
+            Action::Do(_) if definition.join.repeats() => opened(Opening::Rounds),
+            Action::Do(_) => Some(match self.given(node, Payload::NULL, limits) {
+                Ok(input) => self.begin(node, 0, input),
+                Err(failed) => failed,
+            }),
+            Action::Fail(message) => Some(self.fail(node, message.as_str().to_owned())),
+            Action::Pass | Action::Stop => Some(match self.given(node, Payload::NULL, limits) {
+                Ok(input) => self.end_with(node, Vec::new(), input),
+                Err(failed) => failed,
+            }),
             Action::Choose { pick, cases, otherwise } => {
-                let item = definition.input.eval(&self.scope(Payload::NULL));
-                if let Some(failed) = self.too_large(node, &item, limits) {
-                    return Some(failed);
-                }
-                let took = self.choose(*pick, cases, otherwise.as_ref(), &item);
+                let item = match self.given(node, Payload::NULL, limits) {
+                    Ok(item) => item,
+                    Err(failed) => return Some(failed),
+                };
+                let took = self.choose(*pick, cases, otherwise.as_ref(), &item, limits);
                 if took.is_empty() {
                     let failure = Failure::permanent("no case holds, and there is none for otherwise");
-                    return Some(self.end(node, NodeOutcome::Failed { failure, maybe: false }));
+                    return Some(self.end(node, NodeOutcome::Failed { failure, maybe: false, limit: None }));
                 }
                 Some(self.end_with(node, took, item))
             }
-            Action::Map { over, .. } => {
-                let list = over.eval(&self.scope(Payload::NULL));
+            Action::Map(Map { over, .. }) => {
+                let list = self.list(over, limits);
                 let Value::Array(items) = list.value() else {
                     return Some(self.fail(node, "what it should go over is no list".to_owned()));
                 };
                 match u32::try_from(items.len()) {
                     Ok(items) if items <= limits.map_items => opened(Opening::Map { items }),
-                    _ => Some(self.fail(node, format!("{} items, more than allowed", items.len()))),
+                    _ => Some(self.exhausted(node, LimitReached::Items { most: limits.map_items }, Payload::NULL)),
                 }
             }
-            Action::Repeat { .. } => opened(Opening::Repeat),
+            Action::Repeat(_) => opened(Opening::Repeat),
+            Action::States(_) => opened(Opening::States),
+            Action::Race { offers } => Some(self.open_race(node, offers, now, limits)),
             Action::Wait { timer, .. } => opened(Opening::Wait { until: timer.map(|span| now + span) }),
         }
     }
 
-    fn choose(&self, pick: Pick, cases: &[Case], otherwise: Option<&Name>, item: &Payload) -> Vec<Name> {
-        let scope = self.scope(item.clone());
+    fn choose(
+        &self,
+        pick: Pick,
+        cases: &[Case],
+        otherwise: Option<&Name>,
+        item: &Payload,
+        limits: &Limits,
+    ) -> Vec<Name> {
+        let scope = self.scope(item.clone(), limits);
         let holding = cases.iter().filter(|case| case.when.holds(&scope)).map(|case| case.name.clone());
         let took: Vec<Name> = match pick {
             Pick::First => holding.take(1).collect(),
@@ -169,37 +198,32 @@ impl Run {
         if took.is_empty() { otherwise.cloned().into_iter().collect() } else { took }
     }
 
-    /// Begins a piece of work, unless its input is too large.
-    fn begin(&self, node: u32, item: u32, input: Payload, limits: &Limits) -> Move {
-        if let Some(failed) = self.too_large(node, &input, limits) {
-            return failed;
-        }
+    /// Begins a piece of work.
+    pub(super) fn begin(&self, node: u32, item: u32, input: Payload) -> Move {
         let owner = Owner::new(self.id(), node, item, Phase::Do);
-        match self.plan.node(node).map(|(node, _)| &node.action) {
-            Some(
-                Action::Do(Body::Flow(_))
-                | Action::Map { body: Body::Flow(_), .. }
-                | Action::Repeat { body: Body::Flow(_), .. },
-            ) => Move::Spawn { owner, input },
-            _ => Move::Submit { owner, payload: input },
+        match self.flow_of(owner) {
+            Some(_) => Move::Spawn { owner, input },
+            None => Move::Submit { owner, payload: input },
         }
     }
 
-    /// The node fails if its input is too large: what nodes hand on must not grow without bound.
-    fn too_large(&self, node: u32, input: &Payload, limits: &Limits) -> Option<Move> {
-        let (bytes, depth) = (input.bytes(), input.depth());
-        if bytes > limits.payload_bytes {
-            Some(
-                self.fail(node, format!("its input has {bytes} bytes, more than the {} allowed", limits.payload_bytes)),
-            )
-        } else if depth > limits.payload_depth {
-            Some(self.fail(
-                node,
-                format!("its input is nested {depth} deep, more than the {} allowed", limits.payload_depth),
-            ))
-        } else {
-            None
-        }
+    /// What a node is given. It fails if that is too large: what nodes hand on must not grow without bound.
+    pub(super) fn given(&self, node: u32, item: Payload, limits: &Limits) -> Result<Payload, Move> {
+        let made = match self.plan.node(node) {
+            Some((node, _)) => node.input.eval(&self.scope(item, limits)),
+            None => Ok(Payload::NULL),
+        };
+        self.fitted(made, node, limits)
+    }
+
+    /// The value, unless it is too large: then the node fails.
+    pub(super) fn fitted(&self, made: Result<Payload, TooWide>, node: u32, limits: &Limits) -> Result<Payload, Move> {
+        fitting(made, limits).map_err(|misfit| self.fail(node, misfit.to_string()))
+    }
+
+    /// The list that a map goes over. One that is too large to be put together is none.
+    pub(super) fn list(&self, over: &Expr, limits: &Limits) -> Payload {
+        over.eval(&self.scope(Payload::NULL, limits)).unwrap_or_default()
     }
 
     /// The one piece of a node has ended, or has not.
@@ -207,88 +231,54 @@ impl Run {
         let end = self.state(node)?.pieces.first()?.end.as_ref()?;
         let maybe = self.state(node)?.is_doubtful();
         let outcome = match &end.failure {
-            _ if end.cancelled => NodeOutcome::Failed { failure: Failure::permanent("it was cancelled"), maybe },
-            Some(failure) => NodeOutcome::Failed { failure: failure.clone(), maybe },
+            _ if end.cancelled => {
+                NodeOutcome::Failed { failure: Failure::permanent("it was cancelled"), maybe, limit: None }
+            }
+            Some(failure) => NodeOutcome::Failed { failure: failure.clone(), maybe, limit: None },
             None => NodeOutcome::Succeeded,
         };
         Some(self.end(node, outcome))
     }
 
-    /// A map: begins items while it may, ends when all are done or too many have failed.
-    fn go_over(&mut self, node: u32, items: u32, limits: &Limits) -> Option<Move> {
-        let (definition, _) = self.plan.node(node)?;
-        let Action::Map { over, at_once, tolerate, .. } = &definition.action else { return None };
+    /// What the next piece of a node is given that starts more than once.
+    fn token_for(&self, node: u32) -> Option<Payload> {
+        self.state(node)?.tokens()?.next().cloned()
+    }
+
+    /// Work for each that comes: a piece for what is there, the end when nothing will come any more.
+    fn go_with(&mut self, node: u32, limits: &Limits) -> Option<Move> {
         let state = self.state(node)?;
-        let active = state.active;
-        if state.failed > *tolerate {
+        let (active, failed, decided) = (state.active, state.failed, state.decided);
+        if failed > 0 {
             return self.cancel_pieces(node).or_else(|| self.too_many_failed(node));
         }
         let begun = u32::try_from(state.pieces.len()).unwrap_or(u32::MAX);
-        if begun < items {
-            if at_once.is_some_and(|most| active >= most) {
-                return None;
-            }
-            let list = state.items.clone().unwrap_or_else(|| over.eval(&self.scope(Payload::NULL)));
-            let item = list.value().get(begun as usize).cloned().unwrap_or_default();
-            let input = self.piece_input(definition, Payload::new(item));
-            let next = self.begin(node, begun, input, limits);
-            self.state_mut(node)?.items = Some(list);
-            // An item that is too large ends the map, but not before the others.
+        if let Some(item) = self.token_for(node) {
+            let next = if begun >= limits.map_items {
+                self.exhausted(node, LimitReached::Items { most: limits.map_items }, Payload::NULL)
+            } else {
+                self.begin_with(node, begun, item, limits)
+            };
             return if active > 0 && matches!(next, Move::Fact(_)) { self.cancel_pieces(node) } else { Some(next) };
         }
-        (active == 0).then(|| self.end(node, NodeOutcome::Succeeded))
+        let links = self.plan.node(node)?.1.links;
+        (active == 0 && decided == links).then(|| self.end(node, NodeOutcome::Succeeded))
     }
 
-    fn too_many_failed(&self, node: u32) -> Option<Move> {
-        let state = self.state(node).filter(|state| state.active == 0)?;
-        let mut ends = state.pieces.iter().filter_map(|piece| piece.end.as_ref());
-        let first = ends.find(|end| !end.succeeded()).and_then(|end| end.failure.clone());
-        let failure = first.unwrap_or_else(|| Failure::permanent("an item was cancelled"));
-        Some(self.end(node, NodeOutcome::Failed { failure, maybe: state.is_doubtful() }))
-    }
-
-    /// A repeat: another round, or the end.
-    fn go_round(&self, node: u32, limits: &Limits) -> Option<Move> {
-        let (definition, _) = self.plan.node(node)?;
-        let Action::Repeat { until, most, .. } = &definition.action else { return None };
-        let pieces = &self.state(node)?.pieces;
-        let Some(last) = pieces.last() else {
-            return Some(self.begin(node, 0, self.piece_input(definition, Payload::NULL), limits));
-        };
-        let end = last.end.as_ref()?;
-        if !end.succeeded() {
-            let failure = end.failure.clone().unwrap_or_else(|| Failure::permanent("a round was cancelled"));
-            return Some(self.end(node, NodeOutcome::Failed { failure, maybe: self.state(node)?.is_doubtful() }));
+    /// Begins a piece of a map or repeat: it is given the item itself, if the node says nothing else.
+    pub(super) fn begin_with(&self, node: u32, place: u32, item: Payload, limits: &Limits) -> Move {
+        let plain = self.plan.node(node).is_some_and(|(node, _)| node.input == Expr::default());
+        let input = if plain { self.fitted(Ok(item), node, limits) } else { self.given(node, item, limits) };
+        match input {
+            Ok(input) => self.begin(node, place, input),
+            Err(failed) => failed,
         }
-        let output = end.output();
-        if until.holds(&self.scope(output.clone())) {
-            return Some(self.end(node, NodeOutcome::Succeeded));
-        }
-        let rounds = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
-        if rounds >= *most {
-            return Some(self.fail(node, format!("after {rounds} rounds its condition does not hold")));
-        }
-        Some(self.begin(node, rounds, self.piece_input(definition, output), limits))
-    }
-
-    /// What a piece of a map or repeat is given: the item itself, if the node says nothing else.
-    fn piece_input(&self, definition: &Node, item: Payload) -> Payload {
-        if definition.input == Expr::default() { item } else { definition.input.eval(&self.scope(item)) }
-    }
-
-    fn wait(&self, node: u32, until: Option<Time>, now: Time) -> Option<Move> {
-        if let Some(signal) = self.signal_of(node)
-            && let Some(brought) = self.signals.get(signal).and_then(|kept| kept.front())
-        {
-            return Some(self.end_with(node, vec![signal.clone()], brought.clone()));
-        }
-        until.is_some_and(|until| until <= now).then(|| self.end_with(node, Vec::new(), Payload::NULL))
     }
 
     /// The run goes no further: what is under way is cancelled, and ends as it ends.
     fn halt(&mut self, node: u32) -> Option<Move> {
         if !self.state(node)?.is_working() {
-            return None;
+            return self.cancel_pieces(node);
         }
         self.cancel_pieces(node).or_else(|| self.close(node))
     }
@@ -296,15 +286,14 @@ impl Run {
     /// The node is no longer needed: the run goes on without it.
     fn withdraw(&mut self, node: u32) -> Option<Move> {
         match &self.state(node)?.stage {
-            NodeStage::Waiting => Some(self.end(node, NodeOutcome::Cancelled { maybe: false })),
-            NodeStage::Working | NodeStage::Open(_) => self.halt(node),
-            NodeStage::Ended(_) => None,
+            NodeStage::Waiting => Some(self.end_withdrawn(node, false)),
+            NodeStage::Working | NodeStage::Open(_) | NodeStage::Ended(_) => self.halt(node),
         }
     }
 
     /// Asks the next piece that is under way to stop, if there is one that has not been asked. What a pivot does is not
     /// stopped half-way: whether it has happened could not be told any more, and decides between forward and back.
-    fn cancel_pieces(&mut self, node: u32) -> Option<Move> {
+    pub(super) fn cancel_pieces(&mut self, node: u32) -> Option<Move> {
         let pivot = self.is_pivot(node);
         let state = self.state_mut(node)?;
         let from = if pivot { 0 } else { state.asked as usize };
@@ -322,22 +311,66 @@ impl Run {
         let state = self.state(node).filter(|state| state.active == 0)?;
         let whole = state.stage == NodeStage::Working
             && state.pieces.iter().all(|piece| piece.end.as_ref().is_some_and(PieceEnd::succeeded));
-        let outcome =
-            if whole { NodeOutcome::Succeeded } else { NodeOutcome::Cancelled { maybe: state.is_doubtful() } };
-        Some(self.end(node, outcome))
+        let whole = whole && self.interrupted(node).is_none() && self.remedy(node).is_none();
+        Some(if whole { self.end(node, NodeOutcome::Succeeded) } else { self.end_withdrawn(node, true) })
     }
 
-    fn fail(&self, node: u32, message: String) -> Move {
+    /// The node has reached a bound; what it has done until then is what it gives.
+    pub(super) fn exhausted(&self, node: u32, limit: LimitReached, partial: Payload) -> Move {
+        let failure = Failure::permanent(limit.to_string());
         let maybe = self.state(node).is_some_and(NodeState::is_doubtful);
-        self.end(node, NodeOutcome::Failed { failure: Failure::permanent(message), maybe })
+        let outcome = NodeOutcome::Failed { failure, maybe, limit: Some(limit) };
+        let took = self.handler_of(node, &outcome).into_iter().collect();
+        self.finish(node, outcome, took, (!partial.is_null()).then_some(partial))
     }
 
-    fn end(&self, node: u32, outcome: NodeOutcome) -> Move {
-        Move::Fact(RunEvent::NodeFinished { run: self.id(), node, outcome, took: Vec::new(), output: None })
+    pub(super) fn fail(&self, node: u32, message: String) -> Move {
+        let maybe = self.state(node).is_some_and(NodeState::is_doubtful);
+        self.end(node, NodeOutcome::Failed { failure: Failure::permanent(message), maybe, limit: None })
     }
 
-    fn end_with(&self, node: u32, took: Vec<Name>, output: Payload) -> Move {
+    pub(super) fn end(&self, node: u32, outcome: NodeOutcome) -> Move {
+        let took = self.handler_of(node, &outcome).into_iter().collect();
+        self.finish(node, outcome, took, None)
+    }
+
+    pub(super) fn end_with(&self, node: u32, took: Vec<Name>, output: Payload) -> Move {
         let output = (!output.is_null()).then_some(output);
-        Move::Fact(RunEvent::NodeFinished { run: self.id(), node, outcome: NodeOutcome::Succeeded, took, output })
+        self.finish(node, NodeOutcome::Succeeded, took, output)
     }
+
+    fn finish(&self, node: u32, outcome: NodeOutcome, took: Vec<Name>, output: Option<Payload>) -> Move {
+        Move::Fact(RunEvent::NodeFinished { run: self.id(), node, outcome, took, output, signal: None })
+    }
+}
+
+/// A value that is larger or deeper than a payload may be.
+struct Misfit {
+    bytes: u32,
+    depth: u32,
+    limit: u32,
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { bytes, depth, limit } = self;
+        if *depth > 0 {
+            write!(f, "its input is nested {depth} deep, more than the {limit} allowed")
+        } else {
+            write!(f, "its input has at least {bytes} bytes, more than the {limit} allowed")
+        }
+    }
+}
+
+/// The value, if it is no larger and no deeper than a payload may be.
+fn fitting(made: Result<Payload, TooWide>, limits: &Limits) -> Result<Payload, Misfit> {
+    let wide = |bytes| Misfit { bytes, depth: 0, limit: limits.payload_bytes };
+    let value = made.map_err(|TooWide { bytes }| wide(bytes))?;
+    if value.bytes() > limits.payload_bytes {
+        return Err(wide(value.bytes()));
+    }
+    if value.depth() > limits.payload_depth {
+        return Err(Misfit { bytes: value.bytes(), depth: value.depth(), limit: limits.payload_depth });
+    }
+    Ok(value)
 }

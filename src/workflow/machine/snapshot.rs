@@ -1,9 +1,8 @@
 //! A run as data, and back.
 
-use super::{NodeStage, NodeState, PieceUndo, Run};
+use super::{Kept, NodeStage, NodeState, PieceUndo, Run};
 use crate::dag::NodeIx;
 use crate::name::Name;
-use crate::payload::Payload;
 use crate::run::{Cause, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::saga::Step;
 use crate::task::Owner;
@@ -22,9 +21,11 @@ pub(crate) struct RunRecord {
     cause: Option<Cause>,
     outcome: Option<RunOutcome>,
     nodes: Vec<NodeState>,
-    signals: BTreeMap<Name, VecDeque<Payload>>,
+    signals: BTreeMap<Name, VecDeque<Kept>>,
     broken: Option<u32>,
     pivot_passed: bool,
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    paused: bool,
     /// The nodes that are or were to be undone.
     unwinding: Option<Vec<u32>>,
 }
@@ -42,6 +43,7 @@ impl Run {
             signals: self.signals.clone(),
             broken: self.broken,
             pivot_passed: self.pivot_passed,
+            paused: self.paused,
             unwinding: self.unwinding.as_ref().map(|unwinding| unwinding.members().map(NodeIx::get).collect()),
         }
     }
@@ -53,7 +55,7 @@ impl Run {
         }
         let count = |test: fn(&NodeState) -> bool| record.nodes.iter().filter(|state| test(state)).count();
         let open = u32::try_from(count(|state| state.ended().is_none())).ok()?;
-        let working = u32::try_from(count(NodeState::is_working)).ok()?;
+        let working = u32::try_from(count(NodeState::is_busy)).ok()?;
         let mut run = Self {
             phase: record.phase,
             cause: record.cause.clone(),
@@ -62,10 +64,12 @@ impl Run {
             signals: record.signals.clone(),
             broken: record.broken,
             pivot_passed: record.pivot_passed,
+            paused: record.paused,
             open,
             working,
             ..Self::new(plan, Arc::clone(&record.spec), record.owner)
         };
+        run.stopped = run.find_stop();
         if let Some(members) = &record.unwinding {
             run.unwind(members)?;
             run.rewind()?;
@@ -121,11 +125,11 @@ impl Run {
                     state.active
                 ));
             }
-            if active > 0 && !state.is_working() {
+            if active > 0 && state.stage == NodeStage::Waiting {
                 return Err(format!("run {}: node {place} has active pieces and is {:?}", self.id(), state.stage));
             }
             let links = self.plan.nodes.get(place).map_or(0, |node| node.links);
-            if state.decided > links || state.taken > state.decided {
+            if state.decided > links || state.taken + state.failed_inputs > state.decided {
                 return Err(format!("run {}: node {place} counts its links wrongly", self.id()));
             }
             if state.undo.is_some() && !matches!(state.stage, NodeStage::Ended(_)) {

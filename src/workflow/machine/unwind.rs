@@ -24,8 +24,15 @@ impl Run {
     }
 
     fn can_undo(&self, node: u32, state: &NodeState) -> bool {
-        let Some(plan) = self.plan.nodes.get(node as usize) else { return false };
-        (plan.child.is_some() || plan.undo.is_some()) && state.pieces.iter().any(Piece::can_be_undone)
+        state.pieces.iter().any(|piece| piece.can_be_undone() && self.has_undo(node, piece))
+    }
+
+    /// Whether there is a way to undo a piece of a node.
+    fn has_undo(&self, node: u32, piece: &Piece) -> bool {
+        self.plan.nodes.get(node as usize).is_some_and(|plan| match plan.states.get(piece.state as usize) {
+            Some(state) => state.can_be_undone(),
+            None => plan.work.can_be_undone(),
+        })
     }
 
     pub(super) fn unwind(&mut self, nodes: &[u32]) -> Option<()> {
@@ -80,13 +87,14 @@ impl Run {
 
     /// Begins to undo the latest piece that is not: of a repeat one after the other, otherwise all at once.
     fn undo_piece(&self, node: u32, state: &NodeState) -> Option<Move> {
-        let in_turn = matches!(self.plan.node(node)?.0.action, Action::Repeat { .. });
+        let in_turn = matches!(self.plan.node(node)?.0.action, Action::Repeat(_) | Action::States(_));
         let busy = |undo: &PieceUndo| matches!(undo, PieceUndo::Active(_) | PieceUndo::Failed(_));
         if in_turn && state.pieces.iter().any(|piece| busy(&piece.undo)) {
             return None;
         }
         let mut items = state.pieces.iter().enumerate().rev();
-        let (item, piece) = items.find(|(_, piece)| piece.undo.is_idle() && piece.can_be_undone())?;
+        let open = |piece: &Piece| piece.undo.is_idle() && piece.can_be_undone() && self.has_undo(node, piece);
+        let (item, piece) = items.find(|(_, piece)| open(piece))?;
         let item = u32::try_from(item).ok()?;
         if let Some(Worker::Child(run)) = piece.worker {
             return Some(Move::HaltChild(run));
@@ -117,12 +125,12 @@ impl Run {
 
     /// Whether the node had an effect that should have been undone and was not.
     fn stays(&self, node: u32, state: &NodeState) -> bool {
-        let Some((definition, plan)) = self.plan.node(node) else { return false };
-        let matters = plan.undo.is_some() || plan.child.is_some() || definition.pivot;
+        let Some((definition, _)) = self.plan.node(node) else { return false };
+        let stays = |piece: &Piece| piece.had_effect() && (definition.pivot || self.has_undo(node, piece));
         match &state.undo {
             Some(UndoOutcome::Abandoned { .. }) => true,
             Some(_) => false,
-            None => matters && state.had_effect(),
+            None => state.pieces.iter().any(stays),
         }
     }
 
@@ -130,12 +138,7 @@ impl Run {
     pub(crate) fn waits_for(&self, node: u32) -> Option<String> {
         let state = self.state(node)?;
         match &state.stage {
-            NodeStage::Open(Opening::Wait { until }) => Some(match (self.signal_of(node), until) {
-                (Some(signal), Some(until)) => format!("signal {signal} until {until}"),
-                (Some(signal), None) => format!("signal {signal}"),
-                (None, Some(until)) => format!("{until}"),
-                (None, None) => "nothing".to_owned(),
-            }),
+            NodeStage::Open(Opening::Wait { .. } | Opening::Race { .. }) => Some(self.wait_text(node)),
             NodeStage::Working | NodeStage::Open(_) => {
                 let active = state.pieces.iter().filter(|piece| piece.is_active()).filter_map(|piece| piece.worker);
                 let names: Vec<String> = active
@@ -147,7 +150,8 @@ impl Run {
                     .collect();
                 Some(names.join(", "))
             }
-            NodeStage::Waiting | NodeStage::Ended(_) => None,
+            NodeStage::Waiting => self.turn_text(node),
+            NodeStage::Ended(_) => None,
         }
     }
 }

@@ -221,6 +221,112 @@ pub enum Fault {
         /// How many there are.
         links: usize,
     },
+    /// Two states have the same name.
+    #[error("has two states of the name `{}`", Short(.state))]
+    DuplicateState {
+        /// The name.
+        state: Name,
+    },
+    /// A way leads to a state that does not exist.
+    #[error("leads to state `{}`, which does not exist{}", Short(.state), meant(.suggestion.as_ref()))]
+    UnknownState {
+        /// The name.
+        state: Name,
+        /// The state that may have been meant.
+        suggestion: Option<Name>,
+    },
+    /// No way leads to a state.
+    #[error("never enters state `{}`", Short(.state))]
+    StateNeverEntered {
+        /// The state.
+        state: Name,
+    },
+    /// No final state can be reached from a state.
+    #[error("never ends once it is in state `{}`", Short(.state))]
+    StateWithoutEnd {
+        /// The state.
+        state: Name,
+    },
+    /// A compensation of states as a whole.
+    #[error("must not have an undo of its own: each state has the undo of what is done in it")]
+    UndoOfStates,
+    /// A node that cancels itself.
+    #[error("cancels itself")]
+    CancelsItself,
+    /// Handlers of a node that is never under way.
+    #[error("has handlers, but is over as soon as it begins")]
+    HandlersWithoutWork,
+    /// More handlers than 32.
+    #[error("has {count} handlers, more than the 32 allowed")]
+    TooManyHandlers {
+        /// How many.
+        count: usize,
+    },
+    /// A handler beside the node for something that ends it.
+    #[error("handler `{}` goes on beside what ends the node: an error or a cancellation interrupts", Short(.handler))]
+    EndsBeside {
+        /// The handler.
+        handler: Name,
+    },
+    /// A race of nothing.
+    #[error("waits for the first of several, and offers nothing")]
+    NoOffers,
+    /// More than one decision in a race.
+    #[error("waits for more than one decision: give one decision all the options")]
+    SeveralDecisions,
+    /// A decision without options.
+    #[error("asks for a decision and leaves no option")]
+    NoOptions,
+    /// Steps of escalation out of order.
+    #[error("escalates in an order that is not that of time")]
+    EscalationOrder,
+    /// Two rules for one signal.
+    #[error("two rules for signal `{}`", Short(.signal))]
+    DuplicateSignal {
+        /// The signal.
+        signal: Name,
+    },
+    /// A node that is named does not exist.
+    #[error("{what} names `{}`, which does not exist{}", Short(.node), meant(.suggestion.as_ref()))]
+    UnknownOther {
+        /// What names it.
+        what: &'static str,
+        /// The name.
+        node: Name,
+        /// The name that may have been meant.
+        suggestion: Option<Name>,
+    },
+    /// A milestone that is the node itself.
+    #[error("is its own milestone")]
+    OwnMilestone,
+    /// A join that starts once and would hold something for a next time.
+    #[error("starts once, and holds what comes for a next round: count in rounds, or ignore or cancel the rest")]
+    HoldsOnce,
+    /// A join in rounds that cancels what it does not need.
+    #[error("counts in rounds, and cancels the rest: hold or ignore it, or count once")]
+    CancelsRounds,
+    /// A node that starts more than once and does no work.
+    #[error("starts each time that something comes, but does no work of its own")]
+    RepeatsWithoutWork,
+    /// A link for each piece of work from a node that has no several, or to a node that cannot tell them apart.
+    #[error("is linked after each piece of work of `{}`: that must be a map or a repeat, and the node must \
+        start on each or in rounds", Short(.source_node))]
+    EachLink {
+        /// Where the link comes from.
+        source_node: Name,
+    },
+    /// A trigger rule on a node that has no links.
+    #[error("starts by how the nodes before it ended, and has none")]
+    TriggerWithoutLinks,
+    /// A link of a node with a trigger rule that itself says how its node must end.
+    #[error("starts by a trigger rule, so its link after `{}` must not say how that ends ({})",
+        Short(.source_node), on_text(.on))]
+    TriggerLink {
+        /// Where the link comes from.
+        source_node: Name,
+        /// What it says.
+        on: On,
+    },
     /// A point of no return that does nothing.
     #[error("is a pivot, but does no work")]
     PivotWithoutWork,
@@ -322,6 +428,8 @@ pub enum Place {
     Until,
     /// The condition of this case of a choice.
     Case(Name),
+    /// This state: what it is given, and the conditions of the ways from it.
+    State(Name),
     /// The output of the workflow.
     Output,
 }
@@ -333,6 +441,7 @@ impl fmt::Display for Place {
             Self::Over => f.write_str("the list that it maps over"),
             Self::Until => f.write_str("the condition that ends it"),
             Self::Case(case) => write!(f, "the condition of its case `{}`", Short(case)),
+            Self::State(state) => write!(f, "its state `{}`", Short(state)),
             Self::Output => f.write_str("the output of the workflow"),
         }
     }
@@ -359,6 +468,7 @@ fn on_text(on: &On) -> String {
         On::Success => "on success".to_owned(),
         On::Failure => "on failure".to_owned(),
         On::Always => "always".to_owned(),
+        On::Each => "on each".to_owned(),
         On::Case(case) => format!("on case `{}`", Short(case)),
     }
 }

@@ -1,7 +1,8 @@
 //! The links of a definition as a graph: its order, or a cycle, and who comes before whom.
 
 use crate::dag::{BuildError, Builder, Limits, NodeIx, Topology};
-use crate::definition::Definition;
+use crate::definition::{Definition, Node};
+use crate::name::Name;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,9 +17,14 @@ pub(in crate::workflow) fn topology(definition: &Definition) -> Result<Arc<Topol
     }
     let places = &places;
     let nodes = definition.nodes.iter().enumerate();
-    let edges =
-        nodes.flat_map(|(to, node)| node.after.iter().filter_map(move |link| Some((*places.get(&link.node)?, to))));
+    let edges = nodes.flat_map(|(to, node)| sources(node).filter_map(move |source| Some((*places.get(source)?, to))));
     order(definition.nodes.len(), edges)
+}
+
+/// The nodes that must end before a node starts.
+fn sources(node: &Node) -> impl Iterator<Item = &Name> {
+    let milestone = node.milestone.as_ref().map(|milestone| &milestone.after);
+    node.after.iter().map(|link| &link.node).chain(milestone)
 }
 
 /// The graph of `nodes` nodes with these edges, each from an earlier node to a later one by their places. Edges out of

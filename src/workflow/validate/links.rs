@@ -3,7 +3,7 @@
 use super::data::Use;
 use super::graph::{not_before, topology};
 use super::{Checker, Fault};
-use crate::definition::{Action, Case, Join, Link, Node, On, Pick};
+use crate::definition::{Action, Case, Join, Link, Node, On, Pick, Rest, Trigger};
 use crate::name::Name;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +18,9 @@ impl<'d> Checker<'d, '_> {
             } else if link.node == node.name {
                 self.fault(Some(place), Fault::SelfLink);
             } else if let Some(&source) = self.places.get(link.node.as_str()) {
+                if link.on == On::Each {
+                    self.each_link(place, source, link);
+                }
                 self.case_link(place, source, link);
             } else {
                 let (source_node, suggestion) = (link.node.clone(), self.suggest_node(&link.node));
@@ -30,17 +33,14 @@ impl<'d> Checker<'d, '_> {
     fn case_link(&mut self, place: usize, source: usize, link: &Link) {
         let On::Case(case) = &link.on else { return };
         let (source_node, case) = (link.node.clone(), case.clone());
-        match self.choice(source) {
-            None => self.fault(Some(place), Fault::NotAChoice { source_node, case }),
-            Some((_, cases, otherwise)) => {
-                let mut known = cases.iter().map(|case| &case.name).chain(otherwise);
-                if known.any(|known| *known == case) {
-                    return;
-                }
-                let known = cases.iter().map(|case| &case.name).chain(otherwise);
-                let suggestion = self.suggest(&case, known);
-                self.fault(Some(place), Fault::UnknownCase { source_node, case, suggestion });
-            }
+        let known: Vec<&Name> = match (self.choice(source), self.named_ways(source)) {
+            (Some((_, cases, otherwise)), _) => cases.iter().map(|case| &case.name).chain(otherwise).collect(),
+            (None, Some(ways)) => ways,
+            (None, None) => return self.fault(Some(place), Fault::NotAChoice { source_node, case }),
+        };
+        if !known.contains(&&case) {
+            let suggestion = self.suggest(&case, known.into_iter());
+            self.fault(Some(place), Fault::UnknownCase { source_node, case, suggestion });
         }
     }
 
@@ -56,12 +56,61 @@ impl<'d> Checker<'d, '_> {
             Join::All => self.exclusive(place, node),
             Join::Any if node.after.is_empty() => self.fault(Some(place), Fault::JoinWithoutLinks),
             Join::Any => {}
+            Join::Count { rest: Rest::Hold, .. } => self.fault(Some(place), Fault::HoldsOnce),
             Join::Count { of, .. } => {
                 let links = node.after.len();
                 if of == 0 || of as usize > links {
                     self.fault(Some(place), Fault::JoinCount { of, links });
                 }
             }
+            Join::Trigger(rule) => self.trigger(place, node, rule),
+            Join::Each => self.repeating(place, node, 1),
+            Join::Rounds { of, rest } => {
+                self.repeating(place, node, of);
+                if rest == Rest::Cancel {
+                    self.fault(Some(place), Fault::CancelsRounds);
+                }
+            }
+        }
+    }
+
+    /// A node that may start more than once must do work, and needs links.
+    fn repeating(&mut self, place: usize, node: &'d Node, of: u32) {
+        let links = node.after.len();
+        if of == 0 || of as usize > links {
+            self.fault(Some(place), Fault::JoinCount { of, links });
+        }
+        if !matches!(node.action, Action::Do(_)) {
+            self.fault(Some(place), Fault::RepeatsWithoutWork);
+        }
+    }
+
+    /// Each piece of work there is only of a node that does several, and only a node that starts more than once can tell
+    /// them apart.
+    fn each_link(&mut self, place: usize, source: usize, link: &Link) {
+        let several =
+            self.definition.nodes.get(source).is_some_and(|source| {
+                matches!(source.action, Action::Map(_) | Action::Repeat(_)) || source.join.repeats()
+            });
+        let repeats = self.definition.nodes.get(place).is_some_and(|node| node.join.repeats());
+        if !several || !repeats {
+            self.fault(Some(place), Fault::EachLink { source_node: link.node.clone() });
+        }
+    }
+
+    /// A trigger rule asks how nodes ended, so its links say nothing of that.
+    fn trigger(&mut self, place: usize, node: &'d Node, rule: Trigger) {
+        if node.after.is_empty() {
+            self.fault(Some(place), Fault::TriggerWithoutLinks);
+        }
+        for link in &node.after {
+            if matches!(link.on, On::Failure | On::Always | On::Each) {
+                let (source_node, on) = (link.node.clone(), link.on.clone());
+                self.fault(Some(place), Fault::TriggerLink { source_node, on });
+            }
+        }
+        if rule == Trigger::AllSucceeded {
+            self.exclusive(place, node);
         }
     }
 
@@ -71,7 +120,7 @@ impl<'d> Checker<'d, '_> {
         for link in &node.after {
             let taken = sources.entry(link.node.as_str()).or_default();
             match &link.on {
-                On::Always => {}
+                On::Always | On::Each => {}
                 On::Failure => taken.failure = true,
                 On::Success => taken.success = true,
                 On::Case(case) => drop(taken.cases.insert(case)),
@@ -132,6 +181,7 @@ fn rank(on: &On) -> (u8, &str) {
         On::Success => (0, ""),
         On::Failure => (1, ""),
         On::Always => (2, ""),
-        On::Case(case) => (3, case),
+        On::Each => (3, ""),
+        On::Case(case) => (4, case),
     }
 }

@@ -7,11 +7,13 @@ mod data;
 mod fault;
 pub(in crate::workflow) mod graph;
 mod links;
+mod states;
+mod waits;
 
 pub use fault::{DefinitionError, Fault, Finding, Place};
 
 use super::nearest::nearest;
-use crate::definition::{Action, Body, Definition, Node, Work};
+use crate::definition::{Action, Body, Definition, Map, Node, Repeat, State, Work};
 use crate::limits::Limits;
 use crate::name::Name;
 use data::{Site, Use};
@@ -102,11 +104,12 @@ fn survey<'d>(definition: &'d Definition, limits: &Limits, report: &mut Report) 
         }
         let mut inner = Vec::new();
         for node in &definition.nodes {
-            let Some(Body::Flow(flow)) = body(&node.action) else { continue };
-            if path.len() >= limits.nesting as usize {
-                report.add(path, Some(&node.name), Fault::NestedTooDeep { limit: limits.nesting });
-            } else {
-                inner.push(Scope { path: path.iter().chain([&node.name]).cloned().collect(), definition: flow });
+            for flow in flows(&node.action) {
+                if path.len() >= limits.nesting as usize {
+                    report.add(path, Some(&node.name), Fault::NestedTooDeep { limit: limits.nesting });
+                } else {
+                    inner.push(Scope { path: path.iter().chain([&node.name]).cloned().collect(), definition: flow });
+                }
             }
         }
         scopes.append(&mut inner);
@@ -114,11 +117,29 @@ fn survey<'d>(definition: &'d Definition, limits: &Limits, report: &mut Report) 
     scopes
 }
 
-/// The work that a node does.
+/// The workflows within a node.
+fn flows(action: &Action) -> Vec<&Definition> {
+    let states: &[State] = if let Action::States(states) = action { &states.states } else { &[] };
+    let bodies = states.iter().filter_map(|state| state.body.as_ref());
+    let single = if states.is_empty() { body(action) } else { None };
+    let flows = single.into_iter().chain(bodies).filter_map(|body| match body {
+        Body::Flow(flow) => Some(&**flow),
+        Body::Task(_) => None,
+    });
+    flows.collect()
+}
+
+/// The work that a node does; of states, that of the first that does any.
 fn body(action: &Action) -> Option<&Body> {
     match action {
-        Action::Do(body) | Action::Map { body, .. } | Action::Repeat { body, .. } => Some(body),
-        Action::Choose { .. } | Action::Wait { .. } | Action::Pass => None,
+        Action::Do(body) | Action::Map(Map { body, .. }) | Action::Repeat(Repeat { body, .. }) => Some(body),
+        Action::States(states) => states.states.iter().find_map(|state| state.body.as_ref()),
+        Action::Choose { .. }
+        | Action::Wait { .. }
+        | Action::Race { .. }
+        | Action::Pass
+        | Action::Stop
+        | Action::Fail(_) => None,
     }
 }
 
@@ -152,8 +173,17 @@ impl<'d, 'r> Checker<'d, 'r> {
             self.links(place, node);
             self.action(place, node);
             self.undo(place, node);
-            let item = matches!(node.action, Action::Map { .. } | Action::Repeat { .. });
+            self.turns(place, node);
+            self.boundary(place, node);
+            let item = matches!(node.action, Action::Map(_) | Action::Repeat(_)) || node.join.repeats();
             self.expression(&node.input, &Site::of(place, Place::Input, item));
+        }
+        let mut rules = BTreeSet::new();
+        for rule in &self.definition.signals {
+            self.name(None, "a signal", &rule.name);
+            if !rules.insert(&rule.name) {
+                self.fault(None, Fault::DuplicateSignal { signal: rule.name.clone() });
+            }
         }
         let output = Site { place: Place::Output, item: false, node: None };
         self.expression(&self.definition.output, &output);
@@ -162,7 +192,8 @@ impl<'d, 'r> Checker<'d, 'r> {
 
     fn action(&mut self, place: usize, node: &'d Node) {
         match &node.action {
-            Action::Do(_) | Action::Pass => {}
+            Action::Do(_) | Action::Pass | Action::Stop => {}
+            Action::Fail(message) => self.name(Some(place), "the failure", message),
             Action::Choose { cases, otherwise, .. } => {
                 if cases.is_empty() {
                     self.fault(Some(place), Fault::NoCases);
@@ -178,13 +209,19 @@ impl<'d, 'r> Checker<'d, 'r> {
                     self.condition(&case.when, &Site::of(place, Place::Case(case.name.clone()), true));
                 }
             }
-            Action::Map { over, at_once, .. } => {
+            Action::Map(Map { over, at_once, enough, .. }) => {
                 self.expression(over, &Site::of(place, Place::Over, false));
+                if let Some(enough) = enough {
+                    self.condition(&enough.when, &Site::of(place, Place::Until, true));
+                }
                 if *at_once == Some(0) {
                     self.fault(Some(place), Fault::NoneAtOnce);
                 }
             }
-            Action::Repeat { until, most, .. } => {
+            Action::Repeat(Repeat { until, whilst, most, .. }) => {
+                if let Some(whilst) = whilst {
+                    self.condition(whilst, &Site::of(place, Place::Until, true));
+                }
                 self.condition(until, &Site::of(place, Place::Until, true));
                 if *most == 0 {
                     self.fault(Some(place), Fault::NoRounds);
@@ -198,8 +235,13 @@ impl<'d, 'r> Checker<'d, 'r> {
                     self.name(Some(place), "the signal", signal);
                 }
             }
+            Action::Race { .. } => {}
+            Action::States(states) => self.states(place, states),
         }
-        if let Some(Body::Task(work)) = body(&node.action) {
+        if let Action::Race { offers } = &node.action {
+            self.race(place, offers);
+        }
+        if let (Some(Body::Task(work)), false) = (body(&node.action), matches!(node.action, Action::States(_))) {
             self.work(place, work);
         }
     }
@@ -210,6 +252,9 @@ impl<'d, 'r> Checker<'d, 'r> {
             self.fault(Some(place), Fault::PivotWithoutWork);
         }
         let Some(undo) = &node.undo else { return };
+        if matches!(node.action, Action::States(_)) {
+            self.fault(Some(place), Fault::UndoOfStates);
+        }
         match body {
             None => self.fault(Some(place), Fault::UndoWithoutWork),
             Some(Body::Flow(_)) => self.fault(Some(place), Fault::UndoOfFlow),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::definition::{Case, Condition, Expr, Join, Link, On, Pick, Rest};
+use crate::definition::{Case, Condition, Expr, Join, Link, Map, On, Pick, Repeat, Rest};
 use crate::payload::Payload;
 use crate::task::Needs;
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ fn sound(definition: &Definition) {
 fn sound_definitions_pass() {
     sound(&Definition::new("empty"));
     sound(&of([task("a"), after("b", "a"), after("c", "a").with_input(Expr::node("a").at("/x"))]));
-    let fan = Action::Map { over: Expr::Input, body: Body::Task(Work::new("k")), at_once: None, tolerate: 0 };
+    let fan = Action::Map(Map::over(Expr::Input, Body::Task(Work::new("k"))));
     sound(&of([Node::new("fan", fan).with_input(Expr::Item).with_undo(Work::new("k.undo"))]));
 }
 
@@ -175,13 +175,13 @@ fn items() {
     one(&of([task("a").with_input(Expr::Item)]), "node a: its input uses the item, and there is none");
     one(&Definition::new("o").with_output(Expr::Item), "the output of the workflow uses the item, and there is none");
     let body = || Body::Task(Work::new("k"));
-    let over = Action::Map { over: Expr::Item, body: body(), at_once: Some(0), tolerate: 0 };
+    let over = Action::Map(Map::over(Expr::Item, body()).at_once(0));
     assert_eq!(
         faults(&of([Node::new("m", over)])),
         ["node m: the list that it maps over uses the item, and there is none", "node m: may do 0 items at once"]
     );
     let until = Condition::Is(Expr::Item);
-    let repeat = Action::Repeat { body: body(), until, most: 0 };
+    let repeat = Action::Repeat(Repeat::until(body(), until, 0));
     one(&of([Node::new("r", repeat).with_input(Expr::Item)]), "node r: may do 0 rounds");
     let case = Case::new("x", Condition::Exists(Expr::node("y")));
     let choose = Action::Choose { pick: Pick::First, cases: vec![case], otherwise: None };
@@ -213,7 +213,7 @@ fn depth_is_bounded_without_recursion() {
     sound(&of([task("a").with_input(deep(64))]));
     one(&of([task("a").with_input(deep(5_000))]), "node a: its input is nested more than 64 deep");
     let not = (0..5_000).fold(Condition::True, |inner, _| inner.negated());
-    let repeat = Action::Repeat { body: Body::Task(Work::new("k")), until: not, most: 1 };
+    let repeat = Action::Repeat(Repeat::until(Body::Task(Work::new("k")), not, 1));
     one(&of([Node::new("r", repeat)]), "node r: the condition that ends it is nested more than 64 deep");
 }
 

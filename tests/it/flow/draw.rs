@@ -1,10 +1,13 @@
 //! Random definitions and schedules, drawn from a list of numbers so that a smaller list means a simpler case.
 
 use super::{World, work};
-use counterpoint::definition::{Action, Body, Case, Condition, Definition, Expr, Join, Link, Node, Pick, Rest};
+use counterpoint::definition::{
+    Action, Body, Case, Condition, Definition, Enough, Expr, Handler, Join, Link, Map, Milestone, Node, Occasion,
+    Offer, On, Pick, Repeat, Rest, State, States, Trigger,
+};
 use counterpoint::{
-    Command, Failure, Jitter, Name, NodeStatus, Payload, Policy, Retry, RunCommand, RunId, RunPhase, TaskSpec,
-    UndoRemedy,
+    Command, Failure, Jitter, Name, NodeRemedy, NodeStatus, Payload, Policy, Retry, RunCommand, RunId, RunPhase,
+    TaskSpec, UndoRemedy,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -51,9 +54,11 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
     for place in 0..count {
         let mut node = node(draws, taste, path, place, depth, &definition);
         links(draws, taste, &mut node, &definition);
-        let body = matches!(&node.action, Action::Do(_) | Action::Map { .. } | Action::Repeat { .. });
+        let body = matches!(&node.action, Action::Do(_) | Action::Map(_) | Action::Repeat(_));
         let task = match &node.action {
-            Action::Do(body) | Action::Map { body, .. } | Action::Repeat { body, .. } => matches!(body, Body::Task(_)),
+            Action::Do(body) | Action::Map(Map { body, .. }) | Action::Repeat(Repeat { body, .. }) => {
+                matches!(body, Body::Task(_))
+            }
             _ => false,
         };
         if task && draws.below(3) > 0 {
@@ -63,10 +68,40 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
             node.pivot = true;
             pivot = false;
         }
+        if (body || matches!(node.action, Action::Wait { .. })) && draws.one_in(5) {
+            boundary(draws, taste, &mut node);
+        }
+        if taste.races && place > 0 && draws.one_in(10) {
+            node.cancels.push(definition.nodes[draws.below(place)].name.clone());
+        }
+        if draws.one_in(6) {
+            node.mutex.push("one at a time".into());
+        }
+        if taste.races && place > 1 && draws.one_in(10) {
+            let (after, until) = (draws.below(place), draws.below(place));
+            let name = |at: usize| definition.nodes[at].name.clone();
+            node.milestone = Some(Milestone::between(name(after), name(until)));
+        }
         definition.nodes.push(node);
     }
     definition.output = Expr::List(definition.nodes.iter().map(|node| Expr::node(node.name.clone())).collect());
     definition
+}
+
+fn boundary(draws: &mut Draws<'_>, taste: Taste, node: &mut Node) {
+    let span = Duration::from_secs(1 + draws.below(3) as u64);
+    for place in 0..=draws.below(2) {
+        let name = format!("h{place}");
+        let handler = match draws.below(6) {
+            0 | 1 if taste.races => Handler::timeout(name, span),
+            2 if taste.races => Handler::timeout(name, span).beside(),
+            3 if taste.races => Handler::signal(name, "red"),
+            4 if taste.races => Handler::cancel(name),
+            5 => Handler::error(name, [counterpoint::FailureKind::Transient]),
+            _ => Handler::error(name, []),
+        };
+        node.handlers.push(handler);
+    }
 }
 
 fn patient(kind: &str) -> counterpoint::definition::Work {
@@ -96,19 +131,64 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
     };
     let less = |bound: usize| Condition::less(Expr::Item, Expr::value(i64::try_from(bound).unwrap()));
     let action = match draws.below(16) {
+        8 => {
+            let count = 1 + draws.below(3);
+            let mut states = States::from("s0", 1 + u32::try_from(draws.below(5)).unwrap());
+            for at in 0..count {
+                let mut state = State::new(format!("s{at}"));
+                if draws.below(4) > 0 {
+                    let body = body(draws);
+                    if matches!(body, Body::Task(_)) && draws.below(2) == 0 {
+                        state.undo = Some(patient(&format!("undo {kind}")));
+                    }
+                    state = state.with_body(body);
+                }
+                if draws.below(3) > 0 {
+                    let to = draws.below(count);
+                    state = state.when(less(draws.below(10)), format!("s{to}"));
+                }
+                if at + 1 < count {
+                    state = state.then(format!("s{}", at + 1));
+                }
+                if draws.one_in(4) {
+                    state = state.on_failure("end");
+                }
+                if at + 1 == count {
+                    state = state.then("end");
+                }
+                states = states.with(state);
+            }
+            Action::States(states.with(State::new("end")))
+        }
+        9 if taste.races && draws.one_in(4) => Action::Stop,
+        9 if draws.one_in(4) => Action::Fail("a dead end".into()),
         9 => Action::Pass,
         10 | 11 => Action::Choose {
             pick: if draws.below(2) == 0 { Pick::First } else { Pick::Every },
             cases: (0..=draws.below(2)).map(|case| Case::new(format!("c{case}"), less(draws.below(10)))).collect(),
             otherwise: (draws.below(4) > 0).then(|| "else".into()),
         },
-        12 | 13 => Action::Map {
-            over: if draws.one_in(8) { Expr::Input } else { Expr::Input.at("/list") },
-            body: body(draws),
-            at_once: (draws.below(2) > 0).then(|| u32::try_from(1 + draws.below(3)).unwrap()),
-            tolerate: u32::try_from(draws.below(3)).unwrap(),
-        },
-        14 => Action::Repeat { body: body(draws), until: less(draws.below(10)), most: 3 },
+        12 | 13 => {
+            let over = if draws.one_in(8) { Expr::Input } else { Expr::Input.at("/list") };
+            let mut map = Map::over(over, body(draws))
+                .at_once((draws.below(2) > 0).then(|| u32::try_from(1 + draws.below(3)).unwrap()))
+                .tolerate(u32::try_from(draws.below(3)).unwrap());
+            if draws.one_in(5) {
+                map = map.tolerate_percent(40);
+            }
+            if taste.races && draws.one_in(4) {
+                let enough = Enough::of(u32::try_from(1 + draws.below(3)).unwrap());
+                map = map.enough(match draws.below(3) {
+                    0 => enough.cancel_rest(),
+                    1 => Enough::begun(),
+                    _ => enough,
+                });
+            }
+            map.open = taste.races && draws.one_in(4);
+            Action::Map(map)
+        }
+        14 if draws.one_in(3) => Action::Repeat(Repeat::whilst(body(draws), less(draws.below(10)).negated(), 3)),
+        14 => Action::Repeat(Repeat::until(body(draws), less(draws.below(10)), 3)),
         15 => {
             let (signal, timer) = match draws.below(3) {
                 0 => (false, true),
@@ -116,15 +196,25 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
                 _ => (taste.races, true),
             };
             let signal = signal.then(|| Name::from(["red", "blue"][draws.below(2)]));
-            Action::Wait { signal, timer: timer.then(|| Duration::from_secs(1 + draws.below(9) as u64)) }
+            let timer = timer.then(|| Duration::from_secs(1 + draws.below(9) as u64));
+            if taste.races && draws.below(3) == 0 {
+                let mut offers = vec![Offer::new("other", Occasion::signal("green"))];
+                offers.extend(signal.map(|signal| Offer::new("signal", Occasion::signal(signal))));
+                offers.extend(timer.map(|timer| Offer::new("timer", Occasion::After(timer))));
+                Action::Race { offers }
+            } else {
+                Action::Wait { signal, timer }
+            }
         }
         _ => Action::Do(body(draws)),
     };
     let input = match &action {
-        Action::Choose { .. } | Action::Pass => data(draws),
+        Action::Choose { .. } | Action::Pass | Action::Stop | Action::States(_) => data(draws),
         Action::Do(_) if draws.below(2) == 0 => Expr::List(vec![data(draws), Expr::Input.at("/list/0")]),
         Action::Do(_) => Expr::Input,
-        Action::Map { body: Body::Flow(_), .. } | Action::Repeat { body: Body::Flow(_), .. } => Expr::Input,
+        Action::Map(Map { body: Body::Flow(_), .. }) | Action::Repeat(Repeat { body: Body::Flow(_), .. }) => {
+            Expr::Input
+        }
         _ => Expr::default(),
     };
     Node::new(name, action).with_input(input)
@@ -153,6 +243,10 @@ fn links(draws: &mut Draws<'_>, taste: Taste, node: &mut Node, before: &Definiti
         let source = &before.nodes[source];
         let name = source.name.clone();
         let link = match (&source.action, draws.below(8)) {
+            (_, 2 | 3) if !source.handlers.is_empty() => {
+                let handler = &source.handlers[draws.below(source.handlers.len())];
+                Link::case(name, handler.name.clone())
+            }
             (Action::Choose { cases, otherwise, .. }, 0..=5) => {
                 let mut names: Vec<Name> = cases.iter().map(|case| case.name.clone()).collect();
                 names.extend(otherwise.clone());
@@ -165,7 +259,42 @@ fn links(draws: &mut Draws<'_>, taste: Taste, node: &mut Node, before: &Definiti
         node.after.push(link);
     }
     let links = u32::try_from(node.after.len()).unwrap();
-    node.join = match draws.below(6) {
+    if links > 0 && taste.races && matches!(node.action, Action::Do(_)) && draws.one_in(6) {
+        for link in &mut node.after {
+            let source = before.nodes.iter().find(|node| node.name == link.node).unwrap();
+            let several = matches!(source.action, Action::Map(_) | Action::Repeat(_))
+                || matches!(source.join, Join::Each | Join::Rounds { .. });
+            if several && draws.below(3) > 0 {
+                link.on = On::Each;
+            }
+        }
+        let rest = if draws.below(2) == 0 { Rest::Ignore } else { Rest::Hold };
+        let of = 1 + u32::try_from(draws.below(links as usize)).unwrap();
+        node.join = if draws.below(2) == 0 { Join::Each } else { Join::Rounds { of, rest } };
+        return;
+    }
+    node.join = match draws.below(7) {
+        6 if links > 0 => {
+            for link in &mut node.after {
+                if matches!(link.on, On::Failure | On::Always) {
+                    link.on = On::Success;
+                }
+            }
+            let calm = [Trigger::AllDone, Trigger::AllFailed, Trigger::NoneFailed, Trigger::NoneSkipped];
+            let calm = [&calm[..], &[Trigger::AllSkipped, Trigger::NoneFailedOneSucceeded, Trigger::AllSucceeded]];
+            let calm = calm.concat();
+            let rules = if taste.races { &Trigger::ALL[..] } else { &calm };
+            let rule = rules[draws.below(rules.len())];
+            let twice = |a: &Link, b: &Link| a.node == b.node && a.on == b.on;
+            let doubles: Vec<Link> = node.after.clone();
+            let first = |at: usize, link: &Link| !doubles[..at].iter().any(|other| twice(other, link));
+            let mut at = 0;
+            node.after.retain(|link| {
+                at += 1;
+                first(at - 1, link)
+            });
+            Join::Trigger(rule)
+        }
         3 if links > 0 => Join::Any,
         4 | 5 if links > 0 && taste.races => {
             let rest = if draws.below(2) == 0 { Rest::Ignore } else { Rest::Cancel };
@@ -231,12 +360,26 @@ impl World {
                     let _ = self.say(RunCommand::Signal { run, signal, payload }.into());
                 }
                 20 => self.pass(Duration::from_millis(500)),
+                23 if draws.below(2) == 0 => self.add_items(run, draws.below(2)),
                 21 if rough && draws.one_in(2) => {
                     let _ = self.say(RunCommand::Cancel { run, reason: "chance".into() }.into());
                 }
                 22 if rough && draws.one_in(2) => {
                     self.dismiss();
                     self.hire();
+                }
+                22 => {
+                    let names: Vec<Name> = self.engine.run(run).unwrap().nodes().map(|node| node.name()).collect();
+                    let node = names[draws.below(names.len())].clone();
+                    let reason: Name = "chance".into();
+                    let remedy = match draws.below(4) {
+                        0 => NodeRemedy::Complete { output: Payload::NULL, reason },
+                        1 => NodeRemedy::Complete { output: Payload::new(json!(3)), reason },
+                        2 => NodeRemedy::Fail { reason },
+                        _ => NodeRemedy::Skip { reason },
+                    };
+                    let operates = rough && draws.below(2) == 0;
+                    let _ = operates.then(|| self.say(RunCommand::Operate { run, node, remedy }.into()));
                 }
                 _ => self.repair(draws.below(3)),
             }
@@ -254,6 +397,9 @@ impl World {
             if self.is_over() && self.held.is_empty() {
                 return;
             }
+            if self.held.is_empty() {
+                self.close_maps();
+            }
             if !self.held.is_empty() {
                 self.answer_by(seed, 0);
             } else if self.waiting_runs().is_empty() || self.engine.next_wakeup().is_some() {
@@ -263,6 +409,7 @@ impl World {
                 self.repair(0);
             } else {
                 self.repair(0);
+                self.close_maps();
                 for run in self.waiting_runs() {
                     for signal in ["red", "blue"] {
                         let (signal, payload) = (signal.into(), Payload::NULL);
@@ -273,6 +420,31 @@ impl World {
         }
         let stuck: Vec<_> = self.engine.runs().map(|run| (run.id(), run.phase(), run.waits_for())).collect();
         panic!("stuck: {stuck:?}, asleep until {:?}\n{}", self.engine.next_wakeup(), super::tell(&self.journal));
+    }
+
+    /// Maps that are open get no more items.
+    fn close_maps(&mut self) {
+        let mut open = Vec::new();
+        for run in self.engine.runs().filter(|run| run.phase() == RunPhase::Running) {
+            let nodes = run.nodes().filter(|node| node.status() == NodeStatus::Running);
+            let maps = nodes.filter(|node| {
+                let node = run.definition().node(&node.name()).unwrap();
+                matches!(&node.action, Action::Map(map) if map.open)
+            });
+            open.extend(maps.map(|node| (run.id(), node.name())));
+        }
+        for (run, node) in open {
+            let _ = self.say(RunCommand::Close { run, node }.into());
+        }
+    }
+
+    /// More items for whatever map takes them.
+    fn add_items(&mut self, run: RunId, count: usize) {
+        let names: Vec<Name> = self.engine.run(run).unwrap().nodes().map(|node| node.name()).collect();
+        for node in names {
+            let items = (0..=count).map(|item| Payload::new(json!(item))).collect();
+            let _ = self.say(RunCommand::Add { run, node, items }.into());
+        }
     }
 
     fn waiting_runs(&self) -> Vec<RunId> {

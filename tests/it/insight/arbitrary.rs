@@ -1,7 +1,7 @@
 //! Any sequence of events, sensible or not: nothing panics, and the counts are those of a recount.
 
 use super::script::{attempt, owner};
-use counterpoint::definition::{Action, Body, Definition, Expr, Link, Node, Work};
+use counterpoint::definition::{Action, Body, Definition, Expr, Link, Map, Node, Work};
 use counterpoint::insight::{
     Alerts, Audit, Counts, Lineage, Metrics, Picture, Progress, Projection, Story, SvgOptions, Timeline, describe,
     to_prometheus,
@@ -105,7 +105,7 @@ fn definition() -> impl Strategy<Value = Definition> {
                 let body = Body::Flow(Arc::new(inner));
                 let action = match what {
                     0 => Action::Do(body),
-                    1 => Action::Map { over: Expr::Input, body, at_once: None, tolerate: 0 },
+                    1 => Action::Map(Map::over(Expr::Input, body)),
                     2 => Action::Wait { signal: None, timer: None },
                     _ => Action::Pass,
                 };
@@ -130,7 +130,14 @@ fn run_event() -> impl Strategy<Value = Event> {
                 },
                 3 => RunEvent::Opened { run, node, what: Opening::Map { items: many } },
                 4 => RunEvent::Opened { run, node, what: Opening::Wait { until: None } },
-                5 => RunEvent::NodeFinished { run, node, outcome: NodeOutcome::Succeeded, took: vec![], output: None },
+                5 => RunEvent::NodeFinished {
+                    run,
+                    node,
+                    outcome: NodeOutcome::Succeeded,
+                    took: vec![],
+                    output: None,
+                    signal: None,
+                },
                 6 => RunEvent::Halted { run, cause },
                 7 => RunEvent::Unwinding { run, nodes: vec![node, many] },
                 8 => RunEvent::NodeUndone { run, node, outcome: UndoOutcome::Failed { failure } },

@@ -1,6 +1,8 @@
 //! Scripted journals: a small fixed one, and fleets of any size.
 
-use counterpoint::definition::{Action, Body, Case, Condition, Definition, Expr, Join, Link, Node, Rest, Work};
+use counterpoint::definition::{
+    Action, Body, Case, Condition, Definition, Expr, Join, Link, Map, Node, Repeat, Rest, Work,
+};
 use counterpoint::{
     AgentEvent, AgentId, AgentSpec, AttemptId, Cause, Entry, Event, Failure, Incarnation, Next, NodeOutcome, Opening,
     Owner, Payload, RunEvent, RunId, RunOutcome, RunSpec, Seq, TaskEvent, TaskId, TaskSpec, Tier, Time, UndoOutcome,
@@ -65,7 +67,14 @@ impl Script {
     }
 
     pub(crate) fn node(&mut self, run: u64, node: u32, outcome: NodeOutcome) -> &mut Self {
-        self.say(RunEvent::NodeFinished { run: RunId::new(run), node, outcome, took: vec![], output: None })
+        self.say(RunEvent::NodeFinished {
+            run: RunId::new(run),
+            node,
+            outcome,
+            took: vec![],
+            output: None,
+            signal: None,
+        })
     }
 }
 
@@ -119,7 +128,7 @@ pub(crate) fn order() -> Definition {
         .with_node(
             Node::new(
                 "photos",
-                Action::Map { over: Expr::Input, body: Body::Task(Work::new("resize")), at_once: Some(4), tolerate: 1 },
+                Action::Map(Map::over(Expr::Input, Body::Task(Work::new("resize"))).at_once(4).tolerate(1)),
             )
             .with_link(Link::success("reserve")),
         )
@@ -127,7 +136,7 @@ pub(crate) fn order() -> Definition {
         .with_node(
             Node::new(
                 "track",
-                Action::Repeat { body: Body::Task(Work::new("poll")), until: Condition::Is(Expr::Item), most: 5 },
+                Action::Repeat(Repeat::until(Body::Task(Work::new("poll")), Condition::Is(Expr::Item), 5)),
             )
             .with_link(Link::success("parcel")),
         )
@@ -157,6 +166,7 @@ pub(crate) fn small() -> Script {
         outcome: NodeOutcome::Succeeded,
         took: vec!["no".into()],
         output: None,
+        signal: None,
     });
     s.node(1, 2, NodeOutcome::Skipped);
     s.say(RunEvent::Opened { run, node: 4, what: Opening::Map { items: 3 } });
@@ -196,10 +206,10 @@ pub(crate) fn turned_back() -> Script {
     let failure = Failure::permanent("no paper");
     let cause = Cause::Node { node: "label".into(), failure: failure.clone() };
     s.at(470).fail(41, 1, 1, failure.clone(), Next::DeadLetter);
-    s.node(2, 1, NodeOutcome::Failed { failure: failure.clone(), maybe: false });
+    s.node(2, 1, NodeOutcome::Failed { failure: failure.clone(), maybe: false, limit: None });
     s.say(RunEvent::Halted { run: child, cause: cause.clone() });
     s.say(RunEvent::Finished { run: child, outcome: RunOutcome::Failed { cause: cause.clone(), residue: vec![] } });
-    s.node(1, 5, NodeOutcome::Failed { failure: failure.clone(), maybe: false });
+    s.node(1, 5, NodeOutcome::Failed { failure: failure.clone(), maybe: false, limit: None });
     s.say(RunEvent::Halted { run, cause });
     s.say(RunEvent::Unwinding { run, nodes: vec![0] });
     s.step(60, "release", owner(1, 0, 0, "undo")).at(480).assign(60, 1, 3);

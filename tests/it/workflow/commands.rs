@@ -154,11 +154,23 @@ fn finished_runs_are_forgotten_with_the_runs_within_beyond_the_limit() {
 }
 
 #[test]
-fn a_host_that_cancels_the_task_of_a_step_makes_its_node_fail() {
-    let mut world = World::running(flow([step("a"), step("b").with_link(Link::failure("a"))]), 0);
+fn the_task_of_a_step_is_for_its_run_alone_to_withdraw() {
+    let mut world = World::running(flow([step("a")]), 0);
     let task = world.attempt("a").task();
-    world.say(TaskCommand::Cancel { task, reason: "by hand".into() }.into()).unwrap();
-    world.failed("a");
-    assert_eq!(world.status("a"), NodeStatus::Failed);
-    assert_eq!(world.busy(), ["b"]);
+    let cancel = TaskCommand::Cancel { task, reason: "by hand".into() };
+    refused(&mut world, cancel.clone(), &Rejected::TaskOfRun { task, run: RUN });
+    world.done("a", 0);
+    refused(&mut world, cancel, &Rejected::TaskEnded(task));
+}
+
+#[test]
+fn a_run_past_its_pivot_goes_forward_only() {
+    let nodes =
+        [undoable("a"), step("p").with_link(Link::success("a")).as_pivot(), step("z").with_link(Link::success("p"))];
+    let mut world = World::running(flow(nodes), 0);
+    world.done("a", 0).done("p", 0);
+    refused(&mut world, RunCommand::Cancel { run: RUN, reason: "too late".into() }, &Rejected::PastPivot(RUN));
+    world.done("z", 9);
+    assert_eq!(world.output(), json(9).value().clone());
+    world.verify();
 }

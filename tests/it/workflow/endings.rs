@@ -1,7 +1,7 @@
 //! Cancelling runs, races, the pivot.
 
 use crate::flow::{RUN, World, flow, step, undoable, work};
-use counterpoint::definition::{Action, Body, Condition, Expr, Join, Link, Node, Rest};
+use counterpoint::definition::{Action, Body, Condition, Expr, Join, Link, Node, Repeat, Rest};
 use counterpoint::{Accepted, Cause, NodeStatus, RunCommand, RunOutcome, RunPhase};
 use serde_json::json;
 use std::time::Duration;
@@ -169,7 +169,7 @@ fn a_pivot_under_way_that_fails_lets_the_run_turn_back() {
 #[test]
 fn the_rounds_of_a_pivot_that_failed_do_not_vanish() {
     let until = Condition::less(Expr::value(9), Expr::Item);
-    let again = Action::Repeat { body: Body::Task(work("again")), until, most: 2 };
+    let again = Action::Repeat(Repeat::until(Body::Task(work("again")), until, 2));
     let mut world = World::running(flow([Node::new("again", again).as_pivot()]), 0);
     world.done("again", 1).done("again", 2);
     assert_eq!(residue(&world), ["again"]);

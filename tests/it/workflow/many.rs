@@ -2,7 +2,7 @@
 
 use super::map;
 use crate::flow::{World, flow, json as payload, step, undoable, work};
-use counterpoint::definition::{Action, Body, Condition, Expr, Link, Node};
+use counterpoint::definition::{Action, Body, Condition, Expr, Link, Node, Repeat};
 use counterpoint::{Cause, Command, Config, Engine, Limits, NodeStatus, RunOutcome, TaskStatus};
 use serde_json::json;
 
@@ -73,7 +73,7 @@ fn a_map_over_more_than_the_limit_fails() {
 
 fn repeat(most: u32) -> Node {
     let until = Condition::less(Expr::value(9), Expr::Item);
-    Node::new("again", Action::Repeat { body: Body::Task(work("again")), until, most }).with_undo(work("undo"))
+    Node::new("again", Action::Repeat(Repeat::until(Body::Task(work("again")), until, most))).with_undo(work("undo"))
 }
 
 #[test]

@@ -8,15 +8,23 @@
     reason = "what goes wrong in a test is to stop it"
 )]
 
+mod boundaries;
 mod branches;
 mod commands;
 mod endings;
+mod enough;
 mod many;
+mod operating;
+mod races;
+mod rounds;
+mod states;
+mod triggers;
+mod turns;
 mod undoing;
 mod waiting;
 
 use crate::flow::work;
-use counterpoint::definition::{Action, Body, Case, Condition, Expr, Node, Pick};
+use counterpoint::definition::{Action, Body, Case, Condition, Expr, Map, Node, Pick};
 
 /// A choice by the number that it is given: cases `low` (below 5), `odd` (below 7), and what is said for otherwise.
 fn choice(name: &str, pick: Pick, otherwise: Option<&str>) -> Node {
@@ -28,5 +36,5 @@ fn choice(name: &str, pick: Pick, otherwise: Option<&str>) -> Node {
 
 /// A map over the run's input.
 fn map(name: &str, at_once: Option<u32>, tolerate: u32) -> Node {
-    Node::new(name, Action::Map { over: Expr::Input, body: Body::Task(work(name)), at_once, tolerate })
+    Node::new(name, Action::Map(Map::over(Expr::Input, Body::Task(work(name))).at_once(at_once).tolerate(tolerate)))
 }

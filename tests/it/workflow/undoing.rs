@@ -2,7 +2,7 @@
 
 use super::map;
 use crate::flow::{RUN, World, flow, step, undoable, work};
-use counterpoint::definition::{Action, Body, Definition, Expr, Link, Node};
+use counterpoint::definition::{Action, Body, Definition, Expr, Link, Map, Node};
 use counterpoint::{Accepted, NodeStatus, Rejected, RunOutcome, RunPhase, UndoRemedy};
 use serde_json::json;
 use std::sync::Arc;
@@ -202,7 +202,7 @@ fn of_a_map_of_runs_only_those_are_undone_that_succeeded() {
     // Each run passes its pivot and then fails, or does not.
     let mut inner = flow([step("pay").as_pivot(), step("ship").with_link(Link::success("pay"))]);
     inner.name = "inner".into();
-    let each = Action::Map { over: Expr::Input, body: Body::Flow(Arc::new(inner)), at_once: Some(1), tolerate: 1 };
+    let each = Action::Map(Map::over(Expr::Input, Body::Flow(Arc::new(inner))).at_once(1).tolerate(1));
     let nodes = [Node::new("each", each), step("end").with_link(Link::success("each"))];
     let mut world = World::running(flow(nodes), json!([1, 2]));
     world.done("pay", 0).failed("ship").done("pay", 0).done("ship", 0).failed("end");

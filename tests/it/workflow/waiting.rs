@@ -100,15 +100,61 @@ fn a_signal_reaches_the_run_within_that_waits_for_it() {
     world.verify();
 }
 
-/// Known gap: a signal for a workflow within that comes before that has begun stays with the run around it, where nobody
-/// takes it.
 #[test]
-#[ignore = "the run around it keeps an early signal and never hands it on"]
 fn a_signal_for_a_run_within_that_comes_before_it_begins_is_kept_for_it() {
     let mut world = World::running(nested(), 0);
     world.signal("go", "early").unwrap();
+    world.crash();
     world.done("before", 0);
     assert_eq!(world.output(), json!("early"));
+    world.verify();
+}
+
+#[test]
+fn a_signal_of_the_run_around_goes_to_whoever_waits_first_and_to_one_only() {
+    let mut inner = flow([wait("gate", Some("go"), None)]);
+    inner.name = "inner".into();
+    let nodes = [
+        step("later"),
+        wait("own", Some("go"), None).with_link(Link::success("later")),
+        Node::new("first", Action::flow(inner.clone())),
+        Node::new("second", Action::flow(inner)),
+        Node::new("end", Action::Pass)
+            .with_link(Link::success("own"))
+            .with_link(Link::success("first"))
+            .with_link(Link::success("second"))
+            .with_input(Expr::List(["first", "second", "own"].map(Expr::node).into())),
+    ];
+    let mut world = World::running(flow(nodes), 0);
+    world.signal("go", 1).unwrap();
+    assert_eq!(world.status("first"), NodeStatus::Succeeded);
+    assert_eq!(world.status("second"), NodeStatus::Running);
+    world.done("later", 0);
+    world.signal("go", 2).unwrap();
+    assert_eq!(world.status("own"), NodeStatus::Succeeded, "the run itself comes first");
+    world.signal("go", 3).unwrap();
+    assert_eq!(world.output(), json!([1, 3, 2]));
+    world.verify();
+}
+
+/// The move is a fact of its own: cut off before or after it, the run within gets the signal all the same.
+#[test]
+fn a_signal_on_its_way_to_a_run_within_survives_a_crash_at_any_fact() {
+    let mut world = World::running(nested(), 0);
+    world.signal("go", "early").unwrap();
+    let before = world.journal.len();
+    world.done("before", 0);
+    for cut in before..=world.journal.len() {
+        let journal = world.journal[..cut].to_vec();
+        let engine = counterpoint::Engine::restore(counterpoint::Config::default(), None, &journal).unwrap();
+        let mut again = World::around(engine, journal);
+        again.resume();
+        if again.phase() == RunPhase::Running {
+            again.done("before", 0);
+        }
+        assert_eq!(again.output(), json!("early"), "cut after {cut}");
+        again.verify();
+    }
 }
 
 #[test]

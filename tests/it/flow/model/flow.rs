@@ -1,8 +1,13 @@
 //! One run as the model sees it: what the rules allow it to do next.
 
 use super::Ruling;
-use counterpoint::definition::{Action, Body, Condition, Definition, Expr, Join, Link, Node, On, Pick, Rest};
-use counterpoint::{Cause, Happened, Name, NodeOutcome, Opening, Owner, Phase, RunId, RunOutcome, Time, UndoOutcome};
+use counterpoint::definition::{
+    Action, Body, Boundary, Condition, Definition, Expr, Join, Link, Map, Node, Occasion, Offer, On, Pick, Repeat,
+    Rest, Trigger,
+};
+use counterpoint::{
+    Cause, Happened, Name, NodeOutcome, NodeRemedy, Opening, Owner, Phase, RunId, RunOutcome, Time, UndoOutcome,
+};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -32,6 +37,18 @@ pub(super) struct Piece {
     pub(super) happened: Happened,
     pub(super) undo: Undo,
     pub(super) child: Option<RunId>,
+    /// The state in which it is done.
+    pub(super) state: usize,
+}
+
+/// Where a token is.
+#[derive(Debug, Clone)]
+pub(super) struct Walk {
+    state: usize,
+    entered: u32,
+    /// What it carries; none if the model does not know.
+    value: Option<Value>,
+    begun: bool,
 }
 
 impl Piece {
@@ -54,6 +71,19 @@ pub(super) struct Place {
     pub(super) took: Vec<Name>,
     pub(super) output: Value,
     pub(super) undone: Option<UndoOutcome>,
+    /// When it began, the handlers that fired beside it, and the one that ended it.
+    pub(super) since: Option<Time>,
+    pub(super) beside: Vec<Name>,
+    pub(super) interrupted: Option<Name>,
+    pub(super) walk: Option<Walk>,
+    /// How an operator wants it to end.
+    pub(super) remedy: Option<NodeRemedy>,
+    /// Of a map: whether it was closed, whether it has enough, and what its last item gave.
+    pub(super) closed: bool,
+    pub(super) enough: bool,
+    pub(super) last: Value,
+    /// Of a decision: the option, and what the node gives.
+    pub(super) decided: Option<(Name, Value)>,
 }
 
 impl Place {
@@ -94,11 +124,15 @@ pub(super) struct Flow {
     pub(super) succeeded: bool,
     pub(super) pivot_passed: bool,
     pub(super) cause: Option<Cause>,
+    /// Which of its signals the node takes that ends now.
+    pub(super) taking: usize,
+    /// For nodes that start more than once: what came over which link, in order; none for a link that closed.
+    pub(super) arrivals: BTreeMap<usize, Vec<(usize, Option<Value>)>>,
 }
 
 pub(super) fn body(action: &Action) -> Option<&Body> {
     match action {
-        Action::Do(body) | Action::Map { body, .. } | Action::Repeat { body, .. } => Some(body),
+        Action::Do(body) | Action::Map(Map { body, .. }) | Action::Repeat(Repeat { body, .. }) => Some(body),
         _ => None,
     }
 }
@@ -116,6 +150,8 @@ impl Flow {
             succeeded: false,
             pivot_passed: false,
             cause: None,
+            taking: 0,
+            arrivals: BTreeMap::new(),
         }
     }
 
@@ -134,10 +170,13 @@ impl Flow {
     /// Whether a link is taken; none while that is open.
     pub(super) fn taken(&self, link: &Link) -> Option<bool> {
         let source = &self.places[self.source(link)];
+        if matches!(&link.on, On::Case(case) if source.beside.contains(case)) {
+            return Some(true);
+        }
         let end = source.end?;
         Some(match &link.on {
             On::Success => end == Kind::Succeeded,
-            On::Failure => end == Kind::Failed,
+            On::Failure => end == Kind::Failed && source.took.is_empty(),
             On::Case(case) => source.took.contains(case),
             _ => true,
         })
@@ -163,12 +202,75 @@ impl Flow {
         })
     }
 
+    /// How the inputs of a node ended, one letter for each: S, F, K, or a dot for one that has not.
+    pub(super) fn inputs(&self, at: usize) -> String {
+        let letter = |link: &Link| match self.places[self.source(link)].end {
+            _ if self.taken(link) == Some(true) => 'S',
+            None => '.',
+            Some(Kind::Failed) => 'F',
+            Some(_) => 'K',
+        };
+        self.node(at).after.iter().map(letter).collect()
+    }
+
     pub(super) fn followers(&self, at: usize) -> impl Iterator<Item = (usize, &Link)> {
         let name = &self.definition.nodes[at].name;
         let nodes = self.definition.nodes.iter().enumerate();
         nodes
             .flat_map(|(to, node)| node.after.iter().map(move |link| (to, link)))
             .filter(move |(_, link)| link.node == *name)
+    }
+
+    fn links_from(&self, at: usize) -> impl Iterator<Item = (usize, usize, &Link)> {
+        let name = &self.definition.nodes[at].name;
+        let nodes = self.definition.nodes.iter().enumerate();
+        nodes
+            .flat_map(|(to, node)| node.after.iter().enumerate().map(move |(place, link)| (to, place, link)))
+            .filter(move |(_, _, link)| link.node == *name)
+    }
+
+    /// Something comes over the links from a node that `test` says.
+    fn comes(&mut self, from: usize, test: impl Fn(&Link) -> bool, value: &Value) {
+        let links: Vec<(usize, usize)> =
+            self.links_from(from).filter(|(.., link)| test(link)).map(|(to, place, _)| (to, place)).collect();
+        for (to, place) in links {
+            if self.places[to].end.is_none() {
+                self.arrivals.entry(to).or_default().push((place, Some(value.clone())));
+            }
+        }
+    }
+
+    /// What each time is given that a node starts that may start more than once.
+    pub(super) fn rounds(&self, at: usize) -> Vec<Value> {
+        let empty = Vec::new();
+        let arrivals = self.arrivals.get(&at).unwrap_or(&empty);
+        let Join::Rounds { of, rest } = self.node(at).join else {
+            return arrivals.iter().filter_map(|(_, value)| value.clone()).collect();
+        };
+        let links = self.node(at).after.len();
+        let (mut rounds, mut here, mut started) = (Vec::new(), vec![None; links], false);
+        let (mut held, mut closed) = (vec![VecDeque::new(); links], vec![false; links]);
+        for (link, value) in arrivals {
+            match value {
+                Some(_) if rest == Rest::Ignore && here[*link].is_some() => {}
+                Some(value) => held[*link].push_back(value.clone()),
+                None => closed[*link] = true,
+            }
+            loop {
+                for link in (0..links).filter(|link| here[*link].is_none()).collect::<Vec<_>>() {
+                    here[link] = held[link].pop_front();
+                    if !started && here.iter().flatten().count() == of as usize {
+                        rounds.push(json!(here.clone()));
+                        started = true;
+                    }
+                }
+                if !started || (0..links).any(|link| here[link].is_none() && !closed[link]) {
+                    break;
+                }
+                (here, started) = (vec![None; links], false);
+            }
+        }
+        rounds
     }
 
     /// Whether a way leads from one node to another, through none of those `without`.
@@ -195,12 +297,20 @@ impl Flow {
     /// Whether a node's failure ends the run.
     pub(super) fn is_broken(&self, at: usize) -> bool {
         self.places[at].end == Some(Kind::Failed)
+            && self.places[at].took.is_empty()
             && !self.followers(at).any(|(_, link)| matches!(link.on, On::Failure | On::Always))
+            && !self.followers(at).any(|(to, _)| copes(self.node(to).join))
             && !self.counting_joins().any(|(join, _)| self.serves(at, join))
     }
 
     /// Whether a counting join has started that cancels this node.
     pub(super) fn is_spare(&self, at: usize) -> bool {
+        let name = &self.node(at).name;
+        let done = |other: &usize| self.places[*other].end == Some(Kind::Succeeded);
+        let mut over = (0..self.places.len()).filter(done).filter(|other| *other != at);
+        if over.any(|other| self.node(other).action == Action::Stop || self.node(other).cancels.contains(name)) {
+            return true;
+        }
         self.counting_joins().any(|(join, rest)| {
             let place = &self.places[join];
             let started = place.begun() || matches!(place.end, Some(Kind::Succeeded | Kind::Failed));
@@ -211,8 +321,206 @@ impl Flow {
     /// Whether what a node does is no longer wanted.
     pub(super) fn withdraws(&self, at: usize) -> bool {
         let place = &self.places[at];
-        let lost = matches!(self.node(at).action, Action::Map { tolerate, .. } if place.failed() > tolerate as usize);
-        self.stand == Stand::Halting || self.is_spare(at) || lost
+        let lost = match self.node(at).action {
+            Action::Map(Map { enough: Some(ref enough), .. }) if place.enough => enough.cancels,
+            Action::Map(_) => self.too_many(at),
+            _ => repeats(self.node(at)) && place.failed() > 0,
+        };
+        self.stand == Stand::Halting
+            || self.is_spare(at)
+            || lost
+            || self.places[at].interrupted.is_some()
+            || self.places[at].remedy.is_some()
+    }
+
+    /// Whether a node waits for this signal now.
+    pub(super) fn listens(&self, wanted: &Name) -> bool {
+        self.stand == Stand::Running
+            && self.definition.nodes.iter().zip(&self.places).any(|(node, place)| {
+                let open = place.opened.is_some() && place.end.is_none();
+                let handled = node.handlers.iter().any(|handler| {
+                    let busy = place.begun() && place.end.is_none() && !place.beside.contains(&handler.name);
+                    busy && matches!(&handler.on, Boundary::Signal { signal, .. } if signal == wanted)
+                });
+                handled
+                    || open
+                        && match &node.action {
+                            Action::Wait { signal, .. } => signal.as_ref() == Some(wanted),
+                            Action::Race { offers } => offers.iter().any(|offer| subject(offer) == Some(wanted)),
+                            _ => false,
+                        }
+            })
+    }
+
+    /// Whether more items of a map have failed than it tolerates.
+    fn too_many(&self, at: usize) -> bool {
+        let Action::Map(map) = &self.node(at).action else { return false };
+        let (failed, items) = (self.places[at].failed(), self.places[at].items.len());
+        let share = map.tolerate_percent.map_or(0, |percent| items * percent as usize / 100);
+        failed > share.max(map.tolerate as usize)
+    }
+
+    /// Whether a map takes more items.
+    pub(super) fn is_open(&self, at: usize) -> bool {
+        let place = &self.places[at];
+        let open = matches!(&self.node(at).action, Action::Map(map) if map.open);
+        open && place.opened.is_some() && place.end.is_none() && !place.closed && !place.enough
+    }
+
+    /// What a map has done is enough.
+    pub(super) fn suffices(&mut self, at: usize) -> Ruling {
+        let Action::Map(Map { enough: Some(enough), .. }) = &self.node(at).action else {
+            return Err("it must wait for all".to_owned());
+        };
+        let place = &self.places[at];
+        let done = place.pieces.iter().filter(|piece| piece.end == Some(true)).count();
+        let item = json!({"done": done, "failed": place.failed(), "items": place.items.len(), "last": place.last});
+        ensure!(done > 0 && self.holds(&enough.when, &item), "it is not enough");
+        ensure!(!place.enough && self.stand == Stand::Running, "it is enough twice");
+        self.places[at].enough = true;
+        Ok(())
+    }
+
+    /// Whether a map may end although something of it is under way.
+    fn awaits_none(&self, at: usize) -> bool {
+        let Action::Map(Map { enough: Some(enough), .. }) = &self.node(at).action else { return false };
+        let place = &self.places[at];
+        let all = place.pieces.len() == place.items.len() && !self.is_open(at);
+        place.enough && !enough.cancels || enough.begun && all
+    }
+
+    /// What a piece of work consists of.
+    pub(super) fn body_of(&self, owner: Owner) -> Option<&Body> {
+        let place = &self.places[owner.node as usize];
+        match &self.node(owner.node as usize).action {
+            Action::States(states) => {
+                let state = match place.pieces.get(owner.item as usize) {
+                    Some(piece) => piece.state,
+                    None => place.walk.as_ref()?.state,
+                };
+                states.states[state].body.as_ref()
+            }
+            action => body(action),
+        }
+    }
+
+    /// Whether a piece of a node has something that undoes it.
+    fn has_undo(&self, at: usize, piece: &Piece) -> bool {
+        let node = self.node(at);
+        let (undo, body) = match &node.action {
+            Action::States(states) => (&states.states[piece.state].undo, states.states[piece.state].body.as_ref()),
+            action => (&node.undo, body(action)),
+        };
+        undo.is_some() || matches!(body, Some(Body::Flow(_)))
+    }
+
+    /// What the state gave that the token is in, and whether it failed; none while that is open.
+    fn state_gave(&self, at: usize) -> Option<(Option<Value>, bool)> {
+        let Action::States(states) = &self.node(at).action else { return None };
+        let place = &self.places[at];
+        let walk = place.walk.as_ref()?;
+        if states.states[walk.state].body.is_none() {
+            return Some((walk.value.clone(), false));
+        }
+        let piece = place.pieces.last().filter(|_| walk.begun)?;
+        let ok = piece.end?;
+        Some((ok.then(|| given(piece)), !ok))
+    }
+
+    /// The way that the token must go; none if it stays.
+    fn way(&self, at: usize) -> Option<usize> {
+        let Action::States(states) = &self.node(at).action else { return None };
+        let (value, failed) = self.state_gave(at)?;
+        let value = value.unwrap_or_default();
+        let walk = self.places[at].walk.as_ref()?;
+        let ways = states.states[walk.state].next.iter();
+        let way = ways.filter(|way| way.on_failure == failed).find(|way| self.holds(&way.when, &value))?;
+        states.states.iter().position(|state| state.name == way.to)
+    }
+
+    pub(super) fn enters(&mut self, at: usize, to: usize, item: Option<Value>) -> Ruling {
+        let node = self.definition.nodes[at].clone();
+        let Action::States(states) = &node.action else { return Err("it has no states".to_owned()) };
+        ensure!(self.stand == Stand::Running && self.places[at].end.is_none(), "a state is entered too late");
+        ensure!(self.places[at].opened.is_some(), "a state is entered too soon");
+        let entered = self.places[at].walk.as_ref().map_or(0, |walk| walk.entered);
+        ensure!(entered < states.most, "a state too many");
+        let value = if entered == 0 {
+            ensure!(states.states[to].name == states.start, "it begins in another state");
+            let input = self.eval(&node.input, &Value::Null);
+            ensure!(item.unwrap_or_default() == input, "it should carry {input}");
+            Some(input)
+        } else {
+            ensure!(self.way(at) == Some(to), "it should go to {:?}", self.way(at));
+            self.state_gave(at).ok_or("the state is not over")?.0
+        };
+        self.places[at].walk = Some(Walk { state: to, entered: entered + 1, value, begun: false });
+        Ok(())
+    }
+
+    /// Something happens to a node that a handler waits for.
+    pub(super) fn fires(&mut self, at: usize, handler: usize, taking: usize, now: Time) -> Ruling {
+        let handler = self.node(at).handlers.get(handler).ok_or("an unknown handler")?.clone();
+        let place = &mut self.places[at];
+        ensure!(self.stand == Stand::Running, "a handler fires in a run that does not go forward");
+        ensure!(place.begun() && place.end.is_none(), "a handler fires of a node that is not under way");
+        ensure!(place.interrupted.is_none() && !place.beside.contains(&handler.name), "a handler fires twice");
+        match &handler.on {
+            Boundary::Timeout(span) => {
+                let due = place.since.is_some_and(|since| since + *span <= now);
+                ensure!(due, "a handler fires before its time");
+            }
+            Boundary::Signal { signal, .. } => {
+                let kept = self.signals.get_mut(signal).and_then(|kept| kept.remove(taking));
+                ensure!(kept.is_some(), "there is no such signal");
+            }
+            _ => return Err("a handler fires that only an end can".to_owned()),
+        }
+        if handler.interrupts {
+            self.places[at].interrupted = Some(handler.name);
+        } else {
+            self.places[at].beside.push(handler.name.clone());
+            let links: Vec<Link> = self.followers(at).map(|(_, link)| link.clone()).collect();
+            let output = Value::Null;
+            self.comes(at, |link| links.contains(link) && link.on == On::Case(handler.name.clone()), &output);
+        }
+        Ok(())
+    }
+
+    /// The handler by which a node ends.
+    fn caught(&self, at: usize, outcome: &NodeOutcome) -> Vec<Name> {
+        let handlers = &self.node(at).handlers;
+        let found = match outcome {
+            _ if self.stand != Stand::Running => None,
+            NodeOutcome::Cancelled { .. } if self.places[at].interrupted.is_some() => {
+                return self.places[at].interrupted.iter().cloned().collect();
+            }
+            NodeOutcome::Cancelled { .. } if self.places[at].begun() => {
+                handlers.iter().find(|handler| handler.on == Boundary::Cancel)
+            }
+            NodeOutcome::Failed { failure, .. } => handlers.iter().find(|handler| {
+                matches!(&handler.on, Boundary::Error { kinds } if kinds.is_empty() || kinds.contains(&failure.kind))
+            }),
+            _ => None,
+        };
+        found.map(|handler| handler.name.clone()).into_iter().collect()
+    }
+
+    /// A node that is under way and must not be so together with this one.
+    fn rival(&self, at: usize) -> Option<usize> {
+        let shares = |other: &usize| self.node(*other).mutex.iter().any(|name| self.node(at).mutex.contains(name));
+        let busy = |other: &usize| self.places[*other].begun() && self.places[*other].end.is_none();
+        (0..self.places.len()).filter(|other| *other != at).find(|other| shares(other) && busy(other))
+    }
+
+    /// Whether the stretch of the run is over in which a node may start, or can never come.
+    fn passed(&self, at: usize) -> bool {
+        self.node(at).milestone.as_ref().is_some_and(|milestone| {
+            let after = &self.places[self.place_of(&milestone.after).expect("the definition is sound")];
+            let until = &self.places[self.place_of(&milestone.until).expect("the definition is sound")];
+            let begun = until.begun() || until.end.is_some_and(|end| end != Kind::Skipped);
+            begun || after.end.is_some_and(|end| end != Kind::Succeeded)
+        })
     }
 
     pub(super) fn may_start(&self, at: usize) -> Ruling {
@@ -221,44 +529,68 @@ impl Flow {
         ensure!(!self.is_spare(at), "a node starts that is not needed any more");
         ensure!(self.places[at].end.is_none() && !self.places[at].begun(), "a node starts twice");
         let ready = match self.node(at).join {
+            Join::Each | Join::Rounds { .. } => !self.rounds(at).is_empty(),
             Join::Any => open == 0 && taken > 0,
+            Join::Trigger(rule) => fires(rule, &self.inputs(at)),
             Join::Count { of, .. } => taken >= of as usize,
             _ => taken == links,
         };
         ensure!(ready, "a node starts with {taken} of {links} links, {open} open");
+        ensure!(self.rival(at).is_none(), "a node starts beside {:?}", self.rival(at));
+        if let Some(milestone) = &self.node(at).milestone {
+            let reached = self.place_of(&milestone.after).map(|at| self.places[at].end);
+            ensure!(reached == Some(Some(Kind::Succeeded)), "a node starts before its milestone");
+            ensure!(!self.passed(at), "a node starts after its milestone");
+        }
         Ok(())
     }
 
-    pub(super) fn opens(&mut self, at: usize, what: &Opening) -> Ruling {
+    pub(super) fn opens(&mut self, at: usize, what: &Opening, now: Time) -> Ruling {
         self.may_start(at)?;
-        if let (Action::Map { over, .. }, Opening::Map { items }) = (&self.node(at).action, what) {
+        if let (Action::Map(Map { over, .. }), Opening::Map { items }) = (&self.node(at).action, what) {
             let list = self.eval(over, &Value::Null);
             let list = list.as_array().ok_or("a map opens over what is no list")?;
             ensure!(list.len() == *items as usize, "a map opens with a wrong count");
             self.places[at].items = list.clone();
         }
         self.places[at].opened = Some(what.clone());
+        self.places[at].since = Some(now);
         Ok(())
     }
 
-    pub(super) fn begins(&mut self, owner: Owner, input: Value, child: Option<RunId>) -> Ruling {
+    pub(super) fn begins(&mut self, owner: Owner, input: Value, child: Option<RunId>, now: Time) -> Ruling {
         let at = owner.node as usize;
         let place = &self.places[at];
         ensure!(place.pieces.len() == owner.item as usize, "a piece begins out of turn");
         let item = match &self.node(at).action {
+            Action::Do(_) if repeats(self.node(at)) => {
+                ensure!(place.opened.is_some() && place.end.is_none(), "a round of a node that is not open");
+                ensure!(place.failed() == 0, "a round begins after one has failed");
+                self.rounds(at).get(owner.item as usize).cloned().ok_or("a round too many")?
+            }
             Action::Do(_) => {
                 self.may_start(at)?;
                 Value::Null
             }
-            Action::Map { at_once, tolerate, .. } => {
+            Action::States(_) => {
+                let walk = place.walk.as_ref().ok_or("work begins in no state")?;
+                ensure!(!walk.begun, "the work of a state begins twice");
+                walk.value.clone().unwrap_or_else(|| input.clone())
+            }
+            Action::Map(map) => {
+                let at_once = map.at_once;
+                ensure!(!place.enough, "an item begins when there is enough");
                 ensure!(place.opened.is_some() && place.end.is_none(), "an item of a map that is not open");
                 ensure!(at_once.is_none_or(|most| place.active() < most as usize), "too many items at once");
-                ensure!(place.failed() <= *tolerate as usize, "an item begins after too many have failed");
+                ensure!(!self.too_many(at), "an item begins after too many have failed");
                 place.items.get(owner.item as usize).cloned().ok_or("an item too many")?
             }
-            Action::Repeat { until, most, .. } => {
+            Action::Repeat(Repeat { until, whilst, most, .. }) => {
                 ensure!(place.opened.is_some() && place.end.is_none(), "a round of a repeat that is not open");
                 ensure!(owner.item < *most, "a round too many");
+                let before = place.pieces.last().map(given).unwrap_or_default();
+                let more = whilst.as_ref().is_none_or(|whilst| self.holds(whilst, &before));
+                ensure!(more, "a round begins although its condition does not hold");
                 match place.pieces.last() {
                     None => Value::Null,
                     Some(last) => {
@@ -273,11 +605,22 @@ impl Flow {
         };
         ensure!(self.stand == Stand::Running && !self.is_spare(at), "work begins that is not wanted");
         let node = self.node(at);
-        let plain = !matches!(node.action, Action::Do(_)) && node.input == Expr::default();
-        let expected = if plain { item } else { self.eval(&node.input, &item) };
+        let several = !matches!(node.action, Action::Do(_) | Action::States(_)) || repeats(node);
+        let plain = several && node.input == Expr::default();
+        let given = match &node.action {
+            Action::States(states) => &states.states[self.places[at].walk.as_ref().map_or(0, |walk| walk.state)].input,
+            _ => &node.input,
+        };
+        let expected = if plain { item } else { self.eval(given, &item) };
         ensure!(input == expected, "it is given {input}, not {expected}");
         let (happened, undo) = (Happened::No, Undo::Idle);
-        self.places[at].pieces.push(Piece { input, end: None, happened, undo, child });
+        self.places[at].since.get_or_insert(now);
+        let place = &mut self.places[at];
+        let state = place.walk.as_mut().map_or(0, |walk| {
+            walk.begun = true;
+            walk.state
+        });
+        place.pieces.push(Piece { input, end: None, happened, undo, child, state });
         Ok(())
     }
 
@@ -288,7 +631,12 @@ impl Flow {
             piece.undo = if ok { Undo::Done } else { Undo::Failed };
         } else {
             ensure!(piece.end.is_none(), "a piece ends twice");
+            let output = if let Happened::Yes(output) = &happened { output.value().clone() } else { Value::Null };
             (piece.end, piece.happened) = (Some(ok), happened);
+            if ok {
+                self.places[owner.node as usize].last = output.clone();
+                self.comes(owner.node as usize, |link| link.on == On::Each, &output);
+            }
         }
         Ok(())
     }
@@ -304,21 +652,53 @@ impl Flow {
         ensure!(self.places[at].end.is_none(), "a node ends twice");
         let halting = self.stand == Stand::Halting;
         ensure!(halting || self.stand == Stand::Running, "a node ends when nothing goes forward");
-        ensure!(self.places[at].active() == 0, "a node ends while something of it is under way");
+        let free = *outcome == NodeOutcome::Succeeded && self.awaits_none(at);
+        ensure!(free || self.places[at].active() == 0, "a node ends while something of it is under way");
         let doubtful = self.places[at].doubtful();
+        if let Some(remedy) = self.places[at].remedy.clone().filter(|_| !halting) {
+            let (kind, output) = match (&remedy, outcome) {
+                (NodeRemedy::Complete { output: told, .. }, NodeOutcome::Succeeded) => {
+                    let given = if told.is_null() { self.collected(at) } else { told.value().clone() };
+                    ensure!(output.is_none_or(|output| output == given), "it should give {given}");
+                    (Kind::Succeeded, given)
+                }
+                (NodeRemedy::Fail { .. }, NodeOutcome::Failed { .. }) => (Kind::Failed, Value::Null),
+                (NodeRemedy::Skip { .. }, NodeOutcome::Skipped) if !self.places[at].begun() => {
+                    (Kind::Skipped, Value::Null)
+                }
+                (NodeRemedy::Skip { .. }, NodeOutcome::Cancelled { .. }) if self.places[at].begun() => {
+                    (Kind::Cancelled, Value::Null)
+                }
+                _ => return Err(format!("an operator wants {remedy:?}")),
+            };
+            return self.ended(at, kind, output, took);
+        }
+        let caught = self.caught(at, outcome);
+        ensure!(*outcome == NodeOutcome::Succeeded || *took == caught, "the handler should be {caught:?}");
         let (kind, given) = match outcome {
             NodeOutcome::Succeeded => {
                 let given = self.success(at, took, output, now)?;
                 (Kind::Succeeded, given)
             }
-            NodeOutcome::Failed { maybe, .. } => {
+            NodeOutcome::Failed { maybe, limit, .. } => {
                 ensure!(!halting && !self.is_spare(at), "a node fails that was withdrawn");
                 ensure!(*maybe == doubtful, "whether it may have happened is told wrongly");
                 ensure!(self.may_fail(at), "a node fails without a reason");
-                (Kind::Failed, Value::Null)
+                let partial = match (limit, &self.node(at).action) {
+                    (None, _) => Value::Null,
+                    (Some(_), Action::States(_)) => match self.state_gave(at) {
+                        Some((Some(value), _)) => value,
+                        // What a failure looks like as data the model does not know.
+                        _ => output.clone().unwrap_or_default(),
+                    },
+                    (Some(_), _) => self.places[at].pieces.last().map(given).unwrap_or_default(),
+                };
+                ensure!(output.unwrap_or_default() == partial, "it should leave {partial}");
+                (Kind::Failed, partial)
             }
             NodeOutcome::Cancelled { maybe } => {
-                let wanted = !(halting && self.places[at].begun() || self.is_spare(at));
+                let ended = self.places[at].interrupted.is_some();
+                let wanted = !(halting && self.places[at].begun() || self.is_spare(at) || ended);
                 ensure!(!wanted, "a node is cancelled that is needed");
                 ensure!(*maybe == doubtful, "whether it may have happened is told wrongly");
                 (Kind::Cancelled, Value::Null)
@@ -327,20 +707,59 @@ impl Flow {
                 let (taken, open, links) = self.links(at);
                 let dead = match self.node(at).join {
                     Join::Any => taken == 0,
+                    Join::Each | Join::Rounds { .. } => self.rounds(at).is_empty(),
+                    Join::Trigger(rule) => !fires(rule, &self.inputs(at)),
                     Join::Count { of, .. } => taken < of as usize && !self.cut(at),
                     _ => taken < links,
                 };
                 ensure!(!halting && !self.places[at].begun(), "a node is skipped that has begun");
-                ensure!(open == 0 && dead, "a node is skipped with {taken} of {links} links, {open} open");
+                ensure!(
+                    self.passed(at) || open == 0 && dead,
+                    "a node is skipped with {taken} of {links} links, {open} open"
+                );
                 (Kind::Skipped, Value::Null)
             }
         };
+        self.ended(at, kind, given, took)
+    }
+
+    /// What the pieces of a node gave so far.
+    fn collected(&self, at: usize) -> Value {
+        let place = &self.places[at];
+        let counts = |piece: &Piece| if piece.end == Some(true) { given(piece) } else { Value::Null };
+        match &self.node(at).action {
+            _ if place.opened.is_none() => place.pieces.last().map(counts).unwrap_or_default(),
+            Action::Map(_) => {
+                let left = vec![Value::Null; place.items.len() - place.pieces.len()];
+                place.pieces.iter().map(counts).chain(left).collect()
+            }
+            _ if repeats(self.node(at)) => place.pieces.iter().map(counts).collect(),
+            Action::States(_) => Value::Null,
+            _ => place.pieces.last().map(counts).unwrap_or_default(),
+        }
+    }
+
+    fn ended(&mut self, at: usize, kind: Kind, given: Value, took: &[Name]) -> Ruling {
         // What a pivot may have done, and nothing can undo, leaves no way back either.
         let had_effect = self.places[at].pieces.iter().any(|piece| piece.happened != Happened::No);
-        let stands = had_effect && self.node(at).undo.is_none();
+        let undoable = match &self.node(at).action {
+            Action::States(states) => states.states.iter().any(|state| state.undo.is_some()),
+            _ => self.node(at).undo.is_some(),
+        };
+        let stands = had_effect && !undoable;
         self.pivot_passed |= self.node(at).pivot && (kind == Kind::Succeeded || stands);
         let place = &mut self.places[at];
-        (place.end, place.output, place.took) = (Some(kind), given, took.to_vec());
+        (place.end, place.output, place.took) = (Some(kind), given.clone(), took.to_vec());
+        let taken: Vec<Link> = self
+            .followers(at)
+            .filter(|(_, link)| self.taken(link) == Some(true))
+            .map(|(_, link)| link.clone())
+            .collect();
+        self.comes(at, |link| link.on != On::Each && taken.contains(link), &given);
+        let links: Vec<(usize, usize)> = self.links_from(at).map(|(to, place, _)| (to, place)).collect();
+        for (to, place) in links {
+            self.arrivals.entry(to).or_default().push((place, None));
+        }
         Ok(())
     }
 
@@ -355,7 +774,7 @@ impl Flow {
         let node = self.definition.nodes[at].clone();
         let place = &self.places[at];
         let value = match &node.action {
-            Action::Pass | Action::Choose { .. } => {
+            Action::Pass | Action::Stop | Action::Choose { .. } => {
                 self.may_start(at)?;
                 let input = self.eval(&node.input, &Value::Null);
                 if matches!(node.action, Action::Choose { .. }) {
@@ -370,7 +789,8 @@ impl Flow {
                 match took.first() {
                     Some(took) => {
                         ensure!(signal.as_ref() == Some(took), "it was another signal");
-                        let kept = self.signals.get_mut(took).and_then(VecDeque::pop_front);
+                        let taking = self.taking;
+                        let kept = self.signals.get_mut(took).and_then(|kept| kept.remove(taking));
                         kept.ok_or("there is no such signal")?
                     }
                     None => {
@@ -379,19 +799,62 @@ impl Flow {
                     }
                 }
             }
+            Action::States(states) => {
+                let (value, failed) = self.state_gave(at).ok_or("the state is not over")?;
+                let walk = place.walk.as_ref().ok_or("it is in no state")?;
+                let state = &states.states[walk.state];
+                ensure!(!failed && state.next.iter().all(|way| way.on_failure), "it is in no final state");
+                ensure!(took == [state.name.clone()], "it ends in another state");
+                value.or_else(|| told.clone()).unwrap_or_default()
+            }
+            Action::Race { offers } => {
+                ensure!(self.stand == Stand::Running, "a race ends well in a run that was halted");
+                let Some(Opening::Race { until, .. }) = &place.opened else { return Err("it does not wait".into()) };
+                let took = took.first().ok_or("nothing has happened")?;
+                if let Some((option, value)) = &place.decided {
+                    ensure!(took == option, "something else was decided");
+                    return Ok(value.clone());
+                }
+                let at = offers.iter().position(|offer| offer.name == *took).ok_or("an unknown offer")?;
+                match subject(&offers[at]) {
+                    Some(signal) => {
+                        let taking = self.taking;
+                        let kept = self.signals.get_mut(signal).and_then(|kept| kept.remove(taking));
+                        kept.ok_or("there is no such signal")?
+                    }
+                    None => {
+                        ensure!(until[at].is_some_and(|until| until <= now), "its moment has not come");
+                        Value::Null
+                    }
+                }
+            }
+            Action::Do(_) if repeats(&node) => {
+                ensure!(self.links(at).1 == 0, "more may come");
+                ensure!(place.pieces.len() == self.rounds(at).len(), "a round is missing");
+                ensure!(place.failed() == 0, "a round has failed");
+                place.pieces.iter().map(given).collect()
+            }
             Action::Do(_) => {
                 ensure!(place.pieces.len() == 1 && place.pieces[0].end == Some(true), "its work did not succeed");
                 given(&place.pieces[0])
             }
-            Action::Map { tolerate, .. } => {
-                ensure!(place.pieces.len() == place.items.len(), "items are missing");
-                ensure!(place.failed() <= *tolerate as usize, "too many items have failed");
-                place.pieces.iter().map(given).collect()
+            Action::Map(_) => {
+                let whole = place.pieces.len() == place.items.len() && !self.is_open(at);
+                ensure!(whole || place.enough, "items are missing");
+                ensure!(place.enough || !self.too_many(at), "too many items have failed");
+                let left = vec![Value::Null; place.items.len() - place.pieces.len()];
+                // What was cancelled and done all the same is never routed on.
+                let counts = |piece: &Piece| if piece.end == Some(true) { given(piece) } else { Value::Null };
+                place.pieces.iter().map(counts).chain(left).collect()
             }
-            Action::Repeat { until, .. } => {
-                let last = place.pieces.last().ok_or("a repeat without rounds")?;
-                ensure!(last.end == Some(true) && self.holds(until, &given(last)), "a repeat ends too soon");
-                given(last)
+            Action::Repeat(Repeat { until, whilst, .. }) => {
+                let last = place.pieces.last();
+                let output = last.map(given).unwrap_or_default();
+                let broken = last.is_some() && self.holds(until, &output);
+                let over = whilst.as_ref().is_some_and(|whilst| !self.holds(whilst, &output));
+                ensure!(last.is_none_or(|last| last.end == Some(true)), "a round has failed");
+                ensure!(broken || over, "a repeat ends too soon");
+                output
             }
             _ => return Err("an unknown action".to_owned()),
         };
@@ -410,15 +873,24 @@ impl Flow {
             return taken + open < of as usize && self.cut(at);
         }
         match &node.action {
+            Action::Do(_) if repeats(node) => place.failed() > 0,
             Action::Do(_) => place.pieces.len() == 1 && place.pieces[0].end == Some(false),
-            Action::Map { over, tolerate, .. } => {
+            Action::Map(Map { over, .. }) => {
                 let list = self.may_start(at).is_err() || self.eval(over, &Value::Null).is_array();
-                !list || place.failed() > *tolerate as usize
+                !list || self.too_many(at)
             }
-            Action::Repeat { until, most, .. } => place.pieces.last().is_some_and(|last| {
-                let spent = place.pieces.len() == *most as usize && !self.holds(until, &given(last));
+            Action::Repeat(Repeat { until, whilst, most, .. }) => place.pieces.last().is_some_and(|last| {
+                let more = whilst.as_ref().is_none_or(|whilst| self.holds(whilst, &given(last)));
+                let spent = place.pieces.len() == *most as usize && !self.holds(until, &given(last)) && more;
                 last.end == Some(false) || spent
             }),
+            Action::States(states) => self.state_gave(at).is_some_and(|(_, failed)| {
+                let walk = place.walk.as_ref().expect("it is in a state");
+                let spent = walk.entered == states.most && self.way(at).is_some();
+                let lost = self.way(at).is_none() && (failed || !states.states[walk.state].next.is_empty());
+                spent || lost
+            }),
+            Action::Fail(_) => self.may_start(at).is_ok(),
             Action::Choose { .. } => {
                 self.may_start(at).is_ok() && self.cases(node, &self.eval(&node.input, &Value::Null)).is_empty()
             }
@@ -444,11 +916,8 @@ impl Flow {
         if self.pivot_passed {
             return Vec::new();
         }
-        let wanted = |at: &usize| {
-            let (node, place) = (self.node(*at), &self.places[*at]);
-            let flow = matches!(body(&node.action), Some(Body::Flow(_)));
-            (node.undo.is_some() || flow) && place.pieces.iter().any(Piece::can_be_undone)
-        };
+        let wanted =
+            |at: &usize| self.places[*at].pieces.iter().any(|piece| piece.can_be_undone() && self.has_undo(*at, piece));
         (0..self.places.len()).filter(wanted).collect()
     }
 
@@ -466,9 +935,11 @@ impl Flow {
                 matches!(&self.places[later].undone, Some(undone) if !matches!(undone, UndoOutcome::Failed { .. }));
             ensure!(settled || !self.leads(at, later, None), "node {later} came after it and is not undone yet");
         }
-        if matches!(self.node(at).action, Action::Repeat { .. }) {
+        ensure!(self.has_undo(at, piece), "a piece is undone that has nothing that undoes it");
+        if matches!(self.node(at).action, Action::Repeat(_) | Action::States(_)) {
             let mut later = place.pieces.iter().skip(owner.item as usize + 1);
-            let undone = later.all(|piece| !piece.can_be_undone() || piece.undo == Undo::Done);
+            let undone =
+                later.all(|piece| !piece.can_be_undone() || !self.has_undo(at, piece) || piece.undo == Undo::Done);
             ensure!(undone, "a round is undone before the one that followed");
         }
         Ok(())
@@ -487,6 +958,10 @@ impl Flow {
 
     pub(super) fn undone(&mut self, at: usize, outcome: &UndoOutcome) -> Ruling {
         ensure!(self.stand == Stand::Undoing && self.to_undo.contains(&at), "a node is undone that need not be");
+        let left_undo: Vec<usize> = {
+            let pieces = &self.places[at].pieces;
+            pieces.iter().filter(|piece| self.has_undo(at, piece)).map(|piece| piece.state).collect()
+        };
         let place = &mut self.places[at];
         let any = |undo: &Undo| place.pieces.iter().any(|piece| piece.undo == *undo);
         match outcome {
@@ -494,7 +969,10 @@ impl Flow {
                 let failed = matches!(outcome, UndoOutcome::Failed { .. });
                 ensure!(place.undone.is_none() && !any(&Undo::Active), "it is being undone");
                 ensure!(any(&Undo::Failed) == failed, "whether it is undone is told wrongly");
-                let left = place.pieces.iter().any(|piece| piece.undo == Undo::Idle && piece.can_be_undone());
+                let left = place
+                    .pieces
+                    .iter()
+                    .any(|piece| piece.undo == Undo::Idle && piece.can_be_undone() && left_undo.contains(&piece.state));
                 ensure!(failed || !left, "a piece of it is not undone");
             }
             _ => {
@@ -510,13 +988,12 @@ impl Flow {
     pub(super) fn residue(&self) -> Vec<Name> {
         let stays = |at: &usize| {
             let (node, place) = (self.node(*at), &self.places[*at]);
-            let flow = matches!(body(&node.action), Some(Body::Flow(_)));
             match &place.undone {
                 Some(undone) => matches!(undone, UndoOutcome::Abandoned { .. }),
-                None => {
-                    (node.undo.is_some() || flow || node.pivot)
-                        && place.pieces.iter().any(|piece| piece.happened != Happened::No)
-                }
+                None => place
+                    .pieces
+                    .iter()
+                    .any(|piece| piece.happened != Happened::No && (node.pivot || self.has_undo(*at, piece))),
             }
         };
         (0..self.places.len()).filter(stays).map(|at| self.node(at).name.clone()).collect()
@@ -527,10 +1004,16 @@ impl Flow {
         if let RunOutcome::Succeeded { output } = outcome {
             ensure!(self.stand == Stand::Running, "a run succeeds that was halted");
             for at in 0..self.places.len() {
+                ensure!(self.places[at].active() == 0, "something of node {at} is under way");
                 ensure!(self.places[at].end.is_some(), "node {at} has not ended");
                 ensure!(!self.is_broken(at), "a run succeeds although node {at} failed");
             }
-            let expected = self.eval(&self.definition.output, &Value::Null);
+            let stop = (0..self.places.len())
+                .find(|at| self.node(*at).action == Action::Stop && self.places[*at].end == Some(Kind::Succeeded));
+            let expected = match stop {
+                Some(stop) => self.places[stop].output.clone(),
+                None => self.eval(&self.definition.output, &Value::Null),
+            };
             ensure!(*output.value() == expected, "it gives back {expected}");
             return Ok(false);
         }
@@ -577,6 +1060,9 @@ impl Flow {
                 (Some(a), Some(b)) => a < b,
                 _ => false,
             },
+            Condition::All(parts) => parts.iter().all(|part| self.holds(part, item)),
+            Condition::Any(parts) => parts.iter().any(|part| self.holds(part, item)),
+            Condition::Equal(a, b) => self.eval(a, item) == self.eval(b, item),
             Condition::Is(value) => self.eval(value, item) == json!(true),
             other => panic!("the tests use no {other:?}"),
         }
@@ -587,5 +1073,43 @@ fn given(piece: &Piece) -> Value {
     match &piece.happened {
         Happened::Yes(output) => output.value().clone(),
         _ => Value::Null,
+    }
+}
+
+/// Whether a node starts by a trigger rule, in the words of the field: an independent reading of the truth tables.
+pub(crate) fn fires(rule: Trigger, inputs: &str) -> bool {
+    let has = |letter| inputs.contains(letter);
+    let only = |letters: &str| inputs.chars().all(|input| letters.contains(input));
+    match rule {
+        Trigger::AllSucceeded => only("S"),
+        Trigger::AllDone => !has('.'),
+        Trigger::AllFailed => only("F"),
+        Trigger::AnySucceeded => has('S'),
+        Trigger::AnyFailed => has('F'),
+        Trigger::AnyDone => has('S') || has('F'),
+        Trigger::NoneFailed => only("SK"),
+        Trigger::NoneFailedOneSucceeded => only("SK") && has('S'),
+        Trigger::NoneSkipped => only("SF"),
+        Trigger::AllSkipped => only("K"),
+        Trigger::Always => true,
+        other => panic!("an unknown rule {other}"),
+    }
+}
+
+/// Whether a node with such a join could start although something before it failed.
+fn copes(join: Join) -> bool {
+    matches!(join, Join::Trigger(rule) if ["F", "FS", "FK"].iter().any(|inputs| fires(rule, inputs)))
+}
+
+/// Whether a node may start more than once.
+fn repeats(node: &Node) -> bool {
+    matches!(node.join, Join::Each | Join::Rounds { .. })
+}
+
+/// The signal of an offer.
+fn subject(offer: &Offer) -> Option<&Name> {
+    match &offer.on {
+        Occasion::Signal { signal, .. } => Some(signal),
+        _ => None,
     }
 }

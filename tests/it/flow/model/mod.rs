@@ -7,8 +7,8 @@
 
 use counterpoint::definition::{Body, Definition};
 use counterpoint::{
-    Cause, Entry, Event, FailureKind, Happened, Name, Next, Owner, Phase, RunEvent, RunId, RunOutcome, TaskEvent,
-    TaskId, Time, UndoOutcome,
+    Cause, Entry, Event, FailureKind, Happened, Name, Next, Opening, Owner, Phase, RunEvent, RunId, RunOutcome,
+    TaskEvent, TaskId, Time, UndoOutcome,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,7 +25,9 @@ macro_rules! ensure {
 
 mod flow;
 
-use flow::{Flow, Stand, Undo, body};
+pub(crate) use flow::fires;
+
+use flow::{Flow, Stand, Undo};
 
 #[derive(Default)]
 struct Model {
@@ -73,9 +75,10 @@ impl Model {
             ensure!(self.seen.insert(spec.id), "a task id is used twice");
             self.tasks.insert(spec.id, (owner, false));
             let payload = spec.payload.value().clone();
+            let now = self.now;
             let flow = self.flow_mut(owner.run)?;
             return match owner.phase {
-                Phase::Do => flow.begins(owner, payload, None),
+                Phase::Do => flow.begins(owner, payload, None, now),
                 Phase::Undo => flow.undoes(owner, &payload),
             };
         }
@@ -127,29 +130,81 @@ impl Model {
             RunEvent::Started { spec, version, owner } => {
                 let definition = match owner {
                     None => self.definitions.get(&(spec.workflow.clone(), *version)).cloned(),
-                    Some(owner) => match body(&self.flow(owner.run)?.node(owner.node as usize).action) {
+                    Some(owner) => match self.flow(owner.run)?.body_of(*owner) {
                         Some(Body::Flow(flow)) => Some(Arc::clone(flow)),
                         _ => None,
                     },
                 };
                 let definition = definition.ok_or("a run of nothing")?;
                 if let Some(owner) = owner {
-                    self.flow_mut(owner.run)?.begins(*owner, spec.input.value().clone(), Some(spec.id))?;
+                    let now = self.now;
+                    self.flow_mut(owner.run)?.begins(*owner, spec.input.value().clone(), Some(spec.id), now)?;
                 }
                 let flow = Flow::new(definition, *owner, spec.input.value().clone());
                 ensure!(self.flows.insert(spec.id, flow).is_none(), "a run starts twice");
                 Ok(())
             }
-            RunEvent::Signalled { run, signal, payload } => {
+            RunEvent::Signalled { run, signal, payload, .. } => {
                 let flow = self.flow_mut(*run)?;
                 flow.signals.entry(signal.clone()).or_default().push_back(payload.value().clone());
                 Ok(())
             }
-            RunEvent::Opened { run, node, what } => self.flow_mut(*run)?.opens(*node as usize, what),
-            RunEvent::NodeFinished { run, node, outcome, took, output } => {
+            RunEvent::SignalMoved { run, from, signal, place } => {
+                let mut around = self.flow(*run)?.owner;
+                while let Some(owner) = around.filter(|owner| owner.run != *from) {
+                    around = self.flow(owner.run)?.owner;
+                }
+                ensure!(around.is_some(), "a signal is taken from a run that is not around it");
+                ensure!(self.flow(*run)?.listens(signal), "a signal is taken that nobody waits for");
+                let kept = self.flow_mut(*from)?.signals.get_mut(signal).and_then(|kept| kept.remove(*place as usize));
+                let kept = kept.ok_or("a signal is taken that is not there")?;
+                self.flow_mut(*run)?.signals.entry(signal.clone()).or_default().push_back(kept);
+                Ok(())
+            }
+            RunEvent::ItemsAdded { run, node, items } => {
+                let flow = self.flow_mut(*run)?;
+                ensure!(flow.is_open(*node as usize), "items are added to what is not open");
+                flow.places[*node as usize].items.extend(items.iter().map(|item| item.value().clone()));
+                Ok(())
+            }
+            RunEvent::ItemsClosed { run, node } => {
+                let flow = self.flow_mut(*run)?;
+                ensure!(flow.is_open(*node as usize), "it is closed twice");
+                flow.places[*node as usize].closed = true;
+                Ok(())
+            }
+            RunEvent::Operated { run, node, remedy } => {
+                let place = &mut self.flow_mut(*run)?.places[*node as usize];
+                ensure!(place.end.is_none() && place.remedy.is_none(), "a node is operated that is over");
+                place.remedy = Some(remedy.clone());
+                Ok(())
+            }
+            RunEvent::ItemsEnough { run, node } => self.flow_mut(*run)?.suffices(*node as usize),
+            RunEvent::Entered { run, node, state, item } => {
+                let item = item.as_ref().map(|item| item.value().clone());
+                self.flow_mut(*run)?.enters(*node as usize, *state as usize, item)
+            }
+            RunEvent::HandlerFired { run, node, handler, signal } => {
+                let now = self.now;
+                self.flow_mut(*run)?.fires(*node as usize, *handler as usize, signal.unwrap_or(0) as usize, now)
+            }
+            RunEvent::Decided { run, node, by, option, note } => {
+                let place = &mut self.flow_mut(*run)?.places[*node as usize];
+                ensure!(matches!(place.opened, Some(Opening::Race { .. })) && place.end.is_none(), "nothing is asked");
+                ensure!(place.decided.is_none(), "it is decided twice");
+                place.decided = Some((option.clone(), serde_json::json!({"by": by, "option": option, "note": note})));
+                Ok(())
+            }
+            RunEvent::Opened { run, node, what } => {
+                let now = self.now;
+                self.flow_mut(*run)?.opens(*node as usize, what, now)
+            }
+            RunEvent::NodeFinished { run, node, outcome, took, output, signal } => {
                 let now = self.now;
                 let output = output.as_ref().map(|output| output.value().clone());
-                self.flow_mut(*run)?.ends(*node as usize, outcome, took, output, now)
+                let flow = self.flow_mut(*run)?;
+                flow.taking = signal.unwrap_or(0) as usize;
+                flow.ends(*node as usize, outcome, took, output, now)
             }
             RunEvent::Halted { run, cause } => self.halts(*run, cause),
             RunEvent::Unwinding { run, nodes } => {

@@ -1,0 +1,98 @@
+//! People decide.
+
+use super::drive::Driver;
+use crate::command::Accepted;
+use crate::event::RunEvent;
+use crate::id::RunId;
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::rejected::Rejected;
+use crate::run::RunPhase;
+use crate::scheduler::{Tx, fits, named};
+use crate::workflow::machine::Run;
+
+type Verdict = Result<Accepted, Rejected>;
+
+/// Who speaks: a name, and the roles that the host says they have.
+pub(super) struct Voice {
+    pub(super) by: Name,
+    pub(super) roles: Vec<Name>,
+}
+
+impl Driver {
+    pub(super) fn decide(
+        &mut self,
+        (id, node): (RunId, Name),
+        voice: &Voice,
+        option: Name,
+        note: Payload,
+        tx: &mut Tx<'_>,
+    ) -> Verdict {
+        let limits = self.core.config().limits();
+        named("by", &voice.by, limits)?;
+        fits(limits, &note)?;
+        let (run, place) = self.node_of(id, &node)?;
+        if run.decided(place) == Some((&voice.by, &option)) {
+            return Ok(Accepted::Repeated);
+        }
+        may_decide(run, place, &node, voice)?;
+        if !run.asks(place).is_some_and(|(decision, _)| decision.options.contains(&option)) {
+            return Err(Rejected::UnknownOption { node, option });
+        }
+        self.emit(RunEvent::Decided { run: id, node: place, by: voice.by.clone(), option, note }, tx);
+        Ok(Accepted::Done)
+    }
+
+    pub(super) fn delegate(&mut self, (id, node): (RunId, Name), voice: &Voice, to: Name, tx: &mut Tx<'_>) -> Verdict {
+        let limits = self.core.config().limits();
+        named("by", &voice.by, limits)?;
+        named("to", &to, limits)?;
+        let (run, place) = self.node_of(id, &node)?;
+        may_decide(run, place, &node, voice)?;
+        // Delegation never widens what somebody may do.
+        four_eyes(run, place, &node, &to)?;
+        if run.asks(place).is_some_and(|(_, ruling)| ruling.to.as_ref() == Some(&to)) {
+            return Ok(Accepted::Repeated);
+        }
+        self.emit(RunEvent::Delegated { run: id, node: place, by: voice.by.clone(), to }, tx);
+        Ok(Accepted::Done)
+    }
+
+    /// A node of a run, by its name.
+    pub(super) fn node_of(&self, id: RunId, node: &Name) -> Result<(&Run, u32), Rejected> {
+        let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
+        match run.plan.place(node) {
+            Some(place) => Ok((run, place)),
+            None => Err(Rejected::UnknownNode { run: id, node: node.clone() }),
+        }
+    }
+}
+
+fn may_decide(run: &Run, place: u32, node: &Name, voice: &Voice) -> Result<(), Rejected> {
+    let (id, phase) = (run.id(), run.phase);
+    if phase != RunPhase::Running {
+        return Err(Rejected::RunPhase { run: id, phase });
+    }
+    let Some((decision, ruling)) = run.asks(place) else {
+        return Err(Rejected::NothingToDecide { run: id, node: node.clone() });
+    };
+    four_eyes(run, place, node, &voice.by)?;
+    let theirs = match &ruling.to {
+        Some(to) => *to == voice.by,
+        None => decision.roles(ruling.level).any(|role| voice.roles.contains(role)),
+    };
+    if theirs { Ok(()) } else { Err(Rejected::NotTheirs { node: node.clone(), by: voice.by.clone() }) }
+}
+
+/// Whoever decided what this node must be kept apart from may not decide it.
+fn four_eyes(run: &Run, place: u32, node: &Name, by: &Name) -> Result<(), Rejected> {
+    let apart = run.asks(place).map(|(decision, _)| &decision.not_by[..]).unwrap_or_default();
+    let same = apart.iter().find(|other| {
+        let place = run.plan.place(other);
+        place.and_then(|place| run.decided(place)).is_some_and(|(decided, _)| decided == by)
+    });
+    match same {
+        Some(other) => Err(Rejected::FourEyes { node: node.clone(), by: by.clone(), other: other.clone() }),
+        None => Ok(()),
+    }
+}

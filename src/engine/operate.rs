@@ -1,0 +1,58 @@
+//! What operators do with running instances.
+
+use super::drive::Driver;
+use crate::command::Accepted;
+use crate::event::RunEvent;
+use crate::id::RunId;
+use crate::name::Name;
+use crate::rejected::Rejected;
+use crate::run::{NodeRemedy, RunPhase};
+use crate::scheduler::{Tx, fits, named};
+
+type Verdict = Result<Accepted, Rejected>;
+
+impl Driver {
+    pub(super) fn pause(&mut self, id: RunId, reason: Name, tx: &mut Tx<'_>) -> Verdict {
+        named("reason", &reason, self.core.config().limits())?;
+        if self.going(id)?.1 {
+            return Ok(Accepted::Repeated);
+        }
+        self.emit(RunEvent::Paused { run: id, reason }, tx);
+        Ok(Accepted::Done)
+    }
+
+    pub(super) fn resume_run(&mut self, id: RunId, tx: &mut Tx<'_>) -> Verdict {
+        if !self.going(id)?.1 {
+            return Ok(Accepted::Repeated);
+        }
+        self.emit(RunEvent::Resumed { run: id }, tx);
+        Ok(Accepted::Done)
+    }
+
+    pub(super) fn operate(&mut self, id: RunId, node: Name, remedy: NodeRemedy, tx: &mut Tx<'_>) -> Verdict {
+        let limits = self.core.config().limits();
+        named("reason", remedy.reason(), limits)?;
+        if let NodeRemedy::Complete { output, .. } = &remedy {
+            fits(limits, output)?;
+        }
+        self.going(id)?;
+        let (run, place) = self.node_of(id, &node)?;
+        match run.remedy(place) {
+            Some(known) if *known == remedy => Ok(Accepted::Repeated),
+            None if run.is_alive(place) => {
+                self.emit(RunEvent::Operated { run: id, node: place, remedy }, tx);
+                Ok(Accepted::Done)
+            }
+            Some(_) | None => Err(Rejected::NodeOver { run: id, node }),
+        }
+    }
+
+    /// A run that goes forward, and whether it is paused.
+    fn going(&self, id: RunId) -> Result<(RunId, bool), Rejected> {
+        let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
+        if run.phase != RunPhase::Running {
+            return Err(Rejected::RunPhase { run: id, phase: run.phase });
+        }
+        Ok((id, run.paused))
+    }
+}

@@ -1,0 +1,88 @@
+//! The checks of states.
+
+use super::data::Site;
+use super::{Checker, Fault, Place};
+use crate::definition::{Body, States};
+use crate::name::Name;
+use std::collections::{BTreeMap, BTreeSet};
+
+impl<'d> Checker<'d, '_> {
+    pub(super) fn states(&mut self, place: usize, states: &'d States) {
+        if states.most == 0 {
+            self.fault(Some(place), Fault::NoRounds);
+        }
+        if states.states.len() > self.limits.nodes as usize {
+            return self.fault(Some(place), Fault::TooManyNodes { limit: self.limits.nodes });
+        }
+        let mut places: BTreeMap<&Name, usize> = BTreeMap::new();
+        for (at, state) in states.states.iter().enumerate() {
+            self.name(Some(place), "a state", &state.name);
+            if places.insert(&state.name, at).is_some() {
+                self.fault(Some(place), Fault::DuplicateState { state: state.name.clone() });
+            }
+            self.expression(&state.input, &Site::of(place, Place::State(state.name.clone()), true));
+            if let Some(Body::Task(work)) = &state.body {
+                self.work(place, work);
+            }
+            match (&state.undo, &state.body) {
+                (Some(undo), Some(Body::Task(_))) => self.work(place, undo),
+                (Some(_), Some(Body::Flow(_))) => self.fault(Some(place), Fault::UndoOfFlow),
+                (Some(_), None) => self.fault(Some(place), Fault::UndoWithoutWork),
+                (None, _) => {}
+            }
+        }
+        let mut known = |to: &Name| {
+            if !places.contains_key(to) {
+                let suggestion = self.suggest(to, states.states.iter().map(|state| &state.name));
+                self.fault(Some(place), Fault::UnknownState { state: to.clone(), suggestion });
+            }
+        };
+        known(&states.start);
+        states.states.iter().flat_map(|state| &state.next).for_each(|way| known(&way.to));
+        for state in &states.states {
+            for way in &state.next {
+                self.condition(&way.when, &Site::of(place, Place::State(state.name.clone()), true));
+            }
+        }
+        self.ends(place, states, &places);
+    }
+
+    /// From every state that can be entered a final one must be in reach, and every state must be one that can be entered.
+    fn ends(&mut self, place: usize, states: &States, places: &BTreeMap<&Name, usize>) {
+        let ways = |at: usize| {
+            let next = states.states.get(at).map(|state| &state.next[..]).unwrap_or_default();
+            next.iter().filter_map(|way| places.get(&way.to).copied())
+        };
+        let Some(&start) = places.get(&states.start) else { return };
+        let mut entered = BTreeSet::from([start]);
+        let mut work = vec![start];
+        while let Some(at) = work.pop() {
+            work.extend(ways(at).filter(|to| entered.insert(*to)));
+        }
+        let mut before: Vec<Vec<usize>> = vec![Vec::new(); states.states.len()];
+        for at in 0..states.states.len() {
+            for to in ways(at) {
+                if let Some(before) = before.get_mut(to) {
+                    before.push(at);
+                }
+            }
+        }
+        // A state without a way on for success is final.
+        let is_final =
+            |at: &usize| states.states.get(*at).is_some_and(|state| state.next.iter().all(|way| way.on_failure));
+        let mut leads: BTreeSet<usize> = (0..states.states.len()).filter(is_final).collect();
+        let mut work: Vec<usize> = leads.iter().copied().collect();
+        while let Some(at) = work.pop() {
+            let before = before.get(at).map(|before| &before[..]).unwrap_or_default();
+            work.extend(before.iter().copied().filter(|from| leads.insert(*from)));
+        }
+        for (at, state) in states.states.iter().enumerate() {
+            let state = state.name.clone();
+            if !entered.contains(&at) {
+                self.fault(Some(place), Fault::StateNeverEntered { state });
+            } else if !leads.contains(&at) {
+                self.fault(Some(place), Fault::StateWithoutEnd { state });
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The checks of what nodes wait for: races, decisions, turns, milestones.
+
+use super::data::Site;
+use super::{Checker, Fault, Place};
+use crate::definition::{Action, Boundary, Decision, Node, Occasion, Offer};
+use crate::name::Name;
+use std::collections::BTreeSet;
+
+/// How many handlers a node may have: they are kept as the bits of one word.
+const MOST_HANDLERS: usize = 32;
+
+impl<'d> Checker<'d, '_> {
+    pub(super) fn race(&mut self, place: usize, offers: &'d [Offer]) {
+        if offers.is_empty() {
+            self.fault(Some(place), Fault::NoOffers);
+        }
+        let mut names: BTreeSet<&Name> = BTreeSet::new();
+        let mut decisions = 0_u32;
+        for offer in offers {
+            self.name(Some(place), "an offer", &offer.name);
+            let mut ways: Vec<&Name> = vec![&offer.name];
+            match &offer.on {
+                Occasion::Signal { signal, matching } => {
+                    self.name(Some(place), "the signal", signal);
+                    self.condition(matching, &Site::of(place, Place::Case(offer.name.clone()), true));
+                }
+                Occasion::After(_) => {}
+                Occasion::At(moment) => {
+                    self.expression(moment, &Site::of(place, Place::Case(offer.name.clone()), false));
+                }
+                Occasion::Decision(decision) => {
+                    decisions = decisions.saturating_add(1);
+                    self.decision(place, decision);
+                    ways = decision.options.iter().collect();
+                }
+            }
+            for way in ways {
+                if !names.insert(way) {
+                    self.fault(Some(place), Fault::DuplicateCase { case: way.clone() });
+                }
+            }
+        }
+        if decisions > 1 {
+            self.fault(Some(place), Fault::SeveralDecisions);
+        }
+    }
+
+    fn decision(&mut self, place: usize, decision: &'d Decision) {
+        if decision.options.is_empty() {
+            self.fault(Some(place), Fault::NoOptions);
+        }
+        for name in &decision.options {
+            self.name(Some(place), "an option", name);
+        }
+        for role in decision.roles(u32::MAX) {
+            self.name(Some(place), "a role", role);
+        }
+        if !decision.escalation.is_sorted_by_key(|step| step.after) {
+            self.fault(Some(place), Fault::EscalationOrder);
+        }
+        for other in &decision.not_by {
+            self.known(place, "a decision that it is kept apart from", other);
+        }
+    }
+
+    /// Mutual exclusion and milestones.
+    pub(super) fn turns(&mut self, place: usize, node: &'d Node) {
+        for name in &node.mutex {
+            self.name(Some(place), "a mutual exclusion", name);
+        }
+        let Some(milestone) = &node.milestone else { return };
+        for other in [&milestone.after, &milestone.until] {
+            self.known(place, "its milestone", other);
+            if *other == node.name {
+                self.fault(Some(place), Fault::OwnMilestone);
+            }
+        }
+    }
+
+    /// Handlers at the boundary of a node, and the region that it cancels.
+    pub(super) fn boundary(&mut self, place: usize, node: &'d Node) {
+        for other in &node.cancels {
+            self.known(place, "what it cancels", other);
+            if *other == node.name {
+                self.fault(Some(place), Fault::CancelsItself);
+            }
+        }
+        if node.handlers.is_empty() {
+            return;
+        }
+        if matches!(node.action, Action::Choose { .. } | Action::Pass | Action::Stop | Action::Fail(_)) {
+            self.fault(Some(place), Fault::HandlersWithoutWork);
+        }
+        if node.handlers.len() > MOST_HANDLERS {
+            self.fault(Some(place), Fault::TooManyHandlers { count: node.handlers.len() });
+        }
+        let mut names: BTreeSet<&Name> = self.ways(place).unwrap_or_default().into_iter().collect();
+        for handler in &node.handlers {
+            self.name(Some(place), "a handler", &handler.name);
+            if !names.insert(&handler.name) {
+                self.fault(Some(place), Fault::DuplicateCase { case: handler.name.clone() });
+            }
+            match &handler.on {
+                Boundary::Signal { signal, matching } => {
+                    self.name(Some(place), "the signal", signal);
+                    self.condition(matching, &Site::of(place, Place::Case(handler.name.clone()), true));
+                }
+                Boundary::Error { .. } | Boundary::Cancel if !handler.interrupts => {
+                    self.fault(Some(place), Fault::EndsBeside { handler: handler.name.clone() });
+                }
+                Boundary::Error { .. } | Boundary::Cancel | Boundary::Timeout(_) => {}
+            }
+        }
+    }
+
+    /// A node that is named must exist.
+    fn known(&mut self, place: usize, what: &'static str, other: &Name) {
+        if !self.places.contains_key(other.as_str()) {
+            let suggestion = self.suggest_node(other);
+            self.fault(Some(place), Fault::UnknownOther { what, node: other.clone(), suggestion });
+        }
+    }
+
+    /// What links from a race can name.
+    fn ways(&self, place: usize) -> Option<Vec<&'d Name>> {
+        let action = &self.definition.nodes.get(place)?.action;
+        if let Action::States(states) = action {
+            let last = states.states.iter().filter(|state| state.next.iter().all(|way| way.on_failure));
+            return Some(last.map(|state| &state.name).collect());
+        }
+        let Action::Race { offers } = action else { return None };
+        let ways = offers.iter().flat_map(|offer| match &offer.on {
+            Occasion::Decision(decision) => decision.options.iter().collect::<Vec<_>>(),
+            Occasion::Signal { .. } | Occasion::After(_) | Occasion::At(_) => vec![&offer.name],
+        });
+        Some(ways.collect())
+    }
+
+    /// The same, and the handlers; none if there is nothing that links could name.
+    pub(super) fn named_ways(&self, place: usize) -> Option<Vec<&'d Name>> {
+        let handlers = self.definition.nodes.get(place)?.handlers.iter().map(|handler| &handler.name);
+        match self.ways(place) {
+            Some(ways) => Some(ways.into_iter().chain(handlers).collect()),
+            None => Some(handlers.collect()).filter(|names: &Vec<_>| !names.is_empty()),
+        }
+    }
+}
