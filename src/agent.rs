@@ -35,6 +35,9 @@ pub struct AgentSpec {
     /// Where and what it is: region, zone, hardware, anything.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<Name, Name>,
+    /// How much it has of resources of its own, which the attempts that it holds take a part of.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub amounts: BTreeMap<Name, u64>,
     /// How many attempts it may hold at once. Made smaller while it holds more, it drains down to the new bound.
     pub capacity: u32,
     /// How many of these attempts are kept for tasks of the first tier: others are given to it only while more than so
@@ -80,6 +83,7 @@ impl AgentSpec {
             name: None,
             skills: BTreeMap::new(),
             labels: BTreeMap::new(),
+            amounts: BTreeMap::new(),
             capacity: 1,
             reserved: 0,
             backup: false,
@@ -111,6 +115,13 @@ impl AgentSpec {
     #[must_use]
     pub fn with_label(mut self, name: impl Into<Name>, value: impl Into<Name>) -> Self {
         self.labels.insert(name.into(), value.into());
+        self
+    }
+
+    /// Adds a resource of its own, with how much it has of it.
+    #[must_use]
+    pub fn with_amount(mut self, name: impl Into<Name>, amount: u64) -> Self {
+        self.amounts.insert(name.into(), amount);
         self
     }
 

@@ -81,6 +81,18 @@ pub enum Rejected {
         /// The time now.
         now: Time,
     },
+    /// The task asks for more of a shared resource than there is.
+    #[error("task {task} asks for {amount} of {name}, of which there are {total} in all")]
+    NeverFits {
+        /// The task.
+        task: TaskId,
+        /// The resource.
+        name: Name,
+        /// How much is asked for.
+        amount: u64,
+        /// How much there is, when nobody uses any.
+        total: u64,
+    },
     /// By what is known the deadline cannot be met.
     #[error("task {task} would be done at {expected}, after its deadline at {deadline}")]
     Infeasible {

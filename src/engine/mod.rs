@@ -164,6 +164,11 @@ impl Engine {
         self.driver.core.kinds()
     }
 
+    /// The resources that all agents share, each with how much of it is in use and how much there is.
+    pub fn shared(&self) -> impl Iterator<Item = (&Name, u64, u64)> {
+        self.driver.core.shared()
+    }
+
     /// How many tasks wait for an agent, by tier.
     #[must_use]
     pub const fn queued(&self) -> [usize; 4] {

@@ -147,8 +147,10 @@ fn definitions() -> Value {
         })),
         "needs": {
             "type": "object",
-            "properties": {"skills": def("skills"), "labels": {"type": "object", "additionalProperties": name}},
+            "properties": {"skills": def("skills"), "labels": {"type": "object", "additionalProperties": name},
+                "amounts": def("amounts"), "shared": def("amounts")},
         },
+        "amounts": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
         "skills": {
             "type": "object",
             "additionalProperties": {"type": "integer", "minimum": 0, "maximum": u16::MAX},

@@ -5,7 +5,9 @@ use crate::agent::{AgentSpec, AgentStatus, Guard};
 use crate::id::{AgentId, Incarnation};
 use crate::name::Name;
 use crate::structure::{Arena, Bits, IdMap, Slot, TimerKey};
+use crate::task::Needs;
 use crate::time::Time;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a guard allows.
@@ -31,6 +33,8 @@ pub(crate) struct Member {
     pub(crate) heard: Time,
     /// The timer of its lease, if it has one.
     pub(crate) timer: Option<TimerKey>,
+    /// What the attempts that it holds take of its resources.
+    pub(crate) used: BTreeMap<Name, u64>,
     /// How many attempts more it has asked for, if it is one that asks. Not written down: after a restart it asks again.
     pub(crate) asked: u32,
     /// On what grounds an operator has paused it.
@@ -55,6 +59,7 @@ impl Member {
             held: Vec::new(),
             heard,
             timer: None,
+            used: BTreeMap::new(),
             asked: 0,
             paused: None,
             gates: Vec::new(),
@@ -78,6 +83,14 @@ impl Member {
     pub(crate) fn is_up(&self) -> bool {
         let held_off = self.paused.is_some() || self.gates.iter().any(|gate| gate.slots == 0);
         self.status == AgentStatus::Online && !held_off
+    }
+
+    /// Whether what is left of its resources is enough for this.
+    pub(crate) fn fits(&self, needs: &Needs) -> bool {
+        needs.amounts().all(|(name, amount)| {
+            let all = self.spec.amounts.get(name).copied().unwrap_or(0);
+            all.saturating_sub(self.used.get(name).copied().unwrap_or(0)) >= amount
+        })
     }
 
     /// Whether it takes work and has room, be it for the first tier alone.

@@ -67,6 +67,7 @@ impl SkillMap {
         }
         needs.skills().all(|(skill, level)| self.level(skill, agent).is_some_and(|has| has >= level))
             && needs.labels().all(|(name, value)| agent.labels.get(name) == Some(value))
+            && needs.fits_in(agent)
     }
 
     /// The level at which this agent has the skill, by itself or by one that stands for it.

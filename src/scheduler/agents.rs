@@ -76,6 +76,8 @@ impl Core {
         bounded("agent_capacity", spec.slots() as usize, limits.agent_capacity)?;
         bounded("list_len", spec.skills.len(), limits.list_len)?;
         bounded("list_len", spec.labels.len(), limits.list_len)?;
+        bounded("list_len", spec.amounts.len(), limits.list_len)?;
+        spec.amounts.keys().try_for_each(|name| named("resource", name, limits))?;
         spec.skills.keys().try_for_each(|skill| named("skill", skill, limits))?;
         for (label, value) in &spec.labels {
             named("label", label, limits)?;

@@ -235,6 +235,7 @@ impl State {
         self.dequeue(slot);
         let index = self.fleet.hold(agent, slot);
         let unstarted = self.fleet.at(agent.index()).is_some_and(|member| member.spec.prefetch > 0);
+        self.take_amounts(slot, agent);
         let charged = self.begin(at, slot);
         if let Some(task) = self.tasks.get_mut(slot) {
             task.attempts = attempt.number();
@@ -315,6 +316,10 @@ impl State {
     /// The agent no longer holds the task.
     pub(super) fn give_back(&mut self, at: Time, slot: Slot) {
         self.release_callable(slot);
+        let Some(task) = self.tasks.get(slot) else { return };
+        if task.running().is_some() {
+            self.give_amounts(slot);
+        }
         let Some(task) = self.tasks.get(slot) else { return };
         let Some(running) = task.running() else { return };
         let (agent, by, index) = (running.agent, running.by, running.index);

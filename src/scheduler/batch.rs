@@ -53,7 +53,7 @@ impl Core {
         for _ in 1..batch.most {
             let Some(place) = self.state.fleet.living(to) else { break };
             let room = if key.urgent { self.state.fleet.free() } else { self.state.fleet.open() };
-            if !room.contains(place.index()) {
+            if !room.contains(place.index()) || !self.state.has_amounts(Slot::new(key.lane), place) {
                 break;
             }
             let Some(slot) = self.state.lanes.head_of_strand(&key) else { break };

@@ -4,6 +4,7 @@ use super::machine::Core;
 use super::state::{Stage, Task};
 use super::yielding::Callable;
 use crate::agent::AgentStatus;
+use crate::queue::Sight;
 use crate::structure::Slot;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +21,7 @@ impl Core {
         self.classes_agree()?;
         self.parties_agree()?;
         self.callable_agree()?;
+        self.state.amounts_agree()?;
         self.finished_is_listed()
     }
 
@@ -32,9 +34,13 @@ impl Core {
             return Err("a gate has opened and nobody looked".into());
         }
         let [urgent, rest] = self.state.lanes.ready();
-        for (ready, room) in [(urgent, self.state.fleet.free()), (rest, self.state.fleet.open())] {
+        let halves = [(urgent, self.state.fleet.free(), Sight::Urgent), (rest, self.state.fleet.open(), Sight::All)];
+        for (ready, room, sight) in halves {
             for class in ready.iter().filter(|class| !self.held_back.contains(*class)) {
-                if self.state.classes.eligible(slot_of(class)?).is_some_and(|eligible| eligible.bits().meets(room)) {
+                let slot = slot_of(class)?;
+                let meets = |room| self.state.classes.eligible(slot).is_some_and(|all| all.bits().meets(room));
+                let heavy = self.state.is_heavy(slot);
+                if if heavy { !self.state.fitting(slot, sight).is_empty() } else { meets(room) } {
                     return Err(format!("tasks wait in class {class} although an agent has room"));
                 }
             }

@@ -41,6 +41,7 @@ pub struct Config {
     pub(super) admission: Admission,
     pub(super) tenants: Quotas,
     pub(super) kinds: Quotas,
+    pub(super) pools: BTreeMap<Name, u64>,
     pub(super) batches: BTreeMap<Name, Batch>,
     pub(super) estimator: Option<Box<dyn Estimator>>,
     pub(super) guards: Settings,
@@ -107,6 +108,13 @@ impl Config {
     #[must_use]
     pub const fn with_admission(mut self, admission: Admission) -> Self {
         self.admission = admission;
+        self
+    }
+
+    /// How much there is of a resource that all agents share, see [`Needs::and_shared`](crate::Needs::and_shared).
+    #[must_use]
+    pub fn with_shared(mut self, name: impl Into<Name>, total: u64) -> Self {
+        self.pools.insert(name.into(), total);
         self
     }
 
@@ -193,6 +201,7 @@ impl Default for Config {
             admission: Admission::Any,
             tenants: Quotas::default(),
             kinds: Quotas::default(),
+            pools: BTreeMap::new(),
             batches: BTreeMap::new(),
             estimator: None,
             guards: Settings::default(),

@@ -7,6 +7,7 @@
 use super::guards::exhausted;
 use super::log::Tx;
 use super::machine::Core;
+use super::pools::is_enough;
 use super::state::{Owed, Stage, State, Task};
 use crate::event::{Next, TaskEvent};
 use crate::id::{AttemptId, TaskId};
@@ -130,8 +131,10 @@ impl Core {
         let affinity = if task.affine { task.spec.affinity.as_deref() } else { None };
         let familiar = affinity.and_then(|affinity| affinity.familiar);
         let familiar = familiar.and_then(|task| self.state.get(task)?.last);
+        let sight = if task.is_urgent() { Sight::Urgent } else { Sight::All };
+        let fitting = task.heavy.then(|| self.state.fitting(class, sight));
         let candidates = Candidates::new(&self.state.fleet, eligible, skills, class.get(), tx.now)
-            .within(self.state.fleet.room_for(task.is_urgent()))
+            .within(fitting.as_ref().or_else(|| self.state.fleet.room_for(task.is_urgent())))
             .with_familiar(familiar);
         let mut random = self.random(tx);
         let strategy = match self.config.by_kind.is_empty() {
@@ -217,7 +220,9 @@ impl State {
     /// The task of a class that goes next, if an agent has room for it.
     fn next_of(&mut self, class: Slot) -> Option<(Turn, Slot)> {
         let eligible = self.classes.eligible(class)?.bits();
-        let sight = if eligible.meets(self.fleet.open()) {
+        let sight = if self.is_heavy(class) {
+            [Sight::All, Sight::Urgent].into_iter().find(|sight| !self.fitting(class, *sight).is_empty())?
+        } else if eligible.meets(self.fleet.open()) {
             Sight::All
         } else if eligible.meets(self.fleet.free()) {
             Sight::Urgent
@@ -229,7 +234,7 @@ impl State {
 
     /// Among the classes that the agent serves, the one whose task goes next, with that task.
     fn next_for(&mut self, place: Slot, declined: &Bits) -> Option<(Slot, Slot)> {
-        let Self { fleet, lanes, .. } = self;
+        let Self { fleet, lanes, classes, pools, .. } = self;
         let member = fleet.at(place.index())?;
         let sight = if fleet.open().contains(place.index()) {
             Sight::All
@@ -245,6 +250,7 @@ impl State {
             while let Some(class) = lanes.ready().get(half).and_then(|ready| next_in([&member.classes, ready], from)) {
                 from = class + 1;
                 if !declined.contains(class)
+                    && slot_at(class).is_some_and(|class| is_enough(classes, pools, class, member))
                     && let Some((turn, task)) = lanes.head(class, sight)
                     && first.is_none_or(|(best, ..)| turn < best)
                 {

@@ -3,6 +3,7 @@
 use super::config::Config;
 use super::guards::Guards;
 use super::log::Tx;
+use super::pools::Pools;
 use super::state::{Misfit, Setup, State};
 use crate::effect::{Effect, Outbox};
 use crate::event::{ControlEvent, Entry, Event, TaskEvent};
@@ -29,6 +30,7 @@ impl Core {
             skills: config.skills.clone(),
             tenants: config.tenants.clone(),
             kinds: config.kinds.clone(),
+            pools: Pools::new(config.pools.clone()),
             batches: config.batches.clone(),
         });
         let guards = Guards::new(config.guards.clone(), config.seed);

@@ -43,6 +43,7 @@ mod guards;
 mod log;
 mod machine;
 mod parties;
+mod pools;
 mod quota;
 mod rebalance;
 mod snapshot;
@@ -184,6 +185,11 @@ impl Scheduler {
     #[must_use]
     pub const fn standing(&self) -> &Standing {
         self.core.standing()
+    }
+
+    /// The resources that all agents share, each with how much of it is in use and how much there is.
+    pub fn shared(&self) -> impl Iterator<Item = (&Name, u64, u64)> {
+        self.core.shared()
     }
 
     /// How many tasks wait for an agent, by tier.

@@ -391,8 +391,10 @@ impl State {
     fn put_running(&mut self, slot: Slot, id: TaskId, running: Running) -> Running {
         let Some(agent) = self.fleet.living(running.by) else {
             self.owed.insert((Owed::Orphaned, id));
+            self.take_amounts(slot, NOWHERE);
             return running;
         };
+        self.take_amounts(slot, agent);
         let index = self.fleet.hold(agent, slot);
         Running { agent, index, ..running }
     }

@@ -5,6 +5,7 @@
 use super::batch::Batch;
 use super::guards::Standing;
 use super::parties::{Door, Parties};
+use super::pools::Pools;
 use super::quota::Quotas;
 use super::yielding::Callable;
 use crate::error::RestoreError;
@@ -59,6 +60,8 @@ pub(super) struct Task {
     pub(super) tier: Tier,
     /// Whether its attempts may be called back for the first tier.
     pub(super) preemptible: bool,
+    /// Whether it takes a part of any resource.
+    pub(super) heavy: bool,
     /// The places of its tenant and of its kind among the parties.
     pub(super) tenant: u32,
     pub(super) kind: u32,
@@ -142,6 +145,7 @@ impl Task {
             tenant,
             kind,
             affine: spec.affinity.is_some(),
+            heavy: spec.needs.is_heavy(),
             doubtful: false,
             avoid: Box::default(),
             last: None,
@@ -262,6 +266,7 @@ pub(super) struct Setup {
     pub(super) skills: SkillMap,
     pub(super) tenants: Quotas,
     pub(super) kinds: Quotas,
+    pub(super) pools: Pools,
     pub(super) batches: BTreeMap<Name, Batch>,
 }
 
@@ -278,6 +283,8 @@ pub(super) struct State {
     /// The tenants and the kinds that have tasks, or had some lately.
     pub(super) tenants: Parties,
     pub(super) kinds: Parties,
+    /// What all agents share.
+    pub(super) pools: Pools,
     /// Which kinds are done in batches.
     batches: BTreeMap<Name, Batch>,
     /// The attempts that may be called back.
@@ -342,7 +349,7 @@ impl Pace {
 
 impl State {
     pub(super) fn new(setup: Setup) -> Self {
-        let Setup { discipline, grace, skills, tenants, kinds, batches } = setup;
+        let Setup { discipline, grace, skills, tenants, kinds, pools, batches } = setup;
         Self {
             tasks: Arena::default(),
             by_id: NearMap::default(),
@@ -352,6 +359,7 @@ impl State {
             lanes: Lanes::new(discipline == Discipline::WeightedFair),
             tenants: Parties::new(tenants),
             kinds: Parties::new(kinds),
+            pools,
             batches,
             callable: Callable::default(),
             heirs: BTreeMap::new(),

@@ -92,6 +92,9 @@ impl Core {
         {
             return Err(self.full("classes", limits.classes));
         }
+        if let Some((name, amount, total)) = self.state.pools.never_fits(spec) {
+            return Err(Rejected::NeverFits { task: spec.id, name, amount, total });
+        }
         if self.config.admission == Admission::Refuse
             && let (Some(deadline), Some(expected)) = (spec.deadline, self.late(spec, tx.now))
         {
@@ -210,7 +213,11 @@ fn sized(limits: &Limits, spec: &TaskSpec) -> Result<(), Rejected> {
         let named = affinity.not_agents.len() + affinity.not_labels.len() + affinity.apart_from.len();
         bounded("list_len", named, limits.list_len)?;
     }
-    let needs = spec.needs.skills().count() + spec.needs.labels().count();
+    for (name, _) in spec.needs.amounts().chain(spec.needs.shared()) {
+        named("resource", name, limits)?;
+    }
+    let amounts = spec.needs.amounts().chain(spec.needs.shared()).count();
+    let needs = spec.needs.skills().count() + spec.needs.labels().count() + amounts;
     bounded("list_len", needs, limits.list_len)?;
     bounded("list_len", spec.after.len(), limits.list_len)
 }

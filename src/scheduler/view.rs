@@ -114,6 +114,11 @@ impl<'a> AgentView<'a> {
         self.member.gates.iter().map(|gate| (gate.guard, gate.slots, gate.until))
     }
 
+    /// What the attempts that it holds take of its resources.
+    pub fn used(&self) -> impl Iterator<Item = (&'a Name, u64)> + use<'a> {
+        self.member.used.iter().map(|(name, used)| (name, *used))
+    }
+
     /// How many attempts it holds.
     #[must_use]
     pub fn in_flight(&self) -> usize {
@@ -232,6 +237,10 @@ impl Core {
     pub(crate) fn tenants(&self) -> impl Iterator<Item = PartyView<'_>> {
         let lanes = &self.state.lanes;
         self.state.tenants.iter().map(|(at, party)| PartyView { party, queued: lanes.queued_of_tenant(at) })
+    }
+
+    pub(crate) fn shared(&self) -> impl Iterator<Item = (&Name, u64, u64)> {
+        self.state.pools.iter()
     }
 
     pub(crate) fn kinds(&self) -> impl Iterator<Item = PartyView<'_>> {

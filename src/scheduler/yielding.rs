@@ -161,6 +161,7 @@ impl Core {
         let Some(place) = self.state.fleet.living(to) else { return };
         let room = if task.is_urgent() { self.state.fleet.free() } else { self.state.fleet.open() };
         let able = self.state.classes.eligible(class).is_some_and(|eligible| eligible.contains(place.index()));
+        let able = able && self.state.has_amounts(class, place);
         if able && room.contains(place.index()) && self.state.lanes.may_go(&task.strand(class)) {
             let attempt = AttemptId::new(heir, task.attempts.saturating_add(1));
             self.emit(TaskEvent::Assigned { attempt, to }, tx);
@@ -198,6 +199,10 @@ impl Core {
 
     /// A task of the class that waits without a promise, whose attempt shall be called back for it, and why.
     fn find_room(&self, class: Slot, now: Time) -> Option<(TaskId, TaskId, YieldReason)> {
+        // Whether an attempt that is given back leaves enough of a resource is not looked into.
+        if self.state.is_heavy(class) {
+            return None;
+        }
         let heirs = &self.state.heirs;
         let slot = self.state.lanes.first_where(class.index(), |task| {
             let id = self.state.tasks.get(task).map(|task| task.spec.id);

@@ -37,6 +37,10 @@ struct Wanted {
     skills: BTreeMap<Name, u16>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     labels: BTreeMap<Name, Name>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    amounts: BTreeMap<Name, u64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    shared: BTreeMap<Name, u64>,
 }
 
 impl Needs {
@@ -68,6 +72,42 @@ impl Needs {
         Self::of(wanted)
     }
 
+    /// And so much of a resource of the agent's own, for as long as it holds the attempt: memory, a disk, a context window.
+    #[must_use]
+    pub fn and_amount(self, name: impl Into<Name>, amount: u64) -> Self {
+        let mut wanted = self.0.wanted.clone();
+        wanted.amounts.insert(name.into(), amount);
+        Self::of(wanted)
+    }
+
+    /// And so much of a resource that all agents share, for as long as one holds the attempt: licences, tokens, connections.
+    #[must_use]
+    pub fn and_shared(self, name: impl Into<Name>, amount: u64) -> Self {
+        let mut wanted = self.0.wanted.clone();
+        wanted.shared.insert(name.into(), amount);
+        Self::of(wanted)
+    }
+
+    /// The amounts asked of the agent's own resources, by name.
+    pub fn amounts(&self) -> impl Iterator<Item = (&Name, u64)> {
+        self.0.wanted.amounts.iter().map(|(name, amount)| (name, *amount))
+    }
+
+    /// The amounts asked of shared resources, by name.
+    pub fn shared(&self) -> impl Iterator<Item = (&Name, u64)> {
+        self.0.wanted.shared.iter().map(|(name, amount)| (name, *amount))
+    }
+
+    /// Whether any resource is asked for.
+    pub(crate) fn is_heavy(&self) -> bool {
+        !self.0.wanted.amounts.is_empty() || !self.0.wanted.shared.is_empty()
+    }
+
+    /// Whether the agent has as much of its own as is asked for, when it is idle.
+    pub(crate) fn fits_in(&self, agent: &AgentSpec) -> bool {
+        self.amounts().all(|(name, amount)| agent.amounts.get(name).copied().unwrap_or(0) >= amount)
+    }
+
     /// The skills asked for, with their levels, by name.
     pub fn skills(&self) -> impl Iterator<Item = (&Name, u16)> {
         self.0.wanted.skills.iter().map(|(name, &level)| (name, level))
@@ -83,6 +123,7 @@ impl Needs {
     pub fn met_by(&self, agent: &AgentSpec) -> bool {
         self.skills().all(|(name, level)| agent.skills.get(name).is_some_and(|&has| has >= level))
             && self.labels().all(|(name, value)| agent.labels.get(name) == Some(value))
+            && self.fits_in(agent)
     }
 
     pub(crate) fn hash_value(&self) -> u64 {
@@ -96,6 +137,11 @@ impl Needs {
         }
         for (name, value) in &wanted.labels {
             hash = mix(hash ^ stable_hash(name.as_bytes()) ^ stable_hash(value.as_bytes()).rotate_left(1));
+        }
+        for (turn, amounts) in (2..).zip([&wanted.amounts, &wanted.shared]) {
+            for (name, amount) in amounts {
+                hash = mix(hash ^ stable_hash(name.as_bytes()).rotate_left(turn) ^ amount);
+            }
         }
         Self(Arc::new(Inner { hash, wanted }))
     }
@@ -141,6 +187,10 @@ impl fmt::Display for Needs {
         }
         for (name, value) in self.labels() {
             write!(f, "{between}{name}={value}")?;
+            between = ", ";
+        }
+        for (name, amount) in self.amounts().chain(self.shared()) {
+            write!(f, "{between}{amount} {name}")?;
             between = ", ";
         }
         if between.is_empty() { f.write_str("nothing") } else { Ok(()) }

@@ -5,5 +5,6 @@ mod batches;
 mod bulk;
 mod calls;
 mod deadlines;
+mod resources;
 mod shares;
 mod soup;

@@ -65,6 +65,7 @@ fn plain(fair: bool) -> Config {
     let discipline = if fair { Discipline::WeightedFair } else { Discipline::EarliestVirtualDeadline };
     Config::default()
         .with_discipline(discipline)
+        .with_shared("licence", 3)
         .with_tenant("t1", Quota::default().with_concurrent(2).with_weight(2))
         .with_tenant("t2", Quota::default().with_rate(rate))
         .with_kind("k1", Quota::default().with_concurrent(3))
@@ -81,7 +82,7 @@ fn play(host: &mut Host, step: &Step, next: &mut u64) {
     let living = |host: &Host, id: u64| host.scheduler.agent(agent_id(id)).map(|agent| agent.incarnation());
     let command: Command = match step {
         Step::Join { id, capacity, reserved, prefetch, polls, skills } => {
-            let mut spec = AgentSpec::new(AgentId::new(*id)).with_capacity(*capacity);
+            let mut spec = AgentSpec::new(AgentId::new(*id)).with_capacity(*capacity).with_amount("memory", 3);
             spec = spec.with_reserved((*reserved).min(*capacity)).with_prefetch(*prefetch);
             spec.polls = *polls;
             spec.backup = *id == 4;
@@ -101,6 +102,13 @@ fn play(host: &mut Host, step: &Step, next: &mut u64) {
                 *next += 1;
                 let mut spec = TaskSpec::new(task_id(*next), kind(*number)).with_tier(Tier::ALL[*tier]);
                 spec.preemptible = *preemptible;
+                // Some take a part of what all share, some of what an agent has.
+                if *next % 3 == 0 {
+                    spec.needs = spec.needs.clone().and_shared("licence", 1 + *next % 2);
+                }
+                if *next % 5 == 0 {
+                    spec.needs = spec.needs.clone().and_amount("memory", 2);
+                }
                 if *tenant > 0 { spec.with_tenant(format!("t{tenant}")) } else { spec }
             });
             Command::submit_all(tasks.collect::<Vec<_>>())
@@ -202,7 +210,11 @@ fn finish(mut host: Host) -> Result<(), String> {
     for scope in [Scope::Tenant("t1".into()), Scope::Kind("k0".into()), Scope::Kind("k1".into())] {
         host.say(Command::resume(scope)).unwrap();
     }
-    let spec = AgentSpec::new(AgentId::new(9)).with_skill("k0", 1).with_skill("k1", 1).with_capacity(4);
+    let spec = AgentSpec::new(AgentId::new(9))
+        .with_amount("memory", 4)
+        .with_skill("k0", 1)
+        .with_skill("k1", 1)
+        .with_capacity(4);
     host.say(Command::register(spec)).unwrap();
     for _ in 0..10_000 {
         let held = host.scheduler.outstanding();
