@@ -103,10 +103,10 @@ fn play(host: &mut Host, step: &Step, next: &mut u64) {
                 let mut spec = TaskSpec::new(task_id(*next), kind(*number)).with_tier(Tier::ALL[*tier]);
                 spec.preemptible = *preemptible;
                 // Some take a part of what all share, some of what an agent has.
-                if *next % 3 == 0 {
+                if next.is_multiple_of(3) {
                     spec.needs = spec.needs.clone().and_shared("licence", 1 + *next % 2);
                 }
-                if *next % 5 == 0 {
+                if next.is_multiple_of(5) {
                     spec.needs = spec.needs.clone().and_amount("memory", 2);
                 }
                 if *tenant > 0 { spec.with_tenant(format!("t{tenant}")) } else { spec }
