@@ -62,7 +62,7 @@ pub(crate) fn numbers(nodes: &[NodeIx]) -> BTreeSet<u32> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: crate::cases(192), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::property(192))]
 
     #[test]
     fn an_order_puts_everything_after_what_it_depends_on((nodes, edges) in acyclic()) {

@@ -40,7 +40,7 @@ fn quiet_panics() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: crate::cases(128), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::property(128))]
 
     #[test]
     fn each_node_runs_once_after_all_it_depends_on((nodes, edges) in acyclic(), workers in 1_usize..5) {

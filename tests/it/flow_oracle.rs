@@ -41,7 +41,7 @@ fn text(engine: &Engine) -> String {
 const WILD: Taste = Taste { races: true, most: 10 };
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: crate::cases(1_000), failure_persistence: None, max_shrink_time: 15_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { max_shrink_time: 15_000, ..crate::property(1_000) })]
 
     /// Whatever happens, every run ends, and every fact on the way is one that the rules allow.
     #[test]
@@ -53,7 +53,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: crate::cases(40), failure_persistence: None, max_shrink_time: 15_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { max_shrink_time: 15_000, ..crate::property(40) })]
 
     /// Cut off after any fact, a run goes on to an end that the rules allow, with nothing done that was done before.
     #[test]

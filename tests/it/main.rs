@@ -12,9 +12,21 @@
     reason = "tests fail loudly, and nobody links against them"
 )]
 
+use proptest::test_runner::FileFailurePersistence;
+
 /// How many random cases a property is tried with: `COUNTERPOINT_CASES`, or so many if that is not set.
 fn cases(default: u32) -> u32 {
     std::env::var("COUNTERPOINT_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// How a property is tried. A case that fails prints the seed that replays it, and is tried first from then on until it is
+/// taken out of the file that the message names.
+fn property(default: u32) -> proptest::test_runner::Config {
+    proptest::test_runner::Config {
+        cases: cases(default),
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct("target/failed-properties.txt"))),
+        ..proptest::test_runner::Config::default()
+    }
 }
 
 mod dag;

@@ -147,7 +147,7 @@ fn before(links: &BTreeMap<usize, BTreeSet<usize>>, node: usize) -> BTreeSet<usi
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(crate::property(512))]
 
     #[test]
     fn no_definition_makes_it_panic(definition in definition()) {

@@ -28,7 +28,7 @@ fn a_deadline_that_cannot_be_met_is_refused_or_warned_of() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: crate::cases(64), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::property(64))]
 
     /// No task is overtaken by one of its class that arrived when the first had waited its target: so whatever comes later,
     /// it waits for no more than what was there or came within its target.

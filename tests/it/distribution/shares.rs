@@ -218,7 +218,7 @@ fn restored(host: &Host) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: crate::cases(48), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::property(48))]
 
     /// While several tenants have work waiting, what each has had divided by its weight differs by no more than two of
     /// the longest tasks for each slot (Goyal, Vin and Cheng 1996, theorem 1, for several servers).

@@ -240,7 +240,7 @@ fn restored(setting: Setting, entries: &[Entry]) -> Scheduler {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: crate::cases(96), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::property(96))]
 
     #[test]
     fn the_rules_hold_whatever_happens(

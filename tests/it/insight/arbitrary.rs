@@ -200,7 +200,7 @@ fn well_formed(svg: &str) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(192))]
+    #![proptest_config(crate::property(192))]
 
     #[test]
     fn nothing_panics(entries in entries(), width in 0..3_000_u32, bars in 0..40_usize, lanes in 0..4_usize, room in 1..5_usize) {

@@ -17,13 +17,8 @@ use proptest::prelude::*;
 
 /// How many cases a property tries.
 pub fn cases(default: u32) -> ProptestConfig {
-    let cases = crate::cases(default);
-    ProptestConfig {
-        cases,
-        max_shrink_iters: if std::env::var_os("PROPTEST_MAX_SHRINK_ITERS").is_some() { 0 } else { 1_000 },
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
+    let quick = std::env::var_os("PROPTEST_MAX_SHRINK_ITERS").is_some();
+    ProptestConfig { max_shrink_iters: if quick { 0 } else { 1_000 }, ..crate::property(default) }
 }
 
 /// Plays the steps and gives the world that they lead to.
