@@ -84,7 +84,7 @@
 
 mod builder;
 pub(crate) mod machine;
-mod nearest;
+pub(crate) mod nearest;
 pub(crate) mod plan;
 mod step;
 mod steps;
