@@ -68,6 +68,7 @@ impl<'l> Reader<'l> {
         path: &Path<'_>,
     ) -> Definition {
         let name = self.report.text_at(fields, "name", path).unwrap_or(name);
+        self.report.text_at(fields, "description", path);
         let mut flow = Definition::new(name);
         flow.version = self.report.whole_at(fields, "version", path).unwrap_or(0);
         let at = path.field("tasks");

@@ -96,7 +96,11 @@ fn input(name: &str, value: &Value, path: &Path<'_>, report: &mut Report) -> Inp
     if name.is_empty() || name.contains('.') {
         report.meaningless(path, "name of an input: it has no dot", name);
     }
+    if value.is_null() {
+        return input;
+    }
     let Some(fields) = report.object(value, path, INPUT) else { return input };
+    report.text_at(fields, "description", path);
     input.kind = report.word_at(fields, "type", path, TYPES).unwrap_or_default();
     input.required = report.flag_at(fields, "required", path);
     input.default = get(fields, "default").cloned();

@@ -129,6 +129,14 @@ pub enum Wrong {
         /// The other.
         other: &'static str,
     },
+    /// Something that says more about another thing, which is not there.
+    #[error("`{field}` means nothing without `{without}`")]
+    Idle {
+        /// What is there.
+        field: &'static str,
+        /// What is not.
+        without: &'static str,
+    },
     /// More than allowed.
     #[error("{count} {what}, more than the {limit} allowed")]
     TooMany {

@@ -63,6 +63,7 @@ mod flow;
 mod inputs;
 mod mistake;
 mod report;
+mod schema;
 mod task;
 mod work;
 

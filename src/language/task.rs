@@ -89,6 +89,7 @@ pub(super) enum OnError<'d> {
 impl<'d> Reader<'_> {
     pub(super) fn task(&mut self, fields: &'d Fields, id: &str, path: &Path<'_>, names: &Names<'d>) -> Draft<'d> {
         self.exclusions(fields, path);
+        self.report.text_at(fields, "description", path);
         let mut node = Node::new(id, Action::Pass);
         node.after = self.dependencies(fields, path, names);
         let join = self.join(fields, path);
@@ -105,16 +106,24 @@ impl<'d> Reader<'_> {
         Draft { node, when, joins: join.is_some(), on_error: self.on_error(fields, path, names) }
     }
 
-    /// A task is one thing.
+    /// A task is one thing, and everything said of it means something.
     fn exclusions(&mut self, fields: &Fields, path: &Path<'_>) {
         let has = |name: &&&'static str| get(fields, name).is_some();
-        let kinds: Vec<&'static str> = OTHERS.iter().chain(&["type", "workflow"]).filter(has).copied().collect();
-        if let [one, other, ..] = *kinds.as_slice() {
+        let kinds: Vec<&'static str> = OTHERS.iter().chain(&["workflow"]).filter(has).copied().collect();
+        let idle = if kinds.is_empty() { &[] } else { WORK };
+        let rest = kinds.iter().skip(1).chain(idle.iter().filter(has));
+        let many: Vec<&'static str> = ["for_each", "repeat"].iter().chain(OTHERS).filter(has).copied().collect();
+        let twice = match *many.as_slice() {
+            [one @ ("for_each" | "repeat"), other, ..] => Some((one, other)),
+            _ => None,
+        };
+        let pairs = rest.filter_map(|other| Some((*kinds.first()?, *other))).chain(twice);
+        for (one, other) in pairs {
             self.report.add(path, Wrong::Exclude { one, other });
         }
-        let many: Vec<&'static str> = ["for_each", "repeat"].iter().chain(OTHERS).filter(has).copied().collect();
-        if let [one @ ("for_each" | "repeat"), other, ..] = *many.as_slice() {
-            self.report.add(path, Wrong::Exclude { one, other });
+        let of = [("at_once", "for_each"), ("tolerate", "for_each"), ("pick", "choose"), ("otherwise", "choose")];
+        for (field, without) in of.into_iter().filter(|(field, of)| has(&field) && !has(&of)) {
+            self.report.add(path.field(field), Wrong::Idle { field, without });
         }
     }
 
@@ -235,33 +244,30 @@ impl<'d> Reader<'_> {
         }
     }
 
+    /// Everything is looked at, whatever the task turns out to be.
     fn action(&mut self, fields: &Fields, id: &str, path: &Path<'_>, names: &Names<'_>) -> Action {
-        if self.report.flag_at(fields, "pass", path) {
-            return Action::Pass;
-        }
-        if self.report.flag_at(fields, "stop", path) {
-            return Action::Stop;
-        }
-        if let Some(message) = self.report.text_at(fields, "fail", path) {
-            return Action::Fail(message.into());
-        }
-        if let Some(wait) = get(fields, "wait") {
-            let at = path.field("wait");
-            let Some(fields) = self.report.object(wait, &at, WAIT) else { return Action::Pass };
-            let signal = self.report.text_at(fields, "signal", &at).map(Name::from);
-            return Action::Wait { signal, timer: self.report.span_at(fields, "timer", &at) };
-        }
-        if let Some(cases) = get(fields, "choose") {
-            return self.choice(cases, fields, path, names);
-        }
-        let body = match get(fields, "workflow") {
-            Some(flow) => Body::Flow(Arc::new(self.within(flow, id, &path.field("workflow")))),
-            None => Body::Task(work(fields, id, path, &mut self.report)),
-        };
-        self.many(body, fields, path, names)
+        let (pass, stop) = (self.report.flag_at(fields, "pass", path), self.report.flag_at(fields, "stop", path));
+        let fail = self.report.text_at(fields, "fail", path).map(|message| Action::Fail(message.into()));
+        let wait = get(fields, "wait").map(|wait| self.wait(wait, &path.field("wait")));
+        let choice = self.choice(fields, path, names);
+        let task = work(fields, id, path, &mut self.report);
+        let flow = get(fields, "workflow").map(|flow| self.within(flow, id, &path.field("workflow")));
+        let body = flow.map_or(Body::Task(task), |flow| Body::Flow(Arc::new(flow)));
+        let many = self.many(body, fields, path, names);
+        let plain = pass.then_some(Action::Pass).or_else(|| stop.then_some(Action::Stop));
+        plain.or(fail).or(wait).or(choice).unwrap_or(many)
     }
 
-    fn choice(&mut self, cases: &Value, fields: &Fields, path: &Path<'_>, names: &Names<'_>) -> Action {
+    fn wait(&mut self, wait: &Value, path: &Path<'_>) -> Action {
+        let Some(fields) = self.report.object(wait, path, WAIT) else { return Action::Pass };
+        let signal = self.report.text_at(fields, "signal", path).map(Name::from);
+        Action::Wait { signal, timer: self.report.span_at(fields, "timer", path) }
+    }
+
+    fn choice(&mut self, fields: &Fields, path: &Path<'_>, names: &Names<'_>) -> Option<Action> {
+        let pick = self.report.word_at(fields, "pick", path, PICKS).unwrap_or_default();
+        let otherwise = self.report.text_at(fields, "otherwise", path).map(Name::from);
+        let cases = get(fields, "choose")?;
         let at = path.field("choose");
         let mut read = Vec::new();
         for (place, case) in self.report.list(cases, &at).iter().enumerate() {
@@ -275,17 +281,16 @@ impl<'d> Reader<'_> {
                 read.push(Case::new(name, when));
             }
         }
-        let pick = self.report.word_at(fields, "pick", path, PICKS).unwrap_or_default();
-        let otherwise = self.report.text_at(fields, "otherwise", path).map(Name::from);
-        Action::Choose { pick, cases: read, otherwise }
+        Some(Action::Choose { pick, cases: read, otherwise })
     }
 
     /// The work once, for each item, or again and again.
     fn many(&mut self, body: Body, fields: &Fields, path: &Path<'_>, names: &Names<'_>) -> Action {
+        let at_once = self.report.whole_at(fields, "at_once", path);
+        let tolerate = self.report.whole_at(fields, "tolerate", path).unwrap_or(0);
         if let Some(list) = get(fields, "for_each") {
             let over = expression(list, &path.field("for_each"), names, &mut self.report);
-            let map = Map::over(over, body).at_once(self.report.whole_at(fields, "at_once", path));
-            return Action::Map(map.tolerate(self.report.whole_at(fields, "tolerate", path).unwrap_or(0)));
+            return Action::Map(Map::over(over, body).at_once(at_once).tolerate(tolerate));
         }
         let Some(value) = get(fields, "repeat") else { return Action::Do(body) };
         let at = path.field("repeat");

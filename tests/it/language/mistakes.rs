@@ -47,6 +47,7 @@ outputs: {text: {from: wirte.output}}
         "tasks[2].inputs.d.from: `analyze.outputs` is no reference such as inputs.order or analyze.output.total",
         "tasks[2].when.eqal: unknown field `eqal`, did you mean `equal`?",
         "tasks[5]: `wait` and `choose` exclude each other",
+        "tasks[5].choose[0]: `when` is missing",
         "tasks[5].on_error: unknown task `wriet`, did you mean `write`?",
         "outputs.text.from: unknown task `wirte`, did you mean `write`?",
     ];

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod mistakes;
+mod schema;
 mod use_cases;
 
 use counterpoint::Limits;
