@@ -83,6 +83,7 @@
 //! ```
 
 mod builder;
+mod check;
 pub(crate) mod machine;
 pub(crate) mod nearest;
 pub(crate) mod plan;
@@ -91,6 +92,7 @@ mod steps;
 mod validate;
 
 pub use builder::{Branches, CaseRef, Choice, Flow, Handle, Source, Value, Workflow, kind};
+pub use check::{Advice, Check, check};
 pub use step::{Attempt, Done, Step, Undo};
 pub use steps::Steps;
 pub use validate::{DefinitionError, Fault, Finding, Place, validate};

@@ -1,5 +1,6 @@
 //! Documents of the definition language: what they mean, and what is said of those that mean nothing.
 
+mod check;
 mod hostile;
 mod mistakes;
 mod schema;
