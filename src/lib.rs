@@ -51,6 +51,7 @@
 //!
 //! - [`Engine`]: tasks, agents and workflows. [`Scheduler`]: tasks and agents alone.
 //! - [`workflow`]: the typed builder, steps, validation; [`definition`]: workflows as data.
+//! - [`language`]: workflows as people write them, in YAML, JSON or TOML, with every mistake told by its path.
 //! - [`routing`], [`queue`], [`resilience`]: how the scheduler chooses, orders and retries; guards and [`capacity`] for hosts.
 //! - [`capacity`]: how many agents, where, and with what; advice, never a decision.
 //! - [`dag`]: graphs, what is ready in them, and a parallel runner; [`saga`]: compensation. Both usable alone.
@@ -71,6 +72,7 @@ pub mod host;
 pub mod id;
 pub mod insight;
 pub mod journal;
+pub mod language;
 pub mod limits;
 pub mod name;
 pub mod payload;

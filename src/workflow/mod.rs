@@ -83,14 +83,16 @@
 //! ```
 
 mod builder;
+mod check;
 pub(crate) mod machine;
-mod nearest;
+pub(crate) mod nearest;
 pub(crate) mod plan;
 mod step;
 mod steps;
 mod validate;
 
 pub use builder::{Branches, CaseRef, Choice, Flow, Handle, Source, Value, Workflow, kind};
+pub use check::{Advice, Check, check};
 pub use step::{Attempt, Done, Step, Undo};
 pub use steps::Steps;
 pub use validate::{DefinitionError, Fault, Finding, Place, validate};

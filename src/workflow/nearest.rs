@@ -5,7 +5,7 @@ const LONGEST: usize = 64;
 
 /// The candidate nearest to `name`, if one is near enough to be meant: at most a third of its letters away, counting
 /// insertions, deletions, replacements and swaps of neighbours. Of equals the first.
-pub(super) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let wanted: Vec<char> = name.chars().take(LONGEST + 1).collect();
     if wanted.len() > LONGEST {
         return None;

@@ -11,6 +11,7 @@ const FLOORS: &[(u32, &[&str])] = &[
     (30, &["capacity", "dag", "queue", "resilience", "routing"]),
     (31, &["saga"]),
     (32, &["workflow"]),
+    (33, &["language"]),
     (40, &["insight", "journal", "protocol"]),
     (41, &["scheduler"]),
     (42, &["engine"]),

@@ -39,6 +39,7 @@ mod guarded;
 mod guards;
 mod insight;
 mod kit;
+mod language;
 mod layering;
 mod model;
 mod patterns;

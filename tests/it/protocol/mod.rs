@@ -2,4 +2,4 @@
 
 mod examples;
 mod hostile;
-mod validator;
+pub(crate) mod validator;

@@ -1047,6 +1047,9 @@ impl Flow {
             Expr::First(parts) => {
                 parts.iter().map(|part| self.eval(part, item)).find(|value| !value.is_null()).unwrap_or_default()
             }
+            Expr::Object(fields) => {
+                fields.iter().map(|(name, part)| (name.to_string(), self.eval(part, item))).collect()
+            }
             other => panic!("the tests use no {other:?}"),
         }
     }
@@ -1064,6 +1067,7 @@ impl Flow {
             Condition::Any(parts) => parts.iter().any(|part| self.holds(part, item)),
             Condition::Equal(a, b) => self.eval(a, item) == self.eval(b, item),
             Condition::Is(value) => self.eval(value, item) == json!(true),
+            Condition::Exists(a) => !self.eval(a, item).is_null(),
             other => panic!("the tests use no {other:?}"),
         }
     }

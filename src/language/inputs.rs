@@ -1,0 +1,144 @@
+//! What a workflow is given: declared in its document, checked before a run starts.
+
+use super::mistake::{DocumentError, Wrong};
+use super::report::{Fields, Path, Report, get, sort_of};
+use serde_json::{Map, Value};
+
+pub(super) const INPUT: &[&str] = &["type", "required", "default", "description"];
+
+/// The types of inputs, by their names.
+pub(super) const TYPES: &[(&str, InputType)] = &[
+    ("any", InputType::Any),
+    ("string", InputType::String),
+    ("integer", InputType::Integer),
+    ("number", InputType::Number),
+    ("boolean", InputType::Boolean),
+    ("array", InputType::Array),
+    ("object", InputType::Object),
+];
+
+/// Something that a workflow is given.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Input {
+    /// Its name.
+    pub name: String,
+    /// What it has to be.
+    pub kind: InputType,
+    /// Whether a run does not start without it.
+    pub required: bool,
+    /// What it is if nothing is given.
+    pub default: Option<Value>,
+}
+
+/// What an input has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum InputType {
+    /// Whatever it is.
+    #[default]
+    Any,
+    /// A text.
+    String,
+    /// A whole number.
+    Integer,
+    /// A number.
+    Number,
+    /// True or false.
+    Boolean,
+    /// A list.
+    Array,
+    /// An object.
+    Object,
+}
+
+impl InputType {
+    /// Whether the value is one.
+    #[must_use]
+    pub fn takes(self, value: &Value) -> bool {
+        match self {
+            Self::Any => true,
+            Self::String => value.is_string(),
+            Self::Integer => value.is_i64() || value.is_u64(),
+            Self::Number => value.is_number(),
+            Self::Boolean => value.is_boolean(),
+            Self::Array => value.is_array(),
+            Self::Object => value.is_object(),
+        }
+    }
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Any => "a value",
+            Self::String => "a text",
+            Self::Integer => "a whole number",
+            Self::Number => "a number",
+            Self::Boolean => "true or false",
+            Self::Array => "a list",
+            Self::Object => "an object",
+        }
+    }
+}
+
+/// The declarations; none if the document has none.
+pub(super) fn declared(fields: &Fields, path: &Path<'_>, report: &mut Report) -> Option<Vec<Input>> {
+    let value = get(fields, "inputs")?;
+    let at = path.field("inputs");
+    let Value::Object(inputs) = value else {
+        report.sort(&at, "an object", value);
+        return None;
+    };
+    Some(inputs.iter().map(|(name, value)| input(name, value, &at.field(name), report)).collect())
+}
+
+fn input(name: &str, value: &Value, path: &Path<'_>, report: &mut Report) -> Input {
+    let mut input = Input { name: name.to_owned(), kind: InputType::Any, required: false, default: None };
+    if name.is_empty() || name.contains('.') {
+        report.meaningless(path, "name of an input: it has no dot", name);
+    }
+    if value.is_null() {
+        return input;
+    }
+    let Some(fields) = report.object(value, path, INPUT) else { return input };
+    report.text_at(fields, "description", path);
+    input.kind = report.word_at(fields, "type", path, TYPES).unwrap_or_default();
+    input.required = report.flag_at(fields, "required", path);
+    input.default = get(fields, "default").cloned();
+    if let Some(default) = &input.default {
+        takes(input.kind, default, &path.field("default"), report);
+    }
+    input
+}
+
+fn takes(kind: InputType, value: &Value, path: &Path<'_>, report: &mut Report) {
+    if !kind.takes(value) {
+        report.add(path, Wrong::Sort { expected: kind.text(), found: sort_of(value) });
+    }
+}
+
+/// What a run is given, with what it is not given but has a default.
+pub(super) fn filled(inputs: &[Input], given: Value) -> Result<Value, DocumentError> {
+    let mut report = Report::default();
+    let root = Path::Root;
+    let at = root.field("inputs");
+    let mut given = match given {
+        Value::Object(fields) => fields,
+        Value::Null => Map::new(),
+        other @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+            report.sort(&at, "an object", &other);
+            return report.verdict(Value::Null);
+        }
+    };
+    for name in given.keys().filter(|name| !inputs.iter().any(|input| input.name == **name)) {
+        report.unknown(&at.field(name), "input", name, inputs.iter().map(|input| input.name.as_str()));
+    }
+    for input in inputs {
+        match (get(&given, &input.name), &input.default) {
+            (Some(value), _) => takes(input.kind, value, &at.field(&input.name), &mut report),
+            (None, Some(default)) => drop(given.insert(input.name.clone(), default.clone())),
+            (None, None) if input.required => report.add(at, Wrong::Missing { field: input.name.clone() }),
+            (None, None) => {}
+        }
+    }
+    report.verdict(Value::Object(given))
+}

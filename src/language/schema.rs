@@ -1,0 +1,198 @@
+//! What a document looks like, for editors and for whoever writes documents by program.
+
+use super::data::CONDITIONS;
+use super::flow::WITHIN;
+use super::inputs::{INPUT, TYPES};
+use super::task::{CASE, COUNT, DEPENDENCY, JOINS, ONS, PICKS, REPEAT, RESTS, TASK, WAIT};
+use super::work::{EXHAUSTED, IN_DOUBT, JITTERS, REQUIREMENTS, RETRY, TIERS, WORK};
+use super::{DOCUMENT, Document};
+use serde_json::{Map, Value, json};
+
+impl Document {
+    /// The JSON Schema (draft 2020-12) of documents. It knows every field and word that [`compile`](Self::compile) knows;
+    /// what only the whole shows, such as a task that does not exist, it cannot tell.
+    ///
+    /// ```
+    /// use counterpoint::language::Document;
+    ///
+    /// let schema = Document::schema();
+    /// assert_eq!(schema["required"], serde_json::json!(["name", "tasks"]));
+    /// ```
+    #[must_use]
+    pub fn schema() -> Value {
+        let mut schema = object(&["name", "tasks"], DOCUMENT, document);
+        if let Some(fields) = schema.as_object_mut() {
+            fields.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
+            fields.insert("title".to_owned(), json!("workflow"));
+            fields.insert("$defs".to_owned(), definitions());
+        }
+        schema
+    }
+}
+
+fn definitions() -> Value {
+    let task: Vec<&str> = TASK.iter().chain(WORK).copied().collect();
+    json!({
+        "task": object(&["id"], &task, task_field),
+        "work": object(&[], WORK, work_field),
+        "workflow": object(&["tasks"], WITHIN, document),
+        "input": object(&[], INPUT, input),
+        "retry": either(&[whole(), object(&[], RETRY, retry)]),
+        "requirements": either(&[texts(), object(&[], REQUIREMENTS, requirement)]),
+        "dependency": either(&[text(), object(&["task"], DEPENDENCY, dependency)]),
+        "condition": either(&[json!({"type": "boolean"}), text(), only("from", text()), questions()]),
+        "span": {"type": "string", "description": "A duration such as 250ms or 1m 30s."},
+        "data": {"description": "Any data. A text \"${inputs.x}\" or \"${task.output.x}\" and {\"from\": \"task.output.x\"} \
+            are references; {\"first\": [..]} is the first that is not null; {\"literal\": ..} stands for itself."},
+    })
+}
+
+fn document(name: &str) -> Value {
+    match name {
+        "version" => whole(),
+        "inputs" => json!({"type": "object", "additionalProperties": or_null(def("input"))}),
+        "tasks" => list(def("task")),
+        "outputs" => def("data"),
+        _ => text(),
+    }
+}
+
+fn input(name: &str) -> Value {
+    match name {
+        "type" => words(TYPES),
+        "required" => json!({"type": "boolean"}),
+        "default" => json!({}),
+        _ => text(),
+    }
+}
+
+fn task_field(name: &str) -> Value {
+    match name {
+        "inputs" | "for_each" => def("data"),
+        "depends_on" => either(&[def("dependency"), list(def("dependency"))]),
+        "join" => either(&[words(JOINS), object(&["count"], COUNT, count)]),
+        "when" => def("condition"),
+        "compensate" => either(&[json!({"type": "boolean"}), text(), def("work")]),
+        "pivot" | "pass" | "stop" => json!({"type": "boolean"}),
+        "mutex" | "cancels" => either(&[text(), texts()]),
+        "at_once" | "tolerate" => whole(),
+        "repeat" => object(&["most"], REPEAT, repeat),
+        "workflow" => def("workflow"),
+        "wait" => object(&[], WAIT, wait),
+        "choose" => list(object(CASE, CASE, case)),
+        "pick" => words(PICKS),
+        "id" | "description" | "on_error" | "otherwise" | "fail" => text(),
+        other => work_field(other),
+    }
+}
+
+fn work_field(name: &str) -> Value {
+    match name {
+        "requirements" | "retry" => def(name),
+        "priority" => words(TIERS),
+        "timeout" | "queue_timeout" | "total_timeout" => def("span"),
+        "exhausted" => words(EXHAUSTED),
+        _ => text(),
+    }
+}
+
+fn retry(name: &str) -> Value {
+    match name {
+        "attempts" => whole(),
+        "jitter" => words(JITTERS),
+        "in_doubt" => words(IN_DOUBT),
+        _ => def("span"),
+    }
+}
+
+fn requirement(name: &str) -> Value {
+    let inner = if name == "skills" { json!({"type": "integer", "minimum": 0, "maximum": u16::MAX}) } else { text() };
+    json!({"type": "object", "additionalProperties": inner})
+}
+
+fn dependency(name: &str) -> Value {
+    if name == "on" { words(ONS) } else { text() }
+}
+
+fn count(name: &str) -> Value {
+    if name == "count" { whole() } else { words(RESTS) }
+}
+
+fn repeat(name: &str) -> Value {
+    if name == "most" { whole() } else { def("condition") }
+}
+
+fn wait(name: &str) -> Value {
+    if name == "timer" { def("span") } else { text() }
+}
+
+fn case(name: &str) -> Value {
+    if name == "when" { def("condition") } else { text() }
+}
+
+/// An object with one question.
+fn questions() -> Value {
+    let questions = CONDITIONS.iter().map(|&name| {
+        only(
+            name,
+            match name {
+                "all" | "any" => list(def("condition")),
+                "not" => def("condition"),
+                "is" | "exists" => def("data"),
+                _ => list(def("data")),
+            },
+        )
+    });
+    json!({"anyOf": questions.collect::<Vec<Value>>()})
+}
+
+fn only(name: &str, inner: Value) -> Value {
+    json!({"type": "object", "properties": {name: inner}, "required": [name], "additionalProperties": false})
+}
+
+/// An object with these fields and no others. A field that is null is as if it were not there, if it need not be.
+fn object(required: &[&str], known: &[&str], of: fn(&str) -> Value) -> Value {
+    let field = |name: &&str| {
+        let schema = of(name);
+        let free = required.contains(name) || schema.as_object().is_some_and(Map::is_empty) || schema == def("data");
+        ((*name).to_owned(), if free { schema } else { or_null(schema) })
+    };
+    let properties: Map<String, Value> = known.iter().map(field).collect();
+    let mut schema = json!({"type": "object", "properties": properties, "additionalProperties": false});
+    if let (Some(fields), false) = (schema.as_object_mut(), required.is_empty()) {
+        fields.insert("required".to_owned(), json!(required));
+    }
+    schema
+}
+
+fn or_null(schema: Value) -> Value {
+    json!({"anyOf": [schema, {"type": "null"}]})
+}
+
+fn either(schemas: &[Value]) -> Value {
+    json!({"anyOf": schemas})
+}
+
+fn list(items: Value) -> Value {
+    json!({"type": "array", "items": items})
+}
+
+fn texts() -> Value {
+    list(text())
+}
+
+fn words<T>(words: &[(&str, T)]) -> Value {
+    json!({"enum": words.iter().map(|(word, _)| *word).collect::<Vec<&str>>()})
+}
+
+fn text() -> Value {
+    json!({"type": "string"})
+}
+
+fn whole() -> Value {
+    json!({"type": "integer", "minimum": 0, "maximum": u32::MAX})
+}
+
+fn def(name: &str) -> Value {
+    json!({"$ref": format!("#/$defs/{name}")})
+}

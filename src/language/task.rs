@@ -1,0 +1,308 @@
+//! One task of a document, and the nodes that it becomes.
+
+use super::data::{Names, condition, expression};
+use super::flow::Reader;
+use super::mistake::Wrong;
+use super::report::{Fields, Path, get};
+use super::work::{WORK, work};
+use crate::definition::{
+    Action, Body, Case, Condition, Expr, Join, Link, Map, Node, On, Pick, Repeat, Rest, Trigger, Work,
+};
+use crate::name::Name;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// The fields of a task beside those of its work.
+pub(super) const TASK: &[&str] = &[
+    "id",
+    "description",
+    "inputs",
+    "depends_on",
+    "join",
+    "when",
+    "on_error",
+    "compensate",
+    "pivot",
+    "mutex",
+    "cancels",
+    "for_each",
+    "at_once",
+    "tolerate",
+    "repeat",
+    "workflow",
+    "wait",
+    "choose",
+    "pick",
+    "otherwise",
+    "pass",
+    "stop",
+    "fail",
+];
+
+pub(super) const DEPENDENCY: &[&str] = &["task", "on", "case"];
+pub(super) const COUNT: &[&str] = &["count", "rest"];
+pub(super) const REPEAT: &[&str] = &["until", "while", "most"];
+pub(super) const WAIT: &[&str] = &["signal", "timer"];
+pub(super) const CASE: &[&str] = &["case", "when"];
+
+/// What a task can be instead of a piece of work.
+const OTHERS: &[&str] = &["wait", "choose", "pass", "stop", "fail"];
+
+pub(super) const ONS: &[(&str, u8)] = &[("success", 0), ("failure", 1), ("always", 2), ("each", 3)];
+pub(super) const RESTS: &[(&str, Rest)] = &[("ignore", Rest::Ignore), ("cancel", Rest::Cancel)];
+pub(super) const PICKS: &[(&str, Pick)] = &[("first", Pick::First), ("every", Pick::Every)];
+pub(super) const JOINS: &[(&str, Join)] = &[
+    ("all", Join::All),
+    ("any", Join::Any),
+    ("each", Join::Each),
+    ("all_succeeded", Join::Trigger(Trigger::AllSucceeded)),
+    ("all_done", Join::Trigger(Trigger::AllDone)),
+    ("all_failed", Join::Trigger(Trigger::AllFailed)),
+    ("any_succeeded", Join::Trigger(Trigger::AnySucceeded)),
+    ("any_failed", Join::Trigger(Trigger::AnyFailed)),
+    ("any_done", Join::Trigger(Trigger::AnyDone)),
+    ("none_failed", Join::Trigger(Trigger::NoneFailed)),
+    ("none_failed_one_succeeded", Join::Trigger(Trigger::NoneFailedOneSucceeded)),
+    ("none_skipped", Join::Trigger(Trigger::NoneSkipped)),
+    ("all_skipped", Join::Trigger(Trigger::AllSkipped)),
+    ("always", Join::Trigger(Trigger::Always)),
+];
+
+/// A task as it was read.
+pub(super) struct Draft<'d> {
+    pub(super) node: Node,
+    /// When it is done at all: asked by a choice before it.
+    pub(super) when: Option<Condition>,
+    /// Whether it says how it joins its links.
+    pub(super) joins: bool,
+    pub(super) on_error: OnError<'d>,
+}
+
+/// Where a run goes when the task fails.
+#[derive(Clone, Copy)]
+pub(super) enum OnError<'d> {
+    Fail,
+    Continue,
+    Goto(&'d str),
+}
+
+impl<'d> Reader<'_> {
+    pub(super) fn task(&mut self, fields: &'d Fields, id: &str, path: &Path<'_>, names: &Names<'d>) -> Draft<'d> {
+        self.exclusions(fields, path);
+        self.report.text_at(fields, "description", path);
+        let mut node = Node::new(id, Action::Pass);
+        node.after = self.dependencies(fields, path, names);
+        let join = self.join(fields, path);
+        node.join = join.unwrap_or_default();
+        node.action = self.action(fields, id, path, names);
+        let data = get(fields, "inputs").map(|data| expression(data, &path.field("inputs"), names, &mut self.report));
+        let item = matches!(node.action, Action::Map(_));
+        node.input = data.unwrap_or_else(|| if item { Expr::Item } else { Expr::default() });
+        node.undo = self.compensation(fields, id, path);
+        node.pivot = self.report.flag_at(fields, "pivot", path);
+        node.mutex = self.words(fields, "mutex", path).into_iter().map(|(_, name)| name.into()).collect();
+        node.cancels = self.known(fields, "cancels", path, names);
+        let when = get(fields, "when").map(|when| condition(when, &path.field("when"), names, &mut self.report));
+        Draft { node, when, joins: join.is_some(), on_error: self.on_error(fields, path, names) }
+    }
+
+    /// A task is one thing, and everything said of it means something.
+    fn exclusions(&mut self, fields: &Fields, path: &Path<'_>) {
+        let has = |name: &&&'static str| get(fields, name).is_some();
+        let kinds: Vec<&'static str> = OTHERS.iter().chain(&["workflow"]).filter(has).copied().collect();
+        let idle = if kinds.is_empty() { &[] } else { WORK };
+        let rest = kinds.iter().skip(1).chain(idle.iter().filter(has));
+        let many: Vec<&'static str> = ["for_each", "repeat"].iter().chain(OTHERS).filter(has).copied().collect();
+        let twice = match *many.as_slice() {
+            [one @ ("for_each" | "repeat"), other, ..] => Some((one, other)),
+            _ => None,
+        };
+        let pairs = rest.filter_map(|other| Some((*kinds.first()?, *other))).chain(twice);
+        for (one, other) in pairs {
+            self.report.add(path, Wrong::Exclude { one, other });
+        }
+        let of = [("at_once", "for_each"), ("tolerate", "for_each"), ("pick", "choose"), ("otherwise", "choose")];
+        for (field, without) in of.into_iter().filter(|(field, of)| has(&field) && !has(&of)) {
+            self.report.add(path.field(field), Wrong::Idle { field, without });
+        }
+    }
+
+    /// A text or a list of texts.
+    fn words(&mut self, fields: &'d Fields, name: &str, path: &Path<'_>) -> Vec<(Option<usize>, &'d str)> {
+        let at = path.field(name);
+        match get(fields, name) {
+            None => Vec::new(),
+            Some(Value::String(text)) => vec![(None, text)],
+            Some(list) => {
+                let mut words = Vec::new();
+                for (place, word) in self.report.list(list, &at).iter().enumerate() {
+                    words.extend(self.report.text(word, &at.item(place)).map(|word| (Some(place), word)));
+                }
+                words
+            }
+        }
+    }
+
+    /// The tasks that are named, but for those that do not exist.
+    fn known(&mut self, fields: &'d Fields, name: &str, path: &Path<'_>, names: &Names<'_>) -> Vec<Name> {
+        let at = path.field(name);
+        let words = self.words(fields, name, path);
+        let known = words.into_iter().filter(|(place, task)| {
+            let item = place.map_or(at, |place| at.item(place));
+            self.exists(task, &item, names)
+        });
+        known.map(|(_, task)| task.into()).collect()
+    }
+
+    fn exists(&mut self, task: &str, path: &Path<'_>, names: &Names<'_>) -> bool {
+        let known = names.tasks.contains_key(task);
+        if !known {
+            self.report.unknown(path, "task", task, names.tasks.keys().copied());
+            self.links_lost = true;
+        }
+        known
+    }
+
+    fn dependencies(&mut self, fields: &Fields, path: &Path<'_>, names: &Names<'_>) -> Vec<Link> {
+        let at = path.field("depends_on");
+        match get(fields, "depends_on") {
+            None => Vec::new(),
+            Some(Value::Array(list)) => {
+                let links = list.iter().enumerate();
+                links.filter_map(|(place, one)| self.dependency(one, &at.item(place), names)).collect()
+            }
+            Some(one) => self.dependency(one, &at, names).into_iter().collect(),
+        }
+    }
+
+    fn dependency(&mut self, value: &Value, path: &Path<'_>, names: &Names<'_>) -> Option<Link> {
+        if let Value::String(task) = value {
+            return self.exists(task, path, names).then(|| Link::success(task.as_str()));
+        }
+        let link = self.careful_dependency(value, path, names);
+        self.links_lost |= link.is_none();
+        link
+    }
+
+    fn careful_dependency(&mut self, value: &Value, path: &Path<'_>, names: &Names<'_>) -> Option<Link> {
+        let fields = self.report.object(value, path, DEPENDENCY)?;
+        if get(fields, "task").is_none() {
+            self.report.add(path, Wrong::Missing { field: "task".to_owned() });
+        }
+        let task = self.report.text_at(fields, "task", path)?;
+        let case = self.report.text_at(fields, "case", path);
+        let on = self.report.word_at(fields, "on", path, ONS);
+        if case.is_some() && on.is_some() {
+            self.report.add(path, Wrong::Exclude { one: "on", other: "case" });
+        }
+        self.exists(task, &path.field("task"), names).then(|| match (case, on) {
+            (Some(case), _) => Link::case(task, case),
+            (None, Some(1)) => Link::failure(task),
+            (None, Some(2)) => Link::always(task),
+            (None, Some(3)) => Link::each(task),
+            (None, _) => Link { node: task.into(), on: On::Success },
+        })
+    }
+
+    fn join(&mut self, fields: &Fields, path: &Path<'_>) -> Option<Join> {
+        let value = get(fields, "join")?;
+        if value.is_string() {
+            return self.report.word_at(fields, "join", path, JOINS);
+        }
+        let at = path.field("join");
+        let fields = self.report.object(value, &at, COUNT)?;
+        let rest = self.report.word_at(fields, "rest", &at, RESTS).unwrap_or_default();
+        if get(fields, "count").is_none() {
+            self.report.add(at, Wrong::Missing { field: "count".to_owned() });
+        }
+        Some(Join::Count { of: self.report.whole_at(fields, "count", &at)?, rest })
+    }
+
+    /// A text is the kind of the task that undoes it; true is the kind that the typed builder would take.
+    fn compensation(&mut self, fields: &Fields, id: &str, path: &Path<'_>) -> Option<Work> {
+        let value = get(fields, "compensate")?;
+        let kind = get(fields, "type").and_then(Value::as_str).unwrap_or(id);
+        let otherwise = format!("{kind}.undo");
+        match value {
+            Value::Bool(false) => None,
+            Value::Bool(true) => Some(Work::new(otherwise)),
+            Value::String(kind) => Some(Work::new(kind.as_str())),
+            Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                let at = path.field("compensate");
+                let fields = self.report.object(value, &at, WORK)?;
+                Some(work(fields, &otherwise, &at, &mut self.report))
+            }
+        }
+    }
+
+    fn on_error(&mut self, fields: &'d Fields, path: &Path<'_>, names: &Names<'_>) -> OnError<'d> {
+        match self.report.text_at(fields, "on_error", path) {
+            None | Some("fail") => OnError::Fail,
+            Some("continue") => OnError::Continue,
+            Some(task) if self.exists(task, &path.field("on_error"), names) => OnError::Goto(task),
+            Some(_) => OnError::Fail,
+        }
+    }
+
+    /// Everything is looked at, whatever the task turns out to be.
+    fn action(&mut self, fields: &Fields, id: &str, path: &Path<'_>, names: &Names<'_>) -> Action {
+        let (pass, stop) = (self.report.flag_at(fields, "pass", path), self.report.flag_at(fields, "stop", path));
+        let fail = self.report.text_at(fields, "fail", path).map(|message| Action::Fail(message.into()));
+        let wait = get(fields, "wait").map(|wait| self.wait(wait, &path.field("wait")));
+        let choice = self.choice(fields, path, names);
+        let task = work(fields, id, path, &mut self.report);
+        let flow = get(fields, "workflow").map(|flow| self.within(flow, id, &path.field("workflow")));
+        let body = flow.map_or(Body::Task(task), |flow| Body::Flow(Arc::new(flow)));
+        let many = self.many(body, fields, path, names);
+        let plain = pass.then_some(Action::Pass).or_else(|| stop.then_some(Action::Stop));
+        plain.or(fail).or(wait).or(choice).unwrap_or(many)
+    }
+
+    fn wait(&mut self, wait: &Value, path: &Path<'_>) -> Action {
+        let Some(fields) = self.report.object(wait, path, WAIT) else { return Action::Pass };
+        let signal = self.report.text_at(fields, "signal", path).map(Name::from);
+        Action::Wait { signal, timer: self.report.span_at(fields, "timer", path) }
+    }
+
+    fn choice(&mut self, fields: &Fields, path: &Path<'_>, names: &Names<'_>) -> Option<Action> {
+        let pick = self.report.word_at(fields, "pick", path, PICKS).unwrap_or_default();
+        let otherwise = self.report.text_at(fields, "otherwise", path).map(Name::from);
+        let cases = get(fields, "choose")?;
+        let at = path.field("choose");
+        let mut read = Vec::new();
+        for (place, case) in self.report.list(cases, &at).iter().enumerate() {
+            let at = at.item(place);
+            let Some(case) = self.report.object(case, &at, CASE) else { continue };
+            for field in CASE.iter().filter(|field| get(case, field).is_none()) {
+                self.report.add(at, Wrong::Missing { field: (*field).to_owned() });
+            }
+            let when = get(case, "when").map(|when| condition(when, &at.field("when"), names, &mut self.report));
+            if let (Some(name), Some(when)) = (self.report.text_at(case, "case", &at), when) {
+                read.push(Case::new(name, when));
+            }
+        }
+        Some(Action::Choose { pick, cases: read, otherwise })
+    }
+
+    /// The work once, for each item, or again and again.
+    fn many(&mut self, body: Body, fields: &Fields, path: &Path<'_>, names: &Names<'_>) -> Action {
+        let at_once = self.report.whole_at(fields, "at_once", path);
+        let tolerate = self.report.whole_at(fields, "tolerate", path).unwrap_or(0);
+        if let Some(list) = get(fields, "for_each") {
+            let over = expression(list, &path.field("for_each"), names, &mut self.report);
+            return Action::Map(Map::over(over, body).at_once(at_once).tolerate(tolerate));
+        }
+        let Some(value) = get(fields, "repeat") else { return Action::Do(body) };
+        let at = path.field("repeat");
+        let Some(fields) = self.report.object(value, &at, REPEAT) else { return Action::Do(body) };
+        if get(fields, "most").is_none() {
+            self.report.add(at, Wrong::Missing { field: "most".to_owned() });
+        }
+        let most = self.report.whole_at(fields, "most", &at).unwrap_or(1);
+        let until = get(fields, "until").map(|until| condition(until, &at.field("until"), names, &mut self.report));
+        let whilst = get(fields, "while").map(|whilst| condition(whilst, &at.field("while"), names, &mut self.report));
+        let mut repeat = Repeat::until(body, until.unwrap_or(Condition::Any(Vec::new())), most);
+        repeat.whilst = whilst;
+        Action::Repeat(repeat)
+    }
+}

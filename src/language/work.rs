@@ -1,0 +1,106 @@
+//! What a task asks of an agent: kind, requirements, urgency, retries, timeouts.
+
+use super::report::{Fields, Path, Report, get};
+use crate::definition::Work;
+use crate::task::{Exhausted, InDoubt, Jitter, Needs, Policy, Retry, Tier};
+use serde_json::Value;
+
+/// The fields of a task that say what it asks of an agent.
+pub(super) const WORK: &[&str] =
+    &["type", "agent", "requirements", "priority", "retry", "timeout", "queue_timeout", "total_timeout", "exhausted"];
+
+pub(super) const RETRY: &[&str] = &["attempts", "delay", "max_delay", "jitter", "in_doubt"];
+pub(super) const REQUIREMENTS: &[&str] = &["skills", "labels"];
+pub(super) const TIERS: &[(&str, Tier)] =
+    &[("critical", Tier::Critical), ("high", Tier::High), ("normal", Tier::Normal), ("low", Tier::Low)];
+pub(super) const JITTERS: &[(&str, Jitter)] =
+    &[("full", Jitter::Full), ("equal", Jitter::Equal), ("none", Jitter::None)];
+pub(super) const IN_DOUBT: &[(&str, InDoubt)] = &[("count", InDoubt::Count), ("insist", InDoubt::Insist)];
+pub(super) const EXHAUSTED: &[(&str, Exhausted)] = &[("dead_letter", Exhausted::DeadLetter), ("fail", Exhausted::Fail)];
+
+/// A task's work; of the kind `otherwise` if it names none.
+pub(super) fn work(fields: &Fields, otherwise: &str, path: &Path<'_>, report: &mut Report) -> Work {
+    let kind = report.text_at(fields, "type", path).unwrap_or(otherwise);
+    let mut work = Work::new(kind);
+    work.needs = needs(fields, path, report);
+    work.tier = report.word_at(fields, "priority", path, TIERS);
+    work.policy = policy(fields, path, report);
+    work
+}
+
+fn needs(fields: &Fields, path: &Path<'_>, report: &mut Report) -> Option<Needs> {
+    let agent = report.text_at(fields, "agent", path);
+    let needs = agent.map(Needs::skill);
+    let Some(value) = get(fields, "requirements") else { return needs };
+    let at = path.field("requirements");
+    let mut needs = needs.unwrap_or_else(Needs::nothing);
+    if let Value::Array(skills) = value {
+        for (place, skill) in skills.iter().enumerate() {
+            if let Some(skill) = report.text(skill, &at.item(place)) {
+                needs = needs.and_skill(skill, 0);
+            }
+        }
+        return Some(needs);
+    }
+    let fields = report.object(value, &at, REQUIREMENTS)?;
+    let open = |report: &mut Report, name: &'static str| {
+        let value = get(fields, name)?;
+        if !value.is_object() {
+            report.sort(&at.field(name), "an object", value);
+        }
+        value.as_object()
+    };
+    let (skills, labels) = (open(report, "skills"), open(report, "labels"));
+    for (skill, level) in skills.into_iter().flatten() {
+        let at = at.field("skills");
+        let place = at.field(skill);
+        let level = report.whole(level, &place).unwrap_or(0);
+        match u16::try_from(level) {
+            Ok(level) => needs = needs.and_skill(skill.as_str(), level),
+            Err(_) => report.meaningless(&place, "level from 0 to 65535", level),
+        }
+    }
+    for (label, value) in labels.into_iter().flatten() {
+        let at = at.field("labels");
+        if let Some(value) = report.text(value, &at.field(label)) {
+            needs = needs.and_label(label.as_str(), value);
+        }
+    }
+    Some(needs)
+}
+
+fn policy(fields: &Fields, path: &Path<'_>, report: &mut Report) -> Policy {
+    let mut policy = Policy::default();
+    if let Some(value) = get(fields, "retry") {
+        policy = policy.with_retry(retry(value, &path.field("retry"), report));
+    }
+    if let Some(span) = report.span_at(fields, "timeout", path) {
+        policy = policy.with_attempt_timeout(span);
+    }
+    if let Some(span) = report.span_at(fields, "queue_timeout", path) {
+        policy = policy.with_queue_timeout(span);
+    }
+    if let Some(span) = report.span_at(fields, "total_timeout", path) {
+        policy = policy.with_total_timeout(span);
+    }
+    match report.word_at(fields, "exhausted", path, EXHAUSTED) {
+        Some(exhausted) => policy.with_exhausted(exhausted),
+        None => policy,
+    }
+}
+
+/// How many attempts, or more about them.
+fn retry(value: &Value, path: &Path<'_>, report: &mut Report) -> Retry {
+    let mut retry = Retry::default();
+    if value.is_number() {
+        retry.attempts = report.whole(value, path).unwrap_or(retry.attempts);
+        return retry;
+    }
+    let Some(fields) = report.object(value, path, RETRY) else { return retry };
+    retry.attempts = report.whole_at(fields, "attempts", path).unwrap_or(retry.attempts);
+    retry.base = report.span_at(fields, "delay", path).unwrap_or(retry.base);
+    retry.cap = report.span_at(fields, "max_delay", path).unwrap_or(retry.cap);
+    retry.jitter = report.word_at(fields, "jitter", path, JITTERS).unwrap_or(retry.jitter);
+    retry.in_doubt = report.word_at(fields, "in_doubt", path, IN_DOUBT).unwrap_or(retry.in_doubt);
+    retry
+}

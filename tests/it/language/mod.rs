@@ -1,0 +1,30 @@
+//! Documents of the definition language: what they mean, and what is said of those that mean nothing.
+
+mod check;
+mod hostile;
+mod mistakes;
+mod schema;
+mod use_cases;
+
+use counterpoint::Limits;
+use counterpoint::language::{Document, Recipe};
+
+fn example(name: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/workflows").join(name);
+    std::fs::read_to_string(path).unwrap()
+}
+
+fn document(yaml: &str) -> Document {
+    serde_saphyr::from_str(yaml).unwrap()
+}
+
+fn compiled(yaml: &str) -> Recipe {
+    document(yaml).compile(&Limits::default()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// What is wrong with a document, line by line.
+fn wrong(yaml: &str) -> Vec<String> {
+    let error = document(yaml).compile(&Limits::default()).unwrap_err();
+    assert_eq!(error.omitted(), 0);
+    error.mistakes().iter().map(ToString::to_string).collect()
+}
