@@ -96,7 +96,7 @@ pub enum Rejected {
         /// Which, from 0.
         index: u32,
         /// Why.
-        reason: Box<Rejected>,
+        reason: Box<Self>,
     },
     /// The attempt is not the current one of its task: it failed, timed out or was given to another agent before.
     #[error("attempt {0} is not the current attempt of its task")]

@@ -29,6 +29,8 @@ mod kit;
 mod layering;
 mod model;
 mod pivot;
+#[cfg(feature = "planning")]
+mod planning;
 mod protocol;
 mod regressions;
 mod restore;
