@@ -1,7 +1,16 @@
 //! Assignment by shape of costs; list scheduling; what a schedule of the search costs.
 //!
 //! With `COUNTERPOINT_DATA` set, a table of how close plans come to the best known follows: `planning -- records SECONDS`.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "a bench")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_types,
+    clippy::cast_possible_truncation,
+    reason = "a bench: it prints a table and keeps the time"
+)]
 
 #[path = "../examples/plan_project/read.rs"]
 mod read;

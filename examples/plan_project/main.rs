@@ -6,6 +6,13 @@
 //! ```
 //!
 //! `INSTANCE` may be a name below the directory in the environment variable `COUNTERPOINT_DATA`, or in `--data`.
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_types,
+    clippy::cast_possible_truncation,
+    clippy::wildcard_enum_match_arm,
+    reason = "a program: it prints, and keeps the time that the library does not"
+)]
 
 mod read;
 

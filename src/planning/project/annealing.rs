@@ -16,6 +16,8 @@ const DOUBLINGS: u32 = 8;
 /// The first and last temperature of a round, as parts of the mean duration of a task.
 const HOT: f64 = 0.02;
 const COLD: f64 = 0.0005;
+/// How much warmer every third round is.
+const WARM: f64 = 5.0;
 /// Schedules at one temperature.
 const STEP: u64 = 64;
 
@@ -30,7 +32,9 @@ pub(super) fn anneal(network: &Network<'_>, best: &mut Best, watch: &mut Watch<'
         round += 1;
         let steps = length / STEP;
         let cooling = (COLD / HOT).powf(1.0 / steps.max(1) as f64);
-        let mut temperature = HOT * mean;
+        // Cold rounds are quick; where they do not get away from, a warmer one does.
+        let warmth = if round % 3 == 0 { WARM } else { 1.0 };
+        let mut temperature = HOT * warmth * mean;
         for _ in 0..steps {
             for _ in 0..STEP {
                 state.step(temperature, &mut draw);
