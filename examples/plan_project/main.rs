@@ -60,7 +60,7 @@ fn wish() -> Result<Wish, Box<dyn Error>> {
     let mut small = false;
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
-        let mut value = || words.next().ok_or(format!("{word} needs a value"));
+        let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
         match word.as_str() {
             "--small" => small = true,
             "--seconds" => wish.seconds = value()?.parse()?,
