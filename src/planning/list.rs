@@ -228,8 +228,8 @@ pub struct ListSchedule {
 /// ```
 /// use counterpoint::planning::{Graph, Heuristic, list_schedule};
 ///
-/// // Two tasks and one that needs both; the second agent is twice as fast.
-/// let times = vec![vec![4.0, 2.0], vec![4.0, 2.0], vec![2.0, 1.0]];
+/// // Two tasks and one that needs both; the second agent is faster.
+/// let times = vec![vec![5.0, 2.0], vec![5.0, 2.0], vec![2.0, 1.0]];
 /// let graph = Graph::new(times, &[(0, 2, 3.0), (1, 2, 3.0)])?;
 /// let schedule = list_schedule(&graph, Heuristic::Heft);
 /// assert_eq!(schedule.makespan, 5.0); // all on the fast one: moving data costs more than it gains

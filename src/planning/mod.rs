@@ -16,7 +16,7 @@
 //! use std::ops::ControlFlow;
 //! use std::time::Duration;
 //!
-//! let day = |n| Duration::from_secs(86_400 * n);
+//! let day = |n: u64| Duration::from_secs(86_400 * n);
 //! let project = Project::default()
 //!     .with_agent(Agent::new(AgentId::new(1)).with_skill("design", 3).with_skill("build", 1))
 //!     .with_agent(Agent::new(AgentId::new(2)).with_skill("build", 2))

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 /// let plan = generate(&project.check()?, Scheme::Serial, Rule::LatestStart);
 ///
 /// let timeline = Timeline::of(&project, &plan);
-/// assert_eq!(timeline.bars[1].slack, Duration::from_secs(2));
+/// assert_eq!(timeline.bars[0].slack, Duration::from_secs(2));
 /// assert_eq!(timeline.critical_chain(), [TaskId::new(1)]);
 /// # Ok::<(), counterpoint::planning::BadProblem>(())
 /// ```

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 /// use counterpoint::{AgentId, TaskId};
 /// use std::time::Duration;
 ///
-/// let minutes = |n| Duration::from_secs(60 * n);
+/// let minutes = |n: u64| Duration::from_secs(60 * n);
 /// let project = Project::default()
 ///     .with_agent(Agent::new(AgentId::new(1)).with_skill("paint", 2))
 ///     .with_resource(Resource::new("ladder", 1))
