@@ -58,7 +58,7 @@ impl Timeline {
     /// The timeline of a plan.
     ///
     /// Who does what, and in what order tasks follow each other on an agent or where a shared resource passes from one to
-    /// another, stays as planned.
+    /// another, stays as planned. Absences are not looked at: slack may lie in one.
     #[must_use]
     pub fn of(project: &Project, plan: &Plan) -> Self {
         let end = plan.tasks.iter().map(|placed| placed.finish).max().unwrap_or_default();
