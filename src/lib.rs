@@ -54,6 +54,7 @@
 //! - [`language`]: workflows as people write them, in YAML, JSON or TOML, with every mistake told by its path.
 //! - [`routing`], [`queue`], [`resilience`]: how the scheduler chooses, orders and retries; guards and [`capacity`] for hosts.
 //! - [`capacity`]: how many agents, where, and with what; advice, never a decision.
+//! - `planning` (feature `planning`): the best schedule for a team: assignment, projects with skills, DAGs with communication.
 //! - [`dag`]: graphs, what is ready in them, and a parallel runner; [`saga`]: compensation. Both usable alone.
 //! - [`journal`]: where facts are kept; [`insight`]: what they tell; [`protocol`]: messages for agents elsewhere.
 //! - [`protocol`]: messages for agents and tools elsewhere, and the task states of other protocols.
@@ -76,6 +77,8 @@ pub mod language;
 pub mod limits;
 pub mod name;
 pub mod payload;
+#[cfg(feature = "planning")]
+pub mod planning;
 pub mod protocol;
 pub mod queue;
 pub mod rejected;

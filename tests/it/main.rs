@@ -44,6 +44,8 @@ mod layering;
 mod model;
 mod patterns;
 mod pivot;
+#[cfg(feature = "planning")]
+mod planning;
 mod protocol;
 mod regressions;
 mod restore;

@@ -1,0 +1,201 @@
+//! Linear assignment by shortest augmenting paths.
+//!
+//! Jonker and Volgenant, "A shortest augmenting path algorithm for dense and sparse linear assignment problems", Computing
+//! 38 (1987). Columns that stay alone must keep the price 0, so a matrix that is not square starts without the reduction of
+//! columns; the reduction of rows only lowers prices of columns that are taken then, and is allowed for every shape.
+
+use super::scan::{best_place, least, place_of, relax, two_least};
+use super::{AssignError, Assignment, Costs, flipped, total};
+
+/// The assignment of the least sum: as many pairs as the smaller of rows and columns.
+///
+/// ```
+/// use counterpoint::planning::{Costs, assign};
+///
+/// let costs = Costs::new(2, 3, vec![4.0, 1.0, 3.0, 2.0, 0.0, 5.0])?;
+/// let found = assign(&costs)?;
+/// assert_eq!(found.columns, [Some(1), Some(0)]);
+/// assert_eq!((found.cost, found.bound), (3.0, 3.0));
+/// # Ok::<(), counterpoint::planning::AssignError>(())
+/// ```
+///
+/// # Errors
+///
+/// [`AssignError::Infeasible`] when forbidden pairs leave none.
+pub fn assign(costs: &Costs) -> Result<Assignment, AssignError> {
+    if costs.rows > costs.columns {
+        return Ok(flipped(assign(&costs.transposed())?, costs.rows));
+    }
+    let mut search = Search::new(costs);
+    if costs.rows == costs.columns {
+        search.reduce_columns();
+    }
+    let mut free: Vec<usize> = (0..costs.rows).filter(|row| search.column(*row).is_none()).collect();
+    for _ in 0..2 {
+        free = search.reduce_rows(free);
+    }
+    for row in free {
+        search.augment(row)?;
+    }
+    let columns: Vec<usize> = search.column_of.iter().copied().flatten().collect();
+    let bound = search.bound();
+    Ok(Assignment { cost: total(costs, &columns), bound, columns: search.column_of })
+}
+
+struct Search<'a> {
+    costs: &'a Costs,
+    prices: Vec<f64>,
+    row_of: Vec<Option<usize>>,
+    column_of: Vec<Option<usize>>,
+    /// Prices with those of finished columns at minus infinity, so that no way to them gets shorter.
+    masked: Vec<f64>,
+    /// Lengths of the ways to columns, infinite for finished ones.
+    ways: Vec<f64>,
+    from: Vec<u64>,
+}
+
+impl<'a> Search<'a> {
+    fn new(costs: &'a Costs) -> Self {
+        let columns = costs.columns;
+        Self {
+            costs,
+            prices: vec![0.0; columns],
+            row_of: vec![None; columns],
+            column_of: vec![None; costs.rows],
+            masked: vec![0.0; columns],
+            ways: vec![f64::INFINITY; columns],
+            from: vec![0; columns],
+        }
+    }
+
+    fn column(&self, row: usize) -> Option<usize> {
+        self.column_of.get(row).copied().flatten()
+    }
+
+    fn price(&self, column: usize) -> f64 {
+        self.prices.get(column).copied().unwrap_or(0.0)
+    }
+
+    fn pair(&mut self, row: usize, column: usize) -> Option<usize> {
+        if let Some(slot) = self.column_of.get_mut(row) {
+            *slot = Some(column);
+        }
+        let before = self.row_of.get_mut(column)?.replace(row);
+        if let Some(slot) = before.filter(|before| *before != row).and_then(|before| self.column_of.get_mut(before)) {
+            *slot = None;
+        }
+        before
+    }
+
+    /// The price of a column is its least cost; rows that are the least of a column take it.
+    fn reduce_columns(&mut self) {
+        self.prices.fill(f64::INFINITY);
+        for row in 0..self.costs.rows {
+            relax(self.costs.row(row), &self.masked, 0.0, row as u64, &mut self.prices, &mut self.from);
+        }
+        for column in (0..self.costs.columns).rev() {
+            if !self.price(column).is_finite() {
+                self.prices.iter_mut().skip(column).take(1).for_each(|price| *price = 0.0);
+                continue;
+            }
+            let row = self.from.get(column).and_then(|row| usize::try_from(*row).ok());
+            if let Some(row) = row.filter(|row| self.column(*row).is_none()) {
+                self.pair(row, column);
+            }
+        }
+    }
+
+    /// Augmenting row reduction: a free row takes its best column, whose price falls until the second best is as good; who
+    /// had it looks for another. Rows that cannot lower a price wait for the next pass.
+    fn reduce_rows(&mut self, free: Vec<usize>) -> Vec<usize> {
+        let mut left = Vec::new();
+        // Rounding may let prices fall in steps of nothing: so many turns, and the rest is for `augment`.
+        let mut turns = free.len().saturating_mul(8).saturating_add(self.costs.columns);
+        for row in free {
+            let mut next = Some(row);
+            while let Some(row) = next.take() {
+                let (first, second) = two_least(self.costs.row(row), &self.prices);
+                if turns == 0 || !second.is_finite() {
+                    left.push(row);
+                    break;
+                }
+                turns -= 1;
+                let Some(mut column) = place_of(self.costs.row(row), &self.prices, first) else {
+                    left.push(row);
+                    break;
+                };
+                let lowers = first < second;
+                if lowers {
+                    self.prices.iter_mut().skip(column).take(1).for_each(|price| *price -= second - first);
+                } else if self.row_of.get(column).copied().flatten().is_some() {
+                    column = self.other(row, first, column);
+                }
+                match self.pair(row, column) {
+                    Some(before) if lowers => next = Some(before),
+                    Some(before) => left.push(before),
+                    None => {}
+                }
+            }
+        }
+        left
+    }
+
+    /// The next column after this one with the same value.
+    fn other(&self, row: usize, value: f64, column: usize) -> usize {
+        let after = column.saturating_add(1);
+        let costs = self.costs.row(row).get(after..).unwrap_or_default();
+        let prices = self.prices.get(after..).unwrap_or_default();
+        place_of(costs, prices, value).map_or(column, |at| after.saturating_add(at))
+    }
+
+    /// Dijkstra over columns, from a free row to the nearest free column; then prices follow, and pairs along the way flip.
+    fn augment(&mut self, start: usize) -> Result<(), AssignError> {
+        self.masked.copy_from_slice(&self.prices);
+        self.ways.fill(f64::INFINITY);
+        let (mut row, mut offset) = (start, 0.0);
+        let mut finished: Vec<(usize, f64)> = Vec::new();
+        let (end, length) = loop {
+            relax(self.costs.row(row), &self.masked, offset, row as u64, &mut self.ways, &mut self.from);
+            let way = least(&self.ways);
+            if !way.is_finite() {
+                return Err(AssignError::Infeasible);
+            }
+            let is_free = |column: usize| self.row_of.get(column).copied().flatten().is_none();
+            let column = best_place(&self.ways, way, is_free).ok_or(AssignError::Infeasible)?;
+            let Some(owner) = self.row_of.get(column).copied().flatten() else { break (column, way) };
+            finished.push((column, way));
+            self.ways.iter_mut().skip(column).take(1).for_each(|way| *way = f64::INFINITY);
+            self.masked.iter_mut().skip(column).take(1).for_each(|price| *price = f64::NEG_INFINITY);
+            offset = way - (self.costs.at(owner, column) - self.price(column));
+            row = owner;
+        };
+        for (column, way) in finished {
+            self.prices.iter_mut().skip(column).take(1).for_each(|price| *price += way - length);
+        }
+        self.flip(start, end);
+        Ok(())
+    }
+
+    fn flip(&mut self, start: usize, mut column: usize) {
+        // The way is a tree's: it ends after as many columns as there are.
+        for _ in 0..=self.costs.columns {
+            let row = self.from.get(column).and_then(|row| usize::try_from(*row).ok()).unwrap_or(start);
+            let next = self.column(row);
+            if let Some(slot) = self.row_of.get_mut(column) {
+                *slot = Some(row);
+            }
+            if let Some(slot) = self.column_of.get_mut(row) {
+                *slot = Some(column);
+            }
+            match next {
+                Some(next) if row != start => column = next,
+                Some(_) | None => return,
+            }
+        }
+    }
+
+    fn bound(&self) -> f64 {
+        let rows = (0..self.costs.rows).map(|row| two_least(self.costs.row(row), &self.prices).0);
+        rows.sum::<f64>() + self.prices.iter().sum::<f64>()
+    }
+}

@@ -1,0 +1,81 @@
+//! The passes over a row in which all the time goes: without branches, in lanes, so that they become vector code.
+
+const LANES: usize = 4;
+
+/// Least value.
+pub(super) fn least(values: &[f64]) -> f64 {
+    let mut lanes = [f64::INFINITY; LANES];
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane = if value < lane { *value } else { *lane };
+        }
+    }
+    lanes.iter().chain(rest).copied().fold(f64::INFINITY, f64::min)
+}
+
+/// Least and second least of `cost - price`.
+pub(super) fn two_least(row: &[f64], prices: &[f64]) -> (f64, f64) {
+    let (mut first, mut second) = ([f64::INFINITY; LANES], [f64::INFINITY; LANES]);
+    let ((costs, rest), (chunks, tail)) = (row.as_chunks::<LANES>(), prices.as_chunks::<LANES>());
+    for (costs, prices) in costs.iter().zip(chunks) {
+        for (((first, second), cost), price) in first.iter_mut().zip(&mut second).zip(costs).zip(prices) {
+            let value = cost - price;
+            let larger = if value < *first { *first } else { value };
+            *first = if value < *first { value } else { *first };
+            *second = if larger < *second { larger } else { *second };
+        }
+    }
+    let rest = rest.iter().zip(tail).map(|(cost, price)| cost - price);
+    let mut two = (f64::INFINITY, f64::INFINITY);
+    for value in first.into_iter().chain(second).chain(rest) {
+        if value < two.0 {
+            two = (value, two.0);
+        } else if value < two.1 {
+            two.1 = value;
+        }
+    }
+    two
+}
+
+/// The first place at which `cost - price` is this.
+pub(super) fn place_of(row: &[f64], prices: &[f64], value: f64) -> Option<usize> {
+    const WIDE: usize = 16;
+    let ((costs, _), (chunks, _)) = (row.as_chunks::<WIDE>(), prices.as_chunks::<WIDE>());
+    let hit = |costs: &[f64; WIDE], prices: &[f64; WIDE]| {
+        let hits = costs.iter().zip(prices).map(|(cost, price)| u64::from(cost - price == value));
+        hits.sum::<u64>() > 0
+    };
+    let skip = costs.iter().zip(chunks).take_while(|(costs, prices)| !hit(costs, prices)).count() * WIDE;
+    let rest = row.iter().zip(prices).skip(skip);
+    rest.map(|(cost, price)| cost - price).position(|here| here == value).map(|at| at + skip)
+}
+
+/// Shortens the ways to all columns by those over one row: `cost - price + offset`, remembering the row.
+pub(super) fn relax(row: &[f64], prices: &[f64], offset: f64, through: u64, ways: &mut [f64], from: &mut [u64]) {
+    for (((cost, price), way), from) in row.iter().zip(prices).zip(ways).zip(from) {
+        let here = cost - price + offset;
+        let shorter = here < *way;
+        *way = if shorter { here } else { *way };
+        *from = if shorter { through } else { *from };
+    }
+}
+
+/// The first place of a value after which `stop` says so, or else the first place of it.
+pub(super) fn best_place(ways: &[f64], value: f64, stop: impl Fn(usize) -> bool) -> Option<usize> {
+    const WIDE: usize = 16;
+    let mut first = None;
+    for (at, chunk) in ways.chunks(WIDE).enumerate() {
+        if chunk.iter().map(|way| u64::from(*way == value)).sum::<u64>() == 0 {
+            continue;
+        }
+        for (place, _) in chunk.iter().enumerate().filter(|(_, way)| **way == value) {
+            let place = at * WIDE + place;
+            if stop(place) {
+                return Some(place);
+            }
+            first = first.or(Some(place));
+        }
+    }
+    first
+}

@@ -1,0 +1,89 @@
+//! A Gantt chart as SVG.
+
+use super::timeline::{Bar, Timeline};
+use crate::id::AgentId;
+use core::fmt::Write;
+use std::collections::BTreeMap;
+
+const WIDTH: f64 = 1_200.0;
+const MARGIN: f64 = 80.0;
+const ROW: f64 = 20.0;
+const TICKS: u32 = 10;
+
+impl Timeline {
+    /// A chart with a row for each agent, more where it does more at once; what has no slack is dark. Bars say what they are
+    /// when pointed at.
+    #[must_use]
+    pub fn svg(&self) -> String {
+        let mut rows: BTreeMap<Option<AgentId>, Vec<Vec<&Bar>>> = BTreeMap::new();
+        for bar in &self.bars {
+            let lanes = rows.entry(bar.agent).or_default();
+            let free = lanes.iter_mut().find(|lane| lane.last().is_none_or(|last| last.finish <= bar.start));
+            match free {
+                Some(lane) => lane.push(bar),
+                None => lanes.push(vec![bar]),
+            }
+        }
+        let lanes: usize = rows.values().map(Vec::len).sum();
+        let height = ROW * (f64::from(u32::try_from(lanes).unwrap_or(u32::MAX)) + 2.0);
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {height}\" font-family=\"sans-serif\" \
+             font-size=\"10\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
+            WIDTH + MARGIN + 20.0
+        );
+        self.axis(&mut svg, height);
+        let mut y = ROW;
+        for (agent, lanes) in &rows {
+            let name = agent.map_or_else(|| "nobody".to_owned(), |agent| agent.to_string());
+            // Writing to a text does not fail.
+            let _ = writeln!(svg, "<text x=\"4\" y=\"{}\">{name}</text>", y + 14.0);
+            for lane in lanes {
+                lane.iter().for_each(|bar| self.bar(&mut svg, bar, y));
+                y += ROW;
+            }
+        }
+        svg.push_str("</svg>\n");
+        svg
+    }
+
+    fn x(&self, at: f64) -> f64 {
+        MARGIN + WIDTH * at / self.end.as_secs_f64().max(f64::MIN_POSITIVE)
+    }
+
+    fn axis(&self, svg: &mut String, height: f64) {
+        for tick in 0..=TICKS {
+            let seconds = self.end.as_secs_f64() * f64::from(tick) / f64::from(TICKS);
+            let x = self.x(seconds);
+            let _ = writeln!(
+                svg,
+                "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{ROW}\" y2=\"{:.1}\" stroke=\"#ddd\"/>\
+                 <text x=\"{x:.1}\" y=\"14\" text-anchor=\"middle\">{seconds:.0} s</text>",
+                height - ROW
+            );
+        }
+    }
+
+    fn bar(&self, svg: &mut String, bar: &Bar, y: f64) {
+        let (from, until) = (self.x(bar.start.as_secs_f64()), self.x(bar.finish.as_secs_f64()));
+        let fill = if bar.slack.is_zero() { "#2f5d8a" } else { "#9cc3e6" };
+        let ink = if bar.slack.is_zero() { "white" } else { "black" };
+        let width = (until - from).max(0.5);
+        let _ = writeln!(
+            svg,
+            "<g><title>{}: {} to {}, slack {} s</title><rect x=\"{from:.1}\" y=\"{:.1}\" width=\"{width:.1}\" \
+             height=\"{:.1}\" fill=\"{fill}\" stroke=\"white\"/>",
+            bar.task,
+            bar.start,
+            bar.finish,
+            bar.slack.as_secs_f64(),
+            y + 2.0,
+            ROW - 4.0
+        );
+        let label = bar.task.to_string();
+        // About six units for each letter.
+        if width > 6.0 * f64::from(u32::try_from(label.len()).unwrap_or(u32::MAX)) + 4.0 {
+            let _ = write!(svg, "<text x=\"{:.1}\" y=\"{:.1}\" fill=\"{ink}\">{label}</text>", from + 3.0, y + 14.0);
+        }
+        svg.push_str("</g>\n");
+    }
+}

@@ -1,0 +1,54 @@
+//! The best schedule for a team: pure functions from a problem to a plan, with a bound that says how good it is.
+//!
+//! | question | function |
+//! |---|---|
+//! | who does which one thing, at the least cost? | [`assign`], [`assign_bottleneck`], [`assign_with_capacities`], [`assign_by_auction`] |
+//! | who does what and when, so that a project ends soonest? | [`plan_project`]; in one pass: [`generate`] |
+//! | where do the tasks of a graph run, where moving data costs? | [`list_schedule`] |
+//! | is a plan what it says? | [`validate`], which shares no code with the others |
+//! | where is room in a plan, and what does it look like? | [`Timeline`] |
+//!
+//! Nothing in here decides anything within the engine.
+//!
+//! ```
+//! use counterpoint::planning::{Agent, Project, Settings, Task, Timeline, plan_project, validate};
+//! use counterpoint::{AgentId, TaskId};
+//! use std::ops::ControlFlow;
+//! use std::time::Duration;
+//!
+//! let day = |n: u64| Duration::from_secs(86_400 * n);
+//! let project = Project::default()
+//!     .with_agent(Agent::new(AgentId::new(1)).with_skill("design", 3).with_skill("build", 1))
+//!     .with_agent(Agent::new(AgentId::new(2)).with_skill("build", 2))
+//!     .with_task(Task::new(TaskId::new(1), day(2)).with_need("design", 2))
+//!     .with_task(Task::new(TaskId::new(2), day(3)).with_need("build", 1).after(TaskId::new(1)))
+//!     .with_task(Task::new(TaskId::new(3), day(4)).with_need("build", 2));
+//! let found = plan_project(&project.check()?, &Settings::default(), &mut |_| ControlFlow::Continue(()));
+//! assert_eq!((found.makespan, found.bound), (day(5), day(5)));
+//! assert!(validate(&project, &found.plan).is_ok());
+//! assert!(Timeline::of(&project, &found.plan).svg().contains("<svg"));
+//! # Ok::<(), counterpoint::planning::BadProblem>(())
+//! ```
+
+mod assignment;
+mod fault;
+mod gantt;
+mod list;
+mod model;
+mod plan;
+mod problem;
+mod project;
+mod timeline;
+mod validate;
+
+pub use assignment::{
+    AssignError, Assignment, Costs, assign, assign_bottleneck, assign_by_auction, assign_with_capacities,
+};
+pub use fault::{BadProblem, Fault};
+pub use list::{Graph, GraphError, Heuristic, ListSchedule, Slot, list_schedule};
+pub use model::{Agent, Link, Project, Resource, Task, Window, Work};
+pub use plan::{Placed, Plan};
+pub use problem::Problem;
+pub use project::{Goal, Measure, Progress, Rule, Scheme, Settings, Solution, generate, plan_project};
+pub use timeline::{Bar, Timeline};
+pub use validate::{Breach, Facts, validate};

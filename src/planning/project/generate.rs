@@ -1,0 +1,166 @@
+//! Schedules by a priority rule alone: serial and parallel schedule generation (Kelley 1963; Kolisch 1996).
+
+use super::super::problem::Problem;
+use super::network::{Network, at, set};
+use super::profile::{Profile, Steps};
+use super::sequence::{Times, mode};
+use super::settings::Goal;
+use super::solution::Best;
+use serde::{Deserialize, Serialize};
+
+/// How a schedule is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Scheme {
+    /// Task after task, each as early as it can: all active schedules, so a best one, can come out.
+    Serial,
+    /// Moment after moment, at each what can begin: all schedules without delay; good ones sooner, the best perhaps not.
+    Parallel,
+}
+
+/// Which of the tasks that could be next is next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Rule {
+    /// With the longest way to the end after it: the latest finish time, which the critical path leaves, is the earliest.
+    LatestFinish,
+    /// The same, its own duration included: the latest start time is the earliest.
+    LatestStart,
+    /// With the most tasks right after it.
+    MostSuccessors,
+    /// The shortest.
+    ShortestFirst,
+}
+
+/// A plan in one pass: each task, in the order of a rule, with whom it ends earliest within the budget.
+///
+/// ```
+/// use counterpoint::planning::{Agent, Project, Rule, Scheme, Task, generate, validate};
+/// use counterpoint::{AgentId, TaskId};
+/// use std::time::Duration;
+///
+/// let task = |n, s| Task::new(TaskId::new(n), Duration::from_secs(s));
+/// let project = Project::default()
+///     .with_agent(Agent::new(AgentId::new(1)))
+///     .with_task(task(1, 5))
+///     .with_task(task(2, 1))
+///     .with_task(task(3, 9).after(TaskId::new(2)));
+/// let plan = generate(&project.check()?, Scheme::Serial, Rule::LatestFinish);
+/// assert_eq!(validate(&project, &plan).unwrap().makespan, Duration::from_secs(15));
+/// # Ok::<(), counterpoint::planning::BadProblem>(())
+/// ```
+#[must_use]
+pub fn generate(problem: &Problem, scheme: Scheme, rule: Rule) -> super::super::plan::Plan {
+    let network = Network::new(problem);
+    let keys: Vec<u64> = (0..network.len()).map(|task| key(&network, rule, task)).collect();
+    let built = build(&network, &mut Steps::new(problem), scheme, &keys);
+    built.into_best(Goal::default()).plan(&network)
+}
+
+/// The best of a few rules: where searches start.
+pub(super) fn start(network: &Network<'_>, goal: &Goal) -> Best {
+    let mut profile = Steps::new(network.problem);
+    let mut best: Option<Built> = None;
+    for rule in [Rule::LatestFinish, Rule::LatestStart, Rule::MostSuccessors] {
+        let keys: Vec<u64> = (0..network.len()).map(|task| key(network, rule, task)).collect();
+        let built = build(network, &mut profile, Scheme::Serial, &keys);
+        let worth = |built: &Built| super::solution::worth(network, goal, &built.modes, &built.times);
+        if best.as_ref().is_none_or(|best| worth(&built) < worth(best)) {
+            best = Some(built);
+        }
+    }
+    best.unwrap_or_default().into_best(goal.clone())
+}
+
+/// The larger, the sooner.
+pub(super) fn key(network: &Network<'_>, rule: Rule, task: usize) -> u64 {
+    match rule {
+        Rule::LatestFinish => at(&network.tails, task),
+        Rule::LatestStart => at(&network.tails, task) + network.span(task),
+        Rule::MostSuccessors => network.then.of_task(task).len() as u64,
+        Rule::ShortestFirst => u64::MAX - network.span(task),
+    }
+}
+
+/// A schedule as it was built.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Built {
+    pub(super) order: Vec<usize>,
+    pub(super) modes: Vec<usize>,
+    pub(super) times: Times,
+}
+
+impl Built {
+    fn into_best(self, goal: Goal) -> Best {
+        Best { goal, order: self.order, modes: self.modes, ends: self.times.ends }
+    }
+}
+
+/// A schedule by keys, the largest first.
+pub(super) fn build(network: &Network<'_>, profile: &mut impl Profile, scheme: Scheme, keys: &[u64]) -> Built {
+    profile.clear(true);
+    let len = network.len();
+    let mut built = Built { order: Vec::with_capacity(len), modes: vec![0; len], times: Times::of(len) };
+    let mut waits: Vec<usize> = (0..len).map(|task| network.before.of_task(task).len()).collect();
+    let mut ready: Vec<usize> = (0..len).filter(|task| waits.get(*task) == Some(&0)).collect();
+    let least = |task: usize| network.modes(task).iter().map(|mode| mode.cost).min().unwrap_or(0);
+    let spent = (0..len).map(least).fold(0, u64::saturating_add);
+    let mut spare = network.problem.budget.unwrap_or(u64::MAX).saturating_sub(spent);
+    while !ready.is_empty() {
+        let choose =
+            |task: usize| earliest_end(network, profile, &built.times, task, spare.saturating_add(least(task)));
+        let (place, chosen) = match scheme {
+            Scheme::Serial => {
+                let next = ready.iter().enumerate().max_by_key(|(_, task)| (at(keys, **task), usize::MAX - **task));
+                let Some((place, task)) = next else { break };
+                (place, choose(*task))
+            }
+            Scheme::Parallel => {
+                let chosen = ready.iter().map(|task| choose(*task)).enumerate();
+                let Some(next) = chosen.min_by_key(|(place, chosen)| {
+                    (chosen.start, u64::MAX - ready.get(*place).map_or(0, |task| at(keys, *task)))
+                }) else {
+                    break;
+                };
+                next
+            }
+        };
+        let task = ready.swap_remove(place);
+        if let Some(slot) = built.modes.get_mut(task) {
+            *slot = chosen.mode;
+        }
+        let mode = mode(network, &built.modes, task);
+        spare = spare.saturating_sub(mode.cost.saturating_sub(least(task)));
+        profile.take(task, &mode, chosen.start);
+        set(&mut built.times.starts, task, |_| chosen.start);
+        set(&mut built.times.ends, task, |_| chosen.start + mode.span);
+        built.order.push(task);
+        for &(next, _) in network.then.of_task(task) {
+            if let Some(waits) = waits.get_mut(next) {
+                *waits -= 1;
+                if *waits == 0 {
+                    ready.push(next);
+                }
+            }
+        }
+    }
+    built
+}
+
+#[derive(Clone, Copy)]
+struct Chosen {
+    mode: usize,
+    start: u64,
+}
+
+/// With whom a task ends earliest, for no more than this; whom it prefers, where that is equal; then who is cheaper.
+fn earliest_end(network: &Network<'_>, profile: &impl Profile, times: &Times, task: usize, most: u64) -> Chosen {
+    let ways = network.before.of_task(task).iter().map(|&(first, lag)| at(&times.ends, first) + lag);
+    let ready = ways.fold(at(&network.problem.release, task), u64::max);
+    let modes = network.modes(task).iter().enumerate().filter(|(_, mode)| mode.cost <= most);
+    let started = modes.map(|(place, mode)| (place, mode, profile.earliest(task, mode, ready)));
+    let best = started.min_by_key(|(_, mode, start)| (start + mode.span, !mode.preferred, mode.cost));
+    best.map_or(Chosen { mode: 0, start: ready }, |(mode, _, start)| Chosen { mode, start })
+}

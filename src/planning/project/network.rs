@@ -1,0 +1,86 @@
+//! The problem as flat arrays, with the longest ways to and from every task.
+
+use super::super::problem::{Mode, Problem};
+
+/// Links of all tasks, one after the other.
+#[derive(Debug, Clone)]
+pub(super) struct Links {
+    starts: Vec<usize>,
+    links: Vec<(usize, u64)>,
+}
+
+impl Links {
+    fn of(lists: &[Vec<(usize, u64)>]) -> Self {
+        let mut starts = vec![0];
+        let mut links = Vec::new();
+        for list in lists {
+            links.extend_from_slice(list);
+            starts.push(links.len());
+        }
+        Self { starts, links }
+    }
+
+    pub(super) fn of_task(&self, task: usize) -> &[(usize, u64)] {
+        let (Some(&from), Some(&until)) = (self.starts.get(task), self.starts.get(task + 1)) else { return &[] };
+        self.links.get(from..until).unwrap_or_default()
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Network<'a> {
+    pub(super) problem: &'a Problem,
+    pub(super) before: Links,
+    pub(super) then: Links,
+    /// The earliest start of each task.
+    pub(super) heads: Vec<u64>,
+    /// The least time from the end of each task to the end of all.
+    pub(super) tails: Vec<u64>,
+}
+
+impl<'a> Network<'a> {
+    pub(super) fn new(problem: &'a Problem) -> Self {
+        let (before, then) = (Links::of(&problem.before), Links::of(&problem.then));
+        let mut heads = problem.release.clone();
+        for &task in &problem.order {
+            let ways = before.of_task(task).iter().map(|&(first, lag)| at(&heads, first) + span(problem, first) + lag);
+            let head = ways.max().unwrap_or(0);
+            set(&mut heads, task, |old| head.max(old));
+        }
+        let mut tails = vec![0; problem.tasks()];
+        for &task in problem.order.iter().rev() {
+            let ways = then.of_task(task).iter().map(|&(next, lag)| at(&tails, next) + span(problem, next) + lag);
+            let tail = ways.max().unwrap_or(0);
+            set(&mut tails, task, |_| tail);
+        }
+        Self { problem, before, then, heads, tails }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.problem.tasks()
+    }
+
+    pub(super) fn modes(&self, task: usize) -> &'a [Mode] {
+        self.problem.modes.get(task).map_or(&[], Vec::as_slice)
+    }
+
+    /// The least time that a task takes.
+    pub(super) fn span(&self, task: usize) -> u64 {
+        span(self.problem, task)
+    }
+}
+
+fn span(problem: &Problem, task: usize) -> u64 {
+    problem.modes.get(task).and_then(|modes| modes.iter().map(|mode| mode.span).min()).unwrap_or(0)
+}
+
+/// The value at a place; nothing where there is none.
+pub(super) fn at(values: &[u64], place: usize) -> u64 {
+    values.get(place).copied().unwrap_or(0)
+}
+
+/// Changes the value at a place.
+pub(super) fn set(values: &mut [u64], place: usize, change: impl FnOnce(u64) -> u64) {
+    if let Some(value) = values.get_mut(place) {
+        *value = change(*value);
+    }
+}

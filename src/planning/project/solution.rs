@@ -1,0 +1,205 @@
+//! The way from a problem to a plan.
+
+use super::super::plan::{Placed, Plan};
+use super::super::problem::Problem;
+use super::annealing::anneal;
+use super::bounds::makespan_bound;
+use super::generate::start;
+use super::genetic::evolve;
+use super::network::{Network, at};
+use super::sequence::{Times, mode};
+use super::settings::{Goal, Measure, Progress, Settings};
+use core::ops::ControlFlow;
+use core::time::Duration;
+
+/// A plan, and how good it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Solution {
+    /// Who does what, and when.
+    pub plan: Plan,
+    /// When the last task ends, from the epoch on.
+    pub makespan: Duration,
+    /// What counts against the budget.
+    pub cost: u64,
+    /// No plan has a shorter makespan.
+    pub bound: Duration,
+    /// Schedules that were tried.
+    pub evaluations: u64,
+}
+
+impl Solution {
+    /// Whether no plan can be done sooner.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        self.makespan <= self.bound
+    }
+
+    /// How far the makespan is above the bound at most, as a part of the bound.
+    #[must_use]
+    pub fn gap(&self) -> f64 {
+        if self.bound.is_zero() { 0.0 } else { self.makespan.as_secs_f64() / self.bound.as_secs_f64() - 1.0 }
+    }
+}
+
+/// Looks for the best plan, until it is proven, the schedules are used up, or the observer breaks off.
+///
+/// The observer is told how far the search is. It is also where time is kept: this crate reads no clock, the caller does.
+/// Without a break the plan is a function of problem and settings alone.
+///
+/// ```
+/// use counterpoint::planning::{Agent, Project, Settings, Task, plan_project, validate};
+/// use counterpoint::{AgentId, TaskId};
+/// use std::ops::ControlFlow;
+/// use std::time::Duration;
+///
+/// let agents = (1..=2).map(|n| Agent::new(AgentId::new(n)).with_skill("weld", 1));
+/// let tasks = [3, 3, 2, 2, 2].into_iter().enumerate();
+/// let tasks = tasks.map(|(n, s)| Task::new(TaskId::new(n as u64), Duration::from_secs(s)).with_need("weld", 1));
+/// let project = agents.fold(Project::default(), Project::with_agent);
+/// let project = tasks.fold(project, Project::with_task);
+///
+/// let found = plan_project(&project.check()?, &Settings::default(), &mut |_| ControlFlow::Continue(()));
+/// assert_eq!(found.makespan, Duration::from_secs(6));
+/// assert!(found.is_proven());
+/// assert_eq!(validate(&project, &found.plan).unwrap().makespan, found.makespan);
+/// # Ok::<(), counterpoint::planning::BadProblem>(())
+/// ```
+#[must_use]
+pub fn plan_project(
+    problem: &Problem,
+    settings: &Settings,
+    observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Solution {
+    let network = Network::new(problem);
+    let mut best = start(&network, &settings.goal);
+    let bound = makespan_bound(&network);
+    let mut watch = Watch { tried: 0, told: 0, bound, settings, problem, observer };
+    if watch.go_on(0, best.makespan()) && !best.is_proven(&watch) {
+        if is_sequential(problem, &settings.goal) {
+            anneal(&network, &mut best, &mut watch, settings.seed);
+        } else {
+            evolve(&network, &mut best, &mut watch, settings.seed);
+        }
+    }
+    let evaluations = watch.tried;
+    let plan = best.plan(&network);
+    let nanos = |ticks: u64| Duration::from_nanos(ticks.saturating_mul(problem.tick));
+    Solution { plan, makespan: nanos(best.makespan()), cost: best.cost(&network), bound: nanos(bound), evaluations }
+}
+
+/// Whether appending tasks to agents loses nothing: one thing at a time, always there, nothing shared.
+fn is_sequential(problem: &Problem, goal: &Goal) -> bool {
+    goal.0.first() == Some(&Measure::Makespan)
+        && goal.0.len() == 1
+        && problem.uses.iter().all(Vec::is_empty)
+        && problem.away.iter().all(Vec::is_empty)
+        && problem.capacity.iter().take(problem.agents()).all(|capacity| *capacity == 1)
+        && problem.modes.iter().flatten().all(|mode| mode.agent.is_some())
+}
+
+/// The best so far.
+#[derive(Debug, Clone)]
+pub(super) struct Best {
+    pub(super) goal: Goal,
+    pub(super) order: Vec<usize>,
+    pub(super) modes: Vec<usize>,
+    pub(super) ends: Vec<u64>,
+}
+
+impl Best {
+    pub(super) fn makespan(&self) -> u64 {
+        self.ends.iter().copied().max().unwrap_or(0)
+    }
+
+    pub(super) fn is_proven(&self, watch: &Watch<'_>) -> bool {
+        self.goal.0 == [Measure::Makespan] && self.makespan() <= watch.bound
+    }
+
+    /// Takes over a schedule.
+    pub(super) fn take(&mut self, _network: &Network<'_>, order: &[usize], modes: &[usize], ends: &[u64]) {
+        self.order.clear();
+        self.order.extend_from_slice(order);
+        self.modes.clear();
+        self.modes.extend_from_slice(modes);
+        self.ends.clear();
+        self.ends.extend_from_slice(ends);
+    }
+
+    fn cost(&self, network: &Network<'_>) -> u64 {
+        cost(network, &self.modes)
+    }
+
+    pub(super) fn plan(&self, network: &Network<'_>) -> Plan {
+        let problem = network.problem;
+        let placed = problem.tasks.iter().enumerate().map(|(task, id)| {
+            let (mode, end) = (mode(network, &self.modes, task), at(&self.ends, task));
+            let agent = mode.agent.and_then(|agent| problem.agents.get(agent).copied());
+            let start = problem.time(end.saturating_sub(mode.span));
+            Placed { task: *id, agent, start, finish: problem.time(end) }
+        });
+        Plan::of(placed)
+    }
+}
+
+pub(super) fn cost(network: &Network<'_>, modes: &[usize]) -> u64 {
+    (0..network.len()).map(|task| mode(network, modes, task).cost).fold(0, u64::saturating_add)
+}
+
+/// What a schedule is worth by a goal: the less the better, the first that differs decides.
+pub(super) fn worth(network: &Network<'_>, goal: &Goal, modes: &[usize], times: &Times) -> Vec<u128> {
+    let problem = network.problem;
+    let tick = u128::from(problem.tick);
+    let makespan = || u128::from(times.makespan()) * tick;
+    let spent = || u128::from(cost(network, modes));
+    let late = || {
+        let ends = times.ends.iter().zip(&problem.due).zip(&problem.priority);
+        let late = ends.map(|((end, due), priority)| {
+            u128::from(end.saturating_sub(due.unwrap_or(u64::MAX))) * tick.saturating_mul((*priority).into())
+        });
+        late.fold(0, u128::saturating_add)
+    };
+    let one = |measure: &Measure| match measure {
+        Measure::Makespan => makespan(),
+        Measure::Cost => spent(),
+        Measure::Tardiness => late(),
+        Measure::Weighted { makespan: first, cost, tardiness } => {
+            let sum = makespan().saturating_mul((*first).into());
+            let sum = sum.saturating_add(spent().saturating_mul((*cost).into()));
+            sum.saturating_add(late().saturating_mul((*tardiness).into()))
+        }
+    };
+    goal.0.iter().map(one).collect()
+}
+
+/// Counts schedules, and asks the observer now and then.
+pub(super) struct Watch<'a> {
+    pub(super) tried: u64,
+    told: u64,
+    pub(super) bound: u64,
+    settings: &'a Settings,
+    problem: &'a Problem,
+    observer: &'a mut dyn FnMut(&Progress) -> ControlFlow<()>,
+}
+
+impl Watch<'_> {
+    /// Whether to go on after so many more schedules.
+    pub(super) fn go_on(&mut self, more: u64, makespan: u64) -> bool {
+        self.tried = self.tried.saturating_add(more);
+        if self.tried >= self.settings.evaluations {
+            return false;
+        }
+        if self.tried >= self.told {
+            self.told = self.tried.saturating_add(self.settings.report_every.max(1));
+            let nanos = |ticks: u64| Duration::from_nanos(ticks.saturating_mul(self.problem.tick));
+            let progress = Progress {
+                evaluations: self.tried,
+                most: self.settings.evaluations,
+                makespan: nanos(makespan),
+                bound: nanos(self.bound),
+            };
+            return (self.observer)(&progress).is_continue();
+        }
+        true
+    }
+}

@@ -1,0 +1,98 @@
+use counterpoint::Random;
+use counterpoint::planning::{
+    AssignError, Assignment, Costs, assign, assign_bottleneck, assign_by_auction, assign_with_capacities,
+};
+
+/// The least over all assignments, with so many rows left out.
+fn brute(costs: &Costs, row: usize, used: u32, spare: usize, join: fn(f64, f64) -> f64, none: f64) -> f64 {
+    if row == costs.rows() {
+        return none;
+    }
+    let free = (0..costs.columns()).filter(|column| used >> column & 1 == 0);
+    let taken =
+        free.map(|column| join(costs.at(row, column), brute(costs, row + 1, used | 1 << column, spare, join, none)));
+    let best = taken.fold(f64::INFINITY, f64::min);
+    if spare == 0 { best } else { best.min(brute(costs, row + 1, used, spare - 1, join, none)) }
+}
+
+/// Random, with many ties, with structure, with forbidden pairs, of any shape.
+fn case(random: &mut Random) -> Costs {
+    let (rows, columns) = (1 + random.below(6), 1 + random.below(6));
+    let top = [2, 5, 100, 1_000_000][random.below(4)];
+    let (product, forbids) = (random.below(5) == 0, random.below(4) == 0);
+    let values = (0..rows * columns).map(|at| {
+        if forbids && random.below(4) == 0 {
+            f64::INFINITY
+        } else if product {
+            ((at / columns + 1) * (at % columns + 1)) as f64
+        } else {
+            random.below(top) as f64 - (top / 3) as f64
+        }
+    });
+    Costs::new(rows, columns, values.collect()).unwrap()
+}
+
+fn is(found: Result<Assignment, AssignError>, best: f64) {
+    match found {
+        Ok(found) => assert_eq!((found.cost, found.bound), (best, best)),
+        Err(fault) => assert!(fault == AssignError::Infeasible && best.is_infinite(), "{fault}, not {best}"),
+    }
+}
+
+#[test]
+fn ten_thousand_cases_against_brute_force() {
+    let mut random = Random::new(1, 1);
+    for _ in 0..10_000 {
+        let costs = case(&mut random);
+        let spare = costs.rows().saturating_sub(costs.columns());
+        let best = brute(&costs, 0, 0, spare, |one, two| one + two, 0.0);
+        is(assign(&costs), best);
+        is(assign_bottleneck(&costs), brute(&costs, 0, 0, spare, f64::max, f64::NEG_INFINITY));
+        match assign_by_auction(&costs, 0.5) {
+            Ok(found) => assert_eq!(found.cost, best),
+            Err(_) => assert!(best.is_infinite()),
+        }
+        if spare == 0 {
+            is(assign_with_capacities(&costs, &vec![1; costs.columns()]), best);
+        }
+    }
+}
+
+#[test]
+fn capacities_are_columns_that_are_there_more_than_once() {
+    let mut random = Random::new(2, 2);
+    for _ in 0..1_000 {
+        let costs = case(&mut random);
+        let capacities: Vec<usize> = (0..costs.columns()).map(|_| random.below(4)).collect();
+        let copies: Vec<usize> = capacities.iter().enumerate().flat_map(|(at, n)| vec![at; *n]).collect();
+        let values = (0..costs.rows()).flat_map(|row| copies.iter().map(move |column| (row, *column)));
+        let values = values.map(|(row, column)| costs.at(row, column)).collect();
+        let wide = Costs::new(costs.rows(), copies.len(), values).unwrap();
+        let best = if copies.len() < costs.rows() { Err(AssignError::Infeasible) } else { assign(&wide) };
+        let found = assign_with_capacities(&costs, &capacities);
+        assert_eq!(found.map(|found| (found.cost, found.bound)), best.map(|best| (best.cost, best.cost)));
+    }
+}
+
+#[test]
+fn methods_agree_on_larger_ones() {
+    for (size, top) in [(80, 1_000_000), (80, 10), (150, 1_000)] {
+        let mut random = Random::new(3, size as u64);
+        let values = (0..size * size).map(|_| random.below(top) as f64).collect();
+        let costs = Costs::new(size, size, values).unwrap();
+        let best = assign(&costs).unwrap();
+        assert_eq!(best.cost, best.bound);
+        assert_eq!(assign_by_auction(&costs, 0.9).unwrap().cost, best.cost);
+        assert_eq!(assign_with_capacities(&costs, &vec![1; size]).unwrap().cost, best.cost);
+    }
+}
+
+#[test]
+fn what_is_no_matrix_is_refused() {
+    assert_eq!(Costs::new(2, 2, vec![1.0]), Err(AssignError::Shape));
+    assert_eq!(Costs::new(1, 1, vec![f64::NAN]), Err(AssignError::NotANumber));
+    assert_eq!(Costs::new(usize::MAX, 3, vec![]), Err(AssignError::Shape));
+    let empty = Costs::new(0, 3, vec![]).unwrap();
+    assert_eq!(assign(&empty).unwrap().columns, []);
+    assert_eq!(assign_bottleneck(&empty).unwrap().cost, 0.0);
+}

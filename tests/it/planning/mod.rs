@@ -1,0 +1,5 @@
+//! Planning: every plan passes the validator; what is optimal is known by brute force.
+
+mod assignment;
+mod lists;
+mod projects;
