@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "a bench fails loudly")]
 
+use counterpoint::resilience::{breaker, budget, concurrency, outlier};
+use counterpoint::scheduler::Concurrency;
 use counterpoint::{
     AgentId, AgentSpec, AttemptId, Command, Config, Effect, Entry, Incarnation, Limits, Name, Needs, Outbox, Payload,
     Random, Scheduler, TaskId, TaskSpec, Tier, Time,
@@ -33,8 +35,18 @@ fn config() -> Config {
     Config::default().with_limits(Limits::default().with_waiting_tasks(4_000_000))
 }
 
+/// With breakers, outlier ejection, adaptive concurrency and retry budgets, and nothing begun that cannot be done in time.
+fn guarded() -> Config {
+    config()
+        .with_breaker(breaker::Rules::default())
+        .with_outlier_ejection(outlier::Rules::default())
+        .with_adaptive_concurrency(Concurrency::Aimd(concurrency::Rules::default()))
+        .with_retry_budget(budget::Rules::default(), budget::Rules::default())
+        .with_hopeless_dropped(true)
+}
+
 impl Load {
-    fn new(waiting: u64, keep_journal: bool) -> Self {
+    fn new(config: Config, waiting: u64, keep_journal: bool) -> Self {
         let mut random = Random::new(42, 0);
         let skills: Vec<Name> = (0..SKILLS).map(|skill| format!("skill-{skill}").into()).collect();
         let pair = |random: &mut Random| {
@@ -43,7 +55,7 @@ impl Load {
         };
         let classes = (0..CLASSES).map(|_| pair(&mut random)).collect();
         let mut load = Self {
-            scheduler: Scheduler::new(config()),
+            scheduler: Scheduler::new(config),
             out: Outbox::default(),
             kind: Name::from("work"),
             classes,
@@ -101,15 +113,17 @@ impl Load {
 fn lifecycle(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("lifecycle");
     group.throughput(Throughput::Elements(1)).sample_size(20).measurement_time(Duration::from_secs(4));
-    for waiting in [1_000, 100_000, 1_000_000] {
-        let mut load = Load::new(waiting, false);
+    for waiting in [1_000, 10_000, 100_000, 1_000_000] {
+        let mut load = Load::new(config(), waiting, false);
         group.bench_function(format!("{waiting} waiting"), |bencher| bencher.iter(|| load.round()));
+        let mut load = Load::new(guarded(), waiting, false);
+        group.bench_function(format!("{waiting} waiting, guarded"), |bencher| bencher.iter(|| load.round()));
     }
     group.finish();
 }
 
 fn restore(criterion: &mut Criterion) {
-    let mut load = Load::new(1_000, true);
+    let mut load = Load::new(config(), 1_000, true);
     for _ in 0..30_000 {
         load.round();
     }
