@@ -1,0 +1,292 @@
+//! Facts about workflows and runs.
+
+use crate::definition::Definition;
+use crate::id::RunId;
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::run::{Cause, NodeOutcome, NodeRemedy, RunOutcome, RunSpec, UndoOutcome};
+use crate::task::Owner;
+use crate::time::Time;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A fact about a workflow or a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RunEvent {
+    /// Runs may use this definition.
+    Defined {
+        /// The definition.
+        definition: Arc<Definition>,
+    },
+    /// A run began.
+    Started {
+        /// The run.
+        spec: Arc<RunSpec>,
+        /// The version that it is pinned to.
+        version: u32,
+        /// The step that it performs, for a run within a run. The definition is then the one inside that step.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<Owner>,
+    },
+    /// A node that does more than one thing began: a map, a repeat, a wait.
+    Opened {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// What it will do.
+        what: Opening,
+    },
+    /// A node ended.
+    NodeFinished {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// How.
+        outcome: NodeOutcome,
+        /// The cases that a choice took.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        took: Vec<Name>,
+        /// What it gave. None: what its task or child run gave, or a map collected.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<Payload>,
+        /// For a node that took a signal: which of those of its name that the run keeps, counted from the oldest; the oldest if
+        /// nothing is said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signal: Option<u32>,
+    },
+    /// A signal arrived.
+    Signalled {
+        /// The run.
+        run: RunId,
+        /// Its name.
+        signal: Name,
+        /// What it brought.
+        #[serde(default, skip_serializing_if = "Payload::is_null")]
+        payload: Payload,
+        /// When it is worth nothing any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Time>,
+    },
+    /// A signal that a run kept was taken by a run within it, which waits for it.
+    SignalMoved {
+        /// The run within, to which it goes.
+        run: RunId,
+        /// The run that kept it.
+        from: RunId,
+        /// Its name.
+        signal: Name,
+        /// Which of those of its name, counted from the oldest.
+        #[serde(default)]
+        place: u32,
+    },
+    /// Something happened to a node that is under way, and a handler takes care of it.
+    HandlerFired {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// The handler, by its place in the node.
+        handler: u32,
+        /// For a signal: which of those of its name that the run keeps, counted from the oldest.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signal: Option<u32>,
+    },
+    /// An operator stopped a run from making moves.
+    Paused {
+        /// The run.
+        run: RunId,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// A run that was paused goes on.
+    Resumed {
+        /// The run.
+        run: RunId,
+    },
+    /// An operator decided how a node ends.
+    Operated {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// How.
+        remedy: NodeRemedy,
+    },
+    /// A map that is open got more items.
+    ItemsAdded {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// The items.
+        items: Vec<Payload>,
+    },
+    /// A map that was open gets no more items.
+    ItemsClosed {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+    },
+    /// A map need not wait for more of its items.
+    ItemsEnough {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+    },
+    /// The token of a node entered a state.
+    Entered {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// The state, by its place in the node.
+        state: u32,
+        /// What the token carries, for the first state; for another it is what the one before gave.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<Payload>,
+    },
+    /// Somebody decided what a node waits for.
+    Decided {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// Who.
+        by: Name,
+        /// What for.
+        option: Name,
+        /// What they add.
+        #[serde(default, skip_serializing_if = "Payload::is_null")]
+        note: Payload,
+    },
+    /// A decision was handed to somebody else.
+    Delegated {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// By whom.
+        by: Name,
+        /// To whom.
+        to: Name,
+    },
+    /// Nobody has decided for a while: others may, too.
+    Escalated {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// The how manieth step it is.
+        level: u32,
+    },
+    /// The run does not go on forward.
+    Halted {
+        /// The run.
+        run: RunId,
+        /// Why.
+        cause: Cause,
+    },
+    /// What was under way has ended; these nodes are to be undone.
+    Unwinding {
+        /// The run.
+        run: RunId,
+        /// The nodes, by their places.
+        nodes: Vec<u32>,
+    },
+    /// The compensation of a node ended.
+    NodeUndone {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// How.
+        outcome: UndoOutcome,
+    },
+    /// An operator has a failed compensation tried again.
+    UndoRetried {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+    },
+    /// The run is over.
+    Finished {
+        /// The run.
+        run: RunId,
+        /// How.
+        outcome: RunOutcome,
+    },
+    /// Finished runs left memory.
+    Forgotten {
+        /// The runs.
+        runs: Vec<RunId>,
+    },
+}
+
+/// How a node that does more than one thing begins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Opening {
+    /// A map of so many items.
+    Map {
+        /// How many.
+        items: u32,
+    },
+    /// A repeat.
+    Repeat,
+    /// States between which one token moves.
+    States,
+    /// Work that is done each time that something comes in.
+    Rounds,
+    /// A wait, until this moment if there is one.
+    Wait {
+        /// The moment.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Time>,
+    },
+    /// A wait for the first of several.
+    Race {
+        /// When it began.
+        since: Time,
+        /// The moments waited for, in the order of the offers.
+        until: Vec<Option<Time>>,
+    },
+}
+
+impl RunEvent {
+    /// The run that it is about; none for definitions and for those that are about many.
+    #[must_use]
+    pub fn run(&self) -> Option<RunId> {
+        match self {
+            Self::Started { spec, .. } => Some(spec.id),
+            Self::Opened { run, .. }
+            | Self::NodeFinished { run, .. }
+            | Self::Signalled { run, .. }
+            | Self::SignalMoved { run, .. }
+            | Self::HandlerFired { run, .. }
+            | Self::Paused { run, .. }
+            | Self::Resumed { run }
+            | Self::Operated { run, .. }
+            | Self::ItemsAdded { run, .. }
+            | Self::ItemsClosed { run, .. }
+            | Self::ItemsEnough { run, .. }
+            | Self::Entered { run, .. }
+            | Self::Decided { run, .. }
+            | Self::Delegated { run, .. }
+            | Self::Escalated { run, .. }
+            | Self::Halted { run, .. }
+            | Self::Unwinding { run, .. }
+            | Self::NodeUndone { run, .. }
+            | Self::UndoRetried { run, .. }
+            | Self::Finished { run, .. } => Some(*run),
+            Self::Defined { .. } | Self::Forgotten { .. } => None,
+        }
+    }
+}
