@@ -53,6 +53,7 @@
 //! - [`workflow`]: the typed builder, steps, validation; [`definition`]: workflows as data.
 //! - [`language`]: workflows as people write them, in YAML, JSON or TOML, with every mistake told by its path.
 //! - [`routing`], [`queue`], [`resilience`]: how the scheduler chooses, orders and retries; guards and [`capacity`] for hosts.
+//! - [`coordination`]: how agents come to act as one: votes, markets, traces, reputation.
 //! - [`capacity`]: how many agents, where, and with what; advice, never a decision.
 //! - `planning` (feature `planning`): the best schedule for a team: assignment, projects with skills, DAGs with communication.
 //! - [`dag`]: graphs, what is ready in them, and a parallel runner; [`saga`]: compensation. Both usable alone.
@@ -63,6 +64,7 @@
 pub mod agent;
 pub mod capacity;
 pub mod command;
+pub mod coordination;
 pub mod dag;
 pub mod definition;
 pub mod effect;

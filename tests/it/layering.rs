@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(u32, &[&str])] = &[
     (10, &["id", "time", "payload", "limits", "error", "name", "structure"]),
     (20, &["agent", "command", "definition", "effect", "event", "rejected", "run", "task"]),
+    (29, &["coordination"]),
     (30, &["capacity", "dag", "planning", "queue", "resilience", "routing"]),
     (31, &["saga"]),
     (32, &["workflow"]),
