@@ -187,7 +187,8 @@ mod tests {
             let quick = AgentId::new(if second < 300 { 2 } else { 0 });
             trails.lay(picked, 0, Duration::from_secs(if picked == quick { 1 } else { 4 }), now);
             if second % 300 >= 150 {
-                counts[(second / 300) as usize][picked.get() as usize] += 1;
+                let half = usize::from(second >= 300);
+                counts[half][usize::try_from(picked.get()).unwrap()] += 1;
             }
         }
         assert!(counts[0][2] > 120, "{counts:?}");

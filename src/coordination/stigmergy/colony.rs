@@ -300,7 +300,7 @@ mod tests {
 
     /// The shortest way by relaxing every edge as often as there are nodes.
     fn shortest(edges: &[(u32, u32, f64)], from: u32, to: u32) -> f64 {
-        let mut far = vec![f64::INFINITY; 16];
+        let mut far = [f64::INFINITY; 16];
         far[from as usize] = 0.0;
         for _ in 0..16 {
             for (a, b, length) in edges {

@@ -101,7 +101,7 @@ mod tests {
             prop_assert!(found.iter().zip(&choices).all(|(chance, (trail, _))| (*chance > 0.0) == (*trail > 0.0) || found.iter().all(|other| other == chance)));
             let place = draw(&found, &mut Random::new(seed, 1)).unwrap();
             prop_assert!(found[place] > 0.0);
-            let alike = chances(&vec![choices[0]; 4], 1.0, 1.0);
+            let alike = chances(&[choices[0]; 4], 1.0, 1.0);
             prop_assert!(alike.iter().all(|chance| (chance - 0.25).abs() < 1e-12));
         }
     }
