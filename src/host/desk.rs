@@ -181,8 +181,15 @@ impl Desk {
     }
 
     /// Whether something waits to become durable, or to be told.
+    #[cfg(feature = "async")]
     pub(super) fn has_news(&self) -> bool {
         !self.batch.outbox.is_empty() || !self.batch.answers.is_empty()
+    }
+
+    /// How many facts wait to become durable.
+    #[cfg(feature = "async")]
+    pub(super) fn undurable(&self) -> usize {
+        self.batch.outbox.entries().len()
     }
 
     /// What calls to the engine have led to since the last time, and the number of the last fact in it. `spare` is used for

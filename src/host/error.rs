@@ -1,7 +1,7 @@
 //! What can go wrong with a host, and with a run that somebody waits for.
 
 use crate::error::{PayloadError, RestoreError};
-use crate::journal::JournalError;
+use crate::journal::{AppendError, JournalError};
 use crate::payload::Payload;
 use crate::rejected::Rejected;
 use crate::run::RunOutcome;
@@ -21,6 +21,9 @@ pub enum HostError {
     /// The journal cannot be opened.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The journal does not keep facts any more: the host has ended, and nothing that was not kept has left it.
+    #[error("the journal failed: {0}")]
+    Append(AppendError),
     /// The journal cannot be restored from.
     #[error(transparent)]
     Restore(#[from] RestoreError),

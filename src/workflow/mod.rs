@@ -95,4 +95,6 @@ pub use builder::{Branches, CaseRef, Choice, Flow, Handle, Source, Value, Workfl
 pub use check::{Advice, Check, check};
 pub use step::{Attempt, Done, Step, Undo};
 pub use steps::Steps;
+#[cfg(feature = "async")]
+pub(crate) use steps::unknown_step;
 pub use validate::{DefinitionError, Fault, Finding, Place, validate};
