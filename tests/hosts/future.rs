@@ -6,8 +6,8 @@ use counterpoint::host::{EventFilter, HostError, RunError};
 use counterpoint::journal::MemoryJournal;
 use counterpoint::workflow::{Attempt, Done, Step, Steps, Undo, Workflow};
 use counterpoint::{
-    AgentId, AgentSpec, Config, Event, Failure, Limits, Payload, Rejected, RunId, RunOutcome, RunPhase,
-    TaskCommand, TaskEvent, TaskId, TaskOutcome, TaskSpec, Time,
+    AgentId, AgentSpec, Config, Event, Failure, Limits, Payload, Rejected, RunId, RunOutcome, RunPhase, TaskCommand,
+    TaskEvent, TaskId, TaskOutcome, TaskSpec, Time,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -186,8 +186,7 @@ fn thousands_of_attempts_are_under_way_at_once() {
 #[test]
 fn an_attempt_that_its_runtime_drops_has_an_unknown_outcome() {
     let world = World::new();
-    let (host, driver) =
-        counterpoint::host::future::FutureHost::start(Config::default(), world.clock.clone()).unwrap();
+    let (host, driver) = counterpoint::host::future::FutureHost::start(Config::default(), world.clock.clone()).unwrap();
     // A runtime that forgets the first task.
     let (runtime, forgot) = (world.executor.clone(), AtomicU32::new(0));
     let driver = driver.spawning(move |attempt| {
@@ -423,8 +422,7 @@ fn without_handles_the_driver_ends_and_drops_what_is_under_way() {
     let world = World::new();
     let dropped = counter();
     let seen = Arc::clone(&dropped);
-    let (host, driver) =
-        counterpoint::host::future::FutureHost::start(Config::default(), world.clock.clone()).unwrap();
+    let (host, driver) = counterpoint::host::future::FutureHost::start(Config::default(), world.clock.clone()).unwrap();
     let ended = world.run(async move {
         let work = async move {
             host.add_custom_agent(agent(1), move |_: Assignment| {
@@ -436,9 +434,10 @@ fn without_handles_the_driver_ends_and_drops_what_is_under_way() {
             })
             .await
             .unwrap();
-            host.submit(task(1)).await.unwrap()
+            let handle = host.submit(task(1)).await.unwrap();
+            (handle, drop(host))
         };
-        let (ended, handle) = futures_join(driver, work).await;
+        let (ended, (handle, ())) = futures_join(driver, work).await;
         assert_eq!(handle.await, Err(HostError::Ended));
         ended
     });

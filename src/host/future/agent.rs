@@ -70,7 +70,6 @@ impl Assignment {
     }
 
     /// Ends when the attempt is no longer wanted.
-    #[must_use]
     pub fn cancelled(&self) -> Cancelled {
         self.cancellation.cancelled()
     }
@@ -224,9 +223,10 @@ impl<A: AsyncAgent> Performer for A {
             // The agent's own code makes the future, so a panic may come before there is one.
             let work = AssertUnwindSafe(async move { self.perform(assignment).await });
             let result = work.catch_unwind().await;
-            report.say(result.unwrap_or_else(|panic| {
-                Err(Failure::unknown(format!("the agent panicked: {}", message(&*panic))))
-            }));
+            report
+                .say(result.unwrap_or_else(|panic| {
+                    Err(Failure::unknown(format!("the agent panicked: {}", message(&*panic))))
+                }));
         })
     }
 }

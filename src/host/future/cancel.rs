@@ -38,7 +38,6 @@ impl Cancellation {
     }
 
     /// Ends when the attempt is no longer wanted, at once if that is so already.
-    #[must_use]
     pub fn cancelled(&self) -> Cancelled {
         Cancelled(self.clone())
     }

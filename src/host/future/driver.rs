@@ -237,6 +237,7 @@ impl Work {
                 self.appending = None;
                 self.keeper = Some(kept.keeper);
                 self.let_out(kept.batch);
+                worked = true;
             }
             if !self.desk.has_news() {
                 return Ok(worked);

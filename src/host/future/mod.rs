@@ -56,8 +56,6 @@
 //! **WebAssembly**: the standard library has no clock there, so the [`Timer`] brings one. Futures are `Send` on every target; one
 //! that is not (a JavaScript promise) goes into a wrapper of the runtime's, as is usual there.
 
-#![expect(clippy::disallowed_types, reason = "a host is where clocks are")]
-
 mod agent;
 mod attempts;
 mod cancel;

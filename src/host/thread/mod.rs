@@ -31,8 +31,6 @@
 //! The loop is that of the crate's documentation: take what is in the inbox, handle it, append the facts to the journal
 //! once for all of it, then answer and act. Nothing leaves the host before it is durable.
 
-#![expect(clippy::disallowed_types, reason = "a host is where clocks and threads are")]
-
 mod events;
 mod handle;
 mod owner;

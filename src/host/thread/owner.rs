@@ -31,8 +31,15 @@ pub(super) enum Message {
     Ask(Ask),
     /// A word of an agent.
     Word(Command),
-    Join { spec: AgentSpec, agent: Arc<dyn Agent>, reply: Reply<Result<Incarnation, HostError>> },
-    Stop { patience: Duration, reply: Reply<usize> },
+    Join {
+        spec: AgentSpec,
+        agent: Arc<dyn Agent>,
+        reply: Reply<Result<Incarnation, HostError>>,
+    },
+    Stop {
+        patience: Duration,
+        reply: Reply<usize>,
+    },
 }
 
 pub(super) struct Owner {
