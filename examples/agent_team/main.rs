@@ -171,7 +171,13 @@ pub fn run(team: &[AgentSpec], about: &About, leaver: Option<&str>) -> Result<Do
     host.say(Command::start(ask.run(RunId::new(1))))?;
     let who = |name: &str| team.iter().find(|agent| agent.name.as_deref() == Some(name)).map(|agent| agent.id);
     let (mut rounds, mut taken_back): (Vec<Vec<(AgentId, String)>>, usize) = (Vec::new(), 0);
-    while !host.given.is_empty() {
+    while host.engine.run(RunId::new(1)).is_some_and(|run| run.outcome().is_none()) {
+        if host.given.is_empty() {
+            // What was taken back is given out again after a pause.
+            host.now = host.engine.next_wakeup().ok_or("nothing goes on any more")?;
+            host.say(Command::Tick)?;
+            continue;
+        }
         let leaves = leaver.filter(|_| rounds.len() == 2).and_then(who);
         let before = host.given.len();
         let done = host.round(leaves)?;
