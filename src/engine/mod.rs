@@ -45,11 +45,13 @@ mod check;
 mod commands;
 mod decide;
 mod drive;
+mod follower;
 mod operate;
 mod recent;
 mod snapshot;
 mod view;
 
+pub use follower::Follower;
 pub use snapshot::EngineSnapshot;
 pub use view::{Ask, NodeView, RunView};
 

@@ -2,7 +2,7 @@
 
 use crate::error::{PayloadError, RestoreError};
 use crate::id::{RunId, TaskId};
-use crate::journal::JournalError;
+use crate::journal::{AppendError, JournalError};
 use crate::payload::Payload;
 use crate::rejected::Rejected;
 use crate::run::RunOutcome;
@@ -30,6 +30,9 @@ pub enum HostError {
     /// The journal cannot be restored from.
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    /// A snapshot was not kept.
+    #[error("the snapshot was not kept: {0}")]
+    Snapshot(AppendError),
     /// The input has no JSON form.
     #[error(transparent)]
     Payload(#[from] PayloadError),

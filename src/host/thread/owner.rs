@@ -3,6 +3,7 @@
 use super::clock::Clock;
 use super::events::Feed;
 use super::handle::HostError;
+use super::snapshots::{Archivist, Kept, Snapshots, Told};
 use super::worker::{self, Assignment};
 use crate::agent::AgentSpec;
 use crate::command::{Accepted, AgentCommand, Command, TaskCommand};
@@ -19,7 +20,7 @@ use crate::scheduler::Config;
 use crate::task::{Failure, TaskOutcome, TaskSpec};
 use crate::time::Time;
 use core::time::Duration;
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,14 +37,50 @@ type Watcher = dyn FnMut(&Entry) + Send;
 
 /// What the owner is asked.
 pub(super) enum Message {
-    Command { command: Command, reply: Option<Sender<Verdict>> },
-    Submit { spec: Arc<TaskSpec>, tell: Sender<TaskOutcome>, reply: Sender<Verdict> },
-    Start { spec: RunSpec, tell: Sender<RunOutcome>, reply: Sender<Verdict> },
-    Join { spec: AgentSpec, agent: Arc<dyn Agent>, reply: Sender<Result<Incarnation, HostError>> },
-    Subscribe { feed: Feed, reply: Sender<()> },
-    Watch { watcher: Box<Watcher>, reply: Sender<()> },
-    Inspect { look: Box<dyn FnOnce(&Engine) + Send> },
-    Stop { patience: Duration, reply: Sender<usize> },
+    Command {
+        command: Command,
+        reply: Option<Sender<Verdict>>,
+    },
+    Submit {
+        spec: Arc<TaskSpec>,
+        tell: Sender<TaskOutcome>,
+        reply: Sender<Verdict>,
+    },
+    Start {
+        spec: RunSpec,
+        tell: Sender<RunOutcome>,
+        reply: Sender<Verdict>,
+    },
+    Join {
+        spec: AgentSpec,
+        agent: Arc<dyn Agent>,
+        reply: Sender<Result<Incarnation, HostError>>,
+    },
+    Subscribe {
+        feed: Feed,
+        reply: Sender<()>,
+    },
+    Watch {
+        watcher: Box<Watcher>,
+        reply: Sender<()>,
+    },
+    Inspect {
+        look: Box<dyn FnOnce(&Engine) + Send>,
+    },
+    /// Take a snapshot now; the receiver tells what has come of it.
+    Snapshot {
+        reply: Sender<Receiver<Kept>>,
+    },
+    /// Keep this one, as the journal has no second hand.
+    Keep {
+        at: Seq,
+        snapshot: Vec<u8>,
+        reply: Sender<Kept>,
+    },
+    Stop {
+        patience: Duration,
+        reply: Sender<usize>,
+    },
 }
 
 /// An answer that waits until the facts behind it are durable.
@@ -51,6 +88,7 @@ enum Answer {
     Verdict(Sender<Verdict>, Verdict),
     Joined(Sender<Result<Incarnation, HostError>>, Result<Incarnation, HostError>),
     Done(Sender<()>),
+    Snapshot(Sender<Receiver<Kept>>),
     Task(Sender<TaskOutcome>, TaskOutcome),
     Run(Sender<RunOutcome>, RunOutcome),
 }
@@ -73,6 +111,8 @@ pub(super) struct Owner {
     runs: BTreeMap<RunId, Vec<Sender<RunOutcome>>>,
     feeds: Vec<Feed>,
     watchers: Vec<Box<Watcher>>,
+    /// Who follows the facts and takes snapshots.
+    follower: Option<Sender<Told>>,
     stop: Option<(Time, Sender<usize>)>,
 }
 
@@ -80,13 +120,23 @@ impl Owner {
     pub(super) fn open(
         config: Config,
         mut journal: Box<dyn Journal>,
+        snapshots: Option<Snapshots>,
         inbox: Receiver<Message>,
         sender: Sender<Message>,
-    ) -> Result<Self, HostError> {
+    ) -> Result<(Self, Option<Archivist>), HostError> {
         let taken = journal.take_over()?;
         let snapshot = taken.snapshot.as_deref().map(read_snapshot).transpose()?;
+        let replay = snapshots.map(|snapshots| (snapshots, config.for_replay()));
         let engine = Engine::restore(config, snapshot.as_ref(), &taken.tail)?;
-        let earliest = taken.tail.last().map_or(Time::ZERO, |entry| entry.at);
+        let kept = snapshot.as_ref().map_or(Time::ZERO, |snapshot| snapshot.scheduler.at);
+        let earliest = taken.tail.last().map_or(kept, |entry| entry.at);
+        let archivist = replay
+            .map(|(snapshots, config)| {
+                let hand = journal.archive();
+                Archivist::start(snapshots, &config, (snapshot, taken.tail), (taken.epoch, hand), sender.clone())
+            })
+            .transpose()?;
+        let (archivist, follower) = archivist.unzip();
         let mut owner = Self {
             durable: engine.last_seq(),
             engine,
@@ -103,10 +153,11 @@ impl Owner {
             runs: BTreeMap::new(),
             feeds: Vec::new(),
             watchers: Vec::new(),
+            follower,
             stop: None,
         };
         owner.resume();
-        Ok(owner)
+        Ok((owner, archivist))
     }
 
     pub(super) const fn clock(&self) -> Clock {
@@ -190,6 +241,10 @@ impl Owner {
                 self.answers.push(Answer::Done(reply));
             }
             Message::Inspect { look } => look(&self.engine),
+            Message::Snapshot { reply } => self.answers.push(Answer::Snapshot(reply)),
+            Message::Keep { at, snapshot, reply } => {
+                let _ = reply.send(self.journal.keep_snapshot(self.epoch, at, &snapshot).map(|()| at));
+            }
             Message::Stop { patience, reply } => self.begin_stop(patience, reply),
         }
     }
@@ -253,9 +308,14 @@ impl Owner {
             }
             self.durable = self.engine.last_seq();
         }
+        let mut asked = Vec::new();
         for answer in self.answers.drain(..) {
             // Whoever asked may be gone; the deed stands.
             let _ = match answer {
+                Answer::Snapshot(reply) => {
+                    asked.push(reply);
+                    true
+                }
                 Answer::Verdict(reply, verdict) => reply.send(verdict).is_ok(),
                 Answer::Joined(reply, joined) => reply.send(joined).is_ok(),
                 Answer::Done(reply) => reply.send(()).is_ok(),
@@ -271,8 +331,22 @@ impl Owner {
             self.show(entry);
         }
         self.outbox = outbox;
+        self.tell_follower(asked);
         self.outbox.clear();
         true
+    }
+
+    /// Hands the facts on, which are durable and have been shown, and then whoever wants a snapshot of them.
+    fn tell_follower(&mut self, asked: Vec<Sender<Receiver<Kept>>>) {
+        let Some(follower) = &self.follower else { return };
+        let mut facts = Vec::new();
+        self.outbox.drain_entries(&mut facts);
+        // It ends when another writer has taken over: then so does this one, at its next append.
+        let _ = facts.is_empty() || follower.send(Told::Facts(facts)).is_ok();
+        for reply in asked {
+            let (tell, told) = bounded(1);
+            let _ = follower.send(Told::Now(tell)).is_ok() && reply.send(told).is_ok();
+        }
     }
 
     fn perform(&mut self, effect: &Effect) {
