@@ -228,6 +228,11 @@ impl Engine {
         self.log.last()
     }
 
+    /// When the last fact became one.
+    pub(crate) const fn at(&self) -> Time {
+        self.log.at()
+    }
+
     /// The whole state as data, in an order that depends on nothing but the state.
     #[must_use]
     pub fn snapshot(&self) -> EngineSnapshot {

@@ -77,7 +77,7 @@ pub fn read(folder: &Path, stream: &Stream) -> io::Result<(Found, Option<Restore
         }
     }
     let missing = before.is_none() && found.head.seq > Seq::ZERO;
-    let fault = missing.then(|| RestoreError::Truncated { ends: Seq::ZERO, expected: found.head.seq });
+    let fault = missing.then_some(RestoreError::Truncated { ends: Seq::ZERO, expected: found.head.seq });
     Ok((found, fault))
 }
 

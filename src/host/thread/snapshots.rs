@@ -1,9 +1,10 @@
 //! Snapshots while the engine works: a thread that follows its facts and serialises there.
 
-use super::handle::HostError;
 use super::owner::Message;
 use crate::engine::{EngineSnapshot, Follower};
 use crate::event::Entry;
+use crate::host::HostError;
+use crate::host::desk::Reply;
 use crate::id::Seq;
 use crate::journal::{AppendError, Archive, Epoch};
 use crate::scheduler::Config;
@@ -49,7 +50,7 @@ pub(super) enum Told {
     /// These have become durable.
     Facts(Vec<Entry>),
     /// Take a snapshot.
-    Now(Sender<Kept>),
+    Now(Reply<Kept>),
 }
 
 /// The host's end of the thread that takes snapshots.
@@ -124,8 +125,7 @@ impl Scribe {
                 }
                 Told::Now(reply) => {
                     let kept = self.take();
-                    // Whoever asked may be gone.
-                    let _ = reply.send(kept.clone());
+                    reply(kept.clone());
                     kept
                 }
             };
