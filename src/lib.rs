@@ -102,7 +102,7 @@ pub mod workflow;
 pub use agent::{AgentSpec, AgentStatus, Guard, Scope};
 pub use command::{Accepted, AgentCommand, Command, ControlCommand, DeadFilter, RunCommand, TaskCommand};
 pub use effect::{Dispatched, Effect, Outbox};
-pub use engine::{Ask, Engine, EngineSnapshot, NodeView, RunView};
+pub use engine::{Ask, Engine, EngineSnapshot, Follower, NodeView, RunView};
 pub use error::{BadConfig, PayloadError, RestoreError};
 pub use event::{AgentEvent, ControlEvent, Entry, Event, Next, Opening, RunEvent, TaskEvent, YieldReason};
 pub use id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};

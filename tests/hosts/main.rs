@@ -14,4 +14,6 @@
 
 mod future;
 mod future_journal;
+#[cfg(feature = "tower")]
+mod tower;
 mod world;
