@@ -1,6 +1,12 @@
 //! What coordination costs: an election, an auction of 1,000 bidders, an update of a field of trails, forming a team, planning in
 //! the blocks world.
-#![allow(missing_docs, clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a bench fails loudly")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    reason = "a bench fails loudly"
+)]
 
 use core::hint::black_box;
 use counterpoint::coordination::consensus::{Ballot, Config as Voting, Consensus, Rules as VotingRules};
