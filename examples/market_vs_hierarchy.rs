@@ -203,7 +203,7 @@ fn simulate(
             Happens::Arrives(number) => {
                 let kind = KINDS.get(world.random.below(KINDS.len())).copied().unwrap_or("read");
                 world.arrived.insert(TaskId::new(number), now);
-                world.say(Command::submit(TaskSpec::new(TaskId::new(number), kind)))?;
+                world.say(Command::submit(TaskSpec::new(TaskId::new(number), kind).with_needs(Needs::nothing())))?;
                 if number < tasks {
                     let gap = world.drawn(GAP);
                     world.at(now + gap, Happens::Arrives(number + 1));
@@ -213,6 +213,9 @@ fn simulate(
         }
     }
     let mut waits = std::mem::take(&mut world.waits);
+    if u64::try_from(waits.len()) != Ok(tasks) {
+        return Err(format!("{} of {tasks} were done", waits.len()).into());
+    }
     waits.sort_by(f64::total_cmp);
     let count = waits.len().max(1) as f64;
     let loads: Vec<f64> = world.busy.values().copied().collect();
