@@ -70,8 +70,8 @@ fn phases() -> Vec<Phase> {
 
 /// The work of each phase: what it takes, and whether it is finished within the phase.
 const WORK: [&[(&str, bool)]; 4] = [
-    &[("architecture", true), ("design", false)],
-    &[("backend", true), ("backend", false), ("frontend", true)],
+    &[("architecture", true), ("design", true)],
+    &[("backend", true), ("backend", false), ("frontend", false)],
     &[("testing", true), ("testing", false), ("backend", true)],
     &[("operations", true), ("testing", true)],
 ];
