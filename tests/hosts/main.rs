@@ -14,6 +14,7 @@
 
 mod future;
 mod future_journal;
+mod kit;
 #[cfg(feature = "tower")]
 mod tower;
 mod world;
