@@ -13,6 +13,7 @@
 //! | [`Lineage`] | who made this output, from what, under which definition; Mermaid and DOT |
 //! | [`Audit`] | who did what, when and why |
 //! | [`Picture`] | what does this workflow look like, and this run of it; Mermaid and DOT |
+//! | `Spans` (feature `tracing`) | the same as spans and events of the crate `tracing`, under the names of OpenTelemetry |
 //! | [`Story`] | what were the last things that happened to this task, agent or run |
 //!
 //! ```
@@ -40,6 +41,8 @@ mod metrics;
 mod picture;
 mod progress;
 mod prometheus;
+#[cfg(feature = "tracing")]
+mod spans;
 mod story;
 mod table;
 mod text;
@@ -56,6 +59,8 @@ pub use metrics::{
 pub use picture::Picture;
 pub use progress::{NodeCounts, Progress, RunProgress, Waiting, WaitsFor};
 pub use prometheus::to_prometheus;
+#[cfg(feature = "tracing")]
+pub use spans::Spans;
 pub use story::{Line, Story, Subject};
 pub use timeline::{Bar, BarResult, Mark, MarkKind, Step, SvgOptions, Timeline, TimelineData};
 

@@ -15,6 +15,8 @@
 mod future;
 mod future_journal;
 mod kit;
+#[cfg(feature = "tracing")]
+mod spans;
 #[cfg(feature = "tower")]
 mod tower;
 mod world;
