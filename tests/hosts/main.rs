@@ -15,6 +15,7 @@
 mod future;
 mod future_journal;
 mod kit;
+mod report;
 #[cfg(feature = "tracing")]
 mod spans;
 #[cfg(feature = "tower")]

@@ -21,10 +21,12 @@ const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 #[derive(Clone, Default)]
 struct Noted(Arc<Mutex<Inner>>);
 
+type Spanned = (String, Option<u64>, BTreeMap<String, String>, bool);
+
 #[derive(Default)]
 struct Inner {
     /// Name, parent, fields, and whether it has been closed.
-    spans: Vec<(String, Option<u64>, BTreeMap<String, String>, bool)>,
+    spans: Vec<Spanned>,
     /// Within which span, and the text.
     events: Vec<(Option<u64>, String)>,
 }
