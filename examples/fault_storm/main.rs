@@ -57,10 +57,11 @@ fn main() -> ExitCode {
             told.again(),
             failed.case
         );
-        println!(
-            "strikes: {:?}",
-            failed.strikes.iter().map(|it| format!("{}#{}", it.fault, it.occasion)).collect::<Vec<_>>()
-        );
+        let strikes = failed.strikes.iter().map(|strike| format!("{}#{}", strike.fault, strike.occasion));
+        println!("{} faults: {}", failed.strikes.len(), strikes.collect::<Vec<_>>().join(" "));
+        if told.facts {
+            failed.journal.iter().for_each(|entry| println!("{} {} {:?}", entry.seq, entry.at, entry.event));
+        }
     }
     if found { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

@@ -53,6 +53,23 @@ struct Deed {
     state: State,
 }
 
+impl Deed {
+    /// What it can honestly say of it when it dies.
+    fn last_words(self) -> Said {
+        match self.state {
+            State::Done(said) => said,
+            State::Waiting | State::Working(_) => Err(Failure::unknown("it died over it")),
+        }
+    }
+}
+
+fn word(by: Incarnation, attempt: AttemptId, said: Said) -> AgentCommand {
+    match said {
+        Ok(output) => AgentCommand::Complete { by, attempt, output },
+        Err(failure) => AgentCommand::Fail { by, attempt, failure },
+    }
+}
+
 #[derive(Debug)]
 enum State {
     Waiting,
@@ -69,8 +86,8 @@ pub(super) struct Worker {
     generation: u32,
     life: Option<Incarnation>,
     deeds: BTreeMap<AttemptId, Deed>,
-    /// What the last life held when it ended.
-    past: Vec<(Incarnation, AttemptId)>,
+    /// What the last life held when it ended, with what it had to say of it.
+    past: Vec<(Incarnation, AttemptId, Said)>,
     leaving: bool,
     beating: bool,
     since: Option<Time>,
@@ -415,10 +432,6 @@ impl World {
         if !lossy {
             worker.deeds.remove(&attempt);
         }
-        let word = |by, attempt, said| match said {
-            Ok(output) => AgentCommand::Complete { by, attempt, output },
-            Err(failure) => AgentCommand::Fail { by, attempt, failure },
-        };
         if let Some(mut random) = self.chance.strike(Fault::AgentLies) {
             let other = self.workers.get(random.below(self.workers.len())).and_then(|worker| worker.life);
             let true_one = attempt.number();
@@ -479,7 +492,10 @@ impl World {
         let (now, mut random) = (self.now, self.life_random(number));
         let Some(worker) = self.workers.get_mut(number) else { return };
         let deeds: Vec<AttemptId> = worker.deeds.keys().copied().collect();
-        let gone = deeds.into_iter().filter_map(|attempt| Some((worker.drop_deed(attempt, now)?.by, attempt)));
+        let gone = deeds.into_iter().filter_map(|attempt| {
+            let deed = worker.drop_deed(attempt, now)?;
+            Some((deed.by, attempt, deed.last_words()))
+        });
         worker.past = gone.collect();
         worker.alive = false;
         worker.generation += 1;
@@ -503,8 +519,8 @@ impl World {
         let past = core::mem::take(&mut worker.past);
         self.join(number, generation);
         if self.chance.strikes(Fault::AgentHaunts) {
-            for (by, attempt) in past {
-                self.say(number, AgentCommand::Complete { by, attempt, output: Payload::NULL });
+            for (by, attempt, said) in past {
+                self.say(number, word(by, attempt, said));
             }
         }
     }
