@@ -26,7 +26,16 @@ impl Arguments {
 }
 
 pub(crate) fn read(mut given: impl Iterator<Item = String>) -> Result<Arguments, String> {
-    let mut told = Arguments { seeds: 2_000, first: 0, events: 30, threads: 1, verify: 64, replay: None, shrink: true, facts: false };
+    let mut told = Arguments {
+        seeds: 2_000,
+        first: 0,
+        events: 30,
+        threads: 1,
+        verify: 64,
+        replay: None,
+        shrink: true,
+        facts: false,
+    };
     while let Some(word) = given.next() {
         let mut number = || -> Result<u64, String> {
             let text = given.next().ok_or_else(|| format!("{word} needs a number"))?;

@@ -19,12 +19,14 @@ fn first(path: String, here: &Value, there: &Value) -> Option<String> {
         return None;
     }
     let deeper = match (here, there) {
-        (Value::Object(here), Value::Object(there)) => here.iter().find_map(|(name, value)| {
-            first(format!("{path}/{name}"), value, there.get(name).unwrap_or(&Value::Null))
-        }),
-        (Value::Array(here), Value::Array(there)) if here.len() == there.len() => {
-            here.iter().zip(there).enumerate().find_map(|(place, (here, there))| first(format!("{path}/{place}"), here, there))
-        }
+        (Value::Object(here), Value::Object(there)) => here
+            .iter()
+            .find_map(|(name, value)| first(format!("{path}/{name}"), value, there.get(name).unwrap_or(&Value::Null))),
+        (Value::Array(here), Value::Array(there)) if here.len() == there.len() => here
+            .iter()
+            .zip(there)
+            .enumerate()
+            .find_map(|(place, (here, there))| first(format!("{path}/{place}"), here, there)),
         _ => None,
     };
     deeper.or_else(|| Some(format!("{path} is {} for {}", short(here), short(there))))

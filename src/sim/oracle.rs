@@ -1,7 +1,7 @@
 //! Whoever looks on and says when something is not as it should be.
 
 use crate::command::{Accepted, Command};
-use crate::effect::Effect;
+use crate::effect::{Effect, Outbox};
 use crate::engine::Engine;
 use crate::event::Entry;
 use crate::rejected::Rejected;
@@ -24,6 +24,19 @@ pub struct Step<'a> {
     pub effects: &'a [Effect],
     /// The engine afterwards.
     pub engine: &'a Engine,
+}
+
+impl<'a> Step<'a> {
+    /// A step, for those who drive an engine themselves and want it judged.
+    #[must_use]
+    pub fn new(
+        (now, command): (Time, Option<&'a Command>),
+        verdict: &'a Result<Accepted, Rejected>,
+        out: &'a Outbox,
+        engine: &'a Engine,
+    ) -> Self {
+        Self { now, command, verdict, entries: out.entries(), effects: out.effects(), engine }
+    }
 }
 
 /// Somebody who looks at every step of a simulation and says what is wrong.

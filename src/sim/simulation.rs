@@ -54,6 +54,8 @@ pub(super) struct Settings {
     pub(super) breakdowns_stop: bool,
     /// The host dies when the journal holds so many facts.
     pub(super) cut: Option<usize>,
+    /// Whether it does: then whoever speaks to it may have to say it again.
+    pub(super) crashes: bool,
 }
 
 /// A host, its engine, its agents and what is asked of them, in virtual time.
@@ -105,6 +107,7 @@ impl Simulation {
                 downtime: Duration::from_secs(20),
                 breakdowns_stop: false,
                 cut: None,
+                crashes: false,
             },
             journal: Vec::new(),
         }
@@ -239,6 +242,7 @@ impl Simulation {
     #[must_use]
     pub const fn with_crash_after(mut self, facts: usize) -> Self {
         self.settings.cut = Some(facts);
+        self.settings.crashes = true;
         self
     }
 

@@ -229,7 +229,7 @@ impl World {
 
     /// Whether messages can be lost, or whoever reads them.
     pub(super) fn lossy(&self) -> bool {
-        self.chance.faults().any()
+        self.chance.faults().any() || self.settings.crashes
     }
 
     /// Sends a message, with what can happen to it on the way.

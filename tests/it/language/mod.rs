@@ -9,7 +9,7 @@ mod use_cases;
 use counterpoint::Limits;
 use counterpoint::language::{Document, Recipe};
 
-fn example(name: &str) -> String {
+pub fn example(name: &str) -> String {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/workflows").join(name);
     std::fs::read_to_string(path).unwrap()
 }
@@ -18,7 +18,7 @@ fn document(yaml: &str) -> Document {
     serde_saphyr::from_str(yaml).unwrap()
 }
 
-fn compiled(yaml: &str) -> Recipe {
+pub fn compiled(yaml: &str) -> Recipe {
     document(yaml).compile(&Limits::default()).unwrap_or_else(|error| panic!("{error}"))
 }
 

@@ -7,8 +7,8 @@ use counterpoint::sim::{
 };
 use counterpoint::workflow::Attempt;
 use counterpoint::{
-    AgentCommand, AgentId, AgentSpec, Command, Config, Failure, Payload, Policy, Rejected, Retry, RunId, RunOutcome, RunSpec,
-    TaskCommand, TaskId, TaskSpec, TaskStatus, Time,
+    AgentCommand, AgentId, AgentSpec, Command, Config, Failure, Payload, Policy, Rejected, Retry, RunId, RunOutcome,
+    RunSpec, TaskCommand, TaskId, TaskSpec, TaskStatus, Time,
 };
 use std::cell::Cell;
 use std::rc::Rc;
@@ -124,7 +124,8 @@ fn a_trace_is_played_as_it_was_recorded() {
 #[test]
 fn agents_break_and_come_back() {
     let spec = AgentSpec::new(AgentId::new(1)).with_skill("work", 1).with_lease(6 * SECOND);
-    let frail = AgentModel::new(spec).with_breakdowns(Distribution::constant(10 * SECOND), Distribution::constant(20 * SECOND));
+    let frail =
+        AgentModel::new(spec).with_breakdowns(Distribution::constant(10 * SECOND), Distribution::constant(20 * SECOND));
     let report = Simulation::new(2)
         .with_agent(frail)
         .with_service("work", Distribution::constant(4 * SECOND))
@@ -265,7 +266,8 @@ fn an_oracle_ends_the_simulation() {
 fn a_strategy_that_leaves_work_lying_is_found_out() {
     let lazy = || Config::default().with_strategy(counterpoint::routing::Custom::new("lazy", |_, _, _| None));
     let jobs = vec![at(1, 1)];
-    let world = |rules| Simulation::new(1).with_config(lazy).with_agent(agent(1)).with_jobs(jobs.clone()).with_oracle(rules);
+    let world =
+        |rules| Simulation::new(1).with_config(lazy).with_agent(agent(1)).with_jobs(jobs.clone()).with_oracle(rules);
     assert!(!world(Rules::default()).run().unwrap().settled);
     let found = world(Rules::default().prompt()).run().unwrap_err();
     assert!(found.to_string().contains("t1 waits, and Some(a1#1) could take it"), "{found}");
@@ -276,13 +278,17 @@ fn retries_follow_the_policy() {
     let stubborn = agent(1).with_failures(1_000, Failure::transient("no")).unwrap();
     let policy = Policy::default().with_retry(Retry::exponential(4, SECOND, SECOND));
     let job = Job::task(Time::ZERO, task(1).with_policy(policy));
-    let report = Simulation::new(1).with_agent(stubborn).with_jobs([job]).with_oracle(Rules::default().prompt()).run().unwrap();
+    let report =
+        Simulation::new(1).with_agent(stubborn).with_jobs([job]).with_oracle(Rules::default().prompt()).run().unwrap();
     assert_eq!((report.tasks[0].attempts, report.tasks[0].status()), (4, Some(TaskStatus::DeadLettered)));
     let again = Command::from(TaskCommand::Replay { dead: TaskId::new(1), fresh: TaskId::new(2) });
     let more = Simulation::new(1)
         .with_agent(agent(2))
         .with_journal(report.journal)
-        .with_jobs([Job::command(Time::ZERO, again), Job::command(Time::ZERO, AgentCommand::Deregister { agent: AgentId::new(1) })])
+        .with_jobs([
+            Job::command(Time::ZERO, again),
+            Job::command(Time::ZERO, AgentCommand::Deregister { agent: AgentId::new(1) }),
+        ])
         .run()
         .unwrap();
     assert_eq!(more.tasks.iter().filter(|task| task.status() == Some(TaskStatus::Succeeded)).count(), 1);

@@ -12,7 +12,9 @@ fn what_once_failed_fails_no_more() {
     let list = include_str!("../../regressions/seeds.txt");
     let storm = Storm::default();
     let mut played = 0;
-    for line in list.lines().map(|line| line.split("//").next().unwrap_or_default().trim()).filter(|line| !line.is_empty()) {
+    for line in
+        list.lines().map(|line| line.split("//").next().unwrap_or_default().trim()).filter(|line| !line.is_empty())
+    {
         let case: Case = line.parse().unwrap();
         if let Err(failed) = storm.play(&case) {
             panic!("{failed}");
