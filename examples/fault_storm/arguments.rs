@@ -2,7 +2,7 @@
 
 use counterpoint::sim::storm::Case;
 
-pub(crate) const USAGE: &str = "usage: fault_storm [--seeds N] [--first SEED] [--events N] [--threads N] [--verify CALLS] [--replay CASE] [--no-shrink] [--facts]";
+pub(crate) const USAGE: &str = "usage: fault_storm [--seeds N] [--first SEED] [--events N] [--threads N] [--verify CALLS] [--replay CASE] [--no-shrink] [--first-failure] [--facts]";
 
 pub(crate) struct Arguments {
     pub(crate) seeds: u64,
@@ -14,6 +14,8 @@ pub(crate) struct Arguments {
     pub(crate) verify: u64,
     pub(crate) replay: Option<Case>,
     pub(crate) shrink: bool,
+    /// Ends with the first case that fails, as it is.
+    pub(crate) hasty: bool,
     /// Prints the facts of what failed.
     pub(crate) facts: bool,
 }
@@ -34,6 +36,7 @@ pub(crate) fn read(mut given: impl Iterator<Item = String>) -> Result<Arguments,
         verify: 64,
         replay: None,
         shrink: true,
+        hasty: false,
         facts: false,
     };
     while let Some(word) = given.next() {
@@ -48,6 +51,7 @@ pub(crate) fn read(mut given: impl Iterator<Item = String>) -> Result<Arguments,
             "--threads" => told.threads = usize::try_from(number()?).map_err(|error| error.to_string())?,
             "--verify" => told.verify = number()?,
             "--no-shrink" => told.shrink = false,
+            "--first-failure" => (told.hasty, told.shrink) = (true, false),
             "--facts" => told.facts = true,
             "--replay" => {
                 let text = given.next().ok_or("--replay needs a case")?;

@@ -100,7 +100,7 @@ fn play_all(storm: &Storm, told: &Arguments, cases: &[Case]) -> (Tally, Vec<Fail
                 Err(failed) => {
                     let mut failures = failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     failures.push(failed);
-                    if failures.len() >= MOST {
+                    if told.hasty || failures.len() >= MOST {
                         next.store(u64::MAX / 2, Ordering::Relaxed);
                     }
                 }

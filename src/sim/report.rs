@@ -240,7 +240,7 @@ impl Spans {
                 end = middle;
             }
         }
-        self.0.get(place).or(self.0.last()).copied().unwrap_or_default()
+        self.0.get(place).or_else(|| self.0.last()).copied().unwrap_or_default()
     }
 
     /// The longest.

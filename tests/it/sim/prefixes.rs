@@ -5,7 +5,7 @@ use counterpoint::scheduler::Preemption;
 use counterpoint::sim::{AgentModel, Arrivals, Distribution, Job, Report, Rules, Simulation};
 use counterpoint::workflow::Attempt;
 use counterpoint::{
-    AgentId, AgentSpec, Config, Failure, Limits, Payload, Policy, Retry, RunId, RunOutcome, RunSpec, TaskId, TaskSpec,
+    AgentId, AgentSpec, Config, Failure, Limits, Payload, Policy, Retry, RunId, RunOutcome, TaskId, TaskSpec,
     TaskStatus, Tier, Time,
 };
 use serde_json::{Value, json};
@@ -43,7 +43,8 @@ type Ends = (BTreeMap<TaskId, TaskStatus>, BTreeMap<RunId, RunOutcome>);
 /// Runs of a workflow from a file: two of them, one after the other, on two agents.
 fn workflow(file: &str, input: &Value, script: Script) -> Simulation {
     let recipe = compiled(&example(file));
-    let runs = (1..=2).map(|n| Job::run(Time::from_secs(n), recipe.run(RunId::new(n), input.clone()).unwrap()));
+    // Not before the definition is there, a crash or not: who starts a run of what is not defined is refused.
+    let runs = (1..=2).map(|n| Job::run(Time::from_secs(4 + n), recipe.run(RunId::new(n), input.clone()).unwrap()));
     let runs: Vec<Job> = runs.collect();
     let agent = |id| {
         let spec = AgentSpec::new(AgentId::new(id)).with_capacity(3).with_label("network", "open");
