@@ -35,6 +35,7 @@ mod dag_runner;
 mod distribution;
 mod flow;
 mod flow_oracle;
+mod follower;
 mod guarded;
 mod guards;
 mod insight;
@@ -53,6 +54,8 @@ mod routing;
 mod scheduler;
 #[cfg(feature = "sim")]
 mod sim;
+#[cfg(feature = "sealed")]
+mod sealed;
 #[cfg(feature = "threads")]
 mod thread_host;
 mod workflow;
