@@ -61,6 +61,7 @@
 //! - [`journal`]: where facts are kept; [`insight`]: what they tell; [`protocol`]: messages for agents elsewhere.
 //! - [`protocol`]: messages for agents and tools elsewhere, and the task states of other protocols.
 //! - [`host`]: ready-made hosts.
+//! - `sim` (feature `sim`): all of it in virtual time, with modelled agents, loads and faults.
 
 pub mod agent;
 pub mod capacity;
@@ -91,6 +92,8 @@ pub mod routing;
 pub mod run;
 pub mod saga;
 pub mod scheduler;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod structure;
 pub mod task;
 pub mod team;

@@ -53,6 +53,8 @@ mod regressions;
 mod restore;
 mod routing;
 mod scheduler;
+#[cfg(feature = "sim")]
+mod sim;
 #[cfg(feature = "sealed")]
 mod sealed;
 #[cfg(feature = "threads")]
