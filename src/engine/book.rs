@@ -370,14 +370,14 @@ fn end_of(event: &TaskEvent) -> Option<PieceEnd> {
         TaskEvent::AttemptFailed { failure, next, maybe, .. } => match next {
             Next::Retry { .. } => return None,
             Next::Fail | Next::DeadLetter => {
-                PieceEnd { failure: Some(failure.clone()), cancelled: false, happened: trace(*maybe) }
+                PieceEnd { failure: Some(Box::new(failure.clone())), cancelled: false, happened: trace(*maybe) }
             }
         },
         TaskEvent::Cancelled { happened, .. } => {
             PieceEnd { failure: None, cancelled: true, happened: happened.clone() }
         }
         TaskEvent::Expired { bound, maybe, .. } => PieceEnd {
-            failure: Some(Failure::transient(format!("its time ran out ({bound})"))),
+            failure: Some(Box::new(Failure::transient(format!("its time ran out ({bound})")))),
             cancelled: false,
             happened: trace(*maybe),
         },

@@ -166,7 +166,8 @@ impl Driver {
             return Err(Rejected::UnknownNode { run: id, node });
         };
         let failed = run.nodes.get(place as usize).is_some_and(|state| {
-            matches!(state.undo, Some(UndoOutcome::Failed { .. })) && run.phase == RunPhase::CompensationFailed
+            matches!(state.undo.as_deref(), Some(UndoOutcome::Failed { .. }))
+                && run.phase == RunPhase::CompensationFailed
         });
         if !failed {
             return Err(Rejected::NothingToRemedy { run: id, node });

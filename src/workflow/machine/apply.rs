@@ -190,11 +190,11 @@ impl Run {
         let plan = std::sync::Arc::clone(&self.plan);
         let (definition, compiled) = plan.node(node).ok_or("an unknown node ends")?;
         if let Some(state) = self.state_mut(node) {
-            state.stage = NodeStage::Ended(outcome.clone());
+            state.stage = NodeStage::Ended(outcome.clone().into());
             state.output = given;
-            state.items = None;
             if let Some(more) = &mut state.more {
                 more.tokens = None;
+                more.items = None;
             }
         }
         self.started(node);
@@ -308,7 +308,7 @@ impl Run {
         let ready: Vec<u32> = unwinding.ready().map(NodeIx::get).collect();
         self.agenda.extend(ready);
         if let Some(state) = self.state_mut(node) {
-            state.undo = Some(outcome.clone());
+            state.undo = Some(Box::new(outcome.clone()));
         }
         self.note_stuck();
         Ok(())
@@ -343,6 +343,10 @@ impl Run {
         let state = self.state_mut(owner.node).ok_or("an unknown node works")?;
         if owner.item as usize != state.pieces.len() {
             return Err("a piece of work begins out of turn");
+        }
+        if state.pieces.is_empty() {
+            // Most nodes do one.
+            state.pieces.reserve_exact(1);
         }
         state.pieces.push(Piece { worker: Some(worker), input: input.clone(), state: entered, ..Piece::default() });
         state.active += 1;
@@ -398,7 +402,7 @@ impl Run {
             piece.undo = if end.succeeded() {
                 PieceUndo::Undone
             } else {
-                PieceUndo::Failed(end.failure.unwrap_or_else(|| Failure::permanent("it was cancelled")))
+                PieceUndo::Failed(end.failure.unwrap_or_else(|| Box::new(Failure::permanent("it was cancelled"))))
             };
         } else {
             let failed = !end.succeeded();
@@ -458,7 +462,7 @@ fn is_taken(on: &On, outcome: &NodeOutcome, took: &[Name]) -> bool {
 
 /// The end of a child run as its parent sees it.
 pub(crate) fn child_end(outcome: &RunOutcome, undoing: bool) -> PieceEnd {
-    let failure = |cause: &Cause| Some(Failure::permanent(cause.to_string()));
+    let failure = |cause: &Cause| Some(Box::new(Failure::permanent(cause.to_string())));
     match outcome {
         RunOutcome::Succeeded { output } => {
             PieceEnd { failure: None, cancelled: false, happened: Happened::Yes(output.clone()) }
@@ -489,5 +493,6 @@ impl RunOutcome {
 
 const _: () = {
     // A node is copied for every run: its size is part of the price of a run.
-    assert!(size_of::<NodeState>() <= 192);
+    assert!(size_of::<NodeState>() <= 120);
+    assert!(size_of::<Piece>() <= 88);
 };

@@ -83,21 +83,15 @@ pub(crate) struct NodeState {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) pieces: Vec<Piece>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) undo: Option<UndoOutcome>,
+    pub(crate) undo: Option<Box<UndoOutcome>>,
     /// Of the pieces: how many are under way, how many did not succeed.
     #[serde(default)]
     active: u32,
     #[serde(default)]
     failed: u32,
-    /// The pieces before this one need not be asked to stop any more.
-    #[serde(skip)]
-    asked: u32,
     /// What only few nodes have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     more: Option<Box<More>>,
-    /// The list that a map goes over, evaluated once; found again when it is missing.
-    #[serde(skip)]
-    items: Option<Payload>,
 }
 
 /// What only few nodes have.
@@ -129,6 +123,12 @@ struct More {
     /// Of a map: the item that succeeded last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last: Option<u32>,
+    /// The pieces before this one need not be asked to stop any more.
+    #[serde(skip)]
+    asked: u32,
+    /// The list that a map goes over, evaluated once; found again when it is missing.
+    #[serde(skip)]
+    items: Option<Payload>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
@@ -147,7 +147,44 @@ pub(crate) enum NodeStage {
     /// It does more than one thing.
     Open(Opening),
     /// It has ended.
-    Ended(NodeOutcome),
+    Ended(Ended),
+}
+
+/// How a node ended, kept small: of the outcomes only a failure is large.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "NodeOutcome", into = "NodeOutcome")]
+pub(crate) enum Ended {
+    Succeeded,
+    Skipped,
+    Other(Box<NodeOutcome>),
+}
+
+impl Ended {
+    pub(crate) const fn outcome(&self) -> &NodeOutcome {
+        const SUCCEEDED: &NodeOutcome = &NodeOutcome::Succeeded;
+        const SKIPPED: &NodeOutcome = &NodeOutcome::Skipped;
+        match self {
+            Self::Succeeded => SUCCEEDED,
+            Self::Skipped => SKIPPED,
+            Self::Other(outcome) => outcome,
+        }
+    }
+}
+
+impl From<NodeOutcome> for Ended {
+    fn from(outcome: NodeOutcome) -> Self {
+        match outcome {
+            NodeOutcome::Succeeded => Self::Succeeded,
+            NodeOutcome::Skipped => Self::Skipped,
+            NodeOutcome::Failed { .. } | NodeOutcome::Cancelled { .. } => Self::Other(Box::new(outcome)),
+        }
+    }
+}
+
+impl From<Ended> for NodeOutcome {
+    fn from(end: Ended) -> Self {
+        end.outcome().clone()
+    }
 }
 
 /// One piece of a node's work.
@@ -184,7 +221,7 @@ pub(crate) enum Worker {
 pub(crate) struct PieceEnd {
     /// None: it succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) failure: Option<Failure>,
+    pub(crate) failure: Option<Box<Failure>>,
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub(crate) cancelled: bool,
     pub(crate) happened: Happened,
@@ -215,7 +252,7 @@ enum PieceUndo {
     Idle,
     Active(Worker),
     Undone,
-    Failed(Failure),
+    Failed(Box<Failure>),
 }
 
 impl PieceUndo {
@@ -251,6 +288,20 @@ impl NodeState {
         self.more.get_or_insert_default()
     }
 
+    /// What a snapshot holds: without what is found again.
+    fn kept(&self) -> Self {
+        let mut kept = self.clone();
+        if let Some(more) = &mut kept.more {
+            (more.asked, more.items) = (0, None);
+        }
+        kept.more = kept.more.filter(|more| **more != More::default());
+        kept
+    }
+
+    fn asked(&self) -> u32 {
+        self.more.as_ref().map_or(0, |more| more.asked)
+    }
+
     fn tokens(&self) -> Option<&Tokens> {
         self.more.as_ref()?.tokens.as_ref()
     }
@@ -269,7 +320,7 @@ impl NodeState {
 
     pub(crate) const fn ended(&self) -> Option<&NodeOutcome> {
         match &self.stage {
-            NodeStage::Ended(outcome) => Some(outcome),
+            NodeStage::Ended(end) => Some(end.outcome()),
             NodeStage::Waiting | NodeStage::Working | NodeStage::Open(_) => None,
         }
     }
@@ -417,10 +468,8 @@ impl Run {
 
     fn has_started(&self, node: u32) -> bool {
         self.state(node).is_some_and(|state| {
-            !matches!(
-                state.stage,
-                NodeStage::Waiting | NodeStage::Ended(NodeOutcome::Skipped | NodeOutcome::Cancelled { .. })
-            )
+            state.stage != NodeStage::Waiting
+                && !matches!(state.ended(), Some(NodeOutcome::Skipped | NodeOutcome::Cancelled { .. }))
         })
     }
 

@@ -80,8 +80,8 @@ impl Run {
     }
 
     fn failure_of(&self, node: u32) -> Cause {
-        let failure = match self.state(node).map(|state| &state.stage) {
-            Some(NodeStage::Ended(NodeOutcome::Failed { failure, .. })) => failure.clone(),
+        let failure = match self.state(node).and_then(NodeState::ended) {
+            Some(NodeOutcome::Failed { failure, .. }) => failure.clone(),
             _ => Failure::permanent("unknown"),
         };
         Cause::Node { node: self.plan.name(node), failure }
@@ -234,7 +234,7 @@ impl Run {
             _ if end.cancelled => {
                 NodeOutcome::Failed { failure: Failure::permanent("it was cancelled"), maybe, limit: None }
             }
-            Some(failure) => NodeOutcome::Failed { failure: failure.clone(), maybe, limit: None },
+            Some(failure) => NodeOutcome::Failed { failure: Failure::clone(failure), maybe, limit: None },
             None => NodeOutcome::Succeeded,
         };
         Some(self.end(node, outcome))
@@ -296,11 +296,14 @@ impl Run {
     pub(super) fn cancel_pieces(&mut self, node: u32) -> Option<Move> {
         let pivot = self.is_pivot(node);
         let state = self.state_mut(node)?;
-        let from = if pivot { 0 } else { state.asked as usize };
+        let from = if pivot { 0 } else { state.asked() as usize };
         let mut pieces = state.pieces.iter().enumerate().skip(from);
         let (place, piece) = pieces.find(|(_, piece)| piece.is_active() && !piece.cancelling && !piece.committed)?;
-        state.asked = u32::try_from(place).unwrap_or(u32::MAX);
-        Some(match piece.worker? {
+        let worker = piece.worker?;
+        if place > 0 {
+            state.more_mut().asked = u32::try_from(place).unwrap_or(u32::MAX);
+        }
+        Some(match worker {
             Worker::Task(task) => Move::CancelTask(task),
             Worker::Child(run) => Move::HaltChild(run),
         })

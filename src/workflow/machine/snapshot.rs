@@ -39,7 +39,7 @@ impl Run {
             phase: self.phase,
             cause: self.cause.clone(),
             outcome: self.outcome.clone(),
-            nodes: self.nodes.clone(),
+            nodes: self.nodes.iter().map(NodeState::kept).collect(),
             signals: self.signals.clone(),
             broken: self.broken,
             pivot_passed: self.pivot_passed,
@@ -92,7 +92,7 @@ impl Run {
                 }
                 unwinding.begin(step).ok()?;
                 moved = true;
-                match &state.undo {
+                match state.undo.as_deref() {
                     None => {}
                     Some(UndoOutcome::Undone) => unwinding.undone(step).ok()?,
                     Some(UndoOutcome::Failed { .. }) => unwinding.failed(step).ok()?,

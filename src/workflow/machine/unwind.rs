@@ -10,7 +10,7 @@ use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, RunOutcome, UndoOutcome};
 use crate::saga::{Step, Unwinding};
-use crate::task::{Happened, Owner, Phase};
+use crate::task::{Failure, Happened, Owner, Phase};
 use serde_json::json;
 
 impl Run {
@@ -78,7 +78,7 @@ impl Run {
             return None;
         }
         let failure = state.pieces.iter().find_map(|piece| match &piece.undo {
-            PieceUndo::Failed(failure) => Some(failure.clone()),
+            PieceUndo::Failed(failure) => Some(Failure::clone(failure)),
             PieceUndo::Idle | PieceUndo::Active(_) | PieceUndo::Undone => None,
         });
         let outcome = failure.map_or(UndoOutcome::Undone, |failure| UndoOutcome::Failed { failure });
@@ -127,7 +127,7 @@ impl Run {
     fn stays(&self, node: u32, state: &NodeState) -> bool {
         let Some((definition, _)) = self.plan.node(node) else { return false };
         let stays = |piece: &Piece| piece.had_effect() && (definition.pivot || self.has_undo(node, piece));
-        match &state.undo {
+        match state.undo.as_deref() {
             Some(UndoOutcome::Abandoned { .. }) => true,
             Some(_) => false,
             None => state.pieces.iter().any(stays),
