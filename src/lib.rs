@@ -105,7 +105,8 @@ pub use payload::Payload;
 pub use queue::Discipline;
 pub use rejected::Rejected;
 pub use run::{
-    Cause, LimitReached, NodeOutcome, NodeRemedy, NodeStatus, RunOutcome, RunPhase, RunSpec, UndoOutcome, UndoRemedy,
+    Cause, LimitReached, NodeOutcome, NodeRemedy, NodeStatus, OnUndoFailure, RunOutcome, RunPhase, RunSpec,
+    UndoOutcome, UndoRemedy,
 };
 pub use scheduler::{AgentView, Config, Quota, Routability, Scheduler, SchedulerSnapshot, TaskStatus, TaskView};
 pub use structure::Random;

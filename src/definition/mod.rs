@@ -33,6 +33,7 @@ pub use trigger::{Inputs, Trigger};
 
 use crate::id::stable_hash;
 use crate::name::Name;
+use crate::run::OnUndoFailure;
 use crate::task::{Needs, Policy, Tier};
 use core::fmt;
 use core::time::Duration;
@@ -60,13 +61,23 @@ pub struct Definition {
     /// How a run treats the signals that it is sent, by their names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signals: Vec<SignalRule>,
+    /// What a compensation that fails holds back.
+    #[serde(default, skip_serializing_if = "OnUndoFailure::is_default")]
+    pub on_undo_failure: OnUndoFailure,
 }
 
 impl Definition {
     /// A workflow without nodes that gives back nothing.
     #[must_use]
     pub fn new(name: impl Into<Name>) -> Self {
-        Self { name: name.into(), version: 0, nodes: Vec::new(), output: Expr::default(), signals: Vec::new() }
+        Self {
+            name: name.into(),
+            version: 0,
+            nodes: Vec::new(),
+            output: Expr::default(),
+            signals: Vec::new(),
+            on_undo_failure: OnUndoFailure::default(),
+        }
     }
 
     /// Sets the version.
@@ -87,6 +98,13 @@ impl Definition {
     #[must_use]
     pub fn with_signal(mut self, rule: SignalRule) -> Self {
         self.signals.push(rule);
+        self
+    }
+
+    /// Sets what a compensation that fails holds back.
+    #[must_use]
+    pub const fn with_on_undo_failure(mut self, policy: OnUndoFailure) -> Self {
+        self.on_undo_failure = policy;
         self
     }
 

@@ -50,6 +50,7 @@ mod protocol;
 mod regressions;
 mod restore;
 mod routing;
+mod saga;
 mod scheduler;
 #[cfg(feature = "threads")]
 mod thread_host;
