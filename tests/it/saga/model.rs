@@ -35,9 +35,11 @@ struct Place {
     undo: Undo,
     used: u32,
     output: Payload,
+    /// Its compensation has failed once on this way back: where all others go on, it holds back nothing since.
+    failed: bool,
 }
 
-const FRESH: Place = Place { at: At::Nowhere, undo: Undo::No, used: 0, output: Payload::NULL };
+const FRESH: Place = Place { at: At::Nowhere, undo: Undo::No, used: 0, output: Payload::NULL, failed: false };
 
 struct Back {
     to: Vec<usize>,
@@ -49,7 +51,6 @@ pub(super) struct Model<'a> {
     policy: OnUndoFailure,
     places: Vec<Place>,
     back: Option<Back>,
-    /// Something was undone on the last way back, or before it and not done again since.
     cancelled: bool,
     ended: bool,
 }
@@ -146,16 +147,12 @@ impl<'a> Model<'a> {
             }
             _ => {
                 ensure(self.places[step].undo == Undo::Owed, "it begins and is not ready")?;
-                let free = |undo: Undo| match undo {
-                    Undo::No | Undo::Settled => true,
-                    Undo::Failed => self.policy == OnUndoFailure::Continue,
-                    _ => false,
+                let free = |place: &Place| {
+                    matches!(place.undo, Undo::No | Undo::Settled)
+                        || self.policy == OnUndoFailure::Continue && place.failed
                 };
-                // One that failed is tried again although those before it are undone already.
-                let later = (0..self.places.len()).filter(|later| self.leads(step, *later));
-                let again = self.policy == OnUndoFailure::Continue;
-                let held = later.filter(|later| !free(self.places[*later].undo)).count();
-                ensure(held == 0 || again, "one that came after it is not undone")?;
+                let mut later = (0..self.places.len()).filter(|later| self.leads(step, *later));
+                ensure(later.all(|later| free(&self.places[later])), "one that came after it is not undone")?;
                 let halted =
                     self.policy == OnUndoFailure::Halt && self.places.iter().any(|place| place.undo == Undo::Failed);
                 ensure(!halted, "nothing is to be begun")?;
@@ -214,7 +211,7 @@ impl<'a> Model<'a> {
         };
         let expected: Vec<usize> = inside.into_iter().filter(owed).collect();
         ensure(steps == expected, format!("to be undone are {expected:?}"))?;
-        self.places.iter_mut().for_each(|place| place.undo = Undo::No);
+        self.places.iter_mut().for_each(|place| (place.undo, place.failed) = (Undo::No, false));
         steps.iter().for_each(|step| self.places[*step].undo = Undo::Owed);
         self.back = self.back.take().map(|back| Back { undoing: true, ..back });
         Ok(())
@@ -224,6 +221,7 @@ impl<'a> Model<'a> {
         let place = &mut self.places[step];
         ensure(place.undo == from, format!("its compensation is {:?}", place.undo))?;
         place.undo = to;
+        place.failed |= to == Undo::Failed;
         Ok(())
     }
 

@@ -1,11 +1,14 @@
 //! Sagas: a hundred steps forward, forward and back, and stages of four steps at once. Time per action; of a saga that
 //! fails in its last step, an action is a step forward together with its compensation.
 //!
-//! *Counterpoint*: an engine with scheduler; one agent answers at once; each saga's facts are kept until its end. *steno*: one
+//! *Counterpoint*: the machine of sagas alone (`Saga`), which is what the peers are: it says what is to be done, it is done on
+//! the spot; each saga's facts are kept until its end. *Counterpoint, engine*: workflow and scheduler around it; tasks are
+//! routed to an agent, which answers at once; each fact is a journal entry, kept until the run's end. *steno*: one
 //! coordinator on a runtime of one thread, with the store in memory that comes with it. *cano*: a workflow without a store
 //! on a runtime of one thread; it is built once and run again, as Counterpoint's definition is. cano has no compensation in
 //! stages of several steps, so there it only goes forward; its tasks may not be tried again, which costs it least.
 
+mod alone;
 mod cano;
 mod steno;
 
@@ -36,7 +39,11 @@ fn chains(criterion: &mut Criterion<CpuTime>) {
             group.throughput(Throughput::Elements(steps)).sample_size(10);
             let mut works = Works::new(&[saga(steps, way == Way::AndBack)]);
             let mut id = 0;
+            let graph = alone::chain(steps, way);
             group.bench_function(BenchmarkId::new("counterpoint", steps), |bencher| {
+                bencher.iter(|| alone::run(&graph, way));
+            });
+            group.bench_function(BenchmarkId::new("counterpoint, engine", steps), |bencher| {
                 bencher.iter(|| {
                     id += 1;
                     works.whole(id, "saga", &Payload::NULL)
@@ -62,7 +69,11 @@ fn parallel(criterion: &mut Criterion<CpuTime>) {
         group.throughput(Throughput::Elements(count * 4)).sample_size(10);
         let mut works = Works::new(&[stages(count)]);
         let mut id = 0;
+        let graph = alone::stages(count);
         group.bench_function(BenchmarkId::new("counterpoint", count), |bencher| {
+            bencher.iter(|| alone::run(&graph, Way::Forward));
+        });
+        group.bench_function(BenchmarkId::new("counterpoint, engine", count), |bencher| {
             bencher.iter(|| {
                 id += 1;
                 works.whole(id, "stages", &Payload::NULL)
