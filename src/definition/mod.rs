@@ -20,6 +20,7 @@ mod boundary;
 mod expr;
 mod many;
 mod occasion;
+mod save;
 mod states;
 mod trigger;
 
@@ -28,6 +29,7 @@ pub use expr::{Condition, Expr};
 pub(crate) use expr::{Scope, TooWide};
 pub use many::{Enough, Map, Repeat};
 pub use occasion::{Decision, Escalation, Milestone, Occasion, Offer, SignalRule};
+pub use save::SavePoint;
 pub use states::{State, States, Transition};
 pub use trigger::{Inputs, Trigger};
 
@@ -169,6 +171,14 @@ pub struct Node {
     /// given, what it gave back, and whether it is certain that it happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Work>,
+    /// The task that finds out whether it has happened, for when its outcome is unknown. It is given `{"input"}`, what the node
+    /// was given, and answers `{"happened": true, "output": ..}` or `{"happened": false}`: then the node has succeeded with
+    /// that output, or failed without effect. If it fails, or answers something else, the outcome stays unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<Work>,
+    /// Makes the end of this node a save-point.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub save: Option<SavePoint>,
     /// The point of no return: once this node has succeeded nothing is undone any more, and it is tried until its
     /// outcome is known.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
@@ -200,6 +210,8 @@ impl Node {
             action,
             input: Expr::default(),
             undo: None,
+            query: None,
+            save: None,
             pivot: false,
             mutex: Vec::new(),
             milestone: None,
@@ -261,6 +273,20 @@ impl Node {
     #[must_use]
     pub fn with_undo(mut self, undo: Work) -> Self {
         self.undo = Some(undo);
+        self
+    }
+
+    /// Sets the task that finds out whether it has happened.
+    #[must_use]
+    pub fn with_query(mut self, query: Work) -> Self {
+        self.query = Some(query);
+        self
+    }
+
+    /// Makes its end a save-point.
+    #[must_use]
+    pub fn as_save_point(mut self, save: SavePoint) -> Self {
+        self.save = Some(save);
         self
     }
 

@@ -93,6 +93,6 @@ mod validate;
 
 pub use builder::{Branches, CaseRef, Choice, Flow, Handle, Source, Value, Workflow, kind};
 pub use check::{Advice, Check, check};
-pub use step::{Attempt, Done, Step, Undo};
+pub use step::{Attempt, Done, Query, Step, Undo};
 pub use steps::Steps;
 pub use validate::{DefinitionError, Fault, Finding, Place, validate};

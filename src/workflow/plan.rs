@@ -15,6 +15,8 @@ pub(crate) struct Plan {
     pub(crate) definition: Arc<Definition>,
     pub(crate) id: DefinitionId,
     pub(crate) nodes: Vec<PlanNode>,
+    /// The links.
+    pub(crate) graph: Arc<Topology>,
     /// The links turned round: the order of compensation.
     pub(crate) reversed: Arc<Topology>,
     /// Whether a node of it waits for a signal.
@@ -55,6 +57,7 @@ pub(crate) struct PlanNode {
 pub(crate) struct WorkPlan {
     pub(crate) task: Option<Template>,
     pub(crate) undo: Option<Template>,
+    pub(crate) query: Option<Template>,
     pub(crate) child: Option<Arc<Plan>>,
 }
 
@@ -65,7 +68,8 @@ impl WorkPlan {
             Some(Body::Flow(flow)) => (None, Some(Plan::new(Arc::clone(flow))?)),
             None => (None, None),
         };
-        Some(Self { task, undo: undo.map(|work| Template::new(work, false)), child })
+        let undo = undo.map(|work| Template::new(work, false));
+        Some(Self { task, undo, query: None, child })
     }
 
     /// Whether it can be undone: by a task, or as a workflow by itself.
@@ -126,7 +130,8 @@ impl Plan {
                 }
             }
         }
-        let reversed = topology(&definition).ok()?.reversed();
+        let graph = topology(&definition).ok()?;
+        let reversed = graph.reversed();
         note_joins(&definition, &mut nodes, &reversed);
         note_turns(&definition, &mut nodes, &index);
         note_regions(&definition, &mut nodes, &index);
@@ -134,7 +139,7 @@ impl Plan {
             let handled = node.handlers.iter().any(|handler| matches!(handler.on, Boundary::Signal { .. }));
             handled || matches!(node.action, Action::Wait { signal: Some(_), .. } | Action::Race { .. })
         });
-        Some(Arc::new(Self { id: definition.id(), definition, nodes, reversed, listens, names: index }))
+        Some(Arc::new(Self { id: definition.id(), definition, nodes, graph, reversed, listens, names: index }))
     }
 
     pub(crate) fn node(&self, place: u32) -> Option<(&Node, &PlanNode)> {
@@ -174,13 +179,15 @@ fn plan_node(node: &Node) -> Option<PlanNode> {
         | Action::Fail(_) => [].iter(),
     };
     let states = states.map(|state| WorkPlan::new(state.body.as_ref(), state.undo.as_ref(), node.pivot));
+    let mut work = WorkPlan::new(body, node.undo.as_ref(), node.pivot)?;
+    work.query = node.query.as_ref().map(|query| Template::new(query, false));
     Some(PlanNode {
         links: u32::try_from(node.after.len()).unwrap_or(u32::MAX),
         next: Box::default(),
         handled: false,
         serves: Box::default(),
         cancels: Box::default(),
-        work: WorkPlan::new(body, node.undo.as_ref(), node.pivot)?,
+        work,
         states: states.collect::<Option<_>>()?,
         rivals: Box::default(),
         milestone: None,

@@ -259,6 +259,8 @@ impl Lineage {
             | RunEvent::Delegated { .. }
             | RunEvent::Escalated { .. }
             | RunEvent::Halted { .. }
+            | RunEvent::TurnedBack { .. }
+            | RunEvent::WentForward { .. }
             | RunEvent::Unwinding { .. }
             | RunEvent::NodeUndone { .. }
             | RunEvent::UndoRetried { .. }

@@ -4,19 +4,23 @@
 //! as a function of the state alone. So a run that was cut off anywhere goes on where it was: whatever its last fact, the
 //! next move follows from the state. Every move leads to facts that take away its reason.
 
+mod again;
 mod apply;
 mod boundary;
 mod many;
 mod moves;
+mod query;
 mod snapshot;
 mod tokens;
 mod unwind;
 mod wait;
 mod walk;
 
+use again::Way;
 pub(crate) use apply::child_end;
 pub(crate) use boundary::Watch;
 pub(crate) use moves::Move;
+use query::Doubt;
 pub(crate) use snapshot::RunRecord;
 use tokens::Tokens;
 pub(crate) use wait::{Kept, Ruling, Wanted};
@@ -49,8 +53,13 @@ pub(crate) struct Run {
     pub(crate) nodes: Vec<NodeState>,
     pub(crate) signals: BTreeMap<Name, VecDeque<Kept>>,
     unwinding: Option<Box<Unwinding>>,
-    /// A node whose failure nothing takes care of.
+    /// A node whose failure nothing takes care of, and those that failed so since.
     broken: Option<u32>,
+    also_broken: Vec<u32>,
+    /// The save-points that the run goes back to.
+    back: Option<Box<Way>>,
+    /// The runs within that did what has been undone and is done again.
+    past: Vec<RunId>,
     pivot_passed: bool,
     /// An operator stopped it from making moves.
     pub(crate) paused: bool,
@@ -123,6 +132,17 @@ struct More {
     /// Of a map: the item that succeeded last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last: Option<u32>,
+    /// How many of its pieces are in doubt and are asked about, or will be.
+    #[serde(default, skip_serializing_if = "is_none")]
+    doubts: u32,
+    /// The cases that it took.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    took: Vec<Name>,
+    /// Of a save-point: how often the run went back to it, and whether it takes the other way now.
+    #[serde(default, skip_serializing_if = "is_none")]
+    used: u32,
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    instead: bool,
     /// The pieces before this one need not be asked to stop any more.
     #[serde(skip)]
     asked: u32,
@@ -196,7 +216,11 @@ pub(crate) struct Piece {
     input: Payload,
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     cancelling: bool,
-    /// Of a pivot: an agent has it, or had it and nobody knows what came of it. It cannot be withdrawn any more.
+    /// Nobody knows whether it has happened; somebody is asked, or will be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    doubt: Option<Box<Doubt>>,
+    /// Of a pivot: an agent has it, or had it and nobody knows what came of it. Of a run within: it has passed its pivot. It
+    /// cannot be withdrawn any more.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     committed: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -358,6 +382,9 @@ impl Run {
             signals: BTreeMap::new(),
             unwinding: None,
             broken: None,
+            also_broken: Vec::new(),
+            back: None,
+            past: Vec::new(),
             pivot_passed: false,
             paused: false,
             stopped: None,
@@ -389,10 +416,11 @@ impl Run {
 
     /// The runs within.
     pub(crate) fn children(&self) -> impl Iterator<Item = RunId> {
-        self.nodes.iter().flat_map(|state| &state.pieces).filter_map(|piece| match piece.worker {
+        let now = self.nodes.iter().flat_map(|state| &state.pieces).filter_map(|piece| match piece.worker {
             Some(Worker::Child(run)) => Some(run),
             Some(Worker::Task(_)) | None => None,
-        })
+        });
+        now.chain(self.past.iter().copied())
     }
 
     /// Those of them that are under way.
@@ -418,6 +446,10 @@ impl Run {
         (0..).zip(&self.nodes).flat_map(move |(node, state)| {
             (0..).zip(&state.pieces).filter_map(move |(item, piece)| match &piece.undo {
                 PieceUndo::Active(worker) => Some((Owner::new(self.id(), node, item, Phase::Undo), *worker)),
+                PieceUndo::Idle if piece.doubt.is_some() => {
+                    let asked = piece.doubt.as_ref().and_then(|doubt| doubt.asked)?;
+                    Some((Owner::new(self.id(), node, item, Phase::Query), Worker::Task(asked)))
+                }
                 PieceUndo::Idle if piece.is_active() => {
                     Some((Owner::new(self.id(), node, item, Phase::Do), piece.worker?))
                 }
@@ -444,7 +476,7 @@ impl Run {
 
     /// Whether a node has not ended.
     pub(crate) fn is_alive(&self, node: u32) -> bool {
-        self.state(node).is_some_and(|state| state.ended().is_none())
+        !self.goes_back(node) && self.state(node).is_some_and(|state| state.ended().is_none())
     }
 
     /// Whether the point of no return is behind.

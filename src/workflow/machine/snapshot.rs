@@ -1,9 +1,10 @@
 //! A run as data, and back.
 
-use super::{Kept, NodeStage, NodeState, PieceUndo, Run};
+use super::{Kept, NodeStage, NodeState, PieceUndo, Run, Way};
 use crate::dag::NodeIx;
+use crate::id::RunId;
 use crate::name::Name;
-use crate::run::{Cause, RunOutcome, RunPhase, RunSpec, UndoOutcome};
+use crate::run::{Cause, OnUndoFailure, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::saga::Step;
 use crate::task::Owner;
 use crate::workflow::plan::Plan;
@@ -28,6 +29,12 @@ pub(crate) struct RunRecord {
     paused: bool,
     /// The nodes that are or were to be undone.
     unwinding: Option<Vec<u32>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    also_broken: Vec<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    back: Option<Way>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    past: Vec<RunId>,
 }
 
 impl Run {
@@ -45,6 +52,9 @@ impl Run {
             pivot_passed: self.pivot_passed,
             paused: self.paused,
             unwinding: self.unwinding.as_ref().map(|unwinding| unwinding.members().map(NodeIx::get).collect()),
+            also_broken: self.also_broken.clone(),
+            back: self.way(),
+            past: self.past.clone(),
         }
     }
 
@@ -63,12 +73,15 @@ impl Run {
             nodes: record.nodes.clone(),
             signals: record.signals.clone(),
             broken: record.broken,
+            also_broken: record.also_broken.clone(),
+            past: record.past.clone(),
             pivot_passed: record.pivot_passed,
             paused: record.paused,
             open,
             working,
             ..Self::new(plan, Arc::clone(&record.spec), record.owner)
-        };
+        }
+        .with_way(record.back.as_ref());
         run.stopped = run.find_stop();
         if let Some(members) = &record.unwinding {
             run.unwind(members)?;
@@ -136,12 +149,18 @@ impl Run {
                 return Err(format!("run {}: node {place} was undone before it ended", self.id()));
             }
         }
+        self.check_ways()?;
         self.check_order_of_undoing()
     }
 
     /// No node is being undone while one that came after it is not settled.
     fn check_order_of_undoing(&self) -> Result<(), String> {
         let Some(unwinding) = &self.unwinding else { return Ok(()) };
+        let goes_on = self.plan.definition.on_undo_failure == OnUndoFailure::Continue;
+        // One that has failed once holds back nothing, even when it is tried again.
+        if goes_on {
+            return Ok(());
+        }
         for step in unwinding.members() {
             let begun = matches!(unwinding.step(step), Some(Step::Undoing | Step::Settled | Step::Failed));
             let later = self.plan.reversed.ancestors(&[step]);

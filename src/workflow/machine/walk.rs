@@ -158,6 +158,7 @@ impl Run {
         match owner.phase {
             Phase::Do => work.task.as_ref(),
             Phase::Undo => work.undo.as_ref(),
+            Phase::Query => work.query.as_ref(),
         }
     }
 

@@ -145,6 +145,7 @@ impl<'d> Checker<'d, '_> {
                 return self.fault(None, Fault::Cycle { path });
             }
         };
+        self.streams(&graph);
         let uses = core::mem::take(&mut self.uses);
         let pairs: Vec<(usize, usize)> = uses.iter().map(|&Use { used, by, .. }| (used, by)).collect();
         for Use { used, by, place } in not_before(&graph, &pairs).into_iter().filter_map(|wrong| uses.get(wrong)) {

@@ -7,6 +7,7 @@ mod data;
 mod fault;
 pub(in crate::workflow) mod graph;
 mod links;
+mod saves;
 mod states;
 mod waits;
 
@@ -173,6 +174,8 @@ impl<'d, 'r> Checker<'d, 'r> {
             self.links(place, node);
             self.action(place, node);
             self.undo(place, node);
+            self.query(place, node);
+            self.save(place, node);
             self.turns(place, node);
             self.boundary(place, node);
             let item = matches!(node.action, Action::Map(_) | Action::Repeat(_)) || node.join.repeats();

@@ -68,6 +68,8 @@ pub(crate) struct World {
     out: Outbox,
     /// How many times an operator has spoken.
     remedies: usize,
+    /// The tasks that were given out, by what they are to do.
+    seen: BTreeMap<String, Vec<TaskId>>,
 }
 
 impl World {
@@ -85,7 +87,8 @@ impl World {
     pub(crate) fn around(engine: Engine, journal: Vec<Entry>) -> Self {
         let now = journal.last().map_or(Time::ZERO, |entry| entry.at);
         let (held, stopped) = (BTreeMap::new(), BTreeSet::new());
-        Self { engine, journal, log: Vec::new(), now, held, stopped, out: Outbox::default(), remedies: 0 }
+        let (out, seen) = (Outbox::default(), BTreeMap::new());
+        Self { engine, journal, log: Vec::new(), now, held, stopped, out, remedies: 0, seen }
     }
 
     /// A world in which this definition is defined and a run of it has begun.
