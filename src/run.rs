@@ -238,6 +238,13 @@ impl OnUndoFailure {
     }
 }
 
+/// What a query's answer says: the step has happened and gave this, or it has not; none if it does not say.
+pub(crate) fn found(answer: &Payload) -> Option<Option<Payload>> {
+    let answer = answer.value();
+    let output = || Payload::new(answer.get("output").cloned().unwrap_or_default());
+    answer.get("happened")?.as_bool().map(|happened| happened.then(output))
+}
+
 /// How the compensation of a node ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

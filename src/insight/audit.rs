@@ -1,6 +1,6 @@
 //! Who did what, when and why.
 
-use super::story::Subject;
+use super::subject::Subject;
 use super::text::line;
 use super::{Projection, describe};
 use crate::event::{AgentEvent, ControlEvent, Entry, Event, RunEvent, TaskEvent};

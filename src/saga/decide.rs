@@ -189,13 +189,14 @@ impl Saga {
     fn work(&self, step: NodeIx) -> Option<Work> {
         let state = self.steps.get(step.index())?;
         let round = state.round;
-        let kind = match state.stage {
-            Stage::Doing => WorkKind::Do { round },
-            Stage::Asking => WorkKind::Ask { round },
-            _ if self.undo(step) == Some(Step::Undoing) => {
-                WorkKind::Undo { round, output: state.output.clone(), certain: state.stage == Stage::Done }
-            }
-            _ => return None,
+        let kind = if state.stage == Stage::Doing {
+            WorkKind::Do { round }
+        } else if state.stage == Stage::Asking {
+            WorkKind::Ask { round }
+        } else if self.undo(step) == Some(Step::Undoing) {
+            WorkKind::Undo { round, output: state.output.clone(), certain: state.stage == Stage::Done }
+        } else {
+            return None;
         };
         Some(Work { step, kind })
     }

@@ -280,15 +280,12 @@ impl Saga {
     }
 
     fn began(&mut self, step: NodeIx) -> Applied {
-        let next = match self.stage(step).ok_or("an unknown step begins")? {
-            Stage::Ready => Stage::Doing,
-            Stage::InDoubt => Stage::Asking,
-            _ => {
-                let unwinding = self.back.as_mut().and_then(|back| back.unwinding.as_mut());
-                let begun = unwinding.ok_or("a step begins that is not ready")?.begin(step);
-                return begun.map_err(|_| "a step is undone that is not ready for that");
-            }
-        };
+        let stage = self.stage(step).ok_or("an unknown step begins")?;
+        if !matches!(stage, Stage::Ready | Stage::InDoubt) {
+            let unwinding = self.back.as_mut().and_then(|back| back.unwinding.as_mut());
+            let begun = unwinding.ok_or("a step begins that is not ready")?.begin(step);
+            return begun.map_err(|_| "a step is undone that is not ready for that");
+        }
         if self.queue.front() == Some(&step) {
             self.queue.pop_front();
         } else {
@@ -296,7 +293,7 @@ impl Saga {
             self.queue.remove(place.ok_or("a step begins that is not ready")?);
         }
         if let Some(state) = self.state_mut(step) {
-            state.stage = next;
+            state.stage = if stage == Stage::Ready { Stage::Doing } else { Stage::Asking };
         }
         Ok(())
     }

@@ -358,21 +358,24 @@ mod tests {
         }
     }
 
+    fn undo_all(unwinding: &mut Unwinding) {
+        loop {
+            let next = unwinding.ready().next();
+            let Some(step) = next else { return };
+            unwinding.begin(step).unwrap();
+            unwinding.undone(step).unwrap();
+        }
+    }
+
     #[test]
     fn whatever_the_policy_all_is_settled_in_the_end() {
         use OnUndoFailure::{Continue, Halt, Hold};
         for policy in [Hold, Continue, Halt] {
             let (mut unwinding, steps) = stuck(policy);
-            while let Some(step) = unwinding.ready().next() {
-                unwinding.begin(step).unwrap();
-                unwinding.undone(step).unwrap();
-            }
+            undo_all(&mut unwinding);
             assert!(!unwinding.is_over(), "{policy:?}: one has failed");
             unwinding.retry(steps[2]).unwrap();
-            while let Some(step) = unwinding.ready().next() {
-                unwinding.begin(step).unwrap();
-                unwinding.undone(step).unwrap();
-            }
+            undo_all(&mut unwinding);
             assert!(unwinding.is_over(), "{policy:?}");
         }
     }

@@ -39,7 +39,8 @@ mod handle;
 mod owner;
 mod worker;
 
-pub use events::{EventFilter, Events};
+pub use crate::insight::EventFilter;
+pub use events::Events;
 pub use handle::{HostError, RunError, RunHandle, TaskHandle};
 
 use super::Agent;

@@ -1,7 +1,7 @@
 //! The one thread that owns the engine.
 
 use super::clock::Clock;
-use super::events::Feed;
+use super::events::Tap;
 use super::handle::HostError;
 use super::worker::{self, Assignment};
 use crate::agent::AgentSpec;
@@ -40,7 +40,7 @@ pub(super) enum Message {
     Submit { spec: Arc<TaskSpec>, tell: Sender<TaskOutcome>, reply: Sender<Verdict> },
     Start { spec: RunSpec, tell: Sender<RunOutcome>, reply: Sender<Verdict> },
     Join { spec: AgentSpec, agent: Arc<dyn Agent>, reply: Sender<Result<Incarnation, HostError>> },
-    Subscribe { feed: Feed, reply: Sender<()> },
+    Subscribe { feed: Tap, reply: Sender<()> },
     Watch { watcher: Box<Watcher>, reply: Sender<()> },
     Inspect { look: Box<dyn FnOnce(&Engine) + Send> },
     Stop { patience: Duration, reply: Sender<usize> },
@@ -71,7 +71,7 @@ pub(super) struct Owner {
     flags: BTreeMap<AttemptId, Arc<AtomicBool>>,
     tasks: BTreeMap<TaskId, Vec<Sender<TaskOutcome>>>,
     runs: BTreeMap<RunId, Vec<Sender<RunOutcome>>>,
-    feeds: Vec<Feed>,
+    feeds: Vec<Tap>,
     watchers: Vec<Box<Watcher>>,
     stop: Option<(Time, Sender<usize>)>,
 }
@@ -309,7 +309,7 @@ impl Owner {
         for watcher in &mut self.watchers {
             watcher(entry);
         }
-        self.feeds.retain(|feed| feed.show(entry));
+        self.feeds.retain_mut(|feed| feed.show(entry));
         match &entry.event {
             Event::Agent(AgentEvent::Deregistered { by } | AgentEvent::Lost { by }) => {
                 self.agents.remove(by);

@@ -4,9 +4,10 @@ use super::moves::Move;
 use super::{PieceEnd, Run, Worker};
 use crate::id::TaskId;
 use crate::payload::Payload;
+use crate::run::found;
 use crate::task::{Happened, Owner, Phase};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// What is known of a piece in doubt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,13 +70,12 @@ impl Run {
 /// What was withdrawn stays so, whatever has happened of it.
 fn settled(mut end: PieceEnd, answer: &PieceEnd) -> PieceEnd {
     let Happened::Yes(answer) = &answer.happened else { return end };
-    match answer.value().get("happened").and_then(Value::as_bool) {
-        Some(true) => {
-            let output = answer.value().get("output").cloned().unwrap_or_default();
-            end.happened = Happened::Yes(Payload::new(output));
+    match found(answer) {
+        Some(Some(output)) => {
+            end.happened = Happened::Yes(output);
             end.failure = None;
         }
-        Some(false) => end.happened = Happened::No,
+        Some(None) => end.happened = Happened::No,
         None => {}
     }
     end

@@ -10,6 +10,7 @@
 
 mod boundaries;
 mod branches;
+mod checking;
 mod commands;
 mod endings;
 mod enough;
