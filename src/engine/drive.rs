@@ -35,7 +35,8 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn new(config: Config) -> Self {
-        Self::with(Core::new(config), Book::default())
+        let book = Book::with(Arc::clone(config.functions()));
+        Self::with(Core::new(config), book)
     }
 
     pub(super) fn with(core: Core, book: Book) -> Self {
@@ -105,6 +106,13 @@ impl Driver {
                 self.book.agenda.insert(id);
             }
         }
+    }
+
+    /// Lets go of what only decisions would take up: what runs could do next, moments that have come, gates that opened.
+    pub(super) fn decide_nothing(&mut self, now: Time) {
+        self.book.agenda.clear();
+        self.book.wheel.advance(now, usize::MAX, &mut Vec::new());
+        self.core.decide_nothing();
     }
 
     /// The moments that runs wait for.

@@ -17,9 +17,12 @@
 //! ```
 
 mod memory;
+#[cfg(feature = "sealed")]
+pub mod sealed;
 
 pub use memory::MemoryJournal;
 
+use crate::error::RestoreError;
 use crate::event::Entry;
 use crate::id::Seq;
 use core::fmt;
@@ -102,6 +105,22 @@ pub trait Journal: Send {
         let _ = (epoch, at, snapshot);
         Err(AppendError::Refused("this journal keeps no snapshots".into()))
     }
+
+    /// A second hand, which keeps snapshots on another thread while this one appends. None, if the journal has no such: then
+    /// appends wait while a snapshot is kept.
+    fn archive(&mut self) -> Option<Box<dyn Archive>> {
+        None
+    }
+}
+
+/// Keeps snapshots of a journal while somebody else appends to it.
+pub trait Archive: Send {
+    /// Keeps a snapshot that holds every fact up to `at`, where an append ended; facts up to there may be dropped.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Journal::keep_snapshot`].
+    fn keep_snapshot(&mut self, epoch: Epoch, at: Seq, snapshot: Vec<u8>) -> Result<(), AppendError>;
 }
 
 /// Facts were not kept, or perhaps not.
@@ -130,12 +149,25 @@ pub enum AppendError {
 #[error("the journal cannot be opened: {reason}")]
 pub struct JournalError {
     reason: Box<str>,
+    broken: Option<RestoreError>,
 }
 
 impl JournalError {
     /// Says why.
     #[must_use]
     pub fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into().into_boxed_str() }
+        Self { reason: reason.into().into_boxed_str(), broken: None }
+    }
+
+    /// What is wrong with what it holds, if that is why.
+    #[must_use]
+    pub const fn broken(&self) -> Option<&RestoreError> {
+        self.broken.as_ref()
+    }
+}
+
+impl From<RestoreError> for JournalError {
+    fn from(broken: RestoreError) -> Self {
+        Self { reason: broken.to_string().into_boxed_str(), broken: Some(broken) }
     }
 }

@@ -36,6 +36,7 @@ mod dag_runner;
 mod distribution;
 mod flow;
 mod flow_oracle;
+mod follower;
 mod guarded;
 mod guards;
 mod insight;
@@ -53,6 +54,8 @@ mod restore;
 mod routing;
 mod saga;
 mod scheduler;
+#[cfg(feature = "sealed")]
+mod sealed;
 #[cfg(feature = "threads")]
 mod thread_host;
 mod workflow;

@@ -31,26 +31,27 @@
 //! The loop is that of the crate's documentation: take what is in the inbox, handle it, append the facts to the journal
 //! once for all of it, then answer and act. Nothing leaves the host before it is durable.
 
-#![expect(clippy::disallowed_types, reason = "a host is where clocks and threads are")]
-
-mod clock;
 mod events;
 mod handle;
 mod owner;
+mod snapshots;
 mod worker;
 
-pub use crate::insight::EventFilter;
+pub use super::{EventFilter, HostError, RunError};
 pub use events::Events;
-pub use handle::{HostError, RunError, RunHandle, TaskHandle};
+pub use handle::{RunHandle, TaskHandle};
+pub use snapshots::{SnapshotStatus, Snapshots};
 
-use super::Agent;
+use super::clock::Clock;
+use super::desk::{Ask, Reply};
+use super::{Agent, with_kinds};
 use crate::agent::AgentSpec;
 use crate::command::{Accepted, AgentCommand, Command};
 use crate::definition::Definition;
 use crate::engine::Engine;
 use crate::event::Entry;
-use crate::id::{AgentId, Incarnation, RunId};
-use crate::journal::{Journal, MemoryJournal};
+use crate::id::{AgentId, Incarnation, RunId, Seq};
+use crate::journal::{AppendError, Journal, MemoryJournal};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::RunSpec;
@@ -65,6 +66,7 @@ use owner::{Message, Owner};
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use snapshots::Archivist;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -77,7 +79,8 @@ pub struct ThreadHost {
     owner: Mutex<Option<JoinHandle<()>>>,
     /// Closed when the owner's thread has ended.
     ended: Receiver<()>,
-    clock: clock::Clock,
+    clock: Clock,
+    archivist: Option<Archivist>,
 }
 
 impl ThreadHost {
@@ -97,9 +100,43 @@ impl ThreadHost {
     ///
     /// When the journal cannot be opened or restored from, or a thread cannot be started.
     pub fn open(config: Config, journal: impl Journal + 'static) -> Result<Self, HostError> {
+        Self::open_with(config, Box::new(journal), None)
+    }
+
+    /// The same, with snapshots taken as it goes, so that the journal stays short and a restart quick. A thread of its own
+    /// [follows](crate::Follower) the facts and takes them, and needs as much memory again; the engine does not stop for it.
+    ///
+    /// ```
+    /// use counterpoint::host::thread::{Snapshots, ThreadHost};
+    /// use counterpoint::journal::MemoryJournal;
+    /// use counterpoint::{Config, TaskId, TaskSpec};
+    /// use std::time::Duration;
+    ///
+    /// let journal = MemoryJournal::default();
+    /// let host = ThreadHost::open_with_snapshots(Config::default(), journal.clone(), Snapshots::every(10_000))?;
+    /// host.submit(TaskSpec::new(TaskId::new(1), "any"))?;
+    /// let at = host.take_snapshot()?; // one at once, before an upgrade, say
+    /// assert_eq!(at.get(), 1);
+    /// assert!(journal.is_empty());    // the fact is in the snapshot now
+    /// # host.shut_down(Duration::from_secs(1))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open).
+    pub fn open_with_snapshots(
+        config: Config,
+        journal: impl Journal + 'static,
+        snapshots: Snapshots,
+    ) -> Result<Self, HostError> {
+        Self::open_with(config, Box::new(journal), Some(snapshots))
+    }
+
+    fn open_with(config: Config, journal: Box<dyn Journal>, snapshots: Option<Snapshots>) -> Result<Self, HostError> {
         let (inbox, messages) = bounded(INBOX);
         let (alive, ended) = bounded(0);
-        let mut owner = Owner::open(config, Box::new(journal), messages, inbox.clone())?;
+        let (mut owner, archivist) = Owner::open(config, journal, snapshots, messages, inbox.clone())?;
         let clock = owner.clock();
         let thread = std::thread::Builder::new()
             .name("counterpoint".into())
@@ -108,7 +145,7 @@ impl ThreadHost {
                 drop(alive);
             })
             .map_err(|error| HostError::Thread(error.to_string()))?;
-        Ok(Self { inbox, owner: Mutex::new(Some(thread)), ended, clock })
+        Ok(Self { inbox, owner: Mutex::new(Some(thread)), ended, clock, archivist })
     }
 
     /// Adds an agent that performs these steps, with the skills that their kinds are called, on as many threads as it has
@@ -118,11 +155,7 @@ impl ThreadHost {
     ///
     /// When the engine refuses it, a thread cannot be started, or the host has ended.
     pub fn add_agent(&self, spec: AgentSpec, steps: Steps) -> Result<Incarnation, HostError> {
-        let spec = steps.kinds().fold(spec, |spec, kind| {
-            let level = spec.skills.get(kind).copied().unwrap_or(0);
-            spec.with_skill(kind.clone(), level)
-        });
-        self.add_custom_agent(spec, steps)
+        self.add_custom_agent(with_kinds(spec, steps.kinds()), steps)
     }
 
     /// Adds an agent with the skills that it says it has.
@@ -150,7 +183,7 @@ impl ThreadHost {
     /// When the engine refuses the command, or the host has ended.
     pub fn command(&self, command: impl Into<Command>) -> Result<Accepted, HostError> {
         let command = command.into();
-        self.ask(|reply| Message::Command { command, reply: Some(reply) })?
+        self.ask(|reply| Message::Ask(Ask::Command { command, reply }))?
     }
 
     /// Submits a task. The handle tells how it ends.
@@ -162,7 +195,7 @@ impl ThreadHost {
         let spec: Arc<TaskSpec> = task.into();
         let id = spec.id;
         let (tell, told) = bounded(1);
-        self.ask(|reply| Message::Submit { spec, tell, reply })??;
+        self.ask(|reply| Message::Ask(Ask::Submit { spec, tell: to(tell), reply }))??;
         Ok(TaskHandle::new(id, told))
     }
 
@@ -198,7 +231,7 @@ impl ThreadHost {
     pub fn start_run<O: DeserializeOwned>(&self, spec: RunSpec) -> Result<RunHandle<O>, HostError> {
         let id = spec.id;
         let (tell, told) = bounded(1);
-        self.ask(|reply| Message::Start { spec, tell, reply })??;
+        self.ask(|reply| Message::Ask(Ask::Start { spec, tell: to(tell), reply }))??;
         Ok(RunHandle::new(id, told))
     }
 
@@ -217,8 +250,8 @@ impl ThreadHost {
     ///
     /// When the host has ended.
     pub fn events(&self, filter: EventFilter, room: usize) -> Result<Events, HostError> {
-        let (events, feed) = Events::new(filter, room);
-        self.ask(|reply| Message::Subscribe { feed, reply })?;
+        let (events, mut feed) = Events::new(filter, room);
+        self.ask(|reply| Message::Ask(Ask::Watch { watcher: Box::new(move |entry| feed.show(entry)), reply }))?;
         Ok(events)
     }
 
@@ -227,8 +260,12 @@ impl ThreadHost {
     /// # Errors
     ///
     /// When the host has ended.
-    pub fn watch(&self, watcher: impl FnMut(&Entry) + Send + 'static) -> Result<(), HostError> {
-        self.ask(|reply| Message::Watch { watcher: Box::new(watcher), reply })
+    pub fn watch(&self, mut watcher: impl FnMut(&Entry) + Send + 'static) -> Result<(), HostError> {
+        let watcher = Box::new(move |entry: &Entry| {
+            watcher(entry);
+            true
+        });
+        self.ask(|reply| Message::Ask(Ask::Watch { watcher, reply }))
     }
 
     /// Reads the engine. The closure runs on the owner's thread, between two calls, and should be quick.
@@ -237,12 +274,30 @@ impl ThreadHost {
     ///
     /// When the host has ended.
     pub fn inspect<T: Send + 'static>(&self, look: impl FnOnce(&Engine) -> T + Send + 'static) -> Result<T, HostError> {
-        self.ask(|reply| Message::Inspect {
-            look: Box::new(move |engine| {
-                // Whoever asked may be gone: then nobody needs the answer.
-                let _ = reply.send(look(engine));
-            }),
+        self.ask(|reply| {
+            let look = Box::new(move |engine: &Engine| reply(look(engine)));
+            Message::Ask(Ask::Inspect { look })
         })
+    }
+
+    /// Takes a snapshot of what is durable by now, and tells up to which fact it reaches once it is kept. Others go on with
+    /// their work meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// When the journal refuses it, or the host was opened without snapshots or has ended.
+    pub fn take_snapshot(&self) -> Result<Seq, HostError> {
+        if self.archivist.is_none() {
+            let reason = "the host was opened without snapshots".into();
+            return Err(HostError::Snapshot(AppendError::Refused(reason)));
+        }
+        self.ask(|reply| Message::Snapshot { reply })?.map_err(HostError::Snapshot)
+    }
+
+    /// How taking snapshots goes; nothing, if the host was opened without.
+    #[must_use]
+    pub fn snapshots(&self) -> Option<SnapshotStatus> {
+        self.archivist.as_ref().map(Archivist::status)
     }
 
     /// The time as the engine has it: nanoseconds since 1970, never going back while the host lives.
@@ -263,12 +318,15 @@ impl ThreadHost {
             // A panic of the owner is a bug that its own message has told.
             let _ = owner.join();
         }
+        if let Some(archivist) = &self.archivist {
+            archivist.join();
+        }
         if left > 0 { Err(HostError::StillWorking(left)) } else { Ok(()) }
     }
 
-    fn ask<T>(&self, message: impl FnOnce(Sender<T>) -> Message) -> Result<T, HostError> {
+    fn ask<T: Send + 'static>(&self, message: impl FnOnce(Reply<T>) -> Message) -> Result<T, HostError> {
         let (reply, answer) = bounded(1);
-        self.inbox.send(message(reply)).map_err(|_| HostError::Ended)?;
+        self.inbox.send(message(to(reply))).map_err(|_| HostError::Ended)?;
         answer.recv().map_err(|_| HostError::Ended)
     }
 }
@@ -276,11 +334,13 @@ impl ThreadHost {
 impl Drop for ThreadHost {
     fn drop(&mut self) {
         if let Some(owner) = self.owner.lock().take() {
-            let (reply, _) = bounded(1);
-            let stop = Message::Stop { patience: Duration::ZERO, reply };
+            let stop = Message::Stop { patience: Duration::ZERO, reply: Box::new(drop) };
             // If the inbox stays full because agents hang, the owner ends with the process.
             if self.inbox.send_timeout(stop, Duration::from_secs(1)).is_ok() {
                 let _ = owner.join();
+                if let Some(archivist) = &self.archivist {
+                    archivist.join();
+                }
             }
         }
     }
@@ -291,4 +351,9 @@ impl fmt::Debug for ThreadHost {
         let ended = matches!(self.ended.try_recv(), Err(crossbeam::channel::TryRecvError::Disconnected));
         f.debug_struct("ThreadHost").field("ended", &ended).finish_non_exhaustive()
     }
+}
+
+/// Whoever asked may be gone; the deed stands.
+fn to<T: Send + 'static>(reply: Sender<T>) -> Reply<T> {
+    Box::new(move |what| drop(reply.send(what)))
 }

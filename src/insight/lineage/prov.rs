@@ -123,7 +123,7 @@ fn sources<'s>(
     from.iter().filter_map(move |source| match source {
         Source::Input => Some(format!("{root}/input")),
         Source::Node(name) => latest.get(name.as_str()).cloned(),
-        // What a signal brought is no output of anybody here.
-        Source::Signal(_) | Source::RoundBefore => None,
+        // What a signal brought is no output of anybody here, and a variable is what several wrote.
+        Source::Signal(_) | Source::Variable(_) | Source::RoundBefore => None,
     })
 }

@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 /// Between layers, and between neighbours.
 const BELOW: u64 = 38;
 const BESIDE: u64 = 22;
+/// More of it where arrows have labels.
+const LABEL: u64 = 14;
 /// How wide the place is that an arrow takes which passes a layer.
 const PASSING: u64 = 12;
 /// Where places are counted from while they are looked for: far enough from zero for whatever is pulled to the left.
@@ -93,10 +95,10 @@ impl Layout {
             .collect();
         let mut tops = Vec::new();
         let mut y = 0;
-        for (layer, labelled) in grid.layers.iter().zip(labelled) {
+        for (layer, labelled) in grid.layers.iter().zip(&labelled) {
             tops.push(y);
             let high = layer.iter().filter_map(|cell| grid.cells.get(*cell)).map(|cell| cell.height).max().unwrap_or(0);
-            y += high + BELOW + if labelled { 14 } else { 0 };
+            y += high + BELOW + if *labelled { LABEL } else { 0 };
         }
         let mut layout = Self { height: y.saturating_sub(BELOW), ..Self::default() };
         for cell in grid.cells.iter().take(boxes.len()) {
@@ -104,11 +106,12 @@ impl Layout {
             layout.places.push(At { x: cell.x, y, width: cell.width, height: cell.height });
         }
         layout.width = grid.cells.iter().map(|cell| cell.x + cell.width).max().unwrap_or(0);
-        layout.route(&grid, arrows, &tops);
+        let leads: Vec<u64> = labelled.iter().map(|labelled| if *labelled { LABEL } else { 0 }).collect();
+        layout.route(&grid, arrows, &tops, |layer| leads.get(layer).copied().unwrap_or(0));
         layout
     }
 
-    fn route(&mut self, grid: &Grid, arrows: &[Arrowed], tops: &[u64]) {
+    fn route(&mut self, grid: &Grid, arrows: &[Arrowed], tops: &[u64], lead: impl Fn(usize) -> u64) {
         for (arrow, (way, arrowed)) in grid.ways.iter().zip(arrows).enumerate() {
             let (Some(from), Some(to)) = (self.places.get(arrowed.from), self.places.get(arrowed.to)) else { continue };
             if way.is_empty() {
@@ -125,19 +128,27 @@ impl Layout {
             let before = way.iter().rev().nth(1).copied().unwrap_or(arrowed.from);
             let start = (port(from, ports(arrowed.from, false), after), from.y + from.height);
             let end = (port(to, ports(arrowed.to, true), before), to.y);
+            // Past taller neighbours straight down.
+            let bottom = |layer: usize| tops.get(layer + 1).map(|next| next.saturating_sub(BELOW));
+            let layer = grid.cells.get(arrowed.from).map_or(0, |cell| cell.layer);
+            let edge = bottom(layer).map_or(start.1, |bottom| bottom.saturating_sub(lead(layer)).max(start.1));
             let mut points = vec![start];
+            if edge > start.1 {
+                points.push((start.0, edge));
+            }
             for cell in way.iter().skip(1).take(way.len().saturating_sub(2)) {
                 let Some(cell) = grid.cells.get(*cell) else { continue };
                 let top = tops.get(cell.layer).copied().unwrap_or(0);
                 let next = tops.get(cell.layer + 1).copied().unwrap_or(top);
                 let x = cell.x + cell.width / 2;
-                points.extend([(x, top), (x, next.saturating_sub(BELOW))]);
+                points.extend([(x, top), (x, next.saturating_sub(BELOW + lead(cell.layer)).max(top))]);
             }
             points.push(end);
             let label = (arrowed.label > 0).then(|| {
-                let (to, _) = points.get(1).copied().unwrap_or(end);
+                let bend = usize::from(edge > start.1);
+                let (to, _) = points.get(bend + 1).copied().unwrap_or(end);
                 // A third of the way: arrows from one box are apart by then.
-                ((start.0 * 2 + to) / 3 + 4, start.1 + 14)
+                ((start.0 * 2 + to) / 3 + 4, edge + 14)
             });
             self.routes.push(Route { arrow, points, label });
         }

@@ -12,9 +12,12 @@ pub(super) fn constant(condition: &Condition) -> Option<bool> {
         Condition::Not(one) => constant(one).map(|holds| !holds),
         Condition::All(all) => fold(all, false).or_else(|| pair(all, contradict).then_some(false)),
         Condition::Any(any) => fold(any, true).or_else(|| pair(any, exhaust_pair).then_some(true)),
-        Condition::Is(_) | Condition::Exists(_) | Condition::Equal(..) | Condition::Less(..) | Condition::In(..) => {
-            None
-        }
+        Condition::Is(_)
+        | Condition::Exists(_)
+        | Condition::Equal(..)
+        | Condition::Less(..)
+        | Condition::In(..)
+        | Condition::Predicate(..) => None,
     }
 }
 
@@ -95,8 +98,13 @@ fn both_numbers(a: &Value, b: &Value) -> bool {
 fn number(expr: &Expr) -> Option<f64> {
     match expr {
         Expr::Const(value) => value.value().as_f64(),
-        Expr::Input | Expr::Node(_) | Expr::Item | Expr::List(_) | Expr::Object(_) | Expr::At(..) | Expr::First(_) => {
-            None
-        }
+        Expr::Input
+        | Expr::Node(_)
+        | Expr::Variable(_)
+        | Expr::Item
+        | Expr::List(_)
+        | Expr::Object(_)
+        | Expr::At(..)
+        | Expr::First(_) => None,
     }
 }

@@ -78,7 +78,13 @@ pub(super) fn missing<'d>(definition: &'d Definition, place: usize, sure: &[BTre
                 }
             }
             Expr::First(_) => {}
-            Expr::Input | Expr::Item | Expr::Const(_) | Expr::List(_) | Expr::Object(_) | Expr::At(..) => {
+            Expr::Input
+            | Expr::Variable(_)
+            | Expr::Item
+            | Expr::Const(_)
+            | Expr::List(_)
+            | Expr::Object(_)
+            | Expr::At(..) => {
                 open.extend(expr.parts());
             }
         }

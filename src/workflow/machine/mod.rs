@@ -7,6 +7,8 @@
 mod again;
 mod apply;
 mod boundary;
+mod context;
+mod guard;
 mod many;
 mod moves;
 mod query;
@@ -26,8 +28,9 @@ use tokens::Tokens;
 pub(crate) use wait::{Kept, Ruling, Wanted};
 pub(crate) use walk::Token;
 
+use super::context::Reader;
 use super::plan::Plan;
-use crate::definition::Scope;
+use crate::definition::{Scope, TooWide};
 use crate::event::Opening;
 use crate::id::{RunId, TaskId};
 use crate::limits::Limits;
@@ -65,6 +68,8 @@ pub(crate) struct Run {
     pub(crate) paused: bool,
     /// The node that ended the run.
     stopped: Option<u32>,
+    /// What the host's functions put together for the output of the run, by variable.
+    context: BTreeMap<u32, Payload>,
     /// Nodes that have not ended.
     open: u32,
     /// Nodes that have begun and not ended.
@@ -149,6 +154,12 @@ struct More {
     /// The list that a map goes over, evaluated once; found again when it is missing.
     #[serde(skip)]
     items: Option<Payload>,
+    /// What the host's functions put together for the node to read, by variable.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    context: BTreeMap<u32, Payload>,
+    /// How many times a guard has said no.
+    #[serde(default, skip_serializing_if = "is_none")]
+    refused: u32,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
@@ -388,6 +399,7 @@ impl Run {
             pivot_passed: false,
             paused: false,
             stopped: None,
+            context: BTreeMap::new(),
             open: count,
             working: 0,
             agenda: (0..count).collect(),
@@ -544,8 +556,8 @@ impl Run {
         if busy { Turn::Later } else { Turn::Now }
     }
 
-    fn scope(&self, item: Payload, limits: &Limits) -> RunScope<'_> {
-        RunScope { run: self, item, most: limits.payload_bytes }
+    fn scope(&self, reader: Reader, item: Payload, limits: &Limits) -> RunScope<'_> {
+        RunScope { run: self, reader, item, most: limits.payload_bytes }
     }
 }
 
@@ -559,6 +571,7 @@ enum Turn {
 /// What the expressions of a run see.
 struct RunScope<'a> {
     run: &'a Run,
+    reader: Reader,
     item: Payload,
     most: u32,
 }
@@ -575,6 +588,14 @@ impl Scope for RunScope<'_> {
 
     fn item(&self) -> Payload {
         self.item.clone()
+    }
+
+    fn variable(&self, name: &str) -> Result<Payload, TooWide> {
+        self.run.variable(self.reader, name, self.most)
+    }
+
+    fn asks(&self, predicate: &str, of: &Payload) -> bool {
+        self.run.plan.functions.asks(predicate, of)
     }
 
     fn most(&self) -> u32 {

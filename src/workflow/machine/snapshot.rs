@@ -4,6 +4,7 @@ use super::{Kept, NodeStage, NodeState, PieceUndo, Run, Way};
 use crate::dag::NodeIx;
 use crate::id::RunId;
 use crate::name::Name;
+use crate::payload::Payload;
 use crate::run::{Cause, OnUndoFailure, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::saga::Step;
 use crate::task::Owner;
@@ -27,6 +28,8 @@ pub(crate) struct RunRecord {
     pivot_passed: bool,
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     paused: bool,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    context: BTreeMap<u32, Payload>,
     /// The nodes that are or were to be undone.
     unwinding: Option<Vec<u32>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -51,6 +54,7 @@ impl Run {
             broken: self.broken,
             pivot_passed: self.pivot_passed,
             paused: self.paused,
+            context: self.context.clone(),
             unwinding: self.unwinding.as_ref().map(|unwinding| unwinding.members().map(NodeIx::get).collect()),
             also_broken: self.also_broken.clone(),
             back: self.way(),
@@ -77,6 +81,7 @@ impl Run {
             past: record.past.clone(),
             pivot_passed: record.pivot_passed,
             paused: record.paused,
+            context: record.context.clone(),
             open,
             working,
             ..Self::new(plan, Arc::clone(&record.spec), record.owner)

@@ -15,4 +15,4 @@ mod figures;
 mod golden;
 mod known;
 mod records;
-mod script;
+pub(crate) mod script;
