@@ -8,6 +8,7 @@ mod again;
 mod apply;
 mod boundary;
 mod context;
+mod ended;
 mod guard;
 mod many;
 mod moves;
@@ -21,6 +22,7 @@ mod walk;
 use again::Way;
 pub(crate) use apply::child_end;
 pub(crate) use boundary::Watch;
+use ended::Ended;
 pub(crate) use moves::Move;
 use query::Doubt;
 pub(crate) use snapshot::RunRecord;
@@ -179,43 +181,6 @@ pub(crate) enum NodeStage {
     Open(Opening),
     /// It has ended.
     Ended(Ended),
-}
-
-/// How a node ended, kept small: of the outcomes only a failure is large.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(from = "NodeOutcome", into = "NodeOutcome")]
-pub(crate) enum Ended {
-    Succeeded,
-    Skipped,
-    Other(Box<NodeOutcome>),
-}
-
-impl Ended {
-    pub(crate) const fn outcome(&self) -> &NodeOutcome {
-        const SUCCEEDED: &NodeOutcome = &NodeOutcome::Succeeded;
-        const SKIPPED: &NodeOutcome = &NodeOutcome::Skipped;
-        match self {
-            Self::Succeeded => SUCCEEDED,
-            Self::Skipped => SKIPPED,
-            Self::Other(outcome) => outcome,
-        }
-    }
-}
-
-impl From<NodeOutcome> for Ended {
-    fn from(outcome: NodeOutcome) -> Self {
-        match outcome {
-            NodeOutcome::Succeeded => Self::Succeeded,
-            NodeOutcome::Skipped => Self::Skipped,
-            NodeOutcome::Failed { .. } | NodeOutcome::Cancelled { .. } => Self::Other(Box::new(outcome)),
-        }
-    }
-}
-
-impl From<Ended> for NodeOutcome {
-    fn from(end: Ended) -> Self {
-        end.outcome().clone()
-    }
 }
 
 /// One piece of a node's work.

@@ -76,7 +76,7 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
         }
         writes(draws, &mut node, &mut last);
         guards(draws, &mut node);
-        if task && taste.races && draws.below(4) == 1 {
+        if task && taste.races && draws.below(2) == 1 {
             node.query = Some(patient(&format!("query {path}/{}", node.name)));
         }
         if body && pivot && node.query.is_none() && draws.one_in(12) {
@@ -89,7 +89,7 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
         if taste.races && place > 0 && draws.one_in(10) {
             node.cancels.push(definition.nodes[draws.below(place)].name.clone());
         }
-        if taste.races && draws.below(6) == 1 {
+        if taste.races && draws.below(3) == 1 {
             let save = SavePoint::again(1 + draws.below(2) as u32);
             node.save = Some(if draws.below(3) == 1 { save.or_instead("instead") } else { save });
         }
