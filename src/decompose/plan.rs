@@ -137,7 +137,7 @@ fn leads(pairs: &[(usize, usize)], from: usize, to: usize, count: usize) -> bool
 
 /// A list that shares its tail: what is left to do.
 #[derive(Debug, Clone)]
-pub(super) struct Agenda(pub(super) Option<Arc<(usize, Agenda)>>);
+pub(super) struct Agenda(pub(super) Option<Arc<(usize, Self)>>);
 
 impl Agenda {
     pub(super) fn push(&self, branch: usize) -> Self {

@@ -221,7 +221,7 @@ impl Board {
         Ok(Self {
             covers: there.iter().map(|person| bits(person)).collect(),
             costs: there.iter().map(cost).collect(),
-            newcomers: there.iter().map(|person| is_new(&person)).collect(),
+            newcomers: there.iter().map(is_new).collect(),
             pairs,
             width: request.skills.len(),
             people,

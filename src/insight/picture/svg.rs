@@ -79,7 +79,7 @@ pub(super) fn draw(name: &str, scene: &Frame) -> String {
 /// A frame with the places of all in it.
 struct Placed {
     layout: Layout,
-    inner: Vec<Option<Placed>>,
+    inner: Vec<Option<Self>>,
 }
 
 fn place(scene: &Frame) -> Placed {
@@ -156,34 +156,31 @@ fn node(out: &mut String, item: &Item, (x, y, wide, high): (u64, u64, u64, u64),
         format!(" style=\"fill:{fill};stroke:{line}{dash}\"")
     });
     let (right, bottom, middle) = (x + wide, y + high, y + high / 2);
-    let _ = match item.shape {
-        Shape::Choice | Shape::Wait if !framed => writeln!(
+    if slanted(item.shape) && !framed {
+        let (inner, outer) = (x + 14, right - 14);
+        let _ = writeln!(
             out,
-            "<path class=\"{class}{pivot}\"{style} d=\"M{},{y} H{} L{right},{middle} L{},{bottom} H{} L{x},{middle} z\"/>",
-            x + 14,
-            right - 14,
-            right - 14,
-            x + 14,
-        ),
-        _ => {
-            if item.shape == Shape::Map && !framed {
-                let (x, y) = (x + 4, y + 4);
-                let _ = writeln!(
-                    out,
-                    "<rect class=\"{class}\"{style} x=\"{x}\" y=\"{y}\" width=\"{wide}\" height=\"{high}\"/>"
-                );
-            }
-            let round = match item.shape {
-                Shape::Repeat => 16,
-                Shape::Pass => high / 2,
-                Shape::Task | Shape::Flow | Shape::Choice | Shape::Map | Shape::Wait => 4,
-            };
-            writeln!(
+            "<path class=\"{class}{pivot}\"{style} d=\"M{inner},{y} H{outer} L{right},{middle} L{outer},{bottom} \
+             H{inner} L{x},{middle} z\"/>",
+        );
+    } else {
+        let rect = |out: &mut String, class: &str, by: u64, round: u64| {
+            let (x, y) = (x + by, y + by);
+            let _ = writeln!(
                 out,
-                "<rect class=\"{class}{pivot}\"{style} x=\"{x}\" y=\"{y}\" width=\"{wide}\" height=\"{high}\" rx=\"{round}\"/>"
-            )
+                "<rect class=\"{class}\"{style} x=\"{x}\" y=\"{y}\" width=\"{wide}\" height=\"{high}\" rx=\"{round}\"/>"
+            );
+        };
+        if item.shape == Shape::Map && !framed {
+            rect(out, class, 4, 4);
         }
-    };
+        let round = match item.shape {
+            Shape::Repeat => 16,
+            Shape::Pass => high / 2,
+            Shape::Task | Shape::Flow | Shape::Choice | Shape::Map | Shape::Wait => 4,
+        };
+        rect(out, &format!("{class}{pivot}"), 0, round);
+    }
     let ink = item.status.and_then(colours).map_or(String::new(), |[_, _, text]| format!(" style=\"fill:{text}\""));
     let status = status_text(item);
     let lines = item.lines.iter().map(String::as_str).chain(status.as_deref());
