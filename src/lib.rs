@@ -116,8 +116,8 @@ pub use payload::Payload;
 pub use queue::Discipline;
 pub use rejected::Rejected;
 pub use run::{
-    Cause, LimitReached, NodeOutcome, NodeRemedy, NodeStatus, Refusal, RunOutcome, RunPhase, RunSpec, UndoOutcome,
-    UndoRemedy,
+    Cause, LimitReached, NodeOutcome, NodeRemedy, NodeStatus, OnUndoFailure, Refusal, RunOutcome, RunPhase, RunSpec,
+    UndoOutcome, UndoRemedy,
 };
 pub use scheduler::{AgentView, Config, Quota, Routability, Scheduler, SchedulerSnapshot, TaskStatus, TaskView};
 pub use structure::Random;

@@ -30,6 +30,7 @@ fn property(default: u32) -> proptest::test_runner::Config {
 }
 
 mod coordination;
+mod complaints;
 mod dag;
 #[cfg(feature = "threads")]
 mod dag_runner;
@@ -52,6 +53,7 @@ mod protocol;
 mod regressions;
 mod restore;
 mod routing;
+mod saga;
 mod scheduler;
 #[cfg(feature = "sim")]
 mod sim;

@@ -3,6 +3,7 @@
 mod check;
 mod hostile;
 mod mistakes;
+mod saving;
 mod schema;
 mod use_cases;
 mod words;
