@@ -25,6 +25,21 @@ pub(super) struct Story {
     /// The tasks that do or undo each piece; of a compensation that is tried again there may be more than one.
     pieces: BTreeMap<(u32, u32, Phase), Vec<TaskId>>,
     retried: BTreeSet<u32>,
+    /// The nodes whose work a guard refused: it may be done again.
+    refused: BTreeSet<u32>,
+}
+
+impl Story {
+    /// These nodes stand as if they had never begun.
+    fn start_anew(&mut self, nodes: &[u32]) {
+        let stays = |node: &u32| !nodes.contains(node);
+        self.ended.retain(stays);
+        self.unwinding.retain(stays);
+        self.retried.retain(stays);
+        self.refused.retain(stays);
+        self.undone.retain(|node, _| stays(node));
+        self.pieces.retain(|(node, _, _), _| stays(node));
+    }
 }
 
 impl Rules {
@@ -59,6 +74,10 @@ impl Rules {
             RunEvent::Started { .. }
             | RunEvent::Defined { .. }
             | RunEvent::Opened { .. }
+            | RunEvent::Refused { .. }
+            | RunEvent::Reduced { .. }
+            | RunEvent::TurnedBack { .. }
+            | RunEvent::WentForward { .. }
             | RunEvent::SignalMoved { .. }
             | RunEvent::HandlerFired { .. }
             | RunEvent::Paused { .. }
@@ -85,11 +104,14 @@ impl Rules {
     pub(super) fn judge_piece(&self, spec: &TaskSpec) -> Judged {
         let Some(owner) = spec.owner else { return Ok(()) };
         let story = self.story(owner.run)?;
-        rule(!story.finished || owner.phase == Phase::Undo, || format!("{} begins after the end of its run", spec.id))?;
+        rule(!story.finished || owner.phase != Phase::Do, || format!("{} begins after the end of its run", spec.id))?;
         let before = story.pieces.get(&(owner.node, owner.item, owner.phase));
-        let again = owner.phase == Phase::Undo && story.retried.contains(&owner.node);
+        let again = match owner.phase {
+            Phase::Undo | Phase::Query => story.retried.contains(&owner.node),
+            Phase::Do => story.refused.contains(&owner.node),
+        };
         rule(before.is_none() || again, || format!("{} does {owner:?} again, after {before:?}", spec.id))?;
-        if owner.phase == Phase::Do {
+        if owner.phase != Phase::Undo {
             return Ok(());
         }
         let Some(definition) = &story.definition else { return Ok(()) };
@@ -115,9 +137,14 @@ impl Rules {
         };
         for ((node, item, phase), tasks) in &story.pieces {
             let undo = definition.nodes.get(*node as usize).and_then(|node| node.undo.as_ref());
-            let happened =
-                tasks.iter().filter_map(|task| self.tasks.get(task)).any(|task| !matches!(task.happened, Happened::No));
-            if *phase == Phase::Undo || undo.is_none() || !happened {
+            // A query may have told that what may have happened did not.
+            let queried = story.pieces.contains_key(&(*node, *item, Phase::Query));
+            let happened = tasks.iter().filter_map(|task| self.tasks.get(task)).any(|task| match task.happened {
+                Happened::Yes(_) => true,
+                Happened::Maybe => !queried,
+                Happened::No => false,
+            });
+            if *phase != Phase::Do || undo.is_none() || !happened {
                 continue;
             }
             let undone = self.was_done(story, (*node, *item, Phase::Undo));
@@ -167,6 +194,10 @@ impl Rules {
         } else if let RunEvent::UndoRetried { node, .. } = event {
             story.retried.insert(*node);
             story.undone.remove(node);
+        } else if let RunEvent::Refused { node, .. } = event {
+            story.refused.insert(*node);
+        } else if let RunEvent::WentForward { nodes, .. } = event {
+            story.start_anew(nodes);
         } else if let RunEvent::Finished { .. } = event {
             story.finished = true;
         } else if let RunEvent::Halted { .. } = event {
