@@ -58,8 +58,10 @@
 //! - [`dag`]: graphs, what is ready in them, and a parallel runner; [`saga`]: compensation. Both usable alone.
 //! - [`journal`]: where facts are kept; [`insight`]: what they tell; [`protocol`]: messages for agents elsewhere.
 //! - [`protocol`]: messages for agents and tools elsewhere, and the task states of other protocols.
+//! - [`access`]: who may command what, and the trail of who did.
 //! - [`host`]: ready-made hosts.
 
+pub mod access;
 pub mod agent;
 pub mod capacity;
 pub mod command;
@@ -92,6 +94,7 @@ pub mod task;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
+pub mod token;
 pub mod workflow;
 
 pub use agent::{AgentSpec, AgentStatus, Guard, Scope};
@@ -117,6 +120,7 @@ pub use task::{
     TaskOutcome, TaskSpec, Tier,
 };
 pub use time::Time;
+pub use token::Token;
 
 /// The README's example compiles and runs as a test.
 #[cfg(all(doctest, feature = "threads"))]

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 /// Every module of `src/` with its floor. Below the third the modules of a floor are words of one language and may use
 /// each other; from there on nobody looks sideways.
 const FLOORS: &[(u32, &[&str])] = &[
-    (10, &["id", "time", "payload", "limits", "error", "name", "structure"]),
+    (10, &["id", "time", "payload", "limits", "error", "name", "structure", "token"]),
     (20, &["agent", "command", "definition", "effect", "event", "rejected", "run", "task"]),
     (30, &["capacity", "dag", "planning", "queue", "resilience", "routing"]),
     (31, &["saga"]),
     (32, &["workflow"]),
     (33, &["language"]),
-    (40, &["insight", "journal", "protocol"]),
+    (40, &["access", "insight", "journal", "protocol"]),
     (41, &["scheduler"]),
     (42, &["engine"]),
     (50, &["host"]),

@@ -29,6 +29,7 @@ fn property(default: u32) -> proptest::test_runner::Config {
     }
 }
 
+mod access;
 mod dag;
 #[cfg(feature = "threads")]
 mod dag_runner;
@@ -42,12 +43,14 @@ mod insight;
 mod kit;
 mod language;
 mod layering;
+mod mangled;
 mod model;
 mod patterns;
 mod pivot;
 #[cfg(feature = "planning")]
 mod planning;
 mod protocol;
+mod recovery;
 mod regressions;
 mod restore;
 mod routing;
