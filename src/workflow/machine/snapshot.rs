@@ -42,7 +42,8 @@ impl Run {
             phase: self.phase,
             cause: self.cause.clone(),
             outcome: self.outcome.clone(),
-            nodes: self.nodes.clone(),
+            // What was only noted down to save time is no part of the state: an engine that was restored has not noted it.
+            nodes: self.nodes.iter().cloned().map(|node| NodeState { asked: 0, items: None, ..node }).collect(),
             signals: self.signals.clone(),
             broken: self.broken,
             pivot_passed: self.pivot_passed,
