@@ -194,7 +194,8 @@ fn snapshot() {
     };
     pauses("nobody takes snapshots");
     std::thread::scope(|scope| {
-        let taken = scope.spawn(|| {
+        let (stop, follower) = (&stop, follower);
+        let taken = scope.spawn(move || {
             let mut taken = 0;
             while !stop.load(std::sync::atomic::Ordering::Relaxed) {
                 drop(serde_json::to_vec(&follower.snapshot()).unwrap());

@@ -53,6 +53,8 @@
 //! - [`workflow`]: the typed builder, steps, validation; [`definition`]: workflows as data.
 //! - [`language`]: workflows as people write them, in YAML, JSON or TOML, with every mistake told by its path.
 //! - [`routing`], [`queue`], [`resilience`]: how the scheduler chooses, orders and retries; guards and [`capacity`] for hosts.
+//! - [`coordination`]: how agents come to act as one: votes, markets, traces, reputation.
+//! - [`team`]: who can do what, who shall work together, phases; [`decompose`]: from a goal to a workflow.
 //! - [`capacity`]: how many agents, where, and with what; advice, never a decision.
 //! - `planning` (feature `planning`): the best schedule for a team: assignment, projects with skills, DAGs with communication.
 //! - [`dag`]: graphs, what is ready in them, and a parallel runner; [`saga`]: compensation. Both usable alone.
@@ -65,7 +67,9 @@ pub mod access;
 pub mod agent;
 pub mod capacity;
 pub mod command;
+pub mod coordination;
 pub mod dag;
+pub mod decompose;
 pub mod definition;
 pub mod effect;
 pub mod engine;
@@ -91,10 +95,12 @@ pub mod saga;
 pub mod scheduler;
 mod structure;
 pub mod task;
+pub mod team;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
 pub mod token;
+pub mod trace;
 pub mod workflow;
 
 pub use agent::{AgentSpec, AgentStatus, Guard, Scope};
@@ -121,6 +127,7 @@ pub use task::{
 };
 pub use time::Time;
 pub use token::Token;
+pub use trace::TraceContext;
 
 /// The README's example compiles and runs as a test.
 #[cfg(all(doctest, feature = "threads"))]

@@ -30,6 +30,7 @@ fn property(default: u32) -> proptest::test_runner::Config {
 }
 
 mod access;
+mod coordination;
 mod dag;
 #[cfg(feature = "threads")]
 mod dag_runner;

@@ -55,6 +55,7 @@ impl Driver {
         (journal, taken): (impl AsyncJournal, &Takeover),
         clockwork: Clockwork,
         inbox: Receiver<Message>,
+        (send, words): (Sender<Command>, Receiver<Command>),
     ) -> Result<Self, HostError> {
         let mut desk = Desk::open(config, taken)?;
         let durable = desk.engine.last_seq();
@@ -63,7 +64,6 @@ impl Driver {
         for entry in &taken.tail {
             followers.note(entry);
         }
-        let (send, words) = async_channel::unbounded();
         Ok(Self(Some(Box::new(Work {
             desk,
             spare: Batch::default(),
@@ -142,7 +142,7 @@ struct Work {
     /// The number of the last fact that is durable.
     durable: Seq,
     inbox: Pin<Box<Receiver<Message>>>,
-    /// What agents say.
+    /// What agents say, and handles that are dropped.
     words: Pin<Box<Receiver<Command>>>,
     clockwork: Clockwork,
     /// Until when the timer has been asked to sleep.

@@ -65,6 +65,8 @@ mod followers;
 mod handle;
 mod journal;
 mod timer;
+#[cfg(feature = "tower")]
+mod tower;
 
 pub use agent::{Assignment, AsyncAgent, AsyncSteps};
 pub use cancel::{Cancellation, Cancelled};
@@ -73,6 +75,8 @@ pub use events::{Events, ProgressStream};
 pub use handle::{RunHandle, TaskHandle};
 pub use journal::{AsyncJournal, Blocking, OffThread};
 pub use timer::{BoxFuture, Timer};
+#[cfg(feature = "tower")]
+pub use tower::{CallError, HostService, ServiceAgent};
 
 use super::desk::{Ask, Reply};
 use super::{EventFilter, HostError, with_kinds};
@@ -91,7 +95,7 @@ use crate::scheduler::Config;
 use crate::task::TaskSpec;
 use crate::time::Time;
 use crate::workflow::Flow;
-use async_channel::{Sender, bounded};
+use async_channel::{Sender, bounded, unbounded};
 use core::fmt;
 use core::time::Duration;
 use driver::Message;
@@ -112,6 +116,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct FutureHost {
     inbox: Sender<Message>,
+    /// For what must not wait for room: it is said when a handle is dropped.
+    words: Sender<Command>,
     clockwork: Clockwork,
 }
 
@@ -151,8 +157,9 @@ impl FutureHost {
         let (inbox, messages) = bounded(INBOX);
         let earliest = taken.tail.last().map_or(Time::ZERO, |entry| entry.at);
         let clockwork = Clockwork::new(Arc::new(timer), earliest);
-        let driver = Driver::open(config, (journal, taken), clockwork.clone(), messages)?;
-        Ok((Self { inbox, clockwork }, driver))
+        let (words, said) = unbounded();
+        let driver = Driver::open(config, (journal, taken), clockwork.clone(), messages, (words.clone(), said))?;
+        Ok((Self { inbox, words, clockwork }, driver))
     }
 
     /// Adds an agent that performs these steps, with the skills that their kinds are called, as many at once as it has
@@ -203,7 +210,7 @@ impl FutureHost {
         let id = spec.id;
         let (tell, told) = oneshot::channel();
         self.ask(|reply| Message::Ask(Ask::Submit { spec, tell: to(tell), reply })).await??;
-        Ok(TaskHandle::new(id, told))
+        Ok(TaskHandle::new(id, told, self.words.clone()))
     }
 
     /// Submits a task as soon as there is room for it: while the engine is [at capacity](Rejected::AtCapacity) or
@@ -263,7 +270,7 @@ impl FutureHost {
         let id = spec.id;
         let (tell, told) = oneshot::channel();
         self.ask(|reply| Message::Ask(Ask::Start { spec, tell: to(tell), reply })).await??;
-        Ok(RunHandle::new(id, told))
+        Ok(RunHandle::new(id, told, self.words.clone()))
     }
 
     /// Brings a signal to a run.
@@ -327,6 +334,16 @@ impl FutureHost {
             Message::Ask(Ask::Inspect { look })
         })
         .await
+    }
+
+    #[cfg(feature = "tower")]
+    fn has_room(&self) -> bool {
+        !self.inbox.is_full()
+    }
+
+    #[cfg(feature = "tower")]
+    fn has_ended(&self) -> bool {
+        self.inbox.is_closed()
     }
 
     /// How many messages wait for the driver; at the bound of 4,096, those who ask wait for room first.
