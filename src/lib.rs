@@ -60,9 +60,11 @@
 //! - [`dag`]: graphs, what is ready in them, and a parallel runner; [`saga`]: compensation. Both usable alone.
 //! - [`journal`]: where facts are kept; [`insight`]: what they tell; [`protocol`]: messages for agents elsewhere.
 //! - [`protocol`]: messages for agents and tools elsewhere, and the task states of other protocols.
+//! - [`access`]: who may command what, and the trail of who did.
 //! - [`host`]: ready-made hosts.
 //! - `sim` (feature `sim`): all of it in virtual time, with modelled agents, loads and faults.
 
+pub mod access;
 pub mod agent;
 pub mod capacity;
 pub mod command;
@@ -100,6 +102,7 @@ pub mod team;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
+pub mod token;
 pub mod trace;
 pub mod workflow;
 
@@ -126,6 +129,7 @@ pub use task::{
     TaskOutcome, TaskSpec, Tier,
 };
 pub use time::Time;
+pub use token::Token;
 pub use trace::TraceContext;
 
 /// The README's example compiles and runs as a test.
