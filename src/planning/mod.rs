@@ -5,6 +5,7 @@
 //! | who does which one thing, at the least cost? | [`assign`], [`assign_bottleneck`], [`assign_with_capacities`], [`assign_by_auction`] |
 //! | who does what and when, so that a project ends soonest? | [`plan_project`]; in one pass: [`generate`] |
 //! | where do the tasks of a graph run, where moving data costs? | [`list_schedule`] |
+//! | how likely does who do what, as an array? | [`TaskTensor`] |
 //! | is a plan what it says? | [`validate`], which shares no code with the others |
 //! | where is room in a plan, and what does it look like? | [`Timeline`] |
 //!
@@ -38,6 +39,7 @@ mod model;
 mod plan;
 mod problem;
 mod project;
+mod tensor;
 mod timeline;
 mod validate;
 
@@ -50,5 +52,6 @@ pub use model::{Agent, Link, Project, Resource, Task, Window, Work};
 pub use plan::{Placed, Plan};
 pub use problem::Problem;
 pub use project::{Goal, Measure, Progress, Rule, Scheme, Settings, Solution, generate, plan_project};
+pub use tensor::{AxisOf, Round, Soft, TaskTensor, TensorError};
 pub use timeline::{Bar, Timeline};
 pub use validate::{Breach, Facts, validate};

@@ -3,3 +3,4 @@
 mod assignment;
 mod lists;
 mod projects;
+mod tensors;
