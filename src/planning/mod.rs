@@ -2,7 +2,7 @@
 //!
 //! | question | function |
 //! |---|---|
-//! | who does which one thing, at the least cost? | [`assign`], [`assign_bottleneck`], [`assign_with_capacities`], [`assign_by_auction`] |
+//! | who does which one thing, at the least cost? | [`assign`], [`assign_bottleneck`], [`assign_with_capacities`], [`assign_generalised`], [`assign_by_auction`] |
 //! | who does what and when, so that a project ends soonest? | [`plan_project`]; in one pass: [`generate`] |
 //! | where do the tasks of a graph run, where moving data costs? | [`list_schedule`] |
 //! | how likely does who do what, as an array? | [`TaskTensor`] |
@@ -35,6 +35,8 @@ mod assignment;
 mod fault;
 mod gantt;
 mod list;
+#[cfg(feature = "lp")]
+mod lp;
 mod model;
 mod plan;
 mod problem;
@@ -44,10 +46,13 @@ mod timeline;
 mod validate;
 
 pub use assignment::{
-    AssignError, Assignment, Costs, assign, assign_bottleneck, assign_by_auction, assign_with_capacities,
+    AssignError, Assignment, Costs, Effort, assign, assign_bottleneck, assign_by_auction, assign_generalised,
+    assign_with_capacities,
 };
 pub use fault::{BadProblem, Fault};
 pub use list::{Graph, GraphError, Heuristic, ListSchedule, Slot, list_schedule};
+#[cfg(feature = "lp")]
+pub use lp::{Allocation, Condition, LinearProgram, LpError, LpSolution, Prices, Relation, Share, Variable, allocate};
 pub use model::{Agent, Link, Project, Resource, Task, Window, Work};
 pub use plan::{Placed, Plan};
 pub use problem::Problem;

@@ -17,6 +17,8 @@ mod sequence;
 mod settings;
 mod solution;
 
+pub(super) use moves::Draw;
+
 pub use generate::{Rule, Scheme, generate};
 pub use settings::{Goal, Measure, Progress, Settings};
 pub use solution::{Solution, plan_project};

@@ -9,20 +9,20 @@ use super::network::Network;
 use crate::structure::Random;
 
 /// Draws for the search: cheap ones, the same on every machine.
-pub(super) struct Draw(Random);
+pub(in crate::planning) struct Draw(Random);
 
 impl Draw {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(in crate::planning) fn new(seed: u64) -> Self {
         Self(Random::new(seed, 0))
     }
 
     /// Below a bound that is far below 2^32: the upper bits of a product.
-    pub(super) fn below(&mut self, bound: usize) -> usize {
+    pub(in crate::planning) fn below(&mut self, bound: usize) -> usize {
         usize::try_from(((self.0.bits() >> 32).wrapping_mul(bound as u64)) >> 32).unwrap_or(0)
     }
 
     /// From the exponential distribution of mean 1: by its bits, and a series for the rest, so that no library decides.
-    pub(super) fn exponential(&mut self) -> f64 {
+    pub(in crate::planning) fn exponential(&mut self) -> f64 {
         let bits = self.0.bits() | 1;
         let zeros = bits.leading_zeros();
         // What follows the first one bit, as a number in [1, 2).

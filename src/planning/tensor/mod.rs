@@ -115,7 +115,8 @@ impl TaskTensor {
         let mut names = agents.to_vec();
         ids.sort_unstable();
         names.sort_unstable();
-        if ids.windows(2).any(|two| two.first() == two.last()) || names.windows(2).any(|two| two.first() == two.last()) {
+        if ids.windows(2).any(|two| two.first() == two.last()) || names.windows(2).any(|two| two.first() == two.last())
+        {
             return Err(TensorError::Twice);
         }
         let shape = (tasks.len(), agents.len(), levels);
@@ -296,7 +297,10 @@ impl Project {
 }
 
 fn sums(lane: ArrayView1<'_, f64>, certain: ArrayView1<'_, bool>) -> (f64, f64) {
-    lane.iter().zip(certain).fold((0.0, 0.0), |(fixed, loose), (value, certain)| {
-        if *certain { (fixed + 1.0, loose) } else { (fixed, loose + value) }
-    })
+    lane.iter().zip(certain).fold(
+        (0.0, 0.0),
+        |(fixed, loose), (value, certain)| {
+            if *certain { (fixed + 1.0, loose) } else { (fixed, loose + value) }
+        },
+    )
 }

@@ -1,6 +1,8 @@
 //! Planning: every plan passes the validator; what is optimal is known by brute force.
 
 mod assignment;
+#[cfg(feature = "lp")]
+mod linear;
 mod lists;
 mod projects;
 mod tensors;
