@@ -4,8 +4,12 @@
 //! |---|---|
 //! | who does which one thing, at the least cost? | [`assign`], [`assign_bottleneck`], [`assign_with_capacities`], [`assign_generalised`], [`assign_by_auction`] |
 //! | who does what and when, so that a project ends soonest? | [`plan_project`]; in one pass: [`generate`] |
+//! | what is the soonest plan for each budget? | [`pareto_front`] |
+//! | a plan that is there, or was: how does it go on? | [`improve`] |
+//! | what would it cost if somebody came or went, or a deadline moved? | [`what_if`] |
 //! | where do the tasks of a graph run, where moving data costs? | [`list_schedule`] |
 //! | how likely does who do what, as an array? | [`TaskTensor`] |
+//! | how should work be divided, and what holds it up? | `allocate`, a linear program (feature `lp`) |
 //! | is a plan what it says? | [`validate`], which shares no code with the others |
 //! | where is room in a plan, and what does it look like? | [`Timeline`] |
 //!
@@ -44,6 +48,7 @@ mod project;
 mod tensor;
 mod timeline;
 mod validate;
+mod what_if;
 
 pub use assignment::{
     AssignError, Assignment, Costs, Effort, assign, assign_bottleneck, assign_by_auction, assign_generalised,
@@ -56,7 +61,10 @@ pub use lp::{Allocation, Condition, LinearProgram, LpError, LpSolution, Prices, 
 pub use model::{Agent, Link, Project, Resource, Task, Window, Work};
 pub use plan::{Placed, Plan};
 pub use problem::Problem;
-pub use project::{Goal, Measure, Progress, Rule, Scheme, Settings, Solution, generate, plan_project};
+pub use project::{
+    Front, Goal, Measure, Progress, Rule, Scheme, Settings, Solution, generate, improve, pareto_front, plan_project,
+};
 pub use tensor::{AxisOf, Round, Soft, TaskTensor, TensorError};
 pub use timeline::{Bar, Timeline};
 pub use validate::{Breach, Facts, validate};
+pub use what_if::{Change, Consequence, what_if};
