@@ -7,7 +7,7 @@
 //! | what is the soonest plan for each budget? | [`pareto_front`] |
 //! | a plan that is there, or was: how does it go on? | [`improve`] |
 //! | what would it cost if somebody came or went, or a deadline moved? | [`what_if`] |
-//! | where do the tasks of a graph run, where moving data costs? | [`list_schedule`] |
+//! | where do the tasks of a graph run, where moving data costs? | [`list_schedule`], in one pass; [`search_schedule`] |
 //! | how likely does who do what, as an array? | [`TaskTensor`] |
 //! | how should work be divided, and what holds it up? | `allocate`, a linear program (feature `lp`) |
 //! | is a plan what it says? | [`validate`], which shares no code with the others |
@@ -55,7 +55,7 @@ pub use assignment::{
     assign_with_capacities,
 };
 pub use fault::{BadProblem, Fault};
-pub use list::{Graph, GraphError, Heuristic, ListSchedule, Slot, list_schedule};
+pub use list::{Graph, GraphError, GraphProgress, Heuristic, ListSchedule, Slot, list_schedule, search_schedule};
 #[cfg(feature = "lp")]
 pub use lp::{Allocation, Condition, LinearProgram, LpError, LpSolution, Prices, Relation, Share, Variable, allocate};
 pub use model::{Agent, Link, Project, Resource, Task, Window, Work};
