@@ -156,14 +156,16 @@ impl Profile for Lanes {
     fn earliest(&self, task: usize, mode: &Mode, ready: u64) -> u64 {
         let want = self.wants.get(task).copied().unwrap_or(0);
         let (Ok(ready), Ok(span)) = (usize::try_from(ready), usize::try_from(mode.span)) else { return ready };
-        let mut run = 0;
-        for (tick, free) in self.free.iter().enumerate().skip(ready) {
-            if run == span {
-                return (tick - span) as u64;
+        let mut start = ready;
+        // From the end of the stretch backwards: what is in the way there spares looking at all before it.
+        while let Some(stretch) = self.free.get(start..start + span) {
+            match stretch.iter().rposition(|free| (free - want) & self.guard != self.guard) {
+                Some(at) => start += at + 1,
+                None => return start as u64,
             }
-            run = if (free - want) & self.guard == self.guard { run + 1 } else { 0 };
         }
-        (self.free.len() - run) as u64
+        // So far to the right nothing is in the way.
+        start as u64
     }
 
     fn take(&mut self, task: usize, mode: &Mode, start: u64) {
