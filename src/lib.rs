@@ -89,6 +89,8 @@ pub mod saga;
 pub mod scheduler;
 mod structure;
 pub mod task;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 pub mod workflow;
 
@@ -105,7 +107,8 @@ pub use payload::Payload;
 pub use queue::Discipline;
 pub use rejected::Rejected;
 pub use run::{
-    Cause, LimitReached, NodeOutcome, NodeRemedy, NodeStatus, RunOutcome, RunPhase, RunSpec, UndoOutcome, UndoRemedy,
+    Cause, LimitReached, NodeOutcome, NodeRemedy, NodeStatus, Refusal, RunOutcome, RunPhase, RunSpec, UndoOutcome,
+    UndoRemedy,
 };
 pub use scheduler::{AgentView, Config, Quota, Routability, Scheduler, SchedulerSnapshot, TaskStatus, TaskView};
 pub use structure::Random;

@@ -12,6 +12,7 @@ use crate::scheduler::Misfit;
 use crate::structure::{Arena, IdMap, Slot, Wheel};
 use crate::task::{Failure, Happened, Owner, Phase, TaskSpec};
 use crate::time::Time;
+use crate::workflow::functions::Functions;
 use crate::workflow::machine::{PieceEnd, Run, Worker, child_end};
 use crate::workflow::plan::Plan;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -22,6 +23,8 @@ type Folded = Result<(), Misfit>;
 /// Definitions and runs.
 #[derive(Debug, Default)]
 pub(super) struct Book {
+    /// What the host's code says, for plans.
+    functions: Arc<Functions>,
     pub(super) plans: BTreeMap<(Name, u32), Arc<Plan>>,
     pub(super) runs: Arena<Run>,
     pub(super) by_id: IdMap<RunId, Slot>,
@@ -39,6 +42,10 @@ pub(super) struct Book {
 }
 
 impl Book {
+    pub(super) fn with(functions: Arc<Functions>) -> Self {
+        Self { functions, ..Self::default() }
+    }
+
     pub(super) fn fold(&mut self, entry: &Entry) -> Folded {
         match &entry.event {
             Event::Agent(_) | Event::Control(_) => Ok(()),
@@ -96,7 +103,7 @@ impl Book {
     fn fold_run(&mut self, event: &RunEvent, now: Time) -> Result<(), &'static str> {
         match event {
             RunEvent::Defined { definition } => {
-                let plan = Plan::new(Arc::clone(definition)).ok_or("a definition has a cycle")?;
+                let plan = Plan::new(Arc::clone(definition), &self.functions).ok_or("a definition has a cycle")?;
                 self.plans.insert((plan.id.name.clone(), plan.id.version), plan);
                 Ok(())
             }
@@ -149,6 +156,8 @@ impl Book {
             | RunEvent::ItemsAdded { run, .. }
             | RunEvent::ItemsClosed { run, .. }
             | RunEvent::ItemsEnough { run, .. }
+            | RunEvent::Refused { run, .. }
+            | RunEvent::Reduced { run, .. }
             | RunEvent::Entered { run, .. }
             | RunEvent::Decided { run, .. }
             | RunEvent::Delegated { run, .. }
@@ -254,7 +263,8 @@ impl Book {
         None
     }
 
-    /// Whether a run makes no moves forward: it is paused, or one around it is.
+    /// Whether a run makes no moves forward: it is paused, one around it is, or a function of the host is missing that its
+    /// definition names.
     pub(super) fn is_paused(&self, id: RunId) -> bool {
         let mut next = Some(id);
         let mut own = true;
@@ -262,7 +272,8 @@ impl Book {
             if own && run.phase != RunPhase::Running {
                 return false;
             }
-            if run.paused && run.phase == RunPhase::Running {
+            let lacks = own && !run.plan.missing.is_empty();
+            if (run.paused || lacks) && run.phase == RunPhase::Running {
                 return true;
             }
             own = false;

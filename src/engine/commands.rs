@@ -11,8 +11,9 @@ use crate::payload::Payload;
 use crate::rejected::Rejected;
 use crate::run::{Cause, RunPhase, RunSpec, UndoOutcome, UndoRemedy};
 use crate::scheduler::{Tx, fits, named};
+use crate::workflow::functions::Functions;
 use crate::workflow::machine::Run;
-use crate::workflow::validate;
+use crate::workflow::{flows, validate};
 use std::sync::Arc;
 
 type Verdict = Result<Accepted, Rejected>;
@@ -52,6 +53,9 @@ impl Driver {
     fn define(&mut self, definition: Arc<Definition>, tx: &mut Tx<'_>) -> Verdict {
         let limits = self.core.config().limits();
         validate(&definition, limits)?;
+        if let Some(function) = missing(&definition, self.core.config().functions()) {
+            return Err(Rejected::UnknownFunction { workflow: definition.name.clone(), function });
+        }
         let id = definition.id();
         if let Some(known) = self.book.definition_at(&id) {
             let same = known.id == id && known.definition == definition;
@@ -185,6 +189,18 @@ impl Driver {
         self.emit(event, tx);
         Ok(Accepted::Done)
     }
+}
+
+/// A function of the host that a definition names, or one within it, and that is not there.
+fn missing(definition: &Arc<Definition>, functions: &Functions) -> Option<Name> {
+    let mut work: Vec<&Definition> = vec![definition];
+    while let Some(definition) = work.pop() {
+        if let Some(name) = functions.missing(definition).into_iter().next() {
+            return Some(name);
+        }
+        work.extend(definition.nodes.iter().flat_map(|node| flows(&node.action)));
+    }
+    None
 }
 
 fn at_limit(what: &str, limit: u32) -> Rejected {

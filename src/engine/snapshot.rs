@@ -7,6 +7,7 @@ use crate::definition::Definition;
 use crate::error::RestoreError;
 use crate::id::RunId;
 use crate::scheduler::{Config, Core, Log, SchedulerSnapshot, TaskStage};
+use crate::workflow::functions::Functions;
 use crate::workflow::machine::{Run, RunRecord};
 use crate::workflow::plan::Plan;
 use serde::{Deserialize, Serialize};
@@ -46,7 +47,7 @@ impl Driver {
 
 impl Engine {
     pub(super) fn from_snapshot(config: Config, snapshot: &EngineSnapshot) -> Result<Self, RestoreError> {
-        let book = book(snapshot).map_err(|reason| RestoreError::Snapshot { reason })?;
+        let book = book(snapshot, config.functions()).map_err(|reason| RestoreError::Snapshot { reason })?;
         let driver = Driver::with(Core::from_snapshot(config, &snapshot.scheduler)?, book);
         driver.check_books().map_err(|reason| RestoreError::Snapshot { reason })?;
         let log = Log::continue_after(snapshot.scheduler.last, snapshot.scheduler.at);
@@ -54,11 +55,12 @@ impl Engine {
     }
 }
 
-fn book(snapshot: &EngineSnapshot) -> Result<Book, String> {
-    let mut book = Book::default();
+fn book(snapshot: &EngineSnapshot, functions: &Arc<Functions>) -> Result<Book, String> {
+    let mut book = Book::with(Arc::clone(functions));
     book.serial = snapshot.serial;
     for definition in &snapshot.definitions {
-        let plan = Plan::new(Arc::clone(definition)).ok_or_else(|| format!("{} has a cycle", definition.name))?;
+        let plan =
+            Plan::new(Arc::clone(definition), functions).ok_or_else(|| format!("{} has a cycle", definition.name))?;
         book.plans.insert((definition.name.clone(), definition.version), plan);
     }
     for record in &snapshot.runs {

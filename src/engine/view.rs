@@ -72,10 +72,15 @@ impl<'a> RunView<'a> {
         Some(NodeView { run: self.run, state: self.run.nodes.get(place as usize)?, place })
     }
 
-    /// What it waits for now, a line for each node that is under way.
+    /// What it waits for now: a line for each function of the host that its definition names and the configuration does not
+    /// have, and one for each node that is under way.
     #[must_use]
     pub fn waits_for(&self) -> Vec<String> {
-        self.nodes().filter_map(|node| Some(format!("{}: {}", node.name(), node.run.waits_for(node.place)?))).collect()
+        let missing = self.run.plan.missing.iter();
+        let missing = missing.map(|name| format!("`{name}`, which the configuration does not have"));
+        let nodes = self.nodes();
+        let nodes = nodes.filter_map(|node| Some(format!("{}: {}", node.name(), node.run.waits_for(node.place)?)));
+        missing.chain(nodes).collect()
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Kept, NodeStage, NodeState, PieceUndo, Run};
 use crate::dag::NodeIx;
 use crate::name::Name;
+use crate::payload::Payload;
 use crate::run::{Cause, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::saga::Step;
 use crate::task::Owner;
@@ -26,6 +27,8 @@ pub(crate) struct RunRecord {
     pivot_passed: bool,
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     paused: bool,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    context: BTreeMap<u32, Payload>,
     /// The nodes that are or were to be undone.
     unwinding: Option<Vec<u32>>,
 }
@@ -44,6 +47,7 @@ impl Run {
             broken: self.broken,
             pivot_passed: self.pivot_passed,
             paused: self.paused,
+            context: self.context.clone(),
             unwinding: self.unwinding.as_ref().map(|unwinding| unwinding.members().map(NodeIx::get).collect()),
         }
     }
@@ -65,6 +69,7 @@ impl Run {
             broken: record.broken,
             pivot_passed: record.pivot_passed,
             paused: record.paused,
+            context: record.context.clone(),
             open,
             working,
             ..Self::new(plan, Arc::clone(&record.spec), record.owner)

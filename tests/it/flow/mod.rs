@@ -68,6 +68,8 @@ pub(crate) struct World {
     out: Outbox,
     /// How many times an operator has spoken.
     remedies: usize,
+    /// How engines are set up.
+    config: fn() -> Config,
 }
 
 impl World {
@@ -81,11 +83,33 @@ impl World {
         world
     }
 
+    /// A world whose engines are set up so, those after a crash, too.
+    pub(crate) fn set_up(config: fn() -> Config) -> Self {
+        let mut world = Self { config, ..Self::around(Engine::new(config()), Vec::new()) };
+        world.hire();
+        world
+    }
+
+    /// From the next crash on.
+    pub(crate) fn set_up_anew(&mut self, config: fn() -> Config) {
+        self.config = config;
+    }
+
     /// A world that begins with an engine that was restored.
     pub(crate) fn around(engine: Engine, journal: Vec<Entry>) -> Self {
         let now = journal.last().map_or(Time::ZERO, |entry| entry.at);
         let (held, stopped) = (BTreeMap::new(), BTreeSet::new());
-        Self { engine, journal, log: Vec::new(), now, held, stopped, out: Outbox::default(), remedies: 0 }
+        Self {
+            engine,
+            journal,
+            log: Vec::new(),
+            now,
+            held,
+            stopped,
+            out: Outbox::default(),
+            remedies: 0,
+            config: Config::default,
+        }
     }
 
     /// A world in which this definition is defined and a run of it has begun.
@@ -268,7 +292,7 @@ impl World {
     /// The engine that the journal leads to, ready to go on.
     pub(crate) fn crash(&mut self) {
         let now = self.now;
-        self.engine = Engine::restore(Config::default(), None, &self.journal).unwrap();
+        self.engine = Engine::restore((self.config)(), None, &self.journal).unwrap();
         self.held.clear();
         self.stopped.clear();
         self.now = now;

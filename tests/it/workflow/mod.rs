@@ -11,8 +11,10 @@
 mod boundaries;
 mod branches;
 mod commands;
+mod context;
 mod endings;
 mod enough;
+mod guarding;
 mod many;
 mod operating;
 mod races;
