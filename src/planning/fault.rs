@@ -114,6 +114,12 @@ pub enum Fault {
         /// The agent.
         agent: AgentId,
     },
+    /// An agent has begun more than it does at once.
+    #[error("{agent} has begun more than it does at once")]
+    TooBusy {
+        /// The agent.
+        agent: AgentId,
+    },
     /// An agent's absence ends before it begins.
     #[error("an absence of {agent} ends before it begins")]
     BadWindow {

@@ -12,8 +12,10 @@
 //! | how should work be divided, and what holds it up? | `allocate`, a linear program (feature `lp`) |
 //! | is a plan what it says? | [`validate`], which shares no code with the others |
 //! | where is room in a plan, and what does it look like? | [`Timeline`] |
+//! | what has a scheduler, or a run of a workflow, yet to do? | [`Outlook`], [`Outline`]; [`TaskTensor::of_state`] |
+//! | how does work go by a plan, and when is it time for another? | [`Planned`], a routing strategy, and its [`Tracker`] |
 //!
-//! Nothing in here decides anything within the engine.
+//! Nothing in here decides anything within the engine, unless a host gives it a [`Planned`] strategy.
 //!
 //! ```
 //! use counterpoint::planning::{Agent, Project, Settings, Task, Timeline, plan_project, validate};
@@ -39,9 +41,11 @@ mod assignment;
 mod fault;
 mod gantt;
 mod list;
+mod live;
 #[cfg(feature = "lp")]
 mod lp;
 mod model;
+mod outline;
 mod plan;
 mod problem;
 mod project;
@@ -56,9 +60,11 @@ pub use assignment::{
 };
 pub use fault::{BadProblem, Fault};
 pub use list::{Graph, GraphError, GraphProgress, Heuristic, ListSchedule, Slot, list_schedule, search_schedule};
+pub use live::{Outlook, Planned, Tracker, TrackerReport};
 #[cfg(feature = "lp")]
 pub use lp::{Allocation, Condition, LinearProgram, LpError, LpSolution, Prices, Relation, Share, Variable, allocate};
 pub use model::{Agent, Link, Project, Resource, Task, Window, Work};
+pub use outline::{Expected, Outline, OutlineError, Piece};
 pub use plan::{Placed, Plan};
 pub use problem::Problem;
 pub use project::{

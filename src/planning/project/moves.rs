@@ -37,7 +37,6 @@ impl Draw {
 /// An order, an assignment and their schedule.
 pub(super) struct State<'a> {
     network: &'a Network<'a>,
-    agents: usize,
     order: Vec<usize>,
     place: Vec<usize>,
     modes: Vec<usize>,
@@ -55,6 +54,8 @@ pub(super) struct State<'a> {
     new_ends: Vec<u64>,
     new_sums: Vec<u64>,
     free: Vec<u64>,
+    /// When each agent has done what it had begun.
+    busy: Vec<u64>,
     /// Tasks with a choice of agents.
     open: Vec<usize>,
 }
@@ -70,7 +71,6 @@ impl<'a> State<'a> {
         let agents = network.problem.agents();
         Self {
             network,
-            agents,
             order: order.to_vec(),
             place,
             modes: modes.to_vec(),
@@ -86,6 +86,7 @@ impl<'a> State<'a> {
             new_ends: vec![0; len],
             new_sums: vec![0; len + 1],
             free: vec![0; agents],
+            busy: network.problem.busy.iter().map(|busy| busy.iter().copied().max().unwrap_or(0)).collect(),
             open: (0..len).filter(|&task| network.modes(task).len() > 1).collect(),
         }
     }
@@ -199,7 +200,7 @@ impl<'a> State<'a> {
 
     /// Whether the schedule, changed from a place on, is no later than the limit. If so it is the schedule now.
     fn evaluate(&mut self, from: usize, limit: u64) -> bool {
-        self.free[..self.agents].fill(0);
+        self.free.copy_from_slice(&self.busy);
         for &task in &self.order[..from] {
             self.free[self.agent[task]] = self.ends[task];
         }

@@ -30,12 +30,17 @@ impl<'a> Steps<'a> {
     }
 
     fn take_one(&mut self, place: usize, amount: u64, from: u64, until: u64) {
-        let Some(steps) = self.free.get_mut(place) else { return };
-        let first = split(steps, from);
-        let last = split(steps, until);
-        for (_, free) in steps.iter_mut().take(last).skip(first) {
-            *free = free.saturating_sub(amount);
+        if let Some(steps) = self.free.get_mut(place) {
+            take(steps, amount, from, until);
         }
+    }
+}
+
+fn take(steps: &mut Vec<(u64, u64)>, amount: u64, from: u64, until: u64) {
+    let first = split(steps, from);
+    let last = split(steps, until);
+    for (_, free) in steps.iter_mut().take(last).skip(first) {
+        *free = free.saturating_sub(amount);
     }
 }
 
@@ -70,12 +75,12 @@ impl Profile for Steps<'_> {
             let capacity = self.problem.capacity.get(place).copied().unwrap_or(0);
             steps.clear();
             steps.push((0, capacity));
-            for &(from, until) in self.problem.away.get(place).filter(|_| absences).into_iter().flatten() {
-                if from == 0 {
-                    steps.clear();
-                }
-                steps.push((from, 0));
-                steps.push((until, capacity));
+            let windows = self.problem.away.get(place).filter(|_| absences).into_iter().flatten();
+            for &(from, until) in windows {
+                take(steps, capacity, from, until);
+            }
+            for &until in self.problem.busy.get(place).filter(|_| absences).into_iter().flatten() {
+                take(steps, 1, 0, until);
             }
         }
     }
