@@ -6,8 +6,7 @@
 //!
 //! `projects`: multi-skill project scheduling (iMOPSE). `resources`: single-skill (PSPLIB). `workflows`: recorded workflows
 //! (WfCommons); a tenth of the seconds each. `fronts`: duration against cost. The instances are not part of this repository:
-//! `--data`, or `COUNTERPOINT_DATA`, names the folder with `msrcpsp`, `rcpsp` and `wfinstances` in it. `--small` runs a little
-//! of everything on instances of its own making.
+//! `--data`, or `COUNTERPOINT_DATA`, names the folder with `msrcpsp`, `rcpsp` and `wfinstances` in it.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_types,
@@ -20,7 +19,6 @@
 
 mod projects;
 #[path = "../plan_project/read.rs"]
-#[allow(dead_code, reason = "projects in YAML are for the other program")]
 mod read;
 mod workflows;
 

@@ -71,6 +71,6 @@ pub use project::{
     Front, Goal, Measure, Progress, Rule, Scheme, Settings, Solution, generate, improve, pareto_front, plan_project,
 };
 pub use tensor::{AxisOf, Round, Soft, TaskTensor, TensorError};
-pub use timeline::{Bar, Timeline};
+pub use timeline::{Bar, Phase, Profile, ProfileOf, Timeline};
 pub use validate::{Breach, Facts, validate};
 pub use what_if::{Change, Consequence, what_if};

@@ -20,6 +20,7 @@ pub struct Agent {
     #[serde(default)]
     pub cost_per_second: u64,
     /// How many tasks it does at once.
+    #[serde(default = "one")]
     pub capacity: u32,
     /// When it does nothing.
     #[serde(default)]
@@ -27,6 +28,10 @@ pub struct Agent {
     /// What it has begun already takes a place of its capacity each, from the beginning until then.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub busy: Vec<Time>,
+}
+
+const fn one() -> u32 {
+    1
 }
 
 impl Agent {

@@ -233,6 +233,11 @@ pub(super) struct Watch<'a> {
 }
 
 impl Watch<'_> {
+    /// How many schedules there may be.
+    pub(super) const fn most(&self) -> u64 {
+        self.settings.evaluations
+    }
+
     /// Whether to go on after so many more schedules.
     pub(super) fn go_on(&mut self, more: u64, makespan: u64) -> bool {
         self.tried = self.tried.saturating_add(more);

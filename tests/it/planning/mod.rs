@@ -4,5 +4,6 @@ mod assignment;
 #[cfg(feature = "lp")]
 mod linear;
 mod lists;
+mod live;
 mod projects;
 mod tensors;

@@ -1,6 +1,6 @@
 use counterpoint::planning::{
-    Agent, BadProblem, Breach, Change, Fault, Goal, Measure, Project, Resource, Rule, Scheme, Settings, Task, Timeline,
-    Work, generate, improve, pareto_front, plan_project, validate, what_if,
+    Agent, BadProblem, Breach, Change, Fault, Goal, Measure, ProfileOf, Project, Resource, Rule, Scheme, Settings,
+    Task, Timeline, Work, generate, improve, pareto_front, plan_project, validate, what_if,
 };
 use counterpoint::{AgentId, Random, TaskId, Time};
 use std::ops::ControlFlow;
@@ -315,4 +315,54 @@ fn changes_that_cannot_be_are_refused() {
     let nothing = counterpoint::planning::Plan::default();
     let broken = what_if(&project, &nothing, &Change::Budget(None), &Settings::default(), &mut go_on).unwrap_err();
     assert!(matches!(&broken.faults[..], [Fault::BrokenPlan { breaches }] if breaches.len() == 6));
+}
+
+#[test]
+fn phases_do_not_overlap_and_say_what_waiting_costs() {
+    for seed in 0..40 {
+        let project = project(seed, 9, seed % 2 == 0);
+        let mut project = project;
+        project.tasks.iter_mut().for_each(|task| task.after.clear());
+        let ids: Vec<TaskId> = project.tasks.iter().map(|task| task.id).collect();
+        let phases = [ids[..4].to_vec(), vec![], ids[4..7].to_vec(), ids[7..].to_vec()];
+        let project = project.in_phases(&phases);
+        let found = plan_project(&project.check().unwrap(), &Settings::default().with_evaluations(500), &mut go_on);
+        validate(&project, &found.plan).unwrap();
+        let told = Timeline::of(&project, &found.plan).phases(&phases);
+        let at = |task: &TaskId| *found.plan.tasks.iter().find(|one| one.task == *task).unwrap();
+        for (one, two) in [(0, 2), (2, 3)] {
+            let ends = phases[one].iter().map(|task| at(task).finish).max().unwrap();
+            assert!(phases[two].iter().all(|task| at(task).start >= ends), "seed {seed}");
+            assert_eq!(told[one].finish, ends);
+            let waits: Duration = phases[one].iter().map(|task| ends - at(task).finish).sum();
+            assert_eq!(told[one].waits, waits);
+        }
+    }
+}
+
+#[test]
+fn profiles_tell_what_is_in_use_at_every_moment() {
+    for seed in 0..60 {
+        let project = project(seed, 10, false);
+        let plan = generate(&project.check().unwrap(), Scheme::Serial, Rule::LatestFinish);
+        for profile in Timeline::profiles(&project, &plan) {
+            assert!(profile.steps.iter().all(|(_, used)| *used <= profile.capacity), "seed {seed}");
+            assert!(
+                profile.steps.is_sorted_by_key(|step| step.0) && profile.steps.last().is_none_or(|last| last.1 == 0)
+            );
+            for second in 0..80 {
+                let at = Time::from_millis(500 + 1_000 * second);
+                let told = profile.steps.iter().rev().find(|step| step.0 <= at).map_or(0, |step| step.1);
+                let here = plan.tasks.iter().filter(|one| one.start <= at && at < one.finish);
+                let used: u64 = match &profile.of {
+                    ProfileOf::Agent(agent) => here.filter(|one| one.agent == Some(*agent)).count() as u64,
+                    ProfileOf::Resource(name) => here
+                        .map(|one| project.tasks.iter().find(|task| task.id == one.task).unwrap())
+                        .map(|task| task.uses.get(name).copied().unwrap_or(0))
+                        .sum(),
+                };
+                assert_eq!(told, used, "seed {seed}");
+            }
+        }
+    }
 }
