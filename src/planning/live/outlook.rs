@@ -155,13 +155,16 @@ impl Outlook {
         self
     }
 
-    /// A plan of this project in the time of the host, with what is under way before it.
+    /// A plan of this project in the time of the host. What is [under way](Self::under_way) is not in it: that is no plan any
+    /// more.
     #[must_use]
     pub fn in_host_time(&self, plan: &Plan) -> Plan {
         let from_now = |at: Time| self.now + at.since(Time::ZERO);
-        let planned =
-            plan.tasks.iter().map(|one| Placed { start: from_now(one.start), finish: from_now(one.finish), ..*one });
-        Plan::of(self.under_way.iter().copied().chain(planned))
+        Plan::of(plan.tasks.iter().map(|one| Placed {
+            start: from_now(one.start),
+            finish: from_now(one.finish),
+            ..*one
+        }))
     }
 }
 

@@ -13,11 +13,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Routes by a plan, as long as reality agrees with it.
 ///
-/// A task that is planned goes to its agent if that one has room. If that one is at work, the task waits for it, up to the
-/// patience after its planned start; the first time after that at which the scheduler asks again, which is when an agent that
-/// could do it has room or changes, the strategy that it wraps decides. That one decides at once when the agent is not there, is
-/// held back, or does nothing, and about all that is not planned. The plan is no part of the scheduler's state: what was
-/// decided by it is in the facts, and a restored host plans anew.
+/// A task that is planned goes to its agent if that one has room. If not, or if it is not planned at all, the strategy that it
+/// wraps decides among those who have: nobody waits for a plan. So a plan that turns out wrong costs no more than the wrapped
+/// strategy does. The plan is no part of the scheduler's state: what was decided by it is in the facts, and a restored host
+/// plans anew.
 ///
 /// The [`Tracker`] that belongs to it takes new plans and says how far reality is from the one in hand: rolling horizon is to
 /// look at that now and then, and to [`improve`](crate::planning::improve) the plan for what is left
@@ -29,7 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// use std::ops::ControlFlow;
 /// use std::time::Duration;
 ///
-/// let (strategy, tracker) = Planned::new(Duration::from_secs(30));
+/// let (strategy, tracker) = Planned::new();
 /// let (mut scheduler, mut out) = (Scheduler::new(Config::default().with_strategy(strategy)), Outbox::default());
 /// let mut say = |command| scheduler.handle(Time::ZERO, command, &mut out).map(|_| ());
 /// for id in 1..=2 {
@@ -47,24 +46,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Debug)]
 pub struct Planned<S = LeastLoaded> {
     inner: S,
-    patience: Duration,
     board: Arc<Mutex<Board>>,
 }
 
 impl Planned {
     /// Routes what is not planned, or cannot be as planned, to the least loaded. The tracker is how the host hands it plans.
     #[must_use]
-    pub fn new(patience: Duration) -> (Self, Tracker) {
-        Self::over(LeastLoaded, patience)
+    pub fn new() -> (Self, Tracker) {
+        Self::over(LeastLoaded)
     }
 }
 
 impl<S: RoutingStrategy> Planned<S> {
     /// Leaves what is not planned, or cannot be as planned, to this strategy.
     #[must_use]
-    pub fn over(inner: S, patience: Duration) -> (Self, Tracker) {
+    pub fn over(inner: S) -> (Self, Tracker) {
         let board = Arc::new(Mutex::new(Board::default()));
-        (Self { inner, patience, board: Arc::clone(&board) }, Tracker { board })
+        (Self { inner, board: Arc::clone(&board) }, Tracker { board })
     }
 }
 
@@ -105,8 +103,6 @@ impl TrackerReport {
 struct Board {
     wishes: BTreeMap<Key, Wish>,
     gone: BTreeSet<AgentId>,
-    /// Who holds which task.
-    held: BTreeMap<TaskId, AgentId>,
     report: TrackerReport,
     /// The tasks of runs, by the ids that the engine gave them.
     known: BTreeMap<TaskId, Key>,
@@ -219,16 +215,11 @@ impl Board {
                 self.known.insert(spec.id, key);
             }
         } else if let TaskEvent::Assigned { attempt, to } = fact {
-            self.held.insert(attempt.task(), to.agent());
             self.begin(attempt.task(), to.agent(), at);
         } else if let TaskEvent::Forgotten { tasks } = fact {
             for task in tasks {
                 self.known.remove(task);
             }
-        } else if let TaskEvent::AttemptFailed { attempt, .. } | TaskEvent::Yielded { attempt, .. } = fact {
-            self.held.remove(&attempt.task());
-        } else if let (Some(_), Some(task)) = (fact.outcome(), fact.task()) {
-            self.held.remove(&task);
         }
     }
 }
@@ -240,20 +231,10 @@ impl<S: RoutingStrategy> RoutingStrategy for Planned<S> {
 
     fn pick(&mut self, task: &TaskSpec, among: &Candidates<'_>, random: &mut Random) -> Option<AgentId> {
         let board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
-        let wish = board.wishes.get(&board.key(task)).copied();
-        if let Some(wish) = wish.filter(|wish| !wish.has_begun) {
-            if among.get(wish.agent).is_some() {
-                return Some(wish.agent);
-            }
-            let patient = among.now() <= wish.start + self.patience;
-            // Who is at work will have room again, and then the scheduler asks again; of others nobody knows.
-            let at_work = board.held.values().any(|agent| *agent == wish.agent);
-            if patient && !self.patience.is_zero() && at_work && !board.gone.contains(&wish.agent) {
-                return None;
-            }
-        }
+        let wish = board.wishes.get(&board.key(task)).filter(|wish| !wish.has_begun);
+        let planned = wish.and_then(|wish| among.get(wish.agent)).map(|agent| agent.id());
         drop(board);
-        self.inner.pick(task, among, random)
+        planned.or_else(|| self.inner.pick(task, among, random))
     }
 
     fn observe(&mut self, entry: &Entry) {

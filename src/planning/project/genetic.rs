@@ -11,8 +11,9 @@ use super::profile::{Lanes, Profile, Steps};
 use super::sequence::{Times, backward, forward, mode};
 use super::solution::{Best, Watch, cost, worth};
 
-/// Individuals in a population, where there are schedules enough to make something of so many: for each a few dozen.
-const POPULATION: u64 = 250;
+/// Individuals in a population: two for each task within these bounds, where there are schedules enough to make something of so
+/// many, a few dozen for each.
+const POPULATION: (u64, u64) = (100, 250);
 const LEAST_POPULATION: u64 = 30;
 const SCHEDULES_EACH: u64 = 120;
 /// Of so many neighbours two change places.
@@ -53,7 +54,8 @@ impl<'a, P: Profile> Breeder<'a, P> {
 
     fn run(&mut self, best: &mut Best, watch: &mut Watch<'_>) {
         let mut generation = 0;
-        let population = (watch.most() / SCHEDULES_EACH).clamp(LEAST_POPULATION, POPULATION);
+        let wanted = (2 * self.network.len() as u64).clamp(POPULATION.0, POPULATION.1);
+        let population = (watch.most() / SCHEDULES_EACH).clamp(LEAST_POPULATION, wanted);
         let population = usize::try_from(population).unwrap_or(usize::MAX);
         loop {
             let mut people: Vec<Individual> = Vec::new();

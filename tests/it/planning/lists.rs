@@ -89,7 +89,7 @@ fn schedules_keep_order_and_agents() {
 #[test]
 fn searched_schedules_are_never_worse_than_any_heuristic() {
     let mut better = 0;
-    for seed in 0..150 {
+    for seed in 0..100 {
         let (graph, times, links) = graph(seed, 30);
         let settings = Settings::default().with_seed(seed).with_evaluations(1_500);
         let found = search_schedule(&graph, &settings, &mut |_| ControlFlow::Continue(()));
@@ -102,7 +102,7 @@ fn searched_schedules_are_never_worse_than_any_heuristic() {
         let again = search_schedule(&graph, &settings, &mut |_| ControlFlow::Continue(()));
         assert_eq!(found, again, "a seed is a schedule");
     }
-    assert!(better > 30, "better than all heuristics only {better} times");
+    assert!(better > 20, "better than all heuristics only {better} times");
 }
 
 /// The least makespan over all orders and assignments: each task in turn at the end of an agent.
@@ -134,13 +134,13 @@ fn brute(times: &[Vec<f64>], links: &[(usize, usize, f64)], done: &mut Vec<Optio
 
 #[test]
 fn small_graphs_against_brute_force() {
-    for seed in 0..60 {
+    for seed in 0..40 {
         let (graph, times, links) = graph(seed, 5);
         let agents = times[0].len().min(3);
         let times: Vec<Vec<f64>> = times.iter().map(|row| row[..agents].to_vec()).collect();
         let graph = Graph::new(times.clone(), &links).unwrap_or(graph);
         let best = brute(&times, &links, &mut vec![None; times.len()], &vec![0.0; agents]);
-        let settings = Settings::default().with_seed(seed).with_evaluations(20_000);
+        let settings = Settings::default().with_seed(seed).with_evaluations(4_000);
         let found = search_schedule(&graph, &settings, &mut |_| ControlFlow::Continue(()));
         assert_eq!(found.makespan, best, "seed {seed}");
         assert!(graph.bound() <= best + 1e-9);

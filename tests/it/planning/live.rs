@@ -18,7 +18,7 @@ const fn secs(secs: u64) -> Duration {
 }
 
 fn plan(project: &Project) -> Plan {
-    let settings = Settings::default().with_evaluations(20_000);
+    let settings = Settings::default().with_evaluations(2_000);
     plan_project(&project.check().unwrap(), &settings, &mut |_| ControlFlow::Continue(())).plan
 }
 
@@ -57,7 +57,8 @@ fn an_outlook_tells_what_is_left() {
     }
     host.submit(timed(4, 5).with_after([TaskId::new(1)]).with_tier(Tier::Critical));
     host.submit(timed(5, 5).with_after([TaskId::new(4)]).with_deadline(Time::from_secs(60)));
-    let apart = Affinity { not_agents: [agent_id(1)].into(), ..Affinity::default() };
+    let mut apart = Affinity::default();
+    apart.not_agents = [agent_id(1)].into();
     host.submit(task(6).with_affinity(apart).with_needs(counterpoint::Needs::skill("work").and_shared("licence", 1)));
     host.wait(secs(4));
     let outlook = Outlook::of_scheduler(&host.scheduler, host.now, secs(2));
@@ -79,7 +80,8 @@ fn an_outlook_tells_what_is_left() {
     assert_eq!(found.makespan(), secs(16), "four is begun when one has ended, five after it");
     let whole = outlook.in_host_time(&found);
     assert_eq!(whole.makespan(), secs(20));
-    assert_eq!(whole.tasks.len(), 6);
+    assert_eq!((whole.tasks.len(), outlook.under_way.len()), (3, 3));
+    assert!(outlook.under_way.iter().all(|one| one.start == Time::ZERO && one.finish == Time::from_secs(10)));
     // A horizon keeps what a task waits for, and what is urgent.
     let near: Vec<u64> = outlook.clone().within(1).project.tasks.iter().map(|task| task.id.get()).collect();
     assert_eq!(near, [4]);
@@ -124,79 +126,62 @@ fn a_tensor_of_a_state_is_exact_where_it_is_assigned() {
     assert!((1..=8).all(|id| host.status(id) == TaskStatus::Succeeded), "all done");
 }
 
-#[test]
-fn tasks_go_where_they_are_planned_and_elsewhere_when_they_cannot() {
-    let (strategy, tracker) = Planned::over(FirstCapable, secs(100));
-    let mut host = host(Config::default().with_strategy(strategy));
-    for id in 1..=3 {
-        host.join(agent(id));
-    }
-    let placed = |id, agent: u64, start, finish| Placed {
-        task: TaskId::new(id),
-        agent: Some(agent_id(agent)),
-        start: Time::from_secs(start),
-        finish: Time::from_secs(finish),
-    };
-    // All on the third, though the others are free; the fifth on one that is not there, the sixth not planned.
-    let one_after_the_other = (1..=4).map(|id| placed(id, 3, 10 * (id - 1), 10 * id));
-    tracker.follow(&Plan::of(one_after_the_other.chain([placed(5, 9, 0, 1)])));
-    for id in 1..=6 {
-        host.submit(task(id));
-    }
-    assert_eq!(host.holder(1), 3);
-    assert_eq!([2, 3, 4].map(|id| host.status(id)), [TaskStatus::Queued; 3], "they wait for their agent");
-    assert_eq!((host.holder(5), host.holder(6)), (1, 2), "the wrapped strategy decides");
-    let report = tracker.report(host.now);
-    assert_eq!((report.as_planned, report.unplanned, report.left), (1, 1, 3));
-    assert_eq!(report.elsewhere, [TaskId::new(5)]);
-    assert!(report.is_off(secs(1_000)));
-    host.wait(secs(10));
-    host.complete(1);
-    assert_eq!(host.holder(2), 3);
-    host.wait(secs(30));
-    assert_eq!(tracker.report(host.now).latest, secs(20), "the third should have begun at twenty");
-    // Its agent leaves: the plan is given up, nothing is lost.
-    host.complete(5);
-    host.leave(3);
-    assert_eq!(tracker.report(host.now).gone, [agent_id(3)]);
-    for _ in 0..9 {
-        for id in 1..=6 {
-            if host.scheduler.task(TaskId::new(id)).unwrap().running().is_some() {
-                host.complete(id);
-            }
-        }
-    }
-    assert!((1..=6).all(|id| host.status(id) == TaskStatus::Succeeded));
+fn placed(id: u64, agent: u64, start: u64) -> Placed {
+    let start = Time::from_secs(start);
+    Placed { task: TaskId::new(id), agent: Some(agent_id(agent)), start, finish: start + secs(10) }
 }
 
 #[test]
-fn patience_has_an_end() {
-    let (strategy, tracker) = Planned::new(secs(5));
+fn tasks_go_where_they_are_planned_and_elsewhere_when_they_cannot() {
+    let (strategy, tracker) = Planned::over(FirstCapable::default());
+    let mut host = host(Config::default().with_strategy(strategy));
+    (1..=3).for_each(|id| {
+        host.join(agent(id));
+    });
+    // The first capable agent of all would be the first for each.
+    tracker.follow(&Plan::of([placed(1, 3, 0), placed(2, 2, 0), placed(3, 2, 10), placed(4, 9, 10)]));
+    (1..=5).for_each(|id| host.submit(task(id)));
+    assert_eq!([1, 2, 3].map(|id| host.holder(id)), [3, 2, 1], "the third cannot wait for the second agent");
+    let report = tracker.report(host.now);
+    assert_eq!((report.as_planned, report.unplanned, report.left), (2, 0, 1));
+    assert_eq!(report.elsewhere, [TaskId::new(3)]);
+    assert!(report.is_off(secs(1_000)));
+    host.complete(1);
+    assert_eq!(host.holder(4), 3, "who is planned is not there");
+    host.complete(2);
+    assert_eq!(host.holder(5), 2, "nobody planned it");
+    let report = tracker.report(host.now);
+    assert_eq!((report.as_planned, report.unplanned, report.left), (2, 1, 0));
+    assert_eq!(report.elsewhere, [TaskId::new(3), TaskId::new(4)]);
+}
+
+#[test]
+fn a_tracker_says_when_the_plan_is_off() {
+    let (strategy, tracker) = Planned::new();
     let mut host = host(Config::default().with_strategy(strategy));
     host.join(agent(1));
     host.join(agent(2));
-    let placed = |id, start| Placed {
-        task: TaskId::new(id),
-        agent: Some(agent_id(1)),
-        start: Time::from_secs(start),
-        finish: Time::from_secs(start + 10),
-    };
-    tracker.follow(&Plan::of([placed(1, 0), placed(2, 10), placed(3, 20)]));
-    (1..=4).for_each(|id| host.submit(task(id)));
-    assert_eq!((host.holder(1), host.holder(4)), (1, 2));
-    assert_eq!(host.status(2), TaskStatus::Queued);
-    host.wait(secs(14));
-    host.complete(4);
-    assert_eq!(host.status(2), TaskStatus::Queued, "fourteen is within the patience");
-    host.submit(task(5));
-    assert_eq!(host.holder(5), 2, "what is not planned does not wait");
-    host.wait(secs(2));
-    host.complete(5);
-    assert_eq!(host.holder(2), 2, "sixteen is not");
-    assert_eq!(host.status(3), TaskStatus::Queued);
+    tracker.follow(&Plan::of([placed(1, 1, 0), placed(2, 2, 3), placed(3, 2, 20)]));
+    host.submit(task(1));
+    host.wait(secs(4));
+    assert!(!tracker.report(host.now).is_off(secs(1)), "a second late is within the tolerance");
+    host.wait(secs(1));
+    assert_eq!(tracker.report(host.now).latest, secs(2));
+    assert!(tracker.report(host.now).is_off(secs(1)), "the second task has not begun");
+    host.submit(task(2));
+    host.wait(secs(1));
+    assert_eq!(tracker.report(host.now).latest, secs(2), "since it has begun it is no later");
+    host.complete(2);
+    host.leave(2);
+    assert_eq!(tracker.report(host.now).gone, [agent_id(2)]);
+    // The plan is made again, without who has left.
+    host.submit(task(3));
+    let outlook = Outlook::of_scheduler(&host.scheduler, host.now, secs(10));
+    tracker.follow(&outlook.in_host_time(&plan(&outlook.project)));
+    assert!(!tracker.report(host.now).is_off(secs(1)));
+    host.join(agent(2));
     host.complete(1);
-    assert_eq!(host.holder(3), 1);
-    assert_eq!(tracker.report(host.now).as_planned, 2);
+    assert_eq!(tracker.report(host.now).unplanned, 0);
 }
 
 /// Random plans, right or nonsense, under random failures, departures and new plans: everything ends.
@@ -204,7 +189,7 @@ fn patience_has_an_end() {
 fn whatever_the_plan_everything_ends() {
     for seed in 0..60 {
         let mut random = Random::new(seed, 9);
-        let (strategy, tracker) = Planned::new(secs(random.below(50) as u64));
+        let (strategy, tracker) = Planned::new();
         let mut host = host(Config::default().with_strategy(strategy));
         (1..=4).for_each(|id| {
             host.join(agent(id));
@@ -297,7 +282,7 @@ fn an_outline_lays_a_definition_out() {
     let found = plan(&outline.project);
     assert_eq!(found.makespan(), secs(1 + 1 + 7 + 1));
     assert!(validate(&outline.project, &found).is_ok());
-    let states = Node::new("talk", Action::States(States::new("start")));
+    let states = Node::new("talk", Action::States(States::from("start", 3)));
     let fault = Outline::of(&Definition::new("d").with_node(states), &agents, &expected).unwrap_err();
     assert_eq!(fault, OutlineError::Unplannable { node: "talk".into() });
     let lost = Definition::new("d").with_node(Node::new("a", Action::Pass).with_link(Link::success("b")));
@@ -325,7 +310,7 @@ fn exclusive_nodes_and_narrow_maps_share_what_they_must() {
 
 #[test]
 fn a_run_goes_by_the_plan_of_its_definition() {
-    let agents = [agent(1), agent(2), agent(3)];
+    let agents = [agent(1), agent(2), agent(3).with_capacity(5)];
     let expected =
         |path: &Name, _: &Node| Expected { span: secs(1), times: if path.as_str() == "each" { 2 } else { 1 } };
     let outline = Outline::of(&flow(), &agents, &expected).unwrap();
@@ -335,7 +320,7 @@ fn a_run_goes_by_the_plan_of_its_definition() {
     for (one, piece) in plan.tasks.iter_mut().zip(&outline.pieces) {
         one.agent = piece.is_own.then_some(agent_id(3));
     }
-    let (strategy, tracker) = Planned::over(FirstCapable, secs(1_000));
+    let (strategy, tracker) = Planned::over(FirstCapable::default());
     tracker.follow_run(run, Time::ZERO, &outline, &plan);
     let mut engine = Engine::new(Config::default().with_strategy(strategy));
     let mut out = Outbox::default();
