@@ -45,8 +45,11 @@ fn published_makespans() {
     assert!(graph.bound() <= 80.0);
 }
 
+/// From, to, and what the data takes.
+type Links = Vec<(usize, usize, f64)>;
+
 /// A graph of any sort, some tasks without time; its times and links.
-fn graph(seed: u64, most: usize) -> (Graph, Vec<Vec<f64>>, Vec<(usize, usize, f64)>) {
+fn graph(seed: u64, most: usize) -> (Graph, Vec<Vec<f64>>, Links) {
     let mut random = Random::new(seed, 0);
     let size = 1 + random.below(most);
     let agents = 1 + random.below(5);

@@ -277,7 +277,7 @@ fn what_changes_would_come_to() {
         let help = Change::Come(Agent::new(AgentId::new(7)).with_skill("a", 3).with_cost_per_second(9_000));
         let come = ask(&help, &settings).unwrap();
         assert!(come.delay() <= 0, "seed {seed}: help delays");
-        assert_eq!(come.handed_over.iter().all(|task| project.tasks.iter().any(|one| one.id == *task)), true);
+        assert!(come.handed_over.iter().all(|task| project.tasks.iter().any(|one| one.id == *task)));
         // Who leaves takes work along; the least makespan without them is known by brute force.
         let go = ask(&Change::Go(AgentId::new(1)), &settings).unwrap();
         assert!(go.delay() >= 0 && go.plan.tasks.iter().all(|one| one.agent != Some(AgentId::new(1))));
