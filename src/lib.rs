@@ -95,7 +95,7 @@ pub mod workflow;
 pub use agent::{AgentSpec, AgentStatus, Guard, Scope};
 pub use command::{Accepted, AgentCommand, Command, ControlCommand, DeadFilter, RunCommand, TaskCommand};
 pub use effect::{Dispatched, Effect, Outbox};
-pub use engine::{Ask, Engine, EngineSnapshot, NodeView, RunView};
+pub use engine::{Ask, Awaited, Engine, EngineSnapshot, NodeView, RunStanding, RunView, Wait};
 pub use error::{BadConfig, PayloadError, RestoreError};
 pub use event::{AgentEvent, ControlEvent, Entry, Event, Next, Opening, RunEvent, TaskEvent, YieldReason};
 pub use id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
@@ -107,7 +107,9 @@ pub use rejected::Rejected;
 pub use run::{
     Cause, LimitReached, NodeOutcome, NodeRemedy, NodeStatus, RunOutcome, RunPhase, RunSpec, UndoOutcome, UndoRemedy,
 };
-pub use scheduler::{AgentView, Config, Quota, Routability, Scheduler, SchedulerSnapshot, TaskStatus, TaskView};
+pub use scheduler::{
+    AgentView, Config, Quota, Routability, Scheduler, SchedulerSnapshot, TaskStatus, TaskView, TaskWait,
+};
 pub use structure::Random;
 pub use task::{
     Affinity, Bound, Exhausted, Failure, FailureKind, Happened, InDoubt, Jitter, Needs, Owner, Phase, Policy, Retry,

@@ -256,19 +256,24 @@ impl Book {
 
     /// Whether a run makes no moves forward: it is paused, or one around it is.
     pub(super) fn is_paused(&self, id: RunId) -> bool {
+        self.paused_by(id).is_some()
+    }
+
+    /// The run that is paused so that this one makes no moves forward: it itself, or one around it.
+    pub(super) fn paused_by(&self, id: RunId) -> Option<(RunId, &Name)> {
         let mut next = Some(id);
         let mut own = true;
         while let Some(run) = next.and_then(|id| self.get(id)) {
             if own && run.phase != RunPhase::Running {
-                return false;
+                return None;
             }
-            if run.paused && run.phase == RunPhase::Running {
-                return true;
+            if let Some(reason) = run.paused.as_ref().filter(|_| run.phase == RunPhase::Running) {
+                return Some((run.id(), reason));
             }
             own = false;
             next = run.owner.map(|owner| owner.run);
         }
-        false
+        None
     }
 
     /// Whether a node of the run, or of one within it, waits for this signal now.

@@ -49,9 +49,11 @@ mod operate;
 mod recent;
 mod snapshot;
 mod view;
+mod waits;
 
 pub use snapshot::EngineSnapshot;
 pub use view::{Ask, NodeView, RunView};
+pub use waits::{Awaited, RunStanding, Wait};
 
 use crate::command::{Accepted, Command};
 use crate::effect::{Effect, Outbox};
@@ -62,7 +64,7 @@ use crate::insight::{Line, Subject};
 use crate::name::Name;
 use crate::rejected::Rejected;
 use crate::routing::RoutingStrategy;
-use crate::scheduler::{AgentView, Config, Log, PartyView, Routability, TaskView, Tx};
+use crate::scheduler::{AgentView, Config, Log, PartyView, Routability, TaskView, TaskWait, Tx};
 use crate::task::Needs;
 use crate::time::Time;
 use core::fmt;
@@ -142,6 +144,12 @@ impl Engine {
         self.driver.core.view(id)
     }
 
+    /// What a task waits for, unless it has ended: whether an agent has it, and if not, what keeps it from beginning.
+    #[must_use]
+    pub fn waits_for(&self, task: TaskId) -> Option<TaskWait> {
+        self.driver.core.waits_for(task, self.log.now()).map(|(wait, _)| wait)
+    }
+
     /// The agent with this id, if it is registered.
     #[must_use]
     pub fn agent(&self, id: AgentId) -> Option<AgentView<'_>> {
@@ -196,12 +204,12 @@ impl Engine {
     /// The run with this id, unless it is unknown or forgotten.
     #[must_use]
     pub fn run(&self, id: RunId) -> Option<RunView<'_>> {
-        self.driver.book.view(id)
+        self.driver.view(id, self.log.now())
     }
 
     /// All known runs, in the order of their places.
     pub fn runs(&self) -> impl Iterator<Item = RunView<'_>> {
-        self.driver.book.views()
+        self.driver.views(self.log.now())
     }
 
     /// The last facts about a task, an agent or a run, the oldest first: what happened to it lately, for whoever asks why

@@ -53,6 +53,6 @@ impl Driver {
         if run.phase != RunPhase::Running {
             return Err(Rejected::RunPhase { run: id, phase: run.phase });
         }
-        Ok((id, run.paused))
+        Ok((id, run.paused.is_some()))
     }
 }

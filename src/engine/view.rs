@@ -1,12 +1,14 @@
 //! Reading: runs and their nodes as they stand.
 
-use super::book::Book;
+use super::drive::Driver;
+use super::waits::{RunStanding, Wait};
 use crate::definition::Definition;
 use crate::id::RunId;
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, NodeOutcome, NodeStatus, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::task::Owner;
+use crate::time::Time;
 use crate::workflow::machine::{NodeStage, NodeState, Run};
 use core::fmt;
 
@@ -14,6 +16,8 @@ use core::fmt;
 #[derive(Clone, Copy)]
 pub struct RunView<'a> {
     run: &'a Run,
+    driver: &'a Driver,
+    now: Time,
 }
 
 impl<'a> RunView<'a> {
@@ -72,10 +76,26 @@ impl<'a> RunView<'a> {
         Some(NodeView { run: self.run, state: self.run.nodes.get(place as usize)?, place })
     }
 
-    /// What it waits for now, a line for each node that is under way.
+    /// Whether it goes on by itself.
+    #[must_use]
+    pub fn standing(&self) -> RunStanding {
+        self.driver.standing(self.run, self.now)
+    }
+
+    /// What it waits for now, with the runs within it: at least one thing as long as it is not over and no call is owed to
+    /// it.
+    #[must_use]
+    pub fn waits(&self) -> Vec<Wait> {
+        self.driver.waits(self.id(), self.now)
+    }
+
+    /// What its own nodes wait for now in words, a line for each node.
     #[must_use]
     pub fn waits_for(&self) -> Vec<String> {
-        self.nodes().filter_map(|node| Some(format!("{}: {}", node.name(), node.run.waits_for(node.place)?))).collect()
+        let text = |node: NodeView<'_>| {
+            Some(format!("{}: {}", node.name(), self.driver.wait_text(self.run, node.place, self.now)?))
+        };
+        self.nodes().filter_map(text).collect()
     }
 }
 
@@ -184,12 +204,12 @@ impl fmt::Debug for NodeView<'_> {
     }
 }
 
-impl Book {
-    pub(super) fn view(&self, id: RunId) -> Option<RunView<'_>> {
-        self.get(id).map(|run| RunView { run })
+impl Driver {
+    pub(super) fn view(&self, id: RunId, now: Time) -> Option<RunView<'_>> {
+        self.book.get(id).map(|run| RunView { run, driver: self, now })
     }
 
-    pub(super) fn views(&self) -> impl Iterator<Item = RunView<'_>> {
-        self.runs.iter().map(|(_, run)| RunView { run })
+    pub(super) fn views(&self, now: Time) -> impl Iterator<Item = RunView<'_>> {
+        self.book.runs.iter().map(move |(_, run)| RunView { run, driver: self, now })
     }
 }

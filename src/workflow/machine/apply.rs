@@ -109,12 +109,12 @@ impl Run {
                 self.state_mut(*node).ok_or("an unknown node is operated")?.more_mut().remedy = Some(remedy.clone());
                 Ok(())
             }
-            RunEvent::Paused { .. } => {
-                self.paused = true;
+            RunEvent::Paused { reason, .. } => {
+                self.paused = Some(reason.clone());
                 Ok(())
             }
             RunEvent::Resumed { .. } => {
-                self.paused = false;
+                self.paused = None;
                 self.wake_all();
                 Ok(())
             }

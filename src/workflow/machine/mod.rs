@@ -8,6 +8,7 @@ mod apply;
 mod boundary;
 mod many;
 mod moves;
+mod needs;
 mod snapshot;
 mod tokens;
 mod unwind;
@@ -17,6 +18,7 @@ mod walk;
 pub(crate) use apply::child_end;
 pub(crate) use boundary::Watch;
 pub(crate) use moves::Move;
+pub(crate) use needs::Need;
 pub(crate) use snapshot::RunRecord;
 use tokens::Tokens;
 pub(crate) use wait::{Kept, Ruling, Wanted};
@@ -52,8 +54,8 @@ pub(crate) struct Run {
     /// A node whose failure nothing takes care of.
     broken: Option<u32>,
     pivot_passed: bool,
-    /// An operator stopped it from making moves.
-    pub(crate) paused: bool,
+    /// On what grounds an operator stopped it from making moves.
+    pub(crate) paused: Option<Name>,
     /// The node that ended the run.
     stopped: Option<u32>,
     /// Nodes that have not ended.
@@ -308,7 +310,7 @@ impl Run {
             unwinding: None,
             broken: None,
             pivot_passed: false,
-            paused: false,
+            paused: None,
             stopped: None,
             open: count,
             working: 0,
@@ -422,26 +424,6 @@ impl Run {
                 NodeStage::Waiting | NodeStage::Ended(NodeOutcome::Skipped | NodeOutcome::Cancelled { .. })
             )
         })
-    }
-
-    /// What a node waits for that could start by its links.
-    fn turn_text(&self, node: u32) -> Option<String> {
-        let (state, plan) = (self.state(node)?, self.plan.nodes.get(node as usize)?);
-        let held = plan.milestone.is_some() || !plan.rivals.is_empty();
-        if !held || state.decided < plan.links || self.phase != RunPhase::Running {
-            return None;
-        }
-        match self.turn(node) {
-            Turn::Later => {
-                let busy = plan.rivals.iter().find(|rival| self.state(**rival).is_some_and(NodeState::is_busy));
-                Some(match (busy, plan.milestone) {
-                    (Some(rival), _) => format!("its turn, after {}", self.plan.name(*rival)),
-                    (None, Some((after, _))) => format!("its milestone, {}", self.plan.name(after)),
-                    (None, None) => return None,
-                })
-            }
-            Turn::Now | Turn::Missed => None,
-        }
     }
 
     /// Whether a node that could start must wait for its turn, or has missed its milestone.

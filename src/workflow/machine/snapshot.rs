@@ -26,6 +26,9 @@ pub(crate) struct RunRecord {
     pivot_passed: bool,
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     paused: bool,
+    /// On what grounds; not there in snapshots of old.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    paused_for: Option<Name>,
     /// The nodes that are or were to be undone.
     unwinding: Option<Vec<u32>>,
 }
@@ -43,7 +46,8 @@ impl Run {
             signals: self.signals.clone(),
             broken: self.broken,
             pivot_passed: self.pivot_passed,
-            paused: self.paused,
+            paused: self.paused.is_some(),
+            paused_for: self.paused.clone(),
             unwinding: self.unwinding.as_ref().map(|unwinding| unwinding.members().map(NodeIx::get).collect()),
         }
     }
@@ -64,7 +68,7 @@ impl Run {
             signals: record.signals.clone(),
             broken: record.broken,
             pivot_passed: record.pivot_passed,
-            paused: record.paused,
+            paused: record.paused.then(|| record.paused_for.clone().unwrap_or_else(|| "not on record".into())),
             open,
             working,
             ..Self::new(plan, Arc::clone(&record.spec), record.owner)

@@ -149,6 +149,7 @@ impl World {
         if let Err(broken) = self.engine.check() {
             panic!("{broken}");
         }
+        self.check_standing();
     }
 
     /// Lets time pass.

@@ -17,6 +17,7 @@ mod many;
 mod operating;
 mod races;
 mod rounds;
+mod standing;
 mod states;
 mod triggers;
 mod turns;

@@ -123,6 +123,7 @@ pub(super) struct Flow {
     pub(super) to_undo: Vec<usize>,
     pub(super) succeeded: bool,
     pub(super) pivot_passed: bool,
+    pub(super) paused: bool,
     pub(super) cause: Option<Cause>,
     /// Which of its signals the node takes that ends now.
     pub(super) taking: usize,
@@ -149,6 +150,7 @@ impl Flow {
             to_undo: Vec::new(),
             succeeded: false,
             pivot_passed: false,
+            paused: false,
             cause: None,
             taking: 0,
             arrivals: BTreeMap::new(),

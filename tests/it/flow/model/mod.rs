@@ -46,7 +46,7 @@ pub(crate) fn check(journal: &[Entry], whole: bool) -> Ruling {
         model.now = entry.at;
         let ruling = match &entry.event {
             Event::Task(event) => model.task(event),
-            Event::Run(event) => model.run(event),
+            Event::Run(event) => model.unpaused(event).and_then(|()| model.run(event)),
             _ => Ok(()),
         };
         ruling.map_err(|why| format!("{}: {why}: {:?}", entry.seq, entry.event))?;
@@ -72,6 +72,7 @@ impl Model {
     fn task(&mut self, event: &TaskEvent) -> Ruling {
         if let TaskEvent::Submitted { spec, .. } = event {
             let Some(owner) = spec.owner else { return Ok(()) };
+            ensure!(owner.phase == Phase::Undo || !self.is_paused(owner.run), "a paused run begins work");
             ensure!(self.seen.insert(spec.id), "a task id is used twice");
             self.tasks.insert(spec.id, (owner, false));
             let payload = spec.payload.value().clone();
@@ -121,8 +122,45 @@ impl Model {
         self.flow_mut(owner.run)?.piece_ends(owner, ok, happened)
     }
 
+    /// Whether a run that goes forward is paused, or one around it.
+    fn is_paused(&self, run: RunId) -> bool {
+        let mut flow = self.flows.get(&run).filter(|flow| flow.stand == Stand::Running);
+        while let Some(here) = flow {
+            if here.paused && here.stand == Stand::Running {
+                return true;
+            }
+            flow = here.owner.and_then(|owner| self.flows.get(&owner.run));
+        }
+        false
+    }
+
+    /// A paused run makes no moves: what is said from outside and what its agents say is written down all the same.
+    fn unpaused(&self, event: &RunEvent) -> Ruling {
+        let moves = match event {
+            RunEvent::Started { owner, .. } => owner.map(|owner| owner.run),
+            RunEvent::Halted { cause: Cause::Node { .. }, .. }
+            | RunEvent::Opened { .. }
+            | RunEvent::NodeFinished { .. }
+            | RunEvent::SignalMoved { .. }
+            | RunEvent::HandlerFired { .. }
+            | RunEvent::ItemsEnough { .. }
+            | RunEvent::Entered { .. }
+            | RunEvent::Escalated { .. }
+            | RunEvent::Finished { .. } => event.run(),
+            _ => None,
+        };
+        ensure!(!moves.is_some_and(|run| self.is_paused(run)), "a paused run moves");
+        Ok(())
+    }
+
     fn run(&mut self, event: &RunEvent) -> Ruling {
         match event {
+            RunEvent::Paused { run, .. } | RunEvent::Resumed { run } => {
+                let (flow, pauses) = (self.flow_mut(*run)?, matches!(event, RunEvent::Paused { .. }));
+                ensure!(flow.stand == Stand::Running && flow.paused != pauses, "it is paused or resumed for nothing");
+                flow.paused = pauses;
+                Ok(())
+            }
             RunEvent::Defined { definition } => {
                 self.definitions.insert((definition.name.clone(), definition.version), Arc::clone(definition));
                 Ok(())
