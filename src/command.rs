@@ -256,6 +256,26 @@ pub enum ControlCommand {
 pub enum RunCommand {
     /// A workflow that runs may use. The same again changes nothing; another under the same name and version is refused.
     Define(Arc<Definition>),
+    /// Runs that ask for no version take this one from now on; so a new version that does not do well is rolled back for
+    /// new runs. Runs that have begun keep theirs.
+    SetDefault {
+        /// The workflow's name.
+        workflow: Name,
+        /// The version; the newest, if none, which is how it is at first.
+        version: Option<u32>,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// No run can be started of this version any more, and it makes room for another. Refused while runs of it are not
+    /// over, and if it was made the default. Runs that are over keep it, and its number never comes to mean another.
+    Retire {
+        /// The workflow's name.
+        workflow: Name,
+        /// The version.
+        version: u32,
+        /// On what grounds.
+        reason: Name,
+    },
     /// A new run. The same again changes nothing; another under a known id is refused.
     Start(RunSpec),
     /// Brings a signal to a run, which keeps it until a node that waits for it takes it: a node of the run itself first, then

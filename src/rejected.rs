@@ -49,6 +49,17 @@ pub enum Rejected {
     /// The name and version belong to another definition.
     #[error("workflow {0} was defined before, with other content: give it a new version")]
     DefinitionConflict(DefinitionId),
+    /// Runs of the version are not over.
+    #[error("of workflow {definition} {runs} runs are not over")]
+    InUse {
+        /// Which definition.
+        definition: DefinitionId,
+        /// How many.
+        runs: u32,
+    },
+    /// The version was made the default: make another one the default first.
+    #[error("workflow {0} is what new runs take: make another version the default first")]
+    IsDefault(DefinitionId),
     /// Ids with the top bit set are the engine's own.
     #[error("the id {0} is reserved for the engine: ids of a host are below 2^63")]
     ReservedId(u64),

@@ -23,7 +23,7 @@ pub struct RunSpec {
     pub id: RunId,
     /// The name of the definition.
     pub workflow: Name,
-    /// Its version; the newest if nothing is said.
+    /// Its version; the default if nothing is said, which is the newest unless another was made so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,
     /// What the run is given.
@@ -35,7 +35,7 @@ pub struct RunSpec {
 }
 
 impl RunSpec {
-    /// A run of the newest version of this workflow.
+    /// A run of the default version of this workflow.
     #[must_use]
     pub fn new(id: RunId, workflow: impl Into<Name>) -> Self {
         Self { id, workflow: workflow.into(), version: None, input: Payload::NULL, tier: Tier::Normal }

@@ -1,9 +1,9 @@
 //! What the engine knows of workflows: the fold of all facts about definitions and runs, and of those about the tasks that
 //! runs own.
 
-use crate::definition::DefinitionId;
+use super::catalog::Catalog;
 use crate::event::{Entry, Event, Next, RunEvent, TaskEvent};
-use crate::id::{RunId, TaskId};
+use crate::id::{RunId, Seq, TaskId};
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
@@ -14,7 +14,7 @@ use crate::task::{Failure, Happened, Owner, Phase, TaskSpec};
 use crate::time::Time;
 use crate::workflow::machine::{PieceEnd, Run, Worker, child_end};
 use crate::workflow::plan::Plan;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 type Folded = Result<(), Misfit>;
@@ -22,7 +22,7 @@ type Folded = Result<(), Misfit>;
 /// Definitions and runs.
 #[derive(Debug, Default)]
 pub(super) struct Book {
-    pub(super) plans: BTreeMap<(Name, u32), Arc<Plan>>,
+    pub(super) catalog: Catalog,
     pub(super) runs: Arena<Run>,
     pub(super) by_id: IdMap<RunId, Slot>,
     /// The steps that unfinished tasks perform.
@@ -43,7 +43,7 @@ impl Book {
         match &entry.event {
             Event::Agent(_) | Event::Control(_) => Ok(()),
             Event::Task(event) => self.fold_task(event, entry.at).map_err(Misfit),
-            Event::Run(event) => self.fold_run(event, entry.at).map_err(Misfit),
+            Event::Run(event) => self.fold_run(event, (entry.seq, entry.at)).map_err(Misfit),
         }
     }
 
@@ -93,14 +93,28 @@ impl Book {
         Ok(())
     }
 
-    fn fold_run(&mut self, event: &RunEvent, now: Time) -> Result<(), &'static str> {
+    fn fold_run(&mut self, event: &RunEvent, (seq, now): (Seq, Time)) -> Result<(), &'static str> {
         match event {
             RunEvent::Defined { definition } => {
                 let plan = Plan::new(Arc::clone(definition)).ok_or("a definition has a cycle")?;
-                self.plans.insert((plan.id.name.clone(), plan.id.version), plan);
+                self.catalog.define(plan);
                 Ok(())
             }
-            RunEvent::Started { spec, version, owner } => self.started(spec, *version, *owner, now),
+            RunEvent::DefaultSet { workflow, version, .. } => {
+                self.catalog.set_default(workflow, *version);
+                Ok(())
+            }
+            RunEvent::Retired { workflow, version, .. } => {
+                self.catalog.retire(workflow, *version).ok_or("a version is retired that is not defined")
+            }
+            RunEvent::Started { spec, version, owner, hash } => {
+                let plan =
+                    self.plan_for(spec, *version, *owner).ok_or("a run starts of a workflow that is not defined")?;
+                if hash.is_some_and(|hash| hash != plan.id.hash) {
+                    return Err("a run starts of another definition than the one that it is pinned to");
+                }
+                self.started(Run::new(plan, Arc::clone(spec), *owner, (seq, now)), now)
+            }
             RunEvent::Forgotten { runs } => runs.iter().try_for_each(|run| self.forget(*run)),
             RunEvent::Opened { run, node, .. } => {
                 self.with_run(*run, |run| run.apply(event, now))?;
@@ -159,18 +173,12 @@ impl Book {
         }
     }
 
-    fn started(
-        &mut self,
-        spec: &Arc<RunSpec>,
-        version: u32,
-        owner: Option<Owner>,
-        now: Time,
-    ) -> Result<(), &'static str> {
-        if self.slot(spec.id).is_some() {
+    fn started(&mut self, run: Run, now: Time) -> Result<(), &'static str> {
+        if self.slot(run.id()).is_some() {
             return Err("a run starts twice");
         }
-        let plan = self.plan_for(spec, version, owner).ok_or("a run starts of a workflow that is not defined")?;
-        self.put(Run::new(plan, Arc::clone(spec), owner));
+        let (spec, owner) = (Arc::clone(&run.spec), run.owner);
+        self.put(run);
         match owner {
             None => self.active = self.active.saturating_add(1),
             Some(owner) => {
@@ -194,7 +202,7 @@ impl Book {
     /// The definition that a run is pinned to: one that was defined, or the one inside the step that it performs.
     pub(super) fn plan_for(&self, spec: &RunSpec, version: u32, owner: Option<Owner>) -> Option<Arc<Plan>> {
         match owner {
-            None => self.plans.get(&(spec.workflow.clone(), version)).cloned(),
+            None => self.catalog.get(&spec.workflow, version).cloned(),
             Some(owner) => self.get(owner.run)?.flow_of(owner).cloned(),
         }
     }
@@ -352,16 +360,12 @@ impl Book {
         }
     }
 
-    /// The definition of this name, in this version or the newest.
+    /// The definition of this name, in this version or the default.
     pub(super) fn plan(&self, name: &Name, version: Option<u32>) -> Option<&Arc<Plan>> {
         match version {
-            Some(version) => self.plans.get(&(name.clone(), version)),
-            None => self.plans.range((name.clone(), 0)..=(name.clone(), u32::MAX)).next_back().map(|(_, plan)| plan),
+            Some(version) => self.catalog.get(name, version),
+            None => self.catalog.default_of(name),
         }
-    }
-
-    pub(super) fn definition_at(&self, id: &DefinitionId) -> Option<&Arc<Plan>> {
-        self.plans.get(&(id.name.clone(), id.version))
     }
 }
 

@@ -3,7 +3,6 @@
 use super::decide::Voice;
 use super::drive::Driver;
 use crate::command::{Accepted, RunCommand, TaskCommand};
-use crate::definition::Definition;
 use crate::event::RunEvent;
 use crate::id::RunId;
 use crate::name::Name;
@@ -12,7 +11,6 @@ use crate::rejected::Rejected;
 use crate::run::{Cause, RunPhase, RunSpec, UndoOutcome, UndoRemedy};
 use crate::scheduler::{Tx, fits, named};
 use crate::workflow::machine::Run;
-use crate::workflow::validate;
 use std::sync::Arc;
 
 type Verdict = Result<Accepted, Rejected>;
@@ -21,6 +19,8 @@ impl Driver {
     pub(super) fn run(&mut self, command: RunCommand, tx: &mut Tx<'_>) -> Verdict {
         match command {
             RunCommand::Define(definition) => self.define(definition, tx),
+            RunCommand::SetDefault { workflow, version, reason } => self.set_default(workflow, version, reason, tx),
+            RunCommand::Retire { workflow, version, reason } => self.retire_version(workflow, version, reason, tx),
             RunCommand::Start(spec) => self.start(spec, tx),
             RunCommand::Signal { run, signal, payload } => self.signal(run, signal, payload, tx),
             RunCommand::Pause { run, reason } => self.pause(run, reason, tx),
@@ -49,21 +49,6 @@ impl Driver {
         self.core.task(command, tx)
     }
 
-    fn define(&mut self, definition: Arc<Definition>, tx: &mut Tx<'_>) -> Verdict {
-        let limits = self.core.config().limits();
-        validate(&definition, limits)?;
-        let id = definition.id();
-        if let Some(known) = self.book.definition_at(&id) {
-            let same = known.id == id && known.definition == definition;
-            return if same { Ok(Accepted::Repeated) } else { Err(Rejected::DefinitionConflict(id)) };
-        }
-        if self.book.plans.len() >= limits.definitions as usize {
-            return Err(at_limit("definitions", limits.definitions));
-        }
-        self.emit(RunEvent::Defined { definition }, tx);
-        Ok(Accepted::Done)
-    }
-
     fn start(&mut self, spec: RunSpec, tx: &mut Tx<'_>) -> Verdict {
         if let Some(known) = self.book.get(spec.id) {
             return if *known.spec == spec { Ok(Accepted::Repeated) } else { Err(Rejected::RunConflict(spec.id)) };
@@ -80,8 +65,8 @@ impl Driver {
         if self.book.active() >= limits.active_runs {
             return Err(at_limit("active_runs", limits.active_runs));
         }
-        let version = plan.id.version;
-        self.emit(RunEvent::Started { spec: Arc::new(spec), version, owner: None }, tx);
+        let (version, hash) = (plan.id.version, Some(plan.id.hash));
+        self.emit(RunEvent::Started { spec: Arc::new(spec), version, owner: None, hash }, tx);
         Ok(Accepted::Done)
     }
 
@@ -187,6 +172,6 @@ impl Driver {
     }
 }
 
-fn at_limit(what: &str, limit: u32) -> Rejected {
+pub(super) fn at_limit(what: &str, limit: u32) -> Rejected {
     Rejected::AtCapacity { what: what.into(), limit: limit.into(), retry_after: None }
 }

@@ -208,7 +208,7 @@ impl Driver {
             input,
             tier: run.spec.tier,
         };
-        Some(RunEvent::Started { spec: Arc::new(spec), version: plan.version, owner: Some(owner) })
+        Some(RunEvent::Started { spec: Arc::new(spec), version: plan.version, owner: Some(owner), hash: None })
     }
 
     /// Forgets the oldest finished runs, beyond the limit.

@@ -41,6 +41,7 @@
 //! ```
 
 mod book;
+mod catalog;
 mod check;
 mod commands;
 mod decide;
@@ -48,9 +49,11 @@ mod drive;
 mod operate;
 mod recent;
 mod snapshot;
+mod versions;
 mod view;
 mod waits;
 
+pub use catalog::DefinitionView;
 pub use snapshot::EngineSnapshot;
 pub use view::{Ask, NodeView, RunView};
 pub use waits::{Awaited, RunStanding, Wait};
@@ -210,6 +213,12 @@ impl Engine {
     /// All known runs, in the order of their places.
     pub fn runs(&self) -> impl Iterator<Item = RunView<'_>> {
         self.driver.views(self.log.now())
+    }
+
+    /// All definitions that runs can be started of or that known runs use, by name, version and hash. Looks at all runs.
+    #[must_use]
+    pub fn definitions(&self) -> Vec<DefinitionView<'_>> {
+        self.driver.definitions()
     }
 
     /// The last facts about a task, an agent or a run, the oldest first: what happened to it lately, for whoever asks why

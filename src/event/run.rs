@@ -20,6 +20,25 @@ pub enum RunEvent {
         /// The definition.
         definition: Arc<Definition>,
     },
+    /// New runs that ask for no version take this one.
+    DefaultSet {
+        /// The workflow's name.
+        workflow: Name,
+        /// The version; the newest from now on, if none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<u32>,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// No run can be started of this version any more.
+    Retired {
+        /// The workflow's name.
+        workflow: Name,
+        /// The version.
+        version: u32,
+        /// On what grounds.
+        reason: Name,
+    },
     /// A run began.
     Started {
         /// The run.
@@ -29,6 +48,9 @@ pub enum RunEvent {
         /// The step that it performs, for a run within a run. The definition is then the one inside that step.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         owner: Option<Owner>,
+        /// The hash of the definition, for a run that is no run within a run; not there in journals of old.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hash: Option<u64>,
     },
     /// A node that does more than one thing began: a map, a repeat, a wait.
     Opened {
@@ -286,7 +308,7 @@ impl RunEvent {
             | Self::NodeUndone { run, .. }
             | Self::UndoRetried { run, .. }
             | Self::Finished { run, .. } => Some(*run),
-            Self::Defined { .. } | Self::Forgotten { .. } => None,
+            Self::Defined { .. } | Self::DefaultSet { .. } | Self::Retired { .. } | Self::Forgotten { .. } => None,
         }
     }
 }

@@ -139,6 +139,8 @@ const fn run_actor(event: &RunEvent) -> Actor {
     match event {
         RunEvent::Started { owner: Some(_), .. } => Actor::Core,
         RunEvent::Defined { .. }
+        | RunEvent::DefaultSet { .. }
+        | RunEvent::Retired { .. }
         | RunEvent::Started { .. }
         | RunEvent::Signalled { .. }
         | RunEvent::Paused { .. }
@@ -183,6 +185,10 @@ fn reason(event: &Event) -> Option<String> {
         }
         Event::Task(TaskEvent::Expired { bound, .. }) => Some(bound.to_string()),
         Event::Run(RunEvent::Halted { cause, .. }) => Some(cause.to_string()),
+        Event::Run(RunEvent::Operated { remedy, .. }) => Some(remedy.reason().to_string()),
+        Event::Run(
+            RunEvent::Paused { reason, .. } | RunEvent::DefaultSet { reason, .. } | RunEvent::Retired { reason, .. },
+        ) => Some(reason.to_string()),
         Event::Control(ControlEvent::Paused { reason, .. }) => Some(reason.to_string()),
         Event::Control(ControlEvent::Rerouted { why, .. } | ControlEvent::Scaling { why, .. }) => Some(why.to_string()),
         Event::Agent(AgentEvent::Throttled { guard, why, .. }) => {

@@ -37,7 +37,7 @@ impl Catalog {
                 let key = (definition.name.clone(), definition.version);
                 self.definitions.insert(key, Arc::clone(definition));
             }
-            RunEvent::Started { spec, version, owner } => {
+            RunEvent::Started { spec, version, owner, .. } => {
                 let definition = match owner {
                     Some(owner) => self.inner(*owner).cloned(),
                     None => self.definitions.get(&(spec.workflow.clone(), *version)).cloned(),
@@ -49,7 +49,9 @@ impl Catalog {
                     self.runs.remove(run);
                 }
             }
-            RunEvent::Opened { .. }
+            RunEvent::DefaultSet { .. }
+            | RunEvent::Retired { .. }
+            | RunEvent::Opened { .. }
             | RunEvent::NodeFinished { .. }
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }

@@ -169,9 +169,18 @@ fn run(event: &RunEvent, now: Time) -> String {
                 definition.nodes.len()
             )
         }
-        RunEvent::Started { spec, version, owner } => {
+        RunEvent::Started { spec, version, owner, .. } => {
             let within = owner.map(|owner| format!(", for {}", step(owner))).unwrap_or_default();
             format!("{} started: {} v{version}{within}", spec.id, short(&spec.workflow))
+        }
+        RunEvent::DefaultSet { workflow, version: Some(version), reason } => {
+            format!("new runs of {} take v{version}: {}", short(workflow), short(reason))
+        }
+        RunEvent::DefaultSet { workflow, version: None, reason } => {
+            format!("new runs of {} take the newest version: {}", short(workflow), short(reason))
+        }
+        RunEvent::Retired { workflow, version, reason } => {
+            format!("workflow {} v{version} retired: {}", short(workflow), short(reason))
         }
         RunEvent::Opened { run, node, what } => {
             let what = match what {
@@ -248,6 +257,8 @@ fn under_way(event: &RunEvent) -> String {
         }
         RunEvent::Escalated { run, node, level } => format!("{run} node {node}: the decision is escalated ({level})"),
         RunEvent::Defined { .. }
+        | RunEvent::DefaultSet { .. }
+        | RunEvent::Retired { .. }
         | RunEvent::Started { .. }
         | RunEvent::Opened { .. }
         | RunEvent::NodeFinished { .. }

@@ -225,7 +225,7 @@ impl Lineage {
                 let key = (definition.name.clone(), definition.version);
                 self.definitions.insert(key, definition.id());
             }
-            RunEvent::Started { spec, version, owner } => self.started(spec, *version, *owner),
+            RunEvent::Started { spec, version, owner, .. } => self.started(spec, *version, *owner),
             RunEvent::NodeFinished { run, node, outcome: NodeOutcome::Succeeded, output: Some(output), .. } => {
                 let owner = Owner::new(*run, *node, 0, Phase::Do);
                 self.made(owner, Maker::Core, Some(output), seq, at);
@@ -244,6 +244,8 @@ impl Lineage {
             }
             RunEvent::NodeFinished { .. }
             | RunEvent::Finished { .. }
+            | RunEvent::DefaultSet { .. }
+            | RunEvent::Retired { .. }
             | RunEvent::Opened { .. }
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }

@@ -42,7 +42,7 @@ const LISTED: usize = 16;
 ///     .with_node(Node::new("say", Action::task("say")).with_link(Link::success("find")));
 /// let events = [
 ///     RunEvent::Defined { definition: Arc::new(flow) },
-///     RunEvent::Started { spec: Arc::new(RunSpec::new(run, "greet")), version: 0, owner: None },
+///     RunEvent::Started { spec: Arc::new(RunSpec::new(run, "greet")), version: 0, owner: None, hash: None },
 ///     RunEvent::NodeFinished { run, node: 0, outcome: NodeOutcome::Succeeded, took: vec![], output: None, signal: None },
 /// ];
 /// let mut progress = Progress::default();
@@ -293,6 +293,8 @@ impl Progress {
                 }
             }
             RunEvent::Defined { .. }
+            | RunEvent::DefaultSet { .. }
+            | RunEvent::Retired { .. }
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }
             | RunEvent::Paused { .. }

@@ -69,6 +69,8 @@ impl Run {
             | RunEvent::Paused { .. }
             | RunEvent::Resumed { .. } => self.apply_under_way(event),
             RunEvent::Defined { .. }
+            | RunEvent::DefaultSet { .. }
+            | RunEvent::Retired { .. }
             | RunEvent::Started { .. }
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }
@@ -119,6 +121,8 @@ impl Run {
                 Ok(())
             }
             RunEvent::Defined { .. }
+            | RunEvent::DefaultSet { .. }
+            | RunEvent::Retired { .. }
             | RunEvent::Started { .. }
             | RunEvent::Opened { .. }
             | RunEvent::NodeFinished { .. }

@@ -27,7 +27,7 @@ pub(crate) use walk::Token;
 use super::plan::Plan;
 use crate::definition::Scope;
 use crate::event::Opening;
-use crate::id::{RunId, TaskId};
+use crate::id::{RunId, Seq, TaskId};
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
@@ -45,6 +45,8 @@ pub(crate) struct Run {
     pub(crate) plan: Arc<Plan>,
     pub(crate) spec: Arc<RunSpec>,
     pub(crate) owner: Option<Owner>,
+    /// The fact that it began, and when; zero for runs of old snapshots.
+    pub(crate) begun: (Seq, Time),
     pub(crate) phase: RunPhase,
     pub(crate) cause: Option<Cause>,
     pub(crate) outcome: Option<RunOutcome>,
@@ -296,13 +298,14 @@ impl NodeState {
 }
 
 impl Run {
-    pub(crate) fn new(plan: Arc<Plan>, spec: Arc<RunSpec>, owner: Option<Owner>) -> Self {
+    pub(crate) fn new(plan: Arc<Plan>, spec: Arc<RunSpec>, owner: Option<Owner>, begun: (Seq, Time)) -> Self {
         let count = u32::try_from(plan.nodes.len()).unwrap_or(u32::MAX);
         Self {
             nodes: vec![NodeState::default(); plan.nodes.len()],
             plan,
             spec,
             owner,
+            begun,
             phase: RunPhase::Running,
             cause: None,
             outcome: None,

@@ -2,10 +2,12 @@
 
 use super::{Kept, NodeStage, NodeState, PieceUndo, Run};
 use crate::dag::NodeIx;
+use crate::id::Seq;
 use crate::name::Name;
 use crate::run::{Cause, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::saga::Step;
 use crate::task::Owner;
+use crate::time::Time;
 use crate::workflow::plan::Plan;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -16,6 +18,12 @@ use std::sync::Arc;
 pub(crate) struct RunRecord {
     pub(crate) spec: Arc<RunSpec>,
     pub(crate) version: u32,
+    /// The hash of the definition; not there in snapshots of old.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hash: Option<u64>,
+    /// The fact that it began, and when; not there in snapshots of old.
+    #[serde(default)]
+    begun: (Seq, Time),
     pub(crate) owner: Option<Owner>,
     phase: RunPhase,
     cause: Option<Cause>,
@@ -38,6 +46,8 @@ impl Run {
         RunRecord {
             spec: Arc::clone(&self.spec),
             version: self.plan.id.version,
+            hash: Some(self.plan.id.hash),
+            begun: self.begun,
             owner: self.owner,
             phase: self.phase,
             cause: self.cause.clone(),
@@ -71,7 +81,7 @@ impl Run {
             paused: record.paused.then(|| record.paused_for.clone().unwrap_or_else(|| "not on record".into())),
             open,
             working,
-            ..Self::new(plan, Arc::clone(&record.spec), record.owner)
+            ..Self::new(plan, Arc::clone(&record.spec), record.owner, record.begun)
         };
         run.stopped = run.find_stop();
         if let Some(members) = &record.unwinding {

@@ -22,6 +22,7 @@ mod states;
 mod triggers;
 mod turns;
 mod undoing;
+mod versions;
 mod waiting;
 
 use crate::flow::work;

@@ -165,7 +165,7 @@ impl Model {
                 self.definitions.insert((definition.name.clone(), definition.version), Arc::clone(definition));
                 Ok(())
             }
-            RunEvent::Started { spec, version, owner } => {
+            RunEvent::Started { spec, version, owner, .. } => {
                 let definition = match owner {
                     None => self.definitions.get(&(spec.workflow.clone(), *version)).cloned(),
                     Some(owner) => match self.flow(owner.run)?.body_of(*owner) {
