@@ -8,7 +8,7 @@ use crate::definition::Definition;
 use crate::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{NodeRemedy, RunSpec, UndoRemedy};
+use crate::run::{Migration, NodeRemedy, RunSpec, UndoRemedy};
 use crate::task::{Failure, FailureKind, TaskSpec, Tier};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
@@ -301,6 +301,19 @@ pub enum RunCommand {
     Resume {
         /// Which run.
         run: RunId,
+    },
+    /// Moves a run to another definition: another version of its workflow, or one of its own. What has happened stays, what
+    /// is under way goes on, what has not started follows the new definition. Refused with everything that stands in the
+    /// way ([`Obstacle`](crate::Obstacle)), if anything would be lost or come to mean something else; ask
+    /// [`Engine::migration`](crate::Engine::migration) first. Moving back is the same command. Runs within keep what they
+    /// began with, and are moved by commands of their own.
+    Migrate {
+        /// Which run.
+        run: RunId,
+        /// Where to, and what becomes of its nodes.
+        migration: Migration,
+        /// On what grounds.
+        reason: Name,
     },
     /// Decides how a node ends that has not ended.
     Operate {

@@ -105,7 +105,8 @@ pub use payload::Payload;
 pub use queue::Discipline;
 pub use rejected::Rejected;
 pub use run::{
-    Cause, LimitReached, NodeOutcome, NodeRemedy, NodeStatus, RunOutcome, RunPhase, RunSpec, UndoOutcome, UndoRemedy,
+    Carried, Cause, LimitReached, Migration, MigrationReport, MigrationTarget, NodeOutcome, NodeRemedy, NodeStatus,
+    Obstacle, RunOutcome, RunPhase, RunSpec, UndoOutcome, UndoRemedy,
 };
 pub use scheduler::{
     AgentView, Config, Quota, Routability, Scheduler, SchedulerSnapshot, TaskStatus, TaskView, TaskWait,

@@ -3,7 +3,7 @@
 use crate::definition::DefinitionId;
 use crate::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
 use crate::name::Name;
-use crate::run::RunPhase;
+use crate::run::{Obstacle, RunPhase};
 use crate::task::Tier;
 use crate::time::Time;
 use core::time::Duration;
@@ -166,6 +166,22 @@ pub enum Rejected {
         /// Where it stands.
         phase: RunPhase,
     },
+    /// The run cannot move to that definition; everything that stands in the way, one to a line.
+    #[error("run {run} cannot move: {}", obstacle_text(.obstacles))]
+    NotMigratable {
+        /// The run.
+        run: RunId,
+        /// What stands in the way.
+        obstacles: Vec<Obstacle>,
+    },
+    /// A run within a run follows what the run around it says, or a definition of its own; others have no run around them.
+    #[error("run {run} is {}", if .around.is_some() { "within another, and follows no version" } else { "not within another" })]
+    RunWithin {
+        /// The run.
+        run: RunId,
+        /// The run around it, if there is one.
+        around: Option<RunId>,
+    },
     /// The run has passed its point of no return: it goes forward only.
     #[error("run {0} has passed its point of no return, and goes forward only")]
     PastPivot(RunId),
@@ -283,6 +299,10 @@ pub enum Rejected {
     /// A scheduler on its own runs no workflows.
     #[error("a scheduler on its own runs no workflows: use an engine")]
     NoWorkflows,
+}
+
+fn obstacle_text(obstacles: &[Obstacle]) -> String {
+    obstacles.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 fn version_text(version: Option<u32>) -> String {

@@ -1,5 +1,9 @@
 //! What a run is, as data: how it is started, how its nodes and the whole of it end.
 
+mod migration;
+
+pub use migration::{Carried, Migration, MigrationReport, MigrationTarget, Obstacle};
+
 use crate::id::RunId;
 use crate::name::Name;
 use crate::payload::Payload;

@@ -20,6 +20,7 @@ mod boundary;
 mod expr;
 mod many;
 mod occasion;
+mod rename;
 mod states;
 mod trigger;
 

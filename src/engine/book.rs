@@ -116,6 +116,7 @@ impl Book {
                 self.started(Run::new(plan, Arc::clone(spec), *owner, (seq, now)), now)
             }
             RunEvent::Forgotten { runs } => runs.iter().try_for_each(|run| self.forget(*run)),
+            RunEvent::Migrated { .. } => self.migrated(event),
             RunEvent::Opened { run, node, .. } => {
                 self.with_run(*run, |run| run.apply(event, now))?;
                 self.set_timers(*run, *node);
@@ -192,7 +193,7 @@ impl Book {
     }
 
     /// The moments that a node waits for from now on.
-    fn set_timers(&mut self, id: RunId, node: u32) {
+    pub(super) fn set_timers(&mut self, id: RunId, node: u32) {
         let moments = self.get(id).map(|run| run.moments(node)).unwrap_or_default();
         for at in moments {
             self.wheel.insert(at, (id, node));
@@ -327,6 +328,13 @@ impl Book {
         self.serial = self.serial.max(id & !TaskId::engine_made(0).get());
     }
 
+    /// A task works for another node than it seemed to.
+    pub(super) fn set_owner(&mut self, task: TaskId, owner: Owner) {
+        if let Some(phase) = self.owners.get(&task).map(|known| known.phase) {
+            self.owners.insert(task, Owner { phase, ..owner });
+        }
+    }
+
     /// The run that a task works for, while it does.
     pub(super) fn owner(&self, task: TaskId) -> Option<Owner> {
         self.owners.get(&task).copied()
@@ -345,13 +353,12 @@ impl Book {
     }
 
     /// Counts and owners from what the runs say, after a snapshot was read.
-    pub(super) fn recount<'a>(&mut self, owned: impl Iterator<Item = (&'a TaskSpec, bool)>) {
-        self.active =
-            u32::try_from(self.runs.iter().filter(|(_, run)| run.owner.is_none() && !run.is_finished()).count())
-                .unwrap_or(u32::MAX);
-        for (spec, ended) in owned {
-            if let (Some(owner), false) = (spec.owner, ended) {
-                self.owners.insert(spec.id, owner);
+    pub(super) fn recount(&mut self) {
+        let active = self.runs.iter().filter(|(_, run)| run.owner.is_none() && !run.is_finished()).count();
+        self.active = u32::try_from(active).unwrap_or(u32::MAX);
+        for (owner, worker) in self.runs.iter().flat_map(|(_, run)| run.workers()) {
+            if let Worker::Task(task) = worker {
+                self.owners.insert(task, owner);
             }
         }
         let timers: Vec<_> = self.runs.iter().flat_map(|(_, run)| run.timers()).collect();

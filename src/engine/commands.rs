@@ -25,6 +25,7 @@ impl Driver {
             RunCommand::Signal { run, signal, payload } => self.signal(run, signal, payload, tx),
             RunCommand::Pause { run, reason } => self.pause(run, reason, tx),
             RunCommand::Resume { run } => self.resume_run(run, tx),
+            RunCommand::Migrate { run, migration, reason } => self.migrate(run, &migration, reason, tx),
             RunCommand::Operate { run, node, remedy } => self.operate(run, node, remedy, tx),
             RunCommand::Add { run, node, items } => self.add(run, node, items, tx),
             RunCommand::Close { run, node } => self.close(run, node, tx),

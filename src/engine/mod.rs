@@ -46,6 +46,7 @@ mod check;
 mod commands;
 mod decide;
 mod drive;
+mod migrate;
 mod operate;
 mod recent;
 mod snapshot;
@@ -67,6 +68,7 @@ use crate::insight::{Line, Subject};
 use crate::name::Name;
 use crate::rejected::Rejected;
 use crate::routing::RoutingStrategy;
+use crate::run::{Migration, MigrationReport};
 use crate::scheduler::{AgentView, Config, Log, PartyView, Routability, TaskView, TaskWait, Tx};
 use crate::task::Needs;
 use crate::time::Time;
@@ -219,6 +221,16 @@ impl Engine {
     #[must_use]
     pub fn definitions(&self) -> Vec<DefinitionView<'_>> {
         self.driver.definitions()
+    }
+
+    /// What it would mean to move a run to another definition: what goes on, what is dropped, what is new, and everything
+    /// that stands in the way. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such run or definition, or the run does not go forward.
+    pub fn migration(&self, run: RunId, migration: &Migration) -> Result<MigrationReport, Rejected> {
+        self.driver.migration(run, migration)
     }
 
     /// The last facts about a task, an agent or a run, the oldest first: what happened to it lately, for whoever asks why

@@ -7,7 +7,7 @@ use crate::definition::{Definition, DefinitionId};
 use crate::error::RestoreError;
 use crate::id::RunId;
 use crate::name::Name;
-use crate::scheduler::{Config, Core, Log, SchedulerSnapshot, TaskStage};
+use crate::scheduler::{Config, Core, Log, SchedulerSnapshot};
 use crate::workflow::machine::{Run, RunRecord};
 use crate::workflow::plan::Plan;
 use serde::{Deserialize, Serialize};
@@ -112,7 +112,6 @@ fn book(snapshot: &EngineSnapshot) -> Result<Book, String> {
         book.put(Run::from_record(record, plan).ok_or_else(|| format!("run {id} does not fit its definition"))?);
     }
     book.finished.extend(&snapshot.finished);
-    let ended = |stage: &TaskStage| matches!(stage, TaskStage::Ended { .. });
-    book.recount(snapshot.scheduler.tasks.iter().map(|task| (&*task.spec, ended(&task.stage))));
+    book.recount();
     Ok(book)
 }

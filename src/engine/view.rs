@@ -9,7 +9,7 @@ use crate::payload::Payload;
 use crate::run::{Cause, NodeOutcome, NodeStatus, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::task::Owner;
 use crate::time::Time;
-use crate::workflow::machine::{NodeStage, NodeState, Run};
+use crate::workflow::machine::{NodeState, Run};
 use core::fmt;
 
 /// A run as it stands.
@@ -123,15 +123,7 @@ impl<'a> NodeView<'a> {
     /// Where it stands.
     #[must_use]
     pub fn status(&self) -> NodeStatus {
-        match (&self.state.undo, &self.state.stage) {
-            (Some(UndoOutcome::Undone | UndoOutcome::Declared { .. }), _) => NodeStatus::Undone,
-            (Some(UndoOutcome::Failed { .. }), _) => NodeStatus::UndoFailed,
-            (Some(UndoOutcome::Abandoned { .. }), _) => NodeStatus::Abandoned,
-            (None, _) if self.run.is_to_be_undone(self.place) => NodeStatus::Undoing,
-            (None, NodeStage::Waiting) => NodeStatus::Waiting,
-            (None, NodeStage::Working | NodeStage::Open(_)) => NodeStatus::Running,
-            (None, NodeStage::Ended(outcome)) => outcome.into(),
-        }
+        self.run.status(self.place)
     }
 
     /// How it ended, if it has.

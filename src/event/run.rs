@@ -52,6 +52,23 @@ pub enum RunEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hash: Option<u64>,
     },
+    /// A run goes on under another definition.
+    Migrated {
+        /// The run.
+        run: RunId,
+        /// The version that it follows from now on.
+        version: u32,
+        /// The hash of the definition.
+        hash: u64,
+        /// The definition, if it is the run's own. Otherwise it is one that was defined, or the one inside the step that the
+        /// run performs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        definition: Option<Arc<Definition>>,
+        /// For each node of the new definition: which of the old one it was, by its place.
+        from: Vec<Option<u32>>,
+        /// On what grounds.
+        reason: Name,
+    },
     /// A node that does more than one thing began: a map, a repeat, a wait.
     Opened {
         /// The run.
@@ -288,7 +305,8 @@ impl RunEvent {
     pub fn run(&self) -> Option<RunId> {
         match self {
             Self::Started { spec, .. } => Some(spec.id),
-            Self::Opened { run, .. }
+            Self::Migrated { run, .. }
+            | Self::Opened { run, .. }
             | Self::NodeFinished { run, .. }
             | Self::Signalled { run, .. }
             | Self::SignalMoved { run, .. }

@@ -141,6 +141,7 @@ const fn run_actor(event: &RunEvent) -> Actor {
         RunEvent::Defined { .. }
         | RunEvent::DefaultSet { .. }
         | RunEvent::Retired { .. }
+        | RunEvent::Migrated { .. }
         | RunEvent::Started { .. }
         | RunEvent::Signalled { .. }
         | RunEvent::Paused { .. }
@@ -187,7 +188,10 @@ fn reason(event: &Event) -> Option<String> {
         Event::Run(RunEvent::Halted { cause, .. }) => Some(cause.to_string()),
         Event::Run(RunEvent::Operated { remedy, .. }) => Some(remedy.reason().to_string()),
         Event::Run(
-            RunEvent::Paused { reason, .. } | RunEvent::DefaultSet { reason, .. } | RunEvent::Retired { reason, .. },
+            RunEvent::Paused { reason, .. }
+            | RunEvent::Migrated { reason, .. }
+            | RunEvent::DefaultSet { reason, .. }
+            | RunEvent::Retired { reason, .. },
         ) => Some(reason.to_string()),
         Event::Control(ControlEvent::Paused { reason, .. }) => Some(reason.to_string()),
         Event::Control(ControlEvent::Rerouted { why, .. } | ControlEvent::Scaling { why, .. }) => Some(why.to_string()),

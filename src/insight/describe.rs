@@ -182,6 +182,11 @@ fn run(event: &RunEvent, now: Time) -> String {
         RunEvent::Retired { workflow, version, reason } => {
             format!("workflow {} v{version} retired: {}", short(workflow), short(reason))
         }
+        RunEvent::Migrated { run, version, definition, from, reason, .. } => {
+            let own = if definition.is_some() { "a definition of its own" } else { "another definition" };
+            let kept = from.iter().flatten().count();
+            format!("{run} moved to {own}, v{version}, with {kept} nodes: {}", short(reason))
+        }
         RunEvent::Opened { run, node, what } => {
             let what = match what {
                 Opening::Map { items } => format!("a map of {items} items"),
@@ -259,6 +264,7 @@ fn under_way(event: &RunEvent) -> String {
         RunEvent::Defined { .. }
         | RunEvent::DefaultSet { .. }
         | RunEvent::Retired { .. }
+        | RunEvent::Migrated { .. }
         | RunEvent::Started { .. }
         | RunEvent::Opened { .. }
         | RunEvent::NodeFinished { .. }

@@ -7,7 +7,7 @@ pub use record::{Maker, Print, Product, RunLineage};
 pub use source::Source;
 
 use super::Projection;
-use super::catalog::Catalog;
+use super::catalog::{Catalog, follow};
 use super::table::Table;
 use super::timeline::Step;
 use crate::definition::DefinitionId;
@@ -242,6 +242,18 @@ impl Lineage {
                     self.made(owner, Maker::Run(*run), Some(output), seq, at);
                 }
             }
+            RunEvent::Migrated { run, version, hash, from, .. } => {
+                self.tasks.iter_mut().for_each(|(_, known)| follow(&mut known.owner, event));
+                self.steps.iter_mut().for_each(|(_, owner)| follow(owner, event));
+                let old: Vec<Name> = from.iter().map(|was| self.name(*run, was.unwrap_or(u32::MAX))).collect();
+                self.catalog.apply(event);
+                let new: Vec<Name> = (0..).zip(from).map(|(place, _)| self.name(*run, place)).collect();
+                let Some(Record { lineage, gave }) = self.runs.get_mut(run) else { return };
+                *gave = old.iter().zip(new).filter(|(old, _)| gave.contains(*old)).map(|(_, new)| new).collect();
+                lineage.version = *version;
+                lineage.definition =
+                    lineage.definition.take().map(|id| DefinitionId { version: *version, hash: *hash, ..id });
+            }
             RunEvent::NodeFinished { .. }
             | RunEvent::Finished { .. }
             | RunEvent::DefaultSet { .. }
@@ -276,7 +288,10 @@ impl Projection for Lineage {
             Event::Task(event) => self.task(event, entry.seq, entry.at),
             Event::Run(event) => {
                 self.run_event(event, entry.seq, entry.at);
-                self.catalog.apply(event);
+                // A move needs the old names and the new, and has looked at both.
+                if !matches!(event, RunEvent::Migrated { .. }) {
+                    self.catalog.apply(event);
+                }
             }
         }
     }

@@ -5,7 +5,7 @@ mod state;
 
 pub use report::{NodeCounts, RunProgress, Waiting, WaitsFor};
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, follow};
 use super::table::Table;
 use super::{Picture, Projection};
 use crate::definition::{Action, Definition};
@@ -292,6 +292,7 @@ impl Progress {
                     self.forget(*run);
                 }
             }
+            RunEvent::Migrated { run, from, .. } => self.migrated(event, *run, from),
             RunEvent::Defined { .. }
             | RunEvent::DefaultSet { .. }
             | RunEvent::Retired { .. }
@@ -308,6 +309,17 @@ impl Progress {
             | RunEvent::Delegated { .. }
             | RunEvent::Escalated { .. } => {}
         }
+    }
+
+    fn migrated(&mut self, event: &RunEvent, run: RunId, from: &[Option<u32>]) {
+        self.steps.iter_mut().for_each(|(_, step)| follow(&mut step.owner, event));
+        self.runs.iter_mut().flat_map(|(_, state)| &mut state.owner).for_each(|owner| follow(owner, event));
+        let definition = self.catalog.home(run).and_then(|home| home.definition.clone());
+        let Some(state) = self.runs.get_mut(&run) else { return };
+        state.definition = definition;
+        let mut old = core::mem::take(&mut state.nodes);
+        let moved = (0..).zip(from).filter_map(|(place, was)| Some((place, old.remove(was.as_ref()?)?)));
+        state.nodes = moved.collect();
     }
 
     fn started(&mut self, spec: &RunSpec, owner: Option<Owner>, now: Time) {

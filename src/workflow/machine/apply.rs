@@ -71,6 +71,7 @@ impl Run {
             RunEvent::Defined { .. }
             | RunEvent::DefaultSet { .. }
             | RunEvent::Retired { .. }
+            | RunEvent::Migrated { .. }
             | RunEvent::Started { .. }
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }
@@ -123,6 +124,7 @@ impl Run {
             RunEvent::Defined { .. }
             | RunEvent::DefaultSet { .. }
             | RunEvent::Retired { .. }
+            | RunEvent::Migrated { .. }
             | RunEvent::Started { .. }
             | RunEvent::Opened { .. }
             | RunEvent::NodeFinished { .. }
@@ -200,6 +202,9 @@ impl Run {
             if let Some(more) = &mut state.more {
                 more.tokens = None;
             }
+            if !took.is_empty() {
+                state.more_mut().took = took.to_vec();
+            }
         }
         self.started(node);
         // A pivot that ended in another way, and may have done its work all the same, leaves no way back either.
@@ -239,7 +244,8 @@ impl Run {
             target.decided += 1;
             target.taken += u32::from(taken);
             target.failed_inputs += u32::from(failed && !taken);
-            target.after_failure |= cut;
+            // What has ended has told those after it already.
+            target.after_failure |= cut && target.ended().is_none();
             self.agenda.insert(to);
         }
     }
@@ -451,7 +457,7 @@ impl Run {
     }
 }
 
-fn is_taken(on: &On, outcome: &NodeOutcome, took: &[Name]) -> bool {
+pub(super) fn is_taken(on: &On, outcome: &NodeOutcome, took: &[Name]) -> bool {
     match on {
         On::Success | On::Each => *outcome == NodeOutcome::Succeeded,
         On::Failure => matches!(outcome, NodeOutcome::Failed { .. }) && took.is_empty(),

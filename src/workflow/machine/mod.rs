@@ -7,8 +7,10 @@
 mod apply;
 mod boundary;
 mod many;
+mod migrate;
 mod moves;
 mod needs;
+mod obstacles;
 mod snapshot;
 mod tokens;
 mod unwind;
@@ -19,6 +21,7 @@ pub(crate) use apply::child_end;
 pub(crate) use boundary::Watch;
 pub(crate) use moves::Move;
 pub(crate) use needs::Need;
+pub(crate) use obstacles::Mapping;
 pub(crate) use snapshot::RunRecord;
 use tokens::Tokens;
 pub(crate) use wait::{Kept, Ruling, Wanted};
@@ -58,6 +61,8 @@ pub(crate) struct Run {
     pivot_passed: bool,
     /// On what grounds an operator stopped it from making moves.
     pub(crate) paused: Option<Name>,
+    /// Whether it is on record which ways nodes took that have ended. Not for runs of old snapshots.
+    took_known: bool,
     /// The node that ended the run.
     stopped: Option<u32>,
     /// Nodes that have not ended.
@@ -130,6 +135,9 @@ struct More {
     /// How an operator wants the node to end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     remedy: Option<NodeRemedy>,
+    /// The ways that a node took which has ended: cases of a choice, what came first of a race, a handler.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    took: Vec<Name>,
     /// Of a map: the item that succeeded last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last: Option<u32>,
@@ -255,6 +263,11 @@ impl NodeState {
         self.more.get_or_insert_default()
     }
 
+    /// The ways that it took.
+    pub(super) fn took(&self) -> &[Name] {
+        self.more.as_ref().map(|more| &more.took[..]).unwrap_or_default()
+    }
+
     fn tokens(&self) -> Option<&Tokens> {
         self.more.as_ref()?.tokens.as_ref()
     }
@@ -291,6 +304,14 @@ impl NodeState {
         self.pieces.iter().any(Piece::had_effect)
     }
 
+    /// The runs within.
+    fn children(&self) -> impl Iterator<Item = RunId> {
+        self.pieces.iter().filter_map(|piece| match piece.worker {
+            Some(Worker::Child(run)) => Some(run),
+            Some(Worker::Task(_)) | None => None,
+        })
+    }
+
     /// Whether some piece may have happened without being certain.
     fn is_doubtful(&self) -> bool {
         self.pieces.iter().any(|piece| *piece.happened() == Happened::Maybe)
@@ -314,6 +335,7 @@ impl Run {
             broken: None,
             pivot_passed: false,
             paused: None,
+            took_known: true,
             stopped: None,
             open: count,
             working: 0,
@@ -343,10 +365,7 @@ impl Run {
 
     /// The runs within.
     pub(crate) fn children(&self) -> impl Iterator<Item = RunId> {
-        self.nodes.iter().flat_map(|state| &state.pieces).filter_map(|piece| match piece.worker {
-            Some(Worker::Child(run)) => Some(run),
-            Some(Worker::Task(_)) | None => None,
-        })
+        self.nodes.iter().flat_map(NodeState::children)
     }
 
     /// Those of them that are under way.
@@ -376,6 +395,16 @@ impl Run {
                     Some((Owner::new(self.id(), node, item, Phase::Do), piece.worker?))
                 }
                 PieceUndo::Idle | PieceUndo::Undone | PieceUndo::Failed(_) => None,
+            })
+        })
+    }
+
+    /// Who works for the run now, and the runs within that have.
+    pub(crate) fn all_workers(&self) -> impl Iterator<Item = (Owner, Worker)> {
+        (0..).zip(&self.nodes).flat_map(move |(node, state)| {
+            (0..).zip(&state.pieces).filter_map(move |(item, piece)| {
+                let owner = Owner::new(self.id(), node, item, Phase::Do);
+                piece.worker.map(|worker| (owner, worker))
             })
         })
     }

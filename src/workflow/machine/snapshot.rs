@@ -28,9 +28,12 @@ pub(crate) struct RunRecord {
     phase: RunPhase,
     cause: Option<Cause>,
     outcome: Option<RunOutcome>,
-    nodes: Vec<NodeState>,
+    pub(super) nodes: Vec<NodeState>,
     signals: BTreeMap<Name, VecDeque<Kept>>,
-    broken: Option<u32>,
+    pub(super) broken: Option<u32>,
+    /// Whether it is on record which ways nodes took.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    took_known: bool,
     pivot_passed: bool,
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     paused: bool,
@@ -56,6 +59,7 @@ impl Run {
             signals: self.signals.clone(),
             broken: self.broken,
             pivot_passed: self.pivot_passed,
+            took_known: self.took_known,
             paused: self.paused.is_some(),
             paused_for: self.paused.clone(),
             unwinding: self.unwinding.as_ref().map(|unwinding| unwinding.members().map(NodeIx::get).collect()),
@@ -79,6 +83,7 @@ impl Run {
             broken: record.broken,
             pivot_passed: record.pivot_passed,
             paused: record.paused.then(|| record.paused_for.clone().unwrap_or_else(|| "not on record".into())),
+            took_known: record.took_known,
             open,
             working,
             ..Self::new(plan, Arc::clone(&record.spec), record.owner, record.begun)
@@ -150,6 +155,7 @@ impl Run {
                 return Err(format!("run {}: node {place} was undone before it ended", self.id()));
             }
         }
+        self.check_links()?;
         self.check_order_of_undoing()
     }
 

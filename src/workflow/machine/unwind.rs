@@ -23,12 +23,12 @@ impl Run {
         (0..).zip(&self.nodes).filter(|(node, state)| self.can_undo(*node, state)).map(|(node, _)| node).collect()
     }
 
-    fn can_undo(&self, node: u32, state: &NodeState) -> bool {
+    pub(super) fn can_undo(&self, node: u32, state: &NodeState) -> bool {
         state.pieces.iter().any(|piece| piece.can_be_undone() && self.has_undo(node, piece))
     }
 
     /// Whether there is a way to undo a piece of a node.
-    fn has_undo(&self, node: u32, piece: &Piece) -> bool {
+    pub(super) fn has_undo(&self, node: u32, piece: &Piece) -> bool {
         self.plan.nodes.get(node as usize).is_some_and(|plan| match plan.states.get(piece.state as usize) {
             Some(state) => state.can_be_undone(),
             None => plan.work.can_be_undone(),

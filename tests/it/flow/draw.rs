@@ -6,8 +6,8 @@ use counterpoint::definition::{
     Offer, On, Pick, Repeat, Rest, State, States, Trigger,
 };
 use counterpoint::{
-    Accepted, Awaited, Command, Effect, Event, Failure, Jitter, Name, NodeRemedy, NodeStatus, Payload, Policy, Retry,
-    RunCommand, RunId, RunPhase, RunStanding, TaskSpec, UndoRemedy, Wait,
+    Accepted, Awaited, Command, Effect, Event, Failure, Jitter, Migration, Name, NodeRemedy, NodeStatus, Payload,
+    Policy, Retry, RunCommand, RunId, RunPhase, RunStanding, TaskSpec, UndoRemedy, Wait,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -335,6 +335,42 @@ pub(crate) fn answer(seed: u64, task: &TaskSpec, attempt: u32) -> Result<Payload
     }
 }
 
+/// The same workflow by other names, with a node more before all others.
+pub(crate) fn moved(old: &Definition, version: u32) -> (Definition, Vec<(Name, Name)>) {
+    let rename = |name: &Name| Name::from(format!("{}.{version}", name.split('.').next().unwrap()));
+    let mut new = old.clone().with_version(version);
+    // The node of the last move leaves.
+    new.nodes.retain(|node| !node.name.starts_with("extra"));
+    for node in &mut new.nodes {
+        node.name = rename(&node.name);
+        node.after.iter_mut().for_each(|link| link.node = rename(&link.node));
+        node.cancels.iter_mut().for_each(|other| *other = rename(other));
+        if let Some(milestone) = &mut node.milestone {
+            (milestone.after, milestone.until) = (rename(&milestone.after), rename(&milestone.until));
+        }
+        renamed(&mut node.input, &rename);
+    }
+    renamed(&mut new.output, &rename);
+    new.nodes.insert(0, Node::new(format!("extra.{version}"), Action::Pass));
+    (
+        new,
+        old.nodes
+            .iter()
+            .filter(|node| !node.name.starts_with("extra"))
+            .map(|node| (node.name.clone(), rename(&node.name)))
+            .collect(),
+    )
+}
+
+fn renamed(expr: &mut Expr, rename: &dyn Fn(&Name) -> Name) {
+    match expr {
+        Expr::Node(name) => *name = rename(name),
+        Expr::List(parts) => parts.iter_mut().for_each(|part| renamed(part, rename)),
+        Expr::At(of, _) => renamed(of, rename),
+        _ => {}
+    }
+}
+
 impl World {
     fn answer_by(&mut self, seed: u64, at: usize) {
         let Some((&attempt, (_, task))) = self.held.iter().nth(at) else { return };
@@ -351,7 +387,7 @@ impl World {
     /// Goes on by chance while there are draws, then to the end: everything is answered, signalled and remedied.
     pub(crate) fn play(&mut self, draws: &mut Draws<'_>, seed: u64, run: RunId, rough: bool) {
         while !draws.is_empty() && !self.is_over() {
-            match draws.below(24) {
+            match draws.below(26) {
                 0..=14 => self.answer_by(seed, draws.below(self.held.len())),
                 15..=17 => self.nudge(),
                 18 | 19 => {
@@ -382,6 +418,7 @@ impl World {
                     let operates = rough && draws.below(2) == 0;
                     let _ = operates.then(|| self.say(RunCommand::Operate { run, node, remedy }.into()));
                 }
+                24 => self.move_on(draws.below(self.engine.runs().count())),
                 _ => self.repair(draws.below(3)),
             }
         }
@@ -488,6 +525,23 @@ impl World {
             run = owner.run;
         }
         run
+    }
+
+    /// Moves a run to a definition that means the same, by other names and with a node more before all others.
+    pub(crate) fn move_on(&mut self, at: usize) {
+        let Some(view) = self.engine.runs().nth(at) else { return };
+        let (run, running, within) = (view.id(), view.phase() == RunPhase::Running, view.owner().is_some());
+        let version = view.definition().version + 1;
+        let (definition, nodes) = moved(view.definition(), version);
+        let migration = if within || at % 2 == 1 {
+            Migration::to_own(definition)
+        } else {
+            let _ = self.say(Command::define(definition));
+            Migration::to_version(version)
+        };
+        let migration = nodes.into_iter().fold(migration, |migration, (old, new)| migration.with_renamed(old, new));
+        let verdict = self.say(RunCommand::Migrate { run, migration, reason: "chance".into() }.into());
+        assert!(!running || verdict.is_ok(), "{verdict:?}");
     }
 
     fn pause_or_resume(&mut self, at: usize) {

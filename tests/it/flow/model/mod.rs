@@ -182,6 +182,27 @@ impl Model {
                 ensure!(self.flows.insert(spec.id, flow).is_none(), "a run starts twice");
                 Ok(())
             }
+            RunEvent::Migrated { run, version, definition, from, .. } => {
+                let flow = self.flow(*run)?;
+                let definition = match (definition, flow.owner) {
+                    (Some(own), _) => Some(Arc::clone(own)),
+                    (None, None) => self.definitions.get(&(flow.definition.name.clone(), *version)).cloned(),
+                    (None, Some(owner)) => match self.flow(owner.run)?.body_of(owner) {
+                        Some(Body::Flow(flow)) => Some(Arc::clone(flow)),
+                        _ => None,
+                    },
+                };
+                self.flow_mut(*run)?.moves(definition.ok_or("a move to nothing")?, from)?;
+                let place = |owner: &mut Owner| {
+                    if owner.run == *run {
+                        let place = from.iter().position(|was| *was == Some(owner.node));
+                        owner.node = u32::try_from(place.expect("what works has a node")).unwrap();
+                    }
+                };
+                self.flows.values_mut().flat_map(|flow| &mut flow.owner).for_each(place);
+                self.tasks.values_mut().for_each(|(owner, _)| place(owner));
+                Ok(())
+            }
             RunEvent::Signalled { run, signal, payload, .. } => {
                 let flow = self.flow_mut(*run)?;
                 flow.signals.entry(signal.clone()).or_default().push_back(payload.value().clone());
