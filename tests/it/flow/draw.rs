@@ -386,7 +386,13 @@ impl World {
 
     /// Goes on by chance while there are draws, then to the end: everything is answered, signalled and remedied.
     pub(crate) fn play(&mut self, draws: &mut Draws<'_>, seed: u64, run: RunId, rough: bool) {
-        while !draws.is_empty() && !self.is_over() {
+        for draw in 0.. {
+            if draws.is_empty() || self.is_over() {
+                break;
+            }
+            if self.move_after == Some(draw) {
+                self.move_on(0);
+            }
             match draws.below(26) {
                 0..=14 => self.answer_by(seed, draws.below(self.held.len())),
                 15..=17 => self.nudge(),

@@ -66,6 +66,8 @@ pub(crate) struct World {
     /// Those of them that it was told to stop.
     pub(crate) stopped: BTreeSet<AttemptId>,
     out: Outbox,
+    /// After how many draws the run is to move to a definition that means the same.
+    pub(crate) move_after: Option<usize>,
     /// How many times an operator has spoken.
     remedies: usize,
 }
@@ -85,7 +87,17 @@ impl World {
     pub(crate) fn around(engine: Engine, journal: Vec<Entry>) -> Self {
         let now = journal.last().map_or(Time::ZERO, |entry| entry.at);
         let (held, stopped) = (BTreeMap::new(), BTreeSet::new());
-        Self { engine, journal, log: Vec::new(), now, held, stopped, out: Outbox::default(), remedies: 0 }
+        Self {
+            engine,
+            journal,
+            log: Vec::new(),
+            now,
+            held,
+            stopped,
+            out: Outbox::default(),
+            move_after: None,
+            remedies: 0,
+        }
     }
 
     /// A world in which this definition is defined and a run of it has begun.

@@ -14,6 +14,7 @@ mod commands;
 mod endings;
 mod enough;
 mod many;
+mod migrating;
 mod operating;
 mod races;
 mod rounds;
