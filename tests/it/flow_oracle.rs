@@ -131,7 +131,9 @@ proptest! {
                 let _ = engine.handle(*now, Command::define(same), &mut out);
                 let (migration, reason) = (Migration::to_version(1_000), "the same".into());
                 let moved = engine.handle(*now, RunCommand::Migrate { run: RUN, migration, reason }.into(), &mut out);
-                prop_assert_eq!(moved, Ok(Accepted::Done));
+                // What was due at that moment may have halted it.
+                let runs = engine.run(RUN).is_some_and(|run| run.phase() == RunPhase::Running);
+                prop_assert!(moved == Ok(Accepted::Done) || !runs, "{moved:?}");
                 engine.check().unwrap();
             }
             let _ = engine.handle(*now, command.clone(), &mut out);
