@@ -120,6 +120,16 @@ pub enum TaskCommand {
         /// On what grounds.
         reason: Name,
     },
+    /// Makes tasks that wait more urgent, or less: all of them or none. Among their like they keep their places. Refused if
+    /// one has begun.
+    Prioritise {
+        /// Which tasks.
+        tasks: Vec<TaskId>,
+        /// How urgent they are from now on.
+        tier: Tier,
+        /// On what grounds.
+        reason: Name,
+    },
     /// Tries a dead letter again, as a new task.
     Replay {
         /// The dead letter.
@@ -312,6 +322,16 @@ pub enum RunCommand {
         run: RunId,
         /// Where to, and what becomes of its nodes.
         migration: Migration,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// Makes a run more urgent, or less, and the runs within it: its tasks that wait are moved, and those to come are as
+    /// urgent, where their nodes do not say otherwise. What an agent holds goes on as it is.
+    Prioritise {
+        /// Which run.
+        run: RunId,
+        /// How urgent it is from now on.
+        tier: Tier,
         /// On what grounds.
         reason: Name,
     },

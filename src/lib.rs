@@ -95,7 +95,10 @@ pub mod workflow;
 pub use agent::{AgentSpec, AgentStatus, Guard, Scope};
 pub use command::{Accepted, AgentCommand, Command, ControlCommand, DeadFilter, RunCommand, TaskCommand};
 pub use effect::{Dispatched, Effect, Outbox};
-pub use engine::{Ask, Awaited, DefinitionView, Engine, EngineSnapshot, NodeView, RunStanding, RunView, Wait};
+pub use engine::{
+    Ask, Awaited, DefinitionView, Engine, EngineSnapshot, NodeView, RunCursor, RunFilter, RunPage, RunStanding,
+    RunView, Wait,
+};
 pub use error::{BadConfig, PayloadError, RestoreError};
 pub use event::{AgentEvent, ControlEvent, Entry, Event, Next, Opening, RunEvent, TaskEvent, YieldReason};
 pub use id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};

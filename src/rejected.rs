@@ -43,6 +43,16 @@ pub enum Rejected {
     /// The id belongs to another task.
     #[error("task {0} was submitted before, with other content")]
     TaskConflict(TaskId),
+    /// Another run has the key and is not over.
+    #[error("run {run} of workflow {workflow} has the key {key} and is not over")]
+    KeyTaken {
+        /// The workflow's name.
+        workflow: Name,
+        /// The key.
+        key: Name,
+        /// The run that has it.
+        run: RunId,
+    },
     /// The id belongs to another run.
     #[error("run {0} was started before, with other content")]
     RunConflict(RunId),
@@ -155,6 +165,9 @@ pub enum Rejected {
     /// The task has ended.
     #[error("task {0} has ended")]
     TaskEnded(TaskId),
+    /// An agent holds the task.
+    #[error("task {0} has begun")]
+    TaskBegun(TaskId),
     /// The task is no dead letter.
     #[error("task {0} is no dead letter")]
     NotDead(TaskId),

@@ -36,13 +36,20 @@ pub struct RunSpec {
     /// How urgent its tasks are, where a node does not say otherwise.
     #[serde(default)]
     pub tier: Tier,
+    /// What the run is about, in the words of the host: an order number, say. Runs are found by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub business_key: Option<Name>,
+    /// Whether the run is only started if no run of the same workflow with this key is under way.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub alone: bool,
 }
 
 impl RunSpec {
     /// A run of the default version of this workflow.
     #[must_use]
     pub fn new(id: RunId, workflow: impl Into<Name>) -> Self {
-        Self { id, workflow: workflow.into(), version: None, input: Payload::NULL, tier: Tier::Normal }
+        let (input, tier) = (Payload::NULL, Tier::Normal);
+        Self { id, workflow: workflow.into(), version: None, input, tier, business_key: None, alone: false }
     }
 
     /// Gives it this.
@@ -56,6 +63,21 @@ impl RunSpec {
     #[must_use]
     pub const fn with_version(mut self, version: u32) -> Self {
         self.version = Some(version);
+        self
+    }
+
+    /// Says what it is about.
+    #[must_use]
+    pub fn with_business_key(mut self, key: impl Into<Name>) -> Self {
+        self.business_key = Some(key.into());
+        self
+    }
+
+    /// Says what it is about, and that at most one run of the workflow is to be about it at a time: while another is, it is
+    /// refused.
+    #[must_use]
+    pub fn with_sole_key(mut self, key: impl Into<Name>) -> Self {
+        (self.business_key, self.alone) = (Some(key.into()), true);
         self
     }
 

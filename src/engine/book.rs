@@ -2,6 +2,7 @@
 //! runs own.
 
 use super::catalog::Catalog;
+use super::list::Register;
 use crate::event::{Entry, Event, Next, RunEvent, TaskEvent};
 use crate::id::{RunId, Seq, TaskId};
 use crate::limits::Limits;
@@ -24,6 +25,7 @@ type Folded = Result<(), Misfit>;
 pub(super) struct Book {
     pub(super) catalog: Catalog,
     pub(super) runs: Arena<Run>,
+    pub(super) register: Register,
     pub(super) by_id: IdMap<RunId, Slot>,
     /// The steps that unfinished tasks perform.
     owners: IdMap<TaskId, Owner>,
@@ -76,6 +78,7 @@ impl Book {
             | TaskEvent::Cancelled { .. }
             | TaskEvent::Expired { .. }
             | TaskEvent::Discarded { .. }
+            | TaskEvent::Prioritised { .. }
             | TaskEvent::Forgotten { .. } => return Ok(()),
         };
         if owner.phase == Phase::Undo || !self.get(owner.run).is_some_and(|run| run.is_pivot(owner.node)) {
@@ -117,6 +120,15 @@ impl Book {
             }
             RunEvent::Forgotten { runs } => runs.iter().try_for_each(|run| self.forget(*run)),
             RunEvent::Migrated { .. } => self.migrated(event),
+            RunEvent::Prioritised { run, tier, .. } => {
+                let family: Vec<RunId> = self.family(*run).iter().map(|run| run.id()).collect();
+                family.into_iter().try_for_each(|run| {
+                    self.with_run(run, |run| {
+                        run.raised = Some(*tier);
+                        Ok(())
+                    })
+                })
+            }
             RunEvent::Opened { run, node, .. } => {
                 self.with_run(*run, |run| run.apply(event, now))?;
                 self.set_timers(*run, *node);
@@ -210,6 +222,7 @@ impl Book {
 
     pub(super) fn put(&mut self, run: Run) {
         let id = run.id();
+        self.register.enter(&run);
         let slot = self.runs.insert(run);
         self.by_id.insert(id, slot);
     }
@@ -223,6 +236,7 @@ impl Book {
             if !run.is_finished() {
                 return Err("a run is forgotten that has not ended");
             }
+            self.register.leave(&run);
             family.extend(run.children());
         }
         match self.finished.front() {
@@ -243,6 +257,17 @@ impl Book {
             wake(run);
             self.agenda.insert(id);
         }
+    }
+
+    /// A run and all that are under way within it.
+    pub(super) fn family(&self, id: RunId) -> Vec<&Run> {
+        let mut family = Vec::new();
+        let mut line = vec![id];
+        while let Some(run) = line.pop().and_then(|id| self.get(id)) {
+            line.extend(run.active_children());
+            family.push(run);
+        }
+        family
     }
 
     /// A signal that a node of the run waits for and that a run around it keeps: the nearest that does.
@@ -405,6 +430,7 @@ fn end_of(event: &TaskEvent) -> Option<PieceEnd> {
         | TaskEvent::Yielded { .. }
         | TaskEvent::CancelRequested { .. }
         | TaskEvent::Discarded { .. }
+        | TaskEvent::Prioritised { .. }
         | TaskEvent::Forgotten { .. } => return None,
     })
 }

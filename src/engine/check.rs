@@ -36,6 +36,12 @@ impl Driver {
                 }
             }
         }
+        let roots = self.book.runs.iter().map(|(_, run)| run).filter(|run| run.owner.is_none());
+        let listed =
+            roots.fold((0, 0), |(all, keyed), run| (all + 1, keyed + usize::from(run.spec.business_key.is_some())));
+        if listed != self.book.register.len() {
+            return Err(format!("{listed:?} runs are known, {:?} can be found", self.book.register.len()));
+        }
         for id in &self.book.finished {
             if !self.book.get(*id).is_some_and(|run| run.is_finished()) {
                 return Err(format!("run {id} is listed as finished and is not"));

@@ -25,6 +25,7 @@ impl Driver {
             RunCommand::Signal { run, signal, payload } => self.signal(run, signal, payload, tx),
             RunCommand::Pause { run, reason } => self.pause(run, reason, tx),
             RunCommand::Resume { run } => self.resume_run(run, tx),
+            RunCommand::Prioritise { run, tier, reason } => self.prioritise(run, tier, reason, tx),
             RunCommand::Migrate { run, migration, reason } => self.migrate(run, &migration, reason, tx),
             RunCommand::Operate { run, node, remedy } => self.operate(run, node, remedy, tx),
             RunCommand::Add { run, node, items } => self.add(run, node, items, tx),
@@ -63,6 +64,13 @@ impl Driver {
         let Some(plan) = plan else {
             return Err(Rejected::UnknownWorkflow { name: spec.workflow, version: spec.version });
         };
+        if let Some(key) = &spec.business_key {
+            named("business_key", key, limits)?;
+            let taken = if spec.alone { self.book.holder(&spec.workflow, key) } else { None };
+            if let Some(run) = taken {
+                return Err(Rejected::KeyTaken { workflow: spec.workflow, key: key.clone(), run });
+            }
+        }
         if self.book.active() >= limits.active_runs {
             return Err(at_limit("active_runs", limits.active_runs));
         }

@@ -46,6 +46,7 @@ mod check;
 mod commands;
 mod decide;
 mod drive;
+mod list;
 mod migrate;
 mod operate;
 mod recent;
@@ -55,6 +56,7 @@ mod view;
 mod waits;
 
 pub use catalog::DefinitionView;
+pub use list::{RunCursor, RunFilter, RunPage};
 pub use snapshot::EngineSnapshot;
 pub use view::{Ask, NodeView, RunView};
 pub use waits::{Awaited, RunStanding, Wait};
@@ -215,6 +217,13 @@ impl Engine {
     /// All known runs, in the order of their places.
     pub fn runs(&self) -> impl Iterator<Item = RunView<'_>> {
         self.driver.views(self.log.now())
+    }
+
+    /// So many runs that pass the filter, the oldest first, after those of an earlier page; 0 counts as 1. With workflow and
+    /// business key it looks at the runs of that key alone, otherwise at every run until the page is full.
+    #[must_use]
+    pub fn find_runs(&self, filter: &RunFilter, after: Option<RunCursor>, most: usize) -> RunPage<'_> {
+        self.driver.find_runs(filter, after, most, self.log.now())
     }
 
     /// All definitions that runs can be started of or that known runs use, by name, version and hash. Looks at all runs.

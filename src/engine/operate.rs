@@ -3,11 +3,13 @@
 use super::drive::Driver;
 use crate::command::Accepted;
 use crate::event::RunEvent;
-use crate::id::RunId;
+use crate::id::{RunId, TaskId};
 use crate::name::Name;
 use crate::rejected::Rejected;
 use crate::run::{NodeRemedy, RunPhase};
 use crate::scheduler::{Tx, fits, named};
+use crate::task::{Owner, Tier};
+use crate::workflow::machine::Worker;
 
 type Verdict = Result<Accepted, Rejected>;
 
@@ -45,6 +47,29 @@ impl Driver {
             }
             Some(_) | None => Err(Rejected::NodeOver { run: id, node }),
         }
+    }
+
+    pub(super) fn prioritise(&mut self, id: RunId, tier: Tier, reason: Name, tx: &mut Tx<'_>) -> Verdict {
+        named("reason", &reason, self.core.config().limits())?;
+        let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
+        if run.is_finished() {
+            return Err(Rejected::RunPhase { run: id, phase: run.phase });
+        }
+        let family = self.book.family(id);
+        let free = |(owner, worker): (Owner, Worker)| match worker {
+            Worker::Task(task) => {
+                let own = self.book.get(owner.run)?.template(owner)?.tier;
+                (own.is_none() && self.core.could_move(task, tier)).then_some(task)
+            }
+            Worker::Child(_) => None,
+        };
+        let tasks: Vec<TaskId> = family.iter().flat_map(|run| run.workers()).filter_map(free).collect();
+        if tasks.is_empty() && family.iter().all(|run| run.tier() == tier) {
+            return Ok(Accepted::Repeated);
+        }
+        self.emit(RunEvent::Prioritised { run: id, tier, tasks: tasks.clone(), reason }, tx);
+        self.core.pump_tasks(&tasks, tx);
+        Ok(Accepted::Done)
     }
 
     /// A run that goes forward, and whether it is paused.

@@ -7,7 +7,7 @@ use crate::id::RunId;
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, NodeOutcome, NodeStatus, RunOutcome, RunPhase, RunSpec, UndoOutcome};
-use crate::task::Owner;
+use crate::task::{Owner, Tier};
 use crate::time::Time;
 use crate::workflow::machine::{NodeState, Run};
 use core::fmt;
@@ -31,6 +31,18 @@ impl<'a> RunView<'a> {
     #[must_use]
     pub fn spec(&self) -> &'a RunSpec {
         &self.run.spec
+    }
+
+    /// When it began; the beginning of time, if that is not on record.
+    #[must_use]
+    pub const fn began(&self) -> Time {
+        self.run.begun.1
+    }
+
+    /// How urgent its tasks are, where a node does not say otherwise.
+    #[must_use]
+    pub fn tier(&self) -> Tier {
+        self.run.tier()
     }
 
     /// The definition that it is pinned to.

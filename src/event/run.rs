@@ -1,11 +1,11 @@
 //! Facts about workflows and runs.
 
 use crate::definition::Definition;
-use crate::id::RunId;
+use crate::id::{RunId, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, NodeOutcome, NodeRemedy, RunOutcome, RunSpec, UndoOutcome};
-use crate::task::Owner;
+use crate::task::{Owner, Tier};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -66,6 +66,18 @@ pub enum RunEvent {
         definition: Option<Arc<Definition>>,
         /// For each node of the new definition: which of the old one it was, by its place.
         from: Vec<Option<u32>>,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// A run and those within it are more urgent from now on, or less.
+    Prioritised {
+        /// The run.
+        run: RunId,
+        /// How urgent it is.
+        tier: Tier,
+        /// The tasks of them that wait, and move.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tasks: Vec<TaskId>,
         /// On what grounds.
         reason: Name,
     },
@@ -306,6 +318,7 @@ impl RunEvent {
         match self {
             Self::Started { spec, .. } => Some(spec.id),
             Self::Migrated { run, .. }
+            | Self::Prioritised { run, .. }
             | Self::Opened { run, .. }
             | Self::NodeFinished { run, .. }
             | Self::Signalled { run, .. }

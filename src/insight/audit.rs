@@ -120,7 +120,8 @@ fn task_actor(event: &TaskEvent) -> Actor {
         TaskEvent::Submitted { .. }
         | TaskEvent::CancelRequested { .. }
         | TaskEvent::Cancelled { .. }
-        | TaskEvent::Discarded { .. } => Actor::Host,
+        | TaskEvent::Discarded { .. }
+        | TaskEvent::Prioritised { .. } => Actor::Host,
         TaskEvent::AttemptFailed { failure, .. } if failure.kind == FailureKind::Unknown => Actor::Core,
         TaskEvent::AttemptFailed { by, .. } | TaskEvent::Yielded { by, .. } | TaskEvent::Succeeded { by, .. } => {
             Actor::Agent(*by)
@@ -142,6 +143,7 @@ const fn run_actor(event: &RunEvent) -> Actor {
         | RunEvent::DefaultSet { .. }
         | RunEvent::Retired { .. }
         | RunEvent::Migrated { .. }
+        | RunEvent::Prioritised { .. }
         | RunEvent::Started { .. }
         | RunEvent::Signalled { .. }
         | RunEvent::Paused { .. }
@@ -174,7 +176,8 @@ fn reason(event: &Event) -> Option<String> {
         Event::Task(
             TaskEvent::CancelRequested { reason, .. }
             | TaskEvent::Cancelled { reason, .. }
-            | TaskEvent::Discarded { reason, .. },
+            | TaskEvent::Discarded { reason, .. }
+            | TaskEvent::Prioritised { reason, .. },
         )
         | Event::Run(RunEvent::NodeUndone {
             outcome: UndoOutcome::Declared { reason } | UndoOutcome::Abandoned { reason },
@@ -189,6 +192,7 @@ fn reason(event: &Event) -> Option<String> {
         Event::Run(RunEvent::Operated { remedy, .. }) => Some(remedy.reason().to_string()),
         Event::Run(
             RunEvent::Paused { reason, .. }
+            | RunEvent::Prioritised { reason, .. }
             | RunEvent::Migrated { reason, .. }
             | RunEvent::DefaultSet { reason, .. }
             | RunEvent::Retired { reason, .. },

@@ -74,6 +74,7 @@ impl Catalog {
             }
             RunEvent::DefaultSet { .. }
             | RunEvent::Retired { .. }
+            | RunEvent::Prioritised { .. }
             | RunEvent::Opened { .. }
             | RunEvent::NodeFinished { .. }
             | RunEvent::Signalled { .. }

@@ -141,6 +141,9 @@ fn task(event: &TaskEvent, now: Time) -> String {
             };
             format!("{task} expired: {bound}")
         }
+        TaskEvent::Prioritised { tasks, tier, reason } => {
+            format!("{} now in tier {tier}: {}", list(tasks), short(reason))
+        }
         TaskEvent::Discarded { task, reason } => format!("dead letter {task} given up: {}", short(reason)),
         TaskEvent::Forgotten { tasks } => format!("forgotten, as finished: {}", list(tasks)),
     }
@@ -181,6 +184,10 @@ fn run(event: &RunEvent, now: Time) -> String {
         }
         RunEvent::Retired { workflow, version, reason } => {
             format!("workflow {} v{version} retired: {}", short(workflow), short(reason))
+        }
+        RunEvent::Prioritised { run, tier, tasks, reason } => {
+            let moved = if tasks.is_empty() { String::new() } else { format!(", with {}", list(tasks)) };
+            format!("{run} is now in tier {tier}{moved}: {}", short(reason))
         }
         RunEvent::Migrated { run, version, definition, from, reason, .. } => {
             let own = if definition.is_some() { "a definition of its own" } else { "another definition" };
@@ -265,6 +272,7 @@ fn under_way(event: &RunEvent) -> String {
         | RunEvent::DefaultSet { .. }
         | RunEvent::Retired { .. }
         | RunEvent::Migrated { .. }
+        | RunEvent::Prioritised { .. }
         | RunEvent::Started { .. }
         | RunEvent::Opened { .. }
         | RunEvent::NodeFinished { .. }

@@ -152,7 +152,8 @@ impl Story {
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Cancelled { .. }
             | TaskEvent::Expired { .. }
-            | TaskEvent::Discarded { .. } => {}
+            | TaskEvent::Discarded { .. }
+            | TaskEvent::Prioritised { .. } => {}
         }
     }
 }

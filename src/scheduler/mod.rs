@@ -44,6 +44,7 @@ mod log;
 mod machine;
 mod parties;
 mod pools;
+mod prioritise;
 mod quota;
 mod rebalance;
 mod snapshot;

@@ -14,7 +14,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 /// What a task waits for, as things stand. Of several things the one that keeps it from beginning before the others are
-/// even looked at: tenant, kind, company, then agents.
+/// even looked at: tenant, kind, agents, resources, company.
 ///
 /// ```
 /// use counterpoint::{Command, Config, Outbox, Scheduler, TaskId, TaskSpec, TaskWait, Time};
@@ -140,10 +140,6 @@ impl Core {
         if let Some(wait) = closed {
             return wait;
         }
-        let linger = self.state.kinds.get(task.kind).and_then(|kind| kind.batch_timer).map(|(due, _)| due);
-        if let Some(until) = linger.filter(|due| *due > now) {
-            return TaskWait::Company { until };
-        }
         let eligible = self.state.classes.eligible(class);
         let places = eligible.map(|eligible| eligible.places()).unwrap_or_default();
         let members = places.iter().filter_map(|place| self.state.fleet.at(*place as usize));
@@ -154,7 +150,13 @@ impl Core {
         }
         let sight = if task.is_urgent() { Sight::Urgent } else { Sight::All };
         let fits = !task.heavy || !self.state.fitting(class, sight).is_empty();
-        if fits { TaskWait::Strategy } else { TaskWait::Resource }
+        // Of a kind that is done in batches, one waits as long as the timer is set that is not enough.
+        let linger = self.state.kinds.get(task.kind).and_then(|kind| kind.batch_timer).map(|(due, _)| due);
+        match linger {
+            _ if !fits => TaskWait::Resource,
+            Some(until) => TaskWait::Company { until },
+            None => TaskWait::Strategy,
+        }
     }
 }
 

@@ -215,7 +215,8 @@ impl Lineage {
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Cancelled { .. }
             | TaskEvent::Expired { .. }
-            | TaskEvent::Discarded { .. } => {}
+            | TaskEvent::Discarded { .. }
+            | TaskEvent::Prioritised { .. } => {}
         }
     }
 
@@ -258,6 +259,7 @@ impl Lineage {
             | RunEvent::Finished { .. }
             | RunEvent::DefaultSet { .. }
             | RunEvent::Retired { .. }
+            | RunEvent::Prioritised { .. }
             | RunEvent::Opened { .. }
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }

@@ -208,7 +208,8 @@ impl Progress {
             | TaskEvent::Started { .. }
             | TaskEvent::YieldRequested { .. }
             | TaskEvent::CancelRequested { .. }
-            | TaskEvent::Discarded { .. } => {}
+            | TaskEvent::Discarded { .. }
+            | TaskEvent::Prioritised { .. } => {}
         }
     }
 
@@ -296,6 +297,7 @@ impl Progress {
             RunEvent::Defined { .. }
             | RunEvent::DefaultSet { .. }
             | RunEvent::Retired { .. }
+            | RunEvent::Prioritised { .. }
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }
             | RunEvent::Paused { .. }

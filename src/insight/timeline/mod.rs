@@ -165,7 +165,8 @@ impl Timeline {
             | TaskEvent::Started { .. }
             | TaskEvent::YieldRequested { .. }
             | TaskEvent::CancelRequested { .. }
-            | TaskEvent::Discarded { .. } => {}
+            | TaskEvent::Discarded { .. }
+            | TaskEvent::Prioritised { .. } => {}
         }
     }
 

@@ -72,6 +72,7 @@ impl Run {
             | RunEvent::DefaultSet { .. }
             | RunEvent::Retired { .. }
             | RunEvent::Migrated { .. }
+            | RunEvent::Prioritised { .. }
             | RunEvent::Started { .. }
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }
@@ -125,6 +126,7 @@ impl Run {
             | RunEvent::DefaultSet { .. }
             | RunEvent::Retired { .. }
             | RunEvent::Migrated { .. }
+            | RunEvent::Prioritised { .. }
             | RunEvent::Started { .. }
             | RunEvent::Opened { .. }
             | RunEvent::NodeFinished { .. }

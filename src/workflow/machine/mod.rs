@@ -36,7 +36,7 @@ use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, NodeOutcome, NodeRemedy, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::saga::Unwinding;
-use crate::task::{Failure, FailureKind, Happened, Owner, Phase};
+use crate::task::{Failure, FailureKind, Happened, Owner, Phase, Tier};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -61,6 +61,8 @@ pub(crate) struct Run {
     pivot_passed: bool,
     /// On what grounds an operator stopped it from making moves.
     pub(crate) paused: Option<Name>,
+    /// How urgent an operator has made it.
+    pub(crate) raised: Option<Tier>,
     /// Whether it is on record which ways nodes took that have ended. Not for runs of old snapshots.
     took_known: bool,
     /// The node that ended the run.
@@ -335,6 +337,7 @@ impl Run {
             broken: None,
             pivot_passed: false,
             paused: None,
+            raised: None,
             took_known: true,
             stopped: None,
             open: count,
@@ -345,6 +348,11 @@ impl Run {
 
     pub(crate) fn id(&self) -> RunId {
         self.spec.id
+    }
+
+    /// How urgent its tasks are, where nodes do not say otherwise.
+    pub(crate) fn tier(&self) -> Tier {
+        self.raised.unwrap_or(self.spec.tier)
     }
 
     pub(crate) fn is_finished(&self) -> bool {

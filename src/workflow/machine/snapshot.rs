@@ -6,7 +6,7 @@ use crate::id::Seq;
 use crate::name::Name;
 use crate::run::{Cause, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::saga::Step;
-use crate::task::Owner;
+use crate::task::{Owner, Tier};
 use crate::time::Time;
 use crate::workflow::plan::Plan;
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,9 @@ pub(crate) struct RunRecord {
     pub(super) nodes: Vec<NodeState>,
     signals: BTreeMap<Name, VecDeque<Kept>>,
     pub(super) broken: Option<u32>,
+    /// How urgent an operator has made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    raised: Option<Tier>,
     /// Whether it is on record which ways nodes took.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     took_known: bool,
@@ -59,6 +62,7 @@ impl Run {
             signals: self.signals.clone(),
             broken: self.broken,
             pivot_passed: self.pivot_passed,
+            raised: self.raised,
             took_known: self.took_known,
             paused: self.paused.is_some(),
             paused_for: self.paused.clone(),
@@ -83,6 +87,7 @@ impl Run {
             broken: record.broken,
             pivot_passed: record.pivot_passed,
             paused: record.paused.then(|| record.paused_for.clone().unwrap_or_else(|| "not on record".into())),
+            raised: record.raised,
             took_known: record.took_known,
             open,
             working,
