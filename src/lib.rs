@@ -89,6 +89,8 @@ pub mod saga;
 pub mod scheduler;
 mod structure;
 pub mod task;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 pub mod workflow;
 
@@ -109,7 +111,7 @@ pub use queue::Discipline;
 pub use rejected::Rejected;
 pub use run::{
     Carried, Cause, LimitReached, Migration, MigrationReport, MigrationTarget, NodeOutcome, NodeRemedy, NodeStatus,
-    Obstacle, RunOutcome, RunPhase, RunSpec, UndoOutcome, UndoRemedy,
+    Obstacle, Refusal, RunOutcome, RunPhase, RunSpec, UndoOutcome, UndoRemedy,
 };
 pub use scheduler::{
     AgentView, Config, Quota, Routability, Scheduler, SchedulerSnapshot, TaskStatus, TaskView, TaskWait,

@@ -309,6 +309,14 @@ pub enum Rejected {
         /// What is wrong with it.
         faults: Vec<String>,
     },
+    /// The definition names a predicate or reducer of the host that the configuration does not have.
+    #[error("workflow {workflow} names `{function}`, which is no registered predicate or reducer")]
+    UnknownFunction {
+        /// The workflow's name.
+        workflow: Name,
+        /// The name that it uses.
+        function: Name,
+    },
     /// A scheduler on its own runs no workflows.
     #[error("a scheduler on its own runs no workflows: use an engine")]
     NoWorkflows,

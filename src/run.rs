@@ -118,6 +118,32 @@ pub enum NodeOutcome {
     },
 }
 
+/// Which guard of a node said no.
+///
+/// ```
+/// use counterpoint::Refusal;
+///
+/// assert_eq!(Refusal::Postcondition.to_string(), "its postcondition does not hold");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Refusal {
+    /// What must hold before it starts.
+    Precondition,
+    /// What must hold of its output before anything sees that.
+    Postcondition,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Precondition => "its precondition does not hold",
+            Self::Postcondition => "its postcondition does not hold",
+        })
+    }
+}
+
 /// A bound that a node reached before it had done what it should.
 ///
 /// ```

@@ -26,7 +26,10 @@ pub enum Expr {
     Input,
     /// A node's output; null if it has none.
     Node(Name),
-    /// In a map the item, in a repeat the output of the round before, in a choice its input.
+    /// A variable of the run: what the nodes before have written to it (see [`Variable`](super::Variable)).
+    Variable(Name),
+    /// In a map the item, in a repeat the output of the round before, in a choice its input; in a precondition what the
+    /// node is given, in a postcondition what it gave, and in the input of a node with a postcondition what was refused.
     Item,
     /// This value.
     Const(Payload),
@@ -53,6 +56,12 @@ impl Expr {
         Self::Node(name.into())
     }
 
+    /// A variable of the run.
+    #[must_use]
+    pub fn variable(name: impl Into<Name>) -> Self {
+        Self::Variable(name.into())
+    }
+
     /// This value.
     #[must_use]
     pub fn value(value: impl Into<Value>) -> Self {
@@ -74,7 +83,9 @@ impl Expr {
     /// The expressions directly within.
     pub(crate) fn parts(&self) -> Box<dyn Iterator<Item = &Self> + '_> {
         match self {
-            Self::Input | Self::Node(_) | Self::Item | Self::Const(_) => Box::new(core::iter::empty()),
+            Self::Input | Self::Node(_) | Self::Variable(_) | Self::Item | Self::Const(_) => {
+                Box::new(core::iter::empty())
+            }
             Self::List(parts) | Self::First(parts) => Box::new(parts.iter()),
             Self::Object(fields) => Box::new(fields.values()),
             Self::At(of, _) => Box::new(core::iter::once(&**of)),
@@ -88,6 +99,7 @@ impl Expr {
         match self {
             Self::Input => Ok(scope.input()),
             Self::Node(name) => Ok(scope.node(name)),
+            Self::Variable(name) => scope.variable(name),
             Self::Item => Ok(scope.item()),
             Self::Const(value) => Ok(value.clone()),
             Self::First(parts) => {
@@ -129,7 +141,7 @@ impl Expr {
                 room.take(size(part))?;
                 Ok(part.clone())
             }
-            Self::Input | Self::Node(_) | Self::Item | Self::Const(_) | Self::First(_) => {
+            Self::Input | Self::Node(_) | Self::Variable(_) | Self::Item | Self::Const(_) | Self::First(_) => {
                 let value = self.eval(scope)?;
                 room.take(value.bytes() as usize)?;
                 Ok(value.value().clone())
@@ -165,6 +177,9 @@ pub(crate) trait Scope {
     fn input(&self) -> Payload;
     fn node(&self, name: &str) -> Payload;
     fn item(&self) -> Payload;
+    fn variable(&self, name: &str) -> Result<Payload, TooWide>;
+    /// What a predicate of the host says.
+    fn asks(&self, predicate: &str, of: &Payload) -> bool;
     /// How many bytes a value may have that is put together.
     fn most(&self) -> u32;
 }
@@ -201,6 +216,9 @@ pub enum Condition {
     Any(Vec<Self>),
     /// Not this.
     Not(Box<Self>),
+    /// What a predicate of the host says of the value ([`Config::with_predicate`](crate::Config::with_predicate)). It is
+    /// asked when a fact is decided, and what follows from its answer is in that fact; replay does not ask.
+    Predicate(Name, Expr),
 }
 
 impl Condition {
@@ -214,6 +232,12 @@ impl Condition {
     #[must_use]
     pub const fn equal(a: Expr, b: Expr) -> Self {
         Self::Equal(a, b)
+    }
+
+    /// What a predicate of the host says.
+    #[must_use]
+    pub fn predicate(name: impl Into<Name>, of: Expr) -> Self {
+        Self::Predicate(name.into(), of)
     }
 
     /// Not this.
@@ -240,6 +264,7 @@ impl Condition {
             Self::All(all) => all.iter().all(|one| one.holds(scope)),
             Self::Any(any) => any.iter().any(|one| one.holds(scope)),
             Self::Not(one) => !one.holds(scope),
+            Self::Predicate(name, of) => scope.asks(name, &operand(of, scope)),
         }
     }
 
@@ -248,14 +273,20 @@ impl Condition {
         match self {
             Self::All(parts) | Self::Any(parts) => parts,
             Self::Not(part) => core::slice::from_ref(part),
-            Self::True | Self::Is(_) | Self::Exists(_) | Self::Equal(..) | Self::Less(..) | Self::In(..) => &[],
+            Self::True
+            | Self::Is(_)
+            | Self::Exists(_)
+            | Self::Equal(..)
+            | Self::Less(..)
+            | Self::In(..)
+            | Self::Predicate(..) => &[],
         }
     }
 
     /// The expressions that it asks directly.
     pub(crate) fn operands(&self) -> Vec<&Expr> {
         match self {
-            Self::Is(a) | Self::Exists(a) => vec![a],
+            Self::Is(a) | Self::Exists(a) | Self::Predicate(_, a) => vec![a],
             Self::Equal(a, b) | Self::Less(a, b) | Self::In(a, b) => vec![a, b],
             Self::True | Self::All(_) | Self::Any(_) | Self::Not(_) => Vec::new(),
         }
@@ -283,7 +314,7 @@ fn less(a: &Value, b: &Value) -> bool {
 }
 
 /// Whole numbers exactly, others as floating point.
-fn order(a: &serde_json::Number, b: &serde_json::Number) -> Option<core::cmp::Ordering> {
+pub(super) fn order(a: &serde_json::Number, b: &serde_json::Number) -> Option<core::cmp::Ordering> {
     match (a.as_i128(), b.as_i128()) {
         (Some(a), Some(b)) => Some(a.cmp(&b)),
         _ => a.as_f64()?.partial_cmp(&b.as_f64()?),
@@ -308,6 +339,14 @@ mod tests {
 
         fn item(&self) -> Payload {
             Payload::new(json!("b"))
+        }
+
+        fn variable(&self, _: &str) -> Result<Payload, TooWide> {
+            Ok(Payload::new(json!(9)))
+        }
+
+        fn asks(&self, predicate: &str, of: &Payload) -> bool {
+            predicate == "seven" && of.value() == &json!(7)
         }
 
         fn most(&self) -> u32 {
@@ -345,6 +384,9 @@ mod tests {
         assert!(holds(Condition::In(Expr::Item, Expr::Input.at("/tags"))));
         assert!(!holds(Condition::In(Expr::Item, Expr::Input)));
         assert!(holds(Condition::Exists(Expr::node("skipped")).negated()));
+        assert!(holds(Condition::less(Expr::node("done"), Expr::variable("x"))));
+        assert!(holds(Condition::predicate("seven", Expr::node("done"))));
+        assert!(!holds(Condition::predicate("eight", Expr::node("done"))));
         assert!(holds(Condition::All(vec![])) && !holds(Condition::Any(vec![])));
     }
 }

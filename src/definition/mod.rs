@@ -18,19 +18,24 @@
 
 mod boundary;
 mod expr;
+mod guard;
 mod many;
 mod occasion;
 mod rename;
 mod states;
 mod trigger;
+mod variable;
+mod visit;
 
 pub use boundary::{Boundary, Handler};
 pub use expr::{Condition, Expr};
 pub(crate) use expr::{Scope, TooWide};
+pub use guard::{Otherwise, Precondition};
 pub use many::{Enough, Map, Repeat};
 pub use occasion::{Decision, Escalation, Milestone, Occasion, Offer, SignalRule};
 pub use states::{State, States, Transition};
 pub use trigger::{Inputs, Trigger};
+pub use variable::{Reducer, Variable, Write};
 
 use crate::id::stable_hash;
 use crate::name::Name;
@@ -61,13 +66,23 @@ pub struct Definition {
     /// How a run treats the signals that it is sent, by their names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signals: Vec<SignalRule>,
+    /// The context of a run: what its nodes write together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variables: Vec<Variable>,
 }
 
 impl Definition {
     /// A workflow without nodes that gives back nothing.
     #[must_use]
     pub fn new(name: impl Into<Name>) -> Self {
-        Self { name: name.into(), version: 0, nodes: Vec::new(), output: Expr::default(), signals: Vec::new() }
+        Self {
+            name: name.into(),
+            version: 0,
+            nodes: Vec::new(),
+            output: Expr::default(),
+            signals: Vec::new(),
+            variables: Vec::new(),
+        }
     }
 
     /// Sets the version.
@@ -88,6 +103,13 @@ impl Definition {
     #[must_use]
     pub fn with_signal(mut self, rule: SignalRule) -> Self {
         self.signals.push(rule);
+        self
+    }
+
+    /// Declares a variable of its runs.
+    #[must_use]
+    pub fn with_variable(mut self, variable: Variable) -> Self {
+        self.variables.push(variable);
         self
     }
 
@@ -170,6 +192,18 @@ pub struct Node {
     /// The region that it cancels: when it succeeds, these nodes are withdrawn, wherever they stand. (WCP 19, 25)
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cancels: Vec<Name>,
+    /// What it writes to variables of the run when it succeeds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub writes: Vec<Write>,
+    /// What must hold for it to start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precondition: Option<Precondition>,
+    /// What must hold of its output, which is [`Expr::Item`] in it, before anything sees that. If it does not hold, the
+    /// output goes nowhere: work that is done once is done again, as a new task, as long as the attempts of its policy
+    /// last, and is told what was refused (`{"output"}` as [`Expr::Item`] in the input); then the node fails. What was
+    /// refused has happened all the same, and is undone like anything else if the run turns back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postcondition: Option<Condition>,
 }
 
 impl Node {
@@ -188,7 +222,31 @@ impl Node {
             milestone: None,
             handlers: Vec::new(),
             cancels: Vec::new(),
+            writes: Vec::new(),
+            precondition: None,
+            postcondition: None,
         }
+    }
+
+    /// Writes a part of its output to a variable when it succeeds.
+    #[must_use]
+    pub fn writing(mut self, variable: impl Into<Name>, pointer: impl Into<String>) -> Self {
+        self.writes.push(Write::new(variable, pointer));
+        self
+    }
+
+    /// Sets what must hold for it to start.
+    #[must_use]
+    pub fn with_precondition(mut self, precondition: Precondition) -> Self {
+        self.precondition = Some(precondition);
+        self
+    }
+
+    /// Sets what must hold of its output before anything sees that.
+    #[must_use]
+    pub fn with_postcondition(mut self, postcondition: Condition) -> Self {
+        self.postcondition = Some(postcondition);
+        self
     }
 
     /// Handles something that can happen to it while it is under way.

@@ -20,7 +20,7 @@ impl Expr {
                 Self::Object(fields.iter().map(|(name, part)| (name.clone(), part.renamed(to))).collect())
             }
             Self::At(of, pointer) => Self::At(Box::new(of.renamed(to)), pointer.clone()),
-            Self::Input | Self::Item | Self::Const(_) => self.clone(),
+            Self::Input | Self::Variable(_) | Self::Item | Self::Const(_) => self.clone(),
         }
     }
 }
@@ -38,6 +38,7 @@ impl Condition {
             Self::All(parts) => Self::All(all(parts)),
             Self::Any(parts) => Self::Any(all(parts)),
             Self::Not(part) => Self::Not(Box::new(part.renamed(to))),
+            Self::Predicate(name, of) => Self::Predicate(name.clone(), of.renamed(to)),
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::scheduler::Misfit;
 use crate::structure::{Arena, IdMap, Slot, Wheel};
 use crate::task::{Failure, Happened, Owner, Phase, TaskSpec};
 use crate::time::Time;
+use crate::workflow::functions::Functions;
 use crate::workflow::machine::{PieceEnd, Run, Worker, child_end};
 use crate::workflow::plan::Plan;
 use std::collections::{BTreeSet, VecDeque};
@@ -23,6 +24,8 @@ type Folded = Result<(), Misfit>;
 /// Definitions and runs.
 #[derive(Debug, Default)]
 pub(super) struct Book {
+    /// What the host's code says, for plans.
+    pub(super) functions: Arc<Functions>,
     pub(super) catalog: Catalog,
     pub(super) runs: Arena<Run>,
     pub(super) register: Register,
@@ -41,6 +44,10 @@ pub(super) struct Book {
 }
 
 impl Book {
+    pub(super) fn with(functions: Arc<Functions>) -> Self {
+        Self { functions, ..Self::default() }
+    }
+
     pub(super) fn fold(&mut self, entry: &Entry) -> Folded {
         match &entry.event {
             Event::Agent(_) | Event::Control(_) => Ok(()),
@@ -99,7 +106,7 @@ impl Book {
     fn fold_run(&mut self, event: &RunEvent, (seq, now): (Seq, Time)) -> Result<(), &'static str> {
         match event {
             RunEvent::Defined { definition } => {
-                let plan = Plan::new(Arc::clone(definition)).ok_or("a definition has a cycle")?;
+                let plan = Plan::new(Arc::clone(definition), &self.functions).ok_or("a definition has a cycle")?;
                 self.catalog.define(plan);
                 Ok(())
             }
@@ -176,6 +183,8 @@ impl Book {
             | RunEvent::ItemsAdded { run, .. }
             | RunEvent::ItemsClosed { run, .. }
             | RunEvent::ItemsEnough { run, .. }
+            | RunEvent::Refused { run, .. }
+            | RunEvent::Reduced { run, .. }
             | RunEvent::Entered { run, .. }
             | RunEvent::Decided { run, .. }
             | RunEvent::Delegated { run, .. }
@@ -288,9 +297,10 @@ impl Book {
         None
     }
 
-    /// Whether a run makes no moves forward: it is paused, or one around it is.
+    /// Whether a run makes no moves forward: it is paused, one around it is, or a function of the host is missing that its
+    /// definition names.
     pub(super) fn is_paused(&self, id: RunId) -> bool {
-        self.paused_by(id).is_some()
+        self.paused_by(id).is_some() || self.get(id).is_some_and(Run::lacks_functions)
     }
 
     /// The run that is paused so that this one makes no moves forward: it itself, or one around it.

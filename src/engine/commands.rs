@@ -3,6 +3,7 @@
 use super::decide::Voice;
 use super::drive::Driver;
 use crate::command::{Accepted, RunCommand, TaskCommand};
+use crate::definition::Definition;
 use crate::event::RunEvent;
 use crate::id::RunId;
 use crate::name::Name;
@@ -10,6 +11,8 @@ use crate::payload::Payload;
 use crate::rejected::Rejected;
 use crate::run::{Cause, RunPhase, RunSpec, UndoOutcome, UndoRemedy};
 use crate::scheduler::{Tx, fits, named};
+use crate::workflow::flows;
+use crate::workflow::functions::Functions;
 use crate::workflow::machine::Run;
 use std::sync::Arc;
 
@@ -179,6 +182,18 @@ impl Driver {
         self.emit(event, tx);
         Ok(Accepted::Done)
     }
+}
+
+/// A function of the host that a definition names, or one within it, and that is not there.
+pub(super) fn missing(definition: &Arc<Definition>, functions: &Functions) -> Option<Name> {
+    let mut work: Vec<&Definition> = vec![definition];
+    while let Some(definition) = work.pop() {
+        if let Some(name) = functions.missing(definition).into_iter().next() {
+            return Some(name);
+        }
+        work.extend(definition.nodes.iter().flat_map(|node| flows(&node.action)));
+    }
+    None
 }
 
 pub(super) fn at_limit(what: &str, limit: u32) -> Rejected {

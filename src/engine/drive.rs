@@ -35,7 +35,8 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn new(config: Config) -> Self {
-        Self::with(Core::new(config), Book::default())
+        let book = Book::with(Arc::clone(config.functions()));
+        Self::with(Core::new(config), book)
     }
 
     pub(super) fn with(core: Core, book: Book) -> Self {

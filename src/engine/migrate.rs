@@ -1,6 +1,7 @@
 //! Moving a run to another definition.
 
 use super::book::Book;
+use super::commands::missing;
 use super::drive::Driver;
 use crate::command::Accepted;
 use crate::definition::Definition;
@@ -77,7 +78,11 @@ impl Driver {
         if definition.name != run.plan.id.name {
             return Err(unknown());
         }
-        Plan::new(Arc::clone(definition)).ok_or_else(unknown)
+        let functions = &self.book.functions;
+        if let Some(function) = missing(definition, functions) {
+            return Err(Rejected::UnknownFunction { workflow: definition.name.clone(), function });
+        }
+        Plan::new(Arc::clone(definition), functions).ok_or_else(unknown)
     }
 }
 
@@ -89,7 +94,7 @@ impl Book {
         };
         let run = self.get(*id).ok_or("an unknown run moves")?;
         let plan = match (definition, run.owner) {
-            (Some(definition), _) => Plan::new(Arc::clone(definition)),
+            (Some(definition), _) => Plan::new(Arc::clone(definition), &self.functions),
             (None, None) => self.catalog.get(&run.plan.id.name, *version).cloned(),
             (None, Some(owner)) => self.get(owner.run).and_then(|around| around.flow_of(owner)).cloned(),
         };

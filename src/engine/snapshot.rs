@@ -8,6 +8,7 @@ use crate::error::RestoreError;
 use crate::id::RunId;
 use crate::name::Name;
 use crate::scheduler::{Config, Core, Log, SchedulerSnapshot};
+use crate::workflow::functions::Functions;
 use crate::workflow::machine::{Run, RunRecord};
 use crate::workflow::plan::Plan;
 use serde::{Deserialize, Serialize};
@@ -72,7 +73,7 @@ impl Driver {
 
 impl Engine {
     pub(super) fn from_snapshot(config: Config, snapshot: &EngineSnapshot) -> Result<Self, RestoreError> {
-        let book = book(snapshot).map_err(|reason| RestoreError::Snapshot { reason })?;
+        let book = book(snapshot, config.functions()).map_err(|reason| RestoreError::Snapshot { reason })?;
         let driver = Driver::with(Core::from_snapshot(config, &snapshot.scheduler)?, book);
         driver.check_books().map_err(|reason| RestoreError::Snapshot { reason })?;
         let log = Log::continue_after(snapshot.scheduler.last, snapshot.scheduler.at);
@@ -80,12 +81,11 @@ impl Engine {
     }
 }
 
-fn book(snapshot: &EngineSnapshot) -> Result<Book, String> {
-    let mut book = Book::default();
+fn book(snapshot: &EngineSnapshot, functions: &Arc<Functions>) -> Result<Book, String> {
+    let mut book = Book::with(Arc::clone(functions));
     book.serial = snapshot.serial;
     for definition in &snapshot.definitions {
-        let plan = Plan::new(Arc::clone(definition)).ok_or_else(|| format!("{} has a cycle", definition.name))?;
-        book.catalog.define(plan);
+        book.catalog.define(plan(definition, functions)?);
     }
     for (name, version) in &snapshot.defaults {
         book.catalog
@@ -96,7 +96,7 @@ fn book(snapshot: &EngineSnapshot) -> Result<Book, String> {
     snapshot.retired.iter().for_each(|id| book.catalog.note_retired(id));
     let mut in_use = BTreeMap::new();
     for definition in &snapshot.in_use {
-        let plan = Plan::new(Arc::clone(definition)).ok_or_else(|| format!("{} has a cycle", definition.name))?;
+        let plan = plan(definition, functions)?;
         in_use.insert(plan.id.clone(), plan);
     }
     for record in &snapshot.runs {
@@ -114,4 +114,8 @@ fn book(snapshot: &EngineSnapshot) -> Result<Book, String> {
     book.finished.extend(&snapshot.finished);
     book.recount();
     Ok(book)
+}
+
+fn plan(definition: &Arc<Definition>, functions: &Arc<Functions>) -> Result<Arc<Plan>, String> {
+    Plan::new(Arc::clone(definition), functions).ok_or_else(|| format!("{} has a cycle", definition.name))
 }

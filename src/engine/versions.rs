@@ -1,6 +1,6 @@
 //! Several versions of a workflow at once: which of them new runs take, and when one may go.
 
-use super::commands::at_limit;
+use super::commands::{at_limit, missing};
 use super::drive::Driver;
 use crate::command::Accepted;
 use crate::definition::Definition;
@@ -17,6 +17,9 @@ impl Driver {
     pub(super) fn define(&mut self, definition: Arc<Definition>, tx: &mut Tx<'_>) -> Verdict {
         let limits = self.core.config().limits();
         validate(&definition, limits)?;
+        if let Some(function) = missing(&definition, self.core.config().functions()) {
+            return Err(Rejected::UnknownFunction { workflow: definition.name.clone(), function });
+        }
         let id = definition.id();
         let catalog = &self.book.catalog;
         if let Some(known) = catalog.get(&id.name, id.version) {

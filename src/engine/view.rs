@@ -101,13 +101,16 @@ impl<'a> RunView<'a> {
         self.driver.waits(self.id(), self.now)
     }
 
-    /// What its own nodes wait for now in words, a line for each node.
+    /// What it waits for now in words: a line for each function of the host that its definition names and the configuration
+    /// does not have, and one for each of its own nodes.
     #[must_use]
     pub fn waits_for(&self) -> Vec<String> {
+        let missing = self.run.plan.missing.iter();
+        let missing = missing.map(|name| format!("`{name}`, which the configuration does not have"));
         let text = |node: NodeView<'_>| {
             Some(format!("{}: {}", node.name(), self.driver.wait_text(self.run, node.place, self.now)?))
         };
-        self.nodes().filter_map(text).collect()
+        missing.chain(self.nodes().filter_map(text)).collect()
     }
 }
 

@@ -128,6 +128,11 @@ pub enum Awaited {
     },
     /// An operator's word on a compensation that failed.
     Remedy,
+    /// A function of the host that the definition names, and the configuration does not have.
+    Function {
+        /// Its name.
+        name: Name,
+    },
     /// An operator, who has paused the run or one around it.
     Resume {
         /// Which.
@@ -151,6 +156,7 @@ impl Awaited {
             | Self::Turn { .. }
             | Self::Milestone { .. }
             | Self::Remedy
+            | Self::Function { .. }
             | Self::Resume { .. } => false,
         }
     }
@@ -173,6 +179,7 @@ impl fmt::Display for Awaited {
             Self::Turn { after } => write!(f, "its turn, after {after}"),
             Self::Milestone { after } => write!(f, "its milestone, {after}"),
             Self::Remedy => f.write_str("a word on its compensation"),
+            Self::Function { name } => write!(f, "`{name}`, which the configuration does not have"),
             Self::Resume { run, reason } => write!(f, "{run} is paused: {reason}"),
         }
     }
@@ -211,14 +218,18 @@ impl Driver {
         let mut line = vec![id];
         while let Some(run) = line.pop().and_then(|id| self.book.get(id)) {
             let (id, paused) = (run.id(), self.book.paused_by(run.id()));
-            if self.book.agenda.contains(&id) && paused.is_none() {
+            let lacks = run.lacks_functions();
+            if self.book.agenda.contains(&id) && !(paused.is_some() || lacks) {
                 tell(None)?;
+            }
+            for name in run.plan.missing.iter().filter(|_| lacks) {
+                tell(Some(Wait { run: id, node: None, on: Awaited::Function { name: name.clone() } }))?;
             }
             if let Some((run, reason)) = paused {
                 let on = Awaited::Resume { run, reason: reason.clone() };
                 tell(Some(Wait { run: id, node: None, on }))?;
             }
-            for (node, need) in needs(run, paused.is_some()) {
+            for (node, need) in needs(run, paused.is_some() || lacks) {
                 if let Need::Work(Worker::Child(child)) = need {
                     line.push(child);
                 } else if let Some(on) = self.awaited(need, now) {

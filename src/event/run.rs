@@ -4,7 +4,7 @@ use crate::definition::Definition;
 use crate::id::{RunId, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{Cause, NodeOutcome, NodeRemedy, RunOutcome, RunSpec, UndoOutcome};
+use crate::run::{Cause, NodeOutcome, NodeRemedy, Refusal, RunOutcome, RunSpec, UndoOutcome};
 use crate::task::{Owner, Tier};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
@@ -190,6 +190,29 @@ pub enum RunEvent {
         /// The node, by its place.
         node: u32,
     },
+    /// A guard of a node said no. After a precondition the node ends; after a postcondition its work is done again, or it
+    /// ends, and its output goes nowhere.
+    Refused {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// Which guard.
+        why: Refusal,
+    },
+    /// A function of the host put together what somebody is about to read of a variable.
+    Reduced {
+        /// The run.
+        run: RunId,
+        /// The node that reads it, by its place; none for the output of the run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        node: Option<u32>,
+        /// The variable, by its place in the definition.
+        variable: u32,
+        /// What it is for the reader.
+        #[serde(default, skip_serializing_if = "Payload::is_null")]
+        value: Payload,
+    },
     /// The token of a node entered a state.
     Entered {
         /// The run.
@@ -330,6 +353,8 @@ impl RunEvent {
             | Self::ItemsAdded { run, .. }
             | Self::ItemsClosed { run, .. }
             | Self::ItemsEnough { run, .. }
+            | Self::Refused { run, .. }
+            | Self::Reduced { run, .. }
             | Self::Entered { run, .. }
             | Self::Decided { run, .. }
             | Self::Delegated { run, .. }

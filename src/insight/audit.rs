@@ -160,6 +160,8 @@ const fn run_actor(event: &RunEvent) -> Actor {
         | RunEvent::SignalMoved { .. }
         | RunEvent::HandlerFired { .. }
         | RunEvent::ItemsEnough { .. }
+        | RunEvent::Refused { .. }
+        | RunEvent::Reduced { .. }
         | RunEvent::Entered { .. }
         | RunEvent::Escalated { .. }
         | RunEvent::NodeFinished { .. }

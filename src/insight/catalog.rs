@@ -86,6 +86,8 @@ impl Catalog {
             | RunEvent::ItemsAdded { .. }
             | RunEvent::ItemsClosed { .. }
             | RunEvent::ItemsEnough { .. }
+            | RunEvent::Refused { .. }
+            | RunEvent::Reduced { .. }
             | RunEvent::Entered { .. }
             | RunEvent::Decided { .. }
             | RunEvent::Delegated { .. }

@@ -222,6 +222,8 @@ fn run(event: &RunEvent, now: Time) -> String {
         | RunEvent::ItemsAdded { .. }
         | RunEvent::ItemsClosed { .. }
         | RunEvent::ItemsEnough { .. }
+        | RunEvent::Refused { .. }
+        | RunEvent::Reduced { .. }
         | RunEvent::Entered { .. }
         | RunEvent::HandlerFired { .. }
         | RunEvent::Decided { .. }
@@ -259,6 +261,11 @@ fn under_way(event: &RunEvent) -> String {
         }
         RunEvent::ItemsAdded { run, node, items } => format!("{run} node {node} got {} more items", items.len()),
         RunEvent::ItemsEnough { run, node } => format!("{run} node {node} has enough"),
+        RunEvent::Refused { run, node, why } => format!("{run} node {node}: {why}"),
+        RunEvent::Reduced { run, node: Some(node), variable, .. } => {
+            format!("{run} node {node} reads variable {variable}")
+        }
+        RunEvent::Reduced { run, node: None, variable, .. } => format!("{run} gives back variable {variable}"),
         RunEvent::ItemsClosed { run, node } => format!("{run} node {node} gets no more items"),
         RunEvent::Entered { run, node, state, .. } => format!("{run} node {node} enters state {state}"),
         RunEvent::Decided { run, node, by, option, .. } => {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What a condition may ask; each is the only field of its object.
 pub(super) const CONDITIONS: &[&str] =
-    &["all", "any", "not", "is", "exists", "equal", "less", "greater", "at_least", "at_most", "in"];
+    &["all", "any", "not", "is", "exists", "equal", "less", "greater", "at_least", "at_most", "in", "predicate"];
 
 /// What data may refer to.
 pub(super) struct Names<'d> {
@@ -17,6 +17,8 @@ pub(super) struct Names<'d> {
     pub(super) inputs: Option<BTreeSet<&'d str>>,
     /// The tasks, with their places.
     pub(super) tasks: BTreeMap<&'d str, usize>,
+    /// The variables.
+    pub(super) variables: BTreeSet<&'d str>,
 }
 
 /// A value with references in it.
@@ -109,8 +111,19 @@ pub(super) fn reference(text: &str, path: &Path<'_>, names: &Names<'_>, report: 
             within(Expr::Input, &rest)
         }
         ("item", _) => within(Expr::Item, &rest),
+        ("context", Some((name, rest))) => {
+            if !names.variables.contains(name) {
+                report.unknown(path, "variable", name, names.variables.iter().copied());
+                return Expr::default();
+            }
+            within(Expr::variable(*name), rest)
+        }
+        ("context", None) => {
+            report.meaningless(path, "reference to a variable such as context.found", text);
+            Expr::default()
+        }
         (task, _) if !names.tasks.contains_key(task) => {
-            let known = names.tasks.keys().copied().chain(["inputs", "item"]);
+            let known = names.tasks.keys().copied().chain(["inputs", "item", "context"]);
             report.unknown(path, "task", task, known);
             Expr::default()
         }
@@ -122,7 +135,7 @@ pub(super) fn reference(text: &str, path: &Path<'_>, names: &Names<'_>, report: 
     }
 }
 
-fn within(expr: Expr, words: &[&str]) -> Expr {
+pub(super) fn within(expr: Expr, words: &[&str]) -> Expr {
     if words.is_empty() {
         return expr;
     }
@@ -179,6 +192,18 @@ fn question(name: &str, operand: &Value, path: &Path<'_>, names: &Names<'_>, rep
         "not" => condition(operand, path, names, report).negated(),
         "is" => Condition::Is(expression(operand, path, names, report)),
         "exists" => Condition::Exists(expression(operand, path, names, report)),
+        "predicate" => match report.list(operand, path) {
+            [name, of] => {
+                let name = report.text(name, &path.item(0)).unwrap_or_default();
+                Condition::predicate(name, expression(of, &path.item(1), names, report))
+            }
+            _ => {
+                if operand.is_array() {
+                    report.meaningless(path, "list of the predicate's name and what it is asked of", operand);
+                }
+                Condition::True
+            }
+        },
         _ => {
             let [a, b] = report.list(operand, path) else {
                 if operand.is_array() {

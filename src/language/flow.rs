@@ -1,5 +1,6 @@
 //! A whole workflow of a document: its tasks become nodes, and what validation finds gets a path.
 
+use super::context::variables;
 use super::data::{Names, expression};
 use super::inputs::Input;
 use super::mistake::Wrong;
@@ -14,10 +15,10 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The fields of a workflow within a task.
-pub(super) const WITHIN: &[&str] = &["name", "version", "description", "tasks", "outputs"];
+pub(super) const WITHIN: &[&str] = &["name", "version", "description", "context", "tasks", "outputs"];
 
 /// Words that stand for something else than a task.
-const RESERVED: &[&str] = &["inputs", "item", "fail", "continue"];
+const RESERVED: &[&str] = &["inputs", "item", "context", "fail", "continue"];
 
 /// What the names of the nodes end with that tasks become beside themselves. No id of a task has a dot.
 const GATE: &str = ".when";
@@ -72,10 +73,17 @@ impl<'l> Reader<'l> {
         let mut flow = Definition::new(name);
         flow.version = self.report.whole_at(fields, "version", path).unwrap_or(0);
         let at = path.field("tasks");
+        flow.variables = variables(fields, path, &mut self.report);
         let tasks = self.tasks(fields, path);
         let names = Names {
             inputs: inputs.map(|inputs| inputs.iter().map(|input| input.name.as_str()).collect::<BTreeSet<&str>>()),
             tasks: tasks.iter().map(|(place, id, _)| (*id, *place)).collect(),
+            variables: get(fields, "context")
+                .and_then(Value::as_object)
+                .into_iter()
+                .flatten()
+                .map(|(name, _)| &**name)
+                .collect(),
         };
         let mut drafts = Vec::with_capacity(tasks.len());
         for (place, id, fields) in tasks {
@@ -137,7 +145,7 @@ impl<'l> Reader<'l> {
         let id = self.report.text_at(fields, "id", path)?;
         let plain = id.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-' | ' '));
         if id.is_empty() || !plain || RESERVED.contains(&id) {
-            let expected = "id of a task: letters, digits, _ and -, and not inputs, item, fail or continue";
+            let expected = "id of a task: letters, digits, _ and -, and not inputs, item, context, fail or continue";
             self.report.meaningless(&path.field("id"), expected, id);
             return None;
         }
@@ -172,6 +180,15 @@ fn field_of(fault: &Fault) -> &'static str {
     if matches!(fault, Fault::Cycle { .. }) {
         return "tasks";
     }
+    if matches!(fault, Fault::ConcurrentWrites { .. } | Fault::WritesTwice { .. }) {
+        return "writes";
+    }
+    if matches!(fault, Fault::InitialValue { .. }) {
+        return "context";
+    }
+    if matches!(fault, Fault::PostconditionWithoutWork) {
+        return "postcondition";
+    }
     let (Fault::TooEarly { place, .. } | Fault::NoItem { place } | Fault::TooDeep { place, .. }) = fault else {
         return "";
     };
@@ -181,6 +198,10 @@ fn field_of(fault: &Fault) -> &'static str {
         Place::Until => "repeat",
         Place::Case(_) => "choose",
         Place::Output => "outputs",
+        Place::Precondition => "precondition",
+        Place::Postcondition => "postcondition",
+        Place::Writes => "writes",
+        Place::Variable(_) => "context",
         Place::State(_) => "",
     }
 }

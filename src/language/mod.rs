@@ -30,7 +30,9 @@
 //!
 //! # The words
 //!
-//! A document has a `name`, a `version`, `inputs` (each with `type`, `required`, `default`), `tasks` and `outputs`. Of a task:
+//! A document has a `name`, a `version`, `inputs` (each with `type`, `required`, `default`), `tasks` and `outputs`, and
+//! `context`: variables that tasks write together, each a word (`replace`, `append`, `merge`, `max`, `min`, `sum`) or
+//! `{reduce, by, initial}`, where `reduce: custom` is `by` a reducer of the host. Of a task:
 //!
 //! | words | meaning |
 //! |---|---|
@@ -41,6 +43,9 @@
 //! | `depends_on` | tasks, or `{task, on: success, failure, always, each}`, or `{task, case}` of a choice |
 //! | `join` | `all`, `any`, `{count, rest}`, `each`, or a [trigger rule](crate::definition::Trigger) |
 //! | `when` | a condition: if it does not hold, the task is skipped |
+//! | `precondition` | a condition on the run's data and `item`, what the task is given; or `{when, otherwise: skip}` |
+//! | `postcondition` | a condition on `item`, the output, before anything sees that; if not, it is done again, then fails |
+//! | `writes` | variables, each with `output` or the way into it: `{found: output.hits}` |
 //! | `retry`, `timeout` | attempts, or `{attempts, delay, max_delay, jitter, in_doubt}`; how long an attempt may take |
 //! | `queue_timeout`, `total_timeout`, `priority`, `exhausted` | as in [`Policy`](crate::Policy) and [`Tier`](crate::Tier) |
 //! | `on_error` | `fail` (the run), `continue`, or the task to go on with, which joins its links with `any` |
@@ -52,11 +57,14 @@
 //! | `choose`, `otherwise`, `pick` | instead of a type: a list of `{case, when}` |
 //! | `wait`, `pass`, `stop`, `fail` | instead of a type: `{signal, timer}`; nothing; the end of the run; a failure |
 //!
-//! A reference is a whole text, `"${inputs.x}"`, `"${analyze.output.total}"`, `"${item}"`, or `{from: analyze.output}`.
+//! A reference is a whole text, `"${inputs.x}"`, `"${analyze.output.total}"`, `"${context.found}"`, `"${item}"`, or
+//! `{from: analyze.output}`.
 //! `{first: [..]}` is the first that is not null, `{literal: ..}` is data in which nothing is a reference, and a text that
 //! begins with `$$` begins with one dollar. A condition is true, false, a reference, or an object with one question: `all`,
-//! `any`, `not`, `is`, `exists`, `equal`, `less`, `greater`, `at_least`, `at_most`, `in`.
+//! `any`, `not`, `is`, `exists`, `equal`, `less`, `greater`, `at_least`, `at_most`, `in`, `predicate` (`[name, data]`, asked
+//! of the host).
 
+mod context;
 mod data;
 mod document;
 mod flow;
@@ -81,7 +89,7 @@ use report::{Path, get};
 use serde_json::Value;
 
 /// The fields of a document.
-const DOCUMENT: &[&str] = &["name", "version", "description", "inputs", "tasks", "outputs"];
+const DOCUMENT: &[&str] = &["name", "version", "description", "inputs", "context", "tasks", "outputs"];
 
 /// What a document says: a workflow, and what it has to be given.
 #[derive(Debug, Clone, PartialEq)]

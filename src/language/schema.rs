@@ -1,5 +1,6 @@
 //! What a document looks like, for editors and for whoever writes documents by program.
 
+use super::context::{OTHERWISE, PRECONDITION, REDUCERS, VARIABLE};
 use super::data::CONDITIONS;
 use super::flow::WITHIN;
 use super::inputs::{INPUT, TYPES};
@@ -37,6 +38,7 @@ fn definitions() -> Value {
         "work": object(&[], WORK, work_field),
         "workflow": object(&["tasks"], WITHIN, document),
         "input": object(&[], INPUT, input),
+        "variable": either(&[words(without_custom()), object(&[], VARIABLE, variable)]),
         "retry": either(&[whole(), object(&[], RETRY, retry)]),
         "requirements": either(&[texts(), object(&[], REQUIREMENTS, requirement)]),
         "dependency": either(&[text(), object(&["task"], DEPENDENCY, dependency)]),
@@ -51,10 +53,28 @@ fn document(name: &str) -> Value {
     match name {
         "version" => whole(),
         "inputs" => json!({"type": "object", "additionalProperties": or_null(def("input"))}),
+        "context" => json!({"type": "object", "additionalProperties": or_null(def("variable"))}),
         "tasks" => list(def("task")),
         "outputs" => def("data"),
         _ => text(),
     }
+}
+
+fn variable(name: &str) -> Value {
+    match name {
+        "reduce" => words(REDUCERS),
+        "initial" => json!({}),
+        _ => text(),
+    }
+}
+
+/// A word alone cannot say which function of the host is meant.
+fn without_custom() -> &'static [(&'static str, u8)] {
+    REDUCERS.split_last().map_or(&[], |(_, others)| others)
+}
+
+fn precondition(name: &str) -> Value {
+    if name == "when" { def("condition") } else { words(OTHERWISE) }
 }
 
 fn input(name: &str) -> Value {
@@ -71,7 +91,9 @@ fn task_field(name: &str) -> Value {
         "inputs" | "for_each" => def("data"),
         "depends_on" => either(&[def("dependency"), list(def("dependency"))]),
         "join" => either(&[words(JOINS), object(&["count"], COUNT, count)]),
-        "when" => def("condition"),
+        "when" | "postcondition" => def("condition"),
+        "precondition" => either(&[def("condition"), object(&["when"], PRECONDITION, precondition)]),
+        "writes" => json!({"type": "object", "additionalProperties": text()}),
         "compensate" => either(&[json!({"type": "boolean"}), text(), def("work")]),
         "pivot" | "pass" | "stop" => json!({"type": "boolean"}),
         "mutex" | "cancels" => either(&[text(), texts()]),

@@ -20,6 +20,9 @@ pub(super) const TASK: &[&str] = &[
     "depends_on",
     "join",
     "when",
+    "precondition",
+    "postcondition",
+    "writes",
     "on_error",
     "compensate",
     "pivot",
@@ -102,6 +105,10 @@ impl<'d> Reader<'_> {
         node.pivot = self.report.flag_at(fields, "pivot", path);
         node.mutex = self.words(fields, "mutex", path).into_iter().map(|(_, name)| name.into()).collect();
         node.cancels = self.known(fields, "cancels", path, names);
+        node.writes = self.writes(fields, path, names);
+        node.precondition = self.precondition(fields, path, names);
+        let after = get(fields, "postcondition");
+        node.postcondition = after.map(|after| condition(after, &path.field("postcondition"), names, &mut self.report));
         let when = get(fields, "when").map(|when| condition(when, &path.field("when"), names, &mut self.report));
         Draft { node, when, joins: join.is_some(), on_error: self.on_error(fields, path, names) }
     }

@@ -206,6 +206,13 @@ pub enum Obstacle {
         /// The node.
         node: Name,
     },
+    /// The node has written to a variable that is still there, and what it wrote would not be seen any more.
+    WriteLost {
+        /// The node.
+        node: Name,
+        /// The variable.
+        variable: Name,
+    },
     /// Two nodes are under way that must not be at the same time.
     Exclusion {
         /// One.
@@ -238,6 +245,7 @@ impl fmt::Display for Obstacle {
             Self::OutOfTurn { node, after: None } => write!(f, "{node} could not stand where it does"),
             Self::Withdrawn { node } => write!(f, "{node} would be withdrawn"),
             Self::FailureUnhandled { node } => write!(f, "nothing would take care of the failure of {node}"),
+            Self::WriteLost { node, variable } => write!(f, "what {node} wrote to variable {variable} would be lost"),
             Self::Exclusion { node, other } => write!(f, "{node} and {other} are under way and exclude each other"),
             Self::NotOnRecord { node } => write!(f, "which way {node} took is not on record"),
         }

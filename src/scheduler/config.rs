@@ -9,11 +9,14 @@ use super::yielding::Preemption;
 use crate::capacity::rebalance;
 use crate::limits::Limits;
 use crate::name::Name;
+use crate::payload::Payload;
 use crate::queue::Discipline;
 use crate::routing::{Estimator, LeastLoaded, RoutingStrategy, SkillMap};
+use crate::workflow::functions::Functions;
 use core::fmt;
 use core::time::Duration;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// How a scheduler is set up. Nothing of it is in the journal: a host may restart with another discipline, other
 /// strategies, other limits.
@@ -45,6 +48,7 @@ pub struct Config {
     pub(super) batches: BTreeMap<Name, Batch>,
     pub(super) estimator: Option<Box<dyn Estimator>>,
     pub(super) guards: Settings,
+    functions: Arc<Functions>,
 }
 
 impl Config {
@@ -102,6 +106,37 @@ impl Config {
     pub const fn with_rebalancing(mut self, rules: rebalance::Rules, every: Duration) -> Self {
         self.rebalancing = Some(Rebalancing { rules, every });
         self
+    }
+
+    /// A predicate that conditions of workflows may ask by its name: whether a value is as it should be. It is asked when a
+    /// fact is decided, at most once for each, and never in replay. It must not panic, and should be quick.
+    ///
+    /// A definition that names a predicate or reducer which is not there is refused. A run of one that was taken before, under
+    /// another configuration, makes no move until the function is there again.
+    #[must_use]
+    pub fn with_predicate(
+        mut self,
+        name: impl Into<Name>,
+        asks: impl Fn(&Payload) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Arc::make_mut(&mut self.functions).add_predicate(name.into(), asks);
+        self
+    }
+
+    /// A reducer that variables of workflows may name: puts what there is and what is written together
+    /// ([`Reducer::Custom`](crate::definition::Reducer::Custom)). As for a predicate.
+    #[must_use]
+    pub fn with_reducer(
+        mut self,
+        name: impl Into<Name>,
+        reduce: impl Fn(&Payload, &Payload) -> Payload + Send + Sync + 'static,
+    ) -> Self {
+        Arc::make_mut(&mut self.functions).add_reducer(name.into(), reduce);
+        self
+    }
+
+    pub(crate) const fn functions(&self) -> &Arc<Functions> {
+        &self.functions
     }
 
     /// What becomes of a task whose deadline cannot be met; nobody asks, if nothing is said.
@@ -205,6 +240,7 @@ impl Default for Config {
             batches: BTreeMap::new(),
             estimator: None,
             guards: Settings::default(),
+            functions: Arc::default(),
         }
     }
 }

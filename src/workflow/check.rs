@@ -211,9 +211,12 @@ fn constant(condition: &Condition) -> Option<bool> {
         Condition::Not(one) => constant(one).map(|holds| !holds),
         Condition::All(all) => fold(all, false),
         Condition::Any(any) => fold(any, true),
-        Condition::Is(_) | Condition::Exists(_) | Condition::Equal(..) | Condition::Less(..) | Condition::In(..) => {
-            None
-        }
+        Condition::Is(_)
+        | Condition::Exists(_)
+        | Condition::Equal(..)
+        | Condition::Less(..)
+        | Condition::In(..)
+        | Condition::Predicate(..) => None,
     }
 }
 

@@ -84,6 +84,8 @@
 
 mod builder;
 mod check;
+pub(crate) mod context;
+pub(crate) mod functions;
 pub(crate) mod machine;
 pub(crate) mod nearest;
 pub(crate) mod plan;
@@ -91,8 +93,11 @@ mod step;
 mod steps;
 mod validate;
 
-pub use builder::{Branches, CaseRef, Choice, Flow, Handle, Source, Value, Workflow, kind};
+pub use builder::{Branches, CaseRef, Choice, Flow, Handle, Source, Value, VariableRef, Workflow, kind};
 pub use check::{Advice, Check, check};
 pub use step::{Attempt, Done, Step, Undo};
 pub use steps::Steps;
+#[cfg(feature = "async")]
+pub(crate) use steps::unknown_step;
+pub(crate) use validate::flows;
 pub use validate::{DefinitionError, Fault, Finding, Place, validate};

@@ -1,5 +1,7 @@
 //! A definition made ready to run: names resolved to places, links to counts, once for all runs.
 
+use super::context::Context;
+use super::functions::Functions;
 use super::validate::graph::topology;
 use crate::dag::Topology;
 use crate::definition::{Action, Body, Boundary, Definition, DefinitionId, Join, Map, Node, On, Repeat, Rest, Work};
@@ -17,6 +19,11 @@ pub(crate) struct Plan {
     pub(crate) nodes: Vec<PlanNode>,
     /// The links turned round: the order of compensation.
     pub(crate) reversed: Arc<Topology>,
+    /// Who reads which writes of its variables.
+    pub(crate) context: Context,
+    /// Functions of the host, and the names of those that it lacks.
+    pub(crate) functions: Arc<Functions>,
+    pub(crate) missing: Box<[Name]>,
     /// Whether a node of it waits for a signal.
     pub(crate) listens: bool,
     names: IdMap<Name, u32>,
@@ -59,10 +66,10 @@ pub(crate) struct WorkPlan {
 }
 
 impl WorkPlan {
-    fn new(body: Option<&Body>, undo: Option<&Work>, pivot: bool) -> Option<Self> {
+    fn new(body: Option<&Body>, undo: Option<&Work>, pivot: bool, functions: &Arc<Functions>) -> Option<Self> {
         let (task, child) = match body {
             Some(Body::Task(work)) => (Some(Template::new(work, pivot)), None),
-            Some(Body::Flow(flow)) => (None, Some(Plan::new(Arc::clone(flow))?)),
+            Some(Body::Flow(flow)) => (None, Some(Plan::new(Arc::clone(flow), functions)?)),
             None => (None, None),
         };
         Some(Self { task, undo: undo.map(|work| Template::new(work, false)), child })
@@ -110,13 +117,14 @@ impl Template {
 impl Plan {
     /// The plan of a definition that has passed validation. None if its links form no acyclic graph, which validation
     /// would have told.
-    pub(crate) fn new(definition: Arc<Definition>) -> Option<Arc<Self>> {
+    pub(crate) fn new(definition: Arc<Definition>, functions: &Arc<Functions>) -> Option<Arc<Self>> {
         let names: Vec<(&Name, u32)> = definition.nodes.iter().map(|node| &node.name).zip(0..).collect();
         let mut index = IdMap::default();
         for (name, place) in &names {
             index.insert(Name::clone(name), *place);
         }
-        let mut nodes: Vec<PlanNode> = definition.nodes.iter().map(plan_node).collect::<Option<_>>()?;
+        let mut nodes: Vec<PlanNode> =
+            definition.nodes.iter().map(|node| plan_node(node, functions)).collect::<Option<_>>()?;
         for (target, node) in (0..).zip(&definition.nodes) {
             for (place, link) in (0..).zip(&node.after) {
                 if let Some(source) = index.get(&link.node).and_then(|at| nodes.get_mut(*at as usize)) {
@@ -134,7 +142,17 @@ impl Plan {
             let handled = node.handlers.iter().any(|handler| matches!(handler.on, Boundary::Signal { .. }));
             handled || matches!(node.action, Action::Wait { signal: Some(_), .. } | Action::Race { .. })
         });
-        Some(Arc::new(Self { id: definition.id(), definition, nodes, reversed, listens, names: index }))
+        Some(Arc::new(Self {
+            id: definition.id(),
+            nodes,
+            context: Context::new(&definition, &reversed),
+            functions: Arc::clone(functions),
+            missing: functions.missing(&definition).into_boxed_slice(),
+            definition,
+            reversed,
+            listens,
+            names: index,
+        }))
     }
 
     pub(crate) fn node(&self, place: u32) -> Option<(&Node, &PlanNode)> {
@@ -150,7 +168,7 @@ impl Plan {
     }
 }
 
-fn plan_node(node: &Node) -> Option<PlanNode> {
+fn plan_node(node: &Node, functions: &Arc<Functions>) -> Option<PlanNode> {
     let body = match &node.action {
         Action::Do(body) | Action::Map(Map { body, .. }) | Action::Repeat(Repeat { body, .. }) => Some(body),
         Action::Choose { .. }
@@ -173,14 +191,14 @@ fn plan_node(node: &Node) -> Option<PlanNode> {
         | Action::Stop
         | Action::Fail(_) => [].iter(),
     };
-    let states = states.map(|state| WorkPlan::new(state.body.as_ref(), state.undo.as_ref(), node.pivot));
+    let states = states.map(|state| WorkPlan::new(state.body.as_ref(), state.undo.as_ref(), node.pivot, functions));
     Some(PlanNode {
         links: u32::try_from(node.after.len()).unwrap_or(u32::MAX),
         next: Box::default(),
         handled: false,
         serves: Box::default(),
         cancels: Box::default(),
-        work: WorkPlan::new(body, node.undo.as_ref(), node.pivot)?,
+        work: WorkPlan::new(body, node.undo.as_ref(), node.pivot, functions)?,
         states: states.collect::<Option<_>>()?,
         rivals: Box::default(),
         milestone: None,

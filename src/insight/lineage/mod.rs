@@ -159,7 +159,7 @@ impl Lineage {
         from.retain(|source| match source {
             Source::Node(name) => gave.contains(name),
             Source::RoundBefore => owner.item > 0,
-            Source::Input | Source::Signal(_) => true,
+            Source::Input | Source::Variable(_) | Source::Signal(_) => true,
         });
         let output = output.map(Print::of);
         if record.lineage.products.len() >= self.most {
@@ -270,6 +270,8 @@ impl Lineage {
             | RunEvent::ItemsAdded { .. }
             | RunEvent::ItemsClosed { .. }
             | RunEvent::ItemsEnough { .. }
+            | RunEvent::Refused { .. }
+            | RunEvent::Reduced { .. }
             | RunEvent::Entered { .. }
             | RunEvent::Decided { .. }
             | RunEvent::Delegated { .. }

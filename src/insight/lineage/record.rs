@@ -209,7 +209,7 @@ impl RunLineage {
                         }
                     }
                     Source::RoundBefore => draw(&one.id, &one.id),
-                    Source::Node(_) | Source::Signal(_) => {}
+                    Source::Node(_) | Source::Variable(_) | Source::Signal(_) => {}
                 }
             }
         }

@@ -14,6 +14,8 @@ pub enum Source {
     Input,
     /// The output of this node.
     Node(Name),
+    /// A variable of the run.
+    Variable(Name),
     /// In a repeat, the output of the round before.
     RoundBefore,
     /// A signal.
@@ -76,6 +78,9 @@ fn collect(mut work: Vec<&Expr>, repeats: bool, sources: &mut BTreeSet<Source>) 
             }
             Expr::Node(name) => {
                 sources.insert(Source::Node(name.clone()));
+            }
+            Expr::Variable(name) => {
+                sources.insert(Source::Variable(name.clone()));
             }
             Expr::Item if repeats => {
                 sources.insert(Source::RoundBefore);

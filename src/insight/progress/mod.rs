@@ -306,6 +306,8 @@ impl Progress {
             | RunEvent::HandlerFired { .. }
             | RunEvent::ItemsClosed { .. }
             | RunEvent::ItemsEnough { .. }
+            | RunEvent::Refused { .. }
+            | RunEvent::Reduced { .. }
             | RunEvent::Entered { .. }
             | RunEvent::Decided { .. }
             | RunEvent::Delegated { .. }

@@ -3,7 +3,7 @@
 use super::super::validate::Fault;
 use crate::definition::{
     Action, Body, Boundary, Condition, Definition, Expr, Handler, Join, Link, Map, Milestone, Node, Occasion, On,
-    Repeat, Work,
+    Precondition, Repeat, Variable, Work, Write,
 };
 use crate::name::Name;
 use core::cell::RefCell;
@@ -63,6 +63,9 @@ pub(super) struct Sketch {
     pub(super) milestone: Option<Milestone>,
     pub(super) handlers: Vec<Handler>,
     pub(super) cancels: Vec<usize>,
+    pub(super) writes: Vec<Write>,
+    pub(super) precondition: Option<Precondition>,
+    pub(super) postcondition: Option<Condition>,
 }
 
 impl Sketch {
@@ -81,6 +84,9 @@ impl Sketch {
             milestone: None,
             handlers: Vec::new(),
             cancels: Vec::new(),
+            writes: Vec::new(),
+            precondition: None,
+            postcondition: None,
         }
     }
 
@@ -137,6 +143,7 @@ struct Inner {
     nodes: Vec<Sketch>,
     data: Vec<Datum>,
     faults: Vec<Fault>,
+    variables: Vec<Variable>,
 }
 
 impl Draft {
@@ -166,6 +173,22 @@ impl Draft {
         self.0.borrow().nodes.get(node).cloned()
     }
 
+    pub(super) fn declare(&self, variable: Variable) -> usize {
+        let mut inner = self.0.borrow_mut();
+        inner.variables.push(variable);
+        inner.variables.len().saturating_sub(1)
+    }
+
+    pub(super) fn redeclare(&self, place: usize, change: impl FnOnce(&Variable) -> Variable) {
+        if let Some(variable) = self.0.borrow_mut().variables.get_mut(place) {
+            *variable = change(variable);
+        }
+    }
+
+    pub(super) fn variable(&self, place: usize) -> Option<Variable> {
+        self.0.borrow().variables.get(place).cloned()
+    }
+
     pub(super) fn fault(&self, fault: Fault) {
         let faults = &mut self.0.borrow_mut().faults;
         if !faults.contains(&fault) {
@@ -188,6 +211,7 @@ impl Draft {
         let nodes = split(inner.nodes.clone());
         let names = settle(&nodes);
         let mut definition = Definition::new(name).with_version(version).with_output(named(output, &names));
+        definition.variables.clone_from(&inner.variables);
         for (sketch, name) in nodes.into_iter().zip(&names) {
             definition.nodes.push(finish(sketch, name.clone(), &names));
         }
@@ -285,6 +309,11 @@ fn finish(mut sketch: Sketch, name: Name, names: &[Name]) -> Node {
             name_condition(matching, names);
         }
     }
+    node.writes = sketch.writes;
+    node.precondition = sketch.precondition;
+    node.postcondition = sketch.postcondition;
+    node.precondition.iter_mut().for_each(|guard| name_condition(&mut guard.when, names));
+    node.postcondition.iter_mut().for_each(|condition| name_condition(condition, names));
     node.cancels = sketch.cancels.iter().filter_map(|node| names.get(*node).cloned()).collect();
     node.milestone = sketch.milestone.map(|milestone| {
         let settled = |name: Name| marked(&name).and_then(|node| names.get(node).cloned()).unwrap_or(name);
@@ -330,7 +359,7 @@ fn name_expr(expr: &mut Expr, names: &[Name]) {
             Expr::List(parts) | Expr::First(parts) => work.extend(parts),
             Expr::Object(fields) => work.extend(fields.values_mut()),
             Expr::At(of, _) => work.push(of),
-            Expr::Input | Expr::Item | Expr::Const(_) => {}
+            Expr::Input | Expr::Variable(_) | Expr::Item | Expr::Const(_) => {}
         }
     }
 }
@@ -339,7 +368,7 @@ fn name_condition(condition: &mut Condition, names: &[Name]) {
     let mut work = vec![condition];
     while let Some(condition) = work.pop() {
         match condition {
-            Condition::Is(a) | Condition::Exists(a) => name_expr(a, names),
+            Condition::Is(a) | Condition::Exists(a) | Condition::Predicate(_, a) => name_expr(a, names),
             Condition::Equal(a, b) | Condition::Less(a, b) | Condition::In(a, b) => {
                 name_expr(a, names);
                 name_expr(b, names);

@@ -4,7 +4,10 @@ use super::choice::CaseRef;
 use super::draft::{Datum, Draft, Sketch, mark};
 use super::kind::{Counts, Mapped, Plain, Tasks, Undoable, Waits, Works};
 use super::source::Source;
-use crate::definition::{Action, Enough, Expr, Handler, Join, Map, Milestone, On, Rest, Work};
+use super::variable::VariableRef;
+use crate::definition::{
+    Action, Condition, Enough, Expr, Handler, Join, Map, Milestone, On, Precondition, Rest, Work, Write,
+};
 use crate::name::Name;
 use crate::task::{Needs, Policy, Retry, Tier};
 use core::fmt;
@@ -262,6 +265,52 @@ impl<'f, T, K> Handle<'f, T, K> {
         let name = handler.name.clone();
         self.draft.change(self.node, |node| node.handlers.push(handler));
         CaseRef::of(self.draft, self.node, name)
+    }
+
+    /// Writes the part of the output that this JSON pointer leads to, all of it if empty, to a variable when the node
+    /// succeeds.
+    #[must_use]
+    pub fn writes<U>(self, variable: VariableRef<'f, U>, pointer: &str) -> Self {
+        match variable.name_in(self.draft) {
+            Some(name) => self.with(|node| node.writes.push(Write::new(name, pointer))),
+            None => self,
+        }
+    }
+
+    /// Asks before the node starts; what it is given is [`Expr::Item`].
+    #[must_use]
+    pub fn requires(self, precondition: Precondition) -> Self {
+        self.with(|node| node.precondition = Some(precondition))
+    }
+
+    /// Asks of the output, which is [`Expr::Item`], before anything sees it.
+    ///
+    /// ```
+    /// # use counterpoint::workflow::{Attempt, Step, Workflow};
+    /// # use counterpoint::Failure;
+    /// # struct Draft;
+    /// # impl Step for Draft {
+    /// #     const KIND: &'static str = "draft";
+    /// #     type Input = String;
+    /// #     type Output = String;
+    /// #     fn run(&self, text: String, _: &Attempt) -> Result<String, Failure> { Ok(text) }
+    /// # }
+    /// use counterpoint::definition::{Condition, Expr, Precondition};
+    ///
+    /// let flow = Workflow::<String, String>::named("reply");
+    /// let draft = flow
+    ///     .step(Draft, flow.input())
+    ///     .requires(Precondition::new(Condition::Exists(Expr::Item)))
+    ///     .ensures(Condition::equal(Expr::Item, Expr::value("")).negated());
+    /// let reply = flow.output(draft)?;
+    /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+    /// ```
+    #[must_use]
+    pub fn ensures(self, postcondition: Condition) -> Self
+    where
+        K: Works,
+    {
+        self.with(|node| node.postcondition = Some(postcondition))
     }
 
     /// Withdraws `other` when this node succeeds, wherever it stands.

@@ -6,15 +6,17 @@ mod flow;
 mod handle;
 pub mod kind;
 mod source;
+mod variable;
 
 pub use choice::{CaseRef, Choice};
 pub use flow::Flow;
 pub use handle::{Handle, Value};
 pub use source::{Branches, Source};
+pub use variable::VariableRef;
 
 use super::step::Step;
 use super::validate::{DefinitionError, Fault, validate_with};
-use crate::definition::{Action, Condition, Expr, Join, Map, Offer, On, Repeat, Rest, States, Trigger};
+use crate::definition::{Action, Condition, Expr, Join, Map, Offer, On, Reducer, Repeat, Rest, States, Trigger};
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
@@ -141,6 +143,31 @@ impl<I, O> Workflow<I, O> {
             Payload::NULL
         });
         Value::keep(&self.draft, Datum::of(Expr::Const(value)))
+    }
+
+    /// A variable of the run, to which several nodes write.
+    ///
+    /// ```
+    /// # use counterpoint::workflow::{Attempt, Step, Workflow};
+    /// # use counterpoint::Failure;
+    /// # struct Search;
+    /// # impl Step for Search {
+    /// #     const KIND: &'static str = "search";
+    /// #     type Input = String;
+    /// #     type Output = Vec<String>;
+    /// #     fn run(&self, _: String, _: &Attempt) -> Result<Vec<String>, Failure> { Ok(Vec::new()) }
+    /// # }
+    /// use counterpoint::definition::Reducer;
+    ///
+    /// let flow = Workflow::<(String, String), Option<Vec<String>>>::named("search");
+    /// let found = flow.variable::<Vec<String>>("found", Reducer::Append);
+    /// let here = flow.step(Search, flow.input().field::<String>("/0")).writes(found, "");
+    /// let there = flow.step(Search, flow.input().field::<String>("/1")).writes(found, "");
+    /// let search = flow.output(found.value())?;
+    /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+    /// ```
+    pub fn variable<T>(&self, name: impl Into<Name>, reducer: Reducer) -> VariableRef<'_, T> {
+        VariableRef::add(&self.draft, name.into(), reducer)
     }
 
     /// A node that does a step once.

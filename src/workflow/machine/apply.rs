@@ -65,6 +65,8 @@ impl Run {
             | RunEvent::ItemsAdded { .. }
             | RunEvent::ItemsClosed { .. }
             | RunEvent::ItemsEnough { .. }
+            | RunEvent::Refused { .. }
+            | RunEvent::Reduced { .. }
             | RunEvent::Operated { .. }
             | RunEvent::Paused { .. }
             | RunEvent::Resumed { .. } => self.apply_under_way(event),
@@ -108,6 +110,8 @@ impl Run {
                 self.state_mut(*node).ok_or("an unknown node has enough")?.more_mut().enough = true;
                 Ok(())
             }
+            RunEvent::Refused { node, .. } => self.note_refused(*node),
+            RunEvent::Reduced { node, variable, value, .. } => self.note_reduced(*node, *variable, value),
             RunEvent::Operated { node, remedy, .. } => {
                 self.agenda.insert(*node);
                 self.state_mut(*node).ok_or("an unknown node is operated")?.more_mut().remedy = Some(remedy.clone());
@@ -270,7 +274,7 @@ impl Run {
     }
 
     /// What the pieces of a node gave: the one, all of a map in the order of its items, the last of a repeat.
-    fn collected(&self, node: u32) -> Payload {
+    pub(super) fn collected(&self, node: u32) -> Payload {
         let Some(state) = self.state(node).filter(|state| state.token().is_none()) else { return Payload::NULL };
         // What was cancelled and done all the same is never routed on.
         let output =

@@ -58,8 +58,8 @@ impl Run {
 
     /// The signals that handlers of a node wait for.
     pub(super) fn watched_signals(&self, node: u32) -> impl Iterator<Item = Wanted<'_>> {
-        self.watching(node).filter_map(|(_, handler, _)| match &handler.on {
-            Boundary::Signal { signal, matching } => Some(Wanted::new(signal, matching)),
+        self.watching(node).filter_map(move |(_, handler, _)| match &handler.on {
+            Boundary::Signal { signal, matching } => Some(Wanted::new(node, signal, matching)),
             Boundary::Error { .. } | Boundary::Timeout(_) | Boundary::Cancel => None,
         })
     }
@@ -78,7 +78,7 @@ impl Run {
             let signal = match &definition.on {
                 Boundary::Timeout(span) if since + *span <= now => None,
                 Boundary::Signal { signal, matching } => {
-                    let wanted = Wanted::new(signal, matching);
+                    let wanted = Wanted::new(node, signal, matching);
                     match self.first_meant(&wanted, self.signals.get(signal), now, limits) {
                         Some((place, _)) => Some(place),
                         None => continue,

@@ -69,7 +69,7 @@ impl Run {
         let over = u32::try_from(state.pieces.len()).unwrap_or(u32::MAX).saturating_sub(state.active);
         let done = over.saturating_sub(state.failed);
         let item = json!({ "done": done, "failed": state.failed, "items": items, "last": last.value() });
-        enough.when.holds(&self.scope(Payload::new(item), limits))
+        enough.when.holds(&self.scope(Some(node), Payload::new(item), limits))
     }
 
     fn has_enough(&self, node: u32) -> bool {
@@ -121,7 +121,7 @@ impl Run {
         }
         let list = match &self.state(node)?.items {
             Some(list) => list.clone(),
-            None => self.list(&self.map(node)?.over, limits),
+            None => self.list(node, &self.map(node)?.over, limits),
         };
         let item = list.value().get(place as usize).cloned().unwrap_or_default();
         self.state_mut(node)?.items = Some(list);
@@ -152,7 +152,7 @@ impl Run {
                 end.output()
             }
         };
-        let scope = self.scope(output.clone(), limits);
+        let scope = self.scope(Some(node), output.clone(), limits);
         let over = rounds > 0 && until.holds(&scope) || whilst.as_ref().is_some_and(|whilst| !whilst.holds(&scope));
         if over {
             return Some(self.end(node, NodeOutcome::Succeeded));

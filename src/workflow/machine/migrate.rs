@@ -21,17 +21,36 @@ impl Run {
     /// not fit.
     pub(crate) fn migrated(&self, plan: &Arc<Plan>, from: &[Option<u32>]) -> Option<Self> {
         let old = |place: &Option<u32>| match place {
-            Some(place) => self.state(*place).cloned(),
+            Some(place) => self.state(*place).map(|state| self.carried(state, plan)),
             None => Some(NodeState::default()),
         };
         let mut record = self.record();
         record.nodes = from.iter().map(old).collect::<Option<_>>()?;
         record.broken = None;
+        record.context.clear();
         let mut run = Self::from_record(&record, Arc::clone(plan))?;
         run.relink(self, from);
         run.broken = run.broken_after(self, from);
         run.wake_all();
         Some(run)
+    }
+
+    /// A node as it goes on under another plan. What guards said of it before it began, and what was put together for it to
+    /// read, is found anew; what it has begun with it keeps.
+    fn carried(&self, state: &NodeState, plan: &Plan) -> NodeState {
+        let mut state = state.clone();
+        let begun = state.stage != NodeStage::Waiting;
+        if let Some(more) = &mut state.more {
+            if !begun {
+                more.refused = 0;
+            }
+            let known = core::mem::take(&mut more.context);
+            let name = |place: &u32| Some(&self.plan.definition.variables.get(*place as usize)?.name);
+            let kept = known.into_iter().filter(|_| begun);
+            more.context =
+                kept.filter_map(|(place, value)| Some((plan.context.place(name(&place)?)?, value))).collect();
+        }
+        state
     }
 
     /// What leads where has changed: what the nodes that wait know of those before them is found anew.

@@ -6,6 +6,8 @@
 
 mod apply;
 mod boundary;
+mod context;
+mod guard;
 mod many;
 mod migrate;
 mod moves;
@@ -27,8 +29,9 @@ use tokens::Tokens;
 pub(crate) use wait::{Kept, Ruling, Wanted};
 pub(crate) use walk::Token;
 
+use super::context::Reader;
 use super::plan::Plan;
-use crate::definition::Scope;
+use crate::definition::{Scope, TooWide};
 use crate::event::Opening;
 use crate::id::{RunId, Seq, TaskId};
 use crate::limits::Limits;
@@ -67,6 +70,8 @@ pub(crate) struct Run {
     took_known: bool,
     /// The node that ended the run.
     stopped: Option<u32>,
+    /// What the host's functions put together for the output of the run, by variable.
+    context: BTreeMap<u32, Payload>,
     /// Nodes that have not ended.
     open: u32,
     /// Nodes that have begun and not ended.
@@ -143,6 +148,12 @@ struct More {
     /// Of a map: the item that succeeded last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last: Option<u32>,
+    /// What the host's functions put together for the node to read, by variable.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    context: BTreeMap<u32, Payload>,
+    /// How many times a guard has said no.
+    #[serde(default, skip_serializing_if = "is_none")]
+    refused: u32,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
@@ -340,6 +351,7 @@ impl Run {
             raised: None,
             took_known: true,
             stopped: None,
+            context: BTreeMap::new(),
             open: count,
             working: 0,
             agenda: (0..count).collect(),
@@ -353,6 +365,11 @@ impl Run {
     /// How urgent its tasks are, where nodes do not say otherwise.
     pub(crate) fn tier(&self) -> Tier {
         self.raised.unwrap_or(self.spec.tier)
+    }
+
+    /// Whether it goes forward and its definition names functions of the host that are not there.
+    pub(crate) fn lacks_functions(&self) -> bool {
+        self.phase == RunPhase::Running && !self.plan.missing.is_empty()
     }
 
     pub(crate) fn is_finished(&self) -> bool {
@@ -485,8 +502,8 @@ impl Run {
         if busy { Turn::Later } else { Turn::Now }
     }
 
-    fn scope(&self, item: Payload, limits: &Limits) -> RunScope<'_> {
-        RunScope { run: self, item, most: limits.payload_bytes }
+    fn scope(&self, reader: Reader, item: Payload, limits: &Limits) -> RunScope<'_> {
+        RunScope { run: self, reader, item, most: limits.payload_bytes }
     }
 }
 
@@ -500,6 +517,7 @@ enum Turn {
 /// What the expressions of a run see.
 struct RunScope<'a> {
     run: &'a Run,
+    reader: Reader,
     item: Payload,
     most: u32,
 }
@@ -516,6 +534,14 @@ impl Scope for RunScope<'_> {
 
     fn item(&self) -> Payload {
         self.item.clone()
+    }
+
+    fn variable(&self, name: &str) -> Result<Payload, TooWide> {
+        self.run.variable(self.reader, name, self.most)
+    }
+
+    fn asks(&self, predicate: &str, of: &Payload) -> bool {
+        self.run.plan.functions.asks(predicate, of)
     }
 
     fn most(&self) -> u32 {

@@ -45,7 +45,7 @@ impl Run {
     pub(crate) fn next_move(&mut self, now: Time, limits: &Limits) -> Option<Move> {
         while let Some(&node) = self.agenda.first() {
             if let Some(next) = self.look(node, now, limits) {
-                return Some(next);
+                return Some(self.checked(next, limits));
             }
             self.agenda.remove(&node);
         }
@@ -68,16 +68,10 @@ impl Run {
         let event = match self.phase {
             RunPhase::Running => match self.broken {
                 Some(node) => RunEvent::Halted { run, cause: self.failure_of(node) },
-                None if self.open == 0 && self.working == 0 => {
-                    let made = match self.stopped.and_then(|stop| self.state(stop)) {
-                        Some(stop) => Ok(stop.output.clone()),
-                        None => self.plan.definition.output.eval(&self.scope(Payload::NULL, limits)),
-                    };
-                    match fitting(made, limits) {
-                        Ok(output) => RunEvent::Finished { run, outcome: RunOutcome::Succeeded { output } },
-                        Err(Misfit { bytes, .. }) => RunEvent::Halted { run, cause: Cause::OutputTooLarge { bytes } },
-                    }
-                }
+                None if self.open == 0 && self.working == 0 => match self.given_back(limits) {
+                    Ok(next) => return Some(next),
+                    Err(Misfit { bytes, .. }) => RunEvent::Halted { run, cause: Cause::OutputTooLarge { bytes } },
+                },
                 None => return None,
             },
             RunPhase::Halting if self.working == 0 => RunEvent::Unwinding { run, nodes: self.to_undo() },
@@ -91,6 +85,20 @@ impl Run {
         Some(Move::Fact(event))
     }
 
+    /// The run ends well with what it gives back, once that is put together.
+    fn given_back(&self, limits: &Limits) -> Result<Move, Misfit> {
+        let made = match self.stopped.and_then(|stop| self.state(stop)) {
+            Some(stop) => Ok(stop.output.clone()),
+            None => match self.reduce(None, limits) {
+                Some(Ok(reduce)) => return Ok(reduce),
+                Some(Err(wide)) => Err(wide),
+                None => self.plan.definition.output.eval(&self.scope(None, Payload::NULL, limits)),
+            },
+        };
+        let output = fitting(made, limits)?;
+        Ok(Move::Fact(RunEvent::Finished { run: self.id(), outcome: RunOutcome::Succeeded { output } }))
+    }
+
     fn failure_of(&self, node: u32) -> Cause {
         let failure = match self.state(node).map(|state| &state.stage) {
             Some(NodeStage::Ended(NodeOutcome::Failed { failure, .. })) => failure.clone(),
@@ -101,6 +109,9 @@ impl Run {
 
     /// Forward.
     fn advance(&mut self, node: u32, now: Time, limits: &Limits) -> Option<Move> {
+        if self.is_refused(node) {
+            return self.after_refusal(node, limits);
+        }
         match &self.state(node)?.stage {
             NodeStage::Waiting => self.decide(node, now, limits),
             NodeStage::Working => self.finish_piece(node),
@@ -123,7 +134,7 @@ impl Run {
             }
             Verdict::Skips => Some(self.end(node, NodeOutcome::Skipped)),
             Verdict::Starts => match self.turn(node) {
-                Turn::Now => self.start(node, now, limits),
+                Turn::Now => self.admit(node, limits).or_else(|| self.start(node, now, limits)),
                 Turn::Later => None,
                 Turn::Missed => Some(self.end(node, NodeOutcome::Skipped)),
             },
@@ -177,7 +188,7 @@ impl Run {
                     Ok(item) => item,
                     Err(failed) => return Some(failed),
                 };
-                let took = self.choose(*pick, cases, otherwise.as_ref(), &item, limits);
+                let took = self.choose(node, (*pick, cases, otherwise.as_ref()), &item, limits);
                 if took.is_empty() {
                     let failure = Failure::permanent("no case holds, and there is none for otherwise");
                     return Some(self.end(node, NodeOutcome::Failed { failure, maybe: false, limit: None }));
@@ -185,7 +196,7 @@ impl Run {
                 Some(self.end_with(node, took, item))
             }
             Action::Map(Map { over, .. }) => {
-                let list = self.list(over, limits);
+                let list = self.list(node, over, limits);
                 let Value::Array(items) = list.value() else {
                     return Some(self.fail(node, "what it should go over is no list".to_owned()));
                 };
@@ -203,13 +214,12 @@ impl Run {
 
     fn choose(
         &self,
-        pick: Pick,
-        cases: &[Case],
-        otherwise: Option<&Name>,
+        node: u32,
+        (pick, cases, otherwise): (Pick, &[Case], Option<&Name>),
         item: &Payload,
         limits: &Limits,
     ) -> Vec<Name> {
-        let scope = self.scope(item.clone(), limits);
+        let scope = self.scope(Some(node), item.clone(), limits);
         let holding = cases.iter().filter(|case| case.when.holds(&scope)).map(|case| case.name.clone());
         let took: Vec<Name> = match pick {
             Pick::First => holding.take(1).collect(),
@@ -230,7 +240,7 @@ impl Run {
     /// What a node is given. It fails if that is too large: what nodes hand on must not grow without bound.
     pub(super) fn given(&self, node: u32, item: Payload, limits: &Limits) -> Result<Payload, Move> {
         let made = match self.plan.node(node) {
-            Some((node, _)) => node.input.eval(&self.scope(item, limits)),
+            Some((definition, _)) => definition.input.eval(&self.scope(Some(node), item, limits)),
             None => Ok(Payload::NULL),
         };
         self.fitted(made, node, limits)
@@ -242,13 +252,13 @@ impl Run {
     }
 
     /// The list that a map goes over. One that is too large to be put together is none.
-    pub(super) fn list(&self, over: &Expr, limits: &Limits) -> Payload {
-        over.eval(&self.scope(Payload::NULL, limits)).unwrap_or_default()
+    pub(super) fn list(&self, node: u32, over: &Expr, limits: &Limits) -> Payload {
+        over.eval(&self.scope(Some(node), Payload::NULL, limits)).unwrap_or_default()
     }
 
     /// The one piece of a node has ended, or has not.
     fn finish_piece(&self, node: u32) -> Option<Move> {
-        let end = self.state(node)?.pieces.first()?.end.as_ref()?;
+        let end = self.state(node)?.pieces.last()?.end.as_ref()?;
         let maybe = self.state(node)?.is_doubtful();
         let outcome = match &end.failure {
             _ if end.cancelled => {
@@ -331,7 +341,7 @@ impl Run {
         let state = self.state(node).filter(|state| state.active == 0)?;
         let whole = state.stage == NodeStage::Working
             && state.pieces.iter().all(|piece| piece.end.as_ref().is_some_and(PieceEnd::succeeded));
-        let whole = whole && self.interrupted(node).is_none() && self.remedy(node).is_none();
+        let whole = whole && state.refused() == 0 && self.interrupted(node).is_none() && self.remedy(node).is_none();
         Some(if whole { self.end(node, NodeOutcome::Succeeded) } else { self.end_withdrawn(node, true) })
     }
 

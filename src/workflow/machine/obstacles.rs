@@ -3,7 +3,7 @@
 
 use super::moves::Verdict;
 use super::{NodeStage, NodeState, Run};
-use crate::definition::{Action, Node, On};
+use crate::definition::{Action, Node, On, Write};
 use crate::name::Name;
 use crate::run::{Carried, MigrationReport, NodeOutcome, NodeStatus, Obstacle};
 use crate::workflow::plan::Plan;
@@ -111,6 +111,7 @@ impl Case<'_> {
         let node = was.name.clone();
         let held = state.is_busy() || state.ended().is_none() && self.old.remedy(old).is_some();
         let begun = state.is_busy() || !state.pieces.is_empty();
+        self.writes(old, state, was, out);
         let Some(image) = self.mapping.image(old) else {
             if held || self.old.stopped == Some(old) {
                 out.push(self.lost(node));
@@ -138,6 +139,20 @@ impl Case<'_> {
         }
         if self.forgets(state, was) {
             out.push(Obstacle::NotOnRecord { node });
+        }
+    }
+
+    /// What a node wrote to variables that are still there must be written by its image.
+    fn writes(&self, old: u32, state: &NodeState, was: &Node, out: &mut Vec<Obstacle>) {
+        if state.ended() != Some(&NodeOutcome::Succeeded) {
+            return;
+        }
+        let image = self.mapping.image(old).and_then(|image| self.new.plan.node(image));
+        let kept = |write: &&Write| image.is_some_and(|(is, _)| is.writes.contains(write));
+        let variables = &self.new.plan.definition.variables;
+        let known = |write: &&Write| variables.iter().any(|variable| variable.name == write.to);
+        for write in was.writes.iter().filter(known).filter(|write| !kept(write)) {
+            out.push(Obstacle::WriteLost { node: was.name.clone(), variable: write.to.clone() });
         }
     }
 
@@ -259,7 +274,7 @@ impl Case<'_> {
             Some(NodeOutcome::Cancelled { .. }) if !begun => true,
             Some(NodeOutcome::Skipped) => match verdict {
                 Some(Verdict::Skips) => true,
-                Some(Verdict::Starts) => plan.milestone.is_some(),
+                Some(Verdict::Starts) => plan.milestone.is_some() || definition.precondition.is_some(),
                 Some(Verdict::Short { .. }) | None => false,
             },
             Some(NodeOutcome::Failed { .. }) if !begun => {

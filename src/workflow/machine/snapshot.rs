@@ -4,6 +4,7 @@ use super::{Kept, NodeStage, NodeState, PieceUndo, Run};
 use crate::dag::NodeIx;
 use crate::id::Seq;
 use crate::name::Name;
+use crate::payload::Payload;
 use crate::run::{Cause, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::saga::Step;
 use crate::task::{Owner, Tier};
@@ -43,6 +44,8 @@ pub(crate) struct RunRecord {
     /// On what grounds; not there in snapshots of old.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     paused_for: Option<Name>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) context: BTreeMap<u32, Payload>,
     /// The nodes that are or were to be undone.
     unwinding: Option<Vec<u32>>,
 }
@@ -66,6 +69,7 @@ impl Run {
             took_known: self.took_known,
             paused: self.paused.is_some(),
             paused_for: self.paused.clone(),
+            context: self.context.clone(),
             unwinding: self.unwinding.as_ref().map(|unwinding| unwinding.members().map(NodeIx::get).collect()),
         }
     }
@@ -89,6 +93,7 @@ impl Run {
             paused: record.paused.then(|| record.paused_for.clone().unwrap_or_else(|| "not on record".into())),
             raised: record.raised,
             took_known: record.took_known,
+            context: record.context.clone(),
             open,
             working,
             ..Self::new(plan, Arc::clone(&record.spec), record.owner, record.begun)

@@ -44,14 +44,16 @@ pub(crate) struct Ruling {
 
 /// A signal that a node waits for.
 pub(crate) struct Wanted<'a> {
+    /// Who waits.
+    node: u32,
     pub(crate) signal: &'a Name,
     /// Which of that name.
     matching: &'a Condition,
 }
 
 impl<'a> Wanted<'a> {
-    pub(super) const fn new(signal: &'a Name, matching: &'a Condition) -> Self {
-        Self { signal, matching }
+    pub(super) const fn new(node: u32, signal: &'a Name, matching: &'a Condition) -> Self {
+        Self { node, signal, matching }
     }
 }
 
@@ -61,11 +63,11 @@ impl Run {
         let open = self.state(node).is_some_and(|state| matches!(state.stage, NodeStage::Open(_)));
         let Some((definition, _)) = self.plan.node(node).filter(|_| open) else { return Vec::new() };
         match &definition.action {
-            Action::Wait { signal: Some(signal), .. } => vec![Wanted { signal, matching: &Condition::True }],
+            Action::Wait { signal: Some(signal), .. } => vec![Wanted::new(node, signal, &Condition::True)],
             Action::Race { offers } => offers
                 .iter()
                 .filter_map(|offer| match &offer.on {
-                    Occasion::Signal { signal, matching } => Some(Wanted { signal, matching }),
+                    Occasion::Signal { signal, matching } => Some(Wanted::new(node, signal, matching)),
                     Occasion::After(_) | Occasion::At(_) | Occasion::Decision(_) => None,
                 })
                 .collect(),
@@ -102,7 +104,8 @@ impl Run {
 
     /// Whether a node waits for a signal with this content.
     pub(crate) fn is_meant(&self, wanted: &Wanted<'_>, payload: &Payload, limits: &Limits) -> bool {
-        *wanted.matching == Condition::True || wanted.matching.holds(&self.scope(payload.clone(), limits))
+        *wanted.matching == Condition::True
+            || wanted.matching.holds(&self.scope(Some(wanted.node), payload.clone(), limits))
     }
 
     /// How many signals the run keeps that are still worth something: in all, and of one name.
@@ -128,7 +131,7 @@ impl Run {
             until.push(match &offer.on {
                 Occasion::After(span) => Some(now + *span),
                 Occasion::At(moment) => {
-                    let moment = moment.eval(&self.scope(Payload::NULL, limits)).unwrap_or_default();
+                    let moment = moment.eval(&self.scope(Some(node), Payload::NULL, limits)).unwrap_or_default();
                     let Some(moment) = moment.value().as_u64() else {
                         return self.fail(node, format!("`{}` waits for what is no moment", offer.name));
                     };
@@ -156,7 +159,7 @@ impl Run {
         }
         for offer in offers {
             let Occasion::Signal { signal, matching } = &offer.on else { continue };
-            let wanted = Wanted { signal, matching };
+            let wanted = Wanted::new(node, signal, matching);
             if let Some((place, brought)) = self.first_meant(&wanted, self.signals.get(signal), now, limits) {
                 return Some(self.end_taking(node, offer.name.clone(), place, brought));
             }

@@ -111,7 +111,7 @@ impl Run {
                 .then(|| end.failure.clone().unwrap_or_else(|| Failure::permanent("it was cancelled")));
             value = carried(end);
         }
-        let scope = self.scope(value.clone(), limits);
+        let scope = self.scope(Some(node), value.clone(), limits);
         let mut ways = state.next.iter().filter(|way| way.on_failure == failure.is_some());
         let maybe = self.state(node)?.is_doubtful();
         let Some(way) = ways.find(|way| way.when.holds(&scope)) else {
@@ -132,7 +132,7 @@ impl Run {
 
     fn begin_state(&self, node: u32, state: &State, value: Payload, limits: &Limits) -> Move {
         let place = self.state(node).map_or(0, |state| u32::try_from(state.pieces.len()).unwrap_or(u32::MAX));
-        match self.fitted(state.input.eval(&self.scope(value, limits)), node, limits) {
+        match self.fitted(state.input.eval(&self.scope(Some(node), value, limits)), node, limits) {
             Ok(input) => self.begin(node, place, input),
             Err(failed) => failed,
         }

@@ -36,6 +36,9 @@ impl Checker<'_, '_> {
                 deep = true;
                 continue;
             }
+            if let Condition::Predicate(name, _) = condition {
+                self.name(site.node, "a predicate", name);
+            }
             for operand in condition.operands() {
                 self.expression(operand, site);
             }
@@ -61,6 +64,7 @@ impl Checker<'_, '_> {
                     let pointer = pointer.as_str().into();
                     self.site_fault(site, Fault::BadPointer { place: site.place.clone(), pointer });
                 }
+                Expr::Variable(name) => self.variable(name, site),
                 Expr::Input | Expr::List(_) | Expr::Object(_) | Expr::At(..) | Expr::First(_) => {}
             }
             let first = work.len();
@@ -83,7 +87,7 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn constant(&mut self, value: &Payload, site: &Site) {
+    pub(super) fn constant(&mut self, value: &Payload, site: &Site) {
         let (bytes, limit) = (value.bytes(), self.limits.payload_bytes);
         if bytes > limit {
             self.site_fault(site, Fault::ConstantTooLarge { place: site.place.clone(), bytes, limit });
@@ -106,13 +110,13 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn site_fault(&mut self, site: &Site, fault: Fault) {
+    pub(super) fn site_fault(&mut self, site: &Site, fault: Fault) {
         self.fault(site.node, fault);
     }
 }
 
 /// Whether a text is a JSON pointer by RFC 6901.
-fn is_pointer(text: &str) -> bool {
+pub(super) fn is_pointer(text: &str) -> bool {
     let escaped = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
     escaped && (text.is_empty() || text.starts_with('/'))
 }

@@ -396,6 +396,54 @@ pub enum Fault {
         /// What is allowed.
         limit: u32,
     },
+    /// Two variables have the same name.
+    #[error("two variables of the name `{}`", Short(.variable))]
+    DuplicateVariable {
+        /// The name.
+        variable: Name,
+    },
+    /// A variable that is read or written does not exist.
+    #[error("{place} names variable `{}`, which does not exist{}", Short(.variable), meant(.suggestion.as_ref()))]
+    UnknownVariable {
+        /// Where the name is used.
+        place: Place,
+        /// The name.
+        variable: Name,
+        /// The name that may have been meant.
+        suggestion: Option<Name>,
+    },
+    /// A node writes twice to a variable of which only the last write counts.
+    #[error("writes twice to variable `{}`, of which only the last write counts", Short(.variable))]
+    WritesTwice {
+        /// The variable.
+        variable: Name,
+    },
+    /// Two nodes could both write to a variable of which only the last write counts, and nothing says which is the last.
+    #[error("writes to variable `{}`, and so may `{}`: link one after the other, or give the variable another reducer",
+        Short(.variable), Short(.other))]
+    ConcurrentWrites {
+        /// The variable.
+        variable: Name,
+        /// The other node.
+        other: Name,
+    },
+    /// A variable begins with what its reducer cannot take.
+    #[error("variable `{}` begins with what is not {wanted}", Short(.variable))]
+    InitialValue {
+        /// The variable.
+        variable: Name,
+        /// What it must be.
+        wanted: &'static str,
+    },
+    /// A postcondition of a node that does no work.
+    #[error("has a postcondition, but does no work")]
+    PostconditionWithoutWork,
+    /// A link for each piece of work from a node with a postcondition, which is asked after the last piece.
+    #[error("is linked after each piece of work of `{}`, before the postcondition of that is asked", Short(.source_node))]
+    EachBeforePostcondition {
+        /// Where the link comes from.
+        source_node: Name,
+    },
     /// A map that may do no item at a time.
     #[error("may do 0 items at once")]
     NoneAtOnce,
@@ -428,6 +476,14 @@ pub enum Place {
     Until,
     /// The condition of this case of a choice.
     Case(Name),
+    /// The precondition of a node.
+    Precondition,
+    /// The postcondition of a node.
+    Postcondition,
+    /// What a node writes to variables.
+    Writes,
+    /// The value with which a variable begins.
+    Variable(Name),
     /// This state: what it is given, and the conditions of the ways from it.
     State(Name),
     /// The output of the workflow.
@@ -442,6 +498,10 @@ impl fmt::Display for Place {
             Self::Until => f.write_str("the condition that ends it"),
             Self::Case(case) => write!(f, "the condition of its case `{}`", Short(case)),
             Self::State(state) => write!(f, "its state `{}`", Short(state)),
+            Self::Precondition => f.write_str("its precondition"),
+            Self::Postcondition => f.write_str("its postcondition"),
+            Self::Writes => f.write_str("what it writes"),
+            Self::Variable(variable) => write!(f, "variable `{}`", Short(variable)),
             Self::Output => f.write_str("the output of the workflow"),
         }
     }

@@ -96,6 +96,9 @@ impl<'d> Checker<'d, '_> {
         if !several || !repeats {
             self.fault(Some(place), Fault::EachLink { source_node: link.node.clone() });
         }
+        if self.definition.nodes.get(source).is_some_and(|source| source.postcondition.is_some()) {
+            self.fault(Some(place), Fault::EachBeforePostcondition { source_node: link.node.clone() });
+        }
     }
 
     /// A trigger rule asks how nodes ended, so its links say nothing of that.
@@ -147,6 +150,7 @@ impl<'d> Checker<'d, '_> {
         };
         let uses = core::mem::take(&mut self.uses);
         let pairs: Vec<(usize, usize)> = uses.iter().map(|&Use { used, by, .. }| (used, by)).collect();
+        self.concurrent_writes(&graph);
         for Use { used, by, place } in not_before(&graph, &pairs).into_iter().filter_map(|wrong| uses.get(wrong)) {
             if let Some(node) = definition.nodes.get(*used) {
                 self.fault(Some(*by), Fault::TooEarly { place: place.clone(), node: node.name.clone() });

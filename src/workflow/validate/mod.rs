@@ -3,6 +3,7 @@
 //! Nothing here recurses: definitions come from outside, and one nested without end must be refused, not end the process.
 //! Work and memory are bounded by the size of the definition and by the limits.
 
+mod context;
 mod data;
 mod fault;
 pub(in crate::workflow) mod graph;
@@ -118,7 +119,7 @@ fn survey<'d>(definition: &'d Definition, limits: &Limits, report: &mut Report) 
 }
 
 /// The workflows within a node.
-fn flows(action: &Action) -> Vec<&Definition> {
+pub(crate) fn flows(action: &Action) -> Vec<&Definition> {
     let states: &[State] = if let Action::States(states) = action { &states.states } else { &[] };
     let bodies = states.iter().filter_map(|state| state.body.as_ref());
     let single = if states.is_empty() { body(action) } else { None };
@@ -175,9 +176,14 @@ impl<'d, 'r> Checker<'d, 'r> {
             self.undo(place, node);
             self.turns(place, node);
             self.boundary(place, node);
-            let item = matches!(node.action, Action::Map(_) | Action::Repeat(_)) || node.join.repeats();
+            self.guards(place, node);
+            self.writes(place, node);
+            // What was refused is told to the next attempt.
+            let again = node.postcondition.is_some() && matches!(node.action, Action::Do(_));
+            let item = matches!(node.action, Action::Map(_) | Action::Repeat(_)) || node.join.repeats() || again;
             self.expression(&node.input, &Site::of(place, Place::Input, item));
         }
+        self.variables();
         let mut rules = BTreeSet::new();
         for rule in &self.definition.signals {
             self.name(None, "a signal", &rule.name);

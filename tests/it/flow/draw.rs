@@ -3,7 +3,7 @@
 use super::{RUN, World, work};
 use counterpoint::definition::{
     Action, Body, Case, Condition, Definition, Enough, Expr, Handler, Join, Link, Map, Milestone, Node, Occasion,
-    Offer, On, Pick, Repeat, Rest, State, States, Trigger,
+    Offer, On, Pick, Precondition, Reducer, Repeat, Rest, State, States, Trigger, Variable, Write,
 };
 use counterpoint::{
     Accepted, Awaited, Command, Effect, Event, Failure, Jitter, Migration, Name, NodeRemedy, NodeStatus, Payload,
@@ -51,6 +51,12 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
     let count = 1 + draws.below(taste.most);
     let mut definition = Definition::new(path);
     let mut pivot = depth == 2 && taste.races;
+    for (name, reducer) in
+        [("list", Reducer::Append), ("sum", Reducer::Sum), ("max", Reducer::Max), ("last", Reducer::Replace)]
+    {
+        definition.variables.push(Variable::new(name, reducer));
+    }
+    let mut last: Option<Name> = None;
     for place in 0..count {
         let mut node = node(draws, taste, path, place, depth, &definition);
         links(draws, taste, &mut node, &definition);
@@ -64,6 +70,8 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
         if task && draws.below(3) > 0 {
             node.undo = Some(patient(&format!("undo {path}/{}", node.name)));
         }
+        writes(draws, &mut node, &mut last);
+        guards(draws, &mut node);
         if body && pivot && draws.one_in(12) {
             node.pivot = true;
             pivot = false;
@@ -84,8 +92,45 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
         }
         definition.nodes.push(node);
     }
-    definition.output = Expr::List(definition.nodes.iter().map(|node| Expr::node(node.name.clone())).collect());
+    let outputs = definition.nodes.iter().map(|node| Expr::node(node.name.clone()));
+    let variables = definition.variables.iter().map(|variable| Expr::variable(variable.name.clone()));
+    definition.output = Expr::List(outputs.chain(variables).collect());
     definition
+}
+
+fn writes(draws: &mut Draws<'_>, node: &mut Node, last: &mut Option<Name>) {
+    let number =
+        matches!(node.action, Action::Do(Body::Task(_))) && !matches!(node.join, Join::Each | Join::Rounds { .. });
+    if draws.below(3) == 2 {
+        node.writes.push(Write::new("list", if number || draws.below(2) == 0 { "" } else { "/0" }));
+    }
+    if number && draws.below(3) == 2 {
+        node.writes.push(Write::new(["sum", "max"][draws.below(2)], ""));
+    }
+    let follows = |name: &Name| node.after.iter().any(|link| link.node == *name);
+    if last.as_ref().is_none_or(follows) && draws.below(3) == 2 {
+        node.writes.push(Write::new("last", ""));
+        *last = Some(node.name.clone());
+    }
+}
+
+fn guards(draws: &mut Draws<'_>, node: &mut Node) {
+    let bound = |draws: &mut Draws<'_>| Expr::value(i64::try_from(draws.below(10)).unwrap());
+    if draws.one_in(8) {
+        let of = [Expr::Item, Expr::variable("sum"), Expr::Input.at("/k")][draws.below(3)].clone();
+        let guard = Precondition::new(Condition::less(of, bound(draws)).negated());
+        node.precondition = Some(if draws.below(2) == 0 { guard } else { guard.or_skip() });
+    }
+    let works = matches!(node.action, Action::Do(_) | Action::Map(_) | Action::Repeat(_));
+    let works = works
+        || matches!(&node.action, Action::States(states) if states.states.iter().any(|state| state.body.is_some()));
+    if works && draws.one_in(6) {
+        let of = if draws.below(3) == 0 { Expr::Item.at("/0") } else { Expr::Item };
+        node.postcondition = Some(Condition::less(of, bound(draws)).negated());
+        if matches!(node.action, Action::Do(_)) && draws.below(2) == 0 {
+            node.input = Expr::List(vec![core::mem::take(&mut node.input), Expr::Item]);
+        }
+    }
 }
 
 fn boundary(draws: &mut Draws<'_>, taste: Taste, node: &mut Node) {
@@ -113,7 +158,8 @@ fn patient(kind: &str) -> counterpoint::definition::Work {
 fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: usize, before: &Definition) -> Node {
     let name = format!("n{place}");
     let kind = format!("{path}/{name}");
-    let data = |draws: &mut Draws<'_>| match draws.below(3) {
+    let data = |draws: &mut Draws<'_>| match draws.below(4) {
+        3 => Expr::variable(["list", "sum", "max", "last"][draws.below(4)]),
         0 if !before.nodes.is_empty() => {
             // Only what is linked before may be used; the links see to that.
             Expr::node(before.nodes[draws.below(before.nodes.len())].name.clone())
@@ -264,7 +310,7 @@ fn links(draws: &mut Draws<'_>, taste: Taste, node: &mut Node, before: &Definiti
             let source = before.nodes.iter().find(|node| node.name == link.node).unwrap();
             let several = matches!(source.action, Action::Map(_) | Action::Repeat(_))
                 || matches!(source.join, Join::Each | Join::Rounds { .. });
-            if several && draws.below(3) > 0 {
+            if several && source.postcondition.is_none() && draws.below(3) > 0 {
                 link.on = On::Each;
             }
         }

@@ -70,6 +70,8 @@ pub(crate) struct World {
     pub(crate) move_after: Option<usize>,
     /// How many times an operator has spoken.
     remedies: usize,
+    /// How engines are set up.
+    config: fn() -> Config,
 }
 
 impl World {
@@ -81,6 +83,18 @@ impl World {
         let mut world = Self::around(Engine::new(Config::default().with_limits(limits)), Vec::new());
         world.hire();
         world
+    }
+
+    /// A world whose engines are set up so, those after a crash, too.
+    pub(crate) fn set_up(config: fn() -> Config) -> Self {
+        let mut world = Self { config, ..Self::around(Engine::new(config()), Vec::new()) };
+        world.hire();
+        world
+    }
+
+    /// From the next crash on.
+    pub(crate) fn set_up_anew(&mut self, config: fn() -> Config) {
+        self.config = config;
     }
 
     /// A world that begins with an engine that was restored.
@@ -97,6 +111,7 @@ impl World {
             out: Outbox::default(),
             move_after: None,
             remedies: 0,
+            config: Config::default,
         }
     }
 
@@ -281,7 +296,7 @@ impl World {
     /// The engine that the journal leads to, ready to go on.
     pub(crate) fn crash(&mut self) {
         let now = self.now;
-        self.engine = Engine::restore(Config::default(), None, &self.journal).unwrap();
+        self.engine = Engine::restore((self.config)(), None, &self.journal).unwrap();
         self.held.clear();
         self.stopped.clear();
         self.now = now;

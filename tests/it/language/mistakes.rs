@@ -34,7 +34,7 @@ outputs: {text: {from: wirte.output}}
         "inputs.topic.required: is a text, not true or false",
         "tasks[1].id: another task is called `analyze`",
         "tasks[3]: `id` is missing",
-        "tasks[4].id: `inputs` is no id of a task: letters, digits, _ and -, and not inputs, item, fail or continue",
+        "tasks[4].id: `inputs` is no id of a task: letters, digits, _ and -, and not inputs, item, context, fail or continue",
         "tasks[0].retry.delays: unknown field `delays`, did you mean `delay`?",
         "tasks[0].retry.attempts: `-1` is no whole number from 0 to 4294967295",
         "tasks[0].timeout: `soon` is no duration such as 250ms or 1m 30s",

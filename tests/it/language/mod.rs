@@ -5,6 +5,7 @@ mod hostile;
 mod mistakes;
 mod schema;
 mod use_cases;
+mod words;
 
 use counterpoint::Limits;
 use counterpoint::language::{Document, Recipe};

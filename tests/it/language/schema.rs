@@ -39,7 +39,7 @@ fn read(value: &Value) -> bool {
         Ok(_) => true,
         Err(error) => error.mistakes().iter().all(|mistake| match &mistake.wrong {
             Wrong::Unsound(_) | Wrong::Exclude { .. } | Wrong::Idle { .. } | Wrong::Duplicate { .. } => true,
-            Wrong::Unknown { what, .. } => *what == "task" || *what == "input",
+            Wrong::Unknown { what, .. } => ["task", "input", "variable"].contains(what),
             _ => false,
         }),
     }

@@ -11,9 +11,11 @@
 mod boundaries;
 mod branches;
 mod commands;
+mod context;
 mod endings;
 mod enough;
 mod finding;
+mod guarding;
 mod many;
 mod migrating;
 mod operating;

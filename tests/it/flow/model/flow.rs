@@ -1,12 +1,14 @@
 //! One run as the model sees it: what the rules allow it to do next.
 
 use super::Ruling;
+use core::cell::Cell;
 use counterpoint::definition::{
-    Action, Body, Boundary, Condition, Definition, Expr, Join, Link, Map, Node, Occasion, Offer, On, Pick, Repeat,
-    Rest, Trigger,
+    Action, Body, Boundary, Condition, Definition, Expr, Join, Link, Map, Node, Occasion, Offer, On, Otherwise, Pick,
+    Reducer, Repeat, Rest, Trigger, Variable,
 };
 use counterpoint::{
-    Cause, Happened, Name, NodeOutcome, NodeRemedy, Opening, Owner, Phase, RunId, RunOutcome, Time, UndoOutcome,
+    Cause, Happened, Name, NodeOutcome, NodeRemedy, Opening, Owner, Phase, Refusal, RunId, RunOutcome, Time,
+    UndoOutcome,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -84,6 +86,8 @@ pub(super) struct Place {
     pub(super) last: Value,
     /// Of a decision: the option, and what the node gives.
     pub(super) decided: Option<(Name, Value)>,
+    /// How many times a guard has said no.
+    pub(super) refused: usize,
 }
 
 impl Place {
@@ -129,6 +133,10 @@ pub(super) struct Flow {
     pub(super) taking: usize,
     /// For nodes that start more than once: what came over which link, in order; none for a link that closed.
     pub(super) arrivals: BTreeMap<usize, Vec<(usize, Option<Value>)>>,
+    /// Who reads variables now; none for the output.
+    reading: Cell<Option<usize>>,
+    /// What functions of the host put together, by reader and variable.
+    pub(super) reduced: BTreeMap<(Option<usize>, usize), Value>,
 }
 
 pub(super) fn body(action: &Action) -> Option<&Body> {
@@ -154,6 +162,8 @@ impl Flow {
             cause: None,
             taking: 0,
             arrivals: BTreeMap::new(),
+            reading: Cell::new(None),
+            reduced: BTreeMap::new(),
         }
     }
 
@@ -390,6 +400,7 @@ impl Flow {
 
     /// What a map has done is enough.
     pub(super) fn suffices(&mut self, at: usize) -> Ruling {
+        self.reading.set(Some(at));
         let Action::Map(Map { enough: Some(enough), .. }) = &self.node(at).action else {
             return Err("it must wait for all".to_owned());
         };
@@ -460,6 +471,7 @@ impl Flow {
     }
 
     pub(super) fn enters(&mut self, at: usize, to: usize, item: Option<Value>) -> Ruling {
+        self.reading.set(Some(at));
         let node = self.definition.nodes[at].clone();
         let Action::States(states) = &node.action else { return Err("it has no states".to_owned()) };
         ensure!(self.stand == Stand::Running && self.places[at].end.is_none(), "a state is entered too late");
@@ -545,6 +557,53 @@ impl Flow {
     }
 
     pub(super) fn may_start(&self, at: usize) -> Ruling {
+        self.could_start(at)?;
+        if let Some(guard) = &self.node(at).precondition {
+            self.reading.set(Some(at));
+            let input = self.eval(&self.node(at).input, &Value::Null);
+            ensure!(self.holds(&guard.when, &input), "a node starts although its precondition does not hold");
+        }
+        ensure!(self.places[at].refused == 0, "a node starts that was refused");
+        Ok(())
+    }
+
+    /// A guard says no.
+    pub(super) fn refuses(&mut self, at: usize, why: Refusal, now: Time) -> Ruling {
+        self.reading.set(Some(at));
+        let node = self.definition.nodes[at].clone();
+        if why == Refusal::Precondition {
+            self.could_start(at)?;
+            let guard = node.precondition.as_ref().ok_or("it has no precondition")?;
+            let input = self.eval(&node.input, &Value::Null);
+            ensure!(!self.holds(&guard.when, &input), "its precondition holds");
+        } else {
+            ensure!(self.stand == Stand::Running && self.places[at].end.is_none(), "a node is refused too late");
+            let condition = node.postcondition.as_ref().ok_or("it has no postcondition")?;
+            let took = match (&node.action, &self.places[at].walk) {
+                (Action::States(states), Some(walk)) => vec![states.states[walk.state].name.clone()],
+                _ => Vec::new(),
+            };
+            let value = self.success(at, &took, None, now)?;
+            ensure!(!self.holds(condition, &value), "its postcondition holds");
+        }
+        self.places[at].refused += 1;
+        Ok(())
+    }
+
+    /// Whether a node must end because a guard has said no, and whether it is skipped then.
+    fn turned_away(&self, at: usize) -> Option<bool> {
+        let (place, node) = (&self.places[at], self.node(at));
+        if place.refused == 0 {
+            return None;
+        }
+        if !place.begun() {
+            return Some(node.precondition.as_ref()?.otherwise == Otherwise::Skip);
+        }
+        let once = matches!(node.action, Action::Do(_)) && !repeats(node);
+        (!once || place.refused == place.pieces.len() && place.refused >= attempts(node)).then_some(false)
+    }
+
+    fn could_start(&self, at: usize) -> Ruling {
         let (taken, open, links) = self.links(at);
         ensure!(self.stand == Stand::Running, "a node starts in a run that does not go forward");
         ensure!(!self.is_spare(at), "a node starts that is not needed any more");
@@ -567,6 +626,7 @@ impl Flow {
     }
 
     pub(super) fn opens(&mut self, at: usize, what: &Opening, now: Time) -> Ruling {
+        self.reading.set(Some(at));
         self.may_start(at)?;
         if let (Action::Map(Map { over, .. }), Opening::Map { items }) = (&self.node(at).action, what) {
             let list = self.eval(over, &Value::Null);
@@ -581,6 +641,7 @@ impl Flow {
 
     pub(super) fn begins(&mut self, owner: Owner, input: Value, child: Option<RunId>, now: Time) -> Ruling {
         let at = owner.node as usize;
+        self.reading.set(Some(at));
         let place = &self.places[at];
         ensure!(place.pieces.len() == owner.item as usize, "a piece begins out of turn");
         let item = match &self.node(at).action {
@@ -588,6 +649,12 @@ impl Flow {
                 ensure!(place.opened.is_some() && place.end.is_none(), "a round of a node that is not open");
                 ensure!(place.failed() == 0, "a round begins after one has failed");
                 self.rounds(at).get(owner.item as usize).cloned().ok_or("a round too many")?
+            }
+            Action::Do(_) if !place.pieces.is_empty() => {
+                ensure!(place.refused == place.pieces.len(), "work is done again that nobody has refused");
+                ensure!(place.refused < attempts(self.node(at)), "an attempt too many");
+                ensure!(place.end.is_none(), "work is done again of a node that has ended");
+                json!({ "output": given(&place.pieces[place.pieces.len() - 1]) })
             }
             Action::Do(_) => {
                 self.may_start(at)?;
@@ -671,6 +738,7 @@ impl Flow {
         now: Time,
     ) -> Ruling {
         ensure!(self.places[at].end.is_none(), "a node ends twice");
+        self.reading.set(Some(at));
         let halting = self.stand == Stand::Halting;
         ensure!(halting || self.stand == Stand::Running, "a node ends when nothing goes forward");
         let free = *outcome == NodeOutcome::Succeeded && self.awaits_none(at);
@@ -699,6 +767,8 @@ impl Flow {
         let (kind, given) = match outcome {
             NodeOutcome::Succeeded => {
                 let given = self.success(at, took, output, now)?;
+                let right = self.node(at).postcondition.as_ref().is_none_or(|condition| self.holds(condition, &given));
+                ensure!(halting || self.is_spare(at) || right, "a node succeeds against its postcondition");
                 (Kind::Succeeded, given)
             }
             NodeOutcome::Failed { maybe, limit, .. } => {
@@ -735,7 +805,7 @@ impl Flow {
                 };
                 ensure!(!halting && !self.places[at].begun(), "a node is skipped that has begun");
                 ensure!(
-                    self.passed(at) || open == 0 && dead,
+                    self.turned_away(at) == Some(true) || self.passed(at) || open == 0 && dead,
                     "a node is skipped with {taken} of {links} links, {open} open"
                 );
                 (Kind::Skipped, Value::Null)
@@ -856,8 +926,9 @@ impl Flow {
                 place.pieces.iter().map(given).collect()
             }
             Action::Do(_) => {
-                ensure!(place.pieces.len() == 1 && place.pieces[0].end == Some(true), "its work did not succeed");
-                given(&place.pieces[0])
+                ensure!(place.pieces.len() == place.refused + 1, "it was not done, or done again for nothing");
+                ensure!(place.pieces[place.refused].end == Some(true), "its work did not succeed");
+                given(&place.pieces[place.refused])
             }
             Action::Map(_) => {
                 let whole = place.pieces.len() == place.items.len() && !self.is_open(at);
@@ -887,6 +958,9 @@ impl Flow {
     pub(super) fn may_fail(&self, at: usize) -> bool {
         let (place, node) = (&self.places[at], self.node(at));
         let (taken, open, _) = self.links(at);
+        if self.turned_away(at) == Some(false) {
+            return true;
+        }
         if let Join::Count { of, .. } = node.join
             && !place.begun()
             && taken < of as usize
@@ -895,7 +969,7 @@ impl Flow {
         }
         match &node.action {
             Action::Do(_) if repeats(node) => place.failed() > 0,
-            Action::Do(_) => place.pieces.len() == 1 && place.pieces[0].end == Some(false),
+            Action::Do(_) => place.pieces.last().is_some_and(|piece| piece.end == Some(false)),
             Action::Map(Map { over, .. }) => {
                 let list = self.may_start(at).is_err() || self.eval(over, &Value::Null).is_array();
                 !list || self.too_many(at)
@@ -1033,7 +1107,10 @@ impl Flow {
                 .find(|at| self.node(*at).action == Action::Stop && self.places[*at].end == Some(Kind::Succeeded));
             let expected = match stop {
                 Some(stop) => self.places[stop].output.clone(),
-                None => self.eval(&self.definition.output, &Value::Null),
+                None => {
+                    self.reading.set(None);
+                    self.eval(&self.definition.output, &Value::Null)
+                }
             };
             ensure!(*output.value() == expected, "it gives back {expected}");
             return Ok(false);
@@ -1062,6 +1139,7 @@ impl Flow {
             Expr::Input => self.input.clone(),
             Expr::Node(name) => self.place_of(name).map(|at| self.places[at].output.clone()).unwrap_or_default(),
             Expr::Item => item.clone(),
+            Expr::Variable(name) => self.variable(name),
             Expr::Const(value) => value.value().clone(),
             Expr::List(parts) => parts.iter().map(|part| self.eval(part, item)).collect(),
             Expr::At(of, pointer) => self.eval(of, item).pointer(pointer).cloned().unwrap_or_default(),
@@ -1073,6 +1151,42 @@ impl Flow {
             }
             other => panic!("the tests use no {other:?}"),
         }
+    }
+
+    /// What the reader sees of a variable.
+    fn variable(&self, name: &Name) -> Value {
+        let mut variables = self.definition.variables.iter();
+        let place = variables.position(|variable| variable.name == *name).expect("the definition is sound");
+        let (reader, variable) = (self.reading.get(), &self.definition.variables[place]);
+        if matches!(variable.reducer, Reducer::Custom(_)) {
+            return self.reduced[&(reader, place)].clone();
+        }
+        let count = self.places.len();
+        let (mut order, mut value) = (Vec::new(), variable.initial.value().clone());
+        while order.len() < count {
+            let free = |at: &usize| {
+                !order.contains(at) && (0..count).all(|other| order.contains(&other) || !self.precedes(other, *at))
+            };
+            order.push((0..count).find(free).expect("there is no cycle"));
+        }
+        for at in order.into_iter().filter(|at| reader.is_none_or(|reader| self.precedes(*at, reader))) {
+            if self.places[at].end != Some(Kind::Succeeded) {
+                continue;
+            }
+            for write in self.node(at).writes.iter().filter(|write| write.to == *name) {
+                if let Some(written) = self.places[at].output.pointer(&write.at).filter(|value| !value.is_null()) {
+                    value = written_to(variable, value, written.clone());
+                }
+            }
+        }
+        value
+    }
+
+    /// Whether one node comes before another, by links or milestones.
+    fn precedes(&self, a: usize, b: usize) -> bool {
+        let node = self.node(b);
+        let sources = node.after.iter().map(|link| &link.node).chain(node.milestone.as_ref().map(|one| &one.after));
+        sources.filter_map(|name| self.place_of(name)).any(|source| source == a || self.precedes(a, source))
     }
 
     /// Numbers only.
@@ -1089,8 +1203,53 @@ impl Flow {
             Condition::Equal(a, b) => self.eval(a, item) == self.eval(b, item),
             Condition::Is(value) => self.eval(value, item) == json!(true),
             Condition::Exists(a) => !self.eval(a, item).is_null(),
+            Condition::Predicate(name, of) => says(name, &self.eval(of, item)),
             other => panic!("the tests use no {other:?}"),
         }
+    }
+}
+
+/// The predicates that tests register.
+fn says(predicate: &str, of: &Value) -> bool {
+    match predicate {
+        "even" => of.as_i64().is_some_and(|number| number % 2 == 0),
+        other => panic!("the tests use no {other}"),
+    }
+}
+
+/// What a variable is after a write: numbers, lists, objects of one level.
+fn written_to(variable: &Variable, there: Value, written: Value) -> Value {
+    let numbers = (there.as_i64(), written.as_i64());
+    match (&variable.reducer, numbers) {
+        (Reducer::Replace, _) => written,
+        (Reducer::Append, _) => {
+            let list = |value: Value| match value {
+                Value::Null => Vec::new(),
+                Value::Array(list) => list,
+                one => vec![one],
+            };
+            json!([list(there), list(written)].concat())
+        }
+        (Reducer::Merge, _) => {
+            let mut fields = there.as_object().cloned().unwrap_or_default();
+            fields.extend(written.as_object().cloned().unwrap_or_default());
+            Value::Object(fields)
+        }
+        // An operator may have put anything in the place of a number.
+        (_, (_, None)) => there,
+        (_, (None, Some(_))) => written,
+        (Reducer::Sum, (Some(a), Some(b))) => json!(a + b),
+        (Reducer::Max, (Some(a), Some(b))) => json!(a.max(b)),
+        (Reducer::Min, (Some(a), Some(b))) => json!(a.min(b)),
+        (other, _) => panic!("the tests use no {other:?}"),
+    }
+}
+
+/// How many times work may be done that is refused.
+fn attempts(node: &Node) -> usize {
+    match body(&node.action) {
+        Some(Body::Task(work)) => work.policy.retry().attempts as usize,
+        _ => 1,
     }
 }
 

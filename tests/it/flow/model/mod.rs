@@ -239,6 +239,16 @@ impl Model {
                 Ok(())
             }
             RunEvent::ItemsEnough { run, node } => self.flow_mut(*run)?.suffices(*node as usize),
+            RunEvent::Refused { run, node, why } => {
+                let now = self.now;
+                self.flow_mut(*run)?.refuses(*node as usize, *why, now)
+            }
+            RunEvent::Reduced { run, node, variable, value } => {
+                let key = (node.map(|node| node as usize), *variable as usize);
+                let known = self.flow_mut(*run)?.reduced.insert(key, value.value().clone());
+                ensure!(known.is_none(), "a variable is put together twice for one reader");
+                Ok(())
+            }
             RunEvent::Entered { run, node, state, item } => {
                 let item = item.as_ref().map(|item| item.value().clone());
                 self.flow_mut(*run)?.enters(*node as usize, *state as usize, item)

@@ -1,0 +1,111 @@
+//! Who reads which writes of a variable: worked out once for all runs.
+
+use crate::dag::{NodeIx, Topology};
+use crate::definition::{Definition, Reducer};
+use crate::name::Name;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Who reads: a node, or, if none, the output of the run.
+pub(crate) type Reader = Option<u32>;
+
+/// The variables of a definition, ready to be read.
+#[derive(Debug, Default)]
+pub(crate) struct Context {
+    names: BTreeMap<Name, u32>,
+    /// For each reader and variable the nodes whose writes it sees, in the order in which they count.
+    seen: BTreeMap<(Reader, u32), Box<[u32]>>,
+    /// For each reader the variables that it reads and a function of the host puts together.
+    custom: BTreeMap<Reader, Box<[u32]>>,
+}
+
+impl Context {
+    pub(crate) fn new(definition: &Definition, reversed: &Topology) -> Self {
+        let mut context = Self::default();
+        if definition.variables.is_empty() {
+            return context;
+        }
+        context.names = definition.variables.iter().map(|variable| variable.name.clone()).zip(0..).collect();
+        let ranks = ranks(definition.nodes.len(), reversed);
+        context.note(definition, None, &definition.parts().names().0, &ranks, |_| true);
+        for (place, node) in (0..).zip(&definition.nodes) {
+            let read = node.parts().names().0;
+            if read.is_empty() {
+                continue;
+            }
+            // In the graph turned round, what came before is what follows.
+            let before: BTreeSet<u32> =
+                reversed.descendants(&[NodeIx::new(place)]).iter().map(|node| node.get()).collect();
+            context.note(definition, Some(place), &read, &ranks, |writer| before.contains(&writer));
+        }
+        context
+    }
+
+    fn note(
+        &mut self,
+        definition: &Definition,
+        reader: Reader,
+        read: &BTreeSet<&Name>,
+        ranks: &[u32],
+        sees: impl Fn(u32) -> bool,
+    ) {
+        let mut custom = Vec::new();
+        for name in read {
+            let Some(&variable) = self.names.get(*name) else { continue };
+            let writes =
+                (0..).zip(&definition.nodes).filter(|(_, node)| node.writes.iter().any(|write| write.to == **name));
+            let mut writers: Vec<u32> = writes.map(|(place, _)| place).filter(|place| sees(*place)).collect();
+            writers.sort_by_key(|place| ranks.get(*place as usize).copied());
+            self.seen.insert((reader, variable), writers.into_boxed_slice());
+            let reducer = definition.variables.get(variable as usize).map(|variable| &variable.reducer);
+            if matches!(reducer, Some(Reducer::Custom(_))) {
+                custom.push(variable);
+            }
+        }
+        if !custom.is_empty() {
+            self.custom.insert(reader, custom.into_boxed_slice());
+        }
+    }
+
+    pub(crate) fn place(&self, name: &str) -> Option<u32> {
+        self.names.get(name).copied()
+    }
+
+    /// The nodes whose writes to a variable somebody sees, in the order in which they count.
+    pub(crate) fn seen(&self, reader: Reader, variable: u32) -> &[u32] {
+        self.seen.get(&(reader, variable)).map(|writers| &writers[..]).unwrap_or_default()
+    }
+
+    /// The variables that somebody reads and a function of the host puts together.
+    pub(crate) fn custom(&self, reader: Reader) -> &[u32] {
+        self.custom.get(&reader).map(|variables| &variables[..]).unwrap_or_default()
+    }
+}
+
+/// The place of each node in the order in which writes count: after all that it follows, and of those that could come next
+/// the first in the definition.
+fn ranks(nodes: usize, reversed: &Topology) -> Vec<u32> {
+    let mut waits = vec![0_usize; nodes];
+    for node in reversed.nodes() {
+        if let Some(waits) = waits.get_mut(node.index()) {
+            *waits = reversed.successors(node).len();
+        }
+    }
+    let mut ready: BTreeSet<u32> = (0..).zip(&waits).filter(|(_, waits)| **waits == 0).map(|(node, _)| node).collect();
+    let mut ranks = vec![0; nodes];
+    let mut next = 0;
+    while let Some(node) = ready.pop_first() {
+        if let Some(rank) = ranks.get_mut(node as usize) {
+            *rank = next;
+        }
+        next += 1;
+        for follower in reversed.predecessors(NodeIx::new(node)) {
+            if let Some(waits) = waits.get_mut(follower.index()) {
+                *waits = waits.saturating_sub(1);
+                if *waits == 0 {
+                    ready.insert(follower.get());
+                }
+            }
+        }
+    }
+    ranks
+}

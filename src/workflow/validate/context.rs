@@ -1,0 +1,174 @@
+//! The checks of variables and guards.
+
+use super::data::{Site, is_pointer};
+use super::graph::not_before;
+use super::{Checker, Fault, Place, body};
+use crate::dag::Topology;
+use crate::definition::{Action, Join, Node, On, Pick, Reducer};
+use crate::name::Name;
+use std::collections::{BTreeMap, BTreeSet};
+
+impl<'d> Checker<'d, '_> {
+    pub(super) fn variables(&mut self) {
+        let mut names = BTreeSet::new();
+        for variable in &self.definition.variables {
+            self.name(None, "a variable", &variable.name);
+            if let Reducer::Custom(reducer) = &variable.reducer {
+                self.name(None, "a reducer", reducer);
+            }
+            let site = Site { place: Place::Variable(variable.name.clone()), item: false, node: None };
+            self.constant(&variable.initial, &site);
+            let variable = (variable, variable.name.clone());
+            if !names.insert(&variable.0.name) {
+                self.fault(None, Fault::DuplicateVariable { variable: variable.1.clone() });
+            }
+            if let Some(wanted) = variable.0.reducer.misfit(variable.0.initial.value())
+                && !variable.0.initial.is_null()
+            {
+                self.fault(None, Fault::InitialValue { variable: variable.1, wanted });
+            }
+        }
+    }
+
+    /// A variable that is named must exist.
+    pub(super) fn variable(&mut self, name: &Name, site: &Site) {
+        let known = |name: &Name| self.definition.variables.iter().any(|variable| variable.name == *name);
+        if !known(name) {
+            let suggestion = self.suggest(name, self.definition.variables.iter().map(|variable| &variable.name));
+            let fault = Fault::UnknownVariable { place: site.place.clone(), variable: name.clone(), suggestion };
+            self.site_fault(site, fault);
+        }
+    }
+
+    pub(super) fn writes(&mut self, place: usize, node: &'d Node) {
+        let site = Site::of(place, Place::Writes, false);
+        let mut replaced = BTreeSet::new();
+        for write in &node.writes {
+            self.variable(&write.to, &site);
+            if !is_pointer(&write.at) {
+                let pointer = write.at.as_str().into();
+                self.fault(Some(place), Fault::BadPointer { place: Place::Writes, pointer });
+            }
+            if self.replaces(&write.to) && !replaced.insert(&write.to) {
+                self.fault(Some(place), Fault::WritesTwice { variable: write.to.clone() });
+            }
+        }
+    }
+
+    fn replaces(&self, name: &Name) -> bool {
+        let mut variables = self.definition.variables.iter();
+        variables.find(|variable| variable.name == *name).is_some_and(|variable| !variable.reducer.takes_concurrent())
+    }
+
+    pub(super) fn guards(&mut self, place: usize, node: &'d Node) {
+        if let Some(guard) = &node.precondition {
+            self.condition(&guard.when, &Site::of(place, Place::Precondition, true));
+        }
+        let Some(condition) = &node.postcondition else { return };
+        self.condition(condition, &Site::of(place, Place::Postcondition, true));
+        if body(&node.action).is_none() {
+            self.fault(Some(place), Fault::PostconditionWithoutWork);
+        }
+    }
+
+    /// Of a variable of which only the last write counts, any two writers must follow each other or exclude each other.
+    ///
+    /// Writers are taken in an order that agrees with the links, and each is compared with the one before: if those follow
+    /// each other, all do. Only where they do not, all pairs are looked at.
+    pub(super) fn concurrent_writes(&mut self, graph: &Topology) {
+        let definition = self.definition;
+        let conditions = Conditions::of(self, graph);
+        for variable in definition.variables.iter().filter(|variable| !variable.reducer.takes_concurrent()) {
+            let writes = |place: usize| {
+                let node = definition.nodes.get(place);
+                node.is_some_and(|node| node.writes.iter().any(|write| write.to == variable.name))
+            };
+            let writers: Vec<usize> =
+                graph.order().iter().map(|node| node.index()).filter(|place| writes(*place)).collect();
+            let chain: Vec<(usize, usize)> = writers.iter().copied().zip(writers.iter().copied().skip(1)).collect();
+            if not_before(graph, &chain).is_empty() {
+                continue;
+            }
+            for (at, &later) in writers.iter().enumerate() {
+                let pairs: Vec<(usize, usize)> = writers.iter().take(at).map(|earlier| (*earlier, later)).collect();
+                let loose = not_before(graph, &pairs).into_iter().filter_map(|pair| pairs.get(pair));
+                let apart = loose.map(|pair| pair.0).find(|earlier| !conditions.exclude(*earlier, later));
+                if let Some(other) = apart.and_then(|other| definition.nodes.get(other)) {
+                    let (variable, other) = (variable.name.clone(), other.name.clone());
+                    self.fault(Some(later), Fault::ConcurrentWrites { variable, other });
+                }
+            }
+        }
+    }
+}
+
+/// How a node must have ended for another to start.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Ended<'d> {
+    Well,
+    Badly,
+    By(&'d Name),
+}
+
+/// For each node, what must have happened for it to start, as far as that is certain.
+struct Conditions<'d>(Vec<BTreeMap<usize, Ended<'d>>>);
+
+impl<'d> Conditions<'d> {
+    fn of(checker: &Checker<'d, '_>, graph: &Topology) -> Self {
+        let definition = checker.definition;
+        let mut all: Vec<BTreeMap<usize, Ended<'d>>> = vec![BTreeMap::new(); definition.nodes.len()];
+        if !definition.variables.iter().any(|variable| !variable.reducer.takes_concurrent()) {
+            return Self(all);
+        }
+        for at in graph.order() {
+            let Some(node) = definition.nodes.get(at.index()) else { continue };
+            let links = node.after.iter().filter_map(|link| {
+                let source = *checker.places.get(link.node.as_str())?;
+                let ended = match &link.on {
+                    On::Success | On::Each => Ended::Well,
+                    On::Failure => Ended::Badly,
+                    On::Case(case) => Ended::By(case),
+                    On::Always => return Some(BTreeMap::new()),
+                };
+                let mut needs = all.get(source).cloned().unwrap_or_default();
+                needs.insert(source, ended);
+                Some(needs)
+            });
+            let needs = match node.join {
+                Join::All => links.flatten().collect(),
+                Join::Any | Join::Count { .. } | Join::Each | Join::Rounds { .. } => {
+                    let common = |a: BTreeMap<usize, Ended<'d>>, b: BTreeMap<usize, Ended<'d>>| {
+                        a.into_iter().filter(|(node, ended)| b.get(node) == Some(ended)).collect()
+                    };
+                    links.reduce(common).unwrap_or_default()
+                }
+                Join::Trigger(_) => BTreeMap::new(),
+            };
+            if let Some(slot) = all.get_mut(at.index()) {
+                *slot = needs.into_iter().filter(|(node, ended)| is_one_of(checker, *node, *ended)).collect();
+            }
+        }
+        Self(all)
+    }
+
+    /// Whether two nodes never start both.
+    fn exclude(&self, a: usize, b: usize) -> bool {
+        let (Some(a), Some(b)) = (self.0.get(a), self.0.get(b)) else { return false };
+        a.iter().any(|(node, ended)| match (ended, b.get(node)) {
+            (Ended::By(case), Some(Ended::By(other))) => case != other,
+            (Ended::Well, Some(Ended::Badly)) | (Ended::Badly, Some(Ended::Well)) => true,
+            (Ended::Well | Ended::Badly | Ended::By(_), _) => false,
+        })
+    }
+}
+
+/// Whether a node that ends so ends in no other way: a choice that takes several cases, and a handler beside its node, leave
+/// others open.
+fn is_one_of(checker: &Checker<'_, '_>, node: usize, ended: Ended<'_>) -> bool {
+    let Some(node) = checker.definition.nodes.get(node) else { return false };
+    match (ended, &node.action) {
+        (Ended::Well | Ended::Badly, _) => true,
+        (Ended::By(_), Action::Choose { pick, .. }) => *pick == Pick::First,
+        (Ended::By(case), _) => !node.handlers.iter().any(|handler| handler.name == *case),
+    }
+}
