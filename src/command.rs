@@ -335,6 +335,19 @@ pub enum RunCommand {
         /// On what grounds.
         reason: Name,
     },
+    /// Lets a run that failed go on from where it failed. What has succeeded stays; the nodes whose failures nothing took
+    /// care of, those that were withdrawn because of them, and those that were skipped after them are done anew. It is for
+    /// a run that is over, and for one that is paused in which work has failed: before it goes on and the failure has
+    /// consequences. Refused for a run in which something was undone or would have to be, and if something after the failure has gone on ([`Rejected::NotRetriable`]); a run
+    /// within another is not retried, but the run around it. Signals that nobody had taken when the run ended are gone.
+    ///
+    /// [`Rejected::NotRetriable`]: crate::Rejected::NotRetriable
+    Retry {
+        /// Which run.
+        run: RunId,
+        /// On what grounds.
+        reason: Name,
+    },
     /// Decides how a node ends that has not ended.
     Operate {
         /// Which run.

@@ -195,6 +195,14 @@ pub enum Rejected {
         /// The run around it, if there is one.
         around: Option<RunId>,
     },
+    /// The run cannot go on from where it failed.
+    #[error("run {run} cannot go on from where it failed{}", because(.node))]
+    NotRetriable {
+        /// The run.
+        run: RunId,
+        /// A node that was undone, or that has gone on after the failure; none if nothing has failed.
+        node: Option<Name>,
+    },
     /// The run has passed its point of no return: it goes forward only.
     #[error("run {0} has passed its point of no return, and goes forward only")]
     PastPivot(RunId),
@@ -320,6 +328,10 @@ pub enum Rejected {
     /// A scheduler on its own runs no workflows.
     #[error("a scheduler on its own runs no workflows: use an engine")]
     NoWorkflows,
+}
+
+fn because(node: &Option<Name>) -> String {
+    node.as_ref().map_or_else(|| ": it has not failed".to_owned(), |node| format!(": node {node} stands in the way"))
 }
 
 fn obstacle_text(obstacles: &[Obstacle]) -> String {

@@ -105,18 +105,12 @@ impl Book {
 
     fn fold_run(&mut self, event: &RunEvent, (seq, now): (Seq, Time)) -> Result<(), &'static str> {
         match event {
-            RunEvent::Defined { definition } => {
-                let plan = Plan::new(Arc::clone(definition), &self.functions).ok_or("a definition has a cycle")?;
-                self.catalog.define(plan);
-                Ok(())
-            }
-            RunEvent::DefaultSet { workflow, version, .. } => {
-                self.catalog.set_default(workflow, *version);
-                Ok(())
-            }
-            RunEvent::Retired { workflow, version, .. } => {
-                self.catalog.retire(workflow, *version).ok_or("a version is retired that is not defined")
-            }
+            RunEvent::Defined { .. }
+            | RunEvent::DefaultSet { .. }
+            | RunEvent::Retired { .. }
+            | RunEvent::Migrated { .. }
+            | RunEvent::Prioritised { .. }
+            | RunEvent::Retried { .. } => self.fold_operation(event),
             RunEvent::Started { spec, version, owner, hash } => {
                 let plan =
                     self.plan_for(spec, *version, *owner).ok_or("a run starts of a workflow that is not defined")?;
@@ -126,16 +120,6 @@ impl Book {
                 self.started(Run::new(plan, Arc::clone(spec), *owner, (seq, now)), now)
             }
             RunEvent::Forgotten { runs } => runs.iter().try_for_each(|run| self.forget(*run)),
-            RunEvent::Migrated { .. } => self.migrated(event),
-            RunEvent::Prioritised { run, tier, .. } => {
-                let family: Vec<RunId> = self.family(*run).iter().map(|run| run.id()).collect();
-                family.into_iter().try_for_each(|run| {
-                    self.with_run(run, |run| {
-                        run.raised = Some(*tier);
-                        Ok(())
-                    })
-                })
-            }
             RunEvent::Opened { run, node, .. } => {
                 self.with_run(*run, |run| run.apply(event, now))?;
                 self.set_timers(*run, *node);
@@ -143,13 +127,7 @@ impl Book {
             }
             RunEvent::Halted { run, .. } => {
                 self.with_run(*run, |run| run.apply(event, now))?;
-                self.tell_parent(*run, |parent, owner| {
-                    if parent.is_undoing(owner) {
-                        parent.note_undoing(owner, Worker::Child(*run))
-                    } else {
-                        parent.note_cancelling(owner)
-                    }
-                })
+                self.halted(*run)
             }
             RunEvent::Finished { run, outcome } => {
                 self.with_run(*run, |run| run.apply(event, now))?;
@@ -193,6 +171,55 @@ impl Book {
             | RunEvent::NodeUndone { run, .. }
             | RunEvent::UndoRetried { run, .. } => self.with_run(*run, |run| run.apply(event, now)),
         }
+    }
+
+    /// A run within does not go on: the run around it asked for that, or undoes it.
+    fn halted(&mut self, id: RunId) -> Result<(), &'static str> {
+        self.tell_parent(id, |parent, owner| {
+            if parent.is_undoing(owner) {
+                parent.note_undoing(owner, Worker::Child(id))
+            } else {
+                parent.note_cancelling(owner)
+            }
+        })
+    }
+
+    /// What operators do with definitions and with whole runs.
+    fn fold_operation(&mut self, event: &RunEvent) -> Result<(), &'static str> {
+        if let RunEvent::Defined { definition } = event {
+            let plan = Plan::new(Arc::clone(definition), &self.functions).ok_or("a definition has a cycle")?;
+            self.catalog.define(plan);
+            return Ok(());
+        }
+        if let RunEvent::DefaultSet { workflow, version, .. } = event {
+            self.catalog.set_default(workflow, *version);
+            return Ok(());
+        }
+        if let RunEvent::Retired { workflow, version, .. } = event {
+            return self.catalog.retire(workflow, *version).ok_or("a version is retired that is not defined");
+        }
+        if let RunEvent::Prioritised { run, tier, .. } = event {
+            let family: Vec<RunId> = self.family(*run).iter().map(|run| run.id()).collect();
+            return family.into_iter().try_for_each(|run| {
+                self.with_run(run, |run| {
+                    run.raised = Some(*tier);
+                    Ok(())
+                })
+            });
+        }
+        if let RunEvent::Retried { run, nodes, .. } = event {
+            let mut over = false;
+            self.with_run(*run, |run| {
+                over = run.is_finished();
+                run.redo(nodes).ok_or("a run goes on that has not failed")
+            })?;
+            if over {
+                self.active = self.active.saturating_add(1);
+                self.finished.retain(|other| other != run);
+            }
+            return Ok(());
+        }
+        self.migrated(event)
     }
 
     fn started(&mut self, run: Run, now: Time) -> Result<(), &'static str> {

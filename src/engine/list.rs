@@ -200,8 +200,10 @@ impl Driver {
             (Some(workflow), Some(key)) => self.book.register.of_key(workflow, key).unwrap_or(&nobody),
             (None, _) | (_, None) => &self.book.register.by_age,
         };
-        let first = after.map_or((Seq::default(), RunId::new(0)), |RunCursor(seq, run)| (seq, run));
-        let later = all.range(first..).filter(|entry| after.is_none_or(|RunCursor(seq, run)| **entry != (seq, run)));
+        let after = after.map(|RunCursor(seq, run)| (seq, run));
+        let later = all
+            .range(after.unwrap_or_else(|| (Seq::default(), RunId::new(0)))..)
+            .filter(|entry| after != Some(**entry));
         let views = later.filter_map(|(seq, run)| Some((*seq, self.view(*run, now)?)));
         let mut passing = views.filter(|(_, view)| filter.passes(view));
         let runs: Vec<(Seq, RunView<'_>)> = passing.by_ref().take(most.max(1)).collect();

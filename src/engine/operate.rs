@@ -1,5 +1,6 @@
 //! What operators do with running instances.
 
+use super::commands::at_limit;
 use super::drive::Driver;
 use crate::command::Accepted;
 use crate::event::RunEvent;
@@ -69,6 +70,31 @@ impl Driver {
         }
         self.emit(RunEvent::Prioritised { run: id, tier, tasks: tasks.clone(), reason }, tx);
         self.core.pump_tasks(&tasks, tx);
+        Ok(Accepted::Done)
+    }
+
+    pub(super) fn retry(&mut self, id: RunId, reason: Name, tx: &mut Tx<'_>) -> Verdict {
+        let limits = self.core.config().limits();
+        named("reason", &reason, limits)?;
+        let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
+        if let Some(owner) = run.owner {
+            return Err(Rejected::RunWithin { run: id, around: Some(owner.run) });
+        }
+        if !matches!(run.phase, RunPhase::Running | RunPhase::Finished) {
+            return Err(Rejected::RunPhase { run: id, phase: run.phase });
+        }
+        let nodes = run.to_redo().map_err(|node| Rejected::NotRetriable { run: id, node })?;
+        if run.is_finished() {
+            if let Some(key) = run.spec.business_key.as_ref().filter(|_| run.spec.alone)
+                && let Some(holder) = self.book.holder(&run.spec.workflow, key)
+            {
+                return Err(Rejected::KeyTaken { workflow: run.spec.workflow.clone(), key: key.clone(), run: holder });
+            }
+            if self.book.active() >= limits.active_runs {
+                return Err(at_limit("active_runs", limits.active_runs));
+            }
+        }
+        self.emit(RunEvent::Retried { run: id, nodes, reason }, tx);
         Ok(Accepted::Done)
     }
 

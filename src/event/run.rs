@@ -81,6 +81,15 @@ pub enum RunEvent {
         /// On what grounds.
         reason: Name,
     },
+    /// A run that failed goes on from where it failed: these nodes are done anew.
+    Retried {
+        /// The run.
+        run: RunId,
+        /// The nodes, by their places.
+        nodes: Vec<u32>,
+        /// On what grounds.
+        reason: Name,
+    },
     /// A node that does more than one thing began: a map, a repeat, a wait.
     Opened {
         /// The run.
@@ -342,6 +351,7 @@ impl RunEvent {
             Self::Started { spec, .. } => Some(spec.id),
             Self::Migrated { run, .. }
             | Self::Prioritised { run, .. }
+            | Self::Retried { run, .. }
             | Self::Opened { run, .. }
             | Self::NodeFinished { run, .. }
             | Self::Signalled { run, .. }

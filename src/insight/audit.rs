@@ -144,6 +144,7 @@ const fn run_actor(event: &RunEvent) -> Actor {
         | RunEvent::Retired { .. }
         | RunEvent::Migrated { .. }
         | RunEvent::Prioritised { .. }
+        | RunEvent::Retried { .. }
         | RunEvent::Started { .. }
         | RunEvent::Signalled { .. }
         | RunEvent::Paused { .. }
@@ -195,6 +196,7 @@ fn reason(event: &Event) -> Option<String> {
         Event::Run(
             RunEvent::Paused { reason, .. }
             | RunEvent::Prioritised { reason, .. }
+            | RunEvent::Retried { reason, .. }
             | RunEvent::Migrated { reason, .. }
             | RunEvent::DefaultSet { reason, .. }
             | RunEvent::Retired { reason, .. },

@@ -75,6 +75,7 @@ impl Catalog {
             RunEvent::DefaultSet { .. }
             | RunEvent::Retired { .. }
             | RunEvent::Prioritised { .. }
+            | RunEvent::Retried { .. }
             | RunEvent::Opened { .. }
             | RunEvent::NodeFinished { .. }
             | RunEvent::Signalled { .. }

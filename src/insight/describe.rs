@@ -176,24 +176,11 @@ fn run(event: &RunEvent, now: Time) -> String {
             let within = owner.map(|owner| format!(", for {}", step(owner))).unwrap_or_default();
             format!("{} started: {} v{version}{within}", spec.id, short(&spec.workflow))
         }
-        RunEvent::DefaultSet { workflow, version: Some(version), reason } => {
-            format!("new runs of {} take v{version}: {}", short(workflow), short(reason))
-        }
-        RunEvent::DefaultSet { workflow, version: None, reason } => {
-            format!("new runs of {} take the newest version: {}", short(workflow), short(reason))
-        }
-        RunEvent::Retired { workflow, version, reason } => {
-            format!("workflow {} v{version} retired: {}", short(workflow), short(reason))
-        }
-        RunEvent::Prioritised { run, tier, tasks, reason } => {
-            let moved = if tasks.is_empty() { String::new() } else { format!(", with {}", list(tasks)) };
-            format!("{run} is now in tier {tier}{moved}: {}", short(reason))
-        }
-        RunEvent::Migrated { run, version, definition, from, reason, .. } => {
-            let own = if definition.is_some() { "a definition of its own" } else { "another definition" };
-            let kept = from.iter().flatten().count();
-            format!("{run} moved to {own}, v{version}, with {kept} nodes: {}", short(reason))
-        }
+        RunEvent::DefaultSet { .. }
+        | RunEvent::Retired { .. }
+        | RunEvent::Prioritised { .. }
+        | RunEvent::Migrated { .. }
+        | RunEvent::Retried { .. } => operation(event),
         RunEvent::Opened { run, node, what } => {
             let what = match what {
                 Opening::Map { items } => format!("a map of {items} items"),
@@ -245,6 +232,30 @@ fn run(event: &RunEvent, now: Time) -> String {
     }
 }
 
+/// What operators do with versions and with whole runs.
+fn operation(event: &RunEvent) -> String {
+    if let RunEvent::DefaultSet { workflow, version, reason } = event {
+        let version = version.map_or_else(|| "the newest version".to_owned(), |version| format!("v{version}"));
+        return format!("new runs of {} take {version}: {}", short(workflow), short(reason));
+    }
+    if let RunEvent::Retired { workflow, version, reason } = event {
+        return format!("workflow {} v{version} retired: {}", short(workflow), short(reason));
+    }
+    if let RunEvent::Prioritised { run, tier, tasks, reason } = event {
+        let moved = if tasks.is_empty() { String::new() } else { format!(", with {}", list(tasks)) };
+        return format!("{run} is now in tier {tier}{moved}: {}", short(reason));
+    }
+    if let RunEvent::Migrated { run, version, definition, from, reason, .. } = event {
+        let own = if definition.is_some() { "a definition of its own" } else { "another definition" };
+        let kept = from.iter().flatten().count();
+        return format!("{run} moved to {own}, v{version}, with {kept} nodes: {}", short(reason));
+    }
+    if let RunEvent::Retried { run, nodes, reason } = event {
+        return format!("{run} goes on from where it failed, with nodes {}: {}", list(nodes), short(reason));
+    }
+    String::new()
+}
+
 /// What happens to a node that is under way, and to a run by its operators.
 fn under_way(event: &RunEvent) -> String {
     match event {
@@ -280,6 +291,7 @@ fn under_way(event: &RunEvent) -> String {
         | RunEvent::Retired { .. }
         | RunEvent::Migrated { .. }
         | RunEvent::Prioritised { .. }
+        | RunEvent::Retried { .. }
         | RunEvent::Started { .. }
         | RunEvent::Opened { .. }
         | RunEvent::NodeFinished { .. }

@@ -260,6 +260,7 @@ impl Lineage {
             | RunEvent::DefaultSet { .. }
             | RunEvent::Retired { .. }
             | RunEvent::Prioritised { .. }
+            | RunEvent::Retried { .. }
             | RunEvent::Opened { .. }
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }

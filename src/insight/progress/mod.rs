@@ -294,6 +294,12 @@ impl Progress {
                 }
             }
             RunEvent::Migrated { run, from, .. } => self.migrated(event, *run, from),
+            RunEvent::Retried { run, nodes, .. } => {
+                if let Some(state) = self.runs.get_mut(run) {
+                    (state.phase, state.outcome, state.ended) = (RunPhase::Running, None, None);
+                    nodes.iter().for_each(|node| drop(state.nodes.remove(node)));
+                }
+            }
             RunEvent::Defined { .. }
             | RunEvent::DefaultSet { .. }
             | RunEvent::Retired { .. }

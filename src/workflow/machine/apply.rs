@@ -75,6 +75,7 @@ impl Run {
             | RunEvent::Retired { .. }
             | RunEvent::Migrated { .. }
             | RunEvent::Prioritised { .. }
+            | RunEvent::Retried { .. }
             | RunEvent::Started { .. }
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }
@@ -131,6 +132,7 @@ impl Run {
             | RunEvent::Retired { .. }
             | RunEvent::Migrated { .. }
             | RunEvent::Prioritised { .. }
+            | RunEvent::Retried { .. }
             | RunEvent::Started { .. }
             | RunEvent::Opened { .. }
             | RunEvent::NodeFinished { .. }

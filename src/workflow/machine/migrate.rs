@@ -71,6 +71,24 @@ impl Run {
         }
     }
 
+    /// Nodes are done anew: what those after them know of the links is found anew.
+    pub(super) fn relink_all(&mut self, anew: &[u32]) {
+        let nodes = 0..u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        for node in nodes {
+            let inflow = self.inflow(node);
+            let touched = anew.contains(&node) || self.links_to(node).any(|(source, ..)| anew.contains(&source));
+            let tokens = (touched && self.is_alive(node)).then(|| self.arrived(node)).flatten();
+            let Some(state) = self.state_mut(node) else { continue };
+            (state.decided, state.taken, state.failed_inputs) = (inflow.decided, inflow.taken, inflow.failed);
+            if state.ended().is_none() {
+                state.after_failure = inflow.cut;
+            }
+            if touched && (tokens.is_some() || state.tokens().is_some()) {
+                state.more_mut().tokens = tokens;
+            }
+        }
+    }
+
     /// What the links that lead to a node say, found in the nodes that they come from.
     pub(super) fn inflow(&self, node: u32) -> Inflow {
         let mut inflow = Inflow::default();

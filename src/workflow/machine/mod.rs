@@ -13,6 +13,7 @@ mod migrate;
 mod moves;
 mod needs;
 mod obstacles;
+mod redo;
 mod snapshot;
 mod tokens;
 mod unwind;
@@ -64,6 +65,8 @@ pub(crate) struct Run {
     pivot_passed: bool,
     /// On what grounds an operator stopped it from making moves.
     pub(crate) paused: Option<Name>,
+    /// The runs within of nodes that were done anew.
+    former: Vec<RunId>,
     /// How urgent an operator has made it.
     pub(crate) raised: Option<Tier>,
     /// Whether it is on record which ways nodes took that have ended. Not for runs of old snapshots.
@@ -348,6 +351,7 @@ impl Run {
             broken: None,
             pivot_passed: false,
             paused: None,
+            former: Vec::new(),
             raised: None,
             took_known: true,
             stopped: None,
@@ -390,7 +394,7 @@ impl Run {
 
     /// The runs within.
     pub(crate) fn children(&self) -> impl Iterator<Item = RunId> {
-        self.nodes.iter().flat_map(NodeState::children)
+        self.nodes.iter().flat_map(NodeState::children).chain(self.former.iter().copied())
     }
 
     /// Those of them that are under way.

@@ -2,7 +2,7 @@
 
 use super::{Kept, NodeStage, NodeState, PieceUndo, Run};
 use crate::dag::NodeIx;
-use crate::id::Seq;
+use crate::id::{RunId, Seq};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, RunOutcome, RunPhase, RunSpec, UndoOutcome};
@@ -32,6 +32,9 @@ pub(crate) struct RunRecord {
     pub(super) nodes: Vec<NodeState>,
     signals: BTreeMap<Name, VecDeque<Kept>>,
     pub(super) broken: Option<u32>,
+    /// The runs within of nodes that were done anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    former: Vec<RunId>,
     /// How urgent an operator has made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     raised: Option<Tier>,
@@ -65,6 +68,7 @@ impl Run {
             signals: self.signals.clone(),
             broken: self.broken,
             pivot_passed: self.pivot_passed,
+            former: self.former.clone(),
             raised: self.raised,
             took_known: self.took_known,
             paused: self.paused.is_some(),
@@ -91,6 +95,7 @@ impl Run {
             broken: record.broken,
             pivot_passed: record.pivot_passed,
             paused: record.paused.then(|| record.paused_for.clone().unwrap_or_else(|| "not on record".into())),
+            former: record.former.clone(),
             raised: record.raised,
             took_known: record.took_known,
             context: record.context.clone(),

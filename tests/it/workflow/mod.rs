@@ -21,6 +21,7 @@ mod migrating;
 mod operating;
 mod priority;
 mod races;
+mod retrying;
 mod rounds;
 mod standing;
 mod states;
