@@ -231,8 +231,9 @@ impl Case<'_> {
         } else if let Some(after) = self.out_of_turn(place, state) {
             out.push(Obstacle::OutOfTurn { node: node.clone(), after });
         }
-        let was_withdrawn = from.is_some_and(|from| self.old.is_withdrawn(from));
-        if state.ended().is_none() && self.new.is_withdrawn(place) && !was_withdrawn {
+        // What is new has nothing to lose.
+        let was_wanted = from.is_some_and(|from| !self.old.is_withdrawn(from));
+        if state.ended().is_none() && self.new.is_withdrawn(place) && was_wanted {
             out.push(Obstacle::Withdrawn { node: node.clone() });
         }
         let was_unhandled = from.is_some_and(|from| self.old.is_unhandled(from));
