@@ -59,6 +59,10 @@ fn new_runs_take_the_newest_version_or_the_one_that_was_made_the_default() {
     assert_eq!(start(&mut world, 4, None), Ok(1), "a new version is not taken before somebody says so");
     world.crash();
     assert_eq!(start(&mut world, 5, None), Ok(1));
+    let snapshot = world.engine.snapshot();
+    let restored = Engine::restore(Config::default(), Some(&snapshot), []).unwrap();
+    assert_eq!(listed(&restored), listed(&world.engine));
+    assert_eq!(restored.snapshot(), snapshot);
     assert_eq!(set_default(&mut world, None), Ok(Accepted::Done));
     assert_eq!(start(&mut world, 6, None), Ok(3));
     assert_eq!(set_default(&mut world, None), Ok(Accepted::Repeated));
