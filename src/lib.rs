@@ -109,7 +109,10 @@ pub mod workflow;
 pub use agent::{AgentSpec, AgentStatus, Guard, Scope};
 pub use command::{Accepted, AgentCommand, Command, ControlCommand, DeadFilter, RunCommand, TaskCommand};
 pub use effect::{Dispatched, Effect, Outbox};
-pub use engine::{Ask, Engine, EngineSnapshot, Follower, NodeView, RunView};
+pub use engine::{
+    Ask, Awaited, DefinitionView, Engine, EngineSnapshot, Follower, NodeView, RunCursor, RunFilter, RunPage,
+    RunStanding, RunView, Wait,
+};
 pub use error::{BadConfig, PayloadError, RestoreError};
 pub use event::{AgentEvent, ControlEvent, Entry, Event, Next, Opening, RunEvent, TaskEvent, YieldReason};
 pub use id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
@@ -119,10 +122,12 @@ pub use payload::Payload;
 pub use queue::Discipline;
 pub use rejected::Rejected;
 pub use run::{
-    Cause, LimitReached, NodeOutcome, NodeRemedy, NodeStatus, OnUndoFailure, Refusal, RunOutcome, RunPhase, RunSpec,
-    UndoOutcome, UndoRemedy,
+    Carried, Cause, LimitReached, Migration, MigrationReport, MigrationTarget, NodeOutcome, NodeRemedy, NodeStatus,
+    Obstacle, OnUndoFailure, Refusal, RunOutcome, RunPhase, RunSpec, UndoOutcome, UndoRemedy,
 };
-pub use scheduler::{AgentView, Config, Quota, Routability, Scheduler, SchedulerSnapshot, TaskStatus, TaskView};
+pub use scheduler::{
+    AgentView, Config, Quota, Routability, Scheduler, SchedulerSnapshot, TaskStatus, TaskView, TaskWait,
+};
 pub use structure::Random;
 pub use task::{
     Affinity, Bound, Exhausted, Failure, FailureKind, Happened, InDoubt, Jitter, Needs, Owner, Phase, Policy, Retry,

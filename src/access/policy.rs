@@ -80,6 +80,7 @@ impl Action {
             ) => Self::Report,
             Command::Task(TaskCommand::Submit(_) | TaskCommand::SubmitAll(_)) => Self::Submit,
             Command::Task(TaskCommand::Cancel { .. }) => Self::Withdraw,
+            Command::Task(TaskCommand::Prioritise { .. }) => Self::Direct,
             Command::Task(
                 TaskCommand::Replay { .. }
                 | TaskCommand::ReplayAll { .. }

@@ -91,6 +91,7 @@ fn task(who: &Principal, command: &TaskCommand, known: &impl Known) -> Result<()
             Ok(())
         }
         TaskCommand::Cancel { task, .. } => of_theirs(who, *task, known),
+        TaskCommand::Prioritise { tasks, .. } => tasks.iter().try_for_each(|task| of_theirs(who, *task, known)),
         TaskCommand::Replay { dead, .. } | TaskCommand::Discard { dead, .. } => of_theirs(who, *dead, known),
         TaskCommand::ReplayAll { filter, .. } | TaskCommand::DiscardAll { filter, .. } => dead(who, filter),
     }
@@ -174,6 +175,7 @@ fn of_task(command: &TaskCommand) -> String {
         TaskCommand::Submit(spec) => format!("submit {}", spec.id),
         TaskCommand::SubmitAll(specs) => format!("submit {} tasks", specs.len()),
         TaskCommand::Cancel { task, reason } => format!("cancel {task}: {reason}"),
+        TaskCommand::Prioritise { tasks, tier, reason } => format!("make {} tasks {tier}: {reason}", tasks.len()),
         TaskCommand::Replay { dead, fresh } => format!("replay {dead} as {fresh}"),
         TaskCommand::ReplayAll { first, .. } => format!("replay dead letters from {first} on"),
         TaskCommand::DiscardAll { reason, .. } => format!("discard dead letters: {reason}"),

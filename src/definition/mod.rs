@@ -22,6 +22,7 @@ mod guard;
 mod link;
 mod many;
 mod occasion;
+mod rename;
 mod save;
 mod states;
 mod trigger;

@@ -54,6 +54,9 @@ impl Driver {
 
     fn fold(&mut self, entry: &Entry) -> Result<(), Misfit> {
         self.recent.note(entry);
+        if let Event::Run(RunEvent::Prioritised { tasks, tier, .. }) = &entry.event {
+            self.core.moved(tasks, *tier)?;
+        }
         self.book.fold(entry)
     }
 
@@ -159,8 +162,7 @@ impl Driver {
     fn catch_up(&mut self, tx: &Tx<'_>) {
         while let Some(entry) = tx.out.entries().get(self.folded) {
             self.folded += 1;
-            self.recent.note(entry);
-            let folded = self.book.fold(entry);
+            let folded = self.fold(entry);
             debug_assert_eq!(folded, Ok(()), "the core decided {entry:?}, which does not follow");
         }
     }
@@ -200,7 +202,7 @@ impl Driver {
         let template = run.template(owner)?;
         Some(TaskSpec {
             payload,
-            tier: template.tier.unwrap_or(run.spec.tier),
+            tier: template.tier.unwrap_or_else(|| run.tier()),
             policy: template.policy.clone(),
             owner: Some(owner),
             trace: run.spec.trace.clone(),
@@ -214,15 +216,10 @@ impl Driver {
 
     fn child(&self, run: &Run, owner: Owner, input: Payload) -> Option<RunEvent> {
         let plan = &run.flow_of(owner)?.id;
-        let spec = RunSpec {
-            id: RunId::engine_made(self.book.serial + 1),
-            workflow: plan.name.clone(),
-            version: Some(plan.version),
-            input,
-            tier: run.spec.tier,
-            trace: run.spec.trace.clone(),
-        };
-        Some(RunEvent::Started { spec: Arc::new(spec), version: plan.version, owner: Some(owner) })
+        let spec = RunSpec::new(RunId::engine_made(self.book.serial + 1), plan.name.clone());
+        let spec = spec.with_version(plan.version).with_input(input).with_tier(run.tier());
+        let spec = RunSpec { trace: run.spec.trace.clone(), ..spec };
+        Some(RunEvent::Started { spec: Arc::new(spec), version: plan.version, owner: Some(owner), hash: None })
     }
 
     /// Forgets the oldest finished runs, beyond the limit.

@@ -130,6 +130,15 @@ pub enum TaskEvent {
         /// On what grounds.
         reason: Name,
     },
+    /// Tasks that wait are more urgent from now on, or less.
+    Prioritised {
+        /// The tasks.
+        tasks: Vec<TaskId>,
+        /// Where they wait now.
+        tier: Tier,
+        /// On what grounds.
+        reason: Name,
+    },
     /// Finished tasks left memory, and with them the recognition of repeated submits.
     Forgotten {
         /// The tasks.
@@ -204,7 +213,7 @@ impl TaskEvent {
             | Self::Cancelled { task, .. }
             | Self::Expired { task, .. }
             | Self::Discarded { task, .. } => Some(*task),
-            Self::Forgotten { .. } => None,
+            Self::Prioritised { .. } | Self::Forgotten { .. } => None,
         }
     }
 }
@@ -234,6 +243,7 @@ impl TaskEvent {
             | Self::AttemptFailed { next: Next::Retry { .. }, .. }
             | Self::CancelRequested { .. }
             | Self::Discarded { .. }
+            | Self::Prioritised { .. }
             | Self::Forgotten { .. } => None,
         }
     }

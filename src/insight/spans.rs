@@ -267,6 +267,7 @@ impl Spans {
             | TaskEvent::Answered { .. }
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Discarded { .. }
+            | TaskEvent::Prioritised { .. }
             | TaskEvent::Forgotten { .. } => return,
         };
         if let Some((_, span)) = task.attempt.take() {

@@ -149,6 +149,7 @@ impl Spread {
             | TaskEvent::YieldRequested { .. }
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Discarded { .. }
+            | TaskEvent::Prioritised { .. }
             | TaskEvent::Forgotten { .. } => {}
         }
     }

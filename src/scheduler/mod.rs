@@ -44,6 +44,7 @@ mod log;
 mod machine;
 mod parties;
 mod pools;
+mod prioritise;
 mod quota;
 mod rebalance;
 mod recovery;
@@ -52,6 +53,7 @@ mod state;
 mod submit;
 mod timers;
 mod view;
+mod waits;
 mod yielding;
 
 pub use crate::task::TaskStatus;
@@ -67,6 +69,7 @@ pub use snapshot::{AgentRecord, GateRecord, PartyRecord, SchedulerSnapshot, Task
 pub(crate) use state::Misfit;
 pub(crate) use submit::{fits, named};
 pub use view::{AgentView, PartyView, Routability, TaskView};
+pub use waits::TaskWait;
 pub use yielding::Preemption;
 
 use crate::access::Known;
@@ -160,6 +163,12 @@ impl Scheduler {
     #[must_use]
     pub fn task(&self, id: TaskId) -> Option<TaskView<'_>> {
         self.core.view(id)
+    }
+
+    /// What a task waits for, unless it has ended: whether an agent has it, and if not, what keeps it from beginning.
+    #[must_use]
+    pub fn waits_for(&self, task: TaskId) -> Option<TaskWait> {
+        self.core.waits_for(task, self.log.now()).map(|(wait, _)| wait)
     }
 
     /// The agent with this id, if it is registered.

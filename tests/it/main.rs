@@ -30,8 +30,8 @@ fn property(default: u32) -> proptest::test_runner::Config {
 }
 
 mod access;
-mod coordination;
 mod complaints;
+mod coordination;
 mod dag;
 #[cfg(feature = "threads")]
 mod dag_runner;
@@ -58,10 +58,10 @@ mod restore;
 mod routing;
 mod saga;
 mod scheduler;
-#[cfg(feature = "sim")]
-mod sim;
 #[cfg(feature = "sealed")]
 mod sealed;
+#[cfg(feature = "sim")]
+mod sim;
 #[cfg(feature = "threads")]
 mod thread_host;
 mod workflow;

@@ -354,7 +354,8 @@ impl Alerts {
             TaskEvent::Started { .. }
             | TaskEvent::YieldRequested { .. }
             | TaskEvent::CancelRequested { .. }
-            | TaskEvent::Discarded { .. } => {}
+            | TaskEvent::Discarded { .. }
+            | TaskEvent::Prioritised { .. } => {}
         }
     }
 }

@@ -231,6 +231,7 @@ impl Estimator for Credibility {
             | TaskEvent::YieldRequested { .. }
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Discarded { .. }
+            | TaskEvent::Prioritised { .. }
             | TaskEvent::Forgotten { .. } => {}
         }
     }

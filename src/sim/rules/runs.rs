@@ -40,6 +40,20 @@ impl Story {
         self.undone.retain(|node, _| stays(node));
         self.pieces.retain(|(node, _, _), _| stays(node));
     }
+
+    /// The run follows another definition: `from` says which node each of its nodes was.
+    fn move_to(&mut self, definition: Option<Arc<Definition>>, from: &[Option<u32>]) {
+        self.definition = definition;
+        let image = |was: u32| (0..).zip(from).find(|(_, place)| **place == Some(was)).map(|(place, _)| place);
+        for known in [&mut self.ended, &mut self.unwinding, &mut self.retried, &mut self.refused] {
+            *known = known.iter().filter_map(|was| image(*was)).collect();
+        }
+        let undone = core::mem::take(&mut self.undone);
+        self.undone = undone.into_iter().filter_map(|(was, how)| Some((image(was)?, how))).collect();
+        let pieces = core::mem::take(&mut self.pieces);
+        let moved = |((was, item, phase), tasks)| Some(((image(was)?, item, phase), tasks));
+        self.pieces = pieces.into_iter().filter_map(moved).collect();
+    }
 }
 
 impl Rules {
@@ -74,6 +88,11 @@ impl Rules {
             RunEvent::Started { .. }
             | RunEvent::Defined { .. }
             | RunEvent::Opened { .. }
+            | RunEvent::DefaultSet { .. }
+            | RunEvent::Retired { .. }
+            | RunEvent::Migrated { .. }
+            | RunEvent::Prioritised { .. }
+            | RunEvent::Retried { .. }
             | RunEvent::Refused { .. }
             | RunEvent::Reduced { .. }
             | RunEvent::TurnedBack { .. }
@@ -171,7 +190,7 @@ impl Rules {
         if let RunEvent::Defined { definition } = event {
             self.definitions.insert((definition.name.clone(), definition.version), Arc::clone(definition));
         }
-        if let RunEvent::Started { spec, version, owner } = event {
+        if let RunEvent::Started { spec, version, owner, .. } = event {
             let definition = match owner {
                 None => self.definitions.get(&(spec.workflow.clone(), *version)).cloned(),
                 Some(_) => None,
@@ -183,6 +202,16 @@ impl Rules {
                 let root = story.owner.map_or(*id, |owner| owner.run);
                 !runs.contains(id) && !runs.contains(&root)
             });
+        }
+        if let RunEvent::Prioritised { tasks, tier, .. } = event {
+            self.prioritise(tasks, *tier);
+        }
+        if let RunEvent::Migrated { run, version, definition, from, .. } = event
+            && let Some(story) = self.runs.get_mut(run)
+        {
+            let known = |old: &Arc<Definition>| self.definitions.get(&(old.name.clone(), *version)).cloned();
+            let next = story.definition.as_ref().and_then(|old| definition.clone().or_else(|| known(old)));
+            story.move_to(next, from);
         }
         let Some(story) = event.run().and_then(|run| self.runs.get_mut(&run)) else { return };
         if let RunEvent::NodeFinished { node, .. } = event {
@@ -198,6 +227,9 @@ impl Rules {
             story.refused.insert(*node);
         } else if let RunEvent::WentForward { nodes, .. } = event {
             story.start_anew(nodes);
+        } else if let RunEvent::Retried { nodes, .. } = event {
+            story.start_anew(nodes);
+            story.finished = false;
         } else if let RunEvent::Finished { .. } = event {
             story.finished = true;
         } else if let RunEvent::Halted { .. } = event {

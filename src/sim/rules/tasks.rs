@@ -6,7 +6,7 @@ use crate::event::{Next, TaskEvent};
 use crate::id::{AttemptId, Incarnation, Seq, TaskId};
 use crate::sim::oracle::Step;
 use crate::task::{
-    Bound, Exhausted, Failure, FailureKind, Happened, InDoubt, Jitter, Retry, TaskOutcome, TaskSpec, TaskStatus,
+    Bound, Exhausted, Failure, FailureKind, Happened, InDoubt, Jitter, Retry, TaskOutcome, TaskSpec, TaskStatus, Tier,
 };
 use crate::time::Time;
 use core::time::Duration;
@@ -52,6 +52,10 @@ impl Rules {
             TaskEvent::Discarded { task, .. } => {
                 let dead = self.known(*task)?.ended() == Some(TaskStatus::DeadLettered);
                 rule(dead, || format!("{task} is no dead letter"))
+            }
+            TaskEvent::Prioritised { tier, .. } => {
+                let asked = matches!(step.command, Some(Command::Task(TaskCommand::Prioritise { tier: said, .. })) if said == tier);
+                rule(asked, || format!("nobody asked for {tier}"))
             }
             TaskEvent::Forgotten { tasks } => tasks.iter().try_for_each(|task| {
                 rule(self.known(*task)?.ended().is_some(), || format!("{task} is forgotten and has not ended"))
@@ -108,7 +112,7 @@ impl Rules {
         rule(!self.is_paused(&known.spec), || format!("the tenant or kind of {attempt} is paused"))?;
         let fit = self.trusting || known.spec.needs.met_by(&member.spec);
         rule(fit, || format!("{to} cannot do {attempt}: {}", known.spec.needs))?;
-        let kept = if known.tier == crate::task::Tier::Critical { 0 } else { member.spec.reserved };
+        let kept = if known.tier == Tier::Critical { 0 } else { member.spec.reserved };
         let room = self.in_flight(to) + kept < member.spec.slots();
         rule(room, || format!("{to} holds {} of {}, and is given {attempt}", self.in_flight(to), member.spec.slots()))?;
         rule(known.spec.deadline.is_none_or(|at| at > now), || format!("{attempt} begins after its deadline"))?;
@@ -213,8 +217,17 @@ impl Rules {
         rule(maybe == (known.doubtful || running), || format!("that {id} may have happened is {maybe}"))
     }
 
+    pub(super) fn prioritise(&mut self, tasks: &[TaskId], tier: Tier) {
+        for task in tasks {
+            if let Some(known) = self.tasks.get_mut(task) {
+                known.tier = tier;
+            }
+        }
+    }
+
     pub(super) fn learn_task(&mut self, event: &TaskEvent, seq: Seq, at: Time) {
         match event {
+            TaskEvent::Prioritised { tasks, tier, .. } => self.prioritise(tasks, *tier),
             TaskEvent::Submitted { spec, replays, .. } => {
                 if let Some(dead) = replays {
                     self.tasks.remove(dead);
@@ -297,6 +310,7 @@ impl Known {
             | TaskEvent::Submitted { .. }
             | TaskEvent::Assigned { .. }
             | TaskEvent::Discarded { .. }
+            | TaskEvent::Prioritised { .. }
             | TaskEvent::Forgotten { .. } => {}
         }
         if let Some(outcome) = event.outcome() {

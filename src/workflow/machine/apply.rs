@@ -80,6 +80,11 @@ impl Run {
             | RunEvent::Paused { .. }
             | RunEvent::Resumed { .. } => self.apply_under_way(event),
             RunEvent::Defined { .. }
+            | RunEvent::DefaultSet { .. }
+            | RunEvent::Retired { .. }
+            | RunEvent::Migrated { .. }
+            | RunEvent::Prioritised { .. }
+            | RunEvent::Retried { .. }
             | RunEvent::Started { .. }
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }
@@ -122,16 +127,21 @@ impl Run {
                 self.state_mut(*node).ok_or("an unknown node is operated")?.more_mut().remedy = Some(remedy.clone());
                 Ok(())
             }
-            RunEvent::Paused { .. } => {
-                self.paused = true;
+            RunEvent::Paused { reason, .. } => {
+                self.paused = Some(reason.clone());
                 Ok(())
             }
             RunEvent::Resumed { .. } => {
-                self.paused = false;
+                self.paused = None;
                 self.wake_all();
                 Ok(())
             }
             RunEvent::Defined { .. }
+            | RunEvent::DefaultSet { .. }
+            | RunEvent::Retired { .. }
+            | RunEvent::Migrated { .. }
+            | RunEvent::Prioritised { .. }
+            | RunEvent::Retried { .. }
             | RunEvent::Started { .. }
             | RunEvent::Opened { .. }
             | RunEvent::NodeFinished { .. }
@@ -258,7 +268,8 @@ impl Run {
             target.decided += 1;
             target.taken += u32::from(taken);
             target.failed_inputs += u32::from(failed && !taken);
-            target.after_failure |= cut;
+            // What has ended has told those after it already.
+            target.after_failure |= cut && target.ended().is_none();
             self.agenda.insert(to);
         }
     }

@@ -2,12 +2,13 @@
 
 use super::{Kept, NodeStage, NodeState, PieceUndo, Run, Way};
 use crate::dag::NodeIx;
-use crate::id::RunId;
+use crate::id::{RunId, Seq};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, OnUndoFailure, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::saga::Step;
-use crate::task::Owner;
+use crate::task::{Owner, Tier};
+use crate::time::Time;
 use crate::workflow::plan::Plan;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -18,26 +19,42 @@ use std::sync::Arc;
 pub(crate) struct RunRecord {
     pub(crate) spec: Arc<RunSpec>,
     pub(crate) version: u32,
+    /// The hash of the definition; not there in snapshots of old.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hash: Option<u64>,
+    /// The fact that it began, and when; not there in snapshots of old.
+    #[serde(default)]
+    begun: (Seq, Time),
     pub(crate) owner: Option<Owner>,
     phase: RunPhase,
     cause: Option<Cause>,
     outcome: Option<RunOutcome>,
-    nodes: Vec<NodeState>,
+    pub(super) nodes: Vec<NodeState>,
     signals: BTreeMap<Name, VecDeque<Kept>>,
-    broken: Option<u32>,
+    pub(super) broken: Option<u32>,
+    /// The runs within of nodes that were done anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    former: Vec<RunId>,
+    /// How urgent an operator has made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    raised: Option<Tier>,
+    /// Whether it is on record which ways nodes took.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    took_known: bool,
     pivot_passed: bool,
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     paused: bool,
+    /// On what grounds; not there in snapshots of old.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    paused_for: Option<Name>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    context: BTreeMap<u32, Payload>,
+    pub(super) context: BTreeMap<u32, Payload>,
     /// The nodes that are or were to be undone.
     unwinding: Option<Vec<u32>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    also_broken: Vec<u32>,
+    pub(super) also_broken: Vec<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    back: Option<Way>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    past: Vec<RunId>,
+    pub(super) back: Option<Way>,
 }
 
 impl Run {
@@ -45,6 +62,8 @@ impl Run {
         RunRecord {
             spec: Arc::clone(&self.spec),
             version: self.plan.id.version,
+            hash: Some(self.plan.id.hash),
+            begun: self.begun,
             owner: self.owner,
             phase: self.phase,
             cause: self.cause.clone(),
@@ -53,12 +72,15 @@ impl Run {
             signals: self.signals.clone(),
             broken: self.broken,
             pivot_passed: self.pivot_passed,
-            paused: self.paused,
+            former: self.former.clone(),
+            raised: self.raised,
+            took_known: self.took_known,
+            paused: self.paused.is_some(),
+            paused_for: self.paused.clone(),
             context: self.context.clone(),
             unwinding: self.unwinding.as_ref().map(|unwinding| unwinding.members().map(NodeIx::get).collect()),
             also_broken: self.also_broken.clone(),
             back: self.way(),
-            past: self.past.clone(),
         }
     }
 
@@ -78,13 +100,15 @@ impl Run {
             signals: record.signals.clone(),
             broken: record.broken,
             also_broken: record.also_broken.clone(),
-            past: record.past.clone(),
             pivot_passed: record.pivot_passed,
-            paused: record.paused,
+            paused: record.paused.then(|| record.paused_for.clone().unwrap_or_else(|| "not on record".into())),
+            former: record.former.clone(),
+            raised: record.raised,
+            took_known: record.took_known,
             context: record.context.clone(),
             open,
             working,
-            ..Self::new(plan, Arc::clone(&record.spec), record.owner)
+            ..Self::new(plan, Arc::clone(&record.spec), record.owner, record.begun)
         }
         .with_way(record.back.as_ref());
         run.stopped = run.find_stop();
@@ -155,6 +179,7 @@ impl Run {
             }
         }
         self.check_ways()?;
+        self.check_links()?;
         self.check_order_of_undoing()
     }
 
