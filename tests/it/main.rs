@@ -29,6 +29,7 @@ fn property(default: u32) -> proptest::test_runner::Config {
     }
 }
 
+mod coordination;
 mod complaints;
 mod dag;
 #[cfg(feature = "threads")]
@@ -54,6 +55,8 @@ mod restore;
 mod routing;
 mod saga;
 mod scheduler;
+#[cfg(feature = "sim")]
+mod sim;
 #[cfg(feature = "sealed")]
 mod sealed;
 #[cfg(feature = "threads")]
