@@ -29,8 +29,8 @@ fn property(default: u32) -> proptest::test_runner::Config {
     }
 }
 
-mod coordination;
 mod complaints;
+mod coordination;
 mod dag;
 #[cfg(feature = "threads")]
 mod dag_runner;
@@ -55,10 +55,10 @@ mod restore;
 mod routing;
 mod saga;
 mod scheduler;
-#[cfg(feature = "sim")]
-mod sim;
 #[cfg(feature = "sealed")]
 mod sealed;
+#[cfg(feature = "sim")]
+mod sim;
 #[cfg(feature = "threads")]
 mod thread_host;
 mod workflow;
