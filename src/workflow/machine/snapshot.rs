@@ -122,7 +122,10 @@ impl Run {
 
     /// Brings the order of compensation to where the nodes say that it is.
     fn rewind(&mut self) -> Option<()> {
-        let mut unwinding = self.unwinding.take()?;
+        // What had begun before a compensation failed has begun, even where nothing more may begin since.
+        let policy = self.plan.definition.on_undo_failure;
+        let lenient = if policy == OnUndoFailure::Halt { OnUndoFailure::Hold } else { policy };
+        let mut unwinding = self.unwinding.take()?.with_policy(lenient);
         loop {
             let ready: Vec<NodeIx> = unwinding.ready().collect();
             let mut moved = false;
@@ -148,7 +151,7 @@ impl Run {
                 break;
             }
         }
-        self.unwinding = Some(unwinding);
+        self.unwinding = Some(Box::new(unwinding.with_policy(policy)));
         Some(())
     }
 
