@@ -89,7 +89,7 @@ impl fmt::Display for Decision {
 }
 
 /// The last decisions, those that said no among them, for those who keep no trail of their own. To keep all, write each
-/// [`Decision`] somewhere: [`journal::sealed`](crate::journal) has a form in which nobody changes them unseen.
+/// [`Decision`] somewhere.
 ///
 /// Facts have a trail of their own, [`insight::Audit`](crate::insight::Audit), which says what came of it;
 /// [`who_led_to`](Self::who_led_to) joins the two.
