@@ -9,7 +9,11 @@
 //! ```
 //!
 //! A case that fails is made smaller and printed with the command that replays it. The exit code tells whether one did.
-#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_types,
+    reason = "an example talks to a person, and tells how long it took"
+)]
 
 mod arguments;
 mod table;

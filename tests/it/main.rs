@@ -52,10 +52,10 @@ mod regressions;
 mod restore;
 mod routing;
 mod scheduler;
-#[cfg(feature = "sim")]
-mod sim;
 #[cfg(feature = "sealed")]
 mod sealed;
+#[cfg(feature = "sim")]
+mod sim;
 #[cfg(feature = "threads")]
 mod thread_host;
 mod workflow;

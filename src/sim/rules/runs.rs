@@ -25,6 +25,8 @@ pub(super) struct Story {
     /// The tasks that do or undo each piece; of a compensation that is tried again there may be more than one.
     pieces: BTreeMap<(u32, u32, Phase), Vec<TaskId>>,
     retried: BTreeSet<u32>,
+    /// Nodes whose work a guard has sent back: it may be done again.
+    refused: BTreeSet<u32>,
 }
 
 impl Rules {
@@ -68,6 +70,8 @@ impl Rules {
             | RunEvent::ItemsClosed { .. }
             | RunEvent::ItemsEnough { .. }
             | RunEvent::Entered { .. }
+            | RunEvent::Refused { .. }
+            | RunEvent::Reduced { .. }
             | RunEvent::Decided { .. }
             | RunEvent::Delegated { .. }
             | RunEvent::Escalated { .. }
@@ -87,7 +91,10 @@ impl Rules {
         let story = self.story(owner.run)?;
         rule(!story.finished || owner.phase == Phase::Undo, || format!("{} begins after the end of its run", spec.id))?;
         let before = story.pieces.get(&(owner.node, owner.item, owner.phase));
-        let again = owner.phase == Phase::Undo && story.retried.contains(&owner.node);
+        let again = match owner.phase {
+            Phase::Do => story.refused.contains(&owner.node),
+            Phase::Undo => story.retried.contains(&owner.node),
+        };
         rule(before.is_none() || again, || format!("{} does {owner:?} again, after {before:?}", spec.id))?;
         if owner.phase == Phase::Do {
             return Ok(());
@@ -167,6 +174,8 @@ impl Rules {
         } else if let RunEvent::UndoRetried { node, .. } = event {
             story.retried.insert(*node);
             story.undone.remove(node);
+        } else if let RunEvent::Refused { node, .. } = event {
+            story.refused.insert(*node);
         } else if let RunEvent::Finished { .. } = event {
             story.finished = true;
         } else if let RunEvent::Halted { .. } = event {
