@@ -97,6 +97,7 @@ pub mod team;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
+pub mod trace;
 pub mod workflow;
 
 pub use agent::{AgentSpec, AgentStatus, Guard, Scope};
@@ -122,6 +123,7 @@ pub use task::{
     TaskOutcome, TaskSpec, Tier,
 };
 pub use time::Time;
+pub use trace::TraceContext;
 
 /// The README's example compiles and runs as a test.
 #[cfg(all(doctest, feature = "threads"))]

@@ -4,6 +4,7 @@ use crate::id::RunId;
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::task::{Failure, Tier};
+use crate::trace::{TraceContext, Traced};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -32,13 +33,30 @@ pub struct RunSpec {
     /// How urgent its tasks are, where a node does not say otherwise.
     #[serde(default)]
     pub tier: Tier,
+    /// The trace that it belongs to: carried to whoever performs its steps.
+    #[serde(default, skip_serializing_if = "Traced::is_none")]
+    pub trace: Traced,
 }
 
 impl RunSpec {
+    /// Makes it a part of this trace.
+    #[must_use]
+    pub fn with_trace(mut self, trace: TraceContext) -> Self {
+        self.trace = trace.into();
+        self
+    }
+
     /// A run of the newest version of this workflow.
     #[must_use]
     pub fn new(id: RunId, workflow: impl Into<Name>) -> Self {
-        Self { id, workflow: workflow.into(), version: None, input: Payload::NULL, tier: Tier::Normal }
+        Self {
+            id,
+            workflow: workflow.into(),
+            version: None,
+            input: Payload::NULL,
+            tier: Tier::Normal,
+            trace: Traced::NOT,
+        }
     }
 
     /// Gives it this.

@@ -199,6 +199,7 @@ impl Driver {
             tier: template.tier.unwrap_or(run.spec.tier),
             policy: template.policy.clone(),
             owner: Some(owner),
+            trace: run.spec.trace.clone(),
             ..TaskSpec::needing(
                 TaskId::engine_made(self.book.serial + 1),
                 template.kind.clone(),
@@ -215,6 +216,7 @@ impl Driver {
             version: Some(plan.version),
             input,
             tier: run.spec.tier,
+            trace: run.spec.trace.clone(),
         };
         Some(RunEvent::Started { spec: Arc::new(spec), version: plan.version, owner: Some(owner) })
     }

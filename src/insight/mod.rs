@@ -10,9 +10,11 @@
 //! | [`Alerts`] | what should a person look at |
 //! | [`Progress`] | how far is this run, and what does it wait for |
 //! | [`Timeline`] | who did what when; as a picture in SVG, and for trace viewers |
+//! | [`Report`] | all of this about one run, as an HTML page |
 //! | [`Lineage`] | who made this output, from what, under which definition; Mermaid and DOT |
 //! | [`Audit`] | who did what, when and why |
 //! | [`Picture`] | what does this workflow look like, and this run of it; Mermaid and DOT |
+//! | `Spans` (feature `tracing`) | the same as spans and events of the crate `tracing`, under the names of OpenTelemetry |
 //! | [`Story`] | what were the last things that happened to this task, agent or run |
 //!
 //! ```
@@ -40,6 +42,9 @@ mod metrics;
 mod picture;
 mod progress;
 mod prometheus;
+mod report;
+#[cfg(feature = "tracing")]
+mod spans;
 mod story;
 mod table;
 mod text;
@@ -56,6 +61,9 @@ pub use metrics::{
 pub use picture::Picture;
 pub use progress::{NodeCounts, Progress, RunProgress, Waiting, WaitsFor};
 pub use prometheus::to_prometheus;
+pub use report::Report;
+#[cfg(feature = "tracing")]
+pub use spans::Spans;
 pub use story::{Line, Story, Subject};
 pub use timeline::{Bar, BarResult, Mark, MarkKind, Step, SvgOptions, Timeline, TimelineData};
 

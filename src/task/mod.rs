@@ -35,6 +35,7 @@ use crate::id::{RunId, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::time::Time;
+use crate::trace::{TraceContext, Traced};
 use core::fmt;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -82,6 +83,9 @@ pub struct TaskSpec {
     /// The step of a run that this task performs. Set by the engine; a host that sets it is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
+    /// The trace that it belongs to: carried to whoever performs it. A step has that of its run.
+    #[serde(default, skip_serializing_if = "Traced::is_none")]
+    pub trace: Traced,
 }
 
 impl TaskSpec {
@@ -111,7 +115,15 @@ impl TaskSpec {
             policy: Policy::default(),
             after: Box::default(),
             owner: None,
+            trace: Traced::NOT,
         }
+    }
+
+    /// Makes it a part of this trace.
+    #[must_use]
+    pub fn with_trace(mut self, trace: TraceContext) -> Self {
+        self.trace = trace.into();
+        self
     }
 
     /// Says for whom it is done.

@@ -5,6 +5,7 @@ mod svg;
 
 pub use bar::{Bar, BarResult, Mark, MarkKind, Step, TimelineData};
 pub use svg::SvgOptions;
+pub(in crate::insight) use svg::xml;
 
 use super::Projection;
 use super::catalog::Catalog;

@@ -12,7 +12,8 @@ use crate::insight::text::Span;
 use crate::time::Time;
 use chart::Chart;
 use core::fmt::Write as _;
-use write::{Px, width, xml};
+pub(in crate::insight) use write::xml;
+use write::{Px, width};
 
 /// How a timeline is drawn.
 ///

@@ -17,7 +17,7 @@ impl fmt::Display for Px {
 }
 
 /// Text for XML: at most so many characters, escaped, without what XML forbids.
-pub(super) fn xml(text: &str, most: usize) -> String {
+pub(in crate::insight) fn xml(text: &str, most: usize) -> String {
     let mut out = String::new();
     for letter in line(text, most).chars() {
         match letter {
