@@ -229,6 +229,7 @@ impl Engine {
     }
 
     /// When the last fact became one.
+    #[cfg(feature = "threads")]
     pub(crate) const fn at(&self) -> Time {
         self.log.at()
     }
