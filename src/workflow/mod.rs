@@ -86,6 +86,7 @@ mod builder;
 mod check;
 pub(crate) mod context;
 pub(crate) mod functions;
+mod group;
 pub(crate) mod machine;
 pub(crate) mod nearest;
 pub(crate) mod plan;
@@ -95,6 +96,7 @@ mod validate;
 
 pub use builder::{Branches, CaseRef, Choice, Flow, Handle, Source, Value, VariableRef, Workflow, kind};
 pub use check::{Advice, Check, check};
+pub use group::{Answers, Decide, Group, GroupDecision};
 pub use step::{Attempt, Done, Step, Undo};
 pub use steps::Steps;
 #[cfg(feature = "async")]

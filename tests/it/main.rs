@@ -29,6 +29,7 @@ fn property(default: u32) -> proptest::test_runner::Config {
     }
 }
 
+mod coordination;
 mod dag;
 #[cfg(feature = "threads")]
 mod dag_runner;
