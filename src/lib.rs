@@ -61,7 +61,10 @@
 //! - [`journal`]: where facts are kept; [`insight`]: what they tell; [`protocol`]: messages for agents elsewhere.
 //! - [`protocol`]: messages for agents and tools elsewhere, and the task states of other protocols.
 //! - [`host`]: ready-made hosts, on threads and (feature `async`) as a future; `testing` (feature `testing`): a kit for tests.
+//! - [`access`]: who may command what, and the trail of who did.
+//! - `sim` (feature `sim`): all of it in virtual time, with modelled agents, loads and faults.
 
+pub mod access;
 pub mod agent;
 pub mod capacity;
 pub mod command;
@@ -91,12 +94,15 @@ pub mod routing;
 pub mod run;
 pub mod saga;
 pub mod scheduler;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod structure;
 pub mod task;
 pub mod team;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
+pub mod token;
 pub mod trace;
 pub mod workflow;
 
@@ -113,8 +119,8 @@ pub use payload::Payload;
 pub use queue::Discipline;
 pub use rejected::Rejected;
 pub use run::{
-    Cause, LimitReached, NodeOutcome, NodeRemedy, NodeStatus, Refusal, RunOutcome, RunPhase, RunSpec, UndoOutcome,
-    UndoRemedy,
+    Cause, LimitReached, NodeOutcome, NodeRemedy, NodeStatus, OnUndoFailure, Refusal, RunOutcome, RunPhase, RunSpec,
+    UndoOutcome, UndoRemedy,
 };
 pub use scheduler::{AgentView, Config, Quota, Routability, Scheduler, SchedulerSnapshot, TaskStatus, TaskView};
 pub use structure::Random;
@@ -123,6 +129,7 @@ pub use task::{
     TaskOutcome, TaskSpec, Tier,
 };
 pub use time::Time;
+pub use token::Token;
 pub use trace::TraceContext;
 
 /// The README's example compiles and runs as a test.

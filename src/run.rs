@@ -255,6 +255,40 @@ impl fmt::Display for NodeStatus {
     }
 }
 
+/// What a compensation that failed holds back until somebody says what becomes of it.
+///
+/// ```
+/// use counterpoint::OnUndoFailure;
+///
+/// assert_eq!(OnUndoFailure::default(), OnUndoFailure::Hold);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OnUndoFailure {
+    /// What came before it waits; what is independent of it is undone.
+    #[default]
+    Hold,
+    /// Nothing: all others are undone, what came before it, too. The word is waited for at the end.
+    Continue,
+    /// Everything: nothing more is begun.
+    Halt,
+}
+
+impl OnUndoFailure {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+    pub(crate) const fn is_default(&self) -> bool {
+        matches!(self, Self::Hold)
+    }
+}
+
+/// What a query's answer says: the step has happened and gave this, or it has not; none if it does not say.
+pub(crate) fn found(answer: &Payload) -> Option<Option<Payload>> {
+    let answer = answer.value();
+    let output = || Payload::new(answer.get("output").cloned().unwrap_or_default());
+    answer.get("happened")?.as_bool().map(|happened| happened.then(output))
+}
+
 /// How the compensation of a node ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

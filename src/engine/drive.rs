@@ -84,6 +84,10 @@ impl Driver {
         self.core.outstanding(out);
     }
 
+    pub(super) fn recover(&mut self, now: Time, out: &mut Outbox) {
+        self.core.recover(now, out);
+    }
+
     pub(super) fn renew_leases(&mut self, now: Time) {
         self.core.renew_leases(now);
     }

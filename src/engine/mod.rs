@@ -46,6 +46,7 @@ mod commands;
 mod decide;
 mod drive;
 mod follower;
+mod known;
 mod operate;
 mod recent;
 mod snapshot;
@@ -110,10 +111,11 @@ impl Engine {
     }
 
     /// After a restore: gives every agent's lease a new start, finishes what the journal's last call had begun, and asks
-    /// again for every effect that a crash may have lost, with the same attempt ids.
+    /// again for every effect that a crash may have lost, with the same attempt ids; or as
+    /// [`Recovery`](crate::scheduler::Recovery) says.
     pub fn resume(&mut self, now: Time, out: &mut Outbox) {
         let now = self.log.clamp(now);
-        self.driver.outstanding(out);
+        self.driver.recover(now, out);
         self.driver.renew_leases(now);
         let mut tx = Tx::new(now, &mut self.log, out);
         self.driver.resume(&mut tx);
@@ -229,6 +231,7 @@ impl Engine {
     }
 
     /// When the last fact became one.
+    #[cfg(feature = "threads")]
     pub(crate) const fn at(&self) -> Time {
         self.log.at()
     }

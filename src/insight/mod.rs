@@ -15,6 +15,7 @@
 //! | [`Audit`] | who did what, when and why |
 //! | [`Picture`] | what does this workflow look like, and this run of it; Mermaid and DOT |
 //! | `Spans` (feature `tracing`) | the same as spans and events of the crate `tracing`, under the names of OpenTelemetry |
+//! | [`Feed`] | what a subscriber wants to see, as it happens: by family, by whom it is about |
 //! | [`Story`] | what were the last things that happened to this task, agent or run |
 //!
 //! ```
@@ -37,6 +38,7 @@ mod alerts;
 mod audit;
 mod catalog;
 mod describe;
+mod feed;
 mod lineage;
 mod metrics;
 mod picture;
@@ -46,6 +48,7 @@ mod report;
 #[cfg(feature = "tracing")]
 mod spans;
 mod story;
+mod subject;
 mod table;
 mod text;
 mod timeline;
@@ -54,6 +57,9 @@ mod trace;
 pub use alerts::{Alert, AlertRules, Alerts, Signal, Statistic};
 pub use audit::{Actor, Audit, AuditLine};
 pub use describe::describe;
+#[cfg(feature = "threads")]
+pub(crate) use feed::Gap;
+pub use feed::{EventFilter, Family, Feed, Seen};
 pub use lineage::{Lineage, Maker, Print, Product, RunLineage, Source};
 pub use metrics::{
     AgentFigures, Compliance, Counts, Figures, LoadSpread, Metrics, MetricsSnapshot, Rates, Summary, Usage, Waits,
@@ -64,7 +70,8 @@ pub use prometheus::to_prometheus;
 pub use report::Report;
 #[cfg(feature = "tracing")]
 pub use spans::Spans;
-pub use story::{Line, Story, Subject};
+pub use story::{Line, Story};
+pub use subject::Subject;
 pub use timeline::{Bar, BarResult, Mark, MarkKind, Step, SvgOptions, Timeline, TimelineData};
 
 use crate::event::Entry;

@@ -4,7 +4,7 @@ use super::context::{OTHERWISE, PRECONDITION, REDUCERS, VARIABLE};
 use super::data::CONDITIONS;
 use super::flow::WITHIN;
 use super::inputs::{INPUT, TYPES};
-use super::task::{CASE, COUNT, DEPENDENCY, JOINS, ONS, PICKS, REPEAT, RESTS, TASK, WAIT};
+use super::task::{CASE, COUNT, DEPENDENCY, JOINS, ONS, PICKS, REPEAT, RESTS, SAVE_POINT, TASK, WAIT};
 use super::work::{EXHAUSTED, IN_DOUBT, JITTERS, REQUIREMENTS, RETRY, TIERS, WORK};
 use super::{DOCUMENT, Document};
 use serde_json::{Map, Value, json};
@@ -94,7 +94,8 @@ fn task_field(name: &str) -> Value {
         "when" | "postcondition" => def("condition"),
         "precondition" => either(&[def("condition"), object(&["when"], PRECONDITION, precondition)]),
         "writes" => json!({"type": "object", "additionalProperties": text()}),
-        "compensate" => either(&[json!({"type": "boolean"}), text(), def("work")]),
+        "compensate" | "query" => either(&[json!({"type": "boolean"}), text(), def("work")]),
+        "save_point" => either(&[whole(), object(&["again"], SAVE_POINT, save_point)]),
         "pivot" | "pass" | "stop" => json!({"type": "boolean"}),
         "mutex" | "cancels" => either(&[text(), texts()]),
         "at_once" | "tolerate" => whole(),
@@ -106,6 +107,10 @@ fn task_field(name: &str) -> Value {
         "id" | "description" | "on_error" | "otherwise" | "fail" => text(),
         other => work_field(other),
     }
+}
+
+fn save_point(name: &str) -> Value {
+    if name == "again" { whole() } else { text() }
 }
 
 fn work_field(name: &str) -> Value {

@@ -267,16 +267,18 @@ impl Owner {
     }
 }
 
-/// Whether a step is being done or undone.
+/// Whether a step is being done or undone, or asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::exhaustive_enums, reason = "there is no third way")]
+#[non_exhaustive]
 pub enum Phase {
     /// Forward.
     #[default]
     Do,
     /// Compensation.
     Undo,
+    /// Finding out whether it has happened.
+    Query,
 }
 
 impl Phase {

@@ -97,7 +97,7 @@ mod validate;
 pub use builder::{Branches, CaseRef, Choice, Flow, Handle, Source, Value, VariableRef, Workflow, kind};
 pub use check::{Advice, Check, check};
 pub use group::{Answers, Decide, Group, GroupDecision};
-pub use step::{Attempt, Done, Step, Undo};
+pub use step::{Attempt, Done, Query, Step, Undo};
 pub use steps::Steps;
 #[cfg(feature = "async")]
 pub(crate) use steps::unknown_step;

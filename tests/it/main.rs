@@ -29,6 +29,8 @@ fn property(default: u32) -> proptest::test_runner::Config {
     }
 }
 
+mod access;
+mod complaints;
 mod coordination;
 mod dag;
 #[cfg(feature = "threads")]
@@ -43,18 +45,23 @@ mod insight;
 mod kit;
 mod language;
 mod layering;
+mod mangled;
 mod model;
 mod patterns;
 mod pivot;
 #[cfg(feature = "planning")]
 mod planning;
 mod protocol;
+mod recovery;
 mod regressions;
 mod restore;
 mod routing;
+mod saga;
 mod scheduler;
 #[cfg(feature = "sealed")]
 mod sealed;
+#[cfg(feature = "sim")]
+mod sim;
 #[cfg(feature = "threads")]
 mod thread_host;
 mod workflow;

@@ -1,7 +1,7 @@
 //! Who did what when.
 
 mod bar;
-mod svg;
+pub(in crate::insight) mod svg;
 
 pub use bar::{Bar, BarResult, Mark, MarkKind, Step, TimelineData};
 pub use svg::SvgOptions;

@@ -10,6 +10,7 @@
 
 mod boundaries;
 mod branches;
+mod checking;
 mod commands;
 mod context;
 mod endings;
@@ -19,6 +20,7 @@ mod many;
 mod operating;
 mod races;
 mod rounds;
+mod saving;
 mod states;
 mod triggers;
 mod turns;
