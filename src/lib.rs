@@ -60,8 +60,8 @@
 //! - [`dag`]: graphs, what is ready in them, and a parallel runner; [`saga`]: compensation. Both usable alone.
 //! - [`journal`]: where facts are kept; [`insight`]: what they tell; [`protocol`]: messages for agents elsewhere.
 //! - [`protocol`]: messages for agents and tools elsewhere, and the task states of other protocols.
+//! - [`host`]: ready-made hosts, on threads and (feature `async`) as a future; `testing` (feature `testing`): a kit for tests.
 //! - [`access`]: who may command what, and the trail of who did.
-//! - [`host`]: ready-made hosts.
 //! - `sim` (feature `sim`): all of it in virtual time, with modelled agents, loads and faults.
 
 pub mod access;
