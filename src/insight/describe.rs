@@ -165,12 +165,8 @@ fn attempt_failed(attempt: AttemptId, by: Incarnation, failure: &Failure, next: 
 fn run(event: &RunEvent, now: Time) -> String {
     match event {
         RunEvent::Defined { definition } => {
-            format!(
-                "workflow {} v{} defined, {} nodes",
-                short(&definition.name),
-                definition.version,
-                definition.nodes.len()
-            )
+            let (name, version, nodes) = (short(&definition.name), definition.version, definition.nodes.len());
+            format!("workflow {name} v{version} defined, {nodes} nodes")
         }
         RunEvent::Started { spec, version, owner, .. } => {
             let within = owner.map(|owner| format!(", for {}", step(owner))).unwrap_or_default();

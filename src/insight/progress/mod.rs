@@ -259,17 +259,7 @@ impl Progress {
                     node.items = Some(node.items.unwrap_or(0).saturating_add(more));
                 }
             }
-            RunEvent::Opened { run, node, what } => {
-                if let Some(node) = self.node_mut(*run, *node) {
-                    node.began(Phase::Do);
-                    match what {
-                        Opening::Map { items } => node.items = Some(*items),
-                        Opening::Wait { until } => node.until = *until,
-                        Opening::Race { until, .. } => node.until = until.iter().copied().flatten().min(),
-                        Opening::Repeat | Opening::Rounds | Opening::States => {}
-                    }
-                }
-            }
+            RunEvent::Opened { run, node, what } => self.opened(*run, *node, what),
             RunEvent::NodeFinished { run, node, outcome, .. } => {
                 if let Some(node) = self.node_mut(*run, *node) {
                     node.status = outcome.into();
@@ -305,12 +295,7 @@ impl Progress {
                 }
             }
             RunEvent::Migrated { run, from, .. } => self.migrated(event, *run, from),
-            RunEvent::Retried { run, nodes, .. } => {
-                if let Some(state) = self.runs.get_mut(run) {
-                    (state.phase, state.outcome, state.ended) = (RunPhase::Running, None, None);
-                    nodes.iter().for_each(|node| drop(state.nodes.remove(node)));
-                }
-            }
+            RunEvent::Retried { run, nodes, .. } => self.retried(*run, nodes),
             RunEvent::Defined { .. }
             | RunEvent::DefaultSet { .. }
             | RunEvent::Retired { .. }
@@ -329,6 +314,24 @@ impl Progress {
             | RunEvent::Decided { .. }
             | RunEvent::Delegated { .. }
             | RunEvent::Escalated { .. } => {}
+        }
+    }
+
+    fn opened(&mut self, run: RunId, node: u32, what: &Opening) {
+        let Some(node) = self.node_mut(run, node) else { return };
+        node.began(Phase::Do);
+        match what {
+            Opening::Map { items } => node.items = Some(*items),
+            Opening::Wait { until } => node.until = *until,
+            Opening::Race { until, .. } => node.until = until.iter().copied().flatten().min(),
+            Opening::Repeat | Opening::Rounds | Opening::States => {}
+        }
+    }
+
+    fn retried(&mut self, run: RunId, nodes: &[u32]) {
+        if let Some(state) = self.runs.get_mut(&run) {
+            (state.phase, state.outcome, state.ended) = (RunPhase::Running, None, None);
+            nodes.iter().for_each(|node| drop(state.nodes.remove(node)));
         }
     }
 

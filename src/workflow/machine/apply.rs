@@ -27,20 +27,7 @@ impl Run {
                 }
                 self.node_finished(*node, outcome, took, output.as_ref())
             }
-            RunEvent::Halted { cause, .. } => {
-                let undone = matches!(self.outcome, Some(RunOutcome::Succeeded { .. }));
-                if self.phase != RunPhase::Running && !(self.is_finished() && undone) {
-                    return Err("a run is halted that does not run");
-                }
-                self.phase = RunPhase::Halting;
-                self.cause = Some(cause.clone());
-                self.outcome = None;
-                if self.unwinding.is_none() {
-                    self.back = None;
-                }
-                self.wake_all();
-                Ok(())
-            }
+            RunEvent::Halted { cause, .. } => self.halted(cause),
             RunEvent::TurnedBack { to, cause, .. } => self.turned_back(to, cause),
             RunEvent::WentForward { nodes, .. } => self.went_forward(nodes),
             RunEvent::Unwinding { nodes, .. } => {
@@ -90,6 +77,21 @@ impl Run {
             | RunEvent::SignalMoved { .. }
             | RunEvent::Forgotten { .. } => Err("a fact about all runs reached one"),
         }
+    }
+
+    fn halted(&mut self, cause: &Cause) -> Applied {
+        let undone = matches!(self.outcome, Some(RunOutcome::Succeeded { .. }));
+        if self.phase != RunPhase::Running && !(self.is_finished() && undone) {
+            return Err("a run is halted that does not run");
+        }
+        self.phase = RunPhase::Halting;
+        self.cause = Some(cause.clone());
+        self.outcome = None;
+        if self.unwinding.is_none() {
+            self.back = None;
+        }
+        self.wake_all();
+        Ok(())
     }
 
     /// A fact about what is under way: what happened to a node, or what operators and others said.
