@@ -261,6 +261,8 @@ impl Driver {
             Need::Work(Worker::Child(_)) => return None,
             Need::Signal(signal) => Awaited::Signal { signal },
             Need::Decision { roles, to } => Awaited::Decision { roles, to },
+            // One that has passed has had its effect: the node ends as it said.
+            Need::Moment(at) if at <= now => return None,
             Need::Moment(at) => Awaited::Moment { at },
             Need::Items => Awaited::Items,
             Need::Turn(after) => Awaited::Turn { after },
