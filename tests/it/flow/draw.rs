@@ -6,9 +6,9 @@ use counterpoint::definition::{
     Offer, On, Pick, Precondition, Reducer, Repeat, Rest, SavePoint, State, States, Trigger, Variable, Write,
 };
 use counterpoint::{
-    Accepted, Awaited, Command, Effect, Event, Failure, Jitter, Migration, Name, NodeRemedy, NodeStatus, Obstacle,
-    OnUndoFailure, Payload, Policy, Rejected, Retry, RunCommand, RunId, RunPhase, RunStanding, TaskEvent, TaskSpec,
-    UndoRemedy, Wait,
+    Accepted, Awaited, Command, Effect, Entry, Event, Failure, Jitter, Migration, Name, NodeRemedy, NodeStatus,
+    Obstacle, OnUndoFailure, Owner, Payload, Policy, Rejected, Retry, RunCommand, RunEvent, RunId, RunPhase,
+    RunStanding, TaskSpec, UndoRemedy, Wait,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -434,15 +434,24 @@ fn renamed(expr: &mut Expr, rename: &dyn Fn(&Name) -> Name) {
 }
 
 impl World {
+    /// How often what a task belongs to has been done anew from a save-point.
+    fn times_again(&self, mut owner: Option<Owner>) -> usize {
+        let mut again = 0;
+        while let Some(Owner { run, node, .. }) = owner {
+            let anew = |entry: &&Entry| match &entry.event {
+                Event::Run(RunEvent::WentForward { run: of, nodes }) => *of == run && nodes.contains(&node),
+                _ => false,
+            };
+            again += self.journal.iter().filter(anew).count();
+            owner = self.engine.run(run).and_then(|run| run.owner());
+        }
+        again
+    }
+
     fn answer_by(&mut self, seed: u64, at: usize) {
         let Some((&attempt, (_, task))) = self.held.iter().nth(at) else { return };
         // What is done again from a save-point may end otherwise.
-        let alike = self.journal.iter().filter_map(|entry| match &entry.event {
-            Event::Task(TaskEvent::Submitted { spec, .. }) => Some(spec),
-            _ => None,
-        });
-        let alike = alike.filter(|spec| spec.owner == task.owner);
-        let again = alike.map(|spec| spec.id).position(|id| id == task.id).unwrap_or(0);
+        let again = self.times_again(task.owner);
         let seed_again = if seed == 0 { 0 } else { seed + 1_000 * again as u64 };
         let mut given = answer(seed_again, task, attempt.number());
         if let (true, Ok(value)) = (task.kind.starts_with("query"), &mut given) {
