@@ -17,7 +17,7 @@
 //! let trip = trip.build()?;
 //!
 //! let (mut saga, mut facts) = (Saga::new(&trip), Vec::new());
-//! while let Some(Work { step, kind }) = saga.next(&mut facts) {
+//! while let Some(Work { step, kind, .. }) = saga.next(&mut facts) {
 //!     // Write `facts` down here, then do it.
 //!     let answer = match kind {
 //!         WorkKind::Do { .. } if step == invoice => Answer::Failed,

@@ -32,7 +32,7 @@ const SHOWN: usize = 160;
 /// let flow = Definition::new("greet").with_node(Node::new("say", Action::task("say")));
 /// let events = [
 ///     RunEvent::Defined { definition: Arc::new(flow) },
-///     RunEvent::Started { spec: Arc::new(RunSpec::new(run, "greet")), version: 0, owner: None },
+///     RunEvent::Started { spec: Arc::new(RunSpec::new(run, "greet")), version: 0, owner: None, hash: None },
 /// ];
 /// let mut report = Report::of(run);
 /// for (seq, event) in (1..).zip(events) {
