@@ -50,7 +50,7 @@
 //!
 //! let recording = rehearsal.recording();
 //! assert!(matches!(recording.run_outcome(RunId::new(1)), Some(RunOutcome::Compensated { .. })));
-//! recording.assert_count("no money", 2);
+//! recording.assert_count("no money", 4);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
