@@ -95,7 +95,7 @@ pub mod workflow;
 pub use agent::{AgentSpec, AgentStatus, Guard, Scope};
 pub use command::{Accepted, AgentCommand, Command, ControlCommand, DeadFilter, RunCommand, TaskCommand};
 pub use effect::{Dispatched, Effect, Outbox};
-pub use engine::{Ask, Engine, EngineSnapshot, NodeView, RunView};
+pub use engine::{Ask, Balance, Engine, EngineSnapshot, NodeView, RunMetrics, RunView};
 pub use error::{BadConfig, PayloadError, RestoreError};
 pub use event::{AgentEvent, ControlEvent, Entry, Event, Next, Opening, RunEvent, TaskEvent, YieldReason};
 pub use id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
@@ -105,14 +105,14 @@ pub use payload::Payload;
 pub use queue::Discipline;
 pub use rejected::Rejected;
 pub use run::{
-    Cause, LimitReached, NodeOutcome, NodeRemedy, NodeStatus, Refusal, RunOutcome, RunPhase, RunSpec, UndoOutcome,
-    UndoRemedy,
+    Cause, LimitReached, Measure, NodeOutcome, NodeRemedy, NodeStatus, Refusal, RunOutcome, RunPhase, RunSpec,
+    UndoOutcome, UndoRemedy,
 };
 pub use scheduler::{AgentView, Config, Quota, Routability, Scheduler, SchedulerSnapshot, TaskStatus, TaskView};
 pub use structure::Random;
 pub use task::{
     Affinity, Bound, Exhausted, Failure, FailureKind, Happened, InDoubt, Jitter, Needs, Owner, Phase, Policy, Retry,
-    TaskOutcome, TaskSpec, Tier,
+    Spending, TaskOutcome, TaskSpec, Tier, Usage,
 };
 pub use time::Time;
 

@@ -1,6 +1,7 @@
 //! What the engine knows of workflows: the fold of all facts about definitions and runs, and of those about the tasks that
 //! runs own.
 
+use super::accounts::Accounts;
 use crate::definition::DefinitionId;
 use crate::event::{Entry, Event, Next, RunEvent, TaskEvent};
 use crate::id::{RunId, TaskId};
@@ -23,6 +24,8 @@ type Folded = Result<(), Misfit>;
 /// Definitions and runs.
 #[derive(Debug, Default)]
 pub(super) struct Book {
+    /// What budgets say.
+    pub(super) accounts: Accounts,
     /// What the host's code says, for plans.
     functions: Arc<Functions>,
     pub(super) plans: BTreeMap<(Name, u32), Arc<Plan>>,
@@ -63,9 +66,38 @@ impl Book {
         if let TaskEvent::CancelRequested { .. } = event {
             return self.with_run(owner.run, |run| run.note_cancelling(owner));
         }
-        let Some(end) = end_of(event) else { return self.committed(owner, event) };
+        let Some(end) = end_of(event) else {
+            self.used(owner, event);
+            return self.committed(owner, event);
+        };
         self.owners.remove(&task);
-        self.with_run(owner.run, |run| run.note_end(owner, end))
+        let before = self.get(owner.run).map(|run| run.standing(owner)).unwrap_or_default();
+        self.with_run(owner.run, |run| run.note_end(owner, end))?;
+        self.settle_accounts(owner, before);
+        Ok(())
+    }
+
+    /// What work uses up.
+    fn used(&mut self, owner: Owner, event: &TaskEvent) {
+        match event {
+            TaskEvent::Assigned { .. } => self.charge(owner, |run| run.note_attempt(owner, true)),
+            TaskEvent::Yielded { .. } => self.charge(owner, |run| run.note_attempt(owner, false)),
+            TaskEvent::Used { attempt, usage, .. } => {
+                self.charge(owner, |run| run.note_used(owner, *attempt, *usage));
+            }
+            TaskEvent::Submitted { .. }
+            | TaskEvent::Ready { .. }
+            | TaskEvent::Started { .. }
+            | TaskEvent::YieldRequested { .. }
+            | TaskEvent::AttemptFailed { .. }
+            | TaskEvent::Succeeded { .. }
+            | TaskEvent::Answered { .. }
+            | TaskEvent::CancelRequested { .. }
+            | TaskEvent::Cancelled { .. }
+            | TaskEvent::Expired { .. }
+            | TaskEvent::Discarded { .. }
+            | TaskEvent::Forgotten { .. } => {}
+        }
     }
 
     /// Of a pivot the run must know whether it can still be withdrawn.
@@ -77,6 +109,7 @@ impl Book {
             | TaskEvent::Ready { .. }
             | TaskEvent::Started { .. }
             | TaskEvent::YieldRequested { .. }
+            | TaskEvent::Used { .. }
             | TaskEvent::Succeeded { .. }
             | TaskEvent::Answered { .. }
             | TaskEvent::CancelRequested { .. }
@@ -96,6 +129,9 @@ impl Book {
         self.note_serial(spec.id.get());
         self.owners.insert(spec.id, owner);
         self.with_run(owner.run, |run| run.note_begun(owner, Worker::Task(spec.id), &spec.payload, now))?;
+        if let Some(reserved) = &spec.reserved {
+            self.charge(owner, |run| run.note_reserved(owner, **reserved));
+        }
         self.set_timers(owner.run, owner.node);
         Ok(())
     }
@@ -157,6 +193,7 @@ impl Book {
             | RunEvent::ItemsClosed { run, .. }
             | RunEvent::ItemsEnough { run, .. }
             | RunEvent::Refused { run, .. }
+            | RunEvent::Exhausted { run, .. }
             | RunEvent::Reduced { run, .. }
             | RunEvent::Entered { run, .. }
             | RunEvent::Decided { run, .. }
@@ -179,7 +216,8 @@ impl Book {
             return Err("a run starts twice");
         }
         let plan = self.plan_for(spec, version, owner).ok_or("a run starts of a workflow that is not defined")?;
-        self.put(Run::new(plan, Arc::clone(spec), owner));
+        self.put(Run::new(plan, Arc::clone(spec), owner, now));
+        self.open_accounts(spec.id);
         match owner {
             None => self.active = self.active.saturating_add(1),
             Some(owner) => {
@@ -189,6 +227,7 @@ impl Book {
             }
         }
         self.agenda.insert(spec.id);
+        self.set_timer(spec.id);
         Ok(())
     }
 
@@ -197,6 +236,13 @@ impl Book {
         let moments = self.get(id).map(|run| run.moments(node)).unwrap_or_default();
         for at in moments {
             self.wheel.insert(at, (id, node));
+        }
+    }
+
+    /// The moment at which a run's time is over. No node has this place, but the run is looked at.
+    fn set_timer(&mut self, id: RunId) {
+        if let Some(at) = self.get(id).and_then(Run::time_of_run) {
+            self.wheel.insert(at, (id, u32::MAX));
         }
     }
 
@@ -223,6 +269,7 @@ impl Book {
             if !run.is_finished() {
                 return Err("a run is forgotten that has not ended");
             }
+            self.close_accounts(id);
             family.extend(run.children());
         }
         match self.finished.front() {
@@ -356,6 +403,9 @@ impl Book {
         for (at, run, node) in timers {
             self.wheel.insert(at, (run, node));
         }
+        let ids: Vec<RunId> = self.runs.iter().map(|(_, run)| run.id()).collect();
+        ids.into_iter().for_each(|id| self.set_timer(id));
+        self.reopen_accounts();
     }
 
     /// The definition of this name, in this version or the newest.
@@ -376,21 +426,22 @@ fn end_of(event: &TaskEvent) -> Option<PieceEnd> {
     let trace = |maybe: bool| if maybe { Happened::Maybe } else { Happened::No };
     Some(match event {
         TaskEvent::Succeeded { output, .. } | TaskEvent::Answered { output, .. } => {
-            PieceEnd { failure: None, cancelled: false, happened: Happened::Yes(output.clone()) }
+            PieceEnd { failure: None, cancelled: false, happened: Happened::Yes(output.clone()), limit: None }
         }
         TaskEvent::AttemptFailed { failure, next, maybe, .. } => match next {
             Next::Retry { .. } => return None,
             Next::Fail | Next::DeadLetter => {
-                PieceEnd { failure: Some(failure.clone()), cancelled: false, happened: trace(*maybe) }
+                PieceEnd { failure: Some(failure.clone()), cancelled: false, happened: trace(*maybe), limit: None }
             }
         },
         TaskEvent::Cancelled { happened, .. } => {
-            PieceEnd { failure: None, cancelled: true, happened: happened.clone() }
+            PieceEnd { failure: None, cancelled: true, happened: happened.clone(), limit: None }
         }
         TaskEvent::Expired { bound, maybe, .. } => PieceEnd {
             failure: Some(Failure::transient(format!("its time ran out ({bound})"))),
             cancelled: false,
             happened: trace(*maybe),
+            limit: None,
         },
         TaskEvent::Submitted { .. }
         | TaskEvent::Ready { .. }
@@ -398,6 +449,7 @@ fn end_of(event: &TaskEvent) -> Option<PieceEnd> {
         | TaskEvent::Started { .. }
         | TaskEvent::YieldRequested { .. }
         | TaskEvent::Yielded { .. }
+        | TaskEvent::Used { .. }
         | TaskEvent::CancelRequested { .. }
         | TaskEvent::Discarded { .. }
         | TaskEvent::Forgotten { .. } => return None,

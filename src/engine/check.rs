@@ -26,6 +26,7 @@ impl Driver {
                 }
             }
         }
+        self.book.check_accounts()?;
         for id in &self.book.finished {
             if !self.book.get(*id).is_some_and(|run| run.is_finished()) {
                 return Err(format!("run {id} is listed as finished and is not"));

@@ -1,6 +1,7 @@
 //! Deciding: the scheduler's facts are folded into the runs, and the runs' moves become facts and tasks, until nothing is
 //! left to do.
 
+use super::accounts::Affordable;
 use super::book::Book;
 use super::recent::Recent;
 use crate::command::{Accepted, Command};
@@ -165,7 +166,7 @@ impl Driver {
             Move::Fact(event) => self.emit(event, tx),
             Move::Submit { owner, payload } => {
                 if let Some(spec) = self.book.get(id).and_then(|run| self.step_task(run, owner, payload)) {
-                    self.core.admit(Arc::new(spec), None, tx);
+                    self.begin(owner, spec, tx);
                 }
             }
             Move::Spawn { owner, input } => {
@@ -183,6 +184,31 @@ impl Driver {
             }
         }
         self.catch_up(tx);
+    }
+
+    /// Begins a task, once what it may use up is put aside of all budgets that it is under.
+    fn begin(&mut self, owner: Owner, mut spec: TaskSpec, tx: &mut Tx<'_>) {
+        let template = self.book.get(owner.run).and_then(|run| run.template(owner));
+        let estimate = template.map(|template| template.estimate).unwrap_or_default();
+        let retry = spec.policy.retry().clone();
+        match self.book.afford(owner, estimate, retry.most().into()) {
+            Affordable::Free => {}
+            Affordable::With(reserved) => {
+                let attempts = u32::try_from(reserved.attempts).unwrap_or(u32::MAX);
+                if attempts < retry.most() {
+                    spec.policy = spec.policy.with_retry(retry.at_most(attempts));
+                }
+                spec.reserved = Some(Box::new(reserved));
+            }
+            Affordable::Later(holder) => return self.book.park(holder, owner),
+            Affordable::Never(limit) => {
+                if let Some(event) = self.book.get(owner.run).map(|run| run.out_of_budget(owner.node, limit)) {
+                    self.emit(event, tx);
+                }
+                return;
+            }
+        }
+        self.core.admit(Arc::new(spec), None, tx);
     }
 
     fn step_task(&self, run: &Run, owner: Owner, payload: Payload) -> Option<TaskSpec> {
@@ -208,6 +234,7 @@ impl Driver {
             version: Some(plan.version),
             input,
             tier: run.spec.tier,
+            budget: None,
         };
         Some(RunEvent::Started { spec: Arc::new(spec), version: plan.version, owner: Some(owner) })
     }

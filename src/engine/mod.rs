@@ -40,6 +40,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod accounts;
 mod book;
 mod check;
 mod commands;
@@ -48,9 +49,11 @@ mod drive;
 mod operate;
 mod recent;
 mod snapshot;
+mod spending;
 mod view;
 
 pub use snapshot::EngineSnapshot;
+pub use spending::{Balance, RunMetrics};
 pub use view::{Ask, NodeView, RunView};
 
 use crate::command::{Accepted, Command};

@@ -14,6 +14,7 @@ use core::fmt;
 #[derive(Clone, Copy)]
 pub struct RunView<'a> {
     run: &'a Run,
+    book: &'a Book,
 }
 
 impl<'a> RunView<'a> {
@@ -61,15 +62,15 @@ impl<'a> RunView<'a> {
 
     /// Its nodes, in the order of the definition.
     pub fn nodes(&self) -> impl Iterator<Item = NodeView<'a>> + use<'a> {
-        let run = self.run;
-        (0..).zip(&run.nodes).map(move |(place, state)| NodeView { run, state, place })
+        let (run, book) = (self.run, self.book);
+        (0..).zip(&run.nodes).map(move |(place, state)| NodeView { run, book, state, place })
     }
 
     /// The node with this name.
     #[must_use]
     pub fn node(&self, name: &str) -> Option<NodeView<'a>> {
         let place = self.run.plan.place(name)?;
-        Some(NodeView { run: self.run, state: self.run.nodes.get(place as usize)?, place })
+        Some(NodeView { run: self.run, book: self.book, state: self.run.nodes.get(place as usize)?, place })
     }
 
     /// What it waits for now: a line for each function of the host that its definition names and the configuration does not
@@ -84,6 +85,12 @@ impl<'a> RunView<'a> {
     }
 }
 
+impl<'a> RunView<'a> {
+    pub(super) const fn parts(&self) -> (&'a Run, &'a Book) {
+        (self.run, self.book)
+    }
+}
+
 impl fmt::Debug for RunView<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({}, {})", self.id(), self.run.plan.id, self.phase())
@@ -94,6 +101,7 @@ impl fmt::Debug for RunView<'_> {
 #[derive(Clone, Copy)]
 pub struct NodeView<'a> {
     run: &'a Run,
+    book: &'a Book,
     state: &'a NodeState,
     place: u32,
 }
@@ -183,6 +191,12 @@ pub struct Ask<'a> {
     pub to: Option<Name>,
 }
 
+impl<'a> NodeView<'a> {
+    pub(super) const fn parts(&self) -> (&'a Run, &'a Book, u32) {
+        (self.run, self.book, self.place)
+    }
+}
+
 impl fmt::Debug for NodeView<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({:?})", self.name(), self.status())
@@ -191,10 +205,10 @@ impl fmt::Debug for NodeView<'_> {
 
 impl Book {
     pub(super) fn view(&self, id: RunId) -> Option<RunView<'_>> {
-        self.get(id).map(|run| RunView { run })
+        self.get(id).map(|run| RunView { run, book: self })
     }
 
     pub(super) fn views(&self) -> impl Iterator<Item = RunView<'_>> {
-        self.runs.iter().map(|(_, run)| RunView { run })
+        self.runs.iter().map(|(_, run)| RunView { run, book: self })
     }
 }

@@ -4,7 +4,7 @@ use crate::definition::Definition;
 use crate::id::RunId;
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{Cause, NodeOutcome, NodeRemedy, Refusal, RunOutcome, RunSpec, UndoOutcome};
+use crate::run::{Cause, LimitReached, NodeOutcome, NodeRemedy, Refusal, RunOutcome, RunSpec, UndoOutcome};
 use crate::task::Owner;
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
@@ -148,6 +148,15 @@ pub enum RunEvent {
         node: u32,
         /// Which guard.
         why: Refusal,
+    },
+    /// A budget that a node is under is used up: it begins nothing more, and fails when what it has begun is over.
+    Exhausted {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// The bound.
+        limit: LimitReached,
     },
     /// A function of the host put together what somebody is about to read of a variable.
     Reduced {
@@ -301,6 +310,7 @@ impl RunEvent {
             | Self::ItemsClosed { run, .. }
             | Self::ItemsEnough { run, .. }
             | Self::Refused { run, .. }
+            | Self::Exhausted { run, .. }
             | Self::Reduced { run, .. }
             | Self::Entered { run, .. }
             | Self::Decided { run, .. }

@@ -1,6 +1,6 @@
 //! A whole workflow of a document: its tasks become nodes, and what validation finds gets a path.
 
-use super::context::variables;
+use super::context::{budget, variables};
 use super::data::{Names, expression};
 use super::inputs::Input;
 use super::mistake::Wrong;
@@ -15,7 +15,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The fields of a workflow within a task.
-pub(super) const WITHIN: &[&str] = &["name", "version", "description", "context", "tasks", "outputs"];
+pub(super) const WITHIN: &[&str] = &["name", "version", "description", "context", "budget", "tasks", "outputs"];
 
 /// Words that stand for something else than a task.
 const RESERVED: &[&str] = &["inputs", "item", "context", "fail", "continue"];
@@ -73,6 +73,7 @@ impl<'l> Reader<'l> {
         let mut flow = Definition::new(name);
         flow.version = self.report.whole_at(fields, "version", path).unwrap_or(0);
         let at = path.field("tasks");
+        flow.budget = budget(fields, path, &mut self.report);
         flow.variables = variables(fields, path, &mut self.report);
         let tasks = self.tasks(fields, path);
         let names = Names {

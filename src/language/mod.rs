@@ -32,7 +32,7 @@
 //!
 //! A document has a `name`, a `version`, `inputs` (each with `type`, `required`, `default`), `tasks` and `outputs`, and
 //! `context`: variables that tasks write together, each a word (`replace`, `append`, `merge`, `max`, `min`, `sum`) or
-//! `{reduce, by, initial}`, where `reduce: custom` is `by` a reducer of the host. Of a task:
+//! `{reduce, by, initial}`, where `reduce: custom` is `by` a reducer of the host; and a `budget` as a task has one. Of a task:
 //!
 //! | words | meaning |
 //! |---|---|
@@ -45,6 +45,7 @@
 //! | `when` | a condition: if it does not hold, the task is skipped |
 //! | `precondition` | a condition on the run's data and `item`, what the task is given; or `{when, otherwise: skip}` |
 //! | `postcondition` | a condition on `item`, the output, before anything sees that; if not, it is done again, then fails |
+//! | `budget`, `estimate` | `{attempts, time, cost, tokens}` that it may use up; `{cost, tokens}` of an attempt |
 //! | `writes` | variables, each with `output` or the way into it: `{found: output.hits}` |
 //! | `retry`, `timeout` | attempts, or `{attempts, delay, max_delay, jitter, in_doubt}`; how long an attempt may take |
 //! | `queue_timeout`, `total_timeout`, `priority`, `exhausted` | as in [`Policy`](crate::Policy) and [`Tier`](crate::Tier) |
@@ -89,7 +90,7 @@ use report::{Path, get};
 use serde_json::Value;
 
 /// The fields of a document.
-const DOCUMENT: &[&str] = &["name", "version", "description", "inputs", "context", "tasks", "outputs"];
+const DOCUMENT: &[&str] = &["name", "version", "description", "inputs", "context", "budget", "tasks", "outputs"];
 
 /// What a document says: a workflow, and what it has to be given.
 #[derive(Debug, Clone, PartialEq)]

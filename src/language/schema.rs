@@ -1,11 +1,11 @@
 //! What a document looks like, for editors and for whoever writes documents by program.
 
-use super::context::{OTHERWISE, PRECONDITION, REDUCERS, VARIABLE};
+use super::context::{BUDGET, OTHERWISE, PRECONDITION, REDUCERS, VARIABLE};
 use super::data::CONDITIONS;
 use super::flow::WITHIN;
 use super::inputs::{INPUT, TYPES};
 use super::task::{CASE, COUNT, DEPENDENCY, JOINS, ONS, PICKS, REPEAT, RESTS, TASK, WAIT};
-use super::work::{EXHAUSTED, IN_DOUBT, JITTERS, REQUIREMENTS, RETRY, TIERS, WORK};
+use super::work::{ESTIMATE, EXHAUSTED, IN_DOUBT, JITTERS, REQUIREMENTS, RETRY, TIERS, WORK};
 use super::{DOCUMENT, Document};
 use serde_json::{Map, Value, json};
 
@@ -38,6 +38,7 @@ fn definitions() -> Value {
         "work": object(&[], WORK, work_field),
         "workflow": object(&["tasks"], WITHIN, document),
         "input": object(&[], INPUT, input),
+        "budget": object(&[], BUDGET, |name| if name == "time" { def("span") } else { amount() }),
         "variable": either(&[words(without_custom()), object(&[], VARIABLE, variable)]),
         "retry": either(&[whole(), object(&[], RETRY, retry)]),
         "requirements": either(&[texts(), object(&[], REQUIREMENTS, requirement)]),
@@ -54,6 +55,7 @@ fn document(name: &str) -> Value {
         "version" => whole(),
         "inputs" => json!({"type": "object", "additionalProperties": or_null(def("input"))}),
         "context" => json!({"type": "object", "additionalProperties": or_null(def("variable"))}),
+        "budget" => def("budget"),
         "tasks" => list(def("task")),
         "outputs" => def("data"),
         _ => text(),
@@ -92,6 +94,7 @@ fn task_field(name: &str) -> Value {
         "depends_on" => either(&[def("dependency"), list(def("dependency"))]),
         "join" => either(&[words(JOINS), object(&["count"], COUNT, count)]),
         "when" | "postcondition" => def("condition"),
+        "budget" => def("budget"),
         "precondition" => either(&[def("condition"), object(&["when"], PRECONDITION, precondition)]),
         "writes" => json!({"type": "object", "additionalProperties": text()}),
         "compensate" => either(&[json!({"type": "boolean"}), text(), def("work")]),
@@ -114,6 +117,7 @@ fn work_field(name: &str) -> Value {
         "priority" => words(TIERS),
         "timeout" | "queue_timeout" | "total_timeout" => def("span"),
         "exhausted" => words(EXHAUSTED),
+        "estimate" => object(&[], ESTIMATE, |_| amount()),
         _ => text(),
     }
 }
@@ -209,6 +213,10 @@ fn words<T>(words: &[(&str, T)]) -> Value {
 
 fn text() -> Value {
     json!({"type": "string"})
+}
+
+fn amount() -> Value {
+    json!({"type": "integer", "minimum": 0, "maximum": u64::MAX})
 }
 
 fn whole() -> Value {

@@ -1,5 +1,6 @@
 //! One task of a document, and the nodes that it becomes.
 
+use super::context::budget;
 use super::data::{Names, condition, expression};
 use super::flow::Reader;
 use super::mistake::Wrong;
@@ -23,6 +24,7 @@ pub(super) const TASK: &[&str] = &[
     "precondition",
     "postcondition",
     "writes",
+    "budget",
     "on_error",
     "compensate",
     "pivot",
@@ -106,6 +108,7 @@ impl<'d> Reader<'_> {
         node.mutex = self.words(fields, "mutex", path).into_iter().map(|(_, name)| name.into()).collect();
         node.cancels = self.known(fields, "cancels", path, names);
         node.writes = self.writes(fields, path, names);
+        node.budget = budget(fields, path, &mut self.report);
         node.precondition = self.precondition(fields, path, names);
         let after = get(fields, "postcondition");
         node.postcondition = after.map(|after| condition(after, &path.field("postcondition"), names, &mut self.report));

@@ -7,7 +7,7 @@ use crate::dag::Topology;
 use crate::definition::{Action, Body, Boundary, Definition, DefinitionId, Join, Map, Node, On, Repeat, Rest, Work};
 use crate::name::Name;
 use crate::structure::IdMap;
-use crate::task::{InDoubt, Needs, Policy, Tier};
+use crate::task::{InDoubt, Needs, Policy, Tier, Usage};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -99,6 +99,7 @@ pub(crate) struct Template {
     pub(crate) needs: Needs,
     pub(crate) tier: Option<Tier>,
     pub(crate) policy: Policy,
+    pub(crate) estimate: Usage,
 }
 
 impl Template {
@@ -109,6 +110,7 @@ impl Template {
             kind: work.kind.clone(),
             needs: work.needs.clone().unwrap_or_else(|| Needs::skill(work.kind.clone())),
             tier: work.tier,
+            estimate: work.estimate,
             policy: if pivot { policy.with_retry(retry.with_in_doubt(InDoubt::Insist)) } else { policy },
         }
     }

@@ -209,6 +209,7 @@ impl Lineage {
             }
             TaskEvent::Ready { .. }
             | TaskEvent::Started { .. }
+            | TaskEvent::Used { .. }
             | TaskEvent::YieldRequested { .. }
             | TaskEvent::Yielded { .. }
             | TaskEvent::AttemptFailed { .. }
@@ -255,6 +256,7 @@ impl Lineage {
             | RunEvent::ItemsClosed { .. }
             | RunEvent::ItemsEnough { .. }
             | RunEvent::Refused { .. }
+            | RunEvent::Exhausted { .. }
             | RunEvent::Reduced { .. }
             | RunEvent::Entered { .. }
             | RunEvent::Decided { .. }

@@ -2,8 +2,8 @@
 
 use super::super::validate::Fault;
 use crate::definition::{
-    Action, Body, Boundary, Condition, Definition, Expr, Handler, Join, Link, Map, Milestone, Node, Occasion, On,
-    Precondition, Repeat, Variable, Work, Write,
+    Action, Body, Boundary, Budget, Condition, Definition, Expr, Handler, Join, Link, Map, Milestone, Node, Occasion,
+    On, Precondition, Repeat, Variable, Work, Write,
 };
 use crate::name::Name;
 use core::cell::RefCell;
@@ -66,6 +66,7 @@ pub(super) struct Sketch {
     pub(super) writes: Vec<Write>,
     pub(super) precondition: Option<Precondition>,
     pub(super) postcondition: Option<Condition>,
+    pub(super) budget: Option<Budget>,
 }
 
 impl Sketch {
@@ -87,6 +88,7 @@ impl Sketch {
             writes: Vec::new(),
             precondition: None,
             postcondition: None,
+            budget: None,
         }
     }
 
@@ -144,6 +146,7 @@ struct Inner {
     data: Vec<Datum>,
     faults: Vec<Fault>,
     variables: Vec<Variable>,
+    budget: Option<Budget>,
 }
 
 impl Draft {
@@ -171,6 +174,10 @@ impl Draft {
 
     pub(super) fn node(&self, node: usize) -> Option<Sketch> {
         self.0.borrow().nodes.get(node).cloned()
+    }
+
+    pub(super) fn grant(&self, budget: Budget) {
+        self.0.borrow_mut().budget = Some(budget);
     }
 
     pub(super) fn declare(&self, variable: Variable) -> usize {
@@ -212,6 +219,7 @@ impl Draft {
         let names = settle(&nodes);
         let mut definition = Definition::new(name).with_version(version).with_output(named(output, &names));
         definition.variables.clone_from(&inner.variables);
+        definition.budget = inner.budget;
         for (sketch, name) in nodes.into_iter().zip(&names) {
             definition.nodes.push(finish(sketch, name.clone(), &names));
         }
@@ -310,6 +318,7 @@ fn finish(mut sketch: Sketch, name: Name, names: &[Name]) -> Node {
         }
     }
     node.writes = sketch.writes;
+    node.budget = sketch.budget;
     node.precondition = sketch.precondition;
     node.postcondition = sketch.postcondition;
     node.precondition.iter_mut().for_each(|guard| name_condition(&mut guard.when, names));

@@ -16,7 +16,9 @@ pub use variable::VariableRef;
 
 use super::step::Step;
 use super::validate::{DefinitionError, Fault, validate_with};
-use crate::definition::{Action, Condition, Expr, Join, Map, Offer, On, Reducer, Repeat, Rest, States, Trigger};
+use crate::definition::{
+    Action, Budget, Condition, Expr, Join, Map, Offer, On, Reducer, Repeat, Rest, States, Trigger,
+};
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
@@ -126,6 +128,13 @@ impl<I, O> Workflow<I, O> {
     #[must_use]
     pub const fn version(mut self, version: u32) -> Self {
         self.version = version;
+        self
+    }
+
+    /// Bounds how much a run may use up.
+    #[must_use]
+    pub fn budget(self, budget: Budget) -> Self {
+        self.draft.grant(budget);
         self
     }
 

@@ -6,7 +6,7 @@ use crate::definition::{Action, On};
 use crate::event::{Opening, RunEvent};
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{Cause, NodeOutcome, RunOutcome, RunPhase, UndoOutcome};
+use crate::run::{Cause, LimitReached, NodeOutcome, RunOutcome, RunPhase, UndoOutcome};
 use crate::saga::Step;
 use crate::task::{Failure, Happened, Owner, Phase};
 use crate::time::Time;
@@ -53,6 +53,7 @@ impl Run {
                 }
                 self.phase = RunPhase::Finished;
                 self.outcome = Some(outcome.clone());
+                self.ended = Some(now);
                 self.agenda.clear();
                 self.signals.clear();
                 Ok(())
@@ -66,6 +67,7 @@ impl Run {
             | RunEvent::ItemsClosed { .. }
             | RunEvent::ItemsEnough { .. }
             | RunEvent::Refused { .. }
+            | RunEvent::Exhausted { .. }
             | RunEvent::Reduced { .. }
             | RunEvent::Operated { .. }
             | RunEvent::Paused { .. }
@@ -107,6 +109,7 @@ impl Run {
                 Ok(())
             }
             RunEvent::Refused { node, .. } => self.note_refused(*node),
+            RunEvent::Exhausted { node, limit, .. } => self.note_exhausted(*node, *limit),
             RunEvent::Reduced { node, variable, value, .. } => self.note_reduced(*node, *variable, value),
             RunEvent::Operated { node, remedy, .. } => {
                 self.agenda.insert(*node);
@@ -151,6 +154,10 @@ impl Run {
 
     /// From now on the handlers of a node are asked.
     fn watched(&mut self, node: u32, now: Time) {
+        let timed = self.plan.node(node).and_then(|(node, _)| node.budget?.time).is_some();
+        if let Some(state) = self.state_mut(node).filter(|_| timed) {
+            state.more_mut().began = Some(now);
+        }
         if self.plan.node(node).is_some_and(|(node, _)| !node.handlers.is_empty())
             && let Some(state) = self.state_mut(node)
         {
@@ -446,7 +453,7 @@ impl Run {
         state.and_then(|state| state.pieces.get(owner.item as usize)).is_some_and(|piece| piece.end.is_some())
     }
 
-    fn piece(&mut self, owner: Owner) -> Option<&mut Piece> {
+    pub(super) fn piece(&mut self, owner: Owner) -> Option<&mut Piece> {
         self.state_mut(owner.node)?.pieces.get_mut(owner.item as usize)
     }
 }
@@ -462,22 +469,31 @@ fn is_taken(on: &On, outcome: &NodeOutcome, took: &[Name]) -> bool {
 
 /// The end of a child run as its parent sees it.
 pub(crate) fn child_end(outcome: &RunOutcome, undoing: bool) -> PieceEnd {
-    let failure = |cause: &Cause| Some(Failure::permanent(cause.to_string()));
+    let end = |cause: Option<&Cause>, happened| PieceEnd {
+        failure: cause.map(|cause| Failure::permanent(cause.to_string())),
+        cancelled: false,
+        happened,
+        limit: cause.and_then(Cause::limit).map(Box::new),
+    };
     match outcome {
-        RunOutcome::Succeeded { output } => {
-            PieceEnd { failure: None, cancelled: false, happened: Happened::Yes(output.clone()) }
-        }
+        RunOutcome::Succeeded { output } => end(None, Happened::Yes(output.clone())),
         RunOutcome::Compensated { .. } | RunOutcome::Failed { .. } if undoing && outcome.leaves_nothing() => {
-            PieceEnd { failure: None, cancelled: false, happened: Happened::No }
+            end(None, Happened::No)
         }
-        RunOutcome::Compensated { cause } => {
-            PieceEnd { failure: failure(cause), cancelled: false, happened: Happened::No }
+        RunOutcome::Compensated { cause } => end(Some(cause), Happened::No),
+        RunOutcome::Failed { cause, residue } => {
+            end(Some(cause), if residue.is_empty() { Happened::No } else { Happened::Maybe })
         }
-        RunOutcome::Failed { cause, residue } => PieceEnd {
-            failure: failure(cause),
-            cancelled: false,
-            happened: if residue.is_empty() { Happened::No } else { Happened::Maybe },
-        },
+    }
+}
+
+impl Cause {
+    /// The bound that was reached, and what there was then.
+    fn limit(&self) -> Option<(LimitReached, Payload)> {
+        match self {
+            Self::Limit { limit, partial, .. } => Some((*limit, partial.clone())),
+            Self::Node { .. } | Self::Cancelled { .. } | Self::OutputTooLarge { .. } => None,
+        }
     }
 }
 

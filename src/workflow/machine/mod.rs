@@ -5,6 +5,7 @@
 //! next move follows from the state. Every move leads to facts that take away its reason.
 
 mod apply;
+mod bill;
 mod boundary;
 mod context;
 mod guard;
@@ -17,6 +18,8 @@ mod wait;
 mod walk;
 
 pub(crate) use apply::child_end;
+use bill::Bill;
+pub(crate) use bill::Standing;
 pub(crate) use boundary::Watch;
 pub(crate) use moves::Move;
 pub(crate) use snapshot::RunRecord;
@@ -32,7 +35,7 @@ use crate::id::{RunId, TaskId};
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{Cause, NodeOutcome, NodeRemedy, RunOutcome, RunPhase, RunSpec, UndoOutcome};
+use crate::run::{Cause, LimitReached, NodeOutcome, NodeRemedy, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::saga::Unwinding;
 use crate::task::{Failure, FailureKind, Happened, Owner, Phase};
 use crate::time::Time;
@@ -61,6 +64,9 @@ pub(crate) struct Run {
     stopped: Option<u32>,
     /// What the host's functions put together for the output of the run, by variable.
     context: BTreeMap<u32, Payload>,
+    /// When it began, and when it was over.
+    pub(crate) began: Time,
+    pub(crate) ended: Option<Time>,
     /// Nodes that have not ended.
     open: u32,
     /// Nodes that have begun and not ended.
@@ -140,6 +146,12 @@ struct More {
     /// How many times a guard has said no.
     #[serde(default, skip_serializing_if = "is_none")]
     refused: u32,
+    /// The budget that is used up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    exhausted: Option<LimitReached>,
+    /// Of a node whose time is bounded: when it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    began: Option<Time>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
@@ -180,6 +192,11 @@ pub(crate) struct Piece {
     /// The state in which it is done, by its place.
     #[serde(default, skip_serializing_if = "is_none")]
     state: u32,
+    /// How many attempts at its task have begun.
+    #[serde(default, skip_serializing_if = "is_none")]
+    attempts: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bill: Option<Box<Bill>>,
 }
 
 /// Who does a piece.
@@ -199,6 +216,9 @@ pub(crate) struct PieceEnd {
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub(crate) cancelled: bool,
     pub(crate) happened: Happened,
+    /// The bound that the run within reached, and what it had done until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) limit: Option<Box<(LimitReached, Payload)>>,
 }
 
 impl PieceEnd {
@@ -278,6 +298,10 @@ impl NodeState {
         self.more.as_ref()?.token.as_ref()
     }
 
+    fn began(&self) -> Option<Time> {
+        self.more.as_ref()?.began
+    }
+
     pub(crate) const fn ended(&self) -> Option<&NodeOutcome> {
         match &self.stage {
             NodeStage::Ended(outcome) => Some(outcome),
@@ -305,7 +329,7 @@ impl NodeState {
 }
 
 impl Run {
-    pub(crate) fn new(plan: Arc<Plan>, spec: Arc<RunSpec>, owner: Option<Owner>) -> Self {
+    pub(crate) fn new(plan: Arc<Plan>, spec: Arc<RunSpec>, owner: Option<Owner>, began: Time) -> Self {
         let count = u32::try_from(plan.nodes.len()).unwrap_or(u32::MAX);
         Self {
             nodes: vec![NodeState::default(); plan.nodes.len()],
@@ -322,6 +346,8 @@ impl Run {
             paused: false,
             stopped: None,
             context: BTreeMap::new(),
+            began,
+            ended: None,
             open: count,
             working: 0,
             agenda: (0..count).collect(),
@@ -346,6 +372,15 @@ impl Run {
     /// Looks at everything again, after a restore.
     pub(crate) fn wake_all(&mut self) {
         self.agenda = (0..u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)).collect();
+    }
+
+    /// The runs within a node.
+    pub(crate) fn children_of(&self, node: u32) -> impl Iterator<Item = RunId> {
+        let pieces = self.state(node).into_iter().flat_map(|state| &state.pieces);
+        pieces.filter_map(|piece| match piece.worker {
+            Some(Worker::Child(run)) => Some(run),
+            Some(Worker::Task(_)) | None => None,
+        })
     }
 
     /// The runs within.

@@ -7,6 +7,7 @@ use crate::payload::Payload;
 use crate::run::{Cause, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::saga::Step;
 use crate::task::Owner;
+use crate::time::Time;
 use crate::workflow::plan::Plan;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -29,6 +30,10 @@ pub(crate) struct RunRecord {
     paused: bool,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     context: BTreeMap<u32, Payload>,
+    #[serde(default)]
+    began: Time,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ended: Option<Time>,
     /// The nodes that are or were to be undone.
     unwinding: Option<Vec<u32>>,
 }
@@ -48,6 +53,8 @@ impl Run {
             pivot_passed: self.pivot_passed,
             paused: self.paused,
             context: self.context.clone(),
+            began: self.began,
+            ended: self.ended,
             unwinding: self.unwinding.as_ref().map(|unwinding| unwinding.members().map(NodeIx::get).collect()),
         }
     }
@@ -70,9 +77,10 @@ impl Run {
             pivot_passed: record.pivot_passed,
             paused: record.paused,
             context: record.context.clone(),
+            ended: record.ended,
             open,
             working,
-            ..Self::new(plan, Arc::clone(&record.spec), record.owner)
+            ..Self::new(plan, Arc::clone(&record.spec), record.owner, record.began)
         };
         run.stopped = run.find_stop();
         if let Some(members) = &record.unwinding {

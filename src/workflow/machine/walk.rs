@@ -28,6 +28,13 @@ pub(crate) struct Token {
     begun: bool,
 }
 
+impl Token {
+    /// What it carries.
+    pub(super) const fn value(&self) -> &Payload {
+        &self.value
+    }
+}
+
 /// What a piece of work of a state leaves to the token.
 fn carried(end: &PieceEnd) -> Payload {
     match &end.failure {

@@ -2,12 +2,12 @@
 
 use super::{World, work};
 use counterpoint::definition::{
-    Action, Body, Case, Condition, Definition, Enough, Expr, Handler, Join, Link, Map, Milestone, Node, Occasion,
-    Offer, On, Pick, Precondition, Reducer, Repeat, Rest, State, States, Trigger, Variable, Write,
+    Action, Body, Budget, Case, Condition, Definition, Enough, Expr, Handler, Join, Link, Map, Milestone, Node,
+    Occasion, Offer, On, Pick, Precondition, Reducer, Repeat, Rest, State, States, Trigger, Variable, Write,
 };
 use counterpoint::{
     Command, Failure, Jitter, Name, NodeRemedy, NodeStatus, Payload, Policy, Retry, RunCommand, RunId, RunPhase,
-    TaskSpec, UndoRemedy,
+    TaskSpec, UndoRemedy, Usage,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -57,6 +57,9 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
         definition.variables.push(Variable::new(name, reducer));
     }
     let mut last: Option<Name> = None;
+    if taste.races && draws.one_in(6) {
+        definition.budget = Some(budget(draws));
+    }
     for place in 0..count {
         let mut node = node(draws, taste, path, place, depth, &definition);
         links(draws, taste, &mut node, &definition);
@@ -72,6 +75,9 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
         }
         writes(draws, &mut node, &mut last);
         guards(draws, &mut node);
+        if taste.races && draws.one_in(8) {
+            node.budget = Some(budget(draws));
+        }
         if body && pivot && draws.one_in(12) {
             node.pivot = true;
             pivot = false;
@@ -96,6 +102,19 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
     let variables = definition.variables.iter().map(|variable| Expr::variable(variable.name.clone()));
     definition.output = Expr::List(outputs.chain(variables).collect());
     definition
+}
+
+fn budget(draws: &mut Draws<'_>) -> Budget {
+    match draws.below(4) {
+        0 => Budget::default().with_time(Duration::from_secs(1 + draws.below(9) as u64)),
+        1 => Budget::default().with_tokens(draws.below(30) as u64),
+        _ => Budget::default().with_attempts(draws.below(12) as u64),
+    }
+}
+
+/// What an attempt uses up: more than was expected now and then.
+fn usage(seed: u64, attempt: counterpoint::AttemptId) -> Usage {
+    Usage::default().with_tokens((seed ^ attempt.task().get()).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 61)
 }
 
 fn writes(draws: &mut Draws<'_>, node: &mut Node, last: &mut Option<Name>) {
@@ -152,7 +171,8 @@ fn boundary(draws: &mut Draws<'_>, taste: Taste, node: &mut Node) {
 fn patient(kind: &str) -> counterpoint::definition::Work {
     let second = Duration::from_secs(1);
     let retry = Retry::exponential(3, second, second).with_jitter(Jitter::None);
-    work(kind).with_policy(Policy::default().with_retry(retry))
+    let estimate = Usage::default().with_tokens(kind.len() as u64 % 4);
+    work(kind).with_policy(Policy::default().with_retry(retry)).with_estimate(estimate)
 }
 
 fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: usize, before: &Definition) -> Node {
@@ -391,7 +411,7 @@ impl World {
             return;
         }
         // What was cut off by time or by a loss is refused.
-        let _ = self.answer(attempt, given);
+        let _ = self.answer_using(attempt, given, usage(seed, attempt));
     }
 
     /// Goes on by chance while there are draws, then to the end: everything is answered, signalled and remedied.

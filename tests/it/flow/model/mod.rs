@@ -140,7 +140,7 @@ impl Model {
                     let now = self.now;
                     self.flow_mut(owner.run)?.begins(*owner, spec.input.value().clone(), Some(spec.id), now)?;
                 }
-                let flow = Flow::new(definition, *owner, spec.input.value().clone());
+                let flow = Flow::new(definition, *owner, spec.input.value().clone(), self.now);
                 ensure!(self.flows.insert(spec.id, flow).is_none(), "a run starts twice");
                 Ok(())
             }
@@ -183,6 +183,14 @@ impl Model {
             RunEvent::Refused { run, node, why } => {
                 let now = self.now;
                 self.flow_mut(*run)?.refuses(*node as usize, *why, now)
+            }
+            RunEvent::Exhausted { run, node, limit } => {
+                let flow = self.flow_mut(*run)?;
+                ensure!(flow.stand == Stand::Running, "a budget is looked at in a run that does not go forward");
+                let place = &mut flow.places[*node as usize];
+                ensure!(place.end.is_none() && place.exhausted.is_none(), "a budget is used up twice");
+                place.exhausted = Some(*limit);
+                Ok(())
             }
             RunEvent::Reduced { run, node, variable, value } => {
                 let key = (node.map(|node| node as usize), *variable as usize);
@@ -259,6 +267,15 @@ impl Model {
                     let broken = flow.place_of(node).ok_or("an unknown node")?;
                     ensure!(flow.is_broken(broken), "a run halts for a failure that is taken care of");
                 }
+                (Cause::Limit { node: Some(node), .. }, _) => {
+                    let broken = flow.place_of(node).ok_or("an unknown node")?;
+                    ensure!(flow.is_broken(broken), "a run halts for a bound that is taken care of");
+                }
+                (Cause::Limit { node: None, .. }, _) => {
+                    let span = flow.definition.budget.and_then(|budget| budget.time).ok_or("its time has no bound")?;
+                    ensure!(flow.began + span <= self.now, "its time is not over");
+                    ensure!(!flow.pivot_passed, "it turns back after its pivot");
+                }
                 (_, Some(owner)) => {
                     let parent = self.flow(owner.run)?;
                     ensure!(parent.withdraws(owner.node as usize), "a run within is halted that is needed");
@@ -291,6 +308,10 @@ impl Model {
             _ if clean => Happened::No,
             _ => Happened::Maybe,
         };
+        if let Some(Cause::Limit { limit, partial, .. }) = outcome.cause() {
+            let piece = &mut parent.places[owner.node as usize].pieces[owner.item as usize];
+            piece.limit = Some((*limit, partial.value().clone()));
+        }
         parent.piece_ends(owner, matches!(outcome, RunOutcome::Succeeded { .. }), happened)
     }
 }
