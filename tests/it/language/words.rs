@@ -1,9 +1,11 @@
 //! Each construct as a document and as data: they mean the same.
 
 use super::{compiled, wrong};
+use counterpoint::Usage;
 use counterpoint::definition::{
-    Action, Condition, Definition, Expr, Link, Node, Otherwise, Precondition, Reducer, Variable,
+    Action, Body, Budget, Condition, Definition, Expr, Link, Node, Otherwise, Precondition, Reducer, Variable, Work,
 };
+use std::time::Duration;
 
 /// The definition that a document with these tasks means.
 fn of(yaml: &str) -> Definition {
@@ -65,6 +67,28 @@ tasks:
         task("b").with_precondition(skip),
     ]);
     assert_eq!(read, expected);
+}
+
+#[test]
+fn budgets() {
+    let read = of("
+budget: {time: 1h, cost: 5000000}
+tasks:
+  - {id: a, budget: {attempts: 5, tokens: 9000}, estimate: {tokens: 700, cost: 30}}
+");
+    let work = Work::new("a").with_estimate(Usage::default().with_tokens(700).with_cost(30));
+    let node = Node::new("a", Action::Do(Body::Task(work)));
+    let expected = flow([node.with_budget(Budget::default().with_attempts(5).with_tokens(9_000))])
+        .with_budget(Budget::default().with_time(Duration::from_secs(3_600)).with_cost(5_000_000));
+    assert_eq!(read, expected);
+    assert_eq!(
+        wrong("{name: flow, budget: {coins: 1}, tasks: [{id: a, budget: {tokens: -1}, estimate: {cost: much}}]}"),
+        [
+            "budget.coins: unknown field `coins`",
+            "tasks[0].estimate.cost: is a text, not a whole number",
+            "tasks[0].budget.tokens: `-1` is no whole number of at least 0",
+        ]
+    );
 }
 
 #[test]

@@ -10,6 +10,7 @@
 
 mod boundaries;
 mod branches;
+mod budgets;
 mod commands;
 mod context;
 mod endings;

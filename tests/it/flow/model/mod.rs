@@ -24,10 +24,12 @@ macro_rules! ensure {
 }
 
 mod flow;
+mod ledger;
 
 pub(crate) use flow::fires;
 
 use flow::{Flow, Stand, Undo};
+use ledger::Ledger;
 
 #[derive(Default)]
 struct Model {
@@ -36,6 +38,7 @@ struct Model {
     /// Unfinished tasks of runs, and whether an attempt's outcome is unknown.
     tasks: BTreeMap<TaskId, (Owner, bool)>,
     seen: BTreeSet<TaskId>,
+    ledger: Ledger,
     now: Time,
 }
 
@@ -53,6 +56,7 @@ pub(crate) fn check(journal: &[Entry], whole: bool) -> Ruling {
     }
     if whole {
         ensure!(model.tasks.is_empty(), "tasks of runs never ended: {:?}", model.tasks);
+        model.ledger.is_even()?;
         for (id, flow) in &model.flows {
             ensure!(flow.stand == Stand::Finished, "run {id} never ended");
         }
@@ -73,6 +77,7 @@ impl Model {
         if let TaskEvent::Submitted { spec, .. } = event {
             let Some(owner) = spec.owner else { return Ok(()) };
             ensure!(self.seen.insert(spec.id), "a task id is used twice");
+            self.ledger.submitted(spec, owner)?;
             self.tasks.insert(spec.id, (owner, false));
             let payload = spec.payload.value().clone();
             let now = self.now;
@@ -83,6 +88,12 @@ impl Model {
             };
         }
         let Some(id) = event.task() else { return Ok(()) };
+        match event {
+            TaskEvent::Assigned { .. } => self.ledger.attempted(id, true),
+            TaskEvent::Yielded { .. } => self.ledger.attempted(id, false),
+            TaskEvent::Used { attempt, usage, .. } => self.ledger.used(*attempt, *usage),
+            _ => {}
+        }
         let Some(&(owner, doubt)) = self.tasks.get(&id) else {
             ensure!(!self.seen.contains(&id), "a task that has ended goes on");
             return Ok(());
@@ -118,6 +129,7 @@ impl Model {
             _ => return Ok(()),
         };
         self.tasks.remove(&id);
+        self.ledger.ended(id);
         self.flow_mut(owner.run)?.piece_ends(owner, ok, happened)
     }
 
@@ -140,6 +152,7 @@ impl Model {
                     let now = self.now;
                     self.flow_mut(owner.run)?.begins(*owner, spec.input.value().clone(), Some(spec.id), now)?;
                 }
+                self.ledger.started(spec.id, &definition, spec.budget, *owner);
                 let flow = Flow::new(definition, *owner, spec.input.value().clone(), self.now);
                 ensure!(self.flows.insert(spec.id, flow).is_none(), "a run starts twice");
                 Ok(())
@@ -185,6 +198,7 @@ impl Model {
                 self.flow_mut(*run)?.refuses(*node as usize, *why, now)
             }
             RunEvent::Exhausted { run, node, limit } => {
+                self.ledger.exhausted(*run, *node, *limit)?;
                 let flow = self.flow_mut(*run)?;
                 ensure!(flow.stand == Stand::Running, "a budget is looked at in a run that does not go forward");
                 let place = &mut flow.places[*node as usize];
