@@ -113,4 +113,86 @@ pub enum RestoreError {
         /// What does not fit.
         reason: String,
     },
+    /// A record is sound, but follows another history than the one before it; or a writer that had been replaced wrote it.
+    #[error("the record of entry {seq} follows another history")]
+    Fork {
+        /// Its first entry.
+        seq: Seq,
+    },
+    /// A record is not what was written.
+    #[error("the record of entry {seq} is damaged")]
+    Damaged {
+        /// The entry that had to come.
+        seq: Seq,
+    },
+    /// The last record was not written to its end, as after a loss of power: nobody was told that it was kept.
+    #[error("the record after entry {after} was not written to its end")]
+    Torn {
+        /// The last entry that is sound.
+        after: Seq,
+    },
+    /// The journal ends before it should.
+    #[error("the journal ends at {ends}, and reached {expected} once")]
+    Truncated {
+        /// Its last entry.
+        ends: Seq,
+        /// How far it must reach.
+        expected: Seq,
+    },
+    /// A record is in a form that this version does not know.
+    #[error("the record of entry {seq} is of version {version}, which is not known")]
+    UnknownVersion {
+        /// The entry that had to come.
+        seq: Seq,
+        /// The version.
+        version: u64,
+    },
+    /// A record is larger than [`Limits::record_bytes`](crate::Limits::record_bytes).
+    #[error("the record of entry {seq} has {bytes} bytes, more than the {limit} allowed")]
+    RecordTooLarge {
+        /// The entry that had to come.
+        seq: Seq,
+        /// Its size.
+        bytes: u64,
+        /// What is allowed.
+        limit: u64,
+    },
+    /// A record is what was written, but says what this version cannot read.
+    #[error("the record of entry {seq} cannot be read: {reason}")]
+    Unreadable {
+        /// The entry that had to come.
+        seq: Seq,
+        /// What stands in the way.
+        reason: String,
+    },
+    /// What the bytes begin with is not, or not any more, the beginning of a journal or snapshot.
+    #[error("this is no journal: {reason}")]
+    NoJournal {
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// It belongs to another stream.
+    #[error("this is the journal of {found:?}")]
+    WrongStream {
+        /// Which.
+        found: String,
+    },
+    /// It was sealed with another key, or by somebody who had none.
+    #[error("the journal was sealed with another key")]
+    WrongKey,
+    /// It was sealed with a key, and none was given.
+    #[error("the journal was sealed with a key, and none was given")]
+    KeyNeeded,
+    /// A key was given, and it was sealed without one: anybody could have written it.
+    #[error("the journal was sealed without a key")]
+    NotKeyed,
+}
+
+impl RestoreError {
+    /// Whether it is what a crash leaves behind: the last append was cut short, and whoever had asked for it was not told
+    /// that it was kept. What is sound before it is all that was ever promised.
+    #[must_use]
+    pub const fn is_torn(&self) -> bool {
+        matches!(self, Self::Torn { .. })
+    }
 }

@@ -89,6 +89,8 @@ pub mod saga;
 pub mod scheduler;
 mod structure;
 pub mod task;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 pub mod workflow;
 

@@ -49,6 +49,9 @@ pub struct Limits {
     pub finished_runs: u32,
     /// Dead letters held for replay; beyond it the oldest is forgotten.
     pub dead_letters: u32,
+    /// Bytes of one record of a sealed journal: what is appended at once is split into records no larger than this, and
+    /// none larger is read.
+    pub record_bytes: u32,
     /// Timers that fire within one call; what is left stays due.
     pub timers_per_call: u32,
     /// How long a cancelled attempt may take to answer before its outcome counts as unknown.
@@ -76,6 +79,7 @@ impl Default for Limits {
             finished_tasks: 10_000,
             finished_runs: 10_000,
             dead_letters: 10_000,
+            record_bytes: 64 << 20,
             timers_per_call: 10_000,
             cancel_grace: Duration::from_secs(30),
         }
@@ -111,6 +115,8 @@ with! {
     with_finished_runs => finished_runs: u32,
     /// Sets [`dead_letters`](Self::dead_letters).
     with_dead_letters => dead_letters: u32,
+    /// Sets [`record_bytes`](Self::record_bytes).
+    with_record_bytes => record_bytes: u32,
     /// Sets [`timers_per_call`](Self::timers_per_call).
     with_timers_per_call => timers_per_call: u32,
     /// Sets [`cancel_grace`](Self::cancel_grace).

@@ -1,8 +1,27 @@
 //! Hosts: what drives the core. Thin, and the only place with threads or a clock.
 
+#[cfg(any(feature = "threads", feature = "async"))]
+mod clock;
+#[cfg(any(feature = "threads", feature = "async"))]
+mod desk;
+#[cfg(any(feature = "threads", feature = "async"))]
+mod error;
+#[cfg(any(feature = "threads", feature = "async"))]
+mod filter;
+#[cfg(feature = "async")]
+pub mod future;
 #[cfg(feature = "threads")]
 pub mod thread;
 
+#[cfg(any(feature = "threads", feature = "async"))]
+pub use error::{HostError, RunError};
+#[cfg(any(feature = "threads", feature = "async"))]
+pub use filter::EventFilter;
+
+#[cfg(any(feature = "threads", feature = "async"))]
+use crate::agent::AgentSpec;
+#[cfg(any(feature = "threads", feature = "async"))]
+use crate::name::Name;
 use crate::payload::Payload;
 use crate::task::{Failure, TaskSpec};
 use crate::workflow::{Attempt, Steps};
@@ -49,4 +68,13 @@ impl<F: Fn(&TaskSpec, &Attempt) -> Result<Payload, Failure> + Send + Sync + 'sta
     fn perform(&self, task: &TaskSpec, attempt: &Attempt) -> Result<Payload, Failure> {
         self(task, attempt)
     }
+}
+
+/// The agent with a skill for every kind of step that it can do.
+#[cfg(any(feature = "threads", feature = "async"))]
+fn with_kinds<'a>(spec: AgentSpec, kinds: impl Iterator<Item = &'a Name>) -> AgentSpec {
+    kinds.fold(spec, |spec, kind| {
+        let level = spec.skills.get(kind).copied().unwrap_or(0);
+        spec.with_skill(kind.clone(), level)
+    })
 }

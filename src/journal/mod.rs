@@ -17,9 +17,12 @@
 //! ```
 
 mod memory;
+#[cfg(feature = "sealed")]
+pub mod sealed;
 
 pub use memory::MemoryJournal;
 
+use crate::error::RestoreError;
 use crate::event::Entry;
 use crate::id::Seq;
 use core::fmt;
@@ -130,12 +133,25 @@ pub enum AppendError {
 #[error("the journal cannot be opened: {reason}")]
 pub struct JournalError {
     reason: Box<str>,
+    broken: Option<RestoreError>,
 }
 
 impl JournalError {
     /// Says why.
     #[must_use]
     pub fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into().into_boxed_str() }
+        Self { reason: reason.into().into_boxed_str(), broken: None }
+    }
+
+    /// What is wrong with what it holds, if that is why.
+    #[must_use]
+    pub const fn broken(&self) -> Option<&RestoreError> {
+        self.broken.as_ref()
+    }
+}
+
+impl From<RestoreError> for JournalError {
+    fn from(broken: RestoreError) -> Self {
+        Self { reason: broken.to_string().into_boxed_str(), broken: Some(broken) }
     }
 }

@@ -97,5 +97,7 @@ pub use builder::{Branches, CaseRef, Choice, Flow, Handle, Source, Value, Variab
 pub use check::{Advice, Check, check};
 pub use step::{Attempt, Done, Step, Undo};
 pub use steps::Steps;
+#[cfg(feature = "async")]
+pub(crate) use steps::unknown_step;
 pub(crate) use validate::flows;
 pub use validate::{DefinitionError, Fault, Finding, Place, validate};

@@ -102,7 +102,7 @@ impl Steps {
     }
 
     /// The kinds, in order. An agent that does these steps has them as skills.
-    pub fn kinds(&self) -> impl Iterator<Item = &Name> {
+    pub fn kinds(&self) -> impl ExactSizeIterator<Item = &Name> + Clone {
         self.handlers.keys()
     }
 
@@ -125,20 +125,26 @@ impl Steps {
     }
 
     fn unknown(&self, kind: &str) -> Failure {
-        let mut message = format!("no step of kind `{kind}` is known here");
-        if let Some(near) = nearest(kind, self.kinds().map(Name::as_str)) {
-            message.push_str(&format!("; did you mean `{near}`?"));
-        } else {
-            message.push('.');
-        }
-        let known: Vec<&str> = self.kinds().take(LISTED).map(Name::as_str).collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        message.push_str(&format!(" Known are: {known}"));
-        if let Some(more) = self.len().checked_sub(LISTED).filter(|&more| more > 0) {
-            message.push_str(&format!(" and {more} more"));
-        }
-        Failure::permanent(message)
+        unknown_step(kind, self.kinds())
     }
+}
+
+/// The failure of an attempt whose kind an agent does not know.
+pub(crate) fn unknown_step<'a>(kind: &str, known: impl ExactSizeIterator<Item = &'a Name> + Clone) -> Failure {
+    let mut message = format!("no step of kind `{kind}` is known here");
+    if let Some(near) = nearest(kind, known.clone().map(Name::as_str)) {
+        message.push_str(&format!("; did you mean `{near}`?"));
+    } else {
+        message.push('.');
+    }
+    let more = known.len().saturating_sub(LISTED);
+    let known: Vec<&str> = known.take(LISTED).map(Name::as_str).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    message.push_str(&format!(" Known are: {known}"));
+    if more > 0 {
+        message.push_str(&format!(" and {more} more"));
+    }
+    Failure::permanent(message)
 }
 
 impl fmt::Debug for Steps {

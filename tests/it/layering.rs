@@ -16,6 +16,7 @@ const FLOORS: &[(u32, &[&str])] = &[
     (41, &["scheduler"]),
     (42, &["engine"]),
     (50, &["host"]),
+    (60, &["testing"]),
 ];
 
 /// What only hosts may name; the runner of closures in `dag` starts threads, and says so.

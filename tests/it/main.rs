@@ -51,6 +51,8 @@ mod regressions;
 mod restore;
 mod routing;
 mod scheduler;
+#[cfg(feature = "sealed")]
+mod sealed;
 #[cfg(feature = "threads")]
 mod thread_host;
 mod workflow;

@@ -1,64 +1,12 @@
 //! Subscriptions to facts.
 
-use crate::event::{Entry, Event};
+use crate::event::Entry;
+use crate::host::EventFilter;
 use core::fmt;
 use core::time::Duration;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-type Test = dyn Fn(&Entry) -> bool + Send;
-
-/// Which facts a subscriber wants.
-///
-/// ```
-/// use counterpoint::host::thread::EventFilter;
-/// use counterpoint::{Event, TaskEvent};
-///
-/// let failures = EventFilter::new(|entry| matches!(entry.event, Event::Task(TaskEvent::AttemptFailed { .. })));
-/// ```
-pub struct EventFilter(Option<Box<Test>>);
-
-impl EventFilter {
-    /// Every fact.
-    #[must_use]
-    pub const fn all() -> Self {
-        Self(None)
-    }
-
-    /// Those for which the test holds.
-    pub fn new(test: impl Fn(&Entry) -> bool + Send + 'static) -> Self {
-        Self(Some(Box::new(test)))
-    }
-
-    /// Those about agents.
-    #[must_use]
-    pub fn agents() -> Self {
-        Self::new(|entry| matches!(entry.event, Event::Agent(_)))
-    }
-
-    /// Those about tasks.
-    #[must_use]
-    pub fn tasks() -> Self {
-        Self::new(|entry| matches!(entry.event, Event::Task(_)))
-    }
-
-    /// Those about workflows and runs.
-    #[must_use]
-    pub fn runs() -> Self {
-        Self::new(|entry| matches!(entry.event, Event::Run(_)))
-    }
-
-    fn passes(&self, entry: &Entry) -> bool {
-        self.0.as_ref().is_none_or(|test| test(entry))
-    }
-}
-
-impl fmt::Debug for EventFilter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "EventFilter(..)" } else { "EventFilter(all)" })
-    }
-}
 
 /// Facts as they become durable: an iterator that waits for the next and ends with the host.
 pub struct Events {

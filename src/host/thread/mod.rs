@@ -31,18 +31,18 @@
 //! The loop is that of the crate's documentation: take what is in the inbox, handle it, append the facts to the journal
 //! once for all of it, then answer and act. Nothing leaves the host before it is durable.
 
-#![expect(clippy::disallowed_types, reason = "a host is where clocks and threads are")]
-
-mod clock;
 mod events;
 mod handle;
 mod owner;
 mod worker;
 
-pub use events::{EventFilter, Events};
-pub use handle::{HostError, RunError, RunHandle, TaskHandle};
+pub use super::{EventFilter, HostError, RunError};
+pub use events::Events;
+pub use handle::{RunHandle, TaskHandle};
 
-use super::Agent;
+use super::clock::Clock;
+use super::desk::{Ask, Reply};
+use super::{Agent, with_kinds};
 use crate::agent::AgentSpec;
 use crate::command::{Accepted, AgentCommand, Command};
 use crate::definition::Definition;
@@ -76,7 +76,7 @@ pub struct ThreadHost {
     owner: Mutex<Option<JoinHandle<()>>>,
     /// Closed when the owner's thread has ended.
     ended: Receiver<()>,
-    clock: clock::Clock,
+    clock: Clock,
 }
 
 impl ThreadHost {
@@ -117,11 +117,7 @@ impl ThreadHost {
     ///
     /// When the engine refuses it, a thread cannot be started, or the host has ended.
     pub fn add_agent(&self, spec: AgentSpec, steps: Steps) -> Result<Incarnation, HostError> {
-        let spec = steps.kinds().fold(spec, |spec, kind| {
-            let level = spec.skills.get(kind).copied().unwrap_or(0);
-            spec.with_skill(kind.clone(), level)
-        });
-        self.add_custom_agent(spec, steps)
+        self.add_custom_agent(with_kinds(spec, steps.kinds()), steps)
     }
 
     /// Adds an agent with the skills that it says it has.
@@ -149,7 +145,7 @@ impl ThreadHost {
     /// When the engine refuses the command, or the host has ended.
     pub fn command(&self, command: impl Into<Command>) -> Result<Accepted, HostError> {
         let command = command.into();
-        self.ask(|reply| Message::Command { command, reply: Some(reply) })?
+        self.ask(|reply| Message::Ask(Ask::Command { command, reply }))?
     }
 
     /// Submits a task. The handle tells how it ends.
@@ -161,7 +157,7 @@ impl ThreadHost {
         let spec: Arc<TaskSpec> = task.into();
         let id = spec.id;
         let (tell, told) = bounded(1);
-        self.ask(|reply| Message::Submit { spec, tell, reply })??;
+        self.ask(|reply| Message::Ask(Ask::Submit { spec, tell: to(tell), reply }))??;
         Ok(TaskHandle::new(id, told))
     }
 
@@ -197,7 +193,7 @@ impl ThreadHost {
     pub fn start_run<O: DeserializeOwned>(&self, spec: RunSpec) -> Result<RunHandle<O>, HostError> {
         let id = spec.id;
         let (tell, told) = bounded(1);
-        self.ask(|reply| Message::Start { spec, tell, reply })??;
+        self.ask(|reply| Message::Ask(Ask::Start { spec, tell: to(tell), reply }))??;
         Ok(RunHandle::new(id, told))
     }
 
@@ -217,7 +213,7 @@ impl ThreadHost {
     /// When the host has ended.
     pub fn events(&self, filter: EventFilter, room: usize) -> Result<Events, HostError> {
         let (events, feed) = Events::new(filter, room);
-        self.ask(|reply| Message::Subscribe { feed, reply })?;
+        self.ask(|reply| Message::Ask(Ask::Watch { watcher: Box::new(move |entry| feed.show(entry)), reply }))?;
         Ok(events)
     }
 
@@ -226,8 +222,12 @@ impl ThreadHost {
     /// # Errors
     ///
     /// When the host has ended.
-    pub fn watch(&self, watcher: impl FnMut(&Entry) + Send + 'static) -> Result<(), HostError> {
-        self.ask(|reply| Message::Watch { watcher: Box::new(watcher), reply })
+    pub fn watch(&self, mut watcher: impl FnMut(&Entry) + Send + 'static) -> Result<(), HostError> {
+        let watcher = Box::new(move |entry: &Entry| {
+            watcher(entry);
+            true
+        });
+        self.ask(|reply| Message::Ask(Ask::Watch { watcher, reply }))
     }
 
     /// Reads the engine. The closure runs on the owner's thread, between two calls, and should be quick.
@@ -236,11 +236,9 @@ impl ThreadHost {
     ///
     /// When the host has ended.
     pub fn inspect<T: Send + 'static>(&self, look: impl FnOnce(&Engine) -> T + Send + 'static) -> Result<T, HostError> {
-        self.ask(|reply| Message::Inspect {
-            look: Box::new(move |engine| {
-                // Whoever asked may be gone: then nobody needs the answer.
-                let _ = reply.send(look(engine));
-            }),
+        self.ask(|reply| {
+            let look = Box::new(move |engine: &Engine| reply(look(engine)));
+            Message::Ask(Ask::Inspect { look })
         })
     }
 
@@ -265,9 +263,9 @@ impl ThreadHost {
         if left > 0 { Err(HostError::StillWorking(left)) } else { Ok(()) }
     }
 
-    fn ask<T>(&self, message: impl FnOnce(Sender<T>) -> Message) -> Result<T, HostError> {
+    fn ask<T: Send + 'static>(&self, message: impl FnOnce(Reply<T>) -> Message) -> Result<T, HostError> {
         let (reply, answer) = bounded(1);
-        self.inbox.send(message(reply)).map_err(|_| HostError::Ended)?;
+        self.inbox.send(message(to(reply))).map_err(|_| HostError::Ended)?;
         answer.recv().map_err(|_| HostError::Ended)
     }
 }
@@ -275,8 +273,7 @@ impl ThreadHost {
 impl Drop for ThreadHost {
     fn drop(&mut self) {
         if let Some(owner) = self.owner.lock().take() {
-            let (reply, _) = bounded(1);
-            let stop = Message::Stop { patience: Duration::ZERO, reply };
+            let stop = Message::Stop { patience: Duration::ZERO, reply: Box::new(drop) };
             // If the inbox stays full because agents hang, the owner ends with the process.
             if self.inbox.send_timeout(stop, Duration::from_secs(1)).is_ok() {
                 let _ = owner.join();
@@ -290,4 +287,9 @@ impl fmt::Debug for ThreadHost {
         let ended = matches!(self.ended.try_recv(), Err(crossbeam::channel::TryRecvError::Disconnected));
         f.debug_struct("ThreadHost").field("ended", &ended).finish_non_exhaustive()
     }
+}
+
+/// Whoever asked may be gone; the deed stands.
+fn to<T: Send + 'static>(reply: Sender<T>) -> Reply<T> {
+    Box::new(move |what| drop(reply.send(what)))
 }

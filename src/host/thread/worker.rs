@@ -39,14 +39,14 @@ pub(super) fn start(
                 let attempt = assignment.attempt;
                 if prefetches && !recalled {
                     let command = AgentCommand::Start { by, attempt }.into();
-                    let _gone = inbox.send(Message::Command { command, reply: None });
+                    let _gone = inbox.send(Message::Word(command));
                 }
                 let command = if recalled {
                     AgentCommand::Yield { by, attempt }.into()
                 } else {
                     perform(by, &*agent, &assignment)
                 };
-                if inbox.send(Message::Command { command, reply: None }).is_err() {
+                if inbox.send(Message::Word(command)).is_err() {
                     break;
                 }
             }

@@ -14,4 +14,4 @@ mod figures;
 mod golden;
 mod known;
 mod records;
-mod script;
+pub(crate) mod script;

@@ -1,5 +1,7 @@
 //! The host's clock.
 
+#![expect(clippy::disallowed_types, reason = "a host is where clocks are")]
+
 use crate::time::Time;
 use core::time::Duration;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};

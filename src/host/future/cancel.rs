@@ -1,0 +1,86 @@
+//! A word that an attempt is no longer wanted, which can be waited for.
+
+use core::fmt;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Whether an attempt is no longer wanted. Clones speak of the same attempt.
+///
+/// An agent that is told may clean up and answer; if it takes longer than the task's grace, its future is dropped.
+///
+/// ```
+/// use counterpoint::host::future::Cancellation;
+///
+/// let cancellation = Cancellation::default();
+/// let seen = cancellation.clone();
+/// assert!(!seen.is_cancelled());
+/// cancellation.cancel();
+/// assert!(seen.is_cancelled());
+/// // Within an agent: `select! { answer = work => .., () = seen.cancelled() => .. }`.
+/// ```
+#[derive(Clone, Default)]
+pub struct Cancellation(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    /// The same flag that `Attempt::is_cancelled` reads.
+    flag: Arc<AtomicBool>,
+    waiting: Mutex<Vec<Waker>>,
+}
+
+impl Cancellation {
+    /// Whether the attempt is no longer wanted.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.flag.load(Ordering::Acquire)
+    }
+
+    /// Ends when the attempt is no longer wanted, at once if that is so already.
+    pub fn cancelled(&self) -> Cancelled {
+        Cancelled(self.clone())
+    }
+
+    /// Says that the attempt is no longer wanted. Hosts do; and tests of agents.
+    pub fn cancel(&self) {
+        self.0.flag.store(true, Ordering::Release);
+        let waiting = core::mem::take(&mut *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        for waker in waiting {
+            waker.wake();
+        }
+    }
+
+    pub(super) fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0.flag)
+    }
+}
+
+impl fmt::Debug for Cancellation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Cancellation").field(&self.is_cancelled()).finish()
+    }
+}
+
+/// Ends when an attempt is no longer wanted: see [`Cancellation::cancelled`].
+#[derive(Debug, Clone)]
+#[must_use = "futures do nothing unless they are polled"]
+pub struct Cancelled(Cancellation);
+
+impl Future for Cancelled {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let shared = &self.0.0;
+        if self.0.is_cancelled() {
+            return Poll::Ready(());
+        }
+        let mut waiting = shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            waiting.push(cx.waker().clone());
+        }
+        drop(waiting);
+        // It may have been said between the look and the note.
+        if self.0.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}

@@ -1,0 +1,228 @@
+//! Services of `tower` as agents, and the engine as a service.
+
+use super::agent::{Assignment, AsyncAgent};
+use super::timer::BoxFuture;
+use super::{FutureHost, RunHandle, TaskHandle};
+use crate::host::{HostError, RunError};
+use crate::payload::Payload;
+use crate::run::RunSpec;
+use crate::task::{Failure, TaskOutcome, TaskSpec};
+use core::fmt;
+use core::marker::PhantomData;
+use core::task::{Context, Poll};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, PoisonError};
+use thiserror::Error;
+use tower_service::Service;
+
+type Judge<E> = dyn Fn(E) -> Failure + Send + Sync;
+
+/// An agent whose work is done by a service: the task's payload is the request, the response is the output.
+///
+/// Each attempt has a clone of the service of its own and waits until that is ready; a service that cannot be cloned goes
+/// into a buffer first. An attempt that is no longer wanted is dropped at once, with the call in it. A service that is not
+/// ready has done nothing, so that is a transient failure; what an error of a call means only its user can say: without
+/// [`judging`](Self::judging) the outcome counts as unknown.
+///
+/// ```
+/// use counterpoint::Failure;
+/// use counterpoint::host::future::ServiceAgent;
+/// # use std::task::{Context, Poll};
+/// # #[derive(Clone)]
+/// # struct Double;
+/// # impl tower_service::Service<u32> for Double {
+/// #     type Response = u32;
+/// #     type Error = String;
+/// #     type Future = std::future::Ready<Result<u32, String>>;
+/// #     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), String>> { Poll::Ready(Ok(())) }
+/// #     fn call(&mut self, number: u32) -> Self::Future {
+/// #         std::future::ready(number.checked_mul(2).ok_or_else(|| "too large".to_owned()))
+/// #     }
+/// # }
+///
+/// // `Double` is a `Service<u32, Response = u32, Error = String>`, under any layers.
+/// let agent = ServiceAgent::new(Double).judging(|error: String| Failure::permanent(error));
+/// // host.add_custom_agent(spec, agent).await?;
+/// ```
+pub struct ServiceAgent<S: Service<R>, R> {
+    /// Locked to be cloned only: a service need not be shared between threads.
+    service: Mutex<S>,
+    judge: Arc<Judge<S::Error>>,
+    request: PhantomData<fn(R)>,
+}
+
+impl<S: Service<R>, R> ServiceAgent<S, R>
+where
+    S::Error: fmt::Display,
+{
+    /// An agent over this service.
+    pub fn new(service: S) -> Self {
+        let judge = Arc::new(|error: S::Error| Failure::unknown(error.to_string()));
+        Self { service: Mutex::new(service), judge, request: PhantomData }
+    }
+}
+
+impl<S: Service<R>, R> ServiceAgent<S, R> {
+    /// Says what an error of a call means for the next attempt.
+    #[must_use]
+    pub fn judging(mut self, judge: impl Fn(S::Error) -> Failure + Send + Sync + 'static) -> Self {
+        self.judge = Arc::new(judge);
+        self
+    }
+}
+
+impl<S, R> AsyncAgent for ServiceAgent<S, R>
+where
+    S: Service<R> + Clone + Send + 'static,
+    R: DeserializeOwned + Send + 'static,
+    S::Response: Serialize + Send,
+    S::Error: fmt::Display + Send + 'static,
+    S::Future: Send,
+{
+    fn perform(&self, assignment: Assignment) -> impl Future<Output = Result<Payload, Failure>> + Send {
+        let mut service = self.service.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let judge = Arc::clone(&self.judge);
+        async move {
+            let request = assignment.input()?;
+            let cancelled = assignment.cancelled();
+            let work = async {
+                let ready = poll_fn(|cx| service.poll_ready(cx)).await;
+                ready.map_err(|error| Failure::transient(format!("the service is not ready: {error}")))?;
+                let response = service.call(request).await.map_err(|error| judge(error))?;
+                // The work is done: a failure that says that nothing happened would be a lie.
+                Payload::of(&response).map_err(|error| Failure::unknown(format!("the service answered, but: {error}")))
+            };
+            let mut work = core::pin::pin!(work);
+            let mut cancelled = core::pin::pin!(cancelled);
+            poll_fn(|cx| match work.as_mut().poll(cx) {
+                Poll::Ready(result) => Poll::Ready(result),
+                Poll::Pending => cancelled.as_mut().poll(cx).map(|()| Err(Failure::unknown("the call was given up"))),
+            })
+            .await
+        }
+    }
+}
+
+impl<S: Service<R>, R> fmt::Debug for ServiceAgent<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ServiceAgent")
+    }
+}
+
+/// The engine as a service: a [`TaskSpec`] or a [`RunSpec`] in, the output of the task or run back.
+///
+/// It is ready unless its inbox is full, and then when that has been worked off. A call that is dropped cancels its task or
+/// run, as a timeout around it would want. Layers go around it as around any service; what turns a request of your own into a
+/// task is `map_request`.
+///
+/// ```
+/// use counterpoint::host::future::{FutureHost, HostService};
+/// use counterpoint::{Config, TaskId, TaskSpec};
+/// use std::time::Duration;
+/// use tower_service::Service;
+///
+/// let (host, driver) = FutureHost::start(Config::default(), |_: Duration| async {})?;
+/// let mut service = HostService::new(host);
+/// let output = service.call(TaskSpec::new(TaskId::new(1), "greet")); // a future of `Result<Payload, CallError>`
+/// # let _: &dyn std::future::Future<Output = Result<counterpoint::Payload, counterpoint::host::future::CallError>> = &output;
+/// # drop((output, driver));
+/// # Ok::<(), counterpoint::host::HostError>(())
+/// ```
+pub struct HostService {
+    host: FutureHost,
+    /// Under way while the inbox is full.
+    room: Option<BoxFuture<Result<(), HostError>>>,
+}
+
+impl HostService {
+    /// The service of this host.
+    #[must_use]
+    pub const fn new(host: FutureHost) -> Self {
+        Self { host, room: None }
+    }
+
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+        if self.room.is_none() {
+            if self.host.has_ended() {
+                return Poll::Ready(Err(HostError::Ended.into()));
+            }
+            if self.host.has_room() {
+                return Poll::Ready(Ok(()));
+            }
+            let host = self.host.clone();
+            // What is answered after all that waits now.
+            self.room = Some(Box::pin(async move { host.inspect(|_| ()).await }));
+        }
+        let polled = self.room.as_mut().map_or(Poll::Ready(Ok(())), |room| room.as_mut().poll(cx));
+        if polled.is_ready() {
+            self.room = None;
+        }
+        polled.map_err(CallError::from)
+    }
+}
+
+impl Clone for HostService {
+    fn clone(&self) -> Self {
+        Self::new(self.host.clone())
+    }
+}
+
+impl Service<TaskSpec> for HostService {
+    type Response = Payload;
+    type Error = CallError;
+    type Future = BoxFuture<Result<Payload, CallError>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+        self.poll_room(cx)
+    }
+
+    fn call(&mut self, task: TaskSpec) -> Self::Future {
+        let host = self.host.clone();
+        Box::pin(async move {
+            let handle: TaskHandle = host.submit(task).await?.cancel_on_drop();
+            let outcome = handle.await?;
+            if let TaskOutcome::Succeeded(output) = outcome { Ok(output) } else { Err(CallError::Task(outcome)) }
+        })
+    }
+}
+
+impl Service<RunSpec> for HostService {
+    type Response = Payload;
+    type Error = CallError;
+    type Future = BoxFuture<Result<Payload, CallError>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+        self.poll_room(cx)
+    }
+
+    fn call(&mut self, run: RunSpec) -> Self::Future {
+        let host = self.host.clone();
+        Box::pin(async move {
+            let handle: RunHandle<Payload> = host.start_run(run).await?.cancel_on_drop();
+            Ok(handle.await?)
+        })
+    }
+}
+
+impl fmt::Debug for HostService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostService").field("host", &self.host).finish_non_exhaustive()
+    }
+}
+
+/// Why a call of the engine gave no output.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The engine refused it, or the host has ended.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The task ended otherwise.
+    #[error("the task {0}")]
+    Task(TaskOutcome),
+    /// The run ended otherwise.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}

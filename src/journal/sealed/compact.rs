@@ -1,0 +1,279 @@
+//! The compact form: frames.
+//!
+//! ```text
+//! header   magic 8 | length 4 | its complement 4 | version 1 | keyed 1 | after 8 | epoch 8 | previous hash 32
+//!          | length of the name 2 | name | seal 32, if keyed | sum 32
+//! record   length 4 | its complement 4 | version 1 | first entry 8 | epoch 8 | entries 4 | previous hash 32
+//!          | the entries, as MessagePack, one after the other | hash 32
+//! ```
+//!
+//! Numbers have their low byte first. A length counts what comes after its complement, without which a flipped bit in it
+//! would make the rest look like one record that was cut short.
+
+use super::head::{Hash, Head};
+use super::{HASH, Stream, VERSION};
+use crate::error::RestoreError;
+use crate::event::Entry;
+use crate::id::Seq;
+use crate::journal::Epoch;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+pub(super) const MAGIC: &[u8; 8] = b"CPointJ\n";
+/// The length and its complement.
+const PREFIX: usize = 8;
+/// What every record has before its entries.
+const FIXED: usize = 1 + 8 + 8 + 4 + HASH;
+/// How deep an entry may nest; as deep as in JSON.
+const DEPTH: usize = 128;
+
+pub(super) fn write_header(stream: &Stream, after: Head, out: &mut Vec<u8>) {
+    out.extend_from_slice(MAGIC);
+    let begin = open_frame(out);
+    out.extend_from_slice(&[VERSION, u8::from(stream.keyed)]);
+    out.extend_from_slice(&after.seq.get().to_le_bytes());
+    out.extend_from_slice(&after.epoch.get().to_le_bytes());
+    out.extend_from_slice(after.hash.as_bytes());
+    // A name is bounded by the limits of the core; one beyond 64 KiB is cut, here as when it is compared.
+    let name = short(&stream.name);
+    out.extend_from_slice(&u16::try_from(name.len()).unwrap_or(u16::MAX).to_le_bytes());
+    out.extend_from_slice(name);
+    let seals = if stream.keyed { 2 } else { 1 };
+    close_length(out, begin, seals * HASH);
+    if stream.keyed {
+        let seal = stream.seals.header(out);
+        out.extend_from_slice(seal.as_bytes());
+    }
+    let sum = sum(out);
+    out.extend_from_slice(sum.as_bytes());
+}
+
+fn short(name: &str) -> &[u8] {
+    name.as_bytes().get(..name.len().min(usize::from(u16::MAX))).unwrap_or_default()
+}
+
+/// What finds accidents in a header, key or not: so that another key is told from damage.
+fn sum(bytes: &[u8]) -> Hash {
+    Hash::new(*blake3::hash(bytes).as_bytes())
+}
+
+fn open_frame(out: &mut Vec<u8>) -> usize {
+    out.extend_from_slice(&[0; PREFIX]);
+    out.len()
+}
+
+/// Writes the length of a frame that is complete but for `more` bytes.
+fn close_length(out: &mut [u8], begin: usize, more: usize) {
+    let length = u32::try_from(out.len().saturating_sub(begin).saturating_add(more)).unwrap_or(u32::MAX);
+    let prefix = out.get_mut(begin.saturating_sub(PREFIX)..begin);
+    if let Some((low, high)) = prefix.and_then(|prefix| prefix.split_at_mut_checked(PREFIX / 2)) {
+        low.copy_from_slice(&length.to_le_bytes());
+        high.copy_from_slice(&(!length).to_le_bytes());
+    }
+}
+
+/// A record under way.
+pub(super) struct Record {
+    begin: usize,
+    first: Seq,
+    count: u32,
+}
+
+pub(super) fn open_record(head: &Head, epoch: Epoch, out: &mut Vec<u8>) -> Record {
+    let begin = open_frame(out);
+    let first = head.seq.next();
+    out.push(VERSION);
+    out.extend_from_slice(&first.get().to_le_bytes());
+    out.extend_from_slice(&epoch.get().to_le_bytes());
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(head.hash.as_bytes());
+    Record { begin, first, count: 0 }
+}
+
+pub(super) fn put(entry: &Entry, out: &mut Vec<u8>) -> Result<(), String> {
+    entry.serialize(&mut rmp_serde::Serializer::new(out).with_struct_map()).map_err(|error| error.to_string())
+}
+
+impl Record {
+    pub(super) const fn noted(&mut self) {
+        self.count = self.count.saturating_add(1);
+    }
+
+    pub(super) fn close(self, stream: &Stream, out: &mut Vec<u8>) -> (Seq, Hash) {
+        let count = self.begin + 1 + 8 + 8;
+        if let Some(place) = out.get_mut(count..count + 4) {
+            place.copy_from_slice(&self.count.to_le_bytes());
+        }
+        close_length(out, self.begin, HASH);
+        let hash = stream.seals.record(out.get(self.begin - PREFIX..).unwrap_or_default());
+        out.extend_from_slice(hash.as_bytes());
+        (Seq::new(self.first.get().saturating_add(u64::from(self.count)).saturating_sub(1)), hash)
+    }
+
+    /// How large it would be if it were closed now.
+    pub(super) const fn size(&self, out: &[u8]) -> usize {
+        out.len().saturating_sub(self.begin).saturating_add(HASH)
+    }
+}
+
+/// Reads numbers off the front of bytes.
+struct Cursor<'a>(&'a [u8]);
+
+impl<'a> Cursor<'a> {
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (front, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(front)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+}
+
+/// The length that a frame says it has; `None` if its two words contradict each other.
+fn length(prefix: &[u8]) -> Option<usize> {
+    let mut cursor = Cursor(prefix);
+    let (length, complement) = (cursor.u32()?, cursor.u32()?);
+    (length == !complement).then_some(usize::try_from(length).ok()?)
+}
+
+/// Reads a header: where the journal goes on from, and how long the header is.
+pub(super) fn read_header(stream: &Stream, bytes: &[u8]) -> Result<(Head, usize), RestoreError> {
+    const CUT: RestoreError = RestoreError::NoJournal { reason: "its header is cut short or damaged" };
+    let frame = bytes.get(MAGIC.len()..).and_then(|rest| length(rest.get(..PREFIX)?)).ok_or(CUT)?;
+    let end = MAGIC.len() + PREFIX + frame;
+    let (body, sum_there) = bytes.get(..end).and_then(|all| all.split_last_chunk::<HASH>()).ok_or(CUT)?;
+    if !same_sum(body, sum_there) {
+        return Err(CUT);
+    }
+    let mut cursor = Cursor(body.get(MAGIC.len() + PREFIX..).unwrap_or_default());
+    let version = cursor.byte().ok_or(CUT)?;
+    if version != VERSION {
+        return Err(RestoreError::UnknownVersion { seq: Seq::new(1), version: version.into() });
+    }
+    let keyed = cursor.byte().ok_or(CUT)? != 0;
+    let after = Seq::new(cursor.u64().ok_or(CUT)?);
+    let epoch = Epoch::new(cursor.u64().ok_or(CUT)?);
+    let hash = Hash::new(cursor.array().ok_or(CUT)?);
+    let name = cursor.array().map(u16::from_le_bytes).ok_or(CUT)?;
+    let name = cursor.take(name.into()).ok_or(CUT)?;
+    if name != short(&stream.name) {
+        return Err(RestoreError::WrongStream { found: String::from_utf8_lossy(name).into_owned() });
+    }
+    let seal = if keyed { Some(Hash::new(cursor.array().ok_or(CUT)?)) } else { None };
+    let sealed = body.get(..body.len().saturating_sub(if keyed { HASH } else { 0 })).unwrap_or_default();
+    super::unseal::check_seal(stream, sealed, seal)?;
+    Ok((Head::new(after, epoch, hash), end))
+}
+
+fn same_sum(body: &[u8], there: &[u8; HASH]) -> bool {
+    super::head::same(sum(body), Hash::new(*there))
+}
+
+/// A record's frame, of which nothing but its hash has been believed.
+pub(super) struct Frame<'a> {
+    pub(super) body: &'a [u8],
+    pub(super) hash: Hash,
+    /// Bytes of all of it.
+    pub(super) size: usize,
+}
+
+/// What stands at the front of bytes.
+pub(super) enum Front<'a> {
+    /// A whole frame, whose hash is right.
+    Sound(Frame<'a>),
+    /// No frame, or one whose hash is wrong; it says that it has so many bytes, if what says so is sound.
+    Bad(Option<usize>),
+}
+
+pub(super) fn front<'a>(stream: &Stream, bytes: &'a [u8]) -> Front<'a> {
+    let Some(said) = bytes.get(..PREFIX).and_then(length) else { return Front::Bad(None) };
+    let size = PREFIX.saturating_add(said);
+    let Some((sealed, hash)) = bytes.get(..size).and_then(|frame| frame.split_last_chunk::<HASH>()) else {
+        return Front::Bad(Some(size));
+    };
+    let hash = Hash::new(*hash);
+    match sealed.get(PREFIX..) {
+        Some(body) if super::head::same(stream.seals.record(sealed), hash) => Front::Sound(Frame { body, hash, size }),
+        Some(_) | None => Front::Bad(Some(size)),
+    }
+}
+
+/// What a record says of itself, before its entries.
+pub(super) struct Said<'a> {
+    pub(super) version: u8,
+    pub(super) first: Seq,
+    pub(super) epoch: Epoch,
+    pub(super) count: u32,
+    pub(super) prev: Hash,
+    pub(super) entries: &'a [u8],
+}
+
+impl<'a> Frame<'a> {
+    pub(super) fn said(&self) -> Option<Said<'a>> {
+        let mut cursor = Cursor(self.body);
+        let version = cursor.byte()?;
+        if version != VERSION {
+            let (first, epoch, prev) = (Seq::ZERO, Epoch::default(), Hash::default());
+            return Some(Said { version, first, epoch, count: 0, prev, entries: &[] });
+        }
+        Some(Said {
+            version,
+            first: Seq::new(cursor.u64()?),
+            epoch: Epoch::new(cursor.u64()?),
+            count: cursor.u32()?,
+            prev: Hash::new(cursor.array()?),
+            entries: cursor.0,
+        })
+    }
+}
+
+pub(super) fn entries(said: &Said<'_>) -> Result<Vec<Entry>, String> {
+    let mut reader = rmp_serde::Deserializer::from_read_ref(said.entries);
+    reader.set_max_depth(DEPTH);
+    // An entry has no fewer than 16 bytes: a count that is a lie reserves nothing.
+    let most = said.entries.len() / 16;
+    let mut entries = Vec::with_capacity(usize::try_from(said.count).unwrap_or(most).min(most));
+    for _ in 0..said.count {
+        entries.push(Entry::deserialize(&mut reader).map_err(|error| error.to_string())?);
+    }
+    // There is nothing more to read, not even the first byte of something.
+    match IgnoredAny::deserialize(&mut reader) {
+        Err(rmp_serde::decode::Error::InvalidMarkerRead(_)) => Ok(entries),
+        Ok(_) | Err(_) => Err("something is left over".to_owned()),
+    }
+}
+
+/// Whether a sound frame begins anywhere in these bytes. Looks at no more than a few times as many bytes as there are; when
+/// that is not enough to tell, it says yes, which is the careful answer.
+pub(super) fn any_sound(stream: &Stream, bytes: &[u8]) -> bool {
+    let mut budget = bytes.len().saturating_mul(4).saturating_add(1 << 20);
+    for at in 0..bytes.len().saturating_sub(PREFIX + FIXED) {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let Some(said) = rest.get(..PREFIX).and_then(length) else { continue };
+        if said < FIXED + HASH || said > rest.len() - PREFIX {
+            continue;
+        }
+        if said > budget {
+            return true;
+        }
+        budget -= said;
+        if matches!(front(stream, rest), Front::Sound(_)) {
+            return true;
+        }
+    }
+    false
+}

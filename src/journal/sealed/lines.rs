@@ -1,0 +1,171 @@
+//! The readable form: a line of JSON for each record.
+//!
+//! ```text
+//! {"counterpoint":"journal","v":1,"stream":"orders","after":0,"epoch":0,"prev":"00..","keyed":true,"seal":"..","sum":".."}
+//! {"v":1,"seq":1,"epoch":1,"prev":"00..","entries":[{"seq":1,"at":5,"event":{..}}],"hash":".."}
+//! ```
+//!
+//! A hash covers the bytes of its line up to the comma before it. So there is one form of each line, to the bit.
+
+use super::head::{Hash, Head, same};
+use super::{HASH, Stream, VERSION};
+use crate::error::RestoreError;
+use crate::event::Entry;
+use crate::id::Seq;
+use crate::journal::Epoch;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use std::io::Write as _;
+
+/// `,"hash":"..."}` and the end of the line.
+const TAIL: usize = r#","hash":""}"#.len() + 2 * HASH + 1;
+
+pub(super) fn write_header(stream: &Stream, after: Head, out: &mut Vec<u8>) {
+    let name = serde_json::Value::from(&*stream.name);
+    let Head { seq, epoch, hash } = after;
+    // Writing to memory does not fail.
+    let _ = write!(
+        out,
+        r#"{{"counterpoint":"journal","v":{VERSION},"stream":{name},"after":{},"epoch":{},"prev":"{hash}","keyed":{}"#,
+        seq.get(),
+        epoch.get(),
+        stream.keyed
+    );
+    if stream.keyed {
+        let seal = stream.seals.header(out);
+        let _ = write!(out, r#","seal":"{seal}""#);
+    }
+    let sum = Hash::new(*blake3::hash(out).as_bytes());
+    let _ = writeln!(out, r#","sum":"{sum}"}}"#);
+}
+
+pub(super) struct Record {
+    begin: usize,
+    last: Seq,
+}
+
+pub(super) fn open_record(head: &Head, epoch: Epoch, out: &mut Vec<u8>) -> Record {
+    let begin = out.len();
+    let (seq, epoch, prev) = (head.seq.next().get(), epoch.get(), head.hash);
+    let _ = write!(out, r#"{{"v":{VERSION},"seq":{seq},"epoch":{epoch},"prev":"{prev}","entries":["#);
+    Record { begin, last: head.seq }
+}
+
+pub(super) fn put(entry: &Entry, out: &mut Vec<u8>) -> Result<(), String> {
+    if out.last() != Some(&b'[') {
+        out.push(b',');
+    }
+    serde_json::to_writer(out, entry).map_err(|error| error.to_string())
+}
+
+impl Record {
+    pub(super) const fn noted(&mut self) {
+        self.last = self.last.next();
+    }
+
+    pub(super) fn close(self, stream: &Stream, out: &mut Vec<u8>) -> (Seq, Hash) {
+        out.push(b']');
+        let hash = stream.seals.record(out.get(self.begin..).unwrap_or_default());
+        let _ = writeln!(out, r#","hash":"{hash}"}}"#);
+        (self.last, hash)
+    }
+
+    pub(super) const fn size(&self, out: &[u8]) -> usize {
+        out.len().saturating_sub(self.begin).saturating_add(1 + TAIL)
+    }
+}
+
+/// The bytes of the first line with its end, if it has one.
+pub(super) fn first_line(bytes: &[u8]) -> Option<&[u8]> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    bytes.get(..=end)
+}
+
+/// A line without `,"name":"hash"}` at its end, and the hash.
+fn unsealed<'a>(line: &'a [u8], name: &str) -> Option<(&'a [u8], Hash)> {
+    let line = line.strip_suffix(b"\"}\n")?;
+    let (line, digits) = line.split_last_chunk::<{ 2 * HASH }>()?;
+    let line = line.strip_suffix(b"\":\"")?.strip_suffix(name.as_bytes())?.strip_suffix(b",\"")?;
+    Some((line, Hash::from_hex(digits)?))
+}
+
+#[derive(Deserialize)]
+struct Version {
+    v: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    counterpoint: String,
+    #[serde(rename = "v")]
+    _version: u64,
+    stream: String,
+    after: Seq,
+    epoch: Epoch,
+    prev: Hash,
+    keyed: bool,
+    #[serde(default, rename = "seal")]
+    seal: Option<Hash>,
+    #[serde(rename = "sum")]
+    _sum: IgnoredAny,
+}
+
+pub(super) fn read_header(stream: &Stream, bytes: &[u8]) -> Result<(Head, usize), RestoreError> {
+    const CUT: RestoreError = RestoreError::NoJournal { reason: "its header is cut short or damaged" };
+    let line = first_line(bytes).ok_or(CUT)?;
+    let (covered, sum) = unsealed(line, "sum").ok_or(CUT)?;
+    if !same(Hash::new(*blake3::hash(covered).as_bytes()), sum) {
+        return Err(CUT);
+    }
+    let version: Version = serde_json::from_slice(line).map_err(|_| CUT)?;
+    if version.v != u64::from(VERSION) {
+        return Err(RestoreError::UnknownVersion { seq: Seq::new(1), version: version.v });
+    }
+    let header: Header = serde_json::from_slice(line).map_err(|_| CUT)?;
+    if header.counterpoint != "journal" || header.keyed != header.seal.is_some() {
+        return Err(CUT);
+    }
+    if header.stream != *stream.name {
+        return Err(RestoreError::WrongStream { found: header.stream });
+    }
+    let sealed = covered.len().saturating_sub(if header.keyed { r#","seal":"""#.len() + 2 * HASH } else { 0 });
+    super::unseal::check_seal(stream, covered.get(..sealed).unwrap_or_default(), header.seal)?;
+    Ok((Head::new(header.after, header.epoch, header.prev), line.len()))
+}
+
+/// The hash of a line that is a record, if it is right.
+pub(super) fn sound(stream: &Stream, line: &[u8]) -> Option<Hash> {
+    let (covered, hash) = unsealed(line, "hash")?;
+    same(stream.seals.record(covered), hash).then_some(hash)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Line {
+    #[serde(rename = "v")]
+    _version: u64,
+    pub(super) seq: Seq,
+    pub(super) epoch: Epoch,
+    pub(super) prev: Hash,
+    pub(super) entries: Vec<Entry>,
+    #[serde(rename = "hash")]
+    _hash: IgnoredAny,
+}
+
+/// What a sound line says; `Err` with the version if that is not ours.
+pub(super) fn said(line: &[u8]) -> Result<Result<Line, String>, u64> {
+    if !line.starts_with(b"{\"v\":1,") {
+        return match serde_json::from_slice::<Version>(line) {
+            Ok(Version { v }) if v != u64::from(VERSION) => Err(v),
+            Ok(_) => Ok(Err("its version does not come first".to_owned())),
+            Err(error) => Ok(Err(error.to_string())),
+        };
+    }
+    Ok(serde_json::from_slice(line).map_err(|error| error.to_string()))
+}
+
+/// Whether one of the lines is a sound record.
+pub(super) fn any_sound(stream: &Stream, bytes: &[u8]) -> bool {
+    bytes.split_inclusive(|byte| *byte == b'\n').any(|line| sound(stream, line).is_some())
+}

@@ -1,0 +1,19 @@
+//! Hosts under features, and the kit for tests.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::wildcard_enum_match_arm,
+    clippy::too_many_lines,
+    unreachable_pub,
+    clippy::or_fun_call,
+    reason = "tests fail loudly, and nobody links against them"
+)]
+
+mod future;
+mod future_journal;
+#[cfg(feature = "tower")]
+mod tower;
+mod world;

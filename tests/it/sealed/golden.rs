@@ -1,0 +1,67 @@
+//! Journals as the first version wrote them: they are read for ever.
+
+use super::{ONE, key};
+use crate::insight::script::turned_back;
+use counterpoint::journal::sealed::{Encoding, Head, Stream};
+use counterpoint::{Config, Engine, EngineSnapshot, Entry};
+use std::path::PathBuf;
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/journal").join(name)
+}
+
+/// The bytes in a file, which are written anew only when they are missing and `UPDATE_GOLDEN=1`: a journal that has been
+/// written is not rewritten because the library has changed.
+fn kept(name: &str, make: impl FnOnce() -> Vec<u8>) -> Vec<u8> {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() && !path(name).exists() {
+        std::fs::write(path(name), make()).unwrap();
+    }
+    std::fs::read(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn forms() -> [(&'static str, Stream); 3] {
+    let orders = || Stream::new("orders");
+    [
+        ("v1.jsonl", orders().with_encoding(Encoding::Lines)),
+        ("v1-keyed.jsonl", orders().with_encoding(Encoding::Lines).with_key(key())),
+        ("v1-keyed.bin", orders().with_key(key())),
+    ]
+}
+
+fn written(stream: &Stream, entries: &[Entry]) -> Vec<u8> {
+    let (mut sealer, mut bytes) = stream.begin(Head::START);
+    for some in entries.chunks(5) {
+        sealer.seal(ONE, some, &mut bytes).unwrap();
+    }
+    bytes
+}
+
+#[test]
+fn journals_of_the_first_version_are_read() {
+    for (name, stream) in forms() {
+        let bytes = kept(name, || written(&stream, &turned_back().entries));
+        let read = stream.read(&bytes, None);
+        assert_eq!(read.fault, None, "{name}");
+        assert_eq!(read.entries, turned_back().entries, "{name}");
+    }
+}
+
+/// A journal of an engine that did a bit of everything, and its snapshot half-way: they lead to the state that they led to.
+#[test]
+fn a_journal_of_the_first_version_leads_to_its_state() {
+    let numbers = |count: u16| (0..count).map(|number| number.wrapping_mul(7_919)).collect::<Vec<u16>>();
+    let stream = Stream::new("orders").with_encoding(Encoding::Lines);
+    let make = || written(&stream, &super::drawn(&numbers(140), &numbers(90), 7));
+    let journal = kept("v1-run.jsonl", make);
+    let entries = stream.read(&journal, None).entries;
+    assert!(entries.len() > 40, "{} entries", entries.len());
+    let engine = Engine::restore(Config::default(), None, &entries).unwrap();
+    engine.check().unwrap();
+    let (half, rest) = entries.split_at(entries.len() / 2);
+    let middle = || Engine::restore(Config::default(), None, half).unwrap().snapshot();
+    let make = || stream.seal_snapshot(Head::START, &serde_json::to_vec(&middle()).unwrap());
+    let sealed = kept("v1-run.snapshot", make);
+    let snapshot: EngineSnapshot = serde_json::from_slice(stream.open_snapshot(&sealed).unwrap().1).unwrap();
+    let from = Engine::restore(Config::default(), Some(&snapshot), rest).unwrap();
+    assert_eq!(from.snapshot(), engine.snapshot());
+}

@@ -1,0 +1,223 @@
+//! Sealed journals: every bit is accounted for, and what is wrong is said exactly.
+
+mod golden;
+mod tamper;
+
+use crate::flow::draw::{Draws, Taste, definition, input};
+use crate::flow::{RUN, World};
+use crate::insight::script::turned_back;
+use counterpoint::journal::Epoch;
+use counterpoint::journal::sealed::{Encoding, Head, Key, SealError, Sealer, Stream};
+use counterpoint::{Command, Config, Engine, Entry, Limits, Payload, RestoreError, RunSpec, Seq, TaskEvent};
+use proptest::prelude::*;
+
+const ONE: Epoch = Epoch::new(1);
+
+fn key() -> Key {
+    Key::new([42; 32])
+}
+
+/// Both forms, with and without a key.
+fn streams() -> [Stream; 4] {
+    let (open, keyed) = (Stream::new("orders"), Stream::new("orders").with_key(key()));
+    [open.clone(), open.with_encoding(Encoding::Lines), keyed.clone(), keyed.with_encoding(Encoding::Lines)]
+}
+
+/// The entries of a story, in records of so many.
+fn sealed(stream: &Stream, entries: &[Entry], at_once: usize) -> (Sealer, Vec<u8>) {
+    let (mut sealer, mut bytes) = stream.begin(Head::START);
+    for some in entries.chunks(at_once) {
+        sealer.seal(ONE, some, &mut bytes).unwrap();
+    }
+    (sealer, bytes)
+}
+
+/// Where each record begins; the end of the last is the last of them.
+fn bounds(stream: &Stream, bytes: &[u8]) -> Vec<usize> {
+    let mut unsealer = stream.open(bytes, None).unwrap();
+    let mut bounds = vec![unsealer.sound()];
+    while let Some(record) = unsealer.next() {
+        record.unwrap();
+        bounds.push(unsealer.sound());
+    }
+    bounds
+}
+
+/// A journal with workflows of all sorts in it.
+fn drawn(shape: &[u16], schedule: &[u16], seed: u64) -> Vec<Entry> {
+    let mut draws = Draws::new(shape);
+    let input = input(&mut draws);
+    let definition = definition(&mut draws, Taste { races: true, most: 8 });
+    let mut world = World::new();
+    world.say(Command::define(definition)).unwrap();
+    world.say(Command::start(RunSpec::new(RUN, "flow").with_input(input))).unwrap();
+    world.play(&mut Draws::new(schedule), seed, RUN, true);
+    world.journal
+}
+
+proptest! {
+    #![proptest_config(crate::property(40))]
+
+    /// Whatever is written is read, in either form, by however many appends and in however many segments.
+    #[test]
+    fn what_is_sealed_is_read(
+        shape in prop::collection::vec(any::<u16>(), 0..120),
+        schedule in prop::collection::vec(any::<u16>(), 0..80),
+        seed in 0_u64..1_000,
+        cuts in prop::collection::vec(1_usize..20, 1..8),
+        which in 0_usize..4,
+    ) {
+        let journal = drawn(&shape, &schedule, seed);
+        let stream = &streams()[which];
+        let (mut head, mut left, mut entries) = (Head::START, &journal[..], Vec::new());
+        let mut cuts = cuts.iter().cycle();
+        while !left.is_empty() {
+            // A segment of a few appends.
+            let (mut sealer, mut bytes) = stream.begin(head);
+            for _ in 0..*cuts.next().unwrap() {
+                let (some, rest) = left.split_at(left.len().min(*cuts.next().unwrap()));
+                sealer.seal(ONE, some, &mut bytes).unwrap();
+                left = rest;
+            }
+            let read = stream.read(&bytes, Some(head));
+            prop_assert_eq!((read.head, read.bytes, &read.fault), (Some(sealer.head()), bytes.len(), &None));
+            entries.extend(read.entries);
+            head = sealer.head();
+        }
+        prop_assert_eq!(&entries, &journal);
+        let live = Engine::restore(Config::default(), None, &journal).unwrap().snapshot();
+        prop_assert_eq!(Engine::restore(Config::default(), None, &entries).unwrap().snapshot(), live);
+    }
+
+    /// Bytes that nobody wrote: an error and no panic, whatever they begin with.
+    #[test]
+    fn arbitrary_bytes_are_no_journal(noise in prop::collection::vec(any::<u8>(), 0..600), which in 0_usize..4, keep in 0_usize..400) {
+        let stream = &streams()[which];
+        let (_, mut bytes) = sealed(stream, &turned_back().entries[..3], 1);
+        bytes.truncate(keep);
+        bytes.extend_from_slice(&noise);
+        let read = stream.read(&bytes, None);
+        prop_assert!(read.entries.len() <= 3);
+        let _ = stream.open_snapshot(&bytes);
+    }
+}
+
+/// Facts of every family in the compact form take about two thirds of their text.
+#[test]
+fn the_compact_form_is_smaller() {
+    let story = turned_back().entries;
+    let [compact, lines, ..] = streams();
+    let (compact, lines) = (sealed(&compact, &story, 8).1.len(), sealed(&lines, &story, 8).1.len());
+    assert!(compact * 4 < lines * 3, "{compact} of {lines}");
+}
+
+#[test]
+fn what_does_not_fit_one_record_becomes_several() {
+    let story = turned_back().entries;
+    for stream in streams() {
+        let small = stream.clone().with_limits(&Limits::default().with_record_bytes(2_500));
+        let (_, bytes) = sealed(&small, &story, story.len());
+        let bounds = bounds(&small, &bytes);
+        assert!(bounds.len() > 4 && bounds.windows(2).all(|pair| pair[1] - pair[0] <= 2_508), "{bounds:?}");
+        assert_eq!(small.read(&bytes, None).entries, story);
+    }
+}
+
+#[test]
+fn an_entry_that_is_too_large_is_refused_and_nothing_is_written() {
+    let mut story = turned_back().entries[..3].to_vec();
+    let TaskEvent::Submitted { spec, replays, expected } = turned_back().entries.iter().find_map(submitted).unwrap()
+    else {
+        unreachable!()
+    };
+    let spec = (*spec).clone().with_payload(Payload::of(&"x".repeat(5_000)).unwrap());
+    story[2].event = TaskEvent::Submitted { spec: spec.into(), replays, expected }.into();
+    for stream in streams() {
+        let stream = stream.with_limits(&Limits::default().with_record_bytes(2_000));
+        let (mut sealer, mut bytes) = stream.begin(Head::START);
+        let (before, header) = (sealer.head(), bytes.clone());
+        let refused = sealer.seal(ONE, &story, &mut bytes);
+        assert!(matches!(refused, Err(SealError::TooLarge { seq, .. }) if seq == Seq::new(3)), "{refused:?}");
+        assert_eq!((sealer.head(), bytes), (before, header));
+    }
+}
+
+fn submitted(entry: &Entry) -> Option<TaskEvent> {
+    match &entry.event {
+        counterpoint::Event::Task(event @ TaskEvent::Submitted { .. }) => Some(event.clone()),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_sealer_refuses_gaps_and_old_writers() {
+    let story = turned_back().entries;
+    let (mut sealer, mut bytes) = Stream::new("orders").begin(Head::START);
+    let two = Epoch::new(2);
+    sealer.seal(two, &story[..2], &mut bytes).unwrap();
+    let (expected, found) = (Seq::new(3), Seq::new(4));
+    assert_eq!(sealer.seal(two, &story[3..], &mut bytes), Err(SealError::NotNext { expected, found }));
+    assert_eq!(sealer.seal(ONE, &story[2..], &mut bytes), Err(SealError::Stale { now: two, brought: ONE }));
+    let found = Seq::new(6);
+    let jumps = [story[2].clone(), story[5].clone()];
+    let expected = Seq::new(4);
+    assert_eq!(sealer.seal(two, &jumps, &mut bytes), Err(SealError::NotNext { expected, found }));
+    sealer.seal(two, &story[2..], &mut bytes).unwrap();
+    assert_eq!(Stream::new("orders").read(&bytes, None).entries, story);
+}
+
+/// Room that was set aside and not used is no fault.
+#[test]
+fn zeros_after_the_last_record_are_its_end() {
+    let story = turned_back().entries;
+    for stream in streams() {
+        let (sealer, mut bytes) = sealed(&stream, &story, 3);
+        let written = bytes.len();
+        bytes.resize(written + 4_096, 0);
+        let read = stream.read(&bytes, None);
+        assert_eq!((read.head, read.bytes, read.fault), (Some(sealer.head()), written, None));
+    }
+}
+
+/// A writer goes on where a reader has found the sound end.
+#[test]
+fn a_torn_tail_is_cut_and_written_over() {
+    let story = turned_back().entries;
+    for stream in streams() {
+        let (_, mut bytes) = sealed(&stream, &story, 4);
+        bytes.truncate(bytes.len() - 5);
+        let read = stream.read(&bytes, None);
+        assert!(read.fault.as_ref().is_some_and(RestoreError::is_torn), "{:?}", read.fault);
+        bytes.truncate(read.bytes);
+        let kept = read.entries.len();
+        assert!(kept < story.len());
+        stream.continuing(read.head.unwrap()).seal(Epoch::new(2), &story[kept..], &mut bytes).unwrap();
+        assert_eq!(stream.read(&bytes, None).entries, story);
+    }
+}
+
+#[test]
+fn snapshots_are_sealed_too() {
+    let state = br#"{"tasks":[]}"#;
+    let [open, _, keyed, _] = streams();
+    let head = sealed(&open, &turned_back().entries, 5).0.head();
+    for stream in [&open, &keyed] {
+        let bytes = stream.seal_snapshot(head, state);
+        assert_eq!(stream.open_snapshot(&bytes), Ok((head, &state[..])));
+        for bit in 0..bytes.len() * 8 {
+            let mut other = bytes.clone();
+            other[bit / 8] ^= 1 << (bit % 8);
+            assert!(stream.open_snapshot(&other).is_err(), "bit {bit}");
+        }
+        for cut in 0..bytes.len() {
+            assert!(stream.open_snapshot(&bytes[..cut]).is_err(), "cut to {cut}");
+        }
+    }
+    let (with, without) = (keyed.seal_snapshot(head, state), open.seal_snapshot(head, state));
+    assert_eq!(open.open_snapshot(&with), Err(RestoreError::KeyNeeded));
+    assert_eq!(keyed.open_snapshot(&without), Err(RestoreError::NotKeyed));
+    let other = Stream::new("orders").with_key(Key::new([1; 32]));
+    assert_eq!(other.open_snapshot(&with), Err(RestoreError::WrongKey));
+    let found = "orders".to_owned();
+    assert_eq!(Stream::new("returns").open_snapshot(&without), Err(RestoreError::WrongStream { found }));
+}
