@@ -263,6 +263,7 @@ fn ended(event: &TaskEvent) -> Option<Ended> {
         | TaskEvent::YieldRequested { .. }
         | TaskEvent::CancelRequested { .. }
         | TaskEvent::Discarded { .. }
+        | TaskEvent::Used { .. }
         | TaskEvent::Forgotten { .. } => None,
     }
 }
