@@ -18,6 +18,7 @@
 
 mod boundary;
 mod budget;
+mod call;
 mod expr;
 mod guard;
 mod many;
@@ -29,6 +30,7 @@ mod visit;
 
 pub use boundary::{Boundary, Handler};
 pub use budget::Budget;
+pub use call::Call;
 pub use expr::{Condition, Expr};
 pub(crate) use expr::{Scope, TooWide};
 pub use guard::{Otherwise, Precondition};
@@ -532,6 +534,8 @@ pub enum Body {
     Task(Work),
     /// A workflow of its own, as a child run.
     Flow(Arc<Definition>),
+    /// A workflow that the engine holds, as a child run.
+    Call(Call),
 }
 
 /// A task as a node describes it.

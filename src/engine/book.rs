@@ -194,6 +194,7 @@ impl Book {
             | RunEvent::ItemsEnough { run, .. }
             | RunEvent::Refused { run, .. }
             | RunEvent::Exhausted { run, .. }
+            | RunEvent::Unresolved { run, .. }
             | RunEvent::Reduced { run, .. }
             | RunEvent::Entered { run, .. }
             | RunEvent::Decided { run, .. }
@@ -246,11 +247,23 @@ impl Book {
         }
     }
 
+    /// How many runs of a workflow there are on the way from a run to the outermost one, itself included.
+    pub(super) fn depth_of(&self, id: RunId, workflow: &Name) -> u32 {
+        let (mut next, mut depth) = (Some(id), 0_u32);
+        while let Some(run) = next.and_then(|id| self.get(id)) {
+            depth = depth.saturating_add(u32::from(run.plan.id.name == *workflow));
+            next = run.owner.map(|owner| owner.run);
+        }
+        depth
+    }
+
     /// The definition that a run is pinned to: one that was defined, or the one inside the step that it performs.
     pub(super) fn plan_for(&self, spec: &RunSpec, version: u32, owner: Option<Owner>) -> Option<Arc<Plan>> {
         match owner {
-            None => self.plans.get(&(spec.workflow.clone(), version)).cloned(),
-            Some(owner) => self.get(owner.run)?.flow_of(owner).cloned(),
+            Some(owner) if self.get(owner.run)?.call_of(owner).is_none() => {
+                self.get(owner.run)?.flow_of(owner).cloned()
+            }
+            Some(_) | None => self.plans.get(&(spec.workflow.clone(), version)).cloned(),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::id::{RunId, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::rejected::Rejected;
-use crate::run::{Cause, RunSpec};
+use crate::run::{Cause, LimitReached, RunSpec};
 use crate::scheduler::{Config, Core, Misfit, Tx};
 use crate::task::{Owner, TaskSpec};
 use crate::time::Time;
@@ -227,7 +227,19 @@ impl Driver {
     }
 
     fn child(&self, run: &Run, owner: Owner, input: Payload) -> Option<RunEvent> {
-        let plan = &run.flow_of(owner)?.id;
+        let plan = match run.call_of(owner) {
+            Some(call) => {
+                if self.book.depth_of(run.id(), &call.workflow) >= call.depth {
+                    return Some(run.out_of_budget(owner.node, LimitReached::Depth { most: call.depth }));
+                }
+                let Some(plan) = self.book.plan(&call.workflow, call.version) else {
+                    let (workflow, version) = (call.workflow.clone(), call.version);
+                    return Some(RunEvent::Unresolved { run: run.id(), node: owner.node, workflow, version });
+                };
+                &plan.id
+            }
+            None => &run.flow_of(owner)?.id,
+        };
         let spec = RunSpec {
             id: RunId::engine_made(self.book.serial + 1),
             workflow: plan.name.clone(),

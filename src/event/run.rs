@@ -26,7 +26,8 @@ pub enum RunEvent {
         spec: Arc<RunSpec>,
         /// The version that it is pinned to.
         version: u32,
-        /// The step that it performs, for a run within a run. The definition is then the one inside that step.
+        /// The step that it performs, for a run within a run. The definition is then the one inside that step, unless the step
+        /// calls a workflow by its name.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         owner: Option<Owner>,
     },
@@ -149,7 +150,20 @@ pub enum RunEvent {
         /// Which guard.
         why: Refusal,
     },
-    /// A budget that a node is under is used up: it begins nothing more, and fails when what it has begun is over.
+    /// A node calls a workflow that nobody has defined: it begins nothing more, and fails when what it has begun is over.
+    Unresolved {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// The name.
+        workflow: Name,
+        /// The version, if it asks for one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<u32>,
+    },
+    /// A budget that a node is under is used up, or runs within runs are as deep as they may be: it begins nothing more, and
+    /// fails when what it has begun is over.
     Exhausted {
         /// The run.
         run: RunId,
@@ -311,6 +325,7 @@ impl RunEvent {
             | Self::ItemsEnough { run, .. }
             | Self::Refused { run, .. }
             | Self::Exhausted { run, .. }
+            | Self::Unresolved { run, .. }
             | Self::Reduced { run, .. }
             | Self::Entered { run, .. }
             | Self::Decided { run, .. }

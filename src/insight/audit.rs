@@ -158,6 +158,7 @@ const fn run_actor(event: &RunEvent) -> Actor {
         | RunEvent::ItemsEnough { .. }
         | RunEvent::Refused { .. }
         | RunEvent::Exhausted { .. }
+        | RunEvent::Unresolved { .. }
         | RunEvent::Reduced { .. }
         | RunEvent::Entered { .. }
         | RunEvent::Escalated { .. }

@@ -206,6 +206,7 @@ fn run(event: &RunEvent, now: Time) -> String {
         | RunEvent::ItemsEnough { .. }
         | RunEvent::Refused { .. }
         | RunEvent::Exhausted { .. }
+        | RunEvent::Unresolved { .. }
         | RunEvent::Reduced { .. }
         | RunEvent::Entered { .. }
         | RunEvent::HandlerFired { .. }
@@ -245,6 +246,9 @@ fn under_way(event: &RunEvent) -> String {
         RunEvent::ItemsAdded { run, node, items } => format!("{run} node {node} got {} more items", items.len()),
         RunEvent::ItemsEnough { run, node } => format!("{run} node {node} has enough"),
         RunEvent::Exhausted { run, node, limit } => format!("{run} node {node}: {limit}"),
+        RunEvent::Unresolved { run, node, workflow, .. } => {
+            format!("{run} node {node}: no workflow {}", short(workflow))
+        }
         RunEvent::Refused { run, node, why } => format!("{run} node {node}: {why}"),
         RunEvent::Reduced { run, node: Some(node), variable, .. } => {
             format!("{run} node {node} reads variable {variable}")

@@ -55,6 +55,7 @@
 //! | `for_each`, `at_once`, `tolerate` | the work for each item of a list, as `item` |
 //! | `repeat` | `{until, while, most}`: the work in rounds |
 //! | `workflow` | instead of a type: tasks of its own, whose `inputs` are what the task is given |
+//! | `call` | instead of a type: a workflow by its name, or `{workflow, version, depth}`, which may be this one |
 //! | `choose`, `otherwise`, `pick` | instead of a type: a list of `{case, when}` |
 //! | `wait`, `pass`, `stop`, `fail` | instead of a type: `{signal, timer}`; nothing; the end of the run; a failure |
 //!

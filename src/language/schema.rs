@@ -4,7 +4,7 @@ use super::context::{BUDGET, OTHERWISE, PRECONDITION, REDUCERS, VARIABLE};
 use super::data::CONDITIONS;
 use super::flow::WITHIN;
 use super::inputs::{INPUT, TYPES};
-use super::task::{CASE, COUNT, DEPENDENCY, JOINS, ONS, PICKS, REPEAT, RESTS, TASK, WAIT};
+use super::task::{CALL, CASE, COUNT, DEPENDENCY, JOINS, ONS, PICKS, REPEAT, RESTS, TASK, WAIT};
 use super::work::{ESTIMATE, EXHAUSTED, IN_DOUBT, JITTERS, REQUIREMENTS, RETRY, TIERS, WORK};
 use super::{DOCUMENT, Document};
 use serde_json::{Map, Value, json};
@@ -103,6 +103,9 @@ fn task_field(name: &str) -> Value {
         "at_once" | "tolerate" => whole(),
         "repeat" => object(&["most"], REPEAT, repeat),
         "workflow" => def("workflow"),
+        "call" => {
+            either(&[text(), object(&["workflow"], CALL, |name| if name == "workflow" { text() } else { whole() })])
+        }
         "wait" => object(&[], WAIT, wait),
         "choose" => list(object(CASE, CASE, case)),
         "pick" => words(PICKS),

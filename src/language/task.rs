@@ -7,7 +7,7 @@ use super::mistake::Wrong;
 use super::report::{Fields, Path, get};
 use super::work::{WORK, work};
 use crate::definition::{
-    Action, Body, Case, Condition, Expr, Join, Link, Map, Node, On, Pick, Repeat, Rest, Trigger, Work,
+    Action, Body, Call, Case, Condition, Expr, Join, Link, Map, Node, On, Pick, Repeat, Rest, Trigger, Work,
 };
 use crate::name::Name;
 use serde_json::Value;
@@ -35,6 +35,7 @@ pub(super) const TASK: &[&str] = &[
     "tolerate",
     "repeat",
     "workflow",
+    "call",
     "wait",
     "choose",
     "pick",
@@ -52,6 +53,9 @@ pub(super) const CASE: &[&str] = &["case", "when"];
 
 /// What a task can be instead of a piece of work.
 const OTHERS: &[&str] = &["wait", "choose", "pass", "stop", "fail"];
+
+/// The fields of a call.
+pub(super) const CALL: &[&str] = &["workflow", "version", "depth"];
 
 pub(super) const ONS: &[(&str, u8)] = &[("success", 0), ("failure", 1), ("always", 2), ("each", 3)];
 pub(super) const RESTS: &[(&str, Rest)] = &[("ignore", Rest::Ignore), ("cancel", Rest::Cancel)];
@@ -119,7 +123,7 @@ impl<'d> Reader<'_> {
     /// A task is one thing, and everything said of it means something.
     fn exclusions(&mut self, fields: &Fields, path: &Path<'_>) {
         let has = |name: &&&'static str| get(fields, name).is_some();
-        let kinds: Vec<&'static str> = OTHERS.iter().chain(&["workflow"]).filter(has).copied().collect();
+        let kinds: Vec<&'static str> = OTHERS.iter().chain(&["workflow", "call"]).filter(has).copied().collect();
         let idle = if kinds.is_empty() { &[] } else { WORK };
         let rest = kinds.iter().skip(1).chain(idle.iter().filter(has));
         let many: Vec<&'static str> = ["for_each", "repeat"].iter().chain(OTHERS).filter(has).copied().collect();
@@ -262,10 +266,27 @@ impl<'d> Reader<'_> {
         let choice = self.choice(fields, path, names);
         let task = work(fields, id, path, &mut self.report);
         let flow = get(fields, "workflow").map(|flow| self.within(flow, id, &path.field("workflow")));
+        let call = get(fields, "call").and_then(|call| self.call(call, &path.field("call"))).map(Body::Call);
         let body = flow.map_or(Body::Task(task), |flow| Body::Flow(Arc::new(flow)));
+        let body = call.unwrap_or(body);
         let many = self.many(body, fields, path, names);
         let plain = pass.then_some(Action::Pass).or_else(|| stop.then_some(Action::Stop));
         plain.or(fail).or(wait).or(choice).unwrap_or(many)
+    }
+
+    /// A text is the name of the workflow.
+    fn call(&mut self, value: &Value, path: &Path<'_>) -> Option<Call> {
+        if let Value::String(workflow) = value {
+            return Some(Call::of(workflow.as_str()));
+        }
+        let fields = self.report.object(value, path, CALL)?;
+        if get(fields, "workflow").is_none() {
+            self.report.add(path, Wrong::Missing { field: "workflow".to_owned() });
+        }
+        let mut call = Call::of(self.report.text_at(fields, "workflow", path)?);
+        call.version = self.report.whole_at(fields, "version", path);
+        call.depth = self.report.whole_at(fields, "depth", path).unwrap_or(call.depth);
+        Some(call)
     }
 
     fn wait(&mut self, wait: &Value, path: &Path<'_>) -> Action {

@@ -4,7 +4,9 @@ use super::context::Context;
 use super::functions::Functions;
 use super::validate::graph::topology;
 use crate::dag::Topology;
-use crate::definition::{Action, Body, Boundary, Definition, DefinitionId, Join, Map, Node, On, Repeat, Rest, Work};
+use crate::definition::{
+    Action, Body, Boundary, Call, Definition, DefinitionId, Join, Map, Node, On, Repeat, Rest, Work,
+};
 use crate::name::Name;
 use crate::structure::IdMap;
 use crate::task::{InDoubt, Needs, Policy, Tier, Usage};
@@ -63,21 +65,25 @@ pub(crate) struct WorkPlan {
     pub(crate) task: Option<Template>,
     pub(crate) undo: Option<Template>,
     pub(crate) child: Option<Arc<Plan>>,
+    /// A workflow that is found when it begins.
+    pub(crate) call: Option<Call>,
 }
 
 impl WorkPlan {
     fn new(body: Option<&Body>, undo: Option<&Work>, pivot: bool, functions: &Arc<Functions>) -> Option<Self> {
-        let (task, child) = match body {
-            Some(Body::Task(work)) => (Some(Template::new(work, pivot)), None),
-            Some(Body::Flow(flow)) => (None, Some(Plan::new(Arc::clone(flow), functions)?)),
-            None => (None, None),
-        };
-        Some(Self { task, undo: undo.map(|work| Template::new(work, false)), child })
+        let mut plan = Self { undo: undo.map(|work| Template::new(work, false)), ..Self::default() };
+        match body {
+            Some(Body::Task(work)) => plan.task = Some(Template::new(work, pivot)),
+            Some(Body::Flow(flow)) => plan.child = Some(Plan::new(Arc::clone(flow), functions)?),
+            Some(Body::Call(call)) => plan.call = Some(call.clone()),
+            None => {}
+        }
+        Some(plan)
     }
 
     /// Whether it can be undone: by a task, or as a workflow by itself.
     pub(crate) const fn can_be_undone(&self) -> bool {
-        self.undo.is_some() || self.child.is_some()
+        self.undo.is_some() || self.child.is_some() || self.call.is_some()
     }
 }
 

@@ -257,6 +257,7 @@ impl Lineage {
             | RunEvent::ItemsEnough { .. }
             | RunEvent::Refused { .. }
             | RunEvent::Exhausted { .. }
+            | RunEvent::Unresolved { .. }
             | RunEvent::Reduced { .. }
             | RunEvent::Entered { .. }
             | RunEvent::Decided { .. }

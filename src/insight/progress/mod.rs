@@ -304,6 +304,7 @@ impl Progress {
             | RunEvent::ItemsEnough { .. }
             | RunEvent::Refused { .. }
             | RunEvent::Exhausted { .. }
+            | RunEvent::Unresolved { .. }
             | RunEvent::Reduced { .. }
             | RunEvent::Entered { .. }
             | RunEvent::Decided { .. }

@@ -121,9 +121,9 @@ impl Sketch {
             Action::Do(Body::Task(work))
             | Action::Map(Map { body: Body::Task(work), .. })
             | Action::Repeat(Repeat { body: Body::Task(work), .. }) => Some(work),
-            Action::Do(Body::Flow(_))
-            | Action::Map(Map { body: Body::Flow(_), .. })
-            | Action::Repeat(Repeat { body: Body::Flow(_), .. })
+            Action::Do(Body::Flow(_) | Body::Call(_))
+            | Action::Map(Map { body: Body::Flow(_) | Body::Call(_), .. })
+            | Action::Repeat(Repeat { body: Body::Flow(_) | Body::Call(_), .. })
             | Action::Choose { .. }
             | Action::Wait { .. }
             | Action::Race { .. }

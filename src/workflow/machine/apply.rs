@@ -68,6 +68,7 @@ impl Run {
             | RunEvent::ItemsEnough { .. }
             | RunEvent::Refused { .. }
             | RunEvent::Exhausted { .. }
+            | RunEvent::Unresolved { .. }
             | RunEvent::Reduced { .. }
             | RunEvent::Operated { .. }
             | RunEvent::Paused { .. }
@@ -108,6 +109,7 @@ impl Run {
                 self.state_mut(*node).ok_or("an unknown node has enough")?.more_mut().enough = true;
                 Ok(())
             }
+            RunEvent::Unresolved { node, workflow, .. } => self.note_unresolved(*node, workflow),
             RunEvent::Refused { node, .. } => self.note_refused(*node),
             RunEvent::Exhausted { node, limit, .. } => self.note_exhausted(*node, *limit),
             RunEvent::Reduced { node, variable, value, .. } => self.note_reduced(*node, *variable, value),

@@ -6,6 +6,7 @@ use crate::definition::Budget;
 use crate::event::RunEvent;
 use crate::id::AttemptId;
 use crate::limits::Limits;
+use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, LimitReached, Measure, RunPhase};
 use crate::task::{Owner, Phase, Spending, Usage};
@@ -136,7 +137,7 @@ impl Run {
         if fits { made } else { Payload::NULL }
     }
 
-    /// The node's budget is used up.
+    /// A bound is reached that only the engine sees: a budget is used up, or runs within runs are too deep.
     pub(crate) fn out_of_budget(&self, node: u32, limit: LimitReached) -> RunEvent {
         RunEvent::Exhausted { run: self.id(), node, limit }
     }
@@ -147,10 +148,20 @@ impl Run {
         Ok(())
     }
 
+    pub(super) fn note_unresolved(&mut self, node: u32, workflow: &Name) -> Result<(), &'static str> {
+        self.agenda.insert(node);
+        self.state_mut(node).ok_or("an unknown node calls a workflow")?.more_mut().unresolved = Some(workflow.clone());
+        Ok(())
+    }
+
     /// A node that is out of budget begins nothing more. What it has begun is awaited, or stopped if it is the time that is
     /// over; then it fails, and what it has done until then is what it gives.
     pub(super) fn within_budget(&mut self, node: u32, now: Time) -> Option<Option<Move>> {
         let state = self.state(node).filter(|state| state.ended().is_none())?;
+        if let Some(workflow) = state.more.as_ref().and_then(|more| more.unresolved.as_ref()) {
+            let message = format!("no workflow `{workflow}` is defined, or not in that version");
+            return Some((state.active == 0).then(|| self.fail(node, message)));
+        }
         let Some(limit) = state.more.as_ref().and_then(|more| more.exhausted) else {
             let budget = self.plan.node(node)?.0.budget;
             let since = state.began().filter(|_| state.is_working());

@@ -149,6 +149,9 @@ struct More {
     /// The budget that is used up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     exhausted: Option<LimitReached>,
+    /// The workflow that it calls and nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unresolved: Option<Name>,
     /// Of a node whose time is bounded: when it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     began: Option<Time>,

@@ -222,9 +222,10 @@ impl Run {
     /// Begins a piece of work.
     pub(super) fn begin(&self, node: u32, item: u32, input: Payload) -> Move {
         let owner = Owner::new(self.id(), node, item, Phase::Do);
-        match self.flow_of(owner) {
-            Some(_) => Move::Spawn { owner, input },
-            None => Move::Submit { owner, payload: input },
+        if self.flow_of(owner).is_some() || self.call_of(owner).is_some() {
+            Move::Spawn { owner, input }
+        } else {
+            Move::Submit { owner, payload: input }
         }
     }
 

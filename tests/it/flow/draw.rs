@@ -2,7 +2,7 @@
 
 use super::{World, work};
 use counterpoint::definition::{
-    Action, Body, Budget, Case, Condition, Definition, Enough, Expr, Handler, Join, Link, Map, Milestone, Node,
+    Action, Body, Budget, Call, Case, Condition, Definition, Enough, Expr, Handler, Join, Link, Map, Milestone, Node,
     Occasion, Offer, On, Pick, Precondition, Reducer, Repeat, Rest, State, States, Trigger, Variable, Write,
 };
 use counterpoint::{
@@ -191,6 +191,12 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
         if depth > 0 && draws.one_in(5) {
             let inner = Taste { most: 3, ..taste };
             Body::Flow(Arc::new(flow(draws, inner, &kind, depth - 1)))
+        } else if draws.one_in(30) {
+            Body::Call(match draws.below(8) {
+                0 => Call::of("nobody knows"),
+                1 => Call::of("flow").with_version(1),
+                _ => Call::of("flow").to_depth(2),
+            })
         } else {
             Body::Task(patient(&kind))
         }
@@ -278,9 +284,8 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
         Action::Choose { .. } | Action::Pass | Action::Stop | Action::States(_) => data(draws),
         Action::Do(_) if draws.below(2) == 0 => Expr::List(vec![data(draws), Expr::Input.at("/list/0")]),
         Action::Do(_) => Expr::Input,
-        Action::Map(Map { body: Body::Flow(_), .. }) | Action::Repeat(Repeat { body: Body::Flow(_), .. }) => {
-            Expr::Input
-        }
+        Action::Map(Map { body: Body::Flow(_) | Body::Call(_), .. })
+        | Action::Repeat(Repeat { body: Body::Flow(_) | Body::Call(_), .. }) => Expr::Input,
         _ => Expr::default(),
     };
     Node::new(name, action).with_input(input)

@@ -11,6 +11,7 @@
 mod boundaries;
 mod branches;
 mod budgets;
+mod calling;
 mod commands;
 mod context;
 mod endings;

@@ -3,8 +3,8 @@
 use super::Ruling;
 use core::cell::Cell;
 use counterpoint::definition::{
-    Action, Body, Boundary, Condition, Definition, Expr, Join, Link, Map, Node, Occasion, Offer, On, Otherwise, Pick,
-    Reducer, Repeat, Rest, Trigger, Variable,
+    Action, Body, Boundary, Call, Condition, Definition, Expr, Join, Link, Map, Node, Occasion, Offer, On, Otherwise,
+    Pick, Reducer, Repeat, Rest, Trigger, Variable,
 };
 use counterpoint::{
     Cause, Happened, LimitReached, Measure, Name, NodeOutcome, NodeRemedy, Opening, Owner, Phase, Refusal, RunId,
@@ -92,6 +92,8 @@ pub(super) struct Place {
     pub(super) refused: usize,
     /// The budget that is used up.
     pub(super) exhausted: Option<LimitReached>,
+    /// Whether it calls what nobody knows.
+    pub(super) unresolved: bool,
 }
 
 impl Place {
@@ -430,7 +432,21 @@ impl Flow {
             Action::States(states) => (&states.states[piece.state].undo, states.states[piece.state].body.as_ref()),
             action => (&node.undo, body(action)),
         };
-        undo.is_some() || matches!(body, Some(Body::Flow(_)))
+        undo.is_some() || matches!(body, Some(Body::Flow(_) | Body::Call(_)))
+    }
+
+    /// The workflows that a node may call.
+    pub(super) fn calls(&self, at: usize) -> Vec<&Call> {
+        let states = match &self.node(at).action {
+            Action::States(states) => &states.states[..],
+            _ => &[],
+        };
+        let bodies = states.iter().filter_map(|state| state.body.as_ref()).chain(body(&self.node(at).action));
+        let calls = bodies.filter_map(|body| match body {
+            Body::Call(call) => Some(call),
+            _ => None,
+        });
+        calls.collect()
     }
 
     /// What the state gave that the token is in, and whether it failed; none while that is open.
@@ -963,7 +979,7 @@ impl Flow {
     pub(super) fn may_fail(&self, at: usize) -> bool {
         let (place, node) = (&self.places[at], self.node(at));
         let (taken, open, _) = self.links(at);
-        if self.turned_away(at) == Some(false) || place.exhausted.is_some() {
+        if self.turned_away(at) == Some(false) || place.exhausted.is_some() || place.unresolved {
             return true;
         }
         if let Join::Count { of, .. } = node.join

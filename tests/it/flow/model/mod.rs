@@ -7,8 +7,8 @@
 
 use counterpoint::definition::{Body, Definition};
 use counterpoint::{
-    Cause, Entry, Event, FailureKind, Happened, Name, Next, Opening, Owner, Phase, RunEvent, RunId, RunOutcome,
-    TaskEvent, TaskId, Time, UndoOutcome,
+    Cause, Entry, Event, FailureKind, Happened, LimitReached, Name, Next, Opening, Owner, Phase, RunEvent, RunId,
+    RunOutcome, TaskEvent, TaskId, Time, UndoOutcome,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -71,6 +71,17 @@ impl Model {
 
     fn flow_mut(&mut self, run: RunId) -> Result<&mut Flow, String> {
         self.flows.get_mut(&run).ok_or_else(|| format!("no run {run}"))
+    }
+
+    /// How many runs of a workflow are around, and this one.
+    fn around(&self, run: RunId, workflow: &Name) -> Result<u32, String> {
+        let (mut next, mut count) = (Some(run), 0);
+        while let Some(run) = next {
+            let flow = self.flow(run)?;
+            count += u32::from(flow.definition.name == *workflow);
+            next = flow.owner.map(|owner| owner.run);
+        }
+        Ok(count)
     }
 
     fn task(&mut self, event: &TaskEvent) -> Ruling {
@@ -144,6 +155,15 @@ impl Model {
                     None => self.definitions.get(&(spec.workflow.clone(), *version)).cloned(),
                     Some(owner) => match self.flow(owner.run)?.body_of(*owner) {
                         Some(Body::Flow(flow)) => Some(Arc::clone(flow)),
+                        Some(Body::Call(call)) => {
+                            ensure!(spec.workflow == call.workflow, "another workflow begins than is called");
+                            let known = self.definitions.keys().filter(|(name, _)| *name == call.workflow);
+                            let newest = known.map(|(_, version)| *version).max();
+                            ensure!(call.version.or(newest) == Some(*version), "it should be version {newest:?}");
+                            let around = self.around(owner.run, &call.workflow)?;
+                            ensure!(around < call.depth, "runs within runs are too deep");
+                            self.definitions.get(&(call.workflow.clone(), *version)).cloned()
+                        }
                         _ => None,
                     },
                 };
@@ -198,12 +218,25 @@ impl Model {
                 self.flow_mut(*run)?.refuses(*node as usize, *why, now)
             }
             RunEvent::Exhausted { run, node, limit } => {
-                self.ledger.exhausted(*run, *node, *limit)?;
+                if let LimitReached::Depth { most } = limit {
+                    let calls = self.flow(*run)?.calls(*node as usize);
+                    let deep = calls.into_iter().filter(|call| call.depth == *most);
+                    let mut deep = deep.map(|call| self.around(*run, &call.workflow));
+                    ensure!(deep.any(|around| around == Ok(*most)), "it is not so deep");
+                } else {
+                    self.ledger.exhausted(*run, *node, *limit)?;
+                }
                 let flow = self.flow_mut(*run)?;
                 ensure!(flow.stand == Stand::Running, "a budget is looked at in a run that does not go forward");
                 let place = &mut flow.places[*node as usize];
                 ensure!(place.end.is_none() && place.exhausted.is_none(), "a budget is used up twice");
                 place.exhausted = Some(*limit);
+                Ok(())
+            }
+            RunEvent::Unresolved { run, node, workflow, version } => {
+                let unknown = |key: &(Name, u32)| key.0 != *workflow || version.is_some_and(|version| version != key.1);
+                ensure!(self.definitions.keys().all(unknown), "the workflow is known");
+                self.flow_mut(*run)?.places[*node as usize].unresolved = true;
                 Ok(())
             }
             RunEvent::Reduced { run, node, variable, value } => {
