@@ -32,7 +32,8 @@
 //!
 //! A document has a `name`, a `version`, `inputs` (each with `type`, `required`, `default`), `tasks` and `outputs`, and
 //! `context`: variables that tasks write together, each a word (`replace`, `append`, `merge`, `max`, `min`, `sum`) or
-//! `{reduce, by, initial}`, where `reduce: custom` is `by` a reducer of the host; and a `budget` as a task has one. Of a task:
+//! `{reduce, by, initial}`, where `reduce: custom` is `by` a reducer of the host; a `budget` as a task has one; and `signals`, by name,
+//! each with `transient`, `kept_for` and `most`. Of a task:
 //!
 //! | words | meaning |
 //! |---|---|
@@ -41,7 +42,7 @@
 //! | `agent`, `requirements` | the skill that an agent must have; a list of skills, or `skills` with levels and `labels` |
 //! | `inputs` | data with references: what the task is given |
 //! | `depends_on` | tasks, or `{task, on: success, failure, always, each}`, or `{task, case}` of a choice |
-//! | `join` | `all`, `any`, `{count, rest}`, `each`, or a [trigger rule](crate::definition::Trigger) |
+//! | `join` | `all`, `any`, `{count, rest}`, `{rounds, rest}`, `each`, or a [trigger rule](crate::definition::Trigger) |
 //! | `when` | a condition: if it does not hold, the task is skipped |
 //! | `precondition` | a condition on the run's data and `item`, what the task is given; or `{when, otherwise: skip}` |
 //! | `postcondition` | a condition on `item`, the output, before anything sees that; if not, it is done again, then fails |
@@ -52,11 +53,16 @@
 //! | `on_error` | `fail` (the run), `continue`, or the task to go on with, which joins its links with `any` |
 //! | `compensate`, `pivot` | the task that undoes it (true: its type with `.undo`); the point of no return |
 //! | `mutex`, `cancels` | names of exclusion; tasks that are withdrawn when it succeeds |
-//! | `for_each`, `at_once`, `tolerate` | the work for each item of a list, as `item` |
+//! | `milestone` | `{after, until}`, two tasks between which it may start |
+//! | `handlers` | what can happen to it, each with a `name` that `{task, case}` waits for, one of `error` (true or kinds of //!   failures), `timeout`, `signal` with `matching`, `cancel`; and `beside: true` if it does not interrupt |
+//! | `for_each`, `at_once`, `tolerate`, `tolerate_percent` | the work for each item of a list, as `item` |
+//! | `enough`, `open` | `{of, when, begun, cancel_rest}`: when the others are not awaited; whether more items may be added |
 //! | `repeat` | `{until, while, most}`: the work in rounds |
 //! | `workflow` | instead of a type: tasks of its own, whose `inputs` are what the task is given |
 //! | `call` | instead of a type: a workflow by its name, or `{workflow, version, depth}`, which may be this one |
 //! | `choose`, `otherwise`, `pick` | instead of a type: a list of `{case, when}` |
+//! | `race` | instead of a type: a list of offers, each with a `name`, one of `signal` with `matching`, `after`, `at`, //!   `decision: {role, options, escalation: [{after, role}], not_by}` |
+//! | `states` | instead of a type: `{start, most, states}`, each state with a `name`, `do` (a type, or more about it), `workflow` or //!   `call`, `inputs`, `compensate`, and `next`: states, or `{to, when, on_failure}` |
 //! | `wait`, `pass`, `stop`, `fail` | instead of a type: `{signal, timer}`; nothing; the end of the run; a failure |
 //!
 //! A reference is a whole text, `"${inputs.x}"`, `"${analyze.output.total}"`, `"${context.found}"`, `"${item}"`, or
@@ -74,7 +80,9 @@ mod inputs;
 mod mistake;
 mod report;
 mod schema;
+mod states;
 mod task;
+mod waits;
 mod work;
 
 pub use document::Document;
@@ -91,7 +99,8 @@ use report::{Path, get};
 use serde_json::Value;
 
 /// The fields of a document.
-const DOCUMENT: &[&str] = &["name", "version", "description", "inputs", "context", "budget", "tasks", "outputs"];
+const DOCUMENT: &[&str] =
+    &["name", "version", "description", "inputs", "context", "budget", "signals", "tasks", "outputs"];
 
 /// What a document says: a workflow, and what it has to be given.
 #[derive(Debug, Clone, PartialEq)]

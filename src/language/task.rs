@@ -7,7 +7,7 @@ use super::mistake::Wrong;
 use super::report::{Fields, Path, get};
 use super::work::{WORK, work};
 use crate::definition::{
-    Action, Body, Call, Case, Condition, Expr, Join, Link, Map, Node, On, Pick, Repeat, Rest, Trigger, Work,
+    Action, Body, Call, Case, Condition, Enough, Expr, Join, Link, Map, Node, On, Pick, Repeat, Rest, Trigger, Work,
 };
 use crate::name::Name;
 use serde_json::Value;
@@ -30,13 +30,20 @@ pub(super) const TASK: &[&str] = &[
     "pivot",
     "mutex",
     "cancels",
+    "milestone",
+    "handlers",
     "for_each",
     "at_once",
     "tolerate",
+    "tolerate_percent",
+    "enough",
+    "open",
     "repeat",
     "workflow",
     "call",
     "wait",
+    "race",
+    "states",
     "choose",
     "pick",
     "otherwise",
@@ -46,19 +53,20 @@ pub(super) const TASK: &[&str] = &[
 ];
 
 pub(super) const DEPENDENCY: &[&str] = &["task", "on", "case"];
-pub(super) const COUNT: &[&str] = &["count", "rest"];
+pub(super) const COUNT: &[&str] = &["count", "rounds", "rest"];
+pub(super) const ENOUGH: &[&str] = &["of", "when", "begun", "cancel_rest"];
 pub(super) const REPEAT: &[&str] = &["until", "while", "most"];
 pub(super) const WAIT: &[&str] = &["signal", "timer"];
 pub(super) const CASE: &[&str] = &["case", "when"];
 
 /// What a task can be instead of a piece of work.
-const OTHERS: &[&str] = &["wait", "choose", "pass", "stop", "fail"];
+const OTHERS: &[&str] = &["wait", "race", "states", "choose", "pass", "stop", "fail"];
 
 /// The fields of a call.
 pub(super) const CALL: &[&str] = &["workflow", "version", "depth"];
 
 pub(super) const ONS: &[(&str, u8)] = &[("success", 0), ("failure", 1), ("always", 2), ("each", 3)];
-pub(super) const RESTS: &[(&str, Rest)] = &[("ignore", Rest::Ignore), ("cancel", Rest::Cancel)];
+pub(super) const RESTS: &[(&str, Rest)] = &[("ignore", Rest::Ignore), ("cancel", Rest::Cancel), ("hold", Rest::Hold)];
 pub(super) const PICKS: &[(&str, Pick)] = &[("first", Pick::First), ("every", Pick::Every)];
 pub(super) const JOINS: &[(&str, Join)] = &[
     ("all", Join::All),
@@ -111,6 +119,8 @@ impl<'d> Reader<'_> {
         node.pivot = self.report.flag_at(fields, "pivot", path);
         node.mutex = self.words(fields, "mutex", path).into_iter().map(|(_, name)| name.into()).collect();
         node.cancels = self.known(fields, "cancels", path, names);
+        node.milestone = self.milestone(fields, path, names);
+        node.handlers = self.handlers(fields, path, names);
         node.writes = self.writes(fields, path, names);
         node.budget = budget(fields, path, &mut self.report);
         node.precondition = self.precondition(fields, path, names);
@@ -135,14 +145,15 @@ impl<'d> Reader<'_> {
         for (one, other) in pairs {
             self.report.add(path, Wrong::Exclude { one, other });
         }
-        let of = [("at_once", "for_each"), ("tolerate", "for_each"), ("pick", "choose"), ("otherwise", "choose")];
-        for (field, without) in of.into_iter().filter(|(field, of)| has(&field) && !has(&of)) {
+        let many = ["at_once", "tolerate", "tolerate_percent", "enough", "open"].map(|field| (field, "for_each"));
+        let of = many.into_iter().chain([("pick", "choose"), ("otherwise", "choose")]);
+        for (field, without) in of.filter(|(field, of)| has(&field) && !has(&of)) {
             self.report.add(path.field(field), Wrong::Idle { field, without });
         }
     }
 
     /// A text or a list of texts.
-    fn words(&mut self, fields: &'d Fields, name: &str, path: &Path<'_>) -> Vec<(Option<usize>, &'d str)> {
+    pub(super) fn words(&mut self, fields: &'d Fields, name: &str, path: &Path<'_>) -> Vec<(Option<usize>, &'d str)> {
         let at = path.field(name);
         match get(fields, name) {
             None => Vec::new(),
@@ -158,7 +169,7 @@ impl<'d> Reader<'_> {
     }
 
     /// The tasks that are named, but for those that do not exist.
-    fn known(&mut self, fields: &'d Fields, name: &str, path: &Path<'_>, names: &Names<'_>) -> Vec<Name> {
+    pub(super) fn known(&mut self, fields: &'d Fields, name: &str, path: &Path<'_>, names: &Names<'_>) -> Vec<Name> {
         let at = path.field(name);
         let words = self.words(fields, name, path);
         let known = words.into_iter().filter(|(place, task)| {
@@ -168,7 +179,7 @@ impl<'d> Reader<'_> {
         known.map(|(_, task)| task.into()).collect()
     }
 
-    fn exists(&mut self, task: &str, path: &Path<'_>, names: &Names<'_>) -> bool {
+    pub(super) fn exists(&mut self, task: &str, path: &Path<'_>, names: &Names<'_>) -> bool {
         let known = names.tasks.contains_key(task);
         if !known {
             self.report.unknown(path, "task", task, names.tasks.keys().copied());
@@ -226,16 +237,24 @@ impl<'d> Reader<'_> {
         let at = path.field("join");
         let fields = self.report.object(value, &at, COUNT)?;
         let rest = self.report.word_at(fields, "rest", &at, RESTS).unwrap_or_default();
-        if get(fields, "count").is_none() {
-            self.report.add(at, Wrong::Missing { field: "count".to_owned() });
+        let rounds = self.report.whole_at(fields, "rounds", &at);
+        let count = self.report.whole_at(fields, "count", &at);
+        match (get(fields, "count").is_some(), get(fields, "rounds").is_some()) {
+            (true, true) => self.report.add(at, Wrong::Exclude { one: "count", other: "rounds" }),
+            (false, false) => self.report.add(at, Wrong::Missing { field: "count".to_owned() }),
+            (true, false) | (false, true) => {}
         }
-        Some(Join::Count { of: self.report.whole_at(fields, "count", &at)?, rest })
+        rounds.map(|of| Join::Rounds { of, rest }).or_else(|| Some(Join::Count { of: count?, rest }))
     }
 
     /// A text is the kind of the task that undoes it; true is the kind that the typed builder would take.
     fn compensation(&mut self, fields: &Fields, id: &str, path: &Path<'_>) -> Option<Work> {
-        let value = get(fields, "compensate")?;
         let kind = get(fields, "type").and_then(Value::as_str).unwrap_or(id);
+        self.compensation_of(fields, kind, path)
+    }
+
+    pub(super) fn compensation_of(&mut self, fields: &Fields, kind: &str, path: &Path<'_>) -> Option<Work> {
+        let value = get(fields, "compensate")?;
         let otherwise = format!("{kind}.undo");
         match value {
             Value::Bool(false) => None,
@@ -259,10 +278,12 @@ impl<'d> Reader<'_> {
     }
 
     /// Everything is looked at, whatever the task turns out to be.
-    fn action(&mut self, fields: &Fields, id: &str, path: &Path<'_>, names: &Names<'_>) -> Action {
+    fn action(&mut self, fields: &'d Fields, id: &str, path: &Path<'_>, names: &Names<'d>) -> Action {
         let (pass, stop) = (self.report.flag_at(fields, "pass", path), self.report.flag_at(fields, "stop", path));
         let fail = self.report.text_at(fields, "fail", path).map(|message| Action::Fail(message.into()));
         let wait = get(fields, "wait").map(|wait| self.wait(wait, &path.field("wait")));
+        let race = self.race(fields, path, names);
+        let states = self.states(fields, path, names);
         let choice = self.choice(fields, path, names);
         let task = work(fields, id, path, &mut self.report);
         let flow = get(fields, "workflow").map(|flow| self.within(flow, id, &path.field("workflow")));
@@ -271,11 +292,11 @@ impl<'d> Reader<'_> {
         let body = call.unwrap_or(body);
         let many = self.many(body, fields, path, names);
         let plain = pass.then_some(Action::Pass).or_else(|| stop.then_some(Action::Stop));
-        plain.or(fail).or(wait).or(choice).unwrap_or(many)
+        plain.or(fail).or(wait).or(race).or(states).or(choice).unwrap_or(many)
     }
 
     /// A text is the name of the workflow.
-    fn call(&mut self, value: &Value, path: &Path<'_>) -> Option<Call> {
+    pub(super) fn call(&mut self, value: &Value, path: &Path<'_>) -> Option<Call> {
         if let Value::String(workflow) = value {
             return Some(Call::of(workflow.as_str()));
         }
@@ -315,13 +336,38 @@ impl<'d> Reader<'_> {
         Some(Action::Choose { pick, cases: read, otherwise })
     }
 
+    /// When the others need not be awaited.
+    fn enough(&mut self, fields: &Fields, path: &Path<'_>, names: &Names<'_>) -> Option<Enough> {
+        let at = path.field("enough");
+        let fields = get(fields, "enough").and_then(|value| self.report.object(value, &at, ENOUGH))?;
+        let of = self.report.whole_at(fields, "of", &at).map(Enough::of);
+        let when = get(fields, "when").map(|when| condition(when, &at.field("when"), names, &mut self.report));
+        let begun = self.report.flag_at(fields, "begun", &at);
+        match (get(fields, "of").is_some(), get(fields, "when").is_some()) {
+            (true, true) => self.report.add(at, Wrong::Exclude { one: "of", other: "when" }),
+            (false, false) if !begun => self.report.add(at, Wrong::Missing { field: "of".to_owned() }),
+            (true | false, _) => {}
+        }
+        let mut enough = of.or_else(|| when.map(Enough::when)).unwrap_or_else(Enough::begun);
+        enough.begun = begun;
+        enough.cancels = self.report.flag_at(fields, "cancel_rest", &at);
+        Some(enough)
+    }
+
     /// The work once, for each item, or again and again.
     fn many(&mut self, body: Body, fields: &Fields, path: &Path<'_>, names: &Names<'_>) -> Action {
         let at_once = self.report.whole_at(fields, "at_once", path);
         let tolerate = self.report.whole_at(fields, "tolerate", path).unwrap_or(0);
+        let percent = self.report.whole_at(fields, "tolerate_percent", path);
+        let open = self.report.flag_at(fields, "open", path);
+        let enough = self.enough(fields, path, names);
         if let Some(list) = get(fields, "for_each") {
             let over = expression(list, &path.field("for_each"), names, &mut self.report);
-            return Action::Map(Map::over(over, body).at_once(at_once).tolerate(tolerate));
+            let mut map = Map::over(over, body).at_once(at_once).tolerate(tolerate);
+            map.tolerate_percent = percent;
+            map.open = open;
+            map.enough = enough;
+            return Action::Map(map);
         }
         let Some(value) = get(fields, "repeat") else { return Action::Do(body) };
         let at = path.field("repeat");

@@ -1,6 +1,6 @@
 //! What can be said of a sound definition before it runs: what never happens, what would stay, how wide and how long it is.
 
-use super::validate::{DefinitionError, graph::topology, validate};
+use super::validate::{DefinitionError, flows, graph::topology, validate};
 use crate::dag::{NodeIx, Topology};
 use crate::definition::{Action, Body, Case, Condition, Definition, Join, Link, Map, On, Pick, Repeat, Trigger};
 use crate::limits::Limits;
@@ -40,6 +40,8 @@ pub struct Check {
     pub critical_path: Vec<Name>,
     /// What somebody may want to look at, in the order of the nodes.
     pub advice: Vec<Advice>,
+    /// The same of the workflows within, with the nodes that hold them. Workflows that are called by name are not looked at.
+    pub within: Vec<(Name, Self)>,
 }
 
 /// What somebody may want to look at.
@@ -79,16 +81,23 @@ impl fmt::Display for Advice {
     }
 }
 
-/// Looks at a definition as it stands; at those within it by calls of their own.
+/// Looks at a definition as it stands, and at those within it.
 ///
 /// # Errors
 ///
 /// What [`validate`] finds: of a definition that is not sound there is nothing else to say.
 pub fn check(definition: &Definition, limits: &Limits) -> Result<Check, DefinitionError> {
     validate(definition, limits)?;
-    let mut check = Check { width: 0, critical_path: Vec::new(), advice: Vec::new() };
+    Ok(look(definition))
+}
+
+/// As deep as definitions are nested, which validation bounds.
+fn look(definition: &Definition) -> Check {
+    let flows = definition.nodes.iter().flat_map(|node| flows(&node.action).into_iter().map(|flow| (&node.name, flow)));
+    let within = flows.map(|(node, flow)| (node.clone(), look(flow))).collect();
+    let mut check = Check { width: 0, critical_path: Vec::new(), advice: Vec::new(), within };
     // A definition that has passed closes no cycle.
-    let Ok(graph) = topology(definition) else { return Ok(check) };
+    let Ok(graph) = topology(definition) else { return check };
     let node = |at: &NodeIx| definition.nodes.get(at.index());
     let works = |at: &NodeIx| node(at).is_some_and(|node| does_work(&node.action));
     check.width = graph.levels().map(|level| level.iter().filter(|at| works(at)).count()).max().unwrap_or(0);
@@ -96,7 +105,7 @@ pub fn check(definition: &Definition, limits: &Limits) -> Result<Check, Definiti
     check.critical_path =
         longest.path().iter().filter(|at| works(at)).filter_map(|at| Some(node(at)?.name.clone())).collect();
     check.advice = advice(definition, &graph);
-    Ok(check)
+    check
 }
 
 fn advice(definition: &Definition, graph: &Topology) -> Vec<Advice> {

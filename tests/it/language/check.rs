@@ -45,6 +45,24 @@ tasks:
 }
 
 #[test]
+fn workflows_within_are_looked_at_too() {
+    let yaml = r"
+name: outer
+tasks:
+  - id: region
+    workflow:
+      tasks:
+        - {id: a, when: false}
+        - {id: deeper, workflow: {tasks: [{id: x}, {id: y}, {id: never, when: false}]}}
+";
+    let check = counterpoint::workflow::check(&compiled(yaml).definition, &counterpoint::Limits::default()).unwrap();
+    let (name, region) = &check.within[0];
+    assert_eq!((name.as_str(), region.advice.len(), check.advice.len()), ("region", 2, 0));
+    let (name, deeper) = &region.within[0];
+    assert_eq!((name.as_str(), deeper.width, deeper.advice.len()), ("deeper", 3, 2));
+}
+
+#[test]
 fn a_case_after_one_that_always_holds_is_never_taken() {
     let yaml = |pick: &str| {
         format!(
