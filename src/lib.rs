@@ -53,6 +53,8 @@
 //! - [`workflow`]: the typed builder, steps, validation; [`definition`]: workflows as data.
 //! - [`language`]: workflows as people write them, in YAML, JSON or TOML, with every mistake told by its path.
 //! - [`routing`], [`queue`], [`resilience`]: how the scheduler chooses, orders and retries; guards and [`capacity`] for hosts.
+//! - [`coordination`]: how agents come to act as one: votes, markets, traces, reputation.
+//! - [`team`]: who can do what, who shall work together, phases; [`decompose`]: from a goal to a workflow.
 //! - [`capacity`]: how many agents, where, and with what; advice, never a decision.
 //! - `planning` (feature `planning`): the best schedule for a team: assignment, projects with skills, DAGs with communication.
 //! - [`dag`]: graphs, what is ready in them, and a parallel runner; [`saga`]: compensation. Both usable alone.
@@ -63,7 +65,9 @@
 pub mod agent;
 pub mod capacity;
 pub mod command;
+pub mod coordination;
 pub mod dag;
+pub mod decompose;
 pub mod definition;
 pub mod effect;
 pub mod engine;
@@ -89,6 +93,7 @@ pub mod saga;
 pub mod scheduler;
 mod structure;
 pub mod task;
+pub mod team;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
@@ -97,7 +102,7 @@ pub mod workflow;
 pub use agent::{AgentSpec, AgentStatus, Guard, Scope};
 pub use command::{Accepted, AgentCommand, Command, ControlCommand, DeadFilter, RunCommand, TaskCommand};
 pub use effect::{Dispatched, Effect, Outbox};
-pub use engine::{Ask, Balance, Engine, EngineSnapshot, NodeView, RunMetrics, RunView};
+pub use engine::{Ask, Balance, Engine, EngineSnapshot, Follower, NodeView, RunMetrics, RunView};
 pub use error::{BadConfig, PayloadError, RestoreError};
 pub use event::{AgentEvent, ControlEvent, Entry, Event, Next, Opening, RunEvent, TaskEvent, YieldReason};
 pub use id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};

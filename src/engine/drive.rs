@@ -109,6 +109,13 @@ impl Driver {
         }
     }
 
+    /// Lets go of what only decisions would take up: what runs could do next, moments that have come, gates that opened.
+    pub(super) fn decide_nothing(&mut self, now: Time) {
+        self.book.agenda.clear();
+        self.book.wheel.advance(now, usize::MAX, &mut Vec::new());
+        self.core.decide_nothing();
+    }
+
     /// The moments that runs wait for.
     fn fire(&mut self, now: Time) {
         let mut due = Vec::new();

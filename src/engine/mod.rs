@@ -46,12 +46,14 @@ mod check;
 mod commands;
 mod decide;
 mod drive;
+mod follower;
 mod operate;
 mod recent;
 mod snapshot;
 mod spending;
 mod view;
 
+pub use follower::Follower;
 pub use snapshot::EngineSnapshot;
 pub use spending::{Balance, RunMetrics};
 pub use view::{Ask, NodeView, RunView};
@@ -227,6 +229,11 @@ impl Engine {
     #[must_use]
     pub const fn last_seq(&self) -> Seq {
         self.log.last()
+    }
+
+    /// When the last fact became one.
+    pub(crate) const fn at(&self) -> Time {
+        self.log.at()
     }
 
     /// The whole state as data, in an order that depends on nothing but the state.

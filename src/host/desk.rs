@@ -11,6 +11,7 @@ use crate::engine::{Engine, EngineSnapshot};
 use crate::error::RestoreError;
 use crate::event::{Entry, Event, RunEvent, TaskEvent};
 use crate::id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
+#[cfg(feature = "async")]
 use crate::journal::Takeover;
 use crate::rejected::Rejected;
 use crate::run::{RunOutcome, RunSpec};
@@ -68,9 +69,18 @@ pub(super) struct Desk {
 
 impl Desk {
     /// The engine of a journal that was taken over.
+    #[cfg(feature = "async")]
     pub(super) fn open(config: Config, taken: &Takeover) -> Result<Self, HostError> {
         let snapshot = taken.snapshot.as_deref().map(read_snapshot).transpose()?;
-        let engine = Engine::restore(config, snapshot.as_ref(), &taken.tail)?;
+        Self::restore(config, snapshot.as_ref(), &taken.tail)
+    }
+
+    pub(super) fn restore(
+        config: Config,
+        snapshot: Option<&EngineSnapshot>,
+        tail: &[Entry],
+    ) -> Result<Self, HostError> {
+        let engine = Engine::restore(config, snapshot, tail)?;
         Ok(Self {
             engine,
             batch: Batch::default(),
@@ -268,6 +278,6 @@ fn ended(event: &TaskEvent) -> Option<Ended> {
     }
 }
 
-fn read_snapshot(bytes: &[u8]) -> Result<EngineSnapshot, RestoreError> {
+pub(super) fn read_snapshot(bytes: &[u8]) -> Result<EngineSnapshot, RestoreError> {
     serde_json::from_slice(bytes).map_err(|error| RestoreError::Snapshot { reason: error.to_string() })
 }

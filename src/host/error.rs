@@ -27,6 +27,9 @@ pub enum HostError {
     /// The journal cannot be restored from.
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    /// A snapshot was not kept.
+    #[error("the snapshot was not kept: {0}")]
+    Snapshot(AppendError),
     /// The input has no JSON form.
     #[error(transparent)]
     Payload(#[from] PayloadError),

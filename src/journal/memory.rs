@@ -1,6 +1,6 @@
 //! A journal in memory.
 
-use super::{AppendError, Epoch, Journal, JournalError, Takeover};
+use super::{AppendError, Archive, Epoch, Journal, JournalError, Takeover};
 use crate::event::Entry;
 use crate::id::Seq;
 use core::fmt;
@@ -82,13 +82,31 @@ impl Journal for MemoryJournal {
     }
 
     fn keep_snapshot(&mut self, epoch: Epoch, at: Seq, snapshot: &[u8]) -> Result<(), AppendError> {
+        Archive::keep_snapshot(self, epoch, at, snapshot.to_vec())
+    }
+
+    fn archive(&mut self) -> Option<Box<dyn Archive>> {
+        Some(Box::new(self.clone()))
+    }
+}
+
+impl Archive for MemoryJournal {
+    fn keep_snapshot(&mut self, epoch: Epoch, at: Seq, snapshot: Vec<u8>) -> Result<(), AppendError> {
         let mut kept = self.kept();
         kept.admit(epoch)?;
         if at > kept.tail() {
             return Err(AppendError::Conflict { tail: kept.tail() });
         }
-        kept.snapshot = Some((at, snapshot.to_vec()));
-        kept.entries.retain(|entry| entry.seq > at);
+        if kept.snapshot.as_ref().is_some_and(|(earlier, _)| *earlier > at) {
+            return Err(AppendError::Refused("a later snapshot is kept".into()));
+        }
+        let after = kept.entries.partition_point(|entry| entry.seq <= at);
+        let rest = kept.entries.split_off(after);
+        let old = core::mem::replace(&mut kept.entries, rest);
+        let before = kept.snapshot.replace((at, snapshot));
+        // What is dropped may be large: whoever appends does not wait for that.
+        drop(kept);
+        drop((old, before));
         Ok(())
     }
 }
@@ -130,10 +148,12 @@ mod tests {
         let mut journal = MemoryJournal::default();
         let epoch = journal.take_over().unwrap().epoch;
         journal.append(epoch, Seq::ZERO, &[fact(1), fact(2), fact(3)]).unwrap();
-        journal.keep_snapshot(epoch, Seq::new(2), b"state").unwrap();
+        Journal::keep_snapshot(&mut journal, epoch, Seq::new(2), b"state").unwrap();
         let next = journal.take_over().unwrap();
         assert_eq!((next.snapshot.as_deref(), next.tail), (Some(&b"state"[..]), vec![fact(3)]));
-        journal.keep_snapshot(next.epoch, Seq::new(3), b"later").unwrap();
+        Journal::keep_snapshot(&mut journal, next.epoch, Seq::new(3), b"later").unwrap();
+        let earlier = Journal::keep_snapshot(&mut journal, next.epoch, Seq::new(2), b"state");
+        assert!(matches!(earlier, Err(AppendError::Refused(_))));
         assert_eq!(journal.append(next.epoch, Seq::new(3), &[fact(4)]), Ok(()));
     }
 }

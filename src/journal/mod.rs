@@ -105,6 +105,22 @@ pub trait Journal: Send {
         let _ = (epoch, at, snapshot);
         Err(AppendError::Refused("this journal keeps no snapshots".into()))
     }
+
+    /// A second hand, which keeps snapshots on another thread while this one appends. None, if the journal has no such: then
+    /// appends wait while a snapshot is kept.
+    fn archive(&mut self) -> Option<Box<dyn Archive>> {
+        None
+    }
+}
+
+/// Keeps snapshots of a journal while somebody else appends to it.
+pub trait Archive: Send {
+    /// Keeps a snapshot that holds every fact up to `at`, where an append ended; facts up to there may be dropped.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Journal::keep_snapshot`].
+    fn keep_snapshot(&mut self, epoch: Epoch, at: Seq, snapshot: Vec<u8>) -> Result<(), AppendError>;
 }
 
 /// Facts were not kept, or perhaps not.

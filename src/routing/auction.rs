@@ -1,6 +1,10 @@
 //! Agents bid.
 
+use super::learned::{Attempts, End, Seen};
 use super::{Candidate, Candidates, RoutingStrategy};
+use crate::coordination::Reputation;
+use crate::coordination::market::{self, Bid};
+use crate::event::Entry;
 use crate::id::{AgentId, TaskId};
 use crate::structure::Random;
 use crate::task::TaskSpec;
@@ -27,6 +31,9 @@ impl<F: FnMut(&TaskSpec, &Candidate<'_>, Time) -> Option<u64> + Send> Bidder for
 /// for a single task and without agreements between bidders. For agents of one owner this is only a way to minimise the cost
 /// that they declare. Without any bid the task waits until an agent has room again or changes.
 ///
+/// With a [`Reputation`] bids count by how far their bidders are trusted: who fails what it has won must bid less to win again,
+/// and is owed the most with which it would still have won. Equal bids are then settled by id.
+///
 /// ```
 /// use counterpoint::{Config, TaskSpec, Time};
 /// use counterpoint::routing::{Auction, Candidate};
@@ -37,6 +44,7 @@ impl<F: FnMut(&TaskSpec, &Candidate<'_>, Time) -> Option<u64> + Send> Bidder for
 pub struct Auction {
     bidder: Box<dyn Bidder>,
     reserve: u64,
+    reputation: Option<(Reputation, Attempts)>,
     awards: VecDeque<Award>,
 }
 
@@ -65,7 +73,7 @@ impl Auction {
     /// Auctions among the bids that this gives.
     #[must_use]
     pub fn new(bidder: impl Bidder + 'static) -> Self {
-        Self { bidder: Box::new(bidder), reserve: u64::MAX, awards: VecDeque::new() }
+        Self { bidder: Box::new(bidder), reserve: u64::MAX, reputation: None, awards: VecDeque::new() }
     }
 
     /// Sets the most that is paid.
@@ -75,18 +83,28 @@ impl Auction {
         self
     }
 
+    /// Counts bids by what is known of their bidders, and learns from how attempts end.
+    #[must_use]
+    pub fn with_reputation(mut self, reputation: Reputation) -> Self {
+        self.reputation = Some((reputation, Attempts::default()));
+        self
+    }
+
+    /// What is known of the bidders, if it counts.
+    #[must_use]
+    pub fn reputation(&self) -> Option<&Reputation> {
+        self.reputation.as_ref().map(|(reputation, _)| reputation)
+    }
+
     /// The last awards, the oldest first.
     pub fn awards(&self) -> impl Iterator<Item = &Award> {
         self.awards.iter()
     }
 }
 
-impl RoutingStrategy for Auction {
-    fn name(&self) -> &'static str {
-        "auction"
-    }
-
-    fn pick(&mut self, task: &TaskSpec, among: &Candidates<'_>, random: &mut Random) -> Option<AgentId> {
+impl Auction {
+    /// The lowest bid, ties by a draw.
+    fn plain(&mut self, task: &TaskSpec, among: &Candidates<'_>, random: &mut Random) -> Option<Award> {
         let (mut best, mut second, mut bids, mut equals) = (None::<(u64, AgentId)>, self.reserve, 0_u32, 1);
         for agent in among.iter() {
             let bid = self.bidder.bid(task, &agent, among.now()).filter(|bid| *bid <= self.reserve);
@@ -109,11 +127,50 @@ impl RoutingStrategy for Auction {
             }
         }
         let (bid, agent) = best?;
+        Some(Award { at: among.now(), task: task.id, agent, bid, price: second, bids })
+    }
+
+    /// The lowest bid for the trust behind it.
+    fn weighted(&mut self, task: &TaskSpec, among: &Candidates<'_>) -> Option<Award> {
+        let (now, mut bids) = (among.now(), Vec::new());
+        for agent in among.iter() {
+            if let Some(amount) = self.bidder.bid(task, &agent, now).filter(|bid| *bid <= self.reserve) {
+                let trust =
+                    self.reputation.as_ref().map_or(market::FULL_TRUST, |(known, _)| known.trust(agent.id(), now));
+                bids.push(Bid::new(agent.id(), amount).with_trust(trust));
+            }
+        }
+        let rules = market::Rules::new(market::Config::default().with_reserve(Some(self.reserve))).ok()?;
+        let won = *market::hold(&rules, &bids).ok()?.first()?;
+        let bids = u32::try_from(bids.len()).unwrap_or(u32::MAX);
+        Some(Award { at: now, task: task.id, agent: won.to, bid: won.bid, price: won.price, bids })
+    }
+}
+
+impl RoutingStrategy for Auction {
+    fn name(&self) -> &'static str {
+        "auction"
+    }
+
+    fn pick(&mut self, task: &TaskSpec, among: &Candidates<'_>, random: &mut Random) -> Option<AgentId> {
+        let award = match &self.reputation {
+            None => self.plain(task, among, random),
+            Some(_) => self.weighted(task, among),
+        }?;
         if self.awards.len() >= KEPT {
             self.awards.pop_front();
         }
-        self.awards.push_back(Award { at: among.now(), task: task.id, agent, bid, price: second, bids });
-        Some(agent)
+        self.awards.push_back(award);
+        Some(award.agent)
+    }
+
+    fn observe(&mut self, entry: &Entry) {
+        let Some((reputation, attempts)) = &mut self.reputation else { return };
+        match attempts.note(entry) {
+            Some(Seen::Ended { agent, end: End::Succeeded, .. }) => reputation.note(agent, true, entry.at),
+            Some(Seen::Ended { agent, end: End::Failed, .. }) => reputation.note(agent, false, entry.at),
+            Some(Seen::Ended { .. } | Seen::Began { .. }) | None => {}
+        }
     }
 
     fn explain(&self) -> Option<String> {
@@ -134,8 +191,43 @@ mod tests {
     use super::super::Roster;
     use super::*;
     use crate::agent::AgentSpec;
+    use crate::event::{Next, TaskEvent};
     use crate::task::Needs;
     use proptest::prelude::*;
+
+    #[test]
+    fn who_fails_what_it_has_won_must_bid_less() {
+        let mut roster = Roster::default();
+        (1..3).for_each(|id| roster.add(AgentSpec::new(AgentId::new(id))));
+        let class = roster.class(&Needs::nothing());
+        // Agent 1 asks for 10 and fails everything, agent 2 asks for 15.
+        let bidder = |_: &TaskSpec, agent: &Candidate<'_>, _: Time| Some(5 + 5 * agent.id().get());
+        let mut auction = Auction::new(bidder).with_reputation(Reputation::default());
+        let (mut seq, mut winners) = (0, Vec::new());
+        for id in (1..=4).map(TaskId::new) {
+            let task = TaskSpec::new(id, "any");
+            let winner =
+                auction.pick(&task, &roster.among(class, Time::ZERO).unwrap(), &mut Random::new(1, 1)).unwrap();
+            winners.push((winner.get(), auction.awards().last().unwrap().price));
+            let (attempt, by) = (crate::AttemptId::new(id, 1), crate::Incarnation::new(winner, 1));
+            let failure = crate::Failure::permanent("no");
+            let ended = if winner.get() == 1 {
+                TaskEvent::AttemptFailed { attempt, by, failure, next: Next::Fail, maybe: false, beyond_budget: false }
+            } else {
+                TaskEvent::Succeeded { attempt, by, output: crate::Payload::NULL }
+            };
+            for event in [
+                TaskEvent::Submitted { spec: std::sync::Arc::new(task), replays: None, expected: None },
+                TaskEvent::Assigned { attempt, to: by },
+                ended,
+            ] {
+                seq += 1;
+                auction.observe(&Entry { seq: crate::Seq::new(seq), at: Time::ZERO, event: event.into() });
+            }
+        }
+        // After the failure agent 1 is trusted a third and its 10 count as 30; agent 2 could ask for 15, 20, 22 ...
+        assert_eq!(winners, [(1, 15), (2, 15), (2, 20), (2, 22)]);
+    }
 
     proptest! {
         #[test]

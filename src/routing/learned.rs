@@ -4,7 +4,7 @@ use super::{Candidate, Candidates};
 use crate::event::{AgentEvent, Entry, Event, Next, TaskEvent};
 use crate::id::{AgentId, TaskId};
 use crate::name::Name;
-use crate::structure::{IdMap, Random};
+use crate::structure::{IdMap, Random, decay};
 use crate::task::Happened;
 use crate::time::Time;
 use core::time::Duration;
@@ -162,24 +162,6 @@ impl<T: Default> ByAgent<T> {
     }
 }
 
-/// What is left of a weight of 1 after `past`, if half of it goes every `half`: halved for each whole span and in a straight
-/// line between. Not `exp`, whose last digits differ from machine to machine.
-pub(super) fn decay(past: Duration, half: Duration) -> f64 {
-    let half = half.as_nanos().max(1);
-    let whole = past.as_nanos() / half;
-    if whole >= 64 {
-        return 0.0;
-    }
-    let rest = nanos(past.as_nanos() % half) / nanos(half);
-    let halved = nanos(1_u128 << whole);
-    (1.0 - rest / 2.0) / halved
-}
-
-#[expect(clippy::cast_precision_loss, reason = "an estimate")]
-const fn nanos(nanos: u128) -> f64 {
-    nanos as f64
-}
-
 /// Tries and successes of late, with the time that tries took: old ones count less and less.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Record {
@@ -326,19 +308,6 @@ pub(super) fn cheapest<'a, C: PartialOrd>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn decay_halves_and_falls(past in 0_u64..10_u64.pow(12), more in 0_u64..10_u64.pow(10), half in 1_u64..10_u64.pow(11)) {
-            let (past, half) = (Duration::from_nanos(past), Duration::from_nanos(half));
-            let now = decay(past, half);
-            prop_assert!((0.0..=1.0).contains(&now));
-            prop_assert!(decay(past + Duration::from_nanos(more), half) <= now + 1e-12);
-            let halved = decay(past + half, half);
-            prop_assert!((halved - now / 2.0).abs() < 1e-9);
-        }
-    }
 
     #[test]
     fn few_tries_weigh_little() {

@@ -20,6 +20,7 @@
 //! | [`Affine`] | what the task wishes for, else another strategy's | - |
 //! | [`LinUcb`] | the highest reward predicted, with a bonus for doubt | Li 2010 |
 //! | [`Auction`] | the lowest bid, owed the second lowest | Vickrey 1961 |
+//! | [`Trails`] | by how well the way from kind to agent is trodden | ant system, Dorigo 1996 |
 //! | [`Adaptive`] | what the strategy for the situation picks, with a reason | a table with hysteresis |
 //! | [`Guarded`] | another strategy's, without agents that fail everything | Envoy's outlier detection |
 //! | [`ByPriority`] | the highest priority, then the least loaded | - |
@@ -55,6 +56,7 @@ mod roster;
 mod round_robin;
 mod score;
 mod skills;
+mod trails;
 mod two_choices;
 mod weighted_round_robin;
 
@@ -80,6 +82,7 @@ pub use roster::{Roster, RosterClass};
 pub use round_robin::RoundRobin;
 pub use score::{Breakdown, Factor, MultiFactor, WeightError, Weights};
 pub use skills::SkillMap;
+pub use trails::Trails;
 pub use two_choices::TwoChoices;
 pub use weighted_round_robin::WeightedRoundRobin;
 

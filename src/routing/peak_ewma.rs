@@ -1,10 +1,10 @@
 //! The one that answers soonest.
 
-use super::learned::{Attempts, ByAgent, End, HALF, PENALTY, Record, Seen, decay};
+use super::learned::{Attempts, ByAgent, End, HALF, PENALTY, Record, Seen};
 use super::{Candidate, Candidates, RoutingStrategy};
 use crate::event::Entry;
 use crate::id::AgentId;
-use crate::structure::Random;
+use crate::structure::{Random, decay};
 use crate::task::TaskSpec;
 use crate::time::Time;
 use core::time::Duration;

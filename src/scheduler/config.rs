@@ -203,6 +203,22 @@ impl Config {
         self
     }
 
+    /// What of it the fold of facts depends on, without the host's code and whatever else only decides.
+    pub(crate) fn for_replay(&self) -> Self {
+        Self {
+            seed: self.seed,
+            discipline: self.discipline,
+            limits: self.limits.clone(),
+            story: 0,
+            skills: self.skills.clone(),
+            tenants: self.tenants.clone(),
+            kinds: self.kinds.clone(),
+            pools: self.pools.clone(),
+            batches: self.batches.clone(),
+            ..Self::default()
+        }
+    }
+
     pub(crate) const fn story(&self) -> usize {
         self.story
     }

@@ -126,6 +126,11 @@ impl Core {
         })
     }
 
+    /// Lets go of what the next decision would look at.
+    pub(crate) fn decide_nothing(&mut self) {
+        self.state.opened.clear();
+    }
+
     fn observe(&mut self, entry: &Entry) {
         self.config.strategy.observe(entry);
         if let Some(turn) = self.config.strategy.turned() {

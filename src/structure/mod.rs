@@ -1,10 +1,11 @@
 //! Data structures that the mechanisms share: dense slots, an index that cannot be iterated, bit sets, a timing wheel,
-//! random draws.
+//! random draws, forgetting.
 //!
 //! None of them knows what it holds. All of them answer a wrong index with `None`, never with a panic.
 
 mod arena;
 mod bits;
+mod decay;
 mod idmap;
 mod random;
 mod rules;
@@ -12,6 +13,7 @@ mod wheel;
 
 pub(crate) use arena::{Arena, Slot};
 pub(crate) use bits::{Bits, next_around, next_in};
+pub(crate) use decay::decay;
 pub(crate) use idmap::{IdMap, NearMap};
 pub use random::Random;
 pub(crate) use rules::{rules, with};

@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(u32, &[&str])] = &[
     (10, &["id", "time", "payload", "limits", "error", "name", "structure"]),
     (20, &["agent", "command", "definition", "effect", "event", "rejected", "run", "task"]),
+    (29, &["coordination"]),
     (30, &["capacity", "dag", "planning", "queue", "resilience", "routing"]),
-    (31, &["saga"]),
+    (31, &["saga", "team"]),
     (32, &["workflow"]),
     (33, &["language"]),
+    (34, &["decompose"]),
     (40, &["insight", "journal", "protocol"]),
     (41, &["scheduler"]),
     (42, &["engine"]),

@@ -35,6 +35,7 @@ mod dag_runner;
 mod distribution;
 mod flow;
 mod flow_oracle;
+mod follower;
 mod guarded;
 mod guards;
 mod insight;

@@ -1,11 +1,11 @@
 //! The host on threads: what a caller sees.
 
-use counterpoint::host::thread::{EventFilter, HostError, RunError, ThreadHost};
-use counterpoint::journal::{Journal, MemoryJournal};
+use counterpoint::host::thread::{EventFilter, HostError, RunError, Snapshots, ThreadHost};
+use counterpoint::journal::{AppendError, Epoch, Journal, JournalError, MemoryJournal, Takeover};
 use counterpoint::workflow::{Attempt, Done, Step, Steps, Undo, Workflow};
 use counterpoint::{
-    AgentId, AgentSpec, Config, Event, Failure, Limits, Payload, Policy, Rejected, Retry, RunId, RunOutcome, TaskEvent,
-    TaskId, TaskOutcome, TaskSpec,
+    AgentId, AgentSpec, Config, Engine, Entry, Event, Failure, Limits, Payload, Policy, Rejected, Retry, RunId,
+    RunOutcome, Seq, TaskEvent, TaskId, TaskOutcome, TaskSpec,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -197,4 +197,101 @@ fn a_shutdown_waits_for_what_is_under_way_and_no_longer() {
     host.shut_down(Duration::from_millis(20)).unwrap();
     assert_eq!(running.wait().unwrap(), TaskOutcome::Succeeded(Payload::NULL));
     assert_eq!(waiting.wait().unwrap_err(), HostError::Ended);
+}
+
+fn busy(host: &ThreadHost, ids: std::ops::RangeInclusive<u64>) {
+    host.add_custom_agent(agent(1).with_capacity(4), |_: &TaskSpec, _: &Attempt| Ok(Payload::NULL)).unwrap();
+    let handles: Vec<_> = ids.map(|id| host.submit(task(id)).unwrap()).collect();
+    for handle in handles {
+        handle.wait_for(PATIENCE).unwrap();
+    }
+}
+
+/// What was said is told by a state that was read from a snapshot and the facts after it.
+fn told(journal: &MemoryJournal) -> (Takeover, Engine) {
+    let taken = journal.clone().take_over().unwrap();
+    let snapshot = taken.snapshot.as_deref().map(|bytes| serde_json::from_slice(bytes).unwrap());
+    let engine = Engine::restore(Config::default(), snapshot.as_ref(), &taken.tail).unwrap();
+    (taken, engine)
+}
+
+#[test]
+fn snapshots_are_taken_as_it_goes_and_the_journal_stays_short() {
+    let journal = MemoryJournal::default();
+    let host = ThreadHost::open_with_snapshots(Config::default(), journal.clone(), Snapshots::every(50)).unwrap();
+    busy(&host, 1..=300);
+    let live = host.inspect(Engine::snapshot).unwrap();
+    host.shut_down(PATIENCE).unwrap();
+    let status = host.snapshots().unwrap();
+    assert!(status.taken >= 2 && status.failed.is_none(), "{status:?}");
+    let (taken, engine) = told(&journal);
+    assert!(taken.snapshot.is_some() && taken.tail.len() < 400, "{} facts after {status:?}", taken.tail.len());
+    for id in 1..=300 {
+        assert_eq!(engine.task(TaskId::new(id)).unwrap().status(), counterpoint::TaskStatus::Succeeded);
+    }
+    assert_eq!(engine.snapshot().scheduler.tasks, live.scheduler.tasks);
+    // The next host goes on from there.
+    let host = ThreadHost::open_with_snapshots(Config::default(), journal.clone(), Snapshots::every(50)).unwrap();
+    busy(&host, 301..=310);
+    assert_eq!(ended(&host, task(7)), TaskOutcome::Succeeded(Payload::NULL), "the first host did it");
+    host.shut_down(PATIENCE).unwrap();
+}
+
+#[test]
+fn a_snapshot_on_demand_holds_what_was_durable() {
+    let journal = MemoryJournal::default();
+    let host =
+        ThreadHost::open_with_snapshots(Config::default(), journal.clone(), Snapshots::every(1_000_000)).unwrap();
+    busy(&host, 1..=20);
+    let last = host.inspect(Engine::last_seq).unwrap();
+    assert_eq!(host.take_snapshot(), Ok(last));
+    assert!(journal.is_empty());
+    let live = host.inspect(Engine::snapshot).unwrap();
+    assert_eq!(told(&journal).1.snapshot(), live);
+    // Somebody else has taken over by looking: nothing is kept any more, and whoever asks hears it.
+    let refused = host.take_snapshot();
+    assert!(matches!(refused, Err(HostError::Snapshot(AppendError::Fenced))), "{refused:?}");
+    let without = ThreadHost::start(Config::default()).unwrap();
+    assert!(without.snapshots().is_none());
+    assert!(matches!(without.take_snapshot(), Err(HostError::Snapshot(AppendError::Refused(_)))));
+}
+
+/// A journal that has no second hand, and one that refuses snapshots at times.
+struct Plain {
+    within: MemoryJournal,
+    refuses: bool,
+}
+
+impl Journal for Plain {
+    fn take_over(&mut self) -> Result<Takeover, JournalError> {
+        self.within.take_over()
+    }
+
+    fn append(&mut self, epoch: Epoch, after: Seq, entries: &[Entry]) -> Result<(), AppendError> {
+        self.within.append(epoch, after, entries)
+    }
+
+    fn keep_snapshot(&mut self, epoch: Epoch, at: Seq, snapshot: &[u8]) -> Result<(), AppendError> {
+        self.refuses = !self.refuses;
+        if self.refuses {
+            return Err(AppendError::Refused("the disk is full".into()));
+        }
+        Journal::keep_snapshot(&mut self.within, epoch, at, snapshot)
+    }
+}
+
+#[test]
+fn a_journal_without_a_second_hand_keeps_snapshots_between_appends() {
+    let within = MemoryJournal::default();
+    let journal = Plain { within: within.clone(), refuses: false };
+    let host = ThreadHost::open_with_snapshots(Config::default(), journal, Snapshots::every(1_000_000)).unwrap();
+    busy(&host, 1..=20);
+    let before = within.len();
+    let refused = host.take_snapshot();
+    assert!(matches!(refused, Err(HostError::Snapshot(AppendError::Refused(_)))), "{refused:?}");
+    assert_eq!(host.snapshots().unwrap().failed, Some(AppendError::Refused("the disk is full".into())));
+    assert_eq!(within.len(), before, "what was refused takes nothing away");
+    let at = host.take_snapshot().unwrap();
+    assert_eq!((within.len(), host.snapshots().unwrap().at), (0, Some(at)));
+    host.shut_down(PATIENCE).unwrap();
 }

@@ -34,11 +34,13 @@
 mod events;
 mod handle;
 mod owner;
+mod snapshots;
 mod worker;
 
 pub use super::{EventFilter, HostError, RunError};
 pub use events::Events;
 pub use handle::{RunHandle, TaskHandle};
+pub use snapshots::{SnapshotStatus, Snapshots};
 
 use super::clock::Clock;
 use super::desk::{Ask, Reply};
@@ -48,8 +50,8 @@ use crate::command::{Accepted, AgentCommand, Command};
 use crate::definition::Definition;
 use crate::engine::Engine;
 use crate::event::Entry;
-use crate::id::{AgentId, Incarnation, RunId};
-use crate::journal::{Journal, MemoryJournal};
+use crate::id::{AgentId, Incarnation, RunId, Seq};
+use crate::journal::{AppendError, Journal, MemoryJournal};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::RunSpec;
@@ -64,6 +66,7 @@ use owner::{Message, Owner};
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use snapshots::Archivist;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -77,6 +80,7 @@ pub struct ThreadHost {
     /// Closed when the owner's thread has ended.
     ended: Receiver<()>,
     clock: Clock,
+    archivist: Option<Archivist>,
 }
 
 impl ThreadHost {
@@ -96,9 +100,43 @@ impl ThreadHost {
     ///
     /// When the journal cannot be opened or restored from, or a thread cannot be started.
     pub fn open(config: Config, journal: impl Journal + 'static) -> Result<Self, HostError> {
+        Self::open_with(config, Box::new(journal), None)
+    }
+
+    /// The same, with snapshots taken as it goes, so that the journal stays short and a restart quick. A thread of its own
+    /// [follows](crate::Follower) the facts and takes them, and needs as much memory again; the engine does not stop for it.
+    ///
+    /// ```
+    /// use counterpoint::host::thread::{Snapshots, ThreadHost};
+    /// use counterpoint::journal::MemoryJournal;
+    /// use counterpoint::{Config, TaskId, TaskSpec};
+    /// use std::time::Duration;
+    ///
+    /// let journal = MemoryJournal::default();
+    /// let host = ThreadHost::open_with_snapshots(Config::default(), journal.clone(), Snapshots::every(10_000))?;
+    /// host.submit(TaskSpec::new(TaskId::new(1), "any"))?;
+    /// let at = host.take_snapshot()?; // one at once, before an upgrade, say
+    /// assert_eq!(at.get(), 1);
+    /// assert!(journal.is_empty());    // the fact is in the snapshot now
+    /// # host.shut_down(Duration::from_secs(1))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open).
+    pub fn open_with_snapshots(
+        config: Config,
+        journal: impl Journal + 'static,
+        snapshots: Snapshots,
+    ) -> Result<Self, HostError> {
+        Self::open_with(config, Box::new(journal), Some(snapshots))
+    }
+
+    fn open_with(config: Config, journal: Box<dyn Journal>, snapshots: Option<Snapshots>) -> Result<Self, HostError> {
         let (inbox, messages) = bounded(INBOX);
         let (alive, ended) = bounded(0);
-        let mut owner = Owner::open(config, Box::new(journal), messages, inbox.clone())?;
+        let (mut owner, archivist) = Owner::open(config, journal, snapshots, messages, inbox.clone())?;
         let clock = owner.clock();
         let thread = std::thread::Builder::new()
             .name("counterpoint".into())
@@ -107,7 +145,7 @@ impl ThreadHost {
                 drop(alive);
             })
             .map_err(|error| HostError::Thread(error.to_string()))?;
-        Ok(Self { inbox, owner: Mutex::new(Some(thread)), ended, clock })
+        Ok(Self { inbox, owner: Mutex::new(Some(thread)), ended, clock, archivist })
     }
 
     /// Adds an agent that performs these steps, with the skills that their kinds are called, on as many threads as it has
@@ -242,6 +280,26 @@ impl ThreadHost {
         })
     }
 
+    /// Takes a snapshot of what is durable by now, and tells up to which fact it reaches once it is kept. Others go on with
+    /// their work meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// When the journal refuses it, or the host was opened without snapshots or has ended.
+    pub fn take_snapshot(&self) -> Result<Seq, HostError> {
+        if self.archivist.is_none() {
+            let reason = "the host was opened without snapshots".into();
+            return Err(HostError::Snapshot(AppendError::Refused(reason)));
+        }
+        self.ask(|reply| Message::Snapshot { reply })?.map_err(HostError::Snapshot)
+    }
+
+    /// How taking snapshots goes; nothing, if the host was opened without.
+    #[must_use]
+    pub fn snapshots(&self) -> Option<SnapshotStatus> {
+        self.archivist.as_ref().map(Archivist::status)
+    }
+
     /// The time as the engine has it: nanoseconds since 1970, never going back while the host lives.
     #[must_use]
     pub fn now(&self) -> Time {
@@ -260,6 +318,9 @@ impl ThreadHost {
             // A panic of the owner is a bug that its own message has told.
             let _ = owner.join();
         }
+        if let Some(archivist) = &self.archivist {
+            archivist.join();
+        }
         if left > 0 { Err(HostError::StillWorking(left)) } else { Ok(()) }
     }
 
@@ -277,6 +338,9 @@ impl Drop for ThreadHost {
             // If the inbox stays full because agents hang, the owner ends with the process.
             if self.inbox.send_timeout(stop, Duration::from_secs(1)).is_ok() {
                 let _ = owner.join();
+                if let Some(archivist) = &self.archivist {
+                    archivist.join();
+                }
             }
         }
     }

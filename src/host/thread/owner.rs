@@ -1,12 +1,13 @@
 //! The one thread that owns the engine.
 
+use super::snapshots::{Archivist, Kept, Snapshots, Told};
 use super::worker::{self, Assignment};
 use crate::agent::AgentSpec;
 use crate::command::{AgentCommand, Command};
 use crate::effect::Effect;
 use crate::event::{AgentEvent, Entry, Event};
 use crate::host::clock::Clock;
-use crate::host::desk::{Ask, Batch, Desk, Ended, Reply};
+use crate::host::desk::{Ask, Batch, Desk, Ended, Reply, read_snapshot};
 use crate::host::{Agent, HostError};
 use crate::id::{AttemptId, Incarnation, Seq};
 use crate::journal::{Epoch, Journal};
@@ -36,6 +37,16 @@ pub(super) enum Message {
         agent: Arc<dyn Agent>,
         reply: Reply<Result<Incarnation, HostError>>,
     },
+    /// Take a snapshot of what is durable once this has been heard.
+    Snapshot {
+        reply: Reply<Kept>,
+    },
+    /// Keep this one, as the journal has no second hand.
+    Keep {
+        at: Seq,
+        snapshot: Vec<u8>,
+        reply: Sender<Kept>,
+    },
     Stop {
         patience: Duration,
         reply: Reply<usize>,
@@ -56,6 +67,10 @@ pub(super) struct Owner {
     clock: Clock,
     agents: BTreeMap<Incarnation, Sender<Assignment>>,
     flags: BTreeMap<AttemptId, Arc<AtomicBool>>,
+    /// Who follows the facts and takes snapshots.
+    follower: Option<Sender<Told>>,
+    /// Who wants one.
+    asked: Vec<Reply<Kept>>,
     stop: Option<(Time, Reply<usize>)>,
 }
 
@@ -63,15 +78,23 @@ impl Owner {
     pub(super) fn open(
         config: Config,
         mut journal: Box<dyn Journal>,
+        snapshots: Option<Snapshots>,
         inbox: Receiver<Message>,
         sender: Sender<Message>,
-    ) -> Result<Self, HostError> {
+    ) -> Result<(Self, Option<Archivist>), HostError> {
         let taken = journal.take_over()?;
-        let mut desk = Desk::open(config, &taken)?;
-        let clock = Clock::starting(taken.tail.last().map_or(Time::ZERO, |entry| entry.at));
+        let snapshot = taken.snapshot.as_deref().map(read_snapshot).transpose()?;
+        let replay = snapshots.map(|snapshots| (snapshots, config.for_replay()));
+        let mut desk = Desk::restore(config, snapshot.as_ref(), &taken.tail)?;
+        let archivist = replay.map(|(snapshots, config)| {
+            let hand = journal.archive();
+            Archivist::start(snapshots, &config, (snapshot, taken.tail), (taken.epoch, hand), sender.clone())
+        });
+        let (archivist, follower) = archivist.transpose()?.unzip();
+        let clock = Clock::starting(desk.engine.at());
         let durable = desk.engine.last_seq();
         desk.resume(clock.now());
-        Ok(Self {
+        let owner = Self {
             desk,
             spare: Batch::default(),
             journal,
@@ -82,8 +105,11 @@ impl Owner {
             clock,
             agents: BTreeMap::new(),
             flags: BTreeMap::new(),
+            follower,
+            asked: Vec::new(),
             stop: None,
-        })
+        };
+        Ok((owner, archivist))
     }
 
     pub(super) const fn clock(&self) -> Clock {
@@ -122,6 +148,11 @@ impl Owner {
                 let joined = self.join(spec, &agent);
                 self.desk.answer(reply, joined);
             }
+            Message::Snapshot { reply } => self.asked.push(reply),
+            Message::Keep { at, snapshot, reply } => {
+                // Its thread waits for the answer as long as this one lives.
+                let _ = reply.send(self.journal.keep_snapshot(self.epoch, at, &snapshot).map(|()| at));
+            }
             Message::Stop { patience, reply } => {
                 self.desk.drain(now);
                 self.stop = Some((now + patience, reply));
@@ -159,8 +190,21 @@ impl Owner {
         for entry in batch.outbox.entries() {
             self.show(entry);
         }
+        self.tell_follower(&mut batch);
         self.spare = batch;
         true
+    }
+
+    /// Hands the facts on, which are durable and have been shown, and then whoever wants a snapshot of them.
+    fn tell_follower(&mut self, batch: &mut Batch) {
+        let Some(follower) = &self.follower else { return };
+        let mut facts = Vec::new();
+        batch.outbox.drain_entries(&mut facts);
+        // Its thread ends when another writer has taken over: so does this one, at its next append.
+        let _ = facts.is_empty() || follower.send(Told::Facts(facts)).is_ok();
+        for reply in self.asked.drain(..) {
+            let _ = follower.send(Told::Now(reply));
+        }
     }
 
     fn perform(&mut self, effect: &Effect) {

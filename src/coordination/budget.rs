@@ -1,0 +1,160 @@
+//! What may be spent: granted, promised, gone.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// An amount that is given out bit by bit, in whatever whole unit the host counts in. At any time what is spent, what is
+/// reserved and what is left make up what was granted: nothing is promised twice.
+///
+/// ```
+/// use counterpoint::coordination::Budget;
+///
+/// let mut budget = Budget::new(100);
+/// budget.reserve(70)?;
+/// assert!(budget.reserve(40).is_err(), "30 are left");
+/// budget.settle(70, 50)?;
+/// assert_eq!((budget.spent(), budget.reserved(), budget.left()), (50, 0, 50));
+/// # Ok::<(), counterpoint::coordination::Overdrawn>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "(u64, u64, u64)", into = "(u64, u64, u64)")]
+pub struct Budget {
+    granted: u64,
+    reserved: u64,
+    spent: u64,
+}
+
+/// More was asked for than there is; nothing has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("{asked} were asked for, and there are {left}")]
+#[non_exhaustive]
+pub struct Overdrawn {
+    /// What was asked for.
+    pub asked: u64,
+    /// What there is.
+    pub left: u64,
+}
+
+impl Budget {
+    /// A budget of which nothing is spent.
+    #[must_use]
+    pub const fn new(granted: u64) -> Self {
+        Self { granted, reserved: 0, spent: 0 }
+    }
+
+    /// Sets so much aside.
+    ///
+    /// # Errors
+    ///
+    /// When less than that is left.
+    pub const fn reserve(&mut self, amount: u64) -> Result<(), Overdrawn> {
+        if amount > self.left() {
+            return Err(Overdrawn { asked: amount, left: self.left() });
+        }
+        self.reserved += amount;
+        Ok(())
+    }
+
+    /// Turns what was reserved into what it has really cost. The rest is free again; more than was reserved comes out of
+    /// what is left.
+    ///
+    /// # Errors
+    ///
+    /// When that much was never reserved, or the cost is more than that and what is left together.
+    pub const fn settle(&mut self, reserved: u64, cost: u64) -> Result<(), Overdrawn> {
+        if reserved > self.reserved {
+            return Err(Overdrawn { asked: reserved, left: self.reserved });
+        }
+        // No overflow: all parts are at most what was granted.
+        let most = self.left() + reserved;
+        if cost > most {
+            return Err(Overdrawn { asked: cost, left: most });
+        }
+        self.reserved -= reserved;
+        self.spent += cost;
+        Ok(())
+    }
+
+    /// Gives back what was reserved.
+    ///
+    /// # Errors
+    ///
+    /// When that much was never reserved.
+    pub const fn release(&mut self, reserved: u64) -> Result<(), Overdrawn> {
+        self.settle(reserved, 0)
+    }
+
+    /// What there was to begin with.
+    #[must_use]
+    pub const fn granted(&self) -> u64 {
+        self.granted
+    }
+
+    /// What is set aside.
+    #[must_use]
+    pub const fn reserved(&self) -> u64 {
+        self.reserved
+    }
+
+    /// What is gone.
+    #[must_use]
+    pub const fn spent(&self) -> u64 {
+        self.spent
+    }
+
+    /// What may still be reserved.
+    #[must_use]
+    pub const fn left(&self) -> u64 {
+        self.granted - self.reserved - self.spent
+    }
+}
+
+impl TryFrom<(u64, u64, u64)> for Budget {
+    type Error = Overdrawn;
+
+    fn try_from((granted, reserved, spent): (u64, u64, u64)) -> Result<Self, Overdrawn> {
+        let mut budget = Self::new(granted);
+        budget.reserve(spent)?;
+        budget.settle(spent, spent)?;
+        budget.reserve(reserved)?;
+        Ok(budget)
+    }
+}
+
+impl From<Budget> for (u64, u64, u64) {
+    fn from(budget: Budget) -> Self {
+        (budget.granted, budget.reserved, budget.spent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_parts_make_up_the_whole(granted: u64, steps in prop::collection::vec((0_u8..3, any::<u64>(), any::<u64>()), 0..60)) {
+            let mut budget = Budget::new(granted);
+            for (step, one, other) in steps {
+                let before = budget;
+                let (one, other) = (one % granted.max(1).saturating_mul(2).max(1), other % granted.max(1));
+                let verdict = match step {
+                    0 => budget.reserve(one / 4),
+                    1 => budget.settle(one / 8, other / 4),
+                    _ => budget.release(one / 8),
+                };
+                prop_assert!(verdict.is_ok() || budget == before, "what is refused changes nothing");
+                let sum = u128::from(budget.spent()) + u128::from(budget.reserved()) + u128::from(budget.left());
+                prop_assert_eq!(sum, u128::from(granted));
+                let text = serde_json::to_string(&budget).unwrap();
+                prop_assert_eq!(serde_json::from_str::<Budget>(&text).unwrap(), budget);
+            }
+        }
+    }
+
+    #[test]
+    fn a_budget_that_does_not_add_up_is_not_read() {
+        assert!(serde_json::from_str::<Budget>("[10,6,5]").is_err());
+    }
+}

@@ -1,0 +1,304 @@
+//! When to stop going round.
+
+use crate::error::BadConfig;
+use crate::structure::{rules, with};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// When rounds have led somewhere, or nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Config {
+    /// A round is near the one before if they are no further apart than this, in whatever the caller measures.
+    pub near: f64,
+    /// So many near rounds in a row are an agreement.
+    pub settled: u32,
+    /// So many rounds there are at most.
+    pub rounds: u32,
+    /// So many rounds without a better score are no progress; none: scores are not looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u32>,
+}
+
+impl Default for Config {
+    /// Two rounds in a row that are the same to a millionth, a hundred rounds at most.
+    fn default() -> Self {
+        Self { near: 1e-6, settled: 2, rounds: 100, patience: None }
+    }
+}
+
+with! {
+    with_near => near: f64,
+    with_settled => settled: u32,
+    with_rounds => rounds: u32,
+    with_patience => patience: Option<u32>,
+}
+
+impl Config {
+    fn check(&self) -> Result<(), BadConfig> {
+        BadConfig::unless_positive(self.settled.into(), "settled")?;
+        BadConfig::unless_positive(self.rounds.into(), "rounds")?;
+        self.patience.map_or(Ok(()), |patience| BadConfig::unless_positive(patience.into(), "patience"))?;
+        if self.near.is_finite() && self.near >= 0.0 { Ok(()) } else { Err(BadConfig::NotANumber { setting: "near" }) }
+    }
+}
+
+rules! {
+    /// A [`Config`] that was checked.
+    derive(Copy)
+}
+
+/// Why it is time to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Stop {
+    /// Nothing changes any more.
+    Converged,
+    /// The same comes again every so many rounds.
+    Cycle {
+        /// How many.
+        length: u32,
+    },
+    /// It does not get better.
+    NoProgress,
+    /// There were as many rounds as allowed.
+    Rounds,
+}
+
+/// What a round has brought, in whatever terms the caller has.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
+pub struct Round {
+    /// A fingerprint of it: equal for what is the same.
+    pub fingerprint: Option<u64>,
+    /// How far it is from the round before.
+    pub distance: Option<f64>,
+    /// How good it is: the higher, the better.
+    pub score: Option<f64>,
+}
+
+impl Round {
+    /// A round with this fingerprint.
+    #[must_use]
+    pub const fn fingerprint(fingerprint: u64) -> Self {
+        Self { fingerprint: Some(fingerprint), distance: None, score: None }
+    }
+
+    /// A round that is so far from the one before.
+    #[must_use]
+    pub const fn distance(distance: f64) -> Self {
+        Self { fingerprint: None, distance: Some(distance), score: None }
+    }
+
+    /// Adds a fingerprint.
+    #[must_use]
+    pub const fn with_fingerprint(mut self, fingerprint: u64) -> Self {
+        self.fingerprint = Some(fingerprint);
+        self
+    }
+
+    /// Adds a score.
+    #[must_use]
+    pub const fn with_score(mut self, score: f64) -> Self {
+        self.score = Some(score);
+        self
+    }
+}
+
+/// Watches rounds of anything that is repeated until it settles: drafts and reviews, opinions, iterations.
+///
+/// ```
+/// use counterpoint::coordination::convergence::{Config, Convergence, Round, Rules, Stop};
+///
+/// let mut watch = Convergence::new(Rules::new(Config::default().with_settled(1))?);
+/// assert_eq!(watch.round(Round::fingerprint(1)), None);
+/// assert_eq!(watch.round(Round::fingerprint(2)), None);
+/// assert_eq!(watch.round(Round::fingerprint(1)), Some(Stop::Cycle { length: 2 }));
+/// # Ok::<(), counterpoint::BadConfig>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Convergence {
+    rules: Rules,
+    rounds: u32,
+    near: u32,
+    seen: BTreeMap<u64, u32>,
+    best: Option<(f64, u32)>,
+    stop: Option<Stop>,
+}
+
+impl Convergence {
+    /// Before the first round.
+    #[must_use]
+    pub const fn new(rules: Rules) -> Self {
+        Self { rules, rounds: 0, near: 0, seen: BTreeMap::new(), best: None, stop: None }
+    }
+
+    /// Takes a round; why it is time to stop, if it is. A round that is near the one before is one whose distance says so, or
+    /// whose fingerprint is the same.
+    pub fn round(&mut self, round: Round) -> Option<Stop> {
+        if self.stop.is_none() {
+            self.rounds += 1;
+            self.stop = self.look(round);
+        }
+        self.stop
+    }
+
+    /// How many rounds there were.
+    #[must_use]
+    pub const fn rounds(&self) -> u32 {
+        self.rounds
+    }
+
+    /// Why it is over, if it is.
+    #[must_use]
+    pub const fn stop(&self) -> Option<Stop> {
+        self.stop
+    }
+
+    fn look(&mut self, round: Round) -> Option<Stop> {
+        let config = *self.rules.config();
+        let earlier = round.fingerprint.and_then(|print| self.seen.insert(print, self.rounds));
+        let ago = earlier.map(|earlier| self.rounds - earlier);
+        let near = ago == Some(1) || round.distance.is_some_and(|distance| distance <= config.near);
+        self.near = if near { self.near + 1 } else { 0 };
+        if self.near >= config.settled {
+            return Some(Stop::Converged);
+        }
+        if let Some(length) = ago.filter(|ago| *ago > 1 && !near) {
+            return Some(Stop::Cycle { length });
+        }
+        if let Some(score) = round.score.filter(|score| !score.is_nan())
+            && self.best.is_none_or(|(best, _)| score > best)
+        {
+            self.best = Some((score, self.rounds));
+        }
+        let best_at = self.best.map_or(0, |(_, at)| at);
+        if config.patience.is_some_and(|patience| self.rounds - best_at >= patience) {
+            return Some(Stop::NoProgress);
+        }
+        (self.rounds >= config.rounds).then_some(Stop::Rounds)
+    }
+}
+
+/// Opinions that each agent averages with the weights that it gives to the others, again and again, until they settle
+/// (DeGroot 1974): the opinions at the end, and why it ended. `trust` has a row for each agent; rows are taken as shares of their
+/// sum. None if it is no square of weights that are not negative, each row with a sum, or the opinions are not as many.
+///
+/// ```
+/// use counterpoint::coordination::convergence::{Rules, Stop, degroot};
+///
+/// let trust = [vec![0.5, 0.5], vec![0.25, 0.75]];
+/// let (opinions, stop) = degroot(&trust, &[0.0, 3.0], Rules::default()).unwrap();
+/// assert_eq!(stop, Stop::Converged);
+/// assert!((opinions[0] - 2.0).abs() < 1e-5, "a third of the first opinion and two of the second");
+/// ```
+#[must_use]
+pub fn degroot(trust: &[Vec<f64>], opinions: &[f64], rules: Rules) -> Option<(Vec<f64>, Stop)> {
+    let fits = |row: &Vec<f64>| {
+        let sum: f64 = row.iter().sum();
+        row.len() == opinions.len() && row.iter().all(|weight| *weight >= 0.0) && sum.is_finite() && sum > 0.0
+    };
+    if trust.len() != opinions.len() || opinions.iter().any(|opinion| !opinion.is_finite()) || !trust.iter().all(fits) {
+        return None;
+    }
+    let bits = |all: &[f64]| {
+        let bytes: Vec<u8> = all.iter().flat_map(|one| one.to_bits().to_le_bytes()).collect();
+        crate::id::stable_hash(&bytes)
+    };
+    let (mut now, mut watch) = (opinions.to_vec(), Convergence::new(rules));
+    watch.seen.insert(bits(&now), 0);
+    loop {
+        let average = |row: &Vec<f64>| {
+            let sum: f64 = row.iter().zip(&now).map(|(weight, opinion)| weight * opinion).sum();
+            sum / row.iter().sum::<f64>()
+        };
+        let next: Vec<f64> = trust.iter().map(average).collect();
+        let distance = next.iter().zip(&now).map(|(new, old)| (new - old).abs()).fold(0.0, f64::max);
+        now = next;
+        if let Some(stop) = watch.round(Round::distance(distance).with_fingerprint(bits(&now))) {
+            return Some((now, stop));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn rules(config: Config) -> Rules {
+        Rules::new(config).unwrap()
+    }
+
+    #[test]
+    fn opinions_settle_where_the_literature_says() {
+        let near = |found: &[f64], known: f64| {
+            found.iter().for_each(|one| assert!((one - known).abs() < 1e-4, "{one} is not {known}"))
+        };
+        let two = [vec![0.5, 0.5], vec![0.25, 0.75]];
+        let three = [vec![1.0, 1.0, 1.0], vec![0.5, 0.5, 0.0], vec![0.0, 0.25, 0.75]];
+        for place in 0..3 {
+            let mut opinions = [0.0; 3];
+            opinions[place] = 1.0;
+            let (end, stop) = degroot(&three, &opinions, Rules::default()).unwrap();
+            near(&end, [3.0 / 11.0, 4.0 / 11.0, 4.0 / 11.0][place]);
+            assert_eq!(stop, Stop::Converged);
+            if place < 2 {
+                near(&degroot(&two, &opinions[..2], Rules::default()).unwrap().0, [1.0 / 3.0, 2.0 / 3.0][place]);
+            }
+        }
+        let (_, stop) = degroot(&[vec![0.0, 1.0], vec![1.0, 0.0]], &[0.0, 1.0], Rules::default()).unwrap();
+        assert_eq!(stop, Stop::Cycle { length: 2 }, "two who always take the other's word");
+        assert_eq!(degroot(&two, &[1.0], Rules::default()), None);
+        assert_eq!(degroot(&[vec![-1.0]], &[1.0], Rules::default()), None);
+        assert_eq!(degroot(&[vec![0.0]], &[1.0], Rules::default()), None);
+    }
+
+    #[test]
+    fn the_fixed_point_of_the_cosine() {
+        let (mut x, mut watch) = (1.0_f64, Convergence::new(rules(Config::default().with_near(1e-9))));
+        loop {
+            let next = x.cos();
+            let distance = (next - x).abs();
+            x = next;
+            if let Some(stop) = watch.round(Round::distance(distance)) {
+                assert_eq!(stop, Stop::Converged);
+                break;
+            }
+        }
+        assert!((x - 0.739_085_1).abs() < 1e-7, "{x}");
+    }
+
+    #[test]
+    fn every_end_has_its_name() {
+        let run = |config: Config, rounds: &[Round]| {
+            let mut watch = Convergence::new(rules(config));
+            rounds.iter().find_map(|round| watch.round(*round)).map(|stop| (stop, watch.rounds()))
+        };
+        let prints = |numbers: &[u64]| numbers.iter().map(|print| Round::fingerprint(*print)).collect::<Vec<_>>();
+        assert_eq!(run(Config::default(), &prints(&[1, 2, 2, 2])), Some((Stop::Converged, 4)));
+        assert_eq!(run(Config::default(), &prints(&[1, 2, 3, 1])), Some((Stop::Cycle { length: 3 }, 4)));
+        assert_eq!(run(Config::default(), &prints(&[1, 1, 2, 3])), None, "once is not twice in a row");
+        assert_eq!(run(Config::default().with_rounds(3), &prints(&[1, 2, 3])), Some((Stop::Rounds, 3)));
+        let scores: Vec<Round> = [1.0, 3.0, 2.0, 3.0, 3.0].map(|score| Round::default().with_score(score)).to_vec();
+        assert_eq!(run(Config::default().with_patience(Some(3)), &scores), Some((Stop::NoProgress, 5)));
+        assert!(Rules::new(Config::default().with_settled(0)).is_err());
+        assert!(Rules::new(Config::default().with_near(f64::NAN)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn it_ends_and_stays_ended(rounds in prop::collection::vec((0_u64..6, 0.0_f64..1.0), 0..60), most in 1_u32..20) {
+            let mut watch = Convergence::new(rules(Config::default().with_rounds(most)));
+            let mut ended = None;
+            for (print, distance) in rounds {
+                let stop = watch.round(Round::distance(distance).with_fingerprint(print));
+                prop_assert!(ended.is_none() || stop == ended);
+                ended = stop;
+                prop_assert!(watch.rounds() <= most && (watch.rounds() < most || ended.is_some()));
+            }
+        }
+    }
+}

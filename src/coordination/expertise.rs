@@ -1,0 +1,217 @@
+//! Who is worth listening to: weights for votes, learned from outcomes.
+//!
+//! | question | answer | source |
+//! |---|---|---|
+//! | what weight does a voter deserve who is right with chance p? | [`log_odds`] | Nitzan and Paroush 1982, Shapley and Grofman 1984 |
+//! | how often is a group right? | [`group_accuracy`] | Condorcet 1785, by enumeration |
+//! | who has been right so far? | [`Expertise`] | Laplace's rule on what is known to be right |
+//! | whom to follow, with a bound on the mistakes and nothing assumed? | [`WeightedMajority`] | Littlestone and Warmuth 1994 |
+//! | who is right if nobody knows the truth? | [`dawid_skene`](super::dawid_skene) | Dawid and Skene 1979 |
+
+use crate::id::AgentId;
+use crate::name::Name;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Chances closer to certainty than this count as this: nobody's word outweighs everybody else's for ever.
+const DOUBT: f64 = 1e-6;
+
+/// The weight of a voter who is right with chance `chance`, in millionths of the natural logarithm of the odds. Nothing for
+/// who is right half of the time or less, and nothing for what is no number.
+///
+/// With these weights the weighted majority is right more often than with any others, if voters err independently.
+///
+/// ```
+/// use counterpoint::coordination::expertise::log_odds;
+///
+/// assert_eq!([0.9, 0.6, 0.5, 0.2].map(log_odds), [2_197_225, 405_465, 0, 0]);
+/// ```
+#[must_use]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 13.9 million")]
+pub fn log_odds(chance: f64) -> u64 {
+    let chance = if chance.is_nan() { 0.5 } else { chance.clamp(0.5, 1.0 - DOUBT) };
+    ((chance / (1.0 - chance)).ln() * 1e6).round() as u64
+}
+
+/// So many voters [`group_accuracy`] can look at.
+pub const MOST_ENUMERATED: usize = 20;
+
+/// How often the weighted majority of a group is right between two options, if each voter is right with its chance,
+/// independently of the others; even sums are settled by a coin. None for more than [`MOST_ENUMERATED`] voters.
+///
+/// ```
+/// use counterpoint::coordination::expertise::group_accuracy;
+///
+/// let equal = group_accuracy(&[(0.7, 1), (0.7, 1), (0.7, 1)]).unwrap();
+/// assert!((equal - 0.784).abs() < 1e-12);
+/// ```
+#[must_use]
+pub fn group_accuracy(voters: &[(f64, u64)]) -> Option<f64> {
+    if voters.len() > MOST_ENUMERATED {
+        return None;
+    }
+    let all: u128 = voters.iter().map(|(_, weight)| u128::from(*weight)).sum();
+    let mut right = 0.0;
+    for case in 0_u32..1 << voters.len() {
+        let (mut chance, mut weight) = (1.0, 0_u128);
+        for (place, (accuracy, its)) in voters.iter().enumerate() {
+            let is_right = case >> place & 1 == 1;
+            chance *= if is_right { *accuracy } else { 1.0 - *accuracy };
+            weight += if is_right { u128::from(*its) } else { 0 };
+        }
+        right += match (2 * weight).cmp(&all) {
+            core::cmp::Ordering::Greater => chance,
+            core::cmp::Ordering::Equal => chance / 2.0,
+            core::cmp::Ordering::Less => 0.0,
+        };
+    }
+    Some(right)
+}
+
+/// How often each agent has been right where the truth came out, and the weight that this earns it.
+///
+/// ```
+/// use counterpoint::AgentId;
+/// use counterpoint::coordination::expertise::Expertise;
+///
+/// let (mut expertise, expert) = (Expertise::default(), AgentId::new(1));
+/// (0..9).for_each(|_| expertise.learn(expert, true));
+/// // Ten to one: nine times right and none wrong, with one of each to begin with.
+/// assert_eq!(expertise.weight(expert), 2_302_585);
+/// assert_eq!(expertise.weight(AgentId::new(2)), 0);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Expertise(BTreeMap<AgentId, (u32, u32)>);
+
+impl Expertise {
+    /// The agent was right, or was not.
+    pub fn learn(&mut self, agent: AgentId, was_right: bool) {
+        let (right, wrong) = self.0.entry(agent).or_default();
+        let count = if was_right { right } else { wrong };
+        *count = count.saturating_add(1);
+    }
+
+    /// The chance that the agent is right, by what it has been so far: (right + 1) / (all + 2).
+    #[must_use]
+    pub fn chance(&self, agent: AgentId) -> f64 {
+        let (right, wrong) = self.0.get(&agent).copied().unwrap_or_default();
+        (f64::from(right) + 1.0) / (f64::from(right) + f64::from(wrong) + 2.0)
+    }
+
+    /// The weight of the agent's vote, as [`log_odds`] of its chance.
+    #[must_use]
+    pub fn weight(&self, agent: AgentId) -> u64 {
+        log_odds(self.chance(agent))
+    }
+
+    /// The weights of all who are known.
+    pub fn weights(&self) -> impl Iterator<Item = (AgentId, u64)> + '_ {
+        self.0.keys().map(|agent| (*agent, self.weight(*agent)))
+    }
+}
+
+/// Follows the weighted majority of experts and halves the weight of those who were wrong. Between two options it makes at
+/// most `(ln n + m ln 2) / ln (4/3)` mistakes, where `m` is the number of mistakes of the best of `n` experts, whatever
+/// happens.
+///
+/// Weights are powers of two, so it only counts mistakes; an expert who has made 63 more than the best says nothing any more.
+///
+/// ```
+/// use counterpoint::AgentId;
+/// use counterpoint::coordination::expertise::WeightedMajority;
+/// use std::collections::BTreeMap;
+///
+/// let (rain, sun) = (AgentId::new(1), AgentId::new(2));
+/// let says = BTreeMap::from([(rain, "rain".into()), (sun, "sun".into())]);
+/// let mut majority = WeightedMajority::default();
+/// majority.learn(&says, "rain");
+/// assert_eq!(majority.predict(&says).unwrap(), "rain");
+/// assert_eq!((majority.mistakes(rain), majority.mistakes(sun)), (0, 1));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WeightedMajority(BTreeMap<AgentId, u32>);
+
+impl WeightedMajority {
+    /// The option with the most weight behind it, the first in order among equals; none if nobody says anything.
+    #[must_use]
+    pub fn predict(&self, says: &BTreeMap<AgentId, Name>) -> Option<Name> {
+        let best = says.keys().map(|agent| self.mistakes(*agent)).min()?;
+        let mut options: BTreeMap<&Name, u128> = BTreeMap::new();
+        for (agent, option) in says {
+            let weight = 1_u128 << 63 >> (self.mistakes(*agent) - best).min(64);
+            *options.entry(option).or_insert(0) += weight;
+        }
+        let most = options.values().copied().max()?;
+        options.into_iter().find(|(_, weight)| *weight == most).map(|(option, _)| option.clone())
+    }
+
+    /// This was the truth: whoever said something else was wrong.
+    pub fn learn(&mut self, said: &BTreeMap<AgentId, Name>, truth: &str) {
+        for (agent, option) in said {
+            let mistakes = self.0.entry(*agent).or_insert(0);
+            *mistakes = mistakes.saturating_add(u32::from(option != truth));
+        }
+    }
+
+    /// How often the agent was wrong.
+    #[must_use]
+    pub fn mistakes(&self, agent: AgentId) -> u32 {
+        self.0.get(&agent).copied().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn groups_of_the_literature() {
+        let near = |found: f64, known: f64| assert!((found - known).abs() < 5e-6, "{found} is not {known}");
+        let chances = [0.9, 0.9, 0.6, 0.6, 0.6];
+        let group =
+            |weights: [u64; 5]| group_accuracy(&core::array::from_fn::<_, 5, _>(|n| (chances[n], weights[n]))).unwrap();
+        near(group([1, 0, 0, 0, 0]), 0.9);
+        near(group([1; 5]), 0.87696);
+        near(group([3, 3, 1, 1, 1]), 0.92664);
+        near(group(chances.map(log_odds)), 0.92664);
+        near(group_accuracy(&[(0.6, 1); 5]).unwrap(), 0.68256);
+        assert_eq!(group_accuracy(&[(0.6, 1); 21]), None);
+        assert_eq!([1.0, f64::INFINITY, f64::NAN, -1.0].map(log_odds), [13_815_510, 13_815_510, 0, 0]);
+    }
+
+    #[test]
+    fn weights_follow_the_record() {
+        let mut expertise = Expertise::default();
+        (0..2_000).for_each(|time| expertise.learn(AgentId::new(time % 2), time % 2 == 0 || time % 5 != 0));
+        assert!(expertise.weight(AgentId::new(0)) > 3 * expertise.weight(AgentId::new(1)));
+        expertise.learn(AgentId::new(3), false);
+        assert_eq!(expertise.weights().last(), Some((AgentId::new(3), 0)));
+    }
+
+    proptest! {
+        /// The bound of Littlestone and Warmuth, for the experts and truths of an adversary.
+        #[test]
+        fn mistakes_are_bounded(experts in 2_u64..12, rounds in prop::collection::vec((any::<u16>(), any::<bool>()), 1..200)) {
+            let (mut majority, mut wrong) = (WeightedMajority::default(), 0_u32);
+            let word = |yes: bool| Name::from(if yes { "yes" } else { "no" });
+            for (bits, truth) in rounds {
+                let says = (0..experts).map(|id| (AgentId::new(id), word(bits >> id & 1 == 1))).collect();
+                wrong += u32::from(majority.predict(&says).unwrap() != word(truth));
+                majority.learn(&says, &word(truth));
+            }
+            let best = (0..experts).map(|id| majority.mistakes(AgentId::new(id))).min().unwrap();
+            let bound = ((experts as f64).ln() + f64::from(best) * 2_f64.ln()) / (4.0_f64 / 3.0).ln();
+            prop_assert!(f64::from(wrong) <= bound + 1e-9, "{wrong} mistakes, the bound is {bound}");
+        }
+
+        /// No other weights do better than the logarithm of the odds.
+        #[test]
+        fn log_odds_are_the_best_weights(voters in prop::collection::vec((0.5_f64..0.99, 0_u64..9), 1..7)) {
+            let best: Vec<(f64, u64)> = voters.iter().map(|(chance, _)| (*chance, log_odds(*chance))).collect();
+            prop_assert!(group_accuracy(&best).unwrap() >= group_accuracy(&voters).unwrap() - 1e-6);
+        }
+    }
+}

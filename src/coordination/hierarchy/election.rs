@@ -1,0 +1,190 @@
+//! Who leads.
+
+use crate::id::AgentId;
+use core::cmp::Reverse;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Keeps the most capable of those present as the leader: the highest score, the lowest id among equals. A leader is replaced
+/// when it leaves, or when somebody is better by more than the margin, so that small changes do not turn a group over.
+///
+/// Every change has a term, which never comes twice: a word that a leader gave in an old term can be told and refused.
+///
+/// ```
+/// use counterpoint::AgentId;
+/// use counterpoint::coordination::hierarchy::{Election, Why};
+///
+/// let [a, b] = [1, 2].map(AgentId::new);
+/// let mut election = Election::new(10);
+/// assert_eq!(election.set(a, 50).unwrap().why, Why::First);
+/// assert_eq!(election.set(b, 60), None, "not better by more than 10");
+/// assert_eq!(election.set(b, 61).unwrap().to, Some(b));
+/// let change = election.remove(b).unwrap();
+/// assert_eq!((change.to, change.why, change.term), (Some(a), Why::Left, 3));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "State", into = "State")]
+pub struct Election {
+    margin: u64,
+    scores: BTreeMap<AgentId, u64>,
+    order: BTreeSet<(u64, Reverse<AgentId>)>,
+    leader: Option<AgentId>,
+    term: u64,
+}
+
+/// Another leads from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Change {
+    /// The number of the term that begins.
+    pub term: u64,
+    /// Who led before.
+    pub from: Option<AgentId>,
+    /// Who leads now; none if nobody is left.
+    pub to: Option<AgentId>,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why another leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Why {
+    /// There was no leader.
+    First,
+    /// The leader has left.
+    Left,
+    /// The new leader is better by so much.
+    Better {
+        /// By how much.
+        by: u64,
+    },
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct State {
+    margin: u64,
+    scores: BTreeMap<AgentId, u64>,
+    leader: Option<AgentId>,
+    term: u64,
+}
+
+impl Election {
+    /// An election without candidates, in which a leader is only outdone by more than `margin`.
+    #[must_use]
+    pub const fn new(margin: u64) -> Self {
+        Self { margin, scores: BTreeMap::new(), order: BTreeSet::new(), leader: None, term: 0 }
+    }
+
+    /// Sets how capable an agent is; it is a candidate from now on.
+    pub fn set(&mut self, agent: AgentId, score: u64) -> Option<Change> {
+        if let Some(old) = self.scores.insert(agent, score) {
+            self.order.remove(&(old, Reverse(agent)));
+        }
+        self.order.insert((score, Reverse(agent)));
+        self.settle()
+    }
+
+    /// An agent has left.
+    pub fn remove(&mut self, agent: AgentId) -> Option<Change> {
+        let old = self.scores.remove(&agent)?;
+        self.order.remove(&(old, Reverse(agent)));
+        self.settle()
+    }
+
+    /// Who leads.
+    #[must_use]
+    pub const fn leader(&self) -> Option<AgentId> {
+        self.leader
+    }
+
+    /// The number of the term: how often the leader has changed.
+    #[must_use]
+    pub const fn term(&self) -> u64 {
+        self.term
+    }
+
+    /// How capable an agent is, if it is a candidate.
+    #[must_use]
+    pub fn score(&self, agent: AgentId) -> Option<u64> {
+        self.scores.get(&agent).copied()
+    }
+
+    fn settle(&mut self) -> Option<Change> {
+        let best = self.order.last().copied();
+        let here = self.leader.map(|leader| (leader, self.scores.get(&leader).copied()));
+        let (to, why) = match (here, best) {
+            (None, None) => return None,
+            (None, Some((_, Reverse(best)))) => (Some(best), Why::First),
+            (Some((_, None)), best) => (best.map(|(_, Reverse(best))| best), Why::Left),
+            (Some((_, Some(score))), Some((most, Reverse(best)))) if most > score.saturating_add(self.margin) => {
+                (Some(best), Why::Better { by: most - score })
+            }
+            (Some((_, Some(_))), _) => return None,
+        };
+        let change = Change { term: self.term + 1, from: self.leader, to, why };
+        (self.leader, self.term) = (to, change.term);
+        Some(change)
+    }
+}
+
+impl From<State> for Election {
+    fn from(state: State) -> Self {
+        let State { margin, scores, leader, term } = state;
+        let order = scores.iter().map(|(agent, score)| (*score, Reverse(*agent))).collect();
+        // Who is no candidate does not lead.
+        let leader = leader.filter(|leader| scores.contains_key(leader));
+        Self { margin, scores, order, leader, term }
+    }
+}
+
+impl From<Election> for State {
+    fn from(election: Election) -> Self {
+        let Election { margin, scores, leader, term, .. } = election;
+        Self { margin, scores, leader, term }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn somebody_leads_while_somebody_is_there(
+            margin in 0_u64..5, steps in prop::collection::vec((0_u64..6, prop::option::of(0_u64..20)), 0..80),
+        ) {
+            let mut election = Election::new(margin);
+            let mut alive = BTreeMap::new();
+            for (agent, score) in steps {
+                let (before, agent) = (election.clone(), AgentId::new(agent));
+                let change = match score {
+                    Some(score) => {
+                        alive.insert(agent, score);
+                        election.set(agent, score)
+                    }
+                    None => {
+                        alive.remove(&agent);
+                        election.remove(agent)
+                    }
+                };
+                prop_assert_eq!(election.leader().is_some(), !alive.is_empty());
+                prop_assert_eq!(election.term(), before.term() + u64::from(change.is_some()));
+                let best = alive.values().max().copied().unwrap_or(0);
+                if let Some(leader) = election.leader() {
+                    prop_assert!(alive.contains_key(&leader) && alive[&leader] + margin >= best);
+                    if let Some(change) = change {
+                        let first = alive.iter().find(|(_, score)| **score == best).map(|(agent, _)| *agent);
+                        prop_assert_eq!((change.to, change.from), (first, before.leader()));
+                    } else {
+                        prop_assert_eq!(before.leader(), Some(leader), "who leads stays without a change");
+                    }
+                }
+                let text = serde_json::to_string(&election).unwrap();
+                prop_assert_eq!(serde_json::from_str::<Election>(&text).unwrap(), election.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! A tree of agents: work goes down to the least loaded who can do it.
+
+use crate::agent::AgentSpec;
+use crate::id::{AgentId, TaskId};
+use crate::task::Needs;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use thiserror::Error;
+
+/// A rooted tree of agents, bounded in width. Those who have agents below them hand work on, those who have none do it.
+///
+/// Work goes down level by level: to the child whose capable agents have the smallest share of their capacity in use. When
+/// somebody leaves, the most capable of those below takes the place, and so on down, so the tree keeps its shape; what the one
+/// who left had in hand comes back.
+///
+/// ```
+/// use counterpoint::coordination::hierarchy::Hierarchy;
+/// use counterpoint::{AgentId, AgentSpec, Needs, TaskId};
+///
+/// let agent = |id: u64| AgentSpec::new(AgentId::new(id)).with_skill("dig", 1);
+/// // The most capable leads two, and each of these two.
+/// let mut tree = Hierarchy::form((1..=7).map(|id| (agent(id), 100 - id)), 2)?;
+/// assert_eq!(tree.root(), Some(AgentId::new(1)));
+/// let first = tree.delegate(TaskId::new(1), &Needs::skill("dig")).unwrap();
+/// assert_eq!(first.path, [1, 2, 4].map(AgentId::new));
+/// let next = tree.delegate(TaskId::new(2), &Needs::skill("dig")).unwrap();
+/// assert_eq!(next.path, [1, 3, 6].map(AgentId::new), "the other half has less to do");
+/// # Ok::<(), counterpoint::coordination::hierarchy::HierarchyError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hierarchy {
+    fan_out: u32,
+    root: Option<AgentId>,
+    members: BTreeMap<AgentId, Member>,
+    tasks: BTreeMap<TaskId, AgentId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Member {
+    spec: AgentSpec,
+    score: u64,
+    parent: Option<AgentId>,
+    children: BTreeSet<AgentId>,
+    held: BTreeSet<TaskId>,
+}
+
+/// Where a piece of work went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Delegated {
+    /// Who does it.
+    pub to: AgentId,
+    /// From the root to who does it.
+    pub path: Vec<AgentId>,
+}
+
+/// What the leaving of an agent has led to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Left {
+    /// What it had in hand, and what those had who lead now, which do no work themselves.
+    pub orphans: Vec<TaskId>,
+    /// Who has taken whose place, from the top down.
+    pub promoted: Vec<(AgentId, AgentId)>,
+}
+
+/// A tree that is none, or a word about who or what is not in it; nothing has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum HierarchyError {
+    /// Nobody may have anybody below.
+    #[error("the fan-out must not be zero")]
+    FanOut,
+    /// An agent is in it twice.
+    #[error("{agent} is in the hierarchy already")]
+    Twice {
+        /// Who.
+        agent: AgentId,
+    },
+    /// An agent is not in it.
+    #[error("{agent} is not in the hierarchy")]
+    Unknown {
+        /// Who.
+        agent: AgentId,
+    },
+    /// Nobody has this work in hand.
+    #[error("nobody has {task} in hand")]
+    NotHeld {
+        /// What.
+        task: TaskId,
+    },
+}
+
+impl Hierarchy {
+    /// The tree in which the most capable is the root, the next ones are its children, and so on, each with up to `fan_out`;
+    /// the lowest id first among equals.
+    ///
+    /// # Errors
+    ///
+    /// When an agent comes twice, or the fan-out is zero.
+    pub fn form(agents: impl IntoIterator<Item = (AgentSpec, u64)>, fan_out: u32) -> Result<Self, HierarchyError> {
+        if fan_out == 0 {
+            return Err(HierarchyError::FanOut);
+        }
+        let mut ranked: Vec<(AgentSpec, u64)> = agents.into_iter().collect();
+        ranked.sort_by(|(a, of_a), (b, of_b)| of_b.cmp(of_a).then(a.id.cmp(&b.id)));
+        let mut tree = Self { fan_out, root: None, members: BTreeMap::new(), tasks: BTreeMap::new() };
+        let ids: Vec<AgentId> = ranked.iter().map(|(spec, _)| spec.id).collect();
+        for (place, (spec, score)) in ranked.into_iter().enumerate() {
+            let above = place.checked_sub(1).map(|before| before / fan_out as usize);
+            let parent = above.and_then(|above| ids.get(above)).copied();
+            tree.attach(spec, score, parent)?;
+        }
+        Ok(tree)
+    }
+
+    /// Adds an agent: below the first from the top who has room below.
+    ///
+    /// # Errors
+    ///
+    /// When it is in the tree already.
+    pub fn join(&mut self, spec: AgentSpec, score: u64) -> Result<Option<AgentId>, HierarchyError> {
+        let mut open: VecDeque<AgentId> = self.root.into_iter().collect();
+        let mut parent = None;
+        while let Some((agent, member)) = open.pop_front().and_then(|agent| Some((agent, self.members.get(&agent)?))) {
+            // Who has work in hand goes on with it and is given nobody to lead.
+            if member.children.len() < self.fan_out as usize && (!member.children.is_empty() || member.held.is_empty())
+            {
+                parent = Some(agent);
+                break;
+            }
+            open.extend(&member.children);
+        }
+        // If all have work in hand, the first from the top who has room takes it on all the same.
+        let parent = parent.or_else(|| self.levels().into_iter().flatten().find(|agent| self.has_room_below(*agent)));
+        self.attach(spec, score, parent)?;
+        Ok(parent)
+    }
+
+    /// An agent leaves.
+    ///
+    /// # Errors
+    ///
+    /// When it is not in the tree.
+    pub fn leave(&mut self, agent: AgentId) -> Result<Left, HierarchyError> {
+        let gone = self.members.remove(&agent).ok_or(HierarchyError::Unknown { agent })?;
+        let mut left = Left { orphans: gone.held.iter().copied().collect(), promoted: Vec::new() };
+        let (mut place, mut parent, mut children) = (agent, gone.parent, gone.children);
+        // The best child takes the place, its best child takes the child's, down to one who led nobody.
+        loop {
+            let next = children.iter().max_by_key(|child| (self.score(**child), core::cmp::Reverse(**child))).copied();
+            self.replace(parent, place, next);
+            let Some(next) = next else { break };
+            children.remove(&next);
+            for child in &children {
+                if let Some(child) = self.members.get_mut(child) {
+                    child.parent = Some(next);
+                }
+            }
+            let Some(member) = self.members.get_mut(&next) else { break };
+            let below = core::mem::replace(&mut member.children, core::mem::take(&mut children));
+            member.parent = parent;
+            if !member.children.is_empty() || !below.is_empty() {
+                left.orphans.extend(core::mem::take(&mut member.held));
+            }
+            left.promoted.push((next, place));
+            if below.is_empty() {
+                break;
+            }
+            // Its own place, below itself, is open now.
+            member.children.insert(next);
+            (place, parent, children) = (next, Some(next), below);
+        }
+        left.orphans.iter().for_each(|task| {
+            self.tasks.remove(task);
+        });
+        Ok(left)
+    }
+
+    /// Hands a piece of work down to the least loaded who can do it and has room; none if nobody can now. What is in hand
+    /// already stays where it is.
+    pub fn delegate(&mut self, task: TaskId, needs: &Needs) -> Option<Delegated> {
+        if let Some(to) = self.tasks.get(&task).copied() {
+            return Some(Delegated { to, path: self.path(to) });
+        }
+        let loads = self.loads(needs);
+        let (mut at, mut path) = (self.root?, Vec::new());
+        loads.get(&at)?;
+        loop {
+            path.push(at);
+            let member = self.members.get(&at)?;
+            if member.children.is_empty() {
+                break;
+            }
+            let open = member.children.iter().filter_map(|child| Some((*child, *loads.get(child)?)));
+            // Exact: a/b < c/d by products. The first of equals is the one of the lowest id.
+            let (next, _) = open.reduce(|best, other| {
+                let less = u128::from(other.1.0) * u128::from(best.1.1) < u128::from(best.1.0) * u128::from(other.1.1);
+                if less { other } else { best }
+            })?;
+            at = next;
+        }
+        self.members.get_mut(&at)?.held.insert(task);
+        self.tasks.insert(task, at);
+        Some(Delegated { to: at, path })
+    }
+
+    /// A piece of work has ended.
+    ///
+    /// # Errors
+    ///
+    /// When nobody has it in hand.
+    pub fn finish(&mut self, task: TaskId) -> Result<AgentId, HierarchyError> {
+        let by = self.tasks.remove(&task).ok_or(HierarchyError::NotHeld { task })?;
+        if let Some(member) = self.members.get_mut(&by) {
+            member.held.remove(&task);
+        }
+        Ok(by)
+    }
+
+    /// Who leads all; none if nobody is there.
+    #[must_use]
+    pub const fn root(&self) -> Option<AgentId> {
+        self.root
+    }
+
+    /// Whom an agent reports to.
+    #[must_use]
+    pub fn parent(&self, agent: AgentId) -> Option<AgentId> {
+        self.members.get(&agent)?.parent
+    }
+
+    /// Who reports to an agent.
+    pub fn children(&self, agent: AgentId) -> impl Iterator<Item = AgentId> {
+        self.members.get(&agent).into_iter().flat_map(|member| &member.children).copied()
+    }
+
+    /// How many work an agent has in hand.
+    #[must_use]
+    pub fn load(&self, agent: AgentId) -> usize {
+        self.members.get(&agent).map_or(0, |member| member.held.len())
+    }
+
+    /// The agents by their distance from the root.
+    #[must_use]
+    pub fn levels(&self) -> Vec<Vec<AgentId>> {
+        let mut levels = Vec::new();
+        let mut level: Vec<AgentId> = self.root.into_iter().collect();
+        while !level.is_empty() {
+            let next = level.iter().flat_map(|agent| self.children(*agent)).collect();
+            levels.push(core::mem::replace(&mut level, next));
+        }
+        levels
+    }
+
+    /// The links, from child to parent: for [`Rollup`](super::Rollup).
+    pub fn links(&self) -> impl Iterator<Item = (AgentId, AgentId)> {
+        self.members.iter().filter_map(|(agent, member)| Some((*agent, member.parent?)))
+    }
+
+    /// Whether the parts of the state agree: one root, a tree, no more children than allowed, work in one hand each.
+    ///
+    /// # Errors
+    ///
+    /// What does not.
+    pub fn check(&self) -> Result<(), String> {
+        let levels = self.levels();
+        let reached: usize = levels.iter().map(Vec::len).sum();
+        if reached != self.members.len() {
+            return Err(format!("{reached} of {} are below the root", self.members.len()));
+        }
+        for (agent, member) in &self.members {
+            let above = member.parent.is_none_or(|parent| self.children(parent).any(|child| child == *agent));
+            if !above || member.parent.is_none() != (self.root == Some(*agent)) {
+                return Err(format!("{agent} and its parent do not agree"));
+            }
+            if member.children.len() > self.fan_out as usize {
+                return Err(format!("{agent} has {} below", member.children.len()));
+            }
+            if member.held.iter().any(|task| self.tasks.get(task) != Some(agent)) {
+                return Err(format!("{agent} holds what is not its own"));
+            }
+        }
+        let held: usize = self.members.values().map(|member| member.held.len()).sum();
+        if held == self.tasks.len() { Ok(()) } else { Err(format!("{held} held, {} known", self.tasks.len())) }
+    }
+
+    fn attach(&mut self, spec: AgentSpec, score: u64, parent: Option<AgentId>) -> Result<(), HierarchyError> {
+        let agent = spec.id;
+        if self.members.contains_key(&agent) {
+            return Err(HierarchyError::Twice { agent });
+        }
+        match parent.and_then(|parent| self.members.get_mut(&parent)) {
+            Some(above) => {
+                above.children.insert(agent);
+            }
+            None => self.root = Some(agent),
+        }
+        let (children, held) = (BTreeSet::new(), BTreeSet::new());
+        self.members.insert(agent, Member { spec, score, parent, children, held });
+        Ok(())
+    }
+
+    fn replace(&mut self, parent: Option<AgentId>, old: AgentId, new: Option<AgentId>) {
+        match parent.and_then(|parent| self.members.get_mut(&parent)) {
+            Some(above) => {
+                above.children.remove(&old);
+                above.children.extend(new);
+            }
+            None => self.root = new,
+        }
+    }
+
+    fn has_room_below(&self, agent: AgentId) -> bool {
+        self.members.get(&agent).is_some_and(|member| member.children.len() < self.fan_out as usize)
+    }
+
+    fn score(&self, agent: AgentId) -> u64 {
+        self.members.get(&agent).map_or(0, |member| member.score)
+    }
+
+    fn path(&self, agent: AgentId) -> Vec<AgentId> {
+        let mut path = vec![agent];
+        while let Some(parent) = path.last().and_then(|last| self.parent(*last)) {
+            path.push(parent);
+        }
+        path.reverse();
+        path
+    }
+
+    /// For each agent below whom, or who itself, can do it and has room: attempts in hand and capacity of all who can, there.
+    fn loads(&self, needs: &Needs) -> BTreeMap<AgentId, (u64, u64)> {
+        let mut loads: BTreeMap<AgentId, (u64, u64)> = BTreeMap::new();
+        for level in self.levels().into_iter().rev() {
+            for agent in level {
+                let Some(member) = self.members.get(&agent) else { continue };
+                let room = (member.held.len() as u64) < u64::from(member.spec.capacity);
+                if member.children.is_empty() && room && needs.met_by(&member.spec) {
+                    loads.insert(agent, (member.held.len() as u64, member.spec.capacity.into()));
+                }
+                if let (Some((held, capacity)), Some(parent)) = (loads.get(&agent).copied(), member.parent) {
+                    let above = loads.entry(parent).or_insert((0, 0));
+                    *above = (above.0 + held, above.1 + capacity);
+                }
+            }
+        }
+        loads
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn agent(id: u64) -> AgentSpec {
+        AgentSpec::new(AgentId::new(id))
+            .with_skill(if id.is_multiple_of(3) { "dig" } else { "lay" }, 1)
+            .with_capacity(2)
+    }
+
+    #[test]
+    fn whoever_leaves_the_tree_keeps_its_shape() {
+        let mut tree = Hierarchy::form((1..=7).map(|id| (agent(id), 100 - id)), 2).unwrap();
+        let held = tree.delegate(TaskId::new(1), &Needs::skill("lay")).unwrap();
+        assert_eq!(held.path, [1, 2, 4].map(AgentId::new));
+        let left = tree.leave(AgentId::new(1)).unwrap();
+        assert_eq!(left.promoted, [(2, 1), (4, 2)].map(|(a, b)| (AgentId::new(a), AgentId::new(b))));
+        assert_eq!(left.orphans, [TaskId::new(1)], "4 leads now, and does no work itself");
+        assert_eq!(
+            tree.levels(),
+            [vec![2], vec![3, 4], vec![6, 7, 5]].map(|level| level.into_iter().map(AgentId::new).collect::<Vec<_>>())
+        );
+        assert_eq!(tree.leave(AgentId::new(1)), Err(HierarchyError::Unknown { agent: AgentId::new(1) }));
+        assert_eq!(tree.finish(TaskId::new(1)), Err(HierarchyError::NotHeld { task: TaskId::new(1) }));
+        assert_eq!(
+            Hierarchy::form([(agent(1), 1), (agent(1), 2)], 2),
+            Err(HierarchyError::Twice { agent: AgentId::new(1) })
+        );
+        assert_eq!(Hierarchy::form([], 0), Err(HierarchyError::FanOut));
+    }
+
+    proptest! {
+        #[test]
+        fn a_tree_stays_a_tree_and_work_stays_with_who_can_do_it(
+            size in 0_u64..12, fan_out in 1_u32..4, steps in prop::collection::vec((0_u8..5, 0_u64..16), 0..80),
+        ) {
+            let mut tree = Hierarchy::form((0..size).map(|id| (agent(id), id * 7 % 5)), fan_out).unwrap();
+            let (mut alive, mut held): (BTreeSet<u64>, BTreeMap<u64, u64>) = ((0..size).collect(), BTreeMap::new());
+            for (step, number) in steps {
+                let id = AgentId::new(number);
+                match step {
+                    0 => prop_assert_eq!(tree.join(agent(number), number).is_ok(), alive.insert(number)),
+                    1 => match tree.leave(id) {
+                        Ok(left) => {
+                            prop_assert!(alive.remove(&number));
+                            for orphan in left.orphans {
+                                prop_assert!(held.remove(&orphan.get()).is_some(), "an orphan once");
+                            }
+                        }
+                        Err(_) => prop_assert!(!alive.contains(&number)),
+                    },
+                    2 => prop_assert_eq!(tree.finish(TaskId::new(number)).ok(), held.remove(&number).map(AgentId::new)),
+                    _ => {
+                        let skill = if number % 2 == 0 { "dig" } else { "lay" };
+                        let fits = |id: &u64| Needs::skill(skill).met_by(&agent(*id));
+                        match tree.delegate(TaskId::new(number), &Needs::skill(skill)) {
+                            Some(found) => {
+                                let to = found.to.get();
+                                let by = *held.entry(number).or_insert(to);
+                                prop_assert!(by == found.to.get() && fits(&by) && tree.load(found.to) <= 2);
+                                prop_assert!(found.path.windows(2).all(|two| tree.parent(two[1]) == Some(two[0])));
+                            }
+                            None => {
+                                let free = alive.iter().find(|id| {
+                                    let id_ = AgentId::new(**id);
+                                    fits(id) && tree.load(id_) < 2 && tree.children(id_).next().is_none()
+                                });
+                                prop_assert!(free.is_none(), "{free:?} could");
+                            }
+                        }
+                    }
+                }
+                prop_assert_eq!(tree.check(), Ok(()));
+                prop_assert_eq!(tree.levels().concat().len(), alive.len());
+                prop_assert_eq!(tree.links().count(), alive.len().saturating_sub(1), "one link less than agents");
+            }
+        }
+    }
+}

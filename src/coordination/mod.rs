@@ -1,0 +1,37 @@
+//! How agents come to act as one: votes, markets, traces, hierarchies. Each mechanism is a small state that serialises, or a
+//! function; it is usable alone and knows nothing of a scheduler.
+//!
+//! | module | question | source |
+//! |---|---|---|
+//! | [`consensus`] | what does the group want? | weighted votes with two quorums, rounds, escalation |
+//! | [`expertise`], [`dawid_skene`] | whose word weighs how much? | Nitzan and Paroush 1982, Littlestone and Warmuth 1994, Dawid and Skene 1979 |
+//! | [`market`] | who does it for the least, at what price? | Vickrey 1961, Clarke 1971, Groves 1973; contract net (Smith 1980) |
+//! | [`hierarchy`] | who leads, who hands work to whom, what is reported? | Graham 1966, 1969 |
+//! | [`stigmergy`] | who has done it well so far? | ant system (Dorigo 1996), max-min ant system (Stützle and Hoos 2000) |
+//! | [`delegation`] | who has handed what to whom, how far may it go? | - |
+//! | [`convergence`] | has it settled? | DeGroot 1974 |
+//! | [`aggregate`] | how do many results become one? | Borda 1784; Cormack, Clarke and Büttcher 2009 |
+//! | [`blackboard`] | what do agents know together? | - |
+//! | [`Reputation`], [`Ratings`] | who can be relied on, who is good at what? | Jøsang and Ismail 2002, Elo 1978 |
+//! | [`Budget`] | what may still be spent? | - |
+//!
+//! Calls take the time, where it matters, and say what follows. What is counted is counted in whole numbers; floats are where
+//! something is estimated (chances, trails, ratings), and then what they lead to is for whoever asks to write down.
+
+pub mod aggregate;
+pub mod blackboard;
+mod budget;
+pub mod consensus;
+pub mod convergence;
+pub mod dawid_skene;
+pub mod delegation;
+pub mod expertise;
+pub mod hierarchy;
+pub mod market;
+mod reputation;
+mod share;
+pub mod stigmergy;
+
+pub use budget::{Budget, Overdrawn};
+pub use reputation::{Ratings, Reputation, elo_expected};
+pub use share::Share;

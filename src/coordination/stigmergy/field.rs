@@ -1,0 +1,270 @@
+//! Trails that fade unless they are walked.
+
+use crate::error::BadConfig;
+use crate::structure::{rules, with};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::BTreeMap;
+
+/// How trails fade and grow.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Config {
+    /// The share that is lost in a tick: .1 loses a tenth, it does not keep a tenth.
+    pub evaporation: f64,
+    /// What a deposit is worth where nothing else is said.
+    pub deposit: f64,
+    /// What comes first within a tick.
+    pub order: Order,
+    /// How strong a trail is at tick 0 that nobody has walked.
+    pub start: f64,
+    /// No trail is weaker.
+    pub floor: f64,
+    /// No trail is stronger; none: as strong as deposits make it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ceiling: Option<f64>,
+}
+
+impl Default for Config {
+    /// A tenth is lost in a tick, then 2 are deposited; trails begin at 1 and fade away.
+    fn default() -> Self {
+        Self { evaporation: 0.1, deposit: 2.0, order: Order::EvaporateFirst, start: 1.0, floor: 0.0, ceiling: None }
+    }
+}
+
+with! {
+    with_evaporation => evaporation: f64,
+    with_deposit => deposit: f64,
+    with_order => order: Order,
+    with_start => start: f64,
+    with_floor => floor: f64,
+    with_ceiling => ceiling: Option<f64>,
+}
+
+impl Config {
+    fn check(&self) -> Result<(), BadConfig> {
+        let numbers = [
+            (self.evaporation, "evaporation"),
+            (self.deposit, "deposit"),
+            (self.start, "start"),
+            (self.floor, "floor"),
+            (self.ceiling.unwrap_or(0.0), "ceiling"),
+        ];
+        if let Some((_, setting)) = numbers.iter().find(|(value, _)| !value.is_finite() || *value < 0.0) {
+            return Err(BadConfig::NotANumber { setting });
+        }
+        BadConfig::unless_ordered((self.evaporation, "evaporation"), (1.0, "1"))?;
+        self.ceiling.map_or(Ok(()), |ceiling| BadConfig::unless_ordered((self.floor, "floor"), (ceiling, "ceiling")))
+    }
+
+    fn bounded(&self, level: f64) -> f64 {
+        level.max(self.floor).min(self.ceiling.unwrap_or(f64::MAX))
+    }
+}
+
+rules! {
+    /// A [`Config`] that was checked.
+    derive(Copy)
+}
+
+/// What comes first within a tick. A trail that gets the same deposit in every tick ends at `deposit / evaporation` if it
+/// evaporates first, which is the ant system, and at that less one deposit if the deposit evaporates, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Order {
+    /// What is deposited in a tick begins to fade in the next.
+    #[default]
+    EvaporateFirst,
+    /// What is deposited in a tick fades in the same tick.
+    DepositFirst,
+}
+
+/// One trail: its strength at the tick in which it was last walked. It fades without being looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Trail {
+    level: f64,
+    tick: u64,
+}
+
+impl Trail {
+    /// A trail that nobody has walked.
+    #[must_use]
+    pub fn new(rules: &Rules) -> Self {
+        Self { level: rules.config().bounded(rules.config().start), tick: 0 }
+    }
+
+    /// Its strength at a tick; before it was last walked, the strength that it had then.
+    #[must_use]
+    pub fn level(&self, rules: &Rules, tick: u64) -> f64 {
+        let config = rules.config();
+        config.bounded(self.level * power(1.0 - config.evaporation, tick.saturating_sub(self.tick)))
+    }
+
+    /// Makes it stronger. Deposits within a tick add up in any order; what is no positive number adds nothing.
+    pub fn deposit(&mut self, rules: &Rules, amount: f64, tick: u64) {
+        let config = rules.config();
+        let amount = if amount.is_finite() { amount.max(0.0) } else { 0.0 };
+        let kept = match config.order {
+            Order::EvaporateFirst => amount,
+            Order::DepositFirst => amount * (1.0 - config.evaporation),
+        };
+        self.level = config.bounded(self.level(rules, tick) + kept);
+        self.tick = self.tick.max(tick);
+    }
+}
+
+/// A number to a whole power by squaring, the same on every machine.
+fn power(base: f64, exponent: u64) -> f64 {
+    let (mut result, mut square, mut rest) = (1.0, base, exponent);
+    while rest > 0 {
+        if rest & 1 == 1 {
+            result *= square;
+        }
+        square *= square;
+        rest >>= 1;
+    }
+    result
+}
+
+/// A field of trails by their keys. Only trails that were walked take memory.
+///
+/// ```
+/// use counterpoint::coordination::stigmergy::{Field, Rules};
+///
+/// let mut field = Field::new(Rules::default());
+/// assert!((field.level(&"a to b", 5) - 0.59049).abs() < 1e-12, "five ticks of losing a tenth");
+/// (1..=500).for_each(|tick| field.reinforce("a to b", tick));
+/// assert!((field.level(&"a to b", 500) - 20.0).abs() < 1e-9, "2.0 / 0.1");
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(bound(serialize = "K: Serialize", deserialize = "K: Deserialize<'de> + Ord"))]
+pub struct Field<K> {
+    rules: Rules,
+    #[serde(serialize_with = "write_pairs", deserialize_with = "read_pairs")]
+    trails: BTreeMap<K, Trail>,
+}
+
+impl<K: Ord> Field<K> {
+    /// A field that nobody has walked.
+    #[must_use]
+    pub const fn new(rules: Rules) -> Self {
+        Self { rules, trails: BTreeMap::new() }
+    }
+
+    /// How strong a trail is at a tick.
+    #[must_use]
+    pub fn level(&self, key: &K, tick: u64) -> f64 {
+        self.trails.get(key).copied().unwrap_or_else(|| Trail::new(&self.rules)).level(&self.rules, tick)
+    }
+
+    /// Deposits what [`Config::deposit`] says.
+    pub fn reinforce(&mut self, key: K, tick: u64) {
+        self.deposit(key, self.rules.config().deposit, tick);
+    }
+
+    /// Deposits so much.
+    pub fn deposit(&mut self, key: K, amount: f64, tick: u64) {
+        let trail = self.trails.entry(key).or_insert_with(|| Trail::new(&self.rules));
+        trail.deposit(&self.rules, amount, tick);
+    }
+
+    /// Forgets the trails that do not pass: they are as if nobody had walked them.
+    pub fn retain(&mut self, mut pass: impl FnMut(&K) -> bool) {
+        self.trails.retain(|key, _| pass(key));
+    }
+
+    /// The trails that were walked, with their strength at a tick, in the order of their keys.
+    pub fn iter(&self, tick: u64) -> impl Iterator<Item = (&K, f64)> {
+        self.trails.iter().map(move |(key, trail)| (key, trail.level(&self.rules, tick)))
+    }
+}
+
+fn write_pairs<K: Serialize, S: Serializer>(trails: &BTreeMap<K, Trail>, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(trails)
+}
+
+fn read_pairs<'de, K: Deserialize<'de> + Ord, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<K, Trail>, D::Error> {
+    Ok(Vec::<(K, Trail)>::deserialize(from)?.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn near(found: f64, known: f64) {
+        assert!((found - known).abs() < 1e-9 * known.abs().max(1.0), "{found} is not {known}");
+    }
+
+    #[test]
+    fn the_figures_of_the_literature() {
+        let rules = Rules::default();
+        near(Trail::new(&rules).level(&rules, 5), 0.59049);
+        let half_life = 0.5_f64.ln() / 0.9_f64.ln();
+        near((half_life * 1e4).round() / 1e4, 6.5788);
+        for (order, fixed) in [(Order::EvaporateFirst, 20.0), (Order::DepositFirst, 18.0)] {
+            let rules = Rules::new(Config::default().with_order(order)).unwrap();
+            let mut trail = Trail::new(&rules);
+            (1..400).for_each(|tick| trail.deposit(&rules, 2.0, tick));
+            near(trail.level(&rules, 399), fixed);
+        }
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_are_refused() {
+        let bad = [
+            Config::default().with_evaporation(1.1),
+            Config::default().with_evaporation(f64::NAN),
+            Config::default().with_deposit(-1.0),
+            Config::default().with_floor(2.0).with_ceiling(Some(1.0)),
+        ];
+        bad.into_iter().for_each(|config| assert!(Rules::new(config).is_err(), "{config:?}"));
+        let mut trail = Trail::new(&Rules::default());
+        trail.deposit(&Rules::default(), f64::INFINITY, 0);
+        trail.deposit(&Rules::default(), -3.0, 0);
+        near(trail.level(&Rules::default(), 0), 1.0);
+    }
+
+    proptest! {
+        /// Decay by looking is decay by steps; what is deposited within a tick may come in any order.
+        #[test]
+        fn lazy_is_eager(
+            first: bool, rate in 0.0_f64..1.0, bounded: bool, mut deposits in prop::collection::vec((0_u64..60, 0.0_f64..5.0), 0..30),
+        ) {
+            let order = if first { Order::DepositFirst } else { Order::EvaporateFirst };
+            let config = Config::default().with_order(order).with_evaporation(rate);
+            let config = if bounded { config.with_floor(0.5).with_ceiling(Some(6.0)) } else { config };
+            let rules = Rules::new(config).unwrap();
+            deposits.sort_by_key(|(tick, _)| *tick);
+            let (mut lazy, mut eager) = (Trail::new(&rules), config.start);
+            let (mut within, mut place) = (0.0, 0);
+            for tick in 0..60 {
+                let kept = 1.0 - rate;
+                let here: f64 = deposits.iter().filter(|(at, _)| *at == tick).map(|(_, amount)| amount).sum();
+                let faded = if tick == 0 { eager } else { config.bounded(eager * kept) };
+                eager = config.bounded(faded + if first { here * kept } else { here });
+                while let Some((at, amount)) = deposits.get(place).filter(|(at, _)| *at == tick) {
+                    lazy.deposit(&rules, *amount, *at);
+                    place += 1;
+                    within += amount;
+                }
+                let level = lazy.level(&rules, tick);
+                prop_assert!((level - eager).abs() < 1e-9 * eager.max(1.0), "tick {tick}: {level} is not {eager}");
+                prop_assert!(level >= config.floor && level <= config.ceiling.unwrap_or(f64::MAX));
+            }
+            prop_assert!(lazy.level(&rules, 59) <= config.start + within + 1e-9);
+        }
+
+        #[test]
+        fn a_field_serialises(deposits in prop::collection::vec((0_u64..9, 0_u8..4, 0_u8..4), 0..30)) {
+            let mut field = Field::new(Rules::default());
+            deposits.iter().for_each(|(tick, from, to)| field.reinforce((*from, *to), *tick));
+            let text = serde_json::to_string(&field).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Field<(u8, u8)>>(&text).unwrap(), field.clone());
+            field.retain(|(from, _)| *from > 1);
+            prop_assert!(field.iter(9).all(|((from, _), level)| *from > 1 && level > 0.0));
+            prop_assert!((field.level(&(0, 0), 0) - 1.0).abs() < 1e-12);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The one to whom such work has found its way.
+
+use super::learned::{Attempts, ByAgent, End, Record, Seen};
+use super::{Candidate, Candidates, RoutingStrategy};
+use crate::coordination::stigmergy::{self, Rules, Trail};
+use crate::event::Entry;
+use crate::id::AgentId;
+use crate::structure::Random;
+use crate::task::TaskSpec;
+use crate::time::{Time, nanos_of};
+use core::time::Duration;
+
+/// Draws among agents by the trail that leads from the kind of task to the agent: every success makes it stronger, the more
+/// the sooner it came, and trails that nothing comes along fade (ant system, Dorigo 1996). Agents with more room are preferred.
+///
+/// A success leaves the deposit times the mean time of such tasks over the time that it took, at most four times the deposit; a
+/// failure leaves nothing. Trails never fade below a floor, so an agent that failed once is tried again. Looks at all
+/// candidates up to 64, at eight drawn ones beyond.
+///
+/// Nobody plans: work is drawn to where it went well. It adapts to what changes, and splits kinds among agents that are each
+/// good at some; where agents are alike, [`LeastLoaded`](super::LeastLoaded) waits less.
+///
+/// ```
+/// use counterpoint::Config;
+/// use counterpoint::coordination::stigmergy::{Config as Field, Rules};
+/// use counterpoint::routing::Trails;
+/// use std::time::Duration;
+///
+/// let slowly = Rules::new(Field::default().with_evaporation(0.01).with_floor(0.1))?;
+/// let config = Config::default().with_strategy(Trails::default().with_rules(slowly).with_tick(Duration::from_secs(10)));
+/// # Ok::<(), counterpoint::BadConfig>(())
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Trails {
+    rules: Rules,
+    tick: Duration,
+    alpha: f64,
+    beta: f64,
+    attempts: Attempts,
+    /// By agent, then by kind.
+    trails: ByAgent<Vec<Option<Trail>>>,
+    /// The times of all agents, by kind.
+    kinds: Vec<Record>,
+}
+
+/// What counts as a mean is what was seen in about so long.
+const MEMORY: Duration = Duration::from_secs(600);
+
+/// The most that a success leaves, in deposits.
+const MOST: f64 = 4.0;
+
+/// Sampled where there are more.
+const FEW: usize = 64;
+
+impl Default for Trails {
+    /// A tenth fades in a second, a success leaves 2, the floor is a tenth of the start; trails count by their strength, room by
+    /// its square.
+    fn default() -> Self {
+        let rules = Rules::new(stigmergy::Config::default().with_floor(0.1)).unwrap_or_default();
+        Self {
+            rules,
+            tick: Duration::from_secs(1),
+            alpha: 1.0,
+            beta: 2.0,
+            attempts: Attempts::default(),
+            trails: ByAgent::default(),
+            kinds: Vec::new(),
+        }
+    }
+}
+
+impl Trails {
+    /// Sets how trails fade and grow.
+    #[must_use]
+    pub const fn with_rules(mut self, rules: Rules) -> Self {
+        self.rules = rules;
+        self
+    }
+
+    /// Sets how long a tick is, in which trails fade once; at least a nanosecond.
+    #[must_use]
+    pub const fn with_tick(mut self, tick: Duration) -> Self {
+        self.tick = tick;
+        self
+    }
+
+    /// Sets the exponents of a trail's strength and of an agent's share of free room; what is no positive number counts as 0.
+    #[must_use]
+    pub const fn with_exponents(mut self, trail: f64, room: f64) -> Self {
+        (self.alpha, self.beta) = (trail.max(0.0), room.max(0.0));
+        self
+    }
+
+    /// How strong the trail from a kind of tasks to an agent is.
+    #[must_use]
+    pub fn strength(&self, kind: &crate::Name, agent: AgentId, now: Time) -> f64 {
+        self.level(self.attempts.kind(kind), agent, now)
+    }
+
+    fn level(&self, kind: Option<usize>, agent: AgentId, now: Time) -> f64 {
+        let trail = kind.and_then(|kind| *self.trails.get(agent)?.get(kind)?);
+        trail.unwrap_or_else(|| Trail::new(&self.rules)).level(&self.rules, self.ticks(now))
+    }
+
+    fn ticks(&self, now: Time) -> u64 {
+        now.as_nanos() / nanos_of(self.tick).max(1)
+    }
+
+    /// A success of an agent at a kind, which took so long.
+    fn lay(&mut self, agent: AgentId, kind: usize, took: Duration, now: Time) {
+        if kind >= self.kinds.len() {
+            self.kinds.resize(kind + 1, Record::default());
+        }
+        let mut share = 1.0;
+        if let Some(record) = self.kinds.get_mut(kind) {
+            record.note(now, took, true, MEMORY);
+            share = (record.mean(0.0, 0.0) / took.as_secs_f64().max(1e-9)).min(MOST);
+        }
+        let (rules, tick) = (self.rules, self.ticks(now));
+        self.trails.change(agent, |trails| {
+            if kind >= trails.len() {
+                trails.resize(kind + 1, None);
+            }
+            if let Some(trail) = trails.get_mut(kind) {
+                trail.get_or_insert_with(|| Trail::new(&rules)).deposit(&rules, rules.config().deposit * share, tick);
+            }
+        });
+    }
+}
+
+impl RoutingStrategy for Trails {
+    fn name(&self) -> &'static str {
+        "trails"
+    }
+
+    fn pick(&mut self, task: &TaskSpec, among: &Candidates<'_>, random: &mut Random) -> Option<AgentId> {
+        let kind = self.attempts.kind(&task.kind);
+        let few: Vec<Candidate<'_>> =
+            if among.everyone_len() <= FEW { among.iter().collect() } else { among.sample::<8>(random).collect() };
+        let choices: Vec<(f64, f64)> = few
+            .iter()
+            .map(|agent| (self.level(kind, agent.id(), among.now()), 1.0 - agent.utilisation().min(1.0)))
+            .collect();
+        let chances = stigmergy::chances(&choices, self.alpha, self.beta);
+        few.get(stigmergy::draw(&chances, random)?).map(Candidate::id)
+    }
+
+    fn observe(&mut self, entry: &Entry) {
+        self.trails.note(entry);
+        if let Some(Seen::Ended { kind, agent, took, end: End::Succeeded, .. }) = self.attempts.note(entry) {
+            self.lay(agent, kind, took, entry.at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Roster;
+    use super::*;
+    use crate::agent::AgentSpec;
+    use crate::id::TaskId;
+    use crate::task::Needs;
+
+    #[test]
+    fn work_goes_where_it_went_well_and_comes_back_when_that_changes() {
+        let mut roster = Roster::default();
+        (0..4).for_each(|id| roster.add(AgentSpec::new(AgentId::new(id)).with_capacity(4)));
+        let class = roster.class(&Needs::nothing());
+        let mut trails = Trails::default();
+        let task = TaskSpec::new(TaskId::new(1), "sort");
+        trails.attempts.note(&Entry {
+            seq: crate::Seq::new(1),
+            at: Time::ZERO,
+            event: crate::TaskEvent::Submitted {
+                spec: std::sync::Arc::new(task.clone()),
+                replays: None,
+                expected: None,
+            }
+            .into(),
+        });
+        // Agent 2 takes a second, the others four; after 300 s agent 0 is the quick one.
+        let mut counts = [[0_u32; 4]; 2];
+        for second in 0..600 {
+            let now = Time::from_secs(second);
+            let picked = trails.pick(&task, &roster.among(class, now).unwrap(), &mut Random::new(7, second)).unwrap();
+            let quick = AgentId::new(if second < 300 { 2 } else { 0 });
+            trails.lay(picked, 0, Duration::from_secs(if picked == quick { 1 } else { 4 }), now);
+            if second % 300 >= 150 {
+                let half = usize::from(second >= 300);
+                counts[half][usize::try_from(picked.get()).unwrap()] += 1;
+            }
+        }
+        assert!(counts[0][2] > 120, "{counts:?}");
+        assert!(counts[1][0] > 120, "{counts:?}");
+    }
+}
