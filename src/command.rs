@@ -345,8 +345,16 @@ pub enum RunCommand {
         to: Name,
     },
     /// The run is no longer wanted: what is under way is withdrawn, what was done is undone. Refused once the run has passed
-    /// its pivot; while a pivot is under way, its end decides between forward and back.
+    /// its pivot: it goes forward to its end. While a pivot is under way, its end decides between forward and back.
     Cancel {
+        /// Which run.
+        run: RunId,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// The same even past the pivot: what is under way is withdrawn, nothing is undone any more, and the outcome lists what
+    /// stays. A run within that has passed its own pivot still goes forward to its end; it can be aborted by its id.
+    Abort {
         /// Which run.
         run: RunId,
         /// On what grounds.

@@ -61,6 +61,7 @@
 //! - [`journal`]: where facts are kept; [`insight`]: what they tell; [`protocol`]: messages for agents elsewhere.
 //! - [`protocol`]: messages for agents and tools elsewhere, and the task states of other protocols.
 //! - [`host`]: ready-made hosts.
+//! - `sim` (feature `sim`): all of it in virtual time, with modelled agents, loads and faults.
 
 pub mod agent;
 pub mod capacity;
@@ -91,12 +92,15 @@ pub mod routing;
 pub mod run;
 pub mod saga;
 pub mod scheduler;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod structure;
 pub mod task;
 pub mod team;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
+pub mod trace;
 pub mod workflow;
 
 pub use agent::{AgentSpec, AgentStatus, Guard, Scope};
@@ -112,8 +116,8 @@ pub use payload::Payload;
 pub use queue::Discipline;
 pub use rejected::Rejected;
 pub use run::{
-    Cause, LimitReached, Measure, NodeOutcome, NodeRemedy, NodeStatus, Refusal, RunOutcome, RunPhase, RunSpec,
-    UndoOutcome, UndoRemedy,
+    Cause, LimitReached, Measure, NodeOutcome, NodeRemedy, NodeStatus, OnUndoFailure, Refusal, RunOutcome, RunPhase,
+    RunSpec, UndoOutcome, UndoRemedy,
 };
 pub use scheduler::{AgentView, Config, Quota, Routability, Scheduler, SchedulerSnapshot, TaskStatus, TaskView};
 pub use structure::Random;
@@ -122,6 +126,7 @@ pub use task::{
     Spending, TaskOutcome, TaskSpec, Tier, Usage,
 };
 pub use time::Time;
+pub use trace::TraceContext;
 
 /// The README's example compiles and runs as a test.
 #[cfg(all(doctest, feature = "threads"))]

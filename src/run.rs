@@ -5,6 +5,7 @@ use crate::id::RunId;
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::task::{Failure, Tier};
+use crate::trace::{TraceContext, Traced};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -36,13 +37,31 @@ pub struct RunSpec {
     /// How much it may use up; where the definition says something, too, the smaller counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
+    /// The trace that it belongs to: carried to whoever performs its steps.
+    #[serde(default, skip_serializing_if = "Traced::is_none")]
+    pub trace: Traced,
 }
 
 impl RunSpec {
+    /// Makes it a part of this trace.
+    #[must_use]
+    pub fn with_trace(mut self, trace: TraceContext) -> Self {
+        self.trace = trace.into();
+        self
+    }
+
     /// A run of the newest version of this workflow.
     #[must_use]
     pub fn new(id: RunId, workflow: impl Into<Name>) -> Self {
-        Self { id, workflow: workflow.into(), version: None, input: Payload::NULL, tier: Tier::Normal, budget: None }
+        Self {
+            id,
+            workflow: workflow.into(),
+            version: None,
+            input: Payload::NULL,
+            tier: Tier::Normal,
+            budget: None,
+            trace: Traced::NOT,
+        }
     }
 
     /// Gives it this.
@@ -278,6 +297,40 @@ impl fmt::Display for NodeStatus {
             Self::Abandoned => "left as it is",
         })
     }
+}
+
+/// What a compensation that failed holds back until somebody says what becomes of it.
+///
+/// ```
+/// use counterpoint::OnUndoFailure;
+///
+/// assert_eq!(OnUndoFailure::default(), OnUndoFailure::Hold);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OnUndoFailure {
+    /// What came before it waits; what is independent of it is undone.
+    #[default]
+    Hold,
+    /// Nothing: all others are undone, what came before it, too. The word is waited for at the end.
+    Continue,
+    /// Everything: nothing more is begun.
+    Halt,
+}
+
+impl OnUndoFailure {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+    pub(crate) const fn is_default(&self) -> bool {
+        matches!(self, Self::Hold)
+    }
+}
+
+/// What a query's answer says: the step has happened and gave this, or it has not; none if it does not say.
+pub(crate) fn found(answer: &Payload) -> Option<Option<Payload>> {
+    let answer = answer.value();
+    let output = || Payload::new(answer.get("output").cloned().unwrap_or_default());
+    answer.get("happened")?.as_bool().map(|happened| happened.then(output))
 }
 
 /// How the compensation of a node ended.

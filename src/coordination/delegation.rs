@@ -465,17 +465,26 @@ mod tests {
             words in prop::collection::vec((0_u8..8, 0_u32..12, 0_u64..4, 0_u64..40), 0..80),
         ) {
             let config = Config::default().with_depth(depth).with_fan_out(fan_out).with_pieces(30);
-            let mut work = begin(config, budget);
+            let (mut work, mut costs) = (begin(config, budget), 0);
             for (word, piece, who, amount) in words {
                 let (before, piece) = (work.clone(), PieceId(piece));
                 let refused = match word {
                     0..=3 => work.delegate(piece, agent(who), amount % 3, amount).is_err(),
-                    4 => work.spend(piece, amount / 4).is_err(),
+                    4 => match work.spend(piece, amount / 4) {
+                        Ok(()) => {
+                            costs += amount / 4;
+                            false
+                        }
+                        Err(_) => true,
+                    },
                     5 | 6 => work.end(piece, Ended::Done, Payload::new(1.into())).is_err(),
                     _ => work.break_off(piece).is_err(),
                 };
                 prop_assert!(!refused || work == before);
                 prop_assert_eq!(work.check(), Ok(()));
+                // What a piece has cost stands with it while it is under way, then with what it is part of: once, and in full.
+                let open = work.pieces.values().filter(|piece| piece.parent.is_none() || piece.ended.is_none());
+                prop_assert_eq!(open.map(|piece| piece.budget.spent()).sum::<u64>(), costs);
                 let spent = work.budget(PieceId::ROOT).unwrap();
                 prop_assert!(spent.granted() == budget && spent.spent() + spent.reserved() <= budget);
                 for id in work.pieces.keys().copied() {

@@ -4,6 +4,7 @@ use super::domain::{Domain, Facts, Goal};
 use crate::definition::{Action, Body, Definition, Expr, Link, Node, Work};
 use crate::name::Name;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Where a part of a plan comes from: a goal, the method that split it, and what it was split into.
@@ -44,32 +45,32 @@ impl Plan {
     /// Which steps come before which, directly: what follows from others is left out.
     #[must_use]
     pub fn links(&self) -> Vec<(usize, usize)> {
-        let count = self.steps.len();
-        let mut after = vec![vec![false; count]; count];
-        let tops: Vec<usize> =
-            self.branches.iter().enumerate().filter(|(_, one)| one.parent.is_none()).map(|(place, _)| place).collect();
-        self.order(&tops, None, &mut after);
-        for branch in &self.branches {
-            self.order(&branch.parts, branch.before.as_deref(), &mut after);
-        }
-        // The order is a closure already where parts are ordered; what two levels give together is closed here.
-        for middle in 0..count {
-            let from_middle = after.get(middle).cloned().unwrap_or_default();
-            for row in after.iter_mut().filter(|row| row.get(middle) == Some(&true)) {
-                row.iter_mut().zip(&from_middle).for_each(|(cell, more)| *cell |= more);
+        let mut links = Vec::new();
+        let mut ends: Vec<Ends> = vec![Ends::default(); self.branches.len()];
+        // Parts stand after what they are part of, so they are known first.
+        for (place, branch) in self.branches.iter().enumerate().rev() {
+            let found = match branch.step {
+                Some(step) => Ends { first: vec![step], last: vec![step] },
+                None => joined(&branch.parts, branch.before.as_deref(), &ends, &mut links),
+            };
+            if let Some(slot) = ends.get_mut(place) {
+                *slot = found;
             }
         }
-        let holds = |a: usize, b: usize| after.get(a).and_then(|row| row.get(b)) == Some(&true);
-        let direct =
-            |(a, b): &(usize, usize)| holds(*a, *b) && !(0..count).any(|middle| holds(*a, middle) && holds(middle, *b));
-        (0..count).flat_map(|a| (0..count).map(move |b| (a, b))).filter(direct).collect()
+        let tops = self.branches.iter().enumerate().filter(|(_, branch)| branch.parent.is_none());
+        joined(&tops.map(|(place, _)| place).collect::<Vec<_>>(), None, &ends, &mut links);
+        links.sort_unstable();
+        links
     }
 
     /// The steps as tasks of a workflow: kinds are the names of operators, inputs what they are about, needs and urgency those
     /// of [`Domain::with_work`]. The output is the list of what the steps give, in order.
     #[must_use]
     pub fn definition(&self, name: impl Into<Name>, domain: &Domain) -> Definition {
-        let links = self.links();
+        let mut before: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (first, next) in self.links() {
+            before.entry(next).or_default().push(first);
+        }
         let mut definition = Definition::new(name);
         let names: Vec<Name> =
             (1..).zip(&self.steps).map(|(number, goal)| format!("{number}_{}", goal.name).into()).collect();
@@ -80,42 +81,56 @@ impl Plan {
             }
             let mut node = Node::new(name.clone(), Action::Do(Body::Task(work)));
             node = node.with_input(Expr::value(Value::Array(goal.about.clone())));
-            for (before, _) in links.iter().filter(|(_, after)| *after == place) {
-                if let Some(name) = names.get(*before) {
-                    node = node.with_link(Link::success(name.clone()));
-                }
+            for name in before.get(&place).into_iter().flatten().filter_map(|first| names.get(*first)) {
+                node = node.with_link(Link::success(name.clone()));
             }
             definition = definition.with_node(node);
         }
         definition.with_output(Expr::List(names.into_iter().map(Expr::node).collect()))
     }
+}
 
-    /// All steps of parts that come before all steps of other parts.
-    fn order(&self, parts: &[usize], before: Option<&[(usize, usize)]>, after: &mut [Vec<bool>]) {
-        let steps: Vec<Vec<usize>> = parts.iter().map(|part| self.steps_of(*part)).collect();
-        for (a, first) in steps.iter().enumerate() {
-            for (b, second) in steps.iter().enumerate() {
-                let ordered = before.map_or(a < b, |pairs| leads(pairs, a, b, parts.len()));
-                if ordered && a != b {
-                    for (one, other) in first.iter().flat_map(|one| second.iter().map(move |other| (*one, *other))) {
-                        if let Some(cell) = after.get_mut(one).and_then(|row| row.get_mut(other)) {
-                            *cell = true;
-                        }
-                    }
-                }
+/// The steps of a branch that nothing in it comes before, and those that come before nothing in it.
+#[derive(Debug, Clone, Default)]
+struct Ends {
+    first: Vec<usize>,
+    last: Vec<usize>,
+}
+
+/// Links the last steps of each part to the first ones of the parts that follow it directly; parts without steps are as if they
+/// were not there.
+fn joined(parts: &[usize], before: Option<&[(usize, usize)]>, ends: &[Ends], links: &mut Vec<(usize, usize)>) -> Ends {
+    let known: Vec<(usize, &Ends)> =
+        parts.iter().enumerate().filter_map(|(place, part)| Some((place, ends.get(*part)?))).collect();
+    let known: Vec<(usize, &Ends)> = known.into_iter().filter(|(_, ends)| !ends.first.is_empty()).collect();
+    let Some(pairs) = before else {
+        for ((_, one), (_, next)) in known.iter().zip(known.iter().skip(1)) {
+            link(one, next, links);
+        }
+        let first = known.first().map(|(_, ends)| ends.first.clone()).unwrap_or_default();
+        return Ends { first, last: known.last().map(|(_, ends)| ends.last.clone()).unwrap_or_default() };
+    };
+    let follows = |a: usize, b: usize| leads(pairs, a, b, parts.len());
+    let mut all = Ends::default();
+    for (a, one) in &known {
+        let after: Vec<&(usize, &Ends)> = known.iter().filter(|(b, _)| follows(*a, *b)).collect();
+        for (b, next) in &after {
+            if !after.iter().any(|(middle, _)| middle != b && follows(*middle, *b)) {
+                link(one, next, links);
             }
         }
-    }
-
-    fn steps_of(&self, branch: usize) -> Vec<usize> {
-        let (mut open, mut steps) = (vec![branch], Vec::new());
-        while let Some(branch) = open.pop().and_then(|place| self.branches.get(place)) {
-            steps.extend(branch.step);
-            open.extend(&branch.parts);
+        if after.is_empty() {
+            all.last.extend(&one.last);
         }
-        steps.sort_unstable();
-        steps
+        if !known.iter().any(|(b, _)| follows(*b, *a)) {
+            all.first.extend(&one.first);
+        }
     }
+    all
+}
+
+fn link(one: &Ends, next: &Ends, links: &mut Vec<(usize, usize)>) {
+    links.extend(one.last.iter().flat_map(|last| next.first.iter().map(move |first| (*last, *first))));
 }
 
 /// Whether pairs lead from one place to another.
@@ -137,7 +152,7 @@ fn leads(pairs: &[(usize, usize)], from: usize, to: usize, count: usize) -> bool
 
 /// A list that shares its tail: what is left to do.
 #[derive(Debug, Clone)]
-pub(super) struct Agenda(pub(super) Option<Arc<(usize, Agenda)>>);
+pub(super) struct Agenda(pub(super) Option<Arc<(usize, Self)>>);
 
 impl Agenda {
     pub(super) fn push(&self, branch: usize) -> Self {

@@ -126,14 +126,14 @@ const MOST_LEVELS: u32 = 8;
 
 impl RulePack {
     /// Rules for common goals: to develop a model (requirements, design, implementation, testing), to analyse data (collection,
-    /// analysis), to write a report (outline, writing, review).
+    /// analysis), to write a report (outline, writing).
     #[must_use]
     pub fn common() -> Self {
         let step = |name: &str, skill: &str, tier| RuleStep::new(name).with_needs(Needs::skill(skill)).with_tier(tier);
         let model = Rule::new(
             "develop a model",
             [
-                step("requirements", "analysis", Tier::High),
+                step("requirements", "planning", Tier::High),
                 step("design", "design", Tier::High),
                 step("implementation", "modelling", Tier::Normal),
                 step("testing", "testing", Tier::Normal),
@@ -145,11 +145,7 @@ impl RulePack {
         );
         let report = Rule::new(
             "write a report",
-            [
-                step("outline", "writing", Tier::Normal),
-                step("writing", "writing", Tier::Normal),
-                step("review", "testing", Tier::Low),
-            ],
+            [step("outline", "writing", Tier::Normal), step("writing", "writing", Tier::Low)],
         );
         Self(vec![
             model.with_any(["develop", "build", "train"]).with_any(["model", "models"]),

@@ -324,10 +324,32 @@ proptest! {
             let around = links.iter().any(|(c, d)| (c, d) != (a, b) && *c == *a && reaches(&links, *d, *b));
             prop_assert!(!around, "{a} to {b} follows from others");
         }
+        for (a, b) in (0..leaves).flat_map(|a| (0..leaves).map(move |b| (a, b))) {
+            prop_assert_eq!(a != b && reaches(&links, a, b), ordered(&found, a, b), "{} and {}", a, b);
+        }
         let definition = found.definition("made", &domain);
         prop_assert!(validate(&definition, &Limits::default()).is_ok());
         prop_assert_eq!(definition.nodes.iter().map(|node| node.after.len()).sum::<usize>(), links.len());
     }
+}
+
+/// Whether the parts of the lowest goal that two steps have in common are ordered.
+fn ordered(plan: &Plan, a: usize, b: usize) -> bool {
+    let way = |step: usize| {
+        let leaf = plan.branches.iter().position(|branch| branch.step == Some(step)).unwrap();
+        let mut way = vec![leaf];
+        while let Some(parent) = plan.branches[*way.last().unwrap()].parent {
+            way.push(parent);
+        }
+        way.reverse();
+        way
+    };
+    let (one, other) = (way(a), way(b));
+    let Some(split) = one.iter().zip(&other).position(|(x, y)| x != y) else { return false };
+    let above = &plan.branches[one[split - 1]];
+    let place = |branch: usize| above.parts.iter().position(|part| *part == branch).unwrap();
+    let (x, y) = (place(one[split]), place(other[split]));
+    above.before.as_ref().map_or(x < y, |pairs| x != y && reaches(pairs, x, y))
 }
 
 fn reaches(links: &[(usize, usize)], from: usize, to: usize) -> bool {
@@ -358,7 +380,7 @@ fn rules_are_data_and_every_answer_is_validated() {
     let names = |definition: &Definition| definition.nodes.iter().map(|node| node.name.to_string()).collect::<Vec<_>>();
     let of = |rules: &mut RulePack, goal: &str| names(&decompose(rules, &Ask::new(goal), &limits).unwrap());
     assert_eq!(of(&mut common, "Analyse the data of May"), ["collection", "analysis"]);
-    assert_eq!(of(&mut common, "Produce a report"), ["outline", "writing", "review"]);
+    assert_eq!(of(&mut common, "Produce a report"), ["outline", "writing"]);
     assert_eq!(of(&mut common, "water the plants"), ["execute"]);
     assert_eq!(of(&mut common, "the reporter's modelling"), ["execute"], "whole words only");
     let written = serde_json::to_string(&common).unwrap();

@@ -21,8 +21,10 @@ mod budget;
 mod call;
 mod expr;
 mod guard;
+mod link;
 mod many;
 mod occasion;
+mod save;
 mod states;
 mod trigger;
 mod variable;
@@ -34,14 +36,17 @@ pub use call::Call;
 pub use expr::{Condition, Expr};
 pub(crate) use expr::{Scope, TooWide};
 pub use guard::{Otherwise, Precondition};
+pub use link::{Join, Link, On, Rest};
 pub use many::{Enough, Map, Repeat};
 pub use occasion::{Decision, Escalation, Milestone, Occasion, Offer, SignalRule};
+pub use save::SavePoint;
 pub use states::{State, States, Transition};
 pub use trigger::{Inputs, Trigger};
 pub use variable::{Reducer, Variable, Write};
 
 use crate::id::stable_hash;
 use crate::name::Name;
+use crate::run::OnUndoFailure;
 use crate::task::{Needs, Policy, Tier, Usage};
 use core::fmt;
 use core::time::Duration;
@@ -69,6 +74,9 @@ pub struct Definition {
     /// How a run treats the signals that it is sent, by their names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signals: Vec<SignalRule>,
+    /// What a compensation that fails holds back.
+    #[serde(default, skip_serializing_if = "OnUndoFailure::is_default")]
+    pub on_undo_failure: OnUndoFailure,
     /// The context of a run: what its nodes write together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variables: Vec<Variable>,
@@ -87,6 +95,7 @@ impl Definition {
             nodes: Vec::new(),
             output: Expr::default(),
             signals: Vec::new(),
+            on_undo_failure: OnUndoFailure::default(),
             variables: Vec::new(),
             budget: None,
         }
@@ -117,6 +126,13 @@ impl Definition {
     #[must_use]
     pub const fn with_budget(mut self, budget: Budget) -> Self {
         self.budget = Some(budget);
+        self
+    }
+
+    /// Sets what a compensation that fails holds back.
+    #[must_use]
+    pub const fn with_on_undo_failure(mut self, policy: OnUndoFailure) -> Self {
+        self.on_undo_failure = policy;
         self
     }
 
@@ -188,6 +204,14 @@ pub struct Node {
     /// given, what it gave back, and whether it is certain that it happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Work>,
+    /// The task that finds out whether it has happened, for when its outcome is unknown. It is given `{"input"}`, what the node
+    /// was given, and answers `{"happened": true, "output": ..}` or `{"happened": false}`: then the node has succeeded with
+    /// that output, or failed without effect. If it fails, or answers something else, the outcome stays unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<Work>,
+    /// Makes the end of this node a save-point.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub save: Option<SavePoint>,
     /// The point of no return: once this node has succeeded nothing is undone any more, and it is tried until its
     /// outcome is known.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
@@ -234,6 +258,8 @@ impl Node {
             action,
             input: Expr::default(),
             undo: None,
+            query: None,
+            save: None,
             pivot: false,
             mutex: Vec::new(),
             milestone: None,
@@ -330,135 +356,26 @@ impl Node {
         self
     }
 
+    /// Sets the task that finds out whether it has happened.
+    #[must_use]
+    pub fn with_query(mut self, query: Work) -> Self {
+        self.query = Some(query);
+        self
+    }
+
+    /// Makes its end a save-point.
+    #[must_use]
+    pub fn as_save_point(mut self, save: SavePoint) -> Self {
+        self.save = Some(save);
+        self
+    }
+
     /// Makes it the point of no return.
     #[must_use]
     pub const fn as_pivot(mut self) -> Self {
         self.pivot = true;
         self
     }
-}
-
-/// A link from an earlier node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Link {
-    /// Where it comes from.
-    pub node: Name,
-    /// When it is taken.
-    #[serde(default)]
-    pub on: On,
-}
-
-impl Link {
-    /// Taken when `node` succeeds.
-    #[must_use]
-    pub fn success(node: impl Into<Name>) -> Self {
-        Self { node: node.into(), on: On::Success }
-    }
-
-    /// Taken when `node` fails: the alternative path. A node with such a link does not fail the run.
-    #[must_use]
-    pub fn failure(node: impl Into<Name>) -> Self {
-        Self { node: node.into(), on: On::Failure }
-    }
-
-    /// Taken however `node` ends, skipped included. It takes care of a failure, too: the run goes on.
-    #[must_use]
-    pub fn always(node: impl Into<Name>) -> Self {
-        Self { node: node.into(), on: On::Always }
-    }
-
-    /// Taken with each piece of work of `node` that succeeds.
-    #[must_use]
-    pub fn each(node: impl Into<Name>) -> Self {
-        Self { node: node.into(), on: On::Each }
-    }
-
-    /// Taken when the choice `node` takes this case.
-    #[must_use]
-    pub fn case(node: impl Into<Name>, case: impl Into<Name>) -> Self {
-        Self { node: node.into(), on: On::Case(case.into()) }
-    }
-}
-
-/// When a link is taken.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum On {
-    /// The node succeeded.
-    #[default]
-    Success,
-    /// The node failed.
-    Failure,
-    /// The node ended in any way, skipped included.
-    Always,
-    /// The choice took this case.
-    Case(Name),
-    /// Each piece of work of the node that succeeds, one after the other: each item of a map, each round of a repeat. Only
-    /// for a node that starts more than once ([`Join::Each`], [`Join::Rounds`]).
-    Each,
-}
-
-/// How many of a node's links must be taken for it to start. A node that cannot start any more is skipped, and the skip
-/// travels on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Join {
-    /// All of them. (WCP 3)
-    #[default]
-    All,
-    /// At least one, once all are decided. (WCP 7, 37: after an inclusive choice it waits for exactly the branches taken)
-    Any,
-    /// So many; the node starts with the last of them, whatever the others do. (WCP 9, 30; with [`Rest::Cancel`] 29, 32)
-    Count {
-        /// How many.
-        of: u32,
-        /// What becomes of the nodes that the other links come from.
-        #[serde(default)]
-        rest: Rest,
-    },
-    /// By how the nodes that the links come from ended: the links say only which nodes, or which case of a choice.
-    Trigger(Trigger),
-    /// Once for each time that a link is taken. The node does its work so many times, each with what came over the link as
-    /// [`Expr::Item`], and gives the list of results in the order in which they came. Where more than one step follows, its
-    /// work is a workflow. (WCP 8)
-    Each,
-    /// Once for each round: so many different links must be taken for it, and a second time over the same link is not
-    /// another branch. The work is given the list of what came, in the order of the links, as [`Expr::Item`], with null for
-    /// those that are not there yet. The next round begins when the last of the links has been taken for this one, or can
-    /// not be taken any more. (WCP 28, 31, 33, 41)
-    Rounds {
-        /// How many links.
-        of: u32,
-        /// What becomes of what comes over a link that was taken in this round already: [`Rest::Hold`] keeps it for the
-        /// next, [`Rest::Ignore`] drops it.
-        #[serde(default)]
-        rest: Rest,
-    },
-}
-
-impl Join {
-    /// Whether a node with this join may start more than once.
-    pub(crate) const fn repeats(self) -> bool {
-        matches!(self, Self::Each | Self::Rounds { .. })
-    }
-}
-
-/// What becomes of the branches that a join no longer needs: how it is made ready for another round.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Rest {
-    /// They go on and their ends are ignored.
-    #[default]
-    Ignore,
-    /// They are cancelled, with everything of theirs that leads nowhere else.
-    Cancel,
-    /// They go on, and what they bring is kept for the next round.
-    Hold,
 }
 
 /// What a node does.

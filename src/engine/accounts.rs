@@ -211,6 +211,14 @@ impl Book {
             self.open_accounts(*id);
         }
         for id in ids {
+            let before: Vec<(Owner, Spending)> =
+                self.get(id).map(|run| run.spent_before().collect()).unwrap_or_default();
+            for (owner, spent) in before {
+                let after = Standing { spent, ..Standing::default() };
+                for holder in self.holders(owner) {
+                    self.accounts.shift(holder, Standing::default(), after);
+                }
+            }
             let owners: Vec<Owner> = self.get(id).map(|run| run.owners().collect()).unwrap_or_default();
             for owner in owners {
                 self.settle_accounts(owner, Standing::default());
@@ -222,8 +230,8 @@ impl Book {
     pub(super) fn check_accounts(&self) -> Result<(), String> {
         let mut sums: BTreeMap<Holder, Standing> = BTreeMap::new();
         for (_, run) in self.runs.iter() {
-            for owner in run.owners() {
-                let one = run.standing(owner);
+            let before = run.spent_before().map(|(owner, spent)| (owner, Standing { spent, ..Standing::default() }));
+            for (owner, one) in run.owners().map(|owner| (owner, run.standing(owner))).chain(before) {
                 for holder in self.holders(owner) {
                     let sum = sums.entry(holder).or_default();
                     *sum = Standing { reserved: sum.reserved + one.reserved, spent: sum.spent + one.spent };

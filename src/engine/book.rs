@@ -118,7 +118,7 @@ impl Book {
             | TaskEvent::Discarded { .. }
             | TaskEvent::Forgotten { .. } => return Ok(()),
         };
-        if owner.phase == Phase::Undo || !self.get(owner.run).is_some_and(|run| run.is_pivot(owner.node)) {
+        if owner.phase != Phase::Do || !self.get(owner.run).is_some_and(|run| run.is_pivot(owner.node)) {
             return Ok(());
         }
         self.with_run(owner.run, |run| run.note_committed(owner, committed))
@@ -185,8 +185,8 @@ impl Book {
                 self.wake_within(*run, Run::wake_waits);
                 Ok(())
             }
-            RunEvent::NodeFinished { run, .. }
-            | RunEvent::HandlerFired { run, .. }
+            RunEvent::NodeFinished { run, .. } => self.node_finished(*run, event, now),
+            RunEvent::HandlerFired { run, .. }
             | RunEvent::Paused { run, .. }
             | RunEvent::Operated { run, .. }
             | RunEvent::ItemsAdded { run, .. }
@@ -200,10 +200,23 @@ impl Book {
             | RunEvent::Decided { run, .. }
             | RunEvent::Delegated { run, .. }
             | RunEvent::Escalated { run, .. }
+            | RunEvent::TurnedBack { run, .. }
+            | RunEvent::WentForward { run, .. }
             | RunEvent::Unwinding { run, .. }
             | RunEvent::NodeUndone { run, .. }
             | RunEvent::UndoRetried { run, .. } => self.with_run(*run, |run| run.apply(event, now)),
         }
+    }
+
+    /// A run within that passes its pivot goes forward from there, whatever becomes of the run around it.
+    fn node_finished(&mut self, id: RunId, event: &RunEvent, now: Time) -> Result<(), &'static str> {
+        let past = |book: &Self| book.get(id).is_some_and(Run::is_past_pivot);
+        let before = past(self);
+        self.with_run(id, |run| run.apply(event, now))?;
+        if !before && past(self) {
+            self.tell_parent(id, |parent, owner| parent.note_committed(owner, true))?;
+        }
+        Ok(())
     }
 
     fn started(
@@ -443,15 +456,18 @@ fn end_of(event: &TaskEvent) -> Option<PieceEnd> {
         }
         TaskEvent::AttemptFailed { failure, next, maybe, .. } => match next {
             Next::Retry { .. } => return None,
-            Next::Fail | Next::DeadLetter => {
-                PieceEnd { failure: Some(failure.clone()), cancelled: false, happened: trace(*maybe), limit: None }
-            }
+            Next::Fail | Next::DeadLetter => PieceEnd {
+                failure: Some(Box::new(failure.clone())),
+                cancelled: false,
+                happened: trace(*maybe),
+                limit: None,
+            },
         },
         TaskEvent::Cancelled { happened, .. } => {
             PieceEnd { failure: None, cancelled: true, happened: happened.clone(), limit: None }
         }
         TaskEvent::Expired { bound, maybe, .. } => PieceEnd {
-            failure: Some(Failure::transient(format!("its time ran out ({bound})"))),
+            failure: Some(Box::new(Failure::transient(format!("its time ran out ({bound})")))),
             cancelled: false,
             happened: trace(*maybe),
             limit: None,

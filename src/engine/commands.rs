@@ -35,7 +35,8 @@ impl Driver {
             RunCommand::Delegate { run, node, by, roles, to } => {
                 self.delegate((run, node), &Voice { by, roles }, to, tx)
             }
-            RunCommand::Cancel { run, reason } => self.cancel_run(run, reason, tx),
+            RunCommand::Cancel { run, reason } => self.cancel_run(run, reason, false, tx),
+            RunCommand::Abort { run, reason } => self.cancel_run(run, reason, true, tx),
             RunCommand::Remedy { run, node, remedy } => self.remedy(run, node, remedy, tx),
         }
     }
@@ -146,11 +147,11 @@ impl Driver {
         Ok(run)
     }
 
-    fn cancel_run(&mut self, id: RunId, reason: Name, tx: &mut Tx<'_>) -> Verdict {
+    fn cancel_run(&mut self, id: RunId, reason: Name, anyway: bool, tx: &mut Tx<'_>) -> Verdict {
         let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
         let asked = matches!(run.cause, Some(Cause::Cancelled { .. }));
         match run.phase {
-            RunPhase::Running if run.is_past_pivot() => Err(Rejected::PastPivot(id)),
+            RunPhase::Running if run.is_past_pivot() && !anyway => Err(Rejected::PastPivot(id)),
             RunPhase::Running => {
                 self.emit(RunEvent::Halted { run: id, cause: Cause::Cancelled { reason } }, tx);
                 Ok(Accepted::Done)
@@ -170,7 +171,8 @@ impl Driver {
             return Err(Rejected::UnknownNode { run: id, node });
         };
         let failed = run.nodes.get(place as usize).is_some_and(|state| {
-            matches!(state.undo, Some(UndoOutcome::Failed { .. })) && run.phase == RunPhase::CompensationFailed
+            matches!(state.undo.as_deref(), Some(UndoOutcome::Failed { .. }))
+                && (run.phase == RunPhase::CompensationFailed || run.is_going_back())
         });
         if !failed {
             return Err(Rejected::NothingToRemedy { run: id, node });

@@ -225,6 +225,7 @@ impl Driver {
             tier: template.tier.unwrap_or(run.spec.tier),
             policy: template.policy.clone(),
             owner: Some(owner),
+            trace: run.spec.trace.clone(),
             ..TaskSpec::needing(
                 TaskId::engine_made(self.book.serial + 1),
                 template.kind.clone(),
@@ -254,6 +255,7 @@ impl Driver {
             input,
             tier: run.spec.tier,
             budget: None,
+            trace: run.spec.trace.clone(),
         };
         Some(RunEvent::Started { spec: Arc::new(spec), version: plan.version, owner: Some(owner) })
     }

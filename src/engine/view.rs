@@ -116,14 +116,14 @@ impl<'a> NodeView<'a> {
     /// Where it stands.
     #[must_use]
     pub fn status(&self) -> NodeStatus {
-        match (&self.state.undo, &self.state.stage) {
+        match (self.state.undo.as_deref(), &self.state.stage) {
             (Some(UndoOutcome::Undone | UndoOutcome::Declared { .. }), _) => NodeStatus::Undone,
             (Some(UndoOutcome::Failed { .. }), _) => NodeStatus::UndoFailed,
             (Some(UndoOutcome::Abandoned { .. }), _) => NodeStatus::Abandoned,
             (None, _) if self.run.is_to_be_undone(self.place) => NodeStatus::Undoing,
             (None, NodeStage::Waiting) => NodeStatus::Waiting,
             (None, NodeStage::Working | NodeStage::Open(_)) => NodeStatus::Running,
-            (None, NodeStage::Ended(outcome)) => outcome.into(),
+            (None, NodeStage::Ended(end)) => end.outcome().into(),
         }
     }
 
@@ -135,8 +135,8 @@ impl<'a> NodeView<'a> {
 
     /// How its compensation ended, if it has.
     #[must_use]
-    pub const fn undo(&self) -> Option<&'a UndoOutcome> {
-        self.state.undo.as_ref()
+    pub fn undo(&self) -> Option<&'a UndoOutcome> {
+        self.state.undo.as_deref()
     }
 
     /// The decision that it waits for, if it does.

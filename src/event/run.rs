@@ -238,6 +238,22 @@ pub enum RunEvent {
         /// Why.
         cause: Cause,
     },
+    /// The run goes back to save-points: what comes after them is withdrawn.
+    TurnedBack {
+        /// The run.
+        run: RunId,
+        /// The nodes at whose ends the save-points are, by their places.
+        to: Vec<u32>,
+        /// Why.
+        cause: Cause,
+    },
+    /// What came after the save-points is undone, and is done again from there.
+    WentForward {
+        /// The run.
+        run: RunId,
+        /// The nodes that stand as if they had never begun, by their places.
+        nodes: Vec<u32>,
+    },
     /// What was under way has ended; these nodes are to be undone.
     Unwinding {
         /// The run.
@@ -332,6 +348,8 @@ impl RunEvent {
             | Self::Delegated { run, .. }
             | Self::Escalated { run, .. }
             | Self::Halted { run, .. }
+            | Self::TurnedBack { run, .. }
+            | Self::WentForward { run, .. }
             | Self::Unwinding { run, .. }
             | Self::NodeUndone { run, .. }
             | Self::UndoRetried { run, .. }

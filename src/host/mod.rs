@@ -7,16 +7,15 @@ mod desk;
 #[cfg(any(feature = "threads", feature = "async"))]
 mod error;
 #[cfg(any(feature = "threads", feature = "async"))]
-mod filter;
 #[cfg(feature = "async")]
 pub mod future;
 #[cfg(feature = "threads")]
 pub mod thread;
 
 #[cfg(any(feature = "threads", feature = "async"))]
-pub use error::{HostError, RunError};
+pub use crate::insight::EventFilter;
 #[cfg(any(feature = "threads", feature = "async"))]
-pub use filter::EventFilter;
+pub use error::{HostError, RunError};
 
 #[cfg(any(feature = "threads", feature = "async"))]
 use crate::agent::AgentSpec;

@@ -1,6 +1,6 @@
 //! Who did what, when and why.
 
-use super::story::Subject;
+use super::subject::Subject;
 use super::text::line;
 use super::{Projection, describe};
 use crate::event::{AgentEvent, ControlEvent, Entry, Event, RunEvent, TaskEvent};
@@ -164,6 +164,8 @@ const fn run_actor(event: &RunEvent) -> Actor {
         | RunEvent::Escalated { .. }
         | RunEvent::NodeFinished { .. }
         | RunEvent::Halted { .. }
+        | RunEvent::TurnedBack { .. }
+        | RunEvent::WentForward { .. }
         | RunEvent::Unwinding { .. }
         | RunEvent::NodeUndone { .. }
         | RunEvent::Finished { .. }
@@ -187,7 +189,7 @@ fn reason(event: &Event) -> Option<String> {
             Some(failure.to_string())
         }
         Event::Task(TaskEvent::Expired { bound, .. }) => Some(bound.to_string()),
-        Event::Run(RunEvent::Halted { cause, .. }) => Some(cause.to_string()),
+        Event::Run(RunEvent::Halted { cause, .. } | RunEvent::TurnedBack { cause, .. }) => Some(cause.to_string()),
         Event::Control(ControlEvent::Paused { reason, .. }) => Some(reason.to_string()),
         Event::Control(ControlEvent::Rerouted { why, .. } | ControlEvent::Scaling { why, .. }) => Some(why.to_string()),
         Event::Agent(AgentEvent::Throttled { guard, why, .. }) => {

@@ -69,6 +69,8 @@ impl Catalog {
             | RunEvent::Delegated { .. }
             | RunEvent::Escalated { .. }
             | RunEvent::Halted { .. }
+            | RunEvent::TurnedBack { .. }
+            | RunEvent::WentForward { .. }
             | RunEvent::Unwinding { .. }
             | RunEvent::NodeUndone { .. }
             | RunEvent::UndoRetried { .. }

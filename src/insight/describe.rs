@@ -214,6 +214,10 @@ fn run(event: &RunEvent, now: Time) -> String {
         | RunEvent::Delegated { .. }
         | RunEvent::Escalated { .. } => under_way(event),
         RunEvent::Halted { run, cause } => format!("{run} halted: {}", line(&cause.to_string(), SHOWN + 40)),
+        RunEvent::TurnedBack { run, to, cause } => {
+            format!("{run} goes back to nodes {}: {}", list(to), line(&cause.to_string(), SHOWN + 40))
+        }
+        RunEvent::WentForward { run, nodes } => format!("{run} goes forward again, nodes to do: {}", list(nodes)),
         RunEvent::Unwinding { run, nodes } => {
             format!("{run} turns back, nodes to undo: {}", list(nodes))
         }
@@ -270,6 +274,8 @@ fn under_way(event: &RunEvent) -> String {
         | RunEvent::Signalled { .. }
         | RunEvent::SignalMoved { .. }
         | RunEvent::Halted { .. }
+        | RunEvent::TurnedBack { .. }
+        | RunEvent::WentForward { .. }
         | RunEvent::Unwinding { .. }
         | RunEvent::NodeUndone { .. }
         | RunEvent::UndoRetried { .. }
@@ -279,8 +285,12 @@ fn under_way(event: &RunEvent) -> String {
 }
 
 fn step(owner: Owner) -> String {
-    let undo = if owner.phase == Phase::Undo { " undo" } else { "" };
-    format!("{} node {}.{}{undo}", owner.run, owner.node, owner.item)
+    let phase = match owner.phase {
+        Phase::Do => "",
+        Phase::Undo => " undo",
+        Phase::Query => " query",
+    };
+    format!("{} node {}.{}{phase}", owner.run, owner.node, owner.item)
 }
 
 fn short(text: &str) -> String {

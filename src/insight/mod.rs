@@ -10,9 +10,12 @@
 //! | [`Alerts`] | what should a person look at |
 //! | [`Progress`] | how far is this run, and what does it wait for |
 //! | [`Timeline`] | who did what when; as a picture in SVG, and for trace viewers |
+//! | [`Report`] | all of this about one run, as an HTML page |
 //! | [`Lineage`] | who made this output, from what, under which definition; Mermaid and DOT |
 //! | [`Audit`] | who did what, when and why |
 //! | [`Picture`] | what does this workflow look like, and this run of it; Mermaid and DOT |
+//! | `Spans` (feature `tracing`) | the same as spans and events of the crate `tracing`, under the names of OpenTelemetry |
+//! | [`Feed`] | what a subscriber wants to see, as it happens: by family, by whom it is about |
 //! | [`Story`] | what were the last things that happened to this task, agent or run |
 //!
 //! ```
@@ -35,12 +38,17 @@ mod alerts;
 mod audit;
 mod catalog;
 mod describe;
+mod feed;
 mod lineage;
 mod metrics;
 mod picture;
 mod progress;
 mod prometheus;
+mod report;
+#[cfg(feature = "tracing")]
+mod spans;
 mod story;
+mod subject;
 mod table;
 mod text;
 mod timeline;
@@ -49,6 +57,9 @@ mod trace;
 pub use alerts::{Alert, AlertRules, Alerts, Signal, Statistic};
 pub use audit::{Actor, Audit, AuditLine};
 pub use describe::describe;
+#[cfg(feature = "threads")]
+pub(crate) use feed::Gap;
+pub use feed::{EventFilter, Family, Feed, Seen};
 pub use lineage::{Lineage, Maker, Print, Product, RunLineage, Source};
 pub use metrics::{
     AgentFigures, Compliance, Counts, Figures, LoadSpread, Metrics, MetricsSnapshot, Rates, Summary, Usage, Waits,
@@ -56,7 +67,11 @@ pub use metrics::{
 pub use picture::Picture;
 pub use progress::{NodeCounts, Progress, RunProgress, Waiting, WaitsFor};
 pub use prometheus::to_prometheus;
-pub use story::{Line, Story, Subject};
+pub use report::Report;
+#[cfg(feature = "tracing")]
+pub use spans::Spans;
+pub use story::{Line, Story};
+pub use subject::Subject;
 pub use timeline::{Bar, BarResult, Mark, MarkKind, Step, SvgOptions, Timeline, TimelineData};
 
 use crate::event::Entry;

@@ -1,46 +1,15 @@
 //! The last things that happened to one task, agent or run.
 
+use super::subject::{Subject, Subjects};
 use super::table::Table;
 use super::{Projection, describe};
-use crate::event::{Entry, Event, RunEvent, TaskEvent};
-use crate::id::{AgentId, RunId, Seq, TaskId};
-use crate::task::Owner;
+use crate::event::Entry;
+use crate::id::Seq;
 use crate::time::Time;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
-
-/// Whom a story is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Subject {
-    /// A task.
-    Task(TaskId),
-    /// An agent, in all its lives.
-    Agent(AgentId),
-    /// A run, with the tasks and child runs that perform its steps.
-    Run(RunId),
-}
-
-impl From<TaskId> for Subject {
-    fn from(task: TaskId) -> Self {
-        Self::Task(task)
-    }
-}
-
-impl From<AgentId> for Subject {
-    fn from(agent: AgentId) -> Self {
-        Self::Agent(agent)
-    }
-}
-
-impl From<RunId> for Subject {
-    fn from(run: RunId) -> Self {
-        Self::Run(run)
-    }
-}
 
 /// An entry in words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,8 +54,7 @@ impl fmt::Display for Line {
 pub struct Story {
     lines: usize,
     rings: Table<Subject, VecDeque<Arc<Line>>>,
-    /// Of the tasks that perform steps and have not ended: whose.
-    steps: Table<TaskId, RunId>,
+    subjects: Subjects,
 }
 
 impl Default for Story {
@@ -100,7 +68,7 @@ impl Story {
     /// So many lines about each of at most so many subjects; 0 counts as 1.
     #[must_use]
     pub fn new(lines: usize, subjects: usize) -> Self {
-        Self { lines: lines.max(1), rings: Table::new(subjects), steps: Table::new(subjects) }
+        Self { lines: lines.max(1), rings: Table::new(subjects), subjects: Subjects::new(subjects) }
     }
 
     /// The last lines about a subject, the oldest first; none if it is unknown or forgotten.
@@ -123,55 +91,11 @@ impl Story {
             self.rings.insert(subject, VecDeque::from([Arc::clone(line)]));
         }
     }
-
-    fn task_subjects(&mut self, event: &TaskEvent, about: &mut Vec<Subject>) {
-        if let TaskEvent::Submitted { spec, .. } = event
-            && let Some(Owner { run, .. }) = spec.owner
-        {
-            self.steps.insert(spec.id, run);
-        }
-        if let Some(task) = event.task() {
-            about.push(task.into());
-            about.extend(self.steps.get(&task).map(|run| Subject::Run(*run)));
-        }
-        match event {
-            TaskEvent::Assigned { to: by, .. }
-            | TaskEvent::Yielded { by, .. }
-            | TaskEvent::Used { by, .. }
-            | TaskEvent::AttemptFailed { by, .. }
-            | TaskEvent::Succeeded { by, .. } => about.push(by.agent().into()),
-            TaskEvent::Answered { from, .. } => about.push(Subject::Task(*from)),
-            TaskEvent::Submitted { replays, .. } => about.extend(replays.map(Subject::Task)),
-            TaskEvent::Forgotten { tasks } => {
-                for task in tasks {
-                    self.steps.remove(task);
-                }
-            }
-            TaskEvent::YieldRequested { why, .. } => about.extend(why.by().map(Subject::Task)),
-            TaskEvent::Ready { .. }
-            | TaskEvent::Started { .. }
-            | TaskEvent::CancelRequested { .. }
-            | TaskEvent::Cancelled { .. }
-            | TaskEvent::Expired { .. }
-            | TaskEvent::Discarded { .. } => {}
-        }
-    }
 }
 
 impl Projection for Story {
     fn apply(&mut self, entry: &Entry) {
-        let mut about = Vec::with_capacity(3);
-        match &entry.event {
-            Event::Agent(event) => about.push(event.incarnation().agent().into()),
-            Event::Control(event) => about.extend(event.agent().map(Subject::Agent)),
-            Event::Task(event) => self.task_subjects(event, &mut about),
-            Event::Run(event) => {
-                about.extend(event.run().map(Subject::Run));
-                if let RunEvent::Started { owner: Some(owner), .. } = event {
-                    about.push(owner.run.into());
-                }
-            }
-        }
+        let about = self.subjects.of(entry);
         if about.is_empty() {
             return;
         }

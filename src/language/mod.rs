@@ -52,6 +52,8 @@
 //! | `queue_timeout`, `total_timeout`, `priority`, `exhausted` | as in [`Policy`](crate::Policy) and [`Tier`](crate::Tier) |
 //! | `on_error` | `fail` (the run), `continue`, or the task to go on with, which joins its links with `any` |
 //! | `compensate`, `pivot` | the task that undoes it (true: its type with `.undo`); the point of no return |
+//! | `query` | the task that finds out whether it has happened, for when nobody knows (true: its type with `.query`) |
+//! | `save_point` | what follows is done again from here if it fails: how often, or `{again, instead}` with a case for another way |
 //! | `mutex`, `cancels` | names of exclusion; tasks that are withdrawn when it succeeds |
 //! | `milestone` | `{after, until}`, two tasks between which it may start |
 //! | `handlers` | what can happen to it, each with a `name` that `{task, case}` waits for, one of `error` (true or kinds of //!   failures), `timeout`, `signal` with `matching`, `cancel`; and `beside: true` if it does not interrupt |

@@ -5,7 +5,7 @@ use super::data::CONDITIONS;
 use super::flow::WITHIN;
 use super::inputs::{INPUT, TYPES};
 use super::states::{STATE, STATES, WAY};
-use super::task::{CALL, CASE, COUNT, DEPENDENCY, ENOUGH, JOINS, ONS, PICKS, REPEAT, RESTS, TASK, WAIT};
+use super::task::{CALL, CASE, COUNT, DEPENDENCY, ENOUGH, JOINS, ONS, PICKS, REPEAT, RESTS, SAVE_POINT, TASK, WAIT};
 use super::waits::{DECISION, ESCALATION, FAILURES, HANDLER, MILESTONE, OFFER, SIGNAL};
 use super::work::{ESTIMATE, EXHAUSTED, IN_DOUBT, JITTERS, REQUIREMENTS, RETRY, TIERS, WORK};
 use super::{DOCUMENT, Document};
@@ -107,7 +107,8 @@ fn task_field(name: &str) -> Value {
         "budget" => def("budget"),
         "precondition" => either(&[def("condition"), object(&["when"], PRECONDITION, precondition)]),
         "writes" => json!({"type": "object", "additionalProperties": text()}),
-        "compensate" => either(&[json!({"type": "boolean"}), text(), def("work")]),
+        "compensate" | "query" => either(&[json!({"type": "boolean"}), text(), def("work")]),
+        "save_point" => either(&[whole(), object(&["again"], SAVE_POINT, save_point)]),
         "pivot" | "pass" | "stop" => json!({"type": "boolean"}),
         "mutex" | "cancels" => either(&[text(), texts()]),
         "at_once" | "tolerate" => whole(),
@@ -122,6 +123,10 @@ fn task_field(name: &str) -> Value {
         "id" | "description" | "on_error" | "otherwise" | "fail" => text(),
         other => work_field(other),
     }
+}
+
+fn save_point(name: &str) -> Value {
+    if name == "again" { whole() } else { text() }
 }
 
 fn work_field(name: &str) -> Value {

@@ -53,7 +53,7 @@ impl<'d> Reader<'_> {
             Some(Body::Task(work)) => work.kind.to_string(),
             Some(Body::Flow(_) | Body::Call(_)) | None => name.unwrap_or_default().to_owned(),
         };
-        state.undo = self.compensation_of(fields, &kind, path);
+        state.undo = self.beside_of(fields, &kind, path, "compensate", "undo");
         state.next = self.ways(fields, path, names);
         name.map(|_| state)
     }

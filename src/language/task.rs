@@ -7,7 +7,8 @@ use super::mistake::Wrong;
 use super::report::{Fields, Path, get};
 use super::work::{WORK, work};
 use crate::definition::{
-    Action, Body, Call, Case, Condition, Enough, Expr, Join, Link, Map, Node, On, Pick, Repeat, Rest, Trigger, Work,
+    Action, Body, Call, Case, Condition, Enough, Expr, Join, Link, Map, Node, On, Pick, Repeat, Rest, SavePoint,
+    Trigger, Work,
 };
 use crate::name::Name;
 use serde_json::Value;
@@ -27,6 +28,8 @@ pub(super) const TASK: &[&str] = &[
     "budget",
     "on_error",
     "compensate",
+    "query",
+    "save_point",
     "pivot",
     "mutex",
     "cancels",
@@ -56,6 +59,7 @@ pub(super) const DEPENDENCY: &[&str] = &["task", "on", "case"];
 pub(super) const COUNT: &[&str] = &["count", "rounds", "rest"];
 pub(super) const ENOUGH: &[&str] = &["of", "when", "begun", "cancel_rest"];
 pub(super) const REPEAT: &[&str] = &["until", "while", "most"];
+pub(super) const SAVE_POINT: &[&str] = &["again", "instead"];
 pub(super) const WAIT: &[&str] = &["signal", "timer"];
 pub(super) const CASE: &[&str] = &["case", "when"];
 
@@ -115,7 +119,9 @@ impl<'d> Reader<'_> {
         let data = get(fields, "inputs").map(|data| expression(data, &path.field("inputs"), names, &mut self.report));
         let item = matches!(node.action, Action::Map(_));
         node.input = data.unwrap_or_else(|| if item { Expr::Item } else { Expr::default() });
-        node.undo = self.compensation(fields, id, path);
+        node.undo = self.beside(fields, id, path, "compensate", "undo");
+        node.query = self.beside(fields, id, path, "query", "query");
+        node.save = self.save_point(fields, path);
         node.pivot = self.report.flag_at(fields, "pivot", path);
         node.mutex = self.words(fields, "mutex", path).into_iter().map(|(_, name)| name.into()).collect();
         node.cancels = self.known(fields, "cancels", path, names);
@@ -247,21 +253,44 @@ impl<'d> Reader<'_> {
         rounds.map(|of| Join::Rounds { of, rest }).or_else(|| Some(Join::Count { of: count?, rest }))
     }
 
-    /// A text is the kind of the task that undoes it; true is the kind that the typed builder would take.
-    fn compensation(&mut self, fields: &Fields, id: &str, path: &Path<'_>) -> Option<Work> {
-        let kind = get(fields, "type").and_then(Value::as_str).unwrap_or(id);
-        self.compensation_of(fields, kind, path)
+    /// A number is how often what follows is done again.
+    fn save_point(&mut self, fields: &Fields, path: &Path<'_>) -> Option<SavePoint> {
+        let value = get(fields, "save_point")?;
+        if value.is_number() {
+            return self.report.whole_at(fields, "save_point", path).map(SavePoint::again);
+        }
+        let at = path.field("save_point");
+        let fields = self.report.object(value, &at, SAVE_POINT)?;
+        if get(fields, "again").is_none() {
+            self.report.add(at, Wrong::Missing { field: "again".to_owned() });
+        }
+        let mut save = SavePoint::again(self.report.whole_at(fields, "again", &at)?);
+        save.instead = self.report.text_at(fields, "instead", &at).map(Name::from);
+        Some(save)
     }
 
-    pub(super) fn compensation_of(&mut self, fields: &Fields, kind: &str, path: &Path<'_>) -> Option<Work> {
-        let value = get(fields, "compensate")?;
-        let otherwise = format!("{kind}.undo");
+    /// A text is the kind of the task that undoes it, or finds out about it; true is the kind that the typed builder would take.
+    fn beside(&mut self, fields: &Fields, id: &str, path: &Path<'_>, field: &str, ending: &str) -> Option<Work> {
+        let kind = get(fields, "type").and_then(Value::as_str).unwrap_or(id);
+        self.beside_of(fields, kind, path, field, ending)
+    }
+
+    pub(super) fn beside_of(
+        &mut self,
+        fields: &Fields,
+        kind: &str,
+        path: &Path<'_>,
+        field: &str,
+        ending: &str,
+    ) -> Option<Work> {
+        let value = get(fields, field)?;
+        let otherwise = format!("{kind}.{ending}");
         match value {
             Value::Bool(false) => None,
             Value::Bool(true) => Some(Work::new(otherwise)),
             Value::String(kind) => Some(Work::new(kind.as_str())),
             Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-                let at = path.field("compensate");
+                let at = path.field(field);
                 let fields = self.report.object(value, &at, WORK)?;
                 Some(work(fields, &otherwise, &at, &mut self.report))
             }

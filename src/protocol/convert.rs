@@ -12,6 +12,7 @@ use crate::name::Name;
 use crate::payload::Payload;
 use crate::rejected::Rejected;
 use crate::task::{Failure, FailureKind, Happened, TaskOutcome, TaskSpec};
+use crate::trace::TraceContext;
 use core::time::Duration;
 use thiserror::Error;
 
@@ -38,7 +39,10 @@ impl Message {
     ///
     /// When it is an answer, a question, or part of a negotiation.
     pub fn into_command(self) -> Result<Command, NotACommand> {
-        self.body.into_command()
+        match (self.body, self.trace) {
+            (Body::Submit { task }, Some(trace)) => Ok(Command::submit(TaskSpec::from(*task).with_trace(trace))),
+            (body, _) => body.into_command(),
+        }
     }
 }
 
@@ -189,7 +193,8 @@ fn named(what: &str, attempt: AttemptId) -> MessageId {
     MessageId::made(format!("{what}-{}.{}", attempt.task().get(), attempt.number()))
 }
 
-/// With an id that follows from the effect: performed again, it is the same message.
+/// With an id that follows from the effect: performed again, it is the same message. It carries the trace of its task; a
+/// batch that of its tasks, if they belong to one.
 impl From<&Effect> for Message {
     fn from(effect: &Effect) -> Self {
         let id = match effect {
@@ -202,7 +207,20 @@ impl From<&Effect> for Message {
             Effect::Cancel { attempt, .. } => named("cancel", *attempt),
             Effect::Scale { fact, .. } => MessageId::made(format!("scale-{}", fact.get())),
         };
-        Self::new(id, Body::from(effect))
+        let mut message = Self::new(id, Body::from(effect));
+        message.trace = trace_of(effect).cloned();
+        message
+    }
+}
+
+fn trace_of(effect: &Effect) -> Option<&TraceContext> {
+    match effect {
+        Effect::Dispatch { task, .. } => task.trace.get(),
+        Effect::DispatchBatch { attempts, .. } => {
+            let first = attempts.first()?.task.trace.get();
+            attempts.iter().all(|one| one.task.trace.get() == first).then_some(first)?
+        }
+        Effect::Yield { .. } | Effect::Cancel { .. } | Effect::Scale { .. } => None,
     }
 }
 

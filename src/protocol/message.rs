@@ -1,10 +1,10 @@
 //! The envelope.
 
 use super::body::Body;
-use super::trace::TraceContext;
 use super::wire;
 use crate::name::Name;
 use crate::time::Time;
+use crate::trace::TraceContext;
 use core::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;

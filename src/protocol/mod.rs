@@ -48,9 +48,9 @@ mod external;
 mod message;
 mod negotiation;
 mod schema;
-mod trace;
 mod wire;
 
+pub use crate::trace::{BadTrace, TraceContext};
 pub use body::{Body, Kind, Piece, Unwilling, Verdict};
 pub use card::{AgentCard, Submission};
 pub use convert::{NotACommand, NotAMessage};
@@ -59,4 +59,3 @@ pub use external::{A2aState, McpState};
 pub use message::{BadMessageId, Message, MessageId, VERSION};
 pub use negotiation::{Act, OutOfTurn, Proposal, Stage};
 pub use schema::schema;
-pub use trace::{BadTrace, TraceContext};

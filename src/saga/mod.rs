@@ -1,311 +1,65 @@
-//! Compensation: what has happened is undone in reverse causal order, in parallel where nothing forbids it.
+//! Sagas: steps that others perform, forward, and back where that is needed.
 //!
-//! [`Unwinding`] knows a graph of steps and nothing else; an engine drives it for the nodes of a run, and a host may drive
-//! it for steps of its own:
+//! [`Saga`] is a machine of its own: it takes a graph of steps through success, failure and doubt, back to a save-point or to
+//! the beginning, and says what to do next; who does it is the host's business. [`Unwinding`] is the backward half alone, over
+//! any set of steps that have happened. The engine of workflows uses the same code for the nodes of its runs.
 //!
 //! ```
+//! use counterpoint::Payload;
 //! use counterpoint::dag::Builder;
-//! use counterpoint::saga::{Step, Unwinding};
+//! use counterpoint::saga::{Answer, Saga, SagaOutcome, StepSpec, Work, WorkKind};
 //!
 //! let mut trip = Builder::new();
-//! let [flight, hotel, car, invoice] = ["flight", "hotel", "car", "invoice"].map(|name| trip.node(name, ()));
-//! trip.edge(flight, hotel).edge(flight, car).edge(hotel, invoice).edge(car, invoice);
+//! let flight = trip.node("flight", StepSpec::new().undoable());
+//! let hotel = trip.node("hotel", StepSpec::new().undoable());
+//! let invoice = trip.node("invoice", StepSpec::new());
+//! trip.edge(flight, invoice).edge(hotel, invoice);
 //! let trip = trip.build()?;
 //!
-//! // The invoice failed; what came before it has happened.
-//! let mut unwinding = Unwinding::new(trip.topology(), &[flight, hotel, car])?;
-//! assert_eq!(unwinding.ready().collect::<Vec<_>>(), [hotel, car]);
-//! unwinding.begin(hotel)?;
-//! unwinding.undone(hotel)?;
-//! unwinding.begin(car)?;
-//! unwinding.failed(car)?;
-//! assert_eq!(unwinding.step(car), Some(Step::Failed));
-//! unwinding.retry(car)?;
-//! unwinding.begin(car)?;
-//! unwinding.undone(car)?;
-//! assert_eq!(unwinding.ready().collect::<Vec<_>>(), [flight]);
+//! let (mut saga, mut facts) = (Saga::new(&trip), Vec::new());
+//! while let Some(Work { step, kind }) = saga.next(&mut facts) {
+//!     // Write `facts` down here, then do it.
+//!     let answer = match kind {
+//!         WorkKind::Do { .. } if step == invoice => Answer::Failed,
+//!         WorkKind::Do { .. } => Answer::Done(Payload::of(&format!("booked {step}"))?),
+//!         WorkKind::Undo { output, .. } => { println!("cancel {output}"); Answer::Done(Payload::NULL) }
+//!         _ => Answer::Unknown,
+//!     };
+//!     saga.answer(step, answer, &mut facts)?;
+//! }
+//! assert_eq!(saga.outcome(), Some(&SagaOutcome::Compensated));
+//!
+//! // The same facts, the same saga.
+//! assert_eq!(Saga::restore(&trip, &facts)?, saga);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The rules it keeps (Garcia-Molina and Salem 1987, extended to partial orders): a step's compensation starts only when
-//! the compensations of all steps that causally follow it have ended; independent ones may run at once; one that failed is
-//! a state with a name, and holds back what it depends on until somebody says what becomes of it.
+//! # The rules
 //!
-//! Undoing is running another graph, the reversed one, by the same [`Readiness`]: steps with nothing to undo only carry
-//! the order on.
+//! After Garcia-Molina and Salem (1987), extended to partial orders, with the pivots of Richardson (2018):
+//!
+//! 1. What has happened is undone, and what may have happened. A step whose outcome is unknown is first
+//!    [asked](StepSpec::with_query) about, if there is a way to ask; the answer decides. What never began is left alone.
+//! 2. A compensation starts when those of all steps that came causally after it have ended; independent ones run at once.
+//! 3. A compensation that failed is a state with a name; somebody says [what becomes of it](Saga::settle). A saga that left
+//!    something behind says so and is never called compensated.
+//! 4. What is under way when something fails is awaited first.
+//! 5. Once a [pivot](StepSpec::as_pivot) has happened, or may have, nothing that came before is undone.
+//! 6. A failure leads back to the last [save-point](StepSpec::as_save_point) before the step that failed, and forward again,
+//!    so many times; then to the save-point before that; then to the beginning. What goes back is what came causally after
+//!    the save-point; the rest of the saga does not notice.
+//! 7. A compensation is given what its step gave, as it was recorded.
 
-use crate::dag::{NodeIx, Readiness, Topology};
-use core::fmt;
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use thiserror::Error;
+mod decide;
+mod fact;
+mod machine;
+mod points;
+mod spec;
+mod unwinding;
 
-/// Where the compensation of a step stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Step {
-    /// It must wait for the compensations of steps that came after it.
-    Waiting,
-    /// It can begin.
-    Ready,
-    /// It is under way.
-    Undoing,
-    /// It could not be undone, and waits for a word.
-    Failed,
-    /// It is undone, or declared to be, or given up: it holds back nothing any more.
-    Settled,
-}
-
-/// The compensation of a set of steps.
-#[derive(Clone)]
-pub struct Unwinding {
-    /// Over the reversed graph.
-    readiness: Readiness,
-    /// None for steps with nothing to undo.
-    steps: Vec<Option<Step>>,
-    ready: BTreeSet<NodeIx>,
-    open: usize,
-}
-
-impl Unwinding {
-    /// The compensation of `members`, in the order of `graph`. Takes time and space linear in the graph.
-    ///
-    /// # Errors
-    ///
-    /// When a member is no node of the graph.
-    pub fn new(graph: &Topology, members: &[NodeIx]) -> Result<Self, UnwindError> {
-        Self::along(&graph.reversed(), members)
-    }
-
-    /// The same for a graph that has been reversed already.
-    pub(crate) fn along(reversed: &Arc<Topology>, members: &[NodeIx]) -> Result<Self, UnwindError> {
-        let mut steps = vec![None; reversed.len()];
-        for &member in members {
-            *steps.get_mut(member.index()).ok_or(UnwindError::UnknownStep(member))? = Some(Step::Waiting);
-        }
-        let open = steps.iter().flatten().count();
-        let mut unwinding = Self { readiness: Readiness::new(reversed), steps, ready: BTreeSet::new(), open };
-        unwinding.advance();
-        Ok(unwinding)
-    }
-
-    /// The steps whose compensation can begin, in ascending order.
-    pub fn ready(&self) -> impl Iterator<Item = NodeIx> {
-        self.ready.iter().copied()
-    }
-
-    /// Where a step's compensation stands; none if it has nothing to undo.
-    #[must_use]
-    pub fn step(&self, step: NodeIx) -> Option<Step> {
-        self.steps.get(step.index()).copied().flatten()
-    }
-
-    /// The steps that are or were to be undone, in ascending order.
-    pub fn members(&self) -> impl Iterator<Item = NodeIx> {
-        (0..).zip(&self.steps).filter(|(_, step)| step.is_some()).map(|(index, _)| NodeIx::new(index))
-    }
-
-    /// Whether every compensation is settled.
-    #[must_use]
-    pub const fn is_over(&self) -> bool {
-        self.open == 0
-    }
-
-    /// The steps whose compensation has failed and waits for a word.
-    pub fn stuck(&self) -> impl Iterator<Item = NodeIx> {
-        (0..).zip(&self.steps).filter(|(_, step)| **step == Some(Step::Failed)).map(|(index, _)| NodeIx::new(index))
-    }
-
-    /// The compensation of a ready step is under way.
-    ///
-    /// # Errors
-    ///
-    /// When the step is not ready.
-    pub fn begin(&mut self, step: NodeIx) -> Result<(), UnwindError> {
-        self.change(step, &[Step::Ready], Step::Undoing)?;
-        self.ready.remove(&step);
-        Ok(())
-    }
-
-    /// A step is undone.
-    ///
-    /// # Errors
-    ///
-    /// When its compensation is not under way.
-    pub fn undone(&mut self, step: NodeIx) -> Result<(), UnwindError> {
-        self.change(step, &[Step::Undoing], Step::Settled)?;
-        self.settled(step);
-        Ok(())
-    }
-
-    /// A step could not be undone.
-    ///
-    /// # Errors
-    ///
-    /// When its compensation is not under way.
-    pub fn failed(&mut self, step: NodeIx) -> Result<(), UnwindError> {
-        self.change(step, &[Step::Undoing], Step::Failed)
-    }
-
-    /// A compensation that failed shall be tried again.
-    ///
-    /// # Errors
-    ///
-    /// When it has not failed.
-    pub fn retry(&mut self, step: NodeIx) -> Result<(), UnwindError> {
-        self.change(step, &[Step::Failed], Step::Ready)?;
-        self.ready.insert(step);
-        Ok(())
-    }
-
-    /// A compensation that failed is settled by other means, or given up.
-    ///
-    /// # Errors
-    ///
-    /// When it has not failed.
-    pub fn give_up(&mut self, step: NodeIx) -> Result<(), UnwindError> {
-        self.change(step, &[Step::Failed], Step::Settled)?;
-        self.settled(step);
-        Ok(())
-    }
-
-    fn change(&mut self, step: NodeIx, from: &[Step], to: Step) -> Result<(), UnwindError> {
-        let slot = self.steps.get_mut(step.index()).ok_or(UnwindError::UnknownStep(step))?;
-        match slot {
-            Some(stage) if from.contains(stage) => {
-                *stage = to;
-                Ok(())
-            }
-            _ => Err(UnwindError::NotNow { step, stage: *slot }),
-        }
-    }
-
-    fn settled(&mut self, step: NodeIx) {
-        self.open = self.open.saturating_sub(1);
-        let completed = self.readiness.complete_batch(&[step]);
-        debug_assert!(completed.is_ok(), "a step that was undone had not been handed out");
-        self.advance();
-    }
-
-    /// What nothing holds back any more: members are ready, others pass it on at once.
-    fn advance(&mut self) {
-        let mut free = Vec::new();
-        while self.readiness.next_batch(&mut free, usize::MAX) > 0 {
-            let passes = free.extract_if(.., |step| match self.steps.get_mut(step.index()) {
-                Some(Some(stage)) => {
-                    *stage = Step::Ready;
-                    self.ready.insert(*step);
-                    false
-                }
-                _ => true,
-            });
-            let passes: Vec<NodeIx> = passes.collect();
-            let completed = self.readiness.complete_batch(&passes);
-            debug_assert!(completed.is_ok(), "a step that passes had not been handed out");
-            free.clear();
-        }
-    }
-}
-
-impl fmt::Debug for Unwinding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unwinding").field("steps", &self.steps).field("ready", &self.ready).finish_non_exhaustive()
-    }
-}
-
-/// A word about compensation that does not fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum UnwindError {
-    /// There is no such step.
-    #[error("there is no step {0}")]
-    UnknownStep(NodeIx),
-    /// The step's compensation does not stand where that could happen.
-    #[error("the compensation of step {step} is {stage:?}")]
-    NotNow {
-        /// The step.
-        step: NodeIx,
-        /// Where it stands.
-        stage: Option<Step>,
-    },
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::dag::{Builder, Dag};
-    use proptest::prelude::*;
-
-    /// A graph, what has happened in it, and choices.
-    fn cases() -> impl Strategy<Value = (Dag<()>, Vec<NodeIx>, Vec<usize>)> {
-        (2_u32..12).prop_flat_map(|count| {
-            let pairs = prop::collection::btree_set((0..count, 0..count), 0..30);
-            let graph = pairs.prop_map(move |pairs| {
-                let mut graph = Builder::new();
-                (0..count).for_each(|node| {
-                    graph.node(node.to_string(), ());
-                });
-                for (a, b) in pairs.into_iter().filter(|(a, b)| a < b) {
-                    graph.edge(NodeIx::new(a), NodeIx::new(b));
-                }
-                graph.build().unwrap()
-            });
-            let members = prop::collection::btree_set(0..count, 0..count as usize);
-            let members = members.prop_map(|set| set.into_iter().map(NodeIx::new).collect());
-            (graph, members, prop::collection::vec(any::<usize>(), 40))
-        })
-    }
-
-    proptest! {
-        /// Against search in the graph: exactly the members are undone, each once, each after all that follow it, and a
-        /// step is ready exactly when those are settled.
-        #[test]
-        fn undoes_exactly_the_members_in_reverse_causal_order((graph, members, choices) in cases()) {
-            let mut unwinding = Unwinding::new(graph.topology(), &members).unwrap();
-            let mut done: Vec<NodeIx> = Vec::new();
-            let mut choices = choices.into_iter().cycle();
-            while !unwinding.is_over() {
-                let ready: Vec<NodeIx> = unwinding.ready().collect();
-                let expected: Vec<NodeIx> = members.iter().copied()
-                    .filter(|a| !done.contains(a))
-                    .filter(|a| {
-                        let after = graph.topology().descendants(&[*a]);
-                        members.iter().all(|b| a == b || !after.contains(b) || done.contains(b))
-                    })
-                    .collect();
-                prop_assert_eq!(&ready, &expected);
-                let step = ready[choices.next().unwrap() % ready.len()];
-                unwinding.begin(step).unwrap();
-                prop_assert!(unwinding.begin(step).is_err());
-                if choices.next().unwrap() % 4 == 0 {
-                    unwinding.failed(step).unwrap();
-                    prop_assert_eq!(unwinding.stuck().collect::<Vec<_>>(), vec![step]);
-                    if choices.next().unwrap() % 2 == 0 {
-                        unwinding.retry(step).unwrap();
-                        continue;
-                    }
-                    unwinding.give_up(step).unwrap();
-                } else {
-                    unwinding.undone(step).unwrap();
-                }
-                done.push(step);
-            }
-            done.sort_unstable();
-            prop_assert_eq!(done, members);
-        }
-    }
-
-    #[test]
-    fn refuses_nonsense() {
-        let mut graph = Builder::new();
-        let [a, b] = ["a", "b"].map(|name| graph.node(name, ()));
-        graph.edge(a, b);
-        let graph = graph.build().unwrap();
-        let stranger = NodeIx::new(5);
-        assert!(
-            matches!(Unwinding::new(graph.topology(), &[stranger]), Err(UnwindError::UnknownStep(node)) if node == stranger)
-        );
-        let mut unwinding = Unwinding::new(graph.topology(), &[a, b]).unwrap();
-        assert!(matches!(unwinding.begin(a), Err(UnwindError::NotNow { step, .. }) if step == a));
-    }
-}
+pub use decide::{Answer, Settle, Work, WorkKind};
+pub use fact::{SagaError, SagaFact, SagaOutcome};
+pub use machine::{Saga, SagaPhase, Stage};
+pub use points::last_save_points;
+pub use spec::StepSpec;
+pub use unwinding::{Step, UnwindError, Unwinding};

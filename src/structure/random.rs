@@ -20,6 +20,12 @@ impl Random {
         Self(SplitMix64::seed_from_u64(mix(seed) ^ mix(number.wrapping_add(1))))
     }
 
+    /// The generator, for what knows distributions.
+    #[cfg(feature = "sim")]
+    pub(crate) const fn source(&mut self) -> &mut impl Rng {
+        &mut self.0
+    }
+
     /// Any number.
     pub fn bits(&mut self) -> u64 {
         self.0.next_u64()

@@ -37,6 +37,7 @@ use crate::id::{RunId, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::time::Time;
+use crate::trace::{TraceContext, Traced};
 use core::fmt;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -87,6 +88,9 @@ pub struct TaskSpec {
     /// The step of a run that this task performs. Set by the engine; a host that sets it is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
+    /// The trace that it belongs to: carried to whoever performs it. A step has that of its run.
+    #[serde(default, skip_serializing_if = "Traced::is_none")]
+    pub trace: Traced,
 }
 
 impl TaskSpec {
@@ -117,7 +121,15 @@ impl TaskSpec {
             after: Box::default(),
             reserved: None,
             owner: None,
+            trace: Traced::NOT,
         }
+    }
+
+    /// Makes it a part of this trace.
+    #[must_use]
+    pub fn with_trace(mut self, trace: TraceContext) -> Self {
+        self.trace = trace.into();
+        self
     }
 
     /// Says for whom it is done.
@@ -261,16 +273,18 @@ impl Owner {
     }
 }
 
-/// Whether a step is being done or undone.
+/// Whether a step is being done or undone, or asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::exhaustive_enums, reason = "there is no third way")]
+#[non_exhaustive]
 pub enum Phase {
     /// Forward.
     #[default]
     Do,
     /// Compensation.
     Undo,
+    /// Finding out whether it has happened.
+    Query,
 }
 
 impl Phase {

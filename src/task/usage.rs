@@ -87,6 +87,13 @@ impl Spending {
     }
 }
 
+impl Spending {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+    pub(crate) fn is_nothing(&self) -> bool {
+        *self == Self::NOTHING
+    }
+}
+
 impl Add for Spending {
     type Output = Self;
 

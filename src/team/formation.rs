@@ -221,7 +221,7 @@ impl Board {
         Ok(Self {
             covers: there.iter().map(|person| bits(person)).collect(),
             costs: there.iter().map(cost).collect(),
-            newcomers: there.iter().map(|person| is_new(&person)).collect(),
+            newcomers: there.iter().map(is_new).collect(),
             pairs,
             width: request.skills.len(),
             people,
@@ -261,8 +261,8 @@ impl Board {
         for (place, covers) in (0_u32..).zip(&self.covers) {
             let bits = usize::try_from(covers.first().copied().unwrap_or(0)).unwrap_or(0);
             let alone = self.key(&BTreeSet::from([place as usize]));
-            // From the largest set down: what is read has not been changed by this agent.
-            for set in (0..sets).rev() {
+            // What this agent has been added to already has its skills, so it is not added to that again.
+            for set in 0..sets {
                 let Some(Some((key, ..))) = best.get(set).copied() else { continue };
                 let with = set | bits;
                 let next = (key.0.saturating_add(alone.0), key.1 + alone.1, key.2 + alone.2);

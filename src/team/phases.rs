@@ -457,6 +457,7 @@ mod tests {
                     3 | 4 => match project.finish(task, agent) {
                         Ok(()) => {
                             prop_assert!(finished.insert(task));
+                            prop_assert!(!before.lost.contains(&agent), "who is lost says nothing");
                             false
                         }
                         Err(_) => true,
@@ -470,6 +471,8 @@ mod tests {
                 for (task, owner) in project.under_way() {
                     let skill = SKILLS[usize::try_from(task.get()).unwrap() % 4];
                     prop_assert!(project.matrix.level(skill, owner) >= 1);
+                    let able = project.team().iter().any(|agent| project.matrix.level(skill, *agent) >= 1);
+                    prop_assert!(project.team().contains(&owner) || !able, "{owner} is not in the team any more");
                 }
                 let open: BTreeSet<AgentId> = project.stints().iter().filter(|stint| stint.to.is_none()).map(|stint| stint.agent).collect();
                 prop_assert_eq!(&open, project.team());

@@ -1,9 +1,71 @@
-//! A kit for the tests of those who use this crate: time that stands still until it is told to go on.
+//! A kit for the tests of those who use this crate: agents that do as they are told, time that stands still, what happened
+//! in words.
+//!
+//! | with | a test can |
+//! |---|---|
+//! | [`Rehearsal`] | play a whole orchestration in virtual time, without threads or futures; crash it, silence agents |
+//! | [`Script`], [`Reply`] | say beforehand what agents answer, to which attempt, after how long |
+//! | [`Recording`] | say what must have happened, in words; write it down, read it back, replay it, compare it |
+//! | [`VirtualClock`], and with the feature `async` `Executor` and `ScriptedAgent` | test one's own futures under `host::future`, in no time |
+//!
+//! A workflow under agents that fail, in a few lines:
+//!
+//! ```
+//! use counterpoint::testing::{Rehearsal, Reply, Script};
+//! use counterpoint::workflow::{Attempt, Done, Step, Undo, Workflow};
+//! use counterpoint::{AgentId, AgentSpec, Config, Failure, RunId, RunOutcome};
+//! use std::time::Duration;
+//!
+//! # struct Reserve;
+//! # impl Step for Reserve {
+//! #     const KIND: &'static str = "reserve";
+//! #     type Input = String;
+//! #     type Output = u32;
+//! #     fn run(&self, _: String, _: &Attempt) -> Result<u32, Failure> { Ok(1) }
+//! # }
+//! # impl Undo for Reserve {
+//! #     fn undo(&self, _: Done<String, u32>, _: &Attempt) -> Result<(), Failure> { Ok(()) }
+//! # }
+//! # struct Charge;
+//! # impl Step for Charge {
+//! #     const KIND: &'static str = "charge";
+//! #     type Input = u32;
+//! #     type Output = String;
+//! #     fn run(&self, _: u32, _: &Attempt) -> Result<String, Failure> { Ok(String::new()) }
+//! # }
+//! // `Reserve` and `Charge` are the steps of the program; here their work is done by a script.
+//! let flow = Workflow::<String, String>::named("order");
+//! let shelf = flow.step(Reserve, flow.input()).undoable();
+//! let order = flow.output(flow.step(Charge, shelf))?;
+//!
+//! let script = Script::new()
+//!     .on("reserve", [Reply::ok(&7).after(Duration::from_secs(2))])
+//!     .on("reserve.undo", [Reply::ok(&())])
+//!     .on("charge", [Reply::fail(Failure::permanent("no money"))]);
+//! let mut rehearsal = Rehearsal::new(Config::default);
+//! rehearsal.join(AgentSpec::new(AgentId::new(1)), script);
+//! rehearsal.start(order.definition().clone(), order.run(RunId::new(1), &"tea".to_owned())?);
+//! rehearsal.crash(); // the orchestrator is lost and comes back
+//! rehearsal.run();
+//!
+//! let recording = rehearsal.recording();
+//! assert!(matches!(recording.run_outcome(RunId::new(1)), Some(RunOutcome::Compensated { .. })));
+//! recording.assert_count("no money", 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod clock;
 #[cfg(feature = "async")]
 mod executor;
+mod recording;
+mod rehearsal;
+mod script;
 
 pub use clock::VirtualClock;
 #[cfg(feature = "async")]
 pub use executor::Executor;
+pub use recording::{BadRecording, Recording};
+pub use rehearsal::Rehearsal;
+#[cfg(feature = "async")]
+pub use script::ScriptedAgent;
+pub use script::{Reply, Script};

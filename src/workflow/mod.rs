@@ -86,6 +86,7 @@ mod builder;
 mod check;
 pub(crate) mod context;
 pub(crate) mod functions;
+mod group;
 pub(crate) mod machine;
 pub(crate) mod nearest;
 pub(crate) mod plan;
@@ -95,7 +96,8 @@ mod validate;
 
 pub use builder::{Branches, CaseRef, Choice, Flow, Handle, Source, Value, VariableRef, Workflow, kind};
 pub use check::{Advice, Check, check};
-pub use step::{Attempt, Done, Step, Undo};
+pub use group::{Answers, Decide, Group, GroupDecision};
+pub use step::{Attempt, Done, Query, Step, Undo};
 pub use steps::Steps;
 #[cfg(feature = "async")]
 pub(crate) use steps::unknown_step;

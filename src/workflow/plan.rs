@@ -19,6 +19,8 @@ pub(crate) struct Plan {
     pub(crate) definition: Arc<Definition>,
     pub(crate) id: DefinitionId,
     pub(crate) nodes: Vec<PlanNode>,
+    /// The links.
+    pub(crate) graph: Arc<Topology>,
     /// The links turned round: the order of compensation.
     pub(crate) reversed: Arc<Topology>,
     /// Who reads which writes of its variables.
@@ -64,6 +66,7 @@ pub(crate) struct PlanNode {
 pub(crate) struct WorkPlan {
     pub(crate) task: Option<Template>,
     pub(crate) undo: Option<Template>,
+    pub(crate) query: Option<Template>,
     pub(crate) child: Option<Arc<Plan>>,
     /// A workflow that is found when it begins.
     pub(crate) call: Option<Call>,
@@ -142,7 +145,8 @@ impl Plan {
                 }
             }
         }
-        let reversed = topology(&definition).ok()?.reversed();
+        let graph = topology(&definition).ok()?;
+        let reversed = graph.reversed();
         note_joins(&definition, &mut nodes, &reversed);
         note_turns(&definition, &mut nodes, &index);
         note_regions(&definition, &mut nodes, &index);
@@ -157,6 +161,7 @@ impl Plan {
             functions: Arc::clone(functions),
             missing: functions.missing(&definition).into_boxed_slice(),
             definition,
+            graph,
             reversed,
             listens,
             names: index,
@@ -200,13 +205,15 @@ fn plan_node(node: &Node, functions: &Arc<Functions>) -> Option<PlanNode> {
         | Action::Fail(_) => [].iter(),
     };
     let states = states.map(|state| WorkPlan::new(state.body.as_ref(), state.undo.as_ref(), node.pivot, functions));
+    let mut work = WorkPlan::new(body, node.undo.as_ref(), node.pivot, functions)?;
+    work.query = node.query.as_ref().map(|query| Template::new(query, false));
     Some(PlanNode {
         links: u32::try_from(node.after.len()).unwrap_or(u32::MAX),
         next: Box::default(),
         handled: false,
         serves: Box::default(),
         cancels: Box::default(),
-        work: WorkPlan::new(body, node.undo.as_ref(), node.pivot, functions)?,
+        work,
         states: states.collect::<Option<_>>()?,
         rivals: Box::default(),
         milestone: None,

@@ -122,6 +122,60 @@ pub trait Undo: Step {
     }
 }
 
+/// A step about which one can find out whether it has been done, for when its outcome is unknown. The task that finds out has
+/// the kind `"{KIND}.query"`.
+///
+/// ```
+/// use counterpoint::Failure;
+/// use counterpoint::workflow::{Attempt, Query, Step, Steps};
+///
+/// struct Charge;
+///
+/// impl Step for Charge {
+///     const KIND: &'static str = "charge";
+///     type Input = u64;
+///     type Output = String;
+///
+///     fn run(&self, cents: u64, _: &Attempt) -> Result<String, Failure> {
+///         Err(Failure::unknown(format!("no answer from the bank about {cents} cents")))
+///     }
+/// }
+///
+/// impl Query for Charge {
+///     fn find(&self, cents: u64, _: &Attempt) -> Result<Option<String>, Failure> {
+///         Ok((cents < 100).then(|| "a receipt".to_owned())) // what the bank says it has booked
+///     }
+/// }
+///
+/// let kinds: Vec<String> = Steps::new().with_query(Charge).kinds().map(|kind| kind.to_string()).collect();
+/// assert_eq!(kinds, ["charge", "charge.query"]);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "nobody can be asked whether the step `{Self}` has been done",
+    note = "implement `counterpoint::workflow::Query` for it"
+)]
+pub trait Query: Step {
+    /// Finds out whether the work has been done: what it gave if it has, none if it has not and never will.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`]. When the attempts are used up, the outcome stays unknown, and the step is undone as one that may have
+    /// been done.
+    fn find(&self, input: Self::Input, attempt: &Attempt) -> Result<Option<Self::Output>, Failure>;
+
+    /// Retries and timeouts of finding out, where a workflow does not say otherwise.
+    #[must_use]
+    fn query_policy() -> Policy {
+        Policy::default()
+    }
+
+    /// The kind of the task that finds out about this step.
+    #[must_use]
+    fn query_kind() -> Name {
+        Name::from(format!("{}.query", Self::KIND))
+    }
+}
+
 /// What is to be undone.
 ///
 /// ```
@@ -266,6 +320,16 @@ macro_rules! through {
 
             fn undo_policy() -> Policy {
                 S::undo_policy()
+            }
+        }
+
+        impl<S: Query> Query for $pointer {
+            fn find(&self, input: Self::Input, attempt: &Attempt) -> Result<Option<Self::Output>, Failure> {
+                S::find(self, input, attempt)
+            }
+
+            fn query_policy() -> Policy {
+                S::query_policy()
             }
         }
     )*};

@@ -1,13 +1,13 @@
 //! The steps that an agent can do, by kind.
 
 use super::nearest::nearest;
-use super::step::{Attempt, Done, Step, Undo};
+use super::step::{Attempt, Done, Query, Step, Undo};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::task::Failure;
 use core::fmt;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,6 +15,19 @@ type Handler = dyn Fn(&Payload, &Attempt) -> Result<Payload, Failure> + Send + S
 
 /// How many kinds a message lists.
 const LISTED: usize = 16;
+
+/// What a query is given.
+#[derive(Deserialize)]
+struct About<I> {
+    input: I,
+}
+
+/// What a query answers.
+#[derive(Serialize)]
+struct Found<O> {
+    happened: bool,
+    output: Option<O>,
+}
 
 /// The steps that an agent can do, by kind: what any host uses to turn an attempt into an answer.
 ///
@@ -62,6 +75,18 @@ impl Steps {
         let undone = Arc::clone(&step);
         let undo = move |done: Done<S::Input, S::Output>, attempt: &Attempt| undone.undo(done, attempt);
         self.with(step).with_fn(S::undo_kind(), undo)
+    }
+
+    /// Adds a step and the task that finds out whether it has been done.
+    #[must_use]
+    pub fn with_query<S: Query + Send + Sync + 'static>(self, step: S) -> Self {
+        let step = Arc::new(step);
+        let asked = Arc::clone(&step);
+        let query = move |about: About<S::Input>, attempt: &Attempt| {
+            let output = asked.find(about.input, attempt)?;
+            Ok::<_, Failure>(Found { happened: output.is_some(), output })
+        };
+        self.with(step).with_fn(S::query_kind(), query)
     }
 
     /// Adds a function as the step of a kind.

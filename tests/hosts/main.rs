@@ -14,6 +14,10 @@
 
 mod future;
 mod future_journal;
+mod kit;
+mod report;
+#[cfg(feature = "tracing")]
+mod spans;
 #[cfg(feature = "tower")]
 mod tower;
 mod world;

@@ -10,8 +10,12 @@
 
 use crate::flow::draw::{Draws, Taste, definition, input};
 use crate::flow::{RUN, World, model, tell};
-use counterpoint::{Command, Config, Engine, EngineSnapshot, Entry, Limits, Outbox, RunOutcome, RunSpec};
+use counterpoint::{
+    Command, Config, Engine, EngineSnapshot, Entry, Event, Limits, Outbox, Phase, RunEvent, RunOutcome, RunSpec,
+    TaskEvent, UndoOutcome,
+};
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 fn numbers(most: usize) -> impl Strategy<Value = Vec<u16>> {
     prop::collection::vec(any::<u16>(), 0..most)
@@ -109,6 +113,38 @@ proptest! {
             }
         }
     }
+}
+
+/// What the properties above are worth depends on what is drawn: everything that a run can do happens often enough.
+#[test]
+fn random_runs_do_everything_that_runs_can_do() {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for case in 0..300 {
+        let mut random = counterpoint::Random::new(7, case);
+        let mut numbers = |count: usize| (0..count).map(|_| random.below(1 << 16) as u16).collect::<Vec<u16>>();
+        let (shape, schedule) = (numbers(160), numbers(120));
+        for entry in &played(&shape, &schedule, case, WILD, true).journal {
+            let what = match &entry.event {
+                Event::Run(RunEvent::TurnedBack { .. }) => "back to a save-point",
+                Event::Run(RunEvent::WentForward { .. }) => "forward again",
+                Event::Run(RunEvent::NodeUndone { outcome: UndoOutcome::Failed { .. }, .. }) => "not undone",
+                Event::Run(RunEvent::Finished { outcome: RunOutcome::Compensated { .. }, .. }) => "compensated",
+                Event::Run(RunEvent::Finished { outcome: RunOutcome::Failed { .. }, .. }) => "failed",
+                Event::Run(RunEvent::Finished { outcome: RunOutcome::Succeeded { .. }, .. }) => "succeeded",
+                Event::Run(RunEvent::HandlerFired { .. }) => "handled",
+                Event::Run(RunEvent::Entered { .. }) => "a state",
+                Event::Task(TaskEvent::Submitted { spec, .. }) => match spec.owner.map(|owner| owner.phase) {
+                    Some(Phase::Query) => "asked",
+                    Some(Phase::Undo) => "undone",
+                    _ => continue,
+                },
+                _ => continue,
+            };
+            *counts.entry(what).or_default() += 1;
+        }
+    }
+    assert_eq!(counts.len(), 10, "{counts:?}");
+    assert!(counts.values().all(|count| *count >= 10), "{counts:?}");
 }
 
 /// The run goes on from the first `cut` facts of its journal. Hosts say again what was not written down.

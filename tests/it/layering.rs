@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// Every module of `src/` with its floor. Below the third the modules of a floor are words of one language and may use
 /// each other; from there on nobody looks sideways.
 const FLOORS: &[(u32, &[&str])] = &[
-    (10, &["id", "time", "payload", "limits", "error", "name", "structure"]),
+    (10, &["id", "time", "payload", "limits", "error", "name", "structure", "trace"]),
     (20, &["agent", "command", "definition", "effect", "event", "rejected", "run", "task"]),
     (29, &["coordination"]),
     (30, &["capacity", "dag", "planning", "queue", "resilience", "routing"]),
@@ -18,7 +18,7 @@ const FLOORS: &[(u32, &[&str])] = &[
     (41, &["scheduler"]),
     (42, &["engine"]),
     (50, &["host"]),
-    (60, &["testing"]),
+    (60, &["sim", "testing"]),
 ];
 
 /// What only hosts may name; the runner of closures in `dag` starts threads, and says so.

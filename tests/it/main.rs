@@ -29,6 +29,8 @@ fn property(default: u32) -> proptest::test_runner::Config {
     }
 }
 
+mod complaints;
+mod coordination;
 mod dag;
 #[cfg(feature = "threads")]
 mod dag_runner;
@@ -51,9 +53,12 @@ mod protocol;
 mod regressions;
 mod restore;
 mod routing;
+mod saga;
 mod scheduler;
 #[cfg(feature = "sealed")]
 mod sealed;
+#[cfg(feature = "sim")]
+mod sim;
 #[cfg(feature = "threads")]
 mod thread_host;
 mod workflow;

@@ -1,6 +1,7 @@
 //! The host on threads: what a caller sees.
 
 use counterpoint::host::thread::{EventFilter, HostError, RunError, Snapshots, ThreadHost};
+use counterpoint::insight::Seen;
 use counterpoint::journal::{AppendError, Epoch, Journal, JournalError, MemoryJournal, Takeover};
 use counterpoint::workflow::{Attempt, Done, Step, Steps, Undo, Workflow};
 use counterpoint::{
@@ -63,6 +64,25 @@ fn a_panic_is_the_failure_of_an_attempt_and_another_agent_tries() {
         })
         .collect();
     assert!(failures.iter().all(|message| message.contains("too early")), "{failures:?}");
+}
+
+#[test]
+fn a_subscriber_who_reads_too_slowly_is_told_where_facts_are_missing() {
+    let host = ThreadHost::start(Config::default()).unwrap();
+    let events = host.events(EventFilter::tasks(), 2).unwrap();
+    host.add_custom_agent(agent(1), |_: &TaskSpec, _: &Attempt| Ok(Payload::NULL)).unwrap();
+    for id in 1..=5 {
+        host.submit(task(id)).unwrap().wait_for(PATIENCE).unwrap();
+    }
+    let missed = events.missed();
+    assert!(missed > 0, "there was room for two");
+    let first: Vec<Seen> = (0..2).map(|_| events.seen_within(PATIENCE).unwrap()).collect();
+    assert!(first.iter().all(|seen| matches!(seen, Seen::Fact(_))), "{first:?}");
+    // With the next fact it is told how many are missing, and which.
+    host.submit(task(6)).unwrap().wait_for(PATIENCE).unwrap();
+    let Some(Seen::Missed { count, first, last }) = events.seen_within(PATIENCE) else { panic!("nothing was missed") };
+    assert!(count == missed && first < last, "{count} of {missed}, {first} to {last}");
+    host.shut_down(PATIENCE).unwrap();
 }
 
 #[test]

@@ -108,6 +108,47 @@ fn a_saga() {
 }
 
 #[test]
+fn save_points_and_queries() {
+    use counterpoint::definition::SavePoint;
+    use counterpoint::workflow::{Query, Steps};
+    use counterpoint::{AttemptId, TaskId};
+
+    struct Book;
+    impl Step for Book {
+        const KIND: &'static str = "book";
+        type Input = u64;
+        type Output = String;
+        fn run(&self, _: u64, _: &Attempt) -> Result<String, Failure> {
+            Err(Failure::unknown("no answer"))
+        }
+    }
+    impl Query for Book {
+        fn find(&self, room: u64, _: &Attempt) -> Result<Option<String>, Failure> {
+            Ok((room < 5).then(|| format!("room {room}")))
+        }
+        fn query_policy() -> Policy {
+            Policy::default().with_retry(Retry::never())
+        }
+    }
+    let flow = Workflow::<u64, String>::named("trip");
+    let booked = flow.step(&Book, flow.input()).queryable().save_point(2);
+    let trip = flow.output(booked).unwrap();
+    let node = &trip.definition().nodes[0];
+    assert_eq!(node.save, Some(SavePoint::again(2)));
+    assert_eq!(node.query, Some(Work::new("book.query").with_policy(Book::query_policy())));
+
+    // What the agent's steps answer is what the engine reads.
+    let steps = Steps::new().with_query(Book);
+    let attempt = Attempt::new(AttemptId::new(TaskId::new(1), 1), "book.query");
+    let ask = |room: u64| {
+        let about = Payload::of(&serde_json::json!({ "input": room })).unwrap();
+        steps.perform("book.query", &about, &attempt).unwrap().value().clone()
+    };
+    assert_eq!(ask(3), serde_json::json!({ "happened": true, "output": "room 3" }));
+    assert_eq!(ask(7), serde_json::json!({ "happened": false, "output": null }));
+}
+
+#[test]
 fn settings_of_tasks() {
     struct Gpu;
     impl Step for Gpu {

@@ -1,6 +1,7 @@
 //! What the benches beside the peers have in common: what is measured, how long, and on how much.
 
 pub mod fleet;
+pub mod works;
 
 use cpu_time::ProcessTime;
 use criterion::Criterion;

@@ -98,6 +98,7 @@ fn rounds_deadlines_and_a_person() {
         "{records:?}"
     );
     assert_eq!(vote.cast(agent(2), 1, option(1), at(13)), Err(VoteError::OtherRound { ballot: 1, round: 2 }));
+    assert!(vote.ballots().is_empty(), "everybody votes anew");
     vote.cast(agent(1), 2, option(1), at(13)).unwrap();
     vote.cast(agent(2), 2, option(2), at(13)).unwrap();
     assert_eq!(vote.rule("Ada", "1"), Err(VoteError::NotEscalated));

@@ -173,6 +173,8 @@ mod tests {
                 prop_assert_eq!(election.leader().is_some(), !alive.is_empty());
                 prop_assert_eq!(election.term(), before.term() + u64::from(change.is_some()));
                 let best = alive.values().max().copied().unwrap_or(0);
+                let good = before.leader().and_then(|leader| alive.get(&leader)).is_some_and(|score| score + margin >= best);
+                prop_assert!(!good || change.is_none(), "who is good enough is not replaced");
                 if let Some(leader) = election.leader() {
                     prop_assert!(alive.contains_key(&leader) && alive[&leader] + margin >= best);
                     if let Some(change) = change {

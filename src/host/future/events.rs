@@ -60,7 +60,7 @@ pub(super) struct Feed {
 
 impl Feed {
     /// False when nobody listens any more.
-    pub(super) fn show(&self, entry: &Entry) -> bool {
+    pub(super) fn show(&mut self, entry: &Entry) -> bool {
         if !self.filter.passes(entry) {
             return !self.send.is_closed();
         }

@@ -289,7 +289,7 @@ impl FutureHost {
     ///
     /// When the host has ended.
     pub async fn events(&self, filter: EventFilter, room: usize) -> Result<Events, HostError> {
-        let (events, feed) = Events::new(filter, room);
+        let (events, mut feed) = Events::new(filter, room);
         self.ask(|reply| Message::Ask(Ask::Watch { watcher: Box::new(move |entry| feed.show(entry)), reply })).await?;
         Ok(events)
     }

@@ -1,7 +1,7 @@
 //! Subscriptions to facts.
 
 use crate::event::Entry;
-use crate::host::EventFilter;
+use crate::insight::{EventFilter, Gap, Seen};
 use core::fmt;
 use core::time::Duration;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
@@ -10,20 +10,32 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Facts as they become durable: an iterator that waits for the next and ends with the host.
 pub struct Events {
-    feed: Receiver<Entry>,
+    feed: Receiver<Seen>,
     missed: Arc<AtomicU64>,
 }
 
 impl Events {
-    pub(super) fn new(filter: EventFilter, room: usize) -> (Self, Feed) {
+    pub(super) fn new(filter: EventFilter, room: usize) -> (Self, Tap) {
         let (send, feed) = bounded(room.max(1));
         let missed = Arc::new(AtomicU64::new(0));
-        (Self { feed, missed: Arc::clone(&missed) }, Feed { filter, send, missed })
+        (Self { feed, missed: Arc::clone(&missed) }, Tap { filter, send, gap: Gap::default(), missed })
     }
 
     /// The next fact, if one comes in time.
     #[must_use]
     pub fn next_within(&self, patience: Duration) -> Option<Entry> {
+        loop {
+            match self.seen_within(patience)? {
+                Seen::Fact(entry) => return Some(entry),
+                Seen::Missed { .. } => {}
+            }
+        }
+    }
+
+    /// The next fact, or where facts are missing that there was no room for, if something comes in time. What is missing is told
+    /// with the fact that follows.
+    #[must_use]
+    pub fn seen_within(&self, patience: Duration) -> Option<Seen> {
         self.feed.recv_timeout(patience).ok()
     }
 
@@ -38,7 +50,7 @@ impl Iterator for Events {
     type Item = Entry;
 
     fn next(&mut self) -> Option<Entry> {
-        self.feed.recv().ok()
+        self.feed.iter().find_map(Seen::fact)
     }
 }
 
@@ -49,25 +61,37 @@ impl fmt::Debug for Events {
 }
 
 /// The owner's end of a subscription.
-pub(super) struct Feed {
+pub(super) struct Tap {
     filter: EventFilter,
-    send: Sender<Entry>,
+    send: Sender<Seen>,
+    gap: Gap,
     missed: Arc<AtomicU64>,
 }
 
-impl Feed {
+impl Tap {
     /// False when nobody listens any more.
-    pub(super) fn show(&self, entry: &Entry) -> bool {
+    pub(super) fn show(&mut self, entry: &Entry) -> bool {
         if !self.filter.passes(entry) {
             return true;
         }
-        match self.send.try_send(entry.clone()) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_)) => {
-                self.missed.fetch_add(1, Ordering::Relaxed);
-                true
+        // What is missing is told before what follows it.
+        if let Some(gap) = self.gap.told() {
+            match self.send.try_send(gap) {
+                Ok(()) => self.gap = Gap::default(),
+                Err(TrySendError::Full(_)) => return self.miss(entry),
+                Err(TrySendError::Disconnected(_)) => return false,
             }
+        }
+        match self.send.try_send(Seen::Fact(entry.clone())) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => self.miss(entry),
             Err(TrySendError::Disconnected(_)) => false,
         }
+    }
+
+    fn miss(&mut self, entry: &Entry) -> bool {
+        self.gap.widen(entry.seq);
+        self.missed.fetch_add(1, Ordering::Relaxed);
+        true
     }
 }

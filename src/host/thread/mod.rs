@@ -250,7 +250,7 @@ impl ThreadHost {
     ///
     /// When the host has ended.
     pub fn events(&self, filter: EventFilter, room: usize) -> Result<Events, HostError> {
-        let (events, feed) = Events::new(filter, room);
+        let (events, mut feed) = Events::new(filter, room);
         self.ask(|reply| Message::Ask(Ask::Watch { watcher: Box::new(move |entry| feed.show(entry)), reply }))?;
         Ok(events)
     }

@@ -1,5 +1,6 @@
 //! Which attempt of which agent made what, from what, under which definition.
 
+mod prov;
 mod record;
 mod source;
 
@@ -173,6 +174,21 @@ impl Lineage {
         }
     }
 
+    /// What somebody found out that a node gave: who made it is not known, so it is theirs who found it.
+    fn found(&mut self, owner: Owner, by: Maker, answer: &Payload, seq: Seq, at: Time) {
+        if let Some(Some(output)) = crate::run::found(answer) {
+            self.made(Owner { phase: Phase::Do, ..owner }, by, Some(&output), seq, at);
+        }
+    }
+
+    /// What is done again from a save-point draws on nothing that was undone.
+    fn again(&mut self, run: RunId, nodes: &[u32]) {
+        let names: Vec<Name> = nodes.iter().map(|node| self.name(run, *node)).collect();
+        if let Some(record) = self.runs.get_mut(&run) {
+            names.iter().for_each(|name| _ = record.gave.remove(name));
+        }
+    }
+
     fn task(&mut self, event: &TaskEvent, seq: Seq, at: Time) {
         match event {
             TaskEvent::Submitted { spec, .. } => {
@@ -188,7 +204,11 @@ impl Lineage {
             }
             TaskEvent::Succeeded { attempt, by, output } => {
                 if let Some(known) = self.tasks.remove(&attempt.task()) {
-                    self.made(known.owner, Maker::Agent { attempt: *attempt, by: *by }, Some(output), seq, at);
+                    let maker = Maker::Agent { attempt: *attempt, by: *by };
+                    if known.owner.phase == Phase::Query {
+                        return self.found(known.owner, maker, output, seq, at);
+                    }
+                    self.made(known.owner, maker, Some(output), seq, at);
                 }
             }
             TaskEvent::Answered { task, from, output } => {
@@ -243,6 +263,7 @@ impl Lineage {
                     self.made(owner, Maker::Run(*run), Some(output), seq, at);
                 }
             }
+            RunEvent::WentForward { run, nodes } => self.again(*run, nodes),
             RunEvent::NodeFinished { .. }
             | RunEvent::Finished { .. }
             | RunEvent::Opened { .. }
@@ -264,6 +285,7 @@ impl Lineage {
             | RunEvent::Delegated { .. }
             | RunEvent::Escalated { .. }
             | RunEvent::Halted { .. }
+            | RunEvent::TurnedBack { .. }
             | RunEvent::Unwinding { .. }
             | RunEvent::NodeUndone { .. }
             | RunEvent::UndoRetried { .. }

@@ -1,7 +1,9 @@
-//! Pictures of workflows in text: Mermaid and DOT.
+//! Pictures of workflows: Mermaid and DOT as text, and SVG.
 
 mod dot;
+mod layout;
 mod mermaid;
+mod svg;
 
 pub(super) use dot::quote;
 pub(super) use mermaid::escape;
@@ -19,7 +21,7 @@ const DEPTH: usize = 16;
 /// Characters of a name that are shown.
 const SHOWN: usize = 48;
 
-/// A workflow as a picture, in [Mermaid](https://mermaid.js.org) for web pages and Markdown or in DOT for Graphviz; with the
+/// A workflow as a picture, in [Mermaid](https://mermaid.js.org) for web pages and Markdown, in DOT for Graphviz, or as SVG; with the
 /// state of a run in colours if there is one ([`Progress::picture`](super::Progress::picture)).
 ///
 /// Nodes are shaped by what they do: tasks are boxes, choices diamonds, maps stacks, repeats and waits rounded and
@@ -35,6 +37,7 @@ const SHOWN: usize = 48;
 /// let picture = Picture::of(&order).with_status(&[0], NodeStatus::Succeeded);
 /// assert!(picture.to_mermaid().contains("n0 --> n1"));
 /// assert!(picture.to_dot().contains("n0 -> n1"));
+/// assert!(picture.to_svg().contains("[succeeded]"));
 /// ```
 #[derive(Debug, Clone)]
 pub struct Picture<'a> {
@@ -78,6 +81,13 @@ impl<'a> Picture<'a> {
     #[must_use]
     pub fn to_dot(&self) -> String {
         dot::draw(&self.name(), &self.scene())
+    }
+
+    /// As an SVG image that needs nothing else: layers from top to bottom, workflows within as frames, how nodes stand in colour
+    /// and in words, with a legend. It follows the reader's preference for light or dark.
+    #[must_use]
+    pub fn to_svg(&self) -> String {
+        svg::draw(&self.name(), &self.scene())
     }
 
     fn name(&self) -> String {
@@ -172,6 +182,13 @@ impl Item {
         }
         if let Some(Work { kind, .. }) = &node.undo {
             lines.push(format!("↩ {}", line(kind, SHOWN)));
+        }
+        if let Some(Work { kind, .. }) = &node.query {
+            lines.push(format!("? {}", line(kind, SHOWN)));
+        }
+        if let Some(save) = &node.save {
+            let instead = save.instead.as_ref().map(|case| format!(", then {}", line(case, SHOWN))).unwrap_or_default();
+            lines.push(format!("save-point: {} again{instead}", save.again));
         }
         if node.pivot {
             lines.push("no way back".to_owned());

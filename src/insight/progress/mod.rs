@@ -276,8 +276,19 @@ impl Progress {
                 }
             }
             RunEvent::Halted { run, .. } => self.set_phase(*run, RunPhase::Halting),
+            RunEvent::TurnedBack { run, .. } => {
+                if let Some(run) = self.runs.get_mut(run) {
+                    run.goes_back = true;
+                }
+            }
+            RunEvent::WentForward { run, nodes } => {
+                if let Some(run) = self.runs.get_mut(run) {
+                    run.goes_back = false;
+                    nodes.iter().for_each(|node| _ = run.nodes.remove(node));
+                }
+            }
             RunEvent::Unwinding { run, nodes } => {
-                self.set_phase(*run, RunPhase::Compensating);
+                self.unwinding(*run);
                 for node in nodes {
                     self.set_status(*run, *node, NodeStatus::Undoing);
                 }
@@ -359,9 +370,19 @@ impl Progress {
     /// Whether an operator is asked for depends on whether any compensation stands failed.
     fn settle(&mut self, run: RunId) {
         let Some(state) = self.runs.get_mut(&run) else { return };
-        if state.phase != RunPhase::Finished {
+        if state.phase != RunPhase::Finished && !state.goes_back {
             let failed = state.nodes.values().any(|node| node.status == NodeStatus::UndoFailed);
             state.phase = if failed { RunPhase::CompensationFailed } else { RunPhase::Compensating };
+        }
+    }
+
+    /// What is undone on the way to a save-point leaves the run as it is.
+    fn unwinding(&mut self, run: RunId) {
+        if let Some(state) = self.runs.get_mut(&run)
+            && !(state.goes_back && state.phase == RunPhase::Running)
+        {
+            state.goes_back = false;
+            state.phase = RunPhase::Compensating;
         }
     }
 

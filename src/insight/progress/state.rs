@@ -23,6 +23,8 @@ pub(super) struct RunState {
     pub(super) definition: Option<Arc<Definition>>,
     pub(super) owner: Option<Owner>,
     pub(super) phase: RunPhase,
+    /// Whether it goes back to a save-point.
+    pub(super) goes_back: bool,
     pub(super) outcome: Option<Box<str>>,
     pub(super) started: Time,
     pub(super) ended: Option<Time>,
@@ -53,7 +55,17 @@ impl RunState {
         started: Time,
     ) -> Self {
         let nodes = BTreeMap::new();
-        Self { workflow, definition, owner, phase: RunPhase::Running, outcome: None, started, ended: None, nodes }
+        Self {
+            workflow,
+            definition,
+            owner,
+            phase: RunPhase::Running,
+            goes_back: false,
+            outcome: None,
+            started,
+            ended: None,
+            nodes,
+        }
     }
 
     /// The node, unless the definition has no such place.
@@ -150,7 +162,7 @@ impl NodeState {
     pub(super) fn began(&mut self, phase: Phase) {
         match phase {
             Phase::Do if self.status == NodeStatus::Waiting => self.status = NodeStatus::Running,
-            Phase::Do => {}
+            Phase::Do | Phase::Query => {}
             Phase::Undo => self.status = NodeStatus::Undoing,
         }
     }

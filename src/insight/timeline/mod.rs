@@ -1,10 +1,11 @@
 //! Who did what when.
 
 mod bar;
-mod svg;
+pub(in crate::insight) mod svg;
 
 pub use bar::{Bar, BarResult, Mark, MarkKind, Step, TimelineData};
 pub use svg::SvgOptions;
+pub(in crate::insight) use svg::xml;
 
 use super::Projection;
 use super::catalog::Catalog;

@@ -3,7 +3,7 @@
 use super::super::validate::Fault;
 use crate::definition::{
     Action, Body, Boundary, Budget, Condition, Definition, Expr, Handler, Join, Link, Map, Milestone, Node, Occasion,
-    On, Precondition, Repeat, Variable, Work, Write,
+    On, Precondition, Repeat, SavePoint, Variable, Work, Write,
 };
 use crate::name::Name;
 use core::cell::RefCell;
@@ -58,6 +58,8 @@ pub(super) struct Sketch {
     pub(super) action: Action,
     pub(super) input: Expr,
     pub(super) undo: Option<Work>,
+    pub(super) query: Option<Work>,
+    pub(super) save: Option<SavePoint>,
     pub(super) pivot: bool,
     pub(super) mutex: Vec<Name>,
     pub(super) milestone: Option<Milestone>,
@@ -80,6 +82,8 @@ impl Sketch {
             action,
             input: Expr::default(),
             undo: None,
+            query: None,
+            save: None,
             pivot: false,
             mutex: Vec::new(),
             milestone: None,
@@ -309,6 +313,8 @@ fn finish(mut sketch: Sketch, name: Name, names: &[Name]) -> Node {
     let counted = sketch.join != Join::All;
     node.after = links(if counted { sketch.branches } else { sketch.after }, names);
     node.undo = sketch.undo;
+    node.query = sketch.query;
+    node.save = sketch.save;
     node.pivot = sketch.pivot;
     node.mutex = sketch.mutex;
     node.handlers = sketch.handlers;

@@ -2,11 +2,12 @@
 
 use super::choice::CaseRef;
 use super::draft::{Datum, Draft, Sketch, mark};
-use super::kind::{Counts, Mapped, Plain, Tasks, Undoable, Waits, Works};
+use super::kind::{Counts, Mapped, Plain, Queryable, Tasks, Undoable, Waits, Works};
 use super::source::Source;
 use super::variable::VariableRef;
 use crate::definition::{
-    Action, Budget, Condition, Enough, Expr, Handler, Join, Map, Milestone, On, Precondition, Rest, Work, Write,
+    Action, Budget, Condition, Enough, Expr, Handler, Join, Map, Milestone, On, Precondition, Rest, SavePoint, Work,
+    Write,
 };
 use crate::name::Name;
 use crate::task::{Needs, Policy, Retry, Tier, Usage};
@@ -178,6 +179,12 @@ impl<T, K> Handle<'_, T, K> {
         K: Works,
     {
         self.with(|node| node.pivot = true)
+    }
+
+    /// Makes the end of the node a save-point: a failure after it leads back here and forward again, so many times.
+    #[must_use]
+    pub fn save_point(self, again: u32) -> Self {
+        self.with(|node| node.save = Some(SavePoint::again(again)))
     }
 }
 
@@ -385,6 +392,18 @@ impl<T, K> Handle<'_, T, K> {
         K: Undoable,
     {
         self.with(|node| node.undo = Some(K::undo().with_policy(policy)))
+    }
+}
+
+impl<T, K> Handle<'_, T, K> {
+    /// Finds out whether the node has happened when its outcome is unknown, by
+    /// [`Query::find`](crate::workflow::Query::find) of its step.
+    #[must_use]
+    pub fn queryable(self) -> Self
+    where
+        K: Queryable,
+    {
+        self.with(|node| node.query = Some(K::query()))
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::definition::{Body, Work};
 use crate::name::Name;
 use crate::task::Needs;
-use crate::workflow::{Flow, Step, Undo};
+use crate::workflow::{Flow, Query, Step, Undo};
 use core::marker::PhantomData;
 use std::sync::Arc;
 
@@ -103,6 +103,34 @@ impl<S: Undo> Undoable for Repeated<S> {
     }
 }
 
+/// Nodes about which one can find out whether they have happened.
+#[diagnostic::on_unimplemented(
+    message = "nobody can be asked whether this node has happened",
+    note = "implement `counterpoint::workflow::Query` for its step"
+)]
+pub trait Queryable: Tasks {
+    #[doc(hidden)]
+    fn query() -> Work;
+}
+
+impl<S: Query> Queryable for Once<S> {
+    fn query() -> Work {
+        query_of::<S>()
+    }
+}
+
+impl<S: Query> Queryable for Mapped<S> {
+    fn query() -> Work {
+        query_of::<S>()
+    }
+}
+
+impl<S: Query> Queryable for Repeated<S> {
+    fn query() -> Work {
+        query_of::<S>()
+    }
+}
+
 /// Nodes that count their links.
 pub trait Counts: Sealed {}
 
@@ -165,6 +193,10 @@ pub(super) fn work_of<S: Step>(step: &S) -> Work {
     work.needs = (needs != Needs::skill(S::KIND)).then_some(needs);
     work.tier = step.tier();
     work
+}
+
+fn query_of<S: Query>() -> Work {
+    Work::new(S::query_kind()).with_policy(S::query_policy())
 }
 
 fn undo_of<S: Undo>() -> Work {

@@ -35,13 +35,22 @@ impl Run {
                 self.phase = RunPhase::Halting;
                 self.cause = Some(cause.clone());
                 self.outcome = None;
+                if self.unwinding.is_none() {
+                    self.back = None;
+                }
                 self.wake_all();
                 Ok(())
             }
+            RunEvent::TurnedBack { to, cause, .. } => self.turned_back(to, cause),
+            RunEvent::WentForward { nodes, .. } => self.went_forward(nodes),
             RunEvent::Unwinding { nodes, .. } => {
+                if self.phase == RunPhase::Running && self.back.is_some() && self.unwinding.is_none() {
+                    return self.unwind(nodes).ok_or("a run unwinds nodes that it does not have");
+                }
                 if self.phase != RunPhase::Halting || self.working > 0 {
                     return Err("a run unwinds that is not halted");
                 }
+                self.back = None;
                 self.phase = RunPhase::Compensating;
                 self.unwind(nodes).ok_or("a run unwinds nodes that it does not have")
             }
@@ -134,6 +143,8 @@ impl Run {
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }
             | RunEvent::Halted { .. }
+            | RunEvent::TurnedBack { .. }
+            | RunEvent::WentForward { .. }
             | RunEvent::Unwinding { .. }
             | RunEvent::NodeUndone { .. }
             | RunEvent::UndoRetried { .. }
@@ -203,11 +214,11 @@ impl Run {
         let plan = std::sync::Arc::clone(&self.plan);
         let (definition, compiled) = plan.node(node).ok_or("an unknown node ends")?;
         if let Some(state) = self.state_mut(node) {
-            state.stage = NodeStage::Ended(outcome.clone());
+            state.stage = NodeStage::Ended(outcome.clone().into());
             state.output = given;
-            state.items = None;
             if let Some(more) = &mut state.more {
                 more.tokens = None;
+                more.items = None;
             }
         }
         self.started(node);
@@ -217,7 +228,15 @@ impl Run {
         self.pivot_passed |= definition.pivot && (*outcome == NodeOutcome::Succeeded || stands);
         let failed = matches!(outcome, NodeOutcome::Failed { .. });
         if failed && took.is_empty() && !compiled.handled && !self.is_spare(node) {
-            self.broken.get_or_insert(node);
+            match self.broken {
+                None => self.broken = Some(node),
+                Some(_) => self.also_broken.push(node),
+            }
+        }
+        if !took.is_empty()
+            && let Some(state) = self.state_mut(node)
+        {
+            state.more_mut().took = took.to_vec();
         }
         // A way that was cut by a failure stays cut where nodes are skipped.
         let cut = *outcome == NodeOutcome::Skipped && self.state(node).is_some_and(|state| state.after_failure);
@@ -237,7 +256,7 @@ impl Run {
         Ok(())
     }
 
-    fn link_decided(&mut self, next: &Next, from: u32, taken: bool, failed: bool, cut: bool) {
+    pub(super) fn link_decided(&mut self, next: &Next, from: u32, taken: bool, failed: bool, cut: bool) {
         if taken && next.on != On::Each {
             let value = self.state(from).map(|state| state.output.clone()).unwrap_or_default();
             self.token(next, Some(value));
@@ -321,7 +340,7 @@ impl Run {
         let ready: Vec<u32> = unwinding.ready().map(NodeIx::get).collect();
         self.agenda.extend(ready);
         if let Some(state) = self.state_mut(node) {
-            state.undo = Some(outcome.clone());
+            state.undo = Some(Box::new(outcome.clone()));
         }
         self.note_stuck();
         Ok(())
@@ -330,7 +349,8 @@ impl Run {
     fn undo_retried(&mut self, node: u32) -> Applied {
         let unwinding = self.unwinding.as_mut().ok_or("a node is undone of a run that goes forward")?;
         unwinding.retry(NodeIx::new(node)).map_err(|_| "a compensation is tried again that has not failed")?;
-        self.agenda.insert(node);
+        let ready: Vec<u32> = unwinding.ready().map(NodeIx::get).collect();
+        self.agenda.extend(ready);
         if let Some(state) = self.state_mut(node) {
             state.undo = None;
             for piece in &mut state.pieces {
@@ -344,18 +364,27 @@ impl Run {
     }
 
     fn note_stuck(&mut self) {
+        if self.back.is_some() {
+            return;
+        }
         self.phase = if self.is_stuck() { RunPhase::CompensationFailed } else { RunPhase::Compensating };
     }
 
     /// A task or child run has taken a piece on.
     pub(crate) fn note_begun(&mut self, owner: Owner, worker: Worker, input: &Payload, now: Time) -> Applied {
-        if owner.phase == Phase::Undo {
-            return self.note_undoing(owner, worker);
+        match owner.phase {
+            Phase::Do => {}
+            Phase::Undo => return self.note_undoing(owner, worker),
+            Phase::Query => return self.note_asked(owner, worker),
         }
         let entered = self.token_begins(owner.node);
         let state = self.state_mut(owner.node).ok_or("an unknown node works")?;
         if owner.item as usize != state.pieces.len() {
             return Err("a piece of work begins out of turn");
+        }
+        if state.pieces.is_empty() {
+            // Most nodes do one.
+            state.pieces.reserve_exact(1);
         }
         state.pieces.push(Piece { worker: Some(worker), input: input.clone(), state: entered, ..Piece::default() });
         state.active += 1;
@@ -404,6 +433,11 @@ impl Run {
 
     /// A piece has ended, or its compensation has.
     pub(crate) fn note_end(&mut self, owner: Owner, mut end: PieceEnd) -> Applied {
+        if owner.phase == Phase::Query {
+            end = self.answered(owner, &end)?;
+        } else if owner.phase == Phase::Do && self.is_in_doubt(owner, &end) {
+            return self.doubted(owner, end);
+        }
         let undoing = owner.phase == Phase::Undo || self.is_undoing(owner);
         let pivot = self.plan.node(owner.node).is_some_and(|(node, _)| node.pivot);
         let piece = self.piece(owner).ok_or("an unknown piece ends")?;
@@ -411,7 +445,7 @@ impl Run {
             piece.undo = if end.succeeded() {
                 PieceUndo::Undone
             } else {
-                PieceUndo::Failed(end.failure.unwrap_or_else(|| Failure::permanent("it was cancelled")))
+                PieceUndo::Failed(end.failure.unwrap_or_else(|| Box::new(Failure::permanent("it was cancelled"))))
             };
         } else {
             let failed = !end.succeeded();
@@ -460,7 +494,7 @@ impl Run {
     }
 }
 
-fn is_taken(on: &On, outcome: &NodeOutcome, took: &[Name]) -> bool {
+pub(super) fn is_taken(on: &On, outcome: &NodeOutcome, took: &[Name]) -> bool {
     match on {
         On::Success | On::Each => *outcome == NodeOutcome::Succeeded,
         On::Failure => matches!(outcome, NodeOutcome::Failed { .. }) && took.is_empty(),
@@ -472,7 +506,7 @@ fn is_taken(on: &On, outcome: &NodeOutcome, took: &[Name]) -> bool {
 /// The end of a child run as its parent sees it.
 pub(crate) fn child_end(outcome: &RunOutcome, undoing: bool) -> PieceEnd {
     let end = |cause: Option<&Cause>, happened| PieceEnd {
-        failure: cause.map(|cause| Failure::permanent(cause.to_string())),
+        failure: cause.map(|cause| Box::new(Failure::permanent(cause.to_string()))),
         cancelled: false,
         happened,
         limit: cause.and_then(Cause::limit).map(Box::new),
@@ -511,5 +545,6 @@ impl RunOutcome {
 
 const _: () = {
     // A node is copied for every run: its size is part of the price of a run.
-    assert!(size_of::<NodeState>() <= 192);
+    assert!(size_of::<NodeState>() <= 120);
+    assert!(size_of::<Piece>() <= 112);
 };

@@ -46,7 +46,12 @@ impl Piece {
 impl NodeState {
     /// What its tasks have used up, those of runs within not counted.
     pub(crate) fn spent(&self) -> Spending {
-        self.pieces.iter().fold(Spending::default(), |sum, piece| sum + piece.spent())
+        self.pieces.iter().fold(self.before(), |sum, piece| sum + piece.spent())
+    }
+
+    /// What its tasks used up before the run went back to a save-point.
+    fn before(&self) -> Spending {
+        self.more.as_ref().map_or(Spending::NOTHING, |more| more.before)
     }
 }
 
@@ -63,6 +68,13 @@ impl Run {
     pub(crate) fn standing(&self, owner: Owner) -> Standing {
         let piece = self.state(owner.node).and_then(|state| state.pieces.get(owner.item as usize));
         piece.map(Piece::standing).unwrap_or_default()
+    }
+
+    /// What nodes used up before the run went back to a save-point.
+    pub(crate) fn spent_before(&self) -> impl Iterator<Item = (Owner, Spending)> {
+        let nodes = (0..).zip(&self.nodes).map(|(node, state)| (node, state.before()));
+        let nodes = nodes.filter(|(_, before)| !before.is_nothing());
+        nodes.map(|(node, before)| (Owner::new(self.id(), node, 0, Phase::Do), before))
     }
 
     /// The pieces that are or were tasks.
@@ -122,7 +134,7 @@ impl Run {
 
     /// The run's time is over: it turns back, unless there is no way back any more.
     pub(super) fn overdue(&self, now: Time, limits: &Limits) -> Option<Move> {
-        if self.phase != RunPhase::Running || self.pivot_passed {
+        if self.phase != RunPhase::Running || self.pivot_passed || self.is_going_back() {
             return None;
         }
         let limit = Self::time_up(self.budget(), Some(self.began), now)?;

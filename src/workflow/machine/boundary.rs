@@ -49,7 +49,7 @@ impl Run {
     /// The handlers that a node still listens to, with their places and since when it is under way.
     fn watching(&self, node: u32) -> impl Iterator<Item = (u32, &Handler, Time)> {
         let watch = self.watch(node).filter(|watch| watch.interrupted.is_none());
-        let watch = watch.filter(|_| self.state(node).is_some_and(NodeState::is_working));
+        let watch = watch.filter(|_| !self.goes_back(node) && self.state(node).is_some_and(NodeState::is_working));
         watch.into_iter().flat_map(move |watch| {
             let handlers = (0..).zip(self.handlers(node)).filter(|(place, _)| !watch.has_fired(*place));
             handlers.map(|(place, handler)| (place, handler, watch.since))
@@ -93,7 +93,7 @@ impl Run {
 
     /// The handler by which a node ends that ends so.
     pub(super) fn handler_of(&self, node: u32, outcome: &NodeOutcome) -> Option<Name> {
-        if self.phase != RunPhase::Running {
+        if self.phase != RunPhase::Running || self.goes_back(node) {
             return None;
         }
         let handlers = self.handlers(node);
@@ -146,7 +146,7 @@ impl Run {
     pub(super) fn end_withdrawn(&self, node: u32, begun: bool) -> Move {
         let maybe = self.state(node).is_some_and(NodeState::is_doubtful);
         let cancelled = NodeOutcome::Cancelled { maybe };
-        match self.remedy(node).filter(|_| self.phase == RunPhase::Running) {
+        match self.remedy(node).filter(|_| self.phase == RunPhase::Running && !self.goes_back(node)) {
             Some(NodeRemedy::Complete { output, .. }) if output.is_null() => self.end(node, NodeOutcome::Succeeded),
             Some(NodeRemedy::Complete { output, .. }) => self.end_with(node, Vec::new(), output.clone()),
             Some(NodeRemedy::Fail { reason }) => {

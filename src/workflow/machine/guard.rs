@@ -44,7 +44,7 @@ impl Run {
             return next;
         };
         let by_hand = matches!(self.remedy(*node), Some(NodeRemedy::Complete { .. }));
-        if self.phase != RunPhase::Running || by_hand {
+        if self.phase != RunPhase::Running || self.goes_back(*node) || by_hand {
             return next;
         }
         let Some((definition, _)) = self.plan.node(*node) else { return next };

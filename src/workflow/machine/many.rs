@@ -119,12 +119,12 @@ impl Run {
             let more = self.state(node)?.more.as_ref();
             return more.and_then(|more| more.added.get(added as usize).cloned());
         }
-        let list = match &self.state(node)?.items {
+        let list = match self.state(node)?.more.as_ref().and_then(|more| more.items.as_ref()) {
             Some(list) => list.clone(),
             None => self.list(node, &self.map(node)?.over, limits),
         };
         let item = list.value().get(place as usize).cloned().unwrap_or_default();
-        self.state_mut(node)?.items = Some(list);
+        self.state_mut(node)?.more_mut().items = Some(list);
         Some(Payload::new(item))
     }
 
@@ -145,7 +145,8 @@ impl Run {
             Some(last) => {
                 let end = last.end.as_ref()?;
                 if !end.succeeded() {
-                    let failure = end.failure.clone().unwrap_or_else(|| Failure::permanent("a round was cancelled"));
+                    let failure = end.failure.as_deref().cloned();
+                    let failure = failure.unwrap_or_else(|| Failure::permanent("a round was cancelled"));
                     let maybe = self.state(node)?.is_doubtful();
                     return Some(self.end(node, NodeOutcome::Failed { failure, maybe, limit: None }));
                 }
@@ -166,7 +167,7 @@ impl Run {
     pub(super) fn too_many_failed(&self, node: u32) -> Option<Move> {
         let state = self.state(node).filter(|state| state.active == 0)?;
         let mut ends = state.pieces.iter().filter_map(|piece| piece.end.as_ref());
-        let first = ends.find(|end| !end.succeeded()).and_then(|end| end.failure.clone());
+        let first = ends.find(|end| !end.succeeded()).and_then(|end| end.failure.as_deref().cloned());
         let failure = first.unwrap_or_else(|| Failure::permanent("an item was cancelled"));
         Some(self.end(node, NodeOutcome::Failed { failure, maybe: state.is_doubtful(), limit: None }))
     }

@@ -4,24 +4,30 @@
 //! as a function of the state alone. So a run that was cut off anywhere goes on where it was: whatever its last fact, the
 //! next move follows from the state. Every move leads to facts that take away its reason.
 
+mod again;
 mod apply;
 mod bill;
 mod boundary;
 mod context;
+mod ended;
 mod guard;
 mod many;
 mod moves;
+mod query;
 mod snapshot;
 mod tokens;
 mod unwind;
 mod wait;
 mod walk;
 
+use again::Way;
 pub(crate) use apply::child_end;
 use bill::Bill;
 pub(crate) use bill::Standing;
 pub(crate) use boundary::Watch;
+use ended::Ended;
 pub(crate) use moves::Move;
+use query::Doubt;
 pub(crate) use snapshot::RunRecord;
 use tokens::Tokens;
 pub(crate) use wait::{Kept, Ruling, Wanted};
@@ -37,7 +43,7 @@ use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, LimitReached, NodeOutcome, NodeRemedy, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::saga::Unwinding;
-use crate::task::{Failure, FailureKind, Happened, Owner, Phase};
+use crate::task::{Failure, FailureKind, Happened, Owner, Phase, Spending};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -55,8 +61,13 @@ pub(crate) struct Run {
     pub(crate) nodes: Vec<NodeState>,
     pub(crate) signals: BTreeMap<Name, VecDeque<Kept>>,
     unwinding: Option<Box<Unwinding>>,
-    /// A node whose failure nothing takes care of.
+    /// A node whose failure nothing takes care of, and those that failed so since.
     broken: Option<u32>,
+    also_broken: Vec<u32>,
+    /// The save-points that the run goes back to.
+    back: Option<Box<Way>>,
+    /// The runs within that did what has been undone and is done again.
+    past: Vec<RunId>,
     pivot_passed: bool,
     /// An operator stopped it from making moves.
     pub(crate) paused: bool,
@@ -94,21 +105,15 @@ pub(crate) struct NodeState {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) pieces: Vec<Piece>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) undo: Option<UndoOutcome>,
+    pub(crate) undo: Option<Box<UndoOutcome>>,
     /// Of the pieces: how many are under way, how many did not succeed.
     #[serde(default)]
     active: u32,
     #[serde(default)]
     failed: u32,
-    /// The pieces before this one need not be asked to stop any more.
-    #[serde(skip)]
-    asked: u32,
     /// What only few nodes have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     more: Option<Box<More>>,
-    /// The list that a map goes over, evaluated once; found again when it is missing.
-    #[serde(skip)]
-    items: Option<Payload>,
 }
 
 /// What only few nodes have.
@@ -140,6 +145,23 @@ struct More {
     /// Of a map: the item that succeeded last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last: Option<u32>,
+    /// How many of its pieces are in doubt and are asked about, or will be.
+    #[serde(default, skip_serializing_if = "is_none")]
+    doubts: u32,
+    /// The cases that it took.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    took: Vec<Name>,
+    /// Of a save-point: how often the run went back to it, and whether it takes the other way now.
+    #[serde(default, skip_serializing_if = "is_none")]
+    used: u32,
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    instead: bool,
+    /// The pieces before this one need not be asked to stop any more.
+    #[serde(skip)]
+    asked: u32,
+    /// The list that a map goes over, evaluated once; found again when it is missing.
+    #[serde(skip)]
+    items: Option<Payload>,
     /// What the host's functions put together for the node to read, by variable.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     context: BTreeMap<u32, Payload>,
@@ -149,6 +171,9 @@ struct More {
     /// The budget that is used up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     exhausted: Option<LimitReached>,
+    /// What its tasks used up before the run went back to a save-point.
+    #[serde(default, skip_serializing_if = "Spending::is_nothing")]
+    before: Spending,
     /// The workflow that it calls and nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unresolved: Option<Name>,
@@ -173,7 +198,7 @@ pub(crate) enum NodeStage {
     /// It does more than one thing.
     Open(Opening),
     /// It has ended.
-    Ended(NodeOutcome),
+    Ended(Ended),
 }
 
 /// One piece of a node's work.
@@ -185,7 +210,11 @@ pub(crate) struct Piece {
     input: Payload,
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     cancelling: bool,
-    /// Of a pivot: an agent has it, or had it and nobody knows what came of it. It cannot be withdrawn any more.
+    /// Nobody knows whether it has happened; somebody is asked, or will be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    doubt: Option<Box<Doubt>>,
+    /// Of a pivot: an agent has it, or had it and nobody knows what came of it. Of a run within: it has passed its pivot. It
+    /// cannot be withdrawn any more.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     committed: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -215,7 +244,7 @@ pub(crate) enum Worker {
 pub(crate) struct PieceEnd {
     /// None: it succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) failure: Option<Failure>,
+    pub(crate) failure: Option<Box<Failure>>,
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub(crate) cancelled: bool,
     pub(crate) happened: Happened,
@@ -249,7 +278,7 @@ enum PieceUndo {
     Idle,
     Active(Worker),
     Undone,
-    Failed(Failure),
+    Failed(Box<Failure>),
 }
 
 impl PieceUndo {
@@ -285,6 +314,20 @@ impl NodeState {
         self.more.get_or_insert_default()
     }
 
+    /// What a snapshot holds: without what is found again.
+    fn kept(&self) -> Self {
+        let mut kept = self.clone();
+        if let Some(more) = &mut kept.more {
+            (more.asked, more.items) = (0, None);
+        }
+        kept.more = kept.more.filter(|more| **more != More::default());
+        kept
+    }
+
+    fn asked(&self) -> u32 {
+        self.more.as_ref().map_or(0, |more| more.asked)
+    }
+
     fn tokens(&self) -> Option<&Tokens> {
         self.more.as_ref()?.tokens.as_ref()
     }
@@ -307,7 +350,7 @@ impl NodeState {
 
     pub(crate) const fn ended(&self) -> Option<&NodeOutcome> {
         match &self.stage {
-            NodeStage::Ended(outcome) => Some(outcome),
+            NodeStage::Ended(end) => Some(end.outcome()),
             NodeStage::Waiting | NodeStage::Working | NodeStage::Open(_) => None,
         }
     }
@@ -345,6 +388,9 @@ impl Run {
             signals: BTreeMap::new(),
             unwinding: None,
             broken: None,
+            also_broken: Vec::new(),
+            back: None,
+            past: Vec::new(),
             pivot_passed: false,
             paused: false,
             stopped: None,
@@ -388,10 +434,11 @@ impl Run {
 
     /// The runs within.
     pub(crate) fn children(&self) -> impl Iterator<Item = RunId> {
-        self.nodes.iter().flat_map(|state| &state.pieces).filter_map(|piece| match piece.worker {
+        let now = self.nodes.iter().flat_map(|state| &state.pieces).filter_map(|piece| match piece.worker {
             Some(Worker::Child(run)) => Some(run),
             Some(Worker::Task(_)) | None => None,
-        })
+        });
+        now.chain(self.past.iter().copied())
     }
 
     /// Those of them that are under way.
@@ -417,6 +464,10 @@ impl Run {
         (0..).zip(&self.nodes).flat_map(move |(node, state)| {
             (0..).zip(&state.pieces).filter_map(move |(item, piece)| match &piece.undo {
                 PieceUndo::Active(worker) => Some((Owner::new(self.id(), node, item, Phase::Undo), *worker)),
+                PieceUndo::Idle if piece.doubt.is_some() => {
+                    let asked = piece.doubt.as_ref().and_then(|doubt| doubt.asked)?;
+                    Some((Owner::new(self.id(), node, item, Phase::Query), Worker::Task(asked)))
+                }
                 PieceUndo::Idle if piece.is_active() => {
                     Some((Owner::new(self.id(), node, item, Phase::Do), piece.worker?))
                 }
@@ -443,7 +494,7 @@ impl Run {
 
     /// Whether a node has not ended.
     pub(crate) fn is_alive(&self, node: u32) -> bool {
-        self.state(node).is_some_and(|state| state.ended().is_none())
+        !self.goes_back(node) && self.state(node).is_some_and(|state| state.ended().is_none())
     }
 
     /// Whether the point of no return is behind.
@@ -467,10 +518,8 @@ impl Run {
 
     fn has_started(&self, node: u32) -> bool {
         self.state(node).is_some_and(|state| {
-            !matches!(
-                state.stage,
-                NodeStage::Waiting | NodeStage::Ended(NodeOutcome::Skipped | NodeOutcome::Cancelled { .. })
-            )
+            state.stage != NodeStage::Waiting
+                && !matches!(state.ended(), Some(NodeOutcome::Skipped | NodeOutcome::Cancelled { .. }))
         })
     }
 

@@ -44,7 +44,13 @@ impl Run {
     }
 
     fn look(&mut self, node: u32, now: Time, limits: &Limits) -> Option<Move> {
+        if matches!(self.phase, RunPhase::Running | RunPhase::Halting)
+            && let Some(next) = self.ask(node)
+        {
+            return Some(next);
+        }
         match self.phase {
+            RunPhase::Running | RunPhase::Halting if self.goes_back(node) => self.go_back(node),
             RunPhase::Running if self.is_withdrawn(node) => self.withdraw(node),
             RunPhase::Running => self.handle(node, now, limits).or_else(|| self.advance(node, now, limits)),
             RunPhase::Halting => self.halt(node),
@@ -56,16 +62,22 @@ impl Run {
     /// When no node has anything to do.
     fn as_a_whole(&self, limits: &Limits) -> Option<Move> {
         let run = self.id();
+        if let (RunPhase::Running, Some(way)) = (self.phase, &self.back) {
+            return self.along(way).map(Move::Fact);
+        }
         let event = match self.phase {
             RunPhase::Running => match self.broken {
-                Some(node) => RunEvent::Halted { run, cause: self.failure_of(node, limits) },
+                Some(node) => self.turn_back(node, self.failure_of(node, limits)),
                 None if self.open == 0 && self.working == 0 => match self.given_back(limits) {
                     Ok(next) => return Some(next),
                     Err(Misfit { bytes, .. }) => RunEvent::Halted { run, cause: Cause::OutputTooLarge { bytes } },
                 },
                 None => return None,
             },
-            RunPhase::Halting if self.working == 0 => RunEvent::Unwinding { run, nodes: self.to_undo() },
+            // What is being undone already is undone first.
+            RunPhase::Halting if self.working == 0 && (self.back.is_none() || self.is_unwound()) => {
+                RunEvent::Unwinding { run, nodes: self.to_undo() }
+            }
             RunPhase::Compensating | RunPhase::CompensationFailed if self.is_unwound() => {
                 RunEvent::Finished { run, outcome: self.outcome_unwound() }
             }
@@ -259,7 +271,7 @@ impl Run {
             _ if end.cancelled => {
                 NodeOutcome::Failed { failure: Failure::permanent("it was cancelled"), maybe, limit: None }
             }
-            Some(failure) => NodeOutcome::Failed { failure: failure.clone(), maybe, limit: None },
+            Some(failure) => NodeOutcome::Failed { failure: Failure::clone(failure), maybe, limit: None },
             None => NodeOutcome::Succeeded,
         };
         Some(self.end(node, outcome))
@@ -301,7 +313,7 @@ impl Run {
     }
 
     /// The run goes no further: what is under way is cancelled, and ends as it ends.
-    fn halt(&mut self, node: u32) -> Option<Move> {
+    pub(super) fn halt(&mut self, node: u32) -> Option<Move> {
         if !self.state(node)?.is_working() {
             return self.cancel_pieces(node);
         }
@@ -321,11 +333,16 @@ impl Run {
     pub(super) fn cancel_pieces(&mut self, node: u32) -> Option<Move> {
         let pivot = self.is_pivot(node);
         let state = self.state_mut(node)?;
-        let from = if pivot { 0 } else { state.asked as usize };
+        let pivot = pivot || state.pieces.iter().any(|piece| piece.committed);
+        let from = if pivot { 0 } else { state.asked() as usize };
         let mut pieces = state.pieces.iter().enumerate().skip(from);
-        let (place, piece) = pieces.find(|(_, piece)| piece.is_active() && !piece.cancelling && !piece.committed)?;
-        state.asked = u32::try_from(place).unwrap_or(u32::MAX);
-        Some(match piece.worker? {
+        let (place, piece) = pieces
+            .find(|(_, piece)| piece.is_active() && !piece.cancelling && !piece.committed && piece.doubt.is_none())?;
+        let worker = piece.worker?;
+        if place > 0 {
+            state.more_mut().asked = u32::try_from(place).unwrap_or(u32::MAX);
+        }
+        Some(match worker {
             Worker::Task(task) => Move::CancelTask(task),
             Worker::Child(run) => Move::HaltChild(run),
         })

@@ -1,10 +1,11 @@
 //! A run as data, and back.
 
-use super::{Kept, NodeStage, NodeState, PieceUndo, Run};
+use super::{Kept, NodeStage, NodeState, PieceUndo, Run, Way};
 use crate::dag::NodeIx;
+use crate::id::RunId;
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{Cause, RunOutcome, RunPhase, RunSpec, UndoOutcome};
+use crate::run::{Cause, OnUndoFailure, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::saga::Step;
 use crate::task::Owner;
 use crate::time::Time;
@@ -36,6 +37,12 @@ pub(crate) struct RunRecord {
     ended: Option<Time>,
     /// The nodes that are or were to be undone.
     unwinding: Option<Vec<u32>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    also_broken: Vec<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    back: Option<Way>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    past: Vec<RunId>,
 }
 
 impl Run {
@@ -47,7 +54,7 @@ impl Run {
             phase: self.phase,
             cause: self.cause.clone(),
             outcome: self.outcome.clone(),
-            nodes: self.nodes.clone(),
+            nodes: self.nodes.iter().map(NodeState::kept).collect(),
             signals: self.signals.clone(),
             broken: self.broken,
             pivot_passed: self.pivot_passed,
@@ -56,6 +63,9 @@ impl Run {
             began: self.began,
             ended: self.ended,
             unwinding: self.unwinding.as_ref().map(|unwinding| unwinding.members().map(NodeIx::get).collect()),
+            also_broken: self.also_broken.clone(),
+            back: self.way(),
+            past: self.past.clone(),
         }
     }
 
@@ -74,6 +84,8 @@ impl Run {
             nodes: record.nodes.clone(),
             signals: record.signals.clone(),
             broken: record.broken,
+            also_broken: record.also_broken.clone(),
+            past: record.past.clone(),
             pivot_passed: record.pivot_passed,
             paused: record.paused,
             context: record.context.clone(),
@@ -81,7 +93,8 @@ impl Run {
             open,
             working,
             ..Self::new(plan, Arc::clone(&record.spec), record.owner, record.began)
-        };
+        }
+        .with_way(record.back.as_ref());
         run.stopped = run.find_stop();
         if let Some(members) = &record.unwinding {
             run.unwind(members)?;
@@ -105,7 +118,7 @@ impl Run {
                 }
                 unwinding.begin(step).ok()?;
                 moved = true;
-                match &state.undo {
+                match state.undo.as_deref() {
                     None => {}
                     Some(UndoOutcome::Undone) => unwinding.undone(step).ok()?,
                     Some(UndoOutcome::Failed { .. }) => unwinding.failed(step).ok()?,
@@ -149,12 +162,18 @@ impl Run {
                 return Err(format!("run {}: node {place} was undone before it ended", self.id()));
             }
         }
+        self.check_ways()?;
         self.check_order_of_undoing()
     }
 
     /// No node is being undone while one that came after it is not settled.
     fn check_order_of_undoing(&self) -> Result<(), String> {
         let Some(unwinding) = &self.unwinding else { return Ok(()) };
+        let goes_on = self.plan.definition.on_undo_failure == OnUndoFailure::Continue;
+        // One that has failed once holds back nothing, even when it is tried again.
+        if goes_on {
+            return Ok(());
+        }
         for step in unwinding.members() {
             let begun = matches!(unwinding.step(step), Some(Step::Undoing | Step::Settled | Step::Failed));
             let later = self.plan.reversed.ancestors(&[step]);

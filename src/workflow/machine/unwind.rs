@@ -10,7 +10,7 @@ use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, RunOutcome, UndoOutcome};
 use crate::saga::{Step, Unwinding};
-use crate::task::{Happened, Owner, Phase};
+use crate::task::{Failure, Happened, Owner, Phase};
 use serde_json::json;
 
 impl Run {
@@ -23,8 +23,8 @@ impl Run {
         (0..).zip(&self.nodes).filter(|(node, state)| self.can_undo(*node, state)).map(|(node, _)| node).collect()
     }
 
-    fn can_undo(&self, node: u32, state: &NodeState) -> bool {
-        state.pieces.iter().any(|piece| piece.can_be_undone() && self.has_undo(node, piece))
+    pub(super) fn can_undo(&self, node: u32, state: &NodeState) -> bool {
+        state.undo.is_none() && state.pieces.iter().any(|piece| piece.can_be_undone() && self.has_undo(node, piece))
     }
 
     /// Whether there is a way to undo a piece of a node.
@@ -38,6 +38,7 @@ impl Run {
     pub(super) fn unwind(&mut self, nodes: &[u32]) -> Option<()> {
         let members: Vec<NodeIx> = nodes.iter().copied().map(NodeIx::new).collect();
         let unwinding = Unwinding::along(&self.plan.reversed, &members).ok()?;
+        let unwinding = unwinding.with_policy(self.plan.definition.on_undo_failure);
         self.agenda.extend(unwinding.ready().map(NodeIx::get));
         self.unwinding = Some(Box::new(unwinding));
         Some(())
@@ -70,6 +71,9 @@ impl Run {
             Step::Ready | Step::Undoing => {}
             Step::Waiting | Step::Failed | Step::Settled => return None,
         }
+        if self.unwinding.as_ref()?.is_held() && self.unwinding.as_ref()?.step(NodeIx::new(node)) == Some(Step::Ready) {
+            return None;
+        }
         let state = self.state(node)?;
         if let Some(next) = self.undo_piece(node, state) {
             return Some(next);
@@ -78,7 +82,7 @@ impl Run {
             return None;
         }
         let failure = state.pieces.iter().find_map(|piece| match &piece.undo {
-            PieceUndo::Failed(failure) => Some(failure.clone()),
+            PieceUndo::Failed(failure) => Some(Failure::clone(failure)),
             PieceUndo::Idle | PieceUndo::Active(_) | PieceUndo::Undone => None,
         });
         let outcome = failure.map_or(UndoOutcome::Undone, |failure| UndoOutcome::Failed { failure });
@@ -128,7 +132,7 @@ impl Run {
     fn stays(&self, node: u32, state: &NodeState) -> bool {
         let Some((definition, _)) = self.plan.node(node) else { return false };
         let stays = |piece: &Piece| piece.had_effect() && (definition.pivot || self.has_undo(node, piece));
-        match &state.undo {
+        match state.undo.as_deref() {
             Some(UndoOutcome::Abandoned { .. }) => true,
             Some(_) => false,
             None => state.pieces.iter().any(stays),
@@ -141,7 +145,11 @@ impl Run {
         match &state.stage {
             NodeStage::Open(Opening::Wait { .. } | Opening::Race { .. }) => Some(self.wait_text(node)),
             NodeStage::Working | NodeStage::Open(_) => {
-                let active = state.pieces.iter().filter(|piece| piece.is_active()).filter_map(|piece| piece.worker);
+                let active =
+                    state.pieces.iter().filter(|piece| piece.is_active()).filter_map(|piece| match &piece.doubt {
+                        Some(doubt) => doubt.asked.map(Worker::Task),
+                        None => piece.worker,
+                    });
                 let names: Vec<String> = active
                     .take(3)
                     .map(|worker| match worker {

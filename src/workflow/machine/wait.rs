@@ -61,6 +61,7 @@ impl Run {
     /// The signals that the action of a node waits for now.
     fn wanted_by(&self, node: u32) -> Vec<Wanted<'_>> {
         let open = self.state(node).is_some_and(|state| matches!(state.stage, NodeStage::Open(_)));
+        let open = open && !self.goes_back(node);
         let Some((definition, _)) = self.plan.node(node).filter(|_| open) else { return Vec::new() };
         match &definition.action {
             Action::Wait { signal: Some(signal), .. } => vec![Wanted::new(node, signal, &Condition::True)],
@@ -177,7 +178,7 @@ impl Run {
     /// The decision that a node waits for now.
     pub(crate) fn asks(&self, node: u32) -> Option<(&Decision, Ruling)> {
         let state = self.state(node)?;
-        if !matches!(state.stage, NodeStage::Open(Opening::Race { .. })) {
+        if !matches!(state.stage, NodeStage::Open(Opening::Race { .. })) || self.goes_back(node) {
             return None;
         }
         let Action::Race { offers } = &self.plan.node(node)?.0.action else { return None };

@@ -115,7 +115,7 @@ impl Run {
             }
             let end = self.current(node)?.end.as_ref()?;
             failure = (!end.succeeded())
-                .then(|| end.failure.clone().unwrap_or_else(|| Failure::permanent("it was cancelled")));
+                .then(|| end.failure.as_deref().cloned().unwrap_or_else(|| Failure::permanent("it was cancelled")));
             value = carried(end);
         }
         let scope = self.scope(Some(node), value.clone(), limits);
@@ -161,6 +161,7 @@ impl Run {
         match owner.phase {
             Phase::Do => work.task.as_ref(),
             Phase::Undo => work.undo.as_ref(),
+            Phase::Query => work.query.as_ref(),
         }
     }
 

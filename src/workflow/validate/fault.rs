@@ -333,6 +333,24 @@ pub enum Fault {
     /// A compensation of a node that does nothing.
     #[error("can be undone, but does no work")]
     UndoWithoutWork,
+    /// A way to find out about a node that is not one task, several or a repetition: about others there is nothing to ask.
+    #[error("has a query, but its work is no task")]
+    QueryWithoutTask,
+    /// A way to find out about a pivot, which is tried until its outcome is known.
+    #[error("has a query and is a pivot, which is tried until its outcome is known")]
+    QueryOfPivot,
+    /// A save-point from which the run never goes forward again.
+    #[error("is a save-point from which nothing is done again")]
+    SavePointOfNothing,
+    /// A node that starts more than once, over a link that comes around a save-point before it: what has come over it could
+    /// not come again.
+    #[error("starts more than once and is linked after `{}`, which does not come after its save-point `{}`", Short(.source_node), Short(.save_point))]
+    StreamAroundSavePoint {
+        /// Where the link comes from.
+        source_node: Name,
+        /// The save-point.
+        save_point: Name,
+    },
     /// A compensation of a workflow, which undoes itself by the compensations of its own nodes.
     #[error("must not have an undo of its own: the workflow that it runs undoes itself")]
     UndoOfFlow,

@@ -148,6 +148,7 @@ impl<'d> Checker<'d, '_> {
                 return self.fault(None, Fault::Cycle { path });
             }
         };
+        self.streams(&graph);
         let uses = core::mem::take(&mut self.uses);
         let pairs: Vec<(usize, usize)> = uses.iter().map(|&Use { used, by, .. }| (used, by)).collect();
         self.concurrent_writes(&graph);

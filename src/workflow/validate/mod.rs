@@ -8,6 +8,7 @@ mod data;
 mod fault;
 pub(in crate::workflow) mod graph;
 mod links;
+mod saves;
 mod states;
 mod waits;
 
@@ -174,6 +175,8 @@ impl<'d, 'r> Checker<'d, 'r> {
             self.links(place, node);
             self.action(place, node);
             self.undo(place, node);
+            self.query(place, node);
+            self.save(place, node);
             self.turns(place, node);
             self.boundary(place, node);
             self.guards(place, node);

@@ -122,7 +122,7 @@ impl<'d> Checker<'d, '_> {
     }
 
     /// What links from a race can name.
-    fn ways(&self, place: usize) -> Option<Vec<&'d Name>> {
+    pub(super) fn ways(&self, place: usize) -> Option<Vec<&'d Name>> {
         let action = &self.definition.nodes.get(place)?.action;
         if let Action::States(states) = action {
             let last = states.states.iter().filter(|state| state.next.iter().all(|way| way.on_failure));
@@ -138,7 +138,9 @@ impl<'d> Checker<'d, '_> {
 
     /// The same, and the handlers; none if there is nothing that links could name.
     pub(super) fn named_ways(&self, place: usize) -> Option<Vec<&'d Name>> {
-        let handlers = self.definition.nodes.get(place)?.handlers.iter().map(|handler| &handler.name);
+        let node = self.definition.nodes.get(place)?;
+        let instead = node.save.as_ref().and_then(|save| save.instead.as_ref());
+        let handlers = node.handlers.iter().map(|handler| &handler.name).chain(instead);
         match self.ways(place) {
             Some(ways) => Some(ways.into_iter().chain(handlers).collect()),
             None => Some(handlers.collect()).filter(|names: &Vec<_>| !names.is_empty()),

@@ -3,11 +3,11 @@
 use super::{World, work};
 use counterpoint::definition::{
     Action, Body, Budget, Call, Case, Condition, Definition, Enough, Expr, Handler, Join, Link, Map, Milestone, Node,
-    Occasion, Offer, On, Pick, Precondition, Reducer, Repeat, Rest, State, States, Trigger, Variable, Write,
+    Occasion, Offer, On, Pick, Precondition, Reducer, Repeat, Rest, SavePoint, State, States, Trigger, Variable, Write,
 };
 use counterpoint::{
-    Command, Failure, Jitter, Name, NodeRemedy, NodeStatus, Payload, Policy, Retry, RunCommand, RunId, RunPhase,
-    TaskSpec, UndoRemedy, Usage,
+    Command, Failure, Jitter, Name, NodeRemedy, NodeStatus, OnUndoFailure, Payload, Policy, Retry, RunCommand, RunId,
+    RunPhase, TaskSpec, UndoRemedy, Usage,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -50,7 +50,11 @@ pub(crate) fn definition(draws: &mut Draws<'_>, taste: Taste) -> Definition {
 fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Definition {
     let count = 1 + draws.below(taste.most);
     let mut definition = Definition::new(path);
-    let mut pivot = depth == 2 && taste.races;
+    let mut pivot = taste.races;
+    if taste.races {
+        let policies = [OnUndoFailure::Hold, OnUndoFailure::Continue, OnUndoFailure::Halt];
+        definition.on_undo_failure = policies[draws.below(3)];
+    }
     for (name, reducer) in
         [("list", Reducer::Append), ("sum", Reducer::Sum), ("max", Reducer::Max), ("last", Reducer::Replace)]
     {
@@ -78,7 +82,10 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
         if taste.races && draws.one_in(8) {
             node.budget = Some(budget(draws));
         }
-        if body && pivot && draws.one_in(12) {
+        if task && taste.races && draws.below(2) == 1 {
+            node.query = Some(patient(&format!("query {path}/{}", node.name)));
+        }
+        if body && pivot && node.query.is_none() && draws.one_in(12) {
             node.pivot = true;
             pivot = false;
         }
@@ -87,6 +94,10 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
         }
         if taste.races && place > 0 && draws.one_in(10) {
             node.cancels.push(definition.nodes[draws.below(place)].name.clone());
+        }
+        if taste.races && draws.below(3) == 1 {
+            let save = SavePoint::again(1 + draws.below(2) as u32);
+            node.save = Some(if draws.below(3) == 1 { save.or_instead("instead") } else { save });
         }
         if draws.one_in(6) {
             node.mutex.push("one at a time".into());
@@ -323,6 +334,9 @@ fn links(draws: &mut Draws<'_>, taste: Taste, node: &mut Node, before: &Definiti
                 names.extend(otherwise.clone());
                 Link::case(name, names[draws.below(names.len())].clone())
             }
+            (_, 4 | 5) if source.save.as_ref().is_some_and(|save| save.instead.is_some()) => {
+                Link::case(name, "instead")
+            }
             (_, 6) => Link::failure(name),
             (_, 7) => Link::always(name),
             _ => Link::success(name),
@@ -330,7 +344,8 @@ fn links(draws: &mut Draws<'_>, taste: Taste, node: &mut Node, before: &Definiti
         node.after.push(link);
     }
     let links = u32::try_from(node.after.len()).unwrap();
-    if links > 0 && taste.races && matches!(node.action, Action::Do(_)) && draws.one_in(6) {
+    let saved = before.nodes.iter().any(|node| node.save.is_some());
+    if links > 0 && !saved && taste.races && matches!(node.action, Action::Do(_)) && draws.one_in(6) {
         for link in &mut node.after {
             let source = before.nodes.iter().find(|node| node.name == link.node).unwrap();
             let several = matches!(source.action, Action::Map(_) | Action::Repeat(_))
@@ -409,7 +424,23 @@ pub(crate) fn answer(seed: u64, task: &TaskSpec, attempt: u32) -> Result<Payload
 impl World {
     fn answer_by(&mut self, seed: u64, at: usize) {
         let Some((&attempt, (_, task))) = self.held.iter().nth(at) else { return };
-        let given = answer(seed, task, attempt.number());
+        // What is done again from a save-point may end otherwise.
+        let item = task.owner.map_or(0, |owner| owner.item);
+        let known = self.seen.entry(format!("{} {item} {}", task.kind, task.payload)).or_default();
+        let again = known.iter().position(|known| *known == task.id).unwrap_or(known.len());
+        if again == known.len() {
+            known.push(task.id);
+        }
+        let seed_again = if seed == 0 { 0 } else { seed + 1_000 * again as u64 };
+        let mut given = answer(seed_again, task, attempt.number());
+        if let (true, Ok(value)) = (task.kind.starts_with("query"), &mut given) {
+            let number = value.value().as_u64().unwrap_or_default();
+            *value = Payload::new(match number % 3 {
+                0 => json!({ "happened": true, "output": number }),
+                1 => json!({ "happened": false }),
+                _ => json!(number),
+            });
+        }
         if self.stopped.contains(&attempt) && given.is_err() && seed.is_multiple_of(3) {
             // The agent says nothing; its time of grace runs out.
             self.held.remove(&attempt);
@@ -533,7 +564,7 @@ impl World {
     /// An operator says something about every compensation that failed.
     fn repair(&mut self, how: usize) {
         let mut failed: Vec<(RunId, Name)> = Vec::new();
-        for run in self.engine.runs().filter(|run| run.phase() == RunPhase::CompensationFailed) {
+        for run in self.engine.runs().filter(|run| run.phase() != RunPhase::Finished) {
             let nodes = run.nodes().filter(|node| node.status() == NodeStatus::UndoFailed);
             failed.extend(nodes.map(|node| (run.id(), node.name())));
         }

@@ -68,6 +68,8 @@ pub(crate) struct World {
     out: Outbox,
     /// How many times an operator has spoken.
     remedies: usize,
+    /// The tasks that were given out, by what they are to do.
+    seen: BTreeMap<String, Vec<TaskId>>,
     /// How engines are set up.
     config: fn() -> Config,
 }
@@ -108,6 +110,7 @@ impl World {
             stopped,
             out: Outbox::default(),
             remedies: 0,
+            seen: BTreeMap::new(),
             config: Config::default,
         }
     }

@@ -10,6 +10,7 @@
 
 mod arbitrary;
 mod exposition;
+mod feed;
 mod figures;
 mod golden;
 mod known;

@@ -3,6 +3,7 @@
 mod check;
 mod hostile;
 mod mistakes;
+mod saving;
 mod schema;
 mod use_cases;
 mod words;
@@ -10,7 +11,7 @@ mod words;
 use counterpoint::Limits;
 use counterpoint::language::{Document, Recipe};
 
-fn example(name: &str) -> String {
+pub fn example(name: &str) -> String {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/workflows").join(name);
     std::fs::read_to_string(path).unwrap()
 }
@@ -19,7 +20,7 @@ fn document(yaml: &str) -> Document {
     serde_saphyr::from_str(yaml).unwrap()
 }
 
-fn compiled(yaml: &str) -> Recipe {
+pub fn compiled(yaml: &str) -> Recipe {
     document(yaml).compile(&Limits::default()).unwrap_or_else(|error| panic!("{error}"))
 }
 

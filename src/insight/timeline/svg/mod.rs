@@ -12,7 +12,8 @@ use crate::insight::text::Span;
 use crate::time::Time;
 use chart::Chart;
 use core::fmt::Write as _;
-use write::{Px, width, xml};
+use write::Px;
+pub(in crate::insight) use write::{fit, width, xml};
 
 /// How a timeline is drawn.
 ///
@@ -157,7 +158,7 @@ fn legend(out: &mut String, chart: &Chart<'_>, wide: u64) -> u64 {
     }
     let (mut x, mut y) = (MARGIN, 66);
     for (class, name) in items {
-        let name = write::fit(&name, 1_600);
+        let name = fit(&name, 1_600);
         let room = 18 + width(&name) / 10 + 14;
         if x.saturating_add(room) > wide.saturating_sub(MARGIN) && x > MARGIN {
             (x, y) = (MARGIN, y + 20);

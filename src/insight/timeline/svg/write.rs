@@ -17,7 +17,7 @@ impl fmt::Display for Px {
 }
 
 /// Text for XML: at most so many characters, escaped, without what XML forbids.
-pub(super) fn xml(text: &str, most: usize) -> String {
+pub(in crate::insight) fn xml(text: &str, most: usize) -> String {
     let mut out = String::new();
     for letter in line(text, most).chars() {
         match letter {
@@ -34,7 +34,7 @@ pub(super) fn xml(text: &str, most: usize) -> String {
 }
 
 /// About how wide a text of 11 pixels is, in tenths of a pixel.
-pub(super) fn width(text: &str) -> u64 {
+pub(in crate::insight) fn width(text: &str) -> u64 {
     text.chars()
         .map(|letter| match letter {
             'i' | 'j' | 'l' | 't' | 'f' | 'r' | 'I' | '.' | ',' | ':' | '|' | '\'' | '(' | ')' | '[' | ']' | ' ' => 38,
@@ -47,7 +47,7 @@ pub(super) fn width(text: &str) -> u64 {
 }
 
 /// As much of a text as fits into a width.
-pub(super) fn fit(text: &str, room: u64) -> String {
+pub(in crate::insight) fn fit(text: &str, room: u64) -> String {
     if width(text) <= room {
         return text.to_owned();
     }

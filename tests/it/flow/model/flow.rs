@@ -1,14 +1,15 @@
 //! One run as the model sees it: what the rules allow it to do next.
 
 use super::Ruling;
+use super::back::{Back, resolved};
 use core::cell::Cell;
 use counterpoint::definition::{
     Action, Body, Boundary, Call, Condition, Definition, Expr, Join, Link, Map, Node, Occasion, Offer, On, Otherwise,
     Pick, Reducer, Repeat, Rest, Trigger, Variable,
 };
 use counterpoint::{
-    Cause, Happened, LimitReached, Measure, Name, NodeOutcome, NodeRemedy, Opening, Owner, Phase, Refusal, RunId,
-    RunOutcome, Time, UndoOutcome,
+    Cause, Happened, LimitReached, Measure, Name, NodeOutcome, NodeRemedy, OnUndoFailure, Opening, Owner, Phase,
+    Refusal, RunId, RunOutcome, Time, UndoOutcome,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -39,10 +40,21 @@ pub(super) struct Piece {
     pub(super) happened: Happened,
     pub(super) undo: Undo,
     pub(super) child: Option<RunId>,
+    /// Nobody knows whether it has happened, and somebody is to be asked.
+    pub(super) doubt: Option<Doubt>,
+    /// A run within that has passed its pivot.
+    pub(super) committed: bool,
     /// The state in which it is done.
     pub(super) state: usize,
     /// The bound that the run within reached, and what it had done until then.
     pub(super) limit: Option<(LimitReached, Value)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Doubt {
+    pub(super) asked: bool,
+    /// Whether it was withdrawn.
+    pub(super) cancelled: bool,
 }
 
 /// Where a token is.
@@ -70,6 +82,13 @@ impl Piece {
 pub(super) struct Place {
     pub(super) opened: Option<Opening>,
     pub(super) items: Vec<Value>,
+    /// Of a map: what was added.
+    pub(super) added: Vec<Value>,
+    /// Of a save-point: how often the run went back to it, and whether it takes its other way.
+    pub(super) used: u32,
+    pub(super) instead: bool,
+    /// Whether its compensation has failed once.
+    pub(super) failed_once: bool,
     pub(super) pieces: Vec<Piece>,
     pub(super) end: Option<Kind>,
     pub(super) took: Vec<Name>,
@@ -132,6 +151,7 @@ pub(super) struct Flow {
     pub(super) places: Vec<Place>,
     pub(super) signals: BTreeMap<Name, VecDeque<Value>>,
     pub(super) to_undo: Vec<usize>,
+    pub(super) back: Option<Back>,
     pub(super) succeeded: bool,
     pub(super) pivot_passed: bool,
     pub(super) cause: Option<Cause>,
@@ -163,6 +183,7 @@ impl Flow {
             stand: Stand::Running,
             signals: BTreeMap::new(),
             to_undo: Vec::new(),
+            back: None,
             succeeded: false,
             pivot_passed: false,
             cause: None,
@@ -192,6 +213,14 @@ impl Flow {
             return Some(true);
         }
         let end = source.end?;
+        if source.instead {
+            let save = self.node(self.source(link)).save.as_ref().expect("it is a save-point");
+            match &link.on {
+                On::Success | On::Each => return Some(false),
+                On::Case(case) => return Some(save.instead.as_ref() == Some(case)),
+                _ => {}
+            }
+        }
         Some(match &link.on {
             On::Success => end == Kind::Succeeded,
             On::Failure => end == Kind::Failed && source.took.is_empty(),
@@ -346,8 +375,11 @@ impl Flow {
         };
         let late = place.exhausted == Some(LimitReached::Budget { measure: Measure::Time });
         self.stand == Stand::Halting
+            || self.goes_back(at)
             || self.is_spare(at)
             || late
+            // What was refused is over for the rest of it, too.
+            || place.opened.is_some() && place.refused > 0
             || lost
             || self.places[at].interrupted.is_some()
             || self.places[at].remedy.is_some()
@@ -356,7 +388,10 @@ impl Flow {
     /// Whether a node waits for this signal now.
     pub(super) fn listens(&self, wanted: &Name) -> bool {
         self.stand == Stand::Running
-            && self.definition.nodes.iter().zip(&self.places).any(|(node, place)| {
+            && self.definition.nodes.iter().zip(&self.places).enumerate().any(|(at, (node, place))| {
+                if self.goes_back(at) {
+                    return false;
+                }
                 let open = place.opened.is_some() && place.end.is_none();
                 let handled = node.handlers.iter().any(|handler| {
                     let busy = place.begun() && place.end.is_none() && !place.beside.contains(&handler.name);
@@ -478,6 +513,7 @@ impl Flow {
         let node = self.definition.nodes[at].clone();
         let Action::States(states) = &node.action else { return Err("it has no states".to_owned()) };
         ensure!(self.stand == Stand::Running && self.places[at].end.is_none(), "a state is entered too late");
+        ensure!(!self.goes_back(at), "a state is entered where the run goes back");
         ensure!(self.places[at].opened.is_some(), "a state is entered too soon");
         let entered = self.places[at].walk.as_ref().map_or(0, |walk| walk.entered);
         ensure!(entered < states.most, "a state too many");
@@ -496,6 +532,7 @@ impl Flow {
 
     /// Something happens to a node that a handler waits for.
     pub(super) fn fires(&mut self, at: usize, handler: usize, taking: usize, now: Time) -> Ruling {
+        ensure!(!self.goes_back(at), "a handler fires where the run goes back");
         let handler = self.node(at).handlers.get(handler).ok_or("an unknown handler")?.clone();
         let place = &mut self.places[at];
         ensure!(self.stand == Stand::Running, "a handler fires in a run that does not go forward");
@@ -527,7 +564,7 @@ impl Flow {
     fn caught(&self, at: usize, outcome: &NodeOutcome) -> Vec<Name> {
         let handlers = &self.node(at).handlers;
         let found = match outcome {
-            _ if self.stand != Stand::Running => None,
+            _ if self.stand != Stand::Running || self.goes_back(at) => None,
             NodeOutcome::Cancelled { .. } if self.places[at].interrupted.is_some() => {
                 return self.places[at].interrupted.iter().cloned().collect();
             }
@@ -610,6 +647,7 @@ impl Flow {
     fn could_start(&self, at: usize) -> Ruling {
         let (taken, open, links) = self.links(at);
         ensure!(self.stand == Stand::Running, "a node starts in a run that does not go forward");
+        ensure!(!self.goes_back(at), "a node starts where the run goes back");
         ensure!(!self.is_spare(at), "a node starts that is not needed any more");
         ensure!(self.places[at].end.is_none() && !self.places[at].begun(), "a node starts twice");
         let ready = match self.node(at).join {
@@ -636,7 +674,7 @@ impl Flow {
             let list = self.eval(over, &Value::Null);
             let list = list.as_array().ok_or("a map opens over what is no list")?;
             ensure!(list.len() == *items as usize, "a map opens with a wrong count");
-            self.places[at].items = list.clone();
+            self.places[at].items = list.iter().chain(&self.places[at].added).cloned().collect();
         }
         self.places[at].opened = Some(what.clone());
         self.places[at].since = Some(now);
@@ -697,6 +735,7 @@ impl Flow {
         };
         ensure!(self.stand == Stand::Running && !self.is_spare(at), "work begins that is not wanted");
         ensure!(self.places[at].exhausted.is_none(), "work begins that nothing is left for");
+        ensure!(!self.goes_back(at), "work begins where the run goes back");
         let node = self.node(at);
         let several = !matches!(node.action, Action::Do(_) | Action::States(_)) || repeats(node);
         let plain = several && node.input == Expr::default();
@@ -713,11 +752,27 @@ impl Flow {
             walk.begun = true;
             walk.state
         });
-        place.pieces.push(Piece { input, end: None, happened, undo, child, state, limit: None });
+        let (doubt, committed, limit) = (None, false, None);
+        place.pieces.push(Piece { input, end: None, happened, undo, child, state, doubt, committed, limit });
         Ok(())
     }
 
-    pub(super) fn piece_ends(&mut self, owner: Owner, ok: bool, happened: Happened) -> Ruling {
+    pub(super) fn piece_ends(&mut self, owner: Owner, ok: bool, happened: Happened, cancelled: bool) -> Ruling {
+        let doubted = owner.phase == Phase::Do && self.is_doubted(owner.node as usize, &happened);
+        let piece = &mut self.places[owner.node as usize].pieces[owner.item as usize];
+        if doubted && piece.end.is_none() {
+            ensure!(piece.doubt.is_none(), "a piece is in doubt twice");
+            piece.doubt = Some(Doubt { asked: false, cancelled });
+            return Ok(());
+        }
+        let (ok, happened) = match owner.phase {
+            Phase::Query => {
+                let doubt = piece.doubt.take().filter(|doubt| doubt.asked).ok_or("an answer that nobody asked for")?;
+                resolved(&happened, doubt.cancelled)
+            }
+            _ => (ok, happened),
+        };
+        ensure!(piece.doubt.is_none(), "a piece in doubt ends");
         let piece = &mut self.places[owner.node as usize].pieces[owner.item as usize];
         if owner.phase == Phase::Undo {
             ensure!(piece.undo == Undo::Active, "a compensation ends that is not under way");
@@ -744,7 +799,7 @@ impl Flow {
     ) -> Ruling {
         ensure!(self.places[at].end.is_none(), "a node ends twice");
         self.reading.set(Some(at));
-        let halting = self.stand == Stand::Halting;
+        let halting = self.stand == Stand::Halting || self.goes_back(at);
         ensure!(halting || self.stand == Stand::Running, "a node ends when nothing goes forward");
         let free = *outcome == NodeOutcome::Succeeded && self.awaits_none(at);
         ensure!(free || self.places[at].active() == 0, "a node ends while something of it is under way");
@@ -1032,15 +1087,21 @@ impl Flow {
         if self.pivot_passed {
             return Vec::new();
         }
-        let wanted =
-            |at: &usize| self.places[*at].pieces.iter().any(|piece| piece.can_be_undone() && self.has_undo(*at, piece));
-        (0..self.places.len()).filter(wanted).collect()
+        (0..self.places.len()).filter(|at| self.is_undone_by(*at)).collect()
+    }
+
+    /// Whether there is something to undo of a node that has not been undone.
+    pub(super) fn is_undone_by(&self, at: usize) -> bool {
+        let place = &self.places[at];
+        place.undone.is_none() && place.pieces.iter().any(|piece| piece.can_be_undone() && self.has_undo(at, piece))
     }
 
     /// Whether a piece may be undone now.
     pub(super) fn may_undo(&self, owner: Owner) -> Ruling {
         let at = owner.node as usize;
-        ensure!(self.stand == Stand::Undoing, "something is undone in a run that does not turn back");
+        let back = self.back.as_ref().is_some_and(|back| back.undoing) && self.goes_back(at);
+        ensure!(self.stand == Stand::Undoing || back, "something is undone in a run that does not turn back");
+        ensure!(!self.is_held_by_failure(at), "something is undone after a compensation has failed");
         ensure!(self.to_undo.contains(&at), "a node is undone that need not be");
         let place = &self.places[at];
         ensure!(place.undone.is_none(), "a node is undone twice");
@@ -1049,7 +1110,11 @@ impl Flow {
         for &later in &self.to_undo {
             let settled =
                 matches!(&self.places[later].undone, Some(undone) if !matches!(undone, UndoOutcome::Failed { .. }));
-            ensure!(settled || !self.leads(at, later, None), "node {later} came after it and is not undone yet");
+            let over = self.definition.on_undo_failure == OnUndoFailure::Continue && self.places[later].failed_once;
+            ensure!(
+                settled || over || !self.leads(at, later, None),
+                "node {later} came after it and is not undone yet"
+            );
         }
         ensure!(self.has_undo(at, piece), "a piece is undone that has nothing that undoes it");
         if matches!(self.node(at).action, Action::Repeat(_) | Action::States(_)) {
@@ -1073,7 +1138,9 @@ impl Flow {
     }
 
     pub(super) fn undone(&mut self, at: usize, outcome: &UndoOutcome) -> Ruling {
-        ensure!(self.stand == Stand::Undoing && self.to_undo.contains(&at), "a node is undone that need not be");
+        let back = self.back.as_ref().is_some_and(|back| back.undoing);
+        let turns = self.stand == Stand::Undoing || back;
+        ensure!(turns && self.to_undo.contains(&at), "a node is undone that need not be");
         let left_undo: Vec<usize> = {
             let pieces = &self.places[at].pieces;
             pieces.iter().filter(|piece| self.has_undo(at, piece)).map(|piece| piece.state).collect()
@@ -1096,6 +1163,7 @@ impl Flow {
                 ensure!(failed, "an operator speaks of what has not failed");
             }
         }
+        place.failed_once |= matches!(outcome, UndoOutcome::Failed { .. });
         place.undone = Some(outcome.clone());
         Ok(())
     }
@@ -1142,7 +1210,7 @@ impl Flow {
             let settled = undone.as_ref().is_some_and(|undone| !matches!(undone, UndoOutcome::Failed { .. }));
             ensure!(settled, "node {at} is not undone");
         }
-        let (left, any) = (self.residue(), !self.to_undo.is_empty());
+        let (left, any) = (self.residue(), self.places.iter().any(|place| place.undone.is_some()));
         match outcome {
             RunOutcome::Compensated { .. } => ensure!(left.is_empty() && any, "{left:?} is left"),
             RunOutcome::Failed { residue, .. } => {

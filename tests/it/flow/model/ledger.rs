@@ -102,8 +102,8 @@ impl Ledger {
     pub(super) fn submitted(&mut self, spec: &TaskSpec, owner: Owner) -> Ruling {
         let reserved = spec.reserved.as_deref().copied();
         let bounded = MEASURES.iter().any(|measure| !self.accounts((owner.run, owner.node), *measure).is_empty());
-        if owner.phase == Phase::Undo {
-            ensure!(reserved.is_none(), "something is put aside for a compensation");
+        if owner.phase != Phase::Do {
+            ensure!(reserved.is_none(), "something is put aside for what is never held back");
         } else {
             ensure!(bounded == reserved.is_some(), "whether something is put aside is told wrongly");
         }

@@ -23,6 +23,7 @@ macro_rules! ensure {
     };
 }
 
+mod back;
 mod flow;
 mod ledger;
 
@@ -96,6 +97,8 @@ impl Model {
             return match owner.phase {
                 Phase::Do => flow.begins(owner, payload, None, now),
                 Phase::Undo => flow.undoes(owner, &payload),
+                Phase::Query => flow.asks(owner, &payload),
+                _ => Err("an unknown phase".to_owned()),
             };
         }
         let Some(id) = event.task() else { return Ok(()) };
@@ -132,7 +135,7 @@ impl Model {
             }
             TaskEvent::Expired { maybe, .. } => (false, trace(*maybe)),
             TaskEvent::CancelRequested { .. } => {
-                ensure!(owner.phase == Phase::Do, "a compensation is cancelled");
+                ensure!(owner.phase == Phase::Do, "a compensation or a query is cancelled");
                 let flow = self.flow(owner.run)?;
                 ensure!(flow.withdraws(owner.node as usize), "a task is cancelled that its run needs");
                 return Ok(());
@@ -141,7 +144,8 @@ impl Model {
         };
         self.tasks.remove(&id);
         self.ledger.ended(id);
-        self.flow_mut(owner.run)?.piece_ends(owner, ok, happened)
+        let cancelled = matches!(event, TaskEvent::Cancelled { .. });
+        self.flow_mut(owner.run)?.piece_ends(owner, ok, happened, cancelled)
     }
 
     fn run(&mut self, event: &RunEvent) -> Ruling {
@@ -197,7 +201,9 @@ impl Model {
             RunEvent::ItemsAdded { run, node, items } => {
                 let flow = self.flow_mut(*run)?;
                 ensure!(flow.is_open(*node as usize), "items are added to what is not open");
-                flow.places[*node as usize].items.extend(items.iter().map(|item| item.value().clone()));
+                let place = &mut flow.places[*node as usize];
+                place.items.extend(items.iter().map(|item| item.value().clone()));
+                place.added.extend(items.iter().map(|item| item.value().clone()));
                 Ok(())
             }
             RunEvent::ItemsClosed { run, node } => {
@@ -207,7 +213,9 @@ impl Model {
                 Ok(())
             }
             RunEvent::Operated { run, node, remedy } => {
-                let place = &mut self.flow_mut(*run)?.places[*node as usize];
+                let flow = self.flow_mut(*run)?;
+                ensure!(!flow.goes_back(*node as usize), "a node is operated that goes back");
+                let place = &mut flow.places[*node as usize];
                 ensure!(place.end.is_none() && place.remedy.is_none(), "a node is operated that is over");
                 place.remedy = Some(remedy.clone());
                 Ok(())
@@ -254,7 +262,9 @@ impl Model {
                 self.flow_mut(*run)?.fires(*node as usize, *handler as usize, signal.unwrap_or(0) as usize, now)
             }
             RunEvent::Decided { run, node, by, option, note } => {
-                let place = &mut self.flow_mut(*run)?.places[*node as usize];
+                let flow = self.flow_mut(*run)?;
+                ensure!(!flow.goes_back(*node as usize), "something is decided that goes back");
+                let place = &mut flow.places[*node as usize];
                 ensure!(matches!(place.opened, Some(Opening::Race { .. })) && place.end.is_none(), "nothing is asked");
                 ensure!(place.decided.is_none(), "it is decided twice");
                 place.decided = Some((option.clone(), serde_json::json!({"by": by, "option": option, "note": note})));
@@ -269,15 +279,33 @@ impl Model {
                 let output = output.as_ref().map(|output| output.value().clone());
                 let flow = self.flow_mut(*run)?;
                 flow.taking = signal.unwrap_or(0) as usize;
-                flow.ends(*node as usize, outcome, took, output, now)
+                flow.ends(*node as usize, outcome, took, output, now)?;
+                // A run within that is past its pivot goes forward whatever becomes of the run around it.
+                if let (true, Some(owner)) = (flow.pivot_passed, flow.owner) {
+                    self.flow_mut(owner.run)?.places[owner.node as usize].pieces[owner.item as usize].committed = true;
+                }
+                Ok(())
+            }
+            RunEvent::TurnedBack { run, to, cause } => {
+                let to = to.iter().map(|node| *node as usize).collect();
+                self.flow_mut(*run)?.turns_back(to, cause)
+            }
+            RunEvent::WentForward { run, nodes } => {
+                let nodes: Vec<usize> = nodes.iter().map(|node| *node as usize).collect();
+                self.flow_mut(*run)?.goes_forward(&nodes)
             }
             RunEvent::Halted { run, cause } => self.halts(*run, cause),
             RunEvent::Unwinding { run, nodes } => {
                 let flow = self.flow_mut(*run)?;
+                let nodes: Vec<usize> = nodes.iter().map(|node| *node as usize).collect();
+                if flow.stand == Stand::Running {
+                    return flow.unwinds_after(nodes);
+                }
                 ensure!(flow.stand == Stand::Halting, "it turns back without having halted");
+                ensure!(flow.back.is_none() || flow.is_settled(), "it turns back before it is back at its save-points");
+                flow.back = None;
                 let busy = flow.places.iter().any(|place| place.active() > 0 || place.begun() && place.end.is_none());
                 ensure!(!busy, "it turns back while something is under way");
-                let nodes: Vec<usize> = nodes.iter().map(|node| *node as usize).collect();
                 let expected = flow.to_undo();
                 ensure!(nodes == expected, "to be undone are {expected:?}");
                 flow.to_undo = nodes;
@@ -313,6 +341,7 @@ impl Model {
                 (Cause::Node { node, .. }, _) => {
                     let broken = flow.place_of(node).ok_or("an unknown node")?;
                     ensure!(flow.is_broken(broken), "a run halts for a failure that is taken care of");
+                    flow.may_halt(broken)?;
                 }
                 (Cause::Limit { node: Some(node), .. }, _) => {
                     let broken = flow.place_of(node).ok_or("an unknown node")?;
@@ -326,12 +355,14 @@ impl Model {
                 (_, Some(owner)) => {
                     let parent = self.flow(owner.run)?;
                     ensure!(parent.withdraws(owner.node as usize), "a run within is halted that is needed");
+                    ensure!(!flow.pivot_passed, "a run within is halted past its pivot");
                 }
                 _ => {}
             }
         }
         let flow = self.flow_mut(run)?;
         flow.stand = Stand::Halting;
+        flow.back = flow.back.take().filter(|back| back.undoing);
         flow.cause = Some(cause.clone());
         Ok(())
     }
@@ -359,6 +390,6 @@ impl Model {
             let piece = &mut parent.places[owner.node as usize].pieces[owner.item as usize];
             piece.limit = Some((*limit, partial.value().clone()));
         }
-        parent.piece_ends(owner, matches!(outcome, RunOutcome::Succeeded { .. }), happened)
+        parent.piece_ends(owner, matches!(outcome, RunOutcome::Succeeded { .. }), happened, false)
     }
 }

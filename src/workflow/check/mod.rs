@@ -1,10 +1,14 @@
 //! What can be said of a sound definition before it runs: what never happens, what would stay, how wide and how long it is.
 
-use super::validate::{DefinitionError, flows, graph::topology, validate};
+mod conditions;
+mod data;
+
+use super::validate::{DefinitionError, graph::topology, validate};
 use crate::dag::{NodeIx, Topology};
-use crate::definition::{Action, Body, Case, Condition, Definition, Join, Link, Map, On, Pick, Repeat, Trigger};
+use crate::definition::{Action, Body, Case, Definition, Join, Link, Map, Node, On, Pick, Repeat, State, Trigger};
 use crate::limits::Limits;
 use crate::name::Name;
+use conditions::{constant, covers};
 use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,8 +44,6 @@ pub struct Check {
     pub critical_path: Vec<Name>,
     /// What somebody may want to look at, in the order of the nodes.
     pub advice: Vec<Advice>,
-    /// The same of the workflows within, with the nodes that hold them. Workflows that are called by name are not looked at.
-    pub within: Vec<(Name, Self)>,
 }
 
 /// What somebody may want to look at.
@@ -53,12 +55,24 @@ pub enum Advice {
         /// Which.
         node: Name,
     },
-    /// The case is never taken: its condition cannot hold, or an earlier one always does.
+    /// The case is never taken: its condition cannot hold, or an earlier one holds whenever it does.
     NeverTaken {
         /// The choice.
         node: Name,
         /// Which of its cases.
         case: Name,
+    },
+    /// The choice fails when none of its conditions holds, which nothing rules out.
+    MayTakeNone {
+        /// The choice.
+        node: Name,
+    },
+    /// The node uses the output of another that need not have succeeded when it starts: then it is given null.
+    MayBeMissing {
+        /// Which.
+        node: Name,
+        /// The other.
+        from: Name,
     },
     /// A task that would stay done if the run failed before its point of no return.
     NotUndone {
@@ -67,6 +81,21 @@ pub enum Advice {
         /// The point of no return.
         pivot: Name,
     },
+    /// A workflow with a point of no return within, before a node whose failure would turn the run back: once that point is
+    /// passed, this node cannot be undone, and somebody must say what becomes of it.
+    PivotWithin {
+        /// The node that holds the workflow.
+        node: Name,
+        /// A node that follows it and may fail.
+        before: Name,
+    },
+    /// The same, of the workflow within a node.
+    Within {
+        /// The node.
+        node: Name,
+        /// What there is to look at.
+        advice: Box<Self>,
+    },
 }
 
 impl fmt::Display for Advice {
@@ -74,6 +103,14 @@ impl fmt::Display for Advice {
         match self {
             Self::NeverStarts { node } => write!(f, "node {node}: never starts"),
             Self::NeverTaken { node, case } => write!(f, "node {node}: never takes case `{case}`"),
+            Self::MayTakeNone { node } => write!(f, "node {node}: fails if none of its conditions holds"),
+            Self::MayBeMissing { node, from } => {
+                write!(f, "node {node}: uses the output of `{from}`, which need not have succeeded by then")
+            }
+            Self::PivotWithin { node, before } => {
+                write!(f, "node {node}: holds a pivot and could not be undone if `{before}` failed")
+            }
+            Self::Within { node, advice } => write!(f, "node {node} > {advice}"),
             Self::NotUndone { node, pivot } => {
                 write!(f, "node {node}: comes before the pivot `{pivot}` and cannot be undone")
             }
@@ -81,36 +118,35 @@ impl fmt::Display for Advice {
     }
 }
 
-/// Looks at a definition as it stands, and at those within it.
+/// Looks at a definition and at those within it. Width and critical path are those of the definition itself.
 ///
 /// # Errors
 ///
 /// What [`validate`] finds: of a definition that is not sound there is nothing else to say.
 pub fn check(definition: &Definition, limits: &Limits) -> Result<Check, DefinitionError> {
     validate(definition, limits)?;
-    Ok(look(definition))
-}
-
-/// As deep as definitions are nested, which validation bounds.
-fn look(definition: &Definition) -> Check {
-    let flows = definition.nodes.iter().flat_map(|node| flows(&node.action).into_iter().map(|flow| (&node.name, flow)));
-    let within = flows.map(|(node, flow)| (node.clone(), look(flow))).collect();
-    let mut check = Check { width: 0, critical_path: Vec::new(), advice: Vec::new(), within };
+    let mut check = Check { width: 0, critical_path: Vec::new(), advice: Vec::new() };
     // A definition that has passed closes no cycle.
-    let Ok(graph) = topology(definition) else { return check };
+    let Ok(graph) = topology(definition) else { return Ok(check) };
     let node = |at: &NodeIx| definition.nodes.get(at.index());
     let works = |at: &NodeIx| node(at).is_some_and(|node| does_work(&node.action));
     check.width = graph.levels().map(|level| level.iter().filter(|at| works(at)).count()).max().unwrap_or(0);
     let longest = graph.critical_path(|at| u64::from(works(&at)));
     check.critical_path =
         longest.path().iter().filter(|at| works(at)).filter_map(|at| Some(node(at)?.name.clone())).collect();
-    check.advice = advice(definition, &graph);
-    check
+    check.advice = advice(definition, &graph, None);
+    Ok(check)
 }
 
-fn advice(definition: &Definition, graph: &Topology) -> Vec<Advice> {
+/// As deep as the nesting, which validation bounds. `pivot` is one that comes after the definition as a whole.
+fn advice(definition: &Definition, graph: &Topology, pivot: Option<&Name>) -> Vec<Advice> {
     let never = never(definition, graph);
-    let stays = stays(definition, graph);
+    let mut stays = stays(definition, graph);
+    if let Some(pivot) = pivot {
+        let nodes = definition.nodes.iter().enumerate();
+        stays.extend(nodes.filter(|(_, node)| may_stay(node)).map(|(place, _)| (place, pivot)));
+    }
+    let sure = data::sure(definition, graph);
     let mut advice = Vec::new();
     for (place, node) in definition.nodes.iter().enumerate() {
         if never.nodes.contains(node.name.as_str()) {
@@ -119,11 +155,75 @@ fn advice(definition: &Definition, graph: &Topology) -> Vec<Advice> {
         for case in never.cases.get(node.name.as_str()).into_iter().flatten() {
             advice.push(Advice::NeverTaken { node: node.name.clone(), case: (*case).clone() });
         }
-        if let Some(pivot) = stays.get(&place) {
+        if let Action::Choose { cases, otherwise: None, .. } = &node.action
+            && !conditions::exhaust(cases)
+        {
+            advice.push(Advice::MayTakeNone { node: node.name.clone() });
+        }
+        for from in data::missing(definition, place, &sure) {
+            advice.push(Advice::MayBeMissing { node: node.name.clone(), from: from.clone() });
+        }
+        if is_task(&node.action)
+            && let Some(pivot) = stays.get(&place)
+        {
             advice.push(Advice::NotUndone { node: node.name.clone(), pivot: (*pivot).clone() });
+        }
+        if let Some(before) = pivot_within(definition, graph, place) {
+            advice.push(Advice::PivotWithin { node: node.name.clone(), before: before.clone() });
+        }
+        for flow in flows(&node.action) {
+            let Ok(graph) = topology(flow) else { continue };
+            let inner = self::advice(flow, &graph, stays.get(&place).copied());
+            advice.extend(inner.into_iter().map(|inner| {
+                let advice = Box::new(inner);
+                Advice::Within { node: node.name.clone(), advice }
+            }));
         }
     }
     advice
+}
+
+/// Of a node whose workflow holds a point of no return: one that follows it and may fail.
+fn pivot_within<'d>(definition: &'d Definition, graph: &Topology, place: usize) -> Option<&'d Name> {
+    let node = definition.nodes.get(place)?;
+    if !flows(&node.action).into_iter().any(holds_pivot) {
+        return None;
+    }
+    let at = graph.nodes().find(|at| at.index() == place)?;
+    let passed = definition.nodes.iter().enumerate().any(|(other, node)| {
+        let before = || graph.nodes().find(|at| at.index() == other).is_some_and(|before| graph.reaches(before, at));
+        node.pivot && (other == place || before())
+    });
+    let after = graph.descendants(&[at]);
+    let mut after = after.iter().filter_map(|at| definition.nodes.get(at.index()));
+    after.find(|node| !passed && does_work(&node.action)).map(|node| &node.name)
+}
+
+fn holds_pivot(definition: &Definition) -> bool {
+    let nodes = definition.nodes.iter();
+    nodes.into_iter().any(|node| node.pivot || flows(&node.action).into_iter().any(holds_pivot))
+}
+
+/// The workflows within a node.
+fn flows(action: &Action) -> Vec<&Definition> {
+    let states: &[State] = if let Action::States(states) = action { &states.states } else { &[] };
+    let body = match action {
+        Action::Do(body) | Action::Map(Map { body, .. }) | Action::Repeat(Repeat { body, .. }) => Some(body),
+        Action::Choose { .. }
+        | Action::States(_)
+        | Action::Wait { .. }
+        | Action::Race { .. }
+        | Action::Pass
+        | Action::Stop
+        | Action::Fail(_) => None,
+    };
+    let bodies = body.into_iter().chain(states.iter().filter_map(|state| state.body.as_ref()));
+    bodies
+        .filter_map(|body| match body {
+            Body::Flow(flow) => Some(&**flow),
+            Body::Task(_) | Body::Call(_) => None,
+        })
+        .collect()
 }
 
 /// The tasks before a point of no return that cannot be undone, each with one such point.
@@ -132,13 +232,17 @@ fn stays<'d>(definition: &'d Definition, graph: &Topology) -> BTreeMap<usize, &'
     for (place, pivot) in definition.nodes.iter().enumerate().filter(|(_, node)| node.pivot) {
         let at = graph.nodes().find(|at| at.index() == place);
         for before in at.map(|at| graph.ancestors(&[at])).unwrap_or_default() {
-            let task = definition.nodes.get(before.index()).filter(|node| is_task(&node.action));
-            if task.is_some_and(|node| node.undo.is_none() && !node.pivot) {
+            if definition.nodes.get(before.index()).is_some_and(may_stay) {
                 stays.entry(before.index()).or_insert(&pivot.name);
             }
         }
     }
     stays
+}
+
+/// Whether what a node does stays done; what is done within a workflow before the pivot is looked at there.
+fn may_stay(node: &Node) -> bool {
+    node.undo.is_none() && !node.pivot && (is_task(&node.action) || !flows(&node.action).is_empty())
 }
 
 fn does_work(action: &Action) -> bool {
@@ -204,36 +308,13 @@ fn untaken<'d>(pick: Pick, cases: &'d [Case], otherwise: Option<&'d Name>) -> Ve
     let mut certain = false;
     for case in cases {
         let holds = constant(&case.when);
-        if holds == Some(false) || (certain && pick == Pick::First) {
+        let before = cases.iter().take_while(|other| other.name != case.name);
+        let covered = before.into_iter().any(|before| covers(&before.when, &case.when));
+        if holds == Some(false) || ((certain || covered) && pick == Pick::First) {
             untaken.push(&case.name);
         }
         certain |= holds == Some(true);
     }
     untaken.extend(otherwise.filter(|_| certain));
     untaken
-}
-
-/// What a condition says whatever the data. As deep as the condition, which validation bounds.
-fn constant(condition: &Condition) -> Option<bool> {
-    match condition {
-        Condition::True => Some(true),
-        Condition::Not(one) => constant(one).map(|holds| !holds),
-        Condition::All(all) => fold(all, false),
-        Condition::Any(any) => fold(any, true),
-        Condition::Is(_)
-        | Condition::Exists(_)
-        | Condition::Equal(..)
-        | Condition::Less(..)
-        | Condition::In(..)
-        | Condition::Predicate(..) => None,
-    }
-}
-
-/// Decided by one part that says so, or by all that say the opposite.
-fn fold(parts: &[Condition], decides: bool) -> Option<bool> {
-    let said: Vec<Option<bool>> = parts.iter().map(constant).collect();
-    if said.contains(&Some(decides)) {
-        return Some(decides);
-    }
-    said.iter().all(Option::is_some).then_some(!decides)
 }

@@ -12,13 +12,13 @@ const PARENT: usize = 55;
 /// A `traceparent`, with the `tracestate` that came with it: valid in form, opaque in content.
 ///
 /// ```
-/// use counterpoint::protocol::TraceContext;
+/// use counterpoint::TraceContext;
 ///
 /// let trace = TraceContext::new("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")?.with_state("vendor=1")?;
 /// assert!(trace.is_sampled());
 /// assert_eq!(trace.trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
 /// assert!(TraceContext::new("00-00000000000000000000000000000000-00f067aa0ba902b7-01").is_err());
-/// # Ok::<(), counterpoint::protocol::BadTrace>(())
+/// # Ok::<(), counterpoint::trace::BadTrace>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Raw", into = "Raw")]
@@ -155,6 +155,39 @@ impl TryFrom<Raw> for TraceContext {
 impl From<TraceContext> for Raw {
     fn from(context: TraceContext) -> Self {
         Self { traceparent: context.parent.into(), tracestate: context.state.map(Into::into) }
+    }
+}
+
+/// The trace that a task or run belongs to, if any. It says nothing about what the work is: two that differ in it only are
+/// equal, so that a caller who asks again under another trace is recognised.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Traced(Option<Box<TraceContext>>);
+
+impl Traced {
+    /// Work without a trace.
+    pub const NOT: Self = Self(None);
+
+    /// The trace.
+    #[must_use]
+    pub fn get(&self) -> Option<&TraceContext> {
+        self.0.as_deref()
+    }
+
+    pub(crate) const fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+impl PartialEq for Traced {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl From<TraceContext> for Traced {
+    fn from(trace: TraceContext) -> Self {
+        Self(Some(Box::new(trace)))
     }
 }
 

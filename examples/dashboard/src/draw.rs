@@ -1,0 +1,217 @@
+//! A board on a terminal.
+
+use crate::board::{AgentRow, Board};
+use crate::tape::Tape;
+use counterpoint::insight::{AgentFigures, MetricsSnapshot};
+use counterpoint::{RunPhase, Tier, Time};
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Color, Modifier, Style, Stylize as _};
+use ratatui::text::{Line, Span, Text};
+use ratatui::widgets::{Block, Paragraph};
+
+const GOOD: Color = Color::Green;
+const BAD: Color = Color::Red;
+const WARM: Color = Color::Yellow;
+const QUIET: Color = Color::DarkGray;
+
+/// Draws a board; with the tape's slider if it is of a tape, and otherwise as live.
+pub fn draw(frame: &mut Frame<'_>, board: &Board, tape: Option<&Tape>, now: Time) {
+    let metrics = board.metrics.snapshot_at(now);
+    let rows = Layout::vertical([
+        Constraint::Length(3),
+        Constraint::Min(8),
+        Constraint::Min(7),
+        Constraint::Min(5),
+        Constraint::Length(if tape.is_some() { 3 } else { 0 }),
+        Constraint::Length(1),
+    ]);
+    let [head, upper, middle, story, slider, keys] = frame.area().layout(&rows);
+    let halves = Layout::horizontal([Constraint::Percentage(38), Constraint::Percentage(62)]);
+    let [queues, agents] = upper.layout(&halves);
+    let [alerts, runs] = middle.layout(&halves);
+    figures(frame, head, board, &metrics, tape.is_some());
+    frame.render_widget(Paragraph::new(queue_lines(&metrics, queues.width)).block(titled("Queues")), queues);
+    frame.render_widget(Paragraph::new(agent_lines(board, &metrics, agents)).block(titled("Agents")), agents);
+    frame.render_widget(Paragraph::new(alert_lines(board)).block(titled("Alerts")), alerts);
+    frame.render_widget(Paragraph::new(run_lines(board, runs.height)).block(titled("Runs")), runs);
+    frame.render_widget(Paragraph::new(story_lines(board, story.height)).block(titled("What happened")), story);
+    if let Some(tape) = tape {
+        frame.render_widget(Paragraph::new(slider_line(tape, slider.width)).block(titled("Time")), slider);
+    }
+    let help = if tape.is_some() {
+        " q quit   ←/→ one fact   PgUp/PgDn a twentieth of the time   Home/End   space play"
+    } else {
+        " q quit"
+    };
+    frame.render_widget(Paragraph::new(help).fg(QUIET), keys);
+}
+
+fn titled(title: &str) -> Block<'_> {
+    Block::bordered().title(format!(" {title} ")).border_style(Style::new().fg(QUIET))
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "–".to_owned(), |share| format!("{:.0} %", share * 100.0))
+}
+
+fn figures(frame: &mut Frame<'_>, area: Rect, board: &Board, metrics: &MetricsSnapshot, recorded: bool) {
+    let counts = &metrics.all.counts;
+    let mut spans = Vec::new();
+    let mut say = |name: &'static str, value: String, color: Color| {
+        spans.push(Span::styled(value, Style::new().fg(color).add_modifier(Modifier::BOLD)));
+        spans.push(Span::raw(format!(" {name}   ")));
+    };
+    say("under way", counts.under_way().to_string(), Color::Reset);
+    say("done", counts.succeeded.to_string(), GOOD);
+    let lost = counts.failed + counts.dead_lettered + counts.expired;
+    say("failed", lost.to_string(), if lost > 0 { BAD } else { QUIET });
+    say("retries", counts.retries.to_string(), if counts.retries > 0 { WARM } else { QUIET });
+    let in_time = metrics.all.in_time.share();
+    say("in time", percent(in_time), if in_time.is_some_and(|share| share < 0.95) { BAD } else { GOOD });
+    say("in use", percent(metrics.utilisation), Color::Reset);
+    say("ends/s", format!("{:.1}", metrics.all.rates.ends), Color::Reset);
+    let title = format!(" Counterpoint, {} {} ", if recorded { "recorded" } else { "live" }, board.seq);
+    frame.render_widget(Paragraph::new(Line::from(spans)).block(Block::bordered().title(title)), area);
+}
+
+fn queue_lines(metrics: &MetricsSnapshot, width: u16) -> Text<'static> {
+    let most = metrics.waits.values().map(|waits| waits.count).max().unwrap_or(0).max(1);
+    let room = u64::from(width.saturating_sub(34)).max(4);
+    let lines = Tier::ALL.map(|tier| {
+        let waits = metrics.waits.get(&tier).copied().unwrap_or_default();
+        let length = (waits.count * room).div_ceil(most);
+        let bar = "█".repeat(usize::try_from(length).unwrap_or(0));
+        let color = if waits.late > 0 { BAD } else { GOOD };
+        let kept = metrics.tiers.get(&tier).and_then(|figures| figures.in_time.share());
+        Line::from(vec![
+            Span::raw(format!("{:<9}", tier.to_string())),
+            Span::raw(format!("{:>5} ", waits.count)).bold(),
+            Span::styled(bar, Style::new().fg(color)),
+            Span::styled(
+                format!(" {:.1}s", waits.oldest.as_secs_f64()),
+                Style::new().fg(if waits.count > 0 { color } else { QUIET }),
+            ),
+            Span::styled(format!("  kept {}", percent(kept)), Style::new().fg(QUIET)),
+        ])
+    });
+    Text::from(lines.to_vec())
+}
+
+/// One line for each agent: places in use as heat, errors, and what guards say of it.
+fn agent_lines(board: &Board, metrics: &MetricsSnapshot, area: Rect) -> Text<'static> {
+    let room = usize::from(area.height.saturating_sub(2));
+    let rows: Vec<_> = board.agents.iter().filter(|(_, row)| row.state != "left").collect();
+    let mut lines: Vec<Line<'static>> = rows
+        .iter()
+        .take(if rows.len() > room { room.saturating_sub(1) } else { room })
+        .map(|(id, row)| agent_line(row, metrics.agents.get(id).copied().unwrap_or_default()))
+        .collect();
+    if rows.len() > lines.len() {
+        lines.push(Line::from(format!("and {} more", rows.len() - lines.len())).fg(QUIET));
+    }
+    Text::from(lines)
+}
+
+fn agent_line(row: &AgentRow, figures: AgentFigures) -> Line<'static> {
+    let capacity = u64::from(row.capacity);
+    let cells = capacity.clamp(1, 10);
+    let full = (figures.holds * cells).div_ceil(capacity.max(1)).min(cells);
+    let heat = match figures.holds * 3 {
+        0 => QUIET,
+        held if held >= capacity * 3 => BAD,
+        held if held >= capacity * 2 => WARM,
+        _ => GOOD,
+    };
+    let bar: String = (0..cells).map(|cell| if cell < full { '■' } else { '·' }).collect();
+    let mut spans = vec![
+        Span::raw(format!("{:<12} ", row.name.chars().take(12).collect::<String>())),
+        Span::styled(format!("{bar:<10}"), Style::new().fg(heat)),
+        Span::raw(format!(" {:>2}/{:<3}", figures.holds, row.capacity)),
+        Span::styled(format!(" {:>5} errors ", percent(figures.error_rate())), Style::new().fg(QUIET)),
+    ];
+    let guards: Vec<String> = row
+        .guards
+        .iter()
+        .map(|(guard, slots)| match (guard.as_str(), slots) {
+            ("breaker", 0) => "breaker open".to_owned(),
+            ("breaker", _) => "breaker half-open".to_owned(),
+            (_, 0) => format!("{guard}: nothing"),
+            _ => format!("{guard}: {slots} at once"),
+        })
+        .collect();
+    let (words, color) = match (row.state, guards.is_empty()) {
+        ("", true) => ("ok".to_owned(), GOOD),
+        ("", false) => (guards.join(", "), BAD),
+        (state, _) => (state.to_owned(), WARM),
+    };
+    spans.push(Span::styled(words, Style::new().fg(color)));
+    Line::from(spans)
+}
+
+fn alert_lines(board: &Board) -> Text<'static> {
+    let mut lines: Vec<Line<'static>> =
+        board.alerts.active().map(|alert| Line::from(alert.to_string()).fg(BAD)).collect();
+    if lines.is_empty() {
+        lines.push(Line::from("nothing that a person should look at").fg(QUIET));
+    }
+    Text::from(lines)
+}
+
+fn run_lines(board: &Board, height: u16) -> Text<'static> {
+    let runs = board.runs.iter().filter_map(|run| board.progress.run(*run)).take(usize::from(height));
+    let mut lines: Vec<Line<'static>> = runs
+        .map(|run| {
+            let color = match (run.phase, run.nodes.failed) {
+                (RunPhase::Finished, 0) => GOOD,
+                (RunPhase::Finished, _) => BAD,
+                _ => WARM,
+            };
+            let stands = run.outcome.as_deref().map_or_else(|| run.phase.to_string(), ToOwned::to_owned);
+            Line::from(vec![
+                Span::raw(format!("{:<5} {:<10} ", run.run.to_string(), run.workflow.to_string())),
+                Span::styled(run.bar(16), Style::new().fg(color)),
+                Span::raw(format!(" {:>3.0} %  ", run.share * 100.0)),
+                Span::styled(stands, Style::new().fg(color)),
+            ])
+        })
+        .collect();
+    if lines.is_empty() {
+        lines.push(Line::from("no run has begun").fg(QUIET));
+    }
+    Text::from(lines)
+}
+
+fn story_lines(board: &Board, height: u16) -> Text<'static> {
+    let room = usize::from(height.saturating_sub(2));
+    let lines = board.story.iter().skip(board.story.len().saturating_sub(room)).map(|(at, words)| {
+        Line::from(vec![
+            Span::styled(format!("{:>9.3} ", seconds(board, *at)), Style::new().fg(QUIET)),
+            Span::raw(words.clone()),
+        ])
+    });
+    Text::from(lines.collect::<Vec<_>>())
+}
+
+/// Seconds since the first fact.
+fn seconds(board: &Board, at: Time) -> f64 {
+    (at - board.metrics.snapshot().since).as_secs_f64()
+}
+
+fn slider_line(tape: &Tape, width: u16) -> Line<'static> {
+    let room = usize::from(width).saturating_sub(48).max(10);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a place on a line"
+    )]
+    let knob = ((room - 1) as f64 * tape.share()).round() as usize;
+    let rail: String = (0..room).map(|cell| if cell == knob { '●' } else { '─' }).collect();
+    let (done, whole) = (tape.span().mul_f64(tape.share()), tape.span());
+    Line::from(vec![
+        Span::styled(rail, Style::new().fg(WARM)),
+        Span::raw(format!(" {:.2} of {:.2} s", done.as_secs_f64(), whole.as_secs_f64())),
+        Span::styled(format!("  fact {} of {}", tape.place(), tape.len()), Style::new().fg(QUIET)),
+    ])
+}

@@ -1,0 +1,193 @@
+//! A project goes through four phases, and its team with it: design, development, testing, deployment. In each the team is formed
+//! anew, who is needed again stays, and work that is not finished when its owner leaves goes to another. In development somebody
+//! is lost.
+//!
+//! ```text
+//! cargo run --example phases               # the Gantt chart: target/phases.svg
+//! ```
+#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+
+use counterpoint::team::{Formed, Matrix, Person, Phase, PhaseError, Phases, Request, growth};
+use counterpoint::{AgentId, Name, TaskId, Time};
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const DAY: u64 = 86_400;
+const NAMES: [&str; 7] = ["Ada", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gus"];
+const COLOURS: [&str; 4] = ["#729fcf", "#8ae234", "#fcaf3e", "#ad7fa8"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let (project, formed) = project()?;
+    for team in &formed {
+        println!("{}", told(team));
+    }
+    let chart = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/phases.svg");
+    std::fs::create_dir_all(chart.parent().ok_or("it lies in a folder")?)?;
+    std::fs::write(&chart, gantt(&project))?;
+    println!("\nWhat to learn before the next one:");
+    for gap in growth(&matrix(), &requests().map(|request| (request, 100))).iter().take(3) {
+        println!("  {} at level {}: {} can, {} hangs on it", gap.skill, gap.level, gap.holders, gap.demand);
+    }
+    println!("\nThe chart is in {}.", chart.display());
+    Ok(())
+}
+
+fn matrix() -> Matrix {
+    let person = |id: u64, cost: u64, skills: &[(&str, u16)]| {
+        let person = Person::new(AgentId::new(id)).with_cost(cost);
+        skills.iter().fold(person, |person, (skill, level)| person.with_skill(*skill, *level))
+    };
+    Matrix::of([
+        person(0, 9, &[("architecture", 3), ("backend", 2)]),
+        person(1, 6, &[("backend", 3), ("testing", 1)]),
+        person(2, 6, &[("frontend", 3), ("design", 2)]),
+        person(3, 5, &[("testing", 3), ("operations", 1)]),
+        person(4, 5, &[("operations", 3), ("backend", 1)]),
+        person(5, 7, &[("design", 3), ("frontend", 1)]),
+        person(6, 8, &[("backend", 2), ("frontend", 2), ("testing", 2)]),
+    ])
+}
+
+fn requests() -> [Request; 4] {
+    [
+        Request::new([("architecture", 2), ("design", 3)]),
+        Request::new([("backend", 2), ("frontend", 2), ("architecture", 1)]),
+        Request::new([("testing", 2), ("backend", 2)]),
+        Request::new([("operations", 2), ("testing", 2)]),
+    ]
+}
+
+fn phases() -> Vec<Phase> {
+    ["design", "development", "testing", "deployment"]
+        .into_iter()
+        .zip(requests())
+        .map(|(name, request)| Phase::new(name, request))
+        .collect()
+}
+
+/// The work of each phase: what it takes, and whether it is finished within the phase.
+const WORK: [&[(&str, bool)]; 4] = [
+    &[("architecture", true), ("design", true)],
+    &[("backend", true), ("backend", false), ("frontend", false)],
+    &[("testing", true), ("testing", false), ("backend", true)],
+    &[("operations", true), ("testing", true)],
+];
+
+/// Runs the project: five days for a phase.
+fn project() -> Result<(Phases, Vec<Formed>), PhaseError> {
+    let day = |number: u64| Time::from_secs(DAY * number);
+    let (mut project, first) = Phases::start(matrix(), phases(), 3, day(0))?;
+    let (mut formed, mut next) = (vec![first], 1_u64);
+    for (phase, work) in (0_u64..).zip(WORK) {
+        if phase > 0 {
+            formed.push(project.advance(day(5 * phase))?);
+        }
+        for (skill, within) in work {
+            let needs = BTreeMap::from([(Name::from(*skill), 1)]);
+            let able = project.team().iter().copied().find(|agent| matrix().level(skill, *agent) > 0);
+            let Some(agent) = able else { continue };
+            project.begin(TaskId::new(next), agent, needs)?;
+            if *within {
+                project.finish(TaskId::new(next), agent)?;
+            }
+            next += 1;
+        }
+        if phase == 1 {
+            let lost = *project
+                .team()
+                .iter()
+                .find(|agent| matrix().level("frontend", **agent) > 1)
+                .unwrap_or(&AgentId::new(2));
+            formed.push(project.lose(lost, day(8))?);
+        }
+    }
+    // What went on from phase to phase is finished by whoever has it in hand.
+    let open: Vec<(TaskId, AgentId)> = project.under_way().collect();
+    for (task, owner) in open {
+        project.finish(task, owner)?;
+    }
+    project.end(day(20))?;
+    Ok((project, formed))
+}
+
+fn name(agent: AgentId) -> &'static str {
+    usize::try_from(agent.get()).ok().and_then(|place| NAMES.get(place)).unwrap_or(&"?")
+}
+
+fn told(formed: &Formed) -> String {
+    let list = |agents: &BTreeSet<AgentId>| agents.iter().map(|agent| name(*agent)).collect::<Vec<_>>().join(", ");
+    let mut text = format!(
+        "day {:>2}, phase {}: {}",
+        formed.at.as_nanos() / (DAY * 1_000_000_000),
+        formed.phase + 1,
+        list(&formed.team)
+    );
+    for (what, agents) in [("joined", &formed.joined), ("left", &formed.left)] {
+        if !agents.is_empty() {
+            let _ = write!(text, "; {what}: {}", list(agents));
+        }
+    }
+    for handover in &formed.handovers {
+        let to = handover.to.map_or("nobody yet", name);
+        let _ = write!(text, "; {} goes from {} to {to}", handover.task, name(handover.from));
+    }
+    text
+}
+
+/// A row for each agent, a colour for each phase.
+fn gantt(project: &Phases) -> String {
+    let x = |at: Time| 90.0 + at.since(Time::ZERO).as_secs_f64() / Duration::from_secs(DAY).as_secs_f64() * 27.0;
+    let mut svg = String::from(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 660 290\" font-family=\"sans-serif\" font-size=\"13\">\n",
+    );
+    for (row, name) in (0_u16..).zip(NAMES) {
+        let _ = writeln!(svg, "<text x=\"10\" y=\"{}\">{name}</text>", 36 + 30 * row);
+    }
+    for stint in project.stints() {
+        let (from, to) = (x(stint.from), x(stint.to.unwrap_or(stint.from)));
+        let colour = COLOURS.get(stint.phase).unwrap_or(&"#888");
+        let row = 20 + 30 * stint.agent.get();
+        let _ = writeln!(
+            svg,
+            "<rect x=\"{from:.0}\" y=\"{row}\" width=\"{:.0}\" height=\"22\" fill=\"{colour}\"/>",
+            to - from - 1.0
+        );
+    }
+    for (place, phase) in (0_u16..).zip(phases()) {
+        let left = x(Time::from_secs(5 * DAY * u64::from(place)));
+        let _ = writeln!(
+            svg,
+            "<path d=\"M{left:.0} 10V240\" stroke=\"#444\"/><text x=\"{:.0}\" y=\"262\">{}</text>",
+            left + 4.0,
+            phase.name
+        );
+    }
+    svg + "</svg>\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn teams_follow_the_phases_and_work_changes_hands_once() {
+        let (project, formed) = project().unwrap();
+        assert_eq!(formed.iter().map(|team| team.phase).collect::<Vec<_>>(), [0, 1, 1, 2, 3]);
+        for (before, after) in formed.iter().zip(&formed[1..]) {
+            assert!(
+                after
+                    .handovers
+                    .iter()
+                    .all(|one| !after.team.contains(&one.from) && one.to.is_none_or(|to| after.team.contains(&to)))
+            );
+            assert_eq!(after.joined.len() + before.team.len() - after.left.len(), after.team.len());
+        }
+        assert!(formed.iter().any(|team| team.handovers.iter().any(|one| one.to.is_some())));
+        assert_eq!(project.under_way().count(), 0);
+        let svg = gantt(&project);
+        assert_eq!(svg.matches("<rect").count(), project.stints().len());
+    }
+}

@@ -1,0 +1,288 @@
+//! Subscriptions to facts, by family, by whom they are about, and by what one likes.
+
+use super::Projection;
+use super::subject::{Subject, Subjects};
+use crate::event::{Entry, Event};
+use crate::id::Seq;
+use core::fmt;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// How many unfinished tasks of runs a filter remembers.
+const REMEMBERED: usize = 1_000_000;
+
+/// What a fact is about in general.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Family {
+    /// Workflows and runs.
+    Workflow,
+    /// Tasks and attempts.
+    Task,
+    /// Agents: their coming, their going, what bounds them.
+    Agent,
+    /// Room for work as a whole: pauses, panic, shedding, levels of degradation, routing, the number of agents.
+    Resource,
+}
+
+impl Family {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Workflow, Self::Task, Self::Agent, Self::Resource];
+
+    /// The family of a fact.
+    ///
+    /// ```
+    /// use counterpoint::insight::Family;
+    /// use counterpoint::{TaskEvent, TaskId};
+    ///
+    /// assert_eq!(Family::of(&TaskEvent::Ready { task: TaskId::new(1) }.into()), Family::Task);
+    /// ```
+    #[must_use]
+    pub const fn of(event: &Event) -> Self {
+        match event {
+            Event::Run(_) => Self::Workflow,
+            Event::Task(_) => Self::Task,
+            Event::Agent(_) => Self::Agent,
+            Event::Control(_) => Self::Resource,
+        }
+    }
+}
+
+type Test = dyn Fn(&Entry) -> bool + Send;
+
+/// Which facts a subscriber wants.
+///
+/// ```
+/// use counterpoint::insight::{EventFilter, Family};
+/// use counterpoint::{Event, RunId, TaskEvent};
+///
+/// let failures = EventFilter::new(|entry| matches!(entry.event, Event::Task(TaskEvent::AttemptFailed { .. })));
+/// let of_one_run = EventFilter::of([Family::Workflow, Family::Task]).about(RunId::new(7));
+/// ```
+pub struct EventFilter {
+    /// Bits, by family.
+    families: u8,
+    about: Option<(Subject, Subjects)>,
+    test: Option<Box<Test>>,
+}
+
+impl EventFilter {
+    /// Every fact.
+    #[must_use]
+    pub fn all() -> Self {
+        Self::of(Family::ALL)
+    }
+
+    /// Those of these families.
+    #[must_use]
+    pub fn of(families: impl IntoIterator<Item = Family>) -> Self {
+        let bits = families.into_iter().fold(0, |bits, family| bits | bit(family));
+        Self { families: bits, about: None, test: None }
+    }
+
+    /// Those for which the test holds.
+    pub fn new(test: impl Fn(&Entry) -> bool + Send + 'static) -> Self {
+        Self::all().matching(test)
+    }
+
+    /// Those about agents.
+    #[must_use]
+    pub fn agents() -> Self {
+        Self::of([Family::Agent])
+    }
+
+    /// Those about tasks.
+    #[must_use]
+    pub fn tasks() -> Self {
+        Self::of([Family::Task])
+    }
+
+    /// Those about workflows and runs.
+    #[must_use]
+    pub fn runs() -> Self {
+        Self::of([Family::Workflow])
+    }
+
+    /// Those about room for work as a whole.
+    #[must_use]
+    pub fn resources() -> Self {
+        Self::of([Family::Resource])
+    }
+
+    /// Of these, only those about one task, agent or run. A run's tasks are known by the entry that says that they were
+    /// submitted, if it was shown.
+    #[must_use]
+    pub fn about(mut self, subject: impl Into<Subject>) -> Self {
+        self.about = Some((subject.into(), Subjects::new(REMEMBERED)));
+        self
+    }
+
+    /// Of these, only those for which the test holds.
+    #[must_use]
+    pub fn matching(mut self, test: impl Fn(&Entry) -> bool + Send + 'static) -> Self {
+        self.test = Some(match self.test {
+            Some(before) => Box::new(move |entry| before(entry) && test(entry)),
+            None => Box::new(test),
+        });
+        self
+    }
+
+    /// Whether a subscriber wants this one. Entries are to be shown in the order of the journal.
+    pub fn passes(&mut self, entry: &Entry) -> bool {
+        let about = match &mut self.about {
+            Some((subject, subjects)) => subjects.of(entry).contains(subject),
+            None => true,
+        };
+        about && self.families & bit(Family::of(&entry.event)) != 0 && self.test.as_ref().is_none_or(|test| test(entry))
+    }
+}
+
+const fn bit(family: Family) -> u8 {
+    match family {
+        Family::Workflow => 1,
+        Family::Task => 2,
+        Family::Agent => 4,
+        Family::Resource => 8,
+    }
+}
+
+impl fmt::Debug for EventFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let families: Vec<Family> =
+            Family::ALL.into_iter().filter(|family| self.families & bit(*family) != 0).collect();
+        f.debug_struct("EventFilter")
+            .field("families", &families)
+            .field("about", &self.about.as_ref().map(|(subject, _)| subject))
+            .field("test", &self.test.is_some())
+            .finish()
+    }
+}
+
+/// What a subscriber sees.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Seen {
+    /// A fact.
+    Fact(Entry),
+    /// Here facts are missing: they came faster than they were read, and there was no room. The journal has them.
+    Missed {
+        /// How many.
+        count: u64,
+        /// The number of the first of them.
+        first: Seq,
+        /// The number of the last of them.
+        last: Seq,
+    },
+}
+
+impl Seen {
+    /// The fact, if it is one.
+    #[must_use]
+    pub fn fact(self) -> Option<Entry> {
+        match self {
+            Self::Fact(entry) => Some(entry),
+            Self::Missed { .. } => None,
+        }
+    }
+}
+
+/// A gap in what a subscriber sees.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Gap(Option<(u64, Seq, Seq)>);
+
+impl Gap {
+    pub(crate) fn widen(&mut self, seq: Seq) {
+        let (count, first) = self.0.map_or((0, seq), |(count, first, _)| (count, first));
+        self.0 = Some((count.saturating_add(1), first, seq));
+    }
+
+    /// What there is to tell, once.
+    pub(crate) fn take(&mut self) -> Option<Seen> {
+        self.0.take().map(|(count, first, last)| Seen::Missed { count, first, last })
+    }
+
+    pub(crate) fn told(&self) -> Option<Seen> {
+        let mut gap = *self;
+        gap.take()
+    }
+}
+
+/// A bounded buffer of the facts that a subscriber wants: fed from an [`Outbox`](crate::Outbox) after each call or from a journal
+/// read back, read whenever the subscriber likes. Who reads too slowly loses the oldest facts and is told how many and which;
+/// nobody waits for anybody.
+///
+/// ```
+/// use counterpoint::insight::{EventFilter, Feed, Projection, Seen};
+/// use counterpoint::{Command, Config, Outbox, Scheduler, Seq, TaskId, TaskSpec, Time};
+///
+/// let mut feed = Feed::new(EventFilter::tasks(), 2);
+/// let (mut scheduler, mut outbox) = (Scheduler::new(Config::default()), Outbox::default());
+/// for task in 1..=3 {
+///     scheduler.handle(Time::ZERO, Command::submit(TaskSpec::new(TaskId::new(task), "greet")), &mut outbox)?;
+/// }
+/// feed.replay(outbox.entries());
+/// let seen: Vec<Seen> = feed.by_ref().collect();
+/// assert_eq!(seen[0], Seen::Missed { count: 1, first: Seq::new(1), last: Seq::new(1) });
+/// assert!(matches!(&seen[1], Seen::Fact(entry) if entry.seq == Seq::new(2)));
+/// # Ok::<(), counterpoint::Rejected>(())
+/// ```
+#[derive(Debug)]
+pub struct Feed {
+    filter: EventFilter,
+    room: usize,
+    waiting: VecDeque<Entry>,
+    gap: Gap,
+    missed: u64,
+}
+
+impl Feed {
+    /// A buffer with room for so many facts; 0 counts as 1.
+    #[must_use]
+    pub fn new(filter: EventFilter, room: usize) -> Self {
+        Self { filter, room: room.max(1), waiting: VecDeque::new(), gap: Gap::default(), missed: 0 }
+    }
+
+    /// How many facts wait to be read.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether none does.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// How many facts were lost since the beginning because there was no room.
+    #[must_use]
+    pub const fn missed(&self) -> u64 {
+        self.missed
+    }
+}
+
+impl Projection for Feed {
+    fn apply(&mut self, entry: &Entry) {
+        if !self.filter.passes(entry) {
+            return;
+        }
+        if self.waiting.len() >= self.room
+            && let Some(oldest) = self.waiting.pop_front()
+        {
+            self.gap.widen(oldest.seq);
+            self.missed = self.missed.saturating_add(1);
+        }
+        self.waiting.push_back(entry.clone());
+    }
+}
+
+/// What is there now. After the end more may come.
+impl Iterator for Feed {
+    type Item = Seen;
+
+    fn next(&mut self) -> Option<Seen> {
+        self.gap.take().or_else(|| self.waiting.pop_front().map(Seen::Fact))
+    }
+}

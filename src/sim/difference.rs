@@ -1,0 +1,52 @@
+//! Where two states differ, for whoever reads why a simulation failed.
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// The first place at which the JSON forms differ, with what stands there. What is not written makes no difference.
+pub(super) fn difference<T: Serialize + PartialEq>(here: &T, there: &T) -> Option<String> {
+    if here == there {
+        return None;
+    }
+    match (serde_json::to_value(here), serde_json::to_value(there)) {
+        (Ok(here), Ok(there)) => first(String::new(), &here, &there),
+        (Err(error), _) | (_, Err(error)) => Some(error.to_string()),
+    }
+}
+
+fn first(path: String, here: &Value, there: &Value) -> Option<String> {
+    if here == there {
+        return None;
+    }
+    let deeper = match (here, there) {
+        (Value::Object(here), Value::Object(there)) => here
+            .iter()
+            .find_map(|(name, value)| first(format!("{path}/{name}"), value, there.get(name).unwrap_or(&Value::Null))),
+        (Value::Array(here), Value::Array(there)) if here.len() == there.len() => here
+            .iter()
+            .zip(there)
+            .enumerate()
+            .find_map(|(place, (here, there))| first(format!("{path}/{place}"), here, there)),
+        _ => None,
+    };
+    deeper.or_else(|| Some(format!("{path} is {} for {}", short(here), short(there))))
+}
+
+fn short(value: &Value) -> String {
+    value.to_string().chars().take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_first_place_is_told() {
+        let here = json!({"a": [1, {"b": 2}], "c": 3});
+        assert_eq!(difference(&here, &here), None);
+        let there = json!({"a": [1, {"b": 7}], "c": 4});
+        assert_eq!(difference(&here, &there).as_deref(), Some("/a/1/b is 2 for 7"));
+        assert_eq!(difference(&here, &json!({"a": [1], "c": 3})).as_deref(), Some("/a is [1,{\"b\":2}] for [1]"));
+    }
+}

@@ -1,0 +1,90 @@
+//! The journal of the simulated host. It outlives the host, and does what it is told to do wrong.
+
+use crate::event::Entry;
+use crate::id::Seq;
+use crate::journal::{AppendError, Epoch, Journal, JournalError, Takeover};
+
+/// What becomes of the next append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Fate {
+    /// It is kept.
+    #[default]
+    Kept,
+    /// So many facts are kept, then the writer is dead.
+    Torn(usize),
+    /// It is refused, and nothing is kept.
+    Refused,
+    /// Nobody knows; nothing is kept.
+    Lost,
+    /// Nobody knows; all is kept.
+    KeptUnsaid,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Disk {
+    epoch: Epoch,
+    /// Every fact ever kept: the real thing may drop those that a snapshot holds.
+    history: Vec<Entry>,
+    snapshot: Option<(Seq, Vec<u8>)>,
+    pub(super) fate: Fate,
+}
+
+impl Disk {
+    pub(super) fn history(&self) -> &[Entry] {
+        &self.history
+    }
+
+    pub(super) fn into_history(self) -> Vec<Entry> {
+        self.history
+    }
+
+    pub(super) fn begin_with(&mut self, entries: Vec<Entry>) {
+        self.history = entries;
+    }
+
+    fn tail(&self) -> Seq {
+        self.history.last().map_or(Seq::ZERO, |entry| entry.seq)
+    }
+}
+
+impl Journal for Disk {
+    fn take_over(&mut self) -> Result<Takeover, JournalError> {
+        self.epoch = self.epoch.next();
+        let at = self.snapshot.as_ref().map_or(Seq::ZERO, |(at, _)| *at);
+        let tail = self.history.iter().skip_while(|entry| entry.seq <= at).cloned().collect();
+        Ok(Takeover::new(self.epoch, self.snapshot.as_ref().map(|(_, bytes)| bytes.clone()), tail))
+    }
+
+    fn append(&mut self, epoch: Epoch, after: Seq, entries: &[Entry]) -> Result<(), AppendError> {
+        if epoch != self.epoch {
+            return Err(AppendError::Fenced);
+        }
+        let tail = self.tail();
+        let follows = entries.iter().try_fold(after, |last, entry| (entry.seq == last.next()).then_some(entry.seq));
+        if after != tail || follows.is_none() {
+            return Err(AppendError::Conflict { tail });
+        }
+        let kept = match self.fate {
+            Fate::Kept | Fate::KeptUnsaid => entries.len(),
+            Fate::Torn(kept) => kept.min(entries.len()),
+            Fate::Refused | Fate::Lost => 0,
+        };
+        self.history.extend(entries.iter().take(kept).cloned());
+        match core::mem::take(&mut self.fate) {
+            Fate::Kept => Ok(()),
+            Fate::Refused => Err(AppendError::Refused("no room is left".into())),
+            Fate::Torn(_) | Fate::Lost | Fate::KeptUnsaid => Err(AppendError::Unknown),
+        }
+    }
+
+    fn keep_snapshot(&mut self, epoch: Epoch, at: Seq, snapshot: &[u8]) -> Result<(), AppendError> {
+        if epoch != self.epoch {
+            return Err(AppendError::Fenced);
+        }
+        if at > self.tail() {
+            return Err(AppendError::Conflict { tail: self.tail() });
+        }
+        self.snapshot = Some((at, snapshot.to_vec()));
+        Ok(())
+    }
+}

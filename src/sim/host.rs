@@ -1,0 +1,433 @@
+//! The simulated host: append, answer, act, with a death possible between any two, and what comes after it.
+
+use super::SimError;
+use super::difference::difference;
+use super::disk::Fate;
+use super::fault::Fault;
+use super::oracle::Step;
+use super::worker::Post;
+use super::world::{From, Played, What, Word, World};
+use crate::command::{Accepted, AgentCommand, Command};
+use crate::effect::{Effect, Outbox};
+use crate::engine::{Engine, EngineSnapshot};
+use crate::event::Entry;
+use crate::id::Seq;
+use crate::journal::{AppendError, Epoch, Journal, Takeover};
+use crate::rejected::Rejected;
+use crate::structure::Random;
+use crate::time::Time;
+use core::time::Duration;
+
+type Verdict = Result<Accepted, Rejected>;
+
+/// How far a clock jumps at the most.
+const JUMP: Duration = Duration::from_secs(3 * 3_600);
+
+/// More ticks than this at one moment are a storm.
+const TICKS: u32 = 10_000;
+
+pub(super) struct Host {
+    pub(super) engine: Engine,
+    epoch: Epoch,
+    durable: Seq,
+    out: Outbox,
+    answers: Vec<(From, Verdict)>,
+    /// How many facts the last snapshot that was tried holds.
+    snapshot: u64,
+    gathering: bool,
+}
+
+impl Host {
+    /// Whether nothing waits to be appended.
+    pub(super) const fn is_idle(&self) -> bool {
+        self.out.is_empty() && self.answers.is_empty()
+    }
+}
+
+impl World {
+    /// A word has come.
+    pub(super) fn hear(&mut self, word: Word) -> Played {
+        if let Some(jump) = self.chance.span(Fault::ClockForward, JUMP) {
+            self.turn_clock(i64::try_from(jump.as_nanos()).unwrap_or(0));
+        }
+        if let Some(jump) = self.chance.span(Fault::ClockBack, JUMP) {
+            self.turn_clock(-i64::try_from(jump.as_nanos()).unwrap_or(0));
+        }
+        if self.host.is_none() {
+            return Ok(());
+        }
+        self.ticks()?;
+        let verdict = self.call(Some(word.command.clone()))?;
+        let heard = match &word.command {
+            Command::Agent(AgentCommand::Register(_) | AgentCommand::Heartbeat { .. }) => true,
+            Command::Agent(_) | Command::Task(_) | Command::Run(_) | Command::Control(_) | Command::Tick => false,
+        };
+        if let Some(host) = self.host.as_mut().filter(|_| heard || matches!(word.from, From::Errand(_))) {
+            host.answers.push((word.from, verdict));
+        }
+        self.gathered()
+    }
+
+    /// The host thinks that it is that much later, or earlier.
+    fn turn_clock(&mut self, by: i64) {
+        self.ahead = self.ahead.saturating_add(by);
+        self.set_wake();
+    }
+
+    pub(super) fn woken(&mut self) -> Played {
+        if self.wake != Some(self.now) {
+            return Ok(());
+        }
+        self.wake = None;
+        if self.host.is_none() {
+            return Ok(());
+        }
+        self.ticks()?;
+        self.gathered()
+    }
+
+    /// Fires all that is due.
+    fn ticks(&mut self) -> Played {
+        for _ in 0..TICKS {
+            let now = self.host_now().max(self.horizon);
+            let due = self.host.as_ref().and_then(|host| host.engine.next_wakeup());
+            if due.is_none_or(|at| at > now) {
+                return Ok(());
+            }
+            let ticked = self.call(Some(Command::Tick))?;
+            debug_assert!(ticked.is_ok(), "a tick was refused");
+        }
+        Err(self.broken(format!("after {TICKS} ticks at one moment something is still due")))
+    }
+
+    /// One call of the engine, judged. None: the host goes on after a crash.
+    fn call(&mut self, command: Option<Command>) -> Played<Verdict> {
+        self.horizon = self.horizon.max(self.host_now());
+        let now = self.host_now();
+        let Some(host) = &mut self.host else { return Ok(Ok(Accepted::Done)) };
+        let (entries, effects) = (host.out.entries().len(), host.out.effects().len());
+        let spoken = if self.oracles.is_empty() { None } else { command.clone() };
+        let verdict = match command {
+            Some(command) => host.engine.handle(now, command, &mut host.out),
+            None => {
+                host.engine.resume(now, &mut host.out);
+                Ok(Accepted::Done)
+            }
+        };
+        self.calls += 1;
+        let step = Step {
+            now: self.horizon,
+            command: spoken.as_ref(),
+            verdict: &verdict,
+            entries: host.out.entries().get(entries..).unwrap_or_default(),
+            effects: host.out.effects().get(effects..).unwrap_or_default(),
+            engine: &host.engine,
+        };
+        for oracle in &mut self.oracles {
+            let (at, call) = (self.now, self.calls);
+            oracle.step(&step).map_err(|rule| SimError::Broken { at, call, rule })?;
+        }
+        Ok(verdict)
+    }
+
+    /// Appends now, or gathers what else comes in a while.
+    fn gathered(&mut self) -> Played {
+        let Some(host) = &mut self.host else { return Ok(()) };
+        if self.settings.group.is_zero() {
+            self.commit()?;
+        } else if !host.gathering {
+            host.gathering = true;
+            self.queue.push(self.now + self.settings.group, What::Flush);
+        }
+        if self.settings.verify > 0 && self.calls.is_multiple_of(self.settings.verify) {
+            self.verify()?;
+        }
+        self.set_wake();
+        Ok(())
+    }
+
+    /// Appends what is in the outbox, then answers and acts.
+    pub(super) fn commit(&mut self) -> Played {
+        let Some(host) = &mut self.host else { return Ok(()) };
+        host.gathering = false;
+        let facts = host.out.entries().len();
+        if facts > 0 {
+            if !self.append(facts)? {
+                return Ok(());
+            }
+            self.record.follow(self.disk.history());
+        }
+        self.act()?;
+        self.snapshot();
+        Ok(())
+    }
+
+    /// Whether the facts are kept and the host lives.
+    fn append(&mut self, facts: usize) -> Played<bool> {
+        if self.chance.strikes(Fault::CrashBefore) {
+            self.crash();
+            return Ok(false);
+        }
+        if self.chance.strikes(Fault::SecondHost) {
+            // It sleeps with what it has decided in its hands, while another takes its place.
+            self.stale.extend(self.host.take());
+            self.queue.push(self.now + Duration::from_secs(40), What::Stale);
+            self.queue.push(self.now, What::Restart);
+            return Ok(false);
+        }
+        self.disk.fate = self.fate(facts);
+        let (fate, crash) = (self.disk.fate, self.chance.strikes(Fault::CrashAfter));
+        let Some(host) = &mut self.host else { return Ok(false) };
+        match self.disk.append(host.epoch, host.durable, host.out.entries()) {
+            Ok(()) => host.durable = host.engine.last_seq(),
+            Err(AppendError::Refused(_) | AppendError::Unknown) if fate != Fate::Kept => {
+                // The engine is ahead of its journal, perhaps: whoever reads the journal knows.
+                match fate {
+                    Fate::Torn(_) => self.crash(),
+                    Fate::Kept | Fate::Refused | Fate::Lost | Fate::KeptUnsaid => self.go_down(Duration::ZERO),
+                }
+                return Ok(false);
+            }
+            Err(other) => return Err(self.broken(format!("the only writer was told: {other}"))),
+        }
+        if crash {
+            self.crash();
+        }
+        Ok(!crash)
+    }
+
+    fn fate(&mut self, facts: usize) -> Fate {
+        if let Some(mut random) = self.chance.strike(Fault::CrashTorn) {
+            return Fate::Torn(random.below(facts.max(1)));
+        }
+        if let Some(cut) = self.settings.cut {
+            let kept = self.disk.history().len();
+            if (kept..kept + facts).contains(&cut) {
+                self.settings.cut = None;
+                return Fate::Torn(cut - kept);
+            }
+        }
+        if self.chance.strikes(Fault::AppendRefused) {
+            Fate::Refused
+        } else if self.chance.strikes(Fault::AppendLost) {
+            Fate::Lost
+        } else if self.chance.strikes(Fault::AppendKept) {
+            Fate::KeptUnsaid
+        } else {
+            Fate::Kept
+        }
+    }
+
+    /// Answers whoever asked, and performs the effects.
+    fn act(&mut self) -> Played {
+        let Some(host) = &mut self.host else { return Ok(()) };
+        let (answers, mut effects) = (core::mem::take(&mut host.answers), Vec::new());
+        host.out.drain_effects(&mut effects);
+        host.out.clear();
+        for (to, verdict) in answers {
+            if self.chance.strikes(Fault::CrashActing) {
+                self.crash();
+                return Ok(());
+            }
+            match to {
+                From::Errand(errand) => self.send(What::Answer(errand, verdict)),
+                From::Worker(worker) => self.send(What::Agent(worker, Post::Answer(verdict))),
+            }
+        }
+        for effect in effects {
+            if self.chance.strikes(Fault::CrashActing) {
+                self.crash();
+                return Ok(());
+            }
+            self.perform(effect);
+        }
+        Ok(())
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Dispatch { attempt, to, task, .. } => {
+                self.post(to.agent(), Post::Dispatch { attempt, to, task });
+            }
+            Effect::DispatchBatch { to, attempts } => {
+                for one in attempts {
+                    self.post(to.agent(), Post::Dispatch { attempt: one.attempt, to, task: one.task });
+                }
+            }
+            Effect::Yield { attempt, from, .. } => self.post(from.agent(), Post::Yield { attempt, from }),
+            Effect::Cancel { attempt, from } => self.post(from.agent(), Post::Cancel { attempt, from }),
+            Effect::Scale { .. } => {}
+        }
+    }
+
+    /// Asks again for what is outstanding: messages may have been lost.
+    pub(super) fn remind(&mut self) -> Played {
+        if let Some(every) = self.settings.remind {
+            self.queue.push(self.now + every, What::Remind);
+        }
+        self.commit()?;
+        let Some(host) = &self.host else { return Ok(()) };
+        for effect in host.engine.outstanding() {
+            self.perform(effect);
+        }
+        Ok(())
+    }
+
+    /// Keeps a snapshot, if it is time for one.
+    fn snapshot(&mut self) {
+        let Some(host) = &mut self.host else { return };
+        let due = host.snapshot.saturating_add(self.settings.snapshots);
+        if self.settings.snapshots == 0 || host.durable.get() < due || host.durable != host.engine.last_seq() {
+            return;
+        }
+        host.snapshot = host.durable.get();
+        if self.chance.strikes(Fault::SnapshotLost) {
+            return;
+        }
+        if let Ok(bytes) = serde_json::to_vec(&host.engine.snapshot()) {
+            let kept = self.disk.keep_snapshot(host.epoch, host.durable, &bytes);
+            debug_assert_eq!(kept, Ok(()), "the writer keeps a snapshot");
+        }
+    }
+
+    /// The host dies.
+    fn crash(&mut self) {
+        self.crashes += 1;
+        let away =
+            Random::new(self.seed ^ 0x0063_7261_7368, self.crashes).between(Duration::ZERO, self.settings.downtime);
+        self.go_down(away);
+    }
+
+    fn go_down(&mut self, away: Duration) {
+        if let Some(host) = self.host.take() {
+            self.before =
+                (host.durable == host.engine.last_seq() && self.settings.verify > 0).then(|| host.engine.snapshot());
+        }
+        self.wake = None;
+        self.record.follow(self.disk.history());
+        self.queue.push(self.now + away, What::Restart);
+    }
+
+    /// A host takes over and goes on where the journal ends.
+    pub(super) fn restart(&mut self) -> Played {
+        if self.host.is_some() {
+            return Ok(());
+        }
+        let taken = self.disk.take_over().map_err(|error| self.broken(error.to_string()))?;
+        self.misread(&taken)?;
+        let engine = restored((self.config)(), &taken).map_err(|error| self.broken(error))?;
+        let before = self.before.take();
+        if let Some(before) = before
+            && let Some(place) = difference(&before, &engine.snapshot())
+        {
+            return Err(self.broken(format!("the journal does not lead to the state before the crash: {place}")));
+        }
+        if self.chance.strikes(Fault::CrashRestoring) {
+            self.crash();
+            return Ok(());
+        }
+        let last = self.disk.history().last().map_or(Time::ZERO, |entry| entry.at);
+        self.horizon = last.max(self.host_now());
+        for oracle in &mut self.oracles {
+            oracle.restarted(self.disk.history(), self.horizon);
+        }
+        self.host = Some(Host {
+            durable: engine.last_seq(),
+            snapshot: engine.last_seq().get(),
+            engine,
+            epoch: taken.epoch,
+            out: Outbox::default(),
+            answers: Vec::new(),
+            gathering: false,
+        });
+        let _resumed = self.call(None)?;
+        self.commit()?;
+        self.set_wake();
+        Ok(())
+    }
+
+    /// A journal that was not read as it was written must be noticed.
+    fn misread(&mut self, taken: &Takeover) -> Played {
+        if taken.tail.len() < 3 {
+            return Ok(());
+        }
+        let Some(mut random) = self.chance.strike(Fault::TailMangled) else { return Ok(()) };
+        let (how, mut tail) = (random.below(3), taken.tail.clone());
+        let at = random.below(tail.len() - 2);
+        match how {
+            0 => drop(tail.remove(at)),
+            1 => tail.extend(tail.last().cloned()),
+            _ => tail.swap(at, at + 1),
+        }
+        let mangled = Takeover::new(taken.epoch, taken.snapshot.clone(), tail);
+        match restored((self.config)(), &mangled) {
+            Err(_) => Ok(()),
+            Ok(_) => {
+                Err(self.broken("a journal with an entry missing, doubled or moved was taken for whole".to_owned()))
+            }
+        }
+    }
+
+    /// A host that was taken over while it slept must not get anything into the journal, so nothing out of the house.
+    pub(super) fn stale_wakes(&mut self) -> Played {
+        for host in core::mem::take(&mut self.stale) {
+            match self.disk.append(host.epoch, host.durable, host.out.entries()) {
+                Err(AppendError::Fenced) => self.fenced += 1,
+                other => return Err(self.broken(format!("a host that was taken over appends: {other:?}"))),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_wake(&mut self) {
+        let Some(host) = &self.host else { return };
+        let Some(at) = host.engine.next_wakeup() else {
+            self.wake = None;
+            return;
+        };
+        let due = self.now + at.since(self.host_now());
+        if self.wake.is_some_and(|wake| wake <= due && wake >= self.now) {
+            return;
+        }
+        let due = due + self.chance.span(Fault::TickLate, Duration::from_secs(3_600)).unwrap_or_default();
+        self.wake = Some(due);
+        self.queue.push(due, What::Wake);
+    }
+
+    /// The same facts, the same state: from nothing, and through text.
+    pub(super) fn verify(&mut self) -> Played {
+        let Some(host) = self.host.as_ref().filter(|host| host.is_idle() && self.settings.verify > 0) else {
+            return Ok(());
+        };
+        let state = host.engine.snapshot();
+        let replayed = Engine::restore((self.config)(), None, self.disk.history());
+        let replayed = replayed.map_err(|error| self.broken(format!("the journal cannot be replayed: {error}")))?;
+        if let Some(place) = difference(&state, &replayed.snapshot()) {
+            return Err(self.broken(format!("the same facts lead to another state: {place}")));
+        }
+        if replayed.outstanding() != host.engine.outstanding() {
+            return Err(self.broken("after a replay something else is outstanding".to_owned()));
+        }
+        let bytes = serde_json::to_vec(&state).map_err(|error| self.broken(error.to_string()))?;
+        let again = restored((self.config)(), &Takeover::new(Epoch::default(), Some(bytes), Vec::new()));
+        let again = again.map_err(|error| self.broken(format!("the snapshot cannot be restored: {error}")))?;
+        if let Some(place) = difference(&state, &again.snapshot()) {
+            return Err(self.broken(format!("a snapshot leads to another state than the facts: {place}")));
+        }
+        self.verified += 1;
+        Ok(())
+    }
+
+    pub(super) fn broken(&self, rule: String) -> SimError {
+        SimError::Broken { at: self.now, call: self.calls, rule }
+    }
+}
+
+fn restored(config: crate::scheduler::Config, taken: &Takeover) -> Result<Engine, String> {
+    let snapshot: Option<EngineSnapshot> = match taken.snapshot.as_deref() {
+        None => None,
+        Some(bytes) => Some(serde_json::from_slice(bytes).map_err(|error| error.to_string())?),
+    };
+    let entries: &[Entry] = &taken.tail;
+    Engine::restore(config, snapshot.as_ref(), entries).map_err(|error| error.to_string())
+}

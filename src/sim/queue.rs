@@ -1,0 +1,27 @@
+//! What is to happen, in order of time; what is to happen at one moment, in the order in which that was decided.
+
+use crate::time::Time;
+use std::collections::BTreeMap;
+
+#[derive(Debug)]
+pub(super) struct Queue<T> {
+    line: BTreeMap<(Time, u64), T>,
+    serial: u64,
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self { line: BTreeMap::new(), serial: 0 }
+    }
+}
+
+impl<T> Queue<T> {
+    pub(super) fn push(&mut self, at: Time, what: T) {
+        self.serial = self.serial.wrapping_add(1);
+        self.line.insert((at, self.serial), what);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<(Time, T)> {
+        self.line.pop_first().map(|((at, _), what)| (at, what))
+    }
+}

@@ -1,0 +1,272 @@
+//! What came of a simulation.
+
+use super::fault::Fault;
+use super::record::{RunStory, TaskStory};
+use super::world::World;
+use crate::event::Entry;
+use crate::id::{AgentId, stable_hash};
+use crate::name::Name;
+use crate::task::TaskStatus;
+use crate::time::Time;
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+/// What came of a simulation.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Report {
+    /// When it ended.
+    pub end: Time,
+    /// Whether everything that was accepted had ended.
+    pub settled: bool,
+    /// The tasks, by id; those of runs among them.
+    pub tasks: Vec<TaskStory>,
+    /// The runs that no other run owns, by id.
+    pub runs: Vec<RunStory>,
+    /// The agents, in the order in which they were added.
+    pub agents: Vec<AgentUse>,
+    /// Every fact that was kept.
+    pub journal: Vec<Entry>,
+    /// What was asked and refused, how often.
+    pub refused: u64,
+    /// Attempts that failed and were followed by another.
+    pub retries: u64,
+    /// Attempts that were given back.
+    pub given_back: u64,
+    /// Agents whose lease ran out.
+    pub lost_agents: u64,
+    /// Tasks and runs that were promised, and that the journal does not know. Always 0, or there is a bug.
+    pub lost: usize,
+    /// Tasks that ended twice. Always 0, or there is a bug.
+    pub twice: usize,
+    /// Calls of the engine.
+    pub calls: u64,
+    /// Deaths of the host.
+    pub crashes: u64,
+    /// Hosts that were taken over, found out, and got nothing out of the house.
+    pub fenced: u64,
+    /// How often the journal was replayed and compared.
+    pub verified: u64,
+    /// How often each fault struck; those that never did are left out.
+    pub faults: BTreeMap<Fault, u64>,
+}
+
+/// What an agent did.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct AgentUse {
+    /// Which.
+    pub id: AgentId,
+    /// How many attempts it may work on at once.
+    pub capacity: u32,
+    /// How long its slots were in use, all together.
+    pub busy: Duration,
+    /// How long it was there.
+    pub online: Duration,
+    /// How many attempts it began.
+    pub attempts: u64,
+    /// How often it died.
+    pub deaths: u64,
+}
+
+impl Report {
+    pub(super) fn of(world: &mut World, settled: bool) -> Self {
+        let now = world.now;
+        let agents = world.workers.iter().map(|worker| AgentUse {
+            id: worker.model.spec.id,
+            capacity: worker.model.spec.capacity,
+            busy: worker.busy_until(now),
+            online: worker.online_until(now),
+            attempts: worker.attempts,
+            deaths: worker.deaths,
+        });
+        let mut faults = BTreeMap::new();
+        for strike in &world.chance.strikes {
+            *faults.entry(strike.fault).or_insert(0) += 1;
+        }
+        let refused = world.errands.iter().filter(|errand| matches!(errand.verdict, Some(Err(_)))).count();
+        Self {
+            end: now,
+            settled,
+            agents: agents.collect(),
+            lost: world.record.lost(&world.errands),
+            tasks: core::mem::take(&mut world.record.tasks).into_values().collect(),
+            runs: core::mem::take(&mut world.record.runs).into_values().collect(),
+            journal: core::mem::take(&mut world.disk).into_history(),
+            refused: u64::try_from(refused).unwrap_or(u64::MAX),
+            retries: world.record.retries,
+            given_back: world.record.preempted,
+            lost_agents: world.record.lost_agents,
+            twice: world.record.twice.len(),
+            calls: world.calls,
+            crashes: world.crashes,
+            fenced: world.fenced,
+            verified: world.verified,
+            faults,
+        }
+    }
+
+    /// How many tasks ended so.
+    #[must_use]
+    pub fn count(&self, status: TaskStatus) -> usize {
+        self.tasks.iter().filter(|task| task.status() == Some(status)).count()
+    }
+
+    /// How many tasks have not ended.
+    #[must_use]
+    pub fn unfinished(&self) -> usize {
+        self.tasks.iter().filter(|task| task.ended.is_none()).count()
+    }
+
+    /// The waits for the first attempt, of all tasks that got one.
+    #[must_use]
+    pub fn waits(&self) -> Spans {
+        self.tasks.iter().filter_map(TaskStory::wait).collect()
+    }
+
+    /// The waits of the tasks of this kind.
+    #[must_use]
+    pub fn waits_of(&self, kind: &Name) -> Spans {
+        self.tasks.iter().filter(|task| task.kind == *kind).filter_map(TaskStory::wait).collect()
+    }
+
+    /// From submit to end, of all tasks that have ended.
+    #[must_use]
+    pub fn turnarounds(&self) -> Spans {
+        self.tasks.iter().filter_map(TaskStory::turnaround).collect()
+    }
+
+    /// From start to end, of all runs that have ended.
+    #[must_use]
+    pub fn run_times(&self) -> Spans {
+        self.runs.iter().filter_map(|run| Some(run.ended?.since(run.started))).collect()
+    }
+
+    /// The share of all tasks that succeeded within this time of their submit: a promise to customers, in numbers. 1 if
+    /// there was none.
+    #[must_use]
+    pub fn served_within(&self, span: Duration) -> f64 {
+        let good = |task: &&TaskStory| {
+            task.status() == Some(TaskStatus::Succeeded) && task.turnaround().is_some_and(|took| took <= span)
+        };
+        share(self.tasks.iter().filter(good).count(), self.tasks.len())
+    }
+
+    /// The share of all tasks whose first attempt began within this time of their submit. 1 if there was none.
+    #[must_use]
+    pub fn begun_within(&self, span: Duration) -> f64 {
+        let good = |task: &&TaskStory| task.wait().is_some_and(|wait| wait <= span);
+        share(self.tasks.iter().filter(good).count(), self.tasks.len())
+    }
+
+    /// The share of the agents' slots that was in use while they were there; 0 without agents.
+    #[must_use]
+    pub fn utilisation(&self) -> f64 {
+        let busy: f64 = self.agents.iter().map(|agent| agent.busy.as_secs_f64()).sum();
+        let there = |agent: &AgentUse| agent.online.as_secs_f64() * f64::from(agent.capacity);
+        let there: f64 = self.agents.iter().map(there).sum();
+        if there > 0.0 { busy / there } else { 0.0 }
+    }
+
+    /// A number that stands for the whole journal: two simulations with one digest have the same journal.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        stable_hash(&serde_json::to_vec(&self.journal).unwrap_or_default())
+    }
+}
+
+impl AgentUse {
+    /// The share of its slots that was in use while it was there.
+    #[must_use]
+    pub fn utilisation(&self) -> f64 {
+        let there = self.online.as_secs_f64() * f64::from(self.capacity);
+        if there > 0.0 { self.busy.as_secs_f64() / there } else { 0.0 }
+    }
+}
+
+/// Many durations, in order.
+///
+/// ```
+/// use counterpoint::sim::Spans;
+/// use std::time::Duration;
+///
+/// let waits: Spans = (1..=100).map(Duration::from_secs).collect();
+/// assert_eq!(waits.percentile(0.95), Duration::from_secs(95));
+/// assert_eq!(waits.mean(), Duration::from_millis(50_500));
+/// assert_eq!(waits.within(Duration::from_secs(20)), 0.2);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Spans(Vec<Duration>);
+
+impl FromIterator<Duration> for Spans {
+    fn from_iter<I: IntoIterator<Item = Duration>>(spans: I) -> Self {
+        let mut spans: Vec<Duration> = spans.into_iter().collect();
+        spans.sort_unstable();
+        Self(spans)
+    }
+}
+
+impl Spans {
+    /// How many.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The mean; nothing, if there are none.
+    #[must_use]
+    pub fn mean(&self) -> Duration {
+        let all: Duration = self.0.iter().sum();
+        u32::try_from(self.0.len()).ok().and_then(|number| all.checked_div(number)).unwrap_or_default()
+    }
+
+    /// The shortest that is not exceeded by this share of them (nearest rank); 0.5 for the median. Nothing, if there are
+    /// none.
+    #[must_use]
+    pub fn percentile(&self, share: f64) -> Duration {
+        // By halving, so that no float has to become a place.
+        let (mut place, mut end) = (0, self.0.len());
+        while place < end {
+            let middle = usize::midpoint(place, end);
+            if count(middle + 1) < share * count(self.0.len()) - 1e-9 {
+                place = middle + 1;
+            } else {
+                end = middle;
+            }
+        }
+        self.0.get(place).or_else(|| self.0.last()).copied().unwrap_or_default()
+    }
+
+    /// The longest.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        self.0.last().copied().unwrap_or_default()
+    }
+
+    /// The share of them that is not longer than this; 1 if there are none.
+    #[must_use]
+    pub fn within(&self, span: Duration) -> f64 {
+        share(self.0.partition_point(|other| *other <= span), self.0.len())
+    }
+
+    /// In ascending order.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Duration] {
+        &self.0
+    }
+}
+
+fn share(part: usize, whole: usize) -> f64 {
+    if whole == 0 { 1.0 } else { count(part) / count(whole) }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of tasks are far below 2^52")]
+const fn count(number: usize) -> f64 {
+    number as f64
+}

@@ -1,0 +1,82 @@
+//! Facts about agents.
+
+use super::{Judged, Member, Rules, rule};
+use crate::command::{AgentCommand, Command};
+use crate::event::AgentEvent;
+use crate::id::Incarnation;
+use crate::sim::oracle::Step;
+use crate::time::Time;
+use std::sync::Arc;
+
+impl Rules {
+    pub(super) fn judge_agent(&self, event: &AgentEvent, step: &Step<'_>) -> Judged {
+        let by = event.incarnation();
+        let word = match step.command {
+            Some(Command::Agent(word)) => Some(word),
+            _ => None,
+        };
+        match event {
+            AgentEvent::Registered { spec, .. } => {
+                let asked = matches!(word, Some(AgentCommand::Register(asked)) if *asked == **spec);
+                rule(asked, || format!("{by} registers unasked"))?;
+                let next = by.number() == self.lives + 1 && by.agent() == spec.id;
+                rule(next, || format!("{by} is not the next life after {}", self.lives))
+            }
+            AgentEvent::Updated { spec, .. } => {
+                let asked = matches!(word, Some(AgentCommand::Update { by: who, spec: asked })
+                    if *who == by && *asked == **spec);
+                rule(asked && self.living(by).is_some(), || format!("{by} changes unasked, or after its life"))
+            }
+            AgentEvent::Draining { .. } => {
+                let asked = matches!(word, Some(AgentCommand::Drain { agent }) if *agent == by.agent());
+                rule(asked && self.living(by).is_some(), || format!("{by} drains unasked"))
+            }
+            AgentEvent::Deregistered { .. } => {
+                let asked = matches!(word, Some(AgentCommand::Deregister { agent }) if *agent == by.agent());
+                rule(asked && self.living(by).is_some(), || format!("{by} leaves unasked"))
+            }
+            AgentEvent::Lost { .. } => self.judge_lost(by, step.now),
+            AgentEvent::Throttled { .. } => rule(self.living(by).is_some(), || format!("{by} is bounded and gone")),
+        }
+    }
+
+    /// A lease is taken back when it has run out, and not before.
+    fn judge_lost(&self, by: Incarnation, now: Time) -> Judged {
+        let member = self.living(by).ok_or_else(|| format!("{by} is lost, and was not there"))?;
+        let until = member.spec.lease.map(|lease| member.heard + lease);
+        rule(until.is_some_and(|until| until <= now), || {
+            format!("{by} counts as lost at {now}; it was heard at {}, its lease runs until {until:?}", member.heard)
+        })
+    }
+
+    pub(super) fn learn_agent(&mut self, event: &AgentEvent, at: Time) {
+        match event {
+            AgentEvent::Registered { by, spec } => {
+                self.lives = by.number();
+                let spec = Arc::clone(spec);
+                let member = Member { by: *by, spec, draining: false, heard: at, gated: false };
+                self.agents.insert(by.agent(), member);
+            }
+            AgentEvent::Updated { by, spec } => {
+                if let Some(member) = self.agents.get_mut(&by.agent()) {
+                    member.spec = Arc::clone(spec);
+                    member.heard = at;
+                }
+            }
+            AgentEvent::Draining { by } => {
+                if let Some(member) = self.agents.get_mut(&by.agent()) {
+                    member.draining = true;
+                }
+            }
+            AgentEvent::Deregistered { by } | AgentEvent::Lost { by } => {
+                self.agents.remove(&by.agent());
+                self.paused_agents.remove(&by.agent());
+            }
+            AgentEvent::Throttled { by, slots, .. } => {
+                if let Some(member) = self.agents.get_mut(&by.agent()) {
+                    member.gated = slots.is_some();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Facts about runs: nothing of them is done twice, and what is undone is undone once and in order.
+
+use super::{Judged, Rules, rule};
+use crate::command::{Command, RunCommand};
+use crate::definition::{Action, Definition};
+use crate::event::RunEvent;
+use crate::id::{RunId, TaskId};
+use crate::name::Name;
+use crate::run::{RunOutcome, UndoOutcome};
+use crate::sim::oracle::Step;
+use crate::task::{Happened, Owner, Phase, TaskSpec};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A run, as far as facts tell.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Story {
+    /// None for one within another, whose definition is inside a step.
+    definition: Option<Arc<Definition>>,
+    owner: Option<Owner>,
+    finished: bool,
+    ended: BTreeSet<u32>,
+    unwinding: BTreeSet<u32>,
+    undone: BTreeMap<u32, UndoOutcome>,
+    /// The tasks that do or undo each piece; of a compensation that is tried again there may be more than one.
+    pieces: BTreeMap<(u32, u32, Phase), Vec<TaskId>>,
+    retried: BTreeSet<u32>,
+}
+
+impl Rules {
+    pub(super) fn judge_run(&self, event: &RunEvent, step: &Step<'_>) -> Judged {
+        match event {
+            RunEvent::Started { spec, owner: None, .. } => {
+                let asked = matches!(step.command, Some(Command::Run(RunCommand::Start(asked))) if *asked == **spec);
+                rule(asked && !self.runs.contains_key(&spec.id), || format!("{} starts unasked or twice", spec.id))
+            }
+            RunEvent::NodeFinished { run, node, .. } => {
+                let story = self.story(*run)?;
+                rule(!story.ended.contains(node), || format!("node {node} of {run} ends twice"))
+            }
+            RunEvent::NodeUndone { run, node, outcome } => {
+                let story = self.story(*run)?;
+                rule(story.unwinding.contains(node), || format!("node {node} of {run} is undone, and need not be"))?;
+                let again = matches!(story.undone.get(node), None | Some(UndoOutcome::Failed { .. }));
+                rule(again, || format!("node {node} of {run} is undone twice"))?;
+                let words = matches!(outcome, UndoOutcome::Declared { .. } | UndoOutcome::Abandoned { .. });
+                let asked = matches!(step.command, Some(Command::Run(RunCommand::Remedy { run: of, .. })) if of == run);
+                rule(!words || asked, || format!("node {node} of {run} is declared undone by nobody"))
+            }
+            RunEvent::Signalled { run, signal, payload, .. } => {
+                let asked = matches!(step.command, Some(Command::Run(RunCommand::Signal { run: to, signal: what, payload: with }))
+                    if to == run && what == signal && with == payload);
+                rule(asked, || format!("nobody sent {signal} to {run}"))
+            }
+            RunEvent::Finished { run, outcome } => self.judge_finished(*run, outcome),
+            RunEvent::Forgotten { runs } => runs.iter().try_for_each(|run| {
+                rule(self.story(*run)?.finished, || format!("{run} is forgotten and has not ended"))
+            }),
+            RunEvent::Started { .. }
+            | RunEvent::Defined { .. }
+            | RunEvent::Opened { .. }
+            | RunEvent::SignalMoved { .. }
+            | RunEvent::HandlerFired { .. }
+            | RunEvent::Paused { .. }
+            | RunEvent::Resumed { .. }
+            | RunEvent::Operated { .. }
+            | RunEvent::ItemsAdded { .. }
+            | RunEvent::ItemsClosed { .. }
+            | RunEvent::ItemsEnough { .. }
+            | RunEvent::Entered { .. }
+            | RunEvent::Decided { .. }
+            | RunEvent::Delegated { .. }
+            | RunEvent::Escalated { .. }
+            | RunEvent::Halted { .. }
+            | RunEvent::Unwinding { .. }
+            | RunEvent::UndoRetried { .. } => Ok(()),
+        }
+    }
+
+    fn story(&self, run: RunId) -> Result<&Story, String> {
+        self.runs.get(&run).ok_or_else(|| format!("{run} is not known"))
+    }
+
+    /// A task of a run begins: no piece is done or undone twice, and what came after it is undone before it is.
+    pub(super) fn judge_piece(&self, spec: &TaskSpec) -> Judged {
+        let Some(owner) = spec.owner else { return Ok(()) };
+        let story = self.story(owner.run)?;
+        rule(!story.finished || owner.phase == Phase::Undo, || format!("{} begins after the end of its run", spec.id))?;
+        let before = story.pieces.get(&(owner.node, owner.item, owner.phase));
+        let again = owner.phase == Phase::Undo && story.retried.contains(&owner.node);
+        rule(before.is_none() || again, || format!("{} does {owner:?} again, after {before:?}", spec.id))?;
+        if owner.phase == Phase::Do {
+            return Ok(());
+        }
+        let Some(definition) = &story.definition else { return Ok(()) };
+        for later in after(definition, owner.node) {
+            let open = story.unwinding.contains(&later)
+                && matches!(story.undone.get(&later), None | Some(UndoOutcome::Failed { .. }));
+            rule(!open, || format!("node {} of {} is undone before node {later}", owner.node, owner.run))?;
+        }
+        Ok(())
+    }
+
+    /// Nothing of a run goes on after its end, and one that says that it is undone is.
+    fn judge_finished(&self, run: RunId, outcome: &RunOutcome) -> Judged {
+        let story = self.story(run)?;
+        rule(!story.finished, || format!("{run} ends twice"))?;
+        for task in story.pieces.values().flatten() {
+            let ended = self.tasks.get(task).is_none_or(|task| task.ended().is_some());
+            rule(ended, || format!("{run} ends while {task} goes on"))?;
+        }
+        let Some(definition) = story.definition.as_ref().filter(|_| matches!(outcome, RunOutcome::Compensated { .. }))
+        else {
+            return Ok(());
+        };
+        for ((node, item, phase), tasks) in &story.pieces {
+            let undo = definition.nodes.get(*node as usize).and_then(|node| node.undo.as_ref());
+            let happened =
+                tasks.iter().filter_map(|task| self.tasks.get(task)).any(|task| !matches!(task.happened, Happened::No));
+            if *phase == Phase::Undo || undo.is_none() || !happened {
+                continue;
+            }
+            let undone = self.was_done(story, (*node, *item, Phase::Undo));
+            let declared = matches!(story.undone.get(node), Some(UndoOutcome::Declared { .. }));
+            rule(undone || declared, || format!("{run} counts as undone, and node {node} item {item} is not"))?;
+        }
+        Ok(())
+    }
+
+    fn was_done(&self, story: &Story, piece: (u32, u32, Phase)) -> bool {
+        let tasks = story.pieces.get(&piece).into_iter().flatten();
+        tasks.filter_map(|task| self.tasks.get(task)).any(|task| matches!(task.happened, Happened::Yes(_)))
+    }
+
+    pub(super) fn note_piece(&mut self, spec: &TaskSpec) {
+        if let Some(owner) = spec.owner
+            && let Some(story) = self.runs.get_mut(&owner.run)
+        {
+            story.pieces.entry((owner.node, owner.item, owner.phase)).or_default().push(spec.id);
+        }
+    }
+
+    pub(super) fn learn_run(&mut self, event: &RunEvent) {
+        if let RunEvent::Defined { definition } = event {
+            self.definitions.insert((definition.name.clone(), definition.version), Arc::clone(definition));
+        }
+        if let RunEvent::Started { spec, version, owner } = event {
+            let definition = match owner {
+                None => self.definitions.get(&(spec.workflow.clone(), *version)).cloned(),
+                Some(_) => None,
+            };
+            self.runs.insert(spec.id, Story { definition, owner: *owner, ..Story::default() });
+        }
+        if let RunEvent::Forgotten { runs } = event {
+            self.runs.retain(|id, story| {
+                let root = story.owner.map_or(*id, |owner| owner.run);
+                !runs.contains(id) && !runs.contains(&root)
+            });
+        }
+        let Some(story) = event.run().and_then(|run| self.runs.get_mut(&run)) else { return };
+        if let RunEvent::NodeFinished { node, .. } = event {
+            story.ended.insert(*node);
+        } else if let RunEvent::Unwinding { nodes, .. } = event {
+            story.unwinding.extend(nodes);
+        } else if let RunEvent::NodeUndone { node, outcome, .. } = event {
+            story.undone.insert(*node, outcome.clone());
+        } else if let RunEvent::UndoRetried { node, .. } = event {
+            story.retried.insert(*node);
+            story.undone.remove(node);
+        } else if let RunEvent::Finished { .. } = event {
+            story.finished = true;
+        } else if let RunEvent::Halted { .. } = event {
+            // One within another that is undone as a whole goes on after its end.
+            story.finished = false;
+        }
+    }
+}
+
+/// The nodes that come after a node by any way. States have cycles, and order of their own.
+fn after(definition: &Definition, node: u32) -> BTreeSet<u32> {
+    let name = |place: u32| definition.nodes.get(place as usize).map(|node| &node.name);
+    let mut found = BTreeSet::new();
+    let mut line: Vec<u32> = vec![node];
+    while let Some(place) = line.pop() {
+        let Some(from): Option<&Name> = name(place) else { continue };
+        for (later, next) in (0..).zip(&definition.nodes) {
+            let follows = next.after.iter().any(|link| link.node == *from);
+            if follows && !matches!(next.action, Action::States(_)) && found.insert(later) {
+                line.push(later);
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,373 @@
+//! Facts about tasks.
+
+use super::{Hold, Judged, Known, Rules, Stage, rule};
+use crate::command::{AgentCommand, Command, TaskCommand};
+use crate::event::{Next, TaskEvent};
+use crate::id::{AttemptId, Incarnation, Seq, TaskId};
+use crate::sim::oracle::Step;
+use crate::task::{
+    Bound, Exhausted, Failure, FailureKind, Happened, InDoubt, Jitter, Retry, TaskOutcome, TaskSpec, TaskStatus,
+};
+use crate::time::Time;
+use core::time::Duration;
+use std::sync::Arc;
+
+impl Rules {
+    pub(super) fn judge_task(&self, event: &TaskEvent, step: &Step<'_>) -> Judged {
+        match event {
+            TaskEvent::Submitted { spec, replays, .. } => self.judge_submitted(spec, *replays, step),
+            TaskEvent::Ready { task } => self.judge_ready(*task, step.now),
+            TaskEvent::Assigned { attempt, to } => self.judge_assigned(*attempt, *to, step.now),
+            TaskEvent::Started { attempt } | TaskEvent::YieldRequested { attempt, .. } => {
+                let known = self.known(attempt.task())?;
+                rule(known.hold().is_some() && known.attempt() == *attempt, || format!("{attempt} is not under way"))
+            }
+            TaskEvent::Yielded { attempt, by, .. } => {
+                self.held(*attempt, *by)?;
+                let own = matches!(step.command, Some(Command::Agent(AgentCommand::Yield { attempt: said, .. })) if said == attempt);
+                self.judge_cause(*attempt, *by, own || said_failed(step, *attempt, *by).is_some(), step.now)
+            }
+            TaskEvent::AttemptFailed { attempt, by, failure, next, maybe, beyond_budget } => {
+                self.judge_failed((*attempt, *by), failure, (*next, *beyond_budget), *maybe, step)
+            }
+            TaskEvent::Answered { task, .. } => {
+                rule(self.known(*task)?.stage == Stage::Queued, || format!("{task} is answered and does not wait"))
+            }
+            TaskEvent::Succeeded { attempt, by, output } => {
+                let hold = self.held(*attempt, *by)?;
+                let said = matches!(step.command, Some(Command::Agent(AgentCommand::Complete { by: who, attempt: which, output: gave }))
+                    if who == by && which == attempt && gave == output);
+                rule(said && self.living(*by).is_some(), || {
+                    format!("nobody who holds {attempt} said that it is done")
+                })?;
+                rule(hold.cancel.is_none(), || format!("{attempt} was cancelled before it was done"))
+            }
+            TaskEvent::CancelRequested { task, reason } => {
+                let known = self.known(*task)?;
+                rule(known.hold().is_some(), || format!("{task} is not under way"))?;
+                self.judge_withdrawn(*task, known, reason, step)
+            }
+            TaskEvent::Cancelled { task, reason, happened } => self.judge_cancelled(*task, reason, happened, step),
+            TaskEvent::Expired { task, bound, maybe } => self.judge_expired(*task, *bound, *maybe, step.now),
+            TaskEvent::Discarded { task, .. } => {
+                let dead = self.known(*task)?.ended() == Some(TaskStatus::DeadLettered);
+                rule(dead, || format!("{task} is no dead letter"))
+            }
+            TaskEvent::Forgotten { tasks } => tasks.iter().try_for_each(|task| {
+                rule(self.known(*task)?.ended().is_some(), || format!("{task} is forgotten and has not ended"))
+            }),
+        }
+    }
+
+    fn known(&self, id: TaskId) -> Result<&Known, String> {
+        self.tasks.get(&id).ok_or_else(|| format!("{id} is not known"))
+    }
+
+    fn held(&self, attempt: AttemptId, by: Incarnation) -> Result<&Hold, String> {
+        let known = self.known(attempt.task())?;
+        let hold = known.hold().filter(|hold| hold.by == by && known.attempt() == attempt);
+        hold.ok_or_else(|| format!("{by} does not hold {attempt}"))
+    }
+
+    fn judge_submitted(&self, spec: &Arc<TaskSpec>, replays: Option<TaskId>, step: &Step<'_>) -> Judged {
+        rule(!self.tasks.contains_key(&spec.id), || format!("{} is known already", spec.id))?;
+        rule(spec.deadline.is_none_or(|at| at > step.now), || format!("the deadline of {} has passed", spec.id))?;
+        let asked = match step.command {
+            Some(Command::Task(TaskCommand::Submit(asked))) => asked == spec,
+            Some(Command::Task(TaskCommand::SubmitAll(all))) => all.contains(spec),
+            Some(Command::Task(TaskCommand::Replay { dead, fresh })) => replays == Some(*dead) && *fresh == spec.id,
+            Some(Command::Task(TaskCommand::ReplayAll { .. })) => replays.is_some(),
+            _ => false,
+        };
+        rule(asked || spec.owner.is_some(), || format!("nobody submitted {}", spec.id))?;
+        self.judge_piece(spec)
+    }
+
+    fn judge_ready(&self, id: TaskId, now: Time) -> Judged {
+        let known = self.known(id)?;
+        match known.stage {
+            Stage::Backoff(until) => rule(until <= now, || format!("{id} backs off until {until}")),
+            Stage::Blocked => {
+                let open = known.spec.after.iter().find(|before| {
+                    // One that was forgotten has succeeded.
+                    self.tasks.get(before).is_some_and(|task| task.ended() != Some(TaskStatus::Succeeded))
+                });
+                rule(open.is_none(), || format!("{id} goes on before {open:?} has succeeded"))
+            }
+            Stage::Queued | Stage::Running(_) | Stage::Ended(_) => Err(format!("{id} did not wait")),
+        }
+    }
+
+    fn judge_assigned(&self, attempt: AttemptId, to: Incarnation, now: Time) -> Judged {
+        let known = self.known(attempt.task())?;
+        rule(known.stage == Stage::Queued, || format!("{attempt} begins, and its task does not wait for an agent"))?;
+        rule(attempt.number() == known.attempts + 1, || format!("{attempt} is not the next attempt"))?;
+        let member = self.living(to).ok_or_else(|| format!("{to} is gone"))?;
+        rule(!member.draining, || format!("{to} drains, and is given {attempt}"))?;
+        rule(!self.paused_agents.contains(&to.agent()), || format!("{to} is paused, and is given {attempt}"))?;
+        rule(!self.is_paused(&known.spec), || format!("the tenant or kind of {attempt} is paused"))?;
+        let fit = self.trusting || known.spec.needs.met_by(&member.spec);
+        rule(fit, || format!("{to} cannot do {attempt}: {}", known.spec.needs))?;
+        let kept = if known.tier == crate::task::Tier::Critical { 0 } else { member.spec.reserved };
+        let room = self.in_flight(to) + kept < member.spec.slots();
+        rule(room, || format!("{to} holds {} of {}, and is given {attempt}", self.in_flight(to), member.spec.slots()))?;
+        rule(known.spec.deadline.is_none_or(|at| at > now), || format!("{attempt} begins after its deadline"))?;
+        let most = attempts(known.spec.policy.retry());
+        let insists = known.doubtful && known.spec.policy.retry().in_doubt == InDoubt::Insist;
+        rule(known.tries() < most || insists, || format!("{attempt} is beyond its budget of {most}"))?;
+        self.judge_order(known, to)
+    }
+
+    /// How many attempts this life holds.
+    pub(super) fn in_flight(&self, by: Incarnation) -> u32 {
+        let held = self.tasks.values().filter(|task| task.hold().is_some_and(|hold| hold.by == by)).count();
+        u32::try_from(held).unwrap_or(u32::MAX)
+    }
+
+    /// Why an attempt ends that its holder has said nothing about: the holder is gone, or time is over.
+    fn judge_cause(&self, attempt: AttemptId, by: Incarnation, said: bool, now: Time) -> Judged {
+        let hold = self.held(attempt, by)?;
+        if said || self.living(by).is_none() {
+            return Ok(());
+        }
+        let policy = &self.known(attempt.task())?.spec.policy;
+        let timeout = policy.attempt_timeout().filter(|_| !hold.unstarted).map(|span| hold.since + span);
+        let grace = self.grace.unwrap_or_default();
+        let asked = hold.cancel.into_iter().chain(hold.yielding).map(|since| since + grace).min();
+        let due = [timeout, asked].into_iter().flatten().min();
+        rule(due.is_some_and(|due| due <= now), || {
+            format!("{attempt} is taken from {by}, who lives and has until {due:?}, at {now}")
+        })
+    }
+
+    fn judge_failed(
+        &self,
+        (attempt, by): (AttemptId, Incarnation),
+        failure: &Failure,
+        (next, beyond_budget): (Next, bool),
+        maybe: bool,
+        step: &Step<'_>,
+    ) -> Judged {
+        let known = self.known(attempt.task())?;
+        let said = said_failed(step, attempt, by);
+        self.judge_cause(attempt, by, said.is_some(), step.now)?;
+        match said {
+            Some(said) => rule(said == failure, || format!("{attempt} failed as {failure}, its agent said {said}"))?,
+            None => rule(failure.kind == FailureKind::Unknown, || format!("{attempt} failed as {failure} in silence"))?,
+        }
+        let retry = known.spec.policy.retry();
+        let settled = retry.in_doubt == InDoubt::Insist && failure.kind == FailureKind::Permanent;
+        let doubt = !settled && (known.doubtful || failure.kind == FailureKind::Unknown);
+        rule(maybe == doubt, || format!("that {attempt} may have happened is {maybe}"))?;
+        judge_next(known, failure, (next, beyond_budget), step.now)
+    }
+
+    fn judge_withdrawn(&self, id: TaskId, known: &Known, reason: &str, step: &Step<'_>) -> Judged {
+        let asked = matches!(step.command, Some(Command::Task(TaskCommand::Cancel { task, reason: why }))
+            if *task == id && why.as_str() == reason);
+        rule(asked || known.spec.owner.is_some(), || format!("nobody withdrew {id}"))
+    }
+
+    fn judge_cancelled(&self, id: TaskId, reason: &str, happened: &Happened, step: &Step<'_>) -> Judged {
+        let known = self.known(id)?;
+        let done = match step.command {
+            Some(Command::Agent(AgentCommand::Complete { by, attempt, output })) if *attempt == known.attempt() => {
+                known.hold().filter(|hold| hold.by == *by).map(|_| output)
+            }
+            _ => None,
+        };
+        match (done, happened) {
+            (Some(output), Happened::Yes(gave)) => rule(output == gave, || format!("{id} gave {output:?}"))?,
+            (Some(_), _) | (None, Happened::Yes(_)) => return Err(format!("that {id} was done is {happened:?}")),
+            (None, Happened::No | Happened::Maybe) => {}
+        }
+        match &known.stage {
+            Stage::Running(hold) => {
+                rule(hold.cancel.is_some(), || format!("{id} ends as cancelled, and nobody was told"))?;
+                let by = hold.by;
+                let said = done.is_some() || said_failed(step, known.attempt(), by).is_some();
+                self.judge_cause(known.attempt(), by, said, step.now)
+            }
+            Stage::Ended(status) => Err(format!("{id} has {status} already")),
+            Stage::Blocked | Stage::Backoff(_) | Stage::Queued => {
+                let dead = known.spec.after.iter().any(|before| {
+                    self.tasks
+                        .get(before)
+                        .is_none_or(|task| task.ended().is_some_and(|end| end != TaskStatus::Succeeded))
+                });
+                if dead { Ok(()) } else { self.judge_withdrawn(id, known, reason, step) }
+            }
+        }
+    }
+
+    fn judge_expired(&self, id: TaskId, bound: Bound, maybe: bool, now: Time) -> Judged {
+        let known = self.known(id)?;
+        rule(known.ended().is_none(), || format!("{id} has ended already"))?;
+        let running = known.hold().is_some();
+        let at = match bound {
+            Bound::Deadline => known.spec.deadline.filter(|_| !running),
+            Bound::Queue => known.spec.policy.queue_timeout().filter(|_| !running).map(|span| known.submitted + span),
+            Bound::Total => known.spec.policy.total_timeout().map(|span| known.submitted + span),
+        };
+        rule(at.is_some_and(|at| at <= now), || format!("{id} expires by its {bound} at {now}, not at {at:?}"))?;
+        rule(maybe == (known.doubtful || running), || format!("that {id} may have happened is {maybe}"))
+    }
+
+    pub(super) fn learn_task(&mut self, event: &TaskEvent, seq: Seq, at: Time) {
+        match event {
+            TaskEvent::Submitted { spec, replays, .. } => {
+                if let Some(dead) = replays {
+                    self.tasks.remove(dead);
+                }
+                let known = Known {
+                    stage: if spec.after.is_empty() { Stage::Queued } else { Stage::Blocked },
+                    tier: spec.tier,
+                    spec: Arc::clone(spec),
+                    seq,
+                    submitted: at,
+                    attempts: 0,
+                    yields: 0,
+                    doubtful: false,
+                    failed_by: Vec::new(),
+                    happened: Happened::No,
+                };
+                self.note_piece(spec);
+                self.tasks.insert(spec.id, known);
+            }
+            TaskEvent::Forgotten { tasks } => tasks.iter().for_each(|task| drop(self.tasks.remove(task))),
+            TaskEvent::Assigned { attempt, to } => {
+                let waits = self.living(*to).is_some_and(|member| member.spec.prefetch > 0);
+                if let Some(known) = self.tasks.get_mut(&attempt.task()) {
+                    known.attempts = attempt.number();
+                    let hold = Hold { by: *to, since: at, unstarted: waits, cancel: None, yielding: None };
+                    known.stage = Stage::Running(hold);
+                }
+            }
+            TaskEvent::Ready { .. }
+            | TaskEvent::Started { .. }
+            | TaskEvent::YieldRequested { .. }
+            | TaskEvent::Yielded { .. }
+            | TaskEvent::AttemptFailed { .. }
+            | TaskEvent::Answered { .. }
+            | TaskEvent::Succeeded { .. }
+            | TaskEvent::CancelRequested { .. }
+            | TaskEvent::Cancelled { .. }
+            | TaskEvent::Expired { .. }
+            | TaskEvent::Discarded { .. } => {
+                if let Some(known) = event.task().and_then(|task| self.tasks.get_mut(&task)) {
+                    known.learn(event, at);
+                }
+            }
+        }
+    }
+}
+
+impl Known {
+    fn learn(&mut self, event: &TaskEvent, at: Time) {
+        match event {
+            TaskEvent::Ready { .. } => self.stage = Stage::Queued,
+            TaskEvent::Started { .. } => self.with_hold(|hold| (hold.unstarted, hold.since) = (false, at)),
+            TaskEvent::YieldRequested { .. } => self.with_hold(|hold| hold.yielding = Some(at)),
+            TaskEvent::CancelRequested { .. } => self.with_hold(|hold| hold.cancel = Some(at)),
+            TaskEvent::Yielded { maybe, .. } => {
+                self.yields += 1;
+                self.doubtful |= *maybe;
+                self.stage = Stage::Queued;
+            }
+            TaskEvent::AttemptFailed { by, next, maybe, .. } => {
+                self.doubtful |= *maybe;
+                self.failed_by.push(by.agent());
+                if let Next::Retry { at, tier } = next {
+                    self.stage = Stage::Backoff(*at);
+                    self.tier = tier.unwrap_or(self.tier);
+                }
+                if !*maybe {
+                    // Who insists has had it settled.
+                    self.happened = Happened::No;
+                } else {
+                    self.happened = Happened::Maybe;
+                }
+            }
+            TaskEvent::Expired { maybe, .. } if *maybe => self.happened = Happened::Maybe,
+            TaskEvent::Succeeded { output, .. } | TaskEvent::Answered { output, .. } => {
+                self.happened = Happened::Yes(output.clone());
+            }
+            TaskEvent::Cancelled { happened, .. } => self.happened = happened.clone(),
+            TaskEvent::Expired { .. }
+            | TaskEvent::Submitted { .. }
+            | TaskEvent::Assigned { .. }
+            | TaskEvent::Discarded { .. }
+            | TaskEvent::Forgotten { .. } => {}
+        }
+        if let Some(outcome) = event.outcome() {
+            self.stage = Stage::Ended(TaskStatus::from(&outcome));
+        }
+        if let TaskEvent::Discarded { .. } = event {
+            // It is no dead letter any more; what it was stays so.
+            let failure = TaskOutcome::Failed(Failure::permanent("given up"));
+            self.stage = Stage::Ended(TaskStatus::from(&failure));
+        }
+    }
+
+    fn with_hold(&mut self, change: impl FnOnce(&mut Hold)) {
+        if let Stage::Running(hold) = &mut self.stage {
+            change(hold);
+        }
+    }
+}
+
+/// The failure that the holder has just told.
+fn said_failed<'a>(step: &Step<'a>, which: AttemptId, who: Incarnation) -> Option<&'a Failure> {
+    match step.command {
+        Some(Command::Agent(AgentCommand::Fail { by, attempt, failure })) if *attempt == which && *by == who => {
+            Some(failure)
+        }
+        _ => None,
+    }
+}
+
+/// The most attempts that any kind of failure allows.
+fn attempts(retry: &Retry) -> u32 {
+    let kinds = [FailureKind::Transient, FailureKind::Overloaded, FailureKind::Unknown];
+    kinds.into_iter().map(|kind| retry.for_kind(kind).attempts).max().unwrap_or(1).max(1)
+}
+
+/// What becomes of a task after a failed attempt: the budget is used, and the back-off kept.
+fn judge_next(known: &Known, failure: &Failure, (next, beyond_budget): (Next, bool), now: Time) -> Judged {
+    let id = known.spec.id;
+    let retry = known.spec.policy.retry().for_kind(failure.kind);
+    let permanent = failure.kind == FailureKind::Permanent;
+    let doubtful = known.doubtful || failure.kind == FailureKind::Unknown;
+    let insists = doubtful && retry.in_doubt == InDoubt::Insist;
+    let again = !permanent && (insists || known.tries() < retry.attempts.max(1)) && !beyond_budget;
+    match next {
+        Next::Retry { at, .. } => {
+            rule(again, || format!("{id} is tried again after {} of {} tries", known.tries(), retry.attempts))?;
+            let (least, most) = backoff(&retry, known.tries(), failure.retry_after);
+            rule(at >= now + least && at <= now + most, || {
+                format!("{id} backs off for {:?}, not between {least:?} and {most:?}", at.since(now))
+            })
+        }
+        Next::Fail | Next::DeadLetter => {
+            rule(!again, || format!("{id} is given up after {} of {} tries", known.tries(), retry.attempts))?;
+            // The run of a step decides what follows: there is nothing to replay.
+            let owned = known.spec.owner.is_some();
+            let failed = permanent || owned || known.spec.policy.exhausted() == Exhausted::Fail;
+            rule(failed == (next == Next::Fail), || format!("{id} is given up in the wrong way"))
+        }
+    }
+}
+
+/// The bounds of a delay, by the words of the documentation.
+fn backoff(retry: &Retry, tries: u32, asked: Option<Duration>) -> (Duration, Duration) {
+    let doubled = retry.base.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1).min(31)));
+    let ceiling = doubled.min(retry.cap);
+    let (least, most) = match retry.jitter {
+        Jitter::Full => (Duration::ZERO, ceiling),
+        Jitter::Equal => (ceiling / 2, ceiling),
+        Jitter::Decorrelated => (retry.base.min(retry.cap), retry.cap),
+        Jitter::None => (ceiling, ceiling),
+    };
+    let floor = asked.unwrap_or_default();
+    (least.max(floor), most.max(floor))
+}

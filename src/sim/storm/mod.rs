@@ -1,0 +1,323 @@
+//! Worlds drawn from seeds, in which everything goes wrong that can.
+//!
+//! A seed draws the agents, what is asked and when, and the rate of each fault; so no two worlds are rough in the same way.
+//! Every call of the engine is judged by [`Rules`], every crash and many calls by a replay. A world outside counts
+//! what really happened. In most worlds faults stop, and then everything must end within a time that is [computed](liveness);
+//! in some they never do.
+//!
+//! ```
+//! use counterpoint::sim::storm::{Case, Storm};
+//!
+//! let storm = Storm::default().with_jobs(12);
+//! for seed in 0..3 {
+//!     let tally = storm.play(&Case::new(seed)).map_err(|failed| storm.shrink(*failed, 200))?;
+//!     assert_eq!((tally.lost, tally.twice), (0, 0));
+//! }
+//! # Ok::<(), counterpoint::sim::storm::Failed>(())
+//! ```
+//!
+//! With a configuration of your own ([`Storm::with_config`]) it is a test of your strategy, limits and guards.
+
+mod case;
+mod draw;
+mod flows;
+mod ledger;
+mod shrink;
+mod tally;
+
+pub use case::{BadCase, Case};
+pub use tally::Tally;
+
+use super::fault::Strike;
+use super::report::Report;
+use super::rules::Rules;
+use super::simulation::{Operation, Simulation};
+use crate::agent::{AgentStatus, Scope};
+use crate::capacity::rebalance;
+use crate::command::{AgentCommand, Command, RunCommand};
+use crate::definition::{Action, Body};
+use crate::engine::Engine;
+use crate::event::Entry;
+use crate::limits::Limits;
+use crate::queue::Discipline;
+use crate::resilience::{breaker, budget, concurrency, outlier, rate};
+use crate::run::{NodeStatus, RunOutcome, RunPhase, UndoRemedy};
+use crate::scheduler::{Batch, Concurrency, Config, Preemption, Quota};
+use crate::task::{Policy, TaskStatus};
+use crate::time::Time;
+use core::fmt;
+use core::time::Duration;
+use draw::{Drawn, Flavour, drawn};
+use ledger::Ledger;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// How long a cancelled attempt may take to answer.
+const GRACE: Duration = Duration::from_secs(10);
+/// The longest that an attempt can take: the longest service, at half speed, stalled.
+const LONGEST: Duration = Duration::from_secs(1_200);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A case that failed.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[error("case \"{case}\": {why}")]
+#[non_exhaustive]
+pub struct Failed {
+    /// Which.
+    pub case: Case,
+    /// What is wrong.
+    pub why: String,
+    /// The faults that struck until then.
+    pub strikes: Vec<Strike>,
+    /// The facts that were kept until then.
+    pub journal: Vec<Entry>,
+}
+
+impl Failed {
+    /// A failure that whoever plays cases has found, a panic for example.
+    #[must_use]
+    pub const fn new(case: Case, why: String) -> Self {
+        Self { case, why, strikes: Vec::new(), journal: Vec::new() }
+    }
+}
+
+type Configure = dyn Fn(u64) -> Config + Send + Sync;
+
+/// Plays cases.
+#[derive(Clone)]
+pub struct Storm {
+    jobs: u32,
+    verify: u64,
+    config: Option<Arc<Configure>>,
+}
+
+impl Default for Storm {
+    /// Thirty jobs in each world, engines set up in one of three ways.
+    fn default() -> Self {
+        Self { jobs: 30, verify: 64, config: None }
+    }
+}
+
+impl Storm {
+    /// How much is asked in each world: tasks, runs, and what operators do.
+    #[must_use]
+    pub const fn with_jobs(mut self, jobs: u32) -> Self {
+        self.jobs = jobs;
+        self
+    }
+
+    /// Replays the journal each time that the engine has been called so often, and after each crash; 0 for never.
+    #[must_use]
+    pub const fn with_verification(mut self, every: u64) -> Self {
+        self.verify = every;
+        self
+    }
+
+    /// Sets the engines up in this way, from the seed. Whether nobody waits in vain and nobody is overtaken is then not
+    /// judged: that depends on what is set up.
+    #[must_use]
+    pub fn with_config(mut self, config: impl Fn(u64) -> Config + Send + Sync + 'static) -> Self {
+        self.config = Some(Arc::new(config));
+        self
+    }
+
+    /// Plays a case.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, with the case and the faults that struck.
+    pub fn play(&self, case: &Case) -> Result<Tally, Box<Failed>> {
+        let ledger = Ledger::new(case.seed);
+        let simulation = self.simulation(case, &ledger);
+        let (world, played) = simulation.played();
+        let failed = |why: String, journal: Vec<Entry>| {
+            Box::new(Failed { case: case.clone(), why, strikes: world.chance.strikes, journal })
+        };
+        let report = match played {
+            Ok(report) => report,
+            Err(error) => return Err(failed(error.to_string(), world.disk.into_history())),
+        };
+        match judge(&report, &ledger) {
+            Err(why) => Err(failed(why, report.journal)),
+            Ok(()) => {
+                let books = ledger.books();
+                Ok(Tally::of(&report, (books.repeats, books.too_late)))
+            }
+        }
+    }
+
+    fn simulation(&self, case: &Case, ledger: &Ledger) -> Simulation {
+        let world = drawn(case, self.jobs);
+        let (seed, flavour) = (case.seed, world.flavour);
+        let config = self.config.clone();
+        let rules = Rules::default();
+        let rules = match (&config, flavour) {
+            (None, Flavour::Plain) => rules.prompt().with_cancel_grace(GRACE),
+            (None, Flavour::Shares | Flavour::Guards) => rules.with_cancel_grace(GRACE),
+            (Some(config), _) => {
+                let grace = config(seed).limits().cancel_grace;
+                rules.trusting_routing().with_cancel_grace(grace)
+            }
+        };
+        let mut simulation = Simulation::new(seed)
+            .with_config(move || config.as_ref().map_or_else(|| set_up(seed, flavour), |config| config(seed)))
+            .with_oracle(rules)
+            .with_answers(ledger.clone())
+            .with_network(world.delay.clone())
+            .with_group_commit(world.group)
+            .with_snapshots(world.snapshots)
+            .with_verification(self.verify)
+            .with_operator(Duration::from_secs(7), operator(world.quiet))
+            .with_breakdowns_until_quiet();
+        for kind in draw::KINDS {
+            simulation = simulation.with_service(kind, world.service.clone());
+        }
+        for definition in flows::all() {
+            simulation = simulation.with_definition(definition);
+        }
+        if world.reminders {
+            simulation = simulation.with_reminders(Duration::from_secs(10));
+        }
+        simulation = match world.quiet {
+            Some(quiet) => simulation.must_end_by(quiet + bound(&world)),
+            None => simulation.until(Time::from_secs(900)),
+        };
+        simulation.with_agents(world.agents).with_jobs(world.jobs).with_faults(world.faults)
+    }
+}
+
+impl fmt::Debug for Storm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Storm").field("jobs", &self.jobs).field("own config", &self.config.is_some()).finish()
+    }
+}
+
+/// By when everything ends once faults have stopped, at the latest: one agent does all of it, one after the other, every
+/// attempt takes as long as it may and fails but for the last, and each is followed by its longest back-off.
+///
+/// `longest` is the longest that an attempt takes, `grace` the configured
+/// [`cancel_grace`](crate::Limits::cancel_grace).
+#[must_use]
+pub fn liveness<'a>(policies: impl IntoIterator<Item = &'a Policy>, longest: Duration, grace: Duration) -> Duration {
+    let each = |policy: &Policy| {
+        let retry = policy.retry();
+        let try_for = policy.attempt_timeout().unwrap_or(longest).saturating_add(grace).saturating_add(retry.cap);
+        try_for.saturating_mul(retry.attempts.saturating_add(1))
+    };
+    policies.into_iter().fold(longest, |all, policy| all.saturating_add(each(policy)))
+}
+
+/// The same for a world: the tasks of its runs, and what is on its way when faults stop, are added.
+fn bound(world: &Drawn) -> Duration {
+    let step = Policy::default().with_retry(crate::task::Retry::exponential(8, SECOND, Duration::from_secs(10)));
+    let steps = core::iter::repeat_n(step, (world.runs as usize + 1) * 16);
+    let steps: Vec<Policy> = steps.map(|policy| policy.with_attempt_timeout(Duration::from_secs(30))).collect();
+    liveness(world.policies.iter().chain(&steps), LONGEST, GRACE)
+}
+
+fn set_up(seed: u64, flavour: Flavour) -> Config {
+    let config =
+        Config::default().with_seed(seed).with_story(0).with_limits(Limits::default().with_cancel_grace(GRACE));
+    match flavour {
+        Flavour::Plain => config,
+        Flavour::Shares => shares(seed, config),
+        Flavour::Guards => guards(config),
+    }
+}
+
+fn shares(seed: u64, config: Config) -> Config {
+    let config = if seed.is_multiple_of(2) { config.with_discipline(Discipline::WeightedFair) } else { config };
+    let config = config
+        .with_shared("licence", 2)
+        .with_tenant("t1", Quota::default().with_concurrent(2).with_weight(2))
+        .with_kind("k1", Quota::default().with_concurrent(3))
+        .with_preemption(Preemption::default().with_least_run(Duration::from_millis(50)))
+        .with_rebalancing(rebalance::Rules::default(), Duration::from_millis(400));
+    if seed.is_multiple_of(3) { config.with_batch("k2", Batch::new(2, 3, Duration::from_millis(700))) } else { config }
+}
+
+/// Small numbers, so that a few failures reach every guard.
+fn guards(config: Config) -> Config {
+    let breaker =
+        breaker::Config::default().with_consecutive(2).with_probes(1).with_close_after(1).with_open_for(SECOND);
+    let outlier = outlier::Config::default().with_consecutive(2).with_eject_for(SECOND).with_interval(SECOND);
+    let mut config = config;
+    if let Ok(rules) = breaker::Rules::new(breaker) {
+        config = config.with_breaker(rules);
+    }
+    if let Ok(rules) = outlier::Rules::new(outlier) {
+        config = config.with_outlier_ejection(rules);
+    }
+    if let Ok(rules) = concurrency::Rules::new(concurrency::Config::default().with_initial(2)) {
+        config = config.with_adaptive_concurrency(Concurrency::Aimd(rules));
+    }
+    if let Ok(rules) = rate::Rules::new(rate::Config::new(4, SECOND, 3)) {
+        config = config.with_agent_rate(rules);
+    }
+    match (budget::Rules::new(budget::Config::default()), budget::Rules::new(budget::Config::default())) {
+        (Ok(own), Ok(all)) => config.with_retry_budget(own, all),
+        _ => config,
+    }
+}
+
+/// Somebody calls where a compensation has failed; once faults have stopped, nothing stays paused and nobody drained.
+fn operator(quiet: Option<Time>) -> impl FnMut(&Engine, Time) -> Vec<Operation> {
+    move |engine, now| {
+        let mut wanted: Vec<Command> = Vec::new();
+        for run in engine.runs() {
+            if run.phase() == RunPhase::CompensationFailed {
+                for node in run.nodes().filter(|node| node.status() == NodeStatus::UndoFailed) {
+                    let within = run
+                        .definition()
+                        .node(&node.name())
+                        .is_some_and(|node| matches!(node.action, Action::Do(Body::Flow(_))));
+                    let remedy =
+                        if within { UndoRemedy::Declare { reason: "by hand".into() } } else { UndoRemedy::Retry };
+                    wanted.push(RunCommand::Remedy { run: run.id(), node: node.name(), remedy }.into());
+                }
+            }
+            if quiet.is_some_and(|quiet| now >= quiet) && run.phase() == RunPhase::Running {
+                wanted.push(RunCommand::Resume { run: run.id() }.into());
+            }
+        }
+        if quiet.is_some_and(|quiet| now >= quiet) {
+            let paused = engine.tenants().filter(|it| it.paused().is_some()).map(|it| Scope::Tenant(it.name().clone()));
+            let kinds = engine.kinds().filter(|it| it.paused().is_some()).map(|it| Scope::Kind(it.name().clone()));
+            let agents = engine.agents().filter(|it| it.paused().is_some()).map(|it| Scope::Agent(it.spec().id));
+            wanted.extend(paused.chain(kinds).chain(agents).map(Command::resume));
+            let drained = engine.agents().filter(|agent| agent.status() == AgentStatus::Draining);
+            wanted.extend(drained.map(|agent| AgentCommand::Deregister { agent: agent.spec().id }.into()));
+        }
+        wanted.into_iter().map(Operation::Say).collect()
+    }
+}
+
+/// What the world outside says: what counts as done was done, once, and what counts as undone was undone.
+fn judge(report: &Report, ledger: &Ledger) -> Result<(), String> {
+    if report.lost > 0 {
+        return Err(format!("{} tasks or runs were promised and are not known", report.lost));
+    }
+    if report.twice > 0 {
+        return Err(format!("{} tasks ended twice", report.twice));
+    }
+    let books = ledger.books();
+    if let Some(piece) = books.twice().next() {
+        return Err(format!("done twice: {piece}"));
+    }
+    let phantom =
+        report.tasks.iter().find(|task| task.status() == Some(TaskStatus::Succeeded) && !books.has_done(task.id));
+    if let Some(task) = phantom {
+        return Err(format!("{} counts as done, and was not", task.id));
+    }
+    let definitions = flows::all();
+    for run in &report.runs {
+        let Some(RunOutcome::Compensated { .. }) = &run.outcome else { continue };
+        let Some(definition) = definitions.iter().find(|it| it.name == run.workflow) else { continue };
+        let undoable = |node: u32| definition.nodes.get(node as usize).is_some_and(|node| node.undo.is_some());
+        let standing = books.standing(run.id, undoable);
+        if !standing.is_empty() {
+            return Err(format!("{} counts as undone, and these stand: {standing:?}", run.id));
+        }
+    }
+    Ok(())
+}

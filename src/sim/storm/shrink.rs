@@ -1,0 +1,91 @@
+//! The smallest case that still fails: faults, jobs and single strikes are left out while it does.
+
+use super::{Case, Failed, Storm};
+use crate::sim::fault::{Fault, Strike};
+use std::collections::BTreeSet;
+
+struct Shrinking<'a> {
+    storm: &'a Storm,
+    best: Failed,
+    /// How many more cases may be tried.
+    left: usize,
+}
+
+impl Storm {
+    /// Leaves out of a case that fails what its failure does not need: whole faults first, then jobs, then single strikes.
+    /// Tries up to so many cases; the failure of the smallest may be another one.
+    #[must_use]
+    pub fn shrink(&self, failed: Failed, patience: usize) -> Failed {
+        let mut work = Shrinking { storm: self, best: failed, left: patience };
+        work.faults();
+        loop {
+            let before = work.best.case.clone();
+            work.jobs();
+            work.strikes();
+            if work.best.case == before || work.left == 0 {
+                return work.best;
+            }
+        }
+    }
+
+    fn job_numbers(&self) -> Vec<u32> {
+        (0..self.jobs).collect()
+    }
+}
+
+impl Shrinking<'_> {
+    fn still_fails(&mut self, case: &Case) -> bool {
+        if self.left == 0 {
+            return false;
+        }
+        self.left -= 1;
+        match self.storm.play(case) {
+            Ok(_) => false,
+            Err(failed) => {
+                self.best = *failed;
+                true
+            }
+        }
+    }
+
+    fn faults(&mut self) {
+        for fault in Fault::ALL {
+            if !self.best.case.without.contains(fault) {
+                let mut case = self.best.case.clone();
+                case.without.insert(*fault);
+                case.spared.retain(|strike| strike.fault != *fault);
+                self.still_fails(&case);
+            }
+        }
+    }
+
+    fn jobs(&mut self) {
+        let left = self.storm.job_numbers().into_iter().filter(|job| !self.best.case.jobs.contains(job)).collect();
+        self.fewer(left, |case, job: &u32| {
+            case.jobs.insert(*job);
+        });
+    }
+
+    fn strikes(&mut self) {
+        let struck: BTreeSet<Strike> = self.best.strikes.iter().copied().collect();
+        let left = struck.into_iter().filter(|strike| !self.best.case.spared.contains(strike)).collect();
+        self.fewer(left, |case, strike: &Strike| {
+            case.spared.insert(*strike);
+        });
+    }
+
+    /// Leaves out ever smaller parts of a list.
+    fn fewer<T>(&mut self, list: Vec<T>, leave_out: impl Fn(&mut Case, &T)) {
+        let mut size = list.len();
+        while size > 0 && self.left > 0 {
+            for part in list.chunks(size) {
+                let mut case = self.best.case.clone();
+                part.iter().for_each(|item| leave_out(&mut case, item));
+                if case != self.best.case {
+                    self.still_fails(&case);
+                }
+            }
+            size /= 2;
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Whose output is certain to be there when a node starts.
+
+use crate::dag::Topology;
+use crate::definition::{Action, Condition, Definition, Expr, Join, Link, Map, On, Repeat, Trigger};
+use crate::name::Name;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// For each node, by its place, the nodes that have succeeded when it starts, whatever happens.
+pub(super) fn sure(definition: &Definition, graph: &Topology) -> Vec<BTreeSet<usize>> {
+    let places: BTreeMap<&str, usize> = definition.nodes.iter().map(|node| node.name.as_str()).zip(0..).collect();
+    let mut sure: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); definition.nodes.len()];
+    for at in graph.order() {
+        let Some(node) = definition.nodes.get(at.index()) else { continue };
+        let by = |link: &Link| {
+            let source = places.get(link.node.as_str()).copied()?;
+            let mut certain = sure.get(source).cloned().unwrap_or_default();
+            // A node that was skipped came after nothing for certain.
+            match link.on {
+                On::Success | On::Each | On::Case(_) => _ = certain.insert(source),
+                On::Failure => {}
+                On::Always => certain.clear(),
+            }
+            Some(certain)
+        };
+        let links: Vec<BTreeSet<usize>> = node.after.iter().filter_map(by).collect();
+        let all = matches!(node.join, Join::All | Join::Trigger(Trigger::AllSucceeded));
+        let one = matches!(node.join, Join::Any | Join::Count { .. } | Join::Each | Join::Rounds { .. });
+        let mut links = links.into_iter();
+        let first = links.next().unwrap_or_default();
+        let mut certain: BTreeSet<usize> = if all {
+            links.fold(first, |all, link| &all | &link)
+        } else if one {
+            links.fold(first, |both, link| &both & &link)
+        } else {
+            BTreeSet::new()
+        };
+        let milestone = node.milestone.as_ref().and_then(|milestone| places.get(milestone.after.as_str()));
+        certain.extend(milestone);
+        if let Some(slot) = sure.get_mut(at.index()) {
+            *slot = certain;
+        }
+    }
+    sure
+}
+
+/// The nodes whose output a node uses although they need not have succeeded, each once. Where the first of several is taken
+/// that is there, nothing is missing.
+pub(super) fn missing<'d>(definition: &'d Definition, place: usize, sure: &[BTreeSet<usize>]) -> Vec<&'d Name> {
+    let (Some(node), Some(sure)) = (definition.nodes.get(place), sure.get(place)) else { return Vec::new() };
+    let mut missing: Vec<&Name> = Vec::new();
+    let mut open: Vec<&Expr> = vec![&node.input];
+    let mut conditions: Vec<&Condition> = Vec::new();
+    match &node.action {
+        Action::Map(Map { over, .. }) => open.push(over),
+        Action::Repeat(Repeat { until, whilst, .. }) => conditions.extend(whilst.iter().chain([until])),
+        Action::Choose { cases, .. } => conditions.extend(cases.iter().map(|case| &case.when)),
+        Action::Do(_)
+        | Action::States(_)
+        | Action::Wait { .. }
+        | Action::Race { .. }
+        | Action::Pass
+        | Action::Stop
+        | Action::Fail(_) => {}
+    }
+    while let Some(condition) = conditions.pop() {
+        conditions.extend(condition.parts());
+        // What asks whether something is there expects that it need not be.
+        if !matches!(condition, Condition::Exists(_)) {
+            open.extend(condition.operands());
+        }
+    }
+    while let Some(expr) = open.pop() {
+        match expr {
+            Expr::Node(name) => {
+                let known = definition.nodes.iter().position(|node| node.name == *name);
+                if known.is_some_and(|known| !sure.contains(&known)) && !missing.contains(&name) {
+                    missing.push(name);
+                }
+            }
+            Expr::First(_) => {}
+            Expr::Input
+            | Expr::Variable(_)
+            | Expr::Item
+            | Expr::Const(_)
+            | Expr::List(_)
+            | Expr::Object(_)
+            | Expr::At(..) => {
+                open.extend(expr.parts());
+            }
+        }
+    }
+    missing.sort();
+    missing
+}

@@ -1,0 +1,243 @@
+//! Save-points: a run goes back to the last of them, and forward again.
+
+use super::apply::is_taken;
+use super::moves::Move;
+use super::{NodeStage, NodeState, Run, Worker};
+use crate::dag::NodeIx;
+use crate::definition::On;
+use crate::event::RunEvent;
+use crate::name::Name;
+use crate::run::{Cause, NodeOutcome, RunPhase, UndoOutcome};
+use crate::saga::last_save_points;
+use serde::{Deserialize, Serialize};
+
+/// A way back to save-points.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Way {
+    /// The nodes at whose ends they are.
+    to: Vec<u32>,
+    cause: Cause,
+    /// What comes after them, in ascending order; found again after a restore.
+    #[serde(skip)]
+    inside: Vec<u32>,
+}
+
+impl Run {
+    /// The save-points to which a node's failure leads back. None if there are none.
+    fn way_back(&self, broken: u32) -> Vec<u32> {
+        let open = |point: NodeIx| {
+            let node = point.get();
+            let Some(save) = self.plan.node(node).and_then(|(node, _)| node.save.as_ref()) else { return false };
+            let used = self.state(node).and_then(|state| state.more.as_ref()).map_or(0, |more| more.used);
+            let done = self.state(node).and_then(NodeState::ended) == Some(&NodeOutcome::Succeeded);
+            done && used < save.most() && !self.after(&[node]).into_iter().any(|node| self.stands(node))
+        };
+        let points = last_save_points(&self.plan.graph, NodeIx::new(broken), open);
+        points.into_iter().map(NodeIx::get).collect()
+    }
+
+    /// All that comes after these nodes, in ascending order.
+    fn after(&self, nodes: &[u32]) -> Vec<u32> {
+        let nodes: Vec<NodeIx> = nodes.iter().copied().map(NodeIx::new).collect();
+        let mut after: Vec<u32> = self.plan.graph.descendants(&nodes).into_iter().map(NodeIx::get).collect();
+        after.sort_unstable();
+        after
+    }
+
+    /// Whether a pivot has happened in the node, or may have and cannot be undone.
+    fn stands(&self, node: u32) -> bool {
+        let (Some(state), Some((definition, plan))) = (self.state(node), self.plan.node(node)) else { return false };
+        let undoable = plan.work.undo.is_some() || plan.states.iter().any(|state| state.undo.is_some());
+        let succeeded = state.ended() == Some(&NodeOutcome::Succeeded);
+        let within = state
+            .pieces
+            .iter()
+            .any(|piece| matches!(piece.worker, Some(Worker::Child(_))) && piece.committed && piece.had_effect());
+        within || definition.pivot && (succeeded || state.had_effect() && !undoable)
+    }
+
+    /// Whether the node goes back to a save-point.
+    pub(super) fn goes_back(&self, node: u32) -> bool {
+        self.back.as_ref().is_some_and(|way| way.inside.binary_search(&node).is_ok())
+    }
+
+    /// Whether any node does.
+    pub(crate) const fn is_going_back(&self) -> bool {
+        self.back.is_some()
+    }
+
+    /// The next move of a node that goes back.
+    pub(super) fn go_back(&mut self, node: u32) -> Option<Move> {
+        match self.unwinding {
+            None => self.halt(node),
+            Some(_) => self.undo(node),
+        }
+    }
+
+    /// What a failure that nothing takes care of leads to.
+    pub(super) fn turn_back(&self, broken: u32, cause: Cause) -> RunEvent {
+        let run = self.id();
+        let to = self.way_back(broken);
+        if to.is_empty() { RunEvent::Halted { run, cause } } else { RunEvent::TurnedBack { run, to, cause } }
+    }
+
+    /// The next step of a way back, when no node has anything to do.
+    pub(super) fn along(&self, way: &Way) -> Option<RunEvent> {
+        let run = self.id();
+        if self.unwinding.is_none() {
+            let busy = |node: &u32| self.state(*node).is_some_and(NodeState::is_busy);
+            return (!way.inside.iter().any(busy)).then(|| RunEvent::Unwinding { run, nodes: self.to_undo_after(way) });
+        }
+        if !self.is_unwound() {
+            return None;
+        }
+        let left = |node: &u32| {
+            let undo = self.state(*node).and_then(|state| state.undo.as_deref());
+            self.stands(*node) || matches!(undo, Some(UndoOutcome::Abandoned { .. }))
+        };
+        Some(if way.inside.iter().any(left) {
+            RunEvent::Halted { run, cause: way.cause.clone() }
+        } else {
+            RunEvent::WentForward { run, nodes: way.inside.clone() }
+        })
+    }
+
+    fn to_undo_after(&self, way: &Way) -> Vec<u32> {
+        if way.inside.iter().any(|node| self.stands(*node)) {
+            return Vec::new();
+        }
+        let wanted = |node: &u32| self.state(*node).is_some_and(|state| self.can_undo(*node, state));
+        way.inside.iter().copied().filter(wanted).collect()
+    }
+
+    pub(super) fn turned_back(&mut self, to: &[u32], cause: &Cause) -> Result<(), &'static str> {
+        if self.phase != RunPhase::Running || self.back.is_some() {
+            return Err("a run goes back that does not go forward");
+        }
+        for &point in to {
+            let state = self.state_mut(point).filter(|state| state.ended() == Some(&NodeOutcome::Succeeded));
+            state.ok_or("a run goes back to a node that is not done")?.more_mut().used += 1;
+        }
+        self.back = Some(Box::new(Way { to: to.to_vec(), cause: cause.clone(), inside: self.after(to) }));
+        self.wake_all();
+        Ok(())
+    }
+
+    /// The way back as a snapshot holds it, made whole again.
+    pub(super) fn with_way(mut self, way: Option<&Way>) -> Self {
+        self.back = way.map(|way| Box::new(Way { inside: self.after(&way.to), ..way.clone() }));
+        self
+    }
+
+    pub(super) fn way(&self) -> Option<Way> {
+        self.back.as_deref().cloned()
+    }
+
+    /// What came after the save-points stands as if it had never begun; what leads there from elsewhere has led there.
+    pub(super) fn went_forward(&mut self, nodes: &[u32]) -> Result<(), &'static str> {
+        let way = self.back.take().filter(|_| self.phase == RunPhase::Running && self.is_unwound());
+        let way = way.ok_or("a run goes forward from a save-point that it did not go back to")?;
+        if way.inside != nodes {
+            return Err("a run goes forward from another save-point");
+        }
+        self.unwinding = None;
+        for &point in &way.to {
+            let save = self.plan.node(point).and_then(|(node, _)| node.save.as_ref());
+            let again = save.map_or(0, |save| save.again);
+            if let Some(more) = self.state_mut(point).and_then(|state| state.more.as_mut()) {
+                more.instead = more.used > again;
+            }
+        }
+        nodes.iter().for_each(|node| self.renew(*node));
+        self.lead_again(nodes);
+        let stays = |node: &u32| nodes.binary_search(node).is_err();
+        let failed: Vec<u32> = self.broken.into_iter().chain(core::mem::take(&mut self.also_broken)).collect();
+        let mut failed = failed.into_iter().filter(stays);
+        self.broken = failed.next();
+        self.also_broken = failed.collect();
+        self.stopped = self.stopped.filter(stays);
+        self.wake_all();
+        Ok(())
+    }
+
+    fn renew(&mut self, node: u32) {
+        let Some(state) = self.nodes.get_mut(node as usize) else { return };
+        let old = core::mem::take(state);
+        if old.ended().is_some() {
+            self.open += 1;
+        }
+        // What was used up is used up.
+        let spent = old.spent();
+        if !spent.is_nothing() {
+            state.more_mut().before = spent;
+        }
+        // What a host gave to a map it gave for good.
+        if let Some(more) = old.more.filter(|more| more.closed || !more.added.is_empty()) {
+            let kept = state.more_mut();
+            (kept.added, kept.closed) = (more.added, more.closed);
+        }
+        self.past.extend(old.pieces.iter().filter_map(|piece| match piece.worker {
+            Some(Worker::Child(run)) => Some(run),
+            Some(Worker::Task(_)) | None => None,
+        }));
+    }
+
+    /// Decides the links again that lead to these nodes from others.
+    fn lead_again(&mut self, nodes: &[u32]) {
+        let plan = std::sync::Arc::clone(&self.plan);
+        for (from, compiled) in (0..).zip(&plan.nodes) {
+            if nodes.binary_search(&from).is_ok() {
+                continue;
+            }
+            for next in compiled.next.iter().filter(|next| nodes.binary_search(&next.to).is_ok()) {
+                if let Some((taken, failed, cut)) = self.led(from, &next.on) {
+                    self.link_decided(next, from, taken, failed, cut);
+                }
+            }
+        }
+    }
+
+    /// How a link from a node was decided, if it was: whether it is taken, whether the node failed, whether the way was cut.
+    fn led(&self, from: u32, on: &On) -> Option<(bool, bool, bool)> {
+        if matches!(on, On::Case(case) if self.went_beside(from, case)) {
+            return Some((true, false, false));
+        }
+        let state = self.state(from)?;
+        let outcome = state.ended()?;
+        let took: &[Name] = state.more.as_ref().map(|more| &more.took[..]).unwrap_or_default();
+        let failed = matches!(outcome, NodeOutcome::Failed { .. });
+        let cut = failed || *outcome == NodeOutcome::Skipped && state.after_failure;
+        let instead = self.instead(from);
+        let taken = match (instead, on) {
+            (Some(_), On::Success | On::Each) => false,
+            (Some(instead), On::Case(case)) => case == instead,
+            (Some(_) | None, _) => is_taken(on, outcome, took),
+        };
+        Some((taken, failed, cut))
+    }
+
+    /// The way that a save-point takes instead of that on success, if it does now.
+    fn instead(&self, node: u32) -> Option<&Name> {
+        self.state(node)?.more.as_ref().filter(|more| more.instead)?;
+        self.plan.node(node)?.0.save.as_ref()?.instead.as_ref()
+    }
+
+    /// Checks what must hold of doubts and ways back.
+    pub(super) fn check_ways(&self) -> Result<(), String> {
+        for (place, state) in (0..).zip(&self.nodes) {
+            let doubts = state.pieces.iter().filter(|piece| piece.doubt.is_some()).count();
+            if doubts != state.more.as_ref().map_or(0, |more| more.doubts) as usize {
+                return Err(format!("run {}: node {place} counts its doubts wrongly", self.id()));
+            }
+            if self.goes_back(place) && self.unwinding.is_some() && state.stage == NodeStage::Working {
+                return Err(format!("run {}: node {place} works where the run goes back", self.id()));
+            }
+        }
+        match &self.back {
+            Some(_) if !matches!(self.phase, RunPhase::Running | RunPhase::Halting) => {
+                Err(format!("run {} goes back to a save-point and is {}", self.id(), self.phase))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Save-points and doubt, as the model reads the rules.
+
+use super::Ruling;
+use super::flow::{Flow, Kind, Place, Stand, Undo};
+use counterpoint::definition::{Action, Body, Map, Repeat};
+use counterpoint::{Cause, Happened, OnUndoFailure, Owner, UndoOutcome};
+use serde_json::{Value, json};
+
+/// A way back to save-points.
+#[derive(Debug)]
+pub(super) struct Back {
+    pub(super) to: Vec<usize>,
+    pub(super) undoing: bool,
+}
+
+impl Flow {
+    /// Whether a node comes after another: by links, or by a milestone.
+    fn comes_after(&self, at: usize, before: usize) -> bool {
+        let node = self.node(at);
+        let milestone = node.milestone.as_ref().map(|milestone| &milestone.after);
+        let mut sources = node.after.iter().map(|link| &link.node).chain(milestone);
+        sources.any(|source| {
+            let source = self.place_of(source).expect("the definition is sound");
+            source == before || self.comes_after(source, before)
+        })
+    }
+
+    fn after(&self, points: &[usize]) -> Vec<usize> {
+        (0..self.places.len()).filter(|at| points.iter().any(|point| self.comes_after(*at, *point))).collect()
+    }
+
+    pub(super) fn goes_back(&self, at: usize) -> bool {
+        self.back.as_ref().is_some_and(|back| back.to.iter().any(|point| self.comes_after(at, *point)))
+    }
+
+    fn stands(&self, at: usize) -> bool {
+        let (node, place) = (self.node(at), &self.places[at]);
+        let effect = place.pieces.iter().any(|piece| piece.happened != Happened::No);
+        let undoable = match &node.action {
+            Action::States(states) => states.states.iter().any(|state| state.undo.is_some()),
+            _ => node.undo.is_some(),
+        };
+        let within = place.pieces.iter().any(|piece| piece.committed && piece.happened != Happened::No);
+        within || node.pivot && (place.end == Some(Kind::Succeeded) || effect && !undoable)
+    }
+
+    /// The last save-points before a node.
+    fn points(&self, broken: usize) -> Vec<usize> {
+        let open = |point: &usize| {
+            let Some(save) = &self.node(*point).save else { return false };
+            let most = save.again + u32::from(save.instead.is_some());
+            let place = &self.places[*point];
+            place.end == Some(Kind::Succeeded)
+                && place.used < most
+                && self.comes_after(broken, *point)
+                && !self.after(&[*point]).into_iter().any(|at| self.stands(at))
+        };
+        let open: Vec<usize> = (0..self.places.len()).filter(open).collect();
+        open.iter().copied().filter(|point| !open.iter().any(|other| self.comes_after(*other, *point))).collect()
+    }
+
+    pub(super) fn turns_back(&mut self, to: Vec<usize>, cause: &Cause) -> Ruling {
+        ensure!(self.stand == Stand::Running && self.back.is_none(), "it goes back and does not go forward");
+        let Cause::Node { node, .. } = cause else { return Err("it goes back without a failure".to_owned()) };
+        let broken = self.place_of(node).ok_or("an unknown node")?;
+        ensure!(self.is_broken(broken), "it goes back for a failure that is taken care of");
+        let expected = self.points(broken);
+        ensure!(to == expected && !to.is_empty(), "it should go back to {expected:?}");
+        to.iter().for_each(|point| self.places[*point].used += 1);
+        self.back = Some(Back { to, undoing: false });
+        Ok(())
+    }
+
+    /// Whether the run as a whole may turn back for this failure.
+    pub(super) fn may_halt(&self, broken: usize) -> Ruling {
+        match &self.back {
+            None => ensure!(self.points(broken).is_empty(), "it could go back to {:?}", self.points(broken)),
+            Some(back) => {
+                ensure!(back.undoing && self.is_settled(), "it halts before it is back at its save-points");
+                ensure!(self.leaves_something(&back.to), "it could go forward again");
+            }
+        }
+        Ok(())
+    }
+
+    fn leaves_something(&self, to: &[usize]) -> bool {
+        let left = |at: usize| self.stands(at) || matches!(self.places[at].undone, Some(UndoOutcome::Abandoned { .. }));
+        self.after(to).into_iter().any(left)
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        let settled = |at: &usize| matches!(&self.places[*at].undone, Some(undone) if !matches!(undone, UndoOutcome::Failed { .. }));
+        self.to_undo.iter().all(settled)
+    }
+
+    pub(super) fn unwinds_after(&mut self, nodes: Vec<usize>) -> Ruling {
+        let back = self.back.as_ref().filter(|back| !back.undoing).ok_or("it turns back without having halted")?;
+        let inside = self.after(&back.to);
+        let busy =
+            |at: &usize| self.places[*at].active() > 0 || self.places[*at].begun() && self.places[*at].end.is_none();
+        ensure!(!inside.iter().any(busy), "it turns back while something is under way");
+        let past = inside.iter().any(|at| self.stands(*at));
+        let expected: Vec<usize> = inside.into_iter().filter(|at| !past && self.is_undone_by(*at)).collect();
+        ensure!(nodes == expected, "to be undone are {expected:?}");
+        self.to_undo = nodes;
+        self.back.as_mut().expect("it goes back").undoing = true;
+        Ok(())
+    }
+
+    pub(super) fn goes_forward(&mut self, nodes: &[usize]) -> Ruling {
+        let back = self.back.take().filter(|back| back.undoing).ok_or("it goes forward already")?;
+        ensure!(self.stand == Stand::Running && self.is_settled(), "it goes forward before all is undone");
+        ensure!(!self.leaves_something(&back.to), "it goes forward although something is left");
+        ensure!(nodes == self.after(&back.to), "anew are {:?}", self.after(&back.to));
+        for at in back.to {
+            let again = self.node(at).save.as_ref().expect("it is a save-point").again;
+            self.places[at].instead = self.places[at].used > again;
+        }
+        self.to_undo.clear();
+        for &at in nodes {
+            let place = core::mem::take(&mut self.places[at]);
+            self.places[at] = Place { added: place.added, closed: place.closed, ..Place::default() };
+            self.arrivals.remove(&at);
+        }
+        Ok(())
+    }
+
+    /// Whether a compensation may begin although one has failed.
+    pub(super) fn is_held_by_failure(&self, at: usize) -> bool {
+        let failed = |at: &usize| matches!(self.places[*at].undone, Some(UndoOutcome::Failed { .. }));
+        let begun = self.places[at].pieces.iter().any(|piece| piece.undo != Undo::Idle);
+        self.definition.on_undo_failure == OnUndoFailure::Halt && !begun && self.to_undo.iter().any(failed)
+    }
+
+    /// Somebody is asked about a piece.
+    pub(super) fn asks(&mut self, owner: Owner, payload: &Value) -> Ruling {
+        let forward = matches!(self.stand, Stand::Running | Stand::Halting);
+        let piece = &mut self.places[owner.node as usize].pieces[owner.item as usize];
+        let doubt = piece.doubt.as_mut().filter(|doubt| !doubt.asked && forward);
+        ensure!(*payload == json!({ "input": piece.input }), "a query is given {payload}");
+        doubt.ok_or("somebody is asked about what is not in doubt")?.asked = true;
+        Ok(())
+    }
+
+    /// Whether a piece that ended so is in doubt.
+    pub(super) fn is_doubted(&self, at: usize, happened: &Happened) -> bool {
+        let node = self.node(at);
+        let task = matches!(
+            &node.action,
+            Action::Do(Body::Task(_))
+                | Action::Map(Map { body: Body::Task(_), .. })
+                | Action::Repeat(Repeat { body: Body::Task(_), .. })
+        );
+        task && node.query.is_some() && *happened == Happened::Maybe
+    }
+}
+
+/// What an answer makes of a piece in doubt.
+pub(super) fn resolved(answer: &Happened, cancelled: bool) -> (bool, Happened) {
+    let Happened::Yes(answer) = answer else { return (false, Happened::Maybe) };
+    match &answer.value()["happened"] {
+        Value::Bool(true) => (!cancelled, Happened::Yes(counterpoint::Payload::new(answer.value()["output"].clone()))),
+        Value::Bool(false) => (false, Happened::No),
+        _ => (false, Happened::Maybe),
+    }
+}

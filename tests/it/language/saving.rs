@@ -1,0 +1,54 @@
+//! Save-points and queries in documents.
+
+use super::{compiled, wrong};
+use counterpoint::definition::{Link, On, SavePoint, Work};
+
+#[test]
+fn documents_say_save_points_and_queries() {
+    let flow = compiled(
+        r#"
+name: parcel
+tasks:
+  - {id: pack, compensate: true, query: true, save_point: {again: 2, instead: by_post}}
+  - {id: weigh, depends_on: pack, query: scale.read, save_point: 1}
+  - {id: ship, depends_on: weigh}
+  - {id: post, depends_on: {task: pack, case: by_post}, query: {type: post.find, timeout: 5s}}
+"#,
+    )
+    .definition;
+    let node = |name: &str| flow.node(name).unwrap();
+    assert_eq!(node("pack").save, Some(SavePoint::again(2).or_instead("by_post")));
+    assert_eq!(node("pack").query, Some(Work::new("pack.query")));
+    assert_eq!(node("pack").undo, Some(Work::new("pack.undo")));
+    assert_eq!(node("weigh").save, Some(SavePoint::again(1)));
+    assert_eq!(node("weigh").query, Some(Work::new("scale.read")));
+    assert_eq!(node("post").after, [Link::case("pack", "by_post")]);
+    assert!(node("post").query.as_ref().is_some_and(|query| query.kind == "post.find"));
+    assert_eq!(node("ship").after[0].on, On::Success);
+}
+
+#[test]
+fn save_points_that_mean_nothing_are_told_with_their_paths() {
+    let lines = wrong(
+        r#"
+name: parcel
+tasks:
+  - {id: pack, save_point: {agin: 2}}
+  - {id: weigh, save_point: often}
+  - {id: ship, query: 3}
+"#,
+    );
+    let expected = [
+        "tasks[0].save_point.agin: unknown field `agin`, did you mean `again`?",
+        "tasks[0].save_point: `again` is missing",
+        "tasks[1].save_point: is a text, not an object",
+        "tasks[2].query: is a number, not an object",
+    ];
+    assert_eq!(lines, expected);
+    let lines = wrong("{name: x, tasks: [{id: a, save_point: 0}, {id: b, pass: true, query: true}]}");
+    assert!(
+        lines.iter().any(|line| line.starts_with("tasks[0]") && line.contains("nothing is done again")),
+        "{lines:?}"
+    );
+    assert!(lines.iter().any(|line| line.starts_with("tasks[1]") && line.contains("no task")), "{lines:?}");
+}

@@ -1,0 +1,162 @@
+//! The rules one by one, on graphs that are small enough to see.
+
+use counterpoint::Payload;
+use counterpoint::dag::{Builder, Dag, NodeIx};
+use counterpoint::saga::{
+    Answer, Saga, SagaError, SagaFact, SagaOutcome, SagaPhase, Settle, Stage, StepSpec, WorkKind,
+};
+
+const PLAIN: StepSpec = StepSpec::new().undoable();
+
+/// Steps in a row.
+fn chain(specs: &[StepSpec]) -> (Dag<StepSpec>, Vec<NodeIx>) {
+    let mut graph = Builder::new();
+    let steps: Vec<NodeIx> = specs.iter().enumerate().map(|(at, spec)| graph.node(at.to_string(), *spec)).collect();
+    steps.windows(2).for_each(|pair| _ = graph.edge(pair[0], pair[1]));
+    (graph.build().unwrap(), steps)
+}
+
+struct Host {
+    saga: Saga,
+    facts: Vec<SagaFact>,
+}
+
+impl Host {
+    fn new(graph: &Dag<StepSpec>) -> Self {
+        Self { saga: Saga::new(graph), facts: Vec::new() }
+    }
+
+    /// The next work, as text: `do`, `ask` or `undo` and the step.
+    fn next(&mut self) -> String {
+        self.saga.next(&mut self.facts).map_or_else(String::new, |work| match work.kind {
+            WorkKind::Do { round } => format!("do {} {round}", work.step),
+            WorkKind::Ask { .. } => format!("ask {}", work.step),
+            WorkKind::Undo { output, certain, .. } => format!("undo {} {output} {certain}", work.step),
+            other => panic!("{other:?}"),
+        })
+    }
+
+    fn done(&mut self, step: NodeIx) -> &mut Self {
+        self.next();
+        self.say(step, Answer::Done(Payload::of(&format!("of {step}")).unwrap()))
+    }
+
+    fn say(&mut self, step: NodeIx, answer: Answer) -> &mut Self {
+        self.saga.answer(step, answer, &mut self.facts).unwrap();
+        self
+    }
+
+    fn fails(&mut self, step: NodeIx) -> &mut Self {
+        self.next();
+        self.say(step, Answer::Failed)
+    }
+}
+
+#[test]
+fn what_is_in_doubt_is_asked_about_and_the_answer_decides() {
+    let (graph, steps) = chain(&[PLAIN.with_query(), PLAIN]);
+    let doubtful = |answer: Answer| {
+        let mut host = Host::new(&graph);
+        host.next();
+        host.say(steps[0], Answer::Unknown);
+        assert_eq!(host.next(), "ask n0");
+        host.say(steps[0], answer);
+        host
+    };
+    // It has happened: the saga goes on, and what was found out is what it gave.
+    let mut host = doubtful(Answer::Done(Payload::of(&7).unwrap()));
+    assert_eq!(host.next(), "do n1 0");
+    host.say(steps[1], Answer::Failed);
+    assert_eq!(host.next(), "undo n0 7 true");
+    // It has not: there is nothing to undo.
+    let host = doubtful(Answer::Failed);
+    assert_eq!(host.saga.outcome(), Some(&SagaOutcome::Failed { residue: vec![] }));
+    // Nobody knows: it is undone as what may have happened.
+    let mut host = doubtful(Answer::Unknown);
+    assert_eq!(host.next(), "undo n0 null false");
+}
+
+#[test]
+fn a_failure_leads_back_to_the_last_save_point_and_forward_again() {
+    let (graph, steps) = chain(&[PLAIN, PLAIN.as_save_point(1), PLAIN, PLAIN]);
+    let mut host = Host::new(&graph);
+    host.done(steps[0]).done(steps[1]).done(steps[2]).fails(steps[3]);
+    assert_eq!(host.next(), "undo n2 \"of n2\" true");
+    host.say(steps[2], Answer::Done(Payload::NULL));
+    assert_eq!((host.saga.phase(), host.saga.stage(steps[1])), (SagaPhase::Forward, Some(Stage::Done)));
+    assert_eq!(host.next(), "do n2 1");
+    // Once; then to the beginning.
+    host.say(steps[2], Answer::Done(Payload::NULL)).fails(steps[3]);
+    for undone in ["undo n2 null true", "undo n1 \"of n1\" true", "undo n0 \"of n0\" true"] {
+        assert_eq!(host.next(), undone);
+        let step = host.saga.outstanding()[0].step;
+        host.say(step, Answer::Done(Payload::NULL));
+    }
+    assert_eq!(host.saga.outcome(), Some(&SagaOutcome::Compensated));
+}
+
+#[test]
+fn what_does_not_come_after_the_save_point_does_not_notice() {
+    let mut graph = Builder::new();
+    let [point, after, beside] = [("point", PLAIN.as_save_point(1)), ("after", PLAIN), ("beside", PLAIN)]
+        .map(|(name, spec)| graph.node(name, spec));
+    graph.edge(point, after);
+    let graph = graph.build().unwrap();
+    let mut host = Host::new(&graph);
+    host.next();
+    assert_eq!(host.next(), "do n2 0", "the one beside begins at once");
+    host.say(point, Answer::Done(Payload::NULL)).fails(after);
+    assert_eq!(host.saga.unwanted().count(), 0);
+    assert_eq!(host.next(), "do n1 1");
+    host.say(beside, Answer::Done(Payload::NULL)).say(after, Answer::Done(Payload::NULL));
+    assert_eq!(host.saga.outcome(), Some(&SagaOutcome::Completed));
+}
+
+#[test]
+fn past_a_pivot_a_saga_goes_forward_unless_it_is_told_to_stop_anyway() {
+    let (graph, steps) = chain(&[PLAIN, PLAIN.as_pivot().as_save_point(1), PLAIN, PLAIN]);
+    let mut host = Host::new(&graph);
+    host.done(steps[0]).done(steps[1]);
+    let before = host.facts.len();
+    assert_eq!(host.saga.cancel(&mut host.facts), Err(SagaError::PastPivot));
+    assert_eq!(host.facts.len(), before);
+    // The pivot is a save-point: what came after it may be done again.
+    host.done(steps[2]).fails(steps[3]).next();
+    host.say(steps[2], Answer::Done(Payload::NULL));
+    assert_eq!(host.next(), "do n2 1");
+    host.saga.abort(&mut host.facts).unwrap();
+    assert_eq!(host.saga.unwanted().collect::<Vec<_>>(), [steps[2]]);
+    host.say(steps[2], Answer::Failed);
+    assert_eq!(host.saga.outcome(), Some(&SagaOutcome::Failed { residue: vec![steps[0], steps[1]] }));
+}
+
+#[test]
+fn what_was_given_up_on_the_way_to_a_save_point_ends_the_saga() {
+    let (graph, steps) = chain(&[PLAIN, PLAIN.as_save_point(3), PLAIN, PLAIN]);
+    let mut host = Host::new(&graph);
+    host.done(steps[0]).done(steps[1]).done(steps[2]).fails(steps[3]).next();
+    host.say(steps[2], Answer::Failed);
+    assert_eq!((host.saga.phase(), host.next().as_str()), (SagaPhase::Stuck, ""));
+    host.saga.settle(steps[2], Settle::Abandon, &mut host.facts).unwrap();
+    for step in [steps[1], steps[0]] {
+        assert!(host.next().starts_with(&format!("undo {step}")));
+        host.say(step, Answer::Done(Payload::NULL));
+    }
+    assert_eq!(host.saga.outcome(), Some(&SagaOutcome::Failed { residue: vec![steps[2]] }));
+}
+
+#[test]
+fn words_that_do_not_fit_change_nothing() {
+    let (graph, steps) = chain(&[PLAIN, PLAIN]);
+    let mut host = Host::new(&graph);
+    let stranger = NodeIx::new(9);
+    let before = host.saga.clone();
+    assert_eq!(host.saga.answer(steps[1], Answer::Failed, &mut host.facts), Err(SagaError::NotUnderWay(steps[1])));
+    assert_eq!(host.saga.answer(stranger, Answer::Failed, &mut host.facts), Err(SagaError::UnknownStep(stranger)));
+    assert_eq!(host.saga.settle(steps[0], Settle::Retry, &mut host.facts), Err(SagaError::NothingToSettle(steps[0])));
+    assert_eq!((&host.saga, host.facts.len()), (&before, 0));
+    host.fails(steps[0]);
+    assert_eq!(host.saga.cancel(&mut host.facts), Err(SagaError::Over));
+    let nonsense = [SagaFact::Done { step: steps[1], output: Payload::NULL }];
+    assert!(matches!(Saga::restore(&graph, &nonsense), Err(SagaError::Misfit { place: 0, .. })));
+}
