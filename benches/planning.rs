@@ -1,6 +1,6 @@
 //! Assignment by shape of costs; list scheduling; what a schedule of the search costs.
 //!
-//! With `COUNTERPOINT_DATA` set, a table of how close plans come to the best known follows: `planning -- records SECONDS`.
+//! How close plans come to the best known is what the example `planning_study` tells.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -12,19 +12,13 @@
     reason = "a bench: it prints a table and keeps the time"
 )]
 
-#[path = "../examples/plan_project/read.rs"]
-mod read;
-
 use counterpoint::Random;
 use counterpoint::planning::{
-    Costs, Graph, Heuristic, Settings, assign, assign_bottleneck, assign_by_auction, list_schedule, plan_project,
-    validate,
+    Costs, Graph, Heuristic, Settings, assign, assign_bottleneck, assign_by_auction, list_schedule, search_schedule,
 };
-use criterion::{BenchmarkId, Criterion, criterion_group};
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 fn costs(kind: &str, size: usize) -> Costs {
     let mut random = Random::new(7, size as u64);
@@ -62,43 +56,12 @@ fn lists(criterion: &mut Criterion) {
             bench.iter(|| list_schedule(black_box(&graph), heuristic))
         });
     }
-}
-
-/// One line for each instance: best known, ours, bound, seconds.
-fn records(data: &Path, seconds: f64) {
-    println!("instance,best_known,ours,bound,seconds,schedules");
-    for (table, folder, kind, best) in
-        [("msrcpsp/records.csv", "msrcpsp", "def", 6), ("rcpsp/records.csv", "rcpsp", "sm", 4)]
-    {
-        let Ok(text) = std::fs::read_to_string(data.join(table)) else { continue };
-        for line in text.lines().skip(1) {
-            let cells: Vec<&str> = line.split(',').collect();
-            let within = if kind == "sm" { cells[1] } else { "" };
-            let project = read::instance(&data.join(folder).join(within).join(format!("{}.{kind}", cells[0])));
-            let Ok(project) = project else { continue };
-            let begin = Instant::now();
-            let settings = Settings::default().with_seed(1).with_evaluations(u64::MAX);
-            let found = plan_project(&project.check().expect("a good instance"), &settings, &mut |_| {
-                if begin.elapsed().as_secs_f64() < seconds { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-            });
-            validate(&project, &found.plan).expect("a plan that keeps all rules");
-            let (ours, bound) = (found.makespan.as_secs(), found.bound.as_secs());
-            let used = begin.elapsed().as_secs_f64();
-            println!("{},{},{ours},{bound},{used:.3},{}", cells[0], cells[best], found.evaluations);
-        }
-    }
+    group.sample_size(10);
+    let settings = Settings::default().with_evaluations(1_000);
+    group.bench_function("1,000 moves of the search", |bench| {
+        bench.iter(|| search_schedule(black_box(&graph), &settings, &mut |_| ControlFlow::Continue(())))
+    });
 }
 
 criterion_group!(benches, assignment, lists);
-
-fn main() {
-    let words: Vec<String> = std::env::args().collect();
-    if let Some(at) = words.iter().position(|word| word == "records") {
-        let seconds = words.get(at + 1).and_then(|word| word.parse().ok()).unwrap_or(1.0);
-        let data = std::env::var_os("COUNTERPOINT_DATA").map(PathBuf::from);
-        records(&data.expect("COUNTERPOINT_DATA names the directory of the instances"), seconds);
-        return;
-    }
-    benches();
-    Criterion::default().configure_from_args().final_summary();
-}
+criterion_main!(benches);

@@ -8,7 +8,7 @@ use crate::definition::Definition;
 use crate::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{NodeRemedy, RunSpec, UndoRemedy};
+use crate::run::{Migration, NodeRemedy, RunSpec, UndoRemedy};
 use crate::task::{Failure, FailureKind, TaskSpec, Tier, Usage};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
@@ -123,6 +123,16 @@ pub enum TaskCommand {
     Cancel {
         /// Which task.
         task: TaskId,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// Makes tasks that wait more urgent, or less: all of them or none. Among their like they keep their places. Refused if
+    /// one has begun.
+    Prioritise {
+        /// Which tasks.
+        tasks: Vec<TaskId>,
+        /// How urgent they are from now on.
+        tier: Tier,
         /// On what grounds.
         reason: Name,
     },
@@ -262,6 +272,26 @@ pub enum ControlCommand {
 pub enum RunCommand {
     /// A workflow that runs may use. The same again changes nothing; another under the same name and version is refused.
     Define(Arc<Definition>),
+    /// Runs that ask for no version take this one from now on; so a new version that does not do well is rolled back for
+    /// new runs. Runs that have begun keep theirs.
+    SetDefault {
+        /// The workflow's name.
+        workflow: Name,
+        /// The version; the newest, if none, which is how it is at first.
+        version: Option<u32>,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// No run can be started of this version any more, and it makes room for another. Refused while runs of it are not
+    /// over, and if it was made the default. Runs that are over keep it, and its number never comes to mean another.
+    Retire {
+        /// The workflow's name.
+        workflow: Name,
+        /// The version.
+        version: u32,
+        /// On what grounds.
+        reason: Name,
+    },
     /// A new run. The same again changes nothing; another under a known id is refused.
     Start(RunSpec),
     /// Brings a signal to a run, which keeps it until a node that waits for it takes it: a node of the run itself first, then
@@ -287,6 +317,42 @@ pub enum RunCommand {
     Resume {
         /// Which run.
         run: RunId,
+    },
+    /// Moves a run to another definition: another version of its workflow, or one of its own. What has happened stays, what
+    /// is under way goes on, what has not started follows the new definition. Refused with everything that stands in the
+    /// way ([`Obstacle`](crate::Obstacle)), if anything would be lost or come to mean something else; ask
+    /// [`Engine::migration`](crate::Engine::migration) first. Moving back is the same command. Runs within keep what they
+    /// began with, and are moved by commands of their own.
+    Migrate {
+        /// Which run.
+        run: RunId,
+        /// Where to, and what becomes of its nodes.
+        migration: Migration,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// Makes a run more urgent, or less, and the runs within it: its tasks that wait are moved, and those to come are as
+    /// urgent, where their nodes do not say otherwise. What an agent holds goes on as it is.
+    Prioritise {
+        /// Which run.
+        run: RunId,
+        /// How urgent it is from now on.
+        tier: Tier,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// Lets a run that failed go on from where it failed. What has succeeded stays; the nodes whose failures nothing took
+    /// care of, those that were withdrawn because of them, and those that were skipped after them are done anew. It is for
+    /// a run that is over, and for one that is paused in which work has failed: before it goes on and the failure has
+    /// consequences. Refused for a run in which something was undone or would have to be, and if something after the failure has gone on ([`Rejected::NotRetriable`]); a run
+    /// within another is not retried, but the run around it. Signals that nobody had taken when the run ended are gone.
+    ///
+    /// [`Rejected::NotRetriable`]: crate::Rejected::NotRetriable
+    Retry {
+        /// Which run.
+        run: RunId,
+        /// On what grounds.
+        reason: Name,
     },
     /// Decides how a node ends that has not ended.
     Operate {

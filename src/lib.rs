@@ -60,9 +60,11 @@
 //! - [`dag`]: graphs, what is ready in them, and a parallel runner; [`saga`]: compensation. Both usable alone.
 //! - [`journal`]: where facts are kept; [`insight`]: what they tell; [`protocol`]: messages for agents elsewhere.
 //! - [`protocol`]: messages for agents and tools elsewhere, and the task states of other protocols.
-//! - [`host`]: ready-made hosts.
+//! - [`host`]: ready-made hosts, on threads and (feature `async`) as a future; `testing` (feature `testing`): a kit for tests.
+//! - [`access`]: who may command what, and the trail of who did.
 //! - `sim` (feature `sim`): all of it in virtual time, with modelled agents, loads and faults.
 
+pub mod access;
 pub mod agent;
 pub mod capacity;
 pub mod command;
@@ -100,13 +102,17 @@ pub mod team;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
+pub mod token;
 pub mod trace;
 pub mod workflow;
 
 pub use agent::{AgentSpec, AgentStatus, Guard, Scope};
 pub use command::{Accepted, AgentCommand, Command, ControlCommand, DeadFilter, RunCommand, TaskCommand};
 pub use effect::{Dispatched, Effect, Outbox};
-pub use engine::{Ask, Balance, Engine, EngineSnapshot, Follower, NodeView, RunMetrics, RunView};
+pub use engine::{
+    Ask, Awaited, Balance, DefinitionView, Engine, EngineSnapshot, Follower, NodeView, RunCursor, RunFilter,
+    RunMetrics, RunPage, RunStanding, RunView, Wait,
+};
 pub use error::{BadConfig, PayloadError, RestoreError};
 pub use event::{AgentEvent, ControlEvent, Entry, Event, Next, Opening, RunEvent, TaskEvent, YieldReason};
 pub use id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
@@ -116,16 +122,19 @@ pub use payload::Payload;
 pub use queue::Discipline;
 pub use rejected::Rejected;
 pub use run::{
-    Cause, LimitReached, Measure, NodeOutcome, NodeRemedy, NodeStatus, OnUndoFailure, Refusal, RunOutcome, RunPhase,
-    RunSpec, UndoOutcome, UndoRemedy,
+    Carried, Cause, LimitReached, Measure, Migration, MigrationReport, MigrationTarget, NodeOutcome, NodeRemedy,
+    NodeStatus, Obstacle, OnUndoFailure, Refusal, RunOutcome, RunPhase, RunSpec, UndoOutcome, UndoRemedy,
 };
-pub use scheduler::{AgentView, Config, Quota, Routability, Scheduler, SchedulerSnapshot, TaskStatus, TaskView};
+pub use scheduler::{
+    AgentView, Config, Quota, Routability, Scheduler, SchedulerSnapshot, TaskStatus, TaskView, TaskWait,
+};
 pub use structure::Random;
 pub use task::{
     Affinity, Bound, Exhausted, Failure, FailureKind, Happened, InDoubt, Jitter, Needs, Owner, Phase, Policy, Retry,
     Spending, TaskOutcome, TaskSpec, Tier, Usage,
 };
 pub use time::Time;
+pub use token::Token;
 pub use trace::TraceContext;
 
 /// The README's example compiles and runs as a test.

@@ -3,7 +3,7 @@
 use crate::definition::DefinitionId;
 use crate::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
 use crate::name::Name;
-use crate::run::RunPhase;
+use crate::run::{Obstacle, RunPhase};
 use crate::task::Tier;
 use crate::time::Time;
 use core::time::Duration;
@@ -43,12 +43,33 @@ pub enum Rejected {
     /// The id belongs to another task.
     #[error("task {0} was submitted before, with other content")]
     TaskConflict(TaskId),
+    /// Another run has the key and is not over.
+    #[error("run {run} of workflow {workflow} has the key {key} and is not over")]
+    KeyTaken {
+        /// The workflow's name.
+        workflow: Name,
+        /// The key.
+        key: Name,
+        /// The run that has it.
+        run: RunId,
+    },
     /// The id belongs to another run.
     #[error("run {0} was started before, with other content")]
     RunConflict(RunId),
     /// The name and version belong to another definition.
     #[error("workflow {0} was defined before, with other content: give it a new version")]
     DefinitionConflict(DefinitionId),
+    /// Runs of the version are not over.
+    #[error("of workflow {definition} {runs} runs are not over")]
+    InUse {
+        /// Which definition.
+        definition: DefinitionId,
+        /// How many.
+        runs: u32,
+    },
+    /// The version was made the default: make another one the default first.
+    #[error("workflow {0} is what new runs take: make another version the default first")]
+    IsDefault(DefinitionId),
     /// Ids with the top bit set are the engine's own.
     #[error("the id {0} is reserved for the engine: ids of a host are below 2^63")]
     ReservedId(u64),
@@ -144,6 +165,9 @@ pub enum Rejected {
     /// The task has ended.
     #[error("task {0} has ended")]
     TaskEnded(TaskId),
+    /// An agent holds the task.
+    #[error("task {0} has begun")]
+    TaskBegun(TaskId),
     /// The task is no dead letter.
     #[error("task {0} is no dead letter")]
     NotDead(TaskId),
@@ -154,6 +178,30 @@ pub enum Rejected {
         run: RunId,
         /// Where it stands.
         phase: RunPhase,
+    },
+    /// The run cannot move to that definition; everything that stands in the way, one to a line.
+    #[error("run {run} cannot move: {}", obstacle_text(.obstacles))]
+    NotMigratable {
+        /// The run.
+        run: RunId,
+        /// What stands in the way.
+        obstacles: Vec<Obstacle>,
+    },
+    /// A run within a run follows what the run around it says, or a definition of its own; others have no run around them.
+    #[error("run {run} is {}", if .around.is_some() { "within another, and follows no version" } else { "not within another" })]
+    RunWithin {
+        /// The run.
+        run: RunId,
+        /// The run around it, if there is one.
+        around: Option<RunId>,
+    },
+    /// The run cannot go on from where it failed.
+    #[error("run {run} cannot go on from where it failed{}", because(.node))]
+    NotRetriable {
+        /// The run.
+        run: RunId,
+        /// A node that was undone, or that has gone on after the failure; none if nothing has failed.
+        node: Option<Name>,
     },
     /// The run has passed its point of no return: it goes forward only.
     #[error("run {0} has passed its point of no return, and goes forward only")]
@@ -280,6 +328,14 @@ pub enum Rejected {
     /// A scheduler on its own runs no workflows.
     #[error("a scheduler on its own runs no workflows: use an engine")]
     NoWorkflows,
+}
+
+fn because(node: &Option<Name>) -> String {
+    node.as_ref().map_or_else(|| ": it has not failed".to_owned(), |node| format!(": node {node} stands in the way"))
+}
+
+fn obstacle_text(obstacles: &[Obstacle]) -> String {
+    obstacles.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 fn version_text(version: Option<u32>) -> String {

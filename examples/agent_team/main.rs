@@ -101,13 +101,13 @@ fn workflow() -> Result<Definition, Box<dyn Error>> {
 }
 
 /// What came of a run.
-pub struct Done {
+struct Done {
     /// What was done in each round, by whom.
-    pub rounds: Vec<Vec<(AgentId, String)>>,
-    pub output: Payload,
-    pub nodes: usize,
+    rounds: Vec<Vec<(AgentId, String)>>,
+    output: Payload,
+    nodes: usize,
     /// What was taken from the agent that left.
-    pub taken_back: usize,
+    taken_back: usize,
 }
 
 struct Host {
@@ -159,7 +159,7 @@ impl Host {
 }
 
 /// Has the team reach the goals; the leaver, if there is one, leaves in the third round with its work in hand.
-pub fn run(team: &[AgentSpec], about: &About, leaver: Option<&str>) -> Result<Done, Box<dyn Error>> {
+fn run(team: &[AgentSpec], about: &About, leaver: Option<&str>) -> Result<Done, Box<dyn Error>> {
     let engine = Engine::new(Config::default().with_strategy(BestMatch::default()));
     let mut host = Host { engine, now: Time::ZERO, given: Vec::new(), lives: BTreeMap::new() };
     for agent in team {
@@ -195,7 +195,7 @@ pub fn run(team: &[AgentSpec], about: &About, leaver: Option<&str>) -> Result<Do
 
 impl Done {
     /// How even the work is, from a share of one over the team to 1 (Jain's index).
-    pub fn balance(&self, team: &[AgentSpec]) -> f64 {
+    fn balance(&self, team: &[AgentSpec]) -> f64 {
         let loads =
             team.iter().map(|agent| self.rounds.iter().flatten().filter(|(by, _)| *by == agent.id).count() as f64);
         let loads: Vec<f64> = loads.collect();

@@ -9,7 +9,11 @@
 //! ```
 //!
 //! A case that fails is made smaller and printed with the command that replays it. The exit code tells whether one did.
-#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_types,
+    reason = "an example talks to a person, and tells how long it took"
+)]
 
 mod arguments;
 mod table;
@@ -67,13 +71,13 @@ fn main() -> ExitCode {
 }
 
 /// Plays a case; a panic is a failure like any other.
-fn play(storm: &Storm, case: &Case) -> Result<Tally, Failed> {
+fn play(storm: &Storm, case: &Case) -> Result<Tally, Box<Failed>> {
     match catch_unwind(AssertUnwindSafe(|| storm.play(case))) {
-        Ok(played) => played.map_err(|failed| *failed),
+        Ok(played) => played,
         Err(panic) => {
             let why = panic.downcast_ref::<String>().cloned();
             let why = why.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            Err(Failed::new(case.clone(), format!("panicked: {}", why.unwrap_or_default())))
+            Err(Box::new(Failed::new(case.clone(), format!("panicked: {}", why.unwrap_or_default()))))
         }
     }
 }
@@ -99,7 +103,7 @@ fn play_all(storm: &Storm, told: &Arguments, cases: &[Case]) -> (Tally, Vec<Fail
                 Ok(one) => tally.add(&one),
                 Err(failed) => {
                     let mut failures = failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    failures.push(failed);
+                    failures.push(*failed);
                     if told.hasty || failures.len() >= MOST {
                         next.store(u64::MAX / 2, Ordering::Relaxed);
                     }

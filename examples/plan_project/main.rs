@@ -1,7 +1,8 @@
 //! Plans a project: reads an instance, looks for the best schedule, prints it and draws it.
 //!
 //! ```text
-//! plan_project INSTANCE [--seconds 10] [--seed 1] [--svg gantt.svg]   a .def (iMOPSE) or .sm (PSPLIB) file
+//! plan_project INSTANCE [--seconds 10] [--seed 1] [--svg gantt.svg]   a .def (iMOPSE), .sm (PSPLIB) or .yaml file
+//! plan_project examples/plan_project/garden.yaml                      a project as people write one
 //! plan_project --small                                                a project of its own making, without files
 //! ```
 //!

@@ -1,4 +1,4 @@
-//! Readers of two file formats of project scheduling instances.
+//! Readers of projects: two file formats of published instances, and YAML.
 
 use counterpoint::planning::{Agent, Project, Resource, Task};
 use counterpoint::{AgentId, TaskId};
@@ -13,7 +13,8 @@ pub(crate) fn instance(path: &Path) -> Result<Project, Box<dyn Error>> {
     match path.extension().and_then(|kind| kind.to_str()) {
         Some("def") => imopse(&text),
         Some("sm") => psplib(&text),
-        _ => Err("a .def or .sm file is wanted".into()),
+        Some("yaml" | "yml") => Ok(serde_saphyr::from_str(&text)?),
+        _ => Err("a .def, .sm or .yaml file is wanted".into()),
     }
 }
 

@@ -24,6 +24,7 @@ mod guard;
 mod link;
 mod many;
 mod occasion;
+mod rename;
 mod save;
 mod states;
 mod trigger;

@@ -226,6 +226,17 @@ impl Book {
         }
     }
 
+    /// An operator has changed a run: budgets may be other ones, and nodes other ones' nodes.
+    pub(super) fn audit_accounts(&mut self) {
+        for (_, run, node) in core::mem::take(&mut self.accounts.parked) {
+            if let Some(waiting) = self.slot(run).and_then(|slot| self.runs.get_mut(slot)) {
+                waiting.wake(node);
+                self.agenda.insert(run);
+            }
+        }
+        self.reopen_accounts();
+    }
+
     /// What all accounts say must be what runs say.
     pub(super) fn check_accounts(&self) -> Result<(), String> {
         let mut sums: BTreeMap<Holder, Standing> = BTreeMap::new();

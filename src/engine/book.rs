@@ -2,9 +2,10 @@
 //! runs own.
 
 use super::accounts::Accounts;
-use crate::definition::DefinitionId;
+use super::catalog::Catalog;
+use super::list::Register;
 use crate::event::{Entry, Event, Next, RunEvent, TaskEvent};
-use crate::id::{RunId, TaskId};
+use crate::id::{RunId, Seq, TaskId};
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
@@ -16,7 +17,7 @@ use crate::time::Time;
 use crate::workflow::functions::Functions;
 use crate::workflow::machine::{PieceEnd, Run, Worker, child_end};
 use crate::workflow::plan::Plan;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 type Folded = Result<(), Misfit>;
@@ -27,9 +28,10 @@ pub(super) struct Book {
     /// What budgets say.
     pub(super) accounts: Accounts,
     /// What the host's code says, for plans.
-    functions: Arc<Functions>,
-    pub(super) plans: BTreeMap<(Name, u32), Arc<Plan>>,
+    pub(super) functions: Arc<Functions>,
+    pub(super) catalog: Catalog,
     pub(super) runs: Arena<Run>,
+    pub(super) register: Register,
     pub(super) by_id: IdMap<RunId, Slot>,
     /// The steps that unfinished tasks perform.
     owners: IdMap<TaskId, Owner>,
@@ -53,7 +55,7 @@ impl Book {
         match &entry.event {
             Event::Agent(_) | Event::Control(_) => Ok(()),
             Event::Task(event) => self.fold_task(event, entry.at).map_err(Misfit),
-            Event::Run(event) => self.fold_run(event, entry.at).map_err(Misfit),
+            Event::Run(event) => self.fold_run(event, (entry.seq, entry.at)).map_err(Misfit),
         }
     }
 
@@ -96,6 +98,7 @@ impl Book {
             | TaskEvent::Cancelled { .. }
             | TaskEvent::Expired { .. }
             | TaskEvent::Discarded { .. }
+            | TaskEvent::Prioritised { .. }
             | TaskEvent::Forgotten { .. } => {}
         }
     }
@@ -116,6 +119,7 @@ impl Book {
             | TaskEvent::Cancelled { .. }
             | TaskEvent::Expired { .. }
             | TaskEvent::Discarded { .. }
+            | TaskEvent::Prioritised { .. }
             | TaskEvent::Forgotten { .. } => return Ok(()),
         };
         if owner.phase != Phase::Do || !self.get(owner.run).is_some_and(|run| run.is_pivot(owner.node)) {
@@ -136,14 +140,22 @@ impl Book {
         Ok(())
     }
 
-    fn fold_run(&mut self, event: &RunEvent, now: Time) -> Result<(), &'static str> {
+    fn fold_run(&mut self, event: &RunEvent, (seq, now): (Seq, Time)) -> Result<(), &'static str> {
         match event {
-            RunEvent::Defined { definition } => {
-                let plan = Plan::new(Arc::clone(definition), &self.functions).ok_or("a definition has a cycle")?;
-                self.plans.insert((plan.id.name.clone(), plan.id.version), plan);
-                Ok(())
+            RunEvent::Defined { .. }
+            | RunEvent::DefaultSet { .. }
+            | RunEvent::Retired { .. }
+            | RunEvent::Migrated { .. }
+            | RunEvent::Prioritised { .. }
+            | RunEvent::Retried { .. } => self.fold_operation(event),
+            RunEvent::Started { spec, version, owner, hash } => {
+                let plan =
+                    self.plan_for(spec, *version, *owner).ok_or("a run starts of a workflow that is not defined")?;
+                if hash.is_some_and(|hash| hash != plan.id.hash) {
+                    return Err("a run starts of another definition than the one that it is pinned to");
+                }
+                self.started(Run::new(plan, Arc::clone(spec), *owner, (seq, now)), now)
             }
-            RunEvent::Started { spec, version, owner } => self.started(spec, *version, *owner, now),
             RunEvent::Forgotten { runs } => runs.iter().try_for_each(|run| self.forget(*run)),
             RunEvent::Opened { run, node, .. } => {
                 self.with_run(*run, |run| run.apply(event, now))?;
@@ -152,13 +164,7 @@ impl Book {
             }
             RunEvent::Halted { run, .. } => {
                 self.with_run(*run, |run| run.apply(event, now))?;
-                self.tell_parent(*run, |parent, owner| {
-                    if parent.is_undoing(owner) {
-                        parent.note_undoing(owner, Worker::Child(*run))
-                    } else {
-                        parent.note_cancelling(owner)
-                    }
-                })
+                self.halted(*run)
             }
             RunEvent::Finished { run, outcome } => {
                 self.with_run(*run, |run| run.apply(event, now))?;
@@ -219,18 +225,62 @@ impl Book {
         Ok(())
     }
 
-    fn started(
-        &mut self,
-        spec: &Arc<RunSpec>,
-        version: u32,
-        owner: Option<Owner>,
-        now: Time,
-    ) -> Result<(), &'static str> {
-        if self.slot(spec.id).is_some() {
+    /// A run within does not go on: the run around it asked for that, or undoes it.
+    fn halted(&mut self, id: RunId) -> Result<(), &'static str> {
+        self.tell_parent(id, |parent, owner| {
+            if parent.is_undoing(owner) {
+                parent.note_undoing(owner, Worker::Child(id))
+            } else {
+                parent.note_cancelling(owner)
+            }
+        })
+    }
+
+    /// What operators do with definitions and with whole runs.
+    fn fold_operation(&mut self, event: &RunEvent) -> Result<(), &'static str> {
+        if let RunEvent::Defined { definition } = event {
+            let plan = Plan::new(Arc::clone(definition), &self.functions).ok_or("a definition has a cycle")?;
+            self.catalog.define(plan);
+            return Ok(());
+        }
+        if let RunEvent::DefaultSet { workflow, version, .. } = event {
+            self.catalog.set_default(workflow, *version);
+            return Ok(());
+        }
+        if let RunEvent::Retired { workflow, version, .. } = event {
+            return self.catalog.retire(workflow, *version).ok_or("a version is retired that is not defined");
+        }
+        if let RunEvent::Prioritised { run, tier, .. } = event {
+            let family: Vec<RunId> = self.family(*run).iter().map(|run| run.id()).collect();
+            return family.into_iter().try_for_each(|run| {
+                self.with_run(run, |run| {
+                    run.raised = Some(*tier);
+                    Ok(())
+                })
+            });
+        }
+        if let RunEvent::Retried { run, nodes, .. } = event {
+            let mut over = false;
+            self.with_run(*run, |run| {
+                over = run.is_finished();
+                run.redo(nodes).ok_or("a run goes on that has not failed")
+            })?;
+            if over {
+                self.active = self.active.saturating_add(1);
+                self.finished.retain(|other| other != run);
+            }
+            self.audit_accounts();
+            return Ok(());
+        }
+        self.migrated(event)
+    }
+
+    fn started(&mut self, run: Run, now: Time) -> Result<(), &'static str> {
+        if self.slot(run.id()).is_some() {
             return Err("a run starts twice");
         }
-        let plan = self.plan_for(spec, version, owner).ok_or("a run starts of a workflow that is not defined")?;
-        self.put(Run::new(plan, Arc::clone(spec), owner, now));
+        let (spec, owner) = (Arc::clone(&run.spec), run.owner);
+        self.put(run);
         self.open_accounts(spec.id);
         match owner {
             None => self.active = self.active.saturating_add(1),
@@ -246,7 +296,7 @@ impl Book {
     }
 
     /// The moments that a node waits for from now on.
-    fn set_timers(&mut self, id: RunId, node: u32) {
+    pub(super) fn set_timers(&mut self, id: RunId, node: u32) {
         let moments = self.get(id).map(|run| run.moments(node)).unwrap_or_default();
         for at in moments {
             self.wheel.insert(at, (id, node));
@@ -276,12 +326,13 @@ impl Book {
             Some(owner) if self.get(owner.run)?.call_of(owner).is_none() => {
                 self.get(owner.run)?.flow_of(owner).cloned()
             }
-            Some(_) | None => self.plans.get(&(spec.workflow.clone(), version)).cloned(),
+            Some(_) | None => self.catalog.get(&spec.workflow, version).cloned(),
         }
     }
 
     pub(super) fn put(&mut self, run: Run) {
         let id = run.id();
+        self.register.enter(&run);
         let slot = self.runs.insert(run);
         self.by_id.insert(id, slot);
     }
@@ -296,6 +347,7 @@ impl Book {
                 return Err("a run is forgotten that has not ended");
             }
             self.close_accounts(id);
+            self.register.leave(&run);
             family.extend(run.children());
         }
         match self.finished.front() {
@@ -316,6 +368,17 @@ impl Book {
             wake(run);
             self.agenda.insert(id);
         }
+    }
+
+    /// A run and all that are under way within it.
+    pub(super) fn family(&self, id: RunId) -> Vec<&Run> {
+        let mut family = Vec::new();
+        let mut line = vec![id];
+        while let Some(run) = line.pop().and_then(|id| self.get(id)) {
+            line.extend(run.active_children());
+            family.push(run);
+        }
+        family
     }
 
     /// A signal that a node of the run waits for and that a run around it keeps: the nearest that does.
@@ -339,20 +402,24 @@ impl Book {
     /// Whether a run makes no moves forward: it is paused, one around it is, or a function of the host is missing that its
     /// definition names.
     pub(super) fn is_paused(&self, id: RunId) -> bool {
+        self.paused_by(id).is_some() || self.get(id).is_some_and(Run::lacks_functions)
+    }
+
+    /// The run that is paused so that this one makes no moves forward: it itself, or one around it.
+    pub(super) fn paused_by(&self, id: RunId) -> Option<(RunId, &Name)> {
         let mut next = Some(id);
         let mut own = true;
         while let Some(run) = next.and_then(|id| self.get(id)) {
             if own && run.phase != RunPhase::Running {
-                return false;
+                return None;
             }
-            let lacks = own && !run.plan.missing.is_empty();
-            if (run.paused || lacks) && run.phase == RunPhase::Running {
-                return true;
+            if let Some(reason) = run.paused.as_ref().filter(|_| run.phase == RunPhase::Running) {
+                return Some((run.id(), reason));
             }
             own = false;
             next = run.owner.map(|owner| owner.run);
         }
-        false
+        None
     }
 
     /// Whether a node of the run, or of one within it, waits for this signal now.
@@ -398,6 +465,13 @@ impl Book {
         self.serial = self.serial.max(id & !TaskId::engine_made(0).get());
     }
 
+    /// A task works for another node than it seemed to.
+    pub(super) fn set_owner(&mut self, task: TaskId, owner: Owner) {
+        if let Some(phase) = self.owners.get(&task).map(|known| known.phase) {
+            self.owners.insert(task, Owner { phase, ..owner });
+        }
+    }
+
     /// The run that a task works for, while it does.
     pub(super) fn owner(&self, task: TaskId) -> Option<Owner> {
         self.owners.get(&task).copied()
@@ -416,13 +490,12 @@ impl Book {
     }
 
     /// Counts and owners from what the runs say, after a snapshot was read.
-    pub(super) fn recount<'a>(&mut self, owned: impl Iterator<Item = (&'a TaskSpec, bool)>) {
-        self.active =
-            u32::try_from(self.runs.iter().filter(|(_, run)| run.owner.is_none() && !run.is_finished()).count())
-                .unwrap_or(u32::MAX);
-        for (spec, ended) in owned {
-            if let (Some(owner), false) = (spec.owner, ended) {
-                self.owners.insert(spec.id, owner);
+    pub(super) fn recount(&mut self) {
+        let active = self.runs.iter().filter(|(_, run)| run.owner.is_none() && !run.is_finished()).count();
+        self.active = u32::try_from(active).unwrap_or(u32::MAX);
+        for (owner, worker) in self.runs.iter().flat_map(|(_, run)| run.workers()) {
+            if let Worker::Task(task) = worker {
+                self.owners.insert(task, owner);
             }
         }
         let timers: Vec<_> = self.runs.iter().flat_map(|(_, run)| run.timers()).collect();
@@ -434,16 +507,12 @@ impl Book {
         self.reopen_accounts();
     }
 
-    /// The definition of this name, in this version or the newest.
+    /// The definition of this name, in this version or the default.
     pub(super) fn plan(&self, name: &Name, version: Option<u32>) -> Option<&Arc<Plan>> {
         match version {
-            Some(version) => self.plans.get(&(name.clone(), version)),
-            None => self.plans.range((name.clone(), 0)..=(name.clone(), u32::MAX)).next_back().map(|(_, plan)| plan),
+            Some(version) => self.catalog.get(name, version),
+            None => self.catalog.default_of(name),
         }
-    }
-
-    pub(super) fn definition_at(&self, id: &DefinitionId) -> Option<&Arc<Plan>> {
-        self.plans.get(&(id.name.clone(), id.version))
     }
 }
 
@@ -481,6 +550,7 @@ fn end_of(event: &TaskEvent) -> Option<PieceEnd> {
         | TaskEvent::Used { .. }
         | TaskEvent::CancelRequested { .. }
         | TaskEvent::Discarded { .. }
+        | TaskEvent::Prioritised { .. }
         | TaskEvent::Forgotten { .. } => return None,
     })
 }

@@ -1,6 +1,7 @@
 //! The rules that hold between runs and tasks.
 
 use super::drive::Driver;
+use crate::task::Owner;
 use crate::workflow::machine::Worker;
 
 impl Driver {
@@ -15,8 +16,17 @@ impl Driver {
         for (_, run) in self.book.runs.iter() {
             run.check()?;
             for (owner, worker) in run.workers() {
+                // A task itself names the node for which it was submitted, which may stand elsewhere since its run moved.
                 let known = match worker {
-                    Worker::Task(task) => self.core.view(task).and_then(|task| task.spec().owner),
+                    Worker::Task(task) => {
+                        let spec = self.core.view(task).and_then(|task| task.spec().owner);
+                        let same = |known: &Owner| {
+                            spec.is_some_and(|spec| {
+                                (spec.run, spec.item, spec.phase) == (known.run, known.item, known.phase)
+                            })
+                        };
+                        self.book.owner(task).filter(same)
+                    }
                     Worker::Child(child) => self.book.get(child).and_then(|child| child.owner),
                 };
                 // Of what a compensation undoes only the run within is named, by the owner that did it.
@@ -27,6 +37,12 @@ impl Driver {
             }
         }
         self.book.check_accounts()?;
+        let roots = self.book.runs.iter().map(|(_, run)| run).filter(|run| run.owner.is_none());
+        let listed =
+            roots.fold((0, 0), |(all, keyed), run| (all + 1, keyed + usize::from(run.spec.business_key.is_some())));
+        if listed != self.book.register.len() {
+            return Err(format!("{listed:?} runs are known, {:?} can be found", self.book.register.len()));
+        }
         for id in &self.book.finished {
             if !self.book.get(*id).is_some_and(|run| run.is_finished()) {
                 return Err(format!("run {id} is listed as finished and is not"));

@@ -11,9 +11,9 @@ use crate::payload::Payload;
 use crate::rejected::Rejected;
 use crate::run::{Cause, RunPhase, RunSpec, UndoOutcome, UndoRemedy};
 use crate::scheduler::{Tx, fits, named};
+use crate::workflow::flows;
 use crate::workflow::functions::Functions;
 use crate::workflow::machine::Run;
-use crate::workflow::{flows, validate};
 use std::sync::Arc;
 
 type Verdict = Result<Accepted, Rejected>;
@@ -22,10 +22,15 @@ impl Driver {
     pub(super) fn run(&mut self, command: RunCommand, tx: &mut Tx<'_>) -> Verdict {
         match command {
             RunCommand::Define(definition) => self.define(definition, tx),
+            RunCommand::SetDefault { workflow, version, reason } => self.set_default(workflow, version, reason, tx),
+            RunCommand::Retire { workflow, version, reason } => self.retire_version(workflow, version, reason, tx),
             RunCommand::Start(spec) => self.start(spec, tx),
             RunCommand::Signal { run, signal, payload } => self.signal(run, signal, payload, tx),
             RunCommand::Pause { run, reason } => self.pause(run, reason, tx),
             RunCommand::Resume { run } => self.resume_run(run, tx),
+            RunCommand::Prioritise { run, tier, reason } => self.prioritise(run, tier, reason, tx),
+            RunCommand::Retry { run, reason } => self.retry(run, reason, tx),
+            RunCommand::Migrate { run, migration, reason } => self.migrate(run, &migration, reason, tx),
             RunCommand::Operate { run, node, remedy } => self.operate(run, node, remedy, tx),
             RunCommand::Add { run, node, items } => self.add(run, node, items, tx),
             RunCommand::Close { run, node } => self.close(run, node, tx),
@@ -51,24 +56,6 @@ impl Driver {
         self.core.task(command, tx)
     }
 
-    fn define(&mut self, definition: Arc<Definition>, tx: &mut Tx<'_>) -> Verdict {
-        let limits = self.core.config().limits();
-        validate(&definition, limits)?;
-        if let Some(function) = missing(&definition, self.core.config().functions()) {
-            return Err(Rejected::UnknownFunction { workflow: definition.name.clone(), function });
-        }
-        let id = definition.id();
-        if let Some(known) = self.book.definition_at(&id) {
-            let same = known.id == id && known.definition == definition;
-            return if same { Ok(Accepted::Repeated) } else { Err(Rejected::DefinitionConflict(id)) };
-        }
-        if self.book.plans.len() >= limits.definitions as usize {
-            return Err(at_limit("definitions", limits.definitions));
-        }
-        self.emit(RunEvent::Defined { definition }, tx);
-        Ok(Accepted::Done)
-    }
-
     fn start(&mut self, spec: RunSpec, tx: &mut Tx<'_>) -> Verdict {
         if let Some(known) = self.book.get(spec.id) {
             return if *known.spec == spec { Ok(Accepted::Repeated) } else { Err(Rejected::RunConflict(spec.id)) };
@@ -82,11 +69,18 @@ impl Driver {
         let Some(plan) = plan else {
             return Err(Rejected::UnknownWorkflow { name: spec.workflow, version: spec.version });
         };
+        if let Some(key) = &spec.business_key {
+            named("business_key", key, limits)?;
+            let taken = if spec.alone { self.book.holder(&spec.workflow, key) } else { None };
+            if let Some(run) = taken {
+                return Err(Rejected::KeyTaken { workflow: spec.workflow, key: key.clone(), run });
+            }
+        }
         if self.book.active() >= limits.active_runs {
             return Err(at_limit("active_runs", limits.active_runs));
         }
-        let version = plan.id.version;
-        self.emit(RunEvent::Started { spec: Arc::new(spec), version, owner: None }, tx);
+        let (version, hash) = (plan.id.version, Some(plan.id.hash));
+        self.emit(RunEvent::Started { spec: Arc::new(spec), version, owner: None, hash }, tx);
         Ok(Accepted::Done)
     }
 
@@ -194,7 +188,7 @@ impl Driver {
 }
 
 /// A function of the host that a definition names, or one within it, and that is not there.
-fn missing(definition: &Arc<Definition>, functions: &Functions) -> Option<Name> {
+pub(super) fn missing(definition: &Arc<Definition>, functions: &Functions) -> Option<Name> {
     let mut work: Vec<&Definition> = vec![definition];
     while let Some(definition) = work.pop() {
         if let Some(name) = functions.missing(definition).into_iter().next() {
@@ -205,6 +199,6 @@ fn missing(definition: &Arc<Definition>, functions: &Functions) -> Option<Name> 
     None
 }
 
-fn at_limit(what: &str, limit: u32) -> Rejected {
+pub(super) fn at_limit(what: &str, limit: u32) -> Rejected {
     Rejected::AtCapacity { what: what.into(), limit: limit.into(), retry_after: None }
 }

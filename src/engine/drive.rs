@@ -55,6 +55,9 @@ impl Driver {
 
     fn fold(&mut self, entry: &Entry) -> Result<(), Misfit> {
         self.recent.note(entry);
+        if let Event::Run(RunEvent::Prioritised { tasks, tier, .. }) = &entry.event {
+            self.core.moved(tasks, *tier)?;
+        }
         self.book.fold(entry)
     }
 
@@ -83,6 +86,10 @@ impl Driver {
 
     pub(super) fn outstanding(&self, out: &mut Outbox) {
         self.core.outstanding(out);
+    }
+
+    pub(super) fn recover(&mut self, now: Time, out: &mut Outbox) {
+        self.core.recover(now, out);
     }
 
     pub(super) fn renew_leases(&mut self, now: Time) {
@@ -156,8 +163,7 @@ impl Driver {
     fn catch_up(&mut self, tx: &Tx<'_>) {
         while let Some(entry) = tx.out.entries().get(self.folded) {
             self.folded += 1;
-            self.recent.note(entry);
-            let folded = self.book.fold(entry);
+            let folded = self.fold(entry);
             debug_assert_eq!(folded, Ok(()), "the core decided {entry:?}, which does not follow");
         }
     }
@@ -222,7 +228,7 @@ impl Driver {
         let template = run.template(owner)?;
         Some(TaskSpec {
             payload,
-            tier: template.tier.unwrap_or(run.spec.tier),
+            tier: template.tier.unwrap_or_else(|| run.tier()),
             policy: template.policy.clone(),
             owner: Some(owner),
             trace: run.spec.trace.clone(),
@@ -235,7 +241,7 @@ impl Driver {
     }
 
     fn child(&self, run: &Run, owner: Owner, input: Payload) -> Option<RunEvent> {
-        let plan = match run.call_of(owner) {
+        let (plan, hash) = match run.call_of(owner) {
             Some(call) => {
                 if self.book.depth_of(run.id(), &call.workflow) >= call.depth {
                     return Some(run.out_of_budget(owner.node, LimitReached::Depth { most: call.depth }));
@@ -244,20 +250,14 @@ impl Driver {
                     let (workflow, version) = (call.workflow.clone(), call.version);
                     return Some(RunEvent::Unresolved { run: run.id(), node: owner.node, workflow, version });
                 };
-                &plan.id
+                (&plan.id, Some(plan.id.hash))
             }
-            None => &run.flow_of(owner)?.id,
+            None => (&run.flow_of(owner)?.id, None),
         };
-        let spec = RunSpec {
-            id: RunId::engine_made(self.book.serial + 1),
-            workflow: plan.name.clone(),
-            version: Some(plan.version),
-            input,
-            tier: run.spec.tier,
-            budget: None,
-            trace: run.spec.trace.clone(),
-        };
-        Some(RunEvent::Started { spec: Arc::new(spec), version: plan.version, owner: Some(owner) })
+        let spec = RunSpec::new(RunId::engine_made(self.book.serial + 1), plan.name.clone());
+        let spec = spec.with_version(plan.version).with_input(input).with_tier(run.tier());
+        let spec = RunSpec { trace: run.spec.trace.clone(), ..spec };
+        Some(RunEvent::Started { spec: Arc::new(spec), version: plan.version, owner: Some(owner), hash })
     }
 
     /// Forgets the oldest finished runs, beyond the limit.

@@ -42,21 +42,30 @@
 
 mod accounts;
 mod book;
+mod catalog;
 mod check;
 mod commands;
 mod decide;
 mod drive;
 mod follower;
+mod known;
+mod list;
+mod migrate;
 mod operate;
 mod recent;
 mod snapshot;
 mod spending;
+mod versions;
 mod view;
+mod waits;
 
+pub use catalog::DefinitionView;
 pub use follower::Follower;
+pub use list::{RunCursor, RunFilter, RunPage};
 pub use snapshot::EngineSnapshot;
 pub use spending::{Balance, RunMetrics};
 pub use view::{Ask, NodeView, RunView};
+pub use waits::{Awaited, RunStanding, Wait};
 
 use crate::command::{Accepted, Command};
 use crate::effect::{Effect, Outbox};
@@ -67,7 +76,8 @@ use crate::insight::{Line, Subject};
 use crate::name::Name;
 use crate::rejected::Rejected;
 use crate::routing::RoutingStrategy;
-use crate::scheduler::{AgentView, Config, Log, PartyView, Routability, TaskView, Tx};
+use crate::run::{Migration, MigrationReport};
+use crate::scheduler::{AgentView, Config, Log, PartyView, Routability, TaskView, TaskWait, Tx};
 use crate::task::Needs;
 use crate::time::Time;
 use core::fmt;
@@ -113,10 +123,11 @@ impl Engine {
     }
 
     /// After a restore: gives every agent's lease a new start, finishes what the journal's last call had begun, and asks
-    /// again for every effect that a crash may have lost, with the same attempt ids.
+    /// again for every effect that a crash may have lost, with the same attempt ids; or as
+    /// [`Recovery`](crate::scheduler::Recovery) says.
     pub fn resume(&mut self, now: Time, out: &mut Outbox) {
         let now = self.log.clamp(now);
-        self.driver.outstanding(out);
+        self.driver.recover(now, out);
         self.driver.renew_leases(now);
         let mut tx = Tx::new(now, &mut self.log, out);
         self.driver.resume(&mut tx);
@@ -145,6 +156,12 @@ impl Engine {
     #[must_use]
     pub fn task(&self, id: TaskId) -> Option<TaskView<'_>> {
         self.driver.core.view(id)
+    }
+
+    /// What a task waits for, unless it has ended: whether an agent has it, and if not, what keeps it from beginning.
+    #[must_use]
+    pub fn waits_for(&self, task: TaskId) -> Option<TaskWait> {
+        self.driver.core.waits_for(task, self.log.now()).map(|(wait, _)| wait)
     }
 
     /// The agent with this id, if it is registered.
@@ -201,12 +218,35 @@ impl Engine {
     /// The run with this id, unless it is unknown or forgotten.
     #[must_use]
     pub fn run(&self, id: RunId) -> Option<RunView<'_>> {
-        self.driver.book.view(id)
+        self.driver.view(id, self.log.now())
     }
 
     /// All known runs, in the order of their places.
     pub fn runs(&self) -> impl Iterator<Item = RunView<'_>> {
-        self.driver.book.views()
+        self.driver.views(self.log.now())
+    }
+
+    /// So many runs that pass the filter, the oldest first, after those of an earlier page; 0 counts as 1. With workflow and
+    /// business key it looks at the runs of that key alone, otherwise at every run until the page is full.
+    #[must_use]
+    pub fn find_runs(&self, filter: &RunFilter, after: Option<RunCursor>, most: usize) -> RunPage<'_> {
+        self.driver.find_runs(filter, after, most, self.log.now())
+    }
+
+    /// All definitions that runs can be started of or that known runs use, by name, version and hash. Looks at all runs.
+    #[must_use]
+    pub fn definitions(&self) -> Vec<DefinitionView<'_>> {
+        self.driver.definitions()
+    }
+
+    /// What it would mean to move a run to another definition: what goes on, what is dropped, what is new, and everything
+    /// that stands in the way. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such run or definition, or the run does not go forward.
+    pub fn migration(&self, run: RunId, migration: &Migration) -> Result<MigrationReport, Rejected> {
+        self.driver.migration(run, migration)
     }
 
     /// The last facts about a task, an agent or a run, the oldest first: what happened to it lately, for whoever asks why
@@ -232,6 +272,7 @@ impl Engine {
     }
 
     /// When the last fact became one.
+    #[cfg(feature = "threads")]
     pub(crate) const fn at(&self) -> Time {
         self.log.at()
     }

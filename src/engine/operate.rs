@@ -1,13 +1,16 @@
 //! What operators do with running instances.
 
+use super::commands::at_limit;
 use super::drive::Driver;
 use crate::command::Accepted;
 use crate::event::RunEvent;
-use crate::id::RunId;
+use crate::id::{RunId, TaskId};
 use crate::name::Name;
 use crate::rejected::Rejected;
 use crate::run::{NodeRemedy, RunPhase};
 use crate::scheduler::{Tx, fits, named};
+use crate::task::{Owner, Tier};
+use crate::workflow::machine::Worker;
 
 type Verdict = Result<Accepted, Rejected>;
 
@@ -47,12 +50,60 @@ impl Driver {
         }
     }
 
+    pub(super) fn prioritise(&mut self, id: RunId, tier: Tier, reason: Name, tx: &mut Tx<'_>) -> Verdict {
+        named("reason", &reason, self.core.config().limits())?;
+        let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
+        if run.is_finished() {
+            return Err(Rejected::RunPhase { run: id, phase: run.phase });
+        }
+        let family = self.book.family(id);
+        let free = |(owner, worker): (Owner, Worker)| match worker {
+            Worker::Task(task) => {
+                let own = self.book.get(owner.run)?.template(owner)?.tier;
+                (own.is_none() && self.core.could_move(task, tier)).then_some(task)
+            }
+            Worker::Child(_) => None,
+        };
+        let tasks: Vec<TaskId> = family.iter().flat_map(|run| run.workers()).filter_map(free).collect();
+        if tasks.is_empty() && family.iter().all(|run| run.tier() == tier) {
+            return Ok(Accepted::Repeated);
+        }
+        self.emit(RunEvent::Prioritised { run: id, tier, tasks: tasks.clone(), reason }, tx);
+        self.core.pump_tasks(&tasks, tx);
+        Ok(Accepted::Done)
+    }
+
+    pub(super) fn retry(&mut self, id: RunId, reason: Name, tx: &mut Tx<'_>) -> Verdict {
+        let limits = self.core.config().limits();
+        named("reason", &reason, limits)?;
+        let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
+        if let Some(owner) = run.owner {
+            return Err(Rejected::RunWithin { run: id, around: Some(owner.run) });
+        }
+        if !matches!(run.phase, RunPhase::Running | RunPhase::Finished) {
+            return Err(Rejected::RunPhase { run: id, phase: run.phase });
+        }
+        let nodes = run.to_redo().map_err(|node| Rejected::NotRetriable { run: id, node })?;
+        if run.is_finished() {
+            if let Some(key) = run.spec.business_key.as_ref().filter(|_| run.spec.alone)
+                && let Some(holder) = self.book.holder(&run.spec.workflow, key)
+            {
+                return Err(Rejected::KeyTaken { workflow: run.spec.workflow.clone(), key: key.clone(), run: holder });
+            }
+            if self.book.active() >= limits.active_runs {
+                return Err(at_limit("active_runs", limits.active_runs));
+            }
+        }
+        self.emit(RunEvent::Retried { run: id, nodes, reason }, tx);
+        Ok(Accepted::Done)
+    }
+
     /// A run that goes forward, and whether it is paused.
     fn going(&self, id: RunId) -> Result<(RunId, bool), Rejected> {
         let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
         if run.phase != RunPhase::Running {
             return Err(Rejected::RunPhase { run: id, phase: run.phase });
         }
-        Ok((id, run.paused))
+        Ok((id, run.paused.is_some()))
     }
 }

@@ -3,14 +3,16 @@
 use super::Engine;
 use super::book::Book;
 use super::drive::Driver;
-use crate::definition::Definition;
+use crate::definition::{Definition, DefinitionId};
 use crate::error::RestoreError;
 use crate::id::RunId;
-use crate::scheduler::{Config, Core, Log, SchedulerSnapshot, TaskStage};
+use crate::name::Name;
+use crate::scheduler::{Config, Core, Log, SchedulerSnapshot};
 use crate::workflow::functions::Functions;
 use crate::workflow::machine::{Run, RunRecord};
 use crate::workflow::plan::Plan;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The whole state of an engine as data. Two engines with the same facts have equal snapshots, byte for byte once
@@ -22,6 +24,15 @@ pub struct EngineSnapshot {
     pub scheduler: SchedulerSnapshot,
     /// The definitions, by name and version.
     pub definitions: Vec<Arc<Definition>>,
+    /// The versions that were made the default of a name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub defaults: BTreeMap<Name, u32>,
+    /// The versions that were retired.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<DefinitionId>,
+    /// Definitions that are not on offer, and that runs use all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub in_use: Vec<Arc<Definition>>,
     /// The last number of the ids that the engine makes.
     pub serial: u64,
     /// The runs, by id; those within others after these.
@@ -37,11 +48,26 @@ impl Driver {
         runs.sort_by_key(|run| run.spec.id);
         EngineSnapshot {
             scheduler: self.core.snapshot(log),
-            definitions: self.book.plans.values().map(|plan| Arc::clone(&plan.definition)).collect(),
+            definitions: self.book.catalog.plans().map(|plan| Arc::clone(&plan.definition)).collect(),
+            defaults: self.book.catalog.defaults().clone(),
+            retired: self.book.catalog.retired().collect(),
+            in_use: self.in_use(),
             serial: self.book.serial,
             runs,
             finished: self.book.finished.iter().copied().collect(),
         }
+    }
+}
+
+impl Driver {
+    /// The definitions of runs that are found neither among those on offer nor in the run around.
+    fn in_use(&self) -> Vec<Arc<Definition>> {
+        let book = &self.book;
+        let found = |run: &Run| book.plan_for(&run.spec, run.plan.id.version, run.owner);
+        let lone =
+            book.runs.iter().map(|(_, run)| run).filter(|run| found(run).is_none_or(|plan| plan.id != run.plan.id));
+        let lone: BTreeMap<_, _> = lone.map(|run| (&run.plan.id, &run.plan.definition)).collect();
+        lone.into_values().cloned().collect()
     }
 }
 
@@ -59,22 +85,37 @@ fn book(snapshot: &EngineSnapshot, functions: &Arc<Functions>) -> Result<Book, S
     let mut book = Book::with(Arc::clone(functions));
     book.serial = snapshot.serial;
     for definition in &snapshot.definitions {
-        let plan =
-            Plan::new(Arc::clone(definition), functions).ok_or_else(|| format!("{} has a cycle", definition.name))?;
-        book.plans.insert((definition.name.clone(), definition.version), plan);
+        book.catalog.define(plan(definition, functions)?);
+    }
+    for (name, version) in &snapshot.defaults {
+        book.catalog
+            .get(name, *version)
+            .ok_or_else(|| format!("the default version {version} of {name} is missing"))?;
+        book.catalog.set_default(name, Some(*version));
+    }
+    snapshot.retired.iter().for_each(|id| book.catalog.note_retired(id));
+    let mut in_use = BTreeMap::new();
+    for definition in &snapshot.in_use {
+        let plan = plan(definition, functions)?;
+        in_use.insert(plan.id.clone(), plan);
     }
     for record in &snapshot.runs {
         let id = record.spec.id;
         if book.slot(id).is_some() {
             return Err(format!("run {id} stands there twice"));
         }
-        let plan = book
-            .plan_for(&record.spec, record.version, record.owner)
-            .ok_or_else(|| format!("the definition of run {id} is missing"))?;
+        let pinned = |plan: &Arc<Plan>| record.hash.is_none_or(|hash| hash == plan.id.hash);
+        let plan = book.plan_for(&record.spec, record.version, record.owner).filter(pinned);
+        let own = in_use.values().find(|plan| pinned(plan) && plan.id.version == record.version);
+        let plan = plan.or_else(|| own.filter(|plan| plan.id.name == record.spec.workflow).cloned());
+        let plan = plan.ok_or_else(|| format!("the definition of run {id} is missing"))?;
         book.put(Run::from_record(record, plan).ok_or_else(|| format!("run {id} does not fit its definition"))?);
     }
     book.finished.extend(&snapshot.finished);
-    let ended = |stage: &TaskStage| matches!(stage, TaskStage::Ended { .. });
-    book.recount(snapshot.scheduler.tasks.iter().map(|task| (&*task.spec, ended(&task.stage))));
+    book.recount();
     Ok(book)
+}
+
+fn plan(definition: &Arc<Definition>, functions: &Arc<Functions>) -> Result<Arc<Plan>, String> {
+    Plan::new(Arc::clone(definition), functions).ok_or_else(|| format!("{} has a cycle", definition.name))
 }

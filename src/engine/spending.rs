@@ -73,7 +73,7 @@ impl RunView<'_> {
     #[must_use]
     pub fn metrics(&self) -> RunMetrics {
         let (run, book) = self.parts();
-        RunMetrics { began: run.began, ended: run.ended, spent: book.spent(run.id()) }
+        RunMetrics { began: run.begun.1, ended: run.ended, spent: book.spent(run.id()) }
     }
 
     /// Where its budget stands, if attempts, cost or tokens are bounded.

@@ -1,20 +1,24 @@
 //! Reading: runs and their nodes as they stand.
 
 use super::book::Book;
+use super::drive::Driver;
+use super::waits::{RunStanding, Wait};
 use crate::definition::Definition;
 use crate::id::RunId;
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, NodeOutcome, NodeStatus, RunOutcome, RunPhase, RunSpec, UndoOutcome};
-use crate::task::Owner;
-use crate::workflow::machine::{NodeStage, NodeState, Run};
+use crate::task::{Owner, Tier};
+use crate::time::Time;
+use crate::workflow::machine::{NodeState, Run};
 use core::fmt;
 
 /// A run as it stands.
 #[derive(Clone, Copy)]
 pub struct RunView<'a> {
     run: &'a Run,
-    book: &'a Book,
+    driver: &'a Driver,
+    now: Time,
 }
 
 impl<'a> RunView<'a> {
@@ -28,6 +32,18 @@ impl<'a> RunView<'a> {
     #[must_use]
     pub fn spec(&self) -> &'a RunSpec {
         &self.run.spec
+    }
+
+    /// When it began; the beginning of time, if that is not on record.
+    #[must_use]
+    pub const fn began(&self) -> Time {
+        self.run.begun.1
+    }
+
+    /// How urgent its tasks are, where a node does not say otherwise.
+    #[must_use]
+    pub fn tier(&self) -> Tier {
+        self.run.tier()
     }
 
     /// The definition that it is pinned to.
@@ -62,7 +78,7 @@ impl<'a> RunView<'a> {
 
     /// Its nodes, in the order of the definition.
     pub fn nodes(&self) -> impl Iterator<Item = NodeView<'a>> + use<'a> {
-        let (run, book) = (self.run, self.book);
+        let (run, book) = (self.run, &self.driver.book);
         (0..).zip(&run.nodes).map(move |(place, state)| NodeView { run, book, state, place })
     }
 
@@ -70,24 +86,38 @@ impl<'a> RunView<'a> {
     #[must_use]
     pub fn node(&self, name: &str) -> Option<NodeView<'a>> {
         let place = self.run.plan.place(name)?;
-        Some(NodeView { run: self.run, book: self.book, state: self.run.nodes.get(place as usize)?, place })
+        Some(NodeView { run: self.run, book: &self.driver.book, state: self.run.nodes.get(place as usize)?, place })
     }
 
-    /// What it waits for now: a line for each function of the host that its definition names and the configuration does not
-    /// have, and one for each node that is under way.
+    /// Whether it goes on by itself.
+    #[must_use]
+    pub fn standing(&self) -> RunStanding {
+        self.driver.standing(self.run, self.now)
+    }
+
+    /// What it waits for now, with the runs within it: at least one thing as long as it is not over and no call is owed to
+    /// it.
+    #[must_use]
+    pub fn waits(&self) -> Vec<Wait> {
+        self.driver.waits(self.id(), self.now)
+    }
+
+    /// What it waits for now in words: a line for each function of the host that its definition names and the configuration
+    /// does not have, and one for each of its own nodes.
     #[must_use]
     pub fn waits_for(&self) -> Vec<String> {
         let missing = self.run.plan.missing.iter();
         let missing = missing.map(|name| format!("`{name}`, which the configuration does not have"));
-        let nodes = self.nodes();
-        let nodes = nodes.filter_map(|node| Some(format!("{}: {}", node.name(), node.run.waits_for(node.place)?)));
-        missing.chain(nodes).collect()
+        let text = |node: NodeView<'_>| {
+            Some(format!("{}: {}", node.name(), self.driver.wait_text(self.run, node.place, self.now)?))
+        };
+        missing.chain(self.nodes().filter_map(text)).collect()
     }
 }
 
 impl<'a> RunView<'a> {
     pub(super) const fn parts(&self) -> (&'a Run, &'a Book) {
-        (self.run, self.book)
+        (self.run, &self.driver.book)
     }
 }
 
@@ -116,15 +146,7 @@ impl<'a> NodeView<'a> {
     /// Where it stands.
     #[must_use]
     pub fn status(&self) -> NodeStatus {
-        match (self.state.undo.as_deref(), &self.state.stage) {
-            (Some(UndoOutcome::Undone | UndoOutcome::Declared { .. }), _) => NodeStatus::Undone,
-            (Some(UndoOutcome::Failed { .. }), _) => NodeStatus::UndoFailed,
-            (Some(UndoOutcome::Abandoned { .. }), _) => NodeStatus::Abandoned,
-            (None, _) if self.run.is_to_be_undone(self.place) => NodeStatus::Undoing,
-            (None, NodeStage::Waiting) => NodeStatus::Waiting,
-            (None, NodeStage::Working | NodeStage::Open(_)) => NodeStatus::Running,
-            (None, NodeStage::Ended(end)) => end.outcome().into(),
-        }
+        self.run.status(self.place)
     }
 
     /// How it ended, if it has.
@@ -203,12 +225,12 @@ impl fmt::Debug for NodeView<'_> {
     }
 }
 
-impl Book {
-    pub(super) fn view(&self, id: RunId) -> Option<RunView<'_>> {
-        self.get(id).map(|run| RunView { run, book: self })
+impl Driver {
+    pub(super) fn view(&self, id: RunId, now: Time) -> Option<RunView<'_>> {
+        self.book.get(id).map(|run| RunView { run, driver: self, now })
     }
 
-    pub(super) fn views(&self) -> impl Iterator<Item = RunView<'_>> {
-        self.runs.iter().map(|(_, run)| RunView { run, book: self })
+    pub(super) fn views(&self, now: Time) -> impl Iterator<Item = RunView<'_>> {
+        self.book.runs.iter().map(move |(_, run)| RunView { run, driver: self, now })
     }
 }

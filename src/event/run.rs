@@ -1,11 +1,11 @@
 //! Facts about workflows and runs.
 
 use crate::definition::Definition;
-use crate::id::RunId;
+use crate::id::{RunId, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, LimitReached, NodeOutcome, NodeRemedy, Refusal, RunOutcome, RunSpec, UndoOutcome};
-use crate::task::Owner;
+use crate::task::{Owner, Tier};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -20,6 +20,25 @@ pub enum RunEvent {
         /// The definition.
         definition: Arc<Definition>,
     },
+    /// New runs that ask for no version take this one.
+    DefaultSet {
+        /// The workflow's name.
+        workflow: Name,
+        /// The version; the newest from now on, if none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<u32>,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// No run can be started of this version any more.
+    Retired {
+        /// The workflow's name.
+        workflow: Name,
+        /// The version.
+        version: u32,
+        /// On what grounds.
+        reason: Name,
+    },
     /// A run began.
     Started {
         /// The run.
@@ -30,6 +49,47 @@ pub enum RunEvent {
         /// calls a workflow by its name.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         owner: Option<Owner>,
+        /// The hash of the definition, for a run that is no run within a run; not there in journals of old.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hash: Option<u64>,
+    },
+    /// A run goes on under another definition.
+    Migrated {
+        /// The run.
+        run: RunId,
+        /// The version that it follows from now on.
+        version: u32,
+        /// The hash of the definition.
+        hash: u64,
+        /// The definition, if it is the run's own. Otherwise it is one that was defined, or the one inside the step that the
+        /// run performs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        definition: Option<Arc<Definition>>,
+        /// For each node of the new definition: which of the old one it was, by its place.
+        from: Vec<Option<u32>>,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// A run and those within it are more urgent from now on, or less.
+    Prioritised {
+        /// The run.
+        run: RunId,
+        /// How urgent it is.
+        tier: Tier,
+        /// The tasks of them that wait, and move.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tasks: Vec<TaskId>,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// A run that failed goes on from where it failed: these nodes are done anew.
+    Retried {
+        /// The run.
+        run: RunId,
+        /// The nodes, by their places.
+        nodes: Vec<u32>,
+        /// On what grounds.
+        reason: Name,
     },
     /// A node that does more than one thing began: a map, a repeat, a wait.
     Opened {
@@ -328,7 +388,10 @@ impl RunEvent {
     pub fn run(&self) -> Option<RunId> {
         match self {
             Self::Started { spec, .. } => Some(spec.id),
-            Self::Opened { run, .. }
+            Self::Migrated { run, .. }
+            | Self::Prioritised { run, .. }
+            | Self::Retried { run, .. }
+            | Self::Opened { run, .. }
             | Self::NodeFinished { run, .. }
             | Self::Signalled { run, .. }
             | Self::SignalMoved { run, .. }
@@ -354,7 +417,7 @@ impl RunEvent {
             | Self::NodeUndone { run, .. }
             | Self::UndoRetried { run, .. }
             | Self::Finished { run, .. } => Some(*run),
-            Self::Defined { .. } | Self::Forgotten { .. } => None,
+            Self::Defined { .. } | Self::DefaultSet { .. } | Self::Retired { .. } | Self::Forgotten { .. } => None,
         }
     }
 }

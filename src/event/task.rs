@@ -139,6 +139,15 @@ pub enum TaskEvent {
         /// On what grounds.
         reason: Name,
     },
+    /// Tasks that wait are more urgent from now on, or less.
+    Prioritised {
+        /// The tasks.
+        tasks: Vec<TaskId>,
+        /// Where they wait now.
+        tier: Tier,
+        /// On what grounds.
+        reason: Name,
+    },
     /// Finished tasks left memory, and with them the recognition of repeated submits.
     Forgotten {
         /// The tasks.
@@ -214,7 +223,7 @@ impl TaskEvent {
             | Self::Cancelled { task, .. }
             | Self::Expired { task, .. }
             | Self::Discarded { task, .. } => Some(*task),
-            Self::Forgotten { .. } => None,
+            Self::Prioritised { .. } | Self::Forgotten { .. } => None,
         }
     }
 }
@@ -245,6 +254,7 @@ impl TaskEvent {
             | Self::AttemptFailed { next: Next::Retry { .. }, .. }
             | Self::CancelRequested { .. }
             | Self::Discarded { .. }
+            | Self::Prioritised { .. }
             | Self::Forgotten { .. } => None,
         }
     }

@@ -274,6 +274,7 @@ fn ended(event: &TaskEvent) -> Option<Ended> {
         | TaskEvent::CancelRequested { .. }
         | TaskEvent::Discarded { .. }
         | TaskEvent::Used { .. }
+        | TaskEvent::Prioritised { .. }
         | TaskEvent::Forgotten { .. } => None,
     }
 }

@@ -120,7 +120,8 @@ fn task_actor(event: &TaskEvent) -> Actor {
         TaskEvent::Submitted { .. }
         | TaskEvent::CancelRequested { .. }
         | TaskEvent::Cancelled { .. }
-        | TaskEvent::Discarded { .. } => Actor::Host,
+        | TaskEvent::Discarded { .. }
+        | TaskEvent::Prioritised { .. } => Actor::Host,
         TaskEvent::AttemptFailed { failure, .. } if failure.kind == FailureKind::Unknown => Actor::Core,
         TaskEvent::AttemptFailed { by, .. }
         | TaskEvent::Yielded { by, .. }
@@ -140,6 +141,11 @@ const fn run_actor(event: &RunEvent) -> Actor {
     match event {
         RunEvent::Started { owner: Some(_), .. } => Actor::Core,
         RunEvent::Defined { .. }
+        | RunEvent::DefaultSet { .. }
+        | RunEvent::Retired { .. }
+        | RunEvent::Migrated { .. }
+        | RunEvent::Prioritised { .. }
+        | RunEvent::Retried { .. }
         | RunEvent::Started { .. }
         | RunEvent::Signalled { .. }
         | RunEvent::Paused { .. }
@@ -178,7 +184,8 @@ fn reason(event: &Event) -> Option<String> {
         Event::Task(
             TaskEvent::CancelRequested { reason, .. }
             | TaskEvent::Cancelled { reason, .. }
-            | TaskEvent::Discarded { reason, .. },
+            | TaskEvent::Discarded { reason, .. }
+            | TaskEvent::Prioritised { reason, .. },
         )
         | Event::Run(RunEvent::NodeUndone {
             outcome: UndoOutcome::Declared { reason } | UndoOutcome::Abandoned { reason },
@@ -190,6 +197,15 @@ fn reason(event: &Event) -> Option<String> {
         }
         Event::Task(TaskEvent::Expired { bound, .. }) => Some(bound.to_string()),
         Event::Run(RunEvent::Halted { cause, .. } | RunEvent::TurnedBack { cause, .. }) => Some(cause.to_string()),
+        Event::Run(RunEvent::Operated { remedy, .. }) => Some(remedy.reason().to_string()),
+        Event::Run(
+            RunEvent::Paused { reason, .. }
+            | RunEvent::Prioritised { reason, .. }
+            | RunEvent::Retried { reason, .. }
+            | RunEvent::Migrated { reason, .. }
+            | RunEvent::DefaultSet { reason, .. }
+            | RunEvent::Retired { reason, .. },
+        ) => Some(reason.to_string()),
         Event::Control(ControlEvent::Paused { reason, .. }) => Some(reason.to_string()),
         Event::Control(ControlEvent::Rerouted { why, .. } | ControlEvent::Scaling { why, .. }) => Some(why.to_string()),
         Event::Agent(AgentEvent::Throttled { guard, why, .. }) => {

@@ -20,6 +20,17 @@ pub(crate) struct Catalog {
 pub(crate) struct Home {
     pub(crate) workflow: Name,
     pub(crate) definition: Option<Arc<Definition>>,
+    owner: Option<Owner>,
+}
+
+/// After a run has moved to another definition: the node for which something of it works.
+pub(crate) fn follow(owner: &mut Owner, event: &RunEvent) {
+    if let RunEvent::Migrated { run, from, .. } = event
+        && *run == owner.run
+    {
+        let place = from.iter().position(|was| *was == Some(owner.node));
+        owner.node = place.and_then(|place| u32::try_from(place).ok()).unwrap_or(u32::MAX);
+    }
 }
 
 impl Catalog {
@@ -37,19 +48,35 @@ impl Catalog {
                 let key = (definition.name.clone(), definition.version);
                 self.definitions.insert(key, Arc::clone(definition));
             }
-            RunEvent::Started { spec, version, owner } => {
+            RunEvent::Started { spec, version, owner, .. } => {
                 let definition = match owner {
                     Some(owner) if !self.is_called(*owner, &spec.workflow) => self.inner(*owner).cloned(),
                     Some(_) | None => self.definitions.get(&(spec.workflow.clone(), *version)).cloned(),
                 };
-                self.runs.insert(spec.id, Home { workflow: spec.workflow.clone(), definition });
+                self.runs.insert(spec.id, Home { workflow: spec.workflow.clone(), definition, owner: *owner });
             }
             RunEvent::Forgotten { runs } => {
                 for run in runs {
                     self.runs.remove(run);
                 }
             }
-            RunEvent::Opened { .. }
+            RunEvent::Migrated { run, version, definition, .. } => {
+                self.runs.iter_mut().flat_map(|(_, home)| &mut home.owner).for_each(|owner| follow(owner, event));
+                let Some(home) = self.runs.get(run) else { return };
+                let found = match (definition, home.owner) {
+                    (Some(own), _) => Some(Arc::clone(own)),
+                    (None, Some(owner)) => self.inner(owner).cloned(),
+                    (None, None) => self.definitions.get(&(home.workflow.clone(), *version)).cloned(),
+                };
+                if let Some(home) = self.runs.get_mut(run) {
+                    home.definition = found;
+                }
+            }
+            RunEvent::DefaultSet { .. }
+            | RunEvent::Retired { .. }
+            | RunEvent::Prioritised { .. }
+            | RunEvent::Retried { .. }
+            | RunEvent::Opened { .. }
             | RunEvent::NodeFinished { .. }
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }

@@ -144,6 +144,9 @@ fn task(event: &TaskEvent, now: Time) -> String {
             };
             format!("{task} expired: {bound}")
         }
+        TaskEvent::Prioritised { tasks, tier, reason } => {
+            format!("{} now in tier {tier}: {}", list(tasks), short(reason))
+        }
         TaskEvent::Discarded { task, reason } => format!("dead letter {task} given up: {}", short(reason)),
         TaskEvent::Forgotten { tasks } => format!("forgotten, as finished: {}", list(tasks)),
     }
@@ -165,17 +168,18 @@ fn attempt_failed(attempt: AttemptId, by: Incarnation, failure: &Failure, next: 
 fn run(event: &RunEvent, now: Time) -> String {
     match event {
         RunEvent::Defined { definition } => {
-            format!(
-                "workflow {} v{} defined, {} nodes",
-                short(&definition.name),
-                definition.version,
-                definition.nodes.len()
-            )
+            let (name, version, nodes) = (short(&definition.name), definition.version, definition.nodes.len());
+            format!("workflow {name} v{version} defined, {nodes} nodes")
         }
-        RunEvent::Started { spec, version, owner } => {
+        RunEvent::Started { spec, version, owner, .. } => {
             let within = owner.map(|owner| format!(", for {}", step(owner))).unwrap_or_default();
             format!("{} started: {} v{version}{within}", spec.id, short(&spec.workflow))
         }
+        RunEvent::DefaultSet { .. }
+        | RunEvent::Retired { .. }
+        | RunEvent::Prioritised { .. }
+        | RunEvent::Migrated { .. }
+        | RunEvent::Retried { .. } => operation(event),
         RunEvent::Opened { run, node, what } => {
             let what = match what {
                 Opening::Map { items } => format!("a map of {items} items"),
@@ -233,6 +237,30 @@ fn run(event: &RunEvent, now: Time) -> String {
     }
 }
 
+/// What operators do with versions and with whole runs.
+fn operation(event: &RunEvent) -> String {
+    if let RunEvent::DefaultSet { workflow, version, reason } = event {
+        let version = version.map_or_else(|| "the newest version".to_owned(), |version| format!("v{version}"));
+        return format!("new runs of {} take {version}: {}", short(workflow), short(reason));
+    }
+    if let RunEvent::Retired { workflow, version, reason } = event {
+        return format!("workflow {} v{version} retired: {}", short(workflow), short(reason));
+    }
+    if let RunEvent::Prioritised { run, tier, tasks, reason } = event {
+        let moved = if tasks.is_empty() { String::new() } else { format!(", with {}", list(tasks)) };
+        return format!("{run} is now in tier {tier}{moved}: {}", short(reason));
+    }
+    if let RunEvent::Migrated { run, version, definition, from, reason, .. } = event {
+        let own = if definition.is_some() { "a definition of its own" } else { "another definition" };
+        let kept = from.iter().flatten().count();
+        return format!("{run} moved to {own}, v{version}, with {kept} nodes: {}", short(reason));
+    }
+    if let RunEvent::Retried { run, nodes, reason } = event {
+        return format!("{run} goes on from where it failed, with nodes {}: {}", list(nodes), short(reason));
+    }
+    String::new()
+}
+
 /// What happens to a node that is under way, and to a run by its operators.
 fn under_way(event: &RunEvent) -> String {
     match event {
@@ -268,6 +296,11 @@ fn under_way(event: &RunEvent) -> String {
         }
         RunEvent::Escalated { run, node, level } => format!("{run} node {node}: the decision is escalated ({level})"),
         RunEvent::Defined { .. }
+        | RunEvent::DefaultSet { .. }
+        | RunEvent::Retired { .. }
+        | RunEvent::Migrated { .. }
+        | RunEvent::Prioritised { .. }
+        | RunEvent::Retried { .. }
         | RunEvent::Started { .. }
         | RunEvent::Opened { .. }
         | RunEvent::NodeFinished { .. }

@@ -203,6 +203,7 @@ impl Gap {
         self.0.take().map(|(count, first, last)| Seen::Missed { count, first, last })
     }
 
+    #[cfg(feature = "threads")]
     pub(crate) fn told(&self) -> Option<Seen> {
         let mut gap = *self;
         gap.take()

@@ -267,6 +267,8 @@ impl Spans {
             | TaskEvent::Answered { .. }
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Discarded { .. }
+            | TaskEvent::Prioritised { .. }
+            | TaskEvent::Used { .. }
             | TaskEvent::Forgotten { .. } => return,
         };
         if let Some((_, span)) = task.attempt.take() {

@@ -1,5 +1,6 @@
 //! What can be wrong with a project.
 
+use super::validate::Breach;
 use crate::id::{AgentId, TaskId};
 use crate::name::Name;
 use core::fmt;
@@ -113,6 +114,12 @@ pub enum Fault {
         /// The agent.
         agent: AgentId,
     },
+    /// An agent has begun more than it does at once.
+    #[error("{agent} has begun more than it does at once")]
+    TooBusy {
+        /// The agent.
+        agent: AgentId,
+    },
     /// An agent's absence ends before it begins.
     #[error("an absence of {agent} ends before it begins")]
     BadWindow {
@@ -130,4 +137,22 @@ pub enum Fault {
     /// One after the other, the tasks end after the end of time.
     #[error("the project is longer than time can tell")]
     TooLong,
+    /// A change names an agent that is not there.
+    #[error("{agent} is not there")]
+    NoSuchAgent {
+        /// The agent.
+        agent: AgentId,
+    },
+    /// A change names a task that is not there.
+    #[error("{task} is not there")]
+    NoSuchTask {
+        /// The task.
+        task: TaskId,
+    },
+    /// A plan breaks rules of the project that it is for.
+    #[error("the plan breaks {} rules of the project", breaches.len())]
+    BrokenPlan {
+        /// Which.
+        breaches: Vec<Breach>,
+    },
 }

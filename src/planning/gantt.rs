@@ -54,10 +54,11 @@ impl Timeline {
         for tick in 0..=TICKS {
             let seconds = self.end.as_secs_f64() * f64::from(tick) / f64::from(TICKS);
             let x = self.x(seconds);
+            let told = told(seconds, self.end.as_secs_f64());
             let _ = writeln!(
                 svg,
                 "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{ROW}\" y2=\"{:.1}\" stroke=\"#ddd\"/>\
-                 <text x=\"{x:.1}\" y=\"14\" text-anchor=\"middle\">{seconds:.0} s</text>",
+                 <text x=\"{x:.1}\" y=\"14\" text-anchor=\"middle\">{told}</text>",
                 height - ROW
             );
         }
@@ -86,4 +87,12 @@ impl Timeline {
         }
         svg.push_str("</g>\n");
     }
+}
+
+/// A moment in the largest unit of which the whole has a few.
+fn told(seconds: f64, whole: f64) -> String {
+    const UNITS: [(f64, &str); 4] = [(86_400.0, "d"), (3_600.0, "h"), (60.0, "min"), (1.0, "s")];
+    let (unit, name) = UNITS.into_iter().find(|(unit, _)| whole >= 3.0 * unit).unwrap_or((1e-3, "ms"));
+    let value = seconds / unit;
+    if value.fract().abs() < 0.05 { format!("{value:.0} {name}") } else { format!("{value:.1} {name}") }
 }

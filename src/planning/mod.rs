@@ -2,13 +2,20 @@
 //!
 //! | question | function |
 //! |---|---|
-//! | who does which one thing, at the least cost? | [`assign`], [`assign_bottleneck`], [`assign_with_capacities`], [`assign_by_auction`] |
+//! | who does which one thing, at the least cost? | [`assign`], [`assign_bottleneck`], [`assign_with_capacities`], [`assign_generalised`], [`assign_by_auction`] |
 //! | who does what and when, so that a project ends soonest? | [`plan_project`]; in one pass: [`generate`] |
-//! | where do the tasks of a graph run, where moving data costs? | [`list_schedule`] |
+//! | what is the soonest plan for each budget? | [`pareto_front`] |
+//! | a plan that is there, or was: how does it go on? | [`improve`] |
+//! | what would it cost if somebody came or went, or a deadline moved? | [`what_if`] |
+//! | where do the tasks of a graph run, where moving data costs? | [`list_schedule`], in one pass; [`search_schedule`] |
+//! | how likely does who do what, as an array? | [`TaskTensor`] |
+//! | how should work be divided, and what holds it up? | `allocate`, a linear program (feature `lp`) |
 //! | is a plan what it says? | [`validate`], which shares no code with the others |
 //! | where is room in a plan, and what does it look like? | [`Timeline`] |
+//! | what has a scheduler, or a run of a workflow, yet to do? | [`Outlook`], [`Outline`]; [`TaskTensor::of_state`] |
+//! | how does work go by a plan, and when is it time for another? | [`Planned`], a routing strategy, and its [`Tracker`] |
 //!
-//! Nothing in here decides anything within the engine.
+//! Nothing in here decides anything within the engine, unless a host gives it a [`Planned`] strategy.
 //!
 //! ```
 //! use counterpoint::planning::{Agent, Project, Settings, Task, Timeline, plan_project, validate};
@@ -34,21 +41,36 @@ mod assignment;
 mod fault;
 mod gantt;
 mod list;
+mod live;
+#[cfg(feature = "lp")]
+mod lp;
 mod model;
+mod outline;
 mod plan;
 mod problem;
 mod project;
+mod tensor;
 mod timeline;
 mod validate;
+mod what_if;
 
 pub use assignment::{
-    AssignError, Assignment, Costs, assign, assign_bottleneck, assign_by_auction, assign_with_capacities,
+    AssignError, Assignment, Costs, Effort, assign, assign_bottleneck, assign_by_auction, assign_generalised,
+    assign_with_capacities,
 };
 pub use fault::{BadProblem, Fault};
-pub use list::{Graph, GraphError, Heuristic, ListSchedule, Slot, list_schedule};
+pub use list::{Graph, GraphError, GraphProgress, Heuristic, ListSchedule, Slot, list_schedule, search_schedule};
+pub use live::{Outlook, Planned, Tracker, TrackerReport};
+#[cfg(feature = "lp")]
+pub use lp::{Allocation, Condition, LinearProgram, LpError, LpSolution, Prices, Relation, Share, Variable, allocate};
 pub use model::{Agent, Link, Project, Resource, Task, Window, Work};
+pub use outline::{Expected, Outline, OutlineError, Piece};
 pub use plan::{Placed, Plan};
 pub use problem::Problem;
-pub use project::{Goal, Measure, Progress, Rule, Scheme, Settings, Solution, generate, plan_project};
-pub use timeline::{Bar, Timeline};
+pub use project::{
+    Front, Goal, Measure, Progress, Rule, Scheme, Settings, Solution, generate, improve, pareto_front, plan_project,
+};
+pub use tensor::{AxisOf, Round, Soft, TaskTensor, TensorError};
+pub use timeline::{Bar, Phase, Profile, ProfileOf, Timeline};
 pub use validate::{Breach, Facts, validate};
+pub use what_if::{Change, Consequence, what_if};

@@ -27,6 +27,8 @@ pub struct Problem {
     pub(super) capacity: Vec<u64>,
     /// When agents are away, in order, not touching.
     pub(super) away: Vec<Vec<(u64, u64)>>,
+    /// Until when places of agents are taken by what they have begun.
+    pub(super) busy: Vec<Vec<u64>>,
     pub(super) release: Vec<u64>,
     pub(super) due: Vec<Option<u64>>,
     pub(super) priority: Vec<u64>,
@@ -93,7 +95,8 @@ impl Problem {
         let lags = self.before.iter().flatten().map(|&(_, lag)| lag);
         let away = self.away.iter().flatten().map(|&(_, until)| until).max().unwrap_or(0);
         let release = self.release.iter().copied().max().unwrap_or(0);
-        spans.chain(lags).chain([away, release]).fold(0, u64::saturating_add)
+        let busy = self.busy.iter().flatten().copied().max().unwrap_or(0);
+        spans.chain(lags).chain([away, release, busy]).fold(0, u64::saturating_add)
     }
 
     /// Divides all spans and moments by their greatest common divisor.
@@ -111,6 +114,7 @@ impl Problem {
         self.modes.iter_mut().flatten().for_each(|mode| act(&mut mode.span));
         self.before.iter_mut().chain(&mut self.then).flatten().for_each(|(_, lag)| act(lag));
         self.release.iter_mut().for_each(&mut act);
+        self.busy.iter_mut().flatten().for_each(&mut act);
         for (from, until) in self.away.iter_mut().flatten() {
             act(from);
             act(until);
@@ -150,6 +154,9 @@ impl<'a> Reader<'a> {
             if agent.capacity == 0 {
                 faults.push(Fault::NoCapacity { agent: agent.id });
             }
+            if agent.busy.len() > agent.capacity as usize {
+                faults.push(Fault::TooBusy { agent: agent.id });
+            }
             if agent.away.iter().any(|window| window.from > window.until) {
                 faults.push(Fault::BadWindow { agent: agent.id });
             }
@@ -185,6 +192,11 @@ impl<'a> Reader<'a> {
             uses: project.tasks.iter().map(|task| self.uses(task)).collect(),
             capacity: project.agents.iter().map(|agent| u64::from(agent.capacity)).chain(shared).collect(),
             away: project.agents.iter().map(|agent| joined(agent.away.iter())).collect(),
+            busy: project
+                .agents
+                .iter()
+                .map(|agent| agent.busy.iter().map(|until| until.as_nanos()).collect())
+                .collect(),
             release: project.tasks.iter().map(|task| task.release.as_nanos()).collect(),
             due: project.tasks.iter().map(|task| task.deadline.map(Time::as_nanos)).collect(),
             priority: project.tasks.iter().map(|task| u64::from(task.priority)).collect(),

@@ -3,6 +3,7 @@
 use super::model::Project;
 use super::plan::Plan;
 use crate::id::{AgentId, TaskId};
+use crate::name::Name;
 use crate::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,59 @@ pub struct Bar {
     pub latest: Time,
     /// How long it can be put off without the whole ending later.
     pub slack: Duration,
+}
+
+/// How much of something is in use over time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Profile {
+    /// Of what.
+    pub of: ProfileOf,
+    /// How much there is of it.
+    pub capacity: u64,
+    /// From each of these moments on so much is in use; the last is the end of all use.
+    pub steps: Vec<(Time, u64)>,
+}
+
+/// What a [`Profile`] is of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "plans use agents and shared resources, and nothing else")]
+pub enum ProfileOf {
+    /// An agent: its places.
+    Agent(AgentId),
+    /// A shared resource.
+    Resource(Name),
+}
+
+/// A phase of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Phase {
+    /// When the first of its tasks begins.
+    pub start: Time,
+    /// When the last of its tasks ends.
+    pub finish: Time,
+    /// How long its tasks, all together, have ended before it does: what synchronising costs.
+    pub waits: Duration,
+}
+
+/// What is in use from when on, by what is held from when to when.
+fn steps(held: impl Iterator<Item = (Time, Time, u64)>) -> Vec<(Time, u64)> {
+    let mut changes: BTreeMap<Time, (u64, u64)> = BTreeMap::new();
+    for (start, finish, amount) in held.filter(|(start, finish, amount)| start < finish && *amount > 0) {
+        changes.entry(start).or_default().0 += amount;
+        changes.entry(finish).or_default().1 += amount;
+    }
+    let mut now = 0_u64;
+    let mut steps: Vec<(Time, u64)> = Vec::new();
+    for (at, (more, less)) in changes {
+        now = now.saturating_add(more).saturating_sub(less);
+        if steps.last().is_none_or(|last| last.1 != now) {
+            steps.push((at, now));
+        }
+    }
+    steps
 }
 
 impl Timeline {
@@ -110,6 +164,41 @@ impl Timeline {
             }
         });
         Self { bars: bars.collect(), end }
+    }
+
+    /// How much of an agent's capacity, or of a shared resource, is in use over time: by agent, then by resource, in the order of
+    /// the project. What an agent had begun before the plan counts.
+    #[must_use]
+    pub fn profiles(project: &Project, plan: &Plan) -> Vec<Profile> {
+        let tasks: BTreeMap<TaskId, _> = project.tasks.iter().map(|task| (task.id, task)).collect();
+        let agents = project.agents.iter().map(|agent| {
+            let busy = agent.busy.iter().map(|until| (Time::ZERO, *until, 1));
+            let held =
+                plan.tasks.iter().filter(|one| one.agent == Some(agent.id)).map(|one| (one.start, one.finish, 1));
+            Profile { of: ProfileOf::Agent(agent.id), capacity: agent.capacity.into(), steps: steps(held.chain(busy)) }
+        });
+        let resources = project.resources.iter().map(|resource| {
+            let used = plan
+                .tasks
+                .iter()
+                .filter_map(|one| Some((one.start, one.finish, *tasks.get(&one.task)?.uses.get(&resource.name)?)));
+            let of = ProfileOf::Resource(resource.name.clone());
+            Profile { of, capacity: resource.capacity, steps: steps(used) }
+        });
+        agents.chain(resources).collect()
+    }
+
+    /// When each of these phases begins and ends, and how long its tasks wait for its end; see [`Project::in_phases`].
+    #[must_use]
+    pub fn phases(&self, phases: &[Vec<TaskId>]) -> Vec<Phase> {
+        let phase = |tasks: &Vec<TaskId>| {
+            let bars = || self.bars.iter().filter(|bar| tasks.contains(&bar.task));
+            let start = bars().map(|bar| bar.start).min().unwrap_or_default();
+            let finish = bars().map(|bar| bar.finish).max().unwrap_or_default();
+            let waits = bars().map(|bar| finish - bar.finish).fold(Duration::ZERO, Duration::saturating_add);
+            Phase { start, finish, waits }
+        };
+        phases.iter().map(phase).collect()
     }
 
     /// The tasks without slack, by start: what makes the plan as long as it is.

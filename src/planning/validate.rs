@@ -201,14 +201,18 @@ fn in_order(task: &Task, one: &Placed, placed: &BTreeMap<TaskId, Placed>, breach
 /// What all tasks use together, at every moment at which one begins.
 fn together(project: &Project, plan: &Plan, breaches: &mut Vec<Breach>) {
     for agent in &project.agents {
-        let held = plan.tasks.iter().filter(|one| one.agent == Some(agent.id)).map(|one| (one, 1));
-        if let Some(at) = exceeds(held, u64::from(agent.capacity)) {
+        let busy = agent.busy.iter().map(|until| (Time::ZERO, *until, 1));
+        let held = plan.tasks.iter().filter(|one| one.agent == Some(agent.id)).map(|one| (one.start, one.finish, 1));
+        if let Some(at) = exceeds(held.chain(busy), u64::from(agent.capacity)) {
             breaches.push(Breach::Overloaded { agent: agent.id, at });
         }
     }
     let tasks: BTreeMap<TaskId, &Task> = project.tasks.iter().map(|task| (task.id, task)).collect();
     for resource in &project.resources {
-        let used = plan.tasks.iter().filter_map(|one| Some((one, *tasks.get(&one.task)?.uses.get(&resource.name)?)));
+        let used = plan
+            .tasks
+            .iter()
+            .filter_map(|one| Some((one.start, one.finish, *tasks.get(&one.task)?.uses.get(&resource.name)?)));
         if let Some(at) = exceeds(used, resource.capacity) {
             breaches.push(Breach::Overused { resource: resource.name.clone(), at });
         }
@@ -216,12 +220,12 @@ fn together(project: &Project, plan: &Plan, breaches: &mut Vec<Breach>) {
 }
 
 /// The first moment at which more than `most` is held.
-fn exceeds<'a>(held: impl Iterator<Item = (&'a Placed, u64)>, most: u64) -> Option<Time> {
+fn exceeds(held: impl Iterator<Item = (Time, Time, u64)>, most: u64) -> Option<Time> {
     // At one moment ends come before beginnings.
     let mut changes: Vec<(Time, bool, u64)> = Vec::new();
-    for (one, amount) in held.filter(|(one, _)| one.start < one.finish) {
-        changes.push((one.start, true, amount));
-        changes.push((one.finish, false, amount));
+    for (start, finish, amount) in held.filter(|(start, finish, _)| start < finish) {
+        changes.push((start, true, amount));
+        changes.push((finish, false, amount));
     }
     changes.sort_unstable();
     let mut now: u128 = 0;

@@ -292,7 +292,8 @@ impl TryFrom<&Command> for Body {
                 | TaskCommand::Replay { .. }
                 | TaskCommand::ReplayAll { .. }
                 | TaskCommand::DiscardAll { .. }
-                | TaskCommand::Discard { .. },
+                | TaskCommand::Discard { .. }
+                | TaskCommand::Prioritise { .. },
             )
             | Command::Agent(AgentCommand::Drain { .. } | AgentCommand::Deregister { .. })
             | Command::Run(_)

@@ -4,6 +4,7 @@ use super::body::Body;
 use super::wire;
 use crate::name::Name;
 use crate::time::Time;
+use crate::token::Token;
 use crate::trace::TraceContext;
 use core::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -39,6 +40,9 @@ pub struct Message {
     /// The trace that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<TraceContext>,
+    /// What proves who speaks, for the host's verifier; the gate of [`access`](crate::access) asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Token>,
     /// What it says.
     pub body: Body,
 }
@@ -47,7 +51,7 @@ impl Message {
     /// A message that answers nothing.
     #[must_use]
     pub const fn new(id: MessageId, body: Body) -> Self {
-        Self { v: Version, id, re: None, at: None, trace: None, body }
+        Self { v: Version, id, re: None, at: None, trace: None, token: None, body }
     }
 
     /// Answers this message.
@@ -68,6 +72,13 @@ impl Message {
     #[must_use]
     pub fn with_trace(mut self, trace: TraceContext) -> Self {
         self.trace = Some(trace);
+        self
+    }
+
+    /// Shows a token.
+    #[must_use]
+    pub fn with_token(mut self, token: Token) -> Self {
+        self.token = Some(token);
         self
     }
 

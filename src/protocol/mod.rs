@@ -38,7 +38,8 @@
 //! - Moments are those of the host's clock. A message may carry the moment at which it was sent (`at`), so that a reader
 //!   with another clock can tell how long it has.
 //! - Lengths of time are text such as `"1m 30s"`, or numbers of nanoseconds.
-//! - What is secret is the transport's affair, and so is who may speak for whom.
+//! - What is secret is the transport's affair. Who speaks is proved by the `token` that a message may carry, and who may say
+//!   what is the affair of the gate in [`access`](crate::access).
 
 mod body;
 mod card;

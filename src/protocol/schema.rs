@@ -27,6 +27,7 @@ pub fn schema(kind: Kind) -> Value {
             "re": {"$ref": "#/$defs/message_id"},
             "at": {"$ref": "#/$defs/number"},
             "trace": {"$ref": "#/$defs/trace"},
+            "token": {"type": "string"},
             "body": object(&[kind.name()], Value::Object(body)),
         },
         "required": ["v", "id", "body"],

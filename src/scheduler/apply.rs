@@ -7,7 +7,7 @@ use crate::id::{AgentId, AttemptId, Incarnation, Seq, TaskId};
 use crate::name::Name;
 use crate::routing::ClassKey;
 use crate::structure::Slot;
-use crate::task::{Failure, TaskOutcome, TaskSpec};
+use crate::task::{Failure, TaskOutcome, TaskSpec, Tier};
 use crate::time::Time;
 use core::time::Duration;
 use std::sync::Arc;
@@ -81,6 +81,7 @@ impl State {
                 self.end(at, *task, TaskOutcome::Expired(*bound))
             }
             TaskEvent::Discarded { task, .. } => self.discarded(*task),
+            TaskEvent::Prioritised { tasks, tier, .. } => tasks.iter().try_for_each(|task| self.set_tier(*task, *tier)),
             TaskEvent::Forgotten { tasks } => tasks.iter().try_for_each(|task| self.forget(*task)),
         }
     }
@@ -210,6 +211,26 @@ impl State {
         let rank = self.discipline.rank((&task.spec, task.tier), task.expected, task.submitted, task.seq);
         self.lanes.push(key, tier, rank, slot);
         self.watch_batch(slot);
+    }
+
+    /// A task that waits is more urgent from now on, or less. Among its like it keeps its place.
+    pub(super) fn set_tier(&mut self, id: TaskId, tier: Tier) -> Applied {
+        let slot = self.slot(id).ok_or(Misfit("an unknown task is moved"))?;
+        let waits = self.tasks.get(slot).is_some_and(|task| task.running().is_none() && !task.has_ended());
+        if !waits {
+            return Err(Misfit("a task is moved that does not wait"));
+        }
+        let stands = self.tasks.get(slot).is_some_and(|task| task.line().is_some());
+        if stands {
+            self.dequeue(slot);
+        }
+        if let Some(task) = self.tasks.get_mut(slot) {
+            task.tier = tier;
+        }
+        if stands {
+            self.enqueue(slot);
+        }
+        Ok(())
     }
 
     /// Takes a task out of line, if it stands in one.

@@ -5,6 +5,7 @@ use super::batch::Batch;
 use super::guards::Settings;
 use super::quota::{Quota, Quotas};
 use super::rebalance::Rebalancing;
+use super::recovery::Recovery;
 use super::yielding::Preemption;
 use crate::capacity::rebalance;
 use crate::limits::Limits;
@@ -48,6 +49,7 @@ pub struct Config {
     pub(super) batches: BTreeMap<Name, Batch>,
     pub(super) estimator: Option<Box<dyn Estimator>>,
     pub(super) guards: Settings,
+    pub(super) recovery: Recovery,
     functions: Arc<Functions>,
 }
 
@@ -195,6 +197,13 @@ impl Config {
         self
     }
 
+    /// What becomes, after a restart, of the attempts that agents held; asked for again, if nothing is said.
+    #[must_use]
+    pub const fn with_recovery(mut self, recovery: Recovery) -> Self {
+        self.recovery = recovery;
+        self
+    }
+
     /// From how many of the last facts an engine can tell the [`story`](crate::Engine::story) of a task, an agent or a
     /// run; 0 for none. 1,024 if nothing is said.
     #[must_use]
@@ -203,7 +212,7 @@ impl Config {
         self
     }
 
-    /// What of it the fold of facts depends on, without the host's code and whatever else only decides.
+    /// What of it the fold of facts depends on, without strategies and whatever else only decides.
     pub(crate) fn for_replay(&self) -> Self {
         Self {
             seed: self.seed,
@@ -215,6 +224,7 @@ impl Config {
             kinds: self.kinds.clone(),
             pools: self.pools.clone(),
             batches: self.batches.clone(),
+            functions: Arc::clone(&self.functions),
             ..Self::default()
         }
     }
@@ -256,6 +266,7 @@ impl Default for Config {
             batches: BTreeMap::new(),
             estimator: None,
             guards: Settings::default(),
+            recovery: Recovery::default(),
             functions: Arc::default(),
         }
     }

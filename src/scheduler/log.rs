@@ -45,6 +45,11 @@ impl Log {
         Self { last, at, horizon: at }
     }
 
+    /// The latest time that is known.
+    pub(crate) const fn now(&self) -> Time {
+        self.horizon
+    }
+
     /// When the last fact became one.
     pub(crate) const fn at(&self) -> Time {
         self.at

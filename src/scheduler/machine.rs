@@ -7,10 +7,12 @@ use super::pools::Pools;
 use super::state::{Misfit, Setup, State};
 use crate::effect::{Effect, Outbox};
 use crate::event::{ControlEvent, Entry, Event, TaskEvent};
-use crate::id::{AttemptId, TaskId};
+use crate::id::{AttemptId, Incarnation, TaskId};
+use crate::name::Name;
 use crate::structure::{Bits, Random};
 use crate::task::FailureKind;
 use crate::time::Time;
+use std::collections::BTreeSet;
 
 /// The scheduler without its own numbering, so that an engine can number its facts together with others.
 #[derive(Debug)]
@@ -20,6 +22,8 @@ pub(crate) struct Core {
     pub(super) guards: Guards,
     /// Classes in which tasks wait although agents have room, because the strategy wants it so.
     pub(super) held_back: Bits,
+    /// After a restart: until when an answer is awaited, for each attempt that was not asked for again. Soft.
+    pub(super) awaited: BTreeSet<(Time, AttemptId)>,
 }
 
 impl Core {
@@ -34,7 +38,7 @@ impl Core {
             batches: config.batches.clone(),
         });
         let guards = Guards::new(config.guards.clone(), config.seed);
-        Self { state, config, guards, held_back: Bits::default() }
+        Self { state, config, guards, held_back: Bits::default(), awaited: BTreeSet::new() }
     }
 
     /// A fact of the journal becomes state.
@@ -126,6 +130,17 @@ impl Core {
         })
     }
 
+    /// For whom a task is done.
+    pub(crate) fn tenant_of(&self, id: TaskId) -> Option<Option<&Name>> {
+        self.state.get(id).map(|task| task.spec.tenant.as_ref())
+    }
+
+    /// Who holds an attempt that is under way.
+    pub(crate) fn holder_of(&self, attempt: AttemptId) -> Option<Incarnation> {
+        let task = self.state.get(attempt.task()).filter(|task| task.attempts == attempt.number())?;
+        task.running().map(|running| running.by)
+    }
+
     /// Lets go of what the next decision would look at.
     pub(crate) fn decide_nothing(&mut self) {
         self.state.opened.clear();
@@ -174,7 +189,7 @@ impl Core {
     }
 
     pub(crate) fn next_wakeup(&self) -> Option<Time> {
-        [self.state.wheel.next(), self.guards.next_wakeup()].into_iter().flatten().min()
+        [self.state.wheel.next(), self.guards.next_wakeup(), self.next_awaited()].into_iter().flatten().min()
     }
 
     pub(super) fn random(&self, tx: &Tx<'_>) -> Random {

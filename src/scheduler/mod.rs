@@ -44,13 +44,16 @@ mod log;
 mod machine;
 mod parties;
 mod pools;
+mod prioritise;
 mod quota;
 mod rebalance;
+mod recovery;
 mod snapshot;
 mod state;
 mod submit;
 mod timers;
 mod view;
+mod waits;
 mod yielding;
 
 pub use crate::task::TaskStatus;
@@ -61,17 +64,20 @@ pub use guards::{Concurrency, Pressure, Scaling, Standing};
 pub(crate) use log::{Log, Tx};
 pub(crate) use machine::Core;
 pub use quota::Quota;
+pub use recovery::Recovery;
 pub use snapshot::{AgentRecord, GateRecord, PartyRecord, SchedulerSnapshot, TaskRecord, TaskStage};
 pub(crate) use state::Misfit;
 pub(crate) use submit::{fits, named};
 pub use view::{AgentView, PartyView, Routability, TaskView};
+pub use waits::TaskWait;
 pub use yielding::Preemption;
 
+use crate::access::Known;
 use crate::command::{Accepted, Command};
 use crate::effect::{Effect, Outbox};
 use crate::error::RestoreError;
 use crate::event::Entry;
-use crate::id::{AgentId, Seq, TaskId};
+use crate::id::{AgentId, AttemptId, Incarnation, Seq, TaskId};
 use crate::name::Name;
 use crate::rejected::Rejected;
 use crate::routing::RoutingStrategy;
@@ -118,11 +124,11 @@ impl Scheduler {
     }
 
     /// After a restore: gives every agent's lease a new start, finishes what the journal's last call had begun, and asks
-    /// again for every effect that a crash may have lost, with the same attempt ids.
+    /// again for every effect that a crash may have lost, with the same attempt ids; or as [`Recovery`] says.
     pub fn resume(&mut self, now: Time, out: &mut Outbox) {
         let now = self.log.clamp(now);
         out.clear();
-        self.core.outstanding(out);
+        self.core.recover(now, out);
         self.core.renew_leases(now);
         let mut tx = Tx::new(now, &mut self.log, out);
         self.core.settle(&mut tx);
@@ -157,6 +163,12 @@ impl Scheduler {
     #[must_use]
     pub fn task(&self, id: TaskId) -> Option<TaskView<'_>> {
         self.core.view(id)
+    }
+
+    /// What a task waits for, unless it has ended: whether an agent has it, and if not, what keeps it from beginning.
+    #[must_use]
+    pub fn waits_for(&self, task: TaskId) -> Option<TaskWait> {
+        self.core.waits_for(task, self.log.now()).map(|(wait, _)| wait)
     }
 
     /// The agent with this id, if it is registered.
@@ -245,6 +257,16 @@ impl Scheduler {
     pub fn check(&self) -> Result<(), String> {
         self.core.check()?;
         self.core.check_settled()
+    }
+}
+
+impl Known for Scheduler {
+    fn tenant_of(&self, task: TaskId) -> Option<Option<&Name>> {
+        self.core.tenant_of(task)
+    }
+
+    fn holder_of(&self, attempt: AttemptId) -> Option<Incarnation> {
+        self.core.holder_of(attempt)
     }
 }
 

@@ -28,6 +28,7 @@ impl Core {
             TaskCommand::DiscardAll { filter, reason } => self.discard_all(&filter, &reason, tx),
             TaskCommand::Replay { dead, fresh } => self.replay_dead(dead, fresh, tx),
             TaskCommand::Discard { dead, reason } => self.discard(dead, reason, tx),
+            TaskCommand::Prioritise { tasks, tier, reason } => self.prioritise(tasks, tier, reason, tx),
         }
     }
 

@@ -11,6 +11,7 @@ impl Core {
     /// Fires what is due, up to the limit; what is left stays due.
     pub(crate) fn fire(&mut self, tx: &mut Tx<'_>) {
         self.fire_wheel(tx);
+        self.fire_awaited(tx);
         self.tick_guards(tx);
     }
 

@@ -9,7 +9,7 @@ use crate::agent::{AgentSpec, AgentStatus, Guard};
 use crate::id::{AgentId, AttemptId, Incarnation, TaskId};
 use crate::name::Name;
 use crate::routing::{Member, RoutingStrategy};
-use crate::task::{Needs, TaskOutcome, TaskSpec, TaskStatus};
+use crate::task::{Needs, TaskOutcome, TaskSpec, TaskStatus, Tier};
 use crate::time::Time;
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,12 @@ impl<'a> TaskView<'a> {
             Stage::Running(_) => TaskStatus::Running,
             Stage::Ended(ended) => TaskStatus::from(&ended.end),
         }
+    }
+
+    /// In which tier it waits: that of its spec, unless a retry or an operator has moved it.
+    #[must_use]
+    pub const fn tier(&self) -> Tier {
+        self.task.tier
     }
 
     /// How many attempts have begun.

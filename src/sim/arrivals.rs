@@ -136,7 +136,7 @@ mod tests {
         for at in arrivals {
             assert!(at >= before);
             before = at;
-            match counts.get_mut(at.as_secs_f64() as usize / width) {
+            match counts.get_mut(usize::try_from(at.as_nanos() / 1_000_000_000).unwrap_or(usize::MAX) / width) {
                 Some(count) => *count += 1,
                 None => break,
             }

@@ -147,6 +147,8 @@ impl Recorder {
             TaskEvent::Yielded { .. } => self.preempted += 1,
             TaskEvent::AttemptFailed { next: crate::event::Next::Retry { .. }, .. } => self.retries += 1,
             TaskEvent::Ready { .. }
+            | TaskEvent::Prioritised { .. }
+            | TaskEvent::Used { .. }
             | TaskEvent::Started { .. }
             | TaskEvent::YieldRequested { .. }
             | TaskEvent::AttemptFailed { .. }

@@ -188,15 +188,16 @@ mod tests {
     use crate::id::{AttemptId, TaskId};
     use serde_json::json;
 
-    fn count(rules: Config, answers: &[(&str, Value, u64, u64)]) -> Result<GroupDecision, Failure> {
-        let by = |of: &dyn Fn(&(&str, Value, u64, u64)) -> u64| {
-            answers.iter().map(|one| (Name::from(one.0), of(one))).collect()
-        };
+    /// Who says what, with weight and expertise.
+    type Said<'a> = (&'a str, Value, u64, u64);
+
+    fn count(rules: Config, answers: &[Said<'_>]) -> Result<GroupDecision, Failure> {
+        let by = |of: fn(&Said<'_>) -> u64| answers.iter().map(|one| (Name::from(one.0), of(one))).collect();
         let input = Answers {
             rules,
             answers: answers.iter().map(|(name, answer, ..)| (Name::from(*name), answer.clone())).collect(),
-            weights: by(&|one| one.2),
-            expertise: by(&|one| one.3),
+            weights: by(|one| one.2),
+            expertise: by(|one| one.3),
         };
         Decide.run(input, &Attempt::new(AttemptId::new(TaskId::new(1), 1), Decide::KIND))
     }

@@ -141,6 +141,7 @@ fn a_browser_shows_the_page_whole() {
     fs::create_dir_all(&folder).unwrap();
     let (page, picture) = (folder.join("report.html"), folder.join("report.png"));
     let html = finished();
+    assert!(!html.contains("<script"), "a browser would wait for it");
     fs::write(&page, &html).unwrap();
     let look = |what: &str| {
         let profile = format!("--user-data-dir={}", folder.join("profile").display());

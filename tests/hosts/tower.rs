@@ -119,9 +119,8 @@ fn a_call_that_is_no_longer_wanted_is_dropped() {
     world.join(agent(1), ServiceAgent::new(service));
     let ended = world.run(async {
         let handle = world.host.submit(number(1, 1)).await.unwrap();
-        while read(&in_use) == 0 {
-            world.clock.sleep(Duration::from_nanos(1)).await;
-        }
+        world.clock.sleep(Duration::from_nanos(1)).await;
+        assert_eq!(read(&in_use), 1, "the call is under way");
         let cancel = counterpoint::TaskCommand::Cancel { task: TaskId::new(1), reason: "enough".into() };
         world.host.command(cancel).await.unwrap();
         handle.await.unwrap()

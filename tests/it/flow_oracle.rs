@@ -11,8 +11,8 @@
 use crate::flow::draw::{Draws, Taste, definition, input};
 use crate::flow::{RUN, World, model, tell};
 use counterpoint::{
-    Command, Config, Engine, EngineSnapshot, Entry, Event, Limits, Outbox, Phase, RunEvent, RunOutcome, RunSpec,
-    TaskEvent, UndoOutcome,
+    Accepted, Command, Config, Engine, EngineSnapshot, Entry, Event, Limits, Migration, Outbox, Phase, RunCommand,
+    RunEvent, RunOutcome, RunPhase, RunSpec, TaskEvent, UndoOutcome,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -32,6 +32,31 @@ fn played(shape: &[u16], schedule: &[u16], seed: u64, taste: Taste, rough: bool)
     world.say(Command::start(RunSpec::new(RUN, "flow").with_input(input))).unwrap();
     world.play(&mut Draws::new(schedule), seed, RUN, rough);
     world
+}
+
+/// The same, and after so many draws the run moves to a definition that means the same by other names.
+fn moved(shape: &[u16], schedule: &[u16], seed: u64, after: usize) -> World {
+    let mut draws = Draws::new(shape);
+    let (input, taste) = (input(&mut draws), Taste { races: true, most: 8 });
+    let mut world = World::new();
+    world.move_after = Some(after);
+    world.say(Command::define(definition(&mut draws, taste))).unwrap();
+    world.say(Command::start(RunSpec::new(RUN, "flow").with_input(input))).unwrap();
+    world.play(&mut Draws::new(schedule), seed, RUN, false);
+    world
+}
+
+/// What was done in the end and on the way, by the names of the first definition.
+fn told(world: &World) -> Vec<String> {
+    let tasks = world.journal.iter().filter_map(|entry| match &entry.event {
+        Event::Task(TaskEvent::Submitted { spec, .. }) => Some(format!("{} {}", spec.kind, spec.payload)),
+        _ => None,
+    });
+    let outcome = serde_json::to_string(world.outcome()).unwrap();
+    let mut parts = outcome.split('.');
+    let first = parts.next().unwrap_or_default().to_owned();
+    let rest = parts.map(|part| part.trim_start_matches(|letter: char| letter.is_ascii_digit()));
+    tasks.chain(core::iter::once(rest.fold(first, |text, part| text + part))).collect()
 }
 
 fn obeys(journal: &[Entry]) -> Result<(), TestCaseError> {
@@ -81,6 +106,48 @@ proptest! {
                 prop_assert_eq!(crashed.output(), world.output());
             }
         }
+    }
+
+    /// A run that moves to the same by other names, in other places, does what it would have done.
+    #[test]
+    fn by_other_names_a_run_does_the_same(
+        shape in numbers(100), schedule in numbers(60), seed in 0_u64..1_000, after in 0_usize..30,
+    ) {
+        let [as_it_was, renamed] = [usize::MAX, after].map(|after| moved(&shape, &schedule, seed, after));
+        obeys(&renamed.journal)?;
+        prop_assert_eq!(told(&renamed), told(&as_it_was), "{}", tell(&renamed.journal));
+    }
+
+    /// A run that moves to a version with the same nodes goes on as if nothing had happened: not a fact is different.
+    #[test]
+    fn a_move_to_the_same_changes_nothing(
+        shape in numbers(100), schedule in numbers(60), seed in 0_u64..1_000, at in any::<prop::sample::Index>(),
+    ) {
+        let world = played(&shape, &schedule, seed, Taste { races: true, most: 6 }, true);
+        let (mut engine, mut out) = (Engine::new(Config::default()), Outbox::default());
+        let at = at.index(world.log.len());
+        for (place, (now, command, _)) in world.log.iter().enumerate() {
+            if let Some(run) = engine.run(RUN).filter(|run| place == at && run.phase() == RunPhase::Running) {
+                let same = run.definition().clone().with_version(1_000);
+                let _ = engine.handle(*now, Command::define(same), &mut out);
+                let (migration, reason) = (Migration::to_version(1_000), "the same".into());
+                let moved = engine.handle(*now, RunCommand::Migrate { run: RUN, migration, reason }.into(), &mut out);
+                // What was due at that moment may have halted it.
+                let runs = engine.run(RUN).is_some_and(|run| run.phase() == RunPhase::Running);
+                prop_assert!(moved == Ok(Accepted::Done) || !runs, "{moved:?}");
+                engine.check().unwrap();
+            }
+            let _ = engine.handle(*now, command.clone(), &mut out);
+        }
+        let facts = |entries: &[Entry]| -> Vec<Event> {
+            let of_move = |event: &Event| match event {
+                Event::Run(RunEvent::Migrated { version, .. }) => *version == 1_000,
+                Event::Run(RunEvent::Defined { definition }) => definition.version == 1_000,
+                _ => false,
+            };
+            entries.iter().map(|entry| entry.event.clone()).filter(|event| !of_move(event)).collect()
+        };
+        prop_assert_eq!(facts(out.entries()), facts(&world.journal));
     }
 
     /// At the end of any call: snapshot and tail, the whole journal, and the engine that lived are one; and the commands
@@ -157,7 +224,7 @@ fn again(world: &World, cut: usize, seed: u64) -> World {
         crashed.hire();
     }
     for (_, command, _) in &world.log {
-        if matches!(command, Command::Run(counterpoint::RunCommand::Define(_) | counterpoint::RunCommand::Start(_))) {
+        if matches!(command, Command::Run(RunCommand::Define(_) | RunCommand::Start(_))) {
             crashed.say(command.clone()).unwrap();
         }
     }

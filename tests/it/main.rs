@@ -29,6 +29,7 @@ fn property(default: u32) -> proptest::test_runner::Config {
     }
 }
 
+mod access;
 mod complaints;
 mod coordination;
 mod dag;
@@ -44,12 +45,14 @@ mod insight;
 mod kit;
 mod language;
 mod layering;
+mod mangled;
 mod model;
 mod patterns;
 mod pivot;
 #[cfg(feature = "planning")]
 mod planning;
 mod protocol;
+mod recovery;
 mod regressions;
 mod restore;
 mod routing;

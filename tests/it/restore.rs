@@ -242,14 +242,14 @@ fn told_once(journal: &[Entry]) -> Result<(), TestCaseError> {
 }
 
 #[derive(Debug, Clone)]
-enum Harm {
+pub enum Harm {
     Drop { at: prop::sample::Index, renumber: bool },
     Double { at: prop::sample::Index, renumber: bool },
     Swap { at: prop::sample::Index, to: prop::sample::Index, renumber: bool },
     Flip { at: prop::sample::Index, which: prop::sample::Index, bit: u32 },
 }
 
-fn harms() -> impl Strategy<Value = Harm> {
+pub fn harms() -> impl Strategy<Value = Harm> {
     let index = any::<prop::sample::Index>;
     let renumber = || prop::bool::weighted(0.9);
     prop_oneof![
@@ -261,7 +261,7 @@ fn harms() -> impl Strategy<Value = Harm> {
 }
 
 impl Harm {
-    fn to(&self, entries: &mut Vec<Entry>) {
+    pub fn to(&self, entries: &mut Vec<Entry>) {
         if entries.is_empty() {
             return;
         }
@@ -302,7 +302,7 @@ impl Harm {
 }
 
 /// Flips a bit of one of the numbers, wherever it stands.
-fn flip(value: &mut serde_json::Value, which: prop::sample::Index, bit: u32) {
+pub fn flip(value: &mut serde_json::Value, which: prop::sample::Index, bit: u32) {
     fn numbers<'a>(value: &'a mut serde_json::Value, found: &mut Vec<&'a mut serde_json::Value>) {
         match value {
             serde_json::Value::Number(_) => found.push(value),

@@ -266,6 +266,7 @@ impl Consensus {
             Again::Replaces => Ok(Vec::new()),
             Again::Refused => {
                 let certain = Count::of(&self.electorate, &self.ballots).certain(self.rules.config());
+                let certain = certain.filter(|verdict| matches!(verdict, Verdict::Carried(_)) || !self.waits_for_all());
                 Ok(certain.map_or_else(Vec::new, |verdict| self.end_round(verdict, now)))
             }
         }
@@ -340,6 +341,13 @@ impl Consensus {
 
     fn is_open(&self) -> bool {
         self.standing == Standing::Open
+    }
+
+    /// Whether those who have not voted have a word in what is done when the group cannot agree.
+    fn waits_for_all(&self) -> bool {
+        let config = self.rules.config();
+        let experts = self.round >= config.rounds && config.otherwise.contains(&Otherwise::Expertise);
+        experts && self.ballots.len() < self.electorate.len()
     }
 
     fn is_option(&self, option: &Name) -> Result<(), VoteError> {

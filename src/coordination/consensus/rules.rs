@@ -89,7 +89,8 @@ pub enum Of {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Again {
-    /// Refused: the first counts. A round ends as soon as the ballots that are out cannot change its result.
+    /// Refused: the first counts. A round ends as soon as the ballots that are out cannot change its result, nor what experts
+    /// decide after it.
     #[default]
     Refused,
     /// The last counts. As every ballot can still change, a round ends at its deadline or when it is closed.

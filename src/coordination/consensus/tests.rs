@@ -113,6 +113,19 @@ fn rounds_deadlines_and_a_person() {
 }
 
 #[test]
+fn experts_are_heard_before_their_word_decides() {
+    let config = Config::default().with_otherwise(vec![Otherwise::Expertise]);
+    let voters = (1..=3).map(|id| (agent(id), 1));
+    let vote = Consensus::open(Rules::new(config).unwrap(), voters, Time::ZERO).unwrap();
+    let mut vote = vote.with_expertise([(agent(1), 2), (agent(2), 1), (agent(3), 2)]);
+    vote.cast(agent(1), 1, option(1), Time::ZERO).unwrap();
+    // 67 % cannot be reached any more, but the third one's expertise counts.
+    assert_eq!(vote.cast(agent(2), 1, option(2), Time::ZERO), Ok(vec![]));
+    vote.cast(agent(3), 1, option(2), Time::ZERO).unwrap();
+    assert_eq!(vote.decision().map(|decision| (&*decision.option, decision.by.clone())), Some(("2", Means::Expertise)));
+}
+
+#[test]
 fn electorates_that_make_no_sense_are_refused() {
     let open = |members: Vec<(AgentId, u64)>| Consensus::open(Rules::default(), members, Time::ZERO).unwrap_err();
     assert_eq!(open(vec![]), VoteError::NoElectorate);

@@ -185,7 +185,7 @@ impl Hierarchy {
         }
         let loads = self.loads(needs);
         let (mut at, mut path) = (self.root?, Vec::new());
-        loads.get(&at)?;
+        loads.get(&at).filter(|load| load.room)?;
         loop {
             path.push(at);
             let member = self.members.get(&at)?;
@@ -193,11 +193,9 @@ impl Hierarchy {
                 break;
             }
             let open = member.children.iter().filter_map(|child| Some((*child, *loads.get(child)?)));
-            // Exact: a/b < c/d by products. The first of equals is the one of the lowest id.
-            let (next, _) = open.reduce(|best, other| {
-                let less = u128::from(other.1.0) * u128::from(best.1.1) < u128::from(best.1.0) * u128::from(other.1.1);
-                if less { other } else { best }
-            })?;
+            let open = open.filter(|(_, load)| load.room);
+            // The first of equals is the one of the lowest id.
+            let (next, _) = open.reduce(|best, other| if other.1.is_less_than(best.1) { other } else { best })?;
             at = next;
         }
         self.members.get_mut(&at)?.held.insert(task);
@@ -328,23 +326,40 @@ impl Hierarchy {
         path
     }
 
-    /// For each agent below whom, or who itself, can do it and has room: attempts in hand and capacity of all who can, there.
-    fn loads(&self, needs: &Needs) -> BTreeMap<AgentId, (u64, u64)> {
-        let mut loads: BTreeMap<AgentId, (u64, u64)> = BTreeMap::new();
+    /// For each agent who can do it, or below whom somebody can: what all of them have in hand.
+    fn loads(&self, needs: &Needs) -> BTreeMap<AgentId, Load> {
+        let mut loads: BTreeMap<AgentId, Load> = BTreeMap::new();
         for level in self.levels().into_iter().rev() {
             for agent in level {
                 let Some(member) = self.members.get(&agent) else { continue };
-                let room = (member.held.len() as u64) < u64::from(member.spec.capacity);
-                if member.children.is_empty() && room && needs.met_by(&member.spec) {
-                    loads.insert(agent, (member.held.len() as u64, member.spec.capacity.into()));
+                if member.children.is_empty() && needs.met_by(&member.spec) {
+                    let (held, capacity) = (member.held.len() as u64, u64::from(member.spec.capacity));
+                    loads.insert(agent, Load { held, capacity, room: held < capacity });
                 }
-                if let (Some((held, capacity)), Some(parent)) = (loads.get(&agent).copied(), member.parent) {
-                    let above = loads.entry(parent).or_insert((0, 0));
-                    *above = (above.0 + held, above.1 + capacity);
+                if let (Some(load), Some(parent)) = (loads.get(&agent).copied(), member.parent) {
+                    let above = loads.entry(parent).or_default();
+                    above.held += load.held;
+                    above.capacity += load.capacity;
+                    above.room |= load.room;
                 }
             }
         }
         loads
+    }
+}
+
+/// What those of a part of the tree have in hand who can do a piece of work, and whether one of them has room.
+#[derive(Debug, Clone, Copy, Default)]
+struct Load {
+    held: u64,
+    capacity: u64,
+    room: bool,
+}
+
+impl Load {
+    /// By the share of capacity in use; exact, by products.
+    fn is_less_than(self, other: Self) -> bool {
+        u128::from(self.held) * u128::from(other.capacity) < u128::from(other.held) * u128::from(self.capacity)
     }
 }
 
@@ -378,6 +393,15 @@ mod tests {
             Err(HierarchyError::Twice { agent: AgentId::new(1) })
         );
         assert_eq!(Hierarchy::form([], 0), Err(HierarchyError::FanOut));
+    }
+
+    #[test]
+    fn who_is_busy_counts_where_work_is_shared_out() {
+        let spec = |id: u64| AgentSpec::new(AgentId::new(id));
+        let mut tree = Hierarchy::form((1..=7).map(|id| (spec(id), 100 - id)), 2).unwrap();
+        let to: Vec<u64> =
+            (1..=5).filter_map(|task| Some(tree.delegate(TaskId::new(task), &Needs::nothing())?.to.get())).collect();
+        assert_eq!(to, [4, 6, 5, 7], "by turns to either half; the fifth finds no room");
     }
 
     proptest! {

@@ -8,7 +8,7 @@ pub use record::{Maker, Print, Product, RunLineage};
 pub use source::Source;
 
 use super::Projection;
-use super::catalog::Catalog;
+use super::catalog::{Catalog, follow};
 use super::table::Table;
 use super::timeline::Step;
 use crate::definition::DefinitionId;
@@ -236,7 +236,8 @@ impl Lineage {
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Cancelled { .. }
             | TaskEvent::Expired { .. }
-            | TaskEvent::Discarded { .. } => {}
+            | TaskEvent::Discarded { .. }
+            | TaskEvent::Prioritised { .. } => {}
         }
     }
 
@@ -246,7 +247,7 @@ impl Lineage {
                 let key = (definition.name.clone(), definition.version);
                 self.definitions.insert(key, definition.id());
             }
-            RunEvent::Started { spec, version, owner } => self.started(spec, *version, *owner),
+            RunEvent::Started { spec, version, owner, .. } => self.started(spec, *version, *owner),
             RunEvent::NodeFinished { run, node, outcome: NodeOutcome::Succeeded, output: Some(output), .. } => {
                 let owner = Owner::new(*run, *node, 0, Phase::Do);
                 self.made(owner, Maker::Core, Some(output), seq, at);
@@ -264,8 +265,24 @@ impl Lineage {
                 }
             }
             RunEvent::WentForward { run, nodes } => self.again(*run, nodes),
+            RunEvent::Migrated { run, version, hash, from, .. } => {
+                self.tasks.iter_mut().for_each(|(_, known)| follow(&mut known.owner, event));
+                self.steps.iter_mut().for_each(|(_, owner)| follow(owner, event));
+                let old: Vec<Name> = from.iter().map(|was| self.name(*run, was.unwrap_or(u32::MAX))).collect();
+                self.catalog.apply(event);
+                let new: Vec<Name> = (0..).zip(from).map(|(place, _)| self.name(*run, place)).collect();
+                let Some(Record { lineage, gave }) = self.runs.get_mut(run) else { return };
+                *gave = old.iter().zip(new).filter(|(old, _)| gave.contains(*old)).map(|(_, new)| new).collect();
+                lineage.version = *version;
+                lineage.definition =
+                    lineage.definition.take().map(|id| DefinitionId { version: *version, hash: *hash, ..id });
+            }
             RunEvent::NodeFinished { .. }
             | RunEvent::Finished { .. }
+            | RunEvent::DefaultSet { .. }
+            | RunEvent::Retired { .. }
+            | RunEvent::Prioritised { .. }
+            | RunEvent::Retried { .. }
             | RunEvent::Opened { .. }
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }
@@ -301,7 +318,10 @@ impl Projection for Lineage {
             Event::Task(event) => self.task(event, entry.seq, entry.at),
             Event::Run(event) => {
                 self.run_event(event, entry.seq, entry.at);
-                self.catalog.apply(event);
+                // A move needs the old names and the new, and has looked at both.
+                if !matches!(event, RunEvent::Migrated { .. }) {
+                    self.catalog.apply(event);
+                }
             }
         }
     }

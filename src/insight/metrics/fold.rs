@@ -4,11 +4,11 @@ use super::group::{Group, Usage};
 use super::load::Agent;
 use super::snapshot::Counts;
 use super::{Class, Held, Live, Metrics};
-use crate::event::{AgentEvent, Entry, Event, Next, TaskEvent};
+use crate::event::{AgentEvent, Entry, Event, Next, RunEvent, TaskEvent};
 use crate::id::{AgentId, AttemptId, TaskId};
 use crate::insight::Projection;
 use crate::name::Name;
-use crate::task::TaskSpec;
+use crate::task::{TaskSpec, Tier};
 use crate::time::Time;
 use std::collections::BTreeMap;
 
@@ -45,6 +45,7 @@ impl Metrics {
         });
         self.forget(spec.id);
         let live = Live {
+            tier: class.tier,
             class,
             submitted: now,
             deadline: spec.deadline,
@@ -61,10 +62,22 @@ impl Metrics {
         }
     }
 
+    /// Tasks wait elsewhere. They count for the tier in which they were submitted.
+    fn moved(&mut self, tasks: &[TaskId], tier: Tier) {
+        for task in tasks {
+            let Some(live) = self.live.get_mut(task) else { continue };
+            let from = core::mem::replace(&mut live.tier, tier);
+            if let Some(since) = live.ready {
+                self.line.leave(from, since, *task);
+                self.line.join(tier, since, *task);
+            }
+        }
+    }
+
     /// A task waits for an agent from now on.
     fn line_up(&mut self, task: TaskId, since: Time) {
         let Some(live) = self.live.get_mut(&task) else { return };
-        let tier = live.class.tier;
+        let tier = live.tier;
         if let Some(before) = live.ready.replace(since) {
             self.line.leave(tier, before, task);
         }
@@ -73,7 +86,7 @@ impl Metrics {
 
     pub(super) fn step_out(&mut self, task: TaskId, live: &Live) {
         if let Some(since) = live.ready {
-            self.line.leave(live.class.tier, since, task);
+            self.line.leave(live.tier, since, task);
         }
     }
 
@@ -89,7 +102,7 @@ impl Metrics {
         let (mut waited, mut first, mut failover) = (None, None, false);
         if let Some(live) = self.live.get_mut(&task) {
             if let Some(since) = live.ready.take() {
-                self.line.leave(live.class.tier, since, task);
+                self.line.leave(live.tier, since, task);
                 waited = Some(now - since);
             }
             if !live.begun {
@@ -238,6 +251,7 @@ impl Metrics {
             TaskEvent::Cancelled { task, .. } => self.ended(*task, None, now, End::Cancelled),
             TaskEvent::Expired { task, .. } => self.ended(*task, None, now, End::Expired),
             TaskEvent::Discarded { .. } => self.all.counts.discarded += 1,
+            TaskEvent::Prioritised { tasks, tier, .. } => self.moved(tasks, *tier),
             TaskEvent::Forgotten { tasks } => {
                 for task in tasks {
                     self.forget(*task);
@@ -254,6 +268,7 @@ impl Projection for Metrics {
         match &entry.event {
             Event::Task(event) => self.task(event, entry.at),
             Event::Agent(event) => self.agent_event(event, entry.at),
+            Event::Run(RunEvent::Prioritised { tasks, tier, .. }) => self.moved(tasks, *tier),
             Event::Run(_) | Event::Control(_) => {}
         }
     }

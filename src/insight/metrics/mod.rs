@@ -74,6 +74,8 @@ pub struct Metrics {
 #[derive(Debug, Clone)]
 struct Live {
     class: Class,
+    /// Where it waits; it counts for the tier of its class.
+    tier: Tier,
     submitted: Time,
     deadline: Option<Time>,
     /// Since when it waits for an agent, if it does.

@@ -5,7 +5,7 @@ mod state;
 
 pub use report::{NodeCounts, RunProgress, Waiting, WaitsFor};
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, follow};
 use super::table::Table;
 use super::{Picture, Projection};
 use crate::definition::{Action, Definition};
@@ -42,7 +42,7 @@ const LISTED: usize = 16;
 ///     .with_node(Node::new("say", Action::task("say")).with_link(Link::success("find")));
 /// let events = [
 ///     RunEvent::Defined { definition: Arc::new(flow) },
-///     RunEvent::Started { spec: Arc::new(RunSpec::new(run, "greet")), version: 0, owner: None },
+///     RunEvent::Started { spec: Arc::new(RunSpec::new(run, "greet")), version: 0, owner: None, hash: None },
 ///     RunEvent::NodeFinished { run, node: 0, outcome: NodeOutcome::Succeeded, took: vec![], output: None, signal: None },
 /// ];
 /// let mut progress = Progress::default();
@@ -209,7 +209,8 @@ impl Progress {
             | TaskEvent::Used { .. }
             | TaskEvent::YieldRequested { .. }
             | TaskEvent::CancelRequested { .. }
-            | TaskEvent::Discarded { .. } => {}
+            | TaskEvent::Discarded { .. }
+            | TaskEvent::Prioritised { .. } => {}
         }
     }
 
@@ -259,17 +260,7 @@ impl Progress {
                     node.items = Some(node.items.unwrap_or(0).saturating_add(more));
                 }
             }
-            RunEvent::Opened { run, node, what } => {
-                if let Some(node) = self.node_mut(*run, *node) {
-                    node.began(Phase::Do);
-                    match what {
-                        Opening::Map { items } => node.items = Some(*items),
-                        Opening::Wait { until } => node.until = *until,
-                        Opening::Race { until, .. } => node.until = until.iter().copied().flatten().min(),
-                        Opening::Repeat | Opening::Rounds | Opening::States => {}
-                    }
-                }
-            }
+            RunEvent::Opened { run, node, what } => self.opened(*run, *node, what),
             RunEvent::NodeFinished { run, node, outcome, .. } => {
                 if let Some(node) = self.node_mut(*run, *node) {
                     node.status = outcome.into();
@@ -304,7 +295,12 @@ impl Progress {
                     self.forget(*run);
                 }
             }
+            RunEvent::Migrated { run, from, .. } => self.migrated(event, *run, from),
+            RunEvent::Retried { run, nodes, .. } => self.retried(*run, nodes),
             RunEvent::Defined { .. }
+            | RunEvent::DefaultSet { .. }
+            | RunEvent::Retired { .. }
+            | RunEvent::Prioritised { .. }
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }
             | RunEvent::Paused { .. }
@@ -322,6 +318,35 @@ impl Progress {
             | RunEvent::Delegated { .. }
             | RunEvent::Escalated { .. } => {}
         }
+    }
+
+    fn opened(&mut self, run: RunId, node: u32, what: &Opening) {
+        let Some(node) = self.node_mut(run, node) else { return };
+        node.began(Phase::Do);
+        match what {
+            Opening::Map { items } => node.items = Some(*items),
+            Opening::Wait { until } => node.until = *until,
+            Opening::Race { until, .. } => node.until = until.iter().copied().flatten().min(),
+            Opening::Repeat | Opening::Rounds | Opening::States => {}
+        }
+    }
+
+    fn retried(&mut self, run: RunId, nodes: &[u32]) {
+        if let Some(state) = self.runs.get_mut(&run) {
+            (state.phase, state.outcome, state.ended) = (RunPhase::Running, None, None);
+            nodes.iter().for_each(|node| drop(state.nodes.remove(node)));
+        }
+    }
+
+    fn migrated(&mut self, event: &RunEvent, run: RunId, from: &[Option<u32>]) {
+        self.steps.iter_mut().for_each(|(_, step)| follow(&mut step.owner, event));
+        self.runs.iter_mut().flat_map(|(_, state)| &mut state.owner).for_each(|owner| follow(owner, event));
+        let definition = self.catalog.home(run).and_then(|home| home.definition.clone());
+        let Some(state) = self.runs.get_mut(&run) else { return };
+        state.definition = definition;
+        let mut old = core::mem::take(&mut state.nodes);
+        let moved = (0..).zip(from).filter_map(|(place, was)| Some((place, old.remove(was.as_ref()?)?)));
+        state.nodes = moved.collect();
     }
 
     fn started(&mut self, spec: &RunSpec, owner: Option<Owner>, now: Time) {

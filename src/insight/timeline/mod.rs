@@ -8,10 +8,10 @@ pub use svg::SvgOptions;
 pub(in crate::insight) use svg::xml;
 
 use super::Projection;
-use super::catalog::Catalog;
+use super::catalog::{Catalog, follow};
 use super::table::Table;
 use super::text::line;
-use crate::event::{AgentEvent, Entry, Event, Next, TaskEvent};
+use crate::event::{AgentEvent, Entry, Event, Next, RunEvent, TaskEvent};
 use crate::id::{AgentId, AttemptId, Incarnation, TaskId};
 use crate::name::Name;
 use crate::task::Bound;
@@ -167,7 +167,8 @@ impl Timeline {
             | TaskEvent::Used { .. }
             | TaskEvent::YieldRequested { .. }
             | TaskEvent::CancelRequested { .. }
-            | TaskEvent::Discarded { .. } => {}
+            | TaskEvent::Discarded { .. }
+            | TaskEvent::Prioritised { .. } => {}
         }
     }
 
@@ -292,7 +293,15 @@ impl Projection for Timeline {
         match &entry.event {
             Event::Agent(event) => self.agent(event, entry.at),
             Event::Task(event) => self.task(event, entry.at),
-            Event::Run(event) => self.catalog.apply(event),
+            Event::Run(event) => {
+                if matches!(event, RunEvent::Migrated { .. }) {
+                    self.tasks
+                        .iter_mut()
+                        .flat_map(|(_, known)| &mut known.owner)
+                        .for_each(|owner| follow(owner, event));
+                }
+                self.catalog.apply(event);
+            }
             Event::Control(_) => {}
         }
     }

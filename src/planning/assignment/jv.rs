@@ -4,7 +4,7 @@
 //! 38 (1987). Columns that stay alone must keep the price 0, so a matrix that is not square starts without the reduction of
 //! columns; the reduction of rows only lowers prices of columns that are taken then, and is allowed for every shape.
 
-use super::scan::{best_place, least, place_of, relax, two_least};
+use super::scan::{place_of, places_of, relax, relax_least, two_least};
 use super::{AssignError, Assignment, Costs, flipped, total};
 
 /// The assignment of the least sum: as many pairs as the smaller of rows and columns.
@@ -149,25 +149,38 @@ impl<'a> Search<'a> {
     }
 
     /// Dijkstra over columns, from a free row to the nearest free column; then prices follow, and pairs along the way flip.
+    /// Columns that are equally near are finished together, so that ties cost one pass each.
     fn augment(&mut self, start: usize) -> Result<(), AssignError> {
         self.masked.copy_from_slice(&self.prices);
         self.ways.fill(f64::INFINITY);
-        let (mut row, mut offset) = (start, 0.0);
+        let (mut row, mut offset, mut length) = (start, 0.0, f64::NEG_INFINITY);
         let mut finished: Vec<(usize, f64)> = Vec::new();
-        let (end, length) = loop {
-            relax(self.costs.row(row), &self.masked, offset, row as u64, &mut self.ways, &mut self.from);
-            let way = least(&self.ways);
-            if !way.is_finite() {
-                return Err(AssignError::Infeasible);
+        let mut next = 0;
+        let mut near: Vec<usize> = Vec::new();
+        let end = loop {
+            let costs = self.costs.row(row);
+            let least = relax_least(costs, &self.masked, offset, row as u64, &mut self.ways, &mut self.from);
+            if next == finished.len() || least <= length {
+                if !least.is_finite() {
+                    return Err(AssignError::Infeasible);
+                }
+                // Rounding may make it a bit less than it was.
+                length = length.max(least);
+                near.clear();
+                let is_free = |column: usize| self.row_of.get(column).copied().flatten().is_none();
+                if places_of(&self.ways, least, is_free, &mut near) {
+                    break near.last().copied().ok_or(AssignError::Infeasible)?;
+                }
+                for &column in &near {
+                    finished.push((column, least));
+                    self.ways.iter_mut().skip(column).take(1).for_each(|way| *way = f64::INFINITY);
+                    self.masked.iter_mut().skip(column).take(1).for_each(|price| *price = f64::NEG_INFINITY);
+                }
             }
-            let is_free = |column: usize| self.row_of.get(column).copied().flatten().is_none();
-            let column = best_place(&self.ways, way, is_free).ok_or(AssignError::Infeasible)?;
-            let Some(owner) = self.row_of.get(column).copied().flatten() else { break (column, way) };
-            finished.push((column, way));
-            self.ways.iter_mut().skip(column).take(1).for_each(|way| *way = f64::INFINITY);
-            self.masked.iter_mut().skip(column).take(1).for_each(|price| *price = f64::NEG_INFINITY);
-            offset = way - (self.costs.at(owner, column) - self.price(column));
-            row = owner;
+            let &(column, way) = finished.get(next).ok_or(AssignError::Infeasible)?;
+            next += 1;
+            row = self.row_of.get(column).copied().flatten().ok_or(AssignError::Infeasible)?;
+            offset = way - (self.costs.at(row, column) - self.price(column));
         };
         for (column, way) in finished {
             self.prices.iter_mut().skip(column).take(1).for_each(|price| *price += way - length);

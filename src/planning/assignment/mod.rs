@@ -6,16 +6,19 @@
 //! | [`assign_bottleneck`] | least worst pair | augmenting paths of the least worst edge (Derigs and Zimmermann 1978) |
 //! | [`assign_by_auction`] | least sum, to within a bound | auction with epsilon scaling (Bertsekas 1988) |
 //! | [`assign_with_capacities`] | least sum, columns serve many rows | minimum-cost flow by successive shortest paths |
+//! | [`assign_generalised`] | the same, where each pair takes more or less of its column | Lagrangian relaxation, branch and bound |
 
 mod auction;
 mod bottleneck;
 mod capacities;
+mod generalised;
 mod jv;
 mod scan;
 
 pub use auction::assign_by_auction;
 pub use bottleneck::assign_bottleneck;
 pub use capacities::assign_with_capacities;
+pub use generalised::{Effort, assign_generalised};
 pub use jv::assign;
 
 use thiserror::Error;
@@ -103,6 +106,9 @@ pub enum AssignError {
     /// Whatever is chosen, a row or column that needs a partner finds none.
     #[error("forbidden pairs leave no assignment")]
     Infeasible,
+    /// None was found, and it was not proven that there is none.
+    #[error("no assignment was found with this effort")]
+    Unknown,
 }
 
 /// The assignment of the transposed matrix, seen from the rows.

@@ -2,18 +2,6 @@
 
 const LANES: usize = 4;
 
-/// Least value.
-pub(super) fn least(values: &[f64]) -> f64 {
-    let mut lanes = [f64::INFINITY; LANES];
-    let (chunks, rest) = values.as_chunks::<LANES>();
-    for chunk in chunks {
-        for (lane, value) in lanes.iter_mut().zip(chunk) {
-            *lane = if value < lane { *value } else { *lane };
-        }
-    }
-    lanes.iter().chain(rest).copied().fold(f64::INFINITY, f64::min)
-}
-
 /// Least and second least of `cost - price`.
 pub(super) fn two_least(row: &[f64], prices: &[f64]) -> (f64, f64) {
     let (mut first, mut second) = ([f64::INFINITY; LANES], [f64::INFINITY; LANES]);
@@ -61,21 +49,47 @@ pub(super) fn relax(row: &[f64], prices: &[f64], offset: f64, through: u64, ways
     }
 }
 
-/// The first place of a value after which `stop` says so, or else the first place of it.
-pub(super) fn best_place(ways: &[f64], value: f64, stop: impl Fn(usize) -> bool) -> Option<usize> {
+/// The same, and returns the least way that there is then.
+pub(super) fn relax_least(
+    row: &[f64],
+    prices: &[f64],
+    offset: f64,
+    through: u64,
+    ways: &mut [f64],
+    from: &mut [u64],
+) -> f64 {
+    let mut lanes = [f64::INFINITY; LANES];
+    let ((costs, _), (chunks, _)) = (row.as_chunks::<LANES>(), prices.as_chunks::<LANES>());
+    let whole = costs.len().saturating_mul(LANES);
+    let ((way_chunks, way_rest), (from_chunks, from_rest)) =
+        (ways.as_chunks_mut::<LANES>(), from.as_chunks_mut::<LANES>());
+    for (((costs, prices), ways), from) in costs.iter().zip(chunks).zip(way_chunks).zip(from_chunks) {
+        for ((((cost, price), way), from), lane) in costs.iter().zip(prices).zip(ways).zip(from).zip(&mut lanes) {
+            let here = cost - price + offset;
+            let shorter = here < *way;
+            *way = if shorter { here } else { *way };
+            *from = if shorter { through } else { *from };
+            *lane = if *way < *lane { *way } else { *lane };
+        }
+    }
+    let (rest, tail) = (row.get(whole..).unwrap_or_default(), prices.get(whole..).unwrap_or_default());
+    relax(rest, tail, offset, through, way_rest, from_rest);
+    lanes.iter().chain(way_rest.iter()).copied().fold(f64::INFINITY, f64::min)
+}
+
+/// All places of a value, up to the first of which `stop` says so; whether it did.
+pub(super) fn places_of(ways: &[f64], value: f64, stop: impl Fn(usize) -> bool, found: &mut Vec<usize>) -> bool {
     const WIDE: usize = 16;
-    let mut first = None;
     for (at, chunk) in ways.chunks(WIDE).enumerate() {
         if chunk.iter().map(|way| u64::from(*way == value)).sum::<u64>() == 0 {
             continue;
         }
         for (place, _) in chunk.iter().enumerate().filter(|(_, way)| **way == value) {
-            let place = at * WIDE + place;
-            if stop(place) {
-                return Some(place);
+            found.push(at * WIDE + place);
+            if stop(at * WIDE + place) {
+                return true;
             }
-            first = first.or(Some(place));
         }
     }
-    first
+    false
 }

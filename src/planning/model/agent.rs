@@ -20,17 +20,25 @@ pub struct Agent {
     #[serde(default)]
     pub cost_per_second: u64,
     /// How many tasks it does at once.
+    #[serde(default = "one")]
     pub capacity: u32,
     /// When it does nothing.
     #[serde(default)]
     pub away: Vec<Window>,
+    /// What it has begun already takes a place of its capacity each, from the beginning until then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub busy: Vec<Time>,
+}
+
+const fn one() -> u32 {
+    1
 }
 
 impl Agent {
     /// An agent without skills, without costs, that does one thing at a time and is always there.
     #[must_use]
     pub const fn new(id: AgentId) -> Self {
-        Self { id, skills: BTreeMap::new(), cost_per_second: 0, capacity: 1, away: Vec::new() }
+        Self { id, skills: BTreeMap::new(), cost_per_second: 0, capacity: 1, away: Vec::new(), busy: Vec::new() }
     }
 
     /// Adds a skill at a level.
@@ -51,6 +59,13 @@ impl Agent {
     #[must_use]
     pub const fn with_capacity(mut self, capacity: u32) -> Self {
         self.capacity = capacity;
+        self
+    }
+
+    /// Says that something that it has begun already takes a place of its capacity until then.
+    #[must_use]
+    pub fn with_busy(mut self, until: Time) -> Self {
+        self.busy.push(until);
         self
     }
 

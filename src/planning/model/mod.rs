@@ -11,6 +11,8 @@ pub use task::{Link, Task, Work};
 
 use super::fault::BadProblem;
 use super::problem::Problem;
+use crate::id::TaskId;
+use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// Tasks, those who do them, what they share, and what it may cost.
@@ -63,6 +65,26 @@ impl Project {
     #[must_use]
     pub fn with_resource(mut self, resource: Resource) -> Self {
         self.resources.push(resource);
+        self
+    }
+
+    /// Synchronises phases: no task of one begins before all of the phase before it have ended. Between two phases a task is put
+    /// in that nobody attends and that takes no time: the barrier.
+    #[must_use]
+    pub fn in_phases(mut self, phases: &[Vec<TaskId>]) -> Self {
+        for (number, two) in phases.windows(2).enumerate() {
+            let barrier = TaskId::from_key(&format!("barrier {number}"));
+            for task in &mut self.tasks {
+                if two.last().is_some_and(|later| later.contains(&task.id)) {
+                    task.after.push(Link { task: barrier, lag: Duration::ZERO });
+                }
+            }
+            let before = two.first().into_iter().flatten();
+            let empty = Task::new(barrier, Duration::ZERO).unattended();
+            // A phase without tasks still keeps those around it apart.
+            let chained = number.checked_sub(1).map(|last| TaskId::from_key(&format!("barrier {last}")));
+            self.tasks.push(before.copied().chain(chained).fold(empty, Task::after));
+        }
         self
     }
 

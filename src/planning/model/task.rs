@@ -17,6 +17,7 @@ pub struct Task {
     /// How long it takes.
     pub work: Work,
     /// Whether an agent does it. If not, it takes only time and resources.
+    #[serde(default = "attended")]
     pub attended: bool,
     /// Skills that its agent has, at these levels or better.
     #[serde(default)]
@@ -34,12 +35,26 @@ pub struct Task {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Time>,
     /// How much its tardiness weighs.
+    #[serde(default = "one")]
     pub priority: u32,
     /// Who should do it, where that costs nothing.
     #[serde(default)]
     pub preferred: Vec<AgentId>,
     /// So many thousandths of its cost count against the budget.
+    #[serde(default = "whole")]
     pub budget_permille: u32,
+}
+
+const fn attended() -> bool {
+    true
+}
+
+const fn one() -> u32 {
+    1
+}
+
+const fn whole() -> u32 {
+    1_000
 }
 
 impl Task {

@@ -1,12 +1,15 @@
 //! Schedules by a priority rule alone: serial and parallel schedule generation (Kelley 1963; Kolisch 1996).
 
+use super::super::plan::{Placed, Plan};
 use super::super::problem::Problem;
 use super::network::{Network, at, set};
 use super::profile::{Profile, Steps};
 use super::sequence::{Times, mode};
 use super::settings::Goal;
 use super::solution::Best;
+use crate::id::TaskId;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// How a schedule is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +55,7 @@ pub enum Rule {
 /// # Ok::<(), counterpoint::planning::BadProblem>(())
 /// ```
 #[must_use]
-pub fn generate(problem: &Problem, scheme: Scheme, rule: Rule) -> super::super::plan::Plan {
+pub fn generate(problem: &Problem, scheme: Scheme, rule: Rule) -> Plan {
     let network = Network::new(problem);
     let keys: Vec<u64> = (0..network.len()).map(|task| key(&network, rule, task)).collect();
     let built = build(&network, &mut Steps::new(problem), scheme, &keys);
@@ -72,6 +75,26 @@ pub(super) fn start(network: &Network<'_>, goal: &Goal) -> Best {
         }
     }
     best.unwrap_or_default().into_best(goal.clone())
+}
+
+/// What a plan says, as far as it can be kept, or the best of a few rules, if that is better. A plan whose places are moved to
+/// the left one after the other, in their order, is no worse than it was.
+pub(super) fn resume(network: &Network<'_>, plan: &Plan, goal: &Goal) -> Best {
+    let problem = network.problem;
+    let placed: BTreeMap<TaskId, &Placed> = plan.tasks.iter().map(|placed| (placed.task, placed)).collect();
+    let mut wanted: Vec<Option<usize>> = Vec::with_capacity(network.len());
+    let mut keys = Vec::with_capacity(network.len());
+    for (task, id) in problem.tasks.iter().enumerate() {
+        let one = placed.get(id);
+        let agent = one.and_then(|one| one.agent).and_then(|agent| problem.agents.iter().position(|id| *id == agent));
+        wanted.push(one.and_then(|_| network.modes(task).iter().position(|mode| mode.agent == agent)));
+        keys.push(one.map_or(0, |one| u64::MAX - one.start.as_nanos()));
+    }
+    let built = build_with(network, &mut Steps::new(problem), Scheme::Serial, &keys, &wanted);
+    let fresh = start(network, goal);
+    let times = Times { starts: Vec::new(), ends: fresh.ends.clone() };
+    let worth = |modes: &[usize], times: &Times| super::solution::worth(network, goal, modes, times);
+    if worth(&built.modes, &built.times) <= worth(&fresh.modes, &times) { built.into_best(goal.clone()) } else { fresh }
 }
 
 /// The larger, the sooner.
@@ -100,6 +123,17 @@ impl Built {
 
 /// A schedule by keys, the largest first.
 pub(super) fn build(network: &Network<'_>, profile: &mut impl Profile, scheme: Scheme, keys: &[u64]) -> Built {
+    build_with(network, profile, scheme, keys, &[])
+}
+
+/// The same, where some tasks are done in the mode that is wanted for them, if the budget allows it.
+fn build_with(
+    network: &Network<'_>,
+    profile: &mut impl Profile,
+    scheme: Scheme,
+    keys: &[u64],
+    wanted: &[Option<usize>],
+) -> Built {
     profile.clear(true);
     let len = network.len();
     let mut built = Built { order: Vec::with_capacity(len), modes: vec![0; len], times: Times::of(len) };
@@ -109,8 +143,12 @@ pub(super) fn build(network: &Network<'_>, profile: &mut impl Profile, scheme: S
     let spent = (0..len).map(least).fold(0, u64::saturating_add);
     let mut spare = network.problem.budget.unwrap_or(u64::MAX).saturating_sub(spent);
     while !ready.is_empty() {
-        let choose =
-            |task: usize| earliest_end(network, profile, &built.times, task, spare.saturating_add(least(task)));
+        let choose = |task: usize| {
+            let most = spare.saturating_add(least(task));
+            let wanted = wanted.get(task).copied().flatten();
+            let wanted = wanted.filter(|mode| network.modes(task).get(*mode).is_some_and(|mode| mode.cost <= most));
+            earliest_end(network, profile, &built.times, task, most, wanted)
+        };
         let (place, chosen) = match scheme {
             Scheme::Serial => {
                 let next = ready.iter().enumerate().max_by_key(|(_, task)| (at(keys, **task), usize::MAX - **task));
@@ -155,11 +193,20 @@ struct Chosen {
     start: u64,
 }
 
-/// With whom a task ends earliest, for no more than this; whom it prefers, where that is equal; then who is cheaper.
-fn earliest_end(network: &Network<'_>, profile: &impl Profile, times: &Times, task: usize, most: u64) -> Chosen {
+/// In the mode that is wanted, or else with whom a task ends earliest, for no more than this; whom it prefers, where that is
+/// equal; then who is cheaper.
+fn earliest_end(
+    network: &Network<'_>,
+    profile: &impl Profile,
+    times: &Times,
+    task: usize,
+    most: u64,
+    wanted: Option<usize>,
+) -> Chosen {
     let ways = network.before.of_task(task).iter().map(|&(first, lag)| at(&times.ends, first) + lag);
     let ready = ways.fold(at(&network.problem.release, task), u64::max);
-    let modes = network.modes(task).iter().enumerate().filter(|(_, mode)| mode.cost <= most);
+    let modes = network.modes(task).iter().enumerate();
+    let modes = modes.filter(|(place, mode)| mode.cost <= most && wanted.is_none_or(|wanted| wanted == *place));
     let started = modes.map(|(place, mode)| (place, mode, profile.earliest(task, mode, ready)));
     let best = started.min_by_key(|(_, mode, start)| (start + mode.span, !mode.preferred, mode.cost));
     best.map_or(Chosen { mode: 0, start: ready }, |(mode, _, start)| Chosen { mode, start })

@@ -11,8 +11,13 @@ use super::profile::{Lanes, Profile, Steps};
 use super::sequence::{Times, backward, forward, mode};
 use super::solution::{Best, Watch, cost, worth};
 
-/// Individuals in a population.
-const POPULATION: usize = 150;
+/// Individuals in a population: two for each task within these bounds, where there are schedules enough to make something of so
+/// many, a few dozen for each.
+const POPULATION: (u64, u64) = (100, 250);
+const LEAST_POPULATION: u64 = 30;
+const SCHEDULES_EACH: u64 = 120;
+/// Of so many neighbours two change places.
+const MUTATION: usize = 10;
 /// Children without a better best, for each individual, after which a population starts again.
 const PATIENCE: usize = 60;
 
@@ -49,6 +54,9 @@ impl<'a, P: Profile> Breeder<'a, P> {
 
     fn run(&mut self, best: &mut Best, watch: &mut Watch<'_>) {
         let mut generation = 0;
+        let wanted = (2 * self.network.len() as u64).clamp(POPULATION.0, POPULATION.1);
+        let population = (watch.most() / SCHEDULES_EACH).clamp(LEAST_POPULATION, wanted);
+        let population = usize::try_from(population).unwrap_or(usize::MAX);
         loop {
             let mut people: Vec<Individual> = Vec::new();
             // Every other population is of newcomers only.
@@ -56,14 +64,14 @@ impl<'a, P: Profile> Breeder<'a, P> {
                 people.push(self.individual(best.order.clone(), best.modes.clone(), best));
             }
             generation += 1;
-            while people.len() < POPULATION {
+            while people.len() < population {
                 people.push(self.newcomer(best, people.len()));
                 if !self.note(people.last(), best, watch) {
                     return;
                 }
             }
             let mut idle = 0;
-            while idle < POPULATION * PATIENCE {
+            while idle < population * PATIENCE {
                 let child = self.child(&people, best);
                 let before = best.ends.clone();
                 if !self.note(Some(&child), best, watch) {
@@ -136,7 +144,7 @@ impl<'a, P: Profile> Breeder<'a, P> {
             return self.newcomer(best, 0);
         };
         let len = self.network.len();
-        let width = len / 4 + self.draw.below(len / 2 + 1);
+        let width = len / 8 + self.draw.below(len / 4 + 1);
         let peak = self.draw.below(2) == 0;
         let from = if peak { self.peak(mother, width) } else { self.draw.below(len) };
         let until = (from + width).min(len);
@@ -230,7 +238,7 @@ impl<'a, P: Profile> Breeder<'a, P> {
     fn mutate(&mut self, order: &mut [usize], modes: &mut [usize]) {
         let len = order.len();
         for at in 1..len {
-            if self.draw.below(20) > 0 {
+            if self.draw.below(MUTATION) > 0 {
                 continue;
             }
             let (Some(&one), Some(&two)) = (order.get(at - 1), order.get(at)) else { continue };

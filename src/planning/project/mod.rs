@@ -8,6 +8,7 @@
 
 mod annealing;
 mod bounds;
+mod front;
 mod generate;
 mod genetic;
 mod moves;
@@ -17,6 +18,9 @@ mod sequence;
 mod settings;
 mod solution;
 
+pub(super) use moves::Draw;
+
+pub use front::{Front, pareto_front};
 pub use generate::{Rule, Scheme, generate};
 pub use settings::{Goal, Measure, Progress, Settings};
-pub use solution::{Solution, plan_project};
+pub use solution::{Solution, improve, plan_project};

@@ -9,20 +9,20 @@ use super::network::Network;
 use crate::structure::Random;
 
 /// Draws for the search: cheap ones, the same on every machine.
-pub(super) struct Draw(Random);
+pub(in crate::planning) struct Draw(Random);
 
 impl Draw {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(in crate::planning) fn new(seed: u64) -> Self {
         Self(Random::new(seed, 0))
     }
 
     /// Below a bound that is far below 2^32: the upper bits of a product.
-    pub(super) fn below(&mut self, bound: usize) -> usize {
+    pub(in crate::planning) fn below(&mut self, bound: usize) -> usize {
         usize::try_from(((self.0.bits() >> 32).wrapping_mul(bound as u64)) >> 32).unwrap_or(0)
     }
 
     /// From the exponential distribution of mean 1: by its bits, and a series for the rest, so that no library decides.
-    pub(super) fn exponential(&mut self) -> f64 {
+    pub(in crate::planning) fn exponential(&mut self) -> f64 {
         let bits = self.0.bits() | 1;
         let zeros = bits.leading_zeros();
         // What follows the first one bit, as a number in [1, 2).
@@ -37,7 +37,6 @@ impl Draw {
 /// An order, an assignment and their schedule.
 pub(super) struct State<'a> {
     network: &'a Network<'a>,
-    agents: usize,
     order: Vec<usize>,
     place: Vec<usize>,
     modes: Vec<usize>,
@@ -55,6 +54,8 @@ pub(super) struct State<'a> {
     new_ends: Vec<u64>,
     new_sums: Vec<u64>,
     free: Vec<u64>,
+    /// When each agent has done what it had begun.
+    busy: Vec<u64>,
     /// Tasks with a choice of agents.
     open: Vec<usize>,
 }
@@ -70,7 +71,6 @@ impl<'a> State<'a> {
         let agents = network.problem.agents();
         Self {
             network,
-            agents,
             order: order.to_vec(),
             place,
             modes: modes.to_vec(),
@@ -86,6 +86,7 @@ impl<'a> State<'a> {
             new_ends: vec![0; len],
             new_sums: vec![0; len + 1],
             free: vec![0; agents],
+            busy: network.problem.busy.iter().map(|busy| busy.iter().copied().max().unwrap_or(0)).collect(),
             open: (0..len).filter(|&task| network.modes(task).len() > 1).collect(),
         }
     }
@@ -199,7 +200,7 @@ impl<'a> State<'a> {
 
     /// Whether the schedule, changed from a place on, is no later than the limit. If so it is the schedule now.
     fn evaluate(&mut self, from: usize, limit: u64) -> bool {
-        self.free[..self.agents].fill(0);
+        self.free.copy_from_slice(&self.busy);
         for &task in &self.order[..from] {
             self.free[self.agent[task]] = self.ends[task];
         }

@@ -30,12 +30,17 @@ impl<'a> Steps<'a> {
     }
 
     fn take_one(&mut self, place: usize, amount: u64, from: u64, until: u64) {
-        let Some(steps) = self.free.get_mut(place) else { return };
-        let first = split(steps, from);
-        let last = split(steps, until);
-        for (_, free) in steps.iter_mut().take(last).skip(first) {
-            *free = free.saturating_sub(amount);
+        if let Some(steps) = self.free.get_mut(place) {
+            take(steps, amount, from, until);
         }
+    }
+}
+
+fn take(steps: &mut Vec<(u64, u64)>, amount: u64, from: u64, until: u64) {
+    let first = split(steps, from);
+    let last = split(steps, until);
+    for (_, free) in steps.iter_mut().take(last).skip(first) {
+        *free = free.saturating_sub(amount);
     }
 }
 
@@ -70,12 +75,12 @@ impl Profile for Steps<'_> {
             let capacity = self.problem.capacity.get(place).copied().unwrap_or(0);
             steps.clear();
             steps.push((0, capacity));
-            for &(from, until) in self.problem.away.get(place).filter(|_| absences).into_iter().flatten() {
-                if from == 0 {
-                    steps.clear();
-                }
-                steps.push((from, 0));
-                steps.push((until, capacity));
+            let windows = self.problem.away.get(place).filter(|_| absences).into_iter().flatten();
+            for &(from, until) in windows {
+                take(steps, capacity, from, until);
+            }
+            for &until in self.problem.busy.get(place).filter(|_| absences).into_iter().flatten() {
+                take(steps, 1, 0, until);
             }
         }
     }
@@ -156,14 +161,16 @@ impl Profile for Lanes {
     fn earliest(&self, task: usize, mode: &Mode, ready: u64) -> u64 {
         let want = self.wants.get(task).copied().unwrap_or(0);
         let (Ok(ready), Ok(span)) = (usize::try_from(ready), usize::try_from(mode.span)) else { return ready };
-        let mut run = 0;
-        for (tick, free) in self.free.iter().enumerate().skip(ready) {
-            if run == span {
-                return (tick - span) as u64;
+        let mut start = ready;
+        // From the end of the stretch backwards: what is in the way there spares looking at all before it.
+        while let Some(stretch) = self.free.get(start..start + span) {
+            match stretch.iter().rposition(|free| (free - want) & self.guard != self.guard) {
+                Some(at) => start += at + 1,
+                None => return start as u64,
             }
-            run = if (free - want) & self.guard == self.guard { run + 1 } else { 0 };
         }
-        (self.free.len() - run) as u64
+        // So far to the right nothing is in the way.
+        start as u64
     }
 
     fn take(&mut self, task: usize, mode: &Mode, start: u64) {

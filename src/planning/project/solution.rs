@@ -4,7 +4,7 @@ use super::super::plan::{Placed, Plan};
 use super::super::problem::Problem;
 use super::annealing::anneal;
 use super::bounds::makespan_bound;
-use super::generate::start;
+use super::generate::{resume, start};
 use super::genetic::evolve;
 use super::network::{Network, at};
 use super::sequence::{Times, mode};
@@ -72,20 +72,70 @@ pub fn plan_project(
     observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
 ) -> Solution {
     let network = Network::new(problem);
-    let mut best = start(&network, &settings.goal);
-    let bound = makespan_bound(&network);
+    let best = start(&network, &settings.goal);
+    search(&network, best, settings, observer)
+}
+
+/// Looks for a plan that is better than one in hand, which may be of another project: of one with other agents or durations, or
+/// of yesterday. What it says of tasks and agents that are not there is left out; tasks that it does not place, or places with
+/// somebody who cannot do them, are put in by a rule.
+///
+/// Where the plan keeps the rules of the project, what comes out is no worse than it, whatever the settings.
+///
+/// ```
+/// use counterpoint::planning::{Agent, Placed, Plan, Project, Settings, Task, improve};
+/// use counterpoint::{AgentId, TaskId, Time};
+/// use std::ops::ControlFlow;
+/// use std::time::Duration;
+///
+/// let agent = AgentId::new(1);
+/// let task = |n| Task::new(TaskId::new(n), Duration::from_secs(2));
+/// let project = Project::default().with_agent(Agent::new(agent)).with_task(task(1)).with_task(task(2));
+/// let placed = |n, start| Placed {
+///     task: TaskId::new(n),
+///     agent: Some(agent),
+///     start: Time::from_secs(start),
+///     finish: Time::from_secs(start + 2),
+/// };
+/// let lazy = Plan::of([placed(2, 1), placed(1, 9)]);
+/// let found = improve(&project.check()?, &lazy, &Settings::default(), &mut |_| ControlFlow::Continue(()));
+/// assert_eq!(found.makespan, Duration::from_secs(4));
+/// assert_eq!(found.plan.tasks[1].start, Time::ZERO); // the order of the plan in hand
+/// # Ok::<(), counterpoint::planning::BadProblem>(())
+/// ```
+#[must_use]
+pub fn improve(
+    problem: &Problem,
+    plan: &Plan,
+    settings: &Settings,
+    observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Solution {
+    let network = Network::new(problem);
+    let best = resume(&network, plan, &settings.goal);
+    search(&network, best, settings, observer)
+}
+
+/// Looks for something better than this.
+pub(super) fn search(
+    network: &Network<'_>,
+    mut best: Best,
+    settings: &Settings,
+    observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Solution {
+    let problem = network.problem;
+    let bound = makespan_bound(network);
     let mut watch = Watch { tried: 0, told: 0, bound, settings, problem, observer };
     if watch.go_on(0, best.makespan()) && !best.is_proven(&watch) {
         if is_sequential(problem, &settings.goal) {
-            anneal(&network, &mut best, &mut watch, settings.seed);
+            anneal(network, &mut best, &mut watch, settings.seed);
         } else {
-            evolve(&network, &mut best, &mut watch, settings.seed);
+            evolve(network, &mut best, &mut watch, settings.seed);
         }
     }
     let evaluations = watch.tried;
-    let plan = best.plan(&network);
+    let plan = best.plan(network);
     let nanos = |ticks: u64| Duration::from_nanos(ticks.saturating_mul(problem.tick));
-    Solution { plan, makespan: nanos(best.makespan()), cost: best.cost(&network), bound: nanos(bound), evaluations }
+    Solution { plan, makespan: nanos(best.makespan()), cost: best.cost(network), bound: nanos(bound), evaluations }
 }
 
 /// Whether appending tasks to agents loses nothing: one thing at a time, always there, nothing shared.
@@ -126,7 +176,7 @@ impl Best {
         self.ends.extend_from_slice(ends);
     }
 
-    fn cost(&self, network: &Network<'_>) -> u64 {
+    pub(super) fn cost(&self, network: &Network<'_>) -> u64 {
         cost(network, &self.modes)
     }
 
@@ -183,6 +233,11 @@ pub(super) struct Watch<'a> {
 }
 
 impl Watch<'_> {
+    /// How many schedules there may be.
+    pub(super) const fn most(&self) -> u64 {
+        self.settings.evaluations
+    }
+
     /// Whether to go on after so many more schedules.
     pub(super) fn go_on(&mut self, more: u64, makespan: u64) -> bool {
         self.tried = self.tried.saturating_add(more);

@@ -25,6 +25,35 @@ pub(super) struct Story {
     /// The tasks that do or undo each piece; of a compensation that is tried again there may be more than one.
     pieces: BTreeMap<(u32, u32, Phase), Vec<TaskId>>,
     retried: BTreeSet<u32>,
+    /// The nodes whose work a guard refused: it may be done again.
+    refused: BTreeSet<u32>,
+}
+
+impl Story {
+    /// These nodes stand as if they had never begun.
+    fn start_anew(&mut self, nodes: &[u32]) {
+        let stays = |node: &u32| !nodes.contains(node);
+        self.ended.retain(stays);
+        self.unwinding.retain(stays);
+        self.retried.retain(stays);
+        self.refused.retain(stays);
+        self.undone.retain(|node, _| stays(node));
+        self.pieces.retain(|(node, _, _), _| stays(node));
+    }
+
+    /// The run follows another definition: `from` says which node each of its nodes was.
+    fn move_to(&mut self, definition: Option<Arc<Definition>>, from: &[Option<u32>]) {
+        self.definition = definition;
+        let image = |was: u32| (0..).zip(from).find(|(_, place)| **place == Some(was)).map(|(place, _)| place);
+        for known in [&mut self.ended, &mut self.unwinding, &mut self.retried, &mut self.refused] {
+            *known = known.iter().filter_map(|was| image(*was)).collect();
+        }
+        let undone = core::mem::take(&mut self.undone);
+        self.undone = undone.into_iter().filter_map(|(was, how)| Some((image(was)?, how))).collect();
+        let pieces = core::mem::take(&mut self.pieces);
+        let moved = |((was, item, phase), tasks)| Some(((image(was)?, item, phase), tasks));
+        self.pieces = pieces.into_iter().filter_map(moved).collect();
+    }
 }
 
 impl Rules {
@@ -59,6 +88,17 @@ impl Rules {
             RunEvent::Started { .. }
             | RunEvent::Defined { .. }
             | RunEvent::Opened { .. }
+            | RunEvent::DefaultSet { .. }
+            | RunEvent::Retired { .. }
+            | RunEvent::Migrated { .. }
+            | RunEvent::Prioritised { .. }
+            | RunEvent::Retried { .. }
+            | RunEvent::Refused { .. }
+            | RunEvent::Exhausted { .. }
+            | RunEvent::Unresolved { .. }
+            | RunEvent::Reduced { .. }
+            | RunEvent::TurnedBack { .. }
+            | RunEvent::WentForward { .. }
             | RunEvent::SignalMoved { .. }
             | RunEvent::HandlerFired { .. }
             | RunEvent::Paused { .. }
@@ -85,11 +125,14 @@ impl Rules {
     pub(super) fn judge_piece(&self, spec: &TaskSpec) -> Judged {
         let Some(owner) = spec.owner else { return Ok(()) };
         let story = self.story(owner.run)?;
-        rule(!story.finished || owner.phase == Phase::Undo, || format!("{} begins after the end of its run", spec.id))?;
+        rule(!story.finished || owner.phase != Phase::Do, || format!("{} begins after the end of its run", spec.id))?;
         let before = story.pieces.get(&(owner.node, owner.item, owner.phase));
-        let again = owner.phase == Phase::Undo && story.retried.contains(&owner.node);
+        let again = match owner.phase {
+            Phase::Undo | Phase::Query => story.retried.contains(&owner.node),
+            Phase::Do => story.refused.contains(&owner.node),
+        };
         rule(before.is_none() || again, || format!("{} does {owner:?} again, after {before:?}", spec.id))?;
-        if owner.phase == Phase::Do {
+        if owner.phase != Phase::Undo {
             return Ok(());
         }
         let Some(definition) = &story.definition else { return Ok(()) };
@@ -115,9 +158,14 @@ impl Rules {
         };
         for ((node, item, phase), tasks) in &story.pieces {
             let undo = definition.nodes.get(*node as usize).and_then(|node| node.undo.as_ref());
-            let happened =
-                tasks.iter().filter_map(|task| self.tasks.get(task)).any(|task| !matches!(task.happened, Happened::No));
-            if *phase == Phase::Undo || undo.is_none() || !happened {
+            // A query may have told that what may have happened did not.
+            let queried = story.pieces.contains_key(&(*node, *item, Phase::Query));
+            let happened = tasks.iter().filter_map(|task| self.tasks.get(task)).any(|task| match task.happened {
+                Happened::Yes(_) => true,
+                Happened::Maybe => !queried,
+                Happened::No => false,
+            });
+            if *phase != Phase::Do || undo.is_none() || !happened {
                 continue;
             }
             let undone = self.was_done(story, (*node, *item, Phase::Undo));
@@ -144,7 +192,7 @@ impl Rules {
         if let RunEvent::Defined { definition } = event {
             self.definitions.insert((definition.name.clone(), definition.version), Arc::clone(definition));
         }
-        if let RunEvent::Started { spec, version, owner } = event {
+        if let RunEvent::Started { spec, version, owner, .. } = event {
             let definition = match owner {
                 None => self.definitions.get(&(spec.workflow.clone(), *version)).cloned(),
                 Some(_) => None,
@@ -157,6 +205,16 @@ impl Rules {
                 !runs.contains(id) && !runs.contains(&root)
             });
         }
+        if let RunEvent::Prioritised { tasks, tier, .. } = event {
+            self.prioritise(tasks, *tier);
+        }
+        if let RunEvent::Migrated { run, version, definition, from, .. } = event
+            && let Some(story) = self.runs.get_mut(run)
+        {
+            let known = |old: &Arc<Definition>| self.definitions.get(&(old.name.clone(), *version)).cloned();
+            let next = story.definition.as_ref().and_then(|old| definition.clone().or_else(|| known(old)));
+            story.move_to(next, from);
+        }
         let Some(story) = event.run().and_then(|run| self.runs.get_mut(&run)) else { return };
         if let RunEvent::NodeFinished { node, .. } = event {
             story.ended.insert(*node);
@@ -167,6 +225,13 @@ impl Rules {
         } else if let RunEvent::UndoRetried { node, .. } = event {
             story.retried.insert(*node);
             story.undone.remove(node);
+        } else if let RunEvent::Refused { node, .. } = event {
+            story.refused.insert(*node);
+        } else if let RunEvent::WentForward { nodes, .. } = event {
+            story.start_anew(nodes);
+        } else if let RunEvent::Retried { nodes, .. } = event {
+            story.start_anew(nodes);
+            story.finished = false;
         } else if let RunEvent::Finished { .. } = event {
             story.finished = true;
         } else if let RunEvent::Halted { .. } = event {

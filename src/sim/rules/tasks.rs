@@ -6,7 +6,7 @@ use crate::event::{Next, TaskEvent};
 use crate::id::{AttemptId, Incarnation, Seq, TaskId};
 use crate::sim::oracle::Step;
 use crate::task::{
-    Bound, Exhausted, Failure, FailureKind, Happened, InDoubt, Jitter, Retry, TaskOutcome, TaskSpec, TaskStatus,
+    Bound, Exhausted, Failure, FailureKind, Happened, InDoubt, Jitter, Retry, TaskOutcome, TaskSpec, TaskStatus, Tier,
 };
 use crate::time::Time;
 use core::time::Duration;
@@ -35,7 +35,7 @@ impl Rules {
             }
             TaskEvent::Succeeded { attempt, by, output } => {
                 let hold = self.held(*attempt, *by)?;
-                let said = matches!(step.command, Some(Command::Agent(AgentCommand::Complete { by: who, attempt: which, output: gave }))
+                let said = matches!(step.command, Some(Command::Agent(AgentCommand::Complete { by: who, attempt: which, output: gave, .. }))
                     if who == by && which == attempt && gave == output);
                 rule(said && self.living(*by).is_some(), || {
                     format!("nobody who holds {attempt} said that it is done")
@@ -52,6 +52,26 @@ impl Rules {
             TaskEvent::Discarded { task, .. } => {
                 let dead = self.known(*task)?.ended() == Some(TaskStatus::DeadLettered);
                 rule(dead, || format!("{task} is no dead letter"))
+            }
+            TaskEvent::Used { attempt, by, usage } => {
+                self.held(*attempt, *by)?;
+                let said = match step.command {
+                    Some(Command::Agent(
+                        AgentCommand::Complete { attempt, usage, .. } | AgentCommand::Fail { attempt, usage, .. },
+                    )) => Some((*attempt, *usage)),
+                    _ => None,
+                };
+                // Of an agent that says nothing, what it costs counts.
+                rule(
+                    said.is_none_or(|(which, said)| {
+                        which != *attempt || said.tokens == usage.tokens
+                    }),
+                    || format!("{attempt} has used up {usage:?}, it says {said:?}"),
+                )
+            }
+            TaskEvent::Prioritised { tier, .. } => {
+                let asked = matches!(step.command, Some(Command::Task(TaskCommand::Prioritise { tier: said, .. })) if said == tier);
+                rule(asked, || format!("nobody asked for {tier}"))
             }
             TaskEvent::Forgotten { tasks } => tasks.iter().try_for_each(|task| {
                 rule(self.known(*task)?.ended().is_some(), || format!("{task} is forgotten and has not ended"))
@@ -108,7 +128,7 @@ impl Rules {
         rule(!self.is_paused(&known.spec), || format!("the tenant or kind of {attempt} is paused"))?;
         let fit = self.trusting || known.spec.needs.met_by(&member.spec);
         rule(fit, || format!("{to} cannot do {attempt}: {}", known.spec.needs))?;
-        let kept = if known.tier == crate::task::Tier::Critical { 0 } else { member.spec.reserved };
+        let kept = if known.tier == Tier::Critical { 0 } else { member.spec.reserved };
         let room = self.in_flight(to) + kept < member.spec.slots();
         rule(room, || format!("{to} holds {} of {}, and is given {attempt}", self.in_flight(to), member.spec.slots()))?;
         rule(known.spec.deadline.is_none_or(|at| at > now), || format!("{attempt} begins after its deadline"))?;
@@ -171,7 +191,7 @@ impl Rules {
     fn judge_cancelled(&self, id: TaskId, reason: &str, happened: &Happened, step: &Step<'_>) -> Judged {
         let known = self.known(id)?;
         let done = match step.command {
-            Some(Command::Agent(AgentCommand::Complete { by, attempt, output })) if *attempt == known.attempt() => {
+            Some(Command::Agent(AgentCommand::Complete { by, attempt, output, .. })) if *attempt == known.attempt() => {
                 known.hold().filter(|hold| hold.by == *by).map(|_| output)
             }
             _ => None,
@@ -213,8 +233,17 @@ impl Rules {
         rule(maybe == (known.doubtful || running), || format!("that {id} may have happened is {maybe}"))
     }
 
+    pub(super) fn prioritise(&mut self, tasks: &[TaskId], tier: Tier) {
+        for task in tasks {
+            if let Some(known) = self.tasks.get_mut(task) {
+                known.tier = tier;
+            }
+        }
+    }
+
     pub(super) fn learn_task(&mut self, event: &TaskEvent, seq: Seq, at: Time) {
         match event {
+            TaskEvent::Prioritised { tasks, tier, .. } => self.prioritise(tasks, *tier),
             TaskEvent::Submitted { spec, replays, .. } => {
                 if let Some(dead) = replays {
                     self.tasks.remove(dead);
@@ -244,6 +273,7 @@ impl Rules {
                 }
             }
             TaskEvent::Ready { .. }
+            | TaskEvent::Used { .. }
             | TaskEvent::Started { .. }
             | TaskEvent::YieldRequested { .. }
             | TaskEvent::Yielded { .. }
@@ -297,6 +327,8 @@ impl Known {
             | TaskEvent::Submitted { .. }
             | TaskEvent::Assigned { .. }
             | TaskEvent::Discarded { .. }
+            | TaskEvent::Prioritised { .. }
+            | TaskEvent::Used { .. }
             | TaskEvent::Forgotten { .. } => {}
         }
         if let Some(outcome) = event.outcome() {
@@ -319,7 +351,7 @@ impl Known {
 /// The failure that the holder has just told.
 fn said_failed<'a>(step: &Step<'a>, which: AttemptId, who: Incarnation) -> Option<&'a Failure> {
     match step.command {
-        Some(Command::Agent(AgentCommand::Fail { by, attempt, failure })) if *attempt == which && *by == who => {
+        Some(Command::Agent(AgentCommand::Fail { by, attempt, failure, .. })) if *attempt == which && *by == who => {
             Some(failure)
         }
         _ => None,

@@ -160,9 +160,11 @@ impl Run {
         Ok(())
     }
 
-    fn renew(&mut self, node: u32) {
+    /// A node stands as if it had never begun.
+    pub(super) fn renew(&mut self, node: u32) {
         let Some(state) = self.nodes.get_mut(node as usize) else { return };
         let old = core::mem::take(state);
+        let within: Vec<_> = old.children().collect();
         if old.ended().is_some() {
             self.open += 1;
         }
@@ -176,10 +178,7 @@ impl Run {
             let kept = state.more_mut();
             (kept.added, kept.closed) = (more.added, more.closed);
         }
-        self.past.extend(old.pieces.iter().filter_map(|piece| match piece.worker {
-            Some(Worker::Child(run)) => Some(run),
-            Some(Worker::Task(_)) | None => None,
-        }));
+        self.former.extend(within);
     }
 
     /// Decides the links again that lead to these nodes from others.
@@ -198,20 +197,19 @@ impl Run {
     }
 
     /// How a link from a node was decided, if it was: whether it is taken, whether the node failed, whether the way was cut.
-    fn led(&self, from: u32, on: &On) -> Option<(bool, bool, bool)> {
+    pub(super) fn led(&self, from: u32, on: &On) -> Option<(bool, bool, bool)> {
         if matches!(on, On::Case(case) if self.went_beside(from, case)) {
             return Some((true, false, false));
         }
         let state = self.state(from)?;
         let outcome = state.ended()?;
-        let took: &[Name] = state.more.as_ref().map(|more| &more.took[..]).unwrap_or_default();
         let failed = matches!(outcome, NodeOutcome::Failed { .. });
         let cut = failed || *outcome == NodeOutcome::Skipped && state.after_failure;
         let instead = self.instead(from);
         let taken = match (instead, on) {
             (Some(_), On::Success | On::Each) => false,
             (Some(instead), On::Case(case)) => case == instead,
-            (Some(_) | None, _) => is_taken(on, outcome, took),
+            (Some(_) | None, _) => is_taken(on, outcome, state.took()),
         };
         Some((taken, failed, cut))
     }

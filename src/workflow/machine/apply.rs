@@ -27,20 +27,7 @@ impl Run {
                 }
                 self.node_finished(*node, outcome, took, output.as_ref())
             }
-            RunEvent::Halted { cause, .. } => {
-                let undone = matches!(self.outcome, Some(RunOutcome::Succeeded { .. }));
-                if self.phase != RunPhase::Running && !(self.is_finished() && undone) {
-                    return Err("a run is halted that does not run");
-                }
-                self.phase = RunPhase::Halting;
-                self.cause = Some(cause.clone());
-                self.outcome = None;
-                if self.unwinding.is_none() {
-                    self.back = None;
-                }
-                self.wake_all();
-                Ok(())
-            }
+            RunEvent::Halted { cause, .. } => self.halted(cause),
             RunEvent::TurnedBack { to, cause, .. } => self.turned_back(to, cause),
             RunEvent::WentForward { nodes, .. } => self.went_forward(nodes),
             RunEvent::Unwinding { nodes, .. } => {
@@ -83,11 +70,31 @@ impl Run {
             | RunEvent::Paused { .. }
             | RunEvent::Resumed { .. } => self.apply_under_way(event),
             RunEvent::Defined { .. }
+            | RunEvent::DefaultSet { .. }
+            | RunEvent::Retired { .. }
+            | RunEvent::Migrated { .. }
+            | RunEvent::Prioritised { .. }
+            | RunEvent::Retried { .. }
             | RunEvent::Started { .. }
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }
             | RunEvent::Forgotten { .. } => Err("a fact about all runs reached one"),
         }
+    }
+
+    fn halted(&mut self, cause: &Cause) -> Applied {
+        let undone = matches!(self.outcome, Some(RunOutcome::Succeeded { .. }));
+        if self.phase != RunPhase::Running && !(self.is_finished() && undone) {
+            return Err("a run is halted that does not run");
+        }
+        self.phase = RunPhase::Halting;
+        self.cause = Some(cause.clone());
+        self.outcome = None;
+        if self.unwinding.is_none() {
+            self.back = None;
+        }
+        self.wake_all();
+        Ok(())
     }
 
     /// A fact about what is under way: what happened to a node, or what operators and others said.
@@ -127,16 +134,21 @@ impl Run {
                 self.state_mut(*node).ok_or("an unknown node is operated")?.more_mut().remedy = Some(remedy.clone());
                 Ok(())
             }
-            RunEvent::Paused { .. } => {
-                self.paused = true;
+            RunEvent::Paused { reason, .. } => {
+                self.paused = Some(reason.clone());
                 Ok(())
             }
             RunEvent::Resumed { .. } => {
-                self.paused = false;
+                self.paused = None;
                 self.wake_all();
                 Ok(())
             }
             RunEvent::Defined { .. }
+            | RunEvent::DefaultSet { .. }
+            | RunEvent::Retired { .. }
+            | RunEvent::Migrated { .. }
+            | RunEvent::Prioritised { .. }
+            | RunEvent::Retried { .. }
             | RunEvent::Started { .. }
             | RunEvent::Opened { .. }
             | RunEvent::NodeFinished { .. }
@@ -267,7 +279,8 @@ impl Run {
             target.decided += 1;
             target.taken += u32::from(taken);
             target.failed_inputs += u32::from(failed && !taken);
-            target.after_failure |= cut;
+            // What has ended has told those after it already.
+            target.after_failure |= cut && target.ended().is_none();
             self.agenda.insert(to);
         }
     }

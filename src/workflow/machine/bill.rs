@@ -129,7 +129,7 @@ impl Run {
     /// The moment at which the time of the run is over.
     pub(crate) fn time_of_run(&self) -> Option<Time> {
         (self.phase == RunPhase::Running).then_some(())?;
-        self.budget()?.time.map(|span| self.began + span)
+        self.budget()?.time.map(|span| self.begun.1 + span)
     }
 
     /// The run's time is over: it turns back, unless there is no way back any more.
@@ -137,7 +137,7 @@ impl Run {
         if self.phase != RunPhase::Running || self.pivot_passed || self.is_going_back() {
             return None;
         }
-        let limit = Self::time_up(self.budget(), Some(self.began), now)?;
+        let limit = Self::time_up(self.budget(), Some(self.begun.1), now)?;
         let cause = Cause::Limit { node: None, limit, partial: self.so_far(limits) };
         Some(Move::Fact(RunEvent::Halted { run: self.id(), cause }))
     }

@@ -12,8 +12,12 @@ mod context;
 mod ended;
 mod guard;
 mod many;
+mod migrate;
 mod moves;
+mod needs;
+mod obstacles;
 mod query;
+mod redo;
 mod snapshot;
 mod tokens;
 mod unwind;
@@ -27,6 +31,8 @@ pub(crate) use bill::Standing;
 pub(crate) use boundary::Watch;
 use ended::Ended;
 pub(crate) use moves::Move;
+pub(crate) use needs::Need;
+pub(crate) use obstacles::Mapping;
 use query::Doubt;
 pub(crate) use snapshot::RunRecord;
 use tokens::Tokens;
@@ -37,13 +43,13 @@ use super::context::Reader;
 use super::plan::Plan;
 use crate::definition::{Scope, TooWide};
 use crate::event::Opening;
-use crate::id::{RunId, TaskId};
+use crate::id::{RunId, Seq, TaskId};
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, LimitReached, NodeOutcome, NodeRemedy, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::saga::Unwinding;
-use crate::task::{Failure, FailureKind, Happened, Owner, Phase, Spending};
+use crate::task::{Failure, FailureKind, Happened, Owner, Phase, Spending, Tier};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -55,6 +61,8 @@ pub(crate) struct Run {
     pub(crate) plan: Arc<Plan>,
     pub(crate) spec: Arc<RunSpec>,
     pub(crate) owner: Option<Owner>,
+    /// The fact that it began, and when; zero for runs of old snapshots.
+    pub(crate) begun: (Seq, Time),
     pub(crate) phase: RunPhase,
     pub(crate) cause: Option<Cause>,
     pub(crate) outcome: Option<RunOutcome>,
@@ -66,17 +74,20 @@ pub(crate) struct Run {
     also_broken: Vec<u32>,
     /// The save-points that the run goes back to.
     back: Option<Box<Way>>,
-    /// The runs within that did what has been undone and is done again.
-    past: Vec<RunId>,
     pivot_passed: bool,
-    /// An operator stopped it from making moves.
-    pub(crate) paused: bool,
+    /// On what grounds an operator stopped it from making moves.
+    pub(crate) paused: Option<Name>,
+    /// The runs within of nodes that were done anew.
+    former: Vec<RunId>,
+    /// How urgent an operator has made it.
+    pub(crate) raised: Option<Tier>,
+    /// Whether it is on record which ways nodes took that have ended. Not for runs of old snapshots.
+    took_known: bool,
     /// The node that ended the run.
     stopped: Option<u32>,
     /// What the host's functions put together for the output of the run, by variable.
     context: BTreeMap<u32, Payload>,
-    /// When it began, and when it was over.
-    pub(crate) began: Time,
+    /// When it was over.
     pub(crate) ended: Option<Time>,
     /// Nodes that have not ended.
     open: u32,
@@ -142,15 +153,15 @@ struct More {
     /// How an operator wants the node to end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     remedy: Option<NodeRemedy>,
+    /// The ways that a node took which has ended: cases of a choice, what came first of a race, a handler.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    took: Vec<Name>,
     /// Of a map: the item that succeeded last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last: Option<u32>,
     /// How many of its pieces are in doubt and are asked about, or will be.
     #[serde(default, skip_serializing_if = "is_none")]
     doubts: u32,
-    /// The cases that it took.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    took: Vec<Name>,
     /// Of a save-point: how often the run went back to it, and whether it takes the other way now.
     #[serde(default, skip_serializing_if = "is_none")]
     used: u32,
@@ -328,6 +339,11 @@ impl NodeState {
         self.more.as_ref().map_or(0, |more| more.asked)
     }
 
+    /// The ways that it took.
+    pub(super) fn took(&self) -> &[Name] {
+        self.more.as_ref().map(|more| &more.took[..]).unwrap_or_default()
+    }
+
     fn tokens(&self) -> Option<&Tokens> {
         self.more.as_ref()?.tokens.as_ref()
     }
@@ -368,6 +384,14 @@ impl NodeState {
         self.pieces.iter().any(Piece::had_effect)
     }
 
+    /// The runs within.
+    fn children(&self) -> impl Iterator<Item = RunId> {
+        self.pieces.iter().filter_map(|piece| match piece.worker {
+            Some(Worker::Child(run)) => Some(run),
+            Some(Worker::Task(_)) | None => None,
+        })
+    }
+
     /// Whether some piece may have happened without being certain.
     fn is_doubtful(&self) -> bool {
         self.pieces.iter().any(|piece| *piece.happened() == Happened::Maybe)
@@ -375,13 +399,14 @@ impl NodeState {
 }
 
 impl Run {
-    pub(crate) fn new(plan: Arc<Plan>, spec: Arc<RunSpec>, owner: Option<Owner>, began: Time) -> Self {
+    pub(crate) fn new(plan: Arc<Plan>, spec: Arc<RunSpec>, owner: Option<Owner>, begun: (Seq, Time)) -> Self {
         let count = u32::try_from(plan.nodes.len()).unwrap_or(u32::MAX);
         Self {
             nodes: vec![NodeState::default(); plan.nodes.len()],
             plan,
             spec,
             owner,
+            begun,
             phase: RunPhase::Running,
             cause: None,
             outcome: None,
@@ -390,12 +415,13 @@ impl Run {
             broken: None,
             also_broken: Vec::new(),
             back: None,
-            past: Vec::new(),
             pivot_passed: false,
-            paused: false,
+            paused: None,
+            former: Vec::new(),
+            raised: None,
+            took_known: true,
             stopped: None,
             context: BTreeMap::new(),
-            began,
             ended: None,
             open: count,
             working: 0,
@@ -405,6 +431,16 @@ impl Run {
 
     pub(crate) fn id(&self) -> RunId {
         self.spec.id
+    }
+
+    /// How urgent its tasks are, where nodes do not say otherwise.
+    pub(crate) fn tier(&self) -> Tier {
+        self.raised.unwrap_or(self.spec.tier)
+    }
+
+    /// Whether it goes forward and its definition names functions of the host that are not there.
+    pub(crate) fn lacks_functions(&self) -> bool {
+        self.phase == RunPhase::Running && !self.plan.missing.is_empty()
     }
 
     pub(crate) fn is_finished(&self) -> bool {
@@ -434,11 +470,7 @@ impl Run {
 
     /// The runs within.
     pub(crate) fn children(&self) -> impl Iterator<Item = RunId> {
-        let now = self.nodes.iter().flat_map(|state| &state.pieces).filter_map(|piece| match piece.worker {
-            Some(Worker::Child(run)) => Some(run),
-            Some(Worker::Task(_)) | None => None,
-        });
-        now.chain(self.past.iter().copied())
+        self.nodes.iter().flat_map(NodeState::children).chain(self.former.iter().copied())
     }
 
     /// Those of them that are under way.
@@ -472,6 +504,16 @@ impl Run {
                     Some((Owner::new(self.id(), node, item, Phase::Do), piece.worker?))
                 }
                 PieceUndo::Idle | PieceUndo::Undone | PieceUndo::Failed(_) => None,
+            })
+        })
+    }
+
+    /// Who works for the run now, and the runs within that have.
+    pub(crate) fn all_workers(&self) -> impl Iterator<Item = (Owner, Worker)> {
+        (0..).zip(&self.nodes).flat_map(move |(node, state)| {
+            (0..).zip(&state.pieces).filter_map(move |(item, piece)| {
+                let owner = Owner::new(self.id(), node, item, Phase::Do);
+                piece.worker.map(|worker| (owner, worker))
             })
         })
     }
@@ -521,26 +563,6 @@ impl Run {
             state.stage != NodeStage::Waiting
                 && !matches!(state.ended(), Some(NodeOutcome::Skipped | NodeOutcome::Cancelled { .. }))
         })
-    }
-
-    /// What a node waits for that could start by its links.
-    fn turn_text(&self, node: u32) -> Option<String> {
-        let (state, plan) = (self.state(node)?, self.plan.nodes.get(node as usize)?);
-        let held = plan.milestone.is_some() || !plan.rivals.is_empty();
-        if !held || state.decided < plan.links || self.phase != RunPhase::Running {
-            return None;
-        }
-        match self.turn(node) {
-            Turn::Later => {
-                let busy = plan.rivals.iter().find(|rival| self.state(**rival).is_some_and(NodeState::is_busy));
-                Some(match (busy, plan.milestone) {
-                    (Some(rival), _) => format!("its turn, after {}", self.plan.name(*rival)),
-                    (None, Some((after, _))) => format!("its milestone, {}", self.plan.name(after)),
-                    (None, None) => return None,
-                })
-            }
-            Turn::Now | Turn::Missed => None,
-        }
     }
 
     /// Whether a node that could start must wait for its turn, or has missed its milestone.

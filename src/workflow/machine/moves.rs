@@ -28,6 +28,18 @@ pub(crate) enum Move {
     HaltChild(RunId),
 }
 
+/// What a node's links say of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Starts,
+    Skips,
+    /// Of the branches that a counting join needs, too few came, and one of them failed.
+    Short {
+        of: u32,
+        came: u32,
+    },
+}
+
 impl Run {
     /// The next move, if there is one now.
     pub(crate) fn next_move(&mut self, now: Time, limits: &Limits) -> Option<Move> {
@@ -138,6 +150,22 @@ impl Run {
 
     /// Whether the node starts, is skipped, or must wait.
     fn decide(&self, node: u32, now: Time, limits: &Limits) -> Option<Move> {
+        match self.verdict(node)? {
+            Verdict::Short { of, came } => {
+                let failure = Failure::permanent(format!("of the {of} branches it needs, {came} came"));
+                Some(self.end(node, NodeOutcome::Failed { failure, maybe: false, limit: None }))
+            }
+            Verdict::Skips => Some(self.end(node, NodeOutcome::Skipped)),
+            Verdict::Starts => match self.turn(node) {
+                Turn::Now => self.admit(node, limits).or_else(|| self.start(node, now, limits)),
+                Turn::Later => None,
+                Turn::Missed => Some(self.end(node, NodeOutcome::Skipped)),
+            },
+        }
+    }
+
+    /// What a node's links say of it; none while they do not.
+    pub(super) fn verdict(&self, node: u32) -> Option<Verdict> {
         let state = self.state(node)?;
         let (definition, plan) = self.plan.node(node)?;
         let (links, open) = (plan.links, plan.links.saturating_sub(state.decided));
@@ -152,8 +180,7 @@ impl Run {
             Join::Each | Join::Rounds { .. } if self.token_for(node).is_some() => true,
             Join::Count { of, .. } if state.taken >= of => true,
             Join::Count { of, .. } if state.taken + open < of && state.after_failure => {
-                let failure = Failure::permanent(format!("of the {of} branches it needs, {} came", state.taken));
-                return Some(self.end(node, NodeOutcome::Failed { failure, maybe: false, limit: None }));
+                return Some(Verdict::Short { of, came: state.taken });
             }
             // Not before all is decided: what follows a skipped node may use the output of whatever leads to it.
             _ if open > 0 => return None,
@@ -161,14 +188,7 @@ impl Run {
             Join::Any => state.taken > 0,
             Join::Count { .. } | Join::Each | Join::Rounds { .. } => false,
         };
-        if !starts {
-            return Some(self.end(node, NodeOutcome::Skipped));
-        }
-        match self.turn(node) {
-            Turn::Now => self.admit(node, limits).or_else(|| self.start(node, now, limits)),
-            Turn::Later => None,
-            Turn::Missed => Some(self.end(node, NodeOutcome::Skipped)),
-        }
+        Some(if starts { Verdict::Starts } else { Verdict::Skips })
     }
 
     fn start(&self, node: u32, now: Time, limits: &Limits) -> Option<Move> {

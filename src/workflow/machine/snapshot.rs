@@ -2,12 +2,12 @@
 
 use super::{Kept, NodeStage, NodeState, PieceUndo, Run, Way};
 use crate::dag::NodeIx;
-use crate::id::RunId;
+use crate::id::{RunId, Seq};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, OnUndoFailure, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::saga::Step;
-use crate::task::Owner;
+use crate::task::{Owner, Tier};
 use crate::time::Time;
 use crate::workflow::plan::Plan;
 use serde::{Deserialize, Serialize};
@@ -19,30 +19,44 @@ use std::sync::Arc;
 pub(crate) struct RunRecord {
     pub(crate) spec: Arc<RunSpec>,
     pub(crate) version: u32,
+    /// The hash of the definition; not there in snapshots of old.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hash: Option<u64>,
+    /// The fact that it began, and when; not there in snapshots of old.
+    #[serde(default)]
+    begun: (Seq, Time),
     pub(crate) owner: Option<Owner>,
     phase: RunPhase,
     cause: Option<Cause>,
     outcome: Option<RunOutcome>,
-    nodes: Vec<NodeState>,
+    pub(super) nodes: Vec<NodeState>,
     signals: BTreeMap<Name, VecDeque<Kept>>,
-    broken: Option<u32>,
+    pub(super) broken: Option<u32>,
+    /// The runs within of nodes that were done anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    former: Vec<RunId>,
+    /// How urgent an operator has made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    raised: Option<Tier>,
+    /// Whether it is on record which ways nodes took.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    took_known: bool,
     pivot_passed: bool,
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     paused: bool,
+    /// On what grounds; not there in snapshots of old.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    paused_for: Option<Name>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    context: BTreeMap<u32, Payload>,
-    #[serde(default)]
-    began: Time,
+    pub(super) context: BTreeMap<u32, Payload>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ended: Option<Time>,
     /// The nodes that are or were to be undone.
     unwinding: Option<Vec<u32>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    also_broken: Vec<u32>,
+    pub(super) also_broken: Vec<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    back: Option<Way>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    past: Vec<RunId>,
+    pub(super) back: Option<Way>,
 }
 
 impl Run {
@@ -50,6 +64,8 @@ impl Run {
         RunRecord {
             spec: Arc::clone(&self.spec),
             version: self.plan.id.version,
+            hash: Some(self.plan.id.hash),
+            begun: self.begun,
             owner: self.owner,
             phase: self.phase,
             cause: self.cause.clone(),
@@ -58,14 +74,16 @@ impl Run {
             signals: self.signals.clone(),
             broken: self.broken,
             pivot_passed: self.pivot_passed,
-            paused: self.paused,
+            former: self.former.clone(),
+            raised: self.raised,
+            took_known: self.took_known,
+            paused: self.paused.is_some(),
+            paused_for: self.paused.clone(),
             context: self.context.clone(),
-            began: self.began,
             ended: self.ended,
             unwinding: self.unwinding.as_ref().map(|unwinding| unwinding.members().map(NodeIx::get).collect()),
             also_broken: self.also_broken.clone(),
             back: self.way(),
-            past: self.past.clone(),
         }
     }
 
@@ -85,14 +103,16 @@ impl Run {
             signals: record.signals.clone(),
             broken: record.broken,
             also_broken: record.also_broken.clone(),
-            past: record.past.clone(),
             pivot_passed: record.pivot_passed,
-            paused: record.paused,
+            paused: record.paused.then(|| record.paused_for.clone().unwrap_or_else(|| "not on record".into())),
+            former: record.former.clone(),
+            raised: record.raised,
+            took_known: record.took_known,
             context: record.context.clone(),
             ended: record.ended,
             open,
             working,
-            ..Self::new(plan, Arc::clone(&record.spec), record.owner, record.began)
+            ..Self::new(plan, Arc::clone(&record.spec), record.owner, record.begun)
         }
         .with_way(record.back.as_ref());
         run.stopped = run.find_stop();
@@ -106,7 +126,10 @@ impl Run {
 
     /// Brings the order of compensation to where the nodes say that it is.
     fn rewind(&mut self) -> Option<()> {
-        let mut unwinding = self.unwinding.take()?;
+        // What had begun before a compensation failed has begun, even where nothing more may begin since.
+        let policy = self.plan.definition.on_undo_failure;
+        let lenient = if policy == OnUndoFailure::Halt { OnUndoFailure::Hold } else { policy };
+        let mut unwinding = self.unwinding.take()?.with_policy(lenient);
         loop {
             let ready: Vec<NodeIx> = unwinding.ready().collect();
             let mut moved = false;
@@ -132,7 +155,7 @@ impl Run {
                 break;
             }
         }
-        self.unwinding = Some(unwinding);
+        self.unwinding = Some(Box::new(unwinding.with_policy(policy)));
         Some(())
     }
 
@@ -163,6 +186,7 @@ impl Run {
             }
         }
         self.check_ways()?;
+        self.check_links()?;
         self.check_order_of_undoing()
     }
 

@@ -1,10 +1,10 @@
 //! A run turns back: which nodes are undone, in which order, and how it ends then.
 
 use super::moves::Move;
-use super::{NodeStage, NodeState, Piece, PieceUndo, Run, Worker};
+use super::{NodeState, Piece, PieceUndo, Run, Worker};
 use crate::dag::NodeIx;
 use crate::definition::Action;
-use crate::event::{Opening, RunEvent};
+use crate::event::RunEvent;
 use crate::id::RunId;
 use crate::name::Name;
 use crate::payload::Payload;
@@ -28,7 +28,7 @@ impl Run {
     }
 
     /// Whether there is a way to undo a piece of a node.
-    fn has_undo(&self, node: u32, piece: &Piece) -> bool {
+    pub(super) fn has_undo(&self, node: u32, piece: &Piece) -> bool {
         self.plan.nodes.get(node as usize).is_some_and(|plan| match plan.states.get(piece.state as usize) {
             Some(state) => state.can_be_undone(),
             None => plan.work.can_be_undone(),
@@ -42,6 +42,11 @@ impl Run {
         self.agenda.extend(unwinding.ready().map(NodeIx::get));
         self.unwinding = Some(Box::new(unwinding));
         Some(())
+    }
+
+    /// Where the compensation of a node stands.
+    pub(super) fn step_back(&self, node: u32) -> Option<Step> {
+        self.unwinding.as_ref()?.step(NodeIx::new(node))
     }
 
     /// Whether the node is one of those that are being undone or will be.
@@ -136,31 +141,6 @@ impl Run {
             Some(UndoOutcome::Abandoned { .. }) => true,
             Some(_) => false,
             None => state.pieces.iter().any(stays),
-        }
-    }
-
-    /// Whether a node is one that a snapshot must hold more of than its stage: for views.
-    pub(crate) fn waits_for(&self, node: u32) -> Option<String> {
-        let state = self.state(node)?;
-        match &state.stage {
-            NodeStage::Open(Opening::Wait { .. } | Opening::Race { .. }) => Some(self.wait_text(node)),
-            NodeStage::Working | NodeStage::Open(_) => {
-                let active =
-                    state.pieces.iter().filter(|piece| piece.is_active()).filter_map(|piece| match &piece.doubt {
-                        Some(doubt) => doubt.asked.map(Worker::Task),
-                        None => piece.worker,
-                    });
-                let names: Vec<String> = active
-                    .take(3)
-                    .map(|worker| match worker {
-                        Worker::Task(task) => format!("task {task}"),
-                        Worker::Child(run) => format!("run {run}"),
-                    })
-                    .collect();
-                Some(names.join(", "))
-            }
-            NodeStage::Waiting => self.turn_text(node),
-            NodeStage::Ended(_) => None,
         }
     }
 }

@@ -59,7 +59,7 @@ impl<'a> Wanted<'a> {
 
 impl Run {
     /// The signals that the action of a node waits for now.
-    fn wanted_by(&self, node: u32) -> Vec<Wanted<'_>> {
+    pub(super) fn wanted_by(&self, node: u32) -> Vec<Wanted<'_>> {
         let open = self.state(node).is_some_and(|state| matches!(state.stage, NodeStage::Open(_)));
         let open = open && !self.goes_back(node);
         let Some((definition, _)) = self.plan.node(node).filter(|_| open) else { return Vec::new() };
@@ -233,27 +233,6 @@ impl Run {
             | Action::States(_)
             | Action::Stop
             | Action::Fail(_) => None,
-        }
-    }
-
-    /// What a node waits for, in words.
-    pub(super) fn wait_text(&self, node: u32) -> String {
-        let mut parts: Vec<String> =
-            self.wanted_by(node).iter().map(|wanted| format!("signal {}", wanted.signal)).collect();
-        if let Some((decision, ruling)) = self.asks(node) {
-            let roles: Vec<&str> = decision.roles(ruling.level).map(Name::as_str).collect();
-            let who = ruling.to.as_ref().map_or_else(|| roles.join(" or "), |to| to.as_str().to_owned());
-            parts.push(format!("decision by {who}"));
-        }
-        let until = match self.state(node).map(|state| &state.stage) {
-            Some(NodeStage::Open(Opening::Wait { until })) => *until,
-            Some(NodeStage::Open(Opening::Race { until, .. })) => until.iter().copied().flatten().min(),
-            _ => None,
-        };
-        match (parts.join(" or "), until) {
-            (text, None) => text,
-            (text, Some(until)) if text.is_empty() => until.to_string(),
-            (text, Some(until)) => format!("{text} until {until}"),
         }
     }
 

@@ -8,3 +8,4 @@ mod deadlines;
 mod resources;
 mod shares;
 mod soup;
+mod waits;

@@ -7,7 +7,7 @@ use counterpoint::resilience::rate;
 use counterpoint::scheduler::{Batch, Preemption, Quota};
 use counterpoint::{
     AgentCommand, AgentId, AgentSpec, Command, Config, Discipline, Effect, Entry, Event, Failure, Incarnation, Outbox,
-    Payload, Scheduler, Scope, TaskCommand, TaskEvent, TaskId, TaskSpec, Tier,
+    Payload, Scheduler, Scope, TaskCommand, TaskEvent, TaskId, TaskSpec, TaskStatus, TaskWait, Tier,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -21,6 +21,7 @@ enum Step {
     Submit { kind: u8, tenant: u8, tier: usize, preemptible: bool, many: u8 },
     Answer { nth: usize, how: u8 },
     Cancel { nth: usize },
+    Prioritise { nth: usize, tier: usize },
     Pause { what: u8, on: bool },
     Wait { millis: u64 },
 }
@@ -46,6 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => submit,
         9 => (0_usize..12, 0_u8..6).prop_map(|(nth, how)| Step::Answer { nth, how }),
         1 => (0_usize..20).prop_map(|nth| Step::Cancel { nth }),
+        2 => (0_usize..20, 0_usize..4).prop_map(|(nth, tier)| Step::Prioritise { nth, tier }),
         1 => (0_u8..5, any::<bool>()).prop_map(|(what, on)| Step::Pause { what, on }),
         3 => (1_u64..2_000).prop_map(|millis| Step::Wait { millis }),
     ]
@@ -132,6 +134,15 @@ fn play(host: &mut Host, step: &Step, next: &mut u64) {
             let task = task_id(*nth as u64 % (*next).max(1) + 1);
             TaskCommand::Cancel { task, reason: "enough".into() }.into()
         }
+        Step::Prioritise { nth, tier } => {
+            let first = *nth as u64 % (*next).max(1) + 1;
+            let waits = |id: &TaskId| {
+                let status = host.scheduler.task(*id).map(|task| task.status());
+                matches!(status, Some(TaskStatus::Queued | TaskStatus::Backoff | TaskStatus::Blocked))
+            };
+            let tasks = (first..first + 4).map(task_id).filter(waits).collect();
+            TaskCommand::Prioritise { tasks, tier: Tier::ALL[*tier], reason: "now".into() }.into()
+        }
         Step::Pause { what, on } => {
             let scope = match what {
                 0 => Scope::Tenant("t1".into()),
@@ -150,6 +161,22 @@ fn play(host: &mut Host, step: &Step, next: &mut u64) {
     let _verdict = host.say(command);
     reserves_were_kept(host, &mut held);
     bounds_hold(host);
+    waits_are_told(host, *next);
+}
+
+/// Whoever waits says why; and between calls nobody waits whom an agent with room could take.
+fn waits_are_told(host: &Host, next: u64) {
+    for id in (1..=next).map(task_id) {
+        let Some(task) = host.scheduler.task(id) else { continue };
+        let wait = host.scheduler.waits_for(id);
+        assert_eq!(wait.is_none(), task.outcome().is_some(), "{task:?} waits for {wait:?}");
+        assert_eq!(
+            task.running().is_some(),
+            matches!(wait, Some(TaskWait::Agent { .. })),
+            "{task:?} waits for {wait:?}"
+        );
+        assert_ne!(wait, Some(TaskWait::Strategy), "{task:?} could begin");
+    }
 }
 
 /// Who holds how much, by task.
@@ -170,7 +197,7 @@ fn reserves_were_kept(host: &Host, held: &mut BTreeMap<TaskId, Incarnation>) {
             Event::Task(TaskEvent::Assigned { attempt, to }) => {
                 let task = attempt.task();
                 let before = held.values().filter(|by| *by == to).count() as u32;
-                let urgent = host.scheduler.task(task).is_none_or(|task| task.spec().tier == Tier::Critical);
+                let urgent = host.scheduler.task(task).is_none_or(|task| task.tier() == Tier::Critical);
                 if let Some(agent) = host.scheduler.agent(to.agent()).filter(|agent| agent.incarnation() == *to) {
                     let spec = agent.spec();
                     let kept = if urgent { 0 } else { spec.reserved };

@@ -1,13 +1,13 @@
 //! Random definitions and schedules, drawn from a list of numbers so that a smaller list means a simpler case.
 
-use super::{World, work};
+use super::{RUN, World, work};
 use counterpoint::definition::{
     Action, Body, Budget, Call, Case, Condition, Definition, Enough, Expr, Handler, Join, Link, Map, Milestone, Node,
     Occasion, Offer, On, Pick, Precondition, Reducer, Repeat, Rest, SavePoint, State, States, Trigger, Variable, Write,
 };
 use counterpoint::{
-    Command, Failure, Jitter, Name, NodeRemedy, NodeStatus, OnUndoFailure, Payload, Policy, Retry, RunCommand, RunId,
-    RunPhase, TaskSpec, UndoRemedy, Usage,
+    Accepted, Awaited, Command, Effect, Event, Failure, Jitter, Migration, Name, NodeRemedy, NodeStatus, OnUndoFailure,
+    Payload, Policy, Retry, RunCommand, RunId, RunPhase, RunStanding, TaskSpec, UndoRemedy, Usage, Wait,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -421,6 +421,42 @@ pub(crate) fn answer(seed: u64, task: &TaskSpec, attempt: u32) -> Result<Payload
     }
 }
 
+/// The same workflow by other names, with a node more before all others.
+pub(crate) fn moved(old: &Definition, version: u32) -> (Definition, Vec<(Name, Name)>) {
+    let rename = |name: &Name| Name::from(format!("{}.{version}", name.split('.').next().unwrap()));
+    let mut new = old.clone().with_version(version);
+    // The node of the last move leaves.
+    new.nodes.retain(|node| !node.name.starts_with("extra"));
+    for node in &mut new.nodes {
+        node.name = rename(&node.name);
+        node.after.iter_mut().for_each(|link| link.node = rename(&link.node));
+        node.cancels.iter_mut().for_each(|other| *other = rename(other));
+        if let Some(milestone) = &mut node.milestone {
+            (milestone.after, milestone.until) = (rename(&milestone.after), rename(&milestone.until));
+        }
+        renamed(&mut node.input, &rename);
+    }
+    renamed(&mut new.output, &rename);
+    new.nodes.insert(0, Node::new(format!("extra.{version}"), Action::Pass));
+    (
+        new,
+        old.nodes
+            .iter()
+            .filter(|node| !node.name.starts_with("extra"))
+            .map(|node| (node.name.clone(), rename(&node.name)))
+            .collect(),
+    )
+}
+
+fn renamed(expr: &mut Expr, rename: &dyn Fn(&Name) -> Name) {
+    match expr {
+        Expr::Node(name) => *name = rename(name),
+        Expr::List(parts) => parts.iter_mut().for_each(|part| renamed(part, rename)),
+        Expr::At(of, _) => renamed(of, rename),
+        _ => {}
+    }
+}
+
 impl World {
     fn answer_by(&mut self, seed: u64, at: usize) {
         let Some((&attempt, (_, task))) = self.held.iter().nth(at) else { return };
@@ -452,8 +488,14 @@ impl World {
 
     /// Goes on by chance while there are draws, then to the end: everything is answered, signalled and remedied.
     pub(crate) fn play(&mut self, draws: &mut Draws<'_>, seed: u64, run: RunId, rough: bool) {
-        while !draws.is_empty() && !self.is_over() {
-            match draws.below(24) {
+        for draw in 0.. {
+            if draws.is_empty() || self.is_over() {
+                break;
+            }
+            if self.move_after == Some(draw) {
+                self.move_on(0);
+            }
+            match draws.below(26) {
                 0..=14 => self.answer_by(seed, draws.below(self.held.len())),
                 15..=17 => self.nudge(),
                 18 | 19 => {
@@ -463,6 +505,7 @@ impl World {
                 }
                 20 => self.pass(Duration::from_millis(500)),
                 23 if draws.below(2) == 0 => self.add_items(run, draws.below(2)),
+                23 if draws.below(2) == 0 => self.pause_or_resume(draws.below(self.engine.runs().count())),
                 21 if rough && draws.one_in(2) => {
                     let _ = self.say(RunCommand::Cancel { run, reason: "chance".into() }.into());
                 }
@@ -483,6 +526,7 @@ impl World {
                     let operates = rough && draws.below(2) == 0;
                     let _ = operates.then(|| self.say(RunCommand::Operate { run, node, remedy }.into()));
                 }
+                24 => self.move_on(draws.below(self.engine.runs().count())),
                 _ => self.repair(draws.below(3)),
             }
         }
@@ -493,50 +537,125 @@ impl World {
         self.engine.runs().all(|run| run.phase() == RunPhase::Finished)
     }
 
-    /// Everything is answered in the order in which it was given out, until the runs are over.
+    /// Everything is answered in the order in which it was given out, until the runs are over. When nothing is left to
+    /// answer and no moment to come, the runs are asked what they wait for, and get nothing but that.
     pub(crate) fn finish(&mut self, seed: u64) {
         for _ in 0..600 {
             if self.is_over() && self.held.is_empty() {
                 return;
             }
-            if self.held.is_empty() {
-                self.close_maps();
-            }
             if !self.held.is_empty() {
                 self.answer_by(seed, 0);
-            } else if self.waiting_runs().is_empty() || self.engine.next_wakeup().is_some() {
-                if self.engine.next_wakeup().is_some() {
-                    self.sleep();
-                }
-                self.repair(0);
-            } else {
-                self.repair(0);
-                self.close_maps();
-                for run in self.waiting_runs() {
-                    for signal in ["red", "blue"] {
-                        let (signal, payload) = (signal.into(), Payload::NULL);
-                        let _ = self.say(RunCommand::Signal { run, signal, payload }.into());
-                    }
-                }
+                continue;
+            }
+            let (known, waits) = (self.facts_of_runs(), self.waits());
+            let stalled = !waits.is_empty() && waits.iter().all(|wait| !wait.on.comes_by_itself());
+            if self.engine.next_wakeup().is_some() {
+                self.sleep();
+                assert!(!stalled || known == self.facts_of_runs(), "it moves by itself, and waits for {waits:?}");
+            }
+            if stalled {
+                self.grant(&waits, seed);
+                let moved = self.engine.last_seq().get() > 0 && known != self.facts_of_runs();
+                assert!(moved, "{waits:?} does not help\n{}", super::tell(&self.journal));
             }
         }
         let stuck: Vec<_> = self.engine.runs().map(|run| (run.id(), run.phase(), run.waits_for())).collect();
         panic!("stuck: {stuck:?}, asleep until {:?}\n{}", self.engine.next_wakeup(), super::tell(&self.journal));
     }
 
-    /// Maps that are open get no more items.
-    fn close_maps(&mut self) {
-        let mut open = Vec::new();
-        for run in self.engine.runs().filter(|run| run.phase() == RunPhase::Running) {
-            let nodes = run.nodes().filter(|node| node.status() == NodeStatus::Running);
-            let maps = nodes.filter(|node| {
-                let node = run.definition().node(&node.name()).unwrap();
-                matches!(&node.action, Action::Map(map) if map.open)
-            });
-            open.extend(maps.map(|node| (run.id(), node.name())));
+    fn facts_of_runs(&self) -> usize {
+        self.journal.iter().filter(|entry| !matches!(entry.event, Event::Control(_) | Event::Agent(_))).count()
+    }
+
+    /// What all runs wait for that no other run owns.
+    fn waits(&self) -> Vec<Wait> {
+        let roots = self.engine.runs().filter(|run| run.owner().is_none());
+        roots.flat_map(|run| run.waits()).collect()
+    }
+
+    /// Gives runs what they say that they wait for.
+    fn grant(&mut self, waits: &[Wait], seed: u64) {
+        for Wait { run, node, on, .. } in waits.iter().cloned() {
+            let node = node.unwrap_or_else(|| "the run".into());
+            let command = match on {
+                Awaited::Signal { signal } => {
+                    // Of several any will do, and the oldest is as good as any.
+                    RunCommand::Signal { run, signal, payload: Payload::new(json!(seed % 10)) }
+                }
+                Awaited::Items => RunCommand::Close { run, node },
+                Awaited::Resume { run, .. } => RunCommand::Resume { run },
+                Awaited::Remedy => {
+                    // What a run within has left cannot be tried again: another word then.
+                    let known = self.facts_of_runs();
+                    (0..3).for_each(|_| {
+                        if known == self.facts_of_runs() {
+                            self.repair(0);
+                        }
+                    });
+                    continue;
+                }
+                Awaited::Turn { .. } | Awaited::Milestone { .. } => continue,
+                other => panic!("it cannot wait for {other}"),
+            };
+            // What one run was given may have ended another.
+            let _ = self.say(command.into());
         }
-        for (run, node) in open {
-            let _ = self.say(RunCommand::Close { run, node }.into());
+    }
+
+    /// A run says that it is stalled exactly when nothing of it is under way and no moment will come for it; and whatever
+    /// it does, it waits for something.
+    pub(crate) fn check_standing(&self) {
+        let roots: Vec<_> = self.engine.runs().filter(|run| run.owner().is_none()).collect();
+        for run in &roots {
+            let waits = run.waits();
+            let owed = self.engine.next_wakeup().is_some_and(|at| at <= self.now);
+            assert!(run.phase() == RunPhase::Finished || owed || !waits.is_empty(), "{run:?} waits for nothing");
+            let quiet = self.engine.outstanding().is_empty() && self.engine.next_wakeup().is_none();
+            match run.standing() {
+                RunStanding::Finished => assert_eq!(run.phase(), RunPhase::Finished),
+                RunStanding::Going => assert!(!quiet, "{run:?} goes on with nothing: {waits:?}"),
+                RunStanding::Stalled => {
+                    let mine = |task: &TaskSpec| task.owner.is_some_and(|owner| self.root(owner.run) == run.id());
+                    let busy = self.engine.outstanding().into_iter().any(|effect| match effect {
+                        Effect::Dispatch { task, .. } => mine(&task),
+                        _ => false,
+                    });
+                    assert!(!busy, "{run:?} is stalled, and agents work for it: {waits:?}");
+                }
+                other => panic!("an unknown standing: {other}"),
+            }
+        }
+    }
+
+    fn root(&self, mut run: RunId) -> RunId {
+        while let Some(owner) = self.engine.run(run).and_then(|run| run.owner()) {
+            run = owner.run;
+        }
+        run
+    }
+
+    /// Moves a run to a definition that means the same, by other names and with a node more before all others.
+    pub(crate) fn move_on(&mut self, at: usize) {
+        let Some(view) = self.engine.runs().nth(at) else { return };
+        let (run, running, within) = (view.id(), view.phase() == RunPhase::Running, view.owner().is_some());
+        let version = view.definition().version + 1;
+        let (definition, nodes) = moved(view.definition(), version);
+        let migration = if within || at % 2 == 1 {
+            Migration::to_own(definition)
+        } else {
+            let _ = self.say(Command::define(definition));
+            Migration::to_version(version)
+        };
+        let migration = nodes.into_iter().fold(migration, |migration, (old, new)| migration.with_renamed(old, new));
+        let verdict = self.say(RunCommand::Migrate { run, migration, reason: "chance".into() }.into());
+        assert!(!running || verdict.is_ok(), "{verdict:?}");
+    }
+
+    fn pause_or_resume(&mut self, at: usize) {
+        let run = self.engine.runs().nth(at).map_or(RUN, |run| run.id());
+        if let Ok(Accepted::Repeated) = self.say(RunCommand::Pause { run, reason: "chance".into() }.into()) {
+            let _ = self.say(RunCommand::Resume { run }.into());
         }
     }
 
@@ -547,10 +666,6 @@ impl World {
             let items = (0..=count).map(|item| Payload::new(json!(item))).collect();
             let _ = self.say(RunCommand::Add { run, node, items }.into());
         }
-    }
-
-    fn waiting_runs(&self) -> Vec<RunId> {
-        self.engine.runs().filter(|run| run.phase() == RunPhase::Running).map(|run| run.id()).collect()
     }
 
     fn nudge(&mut self) {

@@ -66,6 +66,8 @@ pub(crate) struct World {
     /// Those of them that it was told to stop.
     pub(crate) stopped: BTreeSet<AttemptId>,
     out: Outbox,
+    /// After how many draws the run is to move to a definition that means the same.
+    pub(crate) move_after: Option<usize>,
     /// How many times an operator has spoken.
     remedies: usize,
     /// The tasks that were given out, by what they are to do.
@@ -109,6 +111,7 @@ impl World {
             held,
             stopped,
             out: Outbox::default(),
+            move_after: None,
             remedies: 0,
             seen: BTreeMap::new(),
             config: Config::default,
@@ -176,6 +179,7 @@ impl World {
         if let Err(broken) = self.engine.check() {
             panic!("{broken}");
         }
+        self.check_standing();
     }
 
     /// Lets time pass.

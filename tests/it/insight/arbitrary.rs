@@ -127,6 +127,7 @@ fn run_event() -> impl Strategy<Value = Event> {
                     spec: Arc::new(RunSpec::new(run, definition.name)),
                     version: 0,
                     owner: of.map(|(run, node)| owner(run, node, many, "do")),
+                    hash: None,
                 },
                 3 => RunEvent::Opened { run, node, what: Opening::Map { items: many } },
                 4 => RunEvent::Opened { run, node, what: Opening::Wait { until: None } },

@@ -157,7 +157,7 @@ pub(crate) fn small() -> Script {
     s.agent(1, "Ada <of Lyon>").agent(2, "Bo & Co").agent(3, "Cyd");
     s.say(RunEvent::Defined { definition: Arc::new(order()) });
     let spec = Arc::new(RunSpec::new(run, "order <b>&amp; \\ Co"));
-    s.say(RunEvent::Started { spec, version: 2, owner: None });
+    s.say(RunEvent::Started { spec, version: 2, owner: None, hash: None });
     s.at(5).step(10, "reserve", owner(1, 0, 0, "do")).at(6).assign(10, 1, 1);
     s.at(90).succeed(10, 1, 1).node(1, 0, NodeOutcome::Succeeded);
     s.say(RunEvent::NodeFinished {
@@ -190,7 +190,7 @@ pub(crate) fn small() -> Script {
         .assign(21, 2, 1);
     s.at(330).succeed(30, 2, 3).node(1, 3, NodeOutcome::Succeeded);
     let spec = Arc::new(RunSpec::new(child, "pack \"fragile\""));
-    s.say(RunEvent::Started { spec, version: 0, owner: Some(owner(1, 5, 0, "do")) });
+    s.say(RunEvent::Started { spec, version: 0, owner: Some(owner(1, 5, 0, "do")), hash: None });
     s.step(40, "wrap", owner(2, 0, 0, "do")).at(335).assign(40, 1, 3);
     s.at(400).succeed(21, 2, 1).node(1, 4, NodeOutcome::Succeeded);
     s.at(420).succeed(40, 1, 3).node(2, 0, NodeOutcome::Succeeded);

@@ -1,6 +1,7 @@
 use counterpoint::Random;
 use counterpoint::planning::{
-    AssignError, Assignment, Costs, assign, assign_bottleneck, assign_by_auction, assign_with_capacities,
+    AssignError, Assignment, Costs, Effort, assign, assign_bottleneck, assign_by_auction, assign_generalised,
+    assign_with_capacities,
 };
 
 /// The least over all assignments, with so many rows left out.
@@ -95,4 +96,94 @@ fn what_is_no_matrix_is_refused() {
     let empty = Costs::new(0, 3, vec![]).unwrap();
     assert_eq!(assign(&empty).unwrap().columns, []);
     assert_eq!(assign_bottleneck(&empty).unwrap().cost, 0.0);
+}
+
+/// The least over all assignments that fit.
+fn fitting(costs: &Costs, takes: &Costs, row: usize, room: &mut [f64]) -> f64 {
+    if row == costs.rows() {
+        return 0.0;
+    }
+    let mut best = f64::INFINITY;
+    for column in 0..costs.columns() {
+        let (cost, takes_here) = (costs.at(row, column), takes.at(row, column));
+        if cost.is_finite() && takes_here <= room[column] {
+            room[column] -= takes_here;
+            best = best.min(cost + fitting(costs, takes, row + 1, room));
+            room[column] += takes_here;
+        }
+    }
+    best
+}
+
+fn is_kept(found: &Assignment, costs: &Costs, takes: &Costs, capacities: &[f64]) {
+    let mut room = capacities.to_vec();
+    let mut sum = 0.0;
+    for (row, column) in found.columns.iter().enumerate() {
+        let column = column.unwrap();
+        room[column] -= takes.at(row, column);
+        sum += costs.at(row, column);
+    }
+    assert!(room.iter().all(|room| *room >= -1e-6), "more is taken than there is");
+    assert!((sum - found.cost).abs() < 1e-6 && found.bound <= found.cost + 1e-6);
+}
+
+#[test]
+fn generalised_cases_against_brute_force() {
+    let mut random = Random::new(4, 4);
+    let (mut solved, mut refused) = (0, 0);
+    for _ in 0..2_000 {
+        let costs = case(&mut random);
+        let (rows, columns) = (costs.rows(), costs.columns());
+        let takes = (0..rows * columns).map(|_| random.below(8) as f64).collect();
+        let takes = Costs::new(rows, columns, takes).unwrap();
+        let capacities: Vec<f64> = (0..columns).map(|_| random.below(12) as f64).collect();
+        let best = fitting(&costs, &takes, 0, &mut capacities.clone());
+        match assign_generalised(&costs, &takes, &capacities, Effort::default()) {
+            Ok(found) => {
+                solved += 1;
+                assert_eq!((found.cost, found.bound), (best, best));
+                is_kept(&found, &costs, &takes, &capacities);
+            }
+            Err(fault) => {
+                refused += 1;
+                assert!(fault == AssignError::Infeasible && best.is_infinite(), "{fault}, not {best}");
+            }
+        }
+    }
+    assert!(solved > 700 && refused > 200, "{solved} solved, {refused} refused");
+}
+
+#[test]
+fn larger_generalised_ones_come_close_to_their_bound() {
+    for (rows, columns, seed) in [(40, 5, 1), (60, 10, 2)] {
+        let mut random = Random::new(seed, 5);
+        let takes: Vec<f64> = (0..rows * columns).map(|_| 5.0 + random.below(21) as f64).collect();
+        let costs: Vec<f64> = takes.iter().map(|takes| 111.0 - 4.0 * takes + random.below(21) as f64).collect();
+        let (costs, takes) = (Costs::new(rows, columns, costs).unwrap(), Costs::new(rows, columns, takes).unwrap());
+        let capacities = vec![(0.8 * 15.0 * (rows / columns) as f64).floor(); columns];
+        let effort = Effort::default().with_seed(seed).with_nodes(5_000).with_prices(100);
+        let found = assign_generalised(&costs, &takes, &capacities, effort).unwrap();
+        is_kept(&found, &costs, &takes, &capacities);
+        assert!(found.cost <= found.bound * 1.03, "{rows}: {} and {}", found.cost, found.bound);
+        assert_eq!(found, assign_generalised(&costs, &takes, &capacities, effort).unwrap(), "a seed is an assignment");
+    }
+}
+
+#[test]
+fn what_is_no_generalised_case_is_refused() {
+    let costs = Costs::new(2, 2, vec![1.0; 4]).unwrap();
+    let ask = |takes: Vec<f64>, capacities: &[f64]| {
+        let takes = Costs::new(2, takes.len() / 2, takes).unwrap();
+        assign_generalised(&costs, &takes, capacities, Effort::default())
+    };
+    assert_eq!(ask(vec![1.0; 2], &[1.0, 1.0]), Err(AssignError::Shape));
+    assert_eq!(ask(vec![1.0; 4], &[1.0]), Err(AssignError::Shape));
+    assert_eq!(ask(vec![-1.0; 4], &[1.0, 1.0]), Err(AssignError::NotANumber));
+    assert_eq!(ask(vec![1.0; 4], &[f64::NAN, 1.0]), Err(AssignError::NotANumber));
+    assert_eq!(ask(vec![2.0; 4], &[1.0, 1.0]), Err(AssignError::Infeasible));
+    // Each alone fits, both do not.
+    assert_eq!(ask(vec![2.0; 4], &[3.0, 1.0]), Err(AssignError::Infeasible));
+    let hard = Effort::default().with_prices(1).with_nodes(0);
+    let (costs, takes) = (Costs::new(2, 1, vec![1.0; 2]).unwrap(), Costs::new(2, 1, vec![2.0; 2]).unwrap());
+    assert_eq!(assign_generalised(&costs, &takes, &[3.0], hard), Err(AssignError::Unknown));
 }

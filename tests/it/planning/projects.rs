@@ -1,6 +1,6 @@
 use counterpoint::planning::{
-    Agent, BadProblem, Breach, Fault, Goal, Measure, Project, Resource, Rule, Scheme, Settings, Task, Timeline, Work,
-    generate, plan_project, validate,
+    Agent, BadProblem, Breach, Change, Fault, Goal, Measure, ProfileOf, Project, Resource, Rule, Scheme, Settings,
+    Task, Timeline, Work, generate, improve, pareto_front, plan_project, validate, what_if,
 };
 use counterpoint::{AgentId, Random, TaskId, Time};
 use std::ops::ControlFlow;
@@ -173,4 +173,196 @@ fn an_empty_project_is_done() {
     let found = plan_project(&Project::default().check().unwrap(), &Settings::default(), &mut go_on);
     assert!(found.plan.tasks.is_empty() && found.is_proven());
     assert!(Timeline::of(&Project::default(), &found.plan).svg().ends_with("</svg>\n"));
+}
+
+#[test]
+fn a_plan_in_hand_never_gets_worse() {
+    let goals = [Goal::default(), Goal::lexicographic([Measure::Tardiness, Measure::Cost])];
+    for seed in 0..60 {
+        let project = project(seed, 2 + seed % 12, seed % 3 == 0);
+        let problem = project.check().unwrap();
+        for goal in &goals {
+            let none = Settings::default().with_seed(seed).with_evaluations(1).with_goal(goal.clone());
+            let good = plan_project(&problem, &none.clone().with_evaluations(2_000), &mut go_on);
+            let worth = |found: &counterpoint::planning::Solution| {
+                let facts = validate(&project, &found.plan).unwrap();
+                if *goal == Goal::default() { (facts.makespan.as_nanos(), 0) } else { (facts.tardiness, facts.cost) }
+            };
+            let kept = improve(&problem, &good.plan, &none, &mut go_on);
+            assert!(worth(&kept) <= worth(&good), "seed {seed}");
+        }
+        // Of another project: with what is not there, and without what is.
+        let mut other = generate(&problem, Scheme::Serial, Rule::MostSuccessors);
+        other.tasks.truncate(1);
+        other.tasks[0].task = TaskId::new(99);
+        let found = improve(&problem, &other, &Settings::default().with_evaluations(100), &mut go_on);
+        validate(&project, &found.plan).unwrap();
+    }
+}
+
+/// The least makespan for each cost, over all orders and assignments.
+fn all_pairs(project: &Project, ends: &mut Vec<Option<u64>>, free: [u64; 3], cost: u64, found: &mut Vec<(u64, u64)>) {
+    let Some(at) = ends.iter().position(Option::is_none) else {
+        found.push((ends.iter().flatten().copied().max().unwrap_or(0), cost));
+        return;
+    };
+    let _ = at;
+    for (at, task) in project.tasks.iter().enumerate() {
+        let ready = task.after.iter().map(|link| Some(ends[link.task.get() as usize]? + link.lag.as_secs()));
+        let (None, Some(ready)) = (ends[at], ready.collect::<Option<Vec<u64>>>()) else { continue };
+        let Work::Fixed(span) = task.work else { unreachable!() };
+        for agent in usize::from(task.needs["a"] - 1)..3 {
+            let start = ready.iter().copied().fold(free[agent], u64::max);
+            let mut later = free;
+            later[agent] = start + span.as_secs();
+            ends[at] = Some(later[agent]);
+            let spent = span.as_secs() * project.agents[agent].cost_per_second;
+            all_pairs(project, ends, later, cost + spent, found);
+            ends[at] = None;
+        }
+    }
+}
+
+#[test]
+fn fronts_against_brute_force() {
+    for seed in 0..15 {
+        let project = project(seed, 1 + seed % 5, true);
+        let mut all = Vec::new();
+        all_pairs(&project, &mut vec![None; project.tasks.len()], [0; 3], 0, &mut all);
+        all.sort_unstable();
+        let mut best: Vec<(u64, u64)> = Vec::new();
+        for (makespan, cost) in all {
+            if best.last().is_none_or(|last| cost < last.1) {
+                best.push((makespan, cost));
+            }
+        }
+        let settings = Settings::default().with_seed(seed).with_evaluations(30_000);
+        let front = pareto_front(&project.check().unwrap(), 80, &settings, &mut go_on);
+        let told: Vec<(u64, u64)> = front.plans.iter().map(|plan| (plan.makespan.as_secs(), plan.cost)).collect();
+        assert_eq!(told, best, "seed {seed}");
+        for plan in &front.plans {
+            let facts = validate(&project, &plan.plan).unwrap();
+            assert_eq!((facts.makespan, facts.cost), (plan.makespan, plan.cost));
+        }
+    }
+}
+
+#[test]
+fn a_front_of_any_project_keeps_its_rules_and_ends_when_broken_off() {
+    for seed in 0..20 {
+        let project = project(seed, 10, false);
+        let problem = project.check().unwrap();
+        let settings = Settings::default().with_seed(seed).with_evaluations(8_000).with_report_every(16);
+        let front = pareto_front(&problem, 6, &settings, &mut go_on);
+        assert!(front.plans.is_sorted_by(|one, two| one.makespan < two.makespan && one.cost > two.cost));
+        front.plans.iter().for_each(|plan| assert!(validate(&project, &plan.plan).is_ok(), "seed {seed}"));
+        assert_eq!(front, pareto_front(&problem, 6, &settings, &mut go_on), "a seed is a front");
+        let mut calls = 0;
+        let early = pareto_front(&problem, 6, &settings, &mut |progress| {
+            calls += 1;
+            assert!(progress.evaluations <= progress.most + 600, "{} of {}", progress.evaluations, progress.most);
+            if calls < 3 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        assert!(calls == 3 && !early.plans.is_empty(), "nobody is asked again after breaking off");
+    }
+}
+
+#[test]
+fn what_changes_would_come_to() {
+    let settings = Settings::default().with_evaluations(3_000);
+    for seed in 0..20 {
+        let project = project(seed, 6, true);
+        let plan = plan_project(&project.check().unwrap(), &settings, &mut go_on).plan;
+        let ask = |change: &Change, settings: &Settings| what_if(&project, &plan, change, settings, &mut go_on);
+        let help = Change::Come(Agent::new(AgentId::new(7)).with_skill("a", 3).with_cost_per_second(9_000));
+        let come = ask(&help, &settings).unwrap();
+        assert!(come.delay() <= 0, "seed {seed}: help delays");
+        assert!(come.handed_over.iter().all(|task| project.tasks.iter().any(|one| one.id == *task)));
+        // Who leaves takes work along; the least makespan without them is known by brute force.
+        let go = ask(&Change::Go(AgentId::new(1)), &settings).unwrap();
+        assert!(go.delay() >= 0 && go.plan.tasks.iter().all(|one| one.agent != Some(AgentId::new(1))));
+        assert!(
+            plan.tasks
+                .iter()
+                .filter(|one| one.agent == Some(AgentId::new(1)))
+                .all(|one| go.handed_over.contains(&one.task))
+        );
+        // Sooner deadlines are more tardiness, unless they are met all the same.
+        let late = settings.clone().with_goal(Goal::lexicographic([Measure::Tardiness, Measure::Makespan]));
+        let task = project.tasks[5].id;
+        let strict = Change::Deadline { task, deadline: Some(Time::from_secs(1)) };
+        let strict = ask(&strict, &late).unwrap();
+        assert_eq!(strict.before.tardiness, 0);
+        assert_eq!(strict.extra_tardiness(), i128::try_from(strict.after.tardiness).unwrap());
+        let end = strict.plan.tasks.iter().find(|one| one.task == task).unwrap().finish;
+        assert_eq!(strict.after.tardiness, end.since(Time::from_secs(1)).as_nanos());
+        let free = ask(&Change::Budget(Some(u64::MAX)), &settings).unwrap();
+        assert_eq!(free.delay(), 0);
+    }
+}
+
+#[test]
+fn changes_that_cannot_be_are_refused() {
+    let project = project(4, 6, true);
+    let plan = generate(&project.check().unwrap(), Scheme::Serial, Rule::LatestFinish);
+    let ask = |change: Change| what_if(&project, &plan, &change, &Settings::default(), &mut go_on).unwrap_err().faults;
+    assert_eq!(ask(Change::Go(AgentId::new(9))), [Fault::NoSuchAgent { agent: AgentId::new(9) }]);
+    let gone = Change::Deadline { task: TaskId::new(99), deadline: None };
+    assert_eq!(ask(gone), [Fault::NoSuchTask { task: TaskId::new(99) }]);
+    assert!(ask(Change::Go(AgentId::new(2))).iter().any(|fault| matches!(fault, Fault::NobodyCan { .. })));
+    assert_eq!(ask(Change::Come(project.agents[0].clone())), [Fault::AgentTwice { agent: AgentId::new(0) }]);
+    assert!(matches!(ask(Change::Budget(Some(0)))[..], [Fault::OverBudget { .. }]));
+    let nothing = counterpoint::planning::Plan::default();
+    let broken = what_if(&project, &nothing, &Change::Budget(None), &Settings::default(), &mut go_on).unwrap_err();
+    assert!(matches!(&broken.faults[..], [Fault::BrokenPlan { breaches }] if breaches.len() == 6));
+}
+
+#[test]
+fn phases_do_not_overlap_and_say_what_waiting_costs() {
+    for seed in 0..40 {
+        let project = project(seed, 9, seed % 2 == 0);
+        let mut project = project;
+        project.tasks.iter_mut().for_each(|task| task.after.clear());
+        let ids: Vec<TaskId> = project.tasks.iter().map(|task| task.id).collect();
+        let phases = [ids[..4].to_vec(), vec![], ids[4..7].to_vec(), ids[7..].to_vec()];
+        let project = project.in_phases(&phases);
+        let found = plan_project(&project.check().unwrap(), &Settings::default().with_evaluations(500), &mut go_on);
+        validate(&project, &found.plan).unwrap();
+        let told = Timeline::of(&project, &found.plan).phases(&phases);
+        let at = |task: &TaskId| *found.plan.tasks.iter().find(|one| one.task == *task).unwrap();
+        for (one, two) in [(0, 2), (2, 3)] {
+            let ends = phases[one].iter().map(|task| at(task).finish).max().unwrap();
+            assert!(phases[two].iter().all(|task| at(task).start >= ends), "seed {seed}");
+            assert_eq!(told[one].finish, ends);
+            let waits: Duration = phases[one].iter().map(|task| ends - at(task).finish).sum();
+            assert_eq!(told[one].waits, waits);
+        }
+    }
+}
+
+#[test]
+fn profiles_tell_what_is_in_use_at_every_moment() {
+    for seed in 0..60 {
+        let project = project(seed, 10, false);
+        let plan = generate(&project.check().unwrap(), Scheme::Serial, Rule::LatestFinish);
+        for profile in Timeline::profiles(&project, &plan) {
+            assert!(profile.steps.iter().all(|(_, used)| *used <= profile.capacity), "seed {seed}");
+            assert!(
+                profile.steps.is_sorted_by_key(|step| step.0) && profile.steps.last().is_none_or(|last| last.1 == 0)
+            );
+            for second in 0..80 {
+                let at = Time::from_millis(500 + 1_000 * second);
+                let told = profile.steps.iter().rev().find(|step| step.0 <= at).map_or(0, |step| step.1);
+                let here = plan.tasks.iter().filter(|one| one.start <= at && at < one.finish);
+                let used: u64 = match &profile.of {
+                    ProfileOf::Agent(agent) => here.filter(|one| one.agent == Some(*agent)).count() as u64,
+                    ProfileOf::Resource(name) => here
+                        .map(|one| project.tasks.iter().find(|task| task.id == one.task).unwrap())
+                        .map(|task| task.uses.get(name).copied().unwrap_or(0))
+                        .sum(),
+                };
+                assert_eq!(told, used, "seed {seed}");
+            }
+        }
+    }
 }

@@ -199,7 +199,7 @@ fn without_a_decision_it_escalates_and_then_time_decides() {
     assert_eq!(world.now, Time::ZERO + HOUR);
     let run = world.engine.run(RUN).unwrap();
     assert_eq!(run.node("release").unwrap().asks().unwrap().roles, ["editor", "chief"]);
-    assert_eq!(run.waits_for(), ["release: decision by editor or chief until 10800s"]);
+    assert_eq!(run.waits_for(), ["release: decision by editor or chief or 10800s"]);
     world.crash();
     let mut late = World::around(
         counterpoint::Engine::restore(counterpoint::Config::default(), None, &world.journal).unwrap(),

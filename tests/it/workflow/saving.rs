@@ -3,7 +3,8 @@
 use crate::flow::{RUN, World, flow, step, undoable, work};
 use counterpoint::definition::{Action, Definition, Expr, Link, Node, SavePoint};
 use counterpoint::{
-    Limits, NodeStatus, OnUndoFailure, Rejected, RunCommand, RunOutcome, RunPhase, UndoRemedy, workflow::Fault,
+    Config, Engine, Limits, NodeStatus, OnUndoFailure, Rejected, RunCommand, RunOutcome, RunPhase, UndoRemedy,
+    workflow::Fault,
 };
 use serde_json::json;
 
@@ -293,6 +294,19 @@ fn a_definition_says_what_a_failed_compensation_holds_back() {
         assert!(matches!(world.outcome(), RunOutcome::Compensated { .. }));
         world.verify();
     }
+}
+
+/// What had begun to be undone before a compensation failed goes on after a restore from a snapshot, too.
+#[test]
+fn what_is_being_undone_when_all_is_halted_survives_a_snapshot() {
+    let nodes = [undoable("a"), undoable("b"), step("c").with_link(Link::success("a")).with_link(Link::success("b"))];
+    let mut world = World::running(flow(nodes).with_on_undo_failure(OnUndoFailure::Halt), 0);
+    world.done("a", 0).done("b", 0).failed("c").failed("undo a");
+    let snapshot = world.engine.snapshot();
+    world.engine = Engine::restore(Config::default(), Some(&snapshot), []).unwrap();
+    world.resume();
+    world.done("undo b", 0);
+    assert_eq!((world.status("a"), world.status("b")), (NodeStatus::UndoFailed, NodeStatus::Undone));
 }
 
 #[test]

@@ -169,7 +169,10 @@ fn a_run_says_what_it_waits_for() {
         0,
     );
     let run = world.engine.run(RUN).unwrap();
-    assert_eq!(run.waits_for(), ["work: task t*1", "gate: signal go until 3600s", "bell: 3600s", "word: signal go"]);
+    assert_eq!(
+        run.waits_for(),
+        ["work: task t*1 of a1#1", "gate: signal go or 3600s", "bell: 3600s", "word: signal go"]
+    );
     world.cancel().unwrap();
     world.failed("work");
     assert!(world.engine.run(RUN).unwrap().waits_for().is_empty());

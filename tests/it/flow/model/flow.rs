@@ -154,6 +154,7 @@ pub(super) struct Flow {
     pub(super) back: Option<Back>,
     pub(super) succeeded: bool,
     pub(super) pivot_passed: bool,
+    pub(super) paused: bool,
     pub(super) cause: Option<Cause>,
     /// Which of its signals the node takes that ends now.
     pub(super) taking: usize,
@@ -186,12 +187,32 @@ impl Flow {
             back: None,
             succeeded: false,
             pivot_passed: false,
+            paused: false,
             cause: None,
             taking: 0,
             arrivals: BTreeMap::new(),
             reading: Cell::new(None),
             reduced: BTreeMap::new(),
         }
+    }
+
+    /// It goes on by another definition.
+    pub(super) fn moves(&mut self, definition: Arc<Definition>, from: &[Option<u32>]) -> Ruling {
+        ensure!(self.stand == Stand::Running, "a run moves that does not go forward");
+        ensure!(from.len() == definition.nodes.len(), "a node is forgotten");
+        let mut old: BTreeMap<usize, Place> = core::mem::take(&mut self.places).into_iter().enumerate().collect();
+        let mut arrivals = core::mem::take(&mut self.arrivals);
+        for (at, was) in from.iter().enumerate() {
+            let was = was.map(|was| was as usize);
+            let place = was.map(|was| old.remove(&was).ok_or("a node becomes two"));
+            self.places.push(place.transpose()?.unwrap_or_default());
+            if let Some(arrived) = was.and_then(|was| arrivals.remove(&was)) {
+                self.arrivals.insert(at, arrived);
+            }
+        }
+        ensure!(old.values().all(|place| place.end.is_some() || !place.begun()), "what is under way is lost");
+        self.definition = definition;
+        Ok(())
     }
 
     pub(super) fn node(&self, at: usize) -> &Node {

@@ -50,7 +50,7 @@ pub(crate) fn check(journal: &[Entry], whole: bool) -> Ruling {
         model.now = entry.at;
         let ruling = match &entry.event {
             Event::Task(event) => model.task(event),
-            Event::Run(event) => model.run(event),
+            Event::Run(event) => model.unpaused(event).and_then(|()| model.run(event)),
             _ => Ok(()),
         };
         ruling.map_err(|why| format!("{}: {why}: {:?}", entry.seq, entry.event))?;
@@ -88,6 +88,7 @@ impl Model {
     fn task(&mut self, event: &TaskEvent) -> Ruling {
         if let TaskEvent::Submitted { spec, .. } = event {
             let Some(owner) = spec.owner else { return Ok(()) };
+            ensure!(owner.phase == Phase::Undo || !self.is_paused(owner.run), "a paused run begins work");
             ensure!(self.seen.insert(spec.id), "a task id is used twice");
             self.ledger.submitted(spec, owner)?;
             self.tasks.insert(spec.id, (owner, false));
@@ -148,13 +149,50 @@ impl Model {
         self.flow_mut(owner.run)?.piece_ends(owner, ok, happened, cancelled)
     }
 
+    /// Whether a run that goes forward is paused, or one around it.
+    fn is_paused(&self, run: RunId) -> bool {
+        let mut flow = self.flows.get(&run).filter(|flow| flow.stand == Stand::Running);
+        while let Some(here) = flow {
+            if here.paused && here.stand == Stand::Running {
+                return true;
+            }
+            flow = here.owner.and_then(|owner| self.flows.get(&owner.run));
+        }
+        false
+    }
+
+    /// A paused run makes no moves: what is said from outside and what its agents say is written down all the same.
+    fn unpaused(&self, event: &RunEvent) -> Ruling {
+        let moves = match event {
+            RunEvent::Started { owner, .. } => owner.map(|owner| owner.run),
+            RunEvent::Halted { cause: Cause::Node { .. }, .. }
+            | RunEvent::Opened { .. }
+            | RunEvent::NodeFinished { .. }
+            | RunEvent::SignalMoved { .. }
+            | RunEvent::HandlerFired { .. }
+            | RunEvent::ItemsEnough { .. }
+            | RunEvent::Entered { .. }
+            | RunEvent::Escalated { .. }
+            | RunEvent::Finished { .. } => event.run(),
+            _ => None,
+        };
+        ensure!(!moves.is_some_and(|run| self.is_paused(run)), "a paused run moves");
+        Ok(())
+    }
+
     fn run(&mut self, event: &RunEvent) -> Ruling {
         match event {
+            RunEvent::Paused { run, .. } | RunEvent::Resumed { run } => {
+                let (flow, pauses) = (self.flow_mut(*run)?, matches!(event, RunEvent::Paused { .. }));
+                ensure!(flow.stand == Stand::Running && flow.paused != pauses, "it is paused or resumed for nothing");
+                flow.paused = pauses;
+                Ok(())
+            }
             RunEvent::Defined { definition } => {
                 self.definitions.insert((definition.name.clone(), definition.version), Arc::clone(definition));
                 Ok(())
             }
-            RunEvent::Started { spec, version, owner } => {
+            RunEvent::Started { spec, version, owner, .. } => {
                 let definition = match owner {
                     None => self.definitions.get(&(spec.workflow.clone(), *version)).cloned(),
                     Some(owner) => match self.flow(owner.run)?.body_of(*owner) {
@@ -179,6 +217,27 @@ impl Model {
                 self.ledger.started(spec.id, &definition, spec.budget, *owner);
                 let flow = Flow::new(definition, *owner, spec.input.value().clone(), self.now);
                 ensure!(self.flows.insert(spec.id, flow).is_none(), "a run starts twice");
+                Ok(())
+            }
+            RunEvent::Migrated { run, version, definition, from, .. } => {
+                let flow = self.flow(*run)?;
+                let definition = match (definition, flow.owner) {
+                    (Some(own), _) => Some(Arc::clone(own)),
+                    (None, None) => self.definitions.get(&(flow.definition.name.clone(), *version)).cloned(),
+                    (None, Some(owner)) => match self.flow(owner.run)?.body_of(owner) {
+                        Some(Body::Flow(flow)) => Some(Arc::clone(flow)),
+                        _ => None,
+                    },
+                };
+                self.flow_mut(*run)?.moves(definition.ok_or("a move to nothing")?, from)?;
+                let place = |owner: &mut Owner| {
+                    if owner.run == *run {
+                        let place = from.iter().position(|was| *was == Some(owner.node));
+                        owner.node = u32::try_from(place.expect("what works has a node")).unwrap();
+                    }
+                };
+                self.flows.values_mut().flat_map(|flow| &mut flow.owner).for_each(place);
+                self.tasks.values_mut().for_each(|(owner, _)| place(owner));
                 Ok(())
             }
             RunEvent::Signalled { run, signal, payload, .. } => {

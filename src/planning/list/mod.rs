@@ -4,6 +4,10 @@
 //! computing", IEEE TPDS 13 (2002). PEFT: Arabnejad and Barbosa, IEEE TPDS 25 (2014). Min-min and max-min: Ibarra and Kim
 //! 1977, Maheswaran et al. 1999.
 
+mod search;
+
+pub use search::{GraphProgress, search_schedule};
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -100,7 +104,8 @@ impl Graph {
         if graph.order.len() < graph.times.len() { Err(GraphError::Cycle) } else { Ok(graph) }
     }
 
-    /// No schedule ends sooner: the longest way on the fastest agents, without moving data.
+    /// No schedule ends sooner: the longest way on the fastest agents, without moving data; or all work, spread over all agents
+    /// as if each task could be divided.
     #[must_use]
     pub fn bound(&self) -> f64 {
         let mut ends = vec![0.0; self.times.len()];
@@ -109,7 +114,23 @@ impl Graph {
             let least = self.times_of(task).iter().copied().fold(f64::INFINITY, f64::min);
             ends.iter_mut().skip(task).take(1).for_each(|end| *end = ready + least);
         }
-        ends.into_iter().fold(0.0, f64::max)
+        ends.into_iter().fold(0.0, f64::max).max(self.spread())
+    }
+
+    /// The makespan is no less than any weighted mean of what agents have to do, and that is no less than each task where its
+    /// weighted time is least. Weighted by speed this is all work over all speeds, where agents differ in nothing else.
+    fn spread(&self) -> f64 {
+        let speeds = (0..self.agents).map(|agent| self.times.iter().map(|row| value(row, agent)).sum::<f64>());
+        let speeds: Vec<f64> = speeds.map(|work| if work > 0.0 { 1.0 / work } else { 0.0 }).collect();
+        let all: f64 = speeds.iter().sum();
+        // Somebody who does everything in no time bounds nothing.
+        if speeds.contains(&0.0) {
+            return 0.0;
+        }
+        let least =
+            |row: &Vec<f64>| row.iter().zip(&speeds).map(|(time, speed)| time * speed).fold(f64::INFINITY, f64::min);
+        // What is summed up in another order may differ in the last place.
+        self.times.iter().map(least).sum::<f64>() / all * (1.0 - 1e-12)
     }
 
     fn sorted(&self) -> Vec<usize> {

@@ -1,5 +1,9 @@
 //! What a run is, as data: how it is started, how its nodes and the whole of it end.
 
+mod migration;
+
+pub use migration::{Carried, Migration, MigrationReport, MigrationTarget, Obstacle};
+
 use crate::definition::Budget;
 use crate::id::RunId;
 use crate::name::Name;
@@ -25,7 +29,7 @@ pub struct RunSpec {
     pub id: RunId,
     /// The name of the definition.
     pub workflow: Name,
-    /// Its version; the newest if nothing is said.
+    /// Its version; the default if nothing is said, which is the newest unless another was made so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,
     /// What the run is given.
@@ -40,6 +44,12 @@ pub struct RunSpec {
     /// The trace that it belongs to: carried to whoever performs its steps.
     #[serde(default, skip_serializing_if = "Traced::is_none")]
     pub trace: Traced,
+    /// What the run is about, in the words of the host: an order number, say. Runs are found by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub business_key: Option<Name>,
+    /// Whether the run is only started if no run of the same workflow with this key is under way.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub alone: bool,
 }
 
 impl RunSpec {
@@ -50,18 +60,12 @@ impl RunSpec {
         self
     }
 
-    /// A run of the newest version of this workflow.
+    /// A run of the default version of this workflow.
     #[must_use]
     pub fn new(id: RunId, workflow: impl Into<Name>) -> Self {
-        Self {
-            id,
-            workflow: workflow.into(),
-            version: None,
-            input: Payload::NULL,
-            tier: Tier::Normal,
-            budget: None,
-            trace: Traced::NOT,
-        }
+        let (workflow, input, tier) = (workflow.into(), Payload::NULL, Tier::Normal);
+        let (budget, trace) = (None, Traced::NOT);
+        Self { id, workflow, version: None, input, tier, budget, trace, business_key: None, alone: false }
     }
 
     /// Gives it this.
@@ -82,6 +86,21 @@ impl RunSpec {
     #[must_use]
     pub const fn with_version(mut self, version: u32) -> Self {
         self.version = Some(version);
+        self
+    }
+
+    /// Says what it is about.
+    #[must_use]
+    pub fn with_business_key(mut self, key: impl Into<Name>) -> Self {
+        self.business_key = Some(key.into());
+        self
+    }
+
+    /// Says what it is about, and that at most one run of the workflow is to be about it at a time: while another is, it is
+    /// refused.
+    #[must_use]
+    pub fn with_sole_key(mut self, key: impl Into<Name>) -> Self {
+        (self.business_key, self.alone) = (Some(key.into()), true);
         self
     }
 

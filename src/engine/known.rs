@@ -1,0 +1,16 @@
+//! What a gate in front of the core asks it.
+
+use super::Engine;
+use crate::access::Known;
+use crate::id::{AttemptId, Incarnation, TaskId};
+use crate::name::Name;
+
+impl Known for Engine {
+    fn tenant_of(&self, task: TaskId) -> Option<Option<&Name>> {
+        self.driver.core.tenant_of(task)
+    }
+
+    fn holder_of(&self, attempt: AttemptId) -> Option<Incarnation> {
+        self.driver.core.holder_of(attempt)
+    }
+}

@@ -1,0 +1,213 @@
+//! Finding runs: by key, and page by page.
+
+use super::book::Book;
+use super::drive::Driver;
+use super::view::RunView;
+use super::waits::RunStanding;
+use crate::id::{RunId, Seq};
+use crate::name::Name;
+use crate::run::RunPhase;
+use crate::time::Time;
+use crate::workflow::machine::Run;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Which runs: those for which all holds that is said. Runs within runs are not listed; their owners name them.
+///
+/// ```
+/// use counterpoint::definition::Definition;
+/// use counterpoint::{Command, Config, Engine, Outbox, RunFilter, RunId, RunPhase, RunSpec, Time};
+///
+/// let (mut engine, mut out) = (Engine::new(Config::default()), Outbox::default());
+/// engine.handle(Time::ZERO, Command::define(Definition::new("order")), &mut out)?;
+/// for id in 1..=5 {
+///     let run = RunSpec::new(RunId::new(id), "order").with_business_key(format!("customer-{}", id % 2));
+///     engine.handle(Time::ZERO, Command::start(run), &mut out)?;
+/// }
+/// let filter = RunFilter::default().with_workflow("order").with_business_key("customer-1").with_phase(RunPhase::Finished);
+/// let first = engine.find_runs(&filter, None, 2);
+/// let second = engine.find_runs(&filter, first.next, 2);
+/// let ids = |page: &counterpoint::RunPage<'_>| page.runs.iter().map(|run| run.id().get()).collect::<Vec<_>>();
+/// assert_eq!((ids(&first), ids(&second), second.next), (vec![1, 3], vec![5], None));
+/// # Ok::<(), counterpoint::Rejected>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct RunFilter {
+    /// Of this workflow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<Name>,
+    /// That follow this version now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
+    /// That are about this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub business_key: Option<Name>,
+    /// In this phase.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<RunPhase>,
+    /// That go on by themselves, or do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standing: Option<RunStanding>,
+    /// That began then, or later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+    /// That began before then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Time>,
+}
+
+impl RunFilter {
+    /// Only those of this workflow.
+    #[must_use]
+    pub fn with_workflow(mut self, workflow: impl Into<Name>) -> Self {
+        self.workflow = Some(workflow.into());
+        self
+    }
+
+    /// Only those that follow this version now.
+    #[must_use]
+    pub const fn with_version(mut self, version: u32) -> Self {
+        self.version = Some(version);
+        self
+    }
+
+    /// Only those that are about this.
+    #[must_use]
+    pub fn with_business_key(mut self, key: impl Into<Name>) -> Self {
+        self.business_key = Some(key.into());
+        self
+    }
+
+    /// Only those in this phase.
+    #[must_use]
+    pub const fn with_phase(mut self, phase: RunPhase) -> Self {
+        self.phase = Some(phase);
+        self
+    }
+
+    /// Only those that go on by themselves, or that do not. What each waits for has to be looked at.
+    #[must_use]
+    pub const fn with_standing(mut self, standing: RunStanding) -> Self {
+        self.standing = Some(standing);
+        self
+    }
+
+    /// Only those that began then or later.
+    #[must_use]
+    pub const fn with_since(mut self, at: Time) -> Self {
+        self.since = Some(at);
+        self
+    }
+
+    /// Only those that began before then.
+    #[must_use]
+    pub const fn with_before(mut self, at: Time) -> Self {
+        self.before = Some(at);
+        self
+    }
+
+    fn passes(&self, view: &RunView<'_>) -> bool {
+        let (spec, began) = (view.spec(), view.began());
+        self.workflow.as_ref().is_none_or(|workflow| spec.workflow == *workflow)
+            && self.version.is_none_or(|version| view.definition().version == version)
+            && self.business_key.as_ref().is_none_or(|key| spec.business_key.as_ref() == Some(key))
+            && self.phase.is_none_or(|phase| view.phase() == phase)
+            && self.since.is_none_or(|since| began >= since)
+            && self.before.is_none_or(|before| began < before)
+            && self.standing.is_none_or(|standing| view.standing() == standing)
+    }
+}
+
+/// Where a page of runs ended: the next one begins after it. It stays good whatever happens in between: runs that begin
+/// later come later, and no run comes twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RunCursor(Seq, RunId);
+
+/// Some of the runs that were asked for, in the order in which they began.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RunPage<'a> {
+    /// The runs.
+    pub runs: Vec<RunView<'a>>,
+    /// Where to go on, if there is more.
+    pub next: Option<RunCursor>,
+}
+
+/// The runs that no other run owns, by age and by key.
+#[derive(Debug, Default)]
+pub(super) struct Register {
+    by_age: BTreeSet<(Seq, RunId)>,
+    /// By workflow and key.
+    by_key: BTreeMap<(Name, Name), BTreeSet<(Seq, RunId)>>,
+}
+
+impl Register {
+    pub(super) fn enter(&mut self, run: &Run) {
+        if run.owner.is_some() {
+            return;
+        }
+        let entry = (run.begun.0, run.id());
+        self.by_age.insert(entry);
+        if let Some(key) = &run.spec.business_key {
+            self.by_key.entry((run.spec.workflow.clone(), key.clone())).or_default().insert(entry);
+        }
+    }
+
+    pub(super) fn leave(&mut self, run: &Run) {
+        let entry = (run.begun.0, run.id());
+        self.by_age.remove(&entry);
+        if let Some(key) = &run.spec.business_key {
+            let place = (run.spec.workflow.clone(), key.clone());
+            if let Some(runs) = self.by_key.get_mut(&place) {
+                runs.remove(&entry);
+                if runs.is_empty() {
+                    self.by_key.remove(&place);
+                }
+            }
+        }
+    }
+
+    fn of_key(&self, workflow: &Name, key: &Name) -> Option<&BTreeSet<(Seq, RunId)>> {
+        self.by_key.get(&(workflow.clone(), key.clone()))
+    }
+
+    /// How many runs are listed by age, and how many by key.
+    pub(super) fn len(&self) -> (usize, usize) {
+        (self.by_age.len(), self.by_key.values().map(BTreeSet::len).sum())
+    }
+}
+
+impl Book {
+    /// The run of this workflow and key that is not over.
+    pub(super) fn holder(&self, workflow: &Name, key: &Name) -> Option<RunId> {
+        let runs = self.register.of_key(workflow, key)?;
+        runs.iter().map(|(_, run)| *run).find(|run| self.get(*run).is_some_and(|run| !run.is_finished()))
+    }
+}
+
+impl Driver {
+    pub(super) fn find_runs(
+        &self,
+        filter: &RunFilter,
+        after: Option<RunCursor>,
+        most: usize,
+        now: Time,
+    ) -> RunPage<'_> {
+        let nobody = BTreeSet::new();
+        let all = match (&filter.workflow, &filter.business_key) {
+            (Some(workflow), Some(key)) => self.book.register.of_key(workflow, key).unwrap_or(&nobody),
+            (None, _) | (_, None) => &self.book.register.by_age,
+        };
+        let after = after.map(|RunCursor(seq, run)| (seq, run));
+        let later = all
+            .range(after.unwrap_or_else(|| (Seq::default(), RunId::new(0)))..)
+            .filter(|entry| after != Some(**entry));
+        let views = later.filter_map(|(seq, run)| Some((*seq, self.view(*run, now)?)));
+        let mut passing = views.filter(|(_, view)| filter.passes(view));
+        let runs: Vec<(Seq, RunView<'_>)> = passing.by_ref().take(most.max(1)).collect();
+        let next = runs.last().map(|(seq, view)| RunCursor(*seq, view.id())).filter(|_| passing.next().is_some());
+        RunPage { runs: runs.into_iter().map(|(_, view)| view).collect(), next }
+    }
+}

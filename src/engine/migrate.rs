@@ -1,0 +1,133 @@
+//! Moving a run to another definition.
+
+use super::book::Book;
+use super::commands::missing;
+use super::drive::Driver;
+use crate::command::Accepted;
+use crate::definition::Definition;
+use crate::event::RunEvent;
+use crate::id::RunId;
+use crate::name::Name;
+use crate::rejected::Rejected;
+use crate::run::{Migration, MigrationReport, MigrationTarget, RunPhase};
+use crate::scheduler::{Tx, named};
+use crate::task::{Owner, Phase};
+use crate::workflow::machine::{Mapping, Run, Worker};
+use crate::workflow::plan::Plan;
+use crate::workflow::validate;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+type Verdict = Result<Accepted, Rejected>;
+
+impl Driver {
+    /// What it would mean to move a run.
+    pub(super) fn migration(&self, id: RunId, migration: &Migration) -> Result<MigrationReport, Rejected> {
+        let (run, plan) = self.target(id, migration)?;
+        Ok(run.migration(&plan, &migration.nodes).0)
+    }
+
+    pub(super) fn migrate(&mut self, id: RunId, migration: &Migration, reason: Name, tx: &mut Tx<'_>) -> Verdict {
+        named("reason", &reason, self.core.config().limits())?;
+        let (run, plan) = self.target(id, migration)?;
+        if run.plan.id == plan.id {
+            return Ok(Accepted::Repeated);
+        }
+        let (report, Mapping { from, .. }) = run.migration(&plan, &migration.nodes);
+        if !report.obstacles.is_empty() {
+            return Err(Rejected::NotMigratable { run: id, obstacles: report.obstacles });
+        }
+        let definition = match &migration.to {
+            MigrationTarget::Own(definition) => Some(Arc::clone(definition)),
+            MigrationTarget::Version(_) | MigrationTarget::Around => None,
+        };
+        let (version, hash) = (plan.id.version, plan.id.hash);
+        self.emit(RunEvent::Migrated { run: id, version, hash, definition, from, reason }, tx);
+        Ok(Accepted::Done)
+    }
+
+    /// A run that goes forward, and the plan that it is to move to.
+    fn target(&self, id: RunId, migration: &Migration) -> Result<(&Run, Arc<Plan>), Rejected> {
+        let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
+        if run.phase != RunPhase::Running {
+            return Err(Rejected::RunPhase { run: id, phase: run.phase });
+        }
+        let plan = match (&migration.to, run.owner) {
+            (MigrationTarget::Own(definition), _) => self.own_plan(run, definition)?,
+            (MigrationTarget::Version(version), None) => {
+                let name = &run.plan.id.name;
+                let unknown = || Rejected::UnknownWorkflow { name: name.clone(), version: Some(*version) };
+                self.book.catalog.get(name, *version).cloned().ok_or_else(unknown)?
+            }
+            (MigrationTarget::Around, Some(owner)) => {
+                let around = self.book.get(owner.run).and_then(|around| around.flow_of(owner));
+                around.cloned().ok_or(Rejected::UnknownRun(owner.run))?
+            }
+            (MigrationTarget::Version(_), Some(owner)) => {
+                return Err(Rejected::RunWithin { run: id, around: Some(owner.run) });
+            }
+            (MigrationTarget::Around, None) => return Err(Rejected::RunWithin { run: id, around: None }),
+        };
+        Ok((run, plan))
+    }
+
+    /// The plan of a definition that one run is to have for itself.
+    fn own_plan(&self, run: &Run, definition: &Arc<Definition>) -> Result<Arc<Plan>, Rejected> {
+        validate(definition, self.core.config().limits())?;
+        let unknown = || Rejected::UnknownWorkflow { name: definition.name.clone(), version: Some(definition.version) };
+        if definition.name != run.plan.id.name {
+            return Err(unknown());
+        }
+        let functions = &self.book.functions;
+        if let Some(function) = missing(definition, functions) {
+            return Err(Rejected::UnknownFunction { workflow: definition.name.clone(), function });
+        }
+        Plan::new(Arc::clone(definition), functions).ok_or_else(unknown)
+    }
+}
+
+impl Book {
+    /// A run goes on under another definition.
+    pub(super) fn migrated(&mut self, event: &RunEvent) -> Result<(), &'static str> {
+        let RunEvent::Migrated { run: id, version, hash, definition, from, .. } = event else {
+            return Err("a run moves without saying where to");
+        };
+        let run = self.get(*id).ok_or("an unknown run moves")?;
+        let plan = match (definition, run.owner) {
+            (Some(definition), _) => Plan::new(Arc::clone(definition), &self.functions),
+            (None, None) => self.catalog.get(&run.plan.id.name, *version).cloned(),
+            (None, Some(owner)) => self.get(owner.run).and_then(|around| around.flow_of(owner)).cloned(),
+        };
+        let plan = plan.filter(|plan| plan.id.hash == *hash).ok_or("a run moves to what is not defined")?;
+        let mut once = BTreeSet::new();
+        let fits = run.phase == RunPhase::Running
+            && from.len() == plan.nodes.len()
+            && from.iter().flatten().all(|place| once.insert(*place));
+        let moved = if fits { run.migrated(&plan, from) } else { None };
+        let moved = moved.ok_or("a run moves to what it does not fit")?;
+        let nodes = u32::try_from(moved.nodes.len()).unwrap_or(u32::MAX);
+        let workers: Vec<(Owner, Worker)> = moved.all_workers().collect();
+        if let Some(run) = self.slot(*id).and_then(|slot| self.runs.get_mut(slot)) {
+            *run = moved;
+        }
+        for (owner, worker) in workers {
+            self.rehome(owner, worker);
+        }
+        (0..nodes).for_each(|node| self.set_timers(*id, node));
+        self.agenda.insert(*id);
+        self.audit_accounts();
+        Ok(())
+    }
+
+    /// Whoever works for a node is told where it stands now.
+    fn rehome(&mut self, owner: Owner, worker: Worker) {
+        match worker {
+            Worker::Task(task) => self.set_owner(task, owner),
+            Worker::Child(child) => {
+                if let Some(child) = self.slot(child).and_then(|slot| self.runs.get_mut(slot)) {
+                    child.owner = Some(Owner { phase: Phase::Do, ..owner });
+                }
+            }
+        }
+    }
+}

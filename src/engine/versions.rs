@@ -1,0 +1,78 @@
+//! Several versions of a workflow at once: which of them new runs take, and when one may go.
+
+use super::commands::{at_limit, missing};
+use super::drive::Driver;
+use crate::command::Accepted;
+use crate::definition::Definition;
+use crate::event::RunEvent;
+use crate::name::Name;
+use crate::rejected::Rejected;
+use crate::scheduler::{Tx, named};
+use crate::workflow::validate;
+use std::sync::Arc;
+
+type Verdict = Result<Accepted, Rejected>;
+
+impl Driver {
+    pub(super) fn define(&mut self, definition: Arc<Definition>, tx: &mut Tx<'_>) -> Verdict {
+        let limits = self.core.config().limits();
+        validate(&definition, limits)?;
+        if let Some(function) = missing(&definition, self.core.config().functions()) {
+            return Err(Rejected::UnknownFunction { workflow: definition.name.clone(), function });
+        }
+        let id = definition.id();
+        let catalog = &self.book.catalog;
+        if let Some(known) = catalog.get(&id.name, id.version) {
+            let same = known.id == id && known.definition == definition;
+            return if same { Ok(Accepted::Repeated) } else { Err(Rejected::DefinitionConflict(id)) };
+        }
+        if catalog.was(&id).is_some_and(|hash| hash != id.hash) {
+            return Err(Rejected::DefinitionConflict(id));
+        }
+        if catalog.len() >= limits.definitions as usize {
+            return Err(at_limit("definitions", limits.definitions));
+        }
+        self.emit(RunEvent::Defined { definition }, tx);
+        Ok(Accepted::Done)
+    }
+
+    pub(super) fn set_default(
+        &mut self,
+        workflow: Name,
+        version: Option<u32>,
+        reason: Name,
+        tx: &mut Tx<'_>,
+    ) -> Verdict {
+        named("reason", &reason, self.core.config().limits())?;
+        let catalog = &self.book.catalog;
+        let known = match version {
+            Some(version) => catalog.get(&workflow, version),
+            None => catalog.default_of(&workflow),
+        };
+        if known.is_none() {
+            return Err(Rejected::UnknownWorkflow { name: workflow, version });
+        }
+        if catalog.chosen(&workflow) == version {
+            return Ok(Accepted::Repeated);
+        }
+        self.emit(RunEvent::DefaultSet { workflow, version, reason }, tx);
+        Ok(Accepted::Done)
+    }
+
+    pub(super) fn retire_version(&mut self, workflow: Name, version: u32, reason: Name, tx: &mut Tx<'_>) -> Verdict {
+        named("reason", &reason, self.core.config().limits())?;
+        let catalog = &self.book.catalog;
+        let Some(plan) = catalog.get(&workflow, version) else {
+            return Err(Rejected::UnknownWorkflow { name: workflow, version: Some(version) });
+        };
+        if catalog.chosen(&workflow) == Some(version) {
+            return Err(Rejected::IsDefault(plan.id.clone()));
+        }
+        let runs = self.active_of(&plan.id);
+        if runs > 0 {
+            return Err(Rejected::InUse { definition: plan.id.clone(), runs });
+        }
+        self.emit(RunEvent::Retired { workflow, version, reason }, tx);
+        Ok(Accepted::Done)
+    }
+}

@@ -1,0 +1,232 @@
+//! What is yet to be done, as a project.
+
+use crate::agent::{AgentSpec, AgentStatus};
+use crate::engine::{Engine, EngineSnapshot};
+use crate::id::{AgentId, TaskId};
+use crate::name::Name;
+use crate::planning::outline::{by_agent, planned_agent, weight};
+use crate::planning::{Agent, Placed, Plan, Project, Resource, Task, TaskTensor, TensorError, Work};
+use crate::scheduler::{Scheduler, SchedulerSnapshot, TaskRecord, TaskStage};
+use crate::task::{TaskSpec, Tier};
+use crate::time::Time;
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a scheduler or an engine has yet to do, as a project whose time begins now.
+///
+/// Its tasks are those that are known and not over. A task that an agent holds takes one of the agent's places until it is
+/// expected to be done, and what comes after it waits so long. Agents are those that take work; an agent can do a task if it
+/// meets the needs and is none that the task must not meet. How long a task takes is what was expected when it was submitted,
+/// or its estimate, or what the caller says. Skills that stand for others are not looked at, nor what tasks under way hold of
+/// shared resources. Waits for other tasks that have ended are over.
+///
+/// ```
+/// use counterpoint::planning::{Outlook, Settings, plan_project};
+/// use counterpoint::{AgentId, AgentSpec, Command, Config, Outbox, Scheduler, TaskId, TaskSpec, Time};
+/// use std::ops::ControlFlow;
+/// use std::time::Duration;
+///
+/// let (mut scheduler, mut out) = (Scheduler::new(Config::default()), Outbox::default());
+/// let mut say = |command| scheduler.handle(Time::ZERO, command, &mut out).map(|_| ());
+/// say(Command::register(AgentSpec::new(AgentId::new(1)).with_skill("sort", 1)))?;
+/// for id in 1..=3 {
+///     let task = TaskSpec::new(TaskId::new(id), "sort").with_estimate(Duration::from_secs(10));
+///     say(Command::submit(task))?;
+/// }
+/// // Four seconds later the first is still under way, the others wait.
+/// let outlook = Outlook::of_scheduler(&scheduler, Time::from_secs(4), Duration::from_secs(1));
+/// assert_eq!(outlook.project.tasks.len(), 2);
+/// let found = plan_project(&outlook.project.check()?, &Settings::default(), &mut |_| ControlFlow::Continue(()));
+/// assert_eq!(found.makespan, Duration::from_secs(26));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Outlook {
+    /// What is to be done; its time begins at `now`.
+    pub project: Project,
+    /// When that is.
+    pub now: Time,
+    /// The tasks that agents hold, with who does, and until when they are expected to.
+    pub under_way: Vec<Placed>,
+}
+
+impl Outlook {
+    /// What a scheduler has yet to do. Tasks of which nobody knows how long they take are expected to take `otherwise`.
+    #[must_use]
+    pub fn of_scheduler(scheduler: &Scheduler, now: Time, otherwise: Duration) -> Self {
+        Self::of(&scheduler.snapshot(), scheduler.shared().map(|(name, _, all)| (name.clone(), all)), now, otherwise)
+    }
+
+    /// What an engine has yet to do that is submitted already: the tasks that its runs will come to are in no engine's state, see
+    /// [`Outline`](crate::planning::Outline) for those.
+    #[must_use]
+    pub fn of_engine(engine: &Engine, now: Time, otherwise: Duration) -> Self {
+        let EngineSnapshot { scheduler, .. } = engine.snapshot();
+        Self::of(&scheduler, engine.shared().map(|(name, _, all)| (name.clone(), all)), now, otherwise)
+    }
+
+    fn of(
+        state: &SchedulerSnapshot,
+        shared: impl Iterator<Item = (Name, u64)>,
+        now: Time,
+        otherwise: Duration,
+    ) -> Self {
+        let mut outlook = Self { project: Project::default(), now, under_way: Vec::new() };
+        outlook.project.resources = shared.map(|(name, all)| Resource::new(name, all)).collect();
+        let takes_work = |agent: &&crate::scheduler::AgentRecord| {
+            agent.status == AgentStatus::Online && agent.paused.is_none() && places(agent) > 0
+        };
+        let agents: Vec<_> = state.agents.iter().filter(takes_work).collect();
+        outlook.project.agents =
+            agents.iter().map(|agent| planned_agent(&agent.spec).with_capacity(places(agent))).collect();
+        let mut releases: BTreeMap<TaskId, Duration> = BTreeMap::new();
+        for record in &state.tasks {
+            if let TaskStage::Running { by, since, .. } = &record.stage {
+                let left = expected(record, otherwise).saturating_sub(now - *since);
+                releases.insert(record.spec.id, left);
+                let agent = outlook.project.agents.iter_mut().find(|agent| agent.id == by.agent());
+                agent.into_iter().for_each(|agent| agent.busy.push(Time::ZERO + left));
+                let (task, agent) = (record.spec.id, Some(by.agent()));
+                outlook.under_way.push(Placed { task, agent, start: *since, finish: now + left });
+            }
+        }
+        let open: BTreeSet<TaskId> = state.tasks.iter().filter(|record| waits(record)).map(|one| one.spec.id).collect();
+        let specs = || agents.iter().map(|agent| &*agent.spec);
+        for record in state.tasks.iter().filter(|record| waits(record)) {
+            let spec = &record.spec;
+            let able = specs().filter(|agent| may(spec, agent) && !record.avoid.contains(&agent.id));
+            let able: Vec<&AgentSpec> = able.collect();
+            // Avoiding is given up when nobody else takes work.
+            let mut work = by_agent(able.into_iter(), &spec.needs, expected(record, otherwise));
+            if matches!(&work, Work::ByAgent(spans) if spans.is_empty()) {
+                work = by_agent(specs().filter(|agent| may(spec, agent)), &spec.needs, expected(record, otherwise));
+            }
+            let mut task = Task::of(spec.id, work).with_priority(weight(record.tier.unwrap_or(spec.tier)));
+            for before in &spec.after {
+                match releases.get(before) {
+                    Some(left) => task.release = task.release.max(Time::ZERO + *left),
+                    None if open.contains(before) => task = task.after(*before),
+                    None => {}
+                }
+            }
+            if let TaskStage::Backoff { until } = record.stage {
+                task.release = task.release.max(Time::ZERO + (until - now));
+            }
+            task.deadline = spec.deadline.map(|deadline| Time::ZERO + (deadline - now));
+            let wish = spec.affinity.as_ref().and_then(|affinity| affinity.preferred);
+            task.preferred.extend(wish.filter(|wish| outlook.project.agents.iter().any(|agent| agent.id == *wish)));
+            outlook
+                .project
+                .tasks
+                .push(spec.needs.shared().fold(task, |task, (name, amount)| task.with_use(name.clone(), amount)));
+        }
+        outlook
+    }
+
+    /// The same with so many tasks at most: those of the first tiers, then those that were submitted first, with all that they
+    /// wait for: the horizon of a plan that is made again before it is done.
+    #[must_use]
+    pub fn within(mut self, most: usize) -> Self {
+        let mut order: Vec<usize> = (0..self.project.tasks.len()).collect();
+        order.sort_by_key(|place| u32::MAX - self.project.tasks.get(*place).map_or(0, |task| task.priority));
+        let places: BTreeMap<TaskId, usize> =
+            self.project.tasks.iter().enumerate().map(|(place, task)| (task.id, place)).collect();
+        let mut kept: BTreeSet<usize> = BTreeSet::new();
+        for place in order {
+            // Whole ways only: a task without what it waits for could not be planned.
+            let mut way = vec![place];
+            let mut needed: BTreeSet<usize> = BTreeSet::new();
+            while let Some(place) = way.pop() {
+                if !kept.contains(&place) && needed.insert(place) {
+                    let before = self.project.tasks.get(place).into_iter().flat_map(|task| &task.after);
+                    way.extend(before.filter_map(|link| places.get(&link.task)));
+                }
+            }
+            if kept.len() + needed.len() <= most {
+                kept.extend(needed);
+            }
+        }
+        let mut place = 0;
+        self.project.tasks.retain(|_| {
+            place += 1;
+            kept.contains(&(place - 1))
+        });
+        self
+    }
+
+    /// A plan of this project in the time of the host. What is [under way](Self::under_way) is not in it: that is no plan any
+    /// more.
+    #[must_use]
+    pub fn in_host_time(&self, plan: &Plan) -> Plan {
+        let from_now = |at: Time| self.now + at.since(Time::ZERO);
+        Plan::of(plan.tasks.iter().map(|one| Placed {
+            start: from_now(one.start),
+            finish: from_now(one.finish),
+            ..*one
+        }))
+    }
+}
+
+/// How many attempts an agent may hold, by its capacity and by its guards.
+fn places(agent: &crate::scheduler::AgentRecord) -> u32 {
+    agent.gates.iter().map(|gate| gate.slots).fold(agent.spec.capacity, u32::min)
+}
+
+fn waits(record: &TaskRecord) -> bool {
+    matches!(record.stage, TaskStage::Blocked | TaskStage::Backoff { .. } | TaskStage::Queued)
+}
+
+fn expected(record: &TaskRecord, otherwise: Duration) -> Duration {
+    record.expected.or(record.spec.estimate).unwrap_or(otherwise)
+}
+
+/// Whether a task may meet an agent, as far as its specification says.
+fn may(spec: &TaskSpec, agent: &AgentSpec) -> bool {
+    spec.affinity.as_ref().is_none_or(|affinity| {
+        !affinity.not_agents.contains(&agent.id)
+            && !affinity.not_labels.iter().any(|(name, value)| agent.labels.get(name) == Some(value))
+    })
+}
+
+impl TaskTensor {
+    /// The tensor of a scheduler's state: the tasks that are not over, the registered agents, and the tiers as levels. What an
+    /// agent holds is certain: exactly 1.0. The others are as likely with each agent that could do them; masked are those who
+    /// take no work, do not meet the needs, or must not meet the task.
+    ///
+    /// # Errors
+    ///
+    /// None that a snapshot of a scheduler leads to.
+    pub fn of_state(state: &SchedulerSnapshot) -> Result<Self, TensorError> {
+        let open = || state.tasks.iter().filter(|record| !matches!(record.stage, TaskStage::Ended { .. }));
+        let level = |record: &TaskRecord| record.tier.unwrap_or(record.spec.tier).index();
+        let tasks: Vec<(TaskId, usize)> = open().map(|record| (record.spec.id, level(record))).collect();
+        let agents: Vec<AgentId> = state.agents.iter().map(|agent| agent.spec.id).collect();
+        let records: BTreeMap<TaskId, &TaskRecord> = open().map(|record| (record.spec.id, record)).collect();
+        let specs: BTreeMap<AgentId, &crate::scheduler::AgentRecord> =
+            state.agents.iter().map(|agent| (agent.spec.id, agent)).collect();
+        let can = |task: TaskId, agent: AgentId| {
+            let (Some(record), Some(agent)) = (records.get(&task), specs.get(&agent)) else { return false };
+            let takes_work = agent.status == AgentStatus::Online && agent.paused.is_none();
+            if let TaskStage::Running { by, .. } = &record.stage {
+                return by.agent() == agent.spec.id;
+            }
+            takes_work && record.spec.needs.met_by(&agent.spec) && may(&record.spec, &agent.spec)
+        };
+        let mut tensor = Self::new(&tasks, &agents, Tier::ALL.len(), can)?;
+        for record in open() {
+            if let TaskStage::Running { by, .. } = &record.stage {
+                tensor.pin(record.spec.id, by.agent())?;
+            }
+        }
+        Ok(tensor)
+    }
+}
+
+impl Agent {
+    /// An agent as planning sees it: its skills, its capacity and what a second of it costs.
+    #[must_use]
+    pub fn of_spec(spec: &AgentSpec) -> Self {
+        planned_agent(spec)
+    }
+}

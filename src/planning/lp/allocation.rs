@@ -1,0 +1,262 @@
+//! Who should do how much of what: a project as a linear program.
+
+use super::program::{Condition, LinearProgram, LpError, Relation, Variable};
+use crate::id::{AgentId, TaskId};
+use crate::planning::problem::{Mode, Problem};
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+/// A part of a task that an agent does.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Share {
+    /// Of which task.
+    pub task: TaskId,
+    /// Who does it.
+    pub agent: AgentId,
+    /// How much of it, above 0 up to 1.
+    pub part: f64,
+}
+
+/// How a project would be shared out if tasks could be divided and done at any time: a bound, and what holds it up.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Allocation {
+    /// No plan within the budget has a shorter makespan.
+    pub completion: Duration,
+    /// Who does how much of what, by task, then by agent; the parts of a task make 1.
+    pub shares: Vec<Share>,
+    /// What holds it up.
+    pub prices: Prices,
+}
+
+/// What would make the completion of an [`Allocation`] sooner, in seconds, as long as the change is small: the duals.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct Prices {
+    /// For each agent, by a unit more of its capacity.
+    pub agents: Vec<(AgentId, f64)>,
+    /// For each shared resource, in the order of the project, by a unit more of it.
+    pub resources: Vec<f64>,
+    /// By a whole unit (a million millionths) more of the budget; none if there is none.
+    pub budget: Option<f64>,
+    /// For each pair of a task and one after it that holds the completion up, by a second less from the end of the one to
+    /// the beginning of the other.
+    pub links: Vec<(TaskId, TaskId, f64)>,
+}
+
+/// The allocation that is done soonest: each task is shared among those who have its skills, no agent and no shared resource
+/// has more to do than its capacity times the completion, what comes after a task begins when the whole of it has ended, and
+/// the budget is kept.
+///
+/// Every plan is such an allocation, so the completion bounds all of them from below. Absences are not looked at.
+///
+/// ```
+/// use counterpoint::planning::{Agent, Project, Task, allocate};
+/// use counterpoint::{AgentId, TaskId};
+/// use std::time::Duration;
+///
+/// let agents = (1..=2).map(|n| Agent::new(AgentId::new(n)));
+/// let tasks = (1..=3).map(|n| Task::new(TaskId::new(n), Duration::from_secs(2)));
+/// let project = tasks.fold(agents.fold(Project::default(), Project::with_agent), Project::with_task);
+/// let found = allocate(&project.check()?)?;
+/// assert_eq!(found.completion.as_secs_f64().round(), 3.0); // six seconds of work for two; whole tasks take four
+/// assert!((found.prices.agents[0].1 - 1.5).abs() < 1e-6); // half an agent more: three quarters of a second
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`LpError::Numerical`] when durations are of too different sizes. A problem that was checked has an allocation.
+pub fn allocate(problem: &Problem) -> Result<Allocation, LpError> {
+    let mut model = Model::new(problem)?;
+    model.tasks()?;
+    model.rooms()?;
+    model.read()
+}
+
+struct Model<'a> {
+    problem: &'a Problem,
+    program: LinearProgram,
+    /// Ticks in a unit of the program.
+    unit: f64,
+    /// Costs in a unit of the program.
+    money: f64,
+    end: Variable,
+    /// The part of each task that is done in each mode; none where there is no choice.
+    parts: Vec<Vec<Option<Variable>>>,
+    starts: Vec<Option<Variable>>,
+    links: Vec<(usize, usize, Condition)>,
+    rooms: Vec<Option<Condition>>,
+    budget: Option<Condition>,
+}
+
+impl<'a> Model<'a> {
+    fn new(problem: &'a Problem) -> Result<Self, LpError> {
+        let modes = || problem.modes.iter().flatten();
+        let unit = modes().map(|mode| mode.span).max().unwrap_or(0).max(1) as f64;
+        let money = modes().map(|mode| mode.cost).max().unwrap_or(0).max(1) as f64;
+        let mut program = LinearProgram::minimise();
+        let end = program.variable("completion", 1.0, 0.0, f64::INFINITY)?;
+        let (parts, starts) = (vec![Vec::new(); problem.tasks()], vec![None; problem.tasks()]);
+        let rooms = vec![None; problem.capacity.len()];
+        Ok(Self { problem, program, unit, money, end, parts, starts, links: Vec::new(), rooms, budget: None })
+    }
+
+    fn modes(&self, task: usize) -> &'a [Mode] {
+        self.problem.modes.get(task).map_or(&[], Vec::as_slice)
+    }
+
+    /// What a task adds to a sum: the terms of its parts, and what is constant.
+    fn sum(&self, task: usize, of: impl Fn(&Mode) -> f64) -> (Vec<(Variable, f64)>, f64) {
+        let (mut terms, mut constant) = (Vec::new(), 0.0);
+        for (mode, part) in self.modes(task).iter().zip(self.parts.get(task).into_iter().flatten()) {
+            match part {
+                Some(part) => terms.push((*part, of(mode))),
+                None => constant += of(mode),
+            }
+        }
+        (terms, constant)
+    }
+
+    fn span(&self, mode: &Mode) -> f64 {
+        mode.span as f64 / self.unit
+    }
+
+    /// The parts of each task make 1; it ends before what comes after it begins.
+    fn tasks(&mut self) -> Result<(), LpError> {
+        let problem = self.problem;
+        for (task, modes) in problem.modes.iter().enumerate() {
+            let parts = if modes.len() == 1 {
+                vec![None]
+            } else {
+                let parts = modes.iter().map(|_| self.program.variable("", 0.0, 0.0, f64::INFINITY).map(Some));
+                let parts = parts.collect::<Result<Vec<_>, _>>()?;
+                let terms = parts.iter().flatten().map(|part| (*part, 1.0));
+                self.program.condition("", terms, Relation::Equal, 1.0)?;
+                parts
+            };
+            self.parts.iter_mut().skip(task).take(1).for_each(|slot| slot.clone_from(&parts));
+        }
+        let even = self.even();
+        for task in 0..problem.tasks() {
+            let release = problem.release.get(task).copied().unwrap_or(0) as f64 / self.unit;
+            let longest = self.modes(task).iter().map(|mode| self.span(mode)).fold(0.0, f64::max);
+            let linked =
+                [&problem.before, &problem.then].iter().any(|links| links.get(task).is_some_and(|l| !l.is_empty()));
+            if !linked && release + longest <= even {
+                continue;
+            }
+            let start = self.program.variable("", 0.0, release, f64::INFINITY)?;
+            self.starts.iter_mut().skip(task).take(1).for_each(|slot| *slot = Some(start));
+            if problem.then.get(task).is_none_or(Vec::is_empty) {
+                self.follows(task, self.end, 0)?;
+            }
+        }
+        for task in 0..problem.tasks() {
+            for &(first, lag) in problem.before.get(task).into_iter().flatten() {
+                if let Some(Some(start)) = self.starts.get(task).copied() {
+                    let link = self.follows(first, start, lag)?;
+                    self.links.push((first, task, link));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// All work spread evenly over all agents, each task with whoever is quickest: the least completion by capacity alone.
+    /// What is shorter alone cannot hold the completion up.
+    fn even(&self) -> f64 {
+        let attended = self.problem.modes.iter().filter(|modes| modes.iter().all(|mode| mode.agent.is_some()));
+        let quickest = attended.map(|modes| modes.iter().map(|mode| self.span(mode)).fold(f64::INFINITY, f64::min));
+        let capacity = self.problem.capacity.iter().take(self.problem.agents()).copied().fold(0, u64::saturating_add);
+        quickest.filter(|span| span.is_finite()).sum::<f64>() / (capacity.max(1) as f64)
+    }
+
+    /// Something is no earlier than the end of a task and a lag after it.
+    fn follows(&mut self, task: usize, later: Variable, lag: u64) -> Result<Condition, LpError> {
+        let (mut terms, constant) = self.sum(task, |mode| -self.span(mode));
+        terms.push((later, 1.0));
+        terms.extend(self.starts.get(task).copied().flatten().map(|start| (start, -1.0)));
+        self.program.condition("", terms, Relation::AtLeast, lag as f64 / self.unit - constant)
+    }
+
+    /// Nobody, and nothing, has more to do than there is room for up to the end; the budget is kept.
+    fn rooms(&mut self) -> Result<(), LpError> {
+        let problem = self.problem;
+        let agents = problem.agents();
+        let mut terms: Vec<Vec<(Variable, f64)>> = vec![Vec::new(); problem.capacity.len()];
+        let mut constants = vec![0.0; problem.capacity.len()];
+        let mut spent: (Vec<(Variable, f64)>, f64) = (Vec::new(), 0.0);
+        for task in 0..problem.tasks() {
+            for (place, mode) in self.modes(task).iter().enumerate() {
+                let part = self.parts.get(task).and_then(|parts| parts.get(place).copied()).flatten();
+                let uses = problem.uses.get(task).into_iter().flatten().copied();
+                for (room, amount) in uses.chain(mode.agent.map(|agent| (agent, 1))) {
+                    let capacity = problem.capacity.get(room).copied().unwrap_or(1).max(1) as f64;
+                    let work = self.span(mode) * amount as f64 / capacity;
+                    match part {
+                        Some(part) => terms.get_mut(room).into_iter().for_each(|terms| terms.push((part, work))),
+                        None => constants.iter_mut().skip(room).take(1).for_each(|sum| *sum += work),
+                    }
+                }
+                match part {
+                    Some(part) => spent.0.push((part, mode.cost as f64 / self.money)),
+                    None => spent.1 += mode.cost as f64 / self.money,
+                }
+            }
+        }
+        debug_assert!(agents <= terms.len(), "agents come first");
+        for (room, (mut terms, constant)) in terms.into_iter().zip(constants).enumerate() {
+            if terms.is_empty() && constant == 0.0 {
+                continue;
+            }
+            terms.push((self.end, -1.0));
+            let condition = self.program.condition("", terms, Relation::AtMost, -constant)?;
+            self.rooms.iter_mut().skip(room).take(1).for_each(|slot| *slot = Some(condition));
+        }
+        if let Some(budget) = problem.budget {
+            let most = budget as f64 / self.money - spent.1;
+            self.budget = Some(self.program.condition("budget", spent.0, Relation::AtMost, most)?);
+        }
+        Ok(())
+    }
+
+    fn read(self) -> Result<Allocation, LpError> {
+        let solution = self.program.solve()?;
+        let problem = self.problem;
+        let mut shares = Vec::new();
+        for ((modes, parts), task) in problem.modes.iter().zip(&self.parts).zip(&problem.tasks) {
+            let mut of: BTreeMap<usize, f64> = BTreeMap::new();
+            for (mode, part) in modes.iter().zip(parts) {
+                let part = part.map_or(1.0, |part| solution.value(part).clamp(0.0, 1.0));
+                mode.agent.into_iter().for_each(|agent| *of.entry(agent).or_default() += part);
+            }
+            for (agent, part) in of.into_iter().filter(|(_, part)| *part > 1e-9) {
+                let agent = problem.agents.get(agent).copied();
+                shares.extend(agent.map(|agent| Share { task: *task, agent, part }));
+            }
+        }
+        let nanos = |ticks: f64| Duration::from_secs_f64(ticks.max(0.0) * problem.tick as f64 * 1e-9);
+        // Conditions are met to within a tolerance; a bound that is too high by it would be none.
+        let completion = nanos((solution.objective - 1e-6 * solution.objective.max(1.0)) * self.unit);
+        let seconds = self.unit * problem.tick as f64 * 1e-9;
+        let price = |condition: Condition| solution.price(condition).unwrap_or(0.0);
+        // In the program a capacity c stands under the work: work / c <= end. A unit more is worth work / c = end of it.
+        let room = |room: usize| {
+            let capacity = problem.capacity.get(room).copied().unwrap_or(1).max(1) as f64;
+            let dual = self.rooms.get(room).copied().flatten().map_or(0.0, price);
+            (-dual * solution.objective * seconds / capacity).max(0.0)
+        };
+        let ids = |task: usize| problem.tasks.get(task).copied();
+        let links = self.links.iter().map(|(first, task, link)| (ids(*first), ids(*task), price(*link)));
+        let links = links.filter(|link| link.2 > 1e-9);
+        let prices = Prices {
+            agents: problem.agents.iter().enumerate().map(|(place, agent)| (*agent, room(place))).collect(),
+            resources: (problem.agents()..problem.capacity.len()).map(room).collect(),
+            budget: self.budget.map(|budget| (-price(budget)).max(0.0) * seconds * 1e6 / self.money),
+            links: links.filter_map(|(first, task, price)| Some((first?, task?, price))).collect(),
+        };
+        Ok(Allocation { completion, shares, prices })
+    }
+}

@@ -1,0 +1,145 @@
+//! What conditions cost: the dual program.
+//!
+//! Only columns that a price could depend on are looked at: those whose value lies between their bounds, and then, round after
+//! round, those that the prices found so far would change. What is left out stands at its bound, so the program with the
+//! others alone has the same least sum; its prices are those of all once nothing left out would gain by moving (Dantzig and
+//! Wolfe's column generation, seen from the dual).
+
+use super::program::{Column, LinearProgram, LpError, Outcome, Relation};
+
+/// Values nearer to a bound stand at it.
+const AT_BOUND: f64 = 1e-7;
+/// A gain by moving that is no larger is rounding, for costs about 1.
+const TOLERANCE: f64 = 1e-7;
+/// Rounds after which all columns are looked at.
+const ROUNDS: usize = 40;
+
+/// The prices of all conditions, for values that make the sum as small as can be.
+pub(super) fn prices(program: &LinearProgram, values: &[f64], sum: f64) -> Result<Vec<f64>, LpError> {
+    let columns = by_column(program);
+    let mut used: Vec<bool> =
+        program.columns.iter().zip(values).map(|(column, value)| column.is_between(*value)).collect();
+    let scale = program.columns.iter().map(|column| column.cost.abs()).fold(1.0, f64::max);
+    for round in 0..=ROUNDS {
+        if round == ROUNDS {
+            used.fill(true);
+        }
+        let Some(prices) = restricted(program, &columns, values, &used)? else {
+            used.fill(true);
+            continue;
+        };
+        let mut moved: Vec<(f64, usize)> = Vec::new();
+        for (at, (column, terms)) in program.columns.iter().zip(&columns).enumerate() {
+            let gain = column.gain(values.get(at).copied().unwrap_or(0.0), column.cost - paid(terms, &prices));
+            if used.get(at) == Some(&false) && gain > TOLERANCE * scale {
+                moved.push((gain, at));
+            }
+        }
+        if moved.is_empty() {
+            return agreed(program, &columns, prices, sum);
+        }
+        moved.sort_unstable_by(|one, two| two.0.total_cmp(&one.0).then(one.1.cmp(&two.1)));
+        for (_, at) in moved.into_iter().take(program.rows.len().max(100)) {
+            used.iter_mut().skip(at).take(1).for_each(|used| *used = true);
+        }
+    }
+    Err(LpError::Numerical { what: "no prices agree with the solution".to_owned() })
+}
+
+/// The prices, if they bound the sum from below to where it is.
+fn agreed(
+    program: &LinearProgram,
+    columns: &[Vec<(usize, f64)>],
+    prices: Vec<f64>,
+    sum: f64,
+) -> Result<Vec<f64>, LpError> {
+    let rows: f64 = program.rows.iter().zip(&prices).map(|(row, price)| row.bound * price).sum();
+    let bounds = program.columns.iter().zip(columns).map(|(column, terms)| {
+        let left = column.cost - paid(terms, &prices);
+        let bound = if left > 0.0 { column.low } else { column.high };
+        // What is nothing but rounding times a bound that is not there is nothing.
+        if bound.is_finite() { left * bound } else { 0.0 }
+    });
+    let bound = rows + bounds.sum::<f64>();
+    if (bound - sum).abs() <= 1e-5 * sum.abs().max(1.0) {
+        return Ok(prices);
+    }
+    Err(LpError::Numerical { what: format!("the prices make {bound}, the values {sum}") })
+}
+
+fn paid(terms: &[(usize, f64)], prices: &[f64]) -> f64 {
+    terms.iter().map(|(row, times)| times * prices.get(*row).copied().unwrap_or(0.0)).sum()
+}
+
+/// The terms of each column, by row.
+fn by_column(program: &LinearProgram) -> Vec<Vec<(usize, f64)>> {
+    let mut columns = vec![Vec::new(); program.columns.len()];
+    for (row, terms) in program.rows.iter().enumerate() {
+        for &(column, times) in &terms.terms {
+            columns.get_mut(column).into_iter().for_each(|terms| Vec::push(terms, (row, times)));
+        }
+    }
+    columns
+}
+
+/// The dual of the program with the used columns alone, the others standing where they are. None if it has no solution.
+fn restricted(
+    program: &LinearProgram,
+    columns: &[Vec<(usize, f64)>],
+    values: &[f64],
+    used: &[bool],
+) -> Result<Option<Vec<f64>>, LpError> {
+    let mut bounds: Vec<f64> = program.rows.iter().map(|row| row.bound).collect();
+    for ((terms, value), _) in columns.iter().zip(values).zip(used).filter(|(_, used)| !**used) {
+        for &(row, times) in terms {
+            bounds.iter_mut().skip(row).take(1).for_each(|bound| *bound -= times * value);
+        }
+    }
+    let mut dual = LinearProgram::maximise();
+    let mut rows = Vec::with_capacity(bounds.len());
+    for (row, bound) in program.rows.iter().zip(&bounds) {
+        let (low, high) = match row.relation {
+            Relation::AtMost => (f64::NEG_INFINITY, 0.0),
+            Relation::Equal => (f64::NEG_INFINITY, f64::INFINITY),
+            Relation::AtLeast => (0.0, f64::INFINITY),
+        };
+        rows.push(dual.variable("", *bound, low, high)?);
+    }
+    for ((column, terms), _) in program.columns.iter().zip(columns).zip(used).filter(|(_, used)| **used) {
+        let mut terms: Vec<_> =
+            terms.iter().filter_map(|(row, times)| Some((rows.get(*row).copied()?, *times))).collect();
+        // What is left of the cost pushes the variable to a bound, which is worth that bound.
+        let relation = match (column.low.is_finite(), column.high.is_finite()) {
+            (true, false) if column.low == 0.0 => Relation::AtMost,
+            (false, true) if column.high == 0.0 => Relation::AtLeast,
+            _ => Relation::Equal,
+        };
+        if relation == Relation::Equal {
+            for (bound, sign) in [(column.low, 1.0), (column.high, -1.0)] {
+                if bound.is_finite() {
+                    terms.push((dual.variable("", sign * bound, 0.0, f64::INFINITY)?, sign));
+                }
+            }
+        }
+        dual.condition("", terms, relation, column.cost)?;
+    }
+    match dual.run()? {
+        Outcome::Found(found, _) => Ok(Some(found.into_iter().take(rows.len()).collect())),
+        Outcome::Infeasible | Outcome::Unbounded | Outcome::Unfinished => Ok(None),
+    }
+}
+
+impl Column {
+    /// Whether its value stands at neither of its bounds.
+    fn is_between(&self, value: f64) -> bool {
+        let near = |bound: f64| bound.is_finite() && (value - bound).abs() <= AT_BOUND * bound.abs().max(1.0);
+        !near(self.low) && !near(self.high)
+    }
+
+    /// What is gained by moving it from its bound, when this much of its cost is left.
+    fn gain(&self, value: f64, left: f64) -> f64 {
+        let (down, up) = (value - self.low > AT_BOUND, self.high - value > AT_BOUND);
+        let gain = if up { -left } else { 0.0_f64 };
+        if down { gain.max(left) } else { gain }
+    }
+}

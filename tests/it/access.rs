@@ -1,0 +1,388 @@
+//! The gate in front of the engine, tested as somebody would who wants to get past it.
+
+use crate::kit::ms;
+use counterpoint::access::{Action, Decision, Denied, Gate, Policy, Principal, Refused, Role, Trail, Unauthenticated};
+use counterpoint::protocol::{Body, Message, MessageId, WireLimits};
+use counterpoint::{
+    Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Config, ControlCommand, DeadFilter, Engine,
+    Failure, Incarnation, Jitter, Outbox, Payload, Policy as Tries, Rejected, Retry, RunCommand, RunId, RunSpec, Scope,
+    TaskCommand, TaskId, TaskSpec, TaskStatus, Time, Token,
+};
+
+/// Tokens are names here, and one of them has expired.
+fn verify(token: &Token, _: Time) -> Result<Principal, Unauthenticated> {
+    let who = Principal::new(token.reveal());
+    Ok(match token.reveal() {
+        "first" => who.with_agent(AgentId::new(1)),
+        "second" => who.with_agent(AgentId::new(2)),
+        "north" => who.with_role(Role::Submitter).with_tenant("north"),
+        "south" => who.with_role(Role::Submitter).with_role(Role::Operator).with_tenant("south"),
+        "everywhere" => who.with_role(Role::Submitter),
+        "boss" => who.with_role(Role::Operator),
+        "auditor" => who.with_role(Role::Auditor),
+        "nobody" => who,
+        "old" => return Err(Unauthenticated::Expired { at: Time::from_secs(1) }),
+        _ => return Err(Unauthenticated::Unknown),
+    })
+}
+
+#[derive(Debug, PartialEq)]
+enum No {
+    Gate(Refused),
+    Engine(Rejected),
+}
+
+struct House {
+    gate: Gate,
+    engine: Engine,
+    trail: Trail,
+    now: Time,
+}
+
+impl House {
+    fn new() -> Self {
+        let gate = Gate::new(Policy::standard(), verify);
+        Self { gate, engine: Engine::new(Config::default()), trail: Trail::default(), now: Time::ZERO }
+    }
+
+    /// Two agents at work for two tenants: each of the first two tasks with one of them, and a third that waits.
+    fn at_work() -> (Self, Incarnation, Incarnation) {
+        let mut house = Self::new();
+        let mut join = |who: &str, id| match house.say(who, Command::register(AgentSpec::new(AgentId::new(id)))) {
+            Ok(Accepted::Registered(by)) => by,
+            other => panic!("{other:?}"),
+        };
+        let (first, second) = (join("first", 1), join("second", 2));
+        house.say("north", Command::submit(task(1, "north"))).unwrap();
+        house.say("south", Command::submit(task(2, "south"))).unwrap();
+        house.say("south", Command::submit(task(3, "south"))).unwrap();
+        (house, first, second)
+    }
+
+    fn state(&self) -> String {
+        serde_json::to_string(&self.engine.snapshot()).unwrap()
+    }
+
+    /// What comes of a command under a token. Whatever is refused changes no byte, and all is in the trail.
+    fn say(&mut self, token: &str, command: impl Into<Command>) -> Result<Accepted, No> {
+        let command = command.into();
+        let before = (self.state(), self.engine.last_seq());
+        let kept = self.trail.decisions().count();
+        let decision = self.gate.decide(self.now, Some(&Token::new(token)), &command, &self.engine);
+        let verdict = match decision.check() {
+            Err(refused) => Err(No::Gate(refused)),
+            Ok(()) => {
+                let mut out = Outbox::default();
+                self.engine.handle(self.now, command, &mut out).map_err(No::Engine)
+            }
+        };
+        if verdict.is_err() {
+            assert_eq!(self.state(), before.0, "what was refused changed something");
+        }
+        self.trail.keep(decision.led_to(before.1, self.engine.last_seq()));
+        assert_eq!(self.trail.decisions().count(), kept + 1);
+        self.engine.check().unwrap();
+        verdict
+    }
+
+    fn denied(&mut self, token: &str, command: impl Into<Command>) -> Denied {
+        match self.say(token, command) {
+            Err(No::Gate(Refused::Denied { who, denied })) => {
+                assert_eq!(&*who, token);
+                denied
+            }
+            other => panic!("{token} is not denied: {other:?}"),
+        }
+    }
+
+    fn running(&self, id: u64) -> (AttemptId, Incarnation) {
+        self.engine.task(TaskId::new(id)).unwrap().running().unwrap()
+    }
+}
+
+fn task(id: u64, tenant: &str) -> TaskSpec {
+    let retry = Retry::exponential(2, ms(1), ms(1)).with_jitter(Jitter::None);
+    TaskSpec::needing(TaskId::new(id), "work", counterpoint::Needs::nothing())
+        .with_tenant(tenant)
+        .with_policy(Tries::default().with_retry(retry))
+}
+
+fn complete(by: Incarnation, attempt: AttemptId) -> Command {
+    Command::complete(by, attempt, Payload::of("mine").unwrap())
+}
+
+#[test]
+fn an_agent_speaks_for_itself_only() {
+    let (mut house, first, second) = House::at_work();
+    let ((one, by), (two, _)) = (house.running(1), house.running(2));
+    assert_eq!(by, first);
+    // Another's attempt: in one's own name, and in theirs.
+    assert_eq!(house.denied("first", complete(first, two)), Denied::ForeignAttempt(two));
+    assert_eq!(house.denied("first", complete(second, two)), Denied::ForeignAgent(second.agent()));
+    assert_eq!(house.denied("first", Command::fail(first, two, Failure::permanent("x"))), Denied::ForeignAttempt(two));
+    assert_eq!(house.denied("first", AgentCommand::Start { by: first, attempt: two }), Denied::ForeignAttempt(two));
+    assert_eq!(house.denied("first", AgentCommand::Yield { by: first, attempt: two }), Denied::ForeignAttempt(two));
+    // Forged signs of life keep a dead agent's work from others, or take it away.
+    assert_eq!(house.denied("first", AgentCommand::Heartbeat { by: second }), Denied::ForeignAgent(second.agent()));
+    assert_eq!(house.denied("first", AgentCommand::Poll { by: second, most: 9 }), Denied::ForeignAgent(second.agent()));
+    let imposter = AgentSpec::new(AgentId::new(2)).with_capacity(99);
+    assert_eq!(house.denied("first", Command::register(imposter.clone())), Denied::ForeignAgent(AgentId::new(2)));
+    let update = AgentCommand::Update { by: first, spec: imposter };
+    assert_eq!(house.denied("first", update), Denied::ForeignAgent(AgentId::new(2)));
+    let dismiss = AgentCommand::Deregister { agent: second.agent() };
+    assert_eq!(house.denied("first", dismiss), Denied::NotGranted(Action::Dismiss));
+    // What is theirs, they may.
+    house.say("second", complete(second, two)).unwrap();
+    house.say("first", complete(first, one)).unwrap();
+    house.say("first", AgentCommand::Drain { agent: first.agent() }).unwrap();
+}
+
+#[test]
+fn stale_attempts_and_replayed_messages_do_nothing() {
+    let (mut house, first, _) = House::at_work();
+    let (stale, _) = house.running(1);
+    house.say("first", Command::fail(first, stale, Failure::transient("again"))).unwrap();
+    house.now = Time::from_millis(10);
+    house.say("boss", Command::Tick).unwrap();
+    // The attempt is over: its answer, sent before or after the next has begun, counts for nothing.
+    assert_eq!(house.say("first", complete(first, stale)), Err(No::Engine(Rejected::StaleAttempt(stale))));
+    let life = house.say("first", Command::register(AgentSpec::new(AgentId::new(1))));
+    assert!(matches!(life, Ok(Accepted::Registered(_))), "{life:?}");
+    // A message of the life before, word for word.
+    let beat = AgentCommand::Heartbeat { by: first };
+    assert_eq!(house.say("first", beat), Err(No::Engine(Rejected::StaleIncarnation(first))));
+    let forged = Incarnation::new(AgentId::new(1), first.number() + 1_000);
+    let refused = house.say("first", AgentCommand::Heartbeat { by: forged });
+    assert!(matches!(refused, Err(No::Engine(Rejected::StaleIncarnation(_)))), "{refused:?}");
+    // Whoever listens at the wire and says it again: submits are known by their id, completions by their attempt.
+    let before = house.state();
+    assert_eq!(house.say("north", Command::submit(task(1, "north"))), Ok(Accepted::Repeated));
+    assert_eq!(house.state(), before);
+    let (attempt, by) = house.running(2);
+    let word = complete(by, attempt);
+    house.say("second", word.clone()).unwrap();
+    let before = house.state();
+    let again = house.say("second", word);
+    assert!(matches!(again, Err(No::Engine(_)) | Ok(Accepted::Repeated)), "{again:?}");
+    assert_eq!(house.state(), before);
+}
+
+#[test]
+fn tenants_do_not_reach_each_other() {
+    let (mut house, ..) = House::at_work();
+    let beyond = Denied::ForeignTenant;
+    let cancel = |id| TaskCommand::Cancel { task: TaskId::new(id), reason: "mine now".into() };
+    assert_eq!(house.denied("north", Command::submit(task(9, "south"))), beyond);
+    assert_eq!(house.denied("north", Command::submit(TaskSpec::new(TaskId::new(9), "work"))), beyond);
+    assert_eq!(house.denied("north", cancel(3)), beyond);
+    // A task that does not exist is answered alike: nothing is found out by asking.
+    assert_eq!(house.denied("north", cancel(4_711)), beyond);
+    let waits = task(9, "north").with_after([TaskId::new(2)]);
+    assert_eq!(house.denied("north", Command::submit(waits)), beyond);
+    let mixed = Command::submit_all([task(9, "north"), task(10, "south")]);
+    assert_eq!(house.denied("north", mixed), beyond);
+    let all = || DeadFilter::default();
+    let replay = |filter| TaskCommand::ReplayAll { filter, first: TaskId::new(100), tier: None };
+    assert_eq!(house.denied("south", replay(all())), beyond);
+    assert_eq!(house.denied("south", replay(all().with_tenant("north"))), beyond);
+    let discard = TaskCommand::DiscardAll { filter: all(), reason: "gone".into() };
+    assert_eq!(house.denied("south", discard), beyond);
+    let discard = TaskCommand::Discard { dead: TaskId::new(1), reason: "gone".into() };
+    assert_eq!(house.denied("south", discard), beyond);
+    // An operator of one tenant pauses that, and neither another nor what all share.
+    assert_eq!(house.denied("south", Command::pause(Scope::Tenant("north".into()), "x")), beyond);
+    assert_eq!(house.denied("south", Command::pause(Scope::Kind("work".into()), "x")), beyond);
+    assert_eq!(house.denied("south", AgentCommand::Deregister { agent: AgentId::new(1) }), beyond);
+    assert_eq!(house.denied("south", Command::start(RunSpec::new(RunId::new(1), "flow"))), beyond);
+    // Within their own they may.
+    house.say("south", ControlCommand::Pause { scope: Scope::Tenant("south".into()), reason: "x".into() }).unwrap();
+    house.say("south", cancel(3)).unwrap();
+    house
+        .say("north", Command::submit_all([task(9, "north"), task(10, "north").with_after([TaskId::new(9)])]))
+        .unwrap();
+    house.say("everywhere", Command::submit(task(11, "south"))).unwrap();
+    assert_eq!(house.say("south", replay(all().with_tenant("south"))), Ok(Accepted::Count(0)));
+    assert_eq!(house.engine.task(TaskId::new(3)).unwrap().status(), TaskStatus::Cancelled);
+}
+
+/// One command of every sort, none of which anybody may by default.
+fn one_of_each() -> Vec<Command> {
+    let (agent, run, task_id, reason) = (AgentId::new(1), RunId::new(1), TaskId::new(1), || "why".into());
+    let by = Incarnation::new(agent, 1);
+    let attempt = AttemptId::new(task_id, 1);
+    let node = || "node".into();
+    vec![
+        Command::register(AgentSpec::new(agent)),
+        AgentCommand::Update { by, spec: AgentSpec::new(agent) }.into(),
+        AgentCommand::Heartbeat { by }.into(),
+        AgentCommand::Drain { agent }.into(),
+        AgentCommand::Deregister { agent }.into(),
+        complete(by, attempt),
+        AgentCommand::Poll { by, most: 1 }.into(),
+        AgentCommand::Start { by, attempt }.into(),
+        AgentCommand::Yield { by, attempt }.into(),
+        Command::fail(by, attempt, Failure::permanent("no")),
+        Command::submit(task(1, "north")),
+        Command::submit_all([task(1, "north")]),
+        TaskCommand::Cancel { task: task_id, reason: reason() }.into(),
+        TaskCommand::Replay { dead: task_id, fresh: TaskId::new(2) }.into(),
+        TaskCommand::ReplayAll { filter: DeadFilter::default(), first: task_id, tier: None }.into(),
+        TaskCommand::DiscardAll { filter: DeadFilter::default(), reason: reason() }.into(),
+        TaskCommand::Discard { dead: task_id, reason: reason() }.into(),
+        Command::define(crate::flow::flow([crate::flow::step("only")])),
+        Command::start(RunSpec::new(run, "flow")),
+        RunCommand::Signal { run, signal: "go".into(), payload: Payload::NULL }.into(),
+        RunCommand::Pause { run, reason: reason() }.into(),
+        RunCommand::Resume { run }.into(),
+        RunCommand::Close { run, node: node() }.into(),
+        RunCommand::Cancel { run, reason: reason() }.into(),
+        RunCommand::Decide {
+            run,
+            node: node(),
+            by: "boss".into(),
+            roles: vec![],
+            option: "yes".into(),
+            note: Payload::NULL,
+        }
+        .into(),
+        RunCommand::Delegate { run, node: node(), by: "boss".into(), roles: vec![], to: "ada".into() }.into(),
+        Command::pause(Scope::Kind("work".into()), "x"),
+        Command::resume(Scope::Kind("work".into())),
+        Command::Tick,
+    ]
+}
+
+#[test]
+fn nobody_may_anything_by_default_and_each_role_what_it_is_for() {
+    let engine = Engine::new(Config::default());
+    let nothing = Gate::new(Policy::default(), verify);
+    let standard = Gate::new(Policy::standard(), verify);
+    let mut allowed: std::collections::BTreeMap<&str, std::collections::BTreeSet<Action>> = Default::default();
+    for command in one_of_each() {
+        for who in ["first", "north", "everywhere", "boss", "auditor", "nobody"] {
+            let token = Token::new(who);
+            let denied = nothing.decide(Time::ZERO, Some(&token), &command, &engine).check();
+            // An agent that leaves by itself is no exception: its role is granted nothing either.
+            assert!(matches!(denied, Err(Refused::Denied { denied: Denied::NotGranted(_), .. })), "{who}: {command:?}");
+            if standard.decide(Time::ZERO, Some(&token), &command, &engine).check().is_ok() {
+                allowed.entry(who).or_default().insert(Action::of(&command));
+            }
+        }
+    }
+    let of = |actions: &[Action]| actions.iter().copied().collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(allowed["first"], of(&[Action::Join, Action::Report, Action::Dismiss]));
+    assert_eq!(allowed["north"], of(&[Action::Submit]), "runs are no tenant's, and the task is not known");
+    assert_eq!(allowed["everywhere"], of(&[Action::Submit, Action::Withdraw, Action::Start, Action::Signal]));
+    let boss: Vec<Action> = Action::ALL
+        .iter()
+        .copied()
+        .filter(|action| !matches!(action, Action::Join | Action::Report | Action::Read))
+        .collect();
+    assert_eq!(allowed["boss"], of(&boss));
+    assert!(!allowed.contains_key("auditor") && !allowed.contains_key("nobody"));
+    let read = |who: &str| standard.decide_reading(Time::ZERO, Some(&Token::new(who)), "the trail").check();
+    assert!(read("auditor").is_ok() && read("boss").is_ok());
+    assert!(read("first").is_err() && read("everywhere").is_err() && read("south").is_err());
+}
+
+#[test]
+fn decisions_are_taken_in_ones_own_name() {
+    let mut house = House::new();
+    let decide = |by: &str| RunCommand::Decide {
+        run: RunId::new(1),
+        node: "approve".into(),
+        by: by.into(),
+        roles: vec!["lead".into()],
+        option: "yes".into(),
+        note: Payload::NULL,
+    };
+    assert_eq!(house.denied("boss", decide("ada")), Denied::ForeignName("ada".into()));
+    assert!(matches!(house.say("boss", decide("boss")), Err(No::Engine(Rejected::UnknownRun(_)))));
+}
+
+#[test]
+fn whoever_is_not_known_is_told_why_and_written_down() {
+    let house = House::new();
+    let decide = |token: Option<&str>| {
+        let token = token.map(Token::new);
+        house.gate.decide(Time::from_secs(2), token.as_ref(), &Command::Tick, &house.engine)
+    };
+    let at = Time::from_secs(1);
+    for (token, why) in [
+        (None, Unauthenticated::Missing),
+        (Some("guess"), Unauthenticated::Unknown),
+        (Some("old"), Unauthenticated::Expired { at }),
+    ] {
+        let decision = decide(token);
+        assert_eq!(decision.check(), Err(Refused::Unauthenticated(why)));
+        assert_eq!((decision.who, decision.at), (None, Time::from_secs(2)));
+    }
+    // A token is shown nowhere.
+    let decision = decide(Some("guess"));
+    let shown = format!("{decision:?} {decision} {}", serde_json::to_string(&decision).unwrap());
+    assert!(!shown.contains("guess"), "{shown}");
+}
+
+#[test]
+fn the_trail_joins_facts_and_is_exported() {
+    let (mut house, first, _) = House::at_work();
+    let (attempt, _) = house.running(1);
+    house.say("first", complete(first, attempt)).unwrap();
+    let last = house.engine.last_seq();
+    assert_eq!(house.trail.who_led_to(last).map(|name| &**name), Some("first"));
+    house.denied("north", TaskCommand::Cancel { task: TaskId::new(3), reason: "=cmd,\"x\"\r\nnext".into() });
+    let lines = house.trail.to_json_lines();
+    let read: Vec<Decision> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(read, house.trail.decisions().cloned().collect::<Vec<_>>());
+    assert!(read.iter().filter(|decision| decision.refused.is_none()).all(|decision| decision.facts.is_some()));
+    let table = house.trail.to_csv();
+    let mut csv = csv::Reader::from_reader(table.as_bytes());
+    let rows: Vec<csv::StringRecord> = csv.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), read.len());
+    let denied = rows.last().unwrap();
+    assert_eq!((&denied[1], &denied[2], &denied[4]), ("north", "withdraw", "north may not reach beyond their tenants"));
+    assert!(denied[3].starts_with("cancel t3: =cmd"), "{}", &denied[3]);
+    let mut short = Trail::new(2);
+    read.into_iter().for_each(|decision| short.keep(decision));
+    assert_eq!(short.decisions().count(), 2);
+}
+
+/// A name that a spreadsheet would take for a formula.
+#[test]
+fn cells_are_no_formulas() {
+    let gate = Gate::new(Policy::default(), |_: &Token, _: Time| Ok(Principal::new("=1+1")));
+    let mut trail = Trail::default();
+    trail.keep(gate.decide(Time::ZERO, Some(&Token::new("x")), &Command::Tick, &Engine::new(Config::default())));
+    assert!(trail.to_csv().contains(",'=1+1,"), "{}", trail.to_csv());
+}
+
+/// A message brings its token with it, and both come to the gate.
+#[test]
+fn messages_carry_tokens() {
+    let (mut house, first, second) = House::at_work();
+    let beat =
+        |by| Message::new(MessageId::new("m-1").unwrap(), Body::Heartbeat { by }).with_token(Token::new("first"));
+    let text = beat(first).encode(&WireLimits::default()).unwrap();
+    assert_eq!(text, r#"{"v":1,"id":"m-1","token":"first","body":{"heartbeat":{"by":{"agent":"1","number":"1"}}}}"#);
+    let mut hear = |text: &str| {
+        let message = Message::decode(text.as_bytes(), &WireLimits::default()).unwrap();
+        let token = message.token.clone().unwrap();
+        house.say(token.reveal(), message.into_command().unwrap())
+    };
+    hear(&text).unwrap();
+    let forged = hear(&beat(second).encode(&WireLimits::default()).unwrap());
+    assert!(matches!(forged, Err(No::Gate(Refused::Denied { denied: Denied::ForeignAgent(_), .. }))));
+}
+
+/// Policies are data.
+#[test]
+fn policies_are_written_down_and_read() {
+    let text = r#"[{"role":"submitter","may":["submit"]},{"role":{"other":"approver"},"may":["decide","read"]}]"#;
+    let policy: Policy = serde_json::from_str(text).unwrap();
+    assert_eq!(serde_json::to_string(&policy).unwrap(), text);
+    let approver = Principal::new("ada").with_role(Role::Other("approver".into()));
+    assert_eq!(policy.grants(&approver, Action::Decide), Ok(()));
+    assert_eq!(policy.grants(&approver, Action::Submit), Err(Denied::NotGranted(Action::Submit)));
+    assert!(serde_json::from_str::<Policy>(r#"[{"role":"submitter","may":["everything"]}]"#).is_err());
+    assert!(serde_json::from_str::<Policy>(r#"[{"role":"submitter","may":[],"unless":1}]"#).is_err());
+}

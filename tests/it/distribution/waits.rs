@@ -1,0 +1,133 @@
+//! A task that has not begun says why, and whether that passes by itself.
+
+use crate::kit::{Host, agent, agent_id, host, ms, task, task_id};
+use counterpoint::resilience::{breaker, rate};
+use counterpoint::routing::{Candidates, RoutingStrategy};
+use counterpoint::scheduler::{Batch, Quota};
+use counterpoint::{
+    AgentId, Command, Config, Failure, Guard, Needs, Policy, Random, Retry, Scope, TaskSpec, TaskWait, Tier, Time,
+};
+
+fn wait(host: &Host, id: u64) -> (TaskWait, bool) {
+    let wait = host.scheduler.waits_for(task_id(id)).unwrap();
+    let comes = wait.comes_by_itself();
+    (wait, comes)
+}
+
+#[test]
+fn it_says_who_has_it_that_all_are_busy_or_that_nobody_can() {
+    let mut host = host(Config::default());
+    host.submit(task(1));
+    assert_eq!(wait(&host, 1), (TaskWait::Nobody, false));
+    let by = host.join(agent(1));
+    assert_eq!(wait(&host, 1), (TaskWait::Agent { attempt: host.running(1).0, by }, true));
+    host.submit(task(2));
+    assert_eq!(wait(&host, 2), (TaskWait::Room, true));
+    host.drain(1);
+    assert_eq!(wait(&host, 2), (TaskWait::Nobody, false), "who drains takes nothing new");
+    host.complete(1);
+    assert_eq!(host.scheduler.waits_for(task_id(1)), None);
+}
+
+#[test]
+fn room_that_is_kept_for_others_is_no_room() {
+    let mut host = host(Config::default());
+    host.join(agent(1).with_reserved(1));
+    host.submit(task(1));
+    assert_eq!(wait(&host, 1), (TaskWait::Nobody, false));
+    host.submit(task(2).with_tier(Tier::Critical));
+    host.submit(task(3).with_tier(Tier::Critical));
+    assert_eq!(wait(&host, 1), (TaskWait::Nobody, false));
+    assert_eq!(wait(&host, 3), (TaskWait::Room, true));
+}
+
+#[test]
+fn it_says_what_is_paused() {
+    let mut host = host(Config::default());
+    host.join(agent(1));
+    let scopes = [Scope::Tenant("acme".into()), Scope::Kind("work".into()), Scope::Agent(agent_id(1))];
+    for (id, scope) in (1..).zip(scopes) {
+        host.say(Command::pause(scope.clone(), "night")).unwrap();
+        host.submit(task(id).with_tenant("acme"));
+        assert_eq!(wait(&host, id), (TaskWait::Resume { scope: scope.clone(), reason: "night".into() }, false));
+        host.say(Command::resume(scope)).unwrap();
+        host.complete(id);
+    }
+}
+
+#[test]
+fn it_says_whose_quota_is_used_up() {
+    let rules = rate::Rules::new(rate::Config::new(1, ms(1_000), 1)).unwrap();
+    let config = Config::default()
+        .with_tenant("full", Quota::default().with_concurrent(1))
+        .with_tenant("slow", Quota::default().with_rate(rules));
+    let mut host = host(config);
+    host.join(agent(1).with_capacity(9));
+    let of = |tenant: &str| Scope::Tenant(tenant.into());
+    host.submit(task(1).with_tenant("full"));
+    host.submit(task(2).with_tenant("full"));
+    assert_eq!(wait(&host, 2), (TaskWait::Quota { scope: of("full"), running: 1, until: None }, true));
+    host.submit(task(4).with_tenant("slow"));
+    host.submit(task(5).with_tenant("slow"));
+    let until = Some(Time::from_secs(1));
+    assert_eq!(wait(&host, 5), (TaskWait::Quota { scope: of("slow"), running: 0, until }, true));
+}
+
+#[test]
+fn it_says_which_moment_it_waits_for() {
+    let mut host = host(Config::default().with_batch("work", Batch::new(2, 4, ms(500))));
+    host.join(agent(1));
+    host.submit(task(1));
+    assert_eq!(wait(&host, 1), (TaskWait::Company { until: Time::ZERO + ms(500) }, true));
+    host.wait(ms(500));
+    let retry = Retry::exponential(2, ms(100), ms(100)).with_jitter(counterpoint::Jitter::None);
+    host.submit(TaskSpec::new(task_id(2), "other").with_policy(Policy::default().with_retry(retry)));
+    assert_eq!(wait(&host, 2), (TaskWait::Nobody, false));
+    host.join(agent(2).with_skill("other", 1));
+    host.fail(2, Failure::transient("not now"));
+    assert_eq!(wait(&host, 2), (TaskWait::Retry { at: Time::ZERO + ms(600) }, true));
+    host.submit(TaskSpec::new(task_id(3), "other").with_after([task_id(2)]));
+    assert_eq!(wait(&host, 3), (TaskWait::Tasks { unfinished: 1 }, false));
+}
+
+#[test]
+fn it_says_which_guard_lets_nobody_begin_it() {
+    let rules = breaker::Config::default().with_consecutive(1).with_jitter_permille(0).with_open_for(ms(5_000));
+    let mut host = host(Config::default().with_breaker(breaker::Rules::new(rules).unwrap()));
+    host.join(agent(1).with_capacity(8));
+    host.submit(task(1).with_policy(Policy::default().with_retry(Retry::never())));
+    host.fail(1, Failure::transient("broken"));
+    host.submit(task(2));
+    assert_eq!(wait(&host, 2), (TaskWait::Guard { guard: Guard::Breaker, until: Some(Time::from_secs(5)) }, true));
+}
+
+#[test]
+fn it_says_that_others_use_what_it_needs() {
+    let mut host = host(Config::default().with_shared("licence", 1));
+    host.join(agent(1).with_capacity(2));
+    let licensed = |id| task(id).with_needs(Needs::skill("work").and_shared("licence", 1));
+    host.submit(licensed(1));
+    host.submit(licensed(2));
+    assert_eq!(wait(&host, 2), (TaskWait::Resource, true));
+}
+
+#[derive(Debug)]
+struct Picky;
+
+impl RoutingStrategy for Picky {
+    fn name(&self) -> &'static str {
+        "picky"
+    }
+
+    fn pick(&mut self, _: &TaskSpec, _: &Candidates<'_>, _: &mut Random) -> Option<AgentId> {
+        None
+    }
+}
+
+#[test]
+fn it_says_that_the_strategy_picks_nobody() {
+    let mut host = host(Config::default().with_strategy(Picky));
+    host.join(agent(1));
+    host.submit(task(1));
+    assert_eq!(wait(&host, 1), (TaskWait::Strategy, false));
+}

@@ -1,0 +1,216 @@
+use counterpoint::planning::{Agent, AxisOf, Project, Soft, Task, TaskTensor, TensorError};
+use counterpoint::{AgentId, Random, TaskId};
+use ndarray::{Array2, Axis};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+fn ids(tasks: usize, agents: usize, random: &mut Random, levels: usize) -> (Vec<(TaskId, usize)>, Vec<AgentId>) {
+    let tasks = (0..tasks).map(|id| (TaskId::new(id as u64), random.below(levels))).collect();
+    (tasks, (0..agents).map(|id| AgentId::new(id as u64)).collect())
+}
+
+/// A random tensor with masks and a few certain pairs.
+fn tensor(random: &mut Random) -> TaskTensor {
+    let (tasks, agents) = ids(1 + random.below(8), 1 + random.below(5), random, 3);
+    let holes: Vec<bool> = (0..64).map(|_| random.below(3) == 0).collect();
+    let can = |task: TaskId, agent: AgentId| !holes[(task.get() * 5 + agent.get()) as usize % 64];
+    let mut tensor = TaskTensor::new(&tasks, &agents, 3, can).unwrap();
+    for (task, _) in &tasks {
+        if random.below(4) == 0 {
+            let _ = tensor.pin(*task, agents[random.below(agents.len())]);
+        }
+    }
+    tensor
+}
+
+#[test]
+fn what_cannot_be_stays_nothing_and_what_is_certain_stays_one() {
+    for seed in 0..300 {
+        let mut random = Random::new(seed, 0);
+        let mut tensor = tensor(&mut random);
+        let axes = [AxisOf::Tasks, AxisOf::Agents, AxisOf::Levels];
+        for turn in 0..4 {
+            let axis = axes[random.below(3)];
+            if turn == 2 {
+                let (tasks, agents, _) = tensor.values().dim();
+                let scores = Array2::from_shape_fn((tasks, agents), |_| random.unit() * 4.0);
+                tensor.soften(scores.view(), &vec![2; agents], Soft::default().with_rounds(50)).unwrap();
+            }
+            tensor.normalise(axis);
+            for ((at, value), open) in tensor.values().indexed_iter().zip(tensor.mask()) {
+                let certain = tensor.pinned(tensor.tasks()[at.0]);
+                let on_level = tensor.level_of(tensor.tasks()[at.0]) == Some(at.2);
+                let here = on_level && certain == Some(tensor.agents()[at.1]);
+                assert!(*open || *value == 0.0, "seed {seed}: {value} where nothing can be");
+                assert!(!here || *value == 1.0, "seed {seed}: {value} where it is certain");
+                assert!(on_level || !open, "a task is on one level");
+            }
+            let along = Axis(match axis {
+                AxisOf::Tasks => 0,
+                AxisOf::Agents => 1,
+                AxisOf::Levels => 2,
+            });
+            for lane in tensor.values().lanes(along) {
+                let sum: f64 = lane.sum();
+                let certain = lane.iter().filter(|value| **value == 1.0).count() as f64;
+                assert!(sum == 0.0 || (sum - 1.0).abs() < 1e-9 || sum == certain, "seed {seed}: {lane:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn soft_assignments_have_the_sums_they_should() {
+    for seed in 0..100 {
+        let mut random = Random::new(seed, 1);
+        let (tasks, agents) = ids(1 + random.below(9), 1 + random.below(6), &mut random, 1);
+        let mut tensor = TaskTensor::new(&tasks, &agents, 1, |_, _| true).unwrap();
+        let capacities: Vec<usize> = agents.iter().map(|_| 1 + random.below(3)).collect();
+        let scores = Array2::from_shape_fn((tasks.len(), agents.len()), |_| random.unit() * 5.0);
+        let off = tensor.soften(scores.view(), &capacities, Soft::default().with_tolerance(1e-9)).unwrap();
+        assert!(off <= 1e-9, "seed {seed}: off by {off}");
+        let enough = capacities.iter().sum::<usize>() >= tasks.len();
+        for row in tensor.level(0).rows() {
+            assert!(if enough { (row.sum() - 1.0).abs() < 1e-6 } else { row.sum() < 1.0 + 1e-6 }, "seed {seed}");
+        }
+        for (column, capacity) in tensor.level(0).columns().into_iter().zip(&capacities) {
+            let most = *capacity as f64;
+            assert!(if enough { column.sum() < most + 1e-6 } else { (column.sum() - most).abs() < 1e-6 });
+        }
+    }
+}
+
+#[test]
+fn a_soft_assignment_of_two_is_known() {
+    // Scores 1 and 0 on the diagonal and off it, at temperature t: each row is [x, 1-x] with (x/(1-x))^2 = e^(2/t).
+    let (tasks, agents) = ids(2, 2, &mut Random::new(0, 0), 1);
+    let mut tensor = TaskTensor::new(&tasks, &agents, 1, |_, _| true).unwrap();
+    let scores = Array2::from_shape_fn((2, 2), |(row, column)| f64::from(u8::from(row == column)));
+    for temperature in [0.01, 0.5, 1.0, 3.0] {
+        let how = Soft::default().with_temperature(temperature).with_tolerance(1e-12);
+        tensor.soften(scores.view(), &[1, 1], how).unwrap();
+        let ratio = (1.0 / temperature).exp();
+        assert!((tensor.level(0)[(0, 0)] - ratio / (1.0 + ratio)).abs() < 1e-9, "{temperature}");
+    }
+}
+
+#[test]
+fn an_assignment_goes_through_a_tensor_and_comes_back() {
+    for seed in 0..300 {
+        let mut random = Random::new(seed, 2);
+        let (tasks, agents) = ids(1 + random.below(12), 1 + random.below(5), &mut random, 4);
+        let chosen: BTreeMap<TaskId, AgentId> =
+            tasks.iter().map(|(task, _)| (*task, agents[random.below(agents.len())])).collect();
+        let mut tensor = TaskTensor::new(&tasks, &agents, 4, |_, _| true).unwrap();
+        // Every other one by certainty, the others by scores alone.
+        let scores = Array2::from_shape_fn((tasks.len(), agents.len()), |(row, column)| {
+            f64::from(u8::from(chosen[&tasks[row].0] == agents[column]))
+        });
+        let most = vec![tasks.len(); agents.len()];
+        for (task, agent) in chosen.iter().filter(|(task, _)| task.get() % 2 == 0) {
+            tensor.pin(*task, *agent).unwrap();
+        }
+        tensor.soften(scores.view(), &most, Soft::default().with_temperature(0.05)).unwrap();
+        let rounds = tensor.rounds(&most).unwrap();
+        let back: BTreeMap<TaskId, AgentId> = rounds.iter().flat_map(|round| round.pairs.clone()).collect();
+        assert_eq!(back, chosen, "seed {seed}");
+        assert!(rounds.is_sorted_by_key(|round| round.level));
+        assert!(rounds.iter().all(|round| round.pairs.iter().all(|pair| tensor.level_of(pair.0) == Some(round.level))));
+    }
+}
+
+#[test]
+fn rounds_serve_as_many_as_can_be_and_never_more_than_there_is_room() {
+    for seed in 0..300 {
+        let tensor = tensor(&mut Random::new(seed, 3));
+        let rounds = tensor.rounds(&vec![1; tensor.agents().len()]).unwrap();
+        let mut served = Vec::new();
+        for round in &rounds {
+            let mut agents: Vec<AgentId> = round.pairs.iter().map(|pair| pair.1).collect();
+            agents.sort_unstable();
+            agents.dedup();
+            assert_eq!(agents.len(), round.pairs.len(), "seed {seed}: an agent does two things at once");
+            for (task, agent) in &round.pairs {
+                let row = tensor.tasks().iter().position(|one| one == task).unwrap();
+                let column = tensor.agents().iter().position(|one| one == agent).unwrap();
+                assert!(tensor.mask()[(row, column, round.level)]);
+                assert!(tensor.pinned(*task).is_none_or(|certain| certain == *agent));
+                served.push(*task);
+            }
+        }
+        served.extend(tensor.orphans());
+        served.sort_unstable();
+        assert_eq!(served, tensor.tasks(), "seed {seed}: each is served once, or nobody can do it");
+    }
+}
+
+/// Three goals of one, three and four steps; five agents.
+#[test]
+fn three_goals_eight_tasks_five_agents_four_levels() {
+    let goals: [&[&str]; 3] = [&["note"], &["read", "write", "check"], &["plan", "build", "test", "ship"]];
+    let agents = [["read", "note"], ["write", "plan"], ["check", "build"], ["test", "note"], ["ship", "plan"]];
+    let mut project = Project::default();
+    for (number, skills) in agents.iter().enumerate() {
+        let agent = Agent::new(AgentId::new(number as u64 + 1));
+        project = project.with_agent(skills.iter().fold(agent, |agent, skill| agent.with_skill(*skill, 1)));
+    }
+    let mut number = 0;
+    for goal in goals {
+        for (step, skill) in goal.iter().enumerate() {
+            number += 1;
+            let task = Task::new(TaskId::new(number), Duration::from_secs(1)).with_need(*skill, 1);
+            project = project.with_task(if step > 0 { task.after(TaskId::new(number - 1)) } else { task });
+        }
+    }
+    let tensor = project.tensor().unwrap();
+    assert_eq!(tensor.values().dim(), (8, 5, 4));
+    let rounds = tensor.rounds(&[1; 5]).unwrap();
+    assert_eq!(rounds.iter().map(|round| round.pairs.len()).collect::<Vec<_>>(), [3, 2, 2, 1]);
+    let mut done: Vec<TaskId> = Vec::new();
+    for round in rounds {
+        for (task, agent) in &round.pairs {
+            let spec = project.tasks.iter().find(|one| one.id == *task).unwrap();
+            assert!(spec.after.iter().all(|link| done.contains(&link.task)), "{task} begins too early");
+            let who = project.agents.iter().find(|one| one.id == *agent).unwrap();
+            assert!(spec.needs.keys().all(|skill| who.skills.contains_key(skill)));
+        }
+        done.extend(round.pairs.iter().map(|pair| pair.0));
+    }
+    assert_eq!(done.len(), 8, "all done");
+}
+
+#[test]
+fn levels_may_be_priorities() {
+    let task = |id, priority| Task::new(TaskId::new(id), Duration::from_secs(1)).with_priority(priority);
+    let project = Project::default()
+        .with_agent(Agent::new(AgentId::new(1)))
+        .with_task(task(1, 2))
+        .with_task(task(2, 9))
+        .with_task(task(3, 2))
+        .with_task(task(4, 5).unattended());
+    let tensor = TaskTensor::by_priority(&project.check().unwrap());
+    assert_eq!(tensor.values().dim(), (3, 1, 3));
+    let order: Vec<u64> = tensor.rounds(&[1]).unwrap().iter().map(|round| round.pairs[0].0.get()).collect();
+    assert_eq!(order, [2, 1, 3]);
+}
+
+#[test]
+fn what_is_no_tensor_is_refused() {
+    let (one, two, who) = (TaskId::new(1), TaskId::new(2), AgentId::new(1));
+    let make = |tasks: &[(TaskId, usize)], agents: &[AgentId]| TaskTensor::new(tasks, agents, 2, |task, _| task == one);
+    assert_eq!(make(&[(one, 2)], &[who]), Err(TensorError::NoLevel { task: one }));
+    assert_eq!(make(&[(one, 0), (one, 1)], &[who]), Err(TensorError::Twice));
+    assert_eq!(make(&[], &[who, who]), Err(TensorError::Twice));
+    let mut tensor = make(&[(one, 0), (two, 1)], &[who]).unwrap();
+    assert_eq!(tensor.pin(two, who), Err(TensorError::Masked { task: two, agent: who }));
+    assert_eq!(tensor.pin(one, AgentId::new(2)), Err(TensorError::Masked { task: one, agent: AgentId::new(2) }));
+    assert_eq!(tensor.orphans().collect::<Vec<_>>(), [two]);
+    assert_eq!(tensor.rounds(&[]), Err(TensorError::Shape));
+    assert_eq!(tensor.level(7).dim(), (0, 0));
+    let scores = Array2::zeros((2, 1));
+    assert_eq!(tensor.soften(scores.view(), &[1, 1], Soft::default()), Err(TensorError::Shape));
+    let cold = Soft::default().with_temperature(0.0);
+    assert_eq!(tensor.soften(scores.view(), &[1], cold), Err(TensorError::NotANumber));
+    let nowhere = Array2::from_elem((2, 1), f64::NAN);
+    assert_eq!(tensor.soften(nowhere.view(), &[1], Soft::default()), Err(TensorError::NotANumber));
+}
