@@ -304,7 +304,7 @@ impl Book {
     }
 
     /// The moment at which a run's time is over. No node has this place, but the run is looked at.
-    fn set_timer(&mut self, id: RunId) {
+    pub(super) fn set_timer(&mut self, id: RunId) {
         if let Some(at) = self.get(id).and_then(Run::time_of_run) {
             self.wheel.insert(at, (id, u32::MAX));
         }

@@ -229,6 +229,10 @@ impl Driver {
                 let on = Awaited::Resume { run, reason: reason.clone() };
                 tell(Some(Wait { run: id, node: None, on }))?;
             }
+            let over = run.time_of_run().filter(|at| *at > now && paused.is_none() && !run.is_past_pivot());
+            if let Some(at) = over {
+                tell(Some(Wait { run: id, node: None, on: Awaited::Moment { at } }))?;
+            }
             for (node, need) in needs(run, paused.is_some() || lacks) {
                 if let Need::Work(Worker::Child(child)) = need {
                     line.push(child);
@@ -261,6 +265,8 @@ impl Driver {
             Need::Work(Worker::Child(_)) => return None,
             Need::Signal(signal) => Awaited::Signal { signal },
             Need::Decision { roles, to } => Awaited::Decision { roles, to },
+            // One that has passed has had its effect: the node ends as it said.
+            Need::Moment(at) if at <= now => return None,
             Need::Moment(at) => Awaited::Moment { at },
             Need::Items => Awaited::Items,
             Need::Turn(after) => Awaited::Turn { after },

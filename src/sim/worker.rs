@@ -9,7 +9,7 @@ use crate::id::{AgentId, AttemptId, Incarnation, mix};
 use crate::payload::Payload;
 use crate::rejected::Rejected;
 use crate::structure::Random;
-use crate::task::{Usage, Failure, TaskSpec};
+use crate::task::{Failure, TaskSpec, Usage};
 use crate::time::Time;
 use crate::workflow::Attempt;
 use core::time::Duration;

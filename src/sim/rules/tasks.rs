@@ -62,12 +62,9 @@ impl Rules {
                     _ => None,
                 };
                 // Of an agent that says nothing, what it costs counts.
-                rule(
-                    said.is_none_or(|(which, said)| {
-                        which != *attempt || said.tokens == usage.tokens
-                    }),
-                    || format!("{attempt} has used up {usage:?}, it says {said:?}"),
-                )
+                rule(said.is_none_or(|(which, said)| which != *attempt || said.tokens == usage.tokens), || {
+                    format!("{attempt} has used up {usage:?}, it says {said:?}")
+                })
             }
             TaskEvent::Prioritised { tier, .. } => {
                 let asked = matches!(step.command, Some(Command::Task(TaskCommand::Prioritise { tier: said, .. })) if said == tier);

@@ -511,9 +511,13 @@ impl Run {
     /// Who works for the run now, and the runs within that have.
     pub(crate) fn all_workers(&self) -> impl Iterator<Item = (Owner, Worker)> {
         (0..).zip(&self.nodes).flat_map(move |(node, state)| {
-            (0..).zip(&state.pieces).filter_map(move |(item, piece)| {
-                let owner = Owner::new(self.id(), node, item, Phase::Do);
-                piece.worker.map(|worker| (owner, worker))
+            (0..).zip(&state.pieces).flat_map(move |(item, piece)| {
+                let asked =
+                    piece.doubt.as_ref().and_then(|doubt| doubt.asked).map(|task| (Phase::Query, Worker::Task(task)));
+                let did = piece.worker.map(|worker| (Phase::Do, worker));
+                did.into_iter()
+                    .chain(asked)
+                    .map(move |(phase, worker)| (Owner::new(self.id(), node, item, phase), worker))
             })
         })
     }

@@ -35,7 +35,13 @@ impl Run {
     pub(crate) fn needs(&self, node: u32) -> Vec<Need> {
         let Some(state) = self.state(node) else { return Vec::new() };
         match self.phase {
+            RunPhase::Running if self.goes_back(node) && self.unwinding.is_some() => self.needs_back(node, state),
+            RunPhase::Running if self.goes_back(node) => working(state).collect(),
             RunPhase::Running => self.needs_forward(node, state),
+            // What was on its way back to a save-point is undone to the end.
+            RunPhase::Halting if self.unwinding.is_some() => {
+                working(state).chain(self.needs_back(node, state)).collect()
+            }
             RunPhase::Halting => working(state).collect(),
             RunPhase::Compensating | RunPhase::CompensationFailed => self.needs_back(node, state),
             RunPhase::Finished => Vec::new(),
@@ -44,7 +50,7 @@ impl Run {
 
     /// The work alone that is under way: all that a paused run waits for.
     pub(crate) fn work(&self, node: u32) -> impl Iterator<Item = Need> {
-        self.state(node).into_iter().flat_map(working)
+        self.state(node).into_iter().flat_map(|state| working(state).chain(undoing(state)))
     }
 
     fn needs_forward(&self, node: u32, state: &NodeState) -> Vec<Need> {
@@ -59,6 +65,7 @@ impl Run {
         if state.is_working() {
             needs.extend(self.watched_signals(node).map(|wanted| Need::Signal(wanted.signal.clone())));
             needs.extend(self.watched_moments(node).min().map(Need::Moment));
+            needs.extend(self.time_of(node).map(Need::Moment));
         }
         needs
     }
@@ -106,11 +113,7 @@ impl Run {
         if self.step_back(node) == Some(Step::Failed) {
             return vec![Need::Remedy];
         }
-        let undoing = state.pieces.iter().filter_map(|piece| match &piece.undo {
-            PieceUndo::Active(worker) => Some(Need::Work(*worker)),
-            PieceUndo::Idle | PieceUndo::Undone | PieceUndo::Failed(_) => None,
-        });
-        undoing.collect()
+        undoing(state).collect()
     }
 }
 
@@ -122,4 +125,12 @@ fn working(state: &NodeState) -> impl Iterator<Item = Need> {
         None => piece.worker,
     };
     active.filter_map(worker).map(Need::Work)
+}
+
+/// The compensations of a node that are under way.
+fn undoing(state: &NodeState) -> impl Iterator<Item = Need> {
+    state.pieces.iter().filter_map(|piece| match &piece.undo {
+        PieceUndo::Active(worker) => Some(Need::Work(*worker)),
+        PieceUndo::Idle | PieceUndo::Undone | PieceUndo::Failed(_) => None,
+    })
 }

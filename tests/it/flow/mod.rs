@@ -70,8 +70,6 @@ pub(crate) struct World {
     pub(crate) move_after: Option<usize>,
     /// How many times an operator has spoken.
     remedies: usize,
-    /// The tasks that were given out, by what they are to do.
-    seen: BTreeMap<String, Vec<TaskId>>,
     /// How engines are set up.
     config: fn() -> Config,
 }
@@ -113,7 +111,6 @@ impl World {
             out: Outbox::default(),
             move_after: None,
             remedies: 0,
-            seen: BTreeMap::new(),
             config: Config::default,
         }
     }

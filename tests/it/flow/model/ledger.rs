@@ -66,13 +66,26 @@ impl Ledger {
         self.runs.insert(run, (Arc::clone(definition), given, owner));
     }
 
+    /// A run follows another definition; what nodes have spent that are no more stays with the run.
+    pub(super) fn moved(&mut self, run: RunId, definition: &Arc<Definition>, from: &[Option<u32>]) {
+        let image = |was: u32| from.iter().position(|place| *place == Some(was));
+        let place = |owner: &mut Owner| {
+            if owner.run == run {
+                owner.node = image(owner.node).map_or(u32::MAX, |place| u32::try_from(place).unwrap());
+            }
+        };
+        self.runs.get_mut(&run).unwrap().0 = Arc::clone(definition);
+        self.runs.values_mut().filter_map(|(_, _, owner)| owner.as_mut()).for_each(place);
+        self.tasks.values_mut().for_each(|bill| place(&mut bill.owner));
+    }
+
     /// The budgets over a piece of work, each with what is held and spent of it, for one measure.
     fn accounts(&self, at: (RunId, u32), measure: Measure) -> Vec<(u64, u64, u64)> {
         let mut accounts = Vec::new();
         let mut next = Some(at);
         while let Some((run, place)) = next {
             let (definition, given, around) = &self.runs[&run];
-            let node = definition.nodes[place as usize].budget;
+            let node = definition.nodes.get(place as usize).and_then(|node| node.budget);
             let whole: Vec<Budget> = definition.budget.into_iter().chain(*given).collect();
             let whole = whole.iter().filter_map(|budget| granted(budget, measure)).min();
             let node = node.and_then(|budget| granted(&budget, measure));

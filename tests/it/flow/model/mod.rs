@@ -229,7 +229,9 @@ impl Model {
                         _ => None,
                     },
                 };
-                self.flow_mut(*run)?.moves(definition.ok_or("a move to nothing")?, from)?;
+                let definition = definition.ok_or("a move to nothing")?;
+                self.ledger.moved(*run, &definition, from);
+                self.flow_mut(*run)?.moves(definition, from)?;
                 let place = |owner: &mut Owner| {
                     if owner.run == *run {
                         let place = from.iter().position(|was| *was == Some(owner.node));
