@@ -180,6 +180,14 @@ impl AgentSpec {
         self
     }
 
+    /// What an attempt of this length costs by these rates, in millionths of whatever the host counts in; rounded up.
+    #[must_use]
+    pub fn cost_of(&self, span: Duration) -> u64 {
+        let by_time = u128::from(self.cost_per_second.unwrap_or(0)).saturating_mul(span.as_nanos());
+        let by_time = u64::try_from(by_time.div_ceil(1_000_000_000)).unwrap_or(u64::MAX);
+        self.cost_per_task.unwrap_or(0).saturating_add(by_time)
+    }
+
     /// Sets what an attempt costs, in millionths of whatever the host counts in.
     #[must_use]
     pub const fn with_cost_per_task(mut self, millionths: u64) -> Self {

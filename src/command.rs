@@ -9,7 +9,7 @@ use crate::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Migration, NodeRemedy, RunSpec, UndoRemedy};
-use crate::task::{Failure, FailureKind, TaskSpec, Tier};
+use crate::task::{Failure, FailureKind, TaskSpec, Tier, Usage};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -69,6 +69,9 @@ pub enum AgentCommand {
         attempt: AttemptId,
         /// What it gave.
         output: Payload,
+        /// What it used up.
+        #[serde(default, skip_serializing_if = "Usage::is_nothing")]
+        usage: Usage,
     },
     /// An agent that asks for work is ready for so many attempts more, now or when there are any, in place of what it asked
     /// for before. Says nothing to agents that are given work unasked.
@@ -100,6 +103,9 @@ pub enum AgentCommand {
         attempt: AttemptId,
         /// Why.
         failure: Failure,
+        /// What it used up.
+        #[serde(default, skip_serializing_if = "Usage::is_nothing")]
+        usage: Usage,
     },
 }
 
@@ -453,13 +459,22 @@ impl Command {
     /// An attempt succeeded.
     #[must_use]
     pub fn complete(by: Incarnation, attempt: AttemptId, output: Payload) -> Self {
-        AgentCommand::Complete { by, attempt, output }.into()
+        AgentCommand::Complete { by, attempt, output, usage: Usage::default() }.into()
     }
 
     /// An attempt failed.
     #[must_use]
     pub fn fail(by: Incarnation, attempt: AttemptId, failure: Failure) -> Self {
-        AgentCommand::Fail { by, attempt, failure }.into()
+        AgentCommand::Fail { by, attempt, failure, usage: Usage::default() }.into()
+    }
+
+    /// Says what the attempt used up that this command ends. Nothing but such a command is changed by it.
+    #[must_use]
+    pub fn using(mut self, used: Usage) -> Self {
+        if let Self::Agent(AgentCommand::Complete { usage, .. } | AgentCommand::Fail { usage, .. }) = &mut self {
+            *usage = used;
+        }
+        self
     }
 
     /// Lets nothing of this scope begin.

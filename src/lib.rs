@@ -110,8 +110,8 @@ pub use agent::{AgentSpec, AgentStatus, Guard, Scope};
 pub use command::{Accepted, AgentCommand, Command, ControlCommand, DeadFilter, RunCommand, TaskCommand};
 pub use effect::{Dispatched, Effect, Outbox};
 pub use engine::{
-    Ask, Awaited, DefinitionView, Engine, EngineSnapshot, Follower, NodeView, RunCursor, RunFilter, RunPage,
-    RunStanding, RunView, Wait,
+    Ask, Awaited, Balance, DefinitionView, Engine, EngineSnapshot, Follower, NodeView, RunCursor, RunFilter,
+    RunMetrics, RunPage, RunStanding, RunView, Wait,
 };
 pub use error::{BadConfig, PayloadError, RestoreError};
 pub use event::{AgentEvent, ControlEvent, Entry, Event, Next, Opening, RunEvent, TaskEvent, YieldReason};
@@ -122,8 +122,8 @@ pub use payload::Payload;
 pub use queue::Discipline;
 pub use rejected::Rejected;
 pub use run::{
-    Carried, Cause, LimitReached, Migration, MigrationReport, MigrationTarget, NodeOutcome, NodeRemedy, NodeStatus,
-    Obstacle, OnUndoFailure, Refusal, RunOutcome, RunPhase, RunSpec, UndoOutcome, UndoRemedy,
+    Carried, Cause, LimitReached, Measure, Migration, MigrationReport, MigrationTarget, NodeOutcome, NodeRemedy,
+    NodeStatus, Obstacle, OnUndoFailure, Refusal, RunOutcome, RunPhase, RunSpec, UndoOutcome, UndoRemedy,
 };
 pub use scheduler::{
     AgentView, Config, Quota, Routability, Scheduler, SchedulerSnapshot, TaskStatus, TaskView, TaskWait,
@@ -131,7 +131,7 @@ pub use scheduler::{
 pub use structure::Random;
 pub use task::{
     Affinity, Bound, Exhausted, Failure, FailureKind, Happened, InDoubt, Jitter, Needs, Owner, Phase, Policy, Retry,
-    TaskOutcome, TaskSpec, Tier,
+    Spending, TaskOutcome, TaskSpec, Tier, Usage,
 };
 pub use time::Time;
 pub use token::Token;

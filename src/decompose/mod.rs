@@ -201,7 +201,12 @@ fn known(definition: &Definition, kinds: &[Name]) -> Result<(), DecomposeError> 
                     Body::Task(work) if !kinds.contains(&work.kind) => {
                         return Err(DecomposeError::UnknownKind { node: node.name.clone(), kind: work.kind.clone() });
                     }
-                    Body::Task(_) => {}
+                    // What is called by its name must be allowed by its name.
+                    Body::Call(call) if !kinds.contains(&call.workflow) => {
+                        let (node, kind) = (node.name.clone(), call.workflow.clone());
+                        return Err(DecomposeError::UnknownKind { node, kind });
+                    }
+                    Body::Task(_) | Body::Call(_) => {}
                 }
             }
         }

@@ -17,6 +17,8 @@
 //! ```
 
 mod boundary;
+mod budget;
+mod call;
 mod expr;
 mod guard;
 mod link;
@@ -30,6 +32,8 @@ mod variable;
 mod visit;
 
 pub use boundary::{Boundary, Handler};
+pub use budget::Budget;
+pub use call::Call;
 pub use expr::{Condition, Expr};
 pub(crate) use expr::{Scope, TooWide};
 pub use guard::{Otherwise, Precondition};
@@ -44,7 +48,7 @@ pub use variable::{Reducer, Variable, Write};
 use crate::id::stable_hash;
 use crate::name::Name;
 use crate::run::OnUndoFailure;
-use crate::task::{Needs, Policy, Tier};
+use crate::task::{Needs, Policy, Tier, Usage};
 use core::fmt;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -77,6 +81,9 @@ pub struct Definition {
     /// The context of a run: what its nodes write together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variables: Vec<Variable>,
+    /// How much a run may use up, with everything within it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
 }
 
 impl Definition {
@@ -91,6 +98,7 @@ impl Definition {
             signals: Vec::new(),
             on_undo_failure: OnUndoFailure::default(),
             variables: Vec::new(),
+            budget: None,
         }
     }
 
@@ -112,6 +120,13 @@ impl Definition {
     #[must_use]
     pub fn with_signal(mut self, rule: SignalRule) -> Self {
         self.signals.push(rule);
+        self
+    }
+
+    /// Bounds how much a run may use up.
+    #[must_use]
+    pub const fn with_budget(mut self, budget: Budget) -> Self {
+        self.budget = Some(budget);
         self
     }
 
@@ -228,6 +243,9 @@ pub struct Node {
     /// refused has happened all the same, and is undone like anything else if the run turns back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postcondition: Option<Condition>,
+    /// How much it may use up, with everything within it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
 }
 
 impl Node {
@@ -251,7 +269,15 @@ impl Node {
             writes: Vec::new(),
             precondition: None,
             postcondition: None,
+            budget: None,
         }
+    }
+
+    /// Bounds how much it may use up.
+    #[must_use]
+    pub const fn with_budget(mut self, budget: Budget) -> Self {
+        self.budget = Some(budget);
+        self
     }
 
     /// Writes a part of its output to a variable when it succeeds.
@@ -426,6 +452,8 @@ pub enum Body {
     Task(Work),
     /// A workflow of its own, as a child run.
     Flow(Arc<Definition>),
+    /// A workflow that the engine holds, as a child run.
+    Call(Call),
 }
 
 /// A task as a node describes it.
@@ -444,13 +472,16 @@ pub struct Work {
     /// Retries and timeouts.
     #[serde(default, skip_serializing_if = "Policy::is_default")]
     pub policy: Policy,
+    /// What an attempt is expected to use up: so much is put aside of a [`Budget`] for each.
+    #[serde(default, skip_serializing_if = "Usage::is_nothing")]
+    pub estimate: Usage,
 }
 
 impl Work {
     /// A task of this kind.
     #[must_use]
     pub fn new(kind: impl Into<Name>) -> Self {
-        Self { kind: kind.into(), needs: None, tier: None, policy: Policy::default() }
+        Self { kind: kind.into(), needs: None, tier: None, policy: Policy::default(), estimate: Usage::default() }
     }
 
     /// Sets what it needs.
@@ -464,6 +495,13 @@ impl Work {
     #[must_use]
     pub const fn with_tier(mut self, tier: Tier) -> Self {
         self.tier = Some(tier);
+        self
+    }
+
+    /// Says what an attempt is expected to use up.
+    #[must_use]
+    pub const fn with_estimate(mut self, usage: Usage) -> Self {
+        self.estimate = usage;
         self
     }
 

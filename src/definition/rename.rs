@@ -49,6 +49,7 @@ impl Body {
         match self {
             Self::Task(_) => Self::Task(Work::new("")),
             Self::Flow(_) => Self::Flow(Arc::new(Definition::new(""))),
+            Self::Call(call) => Self::Call(call.clone()),
         }
     }
 }
@@ -182,7 +183,7 @@ impl Action {
         let states = states.into_iter().flat_map(|states| &states.states).filter_map(|state| state.body.as_ref());
         one.into_iter().chain(states).filter_map(|body| match body {
             Body::Flow(flow) => Some(&**flow),
-            Body::Task(_) => None,
+            Body::Task(_) | Body::Call(_) => None,
         })
     }
 }

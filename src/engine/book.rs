@@ -1,6 +1,7 @@
 //! What the engine knows of workflows: the fold of all facts about definitions and runs, and of those about the tasks that
 //! runs own.
 
+use super::accounts::Accounts;
 use super::catalog::Catalog;
 use super::list::Register;
 use crate::event::{Entry, Event, Next, RunEvent, TaskEvent};
@@ -24,6 +25,8 @@ type Folded = Result<(), Misfit>;
 /// Definitions and runs.
 #[derive(Debug, Default)]
 pub(super) struct Book {
+    /// What budgets say.
+    pub(super) accounts: Accounts,
     /// What the host's code says, for plans.
     pub(super) functions: Arc<Functions>,
     pub(super) catalog: Catalog,
@@ -65,9 +68,39 @@ impl Book {
         if let TaskEvent::CancelRequested { .. } = event {
             return self.with_run(owner.run, |run| run.note_cancelling(owner));
         }
-        let Some(end) = end_of(event) else { return self.committed(owner, event) };
+        let Some(end) = end_of(event) else {
+            self.used(owner, event);
+            return self.committed(owner, event);
+        };
         self.owners.remove(&task);
-        self.with_run(owner.run, |run| run.note_end(owner, end))
+        let before = self.get(owner.run).map(|run| run.standing(owner)).unwrap_or_default();
+        self.with_run(owner.run, |run| run.note_end(owner, end))?;
+        self.settle_accounts(owner, before);
+        Ok(())
+    }
+
+    /// What work uses up.
+    fn used(&mut self, owner: Owner, event: &TaskEvent) {
+        match event {
+            TaskEvent::Assigned { .. } => self.charge(owner, |run| run.note_attempt(owner, true)),
+            TaskEvent::Yielded { .. } => self.charge(owner, |run| run.note_attempt(owner, false)),
+            TaskEvent::Used { attempt, usage, .. } => {
+                self.charge(owner, |run| run.note_used(owner, *attempt, *usage));
+            }
+            TaskEvent::Submitted { .. }
+            | TaskEvent::Ready { .. }
+            | TaskEvent::Started { .. }
+            | TaskEvent::YieldRequested { .. }
+            | TaskEvent::AttemptFailed { .. }
+            | TaskEvent::Succeeded { .. }
+            | TaskEvent::Answered { .. }
+            | TaskEvent::CancelRequested { .. }
+            | TaskEvent::Cancelled { .. }
+            | TaskEvent::Expired { .. }
+            | TaskEvent::Discarded { .. }
+            | TaskEvent::Prioritised { .. }
+            | TaskEvent::Forgotten { .. } => {}
+        }
     }
 
     /// Of a pivot the run must know whether it can still be withdrawn.
@@ -79,6 +112,7 @@ impl Book {
             | TaskEvent::Ready { .. }
             | TaskEvent::Started { .. }
             | TaskEvent::YieldRequested { .. }
+            | TaskEvent::Used { .. }
             | TaskEvent::Succeeded { .. }
             | TaskEvent::Answered { .. }
             | TaskEvent::CancelRequested { .. }
@@ -99,6 +133,9 @@ impl Book {
         self.note_serial(spec.id.get());
         self.owners.insert(spec.id, owner);
         self.with_run(owner.run, |run| run.note_begun(owner, Worker::Task(spec.id), &spec.payload, now))?;
+        if let Some(reserved) = &spec.reserved {
+            self.charge(owner, |run| run.note_reserved(owner, **reserved));
+        }
         self.set_timers(owner.run, owner.node);
         Ok(())
     }
@@ -162,6 +199,8 @@ impl Book {
             | RunEvent::ItemsClosed { run, .. }
             | RunEvent::ItemsEnough { run, .. }
             | RunEvent::Refused { run, .. }
+            | RunEvent::Exhausted { run, .. }
+            | RunEvent::Unresolved { run, .. }
             | RunEvent::Reduced { run, .. }
             | RunEvent::Entered { run, .. }
             | RunEvent::Decided { run, .. }
@@ -230,6 +269,7 @@ impl Book {
                 self.active = self.active.saturating_add(1);
                 self.finished.retain(|other| other != run);
             }
+            self.audit_accounts();
             return Ok(());
         }
         self.migrated(event)
@@ -241,6 +281,7 @@ impl Book {
         }
         let (spec, owner) = (Arc::clone(&run.spec), run.owner);
         self.put(run);
+        self.open_accounts(spec.id);
         match owner {
             None => self.active = self.active.saturating_add(1),
             Some(owner) => {
@@ -250,6 +291,7 @@ impl Book {
             }
         }
         self.agenda.insert(spec.id);
+        self.set_timer(spec.id);
         Ok(())
     }
 
@@ -261,11 +303,30 @@ impl Book {
         }
     }
 
+    /// The moment at which a run's time is over. No node has this place, but the run is looked at.
+    pub(super) fn set_timer(&mut self, id: RunId) {
+        if let Some(at) = self.get(id).and_then(Run::time_of_run) {
+            self.wheel.insert(at, (id, u32::MAX));
+        }
+    }
+
+    /// How many runs of a workflow there are on the way from a run to the outermost one, itself included.
+    pub(super) fn depth_of(&self, id: RunId, workflow: &Name) -> u32 {
+        let (mut next, mut depth) = (Some(id), 0_u32);
+        while let Some(run) = next.and_then(|id| self.get(id)) {
+            depth = depth.saturating_add(u32::from(run.plan.id.name == *workflow));
+            next = run.owner.map(|owner| owner.run);
+        }
+        depth
+    }
+
     /// The definition that a run is pinned to: one that was defined, or the one inside the step that it performs.
     pub(super) fn plan_for(&self, spec: &RunSpec, version: u32, owner: Option<Owner>) -> Option<Arc<Plan>> {
         match owner {
-            None => self.catalog.get(&spec.workflow, version).cloned(),
-            Some(owner) => self.get(owner.run)?.flow_of(owner).cloned(),
+            Some(owner) if self.get(owner.run)?.call_of(owner).is_none() => {
+                self.get(owner.run)?.flow_of(owner).cloned()
+            }
+            Some(_) | None => self.catalog.get(&spec.workflow, version).cloned(),
         }
     }
 
@@ -285,6 +346,7 @@ impl Book {
             if !run.is_finished() {
                 return Err("a run is forgotten that has not ended");
             }
+            self.close_accounts(id);
             self.register.leave(&run);
             family.extend(run.children());
         }
@@ -440,6 +502,9 @@ impl Book {
         for (at, run, node) in timers {
             self.wheel.insert(at, (run, node));
         }
+        let ids: Vec<RunId> = self.runs.iter().map(|(_, run)| run.id()).collect();
+        ids.into_iter().for_each(|id| self.set_timer(id));
+        self.reopen_accounts();
     }
 
     /// The definition of this name, in this version or the default.
@@ -456,21 +521,25 @@ fn end_of(event: &TaskEvent) -> Option<PieceEnd> {
     let trace = |maybe: bool| if maybe { Happened::Maybe } else { Happened::No };
     Some(match event {
         TaskEvent::Succeeded { output, .. } | TaskEvent::Answered { output, .. } => {
-            PieceEnd { failure: None, cancelled: false, happened: Happened::Yes(output.clone()) }
+            PieceEnd { failure: None, cancelled: false, happened: Happened::Yes(output.clone()), limit: None }
         }
         TaskEvent::AttemptFailed { failure, next, maybe, .. } => match next {
             Next::Retry { .. } => return None,
-            Next::Fail | Next::DeadLetter => {
-                PieceEnd { failure: Some(Box::new(failure.clone())), cancelled: false, happened: trace(*maybe) }
-            }
+            Next::Fail | Next::DeadLetter => PieceEnd {
+                failure: Some(Box::new(failure.clone())),
+                cancelled: false,
+                happened: trace(*maybe),
+                limit: None,
+            },
         },
         TaskEvent::Cancelled { happened, .. } => {
-            PieceEnd { failure: None, cancelled: true, happened: happened.clone() }
+            PieceEnd { failure: None, cancelled: true, happened: happened.clone(), limit: None }
         }
         TaskEvent::Expired { bound, maybe, .. } => PieceEnd {
             failure: Some(Box::new(Failure::transient(format!("its time ran out ({bound})")))),
             cancelled: false,
             happened: trace(*maybe),
+            limit: None,
         },
         TaskEvent::Submitted { .. }
         | TaskEvent::Ready { .. }
@@ -478,6 +547,7 @@ fn end_of(event: &TaskEvent) -> Option<PieceEnd> {
         | TaskEvent::Started { .. }
         | TaskEvent::YieldRequested { .. }
         | TaskEvent::Yielded { .. }
+        | TaskEvent::Used { .. }
         | TaskEvent::CancelRequested { .. }
         | TaskEvent::Discarded { .. }
         | TaskEvent::Prioritised { .. }

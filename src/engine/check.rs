@@ -36,6 +36,7 @@ impl Driver {
                 }
             }
         }
+        self.book.check_accounts()?;
         let roots = self.book.runs.iter().map(|(_, run)| run).filter(|run| run.owner.is_none());
         let listed =
             roots.fold((0, 0), |(all, keyed), run| (all + 1, keyed + usize::from(run.spec.business_key.is_some())));

@@ -1,6 +1,7 @@
 //! Deciding: the scheduler's facts are folded into the runs, and the runs' moves become facts and tasks, until nothing is
 //! left to do.
 
+use super::accounts::Affordable;
 use super::book::Book;
 use super::recent::Recent;
 use crate::command::{Accepted, Command};
@@ -10,7 +11,7 @@ use crate::id::{RunId, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::rejected::Rejected;
-use crate::run::{Cause, RunSpec};
+use crate::run::{Cause, LimitReached, RunSpec};
 use crate::scheduler::{Config, Core, Misfit, Tx};
 use crate::task::{Owner, TaskSpec};
 use crate::time::Time;
@@ -178,7 +179,7 @@ impl Driver {
             Move::Fact(event) => self.emit(event, tx),
             Move::Submit { owner, payload } => {
                 if let Some(spec) = self.book.get(id).and_then(|run| self.step_task(run, owner, payload)) {
-                    self.core.admit(Arc::new(spec), None, tx);
+                    self.begin(owner, spec, tx);
                 }
             }
             Move::Spawn { owner, input } => {
@@ -198,6 +199,31 @@ impl Driver {
         self.catch_up(tx);
     }
 
+    /// Begins a task, once what it may use up is put aside of all budgets that it is under.
+    fn begin(&mut self, owner: Owner, mut spec: TaskSpec, tx: &mut Tx<'_>) {
+        let template = self.book.get(owner.run).and_then(|run| run.template(owner));
+        let estimate = template.map(|template| template.estimate).unwrap_or_default();
+        let retry = spec.policy.retry().clone();
+        match self.book.afford(owner, estimate, retry.most().into()) {
+            Affordable::Free => {}
+            Affordable::With(reserved) => {
+                let attempts = u32::try_from(reserved.attempts).unwrap_or(u32::MAX);
+                if attempts < retry.most() {
+                    spec.policy = spec.policy.with_retry(retry.at_most(attempts));
+                }
+                spec.reserved = Some(Box::new(reserved));
+            }
+            Affordable::Later(holder) => return self.book.park(holder, owner),
+            Affordable::Never(limit) => {
+                if let Some(event) = self.book.get(owner.run).map(|run| run.out_of_budget(owner.node, limit)) {
+                    self.emit(event, tx);
+                }
+                return;
+            }
+        }
+        self.core.admit(Arc::new(spec), None, tx);
+    }
+
     fn step_task(&self, run: &Run, owner: Owner, payload: Payload) -> Option<TaskSpec> {
         let template = run.template(owner)?;
         Some(TaskSpec {
@@ -215,11 +241,23 @@ impl Driver {
     }
 
     fn child(&self, run: &Run, owner: Owner, input: Payload) -> Option<RunEvent> {
-        let plan = &run.flow_of(owner)?.id;
+        let (plan, hash) = match run.call_of(owner) {
+            Some(call) => {
+                if self.book.depth_of(run.id(), &call.workflow) >= call.depth {
+                    return Some(run.out_of_budget(owner.node, LimitReached::Depth { most: call.depth }));
+                }
+                let Some(plan) = self.book.plan(&call.workflow, call.version) else {
+                    let (workflow, version) = (call.workflow.clone(), call.version);
+                    return Some(RunEvent::Unresolved { run: run.id(), node: owner.node, workflow, version });
+                };
+                (&plan.id, Some(plan.id.hash))
+            }
+            None => (&run.flow_of(owner)?.id, None),
+        };
         let spec = RunSpec::new(RunId::engine_made(self.book.serial + 1), plan.name.clone());
         let spec = spec.with_version(plan.version).with_input(input).with_tier(run.tier());
         let spec = RunSpec { trace: run.spec.trace.clone(), ..spec };
-        Some(RunEvent::Started { spec: Arc::new(spec), version: plan.version, owner: Some(owner), hash: None })
+        Some(RunEvent::Started { spec: Arc::new(spec), version: plan.version, owner: Some(owner), hash })
     }
 
     /// Forgets the oldest finished runs, beyond the limit.

@@ -114,7 +114,9 @@ impl Book {
             self.rehome(owner, worker);
         }
         (0..nodes).for_each(|node| self.set_timers(*id, node));
+        self.set_timer(*id);
         self.agenda.insert(*id);
+        self.audit_accounts();
         Ok(())
     }
 

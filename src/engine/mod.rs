@@ -40,6 +40,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod accounts;
 mod book;
 mod catalog;
 mod check;
@@ -53,6 +54,7 @@ mod migrate;
 mod operate;
 mod recent;
 mod snapshot;
+mod spending;
 mod versions;
 mod view;
 mod waits;
@@ -61,6 +63,7 @@ pub use catalog::DefinitionView;
 pub use follower::Follower;
 pub use list::{RunCursor, RunFilter, RunPage};
 pub use snapshot::EngineSnapshot;
+pub use spending::{Balance, RunMetrics};
 pub use view::{Ask, NodeView, RunView};
 pub use waits::{Awaited, RunStanding, Wait};
 

@@ -1,5 +1,6 @@
 //! Reading: runs and their nodes as they stand.
 
+use super::book::Book;
 use super::drive::Driver;
 use super::waits::{RunStanding, Wait};
 use crate::definition::Definition;
@@ -77,15 +78,15 @@ impl<'a> RunView<'a> {
 
     /// Its nodes, in the order of the definition.
     pub fn nodes(&self) -> impl Iterator<Item = NodeView<'a>> + use<'a> {
-        let run = self.run;
-        (0..).zip(&run.nodes).map(move |(place, state)| NodeView { run, state, place })
+        let (run, book) = (self.run, &self.driver.book);
+        (0..).zip(&run.nodes).map(move |(place, state)| NodeView { run, book, state, place })
     }
 
     /// The node with this name.
     #[must_use]
     pub fn node(&self, name: &str) -> Option<NodeView<'a>> {
         let place = self.run.plan.place(name)?;
-        Some(NodeView { run: self.run, state: self.run.nodes.get(place as usize)?, place })
+        Some(NodeView { run: self.run, book: &self.driver.book, state: self.run.nodes.get(place as usize)?, place })
     }
 
     /// Whether it goes on by itself.
@@ -114,6 +115,12 @@ impl<'a> RunView<'a> {
     }
 }
 
+impl<'a> RunView<'a> {
+    pub(super) const fn parts(&self) -> (&'a Run, &'a Book) {
+        (self.run, &self.driver.book)
+    }
+}
+
 impl fmt::Debug for RunView<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({}, {})", self.id(), self.run.plan.id, self.phase())
@@ -124,6 +131,7 @@ impl fmt::Debug for RunView<'_> {
 #[derive(Clone, Copy)]
 pub struct NodeView<'a> {
     run: &'a Run,
+    book: &'a Book,
     state: &'a NodeState,
     place: u32,
 }
@@ -203,6 +211,12 @@ pub struct Ask<'a> {
     pub options: &'a [Name],
     /// To whom it was handed.
     pub to: Option<Name>,
+}
+
+impl<'a> NodeView<'a> {
+    pub(super) const fn parts(&self) -> (&'a Run, &'a Book, u32) {
+        (self.run, self.book, self.place)
+    }
 }
 
 impl fmt::Debug for NodeView<'_> {

@@ -229,6 +229,10 @@ impl Driver {
                 let on = Awaited::Resume { run, reason: reason.clone() };
                 tell(Some(Wait { run: id, node: None, on }))?;
             }
+            let over = run.time_of_run().filter(|at| *at > now && paused.is_none() && !run.is_past_pivot());
+            if let Some(at) = over {
+                tell(Some(Wait { run: id, node: None, on: Awaited::Moment { at } }))?;
+            }
             for (node, need) in needs(run, paused.is_some() || lacks) {
                 if let Need::Work(Worker::Child(child)) = need {
                     line.push(child);

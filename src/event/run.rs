@@ -4,7 +4,7 @@ use crate::definition::Definition;
 use crate::id::{RunId, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{Cause, NodeOutcome, NodeRemedy, Refusal, RunOutcome, RunSpec, UndoOutcome};
+use crate::run::{Cause, LimitReached, NodeOutcome, NodeRemedy, Refusal, RunOutcome, RunSpec, UndoOutcome};
 use crate::task::{Owner, Tier};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
@@ -45,7 +45,8 @@ pub enum RunEvent {
         spec: Arc<RunSpec>,
         /// The version that it is pinned to.
         version: u32,
-        /// The step that it performs, for a run within a run. The definition is then the one inside that step.
+        /// The step that it performs, for a run within a run. The definition is then the one inside that step, unless the step
+        /// calls a workflow by its name.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         owner: Option<Owner>,
         /// The hash of the definition, for a run that is no run within a run; not there in journals of old.
@@ -208,6 +209,28 @@ pub enum RunEvent {
         node: u32,
         /// Which guard.
         why: Refusal,
+    },
+    /// A node calls a workflow that nobody has defined: it begins nothing more, and fails when what it has begun is over.
+    Unresolved {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// The name.
+        workflow: Name,
+        /// The version, if it asks for one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<u32>,
+    },
+    /// A budget that a node is under is used up, or runs within runs are as deep as they may be: it begins nothing more, and
+    /// fails when what it has begun is over.
+    Exhausted {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// The bound.
+        limit: LimitReached,
     },
     /// A function of the host put together what somebody is about to read of a variable.
     Reduced {
@@ -380,6 +403,8 @@ impl RunEvent {
             | Self::ItemsClosed { run, .. }
             | Self::ItemsEnough { run, .. }
             | Self::Refused { run, .. }
+            | Self::Exhausted { run, .. }
+            | Self::Unresolved { run, .. }
             | Self::Reduced { run, .. }
             | Self::Entered { run, .. }
             | Self::Decided { run, .. }

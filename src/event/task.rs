@@ -3,7 +3,7 @@
 use crate::id::{AttemptId, Incarnation, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::task::{Bound, Failure, Happened, TaskOutcome, TaskSpec, Tier};
+use crate::task::{Bound, Failure, Happened, TaskOutcome, TaskSpec, Tier, Usage};
 use crate::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -75,6 +75,15 @@ pub enum TaskEvent {
         /// Whether it would have been tried again, had the retry budget allowed it.
         #[serde(default, skip_serializing_if = "core::ops::Not::not")]
         beyond_budget: bool,
+    },
+    /// What an attempt has used up in all. It comes before the end of the attempt, and said again it replaces what was said.
+    Used {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Who held it.
+        by: Incarnation,
+        /// What it used up.
+        usage: Usage,
     },
     /// The task succeeded without an attempt: the result of its like is known.
     Answered {
@@ -204,6 +213,7 @@ impl TaskEvent {
             Self::Started { attempt }
             | Self::YieldRequested { attempt, .. }
             | Self::Yielded { attempt, .. }
+            | Self::Used { attempt, .. }
             | Self::Assigned { attempt, .. }
             | Self::AttemptFailed { attempt, .. }
             | Self::Succeeded { attempt, .. } => Some(attempt.task()),
@@ -240,6 +250,7 @@ impl TaskEvent {
             | Self::Started { .. }
             | Self::YieldRequested { .. }
             | Self::Yielded { .. }
+            | Self::Used { .. }
             | Self::AttemptFailed { next: Next::Retry { .. }, .. }
             | Self::CancelRequested { .. }
             | Self::Discarded { .. }

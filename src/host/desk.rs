@@ -273,6 +273,7 @@ fn ended(event: &TaskEvent) -> Option<Ended> {
         | TaskEvent::YieldRequested { .. }
         | TaskEvent::CancelRequested { .. }
         | TaskEvent::Discarded { .. }
+        | TaskEvent::Used { .. }
         | TaskEvent::Prioritised { .. }
         | TaskEvent::Forgotten { .. } => None,
     }

@@ -123,9 +123,10 @@ fn task_actor(event: &TaskEvent) -> Actor {
         | TaskEvent::Discarded { .. }
         | TaskEvent::Prioritised { .. } => Actor::Host,
         TaskEvent::AttemptFailed { failure, .. } if failure.kind == FailureKind::Unknown => Actor::Core,
-        TaskEvent::AttemptFailed { by, .. } | TaskEvent::Yielded { by, .. } | TaskEvent::Succeeded { by, .. } => {
-            Actor::Agent(*by)
-        }
+        TaskEvent::AttemptFailed { by, .. }
+        | TaskEvent::Yielded { by, .. }
+        | TaskEvent::Used { by, .. }
+        | TaskEvent::Succeeded { by, .. } => Actor::Agent(*by),
         TaskEvent::Ready { .. }
         | TaskEvent::Answered { .. }
         | TaskEvent::Assigned { .. }
@@ -162,6 +163,8 @@ const fn run_actor(event: &RunEvent) -> Actor {
         | RunEvent::HandlerFired { .. }
         | RunEvent::ItemsEnough { .. }
         | RunEvent::Refused { .. }
+        | RunEvent::Exhausted { .. }
+        | RunEvent::Unresolved { .. }
         | RunEvent::Reduced { .. }
         | RunEvent::Entered { .. }
         | RunEvent::Escalated { .. }

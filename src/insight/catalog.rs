@@ -50,8 +50,8 @@ impl Catalog {
             }
             RunEvent::Started { spec, version, owner, .. } => {
                 let definition = match owner {
-                    Some(owner) => self.inner(*owner).cloned(),
-                    None => self.definitions.get(&(spec.workflow.clone(), *version)).cloned(),
+                    Some(owner) if !self.is_called(*owner, &spec.workflow) => self.inner(*owner).cloned(),
+                    Some(_) | None => self.definitions.get(&(spec.workflow.clone(), *version)).cloned(),
                 };
                 self.runs.insert(spec.id, Home { workflow: spec.workflow.clone(), definition, owner: *owner });
             }
@@ -88,6 +88,8 @@ impl Catalog {
             | RunEvent::ItemsClosed { .. }
             | RunEvent::ItemsEnough { .. }
             | RunEvent::Refused { .. }
+            | RunEvent::Exhausted { .. }
+            | RunEvent::Unresolved { .. }
             | RunEvent::Reduced { .. }
             | RunEvent::Entered { .. }
             | RunEvent::Decided { .. }
@@ -112,6 +114,24 @@ impl Catalog {
         definition.nodes.get(usize::try_from(node).ok()?)
     }
 
+    /// Whether a node has a workflow that is held under this name.
+    fn is_called(&self, owner: Owner, workflow: &Name) -> bool {
+        let calls = |body: &Body| matches!(body, Body::Call(call) if call.workflow == *workflow);
+        match self.node(owner.run, owner.node).map(|node| &node.action) {
+            Some(Action::Do(body) | Action::Map(Map { body, .. }) | Action::Repeat(Repeat { body, .. })) => calls(body),
+            Some(Action::States(states)) => states.states.iter().filter_map(|state| state.body.as_ref()).any(calls),
+            Some(
+                Action::Choose { .. }
+                | Action::Wait { .. }
+                | Action::Race { .. }
+                | Action::Pass
+                | Action::Stop
+                | Action::Fail(_),
+            )
+            | None => false,
+        }
+    }
+
     fn inner(&self, owner: Owner) -> Option<&Arc<Definition>> {
         flow_of(&self.node(owner.run, owner.node)?.action)
     }
@@ -123,9 +143,9 @@ pub(crate) const fn flow_of(action: &Action) -> Option<&Arc<Definition>> {
         Action::Do(Body::Flow(flow))
         | Action::Map(Map { body: Body::Flow(flow), .. })
         | Action::Repeat(Repeat { body: Body::Flow(flow), .. }) => Some(flow),
-        Action::Do(Body::Task(_))
-        | Action::Map(Map { body: Body::Task(_), .. })
-        | Action::Repeat(Repeat { body: Body::Task(_), .. })
+        Action::Do(Body::Task(_) | Body::Call(_))
+        | Action::Map(Map { body: Body::Task(_) | Body::Call(_), .. })
+        | Action::Repeat(Repeat { body: Body::Task(_) | Body::Call(_), .. })
         | Action::Choose { .. }
         | Action::Wait { .. }
         | Action::Race { .. }

@@ -114,6 +114,9 @@ fn task(event: &TaskEvent, now: Time) -> String {
             YieldReason::Recalled { by } => format!("{attempt} has not begun and is called back for {by}"),
             YieldReason::Rebalanced => format!("{attempt} has not begun and is called back for another agent"),
         },
+        TaskEvent::Used { attempt, usage, .. } => {
+            format!("{attempt} used up {} millionths of cost and {} tokens", usage.cost, usage.tokens)
+        }
         TaskEvent::Yielded { attempt, by, .. } => format!("{attempt} was given back by {by}"),
         TaskEvent::AttemptFailed { attempt, by, failure, next, beyond_budget, .. } => {
             let mut out = attempt_failed(*attempt, *by, failure, *next, now);
@@ -206,6 +209,8 @@ fn run(event: &RunEvent, now: Time) -> String {
         | RunEvent::ItemsClosed { .. }
         | RunEvent::ItemsEnough { .. }
         | RunEvent::Refused { .. }
+        | RunEvent::Exhausted { .. }
+        | RunEvent::Unresolved { .. }
         | RunEvent::Reduced { .. }
         | RunEvent::Entered { .. }
         | RunEvent::HandlerFired { .. }
@@ -272,6 +277,10 @@ fn under_way(event: &RunEvent) -> String {
         }
         RunEvent::ItemsAdded { run, node, items } => format!("{run} node {node} got {} more items", items.len()),
         RunEvent::ItemsEnough { run, node } => format!("{run} node {node} has enough"),
+        RunEvent::Exhausted { run, node, limit } => format!("{run} node {node}: {limit}"),
+        RunEvent::Unresolved { run, node, workflow, .. } => {
+            format!("{run} node {node}: no workflow {}", short(workflow))
+        }
         RunEvent::Refused { run, node, why } => format!("{run} node {node}: {why}"),
         RunEvent::Reduced { run, node: Some(node), variable, .. } => {
             format!("{run} node {node} reads variable {variable}")

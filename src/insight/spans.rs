@@ -268,6 +268,7 @@ impl Spans {
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Discarded { .. }
             | TaskEvent::Prioritised { .. }
+            | TaskEvent::Used { .. }
             | TaskEvent::Forgotten { .. } => return,
         };
         if let Some((_, span)) = task.attempt.take() {

@@ -79,6 +79,7 @@ impl Subjects {
         match event {
             TaskEvent::Assigned { to: by, .. }
             | TaskEvent::Yielded { by, .. }
+            | TaskEvent::Used { by, .. }
             | TaskEvent::AttemptFailed { by, .. }
             | TaskEvent::Succeeded { by, .. } => about.push(by.agent().into()),
             TaskEvent::Answered { from, .. } => about.push(Subject::Task(*from)),

@@ -4,11 +4,13 @@ use super::data::{Names, condition, within};
 use super::flow::Reader;
 use super::mistake::Wrong;
 use super::report::{Fields, Path, Report, get};
-use crate::definition::{Expr, Otherwise, Precondition, Reducer, Variable, Write};
+use crate::definition::{Budget, Expr, Otherwise, Precondition, Reducer, Variable, Write};
 use serde_json::Value;
 
 /// The fields of a variable.
 pub(super) const VARIABLE: &[&str] = &["reduce", "by", "initial", "description"];
+/// The fields of a budget.
+pub(super) const BUDGET: &[&str] = &["attempts", "time", "cost", "tokens"];
 /// The fields of a precondition.
 pub(super) const PRECONDITION: &[&str] = &["when", "otherwise"];
 
@@ -81,6 +83,18 @@ fn variable(name: &str, value: &Value, all: &Fields, path: &Path<'_>, report: &m
         variable = variable.with_initial(initial.clone());
     }
     variable
+}
+
+/// How much a workflow or a task may use up.
+pub(super) fn budget(fields: &Fields, path: &Path<'_>, report: &mut Report) -> Option<Budget> {
+    let at = path.field("budget");
+    let fields = get(fields, "budget").and_then(|value| report.object(value, &at, BUDGET))?;
+    Some(Budget {
+        attempts: report.amount_at(fields, "attempts", &at),
+        time: report.span_at(fields, "time", &at),
+        cost: report.amount_at(fields, "cost", &at),
+        tokens: report.amount_at(fields, "tokens", &at),
+    })
 }
 
 impl Reader<'_> {

@@ -1,11 +1,12 @@
 //! A whole workflow of a document: its tasks become nodes, and what validation finds gets a path.
 
-use super::context::variables;
+use super::context::{budget, variables};
 use super::data::{Names, expression};
 use super::inputs::Input;
 use super::mistake::Wrong;
 use super::report::{Fields, Path, Report, get};
 use super::task::{Draft, OnError, TASK};
+use super::waits::signals;
 use super::work::WORK;
 use crate::definition::{Action, Case, Definition, Join, Link, Node, On};
 use crate::limits::Limits;
@@ -15,7 +16,8 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The fields of a workflow within a task.
-pub(super) const WITHIN: &[&str] = &["name", "version", "description", "context", "tasks", "outputs"];
+pub(super) const WITHIN: &[&str] =
+    &["name", "version", "description", "context", "budget", "signals", "tasks", "outputs"];
 
 /// Words that stand for something else than a task.
 const RESERVED: &[&str] = &["inputs", "item", "context", "fail", "continue"];
@@ -73,6 +75,8 @@ impl<'l> Reader<'l> {
         let mut flow = Definition::new(name);
         flow.version = self.report.whole_at(fields, "version", path).unwrap_or(0);
         let at = path.field("tasks");
+        flow.signals = signals(fields, path, &mut self.report);
+        flow.budget = budget(fields, path, &mut self.report);
         flow.variables = variables(fields, path, &mut self.report);
         let tasks = self.tasks(fields, path);
         let names = Names {

@@ -32,7 +32,8 @@
 //!
 //! A document has a `name`, a `version`, `inputs` (each with `type`, `required`, `default`), `tasks` and `outputs`, and
 //! `context`: variables that tasks write together, each a word (`replace`, `append`, `merge`, `max`, `min`, `sum`) or
-//! `{reduce, by, initial}`, where `reduce: custom` is `by` a reducer of the host. Of a task:
+//! `{reduce, by, initial}`, where `reduce: custom` is `by` a reducer of the host; a `budget` as a task has one; and `signals`, by name,
+//! each with `transient`, `kept_for` and `most`. Of a task:
 //!
 //! | words | meaning |
 //! |---|---|
@@ -41,10 +42,11 @@
 //! | `agent`, `requirements` | the skill that an agent must have; a list of skills, or `skills` with levels and `labels` |
 //! | `inputs` | data with references: what the task is given |
 //! | `depends_on` | tasks, or `{task, on: success, failure, always, each}`, or `{task, case}` of a choice |
-//! | `join` | `all`, `any`, `{count, rest}`, `each`, or a [trigger rule](crate::definition::Trigger) |
+//! | `join` | `all`, `any`, `{count, rest}`, `{rounds, rest}`, `each`, or a [trigger rule](crate::definition::Trigger) |
 //! | `when` | a condition: if it does not hold, the task is skipped |
 //! | `precondition` | a condition on the run's data and `item`, what the task is given; or `{when, otherwise: skip}` |
 //! | `postcondition` | a condition on `item`, the output, before anything sees that; if not, it is done again, then fails |
+//! | `budget`, `estimate` | `{attempts, time, cost, tokens}` that it may use up; `{cost, tokens}` of an attempt |
 //! | `writes` | variables, each with `output` or the way into it: `{found: output.hits}` |
 //! | `retry`, `timeout` | attempts, or `{attempts, delay, max_delay, jitter, in_doubt}`; how long an attempt may take |
 //! | `queue_timeout`, `total_timeout`, `priority`, `exhausted` | as in [`Policy`](crate::Policy) and [`Tier`](crate::Tier) |
@@ -53,10 +55,16 @@
 //! | `query` | the task that finds out whether it has happened, for when nobody knows (true: its type with `.query`) |
 //! | `save_point` | what follows is done again from here if it fails: how often, or `{again, instead}` with a case for another way |
 //! | `mutex`, `cancels` | names of exclusion; tasks that are withdrawn when it succeeds |
-//! | `for_each`, `at_once`, `tolerate` | the work for each item of a list, as `item` |
+//! | `milestone` | `{after, until}`, two tasks between which it may start |
+//! | `handlers` | what can happen to it, each with a `name` that `{task, case}` waits for, one of `error` (true or kinds of //!   failures), `timeout`, `signal` with `matching`, `cancel`; and `beside: true` if it does not interrupt |
+//! | `for_each`, `at_once`, `tolerate`, `tolerate_percent` | the work for each item of a list, as `item` |
+//! | `enough`, `open` | `{of, when, begun, cancel_rest}`: when the others are not awaited; whether more items may be added |
 //! | `repeat` | `{until, while, most}`: the work in rounds |
 //! | `workflow` | instead of a type: tasks of its own, whose `inputs` are what the task is given |
+//! | `call` | instead of a type: a workflow by its name, or `{workflow, version, depth}`, which may be this one |
 //! | `choose`, `otherwise`, `pick` | instead of a type: a list of `{case, when}` |
+//! | `race` | instead of a type: a list of offers, each with a `name`, one of `signal` with `matching`, `after`, `at`, //!   `decision: {role, options, escalation: [{after, role}], not_by}` |
+//! | `states` | instead of a type: `{start, most, states}`, each state with a `name`, `do` (a type, or more about it), `workflow` or //!   `call`, `inputs`, `compensate`, and `next`: states, or `{to, when, on_failure}` |
 //! | `wait`, `pass`, `stop`, `fail` | instead of a type: `{signal, timer}`; nothing; the end of the run; a failure |
 //!
 //! A reference is a whole text, `"${inputs.x}"`, `"${analyze.output.total}"`, `"${context.found}"`, `"${item}"`, or
@@ -74,7 +82,9 @@ mod inputs;
 mod mistake;
 mod report;
 mod schema;
+mod states;
 mod task;
+mod waits;
 mod work;
 
 pub use document::Document;
@@ -91,7 +101,8 @@ use report::{Path, get};
 use serde_json::Value;
 
 /// The fields of a document.
-const DOCUMENT: &[&str] = &["name", "version", "description", "inputs", "context", "tasks", "outputs"];
+const DOCUMENT: &[&str] =
+    &["name", "version", "description", "inputs", "context", "budget", "signals", "tasks", "outputs"];
 
 /// What a document says: a workflow, and what it has to be given.
 #[derive(Debug, Clone, PartialEq)]

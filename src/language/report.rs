@@ -118,6 +118,20 @@ impl Report {
         get(fields, name).and_then(|value| self.whole(value, &path.field(name)))
     }
 
+    /// A whole number of any size that fits into 64 bits.
+    pub(super) fn amount_at(&mut self, fields: &Fields, name: &str, path: &Path<'_>) -> Option<u64> {
+        let value = get(fields, name)?;
+        let amount = value.as_u64();
+        match (amount, value) {
+            (None, Value::Number(number)) => {
+                self.meaningless(&path.field(name), "whole number of at least 0", number);
+            }
+            (None, _) => self.sort(&path.field(name), "a whole number", value),
+            (Some(_), _) => {}
+        }
+        amount
+    }
+
     pub(super) fn whole(&mut self, value: &Value, path: &Path<'_>) -> Option<u32> {
         let Value::Number(number) = value else {
             self.sort(path, "a whole number", value);

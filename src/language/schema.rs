@@ -1,11 +1,13 @@
 //! What a document looks like, for editors and for whoever writes documents by program.
 
-use super::context::{OTHERWISE, PRECONDITION, REDUCERS, VARIABLE};
+use super::context::{BUDGET, OTHERWISE, PRECONDITION, REDUCERS, VARIABLE};
 use super::data::CONDITIONS;
 use super::flow::WITHIN;
 use super::inputs::{INPUT, TYPES};
-use super::task::{CASE, COUNT, DEPENDENCY, JOINS, ONS, PICKS, REPEAT, RESTS, SAVE_POINT, TASK, WAIT};
-use super::work::{EXHAUSTED, IN_DOUBT, JITTERS, REQUIREMENTS, RETRY, TIERS, WORK};
+use super::states::{STATE, STATES, WAY};
+use super::task::{CALL, CASE, COUNT, DEPENDENCY, ENOUGH, JOINS, ONS, PICKS, REPEAT, RESTS, SAVE_POINT, TASK, WAIT};
+use super::waits::{DECISION, ESCALATION, FAILURES, HANDLER, MILESTONE, OFFER, SIGNAL};
+use super::work::{ESTIMATE, EXHAUSTED, IN_DOUBT, JITTERS, REQUIREMENTS, RETRY, TIERS, WORK};
 use super::{DOCUMENT, Document};
 use serde_json::{Map, Value, json};
 
@@ -38,6 +40,7 @@ fn definitions() -> Value {
         "work": object(&[], WORK, work_field),
         "workflow": object(&["tasks"], WITHIN, document),
         "input": object(&[], INPUT, input),
+        "budget": object(&[], BUDGET, |name| if name == "time" { def("span") } else { amount() }),
         "variable": either(&[words(without_custom()), object(&[], VARIABLE, variable)]),
         "retry": either(&[whole(), object(&[], RETRY, retry)]),
         "requirements": either(&[texts(), object(&[], REQUIREMENTS, requirement)]),
@@ -54,6 +57,8 @@ fn document(name: &str) -> Value {
         "version" => whole(),
         "inputs" => json!({"type": "object", "additionalProperties": or_null(def("input"))}),
         "context" => json!({"type": "object", "additionalProperties": or_null(def("variable"))}),
+        "budget" => def("budget"),
+        "signals" => json!({"type": "object", "additionalProperties": or_null(object(&[], SIGNAL, signal))}),
         "tasks" => list(def("task")),
         "outputs" => def("data"),
         _ => text(),
@@ -90,8 +95,16 @@ fn task_field(name: &str) -> Value {
     match name {
         "inputs" | "for_each" => def("data"),
         "depends_on" => either(&[def("dependency"), list(def("dependency"))]),
-        "join" => either(&[words(JOINS), object(&["count"], COUNT, count)]),
+        "join" => either(&[words(JOINS), with_one(object(&[], COUNT, count), &["count", "rounds"])]),
+        "milestone" => object(MILESTONE, MILESTONE, |_| text()),
+        "handlers" => list(with_one(object(&["name"], HANDLER, handler), &["error", "timeout", "signal", "cancel"])),
+        "tolerate_percent" => whole(),
+        "open" => json!({"type": "boolean"}),
+        "enough" => with_one(object(&[], ENOUGH, enough), &["of", "when", "begun"]),
+        "race" => list(with_one(object(&["name"], OFFER, offer), &["signal", "after", "at", "decision"])),
+        "states" => object(STATES, STATES, states),
         "when" | "postcondition" => def("condition"),
+        "budget" => def("budget"),
         "precondition" => either(&[def("condition"), object(&["when"], PRECONDITION, precondition)]),
         "writes" => json!({"type": "object", "additionalProperties": text()}),
         "compensate" | "query" => either(&[json!({"type": "boolean"}), text(), def("work")]),
@@ -101,6 +114,9 @@ fn task_field(name: &str) -> Value {
         "at_once" | "tolerate" => whole(),
         "repeat" => object(&["most"], REPEAT, repeat),
         "workflow" => def("workflow"),
+        "call" => {
+            either(&[text(), object(&["workflow"], CALL, |name| if name == "workflow" { text() } else { whole() })])
+        }
         "wait" => object(&[], WAIT, wait),
         "choose" => list(object(CASE, CASE, case)),
         "pick" => words(PICKS),
@@ -119,6 +135,7 @@ fn work_field(name: &str) -> Value {
         "priority" => words(TIERS),
         "timeout" | "queue_timeout" | "total_timeout" => def("span"),
         "exhausted" => words(EXHAUSTED),
+        "estimate" => object(&[], ESTIMATE, |_| amount()),
         _ => text(),
     }
 }
@@ -141,8 +158,77 @@ fn dependency(name: &str) -> Value {
     if name == "on" { words(ONS) } else { text() }
 }
 
+fn signal(name: &str) -> Value {
+    match name {
+        "transient" => json!({"type": "boolean"}),
+        "kept_for" => def("span"),
+        "most" => whole(),
+        _ => text(),
+    }
+}
+
+fn handler(name: &str) -> Value {
+    match name {
+        "error" => either(&[json!({"const": true}), words(FAILURES), list(words(FAILURES))]),
+        "timeout" => def("span"),
+        "matching" => def("condition"),
+        "cancel" => json!({"const": true}),
+        "beside" => json!({"type": "boolean"}),
+        _ => text(),
+    }
+}
+
+fn offer(name: &str) -> Value {
+    match name {
+        "matching" => def("condition"),
+        "after" => def("span"),
+        "at" => def("data"),
+        "decision" => object(&["role", "options"], DECISION, |name| match name {
+            "options" | "not_by" => either(&[text(), texts()]),
+            "escalation" => {
+                list(object(ESCALATION, ESCALATION, |name| if name == "after" { def("span") } else { text() }))
+            }
+            _ => text(),
+        }),
+        _ => text(),
+    }
+}
+
+fn enough(name: &str) -> Value {
+    match name {
+        "of" => whole(),
+        "when" => def("condition"),
+        _ => json!({"type": "boolean"}),
+    }
+}
+
+fn states(name: &str) -> Value {
+    match name {
+        "most" => whole(),
+        "states" => list(object(&["name"], STATE, state)),
+        _ => text(),
+    }
+}
+
+fn state(name: &str) -> Value {
+    match name {
+        "do" => either(&[text(), def("work")]),
+        "next" => either(&[text(), list(either(&[text(), object(&["to"], WAY, way)]))]),
+        "name" => text(),
+        other => task_field(other),
+    }
+}
+
+fn way(name: &str) -> Value {
+    match name {
+        "when" => def("condition"),
+        "on_failure" => json!({"type": "boolean"}),
+        _ => text(),
+    }
+}
+
 fn count(name: &str) -> Value {
-    if name == "count" { whole() } else { words(RESTS) }
+    if name == "rest" { words(RESTS) } else { whole() }
 }
 
 fn repeat(name: &str) -> Value {
@@ -192,6 +278,15 @@ fn object(required: &[&str], known: &[&str], of: fn(&str) -> Value) -> Value {
     schema
 }
 
+/// An object that has at least one of these.
+fn with_one(mut schema: Value, names: &[&str]) -> Value {
+    if let Some(fields) = schema.as_object_mut() {
+        let one = names.iter().map(|name| json!({"required": [name]}));
+        fields.insert("anyOf".to_owned(), one.collect());
+    }
+    schema
+}
+
 fn or_null(schema: Value) -> Value {
     json!({"anyOf": [schema, {"type": "null"}]})
 }
@@ -214,6 +309,10 @@ fn words<T>(words: &[(&str, T)]) -> Value {
 
 fn text() -> Value {
     json!({"type": "string"})
+}
+
+fn amount() -> Value {
+    json!({"type": "integer", "minimum": 0, "maximum": u64::MAX})
 }
 
 fn whole() -> Value {

@@ -1,12 +1,14 @@
 //! One task of a document, and the nodes that it becomes.
 
+use super::context::budget;
 use super::data::{Names, condition, expression};
 use super::flow::Reader;
 use super::mistake::Wrong;
 use super::report::{Fields, Path, get};
 use super::work::{WORK, work};
 use crate::definition::{
-    Action, Body, Case, Condition, Expr, Join, Link, Map, Node, On, Pick, Repeat, Rest, SavePoint, Trigger, Work,
+    Action, Body, Call, Case, Condition, Enough, Expr, Join, Link, Map, Node, On, Pick, Repeat, Rest, SavePoint,
+    Trigger, Work,
 };
 use crate::name::Name;
 use serde_json::Value;
@@ -23,6 +25,7 @@ pub(super) const TASK: &[&str] = &[
     "precondition",
     "postcondition",
     "writes",
+    "budget",
     "on_error",
     "compensate",
     "query",
@@ -30,12 +33,20 @@ pub(super) const TASK: &[&str] = &[
     "pivot",
     "mutex",
     "cancels",
+    "milestone",
+    "handlers",
     "for_each",
     "at_once",
     "tolerate",
+    "tolerate_percent",
+    "enough",
+    "open",
     "repeat",
     "workflow",
+    "call",
     "wait",
+    "race",
+    "states",
     "choose",
     "pick",
     "otherwise",
@@ -45,17 +56,21 @@ pub(super) const TASK: &[&str] = &[
 ];
 
 pub(super) const DEPENDENCY: &[&str] = &["task", "on", "case"];
-pub(super) const COUNT: &[&str] = &["count", "rest"];
+pub(super) const COUNT: &[&str] = &["count", "rounds", "rest"];
+pub(super) const ENOUGH: &[&str] = &["of", "when", "begun", "cancel_rest"];
 pub(super) const REPEAT: &[&str] = &["until", "while", "most"];
 pub(super) const SAVE_POINT: &[&str] = &["again", "instead"];
 pub(super) const WAIT: &[&str] = &["signal", "timer"];
 pub(super) const CASE: &[&str] = &["case", "when"];
 
 /// What a task can be instead of a piece of work.
-const OTHERS: &[&str] = &["wait", "choose", "pass", "stop", "fail"];
+const OTHERS: &[&str] = &["wait", "race", "states", "choose", "pass", "stop", "fail"];
+
+/// The fields of a call.
+pub(super) const CALL: &[&str] = &["workflow", "version", "depth"];
 
 pub(super) const ONS: &[(&str, u8)] = &[("success", 0), ("failure", 1), ("always", 2), ("each", 3)];
-pub(super) const RESTS: &[(&str, Rest)] = &[("ignore", Rest::Ignore), ("cancel", Rest::Cancel)];
+pub(super) const RESTS: &[(&str, Rest)] = &[("ignore", Rest::Ignore), ("cancel", Rest::Cancel), ("hold", Rest::Hold)];
 pub(super) const PICKS: &[(&str, Pick)] = &[("first", Pick::First), ("every", Pick::Every)];
 pub(super) const JOINS: &[(&str, Join)] = &[
     ("all", Join::All),
@@ -110,7 +125,10 @@ impl<'d> Reader<'_> {
         node.pivot = self.report.flag_at(fields, "pivot", path);
         node.mutex = self.words(fields, "mutex", path).into_iter().map(|(_, name)| name.into()).collect();
         node.cancels = self.known(fields, "cancels", path, names);
+        node.milestone = self.milestone(fields, path, names);
+        node.handlers = self.handlers(fields, path, names);
         node.writes = self.writes(fields, path, names);
+        node.budget = budget(fields, path, &mut self.report);
         node.precondition = self.precondition(fields, path, names);
         let after = get(fields, "postcondition");
         node.postcondition = after.map(|after| condition(after, &path.field("postcondition"), names, &mut self.report));
@@ -121,7 +139,7 @@ impl<'d> Reader<'_> {
     /// A task is one thing, and everything said of it means something.
     fn exclusions(&mut self, fields: &Fields, path: &Path<'_>) {
         let has = |name: &&&'static str| get(fields, name).is_some();
-        let kinds: Vec<&'static str> = OTHERS.iter().chain(&["workflow"]).filter(has).copied().collect();
+        let kinds: Vec<&'static str> = OTHERS.iter().chain(&["workflow", "call"]).filter(has).copied().collect();
         let idle = if kinds.is_empty() { &[] } else { WORK };
         let rest = kinds.iter().skip(1).chain(idle.iter().filter(has));
         let many: Vec<&'static str> = ["for_each", "repeat"].iter().chain(OTHERS).filter(has).copied().collect();
@@ -133,14 +151,15 @@ impl<'d> Reader<'_> {
         for (one, other) in pairs {
             self.report.add(path, Wrong::Exclude { one, other });
         }
-        let of = [("at_once", "for_each"), ("tolerate", "for_each"), ("pick", "choose"), ("otherwise", "choose")];
-        for (field, without) in of.into_iter().filter(|(field, of)| has(&field) && !has(&of)) {
+        let many = ["at_once", "tolerate", "tolerate_percent", "enough", "open"].map(|field| (field, "for_each"));
+        let of = many.into_iter().chain([("pick", "choose"), ("otherwise", "choose")]);
+        for (field, without) in of.filter(|(field, of)| has(&field) && !has(&of)) {
             self.report.add(path.field(field), Wrong::Idle { field, without });
         }
     }
 
     /// A text or a list of texts.
-    fn words(&mut self, fields: &'d Fields, name: &str, path: &Path<'_>) -> Vec<(Option<usize>, &'d str)> {
+    pub(super) fn words(&mut self, fields: &'d Fields, name: &str, path: &Path<'_>) -> Vec<(Option<usize>, &'d str)> {
         let at = path.field(name);
         match get(fields, name) {
             None => Vec::new(),
@@ -156,7 +175,7 @@ impl<'d> Reader<'_> {
     }
 
     /// The tasks that are named, but for those that do not exist.
-    fn known(&mut self, fields: &'d Fields, name: &str, path: &Path<'_>, names: &Names<'_>) -> Vec<Name> {
+    pub(super) fn known(&mut self, fields: &'d Fields, name: &str, path: &Path<'_>, names: &Names<'_>) -> Vec<Name> {
         let at = path.field(name);
         let words = self.words(fields, name, path);
         let known = words.into_iter().filter(|(place, task)| {
@@ -166,7 +185,7 @@ impl<'d> Reader<'_> {
         known.map(|(_, task)| task.into()).collect()
     }
 
-    fn exists(&mut self, task: &str, path: &Path<'_>, names: &Names<'_>) -> bool {
+    pub(super) fn exists(&mut self, task: &str, path: &Path<'_>, names: &Names<'_>) -> bool {
         let known = names.tasks.contains_key(task);
         if !known {
             self.report.unknown(path, "task", task, names.tasks.keys().copied());
@@ -224,10 +243,14 @@ impl<'d> Reader<'_> {
         let at = path.field("join");
         let fields = self.report.object(value, &at, COUNT)?;
         let rest = self.report.word_at(fields, "rest", &at, RESTS).unwrap_or_default();
-        if get(fields, "count").is_none() {
-            self.report.add(at, Wrong::Missing { field: "count".to_owned() });
+        let rounds = self.report.whole_at(fields, "rounds", &at);
+        let count = self.report.whole_at(fields, "count", &at);
+        match (get(fields, "count").is_some(), get(fields, "rounds").is_some()) {
+            (true, true) => self.report.add(at, Wrong::Exclude { one: "count", other: "rounds" }),
+            (false, false) => self.report.add(at, Wrong::Missing { field: "count".to_owned() }),
+            (true, false) | (false, true) => {}
         }
-        Some(Join::Count { of: self.report.whole_at(fields, "count", &at)?, rest })
+        rounds.map(|of| Join::Rounds { of, rest }).or_else(|| Some(Join::Count { of: count?, rest }))
     }
 
     /// A number is how often what follows is done again.
@@ -248,8 +271,19 @@ impl<'d> Reader<'_> {
 
     /// A text is the kind of the task that undoes it, or finds out about it; true is the kind that the typed builder would take.
     fn beside(&mut self, fields: &Fields, id: &str, path: &Path<'_>, field: &str, ending: &str) -> Option<Work> {
-        let value = get(fields, field)?;
         let kind = get(fields, "type").and_then(Value::as_str).unwrap_or(id);
+        self.beside_of(fields, kind, path, field, ending)
+    }
+
+    pub(super) fn beside_of(
+        &mut self,
+        fields: &Fields,
+        kind: &str,
+        path: &Path<'_>,
+        field: &str,
+        ending: &str,
+    ) -> Option<Work> {
+        let value = get(fields, field)?;
         let otherwise = format!("{kind}.{ending}");
         match value {
             Value::Bool(false) => None,
@@ -273,17 +307,36 @@ impl<'d> Reader<'_> {
     }
 
     /// Everything is looked at, whatever the task turns out to be.
-    fn action(&mut self, fields: &Fields, id: &str, path: &Path<'_>, names: &Names<'_>) -> Action {
+    fn action(&mut self, fields: &'d Fields, id: &str, path: &Path<'_>, names: &Names<'d>) -> Action {
         let (pass, stop) = (self.report.flag_at(fields, "pass", path), self.report.flag_at(fields, "stop", path));
         let fail = self.report.text_at(fields, "fail", path).map(|message| Action::Fail(message.into()));
         let wait = get(fields, "wait").map(|wait| self.wait(wait, &path.field("wait")));
+        let race = self.race(fields, path, names);
+        let states = self.states(fields, path, names);
         let choice = self.choice(fields, path, names);
         let task = work(fields, id, path, &mut self.report);
         let flow = get(fields, "workflow").map(|flow| self.within(flow, id, &path.field("workflow")));
+        let call = get(fields, "call").and_then(|call| self.call(call, &path.field("call"))).map(Body::Call);
         let body = flow.map_or(Body::Task(task), |flow| Body::Flow(Arc::new(flow)));
+        let body = call.unwrap_or(body);
         let many = self.many(body, fields, path, names);
         let plain = pass.then_some(Action::Pass).or_else(|| stop.then_some(Action::Stop));
-        plain.or(fail).or(wait).or(choice).unwrap_or(many)
+        plain.or(fail).or(wait).or(race).or(states).or(choice).unwrap_or(many)
+    }
+
+    /// A text is the name of the workflow.
+    pub(super) fn call(&mut self, value: &Value, path: &Path<'_>) -> Option<Call> {
+        if let Value::String(workflow) = value {
+            return Some(Call::of(workflow.as_str()));
+        }
+        let fields = self.report.object(value, path, CALL)?;
+        if get(fields, "workflow").is_none() {
+            self.report.add(path, Wrong::Missing { field: "workflow".to_owned() });
+        }
+        let mut call = Call::of(self.report.text_at(fields, "workflow", path)?);
+        call.version = self.report.whole_at(fields, "version", path);
+        call.depth = self.report.whole_at(fields, "depth", path).unwrap_or(call.depth);
+        Some(call)
     }
 
     fn wait(&mut self, wait: &Value, path: &Path<'_>) -> Action {
@@ -312,13 +365,38 @@ impl<'d> Reader<'_> {
         Some(Action::Choose { pick, cases: read, otherwise })
     }
 
+    /// When the others need not be awaited.
+    fn enough(&mut self, fields: &Fields, path: &Path<'_>, names: &Names<'_>) -> Option<Enough> {
+        let at = path.field("enough");
+        let fields = get(fields, "enough").and_then(|value| self.report.object(value, &at, ENOUGH))?;
+        let of = self.report.whole_at(fields, "of", &at).map(Enough::of);
+        let when = get(fields, "when").map(|when| condition(when, &at.field("when"), names, &mut self.report));
+        let begun = self.report.flag_at(fields, "begun", &at);
+        match (get(fields, "of").is_some(), get(fields, "when").is_some()) {
+            (true, true) => self.report.add(at, Wrong::Exclude { one: "of", other: "when" }),
+            (false, false) if !begun => self.report.add(at, Wrong::Missing { field: "of".to_owned() }),
+            (true | false, _) => {}
+        }
+        let mut enough = of.or_else(|| when.map(Enough::when)).unwrap_or_else(Enough::begun);
+        enough.begun = begun;
+        enough.cancels = self.report.flag_at(fields, "cancel_rest", &at);
+        Some(enough)
+    }
+
     /// The work once, for each item, or again and again.
     fn many(&mut self, body: Body, fields: &Fields, path: &Path<'_>, names: &Names<'_>) -> Action {
         let at_once = self.report.whole_at(fields, "at_once", path);
         let tolerate = self.report.whole_at(fields, "tolerate", path).unwrap_or(0);
+        let percent = self.report.whole_at(fields, "tolerate_percent", path);
+        let open = self.report.flag_at(fields, "open", path);
+        let enough = self.enough(fields, path, names);
         if let Some(list) = get(fields, "for_each") {
             let over = expression(list, &path.field("for_each"), names, &mut self.report);
-            return Action::Map(Map::over(over, body).at_once(at_once).tolerate(tolerate));
+            let mut map = Map::over(over, body).at_once(at_once).tolerate(tolerate);
+            map.tolerate_percent = percent;
+            map.open = open;
+            map.enough = enough;
+            return Action::Map(map);
         }
         let Some(value) = get(fields, "repeat") else { return Action::Do(body) };
         let at = path.field("repeat");

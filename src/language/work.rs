@@ -2,14 +2,26 @@
 
 use super::report::{Fields, Path, Report, get};
 use crate::definition::Work;
-use crate::task::{Exhausted, InDoubt, Jitter, Needs, Policy, Retry, Tier};
+use crate::task::{Exhausted, InDoubt, Jitter, Needs, Policy, Retry, Tier, Usage};
 use serde_json::Value;
 
 /// The fields of a task that say what it asks of an agent.
-pub(super) const WORK: &[&str] =
-    &["type", "agent", "requirements", "priority", "retry", "timeout", "queue_timeout", "total_timeout", "exhausted"];
+pub(super) const WORK: &[&str] = &[
+    "type",
+    "agent",
+    "requirements",
+    "priority",
+    "retry",
+    "timeout",
+    "queue_timeout",
+    "total_timeout",
+    "exhausted",
+    "estimate",
+];
 
 pub(super) const RETRY: &[&str] = &["attempts", "delay", "max_delay", "jitter", "in_doubt"];
+/// What an attempt is expected to use up.
+pub(super) const ESTIMATE: &[&str] = &["cost", "tokens"];
 pub(super) const REQUIREMENTS: &[&str] = &["skills", "labels"];
 pub(super) const TIERS: &[(&str, Tier)] =
     &[("critical", Tier::Critical), ("high", Tier::High), ("normal", Tier::Normal), ("low", Tier::Low)];
@@ -25,7 +37,19 @@ pub(super) fn work(fields: &Fields, otherwise: &str, path: &Path<'_>, report: &m
     work.needs = needs(fields, path, report);
     work.tier = report.word_at(fields, "priority", path, TIERS);
     work.policy = policy(fields, path, report);
+    work.estimate = estimate(fields, path, report);
     work
+}
+
+fn estimate(fields: &Fields, path: &Path<'_>, report: &mut Report) -> Usage {
+    let mut usage = Usage::default();
+    let at = path.field("estimate");
+    let Some(fields) = get(fields, "estimate").and_then(|value| report.object(value, &at, ESTIMATE)) else {
+        return usage;
+    };
+    usage.cost = report.amount_at(fields, "cost", &at).unwrap_or(0);
+    usage.tokens = report.amount_at(fields, "tokens", &at).unwrap_or(0);
+    usage
 }
 
 fn needs(fields: &Fields, path: &Path<'_>, report: &mut Report) -> Option<Needs> {

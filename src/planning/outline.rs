@@ -238,6 +238,8 @@ impl Layer<'_> {
                     before,
                 )])
             }
+            // What is called by name is not known here.
+            Body::Call(_) => Err(OutlineError::Unplannable { node: path.clone() }),
             Body::Flow(_) if !node.mutex.is_empty() || within.is_some() => {
                 Err(OutlineError::Unplannable { node: path.clone() })
             }

@@ -7,7 +7,7 @@ use super::wire;
 use crate::id::{AttemptId, Incarnation, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::task::{Failure, TaskOutcome, TaskStatus, Tier};
+use crate::task::{Failure, TaskOutcome, TaskStatus, Tier, Usage};
 use crate::time::Time;
 use core::fmt;
 use core::time::Duration;
@@ -275,11 +275,17 @@ pub enum Verdict {
         /// What it gave.
         #[serde(default, skip_serializing_if = "Payload::is_null")]
         output: Payload,
+        /// What the attempt used up.
+        #[serde(default, skip_serializing_if = "Usage::is_nothing")]
+        usage: Usage,
     },
     /// It failed; the failure's kind says what that means for the next attempt.
     Failed {
         /// Why.
         failure: Failure,
+        /// What the attempt used up.
+        #[serde(default, skip_serializing_if = "Usage::is_nothing")]
+        usage: Usage,
     },
 }
 

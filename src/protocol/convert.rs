@@ -66,10 +66,12 @@ impl Body {
             Self::Refuse { by, attempt, why, message, retry_after } => {
                 Command::fail(by, attempt, refusal(why, &message, retry_after))
             }
-            Self::Result { by, attempt, verdict: Verdict::Succeeded { output } } => {
-                Command::complete(by, attempt, output)
+            Self::Result { by, attempt, verdict: Verdict::Succeeded { output, usage } } => {
+                Command::complete(by, attempt, output).using(usage)
             }
-            Self::Result { by, attempt, verdict: Verdict::Failed { failure } } => Command::fail(by, attempt, failure),
+            Self::Result { by, attempt, verdict: Verdict::Failed { failure, usage } } => {
+                Command::fail(by, attempt, failure).using(usage)
+            }
             Self::Query { .. }
             | Self::Status { .. }
             | Self::Registered { .. }
@@ -110,7 +112,7 @@ impl Body {
             Self::Submit { task } => task.payload.depth(),
             Self::Assign { payload, .. } => payload.depth(),
             Self::AssignBatch { attempts, .. } => attempts.iter().map(|piece| piece.payload.depth()).max().unwrap_or(0),
-            Self::Result { verdict: Verdict::Succeeded { output }, .. } => output.depth(),
+            Self::Result { verdict: Verdict::Succeeded { output, .. }, .. } => output.depth(),
             Self::Status { outcome: Some(outcome), .. } => outcome_depth(outcome),
             Self::Negotiate { act, .. } => match act {
                 Act::CallForProposals { payload, .. } => payload.depth(),
@@ -277,12 +279,12 @@ impl TryFrom<&Command> for Body {
             Command::Agent(AgentCommand::Poll { by, most }) => Self::Poll { by: *by, most: *most },
             Command::Agent(AgentCommand::Start { by, attempt }) => Self::Accept { by: *by, attempt: *attempt },
             Command::Agent(AgentCommand::Yield { by, attempt }) => Self::GiveBack { by: *by, attempt: *attempt },
-            Command::Agent(AgentCommand::Complete { by, attempt, output }) => {
-                let verdict = Verdict::Succeeded { output: output.clone() };
+            Command::Agent(AgentCommand::Complete { by, attempt, output, usage }) => {
+                let verdict = Verdict::Succeeded { output: output.clone(), usage: *usage };
                 Self::Result { by: *by, attempt: *attempt, verdict }
             }
-            Command::Agent(AgentCommand::Fail { by, attempt, failure }) => {
-                let verdict = Verdict::Failed { failure: failure.clone() };
+            Command::Agent(AgentCommand::Fail { by, attempt, failure, usage }) => {
+                let verdict = Verdict::Failed { failure: failure.clone(), usage: *usage };
                 Self::Result { by: *by, attempt: *attempt, verdict }
             }
             Command::Task(

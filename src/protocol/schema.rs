@@ -168,9 +168,10 @@ fn definitions() -> Value {
             },
             "required": ["kind", "message"],
         },
+        "usage": object(&[], json!({"cost": {"type": "integer", "minimum": 0}, "tokens": {"type": "integer", "minimum": 0}})),
         "verdict": one_of(&[
-            ("succeeded", object(&[], json!({"output": {}}))),
-            ("failed", object(&["failure"], json!({"failure": def("failure")}))),
+            ("succeeded", object(&[], json!({"output": {}, "usage": def("usage")}))),
+            ("failed", object(&["failure"], json!({"failure": def("failure"), "usage": def("usage")}))),
         ]),
         "outcome": one_of(&[
             ("succeeded", json!({})),

@@ -146,6 +146,7 @@ impl Spread {
             }
             TaskEvent::Ready { .. }
             | TaskEvent::Started { .. }
+            | TaskEvent::Used { .. }
             | TaskEvent::YieldRequested { .. }
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Discarded { .. }

@@ -95,6 +95,7 @@ impl Attempts {
                 self.ended(*task, entry.at, End::Dropped, false)
             }
             TaskEvent::Ready { .. }
+            | TaskEvent::Used { .. }
             | TaskEvent::YieldRequested { .. }
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Discarded { .. }

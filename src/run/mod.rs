@@ -4,6 +4,7 @@ mod migration;
 
 pub use migration::{Carried, Migration, MigrationReport, MigrationTarget, Obstacle};
 
+use crate::definition::Budget;
 use crate::id::RunId;
 use crate::name::Name;
 use crate::payload::Payload;
@@ -37,6 +38,9 @@ pub struct RunSpec {
     /// How urgent its tasks are, where a node does not say otherwise.
     #[serde(default)]
     pub tier: Tier,
+    /// How much it may use up; where the definition says something, too, the smaller counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
     /// The trace that it belongs to: carried to whoever performs its steps.
     #[serde(default, skip_serializing_if = "Traced::is_none")]
     pub trace: Traced,
@@ -60,13 +64,21 @@ impl RunSpec {
     #[must_use]
     pub fn new(id: RunId, workflow: impl Into<Name>) -> Self {
         let (workflow, input, tier) = (workflow.into(), Payload::NULL, Tier::Normal);
-        Self { id, workflow, version: None, input, tier, trace: Traced::NOT, business_key: None, alone: false }
+        let (budget, trace) = (None, Traced::NOT);
+        Self { id, workflow, version: None, input, tier, budget, trace, business_key: None, alone: false }
     }
 
     /// Gives it this.
     #[must_use]
     pub fn with_input(mut self, input: Payload) -> Self {
         self.input = input;
+        self
+    }
+
+    /// Bounds how much it may use up.
+    #[must_use]
+    pub const fn with_budget(mut self, budget: Budget) -> Self {
+        self.budget = Some(budget);
         self
     }
 
@@ -186,6 +198,26 @@ pub enum LimitReached {
         /// How deep.
         most: u32,
     },
+    /// A budget is used up: the node's own, its run's, or that of a run around.
+    Budget {
+        /// What there is not enough of.
+        measure: Measure,
+    },
+}
+
+/// What a budget counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Measure {
+    /// Attempts at tasks.
+    Attempts,
+    /// Time on the clock.
+    Time,
+    /// Cost, in millionths of whatever the host counts in.
+    Cost,
+    /// Tokens of language models.
+    Tokens,
 }
 
 impl fmt::Display for LimitReached {
@@ -195,7 +227,19 @@ impl fmt::Display for LimitReached {
             Self::Steps { most } => write!(f, "after {most} states it is in none that is final"),
             Self::Items { most } => write!(f, "there is more to do than {most} items"),
             Self::Depth { most } => write!(f, "runs within runs are {most} deep"),
+            Self::Budget { measure } => write!(f, "its budget of {measure} is used up"),
         }
+    }
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Attempts => "attempts",
+            Self::Time => "time",
+            Self::Cost => "cost",
+            Self::Tokens => "tokens",
+        })
     }
 }
 
@@ -406,6 +450,17 @@ pub enum Cause {
         /// Its failure.
         failure: Failure,
     },
+    /// A bound was reached, and nothing in the definition takes care of that.
+    Limit {
+        /// The node that reached it; none if it is the run's time that is over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        node: Option<Name>,
+        /// The bound.
+        limit: LimitReached,
+        /// What the run would have given back then: its output as far as there is one.
+        #[serde(default, skip_serializing_if = "Payload::is_null")]
+        partial: Payload,
+    },
     /// Somebody asked for it.
     Cancelled {
         /// On what grounds.
@@ -422,6 +477,8 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Node { node, failure } => write!(f, "node {node} failed: {failure}"),
+            Self::Limit { node: Some(node), limit, .. } => write!(f, "node {node} failed: {limit}"),
+            Self::Limit { node: None, limit, .. } => limit.fmt(f),
             Self::Cancelled { reason } => write!(f, "cancelled: {reason}"),
             Self::OutputTooLarge { bytes } => write!(f, "the output has {bytes} bytes, more than allowed"),
         }

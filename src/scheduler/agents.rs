@@ -24,11 +24,11 @@ impl Core {
             }
             AgentCommand::Drain { agent } => self.drain(agent, tx),
             AgentCommand::Deregister { agent } => self.deregister(agent, tx),
-            AgentCommand::Complete { by, attempt, output } => self.complete(by, attempt, output, tx),
+            AgentCommand::Complete { by, attempt, output, usage } => self.complete(by, attempt, output, usage, tx),
             AgentCommand::Poll { by, most } => self.poll(by, most, tx),
             AgentCommand::Start { by, attempt } => self.start(by, attempt, tx),
             AgentCommand::Yield { by, attempt } => self.give_up(by, attempt, tx),
-            AgentCommand::Fail { by, attempt, failure } => self.fail(by, attempt, failure, tx),
+            AgentCommand::Fail { by, attempt, failure, usage } => self.fail(by, attempt, failure, usage, tx),
         }
     }
 

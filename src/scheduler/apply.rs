@@ -58,6 +58,7 @@ impl State {
                 self.doubt(slot, *maybe);
                 self.attempt_failed(at, slot, *by, failure, *next)
             }
+            TaskEvent::Used { attempt, by, .. } => self.current(*attempt, *by).map(drop),
             TaskEvent::Succeeded { attempt, by, output } => {
                 self.current(*attempt, *by)?;
                 self.end(at, attempt.task(), TaskOutcome::Succeeded(output.clone()))

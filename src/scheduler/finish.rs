@@ -10,7 +10,7 @@ use crate::id::{AttemptId, Incarnation, TaskId};
 use crate::payload::Payload;
 use crate::rejected::Rejected;
 use crate::structure::Slot;
-use crate::task::{Failure, FailureKind, Happened, InDoubt};
+use crate::task::{Failure, FailureKind, Happened, InDoubt, Usage};
 
 /// Finished tasks leave memory in batches of this size, so that one fact serves many.
 const BATCH: usize = 256;
@@ -21,6 +21,7 @@ impl Core {
         by: Incarnation,
         attempt: AttemptId,
         output: Payload,
+        usage: Usage,
         tx: &mut Tx<'_>,
     ) -> Result<Accepted, Rejected> {
         let (place, task) = self.held_by(by, attempt)?;
@@ -32,6 +33,7 @@ impl Core {
             None => TaskEvent::Succeeded { attempt, by, output },
         };
         let heir = task.running().and_then(|running| running.yielding.as_ref()?.why.by());
+        self.used(by, attempt, usage, tx);
         self.emit(event, tx);
         if let Some(heir) = heir {
             self.inherit(heir, by, tx);
@@ -46,14 +48,31 @@ impl Core {
         by: Incarnation,
         attempt: AttemptId,
         failure: Failure,
+        usage: Usage,
         tx: &mut Tx<'_>,
     ) -> Result<Accepted, Rejected> {
         let (place, _) = self.held_by(by, attempt)?;
         super::submit::bounded("payload_bytes", failure.message.len(), self.config.limits.payload_bytes)?;
+        self.used(by, attempt, usage, tx);
         self.attempt_failed(by, attempt, failure, tx);
         self.heard(by, tx.now);
         self.after_end(place, tx);
         Ok(Accepted::Done)
+    }
+
+    /// What an attempt used up, if that is anything. Of a task that is under a budget, an agent that says no cost has that of
+    /// its rates.
+    fn used(&mut self, by: Incarnation, attempt: AttemptId, mut usage: Usage, tx: &mut Tx<'_>) {
+        let budgeted = self.state.get(attempt.task()).filter(|task| task.spec.reserved.is_some());
+        if let Some(task) = budgeted.filter(|_| usage.cost == 0) {
+            let since = task.running().map_or(tx.now, |running| running.since);
+            let place = self.state.fleet.living(by);
+            let spec = place.and_then(|place| self.state.fleet.at(place.index())).map(|member| &member.spec);
+            usage.cost = spec.map_or(0, |spec| spec.cost_of(tx.now.since(since)));
+        }
+        if !usage.is_nothing() {
+            self.emit(TaskEvent::Used { attempt, by, usage }, tx);
+        }
     }
 
     /// The attempt has failed, by whoever's word: the agent's, a timeout's.

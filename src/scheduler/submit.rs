@@ -54,7 +54,7 @@ impl Core {
         if spec.id.is_engine_made() {
             return Err(Rejected::ReservedId(spec.id.get()));
         }
-        if spec.owner.is_some() {
+        if spec.owner.is_some() || spec.reserved.is_some() {
             return Err(Rejected::ForeignOwner(spec.id));
         }
         let limits = &self.config.limits;

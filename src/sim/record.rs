@@ -148,6 +148,7 @@ impl Recorder {
             TaskEvent::AttemptFailed { next: crate::event::Next::Retry { .. }, .. } => self.retries += 1,
             TaskEvent::Ready { .. }
             | TaskEvent::Prioritised { .. }
+            | TaskEvent::Used { .. }
             | TaskEvent::Started { .. }
             | TaskEvent::YieldRequested { .. }
             | TaskEvent::AttemptFailed { .. }

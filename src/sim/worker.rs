@@ -9,7 +9,7 @@ use crate::id::{AgentId, AttemptId, Incarnation, mix};
 use crate::payload::Payload;
 use crate::rejected::Rejected;
 use crate::structure::Random;
-use crate::task::{Failure, TaskSpec};
+use crate::task::{Failure, TaskSpec, Usage};
 use crate::time::Time;
 use crate::workflow::Attempt;
 use core::time::Duration;
@@ -65,8 +65,8 @@ impl Deed {
 
 fn word(by: Incarnation, attempt: AttemptId, said: Said) -> AgentCommand {
     match said {
-        Ok(output) => AgentCommand::Complete { by, attempt, output },
-        Err(failure) => AgentCommand::Fail { by, attempt, failure },
+        Ok(output) => AgentCommand::Complete { by, attempt, output, usage: Usage::default() },
+        Err(failure) => AgentCommand::Fail { by, attempt, failure, usage: Usage::default() },
     }
 }
 
@@ -458,7 +458,7 @@ impl World {
         }
         worker.drop_deed(attempt, now);
         let failure = Failure::transient("given up, as asked");
-        self.say(number, AgentCommand::Fail { by: from, attempt, failure });
+        self.say(number, AgentCommand::Fail { by: from, attempt, failure, usage: Usage::default() });
         self.start_next(number);
         self.poll(number);
         self.leave_if_idle(number);

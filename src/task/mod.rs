@@ -23,6 +23,7 @@ mod needs;
 mod outcome;
 mod policy;
 mod status;
+mod usage;
 
 pub use affinity::Affinity;
 pub use failure::{Failure, FailureKind, Happened};
@@ -30,6 +31,7 @@ pub use needs::Needs;
 pub use outcome::{Bound, TaskOutcome};
 pub use policy::{Exhausted, InDoubt, Jitter, Kinds, Patience, Policy, Retry};
 pub use status::TaskStatus;
+pub use usage::{Spending, Usage};
 
 use crate::id::{RunId, TaskId};
 use crate::name::Name;
@@ -80,6 +82,9 @@ pub struct TaskSpec {
     /// Tasks that must succeed first. If one of them ends otherwise, this one is cancelled.
     #[serde(default, skip_serializing_if = "<[TaskId]>::is_empty")]
     pub after: Box<[TaskId]>,
+    /// What is put aside for it of the budgets that its run is under. Set by the engine, as is its owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved: Option<Box<Spending>>,
     /// The step of a run that this task performs. Set by the engine; a host that sets it is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
@@ -114,6 +119,7 @@ impl TaskSpec {
             estimate: None,
             policy: Policy::default(),
             after: Box::default(),
+            reserved: None,
             owner: None,
             trace: Traced::NOT,
         }

@@ -145,6 +145,26 @@ pub struct Retry {
     pub escalate_after: Option<u32>,
 }
 
+impl Retry {
+    /// The attempts that it allows at the most, whatever the kinds of failures.
+    pub(crate) fn most(&self) -> u32 {
+        let kinds = [self.kinds.transient, self.kinds.overloaded, self.kinds.unknown];
+        let kinds = kinds.into_iter().flatten().filter_map(|patience| patience.attempts);
+        kinds.fold(self.attempts, u32::max).max(1)
+    }
+
+    /// Allows no more attempts than these, whatever the kinds of failures.
+    pub(crate) fn at_most(mut self, attempts: u32) -> Self {
+        self.attempts = self.attempts.min(attempts);
+        for patience in [&mut self.kinds.transient, &mut self.kinds.overloaded, &mut self.kinds.unknown] {
+            if let Some(Patience { attempts: Some(own), .. }) = patience {
+                *own = (*own).min(attempts);
+            }
+        }
+        self
+    }
+}
+
 /// What is different for failures of each kind; a permanent failure is never tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -4,10 +4,12 @@ use super::context::Context;
 use super::functions::Functions;
 use super::validate::graph::topology;
 use crate::dag::Topology;
-use crate::definition::{Action, Body, Boundary, Definition, DefinitionId, Join, Map, Node, On, Repeat, Rest, Work};
+use crate::definition::{
+    Action, Body, Boundary, Call, Definition, DefinitionId, Join, Map, Node, On, Repeat, Rest, Work,
+};
 use crate::name::Name;
 use crate::structure::IdMap;
-use crate::task::{InDoubt, Needs, Policy, Tier};
+use crate::task::{InDoubt, Needs, Policy, Tier, Usage};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -66,22 +68,25 @@ pub(crate) struct WorkPlan {
     pub(crate) undo: Option<Template>,
     pub(crate) query: Option<Template>,
     pub(crate) child: Option<Arc<Plan>>,
+    /// A workflow that is found when it begins.
+    pub(crate) call: Option<Call>,
 }
 
 impl WorkPlan {
     fn new(body: Option<&Body>, undo: Option<&Work>, pivot: bool, functions: &Arc<Functions>) -> Option<Self> {
-        let (task, child) = match body {
-            Some(Body::Task(work)) => (Some(Template::new(work, pivot)), None),
-            Some(Body::Flow(flow)) => (None, Some(Plan::new(Arc::clone(flow), functions)?)),
-            None => (None, None),
-        };
-        let undo = undo.map(|work| Template::new(work, false));
-        Some(Self { task, undo, query: None, child })
+        let mut plan = Self { undo: undo.map(|work| Template::new(work, false)), ..Self::default() };
+        match body {
+            Some(Body::Task(work)) => plan.task = Some(Template::new(work, pivot)),
+            Some(Body::Flow(flow)) => plan.child = Some(Plan::new(Arc::clone(flow), functions)?),
+            Some(Body::Call(call)) => plan.call = Some(call.clone()),
+            None => {}
+        }
+        Some(plan)
     }
 
     /// Whether it can be undone: by a task, or as a workflow by itself.
     pub(crate) const fn can_be_undone(&self) -> bool {
-        self.undo.is_some() || self.child.is_some()
+        self.undo.is_some() || self.child.is_some() || self.call.is_some()
     }
 }
 
@@ -103,6 +108,7 @@ pub(crate) struct Template {
     pub(crate) needs: Needs,
     pub(crate) tier: Option<Tier>,
     pub(crate) policy: Policy,
+    pub(crate) estimate: Usage,
 }
 
 impl Template {
@@ -113,6 +119,7 @@ impl Template {
             kind: work.kind.clone(),
             needs: work.needs.clone().unwrap_or_else(|| Needs::skill(work.kind.clone())),
             tier: work.tier,
+            estimate: work.estimate,
             policy: if pivot { policy.with_retry(retry.with_in_doubt(InDoubt::Insist)) } else { policy },
         }
     }

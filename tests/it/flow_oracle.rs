@@ -130,6 +130,9 @@ proptest! {
             if let Some(run) = engine.run(RUN).filter(|run| place == at && run.phase() == RunPhase::Running) {
                 let same = run.definition().clone().with_version(1_000);
                 let _ = engine.handle(*now, Command::define(same), &mut out);
+                // Workflows that are called by name are to stay what they were.
+                let back = RunCommand::SetDefault { workflow: "flow".into(), version: Some(0), reason: "the same".into() };
+                let _ = engine.handle(*now, back.into(), &mut out);
                 let (migration, reason) = (Migration::to_version(1_000), "the same".into());
                 let moved = engine.handle(*now, RunCommand::Migrate { run: RUN, migration, reason }.into(), &mut out);
                 // What was due at that moment may have halted it.
@@ -143,6 +146,7 @@ proptest! {
         }
         let facts = |entries: &[Entry]| -> Vec<Event> {
             let of_move = |event: &Event| match event {
+                Event::Run(RunEvent::DefaultSet { .. }) => true,
                 Event::Run(RunEvent::Migrated { version, .. }) => *version == 1_000,
                 Event::Run(RunEvent::Defined { definition }) => definition.version == 1_000,
                 _ => false,

@@ -352,6 +352,7 @@ impl Alerts {
                 self.waits(attempt.task(), now);
             }
             TaskEvent::Started { .. }
+            | TaskEvent::Used { .. }
             | TaskEvent::YieldRequested { .. }
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Discarded { .. }

@@ -229,6 +229,7 @@ impl Lineage {
             }
             TaskEvent::Ready { .. }
             | TaskEvent::Started { .. }
+            | TaskEvent::Used { .. }
             | TaskEvent::YieldRequested { .. }
             | TaskEvent::Yielded { .. }
             | TaskEvent::AttemptFailed { .. }
@@ -293,6 +294,8 @@ impl Lineage {
             | RunEvent::ItemsClosed { .. }
             | RunEvent::ItemsEnough { .. }
             | RunEvent::Refused { .. }
+            | RunEvent::Exhausted { .. }
+            | RunEvent::Unresolved { .. }
             | RunEvent::Reduced { .. }
             | RunEvent::Entered { .. }
             | RunEvent::Decided { .. }

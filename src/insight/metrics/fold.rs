@@ -224,7 +224,7 @@ impl Metrics {
             TaskEvent::Submitted { spec, replays, .. } => self.submitted(spec, replays.is_some(), now),
             TaskEvent::Ready { task } => self.line_up(*task, now),
             TaskEvent::Assigned { attempt, to } => self.assigned(*attempt, to.agent(), now),
-            TaskEvent::Started { .. } | TaskEvent::YieldRequested { .. } => {}
+            TaskEvent::Started { .. } | TaskEvent::Used { .. } | TaskEvent::YieldRequested { .. } => {}
             TaskEvent::Yielded { attempt, .. } => {
                 self.release(attempt.task(), Some(*attempt), now);
                 let class = self.class(attempt.task());

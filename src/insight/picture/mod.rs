@@ -205,6 +205,7 @@ fn told(action: &Action) -> (Shape, Option<String>) {
     match action {
         Action::Do(Body::Task(work)) => (Shape::Task, Some(line(&work.kind, SHOWN))),
         Action::Do(Body::Flow(flow)) => (Shape::Flow, Some(line(&flow.name, SHOWN))),
+        Action::Do(Body::Call(call)) => (Shape::Flow, Some(line(&call.workflow, SHOWN))),
         Action::Choose { pick, .. } => {
             (Shape::Choice, (*pick == Pick::Every).then(|| "every case that holds".to_owned()))
         }
@@ -238,6 +239,7 @@ fn body_name(body: &Body) -> String {
     match body {
         Body::Task(work) => line(&work.kind, SHOWN),
         Body::Flow(flow) => line(&flow.name, SHOWN),
+        Body::Call(call) => line(&call.workflow, SHOWN),
     }
 }
 

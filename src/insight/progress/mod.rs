@@ -206,6 +206,7 @@ impl Progress {
             }
             TaskEvent::Ready { .. }
             | TaskEvent::Started { .. }
+            | TaskEvent::Used { .. }
             | TaskEvent::YieldRequested { .. }
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Discarded { .. }
@@ -309,6 +310,8 @@ impl Progress {
             | RunEvent::ItemsClosed { .. }
             | RunEvent::ItemsEnough { .. }
             | RunEvent::Refused { .. }
+            | RunEvent::Exhausted { .. }
+            | RunEvent::Unresolved { .. }
             | RunEvent::Reduced { .. }
             | RunEvent::Entered { .. }
             | RunEvent::Decided { .. }

@@ -164,6 +164,7 @@ impl Timeline {
             }
             TaskEvent::Ready { .. }
             | TaskEvent::Started { .. }
+            | TaskEvent::Used { .. }
             | TaskEvent::YieldRequested { .. }
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Discarded { .. }

@@ -228,6 +228,7 @@ impl Estimator for Credibility {
                 self.ended(*task, entry.at, false, false);
             }
             TaskEvent::Ready { .. }
+            | TaskEvent::Used { .. }
             | TaskEvent::YieldRequested { .. }
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Discarded { .. }

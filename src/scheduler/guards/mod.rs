@@ -148,6 +148,7 @@ impl Guards {
                 }
             }
             TaskEvent::Ready { .. }
+            | TaskEvent::Used { .. }
             | TaskEvent::YieldRequested { .. }
             | TaskEvent::CancelRequested { .. }
             | TaskEvent::Discarded { .. }

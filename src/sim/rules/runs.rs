@@ -94,6 +94,8 @@ impl Rules {
             | RunEvent::Prioritised { .. }
             | RunEvent::Retried { .. }
             | RunEvent::Refused { .. }
+            | RunEvent::Exhausted { .. }
+            | RunEvent::Unresolved { .. }
             | RunEvent::Reduced { .. }
             | RunEvent::TurnedBack { .. }
             | RunEvent::WentForward { .. }

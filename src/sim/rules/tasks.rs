@@ -35,7 +35,7 @@ impl Rules {
             }
             TaskEvent::Succeeded { attempt, by, output } => {
                 let hold = self.held(*attempt, *by)?;
-                let said = matches!(step.command, Some(Command::Agent(AgentCommand::Complete { by: who, attempt: which, output: gave }))
+                let said = matches!(step.command, Some(Command::Agent(AgentCommand::Complete { by: who, attempt: which, output: gave, .. }))
                     if who == by && which == attempt && gave == output);
                 rule(said && self.living(*by).is_some(), || {
                     format!("nobody who holds {attempt} said that it is done")
@@ -52,6 +52,19 @@ impl Rules {
             TaskEvent::Discarded { task, .. } => {
                 let dead = self.known(*task)?.ended() == Some(TaskStatus::DeadLettered);
                 rule(dead, || format!("{task} is no dead letter"))
+            }
+            TaskEvent::Used { attempt, by, usage } => {
+                self.held(*attempt, *by)?;
+                let said = match step.command {
+                    Some(Command::Agent(
+                        AgentCommand::Complete { attempt, usage, .. } | AgentCommand::Fail { attempt, usage, .. },
+                    )) => Some((*attempt, *usage)),
+                    _ => None,
+                };
+                // Of an agent that says nothing, what it costs counts.
+                rule(said.is_none_or(|(which, said)| which != *attempt || said.tokens == usage.tokens), || {
+                    format!("{attempt} has used up {usage:?}, it says {said:?}")
+                })
             }
             TaskEvent::Prioritised { tier, .. } => {
                 let asked = matches!(step.command, Some(Command::Task(TaskCommand::Prioritise { tier: said, .. })) if said == tier);
@@ -175,7 +188,7 @@ impl Rules {
     fn judge_cancelled(&self, id: TaskId, reason: &str, happened: &Happened, step: &Step<'_>) -> Judged {
         let known = self.known(id)?;
         let done = match step.command {
-            Some(Command::Agent(AgentCommand::Complete { by, attempt, output })) if *attempt == known.attempt() => {
+            Some(Command::Agent(AgentCommand::Complete { by, attempt, output, .. })) if *attempt == known.attempt() => {
                 known.hold().filter(|hold| hold.by == *by).map(|_| output)
             }
             _ => None,
@@ -257,6 +270,7 @@ impl Rules {
                 }
             }
             TaskEvent::Ready { .. }
+            | TaskEvent::Used { .. }
             | TaskEvent::Started { .. }
             | TaskEvent::YieldRequested { .. }
             | TaskEvent::Yielded { .. }
@@ -311,6 +325,7 @@ impl Known {
             | TaskEvent::Assigned { .. }
             | TaskEvent::Discarded { .. }
             | TaskEvent::Prioritised { .. }
+            | TaskEvent::Used { .. }
             | TaskEvent::Forgotten { .. } => {}
         }
         if let Some(outcome) = event.outcome() {
@@ -333,7 +348,7 @@ impl Known {
 /// The failure that the holder has just told.
 fn said_failed<'a>(step: &Step<'a>, which: AttemptId, who: Incarnation) -> Option<&'a Failure> {
     match step.command {
-        Some(Command::Agent(AgentCommand::Fail { by, attempt, failure })) if *attempt == which && *by == who => {
+        Some(Command::Agent(AgentCommand::Fail { by, attempt, failure, .. })) if *attempt == which && *by == who => {
             Some(failure)
         }
         _ => None,

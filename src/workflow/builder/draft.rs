@@ -2,8 +2,8 @@
 
 use super::super::validate::Fault;
 use crate::definition::{
-    Action, Body, Boundary, Condition, Definition, Expr, Handler, Join, Link, Map, Milestone, Node, Occasion, On,
-    Precondition, Repeat, SavePoint, Variable, Work, Write,
+    Action, Body, Boundary, Budget, Condition, Definition, Expr, Handler, Join, Link, Map, Milestone, Node, Occasion,
+    On, Precondition, Repeat, SavePoint, Variable, Work, Write,
 };
 use crate::name::Name;
 use core::cell::RefCell;
@@ -68,6 +68,7 @@ pub(super) struct Sketch {
     pub(super) writes: Vec<Write>,
     pub(super) precondition: Option<Precondition>,
     pub(super) postcondition: Option<Condition>,
+    pub(super) budget: Option<Budget>,
 }
 
 impl Sketch {
@@ -91,6 +92,7 @@ impl Sketch {
             writes: Vec::new(),
             precondition: None,
             postcondition: None,
+            budget: None,
         }
     }
 
@@ -123,9 +125,9 @@ impl Sketch {
             Action::Do(Body::Task(work))
             | Action::Map(Map { body: Body::Task(work), .. })
             | Action::Repeat(Repeat { body: Body::Task(work), .. }) => Some(work),
-            Action::Do(Body::Flow(_))
-            | Action::Map(Map { body: Body::Flow(_), .. })
-            | Action::Repeat(Repeat { body: Body::Flow(_), .. })
+            Action::Do(Body::Flow(_) | Body::Call(_))
+            | Action::Map(Map { body: Body::Flow(_) | Body::Call(_), .. })
+            | Action::Repeat(Repeat { body: Body::Flow(_) | Body::Call(_), .. })
             | Action::Choose { .. }
             | Action::Wait { .. }
             | Action::Race { .. }
@@ -148,6 +150,7 @@ struct Inner {
     data: Vec<Datum>,
     faults: Vec<Fault>,
     variables: Vec<Variable>,
+    budget: Option<Budget>,
 }
 
 impl Draft {
@@ -175,6 +178,10 @@ impl Draft {
 
     pub(super) fn node(&self, node: usize) -> Option<Sketch> {
         self.0.borrow().nodes.get(node).cloned()
+    }
+
+    pub(super) fn grant(&self, budget: Budget) {
+        self.0.borrow_mut().budget = Some(budget);
     }
 
     pub(super) fn declare(&self, variable: Variable) -> usize {
@@ -216,6 +223,7 @@ impl Draft {
         let names = settle(&nodes);
         let mut definition = Definition::new(name).with_version(version).with_output(named(output, &names));
         definition.variables.clone_from(&inner.variables);
+        definition.budget = inner.budget;
         for (sketch, name) in nodes.into_iter().zip(&names) {
             definition.nodes.push(finish(sketch, name.clone(), &names));
         }
@@ -316,6 +324,7 @@ fn finish(mut sketch: Sketch, name: Name, names: &[Name]) -> Node {
         }
     }
     node.writes = sketch.writes;
+    node.budget = sketch.budget;
     node.precondition = sketch.precondition;
     node.postcondition = sketch.postcondition;
     node.precondition.iter_mut().for_each(|guard| name_condition(&mut guard.when, names));

@@ -6,10 +6,11 @@ use super::kind::{Counts, Mapped, Plain, Queryable, Tasks, Undoable, Waits, Work
 use super::source::Source;
 use super::variable::VariableRef;
 use crate::definition::{
-    Action, Condition, Enough, Expr, Handler, Join, Map, Milestone, On, Precondition, Rest, SavePoint, Work, Write,
+    Action, Budget, Condition, Enough, Expr, Handler, Join, Map, Milestone, On, Precondition, Rest, SavePoint, Work,
+    Write,
 };
 use crate::name::Name;
-use crate::task::{Needs, Policy, Retry, Tier};
+use crate::task::{Needs, Policy, Retry, Tier, Usage};
 use core::fmt;
 use core::marker::PhantomData;
 use core::time::Duration;
@@ -281,6 +282,21 @@ impl<'f, T, K> Handle<'f, T, K> {
             Some(name) => self.with(|node| node.writes.push(Write::new(name, pointer))),
             None => self,
         }
+    }
+
+    /// Bounds how much the node may use up.
+    #[must_use]
+    pub fn budget(self, budget: Budget) -> Self {
+        self.with(|node| node.budget = Some(budget))
+    }
+
+    /// Says what an attempt is expected to use up: so much is put aside of budgets.
+    #[must_use]
+    pub fn estimate(self, usage: Usage) -> Self
+    where
+        K: Tasks,
+    {
+        self.work(|work| work.estimate = usage)
     }
 
     /// Asks before the node starts; what it is given is [`Expr::Item`].

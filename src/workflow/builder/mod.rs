@@ -16,7 +16,9 @@ pub use variable::VariableRef;
 
 use super::step::Step;
 use super::validate::{DefinitionError, Fault, validate_with};
-use crate::definition::{Action, Condition, Expr, Join, Map, Offer, On, Reducer, Repeat, Rest, States, Trigger};
+use crate::definition::{
+    Action, Body, Budget, Call, Condition, Expr, Join, Map, Offer, On, Reducer, Repeat, Rest, States, Trigger,
+};
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
@@ -129,6 +131,13 @@ impl<I, O> Workflow<I, O> {
         self
     }
 
+    /// Bounds how much a run may use up.
+    #[must_use]
+    pub fn budget(self, budget: Budget) -> Self {
+        self.draft.grant(budget);
+        self
+    }
+
     /// What the run is given.
     #[must_use]
     pub fn input(&self) -> Value<'_, I> {
@@ -178,6 +187,23 @@ impl<I, O> Workflow<I, O> {
     /// A node that runs another workflow, as a child run.
     pub fn sub<'f, A, B>(&'f self, flow: &Flow<A, B>, input: impl Source<'f, A>) -> Handle<'f, B, Once<Flow<A, B>>> {
         self.add(sketch(&flow).with_input(self.datum(input)))
+    }
+
+    /// A node that runs a workflow by its name, which may be this one: that it takes an `A` and gives a `B` is on the word of
+    /// the caller.
+    ///
+    /// ```
+    /// # use counterpoint::workflow::Workflow;
+    /// use counterpoint::definition::Call;
+    ///
+    /// let flow = Workflow::<Vec<u32>, u32>::named("sum");
+    /// let rest = flow.call::<Vec<u32>, u32>(Call::of("sum").to_depth(100), flow.input());
+    /// let sum = flow.output(rest)?;
+    /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+    /// ```
+    pub fn call<'f, A, B>(&'f self, call: Call, input: impl Source<'f, A>) -> Handle<'f, B, Once<Call>> {
+        let node = Sketch::new(call.workflow.clone(), Action::Do(Body::Call(call)));
+        self.add(node.with_input(self.datum(input)))
     }
 
     /// A node that does a step, or runs a workflow, for each item of a list. It gives the list of results, in the order of

@@ -221,7 +221,7 @@ fn flows(action: &Action) -> Vec<&Definition> {
     bodies
         .filter_map(|body| match body {
             Body::Flow(flow) => Some(&**flow),
-            Body::Task(_) => None,
+            Body::Task(_) | Body::Call(_) => None,
         })
         .collect()
 }

@@ -160,12 +160,18 @@ impl Run {
         Ok(())
     }
 
-    fn renew(&mut self, node: u32) {
+    /// A node stands as if it had never begun.
+    pub(super) fn renew(&mut self, node: u32) {
         let Some(state) = self.nodes.get_mut(node as usize) else { return };
         let old = core::mem::take(state);
         let within: Vec<_> = old.children().collect();
         if old.ended().is_some() {
             self.open += 1;
+        }
+        // What was used up is used up.
+        let spent = old.spent();
+        if !spent.is_nothing() {
+            state.more_mut().before = spent;
         }
         // What a host gave to a map it gave for good.
         if let Some(more) = old.more.filter(|more| more.closed || !more.added.is_empty()) {

@@ -6,7 +6,7 @@ use crate::definition::{Action, On};
 use crate::event::{Opening, RunEvent};
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{Cause, NodeOutcome, RunOutcome, RunPhase, UndoOutcome};
+use crate::run::{Cause, LimitReached, NodeOutcome, RunOutcome, RunPhase, UndoOutcome};
 use crate::saga::Step;
 use crate::task::{Failure, Happened, Owner, Phase};
 use crate::time::Time;
@@ -49,6 +49,7 @@ impl Run {
                 }
                 self.phase = RunPhase::Finished;
                 self.outcome = Some(outcome.clone());
+                self.ended = Some(now);
                 self.agenda.clear();
                 self.signals.clear();
                 Ok(())
@@ -62,6 +63,8 @@ impl Run {
             | RunEvent::ItemsClosed { .. }
             | RunEvent::ItemsEnough { .. }
             | RunEvent::Refused { .. }
+            | RunEvent::Exhausted { .. }
+            | RunEvent::Unresolved { .. }
             | RunEvent::Reduced { .. }
             | RunEvent::Operated { .. }
             | RunEvent::Paused { .. }
@@ -122,7 +125,9 @@ impl Run {
                 self.state_mut(*node).ok_or("an unknown node has enough")?.more_mut().enough = true;
                 Ok(())
             }
+            RunEvent::Unresolved { node, workflow, .. } => self.note_unresolved(*node, workflow),
             RunEvent::Refused { node, .. } => self.note_refused(*node),
+            RunEvent::Exhausted { node, limit, .. } => self.note_exhausted(*node, *limit),
             RunEvent::Reduced { node, variable, value, .. } => self.note_reduced(*node, *variable, value),
             RunEvent::Operated { node, remedy, .. } => {
                 self.agenda.insert(*node);
@@ -174,6 +179,10 @@ impl Run {
 
     /// From now on the handlers of a node are asked.
     fn watched(&mut self, node: u32, now: Time) {
+        let timed = self.plan.node(node).and_then(|(node, _)| node.budget?.time).is_some();
+        if let Some(state) = self.state_mut(node).filter(|_| timed) {
+            state.more_mut().began = Some(now);
+        }
         if self.plan.node(node).is_some_and(|(node, _)| !node.handlers.is_empty())
             && let Some(state) = self.state_mut(node)
         {
@@ -509,22 +518,31 @@ pub(super) fn is_taken(on: &On, outcome: &NodeOutcome, took: &[Name]) -> bool {
 
 /// The end of a child run as its parent sees it.
 pub(crate) fn child_end(outcome: &RunOutcome, undoing: bool) -> PieceEnd {
-    let failure = |cause: &Cause| Some(Box::new(Failure::permanent(cause.to_string())));
+    let end = |cause: Option<&Cause>, happened| PieceEnd {
+        failure: cause.map(|cause| Box::new(Failure::permanent(cause.to_string()))),
+        cancelled: false,
+        happened,
+        limit: cause.and_then(Cause::limit).map(Box::new),
+    };
     match outcome {
-        RunOutcome::Succeeded { output } => {
-            PieceEnd { failure: None, cancelled: false, happened: Happened::Yes(output.clone()) }
-        }
+        RunOutcome::Succeeded { output } => end(None, Happened::Yes(output.clone())),
         RunOutcome::Compensated { .. } | RunOutcome::Failed { .. } if undoing && outcome.leaves_nothing() => {
-            PieceEnd { failure: None, cancelled: false, happened: Happened::No }
+            end(None, Happened::No)
         }
-        RunOutcome::Compensated { cause } => {
-            PieceEnd { failure: failure(cause), cancelled: false, happened: Happened::No }
+        RunOutcome::Compensated { cause } => end(Some(cause), Happened::No),
+        RunOutcome::Failed { cause, residue } => {
+            end(Some(cause), if residue.is_empty() { Happened::No } else { Happened::Maybe })
         }
-        RunOutcome::Failed { cause, residue } => PieceEnd {
-            failure: failure(cause),
-            cancelled: false,
-            happened: if residue.is_empty() { Happened::No } else { Happened::Maybe },
-        },
+    }
+}
+
+impl Cause {
+    /// The bound that was reached, and what there was then.
+    fn limit(&self) -> Option<(LimitReached, Payload)> {
+        match self {
+            Self::Limit { limit, partial, .. } => Some((*limit, partial.clone())),
+            Self::Node { .. } | Self::Cancelled { .. } | Self::OutputTooLarge { .. } => None,
+        }
     }
 }
 
@@ -541,5 +559,5 @@ impl RunOutcome {
 const _: () = {
     // A node is copied for every run: its size is part of the price of a run.
     assert!(size_of::<NodeState>() <= 120);
-    assert!(size_of::<Piece>() <= 96);
+    assert!(size_of::<Piece>() <= 112);
 };

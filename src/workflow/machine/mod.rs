@@ -6,6 +6,7 @@
 
 mod again;
 mod apply;
+mod bill;
 mod boundary;
 mod context;
 mod ended;
@@ -25,6 +26,8 @@ mod walk;
 
 use again::Way;
 pub(crate) use apply::child_end;
+use bill::Bill;
+pub(crate) use bill::Standing;
 pub(crate) use boundary::Watch;
 use ended::Ended;
 pub(crate) use moves::Move;
@@ -44,9 +47,9 @@ use crate::id::{RunId, Seq, TaskId};
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{Cause, NodeOutcome, NodeRemedy, RunOutcome, RunPhase, RunSpec, UndoOutcome};
+use crate::run::{Cause, LimitReached, NodeOutcome, NodeRemedy, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::saga::Unwinding;
-use crate::task::{Failure, FailureKind, Happened, Owner, Phase, Tier};
+use crate::task::{Failure, FailureKind, Happened, Owner, Phase, Spending, Tier};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -84,6 +87,8 @@ pub(crate) struct Run {
     stopped: Option<u32>,
     /// What the host's functions put together for the output of the run, by variable.
     context: BTreeMap<u32, Payload>,
+    /// When it was over.
+    pub(crate) ended: Option<Time>,
     /// Nodes that have not ended.
     open: u32,
     /// Nodes that have begun and not ended.
@@ -174,6 +179,18 @@ struct More {
     /// How many times a guard has said no.
     #[serde(default, skip_serializing_if = "is_none")]
     refused: u32,
+    /// The budget that is used up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    exhausted: Option<LimitReached>,
+    /// What its tasks used up before the run went back to a save-point.
+    #[serde(default, skip_serializing_if = "Spending::is_nothing")]
+    before: Spending,
+    /// The workflow that it calls and nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unresolved: Option<Name>,
+    /// Of a node whose time is bounded: when it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    began: Option<Time>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
@@ -218,6 +235,11 @@ pub(crate) struct Piece {
     /// The state in which it is done, by its place.
     #[serde(default, skip_serializing_if = "is_none")]
     state: u32,
+    /// How many attempts at its task have begun.
+    #[serde(default, skip_serializing_if = "is_none")]
+    attempts: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bill: Option<Box<Bill>>,
 }
 
 /// Who does a piece.
@@ -237,6 +259,9 @@ pub(crate) struct PieceEnd {
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub(crate) cancelled: bool,
     pub(crate) happened: Happened,
+    /// The bound that the run within reached, and what it had done until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) limit: Option<Box<(LimitReached, Payload)>>,
 }
 
 impl PieceEnd {
@@ -335,6 +360,10 @@ impl NodeState {
         self.more.as_ref()?.token.as_ref()
     }
 
+    fn began(&self) -> Option<Time> {
+        self.more.as_ref()?.began
+    }
+
     pub(crate) const fn ended(&self) -> Option<&NodeOutcome> {
         match &self.stage {
             NodeStage::Ended(end) => Some(end.outcome()),
@@ -393,6 +422,7 @@ impl Run {
             took_known: true,
             stopped: None,
             context: BTreeMap::new(),
+            ended: None,
             open: count,
             working: 0,
             agenda: (0..count).collect(),
@@ -427,6 +457,15 @@ impl Run {
     /// Looks at everything again, after a restore.
     pub(crate) fn wake_all(&mut self) {
         self.agenda = (0..u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)).collect();
+    }
+
+    /// The runs within a node.
+    pub(crate) fn children_of(&self, node: u32) -> impl Iterator<Item = RunId> {
+        let pieces = self.state(node).into_iter().flat_map(|state| &state.pieces);
+        pieces.filter_map(|piece| match piece.worker {
+            Some(Worker::Child(run)) => Some(run),
+            Some(Worker::Task(_)) | None => None,
+        })
     }
 
     /// The runs within.

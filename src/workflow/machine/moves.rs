@@ -43,6 +43,9 @@ pub(super) enum Verdict {
 impl Run {
     /// The next move, if there is one now.
     pub(crate) fn next_move(&mut self, now: Time, limits: &Limits) -> Option<Move> {
+        if let Some(overdue) = self.overdue(now, limits) {
+            return Some(overdue);
+        }
         while let Some(&node) = self.agenda.first() {
             if let Some(next) = self.look(node, now, limits) {
                 return Some(self.checked(next, limits));
@@ -76,7 +79,7 @@ impl Run {
         }
         let event = match self.phase {
             RunPhase::Running => match self.broken {
-                Some(node) => self.turn_back(node, self.failure_of(node)),
+                Some(node) => self.turn_back(node, self.failure_of(node, limits)),
                 None if self.open == 0 && self.working == 0 => match self.given_back(limits) {
                     Ok(next) => return Some(next),
                     Err(Misfit { bytes, .. }) => RunEvent::Halted { run, cause: Cause::OutputTooLarge { bytes } },
@@ -111,16 +114,24 @@ impl Run {
         Ok(Move::Fact(RunEvent::Finished { run: self.id(), outcome: RunOutcome::Succeeded { output } }))
     }
 
-    fn failure_of(&self, node: u32) -> Cause {
-        let failure = match self.state(node).and_then(NodeState::ended) {
-            Some(NodeOutcome::Failed { failure, .. }) => failure.clone(),
-            _ => Failure::permanent("unknown"),
-        };
-        Cause::Node { node: self.plan.name(node), failure }
+    fn failure_of(&self, node: u32, limits: &Limits) -> Cause {
+        let name = self.plan.name(node);
+        match self.state(node).and_then(NodeState::ended) {
+            Some(NodeOutcome::Failed { limit: Some(limit), .. }) => {
+                Cause::Limit { node: Some(name), limit: *limit, partial: self.so_far(limits) }
+            }
+            Some(NodeOutcome::Failed { failure, .. }) => Cause::Node { node: name, failure: failure.clone() },
+            Some(NodeOutcome::Succeeded | NodeOutcome::Skipped | NodeOutcome::Cancelled { .. }) | None => {
+                Cause::Node { node: name, failure: Failure::permanent("unknown") }
+            }
+        }
     }
 
     /// Forward.
     fn advance(&mut self, node: u32, now: Time, limits: &Limits) -> Option<Move> {
+        if let Some(next) = self.within_budget(node, now) {
+            return next;
+        }
         if self.is_refused(node) {
             return self.after_refusal(node, limits);
         }
@@ -243,9 +254,10 @@ impl Run {
     /// Begins a piece of work.
     pub(super) fn begin(&self, node: u32, item: u32, input: Payload) -> Move {
         let owner = Owner::new(self.id(), node, item, Phase::Do);
-        match self.flow_of(owner) {
-            Some(_) => Move::Spawn { owner, input },
-            None => Move::Submit { owner, payload: input },
+        if self.flow_of(owner).is_some() || self.call_of(owner).is_some() {
+            Move::Spawn { owner, input }
+        } else {
+            Move::Submit { owner, payload: input }
         }
     }
 
@@ -272,6 +284,9 @@ impl Run {
     fn finish_piece(&self, node: u32) -> Option<Move> {
         let end = self.state(node)?.pieces.last()?.end.as_ref()?;
         let maybe = self.state(node)?.is_doubtful();
+        if let Some(reached) = &end.limit {
+            return Some(self.exhausted(node, reached.0, reached.1.clone()));
+        }
         let outcome = match &end.failure {
             _ if end.cancelled => {
                 NodeOutcome::Failed { failure: Failure::permanent("it was cancelled"), maybe, limit: None }

@@ -65,6 +65,7 @@ impl Run {
         if state.is_working() {
             needs.extend(self.watched_signals(node).map(|wanted| Need::Signal(wanted.signal.clone())));
             needs.extend(self.watched_moments(node).min().map(Need::Moment));
+            needs.extend(self.time_of(node).map(Need::Moment));
         }
         needs
     }

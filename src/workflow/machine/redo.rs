@@ -67,11 +67,11 @@ impl Run {
             return None;
         }
         for node in nodes {
-            let state = core::mem::take(self.state_mut(*node)?);
-            self.former.extend(state.children());
+            self.state(*node)?;
+            self.renew(*node);
         }
         self.phase = RunPhase::Running;
-        (self.cause, self.outcome, self.unwinding) = (None, None, None);
+        (self.cause, self.outcome, self.ended, self.unwinding) = (None, None, None, None);
         let count = |run: &Self, test: fn(&NodeState) -> bool| run.nodes.iter().filter(|state| test(state)).count();
         self.open = u32::try_from(count(self, |state| state.ended().is_none())).ok()?;
         self.working = u32::try_from(count(self, NodeState::is_busy)).ok()?;

@@ -49,6 +49,8 @@ pub(crate) struct RunRecord {
     paused_for: Option<Name>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) context: BTreeMap<u32, Payload>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ended: Option<Time>,
     /// The nodes that are or were to be undone.
     unwinding: Option<Vec<u32>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -78,6 +80,7 @@ impl Run {
             paused: self.paused.is_some(),
             paused_for: self.paused.clone(),
             context: self.context.clone(),
+            ended: self.ended,
             unwinding: self.unwinding.as_ref().map(|unwinding| unwinding.members().map(NodeIx::get).collect()),
             also_broken: self.also_broken.clone(),
             back: self.way(),
@@ -106,6 +109,7 @@ impl Run {
             raised: record.raised,
             took_known: record.took_known,
             context: record.context.clone(),
+            ended: record.ended,
             open,
             working,
             ..Self::new(plan, Arc::clone(&record.spec), record.owner, record.begun)

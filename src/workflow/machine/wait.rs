@@ -195,6 +195,7 @@ impl Run {
     pub(crate) fn moments(&self, node: u32) -> Vec<Time> {
         let mut moments = self.own_moments(node);
         moments.extend(self.watched_moments(node));
+        moments.extend(self.time_of(node));
         moments
     }
 

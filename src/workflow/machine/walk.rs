@@ -2,13 +2,13 @@
 
 use super::moves::Move;
 use super::{Piece, PieceEnd, Run};
-use crate::definition::{Action, State, States};
+use crate::definition::{Action, Call, State, States};
 use crate::event::RunEvent;
 use crate::limits::Limits;
 use crate::payload::Payload;
 use crate::run::{LimitReached, NodeOutcome};
 use crate::task::{Failure, Owner, Phase};
-use crate::workflow::plan::{Plan, Template};
+use crate::workflow::plan::{Plan, Template, WorkPlan};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
@@ -26,6 +26,13 @@ pub(crate) struct Token {
     /// Whether what is done in the state has begun.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     begun: bool,
+}
+
+impl Token {
+    /// What it carries.
+    pub(super) const fn value(&self) -> &Payload {
+        &self.value
+    }
 }
 
 /// What a piece of work of a state leaves to the token.
@@ -150,11 +157,7 @@ impl Run {
 
     /// How the task of a piece of work is submitted.
     pub(crate) fn template(&self, owner: Owner) -> Option<&Template> {
-        let (_, node) = self.plan.node(owner.node)?;
-        let work = match node.states.is_empty() {
-            true => &node.work,
-            false => node.states.get(self.state_of(owner)?)?,
-        };
+        let work = self.work_of(owner)?;
         match owner.phase {
             Phase::Do => work.task.as_ref(),
             Phase::Undo => work.undo.as_ref(),
@@ -162,12 +165,18 @@ impl Run {
         }
     }
 
-    /// The workflow that is a piece of work.
+    /// The workflow within that is a piece of work.
     pub(crate) fn flow_of(&self, owner: Owner) -> Option<&Arc<Plan>> {
+        self.work_of(owner)?.child.as_ref()
+    }
+
+    /// The workflow that is called as a piece of work.
+    pub(crate) fn call_of(&self, owner: Owner) -> Option<&Call> {
+        self.work_of(owner)?.call.as_ref()
+    }
+
+    fn work_of(&self, owner: Owner) -> Option<&WorkPlan> {
         let (_, node) = self.plan.node(owner.node)?;
-        match node.states.is_empty() {
-            true => node.work.child.as_ref(),
-            false => node.states.get(self.state_of(owner)?)?.child.as_ref(),
-        }
+        if node.states.is_empty() { Some(&node.work) } else { node.states.get(self.state_of(owner)?) }
     }
 }

@@ -468,6 +468,9 @@ pub enum Fault {
     /// A repetition of no rounds.
     #[error("may do 0 rounds")]
     NoRounds,
+    /// A call of a workflow of which no run may begin.
+    #[error("calls a workflow to a depth of 0, so that no run of it may begin")]
+    NoDepth,
     /// A wait for nothing.
     #[error("waits for neither a signal nor a while")]
     EmptyWait,

@@ -15,7 +15,7 @@ mod waits;
 pub use fault::{DefinitionError, Fault, Finding, Place};
 
 use super::nearest::nearest;
-use crate::definition::{Action, Body, Definition, Map, Node, Repeat, State, Work};
+use crate::definition::{Action, Body, Call, Definition, Map, Node, Repeat, State, Work};
 use crate::limits::Limits;
 use crate::name::Name;
 use data::{Site, Use};
@@ -126,7 +126,7 @@ pub(crate) fn flows(action: &Action) -> Vec<&Definition> {
     let single = if states.is_empty() { body(action) } else { None };
     let flows = single.into_iter().chain(bodies).filter_map(|body| match body {
         Body::Flow(flow) => Some(&**flow),
-        Body::Task(_) => None,
+        Body::Task(_) | Body::Call(_) => None,
     });
     flows.collect()
 }
@@ -250,6 +250,9 @@ impl<'d, 'r> Checker<'d, 'r> {
         if let Action::Race { offers } = &node.action {
             self.race(place, offers);
         }
+        if let (Some(Body::Call(call)), false) = (body(&node.action), matches!(node.action, Action::States(_))) {
+            self.call(place, call);
+        }
         if let (Some(Body::Task(work)), false) = (body(&node.action), matches!(node.action, Action::States(_))) {
             self.work(place, work);
         }
@@ -266,10 +269,17 @@ impl<'d, 'r> Checker<'d, 'r> {
         }
         match body {
             None => self.fault(Some(place), Fault::UndoWithoutWork),
-            Some(Body::Flow(_)) => self.fault(Some(place), Fault::UndoOfFlow),
+            Some(Body::Flow(_) | Body::Call(_)) => self.fault(Some(place), Fault::UndoOfFlow),
             Some(Body::Task(_)) => {}
         }
         self.work(place, undo);
+    }
+
+    fn call(&mut self, place: usize, call: &Call) {
+        self.name(Some(place), "the workflow that is called", &call.workflow);
+        if call.depth == 0 {
+            self.fault(Some(place), Fault::NoDepth);
+        }
     }
 
     fn work(&mut self, place: usize, work: &Work) {

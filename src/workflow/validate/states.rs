@@ -21,12 +21,15 @@ impl<'d> Checker<'d, '_> {
                 self.fault(Some(place), Fault::DuplicateState { state: state.name.clone() });
             }
             self.expression(&state.input, &Site::of(place, Place::State(state.name.clone()), true));
+            if let Some(Body::Call(call)) = &state.body {
+                self.call(place, call);
+            }
             if let Some(Body::Task(work)) = &state.body {
                 self.work(place, work);
             }
             match (&state.undo, &state.body) {
                 (Some(undo), Some(Body::Task(_))) => self.work(place, undo),
-                (Some(_), Some(Body::Flow(_))) => self.fault(Some(place), Fault::UndoOfFlow),
+                (Some(_), Some(Body::Flow(_) | Body::Call(_))) => self.fault(Some(place), Fault::UndoOfFlow),
                 (Some(_), None) => self.fault(Some(place), Fault::UndoWithoutWork),
                 (None, _) => {}
             }

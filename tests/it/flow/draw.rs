@@ -2,13 +2,13 @@
 
 use super::{RUN, World, work};
 use counterpoint::definition::{
-    Action, Body, Case, Condition, Definition, Enough, Expr, Handler, Join, Link, Map, Milestone, Node, Occasion,
-    Offer, On, Pick, Precondition, Reducer, Repeat, Rest, SavePoint, State, States, Trigger, Variable, Write,
+    Action, Body, Budget, Call, Case, Condition, Definition, Enough, Expr, Handler, Join, Link, Map, Milestone, Node,
+    Occasion, Offer, On, Pick, Precondition, Reducer, Repeat, Rest, SavePoint, State, States, Trigger, Variable, Write,
 };
 use counterpoint::{
     Accepted, Awaited, Command, Effect, Entry, Event, Failure, Jitter, Migration, Name, NodeRemedy, NodeStatus,
     Obstacle, OnUndoFailure, Owner, Payload, Policy, Rejected, Retry, RunCommand, RunEvent, RunId, RunPhase,
-    RunStanding, TaskSpec, UndoRemedy, Wait,
+    RunStanding, TaskSpec, UndoRemedy, Usage, Wait,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -62,6 +62,9 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
         definition.variables.push(Variable::new(name, reducer));
     }
     let mut last: Option<Name> = None;
+    if taste.races && draws.one_in(6) {
+        definition.budget = Some(budget(draws));
+    }
     for place in 0..count {
         let mut node = node(draws, taste, path, place, depth, &definition);
         links(draws, taste, &mut node, &definition);
@@ -77,6 +80,9 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
         }
         writes(draws, &mut node, &mut last);
         guards(draws, &mut node);
+        if taste.races && draws.one_in(8) {
+            node.budget = Some(budget(draws));
+        }
         if task && taste.races && draws.below(2) == 1 {
             node.query = Some(patient(&format!("query {path}/{}", node.name)));
         }
@@ -108,6 +114,19 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
     let variables = definition.variables.iter().map(|variable| Expr::variable(variable.name.clone()));
     definition.output = Expr::List(outputs.chain(variables).collect());
     definition
+}
+
+fn budget(draws: &mut Draws<'_>) -> Budget {
+    match draws.below(4) {
+        0 => Budget::default().with_time(Duration::from_secs(1 + draws.below(9) as u64)),
+        1 => Budget::default().with_tokens(draws.below(30) as u64),
+        _ => Budget::default().with_attempts(draws.below(12) as u64),
+    }
+}
+
+/// What an attempt uses up: more than was expected now and then.
+fn usage(seed: u64, attempt: counterpoint::AttemptId) -> Usage {
+    Usage::default().with_tokens((seed ^ attempt.task().get()).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 61)
 }
 
 fn writes(draws: &mut Draws<'_>, node: &mut Node, last: &mut Option<Name>) {
@@ -164,7 +183,8 @@ fn boundary(draws: &mut Draws<'_>, taste: Taste, node: &mut Node) {
 fn patient(kind: &str) -> counterpoint::definition::Work {
     let second = Duration::from_secs(1);
     let retry = Retry::exponential(3, second, second).with_jitter(Jitter::None);
-    work(kind).with_policy(Policy::default().with_retry(retry))
+    let estimate = Usage::default().with_tokens(kind.len() as u64 % 4);
+    work(kind).with_policy(Policy::default().with_retry(retry)).with_estimate(estimate)
 }
 
 fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: usize, before: &Definition) -> Node {
@@ -183,6 +203,12 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
         if depth > 0 && draws.one_in(5) {
             let inner = Taste { most: 3, ..taste };
             Body::Flow(Arc::new(flow(draws, inner, &kind, depth - 1)))
+        } else if draws.one_in(30) {
+            Body::Call(match draws.below(8) {
+                0 => Call::of("nobody knows"),
+                1 => Call::of("flow").with_version(1),
+                _ => Call::of("flow").to_depth(2),
+            })
         } else {
             Body::Task(patient(&kind))
         }
@@ -270,9 +296,8 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
         Action::Choose { .. } | Action::Pass | Action::Stop | Action::States(_) => data(draws),
         Action::Do(_) if draws.below(2) == 0 => Expr::List(vec![data(draws), Expr::Input.at("/list/0")]),
         Action::Do(_) => Expr::Input,
-        Action::Map(Map { body: Body::Flow(_), .. }) | Action::Repeat(Repeat { body: Body::Flow(_), .. }) => {
-            Expr::Input
-        }
+        Action::Map(Map { body: Body::Flow(_) | Body::Call(_), .. })
+        | Action::Repeat(Repeat { body: Body::Flow(_) | Body::Call(_), .. }) => Expr::Input,
         _ => Expr::default(),
     };
     Node::new(name, action).with_input(input)
@@ -468,7 +493,7 @@ impl World {
             return;
         }
         // What was cut off by time or by a loss is refused.
-        let _ = self.answer(attempt, given);
+        let _ = self.answer_using(attempt, given, usage(seed, attempt));
     }
 
     /// Goes on by chance while there are draws, then to the end: everything is answered, signalled and remedied.

@@ -16,7 +16,7 @@ use counterpoint::definition::{Action, Body, Definition, Expr, Node, Work};
 use counterpoint::{
     Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Config, Effect, Engine, Entry, Failure,
     Incarnation, Limits, Needs, NodeStatus, Outbox, Payload, Rejected, Retry, RunCommand, RunId, RunOutcome, RunPhase,
-    RunSpec, TaskId, TaskSpec, Time, UndoRemedy,
+    RunSpec, TaskId, TaskSpec, Time, UndoRemedy, Usage,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -219,12 +219,23 @@ impl World {
         attempt: AttemptId,
         answer: Result<Payload, Failure>,
     ) -> Result<Accepted, Rejected> {
+        self.answer_using(attempt, answer, Usage::default())
+    }
+
+    /// The same, and what the attempt used up.
+    pub(crate) fn answer_using(
+        &mut self,
+        attempt: AttemptId,
+        answer: Result<Payload, Failure>,
+        usage: Usage,
+    ) -> Result<Accepted, Rejected> {
         let (by, _) = self.held.remove(&attempt).expect("the attempt is under way");
         self.stopped.remove(&attempt);
-        self.say(match answer {
+        let command = match answer {
             Ok(output) => Command::complete(by, attempt, output),
             Err(failure) => Command::fail(by, attempt, failure),
-        })
+        };
+        self.say(command.using(usage))
     }
 
     pub(crate) fn done(&mut self, kind: &str, output: impl Into<Value>) -> &mut Self {

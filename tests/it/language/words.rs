@@ -2,8 +2,14 @@
 
 use super::{compiled, wrong};
 use counterpoint::definition::{
-    Action, Condition, Definition, Expr, Link, Node, Otherwise, Precondition, Reducer, Variable,
+    Action, Body, Boundary, Budget, Call, Condition, Decision, Definition, Enough, Expr, Handler, Join, Link, Map,
+    Milestone, Node, Occasion, Offer, Otherwise, Precondition, Reducer, Rest, SignalRule, State, States, Variable,
+    Work,
 };
+use counterpoint::workflow::{Attempt, Step, Workflow};
+use counterpoint::{Failure, FailureKind, Policy, Retry, Usage};
+use serde_json::json;
+use std::time::Duration;
 
 /// The definition that a document with these tasks means.
 fn of(yaml: &str) -> Definition {
@@ -65,6 +71,265 @@ tasks:
         task("b").with_precondition(skip),
     ]);
     assert_eq!(read, expected);
+}
+
+#[test]
+fn budgets() {
+    let read = of("
+budget: {time: 1h, cost: 5000000}
+tasks:
+  - {id: a, budget: {attempts: 5, tokens: 9000}, estimate: {tokens: 700, cost: 30}}
+");
+    let work = Work::new("a").with_estimate(Usage::default().with_tokens(700).with_cost(30));
+    let node = Node::new("a", Action::Do(Body::Task(work)));
+    let expected = flow([node.with_budget(Budget::default().with_attempts(5).with_tokens(9_000))])
+        .with_budget(Budget::default().with_time(Duration::from_secs(3_600)).with_cost(5_000_000));
+    assert_eq!(read, expected);
+    assert_eq!(
+        wrong("{name: flow, budget: {coins: 1}, tasks: [{id: a, budget: {tokens: -1}, estimate: {cost: much}}]}"),
+        [
+            "budget.coins: unknown field `coins`",
+            "tasks[0].estimate.cost: is a text, not a whole number",
+            "tasks[0].budget.tokens: `-1` is no whole number of at least 0",
+        ]
+    );
+}
+
+#[test]
+fn races_and_decisions() {
+    let read = of("
+signals: {tick: {transient: true}, bid: {kept_for: 1m, most: 10}, plain: }
+tasks:
+  - id: draft
+    race:
+      - {name: other, signal: other}
+  - id: first
+    depends_on: [{task: draft, case: other}]
+    race:
+      - {name: withdrawn, signal: withdraw, matching: {equal: ['${item.order}', '${inputs.order}']}}
+      - {name: late, after: 2h}
+      - {name: then, at: '${inputs.until}'}
+      - name: decision
+        decision:
+          role: manager
+          options: [approve, reject]
+          not_by: draft
+          escalation: [{after: 1h, role: director}]
+");
+    let mine = Condition::equal(Expr::Item.at("/order"), Expr::Input.at("/order"));
+    let decision = Decision::by("manager", ["approve", "reject"])
+        .escalated(Duration::from_secs(3_600), "director")
+        .not_by_the_one_of("draft");
+    let offers = vec![
+        Offer::new("withdrawn", Occasion::signal("withdraw").matching(mine)),
+        Offer::new("late", Occasion::After(Duration::from_secs(7_200))),
+        Offer::new("then", Occasion::At(Expr::Input.at("/until"))),
+        Offer::new("decision", decision.into()),
+    ];
+    let other = vec![Offer::new("other", Occasion::signal("other"))];
+    let expected = flow([
+        Node::new("draft", Action::Race { offers: other }),
+        Node::new("first", Action::Race { offers }).with_link(Link::case("draft", "other")),
+    ])
+    .with_signal(SignalRule::new("bid").kept_for(Duration::from_secs(60)).at_most(10))
+    .with_signal(SignalRule::new("plain"))
+    .with_signal(SignalRule::new("tick").transient());
+    assert_eq!(read, expected);
+}
+
+#[test]
+fn handlers_and_cancelled_regions() {
+    let read = of("
+tasks:
+  - id: call
+    handlers:
+      - {name: remind, timeout: 1m, beside: true}
+      - {name: busy, error: [overloaded, transient]}
+      - {name: broken, error: true}
+      - {name: stopped, signal: stop, matching: {exists: '${item}'}}
+      - {name: withdrawn, cancel: true}
+  - {id: mail, depends_on: {task: call, case: remind}}
+  - {id: other, cancels: [call, mail]}
+");
+    let stopped = Boundary::Signal { signal: "stop".into(), matching: Condition::Exists(Expr::Item) };
+    let mut signal = Handler::signal("stopped", "stop");
+    signal.on = stopped;
+    let call = task("call")
+        .with_handler(Handler::timeout("remind", Duration::from_secs(60)).beside())
+        .with_handler(Handler::error("busy", [FailureKind::Overloaded, FailureKind::Transient]))
+        .with_handler(Handler::error("broken", []))
+        .with_handler(signal)
+        .with_handler(Handler::cancel("withdrawn"));
+    let mail = task("mail").with_link(Link::case("call", "remind"));
+    assert_eq!(read, flow([call, mail, task("other").with_cancel("call").with_cancel("mail")]));
+}
+
+#[test]
+fn states() {
+    let read = of("
+tasks:
+  - id: essay
+    inputs: '${inputs}'
+    states:
+      start: draft
+      most: 20
+      states:
+        - {name: draft, do: {type: write, retry: 2}, compensate: true, next: review}
+        - name: review
+          do: criticise
+          inputs: {text: '${item}'}
+          next: [{to: done, when: {greater: ['${item.grade}', 7]}}, {to: failed, on_failure: true}, draft]
+        - {name: failed, call: {workflow: apologise, depth: 2}, next: done}
+        - {name: done}
+");
+    let mut retry = Retry::default();
+    retry.attempts = 2;
+    let write = Work::new("write").with_policy(Policy::default().with_retry(retry));
+    let good = Condition::less(Expr::value(7), Expr::Item.at("/grade"));
+    let text = Expr::object([("text", Expr::Item)]);
+    let states = States::from("draft", 20)
+        .with(State::new("draft").doing(write).with_undo(Work::new("write.undo")).then("review"))
+        .with(
+            State::new("review")
+                .doing(Work::new("criticise"))
+                .with_input(text)
+                .when(good, "done")
+                .on_failure("failed")
+                .then("draft"),
+        )
+        .with(State::new("failed").with_body(Body::Call(Call::of("apologise").to_depth(2))).then("done"))
+        .with(State::new("done"));
+    assert_eq!(read, flow([Node::new("essay", Action::States(states)).with_input(Expr::Input)]));
+}
+
+#[test]
+fn maps_that_need_not_wait_rounds_and_turns() {
+    let read = of("
+tasks:
+  - {id: ask, for_each: '${inputs.who}', tolerate_percent: 10, open: true, enough: {of: 3, cancel_rest: true}}
+  - {id: tell, for_each: '${inputs.who}', enough: {begun: true}}
+  - {id: look, for_each: '${inputs.who}', enough: {when: {greater: ['${item.last}', 7]}}}
+  - {id: pair, depends_on: [{task: ask, on: each}, {task: look, on: each}], join: {rounds: 2, rest: hold}}
+  - {id: a, mutex: desk}
+  - {id: b, mutex: desk, depends_on: a}
+  - {id: now, milestone: {after: a, until: b}}
+");
+    let over = |name: &str| Map::over(Expr::Input.at("/who"), Body::Task(Work::new(name)));
+    let each = |name: &str, map: Map| Node::new(name, Action::Map(map)).with_input(Expr::Item);
+    let good = Condition::less(Expr::value(7), Expr::Item.at("/last"));
+    let rounds = Join::Rounds { of: 2, rest: Rest::Hold };
+    let expected = flow([
+        each("ask", over("ask").tolerate_percent(10).open().enough(Enough::of(3).cancel_rest())),
+        each("tell", over("tell").enough(Enough::begun())),
+        each("look", over("look").enough(Enough::when(good))),
+        task("pair").with_link(Link::each("ask")).with_link(Link::each("look")).with_join(rounds),
+        task("a").with_mutex("desk"),
+        task("b").with_mutex("desk").with_link(Link::success("a")),
+        task("now").with_milestone(Milestone::between("a", "b")),
+    ]);
+    assert_eq!(read, expected);
+}
+
+#[test]
+fn calls() {
+    let read = of("
+tasks:
+  - {id: a, call: other}
+  - {id: b, call: {workflow: flow, version: 2, depth: 9}, inputs: '${inputs}'}
+  - {id: c, for_each: '${inputs.list}', call: other}
+");
+    let call = |name: &str, call: Call| Node::new(name, Action::Do(Body::Call(call)));
+    let each = Map::over(Expr::Input.at("/list"), Body::Call(Call::of("other")));
+    let expected = flow([
+        call("a", Call::of("other")),
+        call("b", Call::of("flow").with_version(2).to_depth(9)).with_input(Expr::Input),
+        Node::new("c", Action::Map(each)).with_input(Expr::Item),
+    ]);
+    assert_eq!(read, expected);
+}
+
+#[test]
+fn mistakes_in_what_tasks_wait_for_have_a_path() {
+    let lines = wrong(
+        "
+name: flow
+signals: {tick: {transent: true}}
+tasks:
+  - {id: a, race: [{name: x, signal: s, after: 1m}, {after: 1m}, {name: w}, {name: z, decision: {role: r}}], type: t}
+  - {id: b, handlers: [{name: x, error: [transiet]}, {name: w, cancel: false}, {name: z, timeout: 1m, matching: true}]}
+  - {id: c, milestone: {after: d}, states: {start: s, states: [{next: s}]}, wait: {timer: 1s}}
+  - {id: e, for_each: [], enough: {}, join: {rounds: 1, count: 1}, call: {depth: 1}}
+",
+    );
+    assert_eq!(
+        lines,
+        [
+            "signals.tick.transent: unknown field `transent`, did you mean `transient`?",
+            "tasks[0]: `race` and `type` exclude each other",
+            "tasks[0].race[0]: `signal` and `after` exclude each other",
+            "tasks[0].race[1]: `name` is missing",
+            "tasks[0].race[2]: `signal` or `after` or `at` or `decision` is missing",
+            "tasks[0].race[3].decision: `options` is missing",
+            "tasks[1].handlers[0].error[0]: unknown word `transiet`, did you mean `transient`?",
+            "tasks[1].handlers[1].cancel: `false` is no thing that happens: write true, or leave it out",
+            "tasks[1].handlers[2].matching: `matching` means nothing without `signal`",
+            "tasks[2]: `wait` and `states` exclude each other",
+            "tasks[2].states: `most` is missing",
+            "tasks[2].states.states[0]: `name` is missing",
+            "tasks[2].milestone: `until` is missing",
+            "tasks[2].milestone.after: unknown task `d`",
+            "tasks[3].join: `count` and `rounds` exclude each other",
+            "tasks[3].call: `workflow` is missing",
+            "tasks[3].enough: `of` is missing",
+        ]
+    );
+}
+
+struct Draft;
+
+impl Step for Draft {
+    const KIND: &'static str = "draft";
+    type Input = String;
+    type Output = String;
+
+    fn run(&self, text: String, _: &Attempt) -> Result<String, Failure> {
+        Ok(text)
+    }
+}
+
+/// The typed builder, data by hand and a document: one definition.
+#[test]
+fn the_builder_makes_what_a_document_means() {
+    let typed = Workflow::<String, Option<Vec<String>>>::named("flow").budget(Budget::default().with_tokens(9_000));
+    let seen = typed.variable::<Vec<String>>("seen", Reducer::Append).initially(json!([]));
+    let first = typed
+        .step(Draft, typed.input())
+        .requires(Precondition::new(Condition::Exists(Expr::Item)).or_skip())
+        .ensures(Condition::Exists(Expr::Item.at("/text")))
+        .estimate(Usage::default().with_tokens(700))
+        .budget(Budget::default().with_attempts(4))
+        .writes(seen, "/text");
+    let late = first.handle(Handler::timeout("late", Duration::from_secs(60)));
+    let _again = typed.call::<String, String>(Call::of("flow").to_depth(3), typed.input()).named("again").on(late);
+    let _race = typed.race([Offer::new("go", Occasion::signal("go"))]).named("wait").node().after(first).apart("desk");
+    let built = typed.output(seen.value()).unwrap();
+    let read = of("
+budget: {tokens: 9000}
+context: {seen: {reduce: append, initial: []}}
+tasks:
+  - id: draft
+    inputs: '${inputs}'
+    precondition: {when: {exists: '${item}'}, otherwise: skip}
+    postcondition: {exists: '${item.text}'}
+    estimate: {tokens: 700}
+    budget: {attempts: 4}
+    writes: {seen: output.text}
+    handlers: [{name: late, timeout: 1m}]
+  - {id: again, call: {workflow: flow, depth: 3}, inputs: '${inputs}', depends_on: {task: draft, case: late}}
+  - {id: wait, race: [{name: go, signal: go}], depends_on: draft, mutex: desk}
+outputs: '${context.seen}'
+");
+    assert_eq!(**built.definition(), read);
 }
 
 #[test]

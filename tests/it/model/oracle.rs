@@ -199,7 +199,7 @@ impl Model {
         cause: &Command,
     ) -> Judged {
         let task = self.under_way(attempt, by)?;
-        let said = matches!(cause, Command::Agent(AgentCommand::Fail { by: who, attempt: which, failure: what })
+        let said = matches!(cause, Command::Agent(AgentCommand::Fail { by: who, attempt: which, failure: what, .. })
             if *who == by && *which == attempt && what == failure);
         let late = task.given_up(&self.limits).is_some_and(|at| at <= self.now);
         let gone = self.living(by).is_none();
@@ -273,7 +273,7 @@ impl Model {
         let task = self.under_way(attempt, by)?;
         rule!(matches!(task.stage, MStage::Running { cancel: None, .. }), "{attempt} succeeded, cancelled before");
         rule!(self.living(by).is_some(), "{attempt} succeeded by {by}, which is gone");
-        let said = matches!(cause, Command::Agent(AgentCommand::Complete { by: who, attempt: which, output: what })
+        let said = matches!(cause, Command::Agent(AgentCommand::Complete { by: who, attempt: which, output: what, .. })
             if *who == by && *which == attempt && what == output);
         rule!(said, "{attempt} succeeded and nobody said so");
         self.end(attempt.task(), TaskOutcome::Succeeded(output.clone()));
@@ -299,7 +299,7 @@ impl Model {
         match (&task.stage, cause) {
             (
                 MStage::Running { by, cancel: Some((_, why)), .. },
-                Command::Agent(AgentCommand::Complete { by: who, output, attempt }),
+                Command::Agent(AgentCommand::Complete { by: who, output, attempt, .. }),
             ) => {
                 rule!(by == who && task.attempt() == *attempt, "{id} ended by {who}, held by {by}");
                 rule!(why == reason, "{id} was cancelled for {why}, ended for {reason}");
@@ -309,7 +309,7 @@ impl Model {
             }
             (
                 MStage::Running { by, cancel: Some((_, why)), .. },
-                Command::Agent(AgentCommand::Fail { by: who, failure, attempt }),
+                Command::Agent(AgentCommand::Fail { by: who, failure, attempt, .. }),
             ) if by == who && task.attempt() == *attempt => {
                 rule!(why == reason, "{id} was cancelled for {why}, ended for {reason}");
                 let unknown = failure.kind == FailureKind::Unknown;

@@ -46,11 +46,11 @@ impl Model {
             AgentCommand::Deregister { agent } => {
                 self.agents.get(agent).map(|_| Accepted::Done).ok_or(Rejected::UnknownAgent(*agent))
             }
-            AgentCommand::Complete { by, attempt, output } => {
+            AgentCommand::Complete { by, attempt, output, .. } => {
                 self.fence(*by, *attempt)?;
                 self.fits(output)
             }
-            AgentCommand::Fail { by, attempt, failure } => {
+            AgentCommand::Fail { by, attempt, failure, .. } => {
                 self.fence(*by, *attempt)?;
                 at_most("payload_bytes", failure.message.len(), self.limits.payload_bytes)?;
                 Ok(Accepted::Done)

@@ -131,28 +131,21 @@ fn wcp_21_structured_loop() {
     }
 }
 
-/// 22, recursion, by encoding: a workflow that holds itself has no end as data, so it is unrolled as deep as it may go; a
-/// step for the case beyond that is where it stops.
+/// 22, recursion: a workflow that calls itself, as deep as declared; a step for the case beyond that is where it stops.
 #[test]
 fn wcp_22_recursion() {
-    let deeper = |inner: Option<counterpoint::definition::Definition>| {
-        let below = match inner {
-            Some(inner) => super::within("deeper", inner).with_input(Expr::node("split")),
-            None => step("too deep"),
-        };
-        let more = Condition::less(Expr::value(0), Expr::Item);
-        let which = Action::Choose {
-            pick: Pick::First,
-            cases: vec![counterpoint::definition::Case::new("more", more)],
-            otherwise: Some("done".into()),
-        };
-        flow([
-            step("split").with_input(Expr::Input),
-            Node::new("which", which).with_link(Link::success("split")).with_input(Expr::node("split")),
-            below.with_link(Link::case("which", "more")).with_link(Link::success("split")),
-        ])
+    let which = Action::Choose {
+        pick: Pick::First,
+        cases: vec![counterpoint::definition::Case::new("more", Condition::less(Expr::value(0), Expr::Item))],
+        otherwise: Some("done".into()),
     };
-    let definition = (0..3).fold(deeper(None), |inner, _| deeper(Some(inner)));
+    let deeper = Action::Do(Body::Call(counterpoint::definition::Call::of("flow").to_depth(4)));
+    let definition = flow([
+        step("split").with_input(Expr::Input),
+        Node::new("which", which).with_link(Link::success("split")).with_input(Expr::node("split")),
+        Node::new("deeper", deeper).with_link(Link::case("which", "more")).with_input(Expr::node("split")),
+        step("too deep").with_link(Link::failure("deeper")),
+    ]);
     let mut world = World::running(definition.clone(), 3);
     for left in [2, 1, 0] {
         world.done("split", left);

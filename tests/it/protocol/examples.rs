@@ -7,7 +7,7 @@ use counterpoint::protocol::{
 };
 use counterpoint::{
     Accepted, AgentId, AgentSpec, AttemptId, Command, Config, Effect, Failure, Incarnation, Needs, Outbox, Payload,
-    Policy, Rejected, Retry, Scheduler, TaskId, TaskOutcome, TaskSpec, TaskStatus, Tier, Time,
+    Policy, Rejected, Retry, Scheduler, TaskId, TaskOutcome, TaskSpec, TaskStatus, Tier, Time, Usage,
 };
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -136,9 +136,10 @@ fn batch() -> Effect {
 fn verdicts(by: Incarnation, attempt: AttemptId) -> [Message; 2] {
     let output = Payload::new(json!({"page": 1}));
     let failure = Failure::overloaded("out of paper", Duration::from_secs(60));
+    let usage = Usage::default().with_cost(1_250).with_tokens(640);
     [
-        message("a7-7", Body::Result { by, attempt, verdict: Verdict::Succeeded { output } }),
-        message("a7-8", Body::Result { by, attempt, verdict: Verdict::Failed { failure } }),
+        message("a7-7", Body::Result { by, attempt, verdict: Verdict::Succeeded { output, usage } }),
+        message("a7-8", Body::Result { by, attempt, verdict: Verdict::Failed { failure, usage } }),
     ]
 }
 
@@ -276,7 +277,7 @@ fn an_agent_elsewhere_does_a_task() {
     assert_eq!(late, Err(Rejected::StaleAttempt(attempt)));
     scheduler.handle(Time::from_secs(100), Command::Tick, &mut outbox).unwrap();
     let again = AttemptId::new(spec.id, 2);
-    let verdict = Verdict::Succeeded { output: Payload::new(json!("hello")) };
+    let verdict = Verdict::Succeeded { output: Payload::new(json!("hello")), usage: Usage::default() };
     scheduler
         .handle(
             Time::from_secs(101),

@@ -10,6 +10,8 @@
 
 mod boundaries;
 mod branches;
+mod budgets;
+mod calling;
 mod checking;
 mod commands;
 mod context;

@@ -61,7 +61,9 @@ impl Flow {
 
     pub(super) fn turns_back(&mut self, to: Vec<usize>, cause: &Cause) -> Ruling {
         ensure!(self.stand == Stand::Running && self.back.is_none(), "it goes back and does not go forward");
-        let Cause::Node { node, .. } = cause else { return Err("it goes back without a failure".to_owned()) };
+        let (Cause::Node { node, .. } | Cause::Limit { node: Some(node), .. }) = cause else {
+            return Err("it goes back without a failure".to_owned());
+        };
         let broken = self.place_of(node).ok_or("an unknown node")?;
         ensure!(self.is_broken(broken), "it goes back for a failure that is taken care of");
         let expected = self.points(broken);

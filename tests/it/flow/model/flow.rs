@@ -4,12 +4,12 @@ use super::Ruling;
 use super::back::{Back, resolved};
 use core::cell::Cell;
 use counterpoint::definition::{
-    Action, Body, Boundary, Condition, Definition, Expr, Join, Link, Map, Node, Occasion, Offer, On, Otherwise, Pick,
-    Reducer, Repeat, Rest, Trigger, Variable,
+    Action, Body, Boundary, Call, Condition, Definition, Expr, Join, Link, Map, Node, Occasion, Offer, On, Otherwise,
+    Pick, Reducer, Repeat, Rest, Trigger, Variable,
 };
 use counterpoint::{
-    Cause, Happened, Name, NodeOutcome, NodeRemedy, OnUndoFailure, Opening, Owner, Phase, Refusal, RunId, RunOutcome,
-    Time, UndoOutcome,
+    Cause, Happened, LimitReached, Measure, Name, NodeOutcome, NodeRemedy, OnUndoFailure, Opening, Owner, Phase,
+    Refusal, RunId, RunOutcome, Time, UndoOutcome,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -46,6 +46,8 @@ pub(super) struct Piece {
     pub(super) committed: bool,
     /// The state in which it is done.
     pub(super) state: usize,
+    /// The bound that the run within reached, and what it had done until then.
+    pub(super) limit: Option<(LimitReached, Value)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -107,6 +109,10 @@ pub(super) struct Place {
     pub(super) decided: Option<(Name, Value)>,
     /// How many times a guard has said no.
     pub(super) refused: usize,
+    /// The budget that is used up.
+    pub(super) exhausted: Option<LimitReached>,
+    /// Whether it calls what nobody knows.
+    pub(super) unresolved: bool,
 }
 
 impl Place {
@@ -140,6 +146,7 @@ pub(super) struct Flow {
     pub(super) definition: Arc<Definition>,
     pub(super) owner: Option<Owner>,
     pub(super) input: Value,
+    pub(super) began: Time,
     pub(super) stand: Stand,
     pub(super) places: Vec<Place>,
     pub(super) signals: BTreeMap<Name, VecDeque<Value>>,
@@ -167,8 +174,9 @@ pub(super) fn body(action: &Action) -> Option<&Body> {
 }
 
 impl Flow {
-    pub(super) fn new(definition: Arc<Definition>, owner: Option<Owner>, input: Value) -> Self {
+    pub(super) fn new(definition: Arc<Definition>, owner: Option<Owner>, input: Value, began: Time) -> Self {
         Self {
+            began,
             places: definition.nodes.iter().map(|_| Place::default()).collect(),
             definition,
             owner,
@@ -386,9 +394,13 @@ impl Flow {
             Action::Map(_) => self.too_many(at),
             _ => repeats(self.node(at)) && place.failed() > 0,
         };
+        let late = place.exhausted == Some(LimitReached::Budget { measure: Measure::Time });
         self.stand == Stand::Halting
             || self.goes_back(at)
             || self.is_spare(at)
+            || late
+            // What was refused is over for the rest of it, too.
+            || place.opened.is_some() && place.refused > 0
             || lost
             || self.places[at].interrupted.is_some()
             || self.places[at].remedy.is_some()
@@ -476,7 +488,21 @@ impl Flow {
             Action::States(states) => (&states.states[piece.state].undo, states.states[piece.state].body.as_ref()),
             action => (&node.undo, body(action)),
         };
-        undo.is_some() || matches!(body, Some(Body::Flow(_)))
+        undo.is_some() || matches!(body, Some(Body::Flow(_) | Body::Call(_)))
+    }
+
+    /// The workflows that a node may call.
+    pub(super) fn calls(&self, at: usize) -> Vec<&Call> {
+        let states = match &self.node(at).action {
+            Action::States(states) => &states.states[..],
+            _ => &[],
+        };
+        let bodies = states.iter().filter_map(|state| state.body.as_ref()).chain(body(&self.node(at).action));
+        let calls = bodies.filter_map(|body| match body {
+            Body::Call(call) => Some(call),
+            _ => None,
+        });
+        calls.collect()
     }
 
     /// What the state gave that the token is in, and whether it failed; none while that is open.
@@ -599,6 +625,7 @@ impl Flow {
             ensure!(self.holds(&guard.when, &input), "a node starts although its precondition does not hold");
         }
         ensure!(self.places[at].refused == 0, "a node starts that was refused");
+        ensure!(self.places[at].exhausted.is_none(), "a node starts whose budget is used up");
         Ok(())
     }
 
@@ -728,6 +755,7 @@ impl Flow {
             _ => return Err("a node works that has no work".to_owned()),
         };
         ensure!(self.stand == Stand::Running && !self.is_spare(at), "work begins that is not wanted");
+        ensure!(self.places[at].exhausted.is_none(), "work begins that nothing is left for");
         ensure!(!self.goes_back(at), "work begins where the run goes back");
         let node = self.node(at);
         let several = !matches!(node.action, Action::Do(_) | Action::States(_)) || repeats(node);
@@ -745,7 +773,8 @@ impl Flow {
             walk.begun = true;
             walk.state
         });
-        place.pieces.push(Piece { input, end: None, happened, undo, child, state, doubt: None, committed: false });
+        let (doubt, committed, limit) = (None, false, None);
+        place.pieces.push(Piece { input, end: None, happened, undo, child, state, doubt, committed, limit });
         Ok(())
     }
 
@@ -827,7 +856,22 @@ impl Flow {
                 ensure!(!halting && !self.is_spare(at), "a node fails that was withdrawn");
                 ensure!(*maybe == doubtful, "whether it may have happened is told wrongly");
                 ensure!(self.may_fail(at), "a node fails without a reason");
+                let place = &self.places[at];
+                let within = place.pieces.last().and_then(|piece| piece.limit.clone());
                 let partial = match (limit, &self.node(at).action) {
+                    (Some(limit), _) if place.exhausted == Some(*limit) => match &place.walk {
+                        Some(walk) => walk.value.clone().or(output.clone()).unwrap_or_default(),
+                        None => self.collected(at),
+                    },
+                    (Some(limit), Action::Do(_)) => {
+                        let (reached, partial) = within.ok_or("it reaches a bound that nothing sets")?;
+                        ensure!(reached == *limit, "it should reach {reached}");
+                        partial
+                    }
+                    (None, Action::Do(_)) if !repeats(self.node(at)) => {
+                        ensure!(within.is_none() || self.places[at].refused > 0, "it hides the bound that was reached");
+                        Value::Null
+                    }
                     (None, _) => Value::Null,
                     (Some(_), Action::States(_)) => match self.state_gave(at) {
                         Some((Some(value), _)) => value,
@@ -871,6 +915,7 @@ impl Flow {
         let place = &self.places[at];
         let counts = |piece: &Piece| if piece.end == Some(true) { given(piece) } else { Value::Null };
         match &self.node(at).action {
+            _ if !place.begun() => Value::Null,
             _ if place.opened.is_none() => place.pieces.last().map(counts).unwrap_or_default(),
             Action::Map(_) => {
                 let left = vec![Value::Null; place.items.len() - place.pieces.len()];
@@ -1010,7 +1055,7 @@ impl Flow {
     pub(super) fn may_fail(&self, at: usize) -> bool {
         let (place, node) = (&self.places[at], self.node(at));
         let (taken, open, _) = self.links(at);
-        if self.turned_away(at) == Some(false) {
+        if self.turned_away(at) == Some(false) || place.exhausted.is_some() || place.unresolved {
             return true;
         }
         if let Join::Count { of, .. } = node.join

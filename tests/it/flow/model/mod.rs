@@ -7,8 +7,8 @@
 
 use counterpoint::definition::{Body, Definition};
 use counterpoint::{
-    Cause, Entry, Event, FailureKind, Happened, Name, Next, Opening, Owner, Phase, RunEvent, RunId, RunOutcome,
-    TaskEvent, TaskId, Time, UndoOutcome,
+    Cause, Entry, Event, FailureKind, Happened, LimitReached, Name, Next, Opening, Owner, Phase, RunEvent, RunId,
+    RunOutcome, TaskEvent, TaskId, Time, UndoOutcome,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,10 +25,12 @@ macro_rules! ensure {
 
 mod back;
 mod flow;
+mod ledger;
 
 pub(crate) use flow::fires;
 
 use flow::{Flow, Stand, Undo};
+use ledger::Ledger;
 
 #[derive(Default)]
 struct Model {
@@ -37,6 +39,7 @@ struct Model {
     /// Unfinished tasks of runs, and whether an attempt's outcome is unknown.
     tasks: BTreeMap<TaskId, (Owner, bool)>,
     seen: BTreeSet<TaskId>,
+    ledger: Ledger,
     now: Time,
 }
 
@@ -54,6 +57,7 @@ pub(crate) fn check(journal: &[Entry], whole: bool) -> Ruling {
     }
     if whole {
         ensure!(model.tasks.is_empty(), "tasks of runs never ended: {:?}", model.tasks);
+        model.ledger.is_even()?;
         for (id, flow) in &model.flows {
             ensure!(flow.stand == Stand::Finished, "run {id} never ended");
         }
@@ -70,11 +74,23 @@ impl Model {
         self.flows.get_mut(&run).ok_or_else(|| format!("no run {run}"))
     }
 
+    /// How many runs of a workflow are around, and this one.
+    fn around(&self, run: RunId, workflow: &Name) -> Result<u32, String> {
+        let (mut next, mut count) = (Some(run), 0);
+        while let Some(run) = next {
+            let flow = self.flow(run)?;
+            count += u32::from(flow.definition.name == *workflow);
+            next = flow.owner.map(|owner| owner.run);
+        }
+        Ok(count)
+    }
+
     fn task(&mut self, event: &TaskEvent) -> Ruling {
         if let TaskEvent::Submitted { spec, .. } = event {
             let Some(owner) = spec.owner else { return Ok(()) };
             ensure!(owner.phase == Phase::Undo || !self.is_paused(owner.run), "a paused run begins work");
             ensure!(self.seen.insert(spec.id), "a task id is used twice");
+            self.ledger.submitted(spec, owner)?;
             self.tasks.insert(spec.id, (owner, false));
             let payload = spec.payload.value().clone();
             let now = self.now;
@@ -87,6 +103,12 @@ impl Model {
             };
         }
         let Some(id) = event.task() else { return Ok(()) };
+        match event {
+            TaskEvent::Assigned { .. } => self.ledger.attempted(id, true),
+            TaskEvent::Yielded { .. } => self.ledger.attempted(id, false),
+            TaskEvent::Used { attempt, usage, .. } => self.ledger.used(*attempt, *usage),
+            _ => {}
+        }
         let Some(&(owner, doubt)) = self.tasks.get(&id) else {
             ensure!(!self.seen.contains(&id), "a task that has ended goes on");
             return Ok(());
@@ -122,6 +144,7 @@ impl Model {
             _ => return Ok(()),
         };
         self.tasks.remove(&id);
+        self.ledger.ended(id);
         let cancelled = matches!(event, TaskEvent::Cancelled { .. });
         self.flow_mut(owner.run)?.piece_ends(owner, ok, happened, cancelled)
     }
@@ -174,6 +197,15 @@ impl Model {
                     None => self.definitions.get(&(spec.workflow.clone(), *version)).cloned(),
                     Some(owner) => match self.flow(owner.run)?.body_of(*owner) {
                         Some(Body::Flow(flow)) => Some(Arc::clone(flow)),
+                        Some(Body::Call(call)) => {
+                            ensure!(spec.workflow == call.workflow, "another workflow begins than is called");
+                            let known = self.definitions.keys().filter(|(name, _)| *name == call.workflow);
+                            let newest = known.map(|(_, version)| *version).max();
+                            ensure!(call.version.or(newest) == Some(*version), "it should be version {newest:?}");
+                            let around = self.around(owner.run, &call.workflow)?;
+                            ensure!(around < call.depth, "runs within runs are too deep");
+                            self.definitions.get(&(call.workflow.clone(), *version)).cloned()
+                        }
                         _ => None,
                     },
                 };
@@ -182,7 +214,8 @@ impl Model {
                     let now = self.now;
                     self.flow_mut(owner.run)?.begins(*owner, spec.input.value().clone(), Some(spec.id), now)?;
                 }
-                let flow = Flow::new(definition, *owner, spec.input.value().clone());
+                self.ledger.started(spec.id, &definition, spec.budget, *owner);
+                let flow = Flow::new(definition, *owner, spec.input.value().clone(), self.now);
                 ensure!(self.flows.insert(spec.id, flow).is_none(), "a run starts twice");
                 Ok(())
             }
@@ -196,7 +229,9 @@ impl Model {
                         _ => None,
                     },
                 };
-                self.flow_mut(*run)?.moves(definition.ok_or("a move to nothing")?, from)?;
+                let definition = definition.ok_or("a move to nothing")?;
+                self.ledger.moved(*run, &definition, from);
+                self.flow_mut(*run)?.moves(definition, from)?;
                 let place = |owner: &mut Owner| {
                     if owner.run == *run {
                         let place = from.iter().position(|was| *was == Some(owner.node));
@@ -250,6 +285,28 @@ impl Model {
             RunEvent::Refused { run, node, why } => {
                 let now = self.now;
                 self.flow_mut(*run)?.refuses(*node as usize, *why, now)
+            }
+            RunEvent::Exhausted { run, node, limit } => {
+                if let LimitReached::Depth { most } = limit {
+                    let calls = self.flow(*run)?.calls(*node as usize);
+                    let deep = calls.into_iter().filter(|call| call.depth == *most);
+                    let mut deep = deep.map(|call| self.around(*run, &call.workflow));
+                    ensure!(deep.any(|around| around == Ok(*most)), "it is not so deep");
+                } else {
+                    self.ledger.exhausted(*run, *node, *limit)?;
+                }
+                let flow = self.flow_mut(*run)?;
+                ensure!(flow.stand == Stand::Running, "a budget is looked at in a run that does not go forward");
+                let place = &mut flow.places[*node as usize];
+                ensure!(place.end.is_none() && place.exhausted.is_none(), "a budget is used up twice");
+                place.exhausted = Some(*limit);
+                Ok(())
+            }
+            RunEvent::Unresolved { run, node, workflow, version } => {
+                let unknown = |key: &(Name, u32)| key.0 != *workflow || version.is_some_and(|version| version != key.1);
+                ensure!(self.definitions.keys().all(unknown), "the workflow is known");
+                self.flow_mut(*run)?.places[*node as usize].unresolved = true;
+                Ok(())
             }
             RunEvent::Reduced { run, node, variable, value } => {
                 let key = (node.map(|node| node as usize), *variable as usize);
@@ -347,6 +404,15 @@ impl Model {
                     ensure!(flow.is_broken(broken), "a run halts for a failure that is taken care of");
                     flow.may_halt(broken)?;
                 }
+                (Cause::Limit { node: Some(node), .. }, _) => {
+                    let broken = flow.place_of(node).ok_or("an unknown node")?;
+                    ensure!(flow.is_broken(broken), "a run halts for a bound that is taken care of");
+                }
+                (Cause::Limit { node: None, .. }, _) => {
+                    let span = flow.definition.budget.and_then(|budget| budget.time).ok_or("its time has no bound")?;
+                    ensure!(flow.began + span <= self.now, "its time is not over");
+                    ensure!(!flow.pivot_passed, "it turns back after its pivot");
+                }
                 (_, Some(owner)) => {
                     let parent = self.flow(owner.run)?;
                     ensure!(parent.withdraws(owner.node as usize), "a run within is halted that is needed");
@@ -381,6 +447,10 @@ impl Model {
             _ if clean => Happened::No,
             _ => Happened::Maybe,
         };
+        if let Some(Cause::Limit { limit, partial, .. }) = outcome.cause() {
+            let piece = &mut parent.places[owner.node as usize].pieces[owner.item as usize];
+            piece.limit = Some((*limit, partial.value().clone()));
+        }
         parent.piece_ends(owner, matches!(outcome, RunOutcome::Succeeded { .. }), happened, false)
     }
 }

@@ -1,0 +1,260 @@
+//! Budgets: what is put aside before work begins, and what it used up.
+
+use super::book::Book;
+use crate::definition::Budget;
+use crate::id::RunId;
+use crate::run::{LimitReached, Measure};
+use crate::task::{Owner, Phase, Spending, Usage};
+use crate::workflow::machine::{Run, Standing};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Whose account: a run's, or that of one of its nodes.
+type Holder = (RunId, Option<u32>);
+
+/// The accounts of all budgets. They follow from what runs say of their work, so a snapshot does not hold them.
+#[derive(Debug, Default)]
+pub(super) struct Accounts {
+    open: BTreeMap<Holder, Account>,
+    /// Runs that have an account, or a run around them has.
+    under: BTreeSet<RunId>,
+    /// Nodes that wait until something comes back to an account. Found again after a restore.
+    parked: BTreeSet<(Holder, RunId, u32)>,
+}
+
+/// One budget and where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Account {
+    pub(super) granted: Budget,
+    pub(super) reserved: Spending,
+    pub(super) spent: Spending,
+}
+
+/// Whether work may begin.
+pub(super) enum Affordable {
+    /// It is under no budget.
+    Free,
+    /// With this put aside.
+    With(Spending),
+    /// Something may come back to this account.
+    Later(Holder),
+    Never(LimitReached),
+}
+
+impl Account {
+    const fn new(granted: Budget) -> Self {
+        Self { granted, reserved: Spending::NOTHING, spent: Spending::NOTHING }
+    }
+
+    /// What is neither put aside nor spent, of what is bounded.
+    pub(super) fn free(&self) -> [(Measure, Option<u64>, u64); 3] {
+        let taken = self.reserved + self.spent;
+        let of = |granted: Option<u64>, taken: u64| granted.map(|granted| granted.saturating_sub(taken));
+        [
+            (Measure::Attempts, of(self.granted.attempts, taken.attempts), self.reserved.attempts),
+            (Measure::Cost, of(self.granted.cost, taken.cost), self.reserved.cost),
+            (Measure::Tokens, of(self.granted.tokens, taken.tokens), self.reserved.tokens),
+        ]
+    }
+
+    /// How many attempts there is enough for; or what there is not enough of for one, and whether some of it may come back.
+    fn attempts(&self, estimate: Usage) -> Result<u64, (Measure, bool)> {
+        let mut most = u64::MAX;
+        for (measure, free, reserved) in self.free() {
+            let Some(free) = free else { continue };
+            let each = match measure {
+                Measure::Attempts => 1,
+                Measure::Cost => estimate.cost,
+                Measure::Tokens => estimate.tokens,
+                Measure::Time => 0,
+            };
+            // Of what costs nothing that is known of, there must be something left all the same.
+            let enough = free.checked_div(each).unwrap_or(if free == 0 { 0 } else { u64::MAX });
+            if enough == 0 {
+                return Err((measure, reserved > 0));
+            }
+            most = most.min(enough);
+        }
+        Ok(most)
+    }
+}
+
+impl Accounts {
+    pub(super) fn get(&self, holder: Holder) -> Option<&Account> {
+        self.open.get(&holder)
+    }
+
+    fn shift(&mut self, holder: Holder, before: Standing, after: Standing) -> bool {
+        let Some(account) = self.open.get_mut(&holder) else { return false };
+        account.reserved = account.reserved - before.reserved + after.reserved;
+        account.spent = account.spent - before.spent + after.spent;
+        true
+    }
+}
+
+impl Book {
+    /// A run has begun: its budgets are there.
+    pub(super) fn open_accounts(&mut self, id: RunId) {
+        let Some(run) = self.get(id) else { return };
+        let own = run.budget().filter(Budget::counts).map(|budget| ((id, None), budget));
+        let nodes = (0..).zip(&run.plan.definition.nodes);
+        let nodes = nodes.filter_map(|(place, node)| Some(((id, Some(place)), node.budget.filter(Budget::counts)?)));
+        let open: Vec<(Holder, Budget)> = own.into_iter().chain(nodes).collect();
+        let around = run.owner.is_some_and(|owner| self.accounts.under.contains(&owner.run));
+        if around || !open.is_empty() {
+            self.accounts.under.insert(id);
+        }
+        self.accounts.open.extend(open.into_iter().map(|(holder, budget)| (holder, Account::new(budget))));
+    }
+
+    pub(super) fn close_accounts(&mut self, id: RunId) {
+        if self.accounts.under.remove(&id) {
+            let held: Vec<Holder> =
+                self.accounts.open.range((id, None)..=(id, Some(u32::MAX))).map(|one| *one.0).collect();
+            for holder in held {
+                self.accounts.open.remove(&holder);
+            }
+        }
+    }
+
+    /// The accounts that a piece of work is under, the nearest first.
+    fn holders(&self, owner: Owner) -> Vec<Holder> {
+        let mut holders = Vec::new();
+        let mut next = Some(owner).filter(|owner| self.accounts.under.contains(&owner.run));
+        while let Some(owner) = next {
+            let here = [(owner.run, Some(owner.node)), (owner.run, None)];
+            holders.extend(here.into_iter().filter(|holder| self.accounts.open.contains_key(holder)));
+            next = self.get(owner.run).and_then(|run| run.owner);
+        }
+        holders
+    }
+
+    /// Something of a piece of work has changed: what it takes of budgets does, too.
+    pub(super) fn charge(&mut self, owner: Owner, change: impl FnOnce(&mut Run)) {
+        let counted = self.accounts.under.contains(&owner.run);
+        let before = if counted { self.get(owner.run).map(|run| run.standing(owner)) } else { None };
+        if let Some(run) = self.slot(owner.run).and_then(|slot| self.runs.get_mut(slot)) {
+            change(run);
+        }
+        if counted {
+            self.settle_accounts(owner, before.unwrap_or_default());
+        }
+    }
+
+    /// Brings accounts to where a piece of work stands now.
+    pub(super) fn settle_accounts(&mut self, owner: Owner, before: Standing) {
+        let after = self.get(owner.run).map(|run| run.standing(owner)).unwrap_or_default();
+        if before == after {
+            return;
+        }
+        for holder in self.holders(owner) {
+            self.accounts.shift(holder, before, after);
+            self.unpark(holder);
+        }
+    }
+
+    /// Looks again at the nodes that wait for something to come back to an account.
+    fn unpark(&mut self, holder: Holder) {
+        let first = (holder, RunId::new(0), 0);
+        let woken: Vec<_> =
+            self.accounts.parked.range(first..).take_while(|(held, ..)| *held == holder).copied().collect();
+        for parked @ (_, run, node) in woken {
+            self.accounts.parked.remove(&parked);
+            if let Some(waiting) = self.slot(run).and_then(|slot| self.runs.get_mut(slot)) {
+                waiting.wake(node);
+                self.agenda.insert(run);
+            }
+        }
+    }
+
+    pub(super) fn park(&mut self, holder: Holder, owner: Owner) {
+        self.accounts.parked.insert((holder, owner.run, owner.node));
+        if let Some(run) = self.slot(owner.run).and_then(|slot| self.runs.get_mut(slot)) {
+            run.park(owner.node);
+        }
+    }
+
+    /// Whether a task may begin that is expected to use up so much with each attempt, of which it may make so many.
+    pub(super) fn afford(&self, owner: Owner, estimate: Usage, attempts: u64) -> Affordable {
+        let holders = if owner.phase == Phase::Do { self.holders(owner) } else { Vec::new() };
+        if holders.is_empty() {
+            return Affordable::Free;
+        }
+        let mut most = attempts.max(1);
+        let mut later = None;
+        for holder in holders {
+            let Some(account) = self.accounts.get(holder) else { continue };
+            match account.attempts(estimate) {
+                Ok(enough) => most = most.min(enough),
+                Err((_, true)) => later = later.or(Some(holder)),
+                Err((measure, false)) => {
+                    return Affordable::Never(LimitReached::Budget { measure });
+                }
+            }
+        }
+        match later {
+            Some(holder) => Affordable::Later(holder),
+            None => Affordable::With(Spending {
+                attempts: most,
+                cost: estimate.cost.saturating_mul(most),
+                tokens: estimate.tokens.saturating_mul(most),
+            }),
+        }
+    }
+
+    /// All accounts anew, from what runs say.
+    pub(super) fn reopen_accounts(&mut self) {
+        let mut ids: Vec<RunId> = self.runs.iter().map(|(_, run)| run.id()).collect();
+        // Who is around has the smaller id, or one of the host's.
+        ids.sort_unstable();
+        self.accounts = Accounts::default();
+        for id in &ids {
+            self.open_accounts(*id);
+        }
+        for id in ids {
+            let before: Vec<(Owner, Spending)> =
+                self.get(id).map(|run| run.spent_before().collect()).unwrap_or_default();
+            for (owner, spent) in before {
+                let after = Standing { spent, ..Standing::default() };
+                for holder in self.holders(owner) {
+                    self.accounts.shift(holder, Standing::default(), after);
+                }
+            }
+            let owners: Vec<Owner> = self.get(id).map(|run| run.owners().collect()).unwrap_or_default();
+            for owner in owners {
+                self.settle_accounts(owner, Standing::default());
+            }
+        }
+    }
+
+    /// An operator has changed a run: budgets may be other ones, and nodes other ones' nodes.
+    pub(super) fn audit_accounts(&mut self) {
+        for (_, run, node) in core::mem::take(&mut self.accounts.parked) {
+            if let Some(waiting) = self.slot(run).and_then(|slot| self.runs.get_mut(slot)) {
+                waiting.wake(node);
+                self.agenda.insert(run);
+            }
+        }
+        self.reopen_accounts();
+    }
+
+    /// What all accounts say must be what runs say.
+    pub(super) fn check_accounts(&self) -> Result<(), String> {
+        let mut sums: BTreeMap<Holder, Standing> = BTreeMap::new();
+        for (_, run) in self.runs.iter() {
+            let before = run.spent_before().map(|(owner, spent)| (owner, Standing { spent, ..Standing::default() }));
+            for (owner, one) in run.owners().map(|owner| (owner, run.standing(owner))).chain(before) {
+                for holder in self.holders(owner) {
+                    let sum = sums.entry(holder).or_default();
+                    *sum = Standing { reserved: sum.reserved + one.reserved, spent: sum.spent + one.spent };
+                }
+            }
+        }
+        for (holder, account) in &self.accounts.open {
+            let sum = sums.get(holder).copied().unwrap_or_default();
+            if (sum.reserved, sum.spent) != (account.reserved, account.spent) {
+                return Err(format!("the account of {holder:?} says {account:?}, its work {sum:?}"));
+            }
+        }
+        Ok(())
+    }
+}

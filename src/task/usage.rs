@@ -1,0 +1,121 @@
+//! What work uses up.
+
+use core::ops::{Add, Sub};
+use serde::{Deserialize, Serialize};
+
+/// What an attempt used up, in whole units: no rounding adds up.
+///
+/// ```
+/// use counterpoint::Usage;
+///
+/// let answer = Usage::default().with_cost(1_500).with_tokens(740);
+/// assert_eq!((answer.cost, answer.tokens), (1_500, 740));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Usage {
+    /// In millionths of whatever the host counts in.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cost: u64,
+    /// Of language models, both ways.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub tokens: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Usage {
+    /// Sets the cost, in millionths of whatever the host counts in.
+    #[must_use]
+    pub const fn with_cost(mut self, millionths: u64) -> Self {
+        self.cost = millionths;
+        self
+    }
+
+    /// Sets the tokens.
+    #[must_use]
+    pub const fn with_tokens(mut self, tokens: u64) -> Self {
+        self.tokens = tokens;
+        self
+    }
+
+    /// Whether nothing was used up.
+    #[must_use]
+    pub const fn is_nothing(&self) -> bool {
+        self.cost == 0 && self.tokens == 0
+    }
+}
+
+/// What several attempts used up, or may.
+///
+/// ```
+/// use counterpoint::{Spending, Usage};
+///
+/// let spent = Spending::attempt(Usage::default().with_tokens(740)) + Spending::attempt(Usage::default());
+/// assert_eq!((spent.attempts, spent.tokens), (2, 740));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Spending {
+    /// How many attempts.
+    pub attempts: u64,
+    /// In millionths of whatever the host counts in.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cost: u64,
+    /// Of language models, both ways.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub tokens: u64,
+}
+
+impl Spending {
+    /// Nothing.
+    pub const NOTHING: Self = Self { attempts: 0, cost: 0, tokens: 0 };
+
+    /// One attempt that used up this.
+    #[must_use]
+    pub const fn attempt(usage: Usage) -> Self {
+        Self { attempts: 1, cost: usage.cost, tokens: usage.tokens }
+    }
+
+    pub(crate) const fn of(attempts: u64, usage: Usage) -> Self {
+        Self { attempts, cost: usage.cost, tokens: usage.tokens }
+    }
+}
+
+impl Spending {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+    pub(crate) fn is_nothing(&self) -> bool {
+        *self == Self::NOTHING
+    }
+}
+
+impl Add for Spending {
+    type Output = Self;
+
+    /// At most as much as fits.
+    fn add(self, other: Self) -> Self {
+        Self {
+            attempts: self.attempts.saturating_add(other.attempts),
+            cost: self.cost.saturating_add(other.cost),
+            tokens: self.tokens.saturating_add(other.tokens),
+        }
+    }
+}
+
+impl Sub for Spending {
+    type Output = Self;
+
+    /// At least nothing.
+    fn sub(self, other: Self) -> Self {
+        Self {
+            attempts: self.attempts.saturating_sub(other.attempts),
+            cost: self.cost.saturating_sub(other.cost),
+            tokens: self.tokens.saturating_sub(other.tokens),
+        }
+    }
+}
