@@ -7,6 +7,7 @@
 //! assert_eq!(limits.waiting_tasks, 50_000);
 //! ```
 
+use crate::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +48,11 @@ pub struct Limits {
     pub finished_tasks: u32,
     /// Finished runs that are remembered.
     pub finished_runs: u32,
+    /// How long finished tasks and runs are remembered at the most, within their numbers above: they leave memory at this age
+    /// or up to an eighth of it later, many at once. If nothing is said, only numbers count. Dead letters stay until they are
+    /// replayed or given up. Age is counted in the host's time, and `next_wakeup` asks for the call that lets go.
+    #[serde(with = "crate::time::span::option", skip_serializing_if = "Option::is_none")]
+    pub finished_for: Option<Duration>,
     /// Dead letters held for replay; beyond it the oldest is forgotten.
     pub dead_letters: u32,
     /// Bytes of one record of a sealed journal: what is appended at once is split into records no larger than this, and
@@ -78,6 +84,7 @@ impl Default for Limits {
             signals: 1_024,
             finished_tasks: 10_000,
             finished_runs: 10_000,
+            finished_for: None,
             dead_letters: 10_000,
             record_bytes: 64 << 20,
             timers_per_call: 10_000,
@@ -113,6 +120,8 @@ with! {
     with_finished_tasks => finished_tasks: u32,
     /// Sets [`finished_runs`](Self::finished_runs).
     with_finished_runs => finished_runs: u32,
+    /// Sets [`finished_for`](Self::finished_for).
+    with_finished_for => finished_for: Option<Duration>,
     /// Sets [`dead_letters`](Self::dead_letters).
     with_dead_letters => dead_letters: u32,
     /// Sets [`record_bytes`](Self::record_bytes).
@@ -121,4 +130,19 @@ with! {
     with_timers_per_call => timers_per_call: u32,
     /// Sets [`cancel_grace`](Self::cancel_grace).
     with_cancel_grace => cancel_grace: Duration,
+}
+
+/// What has been finished for too long leaves memory in batches of this size at the most.
+pub(crate) const AGED_AT_ONCE: usize = 1_000;
+
+impl Limits {
+    /// When what ended then is to leave memory, so that what ends soon after goes with it.
+    pub(crate) fn forgotten_at(&self, ended: Time) -> Option<Time> {
+        self.finished_for.map(|age| ended + age + age / 8)
+    }
+
+    /// Whether what ended then may leave memory.
+    pub(crate) fn is_aged(&self, ended: Time, now: Time) -> bool {
+        self.finished_for.is_some_and(|age| ended + age <= now)
+    }
 }

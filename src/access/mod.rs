@@ -46,7 +46,7 @@ pub use policy::{Action, Denied, Policy};
 pub use principal::{Principal, Role, Unauthenticated, Verifier};
 
 use crate::command::Command;
-use crate::id::{AttemptId, Incarnation, TaskId};
+use crate::id::{AttemptId, Incarnation, RunId, TaskId};
 use crate::name::Name;
 use crate::time::Time;
 use crate::token::Token;
@@ -54,10 +54,16 @@ use core::fmt;
 
 /// What the gate needs to know of the state: an [`Engine`](crate::Engine) or a [`Scheduler`](crate::Scheduler) knows it.
 ///
-/// The answers to neither question change while a task is known, so asking first and commanding later is no gap.
+/// The answers to none of these questions change while a task or run is known, so asking first and commanding later is no gap.
 pub trait Known {
     /// For whom a task is done: none if it is not known, an empty answer within if it is nobody's.
     fn tenant_of(&self, task: TaskId) -> Option<Option<&Name>>;
+
+    /// For whom a run is done, as [`tenant_of`](Self::tenant_of); those within another are of its tenant. What has no runs
+    /// knows none.
+    fn tenant_of_run(&self, _: RunId) -> Option<Option<&Name>> {
+        None
+    }
 
     /// Who holds an attempt, if it is under way.
     fn holder_of(&self, attempt: AttemptId) -> Option<Incarnation>;
@@ -88,7 +94,24 @@ impl Gate {
         self.judge(now, token, action, what, |who| rules::check(&self.policy, who, command, known))
     }
 
-    /// Decides whether somebody may read the audit trail, journals and states.
+    /// Decides whether somebody may see one run: its state, what it waits for, its story. Lists of runs for somebody who is
+    /// confined are made with [`RunFilter::with_tenant`](crate::RunFilter::with_tenant).
+    pub fn decide_reading_run(&self, now: Time, token: Option<&Token>, run: RunId, known: &impl Known) -> Decision {
+        self.judge(now, token, Action::Read, format!("read run {run}").into(), |who| {
+            self.policy.grants(who, Action::Read)?;
+            rules::of_their_run(who, run, known)
+        })
+    }
+
+    /// Decides whether somebody may see one task.
+    pub fn decide_reading_task(&self, now: Time, token: Option<&Token>, task: TaskId, known: &impl Known) -> Decision {
+        self.judge(now, token, Action::Read, format!("read task {task}").into(), |who| {
+            self.policy.grants(who, Action::Read)?;
+            rules::of_theirs(who, task, known)
+        })
+    }
+
+    /// Decides whether somebody may read the audit trail, journals and states: those of all, so nobody who is confined may.
     pub fn decide_reading(&self, now: Time, token: Option<&Token>, what: &str) -> Decision {
         self.judge(now, token, Action::Read, what.into(), |who| {
             if who.is_confined() { Err(Denied::ForeignTenant) } else { self.policy.grants(who, Action::Read) }

@@ -5,7 +5,7 @@ use super::policy::{Action, Denied, Policy};
 use super::principal::Principal;
 use crate::agent::Scope;
 use crate::command::{AgentCommand, Command, ControlCommand, DeadFilter, RunCommand, TaskCommand};
-use crate::id::{AgentId, AttemptId, Incarnation, TaskId};
+use crate::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
 use crate::task::TaskSpec;
 
 pub(super) fn check(policy: &Policy, who: &Principal, command: &Command, known: &impl Known) -> Result<(), Denied> {
@@ -18,7 +18,7 @@ pub(super) fn check(policy: &Policy, who: &Principal, command: &Command, known: 
         }
         Command::Run(command) => {
             policy.grants(who, action)?;
-            run(who, command)
+            run(who, command, known)
         }
         Command::Control(command) => {
             policy.grants(who, action)?;
@@ -109,7 +109,7 @@ fn submit(who: &Principal, spec: &TaskSpec, fresh: &[TaskId], known: &impl Known
     Ok(())
 }
 
-fn of_theirs(who: &Principal, task: TaskId, known: &impl Known) -> Result<(), Denied> {
+pub(super) fn of_theirs(who: &Principal, task: TaskId, known: &impl Known) -> Result<(), Denied> {
     // Whether a task is not known or another's, the answer is the same: nothing can be found out by asking.
     let reached = match known.tenant_of(task) {
         Some(tenant) => who.reaches(tenant),
@@ -122,9 +122,35 @@ fn dead(who: &Principal, filter: &DeadFilter) -> Result<(), Denied> {
     if who.reaches(filter.tenant.as_ref()) { Ok(()) } else { Err(Denied::ForeignTenant) }
 }
 
-/// Definitions and runs are no tenant's.
-fn run(who: &Principal, command: &RunCommand) -> Result<(), Denied> {
-    unconfined(who)?;
+pub(super) fn of_their_run(who: &Principal, run: RunId, known: &impl Known) -> Result<(), Denied> {
+    let reached = match known.tenant_of_run(run) {
+        Some(tenant) => who.reaches(tenant),
+        None => !who.is_confined(),
+    };
+    if reached { Ok(()) } else { Err(Denied::ForeignTenant) }
+}
+
+/// Definitions are no tenant's.
+fn run(who: &Principal, command: &RunCommand, known: &impl Known) -> Result<(), Denied> {
+    match command {
+        RunCommand::Define(_) | RunCommand::SetDefault { .. } | RunCommand::Retire { .. } => unconfined(who)?,
+        RunCommand::Start(spec) if who.reaches(spec.tenant.as_ref()) => {}
+        RunCommand::Start(_) => return Err(Denied::ForeignTenant),
+        RunCommand::Signal { run, .. }
+        | RunCommand::Pause { run, .. }
+        | RunCommand::Resume { run, .. }
+        | RunCommand::Migrate { run, .. }
+        | RunCommand::Prioritise { run, .. }
+        | RunCommand::Retry { run, .. }
+        | RunCommand::Operate { run, .. }
+        | RunCommand::Add { run, .. }
+        | RunCommand::Close { run, .. }
+        | RunCommand::Decide { run, .. }
+        | RunCommand::Delegate { run, .. }
+        | RunCommand::Cancel { run, .. }
+        | RunCommand::Abort { run, .. }
+        | RunCommand::Remedy { run, .. } => of_their_run(who, *run, known)?,
+    }
     if let RunCommand::Decide { by, .. } | RunCommand::Delegate { by, .. } = command
         && *by != who.name
     {

@@ -22,6 +22,9 @@ use std::sync::Arc;
 
 type Folded = Result<(), Misfit>;
 
+/// More ids than an engine can make in its life: at a million a second, 146,000 years. So there is always a next one.
+pub(super) const MOST_IDS: u64 = u64::MAX >> 2;
+
 /// Definitions and runs.
 #[derive(Debug, Default)]
 pub(super) struct Book {
@@ -130,7 +133,7 @@ impl Book {
 
     fn begun(&mut self, spec: &TaskSpec, now: Time) -> Result<(), &'static str> {
         let Some(owner) = spec.owner else { return Ok(()) };
-        self.note_serial(spec.id.get());
+        self.note_serial(spec.id.get())?;
         self.owners.insert(spec.id, owner);
         self.with_run(owner.run, |run| run.note_begun(owner, Worker::Task(spec.id), &spec.payload, now))?;
         if let Some(reserved) = &spec.reserved {
@@ -285,7 +288,7 @@ impl Book {
         match owner {
             None => self.active = self.active.saturating_add(1),
             Some(owner) => {
-                self.note_serial(spec.id.get());
+                self.note_serial(spec.id.get())?;
                 self.with_run(owner.run, |run| run.note_begun(owner, Worker::Child(spec.id), &spec.input, now))?;
                 self.set_timers(owner.run, owner.node);
             }
@@ -461,8 +464,13 @@ impl Book {
     }
 
     /// Ids that the engine makes are numbered across tasks and runs.
-    fn note_serial(&mut self, id: u64) {
-        self.serial = self.serial.max(id & !TaskId::engine_made(0).get());
+    fn note_serial(&mut self, id: u64) -> Result<(), &'static str> {
+        let serial = id & !TaskId::engine_made(0).get();
+        if serial > MOST_IDS {
+            return Err("an id is greater than any that an engine can have made");
+        }
+        self.serial = self.serial.max(serial);
+        Ok(())
     }
 
     /// A task works for another node than it seemed to.
@@ -483,6 +491,11 @@ impl Book {
 
     pub(super) fn get(&self, id: RunId) -> Option<&Run> {
         self.runs.get(self.slot(id)?)
+    }
+
+    /// When a finished run was over; when it began, for those of snapshots that do not say.
+    pub(super) fn ended(&self, id: RunId) -> Option<Time> {
+        self.get(id).map(|run| run.ended.unwrap_or(run.begun.1))
     }
 
     pub(super) const fn active(&self) -> u32 {

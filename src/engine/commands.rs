@@ -69,9 +69,12 @@ impl Driver {
         let Some(plan) = plan else {
             return Err(Rejected::UnknownWorkflow { name: spec.workflow, version: spec.version });
         };
+        if let Some(tenant) = &spec.tenant {
+            named("tenant", tenant, limits)?;
+        }
         if let Some(key) = &spec.business_key {
             named("business_key", key, limits)?;
-            let taken = if spec.alone { self.book.holder(&spec.workflow, key) } else { None };
+            let taken = if spec.alone { self.book.holder(&spec, key) } else { None };
             if let Some(run) = taken {
                 return Err(Rejected::KeyTaken { workflow: spec.workflow, key: key.clone(), run });
             }

@@ -8,6 +8,7 @@ use crate::command::{Accepted, Command};
 use crate::effect::Outbox;
 use crate::event::{Entry, Event, RunEvent};
 use crate::id::{RunId, TaskId};
+use crate::limits::AGED_AT_ONCE;
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::rejected::Rejected;
@@ -100,7 +101,7 @@ impl Driver {
         if !self.book.agenda.is_empty() {
             return Some(last);
         }
-        [self.core.next_wakeup(), self.book.wheel.next()].into_iter().flatten().min()
+        [self.core.next_wakeup(), self.book.wheel.next(), self.next_aged()].into_iter().flatten().min()
     }
 
     /// After a restore every run may have something to do.
@@ -232,6 +233,7 @@ impl Driver {
             policy: template.policy.clone(),
             owner: Some(owner),
             trace: run.spec.trace.clone(),
+            tenant: run.spec.tenant.clone(),
             ..TaskSpec::needing(
                 TaskId::engine_made(self.book.serial + 1),
                 template.kind.clone(),
@@ -256,11 +258,11 @@ impl Driver {
         };
         let spec = RunSpec::new(RunId::engine_made(self.book.serial + 1), plan.name.clone());
         let spec = spec.with_version(plan.version).with_input(input).with_tier(run.tier());
-        let spec = RunSpec { trace: run.spec.trace.clone(), ..spec };
+        let spec = RunSpec { trace: run.spec.trace.clone(), tenant: run.spec.tenant.clone(), ..spec };
         Some(RunEvent::Started { spec: Arc::new(spec), version: plan.version, owner: Some(owner), hash })
     }
 
-    /// Forgets the oldest finished runs, beyond the limit.
+    /// Forgets the oldest finished runs, beyond the limit, and those that have been finished for too long.
     fn retire(&mut self, tx: &mut Tx<'_>) {
         let keep = self.core.config().limits().finished_runs as usize;
         let surplus = self.book.finished.len().saturating_sub(keep);
@@ -268,5 +270,16 @@ impl Driver {
             let runs = self.book.finished.iter().take(surplus).copied().collect();
             self.emit(RunEvent::Forgotten { runs }, tx);
         }
+        if self.next_aged().is_some_and(|at| at <= tx.now) {
+            let limits = self.core.config().limits();
+            let aged = |id: &&RunId| self.book.ended(**id).is_some_and(|at| limits.is_aged(at, tx.now));
+            let runs = self.book.finished.iter().take_while(aged).take(AGED_AT_ONCE).copied().collect();
+            self.emit(RunEvent::Forgotten { runs }, tx);
+        }
+    }
+
+    /// When the oldest of the finished runs has been so for too long.
+    fn next_aged(&self) -> Option<Time> {
+        self.core.config().limits().forgotten_at(self.book.ended(*self.book.finished.front()?)?)
     }
 }

@@ -2,12 +2,16 @@
 
 use super::Engine;
 use crate::access::Known;
-use crate::id::{AttemptId, Incarnation, TaskId};
+use crate::id::{AttemptId, Incarnation, RunId, TaskId};
 use crate::name::Name;
 
 impl Known for Engine {
     fn tenant_of(&self, task: TaskId) -> Option<Option<&Name>> {
         self.driver.core.tenant_of(task)
+    }
+
+    fn tenant_of_run(&self, run: RunId) -> Option<Option<&Name>> {
+        self.driver.book.get(run).map(|run| run.spec.tenant.as_ref())
     }
 
     fn holder_of(&self, attempt: AttemptId) -> Option<Incarnation> {

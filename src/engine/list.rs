@@ -6,7 +6,7 @@ use super::view::RunView;
 use super::waits::RunStanding;
 use crate::id::{RunId, Seq};
 use crate::name::Name;
-use crate::run::RunPhase;
+use crate::run::{RunPhase, RunSpec};
 use crate::time::Time;
 use crate::workflow::machine::Run;
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,9 @@ pub struct RunFilter {
     /// That are about this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub business_key: Option<Name>,
+    /// Of this tenant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Name>,
     /// In this phase.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<RunPhase>,
@@ -80,6 +83,13 @@ impl RunFilter {
         self
     }
 
+    /// Only those of this tenant.
+    #[must_use]
+    pub fn with_tenant(mut self, tenant: impl Into<Name>) -> Self {
+        self.tenant = Some(tenant.into());
+        self
+    }
+
     /// Only those in this phase.
     #[must_use]
     pub const fn with_phase(mut self, phase: RunPhase) -> Self {
@@ -113,6 +123,7 @@ impl RunFilter {
         self.workflow.as_ref().is_none_or(|workflow| spec.workflow == *workflow)
             && self.version.is_none_or(|version| view.definition().version == version)
             && self.business_key.as_ref().is_none_or(|key| spec.business_key.as_ref() == Some(key))
+            && self.tenant.as_ref().is_none_or(|tenant| spec.tenant.as_ref() == Some(tenant))
             && self.phase.is_none_or(|phase| view.phase() == phase)
             && self.since.is_none_or(|since| began >= since)
             && self.before.is_none_or(|before| began < before)
@@ -180,10 +191,11 @@ impl Register {
 }
 
 impl Book {
-    /// The run of this workflow and key that is not over.
-    pub(super) fn holder(&self, workflow: &Name, key: &Name) -> Option<RunId> {
-        let runs = self.register.of_key(workflow, key)?;
-        runs.iter().map(|(_, run)| *run).find(|run| self.get(*run).is_some_and(|run| !run.is_finished()))
+    /// The run of this workflow, tenant and key that is not over.
+    pub(super) fn holder(&self, like: &RunSpec, key: &Name) -> Option<RunId> {
+        let runs = self.register.of_key(&like.workflow, key)?;
+        let holds = |run: &Run| !run.is_finished() && run.spec.tenant == like.tenant;
+        runs.iter().map(|(_, run)| *run).find(|run| self.get(*run).is_some_and(holds))
     }
 }
 

@@ -86,7 +86,7 @@ impl Driver {
         let nodes = run.to_redo().map_err(|node| Rejected::NotRetriable { run: id, node })?;
         if run.is_finished() {
             if let Some(key) = run.spec.business_key.as_ref().filter(|_| run.spec.alone)
-                && let Some(holder) = self.book.holder(&run.spec.workflow, key)
+                && let Some(holder) = self.book.holder(&run.spec, key)
             {
                 return Err(Rejected::KeyTaken { workflow: run.spec.workflow.clone(), key: key.clone(), run: holder });
             }

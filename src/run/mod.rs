@@ -50,6 +50,10 @@ pub struct RunSpec {
     /// Whether the run is only started if no run of the same workflow with this key is under way.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub alone: bool,
+    /// For whom it is done, and with it all its tasks and the runs within it: whose share and quota they count against, and
+    /// who may reach it where [`access`](crate::access) confines people to tenants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Name>,
 }
 
 impl RunSpec {
@@ -65,7 +69,7 @@ impl RunSpec {
     pub fn new(id: RunId, workflow: impl Into<Name>) -> Self {
         let (workflow, input, tier) = (workflow.into(), Payload::NULL, Tier::Normal);
         let (budget, trace) = (None, Traced::NOT);
-        Self { id, workflow, version: None, input, tier, budget, trace, business_key: None, alone: false }
+        Self { id, workflow, version: None, input, tier, budget, trace, business_key: None, alone: false, tenant: None }
     }
 
     /// Gives it this.
@@ -96,8 +100,15 @@ impl RunSpec {
         self
     }
 
-    /// Says what it is about, and that at most one run of the workflow is to be about it at a time: while another is, it is
-    /// refused.
+    /// Says for whom it is done: its tasks are those of this tenant.
+    #[must_use]
+    pub fn with_tenant(mut self, tenant: impl Into<Name>) -> Self {
+        self.tenant = Some(tenant.into());
+        self
+    }
+
+    /// Says what it is about, and that at most one run of the workflow, of the same tenant, is to be about it at a time:
+    /// while another is, it is refused.
     #[must_use]
     pub fn with_sole_key(mut self, key: impl Into<Name>) -> Self {
         (self.business_key, self.alone) = (Some(key.into()), true);

@@ -137,6 +137,17 @@ impl Unwinding {
         (0..).zip(&self.steps).filter(|(_, step)| **step == Some(Step::Failed)).map(|(index, _)| NodeIx::new(index))
     }
 
+    /// The steps that hold back nothing although they are not settled: their compensation failed and is to be tried again.
+    pub(crate) fn released(&self) -> impl Iterator<Item = NodeIx> {
+        self.members().filter(|step| self.is_released(*step))
+    }
+
+    /// Whether a step is one of these.
+    pub(crate) fn is_released(&self, step: NodeIx) -> bool {
+        let again = matches!(self.step(step), Some(Step::Ready | Step::Undoing));
+        again && self.readiness.state(step) != Some(NodeState::Running)
+    }
+
     /// The compensation of a ready step is under way.
     ///
     /// # Errors

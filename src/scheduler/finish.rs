@@ -7,10 +7,12 @@ use super::submit::fits;
 use crate::command::Accepted;
 use crate::event::TaskEvent;
 use crate::id::{AttemptId, Incarnation, TaskId};
+use crate::limits::AGED_AT_ONCE;
 use crate::payload::Payload;
 use crate::rejected::Rejected;
 use crate::structure::Slot;
 use crate::task::{Failure, FailureKind, Happened, InDoubt, Usage};
+use crate::time::Time;
 
 /// Finished tasks leave memory in batches of this size, so that one fact serves many.
 const BATCH: usize = 256;
@@ -138,5 +140,24 @@ impl Core {
         if !tasks.is_empty() {
             self.emit(TaskEvent::Forgotten { tasks }, tx);
         }
+    }
+
+    /// When the oldest of what is finished has been so for too long.
+    pub(super) fn next_aged(&self) -> Option<Time> {
+        self.config.limits.forgotten_at(self.ended(*self.state.finished.front()?)?)
+    }
+
+    fn ended(&self, id: TaskId) -> Option<Time> {
+        self.state.get(id).and_then(Task::end).map(|ended| ended.at)
+    }
+
+    /// Forgets what has been finished for too long.
+    pub(super) fn retire_aged(&mut self, tx: &mut Tx<'_>) {
+        if self.next_aged().is_none_or(|at| at > tx.now) {
+            return;
+        }
+        let aged = |id: &&TaskId| self.ended(**id).is_some_and(|at| self.config.limits.is_aged(at, tx.now));
+        let tasks: Vec<TaskId> = self.state.finished.iter().take_while(aged).take(AGED_AT_ONCE).copied().collect();
+        self.emit(TaskEvent::Forgotten { tasks }, tx);
     }
 }

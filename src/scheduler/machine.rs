@@ -189,7 +189,8 @@ impl Core {
     }
 
     pub(crate) fn next_wakeup(&self) -> Option<Time> {
-        [self.state.wheel.next(), self.guards.next_wakeup(), self.next_awaited()].into_iter().flatten().min()
+        let next = [self.state.wheel.next(), self.guards.next_wakeup(), self.next_awaited(), self.next_aged()];
+        next.into_iter().flatten().min()
     }
 
     pub(super) fn random(&self, tx: &Tx<'_>) -> Random {

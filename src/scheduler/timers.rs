@@ -13,6 +13,7 @@ impl Core {
         self.fire_wheel(tx);
         self.fire_awaited(tx);
         self.tick_guards(tx);
+        self.retire_aged(tx);
     }
 
     fn fire_wheel(&mut self, tx: &mut Tx<'_>) {

@@ -232,6 +232,11 @@ impl Core {
         self.state.get(id).map(|task| TaskView { task })
     }
 
+    /// All that are known, in no order that means anything.
+    pub(crate) fn views(&self) -> impl Iterator<Item = TaskView<'_>> {
+        self.state.tasks.iter().map(|(_, task)| TaskView { task })
+    }
+
     pub(crate) fn agent_view(&self, id: AgentId) -> Option<AgentView<'_>> {
         self.state.fleet.by_id(id).map(|member| AgentView { member })
     }

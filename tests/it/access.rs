@@ -205,6 +205,94 @@ fn tenants_do_not_reach_each_other() {
     assert_eq!(house.engine.task(TaskId::new(3)).unwrap().status(), TaskStatus::Cancelled);
 }
 
+/// A run of one tenant, and one within it, and what those of another tenant can do with them.
+#[test]
+fn runs_of_tenants_do_not_reach_each_other() {
+    use crate::flow::{flow, step};
+    use counterpoint::definition::{Action as Do, Body, Node};
+    let mut inner = flow([step("work")]);
+    inner.name = "inner".into();
+    let outer = flow([Node::new("in", Do::Do(Body::Flow(std::sync::Arc::new(inner))))]);
+    let (mut house, ..) = House::at_work();
+    house.say("boss", Command::define(outer)).unwrap();
+    let beyond = Denied::ForeignTenant;
+    let start = |id, tenant: &str| Command::start(RunSpec::new(RunId::new(id), "flow").with_tenant(tenant));
+    assert_eq!(house.denied("north", start(1, "south")), beyond);
+    assert_eq!(house.denied("north", Command::start(RunSpec::new(RunId::new(1), "flow"))), beyond);
+    house.say("north", start(1, "north")).unwrap();
+    house.say("boss", Command::start(RunSpec::new(RunId::new(2), "flow"))).unwrap();
+    // What the run asks for is its tenant's, and so is the run within it.
+    let within = house.engine.run(RunId::new(1)).unwrap().node("in").unwrap().children().next().unwrap();
+    let tenant = |run| house.engine.run(run).unwrap().spec().tenant.clone();
+    assert_eq!(tenant(within).as_deref(), Some("north"));
+    let counted = |name: &str| house.engine.tenants().find(|tenant| &**tenant.name() == name).unwrap().active();
+    assert_eq!((counted("north"), counted("south")), (2, 2));
+
+    let signal = |run| RunCommand::Signal { run, signal: "go".into(), payload: Payload::NULL };
+    let (node, reason) = (|| Name::from("in"), || Name::from("mine now"));
+    for run in [RunId::new(1), within, RunId::new(2), RunId::new(4_711)] {
+        assert_eq!(house.denied("south", signal(run)), beyond, "{run}");
+        // An operator of one tenant operates no run of another, of nobody, or that is not known: the answer is the same.
+        for command in [
+            RunCommand::Cancel { run, reason: reason() },
+            RunCommand::Abort { run, reason: reason() },
+            RunCommand::Pause { run, reason: reason() },
+            RunCommand::Resume { run },
+            RunCommand::Prioritise { run, tier: counterpoint::Tier::High, reason: reason() },
+            RunCommand::Retry { run, reason: reason() },
+            RunCommand::Close { run, node: node() },
+            RunCommand::Add { run, node: node(), items: vec![Payload::NULL] },
+            RunCommand::Migrate { run, migration: counterpoint::Migration::to_version(2), reason: reason() },
+            RunCommand::Remedy { run, node: node(), remedy: counterpoint::UndoRemedy::Retry },
+            RunCommand::Operate { run, node: node(), remedy: counterpoint::NodeRemedy::Skip { reason: reason() } },
+        ] {
+            assert_eq!(house.denied("south", command), beyond, "{run}");
+        }
+    }
+    assert_eq!(house.denied("south", RunCommand::Retire { workflow: "flow".into(), version: 0, reason: reason() }), beyond);
+    // Theirs they may.
+    house.say("north", signal(RunId::new(1))).unwrap();
+    house.say("south", start(3, "south")).unwrap();
+    house.say("south", RunCommand::Cancel { run: RunId::new(3), reason: reason() }).unwrap();
+}
+
+#[test]
+fn who_is_confined_reads_what_is_theirs_and_nothing_else() {
+    let verify = |token: &Token, _: Time| {
+        let who = Principal::new(token.reveal()).with_role(Role::Auditor);
+        Ok(if token.reveal() == "all" { who } else { who.with_tenant(token.reveal()) })
+    };
+    let gate = Gate::new(Policy::standard(), verify);
+    let (mut house, ..) = House::at_work();
+    house.say("boss", Command::define(crate::flow::flow([crate::flow::step("work")]))).unwrap();
+    house.say("north", Command::start(RunSpec::new(RunId::new(1), "flow").with_tenant("north"))).unwrap();
+    let engine = &house.engine;
+    let run = |who: &str, id| gate.decide_reading_run(Time::ZERO, Some(&Token::new(who)), RunId::new(id), engine);
+    let read = |who: &str, id| gate.decide_reading_task(Time::ZERO, Some(&Token::new(who)), TaskId::new(id), engine);
+    assert!(run("north", 1).check().is_ok() && run("all", 1).check().is_ok() && run("all", 2).check().is_ok());
+    assert!(run("south", 1).check().is_err() && run("north", 2).check().is_err());
+    assert!(read("south", 2).check().is_ok() && read("north", 2).check().is_err() && read("north", 99).check().is_err());
+    assert_eq!(run("south", 1).to_string(), "0s south: read run r1: refused: south may not reach beyond their tenants");
+    assert!(gate.decide_reading(Time::ZERO, Some(&Token::new("north")), "the journal").check().is_err());
+    let filter = counterpoint::RunFilter::default();
+    assert_eq!(engine.find_runs(&filter.clone().with_tenant("south"), None, 10).runs.len(), 0);
+    assert_eq!(engine.find_runs(&filter.with_tenant("north"), None, 10).runs.len(), 1);
+}
+
+/// A key that one tenant's run has is free for another's, so nobody learns of it.
+#[test]
+fn sole_keys_are_those_of_a_tenant() {
+    let mut house = House::new();
+    house.say("boss", Command::define(crate::flow::flow([crate::flow::step("work")]))).unwrap();
+    let start = |id, tenant: &str| {
+        Command::start(RunSpec::new(RunId::new(id), "flow").with_tenant(tenant).with_sole_key("order-17"))
+    };
+    house.say("everywhere", start(1, "north")).unwrap();
+    house.say("everywhere", start(2, "south")).unwrap();
+    let taken = house.say("everywhere", start(3, "north"));
+    assert!(matches!(taken, Err(No::Engine(Rejected::KeyTaken { run, .. })) if run == RunId::new(1)), "{taken:?}");
+}
+
 /// One command of every sort, none of which anybody may by default.
 fn one_of_each() -> Vec<Command> {
     let (agent, run, task_id, reason) = (AgentId::new(1), RunId::new(1), TaskId::new(1), || "why".into());
@@ -271,7 +359,7 @@ fn nobody_may_anything_by_default_and_each_role_what_it_is_for() {
     }
     let of = |actions: &[Action]| actions.iter().copied().collect::<std::collections::BTreeSet<_>>();
     assert_eq!(allowed["first"], of(&[Action::Join, Action::Report, Action::Dismiss]));
-    assert_eq!(allowed["north"], of(&[Action::Submit]), "runs are no tenant's, and the task is not known");
+    assert_eq!(allowed["north"], of(&[Action::Submit]), "the run that is started is of no tenant, run and task are not known");
     assert_eq!(allowed["everywhere"], of(&[Action::Submit, Action::Withdraw, Action::Start, Action::Signal]));
     let boss: Vec<Action> = Action::ALL
         .iter()

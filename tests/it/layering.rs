@@ -138,6 +138,26 @@ fn the_tests_that_the_documents_name_exist() {
     assert!(named > 50, "{named} tests are named: is the table still there?");
 }
 
+/// Every property is tried with the cases that every change is judged by, unless somebody asks for others.
+#[test]
+fn properties_take_their_cases_from_one_seed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let settings = fs::read_to_string(root.join(".cargo/config.toml")).unwrap();
+    let seed = format!("PROPTEST_RNG_SEED = \"{}\"", crate::FOR_EVERY_CHANGE);
+    assert!(settings.lines().any(|line| line == seed), "not {seed} in\n{settings}");
+    let mut properties = 0;
+    for path in rust_files(&root.join("tests/it")) {
+        let text = fs::read_to_string(&path).unwrap();
+        for block in text.split("proptest! {\n").skip(1) {
+            properties += 1;
+            let first = block.trim_start().lines().next().unwrap_or_default();
+            let told = first.contains("proptest_config") && (first.contains("property(") || first.contains("(cases("));
+            assert!(told, "{}: a property with cases of its own: {first}", path.display());
+        }
+    }
+    assert!(properties > 20, "{properties} properties were found");
+}
+
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {

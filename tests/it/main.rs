@@ -12,11 +12,25 @@
     reason = "tests fail loudly, and nobody links against them"
 )]
 
-use proptest::test_runner::FileFailurePersistence;
+use proptest::test_runner::{FileFailurePersistence, RngSeed};
 
 /// How many random cases a property is tried with: `COUNTERPOINT_CASES`, or so many if that is not set.
 fn cases(default: u32) -> u32 {
     std::env::var("COUNTERPOINT_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// The seed of `.cargo/config.toml`, from which the cases are drawn that every change is judged by.
+const FOR_EVERY_CHANGE: u64 = 17;
+
+/// From what the cases are drawn: a seed that somebody asks for; a new one for those who ask for more cases than usual;
+/// otherwise always the same, so that a change is not blamed for what it did not do.
+fn seed() -> RngSeed {
+    let told = std::env::var("PROPTEST_RNG_SEED").ok().and_then(|text| text.parse().ok());
+    match told.filter(|seed| *seed != FOR_EVERY_CHANGE) {
+        Some(seed) => RngSeed::Fixed(seed),
+        None if std::env::var_os("COUNTERPOINT_CASES").is_some() => RngSeed::Random,
+        None => RngSeed::Fixed(FOR_EVERY_CHANGE),
+    }
 }
 
 /// How a property is tried. A case that fails prints the seed that replays it, and is tried first from then on until it is
@@ -24,6 +38,7 @@ fn cases(default: u32) -> u32 {
 fn property(default: u32) -> proptest::test_runner::Config {
     proptest::test_runner::Config {
         cases: cases(default),
+        rng_seed: seed(),
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct("target/failed-properties.txt"))),
         ..proptest::test_runner::Config::default()
     }

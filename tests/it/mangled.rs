@@ -2,10 +2,16 @@
 //! out, doubled and swapped. A typed error, or a state that is sound and goes on; never a panic.
 
 use crate::flow::draw::{Draws, Taste, definition, input};
-use crate::flow::{RUN, World};
+use crate::flow::{RUN, World, flow, step, undoable};
 use crate::restore::{Harm, flip, harms};
-use counterpoint::{AgentId, AgentSpec, Command, Config, Engine, EngineSnapshot, Entry, Outbox, RunSpec, Time};
+use counterpoint::definition::{Action, Body, Link, Node};
+use counterpoint::{
+    AgentId, AgentSpec, Command, Config, Engine, EngineSnapshot, Entry, Event, OnUndoFailure, Outbox, RestoreError,
+    RunOutcome, RunSpec, TaskEvent, TaskId, Time, UndoRemedy,
+};
 use proptest::prelude::*;
+use serde_json::json;
+use std::sync::Arc;
 
 fn played(shape: &[u16], schedule: &[u16], seed: u64) -> World {
     let mut draws = Draws::new(shape);
@@ -99,4 +105,98 @@ proptest! {
         let again = Engine::restore(Config::default(), None, &journal).unwrap();
         prop_assert_eq!(again.snapshot(), engine.snapshot());
     }
+}
+
+/// A run within another, both of which are being undone: with every number that ties the parts of a snapshot together.
+fn undone_within() -> World {
+    let mut inner = flow([undoable("x"), undoable("y").with_link(Link::success("x"))]);
+    inner.name = "inner".into();
+    let nodes = [
+        undoable("a"),
+        Node::new("in", Action::Do(Body::Flow(Arc::new(inner)))).with_link(Link::success("a")),
+        step("z").with_link(Link::success("in")),
+    ];
+    let mut world = World::running(flow(nodes), 0);
+    world.done("a", 0).done("x", 0).done("y", 0).failed("z").done("undo y", 0);
+    assert_eq!(world.busy(), ["undo x"]);
+    world
+}
+
+/// What a snapshot becomes whose value at this place is another.
+fn with_value(world: &World, place: &str, value: impl Into<serde_json::Value>) -> Result<Engine, RestoreError> {
+    let mut snapshot = serde_json::to_value(world.engine.snapshot()).unwrap();
+    let held = snapshot.pointer_mut(place).unwrap_or_else(|| panic!("nothing at {place}"));
+    let value = value.into();
+    assert_ne!(*held, value, "{place}");
+    *held = value;
+    Engine::restore(Config::default(), Some(&serde_json::from_value(snapshot).unwrap()), [])
+}
+
+/// Each of these was once restored, and failed an assertion of the core later.
+#[test]
+fn a_snapshot_whose_parts_do_not_fit_together_is_refused() {
+    let world = undone_within();
+    assert!(with_value(&world, "/runs/0/spec/tier", "high").is_ok(), "this is how urgent it is, and fits");
+    let refused = [
+        // A run within names another piece of work, node or run around it than the one that knows it.
+        ("/runs/1/owner/item", json!(16_384)),
+        ("/runs/1/owner/node", json!(0)),
+        ("/runs/1/owner/run", json!(77)),
+        ("/runs/1/owner", json!(null)),
+        // One that is under way has ended, or the other way round.
+        ("/runs/1/phase", json!("finished")),
+        ("/runs/0/nodes/1/pieces/0/undo", json!("idle")),
+        // The next ids are known ones, or there are no next ones.
+        ("/serial", json!(1)),
+        ("/serial", json!(u64::MAX)),
+        ("/serial", json!(1_u64 << 63)),
+        // What is undone is not what has happened.
+        ("/runs/0/unwinding/0", json!(2)),
+        ("/runs/1/unwinding", json!([1])),
+        ("/runs/1/unwinding", json!(null)),
+        ("/runs/1/nodes/1/undo", json!({ "failed": { "failure": { "kind": "permanent", "message": "x" } } })),
+        // A task that has ended works for a run.
+        ("/runs/1/nodes/0/pieces/0/undo", json!({ "active": { "task": (1_u64 << 63) | 1 } })),
+    ];
+    for (place, value) in refused {
+        let restored = with_value(&world, place, value.clone());
+        assert!(matches!(restored, Err(RestoreError::Snapshot { .. })), "{place}: {value} is taken");
+    }
+}
+
+/// The greatest id that a journal may name leaves room for the next.
+#[test]
+fn a_journal_with_an_id_that_no_engine_makes_is_refused() {
+    let world = undone_within();
+    let last = (1_u64 << 63) | (u64::MAX >> 1);
+    let mut entries = world.journal.clone();
+    let task = entries.iter_mut().find_map(|entry| match &mut entry.event {
+        Event::Task(TaskEvent::Submitted { spec, .. }) if spec.owner.is_some() => Some(spec),
+        _ => None,
+    });
+    Arc::make_mut(task.unwrap()).id = TaskId::new(last);
+    let restored = Engine::restore(Config::default(), None, &entries);
+    assert!(matches!(restored, Err(RestoreError::Misfit { .. })), "{restored:?}");
+}
+
+/// A compensation that failed and is tried again holds back nothing where failures hold back nothing; a snapshot keeps that.
+#[test]
+fn a_snapshot_keeps_what_a_failed_compensation_holds_back_no_more() {
+    let nodes = [undoable("a"), undoable("b").with_link(Link::success("a")), step("c").with_link(Link::success("b"))];
+    let definition = flow(nodes).with_on_undo_failure(OnUndoFailure::Continue);
+    let mut world = World::running(definition, 0);
+    world.done("a", 0).done("b", 0).failed("c").failed("undo b").done("undo a", 0);
+    world.remedy(RUN, "b", UndoRemedy::Retry).unwrap();
+    assert_eq!(world.busy(), ["undo b"]);
+    let snapshot = world.engine.snapshot();
+    let mut text = serde_json::to_value(&snapshot).unwrap();
+    world.engine = Engine::restore(Config::default(), Some(&snapshot), []).unwrap();
+    assert_eq!(world.engine.snapshot(), snapshot);
+    // Snapshots of old do not say so: it is seen from what has been undone before its turn.
+    text["runs"][0].as_object_mut().unwrap().remove("released").unwrap();
+    let old: EngineSnapshot = serde_json::from_value(text).unwrap();
+    assert_eq!(Engine::restore(Config::default(), Some(&old), []).unwrap().snapshot(), snapshot);
+    world.done("undo b", 0);
+    assert!(matches!(world.outcome(), RunOutcome::Compensated { .. }));
+    world.verify();
 }

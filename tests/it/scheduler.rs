@@ -394,6 +394,8 @@ fn what_is_expected_is_decided_once_and_kept() {
 }
 
 proptest! {
+    #![proptest_config(crate::property(256))]
+
     /// The bound on waiting: whoever arrives after a task's own virtual deadline never goes before it.
     #[test]
     fn nobody_passes_whose_turn_came_after_the_bound(

@@ -512,6 +512,8 @@ fn written(words: &[Word]) -> Flow<u64, u64> {
 }
 
 proptest! {
+    #![proptest_config(crate::property(256))]
+
     #[test]
     fn whatever_the_builder_makes_is_sound(words in prop::collection::vec(word(), 0..30)) {
         let flow = written(&words);

@@ -136,6 +136,7 @@ pub(super) struct Seals {
     record: [u8; HASH],
     header: [u8; HASH],
     snapshot: [u8; HASH],
+    ledger: [u8; HASH],
 }
 
 impl Seals {
@@ -148,6 +149,7 @@ impl Seals {
             record: blake3::derive_key("counterpoint journal 2026 record", &material),
             header: blake3::derive_key("counterpoint journal 2026 header", &material),
             snapshot: blake3::derive_key("counterpoint journal 2026 snapshot", &material),
+            ledger: blake3::derive_key("counterpoint ledger 2026 record", &material),
         }
     }
 
@@ -157,6 +159,10 @@ impl Seals {
 
     pub(super) fn header(&self, bytes: &[u8]) -> Hash {
         keyed(&self.header, bytes)
+    }
+
+    pub(super) fn ledger(&self, bytes: &[u8]) -> Hash {
+        keyed(&self.ledger, bytes)
     }
 
     pub(super) fn snapshot(&self, head: &[u8], state: &[u8]) -> Hash {

@@ -82,7 +82,7 @@ pub(super) fn first_line(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 /// A line without `,"name":"hash"}` at its end, and the hash.
-fn unsealed<'a>(line: &'a [u8], name: &str) -> Option<(&'a [u8], Hash)> {
+pub(super) fn unsealed<'a>(line: &'a [u8], name: &str) -> Option<(&'a [u8], Hash)> {
     let line = line.strip_suffix(b"\"}\n")?;
     let (line, digits) = line.split_last_chunk::<{ 2 * HASH }>()?;
     let line = line.strip_suffix(b"\":\"")?.strip_suffix(name.as_bytes())?.strip_suffix(b",\"")?;

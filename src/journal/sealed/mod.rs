@@ -40,6 +40,8 @@
 //! [`Encoding::Compact`], frames of MessagePack. Both name the fields of facts, so what is added to facts later does not
 //! touch old journals.
 //!
+//! What is no fact and must be proved later, as who asked for what, goes into a [`Ledger`], which is sealed in the same way.
+//!
 //! # What a crash leaves
 //!
 //! A record that was not written to its end, with nothing sound after it, is [torn](RestoreError::Torn): its append was never
@@ -48,12 +50,14 @@
 
 mod compact;
 mod head;
+mod ledger;
 mod lines;
 mod seal;
 mod snapshot;
 mod unseal;
 
 pub use head::{Encoding, Hash, Head, Key};
+pub use ledger::{Ledger, LedgerFault, Mark};
 pub use seal::{SealError, Sealer};
 pub use unseal::{Sound, Unsealer};
 

@@ -508,6 +508,25 @@ impl Run {
         })
     }
 
+    /// Whether a run within does or did this piece, or one of a node that was done anew.
+    pub(crate) fn is_within(&self, owner: Owner, child: RunId) -> bool {
+        self.done_by(owner, child).is_some() || self.former.contains(&child)
+    }
+
+    fn done_by(&self, owner: Owner, child: RunId) -> Option<&Piece> {
+        let piece = self.state(owner.node)?.pieces.get(owner.item as usize)?;
+        (piece.worker == Some(Worker::Child(child))).then_some(piece)
+    }
+
+    /// Whether a run within does this piece now, or is being undone for it.
+    pub(crate) fn is_worked_on_by(&self, owner: Owner, child: RunId) -> bool {
+        self.done_by(owner, child).is_some_and(|piece| match piece.undo {
+            PieceUndo::Idle => piece.is_active(),
+            PieceUndo::Active(worker) => worker == Worker::Child(child),
+            PieceUndo::Undone | PieceUndo::Failed(_) => false,
+        })
+    }
+
     /// Who works for the run now, and the runs within that have.
     pub(crate) fn all_workers(&self) -> impl Iterator<Item = (Owner, Worker)> {
         (0..).zip(&self.nodes).flat_map(move |(node, state)| {

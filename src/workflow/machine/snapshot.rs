@@ -6,7 +6,7 @@ use crate::id::{RunId, Seq};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, OnUndoFailure, RunOutcome, RunPhase, RunSpec, UndoOutcome};
-use crate::saga::Step;
+use crate::saga::{Step, Unwinding};
 use crate::task::{Owner, Tier};
 use crate::time::Time;
 use crate::workflow::plan::Plan;
@@ -53,6 +53,9 @@ pub(crate) struct RunRecord {
     ended: Option<Time>,
     /// The nodes that are or were to be undone.
     unwinding: Option<Vec<u32>>,
+    /// Those of them that have failed once, are tried again, and hold back nothing meanwhile; not there in snapshots of old.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    released: Vec<u32>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) also_broken: Vec<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,6 +85,7 @@ impl Run {
             context: self.context.clone(),
             ended: self.ended,
             unwinding: self.unwinding.as_ref().map(|unwinding| unwinding.members().map(NodeIx::get).collect()),
+            released: self.unwinding.iter().flat_map(|unwinding| unwinding.released()).map(NodeIx::get).collect(),
             also_broken: self.also_broken.clone(),
             back: self.way(),
         }
@@ -118,14 +122,14 @@ impl Run {
         run.stopped = run.find_stop();
         if let Some(members) = &record.unwinding {
             run.unwind(members)?;
-            run.rewind()?;
+            run.rewind(&record.released)?;
         }
         run.agenda.clear();
         Some(run)
     }
 
     /// Brings the order of compensation to where the nodes say that it is.
-    fn rewind(&mut self) -> Option<()> {
+    fn rewind(&mut self, released: &[u32]) -> Option<()> {
         // What had begun before a compensation failed has begun, even where nothing more may begin since.
         let policy = self.plan.definition.on_undo_failure;
         let lenient = if policy == OnUndoFailure::Halt { OnUndoFailure::Hold } else { policy };
@@ -134,29 +138,60 @@ impl Run {
             let ready: Vec<NodeIx> = unwinding.ready().collect();
             let mut moved = false;
             for step in ready {
-                let state = self.state(step.get())?;
-                let begun = state.pieces.iter().any(|piece| piece.undo != PieceUndo::Idle);
-                if !begun {
-                    continue;
-                }
-                unwinding.begin(step).ok()?;
-                moved = true;
-                match state.undo.as_deref() {
-                    None => {}
-                    Some(UndoOutcome::Undone) => unwinding.undone(step).ok()?,
-                    Some(UndoOutcome::Failed { .. }) => unwinding.failed(step).ok()?,
-                    Some(UndoOutcome::Declared { .. } | UndoOutcome::Abandoned { .. }) => {
-                        unwinding.failed(step).ok()?;
-                        unwinding.give_up(step).ok()?;
-                    }
-                }
+                moved |= self.rewind_step(&mut unwinding, step, released)?;
             }
-            if !moved {
+            if !moved && !self.release(&mut unwinding)? {
                 break;
             }
         }
         self.unwinding = Some(Box::new(unwinding.with_policy(policy)));
         Some(())
+    }
+
+    /// What snapshots of old do not say: something was undone before its turn, so what is under way had failed before.
+    fn release(&self, unwinding: &mut Unwinding) -> Option<bool> {
+        let early = |step: &NodeIx| {
+            let pieces = self.state(step.get()).map(|state| &state.pieces[..]).unwrap_or_default();
+            unwinding.step(*step) == Some(Step::Waiting) && pieces.iter().any(|piece| piece.undo != PieceUndo::Idle)
+        };
+        let again = |step: &NodeIx| unwinding.step(*step) == Some(Step::Undoing) && !unwinding.is_released(*step);
+        let lets_go = self.plan.definition.on_undo_failure == OnUndoFailure::Continue;
+        if !lets_go || !unwinding.members().any(|step| early(&step)) {
+            return Some(false);
+        }
+        let again: Vec<NodeIx> = unwinding.members().filter(again).collect();
+        for step in &again {
+            unwinding.failed(*step).ok()?;
+            unwinding.retry(*step).ok()?;
+            unwinding.begin(*step).ok()?;
+        }
+        Some(!again.is_empty())
+    }
+
+    /// Brings a step that is ready to where its node says that it is. Says whether that changes anything.
+    fn rewind_step(&self, unwinding: &mut Unwinding, step: NodeIx, released: &[u32]) -> Option<bool> {
+        let state = self.state(step.get())?;
+        let begun = state.pieces.iter().any(|piece| piece.undo != PieceUndo::Idle);
+        let again = state.undo.is_none() && released.contains(&step.get()) && !unwinding.is_released(step);
+        if again {
+            unwinding.begin(step).ok()?;
+            unwinding.failed(step).ok()?;
+            unwinding.retry(step).ok()?;
+        }
+        if !begun {
+            return Some(again);
+        }
+        unwinding.begin(step).ok()?;
+        match state.undo.as_deref() {
+            None => {}
+            Some(UndoOutcome::Undone) => unwinding.undone(step).ok()?,
+            Some(UndoOutcome::Failed { .. }) => unwinding.failed(step).ok()?,
+            Some(UndoOutcome::Declared { .. } | UndoOutcome::Abandoned { .. }) => {
+                unwinding.failed(step).ok()?;
+                unwinding.give_up(step).ok()?;
+            }
+        }
+        Some(true)
     }
 
     /// Checks what must hold within a run.
@@ -187,6 +222,7 @@ impl Run {
         }
         self.check_ways()?;
         self.check_links()?;
+        self.check_undoing()?;
         self.check_order_of_undoing()
     }
 

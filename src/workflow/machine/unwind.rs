@@ -8,7 +8,7 @@ use crate::event::RunEvent;
 use crate::id::RunId;
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{Cause, RunOutcome, UndoOutcome};
+use crate::run::{Cause, RunOutcome, RunPhase, UndoOutcome};
 use crate::saga::{Step, Unwinding};
 use crate::task::{Failure, Happened, Owner, Phase};
 use serde_json::json;
@@ -142,5 +142,34 @@ impl Run {
             Some(_) => false,
             None => state.pieces.iter().any(stays),
         }
+    }
+
+    /// What the nodes say of their compensation is what its order says.
+    pub(super) fn check_undoing(&self) -> Result<(), String> {
+        let undoes = matches!(self.phase, RunPhase::Compensating | RunPhase::CompensationFailed);
+        if undoes && self.unwinding.is_none() {
+            return Err(format!("run {} is {} and undoes nothing", self.id(), self.phase));
+        }
+        for (node, state) in (0..).zip(&self.nodes) {
+            let idle = state.pieces.iter().all(|piece| piece.undo.is_idle());
+            let active = state.pieces.iter().any(|piece| matches!(piece.undo, PieceUndo::Active(_)));
+            let can = state.pieces.iter().any(|piece| piece.can_be_undone() && self.has_undo(node, piece));
+            let fits = match self.step_back(node) {
+                // What was undone on a way back to a save-point needs not be undone again.
+                None => !active && (idle || state.undo.is_some()),
+                Some(Step::Waiting) => can && idle && state.undo.is_none(),
+                Some(Step::Ready) => can && !active && state.undo.is_none(),
+                Some(Step::Undoing) => can && !idle && state.undo.is_none(),
+                Some(Step::Failed) => matches!(state.undo.as_deref(), Some(UndoOutcome::Failed { .. })),
+                Some(Step::Settled) => {
+                    state.undo.as_deref().is_some_and(|undo| !matches!(undo, UndoOutcome::Failed { .. }))
+                }
+            };
+            if !fits {
+                let stage = self.step_back(node);
+                return Err(format!("run {}: the compensation of node {node} cannot be {stage:?}", self.id()));
+            }
+        }
+        Ok(())
     }
 }

@@ -36,6 +36,59 @@ fn what_is_kept_does_not_grow_with_what_is_over() {
     assert!(sizes.windows(2).all(|pair| pair[1] < pair[0] + pair[0] / 4), "{sizes:?}");
 }
 
+/// Where the number of finished work bounds nothing, its age does: tasks alone, and runs with theirs.
+#[test]
+fn what_is_over_leaves_memory_at_its_age() {
+    let age = Duration::from_secs(80);
+    let mut limits = Limits::default().with_finished_for(Some(age));
+    (limits.finished_tasks, limits.finished_runs) = (u32::MAX, u32::MAX);
+    let mut world = World::with(limits);
+    world.say(Command::define(flow([step("a"), step("b").with_link(Link::success("a"))]))).unwrap();
+    for id in 1..=1_000 {
+        world.now = Time::from_secs(id);
+        world.say(Command::submit(TaskSpec::needing(TaskId::new(id), "lone", Needs::nothing()))).unwrap();
+        world.done("lone", 0);
+        world.say(Command::start(RunSpec::new(RunId::new(id), "flow"))).unwrap();
+        world.done("a", 0).done("b", 0);
+        let known = |age: u64| {
+            let id = id.saturating_sub(age);
+            (world.engine.task(TaskId::new(id)).is_some(), world.engine.run(RunId::new(id)).is_some())
+        };
+        assert!(id <= 79 || known(79) == (true, true), "{id}: what is younger is remembered");
+        assert!(id <= 92 || known(92) == (false, false), "{id}: what is older than an eighth more is not");
+    }
+    let known = world.engine.snapshot().scheduler.tasks.len();
+    assert!((240..=276).contains(&known), "{known} tasks are known, of 3 in a second for 80 to 90 seconds");
+    // Nobody need do anything: the engine asks to be called, and then nothing is left and nothing is asked.
+    let mut calls = 0;
+    while let Some(at) = world.engine.next_wakeup() {
+        world.now = world.now.max(at);
+        world.say(Command::Tick).unwrap();
+        calls += 1;
+    }
+    assert!(calls <= 40, "{calls} calls to let go of it");
+    assert_eq!((world.engine.snapshot().scheduler.tasks.len(), world.engine.find_runs(&RunFilter::default(), None, 9).runs.len()), (0, 0));
+    assert!(world.now < Time::from_secs(1_000 + 91), "{}", world.now);
+    // A journal says when, whatever the limits say by then.
+    let again = Engine::restore(Config::default(), None, &world.journal).unwrap();
+    assert_eq!(again.snapshot(), world.engine.snapshot());
+}
+
+/// What waits for a word is not old.
+#[test]
+fn dead_letters_do_not_leave_for_their_age() {
+    let limits = Limits::default().with_finished_for(Some(Duration::from_secs(1)));
+    let mut world = World::with(limits);
+    world.say(Command::submit(TaskSpec::needing(TaskId::new(1), "lone", Needs::nothing()))).unwrap();
+    while !world.engine.task(TaskId::new(1)).unwrap().status().is_terminal() {
+        world.failed("lone");
+    }
+    assert_eq!(world.engine.dead_letters().count(), 1);
+    world.now = world.now + Duration::from_secs(3_600);
+    world.say(Command::Tick).unwrap();
+    assert_eq!(world.engine.dead_letters().count(), 1);
+}
+
 #[test]
 fn a_node_whose_data_grow_too_large_fails_and_nothing_else_does() {
     let limits = Limits::default().with_payload_bytes(200);

@@ -54,7 +54,7 @@ fn mangle(value: &mut Value, place: usize, with: Value, field: Option<&str>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: crate::cases(400), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::property(400))]
 
     #[test]
     fn mangled_documents_are_refused_or_sound(

@@ -1,6 +1,7 @@
 //! Sealed journals: every bit is accounted for, and what is wrong is said exactly.
 
 mod golden;
+mod ledger;
 mod tamper;
 
 use crate::flow::draw::{Draws, Taste, definition, input};
