@@ -496,7 +496,7 @@ impl Book {
     }
 
     /// When a finished run was over; when it began, for those of snapshots that do not say.
-    pub(super) fn ended(&self, id: RunId) -> Option<Time> {
+    pub(super) fn was_over(&self, id: RunId) -> Option<Time> {
         self.get(id).map(|run| run.ended.unwrap_or(run.begun.1))
     }
 

@@ -272,7 +272,7 @@ impl Driver {
         }
         if self.next_aged().is_some_and(|at| at <= tx.now) {
             let limits = self.core.config().limits();
-            let aged = |id: &&RunId| self.book.ended(**id).is_some_and(|at| limits.is_aged(at, tx.now));
+            let aged = |id: &&RunId| self.book.was_over(**id).is_some_and(|at| limits.is_aged(at, tx.now));
             let runs = self.book.finished.iter().take_while(aged).take(AGED_AT_ONCE).copied().collect();
             self.emit(RunEvent::Forgotten { runs }, tx);
         }
@@ -280,6 +280,6 @@ impl Driver {
 
     /// When the oldest of the finished runs has been so for too long.
     fn next_aged(&self) -> Option<Time> {
-        self.core.config().limits().forgotten_at(self.book.ended(*self.book.finished.front()?)?)
+        self.core.config().limits().forgotten_at(self.book.was_over(*self.book.finished.front()?)?)
     }
 }

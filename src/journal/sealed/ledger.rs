@@ -87,7 +87,11 @@ impl Ledger {
         let unwritable = |reason: String| LedgerFault::Unwritable { record: number, reason };
         let body = serde_json::to_string(record).map_err(|error| unwritable(error.to_string()))?;
         if body.len() > self.stream.record_bytes as usize {
-            return Err(unwritable(format!("{} bytes are more than the {} allowed", body.len(), self.stream.record_bytes)));
+            return Err(unwritable(format!(
+                "{} bytes are more than the {} allowed",
+                body.len(),
+                self.stream.record_bytes
+            )));
         }
         let begin = out.len();
         // Writing to memory does not fail.

@@ -3,10 +3,12 @@
 use crate::flow::{RUN, World, flow, json, step};
 use counterpoint::definition::{Action, Body, Condition, Definition, Expr, Link, Map, Node, Occasion, Offer, Repeat};
 use counterpoint::{
-    Command, Config, Engine, LimitReached, Limits, NodeOutcome, Outbox, Rejected, RunCommand, RunId, RunSpec, Time,
+    Command, Config, Engine, LimitReached, Limits, Needs, NodeOutcome, Outbox, Rejected, RunCommand, RunFilter, RunId,
+    RunSpec, TaskId, TaskSpec, Time,
 };
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[test]
 fn a_run_keeps_the_definition_that_it_was_started_with() {
@@ -67,7 +69,13 @@ fn what_is_over_leaves_memory_at_its_age() {
         calls += 1;
     }
     assert!(calls <= 40, "{calls} calls to let go of it");
-    assert_eq!((world.engine.snapshot().scheduler.tasks.len(), world.engine.find_runs(&RunFilter::default(), None, 9).runs.len()), (0, 0));
+    assert_eq!(
+        (
+            world.engine.snapshot().scheduler.tasks.len(),
+            world.engine.find_runs(&RunFilter::default(), None, 9).runs.len()
+        ),
+        (0, 0)
+    );
     assert!(world.now < Time::from_secs(1_000 + 91), "{}", world.now);
     // A journal says when, whatever the limits say by then.
     let again = Engine::restore(Config::default(), None, &world.journal).unwrap();
@@ -80,9 +88,7 @@ fn dead_letters_do_not_leave_for_their_age() {
     let limits = Limits::default().with_finished_for(Some(Duration::from_secs(1)));
     let mut world = World::with(limits);
     world.say(Command::submit(TaskSpec::needing(TaskId::new(1), "lone", Needs::nothing()))).unwrap();
-    while !world.engine.task(TaskId::new(1)).unwrap().status().is_terminal() {
-        world.failed("lone");
-    }
+    world.lost("lone");
     assert_eq!(world.engine.dead_letters().count(), 1);
     world.now = world.now + Duration::from_secs(3_600);
     world.say(Command::Tick).unwrap();

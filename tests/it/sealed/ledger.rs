@@ -61,7 +61,9 @@ fn what_is_left_out_put_in_moved_or_brought_from_elsewhere_shows() {
     let foreign = lines(&elsewhere)[1];
     assert_eq!(verify(&[all[0], foreign]), Err(LedgerFault::NotNext { record: 2, found: 2 }));
     // Another stream, another key, no key.
-    for other in [Stream::new("else").with_key(key()), Stream::new("audit").with_key(Key::new([1; 32])), Stream::new("audit")] {
+    for other in
+        [Stream::new("else").with_key(key()), Stream::new("audit").with_key(Key::new([1; 32])), Stream::new("audit")]
+    {
         assert_eq!(Ledger::verify(&other, &bytes), Err(LedgerFault::Damaged { record: 1 }));
     }
 }
