@@ -8,7 +8,7 @@ use crate::definition::Definition;
 use crate::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{Migration, NodeRemedy, RunSpec, UndoRemedy};
+use crate::run::{Migration, NodeRemedy, ResetPoint, RunSpec, UndoRemedy};
 use crate::task::{Failure, FailureKind, TaskSpec, Tier, Usage};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
@@ -351,6 +351,29 @@ pub enum RunCommand {
     Retry {
         /// Which run.
         run: RunId,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// Sets a run back to a point: all that came after it is withdrawn and awaited, undone in reverse causal order if `undo`
+    /// says so, and done anew from there. What does not come after the point goes on and does not notice. It is for a run that
+    /// goes forward or is paused (then it is set back when it goes on), and for one that has failed or was undone; one that
+    /// succeeded has told its result, so start another. A compensation that fails on the way waits for a
+    /// [remedy](Self::Remedy); one that is abandoned does not keep the run from going forward. Without `undo`, and after
+    /// abandoning, what was done stays: if the run fails later, its outcome lists it among what is left
+    /// ([`RunView::left_behind`](crate::RunView::left_behind)). Runs within that are under way are withdrawn as always: they
+    /// undo themselves. Signals that were taken are not given again; items added to open maps stay theirs; what was used up of
+    /// budgets is used up.
+    ///
+    /// Refused past a pivot that comes after the point, and if anything that is to stay could not
+    /// ([`ResetObstacle`](crate::ResetObstacle)). A run within another is set back by its own id while it goes forward; once
+    /// it is over, set back the run around it.
+    Reset {
+        /// Which run.
+        run: RunId,
+        /// To where.
+        to: ResetPoint,
+        /// Whether what is done anew is undone first.
+        undo: bool,
         /// On what grounds.
         reason: Name,
     },

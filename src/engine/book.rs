@@ -147,7 +147,8 @@ impl Book {
             | RunEvent::Retired { .. }
             | RunEvent::Migrated { .. }
             | RunEvent::Prioritised { .. }
-            | RunEvent::Retried { .. } => self.fold_operation(event),
+            | RunEvent::Retried { .. }
+            | RunEvent::Reset { .. } => self.fold_operation(event),
             RunEvent::Started { spec, version, owner, hash } => {
                 let plan =
                     self.plan_for(spec, *version, *owner).ok_or("a run starts of a workflow that is not defined")?;
@@ -260,19 +261,31 @@ impl Book {
             });
         }
         if let RunEvent::Retried { run, nodes, .. } = event {
-            let mut over = false;
-            self.with_run(*run, |run| {
-                over = run.is_finished();
-                run.redo(nodes).ok_or("a run goes on that has not failed")
-            })?;
-            if over {
-                self.active = self.active.saturating_add(1);
-                self.finished.retain(|other| other != run);
-            }
-            self.audit_accounts();
-            return Ok(());
+            return self.reopen(*run, |run| run.redo(nodes).ok_or("a run goes on that has not failed"));
+        }
+        if let RunEvent::Reset { run, nodes, undo, reason } = event {
+            return self.reopen(*run, |run| run.reset(nodes, *undo, reason).ok_or("a run is set back that cannot be"));
         }
         self.migrated(event)
+    }
+
+    /// A run goes on from where it was, perhaps after its end.
+    fn reopen(
+        &mut self,
+        id: RunId,
+        change: impl FnOnce(&mut Run) -> Result<(), &'static str>,
+    ) -> Result<(), &'static str> {
+        let mut over = false;
+        self.with_run(id, |run| {
+            over = run.is_finished();
+            change(run)
+        })?;
+        if over {
+            self.active = self.active.saturating_add(1);
+            self.finished.retain(|other| *other != id);
+        }
+        self.audit_accounts();
+        Ok(())
     }
 
     fn started(&mut self, run: Run, now: Time) -> Result<(), &'static str> {

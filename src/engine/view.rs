@@ -76,6 +76,15 @@ impl<'a> RunView<'a> {
         self.run.cause.as_ref()
     }
 
+    /// The nodes that did something which was left as it was when they were done anew ([`RunCommand::Reset`]): nothing of that
+    /// is undone any more.
+    ///
+    /// [`RunCommand::Reset`]: crate::RunCommand::Reset
+    #[must_use]
+    pub fn left_behind(&self) -> &'a [Name] {
+        &self.run.left
+    }
+
     /// Its nodes, in the order of the definition.
     pub fn nodes(&self) -> impl Iterator<Item = NodeView<'a>> + use<'a> {
         let (run, book) = (self.run, &self.driver.book);

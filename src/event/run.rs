@@ -91,6 +91,18 @@ pub enum RunEvent {
         /// On what grounds.
         reason: Name,
     },
+    /// An operator sets a run back: these nodes, to which all belong that come after one of them, are withdrawn, undone if that
+    /// is wanted, and done anew.
+    Reset {
+        /// The run.
+        run: RunId,
+        /// The nodes, by their places, in ascending order.
+        nodes: Vec<u32>,
+        /// Whether what they did is undone first.
+        undo: bool,
+        /// On what grounds.
+        reason: Name,
+    },
     /// A node that does more than one thing began: a map, a repeat, a wait.
     Opened {
         /// The run.
@@ -307,7 +319,7 @@ pub enum RunEvent {
         /// Why.
         cause: Cause,
     },
-    /// What came after the save-points is undone, and is done again from there.
+    /// What came after the save-points, or after the point to which an operator set the run back, is done again from there.
     WentForward {
         /// The run.
         run: RunId,
@@ -391,6 +403,7 @@ impl RunEvent {
             Self::Migrated { run, .. }
             | Self::Prioritised { run, .. }
             | Self::Retried { run, .. }
+            | Self::Reset { run, .. }
             | Self::Opened { run, .. }
             | Self::NodeFinished { run, .. }
             | Self::Signalled { run, .. }

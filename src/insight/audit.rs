@@ -146,6 +146,7 @@ const fn run_actor(event: &RunEvent) -> Actor {
         | RunEvent::Migrated { .. }
         | RunEvent::Prioritised { .. }
         | RunEvent::Retried { .. }
+        | RunEvent::Reset { .. }
         | RunEvent::Started { .. }
         | RunEvent::Signalled { .. }
         | RunEvent::Paused { .. }
@@ -202,6 +203,7 @@ fn reason(event: &Event) -> Option<String> {
             RunEvent::Paused { reason, .. }
             | RunEvent::Prioritised { reason, .. }
             | RunEvent::Retried { reason, .. }
+            | RunEvent::Reset { reason, .. }
             | RunEvent::Migrated { reason, .. }
             | RunEvent::DefaultSet { reason, .. }
             | RunEvent::Retired { reason, .. },

@@ -76,6 +76,7 @@ impl Catalog {
             | RunEvent::Retired { .. }
             | RunEvent::Prioritised { .. }
             | RunEvent::Retried { .. }
+            | RunEvent::Reset { .. }
             | RunEvent::Opened { .. }
             | RunEvent::NodeFinished { .. }
             | RunEvent::Signalled { .. }

@@ -179,7 +179,8 @@ fn run(event: &RunEvent, now: Time) -> String {
         | RunEvent::Retired { .. }
         | RunEvent::Prioritised { .. }
         | RunEvent::Migrated { .. }
-        | RunEvent::Retried { .. } => operation(event),
+        | RunEvent::Retried { .. }
+        | RunEvent::Reset { .. } => operation(event),
         RunEvent::Opened { run, node, what } => {
             let what = match what {
                 Opening::Map { items } => format!("a map of {items} items"),
@@ -258,6 +259,10 @@ fn operation(event: &RunEvent) -> String {
     if let RunEvent::Retried { run, nodes, reason } = event {
         return format!("{run} goes on from where it failed, with nodes {}: {}", list(nodes), short(reason));
     }
+    if let RunEvent::Reset { run, nodes, undo, reason } = event {
+        let undone = if *undo { "undone and " } else { "" };
+        return format!("{run} is set back, with nodes {} {undone}done anew: {}", list(nodes), short(reason));
+    }
     String::new()
 }
 
@@ -301,6 +306,7 @@ fn under_way(event: &RunEvent) -> String {
         | RunEvent::Migrated { .. }
         | RunEvent::Prioritised { .. }
         | RunEvent::Retried { .. }
+        | RunEvent::Reset { .. }
         | RunEvent::Started { .. }
         | RunEvent::Opened { .. }
         | RunEvent::NodeFinished { .. }

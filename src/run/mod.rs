@@ -1,8 +1,10 @@
 //! What a run is, as data: how it is started, how its nodes and the whole of it end.
 
 mod migration;
+mod reset;
 
 pub use migration::{Carried, Migration, MigrationReport, MigrationTarget, Obstacle};
+pub use reset::{ResetObstacle, ResetPoint};
 
 use crate::definition::Budget;
 use crate::id::RunId;

@@ -283,6 +283,7 @@ impl Lineage {
             | RunEvent::Retired { .. }
             | RunEvent::Prioritised { .. }
             | RunEvent::Retried { .. }
+            | RunEvent::Reset { .. }
             | RunEvent::Opened { .. }
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }

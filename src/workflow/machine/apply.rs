@@ -75,6 +75,7 @@ impl Run {
             | RunEvent::Migrated { .. }
             | RunEvent::Prioritised { .. }
             | RunEvent::Retried { .. }
+            | RunEvent::Reset { .. }
             | RunEvent::Started { .. }
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }
@@ -149,6 +150,7 @@ impl Run {
             | RunEvent::Migrated { .. }
             | RunEvent::Prioritised { .. }
             | RunEvent::Retried { .. }
+            | RunEvent::Reset { .. }
             | RunEvent::Started { .. }
             | RunEvent::Opened { .. }
             | RunEvent::NodeFinished { .. }

@@ -18,6 +18,7 @@ mod needs;
 mod obstacles;
 mod query;
 mod redo;
+mod reset;
 mod snapshot;
 mod tokens;
 mod unwind;
@@ -79,6 +80,8 @@ pub(crate) struct Run {
     pub(crate) paused: Option<Name>,
     /// The runs within of nodes that were done anew.
     former: Vec<RunId>,
+    /// The nodes that did something which was left as it was when they were done anew.
+    pub(crate) left: Vec<Name>,
     /// How urgent an operator has made it.
     pub(crate) raised: Option<Tier>,
     /// Whether it is on record which ways nodes took that have ended. Not for runs of old snapshots.
@@ -418,6 +421,7 @@ impl Run {
             pivot_passed: false,
             paused: None,
             former: Vec::new(),
+            left: Vec::new(),
             raised: None,
             took_known: true,
             stopped: None,

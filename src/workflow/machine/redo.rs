@@ -56,7 +56,7 @@ impl Run {
     }
 
     /// Whether a node was withdrawn for no other reason than that the run turned back.
-    fn was_halted(&self, node: u32) -> bool {
+    pub(super) fn was_halted(&self, node: u32) -> bool {
         let cancelled = matches!(self.state(node).and_then(NodeState::ended), Some(NodeOutcome::Cancelled { .. }));
         self.is_finished() && cancelled && !self.is_withdrawn(node)
     }

@@ -35,6 +35,9 @@ pub(crate) struct RunRecord {
     /// The runs within of nodes that were done anew.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     former: Vec<RunId>,
+    /// The nodes that did something which was left as it was when they were done anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    left: Vec<Name>,
     /// How urgent an operator has made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     raised: Option<Tier>,
@@ -75,6 +78,7 @@ impl Run {
             broken: self.broken,
             pivot_passed: self.pivot_passed,
             former: self.former.clone(),
+            left: self.left.clone(),
             raised: self.raised,
             took_known: self.took_known,
             paused: self.paused.is_some(),
@@ -106,6 +110,7 @@ impl Run {
             pivot_passed: record.pivot_passed,
             paused: record.paused.then(|| record.paused_for.clone().unwrap_or_else(|| "not on record".into())),
             former: record.former.clone(),
+            left: record.left.clone(),
             raised: record.raised,
             took_known: record.took_known,
             context: record.context.clone(),

@@ -7,8 +7,8 @@ use counterpoint::definition::{
 };
 use counterpoint::{
     Accepted, Awaited, Command, Effect, Entry, Event, Failure, Jitter, Migration, Name, NodeRemedy, NodeStatus,
-    Obstacle, OnUndoFailure, Owner, Payload, Policy, Rejected, Retry, RunCommand, RunEvent, RunId, RunPhase,
-    RunStanding, TaskSpec, UndoRemedy, Usage, Wait,
+    Obstacle, OnUndoFailure, Owner, Payload, Policy, Rejected, ResetPoint, Retry, RunCommand, RunEvent, RunId,
+    RunPhase, RunStanding, TaskSpec, UndoRemedy, Usage, Wait,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -499,7 +499,7 @@ impl World {
     /// Goes on by chance while there are draws, then to the end: everything is answered, signalled and remedied.
     pub(crate) fn play(&mut self, draws: &mut Draws<'_>, seed: u64, run: RunId, rough: bool) {
         for draw in 0.. {
-            if draws.is_empty() || self.is_over() {
+            if draws.is_empty() || self.is_over() && !(rough && draws.one_in(2) && self.reset(draws, 0)) {
                 break;
             }
             if self.move_after == Some(draw) {
@@ -535,6 +535,10 @@ impl World {
                     };
                     let operates = rough && draws.below(2) == 0;
                     let _ = operates.then(|| self.say(RunCommand::Operate { run, node, remedy }.into()));
+                }
+                25 if rough && draws.below(3) > 0 => {
+                    let at = if draws.below(3) > 0 { 0 } else { draws.below(self.engine.runs().count()) };
+                    self.reset(draws, at);
                 }
                 24 => self.move_on(draws.below(self.engine.runs().count())),
                 _ => self.repair(draws.below(3)),
@@ -677,6 +681,30 @@ impl World {
         if let Ok(Accepted::Repeated) = self.say(RunCommand::Pause { run, reason: "chance".into() }.into()) {
             let _ = self.say(RunCommand::Resume { run }.into());
         }
+    }
+
+    /// An operator sets a run back, to where chance wants it. Whether it could be.
+    fn reset(&mut self, draws: &mut Draws<'_>, at: usize) -> bool {
+        let Some(view) = self.engine.runs().nth(at) else { return false };
+        let (run, names) = (view.id(), view.nodes().map(|node| node.name()).collect::<Vec<Name>>());
+        let some = |draws: &mut Draws<'_>| names[draws.below(names.len())].clone();
+        let to = match draws.below(5) {
+            0 => ResetPoint::Start,
+            1 => ResetPoint::after([some(draws), some(draws)]),
+            2 | 3 => ResetPoint::after([some(draws)]),
+            _ => ResetPoint::before([some(draws)]),
+        };
+        let undo = draws.below(3) > 0;
+        let command = RunCommand::Reset { run, to, undo, reason: "chance".into() };
+        let verdict = self.say(command.clone().into());
+        let goes_back = self.engine.run(run).is_some_and(|run| run.phase() == RunPhase::Running);
+        if verdict == Ok(Accepted::Done) && goes_back && draws.below(2) == 0 {
+            // Until it goes forward again, the same changes nothing; then it is another word.
+            let again = self.say(command.into());
+            let known = matches!(again, Ok(_) | Err(Rejected::NotResettable { .. } | Rejected::RunPhase { .. }));
+            assert!(known, "{again:?}");
+        }
+        verdict == Ok(Accepted::Done)
     }
 
     /// More items for whatever map takes them.

@@ -24,6 +24,7 @@ mod migrating;
 mod operating;
 mod priority;
 mod races;
+mod resetting;
 mod retrying;
 mod rounds;
 mod saving;

@@ -152,6 +152,8 @@ pub(super) struct Flow {
     pub(super) signals: BTreeMap<Name, VecDeque<Value>>,
     pub(super) to_undo: Vec<usize>,
     pub(super) back: Option<Back>,
+    /// What did something that was left as it was when it was done anew.
+    pub(super) left: Vec<Name>,
     pub(super) succeeded: bool,
     pub(super) pivot_passed: bool,
     pub(super) paused: bool,
@@ -185,6 +187,7 @@ impl Flow {
             signals: BTreeMap::new(),
             to_undo: Vec::new(),
             back: None,
+            left: Vec::new(),
             succeeded: false,
             pivot_passed: false,
             paused: false,
@@ -1191,17 +1194,21 @@ impl Flow {
 
     /// The nodes whose effects stay.
     pub(super) fn residue(&self) -> Vec<Name> {
-        let stays = |at: &usize| {
-            let (node, place) = (self.node(*at), &self.places[*at]);
-            match &place.undone {
-                Some(undone) => matches!(undone, UndoOutcome::Abandoned { .. }),
-                None => place
-                    .pieces
-                    .iter()
-                    .any(|piece| piece.happened != Happened::No && (node.pivot || self.has_undo(*at, piece))),
-            }
-        };
-        (0..self.places.len()).filter(stays).map(|at| self.node(at).name.clone()).collect()
+        let stays = (0..self.places.len()).filter(|at| self.stays(*at));
+        let mut names: Vec<Name> = stays.map(|at| self.node(at).name.clone()).collect();
+        let before: Vec<Name> = self.left.iter().filter(|name| !names.contains(name)).cloned().collect();
+        names.extend(before);
+        names
+    }
+
+    /// Whether what a node did should have been undone and was not.
+    pub(super) fn stays(&self, at: usize) -> bool {
+        let (node, place) = (self.node(at), &self.places[at]);
+        let effect = |piece: &Piece| piece.happened != Happened::No && (node.pivot || self.has_undo(at, piece));
+        match &place.undone {
+            Some(undone) => matches!(undone, UndoOutcome::Abandoned { .. }),
+            None => place.pieces.iter().any(effect),
+        }
     }
 
     /// Whether the run may end so; also whether it leaves nothing behind.
@@ -1396,7 +1403,7 @@ fn copes(join: Join) -> bool {
 }
 
 /// Whether a node may start more than once.
-fn repeats(node: &Node) -> bool {
+pub(super) fn repeats(node: &Node) -> bool {
     matches!(node.join, Join::Each | Join::Rounds { .. })
 }
 

@@ -85,6 +85,14 @@ impl Model {
         Ok(count)
     }
 
+    /// Whether a run is within one of these nodes of another.
+    fn is_within(&self, flow: &Flow, run: RunId, nodes: &[usize]) -> bool {
+        flow.owner.is_some_and(|owner| {
+            let here = owner.run == run && nodes.contains(&(owner.node as usize));
+            here || self.flows.get(&owner.run).is_some_and(|around| self.is_within(around, run, nodes))
+        })
+    }
+
     fn task(&mut self, event: &TaskEvent) -> Ruling {
         if let TaskEvent::Submitted { spec, .. } = event {
             let Some(owner) = spec.owner else { return Ok(()) };
@@ -346,6 +354,13 @@ impl Model {
                     self.flow_mut(owner.run)?.places[owner.node as usize].pieces[owner.item as usize].committed = true;
                 }
                 Ok(())
+            }
+            RunEvent::Reset { run, nodes, undo, .. } => {
+                let nodes: Vec<usize> = nodes.iter().map(|node| *node as usize).collect();
+                let within = self.flows.values().filter(|flow| self.is_within(flow, *run, &nodes));
+                let past = within.filter(|flow| flow.stand != Stand::Finished).any(|flow| flow.pivot_passed);
+                ensure!(!past, "it is set back although a run within is past its pivot");
+                self.flow_mut(*run)?.resets(nodes, *undo)
             }
             RunEvent::TurnedBack { run, to, cause } => {
                 let to = to.iter().map(|node| *node as usize).collect();
