@@ -3,7 +3,7 @@
 use crate::flow::{RUN, World, flow, step, undoable};
 use counterpoint::definition::{Action, Definition, Join, Link, Node};
 use counterpoint::{
-    Accepted, Config, Engine, EngineSnapshot, Event, Limits, NodeStatus, Rejected, ResetObstacle, ResetPoint,
+    Accepted, Config, Engine, EngineSnapshot, Entry, Event, Limits, NodeStatus, Rejected, ResetObstacle, ResetPoint,
     RunCommand, RunEvent, RunId, RunOutcome, RunPhase, UndoRemedy,
 };
 use serde_json::json;
@@ -294,6 +294,29 @@ fn a_run_that_goes_on_after_its_end_has_its_key_again() {
     assert!(matches!(full, Err(Rejected::AtCapacity { .. })), "it counts as active again: {full:?}");
     world.done("a", 0).done("b", 0);
     assert!(matches!(world.outcome(), RunOutcome::Succeeded { .. }));
+}
+
+/// A journal in which a run is set back twice, as it was written down first: it is written down the same way today, and what
+/// was written then is read today.
+#[test]
+fn a_journal_of_old_is_read_and_written_the_same() {
+    let mut world = World::running(chain(), 0);
+    world.done("a", 0).done("b", 0).done("beside", 0);
+    reset(&mut world, ResetPoint::after(["a"]), true).unwrap();
+    world.failed("c").done("undo b", 0).done("b", 0).failed("c").done("undo b", 0).done("undo a", 0);
+    reset(&mut world, ResetPoint::Start, false).unwrap();
+    world.done("a", 0);
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/journal/v1-reset.jsonl");
+    let lines: String = world.journal.iter().map(|entry| serde_json::to_string(entry).unwrap() + "\n").collect();
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &lines).unwrap();
+    }
+    let known = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(known == lines, "the facts have changed: old journals must load for ever");
+    let entries: Vec<Entry> = known.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let restored = Engine::restore(Config::default(), None, &entries).unwrap();
+    let text = |engine: &Engine| serde_json::to_string(&engine.snapshot()).unwrap();
+    assert_eq!(text(&restored), text(&world.engine));
 }
 
 /// The facts of old stay what they are.

@@ -579,7 +579,13 @@ impl Flow {
             self.places[at].beside.push(handler.name.clone());
             let links: Vec<Link> = self.followers(at).map(|(_, link)| link.clone()).collect();
             let output = Value::Null;
-            self.comes(at, |link| links.contains(link) && link.on == On::Case(handler.name.clone()), &output);
+            let here = |link: &Link| links.contains(link) && link.on == On::Case(handler.name.clone());
+            self.comes(at, here, &output);
+            let over: Vec<(usize, usize)> =
+                self.links_from(at).filter(|(.., link)| here(link)).map(|(to, place, _)| (to, place)).collect();
+            for (to, place) in over {
+                self.arrivals.entry(to).or_default().push((place, None));
+            }
         }
         Ok(())
     }
@@ -943,15 +949,21 @@ impl Flow {
         (place.end, place.output, place.took) = (Some(kind), given.clone(), took.to_vec());
         let taken: Vec<Link> = self
             .followers(at)
-            .filter(|(_, link)| self.taken(link) == Some(true))
+            .filter(|(_, link)| self.taken(link) == Some(true) && !self.went_beside(at, link))
             .map(|(_, link)| link.clone())
             .collect();
         self.comes(at, |link| link.on != On::Each && taken.contains(link), &given);
-        let links: Vec<(usize, usize)> = self.links_from(at).map(|(to, place, _)| (to, place)).collect();
+        let open = self.links_from(at).filter(|(.., link)| !self.went_beside(at, link));
+        let links: Vec<(usize, usize)> = open.map(|(to, place, _)| (to, place)).collect();
         for (to, place) in links {
             self.arrivals.entry(to).or_default().push((place, None));
         }
         Ok(())
+    }
+
+    /// Whether a handler has started the branch beside the node already.
+    fn went_beside(&self, at: usize, link: &Link) -> bool {
+        matches!(&link.on, On::Case(case) if self.places[at].beside.contains(case))
     }
 
     /// What a node gives that succeeds, if it may.

@@ -449,6 +449,7 @@ impl Model {
         let undoing = flow.succeeded;
         let clean = flow.may_finish(outcome)?;
         flow.stand = Stand::Finished;
+        flow.signals.clear();
         flow.succeeded = matches!(outcome, RunOutcome::Succeeded { .. });
         let Some(owner) = owner else { return Ok(()) };
         let parent = self.flow_mut(owner.run)?;
