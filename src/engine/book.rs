@@ -169,7 +169,7 @@ impl Book {
             }
             RunEvent::Finished { run, outcome } => {
                 self.with_run(*run, |run| run.apply(event, now))?;
-                self.run_finished(*run, outcome)
+                self.ended(*run, outcome)
             }
             RunEvent::SignalMoved { run, from, signal, place } => {
                 let mut kept = None;
@@ -209,7 +209,7 @@ impl Book {
         }
     }
 
-    fn run_finished(&mut self, id: RunId, outcome: &RunOutcome) -> Result<(), &'static str> {
+    fn ended(&mut self, id: RunId, outcome: &RunOutcome) -> Result<(), &'static str> {
         if self.get(id).is_some_and(|run| run.owner.is_none()) {
             self.active = self.active.saturating_sub(1);
             self.finished.push_back(id);

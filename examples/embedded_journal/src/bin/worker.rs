@@ -57,7 +57,7 @@ impl Step for Charge {
     type Output = u64;
 
     fn run(&self, order: u64, attempt: &Attempt) -> Result<u64, Failure> {
-        if order % 5 == 0 {
+        if order.is_multiple_of(5) {
             return Err(Failure::permanent("the card is bad"));
         }
         self.0.once("charge", order, attempt).map(|()| order)
