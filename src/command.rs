@@ -343,14 +343,18 @@ pub enum RunCommand {
     },
     /// Lets a run that failed go on from where it failed. What has succeeded stays; the nodes whose failures nothing took
     /// care of, those that were withdrawn because of them, and those that were skipped after them are done anew. It is for
-    /// a run that is over, and for one that is paused in which work has failed: before it goes on and the failure has
-    /// consequences. Refused for a run in which something was undone or would have to be, and if something after the failure has gone on ([`Rejected::NotRetriable`]); a run
+    /// a run that is over, for one that is paused in which work has failed: before it goes on and the failure has
+    /// consequences; and for nodes that are held ([`OnFailure::Hold`](crate::OnFailure::Hold)). A node is done anew as a whole,
+    /// a map with all of its items. Refused for a run in which something was undone or would have to be, and if something after the failure has gone on ([`Rejected::NotRetriable`]); a run
     /// within another is not retried, but the run around it. Signals that nobody had taken when the run ended are gone.
     ///
     /// [`Rejected::NotRetriable`]: crate::Rejected::NotRetriable
     Retry {
         /// Which run.
         run: RunId,
+        /// Which node alone; every one that has failed, if none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        node: Option<Name>,
         /// On what grounds.
         reason: Name,
     },

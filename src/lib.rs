@@ -123,7 +123,7 @@ pub use queue::Discipline;
 pub use rejected::Rejected;
 pub use run::{
     Carried, Cause, LimitReached, Measure, Migration, MigrationReport, MigrationTarget, NodeOutcome, NodeRemedy,
-    NodeStatus, Obstacle, OnUndoFailure, Refusal, ResetObstacle, ResetPoint, RunOutcome, RunPhase, RunSpec,
+    NodeStatus, Obstacle, OnFailure, OnUndoFailure, Refusal, ResetObstacle, ResetPoint, RunOutcome, RunPhase, RunSpec,
     UndoOutcome, UndoRemedy,
 };
 pub use scheduler::{

@@ -196,6 +196,7 @@ impl Book {
             | RunEvent::Refused { run, .. }
             | RunEvent::Exhausted { run, .. }
             | RunEvent::Unresolved { run, .. }
+            | RunEvent::Held { run, .. }
             | RunEvent::Reduced { run, .. }
             | RunEvent::Entered { run, .. }
             | RunEvent::Decided { run, .. }

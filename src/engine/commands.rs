@@ -29,7 +29,7 @@ impl Driver {
             RunCommand::Pause { run, reason } => self.pause(run, reason, tx),
             RunCommand::Resume { run } => self.resume_run(run, tx),
             RunCommand::Prioritise { run, tier, reason } => self.prioritise(run, tier, reason, tx),
-            RunCommand::Retry { run, reason } => self.retry(run, reason, tx),
+            RunCommand::Retry { run, node, reason } => self.retry(run, node, reason, tx),
             RunCommand::Reset { run, to, undo, reason } => self.reset(run, &to, undo, reason, tx),
             RunCommand::Migrate { run, migration, reason } => self.migrate(run, &migration, reason, tx),
             RunCommand::Operate { run, node, remedy } => self.operate(run, node, remedy, tx),

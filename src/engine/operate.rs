@@ -73,16 +73,19 @@ impl Driver {
         Ok(Accepted::Done)
     }
 
-    pub(super) fn retry(&mut self, id: RunId, reason: Name, tx: &mut Tx<'_>) -> Verdict {
+    pub(super) fn retry(&mut self, id: RunId, node: Option<Name>, reason: Name, tx: &mut Tx<'_>) -> Verdict {
         named("reason", &reason, self.core.config().limits())?;
         let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
-        if let Some(owner) = run.owner {
-            return Err(Rejected::RunWithin { run: id, around: Some(owner.run) });
+        match (run.phase, run.owner) {
+            (RunPhase::Running, _) | (RunPhase::Finished, None) => {}
+            (RunPhase::Finished, Some(owner)) => {
+                return Err(Rejected::RunWithin { run: id, around: Some(owner.run) });
+            }
+            (phase, _) => return Err(Rejected::RunPhase { run: id, phase }),
         }
-        if !matches!(run.phase, RunPhase::Running | RunPhase::Finished) {
-            return Err(Rejected::RunPhase { run: id, phase: run.phase });
-        }
-        let nodes = run.to_redo().map_err(|node| Rejected::NotRetriable { run: id, node })?;
+        let place = |node: Name| run.plan.place(&node).ok_or(Rejected::UnknownNode { run: id, node });
+        let only = node.map(place).transpose()?;
+        let nodes = run.to_redo(only).map_err(|node| Rejected::NotRetriable { run: id, node })?;
         self.may_reopen(run)?;
         self.emit(RunEvent::Retried { run: id, nodes, reason }, tx);
         Ok(Accepted::Done)

@@ -164,6 +164,12 @@ impl<'a> NodeView<'a> {
         self.state.ended()
     }
 
+    /// How it has failed, while that waits for an operator's word ([`OnFailure::Hold`](crate::OnFailure::Hold)).
+    #[must_use]
+    pub fn held(&self) -> Option<&'a NodeOutcome> {
+        self.run.held(self.place)
+    }
+
     /// How its compensation ended, if it has.
     #[must_use]
     pub fn undo(&self) -> Option<&'a UndoOutcome> {

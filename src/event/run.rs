@@ -244,6 +244,17 @@ pub enum RunEvent {
         /// The bound.
         limit: LimitReached,
     },
+    /// A node has failed, nothing takes care of that, and its workflow says that such a failure waits for an operator's word:
+    /// whether it is tried again ([`RunCommand::Retry`](crate::RunCommand::Retry)), or how it ends
+    /// ([`RunCommand::Operate`](crate::RunCommand::Operate)).
+    Held {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// How it has failed.
+        outcome: NodeOutcome,
+    },
     /// A function of the host put together what somebody is about to read of a variable.
     Reduced {
         /// The run.
@@ -418,6 +429,7 @@ impl RunEvent {
             | Self::Refused { run, .. }
             | Self::Exhausted { run, .. }
             | Self::Unresolved { run, .. }
+            | Self::Held { run, .. }
             | Self::Reduced { run, .. }
             | Self::Entered { run, .. }
             | Self::Decided { run, .. }

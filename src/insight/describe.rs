@@ -212,6 +212,7 @@ fn run(event: &RunEvent, now: Time) -> String {
         | RunEvent::Refused { .. }
         | RunEvent::Exhausted { .. }
         | RunEvent::Unresolved { .. }
+        | RunEvent::Held { .. }
         | RunEvent::Reduced { .. }
         | RunEvent::Entered { .. }
         | RunEvent::HandlerFired { .. }
@@ -285,6 +286,9 @@ fn under_way(event: &RunEvent) -> String {
         RunEvent::Exhausted { run, node, limit } => format!("{run} node {node}: {limit}"),
         RunEvent::Unresolved { run, node, workflow, .. } => {
             format!("{run} node {node}: no workflow {}", short(workflow))
+        }
+        RunEvent::Held { run, node, outcome } => {
+            format!("{run} node {node} waits for a word: {}", line(&outcome.to_string(), SHOWN + 40))
         }
         RunEvent::Refused { run, node, why } => format!("{run} node {node}: {why}"),
         RunEvent::Reduced { run, node: Some(node), variable, .. } => {

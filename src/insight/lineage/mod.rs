@@ -297,6 +297,7 @@ impl Lineage {
             | RunEvent::Refused { .. }
             | RunEvent::Exhausted { .. }
             | RunEvent::Unresolved { .. }
+            | RunEvent::Held { .. }
             | RunEvent::Reduced { .. }
             | RunEvent::Entered { .. }
             | RunEvent::Decided { .. }

@@ -312,6 +312,7 @@ impl Progress {
             | RunEvent::Refused { .. }
             | RunEvent::Exhausted { .. }
             | RunEvent::Unresolved { .. }
+            | RunEvent::Held { .. }
             | RunEvent::Reduced { .. }
             | RunEvent::Entered { .. }
             | RunEvent::Decided { .. }

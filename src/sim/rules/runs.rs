@@ -104,6 +104,7 @@ impl Rules {
             | RunEvent::Refused { .. }
             | RunEvent::Exhausted { .. }
             | RunEvent::Unresolved { .. }
+            | RunEvent::Held { .. }
             | RunEvent::Reduced { .. }
             | RunEvent::TurnedBack { .. }
             | RunEvent::SignalMoved { .. }

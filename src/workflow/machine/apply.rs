@@ -65,6 +65,7 @@ impl Run {
             | RunEvent::Refused { .. }
             | RunEvent::Exhausted { .. }
             | RunEvent::Unresolved { .. }
+            | RunEvent::Held { .. }
             | RunEvent::Reduced { .. }
             | RunEvent::Operated { .. }
             | RunEvent::Paused { .. }
@@ -127,6 +128,7 @@ impl Run {
                 Ok(())
             }
             RunEvent::Unresolved { node, workflow, .. } => self.note_unresolved(*node, workflow),
+            RunEvent::Held { node, outcome, .. } => self.note_held(*node, outcome),
             RunEvent::Refused { node, .. } => self.note_refused(*node),
             RunEvent::Exhausted { node, limit, .. } => self.note_exhausted(*node, *limit),
             RunEvent::Reduced { node, variable, value, .. } => self.note_reduced(*node, *variable, value),

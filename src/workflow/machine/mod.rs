@@ -11,6 +11,7 @@ mod boundary;
 mod context;
 mod ended;
 mod guard;
+mod hold;
 mod many;
 mod migrate;
 mod moves;
@@ -188,6 +189,9 @@ struct More {
     /// What its tasks used up before the run went back to a save-point.
     #[serde(default, skip_serializing_if = "Spending::is_nothing")]
     before: Spending,
+    /// How it has failed, while that waits for an operator's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    held: Option<Box<NodeOutcome>>,
     /// The workflow that it calls and nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unresolved: Option<Name>,

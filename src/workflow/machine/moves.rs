@@ -129,6 +129,9 @@ impl Run {
 
     /// Forward.
     fn advance(&mut self, node: u32, now: Time, limits: &Limits) -> Option<Move> {
+        if self.held(node).is_some() {
+            return None;
+        }
         if let Some(next) = self.within_budget(node, now) {
             return next;
         }

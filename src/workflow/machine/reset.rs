@@ -56,7 +56,7 @@ impl Run {
                 return Err(ResetObstacle::NotDone { node: node.clone() });
             }
         }
-        let touched = |state: &NodeState| state.stage != NodeStage::Waiting;
+        let touched = |state: &NodeState| state.stage != NodeStage::Waiting || state.held().is_some();
         if !anew.iter().any(|node| self.state(*node).is_some_and(touched) || self.remedy(*node).is_some()) {
             return Err(ResetObstacle::Nothing);
         }

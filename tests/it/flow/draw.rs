@@ -7,8 +7,8 @@ use counterpoint::definition::{
 };
 use counterpoint::{
     Accepted, Awaited, Command, Effect, Entry, Event, Failure, Jitter, Migration, Name, NodeRemedy, NodeStatus,
-    Obstacle, OnUndoFailure, Owner, Payload, Policy, Rejected, ResetPoint, Retry, RunCommand, RunEvent, RunId,
-    RunPhase, RunStanding, TaskSpec, UndoRemedy, Usage, Wait,
+    Obstacle, OnFailure, OnUndoFailure, Owner, Payload, Policy, Rejected, ResetPoint, Retry, RunCommand, RunEvent,
+    RunId, RunPhase, RunStanding, TaskSpec, UndoRemedy, Usage, Wait,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -55,6 +55,9 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
     if taste.races {
         let policies = [OnUndoFailure::Hold, OnUndoFailure::Continue, OnUndoFailure::Halt];
         definition.on_undo_failure = policies[draws.below(3)];
+        if draws.one_in(5) {
+            definition.on_failure = OnFailure::Hold;
+        }
     }
     for (name, reducer) in
         [("list", Reducer::Append), ("sum", Reducer::Sum), ("max", Reducer::Max), ("last", Reducer::Replace)]
@@ -464,7 +467,9 @@ impl World {
         let mut again = 0;
         while let Some(Owner { run, node, .. }) = owner {
             let anew = |entry: &&Entry| match &entry.event {
-                Event::Run(RunEvent::WentForward { run: of, nodes }) => *of == run && nodes.contains(&node),
+                Event::Run(RunEvent::WentForward { run: of, nodes } | RunEvent::Retried { run: of, nodes, .. }) => {
+                    *of == run && nodes.contains(&node)
+                }
                 _ => false,
             };
             again += self.journal.iter().filter(anew).count();
@@ -609,6 +614,10 @@ impl World {
                     });
                     continue;
                 }
+                Awaited::Word { .. } => {
+                    self.speak_of(run, node, seed);
+                    continue;
+                }
                 Awaited::Turn { .. } | Awaited::Milestone { .. } => continue,
                 other => panic!("it cannot wait for {other}"),
             };
@@ -681,6 +690,34 @@ impl World {
         if let Ok(Accepted::Repeated) = self.say(RunCommand::Pause { run, reason: "chance".into() }.into()) {
             let _ = self.say(RunCommand::Resume { run }.into());
         }
+    }
+
+    /// An operator says what becomes of a node that has failed and is held.
+    fn speak_of(&mut self, run: RunId, node: Name, seed: u64) {
+        let (said, reason) = (self.remedies as u64 + seed, Name::from("chance"));
+        self.remedies += 1;
+        let end = |remedy| RunCommand::Operate { run, node: node.clone(), remedy };
+        if said % 4 < 2 {
+            let again =
+                RunCommand::Retry { run, node: Some(node.clone()).filter(|_| said % 4 == 0), reason: reason.clone() };
+            match self.say(again.into()) {
+                Ok(Accepted::Done) | Err(Rejected::RunPhase { .. }) => return,
+                // What it did would have to be undone first.
+                Err(Rejected::NotRetriable { node: Some(_), .. }) => {}
+                other => panic!("{other:?}"),
+            }
+            let to = ResetPoint::before([node.clone()]);
+            let reset = RunCommand::Reset { run, to, undo: true, reason: reason.clone() };
+            if self.say(reset.into()) == Ok(Accepted::Done) {
+                return;
+            }
+        }
+        let remedy = match said % 3 {
+            0 => NodeRemedy::Complete { output: Payload::NULL, reason },
+            1 => NodeRemedy::Skip { reason },
+            _ => NodeRemedy::Fail { reason },
+        };
+        let _ = self.say(end(remedy).into());
     }
 
     /// An operator sets a run back, to where chance wants it. Whether it could be.

@@ -19,6 +19,7 @@ mod endings;
 mod enough;
 mod finding;
 mod guarding;
+mod holding;
 mod many;
 mod migrating;
 mod operating;

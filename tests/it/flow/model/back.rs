@@ -69,7 +69,7 @@ impl Flow {
         }
         let begun = |at: &usize| {
             let place = &self.places[*at];
-            place.begun() || place.end.is_some() || place.remedy.is_some()
+            place.begun() || place.end.is_some() || place.remedy.is_some() || place.held
         };
         ensure!(nodes.iter().any(begun), "nothing is to be done anew");
         (self.stand, self.cause, self.to_undo) = (Stand::Running, None, Vec::new());

@@ -175,6 +175,7 @@ impl Model {
             RunEvent::Started { owner, .. } => owner.map(|owner| owner.run),
             RunEvent::Halted { cause: Cause::Node { .. }, .. }
             | RunEvent::Opened { .. }
+            | RunEvent::Held { .. }
             | RunEvent::NodeFinished { .. }
             | RunEvent::SignalMoved { .. }
             | RunEvent::HandlerFired { .. }
@@ -354,6 +355,11 @@ impl Model {
                     self.flow_mut(owner.run)?.places[owner.node as usize].pieces[owner.item as usize].committed = true;
                 }
                 Ok(())
+            }
+            RunEvent::Held { run, node, outcome } => self.flow_mut(*run)?.holds_back(*node as usize, outcome),
+            RunEvent::Retried { run, nodes, .. } => {
+                let nodes: Vec<usize> = nodes.iter().map(|node| *node as usize).collect();
+                self.flow_mut(*run)?.retries(&nodes)
             }
             RunEvent::Reset { run, nodes, undo, .. } => {
                 let nodes: Vec<usize> = nodes.iter().map(|node| *node as usize).collect();
