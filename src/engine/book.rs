@@ -537,26 +537,17 @@ fn end_of(event: &TaskEvent) -> Option<PieceEnd> {
     let trace = |maybe: bool| if maybe { Happened::Maybe } else { Happened::No };
     Some(match event {
         TaskEvent::Succeeded { output, .. } | TaskEvent::Answered { output, .. } => {
-            PieceEnd { failure: None, cancelled: false, happened: Happened::Yes(output.clone()), limit: None }
+            PieceEnd::new(Happened::Yes(output.clone()), None)
         }
         TaskEvent::AttemptFailed { failure, next, maybe, .. } => match next {
             Next::Retry { .. } => return None,
-            Next::Fail | Next::DeadLetter => PieceEnd {
-                failure: Some(Box::new(failure.clone())),
-                cancelled: false,
-                happened: trace(*maybe),
-                limit: None,
-            },
+            Next::Fail | Next::DeadLetter => PieceEnd::new(trace(*maybe), Some(failure.clone())),
         },
-        TaskEvent::Cancelled { happened, .. } => {
-            PieceEnd { failure: None, cancelled: true, happened: happened.clone(), limit: None }
+        TaskEvent::Cancelled { happened, .. } => PieceEnd::cancelled(happened.clone()),
+        TaskEvent::Expired { bound, maybe, .. } => {
+            let failure = Failure::transient(format!("its time ran out ({bound})"));
+            PieceEnd::new(trace(*maybe), Some(failure))
         }
-        TaskEvent::Expired { bound, maybe, .. } => PieceEnd {
-            failure: Some(Box::new(Failure::transient(format!("its time ran out ({bound})")))),
-            cancelled: false,
-            happened: trace(*maybe),
-            limit: None,
-        },
         TaskEvent::Submitted { .. }
         | TaskEvent::Ready { .. }
         | TaskEvent::Assigned { .. }

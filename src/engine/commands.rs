@@ -144,7 +144,7 @@ impl Driver {
 
     fn cancel_run(&mut self, id: RunId, reason: Name, anyway: bool, tx: &mut Tx<'_>) -> Verdict {
         let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
-        let asked = matches!(run.cause, Some(Cause::Cancelled { .. }));
+        let asked = matches!(run.cause.as_deref(), Some(Cause::Cancelled { .. }));
         match run.phase {
             RunPhase::Running if run.is_past_pivot() && !anyway => Err(Rejected::PastPivot(id)),
             RunPhase::Running => {

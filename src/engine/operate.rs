@@ -94,7 +94,7 @@ impl Driver {
     pub(super) fn reset(&mut self, id: RunId, to: &ResetPoint, undo: bool, reason: Name, tx: &mut Tx<'_>) -> Verdict {
         named("reason", &reason, self.core.config().limits())?;
         let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
-        match (run.phase, &run.outcome, run.owner) {
+        match (run.phase, run.outcome.as_deref(), run.owner) {
             (RunPhase::Running, ..) => {}
             (RunPhase::Finished, Some(RunOutcome::Failed { .. } | RunOutcome::Compensated { .. }), owner) => {
                 if let Some(owner) = owner {

@@ -66,14 +66,14 @@ impl<'a> RunView<'a> {
 
     /// How it ended, if it has.
     #[must_use]
-    pub const fn outcome(&self) -> Option<&'a RunOutcome> {
-        self.run.outcome.as_ref()
+    pub fn outcome(&self) -> Option<&'a RunOutcome> {
+        self.run.outcome.as_deref()
     }
 
     /// Why it turned back, if it did.
     #[must_use]
-    pub const fn cause(&self) -> Option<&'a Cause> {
-        self.run.cause.as_ref()
+    pub fn cause(&self) -> Option<&'a Cause> {
+        self.run.cause.as_deref()
     }
 
     /// The nodes that did something which was left as it was when they were done anew ([`RunCommand::Reset`]): nothing of that

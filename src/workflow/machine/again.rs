@@ -198,7 +198,9 @@ impl Run {
             let kept = state.more_mut();
             (kept.added, kept.closed) = (more.added, more.closed);
         }
-        self.former.extend(within);
+        if !within.is_empty() {
+            self.former = self.former.iter().copied().chain(within).collect();
+        }
     }
 
     /// Decides the links again that lead to these nodes from others.

@@ -60,7 +60,9 @@ impl Run {
         let mut needs: Vec<Need> = match &state.stage {
             _ if held.is_some() => held.into_iter().collect(),
             NodeStage::Waiting => self.needs_turn(node).into_iter().collect(),
-            NodeStage::Open(Opening::Wait { .. } | Opening::Race { .. }) => self.needs_occasion(node),
+            NodeStage::Open(what) if matches!(**what, Opening::Wait { .. } | Opening::Race { .. }) => {
+                self.needs_occasion(node)
+            }
             NodeStage::Working | NodeStage::Open(_) | NodeStage::Ended(_) => working(state).collect(),
         };
         if self.items_if_open(node).is_some() && state.held().is_none() {
@@ -87,15 +89,15 @@ impl Run {
 
     /// When a wait or race ends by itself, or its decision is escalated.
     fn occasion_until(&self, node: u32) -> Option<Time> {
-        match &self.state(node)?.stage {
-            NodeStage::Open(Opening::Wait { until }) => *until,
-            NodeStage::Open(Opening::Race { since, until }) => {
+        match self.state(node)?.opening()? {
+            Opening::Wait { until } => *until,
+            Opening::Race { since, until } => {
                 let escalation = self.asks(node).and_then(|(decision, ruling)| {
                     Some(*since + decision.escalation.get(ruling.level as usize)?.after)
                 });
                 until.iter().copied().flatten().chain(escalation).min()
             }
-            NodeStage::Open(_) | NodeStage::Waiting | NodeStage::Working | NodeStage::Ended(_) => None,
+            Opening::Map { .. } | Opening::Repeat | Opening::States | Opening::Rounds => None,
         }
     }
 

@@ -15,7 +15,7 @@ impl Run {
                 self.back.is_none()
                     && nodes.clone().any(|node| only.is_none_or(|only| node == only) && self.has_failed(node))
             }
-            RunPhase::Finished => matches!(self.outcome, Some(RunOutcome::Failed { .. })),
+            RunPhase::Finished => matches!(self.outcome.as_deref(), Some(RunOutcome::Failed { .. })),
             RunPhase::Halting | RunPhase::Compensating | RunPhase::CompensationFailed => false,
         };
         if !failed {

@@ -115,7 +115,8 @@ impl Run {
 
     /// It is set back: from now on these nodes go back. None if it cannot be.
     pub(crate) fn reset(&mut self, nodes: &[u32], undo: bool, reason: &Name) -> Option<()> {
-        let failed = matches!(self.outcome, Some(RunOutcome::Failed { .. } | RunOutcome::Compensated { .. }));
+        let failed =
+            matches!(self.outcome.as_deref(), Some(RunOutcome::Failed { .. } | RunOutcome::Compensated { .. }));
         let stands = self.phase == RunPhase::Running || self.is_finished() && failed;
         let known = nodes.is_sorted() && nodes.iter().all(|node| self.state(*node).is_some());
         if !stands || self.back.is_some() || !known {
@@ -137,7 +138,7 @@ impl Run {
         for &node in nodes {
             let name = self.plan.name(node);
             if self.state(node).is_some_and(|state| self.stays(node, state)) && !self.left.contains(&name) {
-                self.left.push(name);
+                self.left = self.left.iter().cloned().chain([name]).collect();
             }
         }
     }

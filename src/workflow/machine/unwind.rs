@@ -119,7 +119,8 @@ impl Run {
     }
 
     pub(super) fn outcome_unwound(&self) -> RunOutcome {
-        let cause = self.cause.clone().unwrap_or_else(|| Cause::Cancelled { reason: Name::from("unknown") });
+        let cause =
+            self.cause.as_deref().cloned().unwrap_or_else(|| Cause::Cancelled { reason: Name::from("unknown") });
         let residue: Vec<Name> = (0..)
             .zip(&self.nodes)
             .filter(|(node, state)| self.stays(*node, state))

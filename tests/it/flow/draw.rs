@@ -55,7 +55,7 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
     if taste.races {
         let policies = [OnUndoFailure::Hold, OnUndoFailure::Continue, OnUndoFailure::Halt];
         definition.on_undo_failure = policies[draws.below(3)];
-        if draws.one_in(5) {
+        if draws.one_in(4) {
             definition.on_failure = OnFailure::Hold;
         }
     }
@@ -695,13 +695,21 @@ impl World {
     /// An operator says what becomes of a node that has failed and is held.
     fn speak_of(&mut self, run: RunId, node: Name, seed: u64) {
         let (said, reason) = (self.remedies as u64 + seed, Name::from("chance"));
+        // The word on another may have ended the run.
+        if self.engine.run(run).is_none_or(|run| run.phase() != RunPhase::Running) {
+            return;
+        }
         self.remedies += 1;
         let end = |remedy| RunCommand::Operate { run, node: node.clone(), remedy };
-        if said % 4 < 2 {
+        // What fails however often it is tried is not tried for ever.
+        if said % 4 < 3 && self.remedies < 12 {
             let again =
                 RunCommand::Retry { run, node: Some(node.clone()).filter(|_| said % 4 == 0), reason: reason.clone() };
             match self.say(again.into()) {
-                Ok(Accepted::Done) | Err(Rejected::RunPhase { .. }) => return,
+                // The word on another may have been one on this, too.
+                Ok(Accepted::Done) | Err(Rejected::RunPhase { .. } | Rejected::NotRetriable { node: None, .. }) => {
+                    return;
+                }
                 // What it did would have to be undone first.
                 Err(Rejected::NotRetriable { node: Some(_), .. }) => {}
                 other => panic!("{other:?}"),
