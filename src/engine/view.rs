@@ -5,6 +5,7 @@ use super::drive::Driver;
 use super::waits::{RunStanding, Wait};
 use crate::definition::Definition;
 use crate::id::RunId;
+use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, NodeOutcome, NodeStatus, RunOutcome, RunPhase, RunSpec, UndoOutcome};
@@ -127,6 +128,14 @@ impl<'a> RunView<'a> {
 impl<'a> RunView<'a> {
     pub(super) const fn parts(&self) -> (&'a Run, &'a Book) {
         (self.run, &self.driver.book)
+    }
+
+    pub(super) const fn now(&self) -> Time {
+        self.now
+    }
+
+    pub(super) fn limits(&self) -> &'a Limits {
+        self.driver.core.config().limits()
     }
 }
 

@@ -110,6 +110,12 @@ impl Run {
     }
 
     /// How many signals the run keeps that are still worth something: in all, and of one name.
+    /// The signals that are kept, by name, and how many of each.
+    pub(crate) fn signals_kept(&self, now: Time) -> impl Iterator<Item = (&Name, usize)> {
+        let fresh = move |kept: &VecDeque<Kept>| kept.iter().filter(|kept| kept.is_fresh(now)).count();
+        self.signals.iter().map(move |(name, kept)| (name, fresh(kept))).filter(|(_, kept)| *kept > 0)
+    }
+
     pub(crate) fn kept(&self, signal: &Name, now: Time) -> (usize, usize) {
         let fresh = |kept: &VecDeque<Kept>| kept.iter().filter(|kept| kept.is_fresh(now)).count();
         let all = self.signals.values().map(fresh).sum();

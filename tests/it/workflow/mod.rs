@@ -8,6 +8,7 @@
     reason = "what goes wrong in a test is to stop it"
 )]
 
+mod asking;
 mod boundaries;
 mod branches;
 mod budgets;
