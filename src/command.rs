@@ -8,7 +8,7 @@ use crate::definition::Definition;
 use crate::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{Migration, NodeRemedy, RunSpec, UndoRemedy};
+use crate::run::{Migration, NodeRemedy, ResetPoint, RunSpec, UndoRemedy};
 use crate::task::{Failure, FailureKind, TaskSpec, Tier, Usage};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
@@ -343,14 +343,41 @@ pub enum RunCommand {
     },
     /// Lets a run that failed go on from where it failed. What has succeeded stays; the nodes whose failures nothing took
     /// care of, those that were withdrawn because of them, and those that were skipped after them are done anew. It is for
-    /// a run that is over, and for one that is paused in which work has failed: before it goes on and the failure has
-    /// consequences. Refused for a run in which something was undone or would have to be, and if something after the failure has gone on ([`Rejected::NotRetriable`]); a run
+    /// a run that is over, for one that is paused in which work has failed: before it goes on and the failure has
+    /// consequences; and for nodes that are held ([`OnFailure::Hold`](crate::OnFailure::Hold)). A node is done anew as a whole,
+    /// a map with all of its items. Refused for a run in which something was undone or would have to be, and if something after the failure has gone on ([`Rejected::NotRetriable`]); a run
     /// within another is not retried, but the run around it. Signals that nobody had taken when the run ended are gone.
     ///
     /// [`Rejected::NotRetriable`]: crate::Rejected::NotRetriable
     Retry {
         /// Which run.
         run: RunId,
+        /// Which node alone; every one that has failed, if none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        node: Option<Name>,
+        /// On what grounds.
+        reason: Name,
+    },
+    /// Sets a run back to a point: all that came after it is withdrawn and awaited, undone in reverse causal order if `undo`
+    /// says so, and done anew from there. What does not come after the point goes on and does not notice. It is for a run that
+    /// goes forward or is paused (then it is set back when it goes on), and for one that has failed or was undone; one that
+    /// succeeded has told its result, so start another. A compensation that fails on the way waits for a
+    /// [remedy](Self::Remedy); one that is abandoned does not keep the run from going forward. Without `undo`, and after
+    /// abandoning, what was done stays: if the run fails later, its outcome lists it among what is left
+    /// ([`RunView::left_behind`](crate::RunView::left_behind)). Runs within that are under way are withdrawn as always: they
+    /// undo themselves. Signals that were taken are not given again; items added to open maps stay theirs; what was used up of
+    /// budgets is used up.
+    ///
+    /// Refused past a pivot that comes after the point, and if anything that is to stay could not
+    /// ([`ResetObstacle`](crate::ResetObstacle)). A run within another is set back by its own id while it goes forward; once
+    /// it is over, set back the run around it.
+    Reset {
+        /// Which run.
+        run: RunId,
+        /// To where.
+        to: ResetPoint,
+        /// Whether what is done anew is undone first.
+        undo: bool,
         /// On what grounds.
         reason: Name,
     },

@@ -123,7 +123,8 @@ pub use queue::Discipline;
 pub use rejected::Rejected;
 pub use run::{
     Carried, Cause, LimitReached, Measure, Migration, MigrationReport, MigrationTarget, NodeOutcome, NodeRemedy,
-    NodeStatus, Obstacle, OnUndoFailure, Refusal, RunOutcome, RunPhase, RunSpec, UndoOutcome, UndoRemedy,
+    NodeStatus, Obstacle, OnFailure, OnUndoFailure, Refusal, ResetObstacle, ResetPoint, RunOutcome, RunPhase, RunSpec,
+    UndoOutcome, UndoRemedy,
 };
 pub use scheduler::{
     AgentView, Config, Quota, Routability, Scheduler, SchedulerSnapshot, TaskStatus, TaskView, TaskWait,

@@ -3,7 +3,7 @@
 use crate::definition::DefinitionId;
 use crate::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
 use crate::name::Name;
-use crate::run::{Obstacle, RunPhase};
+use crate::run::{Obstacle, ResetObstacle, RunPhase};
 use crate::task::Tier;
 use crate::time::Time;
 use core::time::Duration;
@@ -202,6 +202,14 @@ pub enum Rejected {
         run: RunId,
         /// A node that was undone, or that has gone on after the failure; none if nothing has failed.
         node: Option<Name>,
+    },
+    /// The run cannot be set back to that point.
+    #[error("run {run} cannot be set back: {obstacle}")]
+    NotResettable {
+        /// The run.
+        run: RunId,
+        /// What stands in the way.
+        obstacle: ResetObstacle,
     },
     /// The run has passed its point of no return: it goes forward only.
     #[error("run {0} has passed its point of no return, and goes forward only")]

@@ -47,7 +47,7 @@ pub use variable::{Reducer, Variable, Write};
 
 use crate::id::stable_hash;
 use crate::name::Name;
-use crate::run::OnUndoFailure;
+use crate::run::{OnFailure, OnUndoFailure};
 use crate::task::{Needs, Policy, Tier, Usage};
 use core::fmt;
 use core::time::Duration;
@@ -78,6 +78,9 @@ pub struct Definition {
     /// What a compensation that fails holds back.
     #[serde(default, skip_serializing_if = "OnUndoFailure::is_default")]
     pub on_undo_failure: OnUndoFailure,
+    /// What a failure leads to that nothing takes care of. Workflows within say so for themselves.
+    #[serde(default, skip_serializing_if = "OnFailure::is_default")]
+    pub on_failure: OnFailure,
     /// The context of a run: what its nodes write together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variables: Vec<Variable>,
@@ -97,6 +100,7 @@ impl Definition {
             output: Expr::default(),
             signals: Vec::new(),
             on_undo_failure: OnUndoFailure::default(),
+            on_failure: OnFailure::default(),
             variables: Vec::new(),
             budget: None,
         }
@@ -134,6 +138,13 @@ impl Definition {
     #[must_use]
     pub const fn with_on_undo_failure(mut self, policy: OnUndoFailure) -> Self {
         self.on_undo_failure = policy;
+        self
+    }
+
+    /// Sets what a failure leads to that nothing takes care of.
+    #[must_use]
+    pub const fn with_on_failure(mut self, policy: OnFailure) -> Self {
+        self.on_failure = policy;
         self
     }
 

@@ -150,7 +150,8 @@ impl Book {
             | RunEvent::Retired { .. }
             | RunEvent::Migrated { .. }
             | RunEvent::Prioritised { .. }
-            | RunEvent::Retried { .. } => self.fold_operation(event),
+            | RunEvent::Retried { .. }
+            | RunEvent::Reset { .. } => self.fold_operation(event),
             RunEvent::Started { spec, version, owner, hash } => {
                 let plan =
                     self.plan_for(spec, *version, *owner).ok_or("a run starts of a workflow that is not defined")?;
@@ -198,6 +199,7 @@ impl Book {
             | RunEvent::Refused { run, .. }
             | RunEvent::Exhausted { run, .. }
             | RunEvent::Unresolved { run, .. }
+            | RunEvent::Held { run, .. }
             | RunEvent::Reduced { run, .. }
             | RunEvent::Entered { run, .. }
             | RunEvent::Decided { run, .. }
@@ -265,19 +267,31 @@ impl Book {
             });
         }
         if let RunEvent::Retried { run, nodes, .. } = event {
-            let mut over = false;
-            self.with_run(*run, |run| {
-                over = run.is_finished();
-                run.redo(nodes).ok_or("a run goes on that has not failed")
-            })?;
-            if over {
-                self.active = self.active.saturating_add(1);
-                self.finished.retain(|other| other != run);
-            }
-            self.audit_accounts();
-            return Ok(());
+            return self.reopen(*run, |run| run.redo(nodes).ok_or("a run goes on that has not failed"));
+        }
+        if let RunEvent::Reset { run, nodes, undo, reason } = event {
+            return self.reopen(*run, |run| run.reset(nodes, *undo, reason).ok_or("a run is set back that cannot be"));
         }
         self.migrated(event)
+    }
+
+    /// A run goes on from where it was, perhaps after its end.
+    fn reopen(
+        &mut self,
+        id: RunId,
+        change: impl FnOnce(&mut Run) -> Result<(), &'static str>,
+    ) -> Result<(), &'static str> {
+        let mut over = false;
+        self.with_run(id, |run| {
+            over = run.is_finished();
+            change(run)
+        })?;
+        if over {
+            self.active = self.active.saturating_add(1);
+            self.finished.retain(|other| *other != id);
+        }
+        self.audit_accounts();
+        Ok(())
     }
 
     fn started(&mut self, run: Run, now: Time) -> Result<(), &'static str> {
@@ -536,26 +550,17 @@ fn end_of(event: &TaskEvent) -> Option<PieceEnd> {
     let trace = |maybe: bool| if maybe { Happened::Maybe } else { Happened::No };
     Some(match event {
         TaskEvent::Succeeded { output, .. } | TaskEvent::Answered { output, .. } => {
-            PieceEnd { failure: None, cancelled: false, happened: Happened::Yes(output.clone()), limit: None }
+            PieceEnd::new(Happened::Yes(output.clone()), None)
         }
         TaskEvent::AttemptFailed { failure, next, maybe, .. } => match next {
             Next::Retry { .. } => return None,
-            Next::Fail | Next::DeadLetter => PieceEnd {
-                failure: Some(Box::new(failure.clone())),
-                cancelled: false,
-                happened: trace(*maybe),
-                limit: None,
-            },
+            Next::Fail | Next::DeadLetter => PieceEnd::new(trace(*maybe), Some(failure.clone())),
         },
-        TaskEvent::Cancelled { happened, .. } => {
-            PieceEnd { failure: None, cancelled: true, happened: happened.clone(), limit: None }
+        TaskEvent::Cancelled { happened, .. } => PieceEnd::cancelled(happened.clone()),
+        TaskEvent::Expired { bound, maybe, .. } => {
+            let failure = Failure::transient(format!("its time ran out ({bound})"));
+            PieceEnd::new(trace(*maybe), Some(failure))
         }
-        TaskEvent::Expired { bound, maybe, .. } => PieceEnd {
-            failure: Some(Box::new(Failure::transient(format!("its time ran out ({bound})")))),
-            cancelled: false,
-            happened: trace(*maybe),
-            limit: None,
-        },
         TaskEvent::Submitted { .. }
         | TaskEvent::Ready { .. }
         | TaskEvent::Assigned { .. }

@@ -29,7 +29,8 @@ impl Driver {
             RunCommand::Pause { run, reason } => self.pause(run, reason, tx),
             RunCommand::Resume { run } => self.resume_run(run, tx),
             RunCommand::Prioritise { run, tier, reason } => self.prioritise(run, tier, reason, tx),
-            RunCommand::Retry { run, reason } => self.retry(run, reason, tx),
+            RunCommand::Retry { run, node, reason } => self.retry(run, node, reason, tx),
+            RunCommand::Reset { run, to, undo, reason } => self.reset(run, &to, undo, reason, tx),
             RunCommand::Migrate { run, migration, reason } => self.migrate(run, &migration, reason, tx),
             RunCommand::Operate { run, node, remedy } => self.operate(run, node, remedy, tx),
             RunCommand::Add { run, node, items } => self.add(run, node, items, tx),
@@ -146,7 +147,7 @@ impl Driver {
 
     fn cancel_run(&mut self, id: RunId, reason: Name, anyway: bool, tx: &mut Tx<'_>) -> Verdict {
         let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
-        let asked = matches!(run.cause, Some(Cause::Cancelled { .. }));
+        let asked = matches!(run.cause.as_deref(), Some(Cause::Cancelled { .. }));
         match run.phase {
             RunPhase::Running if run.is_past_pivot() && !anyway => Err(Rejected::PastPivot(id)),
             RunPhase::Running => {

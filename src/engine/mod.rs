@@ -52,6 +52,7 @@ mod known;
 mod list;
 mod migrate;
 mod operate;
+mod query;
 mod recent;
 mod snapshot;
 mod spending;

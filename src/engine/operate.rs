@@ -7,10 +7,10 @@ use crate::event::RunEvent;
 use crate::id::{RunId, TaskId};
 use crate::name::Name;
 use crate::rejected::Rejected;
-use crate::run::{NodeRemedy, RunPhase};
+use crate::run::{NodeRemedy, ResetObstacle, ResetPoint, RunOutcome, RunPhase};
 use crate::scheduler::{Tx, fits, named};
 use crate::task::{Owner, Tier};
-use crate::workflow::machine::Worker;
+use crate::workflow::machine::{Run, Worker};
 
 type Verdict = Result<Accepted, Rejected>;
 
@@ -73,29 +73,71 @@ impl Driver {
         Ok(Accepted::Done)
     }
 
-    pub(super) fn retry(&mut self, id: RunId, reason: Name, tx: &mut Tx<'_>) -> Verdict {
-        let limits = self.core.config().limits();
-        named("reason", &reason, limits)?;
+    pub(super) fn retry(&mut self, id: RunId, node: Option<Name>, reason: Name, tx: &mut Tx<'_>) -> Verdict {
+        named("reason", &reason, self.core.config().limits())?;
         let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
-        if let Some(owner) = run.owner {
-            return Err(Rejected::RunWithin { run: id, around: Some(owner.run) });
-        }
-        if !matches!(run.phase, RunPhase::Running | RunPhase::Finished) {
-            return Err(Rejected::RunPhase { run: id, phase: run.phase });
-        }
-        let nodes = run.to_redo().map_err(|node| Rejected::NotRetriable { run: id, node })?;
-        if run.is_finished() {
-            if let Some(key) = run.spec.business_key.as_ref().filter(|_| run.spec.alone)
-                && let Some(holder) = self.book.holder(&run.spec, key)
-            {
-                return Err(Rejected::KeyTaken { workflow: run.spec.workflow.clone(), key: key.clone(), run: holder });
+        match (run.phase, run.owner) {
+            (RunPhase::Running, _) | (RunPhase::Finished, None) => {}
+            (RunPhase::Finished, Some(owner)) => {
+                return Err(Rejected::RunWithin { run: id, around: Some(owner.run) });
             }
-            if self.book.active() >= limits.active_runs {
-                return Err(at_limit("active_runs", limits.active_runs));
-            }
+            (phase, _) => return Err(Rejected::RunPhase { run: id, phase }),
         }
+        let place = |node: Name| run.plan.place(&node).ok_or(Rejected::UnknownNode { run: id, node });
+        let only = node.map(place).transpose()?;
+        let nodes = run.to_redo(only).map_err(|node| Rejected::NotRetriable { run: id, node })?;
+        self.may_reopen(run)?;
         self.emit(RunEvent::Retried { run: id, nodes, reason }, tx);
         Ok(Accepted::Done)
+    }
+
+    pub(super) fn reset(&mut self, id: RunId, to: &ResetPoint, undo: bool, reason: Name, tx: &mut Tx<'_>) -> Verdict {
+        named("reason", &reason, self.core.config().limits())?;
+        let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
+        match (run.phase, run.outcome.as_deref(), run.owner) {
+            (RunPhase::Running, ..) => {}
+            (RunPhase::Finished, Some(RunOutcome::Failed { .. } | RunOutcome::Compensated { .. }), owner) => {
+                if let Some(owner) = owner {
+                    return Err(Rejected::RunWithin { run: id, around: Some(owner.run) });
+                }
+            }
+            (phase, ..) => return Err(Rejected::RunPhase { run: id, phase }),
+        }
+        let nodes = run.nodes_from(to).map_err(|node| Rejected::UnknownNode { run: id, node })?;
+        if run.is_set_back_to(&nodes, undo, &reason) {
+            return Ok(Accepted::Repeated);
+        }
+        let barred = |obstacle| Rejected::NotResettable { run: id, obstacle };
+        run.can_be_reset(&nodes, to).map_err(barred)?;
+        if let Some(node) = nodes.iter().find(|node| self.is_committed_within(run, **node)) {
+            return Err(barred(ResetObstacle::Pivot { node: run.plan.name(*node) }));
+        }
+        self.may_reopen(run)?;
+        self.emit(RunEvent::Reset { run: id, nodes, undo, reason }, tx);
+        Ok(Accepted::Done)
+    }
+
+    /// Whether a run that is under way within a node could not be withdrawn any more.
+    fn is_committed_within(&self, run: &Run, node: u32) -> bool {
+        let mut under_way = run.active_children_of(node).flat_map(|child| self.book.family(child));
+        under_way.any(|run| !run.is_finished() && run.is_committed())
+    }
+
+    /// Whether a run that is over may go on: there is room, and no other has its key.
+    fn may_reopen(&self, run: &Run) -> Result<(), Rejected> {
+        let limits = self.core.config().limits();
+        if !run.is_finished() {
+            return Ok(());
+        }
+        if let Some(key) = run.spec.business_key.as_ref().filter(|_| run.spec.alone)
+            && let Some(holder) = self.book.holder(&run.spec, key)
+        {
+            return Err(Rejected::KeyTaken { workflow: run.spec.workflow.clone(), key: key.clone(), run: holder });
+        }
+        if self.book.active() >= limits.active_runs {
+            return Err(at_limit("active_runs", limits.active_runs));
+        }
+        Ok(())
     }
 
     /// A run that goes forward, and whether it is paused.

@@ -5,6 +5,7 @@ use super::drive::Driver;
 use super::waits::{RunStanding, Wait};
 use crate::definition::Definition;
 use crate::id::RunId;
+use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, NodeOutcome, NodeStatus, RunOutcome, RunPhase, RunSpec, UndoOutcome};
@@ -66,14 +67,23 @@ impl<'a> RunView<'a> {
 
     /// How it ended, if it has.
     #[must_use]
-    pub const fn outcome(&self) -> Option<&'a RunOutcome> {
-        self.run.outcome.as_ref()
+    pub fn outcome(&self) -> Option<&'a RunOutcome> {
+        self.run.outcome.as_deref()
     }
 
     /// Why it turned back, if it did.
     #[must_use]
-    pub const fn cause(&self) -> Option<&'a Cause> {
-        self.run.cause.as_ref()
+    pub fn cause(&self) -> Option<&'a Cause> {
+        self.run.cause.as_deref()
+    }
+
+    /// The nodes that did something which was left as it was when they were done anew ([`RunCommand::Reset`]): nothing of that
+    /// is undone any more.
+    ///
+    /// [`RunCommand::Reset`]: crate::RunCommand::Reset
+    #[must_use]
+    pub fn left_behind(&self) -> &'a [Name] {
+        &self.run.left
     }
 
     /// Its nodes, in the order of the definition.
@@ -119,6 +129,14 @@ impl<'a> RunView<'a> {
     pub(super) const fn parts(&self) -> (&'a Run, &'a Book) {
         (self.run, &self.driver.book)
     }
+
+    pub(super) const fn now(&self) -> Time {
+        self.now
+    }
+
+    pub(super) fn limits(&self) -> &'a Limits {
+        self.driver.core.config().limits()
+    }
 }
 
 impl fmt::Debug for RunView<'_> {
@@ -153,6 +171,12 @@ impl<'a> NodeView<'a> {
     #[must_use]
     pub const fn outcome(&self) -> Option<&'a NodeOutcome> {
         self.state.ended()
+    }
+
+    /// How it has failed, while that waits for an operator's word ([`OnFailure::Hold`](crate::OnFailure::Hold)).
+    #[must_use]
+    pub fn held(&self) -> Option<&'a NodeOutcome> {
+        self.run.held(self.place)
     }
 
     /// How its compensation ended, if it has.

@@ -128,6 +128,12 @@ pub enum Awaited {
     },
     /// An operator's word on a compensation that failed.
     Remedy,
+    /// An operator's word on a failure that is held ([`OnFailure::Hold`](crate::OnFailure::Hold)): try again, complete, skip
+    /// or fail.
+    Word {
+        /// How it failed.
+        failure: String,
+    },
     /// A function of the host that the definition names, and the configuration does not have.
     Function {
         /// Its name.
@@ -156,6 +162,7 @@ impl Awaited {
             | Self::Turn { .. }
             | Self::Milestone { .. }
             | Self::Remedy
+            | Self::Word { .. }
             | Self::Function { .. }
             | Self::Resume { .. } => false,
         }
@@ -179,6 +186,7 @@ impl fmt::Display for Awaited {
             Self::Turn { after } => write!(f, "its turn, after {after}"),
             Self::Milestone { after } => write!(f, "its milestone, {after}"),
             Self::Remedy => f.write_str("a word on its compensation"),
+            Self::Word { failure } => write!(f, "a word on its failure ({failure})"),
             Self::Function { name } => write!(f, "`{name}`, which the configuration does not have"),
             Self::Resume { run, reason } => write!(f, "{run} is paused: {reason}"),
         }
@@ -272,6 +280,7 @@ impl Driver {
             Need::Turn(after) => Awaited::Turn { after },
             Need::Milestone(after) => Awaited::Milestone { after },
             Need::Remedy => Awaited::Remedy,
+            Need::Word(failure) => Awaited::Word { failure },
         })
     }
 }

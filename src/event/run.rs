@@ -91,6 +91,18 @@ pub enum RunEvent {
         /// On what grounds.
         reason: Name,
     },
+    /// An operator sets a run back: these nodes, to which all belong that come after one of them, are withdrawn, undone if that
+    /// is wanted, and done anew.
+    Reset {
+        /// The run.
+        run: RunId,
+        /// The nodes, by their places, in ascending order.
+        nodes: Vec<u32>,
+        /// Whether what they did is undone first.
+        undo: bool,
+        /// On what grounds.
+        reason: Name,
+    },
     /// A node that does more than one thing began: a map, a repeat, a wait.
     Opened {
         /// The run.
@@ -232,6 +244,17 @@ pub enum RunEvent {
         /// The bound.
         limit: LimitReached,
     },
+    /// A node has failed, nothing takes care of that, and its workflow says that such a failure waits for an operator's word:
+    /// whether it is tried again ([`RunCommand::Retry`](crate::RunCommand::Retry)), or how it ends
+    /// ([`RunCommand::Operate`](crate::RunCommand::Operate)).
+    Held {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// How it has failed.
+        outcome: NodeOutcome,
+    },
     /// A function of the host put together what somebody is about to read of a variable.
     Reduced {
         /// The run.
@@ -307,7 +330,7 @@ pub enum RunEvent {
         /// Why.
         cause: Cause,
     },
-    /// What came after the save-points is undone, and is done again from there.
+    /// What came after the save-points, or after the point to which an operator set the run back, is done again from there.
     WentForward {
         /// The run.
         run: RunId,
@@ -391,6 +414,7 @@ impl RunEvent {
             Self::Migrated { run, .. }
             | Self::Prioritised { run, .. }
             | Self::Retried { run, .. }
+            | Self::Reset { run, .. }
             | Self::Opened { run, .. }
             | Self::NodeFinished { run, .. }
             | Self::Signalled { run, .. }
@@ -405,6 +429,7 @@ impl RunEvent {
             | Self::Refused { run, .. }
             | Self::Exhausted { run, .. }
             | Self::Unresolved { run, .. }
+            | Self::Held { run, .. }
             | Self::Reduced { run, .. }
             | Self::Entered { run, .. }
             | Self::Decided { run, .. }

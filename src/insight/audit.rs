@@ -146,6 +146,7 @@ const fn run_actor(event: &RunEvent) -> Actor {
         | RunEvent::Migrated { .. }
         | RunEvent::Prioritised { .. }
         | RunEvent::Retried { .. }
+        | RunEvent::Reset { .. }
         | RunEvent::Started { .. }
         | RunEvent::Signalled { .. }
         | RunEvent::Paused { .. }
@@ -165,6 +166,7 @@ const fn run_actor(event: &RunEvent) -> Actor {
         | RunEvent::Refused { .. }
         | RunEvent::Exhausted { .. }
         | RunEvent::Unresolved { .. }
+        | RunEvent::Held { .. }
         | RunEvent::Reduced { .. }
         | RunEvent::Entered { .. }
         | RunEvent::Escalated { .. }
@@ -198,10 +200,12 @@ fn reason(event: &Event) -> Option<String> {
         Event::Task(TaskEvent::Expired { bound, .. }) => Some(bound.to_string()),
         Event::Run(RunEvent::Halted { cause, .. } | RunEvent::TurnedBack { cause, .. }) => Some(cause.to_string()),
         Event::Run(RunEvent::Operated { remedy, .. }) => Some(remedy.reason().to_string()),
+        Event::Run(RunEvent::Held { outcome, .. }) => Some(outcome.to_string()),
         Event::Run(
             RunEvent::Paused { reason, .. }
             | RunEvent::Prioritised { reason, .. }
             | RunEvent::Retried { reason, .. }
+            | RunEvent::Reset { reason, .. }
             | RunEvent::Migrated { reason, .. }
             | RunEvent::DefaultSet { reason, .. }
             | RunEvent::Retired { reason, .. },

@@ -76,6 +76,7 @@ impl Catalog {
             | RunEvent::Retired { .. }
             | RunEvent::Prioritised { .. }
             | RunEvent::Retried { .. }
+            | RunEvent::Reset { .. }
             | RunEvent::Opened { .. }
             | RunEvent::NodeFinished { .. }
             | RunEvent::Signalled { .. }
@@ -90,6 +91,7 @@ impl Catalog {
             | RunEvent::Refused { .. }
             | RunEvent::Exhausted { .. }
             | RunEvent::Unresolved { .. }
+            | RunEvent::Held { .. }
             | RunEvent::Reduced { .. }
             | RunEvent::Entered { .. }
             | RunEvent::Decided { .. }

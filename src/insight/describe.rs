@@ -179,7 +179,8 @@ fn run(event: &RunEvent, now: Time) -> String {
         | RunEvent::Retired { .. }
         | RunEvent::Prioritised { .. }
         | RunEvent::Migrated { .. }
-        | RunEvent::Retried { .. } => operation(event),
+        | RunEvent::Retried { .. }
+        | RunEvent::Reset { .. } => operation(event),
         RunEvent::Opened { run, node, what } => {
             let what = match what {
                 Opening::Map { items } => format!("a map of {items} items"),
@@ -211,6 +212,7 @@ fn run(event: &RunEvent, now: Time) -> String {
         | RunEvent::Refused { .. }
         | RunEvent::Exhausted { .. }
         | RunEvent::Unresolved { .. }
+        | RunEvent::Held { .. }
         | RunEvent::Reduced { .. }
         | RunEvent::Entered { .. }
         | RunEvent::HandlerFired { .. }
@@ -258,6 +260,10 @@ fn operation(event: &RunEvent) -> String {
     if let RunEvent::Retried { run, nodes, reason } = event {
         return format!("{run} goes on from where it failed, with nodes {}: {}", list(nodes), short(reason));
     }
+    if let RunEvent::Reset { run, nodes, undo, reason } = event {
+        let undone = if *undo { "undone and " } else { "" };
+        return format!("{run} is set back, with nodes {} {undone}done anew: {}", list(nodes), short(reason));
+    }
     String::new()
 }
 
@@ -281,6 +287,9 @@ fn under_way(event: &RunEvent) -> String {
         RunEvent::Unresolved { run, node, workflow, .. } => {
             format!("{run} node {node}: no workflow {}", short(workflow))
         }
+        RunEvent::Held { run, node, outcome } => {
+            format!("{run} node {node} waits for a word: {}", line(&outcome.to_string(), SHOWN + 40))
+        }
         RunEvent::Refused { run, node, why } => format!("{run} node {node}: {why}"),
         RunEvent::Reduced { run, node: Some(node), variable, .. } => {
             format!("{run} node {node} reads variable {variable}")
@@ -301,6 +310,7 @@ fn under_way(event: &RunEvent) -> String {
         | RunEvent::Migrated { .. }
         | RunEvent::Prioritised { .. }
         | RunEvent::Retried { .. }
+        | RunEvent::Reset { .. }
         | RunEvent::Started { .. }
         | RunEvent::Opened { .. }
         | RunEvent::NodeFinished { .. }

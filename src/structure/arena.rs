@@ -18,30 +18,52 @@ impl Slot {
     }
 }
 
-/// A vector with holes. The lowest free slot is not preferred, the last freed is: reuse stays warm in the cache.
+/// How many values stand side by side: what an arena holds in reserve is no more than so many.
+const ROOM: usize = 512;
+
+/// A vector with holes, in rooms of a fixed size, so that it grows without moving what it holds. The lowest free slot is not
+/// preferred, the last freed is: reuse stays warm in the cache.
 #[derive(Debug, Clone)]
 pub(crate) struct Arena<T> {
-    slots: Vec<Option<T>>,
+    /// All full but the last.
+    rooms: Vec<Vec<Option<T>>>,
+    len: usize,
     free: Vec<u32>,
 }
 
 impl<T> Default for Arena<T> {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new() }
+        Self { rooms: Vec::new(), len: 0, free: Vec::new() }
     }
 }
 
 impl<T> Arena<T> {
     pub(crate) fn insert(&mut self, value: T) -> Slot {
         while let Some(index) = self.free.pop() {
-            if let Some(hole) = self.slots.get_mut(index as usize) {
+            if let Some(hole) = self.place(index as usize) {
                 *hole = Some(value);
                 return Slot(index);
             }
         }
-        let index = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-        self.slots.push(Some(value));
+        let index = u32::try_from(self.len).unwrap_or(u32::MAX);
+        self.push(Some(value));
         Slot(index)
+    }
+
+    fn push(&mut self, value: Option<T>) {
+        self.len += 1;
+        if let Some(last) = self.rooms.last_mut().filter(|room| room.len() < ROOM) {
+            last.push(value);
+            return;
+        }
+        // Most arenas stay small: the first room grows as it is needed.
+        let mut room = if self.rooms.is_empty() { Vec::new() } else { Vec::with_capacity(ROOM) };
+        room.push(value);
+        self.rooms.push(room);
+    }
+
+    fn place(&mut self, index: usize) -> Option<&mut Option<T>> {
+        self.rooms.get_mut(index / ROOM)?.get_mut(index % ROOM)
     }
 
     /// Puts a value at a place of the caller's choice. None if the place is taken, or beyond any that a crate of this
@@ -51,12 +73,12 @@ impl<T> Arena<T> {
         if slot.index() >= FAR || self.get(slot).is_some() {
             return None;
         }
-        while self.slots.len() <= slot.index() {
-            self.free.push(u32::try_from(self.slots.len()).ok()?);
-            self.slots.push(None);
+        while self.len <= slot.index() {
+            self.free.push(u32::try_from(self.len).ok()?);
+            self.push(None);
         }
         self.free.retain(|&index| index != slot.0);
-        *self.slots.get_mut(slot.index())? = Some(value);
+        *self.place(slot.index())? = Some(value);
         Some(slot)
     }
 
@@ -71,25 +93,52 @@ impl<T> Arena<T> {
     }
 
     pub(crate) fn get(&self, slot: Slot) -> Option<&T> {
-        self.slots.get(slot.index())?.as_ref()
+        self.rooms.get(slot.index() / ROOM)?.get(slot.index() % ROOM)?.as_ref()
     }
 
     pub(crate) fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
-        self.slots.get_mut(slot.index())?.as_mut()
+        self.place(slot.index())?.as_mut()
     }
 
     pub(crate) fn remove(&mut self, slot: Slot) -> Option<T> {
-        let value = self.slots.get_mut(slot.index())?.take()?;
+        let value = self.place(slot.index())?.take()?;
         self.free.push(slot.0);
         Some(value)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.len - self.free.len()
     }
 
     /// All values in the order of their slots.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, &T)> {
-        (0..).zip(&self.slots).filter_map(|(index, value)| Some((Slot(index), value.as_ref()?)))
+        (0..).zip(self.rooms.iter().flatten()).filter_map(|(index, value)| Some((Slot(index), value.as_ref()?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Beyond the first room as within it: what was put somewhere is there, what was freed last is filled first.
+    #[test]
+    fn an_arena_of_several_rooms_is_one() {
+        let mut arena = Arena::default();
+        let slots: Vec<Slot> = (0..3 * ROOM + 7).map(|value| arena.insert(value)).collect();
+        assert!(
+            slots.iter().enumerate().all(|(value, slot)| arena.get(*slot) == Some(&value) && slot.index() == value)
+        );
+        let gone = [ROOM - 1, ROOM, 2 * ROOM + 3];
+        gone.iter().for_each(|at| assert_eq!(arena.remove(slots[*at]), Some(*at)));
+        assert_eq!(arena.remove(slots[ROOM]), None);
+        assert_eq!(arena.len(), 3 * ROOM + 4);
+        assert_eq!(arena.insert(9), slots[2 * ROOM + 3]);
+        assert_eq!(arena.insert_lowest(8), slots[ROOM - 1]);
+        let there: Vec<usize> = arena.iter().map(|(slot, _)| slot.index()).collect();
+        assert_eq!(there, (0..3 * ROOM + 7).filter(|at| *at != ROOM).collect::<Vec<_>>());
+        let far = Slot::new(5 * ROOM as u32);
+        assert_eq!(arena.insert_at(far, 1), Some(far));
+        assert_eq!((arena.insert_at(far, 2), arena.get(far), arena.len()), (None, Some(&1), 3 * ROOM + 7));
+        assert_eq!(arena.insert_at(Slot::new(u32::MAX), 2), None);
     }
 }

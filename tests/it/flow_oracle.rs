@@ -200,6 +200,10 @@ fn random_runs_do_everything_that_runs_can_do() {
             let what = match &entry.event {
                 Event::Run(RunEvent::TurnedBack { .. }) => "back to a save-point",
                 Event::Run(RunEvent::WentForward { .. }) => "forward again",
+                Event::Run(RunEvent::Held { .. }) => "held",
+                Event::Run(RunEvent::Retried { .. }) => "tried again",
+                Event::Run(RunEvent::Reset { undo: true, .. }) => "set back and undone",
+                Event::Run(RunEvent::Reset { undo: false, .. }) => "set back as it is",
                 Event::Run(RunEvent::NodeUndone { outcome: UndoOutcome::Failed { .. }, .. }) => "not undone",
                 Event::Run(RunEvent::Finished { outcome: RunOutcome::Compensated { .. }, .. }) => "compensated",
                 Event::Run(RunEvent::Finished { outcome: RunOutcome::Failed { .. }, .. }) => "failed",
@@ -216,7 +220,7 @@ fn random_runs_do_everything_that_runs_can_do() {
             *counts.entry(what).or_default() += 1;
         }
     }
-    assert_eq!(counts.len(), 10, "{counts:?}");
+    assert_eq!(counts.len(), 14, "{counts:?}");
     assert!(counts.values().all(|count| *count >= 10), "{counts:?}");
 }
 

@@ -267,11 +267,7 @@ impl Progress {
                 }
             }
             RunEvent::Halted { run, .. } => self.set_phase(*run, RunPhase::Halting),
-            RunEvent::TurnedBack { run, .. } => {
-                if let Some(run) = self.runs.get_mut(run) {
-                    run.goes_back = true;
-                }
-            }
+            RunEvent::TurnedBack { run, .. } => self.goes_back(*run),
             RunEvent::WentForward { run, nodes } => {
                 if let Some(run) = self.runs.get_mut(run) {
                     run.goes_back = false;
@@ -297,6 +293,10 @@ impl Progress {
             }
             RunEvent::Migrated { run, from, .. } => self.migrated(event, *run, from),
             RunEvent::Retried { run, nodes, .. } => self.retried(*run, nodes),
+            RunEvent::Reset { run, .. } => {
+                self.retried(*run, &[]);
+                self.goes_back(*run);
+            }
             RunEvent::Defined { .. }
             | RunEvent::DefaultSet { .. }
             | RunEvent::Retired { .. }
@@ -312,6 +312,7 @@ impl Progress {
             | RunEvent::Refused { .. }
             | RunEvent::Exhausted { .. }
             | RunEvent::Unresolved { .. }
+            | RunEvent::Held { .. }
             | RunEvent::Reduced { .. }
             | RunEvent::Entered { .. }
             | RunEvent::Decided { .. }
@@ -328,6 +329,12 @@ impl Progress {
             Opening::Wait { until } => node.until = *until,
             Opening::Race { until, .. } => node.until = until.iter().copied().flatten().min(),
             Opening::Repeat | Opening::Rounds | Opening::States => {}
+        }
+    }
+
+    fn goes_back(&mut self, run: RunId) {
+        if let Some(run) = self.runs.get_mut(&run) {
+            run.goes_back = true;
         }
     }
 

@@ -25,6 +25,8 @@ pub(super) struct Story {
     /// The tasks that do or undo each piece; of a compensation that is tried again there may be more than one.
     pieces: BTreeMap<(u32, u32, Phase), Vec<TaskId>>,
     retried: BTreeSet<u32>,
+    /// The nodes that an operator wants done anew, and whether undone first.
+    set_back: Option<(Vec<u32>, bool)>,
     /// The nodes whose work a guard refused: it may be done again.
     refused: BTreeSet<u32>,
 }
@@ -81,6 +83,12 @@ impl Rules {
                     if to == run && what == signal && with == payload);
                 rule(asked, || format!("nobody sent {signal} to {run}"))
             }
+            RunEvent::Reset { run, .. } => {
+                let asked = matches!(step.command, Some(Command::Run(RunCommand::Reset { run: of, .. })) if of == run);
+                let story = self.story(*run)?;
+                rule(asked && story.set_back.is_none(), || format!("{run} is set back unasked, or twice"))
+            }
+            RunEvent::WentForward { run, nodes } => self.judge_forward(*run, nodes),
             RunEvent::Finished { run, outcome } => self.judge_finished(*run, outcome),
             RunEvent::Forgotten { runs } => runs.iter().try_for_each(|run| {
                 rule(self.story(*run)?.finished, || format!("{run} is forgotten and has not ended"))
@@ -96,9 +104,9 @@ impl Rules {
             | RunEvent::Refused { .. }
             | RunEvent::Exhausted { .. }
             | RunEvent::Unresolved { .. }
+            | RunEvent::Held { .. }
             | RunEvent::Reduced { .. }
             | RunEvent::TurnedBack { .. }
-            | RunEvent::WentForward { .. }
             | RunEvent::SignalMoved { .. }
             | RunEvent::HandlerFired { .. }
             | RunEvent::Paused { .. }
@@ -131,6 +139,8 @@ impl Rules {
             Phase::Undo | Phase::Query => story.retried.contains(&owner.node),
             Phase::Do => story.refused.contains(&owner.node),
         };
+        let goes_back = story.set_back.as_ref().is_some_and(|(nodes, _)| nodes.contains(&owner.node));
+        rule(owner.phase != Phase::Do || !goes_back, || format!("{} begins where its run is set back", spec.id))?;
         rule(before.is_none() || again, || format!("{} does {owner:?} again, after {before:?}", spec.id))?;
         if owner.phase != Phase::Undo {
             return Ok(());
@@ -144,6 +154,24 @@ impl Rules {
         Ok(())
     }
 
+    /// What an operator wants done anew is over, and undone if that was wanted.
+    fn judge_forward(&self, run: RunId, nodes: &[u32]) -> Judged {
+        let story = self.story(run)?;
+        let Some((wanted, undo)) = &story.set_back else { return Ok(()) };
+        rule(wanted == nodes, || format!("{run} does {nodes:?} anew, and {wanted:?} was asked for"))?;
+        for ((node, item, phase), tasks) in &story.pieces {
+            if !nodes.contains(node) {
+                continue;
+            }
+            let over = |task: &TaskId| self.tasks.get(task).is_none_or(|task| task.ended().is_some());
+            rule(tasks.iter().all(over), || format!("{run} does node {node} anew while it is under way"))?;
+            if *undo && *phase == Phase::Do {
+                self.judge_undone(run, story, (*node, *item), tasks)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Nothing of a run goes on after its end, and one that says that it is undone is.
     fn judge_finished(&self, run: RunId, outcome: &RunOutcome) -> Judged {
         let story = self.story(run)?;
@@ -152,27 +180,37 @@ impl Rules {
             let ended = self.tasks.get(task).is_none_or(|task| task.ended().is_some());
             rule(ended, || format!("{run} ends while {task} goes on"))?;
         }
-        let Some(definition) = story.definition.as_ref().filter(|_| matches!(outcome, RunOutcome::Compensated { .. }))
-        else {
+        if !matches!(outcome, RunOutcome::Compensated { .. }) {
             return Ok(());
-        };
+        }
         for ((node, item, phase), tasks) in &story.pieces {
-            let undo = definition.nodes.get(*node as usize).and_then(|node| node.undo.as_ref());
-            // A query may have told that what may have happened did not.
-            let queried = story.pieces.contains_key(&(*node, *item, Phase::Query));
-            let happened = tasks.iter().filter_map(|task| self.tasks.get(task)).any(|task| match task.happened {
-                Happened::Yes(_) => true,
-                Happened::Maybe => !queried,
-                Happened::No => false,
-            });
-            if *phase != Phase::Do || undo.is_none() || !happened {
-                continue;
+            if *phase == Phase::Do {
+                rule(!matches!(story.undone.get(node), Some(UndoOutcome::Abandoned { .. })), || {
+                    format!("{run} counts as undone, and node {node} was given up")
+                })?;
+                self.judge_undone(run, story, (*node, *item), tasks)?;
             }
-            let undone = self.was_done(story, (*node, *item, Phase::Undo));
-            let declared = matches!(story.undone.get(node), Some(UndoOutcome::Declared { .. }));
-            rule(undone || declared, || format!("{run} counts as undone, and node {node} item {item} is not"))?;
         }
         Ok(())
+    }
+
+    /// A piece that has happened is undone, if it can be, or somebody has said what becomes of it.
+    fn judge_undone(&self, run: RunId, story: &Story, (node, item): (u32, u32), tasks: &[TaskId]) -> Judged {
+        let Some(definition) = &story.definition else { return Ok(()) };
+        let undo = definition.nodes.get(node as usize).and_then(|node| node.undo.as_ref());
+        // A query may have told that what may have happened did not.
+        let queried = story.pieces.contains_key(&(node, item, Phase::Query));
+        let happened = tasks.iter().filter_map(|task| self.tasks.get(task)).any(|task| match task.happened {
+            Happened::Yes(_) => true,
+            Happened::Maybe => !queried,
+            Happened::No => false,
+        });
+        let said =
+            matches!(story.undone.get(&node), Some(UndoOutcome::Declared { .. } | UndoOutcome::Abandoned { .. }));
+        let undone = said || self.was_done(story, (node, item, Phase::Undo));
+        rule(undo.is_none() || !happened || undone, || {
+            format!("{run} counts as undone, and node {node} item {item} is not")
+        })
     }
 
     fn was_done(&self, story: &Story, piece: (u32, u32, Phase)) -> bool {
@@ -229,6 +267,10 @@ impl Rules {
             story.refused.insert(*node);
         } else if let RunEvent::WentForward { nodes, .. } = event {
             story.start_anew(nodes);
+            story.set_back = None;
+        } else if let RunEvent::Reset { nodes, undo, .. } = event {
+            story.set_back = Some((nodes.clone(), *undo));
+            story.finished = false;
         } else if let RunEvent::Retried { nodes, .. } = event {
             story.start_anew(nodes);
             story.finished = false;
@@ -237,6 +279,7 @@ impl Rules {
         } else if let RunEvent::Halted { .. } = event {
             // One within another that is undone as a whole goes on after its end.
             story.finished = false;
+            story.set_back = None;
         }
     }
 }

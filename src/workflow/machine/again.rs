@@ -2,6 +2,7 @@
 
 use super::apply::is_taken;
 use super::moves::Move;
+use super::reset::Anew;
 use super::{NodeStage, NodeState, Run, Worker};
 use crate::dag::NodeIx;
 use crate::definition::On;
@@ -11,15 +12,30 @@ use crate::run::{Cause, NodeOutcome, RunPhase, UndoOutcome};
 use crate::saga::last_save_points;
 use serde::{Deserialize, Serialize};
 
-/// A way back to save-points.
+/// A way back, to save-points or to where an operator wants it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Way {
     /// The nodes at whose ends they are.
     to: Vec<u32>,
     cause: Cause,
+    /// What an operator wants done anew, if it is no way to save-points.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    anew: Option<Anew>,
     /// What comes after them, in ascending order; found again after a restore.
     #[serde(skip)]
     inside: Vec<u32>,
+}
+
+impl Way {
+    pub(super) fn anew(anew: Anew, cause: Cause) -> Self {
+        Self { to: Vec::new(), cause, inside: anew.nodes.clone(), anew: Some(anew) }
+    }
+
+    /// Whether an operator asked for just this.
+    pub(super) fn was_asked(&self, nodes: &[u32], undo: bool, why: &Name) -> bool {
+        let same = self.anew.as_ref().is_some_and(|anew| anew.nodes == nodes && anew.undo == undo);
+        same && matches!(&self.cause, Cause::Cancelled { reason } if reason == why)
+    }
 }
 
 impl Run {
@@ -37,7 +53,7 @@ impl Run {
     }
 
     /// All that comes after these nodes, in ascending order.
-    fn after(&self, nodes: &[u32]) -> Vec<u32> {
+    pub(super) fn after(&self, nodes: &[u32]) -> Vec<u32> {
         let nodes: Vec<NodeIx> = nodes.iter().copied().map(NodeIx::new).collect();
         let mut after: Vec<u32> = self.plan.graph.descendants(&nodes).into_iter().map(NodeIx::get).collect();
         after.sort_unstable();
@@ -45,7 +61,7 @@ impl Run {
     }
 
     /// Whether a pivot has happened in the node, or may have and cannot be undone.
-    fn stands(&self, node: u32) -> bool {
+    pub(super) fn stands(&self, node: u32) -> bool {
         let (Some(state), Some((definition, plan))) = (self.state(node), self.plan.node(node)) else { return false };
         let undoable = plan.work.undo.is_some() || plan.states.iter().any(|state| state.undo.is_some());
         let succeeded = state.ended() == Some(&NodeOutcome::Succeeded);
@@ -93,7 +109,8 @@ impl Run {
         }
         let left = |node: &u32| {
             let undo = self.state(*node).and_then(|state| state.undo.as_deref());
-            self.stands(*node) || matches!(undo, Some(UndoOutcome::Abandoned { .. }))
+            // An operator who wants it done anew may leave what was done.
+            self.stands(*node) || way.anew.is_none() && matches!(undo, Some(UndoOutcome::Abandoned { .. }))
         };
         Some(if way.inside.iter().any(left) {
             RunEvent::Halted { run, cause: way.cause.clone() }
@@ -103,7 +120,8 @@ impl Run {
     }
 
     fn to_undo_after(&self, way: &Way) -> Vec<u32> {
-        if way.inside.iter().any(|node| self.stands(*node)) {
+        let wanted = way.anew.as_ref().is_none_or(|anew| anew.undo);
+        if !wanted || way.inside.iter().any(|node| self.stands(*node)) {
             return Vec::new();
         }
         let wanted = |node: &u32| self.state(*node).is_some_and(|state| self.can_undo(*node, state));
@@ -118,14 +136,15 @@ impl Run {
             let state = self.state_mut(point).filter(|state| state.ended() == Some(&NodeOutcome::Succeeded));
             state.ok_or("a run goes back to a node that is not done")?.more_mut().used += 1;
         }
-        self.back = Some(Box::new(Way { to: to.to_vec(), cause: cause.clone(), inside: self.after(to) }));
+        self.back = Some(Box::new(Way { to: to.to_vec(), cause: cause.clone(), anew: None, inside: self.after(to) }));
         self.wake_all();
         Ok(())
     }
 
     /// The way back as a snapshot holds it, made whole again.
     pub(super) fn with_way(mut self, way: Option<&Way>) -> Self {
-        self.back = way.map(|way| Box::new(Way { inside: self.after(&way.to), ..way.clone() }));
+        let inside = |way: &Way| way.anew.as_ref().map_or_else(|| self.after(&way.to), |anew| anew.nodes.clone());
+        self.back = way.map(|way| Box::new(Way { inside: inside(way), ..way.clone() }));
         self
     }
 
@@ -148,6 +167,7 @@ impl Run {
                 more.instead = more.used > again;
             }
         }
+        self.leave_behind(nodes);
         nodes.iter().for_each(|node| self.renew(*node));
         self.lead_again(nodes);
         let stays = |node: &u32| nodes.binary_search(node).is_err();
@@ -178,7 +198,9 @@ impl Run {
             let kept = state.more_mut();
             (kept.added, kept.closed) = (more.added, more.closed);
         }
-        self.former.extend(within);
+        if !within.is_empty() {
+            self.former = self.former.iter().copied().chain(within).collect();
+        }
     }
 
     /// Decides the links again that lead to these nodes from others.

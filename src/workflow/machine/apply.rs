@@ -48,7 +48,7 @@ impl Run {
                     return Err("a run ends twice");
                 }
                 self.phase = RunPhase::Finished;
-                self.outcome = Some(outcome.clone());
+                self.outcome = Some(Box::new(outcome.clone()));
                 self.ended = Some(now);
                 self.agenda.clear();
                 self.signals.clear();
@@ -65,6 +65,7 @@ impl Run {
             | RunEvent::Refused { .. }
             | RunEvent::Exhausted { .. }
             | RunEvent::Unresolved { .. }
+            | RunEvent::Held { .. }
             | RunEvent::Reduced { .. }
             | RunEvent::Operated { .. }
             | RunEvent::Paused { .. }
@@ -75,6 +76,7 @@ impl Run {
             | RunEvent::Migrated { .. }
             | RunEvent::Prioritised { .. }
             | RunEvent::Retried { .. }
+            | RunEvent::Reset { .. }
             | RunEvent::Started { .. }
             | RunEvent::Signalled { .. }
             | RunEvent::SignalMoved { .. }
@@ -83,12 +85,12 @@ impl Run {
     }
 
     fn halted(&mut self, cause: &Cause) -> Applied {
-        let undone = matches!(self.outcome, Some(RunOutcome::Succeeded { .. }));
+        let undone = matches!(self.outcome.as_deref(), Some(RunOutcome::Succeeded { .. }));
         if self.phase != RunPhase::Running && !(self.is_finished() && undone) {
             return Err("a run is halted that does not run");
         }
         self.phase = RunPhase::Halting;
-        self.cause = Some(cause.clone());
+        self.cause = Some(Box::new(cause.clone()));
         self.outcome = None;
         if self.unwinding.is_none() {
             self.back = None;
@@ -126,6 +128,7 @@ impl Run {
                 Ok(())
             }
             RunEvent::Unresolved { node, workflow, .. } => self.note_unresolved(*node, workflow),
+            RunEvent::Held { node, outcome, .. } => self.note_held(*node, outcome),
             RunEvent::Refused { node, .. } => self.note_refused(*node),
             RunEvent::Exhausted { node, limit, .. } => self.note_exhausted(*node, *limit),
             RunEvent::Reduced { node, variable, value, .. } => self.note_reduced(*node, *variable, value),
@@ -149,6 +152,7 @@ impl Run {
             | RunEvent::Migrated { .. }
             | RunEvent::Prioritised { .. }
             | RunEvent::Retried { .. }
+            | RunEvent::Reset { .. }
             | RunEvent::Started { .. }
             | RunEvent::Opened { .. }
             | RunEvent::NodeFinished { .. }
@@ -170,7 +174,7 @@ impl Run {
         if state.stage != NodeStage::Waiting {
             return Err("a node opens twice");
         }
-        state.stage = NodeStage::Open(what.clone());
+        state.stage = NodeStage::Open(Box::new(what.clone()));
         self.working += 1;
         self.started(node);
         self.watched(node, now);
@@ -242,7 +246,7 @@ impl Run {
         if failed && took.is_empty() && !compiled.handled && !self.is_spare(node) {
             match self.broken {
                 None => self.broken = Some(node),
-                Some(_) => self.also_broken.push(node),
+                Some(_) => self.also_broken = self.also_broken.iter().copied().chain([node]).collect(),
             }
         }
         if !took.is_empty()
@@ -308,7 +312,7 @@ impl Run {
         // What was cancelled and done all the same is never routed on.
         let output =
             |piece: &Piece| piece.end.as_ref().filter(|end| end.succeeded()).map(PieceEnd::output).unwrap_or_default();
-        if let NodeStage::Open(Opening::Map { .. } | Opening::Rounds) = &state.stage {
+        if let Some(Opening::Map { .. } | Opening::Rounds) = state.opening() {
             let given = state.pieces.iter().map(|piece| output(piece).value().clone());
             let left = self.items(node).map_or(0, |items| (items as usize).saturating_sub(state.pieces.len()));
             return Payload::new(given.chain(core::iter::repeat_n(Value::Null, left)).collect::<Value>());
@@ -395,10 +399,6 @@ impl Run {
         if owner.item as usize != state.pieces.len() {
             return Err("a piece of work begins out of turn");
         }
-        if state.pieces.is_empty() {
-            // Most nodes do one.
-            state.pieces.reserve_exact(1);
-        }
         state.pieces.push(Piece { worker: Some(worker), input: input.clone(), state: entered, ..Piece::default() });
         state.active += 1;
         if let Some(tokens) = state.more.as_mut().and_then(|more| more.tokens.as_mut()) {
@@ -458,7 +458,8 @@ impl Run {
             piece.undo = if end.succeeded() {
                 PieceUndo::Undone
             } else {
-                PieceUndo::Failed(end.failure.unwrap_or_else(|| Box::new(Failure::permanent("it was cancelled"))))
+                let failure = end.failure().cloned();
+                PieceUndo::Failed(Box::new(failure.unwrap_or_else(|| Failure::permanent("it was cancelled"))))
             };
         } else {
             let failed = !end.succeeded();
@@ -518,11 +519,9 @@ pub(super) fn is_taken(on: &On, outcome: &NodeOutcome, took: &[Name]) -> bool {
 
 /// The end of a child run as its parent sees it.
 pub(crate) fn child_end(outcome: &RunOutcome, undoing: bool) -> PieceEnd {
-    let end = |cause: Option<&Cause>, happened| PieceEnd {
-        failure: cause.map(|cause| Box::new(Failure::permanent(cause.to_string()))),
-        cancelled: false,
-        happened,
-        limit: cause.and_then(Cause::limit).map(Box::new),
+    let end = |cause: Option<&Cause>, happened| {
+        let failure = cause.map(|cause| Failure::permanent(cause.to_string()));
+        PieceEnd::new(happened, failure).with_limit(cause.and_then(Cause::limit))
     };
     match outcome {
         RunOutcome::Succeeded { output } => end(None, Happened::Yes(output.clone())),
@@ -558,6 +557,7 @@ impl RunOutcome {
 
 const _: () = {
     // A node is copied for every run: its size is part of the price of a run.
-    assert!(size_of::<NodeState>() <= 120);
-    assert!(size_of::<Piece>() <= 112);
+    assert!(size_of::<NodeState>() <= 72);
+    assert!(size_of::<Piece>() <= 96);
+    assert!(size_of::<Run>() <= 296);
 };

@@ -143,7 +143,7 @@ impl Run {
     }
 
     /// What the run would give back if it ended now; nothing if that is too large.
-    pub(super) fn so_far(&self, limits: &Limits) -> Payload {
+    pub(crate) fn so_far(&self, limits: &Limits) -> Payload {
         let made = self.plan.definition.output.eval(&self.scope(None, Payload::NULL, limits)).unwrap_or_default();
         let fits = made.bytes() <= limits.payload_bytes && made.depth() <= limits.payload_depth;
         if fits { made } else { Payload::NULL }

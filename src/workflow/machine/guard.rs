@@ -40,6 +40,10 @@ impl Run {
     /// Before a node ends well its output is looked at: by its postcondition, and by the variables that it writes to. An
     /// operator's word is not questioned.
     pub(super) fn checked(&self, next: Move, limits: &Limits) -> Move {
+        self.or_hold(self.guarded(next, limits))
+    }
+
+    fn guarded(&self, next: Move, limits: &Limits) -> Move {
         let Move::Fact(RunEvent::NodeFinished { node, outcome: NodeOutcome::Succeeded, output, .. }) = &next else {
             return next;
         };

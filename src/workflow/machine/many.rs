@@ -1,7 +1,7 @@
 //! Work that is done several times: maps and repeats.
 
 use super::moves::Move;
-use super::{NodeStage, PieceEnd, Run};
+use super::{PieceEnd, Run};
 use crate::definition::{Action, Map, Repeat};
 use crate::event::{Opening, RunEvent};
 use crate::limits::Limits;
@@ -29,7 +29,7 @@ impl Run {
     /// How many items a map that is under way has so far: those of its list, and those that were added.
     pub(super) fn items(&self, node: u32) -> Option<u32> {
         let state = self.state(node)?;
-        let NodeStage::Open(Opening::Map { items }) = &state.stage else { return None };
+        let Some(Opening::Map { items }) = state.opening() else { return None };
         let added = state.more.as_ref().map_or(0, |more| more.added.len());
         Some(items.saturating_add(u32::try_from(added).unwrap_or(u32::MAX)))
     }
@@ -114,7 +114,7 @@ impl Run {
 
     /// An item of a map: of its list, which is evaluated once, or of what was added.
     fn item(&mut self, node: u32, place: u32, limits: &Limits) -> Option<Payload> {
-        let NodeStage::Open(Opening::Map { items }) = self.state(node)?.stage else { return None };
+        let Some(&Opening::Map { items }) = self.state(node)?.opening() else { return None };
         if let Some(added) = place.checked_sub(items) {
             let more = self.state(node)?.more.as_ref();
             return more.and_then(|more| more.added.get(added as usize).cloned());
@@ -145,7 +145,7 @@ impl Run {
             Some(last) => {
                 let end = last.end.as_ref()?;
                 if !end.succeeded() {
-                    let failure = end.failure.as_deref().cloned();
+                    let failure = end.failure().cloned();
                     let failure = failure.unwrap_or_else(|| Failure::permanent("a round was cancelled"));
                     let maybe = self.state(node)?.is_doubtful();
                     return Some(self.end(node, NodeOutcome::Failed { failure, maybe, limit: None }));
@@ -167,7 +167,7 @@ impl Run {
     pub(super) fn too_many_failed(&self, node: u32) -> Option<Move> {
         let state = self.state(node).filter(|state| state.active == 0)?;
         let mut ends = state.pieces.iter().filter_map(|piece| piece.end.as_ref());
-        let first = ends.find(|end| !end.succeeded()).and_then(|end| end.failure.as_deref().cloned());
+        let first = ends.find(|end| !end.succeeded()).and_then(|end| end.failure().cloned());
         let failure = first.unwrap_or_else(|| Failure::permanent("an item was cancelled"));
         Some(self.end(node, NodeOutcome::Failed { failure, maybe: state.is_doubtful(), limit: None }))
     }

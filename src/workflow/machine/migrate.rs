@@ -33,6 +33,7 @@ impl Run {
         let mut run = Self::from_record(&record, Arc::clone(plan))?;
         run.relink(self, from);
         run.broken = run.broken_after(self, from);
+        run.hold_again();
         run.wake_all();
         Some(run)
     }

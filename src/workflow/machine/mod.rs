@@ -10,14 +10,18 @@ mod bill;
 mod boundary;
 mod context;
 mod ended;
+mod ending;
 mod guard;
+mod hold;
 mod many;
 mod migrate;
 mod moves;
 mod needs;
 mod obstacles;
+mod pieces;
 mod query;
 mod redo;
+mod reset;
 mod snapshot;
 mod tokens;
 mod unwind;
@@ -30,9 +34,11 @@ use bill::Bill;
 pub(crate) use bill::Standing;
 pub(crate) use boundary::Watch;
 use ended::Ended;
+pub(crate) use ending::PieceEnd;
 pub(crate) use moves::Move;
 pub(crate) use needs::Need;
 pub(crate) use obstacles::Mapping;
+pub(crate) use pieces::Pieces;
 use query::Doubt;
 pub(crate) use snapshot::RunRecord;
 use tokens::Tokens;
@@ -49,7 +55,7 @@ use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, LimitReached, NodeOutcome, NodeRemedy, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::saga::Unwinding;
-use crate::task::{Failure, FailureKind, Happened, Owner, Phase, Spending, Tier};
+use crate::task::{Failure, Happened, Owner, Phase, Spending, Tier};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -64,21 +70,23 @@ pub(crate) struct Run {
     /// The fact that it began, and when; zero for runs of old snapshots.
     pub(crate) begun: (Seq, Time),
     pub(crate) phase: RunPhase,
-    pub(crate) cause: Option<Cause>,
-    pub(crate) outcome: Option<RunOutcome>,
+    pub(crate) cause: Option<Box<Cause>>,
+    pub(crate) outcome: Option<Box<RunOutcome>>,
     pub(crate) nodes: Vec<NodeState>,
     pub(crate) signals: BTreeMap<Name, VecDeque<Kept>>,
     unwinding: Option<Box<Unwinding>>,
     /// A node whose failure nothing takes care of, and those that failed so since.
     broken: Option<u32>,
-    also_broken: Vec<u32>,
+    also_broken: Box<[u32]>,
     /// The save-points that the run goes back to.
     back: Option<Box<Way>>,
     pivot_passed: bool,
     /// On what grounds an operator stopped it from making moves.
     pub(crate) paused: Option<Name>,
     /// The runs within of nodes that were done anew.
-    former: Vec<RunId>,
+    former: Box<[RunId]>,
+    /// The nodes that did something which was left as it was when they were done anew.
+    pub(crate) left: Box<[Name]>,
     /// How urgent an operator has made it.
     pub(crate) raised: Option<Tier>,
     /// Whether it is on record which ways nodes took that have ended. Not for runs of old snapshots.
@@ -113,8 +121,8 @@ pub(crate) struct NodeState {
     #[serde(default, skip_serializing_if = "Payload::is_null")]
     pub(crate) output: Payload,
     /// The pieces of work it consists of: one, one per item, or one per round.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) pieces: Vec<Piece>,
+    #[serde(default, skip_serializing_if = "Pieces::is_empty")]
+    pub(crate) pieces: Pieces,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) undo: Option<Box<UndoOutcome>>,
     /// Of the pieces: how many are under way, how many did not succeed.
@@ -185,6 +193,9 @@ struct More {
     /// What its tasks used up before the run went back to a save-point.
     #[serde(default, skip_serializing_if = "Spending::is_nothing")]
     before: Spending,
+    /// How it has failed, while that waits for an operator's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    held: Option<Box<NodeOutcome>>,
     /// The workflow that it calls and nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unresolved: Option<Name>,
@@ -207,7 +218,7 @@ pub(crate) enum NodeStage {
     /// Its one piece of work is under way.
     Working,
     /// It does more than one thing.
-    Open(Opening),
+    Open(Box<Opening>),
     /// It has ended.
     Ended(Ended),
 }
@@ -248,38 +259,6 @@ pub(crate) struct Piece {
 pub(crate) enum Worker {
     Task(TaskId),
     Child(RunId),
-}
-
-/// How a piece ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct PieceEnd {
-    /// None: it succeeded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) failure: Option<Box<Failure>>,
-    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
-    pub(crate) cancelled: bool,
-    pub(crate) happened: Happened,
-    /// The bound that the run within reached, and what it had done until then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) limit: Option<Box<(LimitReached, Payload)>>,
-}
-
-impl PieceEnd {
-    fn succeeded(&self) -> bool {
-        self.failure.is_none() && !self.cancelled
-    }
-
-    /// Whether the last word was that it did not happen and never will.
-    fn is_certain_failure(&self) -> bool {
-        self.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::Permanent)
-    }
-
-    fn output(&self) -> Payload {
-        match &self.happened {
-            Happened::Yes(output) => output.clone(),
-            Happened::No | Happened::Maybe => Payload::NULL,
-        }
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -364,6 +343,14 @@ impl NodeState {
         self.more.as_ref()?.began
     }
 
+    /// What it does, if it does more than one thing.
+    fn opening(&self) -> Option<&Opening> {
+        match &self.stage {
+            NodeStage::Open(what) => Some(what),
+            NodeStage::Waiting | NodeStage::Working | NodeStage::Ended(_) => None,
+        }
+    }
+
     pub(crate) const fn ended(&self) -> Option<&NodeOutcome> {
         match &self.stage {
             NodeStage::Ended(end) => Some(end.outcome()),
@@ -413,11 +400,12 @@ impl Run {
             signals: BTreeMap::new(),
             unwinding: None,
             broken: None,
-            also_broken: Vec::new(),
+            also_broken: Box::default(),
             back: None,
             pivot_passed: false,
             paused: None,
-            former: Vec::new(),
+            former: Box::default(),
+            left: Box::default(),
             raised: None,
             took_known: true,
             stopped: None,

@@ -129,6 +129,9 @@ impl Run {
 
     /// Forward.
     fn advance(&mut self, node: u32, now: Time, limits: &Limits) -> Option<Move> {
+        if self.held(node).is_some() {
+            return None;
+        }
         if let Some(next) = self.within_budget(node, now) {
             return next;
         }
@@ -138,12 +141,14 @@ impl Run {
         match &self.state(node)?.stage {
             NodeStage::Waiting => self.decide(node, now, limits),
             NodeStage::Working => self.finish_piece(node),
-            NodeStage::Open(Opening::Map { .. }) => self.go_over(node, limits),
-            NodeStage::Open(Opening::Repeat) => self.go_round(node, limits),
-            NodeStage::Open(Opening::Rounds) => self.go_with(node, limits),
-            NodeStage::Open(Opening::States) => self.walk(node, limits),
-            NodeStage::Open(Opening::Wait { until }) => self.wait(node, *until, now, limits),
-            NodeStage::Open(Opening::Race { .. }) => self.race(node, now, limits),
+            NodeStage::Open(what) => match **what {
+                Opening::Map { .. } => self.go_over(node, limits),
+                Opening::Repeat => self.go_round(node, limits),
+                Opening::Rounds => self.go_with(node, limits),
+                Opening::States => self.walk(node, limits),
+                Opening::Wait { until } => self.wait(node, until, now, limits),
+                Opening::Race { .. } => self.race(node, now, limits),
+            },
             NodeStage::Ended(_) => self.drop_rest(node),
         }
     }
@@ -284,11 +289,11 @@ impl Run {
     fn finish_piece(&self, node: u32) -> Option<Move> {
         let end = self.state(node)?.pieces.last()?.end.as_ref()?;
         let maybe = self.state(node)?.is_doubtful();
-        if let Some(reached) = &end.limit {
+        if let Some(reached) = end.limit() {
             return Some(self.exhausted(node, reached.0, reached.1.clone()));
         }
-        let outcome = match &end.failure {
-            _ if end.cancelled => {
+        let outcome = match end.failure() {
+            _ if end.is_cancelled() => {
                 NodeOutcome::Failed { failure: Failure::permanent("it was cancelled"), maybe, limit: None }
             }
             Some(failure) => NodeOutcome::Failed { failure: Failure::clone(failure), maybe, limit: None },

@@ -4,7 +4,7 @@ use super::moves::Verdict;
 use super::{NodeStage, NodeState, Piece, PieceUndo, Run, Turn, Worker};
 use crate::event::Opening;
 use crate::name::Name;
-use crate::run::RunPhase;
+use crate::run::{NodeOutcome, RunPhase};
 use crate::saga::Step;
 use crate::time::Time;
 
@@ -27,6 +27,8 @@ pub(crate) enum Need {
     Milestone(Name),
     /// What becomes of a compensation that failed.
     Remedy,
+    /// What becomes of a failure that is held.
+    Word(String),
 }
 
 impl Run {
@@ -54,18 +56,23 @@ impl Run {
     }
 
     fn needs_forward(&self, node: u32, state: &NodeState) -> Vec<Need> {
+        let held = state.held().map(|outcome| Need::Word(why(outcome)));
         let mut needs: Vec<Need> = match &state.stage {
+            _ if held.is_some() => held.into_iter().collect(),
             NodeStage::Waiting => self.needs_turn(node).into_iter().collect(),
-            NodeStage::Open(Opening::Wait { .. } | Opening::Race { .. }) => self.needs_occasion(node),
+            NodeStage::Open(what) if matches!(**what, Opening::Wait { .. } | Opening::Race { .. }) => {
+                self.needs_occasion(node)
+            }
             NodeStage::Working | NodeStage::Open(_) | NodeStage::Ended(_) => working(state).collect(),
         };
-        if self.items_if_open(node).is_some() {
+        if self.items_if_open(node).is_some() && state.held().is_none() {
             needs.push(Need::Items);
         }
         if state.is_working() {
             needs.extend(self.watched_signals(node).map(|wanted| Need::Signal(wanted.signal.clone())));
             needs.extend(self.watched_moments(node).min().map(Need::Moment));
-            needs.extend(self.time_of(node).map(Need::Moment));
+            let time = self.time_of(node).filter(|_| state.held().is_none());
+            needs.extend(time.map(Need::Moment));
         }
         needs
     }
@@ -82,15 +89,15 @@ impl Run {
 
     /// When a wait or race ends by itself, or its decision is escalated.
     fn occasion_until(&self, node: u32) -> Option<Time> {
-        match &self.state(node)?.stage {
-            NodeStage::Open(Opening::Wait { until }) => *until,
-            NodeStage::Open(Opening::Race { since, until }) => {
+        match self.state(node)?.opening()? {
+            Opening::Wait { until } => *until,
+            Opening::Race { since, until } => {
                 let escalation = self.asks(node).and_then(|(decision, ruling)| {
                     Some(*since + decision.escalation.get(ruling.level as usize)?.after)
                 });
                 until.iter().copied().flatten().chain(escalation).min()
             }
-            NodeStage::Open(_) | NodeStage::Waiting | NodeStage::Working | NodeStage::Ended(_) => None,
+            Opening::Map { .. } | Opening::Repeat | Opening::States | Opening::Rounds => None,
         }
     }
 
@@ -114,6 +121,14 @@ impl Run {
             return vec![Need::Remedy];
         }
         undoing(state).collect()
+    }
+}
+
+/// How a node has failed, in words.
+fn why(outcome: &NodeOutcome) -> String {
+    match outcome {
+        NodeOutcome::Failed { failure, .. } => failure.to_string(),
+        NodeOutcome::Succeeded | NodeOutcome::Skipped | NodeOutcome::Cancelled { .. } => outcome.to_string(),
     }
 }
 

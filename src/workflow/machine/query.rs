@@ -71,10 +71,7 @@ impl Run {
 fn settled(mut end: PieceEnd, answer: &PieceEnd) -> PieceEnd {
     let Happened::Yes(answer) = &answer.happened else { return end };
     match found(answer) {
-        Some(Some(output)) => {
-            end.happened = Happened::Yes(output);
-            end.failure = None;
-        }
+        Some(Some(output)) => return end.after_all(output),
         Some(None) => end.happened = Happened::No,
         None => {}
     }

@@ -7,12 +7,15 @@ use crate::run::{NodeOutcome, RunOutcome, RunPhase};
 use std::collections::BTreeSet;
 
 impl Run {
-    /// The nodes that are to be done anew. The error names a node that stands in the way, or nothing if nothing has failed.
-    pub(crate) fn to_redo(&self) -> Result<Vec<u32>, Option<Name>> {
+    /// The nodes that are to be done anew; with one of them, it alone and what was skipped after it. The error names a node that stands in the way, or nothing if nothing has failed.
+    pub(crate) fn to_redo(&self, only: Option<u32>) -> Result<Vec<u32>, Option<Name>> {
         let nodes = 0..u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
         let failed = match self.phase {
-            RunPhase::Running => self.back.is_none() && nodes.clone().any(|node| self.has_failed(node)),
-            RunPhase::Finished => matches!(self.outcome, Some(RunOutcome::Failed { .. })),
+            RunPhase::Running => {
+                self.back.is_none()
+                    && nodes.clone().any(|node| only.is_none_or(|only| node == only) && self.has_failed(node))
+            }
+            RunPhase::Finished => matches!(self.outcome.as_deref(), Some(RunOutcome::Failed { .. })),
             RunPhase::Halting | RunPhase::Compensating | RunPhase::CompensationFailed => false,
         };
         if !failed {
@@ -21,7 +24,10 @@ impl Run {
         if let Some(undone) = self.unwinding.as_ref().and_then(|unwinding| unwinding.members().next()) {
             return Err(Some(self.plan.name(undone.get())));
         }
-        let anew = |node: &u32| self.is_unhandled(*node) || self.was_halted(*node) || self.has_failed(*node);
+        let anew = |node: &u32| {
+            let failed = self.is_unhandled(*node) || self.was_halted(*node) || self.has_failed(*node);
+            failed && only.is_none_or(|only| *node == only)
+        };
         let mut anew: BTreeSet<u32> = nodes.filter(anew).collect();
         let doubtful = |node: &&u32| self.state(**node).is_some_and(|state| self.can_undo(**node, state));
         if let Some(node) = anew.iter().find(doubtful) {
@@ -46,17 +52,20 @@ impl Run {
         if anew.is_empty() { Err(None) } else { Ok(anew.into_iter().collect()) }
     }
 
-    /// Whether the one piece of work of a node has failed and the run, which is paused, has not been told what follows.
+    /// Whether the node has failed and that is held, or its one piece of work has and the run, which is paused, has not been told
+    /// what follows.
     fn has_failed(&self, node: u32) -> bool {
         let failed = |state: &NodeState| {
             let end = state.pieces.last().and_then(|piece| piece.end.as_ref());
             state.stage == NodeStage::Working && state.active == 0 && end.is_some_and(|end| !end.succeeded())
         };
-        self.phase == RunPhase::Running && self.remedy(node).is_none() && self.state(node).is_some_and(failed)
+        let held = |state: &NodeState| state.held().is_some();
+        let waits = self.phase == RunPhase::Running && self.remedy(node).is_none();
+        waits && self.state(node).is_some_and(|state| failed(state) || held(state))
     }
 
     /// Whether a node was withdrawn for no other reason than that the run turned back.
-    fn was_halted(&self, node: u32) -> bool {
+    pub(super) fn was_halted(&self, node: u32) -> bool {
         let cancelled = matches!(self.state(node).and_then(NodeState::ended), Some(NodeOutcome::Cancelled { .. }));
         self.is_finished() && cancelled && !self.is_withdrawn(node)
     }

@@ -35,6 +35,9 @@ pub(crate) struct RunRecord {
     /// The runs within of nodes that were done anew.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     former: Vec<RunId>,
+    /// The nodes that did something which was left as it was when they were done anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    left: Vec<Name>,
     /// How urgent an operator has made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     raised: Option<Tier>,
@@ -71,13 +74,14 @@ impl Run {
             begun: self.begun,
             owner: self.owner,
             phase: self.phase,
-            cause: self.cause.clone(),
-            outcome: self.outcome.clone(),
+            cause: self.cause.as_deref().cloned(),
+            outcome: self.outcome.as_deref().cloned(),
             nodes: self.nodes.iter().map(NodeState::kept).collect(),
             signals: self.signals.clone(),
             broken: self.broken,
             pivot_passed: self.pivot_passed,
-            former: self.former.clone(),
+            former: self.former.to_vec(),
+            left: self.left.to_vec(),
             raised: self.raised,
             took_known: self.took_known,
             paused: self.paused.is_some(),
@@ -86,7 +90,7 @@ impl Run {
             ended: self.ended,
             unwinding: self.unwinding.as_ref().map(|unwinding| unwinding.members().map(NodeIx::get).collect()),
             released: self.unwinding.iter().flat_map(|unwinding| unwinding.released()).map(NodeIx::get).collect(),
-            also_broken: self.also_broken.clone(),
+            also_broken: self.also_broken.to_vec(),
             back: self.way(),
         }
     }
@@ -101,15 +105,16 @@ impl Run {
         let working = u32::try_from(count(NodeState::is_busy)).ok()?;
         let mut run = Self {
             phase: record.phase,
-            cause: record.cause.clone(),
-            outcome: record.outcome.clone(),
+            cause: record.cause.clone().map(Box::new),
+            outcome: record.outcome.clone().map(Box::new),
             nodes: record.nodes.clone(),
             signals: record.signals.clone(),
             broken: record.broken,
-            also_broken: record.also_broken.clone(),
+            also_broken: record.also_broken.clone().into(),
             pivot_passed: record.pivot_passed,
             paused: record.paused.then(|| record.paused_for.clone().unwrap_or_else(|| "not on record".into())),
-            former: record.former.clone(),
+            former: record.former.clone().into(),
+            left: record.left.clone().into(),
             raised: record.raised,
             took_known: record.took_known,
             context: record.context.clone(),

@@ -119,12 +119,15 @@ impl Run {
     }
 
     pub(super) fn outcome_unwound(&self) -> RunOutcome {
-        let cause = self.cause.clone().unwrap_or_else(|| Cause::Cancelled { reason: Name::from("unknown") });
+        let cause =
+            self.cause.as_deref().cloned().unwrap_or_else(|| Cause::Cancelled { reason: Name::from("unknown") });
         let residue: Vec<Name> = (0..)
             .zip(&self.nodes)
             .filter(|(node, state)| self.stays(*node, state))
             .map(|(node, _)| self.plan.name(node))
             .collect();
+        let before = self.left.iter().filter(|name| !residue.contains(name)).cloned().collect::<Vec<Name>>();
+        let residue = [residue, before].concat();
         let undone = self.nodes.iter().any(|state| state.undo.is_some());
         if undone && residue.is_empty() {
             RunOutcome::Compensated { cause }
@@ -134,7 +137,7 @@ impl Run {
     }
 
     /// Whether the node had an effect that should have been undone and was not.
-    fn stays(&self, node: u32, state: &NodeState) -> bool {
+    pub(super) fn stays(&self, node: u32, state: &NodeState) -> bool {
         let Some((definition, _)) = self.plan.node(node) else { return false };
         let stays = |piece: &Piece| piece.had_effect() && (definition.pivot || self.has_undo(node, piece));
         match state.undo.as_deref() {

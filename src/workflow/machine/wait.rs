@@ -110,6 +110,12 @@ impl Run {
     }
 
     /// How many signals the run keeps that are still worth something: in all, and of one name.
+    /// The signals that are kept, by name, and how many of each.
+    pub(crate) fn signals_kept(&self, now: Time) -> impl Iterator<Item = (&Name, usize)> {
+        let fresh = move |kept: &VecDeque<Kept>| kept.iter().filter(|kept| kept.is_fresh(now)).count();
+        self.signals.iter().map(move |(name, kept)| (name, fresh(kept))).filter(|(_, kept)| *kept > 0)
+    }
+
     pub(crate) fn kept(&self, signal: &Name, now: Time) -> (usize, usize) {
         let fresh = |kept: &VecDeque<Kept>| kept.iter().filter(|kept| kept.is_fresh(now)).count();
         let all = self.signals.values().map(fresh).sum();
@@ -148,8 +154,8 @@ impl Run {
     /// then a signal, then a moment, and of these the one written first. With the end of the node all others are gone.
     pub(super) fn race(&self, node: u32, now: Time, limits: &Limits) -> Option<Move> {
         let state = self.state(node)?;
-        let (Action::Race { offers }, NodeStage::Open(Opening::Race { since, until })) =
-            (&self.plan.node(node)?.0.action, &state.stage)
+        let (Action::Race { offers }, Some(Opening::Race { since, until })) =
+            (&self.plan.node(node)?.0.action, state.opening())
         else {
             return None;
         };
@@ -178,7 +184,7 @@ impl Run {
     /// The decision that a node waits for now.
     pub(crate) fn asks(&self, node: u32) -> Option<(&Decision, Ruling)> {
         let state = self.state(node)?;
-        if !matches!(state.stage, NodeStage::Open(Opening::Race { .. })) || self.goes_back(node) {
+        if !matches!(state.opening(), Some(Opening::Race { .. })) || self.goes_back(node) {
             return None;
         }
         let Action::Race { offers } = &self.plan.node(node)?.0.action else { return None };
@@ -201,9 +207,9 @@ impl Run {
 
     fn own_moments(&self, node: u32) -> Vec<Time> {
         let Some(state) = self.state(node) else { return Vec::new() };
-        match &state.stage {
-            NodeStage::Open(Opening::Wait { until }) => until.iter().copied().collect(),
-            NodeStage::Open(Opening::Race { since, until }) => {
+        match state.opening() {
+            Some(Opening::Wait { until }) => until.iter().copied().collect(),
+            Some(Opening::Race { since, until }) => {
                 let steps = match self.plan.node(node).map(|(node, _)| &node.action) {
                     Some(Action::Race { offers }) => decision(offers).map(|decision| &decision.escalation[..]),
                     _ => None,
@@ -211,7 +217,7 @@ impl Run {
                 let steps = steps.unwrap_or_default().iter().map(|step| *since + step.after);
                 until.iter().copied().flatten().chain(steps).collect()
             }
-            NodeStage::Waiting | NodeStage::Working | NodeStage::Open(_) | NodeStage::Ended(_) => Vec::new(),
+            Some(Opening::Map { .. } | Opening::Repeat | Opening::States | Opening::Rounds) | None => Vec::new(),
         }
     }
 

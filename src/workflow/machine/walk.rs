@@ -37,7 +37,7 @@ impl Token {
 
 /// What a piece of work of a state leaves to the token.
 fn carried(end: &PieceEnd) -> Payload {
-    match &end.failure {
+    match end.failure() {
         Some(failure) => Payload::new(json!({ "failure": failure })),
         None => end.output(),
     }
@@ -115,7 +115,7 @@ impl Run {
             }
             let end = self.current(node)?.end.as_ref()?;
             failure = (!end.succeeded())
-                .then(|| end.failure.as_deref().cloned().unwrap_or_else(|| Failure::permanent("it was cancelled")));
+                .then(|| end.failure().cloned().unwrap_or_else(|| Failure::permanent("it was cancelled")));
             value = carried(end);
         }
         let scope = self.scope(Some(node), value.clone(), limits);

@@ -7,8 +7,8 @@ use counterpoint::definition::{
 };
 use counterpoint::{
     Accepted, Awaited, Command, Effect, Entry, Event, Failure, Jitter, Migration, Name, NodeRemedy, NodeStatus,
-    Obstacle, OnUndoFailure, Owner, Payload, Policy, Rejected, Retry, RunCommand, RunEvent, RunId, RunPhase,
-    RunStanding, TaskSpec, UndoRemedy, Usage, Wait,
+    Obstacle, OnFailure, OnUndoFailure, Owner, Payload, Policy, Rejected, ResetPoint, Retry, RunCommand, RunEvent,
+    RunId, RunPhase, RunStanding, TaskSpec, UndoRemedy, Usage, Wait,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -55,6 +55,9 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
     if taste.races {
         let policies = [OnUndoFailure::Hold, OnUndoFailure::Continue, OnUndoFailure::Halt];
         definition.on_undo_failure = policies[draws.below(3)];
+        if draws.one_in(4) {
+            definition.on_failure = OnFailure::Hold;
+        }
     }
     for (name, reducer) in
         [("list", Reducer::Append), ("sum", Reducer::Sum), ("max", Reducer::Max), ("last", Reducer::Replace)]
@@ -464,7 +467,9 @@ impl World {
         let mut again = 0;
         while let Some(Owner { run, node, .. }) = owner {
             let anew = |entry: &&Entry| match &entry.event {
-                Event::Run(RunEvent::WentForward { run: of, nodes }) => *of == run && nodes.contains(&node),
+                Event::Run(RunEvent::WentForward { run: of, nodes } | RunEvent::Retried { run: of, nodes, .. }) => {
+                    *of == run && nodes.contains(&node)
+                }
                 _ => false,
             };
             again += self.journal.iter().filter(anew).count();
@@ -499,7 +504,7 @@ impl World {
     /// Goes on by chance while there are draws, then to the end: everything is answered, signalled and remedied.
     pub(crate) fn play(&mut self, draws: &mut Draws<'_>, seed: u64, run: RunId, rough: bool) {
         for draw in 0.. {
-            if draws.is_empty() || self.is_over() {
+            if draws.is_empty() || self.is_over() && !(rough && draws.one_in(2) && self.reset(draws, 0)) {
                 break;
             }
             if self.move_after == Some(draw) {
@@ -535,6 +540,10 @@ impl World {
                     };
                     let operates = rough && draws.below(2) == 0;
                     let _ = operates.then(|| self.say(RunCommand::Operate { run, node, remedy }.into()));
+                }
+                25 if rough && draws.below(3) > 0 => {
+                    let at = if draws.below(3) > 0 { 0 } else { draws.below(self.engine.runs().count()) };
+                    self.reset(draws, at);
                 }
                 24 => self.move_on(draws.below(self.engine.runs().count())),
                 _ => self.repair(draws.below(3)),
@@ -603,6 +612,10 @@ impl World {
                             self.repair(0);
                         }
                     });
+                    continue;
+                }
+                Awaited::Word { .. } => {
+                    self.speak_of(run, node, seed);
                     continue;
                 }
                 Awaited::Turn { .. } | Awaited::Milestone { .. } => continue,
@@ -677,6 +690,66 @@ impl World {
         if let Ok(Accepted::Repeated) = self.say(RunCommand::Pause { run, reason: "chance".into() }.into()) {
             let _ = self.say(RunCommand::Resume { run }.into());
         }
+    }
+
+    /// An operator says what becomes of a node that has failed and is held.
+    fn speak_of(&mut self, run: RunId, node: Name, seed: u64) {
+        let (said, reason) = (self.remedies as u64 + seed, Name::from("chance"));
+        // The word on another may have ended the run.
+        if self.engine.run(run).is_none_or(|run| run.phase() != RunPhase::Running) {
+            return;
+        }
+        self.remedies += 1;
+        let end = |remedy| RunCommand::Operate { run, node: node.clone(), remedy };
+        // What fails however often it is tried is not tried for ever.
+        if said % 4 < 3 && self.remedies < 12 {
+            let again =
+                RunCommand::Retry { run, node: Some(node.clone()).filter(|_| said % 4 == 0), reason: reason.clone() };
+            match self.say(again.into()) {
+                // The word on another may have been one on this, too.
+                Ok(Accepted::Done) | Err(Rejected::RunPhase { .. } | Rejected::NotRetriable { node: None, .. }) => {
+                    return;
+                }
+                // What it did would have to be undone first.
+                Err(Rejected::NotRetriable { node: Some(_), .. }) => {}
+                other => panic!("{other:?}"),
+            }
+            let to = ResetPoint::before([node.clone()]);
+            let reset = RunCommand::Reset { run, to, undo: true, reason: reason.clone() };
+            if self.say(reset.into()) == Ok(Accepted::Done) {
+                return;
+            }
+        }
+        let remedy = match said % 3 {
+            0 => NodeRemedy::Complete { output: Payload::NULL, reason },
+            1 => NodeRemedy::Skip { reason },
+            _ => NodeRemedy::Fail { reason },
+        };
+        let _ = self.say(end(remedy).into());
+    }
+
+    /// An operator sets a run back, to where chance wants it. Whether it could be.
+    fn reset(&mut self, draws: &mut Draws<'_>, at: usize) -> bool {
+        let Some(view) = self.engine.runs().nth(at) else { return false };
+        let (run, names) = (view.id(), view.nodes().map(|node| node.name()).collect::<Vec<Name>>());
+        let some = |draws: &mut Draws<'_>| names[draws.below(names.len())].clone();
+        let to = match draws.below(5) {
+            0 => ResetPoint::Start,
+            1 => ResetPoint::after([some(draws), some(draws)]),
+            2 | 3 => ResetPoint::after([some(draws)]),
+            _ => ResetPoint::before([some(draws)]),
+        };
+        let undo = draws.below(3) > 0;
+        let command = RunCommand::Reset { run, to, undo, reason: "chance".into() };
+        let verdict = self.say(command.clone().into());
+        let goes_back = self.engine.run(run).is_some_and(|run| run.phase() == RunPhase::Running);
+        if verdict == Ok(Accepted::Done) && goes_back && draws.below(2) == 0 {
+            // Until it goes forward again, the same changes nothing; then it is another word.
+            let again = self.say(command.into());
+            let known = matches!(again, Ok(_) | Err(Rejected::NotResettable { .. } | Rejected::RunPhase { .. }));
+            assert!(known, "{again:?}");
+        }
+        verdict == Ok(Accepted::Done)
     }
 
     /// More items for whatever map takes them.

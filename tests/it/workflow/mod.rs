@@ -8,6 +8,7 @@
     reason = "what goes wrong in a test is to stop it"
 )]
 
+mod asking;
 mod boundaries;
 mod branches;
 mod budgets;
@@ -19,11 +20,13 @@ mod endings;
 mod enough;
 mod finding;
 mod guarding;
+mod holding;
 mod many;
 mod migrating;
 mod operating;
 mod priority;
 mod races;
+mod resetting;
 mod retrying;
 mod rounds;
 mod saving;

@@ -13,7 +13,7 @@ fn after(name: &str, before: &str) -> Node {
 }
 
 fn retry(world: &mut World) -> Result<Accepted, Rejected> {
-    world.say(RunCommand::Retry { run: RUN, reason: "mended".into() }.into())
+    world.say(RunCommand::Retry { run: RUN, node: None, reason: "mended".into() }.into())
 }
 
 fn refused(node: Option<&str>) -> Result<Accepted, Rejected> {
@@ -117,7 +117,7 @@ fn a_workflow_within_is_done_anew() {
     let mut world = World::running(flow([Node::new("in", Action::flow(inner.clone()))]), 0);
     let child = world.child();
     world.failed("x");
-    let within = world.say(RunCommand::Retry { run: child, reason: "mended".into() }.into());
+    let within = world.say(RunCommand::Retry { run: child, node: None, reason: "mended".into() }.into());
     assert_eq!(within, Err(Rejected::RunWithin { run: child, around: Some(RUN) }));
     retry(&mut world).unwrap();
     assert_ne!(world.child(), child);

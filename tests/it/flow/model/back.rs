@@ -6,10 +6,12 @@ use counterpoint::definition::{Action, Body, Map, Repeat};
 use counterpoint::{Cause, Happened, OnUndoFailure, Owner, UndoOutcome};
 use serde_json::{Value, json};
 
-/// A way back to save-points.
+/// A way back to save-points, or to where an operator wants it.
 #[derive(Debug)]
 pub(super) struct Back {
     pub(super) to: Vec<usize>,
+    /// What an operator wants done anew, and whether undone first.
+    pub(super) anew: Option<(Vec<usize>, bool)>,
     pub(super) undoing: bool,
 }
 
@@ -30,7 +32,49 @@ impl Flow {
     }
 
     pub(super) fn goes_back(&self, at: usize) -> bool {
-        self.back.as_ref().is_some_and(|back| back.to.iter().any(|point| self.comes_after(at, *point)))
+        self.back.as_ref().is_some_and(|back| match &back.anew {
+            Some((nodes, _)) => nodes.contains(&at),
+            None => back.to.iter().any(|point| self.comes_after(at, *point)),
+        })
+    }
+
+    /// All that goes back on a way.
+    fn inside(&self, back: &Back) -> Vec<usize> {
+        back.anew.as_ref().map_or_else(|| self.after(&back.to), |(nodes, _)| nodes.clone())
+    }
+
+    /// An operator sets the run back.
+    pub(super) fn resets(&mut self, nodes: Vec<usize>, undo: bool) -> Ruling {
+        let over = self.stand == Stand::Finished && !self.succeeded && self.owner.is_none();
+        ensure!(self.stand == Stand::Running || over, "a run is set back that is done or turns back");
+        ensure!(self.back.is_none(), "a run is set back that goes back");
+        ensure!(nodes.is_sorted(), "the nodes are in no order");
+        for at in 0..self.places.len() {
+            let (node, place, inside) = (self.node(at), &self.places[at], nodes.contains(&at));
+            let follows = nodes.iter().any(|from| self.comes_after(at, *from));
+            ensure!(inside || !follows, "{at} comes after what is done anew, and is not");
+            if inside {
+                let committed = |piece: &super::flow::Piece| piece.end.is_none() && (node.pivot || piece.committed);
+                ensure!(!self.stands(at), "it is set back past the pivot {at}");
+                ensure!(!place.pieces.iter().any(committed), "it is set back past the pivot {at}, which is under way");
+                let alone = node.after.iter().all(|link| nodes.contains(&self.source(link)));
+                ensure!(alone || !super::flow::repeats(node), "what came to {at} does not come again");
+                continue;
+            }
+            let wanted = place.interrupted.is_some() || place.remedy.is_some() || self.is_spare(at);
+            ensure!(place.undone.is_none() && !self.is_broken(at), "{at} stays, which is undone or has failed");
+            let halted = over && place.end == Some(Kind::Cancelled) && !wanted;
+            ensure!(!halted, "{at} stays, which was withdrawn because the run turned back");
+            ensure!(place.end.is_some() || !self.is_spare(at), "{at} stays, which is being withdrawn");
+        }
+        let begun = |at: &usize| {
+            let place = &self.places[*at];
+            place.begun() || place.end.is_some() || place.remedy.is_some() || place.held
+        };
+        ensure!(nodes.iter().any(begun), "nothing is to be done anew");
+        (self.stand, self.cause, self.to_undo) = (Stand::Running, None, Vec::new());
+        self.back = Some(Back { to: Vec::new(), anew: Some((nodes, undo)), undoing: false });
+        Ok(())
     }
 
     fn stands(&self, at: usize) -> bool {
@@ -69,7 +113,7 @@ impl Flow {
         let expected = self.points(broken);
         ensure!(to == expected && !to.is_empty(), "it should go back to {expected:?}");
         to.iter().for_each(|point| self.places[*point].used += 1);
-        self.back = Some(Back { to, undoing: false });
+        self.back = Some(Back { to, anew: None, undoing: false });
         Ok(())
     }
 
@@ -79,15 +123,16 @@ impl Flow {
             None => ensure!(self.points(broken).is_empty(), "it could go back to {:?}", self.points(broken)),
             Some(back) => {
                 ensure!(back.undoing && self.is_settled(), "it halts before it is back at its save-points");
-                ensure!(self.leaves_something(&back.to), "it could go forward again");
+                ensure!(self.leaves_something(back), "it could go forward again");
             }
         }
         Ok(())
     }
 
-    fn leaves_something(&self, to: &[usize]) -> bool {
-        let left = |at: usize| self.stands(at) || matches!(self.places[at].undone, Some(UndoOutcome::Abandoned { .. }));
-        self.after(to).into_iter().any(left)
+    fn leaves_something(&self, back: &Back) -> bool {
+        let abandoned = |at: usize| matches!(self.places[at].undone, Some(UndoOutcome::Abandoned { .. }));
+        let left = |at: usize| self.stands(at) || back.anew.is_none() && abandoned(at);
+        self.inside(back).into_iter().any(left)
     }
 
     pub(super) fn is_settled(&self) -> bool {
@@ -97,11 +142,12 @@ impl Flow {
 
     pub(super) fn unwinds_after(&mut self, nodes: Vec<usize>) -> Ruling {
         let back = self.back.as_ref().filter(|back| !back.undoing).ok_or("it turns back without having halted")?;
-        let inside = self.after(&back.to);
+        let inside = self.inside(back);
+        let left = back.anew.as_ref().is_some_and(|(_, undo)| !undo);
         let busy =
             |at: &usize| self.places[*at].active() > 0 || self.places[*at].begun() && self.places[*at].end.is_none();
         ensure!(!inside.iter().any(busy), "it turns back while something is under way");
-        let past = inside.iter().any(|at| self.stands(*at));
+        let past = left || inside.iter().any(|at| self.stands(*at));
         let expected: Vec<usize> = inside.into_iter().filter(|at| !past && self.is_undone_by(*at)).collect();
         ensure!(nodes == expected, "to be undone are {expected:?}");
         self.to_undo = nodes;
@@ -112,8 +158,16 @@ impl Flow {
     pub(super) fn goes_forward(&mut self, nodes: &[usize]) -> Ruling {
         let back = self.back.take().filter(|back| back.undoing).ok_or("it goes forward already")?;
         ensure!(self.stand == Stand::Running && self.is_settled(), "it goes forward before all is undone");
-        ensure!(!self.leaves_something(&back.to), "it goes forward although something is left");
-        ensure!(nodes == self.after(&back.to), "anew are {:?}", self.after(&back.to));
+        ensure!(!self.leaves_something(&back), "it goes forward although something is left");
+        ensure!(nodes == self.inside(&back), "anew are {:?}", self.inside(&back));
+        let stays: Vec<usize> = nodes.iter().copied().filter(|at| self.stays(*at)).collect();
+        for at in stays {
+            let name = self.node(at).name.clone();
+            if !self.left.contains(&name) {
+                self.left.push(name);
+            }
+        }
+        self.reduced.retain(|(reader, _), _| reader.is_some_and(|reader| !nodes.contains(&reader)));
         for at in back.to {
             let again = self.node(at).save.as_ref().expect("it is a save-point").again;
             self.places[at].instead = self.places[at].used > again;

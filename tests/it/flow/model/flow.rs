@@ -8,8 +8,8 @@ use counterpoint::definition::{
     Pick, Reducer, Repeat, Rest, Trigger, Variable,
 };
 use counterpoint::{
-    Cause, Happened, LimitReached, Measure, Name, NodeOutcome, NodeRemedy, OnUndoFailure, Opening, Owner, Phase,
-    Refusal, RunId, RunOutcome, Time, UndoOutcome,
+    Cause, Happened, LimitReached, Measure, Name, NodeOutcome, NodeRemedy, OnFailure, OnUndoFailure, Opening, Owner,
+    Phase, Refusal, RunId, RunOutcome, Time, UndoOutcome,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -113,6 +113,8 @@ pub(super) struct Place {
     pub(super) exhausted: Option<LimitReached>,
     /// Whether it calls what nobody knows.
     pub(super) unresolved: bool,
+    /// Whether it has failed and waits for a word.
+    pub(super) held: bool,
 }
 
 impl Place {
@@ -152,6 +154,8 @@ pub(super) struct Flow {
     pub(super) signals: BTreeMap<Name, VecDeque<Value>>,
     pub(super) to_undo: Vec<usize>,
     pub(super) back: Option<Back>,
+    /// What did something that was left as it was when it was done anew.
+    pub(super) left: Vec<Name>,
     pub(super) succeeded: bool,
     pub(super) pivot_passed: bool,
     pub(super) paused: bool,
@@ -185,6 +189,7 @@ impl Flow {
             signals: BTreeMap::new(),
             to_undo: Vec::new(),
             back: None,
+            left: Vec::new(),
             succeeded: false,
             pivot_passed: false,
             paused: false,
@@ -212,6 +217,11 @@ impl Flow {
         }
         ensure!(old.values().all(|place| place.end.is_some() || !place.begun()), "what is under way is lost");
         self.definition = definition;
+        for at in 0..self.places.len() {
+            // Where such a failure is not held, what follows is found anew.
+            let holds = self.definition.on_failure == OnFailure::Hold && self.would_break(at);
+            self.places[at].held &= holds && !self.is_spare(at);
+        }
         Ok(())
     }
 
@@ -364,9 +374,12 @@ impl Flow {
 
     /// Whether a node's failure ends the run.
     pub(super) fn is_broken(&self, at: usize) -> bool {
-        self.places[at].end == Some(Kind::Failed)
-            && self.places[at].took.is_empty()
-            && !self.followers(at).any(|(_, link)| matches!(link.on, On::Failure | On::Always))
+        self.places[at].end == Some(Kind::Failed) && self.places[at].took.is_empty() && self.would_break(at)
+    }
+
+    /// Whether nothing takes care of a failure of the node.
+    fn would_break(&self, at: usize) -> bool {
+        !self.followers(at).any(|(_, link)| matches!(link.on, On::Failure | On::Always))
             && !self.followers(at).any(|(to, _)| copes(self.node(to).join))
             && !self.counting_joins().any(|(join, _)| self.serves(at, join))
     }
@@ -576,7 +589,13 @@ impl Flow {
             self.places[at].beside.push(handler.name.clone());
             let links: Vec<Link> = self.followers(at).map(|(_, link)| link.clone()).collect();
             let output = Value::Null;
-            self.comes(at, |link| links.contains(link) && link.on == On::Case(handler.name.clone()), &output);
+            let here = |link: &Link| links.contains(link) && link.on == On::Case(handler.name.clone());
+            self.comes(at, here, &output);
+            let over: Vec<(usize, usize)> =
+                self.links_from(at).filter(|(.., link)| here(link)).map(|(to, place, _)| (to, place)).collect();
+            for (to, place) in over {
+                self.arrivals.entry(to).or_default().push((place, None));
+            }
         }
         Ok(())
     }
@@ -669,6 +688,7 @@ impl Flow {
         let (taken, open, links) = self.links(at);
         ensure!(self.stand == Stand::Running, "a node starts in a run that does not go forward");
         ensure!(!self.goes_back(at), "a node starts where the run goes back");
+        ensure!(!self.places[at].held, "a node starts that waits for a word");
         ensure!(!self.is_spare(at), "a node starts that is not needed any more");
         ensure!(self.places[at].end.is_none() && !self.places[at].begun(), "a node starts twice");
         let ready = match self.node(at).join {
@@ -756,6 +776,7 @@ impl Flow {
         };
         ensure!(self.stand == Stand::Running && !self.is_spare(at), "work begins that is not wanted");
         ensure!(self.places[at].exhausted.is_none(), "work begins that nothing is left for");
+        ensure!(!self.places[at].held, "work begins of a node that waits for a word");
         ensure!(!self.goes_back(at), "work begins where the run goes back");
         let node = self.node(at);
         let several = !matches!(node.action, Action::Do(_) | Action::States(_)) || repeats(node);
@@ -825,6 +846,9 @@ impl Flow {
         let free = *outcome == NodeOutcome::Succeeded && self.awaits_none(at);
         ensure!(free || self.places[at].active() == 0, "a node ends while something of it is under way");
         let doubtful = self.places[at].doubtful();
+        let free =
+            halting || self.is_spare(at) || self.places[at].interrupted.is_some() || self.places[at].remedy.is_some();
+        ensure!(!self.places[at].held || free, "a node ends that waits for a word");
         if let Some(remedy) = self.places[at].remedy.clone().filter(|_| !halting) {
             let (kind, output) = match (&remedy, outcome) {
                 (NodeRemedy::Complete { output: told, .. }, NodeOutcome::Succeeded) => {
@@ -854,6 +878,8 @@ impl Flow {
             }
             NodeOutcome::Failed { maybe, limit, .. } => {
                 ensure!(!halting && !self.is_spare(at), "a node fails that was withdrawn");
+                let holds = self.definition.on_failure == OnFailure::Hold && took.is_empty() && self.would_break(at);
+                ensure!(!holds, "a node fails that should wait for a word");
                 ensure!(*maybe == doubtful, "whether it may have happened is told wrongly");
                 ensure!(self.may_fail(at), "a node fails without a reason");
                 let place = &self.places[at];
@@ -910,6 +936,46 @@ impl Flow {
         self.ended(at, kind, given, took)
     }
 
+    /// A node has failed and waits for a word.
+    pub(super) fn holds_back(&mut self, at: usize, outcome: &NodeOutcome) -> Ruling {
+        self.reading.set(Some(at));
+        ensure!(
+            self.definition.on_failure == OnFailure::Hold && self.would_break(at),
+            "a failure is held that is not to be"
+        );
+        ensure!(
+            self.stand == Stand::Running && !self.goes_back(at) && !self.is_spare(at),
+            "it is held and is not needed"
+        );
+        let place = &self.places[at];
+        ensure!(place.end.is_none() && !place.held && place.remedy.is_none(), "it is held twice, or too late");
+        ensure!(place.active() == 0, "it is held while something of it is under way");
+        let NodeOutcome::Failed { maybe, .. } = outcome else { return Err("it is held and has not failed".to_owned()) };
+        ensure!(*maybe == place.doubtful(), "whether it may have happened is told wrongly");
+        ensure!(self.caught(at, outcome).is_empty(), "a handler takes care of it");
+        ensure!(self.may_fail(at), "a node is held without a reason");
+        self.places[at].held = true;
+        Ok(())
+    }
+
+    /// Nodes that wait for a word, or have failed in a pause, are done anew.
+    pub(super) fn retries(&mut self, nodes: &[usize]) -> Ruling {
+        ensure!(self.stand == Stand::Running && self.back.is_none(), "it is tried again, and does not go forward");
+        for &at in nodes {
+            let place = &self.places[at];
+            let failed = place.opened.is_none() && place.pieces.last().is_some_and(|piece| piece.end == Some(false));
+            ensure!(place.held || self.paused && failed, "it is tried again, and has not failed");
+            ensure!(
+                place.end.is_none() && place.active() == 0 && place.remedy.is_none(),
+                "it is tried again, and goes on"
+            );
+            ensure!(!self.is_undone_by(at), "it is tried again, and would have to be undone first");
+            let place = core::mem::take(&mut self.places[at]);
+            self.places[at] = Place { added: place.added, closed: place.closed, ..Place::default() };
+        }
+        Ok(())
+    }
+
     /// What the pieces of a node gave so far.
     fn collected(&self, at: usize) -> Value {
         let place = &self.places[at];
@@ -940,15 +1006,21 @@ impl Flow {
         (place.end, place.output, place.took) = (Some(kind), given.clone(), took.to_vec());
         let taken: Vec<Link> = self
             .followers(at)
-            .filter(|(_, link)| self.taken(link) == Some(true))
+            .filter(|(_, link)| self.taken(link) == Some(true) && !self.went_beside(at, link))
             .map(|(_, link)| link.clone())
             .collect();
         self.comes(at, |link| link.on != On::Each && taken.contains(link), &given);
-        let links: Vec<(usize, usize)> = self.links_from(at).map(|(to, place, _)| (to, place)).collect();
+        let open = self.links_from(at).filter(|(.., link)| !self.went_beside(at, link));
+        let links: Vec<(usize, usize)> = open.map(|(to, place, _)| (to, place)).collect();
         for (to, place) in links {
             self.arrivals.entry(to).or_default().push((place, None));
         }
         Ok(())
+    }
+
+    /// Whether a handler has started the branch beside the node already.
+    fn went_beside(&self, at: usize, link: &Link) -> bool {
+        matches!(&link.on, On::Case(case) if self.places[at].beside.contains(case))
     }
 
     /// What a node gives that succeeds, if it may.
@@ -1191,17 +1263,21 @@ impl Flow {
 
     /// The nodes whose effects stay.
     pub(super) fn residue(&self) -> Vec<Name> {
-        let stays = |at: &usize| {
-            let (node, place) = (self.node(*at), &self.places[*at]);
-            match &place.undone {
-                Some(undone) => matches!(undone, UndoOutcome::Abandoned { .. }),
-                None => place
-                    .pieces
-                    .iter()
-                    .any(|piece| piece.happened != Happened::No && (node.pivot || self.has_undo(*at, piece))),
-            }
-        };
-        (0..self.places.len()).filter(stays).map(|at| self.node(at).name.clone()).collect()
+        let stays = (0..self.places.len()).filter(|at| self.stays(*at));
+        let mut names: Vec<Name> = stays.map(|at| self.node(at).name.clone()).collect();
+        let before: Vec<Name> = self.left.iter().filter(|name| !names.contains(name)).cloned().collect();
+        names.extend(before);
+        names
+    }
+
+    /// Whether what a node did should have been undone and was not.
+    pub(super) fn stays(&self, at: usize) -> bool {
+        let (node, place) = (self.node(at), &self.places[at]);
+        let effect = |piece: &Piece| piece.happened != Happened::No && (node.pivot || self.has_undo(at, piece));
+        match &place.undone {
+            Some(undone) => matches!(undone, UndoOutcome::Abandoned { .. }),
+            None => place.pieces.iter().any(effect),
+        }
     }
 
     /// Whether the run may end so; also whether it leaves nothing behind.
@@ -1396,7 +1472,7 @@ fn copes(join: Join) -> bool {
 }
 
 /// Whether a node may start more than once.
-fn repeats(node: &Node) -> bool {
+pub(super) fn repeats(node: &Node) -> bool {
     matches!(node.join, Join::Each | Join::Rounds { .. })
 }
 

@@ -85,6 +85,14 @@ impl Model {
         Ok(count)
     }
 
+    /// Whether a run is within one of these nodes of another.
+    fn is_within(&self, flow: &Flow, run: RunId, nodes: &[usize]) -> bool {
+        flow.owner.is_some_and(|owner| {
+            let here = owner.run == run && nodes.contains(&(owner.node as usize));
+            here || self.flows.get(&owner.run).is_some_and(|around| self.is_within(around, run, nodes))
+        })
+    }
+
     fn task(&mut self, event: &TaskEvent) -> Ruling {
         if let TaskEvent::Submitted { spec, .. } = event {
             let Some(owner) = spec.owner else { return Ok(()) };
@@ -167,6 +175,7 @@ impl Model {
             RunEvent::Started { owner, .. } => owner.map(|owner| owner.run),
             RunEvent::Halted { cause: Cause::Node { .. }, .. }
             | RunEvent::Opened { .. }
+            | RunEvent::Held { .. }
             | RunEvent::NodeFinished { .. }
             | RunEvent::SignalMoved { .. }
             | RunEvent::HandlerFired { .. }
@@ -347,6 +356,18 @@ impl Model {
                 }
                 Ok(())
             }
+            RunEvent::Held { run, node, outcome } => self.flow_mut(*run)?.holds_back(*node as usize, outcome),
+            RunEvent::Retried { run, nodes, .. } => {
+                let nodes: Vec<usize> = nodes.iter().map(|node| *node as usize).collect();
+                self.flow_mut(*run)?.retries(&nodes)
+            }
+            RunEvent::Reset { run, nodes, undo, .. } => {
+                let nodes: Vec<usize> = nodes.iter().map(|node| *node as usize).collect();
+                let within = self.flows.values().filter(|flow| self.is_within(flow, *run, &nodes));
+                let past = within.filter(|flow| flow.stand != Stand::Finished).any(|flow| flow.pivot_passed);
+                ensure!(!past, "it is set back although a run within is past its pivot");
+                self.flow_mut(*run)?.resets(nodes, *undo)
+            }
             RunEvent::TurnedBack { run, to, cause } => {
                 let to = to.iter().map(|node| *node as usize).collect();
                 self.flow_mut(*run)?.turns_back(to, cause)
@@ -434,6 +455,7 @@ impl Model {
         let undoing = flow.succeeded;
         let clean = flow.may_finish(outcome)?;
         flow.stand = Stand::Finished;
+        flow.signals.clear();
         flow.succeeded = matches!(outcome, RunOutcome::Succeeded { .. });
         let Some(owner) = owner else { return Ok(()) };
         let parent = self.flow_mut(owner.run)?;
