@@ -2,7 +2,7 @@
 //! another definition.
 
 use super::{
-    Action, Body, Boundary, Condition, Definition, Enough, Expr, Handler, Map, Occasion, Repeat, States, Work,
+    Action, Body, Boundary, Condition, Definition, Delegate, Enough, Expr, Gather, Handler, Map, Occasion, Repeat, States, Work,
 };
 use crate::name::Name;
 use std::sync::Arc;
@@ -72,6 +72,13 @@ impl Action {
                 whilst: repeat.whilst.as_ref().map(|whilst| whilst.renamed(to)),
                 most: repeat.most,
             }),
+            Self::Delegate(delegate) => {
+                let gather = match &delegate.gather {
+                    Gather::Work(_) => Gather::Work(Work::new("")),
+                    other => other.clone(),
+                };
+                Self::Delegate(Delegate { work: Work::new(""), gather, ..delegate.clone() })
+            }
             Self::States(states) => Self::States(states.meaning(to)),
             Self::Race { offers } => {
                 let mut offers = offers.clone();
@@ -87,6 +94,7 @@ impl Action {
         let body = |action: &Self| match action {
             Self::Do(body) | Self::Map(Map { body, .. }) | Self::Repeat(Repeat { body, .. }) => Some(body.kind()),
             Self::Choose { .. }
+            | Self::Delegate(_)
             | Self::Wait { .. }
             | Self::Race { .. }
             | Self::Pass
@@ -164,7 +172,7 @@ impl Action {
             Self::Race { offers } => {
                 offers.iter().any(|offer| matches!(&offer.on, Occasion::Signal { signal, .. } if signal == wanted))
             }
-            Self::Choose { .. } | Self::Pass | Self::Stop | Self::Fail(_) => false,
+            Self::Choose { .. } | Self::Delegate(_) | Self::Pass | Self::Stop | Self::Fail(_) => false,
             Self::Do(_) | Self::Map(_) | Self::Repeat(_) | Self::States(_) => {
                 self.flows().any(|flow| flow.listens_to(wanted))
             }
@@ -176,9 +184,13 @@ impl Action {
         let (one, states) = match self {
             Self::Do(body) | Self::Map(Map { body, .. }) | Self::Repeat(Repeat { body, .. }) => (Some(body), None),
             Self::States(states) => (None, Some(states)),
-            Self::Choose { .. } | Self::Wait { .. } | Self::Race { .. } | Self::Pass | Self::Stop | Self::Fail(_) => {
-                (None, None)
-            }
+            Self::Choose { .. }
+            | Self::Delegate(_)
+            | Self::Wait { .. }
+            | Self::Race { .. }
+            | Self::Pass
+            | Self::Stop
+            | Self::Fail(_) => (None, None),
         };
         let states = states.into_iter().flat_map(|states| &states.states).filter_map(|state| state.body.as_ref());
         one.into_iter().chain(states).filter_map(|body| match body {

@@ -82,7 +82,12 @@ impl Book {
     /// What work uses up.
     fn used(&mut self, owner: Owner, event: &TaskEvent) {
         match event {
-            TaskEvent::Assigned { .. } => self.charge(owner, |run| run.note_attempt(owner, true)),
+            TaskEvent::Assigned { to, .. } => self.charge(owner, |run| {
+                run.note_attempt(owner, true);
+                if owner.phase == Phase::Do {
+                    run.note_agent(owner, to.agent());
+                }
+            }),
             TaskEvent::Yielded { .. } => self.charge(owner, |run| run.note_attempt(owner, false)),
             TaskEvent::Used { attempt, usage, .. } => {
                 self.charge(owner, |run| run.note_used(owner, *attempt, *usage));
@@ -192,12 +197,28 @@ impl Book {
                 Ok(())
             }
             RunEvent::NodeFinished { run, .. } => self.node_finished(*run, event, now),
+            RunEvent::Split { run, node, .. } => {
+                self.with_run(*run, |run| run.apply(event, now))?;
+                self.open_shares(*run, *node);
+                Ok(())
+            }
+            RunEvent::PartEnded { run, node, part, .. } => {
+                self.with_run(*run, |run| run.apply(event, now))?;
+                self.close_share(*run, *node, *part);
+                Ok(())
+            }
+            RunEvent::WentForward { run, .. } => {
+                self.with_run(*run, |run| run.apply(event, now))?;
+                self.audit_shares(*run);
+                Ok(())
+            }
             RunEvent::HandlerFired { run, .. }
             | RunEvent::Paused { run, .. }
             | RunEvent::Operated { run, .. }
             | RunEvent::ItemsAdded { run, .. }
             | RunEvent::ItemsClosed { run, .. }
             | RunEvent::ItemsEnough { run, .. }
+            | RunEvent::Gathered { run, .. }
             | RunEvent::Refused { run, .. }
             | RunEvent::Exhausted { run, .. }
             | RunEvent::Unresolved { run, .. }
@@ -207,7 +228,6 @@ impl Book {
             | RunEvent::Delegated { run, .. }
             | RunEvent::Escalated { run, .. }
             | RunEvent::TurnedBack { run, .. }
-            | RunEvent::WentForward { run, .. }
             | RunEvent::Unwinding { run, .. }
             | RunEvent::NodeUndone { run, .. }
             | RunEvent::UndoRetried { run, .. } => self.with_run(*run, |run| run.apply(event, now)),
@@ -219,6 +239,9 @@ impl Book {
         let past = |book: &Self| book.get(id).is_some_and(Run::is_past_pivot);
         let before = past(self);
         self.with_run(id, |run| run.apply(event, now))?;
+        if let RunEvent::NodeFinished { node, .. } = event {
+            self.close_shares(id, *node);
+        }
         if !before && past(self) {
             self.tell_parent(id, |parent, owner| parent.note_committed(owner, true))?;
         }

@@ -186,6 +186,7 @@ fn run(event: &RunEvent, now: Time) -> String {
                 Opening::States => "a walk through states".to_owned(),
                 Opening::Repeat => "a repeat".to_owned(),
                 Opening::Rounds => "work for each that comes".to_owned(),
+                Opening::Delegation => "work that may be handed on in parts".to_owned(),
                 Opening::Race { .. } => "a wait for the first of several".to_owned(),
                 Opening::Wait { until: None } => "a wait".to_owned(),
                 Opening::Wait { until: Some(until) } => format!("a wait of {}", Span::from(*until - now)),
@@ -208,6 +209,9 @@ fn run(event: &RunEvent, now: Time) -> String {
         | RunEvent::ItemsAdded { .. }
         | RunEvent::ItemsClosed { .. }
         | RunEvent::ItemsEnough { .. }
+        | RunEvent::Split { .. }
+        | RunEvent::Gathered { .. }
+        | RunEvent::PartEnded { .. }
         | RunEvent::Refused { .. }
         | RunEvent::Exhausted { .. }
         | RunEvent::Unresolved { .. }
@@ -280,6 +284,18 @@ fn under_way(event: &RunEvent) -> String {
         RunEvent::Exhausted { run, node, limit } => format!("{run} node {node}: {limit}"),
         RunEvent::Unresolved { run, node, workflow, .. } => {
             format!("{run} node {node}: no workflow {}", short(workflow))
+        }
+        RunEvent::Split { run, node, part, into, dropped } => {
+            let left = if dropped.is_empty() { String::new() } else { format!(", {} left out", dropped.len()) };
+            let kinds: Vec<String> = into.iter().map(|part| short(&part.task.kind)).collect();
+            format!("{run} node {node} part {part} is handed on in {} parts{left}: {}", into.len(), list(&kinds))
+        }
+        RunEvent::Gathered { run, node, part, last } => {
+            let last = last.map(|last| format!(" for the last time, {last}")).unwrap_or_default();
+            format!("{run} node {node} part {part}: results are put together{last}")
+        }
+        RunEvent::PartEnded { run, node, part, end, .. } => {
+            format!("{run} node {node} part {part} {}", line(&end.to_string(), SHOWN + 40))
         }
         RunEvent::Refused { run, node, why } => format!("{run} node {node}: {why}"),
         RunEvent::Reduced { run, node: Some(node), variable, .. } => {

@@ -42,6 +42,7 @@ pub(super) const TASK: &[&str] = &[
     "enough",
     "open",
     "repeat",
+    "delegate",
     "workflow",
     "call",
     "wait",
@@ -142,9 +143,11 @@ impl<'d> Reader<'_> {
         let kinds: Vec<&'static str> = OTHERS.iter().chain(&["workflow", "call"]).filter(has).copied().collect();
         let idle = if kinds.is_empty() { &[] } else { WORK };
         let rest = kinds.iter().skip(1).chain(idle.iter().filter(has));
-        let many: Vec<&'static str> = ["for_each", "repeat"].iter().chain(OTHERS).filter(has).copied().collect();
+        let many: Vec<&'static str> = ["for_each", "repeat", "delegate"].iter().chain(&["workflow", "call"]).chain(OTHERS).filter(has).copied().collect();
         let twice = match *many.as_slice() {
-            [one @ ("for_each" | "repeat"), other, ..] => Some((one, other)),
+            [one @ ("for_each" | "repeat"), other @ ("repeat" | "delegate"), ..] => Some((one, other)),
+            [one @ ("for_each" | "repeat"), other, ..] if OTHERS.contains(&other) => Some((one, other)),
+            [one @ "delegate", other, ..] => Some((one, other)),
             _ => None,
         };
         let pairs = rest.filter_map(|other| Some((*kinds.first()?, *other))).chain(twice);
@@ -315,13 +318,14 @@ impl<'d> Reader<'_> {
         let states = self.states(fields, path, names);
         let choice = self.choice(fields, path, names);
         let task = work(fields, id, path, &mut self.report);
+        let delegate = self.delegate(task.clone(), fields, path);
         let flow = get(fields, "workflow").map(|flow| self.within(flow, id, &path.field("workflow")));
         let call = get(fields, "call").and_then(|call| self.call(call, &path.field("call"))).map(Body::Call);
         let body = flow.map_or(Body::Task(task), |flow| Body::Flow(Arc::new(flow)));
         let body = call.unwrap_or(body);
         let many = self.many(body, fields, path, names);
         let plain = pass.then_some(Action::Pass).or_else(|| stop.then_some(Action::Stop));
-        plain.or(fail).or(wait).or(race).or(states).or(choice).unwrap_or(many)
+        plain.or(fail).or(wait).or(race).or(states).or(choice).or(delegate).unwrap_or(many)
     }
 
     /// A text is the name of the workflow.

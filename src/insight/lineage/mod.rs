@@ -293,6 +293,9 @@ impl Lineage {
             | RunEvent::ItemsAdded { .. }
             | RunEvent::ItemsClosed { .. }
             | RunEvent::ItemsEnough { .. }
+            | RunEvent::Split { .. }
+            | RunEvent::Gathered { .. }
+            | RunEvent::PartEnded { .. }
             | RunEvent::Refused { .. }
             | RunEvent::Exhausted { .. }
             | RunEvent::Unresolved { .. }

@@ -93,6 +93,9 @@ impl Rules {
             | RunEvent::Migrated { .. }
             | RunEvent::Prioritised { .. }
             | RunEvent::Retried { .. }
+            | RunEvent::Split { .. }
+            | RunEvent::Gathered { .. }
+            | RunEvent::PartEnded { .. }
             | RunEvent::Refused { .. }
             | RunEvent::Exhausted { .. }
             | RunEvent::Unresolved { .. }

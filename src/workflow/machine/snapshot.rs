@@ -120,6 +120,7 @@ impl Run {
             run.unwind(members)?;
             run.rewind()?;
         }
+        run.look_at_all_parts();
         run.agenda.clear();
         Some(run)
     }
@@ -186,6 +187,7 @@ impl Run {
             }
         }
         self.check_ways()?;
+        self.check_parts()?;
         self.check_links()?;
         self.check_order_of_undoing()
     }
