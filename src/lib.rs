@@ -122,8 +122,9 @@ pub use payload::Payload;
 pub use queue::Discipline;
 pub use rejected::Rejected;
 pub use run::{
-    Carried, Cause, Dropped, Handed, LastRound, LimitReached, Measure, Migration, MigrationReport, MigrationTarget, NodeOutcome, NodeRemedy,
-    NodeStatus, Obstacle, OnUndoFailure, PartEnd, Refusal, RunOutcome, RunPhase, RunSpec, UndoOutcome, UndoRemedy,
+    Carried, Cause, Dropped, Handed, LastRound, LimitReached, Measure, Migration, MigrationReport, MigrationTarget,
+    NodeOutcome, NodeRemedy, NodeStatus, Obstacle, OnUndoFailure, PartEnd, Refusal, RunOutcome, RunPhase, RunSpec,
+    UndoOutcome, UndoRemedy,
 };
 pub use scheduler::{
     AgentView, Config, Quota, Routability, Scheduler, SchedulerSnapshot, TaskStatus, TaskView, TaskWait,

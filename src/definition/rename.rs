@@ -2,7 +2,8 @@
 //! another definition.
 
 use super::{
-    Action, Body, Boundary, Condition, Definition, Delegate, Enough, Expr, Gather, Handler, Map, Occasion, Repeat, States, Work,
+    Action, Body, Boundary, Condition, Definition, Delegate, Enough, Expr, Gather, Handler, Map, Occasion, Repeat,
+    States, Work,
 };
 use crate::name::Name;
 use std::sync::Arc;
@@ -73,11 +74,11 @@ impl Action {
                 most: repeat.most,
             }),
             Self::Delegate(delegate) => {
-                let gather = match &delegate.gather {
-                    Gather::Work(_) => Gather::Work(Work::new("")),
-                    other => other.clone(),
-                };
-                Self::Delegate(Delegate { work: Work::new(""), gather, ..delegate.clone() })
+                let mut same = Delegate { work: Work::new(""), ..delegate.clone() };
+                if let Gather::Work(work) = &mut same.gather {
+                    *work = Work::new("");
+                }
+                Self::Delegate(same)
             }
             Self::States(states) => Self::States(states.meaning(to)),
             Self::Race { offers } => {

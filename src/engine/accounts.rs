@@ -147,7 +147,8 @@ impl Book {
         let Some(run) = self.get(id) else { return };
         let own = run.budget().filter(Budget::counts).map(|budget| ((id, None, None), budget));
         let nodes = (0..).zip(&run.plan.definition.nodes);
-        let nodes = nodes.filter_map(|(place, node)| Some(((id, Some(place), None), node.budget.filter(Budget::counts)?)));
+        let nodes =
+            nodes.filter_map(|(place, node)| Some(((id, Some(place), None), node.budget.filter(Budget::counts)?)));
         let open: Vec<(Holder, Budget)> = own.into_iter().chain(nodes).collect();
         let around = run.owner.is_some_and(|owner| self.accounts.under.contains(&owner.run));
         if around || !open.is_empty() {
@@ -236,8 +237,12 @@ impl Book {
 
     pub(super) fn close_accounts(&mut self, id: RunId) {
         if self.accounts.under.remove(&id) {
-            let held: Vec<Holder> =
-                self.accounts.open.range((id, None, None)..=(id, Some(u32::MAX), Some(u32::MAX))).map(|one| *one.0).collect();
+            let held: Vec<Holder> = self
+                .accounts
+                .open
+                .range((id, None, None)..=(id, Some(u32::MAX), Some(u32::MAX)))
+                .map(|one| *one.0)
+                .collect();
             for holder in held {
                 self.accounts.open.remove(&holder);
             }

@@ -197,20 +197,8 @@ impl Book {
                 Ok(())
             }
             RunEvent::NodeFinished { run, .. } => self.node_finished(*run, event, now),
-            RunEvent::Split { run, node, .. } => {
-                self.with_run(*run, |run| run.apply(event, now))?;
-                self.open_shares(*run, *node);
-                Ok(())
-            }
-            RunEvent::PartEnded { run, node, part, .. } => {
-                self.with_run(*run, |run| run.apply(event, now))?;
-                self.close_share(*run, *node, *part);
-                Ok(())
-            }
-            RunEvent::WentForward { run, .. } => {
-                self.with_run(*run, |run| run.apply(event, now))?;
-                self.audit_shares(*run);
-                Ok(())
+            RunEvent::Split { run, .. } | RunEvent::PartEnded { run, .. } | RunEvent::WentForward { run, .. } => {
+                self.fold_shares(*run, event, now)
             }
             RunEvent::HandlerFired { run, .. }
             | RunEvent::Paused { run, .. }
@@ -232,6 +220,19 @@ impl Book {
             | RunEvent::NodeUndone { run, .. }
             | RunEvent::UndoRetried { run, .. } => self.with_run(*run, |run| run.apply(event, now)),
         }
+    }
+
+    /// Parts of a work are promised shares of budgets, or give them back.
+    fn fold_shares(&mut self, id: RunId, event: &RunEvent, now: Time) -> Result<(), &'static str> {
+        self.with_run(id, |run| run.apply(event, now))?;
+        if let RunEvent::Split { node, .. } = event {
+            self.open_shares(id, *node);
+        } else if let RunEvent::PartEnded { node, part, .. } = event {
+            self.close_share(id, *node, *part);
+        } else {
+            self.audit_shares(id);
+        }
+        Ok(())
     }
 
     /// A run within that passes its pivot goes forward from there, whatever becomes of the run around it.

@@ -72,7 +72,8 @@ impl Driver {
         let Some(owner) = self.book.owner(attempt.task()).filter(|owner| owner.phase == Phase::Do) else {
             return command;
         };
-        let Some(run) = self.book.get(owner.run) else { return command };
+        // What is not wanted any more is not read.
+        let Some(run) = self.book.get(owner.run).filter(|run| !run.is_cancelling(owner)) else { return command };
         let Some(delegate) = run.delegate(owner.node) else { return command };
         let Some(message) = misread(output, delegate, self.core.config().limits()) else { return command };
         let undone = run.plan.node(owner.node).is_some_and(|(node, _)| node.undo.is_some());

@@ -237,7 +237,8 @@ impl Driver {
         let barred = run.barred(owner);
         Some(TaskSpec {
             payload,
-            affinity: (!barred.is_empty()).then(|| Box::new(Affinity::default().with_not_agents(barred.iter().copied()))),
+            affinity: (!barred.is_empty())
+                .then(|| Box::new(Affinity::default().with_not_agents(barred.iter().copied()))),
             tier: template.tier.unwrap_or_else(|| run.tier()),
             policy: template.policy.clone(),
             owner: Some(owner),

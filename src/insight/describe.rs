@@ -181,16 +181,7 @@ fn run(event: &RunEvent, now: Time) -> String {
         | RunEvent::Migrated { .. }
         | RunEvent::Retried { .. } => operation(event),
         RunEvent::Opened { run, node, what } => {
-            let what = match what {
-                Opening::Map { items } => format!("a map of {items} items"),
-                Opening::States => "a walk through states".to_owned(),
-                Opening::Repeat => "a repeat".to_owned(),
-                Opening::Rounds => "work for each that comes".to_owned(),
-                Opening::Delegation => "work that may be handed on in parts".to_owned(),
-                Opening::Race { .. } => "a wait for the first of several".to_owned(),
-                Opening::Wait { until: None } => "a wait".to_owned(),
-                Opening::Wait { until: Some(until) } => format!("a wait of {}", Span::from(*until - now)),
-            };
+            let what = opening(what, now);
             format!("{run} node {node} began: {what}")
         }
         RunEvent::NodeFinished { run, node, outcome, took, .. } => {
@@ -238,6 +229,19 @@ fn run(event: &RunEvent, now: Time) -> String {
         RunEvent::UndoRetried { run, node } => format!("{run} node {node} is undone again"),
         RunEvent::Finished { run, outcome } => format!("{run} {}", line(&outcome.to_string(), SHOWN + 80)),
         RunEvent::Forgotten { runs } => format!("forgotten, as finished: {}", list(runs)),
+    }
+}
+
+fn opening(what: &Opening, now: Time) -> String {
+    match what {
+        Opening::Map { items } => format!("a map of {items} items"),
+        Opening::States => "a walk through states".to_owned(),
+        Opening::Repeat => "a repeat".to_owned(),
+        Opening::Rounds => "work for each that comes".to_owned(),
+        Opening::Delegation => "work that may be handed on in parts".to_owned(),
+        Opening::Race { .. } => "a wait for the first of several".to_owned(),
+        Opening::Wait { until: None } => "a wait".to_owned(),
+        Opening::Wait { until: Some(until) } => format!("a wait of {}", Span::from(*until - now)),
     }
 }
 

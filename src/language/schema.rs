@@ -133,7 +133,10 @@ fn delegate(name: &str) -> Value {
         "beyond" => words(BEYOND),
         "gather" => words(GATHERS),
         "gather_by" => either(&[text(), def("work")]),
-        "rounds" => either(&[whole(), object(&[], ROUNDS, |name| if name == "near" { json!({"type": "number", "minimum": 0}) } else { whole() })]),
+        "rounds" => either(&[
+            whole(),
+            object(&[], ROUNDS, |name| if name == "near" { json!({"type": "number", "minimum": 0}) } else { whole() }),
+        ]),
         _ => whole(),
     }
 }

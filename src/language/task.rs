@@ -143,14 +143,14 @@ impl<'d> Reader<'_> {
         let kinds: Vec<&'static str> = OTHERS.iter().chain(&["workflow", "call"]).filter(has).copied().collect();
         let idle = if kinds.is_empty() { &[] } else { WORK };
         let rest = kinds.iter().skip(1).chain(idle.iter().filter(has));
-        let many: Vec<&'static str> = ["for_each", "repeat", "delegate"].iter().chain(&["workflow", "call"]).chain(OTHERS).filter(has).copied().collect();
+        let many: Vec<&'static str> = ["for_each", "repeat"].iter().chain(OTHERS).filter(has).copied().collect();
         let twice = match *many.as_slice() {
-            [one @ ("for_each" | "repeat"), other @ ("repeat" | "delegate"), ..] => Some((one, other)),
-            [one @ ("for_each" | "repeat"), other, ..] if OTHERS.contains(&other) => Some((one, other)),
-            [one @ "delegate", other, ..] => Some((one, other)),
+            [one @ ("for_each" | "repeat"), other, ..] => Some((one, other)),
             _ => None,
         };
-        let pairs = rest.filter_map(|other| Some((*kinds.first()?, *other))).chain(twice);
+        let beside = ["for_each", "repeat", "workflow", "call"].iter().chain(OTHERS).find(has);
+        let handed = beside.filter(|_| has(&&"delegate")).map(|other| ("delegate", *other));
+        let pairs = rest.filter_map(|other| Some((*kinds.first()?, *other))).chain(twice).chain(handed);
         for (one, other) in pairs {
             self.report.add(path, Wrong::Exclude { one, other });
         }

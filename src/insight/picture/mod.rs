@@ -217,9 +217,10 @@ fn told(action: &Action) -> (Shape, Option<String>) {
             (Shape::Repeat, Some(format!("repeat: {}, {most} times at most", body_name(body))))
         }
         Action::Delegate(Delegate { work, depth, fan_out, gather, .. }) => {
-            let gather = match gather {
-                Gather::Work(work) => format!(", then {}", line(&work.kind, SHOWN)),
-                _ => String::new(),
+            let gather = if let Gather::Work(work) = gather {
+                format!(", then {}", line(&work.kind, SHOWN))
+            } else {
+                String::new()
             };
             let what = format!("hands on: {}, {depth} deep, {fan_out} each{gather}", line(&work.kind, SHOWN));
             (Shape::Repeat, Some(what))

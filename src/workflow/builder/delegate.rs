@@ -52,7 +52,7 @@ impl<I, O> Workflow<I, O> {
         M: Step<Input = Results<S::Input, T>, Output = Answer<T>>,
     {
         let gather = Gather::Work(work_of(&merge));
-        self.delegate_by(step, gather, input).retyped()
+        self.delegate_by::<T, T, S>(step, gather, input)
     }
 
     /// The same, where the results of sub-tasks are put together by a rule. That this gives a `U` is on the word of the caller.

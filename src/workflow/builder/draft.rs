@@ -2,8 +2,8 @@
 
 use super::super::validate::Fault;
 use crate::definition::{
-    Action, Body, Boundary, Budget, Condition, Definition, Delegate, Expr, Handler, Join, Link, Map, Milestone, Node, Occasion,
-    On, Precondition, Repeat, SavePoint, Variable, Work, Write,
+    Action, Body, Boundary, Budget, Condition, Definition, Delegate, Expr, Handler, Join, Link, Map, Milestone, Node,
+    Occasion, On, Precondition, Repeat, SavePoint, Variable, Work, Write,
 };
 use crate::name::Name;
 use core::cell::RefCell;

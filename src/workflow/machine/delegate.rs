@@ -139,7 +139,8 @@ impl Run {
         match end.output().to::<Answer<Value>>() {
             Ok(Answer::Done(_)) => Some(self.ends(node, part, PartEnd::Done, None)),
             Ok(Answer::Delegate(_)) if told.is_some() => {
-                let limit = LimitReached::Rounds { most: u32::try_from(tree.part(part)?.rounds.len()).unwrap_or(u32::MAX) };
+                let limit =
+                    LimitReached::Rounds { most: u32::try_from(tree.part(part)?.rounds.len()).unwrap_or(u32::MAX) };
                 Some(self.beyond(node, part, delegate, limit))
             }
             Ok(Answer::Delegate(parts)) if !parts.is_empty() => Some(Move::Split { node, part, parts }),
@@ -184,9 +185,7 @@ impl Run {
         let made = made.and_then(|made| fitting(Ok(Payload::new(made)), limits).map_err(|misfit| misfit.to_string()));
         Some(match made {
             Ok(output) => self.ends(node, part, PartEnd::Done, Some(output)),
-            Err(message) => {
-                self.ends(node, part, PartEnd::Failed { failure: Failure::permanent(message) }, None)
-            }
+            Err(message) => self.ends(node, part, PartEnd::Failed { failure: Failure::permanent(message) }, None),
         })
     }
 
@@ -237,7 +236,8 @@ impl Run {
         });
         rules.allow(depth, parts + beside, tree.parts.len() + beside)?;
         let same = |(above, _): &(u32, &Part)| self.asked(node, *above) == (Some(&task.kind), Some(&task.payload));
-        let mut barred: Vec<AgentId> = tree.path(part).filter(same).flat_map(|(_, above)| &above.agents).copied().collect();
+        let mut barred: Vec<AgentId> =
+            tree.path(part).filter(same).flat_map(|(_, above)| &above.agents).copied().collect();
         barred.sort_unstable();
         barred.dedup();
         Ok(barred)
@@ -266,6 +266,12 @@ impl Run {
         let part = self.state(owner.node).and_then(|state| state.tree()?.of_work(owner.item));
         let handed = part.filter(|(_, gathers)| !gathers).and_then(|(part, _)| self.handed(owner.node, part));
         handed.map(|handed| &handed.not[..]).unwrap_or_default()
+    }
+
+    /// Whether a piece of work was asked to stop.
+    pub(crate) fn is_cancelling(&self, owner: Owner) -> bool {
+        let piece = self.state(owner.node).and_then(|state| state.pieces.get(owner.item as usize));
+        piece.is_some_and(|piece| piece.cancelling)
     }
 
     /// The part that a piece of work is for, begun or next to begin.
@@ -319,14 +325,16 @@ fn first_failure(tree: &Tree, round: &Round) -> PartEnd {
 /// Whether that was the last round of a part, and why.
 fn last_round(delegate: &Delegate, tree: &Tree, part: &Part) -> Option<LastRound> {
     let rules = &delegate.rounds;
-    let config = convergence::Config::default().with_near(rules.near).with_settled(rules.settled).with_rounds(rules.most);
+    let config =
+        convergence::Config::default().with_near(rules.near).with_settled(rules.settled).with_rounds(rules.most);
     let mut watch = Convergence::new(convergence::Rules::new(config).unwrap_or_default());
     let rounds: Vec<Vec<Option<&Payload>>> = part.rounds.iter().map(|round| tree.results(round).collect()).collect();
     let mut stop = None;
     for (place, results) in rounds.iter().enumerate() {
         let first = rounds.iter().position(|other| other == results).unwrap_or(place);
         let mut round = convergence::Round::fingerprint(first as u64);
-        round.distance = place.checked_sub(1).and_then(|before| rounds.get(before)).and_then(|before| apart(before, results));
+        round.distance =
+            place.checked_sub(1).and_then(|before| rounds.get(before)).and_then(|before| apart(before, results));
         stop = watch.round(round);
     }
     stop.map(|stop| match stop {

@@ -170,17 +170,14 @@ impl Tree {
 
     fn split(&mut self, part: u32, into: &[Handed], dropped: &[Dropped]) -> Applied {
         let (first, count) = (self.len(), u32::try_from(into.len()).unwrap_or(u32::MAX));
-        let of = self.part_mut(part).filter(|part| part.end.is_none()).ok_or("a part is split that is not under way")?;
+        let of =
+            self.part_mut(part).filter(|part| part.end.is_none()).ok_or("a part is split that is not under way")?;
         let by = of.work.map(|(_, last)| last).ok_or("a part is split that nobody has")?;
         (of.open, of.failed) = (count, 0);
         of.rounds.push(Round { by, first, count, dropped: dropped.to_vec(), gathered: false, last: None });
         let depth = of.depth.saturating_add(1);
-        let new = |handed: &Handed| Part {
-            of: Some(part),
-            depth,
-            handed: Some(Box::new(handed.clone())),
-            ..Part::default()
-        };
+        let new =
+            |handed: &Handed| Part { of: Some(part), depth, handed: Some(Box::new(handed.clone())), ..Part::default() };
         self.parts.extend(into.iter().map(new));
         self.look.insert(part);
         Ok(())
@@ -207,7 +204,8 @@ impl Tree {
         if *end != PartEnd::Done {
             above.failed = above.failed.saturating_add(1);
             if above.failed == tolerated.saturating_add(1) {
-                let below: Vec<u32> = (of..self.len()).filter(|part| self.path(*part).any(|(id, _)| id == of)).collect();
+                let below: Vec<u32> =
+                    (of..self.len()).filter(|part| self.path(*part).any(|(id, _)| id == of)).collect();
                 self.look.extend(below);
             }
         }
@@ -261,20 +259,20 @@ impl Run {
         self.agenda.insert(*node);
         let tolerated = self.delegate(*node).map_or(0, |delegate| delegate.tolerate);
         let state = self.state_mut(*node).ok_or("an unknown node has parts")?;
-        let answered = match event {
-            RunEvent::PartEnded { part, output: None, end: PartEnd::Done, .. } => state.answer_of(*part),
-            _ => None,
-        };
-        let tree = state.tree_mut().ok_or("a node has parts that has none")?;
-        match event {
-            RunEvent::Split { part, into, dropped, .. } => tree.split(*part, into, dropped),
-            RunEvent::Gathered { part, last, .. } => tree.gathered(*part, *last),
-            RunEvent::PartEnded { part, end, output, .. } => {
-                let output = output.clone().or(answered).unwrap_or_default();
-                tree.ended(*part, end, output, tolerated)
-            }
-            _ => Ok(()),
+        if let RunEvent::PartEnded { part, end, output, .. } = event {
+            let answered = if output.is_none() && *end == PartEnd::Done { state.answer_of(*part) } else { None };
+            let output = output.clone().or(answered).unwrap_or_default();
+            let tree = state.tree_mut().ok_or("a node has parts that has none")?;
+            return tree.ended(*part, end, output, tolerated);
         }
+        let tree = state.tree_mut().ok_or("a node has parts that has none")?;
+        if let RunEvent::Split { part, into, dropped, .. } = event {
+            tree.split(*part, into, dropped)?;
+        }
+        if let RunEvent::Gathered { part, last, .. } = event {
+            tree.gathered(*part, *last)?;
+        }
+        Ok(())
     }
 
     /// A piece of work of a node begins, whose work is handed on in parts.

@@ -10,7 +10,9 @@ impl Checker<'_, '_> {
         if delegate.at_once == Some(0) {
             self.fault(Some(place), Fault::NoneAtOnce);
         }
-        for (what, number) in [("pieces", delegate.pieces), ("rounds", delegate.rounds.most), ("settled", delegate.rounds.settled)] {
+        for (what, number) in
+            [("pieces", delegate.pieces), ("rounds", delegate.rounds.most), ("settled", delegate.rounds.settled)]
+        {
             if number == 0 {
                 self.fault(Some(place), Fault::NothingHandedOn { what });
             }
@@ -23,8 +25,11 @@ impl Checker<'_, '_> {
             Gather::Reduce(Reducer::Custom(name)) => {
                 self.fault(Some(place), Fault::CustomGather { reducer: name.clone() });
             }
-            _ if delegate.rounds.most > 1 => self.fault(Some(place), Fault::RoundsWithoutWork),
-            Gather::List | Gather::Reduce(_) | Gather::Vote | Gather::Median | Gather::Ranks => {}
+            Gather::List | Gather::Reduce(_) | Gather::Vote | Gather::Median | Gather::Ranks => {
+                if delegate.rounds.most > 1 {
+                    self.fault(Some(place), Fault::RoundsWithoutWork);
+                }
+            }
         }
     }
 }

@@ -4,11 +4,12 @@ use crate::flow::{RUN, World, flow, tell, work};
 use counterpoint::definition::{
     Action, Answer, Budget, Delegate, Gather, Link, Node, Reducer, Results, Rounds, Subtask,
 };
+use counterpoint::insight::{Lineage, Picture, Projection, describe};
 use counterpoint::workflow::{Fault, validate};
 use counterpoint::{
     AgentId, AgentSpec, AttemptId, Cause, Command, Engine, Entry, Event, Failure, LastRound, LimitReached, Limits,
-    Measure, Needs, NodeOutcome, NodeRemedy, Outbox, PartEnd, Payload, Retry, RunCommand, RunEvent, RunOutcome, RunSpec,
-    TaskEvent, Time, Usage,
+    Measure, Migration, Needs, NodeOutcome, NodeRemedy, PartEnd, Payload, Rejected, Retry, RunCommand, RunEvent,
+    RunOutcome, TaskEvent, Usage,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -103,10 +104,17 @@ fn a_question_is_broken_down_twice_and_the_findings_are_merged() {
     assert_eq!(world.output(), json!("all about tea"));
     let run = world.engine.run(RUN).unwrap();
     let known: Vec<_> = run.node("research").unwrap().parts_handed_on().collect();
-    let told: Vec<(Option<u32>, u32, &str)> = known.iter().map(|part| (part.of, part.depth, part.kind.as_str())).collect();
+    let told: Vec<(Option<u32>, u32, &str)> =
+        known.iter().map(|part| (part.of, part.depth, part.kind.as_str())).collect();
     assert_eq!(
         told,
-        [(None, 0, "research"), (Some(0), 1, "research"), (Some(0), 1, "search"), (Some(1), 2, "search"), (Some(1), 2, "search")]
+        [
+            (None, 0, "research"),
+            (Some(0), 1, "research"),
+            (Some(0), 1, "search"),
+            (Some(1), 2, "search"),
+            (Some(1), 2, "search")
+        ]
     );
     assert!(known.iter().all(|part| part.agents == [AgentId::new(1)] && part.end == Some(&PartEnd::Done)));
     judge(&world.journal).unwrap();
@@ -136,7 +144,9 @@ fn a_bound_ends_the_node_with_what_there_is_when_the_rest_is_in() {
         world.crash();
         assert_eq!(world.limit(), limit);
         assert_eq!(world.partial(), json!(["one"]));
-        assert!(matches!(world.outcome(), RunOutcome::Failed { cause: Cause::Limit { limit: of, .. }, .. } if *of == limit));
+        assert!(
+            matches!(world.outcome(), RunOutcome::Failed { cause: Cause::Limit { limit: of, .. }, .. } if *of == limit)
+        );
         judge(&world.journal).unwrap();
     }
     // What is under way when a bound is met is awaited, and its results are not lost.
@@ -387,7 +397,11 @@ fn shares_of_a_budget_are_kept_and_what_is_left_comes_back() {
     world.crash();
     assert_eq!(free(&world), (0, vec![None, Some(30), None]));
     spend(&mut world, "b", json!(0), done("b"), 20);
-    assert_eq!(free(&world), (10, vec![None, Some(30), None]), "what was put aside is back, what is promised is not there");
+    assert_eq!(
+        free(&world),
+        (10, vec![None, Some(30), None]),
+        "what was put aside is back, what is promised is not there"
+    );
     let asked = [sub("c", 0).with_budget(tokens(35)), sub("c", 1).with_budget(tokens(15))];
     spend(&mut world, "a", json!(0), parts(asked), 10);
     assert_eq!(free(&world), (10, vec![None, Some(0), None, Some(5), Some(5)]));
@@ -457,6 +471,67 @@ fn operators_handlers_and_the_run_around_it_end_it_like_any_other_work() {
     world.crash();
     world.say(RunCommand::Resume { run: RUN }.into()).unwrap();
     assert_eq!(world.output(), json!(["zero", "one"]));
+}
+
+#[test]
+fn it_goes_on_when_its_run_moves_and_loses_nothing_that_matters() {
+    let mut world = running(research(), "x");
+    world.says("research", "x", parts([sub("a", 0), sub("a", 1)])).says("a", 0, done("zero"));
+    let moved = |world: &mut World, delegate: Delegate| {
+        let other = flow([node(delegate)]).with_version(1);
+        world.say(Command::define(other)).unwrap();
+        let (migration, reason) = (Migration::to_version(1), "better".into());
+        world.say(RunCommand::Migrate { run: RUN, migration, reason }.into())
+    };
+    let mut other = Delegate::new(work("research").with_policy(counterpoint::Policy::default()));
+    other.depth = 1;
+    let refused = moved(&mut world, other);
+    assert!(
+        matches!(refused, Err(Rejected::NotMigratable { .. })),
+        "the bounds are part of what it means: {refused:?}"
+    );
+    let other = flow([node(research()).with_undo(work("undo"))]).with_version(2);
+    world.say(Command::define(other)).unwrap();
+    let (migration, reason) = (Migration::to_version(2), "better".into());
+    world.say(RunCommand::Migrate { run: RUN, migration, reason }.into()).unwrap();
+    world.crash();
+    world.says("a", 1, done("one"));
+    assert_eq!(world.output(), json!(["zero", "one"]));
+}
+
+#[test]
+fn it_is_told_in_words_pictures_and_lineage() {
+    let delegate = research().gathered(Gather::Work(work("write")));
+    let mut world = World::new();
+    world.say(Command::register(AgentSpec::new(AgentId::new(2)))).unwrap();
+    let mut world = world.begin(flow([node(delegate.clone())]), "x");
+    let boss = world.held[&world.attempt("research")].0.agent();
+    world.says("research", "x", parts([sub("research", "x"), sub("a", 1)]));
+    let helper = world.held[&world.attempt("research")].0.agent();
+    world.says("research", "x", done("x!")).says("a", 1, done("one"));
+    let writer = world.held[&world.attempt("write")].0.agent();
+    let write = world.attempt("write");
+    world.answer(write, Ok(Payload::new(done("both")))).unwrap();
+    let mut lineage = Lineage::default();
+    lineage.replay(&world.journal);
+    let handed = &lineage.run(RUN).unwrap().handed_on;
+    assert_eq!(handed.len(), 2);
+    assert_eq!((handed[0].of, handed[0].by, &handed[0].to[..]), (0, Some(boss), &[helper][..]));
+    assert_eq!((handed[1].part, handed[1].kind.as_str(), handed[1].end.as_deref()), (2, "a", Some("done")));
+    let run = world.engine.run(RUN).unwrap();
+    let whole = run.node("research").unwrap().parts_handed_on().next().unwrap();
+    assert!(whole.agents.contains(&boss) && whole.agents.contains(&writer));
+    let lines: Vec<String> = world.journal.iter().map(describe).collect();
+    for told in ["is handed on in 2 parts: research, a", "part 1 done", "part 0: results are put together"] {
+        assert!(lines.iter().any(|line| line.contains(told)), "{told}: {lines:#?}");
+    }
+    let flow = flow([node(delegate)]);
+    let picture = Picture::of(&flow);
+    for drawn in [picture.to_mermaid(), picture.to_dot(), picture.to_svg()] {
+        assert!(drawn.contains("research, 5 deep, 8 each, then wri"), "{drawn}");
+    }
+    let text = serde_json::to_string(lineage.run(RUN).unwrap()).unwrap();
+    assert!(text.contains("handed_on"));
 }
 
 #[test]
@@ -567,6 +642,7 @@ fn judge(journal: &[Entry]) -> Result<(), String> {
                     return Err(format!("{part} ends twice or before its parts"));
                 }
                 known[part].ended = true;
+                due.retain(|due| *due != part);
             }
             _ => {}
         }
@@ -758,5 +834,4 @@ fn a_run_of_old_without_parts_is_read_as_before() {
     assert_eq!(plain, r#"{"work":{"kind":"a"},"depth":5,"fan_out":8,"pieces":1000,"gather":"list"}"#);
     let read: Delegate = serde_json::from_str(r#"{"work": {"kind": "a"}}"#).unwrap();
     assert_eq!(read, Delegate::new(counterpoint::definition::Work::new("a")));
-    let _ = (Time::ZERO, RunSpec::new(RUN, "x"), Outbox::default());
 }
