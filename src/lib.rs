@@ -110,7 +110,7 @@ pub use agent::{AgentSpec, AgentStatus, Guard, Scope};
 pub use command::{Accepted, AgentCommand, Command, ControlCommand, DeadFilter, RunCommand, TaskCommand};
 pub use effect::{Dispatched, Effect, Outbox};
 pub use engine::{
-    Ask, Awaited, Balance, DefinitionView, Engine, EngineSnapshot, Follower, NodeView, RunCursor, RunFilter,
+    Ask, Awaited, Balance, DefinitionView, Engine, EngineSnapshot, Follower, NodeView, PartView, RunCursor, RunFilter,
     RunMetrics, RunPage, RunStanding, RunView, Wait,
 };
 pub use error::{BadConfig, PayloadError, RestoreError};
@@ -122,9 +122,9 @@ pub use payload::Payload;
 pub use queue::Discipline;
 pub use rejected::Rejected;
 pub use run::{
-    Carried, Cause, LimitReached, Measure, Migration, MigrationReport, MigrationTarget, NodeOutcome, NodeRemedy,
-    NodeStatus, Obstacle, OnFailure, OnUndoFailure, Refusal, ResetObstacle, ResetPoint, RunOutcome, RunPhase, RunSpec,
-    UndoOutcome, UndoRemedy,
+    Carried, Cause, Dropped, Handed, LastRound, LimitReached, Measure, Migration, MigrationReport, MigrationTarget,
+    NodeOutcome, NodeRemedy, NodeStatus, Obstacle, OnFailure, OnUndoFailure, PartEnd, Refusal, ResetObstacle,
+    ResetPoint, RunOutcome, RunPhase, RunSpec, UndoOutcome, UndoRemedy,
 };
 pub use scheduler::{
     AgentView, Config, Quota, Routability, Scheduler, SchedulerSnapshot, TaskStatus, TaskView, TaskWait,

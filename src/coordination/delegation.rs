@@ -47,6 +47,37 @@ rules! {
     derive(Copy, Eq)
 }
 
+impl Rules {
+    /// Whether work that was handed on so often, in so many parts, may be handed on in one more, when there are so many pieces
+    /// in all.
+    ///
+    /// ```
+    /// use counterpoint::coordination::delegation::{Config, NotDelegated, Rules};
+    ///
+    /// let rules = Rules::new(Config::default().with_depth(2).with_fan_out(3))?;
+    /// assert_eq!(rules.allow(0, 2, 3), Ok(()));
+    /// assert_eq!(rules.allow(2, 0, 3), Err(NotDelegated::Depth { limit: 2 }));
+    /// # Ok::<(), counterpoint::BadConfig>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The first limit that is met: depth, fan-out, pieces.
+    pub const fn allow(&self, depth: u32, parts: usize, pieces: usize) -> Result<(), NotDelegated> {
+        let limits = self.config();
+        if depth >= limits.depth {
+            return Err(NotDelegated::Depth { limit: limits.depth });
+        }
+        if parts >= limits.fan_out as usize {
+            return Err(NotDelegated::FanOut { limit: limits.fan_out });
+        }
+        if pieces >= limits.pieces as usize {
+            return Err(NotDelegated::Pieces { limit: limits.pieces });
+        }
+        Ok(())
+    }
+}
+
 /// A piece of work in a delegation, numbered from 0 in the order in which they began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -204,17 +235,8 @@ impl Delegation {
         fingerprint: u64,
         budget: u64,
     ) -> Result<PieceId, NotDelegated> {
-        let limits = *self.rules.config();
         let piece = self.open(of).ok_or(NotDelegated::NotUnderWay { piece: of })?;
-        if piece.depth >= limits.depth {
-            return Err(NotDelegated::Depth { limit: limits.depth });
-        }
-        if piece.parts.len() >= limits.fan_out as usize {
-            return Err(NotDelegated::FanOut { limit: limits.fan_out });
-        }
-        if self.pieces.len() >= limits.pieces as usize {
-            return Err(NotDelegated::Pieces { limit: limits.pieces });
-        }
+        self.rules.allow(piece.depth, piece.parts.len(), self.pieces.len())?;
         let same = |(_, piece): &(PieceId, &Piece)| piece.agent == to && piece.fingerprint == fingerprint;
         if let Some((piece, _)) = self.above(of).find(same) {
             return Err(NotDelegated::Repeat { agent: to, piece });

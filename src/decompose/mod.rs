@@ -20,7 +20,7 @@ pub use htn::{Bounds, NoPlan, plan};
 pub use plan::{Branch, Plan};
 pub use rules::{Rule, RulePack, RuleStep};
 
-use crate::definition::{Action, Body, Definition, Node};
+use crate::definition::{Action, Body, Definition, Delegate, Gather, Node};
 use crate::id::RunId;
 use crate::language::{Document, DocumentError};
 use crate::limits::Limits;
@@ -195,6 +195,9 @@ fn known(definition: &Definition, kinds: &[Name]) -> Result<(), DecomposeError> 
     let mut open = vec![definition];
     while let Some(definition) = open.pop() {
         for node in &definition.nodes {
+            if let Action::Delegate(delegate) = &node.action {
+                handed_on(node, delegate, kinds)?;
+            }
             for body in bodies(node) {
                 match body {
                     Body::Flow(flow) => open.push(flow),
@@ -214,6 +217,18 @@ fn known(definition: &Definition, kinds: &[Name]) -> Result<(), DecomposeError> 
     Ok(())
 }
 
+/// What may be handed on must be allowed, too; so it must be said.
+fn handed_on(node: &Node, delegate: &Delegate, kinds: &[Name]) -> Result<(), DecomposeError> {
+    let gather = if let Gather::Work(work) = &delegate.gather { Some(&work.kind) } else { None };
+    let any = Name::from("any");
+    let said = if delegate.kinds.is_empty() { core::slice::from_ref(&any) } else { &delegate.kinds[..] };
+    let mut asked = core::iter::once(&delegate.work.kind).chain(gather).chain(said);
+    match asked.find(|kind| !kinds.contains(kind)) {
+        Some(kind) => Err(DecomposeError::UnknownKind { node: node.name.clone(), kind: kind.clone() }),
+        None => Ok(()),
+    }
+}
+
 /// What a node may have done, undoing excepted.
 fn bodies(node: &Node) -> Vec<&Body> {
     match &node.action {
@@ -221,7 +236,8 @@ fn bodies(node: &Node) -> Vec<&Body> {
         Action::Map(map) => vec![&map.body],
         Action::Repeat(repeat) => vec![&repeat.body],
         Action::States(states) => states.states.iter().filter_map(|state| state.body.as_ref()).collect(),
-        Action::Choose { .. }
+        Action::Delegate(_)
+        | Action::Choose { .. }
         | Action::Wait { .. }
         | Action::Race { .. }
         | Action::Pass

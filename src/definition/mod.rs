@@ -19,6 +19,7 @@
 mod boundary;
 mod budget;
 mod call;
+mod delegate;
 mod expr;
 mod guard;
 mod link;
@@ -34,6 +35,7 @@ mod visit;
 pub use boundary::{Boundary, Handler};
 pub use budget::Budget;
 pub use call::Call;
+pub use delegate::{Answer, Beyond, Delegate, Gather, Results, Rounds, Subtask};
 pub use expr::{Condition, Expr};
 pub(crate) use expr::{Scope, TooWide};
 pub use guard::{Otherwise, Precondition};
@@ -412,6 +414,8 @@ pub enum Action {
     Map(Map),
     /// Does a piece of work again and again.
     Repeat(Repeat),
+    /// Does a piece of work whose agent may hand parts of it on.
+    Delegate(Delegate),
     /// Waits for a signal, a while, or whichever comes first. Its output is what the signal brought, null after the while.
     /// (WCP 16, 24)
     Wait {

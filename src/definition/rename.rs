@@ -2,7 +2,8 @@
 //! another definition.
 
 use super::{
-    Action, Body, Boundary, Condition, Definition, Enough, Expr, Handler, Map, Occasion, Repeat, States, Work,
+    Action, Body, Boundary, Condition, Definition, Delegate, Enough, Expr, Gather, Handler, Map, Occasion, Repeat,
+    States, Work,
 };
 use crate::name::Name;
 use std::sync::Arc;
@@ -72,6 +73,13 @@ impl Action {
                 whilst: repeat.whilst.as_ref().map(|whilst| whilst.renamed(to)),
                 most: repeat.most,
             }),
+            Self::Delegate(delegate) => {
+                let mut same = Delegate { work: Work::new(""), ..delegate.clone() };
+                if let Gather::Work(work) = &mut same.gather {
+                    *work = Work::new("");
+                }
+                Self::Delegate(same)
+            }
             Self::States(states) => Self::States(states.meaning(to)),
             Self::Race { offers } => {
                 let mut offers = offers.clone();
@@ -87,6 +95,7 @@ impl Action {
         let body = |action: &Self| match action {
             Self::Do(body) | Self::Map(Map { body, .. }) | Self::Repeat(Repeat { body, .. }) => Some(body.kind()),
             Self::Choose { .. }
+            | Self::Delegate(_)
             | Self::Wait { .. }
             | Self::Race { .. }
             | Self::Pass
@@ -164,7 +173,7 @@ impl Action {
             Self::Race { offers } => {
                 offers.iter().any(|offer| matches!(&offer.on, Occasion::Signal { signal, .. } if signal == wanted))
             }
-            Self::Choose { .. } | Self::Pass | Self::Stop | Self::Fail(_) => false,
+            Self::Choose { .. } | Self::Delegate(_) | Self::Pass | Self::Stop | Self::Fail(_) => false,
             Self::Do(_) | Self::Map(_) | Self::Repeat(_) | Self::States(_) => {
                 self.flows().any(|flow| flow.listens_to(wanted))
             }
@@ -176,9 +185,13 @@ impl Action {
         let (one, states) = match self {
             Self::Do(body) | Self::Map(Map { body, .. }) | Self::Repeat(Repeat { body, .. }) => (Some(body), None),
             Self::States(states) => (None, Some(states)),
-            Self::Choose { .. } | Self::Wait { .. } | Self::Race { .. } | Self::Pass | Self::Stop | Self::Fail(_) => {
-                (None, None)
-            }
+            Self::Choose { .. }
+            | Self::Delegate(_)
+            | Self::Wait { .. }
+            | Self::Race { .. }
+            | Self::Pass
+            | Self::Stop
+            | Self::Fail(_) => (None, None),
         };
         let states = states.into_iter().flat_map(|states| &states.states).filter_map(|state| state.body.as_ref());
         one.into_iter().chain(states).filter_map(|body| match body {

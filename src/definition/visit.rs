@@ -42,7 +42,12 @@ impl Node {
                     parts.conditions.extend(state.next.iter().map(|way| &way.when));
                 }
             }
-            Action::Do(_) | Action::Wait { .. } | Action::Pass | Action::Stop | Action::Fail(_) => {}
+            Action::Do(_)
+            | Action::Delegate(_)
+            | Action::Wait { .. }
+            | Action::Pass
+            | Action::Stop
+            | Action::Fail(_) => {}
         }
         parts.conditions.extend(self.handlers.iter().filter_map(|handler| match &handler.on {
             Boundary::Signal { matching, .. } => Some(matching),

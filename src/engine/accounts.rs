@@ -8,8 +8,8 @@ use crate::task::{Owner, Phase, Spending, Usage};
 use crate::workflow::machine::{Run, Standing};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Whose account: a run's, or that of one of its nodes.
-type Holder = (RunId, Option<u32>);
+/// Whose account: a run's, that of one of its nodes, or that of a part of a node's work.
+pub(super) type Holder = (RunId, Option<u32>, Option<u32>);
 
 /// The accounts of all budgets. They follow from what runs say of their work, so a snapshot does not hold them.
 #[derive(Debug, Default)]
@@ -27,6 +27,10 @@ pub(super) struct Account {
     pub(super) granted: Budget,
     pub(super) reserved: Spending,
     pub(super) spent: Spending,
+    /// What is promised to parts, and neither put aside nor spent by them.
+    pub(super) promised: Spending,
+    /// Who has promised it: the account of which it is a share.
+    within: Option<Holder>,
 }
 
 /// Whether work may begin.
@@ -41,19 +45,43 @@ pub(super) enum Affordable {
 }
 
 impl Account {
-    const fn new(granted: Budget) -> Self {
-        Self { granted, reserved: Spending::NOTHING, spent: Spending::NOTHING }
+    pub(super) const fn new(granted: Budget) -> Self {
+        let none = Spending::NOTHING;
+        Self { granted, reserved: none, spent: none, promised: none, within: None }
     }
 
     /// What is neither put aside nor spent, of what is bounded.
     pub(super) fn free(&self) -> [(Measure, Option<u64>, u64); 3] {
-        let taken = self.reserved + self.spent;
+        let put_aside = self.reserved + self.promised;
+        let taken = put_aside + self.spent;
         let of = |granted: Option<u64>, taken: u64| granted.map(|granted| granted.saturating_sub(taken));
         [
-            (Measure::Attempts, of(self.granted.attempts, taken.attempts), self.reserved.attempts),
-            (Measure::Cost, of(self.granted.cost, taken.cost), self.reserved.cost),
-            (Measure::Tokens, of(self.granted.tokens, taken.tokens), self.reserved.tokens),
+            (Measure::Attempts, of(self.granted.attempts, taken.attempts), put_aside.attempts),
+            (Measure::Cost, of(self.granted.cost, taken.cost), put_aside.cost),
+            (Measure::Tokens, of(self.granted.tokens, taken.tokens), put_aside.tokens),
         ]
+    }
+
+    /// What is kept for it by the account of which it is a share: what it has not used of what it was granted; of what it may
+    /// use without a bound of its own, what it has promised in turn.
+    fn promise(&self) -> Spending {
+        let taken = self.reserved + self.spent;
+        let of = |granted: Option<u64>, taken: u64, promised: u64| {
+            granted.map_or(promised, |granted| granted.saturating_sub(taken))
+        };
+        Spending {
+            attempts: of(self.granted.attempts, taken.attempts, self.promised.attempts),
+            cost: of(self.granted.cost, taken.cost, self.promised.cost),
+            tokens: of(self.granted.tokens, taken.tokens, self.promised.tokens),
+        }
+    }
+
+    /// The account as it looks to a share of it: what is kept for the share is there.
+    fn seen_from(mut self, share: Option<&(Holder, Self)>, own: Holder) -> Self {
+        if let Some((_, share)) = share.filter(|(_, share)| share.within == Some(own)) {
+            self.promised = self.promised - share.promise();
+        }
+        self
     }
 
     /// How many attempts there is enough for; or what there is not enough of for one, and whether some of it may come back.
@@ -84,10 +112,32 @@ impl Accounts {
     }
 
     fn shift(&mut self, holder: Holder, before: Standing, after: Standing) -> bool {
-        let Some(account) = self.open.get_mut(&holder) else { return false };
-        account.reserved = account.reserved - before.reserved + after.reserved;
-        account.spent = account.spent - before.spent + after.spent;
+        if !self.open.contains_key(&holder) {
+            return false;
+        }
+        self.change(holder, |account| {
+            account.reserved = account.reserved - before.reserved + after.reserved;
+            account.spent = account.spent - before.spent + after.spent;
+        });
         true
+    }
+
+    /// Changes an account, and with it what others keep for it.
+    fn change(&mut self, holder: Holder, change: impl FnOnce(&mut Account)) {
+        let Some(account) = self.open.get_mut(&holder) else { return };
+        let before = account.promise();
+        change(account);
+        let (after, within) = (account.promise(), account.within);
+        self.tell(within, before, after);
+    }
+
+    /// What is kept for a share has changed.
+    fn tell(&mut self, mut next: Option<Holder>, mut before: Spending, mut after: Spending) {
+        while let Some(account) = next.filter(|_| before != after).and_then(|holder| self.open.get_mut(&holder)) {
+            let known = account.promise();
+            account.promised = account.promised - before + after;
+            (before, after, next) = (known, account.promise(), account.within);
+        }
     }
 }
 
@@ -95,21 +145,104 @@ impl Book {
     /// A run has begun: its budgets are there.
     pub(super) fn open_accounts(&mut self, id: RunId) {
         let Some(run) = self.get(id) else { return };
-        let own = run.budget().filter(Budget::counts).map(|budget| ((id, None), budget));
+        let own = run.budget().filter(Budget::counts).map(|budget| ((id, None, None), budget));
         let nodes = (0..).zip(&run.plan.definition.nodes);
-        let nodes = nodes.filter_map(|(place, node)| Some(((id, Some(place)), node.budget.filter(Budget::counts)?)));
+        let nodes =
+            nodes.filter_map(|(place, node)| Some(((id, Some(place), None), node.budget.filter(Budget::counts)?)));
         let open: Vec<(Holder, Budget)> = own.into_iter().chain(nodes).collect();
         let around = run.owner.is_some_and(|owner| self.accounts.under.contains(&owner.run));
         if around || !open.is_empty() {
             self.accounts.under.insert(id);
         }
         self.accounts.open.extend(open.into_iter().map(|(holder, budget)| (holder, Account::new(budget))));
+        let nodes = 0..u32::try_from(self.get(id).map_or(0, |run| run.nodes.len())).unwrap_or(u32::MAX);
+        nodes.for_each(|node| self.open_shares(id, node));
+    }
+
+    /// Parts of a node's work have been promised shares.
+    pub(super) fn open_shares(&mut self, id: RunId, node: u32) {
+        let promised = self.get(id).map(|run| run.promised(node)).unwrap_or_default();
+        for (part, above, budget) in promised.into_iter().filter(|(.., budget)| budget.counts()) {
+            let holder = (id, Some(node), Some(part));
+            if self.accounts.open.contains_key(&holder) {
+                continue;
+            }
+            self.accounts.under.insert(id);
+            let above = above.into_iter().map(|part| (id, Some(node), Some(part)));
+            let mut around = above.chain(self.around(id, node));
+            let within = around.find(|holder| self.accounts.open.contains_key(holder));
+            let account = Account { within, ..Account::new(budget) };
+            self.accounts.open.insert(holder, account);
+            self.accounts.tell(within, Spending::NOTHING, account.promise());
+        }
+    }
+
+    /// A part has ended: what it has not used of its share is free again.
+    pub(super) fn close_share(&mut self, id: RunId, node: u32, part: u32) {
+        if let Some(account) = self.accounts.open.remove(&(id, Some(node), Some(part))) {
+            self.accounts.tell(account.within, account.promise(), Spending::NOTHING);
+            self.around(id, node).into_iter().chain(account.within).for_each(|holder| self.unpark(holder));
+        }
+    }
+
+    /// A node has ended, and with it all parts of its work.
+    pub(super) fn close_shares(&mut self, id: RunId, node: u32) {
+        let (first, last) = ((id, Some(node), Some(0)), (id, Some(node), Some(u32::MAX)));
+        let mut held: Vec<u32> = self.accounts.open.range(first..=last).filter_map(|one| one.0.2).collect();
+        // What is promised within a share goes before it.
+        while let Some(part) = held.pop() {
+            self.close_share(id, node, part);
+        }
+    }
+
+    /// Nodes are done anew: their parts are gone.
+    pub(super) fn audit_shares(&mut self, id: RunId) {
+        let (first, last) = ((id, None, None), (id, Some(u32::MAX), Some(u32::MAX)));
+        if self.accounts.open.range(first..=last).any(|(holder, _)| holder.2.is_some()) {
+            self.audit_accounts();
+        }
+    }
+
+    /// The accounts of a node, its run and the runs around that, whether they are there or not.
+    fn around(&self, id: RunId, node: u32) -> Vec<Holder> {
+        let (mut around, mut next) = (Vec::new(), Some((id, node)));
+        while let Some((run, node)) = next {
+            around.extend([(run, Some(node), None), (run, None, None)]);
+            next = self.get(run).and_then(|run| run.owner).map(|owner| (owner.run, owner.node));
+        }
+        around
+    }
+
+    /// What there is not enough of to promise so much more to parts of a piece of work.
+    pub(super) fn lacks(&self, owner: Owner, asked: Spending) -> Option<Measure> {
+        let mut share: Option<(Holder, Account)> = None;
+        for holder in self.holders(owner) {
+            let account = *self.accounts.get(holder)?;
+            let seen = account.seen_from(share.as_ref(), holder);
+            for (measure, free, _) in seen.free() {
+                let asked = match measure {
+                    Measure::Attempts => asked.attempts,
+                    Measure::Cost => asked.cost,
+                    Measure::Tokens => asked.tokens,
+                    Measure::Time => 0,
+                };
+                if free.is_some_and(|free| free < asked) {
+                    return Some(measure);
+                }
+            }
+            share = Some((holder, account));
+        }
+        None
     }
 
     pub(super) fn close_accounts(&mut self, id: RunId) {
         if self.accounts.under.remove(&id) {
-            let held: Vec<Holder> =
-                self.accounts.open.range((id, None)..=(id, Some(u32::MAX))).map(|one| *one.0).collect();
+            let held: Vec<Holder> = self
+                .accounts
+                .open
+                .range((id, None, None)..=(id, Some(u32::MAX), Some(u32::MAX)))
+                .map(|one| *one.0)
+                .collect();
             for holder in held {
                 self.accounts.open.remove(&holder);
             }
@@ -121,8 +254,10 @@ impl Book {
         let mut holders = Vec::new();
         let mut next = Some(owner).filter(|owner| self.accounts.under.contains(&owner.run));
         while let Some(owner) = next {
-            let here = [(owner.run, Some(owner.node)), (owner.run, None)];
-            holders.extend(here.into_iter().filter(|holder| self.accounts.open.contains_key(holder)));
+            let shares = self.get(owner.run).map(|run| run.shares(owner)).unwrap_or_default();
+            let shares = shares.into_iter().map(|part| (owner.run, Some(owner.node), Some(part)));
+            let here = [(owner.run, Some(owner.node), None), (owner.run, None, None)];
+            holders.extend(shares.chain(here).filter(|holder| self.accounts.open.contains_key(holder)));
             next = self.get(owner.run).and_then(|run| run.owner);
         }
         holders
@@ -181,9 +316,12 @@ impl Book {
         }
         let mut most = attempts.max(1);
         let mut later = None;
+        let mut share: Option<(Holder, Account)> = None;
         for holder in holders {
-            let Some(account) = self.accounts.get(holder) else { continue };
-            match account.attempts(estimate) {
+            let Some(account) = self.accounts.get(holder).copied() else { continue };
+            let seen = account.seen_from(share.as_ref(), holder);
+            share = Some((holder, account));
+            match seen.attempts(estimate) {
                 Ok(enough) => most = most.min(enough),
                 Err((_, true)) => later = later.or(Some(holder)),
                 Err((measure, false)) => {
@@ -253,6 +391,11 @@ impl Book {
             let sum = sums.get(holder).copied().unwrap_or_default();
             if (sum.reserved, sum.spent) != (account.reserved, account.spent) {
                 return Err(format!("the account of {holder:?} says {account:?}, its work {sum:?}"));
+            }
+            let shares = self.accounts.open.values().filter(|share| share.within == Some(*holder));
+            let promised = shares.fold(Spending::NOTHING, |sum, share| sum + share.promise());
+            if promised != account.promised {
+                return Err(format!("the account of {holder:?} keeps {:?}, not {promised:?}", account.promised));
             }
         }
         Ok(())

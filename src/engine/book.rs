@@ -85,7 +85,12 @@ impl Book {
     /// What work uses up.
     fn used(&mut self, owner: Owner, event: &TaskEvent) {
         match event {
-            TaskEvent::Assigned { .. } => self.charge(owner, |run| run.note_attempt(owner, true)),
+            TaskEvent::Assigned { to, .. } => self.charge(owner, |run| {
+                run.note_attempt(owner, true);
+                if owner.phase == Phase::Do {
+                    run.note_agent(owner, to.agent());
+                }
+            }),
             TaskEvent::Yielded { .. } => self.charge(owner, |run| run.note_attempt(owner, false)),
             TaskEvent::Used { attempt, usage, .. } => {
                 self.charge(owner, |run| run.note_used(owner, *attempt, *usage));
@@ -190,12 +195,16 @@ impl Book {
                 Ok(())
             }
             RunEvent::NodeFinished { run, .. } => self.node_finished(*run, event, now),
+            RunEvent::Split { run, .. } | RunEvent::PartEnded { run, .. } | RunEvent::WentForward { run, .. } => {
+                self.fold_shares(*run, event, now)
+            }
             RunEvent::HandlerFired { run, .. }
             | RunEvent::Paused { run, .. }
             | RunEvent::Operated { run, .. }
             | RunEvent::ItemsAdded { run, .. }
             | RunEvent::ItemsClosed { run, .. }
             | RunEvent::ItemsEnough { run, .. }
+            | RunEvent::Gathered { run, .. }
             | RunEvent::Refused { run, .. }
             | RunEvent::Exhausted { run, .. }
             | RunEvent::Unresolved { run, .. }
@@ -206,11 +215,23 @@ impl Book {
             | RunEvent::Delegated { run, .. }
             | RunEvent::Escalated { run, .. }
             | RunEvent::TurnedBack { run, .. }
-            | RunEvent::WentForward { run, .. }
             | RunEvent::Unwinding { run, .. }
             | RunEvent::NodeUndone { run, .. }
             | RunEvent::UndoRetried { run, .. } => self.with_run(*run, |run| run.apply(event, now)),
         }
+    }
+
+    /// Parts of a work are promised shares of budgets, or give them back.
+    fn fold_shares(&mut self, id: RunId, event: &RunEvent, now: Time) -> Result<(), &'static str> {
+        self.with_run(id, |run| run.apply(event, now))?;
+        if let RunEvent::Split { node, .. } = event {
+            self.open_shares(id, *node);
+        } else if let RunEvent::PartEnded { node, part, .. } = event {
+            self.close_share(id, *node, *part);
+        } else {
+            self.audit_shares(id);
+        }
+        Ok(())
     }
 
     fn ended(&mut self, id: RunId, outcome: &RunOutcome) -> Result<(), &'static str> {
@@ -226,6 +247,9 @@ impl Book {
         let past = |book: &Self| book.get(id).is_some_and(Run::is_past_pivot);
         let before = past(self);
         self.with_run(id, |run| run.apply(event, now))?;
+        if let RunEvent::NodeFinished { node, .. } = event {
+            self.close_shares(id, *node);
+        }
         if !before && past(self) {
             self.tell_parent(id, |parent, owner| parent.note_committed(owner, true))?;
         }

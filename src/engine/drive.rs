@@ -14,7 +14,7 @@ use crate::payload::Payload;
 use crate::rejected::Rejected;
 use crate::run::{Cause, LimitReached, RunSpec};
 use crate::scheduler::{Config, Core, Misfit, Tx};
-use crate::task::{Owner, TaskSpec};
+use crate::task::{Affinity, Owner, TaskSpec};
 use crate::time::Time;
 use crate::workflow::machine::{Move, Run};
 use std::sync::Arc;
@@ -68,7 +68,10 @@ impl Driver {
         self.fire(tx.now);
         self.settle(tx);
         let verdict = match command {
-            Command::Agent(command) => self.core.agent(command, tx),
+            Command::Agent(command) => {
+                let command = self.heard(command);
+                self.core.agent(command, tx)
+            }
             Command::Task(command) => self.task(command, tx),
             Command::Control(command) => self.core.control(command, tx),
             Command::Run(command) => self.run(command, tx),
@@ -178,6 +181,11 @@ impl Driver {
     fn perform(&mut self, id: RunId, next: Move, tx: &mut Tx<'_>) {
         match next {
             Move::Fact(event) => self.emit(event, tx),
+            Move::Split { node, part, parts } => {
+                if let Some(event) = self.split(id, node, part, parts) {
+                    self.emit(event, tx);
+                }
+            }
             Move::Submit { owner, payload } => {
                 if let Some(spec) = self.book.get(id).and_then(|run| self.step_task(run, owner, payload)) {
                     self.begin(owner, spec, tx);
@@ -216,7 +224,7 @@ impl Driver {
             }
             Affordable::Later(holder) => return self.book.park(holder, owner),
             Affordable::Never(limit) => {
-                if let Some(event) = self.book.get(owner.run).map(|run| run.out_of_budget(owner.node, limit)) {
+                if let Some(event) = self.unaffordable(owner, limit) {
                     self.emit(event, tx);
                 }
                 return;
@@ -227,8 +235,11 @@ impl Driver {
 
     fn step_task(&self, run: &Run, owner: Owner, payload: Payload) -> Option<TaskSpec> {
         let template = run.template(owner)?;
+        let barred = run.barred(owner);
         Some(TaskSpec {
             payload,
+            affinity: (!barred.is_empty())
+                .then(|| Box::new(Affinity::default().with_not_agents(barred.iter().copied()))),
             tier: template.tier.unwrap_or_else(|| run.tier()),
             policy: template.policy.clone(),
             owner: Some(owner),

@@ -46,6 +46,7 @@ mod catalog;
 mod check;
 mod commands;
 mod decide;
+mod delegate;
 mod drive;
 mod follower;
 mod known;
@@ -61,6 +62,7 @@ mod view;
 mod waits;
 
 pub use catalog::DefinitionView;
+pub use delegate::PartView;
 pub use follower::Follower;
 pub use list::{RunCursor, RunFilter, RunPage};
 pub use snapshot::EngineSnapshot;

@@ -44,7 +44,7 @@ pub struct RunMetrics {
 pub struct Balance {
     /// How much there was.
     pub granted: Budget,
-    /// What is put aside for work that is under way, and not used up yet.
+    /// What is put aside for work that is under way, or promised to parts of it, and not used up yet.
     pub reserved: Spending,
     /// What is used up.
     pub spent: Spending,
@@ -54,7 +54,8 @@ impl Balance {
     /// What is left, of what is bounded; of time nothing is said.
     #[must_use]
     pub fn free(&self) -> Budget {
-        let account = Account { granted: self.granted, reserved: self.reserved, spent: self.spent };
+        let mut account = Account::new(self.granted);
+        (account.reserved, account.spent) = (self.reserved, self.spent);
         let [(_, attempts, _), (_, cost, _), (_, tokens, _)] = account.free();
         let mut free = Budget::default();
         (free.attempts, free.cost, free.tokens) = (attempts, cost, tokens);
@@ -64,7 +65,7 @@ impl Balance {
 
 impl From<&Account> for Balance {
     fn from(account: &Account) -> Self {
-        Self { granted: account.granted, reserved: account.reserved, spent: account.spent }
+        Self { granted: account.granted, reserved: account.reserved + account.promised, spent: account.spent }
     }
 }
 
@@ -80,7 +81,7 @@ impl RunView<'_> {
     #[must_use]
     pub fn balance(&self) -> Option<Balance> {
         let (run, book) = self.parts();
-        book.accounts.get((run.id(), None)).map(Balance::from)
+        book.accounts.get((run.id(), None, None)).map(Balance::from)
     }
 }
 
@@ -97,7 +98,7 @@ impl NodeView<'_> {
     #[must_use]
     pub fn balance(&self) -> Option<Balance> {
         let (run, book, place) = self.parts();
-        book.accounts.get((run.id(), Some(place))).map(Balance::from)
+        book.accounts.get((run.id(), Some(place), None)).map(Balance::from)
     }
 }
 

@@ -4,7 +4,10 @@ use crate::definition::Definition;
 use crate::id::{RunId, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{Cause, LimitReached, NodeOutcome, NodeRemedy, Refusal, RunOutcome, RunSpec, UndoOutcome};
+use crate::run::{
+    Cause, Dropped, Handed, LastRound, LimitReached, NodeOutcome, NodeRemedy, PartEnd, Refusal, RunOutcome, RunSpec,
+    UndoOutcome,
+};
 use crate::task::{Owner, Tier};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
@@ -212,6 +215,48 @@ pub enum RunEvent {
         /// The node, by its place.
         node: u32,
     },
+    /// Who does a part of a node's work hands it on in parts of its own. They are numbered on from those that there are; the
+    /// whole is part 0.
+    Split {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// The part that is split.
+        part: u32,
+        /// The new parts.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        into: Vec<Handed>,
+        /// What was asked for and left out.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        dropped: Vec<Dropped>,
+    },
+    /// All parts of a part have ended, and somebody is to put their results together.
+    Gathered {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// The part.
+        part: u32,
+        /// Why that was the last round; none if more may be asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last: Option<LastRound>,
+    },
+    /// A part of a node's work ended.
+    PartEnded {
+        /// The run.
+        run: RunId,
+        /// The node, by its place.
+        node: u32,
+        /// The part.
+        part: u32,
+        /// How.
+        end: PartEnd,
+        /// Its result. None: what its last task gave.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<Payload>,
+    },
     /// A guard of a node said no. After a precondition the node ends; after a postcondition its work is done again, or it
     /// ends, and its output goes nowhere.
     Refused {
@@ -390,6 +435,8 @@ pub enum Opening {
     States,
     /// Work that is done each time that something comes in.
     Rounds,
+    /// Work of which parts may be handed on.
+    Delegation,
     /// A wait, until this moment if there is one.
     Wait {
         /// The moment.
@@ -426,6 +473,9 @@ impl RunEvent {
             | Self::ItemsAdded { run, .. }
             | Self::ItemsClosed { run, .. }
             | Self::ItemsEnough { run, .. }
+            | Self::Split { run, .. }
+            | Self::Gathered { run, .. }
+            | Self::PartEnded { run, .. }
             | Self::Refused { run, .. }
             | Self::Exhausted { run, .. }
             | Self::Unresolved { run, .. }

@@ -163,6 +163,9 @@ const fn run_actor(event: &RunEvent) -> Actor {
         | RunEvent::SignalMoved { .. }
         | RunEvent::HandlerFired { .. }
         | RunEvent::ItemsEnough { .. }
+        | RunEvent::Split { .. }
+        | RunEvent::Gathered { .. }
+        | RunEvent::PartEnded { .. }
         | RunEvent::Refused { .. }
         | RunEvent::Exhausted { .. }
         | RunEvent::Unresolved { .. }

@@ -88,6 +88,9 @@ impl Catalog {
             | RunEvent::ItemsAdded { .. }
             | RunEvent::ItemsClosed { .. }
             | RunEvent::ItemsEnough { .. }
+            | RunEvent::Split { .. }
+            | RunEvent::Gathered { .. }
+            | RunEvent::PartEnded { .. }
             | RunEvent::Refused { .. }
             | RunEvent::Exhausted { .. }
             | RunEvent::Unresolved { .. }
@@ -124,6 +127,7 @@ impl Catalog {
             Some(Action::States(states)) => states.states.iter().filter_map(|state| state.body.as_ref()).any(calls),
             Some(
                 Action::Choose { .. }
+                | Action::Delegate(_)
                 | Action::Wait { .. }
                 | Action::Race { .. }
                 | Action::Pass
@@ -149,6 +153,7 @@ pub(crate) const fn flow_of(action: &Action) -> Option<&Arc<Definition>> {
         | Action::Map(Map { body: Body::Task(_) | Body::Call(_), .. })
         | Action::Repeat(Repeat { body: Body::Task(_) | Body::Call(_), .. })
         | Action::Choose { .. }
+        | Action::Delegate(_)
         | Action::Wait { .. }
         | Action::Race { .. }
         | Action::Pass

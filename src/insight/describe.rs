@@ -182,15 +182,7 @@ fn run(event: &RunEvent, now: Time) -> String {
         | RunEvent::Retried { .. }
         | RunEvent::Reset { .. } => operation(event),
         RunEvent::Opened { run, node, what } => {
-            let what = match what {
-                Opening::Map { items } => format!("a map of {items} items"),
-                Opening::States => "a walk through states".to_owned(),
-                Opening::Repeat => "a repeat".to_owned(),
-                Opening::Rounds => "work for each that comes".to_owned(),
-                Opening::Race { .. } => "a wait for the first of several".to_owned(),
-                Opening::Wait { until: None } => "a wait".to_owned(),
-                Opening::Wait { until: Some(until) } => format!("a wait of {}", Span::from(*until - now)),
-            };
+            let what = opening(what, now);
             format!("{run} node {node} began: {what}")
         }
         RunEvent::NodeFinished { run, node, outcome, took, .. } => {
@@ -209,6 +201,9 @@ fn run(event: &RunEvent, now: Time) -> String {
         | RunEvent::ItemsAdded { .. }
         | RunEvent::ItemsClosed { .. }
         | RunEvent::ItemsEnough { .. }
+        | RunEvent::Split { .. }
+        | RunEvent::Gathered { .. }
+        | RunEvent::PartEnded { .. }
         | RunEvent::Refused { .. }
         | RunEvent::Exhausted { .. }
         | RunEvent::Unresolved { .. }
@@ -236,6 +231,19 @@ fn run(event: &RunEvent, now: Time) -> String {
         RunEvent::UndoRetried { run, node } => format!("{run} node {node} is undone again"),
         RunEvent::Finished { run, outcome } => format!("{run} {}", line(&outcome.to_string(), SHOWN + 80)),
         RunEvent::Forgotten { runs } => format!("forgotten, as finished: {}", list(runs)),
+    }
+}
+
+fn opening(what: &Opening, now: Time) -> String {
+    match what {
+        Opening::Map { items } => format!("a map of {items} items"),
+        Opening::States => "a walk through states".to_owned(),
+        Opening::Repeat => "a repeat".to_owned(),
+        Opening::Rounds => "work for each that comes".to_owned(),
+        Opening::Delegation => "work that may be handed on in parts".to_owned(),
+        Opening::Race { .. } => "a wait for the first of several".to_owned(),
+        Opening::Wait { until: None } => "a wait".to_owned(),
+        Opening::Wait { until: Some(until) } => format!("a wait of {}", Span::from(*until - now)),
     }
 }
 
@@ -289,6 +297,18 @@ fn under_way(event: &RunEvent) -> String {
         }
         RunEvent::Held { run, node, outcome } => {
             format!("{run} node {node} waits for a word: {}", line(&outcome.to_string(), SHOWN + 40))
+        }
+        RunEvent::Split { run, node, part, into, dropped } => {
+            let left = if dropped.is_empty() { String::new() } else { format!(", {} left out", dropped.len()) };
+            let kinds: Vec<String> = into.iter().map(|part| short(&part.task.kind)).collect();
+            format!("{run} node {node} part {part} is handed on in {} parts{left}: {}", into.len(), list(&kinds))
+        }
+        RunEvent::Gathered { run, node, part, last } => {
+            let last = last.map(|last| format!(" for the last time, {last}")).unwrap_or_default();
+            format!("{run} node {node} part {part}: results are put together{last}")
+        }
+        RunEvent::PartEnded { run, node, part, end, .. } => {
+            format!("{run} node {node} part {part} {}", line(&end.to_string(), SHOWN + 40))
         }
         RunEvent::Refused { run, node, why } => format!("{run} node {node}: {why}"),
         RunEvent::Reduced { run, node: Some(node), variable, .. } => {

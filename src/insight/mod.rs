@@ -60,7 +60,7 @@ pub use describe::describe;
 #[cfg(feature = "threads")]
 pub(crate) use feed::Gap;
 pub use feed::{EventFilter, Family, Feed, Seen};
-pub use lineage::{Lineage, Maker, Print, Product, RunLineage, Source};
+pub use lineage::{HandedOn, Lineage, Maker, Print, Product, RunLineage, Source};
 pub use metrics::{
     AgentFigures, Compliance, Counts, Figures, LoadSpread, Metrics, MetricsSnapshot, Rates, Summary, Usage, Waits,
 };

@@ -60,6 +60,7 @@
 //! | `for_each`, `at_once`, `tolerate`, `tolerate_percent` | the work for each item of a list, as `item` |
 //! | `enough`, `open` | `{of, when, begun, cancel_rest}`: when the others are not awaited; whether more items may be added |
 //! | `repeat` | `{until, while, most}`: the work in rounds |
+//! | `delegate` | true, or how far the work may be handed on in parts: `depth`, `fan_out`, `pieces`, `kinds`, `at_once`, `tolerate`, //!   `beyond` (`stop`, `drop`), `gather` (`list`, `vote`, `median`, `ranks`, a reducer) or `gather_by` a task, and `rounds`, a number or //!   `{most, near, settled}` |
 //! | `workflow` | instead of a type: tasks of its own, whose `inputs` are what the task is given |
 //! | `call` | instead of a type: a workflow by its name, or `{workflow, version, depth}`, which may be this one |
 //! | `choose`, `otherwise`, `pick` | instead of a type: a list of `{case, when}` |
@@ -76,6 +77,7 @@
 
 mod context;
 mod data;
+mod delegate;
 mod document;
 mod flow;
 mod inputs;

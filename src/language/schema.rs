@@ -2,6 +2,7 @@
 
 use super::context::{BUDGET, OTHERWISE, PRECONDITION, REDUCERS, VARIABLE};
 use super::data::CONDITIONS;
+use super::delegate::{BEYOND, DELEGATE, GATHERS, ROUNDS};
 use super::flow::WITHIN;
 use super::inputs::{INPUT, TYPES};
 use super::states::{STATE, STATES, WAY};
@@ -113,6 +114,7 @@ fn task_field(name: &str) -> Value {
         "mutex" | "cancels" => either(&[text(), texts()]),
         "at_once" | "tolerate" => whole(),
         "repeat" => object(&["most"], REPEAT, repeat),
+        "delegate" => either(&[json!({"const": true}), object(&[], DELEGATE, delegate)]),
         "workflow" => def("workflow"),
         "call" => {
             either(&[text(), object(&["workflow"], CALL, |name| if name == "workflow" { text() } else { whole() })])
@@ -122,6 +124,20 @@ fn task_field(name: &str) -> Value {
         "pick" => words(PICKS),
         "id" | "description" | "on_error" | "otherwise" | "fail" => text(),
         other => work_field(other),
+    }
+}
+
+fn delegate(name: &str) -> Value {
+    match name {
+        "kinds" => either(&[text(), texts()]),
+        "beyond" => words(BEYOND),
+        "gather" => words(GATHERS),
+        "gather_by" => either(&[text(), def("work")]),
+        "rounds" => either(&[
+            whole(),
+            object(&[], ROUNDS, |name| if name == "near" { json!({"type": "number", "minimum": 0}) } else { whole() }),
+        ]),
+        _ => whole(),
     }
 }
 

@@ -42,6 +42,7 @@ pub(super) const TASK: &[&str] = &[
     "enough",
     "open",
     "repeat",
+    "delegate",
     "workflow",
     "call",
     "wait",
@@ -147,7 +148,9 @@ impl<'d> Reader<'_> {
             [one @ ("for_each" | "repeat"), other, ..] => Some((one, other)),
             _ => None,
         };
-        let pairs = rest.filter_map(|other| Some((*kinds.first()?, *other))).chain(twice);
+        let beside = ["for_each", "repeat", "workflow", "call"].iter().chain(OTHERS).find(has);
+        let handed = beside.filter(|_| has(&&"delegate")).map(|other| ("delegate", *other));
+        let pairs = rest.filter_map(|other| Some((*kinds.first()?, *other))).chain(twice).chain(handed);
         for (one, other) in pairs {
             self.report.add(path, Wrong::Exclude { one, other });
         }
@@ -315,13 +318,14 @@ impl<'d> Reader<'_> {
         let states = self.states(fields, path, names);
         let choice = self.choice(fields, path, names);
         let task = work(fields, id, path, &mut self.report);
+        let delegate = self.delegate(task.clone(), fields, path);
         let flow = get(fields, "workflow").map(|flow| self.within(flow, id, &path.field("workflow")));
         let call = get(fields, "call").and_then(|call| self.call(call, &path.field("call"))).map(Body::Call);
         let body = flow.map_or(Body::Task(task), |flow| Body::Flow(Arc::new(flow)));
         let body = call.unwrap_or(body);
         let many = self.many(body, fields, path, names);
         let plain = pass.then_some(Action::Pass).or_else(|| stop.then_some(Action::Stop));
-        plain.or(fail).or(wait).or(race).or(states).or(choice).unwrap_or(many)
+        plain.or(fail).or(wait).or(race).or(states).or(choice).or(delegate).unwrap_or(many)
     }
 
     /// A text is the name of the workflow.

@@ -205,7 +205,7 @@ impl Layer<'_> {
             Action::Choose { .. } | Action::Pass | Action::Stop | Action::Fail(_) => {
                 self.pause(place, path, Duration::ZERO, before)
             }
-            Action::States(_) => Err(OutlineError::Unplannable { node: path.clone() }),
+            Action::States(_) | Action::Delegate(_) => Err(OutlineError::Unplannable { node: path.clone() }),
         }
     }
 

@@ -1,8 +1,10 @@
 //! What a run is, as data: how it is started, how its nodes and the whole of it end.
 
+mod delegation;
 mod migration;
 mod reset;
 
+pub use delegation::{Dropped, Handed, LastRound, PartEnd};
 pub use migration::{Carried, Migration, MigrationReport, MigrationTarget, Obstacle};
 pub use reset::{ResetObstacle, ResetPoint};
 
@@ -211,6 +213,23 @@ pub enum LimitReached {
         /// How deep.
         most: u32,
     },
+    /// Work was handed on so often, one after the other.
+    Delegated {
+        /// How often.
+        most: u32,
+    },
+    /// Work was split into so many parts.
+    FanOut {
+        /// How many.
+        most: u32,
+    },
+    /// There are so many parts of a work in all.
+    Pieces {
+        /// How many.
+        most: u32,
+    },
+    /// The same would be asked again of those who have it in hand already, as there is nobody else.
+    Repeated,
     /// A budget is used up: the node's own, its run's, or that of a run around.
     Budget {
         /// What there is not enough of.
@@ -240,6 +259,10 @@ impl fmt::Display for LimitReached {
             Self::Steps { most } => write!(f, "after {most} states it is in none that is final"),
             Self::Items { most } => write!(f, "there is more to do than {most} items"),
             Self::Depth { most } => write!(f, "runs within runs are {most} deep"),
+            Self::Delegated { most } => write!(f, "it was handed on {most} times, as often as allowed"),
+            Self::FanOut { most } => write!(f, "it would be split into more than {most} parts"),
+            Self::Pieces { most } => write!(f, "there would be more than {most} parts in all"),
+            Self::Repeated => f.write_str("the same would be asked again of who has it in hand"),
             Self::Budget { measure } => write!(f, "its budget of {measure} is used up"),
         }
     }

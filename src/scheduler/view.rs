@@ -222,6 +222,16 @@ impl Core {
         if first.has_room() || able.any(Member::has_room) { Routability::Ready } else { Routability::AllBusy }
     }
 
+    /// Whether an agent that takes work could do work with these needs, other than these.
+    pub(crate) fn anybody_but(&self, not: &[AgentId], needs: &Needs) -> bool {
+        let skills = self.state.classes.skills();
+        let mut fleet = self.state.fleet.iter().map(|(_, member)| member);
+        fleet.any(|member| {
+            let takes = member.status == AgentStatus::Online && !not.contains(&member.spec.id);
+            takes && skills.met_by(needs, &member.spec)
+        })
+    }
+
     /// The strategies: that of all kinds without one of their own first, then those of kinds.
     pub(crate) fn strategies(&self) -> impl Iterator<Item = (Option<&Name>, &dyn RoutingStrategy)> {
         let of_kinds = self.config.by_kind.iter().map(|(kind, strategy)| (Some(kind), &**strategy));

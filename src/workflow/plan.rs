@@ -5,7 +5,7 @@ use super::functions::Functions;
 use super::validate::graph::topology;
 use crate::dag::Topology;
 use crate::definition::{
-    Action, Body, Boundary, Call, Definition, DefinitionId, Join, Map, Node, On, Repeat, Rest, Work,
+    Action, Body, Boundary, Call, Definition, DefinitionId, Gather, Join, Map, Node, On, Repeat, Rest, Work,
 };
 use crate::name::Name;
 use crate::structure::IdMap;
@@ -67,6 +67,8 @@ pub(crate) struct WorkPlan {
     pub(crate) task: Option<Template>,
     pub(crate) undo: Option<Template>,
     pub(crate) query: Option<Template>,
+    /// Of work that is handed on in parts: puts results together.
+    pub(crate) gather: Option<Template>,
     pub(crate) child: Option<Arc<Plan>>,
     /// A workflow that is found when it begins.
     pub(crate) call: Option<Call>,
@@ -102,7 +104,7 @@ pub(crate) struct Next {
 }
 
 /// A task as every run of a node submits it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Template {
     pub(crate) kind: Name,
     pub(crate) needs: Needs,
@@ -185,6 +187,7 @@ fn plan_node(node: &Node, functions: &Arc<Functions>) -> Option<PlanNode> {
     let body = match &node.action {
         Action::Do(body) | Action::Map(Map { body, .. }) | Action::Repeat(Repeat { body, .. }) => Some(body),
         Action::Choose { .. }
+        | Action::Delegate(_)
         | Action::States(_)
         | Action::Wait { .. }
         | Action::Race { .. }
@@ -197,6 +200,7 @@ fn plan_node(node: &Node, functions: &Arc<Functions>) -> Option<PlanNode> {
         Action::Do(_)
         | Action::Map(_)
         | Action::Repeat(_)
+        | Action::Delegate(_)
         | Action::Choose { .. }
         | Action::Wait { .. }
         | Action::Race { .. }
@@ -207,6 +211,12 @@ fn plan_node(node: &Node, functions: &Arc<Functions>) -> Option<PlanNode> {
     let states = states.map(|state| WorkPlan::new(state.body.as_ref(), state.undo.as_ref(), node.pivot, functions));
     let mut work = WorkPlan::new(body, node.undo.as_ref(), node.pivot, functions)?;
     work.query = node.query.as_ref().map(|query| Template::new(query, false));
+    if let Action::Delegate(delegate) = &node.action {
+        work.task = Some(Template::new(&delegate.work, node.pivot));
+        if let Gather::Work(gather) = &delegate.gather {
+            work.gather = Some(Template::new(gather, node.pivot));
+        }
+    }
     Some(PlanNode {
         links: u32::try_from(node.after.len()).unwrap_or(u32::MAX),
         next: Box::default(),

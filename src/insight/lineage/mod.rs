@@ -1,9 +1,11 @@
 //! Which attempt of which agent made what, from what, under which definition.
 
+mod handed;
 mod prov;
 mod record;
 mod source;
 
+pub use handed::HandedOn;
 pub use record::{Maker, Print, Product, RunLineage};
 pub use source::Source;
 
@@ -11,7 +13,7 @@ use super::Projection;
 use super::catalog::{Catalog, follow};
 use super::table::Table;
 use super::timeline::Step;
-use crate::definition::DefinitionId;
+use crate::definition::{Action, DefinitionId, Node};
 use crate::event::{Entry, Event, RunEvent, TaskEvent};
 use crate::id::{AttemptId, Incarnation, RunId, Seq, TaskId};
 use crate::name::Name;
@@ -19,7 +21,8 @@ use crate::payload::Payload;
 use crate::run::{NodeOutcome, RunOutcome, RunSpec};
 use crate::task::{Happened, Owner, Phase};
 use crate::time::Time;
-use std::collections::BTreeSet;
+use handed::Handing;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where the outputs of runs came from: for each the attempt and the agent that made it, what went in, and the definition
 /// by which that was so.
@@ -67,6 +70,8 @@ pub struct Lineage {
 #[derive(Debug, Clone)]
 struct Known {
     owner: Owner,
+    /// Of a node whose work may be handed on: which part.
+    part: Option<u32>,
     held: Option<(AttemptId, Incarnation)>,
 }
 
@@ -75,6 +80,8 @@ struct Record {
     lineage: RunLineage,
     /// Nodes that gave something.
     gave: BTreeSet<Name>,
+    /// The nodes whose work may be handed on.
+    handing: BTreeMap<u32, Handing>,
 }
 
 impl Default for Lineage {
@@ -126,12 +133,13 @@ impl Lineage {
             dropped: 0,
             output: None,
             output_from: BTreeSet::new(),
+            handed_on: Vec::new(),
         };
         self.steps.remove(&spec.id);
         if let Some(owner) = owner {
             self.steps.insert(spec.id, owner);
         }
-        self.runs.insert(spec.id, Record { lineage, gave: BTreeSet::new() });
+        self.runs.insert(spec.id, Record { lineage, gave: BTreeSet::new(), handing: BTreeMap::new() });
     }
 
     fn step(&self, owner: Owner) -> Step {
@@ -181,8 +189,32 @@ impl Lineage {
         }
     }
 
+    /// The part for which a task is that begins.
+    fn part_begins(&mut self, owner: Owner) -> Option<u32> {
+        let delegates = |node: &Node| matches!(node.action, Action::Delegate(_));
+        let known = self.catalog.node(owner.run, owner.node).is_some_and(delegates);
+        let record = self.runs.get_mut(&owner.run).filter(|_| known && owner.phase == Phase::Do)?;
+        record.handing.entry(owner.node).or_insert_with(Handing::new).begins()
+    }
+
+    fn parts(&mut self, run: RunId, node: u32, event: &RunEvent) {
+        let (name, most) = (self.name(run, node), self.most);
+        if let Some(Record { lineage, handing, .. }) = self.runs.get_mut(&run) {
+            let handing = handing.entry(node).or_insert_with(Handing::new);
+            handing.apply(&name, event, most, &mut lineage.handed_on);
+        }
+    }
+
+    /// Parts of what is done anew are asked for anew.
+    fn begin_anew(&mut self, run: RunId, nodes: &[u32]) {
+        if let Some(record) = self.runs.get_mut(&run) {
+            record.handing.retain(|node, _| !nodes.contains(node));
+        }
+    }
+
     /// What is done again from a save-point draws on nothing that was undone.
     fn again(&mut self, run: RunId, nodes: &[u32]) {
+        self.begin_anew(run, nodes);
         let names: Vec<Name> = nodes.iter().map(|node| self.name(run, *node)).collect();
         if let Some(record) = self.runs.get_mut(&run) {
             names.iter().for_each(|name| _ = record.gave.remove(name));
@@ -194,12 +226,19 @@ impl Lineage {
             TaskEvent::Submitted { spec, .. } => {
                 self.tasks.remove(&spec.id);
                 if let Some(owner) = spec.owner {
-                    self.tasks.insert(spec.id, Known { owner, held: None });
+                    let part = self.part_begins(owner);
+                    self.tasks.insert(spec.id, Known { owner, part, held: None });
                 }
             }
             TaskEvent::Assigned { attempt, to } => {
                 if let Some(known) = self.tasks.get_mut(&attempt.task()) {
                     known.held = Some((*attempt, *to));
+                    if let (owner, Some(part)) = (known.owner, known.part)
+                        && let Some(Record { lineage, handing, .. }) = self.runs.get_mut(&owner.run)
+                        && let Some(handing) = handing.get_mut(&owner.node)
+                    {
+                        handing.given(part, to.agent(), &mut lineage.handed_on);
+                    }
                 }
             }
             TaskEvent::Succeeded { attempt, by, output } => {
@@ -218,7 +257,7 @@ impl Lineage {
             }
             // Withdrawn, and done all the same: whoever held it made it.
             TaskEvent::Cancelled { task, happened: Happened::Yes(output), .. } => {
-                if let Some(Known { owner, held: Some((attempt, by)) }) = self.tasks.remove(task) {
+                if let Some(Known { owner, held: Some((attempt, by)), .. }) = self.tasks.remove(task) {
                     self.made(owner, Maker::Agent { attempt, by }, Some(output), seq, at);
                 }
             }
@@ -239,6 +278,22 @@ impl Lineage {
             | TaskEvent::Discarded { .. }
             | TaskEvent::Prioritised { .. } => {}
         }
+    }
+
+    /// A run follows another definition: places of nodes are others.
+    fn migrated(&mut self, event: &RunEvent, run: RunId, (version, hash): (u32, u64), from: &[Option<u32>]) {
+        self.tasks.iter_mut().for_each(|(_, known)| follow(&mut known.owner, event));
+        self.steps.iter_mut().for_each(|(_, owner)| follow(owner, event));
+        let old: Vec<Name> = from.iter().map(|was| self.name(run, was.unwrap_or(u32::MAX))).collect();
+        self.catalog.apply(event);
+        let new: Vec<Name> = (0..).zip(from).map(|(place, _)| self.name(run, place)).collect();
+        let Some(Record { lineage, gave, handing }) = self.runs.get_mut(&run) else { return };
+        let mut known = core::mem::take(handing);
+        let moved = (0..).zip(from).filter_map(|(place, was)| Some((place, known.remove(was.as_ref()?)?)));
+        *handing = moved.collect();
+        *gave = old.iter().zip(new).filter(|(old, _)| gave.contains(*old)).map(|(_, new)| new).collect();
+        lineage.version = version;
+        lineage.definition = lineage.definition.take().map(|id| DefinitionId { version, hash, ..id });
     }
 
     fn run_event(&mut self, event: &RunEvent, seq: Seq, at: Time) {
@@ -265,24 +320,16 @@ impl Lineage {
                 }
             }
             RunEvent::WentForward { run, nodes } => self.again(*run, nodes),
-            RunEvent::Migrated { run, version, hash, from, .. } => {
-                self.tasks.iter_mut().for_each(|(_, known)| follow(&mut known.owner, event));
-                self.steps.iter_mut().for_each(|(_, owner)| follow(owner, event));
-                let old: Vec<Name> = from.iter().map(|was| self.name(*run, was.unwrap_or(u32::MAX))).collect();
-                self.catalog.apply(event);
-                let new: Vec<Name> = (0..).zip(from).map(|(place, _)| self.name(*run, place)).collect();
-                let Some(Record { lineage, gave }) = self.runs.get_mut(run) else { return };
-                *gave = old.iter().zip(new).filter(|(old, _)| gave.contains(*old)).map(|(_, new)| new).collect();
-                lineage.version = *version;
-                lineage.definition =
-                    lineage.definition.take().map(|id| DefinitionId { version: *version, hash: *hash, ..id });
-            }
+            RunEvent::Retried { run, nodes, .. } => self.begin_anew(*run, nodes),
+            RunEvent::Split { run, node, .. }
+            | RunEvent::Gathered { run, node, .. }
+            | RunEvent::PartEnded { run, node, .. } => self.parts(*run, *node, event),
+            RunEvent::Migrated { run, version, hash, from, .. } => self.migrated(event, *run, (*version, *hash), from),
             RunEvent::NodeFinished { .. }
             | RunEvent::Finished { .. }
             | RunEvent::DefaultSet { .. }
             | RunEvent::Retired { .. }
             | RunEvent::Prioritised { .. }
-            | RunEvent::Retried { .. }
             | RunEvent::Reset { .. }
             | RunEvent::Opened { .. }
             | RunEvent::Signalled { .. }

@@ -1,5 +1,6 @@
 //! Lineage as data and as pictures.
 
+use super::handed::HandedOn;
 use super::source::Source;
 use crate::definition::DefinitionId;
 use crate::id::{AttemptId, Incarnation, RunId, Seq, TaskId, stable_hash};
@@ -112,6 +113,10 @@ pub struct RunLineage {
     /// From what.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub output_from: BTreeSet<Source>,
+    /// The parts of works that were handed on, in the order in which they were: who handed what to whom. At most as many as
+    /// products are kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handed_on: Vec<HandedOn>,
 }
 
 /// A picture's box: a node, done or undone, with all who made something of it.

@@ -50,7 +50,7 @@ pub(super) fn of_node(node: &Node, undo: bool) -> BTreeSet<Source> {
             conditions.extend(states.states.iter().flat_map(|state| &state.next).map(|way| &way.when));
         }
         Action::Repeat(_) => repeats = true,
-        Action::Do(_) | Action::Pass | Action::Stop | Action::Fail(_) => {}
+        Action::Do(_) | Action::Delegate(_) | Action::Pass | Action::Stop | Action::Fail(_) => {}
     }
     while let Some(condition) = conditions.pop() {
         conditions.extend(condition.parts());

@@ -10,7 +10,7 @@ pub(super) use mermaid::escape;
 
 use super::catalog::flow_of;
 use super::text::line;
-use crate::definition::{Action, Body, Definition, Join, Map, Node, On, Pick, Repeat, Work};
+use crate::definition::{Action, Body, Definition, Delegate, Gather, Join, Map, Node, On, Pick, Repeat, Work};
 use crate::name::Name;
 use crate::run::NodeStatus;
 use std::collections::BTreeMap;
@@ -215,6 +215,15 @@ fn told(action: &Action) -> (Shape, Option<String>) {
         }
         Action::Repeat(Repeat { body, most, .. }) => {
             (Shape::Repeat, Some(format!("repeat: {}, {most} times at most", body_name(body))))
+        }
+        Action::Delegate(Delegate { work, depth, fan_out, gather, .. }) => {
+            let gather = if let Gather::Work(work) = gather {
+                format!(", then {}", line(&work.kind, SHOWN))
+            } else {
+                String::new()
+            };
+            let what = format!("hands on: {}, {depth} deep, {fan_out} each{gather}", line(&work.kind, SHOWN));
+            (Shape::Repeat, Some(what))
         }
         Action::Wait { signal, timer } => {
             let signal = signal.as_ref().map(|signal| line(signal, SHOWN));

@@ -309,6 +309,9 @@ impl Progress {
             | RunEvent::HandlerFired { .. }
             | RunEvent::ItemsClosed { .. }
             | RunEvent::ItemsEnough { .. }
+            | RunEvent::Split { .. }
+            | RunEvent::Gathered { .. }
+            | RunEvent::PartEnded { .. }
             | RunEvent::Refused { .. }
             | RunEvent::Exhausted { .. }
             | RunEvent::Unresolved { .. }
@@ -328,6 +331,7 @@ impl Progress {
             Opening::Map { items } => node.items = Some(*items),
             Opening::Wait { until } => node.until = *until,
             Opening::Race { until, .. } => node.until = until.iter().copied().flatten().min(),
+            Opening::Delegation => node.items = Some(1),
             Opening::Repeat | Opening::Rounds | Opening::States => {}
         }
     }

@@ -2,6 +2,7 @@
 
 mod after;
 mod agents;
+mod parts;
 mod runs;
 mod tasks;
 

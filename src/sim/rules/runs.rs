@@ -1,10 +1,11 @@
 //! Facts about runs: nothing of them is done twice, and what is undone is undone once and in order.
 
+use super::parts::Parts;
 use super::{Judged, Rules, rule};
 use crate::command::{Command, RunCommand};
-use crate::definition::{Action, Definition};
+use crate::definition::{Action, Definition, Delegate};
 use crate::event::RunEvent;
-use crate::id::{RunId, TaskId};
+use crate::id::{AgentId, RunId, TaskId};
 use crate::name::Name;
 use crate::run::{RunOutcome, UndoOutcome};
 use crate::sim::oracle::Step;
@@ -29,6 +30,9 @@ pub(super) struct Story {
     set_back: Option<(Vec<u32>, bool)>,
     /// The nodes whose work a guard refused: it may be done again.
     refused: BTreeSet<u32>,
+    /// Of nodes whose work may be handed on; and for which part of which node a task is.
+    parts: BTreeMap<u32, Parts>,
+    works: BTreeMap<TaskId, (u32, usize)>,
 }
 
 impl Story {
@@ -41,6 +45,13 @@ impl Story {
         self.refused.retain(stays);
         self.undone.retain(|node, _| stays(node));
         self.pieces.retain(|(node, _, _), _| stays(node));
+        self.parts.retain(|node, _| stays(node));
+    }
+
+    /// What may be handed on at a node; not known of runs within runs.
+    fn delegate(&self, node: u32) -> Option<&Delegate> {
+        let node = self.definition.as_ref()?.nodes.get(node as usize)?;
+        if let Action::Delegate(delegate) = &node.action { Some(delegate) } else { None }
     }
 
     /// The run follows another definition: `from` says which node each of its nodes was.
@@ -52,6 +63,8 @@ impl Story {
         }
         let undone = core::mem::take(&mut self.undone);
         self.undone = undone.into_iter().filter_map(|(was, how)| Some((image(was)?, how))).collect();
+        let parts = core::mem::take(&mut self.parts);
+        self.parts = parts.into_iter().filter_map(|(was, parts)| Some((image(was)?, parts))).collect();
         let pieces = core::mem::take(&mut self.pieces);
         let moved = |((was, item, phase), tasks)| Some(((image(was)?, item, phase), tasks));
         self.pieces = pieces.into_iter().filter_map(moved).collect();
@@ -90,6 +103,15 @@ impl Rules {
             }
             RunEvent::WentForward { run, nodes } => self.judge_forward(*run, nodes),
             RunEvent::Finished { run, outcome } => self.judge_finished(*run, outcome),
+            RunEvent::Split { run, node, .. }
+            | RunEvent::Gathered { run, node, .. }
+            | RunEvent::PartEnded { run, node, .. } => {
+                let story = self.story(*run)?;
+                let (Some(parts), Some(delegate)) = (story.parts.get(node), story.delegate(*node)) else {
+                    return Ok(());
+                };
+                parts.judge(delegate, event)
+            }
             RunEvent::Forgotten { runs } => runs.iter().try_for_each(|run| {
                 rule(self.story(*run)?.finished, || format!("{run} is forgotten and has not ended"))
             }),
@@ -223,7 +245,31 @@ impl Rules {
             && let Some(story) = self.runs.get_mut(&owner.run)
         {
             story.pieces.entry((owner.node, owner.item, owner.phase)).or_default().push(spec.id);
+            if owner.phase == Phase::Do && story.delegate(owner.node).is_some() {
+                let parts = story.parts.entry(owner.node).or_default();
+                if let Some(part) = parts.begins(&spec.kind, &spec.payload) {
+                    story.works.insert(spec.id, (owner.node, part));
+                }
+            }
         }
+    }
+
+    /// A task that is for a part of a work was given to an agent.
+    pub(super) fn note_given(&mut self, task: TaskId, to: AgentId) {
+        let owner = self.tasks.get(&task).and_then(|known| known.spec.owner);
+        let Some(story) = owner.and_then(|owner| self.runs.get_mut(&owner.run)) else { return };
+        if let Some((node, part)) = story.works.get(&task).copied()
+            && let Some(parts) = story.parts.get_mut(&node)
+        {
+            parts.given(part, to);
+        }
+    }
+
+    /// Whether a task is work that may be handed on, so that not every answer is one.
+    pub(super) fn may_be_misread(&self, task: TaskId) -> bool {
+        let owner = self.tasks.get(&task).and_then(|known| known.spec.owner);
+        let story = owner.and_then(|owner| self.runs.get(&owner.run));
+        story.is_some_and(|story| story.definition.is_none() || story.works.contains_key(&task))
     }
 
     pub(super) fn learn_run(&mut self, event: &RunEvent) {
@@ -256,6 +302,13 @@ impl Rules {
         let Some(story) = event.run().and_then(|run| self.runs.get_mut(&run)) else { return };
         if let RunEvent::NodeFinished { node, .. } = event {
             story.ended.insert(*node);
+        } else if let RunEvent::Split { node, .. }
+        | RunEvent::Gathered { node, .. }
+        | RunEvent::PartEnded { node, .. } = event
+        {
+            if let Some(parts) = story.parts.get_mut(node) {
+                parts.learn(event);
+            }
         } else if let RunEvent::Unwinding { nodes, .. } = event {
             story.unwinding.extend(nodes);
         } else if let RunEvent::NodeUndone { node, outcome, .. } = event {

@@ -167,8 +167,11 @@ impl Rules {
     ) -> Judged {
         let known = self.known(attempt.task())?;
         let said = said_failed(step, attempt, by);
-        self.judge_cause(attempt, by, said.is_some(), step.now)?;
+        // An answer to work that may be handed on can be one that says nothing.
+        let misread = self.may_be_misread(attempt.task()) && said_done(step, attempt, by);
+        self.judge_cause(attempt, by, said.is_some() || misread, step.now)?;
         match said {
+            None if misread => rule(failure.kind != FailureKind::Permanent, || format!("{attempt} fails for good"))?,
             Some(said) => rule(said == failure, || format!("{attempt} failed as {failure}, its agent said {said}"))?,
             None => rule(failure.kind == FailureKind::Unknown, || format!("{attempt} failed as {failure} in silence"))?,
         }
@@ -268,6 +271,7 @@ impl Rules {
                     let hold = Hold { by: *to, since: at, unstarted: waits, cancel: None, yielding: None };
                     known.stage = Stage::Running(hold);
                 }
+                self.note_given(attempt.task(), to.agent());
             }
             TaskEvent::Ready { .. }
             | TaskEvent::Used { .. }
@@ -343,6 +347,12 @@ impl Known {
             change(hold);
         }
     }
+}
+
+/// Whether the command says that an attempt is done.
+fn said_done(step: &Step<'_>, attempt: AttemptId, by: Incarnation) -> bool {
+    matches!(step.command, Some(Command::Agent(AgentCommand::Complete { by: who, attempt: which, .. }))
+        if *who == by && *which == attempt)
 }
 
 /// The failure that the holder has just told.

@@ -2,8 +2,8 @@
 
 use super::super::validate::Fault;
 use crate::definition::{
-    Action, Body, Boundary, Budget, Condition, Definition, Expr, Handler, Join, Link, Map, Milestone, Node, Occasion,
-    On, Precondition, Repeat, SavePoint, Variable, Work, Write,
+    Action, Body, Boundary, Budget, Condition, Definition, Delegate, Expr, Handler, Join, Link, Map, Milestone, Node,
+    Occasion, On, Precondition, Repeat, SavePoint, Variable, Work, Write,
 };
 use crate::name::Name;
 use core::cell::RefCell;
@@ -124,7 +124,8 @@ impl Sketch {
         match &mut self.action {
             Action::Do(Body::Task(work))
             | Action::Map(Map { body: Body::Task(work), .. })
-            | Action::Repeat(Repeat { body: Body::Task(work), .. }) => Some(work),
+            | Action::Repeat(Repeat { body: Body::Task(work), .. })
+            | Action::Delegate(Delegate { work, .. }) => Some(work),
             Action::Do(Body::Flow(_) | Body::Call(_))
             | Action::Map(Map { body: Body::Flow(_) | Body::Call(_), .. })
             | Action::Repeat(Repeat { body: Body::Flow(_) | Body::Call(_), .. })
@@ -308,7 +309,7 @@ fn finish(mut sketch: Sketch, name: Name, names: &[Name]) -> Node {
                 state.next.iter_mut().for_each(|way| name_condition(&mut way.when, names));
             }
         }
-        Action::Do(_) | Action::Wait { .. } | Action::Pass | Action::Stop | Action::Fail(_) => {}
+        Action::Do(_) | Action::Delegate(_) | Action::Wait { .. } | Action::Pass | Action::Stop | Action::Fail(_) => {}
     }
     let counted = sketch.join != Join::All;
     node.after = links(if counted { sketch.branches } else { sketch.after }, names);

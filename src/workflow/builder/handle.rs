@@ -82,7 +82,7 @@ impl<'f, T, K> Handle<'f, T, K> {
         Handle { draft: self.draft, node: self.node, types: PhantomData }
     }
 
-    fn with(self, change: impl FnOnce(&mut Sketch)) -> Self {
+    pub(super) fn with(self, change: impl FnOnce(&mut Sketch)) -> Self {
         self.draft.change(self.node, change);
         self
     }

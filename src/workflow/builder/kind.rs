@@ -23,6 +23,10 @@ pub struct Mapped<B>(PhantomData<B>);
 #[derive(Debug)]
 pub struct Repeated<B>(PhantomData<B>);
 
+/// A node whose work `B` may be handed on in parts.
+#[derive(Debug)]
+pub struct Delegating<B>(PhantomData<B>);
+
 /// A node that waits for a signal.
 #[derive(Debug)]
 pub struct Waits(());
@@ -42,6 +46,7 @@ use sealed::Sealed;
 impl<B> Sealed for Once<B> {}
 impl<B> Sealed for Mapped<B> {}
 impl<B> Sealed for Repeated<B> {}
+impl<B> Sealed for Delegating<B> {}
 impl Sealed for Counted {}
 
 /// Nodes that do something.
@@ -51,6 +56,7 @@ pub trait Works: Sealed {}
 impl<B> Works for Once<B> {}
 impl<B> Works for Mapped<B> {}
 impl<B> Works for Repeated<B> {}
+impl<B> Works for Delegating<B> {}
 
 /// Nodes whose work is a task.
 #[diagnostic::on_unimplemented(message = "only a node whose work is a step has retries, timeouts, needs and a tier")]
@@ -68,6 +74,10 @@ impl<S: Step> Tasks for Mapped<S> {
 }
 
 impl<S: Step> Tasks for Repeated<S> {
+    type Single = NotOne;
+}
+
+impl<S: Step> Tasks for Delegating<S> {
     type Single = NotOne;
 }
 
@@ -103,6 +113,12 @@ impl<S: Undo> Undoable for Repeated<S> {
     }
 }
 
+impl<S: Undo> Undoable for Delegating<S> {
+    fn undo() -> Work {
+        undo_of::<S>()
+    }
+}
+
 /// Nodes about which one can find out whether they have happened.
 #[diagnostic::on_unimplemented(
     message = "nobody can be asked whether this node has happened",
@@ -126,6 +142,12 @@ impl<S: Query> Queryable for Mapped<S> {
 }
 
 impl<S: Query> Queryable for Repeated<S> {
+    fn query() -> Work {
+        query_of::<S>()
+    }
+}
+
+impl<S: Query> Queryable for Delegating<S> {
     fn query() -> Work {
         query_of::<S>()
     }

@@ -1,6 +1,7 @@
 //! The typed builder.
 
 mod choice;
+mod delegate;
 mod draft;
 mod flow;
 mod handle;

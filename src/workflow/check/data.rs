@@ -55,6 +55,7 @@ pub(super) fn missing<'d>(definition: &'d Definition, place: usize, sure: &[BTre
         Action::Repeat(Repeat { until, whilst, .. }) => conditions.extend(whilst.iter().chain([until])),
         Action::Choose { cases, .. } => conditions.extend(cases.iter().map(|case| &case.when)),
         Action::Do(_)
+        | Action::Delegate(_)
         | Action::States(_)
         | Action::Wait { .. }
         | Action::Race { .. }

@@ -210,6 +210,7 @@ fn flows(action: &Action) -> Vec<&Definition> {
     let body = match action {
         Action::Do(body) | Action::Map(Map { body, .. }) | Action::Repeat(Repeat { body, .. }) => Some(body),
         Action::Choose { .. }
+        | Action::Delegate(_)
         | Action::States(_)
         | Action::Wait { .. }
         | Action::Race { .. }
@@ -247,7 +248,7 @@ fn may_stay(node: &Node) -> bool {
 
 fn does_work(action: &Action) -> bool {
     match action {
-        Action::Do(_) | Action::Map(_) | Action::Repeat(_) | Action::States(_) => true,
+        Action::Do(_) | Action::Map(_) | Action::Repeat(_) | Action::Delegate(_) | Action::States(_) => true,
         Action::Choose { .. }
         | Action::Wait { .. }
         | Action::Race { .. }
@@ -264,6 +265,7 @@ fn is_task(action: &Action) -> bool {
         Action::Do(Body::Task(_))
             | Action::Map(Map { body: Body::Task(_), .. })
             | Action::Repeat(Repeat { body: Body::Task(_), .. })
+            | Action::Delegate(_)
     )
 }
 

@@ -62,6 +62,9 @@ impl Run {
             | RunEvent::ItemsAdded { .. }
             | RunEvent::ItemsClosed { .. }
             | RunEvent::ItemsEnough { .. }
+            | RunEvent::Split { .. }
+            | RunEvent::Gathered { .. }
+            | RunEvent::PartEnded { .. }
             | RunEvent::Refused { .. }
             | RunEvent::Exhausted { .. }
             | RunEvent::Unresolved { .. }
@@ -129,6 +132,7 @@ impl Run {
             }
             RunEvent::Unresolved { node, workflow, .. } => self.note_unresolved(*node, workflow),
             RunEvent::Held { node, outcome, .. } => self.note_held(*node, outcome),
+            RunEvent::Split { .. } | RunEvent::Gathered { .. } | RunEvent::PartEnded { .. } => self.apply_parts(event),
             RunEvent::Refused { node, .. } => self.note_refused(*node),
             RunEvent::Exhausted { node, limit, .. } => self.note_exhausted(*node, *limit),
             RunEvent::Reduced { node, variable, value, .. } => self.note_reduced(*node, *variable, value),
@@ -175,6 +179,9 @@ impl Run {
             return Err("a node opens twice");
         }
         state.stage = NodeStage::Open(Box::new(what.clone()));
+        if *what == Opening::Delegation {
+            state.more_mut().tree = Some(Box::default());
+        }
         self.working += 1;
         self.started(node);
         self.watched(node, now);
@@ -309,6 +316,9 @@ impl Run {
     /// What the pieces of a node gave: the one, all of a map in the order of its items, the last of a repeat.
     pub(super) fn collected(&self, node: u32) -> Payload {
         let Some(state) = self.state(node).filter(|state| state.token().is_none()) else { return Payload::NULL };
+        if state.tree().is_some() {
+            return state.results_so_far();
+        }
         // What was cancelled and done all the same is never routed on.
         let output =
             |piece: &Piece| piece.end.as_ref().filter(|end| end.succeeded()).map(PieceEnd::output).unwrap_or_default();
@@ -395,6 +405,7 @@ impl Run {
             Phase::Query => return self.note_asked(owner, worker),
         }
         let entered = self.token_begins(owner.node);
+        self.part_begins(owner)?;
         let state = self.state_mut(owner.node).ok_or("an unknown node works")?;
         if owner.item as usize != state.pieces.len() {
             return Err("a piece of work begins out of turn");
@@ -477,6 +488,7 @@ impl Run {
                     self.started(owner.node);
                 }
             }
+            self.part_changes(owner);
             if !failed {
                 self.note_last(owner.node, owner.item);
             }

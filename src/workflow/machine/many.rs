@@ -17,6 +17,7 @@ impl Run {
             Action::Do(_)
             | Action::Choose { .. }
             | Action::Repeat(_)
+            | Action::Delegate(_)
             | Action::Wait { .. }
             | Action::Race { .. }
             | Action::States(_)

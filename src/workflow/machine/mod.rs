@@ -9,6 +9,7 @@ mod apply;
 mod bill;
 mod boundary;
 mod context;
+mod delegate;
 mod ended;
 mod ending;
 mod guard;
@@ -24,6 +25,7 @@ mod redo;
 mod reset;
 mod snapshot;
 mod tokens;
+mod tree;
 mod unwind;
 mod wait;
 mod walk;
@@ -33,6 +35,7 @@ pub(crate) use apply::child_end;
 use bill::Bill;
 pub(crate) use bill::Standing;
 pub(crate) use boundary::Watch;
+pub(crate) use delegate::misread;
 use ended::Ended;
 pub(crate) use ending::PieceEnd;
 pub(crate) use moves::Move;
@@ -42,6 +45,7 @@ pub(crate) use pieces::Pieces;
 use query::Doubt;
 pub(crate) use snapshot::RunRecord;
 use tokens::Tokens;
+use tree::Tree;
 pub(crate) use wait::{Kept, Ruling, Wanted};
 pub(crate) use walk::Token;
 
@@ -150,6 +154,9 @@ struct More {
     /// Of a node with states: where its token is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     token: Option<Token>,
+    /// Of a node whose work may be handed on: its parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tree: Option<Box<Tree>>,
     /// Of a map that is or was open: what was added, and whether it is closed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     added: Vec<Payload>,
@@ -309,6 +316,9 @@ impl NodeState {
         let mut kept = self.clone();
         if let Some(more) = &mut kept.more {
             (more.asked, more.items) = (0, None);
+            if let Some(tree) = &mut more.tree {
+                tree.look.clear();
+            }
         }
         kept.more = kept.more.filter(|more| **more != More::default());
         kept
@@ -445,6 +455,7 @@ impl Run {
     /// Looks at everything again, after a restore.
     pub(crate) fn wake_all(&mut self) {
         self.agenda = (0..u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)).collect();
+        self.look_at_all_parts();
     }
 
     /// The runs within a node.

@@ -1,7 +1,7 @@
 //! What a run does next, as a function of where it stands.
 
 use super::{NodeStage, NodeState, PieceEnd, Run, Turn, Worker};
-use crate::definition::{Action, Case, Expr, Inputs, Join, Map, Pick, TooWide};
+use crate::definition::{Action, Case, Expr, Inputs, Join, Map, Pick, Subtask, TooWide};
 use crate::event::{Opening, RunEvent};
 use crate::id::{RunId, TaskId};
 use crate::limits::Limits;
@@ -20,6 +20,8 @@ pub(crate) enum Move {
     Fact(RunEvent),
     /// Submit the task of a node, or the task that undoes it, with this payload.
     Submit { owner: Owner, payload: Payload },
+    /// See which of these parts may be handed on, and state it.
+    Split { node: u32, part: u32, parts: Vec<Subtask> },
     /// Start the workflow within a node with this input.
     Spawn { owner: Owner, input: Payload },
     /// Withdraw a task.
@@ -145,6 +147,7 @@ impl Run {
                 Opening::Map { .. } => self.go_over(node, limits),
                 Opening::Repeat => self.go_round(node, limits),
                 Opening::Rounds => self.go_with(node, limits),
+                Opening::Delegation => self.go_on_with_parts(node, limits),
                 Opening::States => self.walk(node, limits),
                 Opening::Wait { until } => self.wait(node, until, now, limits),
                 Opening::Race { .. } => self.race(node, now, limits),
@@ -234,6 +237,7 @@ impl Run {
                 }
             }
             Action::Repeat(_) => opened(Opening::Repeat),
+            Action::Delegate(_) => opened(Opening::Delegation),
             Action::States(_) => opened(Opening::States),
             Action::Race { offers } => Some(self.open_race(node, offers, now, limits)),
             Action::Wait { timer, .. } => opened(Opening::Wait { until: timer.map(|span| now + span) }),
@@ -412,7 +416,7 @@ impl Run {
 }
 
 /// A value that is larger or deeper than a payload may be.
-struct Misfit {
+pub(super) struct Misfit {
     bytes: u32,
     depth: u32,
     limit: u32,
@@ -430,7 +434,7 @@ impl fmt::Display for Misfit {
 }
 
 /// The value, if it is no larger and no deeper than a payload may be.
-fn fitting(made: Result<Payload, TooWide>, limits: &Limits) -> Result<Payload, Misfit> {
+pub(super) fn fitting(made: Result<Payload, TooWide>, limits: &Limits) -> Result<Payload, Misfit> {
     let wide = |bytes| Misfit { bytes, depth: 0, limit: limits.payload_bytes };
     let value = made.map_err(|TooWide { bytes }| wide(bytes))?;
     if value.bytes() > limits.payload_bytes {

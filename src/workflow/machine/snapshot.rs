@@ -129,6 +129,7 @@ impl Run {
             run.unwind(members)?;
             run.rewind(&record.released)?;
         }
+        run.look_at_all_parts();
         run.agenda.clear();
         Some(run)
     }
@@ -226,6 +227,7 @@ impl Run {
             }
         }
         self.check_ways()?;
+        self.check_parts()?;
         self.check_links()?;
         self.check_undoing()?;
         self.check_order_of_undoing()

@@ -97,7 +97,8 @@ impl Run {
     /// Begins to undo the latest piece that is not: of a repeat one after the other, otherwise all at once.
     fn undo_piece(&self, node: u32, state: &NodeState) -> Option<Move> {
         let in_turn =
-            matches!(self.plan.node(node)?.0.action, Action::Repeat(_) | Action::States(_)) || state.refused() > 0;
+            matches!(self.plan.node(node)?.0.action, Action::Repeat(_) | Action::States(_) | Action::Delegate(_))
+                || state.refused() > 0;
         let busy = |undo: &PieceUndo| matches!(undo, PieceUndo::Active(_) | PieceUndo::Failed(_));
         if in_turn && state.pieces.iter().any(|piece| busy(&piece.undo)) {
             return None;

@@ -77,6 +77,7 @@ impl Run {
             | Action::Choose { .. }
             | Action::Map(_)
             | Action::Repeat(_)
+            | Action::Delegate(_)
             | Action::Pass
             | Action::States(_)
             | Action::Stop
@@ -235,6 +236,7 @@ impl Run {
             | Action::Choose { .. }
             | Action::Map(_)
             | Action::Repeat(_)
+            | Action::Delegate(_)
             | Action::Pass
             | Action::States(_)
             | Action::Stop

@@ -11,6 +11,7 @@ use crate::task::{Failure, Owner, Phase};
 use crate::workflow::plan::{Plan, Template, WorkPlan};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Where the token of a node stands.
@@ -51,6 +52,7 @@ impl Run {
             | Action::Choose { .. }
             | Action::Map(_)
             | Action::Repeat(_)
+            | Action::Delegate(_)
             | Action::Wait { .. }
             | Action::Race { .. }
             | Action::Pass
@@ -156,13 +158,17 @@ impl Run {
     }
 
     /// How the task of a piece of work is submitted.
-    pub(crate) fn template(&self, owner: Owner) -> Option<&Template> {
+    pub(crate) fn template(&self, owner: Owner) -> Option<Cow<'_, Template>> {
+        if owner.phase == Phase::Do && self.delegate(owner.node).is_some() {
+            return self.template_of_part(owner);
+        }
         let work = self.work_of(owner)?;
-        match owner.phase {
+        let template = match owner.phase {
             Phase::Do => work.task.as_ref(),
             Phase::Undo => work.undo.as_ref(),
             Phase::Query => work.query.as_ref(),
-        }
+        };
+        template.map(Cow::Borrowed)
     }
 
     /// The workflow within that is a piece of work.

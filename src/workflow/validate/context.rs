@@ -2,7 +2,7 @@
 
 use super::data::{Site, is_pointer};
 use super::graph::not_before;
-use super::{Checker, Fault, Place, body};
+use super::{Checker, Fault, Place, works};
 use crate::dag::Topology;
 use crate::definition::{Action, Join, Node, On, Pick, Reducer};
 use crate::name::Name;
@@ -66,7 +66,7 @@ impl<'d> Checker<'d, '_> {
         }
         let Some(condition) = &node.postcondition else { return };
         self.condition(condition, &Site::of(place, Place::Postcondition, true));
-        if body(&node.action).is_none() {
+        if !works(&node.action) {
             self.fault(Some(place), Fault::PostconditionWithoutWork);
         }
     }

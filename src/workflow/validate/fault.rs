@@ -327,6 +327,24 @@ pub enum Fault {
         /// What it says.
         on: On,
     },
+    /// Work that may be handed on, of which a bound of at least one is zero.
+    #[error("may hand work on, and its `{what}` is zero")]
+    NothingHandedOn {
+        /// Which bound.
+        what: &'static str,
+    },
+    /// A distance that is no number, or negative.
+    #[error("has rounds that are near by a distance that is none")]
+    NoDistance,
+    /// Results put together by a function of the host.
+    #[error("puts results together by `{}`, a function of the host, which only variables may", Short(.reducer))]
+    CustomGather {
+        /// The function.
+        reducer: Name,
+    },
+    /// Several rounds, and nobody who could ask for another.
+    #[error("has several rounds, but no task that puts results together and could ask for more")]
+    RoundsWithoutWork,
     /// A point of no return that does nothing.
     #[error("is a pivot, but does no work")]
     PivotWithoutWork,

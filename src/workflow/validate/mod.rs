@@ -5,6 +5,7 @@
 
 mod context;
 mod data;
+mod delegate;
 mod fault;
 pub(in crate::workflow) mod graph;
 mod links;
@@ -137,12 +138,18 @@ fn body(action: &Action) -> Option<&Body> {
         Action::Do(body) | Action::Map(Map { body, .. }) | Action::Repeat(Repeat { body, .. }) => Some(body),
         Action::States(states) => states.states.iter().find_map(|state| state.body.as_ref()),
         Action::Choose { .. }
+        | Action::Delegate(_)
         | Action::Wait { .. }
         | Action::Race { .. }
         | Action::Pass
         | Action::Stop
         | Action::Fail(_) => None,
     }
+}
+
+/// Whether a node does work.
+fn works(action: &Action) -> bool {
+    body(action).is_some() || matches!(action, Action::Delegate(_))
 }
 
 /// The checks of one definition, without those within it.
@@ -246,6 +253,7 @@ impl<'d, 'r> Checker<'d, 'r> {
             }
             Action::Race { .. } => {}
             Action::States(states) => self.states(place, states),
+            Action::Delegate(delegate) => self.delegate(place, delegate),
         }
         if let Action::Race { offers } = &node.action {
             self.race(place, offers);
@@ -260,7 +268,7 @@ impl<'d, 'r> Checker<'d, 'r> {
 
     fn undo(&mut self, place: usize, node: &Node) {
         let body = body(&node.action);
-        if node.pivot && body.is_none() {
+        if node.pivot && !works(&node.action) {
             self.fault(Some(place), Fault::PivotWithoutWork);
         }
         let Some(undo) = &node.undo else { return };
@@ -268,6 +276,7 @@ impl<'d, 'r> Checker<'d, 'r> {
             self.fault(Some(place), Fault::UndoOfStates);
         }
         match body {
+            None if works(&node.action) => {}
             None => self.fault(Some(place), Fault::UndoWithoutWork),
             Some(Body::Flow(_) | Body::Call(_)) => self.fault(Some(place), Fault::UndoOfFlow),
             Some(Body::Task(_)) => {}

@@ -7,7 +7,7 @@ use crate::definition::{Action, Body, Node};
 impl<'d> Checker<'d, '_> {
     pub(super) fn query(&mut self, place: usize, node: &'d Node) {
         let Some(query) = &node.query else { return };
-        let task = matches!(body(&node.action), Some(Body::Task(_)));
+        let task = matches!(body(&node.action), Some(Body::Task(_))) || matches!(node.action, Action::Delegate(_));
         if !task || matches!(node.action, Action::States(_)) {
             self.fault(Some(place), Fault::QueryWithoutTask);
         } else if node.pivot {

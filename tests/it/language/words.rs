@@ -2,9 +2,9 @@
 
 use super::{compiled, wrong};
 use counterpoint::definition::{
-    Action, Body, Boundary, Budget, Call, Condition, Decision, Definition, Enough, Expr, Handler, Join, Link, Map,
-    Milestone, Node, Occasion, Offer, Otherwise, Precondition, Reducer, Rest, SignalRule, State, States, Variable,
-    Work,
+    Action, Body, Boundary, Budget, Call, Condition, Decision, Definition, Delegate, Enough, Expr, Gather, Handler,
+    Join, Link, Map, Milestone, Node, Occasion, Offer, Otherwise, Precondition, Reducer, Rest, Rounds, SignalRule,
+    State, States, Variable, Work,
 };
 use counterpoint::workflow::{Attempt, Step, Workflow};
 use counterpoint::{Failure, FailureKind, Policy, Retry, Usage};
@@ -47,6 +47,73 @@ outputs: '${context.best}'
     .with_variable(Variable::new("last", Reducer::Replace))
     .with_output(Expr::variable("best"));
     assert_eq!(read, expected);
+}
+
+#[test]
+fn work_that_may_be_handed_on() {
+    let read = of("
+tasks:
+  - id: a
+    delegate: true
+  - id: b
+    agent: scout
+    delegate:
+      depth: 2
+      fan_out: 3
+      pieces: 30
+      kinds: [b, search]
+      at_once: 4
+      tolerate: 1
+      beyond: drop
+      gather_by: {type: write, priority: high}
+      rounds: {most: 4, near: 0.5, settled: 2}
+  - {id: c, delegate: {gather: append, kinds: search}}
+  - {id: d, delegate: {gather_by: write, rounds: 3}}
+  - {id: e, delegate: {gather: ranks}}
+");
+    let write = || Work::new("write");
+    let own = Work::new("b").with_needs(counterpoint::Needs::skill("scout"));
+    let full = Delegate::new(own)
+        .to_depth(2)
+        .with_fan_out(3)
+        .with_pieces(30)
+        .with_kinds(["b", "search"])
+        .at_once(4)
+        .tolerate(1)
+        .dropping()
+        .gathered(Gather::Work(write().with_tier(counterpoint::Tier::High)))
+        .in_rounds(Rounds::most(4).near(0.5, 2));
+    let delegate = |name: &str, delegate: Delegate| Node::new(name, Action::Delegate(delegate));
+    let new = |name: &str| Delegate::new(Work::new(name));
+    let expected = flow([
+        delegate("a", new("a")),
+        delegate("b", full),
+        delegate("c", new("c").gathered(Gather::Reduce(Reducer::Append)).with_kinds(["search"])),
+        delegate("d", new("d").gathered(Gather::Work(write())).in_rounds(Rounds::most(3))),
+        delegate("e", new("e").gathered(Gather::Ranks)),
+    ]);
+    assert_eq!(read.nodes[1], expected.nodes[1]);
+    assert_eq!(read, expected);
+    let mistakes = wrong(
+        "
+name: flow
+tasks:
+  - {id: a, delegate: {gather: list, gather_by: x, depht: 1, rounds: {near: far}}}
+  - {id: b, delegate: true, for_each: [1]}
+  - {id: c, delegate: {gather: custom}, repeat: {most: 2}}
+",
+    );
+    assert_eq!(
+        mistakes,
+        [
+            "tasks[0].delegate.depht: unknown field `depht`, did you mean `depth`?",
+            "tasks[0].delegate: `gather` and `gather_by` exclude each other",
+            "tasks[0].delegate.rounds.near: is a text, not a number",
+            "tasks[1]: `delegate` and `for_each` exclude each other",
+            "tasks[2]: `delegate` and `repeat` exclude each other",
+            "tasks[2].delegate.gather: unknown word `custom`",
+        ]
+    );
 }
 
 #[test]

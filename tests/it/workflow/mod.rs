@@ -16,6 +16,7 @@ mod calling;
 mod checking;
 mod commands;
 mod context;
+mod delegating;
 mod endings;
 mod enough;
 mod finding;

@@ -1,0 +1,108 @@
+//! Work that may be handed on in parts.
+
+use super::flow::Reader;
+use super::mistake::Wrong;
+use super::report::{Fields, Path, get};
+use super::work::{WORK, work};
+use crate::definition::{Action, Beyond, Delegate, Gather, Reducer, Rounds, Work};
+use crate::name::Name;
+use serde_json::Value;
+
+/// The fields of `delegate`.
+pub(super) const DELEGATE: &[&str] =
+    &["depth", "fan_out", "pieces", "kinds", "at_once", "tolerate", "beyond", "gather", "gather_by", "rounds"];
+/// The fields of its rounds.
+pub(super) const ROUNDS: &[&str] = &["most", "near", "settled"];
+
+pub(super) const BEYOND: &[(&str, Beyond)] = &[("stop", Beyond::Stop), ("drop", Beyond::Drop)];
+pub(super) const GATHERS: &[(&str, u8)] = &[
+    ("list", 0),
+    ("vote", 1),
+    ("median", 2),
+    ("ranks", 3),
+    ("replace", 4),
+    ("append", 5),
+    ("merge", 6),
+    ("max", 7),
+    ("min", 8),
+    ("sum", 9),
+];
+
+impl<'d> Reader<'_> {
+    /// What may be handed on: the work of the task.
+    pub(super) fn delegate(&mut self, whole: Work, fields: &'d Fields, path: &Path<'_>) -> Option<Action> {
+        let at = path.field("delegate");
+        let value = get(fields, "delegate")?;
+        let mut delegate = Delegate::new(whole);
+        if *value == Value::Bool(true) {
+            return Some(Action::Delegate(delegate));
+        }
+        let Some(fields) = self.report.object(value, &at, DELEGATE) else { return Some(Action::Delegate(delegate)) };
+        let whole = |reader: &mut Self, name: &str, otherwise: u32| {
+            reader.report.whole_at(fields, name, &at).unwrap_or(otherwise)
+        };
+        delegate.depth = whole(self, "depth", delegate.depth);
+        delegate.fan_out = whole(self, "fan_out", delegate.fan_out);
+        delegate.pieces = whole(self, "pieces", delegate.pieces);
+        delegate.tolerate = whole(self, "tolerate", 0);
+        delegate.at_once = self.report.whole_at(fields, "at_once", &at);
+        delegate.kinds = self.words(fields, "kinds", &at).into_iter().map(|(_, kind)| Name::from(kind)).collect();
+        delegate.beyond = self.report.word_at(fields, "beyond", &at, BEYOND).unwrap_or_default();
+        delegate.gather = self.gather(fields, &at);
+        delegate.rounds = self.rounds(fields, &at);
+        Some(Action::Delegate(delegate))
+    }
+
+    fn gather(&mut self, fields: &Fields, path: &Path<'_>) -> Gather {
+        let word = self.report.word_at(fields, "gather", path, GATHERS);
+        let at = path.field("gather_by");
+        let by = get(fields, "gather_by").and_then(|value| match value {
+            Value::String(kind) => Some(Work::new(kind.as_str())),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                let fields = self.report.object(value, &at, WORK)?;
+                if get(fields, "type").is_none() {
+                    self.report.add(at, Wrong::Missing { field: "type".to_owned() });
+                }
+                Some(work(fields, "", &at, &mut self.report))
+            }
+        });
+        if word.is_some() && by.is_some() {
+            self.report.add(path, Wrong::Exclude { one: "gather", other: "gather_by" });
+        }
+        by.map_or_else(|| gather(word.unwrap_or(0)), Gather::Work)
+    }
+
+    fn rounds(&mut self, fields: &Fields, path: &Path<'_>) -> Rounds {
+        let Some(value) = get(fields, "rounds") else { return Rounds::default() };
+        let at = path.field("rounds");
+        if value.is_number() {
+            return self.report.whole(value, &at).map(Rounds::most).unwrap_or_default();
+        }
+        let Some(fields) = self.report.object(value, &at, ROUNDS) else { return Rounds::default() };
+        let mut rounds = Rounds::most(self.report.whole_at(fields, "most", &at).unwrap_or(1));
+        rounds.settled = self.report.whole_at(fields, "settled", &at).unwrap_or(1);
+        if let Some(near) = get(fields, "near") {
+            let known = near.as_f64();
+            if known.is_none() {
+                self.report.sort(&at.field("near"), "a number", near);
+            }
+            rounds.near = known.unwrap_or(0.0);
+        }
+        rounds
+    }
+}
+
+fn gather(word: u8) -> Gather {
+    match word {
+        0 => Gather::List,
+        1 => Gather::Vote,
+        2 => Gather::Median,
+        3 => Gather::Ranks,
+        4 => Gather::Reduce(Reducer::Replace),
+        5 => Gather::Reduce(Reducer::Append),
+        6 => Gather::Reduce(Reducer::Merge),
+        7 => Gather::Reduce(Reducer::Max),
+        8 => Gather::Reduce(Reducer::Min),
+        _ => Gather::Reduce(Reducer::Sum),
+    }
+}

@@ -1,0 +1,116 @@
+//! Facts about work that is handed on in parts: bounds are kept, every part ends once, after its own, and nobody is asked for
+//! the same twice on the way to it.
+
+use super::{Judged, rule};
+use crate::definition::Delegate;
+use crate::event::RunEvent;
+use crate::id::AgentId;
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::run::Handed;
+
+/// The parts of a node's work, as far as facts tell.
+#[derive(Debug, Clone)]
+pub(super) struct Parts {
+    known: Vec<Part>,
+    due: Vec<usize>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Part {
+    of: Option<usize>,
+    depth: u32,
+    split: u32,
+    task: Option<(Name, Payload)>,
+    agents: Vec<AgentId>,
+    begun: bool,
+    ended: bool,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self { known: vec![Part::default()], due: Vec::new() }
+    }
+}
+
+impl Parts {
+    fn get(&self, part: u32) -> Result<&Part, String> {
+        self.known.get(part as usize).ok_or_else(|| format!("there is no part {part}"))
+    }
+
+    pub(super) fn judge(&self, delegate: &Delegate, event: &RunEvent) -> Judged {
+        if let RunEvent::Split { part, into, .. } = event {
+            return self.judge_split(delegate, *part, into);
+        }
+        let (RunEvent::PartEnded { part, .. } | RunEvent::Gathered { part, .. }) = event else { return Ok(()) };
+        let known = self.get(*part)?;
+        let place = Some(*part as usize);
+        let open = self.known.iter().any(|other| other.of == place && !other.ended);
+        rule(!known.ended && !open, || format!("part {part} ends twice, or is put together before its parts are there"))
+    }
+
+    fn judge_split(&self, delegate: &Delegate, part: u32, into: &[Handed]) -> Judged {
+        let known = self.get(part)?;
+        rule(known.begun && !known.ended, || format!("part {part} is split and not under way"))?;
+        let count = u32::try_from(into.len()).unwrap_or(u32::MAX);
+        let most = known.split.saturating_add(count) <= delegate.fan_out;
+        rule(most, || format!("part {part} is split into more than {}", delegate.fan_out))?;
+        let deep = into.is_empty() || known.depth < delegate.depth;
+        rule(deep, || format!("part {part} is split, {} deep", known.depth))?;
+        let all = self.known.len() + into.len();
+        rule(all <= delegate.pieces as usize, || format!("there are {all} parts"))?;
+        into.iter().try_for_each(|handed| self.judge_handed(part, handed))
+    }
+
+    /// Whoever has the same in hand further up must not get it.
+    fn judge_handed(&self, of: u32, handed: &Handed) -> Judged {
+        let task = (handed.task.kind.clone(), handed.task.payload.clone());
+        let mut next = Some(of as usize);
+        while let Some(above) = next.and_then(|place| self.known.get(place)) {
+            let same = above.task.as_ref() == Some(&task);
+            let free = above.agents.iter().find(|agent| same && !handed.not.contains(agent));
+            rule(free.is_none(), || format!("{free:?} may be asked for {} again", task.0))?;
+            next = above.of;
+        }
+        Ok(())
+    }
+
+    pub(super) fn learn(&mut self, event: &RunEvent) {
+        if let RunEvent::Split { part, into, .. } = event {
+            let of = *part as usize;
+            let depth = self.known.get(of).map_or(0, |part| part.depth + 1);
+            if let Some(known) = self.known.get_mut(of) {
+                known.split = known.split.saturating_add(u32::try_from(into.len()).unwrap_or(u32::MAX));
+            }
+            self.known.extend(into.iter().map(|handed| {
+                let task = Some((handed.task.kind.clone(), handed.task.payload.clone()));
+                Part { of: Some(of), depth, task, ..Part::default() }
+            }));
+        } else if let RunEvent::PartEnded { part, .. } = event {
+            self.due.retain(|due| *due != *part as usize);
+            if let Some(known) = self.known.get_mut(*part as usize) {
+                (known.begun, known.ended) = (true, true);
+            }
+        } else if let RunEvent::Gathered { part, .. } = event {
+            self.due.push(*part as usize);
+        }
+    }
+
+    /// A task begins: for which part.
+    pub(super) fn begins(&mut self, kind: &Name, payload: &Payload) -> Option<usize> {
+        if !self.due.is_empty() {
+            return Some(self.due.remove(0));
+        }
+        let place = self.known.iter().position(|part| !part.begun)?;
+        let part = self.known.get_mut(place)?;
+        part.begun = true;
+        part.task.get_or_insert_with(|| (kind.clone(), payload.clone()));
+        Some(place)
+    }
+
+    pub(super) fn given(&mut self, part: usize, to: AgentId) {
+        if let Some(part) = self.known.get_mut(part) {
+            part.agents.push(to);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Nodes whose work may be handed on in parts.
+
+use super::draft::Sketch;
+use super::kind::{Delegating, work_of};
+use super::{Handle, Source, Workflow};
+use crate::definition::{Action, Answer, Delegate, Gather, Results};
+use crate::workflow::Step;
+
+impl<I, O> Workflow<I, O> {
+    /// A node whose agent answers with a result or with sub-tasks, for agents who may do the same; a second step puts the
+    /// results of sub-tasks together. How far that may go is said by [`handed_on`](Handle::handed_on).
+    ///
+    /// ```
+    /// # use counterpoint::workflow::{Attempt, Step, Workflow};
+    /// # use counterpoint::Failure;
+    /// use counterpoint::definition::{Answer, Results, Subtask};
+    ///
+    /// struct Research; // answers short questions, and breaks long ones down
+    /// impl Step for Research {
+    ///     const KIND: &'static str = "research";
+    ///     type Input = String;
+    ///     type Output = Answer<String>;
+    ///     fn run(&self, question: String, _: &Attempt) -> Result<Answer<String>, Failure> {
+    ///         let parts: Vec<Subtask> =
+    ///             question.split(" and ").map(|part| Subtask::new(Self::KIND).with_payload(part)).collect();
+    ///         Ok(if parts.len() > 1 { Answer::Delegate(parts) } else { Answer::Done(format!("all of {question}")) })
+    ///     }
+    /// }
+    /// struct Write;
+    /// impl Step for Write {
+    ///     const KIND: &'static str = "write";
+    ///     type Input = Results<String, String>;
+    ///     type Output = Answer<String>;
+    ///     fn run(&self, found: Results<String, String>, _: &Attempt) -> Result<Answer<String>, Failure> {
+    ///         Ok(Answer::Done(found.results.into_iter().flatten().collect::<Vec<_>>().join(", ")))
+    ///     }
+    /// }
+    ///
+    /// let flow = Workflow::<String, String>::named("study");
+    /// let found = flow.delegate(Research, Write, flow.input()).handed_on(|work| work.to_depth(2).with_fan_out(4));
+    /// let study = flow.output(found)?;
+    /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+    /// ```
+    pub fn delegate<'f, T, S, M>(
+        &'f self,
+        step: S,
+        merge: M,
+        input: impl Source<'f, S::Input>,
+    ) -> Handle<'f, T, Delegating<S>>
+    where
+        S: Step<Output = Answer<T>>,
+        M: Step<Input = Results<S::Input, T>, Output = Answer<T>>,
+    {
+        let gather = Gather::Work(work_of(&merge));
+        self.delegate_by::<T, T, S>(step, gather, input)
+    }
+
+    /// The same, where the results of sub-tasks are put together by a rule. That this gives a `U` is on the word of the caller.
+    ///
+    /// ```
+    /// # use counterpoint::workflow::{Attempt, Step, Workflow};
+    /// # use counterpoint::Failure;
+    /// # use counterpoint::definition::Answer;
+    /// # struct Count;
+    /// # impl Step for Count {
+    /// #     const KIND: &'static str = "count";
+    /// #     type Input = String;
+    /// #     type Output = Answer<u64>;
+    /// #     fn run(&self, _: String, _: &Attempt) -> Result<Answer<u64>, Failure> { Ok(Answer::Done(1)) }
+    /// # }
+    /// use counterpoint::definition::{Gather, Reducer};
+    ///
+    /// let flow = Workflow::<String, u64>::named("census");
+    /// let census = flow.output(flow.delegate_by::<u64, _, _>(Count, Gather::Reduce(Reducer::Sum), flow.input()))?;
+    /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
+    /// ```
+    pub fn delegate_by<'f, U, T, S: Step<Output = Answer<T>>>(
+        &'f self,
+        step: S,
+        gather: Gather,
+        input: impl Source<'f, S::Input>,
+    ) -> Handle<'f, U, Delegating<S>> {
+        let delegate = Delegate::new(work_of(&step)).gathered(gather);
+        self.add(Sketch::new(S::KIND, Action::Delegate(delegate)).with_input(self.datum(input)))
+    }
+}
+
+impl<T, S: Step> Handle<'_, T, Delegating<S>> {
+    /// Says how far the work may be handed on, and what follows when it would go further.
+    #[must_use]
+    pub fn handed_on(self, change: impl FnOnce(Delegate) -> Delegate) -> Self {
+        self.with(|node| {
+            if let Action::Delegate(delegate) = &mut node.action {
+                *delegate = change(delegate.clone());
+            }
+        })
+    }
+}

@@ -1,0 +1,35 @@
+//! The checks of work that may be handed on.
+
+use super::{Checker, Fault};
+use crate::definition::{Delegate, Gather, Reducer};
+
+impl Checker<'_, '_> {
+    pub(super) fn delegate(&mut self, place: usize, delegate: &Delegate) {
+        self.work(place, &delegate.work);
+        delegate.kinds.iter().for_each(|kind| self.name(Some(place), "the kind of sub-tasks", kind));
+        if delegate.at_once == Some(0) {
+            self.fault(Some(place), Fault::NoneAtOnce);
+        }
+        for (what, number) in
+            [("pieces", delegate.pieces), ("rounds", delegate.rounds.most), ("settled", delegate.rounds.settled)]
+        {
+            if number == 0 {
+                self.fault(Some(place), Fault::NothingHandedOn { what });
+            }
+        }
+        if !delegate.rounds.near.is_finite() || delegate.rounds.near < 0.0 {
+            self.fault(Some(place), Fault::NoDistance);
+        }
+        match &delegate.gather {
+            Gather::Work(work) => self.work(place, work),
+            Gather::Reduce(Reducer::Custom(name)) => {
+                self.fault(Some(place), Fault::CustomGather { reducer: name.clone() });
+            }
+            Gather::List | Gather::Reduce(_) | Gather::Vote | Gather::Median | Gather::Ranks => {
+                if delegate.rounds.most > 1 {
+                    self.fault(Some(place), Fault::RoundsWithoutWork);
+                }
+            }
+        }
+    }
+}
