@@ -12,6 +12,7 @@
 //! | [Test your workflow without agents](testing) | your workflow is tested in milliseconds |
 //! | [Cookbook](cookbook) | short answers to short questions |
 //! | [Coming from another system](coming_from) | your words in ours, and what we do not do |
+//! | [Comparison](comparison) | what others do better, and what they do not do |
 //!
 //! The pages are Markdown files in the folder `docs`. This module exists in the documentation only: it is not compiled into
 //! your program. A page about a feature is there when the feature is.
@@ -27,6 +28,7 @@ macro_rules! page {
             "[crate]: crate\n[embed]: super::embed\n[step]: super::step\n[strategy]: super::strategy\n",
             "[tokio]: super::tokio\n[crash]: super::crash\n[simulate]: super::simulate\n[migrate]: super::migrate\n",
             "[testing]: super::testing\n[cookbook]: super::cookbook\n[coming]: super::coming_from\n",
+            "[comparison]: super::comparison\n",
             "[`ThreadHost`]: crate::host::thread::ThreadHost\n[`Undo`]: crate::workflow::Undo\n",
             "[`Done`]: crate::workflow::Done\n[`routing`]: crate::routing\n[`Scheduler`]: crate::Scheduler\n",
             "[`RoutingStrategy`]: crate::routing::RoutingStrategy\n[`Journal`]: crate::journal::Journal\n",
@@ -75,3 +77,9 @@ pub mod testing {}
 #[doc = page!("cookbook.md")]
 #[cfg(all(feature = "threads", feature = "testing"))]
 pub mod cookbook {}
+
+#[doc = page!("coming-from.md")]
+pub mod coming_from {}
+
+#[doc = page!("comparison.md")]
+pub mod comparison {}

@@ -113,7 +113,7 @@ impl RunSpec {
 }
 
 /// How a node ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NodeOutcome {
@@ -404,7 +404,7 @@ pub enum UndoRemedy {
 /// let command = RunCommand::Operate { run: RunId::new(7), node: "send".into(), remedy: by_hand };
 /// # Ok::<(), counterpoint::PayloadError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NodeRemedy {
@@ -439,7 +439,7 @@ impl NodeRemedy {
 }
 
 /// Why a run does not go on forward.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Cause {
@@ -486,7 +486,7 @@ impl fmt::Display for Cause {
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RunOutcome {
