@@ -47,6 +47,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Where to begin
+//!
+//! With the [guide], whose first page takes ten minutes.
+//!
 //! # Where things are
 //!
 //! - [`Engine`]: tasks, agents and workflows. [`Scheduler`]: tasks and agents alone.
@@ -76,6 +80,8 @@ pub mod effect;
 pub mod engine;
 pub mod error;
 pub mod event;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 pub mod host;
 pub mod id;
 pub mod insight;

@@ -136,6 +136,9 @@ impl PartialEq for Payload {
     }
 }
 
+/// JSON has no number that differs from itself.
+impl Eq for Payload {}
+
 impl From<Value> for Payload {
     fn from(value: Value) -> Self {
         Self::new(value)

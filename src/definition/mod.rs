@@ -92,7 +92,7 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// A workflow without nodes that gives back nothing.
+    /// A workflow without nodes that gives back nothing, at version 0.
     #[must_use]
     pub fn new(name: impl Into<Name>) -> Self {
         Self {

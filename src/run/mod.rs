@@ -128,7 +128,7 @@ impl RunSpec {
 }
 
 /// How a node ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NodeOutcome {
@@ -489,7 +489,7 @@ pub enum UndoRemedy {
 /// let command = RunCommand::Operate { run: RunId::new(7), node: "send".into(), remedy: by_hand };
 /// # Ok::<(), counterpoint::PayloadError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NodeRemedy {
@@ -524,7 +524,7 @@ impl NodeRemedy {
 }
 
 /// Why a run does not go on forward.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Cause {
@@ -571,7 +571,7 @@ impl fmt::Display for Cause {
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RunOutcome {

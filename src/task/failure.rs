@@ -92,7 +92,7 @@ impl fmt::Display for FailureKind {
 }
 
 /// Whether a task that has ended left an effect in the world.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::exhaustive_enums, reason = "yes, no and perhaps are all there is")]
 pub enum Happened {

@@ -10,10 +10,10 @@ use std::sync::Arc;
 /// Four bounds that are often confused: an attempt's timeout (then its outcome is unknown and the task is tried again),
 /// the queue timeout (from when on it may no longer wait), the total timeout (everything, retries included), and
 /// the task's deadline, which is a moment and not a length.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Policy(Option<Arc<Rules>>);
 
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Rules {
     retry: Retry,
@@ -120,7 +120,7 @@ impl<'de> Deserialize<'de> for Policy {
 }
 
 /// How often and how patiently a task is tried again: exponential backoff, `base * 2^k` up to `cap`, with jitter.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct Retry {

@@ -45,6 +45,7 @@ fn property(default: u32) -> proptest::test_runner::Config {
 }
 
 mod access;
+mod api;
 mod complaints;
 mod coordination;
 mod dag;

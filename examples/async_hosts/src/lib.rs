@@ -121,3 +121,8 @@ pub async fn publish(host: &FutureHost, sleep: &Sleep) -> Result<Vec<String>, Bo
     host.shut_down(Duration::from_secs(5)).await?;
     Ok(lines)
 }
+
+/// The page of the guide about tokio: its programs run as tests here, since the library does not depend on tokio.
+#[cfg(all(doctest, feature = "runtimes"))]
+#[doc = include_str!("../../../docs/guide/tokio.md")]
+struct GuideOnTokio;

@@ -213,7 +213,7 @@ impl fmt::Debug for HostService {
 }
 
 /// Why a call of the engine gave no output.
-#[derive(Debug, Clone, PartialEq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CallError {
     /// The engine refused it, or the host has ended.

@@ -1,0 +1,85 @@
+//! The guide: from the first task to a fleet that survives crashes. Each page is whole, and its programs run as tests.
+//!
+//! | page | at its end |
+//! |---|---|
+//! | [Embed it in ten minutes](embed) | your program hands work to agents and runs a workflow |
+//! | [Write a step with undo](step) | what has happened is taken back when something later fails |
+//! | [Write a strategy](strategy) | you decide who gets which task |
+//! | [Host on tokio](tokio) | your agents are futures |
+//! | [Survive a crash](crash) | your program goes on where it was killed |
+//! | [Simulate before you ship](simulate) | you know how many agents you need, and what happens when everything fails |
+//! | [Migrate a running workflow](migrate) | a run that waits follows a new definition |
+//! | [Test your workflow without agents](testing) | your workflow is tested in milliseconds |
+//! | [Cookbook](cookbook) | short answers to short questions |
+//! | [Coming from another system](coming_from) | your words in ours, and what we do not do |
+//! | [Comparison](comparison) | what others do better, and what they do not do |
+//!
+//! The pages are Markdown files in the folder `docs`. This module exists in the documentation only: it is not compiled into
+//! your program. A page about a feature is there when the feature is.
+
+// A page links to pages and types that a build without their features does not have.
+#![allow(rustdoc::broken_intra_doc_links)]
+
+/// A page: where its links lead in the documentation (in the folder they lead to files; the first definition of a link
+/// holds), then its text.
+macro_rules! page {
+    ($file:literal) => {
+        concat!(
+            "[crate]: crate\n[embed]: super::embed\n[step]: super::step\n[strategy]: super::strategy\n",
+            "[tokio]: super::tokio\n[crash]: super::crash\n[simulate]: super::simulate\n[migrate]: super::migrate\n",
+            "[testing]: super::testing\n[cookbook]: super::cookbook\n[coming]: super::coming_from\n",
+            "[comparison]: super::comparison\n",
+            "[`ThreadHost`]: crate::host::thread::ThreadHost\n[`Undo`]: crate::workflow::Undo\n",
+            "[`Done`]: crate::workflow::Done\n[`routing`]: crate::routing\n[`Scheduler`]: crate::Scheduler\n",
+            "[`RoutingStrategy`]: crate::routing::RoutingStrategy\n[`Journal`]: crate::journal::Journal\n",
+            "[`Attempt::task`]: crate::workflow::Attempt::task\n[`Config`]: crate::Config\n",
+            "[`FutureHost::start`]: crate::host::future::FutureHost::start\n[`Driver`]: crate::host::future::Driver\n",
+            "[`Assignment`]: crate::host::future::Assignment\n[`Rules`]: crate::sim::Rules\n",
+            "[`storm`]: crate::sim::storm\n[`Rehearsal`]: crate::testing::Rehearsal\n",
+            "[`Script`]: crate::testing::Script\n[embedded]: crate::journal\n\n",
+            include_str!(concat!("../docs/", $file)),
+        )
+    };
+}
+
+#[doc = page!("guide/embed.md")]
+#[cfg(feature = "threads")]
+pub mod embed {}
+
+#[doc = page!("guide/step.md")]
+#[cfg(feature = "threads")]
+pub mod step {}
+
+#[doc = page!("guide/strategy.md")]
+pub mod strategy {}
+
+// Its programs need tokio, on which this crate does not depend: the example package `async_hosts` runs them.
+#[doc = page!("guide/tokio.md")]
+#[cfg(all(feature = "async", not(doctest)))]
+pub mod tokio {}
+
+#[doc = page!("guide/crash.md")]
+#[cfg(feature = "threads")]
+pub mod crash {}
+
+#[doc = page!("guide/simulate.md")]
+#[cfg(feature = "sim")]
+pub mod simulate {}
+
+#[doc = page!("guide/migrate.md")]
+#[cfg(feature = "threads")]
+pub mod migrate {}
+
+#[doc = page!("guide/testing.md")]
+#[cfg(feature = "testing")]
+pub mod testing {}
+
+#[doc = page!("cookbook.md")]
+#[cfg(all(feature = "threads", feature = "testing"))]
+pub mod cookbook {}
+
+#[doc = page!("coming-from.md")]
+pub mod coming_from {}
+
+#[doc = page!("comparison.md")]
+pub mod comparison {}

@@ -1,0 +1,195 @@
+//! What every public type owes to those who use it: the compiler is the judge.
+
+use core::error::Error;
+use core::fmt::{Debug, Display};
+use core::hash::Hash;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// An error goes through `?` into any box, across threads, and can be compared in a test.
+const fn error<E: Error + Clone + PartialEq + Send + Sync + 'static>() {}
+
+/// What is said: it is written down, read back, compared, shared.
+const fn data<T: Debug + Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static>() {}
+
+/// A name or number by which others look something up.
+const fn key<T: Debug + Display + Copy + Ord + Hash + Serialize + DeserializeOwned + Send + Sync + 'static>() {}
+
+/// What a host hands from thread to thread, and shares.
+const fn shared<T: Debug + Send + Sync + 'static>() {}
+
+/// What has one owner at a time, on any thread.
+const fn owned<T: Debug + Send + 'static>() {}
+
+const fn equal<T: Eq>() {}
+
+#[test]
+fn errors_are_errors_everywhere() {
+    use counterpoint::{
+        BadConfig, Failure, PayloadError, Rejected, RestoreError, access, capacity, coordination, dag, decompose, journal,
+        language, protocol, resilience, routing, saga, team, trace, workflow,
+    };
+    error::<BadConfig>();
+    error::<Failure>();
+    error::<PayloadError>();
+    error::<Rejected>();
+    error::<RestoreError>();
+    error::<access::Denied>();
+    error::<access::Refused>();
+    error::<access::Unauthenticated>();
+    error::<capacity::resources::Short>();
+    error::<coordination::Overdrawn>();
+    error::<coordination::aggregate::NotMerged>();
+    error::<coordination::blackboard::NotWritten>();
+    error::<coordination::consensus::VoteError>();
+    error::<coordination::dawid_skene::NoEstimate>();
+    error::<coordination::delegation::NotDelegated>();
+    error::<coordination::delegation::NotEnded>();
+    error::<coordination::hierarchy::HierarchyError>();
+    error::<coordination::hierarchy::RollupError>();
+    error::<coordination::market::BadBid>();
+    error::<coordination::market::BadBundles>();
+    error::<coordination::market::ContractError>();
+    error::<coordination::market::ExchangeError>();
+    error::<coordination::stigmergy::BadColony>();
+    error::<dag::BuildError<u32>>();
+    error::<dag::Refused>();
+    error::<decompose::DecomposeError>();
+    error::<decompose::NoPlan>();
+    error::<journal::AppendError>();
+    error::<journal::JournalError>();
+    error::<language::DocumentError>();
+    error::<language::Wrong>();
+    error::<protocol::BadMessageId>();
+    error::<protocol::Malformed>();
+    error::<protocol::NotACommand>();
+    error::<protocol::NotAMessage>();
+    error::<protocol::OutOfTurn>();
+    error::<resilience::breaker::Refused>();
+    error::<resilience::bulkhead::Full>();
+    error::<resilience::rate::Limited>();
+    error::<routing::WeightError>();
+    error::<saga::SagaError>();
+    error::<saga::UnwindError>();
+    error::<team::NoTeam>();
+    error::<team::PhaseError>();
+    error::<trace::BadTrace>();
+    error::<workflow::DefinitionError>();
+    error::<workflow::Fault>();
+    #[cfg(feature = "threads")]
+    {
+        error::<counterpoint::host::HostError>();
+        error::<counterpoint::host::RunError>();
+    }
+    #[cfg(feature = "tower")]
+    error::<counterpoint::host::future::CallError>();
+    #[cfg(feature = "sealed")]
+    error::<journal::sealed::SealError>();
+    #[cfg(feature = "testing")]
+    error::<counterpoint::testing::BadRecording>();
+    #[cfg(feature = "sim")]
+    {
+        error::<counterpoint::sim::SimError>();
+        error::<counterpoint::sim::storm::BadCase>();
+        error::<counterpoint::sim::storm::Failed>();
+    }
+}
+
+#[cfg(feature = "planning")]
+#[test]
+fn errors_of_planning_are_errors_everywhere() {
+    use counterpoint::planning;
+    error::<planning::AssignError>();
+    error::<planning::BadProblem>();
+    error::<planning::Breach>();
+    error::<planning::Fault>();
+    error::<planning::GraphError>();
+    error::<planning::OutlineError>();
+    error::<planning::TensorError>();
+    #[cfg(feature = "lp")]
+    error::<planning::LpError>();
+}
+
+#[test]
+fn the_conversation_is_data() {
+    use counterpoint::definition::Definition;
+    use counterpoint::{
+        Accepted, AgentSpec, Command, Effect, EngineSnapshot, Entry, Event, Failure, Limits, Migration, MigrationReport,
+        Name, Payload, Policy, Rejected, Retry, RunOutcome, RunSpec, SchedulerSnapshot, TaskOutcome, TaskSpec, TaskWait,
+    };
+    data::<Accepted>();
+    data::<AgentSpec>();
+    data::<Command>();
+    data::<Definition>();
+    data::<Effect>();
+    data::<EngineSnapshot>();
+    data::<Entry>();
+    data::<Event>();
+    data::<Failure>();
+    data::<Limits>();
+    data::<Migration>();
+    data::<MigrationReport>();
+    data::<Name>();
+    data::<Payload>();
+    data::<Policy>();
+    data::<Rejected>();
+    data::<Retry>();
+    data::<RunOutcome>();
+    data::<RunSpec>();
+    data::<SchedulerSnapshot>();
+    data::<TaskOutcome>();
+    data::<TaskSpec>();
+    data::<TaskWait>();
+}
+
+#[test]
+fn ids_are_keys_and_outcomes_are_equal_or_not() {
+    use counterpoint::{
+        AgentId, AgentSpec, AttemptId, Happened, Incarnation, NodeOutcome, Payload, Policy, Retry, RunId, RunOutcome, Seq,
+        TaskId, TaskOutcome,
+    };
+    key::<AgentId>();
+    key::<AttemptId>();
+    key::<Incarnation>();
+    key::<RunId>();
+    key::<Seq>();
+    key::<TaskId>();
+    equal::<AgentSpec>();
+    equal::<Happened>();
+    equal::<NodeOutcome>();
+    equal::<Payload>();
+    equal::<Policy>();
+    equal::<Retry>();
+    equal::<RunOutcome>();
+    equal::<TaskOutcome>();
+}
+
+/// An engine has one owner: its strategies may be of any sort that can be sent. What hosts hand out is shared.
+#[test]
+fn machines_are_sent_and_handles_are_shared() {
+    use counterpoint::workflow::{Attempt, Flow, Steps};
+    use counterpoint::{Config, Engine, Follower, Outbox, Scheduler};
+    owned::<Config>();
+    owned::<Engine>();
+    owned::<Follower>();
+    owned::<Scheduler>();
+    shared::<Attempt>();
+    shared::<Flow<String, u32>>();
+    shared::<Outbox>();
+    shared::<Steps>();
+    #[cfg(feature = "threads")]
+    {
+        use counterpoint::host::thread::{RunHandle, TaskHandle, ThreadHost};
+        shared::<RunHandle<String>>();
+        shared::<TaskHandle>();
+        shared::<ThreadHost>();
+    }
+    #[cfg(feature = "async")]
+    {
+        use counterpoint::host::future::{AsyncSteps, Cancellation, Driver, FutureHost};
+        owned::<Driver>();
+        shared::<AsyncSteps>();
+        shared::<Cancellation>();
+        shared::<FutureHost>();
+    }
+}
