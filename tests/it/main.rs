@@ -30,6 +30,7 @@ fn property(default: u32) -> proptest::test_runner::Config {
 }
 
 mod access;
+mod blocks;
 mod complaints;
 mod coordination;
 mod dag;
