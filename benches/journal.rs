@@ -14,8 +14,8 @@ use counterpoint::definition::{Action, Definition, Node};
 use counterpoint::journal::Epoch;
 use counterpoint::journal::sealed::{Encoding, Head, Key, Stream};
 use counterpoint::{
-    AgentCommand, AgentId, AgentSpec, Command, Config, Effect, Engine, EngineSnapshot, Entry, Follower, Limits, Outbox,
-    Payload, RunId, RunSpec, TaskId, TaskSpec, Time,
+    AgentId, AgentSpec, Command, Config, Effect, Engine, EngineSnapshot, Entry, Follower, Limits, Outbox, Payload,
+    RunId, RunSpec, TaskId, TaskSpec, Time,
 };
 use std::time::{Duration, Instant};
 
@@ -78,7 +78,7 @@ impl Day {
         self.out.drain_effects(&mut effects);
         for effect in effects {
             if let Effect::Dispatch { attempt, to, .. } = effect {
-                self.say(AgentCommand::Complete { by: to, attempt, output: payload.clone() }.into());
+                self.say(Command::complete(to, attempt, payload.clone()));
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::id::{RunId, Seq, TaskId};
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{RunPhase, RunSpec};
+use crate::run::{RunOutcome, RunPhase, RunSpec};
 use crate::scheduler::Misfit;
 use crate::structure::{Arena, IdMap, Slot, Wheel};
 use crate::task::{Failure, Happened, Owner, Phase, TaskSpec};
@@ -168,13 +168,7 @@ impl Book {
             }
             RunEvent::Finished { run, outcome } => {
                 self.with_run(*run, |run| run.apply(event, now))?;
-                if self.get(*run).is_some_and(|run| run.owner.is_none()) {
-                    self.active = self.active.saturating_sub(1);
-                    self.finished.push_back(*run);
-                }
-                self.tell_parent(*run, |parent, owner| {
-                    parent.note_end(owner, child_end(outcome, parent.is_undoing(owner)))
-                })
+                self.ended(*run, outcome)
             }
             RunEvent::SignalMoved { run, from, signal, place } => {
                 let mut kept = None;
@@ -212,6 +206,14 @@ impl Book {
             | RunEvent::NodeUndone { run, .. }
             | RunEvent::UndoRetried { run, .. } => self.with_run(*run, |run| run.apply(event, now)),
         }
+    }
+
+    fn ended(&mut self, id: RunId, outcome: &RunOutcome) -> Result<(), &'static str> {
+        if self.get(id).is_some_and(|run| run.owner.is_none()) {
+            self.active = self.active.saturating_sub(1);
+            self.finished.push_back(id);
+        }
+        self.tell_parent(id, |parent, owner| parent.note_end(owner, child_end(outcome, parent.is_undoing(owner))))
     }
 
     /// A run within that passes its pivot goes forward from there, whatever becomes of the run around it.

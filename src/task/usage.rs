@@ -88,7 +88,6 @@ impl Spending {
 }
 
 impl Spending {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
     pub(crate) fn is_nothing(&self) -> bool {
         *self == Self::NOTHING
     }

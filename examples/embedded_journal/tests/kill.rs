@@ -142,7 +142,9 @@ fn killed_again_and_again_it_loses_nothing_and_does_nothing_twice() {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("killed");
     let _ = std::fs::remove_dir_all(&folder);
     let (mut ledger, mut dice, mut asked) = (Ledger::default(), Dice(7), 0);
-    for kill in 0..kills {
+    // On a slow day a worker is killed before it has heard much.
+    let mut killed = 0;
+    while killed < kills || asked <= 20 {
         let mut worker = Worker::start(&folder);
         // What was asked for and never confirmed is asked for again: the key is the same.
         let again: Vec<u64> = (1..=asked).filter(|order| !ledger.taken.contains(order)).collect();
@@ -155,7 +157,8 @@ fn killed_again_and_again_it_loses_nothing_and_does_nothing_twice() {
             worker.hear_until(&mut ledger, Instant::now() + Duration::from_millis(dice.below(10)));
         }
         worker.kill(&mut ledger);
-        if kill % 10 == 9 {
+        killed += 1;
+        if killed % 10 == 0 {
             look(&folder, &ledger);
         }
     }
@@ -166,7 +169,6 @@ fn killed_again_and_again_it_loses_nothing_and_does_nothing_twice() {
 
     let engine = look(&folder, &ledger);
     let deeds = deeds(&folder);
-    assert!(asked > 20, "only {asked} orders");
     for order in 1..=asked {
         assert!(ledger.taken.contains(&order), "order {order} was never taken");
         let run = engine.run(RunId::new(order)).unwrap_or_else(|| panic!("order {order} is gone"));
@@ -181,7 +183,7 @@ fn killed_again_and_again_it_loses_nothing_and_does_nothing_twice() {
     }
     let segments = std::fs::read_dir(folder.join("journal")).unwrap().count();
     println!(
-        "{kills} kills, {asked} orders, {} facts told, {} ends told, {segments} files",
+        "{killed} kills, {asked} orders, {} facts told, {} ends told, {segments} files",
         ledger.facts.len(),
         ledger.done.len()
     );

@@ -7,7 +7,7 @@
 use counterpoint::host::thread::{Snapshots, ThreadHost};
 use counterpoint::journal::sealed::{Key, Stream};
 use counterpoint::workflow::{Attempt, Done, Flow, Step, Steps, Undo, Workflow};
-use counterpoint::{AgentId, AgentSpec, Config, Event, Failure, RunEvent, RunId, RunOutcome};
+use counterpoint::{AgentId, AgentSpec, Config, Event, Failure, Policy, Retry, RunEvent, RunId, RunOutcome};
 use counterpoint_embedded_journal::FileJournal;
 use std::error::Error;
 use std::fs::OpenOptions;
@@ -57,7 +57,7 @@ impl Step for Charge {
     type Output = u64;
 
     fn run(&self, order: u64, attempt: &Attempt) -> Result<u64, Failure> {
-        if order % 5 == 0 {
+        if order.is_multiple_of(5) {
             return Err(Failure::permanent("the card is bad"));
         }
         self.0.once("charge", order, attempt).map(|()| order)
@@ -66,8 +66,11 @@ impl Step for Charge {
 
 fn flow(world: &World) -> Result<Flow<u64, u64>, Box<dyn Error>> {
     let flow = Workflow::<u64, u64>::named("order");
-    let reserved = flow.step(Reserve(world.clone()), flow.input()).undoable();
-    let charged = flow.step(Charge(world.clone()), reserved);
+    // Its agents die with it, and each death is an attempt: as many as it may be killed, not the three that are usual.
+    let patient = Retry::exponential(1_000, Duration::from_millis(1), Duration::from_millis(20));
+    let policy = Policy::default().with_retry(patient);
+    let reserved = flow.step(Reserve(world.clone()), flow.input()).policy(policy.clone()).undoable_with(policy.clone());
+    let charged = flow.step(Charge(world.clone()), reserved).policy(policy);
     Ok(flow.output(charged)?)
 }
 

@@ -8,9 +8,12 @@ use std::sync::Arc;
 
 #[derive(Default)]
 pub(super) struct Ledger {
-    runs: BTreeMap<RunId, (Arc<Definition>, Option<Budget>, Option<Owner>)>,
+    runs: BTreeMap<RunId, Account>,
     tasks: BTreeMap<TaskId, Bill>,
 }
+
+/// What a run was started from, with what it may use up, and who it works for.
+type Account = (Arc<Definition>, Option<Budget>, Option<Owner>);
 
 struct Bill {
     owner: Owner,
