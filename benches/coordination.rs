@@ -154,7 +154,10 @@ fn turned_over(count: usize) -> (Facts, Goal) {
     let names: Vec<String> = (0..count).map(|block| block.to_string()).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let on = |pairs: Vec<(usize, Option<usize>)>| {
-        pairs.into_iter().map(|(block, below)| (names[block], below.map_or("table", |below| names[below]))).collect::<Vec<_>>()
+        pairs
+            .into_iter()
+            .map(|(block, below)| (names[block], below.map_or("table", |below| names[below])))
+            .collect::<Vec<_>>()
     };
     let stands = on((0..count).map(|block| (block, (block + 1 < count).then_some(block + 1))).collect());
     let wanted = on((0..count).map(|block| (block, block.checked_sub(1))).collect());

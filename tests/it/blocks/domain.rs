@@ -2,6 +2,7 @@
 //! where it never has to be moved again goes there; if there is none, one that is in the way goes to the table.
 //!
 //! Tests and the bench of coordination share it.
+#![allow(unreachable_pub, clippy::indexing_slicing, reason = "a module of tests and of a bench")]
 
 use counterpoint::Name;
 use counterpoint::decompose::{Domain, Facts, Goal, Split};
