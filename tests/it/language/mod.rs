@@ -8,8 +8,39 @@ mod schema;
 mod use_cases;
 mod words;
 
-use counterpoint::Limits;
 use counterpoint::language::{Document, Recipe};
+use counterpoint::{AgentId, AgentSpec, Limits};
+
+/// What the workflows among the examples ask of agents.
+const SKILLS: &[&str] = &[
+    "extract",
+    "clean",
+    "join",
+    "aggregate",
+    "validate",
+    "load",
+    "quarantine",
+    "planner",
+    "research",
+    "analysis",
+    "visualisation",
+    "writer",
+    "reviewer",
+    "deliver",
+    "reserve",
+    "charge",
+    "fraud",
+    "ship",
+    "notify",
+    "release",
+    "refund",
+];
+
+/// An agent that can do everything in them.
+pub fn able(id: u64) -> AgentSpec {
+    let agent = AgentSpec::new(AgentId::new(id)).with_label("network", "open");
+    SKILLS.iter().fold(agent, |agent, skill| agent.with_skill(*skill, 5))
+}
 
 pub fn example(name: &str) -> String {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/workflows").join(name);

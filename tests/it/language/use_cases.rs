@@ -1,42 +1,17 @@
 //! The workflows under `examples/workflows/`, from the file to the end of a run, with agents that do as the test says.
 
-use super::{compiled, example};
+use super::{able, compiled, example};
 use crate::flow::{RUN, World};
 use counterpoint::definition::{Action, Body, Case, Condition, Definition, Expr, Link, Node, On, Pick, Work};
-use counterpoint::{AgentId, AgentSpec, Cause, Command, Failure, Needs, NodeStatus, Policy, Retry, RunOutcome};
+use counterpoint::{Cause, Command, Failure, Needs, NodeStatus, Policy, Retry, RunOutcome};
 use serde_json::{Value, json};
 use std::time::Duration;
-
-const SKILLS: &[&str] = &[
-    "extract",
-    "clean",
-    "join",
-    "aggregate",
-    "validate",
-    "load",
-    "quarantine",
-    "planner",
-    "research",
-    "analysis",
-    "visualisation",
-    "writer",
-    "reviewer",
-    "deliver",
-    "reserve",
-    "charge",
-    "fraud",
-    "ship",
-    "notify",
-    "release",
-    "refund",
-];
 
 /// A run of a file, and an agent that can do everything in it.
 fn started(file: &str, input: Value) -> World {
     let recipe = compiled(&example(file));
     let mut world = World::new();
-    let able = SKILLS.iter().fold(AgentSpec::new(AgentId::new(2)), |agent, skill| agent.with_skill(*skill, 5));
-    world.say(Command::register(able.with_capacity(100).with_label("network", "open"))).unwrap();
+    world.say(Command::register(able(2).with_capacity(100))).unwrap();
     let run = recipe.run(RUN, input).unwrap();
     world.say(Command::define(recipe.definition)).unwrap();
     world.say(Command::start(run)).unwrap();

@@ -1,6 +1,6 @@
 //! The host dies at every fact of four loads, in the midst of an append if need be: what comes of them stays the same.
 
-use crate::language::{compiled, example};
+use crate::language::{able, compiled, example};
 use counterpoint::scheduler::Preemption;
 use counterpoint::sim::{AgentModel, Arrivals, Distribution, Job, Report, Rules, Simulation};
 use counterpoint::workflow::Attempt;
@@ -13,30 +13,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-const SKILLS: &[&str] = &[
-    "extract",
-    "clean",
-    "join",
-    "aggregate",
-    "validate",
-    "load",
-    "quarantine",
-    "planner",
-    "research",
-    "analysis",
-    "visualisation",
-    "writer",
-    "reviewer",
-    "deliver",
-    "reserve",
-    "charge",
-    "fraud",
-    "ship",
-    "notify",
-    "release",
-    "refund",
-];
-
 type Script = fn(&str, &Value) -> Result<Value, Failure>;
 type Ends = (BTreeMap<TaskId, TaskStatus>, BTreeMap<RunId, RunOutcome>);
 
@@ -46,10 +22,7 @@ fn workflow(file: &str, input: &Value, script: Script) -> Simulation {
     // Not before the definition is there, a crash or not: who starts a run of what is not defined is refused.
     let runs = (1..=2).map(|n| Job::run(Time::from_secs(4 + n), recipe.run(RunId::new(n), input.clone()).unwrap()));
     let runs: Vec<Job> = runs.collect();
-    let agent = |id| {
-        let spec = AgentSpec::new(AgentId::new(id)).with_capacity(3).with_label("network", "open");
-        AgentModel::new(SKILLS.iter().fold(spec, |spec, skill| spec.with_skill(*skill, 5)))
-    };
+    let agent = |id| AgentModel::new(able(id).with_capacity(3));
     Simulation::new(9)
         .with_agents([agent(1), agent(2)])
         .with_definition(recipe.definition)

@@ -1,0 +1,188 @@
+//! The description of the server, as OpenAPI 3.1.
+
+use crate::routes::{Route, routes};
+use counterpoint::protocol::{Kind, schema};
+use serde_json::{Map, Value, json};
+
+/// What the server understands. It follows from the table that the router is made of, and the schemas of messages are those of
+/// `counterpoint::protocol`.
+#[must_use]
+pub fn openapi() -> Value {
+    let mut paths: Map<String, Value> = Map::new();
+    for route in routes() {
+        let path = paths.entry(route.path.to_owned()).or_insert_with(|| json!({}));
+        path[route.method] = operation(&route);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Counterpoint over HTTP",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Ids are 64-bit numbers in decimal text. Lengths of time are text such as \"1m 30s\".",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas(),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    })
+}
+
+fn operation(route: &Route) -> Value {
+    let mut responses = Map::new();
+    let (status, schema) = route.answer;
+    responses.insert(status.to_string(), answer("As asked.", schema));
+    let refusal = if route.path == "/v1/messages" { "Messages" } else { "Refusal" };
+    let guarded: &[u16] = if route.open { &[] } else { &[401, 403, 503] };
+    for status in route.refusals.iter().chain(guarded) {
+        responses.insert(status.to_string(), answer(meaning(*status), refusal));
+    }
+    let mut operation = json!({
+        "operationId": name(route),
+        "summary": route.summary,
+        "parameters": parameters(route),
+        "responses": responses,
+    });
+    if let Some(body) = route.body {
+        operation["requestBody"] = json!({"required": true, "content": content(body)});
+    }
+    if !route.open {
+        operation["security"] = json!([{"token": []}]);
+    }
+    operation
+}
+
+fn name(route: &Route) -> String {
+    let words = route.path.split(['/', '{', '}', '.']).filter(|word| !word.is_empty() && *word != "v1");
+    words.fold(route.method.to_owned(), |name, word| format!("{name}_{word}"))
+}
+
+fn answer(description: &str, schema: &str) -> Value {
+    match schema {
+        "" => json!({"description": description}),
+        schema => json!({"description": description, "content": content(schema)}),
+    }
+}
+
+fn content(schema: &str) -> Value {
+    match schema {
+        "Any" => json!({"*/*": {"schema": {}}}),
+        schema => json!({"application/json": {"schema": {"$ref": format!("#/components/schemas/{schema}")}}}),
+    }
+}
+
+fn meaning(status: u16) -> &'static str {
+    match status {
+        400 => "It cannot be read.",
+        401 => "It is not known who asks.",
+        403 => "Whoever asks may not.",
+        404 => "There is no such thing.",
+        409 => "Things do not stand so: a stale attempt, a life that is over, an id that belongs to something else.",
+        413 => "It is too large.",
+        422 => "It can be read, and something in it is not what it should be.",
+        429 => "Too much at once: see `Retry-After`.",
+        _ => "The host has ended.",
+    }
+}
+
+fn parameters(route: &Route) -> Vec<Value> {
+    let of_path = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let of_path =
+        of_path.map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}));
+    let of_query = route.parameters.iter();
+    let of_query = of_query.map(|name| json!({"name": name, "in": "query", "schema": {"type": "string"}}));
+    let mut all: Vec<Value> = of_path.chain(of_query).collect();
+    if matches!(route.body, Some("NewTask" | "NewRun")) {
+        all.push(json!({
+            "name": "Idempotency-Key", "in": "header", "schema": {"type": "string"},
+            "description": "In place of an `id`: the same key is the same task or run.",
+        }));
+    }
+    all
+}
+
+fn schemas() -> Value {
+    let mut schemas = Map::new();
+    for kind in Kind::ALL {
+        let mut schema = schema(*kind);
+        let shared = schema["$defs"].take();
+        for (name, shared) in shared.as_object().into_iter().flatten() {
+            schemas.insert(name.clone(), moved(shared.clone()));
+        }
+        for gone in ["$defs", "$schema"] {
+            schema.as_object_mut().map(|fields| fields.remove(gone));
+        }
+        schemas.insert(format!("message_{kind}"), moved(schema));
+    }
+    let kinds = Kind::ALL.iter().map(|kind| json!({"$ref": format!("#/components/schemas/message_{kind}")}));
+    schemas.insert("Message".to_owned(), json!({"oneOf": kinds.collect::<Vec<_>>()}));
+    schemas.insert("Messages".to_owned(), json!({"type": "array", "items": reference("Message")}));
+    own(&mut schemas);
+    schemas.into()
+}
+
+fn own(schemas: &mut Map<String, Value>) {
+    // A task as the messages bring it; its id may be left to the key of the request, and it may be for a tenant.
+    let mut new = schemas.get("task").cloned().unwrap_or_default();
+    new["properties"]["tenant"] = reference("name");
+    new["required"] = json!(["kind"]);
+    schemas.insert("NewTask".to_owned(), new);
+    let text = json!({"type": "string"});
+    let status = schemas["message_status"]["properties"]["body"]["properties"]["status"].clone();
+    schemas.insert("Task".to_owned(), status);
+    let more = json!({
+        "NewRun": {
+            "type": "object", "required": ["workflow"], "additionalProperties": false,
+            "properties": {
+                "id": text, "workflow": text, "version": {"type": "integer", "minimum": 0}, "input": {},
+                "tier": reference("tier"), "business_key": text,
+            },
+        },
+        "Run": {
+            "type": "object", "required": ["id", "workflow", "version", "phase", "nodes"],
+            "properties": {
+                "id": text, "workflow": text, "version": {"type": "integer"},
+                "business_key": {"type": ["string", "null"]},
+                "phase": {"enum": ["running", "halting", "compensating", "compensation_failed", "finished"]},
+                "outcome": {"type": ["object", "null"]},
+                "waits_for": {"type": "array", "items": text},
+                "nodes": {"type": "array", "items": {
+                    "type": "object", "properties": {"name": text, "status": text}, "required": ["name", "status"],
+                }},
+            },
+        },
+        "Agent": {
+            "type": "object", "required": ["id", "life", "status", "capacity", "in_flight"],
+            "properties": {
+                "id": text, "life": text, "name": {"type": ["string", "null"]}, "skills": reference("skills"),
+                "labels": {"type": "object"}, "status": {"enum": ["online", "draining", "offline"]},
+                "capacity": reference("count"), "in_flight": reference("count"),
+            },
+        },
+        "Accepted": {"type": "object", "required": ["accepted"], "properties": {"accepted": {}}},
+        "Refusal": {
+            "type": "object", "required": ["code", "reason"],
+            "properties": {"code": text, "reason": text, "faults": {"type": "array", "items": text}},
+        },
+    });
+    schemas.extend(more.as_object().cloned().unwrap_or_default());
+}
+
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+/// The same schema with its references where OpenAPI keeps what is shared.
+fn moved(schema: Value) -> Value {
+    match schema {
+        Value::Object(fields) => {
+            let moved = fields.into_iter().map(|(name, value)| match (&*name, value) {
+                ("$ref", Value::String(to)) => (name, to.replace("#/$defs/", "#/components/schemas/").into()),
+                (_, value) => (name, moved(value)),
+            });
+            Value::Object(moved.collect())
+        }
+        Value::Array(items) => items.into_iter().map(moved).collect(),
+        other => other,
+    }
+}

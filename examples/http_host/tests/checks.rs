@@ -1,0 +1,203 @@
+//! What a client sees, by `curl`.
+
+mod common;
+
+use common::{Answer, Server, Worker};
+use serde_json::{Value, json};
+
+fn register(server: &Server, agent: u64) -> Value {
+    let card = json!({"register": {"agent": {"id": agent, "skills": {"square": 1}, "capacity": 1, "lease": "30s"}}});
+    let answer = server.say(&format!("agent-{agent}"), "/v1/messages", "hello", &card);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let told = answer.json();
+    assert_eq!(told[0]["re"], "hello");
+    told[0]["body"]["registered"]["by"].clone()
+}
+
+fn rejected(answer: &Answer, status: u16, code: &str) {
+    let told = answer.json();
+    assert_eq!((answer.status, told[0]["body"]["rejected"]["code"].as_str()), (status, Some(code)), "{answer:?}");
+}
+
+#[test]
+fn who_may_not_is_told_so() {
+    let server = Server::start("access");
+    let task = json!({"id": "1", "kind": "square", "payload": {"number": 3}});
+    let nobody = server.curl(&["-d", &task.to_string(), "/v1/tasks"]);
+    nobody.is(401, "unauthenticated");
+    assert!(nobody.headers.to_lowercase().contains("www-authenticate: bearer"), "{nobody:?}");
+    server.post("guess", "/v1/tasks", &task).is(401, "unauthenticated");
+    server.post("auditor", "/v1/tasks", &task).is(403, "denied");
+    server.get("client", "/v1/agents").is(403, "denied");
+    server.get("client", "/v1/events").is(403, "denied");
+    server.get("client", "/metrics").is(403, "denied");
+    // Whoever is confined to a tenant reaches nothing else, and cannot find out whether it is there.
+    server.post("north", "/v1/tasks", &task).is(403, "denied");
+    let theirs = json!({"id": "2", "kind": "square", "tenant": "north"});
+    assert_eq!(server.post("north", "/v1/tasks", &theirs).status, 201);
+    assert_eq!(server.get("north", "/v1/tasks/2").json()["state"], "queued");
+    assert_eq!(server.post("client", "/v1/tasks", &task).status, 201);
+    server.get("north", "/v1/tasks/1").is(403, "denied");
+    server.get("north", "/v1/tasks/99").is(403, "denied");
+    // An agent speaks for itself alone, by header or by the token in the message.
+    let card = json!({"register": {"agent": {"id": 2, "capacity": 1}}});
+    rejected(&server.say("agent-1", "/v1/messages", "m1", &card), 403, "denied");
+    let within = json!({"v": 1, "id": "m2", "token": "agent-2", "body": card});
+    assert_eq!(server.curl(&["-d", &within.to_string(), "/v1/messages"]).status, 200);
+    let trail = server.get("auditor", "/v1/trail");
+    assert!(trail.body.contains("agent 1") && trail.body.contains("register a2"), "{trail:?}");
+    assert!(!trail.body.contains("guess"), "a token is in the trail");
+}
+
+#[test]
+fn bad_input_is_told_apart() {
+    let server = Server::start("input");
+    let post = |body: &str| server.curl(&["-H", "Authorization: Bearer client", "-d", body, "/v1/tasks"]);
+    post("{").is(400, "syntax");
+    post(r#"{"kind": "square"}"#).is(422, "no_id");
+    post(r#"{"id": "1"}"#).is(422, "shape");
+    post(r#"{"id": "1", "kind": "square", "colour": "red"}"#).is(422, "shape");
+    post(r#"{"id": "x", "kind": "square"}"#).is(422, "shape");
+    post(r#"{"id": "1", "kind": ""}"#).is(422, "empty_name");
+    post(r#"{"id": "9223372036854775809", "kind": "square"}"#).is(422, "reserved_id");
+    post(r#"{"id": "1", "kind": "square", "after": ["7"]}"#).is(422, "unknown_dependency");
+    assert_eq!(post(r#"{"id": "1", "kind": "square"}"#).status, 201);
+    let same = post(r#"{"id": "1", "kind": "square"}"#);
+    assert_eq!((same.status, same.json()["state"].as_str()), (200, Some("queued")));
+    post(r#"{"id": "1", "kind": "cube"}"#).is(409, "task_conflict");
+    server.get("client", "/v1/tasks/one").is(400, "bad_id");
+    server.get("client", "/v1/tasks/5").is(404, "unknown_task");
+    server.get("client", "/v1/tasks/1?wait=soon").is(422, "wait");
+    server.get("client", "/v1/nothing").is(404, "no_such_path");
+    server.delete("client", "/v1/messages").is(405, "no_such_method");
+    let large = server.folder.join("large.json");
+    std::fs::write(&large, vec![b' '; 4 << 20]).unwrap();
+    let file = format!("@{}", large.display());
+    assert_eq!(server.curl(&["-H", "Authorization: Bearer client", "--data-binary", &file, "/v1/tasks"]).status, 413);
+
+    let say = |body: &str| server.curl(&["-H", "Authorization: Bearer agent-1", "-d", body, "/v1/messages"]);
+    say("hello").is(400, "syntax");
+    say(r#"{"v": 9, "id": "m", "body": {}}"#).is(422, "version");
+    say(r#"{"v": 1, "id": "m", "body": {"heartbeat": {}}}"#).is(422, "shape");
+    let odd = json!({"v": 1, "id": "m", "body": {"registered": {"by": {"agent": "1", "number": "1"}}}});
+    rejected(&say(&odd.to_string()), 422, "not_a_command");
+    let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+    say(&deep).is(400, "too_deep");
+    assert_eq!(server.get("operator", "/health").json()["status"], "ok");
+}
+
+#[test]
+fn words_that_come_too_late_are_refused() {
+    let server = Server::start("late");
+    let say = |id: &str, body: Value| server.say("agent-1", "/v1/messages?wait=5", id, &body);
+    let by = register(&server, 1);
+    // A task that comes while the agent waits is given out at once.
+    let policy = json!({"attempt_timeout": "300ms", "retry": {"attempts": 5, "base": "1ms", "cap": "1ms"}});
+    let task = json!({"id": "1", "kind": "square", "payload": {"number": 4}, "policy": policy});
+    assert_eq!(server.post("client", "/v1/tasks", &task).status, 201);
+    let told = say("p1", json!({"poll": {"by": by, "most": 1}})).json();
+    let first = told[0]["body"]["assign"]["attempt"].clone();
+    assert_eq!(first, json!({"task": "1", "number": 1}));
+    assert!(told[0]["body"]["assign"]["until"].is_string(), "{told}");
+    // Not accepted yet, it comes again: the answer might have been lost. Accepted, it does not.
+    let again = say("p2", json!({"poll": {"by": by, "most": 1}})).json();
+    assert_eq!(again[0]["body"]["assign"]["attempt"], first);
+    // Its time is over: the agent is told, and its result is not wanted any more.
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    let told = say("p3", json!({"poll": {"by": by, "most": 1}})).json();
+    let all: Vec<&str> = told
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|one| one["body"].as_object().unwrap().keys())
+        .map(String::as_str)
+        .collect();
+    assert!(all.contains(&"cancel"), "{told}");
+    let verdict = json!({"succeeded": {"output": 16}});
+    rejected(&say("r1", json!({"result": {"by": by, "attempt": first, "verdict": verdict}})), 409, "stale_attempt");
+    // The second attempt, accepted.
+    let given = told.as_array().unwrap().iter().find_map(|one| one["body"]["assign"].as_object().cloned());
+    let given = given.unwrap_or_else(|| {
+        say("p4", json!({"poll": {"by": by, "most": 1}})).json()[0]["body"]["assign"].as_object().unwrap().clone()
+    });
+    let second = given["attempt"].clone();
+    assert_eq!(second["number"], 2);
+    assert_eq!(say("a1", json!({"accept": {"by": by, "attempt": second}})).status, 200);
+    // Another agent may not speak about it; a new life may not go on with what the old one held.
+    let other = register(&server, 2);
+    let foreign = json!({"result": {"by": other, "attempt": second, "verdict": verdict}});
+    rejected(&server.say("agent-2", "/v1/messages", "r2", &foreign), 403, "denied");
+    let result = json!({"result": {"by": by, "attempt": second, "verdict": verdict}});
+    assert_eq!(say("r3", result.clone()).status, 200);
+    assert_eq!(server.get("client", "/v1/tasks/1").json()["outcome"]["succeeded"], 16);
+    // The same again is recognised or refused, and changes nothing.
+    assert!(matches!(say("r3", result).status, 200 | 409));
+    register(&server, 1);
+    rejected(&say("h1", json!({"heartbeat": {"by": by}})), 409, "stale_incarnation");
+    rejected(&say("p5", json!({"poll": {"by": by, "most": 1}})), 409, "stale_incarnation");
+    // Nothing to do: the poll is answered by nothing, when its time is over.
+    let by = server.get("operator", "/v1/agents/1").json()["life"].clone();
+    let began = std::time::Instant::now();
+    let nothing = server.say(
+        "agent-1",
+        "/v1/messages?wait=0.3",
+        "p6",
+        &json!({"poll": {"by": {"agent": "1", "number": by}, "most": 1}}),
+    );
+    assert_eq!((nothing.status, nothing.json()), (200, json!([])));
+    assert!(began.elapsed().as_millis() >= 300, "it was not held open");
+    assert_eq!(server.delete("agent-1", "/v1/agents/1").status, 204);
+    server.delete("agent-1", "/v1/agents/1").is(404, "unknown_agent");
+}
+
+#[test]
+fn runs_events_and_figures() {
+    let mut server = Server::start("runs");
+    let ledger = common::folder("runs-ledger");
+    let _worker = Worker::start(&server, 1, &ledger);
+    let flow = json!({"name": "two", "version": 1, "tasks": [
+        {"id": "first", "type": "square", "inputs": "${inputs}"},
+        {"id": "go", "wait": {"signal": "go"}, "depends_on": ["first"]},
+        {"id": "second", "type": "square", "inputs": {"number": "${first.output.squared}"}, "depends_on": ["go"]},
+    ], "outputs": {"from": "second.output"}});
+    server.post("client", "/v1/workflows", &flow).is(403, "denied");
+    assert_eq!(server.post("operator", "/v1/workflows", &flow).status, 201);
+    assert_eq!(server.post("operator", "/v1/workflows", &flow).status, 200);
+    let broken = json!({"name": "no", "tasks": [{"id": "a", "depends_on": ["b"]}, {"id": "c", "timeout": "soon"}]});
+    let faults = server.post("operator", "/v1/workflows", &broken);
+    faults.is(422, "document");
+    assert_eq!(faults.json()["faults"].as_array().map(Vec::len), Some(2), "{faults:?}");
+    server.post("client", "/v1/runs", &json!({"id": "1", "workflow": "none"})).is(404, "unknown_workflow");
+
+    let run = json!({"id": "1", "workflow": "two", "input": {"number": 3}, "business_key": "order-3"});
+    let started = server.post("client", "/v1/runs", &run);
+    assert_eq!(started.status, 201, "{started:?}");
+    assert!(started.headers.to_lowercase().contains("location: /v1/runs/1"), "{started:?}");
+    let waits = |run: &Value| run["waits_for"].to_string().contains("signal");
+    server.until("client", "/v1/runs/1", waits);
+    assert_eq!(server.post("client", "/v1/runs/1/signals/go", &json!(null)).status, 202);
+    let run = server.until("client", "/v1/runs/1?wait=10", |run| run["phase"] == "finished");
+    assert_eq!(run["outcome"]["succeeded"]["output"]["squared"], 81, "{run}");
+    let page = server.get("operator", "/v1/runs?workflow=two&business_key=order-3").json();
+    assert_eq!((page["runs"][0]["id"].as_str(), page["next"].as_str()), (Some("1"), None));
+    server.delete("operator", "/v1/runs/1").is(409, "run_phase");
+
+    // A reader who was away goes on where it was, over a restart of the server, too.
+    let newest = server.get("operator", "/health").json()["facts"].as_u64().unwrap();
+    server.kill();
+    server.start_again();
+    let events = |path: &str, header: &str| {
+        server.curl(&["-N", "--max-time", "1", "-H", "Authorization: Bearer operator", "-H", header, path]).body
+    };
+    let body = events("/v1/events", &format!("Last-Event-ID: {}", newest - 1));
+    assert!(body.starts_with(&format!("id: {newest}\nevent: fact\ndata: {{\"seq\":{newest},")), "{body}");
+    let of_run = events("/v1/events?after=0&family=workflow&run=1", "X-Nothing: 1");
+    let kinds: Vec<&str> = of_run.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+    assert!(kinds.first().is_some_and(|fact| fact.contains("\"started\"")), "{of_run}");
+    assert!(kinds.last().is_some_and(|fact| fact.contains("\"finished\"")), "{of_run}");
+    server.get("operator", "/v1/events?family=colour").is(422, "family");
+
+    let figures = server.get("auditor", "/metrics");
+    assert!(figures.headers.contains("text/plain; version=0.0.4"), "{figures:?}");
+    assert!(figures.body.contains("\ncounterpoint_kind_submitted_total{kind=\"square\"} 2\n"), "{}", figures.body);
+}
