@@ -195,7 +195,7 @@ proptest! {
     #[test]
     fn all_means_all_and_a_majority_is_one((weights, ballots) in votes(), percent in 51_u8..=100) {
         let cast: Vec<(usize, u8)> = ballots.iter().map(|(id, ballot)| (*id, *ballot)).collect();
-        let everybody: std::collections::BTreeSet<u8> = (0..weights.len())
+        let everybody: BTreeSet<u8> = (0..weights.len())
             .filter(|id| weights[*id] > 0)
             .map(|id| ballots.get(&id).copied().unwrap_or(0))
             .collect();

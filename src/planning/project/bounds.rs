@@ -14,11 +14,12 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 /// Unions of two sets of agents that are looked at.
 const MOST_UNIONS: usize = 4_000;
-/// Steps for longer heads and tails: about a tenth of a second.
-const MOST_STEPS: usize = 12_000_000;
+/// Steps for longer heads, and as many for longer tails: some hundredths of a second.
+const MOST_STEPS: usize = 4_000_000;
 
-/// The largest of: the longest way; for each crew and each shared resource, its work, with what comes before and after it.
-pub(super) fn makespan_bound(network: &Network<'_>) -> u64 {
+/// The largest of: the longest way; for each crew and each shared resource, its work, with what comes before and after it. No
+/// plan is better than one with a makespan of `enough`, if that is what comes out: nothing more is looked for then.
+pub(super) fn makespan_bound(network: &Network<'_>, enough: u64) -> u64 {
     let (heads, tails) = (network.heads.clone(), network.tails.clone());
     let path = longest(network, &heads, &tails);
     let mut crews: Vec<(u64, Crew)> =
@@ -29,6 +30,9 @@ pub(super) fn makespan_bound(network: &Network<'_>) -> u64 {
     // The busiest are the likeliest to make heads longer.
     crews.sort_by_key(|(bound, crew)| (Reverse(*bound), crew.tasks.len()));
     let simple = crews.first().map_or(0, |(bound, _)| *bound).max(path);
+    if simple >= enough {
+        return simple;
+    }
     let crews: Vec<Crew> = crews.into_iter().map(|(_, crew)| crew).collect();
     let order = &network.problem.order;
     let reversed: Vec<usize> = order.iter().rev().copied().collect();
@@ -262,7 +266,7 @@ mod tests {
 
     fn bound(project: &Project) -> u64 {
         let problem = project.check().unwrap();
-        makespan_bound(&Network::new(&problem)) * problem.tick / 1_000_000_000
+        makespan_bound(&Network::new(&problem), u64::MAX) * problem.tick / 1_000_000_000
     }
 
     fn task(id: u64, secs: u64, skill: &str) -> Task {

@@ -77,7 +77,7 @@ pub fn pareto_front(
 ) -> Front {
     let budgets = u64::from(budgets.max(2));
     let share = settings.evaluations / (PASSES * budgets + 1);
-    let bound = makespan_bound(&Network::new(problem));
+    let bound = makespan_bound(&Network::new(problem), u64::MAX);
     let mut run = Run { problem, bound, settings, observer, share, tried: 0, open: true, front: Front::default() };
     let least = problem.modes.iter().map(|modes| modes.iter().map(|mode| mode.cost).min().unwrap_or(0));
     let least = least.fold(0, u64::saturating_add);

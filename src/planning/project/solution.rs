@@ -73,7 +73,8 @@ pub fn plan_project(
 ) -> Solution {
     let network = Network::new(problem);
     let best = start(&network, &settings.goal);
-    search(&network, best, makespan_bound(&network), settings, observer)
+    let bound = makespan_bound(&network, best.makespan());
+    search(&network, best, bound, settings, observer)
 }
 
 /// Looks for a plan that is better than one in hand, which may be of another project: of one with other agents or durations, or
@@ -112,7 +113,8 @@ pub fn improve(
 ) -> Solution {
     let network = Network::new(problem);
     let best = resume(&network, plan, &settings.goal);
-    search(&network, best, makespan_bound(&network), settings, observer)
+    let bound = makespan_bound(&network, best.makespan());
+    search(&network, best, bound, settings, observer)
 }
 
 /// Looks for something better than this.
