@@ -8,6 +8,10 @@
     reason = "a bench fails loudly"
 )]
 
+#[path = "../tests/it/blocks/domain.rs"]
+mod blocks;
+
+use blocks::{LARGE, achieve, world};
 use core::hint::black_box;
 use counterpoint::coordination::consensus::{Ballot, Config as Voting, Consensus, Rules as VotingRules};
 use counterpoint::coordination::hierarchy::Election;
@@ -102,6 +106,18 @@ fn team(c: &mut Criterion) {
     let matrix = Matrix::of(people);
     let wanted = |count: usize| Request::new((0..count).map(|skill| (format!("skill {skill}"), 2))).with_each(10);
     let (few, all) = (wanted(10), wanted(200));
+    // The same team for a peer: `benches/peers/coordination.py` reads it.
+    if let Ok(path) = std::env::var("COUNTERPOINT_INSTANCE") {
+        let costs: Vec<u64> = matrix.people().map(|person| person.cost + 10).collect();
+        let able = |skill: usize| {
+            let name = format!("skill {skill}");
+            (0..1_000_u64).filter(|id| matrix.level(&name, AgentId::new(*id)) >= 2).collect::<Vec<_>>()
+        };
+        let able: Vec<_> = (0..200).map(able).collect();
+        let cost = |request: &Request| form(&matrix, request).unwrap().cost.to_string();
+        let found = json!({"costs": costs, "able": able, "few": 10, "few_cost": cost(&few), "all_cost": cost(&all)});
+        std::fs::write(path, found.to_string()).unwrap();
+    }
     let mut group = c.benchmark_group("team of 1,000 agents");
     group.sample_size(10);
     group.bench_function("10 skills, exact", |bench| bench.iter(|| form(&matrix, black_box(&few)).unwrap()));
@@ -133,29 +149,19 @@ fn hanoi() -> Domain {
         })
 }
 
-/// A tower of blocks that is to be turned over: from the top, each goes to the table and then onto the one before.
-fn blocks(count: u64) -> (Domain, Facts, Goal) {
-    let domain = Domain::default()
-        .with_operator("move", |facts, about| {
-            let [block, on] = about else { return None };
-            let mut facts = facts.clone();
-            let clear = |name: &Value| name == "table" || !facts.values().any(|below| below == name);
-            if !clear(block) || !clear(on) {
-                return None;
-            }
-            facts.insert(block.to_string().into(), on.clone());
-            Some(facts)
-        })
-        .with_method("turn", "done", |_, about| (about.first() == about.get(1)).then(|| Split::sequence([])))
-        .with_method("turn", "next", |_, about| {
-            let (at, count) = (about.first()?.as_u64()?, about.get(1)?.clone());
-            let on = if at == 0 { json!("table") } else { json!(at - 1) };
-            Some(Split::sequence([Goal::new("move", [json!(at), on]), Goal::new("turn", [json!(at + 1), count])]))
-        });
-    // Block 0 is on top of 1, and so on; the last is on the table.
-    let on = |block: u64| if block + 1 == count { json!("table") } else { json!(block + 1) };
-    let facts = (0..count).map(|block| (block.to_string().into(), on(block))).collect();
-    (domain, facts, Goal::new("turn", [json!(0), json!(count)]))
+/// A tower of blocks, and the same turned over.
+fn turned_over(count: usize) -> (Facts, Goal) {
+    let names: Vec<String> = (0..count).map(|block| block.to_string()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let on = |pairs: Vec<(usize, Option<usize>)>| {
+        pairs
+            .into_iter()
+            .map(|(block, below)| (names[block], below.map_or("table", |below| names[below])))
+            .collect::<Vec<_>>()
+    };
+    let stands = on((0..count).map(|block| (block, (block + 1 < count).then_some(block + 1))).collect());
+    let wanted = on((0..count).map(|block| (block, block.checked_sub(1))).collect());
+    (world(stands), achieve(wanted))
 }
 
 fn planning(c: &mut Criterion) {
@@ -166,10 +172,17 @@ fn planning(c: &mut Criterion) {
     c.bench_function("decomposition: towers of Hanoi, 1,023 steps", |bench| {
         bench.iter(|| plan(&domain, facts.clone(), black_box(&goal), Bounds::default()).unwrap());
     });
-    let (domain, facts, goal) = blocks(60);
-    let goal = [goal];
-    c.bench_function("decomposition: a tower of 60 blocks turned over", |bench| {
+    let domain = blocks::domain();
+    let (facts, goal) = (world(LARGE.0.iter().copied()), [achieve(LARGE.1.iter().copied())]);
+    assert_eq!(plan(&domain, facts.clone(), &goal, Bounds::default()).unwrap().steps.len(), 38);
+    c.bench_function("decomposition: blocks world, bw_large_d, 38 steps", |bench| {
         bench.iter(|| plan(&domain, facts.clone(), black_box(&goal), Bounds::default()).unwrap());
+    });
+    let (facts, goal) = turned_over(60);
+    let (goal, bounds) = ([goal], Bounds::default().with_depth(1_000));
+    assert_eq!(plan(&domain, facts.clone(), &goal, bounds).unwrap().steps.len(), 120);
+    c.bench_function("decomposition: blocks world, a tower of 60 turned over, 120 steps", |bench| {
+        bench.iter(|| plan(&domain, facts.clone(), black_box(&goal), bounds).unwrap());
     });
 }
 

@@ -8,70 +8,78 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
-/// The rows of a table of records that name something, as cells.
+/// The rows of a table of records that name one of these parts, as cells.
 fn rows(path: &Path, filter: &str) -> Result<Vec<Vec<String>>, Box<dyn Error>> {
     let text = std::fs::read_to_string(path)?;
     let rows = text.lines().skip(1).map(|line| line.split(',').map(str::to_owned).collect::<Vec<_>>());
-    Ok(rows.filter(|row| row[0].contains(filter)).collect())
+    Ok(rows.filter(|row| filter.split(',').any(|part| row[0].contains(part))).collect())
 }
 
 struct Found {
     solution: Solution,
     used: Duration,
-    /// When the best was found.
-    reached: Duration,
+    /// The makespan after each budget.
+    after: Vec<u64>,
 }
 
-fn search(project: &Project, problem: &Problem, budget: Duration) -> Found {
+/// One search up to the last of the budgets.
+fn search(project: &Project, problem: &Problem, budgets: &[Duration], seed: u64) -> Found {
     let begin = ProcessTime::now();
-    let (mut best, mut reached) = (Duration::MAX, Duration::ZERO);
-    let settings = Settings::default().with_seed(1).with_evaluations(u64::MAX).with_report_every(256);
+    let mut after: Vec<u64> = Vec::new();
+    let mut last = Duration::ZERO;
+    let settings = Settings::default().with_seed(seed).with_evaluations(u64::MAX).with_report_every(256);
     let solution = plan_project(problem, &settings, &mut |progress| {
         let now = begin.elapsed();
-        if progress.makespan < best {
-            (best, reached) = (progress.makespan, now);
+        // What is told now was the best when the budget was used up; nothing yet was told: the first plan.
+        while budgets.get(after.len()).is_some_and(|budget| *budget <= now) {
+            after.push(if last.is_zero() { progress.makespan } else { last }.as_secs());
         }
-        if now < budget { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        last = progress.makespan;
+        if after.len() < budgets.len() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     validate(project, &solution.plan).unwrap_or_else(|breaches| panic!("the plan is wrong: {breaches:?}"));
-    Found { solution, used: begin.elapsed(), reached }
+    after.resize(budgets.len(), solution.makespan.as_secs());
+    Found { solution, used: begin.elapsed(), after }
 }
 
-/// Multi-skill instances: what is known, what is found, how far that is from the bound.
-pub(crate) fn multi_skill(data: &Path, budget: Duration, filter: &str) -> Result<(), Box<dyn Error>> {
-    println!("| instance | known | found | bound | gap | reached after | schedules |");
-    println!("|---|---|---|---|---|---|---|");
+/// Multi-skill instances: what is known, what is found in each budget (the best and the mean of all seeds), how far that is from
+/// the bound.
+pub(crate) fn multi_skill(data: &Path, budgets: &[Duration], seeds: u32, filter: &str) -> Result<(), Box<dyn Error>> {
+    let heads: Vec<String> = budgets.iter().map(|budget| format!("{budget:?}: best, mean | gap")).collect();
+    println!("| instance | known | bound | {} | proven | CPU s |", heads.join(" | "));
+    println!("|---|---|---|{}---|---|", "---|---|".repeat(budgets.len()));
     for (table, known, set) in [("records.csv", 6, "d36"), ("records_generated.csv", 2, "generated")] {
-        let (mut gaps, mut proven) = (Vec::new(), 0);
-        let mut big = Vec::new();
+        // By whether an instance is big: how many there are, and the sums of gaps by budget.
+        let mut sums = [(0_u32, vec![0.0; budgets.len()]), (0, vec![0.0; budgets.len()])];
+        let mut proven = 0;
         for row in rows(&data.join("msrcpsp").join(table), filter)? {
             let project = read::instance(&data.join("msrcpsp").join(format!("{}.def", row[0])))?;
             let problem = project.check()?;
-            let found = search(&project, &problem, budget);
-            let listed: f64 = row.get(if known == 6 { 4 } else { 3 }).map_or(Ok(0.0), |cell| cell.parse())?;
-            let bound = found.solution.bound.as_secs_f64().max(listed);
-            let gap = found.solution.makespan.as_secs_f64() / bound - 1.0;
-            proven += usize::from(gap <= 0.0);
-            if row[0].starts_with("500") || row[0].starts_with("1000") {
-                big.push(gap)
-            } else {
-                gaps.push(gap)
+            let runs: Vec<Found> =
+                (1..=u64::from(seeds)).map(|seed| search(&project, &problem, budgets, seed)).collect();
+            let bound = runs[0].solution.bound.as_secs();
+            let used: Duration = runs.iter().map(|run| run.used).sum();
+            let big = usize::from(row[0].starts_with("500") || row[0].starts_with("1000"));
+            sums[big].0 += 1;
+            let mut cells = String::new();
+            for place in 0..budgets.len() {
+                let all: Vec<u64> = runs.iter().map(|run| run.after[place]).collect();
+                let mean = all.iter().sum::<u64>() as f64 / all.len() as f64;
+                let gap = mean / bound as f64 - 1.0;
+                sums[big].1[place] += gap;
+                cells += &format!("{}, {mean:.1} | {:.2} % | ", all.iter().min().unwrap_or(&0), 100.0 * gap);
             }
-            println!(
-                "| {} | {} | {} | {bound} | {:.2} % | {:.2} s | {} |",
-                row[0],
-                row[known],
-                found.solution.makespan.as_secs(),
-                100.0 * gap,
-                found.reached.as_secs_f64(),
-                found.solution.evaluations
-            );
+            let of = runs.iter().filter(|run| run.solution.is_proven()).count();
+            proven += usize::from(of > 0);
+            println!("| {} | {} | {bound} | {cells}{of} of {seeds} | {:.1} |", row[0], row[known], used.as_secs_f64());
         }
-        let mean = |gaps: &[f64]| 100.0 * gaps.iter().sum::<f64>() / gaps.len().max(1) as f64;
-        println!("| {set}: mean up to 200 tasks | {} | | | {:.2} % | {proven} proven | |", gaps.len(), mean(&gaps));
-        if !big.is_empty() {
-            println!("| {set}: mean of 500 and 1,000 tasks | {} | | | {:.2} % | | |", big.len(), mean(&big));
+        for ((count, gaps), size) in sums.iter().zip(["up to 200 tasks", "500 and 1,000 tasks"]) {
+            if *count > 0 {
+                let cells = gaps.iter().map(|sum| format!("| {:.2} % | ", 100.0 * sum / f64::from(*count)));
+                println!("| {set}, mean of {count}, {size} | | | {}| |", cells.collect::<String>());
+            }
         }
+        println!("| {set}: proven | | | {}{proven} | |", "| | ".repeat(budgets.len()));
     }
     Ok(())
 }
@@ -82,13 +90,16 @@ pub(crate) fn single_skill(data: &Path, budget: Duration, filter: &str) -> Resul
         "| set | instances | as good as known | proven | mean above the critical path | known | mean above known | CPU s |"
     );
     println!("|---|---|---|---|---|---|---|---|");
+    if !filter.is_empty() {
+        println!("| *instance* | *found* | *known* | *our bound* | | | *above known* | *schedules* |");
+    }
     let all = rows(&data.join("rcpsp/records.csv"), filter)?;
     for set in ["j30", "j60", "j120"] {
         let (mut count, mut as_good, mut proven, mut ours, mut best, mut above) = (0.0, 0, 0, 0.0, 0.0, 0.0);
         let mut used = Duration::ZERO;
         for row in all.iter().filter(|row| row[1] == set) {
             let project = read::instance(&data.join("rcpsp").join(set).join(format!("{}.sm", row[0])))?;
-            let found = search(&project, &project.check()?, budget);
+            let found = search(&project, &project.check()?, &[budget], 1);
             let (path, known): (f64, f64) = (row[3].parse()?, row[4].parse()?);
             let makespan = found.solution.makespan.as_secs_f64();
             count += 1.0;
@@ -98,7 +109,9 @@ pub(crate) fn single_skill(data: &Path, budget: Duration, filter: &str) -> Resul
                 (ours + makespan / path - 1.0, best + known / path - 1.0, above + makespan / known - 1.0);
             used += found.used;
             if !filter.is_empty() {
-                println!("| {} | {makespan} | {known} | {} | | | | |", row[0], found.solution.bound.as_secs());
+                let (bound, off) = (found.solution.bound.as_secs(), 100.0 * (makespan / known - 1.0));
+                let tried = found.solution.evaluations;
+                println!("| {} | {makespan} | {known} | {bound} | | | {off:.2} % | {tried} |", row[0]);
             }
         }
         println!(
@@ -112,33 +125,27 @@ pub(crate) fn single_skill(data: &Path, budget: Duration, filter: &str) -> Resul
     Ok(())
 }
 
-/// Fronts of duration against cost: where they begin and end, how many plans are on each, and the middle.
+/// Fronts of duration against cost, each from one run: all plans of which none is both sooner and cheaper.
 pub(crate) fn fronts(data: &Path, budget: Duration, filter: &str) -> Result<(), Box<dyn Error>> {
-    println!("| instance | plans | soonest, its cost | half way | cheapest, its makespan | schedules |");
-    println!("|---|---|---|---|---|---|");
+    println!("| instance | plans | schedules | CPU s | makespan: cost, the soonest first |");
+    println!("|---|---|---|---|---|");
     for row in rows(&data.join("msrcpsp/records.csv"), filter)? {
         let project = read::instance(&data.join("msrcpsp").join(format!("{}.def", row[0])))?;
         let problem = project.check()?;
         // How many schedules that time allows is tried out: a front is shared out by schedules.
-        let trial = search(&project, &problem, budget / 10);
+        let trial = search(&project, &problem, &[budget / 10], 1);
         let pace = trial.solution.evaluations as f64 / trial.used.as_secs_f64().max(1e-6);
         let begin = ProcessTime::now();
         let settings = Settings::default().with_seed(1).with_evaluations((pace * budget.as_secs_f64()) as u64);
-        let front = pareto_front(&problem, 50, &settings, &mut |_| {
+        let mut tried = 0;
+        let front = pareto_front(&problem, 50, &settings, &mut |progress| {
+            tried = progress.evaluations;
             if begin.elapsed() < 2 * budget { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
-        let tell = |plan: &Solution| format!("{}, {:.0}", plan.makespan.as_secs(), plan.cost as f64 / 1e6);
-        let (first, last) = (front.plans.first().ok_or("no plan")?, front.plans.last().ok_or("no plan")?);
-        let middle = front.within(first.cost.midpoint(last.cost)).ok_or("no plan")?;
-        let tried: u64 = front.plans.iter().map(|plan| plan.evaluations).sum();
-        println!(
-            "| {} | {} | {} | {} | {} | {tried} |",
-            row[0],
-            front.plans.len(),
-            tell(first),
-            tell(middle),
-            tell(last)
-        );
+        let used = begin.elapsed().as_secs_f64();
+        let tell = |plan: &Solution| format!("{}: {:.0}", plan.makespan.as_secs(), plan.cost as f64 / 1e6);
+        let plans: Vec<String> = front.plans.iter().map(tell).collect();
+        println!("| {} | {} | {tried} | {used:.1} | {} |", row[0], plans.len(), plans.join(", "));
         front.plans.iter().for_each(|plan| assert!(validate(&project, &plan.plan).is_ok(), "the plan is wrong"));
     }
     Ok(())

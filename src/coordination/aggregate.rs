@@ -178,6 +178,12 @@ pub fn reduce_tree<T>(parts: Vec<T>, width: usize, mut combine: impl FnMut(Vec<T
 }
 
 /// How two values become one. Where several agents write the same, one of these has to be declared.
+///
+/// [`Reducer`](crate::definition::Reducer) is the like for variables of workflows, and another type for a reason: what a
+/// variable is must follow from the definition whatever is written, so it never fails (a sum beyond 64 bits becomes a float, what
+/// does not fit is refused when it is written), has functions of the host, and has nothing that depends on who was faster. A
+/// merge is a board's: it may ([`Last`](Self::Last), [`First`](Self::First)), and says so when values do not go together. Both
+/// are words of journals, so neither can take over the other's meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -504,6 +504,9 @@ mod tests {
                 };
                 prop_assert!(!refused || work == before);
                 prop_assert_eq!(work.check(), Ok(()));
+                // As many as a full tree of this depth and fan-out has.
+                let most: u64 = (0..=depth).map(|level| u64::from(fan_out).pow(level)).sum();
+                prop_assert!(work.len() as u64 <= most, "{} pieces of at most {most}", work.len());
                 // What a piece has cost stands with it while it is under way, then with what it is part of: once, and in full.
                 let open = work.pieces.values().filter(|piece| piece.parent.is_none() || piece.ended.is_none());
                 prop_assert_eq!(open.map(|piece| piece.budget.spent()).sum::<u64>(), costs);

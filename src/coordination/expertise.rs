@@ -178,8 +178,24 @@ mod tests {
         near(group([3, 3, 1, 1, 1]), 0.92664);
         near(group(chances.map(log_odds)), 0.92664);
         near(group_accuracy(&[(0.6, 1); 5]).unwrap(), 0.68256);
+        near(group_accuracy(&[(0.7, 1); 3]).unwrap(), 0.784);
         assert_eq!(group_accuracy(&[(0.6, 1); 21]), None);
         assert_eq!([1.0, f64::INFINITY, f64::NAN, -1.0].map(log_odds), [13_815_510, 13_815_510, 0, 0]);
+    }
+
+    /// Ten experts, of whom the best is wrong three times: the majority is wrong fifteen times at most. Here nine are wrong for
+    /// ever, so a majority that did not learn would be, too.
+    #[test]
+    fn ten_experts_and_three_mistakes() {
+        let (mut majority, mut wrong) = (WeightedMajority::default(), 0);
+        for round in 0..40_u32 {
+            let says = |id: u64| Name::from(if id == 9 && round >= 3 { "yes" } else { "no" });
+            let says: BTreeMap<AgentId, Name> = (0..10).map(|id| (AgentId::new(id), says(id))).collect();
+            wrong += u32::from(majority.predict(&says).unwrap() != "yes");
+            majority.learn(&says, "yes");
+        }
+        assert_eq!(majority.mistakes(AgentId::new(9)), 3);
+        assert!((3..=15).contains(&wrong), "{wrong} mistakes");
     }
 
     #[test]

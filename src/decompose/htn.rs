@@ -25,6 +25,29 @@ impl Default for Bounds {
     }
 }
 
+impl Bounds {
+    /// Sets how deep goals may be split.
+    #[must_use]
+    pub const fn with_depth(mut self, levels: u32) -> Self {
+        self.depth = levels;
+        self
+    }
+
+    /// Sets how many goals are looked at in all.
+    #[must_use]
+    pub const fn with_goals(mut self, goals: u64) -> Self {
+        self.goals = goals;
+        self
+    }
+
+    /// Sets how many steps a plan may have.
+    #[must_use]
+    pub const fn with_steps(mut self, steps: u32) -> Self {
+        self.steps = steps;
+        self
+    }
+}
+
 /// Why there is no plan.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]

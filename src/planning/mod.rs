@@ -4,6 +4,7 @@
 //! |---|---|
 //! | who does which one thing, at the least cost? | [`assign`], [`assign_bottleneck`], [`assign_with_capacities`], [`assign_generalised`], [`assign_by_auction`] |
 //! | who does what and when, so that a project ends soonest? | [`plan_project`]; in one pass: [`generate`] |
+//! | which is the best of several searches, on workers of mine? | [`best_of`], [`Settings::each_seed`] |
 //! | what is the soonest plan for each budget? | [`pareto_front`] |
 //! | a plan that is there, or was: how does it go on? | [`improve`] |
 //! | what would it cost if somebody came or went, or a deadline moved? | [`what_if`] |
@@ -68,7 +69,8 @@ pub use outline::{Expected, Outline, OutlineError, Piece};
 pub use plan::{Placed, Plan};
 pub use problem::Problem;
 pub use project::{
-    Front, Goal, Measure, Progress, Rule, Scheme, Settings, Solution, generate, improve, pareto_front, plan_project,
+    Front, Goal, Measure, Progress, Rule, Scheme, Settings, Solution, best_of, generate, improve, pareto_front,
+    plan_project,
 };
 pub use tensor::{AxisOf, Round, Soft, TaskTensor, TensorError};
 pub use timeline::{Bar, Phase, Profile, ProfileOf, Timeline};

@@ -46,6 +46,7 @@ fn property(default: u32) -> proptest::test_runner::Config {
 
 mod access;
 mod api;
+mod blocks;
 mod complaints;
 mod coordination;
 mod dag;

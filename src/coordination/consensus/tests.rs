@@ -191,6 +191,28 @@ proptest! {
         prop_assert_eq!(chosen(&held(config, &scaled, &cast)), expected.clone());
     }
 
+    /// Where all are asked for, one who says something else is enough; above a half at most one option is enough.
+    #[test]
+    fn all_means_all_and_a_majority_is_one((weights, ballots) in votes(), percent in 51_u8..=100) {
+        let cast: Vec<(usize, u8)> = ballots.iter().map(|(id, ballot)| (*id, *ballot)).collect();
+        let everybody: BTreeSet<u8> = (0..weights.len())
+            .filter(|id| weights[*id] > 0)
+            .map(|id| ballots.get(&id).copied().unwrap_or(0))
+            .collect();
+        let unanimous = everybody.len() == 1 && !everybody.contains(&0);
+        let strict = Config::default().with_approval(Share::ALL);
+        prop_assert_eq!(chosen(&held(strict, &weights, &cast)).is_some(), unanimous);
+        let config = Config::default().with_approval(Share::percent(percent)).with_participation(Share::NONE);
+        let all: u64 = weights.iter().sum();
+        let reaching = (1..4_u8).filter(|option| {
+            let sum: u64 = cast.iter().filter(|(_, ballot)| ballot == option).map(|(id, _)| weights[*id]).sum();
+            Share::percent(percent).is_reached(sum.into(), all.into())
+        });
+        let reaching: Vec<String> = reaching.map(|option| option.to_string()).collect();
+        prop_assert!(reaching.len() <= 1);
+        prop_assert_eq!(chosen(&held(config, &weights, &cast)), reaching.first().cloned());
+    }
+
     /// More support never unelects.
     #[test]
     fn support_helps(config in configs(), (weights, ballots) in votes(), voter: prop::sample::Index) {

@@ -93,8 +93,14 @@ mod tests {
         assert_eq!(list_makespan(&lengths, &[(0, 8), (3, 6), (3, 7)], 3), Some(16), "fewer constraints");
         assert_eq!(list_makespan(&lengths, &[(0, 1), (1, 0)], 3), None);
         assert_eq!(list_makespan(&lengths, &[(0, 9)], 3), None);
-        let work = [3, 3, 2, 2, 2];
-        assert_eq!(makespan(&work, &longest_first(&work, 2), 2), 7);
+    }
+
+    #[test]
+    fn the_longest_first_is_not_always_best() {
+        for (work, agents, found, possible) in [(&[5, 5, 4, 4, 3, 3, 3][..], 3, 11, 9), (&[3, 3, 2, 2, 2], 2, 7, 6)] {
+            assert_eq!(makespan(work, &longest_first(work, agents), agents), found);
+            assert_eq!(best(work, agents), possible);
+        }
     }
 
     fn best(lengths: &[u64], agents: usize) -> u64 {
@@ -113,6 +119,29 @@ mod tests {
             prop_assert!(longest >= best && longest <= (4.0 / 3.0 - 1.0 / (3.0 * m)) * best + 1e-9);
             let listed = list_makespan(&lengths, &[], agents).unwrap() as f64;
             prop_assert!(listed >= best && listed <= (2.0 - 1.0 / m) * best + 1e-9);
+        }
+
+        /// Graham's bound where some work waits for other: what all agents do, and on top of it no more than they stand idle
+        /// during a longest chain.
+        #[test]
+        fn idle_time_lies_along_a_chain(
+            lengths in prop::collection::vec(1_u64..20, 1..12), links in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..20), agents in 1_usize..4,
+        ) {
+            let count = lengths.len();
+            let links: Vec<(usize, usize)> = links
+                .into_iter()
+                .map(|(a, b)| (a.index(count), b.index(count)))
+                .filter(|(a, b)| a < b)
+                .collect();
+            let mut ends = lengths.clone();
+            for place in 0..count {
+                let before = links.iter().filter(|link| link.1 == place).map(|link| ends[link.0]).max().unwrap_or(0);
+                ends[place] = before + lengths[place];
+            }
+            let (chain, work) = (ends.into_iter().max().unwrap(), lengths.iter().sum::<u64>());
+            let (found, m) = (list_makespan(&lengths, &links, agents).unwrap(), agents as u64);
+            prop_assert!(found >= chain && found * m >= work, "{found} is less than there is to do");
+            prop_assert!(found * m <= work + (m - 1) * chain, "{found}: idle without a reason");
         }
     }
 }

@@ -292,6 +292,18 @@ mod tests {
         }
 
         #[test]
+        fn what_a_winner_pays_does_not_hang_on_its_own_bid((rules, bids) in auctions(), other in 0_u64..10) {
+            let awards = hold(&rules, &bids).unwrap();
+            for award in &awards {
+                let mut changed = bids.clone();
+                changed.iter_mut().filter(|bid| bid.by == award.to).for_each(|bid| bid.amount = other);
+                let again = hold(&rules, &changed).unwrap();
+                let price = again.iter().find(|one| one.to == award.to).map_or(award.price, |one| one.price);
+                prop_assert_eq!(price, award.price);
+            }
+        }
+
+        #[test]
         fn order_does_not_matter_and_no_more_win_than_there_are_things((rules, bids) in auctions(), turn: prop::sample::Index) {
             let awards = hold(&rules, &bids).unwrap();
             let mut other = bids.clone();

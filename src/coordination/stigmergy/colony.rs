@@ -331,6 +331,9 @@ mod tests {
                         prop_assert!(colony.trails.iter().all(between), "{:?} not in {low} to {high}", colony.trails);
                     }
                 }
+                let mut again = Colony::new(Settings { variant, ..Settings::default() }, &edges, 0, 7).unwrap();
+                (0..60).for_each(|round| again.round(&mut Random::new(seed, round)));
+                prop_assert_eq!(&again, &colony, "the same seed, the same trails");
                 let best = colony.best().unwrap();
                 prop_assert!(best.length >= known && best.length <= 1.5 * known, "{} for {known}", best.length);
                 let ends = best.edges.windows(2).all(|two| colony.edges[two[0]].1 == colony.edges[two[1]].0);

@@ -256,6 +256,31 @@ mod tests {
             prop_assert!(lazy.level(&rules, 59) <= config.start + within + 1e-9);
         }
 
+        /// What is not walked fades, in any parts; what is walked in each tick settles below the most that one tick brings
+        /// over the share that is lost; within a tick the order of what is left does not matter.
+        #[test]
+        fn trails_fade_settle_and_add_up(
+            first: bool, rate in 0.01_f64..1.0, a in 1_u64..50, b in 1_u64..50, mut amounts in prop::collection::vec(prop::collection::vec(0.0_f64..5.0, 0..4), 1..40),
+        ) {
+            let order = if first { Order::DepositFirst } else { Order::EvaporateFirst };
+            let config = Config::default().with_order(order).with_evaporation(rate);
+            let rules = Rules::new(config).unwrap();
+            let fresh = Trail::new(&rules);
+            let (one, both) = (fresh.level(&rules, a), fresh.level(&rules, a + b));
+            prop_assert!(both < one && one < fresh.level(&rules, 0) || one == 0.0);
+            prop_assert!((both - one * fresh.level(&rules, b) / fresh.level(&rules, 0)).abs() < 1e-9);
+            let left = |amounts: &[Vec<f64>]| {
+                let mut trail = Trail::new(&rules);
+                (0..).zip(amounts).for_each(|(tick, parts)| parts.iter().for_each(|part| trail.deposit(&rules, *part, tick)));
+                trail.level(&rules, amounts.len() as u64 - 1)
+            };
+            let most = amounts.iter().map(|parts| parts.iter().sum::<f64>()).fold(0.0, f64::max);
+            let found = left(&amounts);
+            prop_assert!(found >= 0.0 && found <= config.start.max(most / rate) + most * 1e-9 + 1e-9, "{found} of at most {most} a tick");
+            amounts.iter_mut().for_each(|parts| parts.reverse());
+            prop_assert!((left(&amounts) - found).abs() < 1e-9);
+        }
+
         #[test]
         fn a_field_serialises(deposits in prop::collection::vec((0_u64..9, 0_u8..4, 0_u8..4), 0..30)) {
             let mut field = Field::new(Rules::default());

@@ -107,6 +107,18 @@ mod tests {
     }
 
     #[test]
+    fn the_choices_of_the_literature() {
+        let near = |found: f64, known: f64, off: f64| assert!((found - known).abs() < off, "{found} is not {known}");
+        let found = chances(&[(1.0, 1.0 / 5.0), (2.0, 1.0 / 10.0)], 1.0, 2.0);
+        near(found[0], 2.0 / 3.0, 1e-12);
+        near(found[1], 1.0 / 3.0, 1e-12);
+        near(deneubourg(20.0, 2.0, 10.0, 5.0), 0.59016, 5e-6);
+        let (least, most) = max_min_bounds(0.02, 100.0, 50, 0.05);
+        near(most, 0.5, 1e-12);
+        near(least / most, 0.002_572_7, 5e-8);
+    }
+
+    #[test]
     fn nothing_to_go_by_is_even() {
         assert_eq!(chances(&[(0.0, 1.0), (0.0, 2.0)], 1.0, 1.0), [0.5, 0.5]);
         assert_eq!(chances(&[(f64::NAN, 1.0), (f64::INFINITY, 1.0)], 1.0, 1.0), [0.5, 0.5]);

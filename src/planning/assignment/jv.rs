@@ -4,7 +4,7 @@
 //! 38 (1987). Columns that stay alone must keep the price 0, so a matrix that is not square starts without the reduction of
 //! columns; the reduction of rows only lowers prices of columns that are taken then, and is allowed for every shape.
 
-use super::scan::{place_of, places_of, relax, relax_least, two_least};
+use super::scan::{least_of, place_of, places_of, relax, relax_least, two_least};
 use super::{AssignError, Assignment, Costs, flipped, total};
 
 /// The assignment of the least sum: as many pairs as the smaller of rows and columns.
@@ -208,7 +208,7 @@ impl<'a> Search<'a> {
     }
 
     fn bound(&self) -> f64 {
-        let rows = (0..self.costs.rows).map(|row| two_least(self.costs.row(row), &self.prices).0);
+        let rows = (0..self.costs.rows).map(|row| least_of(self.costs.row(row), &self.prices));
         rows.sum::<f64>() + self.prices.iter().sum::<f64>()
     }
 }

@@ -26,6 +26,21 @@ pub(super) fn two_least(row: &[f64], prices: &[f64]) -> (f64, f64) {
     two
 }
 
+/// The least of `cost - price`.
+pub(super) fn least_of(row: &[f64], prices: &[f64]) -> f64 {
+    const WIDE: usize = 16;
+    let mut least = [f64::INFINITY; WIDE];
+    let ((costs, rest), (chunks, tail)) = (row.as_chunks::<WIDE>(), prices.as_chunks::<WIDE>());
+    for (costs, prices) in costs.iter().zip(chunks) {
+        for ((least, cost), price) in least.iter_mut().zip(costs).zip(prices) {
+            let value = cost - price;
+            *least = if value < *least { value } else { *least };
+        }
+    }
+    let rest = rest.iter().zip(tail).map(|(cost, price)| cost - price);
+    least.into_iter().chain(rest).fold(f64::INFINITY, f64::min)
+}
+
 /// The first place at which `cost - price` is this.
 pub(super) fn place_of(row: &[f64], prices: &[f64], value: f64) -> Option<usize> {
     const WIDE: usize = 16;

@@ -1,42 +1,117 @@
 //! Makespans that no plan goes below.
+//!
+//! A crew is a set of agents with the work that only they can do; a shared resource with its use is the same thing. What a
+//! crew has to do takes it at least the work over its capacity, and before it comes the least head, after it the least tail.
+//! Which crews there are is exponential; those are looked at that tasks name, their pairs, and what is left when the agents
+//! that lose least are taken away one by one (the peeling that finds dense parts of graphs; Charikar 2000).
+//!
+//! Heads and tails are those of the longest ways at first. Then the same reasoning is used on all that must come before a
+//! task, so that its head gets longer, and from the other end.
 
-use super::network::{Network, at};
-use std::collections::{BTreeMap, BTreeSet};
+use super::network::{Links, Network, at, set};
+use core::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 /// Unions of two sets of agents that are looked at.
 const MOST_UNIONS: usize = 4_000;
+/// Steps for longer heads, and as many for longer tails: some hundredths of a second.
+const MOST_STEPS: usize = 4_000_000;
 
-/// The largest of: the critical path; for each set of agents, the work that only they can do, shared among them; for each
-/// shared resource, its use spread over all of it. Work that begins late or has much behind it is looked at alone, too.
-pub(super) fn makespan_bound(network: &Network<'_>) -> u64 {
-    let path = (0..network.len()).map(|task| at(&network.heads, task) + network.span(task) + at(&network.tails, task));
-    let path = path.max().unwrap_or(0);
-    path.max(crews(network)).max(resources(network))
+/// The largest of: the longest way; for each crew and each shared resource, its work, with what comes before and after it. No
+/// plan is better than one with a makespan of `enough`, if that is what comes out: nothing more is looked for then.
+pub(super) fn makespan_bound(network: &Network<'_>, enough: u64) -> u64 {
+    let (heads, tails) = (network.heads.clone(), network.tails.clone());
+    let path = longest(network, &heads, &tails);
+    let mut crews: Vec<(u64, Crew)> =
+        crews(network).into_iter().chain(resources(network)).map(|crew| (0, crew)).collect();
+    for (bound, crew) in &mut crews {
+        *bound = crew.least(network, &heads, &tails);
+    }
+    // The busiest are the likeliest to make heads longer.
+    crews.sort_by_key(|(bound, crew)| (Reverse(*bound), crew.tasks.len()));
+    let simple = crews.first().map_or(0, |(bound, _)| *bound).max(path);
+    if simple >= enough {
+        return simple;
+    }
+    let crews: Vec<Crew> = crews.into_iter().map(|(_, crew)| crew).collect();
+    let order = &network.problem.order;
+    let reversed: Vec<usize> = order.iter().rev().copied().collect();
+    let heads = tightened(network, &crews, order, (&network.before, &network.then), &heads);
+    let tails = tightened(network, &crews, &reversed, (&network.then, &network.before), &tails);
+    let bounds = crews.iter().map(|crew| crew.least(network, &heads, &tails));
+    bounds.fold(simple.max(longest(network, &heads, &tails)), u64::max)
 }
 
-fn resources(network: &Network<'_>) -> u64 {
+fn longest(network: &Network<'_>, heads: &[u64], tails: &[u64]) -> u64 {
+    let ways = (0..network.len()).map(|task| at(heads, task) + network.span(task) + at(tails, task));
+    ways.max().unwrap_or(0)
+}
+
+/// What shares a capacity: tasks, and how much of it each takes.
+struct Crew {
+    capacity: u64,
+    tasks: Vec<usize>,
+    /// By task; nothing for those that are not of it.
+    takes: Vec<u64>,
+}
+
+impl Crew {
+    fn new(network: &Network<'_>, capacity: u64, users: &[(usize, u64)]) -> Self {
+        let mut takes = vec![0; network.len()];
+        users.iter().for_each(|&(task, amount)| set(&mut takes, task, |_| amount));
+        Self { capacity, tasks: users.iter().map(|user| user.0).collect(), takes }
+    }
+
+    /// How long it needs at least for all of its tasks.
+    fn least(&self, network: &Network<'_>, heads: &[u64], tails: &[u64]) -> u64 {
+        let parts = |near: &[u64], far: &[u64]| -> Vec<Part> {
+            self.tasks.iter().map(|&task| self.part(network, task, at(near, task), at(far, task))).collect()
+        };
+        let swept = sweep(parts(heads, tails), self.capacity).max(sweep(parts(tails, heads), self.capacity));
+        // Of a capacity of one a task takes all.
+        if self.capacity == 1 { swept.max(preemptive(parts(heads, tails))) } else { swept }
+    }
+
+    fn part(&self, network: &Network<'_>, task: usize, near: u64, far: u64) -> Part {
+        Part { near, far, span: network.span(task), takes: at(&self.takes, task) }
+    }
+}
+
+/// A task of a crew.
+#[derive(Clone, Copy)]
+struct Part {
+    near: u64,
+    far: u64,
+    span: u64,
+    takes: u64,
+}
+
+fn resources(network: &Network<'_>) -> Vec<Crew> {
     let mut users: BTreeMap<usize, Vec<(usize, u64)>> = BTreeMap::new();
     for (task, uses) in network.problem.uses.iter().enumerate() {
-        for &(resource, amount) in uses {
+        for &(resource, amount) in uses.iter().filter(|used| used.1 > 0) {
             users.entry(resource).or_default().push((task, amount));
         }
     }
-    let bounds =
-        users.into_iter().map(|(resource, users)| spread(network, &users, at(&network.problem.capacity, resource)));
-    bounds.max().unwrap_or(0)
+    let crew = |(resource, users): (usize, Vec<_>)| Crew::new(network, at(&network.problem.capacity, resource), &users);
+    users.into_iter().map(crew).collect()
 }
 
-fn crews(network: &Network<'_>) -> u64 {
-    let mut crews: BTreeMap<BTreeSet<usize>, Vec<usize>> = BTreeMap::new();
+type Agents = BTreeSet<usize>;
+
+fn crews(network: &Network<'_>) -> Vec<Crew> {
+    let mut able: BTreeMap<Agents, Vec<usize>> = BTreeMap::new();
     for task in 0..network.len() {
-        let crew: BTreeSet<usize> = network.modes(task).iter().filter_map(|mode| mode.agent).collect();
-        if !crew.is_empty() {
-            crews.entry(crew).or_default().push(task);
+        let agents: Agents = network.modes(task).iter().filter_map(|mode| mode.agent).collect();
+        if !agents.is_empty() {
+            able.entry(agents).or_default().push(task);
         }
     }
-    let sets: Vec<&BTreeSet<usize>> = crews.keys().collect();
-    let mut looked: BTreeSet<BTreeSet<usize>> = sets.iter().map(|set| (*set).clone()).collect();
-    looked.insert(sets.iter().flat_map(|set| set.iter().copied()).collect());
+    let sets: Vec<&Agents> = able.keys().collect();
+    let mut looked: BTreeSet<Agents> = sets.iter().map(|set| (*set).clone()).collect();
+    let all: Agents = sets.iter().flat_map(|set| set.iter().copied()).collect();
+    let work = able.iter().map(|(set, tasks)| (set, tasks.iter().map(|task| network.span(*task)).sum())).collect();
+    looked.extend(peeled(all, work, &network.problem.capacity));
     for (place, one) in sets.iter().enumerate() {
         for two in sets.iter().skip(place + 1) {
             if looked.len() >= MOST_UNIONS {
@@ -45,35 +120,202 @@ fn crews(network: &Network<'_>) -> u64 {
             looked.insert(one.union(two).copied().collect());
         }
     }
-    let bound = |crew: &BTreeSet<usize>| {
-        let within = crews.iter().filter(|(set, _)| set.is_subset(crew)).flat_map(|(_, tasks)| tasks);
-        let tasks: Vec<(usize, u64)> = within.map(|&task| (task, 1)).collect();
-        let capacity = crew.iter().map(|agent| at(&network.problem.capacity, *agent)).fold(0, u64::saturating_add);
-        spread(network, &tasks, capacity)
+    let crew = |agents: &Agents| {
+        let within = able.iter().filter(|(set, _)| set.is_subset(agents)).flat_map(|(_, tasks)| tasks);
+        let users: Vec<(usize, u64)> = within.map(|&task| (task, 1)).collect();
+        let capacity = agents.iter().map(|agent| at(&network.problem.capacity, *agent)).fold(0, u64::saturating_add);
+        Crew::new(network, capacity, &users)
     };
-    looked.iter().map(bound).max().unwrap_or(0)
+    looked.iter().map(crew).collect()
 }
 
-/// For every moment: what begins no earlier, spread over the capacity, and then the least that comes after any of it. And
-/// the same from the end.
-fn spread(network: &Network<'_>, tasks: &[(usize, u64)], capacity: u64) -> u64 {
-    let ends = |task: usize| (at(&network.heads, task), at(&network.tails, task));
-    let forward = tasks.iter().map(|&(task, amount)| (ends(task), task, amount));
-    let backward = tasks
-        .iter()
-        .map(|&(task, amount)| (ends(task), task, amount))
-        .map(|((head, tail), task, amount)| ((tail, head), task, amount));
-    sweep(network, forward.collect(), capacity).max(sweep(network, backward.collect(), capacity))
+/// All agents, then without the one whose absence loses least work for its capacity, and so on. What is densest is found, or
+/// half as dense.
+fn peeled(mut agents: Agents, mut work: Vec<(&Agents, u64)>, capacity: &[u64]) -> Vec<Agents> {
+    let mut found = Vec::new();
+    while !agents.is_empty() {
+        found.push(agents.clone());
+        let lost = |agent: usize| -> u128 {
+            let lost: u128 = work.iter().filter(|(set, _)| set.contains(&agent)).map(|set| u128::from(set.1)).sum();
+            (lost << 20) / u128::from(at(capacity, agent).max(1))
+        };
+        let Some(least) = agents.iter().copied().min_by_key(|agent| lost(*agent)) else { break };
+        agents.remove(&least);
+        work.retain(|(set, _)| !set.contains(&least));
+    }
+    found
 }
 
-fn sweep(network: &Network<'_>, mut tasks: Vec<((u64, u64), usize, u64)>, capacity: u64) -> u64 {
-    tasks.sort_unstable_by(|one, two| two.cmp(one));
+/// For every moment: what begins no earlier, spread over the capacity, and then the least that comes after any of it.
+fn sweep(mut parts: Vec<Part>, capacity: u64) -> u64 {
+    parts.sort_unstable_by_key(|part| Reverse((part.near, part.far)));
     let (mut work, mut least, mut bound) = (0_u128, u64::MAX, 0);
-    for ((near, far), task, amount) in tasks {
-        work = work.saturating_add(u128::from(network.span(task)) * u128::from(amount));
-        least = least.min(far);
+    for part in parts {
+        work = work.saturating_add(u128::from(part.span) * u128::from(part.takes));
+        least = least.min(part.far);
         let whole = u64::try_from(work.div_ceil(u128::from(capacity.max(1)))).unwrap_or(0);
-        bound = bound.max(near.saturating_add(whole).saturating_add(least));
+        bound = bound.max(part.near.saturating_add(whole).saturating_add(least));
     }
     bound
+}
+
+/// The makespan of one who may interrupt tasks, always at the one with most to come after it: no schedule is shorter
+/// (Jackson 1955; Carlier 1982).
+fn preemptive(mut parts: Vec<Part>) -> u64 {
+    parts.sort_unstable_by_key(|part| Reverse(part.near));
+    let (mut now, mut bound) = (0_u64, 0);
+    let mut ready: BinaryHeap<(u64, u64)> = BinaryHeap::new();
+    loop {
+        while let Some(part) = parts.pop_if(|part| part.near <= now || ready.is_empty()) {
+            now = now.max(part.near);
+            ready.push((part.far, part.span));
+        }
+        let Some((far, left)) = ready.pop() else { return bound };
+        let next = parts.last().map_or(u64::MAX, |part| part.near);
+        let done = left.min(next.saturating_sub(now));
+        now = now.saturating_add(done);
+        if done < left {
+            ready.push((far, left - done));
+        } else {
+            bound = bound.max(now.saturating_add(far));
+        }
+    }
+}
+
+/// Longer heads: all that must come before a task is a project of its own, whose bound the head is. With the links the other
+/// way round, tails.
+fn tightened(
+    network: &Network<'_>,
+    crews: &[Crew],
+    order: &[usize],
+    (before, then): (&Links, &Links),
+    simple: &[u64],
+) -> Vec<u64> {
+    let mut heads = simple.to_vec();
+    let mut steps = 0_usize;
+    let mut way = vec![None; network.len()];
+    for (place, &task) in order.iter().enumerate() {
+        let links = before.of_task(task).iter();
+        let head =
+            links.map(|&(first, lag)| at(&heads, first) + network.span(first) + lag).fold(at(simple, task), u64::max);
+        set(&mut heads, task, |_| head);
+        let above = above(network, task, order.get(..place).unwrap_or_default(), then, &mut way);
+        for crew in crews {
+            if above.len() < 2 || steps > MOST_STEPS {
+                break;
+            }
+            steps += above.len();
+            let parts = above.iter().filter(|(task, _)| at(&crew.takes, *task) > 0);
+            let parts: Vec<Part> =
+                parts.map(|&(first, far)| crew.part(network, first, at(&heads, first), far)).collect();
+            steps += 8 * parts.len();
+            let least = match crew.capacity {
+                1 => preemptive(parts),
+                capacity => {
+                    sweep(parts.clone(), capacity).max(sweep(parts.into_iter().map(Part::turned).collect(), capacity))
+                }
+            };
+            set(&mut heads, task, |head| head.max(least));
+        }
+    }
+    heads
+}
+
+impl Part {
+    const fn turned(self) -> Self {
+        Self { near: self.far, far: self.near, ..self }
+    }
+}
+
+/// The tasks that must come before this one, each with the longest way from its end to the beginning of this one.
+fn above(
+    network: &Network<'_>,
+    task: usize,
+    earlier: &[usize],
+    then: &Links,
+    way: &mut [Option<u64>],
+) -> Vec<(usize, u64)> {
+    way.fill(None);
+    let put = |way: &mut [Option<u64>], task: usize, to: u64| {
+        if let Some(slot) = way.get_mut(task) {
+            *slot = Some(to);
+        }
+    };
+    put(way, task, 0);
+    let mut found = Vec::new();
+    for &one in earlier.iter().rev() {
+        let ways = then.of_task(one).iter().filter_map(|&(next, lag)| {
+            let rest = way.get(next).copied().flatten()?;
+            Some(lag + if next == task { 0 } else { rest + network.span(next) })
+        });
+        if let Some(longest) = ways.max() {
+            put(way, one, longest);
+            found.push((one, longest));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{AgentId, TaskId};
+    use crate::planning::{Agent, Project, Task};
+    use core::time::Duration;
+    use proptest::prelude::*;
+
+    fn bound(project: &Project) -> u64 {
+        let problem = project.check().unwrap();
+        makespan_bound(&Network::new(&problem), u64::MAX) * problem.tick / 1_000_000_000
+    }
+
+    fn task(id: u64, secs: u64, skill: &str) -> Task {
+        Task::new(TaskId::new(id), Duration::from_secs(secs)).with_need(skill, 1)
+    }
+
+    /// Three must be done by one before another does one, and then three again: 9 + 5 + 9. Neither the longest way (11) nor what
+    /// the first has to do (18) says so.
+    #[test]
+    fn what_must_come_before_takes_its_time() {
+        let project = Project::default()
+            .with_agent(Agent::new(AgentId::new(1)).with_skill("a", 1))
+            .with_agent(Agent::new(AgentId::new(2)).with_skill("b", 1));
+        let project = (1..=3).map(|id| task(id, 3, "a")).fold(project, Project::with_task);
+        let middle = (1..=3).fold(task(4, 5, "b"), |task, id| task.after(TaskId::new(id)));
+        let project = project.with_task(middle);
+        let project = (5..=7).map(|id| task(id, 3, "a").after(TaskId::new(4))).fold(project, Project::with_task);
+        assert_eq!(bound(&project), 23);
+    }
+
+    /// Six agents share 60; the seventh can do nothing of it. No two of the sets that tasks name are all six.
+    #[test]
+    fn who_cannot_help_is_left_out() {
+        let skills: [&[&str]; 7] = [&["x", "v"], &["x"], &["y", "v"], &["y"], &["z", "v"], &["z"], &["w"]];
+        let agent = |(id, skills): (u64, &&[&str])| {
+            skills.iter().fold(Agent::new(AgentId::new(id)), |agent, skill| agent.with_skill(*skill, 1))
+        };
+        let project = (1..).zip(&skills).map(agent).fold(Project::default(), Project::with_agent);
+        let work = [("x", 12), ("y", 12), ("z", 12), ("v", 24), ("w", 1)];
+        let tasks = work.iter().flat_map(|(skill, secs)| (0..*secs).map(move |_| *skill));
+        let project = (1..).zip(tasks).map(|(id, skill)| task(id, 1, skill)).fold(project, Project::with_task);
+        assert_eq!(bound(&project), 10);
+    }
+
+    proptest! {
+        /// What the interrupted schedule takes is the greatest, over all sets of tasks, of the first head, all spans and the
+        /// least tail: the known answer of Carlier.
+        #[test]
+        fn an_interrupted_schedule_is_the_bound_of_the_worst_set(tasks in prop::collection::vec((0_u64..20, 1_u64..8, 0_u64..20), 1..9)) {
+            let parts: Vec<Part> = tasks.iter().map(|&(near, span, far)| Part { near, far, span, takes: 1 }).collect();
+            let of_set = |set: u32| {
+                let chosen = parts.iter().enumerate().filter(|(place, _)| set >> place & 1 == 1).map(|(_, part)| part);
+                let near = chosen.clone().map(|part| part.near).min()?;
+                let far = chosen.clone().map(|part| part.far).min()?;
+                Some(near + chosen.map(|part| part.span).sum::<u64>() + far)
+            };
+            let worst = (1..1_u32 << parts.len()).filter_map(of_set).max().unwrap();
+            prop_assert_eq!(preemptive(parts.clone()), worst);
+            prop_assert!(sweep(parts, 1) <= worst);
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Duration against cost: the plans of which none is both sooner and cheaper.
 
 use super::super::problem::Problem;
+use super::bounds::makespan_bound;
 use super::generate::{resume, start};
 use super::network::Network;
 use super::settings::{Goal, Measure, Progress, Settings};
@@ -76,7 +77,8 @@ pub fn pareto_front(
 ) -> Front {
     let budgets = u64::from(budgets.max(2));
     let share = settings.evaluations / (PASSES * budgets + 1);
-    let mut run = Run { problem, settings, observer, share, tried: 0, open: true, front: Front::default() };
+    let bound = makespan_bound(&Network::new(problem), u64::MAX);
+    let mut run = Run { problem, bound, settings, observer, share, tried: 0, open: true, front: Front::default() };
     let least = problem.modes.iter().map(|modes| modes.iter().map(|mode| mode.cost).min().unwrap_or(0));
     let least = least.fold(0, u64::saturating_add);
     let dearest = run.at(problem.budget.unwrap_or(u64::MAX));
@@ -91,6 +93,7 @@ pub fn pareto_front(
 
 struct Run<'a> {
     problem: &'a Problem,
+    bound: u64,
     settings: &'a Settings,
     observer: &'a mut dyn FnMut(&Progress) -> ControlFlow<()>,
     /// Evaluations for each budget.
@@ -115,7 +118,7 @@ impl Run<'_> {
         let settings = settings.with_seed(self.settings.seed.wrapping_add(self.tried));
         let (before, most, open) = (self.tried, self.settings.evaluations, &mut self.open);
         let observer = &mut *self.observer;
-        let found = search(&network, best, &settings, &mut |progress| {
+        let found = search(&network, best, self.bound, &settings, &mut |progress| {
             let whole = Progress { evaluations: before.saturating_add(progress.evaluations), most, ..*progress };
             let verdict = observer(&whole);
             *open = verdict.is_continue();

@@ -7,6 +7,7 @@
 //! Single-skill project scheduling is the case without agents.
 
 mod annealing;
+mod best_of;
 mod bounds;
 mod front;
 mod generate;
@@ -20,6 +21,7 @@ mod solution;
 
 pub(super) use moves::Draw;
 
+pub use best_of::best_of;
 pub use front::{Front, pareto_front};
 pub use generate::{Rule, Scheme, generate};
 pub use settings::{Goal, Measure, Progress, Settings};

@@ -73,7 +73,8 @@ pub fn plan_project(
 ) -> Solution {
     let network = Network::new(problem);
     let best = start(&network, &settings.goal);
-    search(&network, best, settings, observer)
+    let bound = makespan_bound(&network, best.makespan());
+    search(&network, best, bound, settings, observer)
 }
 
 /// Looks for a plan that is better than one in hand, which may be of another project: of one with other agents or durations, or
@@ -112,18 +113,19 @@ pub fn improve(
 ) -> Solution {
     let network = Network::new(problem);
     let best = resume(&network, plan, &settings.goal);
-    search(&network, best, settings, observer)
+    let bound = makespan_bound(&network, best.makespan());
+    search(&network, best, bound, settings, observer)
 }
 
 /// Looks for something better than this.
 pub(super) fn search(
     network: &Network<'_>,
     mut best: Best,
+    bound: u64,
     settings: &Settings,
     observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
 ) -> Solution {
     let problem = network.problem;
-    let bound = makespan_bound(network);
     let mut watch = Watch { tried: 0, told: 0, bound, settings, problem, observer };
     if watch.go_on(0, best.makespan()) && !best.is_proven(&watch) {
         if is_sequential(problem, &settings.goal) {

@@ -10,6 +10,7 @@ mod sinkhorn;
 pub use rounds::Round;
 pub use sinkhorn::Soft;
 
+use super::fault::BadProblem;
 use super::model::Project;
 use super::problem::Problem;
 use crate::id::{AgentId, TaskId};
@@ -31,7 +32,7 @@ use thiserror::Error;
 ///     .with_agent(Agent::new(AgentId::new(2)))
 ///     .with_task(task(1).with_need("paint", 1))
 ///     .with_task(task(2).after(TaskId::new(1)));
-/// let mut tensor = TaskTensor::by_depth(&project.check()?);
+/// let mut tensor = TaskTensor::by_depth(&project.check()?)?;
 /// assert_eq!(tensor.values().dim(), (2, 2, 2));
 /// assert_eq!(tensor.level(0).row(0).to_vec(), [1.0, 0.0]); // nobody else can
 /// assert_eq!(tensor.level(1).row(1).to_vec(), [0.5, 0.5]);
@@ -68,9 +69,22 @@ pub enum AxisOf {
 }
 
 /// Why a tensor is not what is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TensorError {
+    /// Tasks, agents and levels make more entries than are kept.
+    #[error("{tasks} tasks, {agents} agents and {levels} levels are more than {} entries", MOST_ENTRIES)]
+    TooLarge {
+        /// How many tasks.
+        tasks: usize,
+        /// How many agents.
+        agents: usize,
+        /// How many levels.
+        levels: usize,
+    },
+    /// The project makes no sense.
+    #[error(transparent)]
+    Problem(#[from] BadProblem),
     /// Numbers of tasks, agents, scores or capacities do not go together.
     #[error("the numbers of tasks, agents, scores and capacities do not go together")]
     Shape,
@@ -96,12 +110,15 @@ pub enum TensorError {
     },
 }
 
+/// A tensor with more entries is not made: it would not fit the memory of many machines.
+const MOST_ENTRIES: usize = 1 << 27;
+
 impl TaskTensor {
     /// A tensor of tasks with their levels, of so many, in which `can` says who can do what; among those all are as likely.
     ///
     /// # Errors
     ///
-    /// [`TensorError::NoLevel`] and [`TensorError::Twice`].
+    /// [`TensorError::NoLevel`], [`TensorError::Twice`] and [`TensorError::TooLarge`].
     pub fn new(
         tasks: &[(TaskId, usize)],
         agents: &[AgentId],
@@ -119,7 +136,7 @@ impl TaskTensor {
         {
             return Err(TensorError::Twice);
         }
-        let shape = (tasks.len(), agents.len(), levels);
+        let shape = shape(tasks.len(), agents.len(), levels)?;
         let mut tensor = Self {
             tasks: tasks.iter().map(|task| task.0).collect(),
             agents: agents.to_vec(),
@@ -142,8 +159,11 @@ impl TaskTensor {
 
     /// The tensor of a problem whose levels are depths: a task is one level below the deepest that it comes after. Tasks that
     /// nobody attends are left out; what comes after them counts them all the same.
-    #[must_use]
-    pub fn by_depth(problem: &Problem) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`TensorError::TooLarge`].
+    pub fn by_depth(problem: &Problem) -> Result<Self, TensorError> {
         let mut depths = vec![0; problem.tasks()];
         for &task in &problem.order {
             let before = problem.before.get(task).into_iter().flatten();
@@ -155,8 +175,11 @@ impl TaskTensor {
     }
 
     /// The tensor of a problem whose levels are priorities, the highest first: as many as differ.
-    #[must_use]
-    pub fn by_priority(problem: &Problem) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`TensorError::TooLarge`].
+    pub fn by_priority(problem: &Problem) -> Result<Self, TensorError> {
         let mut ranks = problem.priority.clone();
         ranks.sort_unstable_by(|one, two| two.cmp(one));
         ranks.dedup();
@@ -164,10 +187,10 @@ impl TaskTensor {
         Self::of_problem(problem, ranks.len(), rank)
     }
 
-    fn of_problem(problem: &Problem, levels: usize, level: impl Fn(usize) -> usize) -> Self {
+    fn of_problem(problem: &Problem, levels: usize, level: impl Fn(usize) -> usize) -> Result<Self, TensorError> {
         let able = |task: usize| problem.modes.get(task).into_iter().flatten().filter_map(|mode| mode.agent);
         let rows: Vec<usize> = (0..problem.tasks()).filter(|task| able(*task).next().is_some()).collect();
-        let shape = (rows.len(), problem.agents(), levels);
+        let shape = shape(rows.len(), problem.agents(), levels)?;
         let mut tensor = Self {
             tasks: rows.iter().filter_map(|row| problem.tasks.get(*row).copied()).collect(),
             agents: problem.agents.clone(),
@@ -183,7 +206,7 @@ impl TaskTensor {
         }
         tensor.values.zip_mut_with(&tensor.open, |value, open| *value = f64::from(u8::from(*open)));
         tensor.normalise(AxisOf::Agents);
-        tensor
+        Ok(tensor)
     }
 
     /// The tasks of the first axis.
@@ -234,12 +257,12 @@ impl TaskTensor {
     ///
     /// [`TensorError::Masked`] when it cannot be.
     pub fn pin(&mut self, task: TaskId, agent: AgentId) -> Result<(), TensorError> {
-        let masked = TensorError::Masked { task, agent };
-        let column = self.agents.iter().position(|one| *one == agent).ok_or(masked)?;
-        let row = self.row(task).ok_or(masked)?;
-        let level = self.level_of.get(row).copied().ok_or(masked)?;
+        let masked = || TensorError::Masked { task, agent };
+        let column = self.agents.iter().position(|one| *one == agent).ok_or_else(masked)?;
+        let row = self.row(task).ok_or_else(masked)?;
+        let level = self.level_of.get(row).copied().ok_or_else(masked)?;
         if self.open.get((row, column, level)) != Some(&true) {
-            return Err(masked);
+            return Err(masked());
         }
         self.pinned.iter_mut().skip(row).take(1).for_each(|slot| *slot = Some(column));
         self.values.index_axis_mut(Axis(0), row).fill(0.0);
@@ -290,10 +313,16 @@ impl Project {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with the project.
-    pub fn tensor(&self) -> Result<TaskTensor, super::fault::BadProblem> {
-        Ok(TaskTensor::by_depth(&self.check()?))
+    /// Everything that is wrong with the project, and [`TensorError::TooLarge`].
+    pub fn tensor(&self) -> Result<TaskTensor, TensorError> {
+        TaskTensor::by_depth(&self.check()?)
     }
+}
+
+fn shape(tasks: usize, agents: usize, levels: usize) -> Result<(usize, usize, usize), TensorError> {
+    let entries = tasks.checked_mul(agents).and_then(|pairs| pairs.checked_mul(levels));
+    let fits = entries.is_some_and(|entries| entries <= MOST_ENTRIES) && levels <= MOST_ENTRIES;
+    if fits { Ok((tasks, agents, levels)) } else { Err(TensorError::TooLarge { tasks, agents, levels }) }
 }
 
 fn sums(lane: ArrayView1<'_, f64>, certain: ArrayView1<'_, bool>) -> (f64, f64) {

@@ -60,6 +60,29 @@ fn ten_thousand_cases_against_brute_force() {
 }
 
 #[test]
+fn the_assignment_of_the_literature() {
+    let costs = Costs::new(3, 3, vec![4.0, 1.0, 3.0, 2.0, 0.0, 5.0, 3.0, 2.0, 2.0]).unwrap();
+    let found = assign(&costs).unwrap();
+    assert_eq!((found.cost, found.columns), (5.0, vec![Some(1), Some(0), Some(2)]));
+}
+
+/// Bertsekas: who pays an epsilon too much at most ends within n of them, and exactly where that is less than a whole.
+#[test]
+fn an_auction_ends_within_its_epsilons() {
+    let (mut random, mut off) = (Random::new(8, 8), 0);
+    for _ in 0..200 {
+        let costs = Costs::new(5, 5, (0..25).map(|_| random.below(20) as f64).collect()).unwrap();
+        let best = assign(&costs).unwrap().cost;
+        // Five rows of an epsilon of 1/6 each, and of 2.
+        assert_eq!(assign_by_auction(&costs, 5.0 / 6.0).unwrap().cost, best);
+        let rough = assign_by_auction(&costs, 10.0).unwrap().cost;
+        assert!(rough <= best + 10.0, "{rough} and {best}");
+        off += usize::from(rough > best);
+    }
+    assert!(off > 0, "an epsilon of two shows");
+}
+
+#[test]
 fn capacities_are_columns_that_are_there_more_than_once() {
     let mut random = Random::new(2, 2);
     for _ in 0..1_000 {

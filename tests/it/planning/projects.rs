@@ -1,6 +1,6 @@
 use counterpoint::planning::{
-    Agent, BadProblem, Breach, Change, Fault, Goal, Measure, ProfileOf, Project, Resource, Rule, Scheme, Settings,
-    Task, Timeline, Work, generate, improve, pareto_front, plan_project, validate, what_if,
+    Agent, BadProblem, Breach, Change, Fault, Goal, Measure, Plan, ProfileOf, Project, Resource, Rule, Scheme,
+    Settings, Task, Timeline, Work, best_of, generate, improve, pareto_front, plan_project, validate, what_if,
 };
 use counterpoint::{AgentId, Random, TaskId, Time};
 use std::ops::ControlFlow;
@@ -364,5 +364,43 @@ fn profiles_tell_what_is_in_use_at_every_moment() {
                 assert_eq!(told, used, "seed {seed}");
             }
         }
+    }
+}
+
+#[test]
+fn the_best_of_several_seeds_is_the_same_in_any_order() {
+    for seed in 0..20 {
+        let project = project(seed, 12, false);
+        let problem = project.check().unwrap();
+        let weighted = Measure::Weighted { makespan: 1, cost: 3, tardiness: 2 };
+        for measures in [vec![Measure::Makespan], vec![Measure::Tardiness, Measure::Cost], vec![weighted]] {
+            let goal = Goal::lexicographic(measures.clone());
+            let settings = Settings::default().with_seed(seed).with_evaluations(60).with_goal(goal.clone());
+            let mut found: Vec<_> = settings.each_seed(4).map(|one| plan_project(&problem, &one, &mut go_on)).collect();
+            let seeds: Vec<u64> = settings.each_seed(4).map(|one| one.seed).collect();
+            assert_eq!(seeds, [seed, seed + 1, seed + 2, seed + 3]);
+            let best = best_of(&problem, &goal, found.clone()).unwrap();
+            assert_eq!(best.evaluations, found.iter().map(|one| one.evaluations).sum::<u64>());
+            found.reverse();
+            found.swap(0, 2);
+            assert_eq!(best_of(&problem, &goal, found.clone()).unwrap(), best, "seed {seed}");
+            // By what the validator says of the plans.
+            let key = |plan: &Plan| {
+                let facts = validate(&project, plan).unwrap();
+                let (makespan, cost) = (facts.makespan.as_nanos(), u128::from(facts.cost));
+                match measures.first() {
+                    Some(Measure::Makespan) => vec![makespan],
+                    Some(Measure::Tardiness) => vec![facts.tardiness, cost],
+                    _ => vec![makespan + 3 * cost + 2 * facts.tardiness],
+                }
+            };
+            assert!(found.iter().all(|one| key(&best.plan) <= key(&one.plan)), "seed {seed}");
+            // A plan that leaves something out is none.
+            let mut part = best.clone();
+            part.plan.tasks.truncate(1);
+            (part.makespan, part.cost) = (Duration::ZERO, 0);
+            assert_eq!(best_of(&problem, &goal, [part, best.clone()]).unwrap().plan, best.plan);
+        }
+        assert_eq!(best_of(&problem, &Goal::default(), []), None);
     }
 }

@@ -188,7 +188,7 @@ fn levels_may_be_priorities() {
         .with_task(task(2, 9))
         .with_task(task(3, 2))
         .with_task(task(4, 5).unattended());
-    let tensor = TaskTensor::by_priority(&project.check().unwrap());
+    let tensor = TaskTensor::by_priority(&project.check().unwrap()).unwrap();
     assert_eq!(tensor.values().dim(), (3, 1, 3));
     let order: Vec<u64> = tensor.rounds(&[1]).unwrap().iter().map(|round| round.pairs[0].0.get()).collect();
     assert_eq!(order, [2, 1, 3]);
@@ -213,4 +213,108 @@ fn what_is_no_tensor_is_refused() {
     assert_eq!(tensor.soften(scores.view(), &[1], cold), Err(TensorError::NotANumber));
     let nowhere = Array2::from_elem((2, 1), f64::NAN);
     assert_eq!(tensor.soften(nowhere.view(), &[1], Soft::default()), Err(TensorError::NotANumber));
+}
+
+/// The best matching of tasks with agents by trying all: as many as can be, and of those the greatest sum.
+fn best(can: &[Vec<Option<f64>>], row: usize, used: u32) -> (usize, f64) {
+    let Some(lane) = can.get(row) else { return (0, 0.0) };
+    let mut found = best(can, row + 1, used);
+    for (column, value) in lane.iter().enumerate().filter(|(column, _)| used >> column & 1 == 0) {
+        if let Some(value) = value {
+            let (count, sum) = best(can, row + 1, used | 1 << column);
+            if (count + 1, sum + value) > found {
+                found = (count + 1, sum + value);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_first_round_of_each_level_is_its_best_matching() {
+    for seed in 0..300 {
+        let mut random = Random::new(seed, 4);
+        let (tasks, agents) = ids(1 + random.below(8), 1 + random.below(4), &mut random, 3);
+        let holes: Vec<bool> = (0..64).map(|_| random.below(4) == 0).collect();
+        let can = |task: TaskId, agent: AgentId| !holes[(task.get() * 5 + agent.get()) as usize % 64];
+        let mut tensor = TaskTensor::new(&tasks, &agents, 3, can).unwrap();
+        let scores = Array2::from_shape_fn((tasks.len(), agents.len()), |_| random.unit() * 4.0);
+        tensor.soften(scores.view(), &vec![1; agents.len()], Soft::default()).unwrap();
+        let rounds = tensor.rounds(&vec![1; agents.len()]).unwrap();
+        for level in 0..3 {
+            let rows: Vec<usize> = (0..tasks.len()).filter(|row| tasks[*row].1 == level).collect();
+            let lanes = rows.iter().map(|row| {
+                let open = |column: usize| tensor.mask()[(*row, column, level)];
+                (0..agents.len()).map(|column| open(column).then(|| tensor.level(level)[(*row, column)])).collect()
+            });
+            let lanes: Vec<Vec<Option<f64>>> = lanes.collect();
+            let place =
+                |round: &(TaskId, AgentId)| tensor.level(level)[(round.0.get() as usize, round.1.get() as usize)];
+            let first = rounds.iter().find(|round| round.level == level);
+            let sum: f64 = first.iter().flat_map(|round| &round.pairs).map(place).sum();
+            let (count, most) = best(&lanes, 0, 0);
+            assert_eq!(first.map_or(0, |round| round.pairs.len()), count, "seed {seed}, level {level}");
+            assert!((sum - most).abs() < 1e-9, "seed {seed}, level {level}: {sum}, not {most}");
+        }
+    }
+}
+
+/// The assignment [[4, 1, 3], [2, 0, 5], [3, 2, 2]] costs 5 at least: in one slice, and in each of two.
+#[test]
+fn slices_are_the_assignment_of_the_literature() {
+    let costs = [[4.0, 1.0, 3.0], [2.0, 0.0, 5.0], [3.0, 2.0, 2.0]];
+    let agents: Vec<AgentId> = (0..3).map(AgentId::new).collect();
+    let tasks: Vec<(TaskId, usize)> = (0..6).map(|id| (TaskId::new(id), (id / 3) as usize)).collect();
+    let mut tensor = TaskTensor::new(&tasks, &agents, 2, |_, _| true).unwrap();
+    let scores = Array2::from_shape_fn((6, 3), |(row, column)| -costs[row % 3][column]);
+    tensor.soften(scores.view(), &[1; 3], Soft::default().with_temperature(0.1)).unwrap();
+    let rounds = tensor.rounds(&[1; 3]).unwrap();
+    assert_eq!(rounds.len(), 2);
+    for (level, round) in rounds.iter().enumerate() {
+        let found: Vec<(u64, u64)> = round.pairs.iter().map(|pair| (pair.0.get() % 3, pair.1.get())).collect();
+        assert_eq!((round.level, found), (level, vec![(0, 1), (1, 0), (2, 2)]));
+        let cost: f64 = round.pairs.iter().map(|pair| costs[pair.0.get() as usize % 3][pair.1.get() as usize]).sum();
+        assert_eq!(cost, 5.0);
+    }
+}
+
+#[test]
+fn who_comes_or_goes_leaves_the_others_as_they_are() {
+    for seed in 0..100 {
+        let mut random = Random::new(seed, 5);
+        let (tasks, agents) = ids(2 + random.below(6), 2 + random.below(4), &mut random, 3);
+        let holes: Vec<bool> = (0..64).map(|_| random.below(3) == 0).collect();
+        let can = |task: TaskId, agent: AgentId| !holes[(task.get() * 5 + agent.get()) as usize % 64];
+        let whole = TaskTensor::new(&tasks, &agents, 3, can).unwrap();
+        let (gone, left) = (random.below(tasks.len()), random.below(agents.len()));
+        let fewer: Vec<_> = tasks.iter().enumerate().filter(|(row, _)| *row != gone).map(|(_, task)| *task).collect();
+        let without = TaskTensor::new(&fewer, &agents, 3, can).unwrap();
+        let rows: Vec<usize> = (0..tasks.len()).filter(|row| *row != gone).collect();
+        assert_eq!(without.values(), whole.values().select(Axis(0), &rows), "seed {seed}: a task that goes");
+        let fewer: Vec<_> = agents.iter().enumerate().filter(|(place, _)| *place != left).map(|(_, id)| *id).collect();
+        let without = TaskTensor::new(&tasks, &fewer, 3, can).unwrap();
+        let columns: Vec<usize> = (0..agents.len()).filter(|column| *column != left).collect();
+        assert_eq!(without.mask(), whole.mask().select(Axis(1), &columns), "seed {seed}: an agent that goes");
+    }
+}
+
+#[test]
+fn empty_axes_are_tensors_and_too_large_ones_are_refused() {
+    let (task, who) = (TaskId::new(1), AgentId::new(1));
+    for (tasks, agents, levels) in [(&[][..], &[][..], 0), (&[(task, 0)], &[], 1), (&[], &[who], 3)] {
+        let mut tensor = TaskTensor::new(tasks, agents, levels, |_, _| true).unwrap();
+        assert_eq!(tensor.values().dim(), (tasks.len(), agents.len(), levels));
+        [AxisOf::Tasks, AxisOf::Agents, AxisOf::Levels].into_iter().for_each(|axis| tensor.normalise(axis));
+        assert_eq!(tensor.rounds(&vec![1; agents.len()]).unwrap(), []);
+        assert_eq!(tensor.orphans().count(), tasks.len());
+    }
+    let levels = usize::MAX;
+    let refused = TaskTensor::new(&[(task, 0)], &[who], levels, |_, _| true);
+    assert_eq!(refused, Err(TensorError::TooLarge { tasks: 1, agents: 1, levels }));
+    let none = TaskTensor::new(&[], &[], levels, |_, _| true);
+    assert_eq!(none, Err(TensorError::TooLarge { tasks: 0, agents: 0, levels }));
+    assert!(matches!(
+        Project::default().with_task(Task::new(task, Duration::ZERO).after(task)).tensor(),
+        Err(TensorError::Problem(_))
+    ));
 }
