@@ -112,7 +112,7 @@ mod tests {
             let piece = Piece { attempts, ..Piece::default() };
             pieces.push(piece.clone());
             vector.push(piece);
-            pieces.iter_mut().zip(&mut vector).for_each(|(a, b)| (a.state, b.state) = (attempts, attempts));
+            pieces.iter_mut().zip(&mut vector).for_each(|(a, b)| (a.committed, b.committed) = (true, true));
         }
     }
 }
