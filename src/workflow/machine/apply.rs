@@ -233,8 +233,7 @@ impl Run {
             state.stage = NodeStage::Ended(outcome.clone().into());
             state.output = given;
             if let Some(more) = &mut state.more {
-                more.tokens = None;
-                more.items = None;
+                (more.tokens, more.items, more.held) = (None, None, None);
             }
         }
         self.started(node);
