@@ -19,14 +19,14 @@ impl Slot {
 }
 
 /// How many values stand side by side: what an arena holds in reserve is no more than so many.
-const ROOM: usize = 512;
+const ROOM: usize = 64;
 
 /// A vector with holes, in rooms of a fixed size, so that it grows without moving what it holds. The lowest free slot is not
 /// preferred, the last freed is: reuse stays warm in the cache.
 #[derive(Debug, Clone)]
 pub(crate) struct Arena<T> {
-    /// All full but the last.
-    rooms: Vec<Vec<Option<T>>>,
+    rooms: Vec<Box<[Option<T>; ROOM]>>,
+    /// How many slots have been used.
     len: usize,
     free: Vec<u32>,
 }
@@ -45,21 +45,20 @@ impl<T> Arena<T> {
                 return Slot(index);
             }
         }
-        let index = u32::try_from(self.len).unwrap_or(u32::MAX);
-        self.push(Some(value));
-        Slot(index)
+        let index = self.widen();
+        if let Some(place) = self.place(index) {
+            *place = Some(value);
+        }
+        Slot(u32::try_from(index).unwrap_or(u32::MAX))
     }
 
-    fn push(&mut self, value: Option<T>) {
-        self.len += 1;
-        if let Some(last) = self.rooms.last_mut().filter(|room| room.len() < ROOM) {
-            last.push(value);
-            return;
+    /// One slot more, and its index.
+    fn widen(&mut self) -> usize {
+        if self.len == self.rooms.len() * ROOM {
+            self.rooms.push(Box::new(core::array::from_fn(|_| None)));
         }
-        // Most arenas stay small: the first room grows as it is needed.
-        let mut room = if self.rooms.is_empty() { Vec::new() } else { Vec::with_capacity(ROOM) };
-        room.push(value);
-        self.rooms.push(room);
+        self.len += 1;
+        self.len - 1
     }
 
     fn place(&mut self, index: usize) -> Option<&mut Option<T>> {
@@ -74,8 +73,8 @@ impl<T> Arena<T> {
             return None;
         }
         while self.len <= slot.index() {
-            self.free.push(u32::try_from(self.len).ok()?);
-            self.push(None);
+            let index = self.widen();
+            self.free.push(u32::try_from(index).ok()?);
         }
         self.free.retain(|&index| index != slot.0);
         *self.place(slot.index())? = Some(value);
@@ -112,7 +111,9 @@ impl<T> Arena<T> {
 
     /// All values in the order of their slots.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, &T)> {
-        (0..).zip(self.rooms.iter().flatten()).filter_map(|(index, value)| Some((Slot(index), value.as_ref()?)))
+        (0..)
+            .zip(self.rooms.iter().flat_map(|room| room.iter()))
+            .filter_map(|(index, value)| Some((Slot(index), value.as_ref()?)))
     }
 }
 

@@ -245,7 +245,7 @@ impl Run {
     /// Checks what must hold of doubts and ways back.
     pub(super) fn check_ways(&self) -> Result<(), String> {
         for (place, state) in (0..).zip(&self.nodes) {
-            let doubts = state.pieces.iter().filter(|piece| piece.doubt.is_some()).count();
+            let doubts = state.pieces.iter().filter(|piece| piece.doubt().is_some()).count();
             if doubts != state.more.as_ref().map_or(0, |more| more.doubts) as usize {
                 return Err(format!("run {}: node {place} counts its doubts wrongly", self.id()));
             }

@@ -240,8 +240,7 @@ impl Run {
             state.stage = NodeStage::Ended(outcome.clone().into());
             state.output = given;
             if let Some(more) = &mut state.more {
-                more.tokens = None;
-                more.items = None;
+                (more.tokens, more.items, more.held) = (None, None, None);
             }
         }
         self.started(node);
@@ -410,7 +409,7 @@ impl Run {
         if owner.item as usize != state.pieces.len() {
             return Err("a piece of work begins out of turn");
         }
-        state.pieces.push(Piece { worker: Some(worker), input: input.clone(), state: entered, ..Piece::default() });
+        state.pieces.push(Piece::new(worker, input.clone(), entered));
         state.active += 1;
         if let Some(tokens) = state.more.as_mut().and_then(|more| more.tokens.as_mut()) {
             tokens.begin();
@@ -570,6 +569,6 @@ impl RunOutcome {
 const _: () = {
     // A node is copied for every run: its size is part of the price of a run.
     assert!(size_of::<NodeState>() <= 72);
-    assert!(size_of::<Piece>() <= 96);
+    assert!(size_of::<Piece>() <= 80);
     assert!(size_of::<Run>() <= 296);
 };

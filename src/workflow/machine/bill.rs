@@ -32,13 +32,13 @@ pub(crate) struct Bill {
 
 impl Piece {
     fn spent(&self) -> Spending {
-        let used = self.bill.iter().flat_map(|bill| &bill.used);
+        let used = self.bill().into_iter().flat_map(|bill| &bill.used);
         used.fold(Spending::of(self.attempts.into(), Usage::default()), |sum, (_, usage)| sum + Spending::of(0, *usage))
     }
 
     fn standing(&self) -> Standing {
         let spent = self.spent();
-        let reserved = self.bill.as_ref().and_then(|bill| bill.reserved).filter(|_| self.is_active());
+        let reserved = self.bill().and_then(|bill| bill.reserved).filter(|_| self.is_active());
         Standing { reserved: reserved.map(|reserved| reserved - spent).unwrap_or_default(), spent }
     }
 }
@@ -87,7 +87,7 @@ impl Run {
 
     pub(crate) fn note_reserved(&mut self, owner: Owner, reserved: Spending) {
         if let Some(piece) = self.piece(owner) {
-            piece.bill.get_or_insert_default().reserved = Some(reserved);
+            piece.aside_mut().bill.get_or_insert_default().reserved = Some(reserved);
         }
     }
 
@@ -101,7 +101,7 @@ impl Run {
     /// An attempt has used up so much in all. Said again it replaces what was said.
     pub(crate) fn note_used(&mut self, owner: Owner, attempt: AttemptId, usage: Usage) {
         if let Some(piece) = self.piece(owner) {
-            let used = &mut piece.bill.get_or_insert_default().used;
+            let used = &mut piece.aside_mut().bill.get_or_insert_default().used;
             match used.iter_mut().find(|(known, _)| *known == attempt) {
                 Some((_, known)) => *known = usage,
                 None => used.push((attempt, usage)),

@@ -19,6 +19,7 @@ mod migrate;
 mod moves;
 mod needs;
 mod obstacles;
+mod piece;
 mod pieces;
 mod query;
 mod redo;
@@ -32,7 +33,6 @@ mod walk;
 
 use again::Way;
 pub(crate) use apply::child_end;
-use bill::Bill;
 pub(crate) use bill::Standing;
 pub(crate) use boundary::Watch;
 pub(crate) use delegate::misread;
@@ -41,8 +41,8 @@ pub(crate) use ending::PieceEnd;
 pub(crate) use moves::Move;
 pub(crate) use needs::Need;
 pub(crate) use obstacles::Mapping;
+pub(crate) use piece::Piece;
 pub(crate) use pieces::Pieces;
-use query::Doubt;
 pub(crate) use snapshot::RunRecord;
 use tokens::Tokens;
 use tree::Tree;
@@ -228,36 +228,6 @@ pub(crate) enum NodeStage {
     Open(Box<Opening>),
     /// It has ended.
     Ended(Ended),
-}
-
-/// One piece of a node's work.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub(crate) struct Piece {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) worker: Option<Worker>,
-    #[serde(default, skip_serializing_if = "Payload::is_null")]
-    input: Payload,
-    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
-    cancelling: bool,
-    /// Nobody knows whether it has happened; somebody is asked, or will be.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    doubt: Option<Box<Doubt>>,
-    /// Of a pivot: an agent has it, or had it and nobody knows what came of it. Of a run within: it has passed its pivot. It
-    /// cannot be withdrawn any more.
-    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
-    committed: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    end: Option<PieceEnd>,
-    #[serde(default, skip_serializing_if = "PieceUndo::is_idle")]
-    undo: PieceUndo,
-    /// The state in which it is done, by its place.
-    #[serde(default, skip_serializing_if = "is_none")]
-    state: u32,
-    /// How many attempts at its task have begun.
-    #[serde(default, skip_serializing_if = "is_none")]
-    attempts: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    bill: Option<Box<Bill>>,
 }
 
 /// Who does a piece.
@@ -495,8 +465,8 @@ impl Run {
         (0..).zip(&self.nodes).flat_map(move |(node, state)| {
             (0..).zip(&state.pieces).filter_map(move |(item, piece)| match &piece.undo {
                 PieceUndo::Active(worker) => Some((Owner::new(self.id(), node, item, Phase::Undo), *worker)),
-                PieceUndo::Idle if piece.doubt.is_some() => {
-                    let asked = piece.doubt.as_ref().and_then(|doubt| doubt.asked)?;
+                PieceUndo::Idle if piece.doubt().is_some() => {
+                    let asked = piece.doubt().and_then(|doubt| doubt.asked)?;
                     Some((Owner::new(self.id(), node, item, Phase::Query), Worker::Task(asked)))
                 }
                 PieceUndo::Idle if piece.is_active() => {
@@ -530,8 +500,7 @@ impl Run {
     pub(crate) fn all_workers(&self) -> impl Iterator<Item = (Owner, Worker)> {
         (0..).zip(&self.nodes).flat_map(move |(node, state)| {
             (0..).zip(&state.pieces).flat_map(move |(item, piece)| {
-                let asked =
-                    piece.doubt.as_ref().and_then(|doubt| doubt.asked).map(|task| (Phase::Query, Worker::Task(task)));
+                let asked = piece.doubt().and_then(|doubt| doubt.asked).map(|task| (Phase::Query, Worker::Task(task)));
                 let did = piece.worker.map(|worker| (Phase::Do, worker));
                 did.into_iter()
                     .chain(asked)

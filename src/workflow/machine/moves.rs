@@ -366,7 +366,7 @@ impl Run {
         let from = if pivot { 0 } else { state.asked() as usize };
         let mut pieces = state.pieces.iter().enumerate().skip(from);
         let (place, piece) = pieces
-            .find(|(_, piece)| piece.is_active() && !piece.cancelling && !piece.committed && piece.doubt.is_none())?;
+            .find(|(_, piece)| piece.is_active() && !piece.cancelling && !piece.committed && piece.doubt().is_none())?;
         let worker = piece.worker?;
         if place > 0 {
             state.more_mut().asked = u32::try_from(place).unwrap_or(u32::MAX);

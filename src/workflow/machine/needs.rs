@@ -135,7 +135,7 @@ fn why(outcome: &NodeOutcome) -> String {
 /// The pieces of a node that are under way.
 fn working(state: &NodeState) -> impl Iterator<Item = Need> {
     let active = state.pieces.iter().filter(|piece| piece.is_active());
-    let worker = |piece: &Piece| match &piece.doubt {
+    let worker = |piece: &Piece| match piece.doubt() {
         Some(doubt) => doubt.asked.map(Worker::Task),
         None => piece.worker,
     };

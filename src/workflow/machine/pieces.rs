@@ -97,22 +97,25 @@ impl<'de> Deserialize<'de> for Pieces {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Worker;
     use super::*;
+    use crate::id::TaskId;
+    use crate::payload::Payload;
 
     /// A list of so many is what a vector of so many would be, also as data.
     #[test]
     fn none_one_and_many_are_like_a_vector() {
         let (mut pieces, mut vector) = (Pieces::default(), Vec::new());
-        for attempts in 1..=4 {
+        for state in 1..=4 {
             assert_eq!(pieces.is_empty(), vector.is_empty());
             assert_eq!(&*pieces, &*vector);
             let text = serde_json::to_string(&pieces).unwrap();
             assert_eq!(text, serde_json::to_string(&vector).unwrap());
             assert_eq!(serde_json::from_str::<Pieces>(&text).unwrap(), pieces);
-            let piece = Piece { attempts, ..Piece::default() };
+            let piece = Piece::new(Worker::Task(TaskId::new(state.into())), Payload::NULL, state);
             pieces.push(piece.clone());
             vector.push(piece);
-            pieces.iter_mut().zip(&mut vector).for_each(|(a, b)| (a.state, b.state) = (attempts, attempts));
+            pieces.iter_mut().zip(&mut vector).for_each(|(a, b)| (a.committed, b.committed) = (true, true));
         }
     }
 }

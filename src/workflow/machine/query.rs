@@ -26,7 +26,7 @@ impl Run {
         state.more.as_ref().filter(|more| more.doubts > 0)?;
         let open = |doubt: &Doubt| doubt.asked.is_none();
         let mut pieces = (0..).zip(&state.pieces);
-        let (item, piece) = pieces.find(|(_, piece)| piece.doubt.as_deref().is_some_and(open))?;
+        let (item, piece) = pieces.find(|(_, piece)| piece.doubt().is_some_and(open))?;
         let owner = Owner::new(self.id(), node, item, Phase::Query);
         Some(Move::Submit { owner, payload: Payload::new(json!({ "input": piece.input.value() })) })
     }
@@ -41,7 +41,7 @@ impl Run {
     pub(super) fn doubted(&mut self, owner: Owner, end: PieceEnd) -> Result<(), &'static str> {
         let state = self.state_mut(owner.node).ok_or("an unknown piece is in doubt")?;
         let piece = state.pieces.get_mut(owner.item as usize).ok_or("an unknown piece is in doubt")?;
-        piece.doubt = Some(Box::new(Doubt { end, asked: None }));
+        piece.aside_mut().doubt = Some(Doubt { end, asked: None });
         state.more_mut().doubts += 1;
         self.agenda.insert(owner.node);
         Ok(())
@@ -50,7 +50,7 @@ impl Run {
     pub(super) fn note_asked(&mut self, owner: Owner, worker: Worker) -> Result<(), &'static str> {
         let Worker::Task(task) = worker else { return Err("a run is asked about a piece") };
         let piece = self.piece(owner).ok_or("an unknown piece is asked about")?;
-        let doubt = piece.doubt.as_mut().filter(|doubt| doubt.asked.is_none());
+        let doubt = piece.aside_mut().doubt.as_mut().filter(|doubt| doubt.asked.is_none());
         doubt.ok_or("a piece is asked about that is not in doubt")?.asked = Some(task);
         self.agenda.insert(owner.node);
         Ok(())
@@ -60,7 +60,7 @@ impl Run {
     pub(super) fn answered(&mut self, owner: Owner, answer: &PieceEnd) -> Result<PieceEnd, &'static str> {
         let state = self.state_mut(owner.node).ok_or("an unknown piece is asked about")?;
         let piece = state.pieces.get_mut(owner.item as usize).ok_or("an unknown piece is asked about")?;
-        let doubt = piece.doubt.take().ok_or("an answer about a piece that is not in doubt")?;
+        let doubt = piece.aside_mut().doubt.take().ok_or("an answer about a piece that is not in doubt")?;
         let more = state.more_mut();
         more.doubts = more.doubts.saturating_sub(1);
         Ok(settled(doubt.end, answer))

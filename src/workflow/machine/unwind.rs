@@ -29,7 +29,7 @@ impl Run {
 
     /// Whether there is a way to undo a piece of a node.
     pub(super) fn has_undo(&self, node: u32, piece: &Piece) -> bool {
-        self.plan.nodes.get(node as usize).is_some_and(|plan| match plan.states.get(piece.state as usize) {
+        self.plan.nodes.get(node as usize).is_some_and(|plan| match plan.states.get(piece.state() as usize) {
             Some(state) => state.can_be_undone(),
             None => plan.work.can_be_undone(),
         })

@@ -151,7 +151,7 @@ impl Run {
     fn state_of(&self, owner: Owner) -> Option<usize> {
         let state = self.state(owner.node)?;
         let place = match state.pieces.get(owner.item as usize) {
-            Some(piece) => piece.state,
+            Some(piece) => piece.state(),
             None => state.token()?.state,
         };
         Some(place as usize)

@@ -165,6 +165,8 @@ fn its_handlers_still_watch() {
     assert_eq!(words(&world).len(), 1);
     world.pass(Duration::from_secs(60));
     assert_eq!((world.status("a"), world.busy()), (NodeStatus::Cancelled, vec!["b".to_owned()]));
+    assert_eq!(words(&world), Vec::<String>::new());
+    assert_eq!(retry(&mut world, "a"), Err(Rejected::NotRetriable { run: RUN, node: None }), "it is over");
     world.done("b", 2).verify();
 }
 
