@@ -44,7 +44,9 @@ pub enum Effect {
         until: Time,
     },
     /// Tell an agent that an attempt is no longer wanted. If the attempt is still the agent's, it answers with a completion
-    /// or a failure as ever.
+    /// or a failure as ever. Where messages can come late or twice, an agent that has answered so, or has given an attempt
+    /// back, must know the attempt when the request for it comes once more, and not begin it: its word is believed, and what
+    /// it does then nobody undoes.
     Cancel {
         /// The attempt.
         attempt: AttemptId,

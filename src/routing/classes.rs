@@ -73,10 +73,12 @@ impl Chosen {
     }
 }
 
-/// Backups are for when no other takes work; who failed a task is asked again only if nobody else takes work.
+/// Backups are for when no other takes work; who failed a task is asked again only if nobody else takes work. Who keeps all
+/// room for the first tier takes work of no other, so nobody is to wait for them.
 fn chosen<'a>(able: impl Iterator<Item = &'a Member>, avoid: &[AgentId]) -> Chosen {
     let mut best = Chosen::All;
-    for member in able.filter(|member| !avoid.contains(&member.spec.id)) {
+    let shares = |member: &&Member| member.spec.slots() > member.spec.reserved;
+    for member in able.filter(shares).filter(|member| !avoid.contains(&member.spec.id)) {
         if !member.spec.backup && member.is_up() {
             return Chosen::Primaries;
         }

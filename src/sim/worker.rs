@@ -88,6 +88,8 @@ pub(super) struct Worker {
     deeds: BTreeMap<AttemptId, Deed>,
     /// What the last life held when it ended, with what it had to say of it.
     past: Vec<(Incarnation, AttemptId, Said)>,
+    /// What it gave up or back and will not begin any more, whoever asks again later, with its word on it.
+    given_up: BTreeMap<AttemptId, AgentCommand>,
     leaving: bool,
     beating: bool,
     since: Option<Time>,
@@ -107,6 +109,7 @@ impl Worker {
             life: None,
             deeds: BTreeMap::new(),
             past: Vec::new(),
+            given_up: BTreeMap::new(),
             leaving: false,
             beating: false,
             since: None,
@@ -331,6 +334,9 @@ impl World {
             }
             return;
         }
+        if let Some(word) = worker.given_up.get(&attempt).cloned() {
+            return self.say(number, word);
+        }
         worker.deeds.insert(attempt, Deed { by: to, task, state: State::Waiting });
         self.start_next(number);
     }
@@ -458,10 +464,19 @@ impl World {
         }
         worker.drop_deed(attempt, now);
         let failure = Failure::transient("given up, as asked");
-        self.say(number, AgentCommand::Fail { by: from, attempt, failure, usage: Usage::default() });
+        self.give_up(number, attempt, AgentCommand::Fail { by: from, attempt, failure, usage: Usage::default() });
         self.start_next(number);
         self.poll(number);
         self.leave_if_idle(number);
+    }
+
+    /// It says that it has not done an attempt, and stays by it: the request may be still on its way a second time.
+    fn give_up(&mut self, number: usize, attempt: AttemptId, word: AgentCommand) {
+        let lossy = self.lossy();
+        if let Some(worker) = self.workers.get_mut(number).filter(|_| lossy) {
+            worker.given_up.insert(attempt, word.clone());
+        }
+        self.say(number, word);
     }
 
     /// It is asked for an attempt: it gives back what it has not begun, or what may be preempted.
@@ -475,7 +490,7 @@ impl World {
             State::Working(_) | State::Waiting => {}
         }
         worker.drop_deed(attempt, now);
-        self.say(number, AgentCommand::Yield { by: from, attempt });
+        self.give_up(number, attempt, AgentCommand::Yield { by: from, attempt });
         self.start_next(number);
         self.poll(number);
     }

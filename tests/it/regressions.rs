@@ -48,6 +48,28 @@ fn twice() -> Policy {
     Policy::default().with_retry(Retry::exponential(3, ms(10), ms(10)).with_jitter(Jitter::None))
 }
 
+/// An agent that keeps all its room for the first tier is nobody to wait for: who failed a task of another is asked again.
+/// (`fault_storm`, seeds 177, 199 and 265)
+#[test]
+fn avoiding_is_given_up_when_the_others_keep_all_room_for_the_first_tier() {
+    let mut host = host(Config::default());
+    host.join(agent(1));
+    host.submit(task(1).with_policy(twice()));
+    let mut keeps = agent(2);
+    (keeps.capacity, keeps.reserved) = (1, 1);
+    host.join(keeps.clone());
+    host.fail(1, Failure::transient("again"));
+    host.wait(ms(10));
+    assert_eq!(host.holder(1), 1);
+    // As soon as it shares its room it is asked first.
+    let by = host.scheduler.agent(agent_id(2)).unwrap().incarnation();
+    keeps.capacity = 2;
+    host.say(AgentCommand::Update { by, spec: keeps }).unwrap();
+    host.fail(1, Failure::transient("again"));
+    host.wait(ms(10));
+    assert_eq!(host.holder(1), 2);
+}
+
 /// When the only other agent drains, a task goes back to the agent that failed it.
 #[test]
 fn avoiding_is_given_up_when_the_others_drain() {

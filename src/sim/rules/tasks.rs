@@ -245,8 +245,9 @@ impl Rules {
         match event {
             TaskEvent::Prioritised { tasks, tier, .. } => self.prioritise(tasks, *tier),
             TaskEvent::Submitted { spec, replays, .. } => {
-                if let Some(dead) = replays {
-                    self.tasks.remove(dead);
+                // What was replayed is no dead letter any more, and known as long as all that has ended.
+                if let Some(known) = replays.and_then(|dead| self.tasks.get_mut(&dead)) {
+                    known.give_up();
                 }
                 let known = Known {
                     stage: if spec.after.is_empty() { Stage::Queued } else { Stage::Blocked },
@@ -336,10 +337,14 @@ impl Known {
             self.stage = Stage::Ended(TaskStatus::from(&outcome));
         }
         if let TaskEvent::Discarded { .. } = event {
-            // It is no dead letter any more; what it was stays so.
-            let failure = TaskOutcome::Failed(Failure::permanent("given up"));
-            self.stage = Stage::Ended(TaskStatus::from(&failure));
+            self.give_up();
         }
+    }
+
+    /// It is no dead letter any more; what it was stays so.
+    fn give_up(&mut self) {
+        let failure = TaskOutcome::Failed(Failure::permanent("given up"));
+        self.stage = Stage::Ended(TaskStatus::from(&failure));
     }
 
     fn with_hold(&mut self, change: impl FnOnce(&mut Hold)) {

@@ -171,11 +171,12 @@ impl Model {
             && task.spec.needs.labels().all(|(name, value)| agent.spec.labels.get(name) == Some(value))
     }
 
-    /// The online agents that a task may go to: none that failed it, unless no other is online.
+    /// The online agents that a task may go to: none that failed it, unless no other is online that takes work of each tier.
     pub fn may_take(&self, task: &MTask) -> Vec<AgentId> {
         let able = || self.agents.values().filter(|agent| !agent.draining && Self::meets(task, agent));
         let fresh: Vec<AgentId> = able().map(|agent| agent.spec.id).filter(|id| !task.avoid.contains(id)).collect();
-        if fresh.is_empty() { able().map(|agent| agent.spec.id).collect() } else { fresh }
+        let shares = |id: &AgentId| self.agents[id].spec.slots() > self.agents[id].spec.reserved;
+        if fresh.iter().any(shares) { fresh } else { able().map(|agent| agent.spec.id).collect() }
     }
 
     /// The agents that could take it this moment.
