@@ -1,8 +1,9 @@
 //! Five agents, three goals, eight pieces of work, done for real: statistics of a table, a line of least squares that is
-//! trained and tested, a report with a chart. Then the same again with an agent that leaves half-way.
+//! trained and tested, a report with a chart. Then the same again with an agent that leaves half-way. Who does what is shown
+//! as a tensor of tasks, agents and levels, read from the engine's state before, half-way and after.
 //!
 //! ```text
-//! cargo run --example agent_team           # writes target/agent_team/report.md and chart.svg
+//! cargo run --example agent_team --features planning      # writes target/agent_team/report.md and chart.svg
 //! ```
 //!
 //! The table holds the speeds and stopping distances of cars (M. Ezekiel, Methods of Correlation Analysis, 1930).
@@ -22,11 +23,12 @@ mod work;
 
 use counterpoint::decompose::{Ask, RulePack, decompose};
 use counterpoint::definition::{Definition, Expr, Link};
+use counterpoint::planning::{Expected, TaskTensor};
 use counterpoint::routing::BestMatch;
 use counterpoint::team::{Matrix, Person, Request, backups, form};
 use counterpoint::{
-    Accepted, AgentCommand, AgentId, AgentSpec, Command, Config, Effect, Engine, Incarnation, Limits, Outbox, Payload,
-    RunId, RunOutcome, Time,
+    Accepted, AgentCommand, AgentId, AgentSpec, Command, Config, Effect, Engine, Incarnation, Limits, Name, Outbox,
+    Payload, RunId, RunOutcome, Time,
 };
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -106,6 +108,8 @@ struct Done {
     rounds: Vec<Vec<(AgentId, String)>>,
     output: Payload,
     nodes: usize,
+    /// The tensor of the run when it has begun, after the third round, and at the end.
+    tensors: Vec<TaskTensor>,
     /// What was taken from the agent that left.
     taken_back: usize,
 }
@@ -170,6 +174,9 @@ fn run(team: &[AgentSpec], about: &About, leaver: Option<&str>) -> Result<Done, 
     host.say(Command::define(definition.clone()))?;
     host.say(Command::start(ask.run(RunId::new(1))))?;
     let who = |name: &str| team.iter().find(|agent| agent.name.as_deref() == Some(name)).map(|agent| agent.id);
+    let tensor =
+        |host: &Host| TaskTensor::of_run(&host.engine, RunId::new(1), &|_, _| Expected::once(Duration::from_secs(1)));
+    let mut tensors = vec![tensor(&host)?];
     let (mut rounds, mut taken_back): (Vec<Vec<(AgentId, String)>>, usize) = (Vec::new(), 0);
     while host.engine.run(RunId::new(1)).is_some_and(|run| run.outcome().is_none()) {
         if host.given.is_empty() {
@@ -183,11 +190,15 @@ fn run(team: &[AgentSpec], about: &About, leaver: Option<&str>) -> Result<Done, 
         let done = host.round(leaves)?;
         taken_back += before - done.len();
         rounds.push(done);
+        if rounds.len() == 3 {
+            tensors.push(tensor(&host)?);
+        }
     }
+    tensors.push(tensor(&host)?);
     let run = host.engine.run(RunId::new(1)).ok_or("the run is there")?;
     match run.outcome() {
         Some(RunOutcome::Succeeded { output }) => {
-            Ok(Done { rounds, output: output.clone(), nodes: definition.nodes.len(), taken_back })
+            Ok(Done { rounds, output: output.clone(), nodes: definition.nodes.len(), tensors, taken_back })
         }
         other => Err(format!("the run ended as {other:?}").into()),
     }
@@ -212,14 +223,30 @@ impl Done {
             let parts: Vec<String> = round.iter().map(|(by, kind)| format!("{kind} ({})", name(*by))).collect();
             text += &format!("  round {number}: {}\n", parts.join(", "));
         }
+        for (tensor, when) in self.tensors.iter().zip(["at the beginning", "after the third round", "at the end"]) {
+            text += &shown(tensor, when, &name);
+        }
         let done: usize = self.rounds.iter().map(Vec::len).sum();
         let model = self.output.value().pointer("/implementation").map(ToString::to_string).unwrap_or_default();
         text += &format!(
-            "  {done} of {} done, {} taken back and given to another, balance {:.2}\n  model {model}\n",
+            "  {done} of {} done ({} %), {} taken back and given to another, balance {:.2}\n  model {model}\n",
             self.nodes,
+            100 * done / self.nodes,
             self.taken_back,
             self.balance(team)
         );
         text
     }
+}
+
+/// A tensor as a table: each task on its level, and how likely each agent does it.
+fn shown(tensor: &TaskTensor, when: &str, name: &dyn Fn(AgentId) -> Name) -> String {
+    let agents: Vec<String> = tensor.agents().iter().map(|agent| name(*agent).to_string()).collect();
+    let mut text = format!("  tensor {when}: {:?}\n    level, {}\n", tensor.values().dim(), agents.join(", "));
+    for (row, task) in tensor.tasks().iter().enumerate() {
+        let level = tensor.level_of(*task).unwrap_or(0);
+        let likely: Vec<String> = tensor.level(level).row(row).iter().map(|value| format!("{value:.2}")).collect();
+        text += &format!("    {level}  {}\n", likely.join("  "));
+    }
+    text
 }

@@ -12,7 +12,7 @@
 //! | how should work be divided, and what holds it up? | `allocate`, a linear program (feature `lp`) |
 //! | is a plan what it says? | [`validate`], which shares no code with the others |
 //! | where is room in a plan, and what does it look like? | [`Timeline`] |
-//! | what has a scheduler, or a run of a workflow, yet to do? | [`Outlook`], [`Outline`]; [`TaskTensor::of_state`] |
+//! | what has a scheduler, or a run of a workflow, yet to do? | [`Outlook`], [`Outline`]; [`TaskTensor::of_state`], [`TaskTensor::of_run`] |
 //! | how does work go by a plan, and when is it time for another? | [`Planned`], a routing strategy, and its [`Tracker`] |
 //!
 //! Nothing in here decides anything within the engine, unless a host gives it a [`Planned`] strategy.
@@ -60,7 +60,7 @@ pub use assignment::{
 };
 pub use fault::{BadProblem, Fault};
 pub use list::{Graph, GraphError, GraphProgress, Heuristic, ListSchedule, Slot, list_schedule, search_schedule};
-pub use live::{Outlook, Planned, Tracker, TrackerReport};
+pub use live::{Outlook, Planned, RunTensorError, Tracker, TrackerReport};
 #[cfg(feature = "lp")]
 pub use lp::{Allocation, Condition, LinearProgram, LpError, LpSolution, Prices, Relation, Share, Variable, allocate};
 pub use model::{Agent, Link, Project, Resource, Task, Window, Work};

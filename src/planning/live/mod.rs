@@ -4,6 +4,8 @@
 
 mod outlook;
 mod planned;
+mod run_tensor;
 
 pub use outlook::Outlook;
 pub use planned::{Planned, Tracker, TrackerReport};
+pub use run_tensor::RunTensorError;

@@ -1,13 +1,13 @@
 use crate::kit::{agent, agent_id, host, task};
 use counterpoint::definition::{Action, Body, Definition, Link, Map, Node, States, Work};
 use counterpoint::planning::{
-    Agent, Expected, Fault, Outline, OutlineError, Outlook, Placed, Plan, Planned, Project, Settings, Task, TaskTensor,
-    improve, plan_project, validate,
+    Agent, Expected, Fault, Outline, OutlineError, Outlook, Placed, Plan, Planned, Project, RunTensorError, Settings,
+    Task, TaskTensor, improve, plan_project, validate,
 };
 use counterpoint::routing::FirstCapable;
 use counterpoint::{
-    Affinity, AgentId, Command, Config, Effect, Engine, Failure, Name, Outbox, Payload, Random, RunId, RunSpec, TaskId,
-    TaskStatus, Tier, Time,
+    Affinity, AgentCommand, AgentId, Command, Config, Effect, Engine, Failure, Name, Outbox, Payload, Random,
+    RunCommand, RunId, RunSpec, TaskId, TaskStatus, Tier, Time,
 };
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -345,4 +345,68 @@ fn a_run_goes_by_the_plan_of_its_definition() {
     assert_eq!(own, 4, "begin, two items, last");
     assert_eq!(tracker.report(Time::ZERO).as_planned, 4);
     assert!(engine.run(run).unwrap().outcome().is_some());
+}
+
+/// What is known of each task of a run, in the order of its nodes: what is certain, the sum of likelihoods, and who could.
+fn known(engine: &Engine, run: RunId) -> Vec<(Option<u64>, f64, usize)> {
+    let times = |path: &Name, _: &Node| Expected { span: secs(1), times: if path.as_str() == "each" { 2 } else { 1 } };
+    let tensor = TaskTensor::of_run(engine, run, &times).unwrap();
+    let row = |(place, task): (usize, &TaskId)| {
+        let lane = tensor.level(tensor.level_of(*task).unwrap()).row(place).to_vec();
+        let could = lane.iter().filter(|value| **value > 0.0).count();
+        (tensor.pinned(*task).map(AgentId::get), lane.iter().sum(), could)
+    };
+    tensor.tasks().iter().enumerate().map(row).collect()
+}
+
+#[test]
+fn a_tensor_of_a_run_has_all_of_it_and_is_exact_where_it_is_certain() {
+    let run = RunId::new(7);
+    let (mut engine, mut out) = (Engine::new(Config::default()), Outbox::default());
+    let mut say = |engine: &mut Engine, command: Command| engine.handle(Time::ZERO, command, &mut out).unwrap();
+    for id in 1..=3 {
+        say(&mut engine, Command::register(agent(id)));
+    }
+    say(&mut engine, Command::define(flow()));
+    say(&mut engine, Command::start(RunSpec::new(run, "outer").with_input(Payload::of(&[1, 2]).unwrap())));
+    let none = |path: &Name, _: &Node| Expected { span: secs(1), times: u32::from(path.as_str() != "each") };
+    assert_eq!(TaskTensor::of_run(&engine, run, &none).unwrap().values().dim(), (4, 3, 5), "nothing within the map");
+    let unknown = TaskTensor::of_run(&engine, RunId::new(8), &none);
+    assert_eq!(unknown, Err(RunTensorError::UnknownRun { run: RunId::new(8) }));
+
+    // begin, each twice, the two within, last.
+    let begun = known(&engine, run);
+    assert_eq!((begun.len(), begun[0].0), (6, Some(1)));
+    assert!(begun[1..].iter().all(|one| *one == (None, 1.0, 3)), "{begun:?}");
+    let next = |engine: &Engine| match engine.outstanding().into_iter().next() {
+        Some(Effect::Dispatch { attempt, to, .. }) => (attempt, to),
+        other => panic!("{other:?}"),
+    };
+    let (attempt, to) = next(&engine);
+    say(&mut engine, Command::complete(to, attempt, Payload::NULL));
+    // What is done stays with who did it, what has begun is with who holds it.
+    let later = known(&engine, run);
+    assert_eq!(later[0], (Some(1), 1.0, 1));
+    assert_eq!(later.iter().filter(|one| one.0.is_some()).count(), 3, "{later:?}");
+    // Who drains takes nothing more; what an agent has done that leaves is masked, and what it held is anybody's.
+    say(&mut engine, Command::from(AgentCommand::Drain { agent: agent_id(3) }));
+    say(&mut engine, Command::from(AgentCommand::Deregister { agent: agent_id(1) }));
+    let left = known(&engine, run);
+    assert_eq!(left[0], (None, 0.0, 0), "{left:?}");
+    assert!(
+        left[1..].iter().all(|one| one.1 == 1.0 && one.2 == 1),
+        "the second is the only one that takes work: {left:?}"
+    );
+    say(&mut engine, Command::from(RunCommand::Cancel { run, reason: "enough".into() }));
+    while let Some(Effect::Cancel { attempt, from }) =
+        engine.outstanding().into_iter().find(|effect| matches!(effect, Effect::Cancel { .. }))
+    {
+        say(&mut engine, Command::fail(from, attempt, Failure::permanent("stopped")));
+    }
+    let withdrawn = known(&engine, run);
+    assert!(
+        withdrawn.iter().all(|one| one.2 == 0),
+        "nobody does what is withdrawn: {withdrawn:?} {:?}",
+        engine.outstanding()
+    );
 }
