@@ -265,3 +265,16 @@ fn the_same_scene_leaves_the_same_journal() {
     scene(&two);
     assert_eq!(one.entries(), two.entries());
 }
+
+#[test]
+fn what_nobody_reads_any_more_is_answered_by_the_end_of_the_host() {
+    let (host, driver) = FutureHost::start(Config::default(), VirtualClock::default()).unwrap();
+    let mut asked = Box::pin(host.submit(task(1)));
+    let mut cx = std::task::Context::from_waker(Waker::noop());
+    assert!(asked.as_mut().poll(&mut cx).is_pending());
+    // The driver goes before it has read that; a handle is still there.
+    drop(driver);
+    let std::task::Poll::Ready(answer) = asked.as_mut().poll(&mut cx) else { panic!("it waits for ever") };
+    assert_eq!(answer.unwrap_err(), HostError::Ended);
+    assert_eq!(host.backlog(), 0);
+}

@@ -315,3 +315,53 @@ fn a_journal_without_a_second_hand_keeps_snapshots_between_appends() {
     assert_eq!((within.len(), host.snapshots().unwrap().at), (0, Some(at)));
     host.shut_down(PATIENCE).unwrap();
 }
+
+/// A journal whose second append waits until it is told how it went.
+struct Stuck {
+    within: MemoryJournal,
+    appends: u32,
+    begun: std::sync::mpsc::Sender<()>,
+    verdict: std::sync::mpsc::Receiver<AppendError>,
+}
+
+impl Journal for Stuck {
+    fn take_over(&mut self) -> Result<Takeover, JournalError> {
+        self.within.take_over()
+    }
+
+    fn append(&mut self, epoch: Epoch, after: Seq, entries: &[Entry]) -> Result<(), AppendError> {
+        self.appends += 1;
+        if self.appends < 2 {
+            return self.within.append(epoch, after, entries);
+        }
+        self.begun.send(()).unwrap();
+        Err(self.verdict.recv().unwrap())
+    }
+}
+
+#[test]
+fn what_nobody_reads_any_more_is_answered_by_the_end_of_the_host() {
+    let ((begun, begins), (tell, verdict)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
+    let journal = Stuck { within: MemoryJournal::default(), appends: 0, begun, verdict };
+    // The thread that takes snapshots asks the owner, too: for one after each fact.
+    let host = ThreadHost::open_with_snapshots(Config::default(), journal, Snapshots::every(1)).unwrap();
+    let (heard, answers) = std::sync::mpsc::channel();
+    let handle = host.submit(task(1)).unwrap();
+    std::thread::scope(|scope| {
+        let (host, handle) = (&host, handle);
+        let ask = |id: u64, heard: std::sync::mpsc::Sender<_>| {
+            scope.spawn(move || heard.send(host.submit(task(id)).map(|handle| handle.id())))
+        };
+        ask(2, heard.clone());
+        begins.recv().unwrap();
+        // The owner is in its journal, and will not come back to read these.
+        (3..10).for_each(|id| drop(ask(id, heard.clone())));
+        std::thread::sleep(Duration::from_millis(50));
+        tell.send(AppendError::Fenced).unwrap();
+        for _ in 2..10 {
+            assert_eq!(answers.recv_timeout(PATIENCE), Ok(Err(HostError::Ended)));
+        }
+        assert_eq!(handle.wait(), Err(HostError::Ended));
+    });
+    assert_eq!(host.shut_down(PATIENCE), Err(HostError::Ended));
+}

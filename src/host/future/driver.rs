@@ -159,6 +159,15 @@ struct Stop {
     replies: Vec<Reply<usize>>,
 }
 
+/// What nobody has read is dropped, so that whoever asked hears that the host has ended: the channel would keep it as long as
+/// there is a handle. Once closed, it takes nothing more.
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.inbox.close();
+        while self.inbox.try_recv().is_ok() {}
+    }
+}
+
 impl Work {
     fn round(&mut self, cx: &mut Context<'_>) -> Result<Round, HostError> {
         let mut worked = self.attempts.poll(cx);

@@ -61,7 +61,7 @@ use crate::time::Time;
 use crate::workflow::{Flow, Steps};
 use core::fmt;
 use core::time::Duration;
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::{Receiver, Sender, bounded, select};
 use owner::{Message, Owner};
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -136,7 +136,8 @@ impl ThreadHost {
     fn open_with(config: Config, journal: Box<dyn Journal>, snapshots: Option<Snapshots>) -> Result<Self, HostError> {
         let (inbox, messages) = bounded(INBOX);
         let (alive, ended) = bounded(0);
-        let (mut owner, archivist) = Owner::open(config, journal, snapshots, messages, inbox.clone())?;
+        let ends = (inbox.clone(), ended.clone());
+        let (mut owner, archivist) = Owner::open(config, journal, snapshots, messages, ends)?;
         let clock = owner.clock();
         let thread = std::thread::Builder::new()
             .name("counterpoint".into())
@@ -327,7 +328,16 @@ impl ThreadHost {
     fn ask<T: Send + 'static>(&self, message: impl FnOnce(Reply<T>) -> Message) -> Result<T, HostError> {
         let (reply, answer) = bounded(1);
         self.inbox.send(message(to(reply))).map_err(|_| HostError::Ended)?;
-        answer.recv().map_err(|_| HostError::Ended)
+        told(&answer, &self.ended).ok_or(HostError::Ended)
+    }
+}
+
+/// What is answered, or none when the owner has ended without an answer. What was sent to it just before is read by nobody,
+/// and the channel keeps it, with the other end of `answer` in it, as long as somebody could send.
+fn told<T>(answer: &Receiver<T>, ended: &Receiver<()>) -> Option<T> {
+    select! {
+        recv(answer) -> told => told.ok(),
+        recv(ended) -> _ => answer.try_recv().ok(),
     }
 }
 

@@ -80,7 +80,7 @@ impl Owner {
         mut journal: Box<dyn Journal>,
         snapshots: Option<Snapshots>,
         inbox: Receiver<Message>,
-        sender: Sender<Message>,
+        (sender, ended): (Sender<Message>, Receiver<()>),
     ) -> Result<(Self, Option<Archivist>), HostError> {
         let taken = journal.take_over()?;
         let snapshot = taken.snapshot.as_deref().map(read_snapshot).transpose()?;
@@ -88,7 +88,7 @@ impl Owner {
         let mut desk = Desk::restore(config, snapshot.as_ref(), &taken.tail)?;
         let archivist = replay.map(|(snapshots, config)| {
             let hand = journal.archive();
-            Archivist::start(snapshots, &config, (snapshot, taken.tail), (taken.epoch, hand), sender.clone())
+            Archivist::start(snapshots, &config, (snapshot, taken.tail), (taken.epoch, hand), (sender.clone(), ended))
         });
         let (archivist, follower) = archivist.transpose()?.unzip();
         let clock = Clock::starting(desk.engine.at());

@@ -66,7 +66,7 @@ impl Archivist {
         config: &Config,
         (snapshot, tail): (Option<EngineSnapshot>, Vec<Entry>),
         (epoch, hand): (Epoch, Option<Box<dyn Archive>>),
-        owner: Sender<Message>,
+        owner: (Sender<Message>, Receiver<()>),
     ) -> Result<(Self, Sender<Told>), HostError> {
         let follower = match &snapshot {
             Some(snapshot) => Follower::from_snapshot(config, snapshot)?,
@@ -106,7 +106,8 @@ struct Scribe {
     since: usize,
     epoch: Epoch,
     hand: Option<Box<dyn Archive>>,
-    owner: Sender<Message>,
+    /// Its inbox, and what closes when it has ended.
+    owner: (Sender<Message>, Receiver<()>),
     status: Arc<Mutex<SnapshotStatus>>,
 }
 
@@ -156,8 +157,9 @@ impl Scribe {
             return hand.keep_snapshot(self.epoch, at, snapshot).map(|()| at);
         }
         let (reply, answer) = bounded(1);
-        let asked = self.owner.send(Message::Keep { at, snapshot, reply });
-        let answer = asked.ok().and_then(|()| answer.recv().ok());
+        let (owner, ended) = &self.owner;
+        let asked = owner.send(Message::Keep { at, snapshot, reply });
+        let answer = asked.ok().and_then(|()| super::told(&answer, ended));
         answer.unwrap_or_else(|| Err(AppendError::Refused("the host has ended".into())))
     }
 }

@@ -1,0 +1,74 @@
+//! What a caller is told when nothing has happened.
+
+use counterpoint::Rejected;
+use counterpoint::access::Refused;
+use counterpoint::decompose::DecomposeError;
+use counterpoint::host::HostError;
+use counterpoint::planning::BadProblem;
+use counterpoint::protocol::Body;
+use rmcp::ErrorData;
+use rmcp::model::CallToolResult;
+use serde_json::json;
+
+/// A call that was refused; nothing has happened.
+#[derive(Debug)]
+pub struct Refusal {
+    code: String,
+    reason: String,
+}
+
+impl Refusal {
+    /// Refused on these grounds.
+    pub fn new(code: &str, reason: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), reason: reason.into() }
+    }
+
+    /// As the result of a tool: a model may read it and do better.
+    pub fn result(&self) -> CallToolResult {
+        CallToolResult::structured_error(json!({"code": self.code, "reason": self.reason}))
+    }
+}
+
+impl From<Rejected> for Refusal {
+    fn from(rejected: Rejected) -> Self {
+        match Body::rejected(&rejected) {
+            Body::Rejected { code, reason, .. } => Self::new(&code, reason),
+            _ => Self::new("rejected", rejected.to_string()),
+        }
+    }
+}
+
+impl From<HostError> for Refusal {
+    fn from(error: HostError) -> Self {
+        match error {
+            HostError::Rejected(rejected) => rejected.into(),
+            other => Self::new("ended", other.to_string()),
+        }
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        let code = if matches!(refused, Refused::Unauthenticated(_)) { "unauthenticated" } else { "denied" };
+        Self::new(code, refused.to_string())
+    }
+}
+
+impl From<DecomposeError> for Refusal {
+    fn from(error: DecomposeError) -> Self {
+        Self::new("no_workflow", error.to_string())
+    }
+}
+
+impl From<BadProblem> for Refusal {
+    fn from(error: BadProblem) -> Self {
+        Self::new("no_plan", error.to_string())
+    }
+}
+
+/// Where the protocol has no results to put it into.
+impl From<Refusal> for ErrorData {
+    fn from(refusal: Refusal) -> Self {
+        Self::invalid_params(refusal.reason, Some(json!({"code": refusal.code})))
+    }
+}
