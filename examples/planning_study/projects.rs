@@ -95,6 +95,9 @@ pub(crate) fn single_skill(data: &Path, budget: Duration, filter: &str) -> Resul
     }
     let all = rows(&data.join("rcpsp/records.csv"), filter)?;
     for set in ["j30", "j60", "j120"] {
+        if all.iter().all(|row| row[1] != set) {
+            continue;
+        }
         let (mut count, mut as_good, mut proven, mut ours, mut best, mut above) = (0.0, 0, 0, 0.0, 0.0, 0.0);
         let mut used = Duration::ZERO;
         for row in all.iter().filter(|row| row[1] == set) {

@@ -132,6 +132,25 @@ fn it_turns_back_as_far_as_it_must() {
     assert_eq!(stuck, NoPlan::Stuck { goal: Goal::new("getv", ["1"]), steps: 3 });
 }
 
+/// A way that is given up leaves nothing behind: not what it said is the case, nor its steps.
+#[test]
+fn what_was_the_case_is_the_case_again() {
+    let set = |name: &'static str| move |facts: &Facts, _: &[Value]| Some(with(facts, &[(name.into(), json!(true))]));
+    let way = |goals: [&'static str; 2]| {
+        move |_: &Facts, _: &[Value]| Some(Split::sequence(goals.map(|name| Goal::new(name, [""; 0]))))
+    };
+    let domain = Domain::default()
+        .with_operator("break", set("broken"))
+        .with_operator("mend", |_, _| None)
+        .with_operator("open", set("open"))
+        .with_operator("enter", |facts, _| (!facts.contains_key("broken")).then(|| facts.clone()))
+        .with_method("in", "by force", way(["break", "mend"]))
+        .with_method("in", "by the door", way(["open", "enter"]));
+    let found = plan(&domain, Facts::new(), &[Goal::new("in", [""; 0])], Bounds::default()).unwrap();
+    assert_eq!(steps(&found), ["open()", "enter()"]);
+    assert_eq!((found.turned_back, found.facts), (1, Facts::from([("open".into(), json!(true))])));
+}
+
 /// Blocks: facts say on what each stands ("pos x") and what the hand holds.
 pub(super) fn blocks() -> Domain {
     let clear =

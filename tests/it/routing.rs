@@ -370,3 +370,34 @@ fn script(strategy: Box<dyn RoutingStrategy>) -> Vec<(TaskId, AgentId)> {
     assert_eq!(stage.scheduler.queued(), [0; 4]);
     told
 }
+
+/// Who does a kind of work well leaves a trail, which fades; who fails it leaves none.
+#[test]
+fn failures_leave_no_trail_and_trails_fade() {
+    let (mut scheduler, mut out) = (Scheduler::new(Config::default()), Outbox::default());
+    let mut say = |at: u64, command: Command| scheduler.handle(Time::from_secs(at), command, &mut out).map(|_| ());
+    for id in 1..=2 {
+        say(0, Command::register(agent(id))).unwrap();
+        say(0, Command::submit(task(id))).unwrap();
+    }
+    let mut words = Vec::new();
+    for effect in out.effects() {
+        let Effect::Dispatch { attempt, to, .. } = effect else { continue };
+        words.push(if to.agent() == AgentId::new(1) {
+            Command::complete(*to, *attempt, Payload::NULL)
+        } else {
+            Command::fail(*to, *attempt, Failure::permanent("no"))
+        });
+    }
+    assert_eq!(words.len(), 2);
+    for word in words {
+        scheduler.handle(Time::from_secs(1), word, &mut out).unwrap();
+    }
+    let mut trails = counterpoint::routing::Trails::default();
+    out.entries().iter().for_each(|entry| trails.observe(entry));
+    let kind = task(1).kind;
+    let strength = |id: u64, at: u64| trails.strength(&kind, AgentId::new(id), Time::from_secs(at));
+    assert!(strength(1, 1) > strength(2, 1) + 1.9, "{} and {}", strength(1, 1), strength(2, 1));
+    assert!((strength(1, 2) - 0.9 * strength(1, 1)).abs() < 1e-9, "a tenth in a second");
+    assert!(strength(1, 100) < 0.2 && strength(2, 1) < 1.0 + 1e-9);
+}

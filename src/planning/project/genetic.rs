@@ -11,9 +11,12 @@ use super::profile::{Lanes, Profile, Steps};
 use super::sequence::{Times, backward, forward, mode};
 use super::solution::{Best, Watch, cost, worth};
 
-/// Individuals in a population: two for each task within these bounds, where there are schedules enough to make something of so
-/// many, a few dozen for each.
-const POPULATION: (u64, u64) = (100, 250);
+/// Individuals in a population: five for each task within these bounds, where there are schedules enough to make something of so
+/// many, a few dozen for each. Fewer converge sooner, to worse: with 100,000 schedules 600 end half a percent nearer to the best
+/// known than 240, on projects of 120 tasks.
+const POPULATION: (u64, u64) = (150, 600);
+/// Individuals for each task.
+const FOR_EACH_TASK: u64 = 5;
 const LEAST_POPULATION: u64 = 30;
 const SCHEDULES_EACH: u64 = 120;
 /// Of so many neighbours two change places.
@@ -54,7 +57,7 @@ impl<'a, P: Profile> Breeder<'a, P> {
 
     fn run(&mut self, best: &mut Best, watch: &mut Watch<'_>) {
         let mut generation = 0;
-        let wanted = (2 * self.network.len() as u64).clamp(POPULATION.0, POPULATION.1);
+        let wanted = FOR_EACH_TASK.saturating_mul(self.network.len() as u64).clamp(POPULATION.0, POPULATION.1);
         let population = (watch.most() / SCHEDULES_EACH).clamp(LEAST_POPULATION, wanted);
         let population = usize::try_from(population).unwrap_or(usize::MAX);
         loop {

@@ -131,8 +131,11 @@ pub fn domain() -> Domain {
         })
 }
 
+/// Blocks, and on what each stands.
+pub type Stands = &'static [(&'static str, &'static str)];
+
 /// The problem `bw_large_d` of the SHOP distribution, 19 blocks: where they stand, and where they shall.
-pub const LARGE: (&[(&str, &str)], &[(&str, &str)]) = (
+pub const LARGE: (Stands, Stands) = (
     &[
         ("1", "12"),
         ("2", "table"),

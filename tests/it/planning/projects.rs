@@ -151,7 +151,7 @@ fn everything_wrong_is_told_at_once() {
 fn the_validator_finds_what_is_planted() {
     let project = project(4, 12, true);
     let plan = generate(&project.check().unwrap(), Scheme::Serial, Rule::LatestFinish);
-    let breaches = |change: &dyn Fn(&mut counterpoint::planning::Plan)| {
+    let breaches = |change: &dyn Fn(&mut Plan)| {
         let mut wrong = plan.clone();
         change(&mut wrong);
         validate(&project, &wrong).unwrap_err()
@@ -312,7 +312,7 @@ fn changes_that_cannot_be_are_refused() {
     assert!(ask(Change::Go(AgentId::new(2))).iter().any(|fault| matches!(fault, Fault::NobodyCan { .. })));
     assert_eq!(ask(Change::Come(project.agents[0].clone())), [Fault::AgentTwice { agent: AgentId::new(0) }]);
     assert!(matches!(ask(Change::Budget(Some(0)))[..], [Fault::OverBudget { .. }]));
-    let nothing = counterpoint::planning::Plan::default();
+    let nothing = Plan::default();
     let broken = what_if(&project, &nothing, &Change::Budget(None), &Settings::default(), &mut go_on).unwrap_err();
     assert!(matches!(&broken.faults[..], [Fault::BrokenPlan { breaches }] if breaches.len() == 6));
 }
