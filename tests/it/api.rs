@@ -52,7 +52,7 @@ fn errors_are_errors_everywhere() {
     error::<coordination::market::ContractError>();
     error::<coordination::market::ExchangeError>();
     error::<coordination::stigmergy::BadColony>();
-    error::<dag::BuildError<u32>>();
+    error::<dag::BuildError>();
     error::<dag::Refused>();
     error::<decompose::DecomposeError>();
     error::<decompose::NoPlan>();
