@@ -174,7 +174,8 @@ impl TaskSpec {
         self
     }
 
-    /// Sets the deadline.
+    /// Sets the deadline: no attempt begins after it, and a task that waits then expires. One that is under way goes on; what
+    /// stops it is a timeout of its [`Policy`].
     #[must_use]
     pub const fn with_deadline(mut self, deadline: Time) -> Self {
         self.deadline = Some(deadline);

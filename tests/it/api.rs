@@ -26,8 +26,8 @@ const fn equal<T: Eq>() {}
 #[test]
 fn errors_are_errors_everywhere() {
     use counterpoint::{
-        BadConfig, Failure, PayloadError, Rejected, RestoreError, access, capacity, coordination, dag, decompose, journal,
-        language, protocol, resilience, routing, saga, team, trace, workflow,
+        BadConfig, Failure, PayloadError, Rejected, RestoreError, access, capacity, coordination, dag, decompose,
+        journal, language, protocol, resilience, routing, saga, team, trace, workflow,
     };
     error::<BadConfig>();
     error::<Failure>();
@@ -52,7 +52,7 @@ fn errors_are_errors_everywhere() {
     error::<coordination::market::ContractError>();
     error::<coordination::market::ExchangeError>();
     error::<coordination::stigmergy::BadColony>();
-    error::<dag::BuildError<u32>>();
+    error::<dag::BuildError>();
     error::<dag::Refused>();
     error::<decompose::DecomposeError>();
     error::<decompose::NoPlan>();
@@ -114,8 +114,9 @@ fn errors_of_planning_are_errors_everywhere() {
 fn the_conversation_is_data() {
     use counterpoint::definition::Definition;
     use counterpoint::{
-        Accepted, AgentSpec, Command, Effect, EngineSnapshot, Entry, Event, Failure, Limits, Migration, MigrationReport,
-        Name, Payload, Policy, Rejected, Retry, RunOutcome, RunSpec, SchedulerSnapshot, TaskOutcome, TaskSpec, TaskWait,
+        Accepted, AgentSpec, Command, Effect, EngineSnapshot, Entry, Event, Failure, Limits, Migration,
+        MigrationReport, Name, Payload, Policy, Rejected, Retry, RunOutcome, RunSpec, SchedulerSnapshot, TaskOutcome,
+        TaskSpec, TaskWait,
     };
     data::<Accepted>();
     data::<AgentSpec>();
@@ -145,8 +146,8 @@ fn the_conversation_is_data() {
 #[test]
 fn ids_are_keys_and_outcomes_are_equal_or_not() {
     use counterpoint::{
-        AgentId, AgentSpec, AttemptId, Happened, Incarnation, NodeOutcome, Payload, Policy, Retry, RunId, RunOutcome, Seq,
-        TaskId, TaskOutcome,
+        AgentId, AgentSpec, AttemptId, Happened, Incarnation, NodeOutcome, Payload, Policy, Retry, RunId, RunOutcome,
+        Seq, TaskId, TaskOutcome,
     };
     key::<AgentId>();
     key::<AttemptId>();
