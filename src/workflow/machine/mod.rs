@@ -83,6 +83,8 @@ pub(crate) struct Run {
     pub(crate) paused: Option<Name>,
     /// The runs within of nodes that were done anew.
     former: Vec<RunId>,
+    /// What nodes used up that are not there any more since the run moved.
+    gone: Option<Box<Spending>>,
     /// How urgent an operator has made it.
     pub(crate) raised: Option<Tier>,
     /// Whether it is on record which ways nodes took that have ended. Not for runs of old snapshots.
@@ -428,6 +430,7 @@ impl Run {
             pivot_passed: false,
             paused: None,
             former: Vec::new(),
+            gone: None,
             raised: None,
             took_known: true,
             stopped: None,

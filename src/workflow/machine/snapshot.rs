@@ -7,7 +7,7 @@ use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, OnUndoFailure, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::saga::Step;
-use crate::task::{Owner, Tier};
+use crate::task::{Owner, Spending, Tier};
 use crate::time::Time;
 use crate::workflow::plan::Plan;
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,9 @@ pub(crate) struct RunRecord {
     /// The runs within of nodes that were done anew.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     former: Vec<RunId>,
+    /// What nodes used up that are not there any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) gone: Option<Box<Spending>>,
     /// How urgent an operator has made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     raised: Option<Tier>,
@@ -75,6 +78,7 @@ impl Run {
             broken: self.broken,
             pivot_passed: self.pivot_passed,
             former: self.former.clone(),
+            gone: self.gone.clone(),
             raised: self.raised,
             took_known: self.took_known,
             paused: self.paused.is_some(),
@@ -106,6 +110,7 @@ impl Run {
             pivot_passed: record.pivot_passed,
             paused: record.paused.then(|| record.paused_for.clone().unwrap_or_else(|| "not on record".into())),
             former: record.former.clone(),
+            gone: record.gone.clone(),
             raised: record.raised,
             took_known: record.took_known,
             context: record.context.clone(),

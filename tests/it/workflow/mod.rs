@@ -20,6 +20,7 @@ mod endings;
 mod enough;
 mod finding;
 mod guarding;
+mod keeping;
 mod many;
 mod migrating;
 mod operating;
