@@ -142,6 +142,7 @@ fn run(who: &Principal, command: &RunCommand, known: &impl Known) -> Result<(), 
         | RunCommand::Migrate { run, .. }
         | RunCommand::Prioritise { run, .. }
         | RunCommand::Retry { run, .. }
+        | RunCommand::Reset { run, .. }
         | RunCommand::Operate { run, .. }
         | RunCommand::Add { run, .. }
         | RunCommand::Close { run, .. }

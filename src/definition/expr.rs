@@ -2,6 +2,7 @@
 //!
 //! Nothing here can loop, and every evaluation ends within the size of the expression and its operands.
 
+use super::pattern;
 use crate::name::Name;
 use crate::payload::{Payload, size};
 use serde::{Deserialize, Serialize};
@@ -210,6 +211,9 @@ pub enum Condition {
     Less(Expr, Expr),
     /// The first is among the items of the second, a list.
     In(Expr, Expr),
+    /// The value is a text that is as the pattern says: `*` stands for any letters or none, `?` for one letter, and a backslash
+    /// takes the next sign as it is.
+    Matches(Expr, Box<str>),
     /// All of these.
     All(Vec<Self>),
     /// One of these.
@@ -232,6 +236,20 @@ impl Condition {
     #[must_use]
     pub const fn equal(a: Expr, b: Expr) -> Self {
         Self::Equal(a, b)
+    }
+
+    /// The value is a text that is as the pattern says.
+    ///
+    /// ```
+    /// use counterpoint::definition::{Condition, Expr};
+    ///
+    /// let sources = Condition::matches(Expr::Item.at("/file"), "src/*.rs");
+    /// assert_eq!(serde_json::to_string(&sources)?, r#"{"matches":[{"at":["item","/file"]},"src/*.rs"]}"#);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub fn matches(of: Expr, pattern: impl Into<Box<str>>) -> Self {
+        Self::Matches(of, pattern.into())
     }
 
     /// What a predicate of the host says.
@@ -261,6 +279,9 @@ impl Condition {
                 }
                 Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => false,
             },
+            Self::Matches(of, pattern) => {
+                operand(of, scope).value().as_str().is_some_and(|text| pattern::matches(pattern, text))
+            }
             Self::All(all) => all.iter().all(|one| one.holds(scope)),
             Self::Any(any) => any.iter().any(|one| one.holds(scope)),
             Self::Not(one) => !one.holds(scope),
@@ -279,6 +300,7 @@ impl Condition {
             | Self::Equal(..)
             | Self::Less(..)
             | Self::In(..)
+            | Self::Matches(..)
             | Self::Predicate(..) => &[],
         }
     }
@@ -286,7 +308,7 @@ impl Condition {
     /// The expressions that it asks directly.
     pub(crate) fn operands(&self) -> Vec<&Expr> {
         match self {
-            Self::Is(a) | Self::Exists(a) | Self::Predicate(_, a) => vec![a],
+            Self::Is(a) | Self::Exists(a) | Self::Predicate(_, a) | Self::Matches(a, _) => vec![a],
             Self::Equal(a, b) | Self::Less(a, b) | Self::In(a, b) => vec![a, b],
             Self::True | Self::All(_) | Self::Any(_) | Self::Not(_) => Vec::new(),
         }
@@ -387,6 +409,8 @@ mod tests {
         assert!(holds(Condition::less(Expr::node("done"), Expr::variable("x"))));
         assert!(holds(Condition::predicate("seven", Expr::node("done"))));
         assert!(!holds(Condition::predicate("eight", Expr::node("done"))));
+        assert!(holds(Condition::matches(Expr::Item, "?")) && !holds(Condition::matches(Expr::Item, "b?")));
+        assert!(!holds(Condition::matches(Expr::node("done"), "*")), "a number is no text");
         assert!(holds(Condition::All(vec![])) && !holds(Condition::Any(vec![])));
     }
 }

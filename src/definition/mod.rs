@@ -25,6 +25,7 @@ mod guard;
 mod link;
 mod many;
 mod occasion;
+mod pattern;
 mod rename;
 mod save;
 mod states;

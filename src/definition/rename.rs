@@ -36,6 +36,7 @@ impl Condition {
             Self::Equal(a, b) => Self::Equal(a.renamed(to), b.renamed(to)),
             Self::Less(a, b) => Self::Less(a.renamed(to), b.renamed(to)),
             Self::In(a, b) => Self::In(a.renamed(to), b.renamed(to)),
+            Self::Matches(a, pattern) => Self::Matches(a.renamed(to), pattern.clone()),
             Self::All(parts) => Self::All(all(parts)),
             Self::Any(parts) => Self::Any(all(parts)),
             Self::Not(part) => Self::Not(Box::new(part.renamed(to))),

@@ -107,7 +107,7 @@ impl Book {
     fn spent(&self, id: RunId) -> Spending {
         let (mut work, mut sum) = (vec![id], Spending::NOTHING);
         while let Some(run) = work.pop().and_then(|id| self.get(id)) {
-            sum = run.nodes.iter().fold(sum, |sum, state| sum + state.spent());
+            sum = run.nodes.iter().fold(sum + run.gone(), |sum, state| sum + state.spent());
             work.extend(Run::children(run));
         }
         sum

@@ -428,6 +428,9 @@ pub enum Opening {
     Map {
         /// How many.
         items: u32,
+        /// The list, if what it is made of may still change while the map goes on: its node did not wait for all before it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        list: Option<Payload>,
     },
     /// A repeat.
     Repeat,

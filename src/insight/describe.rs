@@ -236,7 +236,7 @@ fn run(event: &RunEvent, now: Time) -> String {
 
 fn opening(what: &Opening, now: Time) -> String {
     match what {
-        Opening::Map { items } => format!("a map of {items} items"),
+        Opening::Map { items, .. } => format!("a map of {items} items"),
         Opening::States => "a walk through states".to_owned(),
         Opening::Repeat => "a repeat".to_owned(),
         Opening::Rounds => "work for each that comes".to_owned(),

@@ -8,8 +8,21 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a condition may ask; each is the only field of its object.
-pub(super) const CONDITIONS: &[&str] =
-    &["all", "any", "not", "is", "exists", "equal", "less", "greater", "at_least", "at_most", "in", "predicate"];
+pub(super) const CONDITIONS: &[&str] = &[
+    "all",
+    "any",
+    "not",
+    "is",
+    "exists",
+    "equal",
+    "less",
+    "greater",
+    "at_least",
+    "at_most",
+    "in",
+    "matches",
+    "predicate",
+];
 
 /// What data may refer to.
 pub(super) struct Names<'d> {
@@ -192,6 +205,18 @@ fn question(name: &str, operand: &Value, path: &Path<'_>, names: &Names<'_>, rep
         "not" => condition(operand, path, names, report).negated(),
         "is" => Condition::Is(expression(operand, path, names, report)),
         "exists" => Condition::Exists(expression(operand, path, names, report)),
+        "matches" => match report.list(operand, path) {
+            [of, pattern] => {
+                let of = expression(of, &path.item(0), names, report);
+                Condition::matches(of, report.text(pattern, &path.item(1)).unwrap_or_default())
+            }
+            _ => {
+                if operand.is_array() {
+                    report.meaningless(path, "list of what is asked about and a pattern", operand);
+                }
+                Condition::True
+            }
+        },
         "predicate" => match report.list(operand, path) {
             [name, of] => {
                 let name = report.text(name, &path.item(0)).unwrap_or_default();

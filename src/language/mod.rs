@@ -72,8 +72,8 @@
 //! `{from: analyze.output}`.
 //! `{first: [..]}` is the first that is not null, `{literal: ..}` is data in which nothing is a reference, and a text that
 //! begins with `$$` begins with one dollar. A condition is true, false, a reference, or an object with one question: `all`,
-//! `any`, `not`, `is`, `exists`, `equal`, `less`, `greater`, `at_least`, `at_most`, `in`, `predicate` (`[name, data]`, asked
-//! of the host).
+//! `any`, `not`, `is`, `exists`, `equal`, `less`, `greater`, `at_least`, `at_most`, `in`, `matches` (`[data, pattern]`, with `*`
+//! and `?`), `predicate` (`[name, data]`, asked of the host).
 
 mod context;
 mod data;

@@ -268,6 +268,9 @@ fn questions() -> Value {
                 "all" | "any" => list(def("condition")),
                 "not" => def("condition"),
                 "is" | "exists" => def("data"),
+                "matches" => {
+                    json!({"type": "array", "prefixItems": [def("data"), text()], "minItems": 2, "maxItems": 2})
+                }
                 _ => list(def("data")),
             },
         )

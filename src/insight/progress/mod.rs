@@ -328,7 +328,7 @@ impl Progress {
         let Some(node) = self.node_mut(run, node) else { return };
         node.began(Phase::Do);
         match what {
-            Opening::Map { items } => node.items = Some(*items),
+            Opening::Map { items, .. } => node.items = Some(*items),
             Opening::Wait { until } => node.until = *until,
             Opening::Race { until, .. } => node.until = until.iter().copied().flatten().min(),
             Opening::Delegation => node.items = Some(1),

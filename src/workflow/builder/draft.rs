@@ -384,7 +384,9 @@ fn name_condition(condition: &mut Condition, names: &[Name]) {
     let mut work = vec![condition];
     while let Some(condition) = work.pop() {
         match condition {
-            Condition::Is(a) | Condition::Exists(a) | Condition::Predicate(_, a) => name_expr(a, names),
+            Condition::Is(a) | Condition::Exists(a) | Condition::Predicate(_, a) | Condition::Matches(a, _) => {
+                name_expr(a, names);
+            }
             Condition::Equal(a, b) | Condition::Less(a, b) | Condition::In(a, b) => {
                 name_expr(a, names);
                 name_expr(b, names);

@@ -17,6 +17,7 @@ pub(super) fn constant(condition: &Condition) -> Option<bool> {
         | Condition::Equal(..)
         | Condition::Less(..)
         | Condition::In(..)
+        | Condition::Matches(..)
         | Condition::Predicate(..) => None,
     }
 }

@@ -74,7 +74,21 @@ impl Run {
     pub(crate) fn spent_before(&self) -> impl Iterator<Item = (Owner, Spending)> {
         let nodes = (0..).zip(&self.nodes).map(|(node, state)| (node, state.before()));
         let nodes = nodes.filter(|(_, before)| !before.is_nothing());
-        nodes.map(|(node, before)| (Owner::new(self.id(), node, 0, Phase::Do), before))
+        // No node has this place, but the run pays.
+        let gone = Some((u32::MAX, self.gone())).filter(|(_, gone)| !gone.is_nothing());
+        nodes.chain(gone).map(|(node, before)| (Owner::new(self.id(), node, 0, Phase::Do), before))
+    }
+
+    /// What nodes used up that the run has no more.
+    pub(crate) fn gone(&self) -> Spending {
+        self.gone.as_deref().copied().unwrap_or_default()
+    }
+
+    /// The same once the run has no nodes any more but these: what was used up is used up, whoever did.
+    pub(super) fn gone_without(&self, kept: &[Option<u32>]) -> Option<Box<Spending>> {
+        let dropped = (0..).zip(&self.nodes).filter(|(node, _)| !kept.contains(&Some(*node)));
+        let gone = dropped.fold(self.gone(), |sum, (_, state)| sum + state.spent());
+        (!gone.is_nothing()).then(|| Box::new(gone))
     }
 
     /// The pieces that are or were tasks.

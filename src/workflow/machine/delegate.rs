@@ -129,10 +129,10 @@ impl Run {
     /// What follows from the answer about a part.
     fn heed(&self, node: u32, part: u32, end: &PieceEnd, lost: bool) -> Option<Move> {
         let (delegate, tree) = self.parts(node)?;
-        if lost || end.cancelled {
+        if lost || end.is_cancelled() {
             return Some(self.ends(node, part, PartEnd::Withdrawn, None));
         }
-        if let Some(failure) = &end.failure {
+        if let Some(failure) = end.failure() {
             return Some(self.ends(node, part, PartEnd::Failed { failure: Failure::clone(failure) }, None));
         }
         let told = tree.part(part)?.rounds.last().and_then(|round| round.last);

@@ -30,7 +30,7 @@ impl Run {
     /// How many items a map that is under way has so far: those of its list, and those that were added.
     pub(super) fn items(&self, node: u32) -> Option<u32> {
         let state = self.state(node)?;
-        let Some(Opening::Map { items }) = state.opening() else { return None };
+        let Some(Opening::Map { items, .. }) = state.opening() else { return None };
         let added = state.more.as_ref().map_or(0, |more| more.added.len());
         Some(items.saturating_add(u32::try_from(added).unwrap_or(u32::MAX)))
     }
@@ -115,10 +115,13 @@ impl Run {
 
     /// An item of a map: of its list, which is evaluated once, or of what was added.
     fn item(&mut self, node: u32, place: u32, limits: &Limits) -> Option<Payload> {
-        let Some(&Opening::Map { items }) = self.state(node)?.opening() else { return None };
-        if let Some(added) = place.checked_sub(items) {
+        let Some(Opening::Map { items, list }) = self.state(node)?.opening() else { return None };
+        if let Some(added) = place.checked_sub(*items) {
             let more = self.state(node)?.more.as_ref();
             return more.and_then(|more| more.added.get(added as usize).cloned());
+        }
+        if let Some(list) = list {
+            return Some(Payload::new(list.value().get(place as usize).cloned().unwrap_or_default()));
         }
         let list = match self.state(node)?.more.as_ref().and_then(|more| more.items.as_ref()) {
             Some(list) => list.clone(),

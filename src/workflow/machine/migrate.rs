@@ -30,6 +30,7 @@ impl Run {
         let also = self.also_broken.iter().filter_map(image);
         record.also_broken = also.filter_map(|place| u32::try_from(place).ok()).collect();
         record.context.clear();
+        record.gone = self.gone_without(from);
         let mut run = Self::from_record(&record, Arc::clone(plan))?;
         run.relink(self, from);
         run.broken = run.broken_after(self, from);

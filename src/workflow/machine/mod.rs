@@ -91,6 +91,8 @@ pub(crate) struct Run {
     former: Box<[RunId]>,
     /// The nodes that did something which was left as it was when they were done anew.
     pub(crate) left: Box<[Name]>,
+    /// What nodes used up that are not there any more since the run moved.
+    gone: Option<Box<Spending>>,
     /// How urgent an operator has made it.
     pub(crate) raised: Option<Tier>,
     /// Whether it is on record which ways nodes took that have ended. Not for runs of old snapshots.
@@ -386,6 +388,7 @@ impl Run {
             paused: None,
             former: Box::default(),
             left: Box::default(),
+            gone: None,
             raised: None,
             took_known: true,
             stopped: None,

@@ -232,7 +232,11 @@ impl Run {
                     return Some(self.fail(node, "what it should go over is no list".to_owned()));
                 };
                 match u32::try_from(items.len()) {
-                    Ok(items) if items <= limits.map_items => opened(Opening::Map { items }),
+                    Ok(items) if items <= limits.map_items => {
+                        // Of a node that waited for all before it, the list is the same whenever it is asked for.
+                        let early = matches!(definition.join, Join::Count { .. } | Join::Trigger(_));
+                        opened(Opening::Map { items, list: early.then(|| list.clone()) })
+                    }
                     _ => Some(self.exhausted(node, LimitReached::Items { most: limits.map_items }, Payload::NULL)),
                 }
             }

@@ -97,7 +97,7 @@ impl Run {
                 });
                 until.iter().copied().flatten().chain(escalation).min()
             }
-            Opening::Map { .. } | Opening::Repeat | Opening::States | Opening::Rounds => None,
+            Opening::Map { .. } | Opening::Repeat | Opening::States | Opening::Rounds | Opening::Delegation => None,
         }
     }
 

@@ -7,7 +7,7 @@ use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, OnUndoFailure, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::saga::{Step, Unwinding};
-use crate::task::{Owner, Tier};
+use crate::task::{Owner, Spending, Tier};
 use crate::time::Time;
 use crate::workflow::plan::Plan;
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,9 @@ pub(crate) struct RunRecord {
     /// The nodes that did something which was left as it was when they were done anew.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     left: Vec<Name>,
+    /// What nodes used up that are not there any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) gone: Option<Box<Spending>>,
     /// How urgent an operator has made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     raised: Option<Tier>,
@@ -82,6 +85,7 @@ impl Run {
             pivot_passed: self.pivot_passed,
             former: self.former.to_vec(),
             left: self.left.to_vec(),
+            gone: self.gone.clone(),
             raised: self.raised,
             took_known: self.took_known,
             paused: self.paused.is_some(),
@@ -115,6 +119,7 @@ impl Run {
             paused: record.paused.then(|| record.paused_for.clone().unwrap_or_else(|| "not on record".into())),
             former: record.former.clone().into(),
             left: record.left.clone().into(),
+            gone: record.gone.clone(),
             raised: record.raised,
             took_known: record.took_known,
             context: record.context.clone(),

@@ -218,7 +218,8 @@ impl Run {
                 let steps = steps.unwrap_or_default().iter().map(|step| *since + step.after);
                 until.iter().copied().flatten().chain(steps).collect()
             }
-            Some(Opening::Map { .. } | Opening::Repeat | Opening::States | Opening::Rounds) | None => Vec::new(),
+            Some(Opening::Map { .. } | Opening::Repeat | Opening::States | Opening::Rounds | Opening::Delegation)
+            | None => Vec::new(),
         }
     }
 

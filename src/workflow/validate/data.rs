@@ -39,6 +39,12 @@ impl Checker<'_, '_> {
             if let Condition::Predicate(name, _) = condition {
                 self.name(site.node, "a predicate", name);
             }
+            if let Condition::Matches(_, pattern) = condition
+                && pattern.len() > self.limits.name_bytes as usize
+            {
+                let (bytes, limit) = (pattern.len(), self.limits.name_bytes);
+                self.site_fault(site, Fault::LongPattern { place: site.place.clone(), bytes, limit });
+            }
             for operand in condition.operands() {
                 self.expression(operand, site);
             }

@@ -412,6 +412,16 @@ pub enum Fault {
         /// What is allowed.
         limit: u32,
     },
+    /// A pattern longer than [`Limits::name_bytes`](crate::Limits::name_bytes).
+    #[error("{place} holds a pattern of {bytes} bytes, more than the {limit} allowed")]
+    LongPattern {
+        /// Where it is.
+        place: Place,
+        /// Its length.
+        bytes: usize,
+        /// What is allowed.
+        limit: u32,
+    },
     /// A constant larger than [`Limits::payload_bytes`](crate::Limits::payload_bytes).
     #[error("{place} holds a constant of {bytes} bytes, more than the {limit} allowed")]
     ConstantTooLarge {

@@ -129,7 +129,7 @@ fn run_event() -> impl Strategy<Value = Event> {
                     owner: of.map(|(run, node)| owner(run, node, many, "do")),
                     hash: None,
                 },
-                3 => RunEvent::Opened { run, node, what: Opening::Map { items: many } },
+                3 => RunEvent::Opened { run, node, what: Opening::Map { items: many, list: None } },
                 4 => RunEvent::Opened { run, node, what: Opening::Wait { until: None } },
                 5 => RunEvent::NodeFinished {
                     run,

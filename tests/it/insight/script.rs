@@ -169,7 +169,7 @@ pub(crate) fn small() -> Script {
         signal: None,
     });
     s.node(1, 2, NodeOutcome::Skipped);
-    s.say(RunEvent::Opened { run, node: 4, what: Opening::Map { items: 3 } });
+    s.say(RunEvent::Opened { run, node: 4, what: Opening::Map { items: 3, list: None } });
     for item in 0..3 {
         s.step(20 + u64::from(item), "resize", owner(1, 4, item, "do"));
     }

@@ -50,6 +50,30 @@ outputs: '${context.best}'
 }
 
 #[test]
+fn patterns() {
+    let read = of("
+tasks:
+  - {id: a, precondition: {matches: ['${inputs.file}', 'src/*.rs']}}
+");
+    let when = Condition::matches(Expr::Input.at("/file"), "src/*.rs");
+    assert_eq!(read, flow([task("a").with_precondition(Precondition::new(when))]));
+    let mistakes = wrong(
+        "
+name: flow
+tasks:
+  - {id: a, precondition: {matches: ['${inputs.file}']}}
+  - {id: b, precondition: {matches: ['${inputs.file}', 7]}}
+",
+    );
+    assert_eq!(mistakes[1], "tasks[1].precondition.matches[1]: is a number, not a text");
+    assert!(mistakes[0].ends_with("is no list of what is asked about and a pattern"), "{mistakes:?}");
+    let long = Condition::matches(Expr::Input, "*".repeat(1_000));
+    let node = task("a").with_precondition(Precondition::new(long));
+    let error = counterpoint::workflow::validate(&flow([node]), &counterpoint::Limits::default()).unwrap_err();
+    assert!(error.to_string().contains("pattern of 1000 bytes"), "{error}");
+}
+
+#[test]
 fn work_that_may_be_handed_on() {
     let read = of("
 tasks:

@@ -686,7 +686,7 @@ impl Habits {
         let count = 1 + self.draw(id ^ 5) % 3;
         let share = |part: u64| {
             let budget = Budget::default().with_attempts(2 + self.draw(id ^ part) % 40);
-            (self.bounded && part % 2 == 0).then_some(budget)
+            (self.bounded && part.is_multiple_of(2)).then_some(budget)
         };
         parts((0..count).map(|part| {
             let mut task = sub("research", json!([self.draw(id ^ (part << 8)) >> 1, level]));

@@ -22,6 +22,7 @@ mod enough;
 mod finding;
 mod guarding;
 mod holding;
+mod keeping;
 mod many;
 mod migrating;
 mod operating;

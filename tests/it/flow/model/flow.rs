@@ -711,7 +711,7 @@ impl Flow {
     pub(super) fn opens(&mut self, at: usize, what: &Opening, now: Time) -> Ruling {
         self.reading.set(Some(at));
         self.may_start(at)?;
-        if let (Action::Map(Map { over, .. }), Opening::Map { items }) = (&self.node(at).action, what) {
+        if let (Action::Map(Map { over, .. }), Opening::Map { items, .. }) = (&self.node(at).action, what) {
             let list = self.eval(over, &Value::Null);
             let list = list.as_array().ok_or("a map opens over what is no list")?;
             ensure!(list.len() == *items as usize, "a map opens with a wrong count");
