@@ -239,7 +239,7 @@ fn runs_of_tenants_do_not_reach_each_other() {
             RunCommand::Pause { run, reason: reason() },
             RunCommand::Resume { run },
             RunCommand::Prioritise { run, tier: counterpoint::Tier::High, reason: reason() },
-            RunCommand::Retry { run, reason: reason() },
+            RunCommand::Retry { run, node: None, reason: reason() },
             RunCommand::Close { run, node: node() },
             RunCommand::Add { run, node: node(), items: vec![Payload::NULL] },
             RunCommand::Migrate { run, migration: counterpoint::Migration::to_version(2), reason: reason() },

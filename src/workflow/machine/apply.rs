@@ -570,5 +570,5 @@ const _: () = {
     // A node is copied for every run: its size is part of the price of a run.
     assert!(size_of::<NodeState>() <= 72);
     assert!(size_of::<Piece>() <= 80);
-    assert!(size_of::<Run>() <= 296);
+    assert!(size_of::<Run>() <= 304);
 };

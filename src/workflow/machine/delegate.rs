@@ -120,7 +120,7 @@ impl Run {
         };
         let piece = self.state(node)?.pieces.get(last as usize)?;
         let Some(end) = &piece.end else {
-            let stops = lost && !piece.cancelling && !piece.committed && piece.doubt.is_none();
+            let stops = lost && !piece.cancelling && !piece.committed && piece.doubt().is_none();
             return piece.task().filter(|_| stops).map(Move::CancelTask);
         };
         if tree.is_split(known) { self.after_round(node, part, lost, limits) } else { self.heed(node, part, end, lost) }

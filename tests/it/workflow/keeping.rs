@@ -118,7 +118,7 @@ fn budgets_stay_what_they_are_when_a_failed_run_goes_on() {
         (run.spent.attempts, run.reserved.attempts, run.free().attempts.unwrap())
     };
     assert_eq!(left(&world), (2, 0, 2));
-    world.say(RunCommand::Retry { run: RUN, reason: "mended".into() }.into()).unwrap();
+    world.say(RunCommand::Retry { run: RUN, node: None, reason: "mended".into() }.into()).unwrap();
     assert_eq!(left(&world), (3, 1, 0), "two attempts are left, and one of them is under way");
     world.crash();
     assert_eq!(left(&world), (3, 1, 0));
