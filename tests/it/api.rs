@@ -105,6 +105,7 @@ fn errors_of_planning_are_errors_everywhere() {
     error::<planning::Fault>();
     error::<planning::GraphError>();
     error::<planning::OutlineError>();
+    error::<planning::RunTensorError>();
     error::<planning::TensorError>();
     #[cfg(feature = "lp")]
     error::<planning::LpError>();
