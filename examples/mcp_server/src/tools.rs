@@ -282,8 +282,8 @@ impl Counterpoint {
         let until = Instant::now() + span;
         let look = move |engine: &Engine| engine.run(run).map(|run| run_shown(&run));
         let mut stream = self.host.progress(run).await?;
-        while span > Duration::ZERO {
-            let Ok(Some(far)) = timeout_at(until, stream.next()).await else { break };
+        // None once the run is over; nobody waits who does not want to.
+        while let Ok(Some(far)) = timeout_at(until, stream.next()).await {
             progress(context, far.share, Some(1.0), &far.bar(20)).await;
         }
         Ok(self.host.inspect(look).await?.ok_or(Rejected::UnknownRun(run))?)
