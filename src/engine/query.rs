@@ -1,4 +1,4 @@
-//! Asking a run that is under way: what it would give back now, what its variables hold, which signals it keeps.
+//! Asking a run that is under way: what it would give back now, which signals it keeps.
 
 use super::view::RunView;
 use crate::name::Name;
@@ -7,14 +7,13 @@ use crate::payload::Payload;
 /// What a run says of itself without a command: nothing is written down, and it does not notice.
 ///
 /// ```
-/// use counterpoint::definition::{Action, Definition, Expr, Link, Node, Reducer, Variable};
+/// use counterpoint::definition::{Action, Definition, Expr, Link, Node};
 /// use counterpoint::{Command, Config, Engine, Outbox, Payload, RunCommand, RunId, RunSpec, Time};
 ///
 /// let gate = Node::new("gate", Action::Wait { signal: Some("paid".into()), timer: None });
 /// let flow = Definition::new("order")
-///     .with_variable(Variable::new("notes", Reducer::Append))
 ///     .with_node(gate)
-///     .with_node(Node::new("quote", Action::Pass).with_input(Expr::value(450)).writing("notes", ""))
+///     .with_node(Node::new("quote", Action::Pass).with_input(Expr::value(450)))
 ///     .with_node(Node::new("ship", Action::task("ship")).with_link(Link::success("gate")).with_link(Link::success("quote")))
 ///     .with_output(Expr::List(vec![Expr::node("quote"), Expr::node("ship")]));
 /// let (mut engine, mut out) = (Engine::new(Config::default()), Outbox::default());
@@ -26,23 +25,15 @@ use crate::payload::Payload;
 /// let run = engine.run(RunId::new(1)).expect("it was started");
 /// assert_eq!(run.node("quote").expect("a node").output().value(), 450);
 /// assert_eq!(run.output_so_far().value(), &serde_json::json!([450, null]));
-/// assert_eq!(run.variable("notes").expect("it is declared").value(), &serde_json::json!([450]));
 /// assert_eq!(run.signals().map(|(name, kept)| (name.as_str(), kept)).collect::<Vec<_>>(), [("complaint", 1)]);
 /// assert_eq!(run.waits_for(), ["gate: signal paid"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 impl<'a> RunView<'a> {
-    /// What it would give back if it ended now; nothing of nodes that have not ended. Null if it is too large.
+    /// What it would give back if it ended now, variables that its output reads included; nothing of nodes that have not ended. Null if it is too large.
     #[must_use]
     pub fn output_so_far(&self) -> Payload {
         self.parts().0.so_far(self.limits())
-    }
-
-    /// What a variable holds by what was written to it so far. None if there is no such variable, or if it is too large to be
-    /// put together.
-    #[must_use]
-    pub fn variable(&self, name: &str) -> Option<Payload> {
-        self.parts().0.variable_so_far(name, self.limits())
     }
 
     /// The signals that it keeps and nobody has taken, by name, with how many there are of each.

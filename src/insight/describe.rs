@@ -219,9 +219,7 @@ fn run(event: &RunEvent, now: Time) -> String {
             format!("{run} goes back to nodes {}: {}", list(to), line(&cause.to_string(), SHOWN + 40))
         }
         RunEvent::WentForward { run, nodes } => format!("{run} goes forward again, nodes to do: {}", list(nodes)),
-        RunEvent::Unwinding { run, nodes } => {
-            format!("{run} turns back, nodes to undo: {}", list(nodes))
-        }
+        RunEvent::Unwinding { run, nodes } => format!("{run} turns back, nodes to undo: {}", list(nodes)),
         RunEvent::NodeUndone { run, node, outcome } => match outcome {
             UndoOutcome::Undone => format!("{run} node {node} undone"),
             UndoOutcome::Failed { failure } => format!("{run} node {node} could not be undone ({})", told(failure)),

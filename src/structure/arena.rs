@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(arena.insert_lowest(8), slots[ROOM - 1]);
         let there: Vec<usize> = arena.iter().map(|(slot, _)| slot.index()).collect();
         assert_eq!(there, (0..3 * ROOM + 7).filter(|at| *at != ROOM).collect::<Vec<_>>());
-        let far = Slot::new(5 * ROOM as u32);
+        let far = Slot::new(5 * 64 + 1);
         assert_eq!(arena.insert_at(far, 1), Some(far));
         assert_eq!((arena.insert_at(far, 2), arena.get(far), arena.len()), (None, Some(&1), 3 * ROOM + 7));
         assert_eq!(arena.insert_at(Slot::new(u32::MAX), 2), None);

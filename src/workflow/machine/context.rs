@@ -21,12 +21,6 @@ impl Run {
         self.fold(reader, place, variable, most)
     }
 
-    /// What has been written to a variable so far. None if there is none of this name, or it is too large.
-    pub(crate) fn variable_so_far(&self, name: &str, limits: &Limits) -> Option<Payload> {
-        self.plan.context.place(name)?;
-        self.variable(None, name, limits.payload_bytes).ok()
-    }
-
     /// All that a reader sees, put together.
     fn fold(&self, reader: Reader, place: u32, variable: &Variable, most: u32) -> Result<Payload, TooWide> {
         let mut value = variable.initial.value().clone();

@@ -8,16 +8,12 @@ use crate::run::{NodeOutcome, OnFailure, RunPhase};
 impl Run {
     /// The next move, or that the node is held, if it would fail and that is to wait for a word.
     pub(super) fn or_hold(&self, next: Move) -> Move {
-        match next {
-            Move::Fact(RunEvent::NodeFinished {
-                run,
-                node,
-                outcome: outcome @ NodeOutcome::Failed { .. },
-                took,
-                ..
-            }) if took.is_empty() && self.would_hold(node) => Move::Fact(RunEvent::Held { run, node, outcome }),
-            other => other,
+        let Move::Fact(RunEvent::NodeFinished { run, node, outcome, took, .. }) = &next else { return next };
+        let fails = matches!(outcome, NodeOutcome::Failed { .. }) && took.is_empty();
+        if fails && self.would_hold(*node) {
+            return Move::Fact(RunEvent::Held { run: *run, node: *node, outcome: outcome.clone() });
         }
+        next
     }
 
     /// Whether a failure of the node waits for a word: nothing takes care of it, and nobody has spoken yet.
