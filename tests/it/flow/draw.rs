@@ -679,7 +679,10 @@ impl World {
             _ => false,
         };
         let refused = match &verdict {
-            Err(Rejected::NotMigratable { obstacles, .. }) => obstacles.iter().all(stands_in_the_way),
+            // What goes back stands in the way whatever else does.
+            Err(Rejected::NotMigratable { obstacles, .. }) => {
+                obstacles.contains(&Obstacle::GoingBack) || obstacles.iter().all(stands_in_the_way)
+            }
             _ => false,
         };
         assert!(!running || verdict.is_ok() || refused, "{verdict:?}");
