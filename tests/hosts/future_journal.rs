@@ -274,7 +274,7 @@ fn what_nobody_reads_any_more_is_answered_by_the_end_of_the_host() {
     assert!(asked.as_mut().poll(&mut cx).is_pending());
     // The driver goes before it has read that; a handle is still there.
     drop(driver);
-    let std::task::Poll::Ready(answer) = asked.as_mut().poll(&mut cx) else { panic!("it waits for ever") };
+    let Poll::Ready(answer) = asked.as_mut().poll(&mut cx) else { panic!("it waits for ever") };
     assert_eq!(answer.unwrap_err(), HostError::Ended);
     assert_eq!(host.backlog(), 0);
 }

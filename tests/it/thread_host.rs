@@ -340,6 +340,7 @@ impl Journal for Stuck {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "time for the others to ask: were it too short, the test would see less")]
 fn what_nobody_reads_any_more_is_answered_by_the_end_of_the_host() {
     let ((begun, begins), (tell, verdict)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
     let journal = Stuck { within: MemoryJournal::default(), appends: 0, begun, verdict };

@@ -254,12 +254,7 @@ impl Progress {
         self.catalog.apply(event);
         match event {
             RunEvent::Started { spec, owner, .. } => self.started(spec, *owner, now),
-            RunEvent::ItemsAdded { run, node, items } => {
-                if let Some(node) = self.runs.get_mut(run).and_then(|run| run.node_mut(*node)) {
-                    let more = u32::try_from(items.len()).unwrap_or(u32::MAX);
-                    node.items = Some(node.items.unwrap_or(0).saturating_add(more));
-                }
-            }
+            RunEvent::ItemsAdded { run, node, items } => self.added(*run, *node, items.len()),
             RunEvent::Opened { run, node, what } => self.opened(*run, *node, what),
             RunEvent::NodeFinished { run, node, outcome, .. } => {
                 if let Some(node) = self.node_mut(*run, *node) {
@@ -321,6 +316,13 @@ impl Progress {
             | RunEvent::Decided { .. }
             | RunEvent::Delegated { .. }
             | RunEvent::Escalated { .. } => {}
+        }
+    }
+
+    fn added(&mut self, run: RunId, node: u32, items: usize) {
+        if let Some(node) = self.runs.get_mut(&run).and_then(|run| run.node_mut(node)) {
+            let more = u32::try_from(items).unwrap_or(u32::MAX);
+            node.items = Some(node.items.unwrap_or(0).saturating_add(more));
         }
     }
 

@@ -82,15 +82,7 @@ impl Rules {
                 let story = self.story(*run)?;
                 rule(!story.ended.contains(node), || format!("node {node} of {run} ends twice"))
             }
-            RunEvent::NodeUndone { run, node, outcome } => {
-                let story = self.story(*run)?;
-                rule(story.unwinding.contains(node), || format!("node {node} of {run} is undone, and need not be"))?;
-                let again = matches!(story.undone.get(node), None | Some(UndoOutcome::Failed { .. }));
-                rule(again, || format!("node {node} of {run} is undone twice"))?;
-                let words = matches!(outcome, UndoOutcome::Declared { .. } | UndoOutcome::Abandoned { .. });
-                let asked = matches!(step.command, Some(Command::Run(RunCommand::Remedy { run: of, .. })) if of == run);
-                rule(!words || asked, || format!("node {node} of {run} is declared undone by nobody"))
-            }
+            RunEvent::NodeUndone { run, node, outcome } => self.judge_end_of_undoing(*run, *node, outcome, step),
             RunEvent::Signalled { run, signal, payload, .. } => {
                 let asked = matches!(step.command, Some(Command::Run(RunCommand::Signal { run: to, signal: what, payload: with }))
                     if to == run && what == signal && with == payload);
@@ -145,6 +137,16 @@ impl Rules {
             | RunEvent::Unwinding { .. }
             | RunEvent::UndoRetried { .. } => Ok(()),
         }
+    }
+
+    fn judge_end_of_undoing(&self, run: RunId, node: u32, outcome: &UndoOutcome, step: &Step<'_>) -> Judged {
+        let story = self.story(run)?;
+        rule(story.unwinding.contains(&node), || format!("node {node} of {run} is undone, and need not be"))?;
+        let again = matches!(story.undone.get(&node), None | Some(UndoOutcome::Failed { .. }));
+        rule(again, || format!("node {node} of {run} is undone twice"))?;
+        let words = matches!(outcome, UndoOutcome::Declared { .. } | UndoOutcome::Abandoned { .. });
+        let asked = matches!(step.command, Some(Command::Run(RunCommand::Remedy { run: of, .. })) if *of == run);
+        rule(!words || asked, || format!("node {node} of {run} is declared undone by nobody"))
     }
 
     fn story(&self, run: RunId) -> Result<&Story, String> {
