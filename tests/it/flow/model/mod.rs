@@ -300,7 +300,7 @@ impl Model {
                     let calls = self.flow(*run)?.calls(*node as usize);
                     let deep = calls.into_iter().filter(|call| call.depth == *most);
                     let mut deep = deep.map(|call| self.around(*run, &call.workflow));
-                    ensure!(deep.any(|around| around == Ok(*most)), "it is not so deep");
+                    ensure!(deep.any(|around| around.is_ok_and(|count| count >= *most)), "it is not so deep");
                 } else {
                     self.ledger.exhausted(*run, *node, *limit)?;
                 }
