@@ -92,7 +92,7 @@ fn words_that_come_too_late_are_refused() {
     let say = |id: &str, body: Value| server.say("agent-1", "/v1/messages?wait=5", id, &body);
     let by = register(&server, 1);
     // A task that comes while the agent waits is given out at once.
-    let policy = json!({"attempt_timeout": "300ms", "retry": {"attempts": 5, "base": "1ms", "cap": "1ms"}});
+    let policy = json!({"attempt_timeout": "3s", "retry": {"attempts": 5, "base": "1ms", "cap": "1ms"}});
     let task = json!({"id": "1", "kind": "square", "payload": {"number": 4}, "policy": policy});
     assert_eq!(server.post("client", "/v1/tasks", &task).status, 201);
     let told = say("p1", json!({"poll": {"by": by, "most": 1}})).json();
@@ -103,7 +103,7 @@ fn words_that_come_too_late_are_refused() {
     let again = say("p2", json!({"poll": {"by": by, "most": 1}})).json();
     assert_eq!(again[0]["body"]["assign"]["attempt"], first);
     // Its time is over: the agent is told, and its result is not wanted any more.
-    std::thread::sleep(std::time::Duration::from_millis(400));
+    std::thread::sleep(std::time::Duration::from_millis(3_100));
     let told = say("p3", json!({"poll": {"by": by, "most": 1}})).json();
     let all: Vec<&str> = told
         .as_array()
