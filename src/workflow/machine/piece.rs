@@ -2,9 +2,35 @@
 
 use super::bill::Bill;
 use super::query::Doubt;
-use super::{PieceEnd, PieceUndo, Worker, is_none};
+use super::{PieceEnd, is_none};
+use crate::id::{RunId, TaskId};
 use crate::payload::Payload;
+use crate::task::{Failure, Happened};
 use serde::{Deserialize, Serialize};
+
+/// Who does a piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Worker {
+    Task(TaskId),
+    Child(RunId),
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum PieceUndo {
+    #[default]
+    Idle,
+    Active(Worker),
+    Undone,
+    Failed(Box<Failure>),
+}
+
+impl PieceUndo {
+    pub(super) fn is_idle(&self) -> bool {
+        *self == Self::Idle
+    }
+}
 
 /// One piece of a node's work.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -34,6 +60,26 @@ pub(super) struct Aside {
 }
 
 impl Piece {
+    pub(super) fn is_active(&self) -> bool {
+        self.worker.is_some() && self.end.is_none()
+    }
+
+    pub(super) fn happened(&self) -> &Happened {
+        self.end.as_ref().map_or(&Happened::No, |end| &end.happened)
+    }
+
+    pub(super) fn had_effect(&self) -> bool {
+        *self.happened() != Happened::No
+    }
+
+    /// Whether there is something to undo. A run within that failed has undone what could be undone.
+    pub(super) fn can_be_undone(&self) -> bool {
+        match self.worker {
+            Some(Worker::Child(_)) => matches!(self.happened(), Happened::Yes(_)),
+            Some(Worker::Task(_)) | None => self.had_effect(),
+        }
+    }
+
     pub(super) fn new(worker: Worker, input: Payload, state: u32) -> Self {
         let aside = (state > 0).then(|| Box::new(Aside { state, ..Aside::default() }));
         Self { worker: Some(worker), input, aside, ..Self::default() }
