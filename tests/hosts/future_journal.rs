@@ -210,6 +210,11 @@ fn scene(journal: &MemoryJournal) -> Vec<(u64, TaskOutcome)> {
     let (host, driver) =
         executor.block_on(FutureHost::open(Config::default(), journal.clone(), clock.clone())).unwrap();
     executor.spawn(async move { driver.await.unwrap() });
+    play(&executor, &clock, &host)
+}
+
+/// The same on a host that is there.
+pub fn play(executor: &Executor, clock: &VirtualClock, host: &FutureHost) -> Vec<(u64, TaskOutcome)> {
     let timer = clock.clone();
     let work = move |assignment: Assignment| {
         let timer = timer.clone();
