@@ -4,7 +4,7 @@ use super::journal::{Away, Blocking};
 use crate::effect::Outbox;
 use crate::event::Entry;
 use crate::host::desk::Reply;
-use crate::host::snapshots::{Kept, Scribe, SnapshotStatus};
+use crate::host::snapshots::{Kept, Scribe, SnapshotStatus, Snapshots};
 use crate::id::Seq;
 use crate::journal::{AppendError, Archive, Epoch};
 use core::pin::Pin;
@@ -27,6 +27,14 @@ pub(super) struct Archivist {
     /// Who is told of the one that is being taken.
     promised: Vec<Reply<Kept>>,
     status: SnapshotStatus,
+}
+
+/// What it takes to take snapshots.
+pub(super) struct Means {
+    pub(super) often: Snapshots,
+    /// The journal's second hand.
+    pub(super) hand: Option<Box<dyn Archive>>,
+    pub(super) away: Box<Away>,
 }
 
 /// Where the one is who follows.
@@ -61,9 +69,9 @@ impl Archivist {
     /// take one otherwise.
     pub(super) fn new(
         scribe: Scribe,
-        (epoch, hand): (Epoch, Option<Box<dyn Archive>>),
+        Means { hand, away, .. }: Means,
+        epoch: Epoch,
         (facts, last): (Vec<Entry>, Seq),
-        away: Box<Away>,
     ) -> Self {
         let place = Place::Here(Box::new(Clerk { scribe, epoch, hand }));
         let status = SnapshotStatus::default();

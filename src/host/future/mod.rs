@@ -88,7 +88,7 @@ use crate::definition::Definition;
 use crate::engine::Engine;
 use crate::event::Entry;
 use crate::id::{AgentId, Incarnation, RunId, Seq};
-use crate::journal::{Archive, Journal, MemoryJournal, Takeover};
+use crate::journal::{Journal, MemoryJournal, Takeover};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::rejected::Rejected;
@@ -97,14 +97,13 @@ use crate::scheduler::Config;
 use crate::task::TaskSpec;
 use crate::time::Time;
 use crate::workflow::Flow;
-use archivist::Archivist;
+use archivist::{Archivist, Means};
 use async_channel::{Sender, bounded, unbounded};
 use core::fmt;
 use core::time::Duration;
 use driver::Message;
 use followers::Followers;
 use futures_channel::oneshot;
-use journal::Away;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -207,26 +206,25 @@ impl FutureHost {
     ) -> Result<(Self, Driver), HostError> {
         let taken = AsyncJournal::take_over(&mut journal).await?;
         let hand = AsyncJournal::archive(&mut journal).await;
-        Self::over(config, (journal, taken), timer, Some((snapshots, hand, Box::new(away))))
+        let means = Means { often: snapshots, hand, away: Box::new(away) };
+        Self::over(config, (journal, taken), timer, Some(means))
     }
 
     fn over(
         config: Config,
         (journal, taken): (impl AsyncJournal, Takeover),
         timer: impl Timer,
-        snapshots: Option<(Snapshots, Option<Box<dyn Archive>>, Box<Away>)>,
+        snapshots: Option<Means>,
     ) -> Result<(Self, Driver), HostError> {
         let snapshot = taken.snapshot.as_deref().map(read_snapshot).transpose()?;
-        let archive = snapshots.map(|(often, hand, away)| {
-            Scribe::open(often, &config, snapshot.as_ref()).map(|scribe| (scribe, hand, away))
-        });
-        let archive = archive.transpose()?;
+        let scribe = |means: &Means| Scribe::open(means.often, &config, snapshot.as_ref());
+        let scribe = snapshots.as_ref().map(scribe).transpose()?;
         let desk = Desk::restore(config, snapshot.as_ref(), &taken.tail)?;
         let mut followers = Followers::default();
         taken.tail.iter().for_each(|entry| followers.note(entry));
         let (tail, last) = (taken.tail, desk.engine.last_seq());
         let archivist =
-            archive.map(|(scribe, hand, away)| Archivist::new(scribe, (taken.epoch, hand), (tail, last), away));
+            scribe.zip(snapshots).map(|(scribe, means)| Archivist::new(scribe, means, taken.epoch, (tail, last)));
         let clockwork = Clockwork::new(Arc::new(timer), desk.engine.at());
         let (inbox, messages) = bounded(INBOX);
         let (words, said) = unbounded();
