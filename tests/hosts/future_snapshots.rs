@@ -1,6 +1,6 @@
 //! The future host takes snapshots while it goes on.
 
-use super::future_journal::play;
+use super::future_journal::{Gate, play};
 use super::world::{World, agent, ms, task};
 use counterpoint::host::future::{Assignment, AsyncJournal, Blocking, FutureHost, OffThread};
 use counterpoint::host::{HostError, Snapshots};
@@ -200,6 +200,30 @@ fn the_engine_goes_on_while_a_snapshot_is_taken() {
     taken(&shelf).into_iter().for_each(|work| work());
     world.settle();
     assert_eq!((told.lock().unwrap().clone(), journal.len()), (vec![asked, last], 0));
+}
+
+#[test]
+fn a_snapshot_holds_what_was_decided_before_it_was_asked_for() {
+    let gate = Gate::default();
+    let world = open(gate.clone(), NEVER);
+    let told: Arc<Mutex<Vec<Seq>>> = Arc::default();
+    for id in 1..=2 {
+        let host = world.host.clone();
+        world.executor.spawn(async move { drop(host.submit(task(id)).await.unwrap()) });
+        world.settle(); // the first is being kept, the second decided and waiting for its turn
+    }
+    let (host, tell) = (world.host.clone(), Arc::clone(&told));
+    world.executor.spawn(async move {
+        let at = host.take_snapshot().await.unwrap();
+        tell.lock().unwrap().push(at);
+    });
+    world.settle();
+    gate.allow(Ok(()));
+    world.settle();
+    assert!(told.lock().unwrap().is_empty(), "the second task is not durable yet");
+    gate.open();
+    world.settle();
+    assert_eq!(*told.lock().unwrap(), [Seq::new(2)]);
 }
 
 #[test]

@@ -125,7 +125,7 @@ fn agent_lines(board: &Board, metrics: &MetricsSnapshot, height: u16, wide: bool
 
 fn agent_line(row: &AgentRow, figures: AgentFigures, wide: bool) -> Line<'static> {
     let capacity = u64::from(row.capacity);
-    let (name, most) = if wide { (12, 10) } else { (9, 4) };
+    let (name, most) = if wide { (12, 10) } else { (8, 4) };
     let cells = capacity.clamp(1, most);
     let full = (figures.holds * cells).div_ceil(capacity.max(1)).min(cells);
     let heat = match figures.holds * 3 {
@@ -139,10 +139,7 @@ fn agent_line(row: &AgentRow, figures: AgentFigures, wide: bool) -> Line<'static
         Span::raw(format!("{:<name$} ", row.name.chars().take(name).collect::<String>())),
         Span::styled(format!("{bar:<width$}", width = usize::try_from(most).unwrap_or(10)), Style::new().fg(heat)),
         Span::raw(format!(" {:>2}/{:<3}", figures.holds, row.capacity)),
-        Span::styled(
-            format!(" {:>5} {}", percent(figures.error_rate()), if wide { "errors " } else { "" }),
-            Style::new().fg(QUIET),
-        ),
+        Span::styled(format!(" {:>5} errors ", percent(figures.error_rate())), Style::new().fg(QUIET)),
     ];
     let guards: Vec<String> = row
         .guards

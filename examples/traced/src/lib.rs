@@ -66,7 +66,12 @@ pub fn layer<S>(provider: &SdkTracerProvider) -> impl Layer<S> + use<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
-    tracing_opentelemetry::layer().with_tracer(provider.tracer("counterpoint")).with_location(false).with_threads(false)
+    // Spans are never entered, as nothing of the work is done where they are opened: so there is nothing busy to be counted.
+    tracing_opentelemetry::layer()
+        .with_tracer(provider.tracer("counterpoint"))
+        .with_tracked_inactivity(false)
+        .with_location(false)
+        .with_threads(false)
 }
 
 /// Researches a question. The spans are opened and closed on the host's own thread, so the subscriber must be that of the whole

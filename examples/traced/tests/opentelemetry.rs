@@ -1,6 +1,7 @@
 //! What the SDK of OpenTelemetry exports: one trace, under the names of its conventions for generative AI.
 
 use counterpoint_traced::{ASKED, joining_traces, layer, research};
+use opentelemetry::Value;
 use opentelemetry::trace::{SpanId, SpanKind, Status};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,6 +76,11 @@ fn a_run_is_one_trace_under_the_names_of_the_conventions() {
     assert_eq!(attributes(failed[0])["error.type"], "transient");
     let told: Vec<&str> = failed[0].events.iter().map(|event| event.name.as_ref()).collect();
     assert!(told.iter().any(|text| text.contains("the index is being rebuilt")), "{told:?}");
+    let number = |key: &str| {
+        let pair = failed[0].events[0].attributes.iter().find(|pair| pair.key.as_str() == key);
+        pair.is_some_and(|pair| matches!(pair.value, Value::I64(number) if number > 0))
+    };
+    assert!(number("counterpoint.seq") && number("counterpoint.at"), "numbers stay numbers");
 }
 
 #[test]
