@@ -183,7 +183,7 @@ impl FutureHost {
     /// let program = async {
     ///     let (host, driver) = FutureHost::open_with_snapshots(Config::default(), mine, sleep, often, away).await?;
     ///     join(driver, async {
-    ///         host.submit(TaskSpec::new(TaskId::new(1), "any")).await?;
+    ///         let _task = host.submit(TaskSpec::new(TaskId::new(1), "any")).await?;
     ///         let at = host.take_snapshot().await?; // one at once, before an upgrade, say
     ///         assert_eq!(at.get(), 1);
     ///         assert!(journal.is_empty()); // the fact is in the snapshot now
