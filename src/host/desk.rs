@@ -11,8 +11,6 @@ use crate::engine::{Engine, EngineSnapshot};
 use crate::error::RestoreError;
 use crate::event::{Entry, Event, RunEvent, TaskEvent};
 use crate::id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
-#[cfg(feature = "async")]
-use crate::journal::Takeover;
 use crate::rejected::Rejected;
 use crate::run::{RunOutcome, RunSpec};
 use crate::scheduler::Config;
@@ -69,12 +67,6 @@ pub(super) struct Desk {
 
 impl Desk {
     /// The engine of a journal that was taken over.
-    #[cfg(feature = "async")]
-    pub(super) fn open(config: Config, taken: &Takeover) -> Result<Self, HostError> {
-        let snapshot = taken.snapshot.as_deref().map(read_snapshot).transpose()?;
-        Self::restore(config, snapshot.as_ref(), &taken.tail)
-    }
-
     pub(super) fn restore(
         config: Config,
         snapshot: Option<&EngineSnapshot>,

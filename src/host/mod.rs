@@ -6,9 +6,10 @@ mod clock;
 mod desk;
 #[cfg(any(feature = "threads", feature = "async"))]
 mod error;
-#[cfg(any(feature = "threads", feature = "async"))]
 #[cfg(feature = "async")]
 pub mod future;
+#[cfg(any(feature = "threads", feature = "async"))]
+mod snapshots;
 #[cfg(feature = "threads")]
 pub mod thread;
 
@@ -16,6 +17,8 @@ pub mod thread;
 pub use crate::insight::EventFilter;
 #[cfg(any(feature = "threads", feature = "async"))]
 pub use error::{HostError, RunError};
+#[cfg(any(feature = "threads", feature = "async"))]
+pub use snapshots::{SnapshotStatus, Snapshots};
 
 #[cfg(any(feature = "threads", feature = "async"))]
 use crate::agent::AgentSpec;

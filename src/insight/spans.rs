@@ -208,7 +208,9 @@ impl Spans {
             Event::Run(event) => event.run().and_then(|run| self.runs.get(&run)).map(|run| &run.span),
             Event::Agent(_) | Event::Control(_) => None,
         };
-        let (parent, seq, at) = (within.and_then(Span::id), entry.seq.get(), entry.at.as_nanos());
+        // OpenTelemetry has no unsigned numbers: they would become text.
+        let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let (parent, seq, at) = (within.and_then(Span::id), signed(entry.seq.get()), signed(entry.at.as_nanos()));
         let text = describe(entry);
         let bad = matches!(
             entry.event,

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// A journal whose appends wait until the test lets them end.
 #[derive(Clone, Default)]
-struct Gate(Arc<Mutex<GateInner>>);
+pub struct Gate(Arc<Mutex<GateInner>>);
 
 #[derive(Default)]
 struct GateInner {
@@ -28,13 +28,13 @@ struct GateInner {
 }
 
 impl Gate {
-    fn allow(&self, verdict: Result<(), AppendError>) {
+    pub fn allow(&self, verdict: Result<(), AppendError>) {
         let mut gate = self.0.lock().unwrap();
         gate.verdicts.push_back(verdict);
         gate.wake();
     }
 
-    fn open(&self) {
+    pub fn open(&self) {
         let mut gate = self.0.lock().unwrap();
         gate.open = true;
         gate.wake();
@@ -70,6 +70,10 @@ impl AsyncJournal for Gate {
             Poll::Ready(verdict.and_then(|()| Journal::append(&mut gate.journal, epoch, after, entries)))
         })
         .await
+    }
+
+    async fn keep_snapshot(&mut self, epoch: Epoch, at: Seq, snapshot: Vec<u8>) -> Result<(), AppendError> {
+        Journal::keep_snapshot(&mut self.0.lock().unwrap().journal, epoch, at, &snapshot)
     }
 }
 
@@ -210,6 +214,11 @@ fn scene(journal: &MemoryJournal) -> Vec<(u64, TaskOutcome)> {
     let (host, driver) =
         executor.block_on(FutureHost::open(Config::default(), journal.clone(), clock.clone())).unwrap();
     executor.spawn(async move { driver.await.unwrap() });
+    play(&executor, &clock, &host)
+}
+
+/// The same on a host that is there.
+pub fn play(executor: &Executor, clock: &VirtualClock, host: &FutureHost) -> Vec<(u64, TaskOutcome)> {
     let timer = clock.clone();
     let work = move |assignment: Assignment| {
         let timer = timer.clone();

@@ -14,6 +14,7 @@
 
 mod future;
 mod future_journal;
+mod future_snapshots;
 mod kit;
 mod report;
 #[cfg(feature = "tracing")]

@@ -1,7 +1,7 @@
 //! A future host in virtual time.
 
 use counterpoint::host::HostError;
-use counterpoint::host::future::{AsyncAgent, AsyncJournal, FutureHost};
+use counterpoint::host::future::{AsyncAgent, AsyncJournal, Driver, FutureHost};
 use counterpoint::journal::MemoryJournal;
 use counterpoint::testing::{Executor, VirtualClock};
 use counterpoint::{AgentId, AgentSpec, Config, Incarnation, Policy, Retry, TaskId, TaskOutcome, TaskSpec};
@@ -60,6 +60,10 @@ impl World {
             let runtime = executor.clone();
             driver = driver.spawning(move |attempt| runtime.spawn(attempt));
         }
+        Self::around(clock, executor, host, driver)
+    }
+
+    pub fn around(clock: VirtualClock, executor: Executor, host: FutureHost, driver: Driver) -> Self {
         let end = async_end::End::default();
         let told = Arc::clone(&end);
         executor.spawn(async move {

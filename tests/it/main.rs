@@ -62,6 +62,7 @@ mod insight;
 mod kit;
 mod language;
 mod layering;
+mod links;
 mod mangled;
 mod model;
 mod patterns;

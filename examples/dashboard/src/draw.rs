@@ -8,12 +8,14 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style, Stylize as _};
 use ratatui::text::{Line, Span, Text};
-use ratatui::widgets::{Block, Paragraph};
+use ratatui::widgets::{Block, Paragraph, Wrap};
 
 const GOOD: Color = Color::Green;
 const BAD: Color = Color::Red;
 const WARM: Color = Color::Yellow;
 const QUIET: Color = Color::DarkGray;
+/// Below this many columns what matters less is left out, so that the rest is not cut off: 80 are common.
+const WIDE: u16 = 100;
 
 /// Draws a board; with the tape's slider if it is of a tape, and otherwise as live.
 pub fn draw(frame: &mut Frame<'_>, board: &Board, tape: Option<&Tape>, now: Time) {
@@ -26,21 +28,26 @@ pub fn draw(frame: &mut Frame<'_>, board: &Board, tape: Option<&Tape>, now: Time
         Constraint::Length(if tape.is_some() { 3 } else { 0 }),
         Constraint::Length(1),
     ]);
+    let wide = frame.area().width >= WIDE;
     let [head, upper, middle, story, slider, keys] = frame.area().layout(&rows);
     let halves = Layout::horizontal([Constraint::Percentage(38), Constraint::Percentage(62)]);
     let [queues, agents] = upper.layout(&halves);
     let [alerts, runs] = middle.layout(&halves);
-    figures(frame, head, board, &metrics, tape.is_some());
-    frame.render_widget(Paragraph::new(queue_lines(&metrics, queues.width)).block(titled("Queues")), queues);
-    frame.render_widget(Paragraph::new(agent_lines(board, &metrics, agents)).block(titled("Agents")), agents);
-    frame.render_widget(Paragraph::new(alert_lines(board)).block(titled("Alerts")), alerts);
-    frame.render_widget(Paragraph::new(run_lines(board, runs.height)).block(titled("Runs")), runs);
+    figures(frame, head, board, &metrics, tape.is_some(), wide);
+    frame.render_widget(Paragraph::new(queue_lines(&metrics, queues.width, wide)).block(titled("Queues")), queues);
+    frame.render_widget(
+        Paragraph::new(agent_lines(board, &metrics, agents.height, wide)).block(titled("Agents")),
+        agents,
+    );
+    let warnings = Paragraph::new(alert_lines(board)).wrap(Wrap { trim: true });
+    frame.render_widget(warnings.block(titled("Alerts")), alerts);
+    frame.render_widget(Paragraph::new(run_lines(board, runs.height, wide)).block(titled("Runs")), runs);
     frame.render_widget(Paragraph::new(story_lines(board, story.height)).block(titled("What happened")), story);
     if let Some(tape) = tape {
         frame.render_widget(Paragraph::new(slider_line(tape, slider.width)).block(titled("Time")), slider);
     }
     let help = if tape.is_some() {
-        " q quit   ←/→ one fact   PgUp/PgDn a twentieth of the time   Home/End   space play"
+        " q quit   ←/→ a fact   PgUp/PgDn a twentieth   Home/End   space plays"
     } else {
         " q quit"
     };
@@ -55,12 +62,12 @@ fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| "–".to_owned(), |share| format!("{:.0} %", share * 100.0))
 }
 
-fn figures(frame: &mut Frame<'_>, area: Rect, board: &Board, metrics: &MetricsSnapshot, recorded: bool) {
+fn figures(frame: &mut Frame<'_>, area: Rect, board: &Board, metrics: &MetricsSnapshot, recorded: bool, wide: bool) {
     let counts = &metrics.all.counts;
     let mut spans = Vec::new();
     let mut say = |name: &'static str, value: String, color: Color| {
         spans.push(Span::styled(value, Style::new().fg(color).add_modifier(Modifier::BOLD)));
-        spans.push(Span::raw(format!(" {name}   ")));
+        spans.push(Span::raw(format!(" {name}{}", if wide { "   " } else { "  " })));
     };
     say("under way", counts.under_way().to_string(), Color::Reset);
     say("done", counts.succeeded.to_string(), GOOD);
@@ -69,19 +76,22 @@ fn figures(frame: &mut Frame<'_>, area: Rect, board: &Board, metrics: &MetricsSn
     say("retries", counts.retries.to_string(), if counts.retries > 0 { WARM } else { QUIET });
     let in_time = metrics.all.in_time.share();
     say("in time", percent(in_time), if in_time.is_some_and(|share| share < 0.95) { BAD } else { GOOD });
-    say("in use", percent(metrics.utilisation), Color::Reset);
+    if wide {
+        say("in use", percent(metrics.utilisation), Color::Reset);
+    }
     say("ends/s", format!("{:.1}", metrics.all.rates.ends), Color::Reset);
     let title = format!(" Counterpoint, {} {} ", if recorded { "recorded" } else { "live" }, board.seq);
     frame.render_widget(Paragraph::new(Line::from(spans)).block(Block::bordered().title(title)), area);
 }
 
-fn queue_lines(metrics: &MetricsSnapshot, width: u16) -> Text<'static> {
+fn queue_lines(metrics: &MetricsSnapshot, width: u16, wide: bool) -> Text<'static> {
     let most = metrics.waits.values().map(|waits| waits.count).max().unwrap_or(0).max(1);
-    let room = u64::from(width.saturating_sub(34)).max(4);
+    let room = if wide { u64::from(width.saturating_sub(36)).max(4) } else { 0 };
     let lines = Tier::ALL.map(|tier| {
         let waits = metrics.waits.get(&tier).copied().unwrap_or_default();
         let length = (waits.count * room).div_ceil(most);
-        let bar = "█".repeat(usize::try_from(length).unwrap_or(0));
+        let bar = "━".repeat(usize::try_from(length).unwrap_or(0));
+        let oldest = waits.oldest.as_secs_f64();
         let color = if waits.late > 0 { BAD } else { GOOD };
         let kept = metrics.tiers.get(&tier).and_then(|figures| figures.in_time.share());
         Line::from(vec![
@@ -89,23 +99,23 @@ fn queue_lines(metrics: &MetricsSnapshot, width: u16) -> Text<'static> {
             Span::raw(format!("{:>5} ", waits.count)).bold(),
             Span::styled(bar, Style::new().fg(color)),
             Span::styled(
-                format!(" {:.1}s", waits.oldest.as_secs_f64()),
+                if wide { format!(" {oldest:.1}s") } else { format!(" {oldest:>3.0}s") },
                 Style::new().fg(if waits.count > 0 { color } else { QUIET }),
             ),
-            Span::styled(format!("  kept {}", percent(kept)), Style::new().fg(QUIET)),
+            Span::styled(format!("  {}{}", if wide { "kept " } else { "" }, percent(kept)), Style::new().fg(QUIET)),
         ])
     });
     Text::from(lines.to_vec())
 }
 
 /// One line for each agent: places in use as heat, errors, and what guards say of it.
-fn agent_lines(board: &Board, metrics: &MetricsSnapshot, area: Rect) -> Text<'static> {
-    let room = usize::from(area.height.saturating_sub(2));
+fn agent_lines(board: &Board, metrics: &MetricsSnapshot, height: u16, wide: bool) -> Text<'static> {
+    let room = usize::from(height.saturating_sub(2));
     let rows: Vec<_> = board.agents.iter().filter(|(_, row)| row.state != "left").collect();
     let mut lines: Vec<Line<'static>> = rows
         .iter()
         .take(if rows.len() > room { room.saturating_sub(1) } else { room })
-        .map(|(id, row)| agent_line(row, metrics.agents.get(id).copied().unwrap_or_default()))
+        .map(|(id, row)| agent_line(row, metrics.agents.get(id).copied().unwrap_or_default(), wide))
         .collect();
     if rows.len() > lines.len() {
         lines.push(Line::from(format!("and {} more", rows.len() - lines.len())).fg(QUIET));
@@ -113,9 +123,10 @@ fn agent_lines(board: &Board, metrics: &MetricsSnapshot, area: Rect) -> Text<'st
     Text::from(lines)
 }
 
-fn agent_line(row: &AgentRow, figures: AgentFigures) -> Line<'static> {
+fn agent_line(row: &AgentRow, figures: AgentFigures, wide: bool) -> Line<'static> {
     let capacity = u64::from(row.capacity);
-    let cells = capacity.clamp(1, 10);
+    let (name, most) = if wide { (12, 10) } else { (8, 4) };
+    let cells = capacity.clamp(1, most);
     let full = (figures.holds * cells).div_ceil(capacity.max(1)).min(cells);
     let heat = match figures.holds * 3 {
         0 => QUIET,
@@ -125,8 +136,8 @@ fn agent_line(row: &AgentRow, figures: AgentFigures) -> Line<'static> {
     };
     let bar: String = (0..cells).map(|cell| if cell < full { '■' } else { '·' }).collect();
     let mut spans = vec![
-        Span::raw(format!("{:<12} ", row.name.chars().take(12).collect::<String>())),
-        Span::styled(format!("{bar:<10}"), Style::new().fg(heat)),
+        Span::raw(format!("{:<name$} ", row.name.chars().take(name).collect::<String>())),
+        Span::styled(format!("{bar:<width$}", width = usize::try_from(most).unwrap_or(10)), Style::new().fg(heat)),
         Span::raw(format!(" {:>2}/{:<3}", figures.holds, row.capacity)),
         Span::styled(format!(" {:>5} errors ", percent(figures.error_rate())), Style::new().fg(QUIET)),
     ];
@@ -158,7 +169,7 @@ fn alert_lines(board: &Board) -> Text<'static> {
     Text::from(lines)
 }
 
-fn run_lines(board: &Board, height: u16) -> Text<'static> {
+fn run_lines(board: &Board, height: u16, wide: bool) -> Text<'static> {
     let runs = board.runs.iter().filter_map(|run| board.progress.run(*run)).take(usize::from(height));
     let mut lines: Vec<Line<'static>> = runs
         .map(|run| {
@@ -170,7 +181,11 @@ fn run_lines(board: &Board, height: u16) -> Text<'static> {
             let stands = run.outcome.as_deref().map_or_else(|| run.phase.to_string(), ToOwned::to_owned);
             Line::from(vec![
                 Span::raw(format!("{:<5} {:<10} ", run.run.to_string(), run.workflow.to_string())),
-                Span::styled(run.bar(16), Style::new().fg(color)),
+                // Full cells of lines that stand below each other would run together.
+                Span::styled(
+                    run.bar(if wide { 16 } else { 8 }).replace('█', "━").replace('░', "╌"),
+                    Style::new().fg(color),
+                ),
                 Span::raw(format!(" {:>3.0} %  ", run.share * 100.0)),
                 Span::styled(stands, Style::new().fg(color)),
             ])

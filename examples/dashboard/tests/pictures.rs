@@ -62,6 +62,31 @@ fn a_tape_is_wound_to_any_moment() {
 }
 
 #[test]
+fn in_eighty_columns_nothing_that_matters_is_cut_off() {
+    let mut terminal = Terminal::new(TestBackend::new(80, 30)).unwrap();
+    let mut tape = Tape::new(scene());
+    tape.wind_to_share(0.2);
+    terminal.draw(|frame| draw(frame, tape.board(), Some(&tape), tape.board().at)).unwrap();
+    let busy = terminal.backend().to_string();
+    for whole in [
+        "% in time",
+        "100 % errors ok",
+        "ends/s",
+        "2/2",
+        "1/1",
+        "nothing that a person should│",
+        "look at  ",
+        "space plays",
+    ] {
+        assert!(busy.contains(whole), "no {whole:?} in\n{busy}");
+    }
+    tape.wind_to_share(1.0);
+    terminal.draw(|frame| draw(frame, tape.board(), Some(&tape), tape.board().at)).unwrap();
+    let end = terminal.backend().to_string();
+    assert!(end.contains("12 done") && end.contains("lost"), "{end}");
+}
+
+#[test]
 fn a_small_terminal_and_an_empty_board_do_no_harm() {
     for (width, height) in [(1, 1), (20, 5), (40, 12), (300, 80)] {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();

@@ -1,9 +1,10 @@
 //! The future that owns the engine.
 
 use super::agent::{Assignment, Performer};
+use super::archivist::Archivist;
 use super::attempts::{Attempts, Spawn};
 use super::followers::Followers;
-use super::journal::{AsyncJournal, Keeper, Kept};
+use super::journal::{Keeper, Kept, KeptSnapshot};
 use super::timer::{BoxFuture, Clockwork};
 use crate::agent::AgentSpec;
 use crate::command::{AgentCommand, Command};
@@ -11,10 +12,10 @@ use crate::effect::Effect;
 use crate::event::Entry;
 use crate::host::HostError;
 use crate::host::desk::{Ask, Batch, Desk, Ended, Reply};
+use crate::host::snapshots::SnapshotStatus;
 use crate::id::{AttemptId, Incarnation, RunId, Seq};
 use crate::insight::RunProgress;
-use crate::journal::{Epoch, Takeover};
-use crate::scheduler::Config;
+use crate::journal::{AppendError, Epoch};
 use crate::time::Time;
 use async_channel::{Receiver, Sender};
 use core::fmt;
@@ -38,9 +39,27 @@ const LAST_WORDS: Duration = Duration::from_millis(250);
 /// What the driver is asked.
 pub(super) enum Message {
     Ask(Ask),
-    Join { spec: AgentSpec, agent: Arc<dyn Performer>, reply: Reply<Result<Incarnation, HostError>> },
-    Follow { run: RunId, send: Sender<RunProgress>, reply: Reply<()> },
-    Stop { patience: Duration, reply: Reply<usize> },
+    Join {
+        spec: AgentSpec,
+        agent: Arc<dyn Performer>,
+        reply: Reply<Result<Incarnation, HostError>>,
+    },
+    Follow {
+        run: RunId,
+        send: Sender<RunProgress>,
+        reply: Reply<()>,
+    },
+    /// Take a snapshot of what has been decided by now.
+    Snapshot {
+        reply: Reply<Result<Seq, AppendError>>,
+    },
+    Snapshots {
+        reply: Reply<Option<SnapshotStatus>>,
+    },
+    Stop {
+        patience: Duration,
+        reply: Reply<usize>,
+    },
 }
 
 /// The engine at work: a future that somebody must poll, on whatever runtime. It ends when the host is shut down or its last
@@ -50,26 +69,26 @@ pub(super) enum Message {
 pub struct Driver(Option<Box<Work>>);
 
 impl Driver {
-    pub(super) fn open(
-        config: Config,
-        (journal, taken): (impl AsyncJournal, &Takeover),
+    /// Goes on from what was restored.
+    pub(super) fn new(
+        mut desk: Desk,
+        followers: Followers,
+        (keeper, epoch): (Box<dyn Keeper>, Epoch),
+        archivist: Option<Archivist>,
         clockwork: Clockwork,
         inbox: Receiver<Message>,
         (send, words): (Sender<Command>, Receiver<Command>),
-    ) -> Result<Self, HostError> {
-        let mut desk = Desk::open(config, taken)?;
+    ) -> Self {
         let durable = desk.engine.last_seq();
         desk.resume(clockwork.now());
-        let mut followers = Followers::default();
-        for entry in &taken.tail {
-            followers.note(entry);
-        }
-        Ok(Self(Some(Box::new(Work {
+        Self(Some(Box::new(Work {
             desk,
             spare: Batch::default(),
-            keeper: Some(Box::new(journal)),
+            keeper: Some(keeper),
             appending: None,
-            epoch: taken.epoch,
+            keeping: None,
+            archivist,
+            epoch,
             durable,
             inbox: Box::pin(inbox),
             words: Box::pin(words),
@@ -78,7 +97,7 @@ impl Driver {
             attempts: Attempts::new(send),
             followers,
             stop: None,
-        }))))
+        })))
     }
 
     /// Has every attempt run as a task of its own, on threads of the runtime's choice, in place of being polled with the
@@ -135,9 +154,12 @@ struct Work {
     desk: Desk,
     /// Used again for the next batch.
     spare: Batch,
-    /// Away while it appends.
+    /// Away while it appends or keeps a snapshot.
     keeper: Option<Box<dyn Keeper>>,
     appending: Option<(BoxFuture<Kept>, Seq)>,
+    keeping: Option<BoxFuture<KeptSnapshot>>,
+    /// Who takes snapshots.
+    archivist: Option<Archivist>,
     epoch: Epoch,
     /// The number of the last fact that is durable.
     durable: Seq,
@@ -173,6 +195,7 @@ impl Work {
         let mut worked = self.attempts.poll(cx);
         worked |= self.hear(cx);
         worked |= self.read(cx);
+        worked |= self.archivist.as_mut().is_some_and(|archivist| archivist.poll(cx));
         worked |= self.keep(cx)?;
         if self.stopped() {
             return Ok(Round::Over);
@@ -196,7 +219,7 @@ impl Work {
     /// Reads the inbox, unless too much waits for the journal: then those who ask must wait, too.
     fn read(&mut self, cx: &mut Context<'_>) -> bool {
         for read in 0..GROUP {
-            let behind = self.appending.is_some() && self.desk.undurable() >= BACKLOG;
+            let behind = self.keeper.is_none() && self.desk.undurable() >= BACKLOG;
             if behind || self.stop.as_ref().is_some_and(|stop| stop.last_words.is_some()) {
                 return read > 0;
             }
@@ -230,6 +253,11 @@ impl Work {
                 self.followers.follow(run, send);
                 self.desk.answer(reply, ());
             }
+            Message::Snapshot { reply } => match &mut self.archivist {
+                Some(archivist) => archivist.ask(self.desk.engine.last_seq(), reply),
+                None => reply(Err(AppendError::Refused("the host was opened without snapshots".into()))),
+            },
+            Message::Snapshots { reply } => reply(self.archivist.as_ref().map(Archivist::status)),
             Message::Stop { patience, reply } => self.begin_stop(patience, Some(reply)),
         }
     }
@@ -248,6 +276,10 @@ impl Work {
                 self.let_out(kept.batch);
                 worked = true;
             }
+            worked |= self.keep_snapshot(cx);
+            if self.keeping.is_some() {
+                return Ok(worked);
+            }
             if !self.desk.has_news() {
                 return Ok(worked);
             }
@@ -261,6 +293,24 @@ impl Work {
         }
     }
 
+    /// Has the journal keep a snapshot that it has no second hand for. Appends wait for that.
+    fn keep_snapshot(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(archivist) = &mut self.archivist else { return false };
+        if self.keeping.is_none()
+            && self.keeper.is_some()
+            && let Some((at, snapshot)) = archivist.wrote()
+            && let Some(keeper) = self.keeper.take()
+        {
+            self.keeping = Some(keeper.keep_snapshot(self.epoch, at, snapshot));
+        }
+        let Some(keeping) = &mut self.keeping else { return false };
+        let Poll::Ready((keeper, kept)) = keeping.as_mut().poll(cx) else { return false };
+        self.keeping = None;
+        self.keeper = Some(keeper);
+        archivist.kept(&kept);
+        true
+    }
+
     fn let_out(&mut self, mut batch: Batch) {
         batch.answer();
         for effect in batch.outbox.effects() {
@@ -270,6 +320,9 @@ impl Work {
             self.show(entry);
         }
         self.followers.tell();
+        if let Some(archivist) = &mut self.archivist {
+            archivist.note(&mut batch.outbox, self.durable);
+        }
         self.spare = batch;
     }
 
@@ -348,7 +401,8 @@ impl Work {
             self.attempts.cancel_all();
         }
         let heard_enough = left == 0 || stop.last_words.is_some_and(|until| now >= until);
-        if !heard_enough || self.desk.has_news() || self.appending.is_some() {
+        let snapshot = self.archivist.as_ref().is_some_and(Archivist::is_busy);
+        if !heard_enough || self.desk.has_news() || self.keeper.is_none() || snapshot {
             return false;
         }
         for reply in stop.replies.drain(..) {

@@ -4,7 +4,7 @@ use super::timer::BoxFuture;
 use crate::event::Entry;
 use crate::host::desk::Batch;
 use crate::id::Seq;
-use crate::journal::{AppendError, Epoch, Journal, JournalError, Takeover};
+use crate::journal::{AppendError, Archive, Epoch, Journal, JournalError, Takeover};
 use core::fmt;
 use futures_channel::oneshot;
 use std::sync::Arc;
@@ -51,6 +51,27 @@ pub trait AsyncJournal: Send + 'static {
         after: Seq,
         entries: &[Entry],
     ) -> impl Future<Output = Result<(), AppendError>> + Send;
+
+    /// Keeps a snapshot that holds every fact up to `at`; facts up to there may be dropped. Appends wait meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As for an append. A journal without snapshots refuses.
+    fn keep_snapshot(
+        &mut self,
+        epoch: Epoch,
+        at: Seq,
+        snapshot: Vec<u8>,
+    ) -> impl Future<Output = Result<(), AppendError>> + Send {
+        let _ = (epoch, at, snapshot);
+        core::future::ready(Err(AppendError::Refused("this journal keeps no snapshots".into())))
+    }
+
+    /// A second hand, which keeps snapshots where the host has [blocking work](Blocking) done, while this one appends. None,
+    /// if the journal has no such: then it is asked itself.
+    fn archive(&mut self) -> impl Future<Output = Option<Box<dyn Archive>>> + Send {
+        core::future::ready(None)
+    }
 }
 
 impl<J: Journal + 'static> AsyncJournal for J {
@@ -61,12 +82,21 @@ impl<J: Journal + 'static> AsyncJournal for J {
     async fn append(&mut self, epoch: Epoch, after: Seq, entries: &[Entry]) -> Result<(), AppendError> {
         Journal::append(self, epoch, after, entries)
     }
+
+    async fn keep_snapshot(&mut self, epoch: Epoch, at: Seq, snapshot: Vec<u8>) -> Result<(), AppendError> {
+        Journal::keep_snapshot(self, epoch, at, &snapshot)
+    }
+
+    async fn archive(&mut self) -> Option<Box<dyn Archive>> {
+        Journal::archive(self)
+    }
 }
 
 /// Work that blocks, on its way to a thread that may.
 pub type Blocking = Box<dyn FnOnce() + Send>;
 
-type Away = dyn Fn(Blocking) + Send;
+/// Where such work is done.
+pub(super) type Away = dyn Fn(Blocking) + Send;
 
 /// A journal that blocks, kept away from the thread that polls the driver.
 ///
@@ -130,6 +160,30 @@ impl AsyncJournal for OffThread {
             kept
         }
     }
+
+    fn keep_snapshot(
+        &mut self,
+        epoch: Epoch,
+        at: Seq,
+        snapshot: Vec<u8>,
+    ) -> impl Future<Output = Result<(), AppendError>> + Send {
+        let coming = self.send(move |journal| journal.keep_snapshot(epoch, at, &snapshot));
+        async move {
+            let coming = coming.ok_or_else(|| AppendError::Refused("the journal is away".into()))?;
+            let (journal, kept) = coming.await.map_err(|_| AppendError::Unknown)?;
+            self.journal = Some(journal);
+            kept
+        }
+    }
+
+    fn archive(&mut self) -> impl Future<Output = Option<Box<dyn Archive>>> + Send {
+        let coming = self.send(|journal| journal.archive());
+        async move {
+            let (journal, hand) = coming?.await.ok()?;
+            self.journal = Some(journal);
+            hand
+        }
+    }
 }
 
 impl fmt::Debug for OffThread {
@@ -141,7 +195,10 @@ impl fmt::Debug for OffThread {
 /// A journal that comes back with what it was given, so that an append is a future which borrows nothing.
 pub(super) trait Keeper: Send {
     fn append(self: Box<Self>, epoch: Epoch, after: Seq, batch: Batch) -> BoxFuture<Kept>;
+    fn keep_snapshot(self: Box<Self>, epoch: Epoch, at: Seq, snapshot: Vec<u8>) -> BoxFuture<KeptSnapshot>;
 }
+
+pub(super) type KeptSnapshot = (Box<dyn Keeper>, Result<Seq, AppendError>);
 
 pub(super) struct Kept {
     pub(super) keeper: Box<dyn Keeper>,
@@ -154,6 +211,14 @@ impl<J: AsyncJournal> Keeper for J {
         Box::pin(async move {
             let result = AsyncJournal::append(&mut *self, epoch, after, batch.outbox.entries()).await;
             Kept { keeper: self, batch, result }
+        })
+    }
+
+    fn keep_snapshot(mut self: Box<Self>, epoch: Epoch, at: Seq, snapshot: Vec<u8>) -> BoxFuture<KeptSnapshot> {
+        Box::pin(async move {
+            let kept = AsyncJournal::keep_snapshot(&mut *self, epoch, at, snapshot).await;
+            let keeper: Box<dyn Keeper> = self;
+            (keeper, kept.map(|()| at))
         })
     }
 }

@@ -57,6 +57,7 @@
 //! that is not (a JavaScript promise) goes into a wrapper of the runtime's, as is usual there.
 
 mod agent;
+mod archivist;
 mod attempts;
 mod cancel;
 mod driver;
@@ -78,14 +79,15 @@ pub use timer::{BoxFuture, Timer};
 #[cfg(feature = "tower")]
 pub use tower::{CallError, HostService, ServiceAgent};
 
-use super::desk::{Ask, Reply};
+use super::desk::{Ask, Desk, Reply, read_snapshot};
+use super::snapshots::{Scribe, SnapshotStatus, Snapshots};
 use super::{EventFilter, HostError, with_kinds};
 use crate::agent::AgentSpec;
 use crate::command::{Accepted, AgentCommand, Command, RunCommand};
 use crate::definition::Definition;
 use crate::engine::Engine;
 use crate::event::Entry;
-use crate::id::{AgentId, Incarnation, RunId};
+use crate::id::{AgentId, Incarnation, RunId, Seq};
 use crate::journal::{Journal, MemoryJournal, Takeover};
 use crate::name::Name;
 use crate::payload::Payload;
@@ -95,10 +97,12 @@ use crate::scheduler::Config;
 use crate::task::TaskSpec;
 use crate::time::Time;
 use crate::workflow::Flow;
+use archivist::{Archivist, Means};
 use async_channel::{Sender, bounded, unbounded};
 use core::fmt;
 use core::time::Duration;
 use driver::Message;
+use followers::Followers;
 use futures_channel::oneshot;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -130,7 +134,7 @@ impl FutureHost {
     pub fn start(config: Config, timer: impl Timer) -> Result<(Self, Driver), HostError> {
         let mut journal = MemoryJournal::default();
         let taken = Journal::take_over(&mut journal)?;
-        Self::over(config, journal, &taken, timer)
+        Self::over(config, (journal, taken), timer, None)
     }
 
     /// A host that goes on where a journal ends. Agents of an earlier host are gone with it: what they held is tried again,
@@ -145,20 +149,88 @@ impl FutureHost {
         timer: impl Timer,
     ) -> Result<(Self, Driver), HostError> {
         let taken = AsyncJournal::take_over(&mut journal).await?;
-        Self::over(config, journal, &taken, timer)
+        Self::over(config, (journal, taken), timer, None)
+    }
+
+    /// The same, with snapshots taken as it goes, so that the journal stays short and a restart quick. A second state
+    /// [follows](crate::Follower) the facts and is written down wherever `away` has work done that blocks; it needs as much
+    /// memory again. The engine goes on meanwhile, and appends do, too, if the journal has a [second
+    /// hand](AsyncJournal::archive).
+    ///
+    /// With tokio `away` is `|work| drop(tokio::task::spawn_blocking(work))`, with smol `|work| smol::unblock(work).detach()`.
+    /// Where there is nothing but the thread that polls the driver it is `|work| work()`, and the host stands still for it.
+    ///
+    /// ```
+    /// use counterpoint::host::future::{Blocking, FutureHost};
+    /// use counterpoint::host::{HostError, Snapshots};
+    /// use counterpoint::journal::MemoryJournal;
+    /// use counterpoint::{Config, TaskId, TaskSpec};
+    /// # use std::{future::Future, pin::{pin, Pin}, task::{Context, Poll, Waker}, time::Duration};
+    /// # let sleep = |_: Duration| async {};
+    /// # fn block_on<T>(future: impl Future<Output = T>) -> T {
+    /// #     let mut future = pin!(future);
+    /// #     let mut cx = Context::from_waker(Waker::noop());
+    /// #     loop { if let Poll::Ready(done) = future.as_mut().poll(&mut cx) { return done; } }
+    /// # }
+    /// # async fn join<A: Future + Unpin, B: Future>(mut a: A, b: B) -> B::Output {
+    /// #     let mut b = pin!(b);
+    /// #     std::future::poll_fn(|cx| { let _ = Pin::new(&mut a).poll(cx); b.as_mut().poll(cx) }).await
+    /// # }
+    ///
+    /// let journal = MemoryJournal::default();
+    /// let (mine, often) = (journal.clone(), Snapshots::every(10_000));
+    /// let away = |work: Blocking| drop(std::thread::spawn(work));
+    /// let program = async {
+    ///     let (host, driver) = FutureHost::open_with_snapshots(Config::default(), mine, sleep, often, away).await?;
+    ///     join(driver, async {
+    ///         let _task = host.submit(TaskSpec::new(TaskId::new(1), "any")).await?;
+    ///         let at = host.take_snapshot().await?; // one at once, before an upgrade, say
+    ///         assert_eq!(at.get(), 1);
+    ///         assert!(journal.is_empty()); // the fact is in the snapshot now
+    ///         Ok::<_, HostError>(())
+    ///     }).await
+    /// };
+    /// block_on(program)?;
+    /// # Ok::<(), HostError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open).
+    pub async fn open_with_snapshots(
+        config: Config,
+        mut journal: impl AsyncJournal,
+        timer: impl Timer,
+        snapshots: Snapshots,
+        away: impl Fn(Blocking) + Send + 'static,
+    ) -> Result<(Self, Driver), HostError> {
+        let taken = AsyncJournal::take_over(&mut journal).await?;
+        let hand = AsyncJournal::archive(&mut journal).await;
+        let means = Means { often: snapshots, hand, away: Box::new(away) };
+        Self::over(config, (journal, taken), timer, Some(means))
     }
 
     fn over(
         config: Config,
-        journal: impl AsyncJournal,
-        taken: &Takeover,
+        (journal, taken): (impl AsyncJournal, Takeover),
         timer: impl Timer,
+        snapshots: Option<Means>,
     ) -> Result<(Self, Driver), HostError> {
+        let snapshot = taken.snapshot.as_deref().map(read_snapshot).transpose()?;
+        let scribe = |means: &Means| Scribe::open(means.often, &config, snapshot.as_ref());
+        let scribe = snapshots.as_ref().map(scribe).transpose()?;
+        let desk = Desk::restore(config, snapshot.as_ref(), &taken.tail)?;
+        let mut followers = Followers::default();
+        taken.tail.iter().for_each(|entry| followers.note(entry));
+        let (tail, last) = (taken.tail, desk.engine.last_seq());
+        let archivist =
+            scribe.zip(snapshots).map(|(scribe, means)| Archivist::new(scribe, means, taken.epoch, (tail, last)));
+        let clockwork = Clockwork::new(Arc::new(timer), desk.engine.at());
         let (inbox, messages) = bounded(INBOX);
-        let earliest = taken.tail.last().map_or(Time::ZERO, |entry| entry.at);
-        let clockwork = Clockwork::new(Arc::new(timer), earliest);
         let (words, said) = unbounded();
-        let driver = Driver::open(config, (journal, taken), clockwork.clone(), messages, (words.clone(), said))?;
+        let keeper = (Box::new(journal) as _, taken.epoch);
+        let (heard, clock) = ((words.clone(), said), clockwork.clone());
+        let driver = Driver::new(desk, followers, keeper, archivist, clock, messages, heard);
         Ok((Self { inbox, words, clockwork }, driver))
     }
 
@@ -334,6 +406,25 @@ impl FutureHost {
             Message::Ask(Ask::Inspect { look })
         })
         .await
+    }
+
+    /// Takes a snapshot of what has been decided by now, once that is durable, and tells up to which fact it reaches when it
+    /// is kept. Others go on with their work meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// When the journal refuses it, or the host was opened without snapshots or has ended.
+    pub async fn take_snapshot(&self) -> Result<Seq, HostError> {
+        self.ask(|reply| Message::Snapshot { reply }).await?.map_err(HostError::Snapshot)
+    }
+
+    /// How taking snapshots goes; nothing, if the host was opened without.
+    ///
+    /// # Errors
+    ///
+    /// When the host has ended.
+    pub async fn snapshots(&self) -> Result<Option<SnapshotStatus>, HostError> {
+        self.ask(|reply| Message::Snapshots { reply }).await
     }
 
     #[cfg(feature = "tower")]

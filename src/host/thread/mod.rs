@@ -37,10 +37,9 @@ mod owner;
 mod snapshots;
 mod worker;
 
-pub use super::{EventFilter, HostError, RunError};
+pub use super::{EventFilter, HostError, RunError, SnapshotStatus, Snapshots};
 pub use events::Events;
 pub use handle::{RunHandle, TaskHandle};
-pub use snapshots::{SnapshotStatus, Snapshots};
 
 use super::clock::Clock;
 use super::desk::{Ask, Reply};

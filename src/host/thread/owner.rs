@@ -1,6 +1,6 @@
 //! The one thread that owns the engine.
 
-use super::snapshots::{Archivist, Kept, Snapshots, Told};
+use super::snapshots::{Archivist, Told};
 use super::worker::{self, Assignment};
 use crate::agent::AgentSpec;
 use crate::command::{AgentCommand, Command};
@@ -8,7 +8,8 @@ use crate::effect::Effect;
 use crate::event::{AgentEvent, Entry, Event};
 use crate::host::clock::Clock;
 use crate::host::desk::{Ask, Batch, Desk, Ended, Reply, read_snapshot};
-use crate::host::{Agent, HostError};
+use crate::host::snapshots::{Kept, Scribe};
+use crate::host::{Agent, HostError, Snapshots};
 use crate::id::{AttemptId, Incarnation, Seq};
 use crate::journal::{Epoch, Journal};
 use crate::scheduler::Config;
@@ -84,11 +85,11 @@ impl Owner {
     ) -> Result<(Self, Option<Archivist>), HostError> {
         let taken = journal.take_over()?;
         let snapshot = taken.snapshot.as_deref().map(read_snapshot).transpose()?;
-        let replay = snapshots.map(|snapshots| (snapshots, config.for_replay()));
+        let scribe = snapshots.map(|snapshots| Scribe::open(snapshots, &config, snapshot.as_ref())).transpose()?;
         let mut desk = Desk::restore(config, snapshot.as_ref(), &taken.tail)?;
-        let archivist = replay.map(|(snapshots, config)| {
+        let archivist = scribe.map(|scribe| {
             let hand = journal.archive();
-            Archivist::start(snapshots, &config, (snapshot, taken.tail), (taken.epoch, hand), (sender.clone(), ended))
+            Archivist::start(scribe, taken.tail, (taken.epoch, hand), (sender.clone(), ended))
         });
         let (archivist, follower) = archivist.transpose()?.unzip();
         let clock = Clock::starting(desk.engine.at());

@@ -1,49 +1,16 @@
-//! Snapshots while the engine works: a thread that follows its facts and serialises there.
+//! The thread that takes snapshots.
 
 use super::owner::Message;
-use crate::engine::{EngineSnapshot, Follower};
 use crate::event::Entry;
 use crate::host::HostError;
 use crate::host::desk::Reply;
+use crate::host::snapshots::{Kept, Scribe, SnapshotStatus};
 use crate::id::Seq;
 use crate::journal::{AppendError, Archive, Epoch};
-use crate::scheduler::Config;
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-
-/// What came of a snapshot: up to which fact it reaches.
-pub(super) type Kept = Result<Seq, AppendError>;
-
-/// How often snapshots are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Snapshots {
-    every: usize,
-}
-
-impl Snapshots {
-    /// One after so many facts; 0 counts as 1. A restart reads that many facts and one snapshot at the most, and some that
-    /// came while the last one was written.
-    #[must_use]
-    pub const fn every(facts: usize) -> Self {
-        Self { every: if facts == 0 { 1 } else { facts } }
-    }
-}
-
-/// How taking snapshots goes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct SnapshotStatus {
-    /// How many have been kept.
-    pub taken: u64,
-    /// Up to which fact the last of them reaches.
-    pub at: Option<Seq>,
-    /// Why the last try failed, if it did. The next one is made after as many facts again; the journal keeps them all until
-    /// then.
-    pub failed: Option<AppendError>,
-}
 
 /// What the follower is told.
 pub(super) enum Told {
@@ -62,25 +29,19 @@ pub(super) struct Archivist {
 impl Archivist {
     /// Starts the thread on the state that the owner has begun with. What it is told ends with the owner.
     pub(super) fn start(
-        snapshots: Snapshots,
-        config: &Config,
-        (snapshot, tail): (Option<EngineSnapshot>, Vec<Entry>),
+        scribe: Scribe,
+        tail: Vec<Entry>,
         (epoch, hand): (Epoch, Option<Box<dyn Archive>>),
         owner: (Sender<Message>, Receiver<()>),
     ) -> Result<(Self, Sender<Told>), HostError> {
-        let follower = match &snapshot {
-            Some(snapshot) => Follower::from_snapshot(config, snapshot)?,
-            None => Follower::new(config),
-        };
         // The tail counts: a host that never lives long enough would never take one otherwise.
         let (told, news) = unbounded();
         let _ = told.send(Told::Facts(tail));
         let status = Arc::new(Mutex::new(SnapshotStatus::default()));
-        let mut scribe =
-            Scribe { follower, every: snapshots.every, since: 0, epoch, hand, owner, status: Arc::clone(&status) };
+        let mut clerk = Clerk { scribe, epoch, hand, owner, status: Arc::clone(&status) };
         let thread = std::thread::Builder::new()
             .name("counterpoint snapshots".into())
-            .spawn(move || scribe.work(&news))
+            .spawn(move || clerk.work(&news))
             .map_err(|error| HostError::Thread(error.to_string()))?;
         Ok((Self { status, thread: Mutex::new(Some(thread)) }, told))
     }
@@ -99,11 +60,8 @@ impl Archivist {
 }
 
 /// The thread's own.
-struct Scribe {
-    follower: Follower,
-    every: usize,
-    /// Facts since the last snapshot, or the last try.
-    since: usize,
+struct Clerk {
+    scribe: Scribe,
     epoch: Epoch,
     hand: Option<Box<dyn Archive>>,
     /// Its inbox, and what closes when it has ended.
@@ -111,19 +69,19 @@ struct Scribe {
     status: Arc<Mutex<SnapshotStatus>>,
 }
 
-impl Scribe {
+impl Clerk {
     /// Follows until the owner has ended, another writer has taken over, or the facts make no sense.
     fn work(&mut self, news: &Receiver<Told>) {
         for told in news {
             let kept = match told {
-                Told::Facts(facts) => {
-                    if let Err(error) = facts.iter().try_for_each(|fact| self.follower.follow(fact)) {
-                        self.status.lock().failed = Some(AppendError::Refused(error.to_string().into()));
+                Told::Facts(facts) => match self.scribe.follow(&facts) {
+                    Err(error) => {
+                        self.status.lock().failed = Some(error);
                         return;
                     }
-                    self.since = self.since.saturating_add(facts.len());
-                    if self.since < self.every { Ok(Seq::ZERO) } else { self.take() }
-                }
+                    Ok(true) => self.take(),
+                    Ok(false) => Ok(Seq::ZERO),
+                },
                 Told::Now(reply) => {
                     let kept = self.take();
                     reply(kept.clone());
@@ -137,18 +95,8 @@ impl Scribe {
     }
 
     fn take(&mut self) -> Kept {
-        self.since = 0;
-        let at = self.follower.last_seq();
-        let kept = serde_json::to_vec(&self.follower.snapshot())
-            .map_err(|error| AppendError::Refused(error.to_string().into()))
-            .and_then(|snapshot| self.keep(at, snapshot));
-        let mut status = self.status.lock();
-        match &kept {
-            Ok(at) => {
-                *status = SnapshotStatus { taken: status.taken.saturating_add(1), at: Some(*at), failed: None };
-            }
-            Err(error) => status.failed = Some(error.clone()),
-        }
+        let kept = self.scribe.write().and_then(|(at, snapshot)| self.keep(at, snapshot));
+        self.status.lock().note(&kept);
         kept
     }
 

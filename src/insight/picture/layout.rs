@@ -147,8 +147,10 @@ impl Layout {
             let label = (arrowed.label > 0).then(|| {
                 let bend = usize::from(edge > start.1);
                 let (to, _) = points.get(bend + 1).copied().unwrap_or(end);
-                // A third of the way: arrows from one box are apart by then.
-                ((start.0 * 2 + to) / 3 + 4, edge + 14)
+                // A third of the way: arrows from one box are apart by then. Outside of the angle that they make.
+                let (at, room) = ((start.0 * 2 + to) / 3, arrowed.label.saturating_sub(4));
+                let x = if to < start.0 && at >= room { at - room } else { at + 4 };
+                (x, edge + 14)
             });
             self.routes.push(Route { arrow, points, label });
         }

@@ -110,7 +110,7 @@ fn timeline(report: &Report, progress: &RunProgress) -> String {
 
 fn nodes(report: &Report, progress: &RunProgress) -> String {
     let mut out = String::from(
-        "<div class=\"scroll\"><table>\n<tr><th>node</th><th>status</th><th>began</th><th>took</th><th></th><th>attempts</th>\
+        "<div class=\"scroll\"><table>\n<tr><th>node</th><th style=\"text-align:left\">status</th><th>began</th><th>took</th><th></th><th>attempts</th>\
          <th>failed</th><th style=\"text-align:left\">agents</th><th style=\"text-align:left\">outcome</th></tr>\n",
     );
     let count = report.progress.definition(report.run).map_or(0, |flow| flow.nodes.len());
@@ -142,7 +142,7 @@ fn node_row(report: &Report, progress: &RunProgress, name: &str, status: Option<
         .map(|agent| report.agents.get(agent).map_or_else(|| agent.to_string(), ToString::to_string))
         .collect();
     format!(
-        "<tr><td>{}</td><td><span class=\"dot {}\"></span>{}</td><td>{began}</td><td>{took}</td><td>{}</td><td>{}</td><td>{}</td>\
+        "<tr><td>{}</td><td style=\"text-align:left\"><span class=\"dot {}\"></span>{}</td><td>{began}</td><td>{took}</td><td>{}</td><td>{}</td><td>{}</td>\
          <td class=\"words\">{}</td><td class=\"words quiet\">{}</td></tr>",
         text(&name),
         colour(status),

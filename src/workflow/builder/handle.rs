@@ -99,32 +99,27 @@ impl<'f, T, K> Handle<'f, T, K> {
     }
 
     /// Starts only after `other` has succeeded, whose data it does not need.
-    #[must_use]
     pub fn after<U, L>(self, other: Handle<'f, U, L>) -> Self {
         self.link(other, On::Success)
     }
 
     /// Starts only after `other` has ended, in whatever way, skipped included.
-    #[must_use]
     pub fn after_end_of<U, L>(self, other: Handle<'f, U, L>) -> Self {
         self.link(other, On::Always)
     }
 
     /// Starts only if `other` fails: the alternative path, which keeps that failure from failing the run.
-    #[must_use]
     pub fn on_failure_of<U, L>(self, other: Handle<'f, U, L>) -> Self {
         self.link(other, On::Failure)
     }
 
     /// Starts only if the choice takes this case.
-    #[must_use]
     pub fn on(self, case: CaseRef<'f>) -> Self {
         let Some((node, on)) = case.link_for(self.draft) else { return self };
         self.with(|sketch| sketch.link(node, on))
     }
 
     /// Starts if the choice takes at least one of these cases.
-    #[must_use]
     pub fn on_any(self, cases: impl IntoIterator<Item = CaseRef<'f>>) -> Self {
         let after = cases.into_iter().filter_map(|case| case.link_for(self.draft)).collect();
         let cases = Datum { expr: Expr::default(), after };

@@ -24,6 +24,14 @@ struct Place {
     middle: u64,
 }
 
+/// What is drawn when all bars are: it lies over them.
+#[derive(Default)]
+struct Over {
+    places: BTreeMap<(TaskId, u32), Place>,
+    /// What stands in bars, so that no line crosses it out.
+    labels: String,
+}
+
 /// Draws the lanes from `top` on; returns where they end.
 pub(super) fn draw(out: &mut String, chart: &Chart<'_>, top: u64) -> u64 {
     let rows: usize = chart
@@ -41,12 +49,13 @@ pub(super) fn draw(out: &mut String, chart: &Chart<'_>, top: u64) -> u64 {
     } else {
         13
     };
-    let mut places = BTreeMap::new();
+    let mut over = Over::default();
     let mut y = top;
     for (at, lane) in chart.lanes.iter().enumerate() {
-        y = y.saturating_add(draw_lane(out, chart, lane, y, row, at % 2 == 0, &mut places));
+        y = y.saturating_add(draw_lane(out, chart, lane, y, row, at % 2 == 0, &mut over));
     }
-    retries(out, chart, &places);
+    retries(out, chart, &over.places);
+    out.push_str(&over.labels);
     y
 }
 
@@ -58,7 +67,7 @@ fn draw_lane(
     top: u64,
     row: u64,
     shaded: bool,
-    places: &mut BTreeMap<(TaskId, u32), Place>,
+    over: &mut Over,
 ) -> u64 {
     let height = match &lane.body {
         Body::Rows { rows, .. } => {
@@ -79,7 +88,9 @@ fn draw_lane(
             let first = top.saturating_add(height.saturating_sub(used) / 2);
             for (bar, at) in bars {
                 let y = first.saturating_add(u64::try_from(*at).unwrap_or(0).saturating_mul(row.saturating_add(2)));
-                places.insert((bar.task, bar.attempt), draw_bar(out, chart, bar, y, row));
+                let place = draw_bar(out, chart, bar, y, row);
+                write_label(&mut over.labels, bar, &place, y, row);
+                over.places.insert((bar.task, bar.attempt), place);
             }
         }
         Body::Dense(density) => density.draw(out, chart, top.saturating_add(5)),
@@ -133,20 +144,26 @@ fn draw_bar(out: &mut String, chart: &Chart<'_>, bar: &Bar, y: u64, height: u64)
             "<g><title>{told}</title><rect class=\"{colour}\" {shape}/><rect class=\"{over}\" {shape}/></g>"
         ),
     };
-    if matches!(bar.result, BarResult::Succeeded | BarResult::Open) && height >= 13 && wide > 260 {
-        let whole = label(bar);
-        let name = fit(&whole, wide.saturating_sub(100));
-        if name == whole || name.chars().count() > 5 {
-            let _ = writeln!(
-                out,
-                "<text class=\"l\" x=\"{}\" y=\"{}\">{}</text>",
-                Px(start.saturating_add(50)),
-                Px(y.saturating_mul(10).saturating_add(height * 5 + 38)),
-                xml(&name, 80)
-            );
-        }
-    }
     Place { start, end, middle: y.saturating_mul(10).saturating_add(height * 5) }
+}
+
+/// What a bar is, where there is room for it and no hatching.
+fn write_label(out: &mut String, bar: &Bar, place: &Place, y: u64, height: u64) {
+    let wide = place.end.saturating_sub(place.start);
+    if !matches!(bar.result, BarResult::Succeeded | BarResult::Open) || height < 13 || wide <= 260 {
+        return;
+    }
+    let whole = label(bar);
+    let name = fit(&whole, wide.saturating_sub(100));
+    if name == whole || name.chars().count() > 5 {
+        let _ = writeln!(
+            out,
+            "<text class=\"l\" x=\"{}\" y=\"{}\">{}</text>",
+            Px(place.start.saturating_add(50)),
+            Px(y.saturating_mul(10).saturating_add(height * 5 + 38)),
+            xml(&name, 80)
+        );
+    }
 }
 
 fn label(bar: &Bar) -> String {

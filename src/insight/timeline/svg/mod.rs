@@ -44,7 +44,7 @@ impl Default for SvgOptions {
 }
 
 impl SvgOptions {
-    /// Sets what stands above it.
+    /// Sets what stands above it. An empty one takes no room.
     #[must_use]
     pub fn with_title(mut self, title: impl Into<String>) -> Self {
         self.title = title.into();
@@ -108,9 +108,13 @@ pub(super) fn draw(timeline: &Timeline, options: &SvgOptions) -> String {
 
 /// Title, a line of figures and the legend; returns where they end.
 fn header(out: &mut String, chart: &Chart<'_>, options: &SvgOptions) -> u64 {
-    let _ = writeln!(out, "<text class=\"h ink\" x=\"{MARGIN}\" y=\"32\">{}</text>", xml(&options.title, 120));
-    let _ = writeln!(out, "<text class=\"dim\" x=\"{MARGIN}\" y=\"51\">{}</text>", xml(&figures(chart), 200));
-    legend(out, chart, u64::from(options.width))
+    let mut y = 19;
+    if !options.title.is_empty() {
+        let _ = writeln!(out, "<text class=\"h ink\" x=\"{MARGIN}\" y=\"32\">{}</text>", xml(&options.title, 120));
+        y = 51;
+    }
+    let _ = writeln!(out, "<text class=\"dim\" x=\"{MARGIN}\" y=\"{y}\">{}</text>", xml(&figures(chart), 200));
+    legend(out, chart, u64::from(options.width), y + 15)
 }
 
 fn figures(chart: &Chart<'_>) -> String {
@@ -139,7 +143,7 @@ fn figures(chart: &Chart<'_>) -> String {
     out
 }
 
-fn legend(out: &mut String, chart: &Chart<'_>, wide: u64) -> u64 {
+fn legend(out: &mut String, chart: &Chart<'_>, wide: u64, top: u64) -> u64 {
     let mut items: Vec<(String, String)> = Vec::new();
     for (colour, (kind, _)) in chart.kinds.iter().enumerate() {
         items.push((format!("k{colour}"), kind.to_string()));
@@ -156,7 +160,7 @@ fn legend(out: &mut String, chart: &Chart<'_>, wide: u64) -> u64 {
     for (_, class, name) in results.into_iter().filter(|(count, ..)| *count > 0) {
         items.push((class.to_owned(), name.to_owned()));
     }
-    let (mut x, mut y) = (MARGIN, 66);
+    let (mut x, mut y) = (MARGIN, top);
     for (class, name) in items {
         let name = fit(&name, 1_600);
         let room = 18 + width(&name) / 10 + 14;
