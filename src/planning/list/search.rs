@@ -19,8 +19,11 @@ use core::ops::ControlFlow;
 const FIRST_ROUND: u64 = 8;
 /// Rounds after which the length starts again.
 const DOUBLINGS: u32 = 7;
-/// The first and last temperature of a round, as parts of the makespan.
-const HOT: f64 = 0.05;
+/// The first temperature of a round, as a part of the makespan. Warm rounds make most of a short time, above all of large graphs;
+/// a round that finds nothing better makes the next one twice as hot, until one does or it gets too hot to keep anything.
+const WARM: f64 = 0.005;
+const HOT: f64 = 0.2;
+/// The last temperature of every round.
 const COLD: f64 = 0.0002;
 
 /// Of so many moves one is a jump.
@@ -89,10 +92,12 @@ struct Search<'a> {
 impl Search<'_> {
     fn run(mut self) -> ListSchedule {
         let mut round = 0;
+        let mut hot = WARM;
         loop {
+            let before = self.best.makespan;
             let length = FIRST_ROUND.saturating_mul(self.state.graph.times.len() as u64) << (round % DOUBLINGS);
-            let cooling = (COLD / HOT).powf(1.0 / length.max(1) as f64);
-            let mut temperature = HOT * self.best.makespan;
+            let cooling = (COLD / hot).powf(1.0 / length.max(1) as f64);
+            let mut temperature = hot * before;
             for _ in 0..length {
                 if !self.go_on() {
                     return self.best;
@@ -104,6 +109,7 @@ impl Search<'_> {
                 }
             }
             round += 1;
+            hot = if self.best.makespan < before || hot >= HOT { WARM } else { 2.0 * hot };
             self.state = State::new(self.state.graph, self.state.fixed, &self.best.slots);
         }
     }
@@ -313,5 +319,78 @@ impl<'a> State<'a> {
             }
         }
         best
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::structure::Random;
+
+    fn graph(seed: u64) -> Graph {
+        let mut random = Random::new(seed, 0);
+        let mut below = |bound: usize| random.below(bound);
+        let (len, agents) = (2 + below(30), 1 + below(4));
+        // One in eight takes no time on one of the agents.
+        let times = (0..len).map(|_| (0..agents).map(|_| below(8) as f64).collect()).collect();
+        let pairs = (0..len).flat_map(|to| (0..to).map(move |from| (from, to)));
+        let links: Vec<_> = pairs.filter(|_| below(6) == 0).collect();
+        let links: Vec<_> = links.into_iter().map(|(from, to)| (from, to, below(9) as f64)).collect();
+        Graph::new(times, &links).unwrap()
+    }
+
+    /// Begins and rests from nothing but the links and the sequences, as often as it takes until nothing changes.
+    fn found_anew(state: &State<'_>) -> (Vec<f64>, Vec<f64>) {
+        let len = state.graph.times.len();
+        let time = |task: usize| state.graph.times[task][state.ways.agent(task)];
+        let mut waits: Vec<(usize, usize, f64)> = Vec::new();
+        for task in 0..len {
+            let near = |other: usize| state.ways.agent(task) == state.ways.agent(other);
+            let links = state.graph.then[task].iter();
+            waits.extend(links.map(|&(then, data)| (task, then, if near(then) { 0.0 } else { data })));
+        }
+        for sequence in &state.sequence {
+            waits.extend(sequence.windows(2).map(|pair| (pair[0], pair[1], 0.0)));
+        }
+        let (mut heads, mut rests) = (vec![0.0_f64; len], (0..len).map(time).collect::<Vec<_>>());
+        for _ in 0..len {
+            for &(one, two, data) in &waits {
+                heads[two] = heads[two].max(heads[one] + time(one) + data);
+                rests[one] = rests[one].max(time(one) + data + rests[two]);
+            }
+        }
+        assert!(waits.iter().all(|&(one, two, data)| heads[two] >= heads[one] + time(one) + data), "a circle");
+        (heads, rests)
+    }
+
+    #[test]
+    fn ways_that_are_kept_up_to_date_are_those_found_anew() {
+        let mut moved = 0;
+        for seed in 0..300 {
+            let graph = graph(seed);
+            let fixed = Fixed::new(&graph);
+            let first = list_schedule(&graph, Heuristic::Heft);
+            let mut state = State::new(&graph, &fixed, &first.slots);
+            let mut draw = Draw::new(seed);
+            for _ in 0..60 {
+                let before: Vec<Slot> = state.schedule().slots;
+                state.step(0.1 * first.makespan, &mut draw);
+                let found = state.schedule();
+                moved += usize::from(before != found.slots);
+                let (heads, rests) = found_anew(&state);
+                for task in 0..heads.len() {
+                    assert_eq!(found.slots[task].start, heads[task], "seed {seed} task {task}");
+                    let most = heads[task] + rests[task];
+                    assert_eq!(state.ways.is_critical(task), most == found.makespan, "seed {seed} task {task}");
+                    // Who takes time is in the sequence of its agent, once; others are in none.
+                    let times = state.sequence.iter().flatten().filter(|one| **one == task).count();
+                    let busy = found.slots[task].finish > found.slots[task].start;
+                    assert_eq!(times, usize::from(busy));
+                    assert!(!busy || state.sequence[found.slots[task].agent].contains(&task));
+                }
+                assert!(heads.iter().zip(&rests).all(|(head, rest)| head + rest <= found.makespan));
+            }
+        }
+        assert!(moved > 5_000, "{moved}");
     }
 }
