@@ -4,7 +4,8 @@
 //! out and puts it back in the best place on any agent. What the schedule is without the task is found once; every place for it
 //! is then told exactly by the longest way to it and from it (Mastrolilli and Gambardella, "Effective neighbourhood functions
 //! for the flexible job shop problem", Journal of Scheduling 3, 2000; here with data that has to be moved). Moves are taken as
-//! in simulated annealing, in rounds of doubling length.
+//! in simulated annealing, in rounds of doubling length, hotter
+//! where the one before found nothing.
 #![expect(
     clippy::indexing_slicing,
     reason = "the innermost loop of the search: every task, place and agent was made by `State::new`, all below the lengths"
