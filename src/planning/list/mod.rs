@@ -5,6 +5,7 @@
 //! 1977, Maheswaran et al. 1999.
 
 mod search;
+mod ways;
 
 pub use search::{GraphProgress, search_schedule};
 

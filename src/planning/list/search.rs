@@ -4,12 +4,14 @@
 //! out and puts it back in the best place on any agent. What the schedule is without the task is found once; every place for it
 //! is then told exactly by the longest way to it and from it (Mastrolilli and Gambardella, "Effective neighbourhood functions
 //! for the flexible job shop problem", Journal of Scheduling 3, 2000; here with data that has to be moved). Moves are taken as
-//! in simulated annealing, in rounds of doubling length.
+//! in simulated annealing, in rounds of doubling length, hotter
+//! where the one before found nothing.
 #![expect(
     clippy::indexing_slicing,
     reason = "the innermost loop of the search: every task, place and agent was made by `State::new`, all below the lengths"
 )]
 
+use super::ways::{Fixed, NOBODY, Ways};
 use super::{Graph, Heuristic, ListSchedule, Slot, list_schedule};
 use crate::planning::project::{Draw, Settings};
 use core::ops::ControlFlow;
@@ -18,8 +20,11 @@ use core::ops::ControlFlow;
 const FIRST_ROUND: u64 = 8;
 /// Rounds after which the length starts again.
 const DOUBLINGS: u32 = 7;
-/// The first and last temperature of a round, as parts of the makespan.
-const HOT: f64 = 0.05;
+/// The first temperature of a round, as a part of the makespan. Warm rounds make most of a short time, above all of large graphs;
+/// a round that finds nothing better makes the next one twice as hot, until one does or it gets too hot to keep anything.
+const WARM: f64 = 0.005;
+const HOT: f64 = 0.2;
+/// The last temperature of every round.
 const COLD: f64 = 0.0002;
 
 /// Of so many moves one is a jump.
@@ -68,7 +73,8 @@ pub fn search_schedule(
     if graph.times.is_empty() || graph.agents < 2 && graph.times.len() < 2 || observer(&told).is_break() {
         return best;
     }
-    let state = State::new(graph, &best.slots);
+    let fixed = Fixed::new(graph);
+    let state = State::new(graph, &fixed, &best.slots);
     Search { state, best, told, draw: Draw::new(settings.seed), next: settings.report_every.max(1), settings, observer }
         .run()
 }
@@ -87,22 +93,25 @@ struct Search<'a> {
 impl Search<'_> {
     fn run(mut self) -> ListSchedule {
         let mut round = 0;
+        let mut hot = WARM;
         loop {
-            let length = FIRST_ROUND.saturating_mul(self.state.agent.len() as u64) << (round % DOUBLINGS);
-            let cooling = (COLD / HOT).powf(1.0 / length.max(1) as f64);
-            let mut temperature = HOT * self.best.makespan;
+            let before = self.best.makespan;
+            let length = FIRST_ROUND.saturating_mul(self.state.graph.times.len() as u64) << (round % DOUBLINGS);
+            let cooling = (COLD / hot).powf(1.0 / length.max(1) as f64);
+            let mut temperature = hot * before;
             for _ in 0..length {
                 if !self.go_on() {
                     return self.best;
                 }
                 self.told.evaluations += self.state.step(temperature, &mut self.draw);
                 temperature *= cooling;
-                if self.state.makespan < self.best.makespan * (1.0 - 1e-12) {
+                if self.state.makespan() < self.best.makespan * (1.0 - 1e-12) {
                     self.best = self.state.schedule();
                 }
             }
             round += 1;
-            self.state = State::new(self.state.graph, &self.best.slots);
+            hot = if self.best.makespan < before || hot >= HOT { WARM } else { 2.0 * hot };
+            self.state = State::new(self.state.graph, self.state.fixed, &self.best.slots);
         }
     }
 
@@ -119,44 +128,6 @@ impl Search<'_> {
     }
 }
 
-/// The longest ways to and from every task.
-#[derive(Debug, Clone, Default)]
-struct Ways {
-    heads: Vec<f64>,
-    /// From the end of the task on.
-    tails: Vec<f64>,
-    /// A topological order by heads, and the place of each task in it.
-    order: Vec<usize>,
-    rank: Vec<usize>,
-    makespan: f64,
-}
-
-struct State<'a> {
-    graph: &'a Graph,
-    agent: Vec<usize>,
-    /// What each agent does, in order; not what takes it no time, which is in nobody's way.
-    sequence: Vec<Vec<usize>>,
-    ways: Ways,
-    /// Without the task that is being moved.
-    without: Ways,
-    makespan: f64,
-    waits: Vec<usize>,
-    /// The task before each on its agent, and the one after it.
-    ahead: Vec<usize>,
-    behind: Vec<usize>,
-    kept: Kept,
-}
-
-/// What was before a jump.
-#[derive(Debug, Default)]
-struct Kept {
-    agent: Vec<usize>,
-    sequence: Vec<Vec<usize>>,
-    ways: Ways,
-}
-
-const NOBODY: usize = usize::MAX;
-
 /// A place for a task.
 #[derive(Debug, Clone, Copy)]
 struct Place {
@@ -167,128 +138,42 @@ struct Place {
     score: f64,
 }
 
+struct State<'a> {
+    graph: &'a Graph,
+    fixed: &'a Fixed,
+    /// What each agent does, in order; not what takes it no time, which is in nobody's way.
+    sequence: Vec<Vec<usize>>,
+    ways: Ways<'a>,
+    /// Where the task that is being moved was; from when it could run, and the least that follows it, by agent.
+    ready: Vec<f64>,
+    rest: Vec<f64>,
+    /// What was before a jump.
+    kept: (Vec<Vec<usize>>, Ways<'a>),
+}
+
 impl<'a> State<'a> {
-    fn new(graph: &'a Graph, slots: &[Slot]) -> Self {
-        let len = graph.times.len();
-        let mut state = Self {
-            graph,
-            agent: slots.iter().map(|slot| slot.agent).collect(),
-            sequence: vec![Vec::new(); graph.agents],
-            ways: Ways::default(),
-            without: Ways::default(),
-            makespan: 0.0,
-            waits: vec![0; len],
-            ahead: vec![NOBODY; len],
-            behind: vec![NOBODY; len],
-            kept: Kept::default(),
-        };
+    fn new(graph: &'a Graph, fixed: &'a Fixed, slots: &[Slot]) -> Self {
+        let mut sequence = vec![Vec::new(); graph.agents];
         let mut tasks: Vec<usize> = graph.order.clone();
         tasks.sort_by(|one, two| slots[*one].start.total_cmp(&slots[*two].start));
-        for task in tasks {
-            if state.time(task) > 0.0 {
-                state.sequence[state.agent[task]].push(task);
+        for &task in &tasks {
+            if graph.times[task][slots[task].agent] > 0.0 {
+                sequence[slots[task].agent].push(task);
             }
         }
-        for agent in 0..graph.agents {
-            state.relink(agent);
-        }
-        state.look();
-        state
+        let agents = slots.iter().map(|slot| slot.agent).collect();
+        let ways = Ways::new(fixed, agents, tasks, &sequence);
+        let (ready, rest) = (vec![0.0; graph.agents], vec![0.0; graph.agents]);
+        Self { graph, fixed, sequence, kept: (Vec::new(), ways.clone()), ways, ready, rest }
     }
 
-    fn time(&self, task: usize) -> f64 {
-        self.graph.times[task][self.agent[task]]
+    fn makespan(&self) -> f64 {
+        self.ways.makespan()
     }
 
     fn schedule(&self) -> ListSchedule {
-        let slots = self.ways.heads.iter().enumerate().map(|(task, start)| Slot {
-            agent: self.agent[task],
-            start: *start,
-            finish: start + self.time(task),
-        });
-        ListSchedule { slots: slots.collect(), makespan: self.makespan }
-    }
-
-    fn relink(&mut self, agent: usize) {
-        let mut before = NOBODY;
-        for &task in &self.sequence[agent] {
-            self.ahead[task] = before;
-            if before != NOBODY {
-                self.behind[before] = task;
-            }
-            before = task;
-        }
-        if before != NOBODY {
-            self.behind[before] = NOBODY;
-        }
-    }
-
-    /// All ways anew.
-    fn look(&mut self) {
-        let mut ways = core::mem::take(&mut self.ways);
-        self.measure(&mut ways, NOBODY);
-        self.makespan = ways.makespan;
-        self.ways = ways;
-    }
-
-    /// The longest ways, by Kahn's order. A task that is out takes no time and no data, so that its own links still order what
-    /// comes before and after it; every such way is shorter than the one through the task, wherever it is put.
-    fn measure(&mut self, ways: &mut Ways, out: usize) {
-        let len = self.agent.len();
-        ways.heads.clear();
-        ways.heads.resize(len, 0.0);
-        ways.tails.clear();
-        ways.tails.resize(len, 0.0);
-        ways.order.clear();
-        for task in 0..len {
-            self.waits[task] = self.graph.before[task].len() + usize::from(self.ahead[task] != NOBODY);
-            if self.waits[task] == 0 {
-                ways.order.push(task);
-            }
-        }
-        let mut next = 0;
-        while let Some(&task) = ways.order.get(next) {
-            next += 1;
-            let end = ways.heads[task] + if task == out { 0.0 } else { self.time(task) };
-            for &(then, data) in &self.graph.then[task] {
-                let near = task == out || then == out || self.agent[then] == self.agent[task];
-                self.reach(ways, then, end + if near { 0.0 } else { data });
-            }
-            let behind = self.behind[task];
-            if behind != NOBODY {
-                self.reach(ways, behind, end);
-            }
-        }
-        ways.makespan = 0.0;
-        for &task in ways.order.iter().rev() {
-            let mut tail: f64 = 0.0;
-            for &(then, data) in &self.graph.then[task] {
-                let near = task == out || then == out || self.agent[then] == self.agent[task];
-                let time = if then == out { 0.0 } else { self.time(then) };
-                tail = tail.max(ways.tails[then] + time + if near { 0.0 } else { data });
-            }
-            let behind = self.behind[task];
-            if behind != NOBODY {
-                tail = tail.max(ways.tails[behind] + self.time(behind));
-            }
-            ways.tails[task] = tail;
-            let time = if task == out { 0.0 } else { self.time(task) };
-            ways.makespan = ways.makespan.max(ways.heads[task] + time);
-        }
-        let heads = &ways.heads;
-        ways.order.sort_by(|one, two| heads[*one].total_cmp(&heads[*two]));
-        ways.rank.resize(len, 0);
-        for (rank, &task) in ways.order.iter().enumerate() {
-            ways.rank[task] = rank;
-        }
-    }
-
-    fn reach(&mut self, ways: &mut Ways, task: usize, at: f64) {
-        ways.heads[task] = ways.heads[task].max(at);
-        self.waits[task] -= 1;
-        if self.waits[task] == 0 {
-            ways.order.push(task);
-        }
+        let slots = (0..self.graph.times.len()).map(|task| self.ways.slot(task));
+        ListSchedule { slots: slots.collect(), makespan: self.makespan() }
     }
 
     /// One move, taken or not; how many schedules were looked at.
@@ -297,18 +182,14 @@ impl<'a> State<'a> {
             return self.jump(temperature, draw);
         }
         let task = self.critical(draw);
-        let (agent, at) = self.take_out(task);
-        let mut without = core::mem::take(&mut self.without);
-        self.measure(&mut without, task);
-        let place = self.best_place(&without, task, (agent, at), None, temperature, draw);
-        let makespan = place.map_or(f64::INFINITY, |place| place.way.max(without.makespan));
-        self.without = without;
+        let old = self.take_out(task);
+        let place = self.best_place(task, old, None, temperature, draw);
+        let makespan = place.map_or(f64::INFINITY, |place| place.way.max(self.ways.makespan_without()));
         match place {
-            Some(place) if makespan <= self.makespan + temperature * draw.exponential() => {
+            Some(place) if makespan <= self.makespan() + temperature * draw.exponential() => {
                 self.put(task, place.agent, place.at);
-                self.look();
             }
-            Some(_) | None => self.put(task, agent, at),
+            Some(_) | None => self.put_back(task, old),
         }
         1
     }
@@ -318,13 +199,11 @@ impl<'a> State<'a> {
     /// before and after.
     fn jump(&mut self, temperature: f64, draw: &mut Draw) -> u64 {
         let task = self.critical(draw);
-        let from = self.agent[task];
+        let from = self.ways.agent(task);
         let to = (from + 1 + draw.below(self.graph.agents - 1)) % self.graph.agents;
-        let mut kept = core::mem::take(&mut self.kept);
-        kept.agent.clone_from(&self.agent);
-        kept.sequence.clone_from(&self.sequence);
-        core::mem::swap(&mut kept.ways, &mut self.ways);
-        let makespan = self.makespan;
+        self.kept.0.clone_from(&self.sequence);
+        self.kept.1.copy_from(&self.ways);
+        let makespan = self.makespan();
         let group = self.group(task, draw);
         let back = if draw.below(2) == 0 || self.sequence[to].is_empty() {
             Vec::new()
@@ -334,37 +213,25 @@ impl<'a> State<'a> {
         };
         let moves = group.iter().map(|task| (*task, to)).chain(back.iter().map(|task| (*task, from)));
         let mut tried = 1;
-        for (task, agent) in moves.collect::<Vec<_>>() {
+        for (task, agent) in moves {
             let old = self.take_out(task);
-            let mut without = core::mem::take(&mut self.without);
-            self.measure(&mut without, task);
-            let place = self.best_place(&without, task, old, Some(agent), temperature, draw);
-            self.without = without;
-            let (agent, at) = place.map_or(old, |place| (place.agent, place.at));
-            self.put(task, agent, at);
+            match self.best_place(task, old, Some(agent), temperature, draw) {
+                Some(place) => self.put(task, place.agent, place.at),
+                None => self.put_back(task, old),
+            }
             tried += 1;
         }
-        self.look();
-        if self.makespan > makespan + temperature * draw.exponential() {
-            core::mem::swap(&mut kept.agent, &mut self.agent);
-            core::mem::swap(&mut kept.sequence, &mut self.sequence);
-            core::mem::swap(&mut kept.ways, &mut self.ways);
-            self.makespan = makespan;
-            (0..self.graph.agents).for_each(|agent| self.relink(agent));
-            for task in 0..self.agent.len() {
-                if self.time(task) == 0.0 {
-                    (self.ahead[task], self.behind[task]) = (NOBODY, NOBODY);
-                }
-            }
+        if self.makespan() > makespan + temperature * draw.exponential() {
+            core::mem::swap(&mut self.kept.0, &mut self.sequence);
+            core::mem::swap(&mut self.kept.1, &mut self.ways);
         }
-        self.kept = kept;
         tried
     }
 
     /// A task, and on the same agent perhaps what it has most data from, and what it has most data for; in the order of links.
     fn group(&self, task: usize, draw: &mut Draw) -> Vec<usize> {
         let most = |links: &[(usize, f64)]| {
-            let near = links.iter().filter(|link| self.agent[link.0] == self.agent[task]);
+            let near = links.iter().filter(|link| self.ways.agent(link.0) == self.ways.agent(task));
             near.max_by(|one, two| one.1.total_cmp(&two.1)).map(|link| link.0)
         };
         let before = most(&self.graph.before[task]).filter(|_| draw.below(2) == 0);
@@ -374,59 +241,63 @@ impl<'a> State<'a> {
 
     /// A task of a longest way.
     fn critical(&self, draw: &mut Draw) -> usize {
-        let start = draw.below(self.agent.len());
-        let least = self.makespan * (1.0 - 1e-12);
-        let tasks = (start..self.agent.len()).chain(0..start);
-        let mut found = tasks.filter(|&task| self.ways.heads[task] + self.time(task) + self.ways.tails[task] >= least);
+        let len = self.graph.times.len();
+        let start = draw.below(len);
+        let mut found = (start..len).chain(0..start).filter(|task| self.ways.is_critical(*task));
         found.next().unwrap_or(start)
     }
 
+    /// Where it was.
     fn take_out(&mut self, task: usize) -> (usize, usize) {
-        let agent = self.agent[task];
+        let agent = self.ways.agent(task);
         let found = self.sequence[agent].iter().position(|one| *one == task);
         if let Some(at) = found {
             self.sequence[agent].remove(at);
-            self.relink(agent);
         }
-        (self.ahead[task], self.behind[task]) = (NOBODY, NOBODY);
+        self.ways.take_out(task);
         (agent, found.unwrap_or(NOBODY))
     }
 
+    fn put_back(&mut self, task: usize, (agent, at): (usize, usize)) {
+        let (before, after) = self.insert(task, agent, at);
+        self.ways.put_back(task, before, after);
+    }
+
     fn put(&mut self, task: usize, agent: usize, at: usize) {
-        self.agent[task] = agent;
-        if at != NOBODY {
-            self.sequence[agent].insert(at, task);
-            self.relink(agent);
+        let (before, after) = self.insert(task, agent, at);
+        self.ways.put(task, agent, before, after);
+    }
+
+    /// The tasks before and after it there.
+    fn insert(&mut self, task: usize, agent: usize, at: usize) -> (usize, usize) {
+        if at == NOBODY {
+            return (NOBODY, NOBODY);
         }
+        let sequence = &mut self.sequence[agent];
+        sequence.insert(at, task);
+        let near = |at: usize| sequence.get(at).copied().unwrap_or(NOBODY);
+        (near(at.wrapping_sub(1)), near(at + 1))
     }
 
     /// The place with the shortest way through the task, give or take the temperature, and not where it was.
     fn best_place(
-        &self,
-        ways: &Ways,
+        &mut self,
         task: usize,
         old: (usize, usize),
         only: Option<usize>,
         temperature: f64,
         draw: &mut Draw,
     ) -> Option<Place> {
-        let before = &self.graph.before[task];
-        let then = &self.graph.then[task];
-        let first = before.iter().map(|link| ways.rank[link.0] + 1).max().unwrap_or(0);
-        let last = then.iter().map(|link| ways.rank[link.0]).min().unwrap_or(NOBODY);
+        self.ways.arrivals(task, &mut self.ready);
+        self.ways.departures(task, &mut self.rest);
+        let (first, last) = self.ways.window(task);
         let mut best: Option<Place> = None;
         for agent in only.map_or(0..self.graph.agents, |only| only..only + 1) {
             let time = self.graph.times[task][agent];
-            let ready = before.iter().map(|&(one, data)| {
-                ways.heads[one] + self.time(one) + if self.agent[one] == agent { 0.0 } else { data }
-            });
-            let ready = ready.fold(0.0, f64::max);
-            let rest = then.iter().map(|&(one, data)| {
-                ways.tails[one] + self.time(one) + if self.agent[one] == agent { 0.0 } else { data }
-            });
-            let rest = rest.fold(0.0, f64::max);
+            let (ready, rest) = (self.ready[agent], self.rest[agent]);
             let mut offer = |at: usize, way: f64| {
-                if (agent, at) == old {
+                // What is drawn is never below nothing.
+                if (agent, at) == old || best.is_some_and(|best| way >= best.score) {
                     return;
                 }
                 let score = way + temperature * draw.exponential();
@@ -440,14 +311,87 @@ impl<'a> State<'a> {
             }
             let sequence = &self.sequence[agent];
             // Nothing that must come before is behind it, nothing that must come after is ahead.
-            let low = sequence.partition_point(|one| ways.rank[*one] < first);
-            let high = sequence.partition_point(|one| ways.rank[*one] < last);
+            let low = sequence.partition_point(|one| self.ways.rank(*one) < first);
+            let high = sequence.partition_point(|one| self.ways.rank(*one) < last);
             for at in low..=high {
-                let free = if at == 0 { 0.0 } else { ways.heads[sequence[at - 1]] + self.time(sequence[at - 1]) };
-                let after = sequence.get(at).map_or(0.0, |&one| ways.tails[one] + self.time(one));
+                let free = if at == 0 { 0.0 } else { self.ways.end_without(sequence[at - 1]) };
+                let after = sequence.get(at).map_or(0.0, |one| self.ways.rest_without(*one));
                 offer(at, ready.max(free) + time + rest.max(after));
             }
         }
         best
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::structure::Random;
+
+    fn graph(seed: u64) -> Graph {
+        let mut random = Random::new(seed, 0);
+        let mut below = |bound: usize| random.below(bound);
+        let (len, agents) = (2 + below(30), 1 + below(4));
+        // One in eight takes no time on one of the agents.
+        let times = (0..len).map(|_| (0..agents).map(|_| below(8) as f64).collect()).collect();
+        let pairs = (0..len).flat_map(|to| (0..to).map(move |from| (from, to)));
+        let links: Vec<_> = pairs.filter(|_| below(6) == 0).collect();
+        let links: Vec<_> = links.into_iter().map(|(from, to)| (from, to, below(9) as f64)).collect();
+        Graph::new(times, &links).unwrap()
+    }
+
+    /// Begins and rests from nothing but the links and the sequences, as often as it takes until nothing changes.
+    fn found_anew(state: &State<'_>) -> (Vec<f64>, Vec<f64>) {
+        let len = state.graph.times.len();
+        let time = |task: usize| state.graph.times[task][state.ways.agent(task)];
+        let mut waits: Vec<(usize, usize, f64)> = Vec::new();
+        for task in 0..len {
+            let near = |other: usize| state.ways.agent(task) == state.ways.agent(other);
+            let links = state.graph.then[task].iter();
+            waits.extend(links.map(|&(then, data)| (task, then, if near(then) { 0.0 } else { data })));
+        }
+        for sequence in &state.sequence {
+            waits.extend(sequence.windows(2).map(|pair| (pair[0], pair[1], 0.0)));
+        }
+        let (mut heads, mut rests) = (vec![0.0_f64; len], (0..len).map(time).collect::<Vec<_>>());
+        for _ in 0..len {
+            for &(one, two, data) in &waits {
+                heads[two] = heads[two].max(heads[one] + time(one) + data);
+                rests[one] = rests[one].max(time(one) + data + rests[two]);
+            }
+        }
+        assert!(waits.iter().all(|&(one, two, data)| heads[two] >= heads[one] + time(one) + data), "a circle");
+        (heads, rests)
+    }
+
+    #[test]
+    fn ways_that_are_kept_up_to_date_are_those_found_anew() {
+        let mut moved = 0;
+        for seed in 0..300 {
+            let graph = graph(seed);
+            let fixed = Fixed::new(&graph);
+            let first = list_schedule(&graph, Heuristic::Heft);
+            let mut state = State::new(&graph, &fixed, &first.slots);
+            let mut draw = Draw::new(seed);
+            for _ in 0..60 {
+                let before: Vec<Slot> = state.schedule().slots;
+                state.step(0.1 * first.makespan, &mut draw);
+                let found = state.schedule();
+                moved += usize::from(before != found.slots);
+                let (heads, rests) = found_anew(&state);
+                for task in 0..heads.len() {
+                    assert_eq!(found.slots[task].start, heads[task], "seed {seed} task {task}");
+                    let most = heads[task] + rests[task];
+                    assert_eq!(state.ways.is_critical(task), most == found.makespan, "seed {seed} task {task}");
+                    // Who takes time is in the sequence of its agent, once; others are in none.
+                    let times = state.sequence.iter().flatten().filter(|one| **one == task).count();
+                    let busy = found.slots[task].finish > found.slots[task].start;
+                    assert_eq!(times, usize::from(busy));
+                    assert!(!busy || state.sequence[found.slots[task].agent].contains(&task));
+                }
+                assert!(heads.iter().zip(&rests).all(|(head, rest)| head + rest <= found.makespan));
+            }
+        }
+        assert!(moved > 5_000, "{moved}");
     }
 }

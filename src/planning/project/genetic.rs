@@ -2,7 +2,8 @@
 //!
 //! Serial schedule generation with double justification after every pass (Valls, Ballestín and Quintanilla 2005), two-point
 //! crossover (Hartmann 1998) and crossover that keeps the busiest stretch of the better parent (the peak crossover of
-//! Valls, Ballestín and Quintanilla 2008). A population that has lost its variety starts again around the best.
+//! Valls, Ballestín and Quintanilla 2008). A population that has lost its variety is followed by walks of single schedules, by
+//! moves of a few tasks at a time (an iterated local search; Lourenço, Martin and Stützle 2003), and starts again around the best.
 
 use super::generate::{Rule, Scheme, build, key};
 use super::moves::Draw;
@@ -22,7 +23,13 @@ const SCHEDULES_EACH: u64 = 120;
 /// Of so many neighbours two change places.
 const MUTATION: usize = 10;
 /// Children without a better best, for each individual, after which a population starts again.
-const PATIENCE: usize = 60;
+const PATIENCE: usize = 40;
+/// Between populations: so many walks, of so many steps for each task, each of which moves so many tasks at most.
+const WALKS: usize = 12;
+const STEPS: usize = 200;
+const SHIFTS: usize = 4;
+/// Of so many steps to something worse one is gone all the same.
+const WORSE: usize = 300;
 
 pub(super) fn evolve(network: &Network<'_>, best: &mut Best, watch: &mut Watch<'_>, seed: u64) {
     if let Some(lanes) = Lanes::new(network.problem) {
@@ -83,6 +90,60 @@ impl<'a, P: Profile> Breeder<'a, P> {
                 idle = if before == best.ends { idle + 1 } else { 0 };
                 replace(&mut people, child);
             }
+            for number in 0..WALKS {
+                let from = if number.is_multiple_of(2) {
+                    self.individual(best.order.clone(), best.modes.clone(), best)
+                } else {
+                    let rule = self.draw.below(8);
+                    self.newcomer(best, rule)
+                };
+                if !self.walk(from, best, watch) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// From a schedule to one that is as good or better, and so on; whether to go on.
+    fn walk(&mut self, from: Individual, best: &mut Best, watch: &mut Watch<'_>) -> bool {
+        let mut now = from;
+        for _ in 0..STEPS.saturating_mul(self.network.len()) {
+            let (mut order, mut modes) = (now.order.clone(), now.modes.clone());
+            for _ in 0..=self.draw.below(SHIFTS) {
+                self.shift(&mut order);
+            }
+            self.mutate_modes(&mut modes);
+            let next = self.individual(order, modes, best);
+            if !self.note(Some(&next), best, watch) {
+                return false;
+            }
+            if self.goes(&next.worth, &now.worth) {
+                now = next;
+            }
+        }
+        true
+    }
+
+    /// Whether a walk goes on from this instead of that.
+    fn goes(&mut self, next: &[u128], now: &[u128]) -> bool {
+        next <= now || self.draw.below(WORSE) == 0
+    }
+
+    /// A task moves to any place between what it waits for and what waits for it.
+    fn shift(&mut self, order: &mut [usize]) {
+        let from = self.draw.below(order.len());
+        let Some(&task) = order.get(from) else { return };
+        let waits = |one: usize| self.network.before.of_task(task).iter().any(|link| link.0 == one);
+        let follows = |one: usize| self.network.then.of_task(task).iter().any(|link| link.0 == one);
+        let low = order
+            .get(..from)
+            .and_then(|before| before.iter().rposition(|one| waits(*one)))
+            .map_or(0, |place| place + 1);
+        let high = order.iter().skip(from).position(|one| follows(*one)).map_or(order.len(), |place| from + place);
+        let to = low + self.draw.below(high - low);
+        let (first, last) = (from.min(to), from.max(to));
+        if let Some(between) = order.get_mut(first..=last) {
+            if from < to { between.rotate_left(1) } else { between.rotate_right(1) }
         }
     }
 
@@ -249,10 +310,14 @@ impl<'a, P: Profile> Breeder<'a, P> {
                 order.swap(at - 1, at);
             }
         }
+        self.mutate_modes(modes);
+    }
+
+    fn mutate_modes(&mut self, modes: &mut [usize]) {
         let mut spent = cost(self.network, modes);
         let budget = self.network.problem.budget.unwrap_or(u64::MAX);
         for _ in 0..self.draw.below(4) {
-            let task = self.draw.below(len);
+            let task = self.draw.below(modes.len());
             let choices = self.network.modes(task).len();
             let new = self.draw.below(choices);
             let (Some(&other), old) = (self.network.modes(task).get(new), mode(self.network, modes, task)) else {
@@ -277,5 +342,101 @@ fn replace(people: &mut [Individual], child: Individual) {
         && child.worth <= worst.worth
     {
         *worst = child;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::generate::start;
+    use super::super::settings::{Goal, Settings};
+    use super::*;
+    use crate::id::TaskId;
+    use crate::planning::{Project, Resource, Task};
+    use crate::structure::Random;
+    use core::ops::ControlFlow;
+    use core::time::Duration;
+
+    fn project(seed: u64, len: u64) -> Project {
+        let mut random = Random::new(seed, 0);
+        let mut project =
+            Project::default().with_resource(Resource::new("crane", 4)).with_resource(Resource::new("lorry", 3));
+        for id in 1..=len {
+            let task = Task::new(TaskId::new(id), Duration::from_secs(1 + random.below(9) as u64)).unattended();
+            let task = task.with_use("crane", random.below(5) as u64).with_use("lorry", random.below(4) as u64);
+            let before: Vec<u64> = (1..id).filter(|_| random.below(6) == 0).collect();
+            project = project.with_task(before.into_iter().fold(task, |task, one| task.after(TaskId::new(one))));
+        }
+        project
+    }
+
+    #[test]
+    fn a_shift_keeps_the_order_of_links_and_reaches_every_place() {
+        let mut placed = std::collections::BTreeSet::new();
+        for seed in 0..50 {
+            let problem = project(seed, 8).check().unwrap();
+            let network = Network::new(&problem);
+            let mut breeder = Breeder::new(&network, Steps::new(&problem), seed);
+            let mut order = problem.order.clone();
+            for _ in 0..200 {
+                breeder.shift(&mut order);
+                let place = |task: usize| order.iter().position(|one| *one == task).unwrap();
+                for task in 0..network.len() {
+                    assert!(network.then.of_task(task).iter().all(|link| place(task) < place(link.0)), "seed {seed}");
+                    placed.insert((task, place(task)));
+                }
+            }
+        }
+        assert_eq!(placed.len(), 64);
+    }
+
+    #[test]
+    fn walks_go_where_it_is_no_worse_and_seldom_where_it_is() {
+        let problem = project(0, 4).check().unwrap();
+        let network = Network::new(&problem);
+        let mut breeder = Breeder::new(&network, Steps::new(&problem), 1);
+        assert!((0..1_000).all(|_| breeder.goes(&[3, 1], &[3, 1]) && breeder.goes(&[2, 9], &[3, 1])));
+        let worse = (0..30_000).filter(|_| breeder.goes(&[3, 2], &[3, 1])).count();
+        assert!((60..150).contains(&worse), "{worse}");
+    }
+
+    /// All orders, by a place for one task after the other.
+    fn least(network: &Network<'_>, order: &mut Vec<usize>, best: &mut u64) {
+        if order.len() == network.len() {
+            let mut times = Times::of(network.len());
+            forward(network, &mut Steps::new(network.problem), order, &vec![0; order.len()], &mut times);
+            *best = (*best).min(times.makespan());
+        }
+        for task in 0..network.len() {
+            if !order.contains(&task) && network.before.of_task(task).iter().all(|link| order.contains(&link.0)) {
+                order.push(task);
+                least(network, order, best);
+                order.pop();
+            }
+        }
+    }
+
+    /// Alone, without a population.
+    #[test]
+    fn walks_find_the_best_of_all_orders() {
+        let mut better = 0;
+        for seed in 0..40 {
+            let problem = project(seed, 7).check().unwrap();
+            let network = Network::new(&problem);
+            let mut shortest = u64::MAX;
+            least(&network, &mut Vec::new(), &mut shortest);
+            let mut best = start(&network, &Goal::default());
+            let first = best.makespan();
+            let settings = Settings::default();
+            let mut observer = |_: &_| ControlFlow::Continue(());
+            let mut watch = Watch::new(0, &settings, &problem, &mut observer);
+            let mut breeder = Breeder::new(&network, Steps::new(&problem), seed);
+            for _ in 0..2 {
+                let from = breeder.individual(problem.order.clone(), best.modes.clone(), &best);
+                assert!(breeder.walk(from, &mut best, &mut watch));
+            }
+            assert_eq!(best.makespan(), shortest, "seed {seed}");
+            better += u32::from(shortest < first);
+        }
+        assert!(better > 3, "{better}");
     }
 }

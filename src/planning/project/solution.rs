@@ -126,7 +126,7 @@ pub(super) fn search(
     observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
 ) -> Solution {
     let problem = network.problem;
-    let mut watch = Watch { tried: 0, told: 0, bound, settings, problem, observer };
+    let mut watch = Watch::new(bound, settings, problem, observer);
     if watch.go_on(0, best.makespan()) && !best.is_proven(&watch) {
         if is_sequential(problem, &settings.goal) {
             anneal(network, &mut best, &mut watch, settings.seed);
@@ -234,7 +234,16 @@ pub(super) struct Watch<'a> {
     observer: &'a mut dyn FnMut(&Progress) -> ControlFlow<()>,
 }
 
-impl Watch<'_> {
+impl<'a> Watch<'a> {
+    pub(super) fn new(
+        bound: u64,
+        settings: &'a Settings,
+        problem: &'a Problem,
+        observer: &'a mut dyn FnMut(&Progress) -> ControlFlow<()>,
+    ) -> Self {
+        Self { tried: 0, told: 0, bound, settings, problem, observer }
+    }
+
     /// How many schedules there may be.
     pub(super) const fn most(&self) -> u64 {
         self.settings.evaluations

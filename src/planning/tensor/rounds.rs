@@ -1,6 +1,6 @@
 //! From likelihoods back to who does what.
 
-use super::super::assignment::{Costs, assign};
+use super::super::assignment::{Costs, assign_with_capacities};
 use super::{TaskTensor, TensorError};
 use crate::id::{AgentId, TaskId};
 
@@ -63,21 +63,32 @@ impl TaskTensor {
                 }
             }
         }
-        // More slots than tasks of one agent are never used.
-        let slots: Vec<usize> =
-            room.iter().enumerate().flat_map(|(column, room)| vec![column; (*room).min(loose.len())]).collect();
-        // Who cannot is dearer than all who can together, so as many as possible are paired with somebody who can.
+        pairs.extend(self.pair(level, &loose, &room));
+        pairs
+    }
+
+    /// As many of these rows as possible with columns that can do them and have room; of these pairs the likeliest. Needs no more
+    /// memory than a level of the tensor, however much room there is.
+    fn pair(&self, level: usize, loose: &[usize], room: &[usize]) -> Vec<(usize, usize)> {
+        let can = |row: usize, column: usize| self.open.get((row, column, level)) == Some(&true);
+        let helps = |column: &usize| loose.iter().any(|row| can(*row, *column));
+        let with_room = room.iter().enumerate().filter(|(_, room)| **room > 0).map(|(column, _)| column);
+        let columns: Vec<usize> = with_room.filter(helps).collect();
+        // To be with nobody, which is the last column, is dearer than all who can together.
         let dear = loose.len() as f64 + 1.0;
         let cost = |row: usize, column: usize| {
-            let can = self.open.get((row, column, level)) == Some(&true);
-            self.values.get((row, column, level)).filter(|_| can).map_or(dear, |value| 1.0 - value)
+            self.values
+                .get((row, column, level))
+                .filter(|_| can(row, column))
+                .map_or(f64::INFINITY, |value| 1.0 - value)
         };
-        let values = loose.iter().flat_map(|row| slots.iter().map(move |column| cost(*row, *column))).collect();
-        let found = Costs::new(loose.len(), slots.len(), values).and_then(|costs| assign(&costs));
-        for (row, slot) in loose.iter().zip(found.map(|found| found.columns).unwrap_or_default()) {
-            let column = slot.and_then(|slot| slots.get(slot).copied());
-            pairs.extend(column.filter(|column| cost(*row, *column) < dear).map(|column| (*row, column)));
-        }
-        pairs
+        let values = loose.iter().flat_map(|row| columns.iter().map(|column| cost(*row, *column)).chain([dear]));
+        let rooms = columns.iter().map(|column| room.get(*column).copied().unwrap_or(0));
+        let rooms: Vec<usize> = rooms.chain([loose.len()]).collect();
+        let costs = Costs::new(loose.len(), rooms.len(), values.collect());
+        // With nobody there is room for all: there is always an assignment.
+        let found = costs.and_then(|costs| assign_with_capacities(&costs, &rooms)).map(|found| found.columns);
+        let chosen = loose.iter().zip(found.unwrap_or_default());
+        chosen.filter_map(|(row, place)| Some((*row, columns.get(place?).copied()?))).collect()
     }
 }

@@ -1,4 +1,4 @@
-use counterpoint::planning::{Agent, AxisOf, Project, Soft, Task, TaskTensor, TensorError};
+use counterpoint::planning::{Agent, AxisOf, Costs, Project, Soft, Task, TaskTensor, TensorError, assign};
 use counterpoint::{AgentId, Random, TaskId};
 use ndarray::{Array2, Axis};
 use std::collections::BTreeMap;
@@ -142,6 +142,75 @@ fn rounds_serve_as_many_as_can_be_and_never_more_than_there_is_room() {
         served.sort_unstable();
         assert_eq!(served, tensor.tasks(), "seed {seed}: each is served once, or nobody can do it");
     }
+}
+
+/// How many of these tasks find somebody, and how likely that is in all, where an agent is so many columns as it has room:
+/// the same by another way.
+fn by_columns(tensor: &TaskTensor, level: usize, loose: &[usize], room: &[usize]) -> (usize, f64) {
+    let columns: Vec<usize> = room.iter().enumerate().flat_map(|(column, room)| vec![column; *room]).collect();
+    let dear = loose.len() as f64 + 1.0;
+    let cost = |row: usize, column: usize| {
+        let can = tensor.mask()[(row, column, level)];
+        if can { 1.0 - tensor.values()[(row, column, level)] } else { dear }
+    };
+    let values = loose.iter().flat_map(|row| columns.iter().map(|column| cost(*row, *column))).collect();
+    let found = assign(&Costs::new(loose.len(), columns.len(), values).unwrap()).unwrap();
+    let pairs = loose.iter().zip(found.columns).filter_map(|(row, at)| Some((*row, columns[at?])));
+    let pairs: Vec<_> = pairs.filter(|(row, column)| tensor.mask()[(*row, *column, level)]).collect();
+    (pairs.len(), pairs.iter().map(|(row, column)| tensor.values()[(*row, *column, level)]).sum())
+}
+
+#[test]
+fn a_round_is_the_likeliest_of_those_that_serve_most() {
+    let mut shared = 0;
+    for seed in 0..400 {
+        let mut random = Random::new(seed, 5);
+        let mut tensor = tensor(&mut random);
+        let (tasks, agents, levels) = tensor.values().dim();
+        let scores = Array2::from_shape_fn((tasks, agents), |_| random.unit() * 4.0);
+        tensor.soften(scores.view(), &vec![2; agents], Soft::default().with_rounds(50)).unwrap();
+        let room: Vec<usize> = (0..agents).map(|_| random.below(4)).collect();
+        let row_of = |task: TaskId| tensor.tasks().iter().position(|one| *one == task).unwrap();
+        let column_of = |agent: AgentId| tensor.agents().iter().position(|one| *one == agent).unwrap();
+        let rounds = tensor.rounds(&room).unwrap();
+        for level in 0..levels {
+            let mut left: Vec<usize> =
+                (0..tasks).filter(|row| tensor.level_of(tensor.tasks()[*row]) == Some(level)).collect();
+            for round in rounds.iter().filter(|round| round.level == level) {
+                let mut open = room.clone();
+                let pairs: Vec<_> = round.pairs.iter().map(|pair| (row_of(pair.0), column_of(pair.1))).collect();
+                let certain = |row: usize| tensor.pinned(tensor.tasks()[row]).is_some();
+                pairs.iter().filter(|pair| certain(pair.0)).for_each(|pair| open[pair.1] -= 1);
+                let loose: Vec<usize> = left.iter().copied().filter(|row| !certain(*row)).collect();
+                let of_loose = pairs.iter().filter(|pair| !certain(pair.0));
+                let sum: f64 = of_loose.clone().map(|(row, column)| tensor.values()[(*row, *column, level)]).sum();
+                let (most, likeliest) = by_columns(&tensor, level, &loose, &open);
+                assert_eq!(of_loose.clone().count(), most, "seed {seed}");
+                assert!((sum - likeliest).abs() < 1e-9, "seed {seed}: {sum} and {likeliest}");
+                for (column, room) in open.iter().enumerate() {
+                    let here = of_loose.clone().filter(|pair| pair.1 == column).count();
+                    assert!(here <= *room, "seed {seed}");
+                    shared += usize::from(here > 1);
+                }
+                left.retain(|row| !pairs.iter().any(|pair| pair.0 == *row));
+            }
+        }
+    }
+    assert!(shared > 100, "{shared}");
+}
+
+/// One column for each that an agent has room for would be 4,000 times 64,000 costs.
+#[test]
+fn rounds_need_no_memory_for_room() {
+    let tasks: Vec<(TaskId, usize)> = (0..4_000).map(|id| (TaskId::new(id), 0)).collect();
+    let agents: Vec<AgentId> = (0..16).map(AgentId::new).collect();
+    let can = |task: TaskId, agent: AgentId| task.get() % 16 <= agent.get();
+    let tensor = TaskTensor::new(&tasks, &agents, 1, can).unwrap();
+    let rounds = tensor.rounds(&[usize::MAX; 16]).unwrap();
+    assert_eq!(rounds.iter().map(|round| round.pairs.len()).collect::<Vec<_>>(), [4_000]);
+    let served = |from: usize| rounds[0].pairs.iter().skip(from).step_by(16).map(|pair| pair.1.get());
+    assert!(served(15).all(|agent| agent == 15), "only one can");
+    assert!(served(9).all(|agent| agent >= 9));
 }
 
 /// Three goals of one, three and four steps; five agents.
