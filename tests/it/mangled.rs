@@ -4,9 +4,9 @@
 use crate::flow::draw::{Draws, Taste, definition, input};
 use crate::flow::{RUN, World, flow, step, undoable};
 use crate::restore::{Harm, flip, harms};
-use counterpoint::definition::{Action, Body, Enough, Expr, Link, Map, Node};
+use counterpoint::definition::{Action, Body, Enough, Expr, Link, Map, Node, Work};
 use counterpoint::{
-    AgentId, AgentSpec, Command, Config, Engine, EngineSnapshot, Entry, Event, OnUndoFailure, Opening, Outbox, Payload,
+    AgentId, AgentSpec, Command, Config, Engine, EngineSnapshot, Entry, Event, OnUndoFailure, Opening, Outbox,
     RestoreError, RunEvent, RunOutcome, RunSpec, TaskEvent, TaskId, Time, UndoRemedy,
 };
 use proptest::prelude::*;
@@ -166,13 +166,9 @@ fn a_snapshot_whose_parts_do_not_fit_together_is_refused() {
 
 /// A map over so many items, with enough when one is done; none has been begun but that one.
 fn over_many(items: usize) -> World {
-    let many = Map::over(Expr::Input, Body::task("many")).at_once(1).enough(Enough::of(1));
+    let many = Map::over(Expr::Input, Body::Task(Work::new("many"))).at_once(1).enough(Enough::of(1));
     let definition = flow([Node::new("many", Action::Map(many)), step("z").with_link(Link::success("many"))]);
-    let mut world = World::new();
-    world.say(Command::define(definition)).unwrap();
-    let list = Payload::new(serde_json::Value::Array(vec![json!(7); items]));
-    world.say(Command::start(RunSpec::new(RUN, "flow").with_input(list))).unwrap();
-    world
+    World::running(definition, serde_json::Value::Array(vec![json!(7); items]))
 }
 
 /// What a map gives has a place for each of its items: room for as many as a changed number says is not to be had.
