@@ -305,6 +305,17 @@ pub enum RunCommand {
         /// What it brings.
         payload: Payload,
     },
+    /// Writes to a variable of a run that goes forward, from outside and at once, if the variable takes such updates
+    /// ([`Variable::with_updates`](crate::definition::Variable::with_updates)); else it is refused, and nothing is kept. What
+    /// the variable is then, [`RunView::variable`](crate::RunView::variable) tells. The same again is another update.
+    Update {
+        /// Which run.
+        run: RunId,
+        /// Which of its variables.
+        variable: Name,
+        /// What is written.
+        value: Payload,
+    },
     /// The run makes no more moves, nor do those within it: what is under way goes on, what ends is written down, and nothing
     /// new begins.
     Pause {

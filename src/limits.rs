@@ -44,6 +44,8 @@ pub struct Limits {
     pub nesting: u32,
     /// Signals that one run holds and nobody has consumed.
     pub signals: u32,
+    /// Updates from outside that one run keeps.
+    pub updates: u32,
     /// Finished tasks that are remembered: the window in which a repeated submit is recognised and an outcome can be read.
     pub finished_tasks: u32,
     /// Finished runs that are remembered.
@@ -82,6 +84,7 @@ impl Default for Limits {
             map_items: 100_000,
             nesting: 16,
             signals: 1_024,
+            updates: 1_024,
             finished_tasks: 10_000,
             finished_runs: 10_000,
             finished_for: None,
@@ -116,6 +119,8 @@ with! {
     with_map_items => map_items: u32,
     /// Sets [`signals`](Self::signals).
     with_signals => signals: u32,
+    /// Sets [`updates`](Self::updates).
+    with_updates => updates: u32,
     /// Sets [`finished_tasks`](Self::finished_tasks).
     with_finished_tasks => finished_tasks: u32,
     /// Sets [`finished_runs`](Self::finished_runs).

@@ -238,6 +238,24 @@ pub enum Rejected {
         /// The node.
         node: Name,
     },
+    /// The workflow of the run has no such variable, or it takes no updates from outside.
+    #[error("run {run} has no variable {variable} that takes updates")]
+    NotUpdatable {
+        /// The run.
+        run: RunId,
+        /// The variable.
+        variable: Name,
+    },
+    /// The variable takes updates, and not this one.
+    #[error("variable {variable} of run {run} does not take this value{}", fitting(.wanted))]
+    UpdateRefused {
+        /// The run.
+        run: RunId,
+        /// The variable.
+        variable: Name,
+        /// What its reducer takes, in words; none if the workflow's own condition refused it.
+        wanted: Option<Box<str>>,
+    },
     /// The node waits for no decision.
     #[error("node {node} of run {run} waits for no decision")]
     NothingToDecide {
@@ -336,6 +354,10 @@ pub enum Rejected {
     /// A scheduler on its own runs no workflows.
     #[error("a scheduler on its own runs no workflows: use an engine")]
     NoWorkflows,
+}
+
+fn fitting(kind: &Option<Box<str>>) -> String {
+    kind.as_ref().map(|kind| format!(": it takes {kind}")).unwrap_or_default()
 }
 
 fn because(node: &Option<Name>) -> String {

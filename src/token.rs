@@ -24,6 +24,21 @@ impl Token {
         Self(text.into())
     }
 
+    /// The token within what an HTTP request says in its `Authorization`, if that is a bearer token (RFC 6750).
+    ///
+    /// ```
+    /// use counterpoint::Token;
+    ///
+    /// assert_eq!(Token::from_authorization("Bearer s3cret"), Some(Token::new("s3cret")));
+    /// assert_eq!(Token::from_authorization("Basic YWRhOg=="), None);
+    /// ```
+    #[must_use]
+    pub fn from_authorization(header: &str) -> Option<Self> {
+        let (scheme, token) = header.split_once(' ')?;
+        let token = token.trim();
+        (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| Self::new(token))
+    }
+
     /// Its text, for who verifies it.
     #[must_use]
     pub fn reveal(&self) -> &str {

@@ -40,10 +40,12 @@ mod decision;
 mod policy;
 mod principal;
 mod rules;
+mod tokens;
 
 pub use decision::{Decision, Refused, Trail};
 pub use policy::{Action, Denied, Policy};
 pub use principal::{Principal, Role, Unauthenticated, Verifier};
+pub use tokens::{Tokens, TokensError};
 
 use crate::command::Command;
 use crate::id::{AttemptId, Incarnation, RunId, TaskId};

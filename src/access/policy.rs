@@ -89,7 +89,7 @@ impl Action {
             ) => Self::Redeem,
             Command::Run(RunCommand::Define(_)) => Self::Define,
             Command::Run(RunCommand::Start(_)) => Self::Start,
-            Command::Run(RunCommand::Signal { .. }) => Self::Signal,
+            Command::Run(RunCommand::Signal { .. } | RunCommand::Update { .. }) => Self::Signal,
             Command::Run(RunCommand::Decide { .. } | RunCommand::Delegate { .. }) => Self::Decide,
             Command::Run(_) => Self::Direct,
             Command::Control(_) => Self::Control,

@@ -124,7 +124,7 @@ pub enum Unauthenticated {
     },
 }
 
-/// Knows whose a token is: the host's. Every function of the right form is one.
+/// Knows whose a token is: the host's. Every function of the right form is one, and a list of [`Tokens`](super::Tokens).
 ///
 /// Compare secrets in a time that does not tell where they differ.
 pub trait Verifier: Send + Sync {

@@ -137,6 +137,7 @@ fn run(who: &Principal, command: &RunCommand, known: &impl Known) -> Result<(), 
         RunCommand::Start(spec) if who.reaches(spec.tenant.as_ref()) => {}
         RunCommand::Start(_) => return Err(Denied::ForeignTenant),
         RunCommand::Signal { run, .. }
+        | RunCommand::Update { run, .. }
         | RunCommand::Pause { run, .. }
         | RunCommand::Resume { run, .. }
         | RunCommand::Migrate { run, .. }

@@ -180,24 +180,4 @@ impl Action {
             }
         }
     }
-
-    /// The workflows within it.
-    pub(crate) fn flows(&self) -> impl Iterator<Item = &Definition> {
-        let (one, states) = match self {
-            Self::Do(body) | Self::Map(Map { body, .. }) | Self::Repeat(Repeat { body, .. }) => (Some(body), None),
-            Self::States(states) => (None, Some(states)),
-            Self::Choose { .. }
-            | Self::Delegate(_)
-            | Self::Wait { .. }
-            | Self::Race { .. }
-            | Self::Pass
-            | Self::Stop
-            | Self::Fail(_) => (None, None),
-        };
-        let states = states.into_iter().flat_map(|states| &states.states).filter_map(|state| state.body.as_ref());
-        one.into_iter().chain(states).filter_map(|body| match body {
-            Body::Flow(flow) => Some(&**flow),
-            Body::Task(_) | Body::Call(_) => None,
-        })
-    }
 }

@@ -1,5 +1,6 @@
 //! The context of a run: variables that its nodes write and read.
 
+use super::Condition;
 use crate::name::Name;
 use crate::payload::Payload;
 use core::cmp::Ordering;
@@ -16,6 +17,10 @@ use serde_json::{Number, Value};
 /// trigger rules) sees what is written by then.
 ///
 /// Only a node that succeeded has written. A workflow within has variables of its own.
+///
+/// A variable may also take **updates** from outside while the run goes on ([`RunCommand::Update`](crate::RunCommand::Update)),
+/// if it says which. They count after all writes of nodes, in the order in which they came, and everybody sees them who reads
+/// afterwards. Of a variable that a function of the host puts together, a node sees what there was when it began.
 ///
 /// ```
 /// use counterpoint::definition::{Action, Definition, Expr, Link, Node, Reducer, Variable};
@@ -39,19 +44,30 @@ pub struct Variable {
     /// What it is before anything is written. Null: nothing.
     #[serde(default, skip_serializing_if = "Payload::is_null")]
     pub initial: Payload,
+    /// Which updates it takes, asked of the value that is offered, as [`Expr::Item`](super::Expr::Item). Nodes and variables
+    /// are seen as the output of the run sees them. If nothing is said: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updates: Option<Condition>,
 }
 
 impl Variable {
     /// A variable that is nothing before anything is written.
     #[must_use]
     pub fn new(name: impl Into<Name>, reducer: Reducer) -> Self {
-        Self { name: name.into(), reducer, initial: Payload::NULL }
+        Self { name: name.into(), reducer, initial: Payload::NULL, updates: None }
     }
 
     /// Sets what it is before anything is written.
     #[must_use]
     pub fn with_initial(mut self, initial: impl Into<Value>) -> Self {
         self.initial = Payload::new(initial.into());
+        self
+    }
+
+    /// Has it take updates from outside, of which this holds.
+    #[must_use]
+    pub fn with_updates(mut self, when: Condition) -> Self {
+        self.updates = Some(when);
         self
     }
 }
@@ -62,7 +78,7 @@ impl Variable {
 #[non_exhaustive]
 pub enum Reducer {
     /// The last write counts. Two nodes that could both write must follow each other: anything else is refused by
-    /// [`validate`](crate::workflow::validate), because an update could be lost.
+    /// [`validate`](crate::workflow::validate), because a write could be lost; so no node writes to one that takes updates.
     #[default]
     Replace,
     /// A list: a list that is written adds its items, anything else is added as an item.

@@ -1,6 +1,6 @@
 //! All expressions and conditions of a definition, wherever they stand.
 
-use super::{Action, Boundary, Condition, Definition, Expr, Node, Occasion};
+use super::{Action, Body, Boundary, Condition, Definition, Expr, Map, Node, Occasion, Repeat, State};
 use crate::name::Name;
 use std::collections::BTreeSet;
 
@@ -57,10 +57,46 @@ impl Node {
     }
 }
 
+impl Action {
+    /// The work that it does, which is not that of states.
+    pub(crate) const fn body(&self) -> Option<&Body> {
+        match self {
+            Self::Do(body) | Self::Map(Map { body, .. }) | Self::Repeat(Repeat { body, .. }) => Some(body),
+            Self::Choose { .. }
+            | Self::Delegate(_)
+            | Self::States(_)
+            | Self::Wait { .. }
+            | Self::Race { .. }
+            | Self::Pass
+            | Self::Stop
+            | Self::Fail(_) => None,
+        }
+    }
+
+    /// The states that its token goes through.
+    pub(crate) fn states(&self) -> &[State] {
+        if let Self::States(states) = self { &states.states } else { &[] }
+    }
+
+    /// All the work that it may do; work that agents hand on is not told here.
+    pub(crate) fn bodies(&self) -> impl Iterator<Item = &Body> {
+        self.body().into_iter().chain(self.states().iter().filter_map(|state| state.body.as_ref()))
+    }
+
+    /// The workflows within it.
+    pub(crate) fn flows(&self) -> impl Iterator<Item = &Definition> {
+        self.bodies().filter_map(|body| match body {
+            Body::Flow(flow) => Some(&**flow),
+            Body::Task(_) | Body::Call(_) => None,
+        })
+    }
+}
+
 impl Definition {
-    /// What stands in the definition itself, without its nodes.
+    /// What stands in the definition itself, without its nodes: its output, and which updates its variables take.
     pub(crate) fn parts(&self) -> Parts<'_> {
-        Parts { expressions: vec![&self.output], conditions: Vec::new() }
+        let updates = self.variables.iter().filter_map(|variable| variable.updates.as_ref());
+        Parts { expressions: vec![&self.output], conditions: updates.collect() }
     }
 }
 

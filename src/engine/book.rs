@@ -157,14 +157,7 @@ impl Book {
             | RunEvent::Prioritised { .. }
             | RunEvent::Retried { .. }
             | RunEvent::Reset { .. } => self.fold_operation(event),
-            RunEvent::Started { spec, version, owner, hash } => {
-                let plan =
-                    self.plan_for(spec, *version, *owner).ok_or("a run starts of a workflow that is not defined")?;
-                if hash.is_some_and(|hash| hash != plan.id.hash) {
-                    return Err("a run starts of another definition than the one that it is pinned to");
-                }
-                self.started(Run::new(plan, Arc::clone(spec), *owner, (seq, now)), now)
-            }
+            RunEvent::Started { spec, version, owner, hash } => self.begin(spec, (*version, *hash), *owner, (seq, now)),
             RunEvent::Forgotten { runs } => runs.iter().try_for_each(|run| self.forget(*run)),
             RunEvent::Opened { run, node, .. } => {
                 self.with_run(*run, |run| run.apply(event, now))?;
@@ -209,6 +202,7 @@ impl Book {
             | RunEvent::Exhausted { run, .. }
             | RunEvent::Unresolved { run, .. }
             | RunEvent::Held { run, .. }
+            | RunEvent::Updated { run, .. }
             | RunEvent::Reduced { run, .. }
             | RunEvent::Entered { run, .. }
             | RunEvent::Decided { run, .. }
@@ -219,6 +213,20 @@ impl Book {
             | RunEvent::NodeUndone { run, .. }
             | RunEvent::UndoRetried { run, .. } => self.with_run(*run, |run| run.apply(event, now)),
         }
+    }
+
+    fn begin(
+        &mut self,
+        spec: &Arc<RunSpec>,
+        (version, hash): (u32, Option<u64>),
+        owner: Option<Owner>,
+        begun: (Seq, Time),
+    ) -> Result<(), &'static str> {
+        let plan = self.plan_for(spec, version, owner).ok_or("a run starts of a workflow that is not defined")?;
+        if hash.is_some_and(|hash| hash != plan.id.hash) {
+            return Err("a run starts of another definition than the one that it is pinned to");
+        }
+        self.started(Run::new(plan, Arc::clone(spec), owner, begun), begun.1)
     }
 
     /// Parts of a work are promised shares of budgets, or give them back.

@@ -11,9 +11,8 @@ use crate::payload::Payload;
 use crate::rejected::Rejected;
 use crate::run::{Cause, RunPhase, RunSpec, UndoOutcome, UndoRemedy};
 use crate::scheduler::{Tx, fits, named};
-use crate::workflow::flows;
 use crate::workflow::functions::Functions;
-use crate::workflow::machine::Run;
+use crate::workflow::machine::{NoUpdate, Run};
 use std::sync::Arc;
 
 type Verdict = Result<Accepted, Rejected>;
@@ -26,6 +25,7 @@ impl Driver {
             RunCommand::Retire { workflow, version, reason } => self.retire_version(workflow, version, reason, tx),
             RunCommand::Start(spec) => self.start(spec, tx),
             RunCommand::Signal { run, signal, payload } => self.signal(run, signal, payload, tx),
+            RunCommand::Update { run, variable, value } => self.update(run, variable, value, tx),
             RunCommand::Pause { run, reason } => self.pause(run, reason, tx),
             RunCommand::Resume { run } => self.resume_run(run, tx),
             RunCommand::Prioritise { run, tier, reason } => self.prioritise(run, tier, reason, tx),
@@ -109,6 +109,29 @@ impl Driver {
             return Ok(Accepted::Unheard);
         }
         self.emit(RunEvent::Signalled { run: id, signal, payload, until }, tx);
+        Ok(Accepted::Done)
+    }
+
+    fn update(&mut self, id: RunId, variable: Name, value: Payload, tx: &mut Tx<'_>) -> Verdict {
+        let limits = self.core.config().limits();
+        named("variable", &variable, limits)?;
+        fits(limits, &value)?;
+        let run = self.running(id)?;
+        if run.updates_kept(&variable) >= limits.updates as usize {
+            return Err(at_limit("updates", limits.updates));
+        }
+        run.may_update(&variable, &value, limits).map_err(|no| match no {
+            NoUpdate::NotTaken => Rejected::NotUpdatable { run: id, variable: variable.clone() },
+            NoUpdate::Refused(wanted) => {
+                let wanted = wanted.map(Box::from);
+                Rejected::UpdateRefused { run: id, variable: variable.clone(), wanted }
+            }
+            NoUpdate::TooWide { bytes } => {
+                let limit = u64::from(limits.payload_bytes);
+                Rejected::TooLarge { what: "payload_bytes".into(), size: u64::from(bytes), limit }
+            }
+        })?;
+        self.emit(RunEvent::Updated { run: id, variable, value }, tx);
         Ok(Accepted::Done)
     }
 
@@ -198,7 +221,7 @@ pub(super) fn missing(definition: &Arc<Definition>, functions: &Functions) -> Op
         if let Some(name) = functions.missing(definition).into_iter().next() {
             return Some(name);
         }
-        work.extend(definition.nodes.iter().flat_map(|node| flows(&node.action)));
+        work.extend(definition.nodes.iter().flat_map(|node| node.action.flows()));
     }
     None
 }

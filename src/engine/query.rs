@@ -36,6 +36,39 @@ impl<'a> RunView<'a> {
         self.parts().0.so_far(self.limits())
     }
 
+    /// What a variable is now, as the output of the run sees it: what nodes that succeeded wrote to it, and updates from
+    /// outside. None if there is no such variable; null if it is too large.
+    ///
+    /// ```
+    /// use counterpoint::definition::{Action, Condition, Definition, Expr, Link, Node, Reducer, Variable};
+    /// use counterpoint::{Command, Config, Engine, Outbox, Payload, Rejected, RunCommand, RunId, RunSpec, Time};
+    /// use serde_json::json;
+    ///
+    /// let address = Variable::new("address", Reducer::Replace)
+    ///     .with_initial(json!({"city": "Oslo"}))
+    ///     .with_updates(Condition::Exists(Expr::Item.at("/city")));
+    /// let flow = Definition::new("order")
+    ///     .with_variable(address)
+    ///     .with_node(Node::new("packed", Action::Wait { signal: Some("packed".into()), timer: None }))
+    ///     .with_node(Node::new("ship", Action::task("ship")).with_input(Expr::variable("address")).with_link(Link::success("packed")));
+    /// let (mut engine, mut out) = (Engine::new(Config::default()), Outbox::default());
+    /// engine.handle(Time::ZERO, Command::define(flow), &mut out)?;
+    /// engine.handle(Time::ZERO, Command::start(RunSpec::new(RunId::new(1), "order")), &mut out)?;
+    ///
+    /// let update = |value| RunCommand::Update { run: RunId::new(1), variable: "address".into(), value: Payload::new(value) };
+    /// engine.handle(Time::ZERO, update(json!({"city": "Bergen"})).into(), &mut out)?;
+    /// let refused = engine.handle(Time::ZERO, update(json!("nowhere")).into(), &mut out);
+    /// assert!(matches!(refused, Err(Rejected::UpdateRefused { .. })));
+    ///
+    /// let run = engine.run(RunId::new(1)).expect("it was started");
+    /// assert_eq!(run.variable("address").expect("it is declared").value(), &json!({"city": "Bergen"}));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<Payload> {
+        self.parts().0.variable_so_far(name, self.limits())
+    }
+
     /// The signals that it keeps and nobody has taken, by name, with how many there are of each.
     pub fn signals(&self) -> impl Iterator<Item = (&'a Name, usize)> + use<'a> {
         self.parts().0.signals_kept(self.now())

@@ -300,6 +300,15 @@ pub enum RunEvent {
         /// How it has failed.
         outcome: NodeOutcome,
     },
+    /// A variable was written to from outside.
+    Updated {
+        /// The run.
+        run: RunId,
+        /// The variable, by its name.
+        variable: Name,
+        /// What is written.
+        value: Payload,
+    },
     /// A function of the host put together what somebody is about to read of a variable.
     Reduced {
         /// The run.
@@ -483,6 +492,7 @@ impl RunEvent {
             | Self::Exhausted { run, .. }
             | Self::Unresolved { run, .. }
             | Self::Held { run, .. }
+            | Self::Updated { run, .. }
             | Self::Reduced { run, .. }
             | Self::Entered { run, .. }
             | Self::Decided { run, .. }

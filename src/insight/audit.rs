@@ -149,6 +149,7 @@ const fn run_actor(event: &RunEvent) -> Actor {
         | RunEvent::Reset { .. }
         | RunEvent::Started { .. }
         | RunEvent::Signalled { .. }
+        | RunEvent::Updated { .. }
         | RunEvent::Paused { .. }
         | RunEvent::Resumed { .. }
         | RunEvent::Operated { .. }

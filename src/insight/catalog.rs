@@ -95,6 +95,7 @@ impl Catalog {
             | RunEvent::Exhausted { .. }
             | RunEvent::Unresolved { .. }
             | RunEvent::Held { .. }
+            | RunEvent::Updated { .. }
             | RunEvent::Reduced { .. }
             | RunEvent::Entered { .. }
             | RunEvent::Decided { .. }
@@ -122,20 +123,7 @@ impl Catalog {
     /// Whether a node has a workflow that is held under this name.
     fn is_called(&self, owner: Owner, workflow: &Name) -> bool {
         let calls = |body: &Body| matches!(body, Body::Call(call) if call.workflow == *workflow);
-        match self.node(owner.run, owner.node).map(|node| &node.action) {
-            Some(Action::Do(body) | Action::Map(Map { body, .. }) | Action::Repeat(Repeat { body, .. })) => calls(body),
-            Some(Action::States(states)) => states.states.iter().filter_map(|state| state.body.as_ref()).any(calls),
-            Some(
-                Action::Choose { .. }
-                | Action::Delegate(_)
-                | Action::Wait { .. }
-                | Action::Race { .. }
-                | Action::Pass
-                | Action::Stop
-                | Action::Fail(_),
-            )
-            | None => false,
-        }
+        self.node(owner.run, owner.node).is_some_and(|node| node.action.bodies().any(calls))
     }
 
     fn inner(&self, owner: Owner) -> Option<&Arc<Definition>> {

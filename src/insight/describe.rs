@@ -194,6 +194,7 @@ fn run(event: &RunEvent, now: Time) -> String {
             out
         }
         RunEvent::Signalled { run, signal, .. } => format!("{run} got signal {}", short(signal)),
+        RunEvent::Updated { run, variable, .. } => format!("{run} got an update of variable {}", short(variable)),
         RunEvent::SignalMoved { run, from, signal, .. } => format!("{run} took signal {} from {from}", short(signal)),
         RunEvent::Paused { .. }
         | RunEvent::Resumed { .. }
@@ -333,6 +334,7 @@ fn under_way(event: &RunEvent) -> String {
         | RunEvent::Opened { .. }
         | RunEvent::NodeFinished { .. }
         | RunEvent::Signalled { .. }
+        | RunEvent::Updated { .. }
         | RunEvent::SignalMoved { .. }
         | RunEvent::Halted { .. }
         | RunEvent::TurnedBack { .. }

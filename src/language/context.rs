@@ -8,7 +8,7 @@ use crate::definition::{Budget, Expr, Otherwise, Precondition, Reducer, Variable
 use serde_json::Value;
 
 /// The fields of a variable.
-pub(super) const VARIABLE: &[&str] = &["reduce", "by", "initial", "description"];
+pub(super) const VARIABLE: &[&str] = &["reduce", "by", "initial", "updates", "description"];
 /// The fields of a budget.
 pub(super) const BUDGET: &[&str] = &["attempts", "time", "cost", "tokens"];
 /// The fields of a precondition.
@@ -30,12 +30,12 @@ fn reducer(place: u8) -> Reducer {
 }
 
 /// The variables that a workflow declares.
-pub(super) fn variables(fields: &Fields, path: &Path<'_>, report: &mut Report) -> Vec<Variable> {
+pub(super) fn variables(fields: &Fields, path: &Path<'_>, names: &Names<'_>, report: &mut Report) -> Vec<Variable> {
     let at = path.field("context");
     match get(fields, "context") {
         None => Vec::new(),
         Some(Value::Object(variables)) => {
-            variables.iter().map(|(name, value)| variable(name, value, fields, &at, report)).collect()
+            variables.iter().map(|(name, value)| variable(name, value, fields, &at, (names, &mut *report))).collect()
         }
         Some(other) => {
             report.sort(&at, "an object", other);
@@ -45,7 +45,13 @@ pub(super) fn variables(fields: &Fields, path: &Path<'_>, report: &mut Report) -
 }
 
 /// A word, or more about it. A variable of which nothing is said takes the last write.
-fn variable(name: &str, value: &Value, all: &Fields, path: &Path<'_>, report: &mut Report) -> Variable {
+fn variable(
+    name: &str,
+    value: &Value,
+    all: &Fields,
+    path: &Path<'_>,
+    (names, report): (&Names<'_>, &mut Report),
+) -> Variable {
     let at = path.field(name);
     if name.is_empty() || name.contains('.') {
         report.meaningless(&at, "name of a variable: it has no dot", name);
@@ -81,6 +87,9 @@ fn variable(name: &str, value: &Value, all: &Fields, path: &Path<'_>, report: &m
     };
     if let Some(initial) = get(fields, "initial") {
         variable = variable.with_initial(initial.clone());
+    }
+    if let Some(when) = get(fields, "updates") {
+        variable = variable.with_updates(condition(when, &at.field("updates"), names, report));
     }
     variable
 }

@@ -11,13 +11,24 @@ use super::work::WORK;
 use crate::definition::{Action, Case, Definition, Join, Link, Node, On};
 use crate::limits::Limits;
 use crate::name::Name;
+use crate::run::{OnFailure, OnUndoFailure};
 use crate::workflow::{Fault, Finding, Place, validate};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The fields of a workflow within a task.
-pub(super) const WITHIN: &[&str] =
-    &["name", "version", "description", "context", "budget", "signals", "tasks", "outputs"];
+pub(super) const WITHIN: &[&str] = &[
+    "name",
+    "version",
+    "description",
+    "context",
+    "budget",
+    "signals",
+    "on_failure",
+    "on_undo_failure",
+    "tasks",
+    "outputs",
+];
 
 /// Words that stand for something else than a task.
 const RESERVED: &[&str] = &["inputs", "item", "context", "fail", "continue"];
@@ -25,6 +36,11 @@ const RESERVED: &[&str] = &["inputs", "item", "context", "fail", "continue"];
 /// What the names of the nodes end with that tasks become beside themselves. No id of a task has a dot.
 const GATE: &str = ".when";
 const ACCEPTED: &str = ".failed";
+/// What becomes of a failure that nothing takes care of.
+pub(super) const ON_FAILURE: &[(&str, OnFailure)] = &[("turn_back", OnFailure::TurnBack), ("hold", OnFailure::Hold)];
+/// What a failed compensation holds back.
+pub(super) const ON_UNDO_FAILURE: &[(&str, OnUndoFailure)] =
+    &[("hold", OnUndoFailure::Hold), ("continue", OnUndoFailure::Continue), ("halt", OnUndoFailure::Halt)];
 const YES: &str = "yes";
 const NO: &str = "no";
 
@@ -77,7 +93,9 @@ impl<'l> Reader<'l> {
         let at = path.field("tasks");
         flow.signals = signals(fields, path, &mut self.report);
         flow.budget = budget(fields, path, &mut self.report);
-        flow.variables = variables(fields, path, &mut self.report);
+        flow.on_failure = self.report.word_at(fields, "on_failure", path, ON_FAILURE).unwrap_or_default();
+        flow.on_undo_failure =
+            self.report.word_at(fields, "on_undo_failure", path, ON_UNDO_FAILURE).unwrap_or_default();
         let tasks = self.tasks(fields, path);
         let names = Names {
             inputs: inputs.map(|inputs| inputs.iter().map(|input| input.name.as_str()).collect::<BTreeSet<&str>>()),
@@ -89,6 +107,7 @@ impl<'l> Reader<'l> {
                 .map(|(name, _)| &**name)
                 .collect(),
         };
+        flow.variables = variables(fields, path, &names, &mut self.report);
         let mut drafts = Vec::with_capacity(tasks.len());
         for (place, id, fields) in tasks {
             let draft = self.task(fields, id, &at.item(place), &names);
@@ -205,7 +224,7 @@ fn field_of(fault: &Fault) -> &'static str {
         Place::Precondition => "precondition",
         Place::Postcondition => "postcondition",
         Place::Writes => "writes",
-        Place::Variable(_) => "context",
+        Place::Variable(_) | Place::Updates(_) => "context",
         Place::State(_) => "",
     }
 }

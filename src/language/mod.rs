@@ -32,8 +32,10 @@
 //!
 //! A document has a `name`, a `version`, `inputs` (each with `type`, `required`, `default`), `tasks` and `outputs`, and
 //! `context`: variables that tasks write together, each a word (`replace`, `append`, `merge`, `max`, `min`, `sum`) or
-//! `{reduce, by, initial}`, where `reduce: custom` is `by` a reducer of the host; a `budget` as a task has one; and `signals`, by name,
-//! each with `transient`, `kept_for` and `most`. Of a task:
+//! `{reduce, by, initial, updates}`, where `reduce: custom` is `by` a reducer of the host and `updates` is the condition on
+//! `item` of which updates from outside are taken; a `budget` as a task has one; `signals`, by name, each with `transient`,
+//! `kept_for` and `most`; `on_failure`, `turn_back` or `hold` ([`OnFailure`](crate::OnFailure)), and `on_undo_failure`, `hold`,
+//! `continue` or `halt` ([`OnUndoFailure`](crate::OnUndoFailure)). Of a task:
 //!
 //! | words | meaning |
 //! |---|---|
@@ -56,16 +58,16 @@
 //! | `save_point` | what follows is done again from here if it fails: how often, or `{again, instead}` with a case for another way |
 //! | `mutex`, `cancels` | names of exclusion; tasks that are withdrawn when it succeeds |
 //! | `milestone` | `{after, until}`, two tasks between which it may start |
-//! | `handlers` | what can happen to it, each with a `name` that `{task, case}` waits for, one of `error` (true or kinds of //!   failures), `timeout`, `signal` with `matching`, `cancel`; and `beside: true` if it does not interrupt |
+//! | `handlers` | what can happen to it, each with a `name` that `{task, case}` waits for, one of `error` (true or kinds of failures), `timeout`, `signal` with `matching`, `cancel`; and `beside: true` if it does not interrupt |
 //! | `for_each`, `at_once`, `tolerate`, `tolerate_percent` | the work for each item of a list, as `item` |
 //! | `enough`, `open` | `{of, when, begun, cancel_rest}`: when the others are not awaited; whether more items may be added |
 //! | `repeat` | `{until, while, most}`: the work in rounds |
-//! | `delegate` | true, or how far the work may be handed on in parts: `depth`, `fan_out`, `pieces`, `kinds`, `at_once`, `tolerate`, //!   `beyond` (`stop`, `drop`), `gather` (`list`, `vote`, `median`, `ranks`, a reducer) or `gather_by` a task, and `rounds`, a number or //!   `{most, near, settled}` |
+//! | `delegate` | true, or how far the work may be handed on in parts: `depth`, `fan_out`, `pieces`, `kinds`, `at_once`, `tolerate`, `beyond` (`stop`, `drop`), `gather` (`list`, `vote`, `median`, `ranks`, a reducer) or `gather_by` a task, and `rounds`, a number or `{most, near, settled}` |
 //! | `workflow` | instead of a type: tasks of its own, whose `inputs` are what the task is given |
 //! | `call` | instead of a type: a workflow by its name, or `{workflow, version, depth}`, which may be this one |
 //! | `choose`, `otherwise`, `pick` | instead of a type: a list of `{case, when}` |
-//! | `race` | instead of a type: a list of offers, each with a `name`, one of `signal` with `matching`, `after`, `at`, //!   `decision: {role, options, escalation: [{after, role}], not_by}` |
-//! | `states` | instead of a type: `{start, most, states}`, each state with a `name`, `do` (a type, or more about it), `workflow` or //!   `call`, `inputs`, `compensate`, and `next`: states, or `{to, when, on_failure}` |
+//! | `race` | instead of a type: a list of offers, each with a `name`, one of `signal` with `matching`, `after`, `at`, `decision: {role, options, escalation: [{after, role}], not_by}` |
+//! | `states` | instead of a type: `{start, most, states}`, each state with a `name`, `do` (a type, or more about it), `workflow` or `call`, `inputs`, `compensate`, and `next`: states, or `{to, when, on_failure}` |
 //! | `wait`, `pass`, `stop`, `fail` | instead of a type: `{signal, timer}`; nothing; the end of the run; a failure |
 //!
 //! A reference is a whole text, `"${inputs.x}"`, `"${analyze.output.total}"`, `"${context.found}"`, `"${item}"`, or
@@ -103,8 +105,19 @@ use report::{Path, get};
 use serde_json::Value;
 
 /// The fields of a document.
-const DOCUMENT: &[&str] =
-    &["name", "version", "description", "inputs", "context", "budget", "signals", "tasks", "outputs"];
+const DOCUMENT: &[&str] = &[
+    "name",
+    "version",
+    "description",
+    "inputs",
+    "context",
+    "budget",
+    "signals",
+    "on_failure",
+    "on_undo_failure",
+    "tasks",
+    "outputs",
+];
 
 /// What a document says: a workflow, and what it has to be given.
 #[derive(Debug, Clone, PartialEq)]

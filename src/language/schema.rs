@@ -3,7 +3,7 @@
 use super::context::{BUDGET, OTHERWISE, PRECONDITION, REDUCERS, VARIABLE};
 use super::data::CONDITIONS;
 use super::delegate::{BEYOND, DELEGATE, GATHERS, ROUNDS};
-use super::flow::WITHIN;
+use super::flow::{ON_FAILURE, ON_UNDO_FAILURE, WITHIN};
 use super::inputs::{INPUT, TYPES};
 use super::states::{STATE, STATES, WAY};
 use super::task::{CALL, CASE, COUNT, DEPENDENCY, ENOUGH, JOINS, ONS, PICKS, REPEAT, RESTS, SAVE_POINT, TASK, WAIT};
@@ -59,6 +59,8 @@ fn document(name: &str) -> Value {
         "inputs" => json!({"type": "object", "additionalProperties": or_null(def("input"))}),
         "context" => json!({"type": "object", "additionalProperties": or_null(def("variable"))}),
         "budget" => def("budget"),
+        "on_failure" => words(ON_FAILURE),
+        "on_undo_failure" => words(ON_UNDO_FAILURE),
         "signals" => json!({"type": "object", "additionalProperties": or_null(object(&[], SIGNAL, signal))}),
         "tasks" => list(def("task")),
         "outputs" => def("data"),
@@ -70,6 +72,7 @@ fn variable(name: &str) -> Value {
     match name {
         "reduce" => words(REDUCERS),
         "initial" => json!({}),
+        "updates" => def("condition"),
         _ => text(),
     }
 }

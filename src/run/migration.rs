@@ -208,6 +208,11 @@ pub enum Obstacle {
         /// The node.
         node: Name,
     },
+    /// A variable has got updates that it would not take any more.
+    UpdatesLost {
+        /// The variable.
+        variable: Name,
+    },
     /// The node has written to a variable that is still there, and what it wrote would not be seen any more.
     WriteLost {
         /// The node.
@@ -249,6 +254,7 @@ impl fmt::Display for Obstacle {
             Self::Withdrawn { node } => write!(f, "{node} would be withdrawn"),
             Self::FailureUnhandled { node } => write!(f, "nothing would take care of the failure of {node}"),
             Self::WriteLost { node, variable } => write!(f, "what {node} wrote to variable {variable} would be lost"),
+            Self::UpdatesLost { variable } => write!(f, "variable {variable} would not take the updates that it got"),
             Self::Exclusion { node, other } => write!(f, "{node} and {other} are under way and exclude each other"),
             Self::NotOnRecord { node } => write!(f, "which way {node} took is not on record"),
         }

@@ -101,5 +101,4 @@ pub use step::{Attempt, Done, Query, Step, Undo};
 pub use steps::Steps;
 #[cfg(feature = "async")]
 pub(crate) use steps::unknown_step;
-pub(crate) use validate::flows;
 pub use validate::{DefinitionError, Fault, Finding, Place, validate};

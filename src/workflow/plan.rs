@@ -4,9 +4,7 @@ use super::context::Context;
 use super::functions::Functions;
 use super::validate::graph::topology;
 use crate::dag::Topology;
-use crate::definition::{
-    Action, Body, Boundary, Call, Definition, DefinitionId, Gather, Join, Map, Node, On, Repeat, Rest, Work,
-};
+use crate::definition::{Action, Body, Boundary, Call, Definition, DefinitionId, Gather, Join, Node, On, Rest, Work};
 use crate::name::Name;
 use crate::structure::IdMap;
 use crate::task::{InDoubt, Needs, Policy, Tier, Usage};
@@ -184,32 +182,9 @@ impl Plan {
 }
 
 fn plan_node(node: &Node, functions: &Arc<Functions>) -> Option<PlanNode> {
-    let body = match &node.action {
-        Action::Do(body) | Action::Map(Map { body, .. }) | Action::Repeat(Repeat { body, .. }) => Some(body),
-        Action::Choose { .. }
-        | Action::Delegate(_)
-        | Action::States(_)
-        | Action::Wait { .. }
-        | Action::Race { .. }
-        | Action::Pass
-        | Action::Stop
-        | Action::Fail(_) => None,
-    };
-    let states = match &node.action {
-        Action::States(states) => states.states.iter(),
-        Action::Do(_)
-        | Action::Map(_)
-        | Action::Repeat(_)
-        | Action::Delegate(_)
-        | Action::Choose { .. }
-        | Action::Wait { .. }
-        | Action::Race { .. }
-        | Action::Pass
-        | Action::Stop
-        | Action::Fail(_) => [].iter(),
-    };
+    let states = node.action.states().iter();
     let states = states.map(|state| WorkPlan::new(state.body.as_ref(), state.undo.as_ref(), node.pivot, functions));
-    let mut work = WorkPlan::new(body, node.undo.as_ref(), node.pivot, functions)?;
+    let mut work = WorkPlan::new(node.action.body(), node.undo.as_ref(), node.pivot, functions)?;
     work.query = node.query.as_ref().map(|query| Template::new(query, false));
     if let Action::Delegate(delegate) = &node.action {
         work.task = Some(Template::new(&delegate.work, node.pivot));

@@ -325,6 +325,7 @@ fn one_of_each() -> Vec<Command> {
         Command::define(crate::flow::flow([crate::flow::step("only")])),
         Command::start(RunSpec::new(run, "flow")),
         RunCommand::Signal { run, signal: "go".into(), payload: Payload::NULL }.into(),
+        RunCommand::Update { run, variable: "v".into(), value: Payload::NULL }.into(),
         RunCommand::Pause { run, reason: reason() }.into(),
         RunCommand::Resume { run }.into(),
         RunCommand::Close { run, node: node() }.into(),

@@ -201,6 +201,7 @@ fn random_runs_do_everything_that_runs_can_do() {
                 Event::Run(RunEvent::TurnedBack { .. }) => "back to a save-point",
                 Event::Run(RunEvent::WentForward { .. }) => "forward again",
                 Event::Run(RunEvent::Held { .. }) => "held",
+                Event::Run(RunEvent::Updated { .. }) => "updated",
                 Event::Run(RunEvent::Retried { .. }) => "tried again",
                 Event::Run(RunEvent::Reset { undo: true, .. }) => "set back and undone",
                 Event::Run(RunEvent::Reset { undo: false, .. }) => "set back as it is",
@@ -220,7 +221,7 @@ fn random_runs_do_everything_that_runs_can_do() {
             *counts.entry(what).or_default() += 1;
         }
     }
-    assert_eq!(counts.len(), 14, "{counts:?}");
+    assert_eq!(counts.len(), 15, "{counts:?}");
     assert!(counts.values().all(|count| *count >= 10), "{counts:?}");
 }
 

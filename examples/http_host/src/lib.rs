@@ -14,13 +14,12 @@ mod routes;
 mod runs;
 mod tasks;
 
-pub use auth::Known;
 pub use openapi::openapi;
 pub use routes::router;
 
 use auth::bearer;
 use axum::http::HeaderMap;
-use counterpoint::access::{Gate, Policy, Trail};
+use counterpoint::access::{Gate, Policy, Tokens, Trail};
 use counterpoint::host::HostError;
 use counterpoint::host::future::{Driver, FutureHost, OffThread};
 use counterpoint::journal::sealed::Stream;
@@ -56,13 +55,13 @@ impl App {
     /// # Errors
     ///
     /// When the journal cannot be opened or restored from.
-    pub async fn open(folder: &Path, known: Vec<Known>) -> Result<(Self, Driver), HostError> {
+    pub async fn open(folder: &Path, tokens: Tokens) -> Result<(Self, Driver), HostError> {
         let hub = Hub::default();
         let journal = Shown::new(FileJournal::new(folder, Stream::new("http-host")), hub.clone());
         let away = |work| drop(tokio::task::spawn_blocking(work));
         let (host, driver) =
             FutureHost::open(Config::default(), OffThread::new(journal, away), tokio::time::sleep).await?;
-        let gate = Gate::new(Policy::standard(), move |token: &_, now| auth::verify(&known, token, now));
+        let gate = Gate::new(Policy::standard(), tokens);
         let limits = WireLimits::from(&Limits::default());
         Ok((Self { host, hub, gate: Arc::new(gate), trail: Arc::default(), limits }, driver))
     }

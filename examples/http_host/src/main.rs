@@ -2,7 +2,8 @@
 //!
 //! `counterpoint-http-host --folder DIR --tokens FILE [--listen ADDRESS]`
 
-use counterpoint_http_host::{App, Known, router};
+use counterpoint::access::Tokens;
+use counterpoint_http_host::{App, router};
 use std::error::Error;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,8 +35,8 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments = arguments()?;
-    let known: Vec<Known> = serde_json::from_slice(&std::fs::read(&arguments.tokens)?)?;
-    let (app, driver) = App::open(&arguments.folder, known).await?;
+    let tokens: Tokens = serde_json::from_slice(&std::fs::read(&arguments.tokens)?)?;
+    let (app, driver) = App::open(&arguments.folder, tokens).await?;
     // What is asked before the driver is polled is heard first: the hub misses nothing.
     let ready = std::cell::OnceCell::new();
     let spawn = async { drop(ready.set(tokio::spawn(driver))) };

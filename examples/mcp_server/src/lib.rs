@@ -11,9 +11,9 @@ mod refusal;
 mod resources;
 mod tools;
 
-pub use auth::{Known, guard};
+pub use auth::guard;
 
-use counterpoint::access::{Gate, Policy};
+use counterpoint::access::{Gate, Policy, Tokens};
 use counterpoint::host::HostError;
 use counterpoint::host::future::{Driver, FutureHost};
 use counterpoint::journal::Journal;
@@ -56,11 +56,11 @@ impl Counterpoint {
     /// When the journal cannot be opened or restored from.
     pub async fn open(
         journal: impl Journal + 'static,
-        known: Vec<Known>,
+        tokens: Tokens,
         token: Option<Token>,
     ) -> Result<(Self, Driver), HostError> {
         let (host, driver) = FutureHost::open(Config::default(), journal, tokio::time::sleep).await?;
-        let gate = Arc::new(Gate::new(Policy::standard(), move |token: &_, now| auth::verify(&known, token, now)));
+        let gate = Arc::new(Gate::new(Policy::standard(), tokens));
         let tool_router = Self::tool_router();
         Ok((Self { host, gate, facts: Arc::default(), token, tool_router }, driver))
     }

@@ -6,10 +6,11 @@
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use counterpoint::Token;
+use counterpoint::access::Tokens;
 use counterpoint::journal::sealed::Stream;
 use counterpoint::journal::{Journal, MemoryJournal};
 use counterpoint_embedded_journal::FileJournal;
-use counterpoint_mcp_server::{Counterpoint, Known, guard};
+use counterpoint_mcp_server::{Counterpoint, guard};
 use rmcp::ServiceExt as _;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService, stdio};
@@ -43,9 +44,9 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
 
 type Driven = JoinHandle<Result<(), counterpoint::host::HostError>>;
 
-async fn open(journal: impl Journal + 'static, known: Vec<Known>) -> Result<(Counterpoint, Driven), Box<dyn Error>> {
+async fn open(journal: impl Journal + 'static, tokens: Tokens) -> Result<(Counterpoint, Driven), Box<dyn Error>> {
     let token = std::env::var("COUNTERPOINT_TOKEN").ok().map(Token::new);
-    let (server, driver) = Counterpoint::open(journal, known, token).await?;
+    let (server, driver) = Counterpoint::open(journal, tokens, token).await?;
     // What is asked before the driver is polled is heard first: no fact is missed.
     let ready = std::cell::OnceCell::new();
     let spawn = async { drop(ready.set(tokio::spawn(driver))) };
@@ -57,10 +58,10 @@ async fn open(journal: impl Journal + 'static, known: Vec<Known>) -> Result<(Cou
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments = arguments()?;
-    let known: Vec<Known> = serde_json::from_slice(&std::fs::read(&arguments.tokens)?)?;
+    let tokens: Tokens = serde_json::from_slice(&std::fs::read(&arguments.tokens)?)?;
     let (server, mut driven) = match &arguments.journal {
-        Some(folder) => open(FileJournal::new(folder, Stream::new("mcp-server")), known.clone()).await?,
-        None => open(MemoryJournal::default(), known.clone()).await?,
+        Some(folder) => open(FileJournal::new(folder, Stream::new("mcp-server")), tokens.clone()).await?,
+        None => open(MemoryJournal::default(), tokens.clone()).await?,
     };
     let Some(address) = arguments.http else {
         let session = server.serve(stdio()).await?;
@@ -75,7 +76,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Arc::<LocalSessionManager>::default(),
         StreamableHttpServerConfig::default(),
     );
-    let router = Router::new().nest_service("/mcp", service).layer(from_fn_with_state(Arc::new(known), guard));
+    let router = Router::new().nest_service("/mcp", service).layer(from_fn_with_state(Arc::new(tokens), guard));
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}/mcp", listener.local_addr()?);
     tokio::select! {

@@ -345,6 +345,7 @@ impl Lineage {
             | RunEvent::Exhausted { .. }
             | RunEvent::Unresolved { .. }
             | RunEvent::Held { .. }
+            | RunEvent::Updated { .. }
             | RunEvent::Reduced { .. }
             | RunEvent::Entered { .. }
             | RunEvent::Decided { .. }

@@ -311,6 +311,7 @@ impl Progress {
             | RunEvent::Exhausted { .. }
             | RunEvent::Unresolved { .. }
             | RunEvent::Held { .. }
+            | RunEvent::Updated { .. }
             | RunEvent::Reduced { .. }
             | RunEvent::Entered { .. }
             | RunEvent::Decided { .. }

@@ -88,6 +88,11 @@ impl Rules {
                     if to == run && what == signal && with == payload);
                 rule(asked, || format!("nobody sent {signal} to {run}"))
             }
+            RunEvent::Updated { run, variable, value } => {
+                let asked = matches!(step.command, Some(Command::Run(RunCommand::Update { run: to, variable: what, value: with }))
+                    if to == run && what == variable && with == value);
+                rule(asked, || format!("nobody wrote to {variable} of {run}"))
+            }
             RunEvent::Reset { run, .. } => {
                 let asked = matches!(step.command, Some(Command::Run(RunCommand::Reset { run: of, .. })) if of == run);
                 let story = self.story(*run)?;

@@ -2,7 +2,7 @@
 
 use super::draft::{Datum, Draft};
 use super::handle::Value;
-use crate::definition::{Expr, Reducer, Variable};
+use crate::definition::{Condition, Expr, Reducer, Variable};
 use crate::name::Name;
 use core::fmt;
 use core::marker::PhantomData;
@@ -41,6 +41,13 @@ impl<'f, T> VariableRef<'f, T> {
     pub fn initially(self, value: impl Into<serde_json::Value>) -> Self {
         let value = value.into();
         self.draft.redeclare(self.place, |variable| variable.clone().with_initial(value));
+        self
+    }
+
+    /// Which updates from outside it takes, asked of the value that is offered, as [`Expr::Item`](crate::definition::Expr::Item).
+    #[must_use]
+    pub fn updated_when(self, condition: Condition) -> Self {
+        self.draft.redeclare(self.place, |variable| variable.clone().with_updates(condition));
         self
     }
 

@@ -5,7 +5,7 @@ mod data;
 
 use super::validate::{DefinitionError, graph::topology, validate};
 use crate::dag::{NodeIx, Topology};
-use crate::definition::{Action, Body, Case, Definition, Join, Link, Map, Node, On, Pick, Repeat, State, Trigger};
+use crate::definition::{Action, Body, Case, Definition, Join, Link, Map, Node, On, Pick, Repeat, Trigger};
 use crate::limits::Limits;
 use crate::name::Name;
 use conditions::{constant, covers};
@@ -171,7 +171,7 @@ fn advice(definition: &Definition, graph: &Topology, pivot: Option<&Name>) -> Ve
         if let Some(before) = pivot_within(definition, graph, place) {
             advice.push(Advice::PivotWithin { node: node.name.clone(), before: before.clone() });
         }
-        for flow in flows(&node.action) {
+        for flow in node.action.flows() {
             let Ok(graph) = topology(flow) else { continue };
             let inner = self::advice(flow, &graph, stays.get(&place).copied());
             advice.extend(inner.into_iter().map(|inner| {
@@ -186,7 +186,7 @@ fn advice(definition: &Definition, graph: &Topology, pivot: Option<&Name>) -> Ve
 /// Of a node whose workflow holds a point of no return: one that follows it and may fail.
 fn pivot_within<'d>(definition: &'d Definition, graph: &Topology, place: usize) -> Option<&'d Name> {
     let node = definition.nodes.get(place)?;
-    if !flows(&node.action).into_iter().any(holds_pivot) {
+    if !node.action.flows().any(holds_pivot) {
         return None;
     }
     let at = graph.nodes().find(|at| at.index() == place)?;
@@ -201,30 +201,7 @@ fn pivot_within<'d>(definition: &'d Definition, graph: &Topology, place: usize) 
 
 fn holds_pivot(definition: &Definition) -> bool {
     let nodes = definition.nodes.iter();
-    nodes.into_iter().any(|node| node.pivot || flows(&node.action).into_iter().any(holds_pivot))
-}
-
-/// The workflows within a node.
-fn flows(action: &Action) -> Vec<&Definition> {
-    let states: &[State] = if let Action::States(states) = action { &states.states } else { &[] };
-    let body = match action {
-        Action::Do(body) | Action::Map(Map { body, .. }) | Action::Repeat(Repeat { body, .. }) => Some(body),
-        Action::Choose { .. }
-        | Action::Delegate(_)
-        | Action::States(_)
-        | Action::Wait { .. }
-        | Action::Race { .. }
-        | Action::Pass
-        | Action::Stop
-        | Action::Fail(_) => None,
-    };
-    let bodies = body.into_iter().chain(states.iter().filter_map(|state| state.body.as_ref()));
-    bodies
-        .filter_map(|body| match body {
-            Body::Flow(flow) => Some(&**flow),
-            Body::Task(_) | Body::Call(_) => None,
-        })
-        .collect()
+    nodes.into_iter().any(|node| node.pivot || node.action.flows().any(holds_pivot))
 }
 
 /// The tasks before a point of no return that cannot be undone, each with one such point.
@@ -243,7 +220,7 @@ fn stays<'d>(definition: &'d Definition, graph: &Topology) -> BTreeMap<usize, &'
 
 /// Whether what a node does stays done; what is done within a workflow before the pivot is looked at there.
 fn may_stay(node: &Node) -> bool {
-    node.undo.is_none() && !node.pivot && (is_task(&node.action) || !flows(&node.action).is_empty())
+    node.undo.is_none() && !node.pivot && (is_task(&node.action) || node.action.flows().next().is_some())
 }
 
 fn does_work(action: &Action) -> bool {

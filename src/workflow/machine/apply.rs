@@ -69,6 +69,7 @@ impl Run {
             | RunEvent::Exhausted { .. }
             | RunEvent::Unresolved { .. }
             | RunEvent::Held { .. }
+            | RunEvent::Updated { .. }
             | RunEvent::Reduced { .. }
             | RunEvent::Operated { .. }
             | RunEvent::Paused { .. }
@@ -135,6 +136,7 @@ impl Run {
             RunEvent::Split { .. } | RunEvent::Gathered { .. } | RunEvent::PartEnded { .. } => self.apply_parts(event),
             RunEvent::Refused { node, .. } => self.note_refused(*node),
             RunEvent::Exhausted { node, limit, .. } => self.note_exhausted(*node, *limit),
+            RunEvent::Updated { variable, value, .. } => self.note_update(variable, value),
             RunEvent::Reduced { node, variable, value, .. } => self.note_reduced(*node, *variable, value),
             RunEvent::Operated { node, remedy, .. } => {
                 self.agenda.insert(*node);

@@ -36,6 +36,8 @@ use again::Way;
 pub(crate) use apply::child_end;
 pub(crate) use bill::Standing;
 pub(crate) use boundary::Watch;
+pub(crate) use context::NoUpdate;
+use context::Shared;
 pub(crate) use delegate::misread;
 pub(crate) use ending::PieceEnd;
 pub(crate) use moves::Move;
@@ -97,8 +99,8 @@ pub(crate) struct Run {
     took_known: bool,
     /// The node that ended the run.
     stopped: Option<u32>,
-    /// What the host's functions put together for the output of the run, by variable.
-    context: BTreeMap<u32, Payload>,
+    /// What it knows of its variables beyond what its nodes say.
+    shared: Shared,
     /// When it was over.
     pub(crate) ended: Option<Time>,
     /// Nodes that have not ended.
@@ -134,7 +136,7 @@ impl Run {
             raised: None,
             took_known: true,
             stopped: None,
-            context: BTreeMap::new(),
+            shared: Shared::default(),
             ended: None,
             open: count,
             working: 0,

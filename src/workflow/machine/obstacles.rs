@@ -84,6 +84,7 @@ impl Run {
             for (place, state) in (0..).zip(&new.nodes) {
                 case.place(place, state, &mut report.obstacles);
             }
+            case.updates(&mut report.obstacles);
             case.signals(&mut report.obstacles);
         }
         report.obstacles.sort();
@@ -308,6 +309,17 @@ impl Case<'_> {
         let first = sources.next()?;
         let cause = if open(first) { first } else { sources.find(|source| open(*source)).unwrap_or(first) };
         Some(self.new.plan.name(cause))
+    }
+
+    /// Updates of a variable that is still there must be such that it takes them.
+    fn updates(&self, out: &mut Vec<Obstacle>) {
+        let variables = &self.new.plan.definition.variables;
+        for (name, values) in self.old.shared.updated() {
+            let Some(variable) = variables.iter().find(|variable| variable.name == *name) else { continue };
+            if values.iter().any(|value| variable.reducer.misfit(value.value()).is_some()) {
+                out.push(Obstacle::UpdatesLost { variable: name.clone() });
+            }
+        }
     }
 
     fn signals(&self, out: &mut Vec<Obstacle>) {

@@ -126,7 +126,7 @@ impl Run {
             self.phase = RunPhase::Running;
             (self.cause, self.outcome, self.ended, self.unwinding) = (None, None, None, None);
         }
-        self.context.clear();
+        self.shared.forget_reduced();
         let cause = Cause::Cancelled { reason: reason.clone() };
         self.back = Some(Box::new(Way::anew(Anew { nodes: nodes.to_vec(), undo }, cause)));
         self.wake_all();

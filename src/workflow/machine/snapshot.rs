@@ -1,10 +1,10 @@
 //! A run as data, and back.
 
+use super::context::{Reduced, Shared, Updates};
 use super::{Kept, NodeStage, NodeState, PieceUndo, Run, Way};
 use crate::dag::NodeIx;
 use crate::id::{RunId, Seq};
 use crate::name::Name;
-use crate::payload::Payload;
 use crate::run::{Cause, OnUndoFailure, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::saga::{Step, Unwinding};
 use crate::task::{Owner, Spending, Tier};
@@ -54,7 +54,9 @@ pub(crate) struct RunRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     paused_for: Option<Name>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) context: BTreeMap<u32, Payload>,
+    pub(super) context: Reduced,
+    #[serde(default, skip_serializing_if = "Updates::is_empty")]
+    updates: Updates,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ended: Option<Time>,
     /// The nodes that are or were to be undone.
@@ -90,7 +92,8 @@ impl Run {
             took_known: self.took_known,
             paused: self.paused.is_some(),
             paused_for: self.paused.clone(),
-            context: self.context.clone(),
+            context: self.shared.reduced(),
+            updates: self.shared.updates(),
             ended: self.ended,
             unwinding: self.unwinding.as_ref().map(|unwinding| unwinding.members().map(NodeIx::get).collect()),
             released: self.unwinding.iter().flat_map(|unwinding| unwinding.released()).map(NodeIx::get).collect(),
@@ -122,7 +125,7 @@ impl Run {
             gone: record.gone.clone(),
             raised: record.raised,
             took_known: record.took_known,
-            context: record.context.clone(),
+            shared: Shared::new(&record.context, &record.updates),
             ended: record.ended,
             open,
             working,

@@ -18,6 +18,10 @@ impl<'d> Checker<'d, '_> {
             }
             let site = Site { place: Place::Variable(variable.name.clone()), item: false, node: None };
             self.constant(&variable.initial, &site);
+            if let Some(condition) = &variable.updates {
+                let place = Place::Updates(variable.name.clone());
+                self.condition(condition, &Site { place, item: true, node: None });
+            }
             let variable = (variable, variable.name.clone());
             if !names.insert(&variable.0.name) {
                 self.fault(None, Fault::DuplicateVariable { variable: variable.1.clone() });
@@ -52,12 +56,20 @@ impl<'d> Checker<'d, '_> {
             if self.replaces(&write.to) && !replaced.insert(&write.to) {
                 self.fault(Some(place), Fault::WritesTwice { variable: write.to.clone() });
             }
+            if self.replaces(&write.to) && self.takes_updates(&write.to) {
+                self.fault(Some(place), Fault::WrittenAndUpdated { variable: write.to.clone() });
+            }
         }
     }
 
     fn replaces(&self, name: &Name) -> bool {
         let mut variables = self.definition.variables.iter();
         variables.find(|variable| variable.name == *name).is_some_and(|variable| !variable.reducer.takes_concurrent())
+    }
+
+    fn takes_updates(&self, name: &Name) -> bool {
+        let mut variables = self.definition.variables.iter();
+        variables.find(|variable| variable.name == *name).is_some_and(|variable| variable.updates.is_some())
     }
 
     pub(super) fn guards(&mut self, place: usize, node: &'d Node) {

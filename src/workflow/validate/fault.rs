@@ -442,6 +442,13 @@ pub enum Fault {
         /// What is allowed.
         limit: u32,
     },
+    /// A variable of which the last write counts takes updates from outside, and a node writes to it: one would undo the
+    /// other.
+    #[error("writes to variable `{}`, which takes updates and keeps the last alone", Short(.variable))]
+    WrittenAndUpdated {
+        /// The variable.
+        variable: Name,
+    },
     /// Two variables have the same name.
     #[error("two variables of the name `{}`", Short(.variable))]
     DuplicateVariable {
@@ -533,6 +540,8 @@ pub enum Place {
     Writes,
     /// The value with which a variable begins.
     Variable(Name),
+    /// Which updates a variable takes.
+    Updates(Name),
     /// This state: what it is given, and the conditions of the ways from it.
     State(Name),
     /// The output of the workflow.
@@ -551,6 +560,7 @@ impl fmt::Display for Place {
             Self::Postcondition => f.write_str("its postcondition"),
             Self::Writes => f.write_str("what it writes"),
             Self::Variable(variable) => write!(f, "variable `{}`", Short(variable)),
+            Self::Updates(variable) => write!(f, "which updates variable `{}` takes", Short(variable)),
             Self::Output => f.write_str("the output of the workflow"),
         }
     }

@@ -16,7 +16,7 @@ mod waits;
 pub use fault::{DefinitionError, Fault, Finding, Place};
 
 use super::nearest::nearest;
-use crate::definition::{Action, Body, Call, Definition, Map, Node, Repeat, State, Work};
+use crate::definition::{Action, Body, Call, Definition, Map, Node, Repeat, Work};
 use crate::limits::Limits;
 use crate::name::Name;
 use data::{Site, Use};
@@ -107,7 +107,7 @@ fn survey<'d>(definition: &'d Definition, limits: &Limits, report: &mut Report) 
         }
         let mut inner = Vec::new();
         for node in &definition.nodes {
-            for flow in flows(&node.action) {
+            for flow in node.action.flows() {
                 if path.len() >= limits.nesting as usize {
                     report.add(path, Some(&node.name), Fault::NestedTooDeep { limit: limits.nesting });
                 } else {
@@ -120,36 +120,9 @@ fn survey<'d>(definition: &'d Definition, limits: &Limits, report: &mut Report) 
     scopes
 }
 
-/// The workflows within a node.
-pub(crate) fn flows(action: &Action) -> Vec<&Definition> {
-    let states: &[State] = if let Action::States(states) = action { &states.states } else { &[] };
-    let bodies = states.iter().filter_map(|state| state.body.as_ref());
-    let single = if states.is_empty() { body(action) } else { None };
-    let flows = single.into_iter().chain(bodies).filter_map(|body| match body {
-        Body::Flow(flow) => Some(&**flow),
-        Body::Task(_) | Body::Call(_) => None,
-    });
-    flows.collect()
-}
-
-/// The work that a node does; of states, that of the first that does any.
-fn body(action: &Action) -> Option<&Body> {
-    match action {
-        Action::Do(body) | Action::Map(Map { body, .. }) | Action::Repeat(Repeat { body, .. }) => Some(body),
-        Action::States(states) => states.states.iter().find_map(|state| state.body.as_ref()),
-        Action::Choose { .. }
-        | Action::Delegate(_)
-        | Action::Wait { .. }
-        | Action::Race { .. }
-        | Action::Pass
-        | Action::Stop
-        | Action::Fail(_) => None,
-    }
-}
-
 /// Whether a node does work.
 fn works(action: &Action) -> bool {
-    body(action).is_some() || matches!(action, Action::Delegate(_))
+    action.bodies().next().is_some() || matches!(action, Action::Delegate(_))
 }
 
 /// The checks of one definition, without those within it.
@@ -258,16 +231,16 @@ impl<'d, 'r> Checker<'d, 'r> {
         if let Action::Race { offers } = &node.action {
             self.race(place, offers);
         }
-        if let (Some(Body::Call(call)), false) = (body(&node.action), matches!(node.action, Action::States(_))) {
+        if let Some(Body::Call(call)) = node.action.body() {
             self.call(place, call);
         }
-        if let (Some(Body::Task(work)), false) = (body(&node.action), matches!(node.action, Action::States(_))) {
+        if let Some(Body::Task(work)) = node.action.body() {
             self.work(place, work);
         }
     }
 
     fn undo(&mut self, place: usize, node: &Node) {
-        let body = body(&node.action);
+        let body = node.action.bodies().next();
         if node.pivot && !works(&node.action) {
             self.fault(Some(place), Fault::PivotWithoutWork);
         }

@@ -1,14 +1,14 @@
 //! The checks of queries and save-points.
 
-use super::{Checker, Fault, body};
+use super::{Checker, Fault};
 use crate::dag::{NodeIx, Topology};
 use crate::definition::{Action, Body, Node};
 
 impl<'d> Checker<'d, '_> {
     pub(super) fn query(&mut self, place: usize, node: &'d Node) {
         let Some(query) = &node.query else { return };
-        let task = matches!(body(&node.action), Some(Body::Task(_))) || matches!(node.action, Action::Delegate(_));
-        if !task || matches!(node.action, Action::States(_)) {
+        let task = matches!(node.action.body(), Some(Body::Task(_))) || matches!(node.action, Action::Delegate(_));
+        if !task {
             self.fault(Some(place), Fault::QueryWithoutTask);
         } else if node.pivot {
             self.fault(Some(place), Fault::QueryOfPivot);

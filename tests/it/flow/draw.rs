@@ -64,6 +64,16 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
     {
         definition.variables.push(Variable::new(name, reducer));
     }
+    definition.variables.push(Variable::new("told", Reducer::Replace));
+    // What is written from outside: anything, numbers below a bound, and what is above all that is there.
+    let takes = [
+        Condition::True,
+        Condition::Less(Expr::Item, Expr::value(7)),
+        Condition::Less(Expr::variable("max"), Expr::Item),
+    ];
+    for (variable, place) in definition.variables.iter_mut().zip([0, 1, 2, 3, 0]).filter(|(_, place)| *place < 3) {
+        variable.updates = Some(takes[place].clone());
+    }
     let mut last: Option<Name> = None;
     if taste.races && draws.one_in(6) {
         definition.budget = Some(budget(draws));
@@ -194,7 +204,7 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
     let name = format!("n{place}");
     let kind = format!("{path}/{name}");
     let data = |draws: &mut Draws<'_>| match draws.below(4) {
-        3 => Expr::variable(["list", "sum", "max", "last"][draws.below(4)]),
+        3 => Expr::variable(["list", "sum", "max", "last", "told"][draws.below(5)]),
         0 if !before.nodes.is_empty() => {
             // Only what is linked before may be used; the links see to that.
             Expr::node(before.nodes[draws.below(before.nodes.len())].name.clone())
@@ -517,6 +527,12 @@ impl World {
                     let signal = ["red", "blue"][draws.below(2)].into();
                     let payload = Payload::new(json!(draws.below(10)));
                     let _ = self.say(RunCommand::Signal { run, signal, payload }.into());
+                }
+                20 if rough && draws.one_in(2) => {
+                    let run = self.engine.runs().nth(draws.below(self.engine.runs().count())).unwrap().id();
+                    let variable = ["list", "sum", "max", "last", "told"][draws.below(5)].into();
+                    let value = Payload::new(json!(draws.below(10)));
+                    let _ = self.say(RunCommand::Update { run, variable, value }.into());
                 }
                 20 => self.pass(Duration::from_millis(500)),
                 23 if draws.below(2) == 0 => self.add_items(run, draws.below(2)),

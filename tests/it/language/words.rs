@@ -7,7 +7,7 @@ use counterpoint::definition::{
     State, States, Variable, Work,
 };
 use counterpoint::workflow::{Attempt, Step, Workflow};
-use counterpoint::{Failure, FailureKind, Policy, Retry, Usage};
+use counterpoint::{Failure, FailureKind, OnFailure, OnUndoFailure, Policy, Retry, Usage};
 use serde_json::json;
 use std::time::Duration;
 
@@ -32,6 +32,7 @@ context:
   best: {reduce: max, initial: 3}
   last:
   by_host: {reduce: custom, by: longest}
+  bid: {reduce: max, updates: {less: ['${context.bid}', '${item}']}}
 tasks:
   - {id: a, writes: {found: output.hits, best: output.score.total}}
   - {id: b, depends_on: a, inputs: '${context.found}', writes: {last: output}}
@@ -42,11 +43,31 @@ outputs: '${context.best}'
         task("b").with_link(Link::success("a")).with_input(Expr::variable("found")).writing("last", ""),
     ])
     .with_variable(Variable::new("best", Reducer::Max).with_initial(3))
+    .with_variable(Variable::new("bid", Reducer::Max).with_updates(Condition::Less(Expr::variable("bid"), Expr::Item)))
     .with_variable(Variable::new("by_host", Reducer::Custom("longest".into())))
     .with_variable(Variable::new("found", Reducer::Append))
     .with_variable(Variable::new("last", Reducer::Replace))
     .with_output(Expr::variable("best"));
     assert_eq!(read, expected);
+}
+
+#[test]
+fn what_becomes_of_failures() {
+    let read = of("
+on_failure: hold
+on_undo_failure: continue
+tasks: [{id: a, workflow: {on_undo_failure: halt, tasks: [{id: b}]}}]
+");
+    let mut inner = Definition::new("a").with_node(task("b"));
+    inner.on_undo_failure = OnUndoFailure::Halt;
+    let mut expected = flow([Node::new("a", Action::flow(inner))]);
+    (expected.on_failure, expected.on_undo_failure) = (OnFailure::Hold, OnUndoFailure::Continue);
+    assert_eq!(read, expected);
+    let mistakes = wrong("{name: flow, on_failure: hodl, on_undo_failure: 3, tasks: [{id: a}]}");
+    assert_eq!(
+        mistakes,
+        ["on_failure: unknown word `hodl`, did you mean `hold`?", "on_undo_failure: is a number, not a text"]
+    );
 }
 
 #[test]
@@ -393,6 +414,7 @@ impl Step for Draft {
 fn the_builder_makes_what_a_document_means() {
     let typed = Workflow::<String, Option<Vec<String>>>::named("flow").budget(Budget::default().with_tokens(9_000));
     let seen = typed.variable::<Vec<String>>("seen", Reducer::Append).initially(json!([]));
+    let seen = seen.updated_when(Condition::Exists(Expr::Item));
     let first = typed
         .step(Draft, typed.input())
         .requires(Precondition::new(Condition::Exists(Expr::Item)).or_skip())
@@ -406,7 +428,7 @@ fn the_builder_makes_what_a_document_means() {
     let built = typed.output(seen.value()).unwrap();
     let read = of("
 budget: {tokens: 9000}
-context: {seen: {reduce: append, initial: []}}
+context: {seen: {reduce: append, initial: [], updates: {exists: '${item}'}}}
 tasks:
   - id: draft
     inputs: '${inputs}'

@@ -37,6 +37,7 @@ mod states;
 mod triggers;
 mod turns;
 mod undoing;
+mod updating;
 mod versions;
 mod waiting;
 

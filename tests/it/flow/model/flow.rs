@@ -168,6 +168,8 @@ pub(super) struct Flow {
     reading: Cell<Option<usize>>,
     /// What functions of the host put together, by reader and variable.
     pub(super) reduced: BTreeMap<(Option<usize>, usize), Value>,
+    /// What was written to variables from outside, in the order in which it came.
+    updates: Vec<(Name, Value)>,
 }
 
 pub(super) fn body(action: &Action) -> Option<&Body> {
@@ -198,6 +200,7 @@ impl Flow {
             arrivals: BTreeMap::new(),
             reading: Cell::new(None),
             reduced: BTreeMap::new(),
+            updates: Vec::new(),
         }
     }
 
@@ -1365,7 +1368,27 @@ impl Flow {
                 }
             }
         }
-        value
+        let updates = self.updates.iter().filter(|(updated, _)| updated == name);
+        updates.fold(value, |value, (_, written)| written_to(variable, value, written.clone()))
+    }
+
+    /// A variable is written to from outside.
+    pub(super) fn is_updated(&mut self, name: &Name, value: &Value) -> Ruling {
+        ensure!(self.stand == Stand::Running, "a run takes an update that does not go forward");
+        let place = self.definition.variables.iter().position(|variable| variable.name == *name);
+        let place = place.ok_or("an unknown variable is updated")?;
+        let variable = &self.definition.variables[place];
+        let reader = self.reading.replace(None);
+        let taken = variable.updates.as_ref().is_some_and(|condition| self.holds(condition, value));
+        self.reading.set(reader);
+        ensure!(taken, "a variable takes an update that it does not take");
+        let numbers = matches!(variable.reducer, Reducer::Sum | Reducer::Max | Reducer::Min);
+        ensure!(!numbers || value.is_number(), "a number takes an update that is none");
+        self.updates.push((name.clone(), value.clone()));
+        let begun = |reader: &Option<usize>| reader.is_some_and(|at| self.places[at].begun());
+        let reduced = core::mem::take(&mut self.reduced).into_iter();
+        self.reduced = reduced.filter(|((reader, variable), _)| *variable != place || begun(reader)).collect();
+        Ok(())
     }
 
     /// Whether one node comes before another, by links or milestones.

@@ -317,6 +317,7 @@ impl Model {
                 self.flow_mut(*run)?.places[*node as usize].unresolved = true;
                 Ok(())
             }
+            RunEvent::Updated { run, variable, value } => self.flow_mut(*run)?.is_updated(variable, value.value()),
             RunEvent::Reduced { run, node, variable, value } => {
                 let key = (node.map(|node| node as usize), *variable as usize);
                 let known = self.flow_mut(*run)?.reduced.insert(key, value.value().clone());
