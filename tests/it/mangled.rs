@@ -2,9 +2,9 @@
 //! out, doubled and swapped. A typed error, or a state that is sound and goes on; never a panic.
 
 use crate::flow::draw::{Draws, Taste, definition, input};
-use crate::flow::{RUN, World, flow, step, undoable};
+use crate::flow::{RUN, World, flow, step, undoable, work};
 use crate::restore::{Harm, flip, harms};
-use counterpoint::definition::{Action, Body, Enough, Expr, Link, Map, Node, Work};
+use counterpoint::definition::{Action, Body, Enough, Expr, Link, Map, Node};
 use counterpoint::{
     AgentId, AgentSpec, Command, Config, Engine, EngineSnapshot, Entry, Event, OnUndoFailure, Opening, Outbox,
     RestoreError, RunEvent, RunOutcome, RunSpec, TaskEvent, TaskId, Time, UndoRemedy,
@@ -166,7 +166,7 @@ fn a_snapshot_whose_parts_do_not_fit_together_is_refused() {
 
 /// A map over so many items, with enough when one is done; none has been begun but that one.
 fn over_many(items: usize) -> World {
-    let many = Map::over(Expr::Input, Body::Task(Work::new("many"))).at_once(1).enough(Enough::of(1));
+    let many = Map::over(Expr::Input, Body::Task(work("many"))).at_once(1).enough(Enough::of(1));
     let definition = flow([Node::new("many", Action::Map(many)), step("z").with_link(Link::success("many"))]);
     World::running(definition, serde_json::Value::Array(vec![json!(7); items]))
 }
