@@ -201,9 +201,9 @@ impl Simulation {
     /// let agent = |n: u32| AgentModel::new(AgentSpec::new(AgentId::new(n.into())).with_skill("work", 1));
     /// let jobs = |seed| Arrivals::poisson(seed, 4.0).map(|at| at.zip(1..).take(600));
     /// let task = |(at, n)| Job::task(at, TaskSpec::new(TaskId::new(n), "work"));
-    /// let rules = Rules::new(Aims::default().with_least(2))?;
+    /// let scaling = Scaling::new(Rules::new(Aims::default().with_least(2))?, Duration::from_secs(5));
     /// let report = Simulation::new(3)
-    ///     .with_config(move || Config::default().with_scaling(Scaling::new(rules, Duration::from_secs(5))))
+    ///     .with_config(move || Config::default().with_scaling(scaling.clone()))
     ///     .with_agents((1..=2).map(agent))
     ///     .with_scaling(Duration::from_secs(15), move |n| agent(n + 2))
     ///     .with_jobs(jobs(3)?.map(task).collect::<Vec<_>>())
