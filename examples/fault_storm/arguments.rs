@@ -7,8 +7,8 @@ pub(crate) const USAGE: &str = "usage: fault_storm [--seeds N] [--first SEED] [-
 pub(crate) struct Arguments {
     pub(crate) seeds: u64,
     pub(crate) first: u64,
-    /// Of each world: how much is asked.
-    pub(crate) events: u32,
+    /// Of each world: how much is asked. None: the seed says it.
+    pub(crate) events: Option<u32>,
     pub(crate) threads: usize,
     /// After how many calls each the journal is replayed.
     pub(crate) verify: u64,
@@ -23,7 +23,8 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// What a replay must be told besides the case.
     pub(crate) fn again(&self) -> String {
-        format!("--events {} --verify {}", self.events, self.verify)
+        let events = self.events.map_or_else(String::new, |events| format!("--events {events} "));
+        format!("{events}--verify {}", self.verify)
     }
 }
 
@@ -31,9 +32,9 @@ pub(crate) fn read(mut given: impl Iterator<Item = String>) -> Result<Arguments,
     let mut told = Arguments {
         seeds: 2_000,
         first: 0,
-        events: 30,
+        events: None,
         threads: 1,
-        verify: 64,
+        verify: 256,
         replay: None,
         shrink: true,
         hasty: false,
@@ -47,7 +48,7 @@ pub(crate) fn read(mut given: impl Iterator<Item = String>) -> Result<Arguments,
         match word.as_str() {
             "--seeds" => told.seeds = number()?,
             "--first" => told.first = number()?,
-            "--events" => told.events = u32::try_from(number()?).map_err(|error| error.to_string())?,
+            "--events" => told.events = Some(u32::try_from(number()?).map_err(|error| error.to_string())?),
             "--threads" => told.threads = usize::try_from(number()?).map_err(|error| error.to_string())?,
             "--verify" => told.verify = number()?,
             "--no-shrink" => told.shrink = false,

@@ -14,7 +14,7 @@ pub(crate) fn of(told: &Arguments, tally: &Tally, failures: usize, seconds: f64)
     row("", String::new());
     row("---", "---".to_owned());
     row("seeds", grouped(tally.cases));
-    row("asked in each", grouped(told.events.into()));
+    row("asked in each", told.events.map_or_else(|| "4 to 80".to_owned(), |events| grouped(events.into())));
     row("simulated hours", format!("{hours:.0}"));
     row("calls of the engine, each judged", grouped(tally.calls));
     row("facts kept", grouped(tally.facts));

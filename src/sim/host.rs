@@ -139,7 +139,9 @@ impl World {
             host.gathering = true;
             self.queue.push(self.now + self.settings.group, What::Flush);
         }
-        if self.settings.verify > 0 && self.calls.is_multiple_of(self.settings.verify) {
+        // Where nothing was added, there is nothing to replay that was not replayed.
+        let due = self.settings.verify > 0 && self.calls >= self.verify_at;
+        if due && self.disk.history().len() > self.verified_facts {
             self.verify()?;
         }
         self.set_wake();
@@ -256,7 +258,7 @@ impl World {
             }
             Effect::Yield { attempt, from, .. } => self.post(from.agent(), Post::Yield { attempt, from }),
             Effect::Cancel { attempt, from } => self.post(from.agent(), Post::Cancel { attempt, from }),
-            Effect::Scale { .. } => {}
+            Effect::Scale { fact, advised, .. } => self.follow_advice(fact, advised),
         }
     }
 
@@ -415,6 +417,8 @@ impl World {
             return Err(self.broken(format!("a snapshot leads to another state than the facts: {place}")));
         }
         self.verified += 1;
+        self.verify_at = self.calls + self.settings.verify;
+        self.verified_facts = self.disk.history().len();
         Ok(())
     }
 

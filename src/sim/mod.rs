@@ -63,6 +63,7 @@ mod difference;
 mod disk;
 mod distribution;
 mod fault;
+mod fleet;
 mod host;
 mod job;
 mod oracle;

@@ -5,6 +5,7 @@ use super::agent::AgentModel;
 use super::disk::Disk;
 use super::distribution::Distribution;
 use super::fault::{Chance, Faults};
+use super::fleet::Fleet;
 use super::job::Job;
 use super::oracle::Oracle;
 use super::queue::Queue;
@@ -75,6 +76,7 @@ pub struct Simulation {
     services: BTreeMap<Name, Distribution>,
     answers: Arc<dyn Agent>,
     operators: Vec<(Duration, Box<Operator>)>,
+    fleet: Option<Fleet>,
     oracles: Vec<Box<dyn Oracle>>,
     faults: Faults,
     settings: Settings,
@@ -94,6 +96,7 @@ impl Simulation {
             services: BTreeMap::new(),
             answers: Arc::new(|_: &TaskSpec, _: &Attempt| Ok(Payload::NULL)),
             operators: Vec::new(),
+            fleet: None,
             oracles: Vec::new(),
             faults: Faults::none(),
             settings: Settings {
@@ -180,6 +183,40 @@ impl Simulation {
         self
     }
 
+    /// The host follows the scheduler's advice on the number of agents ([`Effect::Scale`](crate::Effect::Scale), asked for
+    /// with [`Config::with_scaling`](crate::Config::with_scaling)); without this it leaves the advice undone.
+    ///
+    /// `model` gives the agents that are started, the first for 1, each under an id of its own; each comes `startup` after
+    /// the advice. Where there are too many, those that have not come yet are called off, then the newest finish what
+    /// they hold and leave. [`Report::agents`](super::Report::agents) tells how long each was there, which is what a policy
+    /// costs, beside [`Report::waits`](super::Report::waits), which is what it is for.
+    ///
+    /// ```
+    /// use counterpoint::capacity::scaling::{Config as Aims, Rules};
+    /// use counterpoint::scheduler::Scaling;
+    /// use counterpoint::sim::{AgentModel, Arrivals, Job, Simulation};
+    /// use counterpoint::{AgentId, AgentSpec, Config, TaskId, TaskSpec};
+    /// use std::time::Duration;
+    ///
+    /// let agent = |n: u32| AgentModel::new(AgentSpec::new(AgentId::new(n.into())).with_skill("work", 1));
+    /// let jobs = |seed| Arrivals::poisson(seed, 4.0).map(|at| at.zip(1..).take(600));
+    /// let task = |(at, n)| Job::task(at, TaskSpec::new(TaskId::new(n), "work"));
+    /// let scaling = Scaling::new(Rules::new(Aims::default().with_least(2))?, Duration::from_secs(5));
+    /// let report = Simulation::new(3)
+    ///     .with_config(move || Config::default().with_scaling(scaling.clone()))
+    ///     .with_agents((1..=2).map(agent))
+    ///     .with_scaling(Duration::from_secs(15), move |n| agent(n + 2))
+    ///     .with_jobs(jobs(3)?.map(task).collect::<Vec<_>>())
+    ///     .run()?;
+    /// assert!(report.settled && report.agents.len() > 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_scaling(mut self, startup: Duration, model: impl FnMut(u32) -> AgentModel + 'static) -> Self {
+        self.fleet = Some(Fleet::new(startup, model));
+        self
+    }
+
     /// Somebody who looks at every step and ends the simulation when something is wrong.
     #[must_use]
     pub fn with_oracle(mut self, oracle: impl Oracle + 'static) -> Self {
@@ -223,8 +260,9 @@ impl Simulation {
         self
     }
 
-    /// Replays the journal each time that the engine has been called so often, and after each crash, and compares: the
-    /// same facts must lead to the same state, from nothing and through a snapshot. 0 for never.
+    /// Replays the journal each time that the engine has been called so often and something was added, at the end, and
+    /// after each crash, and compares: the same facts must lead to the same state, from nothing and through a snapshot. 0
+    /// for never.
     #[must_use]
     pub const fn with_verification(mut self, every: u64) -> Self {
         self.settings.verify = every;
@@ -294,7 +332,7 @@ impl Simulation {
     }
 
     fn world(self) -> World {
-        let streams = self.streams.len();
+        let (streams, verify_at) = (self.streams.len(), self.settings.verify);
         let mut disk = Disk::default();
         disk.begin_with(self.journal);
         let now = disk.history().last().map_or(Time::ZERO, |entry| entry.at);
@@ -323,11 +361,14 @@ impl Simulation {
             services: self.services,
             answers: self.answers,
             operators: self.operators,
+            fleet: self.fleet,
             oracles: self.oracles,
             record: Recorder::default(),
             calls: 0,
             crashes: 0,
             verified: 0,
+            verify_at,
+            verified_facts: 0,
             fenced: 0,
         };
         world.record.follow(world.disk.history());

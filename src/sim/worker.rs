@@ -120,6 +120,15 @@ impl Worker {
         }
     }
 
+    pub(super) const fn is_leaving(&self) -> bool {
+        self.leaving
+    }
+
+    /// Whether it is to come, or has come and was not answered yet.
+    pub(super) const fn is_starting(&self) -> bool {
+        !self.leaving && self.alive && self.life.is_none() && self.deaths == 0
+    }
+
     fn is(&self, generation: u32) -> bool {
         self.alive && self.generation == generation
     }
@@ -163,8 +172,23 @@ impl Worker {
 impl World {
     /// A new agent comes now.
     pub(super) fn hire(&mut self, model: AgentModel) {
+        let _number = self.hire_at(model.joining(self.now));
+    }
+
+    /// A new agent comes when its model says.
+    pub(super) fn hire_at(&mut self, model: AgentModel) -> usize {
+        let at = model.joins.max(self.now);
         let number = self.enrol(model);
-        self.queue.push(self.now, What::Join(number, 0));
+        self.queue.push(at, What::Join(number, 0));
+        number
+    }
+
+    /// An agent that has not come yet never will. Whether that was still possible.
+    pub(super) fn call_off(&mut self, number: usize) -> bool {
+        let Some(worker) = self.workers.get_mut(number).filter(|worker| worker.since.is_none()) else { return false };
+        (worker.leaving, worker.alive) = (true, false);
+        worker.generation += 1;
+        true
     }
 
     pub(super) fn enrol(&mut self, model: AgentModel) -> usize {

@@ -5,6 +5,7 @@ use super::client::Errand;
 use super::disk::Disk;
 use super::distribution::Distribution;
 use super::fault::{Chance, Fault};
+use super::fleet::Fleet;
 use super::host::Host;
 use super::job::Job;
 use super::oracle::Oracle;
@@ -105,11 +106,15 @@ pub(super) struct World {
     pub(super) services: BTreeMap<Name, Distribution>,
     pub(super) answers: Arc<dyn Agent>,
     pub(super) operators: Vec<(Duration, Box<Operator>)>,
+    pub(super) fleet: Option<Fleet>,
     pub(super) oracles: Vec<Box<dyn Oracle>>,
     pub(super) record: Recorder,
     pub(super) calls: u64,
     pub(super) crashes: u64,
     pub(super) verified: u64,
+    /// At which call the journal is to be replayed next, and how many facts it held the last time.
+    pub(super) verify_at: u64,
+    pub(super) verified_facts: usize,
     pub(super) fenced: u64,
 }
 

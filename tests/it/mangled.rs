@@ -2,12 +2,12 @@
 //! out, doubled and swapped. A typed error, or a state that is sound and goes on; never a panic.
 
 use crate::flow::draw::{Draws, Taste, definition, input};
-use crate::flow::{RUN, World, flow, step, undoable};
+use crate::flow::{RUN, World, flow, step, undoable, work};
 use crate::restore::{Harm, flip, harms};
-use counterpoint::definition::{Action, Body, Link, Node};
+use counterpoint::definition::{Action, Body, Enough, Expr, Link, Map, Node};
 use counterpoint::{
-    AgentId, AgentSpec, Command, Config, Engine, EngineSnapshot, Entry, Event, OnUndoFailure, Outbox, RestoreError,
-    RunOutcome, RunSpec, TaskEvent, TaskId, Time, UndoRemedy,
+    AgentId, AgentSpec, Command, Config, Engine, EngineSnapshot, Entry, Event, OnUndoFailure, Opening, Outbox,
+    RestoreError, RunEvent, RunOutcome, RunSpec, TaskEvent, TaskId, Time, UndoRemedy,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -162,6 +162,45 @@ fn a_snapshot_whose_parts_do_not_fit_together_is_refused() {
         let restored = with_value(&world, place, value.clone());
         assert!(matches!(restored, Err(RestoreError::Snapshot { .. })), "{place}: {value} is taken");
     }
+}
+
+/// A map over so many items, with enough when one is done; none has been begun but that one.
+fn over_many(items: usize) -> World {
+    let many = Map::over(Expr::Input, Body::Task(work("many"))).at_once(1).enough(Enough::of(1));
+    let definition = flow([Node::new("many", Action::Map(many)), step("z").with_link(Link::success("many"))]);
+    World::running(definition, serde_json::Value::Array(vec![json!(7); items]))
+}
+
+/// What a map gives has a place for each of its items: room for as many as a changed number says is not to be had.
+#[test]
+fn a_map_of_more_items_than_its_list_has_is_refused() {
+    let mut world = over_many(2_000);
+    let open = world.engine.snapshot();
+    world.done("many", 0).done("z", 0);
+    let RunOutcome::Succeeded { .. } = world.outcome() else { panic!("{:?}", world.outcome()) };
+    world.verify();
+
+    let changed = |items: u32| {
+        let mut entries = world.journal.clone();
+        let size = entries.iter_mut().find_map(|entry| match &mut entry.event {
+            Event::Run(RunEvent::Opened { what: Opening::Map { items, .. }, .. }) => Some(items),
+            _ => None,
+        });
+        *size.unwrap() = items;
+        Engine::restore(Config::default(), None, &entries)
+    };
+    assert!(changed(2_000).is_ok());
+    for items in [2_001, 1 << 20, u32::MAX] {
+        let restored = changed(items);
+        assert!(matches!(restored, Err(RestoreError::Misfit { .. })), "{items}: {restored:?}");
+    }
+
+    let mut snapshot = serde_json::to_value(&open).unwrap();
+    let size = snapshot.pointer_mut("/runs/0/nodes/0/stage/open/map/items").unwrap();
+    assert_eq!(*size, json!(2_000));
+    *size = json!(u32::MAX);
+    let restored = Engine::restore(Config::default(), Some(&serde_json::from_value(snapshot).unwrap()), []);
+    assert!(matches!(restored, Err(RestoreError::Snapshot { .. })), "{restored:?}");
 }
 
 /// The greatest id that a journal may name leaves room for the next.

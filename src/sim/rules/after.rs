@@ -11,12 +11,15 @@ use std::collections::BTreeSet;
 
 impl Rules {
     /// The rules between the parts of the state, what is outstanding, and what is due.
+    ///
+    /// All that looks at everything is asked after each call that stated something or followed a crash. The others, most of
+    /// them signs of life, change a timer at the most: of these it is asked after some.
     pub(super) fn hold_up(&self, step: &Step<'_>) -> Judged {
-        step.engine.check()?;
-        if self.steps.is_multiple_of(4) {
+        if !step.entries.is_empty() || step.command.is_none() || self.steps.is_multiple_of(8) {
+            step.engine.check()?;
             self.outstanding(step)?;
+            self.nobody_is_forgotten(step)?;
         }
-        self.nobody_is_forgotten(step)?;
         self.due(step)?;
         if self.prompt && !matches!(step.command, Some(Command::Tick)) {
             self.nobody_waits_in_vain()?;
@@ -56,19 +59,23 @@ impl Rules {
     /// Nothing is overdue, and the next wake-up is not after what is due.
     fn due(&self, step: &Step<'_>) -> Judged {
         let wakes = step.engine.next_wakeup();
-        let tasks = self.tasks.values().filter_map(|task| Some((self.task_due(task)?, task.spec.id.to_string())));
-        let leases = self.agents.values();
-        let leases = leases.filter_map(|it| Some((it.heard + it.spec.lease?, it.by.to_string())));
-        for (at, what) in tasks.chain(leases) {
-            // Ticks go on until nothing is due; before any other command they have. What a fact of this call has put
-            // into line beyond its time has its tick to come.
-            let quiet = step.entries.is_empty() && !matches!(step.command, None | Some(Command::Tick));
-            let late = quiet && at < step.now;
-            rule(!late, || format!("{what} was due at {at}, it is {}, after {:?}", step.now, step.command))?;
+        // Ticks go on until nothing is due; before any other command they have. What a fact of this call has put into line
+        // beyond its time has its tick to come.
+        let quiet = step.entries.is_empty() && !matches!(step.command, None | Some(Command::Tick));
+        let judge = |at: Time, what: &dyn core::fmt::Display| {
+            rule(!quiet || at >= step.now, || {
+                format!("{what} was due at {at}, it is {}, after {:?}", step.now, step.command)
+            })?;
             // A lease that was renewed may be looked at early; nothing may be looked at late.
             rule(wakes.is_some_and(|wakes| wakes <= at.max(step.now)), || {
                 format!("{what} is due at {at}, the wake-up is {wakes:?}")
-            })?;
+            })
+        };
+        for task in self.tasks.values() {
+            self.task_due(task).map_or(Ok(()), |at| judge(at, &task.spec.id))?;
+        }
+        for member in self.agents.values() {
+            member.spec.lease.map_or(Ok(()), |lease| judge(member.heard + lease, &member.by))?;
         }
         Ok(())
     }
@@ -94,21 +101,24 @@ impl Rules {
 
     /// No task waits that an agent with room could take.
     fn nobody_waits_in_vain(&self) -> Judged {
-        for task in self.tasks.values().filter(|task| task.stage == Stage::Queued) {
-            if self.is_paused(&task.spec) {
-                continue;
-            }
-            let agent = self.agents.values().find(|agent| self.could_take(task, agent));
+        let waiting = self.tasks.values().filter(|task| task.stage == Stage::Queued && !self.is_paused(&task.spec));
+        let mut waiting = waiting.peekable();
+        if waiting.peek().is_none() {
+            return Ok(());
+        }
+        let load: Vec<(&Member, u32)> = self.agents.values().map(|agent| (agent, self.in_flight(agent.by))).collect();
+        for task in waiting {
+            let agent = load.iter().find(|(agent, held)| self.could_take(task, agent, *held));
             rule(agent.is_none(), || {
-                format!("{} waits, and {:?} could take it", task.spec.id, agent.map(|agent| agent.by))
+                format!("{} waits, and {:?} could take it", task.spec.id, agent.map(|(agent, _)| agent.by))
             })?;
         }
         Ok(())
     }
 
-    fn could_take(&self, task: &Known, agent: &Member) -> bool {
+    fn could_take(&self, task: &Known, agent: &Member, held: u32) -> bool {
         let kept = if task.tier == Tier::Critical { 0 } else { agent.spec.reserved };
-        self.is_fit(task, agent) && self.in_flight(agent.by) + kept < agent.spec.slots()
+        held + kept < agent.spec.slots() && self.is_fit(task, agent)
     }
 
     fn is_fit(&self, task: &Known, agent: &Member) -> bool {

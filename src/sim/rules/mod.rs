@@ -269,7 +269,11 @@ impl Rules {
             match effect {
                 Effect::Dispatch { attempt, to, .. } => given.extend([(*attempt, *to)]),
                 Effect::DispatchBatch { to, attempts } => given.extend(attempts.iter().map(|one| (one.attempt, *to))),
-                Effect::Cancel { .. } | Effect::Yield { .. } | Effect::Scale { .. } => {}
+                Effect::Scale { fact, .. } => {
+                    let stated = step.entries.iter().any(|entry| entry.seq == *fact && is_advice(&entry.event));
+                    rule(stated, || format!("{effect:?} is asked for without a fact"))?;
+                }
+                Effect::Cancel { .. } | Effect::Yield { .. } => {}
             }
         }
         for entry in step.entries {
@@ -335,6 +339,10 @@ impl Rules {
         let tenant = spec.tenant.as_ref().is_some_and(|tenant| self.paused.contains(&(0, tenant.clone())));
         tenant || self.paused.contains(&(1, spec.kind.clone()))
     }
+}
+
+const fn is_advice(event: &Event) -> bool {
+    matches!(event, Event::Control(ControlEvent::Scaling { .. }))
 }
 
 fn toggle<T: Ord>(set: &mut BTreeSet<T>, item: T, on: bool) -> bool {

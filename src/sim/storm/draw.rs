@@ -60,7 +60,21 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-pub(super) fn drawn(case: &Case, jobs: u32) -> Drawn {
+/// How much is asked, if nobody says it: mostly little.
+pub(super) fn size(case: &Case, jobs: Option<u32>) -> u32 {
+    let mut random = Random::new(case.seed, 0x0073_697a_6500);
+    jobs.unwrap_or_else(|| {
+        let (least, most) = match random.below(14) {
+            0 => (31, 80),
+            1..5 => (13, 30),
+            _ => (4, 12),
+        };
+        least + u32::try_from(random.below(most - least as usize + 1)).unwrap_or_default()
+    })
+}
+
+pub(super) fn drawn(case: &Case, jobs: Option<u32>) -> Drawn {
+    let count = size(case, jobs);
     let mut draw = Draw {
         random: Random::new(case.seed, 0x0073_746f_726d),
         span: 0,
@@ -75,6 +89,10 @@ pub(super) fn drawn(case: &Case, jobs: u32) -> Drawn {
         _ => Flavour::Guards,
     };
     draw.span = draw.between(60, 600);
+    if jobs.is_none() {
+        // As dense as a world of thirty.
+        draw.span = (draw.span * u64::from(count) / 30).max(20);
+    }
     let endless = draw.below(8) == 0;
     let quiet = Time::from_secs(draw.span + 30);
     draw.agents = draw.index(4) + 2;
@@ -82,7 +100,7 @@ pub(super) fn drawn(case: &Case, jobs: u32) -> Drawn {
     let faults = draw.faults(case);
     let reminders = faults.any()
         && (draw.below(2) == 0 || faults.rate(Fault::MessageLost) > 0 || faults.rate(Fault::AgentSilent) > 0);
-    let jobs = draw.jobs(case, jobs, flavour);
+    let jobs = draw.jobs(case, count, flavour);
     Drawn {
         flavour,
         faults: if endless { faults } else { faults.until(quiet) },

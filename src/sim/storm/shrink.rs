@@ -1,5 +1,6 @@
 //! The smallest case that still fails: faults, jobs and single strikes are left out while it does.
 
+use super::draw::size;
 use super::{Case, Failed, Storm};
 use crate::sim::fault::{Fault, Strike};
 use std::collections::BTreeSet;
@@ -28,8 +29,8 @@ impl Storm {
         }
     }
 
-    fn job_numbers(&self) -> Vec<u32> {
-        (0..self.jobs).collect()
+    fn job_numbers(&self, case: &Case) -> Vec<u32> {
+        (0..size(case, self.jobs)).collect()
     }
 }
 
@@ -60,7 +61,12 @@ impl Shrinking<'_> {
     }
 
     fn jobs(&mut self) {
-        let left = self.storm.job_numbers().into_iter().filter(|job| !self.best.case.jobs.contains(job)).collect();
+        let left = self
+            .storm
+            .job_numbers(&self.best.case)
+            .into_iter()
+            .filter(|job| !self.best.case.jobs.contains(job))
+            .collect();
         self.fewer(left, |case, job: &u32| {
             case.jobs.insert(*job);
         });

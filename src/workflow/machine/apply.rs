@@ -176,6 +176,7 @@ impl Run {
     }
 
     fn opened(&mut self, node: u32, what: &Opening, now: Time) -> Applied {
+        self.check_size(node, what)?;
         let state = self.state_mut(node).ok_or("an unknown node opens")?;
         if state.stage != NodeStage::Waiting {
             return Err("a node opens twice");

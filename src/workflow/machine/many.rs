@@ -10,6 +10,12 @@ use crate::run::{LimitReached, NodeOutcome};
 use crate::task::Failure;
 use serde_json::json;
 
+/// A map of so many items may say what it likes.
+const FEW: u32 = 1_024;
+
+/// Of a list that is put together from parts, the most bytes that are looked at to find out how long it is.
+const LOOKED_AT: u32 = 1 << 26;
+
 impl Run {
     fn map(&self, node: u32) -> Option<&Map> {
         match &self.plan.node(node)?.0.action {
@@ -33,6 +39,27 @@ impl Run {
         let Some(Opening::Map { items, .. }) = state.opening() else { return None };
         let added = state.more.as_ref().map_or(0, |more| more.added.len());
         Some(items.saturating_add(u32::try_from(added).unwrap_or(u32::MAX)))
+    }
+
+    /// Whether a map has as many items as it says that it has: room is made for all of them when it ends, and the number
+    /// stands in a journal or a snapshot that anybody may have changed. A few more are nobody's ruin.
+    pub(super) fn check_size(&self, node: u32, opening: &Opening) -> Result<(), &'static str> {
+        let Opening::Map { items, list } = opening else { return Ok(()) };
+        if *items <= FEW {
+            return Ok(());
+        }
+        let over = || Some(self.map(node)?.over.eval(&self.scope_of(Some(node), Payload::NULL, LOOKED_AT)));
+        let length = |list: &Payload| list.value().as_array().map_or(0, Vec::len);
+        let found = match list {
+            Some(list) => length(list),
+            None => match over() {
+                Some(Ok(list)) => length(&list),
+                // Each item has a byte, and another that parts it from the next.
+                Some(Err(wide)) => wide.bytes as usize / 2,
+                None => 0,
+            },
+        };
+        if *items as usize <= found { Ok(()) } else { Err("a map goes over more items than its list has") }
     }
 
     /// The same, if it takes more.

@@ -323,7 +323,11 @@ impl Run {
     }
 
     fn scope(&self, reader: Reader, item: Payload, limits: &Limits) -> RunScope<'_> {
-        RunScope { run: self, reader, item, most: limits.payload_bytes }
+        self.scope_of(reader, item, limits.payload_bytes)
+    }
+
+    const fn scope_of(&self, reader: Reader, item: Payload, most: u32) -> RunScope<'_> {
+        RunScope { run: self, reader, item, most }
     }
 }
 

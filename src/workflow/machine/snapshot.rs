@@ -230,6 +230,10 @@ impl Run {
             if state.decided > links || state.taken + state.failed_inputs > state.decided {
                 return Err(format!("run {}: node {place} counts its links wrongly", self.id()));
             }
+            if let Some(opening) = state.opening() {
+                let named = |why| format!("run {}: node {place}: {why}", self.id());
+                self.check_size(u32::try_from(place).unwrap_or(u32::MAX), opening).map_err(named)?;
+            }
             if state.undo.is_some() && !matches!(state.stage, NodeStage::Ended(_)) {
                 return Err(format!("run {}: node {place} was undone before it ended", self.id()));
             }

@@ -5,4 +5,5 @@ mod delegation;
 mod exhaustive;
 mod figures;
 mod prefixes;
+mod scaling;
 mod storms;

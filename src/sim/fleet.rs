@@ -1,0 +1,74 @@
+//! A fleet that grows and shrinks as the scheduler advises.
+
+use super::agent::AgentModel;
+use super::world::World;
+use crate::agent::AgentStatus;
+use crate::id::{AgentId, Seq};
+use core::time::Duration;
+
+/// Who starts agents, and how long one takes to start.
+pub(super) struct Fleet {
+    startup: Duration,
+    hire: Box<dyn FnMut(u32) -> AgentModel>,
+    /// How many were asked for, and the places of those that were started.
+    asked: u32,
+    started: Vec<usize>,
+    /// The last advice that was followed.
+    followed: Seq,
+}
+
+impl Fleet {
+    pub(super) fn new(startup: Duration, hire: impl FnMut(u32) -> AgentModel + 'static) -> Self {
+        Self { startup, hire: Box::new(hire), asked: 0, started: Vec::new(), followed: Seq::ZERO }
+    }
+
+    fn next(&mut self) -> AgentModel {
+        self.asked = self.asked.saturating_add(1);
+        (self.hire)(self.asked)
+    }
+}
+
+impl World {
+    /// Starts and retires agents until there are so many. Old advice, and advice that comes once more, is not followed.
+    pub(super) fn follow_advice(&mut self, fact: Seq, advised: u32) {
+        let (Some(fleet), Some(host)) = (&mut self.fleet, &self.host) else { return };
+        if fact <= fleet.followed {
+            return;
+        }
+        fleet.followed = fact;
+        let online = host.engine.agents().filter(|it| it.status() == AgentStatus::Online && !it.spec().backup);
+        let online: Vec<AgentId> = online.map(|it| it.spec().id).collect();
+        let works = |number: &usize| self.workers.get(*number).is_some_and(|worker| !worker.is_leaving());
+        // In the order in which they came.
+        let here: Vec<usize> = online.iter().filter_map(|id| self.by_agent.get(id).copied()).filter(works).collect();
+        let coming = |number: &usize| self.workers.get(*number).is_some_and(|worker| worker.is_starting());
+        let coming = fleet.started.iter().copied().filter(|number| coming(number) && !here.contains(number));
+        let coming: Vec<usize> = coming.collect();
+        let (there, advised) = (here.len() + coming.len(), advised as usize);
+        for _ in there..advised {
+            self.start_agent();
+        }
+        self.dismiss_newest((coming, here), there.saturating_sub(advised));
+    }
+
+    fn start_agent(&mut self) {
+        let Some(fleet) = &mut self.fleet else { return };
+        let (model, at) = (fleet.next(), self.now + fleet.startup);
+        // Two agents of one name would be one to the core.
+        if !self.by_agent.contains_key(&model.spec.id) {
+            let number = self.hire_at(model.joining(at));
+            self.fleet.iter_mut().for_each(|fleet| fleet.started.push(number));
+        }
+    }
+
+    /// Those that are still starting go first, then the newest.
+    fn dismiss_newest(&mut self, (coming, mut here): (Vec<usize>, Vec<usize>), surplus: usize) {
+        let given_up = coming.iter().rev().take(surplus).filter(|number| self.call_off(**number)).count();
+        here.sort_unstable();
+        for number in here.into_iter().rev().take(surplus - given_up) {
+            if let Some(agent) = self.workers.get(number).map(|worker| worker.model.spec.id) {
+                self.retire(agent);
+            }
+        }
+    }
+}
