@@ -117,11 +117,16 @@ impl<'a, P: Profile> Breeder<'a, P> {
             if !self.note(Some(&next), best, watch) {
                 return false;
             }
-            if next.worth <= now.worth || self.draw.below(WORSE) == 0 {
+            if self.goes(&next.worth, &now.worth) {
                 now = next;
             }
         }
         true
+    }
+
+    /// Whether a walk goes on from this instead of that.
+    fn goes(&mut self, next: &[u128], now: &[u128]) -> bool {
+        next <= now || self.draw.below(WORSE) == 0
     }
 
     /// A task moves to any place between what it waits for and what waits for it.
@@ -382,6 +387,16 @@ mod tests {
             }
         }
         assert_eq!(placed.len(), 64);
+    }
+
+    #[test]
+    fn walks_go_where_it_is_no_worse_and_seldom_where_it_is() {
+        let problem = project(0, 4).check().unwrap();
+        let network = Network::new(&problem);
+        let mut breeder = Breeder::new(&network, Steps::new(&problem), 1);
+        assert!((0..1_000).all(|_| breeder.goes(&[3, 1], &[3, 1]) && breeder.goes(&[2, 9], &[3, 1])));
+        let worse = (0..30_000).filter(|_| breeder.goes(&[3, 2], &[3, 1])).count();
+        assert!((60..150).contains(&worse), "{worse}");
     }
 
     /// All orders, by a place for one task after the other.
