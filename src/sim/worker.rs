@@ -85,6 +85,8 @@ pub(super) struct Worker {
     /// Counts deaths: what was planned before one does not happen after it.
     generation: u32,
     life: Option<Incarnation>,
+    /// The number of the last life that is over: what is asked of it is not asked of the next.
+    buried: u64,
     deeds: BTreeMap<AttemptId, Deed>,
     /// What the last life held when it ended, with what it had to say of it.
     past: Vec<(Incarnation, AttemptId, Said)>,
@@ -107,6 +109,7 @@ impl Worker {
             alive: true,
             generation: 0,
             life: None,
+            buried: 0,
             deeds: BTreeMap::new(),
             past: Vec::new(),
             given_up: BTreeMap::new(),
@@ -118,6 +121,11 @@ impl Worker {
             attempts: 0,
             deaths: 0,
         }
+    }
+
+    /// Its life is over.
+    fn bury(&mut self) {
+        self.buried = self.buried.max(self.life.take().map_or(0, Incarnation::number));
     }
 
     pub(super) const fn is_leaving(&self) -> bool {
@@ -314,7 +322,7 @@ impl World {
             Post::Answer(Err(Rejected::StaleIncarnation(life))) => {
                 let Some(worker) = self.workers.get_mut(number) else { return };
                 if worker.life == Some(life) {
-                    worker.life = None;
+                    worker.bury();
                     let generation = worker.generation;
                     self.join(number, generation);
                 }
@@ -330,7 +338,7 @@ impl World {
     fn reborn(&mut self, number: usize, life: Incarnation) {
         let now = self.now;
         let Some(worker) = self.workers.get_mut(number) else { return };
-        if worker.life.is_some_and(|old| old.number() >= life.number()) {
+        if worker.buried >= life.number() || worker.life.is_some_and(|old| old.number() >= life.number()) {
             return;
         }
         worker.life = Some(life);
@@ -347,6 +355,7 @@ impl World {
         let Some(worker) = self.workers.get(number) else { return };
         match worker.life {
             Some(life) if life == to => {}
+            None if to.number() <= worker.buried => return,
             // The answer to its registration is still on the way.
             Some(life) if life.number() > to.number() => return,
             Some(_) | None => self.reborn(number, to),
@@ -538,7 +547,7 @@ impl World {
         worker.past = gone.collect();
         worker.alive = false;
         worker.generation += 1;
-        worker.life = None;
+        worker.bury();
         worker.beating = false;
         worker.clock_off(now);
         worker.deaths += 1;
