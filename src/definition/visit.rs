@@ -93,6 +93,13 @@ impl Action {
 }
 
 impl Definition {
+    /// Whether an expression reads a variable that takes updates, so that it may give something else when it is asked again.
+    pub(crate) fn may_change(&self, expr: &Expr) -> bool {
+        let updated = |name: &Name| self.variables.iter().any(|it| it.name == *name && it.updates.is_some());
+        let parts = Parts { expressions: vec![expr], conditions: Vec::new() };
+        self.variables.iter().any(|variable| variable.updates.is_some()) && parts.names().0.into_iter().any(updated)
+    }
+
     /// What stands in the definition itself, without its nodes: its output, and which updates its variables take.
     pub(crate) fn parts(&self) -> Parts<'_> {
         let updates = self.variables.iter().filter_map(|variable| variable.updates.as_ref());

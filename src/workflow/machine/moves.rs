@@ -233,9 +233,11 @@ impl Run {
                 };
                 match u32::try_from(items.len()) {
                     Ok(items) if items <= limits.map_items => {
-                        // Of a node that waited for all before it, the list is the same whenever it is asked for.
+                        // Of a node that waited for all before it, the list is the same whenever it is asked for, but for
+                        // updates from outside.
                         let early = matches!(definition.join, Join::Count { .. } | Join::Trigger(_));
-                        opened(Opening::Map { items, list: early.then(|| list.clone()) })
+                        let kept = early || self.plan.definition.may_change(over);
+                        opened(Opening::Map { items, list: kept.then(|| list.clone()) })
                     }
                     _ => Some(self.exhausted(node, LimitReached::Items { most: limits.map_items }, Payload::NULL)),
                 }

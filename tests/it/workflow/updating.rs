@@ -1,7 +1,7 @@
 //! Updates: writing to a variable of a run from outside.
 
 use crate::flow::{RUN, World, flow, json as payload, step};
-use counterpoint::definition::{Action, Body, Condition, Definition, Expr, Link, Node, Reducer, Repeat, Variable};
+use counterpoint::definition::{Action, Body, Condition, Definition, Expr, Link, Map, Node, Reducer, Repeat, Variable};
 use counterpoint::workflow::{Fault, Place, validate};
 use counterpoint::{
     Accepted, Config, Event, Limits, Migration, Obstacle, Payload, Rejected, RunCommand, RunEvent, RunId, RunPhase,
@@ -141,6 +141,30 @@ fn a_loop_ends_when_an_update_says_so() {
     world.done("round", 3);
     assert_eq!(world.output(), json!("enough"));
     world.verify();
+}
+
+#[test]
+fn a_map_keeps_the_list_that_it_began_with() {
+    let map = Map::over(Expr::variable("v"), Body::Task(crate::flow::work("piece"))).at_once(1);
+    let list = Variable::new("v", Reducer::Replace).with_initial(json!(["a", "b"])).with_updates(Condition::True);
+    let flow = flow([Node::new("pieces", Action::Map(map))]).with_variable(list).with_output(Expr::variable("v"));
+    for crash in [false, true] {
+        let mut world = World::running(flow.clone(), 0);
+        update(&mut world, "v", json!(["c", "d", "e"])).unwrap();
+        assert_eq!(world.task("piece").payload.value(), &json!("a"));
+        if crash {
+            world.crash();
+        }
+        world.done("piece", 1);
+        assert_eq!(world.task("piece").payload.value(), &json!("b"));
+        update(&mut world, "v", json!([])).unwrap();
+        if crash {
+            world.crash();
+        }
+        world.done("piece", 2);
+        assert_eq!(world.output(), json!([]));
+        world.verify();
+    }
 }
 
 #[test]
