@@ -275,7 +275,7 @@ impl Engine {
     }
 
     /// When the last fact became one.
-    #[cfg(feature = "threads")]
+    #[cfg(any(feature = "threads", feature = "async"))]
     pub(crate) const fn at(&self) -> Time {
         self.log.at()
     }
