@@ -24,8 +24,12 @@ impl Rules {
             }
             TaskEvent::Yielded { attempt, by, .. } => {
                 self.held(*attempt, *by)?;
-                let own = matches!(step.command, Some(Command::Agent(AgentCommand::Yield { attempt: said, .. })) if said == attempt);
-                self.judge_cause(*attempt, *by, own || said_failed(step, *attempt, *by).is_some(), step.now)
+                self.judge_cause(
+                    *attempt,
+                    *by,
+                    gave_back(step, *attempt) || said_failed(step, *attempt, *by).is_some(),
+                    step.now,
+                )
             }
             TaskEvent::AttemptFailed { attempt, by, failure, next, maybe, beyond_budget } => {
                 self.judge_failed((*attempt, *by), failure, (*next, *beyond_budget), *maybe, step)
@@ -205,7 +209,9 @@ impl Rules {
             Stage::Running(hold) => {
                 rule(hold.cancel.is_some(), || format!("{id} ends as cancelled, and nobody was told"))?;
                 let by = hold.by;
-                let said = done.is_some() || said_failed(step, known.attempt(), by).is_some();
+                // It may have been asked for its place before it was cancelled.
+                let back = gave_back(step, known.attempt());
+                let said = done.is_some() || back || said_failed(step, known.attempt(), by).is_some();
                 self.judge_cause(known.attempt(), by, said, step.now)
             }
             Stage::Ended(status) => Err(format!("{id} has {status} already")),
@@ -358,6 +364,11 @@ impl Known {
 fn said_done(step: &Step<'_>, attempt: AttemptId, by: Incarnation) -> bool {
     matches!(step.command, Some(Command::Agent(AgentCommand::Complete { by: who, attempt: which, .. }))
         if *who == by && *which == attempt)
+}
+
+/// Whether the command gives an attempt back.
+fn gave_back(step: &Step<'_>, which: AttemptId) -> bool {
+    matches!(step.command, Some(Command::Agent(AgentCommand::Yield { attempt, .. })) if *attempt == which)
 }
 
 /// The failure that the holder has just told.
