@@ -6,10 +6,8 @@ use super::catalog::Catalog;
 use super::list::Register;
 use crate::event::{Entry, Event, Next, RunEvent, TaskEvent};
 use crate::id::{RunId, Seq, TaskId};
-use crate::limits::Limits;
 use crate::name::Name;
-use crate::payload::Payload;
-use crate::run::{RunOutcome, RunPhase, RunSpec};
+use crate::run::{RunOutcome, RunSpec};
 use crate::scheduler::Misfit;
 use crate::structure::{Arena, IdMap, Slot, Wheel};
 use crate::task::{Failure, Happened, Owner, Phase, TaskSpec};
@@ -361,16 +359,6 @@ impl Book {
         }
     }
 
-    /// How many runs of a workflow there are on the way from a run to the outermost one, itself included.
-    pub(super) fn depth_of(&self, id: RunId, workflow: &Name) -> u32 {
-        let (mut next, mut depth) = (Some(id), 0_u32);
-        while let Some(run) = next.and_then(|id| self.get(id)) {
-            depth = depth.saturating_add(u32::from(run.plan.id.name == *workflow));
-            next = run.owner.map(|owner| owner.run);
-        }
-        depth
-    }
-
     /// The definition that a run is pinned to: one that was defined, or the one inside the step that it performs.
     pub(super) fn plan_for(&self, spec: &RunSpec, version: u32, owner: Option<Owner>) -> Option<Arc<Plan>> {
         match owner {
@@ -408,85 +396,6 @@ impl Book {
             _ => self.finished.retain(|other| *other != id),
         }
         Ok(())
-    }
-
-    /// Looks again at all runs within a run: it has got a signal, or goes on after a pause.
-    fn wake_within(&mut self, id: RunId, wake: impl Fn(&mut Run)) {
-        let mut line: Vec<RunId> = self.get(id).into_iter().flat_map(Run::active_children).collect();
-        while let Some(id) = line.pop() {
-            let Some(run) = self.slot(id).and_then(|slot| self.runs.get_mut(slot)) else { continue };
-            line.extend(run.active_children());
-            wake(run);
-            self.agenda.insert(id);
-        }
-    }
-
-    /// A run and all that are under way within it.
-    pub(super) fn family(&self, id: RunId) -> Vec<&Run> {
-        let mut family = Vec::new();
-        let mut line = vec![id];
-        while let Some(run) = line.pop().and_then(|id| self.get(id)) {
-            line.extend(run.active_children());
-            family.push(run);
-        }
-        family
-    }
-
-    /// A signal that a node of the run waits for and that a run around it keeps: the nearest that does.
-    pub(super) fn kept_for(&self, id: RunId, now: Time, limits: &Limits) -> Option<RunEvent> {
-        let run = self.get(id).filter(|run| run.phase == RunPhase::Running && run.plan.listens)?;
-        let mut around = run.owner;
-        while let Some(owner) = around {
-            let outer = self.get(owner.run)?;
-            let found = run.wanted().find_map(|wanted| {
-                let kept = outer.signals.get(wanted.signal);
-                Some((wanted.signal.clone(), run.first_meant(&wanted, kept, now, limits)?.0))
-            });
-            if let Some((signal, place)) = found {
-                return Some(RunEvent::SignalMoved { run: id, from: owner.run, signal, place });
-            }
-            around = outer.owner;
-        }
-        None
-    }
-
-    /// Whether a run makes no moves forward: it is paused, one around it is, or a function of the host is missing that its
-    /// definition names.
-    pub(super) fn is_paused(&self, id: RunId) -> bool {
-        self.paused_by(id).is_some() || self.get(id).is_some_and(Run::lacks_functions)
-    }
-
-    /// The run that is paused so that this one makes no moves forward: it itself, or one around it.
-    pub(super) fn paused_by(&self, id: RunId) -> Option<(RunId, &Name)> {
-        let mut next = Some(id);
-        let mut own = true;
-        while let Some(run) = next.and_then(|id| self.get(id)) {
-            if own && run.phase != RunPhase::Running {
-                return None;
-            }
-            if let Some(reason) = run.paused.as_ref().filter(|_| run.phase == RunPhase::Running) {
-                return Some((run.id(), reason));
-            }
-            own = false;
-            next = run.owner.map(|owner| owner.run);
-        }
-        None
-    }
-
-    /// Whether a node of the run, or of one within it, waits for this signal now.
-    pub(super) fn somebody_waits(&self, id: RunId, signal: &Name, payload: &Payload, limits: &Limits) -> bool {
-        let mut line = vec![id];
-        while let Some(run) = line.pop().and_then(|id| self.get(id)) {
-            let waits = |run: &Run| {
-                run.phase == RunPhase::Running
-                    && run.wanted().any(|wanted| wanted.signal == signal && run.is_meant(&wanted, payload, limits))
-            };
-            if waits(run) {
-                return true;
-            }
-            line.extend(run.active_children());
-        }
-        false
     }
 
     fn with_run(

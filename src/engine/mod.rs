@@ -48,6 +48,7 @@ mod commands;
 mod decide;
 mod delegate;
 mod drive;
+mod family;
 mod follower;
 mod known;
 mod list;

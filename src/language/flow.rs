@@ -1,5 +1,6 @@
 //! A whole workflow of a document: its tasks become nodes, and what validation finds gets a path.
 
+use super::DOCUMENT;
 use super::context::{budget, variables};
 use super::data::{Names, expression};
 use super::inputs::Input;
@@ -17,18 +18,10 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The fields of a workflow within a task.
-pub(super) const WITHIN: &[&str] = &[
-    "name",
-    "version",
-    "description",
-    "context",
-    "budget",
-    "signals",
-    "on_failure",
-    "on_undo_failure",
-    "tasks",
-    "outputs",
-];
+pub(super) const WITHIN: &[&str] = match DOCUMENT.split_first() {
+    Some((_, within)) => within,
+    None => &[],
+};
 
 /// Words that stand for something else than a task.
 const RESERVED: &[&str] = &["inputs", "item", "context", "fail", "continue"];

@@ -104,12 +104,12 @@ use flow::Reader;
 use report::{Path, get};
 use serde_json::Value;
 
-/// The fields of a document.
+/// The fields of a document. The first is of the whole alone: what a workflow within a task is given is the task's `inputs`.
 const DOCUMENT: &[&str] = &[
+    "inputs",
     "name",
     "version",
     "description",
-    "inputs",
     "context",
     "budget",
     "signals",

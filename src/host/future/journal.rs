@@ -113,6 +113,9 @@ pub struct OffThread {
     away: Box<Away>,
 }
 
+/// A journal that is away, and what came of its work.
+type Coming<T> = oneshot::Receiver<(Box<dyn Journal>, T)>;
+
 impl OffThread {
     /// `away` has each piece of work done on a thread that may block.
     pub fn new(journal: impl Journal + 'static, away: impl Fn(Blocking) + Send + 'static) -> Self {
@@ -122,7 +125,7 @@ impl OffThread {
     fn send<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(&mut dyn Journal) -> T + Send + 'static,
-    ) -> Option<oneshot::Receiver<(Box<dyn Journal>, T)>> {
+    ) -> Option<Coming<T>> {
         let mut journal = self.journal.take()?;
         let (back, coming) = oneshot::channel();
         (self.away)(Box::new(move || {
@@ -131,6 +134,14 @@ impl OffThread {
             let _ = back.send((journal, result));
         }));
         Some(coming)
+    }
+
+    /// Has the journal back with what came of a write.
+    async fn returned(&mut self, coming: Option<Coming<Result<(), AppendError>>>) -> Result<(), AppendError> {
+        let coming = coming.ok_or_else(|| AppendError::Refused("the journal is away".into()))?;
+        let (journal, kept) = coming.await.map_err(|_| AppendError::Unknown)?;
+        self.journal = Some(journal);
+        kept
     }
 }
 
@@ -153,12 +164,7 @@ impl AsyncJournal for OffThread {
     ) -> impl Future<Output = Result<(), AppendError>> + Send {
         let entries: Arc<[Entry]> = entries.into();
         let coming = self.send(move |journal| journal.append(epoch, after, &entries));
-        async move {
-            let coming = coming.ok_or_else(|| AppendError::Refused("the journal is away".into()))?;
-            let (journal, kept) = coming.await.map_err(|_| AppendError::Unknown)?;
-            self.journal = Some(journal);
-            kept
-        }
+        self.returned(coming)
     }
 
     fn keep_snapshot(
@@ -168,12 +174,7 @@ impl AsyncJournal for OffThread {
         snapshot: Vec<u8>,
     ) -> impl Future<Output = Result<(), AppendError>> + Send {
         let coming = self.send(move |journal| journal.keep_snapshot(epoch, at, &snapshot));
-        async move {
-            let coming = coming.ok_or_else(|| AppendError::Refused("the journal is away".into()))?;
-            let (journal, kept) = coming.await.map_err(|_| AppendError::Unknown)?;
-            self.journal = Some(journal);
-            kept
-        }
+        self.returned(coming)
     }
 
     fn archive(&mut self) -> impl Future<Output = Option<Box<dyn Archive>>> + Send {

@@ -9,11 +9,13 @@ mod delegate;
 mod fault;
 pub(in crate::workflow) mod graph;
 mod links;
+mod place;
 mod saves;
 mod states;
 mod waits;
 
-pub use fault::{DefinitionError, Fault, Finding, Place};
+pub use fault::{DefinitionError, Fault, Finding};
+pub use place::Place;
 
 use super::nearest::nearest;
 use crate::definition::{Action, Body, Call, Definition, Map, Node, Repeat, Work};
