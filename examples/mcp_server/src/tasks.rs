@@ -203,11 +203,12 @@ fn of_task(engine: &Engine, task: TaskId) -> Option<Standing> {
         // The call came to an end, however the work did: `failed` is for calls that end in an error of the protocol.
         Some(_) => TaskStatus::Completed,
     };
-    let last = engine.story(task).pop();
-    let (message, touched) = match (view.outcome(), last) {
-        (Some((outcome, at)), _) => (outcome.to_string(), at),
-        (None, Some(Line { at, text, .. })) => (format!("{}: {text}", view.status()), at),
-        (None, None) => (view.status().to_string(), view.submitted()),
+    let (message, touched) = match view.outcome() {
+        Some((outcome, at)) => (outcome.to_string(), at),
+        None => match engine.story(task).pop() {
+            Some(Line { at, text, .. }) => (format!("{}: {text}", view.status()), at),
+            None => (view.status().to_string(), view.submitted()),
+        },
     };
     Some(Standing { status, message, began: view.submitted(), touched, answer: task_shown(engine, task)? })
 }
@@ -219,8 +220,8 @@ fn of_run(engine: &Engine, run: RunId, far: Option<RunProgress>) -> Option<Stand
         Some(Some(Cause::Cancelled { .. })) => TaskStatus::Cancelled,
         Some(_) => TaskStatus::Completed,
     };
-    let last = engine.story(run).pop().map(|line| line.at);
-    let touched = far.as_ref().and_then(|far| far.ended).or(last).unwrap_or(view.began());
+    let last = || engine.story(run).pop().map(|line| line.at);
+    let touched = far.as_ref().and_then(|far| far.ended).or_else(last).unwrap_or(view.began());
     let message = match (view.outcome(), far) {
         (Some(outcome), _) => outcome.to_string(),
         (None, Some(far)) => far.to_string(),

@@ -345,6 +345,9 @@ async fn what_is_cancelled_is_not_done() {
     report(&ops).await;
     let run = ops.brought("start_workflow", json!({"key": "r", "workflow": "report", "wait_seconds": 600})).await;
     let given = ops.work().await;
+    let step = format!("task-{}", given["task"].as_str().unwrap());
+    assert_eq!(code(ops.cancel(&step).await), "task_of_run");
+    assert_eq!(ops.get(&step).await.unwrap().status(), TaskStatus::Working);
     ops.cancel(&run.task_id).await.unwrap();
     assert_eq!(ops.get(&run.task_id).await.unwrap().status(), TaskStatus::Working);
     ops.answers(&life, &given, json!({"failure": {"kind": "permanent", "message": "stopped"}})).await;
@@ -353,6 +356,41 @@ async fn what_is_cancelled_is_not_done() {
     ops.cancel(&run.task_id).await.unwrap();
     let idle = ops.call("get_status", json!({"agent": "7"})).await;
     assert_eq!(idle["work"], json!([]));
+}
+
+/// A run that has turned back is not cancelled any more, and one that is past its pivot cannot be.
+#[tokio::test]
+async fn what_cannot_be_cancelled_any_more_is_acknowledged_or_refused() {
+    let server = Server::start(&folder("too-late"));
+    let ops = server.follower("t-ops").await;
+    let life = ops.joins().await;
+    let step = json!({"id": "square", "compensate": "write"});
+    let last = json!({"id": "write", "depends_on": ["square"], "pivot": true});
+    let end = json!({"id": "end", "type": "square", "depends_on": ["write"]});
+    let document = json!({"name": "saga", "tasks": [step, last, end]});
+    let goal = json!({"goal": "a saga", "name": "saga", "document": document, "kinds": ["square", "write"]});
+    ops.call("decompose_goal", goal).await;
+    let verdict = json!({"failure": {"kind": "permanent", "message": "no ink"}});
+
+    let back =
+        ops.brought("start_workflow", json!({"key": "back", "workflow": "saga", "wait_seconds": 600})).await.task_id;
+    ops.answers(&life, &ops.work().await, json!({"output": 1})).await;
+    ops.answers(&life, &ops.work().await, verdict).await;
+    let undoing = ops.work().await;
+    ops.cancel(&back).await.unwrap();
+    let now = ops.get(&back).await.unwrap();
+    assert!(now.status() == TaskStatus::Working && message(&now).contains("compensating"), "{now:?}");
+    ops.answers(&life, &undoing, json!({"output": 1})).await;
+    let end = ops.over(&back).await;
+    assert!(message(&end).starts_with("compensated (node write failed"), "{end:?}");
+    assert_eq!(result(end)["phase"], "finished");
+
+    let on = ops.brought("start_workflow", json!({"key": "on", "workflow": "saga", "wait_seconds": 600})).await.task_id;
+    ops.answers(&life, &ops.work().await, json!({"output": 1})).await;
+    ops.answers(&life, &ops.work().await, json!({"output": 1})).await;
+    assert_eq!(code(ops.cancel(&on).await), "past_pivot");
+    ops.answers(&life, &ops.work().await, json!({"output": 1})).await;
+    assert_eq!(ops.over(&on).await.status(), TaskStatus::Completed);
 }
 
 #[tokio::test]
