@@ -98,7 +98,7 @@ struct Standing {
     /// In words.
     message: String,
     began: Time,
-    /// When something last happened to it.
+    /// When something last happened to it, as far as the engine can tell its story; otherwise when it began.
     touched: Time,
     /// What the tool that brought it would answer now.
     answer: Value,
