@@ -161,6 +161,10 @@ fn snapshot() {
     let mut text = Vec::new();
     let write = best(3, || text = serde_json::to_vec(&state).unwrap());
     println!("  as data {} ms, to {} MB of JSON {} ms", data.as_millis(), text.len() >> 20, write.as_millis());
+    let mut bytes = Vec::new();
+    let write = best(3, || bytes = rmp_serde::to_vec_named(&state).unwrap());
+    println!("  to {} MB of MessagePack {} ms", bytes.len() >> 20, write.as_millis());
+    assert_eq!(rmp_serde::from_slice::<EngineSnapshot>(&bytes).unwrap(), state);
     let parse = best(3, || drop(serde_json::from_slice::<EngineSnapshot>(&text).unwrap()));
     let read: EngineSnapshot = serde_json::from_slice(&text).unwrap();
     let build = best(3, || drop(Engine::restore(config(), Some(&read), []).unwrap()));

@@ -19,6 +19,8 @@ use counterpoint::planning::{
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::ops::ControlFlow;
+#[cfg(feature = "lp")]
+use std::time::Duration;
 
 fn costs(kind: &str, size: usize) -> Costs {
     let mut random = Random::new(7, size as u64);
@@ -63,5 +65,36 @@ fn lists(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, assignment, lists);
+/// A thousand tasks, each after one or none of those before it, with one of ten skills, which every agent has three of; half of
+/// what the quickest would cost more than the cheapest may be spent.
+#[cfg(feature = "lp")]
+fn allocation(criterion: &mut Criterion) {
+    use counterpoint::planning::{Agent, Project, Task, allocate};
+    use counterpoint::{AgentId, TaskId};
+
+    let mut random = Random::new(11, 0);
+    let skill = |number: usize| format!("skill {}", number % 10);
+    let mut project = Project::default().with_budget(3_000_000);
+    for number in 0..100 {
+        let agent = Agent::new(AgentId::new(number as u64 + 1)).with_cost_per_second(1 + random.below(100) as u64);
+        project = project.with_agent((0..3).fold(agent, |agent, step| agent.with_skill(skill(number + 3 * step), 1)));
+    }
+    for number in 0..1_000_usize {
+        let span = Duration::from_secs(1 + random.below(100) as u64);
+        let mut task = Task::new(TaskId::new(number as u64 + 1), span).with_need(skill(random.below(10)), 1);
+        if number > 50 && random.below(2) == 0 {
+            task = task.after(TaskId::new((number - random.below(50)) as u64));
+        }
+        project = project.with_task(task);
+    }
+    let problem = project.check().expect("it is sound");
+    let mut group = criterion.benchmark_group("linear program");
+    group.sample_size(10);
+    group.bench_function("1,000 tasks, 100 agents", |bench| bench.iter(|| allocate(black_box(&problem)).unwrap()));
+}
+
+#[cfg(not(feature = "lp"))]
+fn allocation(_: &mut Criterion) {}
+
+criterion_group!(benches, assignment, lists, allocation);
 criterion_main!(benches);

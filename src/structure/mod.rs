@@ -1,5 +1,5 @@
 //! Data structures that the mechanisms share: dense slots, an index that cannot be iterated, bit sets, a timing wheel,
-//! random draws, forgetting.
+//! random draws, forgetting; threads.
 //!
 //! None of them knows what it holds. All of them answer a wrong index with `None`, never with a panic.
 
@@ -9,6 +9,8 @@ mod decay;
 mod idmap;
 mod random;
 mod rules;
+#[cfg(feature = "threads")]
+pub(crate) mod threads;
 mod wheel;
 
 pub(crate) use arena::{Arena, Slot};

@@ -3,8 +3,8 @@
 use crate::kit::{Host, agent};
 use crate::model::{Call, Step, World, bytes, cases, play, setups, steps};
 use counterpoint::{
-    AgentCommand, AgentId, Command, Effect, Entry, Event, Outbox, Payload, Scheduler, SchedulerSnapshot, Seq,
-    TaskEvent, TaskId, TaskStatus, Time,
+    AgentCommand, AgentId, AgentSpec, Command, Config, Effect, Entry, Event, Outbox, Payload, RestoreError, Scheduler,
+    SchedulerSnapshot, Seq, TaskCommand, TaskEvent, TaskId, TaskSpec, TaskStatus, Tier, Time,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -323,6 +323,52 @@ pub fn flip(value: &mut serde_json::Value, which: prop::sample::Index, bit: u32)
     *found[at] = (number ^ (1 << bit)).into();
 }
 
+#[test]
+fn a_journal_whose_times_go_back_is_refused() {
+    let mut scheduler = Scheduler::new(Config::default());
+    let mut out = Outbox::default();
+    for (at, id) in [(1, 1), (5, 2), (9, 3)] {
+        scheduler
+            .handle(Time::from_secs(at), Command::submit(TaskSpec::new(TaskId::new(id), "any")), &mut out)
+            .unwrap();
+    }
+    let mut entries = out.entries().to_vec();
+    assert!(Scheduler::restore(Config::default(), None, &entries).is_ok());
+    let last = entries.last_mut().unwrap();
+    last.at = Time::from_secs(4);
+    let seq = last.seq;
+    let refused = Scheduler::restore(Config::default(), None, &entries).map(|_| ());
+    assert_eq!(refused, Err(RestoreError::TimeWentBack { seq }));
+}
+
+/// A task that was made more urgent is so after a crash, too, whether its fact is read or a snapshot.
+#[test]
+fn a_snapshot_keeps_how_urgent_a_task_has_become() {
+    let mut scheduler = Scheduler::new(Config::default());
+    let mut out = Outbox::default();
+    let commands = [
+        Command::submit(TaskSpec::new(TaskId::new(1), "any")),
+        Command::submit(TaskSpec::new(TaskId::new(2), "any")),
+        TaskCommand::Prioritise { tasks: vec![TaskId::new(2)], tier: Tier::High, reason: "the boss".into() }.into(),
+    ];
+    for command in commands {
+        scheduler.handle(Time::ZERO, command, &mut out).unwrap();
+    }
+    let facts = out.entries().to_vec();
+    let snapshot = scheduler.snapshot();
+    for (snapshot, facts) in [(None, &facts[..]), (Some(&snapshot), &[])] {
+        let mut scheduler = Scheduler::restore(Config::default(), snapshot, facts).unwrap();
+        let mut out = Outbox::default();
+        let agent = AgentSpec::new(AgentId::new(1)).with_skill("any", 1);
+        scheduler.handle(Time::ZERO, Command::register(agent), &mut out).unwrap();
+        let first = out.effects().iter().find_map(|effect| match effect {
+            Effect::Dispatch { attempt, .. } => Some(attempt.task()),
+            _ => None,
+        });
+        assert_eq!(first, Some(TaskId::new(2)));
+    }
+}
+
 /// What came out of a mangled journal works on, and can be replayed itself.
 fn lives_on(mut scheduler: Scheduler, entries: &[Entry]) -> Result<(), TestCaseError> {
     let mut out = Outbox::default();
@@ -333,7 +379,7 @@ fn lives_on(mut scheduler: Scheduler, entries: &[Entry]) -> Result<(), TestCaseE
     let commands = [
         Command::register(able.clone()),
         Command::register(able),
-        Command::submit(counterpoint::TaskSpec::new(TaskId::new(77), "saw")),
+        Command::submit(TaskSpec::new(TaskId::new(77), "saw")),
         Command::Tick,
     ];
     for command in commands {

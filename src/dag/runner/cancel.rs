@@ -1,9 +1,7 @@
 //! Stopping a run from outside.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::Relaxed},
-};
+use crate::structure::threads::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::Arc;
 
 /// A switch that ends a run early. Clones are the same switch.
 ///

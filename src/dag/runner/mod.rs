@@ -11,11 +11,7 @@ use std::{
     fmt,
     num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU32},
-    },
-    thread,
+    sync::{Arc, OnceLock},
 };
 
 use crossbeam::utils::CachePadded;
@@ -30,6 +26,10 @@ use self::{
     worker::{Local, Shared, Turn},
 };
 use super::{NodeIx, Topology};
+use crate::structure::threads::{
+    atomic::{AtomicBool, AtomicU32},
+    thread,
+};
 
 /// What a failure does to the nodes that do not depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

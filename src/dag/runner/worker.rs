@@ -11,14 +11,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{
-            AtomicBool, AtomicU32,
-            Ordering::{AcqRel, Relaxed},
-        },
-    },
-    thread::Scope,
+    sync::Arc,
 };
 
 use crossbeam::{
@@ -32,6 +25,13 @@ use super::{
     Failure, Report,
     idle::{Idle, Role},
     span::{Cell, Span},
+};
+use crate::structure::threads::{
+    atomic::{
+        AtomicBool, AtomicU32,
+        Ordering::{AcqRel, Relaxed},
+    },
+    thread::Scope,
 };
 
 /// What all workers of a runner see. It outlives the run.

@@ -55,6 +55,7 @@ use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::RunSpec;
 use crate::scheduler::Config;
+use crate::structure::threads::thread::{self, JoinHandle};
 use crate::task::TaskSpec;
 use crate::time::Time;
 use crate::workflow::{Flow, Steps};
@@ -67,7 +68,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use snapshots::Archivist;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 /// How many messages may wait for the owner before those who send more must wait.
 const INBOX: usize = 4_096;
@@ -138,7 +138,7 @@ impl ThreadHost {
         let ends = (inbox.clone(), ended.clone());
         let (mut owner, archivist) = Owner::open(config, journal, snapshots, messages, ends)?;
         let clock = owner.clock();
-        let thread = std::thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("counterpoint".into())
             .spawn(move || {
                 owner.work();

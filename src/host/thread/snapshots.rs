@@ -7,10 +7,10 @@ use crate::host::desk::Reply;
 use crate::host::snapshots::{Kept, Scribe, SnapshotStatus};
 use crate::id::Seq;
 use crate::journal::{AppendError, Archive, Epoch};
+use crate::structure::threads::thread::{self, JoinHandle};
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 /// What the follower is told.
 pub(super) enum Told {
@@ -39,7 +39,7 @@ impl Archivist {
         let _ = told.send(Told::Facts(tail));
         let status = Arc::new(Mutex::new(SnapshotStatus::default()));
         let mut clerk = Clerk { scribe, epoch, hand, owner, status: Arc::clone(&status) };
-        let thread = std::thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("counterpoint snapshots".into())
             .spawn(move || clerk.work(&news))
             .map_err(|error| HostError::Thread(error.to_string()))?;

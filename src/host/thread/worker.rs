@@ -6,6 +6,7 @@ use crate::command::{AgentCommand, Command};
 use crate::host::Agent;
 use crate::id::{AttemptId, Incarnation};
 use crate::payload::Payload;
+use crate::structure::threads::thread;
 use crate::task::{Failure, TaskSpec};
 use crate::workflow::Attempt;
 use core::any::Any;
@@ -32,7 +33,7 @@ pub(super) fn start(
     let prefetches = spec.prefetch > 0;
     for number in 0..spec.capacity {
         let (agent, work, inbox) = (Arc::clone(agent), work.clone(), inbox.clone());
-        std::thread::Builder::new().name(format!("agent {by}.{number}")).spawn(move || {
+        thread::Builder::new().name(format!("agent {by}.{number}")).spawn(move || {
             for assignment in work {
                 // What was called back while it waited has not begun, and nothing has happened of it.
                 let recalled = prefetches && assignment.cancelled.load(Ordering::Relaxed);

@@ -149,6 +149,21 @@ fn what_grows_beyond_a_payload_fails_who_reads_it() {
 }
 
 #[test]
+fn a_node_whose_input_does_not_fit_says_by_what() {
+    let nested = Expr::List(vec![Expr::List(vec![Expr::node("a")])]);
+    let definition = || flow([step("a"), step("b").with_link(Link::success("a")).with_input(nested.clone())]);
+    let limits = Limits::default().with_payload_bytes(100).with_payload_depth(2);
+    for (given, why) in
+        [(json!([1]), "is nested 3 deep, more than the 2 allowed"), (json!("x".repeat(98)), "100 allowed")]
+    {
+        let mut world = World::with(limits.clone()).begin(definition(), 0);
+        world.done("a", given);
+        let told = format!("{:?}", world.outcome());
+        assert!(told.contains(why) && told.contains("nested") == why.contains("nested"), "{told}");
+    }
+}
+
+#[test]
 fn two_that_nothing_orders_must_not_both_have_the_last_word() {
     let replaced = |nodes: Vec<Node>| flow(nodes).with_variable(variable("v", Reducer::Replace));
     let both = replaced(vec![step("a").writing("v", ""), step("b").writing("v", "")]);
