@@ -83,7 +83,8 @@ pub struct DistributeTask {
     pub after: Vec<String>,
     /// How many attempts there may be in all.
     pub attempts: Option<u32>,
-    /// Wait so many seconds for the outcome, with notifications of progress; 0 to be told at once where it stands.
+    /// Wait so many seconds for the outcome, with notifications of progress; 0 to be told at once where it stands. A client
+    /// that follows tasks of the protocol is given one instead, until there is an outcome.
     #[serde(default)]
     pub wait_seconds: f64,
 }
@@ -182,7 +183,8 @@ pub struct GetStatus {
     pub task: Option<String>,
     /// A run.
     pub run: Option<String>,
-    /// An agent, with the work that it holds. For the agent itself this is a sign of life.
+    /// An agent, with the work that it holds. For the agent itself this is a sign of life. What is marked as cancelled is not
+    /// wanted any more: the agent stops, and answers with what has come of it.
     pub agent: Option<String>,
     /// Wait so many seconds: for the task's or run's end, for work for the agent.
     #[serde(default)]
@@ -202,7 +204,8 @@ pub struct StartWorkflow {
     /// What it is given.
     #[serde(default)]
     pub input: Value,
-    /// Wait so many seconds for its end, with notifications of progress.
+    /// Wait so many seconds for its end, with notifications of progress. A client that follows tasks of the protocol is given
+    /// one instead, until the end.
     #[serde(default)]
     pub wait_seconds: f64,
 }

@@ -2,13 +2,15 @@
 //! what can be read of it.
 //!
 //! The server speaks through `rmcp`, the protocol's official SDK; the engine is driven by `counterpoint::host::future`. Whoever
-//! calls is shown to the gate of `counterpoint::access` first.
+//! calls is shown to the gate of `counterpoint::access` first. For clients that follow tasks of the protocol, tasks and runs
+//! that are waited for are such tasks.
 
 mod asks;
 mod auth;
 mod goals;
 mod refusal;
 mod resources;
+mod tasks;
 mod tools;
 
 pub use auth::guard;
@@ -21,8 +23,9 @@ use counterpoint::{Accepted, Command, Config, Engine, Entry, Token};
 use refusal::Refusal;
 use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::model::{
-    ListResourceTemplatesResult, ListResourcesResult, PaginatedRequestParams, ReadResourceRequestParams,
-    ReadResourceResponse, ServerCapabilities, ServerConfig,
+    CancelTaskParams, GetTaskParams, GetTaskResult, ListResourceTemplatesResult, ListResourcesResult,
+    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+    UpdateTaskParams,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler, tool_handler};
@@ -124,7 +127,7 @@ impl Counterpoint {
 #[tool_handler(router = self.tool_router)]
 impl ServerHandler for Counterpoint {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().build();
+        let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().enable_tasks().build();
         ServerConfig::new(capabilities).with_instructions(INSTRUCTIONS)
     }
 
@@ -152,5 +155,29 @@ impl ServerHandler for Counterpoint {
     ) -> Result<ReadResourceResponse, ErrorData> {
         self.may_read(&context, &request.uri)?;
         resources::read(self, &request.uri).await.map(ReadResourceResponse::from)
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        Ok(self.task_read(&request.task_id, &context).await?)
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        Ok(self.task_updated(&request.task_id, &context).await?)
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        Ok(self.task_cancelled(&request.task_id, &context).await?)
     }
 }

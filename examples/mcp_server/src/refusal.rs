@@ -69,6 +69,24 @@ impl From<BadProblem> for Refusal {
 /// Where the protocol has no results to put it into.
 impl From<Refusal> for ErrorData {
     fn from(refusal: Refusal) -> Self {
-        Self::invalid_params(refusal.reason, Some(json!({"code": refusal.code})))
+        let data = Some(json!({"code": refusal.code}));
+        match refusal.code.as_str() {
+            "ended" | "internal" => Self::internal_error(refusal.reason, data),
+            _ => Self::invalid_params(refusal.reason, data),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rmcp::model::ErrorCode;
+
+    #[test]
+    fn what_the_caller_cannot_help_is_not_put_down_to_the_parameters() {
+        let code = |refusal: Refusal| ErrorData::from(refusal).code;
+        assert_eq!(code(HostError::Ended.into()), ErrorCode::INTERNAL_ERROR);
+        let unknown = Rejected::UnknownTask(counterpoint::TaskId::new(5));
+        assert_eq!(code(HostError::Rejected(unknown).into()), ErrorCode::INVALID_PARAMS);
     }
 }

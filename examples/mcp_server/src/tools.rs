@@ -5,20 +5,22 @@ use crate::asks::{
     SignalWorkflow, StartWorkflow, UnregisterAgent, UpdateAgentStatus, id, seconds,
 };
 use crate::refusal::Refusal;
-use crate::{Counterpoint, goals};
+use crate::tasks::Work;
+use crate::{Counterpoint, goals, tasks};
 use counterpoint::host::EventFilter;
 use counterpoint::host::future::Events;
 use counterpoint::insight::{Family, describe};
 use counterpoint::{
     Accepted, AgentCommand, AgentId, AgentSpec, AgentView, AttemptId, Command, Effect, Engine, Event, Failure,
-    Incarnation, Name, Needs, Payload, Policy, Rejected, Retry, RunCommand, RunId, RunSpec, RunView, TaskCommand,
-    TaskEvent, TaskId, TaskSpec, Tier,
+    Incarnation, Name, Needs, Payload, Policy, Rejected, Retry, RunCommand, RunId, RunSpec, RunView, TaskEvent, TaskId,
+    TaskSpec, Tier,
 };
 use rmcp::handler::server::wrapper::Parameters;
-use rmcp::model::{CallToolResult, ProgressNotificationParam};
+use rmcp::model::{CallToolResponse, CallToolResult, ProgressNotificationParam};
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, tool, tool_router};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -32,6 +34,11 @@ type Context = RequestContext<RoleServer>;
 /// What a tool answers: data, or why nothing has happened.
 fn told(answer: Result<Value, Refusal>) -> CallToolResult {
     answer.map_or_else(|refusal| refusal.result(), CallToolResult::structured)
+}
+
+/// What a tool answers that may hand out a task instead.
+fn told_or_handed(answer: Result<CallToolResponse, Refusal>) -> CallToolResponse {
+    answer.unwrap_or_else(|refusal| refusal.result().into())
 }
 
 #[tool_router(vis = "pub(crate)")]
@@ -63,8 +70,12 @@ impl Counterpoint {
         description = "Brings a task, which goes to an agent that can do it; the same key is the same task. May wait \
                           for its outcome."
     )]
-    async fn distribute_task(&self, Parameters(asked): Parameters<DistributeTask>, context: Context) -> CallToolResult {
-        told(self.distribute(asked, &context).await)
+    async fn distribute_task(
+        &self,
+        Parameters(asked): Parameters<DistributeTask>,
+        context: Context,
+    ) -> CallToolResponse {
+        told_or_handed(self.distribute(asked, &context).await)
     }
 
     #[tool(description = "An agent says what came of an attempt that it was given.")]
@@ -101,8 +112,8 @@ impl Counterpoint {
     }
 
     #[tool(description = "Starts a run of a workflow; the same key is the same run. May wait for its end.")]
-    async fn start_workflow(&self, Parameters(asked): Parameters<StartWorkflow>, context: Context) -> CallToolResult {
-        told(self.start(asked, &context).await)
+    async fn start_workflow(&self, Parameters(asked): Parameters<StartWorkflow>, context: Context) -> CallToolResponse {
+        told_or_handed(self.start(asked, &context).await)
     }
 
     #[tool(description = "Brings a signal to a run that waits for it, or will.")]
@@ -148,14 +159,19 @@ impl Counterpoint {
         self.agent(agent).await
     }
 
-    async fn distribute(&self, asked: DistributeTask, context: &Context) -> Result<Value, Refusal> {
+    async fn distribute(&self, asked: DistributeTask, context: &Context) -> Result<CallToolResponse, Refusal> {
         let span = seconds(asked.wait_seconds)?;
         let spec = task_of(asked)?;
         let task = spec.id;
+        if span > Duration::ZERO && tasks::is_followed(context) {
+            self.command(context, Command::submit(spec)).await?;
+            return self.handed_out(Work::Task(task)).await;
+        }
         // Before it is brought, so that nothing of its life is missed.
         let mut events = self.host.events(EventFilter::tasks().about(task), ROOM).await?;
         self.command(context, Command::submit(spec)).await?;
-        self.await_task(task, span, &mut events, context).await
+        let now = self.await_task(task, span, &mut events, context).await?;
+        Ok(CallToolResult::structured(now).into())
     }
 
     /// Waits for the end of a task, and tells what happens meanwhile.
@@ -223,15 +239,13 @@ impl Counterpoint {
         match (asked.task, asked.run, asked.agent) {
             (Some(task), None, None) => {
                 let task = TaskId::new(id(&task)?);
-                let theirs = TaskCommand::Cancel { task, reason: Name::from("read") };
-                self.may_read_of(context, theirs.into()).await?;
+                self.may_see(Work::Task(task), context).await?;
                 let mut events = self.host.events(EventFilter::tasks().about(task), ROOM).await?;
                 self.await_task(task, span, &mut events, context).await
             }
             (None, Some(run), None) => {
                 let run = RunId::new(id(&run)?);
-                let theirs = RunCommand::Signal { run, signal: Name::from("read"), payload: Payload::NULL };
-                self.may_read_of(context, theirs.into()).await?;
+                self.may_see(Work::Run(run), context).await?;
                 self.await_run(run, span, context).await
             }
             (None, None, Some(agent)) => self.work_of(AgentId::new(id(&agent)?), span, context).await,
@@ -268,13 +282,17 @@ impl Counterpoint {
         Ok(self.host.inspect(look).await?.ok_or(Rejected::UnknownAgent(agent))?)
     }
 
-    async fn start(&self, asked: StartWorkflow, context: &Context) -> Result<Value, Refusal> {
+    async fn start(&self, asked: StartWorkflow, context: &Context) -> Result<CallToolResponse, Refusal> {
         let span = seconds(asked.wait_seconds)?;
         let run = RunId::from_key(&asked.key);
         let mut spec = RunSpec::new(run, asked.workflow).with_input(Payload::new(asked.input));
         spec.version = asked.version;
         self.command(context, Command::start(spec)).await?;
-        self.await_run(run, span, context).await
+        if span > Duration::ZERO && tasks::is_followed(context) {
+            return self.handed_out(Work::Run(run)).await;
+        }
+        let now = self.await_run(run, span, context).await?;
+        Ok(CallToolResult::structured(now).into())
     }
 
     /// Waits for the end of a run, and tells how far it is meanwhile.
@@ -329,7 +347,8 @@ fn task_of(asked: DistributeTask) -> Result<TaskSpec, Refusal> {
     Ok(spec.with_after(after?))
 }
 
-fn task_shown(engine: &Engine, task: TaskId) -> Option<Value> {
+/// A task with its outcome.
+pub fn task_shown(engine: &Engine, task: TaskId) -> Option<Value> {
     let view = engine.task(task)?;
     Some(json!({
         "task": task.get().to_string(),
@@ -341,15 +360,27 @@ fn task_shown(engine: &Engine, task: TaskId) -> Option<Value> {
     }))
 }
 
-/// An agent with the work that it holds.
+/// An agent with the work that it holds; what nobody wants any more is marked.
 pub fn agent_shown(engine: &Engine, agent: &AgentView<'_>) -> Value {
+    let (life, owed) = (agent.incarnation(), engine.outstanding());
+    let unwanted = owed.iter().filter_map(|effect| match effect {
+        Effect::Cancel { attempt, from } if *from == life => Some(*attempt),
+        _ => None,
+    });
+    let unwanted: BTreeSet<AttemptId> = unwanted.collect();
     let mut work = Vec::new();
-    for effect in engine.outstanding() {
+    for effect in &owed {
         match effect {
-            Effect::Dispatch { attempt, to, task, .. } if to == agent.incarnation() => work.push(json!({
-                "task": attempt.task().get().to_string(), "attempt": attempt.number(),
-                "kind": task.kind, "payload": task.payload,
-            })),
+            Effect::Dispatch { attempt, to, task, .. } if *to == life => {
+                let mut given = json!({
+                    "task": attempt.task().get().to_string(), "attempt": attempt.number(),
+                    "kind": task.kind, "payload": task.payload,
+                });
+                if unwanted.contains(attempt) {
+                    given["cancelled"] = true.into();
+                }
+                work.push(given);
+            }
             _ => {}
         }
     }

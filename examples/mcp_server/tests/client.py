@@ -1,10 +1,13 @@
 """What a client sees that this project did not write: the protocol's Python SDK, over both transports."""
 
 import asyncio, json, os, subprocess, sys, tempfile
+from typing import Any, Literal
 
 import httpx2
 from mcp import Client, MCPError, StdioServerParameters
+from mcp.client.extension import ClientExtension, ResultClaim
 from mcp.client.streamable_http import streamable_http_client
+from mcp_types import CallToolResult, Request, RequestParams, Result
 
 binary = sys.argv[1]
 folder = tempfile.mkdtemp()
@@ -22,6 +25,48 @@ TOOLS = {
     "distribute_task", "handle_task_response", "register_agent", "unregister_agent", "update_agent_status",
     "decompose_goal", "assign_tasks", "get_status", "start_workflow", "signal_workflow",
 }
+
+
+class TaskHandle(Result):
+    result_type: Literal["task"]
+    task_id: str
+    poll_interval_ms: int
+
+
+class TaskState(Result):
+    status: str
+    result: dict[str, Any] | None = None
+
+
+class TaskParams(RequestParams):
+    task_id: str
+
+
+class GetTask(Request[TaskParams, Literal["tasks/get"]]):
+    name_param = "taskId"
+    method: Literal["tasks/get"] = "tasks/get"
+
+
+class Tasks(ClientExtension):
+    """The tasks of the protocol: `call_tool` asks until there is a result. The SDK leaves that to whoever needs it."""
+
+    identifier = "io.modelcontextprotocol/tasks"
+
+    def __init__(self):
+        self.states = []
+
+    def claims(self):
+        return [ResultClaim(result_type="task", model=TaskHandle, resolve=self.follow)]
+
+    async def follow(self, handle, context):
+        while True:
+            request = GetTask(params=TaskParams(task_id=handle.task_id))
+            now = await context.session.send_request(request, TaskState)
+            self.states.append((handle.task_id, now.status))
+            if now.status != "working":
+                assert now.status == "completed", now
+                return CallToolResult.model_validate(now.result)
+            await asyncio.sleep(handle.poll_interval_ms / 10_000)
 
 
 async def call(client, tool, code=None, progress=None, **arguments):
@@ -126,9 +171,9 @@ async def on_stdio():
 async def on_http(url):
     """Several connections, each with a token of its own."""
 
-    def connect(token):
+    def connect(token, **settings):
         http = httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"} if token else {}, timeout=30)
-        return Client(streamable_http_client(url, http_client=http))
+        return Client(streamable_http_client(url, http_client=http), **settings)
 
     for token in (None, "guess"):
         try:
@@ -165,6 +210,22 @@ async def on_http(url):
         await call(ada, "get_status", "bad_id", task="five")
         await call(ada, "distribute_task", "bad_tier", key="t", kind="square", tier="purple")
         await call(ada, "get_status", "bad_seconds", task=done["task"], wait_seconds=-1)
+
+        # The same for a client that follows tasks of the protocol: it is not kept waiting, and asks.
+        tasks = Tasks()
+        async with connect("t-ada", extensions=[tasks]) as follower:
+            async def brings():
+                return await call(follower, "distribute_task", key="sq-6", kind="square", payload={"number": 6}, wait_seconds=20)
+
+            bringing = asyncio.create_task(brings())
+            while not tasks.states:
+                await asyncio.sleep(0.01)
+            await work(seven, "7", life, 1, lambda given: {"output": given["payload"]["number"] ** 2})
+            done = await bringing
+            assert done["outcome"] == {"succeeded": 36}, done
+            assert tasks.states[0] == (f"task-{done['task']}", "working") and tasks.states[-1][1] == "completed", tasks.states
+            asked = len(tasks.states)
+            assert await brings() == done and len(tasks.states) == asked
 
         # Only the holder may answer, once, in its present life.
         task = (await call(ada, "distribute_task", key="sq-8", kind="square"))["task"]
