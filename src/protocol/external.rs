@@ -129,6 +129,8 @@ impl From<&TaskOutcome> for A2aState {
 ///
 /// There is no state for a task that waits for somebody to begin, nor for one that was refused: MCP answers a refusal with
 /// an error in place of a task.
+/// In the extension for tasks that came after version 2025-11-25 (SEP-2663), work that was done and failed is *completed* with a
+/// result that says so, and *failed* is left for errors of the protocol.
 ///
 /// ```
 /// use counterpoint::TaskStatus;
