@@ -107,6 +107,15 @@ pub enum RestoreError {
         /// What does not fit.
         reason: &'static str,
     },
+    /// Each entry follows from those before it, as far as it can be told from one, but what they lead to contradicts itself:
+    /// some have been left out, or are not what was written.
+    #[error("the entries up to {seq} contradict each other: {reason}")]
+    Unsound {
+        /// The last entry.
+        seq: Seq,
+        /// What does not fit.
+        reason: String,
+    },
     /// The snapshot contradicts itself.
     #[error("the snapshot contradicts itself: {reason}")]
     Snapshot {

@@ -108,7 +108,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// When the snapshot contradicts itself, or the entries have a gap, go back in time, or do not follow from each other.
+    /// When the snapshot contradicts itself, or the entries have a gap, go back in time, do not follow from each other, or lead
+    /// to what contradicts itself.
     pub fn restore<'a>(
         config: Config,
         snapshot: Option<&EngineSnapshot>,
@@ -118,9 +119,14 @@ impl Engine {
             None => Self::new(config),
             Some(snapshot) => Self::from_snapshot(config, snapshot)?,
         };
+        let before = engine.last_seq();
         for entry in entries {
             engine.log.follow(entry)?;
             engine.driver.replay(entry).map_err(|misfit| misfit.at(entry.seq))?;
+        }
+        let seq = engine.last_seq();
+        if seq > before {
+            engine.driver.check_books().map_err(|reason| RestoreError::Unsound { seq, reason })?;
         }
         engine.driver.wake_all();
         Ok(engine)

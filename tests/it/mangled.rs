@@ -7,7 +7,7 @@ use crate::restore::{Harm, flip, harms};
 use counterpoint::definition::{Action, Body, Enough, Expr, Link, Map, Node};
 use counterpoint::{
     AgentId, AgentSpec, Command, Config, Engine, EngineSnapshot, Entry, Event, OnUndoFailure, Opening, Outbox,
-    RestoreError, RunEvent, RunOutcome, RunSpec, TaskEvent, TaskId, Time, UndoRemedy,
+    ResetPoint, RestoreError, RunCommand, RunEvent, RunOutcome, RunSpec, Seq, TaskEvent, TaskId, Time, UndoRemedy,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -162,6 +162,104 @@ fn a_snapshot_whose_parts_do_not_fit_together_is_refused() {
         let restored = with_value(&world, place, value.clone());
         assert!(matches!(restored, Err(RestoreError::Snapshot { .. })), "{place}: {value} is taken");
     }
+}
+
+/// What is done anew is a part of a run with all that comes after it, each node once.
+#[test]
+fn a_run_that_is_set_back_in_a_part_that_is_none_is_refused() {
+    let chain = [step("a"), step("b").with_link(Link::success("a")), step("c").with_link(Link::success("b"))];
+    let mut world = World::running(flow(chain), 0);
+    world.done("a", 1);
+    let to = ResetPoint::Before(vec!["b".into()]);
+    world.say(RunCommand::Reset { run: RUN, to, undo: false, reason: "again".into() }.into()).unwrap();
+    let place = "/runs/0/back/anew/nodes";
+    assert!(with_value(&world, place, json!([0, 1, 2])).is_ok(), "all of it would be a part, too");
+    for nodes in [json!([1, 1]), json!([2, 1]), json!([1]), json!([0, 2]), json!([1, 2, 3])] {
+        let restored = with_value(&world, place, nodes.clone());
+        assert!(matches!(restored, Err(RestoreError::Snapshot { .. })), "{nodes} is taken");
+        let mut entries = world.journal.clone();
+        let told = entries.iter_mut().find_map(|entry| match &mut entry.event {
+            Event::Run(RunEvent::Reset { nodes, .. }) => Some(nodes),
+            _ => None,
+        });
+        *told.unwrap() = serde_json::from_value(nodes).unwrap();
+        let restored = Engine::restore(Config::default(), None, &entries);
+        assert!(matches!(restored, Err(RestoreError::Misfit { .. })), "{restored:?}");
+    }
+}
+
+/// The number at this place among all in a value, plus one; false when there are fewer.
+fn raise(value: &mut serde_json::Value, left: &mut usize) -> bool {
+    match value {
+        serde_json::Value::Number(number) if *left == 0 => {
+            *value = json!(number.as_u64().unwrap_or(0).wrapping_add(1));
+            true
+        }
+        serde_json::Value::Number(_) => {
+            *left -= 1;
+            false
+        }
+        serde_json::Value::Array(items) => items.iter_mut().any(|item| raise(item, left)),
+        serde_json::Value::Object(fields) => fields.iter_mut().any(|(_, field)| raise(field, left)),
+        _ => false,
+    }
+}
+
+/// A chain whose second node is done anew, to its end, and perhaps another time after it.
+fn set_back(again: bool) -> World {
+    let chain = [step("a"), step("b").with_link(Link::success("a")), step("c").with_link(Link::success("b"))];
+    let reset = || RunCommand::Reset {
+        run: RUN,
+        to: ResetPoint::Before(vec!["b".into()]),
+        undo: false,
+        reason: "again".into(),
+    };
+    let mut world = World::running(flow(chain), 0);
+    world.done("a", 1).done("b", 1);
+    world.say(reset().into()).unwrap();
+    world.done("c", 1).done("b", 2).failed("c");
+    if again {
+        world.say(reset().into()).unwrap();
+        world.done("b", 3).done("c", 3);
+    }
+    world
+}
+
+/// Facts are left out and the others are numbered anew, two are swapped, or a number in one of them is another: a typed error, or
+/// a state that is sound.
+#[test]
+fn whatever_a_journal_says_wrongly_is_noticed_or_does_no_harm() {
+    let (mut misfit, mut unsound) = (0, 0);
+    let mut judge = |mut entries: Vec<Entry>| {
+        entries.iter_mut().zip(1..).for_each(|(entry, number)| entry.seq = Seq::new(number));
+        match Engine::restore(Config::default(), None, &entries) {
+            Ok(engine) => goes_on(engine, &entries, None).unwrap(),
+            Err(RestoreError::Unsound { .. }) => unsound += 1,
+            Err(_) => misfit += 1,
+        }
+    };
+    for journal in [set_back(false), set_back(true), undone_within()].map(|world| world.journal) {
+        for at in 0..journal.len() {
+            for other in at + 1..journal.len() {
+                judge([&journal[..at], &journal[other..]].concat());
+                let mut entries = journal.clone();
+                entries.swap(at, other);
+                let when = entries[at].at;
+                entries.iter_mut().for_each(|entry| entry.at = when);
+                judge(entries);
+            }
+            for place in 2.. {
+                let mut value = serde_json::to_value(&journal[at]).unwrap();
+                if !raise(&mut value, &mut { place }) {
+                    break;
+                }
+                if let Ok(changed) = serde_json::from_value(value) {
+                    judge([&journal[..at], &[changed]].concat());
+                }
+            }
+        }
+    }
+    assert!(misfit > 100 && unsound > 0, "{misfit} {unsound}");
 }
 
 /// A map over so many items, with enough when one is done; none has been begun but that one.

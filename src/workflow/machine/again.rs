@@ -159,6 +159,9 @@ impl Run {
         if way.inside != nodes {
             return Err("a run goes forward from another save-point");
         }
+        if nodes.iter().any(|node| self.state(*node).is_some_and(NodeState::is_busy)) {
+            return Err("a run goes forward where something is under way");
+        }
         self.unwinding = None;
         for &point in &way.to {
             let save = self.plan.node(point).and_then(|(node, _)| node.save.as_ref());
@@ -256,6 +259,9 @@ impl Run {
         match &self.back {
             Some(_) if !matches!(self.phase, RunPhase::Running | RunPhase::Halting) => {
                 Err(format!("run {} goes back to a save-point and is {}", self.id(), self.phase))
+            }
+            Some(way) if !self.are_whole(&way.inside) => {
+                Err(format!("run {} goes back in a part of it that is none", self.id()))
             }
             _ => Ok(()),
         }

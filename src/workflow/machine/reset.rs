@@ -118,8 +118,7 @@ impl Run {
         let failed =
             matches!(self.outcome.as_deref(), Some(RunOutcome::Failed { .. } | RunOutcome::Compensated { .. }));
         let stands = self.phase == RunPhase::Running || self.is_finished() && failed;
-        let known = nodes.is_sorted() && nodes.iter().all(|node| self.state(*node).is_some());
-        if !stands || self.back.is_some() || !known {
+        if !stands || self.back.is_some() || !self.are_whole(nodes) {
             return None;
         }
         if self.is_finished() {
@@ -131,6 +130,13 @@ impl Run {
         self.back = Some(Box::new(Way::anew(Anew { nodes: nodes.to_vec(), undo }, cause)));
         self.wake_all();
         Some(())
+    }
+
+    /// Whether these are nodes in ascending order, each once, with all that comes after them.
+    pub(super) fn are_whole(&self, nodes: &[u32]) -> bool {
+        let ascend = nodes.is_sorted_by(|one, next| one < next);
+        let known = nodes.iter().all(|node| self.state(*node).is_some());
+        ascend && known && self.after(nodes).iter().all(|node| nodes.binary_search(node).is_ok())
     }
 
     /// What these nodes did, and is not undone when they are done anew, is on record to the end.
