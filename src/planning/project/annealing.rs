@@ -16,6 +16,8 @@ const DOUBLINGS: u32 = 8;
 /// The first and last temperature of a round, as parts of the mean duration of a task.
 const HOT: f64 = 0.02;
 const COLD: f64 = 0.0005;
+/// After so many rounds the bound is looked at once more.
+const LOOK_CLOSER: u32 = 4;
 /// How much warmer every third round is.
 const WARM: f64 = 5.0;
 /// Schedules at one temperature.
@@ -50,6 +52,9 @@ pub(super) fn anneal(network: &Network<'_>, best: &mut Best, watch: &mut Watch<'
             if !watch.go_on(STEP, best.makespan()) {
                 return;
             }
+        }
+        if round == LOOK_CLOSER {
+            watch.look_closer(network, best.makespan());
         }
     }
 }

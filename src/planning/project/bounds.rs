@@ -20,26 +20,37 @@ const MOST_STEPS: usize = 4_000_000;
 /// The largest of: the longest way; for each crew and each shared resource, its work, with what comes before and after it. No
 /// plan is better than one with a makespan of `enough`, if that is what comes out: nothing more is looked for then.
 pub(super) fn makespan_bound(network: &Network<'_>, enough: u64) -> u64 {
-    let (heads, tails) = (network.heads.clone(), network.tails.clone());
-    let path = longest(network, &heads, &tails);
-    let mut crews: Vec<(u64, Crew)> =
-        crews(network).into_iter().chain(resources(network)).map(|crew| (0, crew)).collect();
-    for (bound, crew) in &mut crews {
-        *bound = crew.least(network, &heads, &tails);
-    }
-    // The busiest are the likeliest to make heads longer.
-    crews.sort_by_key(|(bound, crew)| (Reverse(*bound), crew.tasks.len()));
-    let simple = crews.first().map_or(0, |(bound, _)| *bound).max(path);
+    let (heads, tails) = (&network.heads, &network.tails);
+    let crews = busiest(network);
+    // The first, but for equal ones, decides.
+    let simple = crews.first().map_or(0, |crew| crew.least(network, heads, tails)).max(longest(network, heads, tails));
     if simple >= enough {
         return simple;
     }
-    let crews: Vec<Crew> = crews.into_iter().map(|(_, crew)| crew).collect();
-    let order = &network.problem.order;
-    let reversed: Vec<usize> = order.iter().rev().copied().collect();
-    let heads = tightened(network, &crews, order, (&network.before, &network.then), &heads);
-    let tails = tightened(network, &crews, &reversed, (&network.then, &network.before), &tails);
-    let bounds = crews.iter().map(|crew| crew.least(network, &heads, &tails));
-    bounds.fold(simple.max(longest(network, &heads, &tails)), u64::max)
+    let (heads, tails) = longer(network, &crews, heads, tails);
+    least(network, &crews, &heads, &tails).max(simple)
+}
+
+/// All crews and shared resources, the busiest first.
+pub(super) fn busiest(network: &Network<'_>) -> Vec<Crew> {
+    let bound = |crew: Crew| (crew.least(network, &network.heads, &network.tails), crew);
+    let mut crews: Vec<(u64, Crew)> = crews(network).into_iter().chain(resources(network)).map(bound).collect();
+    crews.sort_by_key(|(bound, crew)| (Reverse(*bound), crew.tasks.len()));
+    crews.into_iter().map(|(_, crew)| crew).collect()
+}
+
+/// The longest way, and what each crew needs.
+pub(super) fn least(network: &Network<'_>, crews: &[Crew], heads: &[u64], tails: &[u64]) -> u64 {
+    let bounds = crews.iter().map(|crew| crew.least(network, heads, tails));
+    bounds.fold(longest(network, heads, tails), u64::max)
+}
+
+/// Heads and tails by what must come before and after each task.
+pub(super) fn longer(network: &Network<'_>, crews: &[Crew], heads: &[u64], tails: &[u64]) -> (Vec<u64>, Vec<u64>) {
+    let reversed: Vec<usize> = network.order.iter().rev().copied().collect();
+    let heads = tightened(network, crews, &network.order, (&network.before, &network.then), heads);
+    let tails = tightened(network, crews, &reversed, (&network.then, &network.before), tails);
+    (heads, tails)
 }
 
 fn longest(network: &Network<'_>, heads: &[u64], tails: &[u64]) -> u64 {
@@ -48,11 +59,11 @@ fn longest(network: &Network<'_>, heads: &[u64], tails: &[u64]) -> u64 {
 }
 
 /// What shares a capacity: tasks, and how much of it each takes.
-struct Crew {
-    capacity: u64,
-    tasks: Vec<usize>,
+pub(super) struct Crew {
+    pub(super) capacity: u64,
+    pub(super) tasks: Vec<usize>,
     /// By task; nothing for those that are not of it.
-    takes: Vec<u64>,
+    pub(super) takes: Vec<u64>,
 }
 
 impl Crew {

@@ -90,6 +90,9 @@ impl<'a, P: Profile> Breeder<'a, P> {
                 idle = if before == best.ends { idle + 1 } else { 0 };
                 replace(&mut people, child);
             }
+            if generation == 1 {
+                watch.look_closer(self.network, best.makespan());
+            }
             for number in 0..WALKS {
                 let from = if number.is_multiple_of(2) {
                     self.individual(best.order.clone(), best.modes.clone(), best)

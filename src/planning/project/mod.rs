@@ -9,6 +9,7 @@
 mod annealing;
 mod best_of;
 mod bounds;
+mod destructive;
 mod front;
 mod generate;
 mod genetic;

@@ -31,6 +31,8 @@ pub(super) struct Network<'a> {
     pub(super) problem: &'a Problem,
     pub(super) before: Links,
     pub(super) then: Links,
+    /// A topological order.
+    pub(super) order: Vec<usize>,
     /// The earliest start of each task.
     pub(super) heads: Vec<u64>,
     /// The least time from the end of each task to the end of all.
@@ -39,20 +41,41 @@ pub(super) struct Network<'a> {
 
 impl<'a> Network<'a> {
     pub(super) fn new(problem: &'a Problem) -> Self {
-        let (before, then) = (Links::of(&problem.before), Links::of(&problem.then));
+        Self::linked(problem, &problem.before, &problem.then, problem.order.clone())
+    }
+
+    /// The same with further links, without lags; nothing if they make a circle.
+    pub(super) fn with_links(&self, links: impl IntoIterator<Item = (usize, usize)>) -> Option<Self> {
+        let lists = |links: &Links| (0..self.len()).map(|task| links.of_task(task).to_vec()).collect::<Vec<_>>();
+        let (mut before, mut then) = (lists(&self.before), lists(&self.then));
+        for (first, next) in links {
+            before.get_mut(next)?.push((first, 0));
+            then.get_mut(first)?.push((next, 0));
+        }
+        let order = topological(&before, &then)?;
+        Some(Self::linked(self.problem, &before, &then, order))
+    }
+
+    fn linked(
+        problem: &'a Problem,
+        before: &[Vec<(usize, u64)>],
+        then: &[Vec<(usize, u64)>],
+        order: Vec<usize>,
+    ) -> Self {
+        let (before, then) = (Links::of(before), Links::of(then));
         let mut heads = problem.release.clone();
-        for &task in &problem.order {
+        for &task in &order {
             let ways = before.of_task(task).iter().map(|&(first, lag)| at(&heads, first) + span(problem, first) + lag);
             let head = ways.max().unwrap_or(0);
             set(&mut heads, task, |old| head.max(old));
         }
         let mut tails = vec![0; problem.tasks()];
-        for &task in problem.order.iter().rev() {
+        for &task in order.iter().rev() {
             let ways = then.of_task(task).iter().map(|&(next, lag)| at(&tails, next) + span(problem, next) + lag);
             let tail = ways.max().unwrap_or(0);
             set(&mut tails, task, |_| tail);
         }
-        Self { problem, before, then, heads, tails }
+        Self { problem, before, then, order, heads, tails }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -67,6 +90,24 @@ impl<'a> Network<'a> {
     pub(super) fn span(&self, task: usize) -> u64 {
         span(self.problem, task)
     }
+}
+
+/// Each task after those before it (Kahn 1962); nothing if there is a circle.
+fn topological(before: &[Vec<(usize, u64)>], then: &[Vec<(usize, u64)>]) -> Option<Vec<usize>> {
+    let mut waits: Vec<usize> = before.iter().map(Vec::len).collect();
+    let mut order: Vec<usize> = (0..waits.len()).filter(|task| waits.get(*task) == Some(&0)).collect();
+    let mut done = 0;
+    while let Some(&task) = order.get(done) {
+        done += 1;
+        for &(next, _) in then.get(task).into_iter().flatten() {
+            let waits = waits.get_mut(next)?;
+            *waits -= 1;
+            if *waits == 0 {
+                order.push(next);
+            }
+        }
+    }
+    (order.len() == waits.len()).then_some(order)
 }
 
 fn span(problem: &Problem, task: usize) -> u64 {

@@ -4,6 +4,7 @@ use super::super::plan::{Placed, Plan};
 use super::super::problem::Problem;
 use super::annealing::anneal;
 use super::bounds::makespan_bound;
+use super::destructive::destructive_bound;
 use super::generate::{resume, start};
 use super::genetic::evolve;
 use super::network::{Network, at};
@@ -137,7 +138,8 @@ pub(super) fn search(
     let evaluations = watch.tried;
     let plan = best.plan(network);
     let nanos = |ticks: u64| Duration::from_nanos(ticks.saturating_mul(problem.tick));
-    Solution { plan, makespan: nanos(best.makespan()), cost: best.cost(network), bound: nanos(bound), evaluations }
+    let (makespan, bound) = (nanos(best.makespan()), nanos(watch.bound));
+    Solution { plan, makespan, cost: best.cost(network), bound, evaluations }
 }
 
 /// Whether appending tasks to agents loses nothing: one thing at a time, always there, nothing shared.
@@ -247,6 +249,11 @@ impl<'a> Watch<'a> {
     /// How many schedules there may be.
     pub(super) const fn most(&self) -> u64 {
         self.settings.evaluations
+    }
+
+    /// Looks for a larger bound, which takes longer than that at the beginning: for when a search has not ended soon.
+    pub(super) fn look_closer(&mut self, network: &Network<'_>, makespan: u64) {
+        self.bound = destructive_bound(network, self.bound, makespan.max(self.bound));
     }
 
     /// Whether to go on after so many more schedules.

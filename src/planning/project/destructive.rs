@@ -1,0 +1,345 @@
+//! Makespans that cannot be: the destructive bound (Klein and Scholl 1999).
+//!
+//! If all were done within some time, then of two tasks that cannot be under way at once one would have to come first, where the
+//! other order takes too long (immediate selection; Carlier and Pinson 1989); and of those that share one who does one thing at a
+//! time, one would have to come before or after a whole set (edge finding; Carlier and Pinson 1990). Such an order is a link as
+//! good as those of the project: heads and tails get longer with it, and more follows. Where it ends in a contradiction, no plan
+//! is so short.
+
+use super::bounds::{Crew, busiest, least, longer};
+use super::network::{Network, at};
+use core::cmp::Reverse;
+
+/// Crews that are looked at, the busiest ones, beside those of which tasks cannot be under way at once.
+const MOST_CREWS: usize = 64;
+/// Rounds of new links for one makespan.
+const MOST_ROUNDS: usize = 40;
+/// Steps in all: some tenths of a second.
+const MOST_STEPS: usize = 40_000_000;
+
+/// A bound that is no less than this one, and no more than `enough`.
+pub(super) fn destructive_bound(network: &Network<'_>, bound: u64, enough: u64) -> u64 {
+    let crews = busiest(network).into_iter().enumerate();
+    let crews = crews.filter(|(place, crew)| *place < MOST_CREWS || crew.capacity == 1).map(|(_, crew)| crew);
+    let mut refuter = Refuter { network, crews: crews.collect(), steps: MOST_STEPS };
+    let (mut low, mut high) = (bound, enough);
+    // Mostly it is the first that cannot be refuted, or a few above it.
+    let mut stride = 0;
+    while low < high {
+        let within = low.saturating_add(stride).min(low + (high - 1 - low) / 2);
+        if refuter.refutes(within) {
+            low = within + 1;
+            stride = stride * 2 + 1;
+        } else {
+            high = within;
+        }
+    }
+    low
+}
+
+struct Refuter<'a> {
+    network: &'a Network<'a>,
+    crews: Vec<Crew>,
+    steps: usize,
+}
+
+impl Refuter<'_> {
+    /// Whether not all can be done within so much.
+    fn refutes(&mut self, within: u64) -> bool {
+        let mut network = self.network.clone();
+        for _ in 0..MOST_ROUNDS {
+            if !self.affords(&network) {
+                return false;
+            }
+            let (heads, tails) = longer(&network, &self.crews, &network.heads, &network.tails);
+            if least(&network, &self.crews, &heads, &tails) > within {
+                return true;
+            }
+            let mut orders = Orders::new(&network, &heads, &tails, within);
+            if !self.crews.iter().all(|crew| orders.of_pairs(crew) && orders.of_sets(crew)) {
+                return true;
+            }
+            if orders.found.is_empty() {
+                return false;
+            }
+            match network.with_links(orders.found) {
+                Some(linked) => network = linked,
+                None => return true,
+            }
+        }
+        false
+    }
+
+    /// Whether there are steps left for another round.
+    fn affords(&mut self, network: &Network<'_>) -> bool {
+        let len = network.len();
+        let links: usize = (0..len).map(|task| network.then.of_task(task).len()).sum();
+        let alone = self.crews.iter().filter(|crew| crew.capacity == 1).map(|crew| crew.tasks.len().pow(3));
+        let steps = len * (len + links) + 8 * len * self.crews.iter().map(|crew| crew.tasks.len()).sum::<usize>();
+        let steps = steps + alone.fold(0, usize::saturating_add);
+        self.steps = self.steps.saturating_sub(steps);
+        self.steps > 0
+    }
+}
+
+/// What must come before what.
+struct Orders<'a> {
+    network: &'a Network<'a>,
+    heads: &'a [u64],
+    tails: &'a [u64],
+    within: u64,
+    /// By the second and the first of two tasks: known already.
+    known: Vec<Vec<bool>>,
+    found: Vec<(usize, usize)>,
+}
+
+impl<'a> Orders<'a> {
+    fn new(network: &'a Network<'a>, heads: &'a [u64], tails: &'a [u64], within: u64) -> Self {
+        let mut known = vec![vec![false; network.len()]; network.len()];
+        for &task in &network.order {
+            let mut above = known.get_mut(task).map(core::mem::take).unwrap_or_default();
+            for &(first, _) in network.before.of_task(task) {
+                let further = known.get(first).into_iter().flatten();
+                above.iter_mut().zip(further).for_each(|(above, further)| *above |= *further);
+                above.iter_mut().skip(first).take(1).for_each(|above| *above = true);
+            }
+            known.iter_mut().skip(task).take(1).for_each(|known| *known = core::mem::take(&mut above));
+        }
+        Self { network, heads, tails, within, known, found: Vec::new() }
+    }
+
+    fn knows(&self, first: usize, next: usize) -> bool {
+        self.known.get(next).and_then(|above| above.get(first)).copied().unwrap_or(false)
+    }
+
+    fn put(&mut self, first: usize, next: usize) {
+        if !self.knows(first, next) {
+            self.known.iter_mut().skip(next).take(1).flatten().skip(first).take(1).for_each(|known| *known = true);
+            self.found.push((first, next));
+        }
+    }
+
+    /// Whether all pairs that cannot be under way at once can be in some order.
+    fn of_pairs(&mut self, crew: &Crew) -> bool {
+        for (place, &one) in crew.tasks.iter().enumerate() {
+            for &two in crew.tasks.iter().skip(place + 1) {
+                let apart = at(&crew.takes, one).saturating_add(at(&crew.takes, two)) > crew.capacity;
+                if !apart || self.knows(one, two) || self.knows(two, one) {
+                    continue;
+                }
+                match (self.can_follow(one, two), self.can_follow(two, one)) {
+                    (true, true) => {}
+                    (true, false) => self.put(one, two),
+                    (false, true) => self.put(two, one),
+                    (false, false) => return false,
+                }
+            }
+        }
+        true
+    }
+
+    fn can_follow(&self, first: usize, next: usize) -> bool {
+        let both = self.network.span(first).saturating_add(self.network.span(next));
+        at(self.heads, first).saturating_add(both).saturating_add(at(self.tails, next)) <= self.within
+    }
+
+    /// Who must be before or after a whole set. Sets of what begins no earlier than some moment and has no less than some time
+    /// after it are enough. Whether all sets can be done.
+    fn of_sets(&mut self, crew: &Crew) -> bool {
+        if crew.capacity != 1 {
+            return true;
+        }
+        let mut by_head = crew.tasks.clone();
+        by_head.sort_by_key(|task| Reverse(at(self.heads, *task)));
+        let mut tails: Vec<u64> = crew.tasks.iter().map(|task| at(self.tails, *task)).collect();
+        tails.sort_unstable();
+        tails.dedup();
+        tails.into_iter().all(|tail| self.of_tail(&by_head, tail))
+    }
+
+    fn of_tail(&mut self, by_head: &[usize], tail: u64) -> bool {
+        let (mut set, mut work) = (Vec::new(), 0_u64);
+        let mut within = vec![false; self.network.len()];
+        for &task in by_head.iter().filter(|task| at(self.tails, **task) >= tail) {
+            set.push(task);
+            within.iter_mut().skip(task).take(1).for_each(|within| *within = true);
+            work = work.saturating_add(self.network.span(task));
+            let head = at(self.heads, task);
+            for &other in by_head {
+                let span = self.network.span(other);
+                let own = within.get(other).copied().unwrap_or(false);
+                let rest = if own { work - span } else { work };
+                if rest > 0 && !self.beside(other, rest.saturating_add(span), (head, tail), &set) {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// A task and a set of others, which take so much together; whether there is an order of them.
+    fn beside(&mut self, task: usize, work: u64, (head, tail): (u64, u64), set: &[usize]) -> bool {
+        let fits = |head: u64, tail: u64| head.saturating_add(work).saturating_add(tail) <= self.within;
+        let (own_head, own_tail) = (at(self.heads, task), at(self.tails, task));
+        let not_last = fits(head.min(own_head), tail);
+        let not_first = fits(head, tail.min(own_tail));
+        if not_last && not_first {
+            return true;
+        }
+        // Last of all, first of all.
+        if !not_last && !fits(head, own_tail) || !not_first && !fits(own_head, tail) {
+            return false;
+        }
+        for &other in set.iter().filter(|other| **other != task) {
+            if !not_last {
+                self.put(other, task);
+            }
+            if !not_first {
+                self.put(task, other);
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bounds::makespan_bound;
+    use super::super::profile::Steps;
+    use super::super::sequence::{Times, forward};
+    use super::*;
+    use crate::id::{AgentId, TaskId};
+    use crate::planning::{Agent, Project, Resource, Task};
+    use crate::structure::Random;
+    use core::time::Duration;
+
+    fn task(id: u64, secs: u64, skill: &str) -> Task {
+        Task::new(TaskId::new(id), Duration::from_secs(secs)).with_need(skill, 1)
+    }
+
+    fn two_agents() -> Project {
+        Project::default()
+            .with_agent(Agent::new(AgentId::new(1)).with_skill("a", 1).with_skill("any", 1))
+            .with_agent(Agent::new(AgentId::new(2)).with_skill("b", 1).with_skill("any", 1))
+    }
+
+    /// Ten that could begin at once, and two that come after one and before eight: who may interrupt is done after 12, who may not
+    /// waits for the two (13), or the eight wait for the ten (20).
+    #[test]
+    fn what_may_not_be_interrupted_takes_longer() {
+        let project = two_agents()
+            .with_task(task(1, 10, "a"))
+            .with_task(task(2, 1, "b"))
+            .with_task(task(3, 2, "a").after(TaskId::new(2)))
+            .with_task(task(4, 8, "b").after(TaskId::new(3)));
+        let problem = project.check().unwrap();
+        let network = Network::new(&problem);
+        assert_eq!(makespan_bound(&network, u64::MAX), 12);
+        assert_eq!(destructive_bound(&network, 12, 13), 13);
+        assert_eq!(destructive_bound(&network, 12, u64::MAX), 13);
+        assert_eq!(destructive_bound(&network, 12, 12), 12);
+    }
+
+    /// The same with a crane that lifts one of the two at a time.
+    #[test]
+    fn what_has_no_room_beside_it_is_before_or_after_it() {
+        let alone = |id, secs| Task::new(TaskId::new(id), Duration::from_secs(secs)).unattended();
+        let project = Project::default()
+            .with_resource(Resource::new("crane", 3))
+            .with_task(alone(1, 10).with_use("crane", 2))
+            .with_task(alone(2, 1))
+            .with_task(alone(3, 2).with_use("crane", 2).after(TaskId::new(2)))
+            .with_task(alone(4, 8).after(TaskId::new(3)));
+        let problem = project.check().unwrap();
+        let network = Network::new(&problem);
+        assert_eq!(makespan_bound(&network, u64::MAX), 11);
+        assert_eq!(destructive_bound(&network, 11, u64::MAX), 13);
+    }
+
+    /// The ten cannot come before the two, which are followed by eight, if all is done within 16; so it ends after 13 and cannot
+    /// come before the other two, which are followed by four; and after them, from seven on, it ends after 17.
+    #[test]
+    fn one_order_leads_to_another() {
+        let alone = |id, secs| Task::new(TaskId::new(id), Duration::from_secs(secs)).unattended();
+        let lifted = |id, secs| alone(id, secs).with_use("crane", 2);
+        for (two, late) in [(1, 3), (3, 1)] {
+            let mut tasks = [
+                lifted(2, 10),
+                alone(4, 1),
+                lifted(two, 2).after(TaskId::new(4)),
+                alone(5, 8).after(TaskId::new(two)),
+                alone(6, 5),
+                lifted(late, 2).after(TaskId::new(6)),
+                alone(7, 4).after(TaskId::new(late)),
+            ];
+            tasks.sort_by_key(|task| task.id);
+            let project = Project::default().with_resource(Resource::new("crane", 3));
+            let problem = tasks.into_iter().fold(project, Project::with_task).check().unwrap();
+            let network = Network::new(&problem);
+            assert_eq!(destructive_bound(&network, makespan_bound(&network, u64::MAX), u64::MAX), 17);
+        }
+    }
+
+    /// Five may come before or after each of two threes, which begin after four and are followed by four. But it must be before or
+    /// after both, and nobody is done after 14 then.
+    #[test]
+    fn what_fits_beside_each_of_two_need_not_fit_beside_both() {
+        let project = two_agents()
+            .with_task(task(1, 5, "a"))
+            .with_task(task(2, 4, "b"))
+            .with_task(task(3, 3, "a").after(TaskId::new(2)))
+            .with_task(task(4, 3, "a").after(TaskId::new(2)))
+            .with_task(task(5, 4, "b").after(TaskId::new(3)).after(TaskId::new(4)));
+        let problem = project.check().unwrap();
+        let network = Network::new(&problem);
+        assert_eq!(makespan_bound(&network, u64::MAX), 14);
+        assert_eq!(destructive_bound(&network, 14, u64::MAX), 15);
+    }
+
+    fn any_project(random: &mut Random) -> Project {
+        let mut project = two_agents().with_resource(Resource::new("crane", 3));
+        for id in 1..=6 {
+            let skill = ["a", "b", "a", "b", "any"][random.below(5)];
+            let one = task(id, 1 + random.below(9) as u64, skill).with_use("crane", random.below(3) as u64);
+            let before = (1..id).filter(|_| random.below(4) == 0);
+            project = project.with_task(before.fold(one, |one, first| one.after(TaskId::new(first))));
+        }
+        project
+    }
+
+    /// Of all orders and choices of agents.
+    fn shortest(network: &Network<'_>, order: &mut Vec<usize>, modes: &mut [usize], best: &mut u64) {
+        if order.len() == network.len() {
+            let mut times = Times::of(network.len());
+            forward(network, &mut Steps::new(network.problem), order, modes, &mut times);
+            *best = (*best).min(times.makespan());
+        }
+        for task in 0..network.len() {
+            if !order.contains(&task) && network.before.of_task(task).iter().all(|link| order.contains(&link.0)) {
+                for mode in 0..network.modes(task).len() {
+                    order.push(task);
+                    modes[task] = mode;
+                    shortest(network, order, modes, best);
+                    order.pop();
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_bound_is_above_the_shortest_of_all_schedules() {
+        let (mut raised, mut exact) = (0, 0);
+        for seed in 0..150 {
+            let problem = any_project(&mut Random::new(seed, 0)).check().unwrap();
+            let network = Network::new(&problem);
+            let mut best = u64::MAX;
+            shortest(&network, &mut Vec::new(), &mut [0; 6], &mut best);
+            let simple = makespan_bound(&network, u64::MAX);
+            let bound = destructive_bound(&network, simple, u64::MAX);
+            assert!(simple <= bound && bound <= best, "seed {seed}: {simple}, {bound}, {best}");
+            raised += u32::from(bound > simple);
+            exact += u32::from(bound == best);
+        }
+        assert!(raised > 10 && exact > 100, "{raised} raised, {exact} exact");
+    }
+}
