@@ -328,6 +328,12 @@ mod tests {
                 json!({"a": {"b": 2, "d": 3}}),
                 json!({"a": {"b": 2, "d": 3}, "c": 1}),
             ),
+            (
+                Merge::Deep,
+                json!({"a": {"b": 1, "e": 4}}),
+                json!({"a": {"b": 2}, "f": 5}),
+                json!({"a": {"b": 2, "e": 4}, "f": 5}),
+            ),
         ];
         for (merge, old, new, expected) in cases {
             assert_eq!(merge.apply(&old, &new), Ok(expected), "{merge:?} of {old} and {new}");

@@ -296,17 +296,22 @@ fn a_method_that_calls_itself_ends_at_the_bound() {
     ));
 }
 
-/// A goal as its place in a random tree; leaves are operators.
-fn trees(parts: Vec<(usize, bool)>) -> (Domain, Vec<Vec<usize>>) {
+/// A goal as its place in a random tree; leaves are operators. With dead ends, all others have a first method that does the same,
+/// and then something that cannot be.
+fn trees(parts: &[(usize, bool)], dead_ends: bool) -> (Domain, Vec<Vec<usize>>) {
     let mut children = vec![Vec::new(); parts.len() + 1];
     for (place, (parent, _)) in parts.iter().enumerate() {
         children[parent % (place + 1)].push(place + 1);
     }
-    let mut domain = Domain::default();
+    let mut domain = Domain::default().with_operator("never", |_, _| None);
     for (place, own) in children.iter().enumerate() {
         let name = format!("g{place}");
         let goals: Vec<Goal> = own.iter().map(|child| Goal::new(format!("g{child}"), [""; 0])).collect();
         let partial = parts.get(place).is_some_and(|(_, partial)| *partial);
+        if dead_ends && !own.is_empty() {
+            let astray: Vec<Goal> = goals.iter().cloned().chain([Goal::new("never", [""; 0])]).collect();
+            domain = domain.with_method(name.clone(), "astray", move |_, _| Some(Split::sequence(astray.clone())));
+        }
         domain = if own.is_empty() {
             domain.with_operator(name, |facts, _| Some(facts.clone()))
         } else {
@@ -327,7 +332,7 @@ proptest! {
     /// definition is sound.
     #[test]
     fn a_plan_is_what_its_branches_say(parts in prop::collection::vec((0_usize..20, any::<bool>()), 0..20)) {
-        let (domain, children) = trees(parts);
+        let (domain, children) = trees(&parts, false);
         let found = plan(&domain, Facts::new(), &[Goal::new("g0", [""; 0])], Bounds::default()).unwrap();
         let leaves = children.iter().filter(|own| own.is_empty()).count();
         prop_assert_eq!(found.steps.len(), leaves);
@@ -349,6 +354,18 @@ proptest! {
         let definition = found.definition("made", &domain);
         prop_assert!(validate(&definition, &Limits::default()).is_ok());
         prop_assert_eq!(definition.nodes.iter().map(|node| node.after.len()).sum::<usize>(), links.len());
+    }
+
+    /// Ways that were given up are nowhere in the plan: it is the one that is found without them.
+    #[test]
+    fn a_plan_knows_nothing_of_dead_ends(parts in prop::collection::vec((0_usize..20, any::<bool>()), 0..10)) {
+        let found = |dead_ends| {
+            plan(&trees(&parts, dead_ends).0, Facts::new(), &[Goal::new("g0", [""; 0])], Bounds::default()).unwrap()
+        };
+        let (with, without) = (found(true), found(false));
+        prop_assert_eq!(with.turned_back > 0, !parts.is_empty());
+        prop_assert_eq!(with.links(), without.links());
+        prop_assert_eq!((with.steps, with.branches), (without.steps, without.branches));
     }
 }
 
