@@ -290,7 +290,11 @@ impl<'a> Reader<'a> {
 }
 
 /// An order of what is `held` and in no circle, and what is left.
-fn kahn(before: &[Vec<(usize, u64)>], then: &[Vec<(usize, u64)>], mut held: Vec<bool>) -> (Vec<usize>, Vec<bool>) {
+pub(super) fn kahn(
+    before: &[Vec<(usize, u64)>],
+    then: &[Vec<(usize, u64)>],
+    mut held: Vec<bool>,
+) -> (Vec<usize>, Vec<bool>) {
     let is = |held: &[bool], place: usize| held.get(place).copied().unwrap_or(false);
     let waits = before.iter().map(|links| links.iter().filter(|(first, _)| is(&held, *first)).count());
     let mut waits: Vec<usize> = waits.collect();

@@ -3,7 +3,7 @@
 
 use crate::flow::draw::{Draws, Taste, definition, input};
 use crate::flow::{RUN, World, flow, step, undoable, work};
-use crate::restore::{Harm, flip, harms};
+use crate::restore::{Harm, flip, harms, numbers_in};
 use counterpoint::definition::{Action, Body, Enough, Expr, Link, Map, Node};
 use counterpoint::{
     AgentId, AgentSpec, Command, Config, Engine, EngineSnapshot, Entry, Event, OnUndoFailure, Opening, Outbox,
@@ -164,14 +164,26 @@ fn a_snapshot_whose_parts_do_not_fit_together_is_refused() {
     }
 }
 
+/// Three steps, one after the other.
+fn chain() -> World {
+    World::running(
+        flow([step("a"), step("b").with_link(Link::success("a")), step("c").with_link(Link::success("b"))]),
+        0,
+    )
+}
+
+/// The second step is done anew.
+fn reset() -> Command {
+    let to = ResetPoint::Before(vec!["b".into()]);
+    RunCommand::Reset { run: RUN, to, undo: false, reason: "again".into() }.into()
+}
+
 /// What is done anew is a part of a run with all that comes after it, each node once.
 #[test]
 fn a_run_that_is_set_back_in_a_part_that_is_none_is_refused() {
-    let chain = [step("a"), step("b").with_link(Link::success("a")), step("c").with_link(Link::success("b"))];
-    let mut world = World::running(flow(chain), 0);
+    let mut world = chain();
     world.done("a", 1);
-    let to = ResetPoint::Before(vec!["b".into()]);
-    world.say(RunCommand::Reset { run: RUN, to, undo: false, reason: "again".into() }.into()).unwrap();
+    world.say(reset()).unwrap();
     let place = "/runs/0/back/anew/nodes";
     assert!(with_value(&world, place, json!([0, 1, 2])).is_ok(), "all of it would be a part, too");
     for nodes in [json!([1, 1]), json!([2, 1]), json!([1]), json!([0, 2]), json!([1, 2, 3])] {
@@ -188,38 +200,14 @@ fn a_run_that_is_set_back_in_a_part_that_is_none_is_refused() {
     }
 }
 
-/// The number at this place among all in a value, plus one; false when there are fewer.
-fn raise(value: &mut serde_json::Value, left: &mut usize) -> bool {
-    match value {
-        serde_json::Value::Number(number) if *left == 0 => {
-            *value = json!(number.as_u64().unwrap_or(0).wrapping_add(1));
-            true
-        }
-        serde_json::Value::Number(_) => {
-            *left -= 1;
-            false
-        }
-        serde_json::Value::Array(items) => items.iter_mut().any(|item| raise(item, left)),
-        serde_json::Value::Object(fields) => fields.iter_mut().any(|(_, field)| raise(field, left)),
-        _ => false,
-    }
-}
-
 /// A chain whose second node is done anew, to its end, and perhaps another time after it.
 fn set_back(again: bool) -> World {
-    let chain = [step("a"), step("b").with_link(Link::success("a")), step("c").with_link(Link::success("b"))];
-    let reset = || RunCommand::Reset {
-        run: RUN,
-        to: ResetPoint::Before(vec!["b".into()]),
-        undo: false,
-        reason: "again".into(),
-    };
-    let mut world = World::running(flow(chain), 0);
+    let mut world = chain();
     world.done("a", 1).done("b", 1);
-    world.say(reset().into()).unwrap();
+    world.say(reset()).unwrap();
     world.done("c", 1).done("b", 2).failed("c");
     if again {
-        world.say(reset().into()).unwrap();
+        world.say(reset()).unwrap();
         world.done("b", 3).done("c", 3);
     }
     world
@@ -250,9 +238,9 @@ fn whatever_a_journal_says_wrongly_is_noticed_or_does_no_harm() {
             }
             for place in 2.. {
                 let mut value = serde_json::to_value(&journal[at]).unwrap();
-                if !raise(&mut value, &mut { place }) {
-                    break;
-                }
+                let mut found = numbers_in(&mut value);
+                let Some(number) = found.get_mut(place) else { break };
+                **number = json!(number.as_u64().unwrap_or(0).wrapping_add(1));
                 if let Ok(changed) = serde_json::from_value(value) {
                     judge([&journal[..at], &[changed]].concat());
                 }

@@ -301,18 +301,19 @@ impl Harm {
     }
 }
 
-/// Flips a bit of one of the numbers, wherever it stands.
-pub fn flip(value: &mut serde_json::Value, which: prop::sample::Index, bit: u32) {
-    fn numbers<'a>(value: &'a mut serde_json::Value, found: &mut Vec<&'a mut serde_json::Value>) {
-        match value {
-            serde_json::Value::Number(_) => found.push(value),
-            serde_json::Value::Array(items) => items.iter_mut().for_each(|item| numbers(item, found)),
-            serde_json::Value::Object(fields) => fields.values_mut().for_each(|field| numbers(field, found)),
-            _ => {}
-        }
+/// All numbers, wherever they stand.
+pub fn numbers_in(value: &mut serde_json::Value) -> Vec<&mut serde_json::Value> {
+    match value {
+        serde_json::Value::Number(_) => vec![value],
+        serde_json::Value::Array(items) => items.iter_mut().flat_map(numbers_in).collect(),
+        serde_json::Value::Object(fields) => fields.values_mut().flat_map(numbers_in).collect(),
+        _ => Vec::new(),
     }
-    let mut found = Vec::new();
-    numbers(value, &mut found);
+}
+
+/// Flips a bit of one of the numbers.
+pub fn flip(value: &mut serde_json::Value, which: prop::sample::Index, bit: u32) {
+    let mut found = numbers_in(value);
     if found.is_empty() {
         return;
     }

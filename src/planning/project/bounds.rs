@@ -21,9 +21,8 @@ const MOST_STEPS: usize = 4_000_000;
 /// plan is better than one with a makespan of `enough`, if that is what comes out: nothing more is looked for then.
 pub(super) fn makespan_bound(network: &Network<'_>, enough: u64) -> u64 {
     let (heads, tails) = (&network.heads, &network.tails);
-    let crews = busiest(network);
-    // The first, but for equal ones, decides.
-    let simple = crews.first().map_or(0, |crew| crew.least(network, heads, tails)).max(longest(network, heads, tails));
+    let (busy, crews) = busiest(network);
+    let simple = busy.max(longest(network, heads, tails));
     if simple >= enough {
         return simple;
     }
@@ -31,12 +30,14 @@ pub(super) fn makespan_bound(network: &Network<'_>, enough: u64) -> u64 {
     least(network, &crews, &heads, &tails).max(simple)
 }
 
-/// All crews and shared resources, the busiest first.
-pub(super) fn busiest(network: &Network<'_>) -> Vec<Crew> {
+/// All crews and shared resources, and how long the first of them needs: the busiest, as they are the likeliest to make heads
+/// longer.
+pub(super) fn busiest(network: &Network<'_>) -> (u64, Vec<Crew>) {
     let bound = |crew: Crew| (crew.least(network, &network.heads, &network.tails), crew);
     let mut crews: Vec<(u64, Crew)> = crews(network).into_iter().chain(resources(network)).map(bound).collect();
     crews.sort_by_key(|(bound, crew)| (Reverse(*bound), crew.tasks.len()));
-    crews.into_iter().map(|(_, crew)| crew).collect()
+    let busy = crews.first().map_or(0, |(bound, _)| *bound);
+    (busy, crews.into_iter().map(|(_, crew)| crew).collect())
 }
 
 /// The longest way, and what each crew needs.

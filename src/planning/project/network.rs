@@ -1,6 +1,6 @@
 //! The problem as flat arrays, with the longest ways to and from every task.
 
-use super::super::problem::{Mode, Problem};
+use super::super::problem::{Mode, Problem, kahn};
 
 /// Links of all tasks, one after the other.
 #[derive(Debug, Clone)]
@@ -52,8 +52,8 @@ impl<'a> Network<'a> {
             before.get_mut(next)?.push((first, 0));
             then.get_mut(first)?.push((next, 0));
         }
-        let order = topological(&before, &then)?;
-        Some(Self::linked(self.problem, &before, &then, order))
+        let (order, _) = kahn(&before, &then, vec![true; self.len()]);
+        (order.len() == self.len()).then(|| Self::linked(self.problem, &before, &then, order))
     }
 
     fn linked(
@@ -90,24 +90,6 @@ impl<'a> Network<'a> {
     pub(super) fn span(&self, task: usize) -> u64 {
         span(self.problem, task)
     }
-}
-
-/// Each task after those before it (Kahn 1962); nothing if there is a circle.
-fn topological(before: &[Vec<(usize, u64)>], then: &[Vec<(usize, u64)>]) -> Option<Vec<usize>> {
-    let mut waits: Vec<usize> = before.iter().map(Vec::len).collect();
-    let mut order: Vec<usize> = (0..waits.len()).filter(|task| waits.get(*task) == Some(&0)).collect();
-    let mut done = 0;
-    while let Some(&task) = order.get(done) {
-        done += 1;
-        for &(next, _) in then.get(task).into_iter().flatten() {
-            let waits = waits.get_mut(next)?;
-            *waits -= 1;
-            if *waits == 0 {
-                order.push(next);
-            }
-        }
-    }
-    (order.len() == waits.len()).then_some(order)
 }
 
 fn span(problem: &Problem, task: usize) -> u64 {
