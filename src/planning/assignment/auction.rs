@@ -47,7 +47,7 @@ pub fn assign_by_auction(costs: &Costs, tolerance: f64) -> Result<Assignment, As
 fn padded(costs: &Costs) -> Costs {
     let mut values = costs.values.clone();
     values.resize(costs.columns.saturating_mul(costs.columns), 0.0);
-    Costs { rows: costs.columns, columns: costs.columns, values }
+    Costs::of(costs.columns, costs.columns, values)
 }
 
 struct Sold {

@@ -38,8 +38,8 @@ pub fn assign(costs: &Costs) -> Result<Assignment, AssignError> {
         search.augment(row)?;
     }
     let columns: Vec<usize> = search.column_of.iter().copied().flatten().collect();
-    let bound = search.bound();
-    Ok(Assignment { cost: total(costs, &columns), bound, columns: search.column_of })
+    let cost = total(costs, &columns);
+    Ok(Assignment { cost, bound: search.bound(cost), columns: search.column_of })
 }
 
 struct Search<'a> {
@@ -207,7 +207,17 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn bound(&self) -> f64 {
+    /// Every pair has what its prices make the least of its row. Where nothing was rounded the bound is the cost for that; where
+    /// something was, rows are looked through for something less.
+    fn bound(&self, cost: f64) -> f64 {
+        if self.costs.is_exact {
+            debug_assert_eq!(self.dual(), cost, "the prices are those of the assignment");
+            return cost;
+        }
+        self.dual()
+    }
+
+    fn dual(&self) -> f64 {
         let rows = (0..self.costs.rows).map(|row| least_of(self.costs.row(row), &self.prices));
         rows.sum::<f64>() + self.prices.iter().sum::<f64>()
     }

@@ -31,7 +31,12 @@ pub struct Costs {
     rows: usize,
     columns: usize,
     values: Vec<f64>,
+    /// Whether all sums and differences that come up are exact.
+    is_exact: bool,
 }
+
+/// Whole numbers are exact as long as no sum goes beyond this.
+const MOST_EXACT: f64 = (1_u64 << 52) as f64;
 
 impl Costs {
     /// A matrix, row after row.
@@ -46,7 +51,15 @@ impl Costs {
         if values.iter().any(|value| value.is_nan() || *value < -1e300 || (*value > 1e300 && value.is_finite())) {
             return Err(AssignError::NotANumber);
         }
-        Ok(Self { rows, columns, values })
+        Ok(Self::of(rows, columns, values))
+    }
+
+    /// The same of values that are known to be fit for it.
+    fn of(rows: usize, columns: usize, values: Vec<f64>) -> Self {
+        let most = MOST_EXACT / rows.max(columns).max(1) as f64;
+        let is_exact =
+            values.iter().all(|value| *value == f64::INFINITY || value.abs() < most && value.trunc() == *value);
+        Self { rows, columns, values, is_exact }
     }
 
     /// How many rows.
@@ -77,7 +90,7 @@ impl Costs {
         for column in 0..self.columns {
             values.extend((0..self.rows).map(|row| self.at(row, column)));
         }
-        Self { rows: self.columns, columns: self.rows, values }
+        Self { rows: self.columns, columns: self.rows, values, is_exact: self.is_exact }
     }
 }
 

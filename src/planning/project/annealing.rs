@@ -41,7 +41,7 @@ pub(super) fn anneal(network: &Network<'_>, best: &mut Best, watch: &mut Watch<'
             for _ in 0..STEP {
                 state.step(temperature, &mut draw);
                 if state.late() == 0 {
-                    best.take(network, state.order(), state.modes(), state.ends());
+                    best.take(state.order(), state.modes(), state.ends());
                     if best.makespan() <= watch.bound {
                         return;
                     }

@@ -69,7 +69,7 @@ pub(super) fn start(network: &Network<'_>, goal: &Goal) -> Best {
     for rule in [Rule::LatestFinish, Rule::LatestStart, Rule::MostSuccessors] {
         let keys: Vec<u64> = (0..network.len()).map(|task| key(network, rule, task)).collect();
         let built = build(network, &mut profile, Scheme::Serial, &keys);
-        let worth = |built: &Built| super::solution::worth(network, goal, &built.modes, &built.times);
+        let worth = |built: &Built| super::solution::worth(network, goal, &built.modes, &built.times.ends);
         if best.as_ref().is_none_or(|best| worth(&built) < worth(best)) {
             best = Some(built);
         }
@@ -92,9 +92,12 @@ pub(super) fn resume(network: &Network<'_>, plan: &Plan, goal: &Goal) -> Best {
     }
     let built = build_with(network, &mut Steps::new(problem), Scheme::Serial, &keys, &wanted);
     let fresh = start(network, goal);
-    let times = Times { starts: Vec::new(), ends: fresh.ends.clone() };
-    let worth = |modes: &[usize], times: &Times| super::solution::worth(network, goal, modes, times);
-    if worth(&built.modes, &built.times) <= worth(&fresh.modes, &times) { built.into_best(goal.clone()) } else { fresh }
+    let worth = |modes: &[usize], ends: &[u64]| super::solution::worth(network, goal, modes, ends);
+    if worth(&built.modes, &built.times.ends) <= worth(&fresh.modes, &fresh.ends) {
+        built.into_best(goal.clone())
+    } else {
+        fresh
+    }
 }
 
 /// The larger, the sooner.
@@ -117,7 +120,7 @@ pub(super) struct Built {
 
 impl Built {
     fn into_best(self, goal: Goal) -> Best {
-        Best { goal, order: self.order, modes: self.modes, ends: self.times.ends }
+        Best { goal, order: self.order, modes: self.modes, ends: self.times.ends, taken: 0 }
     }
 }
 
@@ -171,7 +174,7 @@ fn build_with(
         }
         let mode = mode(network, &built.modes, task);
         spare = spare.saturating_sub(mode.cost.saturating_sub(least(task)));
-        profile.take(task, &mode, chosen.start);
+        profile.take(task, mode, chosen.start);
         set(&mut built.times.starts, task, |_| chosen.start);
         set(&mut built.times.ends, task, |_| chosen.start + mode.span);
         built.order.push(task);

@@ -8,8 +8,9 @@
 use super::generate::{Rule, Scheme, build, key};
 use super::moves::Draw;
 use super::network::{Network, at};
+use super::population::{Individual, Population};
 use super::profile::{Lanes, Profile, Steps};
-use super::sequence::{Times, backward, forward, mode};
+use super::sequence::{Times, backward, by_moment, forward, mode};
 use super::solution::{Best, Watch, cost, worth};
 
 /// Individuals in a population: five for each task within these bounds, where there are schedules enough to make something of so
@@ -22,8 +23,9 @@ const LEAST_POPULATION: u64 = 30;
 const SCHEDULES_EACH: u64 = 120;
 /// Of so many neighbours two change places.
 const MUTATION: usize = 10;
-/// Children without a better best, for each individual, after which a population starts again.
-const PATIENCE: usize = 40;
+/// Children after which a population starts again, for each individual, if neither its best nor its worst got better with them.
+/// Large populations get better for a long time before their best does.
+const PATIENCE: usize = 10;
 /// Between populations: so many walks, of so many steps for each task, each of which moves so many tasks at most.
 const WALKS: usize = 12;
 const STEPS: usize = 200;
@@ -39,27 +41,23 @@ pub(super) fn evolve(network: &Network<'_>, best: &mut Best, watch: &mut Watch<'
     }
 }
 
-#[derive(Debug, Clone)]
-struct Individual {
-    order: Vec<usize>,
-    modes: Vec<usize>,
-    times: Times,
-    worth: Vec<u128>,
-}
-
 struct Breeder<'a, P> {
     network: &'a Network<'a>,
     profile: P,
     draw: Draw,
     /// Scratch: which tasks a child has.
     has: Vec<bool>,
+    /// Scratch: a schedule from the end, what is made of it, and keys to sort by.
     mirror: Times,
+    justified: (Vec<usize>, Times),
+    keys: Vec<u64>,
 }
 
 impl<'a, P: Profile> Breeder<'a, P> {
     fn new(network: &'a Network<'a>, profile: P, seed: u64) -> Self {
         let len = network.len();
-        Self { network, profile, draw: Draw::new(seed), has: vec![false; len], mirror: Times::of(len) }
+        let (mirror, justified) = (Times::of(len), (Vec::new(), Times::of(len)));
+        Self { network, profile, draw: Draw::new(seed), has: vec![false; len], mirror, justified, keys: Vec::new() }
     }
 
     fn run(&mut self, best: &mut Best, watch: &mut Watch<'_>) {
@@ -68,27 +66,28 @@ impl<'a, P: Profile> Breeder<'a, P> {
         let population = (watch.most() / SCHEDULES_EACH).clamp(LEAST_POPULATION, wanted);
         let population = usize::try_from(population).unwrap_or(usize::MAX);
         loop {
-            let mut people: Vec<Individual> = Vec::new();
+            let mut people = Population::default();
             // Every other population is of newcomers only.
             if generation % 2 == 1 {
-                people.push(self.individual(best.order.clone(), best.modes.clone(), best));
+                people.add(self.individual(best.order.clone(), best.modes.clone(), best));
             }
             generation += 1;
             while people.len() < population {
-                people.push(self.newcomer(best, people.len()));
-                if !self.note(people.last(), best, watch) {
+                let newcomer = self.newcomer(best, people.len());
+                if !self.note(&newcomer, best, watch) {
                     return;
                 }
+                people.add(newcomer);
             }
             let mut idle = 0;
             while idle < population * PATIENCE {
                 let child = self.child(&people, best);
-                let before = best.ends.clone();
-                if !self.note(Some(&child), best, watch) {
+                let before = best.taken;
+                if !self.note(&child, best, watch) {
                     return;
                 }
-                idle = if before == best.ends { idle + 1 } else { 0 };
-                replace(&mut people, child);
+                let is_better = people.replace(child) || best.taken != before;
+                idle = if is_better { 0 } else { idle + 1 };
             }
             if generation == 1 {
                 watch.look_closer(self.network, best.makespan());
@@ -117,7 +116,7 @@ impl<'a, P: Profile> Breeder<'a, P> {
             }
             self.mutate_modes(&mut modes);
             let next = self.individual(order, modes, best);
-            if !self.note(Some(&next), best, watch) {
+            if !self.note(&next, best, watch) {
                 return false;
             }
             if self.goes(&next.worth, &now.worth) {
@@ -151,12 +150,9 @@ impl<'a, P: Profile> Breeder<'a, P> {
     }
 
     /// Takes over what is better than the best; whether to go on.
-    fn note(&self, one: Option<&Individual>, best: &mut Best, watch: &mut Watch<'_>) -> bool {
-        if let Some(one) = one {
-            let times = Times { starts: Vec::new(), ends: best.ends.clone() };
-            if one.worth < worth(self.network, &best.goal, &best.modes, &times) {
-                best.take(self.network, &one.order, &one.modes, &one.times.ends);
-            }
+    fn note(&self, one: &Individual, best: &mut Best, watch: &mut Watch<'_>) -> bool {
+        if one.worth < worth(self.network, &best.goal, &best.modes, &best.ends) {
+            best.take(&one.order, &one.modes, &one.times.ends);
         }
         watch.go_on(3, best.makespan()) && !best.is_proven(watch)
     }
@@ -172,40 +168,43 @@ impl<'a, P: Profile> Breeder<'a, P> {
         let keys: Vec<u64> = (0..self.network.len()).map(noisy).collect();
         let built = build(self.network, &mut self.profile, scheme, &keys);
         let mut order = built.order;
-        order.sort_by_key(|task| at(&built.times.starts, *task));
+        by_moment(&mut order, |task| at(&built.times.starts, task), &mut self.keys);
         self.individual(order, built.modes, best)
     }
 
     /// Decodes, and justifies to the right and to the left.
     fn individual(&mut self, order: Vec<usize>, modes: Vec<usize>, best: &Best) -> Individual {
-        let mut times = Times::of(self.network.len());
-        forward(self.network, &mut self.profile, &order, &modes, &mut times);
-        let worth_of = |times: &Times| worth(self.network, &best.goal, &modes, times);
+        let network = self.network;
+        let mut times = Times::of(network.len());
+        forward(network, &mut self.profile, &order, &modes, &mut times);
+        let (list, justified) = &mut self.justified;
+        list.clear();
+        list.extend(order.iter().rev());
+        by_moment(list, |task| u64::MAX - at(&times.ends, task), &mut self.keys);
+        backward(network, &mut self.profile, list, &modes, &mut self.mirror);
+        list.reverse();
+        by_moment(list, |task| u64::MAX - at(&self.mirror.ends, task), &mut self.keys);
+        forward(network, &mut self.profile, list, &modes, justified);
+        let worth_of = |times: &Times| worth(network, &best.goal, &modes, &times.ends);
         let mut one = Individual { worth: worth_of(&times), order, times, modes: Vec::new() };
-        let mut order = one.order.clone();
-        let mut times = one.times.clone();
-        order.reverse();
-        order.sort_by_key(|task| u64::MAX - at(&times.ends, *task));
-        backward(self.network, &mut self.profile, &order, &modes, &mut self.mirror);
-        order.reverse();
-        order.sort_by_key(|task| u64::MAX - at(&self.mirror.ends, *task));
-        forward(self.network, &mut self.profile, &order, &modes, &mut times);
-        let justified = worth_of(&times);
-        if justified <= one.worth {
-            order.sort_by_key(|task| at(&times.starts, *task));
-            one = Individual { worth: justified, order, times, modes: Vec::new() };
+        let worth = worth_of(justified);
+        if worth <= one.worth {
+            by_moment(list, |task| at(&justified.starts, task), &mut self.keys);
+            one.worth = worth;
+            one.order.clone_from(list);
+            core::mem::swap(&mut one.times, justified);
         }
         one.modes = modes;
         one
     }
 
-    fn parent<'b>(&mut self, people: &'b [Individual]) -> Option<&'b Individual> {
+    fn parent<'b>(&mut self, people: &'b Population) -> Option<&'b Individual> {
         let (one, two) = (self.draw.below(people.len()), self.draw.below(people.len()));
         let (one, two) = (people.get(one)?, people.get(two)?);
         Some(if two.worth < one.worth { two } else { one })
     }
 
-    fn child(&mut self, people: &[Individual], best: &Best) -> Individual {
+    fn child(&mut self, people: &Population, best: &Best) -> Individual {
         let (mother, father) = (self.parent(people), self.parent(people));
         let (Some(mother), Some(father)) = (mother, father) else {
             return self.newcomer(best, 0);
@@ -296,9 +295,9 @@ impl<'a, P: Profile> Breeder<'a, P> {
                 *slot = *mode;
             }
         }
-        let budget = self.network.problem.budget.unwrap_or(u64::MAX);
         // Two halves within the budget may not be when put together.
-        if cost(self.network, &modes) > budget { mother.modes.clone() } else { modes }
+        let is_over = |budget| cost(self.network, &modes) > budget;
+        if self.network.problem.budget.is_some_and(is_over) { mother.modes.clone() } else { modes }
     }
 
     /// A few tasks move to another place that precedence allows; a few get another agent.
@@ -336,21 +335,10 @@ impl<'a, P: Profile> Breeder<'a, P> {
     }
 }
 
-/// The child takes the place of the worst, unless it is there already or no better.
-fn replace(people: &mut [Individual], child: Individual) {
-    if people.iter().any(|one| one.worth == child.worth && one.times.ends == child.times.ends) {
-        return;
-    }
-    if let Some(worst) = people.iter_mut().max_by(|one, two| one.worth.cmp(&two.worth))
-        && child.worth <= worst.worth
-    {
-        *worst = child;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::generate::start;
+    use super::super::sequence::latest;
     use super::super::settings::{Goal, Settings};
     use super::*;
     use crate::id::TaskId;
@@ -407,7 +395,7 @@ mod tests {
         if order.len() == network.len() {
             let mut times = Times::of(network.len());
             forward(network, &mut Steps::new(network.problem), order, &vec![0; order.len()], &mut times);
-            *best = (*best).min(times.makespan());
+            *best = (*best).min(latest(&times.ends));
         }
         for task in 0..network.len() {
             if !order.contains(&task) && network.before.of_task(task).iter().all(|link| order.contains(&link.0)) {

@@ -15,6 +15,7 @@ mod generate;
 mod genetic;
 mod moves;
 mod network;
+mod population;
 mod profile;
 mod sequence;
 mod settings;

@@ -176,6 +176,8 @@ impl Profile for Lanes {
     fn take(&mut self, task: usize, mode: &Mode, start: u64) {
         let want = self.wants.get(task).copied().unwrap_or(0);
         let (Ok(start), Ok(span)) = (usize::try_from(start), usize::try_from(mode.span)) else { return };
-        self.free.iter_mut().skip(start).take(span).for_each(|free| *free -= want);
+        if let Some(stretch) = self.free.get_mut(start..start + span) {
+            stretch.iter_mut().for_each(|free| *free -= want);
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::destructive::destructive_bound;
 use super::generate::{resume, start};
 use super::genetic::evolve;
 use super::network::{Network, at};
-use super::sequence::{Times, mode};
+use super::sequence::{latest, mode};
 use super::settings::{Goal, Measure, Progress, Settings};
 use core::ops::ControlFlow;
 use core::time::Duration;
@@ -159,11 +159,13 @@ pub(super) struct Best {
     pub(super) order: Vec<usize>,
     pub(super) modes: Vec<usize>,
     pub(super) ends: Vec<u64>,
+    /// How many schedules it has been.
+    pub(super) taken: u64,
 }
 
 impl Best {
     pub(super) fn makespan(&self) -> u64 {
-        self.ends.iter().copied().max().unwrap_or(0)
+        latest(&self.ends)
     }
 
     pub(super) fn is_proven(&self, watch: &Watch<'_>) -> bool {
@@ -171,7 +173,8 @@ impl Best {
     }
 
     /// Takes over a schedule.
-    pub(super) fn take(&mut self, _network: &Network<'_>, order: &[usize], modes: &[usize], ends: &[u64]) {
+    pub(super) fn take(&mut self, order: &[usize], modes: &[usize], ends: &[u64]) {
+        self.taken = self.taken.saturating_add(1);
         self.order.clear();
         self.order.extend_from_slice(order);
         self.modes.clear();
@@ -201,13 +204,13 @@ pub(super) fn cost(network: &Network<'_>, modes: &[usize]) -> u64 {
 }
 
 /// What a schedule is worth by a goal: the less the better, the first that differs decides.
-pub(super) fn worth(network: &Network<'_>, goal: &Goal, modes: &[usize], times: &Times) -> Vec<u128> {
+pub(super) fn worth(network: &Network<'_>, goal: &Goal, modes: &[usize], ends: &[u64]) -> Vec<u128> {
     let problem = network.problem;
     let tick = u128::from(problem.tick);
-    let makespan = || u128::from(times.makespan()) * tick;
+    let makespan = || u128::from(latest(ends)) * tick;
     let spent = || u128::from(cost(network, modes));
     let late = || {
-        let ends = times.ends.iter().zip(&problem.due).zip(&problem.priority);
+        let ends = ends.iter().zip(&problem.due).zip(&problem.priority);
         let late = ends.map(|((end, due), priority)| {
             u128::from(end.saturating_sub(due.unwrap_or(u64::MAX))) * tick.saturating_mul((*priority).into())
         });

@@ -98,6 +98,27 @@ fn capacities_are_columns_that_are_there_more_than_once() {
     }
 }
 
+/// Fractions are rounded, so their bound is found from the prices and not taken from the cost.
+#[test]
+fn fractions_have_a_bound_that_is_theirs_but_for_rounding() {
+    let mut random = Random::new(5, 1);
+    for _ in 0..2_000 {
+        let whole = case(&mut random);
+        let values = (0..whole.rows() * whole.columns())
+            .map(|at| whole.at(at / whole.columns(), at % whole.columns()) * 0.1 + 0.01 * random.unit());
+        let costs = Costs::new(whole.rows(), whole.columns(), values.collect()).unwrap();
+        let spare = costs.rows().saturating_sub(costs.columns());
+        let best = brute(&costs, 0, 0, spare, |one, two| one + two, 0.0);
+        match assign(&costs) {
+            Ok(found) => {
+                let near = 1e-12 * (1.0 + 1_000_000.0);
+                assert!((found.cost - best).abs() <= near && (found.bound - best).abs() <= near, "{found:?}, {best}");
+            }
+            Err(fault) => assert!(fault == AssignError::Infeasible && best.is_infinite(), "{fault}, not {best}"),
+        }
+    }
+}
+
 #[test]
 fn methods_agree_on_larger_ones() {
     for (size, top) in [(80, 1_000_000), (80, 10), (150, 1_000)] {

@@ -1,0 +1,98 @@
+//! Schedules that a genetic algorithm breeds from: none of them twice, and the worst of them at hand.
+
+use super::sequence::Times;
+use std::collections::BTreeSet;
+
+#[derive(Debug, Clone)]
+pub(super) struct Individual {
+    pub(super) order: Vec<usize>,
+    pub(super) modes: Vec<usize>,
+    pub(super) times: Times,
+    pub(super) worth: Vec<u128>,
+}
+
+/// Who is in it is looked through only when somebody is replaced: most children are worse than the worst, or there already.
+#[derive(Debug, Default)]
+pub(super) struct Population {
+    people: Vec<Individual>,
+    /// Marks of all people. Two schedules of the same mark are taken for one: such a child is one of millions, and is missed by
+    /// nobody.
+    marks: BTreeSet<u64>,
+    worst: usize,
+}
+
+impl Population {
+    pub(super) const fn len(&self) -> usize {
+        self.people.len()
+    }
+
+    pub(super) fn get(&self, place: usize) -> Option<&Individual> {
+        self.people.get(place)
+    }
+
+    pub(super) fn add(&mut self, one: Individual) {
+        self.marks.insert(mark(&one));
+        self.people.push(one);
+        self.find_worst();
+    }
+
+    /// The child takes the place of the worst, unless it is there already or worse. Whether the worst of all is better then.
+    pub(super) fn replace(&mut self, child: Individual) -> bool {
+        let Some(worst) = self.people.get_mut(self.worst) else { return false };
+        let (old, new) = (mark(worst), mark(&child));
+        if child.worth > worst.worth || !self.marks.insert(new) {
+            return false;
+        }
+        self.marks.remove(&old);
+        let before = core::mem::replace(worst, child);
+        self.find_worst();
+        self.people.get(self.worst).is_some_and(|worst| worst.worth < before.worth)
+    }
+
+    fn find_worst(&mut self) {
+        let people = self.people.iter().enumerate();
+        self.worst = people.max_by(|one, two| one.1.worth.cmp(&two.1.worth)).map_or(0, |worst| worst.0);
+    }
+}
+
+/// When its tasks end, in one number.
+fn mark(one: &Individual) -> u64 {
+    const TIMES: u64 = 0x9e37_79b9_7f4a_7c15;
+    one.times.ends.iter().fold(0, |mark: u64, end| (mark.rotate_left(7) ^ end).wrapping_mul(TIMES))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn individual(worth: u128, ends: &[u64]) -> Individual {
+        let times = Times { starts: Vec::new(), ends: ends.to_vec() };
+        Individual { order: Vec::new(), modes: Vec::new(), times, worth: vec![worth] }
+    }
+
+    fn worths(population: &Population) -> Vec<u128> {
+        population.people.iter().map(|one| one.worth[0]).collect()
+    }
+
+    #[test]
+    fn the_worst_makes_room_for_whoever_is_new_and_no_worse() {
+        let mut population = Population::default();
+        for (worth, ends) in [(5, [5, 3]), (9, [9, 1]), (7, [7, 2])] {
+            population.add(individual(worth, &ends));
+        }
+        assert!(!population.replace(individual(10, &[10, 1])));
+        assert_eq!(worths(&population), [5, 9, 7]);
+        assert!(!population.replace(individual(5, &[5, 3])));
+        assert_eq!(worths(&population), [5, 9, 7], "it is there");
+        assert!(!population.replace(individual(9, &[1, 9])), "no better than the worst was");
+        assert!(population.replace(individual(5, &[3, 5])));
+        assert_eq!(worths(&population), [5, 5, 7]);
+        // Who has gone may come again.
+        assert!(population.replace(individual(6, &[6, 6])));
+        assert!(!population.replace(individual(6, &[1, 6])));
+        assert_eq!(worths(&population), [5, 5, 6]);
+        assert!(!population.replace(individual(6, &[6, 6])));
+        assert_eq!(population.get(2).map(|one| one.times.ends.clone()), Some(vec![6, 6]));
+        assert_eq!(population.len(), 3);
+    }
+}
