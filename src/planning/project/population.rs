@@ -55,10 +55,12 @@ impl Population {
     }
 }
 
-/// When its tasks end, in one number.
+/// When its tasks end and what it is worth, in one number: the same times may be had at another cost.
 fn mark(one: &Individual) -> u64 {
     const TIMES: u64 = 0x9e37_79b9_7f4a_7c15;
-    one.times.ends.iter().fold(0, |mark: u64, end| (mark.rotate_left(7) ^ end).wrapping_mul(TIMES))
+    let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0);
+    let worth = one.worth.iter().flat_map(|worth| [half(*worth), half(worth >> 64)]);
+    one.times.ends.iter().copied().chain(worth).fold(0, |mark, part| (mark.rotate_left(7) ^ part).wrapping_mul(TIMES))
 }
 
 #[cfg(test)]
@@ -93,6 +95,9 @@ mod tests {
         assert_eq!(worths(&population), [5, 5, 6]);
         assert!(!population.replace(individual(6, &[6, 6])));
         assert_eq!(population.get(2).map(|one| one.times.ends.clone()), Some(vec![6, 6]));
+        // The same times for less.
+        assert!(population.replace(individual(4, &[6, 6])), "the worst was of 6, and is of 5");
+        assert_eq!(worths(&population), [5, 5, 4]);
         assert_eq!(population.len(), 3);
     }
 }
