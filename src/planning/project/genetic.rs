@@ -24,8 +24,9 @@ const SCHEDULES_EACH: u64 = 120;
 /// Of so many neighbours two change places.
 const MUTATION: usize = 10;
 /// Children after which a population starts again, for each individual, if neither its best nor its worst got better with them.
-/// Large populations get better for a long time before their best does.
-const PATIENCE: usize = 10;
+/// Large populations get better for a long time before their best does. The first is left early, for walks find more then; those of
+/// a long search are given more time, or it ends worse.
+const PATIENCE: (usize, usize) = (10, 40);
 /// Between populations: so many walks, of so many steps for each task, each of which moves so many tasks at most.
 const WALKS: usize = 12;
 const STEPS: usize = 200;
@@ -79,8 +80,9 @@ impl<'a, P: Profile> Breeder<'a, P> {
                 }
                 people.add(newcomer);
             }
+            let patience = population * if generation == 1 { PATIENCE.0 } else { PATIENCE.1 };
             let mut idle = 0;
-            while idle < population * PATIENCE {
+            while idle < patience {
                 let child = self.child(&people, best);
                 let before = best.taken;
                 if !self.note(&child, best, watch) {
