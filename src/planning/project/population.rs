@@ -32,8 +32,10 @@ impl Population {
 
     pub(super) fn add(&mut self, one: Individual) {
         self.marks.insert(mark(&one));
+        if self.people.get(self.worst).is_none_or(|worst| one.worth >= worst.worth) {
+            self.worst = self.people.len();
+        }
         self.people.push(one);
-        self.find_worst();
     }
 
     /// The child takes the place of the worst, unless it is there already or worse. Whether the worst of all is better then.
