@@ -6,6 +6,9 @@ use crate::planning::problem::{Mode, Problem};
 use core::time::Duration;
 use std::collections::BTreeMap;
 
+/// Parts of each task that are looked at first, beside its cheapest.
+const FEW: usize = 3;
+
 /// A part of a task that an agent does.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
@@ -222,8 +225,32 @@ impl<'a> Model<'a> {
         Ok(())
     }
 
+    /// Parts that stand aside at first: all but a few of each task. The cheapest is there, so that the budget can be kept, and
+    /// those of the agents who have least to do when everybody takes the task that comes next and would be done first.
+    fn aside(&self) -> Vec<bool> {
+        let mut aside = vec![false; self.program.columns.len()];
+        let mut mark = |part: Option<Variable>, is_aside: bool| {
+            part.into_iter().for_each(|part| aside.iter_mut().skip(part.0).take(1).for_each(|slot| *slot = is_aside));
+        };
+        let mut loads = vec![0.0; self.problem.agents()];
+        for (task, parts) in self.parts.iter().enumerate() {
+            let modes = || self.modes(task).iter().zip(parts.iter().copied());
+            let load =
+                |mode: &Mode| mode.agent.and_then(|agent| loads.get(agent).copied()).unwrap_or(0.0) + self.span(mode);
+            let mut ways: Vec<_> = modes().map(|(mode, part)| (load(mode), mode.agent, part)).collect();
+            ways.sort_by(|one, two| one.0.total_cmp(&two.0));
+            modes().for_each(|(_, part)| mark(part, true));
+            mark(modes().min_by_key(|(mode, _)| mode.cost).and_then(|(_, part)| part), false);
+            ways.iter().take(FEW).for_each(|(_, _, part)| mark(*part, false));
+            if let Some((load, Some(agent), _)) = ways.first() {
+                loads.iter_mut().skip(*agent).take(1).for_each(|slot| *slot = *load);
+            }
+        }
+        aside
+    }
+
     fn read(self) -> Result<Allocation, LpError> {
-        let solution = self.program.solve()?;
+        let solution = self.program.solve_with_few(self.aside())?;
         let problem = self.problem;
         let mut shares = Vec::new();
         for ((modes, parts), task) in problem.modes.iter().zip(&self.parts).zip(&problem.tasks) {

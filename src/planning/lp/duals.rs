@@ -10,7 +10,7 @@ use super::program::{Column, LinearProgram, LpError, Outcome, Relation};
 /// Values nearer to a bound stand at it.
 const AT_BOUND: f64 = 1e-7;
 /// A gain by moving that is no larger is rounding, for costs about 1.
-const TOLERANCE: f64 = 1e-7;
+pub(super) const TOLERANCE: f64 = 1e-7;
 /// Rounds after which all columns are looked at.
 const ROUNDS: usize = 40;
 
@@ -67,12 +67,12 @@ fn agreed(
     Err(LpError::Numerical { what: format!("the prices make {bound}, the values {sum}") })
 }
 
-fn paid(terms: &[(usize, f64)], prices: &[f64]) -> f64 {
+pub(super) fn paid(terms: &[(usize, f64)], prices: &[f64]) -> f64 {
     terms.iter().map(|(row, times)| times * prices.get(*row).copied().unwrap_or(0.0)).sum()
 }
 
 /// The terms of each column, by row.
-fn by_column(program: &LinearProgram) -> Vec<Vec<(usize, f64)>> {
+pub(super) fn by_column(program: &LinearProgram) -> Vec<Vec<(usize, f64)>> {
     let mut columns = vec![Vec::new(); program.columns.len()];
     for (row, terms) in program.rows.iter().enumerate() {
         for &(column, times) in &terms.terms {

@@ -7,6 +7,7 @@ mod allocation;
 mod duals;
 mod program;
 mod reason;
+mod sift;
 
 pub use allocation::{Allocation, Prices, Share, allocate};
 pub use program::{Condition, LinearProgram, LpError, LpSolution, Relation, Variable};

@@ -1,0 +1,135 @@
+//! Programs of many more columns than rows: those that matter are few.
+//!
+//! Some columns stand aside at nothing. What conditions cost without them says which of them would gain by coming in; they do, and
+//! so on, until none would: then the program with the others alone has the same least sum (column generation; Dantzig and Wolfe
+//! 1960; with all columns at hand it is known as sifting, Bixby and others 1992).
+
+use super::duals::{self, TOLERANCE};
+use super::program::{LinearProgram, LpError, Outcome, Row};
+
+/// Rounds after which no column stands aside.
+const ROUNDS: usize = 60;
+/// Columns that come in at a time: as many as there are rows, and at least so many.
+const COME_IN: usize = 100;
+
+/// The best values and what each condition costs, found with few columns. None if those that are there at first have no
+/// solution, or have no prices that rounding leaves alone.
+///
+/// Columns that stand aside at first must have the lower bound 0 and no upper one.
+pub(super) fn solve(program: &LinearProgram, mut aside: Vec<bool>) -> Result<Option<(Vec<f64>, Vec<f64>)>, LpError> {
+    let columns = duals::by_column(program);
+    for round in 0..=ROUNDS {
+        if round == ROUNDS {
+            aside.fill(false);
+        }
+        let part = without(program, &aside);
+        let Outcome::Found(found, _) = part.run()? else { return Ok(None) };
+        let sum: f64 = part.columns.iter().zip(&found).map(|(column, value)| column.cost * value).sum();
+        let Ok(prices) = duals::prices(&part, &found, sum) else { return Ok(None) };
+        let mut gains = gains(program, &columns, &aside, &prices);
+        if gains.is_empty() {
+            let mut found = found.into_iter();
+            let values = aside.iter().map(|aside| if *aside { 0.0 } else { found.next().unwrap_or(0.0) });
+            return Ok(Some((values.collect(), prices)));
+        }
+        gains.sort_unstable_by(|one, two| two.0.total_cmp(&one.0).then(one.1.cmp(&two.1)));
+        for (_, at) in gains.into_iter().take(program.rows.len().max(COME_IN)) {
+            aside.iter_mut().skip(at).take(1).for_each(|aside| *aside = false);
+        }
+    }
+    Ok(None)
+}
+
+/// What a unit of each column that stands aside would save at these prices, where it would.
+fn gains(program: &LinearProgram, columns: &[Vec<(usize, f64)>], aside: &[bool], prices: &[f64]) -> Vec<(f64, usize)> {
+    let scale = program.columns.iter().map(|column| column.cost.abs()).fold(1.0, f64::max);
+    let gains = program.columns.iter().zip(columns).zip(aside).enumerate().filter(|(_, (_, aside))| **aside);
+    let gains = gains.map(|(at, ((column, terms), _))| (duals::paid(terms, prices) - column.cost, at));
+    gains.filter(|(gain, _)| *gain > TOLERANCE * scale).collect()
+}
+
+/// The program without the columns that stand aside.
+fn without(program: &LinearProgram, aside: &[bool]) -> LinearProgram {
+    let mut places = vec![None; aside.len()];
+    let mut columns = Vec::new();
+    for ((place, _), column) in places.iter_mut().zip(aside).zip(&program.columns).filter(|((_, aside), _)| !**aside) {
+        *place = Some(columns.len());
+        columns.push(column.clone());
+    }
+    let place = |at: usize| places.get(at).copied().flatten();
+    let rows = program.rows.iter().map(|row| Row {
+        name: row.name.clone(),
+        terms: row.terms.iter().filter_map(|(at, times)| Some((place(*at)?, *times))).collect(),
+        relation: row.relation,
+        bound: row.bound,
+    });
+    LinearProgram { maximise: false, rows: rows.collect(), columns }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::program::Relation;
+    use super::*;
+    use crate::structure::Random;
+
+    /// Tasks shared out among agents who differ in how long they take, the last of whom to be done soon; and what that may cost.
+    fn shares(random: &mut Random, tasks: usize, agents: usize) -> LinearProgram {
+        let mut program = LinearProgram::minimise();
+        let end = program.variable("end", 1.0, 0.0, f64::INFINITY).unwrap();
+        let mut rooms = vec![vec![(end, -1.0)]; agents];
+        let mut spent = Vec::new();
+        for _ in 0..tasks {
+            let mut whole = Vec::new();
+            for room in &mut rooms {
+                let part = program.variable("part", 0.0, 0.0, f64::INFINITY).unwrap();
+                whole.push((part, 1.0));
+                room.push((part, 1.0 + random.below(9) as f64));
+                spent.push((part, 1.0 + random.below(9) as f64));
+            }
+            program.condition("whole", whole, Relation::Equal, 1.0).unwrap();
+        }
+        for room in rooms {
+            program.condition("room", room, Relation::AtMost, 0.0).unwrap();
+        }
+        program.condition("budget", spent, Relation::AtMost, 4.0 * tasks as f64).unwrap();
+        program
+    }
+
+    #[test]
+    fn few_columns_end_where_all_do() {
+        let (mut came, mut impossible_alone, mut impossible) = (0, 0, 0);
+        for seed in 0..200 {
+            let mut random = Random::new(seed, 0);
+            let (tasks, agents) = (1 + random.below(20), 2 + random.below(6));
+            let program = shares(&mut random, tasks, agents);
+            let aside: Vec<bool> = (0..program.columns.len()).map(|at| at > 0 && random.below(3) == 0).collect();
+            let few = program.solve_with_few(aside.clone());
+            let Ok(all) = program.solve() else {
+                impossible += usize::from(matches!(few, Err(LpError::Infeasible { .. })));
+                continue;
+            };
+            let few = few.unwrap();
+            assert!((all.objective - few.objective).abs() < 1e-6, "seed {seed}: {} {}", all.objective, few.objective);
+            for (row, condition) in program.rows.iter().enumerate() {
+                let sum: f64 = condition.terms.iter().map(|(at, times)| times * few.values[*at]).sum();
+                let off = sum - condition.bound;
+                assert!(
+                    if condition.relation == Relation::Equal { off.abs() } else { off } < 1e-6,
+                    "seed {seed}: {row}"
+                );
+            }
+            // The prices are those of all columns: none would gain, and what they make of the bounds is the sum.
+            let prices = few.prices.unwrap();
+            let columns = duals::by_column(&program);
+            assert!(gains(&program, &columns, &vec![true; columns.len()], &prices).is_empty(), "seed {seed}");
+            let bound: f64 = program.rows.iter().zip(&prices).map(|(row, price)| row.bound * price).sum();
+            assert!((bound - few.objective).abs() < 1e-4, "seed {seed}: {bound} {}", few.objective);
+            match without(&program, &aside).solve() {
+                Ok(alone) => came += usize::from(alone.objective > all.objective + 1e-6),
+                Err(_) => impossible_alone += 1,
+            }
+        }
+        let counts = [came, impossible_alone, impossible];
+        assert!(counts.iter().all(|count| *count > 0), "others came in, none at first, none at all: {counts:?}");
+    }
+}
