@@ -1,6 +1,7 @@
 //! A linear program as data, and its solution.
 
-use super::{duals, reason, sift};
+use super::sift::{self, Sifted};
+use super::{duals, reason};
 use crate::name::Name;
 use microlp::{ComparisonOp, OptimizationDirection, Problem, SolveOptions};
 use thiserror::Error;
@@ -257,7 +258,7 @@ impl LinearProgram {
 
     /// The same, where only a few columns matter: some stand aside as long as they would not gain by coming in.
     pub(super) fn solve_with_few(&self, aside: Vec<bool>) -> Result<LpSolution, LpError> {
-        let Some((values, prices)) = sift::solve(self, aside)? else { return self.solve() };
+        let Some(Sifted { values, prices }) = sift::solve(self, aside) else { return self.solve() };
         let sum: f64 = self.columns.iter().zip(&values).map(|(column, value)| column.cost * value).sum();
         Ok(LpSolution { objective: sum, values, prices: Some(prices), is_proven: true })
     }

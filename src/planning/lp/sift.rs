@@ -5,39 +5,45 @@
 //! 1960; with all columns at hand it is known as sifting, Bixby and others 1992).
 
 use super::duals::{self, TOLERANCE};
-use super::program::{LinearProgram, LpError, Outcome, Row};
+use super::program::{LinearProgram, Outcome, Row};
 
 /// Rounds after which no column stands aside.
 const ROUNDS: usize = 60;
 /// Columns that come in at a time: as many as there are rows, and at least so many.
 const COME_IN: usize = 100;
 
-/// The best values and what each condition costs, found with few columns. None if those that are there at first have no
-/// solution, or have no prices that rounding leaves alone.
+/// The best values, and what each condition costs.
+pub(super) struct Sifted {
+    pub(super) values: Vec<f64>,
+    pub(super) prices: Vec<f64>,
+}
+
+/// Those of a program, found with few columns. None if those that are there at first have no solution, or none that rounding
+/// leaves alone.
 ///
 /// Columns that stand aside at first must have the lower bound 0 and no upper one.
-pub(super) fn solve(program: &LinearProgram, mut aside: Vec<bool>) -> Result<Option<(Vec<f64>, Vec<f64>)>, LpError> {
+pub(super) fn solve(program: &LinearProgram, mut aside: Vec<bool>) -> Option<Sifted> {
     let columns = duals::by_column(program);
     for round in 0..=ROUNDS {
         if round == ROUNDS {
             aside.fill(false);
         }
         let part = without(program, &aside);
-        let Outcome::Found(found, _) = part.run()? else { return Ok(None) };
+        let Ok(Outcome::Found(found, _)) = part.run() else { return None };
         let sum: f64 = part.columns.iter().zip(&found).map(|(column, value)| column.cost * value).sum();
-        let Ok(prices) = duals::prices(&part, &found, sum) else { return Ok(None) };
+        let prices = duals::prices(&part, &found, sum).ok()?;
         let mut gains = gains(program, &columns, &aside, &prices);
         if gains.is_empty() {
             let mut found = found.into_iter();
             let values = aside.iter().map(|aside| if *aside { 0.0 } else { found.next().unwrap_or(0.0) });
-            return Ok(Some((values.collect(), prices)));
+            return Some(Sifted { values: values.collect(), prices });
         }
         gains.sort_unstable_by(|one, two| two.0.total_cmp(&one.0).then(one.1.cmp(&two.1)));
         for (_, at) in gains.into_iter().take(program.rows.len().max(COME_IN)) {
             aside.iter_mut().skip(at).take(1).for_each(|aside| *aside = false);
         }
     }
-    Ok(None)
+    None
 }
 
 /// What a unit of each column that stands aside would save at these prices, where it would.
@@ -68,7 +74,7 @@ fn without(program: &LinearProgram, aside: &[bool]) -> LinearProgram {
 
 #[cfg(test)]
 mod tests {
-    use super::super::program::Relation;
+    use super::super::program::{LpError, Relation};
     use super::*;
     use crate::structure::Random;
 

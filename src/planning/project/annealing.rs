@@ -28,8 +28,8 @@ pub(super) fn anneal(network: &Network<'_>, best: &mut Best, watch: &mut Watch<'
     let mut state = State::new(network, &best.order, &best.modes);
     let mean = mean_span(network);
     let mut round = 0;
-    state.aim(best.makespan().saturating_sub(1));
-    while best.makespan() > watch.bound {
+    state.aim(best.makespan.saturating_sub(1));
+    while best.makespan > watch.bound {
         let length = FIRST_ROUND.saturating_mul(network.len() as u64) << (round % DOUBLINGS);
         round += 1;
         let steps = length / STEP;
@@ -42,19 +42,19 @@ pub(super) fn anneal(network: &Network<'_>, best: &mut Best, watch: &mut Watch<'
                 state.step(temperature, &mut draw);
                 if state.late() == 0 {
                     best.take(state.order(), state.modes(), state.ends());
-                    if best.makespan() <= watch.bound {
+                    if best.makespan <= watch.bound {
                         return;
                     }
-                    state.aim(best.makespan().saturating_sub(1));
+                    state.aim(best.makespan.saturating_sub(1));
                 }
             }
             temperature *= cooling;
-            if !watch.go_on(STEP, best.makespan()) {
+            if !watch.go_on(STEP, best.makespan) {
                 return;
             }
         }
         if round == LOOK_CLOSER {
-            watch.look_closer(network, best.makespan());
+            watch.look_closer(network, best.makespan);
         }
     }
 }

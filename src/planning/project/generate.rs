@@ -4,7 +4,7 @@ use super::super::plan::{Placed, Plan};
 use super::super::problem::Problem;
 use super::network::{Network, at, set};
 use super::profile::{Profile, Steps};
-use super::sequence::{Times, mode};
+use super::sequence::{Times, latest, mode};
 use super::settings::Goal;
 use super::solution::Best;
 use crate::id::TaskId;
@@ -120,7 +120,8 @@ pub(super) struct Built {
 
 impl Built {
     fn into_best(self, goal: Goal) -> Best {
-        Best { goal, order: self.order, modes: self.modes, ends: self.times.ends, taken: 0 }
+        let makespan = latest(&self.times.ends);
+        Best { goal, order: self.order, modes: self.modes, ends: self.times.ends, makespan, taken: 0 }
     }
 }
 

@@ -10,25 +10,37 @@ use super::moves::Draw;
 use super::network::{Network, at};
 use super::population::{Individual, Population};
 use super::profile::{Lanes, Profile, Steps};
-use super::sequence::{Times, backward, by_moment, forward, mode};
+use super::sequence::{Times, backward, by_moment, forward, latest, mode};
+use super::settings::Measure;
 use super::solution::{Best, Watch, cost, worth};
 
-/// Individuals in a population: five for each task within these bounds, where there are schedules enough to make something of so
-/// many, a few dozen for each. Fewer converge sooner, to worse: with 100,000 schedules 600 end half a percent nearer to the best
-/// known than 240, on projects of 120 tasks.
-const POPULATION: (u64, u64) = (150, 600);
+/// Individuals in a population: eight for each task within these bounds, where there are schedules enough to make something of so
+/// many, a few dozen for each. Fewer converge sooner, to worse.
+const POPULATION: (u64, u64) = (150, 960);
 /// Individuals for each task.
-const FOR_EACH_TASK: u64 = 5;
+const FOR_EACH_TASK: u64 = 8;
 const LEAST_POPULATION: u64 = 30;
 const SCHEDULES_EACH: u64 = 120;
+/// Of a hundred children so many keep the busiest stretch of the better parent; the others keep any.
+const KEEP_PEAK: usize = 65;
+/// A stretch is a sixth of all tasks, and up to a third more.
+const STRETCH: (usize, usize) = (6, 3);
+/// Of two schedules of the same makespan the one is better whose tasks would be less late if it were to end so much sooner: by one
+/// in so many ticks.
+const SOONER: u64 = 8;
+/// How much a schedule that was moved to the right can still lose when it is moved to the left: almost never more.
+const LOSES: u64 = 1;
 /// Of so many neighbours two change places.
 const MUTATION: usize = 10;
-/// Children after which a population starts again, for each individual, if neither its best nor its worst got better with them.
-/// Large populations get better for a long time before their best does. The first is left early, for walks find more then; those of
-/// a long search are given more time, or it ends worse.
-const PATIENCE: (usize, usize) = (10, 40);
-/// Between populations: so many walks, of so many steps for each task, each of which moves so many tasks at most.
-const WALKS: usize = 12;
+/// Children after which a population is left, for each individual, if neither its best nor its worst got better with them. Large
+/// populations get better for a long time before their best does.
+const PATIENCE: usize = 10;
+/// Every so many populations the best of all since the last time come together: their part of each is such that there is room for
+/// as many newcomers.
+const REUNION: usize = 4;
+/// Between populations: walks of so many steps in all, but at least two of them, each of so many for each task, which moves so many
+/// tasks at most.
+const WALKED: usize = 72_000;
 const STEPS: usize = 200;
 const SHIFTS: usize = 4;
 /// Of so many steps to something worse one is gone all the same.
@@ -52,60 +64,90 @@ struct Breeder<'a, P> {
     mirror: Times,
     justified: (Vec<usize>, Times),
     keys: Vec<u64>,
+    /// What the best is worth.
+    record: Vec<u128>,
+    /// Schedules that were built and are not counted yet.
+    built: u64,
 }
 
 impl<'a, P: Profile> Breeder<'a, P> {
     fn new(network: &'a Network<'a>, profile: P, seed: u64) -> Self {
         let len = network.len();
         let (mirror, justified) = (Times::of(len), (Vec::new(), Times::of(len)));
-        Self { network, profile, draw: Draw::new(seed), has: vec![false; len], mirror, justified, keys: Vec::new() }
+        let (draw, has) = (Draw::new(seed), vec![false; len]);
+        Self { network, profile, draw, has, mirror, justified, keys: Vec::new(), record: Vec::new(), built: 0 }
     }
 
     fn run(&mut self, best: &mut Best, watch: &mut Watch<'_>) {
-        let mut generation = 0;
         let wanted = FOR_EACH_TASK.saturating_mul(self.network.len() as u64).clamp(POPULATION.0, POPULATION.1);
-        let population = (watch.most() / SCHEDULES_EACH).clamp(LEAST_POPULATION, wanted);
-        let population = usize::try_from(population).unwrap_or(usize::MAX);
-        loop {
+        let size = (watch.most() / SCHEDULES_EACH).clamp(LEAST_POPULATION, wanted);
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        self.record = worth(self.network, &best.goal, &best.modes, &best.ends);
+        let mut elite: Vec<Individual> = Vec::new();
+        for generation in 0_usize.. {
             let mut people = Population::default();
+            if generation % REUNION == REUNION - 1 {
+                elite.drain(..).for_each(|one| people.add(one));
+            }
             // Every other population is of newcomers only.
             if generation % 2 == 1 {
                 people.add(self.individual(best.order.clone(), best.modes.clone(), best));
             }
-            generation += 1;
-            while people.len() < population {
-                let newcomer = self.newcomer(best, people.len());
-                if !self.note(&newcomer, best, watch) {
-                    return;
-                }
-                people.add(newcomer);
+            if !self.fill(&mut people, size, best, watch) || !self.breed(&mut people, best, watch) {
+                return;
             }
-            let patience = population * if generation == 1 { PATIENCE.0 } else { PATIENCE.1 };
-            let mut idle = 0;
-            while idle < patience {
-                let child = self.child(&people, best);
-                let before = best.taken;
-                if !self.note(&child, best, watch) {
-                    return;
-                }
-                let is_better = people.replace(child) || best.taken != before;
-                idle = if is_better { 0 } else { idle + 1 };
+            elite.extend(people.into_best(size / (REUNION + 1)));
+            if generation == 0 {
+                watch.look_closer(self.network, best.makespan);
             }
-            if generation == 1 {
-                watch.look_closer(self.network, best.makespan());
-            }
-            for number in 0..WALKS {
-                let from = if number.is_multiple_of(2) {
-                    self.individual(best.order.clone(), best.modes.clone(), best)
-                } else {
-                    let rule = self.draw.below(8);
-                    self.newcomer(best, rule)
-                };
-                if !self.walk(from, best, watch) {
-                    return;
-                }
+            if !self.walks(best, watch) {
+                return;
             }
         }
+    }
+
+    /// Newcomers until there are enough; whether to go on.
+    fn fill(&mut self, people: &mut Population, size: usize, best: &mut Best, watch: &mut Watch<'_>) -> bool {
+        while people.len() < size {
+            let newcomer = self.newcomer(best, people.len());
+            if !self.note(&newcomer, best, watch) {
+                return false;
+            }
+            people.add(newcomer);
+        }
+        true
+    }
+
+    /// Children until they are no better any more; whether to go on.
+    fn breed(&mut self, people: &mut Population, best: &mut Best, watch: &mut Watch<'_>) -> bool {
+        let mut idle = 0;
+        while idle < people.len().saturating_mul(PATIENCE) {
+            let child = self.child(people, best);
+            let before = best.taken;
+            if !self.note(&child, best, watch) {
+                return false;
+            }
+            let is_better = people.replace(child) || best.taken != before;
+            idle = if is_better { 0 } else { idle + 1 };
+        }
+        true
+    }
+
+    /// Walks from the best and from newcomers; whether to go on.
+    fn walks(&mut self, best: &mut Best, watch: &mut Watch<'_>) -> bool {
+        let steps = STEPS.saturating_mul(self.network.len());
+        for number in 0..(WALKED / steps.max(1)).max(2) {
+            let from = if number.is_multiple_of(2) {
+                self.individual(best.order.clone(), best.modes.clone(), best)
+            } else {
+                let rule = self.draw.below(8);
+                self.newcomer(best, rule)
+            };
+            if !self.walk(from, best, watch) {
+                return false;
+            }
+        }
+        true
     }
 
     /// From a schedule to one that is as good or better, and so on; whether to go on.
@@ -152,11 +194,12 @@ impl<'a, P: Profile> Breeder<'a, P> {
     }
 
     /// Takes over what is better than the best; whether to go on.
-    fn note(&self, one: &Individual, best: &mut Best, watch: &mut Watch<'_>) -> bool {
-        if one.worth < worth(self.network, &best.goal, &best.modes, &best.ends) {
+    fn note(&mut self, one: &Individual, best: &mut Best, watch: &mut Watch<'_>) -> bool {
+        if one.worth < self.record {
+            self.record.clone_from(&one.worth);
             best.take(&one.order, &one.modes, &one.times.ends);
         }
-        watch.go_on(3, best.makespan()) && !best.is_proven(watch)
+        watch.go_on(core::mem::take(&mut self.built), best.makespan) && !best.is_proven(watch)
     }
 
     /// By a rule with noise, in one of the two schemes.
@@ -176,6 +219,11 @@ impl<'a, P: Profile> Breeder<'a, P> {
 
     /// Decodes, and justifies to the right and to the left.
     fn individual(&mut self, order: Vec<usize>, modes: Vec<usize>, best: &Best) -> Individual {
+        self.individual_within(order, modes, best, u64::MAX)
+    }
+
+    /// The same, but left as it is decoded if it will not come to a makespan like this.
+    fn individual_within(&mut self, order: Vec<usize>, modes: Vec<usize>, best: &Best, longest: u64) -> Individual {
         let network = self.network;
         let mut times = Times::of(network.len());
         forward(network, &mut self.profile, &order, &modes, &mut times);
@@ -184,26 +232,31 @@ impl<'a, P: Profile> Breeder<'a, P> {
         list.extend(order.iter().rev());
         by_moment(list, |task| u64::MAX - at(&times.ends, task), &mut self.keys);
         backward(network, &mut self.profile, list, &modes, &mut self.mirror);
-        list.reverse();
-        by_moment(list, |task| u64::MAX - at(&self.mirror.ends, task), &mut self.keys);
-        forward(network, &mut self.profile, list, &modes, justified);
+        self.built = self.built.saturating_add(2);
         let worth_of = |times: &Times| worth(network, &best.goal, &modes, &times.ends);
-        let mut one = Individual { worth: worth_of(&times), order, times, modes: Vec::new() };
-        let worth = worth_of(justified);
-        if worth <= one.worth {
-            by_moment(list, |task| at(&justified.starts, task), &mut self.keys);
-            one.worth = worth;
-            one.order.clone_from(list);
-            core::mem::swap(&mut one.times, justified);
+        let mut one = Individual { worth: worth_of(&times), order, times, modes: Vec::new(), late: 0 };
+        if latest(&self.mirror.ends) <= longest.saturating_add(LOSES) {
+            list.reverse();
+            by_moment(list, |task| u64::MAX - at(&self.mirror.ends, task), &mut self.keys);
+            forward(network, &mut self.profile, list, &modes, justified);
+            self.built = self.built.saturating_add(1);
+            let worth = worth_of(justified);
+            if worth <= one.worth {
+                by_moment(list, |task| at(&justified.starts, task), &mut self.keys);
+                one.worth = worth;
+                one.order.clone_from(list);
+                core::mem::swap(&mut one.times, justified);
+            }
         }
         one.modes = modes;
+        one.late = late(network, &one.times.ends);
         one
     }
 
     fn parent<'b>(&mut self, people: &'b Population) -> Option<&'b Individual> {
         let (one, two) = (self.draw.below(people.len()), self.draw.below(people.len()));
         let (one, two) = (people.get(one)?, people.get(two)?);
-        Some(if two.worth < one.worth { two } else { one })
+        Some(if two.rank() < one.rank() { two } else { one })
     }
 
     fn child(&mut self, people: &Population, best: &Best) -> Individual {
@@ -212,15 +265,15 @@ impl<'a, P: Profile> Breeder<'a, P> {
             return self.newcomer(best, 0);
         };
         let len = self.network.len();
-        let width = len / 8 + self.draw.below(len / 4 + 1);
-        let peak = self.draw.below(2) == 0;
+        let width = len / STRETCH.0 + self.draw.below(len / STRETCH.1 + 1);
+        let peak = self.draw.below(100) < KEEP_PEAK;
         let from = if peak { self.peak(mother, width) } else { self.draw.below(len) };
         let until = (from + width).min(len);
         let mut order =
             if peak { self.stretched(mother, father, from, until) } else { self.crossed(mother, father, from, until) };
         let mut modes = self.crossed_modes(mother, father, &order, from..until);
         self.mutate(&mut order, &mut modes);
-        self.individual(order, modes, best)
+        self.individual_within(order, modes, best, longest(people, best))
     }
 
     /// Where the stretch of so many tasks begins that wastes least: the most work in the least time.
@@ -337,10 +390,25 @@ impl<'a, P: Profile> Breeder<'a, P> {
     }
 }
 
+/// The makespan that a child must come to, to be let in. None where it is not the makespan that counts.
+fn longest(people: &Population, best: &Best) -> u64 {
+    let worst = people.worst().filter(|_| best.goal.0.first() == Some(&Measure::Makespan));
+    worst.map_or(u64::MAX, |worst| latest(&worst.times.ends))
+}
+
+/// For how long, all in all, tasks are late for the makespan that is aimed at next: what stands between a schedule and a shorter one.
+fn late(network: &Network<'_>, ends: &[u64]) -> u64 {
+    let makespan = latest(ends);
+    let aim = makespan - makespan / SOONER;
+    ends.iter()
+        .zip(&network.tails)
+        .map(|(end, tail)| end.saturating_add(*tail).saturating_sub(aim))
+        .fold(0, u64::saturating_add)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::generate::start;
-    use super::super::sequence::latest;
     use super::super::settings::{Goal, Settings};
     use super::*;
     use crate::id::TaskId;
@@ -418,16 +486,17 @@ mod tests {
             let mut shortest = u64::MAX;
             least(&network, &mut Vec::new(), &mut shortest);
             let mut best = start(&network, &Goal::default());
-            let first = best.makespan();
+            let first = best.makespan;
             let settings = Settings::default();
             let mut observer = |_: &_| ControlFlow::Continue(());
             let mut watch = Watch::new(0, &settings, &problem, &mut observer);
             let mut breeder = Breeder::new(&network, Steps::new(&problem), seed);
+            breeder.record = worth(&network, &best.goal, &best.modes, &best.ends);
             for _ in 0..2 {
                 let from = breeder.individual(problem.order.clone(), best.modes.clone(), &best);
                 assert!(breeder.walk(from, &mut best, &mut watch));
             }
-            assert_eq!(best.makespan(), shortest, "seed {seed}");
+            assert_eq!(best.makespan, shortest, "seed {seed}");
             better += u32::from(shortest < first);
         }
         assert!(better > 3, "{better}");

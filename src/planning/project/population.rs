@@ -1,7 +1,7 @@
 //! Schedules that a genetic algorithm breeds from: none of them twice, and the worst of them at hand.
 
 use super::sequence::Times;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, BinaryHeap};
 
 #[derive(Debug, Clone)]
 pub(super) struct Individual {
@@ -9,6 +9,15 @@ pub(super) struct Individual {
     pub(super) modes: Vec<usize>,
     pub(super) times: Times,
     pub(super) worth: Vec<u128>,
+    /// Where that is the same: for how long, all in all, tasks are late for a makespan that is shorter by some.
+    pub(super) late: u64,
+}
+
+impl Individual {
+    /// The less the better.
+    pub(super) fn rank(&self) -> (&[u128], u64) {
+        (&self.worth, self.late)
+    }
 }
 
 /// Who is in it is looked through only when somebody is replaced: most children are worse than the worst, or there already.
@@ -18,7 +27,8 @@ pub(super) struct Population {
     /// Marks of all people. Two schedules of the same mark are taken for one: such a child is one of millions, and is missed by
     /// nobody.
     marks: BTreeSet<u64>,
-    worst: usize,
+    /// What each is worth and where it is; the worst on top.
+    ranks: BinaryHeap<(Vec<u128>, u64, usize)>,
 }
 
 impl Population {
@@ -30,30 +40,37 @@ impl Population {
         self.people.get(place)
     }
 
+    /// Who makes room for the next.
+    pub(super) fn worst(&self) -> Option<&Individual> {
+        self.people.get(self.ranks.peek()?.2)
+    }
+
     pub(super) fn add(&mut self, one: Individual) {
         self.marks.insert(mark(&one));
-        if self.people.get(self.worst).is_none_or(|worst| one.worth >= worst.worth) {
-            self.worst = self.people.len();
-        }
+        self.ranks.push((one.worth.clone(), one.late, self.people.len()));
         self.people.push(one);
     }
 
     /// The child takes the place of the worst, unless it is there already or worse. Whether the worst of all is better then.
     pub(super) fn replace(&mut self, child: Individual) -> bool {
-        let Some(worst) = self.people.get_mut(self.worst) else { return false };
-        let (old, new) = (mark(worst), mark(&child));
-        if child.worth > worst.worth || !self.marks.insert(new) {
+        let Some(worst) = self.worst().filter(|worst| child.rank() <= worst.rank()) else { return false };
+        let old = mark(worst);
+        if !self.marks.insert(mark(&child)) {
             return false;
         }
         self.marks.remove(&old);
-        let before = core::mem::replace(worst, child);
-        self.find_worst();
-        self.people.get(self.worst).is_some_and(|worst| worst.worth < before.worth)
+        let Some((before, _, place)) = self.ranks.pop() else { return false };
+        self.ranks.push((child.worth.clone(), child.late, place));
+        if let Some(slot) = self.people.get_mut(place) {
+            *slot = child;
+        }
+        self.worst().is_some_and(|worst| worst.worth < before)
     }
 
-    fn find_worst(&mut self) {
-        let people = self.people.iter().enumerate();
-        self.worst = people.max_by(|one, two| one.1.worth.cmp(&two.1.worth)).map_or(0, |worst| worst.0);
+    /// So many of the best of them.
+    pub(super) fn into_best(mut self, count: usize) -> impl Iterator<Item = Individual> {
+        self.people.sort_by(|one, two| one.rank().cmp(&two.rank()));
+        self.people.into_iter().take(count)
     }
 }
 
@@ -71,7 +88,7 @@ mod tests {
 
     fn individual(worth: u128, ends: &[u64]) -> Individual {
         let times = Times { starts: Vec::new(), ends: ends.to_vec() };
-        Individual { order: Vec::new(), modes: Vec::new(), times, worth: vec![worth] }
+        Individual { order: Vec::new(), modes: Vec::new(), times, worth: vec![worth], late: 0 }
     }
 
     fn worths(population: &Population) -> Vec<u128> {

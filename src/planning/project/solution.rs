@@ -74,7 +74,7 @@ pub fn plan_project(
 ) -> Solution {
     let network = Network::new(problem);
     let best = start(&network, &settings.goal);
-    let bound = makespan_bound(&network, best.makespan());
+    let bound = makespan_bound(&network, best.makespan);
     search(&network, best, bound, settings, observer)
 }
 
@@ -114,7 +114,7 @@ pub fn improve(
 ) -> Solution {
     let network = Network::new(problem);
     let best = resume(&network, plan, &settings.goal);
-    let bound = makespan_bound(&network, best.makespan());
+    let bound = makespan_bound(&network, best.makespan);
     search(&network, best, bound, settings, observer)
 }
 
@@ -128,7 +128,7 @@ pub(super) fn search(
 ) -> Solution {
     let problem = network.problem;
     let mut watch = Watch::new(bound, settings, problem, observer);
-    if watch.go_on(0, best.makespan()) && !best.is_proven(&watch) {
+    if watch.go_on(0, best.makespan) && !best.is_proven(&watch) {
         if is_sequential(problem, &settings.goal) {
             anneal(network, &mut best, &mut watch, settings.seed);
         } else {
@@ -138,7 +138,7 @@ pub(super) fn search(
     let evaluations = watch.tried;
     let plan = best.plan(network);
     let nanos = |ticks: u64| Duration::from_nanos(ticks.saturating_mul(problem.tick));
-    let (makespan, bound) = (nanos(best.makespan()), nanos(watch.bound));
+    let (makespan, bound) = (nanos(best.makespan), nanos(watch.bound));
     Solution { plan, makespan, cost: best.cost(network), bound, evaluations }
 }
 
@@ -159,17 +159,15 @@ pub(super) struct Best {
     pub(super) order: Vec<usize>,
     pub(super) modes: Vec<usize>,
     pub(super) ends: Vec<u64>,
+    /// The last of them.
+    pub(super) makespan: u64,
     /// How many schedules it has been.
     pub(super) taken: u64,
 }
 
 impl Best {
-    pub(super) fn makespan(&self) -> u64 {
-        latest(&self.ends)
-    }
-
     pub(super) fn is_proven(&self, watch: &Watch<'_>) -> bool {
-        self.goal.0 == [Measure::Makespan] && self.makespan() <= watch.bound
+        self.goal.0 == [Measure::Makespan] && self.makespan <= watch.bound
     }
 
     /// Takes over a schedule.
@@ -181,6 +179,7 @@ impl Best {
         self.modes.extend_from_slice(modes);
         self.ends.clear();
         self.ends.extend_from_slice(ends);
+        self.makespan = latest(ends);
     }
 
     pub(super) fn cost(&self, network: &Network<'_>) -> u64 {
