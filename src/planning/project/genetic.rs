@@ -10,7 +10,7 @@ use super::moves::Draw;
 use super::network::{Network, at};
 use super::population::{Individual, Population};
 use super::profile::{Lanes, Profile, Steps};
-use super::sequence::{Times, backward, by_moment, forward, latest, mode};
+use super::sequence::{Sorter, Times, backward, forward, latest, mode};
 use super::settings::Measure;
 use super::solution::{Best, Watch, cost, worth};
 
@@ -60,10 +60,10 @@ struct Breeder<'a, P> {
     draw: Draw,
     /// Scratch: which tasks a child has.
     has: Vec<bool>,
-    /// Scratch: a schedule from the end, what is made of it, and keys to sort by.
+    /// Scratch: a schedule from the end, and what is made of it.
     mirror: Times,
     justified: (Vec<usize>, Times),
-    keys: Vec<u64>,
+    sorter: Sorter,
     /// What the best is worth.
     record: Vec<u128>,
     /// Schedules that were built and are not counted yet.
@@ -75,7 +75,7 @@ impl<'a, P: Profile> Breeder<'a, P> {
         let len = network.len();
         let (mirror, justified) = (Times::of(len), (Vec::new(), Times::of(len)));
         let (draw, has) = (Draw::new(seed), vec![false; len]);
-        Self { network, profile, draw, has, mirror, justified, keys: Vec::new(), record: Vec::new(), built: 0 }
+        Self { network, profile, draw, has, mirror, justified, sorter: Sorter::default(), record: Vec::new(), built: 0 }
     }
 
     fn run(&mut self, best: &mut Best, watch: &mut Watch<'_>) {
@@ -213,7 +213,7 @@ impl<'a, P: Profile> Breeder<'a, P> {
         let keys: Vec<u64> = (0..self.network.len()).map(noisy).collect();
         let built = build(self.network, &mut self.profile, scheme, &keys);
         let mut order = built.order;
-        by_moment(&mut order, |task| at(&built.times.starts, task), &mut self.keys);
+        self.sorter.sort(&mut order, |task| at(&built.times.starts, task));
         self.individual(order, built.modes, best)
     }
 
@@ -230,19 +230,19 @@ impl<'a, P: Profile> Breeder<'a, P> {
         let (list, justified) = &mut self.justified;
         list.clear();
         list.extend(order.iter().rev());
-        by_moment(list, |task| u64::MAX - at(&times.ends, task), &mut self.keys);
+        self.sorter.sort(list, |task| u64::MAX - at(&times.ends, task));
         backward(network, &mut self.profile, list, &modes, &mut self.mirror);
         self.built = self.built.saturating_add(2);
         let worth_of = |times: &Times| worth(network, &best.goal, &modes, &times.ends);
         let mut one = Individual { worth: worth_of(&times), order, times, modes: Vec::new(), late: 0 };
         if latest(&self.mirror.ends) <= longest.saturating_add(LOSES) {
             list.reverse();
-            by_moment(list, |task| u64::MAX - at(&self.mirror.ends, task), &mut self.keys);
+            self.sorter.sort(list, |task| u64::MAX - at(&self.mirror.ends, task));
             forward(network, &mut self.profile, list, &modes, justified);
             self.built = self.built.saturating_add(1);
             let worth = worth_of(justified);
             if worth <= one.worth {
-                by_moment(list, |task| at(&justified.starts, task), &mut self.keys);
+                self.sorter.sort(list, |task| at(&justified.starts, task));
                 one.worth = worth;
                 one.order.clone_from(list);
                 core::mem::swap(&mut one.times, justified);

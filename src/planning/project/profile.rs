@@ -122,6 +122,8 @@ pub(super) struct Lanes {
     full: u64,
     wants: Vec<u64>,
     free: Vec<u64>,
+    /// From here on all is free.
+    end: usize,
 }
 
 const LANE: u32 = 16;
@@ -149,13 +151,14 @@ impl Lanes {
         let words =
             problem.uses.iter().map(|uses| uses.iter().fold(0, |word, &(place, used)| word | used << shift(place)));
         let len = usize::try_from(ticks.saturating_mul(2) + 1).ok()?;
-        Some(Self { guard, full, wants: words.collect(), free: vec![full; len] })
+        Some(Self { guard, full, wants: words.collect(), free: vec![full; len], end: 0 })
     }
 }
 
 impl Profile for Lanes {
     fn clear(&mut self, _absences: bool) {
-        self.free.fill(self.full);
+        self.free.iter_mut().take(self.end).for_each(|free| *free = self.full);
+        self.end = 0;
     }
 
     fn earliest(&self, task: usize, mode: &Mode, ready: u64) -> u64 {
@@ -178,6 +181,7 @@ impl Profile for Lanes {
         let (Ok(start), Ok(span)) = (usize::try_from(start), usize::try_from(mode.span)) else { return };
         if let Some(stretch) = self.free.get_mut(start..start + span) {
             stretch.iter_mut().for_each(|free| *free -= want);
+            self.end = self.end.max(start + span);
         }
     }
 }

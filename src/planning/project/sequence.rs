@@ -70,22 +70,50 @@ pub(super) fn backward(
     }
 }
 
-/// Sorts tasks by a moment of each; those of the same moment stay as they are. What is given last is scratch.
-pub(super) fn by_moment(order: &mut [usize], moment: impl Fn(usize) -> u64, keys: &mut Vec<u64>) {
-    const BITS: u32 = 16;
-    let least = order.iter().map(|task| moment(*task)).min().unwrap_or(0);
-    keys.clear();
-    // Moment, place and task in one word each: what sorts fastest.
-    for (place, &task) in order.iter().enumerate() {
-        let after = moment(task) - least;
-        if after >> BITS >> BITS > 0 || place >> BITS > 0 || task >> BITS > 0 {
-            return order.sort_by_key(|task| moment(*task));
+/// Sorts tasks by a moment of each; those of the same moment stay as they are.
+#[derive(Debug, Default)]
+pub(super) struct Sorter {
+    places: Vec<usize>,
+    sorted: Vec<usize>,
+}
+
+impl Sorter {
+    /// Counting is quicker than comparing where there are no more moments than this for each task.
+    const MOMENTS: usize = 16;
+
+    pub(super) fn sort(&mut self, order: &mut [usize], moment: impl Fn(usize) -> u64) {
+        let moments = || order.iter().map(|task| moment(*task));
+        let (Some(first), Some(last)) = (moments().min(), moments().max()) else { return };
+        let most = order.len().saturating_mul(Self::MOMENTS);
+        match usize::try_from(last - first).ok().filter(|span| *span <= most) {
+            Some(span) => self.count(order, span, |task| usize::try_from(moment(task) - first).unwrap_or(span)),
+            None => order.sort_by_key(|task| moment(*task)),
         }
-        keys.push(after << (2 * BITS) | (place as u64) << BITS | task as u64);
     }
-    keys.sort_unstable();
-    for (task, key) in order.iter_mut().zip(keys) {
-        *task = usize::try_from(*key & ((1 << BITS) - 1)).unwrap_or(0);
+
+    fn count(&mut self, order: &mut [usize], span: usize, moment: impl Fn(usize) -> usize) {
+        self.places.clear();
+        self.places.resize(span + 2, 0);
+        for &task in &*order {
+            if let Some(count) = self.places.get_mut(moment(task) + 1) {
+                *count += 1;
+            }
+        }
+        let mut place = 0;
+        for count in &mut self.places {
+            place += *count;
+            *count = place;
+        }
+        self.sorted.clear();
+        self.sorted.resize(order.len(), 0);
+        for &task in &*order {
+            let Some(place) = self.places.get_mut(moment(task)) else { continue };
+            if let Some(slot) = self.sorted.get_mut(*place) {
+                *slot = task;
+            }
+            *place += 1;
+        }
+        order.copy_from_slice(&self.sorted);
     }
 }
 
@@ -96,6 +124,7 @@ mod tests {
 
     #[test]
     fn tasks_are_sorted_by_moment_and_stay_as_they_are_where_it_is_the_same() {
+        let mut sorter = Sorter::default();
         for seed in 0..400 {
             let mut random = Random::new(seed, 0);
             let len = if seed == 0 { 70_000 } else { 1 + random.below(90) };
@@ -104,7 +133,7 @@ mod tests {
             let mut order: Vec<usize> = (0..len).map(|_| random.below(len)).collect();
             let mut sorted = order.clone();
             sorted.sort_by_key(|task| moments[*task]);
-            by_moment(&mut order, |task| moments[task], &mut vec![3]);
+            sorter.sort(&mut order, |task| moments[task]);
             assert_eq!(order, sorted, "seed {seed}");
         }
     }
