@@ -13,8 +13,6 @@ use std::hint::black_box;
 
 /// Larger ones take `pathfinding` seconds.
 const MOST_HUNGARIAN: u64 = 100;
-/// Larger products take all of them seconds.
-const MOST_PRODUCT: u64 = 1_000;
 
 fn costs(kind: &str, size: usize) -> Vec<f64> {
     let mut random = Random::new(7, size as u64);
@@ -31,9 +29,6 @@ fn assignment(criterion: &mut Criterion<CpuTime>) {
         let mut group = criterion.benchmark_group(format!("assignment, {kind}"));
         group.sample_size(10);
         for &size in sizes(&[100, 1_000, 2_000], &[100], quick()) {
-            if kind == "product" && size > MOST_PRODUCT {
-                continue;
-            }
             let (values, side) = (costs(kind, size as usize), size as usize);
             let ours = Costs::new(side, side, values.clone()).expect("a square of numbers");
             let known = assign(&ours).expect("all pairs are allowed").cost;

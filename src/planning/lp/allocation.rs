@@ -97,7 +97,9 @@ struct Model<'a> {
 impl<'a> Model<'a> {
     fn new(problem: &'a Problem) -> Result<Self, LpError> {
         let modes = || problem.modes.iter().flatten();
-        let unit = modes().map(|mode| mode.span).max().unwrap_or(0).max(1) as f64;
+        // The longest that a task must take: one who is slow beyond measure would make nothing of all others.
+        let quickest = problem.modes.iter().filter_map(|modes| modes.iter().map(|mode| mode.span).min());
+        let unit = quickest.max().unwrap_or(0).max(1) as f64;
         let money = modes().map(|mode| mode.cost).max().unwrap_or(0).max(1) as f64;
         let mut program = LinearProgram::minimise();
         let end = program.variable("completion", 1.0, 0.0, f64::INFINITY)?;
@@ -234,15 +236,18 @@ impl<'a> Model<'a> {
         };
         let mut loads = vec![0.0; self.problem.agents()];
         for (task, parts) in self.parts.iter().enumerate() {
-            let modes = || self.modes(task).iter().zip(parts.iter().copied());
-            let load =
-                |mode: &Mode| mode.agent.and_then(|agent| loads.get(agent).copied()).unwrap_or(0.0) + self.span(mode);
-            let mut ways: Vec<_> = modes().map(|(mode, part)| (load(mode), mode.agent, part)).collect();
+            let load = |mode: &Mode| {
+                let agent = mode.agent.and_then(|agent| Some((loads.get(agent)?, self.problem.capacity.get(agent)?)));
+                let (load, capacity) = agent.map_or((0.0, 1), |(load, capacity)| (*load, (*capacity).max(1)));
+                load + self.span(mode) / capacity as f64
+            };
+            let mut ways: Vec<_> =
+                self.modes(task).iter().zip(parts).map(|(mode, part)| (load(mode), mode, *part)).collect();
             ways.sort_by(|one, two| one.0.total_cmp(&two.0));
-            modes().for_each(|(_, part)| mark(part, true));
-            mark(modes().min_by_key(|(mode, _)| mode.cost).and_then(|(_, part)| part), false);
+            ways.iter().for_each(|(_, _, part)| mark(*part, true));
+            mark(ways.iter().min_by_key(|(_, mode, _)| mode.cost).and_then(|(_, _, part)| *part), false);
             ways.iter().take(FEW).for_each(|(_, _, part)| mark(*part, false));
-            if let Some((load, Some(agent), _)) = ways.first() {
+            if let Some((load, Mode { agent: Some(agent), .. }, _)) = ways.first() {
                 loads.iter_mut().skip(*agent).take(1).for_each(|slot| *slot = *load);
             }
         }
@@ -285,5 +290,68 @@ impl<'a> Model<'a> {
             links: links.filter_map(|(first, task, price)| Some((first?, task?, price))).collect(),
         };
         Ok(Allocation { completion, shares, prices })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::planning::{Agent, Project, Task, Work};
+    use crate::structure::Random;
+
+    fn model(problem: &Problem) -> Model<'_> {
+        let mut model = Model::new(problem).unwrap();
+        model.tasks().unwrap();
+        model.rooms().unwrap();
+        model
+    }
+
+    fn by_agent(id: u64, seconds: impl IntoIterator<Item = (u64, u64)>) -> Task {
+        let seconds = seconds.into_iter().map(|(agent, secs)| (AgentId::new(agent), secs * 1_000_000_000));
+        Task::of(TaskId::new(id), Work::ByAgent(seconds.collect()))
+    }
+
+    /// Some are slow beyond measure, some have room for many.
+    fn team(random: &mut Random) -> Project {
+        let agents = 5 + random.below(8) as u64;
+        let mut project = Project::default();
+        for id in 0..agents {
+            let capacity = [1, 1, 2, 50][random.below(4)];
+            let cost = 1_000_000 * (1 + random.below(9) as u64);
+            project =
+                project.with_agent(Agent::new(AgentId::new(id)).with_capacity(capacity).with_cost_per_second(cost));
+        }
+        for id in 0..1 + random.below(40) as u64 {
+            let slow = [1, 1, 1, 1_000_000][random.below(4)];
+            project =
+                project.with_task(by_agent(id, (0..agents).map(|agent| (agent, (1 + random.below(9) as u64) * slow))));
+        }
+        project
+    }
+
+    #[test]
+    fn an_allocation_that_looks_at_few_parts_is_that_of_all() {
+        let mut stood_aside = 0;
+        for seed in 0..60 {
+            let problem = team(&mut Random::new(seed, 0)).check().unwrap();
+            let model = model(&problem);
+            let all = model.program.solve().unwrap().objective;
+            let aside = model.aside();
+            stood_aside += aside.iter().filter(|aside| **aside).count();
+            let few = model.program.solve_with_few(aside).unwrap().objective;
+            assert!((all - few).abs() <= 1e-6 * all.max(1.0), "seed {seed}: {all} {few}");
+        }
+        assert!(stood_aside > 1_000, "{stood_aside}");
+    }
+
+    /// One who would take ten days for a task, and one who has room for a thousand.
+    #[test]
+    fn who_is_slow_beyond_measure_does_not_hide_who_has_room() {
+        let agents = (0..100).map(|id| Agent::new(AgentId::new(id)).with_capacity(if id == 99 { 1_000 } else { 1 }));
+        let project = agents.fold(Project::default(), Project::with_agent);
+        let tasks = (2..=1_001).map(|id| Task::new(TaskId::new(id), Duration::from_secs(5)));
+        let project = tasks.fold(project, Project::with_task).with_task(by_agent(1, [(0, 5), (1, 864_000)]));
+        let found = allocate(&project.check().unwrap()).unwrap();
+        assert!((found.completion.as_secs_f64() - 5.0).abs() < 1e-3, "{:?}", found.completion);
     }
 }

@@ -10,7 +10,7 @@ use super::program::{Column, LinearProgram, LpError, Outcome, Relation};
 /// Values nearer to a bound stand at it.
 const AT_BOUND: f64 = 1e-7;
 /// A gain by moving that is no larger is rounding, for costs about 1.
-pub(super) const TOLERANCE: f64 = 1e-7;
+const TOLERANCE: f64 = 1e-7;
 /// Rounds after which all columns are looked at.
 const ROUNDS: usize = 40;
 

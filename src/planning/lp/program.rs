@@ -245,9 +245,9 @@ impl LinearProgram {
             Outcome::Unbounded => return Err(LpError::Unbounded { grows: reason::grows(self)? }),
             Outcome::Unfinished => return Err(LpError::Unfinished),
         };
-        let sum: f64 = self.columns.iter().zip(&values).map(|(column, value)| column.cost * value).sum();
+        let sum = self.sum(&values);
         let sign = if self.maximise { -1.0 } else { 1.0 };
-        let prices = if self.columns.iter().any(|column| column.whole) {
+        let prices = if self.has_whole() {
             None
         } else {
             let prices = duals::prices(self, &values, sum)?;
@@ -258,9 +258,18 @@ impl LinearProgram {
 
     /// The same, where only a few columns matter: some stand aside as long as they would not gain by coming in.
     pub(super) fn solve_with_few(&self, aside: Vec<bool>) -> Result<LpSolution, LpError> {
-        let Some(Sifted { values, prices }) = sift::solve(self, aside) else { return self.solve() };
-        let sum: f64 = self.columns.iter().zip(&values).map(|(column, value)| column.cost * value).sum();
-        Ok(LpSolution { objective: sum, values, prices: Some(prices), is_proven: true })
+        let sifted = (!self.maximise && !self.has_whole()).then(|| sift::solve(self, aside)).flatten();
+        let Some(Sifted { values, prices }) = sifted else { return self.solve() };
+        Ok(LpSolution { objective: self.sum(&values), values, prices: Some(prices), is_proven: true })
+    }
+
+    fn has_whole(&self) -> bool {
+        self.columns.iter().any(|column| column.whole)
+    }
+
+    /// What these values cost.
+    pub(super) fn sum(&self, values: &[f64]) -> f64 {
+        self.columns.iter().zip(values).map(|(column, value)| column.cost * value).sum()
     }
 
     /// The values alone.

@@ -1,9 +1,10 @@
 //! A genetic algorithm over activity lists and assignments.
 //!
-//! Serial schedule generation with double justification after every pass (Valls, Ballestín and Quintanilla 2005), two-point
-//! crossover (Hartmann 1998) and crossover that keeps the busiest stretch of the better parent (the peak crossover of
-//! Valls, Ballestín and Quintanilla 2008). A population that has lost its variety is followed by walks of single schedules, by
-//! moves of a few tasks at a time (an iterated local search; Lourenço, Martin and Stützle 2003), and starts again around the best.
+//! Serial schedule generation with double justification (Valls, Ballestín and Quintanilla 2005), two-point crossover (Hartmann
+//! 1998) and crossover that keeps the busiest stretch of a parent (after the peak crossover of Valls, Ballestín and Quintanilla
+//! 2008). A population that has lost its variety is followed by walks of single schedules, by moves of a few tasks at a time (an
+//! iterated local search; Lourenço, Martin and Stützle 2003), and by another: of newcomers only, around the best, or, now and then,
+//! around the best of all populations since they last came together.
 
 use super::generate::{Rule, Scheme, build, key};
 use super::moves::Draw;
@@ -20,23 +21,25 @@ const POPULATION: (u64, u64) = (150, 960);
 /// Individuals for each task.
 const FOR_EACH_TASK: u64 = 8;
 const LEAST_POPULATION: u64 = 30;
+/// All their tasks together: what they take in memory.
+const TASKS: u64 = 4_000_000;
 const SCHEDULES_EACH: u64 = 120;
-/// Of a hundred children so many keep the busiest stretch of the better parent; the others keep any.
+/// Of a hundred children so many keep the busiest stretch of a parent; the others keep any.
 const KEEP_PEAK: usize = 65;
 /// A stretch is a sixth of all tasks, and up to a third more.
 const STRETCH: (usize, usize) = (6, 3);
 /// Of two schedules of the same makespan the one is better whose tasks would be less late if it were to end so much sooner: by one
 /// in so many ticks.
 const SOONER: u64 = 8;
-/// How much a schedule that was moved to the right can still lose when it is moved to the left: almost never more.
-const LOSES: u64 = 1;
+/// How much a schedule that was moved to the right can still lose when it is moved to the left, almost never more: one of so many
+/// ticks, and at least one.
+const LOSES: u64 = 512;
 /// Of so many neighbours two change places.
 const MUTATION: usize = 10;
 /// Children after which a population is left, for each individual, if neither its best nor its worst got better with them. Large
 /// populations get better for a long time before their best does.
 const PATIENCE: usize = 10;
-/// Every so many populations the best of all since the last time come together: their part of each is such that there is room for
-/// as many newcomers.
+/// Every so many populations the best of all since the last time come together: their part of each leaves room for newcomers.
 const REUNION: usize = 4;
 /// Between populations: walks of so many steps in all, but at least two of them, each of so many for each task, which moves so many
 /// tasks at most.
@@ -79,16 +82,17 @@ impl<'a, P: Profile> Breeder<'a, P> {
     }
 
     fn run(&mut self, best: &mut Best, watch: &mut Watch<'_>) {
-        let wanted = FOR_EACH_TASK.saturating_mul(self.network.len() as u64).clamp(POPULATION.0, POPULATION.1);
-        let size = (watch.most() / SCHEDULES_EACH).clamp(LEAST_POPULATION, wanted);
+        let tasks = self.network.len() as u64;
+        if tasks == 0 {
+            return;
+        }
+        let wanted = FOR_EACH_TASK.saturating_mul(tasks).clamp(POPULATION.0, POPULATION.1).min(TASKS / tasks);
+        let size = (watch.most() / SCHEDULES_EACH).min(wanted).max(LEAST_POPULATION);
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         self.record = worth(self.network, &best.goal, &best.modes, &best.ends);
-        let mut elite: Vec<Individual> = Vec::new();
+        let mut elite = Elite::default();
         for generation in 0_usize.. {
-            let mut people = Population::default();
-            if generation % REUNION == REUNION - 1 {
-                elite.drain(..).for_each(|one| people.add(one));
-            }
+            let mut people = elite.people(generation);
             // Every other population is of newcomers only.
             if generation % 2 == 1 {
                 people.add(self.individual(best.order.clone(), best.modes.clone(), best));
@@ -96,7 +100,7 @@ impl<'a, P: Profile> Breeder<'a, P> {
             if !self.fill(&mut people, size, best, watch) || !self.breed(&mut people, best, watch) {
                 return;
             }
-            elite.extend(people.into_best(size / (REUNION + 1)));
+            elite.add(people, size);
             if generation == 0 {
                 watch.look_closer(self.network, best.makespan);
             }
@@ -235,7 +239,7 @@ impl<'a, P: Profile> Breeder<'a, P> {
         self.built = self.built.saturating_add(2);
         let worth_of = |times: &Times| worth(network, &best.goal, &modes, &times.ends);
         let mut one = Individual { worth: worth_of(&times), order, times, modes: Vec::new(), late: 0 };
-        if latest(&self.mirror.ends) <= longest.saturating_add(LOSES) {
+        if latest(&self.mirror.ends) <= longest.saturating_add((longest / LOSES).max(1)) {
             list.reverse();
             self.sorter.sort(list, |task| u64::MAX - at(&self.mirror.ends, task));
             forward(network, &mut self.profile, list, &modes, justified);
@@ -249,7 +253,7 @@ impl<'a, P: Profile> Breeder<'a, P> {
             }
         }
         one.modes = modes;
-        one.late = late(network, &one.times.ends);
+        one.late = late(network, best, &one.times.ends);
         one
     }
 
@@ -287,8 +291,8 @@ impl<'a, P: Profile> Breeder<'a, P> {
             for &task in tasks {
                 let (start, end) = (at(&one.times.starts, task), at(&one.times.ends, task));
                 (low, high) = (low.min(start), high.max(end));
-                let used =
-                    self.network.problem.uses.get(task).into_iter().flatten().map(|used| used.1).sum::<u64>() + 1;
+                let uses = self.network.problem.uses.get(task).into_iter().flatten();
+                let used = uses.map(|used| used.1).fold(1, u64::saturating_add);
                 work = work.saturating_add((end - start).saturating_mul(used));
             }
             let dense = work as f64 / (high.saturating_sub(low) + 1) as f64;
@@ -390,16 +394,40 @@ impl<'a, P: Profile> Breeder<'a, P> {
     }
 }
 
-/// The makespan that a child must come to, to be let in. None where it is not the makespan that counts.
+/// The best of populations, until they come together.
+#[derive(Default)]
+struct Elite(Vec<Individual>);
+
+impl Elite {
+    /// Who is in a population from the beginning.
+    fn people(&mut self, generation: usize) -> Population {
+        let mut people = Population::default();
+        if generation % REUNION == REUNION - 1 {
+            self.0.drain(..).for_each(|one| people.add(one));
+        }
+        people
+    }
+
+    /// Takes over the best of a population that has been of this size.
+    fn add(&mut self, people: Population, size: usize) {
+        self.0.extend(people.into_best(size / (REUNION + 1)));
+    }
+}
+
+/// The makespan that a child must come to, to be let in; any where it is not the makespan that counts first.
 fn longest(people: &Population, best: &Best) -> u64 {
     let worst = people.worst().filter(|_| best.goal.0.first() == Some(&Measure::Makespan));
     worst.map_or(u64::MAX, |worst| latest(&worst.times.ends))
 }
 
 /// For how long, all in all, tasks are late for the makespan that is aimed at next: what stands between a schedule and a shorter one.
-fn late(network: &Network<'_>, ends: &[u64]) -> u64 {
+/// Nothing where schedules of equal worth need not have the same makespan.
+fn late(network: &Network<'_>, best: &Best, ends: &[u64]) -> u64 {
+    if !best.goal.0.contains(&Measure::Makespan) {
+        return 0;
+    }
     let makespan = latest(ends);
-    let aim = makespan - makespan / SOONER;
+    let aim = makespan.saturating_sub((makespan / SOONER).max(1));
     ends.iter()
         .zip(&network.tails)
         .map(|(end, tail)| end.saturating_add(*tail).saturating_sub(aim))
@@ -458,6 +486,63 @@ mod tests {
         assert!((0..1_000).all(|_| breeder.goes(&[3, 1], &[3, 1]) && breeder.goes(&[2, 9], &[3, 1])));
         let worse = (0..30_000).filter(|_| breeder.goes(&[3, 2], &[3, 1])).count();
         assert!((60..150).contains(&worse), "{worse}");
+    }
+
+    fn late_of(goal: Vec<Measure>, ends: &[u64]) -> u64 {
+        let chain = (2..=ends.len() as u64).map(|id| Task::new(TaskId::new(id), Duration::from_secs(1)).unattended());
+        let first = Task::new(TaskId::new(1), Duration::from_secs(1)).unattended();
+        let problem = chain.fold(Project::default().with_task(first), Project::with_task).check().unwrap();
+        let network = Network::new(&problem);
+        late(&network, &start(&network, &Goal(goal)), ends)
+    }
+
+    #[test]
+    fn of_the_same_makespan_that_is_better_which_is_closer_to_a_shorter_one() {
+        let makespan = || vec![Measure::Cost, Measure::Makespan];
+        assert_eq!(late_of(makespan(), &[16, 15, 3]), 2 + 1);
+        assert!(late_of(makespan(), &[16, 14, 14]) < late_of(makespan(), &[16, 15, 3]));
+        assert_eq!(late_of(makespan(), &[4, 4, 3]), 2, "of less than eight ticks by one");
+        assert_eq!(late_of(vec![Measure::Cost], &[16, 15, 3]), 0, "these may be of any makespan");
+    }
+
+    #[test]
+    fn children_that_are_far_from_the_worst_are_left_as_they_are() {
+        let problem = project(1, 12).check().unwrap();
+        let network = Network::new(&problem);
+        let best = start(&network, &Goal::default());
+        let mut breeder = Breeder::new(&network, Steps::new(&problem), 1);
+        let mut passes = |longest: u64| {
+            let order = problem.order.clone();
+            let one = breeder.individual_within(order.clone(), best.modes.clone(), &best, longest);
+            (core::mem::take(&mut breeder.built), one.order == order, latest(&one.times.ends))
+        };
+        let (built, _, justified) = passes(u64::MAX);
+        assert_eq!(built, 3);
+        let (built, is_same, decoded) = passes(justified / 2);
+        assert!(built == 2 && is_same && decoded >= justified);
+        assert_eq!(passes(decoded).0, 3, "it may come to that");
+    }
+
+    #[test]
+    fn the_best_of_populations_come_together_once() {
+        let problem = project(1, 12).check().unwrap();
+        let network = Network::new(&problem);
+        let best = start(&network, &Goal::default());
+        let mut breeder = Breeder::new(&network, Steps::new(&problem), 1);
+        let (mut elite, mut all) = (Elite::default(), Vec::new());
+        for generation in 0..2 * REUNION {
+            let mut people = elite.people(generation);
+            assert_eq!(people.len(), if generation % REUNION == REUNION - 1 { all.len() } else { 0 }, "{generation}");
+            (0..people.len()).for_each(|at| assert_eq!(people.get(at).unwrap().rank().1, all[at]));
+            all.truncate(if people.len() > 0 { 0 } else { all.len() });
+            while people.len() < 40 {
+                people.add(breeder.newcomer(&best, people.len()));
+            }
+            let mut ranks: Vec<_> = (0..40).map(|at| people.get(at).unwrap().clone()).collect();
+            ranks.sort_by(|one, two| one.rank().cmp(&two.rank()));
+            all.extend(ranks.iter().take(8).map(|one| one.late));
+            elite.add(people, 40);
+        }
     }
 
     /// All orders, by a place for one task after the other.

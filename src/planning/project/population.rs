@@ -1,4 +1,4 @@
-//! Schedules that a genetic algorithm breeds from: none of them twice, and the worst of them at hand.
+//! Schedules that a genetic algorithm breeds from: no child that is there already, and the worst of them at hand.
 
 use super::sequence::Times;
 use std::collections::{BTreeSet, BinaryHeap};
@@ -20,7 +20,7 @@ impl Individual {
     }
 }
 
-/// Who is in it is looked through only when somebody is replaced: most children are worse than the worst, or there already.
+/// Most children are worse than the worst, or there already.
 #[derive(Debug, Default)]
 pub(super) struct Population {
     people: Vec<Individual>,
@@ -89,6 +89,25 @@ mod tests {
     fn individual(worth: u128, ends: &[u64]) -> Individual {
         let times = Times { starts: Vec::new(), ends: ends.to_vec() };
         Individual { order: Vec::new(), modes: Vec::new(), times, worth: vec![worth], late: 0 }
+    }
+
+    #[test]
+    fn where_the_worth_is_the_same_who_is_less_late_is_better() {
+        let mut population = Population::default();
+        for (late, end) in [(4, 1), (7, 2), (5, 3)] {
+            population.add(Individual { late, ..individual(6, &[end]) });
+        }
+        let lates = |population: &Population| population.people.iter().map(|one| one.late).collect::<Vec<_>>();
+        assert_eq!(population.worst().map(|one| one.late), Some(7));
+        assert!(!population.replace(Individual { late: 8, ..individual(6, &[4]) }));
+        assert_eq!(lates(&population), [4, 7, 5]);
+        // It is in, though the worst is worth no less.
+        assert!(!population.replace(Individual { late: 1, ..individual(6, &[5]) }));
+        assert_eq!(lates(&population), [4, 1, 5]);
+        // Worth less than all, however late.
+        assert!(!population.replace(Individual { late: 9, ..individual(5, &[6]) }));
+        let best: Vec<_> = population.into_best(2).map(|one| (one.worth[0], one.late)).collect();
+        assert_eq!(best, [(5, 9), (6, 1)]);
     }
 
     fn worths(population: &Population) -> Vec<u128> {
