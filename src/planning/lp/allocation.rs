@@ -96,11 +96,10 @@ struct Model<'a> {
 
 impl<'a> Model<'a> {
     fn new(problem: &'a Problem) -> Result<Self, LpError> {
-        let modes = || problem.modes.iter().flatten();
         // The longest that a task must take: one who is slow beyond measure would make nothing of all others.
         let quickest = problem.modes.iter().filter_map(|modes| modes.iter().map(|mode| mode.span).min());
         let unit = quickest.max().unwrap_or(0).max(1) as f64;
-        let money = modes().map(|mode| mode.cost).max().unwrap_or(0).max(1) as f64;
+        let money = problem.modes.iter().flatten().map(|mode| mode.cost).max().unwrap_or(0).max(1) as f64;
         let mut program = LinearProgram::minimise();
         let end = program.variable("completion", 1.0, 0.0, f64::INFINITY)?;
         let (parts, starts) = (vec![Vec::new(); problem.tasks()], vec![None; problem.tasks()]);

@@ -15,7 +15,7 @@ const TOLERANCE: f64 = 1e-7;
 const ROUNDS: usize = 40;
 
 /// The prices of all conditions, for values that make the sum as small as can be.
-pub(super) fn prices(program: &LinearProgram, values: &[f64], sum: f64) -> Result<Vec<f64>, LpError> {
+pub(super) fn prices(program: &LinearProgram, values: &[f64]) -> Result<Vec<f64>, LpError> {
     let columns = by_column(program);
     let mut used: Vec<bool> =
         program.columns.iter().zip(values).map(|(column, value)| column.is_between(*value)).collect();
@@ -36,7 +36,7 @@ pub(super) fn prices(program: &LinearProgram, values: &[f64], sum: f64) -> Resul
             }
         }
         if moved.is_empty() {
-            return agreed(program, &columns, prices, sum);
+            return agreed(program, &columns, prices, program.sum(values));
         }
         moved.sort_unstable_by(|one, two| two.0.total_cmp(&one.0).then(one.1.cmp(&two.1)));
         for (_, at) in moved.into_iter().take(program.rows.len().max(100)) {

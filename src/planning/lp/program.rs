@@ -245,15 +245,14 @@ impl LinearProgram {
             Outcome::Unbounded => return Err(LpError::Unbounded { grows: reason::grows(self)? }),
             Outcome::Unfinished => return Err(LpError::Unfinished),
         };
-        let sum = self.sum(&values);
         let sign = if self.maximise { -1.0 } else { 1.0 };
         let prices = if self.has_whole() {
             None
         } else {
-            let prices = duals::prices(self, &values, sum)?;
+            let prices = duals::prices(self, &values)?;
             Some(prices.into_iter().map(|price| if price == 0.0 { 0.0 } else { sign * price }).collect())
         };
-        Ok(LpSolution { objective: sign * sum, values, prices, is_proven })
+        Ok(LpSolution { objective: sign * self.sum(&values), values, prices, is_proven })
     }
 
     /// The same, where only a few columns matter: some stand aside as long as they would not gain by coming in.

@@ -63,8 +63,7 @@ fn elastic(program: &LinearProgram) -> Result<Option<Vec<f64>>, LpError> {
         loose.condition("", terms, row.relation, row.bound)?;
     }
     let Outcome::Found(values, _) = loose.run()? else { return Ok(None) };
-    let sum: f64 = loose.columns.iter().zip(&values).map(|(column, value)| column.cost * value).sum();
-    if sum <= NOTHING { Ok(None) } else { duals::prices(&loose, &values, sum).map(Some) }
+    if loose.sum(&values) <= NOTHING { Ok(None) } else { duals::prices(&loose, &values).map(Some) }
 }
 
 /// The variables of a direction in which the sum falls for ever.

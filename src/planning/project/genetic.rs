@@ -51,9 +51,9 @@ const WORSE: usize = 300;
 
 pub(super) fn evolve(network: &Network<'_>, best: &mut Best, watch: &mut Watch<'_>, seed: u64) {
     if let Some(lanes) = Lanes::new(network.problem) {
-        Breeder::new(network, lanes, seed).run(best, watch);
+        Breeder::new(network, lanes, seed, best).run(best, watch);
     } else {
-        Breeder::new(network, Steps::new(network.problem), seed).run(best, watch);
+        Breeder::new(network, Steps::new(network.problem), seed, best).run(best, watch);
     }
 }
 
@@ -74,11 +74,12 @@ struct Breeder<'a, P> {
 }
 
 impl<'a, P: Profile> Breeder<'a, P> {
-    fn new(network: &'a Network<'a>, profile: P, seed: u64) -> Self {
+    fn new(network: &'a Network<'a>, profile: P, seed: u64, best: &Best) -> Self {
         let len = network.len();
         let (mirror, justified) = (Times::of(len), (Vec::new(), Times::of(len)));
         let (draw, has) = (Draw::new(seed), vec![false; len]);
-        Self { network, profile, draw, has, mirror, justified, sorter: Sorter::default(), record: Vec::new(), built: 0 }
+        let record = worth(network, &best.goal, &best.modes, &best.ends);
+        Self { network, profile, draw, has, mirror, justified, sorter: Sorter::default(), record, built: 0 }
     }
 
     fn run(&mut self, best: &mut Best, watch: &mut Watch<'_>) {
@@ -89,7 +90,6 @@ impl<'a, P: Profile> Breeder<'a, P> {
         let wanted = FOR_EACH_TASK.saturating_mul(tasks).clamp(POPULATION.0, POPULATION.1).min(TASKS / tasks);
         let size = (watch.most() / SCHEDULES_EACH).min(wanted).max(LEAST_POPULATION);
         let size = usize::try_from(size).unwrap_or(usize::MAX);
-        self.record = worth(self.network, &best.goal, &best.modes, &best.ends);
         let mut elite = Elite::default();
         for generation in 0_usize.. {
             let mut people = elite.people(generation);
@@ -458,34 +458,42 @@ mod tests {
         project
     }
 
+    /// What searches a project, and the best that is there before it has.
+    fn search(project: &Project, seed: u64, act: impl FnOnce(&mut Breeder<'_, Steps<'_>>, &mut Best)) {
+        let problem = project.check().unwrap();
+        let network = Network::new(&problem);
+        let mut best = start(&network, &Goal::default());
+        act(&mut Breeder::new(&network, Steps::new(&problem), seed, &best), &mut best);
+    }
+
     #[test]
     fn a_shift_keeps_the_order_of_links_and_reaches_every_place() {
         let mut placed = std::collections::BTreeSet::new();
         for seed in 0..50 {
-            let problem = project(seed, 8).check().unwrap();
-            let network = Network::new(&problem);
-            let mut breeder = Breeder::new(&network, Steps::new(&problem), seed);
-            let mut order = problem.order.clone();
-            for _ in 0..200 {
-                breeder.shift(&mut order);
-                let place = |task: usize| order.iter().position(|one| *one == task).unwrap();
-                for task in 0..network.len() {
-                    assert!(network.then.of_task(task).iter().all(|link| place(task) < place(link.0)), "seed {seed}");
-                    placed.insert((task, place(task)));
+            search(&project(seed, 8), seed, |breeder, _| {
+                let network = breeder.network;
+                let mut order = network.order.clone();
+                for _ in 0..200 {
+                    breeder.shift(&mut order);
+                    let place = |task: usize| order.iter().position(|one| *one == task).unwrap();
+                    for task in 0..network.len() {
+                        let then = network.then.of_task(task);
+                        assert!(then.iter().all(|link| place(task) < place(link.0)), "seed {seed}");
+                        placed.insert((task, place(task)));
+                    }
                 }
-            }
+            });
         }
         assert_eq!(placed.len(), 64);
     }
 
     #[test]
     fn walks_go_where_it_is_no_worse_and_seldom_where_it_is() {
-        let problem = project(0, 4).check().unwrap();
-        let network = Network::new(&problem);
-        let mut breeder = Breeder::new(&network, Steps::new(&problem), 1);
-        assert!((0..1_000).all(|_| breeder.goes(&[3, 1], &[3, 1]) && breeder.goes(&[2, 9], &[3, 1])));
-        let worse = (0..30_000).filter(|_| breeder.goes(&[3, 2], &[3, 1])).count();
-        assert!((60..150).contains(&worse), "{worse}");
+        search(&project(0, 4), 1, |breeder, _| {
+            assert!((0..1_000).all(|_| breeder.goes(&[3, 1], &[3, 1]) && breeder.goes(&[2, 9], &[3, 1])));
+            let worse = (0..30_000).filter(|_| breeder.goes(&[3, 2], &[3, 1])).count();
+            assert!((60..150).contains(&worse), "{worse}");
+        });
     }
 
     fn late_of(goal: Vec<Measure>, ends: &[u64]) -> u64 {
@@ -507,42 +515,39 @@ mod tests {
 
     #[test]
     fn children_that_are_far_from_the_worst_are_left_as_they_are() {
-        let problem = project(1, 12).check().unwrap();
-        let network = Network::new(&problem);
-        let best = start(&network, &Goal::default());
-        let mut breeder = Breeder::new(&network, Steps::new(&problem), 1);
-        let mut passes = |longest: u64| {
-            let order = problem.order.clone();
-            let one = breeder.individual_within(order.clone(), best.modes.clone(), &best, longest);
-            (core::mem::take(&mut breeder.built), one.order == order, latest(&one.times.ends))
-        };
-        let (built, _, justified) = passes(u64::MAX);
-        assert_eq!(built, 3);
-        let (built, is_same, decoded) = passes(justified / 2);
-        assert!(built == 2 && is_same && decoded >= justified);
-        assert_eq!(passes(decoded).0, 3, "it may come to that");
+        search(&project(1, 12), 1, |breeder, best| {
+            let mut passes = |longest: u64| {
+                let order = breeder.network.order.clone();
+                let one = breeder.individual_within(order.clone(), best.modes.clone(), best, longest);
+                (core::mem::take(&mut breeder.built), one.order == order, latest(&one.times.ends))
+            };
+            let (built, _, justified) = passes(u64::MAX);
+            assert_eq!(built, 3);
+            let (built, is_same, decoded) = passes(justified / 2);
+            assert!(built == 2 && is_same && decoded >= justified);
+            assert_eq!(passes(decoded).0, 3, "it may come to that");
+        });
     }
 
     #[test]
     fn the_best_of_populations_come_together_once() {
-        let problem = project(1, 12).check().unwrap();
-        let network = Network::new(&problem);
-        let best = start(&network, &Goal::default());
-        let mut breeder = Breeder::new(&network, Steps::new(&problem), 1);
-        let (mut elite, mut all) = (Elite::default(), Vec::new());
-        for generation in 0..2 * REUNION {
-            let mut people = elite.people(generation);
-            assert_eq!(people.len(), if generation % REUNION == REUNION - 1 { all.len() } else { 0 }, "{generation}");
-            (0..people.len()).for_each(|at| assert_eq!(people.get(at).unwrap().rank().1, all[at]));
-            all.truncate(if people.len() > 0 { 0 } else { all.len() });
-            while people.len() < 40 {
-                people.add(breeder.newcomer(&best, people.len()));
+        search(&project(1, 12), 1, |breeder, best| {
+            let (mut elite, mut waiting) = (Elite::default(), Vec::new());
+            for generation in 0..2 * REUNION {
+                let mut people = elite.people(generation);
+                if generation % REUNION == REUNION - 1 {
+                    let lates = (0..people.len()).map(|at| people.get(at).unwrap().late);
+                    assert_eq!(lates.collect::<Vec<_>>(), core::mem::take(&mut waiting), "{generation}");
+                }
+                while people.len() < 40 {
+                    people.add(breeder.newcomer(best, people.len()));
+                }
+                let mut all: Vec<_> = (0..40).map(|at| people.get(at).unwrap().clone()).collect();
+                all.sort_by(|one, two| one.rank().cmp(&two.rank()));
+                waiting.extend(all.iter().take(8).map(|one| one.late));
+                elite.add(people, 40);
             }
-            let mut ranks: Vec<_> = (0..40).map(|at| people.get(at).unwrap().clone()).collect();
-            ranks.sort_by(|one, two| one.rank().cmp(&two.rank()));
-            all.extend(ranks.iter().take(8).map(|one| one.late));
-            elite.add(people, 40);
-        }
+        });
     }
 
     /// All orders, by a place for one task after the other.
@@ -566,23 +571,21 @@ mod tests {
     fn walks_find_the_best_of_all_orders() {
         let mut better = 0;
         for seed in 0..40 {
-            let problem = project(seed, 7).check().unwrap();
-            let network = Network::new(&problem);
-            let mut shortest = u64::MAX;
-            least(&network, &mut Vec::new(), &mut shortest);
-            let mut best = start(&network, &Goal::default());
-            let first = best.makespan;
-            let settings = Settings::default();
-            let mut observer = |_: &_| ControlFlow::Continue(());
-            let mut watch = Watch::new(0, &settings, &problem, &mut observer);
-            let mut breeder = Breeder::new(&network, Steps::new(&problem), seed);
-            breeder.record = worth(&network, &best.goal, &best.modes, &best.ends);
-            for _ in 0..2 {
-                let from = breeder.individual(problem.order.clone(), best.modes.clone(), &best);
-                assert!(breeder.walk(from, &mut best, &mut watch));
-            }
-            assert_eq!(best.makespan, shortest, "seed {seed}");
-            better += u32::from(shortest < first);
+            search(&project(seed, 7), seed, |breeder, best| {
+                let network = breeder.network;
+                let mut shortest = u64::MAX;
+                least(network, &mut Vec::new(), &mut shortest);
+                let first = best.makespan;
+                let settings = Settings::default();
+                let mut observer = |_: &_| ControlFlow::Continue(());
+                let mut watch = Watch::new(0, &settings, network.problem, &mut observer);
+                for _ in 0..2 {
+                    let from = breeder.individual(network.order.clone(), best.modes.clone(), best);
+                    assert!(breeder.walk(from, best, &mut watch));
+                }
+                assert_eq!(best.makespan, shortest, "seed {seed}");
+                better += u32::from(shortest < first);
+            });
         }
         assert!(better > 3, "{better}");
     }

@@ -20,7 +20,7 @@ impl Individual {
     }
 }
 
-/// Most children are worse than the worst, or there already.
+/// Most children are worse than the worst, or there already: both are told without a look at the others.
 #[derive(Debug, Default)]
 pub(super) struct Population {
     people: Vec<Individual>,
