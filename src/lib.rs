@@ -56,7 +56,7 @@
 //! - [`Engine`]: tasks, agents and workflows. [`Scheduler`]: tasks and agents alone.
 //! - [`workflow`]: the typed builder, steps, validation; [`definition`]: workflows as data.
 //! - [`language`]: workflows as people write them, in YAML, JSON or TOML, with every mistake told by its path.
-//! - [`routing`], [`queue`], [`resilience`]: how the scheduler chooses, orders and retries; guards and [`capacity`] for hosts.
+//! - [`routing`], [`resilience`]: how the scheduler chooses and retries; guards and [`capacity`] for hosts.
 //! - [`coordination`]: how agents come to act as one: votes, markets, traces, reputation.
 //! - [`team`]: who can do what, who shall work together, phases; [`decompose`]: from a goal to a workflow.
 //! - [`capacity`]: how many agents, where, and with what; advice, never a decision.
@@ -93,7 +93,6 @@ pub mod payload;
 #[cfg(feature = "planning")]
 pub mod planning;
 pub mod protocol;
-pub mod queue;
 pub mod rejected;
 pub mod resilience;
 pub mod routing;
@@ -125,7 +124,6 @@ pub use id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
 pub use limits::Limits;
 pub use name::Name;
 pub use payload::Payload;
-pub use queue::Discipline;
 pub use rejected::Rejected;
 pub use run::{
     Carried, Cause, Dropped, Handed, LastRound, LimitReached, Measure, Migration, MigrationReport, MigrationTarget,
@@ -133,7 +131,7 @@ pub use run::{
     ResetPoint, RunOutcome, RunPhase, RunSpec, UndoOutcome, UndoRemedy,
 };
 pub use scheduler::{
-    AgentView, Config, Quota, Routability, Scheduler, SchedulerSnapshot, TaskStatus, TaskView, TaskWait,
+    AgentView, Config, Discipline, Quota, Routability, Scheduler, SchedulerSnapshot, TaskStatus, TaskView, TaskWait,
 };
 pub use structure::Random;
 pub use task::{

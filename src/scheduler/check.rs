@@ -1,10 +1,10 @@
 //! The rules that hold between the parts of the state, one function to a rule. They look at everything.
 
+use super::apply::state::{Stage, Task};
+use super::decide::preemption::Callable;
 use super::machine::Core;
-use super::state::{Stage, Task};
-use super::yielding::Callable;
 use crate::agent::AgentStatus;
-use crate::queue::Sight;
+use crate::scheduler::queue::Sight;
 use crate::structure::Slot;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -100,7 +100,7 @@ impl Core {
                         return Err(format!("{} is not where its agent {} holds it", task.spec.id, running.by));
                     }
                 }
-                None if self.state.owed.contains(&(super::state::Owed::Orphaned, task.spec.id)) => {}
+                None if self.state.owed.contains(&(super::apply::state::Owed::Orphaned, task.spec.id)) => {}
                 None => return Err(format!("{} is held by {}, which is gone", task.spec.id, running.by)),
             }
             if task.attempts == 0 {

@@ -1,18 +1,18 @@
 //! How a scheduler is set up: nothing of it is in the journal.
 
-use super::admission::Admission;
-use super::batch::Batch;
+use super::decide::admission::Admission;
+use super::decide::batches::Batch;
+use super::decide::preemption::Preemption;
+use super::decide::rebalance::Rebalancing;
+use super::decide::recovery::Recovery;
 use super::guards::Settings;
-use super::quota::{Quota, Quotas};
-use super::rebalance::Rebalancing;
-use super::recovery::Recovery;
-use super::yielding::Preemption;
+use super::queue::quota::{Quota, Quotas};
 use crate::capacity::rebalance;
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::queue::Discipline;
 use crate::routing::{Estimator, LeastLoaded, RoutingStrategy, SkillMap};
+use crate::scheduler::queue::Discipline;
 use crate::workflow::functions::Functions;
 use core::fmt;
 use core::time::Duration;

@@ -1,10 +1,10 @@
 //! State, configuration and strategies together: what decides.
 
+use super::apply::state::{Misfit, Setup, State};
 use super::config::Config;
 use super::guards::Guards;
+use super::index::pools::Pools;
 use super::log::Tx;
-use super::pools::Pools;
-use super::state::{Misfit, Setup, State};
 use crate::effect::{Effect, Outbox};
 use crate::event::{ControlEvent, Entry, Event, TaskEvent};
 use crate::id::{AttemptId, Incarnation, TaskId};

@@ -29,48 +29,35 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod admission;
-mod agents;
 mod apply;
-mod batch;
-mod bulk;
 mod check;
 mod config;
-mod control;
-mod dispatch;
-mod finish;
+mod decide;
 mod guards;
+mod index;
 mod log;
 mod machine;
-mod parties;
-mod pools;
-mod prioritise;
-mod quota;
-mod rebalance;
-mod recovery;
+mod queue;
 mod snapshot;
-mod state;
-mod submit;
-mod timers;
 mod view;
 mod waits;
-mod yielding;
 
 pub use crate::task::TaskStatus;
-pub use admission::Admission;
-pub use batch::Batch;
+pub(crate) use apply::state::Misfit;
 pub use config::Config;
+pub use decide::admission::Admission;
+pub use decide::batches::Batch;
+pub use decide::preemption::Preemption;
+pub use decide::recovery::Recovery;
+pub(crate) use decide::submit::{fits, named};
 pub use guards::{Concurrency, Pressure, Scaling, Standing};
 pub(crate) use log::{Log, Tx};
 pub(crate) use machine::Core;
-pub use quota::Quota;
-pub use recovery::Recovery;
+pub use queue::Discipline;
+pub use queue::quota::Quota;
 pub use snapshot::{AgentRecord, GateRecord, PartyRecord, SchedulerSnapshot, TaskRecord, TaskStage};
-pub(crate) use state::Misfit;
-pub(crate) use submit::{fits, named};
 pub use view::{AgentView, PartyView, Routability, TaskView};
 pub use waits::TaskWait;
-pub use yielding::Preemption;
 
 use crate::access::Known;
 use crate::command::{Accepted, Command};

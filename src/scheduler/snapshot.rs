@@ -1,11 +1,11 @@
 //! The state as data: what a snapshot holds, and the indexes built again from it.
 
+use super::apply::state::{Ended, Owed, Running, Stage, State, Task, Yielding};
 use super::config::Config;
 use super::guards::Standing;
 use super::log::Log;
 use super::machine::Core;
-use super::parties::Party;
-use super::state::{Ended, Owed, Running, Stage, State, Task, Yielding};
+use super::queue::accounts::Party;
 use crate::agent::{AgentSpec, AgentStatus, Guard};
 use crate::error::RestoreError;
 use crate::event::YieldReason;

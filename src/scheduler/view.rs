@@ -1,10 +1,10 @@
 //! Reading: tasks and agents as they stand.
 
+use super::apply::state::{Stage, Task};
 use super::guards::Standing;
 use super::machine::Core;
-use super::parties::Party;
-use super::quota::Quota;
-use super::state::{Stage, Task};
+use super::queue::accounts::Party;
+use super::queue::quota::Quota;
 use crate::agent::{AgentSpec, AgentStatus, Guard};
 use crate::id::{AgentId, AttemptId, Incarnation, TaskId};
 use crate::name::Name;

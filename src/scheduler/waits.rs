@@ -1,13 +1,13 @@
 //! Why a task has not begun: found out when somebody asks, kept nowhere.
 
+use super::apply::state::{Stage, Task};
 use super::machine::Core;
-use super::parties::{Door, Party};
-use super::state::{Stage, Task};
+use super::queue::accounts::{Door, Party};
 use crate::agent::{AgentStatus, Guard, Scope};
 use crate::id::{AttemptId, Incarnation, TaskId};
 use crate::name::Name;
-use crate::queue::Sight;
 use crate::routing::Member;
+use crate::scheduler::queue::Sight;
 use crate::structure::Slot;
 use crate::time::Time;
 use core::fmt;

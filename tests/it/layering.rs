@@ -9,7 +9,7 @@ const FLOORS: &[(u32, &[&str])] = &[
     (10, &["id", "time", "payload", "limits", "error", "name", "structure", "token", "trace"]),
     (20, &["agent", "command", "definition", "effect", "event", "rejected", "run", "task"]),
     (29, &["coordination"]),
-    (30, &["capacity", "dag", "planning", "queue", "resilience", "routing"]),
+    (30, &["capacity", "dag", "planning", "resilience", "routing"]),
     (31, &["saga", "team"]),
     (32, &["workflow"]),
     (33, &["language"]),
@@ -56,8 +56,8 @@ fn the_test_can_fail() {
         module: module.to_owned(),
         code: code.to_owned(),
     };
-    assert_eq!(planted("queue", "use crate::engine::Engine;").upward_uses().len(), 1);
-    assert_eq!(planted("queue", "use crate::routing::Fleet;").upward_uses().len(), 1);
+    assert_eq!(planted("routing", "use crate::engine::Engine;").upward_uses().len(), 1);
+    assert_eq!(planted("routing", "use crate::resilience::breaker;").upward_uses().len(), 1);
     assert_eq!(planted("task", "use crate::agent::AgentSpec;").upward_uses().len(), 0);
     assert_eq!(planted("scheduler", "let now = std::time::Instant::now();").outside_words().len(), 1);
 }

@@ -1,12 +1,12 @@
 //! What guards want becomes facts.
 
-use super::super::log::Tx;
-use super::super::machine::Core;
-use super::super::state::{State, Task};
 use crate::agent::Guard;
 use crate::event::{Next, TaskEvent};
 use crate::id::{Incarnation, TaskId};
 use crate::routing::{Gate, Member};
+use crate::scheduler::apply::state::{State, Task};
+use crate::scheduler::log::Tx;
+use crate::scheduler::machine::Core;
 use crate::structure::Slot;
 use crate::task::{Bound, Exhausted, InDoubt, TaskSpec};
 use crate::time::Time;

@@ -1,12 +1,12 @@
 //! Guards of single agents, and of all of them as a pool.
 
-use super::super::state::State;
 use super::ward::{How, Want, Ward};
 use super::{Attempt, Guards};
 use crate::agent::{AgentStatus, Guard, Scope};
 use crate::event::{AgentEvent, ControlEvent};
 use crate::id::{AgentId, Incarnation};
 use crate::resilience::outlier::Change;
+use crate::scheduler::apply::state::State;
 use crate::task::FailureKind;
 use crate::time::Time;
 

@@ -21,7 +21,6 @@ pub(in crate::scheduler) use settings::Settings;
 pub use settings::{Concurrency, Pressure};
 pub use standing::Standing;
 
-use super::state::State;
 use crate::event::{ControlEvent, Entry, Event, Next, TaskEvent};
 use crate::id::{AgentId, Incarnation, Seq, TaskId};
 use crate::name::Name;
@@ -30,6 +29,7 @@ use crate::resilience::breaker::Ticket;
 use crate::resilience::budget::Budgets;
 use crate::resilience::outlier::Pool;
 use crate::routing::Turn;
+use crate::scheduler::apply::state::State;
 use crate::structure::{Arena, IdMap, Random, Slot};
 use crate::task::TaskSpec;
 use crate::time::Time;

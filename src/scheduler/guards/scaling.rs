@@ -1,11 +1,11 @@
 //! How many agents there should be: looked at now and then, told when it changes.
 
-use super::super::state::State;
 use crate::agent::AgentStatus;
 use crate::capacity::forecast::Forecaster;
 use crate::capacity::scaling::{Rules, Scaler, Seen, Why};
 use crate::event::ControlEvent;
 use crate::name::Name;
+use crate::scheduler::apply::state::State;
 use crate::time::{Time, nanos_of};
 use core::time::Duration;
 

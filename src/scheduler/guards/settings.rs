@@ -1,10 +1,10 @@
 //! Which guards there are.
 
-use super::super::config::Config;
 use super::scaling::Scaling;
 use crate::id::AgentId;
 use crate::name::Name;
 use crate::resilience::{breaker, budget, cache, concurrency, degrade, outlier, rate, shed};
+use crate::scheduler::config::Config;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,12 +1,12 @@
 //! How long tasks wait: which tiers are refused for it, and how far the service is degraded.
 
-use super::super::state::{Stage, State};
 use super::settings::{Pressure, Settings};
 use crate::event::ControlEvent;
 use crate::id::TaskId;
 use crate::name::Name;
 use crate::resilience::degrade::Ladder;
 use crate::resilience::shed::{self, Shed};
+use crate::scheduler::apply::state::{Stage, State};
 use crate::task::{TaskSpec, Tier};
 use crate::time::{Time, nanos_of};
 use core::time::Duration;

@@ -4,15 +4,15 @@
 //! Nothing is taken by force. The agent is asked, the attempt stays its own until it answers, and what it answers counts:
 //! that the attempt is given back, that it is done, that it failed. Only silence ends it, as with a cancellation.
 
-use super::log::Tx;
-use super::machine::Core;
-use super::state::{Alarm, Misfit, Running, State, Task, Yielding};
 use crate::agent::AgentStatus;
 use crate::command::Accepted;
 use crate::event::{TaskEvent, YieldReason};
 use crate::id::{AttemptId, Incarnation, TaskId};
-use crate::queue::Rank;
 use crate::rejected::Rejected;
+use crate::scheduler::apply::state::{Alarm, Misfit, Running, State, Task, Yielding};
+use crate::scheduler::log::Tx;
+use crate::scheduler::machine::Core;
+use crate::scheduler::queue::Rank;
 use crate::structure::{Bits, Slot};
 use crate::task::Tier;
 use crate::time::Time;
@@ -68,15 +68,15 @@ impl Default for Preemption {
 
 /// The attempts that may be called back, in the order in which they would be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Callable {
+pub(crate) struct Callable {
     /// Of preemptible tasks below the first tier: the lowest tier first, then the youngest.
-    pub(super) preemptible: BTreeSet<(Reverse<Tier>, Reverse<Time>, Slot)>,
+    pub(crate) preemptible: BTreeSet<(Reverse<Tier>, Reverse<Time>, Slot)>,
     /// Those that wait with their agents: the one that would be last in the order first.
-    pub(super) unstarted: BTreeSet<(Reverse<Rank>, Slot)>,
+    pub(crate) unstarted: BTreeSet<(Reverse<Rank>, Slot)>,
 }
 
 impl Callable {
-    pub(super) fn put(&mut self, slot: Slot, task: &Task, rank: Rank, on: bool) {
+    pub(crate) fn put(&mut self, slot: Slot, task: &Task, rank: Rank, on: bool) {
         let Some(running) = task.running() else { return };
         if task.preemptible {
             let key = (Reverse(task.tier), Reverse(running.since), slot);
@@ -98,7 +98,7 @@ impl Callable {
 }
 
 impl Core {
-    pub(super) fn poll(&mut self, by: Incarnation, most: u32, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
+    pub(crate) fn poll(&mut self, by: Incarnation, most: u32, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
         let place = self.state.fleet.living(by).ok_or(Rejected::StaleIncarnation(by))?;
         if !self.state.fleet.at(place.index()).is_some_and(|member| member.spec.polls) {
             return Err(Rejected::DoesNotPoll(by.agent()));
@@ -110,7 +110,7 @@ impl Core {
         Ok(Accepted::Done)
     }
 
-    pub(super) fn start(&mut self, by: Incarnation, attempt: AttemptId, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
+    pub(crate) fn start(&mut self, by: Incarnation, attempt: AttemptId, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
         let (_, task) = self.held_by(by, attempt)?;
         let unstarted = task.running().is_some_and(|running| running.unstarted);
         self.heard(by, tx.now);
@@ -121,7 +121,7 @@ impl Core {
         Ok(Accepted::Done)
     }
 
-    pub(super) fn give_up(
+    pub(crate) fn give_up(
         &mut self,
         by: Incarnation,
         attempt: AttemptId,
@@ -144,7 +144,7 @@ impl Core {
     }
 
     /// The attempt is given back, and who was promised its agent gets it.
-    pub(super) fn hand_back(&mut self, by: Incarnation, attempt: AttemptId, unknown: bool, tx: &mut Tx<'_>) {
+    pub(crate) fn hand_back(&mut self, by: Incarnation, attempt: AttemptId, unknown: bool, tx: &mut Tx<'_>) {
         let Some(task) = self.state.get(attempt.task()) else { return };
         let maybe = unknown || task.doubtful;
         let heir = task.running().and_then(|running| running.yielding.as_ref()?.why.by());
@@ -155,7 +155,7 @@ impl Core {
     }
 
     /// Gives a task that still waits to the agent that was cleared for it.
-    pub(super) fn inherit(&mut self, heir: TaskId, to: Incarnation, tx: &mut Tx<'_>) {
+    pub(crate) fn inherit(&mut self, heir: TaskId, to: Incarnation, tx: &mut Tx<'_>) {
         let Some(task) = self.state.get(heir) else { return };
         let Some(class) = task.line() else { return };
         let Some(place) = self.state.fleet.living(to) else { return };
@@ -169,7 +169,7 @@ impl Core {
     }
 
     /// Tasks of a class that found no agent get those of attempts that are called back for them, as far as there are any.
-    pub(super) fn make_room(&mut self, class: Slot, tx: &mut Tx<'_>) {
+    pub(crate) fn make_room(&mut self, class: Slot, tx: &mut Tx<'_>) {
         let callable = &self.state.callable;
         if callable.unstarted.is_empty() && (self.config.preemption.is_none() || callable.preemptible.is_empty()) {
             return;
@@ -186,7 +186,7 @@ impl Core {
     }
 
     /// Attempts have run long enough to be called back.
-    pub(super) fn room_due(&mut self, tx: &mut Tx<'_>) {
+    pub(crate) fn room_due(&mut self, tx: &mut Tx<'_>) {
         // Another may have been set since this one was taken out of the wheel.
         if let Some((_, key)) = self.state.room.take() {
             self.state.wheel.cancel(key, Alarm::Room);
@@ -267,7 +267,7 @@ impl State {
         (room && eligible.contains(place.index())).then_some(task.spec.id)
     }
 
-    pub(super) fn started(&mut self, at: Time, attempt: AttemptId) -> Result<(), Misfit> {
+    pub(crate) fn started(&mut self, at: Time, attempt: AttemptId) -> Result<(), Misfit> {
         let slot = self.under_way(attempt)?;
         self.set_callable(slot, false);
         if let Some(running) = self.tasks.get_mut(slot).and_then(Task::running_mut) {
@@ -279,7 +279,7 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn yield_requested(&mut self, at: Time, attempt: AttemptId, why: YieldReason) -> Result<(), Misfit> {
+    pub(crate) fn yield_requested(&mut self, at: Time, attempt: AttemptId, why: YieldReason) -> Result<(), Misfit> {
         let slot = self.under_way(attempt)?;
         self.set_callable(slot, false);
         let Some(running) = self.tasks.get_mut(slot).and_then(Task::running_mut) else {
@@ -296,7 +296,7 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn yielded(&mut self, at: Time, attempt: AttemptId, by: Incarnation, maybe: bool) -> Result<(), Misfit> {
+    pub(crate) fn yielded(&mut self, at: Time, attempt: AttemptId, by: Incarnation, maybe: bool) -> Result<(), Misfit> {
         let slot = self.current(attempt, by)?;
         self.doubt(slot, maybe);
         let preempted = self.tasks.get(slot).and_then(Task::running).and_then(|running| running.yielding.as_ref());
@@ -323,7 +323,7 @@ impl State {
     }
 
     /// Lists the attempt among those that may be called back, or takes it off; one that was asked already is not listed.
-    pub(super) fn set_callable(&mut self, slot: Slot, on: bool) {
+    pub(crate) fn set_callable(&mut self, slot: Slot, on: bool) {
         let Some(task) = self.tasks.get(slot) else { return };
         if !task.preemptible && task.running().is_none_or(|running| !running.unstarted) {
             return;
@@ -334,7 +334,7 @@ impl State {
     }
 
     /// What of an attempt is kept beside it is forgotten: it ends.
-    pub(super) fn release_callable(&mut self, slot: Slot) {
+    pub(crate) fn release_callable(&mut self, slot: Slot) {
         self.set_callable(slot, false);
         let Some(task) = self.tasks.get(slot) else { return };
         let Some(heir) = task.running().and_then(|running| running.yielding.as_ref()?.why.by()) else { return };

@@ -2,18 +2,18 @@
 //!
 //! Everything here is changed by [`apply`](super::apply) alone, but for what is soft: when an agent was last heard.
 
-use super::batch::Batch;
-use super::guards::Standing;
-use super::parties::{Door, Parties};
-use super::pools::Pools;
-use super::quota::Quotas;
-use super::yielding::Callable;
 use crate::error::RestoreError;
 use crate::event::YieldReason;
 use crate::id::{AgentId, Incarnation, Seq, TaskId};
 use crate::name::Name;
-use crate::queue::{Discipline, Lanes, Rank, StrandKey};
 use crate::routing::{Barred, ClassKey, Classes, Fleet, SkillMap};
+use crate::scheduler::decide::batches::Batch;
+use crate::scheduler::decide::preemption::Callable;
+use crate::scheduler::guards::Standing;
+use crate::scheduler::index::pools::Pools;
+use crate::scheduler::queue::accounts::{Door, Parties};
+use crate::scheduler::queue::quota::Quotas;
+use crate::scheduler::queue::{Discipline, Lanes, Rank, StrandKey};
 use crate::structure::{Arena, NearMap, Slot, TimerKey, Wheel};
 use crate::task::{Bound, Happened, TaskOutcome, TaskSpec, Tier};
 use crate::time::Time;
@@ -41,43 +41,43 @@ pub(crate) enum Alarm {
 
 /// A task and where it stands.
 #[derive(Debug, Clone)]
-pub(super) struct Task {
-    pub(super) spec: Arc<TaskSpec>,
+pub(crate) struct Task {
+    pub(crate) spec: Arc<TaskSpec>,
     /// The number of the fact that it was submitted: its place among equals, kept by retries.
-    pub(super) seq: Seq,
-    pub(super) submitted: Time,
+    pub(crate) seq: Seq,
+    pub(crate) submitted: Time,
     /// How long an attempt was expected to take when it was submitted: retries keep their place.
-    pub(super) expected: Option<Duration>,
-    pub(super) attempts: u32,
+    pub(crate) expected: Option<Duration>,
+    pub(crate) attempts: u32,
     /// How many of these were given back and count as none, and how many of those were preempted.
-    pub(super) yields: u32,
-    pub(super) preempted: u32,
+    pub(crate) yields: u32,
+    pub(crate) preempted: u32,
     /// Whether time bounds it in any way. Most tasks have no bound, and looking at the spec of one that has long waited
     /// is a trip to memory.
-    pub(super) bounded: bool,
+    pub(crate) bounded: bool,
     /// Whether it says with whom it belongs; the same reason.
-    pub(super) affine: bool,
-    pub(super) tier: Tier,
+    pub(crate) affine: bool,
+    pub(crate) tier: Tier,
     /// Whether its attempts may be called back for the first tier.
-    pub(super) preemptible: bool,
+    pub(crate) preemptible: bool,
     /// Whether it takes a part of any resource.
-    pub(super) heavy: bool,
+    pub(crate) heavy: bool,
     /// The places of its tenant and of its kind among the parties.
-    pub(super) tenant: u32,
-    pub(super) kind: u32,
+    pub(crate) tenant: u32,
+    pub(crate) kind: u32,
     /// Some attempt's outcome is unknown: it may have happened.
-    pub(super) doubtful: bool,
+    pub(crate) doubtful: bool,
     /// The agents that failed it, the latest last.
-    pub(super) avoid: Box<[AgentId]>,
+    pub(crate) avoid: Box<[AgentId]>,
     /// The agent that was last given an attempt.
-    pub(super) last: Option<AgentId>,
-    pub(super) timer: Option<TimerKey>,
-    pub(super) stage: Stage,
+    pub(crate) last: Option<AgentId>,
+    pub(crate) timer: Option<TimerKey>,
+    pub(crate) stage: Stage,
 }
 
 /// Where a task stands.
 #[derive(Debug, Clone)]
-pub(super) enum Stage {
+pub(crate) enum Stage {
     /// Waits for so many tasks to succeed.
     Blocked { on: u32 },
     /// Waits for its next attempt.
@@ -92,45 +92,45 @@ pub(super) enum Stage {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Running {
-    pub(super) agent: Slot,
-    pub(super) by: Incarnation,
-    pub(super) since: Time,
+pub(crate) struct Running {
+    pub(crate) agent: Slot,
+    pub(crate) by: Incarnation,
+    pub(crate) since: Time,
     /// Its index in what the agent holds.
-    pub(super) index: u32,
+    pub(crate) index: u32,
     /// What its tenant was charged for it.
-    pub(super) charged: Duration,
+    pub(crate) charged: Duration,
     /// Whether it waits with its agent.
-    pub(super) unstarted: bool,
+    pub(crate) unstarted: bool,
     /// When and why its agent was asked to give it back.
-    pub(super) yielding: Option<Yielding>,
+    pub(crate) yielding: Option<Yielding>,
     /// When and why it was asked to stop.
-    pub(super) cancel: Option<(Time, Name)>,
+    pub(crate) cancel: Option<(Time, Name)>,
 }
 
 /// When and why an agent was asked to give an attempt back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Yielding {
-    pub(super) at: Time,
-    pub(super) why: YieldReason,
+pub(crate) struct Yielding {
+    pub(crate) at: Time,
+    pub(crate) why: YieldReason,
 }
 
 impl Running {
     /// Whether its agent has been asked to let it go, for good or for another time.
-    pub(super) const fn is_asked(&self) -> bool {
+    pub(crate) const fn is_asked(&self) -> bool {
         self.cancel.is_some() || self.yielding.is_some()
     }
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Ended {
-    pub(super) at: Time,
-    pub(super) end: TaskOutcome,
+pub(crate) struct Ended {
+    pub(crate) at: Time,
+    pub(crate) end: TaskOutcome,
 }
 
 impl Task {
     /// A task as it is taken on.
-    pub(super) fn new(spec: &Arc<TaskSpec>, seq: Seq, submitted: Time, (tenant, kind): (u32, u32)) -> Self {
+    pub(crate) fn new(spec: &Arc<TaskSpec>, seq: Seq, submitted: Time, (tenant, kind): (u32, u32)) -> Self {
         Self {
             spec: Arc::clone(spec),
             seq,
@@ -154,16 +154,16 @@ impl Task {
         }
     }
 
-    pub(super) const fn expecting(mut self, span: Option<Duration>) -> Self {
+    pub(crate) const fn expecting(mut self, span: Option<Duration>) -> Self {
         self.expected = span;
         self
     }
 
-    pub(super) const fn has_ended(&self) -> bool {
+    pub(crate) const fn has_ended(&self) -> bool {
         matches!(self.stage, Stage::Ended(_))
     }
 
-    pub(super) const fn running(&self) -> Option<&Running> {
+    pub(crate) const fn running(&self) -> Option<&Running> {
         match &self.stage {
             Stage::Running(running) => Some(running),
             Stage::Blocked { .. } | Stage::Backoff { .. } | Stage::Queued { .. } | Stage::Ended(_) => None,
@@ -171,16 +171,16 @@ impl Task {
     }
 
     /// When it was submitted.
-    pub(super) const fn since(&self) -> Time {
+    pub(crate) const fn since(&self) -> Time {
         self.submitted
     }
 
     /// How many attempts count.
-    pub(super) const fn tries(&self) -> u32 {
+    pub(crate) const fn tries(&self) -> u32 {
         self.attempts.saturating_sub(self.yields)
     }
 
-    pub(super) const fn running_mut(&mut self) -> Option<&mut Running> {
+    pub(crate) const fn running_mut(&mut self) -> Option<&mut Running> {
         match &mut self.stage {
             Stage::Running(running) => Some(running),
             Stage::Blocked { .. } | Stage::Backoff { .. } | Stage::Queued { .. } | Stage::Ended(_) => None,
@@ -188,24 +188,24 @@ impl Task {
     }
 
     /// Whether room that is kept for the first tier is kept for it.
-    pub(super) fn is_urgent(&self) -> bool {
+    pub(crate) fn is_urgent(&self) -> bool {
         self.tier == Tier::Critical
     }
 
     /// The strand in which it waits, in the line of a class.
-    pub(super) fn strand(&self, class: Slot) -> StrandKey {
+    pub(crate) fn strand(&self, class: Slot) -> StrandKey {
         StrandKey { lane: class.get(), tenant: self.tenant, kind: self.kind, urgent: self.is_urgent() }
     }
 
     /// The class in whose line it stands.
-    pub(super) const fn line(&self) -> Option<Slot> {
+    pub(crate) const fn line(&self) -> Option<Slot> {
         match &self.stage {
             Stage::Queued { class } => Some(*class),
             Stage::Blocked { .. } | Stage::Backoff { .. } | Stage::Running(_) | Stage::Ended(_) => None,
         }
     }
 
-    pub(super) const fn end(&self) -> Option<&Ended> {
+    pub(crate) const fn end(&self) -> Option<&Ended> {
         match &self.stage {
             Stage::Ended(ended) => Some(ended),
             Stage::Blocked { .. } | Stage::Backoff { .. } | Stage::Queued { .. } | Stage::Running(_) => None,
@@ -213,12 +213,12 @@ impl Task {
     }
 
     /// What it may have left behind, if it ended now without success.
-    pub(super) const fn trace(&self) -> Happened {
+    pub(crate) const fn trace(&self) -> Happened {
         if self.doubtful { Happened::Maybe } else { Happened::No }
     }
 
     /// Which bound it runs into next, and when, where it stands now.
-    pub(super) fn bound(&self) -> Option<(Time, Bound)> {
+    pub(crate) fn bound(&self) -> Option<(Time, Bound)> {
         if !self.bounded {
             return None;
         }
@@ -236,7 +236,7 @@ impl Task {
     }
 
     /// When the attempt that is under way is given up.
-    pub(super) fn attempt_until(&self, grace: Duration) -> Option<Time> {
+    pub(crate) fn attempt_until(&self, grace: Duration) -> Option<Time> {
         let running = self.running()?;
         let begun = self.bounded && !running.unstarted;
         let timeout = if begun { self.spec.policy.attempt_timeout() } else { None };
@@ -260,64 +260,64 @@ impl Task {
 
 /// What of the configuration the fold depends on.
 #[derive(Debug)]
-pub(super) struct Setup {
-    pub(super) discipline: Discipline,
-    pub(super) grace: Duration,
-    pub(super) skills: SkillMap,
-    pub(super) tenants: Quotas,
-    pub(super) kinds: Quotas,
-    pub(super) pools: Pools,
-    pub(super) batches: BTreeMap<Name, Batch>,
+pub(crate) struct Setup {
+    pub(crate) discipline: Discipline,
+    pub(crate) grace: Duration,
+    pub(crate) skills: SkillMap,
+    pub(crate) tenants: Quotas,
+    pub(crate) kinds: Quotas,
+    pub(crate) pools: Pools,
+    pub(crate) batches: BTreeMap<Name, Batch>,
 }
 
 /// The fold of all facts about agents and tasks.
 #[derive(Debug)]
-pub(super) struct State {
-    pub(super) tasks: Arena<Task>,
-    pub(super) by_id: NearMap<TaskId, Slot>,
+pub(crate) struct State {
+    pub(crate) tasks: Arena<Task>,
+    pub(crate) by_id: NearMap<TaskId, Slot>,
     /// For each task that has not succeeded, those that wait for it.
-    pub(super) dependents: NearMap<TaskId, Vec<TaskId>>,
-    pub(super) fleet: Fleet,
-    pub(super) classes: Classes,
-    pub(super) lanes: Lanes,
+    pub(crate) dependents: NearMap<TaskId, Vec<TaskId>>,
+    pub(crate) fleet: Fleet,
+    pub(crate) classes: Classes,
+    pub(crate) lanes: Lanes,
     /// The tenants and the kinds that have tasks, or had some lately.
-    pub(super) tenants: Parties,
-    pub(super) kinds: Parties,
+    pub(crate) tenants: Parties,
+    pub(crate) kinds: Parties,
     /// What all agents share.
-    pub(super) pools: Pools,
+    pub(crate) pools: Pools,
     /// Which kinds are done in batches.
     batches: BTreeMap<Name, Batch>,
     /// The attempts that may be called back.
-    pub(super) callable: Callable,
+    pub(crate) callable: Callable,
     /// For each task that is promised an agent, the task whose attempt is called back for it.
-    pub(super) heirs: BTreeMap<TaskId, TaskId>,
+    pub(crate) heirs: BTreeMap<TaskId, TaskId>,
     /// When an attempt will have run long enough to be called back, if a task waits for that. Soft.
-    pub(super) room: Option<(Time, TimerKey)>,
+    pub(crate) room: Option<(Time, TimerKey)>,
     /// When the load of the agents is looked at, if anything waits with one. Soft.
-    pub(super) rebalance: Option<TimerKey>,
+    pub(crate) rebalance: Option<TimerKey>,
     /// The classes in which tasks may go that could not, because a gate has opened. Soft: drained before a call ends.
-    pub(super) opened: Vec<u32>,
+    pub(crate) opened: Vec<u32>,
     /// The tenant of tasks that have none.
     nobody: Name,
-    pub(super) wheel: Wheel<Alarm>,
+    pub(crate) wheel: Wheel<Alarm>,
     /// Facts that are owed because of others: these tasks can go on or must end. Empty between calls.
-    pub(super) owed: BTreeSet<(Owed, TaskId)>,
+    pub(crate) owed: BTreeSet<(Owed, TaskId)>,
     /// Ended tasks, the oldest first.
-    pub(super) finished: VecDeque<TaskId>,
+    pub(crate) finished: VecDeque<TaskId>,
     /// Dead letters, the oldest first. One that is gone may still stand here.
-    pub(super) dead: VecDeque<TaskId>,
-    pub(super) active: u32,
-    pub(super) lives: u64,
-    pub(super) pace: Pace,
+    pub(crate) dead: VecDeque<TaskId>,
+    pub(crate) active: u32,
+    pub(crate) lives: u64,
+    pub(crate) pace: Pace,
     /// What is on record about the whole.
-    pub(super) standing: Standing,
-    pub(super) discipline: Discipline,
-    pub(super) grace: Duration,
+    pub(crate) standing: Standing,
+    pub(crate) discipline: Discipline,
+    pub(crate) grace: Duration,
 }
 
 /// A fact that is owed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Owed {
+pub(crate) enum Owed {
     /// The attempt's agent is gone: it failed, its outcome unknown.
     Orphaned,
     /// What the task waited for is done: it is ready.
@@ -328,27 +328,27 @@ pub(super) enum Owed {
 
 /// How fast tasks end, for the advice that goes with a refusal.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     last: Option<Time>,
     gap: Duration,
 }
 
 impl Pace {
     /// A moving average over about eight ends, in whole nanoseconds.
-    pub(super) fn note(&mut self, at: Time) {
+    pub(crate) fn note(&mut self, at: Time) {
         if let Some(last) = self.last {
             self.gap = (self.gap * 7 + at.since(last)) / 8;
         }
         self.last = Some(at);
     }
 
-    pub(super) fn gap(&self) -> Option<Duration> {
+    pub(crate) fn gap(&self) -> Option<Duration> {
         (!self.gap.is_zero()).then_some(self.gap)
     }
 }
 
 impl State {
-    pub(super) fn new(setup: Setup) -> Self {
+    pub(crate) fn new(setup: Setup) -> Self {
         let Setup { discipline, grace, skills, tenants, kinds, pools, batches } = setup;
         Self {
             tasks: Arena::default(),
@@ -380,16 +380,16 @@ impl State {
         }
     }
 
-    pub(super) fn slot(&self, id: TaskId) -> Option<Slot> {
+    pub(crate) fn slot(&self, id: TaskId) -> Option<Slot> {
         self.by_id.get(&id).copied()
     }
 
-    pub(super) fn get(&self, id: TaskId) -> Option<&Task> {
+    pub(crate) fn get(&self, id: TaskId) -> Option<&Task> {
         self.tasks.get(self.slot(id)?)
     }
 
     /// Sets the timer of an agent's lease to the moment at which it runs out if the agent is not heard again.
-    pub(super) fn set_lease(&mut self, place: Slot) {
+    pub(crate) fn set_lease(&mut self, place: Slot) {
         let Some(member) = self.fleet.at(place.index()) else { return };
         let alarm = Alarm::Agent(member.by);
         if let Some(key) = member.timer {
@@ -400,12 +400,12 @@ impl State {
     }
 
     /// Where the task stands in the order of its strand.
-    pub(super) fn rank(&self, task: &Task) -> Rank {
+    pub(crate) fn rank(&self, task: &Task) -> Rank {
         self.discipline.rank((&task.spec, task.tier), task.expected, task.submitted, task.seq)
     }
 
     /// The places of a task's tenant and kind.
-    pub(super) fn parties_of(&mut self, spec: &TaskSpec) -> (u32, u32) {
+    pub(crate) fn parties_of(&mut self, spec: &TaskSpec) -> (u32, u32) {
         let tenant = match &spec.tenant {
             Some(name) => self.tenant_of(name),
             None => self.tenant_of(&self.nobody.clone()),
@@ -413,7 +413,7 @@ impl State {
         (tenant, self.kind_of(&spec.kind))
     }
 
-    pub(super) fn tenant_of(&mut self, name: &Name) -> u32 {
+    pub(crate) fn tenant_of(&mut self, name: &Name) -> u32 {
         let (tenant, new) = self.tenants.known_or_new(name);
         if new {
             let weight = self.tenants.get(tenant).map_or(1, |tenant| tenant.quota.weight);
@@ -422,7 +422,7 @@ impl State {
         tenant
     }
 
-    pub(super) fn kind_of(&mut self, name: &Name) -> u32 {
+    pub(crate) fn kind_of(&mut self, name: &Name) -> u32 {
         let (kind, new) = self.kinds.known_or_new(name);
         if new {
             self.begin_kind(kind);
@@ -430,14 +430,14 @@ impl State {
         kind
     }
 
-    pub(super) fn begin_kind(&mut self, at: u32) {
+    pub(crate) fn begin_kind(&mut self, at: u32) {
         let Some(kind) = self.kinds.get_mut(at) else { return };
         kind.batch = self.batches.get(&kind.name).copied();
         self.lanes.begin_kind(at, kind.batch.map_or(1, |batch| batch.least));
     }
 
     /// How many tasks of the task's tenant are accepted and not finished, and how many may be; the same of its kind.
-    pub(super) fn waiting_quotas(&self, spec: &TaskSpec) -> [(u32, Option<u32>); 2] {
+    pub(crate) fn waiting_quotas(&self, spec: &TaskSpec) -> [(u32, Option<u32>); 2] {
         let of = |parties: &Parties, name: &Name| {
             let party = parties.find(name).and_then(|at| parties.get(at));
             let active = party.map_or(0, |party| party.active);
@@ -447,7 +447,7 @@ impl State {
     }
 
     /// Opens or closes the gates of a tenant as its quota says now.
-    pub(super) fn regate_tenant(&mut self, at: u32, now: Time) {
+    pub(crate) fn regate_tenant(&mut self, at: u32, now: Time) {
         let Some(tenant) = self.tenants.get_mut(at) else { return };
         let door = tenant.door(now);
         if let Door::ClosedUntil(until) = door
@@ -459,7 +459,7 @@ impl State {
     }
 
     /// Opens or closes the gates of a kind as its quota says now.
-    pub(super) fn regate_kind(&mut self, at: u32, now: Time) {
+    pub(crate) fn regate_kind(&mut self, at: u32, now: Time) {
         let Some(kind) = self.kinds.get_mut(at) else { return };
         let door = kind.door(now);
         if let Door::ClosedUntil(until) = door
@@ -471,7 +471,7 @@ impl State {
     }
 
     /// Sets the timer of the gate of an agent that is looked at next.
-    pub(super) fn set_gate_timer(&mut self, place: Slot) {
+    pub(crate) fn set_gate_timer(&mut self, place: Slot) {
         let Some(member) = self.fleet.at(place.index()) else { return };
         let alarm = Alarm::Gate(member.by);
         if let Some(key) = member.gate_timer {
@@ -483,7 +483,7 @@ impl State {
     }
 
     /// The class of a task that has failed on nobody yet.
-    pub(super) fn class_of(&self, spec: &TaskSpec) -> ClassKey {
+    pub(crate) fn class_of(&self, spec: &TaskSpec) -> ClassKey {
         let affinity = spec.affinity.as_deref();
         let apart = affinity.map_or(&[][..], |affinity| &affinity.apart_from);
         let executors = apart.iter().filter_map(|task| self.get(*task)?.last);
@@ -491,7 +491,7 @@ impl State {
     }
 
     /// Sets the task's timer to the moment at which it must be looked at again.
-    pub(super) fn set_timer(&mut self, slot: Slot) {
+    pub(crate) fn set_timer(&mut self, slot: Slot) {
         let Some(task) = self.tasks.get_mut(slot) else { return };
         let alarm = Alarm::Task(task.spec.id);
         if let Some(key) = task.timer.take() {

@@ -4,16 +4,16 @@
 //! changes only little has to be looked at: a new task concerns its own class, and room on an agent concerns the classes
 //! that the agent serves.
 
-use super::guards::exhausted;
-use super::log::Tx;
-use super::machine::Core;
-use super::pools::is_enough;
-use super::state::{Owed, Stage, State, Task};
 use crate::event::{Next, TaskEvent};
 use crate::id::{AttemptId, TaskId};
-use crate::queue::{Sight, Turn};
 use crate::resilience::delay;
 use crate::routing::Candidates;
+use crate::scheduler::apply::state::{Owed, Stage, State, Task};
+use crate::scheduler::guards::exhausted;
+use crate::scheduler::index::pools::is_enough;
+use crate::scheduler::log::Tx;
+use crate::scheduler::machine::Core;
+use crate::scheduler::queue::{Sight, Turn};
 use crate::structure::{Bits, Slot, next_in};
 use crate::task::{Failure, FailureKind, Happened, InDoubt};
 use core::cmp::Reverse;
@@ -21,7 +21,7 @@ use std::collections::BinaryHeap;
 
 impl Core {
     /// Hands out tasks of a class while there are agents for them.
-    pub(super) fn pump_class(&mut self, class: Slot, tx: &mut Tx<'_>) {
+    pub(crate) fn pump_class(&mut self, class: Slot, tx: &mut Tx<'_>) {
         while let Some((_, slot)) = self.state.next_of(class) {
             if !self.dispatch(class, slot, tx) {
                 break;
@@ -41,7 +41,7 @@ impl Core {
     }
 
     /// Hands out tasks to an agent while it has room, the first in the order of the discipline first.
-    pub(super) fn pump_agent(&mut self, place: Slot, tx: &mut Tx<'_>) {
+    pub(crate) fn pump_agent(&mut self, place: Slot, tx: &mut Tx<'_>) {
         let mut declined = Bits::default();
         while let Some((class, slot)) = self.state.next_for(place, &declined) {
             if !self.dispatch(class, slot, tx) {
@@ -53,7 +53,7 @@ impl Core {
     }
 
     /// Hands out all that can be: after a restore, or when many things have changed.
-    pub(super) fn pump_all(&mut self, tx: &mut Tx<'_>) {
+    pub(crate) fn pump_all(&mut self, tx: &mut Tx<'_>) {
         self.state.opened.clear();
         let [urgent, rest] = self.state.lanes.ready();
         let classes = urgent.iter().chain(rest.iter()).filter_map(slot_at).collect();
@@ -93,12 +93,12 @@ impl Core {
 
     /// States what is owed and hands out what has become ready with it, together with what the agent at `place` can take
     /// now: a task that has just become ready must not pass those that wait.
-    pub(super) fn settle_and_pump(&mut self, place: Option<Slot>, tx: &mut Tx<'_>) {
+    pub(crate) fn settle_and_pump(&mut self, place: Option<Slot>, tx: &mut Tx<'_>) {
         self.settle_and_pump_with(Vec::new(), place, tx);
     }
 
     /// The same, with classes in which tasks have begun to wait.
-    pub(super) fn settle_and_pump_with(&mut self, mut classes: Vec<Slot>, place: Option<Slot>, tx: &mut Tx<'_>) {
+    pub(crate) fn settle_and_pump_with(&mut self, mut classes: Vec<Slot>, place: Option<Slot>, tx: &mut Tx<'_>) {
         classes.extend(self.settle_owed(tx));
         classes.extend(self.state.opened.drain(..).map(Slot::new));
         match place {
@@ -157,7 +157,7 @@ impl Core {
 
     /// States the facts that follow from others, until none is owed. The answer is the classes in which tasks have become
     /// ready.
-    pub(super) fn settle_owed(&mut self, tx: &mut Tx<'_>) -> Vec<Slot> {
+    pub(crate) fn settle_owed(&mut self, tx: &mut Tx<'_>) -> Vec<Slot> {
         let mut ready = Vec::new();
         while let Some(&(owed, id)) = self.state.owed.iter().next() {
             match owed {
@@ -177,7 +177,7 @@ impl Core {
     }
 
     /// The task stands in line from now on; the answer is where.
-    pub(super) fn make_ready(&mut self, id: TaskId, tx: &mut Tx<'_>) -> Option<Slot> {
+    pub(crate) fn make_ready(&mut self, id: TaskId, tx: &mut Tx<'_>) -> Option<Slot> {
         self.emit(TaskEvent::Ready { task: id }, tx);
         match self.state.get(id)?.stage {
             Stage::Queued { class } => Some(class),
@@ -201,7 +201,7 @@ impl Core {
     }
 
     /// What becomes of a task whose attempt has failed now.
-    pub(super) fn retry_or_end(&self, task: &Task, failure: &Failure, tx: &Tx<'_>) -> Next {
+    pub(crate) fn retry_or_end(&self, task: &Task, failure: &Failure, tx: &Tx<'_>) -> Next {
         let retry = task.spec.policy.retry().for_kind(failure.kind);
         let in_doubt = task.doubtful || failure.kind == FailureKind::Unknown;
         let insist = in_doubt && retry.in_doubt == InDoubt::Insist;

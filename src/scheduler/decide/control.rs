@@ -1,15 +1,15 @@
 //! Operators pause and resume tenants, kinds and agents.
 
-use super::log::Tx;
-use super::machine::Core;
-use super::parties::Parties;
-use super::state::{Misfit, State};
-use super::submit::{bounded, named};
 use crate::agent::Scope;
 use crate::command::{Accepted, ControlCommand};
 use crate::event::ControlEvent;
 use crate::name::Name;
 use crate::rejected::Rejected;
+use crate::scheduler::apply::state::{Misfit, State};
+use crate::scheduler::decide::submit::{bounded, named};
+use crate::scheduler::log::Tx;
+use crate::scheduler::machine::Core;
+use crate::scheduler::queue::accounts::Parties;
 use crate::time::Time;
 
 impl Core {
@@ -67,7 +67,7 @@ impl Core {
     }
 
     /// The rate of a tenant or a kind allows more.
-    pub(super) fn party_due(&mut self, tenant: Option<u32>, kind: Option<u32>, tx: &mut Tx<'_>) {
+    pub(crate) fn party_due(&mut self, tenant: Option<u32>, kind: Option<u32>, tx: &mut Tx<'_>) {
         if let Some(at) = tenant {
             self.state.tenants.rang(at);
             self.state.regate_tenant(at, tx.now);
@@ -82,7 +82,7 @@ impl Core {
 }
 
 impl State {
-    pub(super) fn apply_control(&mut self, at: Time, event: &ControlEvent) -> Result<(), Misfit> {
+    pub(crate) fn apply_control(&mut self, at: Time, event: &ControlEvent) -> Result<(), Misfit> {
         self.standing.apply(event);
         match event {
             ControlEvent::Paused { scope, reason } => self.set_paused(at, scope, Some(reason)),

@@ -1,18 +1,18 @@
 //! Operators change how urgent tasks are that wait.
 
-use super::log::Tx;
-use super::machine::Core;
-use super::state::{Misfit, Task};
-use super::submit::{bounded, named};
 use crate::command::Accepted;
 use crate::event::TaskEvent;
 use crate::id::TaskId;
 use crate::name::Name;
 use crate::rejected::Rejected;
+use crate::scheduler::apply::state::{Misfit, Task};
+use crate::scheduler::decide::submit::{bounded, named};
+use crate::scheduler::log::Tx;
+use crate::scheduler::machine::Core;
 use crate::task::Tier;
 
 impl Core {
-    pub(super) fn prioritise(
+    pub(crate) fn prioritise(
         &mut self,
         tasks: Vec<TaskId>,
         tier: Tier,

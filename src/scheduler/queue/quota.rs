@@ -73,13 +73,13 @@ impl Default for Quota {
 
 /// The quotas of all tenants, or of all kinds.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Quotas {
-    pub(super) every: Quota,
-    pub(super) named: BTreeMap<Name, Quota>,
+pub(crate) struct Quotas {
+    pub(crate) every: Quota,
+    pub(crate) named: BTreeMap<Name, Quota>,
 }
 
 impl Quotas {
-    pub(super) fn of(&self, name: &str) -> Quota {
+    pub(crate) fn of(&self, name: &str) -> Quota {
         self.named.get(name).copied().unwrap_or(self.every)
     }
 }

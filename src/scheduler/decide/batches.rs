@@ -1,11 +1,11 @@
 //! Tasks of a kind that are done together: they wait for each other, and then one agent is given many at once.
 
-use super::log::Tx;
-use super::machine::Core;
-use super::state::{Alarm, State, Task};
 use crate::event::TaskEvent;
 use crate::id::{AttemptId, Incarnation};
-use crate::queue::StrandKey;
+use crate::scheduler::apply::state::{Alarm, State, Task};
+use crate::scheduler::log::Tx;
+use crate::scheduler::machine::Core;
+use crate::scheduler::queue::StrandKey;
 use crate::structure::Slot;
 use crate::time::Time;
 use core::time::Duration;
@@ -48,7 +48,7 @@ impl Batch {
 
 impl Core {
     /// Gives the agent that was given a task more of the same strand, as one effect.
-    pub(super) fn fill_batch(&mut self, first: usize, key: StrandKey, to: Incarnation, tx: &mut Tx<'_>) {
+    pub(crate) fn fill_batch(&mut self, first: usize, key: StrandKey, to: Incarnation, tx: &mut Tx<'_>) {
         let Some(batch) = self.state.batch_of(key.kind) else { return };
         for _ in 1..batch.most {
             let Some(place) = self.state.fleet.living(to) else { break };
@@ -72,7 +72,7 @@ impl Core {
     }
 
     /// Tasks of a kind have waited for company long enough.
-    pub(super) fn batch_due(&mut self, kind: u32, tx: &mut Tx<'_>) {
+    pub(crate) fn batch_due(&mut self, kind: u32, tx: &mut Tx<'_>) {
         self.state.ripen(kind, tx.now);
         self.settle_and_pump(None, tx);
         self.retire(tx);
@@ -85,7 +85,7 @@ impl State {
     }
 
     /// Sees to it that a task which has begun to wait does not wait for company for ever.
-    pub(super) fn watch_batch(&mut self, task: Slot) {
+    pub(crate) fn watch_batch(&mut self, task: Slot) {
         let Some((kind, submitted)) = self.tasks.get(task).map(|task| (task.kind, task.submitted)) else { return };
         let Some(batch) = self.batch_of(kind) else { return };
         self.set_batch_timer(kind, submitted + batch.linger);

@@ -1,9 +1,9 @@
 //! Whether a deadline can be met, asked when the task is submitted.
 
-use super::machine::Core;
-use super::state::State;
 use crate::id::Seq;
 use crate::routing::ClassKey;
+use crate::scheduler::apply::state::State;
+use crate::scheduler::machine::Core;
 use crate::task::TaskSpec;
 use crate::time::Time;
 use core::time::Duration;
@@ -26,14 +26,14 @@ pub enum Admission {
 
 impl Core {
     /// When the task will be done, if that is after its deadline; none as well where nothing is known of its kind.
-    pub(super) fn late(&self, spec: &TaskSpec, now: Time) -> Option<Time> {
+    pub(crate) fn late(&self, spec: &TaskSpec, now: Time) -> Option<Time> {
         let deadline = spec.deadline?;
         let end = now + self.state.outlook(spec, self.expected(spec), now)?;
         (end > deadline).then_some(end)
     }
 
     /// How long the task is expected to take, by the estimator's word or, without one, the host's.
-    pub(super) fn expected(&self, spec: &TaskSpec) -> Option<Duration> {
+    pub(crate) fn expected(&self, spec: &TaskSpec) -> Option<Duration> {
         self.config.estimator.as_ref().map_or(spec.estimate, |estimator| estimator.estimate(spec))
     }
 }

@@ -1,10 +1,10 @@
 //! Time passes: bounds are reached, back-offs end, leases run out.
 
-use super::log::Tx;
-use super::machine::Core;
-use super::state::{Alarm, Stage};
 use crate::event::TaskEvent;
 use crate::id::{AttemptId, TaskId};
+use crate::scheduler::apply::state::{Alarm, Stage};
+use crate::scheduler::log::Tx;
+use crate::scheduler::machine::Core;
 use crate::task::{Bound, Failure};
 
 impl Core {
@@ -45,7 +45,7 @@ impl Core {
     }
 
     /// The task's time is over. An attempt that is cut off by it may have done its work.
-    pub(super) fn expire(&mut self, id: TaskId, bound: Bound, tx: &mut Tx<'_>) {
+    pub(crate) fn expire(&mut self, id: TaskId, bound: Bound, tx: &mut Tx<'_>) {
         let maybe = self.state.get(id).is_some_and(|task| task.doubtful || task.running().is_some());
         self.emit(TaskEvent::Expired { task: id, bound, maybe }, tx);
     }

@@ -1,10 +1,5 @@
 //! Commands about tasks: submit, cancel, replay, discard.
 
-use super::admission::Admission;
-use super::bulk::Company;
-use super::log::Tx;
-use super::machine::Core;
-use super::state::Stage;
 use crate::command::{Accepted, TaskCommand};
 use crate::event::TaskEvent;
 use crate::id::TaskId;
@@ -12,6 +7,11 @@ use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::rejected::Rejected;
+use crate::scheduler::apply::state::Stage;
+use crate::scheduler::decide::admission::Admission;
+use crate::scheduler::decide::bulk::Company;
+use crate::scheduler::log::Tx;
+use crate::scheduler::machine::Core;
 use crate::task::{TaskOutcome, TaskSpec, Tier};
 use std::sync::Arc;
 
@@ -43,14 +43,14 @@ impl Core {
     }
 
     /// Whether the very same task is known.
-    pub(super) fn is_repeated(&self, spec: &Arc<TaskSpec>) -> Result<bool, Rejected> {
+    pub(crate) fn is_repeated(&self, spec: &Arc<TaskSpec>) -> Result<bool, Rejected> {
         let Some(known) = self.state.get(spec.id) else { return Ok(false) };
         let same = Arc::ptr_eq(&known.spec, spec) || known.spec == *spec;
         if same { Ok(true) } else { Err(Rejected::TaskConflict(spec.id)) }
     }
 
     /// Whether the task may be taken on, after its company.
-    pub(super) fn may_submit(&self, spec: &TaskSpec, company: &Company, tx: &Tx<'_>) -> Result<(), Rejected> {
+    pub(crate) fn may_submit(&self, spec: &TaskSpec, company: &Company, tx: &Tx<'_>) -> Result<(), Rejected> {
         if spec.id.is_engine_made() {
             return Err(Rejected::ReservedId(spec.id.get()));
         }
@@ -121,7 +121,7 @@ impl Core {
         self.retire(tx);
     }
 
-    pub(super) fn note_submitted(&mut self, spec: Arc<TaskSpec>, replays: Option<TaskId>, tx: &mut Tx<'_>) {
+    pub(crate) fn note_submitted(&mut self, spec: Arc<TaskSpec>, replays: Option<TaskId>, tx: &mut Tx<'_>) {
         let (id, expected) = (spec.id, self.expected(&spec));
         self.emit(TaskEvent::Submitted { spec, replays, expected }, tx);
         self.answer(id, tx);
@@ -164,7 +164,7 @@ impl Core {
     }
 
     /// The task that tries a dead letter again.
-    pub(super) fn replayed(
+    pub(crate) fn replayed(
         &self,
         dead: TaskId,
         fresh: TaskId,

@@ -1,13 +1,13 @@
 //! Commands about agents: they come, change, drain, leave, and give signs of life.
 
-use super::log::Tx;
-use super::machine::Core;
-use super::submit::{bounded, named};
 use crate::agent::{AgentSpec, AgentStatus};
 use crate::command::{Accepted, AgentCommand};
 use crate::event::AgentEvent;
 use crate::id::{AgentId, Incarnation};
 use crate::rejected::Rejected;
+use crate::scheduler::decide::submit::{bounded, named};
+use crate::scheduler::log::Tx;
+use crate::scheduler::machine::Core;
 use crate::structure::Slot;
 use crate::time::Time;
 use std::sync::Arc;
@@ -106,14 +106,14 @@ impl Core {
     }
 
     /// When the agent's lease runs out if it is not heard again.
-    pub(super) fn lease_until(&self, by: Incarnation) -> Option<Time> {
+    pub(crate) fn lease_until(&self, by: Incarnation) -> Option<Time> {
         let place = self.state.fleet.living(by)?;
         let member = self.state.fleet.at(place.index())?;
         member.spec.lease.map(|lease| member.heard + lease)
     }
 
     /// The agent's lease has run out, unless it has been heard since the timer was set.
-    pub(super) fn lease_due(&mut self, by: Incarnation, tx: &mut Tx<'_>) {
+    pub(crate) fn lease_due(&mut self, by: Incarnation, tx: &mut Tx<'_>) {
         let Some(place) = self.state.fleet.living(by) else { return };
         if self.lease_until(by).is_none_or(|until| until > tx.now) {
             self.state.set_lease(place);
@@ -138,7 +138,7 @@ impl Core {
     }
 
     /// Any word of an agent is a sign of life.
-    pub(super) fn heard(&mut self, by: Incarnation, now: Time) {
+    pub(crate) fn heard(&mut self, by: Incarnation, now: Time) {
         if let Some(place) = self.state.fleet.living(by) {
             self.state.fleet.change(place, |member| member.heard = now);
         }

@@ -6,9 +6,11 @@
 //! constant, and finding the first of a lane grows with the logarithm of its strands. The few tasks that arrive out of
 //! order (a retry keeps its first place; a deadline may be earlier than the tier's target) wait in a sorted map beside.
 
+pub(crate) mod accounts;
 mod discipline;
 mod fair;
 mod lane;
+pub(crate) mod quota;
 mod strand;
 
 pub use discipline::Discipline;

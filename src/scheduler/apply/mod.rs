@@ -1,11 +1,13 @@
 //! Facts become state. Nothing here decides; a fact that does not follow from the state is a [`Misfit`].
 
-use super::state::{Alarm, Ended, Misfit, Owed, Running, Stage, State, Task};
+pub(crate) mod state;
+
 use crate::agent::{AgentSpec, AgentStatus};
 use crate::event::{AgentEvent, Next, TaskEvent};
 use crate::id::{AgentId, AttemptId, Incarnation, Seq, TaskId};
 use crate::name::Name;
 use crate::routing::ClassKey;
+use crate::scheduler::apply::state::{Alarm, Ended, Misfit, Owed, Running, Stage, State, Task};
 use crate::structure::Slot;
 use crate::task::{Failure, TaskOutcome, TaskSpec, Tier};
 use crate::time::Time;
@@ -21,7 +23,7 @@ const FIRST_CHARGE: Duration = Duration::from_secs(1);
 const AVOID: usize = 8;
 
 impl State {
-    pub(super) fn apply_agent(&mut self, at: Time, event: &AgentEvent) -> Applied {
+    pub(crate) fn apply_agent(&mut self, at: Time, event: &AgentEvent) -> Applied {
         match event {
             AgentEvent::Registered { by, spec } => self.registered(at, *by, spec),
             AgentEvent::Updated { by, spec } => self.updated(*by, spec),
@@ -45,7 +47,7 @@ impl State {
         }
     }
 
-    pub(super) fn apply_task(&mut self, seq: Seq, at: Time, event: &TaskEvent) -> Applied {
+    pub(crate) fn apply_task(&mut self, seq: Seq, at: Time, event: &TaskEvent) -> Applied {
         match event {
             TaskEvent::Submitted { spec, replays, expected } => self.submitted((seq, at), spec, *expected, *replays),
             TaskEvent::Ready { task } => self.ready(*task),
@@ -159,7 +161,7 @@ impl State {
 
     /// Notes what a task waits for, and what it is owed if that is done already, or never will be. One that is not known
     /// dooms a `fresh` task; for an older one it has succeeded and was forgotten since, or the task would have ended.
-    pub(super) fn block(&mut self, slot: Slot, spec: &TaskSpec, fresh: bool) {
+    pub(crate) fn block(&mut self, slot: Slot, spec: &TaskSpec, fresh: bool) {
         let (mut open, mut doomed) = (0, false);
         for &before in &spec.after {
             match self.get(before).map(|task| task.end().map(|ended| &ended.end)) {
@@ -201,7 +203,7 @@ impl State {
     }
 
     /// Puts a task in line, in the class of what it needs and whom it avoids.
-    pub(super) fn enqueue(&mut self, slot: Slot) {
+    pub(crate) fn enqueue(&mut self, slot: Slot) {
         let Some(task) = self.tasks.get(slot) else { return };
         let key = ClassKey { avoid: task.avoid.clone(), ..self.class_of(&task.spec) };
         let class = self.classes.join(key, &mut self.fleet);
@@ -214,7 +216,7 @@ impl State {
     }
 
     /// A task that waits is more urgent from now on, or less. Among its like it keeps its place.
-    pub(super) fn set_tier(&mut self, id: TaskId, tier: Tier) -> Applied {
+    pub(crate) fn set_tier(&mut self, id: TaskId, tier: Tier) -> Applied {
         let slot = self.slot(id).ok_or(Misfit("an unknown task is moved"))?;
         let waits = self.tasks.get(slot).is_some_and(|task| task.running().is_none() && !task.has_ended());
         if !waits {
@@ -279,7 +281,7 @@ impl State {
     }
 
     /// The task of an attempt that `by` holds now.
-    pub(super) fn current(&self, attempt: AttemptId, by: Incarnation) -> Result<Slot, Misfit> {
+    pub(crate) fn current(&self, attempt: AttemptId, by: Incarnation) -> Result<Slot, Misfit> {
         let slot = self.slot(attempt.task()).ok_or(Misfit("an unknown task is attempted"))?;
         let task = self.tasks.get(slot).ok_or(Misfit("an unknown task is attempted"))?;
         match task.running() {
@@ -310,7 +312,7 @@ impl State {
     }
 
     /// Once an outcome is unknown, that the task may have happened stays so.
-    pub(super) fn doubt(&mut self, slot: Slot, maybe: bool) {
+    pub(crate) fn doubt(&mut self, slot: Slot, maybe: bool) {
         if let Some(task) = self.tasks.get_mut(slot) {
             task.doubtful |= maybe;
         }
@@ -336,7 +338,7 @@ impl State {
     }
 
     /// The agent no longer holds the task.
-    pub(super) fn give_back(&mut self, at: Time, slot: Slot) {
+    pub(crate) fn give_back(&mut self, at: Time, slot: Slot) {
         self.release_callable(slot);
         let Some(task) = self.tasks.get(slot) else { return };
         if task.running().is_some() {

@@ -1,38 +1,38 @@
 //! Tenants and kinds, with what each has: what is under way, what it may begin, and when.
 
-use super::batch::Batch;
-use super::quota::{Quota, Quotas};
 use crate::name::Name;
 use crate::resilience::rate::Gcra;
+use crate::scheduler::decide::batches::Batch;
+use crate::scheduler::queue::quota::{Quota, Quotas};
 use crate::structure::{Arena, IdMap, Slot, TimerKey};
 use crate::time::Time;
 use core::time::Duration;
 
 /// A tenant or a kind.
 #[derive(Debug, Clone)]
-pub(super) struct Party {
-    pub(super) name: Name,
-    pub(super) quota: Quota,
+pub(crate) struct Party {
+    pub(crate) name: Name,
+    pub(crate) quota: Quota,
     /// Tasks that are accepted and not finished.
-    pub(super) active: u32,
+    pub(crate) active: u32,
     /// Attempts under way.
-    pub(super) running: u32,
+    pub(crate) running: u32,
     /// On what grounds nothing of it begins.
-    pub(super) paused: Option<Name>,
-    pub(super) rate: Gcra,
+    pub(crate) paused: Option<Name>,
+    pub(crate) rate: Gcra,
     /// When the rate allows the next attempt, if that is to come.
-    pub(super) timer: Option<TimerKey>,
+    pub(crate) timer: Option<TimerKey>,
     /// How the tasks of a kind are done in batches, if they are.
-    pub(super) batch: Option<Batch>,
+    pub(crate) batch: Option<Batch>,
     /// When the tasks of a kind are looked at that wait for company, if any do.
-    pub(super) batch_timer: Option<(Time, TimerKey)>,
+    pub(crate) batch_timer: Option<(Time, TimerKey)>,
     /// How long an attempt of it takes: a moving average over about eight, in whole nanoseconds. Nothing if none has ended.
-    pub(super) mean: Duration,
+    pub(crate) mean: Duration,
 }
 
 /// What keeps a party's tasks from beginning now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Door {
+pub(crate) enum Door {
     Open,
     /// Until something else happens.
     Closed,
@@ -57,7 +57,7 @@ impl Party {
     }
 
     /// An attempt begins.
-    pub(super) fn begin(&mut self, now: Time) {
+    pub(crate) fn begin(&mut self, now: Time) {
         self.running = self.running.saturating_add(1);
         if let Some(rules) = &self.quota.rate {
             // What is beyond the rate was decided under other rules: it is a fact all the same.
@@ -66,12 +66,12 @@ impl Party {
     }
 
     /// An attempt has ended that took so long.
-    pub(super) fn end(&mut self, took: Duration) {
+    pub(crate) fn end(&mut self, took: Duration) {
         self.running = self.running.saturating_sub(1);
         self.mean = if self.mean.is_zero() { took } else { (self.mean * 7 + took) / 8 };
     }
 
-    pub(super) fn door(&self, now: Time) -> Door {
+    pub(crate) fn door(&self, now: Time) -> Door {
         if self.paused.is_some() || self.quota.concurrent.is_some_and(|most| self.running >= most) {
             return Door::Closed;
         }
@@ -94,7 +94,7 @@ impl Party {
 
 /// All tenants, or all kinds, that have tasks or had some lately.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Parties {
+pub(crate) struct Parties {
     parties: Arena<Party>,
     index: IdMap<Name, Slot>,
     quotas: Quotas,
@@ -111,12 +111,12 @@ const IDLE: usize = 1_024;
 const STRIDE: usize = 256;
 
 impl Parties {
-    pub(super) fn new(quotas: Quotas) -> Self {
+    pub(crate) fn new(quotas: Quotas) -> Self {
         Self { quotas, ..Self::default() }
     }
 
     /// The party of this name; true if it was made just now.
-    pub(super) fn known_or_new(&mut self, name: &Name) -> (u32, bool) {
+    pub(crate) fn known_or_new(&mut self, name: &Name) -> (u32, bool) {
         if let Some(slot) = self.recent.filter(|slot| self.is_at(*slot, name)) {
             return (slot.get(), false);
         }
@@ -131,7 +131,7 @@ impl Parties {
     }
 
     /// Puts a party where it stood when a snapshot was taken.
-    pub(super) fn put(&mut self, place: u32, name: &Name) -> Option<&mut Party> {
+    pub(crate) fn put(&mut self, place: u32, name: &Name) -> Option<&mut Party> {
         let party = Party::new(name.clone(), self.quotas.of(name));
         if self.index.get(name).is_some() {
             return None;
@@ -146,32 +146,32 @@ impl Parties {
         self.parties.get(slot).is_some_and(|party| party.name == *name)
     }
 
-    pub(super) fn find(&self, name: &Name) -> Option<u32> {
+    pub(crate) fn find(&self, name: &Name) -> Option<u32> {
         if let Some(slot) = self.recent.filter(|slot| self.is_at(*slot, name)) {
             return Some(slot.get());
         }
         self.index.get(name).map(|slot| slot.get())
     }
 
-    pub(super) fn get(&self, at: u32) -> Option<&Party> {
+    pub(crate) fn get(&self, at: u32) -> Option<&Party> {
         self.parties.get(Slot::new(at))
     }
 
-    pub(super) fn get_mut(&mut self, at: u32) -> Option<&mut Party> {
+    pub(crate) fn get_mut(&mut self, at: u32) -> Option<&mut Party> {
         self.parties.get_mut(Slot::new(at))
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Party)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Party)> {
         self.parties.iter().map(|(slot, party)| (slot.get(), party))
     }
 
     /// What a party of this name may have.
-    pub(super) fn quota_of(&self, name: &Name) -> Quota {
+    pub(crate) fn quota_of(&self, name: &Name) -> Quota {
         self.quotas.of(name)
     }
 
     /// A task of it was accepted.
-    pub(super) fn enter(&mut self, at: u32) {
+    pub(crate) fn enter(&mut self, at: u32) {
         if let Some(party) = self.parties.get_mut(Slot::new(at)) {
             self.idle -= usize::from(party.active == 0);
             party.active = party.active.saturating_add(1);
@@ -180,7 +180,7 @@ impl Parties {
 
     /// A task of it has ended. Now and then those without tasks are forgotten, if `may_go` has no objection; the answer
     /// is whether any were.
-    pub(super) fn leave(&mut self, at: u32, now: Time, may_go: impl Fn(u32) -> bool) {
+    pub(crate) fn leave(&mut self, at: u32, now: Time, may_go: impl Fn(u32) -> bool) {
         let Some(party) = self.parties.get_mut(Slot::new(at)) else { return };
         party.active = party.active.saturating_sub(1);
         self.idle += usize::from(party.active == 0);
@@ -205,19 +205,19 @@ impl Parties {
     }
 
     /// How many are paused.
-    pub(super) fn paused(&self) -> usize {
+    pub(crate) fn paused(&self) -> usize {
         self.parties.iter().filter(|(_, party)| party.paused.is_some()).count()
     }
 
     /// The timer of the rate has fired.
-    pub(super) fn rang(&mut self, at: u32) {
+    pub(crate) fn rang(&mut self, at: u32) {
         if let Some(party) = self.parties.get_mut(Slot::new(at)) {
             party.timer = None;
         }
     }
 
     /// Whether the counts are those of the parties.
-    pub(super) fn is_sound(&self) -> bool {
+    pub(crate) fn is_sound(&self) -> bool {
         self.idle == self.parties.iter().filter(|(_, party)| party.active == 0).count()
             && self.parties.iter().all(|(slot, party)| self.index.get(&party.name) == Some(&slot))
     }

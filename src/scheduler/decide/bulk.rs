@@ -1,15 +1,15 @@
 //! Many at once: tasks that are submitted together, dead letters that are dealt with together.
 
-use super::log::Tx;
-use super::machine::Core;
-use super::state::{Stage, Task};
-use super::submit::bounded;
 use crate::command::{Accepted, DeadFilter};
 use crate::event::TaskEvent;
 use crate::id::TaskId;
 use crate::name::Name;
 use crate::rejected::Rejected;
 use crate::routing::ClassKey;
+use crate::scheduler::apply::state::{Stage, Task};
+use crate::scheduler::decide::submit::bounded;
+use crate::scheduler::log::Tx;
+use crate::scheduler::machine::Core;
 use crate::structure::{IdMap, Slot};
 use crate::task::{TaskOutcome, TaskSpec, Tier};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 /// What comes with a task in the same command and before it: it counts, too.
 #[derive(Debug, Default)]
-pub(super) struct Company {
+pub(crate) struct Company {
     ids: BTreeSet<TaskId>,
     tenants: BTreeMap<Option<Name>, u32>,
     kinds: BTreeMap<Name, u32>,
@@ -25,24 +25,24 @@ pub(super) struct Company {
 }
 
 impl Company {
-    pub(super) fn has(&self, task: TaskId) -> bool {
+    pub(crate) fn has(&self, task: TaskId) -> bool {
         self.ids.contains(&task)
     }
 
-    pub(super) fn len(&self) -> u32 {
+    pub(crate) fn len(&self) -> u32 {
         u32::try_from(self.ids.len()).unwrap_or(u32::MAX)
     }
 
-    pub(super) fn of_tenant(&self, tenant: Option<&Name>) -> u32 {
+    pub(crate) fn of_tenant(&self, tenant: Option<&Name>) -> u32 {
         self.tenants.get(&tenant.cloned()).copied().unwrap_or(0)
     }
 
-    pub(super) fn of_kind(&self, kind: &Name) -> u32 {
+    pub(crate) fn of_kind(&self, kind: &Name) -> u32 {
         self.kinds.get(kind).copied().unwrap_or(0)
     }
 
     /// How many requirement classes it brings, and whether this is one of them.
-    pub(super) fn classes(&self, class: &ClassKey) -> (usize, bool) {
+    pub(crate) fn classes(&self, class: &ClassKey) -> (usize, bool) {
         (self.classes.len(), self.classes.get(class).is_some())
     }
 
@@ -58,7 +58,7 @@ impl Company {
 
 impl Core {
     /// All are taken on, or none.
-    pub(super) fn submit_all(&mut self, specs: Vec<Arc<TaskSpec>>, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
+    pub(crate) fn submit_all(&mut self, specs: Vec<Arc<TaskSpec>>, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
         let mut company = Company::default();
         let mut fresh = Vec::new();
         for (index, spec) in (0..).zip(specs) {
@@ -96,7 +96,7 @@ impl Core {
         self.retire(tx);
     }
 
-    pub(super) fn replay_all(
+    pub(crate) fn replay_all(
         &mut self,
         filter: &DeadFilter,
         first: TaskId,
@@ -122,7 +122,7 @@ impl Core {
         Ok(Accepted::Count(u32::try_from(ids.len()).unwrap_or(u32::MAX)))
     }
 
-    pub(super) fn discard_all(
+    pub(crate) fn discard_all(
         &mut self,
         filter: &DeadFilter,
         reason: &Name,

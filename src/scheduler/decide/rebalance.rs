@@ -1,22 +1,22 @@
 //! Attempts that wait with a busy agent are called back when another would be done with them sooner.
 
-use super::log::Tx;
-use super::machine::Core;
-use super::state::{Alarm, State};
 use crate::agent::AgentStatus;
 use crate::capacity::rebalance::{Agent, Rules, Waiting, plan};
 use crate::event::{TaskEvent, YieldReason};
 use crate::id::{AgentId, AttemptId};
 use crate::routing::Member;
+use crate::scheduler::apply::state::{Alarm, State};
+use crate::scheduler::log::Tx;
+use crate::scheduler::machine::Core;
 use crate::structure::Slot;
 use crate::time::Time;
 use core::time::Duration;
 
 /// By which rules, and how often.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rebalancing {
-    pub(super) rules: Rules,
-    pub(super) every: Duration,
+pub(crate) struct Rebalancing {
+    pub(crate) rules: Rules,
+    pub(crate) every: Duration,
 }
 
 /// What an attempt is taken to last of whose kind nothing is known.
@@ -24,7 +24,7 @@ const UNKNOWN: Duration = Duration::from_millis(500);
 
 impl Core {
     /// Looks at the load again, as long as anything waits with an agent.
-    pub(super) fn rebalance_due(&mut self, tx: &mut Tx<'_>) {
+    pub(crate) fn rebalance_due(&mut self, tx: &mut Tx<'_>) {
         self.state.rebalance = None;
         let Some(rebalancing) = self.config.rebalancing else { return };
         let agents: Vec<Agent> = self.state.loads(tx.now);
@@ -39,7 +39,7 @@ impl Core {
     }
 
     /// Sees to it that the load is looked at while anything waits with an agent.
-    pub(super) fn watch_balance(&mut self, now: Time) {
+    pub(crate) fn watch_balance(&mut self, now: Time) {
         let Some(rebalancing) = self.config.rebalancing else { return };
         if self.state.rebalance.is_none() && !self.state.callable.unstarted.is_empty() {
             self.state.rebalance = Some(self.state.wheel.insert(now + rebalancing.every, Alarm::Rebalance));

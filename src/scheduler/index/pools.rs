@@ -4,10 +4,10 @@
 //! is given back when the attempt ends, however it ends. All tasks of a requirement class ask for the same, so a class that
 //! must wait for a resource blocks nobody else.
 
-use super::state::{State, Task};
 use crate::name::Name;
-use crate::queue::Sight;
 use crate::routing::{Classes, Member};
+use crate::scheduler::apply::state::{State, Task};
+use crate::scheduler::queue::Sight;
 use crate::structure::{Bits, Slot};
 use crate::task::{Needs, TaskSpec};
 use std::collections::BTreeMap;
@@ -15,13 +15,13 @@ use std::sync::Arc;
 
 /// The resources that all agents share.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Pools {
+pub(crate) struct Pools {
     total: BTreeMap<Name, u64>,
     used: BTreeMap<Name, u64>,
 }
 
 impl Pools {
-    pub(super) fn new(total: BTreeMap<Name, u64>) -> Self {
+    pub(crate) fn new(total: BTreeMap<Name, u64>) -> Self {
         Self { total, used: BTreeMap::new() }
     }
 
@@ -34,7 +34,7 @@ impl Pools {
     }
 
     /// Each with how much of it is used, and how much there is.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Name, u64, u64)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Name, u64, u64)> {
         self.total.iter().map(|(name, total)| (name, self.used(name), *total))
     }
 
@@ -43,7 +43,7 @@ impl Pools {
     }
 
     /// What is asked for and would not fit if nobody used any, with how much there is.
-    pub(super) fn never_fits(&self, spec: &TaskSpec) -> Option<(Name, u64, u64)> {
+    pub(crate) fn never_fits(&self, spec: &TaskSpec) -> Option<(Name, u64, u64)> {
         let asked = spec.needs.shared().map(|(name, amount)| (name, amount, self.total(name)));
         asked
             .filter(|(_, amount, total)| amount > total)
@@ -68,7 +68,7 @@ fn take(used: &mut BTreeMap<Name, u64>, name: &Name, amount: u64) {
 
 impl State {
     /// An attempt takes what its task asks for.
-    pub(super) fn take_amounts(&mut self, slot: Slot, place: Slot) {
+    pub(crate) fn take_amounts(&mut self, slot: Slot, place: Slot) {
         let Some(spec) = self.heavy(slot) else { return };
         spec.needs.shared().for_each(|(name, amount)| add(&mut self.pools.used, name, amount));
         self.fleet.change(place, |member| {
@@ -77,7 +77,7 @@ impl State {
     }
 
     /// It gives it back. Others may have waited for that.
-    pub(super) fn give_amounts(&mut self, slot: Slot) {
+    pub(crate) fn give_amounts(&mut self, slot: Slot) {
         let Some(spec) = self.heavy(slot) else { return };
         spec.needs.shared().for_each(|(name, amount)| take(&mut self.pools.used, name, amount));
         let holder = self.tasks.get(slot).and_then(Task::running).map(|running| (running.agent, running.by));
@@ -102,17 +102,17 @@ impl State {
         self.tasks.get(slot).filter(|task| task.heavy).map(|task| Arc::clone(&task.spec))
     }
 
-    pub(super) fn is_heavy(&self, class: Slot) -> bool {
+    pub(crate) fn is_heavy(&self, class: Slot) -> bool {
         self.classes.key(class).is_some_and(|key| key.needs.is_heavy())
     }
 
     /// Whether what is left is enough for a task of the class at this agent.
-    pub(super) fn has_amounts(&self, class: Slot, place: Slot) -> bool {
+    pub(crate) fn has_amounts(&self, class: Slot, place: Slot) -> bool {
         self.fleet.at(place.index()).is_some_and(|member| is_enough(&self.classes, &self.pools, class, member))
     }
 
     /// The agents with room that have enough left for a task of the class.
-    pub(super) fn fitting(&self, class: Slot, sight: Sight) -> Bits {
+    pub(crate) fn fitting(&self, class: Slot, sight: Sight) -> Bits {
         let mut fitting = Bits::default();
         let (Some(key), Some(eligible)) = (self.classes.key(class), self.classes.eligible(class)) else {
             return fitting;
@@ -126,7 +126,7 @@ impl State {
     }
 
     /// Whether what is in use is what the attempts under way take, and no more than there is.
-    pub(super) fn amounts_agree(&self) -> Result<(), String> {
+    pub(crate) fn amounts_agree(&self) -> Result<(), String> {
         let (mut shared, mut own) = (BTreeMap::new(), BTreeMap::new());
         for (_, task) in self.tasks.iter() {
             let Some(running) = task.running() else { continue };
@@ -149,7 +149,7 @@ impl State {
 }
 
 /// Whether what is left is enough for a task of the class at this agent.
-pub(super) fn is_enough(classes: &Classes, pools: &Pools, class: Slot, member: &Member) -> bool {
+pub(crate) fn is_enough(classes: &Classes, pools: &Pools, class: Slot, member: &Member) -> bool {
     let needs = classes.key(class).map(|key| &key.needs).filter(|needs| needs.is_heavy());
     needs.is_none_or(|needs| pools.fits(needs) && member.fits(needs))
 }

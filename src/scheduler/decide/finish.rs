@@ -1,15 +1,15 @@
 //! Attempts end: the words of agents, and what they lead to.
 
-use super::log::Tx;
-use super::machine::Core;
-use super::state::Task;
-use super::submit::fits;
 use crate::command::Accepted;
 use crate::event::TaskEvent;
 use crate::id::{AttemptId, Incarnation, TaskId};
 use crate::limits::AGED_AT_ONCE;
 use crate::payload::Payload;
 use crate::rejected::Rejected;
+use crate::scheduler::apply::state::Task;
+use crate::scheduler::decide::submit::fits;
+use crate::scheduler::log::Tx;
+use crate::scheduler::machine::Core;
 use crate::structure::Slot;
 use crate::task::{Failure, FailureKind, Happened, InDoubt, Usage};
 use crate::time::Time;
@@ -18,7 +18,7 @@ use crate::time::Time;
 const BATCH: usize = 256;
 
 impl Core {
-    pub(super) fn complete(
+    pub(crate) fn complete(
         &mut self,
         by: Incarnation,
         attempt: AttemptId,
@@ -45,7 +45,7 @@ impl Core {
         Ok(Accepted::Done)
     }
 
-    pub(super) fn fail(
+    pub(crate) fn fail(
         &mut self,
         by: Incarnation,
         attempt: AttemptId,
@@ -54,7 +54,11 @@ impl Core {
         tx: &mut Tx<'_>,
     ) -> Result<Accepted, Rejected> {
         let (place, _) = self.held_by(by, attempt)?;
-        super::submit::bounded("payload_bytes", failure.message.len(), self.config.limits.payload_bytes)?;
+        crate::scheduler::decide::submit::bounded(
+            "payload_bytes",
+            failure.message.len(),
+            self.config.limits.payload_bytes,
+        )?;
         self.used(by, attempt, usage, tx);
         self.attempt_failed(by, attempt, failure, tx);
         self.heard(by, tx.now);
@@ -78,7 +82,7 @@ impl Core {
     }
 
     /// The attempt has failed, by whoever's word: the agent's, a timeout's.
-    pub(super) fn attempt_failed(&mut self, by: Incarnation, attempt: AttemptId, failure: Failure, tx: &mut Tx<'_>) {
+    pub(crate) fn attempt_failed(&mut self, by: Incarnation, attempt: AttemptId, failure: Failure, tx: &mut Tx<'_>) {
         let id = attempt.task();
         let Some(task) = self.state.get(id) else { return };
         // Who insists tries until it is known: a failure for good settles what was in doubt before.
@@ -109,13 +113,13 @@ impl Core {
     }
 
     /// The agent has room again, others may go on, and some of what is finished may be forgotten.
-    pub(super) fn after_end(&mut self, place: Slot, tx: &mut Tx<'_>) {
+    pub(crate) fn after_end(&mut self, place: Slot, tx: &mut Tx<'_>) {
         self.settle_and_pump(Some(place), tx);
         self.retire(tx);
     }
 
     /// The fence: only the current attempt of a task, only from the life of the agent that holds it.
-    pub(super) fn held_by(&self, by: Incarnation, attempt: AttemptId) -> Result<(Slot, &Task), Rejected> {
+    pub(crate) fn held_by(&self, by: Incarnation, attempt: AttemptId) -> Result<(Slot, &Task), Rejected> {
         let place = self.state.fleet.living(by).ok_or(Rejected::StaleIncarnation(by))?;
         let task = self.state.get(attempt.task()).ok_or_else(|| Rejected::UnknownTask(attempt.task()))?;
         let running = task.running().filter(|_| task.attempts == attempt.number());
@@ -127,7 +131,7 @@ impl Core {
     }
 
     /// Forgets the oldest of what is finished, beyond the limits.
-    pub(super) fn retire(&mut self, tx: &mut Tx<'_>) {
+    pub(crate) fn retire(&mut self, tx: &mut Tx<'_>) {
         self.watch_balance(tx.now);
         let limits = &self.config.limits;
         let surplus = self.state.finished.len().saturating_sub(limits.finished_tasks as usize);
@@ -143,7 +147,7 @@ impl Core {
     }
 
     /// When the oldest of what is finished has been so for too long.
-    pub(super) fn next_aged(&self) -> Option<Time> {
+    pub(crate) fn next_aged(&self) -> Option<Time> {
         self.config.limits.forgotten_at(self.ended(*self.state.finished.front()?)?)
     }
 
@@ -152,7 +156,7 @@ impl Core {
     }
 
     /// Forgets what has been finished for too long.
-    pub(super) fn retire_aged(&mut self, tx: &mut Tx<'_>) {
+    pub(crate) fn retire_aged(&mut self, tx: &mut Tx<'_>) {
         if self.next_aged().is_none_or(|at| at > tx.now) {
             return;
         }

@@ -1,9 +1,9 @@
 //! What becomes of attempts that were under way when the engine stopped.
 
-use super::log::Tx;
-use super::machine::Core;
 use crate::effect::{Effect, Outbox};
 use crate::id::AttemptId;
+use crate::scheduler::log::Tx;
+use crate::scheduler::machine::Core;
 use crate::task::Failure;
 use crate::time::Time;
 use core::time::Duration;
@@ -61,12 +61,12 @@ impl Core {
     }
 
     /// The moment at which somebody has been awaited long enough.
-    pub(super) fn next_awaited(&self) -> Option<Time> {
+    pub(crate) fn next_awaited(&self) -> Option<Time> {
         self.awaited.first().map(|(at, _)| *at)
     }
 
     /// Gives up what was awaited until now, unless it has been answered.
-    pub(super) fn fire_awaited(&mut self, tx: &mut Tx<'_>) {
+    pub(crate) fn fire_awaited(&mut self, tx: &mut Tx<'_>) {
         for _ in 0..self.config.limits.timers_per_call.max(1) {
             let Some(&(at, attempt)) = self.awaited.first() else { return };
             if at > tx.now {

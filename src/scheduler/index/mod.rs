@@ -1,0 +1,3 @@
+//! What dispatch looks up: agents, requirement classes, resources.
+
+pub(crate) mod pools;
