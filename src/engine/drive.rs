@@ -14,6 +14,7 @@ use crate::payload::Payload;
 use crate::rejected::Rejected;
 use crate::run::{Cause, LimitReached, RunSpec};
 use crate::scheduler::{Config, Core, Misfit, Tx};
+use crate::structure::Anomalies;
 use crate::task::{Affinity, Owner, TaskSpec};
 use crate::time::Time;
 use crate::workflow::machine::{Move, Run};
@@ -31,6 +32,7 @@ pub(super) struct Driver {
     pub(super) core: Core,
     pub(super) book: Book,
     pub(super) recent: Recent,
+    pub(super) anomalies: Anomalies,
     /// How many of the call's facts have been folded.
     folded: usize,
 }
@@ -43,7 +45,7 @@ impl Driver {
 
     pub(super) fn with(core: Core, book: Book) -> Self {
         let recent = Recent::new(core.config().story());
-        Self { core, book, recent, folded: 0 }
+        Self { core, book, recent, anomalies: Anomalies::default(), folded: 0 }
     }
 
     /// A fact of the journal becomes state.
@@ -167,8 +169,9 @@ impl Driver {
     fn catch_up(&mut self, tx: &Tx<'_>) {
         while let Some(entry) = tx.out.entries().get(self.folded) {
             self.folded += 1;
-            let folded = self.fold(entry);
-            debug_assert_eq!(folded, Ok(()), "the core decided {entry:?}, which does not follow");
+            if let Err(Misfit(reason)) = self.fold(entry) {
+                self.anomalies.note(format_args!("{reason}: the core decided {entry:?}"));
+            }
         }
     }
 
@@ -197,8 +200,10 @@ impl Driver {
                 }
             }
             Move::CancelTask(task) => {
-                let cancelled = self.core.cancel(task, Name::from("its run does not need it"), tx);
-                debug_assert!(cancelled.is_ok(), "a run cancels task {task}, which is over");
+                if let Err(refused) = self.core.cancel(task, Name::from("its run does not need it"), tx) {
+                    self.anomalies
+                        .note(format_args!("run {id} cannot cancel task {task} that it waits for: {refused}"));
+                }
             }
             Move::HaltChild(run) => {
                 let cause = Cause::Cancelled { reason: "the run that it belongs to turned back".into() };

@@ -71,6 +71,8 @@ pub use spending::{Balance, RunMetrics};
 pub use view::{Ask, NodeView, RunView};
 pub use waits::{Awaited, RunStanding, Wait};
 
+pub use crate::structure::Anomalies;
+
 use crate::command::{Accepted, Command};
 use crate::effect::{Effect, Outbox};
 use crate::error::RestoreError;
@@ -285,6 +287,12 @@ impl Engine {
     #[cfg(any(feature = "threads", feature = "async"))]
     pub(crate) const fn at(&self) -> Time {
         self.log.at()
+    }
+
+    /// The broken invariants that this engine has found in its own state. There are none unless this crate has a bug.
+    #[must_use]
+    pub const fn anomalies(&self) -> &Anomalies {
+        &self.driver.anomalies
     }
 
     /// The whole state as data, in an order that depends on nothing but the state.

@@ -3,6 +3,7 @@
 //!
 //! None of them knows what it holds. All of them answer a wrong index with `None`, never with a panic.
 
+mod anomalies;
 mod arena;
 mod bits;
 mod decay;
@@ -13,6 +14,9 @@ mod rules;
 pub(crate) mod threads;
 mod wheel;
 
+pub use anomalies::Anomalies;
+#[allow(unused_imports)]
+pub(crate) use anomalies::{Anomaly, OrAnomaly};
 pub(crate) use arena::{Arena, Slot};
 pub(crate) use bits::{Bits, next_around, next_in};
 pub(crate) use decay::decay;
