@@ -1,34 +1,35 @@
-//! The guide: from the first task to a fleet that survives crashes. Each page is whole, and its programs run as tests.
+//! The guide, from the first task to agents that survive crashes. Every page is complete in itself, and its programs run as tests.
 //!
-//! | page | at its end |
+//! | page | what you have at its end |
 //! |---|---|
-//! | [Embed it in ten minutes](embed) | your program hands work to agents and runs a workflow |
-//! | [Write a step with undo](step) | what has happened is taken back when something later fails |
-//! | [Write a strategy](strategy) | you decide who gets which task |
-//! | [Host on tokio](tokio) | your agents are futures |
-//! | [Survive a crash](crash) | your program goes on where it was killed |
-//! | [Simulate before you ship](simulate) | you know how many agents you need, and what happens when everything fails |
-//! | [Migrate a running workflow](migrate) | a run that waits follows a new definition |
-//! | [Test your workflow without agents](testing) | your workflow is tested in milliseconds |
+//! | [Glossary](glossary) | the terms that all pages use |
+//! | [Embed it in ten minutes](embed) | a program that hands work to agents and runs a workflow |
+//! | [Write a step with undo](step) | steps that are compensated when a later step fails |
+//! | [Write a strategy](strategy) | your own choice of the agent for each task |
+//! | [Host on tokio](tokio) | agents that are futures |
+//! | [Survive a crash](crash) | a program that continues where it was killed |
+//! | [Simulate before you ship](simulate) | the number of agents that a load needs, and a test with injected faults |
+//! | [Migrate a running workflow](migrate) | a waiting run that follows a new definition |
+//! | [Test your workflow without agents](testing) | a workflow tested in milliseconds |
 //! | [Cookbook](cookbook) | short answers to short questions |
-//! | [Coming from another system](coming_from) | your words in ours, and what we do not do |
-//! | [Comparison](comparison) | what others do better, and what they do not do |
+//! | [Coming from another system](coming_from) | the terms of other systems, translated, and what is missing here |
+//! | [Comparison](comparison) | Counterpoint beside five other systems |
 //!
-//! The pages are Markdown files in the folder `docs`. This module exists in the documentation only: it is not compiled into
-//! your program. A page about a feature is there when the feature is.
+//! The pages are Markdown files in the folder `docs`. This module exists in the documentation only and is not compiled into
+//! your program. A page about a feature is present when the feature is enabled.
 
-// A page links to pages and types that a build without their features does not have.
+// Pages link to pages and types that a build without their features does not have.
 #![allow(rustdoc::broken_intra_doc_links)]
 
-/// A page: where its links lead in the documentation (in the folder they lead to files; the first definition of a link
-/// holds), then its text.
+/// A page: link targets for rustdoc, then its text. The page defines the same links as paths to files; the first definition
+/// of a link wins.
 macro_rules! page {
     ($file:literal) => {
         concat!(
             "[crate]: crate\n[embed]: super::embed\n[step]: super::step\n[strategy]: super::strategy\n",
             "[tokio]: super::tokio\n[crash]: super::crash\n[simulate]: super::simulate\n[migrate]: super::migrate\n",
             "[testing]: super::testing\n[cookbook]: super::cookbook\n[coming]: super::coming_from\n",
-            "[comparison]: super::comparison\n",
+            "[comparison]: super::comparison\n[glossary]: super::glossary\n",
             "[`ThreadHost`]: crate::host::thread::ThreadHost\n[`Undo`]: crate::workflow::Undo\n",
             "[`Done`]: crate::workflow::Done\n[`routing`]: crate::routing\n[`Scheduler`]: crate::Scheduler\n",
             "[`RoutingStrategy`]: crate::routing::RoutingStrategy\n[`Journal`]: crate::journal::Journal\n",
@@ -41,6 +42,9 @@ macro_rules! page {
         )
     };
 }
+
+#[doc = page!("glossary.md")]
+pub mod glossary {}
 
 #[doc = page!("guide/embed.md")]
 #[cfg(feature = "threads")]

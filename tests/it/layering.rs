@@ -166,7 +166,7 @@ fn properties_take_their_cases_from_one_seed() {
     assert!(properties > 20, "{properties} properties were found");
 }
 
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

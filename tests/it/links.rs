@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The Markdown files of the repository, without what is built.
-fn documents(folder: &Path, out: &mut Vec<PathBuf>) {
+pub(crate) fn documents(folder: &Path, out: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
@@ -18,18 +18,22 @@ fn documents(folder: &Path, out: &mut Vec<PathBuf>) {
     }
 }
 
-/// A document without its blocks of code, and each line without the code in it.
-fn prose(text: &str) -> Vec<String> {
+/// The lines of a document without the code in them; those of a block of code are empty.
+pub(crate) fn prose(text: &str) -> Vec<String> {
     let mut code = false;
     let mut lines = Vec::new();
     for line in text.lines() {
-        if line.trim_start().starts_with("```") {
-            code = !code;
-        } else if !code {
-            lines.push(line.split('`').step_by(2).collect::<Vec<_>>().join("code"));
-        }
+        let fence = line.trim_start().starts_with("```");
+        code ^= fence;
+        let text = if code || fence { String::new() } else { without_code(line) };
+        lines.push(text);
     }
     lines
+}
+
+/// A line without the code in it.
+pub(crate) fn without_code(line: &str) -> String {
+    line.split('`').step_by(2).collect::<Vec<_>>().join("code")
 }
 
 /// Where a line's links lead: `](target)` within it, or `[name]: target` as the whole of it.

@@ -82,6 +82,7 @@ mod sealed;
 mod sim;
 #[cfg(feature = "threads")]
 mod thread_host;
+mod words;
 mod workflow;
 mod workflow_builder;
 mod workflow_validate;
