@@ -15,7 +15,7 @@ use blocks::{LARGE, achieve, world};
 use core::hint::black_box;
 use counterpoint::coordination::consensus::{Ballot, Config as Voting, Consensus, Rules as VotingRules};
 use counterpoint::coordination::hierarchy::Election;
-use counterpoint::coordination::market::{Bid, Bundles, Offer, Rules, hold};
+use counterpoint::coordination::market::{Bid, Rules, hold};
 use counterpoint::coordination::stigmergy::{Field, Rules as FieldRules};
 use counterpoint::decompose::{Bounds, Domain, Facts, Goal, Split, plan};
 use counterpoint::team::{Matrix, Person, Request, form};
@@ -66,17 +66,6 @@ fn auctions(c: &mut Criterion) {
     let rules = Rules::default();
     c.bench_function("auction: second price, 1,000 bidders", |bench| {
         bench.iter(|| hold(&rules, black_box(&bids)).unwrap())
-    });
-    let names: Vec<String> = (0..8).map(|item| item.to_string()).collect();
-    let offers: Vec<Offer> = (0..30)
-        .map(|by| {
-            let wanted = names.iter().filter(|_| random.below(3) == 0).cloned().chain([names[by as usize % 8].clone()]);
-            Offer::new(AgentId::new(by), wanted.collect::<Vec<_>>(), 10 + random.below(90) as u64)
-        })
-        .collect();
-    let sale = Bundles::sale(names.clone());
-    c.bench_function("auction: bundles of 8 things, 30 bidders, exact", |bench| {
-        bench.iter(|| sale.hold(black_box(&offers)).unwrap())
     });
 }
 

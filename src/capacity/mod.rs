@@ -7,11 +7,9 @@
 //! | [`erlang`] | how many agents for this load and this wait? | Erlang 1917 |
 //! | [`forecast`] | how much will come? | Holt 1957, Winters 1960, damped trends (Gardner 1985) |
 //! | [`scaling`] | more agents, or fewer, now? | queue delay, utilisation, forecast; up fast, down slowly |
-//! | [`resources`] | does it fit, and where? | vector packing by dot product (Panigrahy et al. 2011) |
 //! | [`rebalance`] | is it worth moving what waits? | the finish-time test of Dask's work stealing |
 
 pub mod erlang;
 pub mod forecast;
 pub mod rebalance;
-pub mod resources;
 pub mod scaling;

@@ -6,7 +6,6 @@
 //! | how often is a group right? | [`group_accuracy`] | Condorcet 1785, by enumeration |
 //! | who has been right so far? | [`Expertise`] | Laplace's rule on what is known to be right |
 //! | whom to follow, with a bound on the mistakes and nothing assumed? | [`WeightedMajority`] | Littlestone and Warmuth 1994 |
-//! | who is right if nobody knows the truth? | [`dawid_skene`](super::dawid_skene) | Dawid and Skene 1979 |
 
 use crate::id::AgentId;
 use crate::name::Name;

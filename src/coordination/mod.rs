@@ -4,10 +4,10 @@
 //! | module | question | source |
 //! |---|---|---|
 //! | [`consensus`] | what does the group want? | weighted votes with two quorums, rounds, escalation |
-//! | [`expertise`], [`dawid_skene`] | whose word weighs how much? | Nitzan and Paroush 1982, Littlestone and Warmuth 1994, Dawid and Skene 1979 |
-//! | [`market`] | who does it for the least, at what price? | Vickrey 1961, Clarke 1971, Groves 1973; contract net (Smith 1980) |
-//! | [`hierarchy`] | who leads, who hands work to whom, what is reported? | Graham 1966, 1969 |
-//! | [`stigmergy`] | who has done it well so far? | ant system (Dorigo 1996), max-min ant system (Stützle and Hoos 2000) |
+//! | [`expertise`] | whose vote weighs how much? | Nitzan and Paroush 1982, Littlestone and Warmuth 1994 |
+//! | [`market`] | who does it for the least, at what price? | Vickrey 1961; contract net (Smith 1980) |
+//! | [`hierarchy`] | who leads, who hands work to whom? | - |
+//! | [`stigmergy`] | who has done it well so far? | ant system (Dorigo 1996) |
 //! | [`delegation`] | who has handed what to whom, how far may it go? | - |
 //! | [`convergence`] | has it settled? | DeGroot 1974 |
 //! | [`aggregate`] | how do many results become one? | Borda 1784; Cormack, Clarke and Büttcher 2009 |
@@ -23,7 +23,6 @@ pub mod blackboard;
 mod budget;
 pub mod consensus;
 pub mod convergence;
-pub mod dawid_skene;
 pub mod delegation;
 pub mod expertise;
 pub mod hierarchy;

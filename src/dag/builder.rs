@@ -195,7 +195,7 @@ impl<N> Builder<N> {
         for &(before, after) in &self.edges {
             edges.push((find(before)?, find(after)?));
         }
-        let topology = validated(&self.names, &edges, self.limits)?;
+        let topology = validated(&self.names, &edges)?;
         Ok(Dag::new(Arc::new(topology), self.payloads, self.names, by_name))
     }
 
@@ -239,7 +239,7 @@ fn name_of(names: &[Box<str>], node: NodeIx) -> &str {
 }
 
 /// The checks that need the edges in place.
-fn validated(names: &[Box<str>], edges: &[(NodeIx, NodeIx)], limits: Limits) -> Result<Topology, BuildError> {
+fn validated(names: &[Box<str>], edges: &[(NodeIx, NodeIx)]) -> Result<Topology, BuildError> {
     let name = |node: NodeIx| name_of(names, node).to_owned();
     if let Some(&(node, _)) = edges.iter().find(|(from, to)| from == to) {
         return Err(BuildError::SelfEdge { node: name(node) });
@@ -248,7 +248,7 @@ fn validated(names: &[Box<str>], edges: &[(NodeIx, NodeIx)], limits: Limits) -> 
     if let Some((from, to)) = double_edge(nodes, edges) {
         return Err(BuildError::DuplicateEdge { from: name(from), to: name(to) });
     }
-    Topology::new(nodes, edges, limits).map_err(|cycle| {
+    Topology::new(nodes, edges).map_err(|cycle| {
         let names = cycle.iter().map(|&node| name(node)).collect();
         BuildError::Cycle(CyclePath::new(cycle, names))
     })

@@ -5,7 +5,7 @@
 //! | what | for |
 //! |---|---|
 //! | [`Builder`] | declaring nodes and edges; [`build`](Builder::build) refuses what is not a graph, and a cycle with its path |
-//! | [`Dag`], [`Topology`] | the frozen graph: neighbours, order, levels, ancestors, [critical path](Topology::critical_path), [reversal](Topology::reversed), [parts](Topology::restricted_to) |
+//! | [`Dag`], [`Topology`] | the frozen graph: neighbours, order, levels, ancestors, [critical path](Topology::critical_path), [reversal](Topology::reversed) |
 //! | [`Readiness`] | one run over it, as a state machine: batches of ready nodes out, reports in. For whoever has workers of their own |
 #![cfg_attr(feature = "threads", doc = "| [`Runner`] | closures over it, on threads of this process |")]
 //!
@@ -81,7 +81,6 @@ mod graph;
 mod node;
 mod queue;
 mod readiness;
-mod restrict;
 #[cfg(feature = "threads")]
 mod runner;
 mod topology;
@@ -93,7 +92,6 @@ pub use error::{BuildError, CyclePath, Refused};
 pub use graph::Dag;
 pub use node::NodeIx;
 pub use readiness::{NodeState, Readiness};
-pub use restrict::Restriction;
 #[cfg(feature = "threads")]
 pub use runner::{CancelFlag, Crew, Failure, Inputs, OnFailure, Outcome, Outcomes, Report, Runner};
 pub use topology::Topology;

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    Limits, NodeIx,
+    NodeIx,
     csr::{Csr, Marks},
     wiring::Wiring,
 };
@@ -41,34 +41,25 @@ pub struct Topology {
     order: Vec<NodeIx>,
     /// Where each level starts in `order`, and the end.
     level_starts: Vec<u32>,
-    limits: Limits,
 }
 
 impl Topology {
-    /// Validates order only: nodes in range, no self edges, no doubles and the limits are the caller's business.
+    /// Validates order only: nodes in range, no self edges and no doubles are checked by the caller.
     ///
     /// The error is a cycle.
-    pub(super) fn new(nodes: u32, edges: &[(NodeIx, NodeIx)], limits: Limits) -> Result<Self, Vec<NodeIx>> {
+    pub(super) fn new(nodes: u32, edges: &[(NodeIx, NodeIx)]) -> Result<Self, Vec<NodeIx>> {
         let successors = Csr::new(nodes, edges.iter().copied());
         let predecessors = Csr::new(nodes, edges.iter().map(|&(from, to)| (to, from)));
         let order = Wiring { nodes, successors: &successors, predecessors: &predecessors }.order()?;
-        Ok(Self::ordered(successors, predecessors, &order, limits))
+        Ok(Self::ordered(successors, predecessors, &order))
     }
 
-    /// For edges that are known to agree with a known order.
-    pub(super) fn from_order(order: &[NodeIx], edges: &[(NodeIx, NodeIx)], limits: Limits) -> Self {
-        let nodes = u32::try_from(order.len()).unwrap_or(u32::MAX);
-        let successors = Csr::new(nodes, edges.iter().copied());
-        let predecessors = Csr::new(nodes, edges.iter().map(|&(from, to)| (to, from)));
-        Self::ordered(successors, predecessors, order, limits)
-    }
-
-    fn ordered(successors: Csr, predecessors: Csr, order: &[NodeIx], limits: Limits) -> Self {
+    fn ordered(successors: Csr, predecessors: Csr, order: &[NodeIx]) -> Self {
         let levels = longest_levels(order, &predecessors);
         let (order, level_starts) = by_level(&levels);
         let indegrees = (0_u32..).map(NodeIx::new).take(levels.len());
         let indegrees = indegrees.map(|node| width(predecessors.span(node))).collect();
-        Self { successors, predecessors, indegrees, levels, order, level_starts, limits }
+        Self { successors, predecessors, indegrees, levels, order, level_starts }
     }
 
     /// The number of nodes.
@@ -189,11 +180,7 @@ impl Topology {
     pub fn reversed(&self) -> Arc<Self> {
         let mut order = self.order.clone();
         order.reverse();
-        Arc::new(Self::ordered(self.predecessors.clone(), self.successors.clone(), &order, self.limits))
-    }
-
-    pub(super) fn limits(&self) -> Limits {
-        self.limits
+        Arc::new(Self::ordered(self.predecessors.clone(), self.successors.clone(), &order))
     }
 
     pub(super) fn indegrees(&self) -> &[u32] {

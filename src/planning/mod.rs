@@ -7,7 +7,6 @@
 //! | which is the best of several searches, on workers of mine? | [`best_of`], [`Settings::each_seed`] |
 //! | what is the soonest plan for each budget? | [`pareto_front`] |
 //! | a plan that is there, or was: how does it go on? | [`improve`] |
-//! | what would it cost if somebody came or went, or a deadline moved? | [`what_if`] |
 //! | where do the tasks of a graph run, where moving data costs? | [`list_schedule`], in one pass; [`search_schedule`] |
 //! | how likely does who do what, as an array? | [`TaskTensor`] |
 //! | how should work be divided, and what holds it up? | `allocate`, a linear program (feature `lp`) |
@@ -53,7 +52,6 @@ mod project;
 mod tensor;
 mod timeline;
 mod validate;
-mod what_if;
 
 pub use assignment::{
     AssignError, Assignment, Costs, Effort, assign, assign_bottleneck, assign_by_auction, assign_generalised,
@@ -75,4 +73,3 @@ pub use project::{
 pub use tensor::{AxisOf, Round, Soft, TaskTensor, TensorError};
 pub use timeline::{Bar, Phase, Profile, ProfileOf, Timeline};
 pub use validate::{Breach, Facts, validate};
-pub use what_if::{Change, Consequence, what_if};

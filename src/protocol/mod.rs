@@ -1,5 +1,5 @@
 //! Messages between a host and agents, tools and clients elsewhere: data with a version, in JSON, over whatever carries
-//! bytes. And the task states of other protocols ([`A2aState`], [`McpState`]).
+//! bytes.
 //!
 //! A [`Message`] is an envelope around a [`Body`]. What comes from outside becomes a [`Command`](crate::Command)
 //! ([`Message::into_command`]), an [`Effect`](crate::Effect) becomes a message to an agent, and the answer to a command
@@ -45,7 +45,6 @@ mod body;
 mod card;
 mod convert;
 mod decode;
-mod external;
 mod message;
 mod negotiation;
 mod schema;
@@ -56,7 +55,6 @@ pub use body::{Body, Kind, Piece, Unwilling, Verdict};
 pub use card::{AgentCard, Submission};
 pub use convert::{NotACommand, NotAMessage};
 pub use decode::{Malformed, WireLimits};
-pub use external::{A2aState, McpState};
 pub use message::{BadMessageId, Message, MessageId, VERSION};
 pub use negotiation::{Act, OutOfTurn, Proposal, Stage};
 pub use schema::schema;

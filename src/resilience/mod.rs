@@ -10,7 +10,6 @@
 //! | [`budget`] | may this be tried again at all? | retry budgets (Finagle; SRE book, ch. 21) |
 //! | [`breaker`] | may this agent be asked? | circuit breaker with generations and leased probes |
 //! | [`outlier`] | which agents of a pool are worse than the rest, and how many may be left out? | outlier ejection, panic threshold (Envoy) |
-//! | [`bulkhead`] | how many at once? | leases |
 //! | [`rate`] | how many per second? | GCRA (ITU-T I.371), token bucket |
 //! | [`concurrency`] | how many at once, if nobody knows? | AIMD, gradient |
 //! | [`shed`] | which tiers are refused while the queue stands? | CoDel (RFC 8289) |
@@ -20,7 +19,6 @@
 mod backoff;
 pub mod breaker;
 pub mod budget;
-pub mod bulkhead;
 pub mod cache;
 pub mod concurrency;
 pub mod degrade;

@@ -26,8 +26,8 @@ const fn equal<T: Eq>() {}
 #[test]
 fn errors_are_errors_everywhere() {
     use counterpoint::{
-        BadConfig, Failure, PayloadError, Rejected, RestoreError, access, capacity, coordination, dag, decompose,
-        journal, language, protocol, resilience, routing, saga, team, trace, workflow,
+        BadConfig, Failure, PayloadError, Rejected, RestoreError, access, coordination, dag, decompose, journal,
+        language, protocol, resilience, routing, saga, team, trace, workflow,
     };
     error::<BadConfig>();
     error::<Failure>();
@@ -37,21 +37,16 @@ fn errors_are_errors_everywhere() {
     error::<access::Denied>();
     error::<access::Refused>();
     error::<access::Unauthenticated>();
-    error::<capacity::resources::Short>();
     error::<coordination::Overdrawn>();
     error::<coordination::aggregate::NotMerged>();
     error::<coordination::blackboard::NotWritten>();
     error::<coordination::consensus::VoteError>();
-    error::<coordination::dawid_skene::NoEstimate>();
     error::<coordination::delegation::NotDelegated>();
     error::<coordination::delegation::NotEnded>();
     error::<coordination::hierarchy::HierarchyError>();
-    error::<coordination::hierarchy::RollupError>();
     error::<coordination::market::BadBid>();
-    error::<coordination::market::BadBundles>();
     error::<coordination::market::ContractError>();
     error::<coordination::market::ExchangeError>();
-    error::<coordination::stigmergy::BadColony>();
     error::<dag::BuildError>();
     error::<dag::Refused>();
     error::<decompose::DecomposeError>();
@@ -66,7 +61,6 @@ fn errors_are_errors_everywhere() {
     error::<protocol::NotAMessage>();
     error::<protocol::OutOfTurn>();
     error::<resilience::breaker::Refused>();
-    error::<resilience::bulkhead::Full>();
     error::<resilience::rate::Limited>();
     error::<routing::WeightError>();
     error::<saga::SagaError>();

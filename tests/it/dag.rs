@@ -133,23 +133,6 @@ proptest! {
     }
 
     #[test]
-    fn a_part_is_ordered_as_the_whole((nodes, edges) in acyclic(), chosen in prop::collection::btree_set(0_u32..40, 0..40)) {
-        let graph = build(nodes, &edges).unwrap();
-        let chosen: Vec<u32> = chosen.into_iter().filter(|&n| n < nodes).collect();
-        let handles: Vec<NodeIx> = chosen.iter().rev().map(|&n| NodeIx::new(n)).collect();
-        let part = graph.topology().restricted_to(&handles).unwrap();
-        prop_assert_eq!(numbers(part.kept()), chosen.iter().copied().collect());
-        let paths = reachable(nodes, &edges);
-        for &a in &chosen {
-            for &b in &chosen {
-                let (la, lb) = (part.local(NodeIx::new(a)).unwrap(), part.local(NodeIx::new(b)).unwrap());
-                prop_assert_eq!(part.original(la), Some(NodeIx::new(a)));
-                prop_assert_eq!(part.topology().reaches(la, lb), paths.contains(&(a, b)));
-            }
-        }
-    }
-
-    #[test]
     fn the_critical_path_is_the_longest((nodes, edges) in acyclic(), weights in prop::collection::vec(0_u64..9, 40)) {
         let graph = build(nodes, &edges).unwrap();
         let weight = |node: NodeIx| weights[node.index()];
@@ -355,7 +338,7 @@ fn every_fault_of_a_declaration_has_its_name() {
 }
 
 #[test]
-fn limits_hold_for_graphs_and_for_their_parts() {
+fn limits_hold() {
     use counterpoint::dag::Limits;
 
     let mut graph = Builder::with_limits(Limits::default().edges(1));
@@ -363,20 +346,6 @@ fn limits_hold_for_graphs_and_for_their_parts() {
     graph.node("b", ());
     graph.edge("a", "b").edge("b", "a");
     assert_eq!(graph.build().unwrap_err(), BuildError::TooManyEdges { limit: 1 });
-
-    // Eight edges through a hub stand for sixteen orderings without it.
-    let mut graph = Builder::with_limits(Limits::default().edges(8));
-    let ends: Vec<NodeIx> = (0..8).map(|n| graph.node(n.to_string(), ())).collect();
-    let hub = graph.node("hub", ());
-    for (n, &end) in ends.iter().enumerate() {
-        if n < 4 {
-            graph.edge(end, hub)
-        } else {
-            graph.edge(hub, end)
-        };
-    }
-    let graph = graph.build().unwrap();
-    assert_eq!(graph.topology().restricted_to(&ends).unwrap_err(), BuildError::TooManyEdges { limit: 8 });
 }
 
 #[test]
@@ -410,7 +379,6 @@ fn a_handle_of_another_graph_is_answered_with_nothing() {
         assert!(graph.topology().successors(stranger).is_empty() && graph.topology().predecessors(stranger).is_empty());
         assert!(graph.topology().descendants(&[stranger]).is_empty() && graph.topology().level(stranger).is_none());
         assert!(graph.name(stranger).is_none() && graph.get(stranger).is_none());
-        assert!(graph.topology().restricted_to(&[stranger]).is_err());
     }
     let empty = build(0, &Edges::new()).unwrap();
     assert!(Readiness::new(empty.topology()).is_success());

@@ -1,9 +1,8 @@
-//! Work and things are given to whom they are worth most: auctions, bundles, and the contract net.
+//! Markets: sealed auctions and the contract net.
 //!
 //! | what | with | source |
 //! |---|---|---|
 //! | one thing, or several alike | [`hold`] | Vickrey 1961: the second price, or the first after the last winner |
-//! | bundles of different things | [`Bundles`] | Vickrey 1961, Clarke 1971, Groves 1973, with exact winner determination |
 //! | work, from the call to its end | [`ContractNet`] | Smith 1980, FIPA SC00029 |
 //! | many pieces of work, a budget, and memory | [`Exchange`] | - |
 //! | a task of a scheduler | [`routing::Auction`](crate::routing::Auction) | - |
@@ -11,12 +10,10 @@
 //! Amounts are whole numbers in a unit of the host's: there is no bid that is not a number, and two readers never differ on
 //! which is the least. Work is given out by *procurement*: the lowest cost wins, and is paid the second lowest.
 
-mod bundles;
 mod contract_net;
 mod exchange;
 mod sealed;
 
-pub use bundles::{Allocation, BadBundles, Bundles, MOST_ITEMS, Offer};
 pub use contract_net::{
     Config as ContractConfig, ContractError, ContractNet, Message, Rules as ContractRules, Standing, WhyFailed,
 };

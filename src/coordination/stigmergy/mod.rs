@@ -3,14 +3,11 @@
 //! | what | with | source |
 //! |---|---|---|
 //! | a field of trails by key | [`Field`], [`Trail`] | Dorigo 1996 |
-//! | the chances of a choice | [`chances`], [`deneubourg`] | Dorigo 1996, Deneubourg 1990 |
-//! | the shortest way through a graph | [`Colony`] | ant system, max-min ant system (Stützle and Hoos 2000) |
+//! | the chances of a choice | [`chances`] | Dorigo 1996 |
 //! | who does which kind of tasks | [`routing::Trails`](crate::routing::Trails) | - |
 
-mod colony;
 mod field;
 
-pub use colony::{BadColony, Colony, Settings, Variant, Way};
 pub use field::{Config, Field, Order, Rules, Trail};
 
 use crate::structure::Random;
@@ -38,41 +35,6 @@ pub fn chances(choices: &[(f64, f64)], alpha: f64, beta: f64) -> Vec<f64> {
     #[expect(clippy::cast_precision_loss, reason = "how many choices there are")]
     let even = 1.0 / choices.len().max(1) as f64;
     vec![even; choices.len()]
-}
-
-/// The chance that an ant takes bridge A after so many have taken A and B: `(k + a)^n / ((k + a)^n + (k + b)^n)`, with k = 20
-/// and n = 2 for the ants of Deneubourg (1990).
-///
-/// ```
-/// use counterpoint::coordination::stigmergy::deneubourg;
-///
-/// assert!((deneubourg(20.0, 2.0, 10.0, 5.0) - 0.59016).abs() < 5e-6);
-/// ```
-#[must_use]
-pub fn deneubourg(k: f64, n: f64, a: f64, b: f64) -> f64 {
-    let (a, b) = ((k + a).powf(n), (k + b).powf(n));
-    if a + b > 0.0 { a / (a + b) } else { 0.5 }
-}
-
-/// The bounds of trails in a max-min ant system: the most that the best way's trail can come to, and so little that a settled
-/// colony of `nodes` nodes still draws the best way with chance `best`.
-///
-/// ```
-/// use counterpoint::coordination::stigmergy::max_min_bounds;
-///
-/// let (least, most) = max_min_bounds(0.02, 100.0, 50, 0.05);
-/// assert_eq!(most, 0.5);
-/// assert!((least / most - 0.0025727).abs() < 5e-8);
-/// ```
-#[must_use]
-pub fn max_min_bounds(evaporation: f64, best_length: f64, nodes: usize, best: f64) -> (f64, f64) {
-    #[expect(clippy::cast_precision_loss, reason = "how many nodes there are")]
-    let nodes = nodes as f64;
-    let most = 1.0 / (evaporation * best_length);
-    let each = best.powf(1.0 / nodes);
-    // Fewer than four nodes leave an ant no choice on average; then nothing but the upper bound is left.
-    let others = (nodes / 2.0 - 1.0).max(1.0);
-    ((most * (1.0 - each) / (others * each)).clamp(0.0, most), most)
 }
 
 /// A place drawn by its chance; none if there are none.
@@ -112,10 +74,6 @@ mod tests {
         let found = chances(&[(1.0, 1.0 / 5.0), (2.0, 1.0 / 10.0)], 1.0, 2.0);
         near(found[0], 2.0 / 3.0, 1e-12);
         near(found[1], 1.0 / 3.0, 1e-12);
-        near(deneubourg(20.0, 2.0, 10.0, 5.0), 0.59016, 5e-6);
-        let (least, most) = max_min_bounds(0.02, 100.0, 50, 0.05);
-        near(most, 0.5, 1e-12);
-        near(least / most, 0.002_572_7, 5e-8);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use counterpoint::planning::{
-    Agent, BadProblem, Breach, Change, Fault, Goal, Measure, Plan, ProfileOf, Project, Resource, Rule, Scheme,
-    Settings, Task, Timeline, Work, best_of, generate, improve, pareto_front, plan_project, validate, what_if,
+    Agent, BadProblem, Breach, Fault, Goal, Measure, Plan, ProfileOf, Project, Resource, Rule, Scheme, Settings, Task,
+    Timeline, Work, best_of, generate, improve, pareto_front, plan_project, validate,
 };
 use counterpoint::{AgentId, Random, TaskId, Time};
 use std::ops::ControlFlow;
@@ -265,56 +265,6 @@ fn a_front_of_any_project_keeps_its_rules_and_ends_when_broken_off() {
         });
         assert!(calls == 3 && !early.plans.is_empty(), "nobody is asked again after breaking off");
     }
-}
-
-#[test]
-fn what_changes_would_come_to() {
-    let settings = Settings::default().with_evaluations(3_000);
-    for seed in 0..20 {
-        let project = project(seed, 6, true);
-        let plan = plan_project(&project.check().unwrap(), &settings, &mut go_on).plan;
-        let ask = |change: &Change, settings: &Settings| what_if(&project, &plan, change, settings, &mut go_on);
-        let help = Change::Come(Agent::new(AgentId::new(7)).with_skill("a", 3).with_cost_per_second(9_000));
-        let come = ask(&help, &settings).unwrap();
-        assert!(come.delay() <= 0, "seed {seed}: help delays");
-        assert!(come.handed_over.iter().all(|task| project.tasks.iter().any(|one| one.id == *task)));
-        // Who leaves takes work along; the least makespan without them is known by brute force.
-        let go = ask(&Change::Go(AgentId::new(1)), &settings).unwrap();
-        assert!(go.delay() >= 0 && go.plan.tasks.iter().all(|one| one.agent != Some(AgentId::new(1))));
-        assert!(
-            plan.tasks
-                .iter()
-                .filter(|one| one.agent == Some(AgentId::new(1)))
-                .all(|one| go.handed_over.contains(&one.task))
-        );
-        // Sooner deadlines are more tardiness, unless they are met all the same.
-        let late = settings.clone().with_goal(Goal::lexicographic([Measure::Tardiness, Measure::Makespan]));
-        let task = project.tasks[5].id;
-        let strict = Change::Deadline { task, deadline: Some(Time::from_secs(1)) };
-        let strict = ask(&strict, &late).unwrap();
-        assert_eq!(strict.before.tardiness, 0);
-        assert_eq!(strict.extra_tardiness(), i128::try_from(strict.after.tardiness).unwrap());
-        let end = strict.plan.tasks.iter().find(|one| one.task == task).unwrap().finish;
-        assert_eq!(strict.after.tardiness, end.since(Time::from_secs(1)).as_nanos());
-        let free = ask(&Change::Budget(Some(u64::MAX)), &settings).unwrap();
-        assert_eq!(free.delay(), 0);
-    }
-}
-
-#[test]
-fn changes_that_cannot_be_are_refused() {
-    let project = project(4, 6, true);
-    let plan = generate(&project.check().unwrap(), Scheme::Serial, Rule::LatestFinish);
-    let ask = |change: Change| what_if(&project, &plan, &change, &Settings::default(), &mut go_on).unwrap_err().faults;
-    assert_eq!(ask(Change::Go(AgentId::new(9))), [Fault::NoSuchAgent { agent: AgentId::new(9) }]);
-    let gone = Change::Deadline { task: TaskId::new(99), deadline: None };
-    assert_eq!(ask(gone), [Fault::NoSuchTask { task: TaskId::new(99) }]);
-    assert!(ask(Change::Go(AgentId::new(2))).iter().any(|fault| matches!(fault, Fault::NobodyCan { .. })));
-    assert_eq!(ask(Change::Come(project.agents[0].clone())), [Fault::AgentTwice { agent: AgentId::new(0) }]);
-    assert!(matches!(ask(Change::Budget(Some(0)))[..], [Fault::OverBudget { .. }]));
-    let nothing = Plan::default();
-    let broken = what_if(&project, &nothing, &Change::Budget(None), &Settings::default(), &mut go_on).unwrap_err();
-    assert!(matches!(&broken.faults[..], [Fault::BrokenPlan { breaches }] if breaches.len() == 6));
 }
 
 #[test]
