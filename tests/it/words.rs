@@ -15,11 +15,7 @@ const NOT_YET: &[&str] = &[
     "docs/comparison.md",
     "docs/complaints.md",
     "docs/cookbook.md",
-    "docs/coordination.md",
     "docs/dependencies.md",
-    "docs/distribution.md",
-    "docs/planning-tables.md",
-    "docs/planning.md",
     "docs/reliability.md",
     "docs/guide",
     "examples",
@@ -107,13 +103,19 @@ fn found(path: &str, text: &str, names: bool, all: &[Retired]) -> Vec<String> {
     let concerned = concerned.filter(|word| !word.allowed.iter().any(|allowed| path.starts_with(allowed.as_str())));
     concerned
         .flat_map(|word| {
-            word.pattern.find_iter(text).map(|hit| {
+            let hits = word.pattern.find_iter(text).filter(|hit| !is_compound(text, hit.start(), hit.end()));
+            hits.map(|hit| {
                 let line = text[..hit.start()].matches('\n').count() + 1;
                 let hit = hit.as_str().split_whitespace().collect::<Vec<_>>().join(" ");
                 format!("{path}:{line}: \"{hit}\" is retired: {}", word.instead)
             })
         })
         .collect()
+}
+
+/// Whether a hyphen makes what is there a part of another word, such as "half-life".
+fn is_compound(text: &str, start: usize, end: usize) -> bool {
+    text[..start].ends_with('-') || text[end..].starts_with('-')
 }
 
 /// The documentation comments of a source, without the code in them; other lines become bars that no pattern crosses.
@@ -222,6 +224,6 @@ fn the_test_sees_retired_words() {
     assert_eq!(of_comments("src/allowed/a.rs").len(), 0);
     let of_names = found("src/a.rs", &names(source), true, &all);
     assert_eq!(of_names.len(), 2, "{of_names:?}");
-    assert_eq!(found("a.md", "Heirs are\ncalled back.", false, &all).len(), 1);
+    assert_eq!(found("a.md", "Heirs are\ncalled back, a call-called back.", false, &all).len(), 1);
     assert!(not_yet("DESIGN.md") && !not_yet("DESIGNS.md"));
 }
