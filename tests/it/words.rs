@@ -17,7 +17,6 @@ const NOT_YET: &[&str] = &[
     "docs/cookbook.md",
     "docs/dependencies.md",
     "docs/reliability.md",
-    "docs/guide",
     "examples",
     "src/access",
     "src/agent.rs",
