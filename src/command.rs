@@ -356,10 +356,10 @@ pub enum RunCommand {
     /// care of, those that were withdrawn because of them, and those that were skipped after them are done anew. It is for
     /// a run that is over, for one that is paused in which work has failed: before it goes on and the failure has
     /// consequences; and for nodes that are held ([`OnFailure::Hold`](crate::OnFailure::Hold)). A node is done anew as a whole,
-    /// a map with all of its items. Refused for a run in which something was undone or would have to be, and if something after the failure has gone on ([`Rejected::NotRetriable`]); a run
+    /// a map with all of its items. Refused for a run in which something was undone or would have to be, and if something after the failure has gone on ([`WrongState::NotRetriable`]); a run
     /// within another is not retried, but the run around it. Signals that nobody had taken when the run ended are gone.
     ///
-    /// [`Rejected::NotRetriable`]: crate::Rejected::NotRetriable
+    /// [`WrongState::NotRetriable`]: crate::rejected::WrongState::NotRetriable
     Retry {
         /// Which run.
         run: RunId,

@@ -28,7 +28,7 @@ macro_rules! id {
 
         impl $name {
             /// The id with this number. The top bit is the engine's own: a command that brings a new id with it is
-            /// refused, see `Rejected::ReservedId`.
+            /// refused, see `Invalid::ReservedId`.
             #[must_use]
             pub const fn new(number: u64) -> Self {
                 Self(number)

@@ -124,7 +124,7 @@ pub use id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
 pub use limits::Limits;
 pub use name::Name;
 pub use payload::Payload;
-pub use rejected::Rejected;
+pub use rejected::{Rejected, RejectedClass};
 pub use run::{
     Carried, Cause, Dropped, Handed, LastRound, LimitReached, Measure, Migration, MigrationReport, MigrationTarget,
     NodeOutcome, NodeRemedy, NodeStatus, Obstacle, OnFailure, OnUndoFailure, PartEnd, Refusal, ResetObstacle,

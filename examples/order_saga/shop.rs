@@ -8,6 +8,7 @@ use crate::chance::{about, between, happens};
 use crate::flow::{Order, Pace, Receipt, order_flow, steps};
 use crate::orders::{drawn, order_of, run_of, shelves};
 use crate::world::{Planted, World};
+use counterpoint::rejected::{Stale, Unknown, WrongState};
 use counterpoint::workflow::{Flow, Steps};
 use counterpoint::{
     Accepted, AgentCommand, AgentId, AttemptId, Command, Config, Effect, Engine, EngineSnapshot, Entry, Event,
@@ -253,7 +254,7 @@ impl Shop {
         self.at(BEAT, Coming::Beat(id));
         let Some(by) = self.agent(id).filter(|agent| agent.alive).and_then(|agent| agent.life) else { return Ok(()) };
         let verdict = self.say(AgentCommand::Heartbeat { by }.into())?;
-        if let Some(Err(Rejected::StaleIncarnation(_))) = verdict {
+        if let Some(Err(Rejected::Stale(Stale::Incarnation(_)))) = verdict {
             self.refused.stale_lives += 1;
             self.at(Duration::from_millis(10), Coming::Arrive(id));
         }
@@ -273,8 +274,12 @@ impl Shop {
             Err(failure) => Command::fail(by, attempt, failure),
         };
         match self.say(command)? {
-            Some(Err(Rejected::StaleIncarnation(_))) => self.refused.stale_lives += 1,
-            Some(Err(Rejected::StaleAttempt(_) | Rejected::NotHolder { .. } | Rejected::UnknownTask(_))) => {
+            Some(Err(Rejected::Stale(Stale::Incarnation(_)))) => self.refused.stale_lives += 1,
+            Some(Err(
+                Rejected::Stale(Stale::Attempt(_))
+                | Rejected::Stale(Stale::NotHolder { .. })
+                | Rejected::Unknown(Unknown::Task(_)),
+            )) => {
                 self.refused.stale_attempts += 1;
             }
             Some(Err(other)) => return Err(other.into()),
@@ -301,7 +306,7 @@ impl Shop {
         let verdict = self.say(RunCommand::Remedy { run, node: node.clone(), remedy }.into())?;
         match verdict {
             // Said before the crash, and it was durable.
-            Some(Err(Rejected::NothingToRemedy { .. })) if self.refused.crashes > 0 => Ok(verdict),
+            Some(Err(Rejected::State(WrongState::NothingToRemedy { .. }))) if self.refused.crashes > 0 => Ok(verdict),
             Some(Err(other)) => Err(other.into()),
             other => Ok(other),
         }

@@ -8,7 +8,7 @@ use crate::event::RunEvent;
 use crate::id::RunId;
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::rejected::Rejected;
+use crate::rejected::{Conflict, Invalid, Misuse, Overload, Rejected, Unknown, WrongState};
 use crate::run::{Cause, RunPhase, RunSpec, UndoOutcome, UndoRemedy};
 use crate::scheduler::{Tx, fits, named};
 use crate::workflow::functions::Functions;
@@ -52,23 +52,27 @@ impl Driver {
         if let TaskCommand::Cancel { task, .. } = &command
             && let Some(owner) = self.book.owner(*task)
         {
-            return Err(Rejected::TaskOfRun { task: *task, run: owner.run });
+            return Err(Rejected::Misuse(Misuse::TaskOfRun { task: *task, run: owner.run }));
         }
         self.core.task(command, tx)
     }
 
     fn start(&mut self, spec: RunSpec, tx: &mut Tx<'_>) -> Verdict {
         if let Some(known) = self.book.get(spec.id) {
-            return if *known.spec == spec { Ok(Accepted::Repeated) } else { Err(Rejected::RunConflict(spec.id)) };
+            return if *known.spec == spec {
+                Ok(Accepted::Repeated)
+            } else {
+                Err(Rejected::Conflict(Conflict::Run(spec.id)))
+            };
         }
         if spec.id.is_engine_made() {
-            return Err(Rejected::ReservedId(spec.id.get()));
+            return Err(Rejected::Invalid(Invalid::ReservedId(spec.id.get())));
         }
         let limits = self.core.config().limits();
         fits(limits, &spec.input)?;
         let plan = self.book.plan(&spec.workflow, spec.version);
         let Some(plan) = plan else {
-            return Err(Rejected::UnknownWorkflow { name: spec.workflow, version: spec.version });
+            return Err(Rejected::Unknown(Unknown::Workflow { name: spec.workflow, version: spec.version }));
         };
         if let Some(tenant) = &spec.tenant {
             named("tenant", tenant, limits)?;
@@ -77,7 +81,7 @@ impl Driver {
             named("business_key", key, limits)?;
             let taken = if spec.alone { self.book.holder(&spec, key) } else { None };
             if let Some(run) = taken {
-                return Err(Rejected::KeyTaken { workflow: spec.workflow, key: key.clone(), run });
+                return Err(Rejected::Conflict(Conflict::SoleKey { workflow: spec.workflow, key: key.clone(), run }));
             }
         }
         if self.book.active() >= limits.active_runs {
@@ -121,14 +125,14 @@ impl Driver {
             return Err(at_limit("updates", limits.updates));
         }
         run.may_update(&variable, &value, limits).map_err(|no| match no {
-            NoUpdate::NotTaken => Rejected::NotUpdatable { run: id, variable: variable.clone() },
+            NoUpdate::NotTaken => Rejected::Unknown(Unknown::Variable { run: id, variable: variable.clone() }),
             NoUpdate::Refused(wanted) => {
                 let wanted = wanted.map(Box::from);
-                Rejected::UpdateRefused { run: id, variable: variable.clone(), wanted }
+                Rejected::Invalid(Invalid::Update { run: id, variable: variable.clone(), wanted })
             }
             NoUpdate::TooWide { bytes } => {
                 let limit = u64::from(limits.payload_bytes);
-                Rejected::TooLarge { what: "payload_bytes".into(), size: u64::from(bytes), limit }
+                Rejected::Invalid(Invalid::TooLarge { what: "payload_bytes".into(), size: u64::from(bytes), limit })
             }
         })?;
         self.emit(RunEvent::Updated { run: id, variable, value }, tx);
@@ -141,7 +145,9 @@ impl Driver {
         items.iter().try_for_each(|item| fits(limits, item))?;
         self.running(id)?;
         let (run, place) = self.node_of(id, &node)?;
-        let Some(known) = run.items_if_open(place) else { return Err(Rejected::NotOpen { run: id, node }) };
+        let Some(known) = run.items_if_open(place) else {
+            return Err(Rejected::State(WrongState::NotOpen { run: id, node }));
+        };
         let more = u32::try_from(items.len()).unwrap_or(u32::MAX);
         if known.saturating_add(more) > limits.map_items {
             return Err(at_limit("map_items", limits.map_items));
@@ -154,25 +160,25 @@ impl Driver {
         self.running(id)?;
         let (run, place) = self.node_of(id, &node)?;
         if run.items_if_open(place).is_none() {
-            return Err(Rejected::NotOpen { run: id, node });
+            return Err(Rejected::State(WrongState::NotOpen { run: id, node }));
         }
         self.emit(RunEvent::ItemsClosed { run: id, node: place }, tx);
         Ok(Accepted::Done)
     }
 
     fn running(&self, id: RunId) -> Result<&Run, Rejected> {
-        let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
+        let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
         if run.phase != RunPhase::Running {
-            return Err(Rejected::RunPhase { run: id, phase: run.phase });
+            return Err(Rejected::State(WrongState::RunPhase { run: id, phase: run.phase }));
         }
         Ok(run)
     }
 
     fn cancel_run(&mut self, id: RunId, reason: Name, anyway: bool, tx: &mut Tx<'_>) -> Verdict {
-        let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
+        let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
         let asked = matches!(run.cause.as_deref(), Some(Cause::Cancelled { .. }));
         match run.phase {
-            RunPhase::Running if run.is_past_pivot() && !anyway => Err(Rejected::PastPivot(id)),
+            RunPhase::Running if run.is_past_pivot() && !anyway => Err(Rejected::State(WrongState::PastPivot(id))),
             RunPhase::Running => {
                 self.emit(RunEvent::Halted { run: id, cause: Cause::Cancelled { reason } }, tx);
                 Ok(Accepted::Done)
@@ -181,27 +187,27 @@ impl Driver {
                 Ok(Accepted::Repeated)
             }
             RunPhase::Halting | RunPhase::Compensating | RunPhase::CompensationFailed | RunPhase::Finished => {
-                Err(Rejected::RunPhase { run: id, phase: run.phase })
+                Err(Rejected::State(WrongState::RunPhase { run: id, phase: run.phase }))
             }
         }
     }
 
     fn remedy(&mut self, id: RunId, node: Name, remedy: UndoRemedy, tx: &mut Tx<'_>) -> Verdict {
-        let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
+        let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
         let Some(place) = run.plan.place(&node) else {
-            return Err(Rejected::UnknownNode { run: id, node });
+            return Err(Rejected::Unknown(Unknown::Node { run: id, node }));
         };
         let failed = run.nodes.get(place as usize).is_some_and(|state| {
             matches!(state.undo.as_deref(), Some(UndoOutcome::Failed { .. }))
                 && (run.phase == RunPhase::CompensationFailed || run.is_going_back())
         });
         if !failed {
-            return Err(Rejected::NothingToRemedy { run: id, node });
+            return Err(Rejected::State(WrongState::NothingToRemedy { run: id, node }));
         }
         if remedy == UndoRemedy::Retry
             && let Some(child) = run.left_by(place)
         {
-            return Err(Rejected::RunPhase { run: child, phase: RunPhase::Finished });
+            return Err(Rejected::State(WrongState::RunPhase { run: child, phase: RunPhase::Finished }));
         }
         let undone = |outcome| RunEvent::NodeUndone { run: id, node: place, outcome };
         let event = match remedy {
@@ -227,5 +233,5 @@ pub(super) fn missing(definition: &Arc<Definition>, functions: &Functions) -> Op
 }
 
 pub(super) fn at_limit(what: &str, limit: u32) -> Rejected {
-    Rejected::AtCapacity { what: what.into(), limit: limit.into(), retry_after: None }
+    Rejected::Capacity(Overload::AtCapacity { what: what.into(), limit: limit.into(), retry_after: None })
 }

@@ -6,7 +6,7 @@ use crate::event::RunEvent;
 use crate::id::RunId;
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::rejected::Rejected;
+use crate::rejected::{Forbidden, Rejected, Unknown, WrongState};
 use crate::run::RunPhase;
 use crate::scheduler::{Tx, fits, named};
 use crate::workflow::machine::Run;
@@ -37,7 +37,7 @@ impl Driver {
         }
         may_decide(run, place, &node, voice)?;
         if !run.asks(place).is_some_and(|(decision, _)| decision.options.contains(&option)) {
-            return Err(Rejected::UnknownOption { node, option });
+            return Err(Rejected::Unknown(Unknown::DecisionOption { node, option }));
         }
         self.emit(RunEvent::Decided { run: id, node: place, by: voice.by.clone(), option, note }, tx);
         Ok(Accepted::Done)
@@ -60,10 +60,10 @@ impl Driver {
 
     /// A node of a run, by its name.
     pub(super) fn node_of(&self, id: RunId, node: &Name) -> Result<(&Run, u32), Rejected> {
-        let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
+        let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
         match run.plan.place(node) {
             Some(place) => Ok((run, place)),
-            None => Err(Rejected::UnknownNode { run: id, node: node.clone() }),
+            None => Err(Rejected::Unknown(Unknown::Node { run: id, node: node.clone() })),
         }
     }
 }
@@ -71,17 +71,21 @@ impl Driver {
 fn may_decide(run: &Run, place: u32, node: &Name, voice: &Voice) -> Result<(), Rejected> {
     let (id, phase) = (run.id(), run.phase);
     if phase != RunPhase::Running {
-        return Err(Rejected::RunPhase { run: id, phase });
+        return Err(Rejected::State(WrongState::RunPhase { run: id, phase }));
     }
     let Some((decision, ruling)) = run.asks(place) else {
-        return Err(Rejected::NothingToDecide { run: id, node: node.clone() });
+        return Err(Rejected::State(WrongState::NothingToDecide { run: id, node: node.clone() }));
     };
     four_eyes(run, place, node, &voice.by)?;
     let theirs = match &ruling.to {
         Some(to) => *to == voice.by,
         None => decision.roles(ruling.level).any(|role| voice.roles.contains(role)),
     };
-    if theirs { Ok(()) } else { Err(Rejected::NotTheirs { node: node.clone(), by: voice.by.clone() }) }
+    if theirs {
+        Ok(())
+    } else {
+        Err(Rejected::Forbidden(Forbidden::NotDecider { node: node.clone(), by: voice.by.clone() }))
+    }
 }
 
 /// Whoever decided what this node must be kept apart from may not decide it.
@@ -92,7 +96,9 @@ fn four_eyes(run: &Run, place: u32, node: &Name, by: &Name) -> Result<(), Reject
         place.and_then(|place| run.decided(place)).is_some_and(|(decided, _)| decided == by)
     });
     match same {
-        Some(other) => Err(Rejected::FourEyes { node: node.clone(), by: by.clone(), other: other.clone() }),
+        Some(other) => {
+            Err(Rejected::Forbidden(Forbidden::FourEyes { node: node.clone(), by: by.clone(), other: other.clone() }))
+        }
         None => Ok(()),
     }
 }

@@ -8,7 +8,7 @@ use crate::definition::Definition;
 use crate::event::RunEvent;
 use crate::id::RunId;
 use crate::name::Name;
-use crate::rejected::Rejected;
+use crate::rejected::{Misuse, Rejected, Unknown, WrongState};
 use crate::run::{Migration, MigrationReport, MigrationTarget, RunPhase};
 use crate::scheduler::{Tx, named};
 use crate::task::{Owner, Phase};
@@ -35,7 +35,7 @@ impl Driver {
         }
         let (report, Mapping { from, .. }) = run.migration(&plan, &migration.nodes);
         if !report.obstacles.is_empty() {
-            return Err(Rejected::NotMigratable { run: id, obstacles: report.obstacles });
+            return Err(Rejected::State(WrongState::NotMigratable { run: id, obstacles: report.obstacles }));
         }
         let definition = match &migration.to {
             MigrationTarget::Own(definition) => Some(Arc::clone(definition)),
@@ -48,25 +48,27 @@ impl Driver {
 
     /// A run that goes forward, and the plan that it is to move to.
     fn target(&self, id: RunId, migration: &Migration) -> Result<(&Run, Arc<Plan>), Rejected> {
-        let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
+        let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
         if run.phase != RunPhase::Running {
-            return Err(Rejected::RunPhase { run: id, phase: run.phase });
+            return Err(Rejected::State(WrongState::RunPhase { run: id, phase: run.phase }));
         }
         let plan = match (&migration.to, run.owner) {
             (MigrationTarget::Own(definition), _) => self.own_plan(run, definition)?,
             (MigrationTarget::Version(version), None) => {
                 let name = &run.plan.id.name;
-                let unknown = || Rejected::UnknownWorkflow { name: name.clone(), version: Some(*version) };
+                let unknown = || Rejected::Unknown(Unknown::Workflow { name: name.clone(), version: Some(*version) });
                 self.book.catalog.get(name, *version).cloned().ok_or_else(unknown)?
             }
             (MigrationTarget::Around, Some(owner)) => {
                 let around = self.book.get(owner.run).and_then(|around| around.flow_of(owner));
-                around.cloned().ok_or(Rejected::UnknownRun(owner.run))?
+                around.cloned().ok_or(Rejected::Unknown(Unknown::Run(owner.run)))?
             }
             (MigrationTarget::Version(_), Some(owner)) => {
-                return Err(Rejected::RunWithin { run: id, around: Some(owner.run) });
+                return Err(Rejected::Misuse(Misuse::ChildRun { run: id, parent: Some(owner.run) }));
             }
-            (MigrationTarget::Around, None) => return Err(Rejected::RunWithin { run: id, around: None }),
+            (MigrationTarget::Around, None) => {
+                return Err(Rejected::Misuse(Misuse::ChildRun { run: id, parent: None }));
+            }
         };
         Ok((run, plan))
     }
@@ -74,13 +76,15 @@ impl Driver {
     /// The plan of a definition that one run is to have for itself.
     fn own_plan(&self, run: &Run, definition: &Arc<Definition>) -> Result<Arc<Plan>, Rejected> {
         validate(definition, self.core.config().limits())?;
-        let unknown = || Rejected::UnknownWorkflow { name: definition.name.clone(), version: Some(definition.version) };
+        let unknown = || {
+            Rejected::Unknown(Unknown::Workflow { name: definition.name.clone(), version: Some(definition.version) })
+        };
         if definition.name != run.plan.id.name {
             return Err(unknown());
         }
         let functions = &self.book.functions;
         if let Some(function) = missing(definition, functions) {
-            return Err(Rejected::UnknownFunction { workflow: definition.name.clone(), function });
+            return Err(Rejected::Unknown(Unknown::Function { workflow: definition.name.clone(), function }));
         }
         Plan::new(Arc::clone(definition), functions).ok_or_else(unknown)
     }

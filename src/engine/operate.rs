@@ -6,7 +6,7 @@ use crate::command::Accepted;
 use crate::event::RunEvent;
 use crate::id::{RunId, TaskId};
 use crate::name::Name;
-use crate::rejected::Rejected;
+use crate::rejected::{Conflict, Misuse, Rejected, Unknown, WrongState};
 use crate::run::{NodeRemedy, ResetObstacle, ResetPoint, RunOutcome, RunPhase};
 use crate::scheduler::{Tx, fits, named};
 use crate::task::{Owner, Tier};
@@ -46,15 +46,15 @@ impl Driver {
                 self.emit(RunEvent::Operated { run: id, node: place, remedy }, tx);
                 Ok(Accepted::Done)
             }
-            Some(_) | None => Err(Rejected::NodeOver { run: id, node }),
+            Some(_) | None => Err(Rejected::State(WrongState::NodeOver { run: id, node })),
         }
     }
 
     pub(super) fn prioritise(&mut self, id: RunId, tier: Tier, reason: Name, tx: &mut Tx<'_>) -> Verdict {
         named("reason", &reason, self.core.config().limits())?;
-        let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
+        let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
         if run.is_finished() {
-            return Err(Rejected::RunPhase { run: id, phase: run.phase });
+            return Err(Rejected::State(WrongState::RunPhase { run: id, phase: run.phase }));
         }
         let family = self.book.family(id);
         let free = |(owner, worker): (Owner, Worker)| match worker {
@@ -75,17 +75,17 @@ impl Driver {
 
     pub(super) fn retry(&mut self, id: RunId, node: Option<Name>, reason: Name, tx: &mut Tx<'_>) -> Verdict {
         named("reason", &reason, self.core.config().limits())?;
-        let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
+        let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
         match (run.phase, run.owner) {
             (RunPhase::Running, _) | (RunPhase::Finished, None) => {}
             (RunPhase::Finished, Some(owner)) => {
-                return Err(Rejected::RunWithin { run: id, around: Some(owner.run) });
+                return Err(Rejected::Misuse(Misuse::ChildRun { run: id, parent: Some(owner.run) }));
             }
-            (phase, _) => return Err(Rejected::RunPhase { run: id, phase }),
+            (phase, _) => return Err(Rejected::State(WrongState::RunPhase { run: id, phase })),
         }
-        let place = |node: Name| run.plan.place(&node).ok_or(Rejected::UnknownNode { run: id, node });
+        let place = |node: Name| run.plan.place(&node).ok_or(Rejected::Unknown(Unknown::Node { run: id, node }));
         let only = node.map(place).transpose()?;
-        let nodes = run.to_redo(only).map_err(|node| Rejected::NotRetriable { run: id, node })?;
+        let nodes = run.to_redo(only).map_err(|node| Rejected::State(WrongState::NotRetriable { run: id, node }))?;
         self.may_reopen(run)?;
         self.emit(RunEvent::Retried { run: id, nodes, reason }, tx);
         Ok(Accepted::Done)
@@ -93,21 +93,21 @@ impl Driver {
 
     pub(super) fn reset(&mut self, id: RunId, to: &ResetPoint, undo: bool, reason: Name, tx: &mut Tx<'_>) -> Verdict {
         named("reason", &reason, self.core.config().limits())?;
-        let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
+        let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
         match (run.phase, run.outcome.as_deref(), run.owner) {
             (RunPhase::Running, ..) => {}
             (RunPhase::Finished, Some(RunOutcome::Failed { .. } | RunOutcome::Compensated { .. }), owner) => {
                 if let Some(owner) = owner {
-                    return Err(Rejected::RunWithin { run: id, around: Some(owner.run) });
+                    return Err(Rejected::Misuse(Misuse::ChildRun { run: id, parent: Some(owner.run) }));
                 }
             }
-            (phase, ..) => return Err(Rejected::RunPhase { run: id, phase }),
+            (phase, ..) => return Err(Rejected::State(WrongState::RunPhase { run: id, phase })),
         }
-        let nodes = run.nodes_from(to).map_err(|node| Rejected::UnknownNode { run: id, node })?;
+        let nodes = run.nodes_from(to).map_err(|node| Rejected::Unknown(Unknown::Node { run: id, node }))?;
         if run.is_set_back_to(&nodes, undo, &reason) {
             return Ok(Accepted::Repeated);
         }
-        let barred = |obstacle| Rejected::NotResettable { run: id, obstacle };
+        let barred = |obstacle| Rejected::State(WrongState::NotResettable { run: id, obstacle });
         run.can_be_reset(&nodes, to).map_err(barred)?;
         if let Some(node) = nodes.iter().find(|node| self.is_committed_within(run, **node)) {
             return Err(barred(ResetObstacle::Pivot { node: run.plan.name(*node) }));
@@ -132,7 +132,11 @@ impl Driver {
         if let Some(key) = run.spec.business_key.as_ref().filter(|_| run.spec.alone)
             && let Some(holder) = self.book.holder(&run.spec, key)
         {
-            return Err(Rejected::KeyTaken { workflow: run.spec.workflow.clone(), key: key.clone(), run: holder });
+            return Err(Rejected::Conflict(Conflict::SoleKey {
+                workflow: run.spec.workflow.clone(),
+                key: key.clone(),
+                run: holder,
+            }));
         }
         if self.book.active() >= limits.active_runs {
             return Err(at_limit("active_runs", limits.active_runs));
@@ -142,9 +146,9 @@ impl Driver {
 
     /// A run that goes forward, and whether it is paused.
     fn going(&self, id: RunId) -> Result<(RunId, bool), Rejected> {
-        let run = self.book.get(id).ok_or(Rejected::UnknownRun(id))?;
+        let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
         if run.phase != RunPhase::Running {
-            return Err(Rejected::RunPhase { run: id, phase: run.phase });
+            return Err(Rejected::State(WrongState::RunPhase { run: id, phase: run.phase }));
         }
         Ok((id, run.paused.is_some()))
     }

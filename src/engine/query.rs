@@ -58,7 +58,7 @@ impl<'a> RunView<'a> {
     /// let update = |value| RunCommand::Update { run: RunId::new(1), variable: "address".into(), value: Payload::new(value) };
     /// engine.handle(Time::ZERO, update(json!({"city": "Bergen"})).into(), &mut out)?;
     /// let refused = engine.handle(Time::ZERO, update(json!("nowhere")).into(), &mut out);
-    /// assert!(matches!(refused, Err(Rejected::UpdateRefused { .. })));
+    /// assert!(matches!(refused, Err(counterpoint::Rejected::Invalid(counterpoint::rejected::Invalid::Update { .. }))));
     ///
     /// let run = engine.run(RunId::new(1)).expect("it was started");
     /// assert_eq!(run.variable("address").expect("it is declared").value(), &json!({"city": "Bergen"}));

@@ -6,7 +6,7 @@ use crate::command::Accepted;
 use crate::definition::Definition;
 use crate::event::RunEvent;
 use crate::name::Name;
-use crate::rejected::Rejected;
+use crate::rejected::{Conflict, Rejected, Unknown};
 use crate::scheduler::{Tx, named};
 use crate::workflow::validate;
 use std::sync::Arc;
@@ -18,16 +18,16 @@ impl Driver {
         let limits = self.core.config().limits();
         validate(&definition, limits)?;
         if let Some(function) = missing(&definition, self.core.config().functions()) {
-            return Err(Rejected::UnknownFunction { workflow: definition.name.clone(), function });
+            return Err(Rejected::Unknown(Unknown::Function { workflow: definition.name.clone(), function }));
         }
         let id = definition.id();
         let catalog = &self.book.catalog;
         if let Some(known) = catalog.get(&id.name, id.version) {
             let same = known.id == id && known.definition == definition;
-            return if same { Ok(Accepted::Repeated) } else { Err(Rejected::DefinitionConflict(id)) };
+            return if same { Ok(Accepted::Repeated) } else { Err(Rejected::Conflict(Conflict::Definition(id))) };
         }
         if catalog.was(&id).is_some_and(|hash| hash != id.hash) {
-            return Err(Rejected::DefinitionConflict(id));
+            return Err(Rejected::Conflict(Conflict::Definition(id)));
         }
         if catalog.len() >= limits.definitions as usize {
             return Err(at_limit("definitions", limits.definitions));
@@ -50,7 +50,7 @@ impl Driver {
             None => catalog.default_of(&workflow),
         };
         if known.is_none() {
-            return Err(Rejected::UnknownWorkflow { name: workflow, version });
+            return Err(Rejected::Unknown(Unknown::Workflow { name: workflow, version }));
         }
         if catalog.chosen(&workflow) == version {
             return Ok(Accepted::Repeated);
@@ -63,14 +63,14 @@ impl Driver {
         named("reason", &reason, self.core.config().limits())?;
         let catalog = &self.book.catalog;
         let Some(plan) = catalog.get(&workflow, version) else {
-            return Err(Rejected::UnknownWorkflow { name: workflow, version: Some(version) });
+            return Err(Rejected::Unknown(Unknown::Workflow { name: workflow, version: Some(version) }));
         };
         if catalog.chosen(&workflow) == Some(version) {
-            return Err(Rejected::IsDefault(plan.id.clone()));
+            return Err(Rejected::Conflict(Conflict::IsDefault(plan.id.clone())));
         }
         let runs = self.active_of(&plan.id);
         if runs > 0 {
-            return Err(Rejected::InUse { definition: plan.id.clone(), runs });
+            return Err(Rejected::Conflict(Conflict::InUse { definition: plan.id.clone(), runs }));
         }
         self.emit(RunEvent::Retired { workflow, version, reason }, tx);
         Ok(Accepted::Done)

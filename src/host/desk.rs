@@ -11,7 +11,7 @@ use crate::engine::{Engine, EngineSnapshot};
 use crate::error::RestoreError;
 use crate::event::{Entry, Event, RunEvent, TaskEvent};
 use crate::id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
-use crate::rejected::Rejected;
+use crate::rejected::{Invalid, Rejected};
 use crate::run::{RunOutcome, RunSpec};
 use crate::scheduler::Config;
 use crate::task::{Failure, TaskOutcome, TaskSpec};
@@ -143,7 +143,9 @@ impl Desk {
             held = Some((*by, *attempt));
         }
         let verdict = self.handle(now, word);
-        if let (Err(HostError::Rejected(refusal @ Rejected::TooLarge { .. })), Some((by, attempt))) = (verdict, held) {
+        if let (Err(HostError::Rejected(refusal @ Rejected::Invalid(Invalid::TooLarge { .. }))), Some((by, attempt))) =
+            (verdict, held)
+        {
             let failure = Failure::permanent(format!("its output was refused: {refusal}"));
             let failed = self.handle(now, Command::fail(by, attempt, failure));
             debug_assert!(failed.is_ok(), "an attempt that could be completed can fail");

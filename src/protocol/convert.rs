@@ -8,7 +8,6 @@ use crate::agent::AgentSpec;
 use crate::command::{Accepted, AgentCommand, Command, TaskCommand};
 use crate::effect::{Dispatched, Effect};
 use crate::id::AttemptId;
-use crate::name::Name;
 use crate::payload::Payload;
 use crate::rejected::Rejected;
 use crate::task::{Failure, FailureKind, Happened, TaskOutcome, TaskSpec};
@@ -97,13 +96,8 @@ impl Body {
     /// The answer to a command that was refused.
     #[must_use]
     pub fn rejected(rejected: &Rejected) -> Self {
-        let retry_after =
-            if let Rejected::AtCapacity { retry_after, .. } | Rejected::Shed { retry_after, .. } = rejected {
-                *retry_after
-            } else {
-                None
-            };
-        Self::Rejected { code: code(rejected), reason: rejected.to_string().into_boxed_str(), retry_after }
+        let (code, reason) = (rejected.code().into(), rejected.to_string().into_boxed_str());
+        Self::Rejected { code, reason, retry_after: rejected.retry_after() }
     }
 
     /// How deep the deepest payload within nests.
@@ -175,17 +169,6 @@ fn refusal(why: Unwilling, message: &str, retry_after: Option<Duration>) -> Fail
     }
     failure.retry_after = retry_after;
     failure
-}
-
-/// The name of a refusal's variant, as serde has it.
-fn code(rejected: &Rejected) -> Name {
-    match serde_json::to_value(rejected) {
-        Ok(serde_json::Value::String(code)) => code.into(),
-        Ok(serde_json::Value::Object(fields)) => {
-            fields.keys().next().map_or_else(|| "rejected".into(), |code| code.as_str().into())
-        }
-        _ => "rejected".into(),
-    }
 }
 
 /// What of an attempt makes an id.

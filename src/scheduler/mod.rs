@@ -66,7 +66,7 @@ use crate::error::RestoreError;
 use crate::event::Entry;
 use crate::id::{AgentId, AttemptId, Incarnation, Seq, TaskId};
 use crate::name::Name;
-use crate::rejected::Rejected;
+use crate::rejected::{Misuse, Rejected};
 use crate::routing::RoutingStrategy;
 use crate::task::Needs;
 use crate::time::Time;
@@ -135,7 +135,7 @@ impl Scheduler {
             Command::Agent(command) => self.core.agent(command, &mut tx),
             Command::Task(command) => self.core.task(command, &mut tx),
             Command::Control(command) => self.core.control(command, &mut tx),
-            Command::Run(_) => Err(Rejected::NoWorkflows),
+            Command::Run(_) => Err(Rejected::Misuse(Misuse::NoWorkflows)),
             Command::Tick => Ok(Accepted::Done),
         }
     }

@@ -7,7 +7,7 @@ use crate::agent::AgentSpec;
 use crate::command::{Accepted, AgentCommand};
 use crate::id::{AgentId, AttemptId, Incarnation, mix};
 use crate::payload::Payload;
-use crate::rejected::Rejected;
+use crate::rejected::{Rejected, Stale};
 use crate::structure::Random;
 use crate::task::{Failure, TaskSpec, Usage};
 use crate::time::Time;
@@ -319,7 +319,7 @@ impl World {
         }
         match post {
             Post::Answer(Ok(Accepted::Registered(life))) => self.reborn(number, life),
-            Post::Answer(Err(Rejected::StaleIncarnation(life))) => {
+            Post::Answer(Err(Rejected::Stale(Stale::Incarnation(life)))) => {
                 let Some(worker) = self.workers.get_mut(number) else { return };
                 if worker.life == Some(life) {
                     worker.bury();

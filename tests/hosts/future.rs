@@ -4,6 +4,7 @@ use super::world::{Dropped, World, agent, counter, ms, read, task};
 use counterpoint::host::future::{Assignment, AsyncSteps, Timer};
 use counterpoint::host::{EventFilter, HostError, RunError};
 use counterpoint::journal::MemoryJournal;
+use counterpoint::rejected::{Conflict, Overload};
 use counterpoint::workflow::{Attempt, Done, Step, Steps, Undo, Workflow};
 use counterpoint::{
     AgentId, AgentSpec, Config, Event, Failure, Limits, Payload, Rejected, RunId, RunOutcome, RunPhase, TaskCommand,
@@ -31,7 +32,7 @@ fn a_task_is_done_and_its_outcome_told() {
     assert_eq!(world.ended(spec.clone()), Ok(TaskOutcome::Succeeded(Payload::of(&42).unwrap())));
     // The same again is recognised, and its outcome told at once.
     assert_eq!(world.ended(spec), Ok(TaskOutcome::Succeeded(Payload::of(&42).unwrap())));
-    let conflict = Rejected::TaskConflict(TaskId::new(1));
+    let conflict = Rejected::Conflict(Conflict::Task(TaskId::new(1)));
     assert_eq!(world.ended(task(1)), Err(HostError::Rejected(conflict)));
     assert!(matches!(world.ended(task(2)), Ok(TaskOutcome::Failed(_))), "no input is no number");
     world.run(world.host.shut_down(ms(10))).unwrap();
@@ -265,13 +266,13 @@ fn a_submitter_waits_for_room() {
     world.run(async {
         let first = world.host.submit(task(1)).await.unwrap();
         let full = world.host.submit(task(2)).await.unwrap_err();
-        assert!(matches!(full, HostError::Rejected(Rejected::AtCapacity { .. })), "{full}");
+        assert!(matches!(full, HostError::Rejected(Rejected::Capacity(Overload::AtCapacity { .. }))), "{full}");
         let second = world.host.submit_when_room(task(2)).await.unwrap();
         assert!(first.await.is_ok() && world.clock.now() >= Time::from_secs(10));
         assert!(matches!(second.await, Ok(TaskOutcome::Succeeded(_))));
         // What room does not help is told at once.
         let conflict = world.host.submit_when_room(task(2).with_tenant("other")).await.unwrap_err();
-        assert_eq!(conflict, HostError::Rejected(Rejected::TaskConflict(TaskId::new(2))));
+        assert_eq!(conflict, HostError::Rejected(Rejected::Conflict(Conflict::Task(TaskId::new(2)))));
     });
 }
 

@@ -1,6 +1,7 @@
 //! The kit for tests: it does what it says, and its assertions fail when they should.
 
 use super::world::{World, ms};
+use counterpoint::rejected::Conflict;
 use counterpoint::testing::{Recording, Rehearsal, Reply, Script, ScriptedAgent, VirtualClock};
 use counterpoint::{
     AgentId, AgentSpec, Config, Failure, Policy, Rejected, Retry, TaskCommand, TaskId, TaskOutcome, TaskSpec, Time,
@@ -40,7 +41,7 @@ fn a_rehearsal_plays_replies_in_virtual_time() {
     recording.assert_order(&["a1#1 registered", "t1.1 failed on a1#1 (transient: busy)", "t1.2 succeeded"]);
     recording.assert_count("failed", 1);
     let refused = rehearsal.say(counterpoint::Command::submit(task(1).with_tenant("other")));
-    assert_eq!(refused, Err(Rejected::TaskConflict(TaskId::new(1))));
+    assert_eq!(refused, Err(Rejected::Conflict(Conflict::Task(TaskId::new(1)))));
 }
 
 #[test]

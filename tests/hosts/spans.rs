@@ -2,6 +2,7 @@
 
 use counterpoint::insight::{Projection, Spans};
 use counterpoint::protocol::Message;
+use counterpoint::rejected::Conflict;
 use counterpoint::testing::{Rehearsal, Reply, Script};
 use counterpoint::workflow::{Attempt, Step, Workflow};
 use counterpoint::{
@@ -177,7 +178,7 @@ fn a_trace_is_carried_to_whoever_performs_the_work() {
     assert!(engine.handle(counterpoint::Time::ZERO, Command::submit(again), &mut outbox).is_ok());
     let other = TaskSpec::new(TaskId::new(1), "greet").with_tenant("other");
     let refused = engine.handle(counterpoint::Time::ZERO, Command::submit(other), &mut outbox);
-    assert_eq!(refused, Err(Rejected::TaskConflict(TaskId::new(1))));
+    assert_eq!(refused, Err(Rejected::Conflict(Conflict::Task(TaskId::new(1)))));
     // It survives the journal.
     let text = serde_json::to_string(&task).unwrap();
     assert_eq!(serde_json::from_str::<TaskSpec>(&text).unwrap().trace.get(), Some(&trace()));

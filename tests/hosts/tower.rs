@@ -4,6 +4,7 @@ use super::world::{World, agent, counter, read, task};
 use counterpoint::host::HostError;
 use counterpoint::host::future::{Assignment, CallError, HostService, ServiceAgent, Timer};
 use counterpoint::journal::MemoryJournal;
+use counterpoint::rejected::Conflict;
 use counterpoint::testing::VirtualClock;
 use counterpoint::workflow::{Attempt, Step, Steps, Workflow};
 use counterpoint::{
@@ -163,7 +164,7 @@ fn the_engine_is_a_service() {
         let failed = service.call(number(2, u32::MAX)).await;
         assert_eq!(failed, Err(CallError::Task(TaskOutcome::Failed(Failure::permanent("too large")))));
         let refused = service.call(number(1, 22)).await;
-        let conflict = Rejected::TaskConflict(TaskId::new(1));
+        let conflict = Rejected::Conflict(Conflict::Task(TaskId::new(1)));
         assert_eq!(refused, Err(CallError::Host(HostError::Rejected(conflict))));
 
         let mut clone = service.clone();

@@ -3,6 +3,7 @@
 use crate::kit::ms;
 use counterpoint::access::{Action, Decision, Denied, Gate, Policy, Principal, Refused, Role, Trail, Unauthenticated};
 use counterpoint::protocol::{Body, Message, MessageId, WireLimits};
+use counterpoint::rejected::{Conflict, Stale, Unknown};
 use counterpoint::{
     Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Config, ControlCommand, DeadFilter, Engine,
     Failure, Incarnation, Jitter, Outbox, Payload, Policy as Tries, Rejected, Retry, RunCommand, RunId, RunSpec, Scope,
@@ -145,15 +146,15 @@ fn stale_attempts_and_replayed_messages_do_nothing() {
     house.now = Time::from_millis(10);
     house.say("boss", Command::Tick).unwrap();
     // The attempt is over: its answer, sent before or after the next has begun, counts for nothing.
-    assert_eq!(house.say("first", complete(first, stale)), Err(No::Engine(Rejected::StaleAttempt(stale))));
+    assert_eq!(house.say("first", complete(first, stale)), Err(No::Engine(Rejected::Stale(Stale::Attempt(stale)))));
     let life = house.say("first", Command::register(AgentSpec::new(AgentId::new(1))));
     assert!(matches!(life, Ok(Accepted::Registered(_))), "{life:?}");
     // A message of the life before, word for word.
     let beat = AgentCommand::Heartbeat { by: first };
-    assert_eq!(house.say("first", beat), Err(No::Engine(Rejected::StaleIncarnation(first))));
+    assert_eq!(house.say("first", beat), Err(No::Engine(Rejected::Stale(Stale::Incarnation(first)))));
     let forged = Incarnation::new(AgentId::new(1), first.number() + 1_000);
     let refused = house.say("first", AgentCommand::Heartbeat { by: forged });
-    assert!(matches!(refused, Err(No::Engine(Rejected::StaleIncarnation(_)))), "{refused:?}");
+    assert!(matches!(refused, Err(No::Engine(Rejected::Stale(Stale::Incarnation(_))))), "{refused:?}");
     // Whoever listens at the wire and says it again: submits are known by their id, completions by their attempt.
     let before = house.state();
     assert_eq!(house.say("north", Command::submit(task(1, "north"))), Ok(Accepted::Repeated));
@@ -295,7 +296,10 @@ fn sole_keys_are_those_of_a_tenant() {
     house.say("everywhere", start(1, "north")).unwrap();
     house.say("everywhere", start(2, "south")).unwrap();
     let taken = house.say("everywhere", start(3, "north"));
-    assert!(matches!(taken, Err(No::Engine(Rejected::KeyTaken { run, .. })) if run == RunId::new(1)), "{taken:?}");
+    assert!(
+        matches!(taken, Err(No::Engine(Rejected::Conflict(Conflict::SoleKey { run, .. }))) if run == RunId::new(1)),
+        "{taken:?}"
+    );
 }
 
 /// One command of every sort, none of which anybody may by default.
@@ -395,7 +399,7 @@ fn decisions_are_taken_in_ones_own_name() {
         note: Payload::NULL,
     };
     assert_eq!(house.denied("boss", decide("ada")), Denied::ForeignName("ada".into()));
-    assert!(matches!(house.say("boss", decide("boss")), Err(No::Engine(Rejected::UnknownRun(_)))));
+    assert!(matches!(house.say("boss", decide("boss")), Err(No::Engine(Rejected::Unknown(Unknown::Run(_))))));
 }
 
 #[test]

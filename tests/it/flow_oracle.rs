@@ -10,6 +10,7 @@
 
 use crate::flow::draw::{Draws, Taste, definition, input};
 use crate::flow::{RUN, World, model, tell};
+use counterpoint::rejected::WrongState;
 use counterpoint::{
     Accepted, Command, Config, Engine, EngineSnapshot, Entry, Event, Limits, Migration, Obstacle, Outbox, Phase,
     Rejected, RunCommand, RunEvent, RunOutcome, RunPhase, RunSpec, TaskEvent, UndoOutcome,
@@ -138,7 +139,7 @@ proptest! {
                 // What was due at that moment may have halted it.
                 let runs = engine.run(RUN).is_some_and(|run| run.phase() == RunPhase::Running);
                 let goes_back =
-                    matches!(&moved, Err(Rejected::NotMigratable { obstacles, .. }) if *obstacles == [Obstacle::GoingBack]);
+                    matches!(&moved, Err(Rejected::State(WrongState::NotMigratable { obstacles, .. })) if *obstacles == [Obstacle::GoingBack]);
                 prop_assert!(moved == Ok(Accepted::Done) || goes_back || !runs, "{moved:?}");
                 engine.check().unwrap();
             }

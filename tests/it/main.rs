@@ -72,6 +72,7 @@ mod planning;
 mod protocol;
 mod recovery;
 mod regressions;
+mod rejected;
 mod restore;
 mod routing;
 mod saga;

@@ -1,6 +1,7 @@
 //! A restart with attempts under way: asked for again or awaited, with the same agents, fewer, others, or another strategy.
 
 use crate::kit::{Host, agent, ms, task, task_id};
+use counterpoint::rejected::Stale;
 use counterpoint::routing::{FirstCapable, RoundRobin};
 use counterpoint::scheduler::Recovery;
 use counterpoint::{
@@ -86,7 +87,7 @@ fn what_is_awaited_is_not_asked_for_again_and_unknown_after_the_lease() {
     host.wait(ms(100));
     assert_eq!(failed(&host), Some(("t2.1".to_owned(), FailureKind::Unknown)));
     // Its late answer is one of an attempt that is over; what follows is for the task's policy to say.
-    assert_eq!(host.say(Command::complete(by, second, Payload::NULL)), Err(Rejected::StaleAttempt(second)));
+    assert_eq!(host.say(Command::complete(by, second, Payload::NULL)), Err(Rejected::Stale(Stale::Attempt(second))));
 }
 
 /// With a lease of its own: that long, and the agent itself is lost then if it has not been heard.

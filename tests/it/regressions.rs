@@ -1,6 +1,7 @@
 //! Faults that were found, each with the smallest case that shows it.
 
 use crate::kit::{Host, agent, agent_id, host, ms, task, task_id};
+use counterpoint::rejected::Invalid;
 use counterpoint::{
     AgentCommand, AgentSpec, Config, Discipline, Effect, Failure, Jitter, Limits, Policy, Rejected, Retry, Scheduler,
     SchedulerSnapshot, TaskCommand, TaskSpec, TaskStatus, Tier, Time,
@@ -202,11 +203,11 @@ fn a_reason_is_bounded() {
     host.submit(task(1));
     let reason = "x".repeat(257);
     let cancel = TaskCommand::Cancel { task: task_id(1), reason: reason.clone().into() };
-    assert!(matches!(host.say(cancel), Err(Rejected::TooLarge { size: 257, .. })));
+    assert!(matches!(host.say(cancel), Err(Rejected::Invalid(Invalid::TooLarge { size: 257, .. }))));
     host.join(agent(1));
     host.fail(1, Failure::transient("no"));
     let discard = TaskCommand::Discard { dead: task_id(1), reason: reason.into() };
-    assert!(matches!(host.say(discard), Err(Rejected::TooLarge { size: 257, .. })));
+    assert!(matches!(host.say(discard), Err(Rejected::Invalid(Invalid::TooLarge { size: 257, .. }))));
 }
 
 /// Tasks that expire in the moment of their submit are forgotten like all others.

@@ -1,6 +1,7 @@
 //! Each feature of the scheduler by name.
 
 use crate::kit::{Host, agent, agent_id, host, ms, task, task_id};
+use counterpoint::rejected::{Conflict, Misuse, Overload, Stale, WrongState};
 use counterpoint::routing::{ByPriority, Custom, Estimator, FirstCapable, LeastLoaded, RoundRobin};
 use counterpoint::{
     Accepted, AgentCommand, AgentSpec, AgentStatus, AttemptId, Bound, Command, Config, Discipline, Effect, Event,
@@ -29,7 +30,7 @@ fn a_submit_is_idempotent_and_a_conflict_is_refused() {
     assert_eq!(host.say(Command::submit(task(1))), Ok(Accepted::Repeated));
     assert_eq!(host.facts, []);
     let other = task(1).with_tier(Tier::Low);
-    assert_eq!(host.say(Command::submit(other)), Err(Rejected::TaskConflict(task_id(1))));
+    assert_eq!(host.say(Command::submit(other)), Err(Rejected::Conflict(Conflict::Task(task_id(1)))));
     host.join(agent(1));
     host.complete(1);
     assert_eq!(host.say(Command::submit(task(1))), Ok(Accepted::Repeated), "also after its end");
@@ -119,7 +120,7 @@ fn used_up_attempts_make_a_dead_letter_which_is_replayed_as_a_new_task() {
     assert_eq!(host.scheduler.dead_letters().count(), 1);
     let replay = TaskCommand::Replay { dead: task_id(1), fresh: task_id(2) };
     assert_eq!(host.say(replay.clone()), Ok(Accepted::Done));
-    assert_eq!(host.say(replay), Err(Rejected::NotDead(task_id(1))));
+    assert_eq!(host.say(replay), Err(Rejected::State(WrongState::NotDead(task_id(1)))));
     assert_eq!((host.scheduler.dead_letters().count(), host.status(1)), (0, TaskStatus::Failed));
     let fresh = host.scheduler.task(task_id(2)).unwrap();
     assert_eq!((fresh.attempts(), fresh.spec().payload.to::<String>().unwrap().as_str()), (1, "data"));
@@ -139,7 +140,7 @@ fn a_dead_letter_is_discarded_and_the_oldest_is_forgotten_beyond_the_limit() {
     assert!(host.scheduler.task(task_id(1)).is_none());
     let discard = TaskCommand::Discard { dead: task_id(2), reason: "old".into() };
     assert_eq!(host.say(discard.clone()), Ok(Accepted::Done));
-    assert_eq!(host.say(discard), Err(Rejected::NotDead(task_id(2))));
+    assert_eq!(host.say(discard), Err(Rejected::State(WrongState::NotDead(task_id(2)))));
     let left: Vec<u64> = host.scheduler.dead_letters().map(|task| task.spec().id.get()).collect();
     assert_eq!(left, [3]);
 }
@@ -183,7 +184,7 @@ fn an_attempt_that_takes_too_long_is_called_off_and_tried_elsewhere() {
     host.wait(ms(10));
     assert_eq!(host.holder(1), 2);
     let late = Command::complete(by, attempt, Payload::NULL);
-    assert_eq!(host.say(late), Err(Rejected::StaleAttempt(attempt)));
+    assert_eq!(host.say(late), Err(Rejected::Stale(Stale::Attempt(attempt))));
     assert!(host.snapshot().tasks[0].doubtful);
 }
 
@@ -241,7 +242,7 @@ fn a_silent_agent_is_lost_and_its_attempts_count_as_unknown() {
     assert_eq!(host.status(1), TaskStatus::Backoff);
     assert!(host.snapshot().tasks[0].doubtful);
     let late = Command::complete(by, attempt, Payload::NULL);
-    assert_eq!(host.say(late), Err(Rejected::StaleIncarnation(by)));
+    assert_eq!(host.say(late), Err(Rejected::Stale(Stale::Incarnation(by))));
 }
 
 #[test]
@@ -254,8 +255,8 @@ fn a_new_life_gives_back_what_the_old_one_held() {
     assert!(new.number() > old.number());
     assert_eq!((host.status(1), host.scheduler.agent(agent_id(1)).unwrap().in_flight()), (TaskStatus::Backoff, 0));
     let word = |by| Command::complete(by, attempt, Payload::NULL);
-    assert_eq!(host.say(word(old)), Err(Rejected::StaleIncarnation(old)));
-    assert_eq!(host.say(word(new)), Err(Rejected::StaleAttempt(attempt)));
+    assert_eq!(host.say(word(old)), Err(Rejected::Stale(Stale::Incarnation(old))));
+    assert_eq!(host.say(word(new)), Err(Rejected::Stale(Stale::Attempt(attempt))));
     host.wait(ms(10));
     assert_eq!(host.running(1).1, new);
 }
@@ -493,7 +494,10 @@ fn complete_before_cancel_wins() {
     host.join(agent(1));
     host.submit(task(1));
     host.complete(1);
-    assert_eq!((host.cancel(1), host.status(1)), (Err(Rejected::TaskEnded(task_id(1))), TaskStatus::Succeeded));
+    assert_eq!(
+        (host.cancel(1), host.status(1)),
+        (Err(Rejected::State(WrongState::TaskEnded(task_id(1)))), TaskStatus::Succeeded)
+    );
 }
 
 #[test]
@@ -608,7 +612,10 @@ fn a_full_queue_refuses_with_advice_and_loses_nothing() {
     }
     host.submit(task(4));
     host.submit(task(5));
-    let Err(Rejected::AtCapacity { what, limit, retry_after }) = host.say(Command::submit(task(6))) else { panic!() };
+    let Err(Rejected::Capacity(Overload::AtCapacity { what, limit, retry_after })) = host.say(Command::submit(task(6)))
+    else {
+        panic!()
+    };
     assert_eq!((what.as_str(), limit), ("waiting_tasks", 2));
     assert!(retry_after.is_some_and(|wait| wait > ms(0) && wait <= ms(80)), "{retry_after:?}");
     host.complete(4);
@@ -736,7 +743,7 @@ fn only_the_holder_may_speak_for_an_attempt() {
     let (attempt, holder) = host.running(1);
     let stranger = if holder == by { other } else { by };
     let refused = host.say(Command::complete(stranger, attempt, Payload::NULL)).unwrap_err();
-    assert_eq!(refused, Rejected::NotHolder { attempt, by: stranger, holder });
+    assert_eq!(refused, Rejected::Stale(Stale::NotHolder { attempt, by: stranger, holder }));
     assert!(
         [attempt.to_string(), stranger.to_string(), holder.to_string()]
             .iter()
@@ -750,5 +757,5 @@ fn a_task_that_names_an_owner_is_refused() {
     let mut value = serde_json::to_value(task(1)).unwrap();
     value["owner"] = serde_json::json!({"run": 1, "node": 0, "item": 0});
     let spec: TaskSpec = serde_json::from_value(value).unwrap();
-    assert_eq!(plain().say(Command::submit(spec)), Err(Rejected::ForeignOwner(task_id(1))));
+    assert_eq!(plain().say(Command::submit(spec)), Err(Rejected::Misuse(Misuse::ForeignOwner(task_id(1)))));
 }

@@ -3,6 +3,7 @@
 use counterpoint::host::thread::{EventFilter, HostError, RunError, Snapshots, ThreadHost};
 use counterpoint::insight::Seen;
 use counterpoint::journal::{AppendError, Epoch, Journal, JournalError, MemoryJournal, Takeover};
+use counterpoint::rejected::Conflict;
 use counterpoint::workflow::{Attempt, Done, Step, Steps, Undo, Workflow};
 use counterpoint::{
     AgentId, AgentSpec, Config, Engine, Entry, Event, Failure, Limits, Payload, Policy, Rejected, Retry, RunId,
@@ -40,7 +41,10 @@ fn a_task_is_done_and_its_outcome_told() {
     assert_eq!(ended(&host, spec.clone()), TaskOutcome::Succeeded(Payload::of(&42).unwrap()));
     // The same again is recognised, and its outcome told at once.
     assert_eq!(ended(&host, spec), TaskOutcome::Succeeded(Payload::of(&42).unwrap()));
-    assert_eq!(host.submit(task(1)).unwrap_err(), HostError::Rejected(Rejected::TaskConflict(TaskId::new(1))));
+    assert_eq!(
+        host.submit(task(1)).unwrap_err(),
+        HostError::Rejected(Rejected::Conflict(Conflict::Task(TaskId::new(1))))
+    );
     host.shut_down(PATIENCE).unwrap();
 }
 

@@ -1,5 +1,6 @@
 //! Agents elsewhere: the messages of the protocol, one request each, and who is there.
 
+use counterpoint::rejected::{Stale, Unknown};
 use crate::auth::bearer;
 use crate::refusal::{Refusal, id};
 use crate::{App, Parameters, wait};
@@ -114,7 +115,7 @@ fn elsewhere(spec: AgentSpec) -> AgentSpec {
 async fn work_for(app: &App, by: Incarnation, span: Duration) -> Result<Vec<Message>, Refusal> {
     let until = Instant::now() + span;
     loop {
-        let bell = app.hub.bell(by).ok_or(Rejected::StaleIncarnation(by))?;
+        let bell = app.hub.bell(by).ok_or(Rejected::Stale(Stale::Incarnation(by)))?;
         let mut rings = std::pin::pin!(bell.notified());
         // From here on no ring is missed.
         rings.as_mut().enable();
@@ -132,7 +133,7 @@ async fn work_for(app: &App, by: Incarnation, span: Duration) -> Result<Vec<Mess
 }
 
 async fn mail(app: &App, by: Incarnation) -> Result<Vec<Message>, Refusal> {
-    let mail = app.hub.mail(by).ok_or(Rejected::StaleIncarnation(by))?;
+    let mail = app.hub.mail(by).ok_or(Rejected::Stale(Stale::Incarnation(by)))?;
     let now = app.host.now();
     let mut messages = mail.notices;
     if !mail.assigned.is_empty() {
@@ -182,7 +183,7 @@ pub async fn one(
     let agent = AgentId::new(id(&agent)?);
     app.may_read_of(&headers, "an agent", AgentCommand::Drain { agent }.into()).await?;
     let found = app.host.inspect(move |engine| engine.agent(agent).map(|agent| shown(&agent))).await?;
-    Ok(Json(found.ok_or(Rejected::UnknownAgent(agent))?))
+    Ok(Json(found.ok_or(Rejected::Unknown(Unknown::Agent(agent)))?))
 }
 
 /// Takes an agent away, or with `drain=true` lets it finish what it holds first.

@@ -1,5 +1,6 @@
 //! What is answered when a request is refused: a status, and a reason that programs and people can read.
 
+use counterpoint::rejected::Invalid;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
@@ -58,35 +59,11 @@ pub fn id(text: &str) -> Result<u64, Refusal> {
     text.parse().map_err(bad)
 }
 
-/// Which status says best what a rejection says.
+/// The status of a refused command: that of its class, but for what is too large.
 fn status_of(rejected: &Rejected) -> StatusCode {
     match rejected {
-        Rejected::UnknownTask(_)
-        | Rejected::UnknownAgent(_)
-        | Rejected::UnknownRun(_)
-        | Rejected::UnknownWorkflow { .. }
-        | Rejected::UnknownNode { .. } => StatusCode::NOT_FOUND,
-        Rejected::AtCapacity { .. } | Rejected::Shed { .. } => StatusCode::TOO_MANY_REQUESTS,
-        Rejected::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        Rejected::ForeignAgent { .. }
-        | Rejected::NotHolder { .. }
-        | Rejected::NotTheirs { .. }
-        | Rejected::FourEyes { .. } => StatusCode::FORBIDDEN,
-        Rejected::ReservedId(_)
-        | Rejected::ForeignOwner(_)
-        | Rejected::UnknownDependency { .. }
-        | Rejected::DeadDependency { .. }
-        | Rejected::DeadlinePassed { .. }
-        | Rejected::NeverFits { .. }
-        | Rejected::Infeasible { .. }
-        | Rejected::InBulk { .. }
-        | Rejected::UnknownOption { .. }
-        | Rejected::EmptyName { .. }
-        | Rejected::NoCapacity(_)
-        | Rejected::Unsound { .. }
-        | Rejected::UnknownFunction { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-        // The rest is about how things stand: stale attempts, lives that are over, ids that belong to something else.
-        _ => StatusCode::CONFLICT,
+        Rejected::Invalid(Invalid::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+        _ => StatusCode::from_u16(rejected.class().http_status()).unwrap_or(StatusCode::CONFLICT),
     }
 }
 

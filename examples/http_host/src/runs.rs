@@ -1,5 +1,6 @@
 //! Workflows and their runs.
 
+use counterpoint::rejected::Unknown;
 use crate::refusal::{Refusal, id, read};
 use crate::tasks::own_id;
 use crate::{App, Parameters, wait};
@@ -95,7 +96,7 @@ fn view(run: &RunView<'_>) -> Value {
 
 async fn shown(app: &App, run: RunId) -> Result<Value, Refusal> {
     let look = move |engine: &counterpoint::Engine| engine.run(run).map(|run| view(&run));
-    Ok(app.host.inspect(look).await?.ok_or(Rejected::UnknownRun(run))?)
+    Ok(app.host.inspect(look).await?.ok_or(Rejected::Unknown(Unknown::Run(run)))?)
 }
 
 /// Where a run stands; with `wait`, once it is over or so many seconds are.

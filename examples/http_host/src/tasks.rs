@@ -1,5 +1,6 @@
 //! Tasks: brought, looked at, taken back.
 
+use counterpoint::rejected::Unknown;
 use crate::auth::bearer;
 use crate::refusal::{Refusal, id, read};
 use crate::{App, Parameters, wait};
@@ -36,7 +37,7 @@ pub async fn status(app: &App, task: TaskId) -> Result<Body, Refusal> {
         let outcome = view.outcome().map(|(outcome, _)| outcome.clone());
         Some(Body::Status { task, state: view.status(), attempts: view.attempts(), outcome })
     };
-    Ok(app.host.inspect(look).await?.ok_or(Rejected::UnknownTask(task))?)
+    Ok(app.host.inspect(look).await?.ok_or(Rejected::Unknown(Unknown::Task(task)))?)
 }
 
 /// The same as JSON, without the envelope.

@@ -1,5 +1,6 @@
 //! What a caller is told when nothing has happened.
 
+use counterpoint::rejected::Unknown;
 use counterpoint::Rejected;
 use counterpoint::access::Refused;
 use counterpoint::decompose::DecomposeError;
@@ -86,7 +87,7 @@ mod tests {
     fn what_the_caller_cannot_help_is_not_put_down_to_the_parameters() {
         let code = |refusal: Refusal| ErrorData::from(refusal).code;
         assert_eq!(code(HostError::Ended.into()), ErrorCode::INTERNAL_ERROR);
-        let unknown = Rejected::UnknownTask(counterpoint::TaskId::new(5));
+        let unknown = Rejected::Unknown(Unknown::Task(counterpoint::TaskId::new(5)));
         assert_eq!(code(HostError::Rejected(unknown).into()), ErrorCode::INVALID_PARAMS);
     }
 }

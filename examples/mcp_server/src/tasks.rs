@@ -4,6 +4,7 @@
 //! off theirs whenever somebody asks. So there is no table that a restart could lose, and whatever else becomes of the work
 //! (an operator cancels it, another client brings it again) shows here, too.
 
+use counterpoint::rejected::{Unknown, WrongState};
 use crate::Counterpoint;
 use crate::asks::id;
 use crate::refusal::Refusal;
@@ -169,7 +170,7 @@ impl Counterpoint {
     pub(crate) async fn task_cancelled(&self, task: &str, context: &Context) -> Result<(), Refusal> {
         let command = self.may(context, Work::read(task)?.cancellation()).await?;
         match self.host.command(command).await {
-            Ok(_) | Err(HostError::Rejected(Rejected::TaskEnded(_) | Rejected::RunPhase { .. })) => Ok(()),
+            Ok(_) | Err(HostError::Rejected(Rejected::State(WrongState::TaskEnded(_)) | Rejected::State(WrongState::RunPhase { .. }))) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
@@ -183,13 +184,13 @@ impl Counterpoint {
         match work {
             Work::Task(task) => {
                 let found = self.host.inspect(move |engine| of_task(engine, task)).await?;
-                Ok(found.ok_or(Rejected::UnknownTask(task))?)
+                Ok(found.ok_or(Rejected::Unknown(Unknown::Task(task)))?)
             }
             Work::Run(run) => {
                 // First how far it is: if it ends in between, what is read then says so.
                 let far = self.host.progress(run).await?.next().await;
                 let found = self.host.inspect(move |engine| of_run(engine, run, far)).await?;
-                Ok(found.ok_or(Rejected::UnknownRun(run))?)
+                Ok(found.ok_or(Rejected::Unknown(Unknown::Run(run)))?)
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The tools.
 
+use counterpoint::rejected::Unknown;
 use crate::asks::{
     AgentState, AssignTasks, DecomposeGoal, DistributeTask, FailureSort, GetStatus, HandleTaskResponse, RegisterAgent,
     SignalWorkflow, StartWorkflow, UnregisterAgent, UpdateAgentStatus, id, seconds,
@@ -148,7 +149,7 @@ impl Counterpoint {
         self.command(context, AgentCommand::Heartbeat { by }).await?;
         if asked.capacity.is_some() || asked.skills.is_some() {
             let spec = self.host.inspect(move |engine| engine.agent(agent).map(|agent| agent.spec().clone())).await?;
-            let mut spec = spec.ok_or(Rejected::UnknownAgent(agent))?;
+            let mut spec = spec.ok_or(Rejected::Unknown(Unknown::Agent(agent)))?;
             spec.capacity = asked.capacity.unwrap_or(spec.capacity);
             spec.skills = asked.skills.map_or(spec.skills, named);
             self.command(context, AgentCommand::Update { by, spec }).await?;
@@ -186,7 +187,7 @@ impl Counterpoint {
         let mut told = 0;
         loop {
             let now = self.host.inspect(move |engine| task_shown(engine, task)).await?;
-            let now = now.ok_or(Rejected::UnknownTask(task))?;
+            let now = now.ok_or(Rejected::Unknown(Unknown::Task(task)))?;
             if span == Duration::ZERO || !now["outcome"].is_null() {
                 return Ok(now);
             }
@@ -214,7 +215,7 @@ impl Counterpoint {
         };
         self.command(context, command).await?;
         let now = self.host.inspect(move |engine| task_shown(engine, task)).await?;
-        Ok(now.ok_or(Rejected::UnknownTask(task))?)
+        Ok(now.ok_or(Rejected::Unknown(Unknown::Task(task)))?)
     }
 
     async fn decompose(&self, asked: DecomposeGoal, context: &Context) -> Result<Value, Refusal> {
@@ -260,7 +261,7 @@ impl Counterpoint {
     /// An agent with the work that it holds; waits until it holds some.
     async fn work_of(&self, agent: AgentId, span: Duration, context: &Context) -> Result<Value, Refusal> {
         let life = self.host.inspect(move |engine| engine.agent(agent).map(|agent| agent.incarnation())).await?;
-        let by = life.ok_or(Rejected::UnknownAgent(agent))?;
+        let by = life.ok_or(Rejected::Unknown(Unknown::Agent(agent)))?;
         // Who asks for its work is alive; others may look, too, if they may read.
         let alive = AgentCommand::Heartbeat { by }.into();
         match self.may(context, alive).await {
@@ -279,7 +280,7 @@ impl Counterpoint {
 
     async fn agent(&self, agent: AgentId) -> Result<Value, Refusal> {
         let look = move |engine: &Engine| engine.agent(agent).map(|agent| agent_shown(engine, &agent));
-        Ok(self.host.inspect(look).await?.ok_or(Rejected::UnknownAgent(agent))?)
+        Ok(self.host.inspect(look).await?.ok_or(Rejected::Unknown(Unknown::Agent(agent)))?)
     }
 
     async fn start(&self, asked: StartWorkflow, context: &Context) -> Result<CallToolResponse, Refusal> {
@@ -304,7 +305,7 @@ impl Counterpoint {
         while let Ok(Some(far)) = timeout_at(until, stream.next()).await {
             progress(context, far.share, Some(1.0), &far.bar(20)).await;
         }
-        Ok(self.host.inspect(look).await?.ok_or(Rejected::UnknownRun(run))?)
+        Ok(self.host.inspect(look).await?.ok_or(Rejected::Unknown(Unknown::Run(run)))?)
     }
 
     async fn signal(&self, asked: SignalWorkflow, context: &Context) -> Result<Value, Refusal> {

@@ -91,7 +91,7 @@ use crate::id::{AgentId, Incarnation, RunId, Seq};
 use crate::journal::{Journal, MemoryJournal, Takeover};
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::rejected::Rejected;
+use crate::rejected::{Overload, Rejected};
 use crate::run::RunSpec;
 use crate::scheduler::Config;
 use crate::task::TaskSpec;
@@ -285,8 +285,8 @@ impl FutureHost {
         Ok(TaskHandle::new(id, told, self.words.clone()))
     }
 
-    /// Submits a task as soon as there is room for it: while the engine is [at capacity](Rejected::AtCapacity) or
-    /// [sheds load](Rejected::Shed), it is tried again after the time that the refusal names, and with growing pauses of up
+    /// Submits a task as soon as there is room for it: while the engine is [at capacity](Overload::AtCapacity) or
+    /// [sheds load](Overload::Shed), it is tried again after the time that the refusal names, and with growing pauses of up
     /// to 5 s where it names none.
     ///
     /// # Errors
@@ -298,7 +298,8 @@ impl FutureHost {
         loop {
             match self.submit(Arc::clone(&spec)).await {
                 Err(HostError::Rejected(
-                    Rejected::AtCapacity { retry_after, .. } | Rejected::Shed { retry_after, .. },
+                    Rejected::Capacity(Overload::AtCapacity { retry_after, .. })
+                    | Rejected::Capacity(Overload::Shed { retry_after, .. }),
                 )) => {
                     self.clockwork.sleep(retry_after.unwrap_or(pause)).await;
                     pause = pause.saturating_mul(2).min(LONGEST_WAIT);

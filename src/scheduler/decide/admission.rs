@@ -20,7 +20,7 @@ pub enum Admission {
     Any,
     /// It is accepted, with a warning: `Accepted::Late`.
     Warn,
-    /// It is refused: `Rejected::Infeasible`.
+    /// It is refused: `Invalid::Infeasible`.
     Refuse,
 }
 

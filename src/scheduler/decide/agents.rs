@@ -4,7 +4,7 @@ use crate::agent::{AgentSpec, AgentStatus};
 use crate::command::{Accepted, AgentCommand};
 use crate::event::AgentEvent;
 use crate::id::{AgentId, Incarnation};
-use crate::rejected::Rejected;
+use crate::rejected::{Forbidden, Invalid, Overload, Rejected, Stale, Unknown};
 use crate::scheduler::decide::submit::{bounded, named};
 use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
@@ -18,7 +18,7 @@ impl Core {
             AgentCommand::Register(spec) => self.register(spec, tx),
             AgentCommand::Update { by, spec } => self.update(by, spec, tx),
             AgentCommand::Heartbeat { by } => {
-                self.state.fleet.living(by).ok_or(Rejected::StaleIncarnation(by))?;
+                self.state.fleet.living(by).ok_or(Rejected::Stale(Stale::Incarnation(by)))?;
                 self.heard(by, tx.now);
                 Ok(Accepted::Done)
             }
@@ -37,7 +37,7 @@ impl Core {
         let known = self.state.fleet.place_of(spec.id).is_some();
         if !known && self.state.fleet.len() >= self.config.limits.agents as usize {
             let limit = self.config.limits.agents.into();
-            return Err(Rejected::AtCapacity { what: "agents".into(), limit, retry_after: None });
+            return Err(Rejected::Capacity(Overload::AtCapacity { what: "agents".into(), limit, retry_after: None }));
         }
         let by = Incarnation::new(spec.id, self.state.lives.saturating_add(1));
         self.emit(AgentEvent::Registered { by, spec: Arc::new(spec) }, tx);
@@ -50,9 +50,9 @@ impl Core {
     }
 
     fn update(&mut self, by: Incarnation, spec: AgentSpec, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
-        let place = self.state.fleet.living(by).ok_or(Rejected::StaleIncarnation(by))?;
+        let place = self.state.fleet.living(by).ok_or(Rejected::Stale(Stale::Incarnation(by)))?;
         if spec.id != by.agent() {
-            return Err(Rejected::ForeignAgent { by, agent: spec.id });
+            return Err(Rejected::Forbidden(Forbidden::ForeignAgent { by, agent: spec.id }));
         }
         self.may_be(&spec)?;
         self.heard(by, tx.now);
@@ -68,10 +68,10 @@ impl Core {
     fn may_be(&self, spec: &AgentSpec) -> Result<(), Rejected> {
         let limits = &self.config.limits;
         if spec.id.is_engine_made() {
-            return Err(Rejected::ReservedId(spec.id.get()));
+            return Err(Rejected::Invalid(Invalid::ReservedId(spec.id.get())));
         }
         if spec.capacity == 0 {
-            return Err(Rejected::NoCapacity(spec.id));
+            return Err(Rejected::Invalid(Invalid::NoCapacity(spec.id)));
         }
         bounded("agent_capacity", spec.slots() as usize, limits.agent_capacity)?;
         bounded("list_len", spec.skills.len(), limits.list_len)?;
@@ -87,7 +87,7 @@ impl Core {
     }
 
     fn drain(&mut self, agent: AgentId, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
-        let member = self.state.fleet.by_id(agent).ok_or(Rejected::UnknownAgent(agent))?;
+        let member = self.state.fleet.by_id(agent).ok_or(Rejected::Unknown(Unknown::Agent(agent)))?;
         if member.status == AgentStatus::Draining {
             return Ok(Accepted::Repeated);
         }
@@ -99,7 +99,7 @@ impl Core {
     }
 
     fn deregister(&mut self, agent: AgentId, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
-        let by = self.state.fleet.by_id(agent).ok_or(Rejected::UnknownAgent(agent))?.by;
+        let by = self.state.fleet.by_id(agent).ok_or(Rejected::Unknown(Unknown::Agent(agent)))?.by;
         self.emit(AgentEvent::Deregistered { by }, tx);
         self.without(tx);
         Ok(Accepted::Done)

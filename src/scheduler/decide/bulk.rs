@@ -4,7 +4,7 @@ use crate::command::{Accepted, DeadFilter};
 use crate::event::TaskEvent;
 use crate::id::TaskId;
 use crate::name::Name;
-use crate::rejected::Rejected;
+use crate::rejected::{Conflict, Rejected};
 use crate::routing::ClassKey;
 use crate::scheduler::apply::state::{Stage, Task};
 use crate::scheduler::decide::submit::bounded;
@@ -64,7 +64,7 @@ impl Core {
         for (index, spec) in (0..).zip(specs) {
             let checked = match self.is_repeated(&spec) {
                 Ok(true) => continue,
-                Ok(false) if company.has(spec.id) => Err(Rejected::TaskConflict(spec.id)),
+                Ok(false) if company.has(spec.id) => Err(Rejected::Conflict(Conflict::Task(spec.id))),
                 Ok(false) => self.may_submit(&spec, &company, tx),
                 Err(conflict) => Err(conflict),
             };

@@ -4,7 +4,7 @@ use crate::agent::Scope;
 use crate::command::{Accepted, ControlCommand};
 use crate::event::ControlEvent;
 use crate::name::Name;
-use crate::rejected::Rejected;
+use crate::rejected::{Overload, Rejected, Unknown};
 use crate::scheduler::apply::state::{Misfit, State};
 use crate::scheduler::decide::submit::{bounded, named};
 use crate::scheduler::log::Tx;
@@ -34,7 +34,7 @@ impl Core {
         let paused = [&self.state.tenants, &self.state.kinds].map(Parties::paused).iter().sum::<usize>();
         if paused >= limits.list_len as usize {
             let limit = limits.list_len.into();
-            return Err(Rejected::AtCapacity { what: "list_len".into(), limit, retry_after: None });
+            return Err(Rejected::Capacity(Overload::AtCapacity { what: "list_len".into(), limit, retry_after: None }));
         }
         self.emit(ControlEvent::Paused { scope, reason }, tx);
         self.settle_and_pump(None, tx);
@@ -60,7 +60,7 @@ impl Core {
             Scope::Tenant(name) => Ok(paused(&self.state.tenants, name)),
             Scope::Kind(name) => Ok(paused(&self.state.kinds, name)),
             Scope::Agent(id) => {
-                let member = self.state.fleet.by_id(*id).ok_or(Rejected::UnknownAgent(*id))?;
+                let member = self.state.fleet.by_id(*id).ok_or(Rejected::Unknown(Unknown::Agent(*id)))?;
                 Ok(member.paused.is_some())
             }
         }

@@ -5,7 +5,7 @@ use crate::event::TaskEvent;
 use crate::id::{AttemptId, Incarnation, TaskId};
 use crate::limits::AGED_AT_ONCE;
 use crate::payload::Payload;
-use crate::rejected::Rejected;
+use crate::rejected::{Rejected, Stale, Unknown};
 use crate::scheduler::apply::state::Task;
 use crate::scheduler::decide::submit::fits;
 use crate::scheduler::log::Tx;
@@ -120,12 +120,12 @@ impl Core {
 
     /// The fence: only the current attempt of a task, only from the life of the agent that holds it.
     pub(crate) fn held_by(&self, by: Incarnation, attempt: AttemptId) -> Result<(Slot, &Task), Rejected> {
-        let place = self.state.fleet.living(by).ok_or(Rejected::StaleIncarnation(by))?;
-        let task = self.state.get(attempt.task()).ok_or_else(|| Rejected::UnknownTask(attempt.task()))?;
+        let place = self.state.fleet.living(by).ok_or(Rejected::Stale(Stale::Incarnation(by)))?;
+        let task = self.state.get(attempt.task()).ok_or_else(|| Rejected::Unknown(Unknown::Task(attempt.task())))?;
         let running = task.running().filter(|_| task.attempts == attempt.number());
-        let running = running.ok_or(Rejected::StaleAttempt(attempt))?;
+        let running = running.ok_or(Rejected::Stale(Stale::Attempt(attempt)))?;
         if running.by != by {
-            return Err(Rejected::NotHolder { attempt, by, holder: running.by });
+            return Err(Rejected::Stale(Stale::NotHolder { attempt, by, holder: running.by }));
         }
         Ok((place, task))
     }

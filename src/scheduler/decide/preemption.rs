@@ -8,7 +8,7 @@ use crate::agent::AgentStatus;
 use crate::command::Accepted;
 use crate::event::{TaskEvent, YieldReason};
 use crate::id::{AttemptId, Incarnation, TaskId};
-use crate::rejected::Rejected;
+use crate::rejected::{Misuse, Rejected, Stale, WrongState};
 use crate::scheduler::apply::state::{Alarm, Misfit, Running, State, Task, Yielding};
 use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
@@ -99,9 +99,9 @@ impl Callable {
 
 impl Core {
     pub(crate) fn poll(&mut self, by: Incarnation, most: u32, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
-        let place = self.state.fleet.living(by).ok_or(Rejected::StaleIncarnation(by))?;
+        let place = self.state.fleet.living(by).ok_or(Rejected::Stale(Stale::Incarnation(by)))?;
         if !self.state.fleet.at(place.index()).is_some_and(|member| member.spec.polls) {
-            return Err(Rejected::DoesNotPoll(by.agent()));
+            return Err(Rejected::Misuse(Misuse::DoesNotPoll(by.agent())));
         }
         self.heard(by, tx.now);
         self.state.fleet.change(place, |member| member.asked = most);
@@ -128,7 +128,7 @@ impl Core {
         tx: &mut Tx<'_>,
     ) -> Result<Accepted, Rejected> {
         let (place, task) = self.held_by(by, attempt)?;
-        let Some(running) = task.running() else { return Err(Rejected::StaleAttempt(attempt)) };
+        let Some(running) = task.running() else { return Err(Rejected::Stale(Stale::Attempt(attempt))) };
         let drains = self.state.fleet.at(place.index()).is_some_and(|member| member.status == AgentStatus::Draining);
         if let Some(cancel) = &running.cancel {
             let (reason, happened) = (cancel.1.clone(), task.trace());
@@ -136,7 +136,7 @@ impl Core {
         } else if running.yielding.is_some() || drains {
             self.hand_back(by, attempt, false, tx);
         } else {
-            return Err(Rejected::NotAsked(attempt));
+            return Err(Rejected::State(WrongState::NotRequestedBack(attempt)));
         }
         self.heard(by, tx.now);
         self.after_end(place, tx);

@@ -4,7 +4,7 @@ use crate::command::Accepted;
 use crate::event::TaskEvent;
 use crate::id::TaskId;
 use crate::name::Name;
-use crate::rejected::Rejected;
+use crate::rejected::{Rejected, Unknown, WrongState};
 use crate::scheduler::apply::state::{Misfit, Task};
 use crate::scheduler::decide::submit::{bounded, named};
 use crate::scheduler::log::Tx;
@@ -23,12 +23,12 @@ impl Core {
         named("reason", &reason, limits)?;
         bounded("list_len", tasks.len(), limits.list_len)?;
         for id in &tasks {
-            let task = self.state.get(*id).ok_or(Rejected::UnknownTask(*id))?;
+            let task = self.state.get(*id).ok_or(Rejected::Unknown(Unknown::Task(*id)))?;
             if task.has_ended() {
-                return Err(Rejected::TaskEnded(*id));
+                return Err(Rejected::State(WrongState::TaskEnded(*id)));
             }
             if task.running().is_some() {
-                return Err(Rejected::TaskBegun(*id));
+                return Err(Rejected::State(WrongState::TaskBegun(*id)));
             }
         }
         let mut tasks: Vec<TaskId> = tasks.into_iter().filter(|id| self.could_move(*id, tier)).collect();

@@ -6,7 +6,7 @@ use crate::id::TaskId;
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::rejected::Rejected;
+use crate::rejected::{Conflict, Invalid, Misuse, Overload, Rejected, Unknown, WrongState};
 use crate::scheduler::apply::state::Stage;
 use crate::scheduler::decide::admission::Admission;
 use crate::scheduler::decide::bulk::Company;
@@ -46,32 +46,34 @@ impl Core {
     pub(crate) fn is_repeated(&self, spec: &Arc<TaskSpec>) -> Result<bool, Rejected> {
         let Some(known) = self.state.get(spec.id) else { return Ok(false) };
         let same = Arc::ptr_eq(&known.spec, spec) || known.spec == *spec;
-        if same { Ok(true) } else { Err(Rejected::TaskConflict(spec.id)) }
+        if same { Ok(true) } else { Err(Rejected::Conflict(Conflict::Task(spec.id))) }
     }
 
     /// Whether the task may be taken on, after its company.
     pub(crate) fn may_submit(&self, spec: &TaskSpec, company: &Company, tx: &Tx<'_>) -> Result<(), Rejected> {
         if spec.id.is_engine_made() {
-            return Err(Rejected::ReservedId(spec.id.get()));
+            return Err(Rejected::Invalid(Invalid::ReservedId(spec.id.get())));
         }
         if spec.owner.is_some() || spec.reserved.is_some() {
-            return Err(Rejected::ForeignOwner(spec.id));
+            return Err(Rejected::Misuse(Misuse::ForeignOwner(spec.id)));
         }
         let limits = &self.config.limits;
         sized(limits, spec)?;
         if let Some(deadline) = spec.deadline.filter(|deadline| *deadline <= tx.now) {
-            return Err(Rejected::DeadlinePassed { task: spec.id, deadline, now: tx.now });
+            return Err(Rejected::Invalid(Invalid::DeadlinePassed { task: spec.id, deadline, now: tx.now }));
         }
         for &before in &spec.after {
             match self.state.get(before).map(|task| task.end().map(|ended| &ended.end)) {
                 None if company.has(before) => {}
-                None => return Err(Rejected::UnknownDependency { task: spec.id, missing: before }),
+                None => return Err(Rejected::Unknown(Unknown::Dependency { task: spec.id, missing: before })),
                 Some(None | Some(TaskOutcome::Succeeded(_))) => {}
-                Some(Some(_)) => return Err(Rejected::DeadDependency { task: spec.id, dead: before }),
+                Some(Some(_)) => {
+                    return Err(Rejected::State(WrongState::DeadDependency { task: spec.id, dead: before }));
+                }
             }
         }
         if let Some(retry_after) = self.shed(spec, tx.now) {
-            return Err(Rejected::Shed { tier: spec.tier, retry_after });
+            return Err(Rejected::Capacity(Overload::Shed { tier: spec.tier, retry_after }));
         }
         if self.state.active.saturating_add(company.len()) >= limits.waiting_tasks {
             return Err(self.full("waiting_tasks", limits.waiting_tasks));
@@ -94,18 +96,22 @@ impl Core {
             return Err(self.full("classes", limits.classes));
         }
         if let Some((name, amount, total)) = self.state.pools.never_fits(spec) {
-            return Err(Rejected::NeverFits { task: spec.id, name, amount, total });
+            return Err(Rejected::Invalid(Invalid::NeverFits { task: spec.id, name, amount, total }));
         }
         if self.config.admission == Admission::Refuse
             && let (Some(deadline), Some(expected)) = (spec.deadline, self.late(spec, tx.now))
         {
-            return Err(Rejected::Infeasible { task: spec.id, deadline, expected });
+            return Err(Rejected::Invalid(Invalid::Infeasible { task: spec.id, deadline, expected }));
         }
         Ok(())
     }
 
     fn full(&self, what: &str, limit: u32) -> Rejected {
-        Rejected::AtCapacity { what: what.into(), limit: limit.into(), retry_after: self.state.pace.gap() }
+        Rejected::Capacity(Overload::AtCapacity {
+            what: what.into(),
+            limit: limit.into(),
+            retry_after: self.state.pace.gap(),
+        })
     }
 
     /// Takes a task on, whatever the bounds say: those of accepted runs always are.
@@ -128,12 +134,12 @@ impl Core {
     }
 
     pub(crate) fn cancel(&mut self, id: TaskId, reason: Name, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
-        let task = self.state.get(id).ok_or(Rejected::UnknownTask(id))?;
+        let task = self.state.get(id).ok_or(Rejected::Unknown(Unknown::Task(id)))?;
         match &task.stage {
             Stage::Ended(ended) if matches!(ended.end, TaskOutcome::Cancelled { .. }) => {
                 return Ok(Accepted::Repeated);
             }
-            Stage::Ended(_) => return Err(Rejected::TaskEnded(id)),
+            Stage::Ended(_) => return Err(Rejected::State(WrongState::TaskEnded(id))),
             Stage::Running(running) if running.cancel.is_some() => return Ok(Accepted::Repeated),
             Stage::Running(_) => self.emit(TaskEvent::CancelRequested { task: id, reason }, tx),
             Stage::Blocked { .. } | Stage::Backoff { .. } | Stage::Queued { .. } => {
@@ -149,10 +155,10 @@ impl Core {
     }
 
     fn dead_letter(&self, dead: TaskId) -> Result<&Arc<TaskSpec>, Rejected> {
-        let task = self.state.get(dead).ok_or(Rejected::UnknownTask(dead))?;
+        let task = self.state.get(dead).ok_or(Rejected::Unknown(Unknown::Task(dead)))?;
         match task.end() {
             Some(ended) if ended.end.is_dead_letter() => Ok(&task.spec),
-            _ => Err(Rejected::NotDead(dead)),
+            _ => Err(Rejected::State(WrongState::NotDead(dead))),
         }
     }
 
@@ -178,7 +184,7 @@ impl Core {
         spec.deadline = spec.deadline.filter(|deadline| *deadline > tx.now);
         spec.after = Box::default();
         if self.state.get(fresh).is_some() {
-            return Err(Rejected::TaskConflict(fresh));
+            return Err(Rejected::Conflict(Conflict::Task(fresh)));
         }
         Ok(spec)
     }
@@ -230,14 +236,14 @@ pub(crate) fn fits(limits: &Limits, payload: &Payload) -> Result<(), Rejected> {
 
 pub(crate) fn named(what: &str, name: &Name, limits: &Limits) -> Result<(), Rejected> {
     if name.is_empty() {
-        return Err(Rejected::EmptyName { what: what.into() });
+        return Err(Rejected::Invalid(Invalid::EmptyName { what: what.into() }));
     }
     bounded("name_bytes", name.len(), limits.name_bytes)
 }
 
 pub(crate) fn bounded(what: &str, size: usize, limit: u32) -> Result<(), Rejected> {
     if size > limit as usize {
-        return Err(Rejected::TooLarge { what: what.into(), size: size as u64, limit: limit.into() });
+        return Err(Rejected::Invalid(Invalid::TooLarge { what: what.into(), size: size as u64, limit: limit.into() }));
     }
     Ok(())
 }

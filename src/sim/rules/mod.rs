@@ -16,7 +16,7 @@ use crate::engine::{Engine, EngineSnapshot};
 use crate::event::{ControlEvent, Entry, Event, TaskEvent};
 use crate::id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
 use crate::name::Name;
-use crate::rejected::Rejected;
+use crate::rejected::{Conflict, Invalid, Rejected};
 use crate::task::{Happened, TaskSpec, TaskStatus, Tier};
 use crate::time::Time;
 use core::time::Duration;
@@ -205,7 +205,7 @@ impl Rules {
                 let held = task
                     .is_some_and(|task| task.attempt() == *attempt && task.hold().is_some_and(|hold| hold.by == *by));
                 let legal = held && self.living(*by).is_some();
-                let fits = !matches!(said, Err(Rejected::TooLarge { .. }));
+                let fits = !matches!(said, Err(Rejected::Invalid(Invalid::TooLarge { .. })));
                 rule(legal == said.is_ok() || (legal && !fits), || {
                     format!("a word about {attempt} by {by}, who {} it, was answered {said:?}", holds(legal))
                 })
@@ -218,7 +218,7 @@ impl Rules {
                 Some(known) if known.spec == *spec => {
                     rule(*said == Ok(Accepted::Repeated), || format!("{} again was answered {said:?}", spec.id))
                 }
-                Some(_) => rule(*said == Err(Rejected::TaskConflict(spec.id)), || {
+                Some(_) => rule(*said == Err(Rejected::Conflict(Conflict::Task(spec.id))), || {
                     format!("another task under {} was answered {said:?}", spec.id)
                 }),
                 None => rule(*said != Ok(Accepted::Repeated), || format!("{} is new, and counts as known", spec.id)),

@@ -3,7 +3,7 @@
 use super::Place;
 use crate::definition::On;
 use crate::name::Name;
-use crate::rejected::Rejected;
+use crate::rejected::{Invalid, Rejected};
 use core::fmt;
 use thiserror::Error;
 
@@ -85,7 +85,7 @@ impl fmt::Display for DefinitionError {
 
 impl From<DefinitionError> for Rejected {
     fn from(error: DefinitionError) -> Self {
-        Self::Unsound { faults: error.lines(), name: error.workflow }
+        Invalid::Unsound { faults: error.lines(), name: error.workflow }.into()
     }
 }
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::definition::{Case, Condition, Expr, Join, Link, Map, On, Pick, Repeat, Rest};
 use crate::payload::Payload;
+use crate::rejected::Invalid;
 use crate::task::Needs;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -249,7 +250,7 @@ fn all_faults_come_at_once_and_the_list_has_an_end() {
     assert_eq!(error.omitted(), 7_900);
     assert!(error.to_string().ends_with("and 7900 more faults"));
     let rejected = crate::Rejected::from(error);
-    assert!(matches!(rejected, crate::Rejected::Unsound { faults, .. } if faults.len() == 101));
+    assert!(matches!(rejected, crate::Rejected::Invalid(Invalid::Unsound { faults, .. }) if faults.len() == 101));
 }
 
 #[test]

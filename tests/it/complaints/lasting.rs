@@ -2,6 +2,7 @@
 
 use crate::flow::{RUN, World, flow, json, step};
 use counterpoint::definition::{Action, Body, Condition, Definition, Expr, Link, Map, Node, Occasion, Offer, Repeat};
+use counterpoint::rejected::Stale;
 use counterpoint::{
     Command, Config, Engine, LimitReached, Limits, Needs, NodeOutcome, Outbox, Rejected, RunCommand, RunFilter, RunId,
     RunSpec, TaskId, TaskSpec, Time,
@@ -132,7 +133,7 @@ fn of_two_recoveries_both_ask_for_the_same_and_one_answer_counts() {
     world.done("a", 1);
     // The second answer is refused: the attempt is over.
     let before = world.journal.len();
-    assert_eq!(world.say(Command::complete(by, attempt, json(1))), Err(Rejected::StaleAttempt(attempt)));
+    assert_eq!(world.say(Command::complete(by, attempt, json(1))), Err(Rejected::Stale(Stale::Attempt(attempt))));
     assert_eq!(world.journal.len(), before);
     world.done("b", 0).verify();
 }

@@ -1,6 +1,7 @@
 //! Many at once.
 
 use crate::kit::{Host, agent, host, ms, task, task_id};
+use counterpoint::rejected::{Conflict, Overload, Unknown};
 use counterpoint::scheduler::Quota;
 use counterpoint::{
     Accepted, Command, Config, DeadFilter, Failure, FailureKind, Limits, Policy, Rejected, Retry, TaskCommand,
@@ -28,13 +29,13 @@ fn one_that_is_refused_refuses_all() {
         other => panic!("{other:?}"),
     };
     let (index, reason) = refused(&mut host, (1..=4).map(task).collect());
-    assert!(index == 3 && matches!(reason, Rejected::AtCapacity { .. }), "{index}: {reason}");
+    assert!(index == 3 && matches!(reason, Rejected::Capacity(Overload::AtCapacity { .. })), "{index}: {reason}");
     let (index, reason) = refused(&mut host, (1..=2).map(|id| task(id).with_tenant("small")).collect());
-    assert!(index == 1 && matches!(reason, Rejected::AtCapacity { .. }), "{index}: {reason}");
+    assert!(index == 1 && matches!(reason, Rejected::Capacity(Overload::AtCapacity { .. })), "{index}: {reason}");
     let (index, reason) = refused(&mut host, vec![task(1), task(1).with_tier(Tier::Low)]);
-    assert_eq!((index, reason), (1, Rejected::TaskConflict(task_id(1))));
+    assert_eq!((index, reason), (1, Rejected::Conflict(Conflict::Task(task_id(1)))));
     let (index, reason) = refused(&mut host, vec![task(1).with_after([task_id(2)]), task(2)]);
-    assert_eq!((index, reason), (0, Rejected::UnknownDependency { task: task_id(1), missing: task_id(2) }));
+    assert_eq!((index, reason), (0, Rejected::Unknown(Unknown::Dependency { task: task_id(1), missing: task_id(2) })));
     assert_eq!(host.snapshot(), before);
 }
 
@@ -81,7 +82,7 @@ fn dead_letters_are_replayed_by_filter() {
 fn a_replay_that_would_meet_a_known_task_replays_nothing() {
     let mut host = graveyard();
     let command = TaskCommand::ReplayAll { filter: DeadFilter::default(), first: task_id(4), tier: None };
-    assert_eq!(host.say(command), Err(Rejected::TaskConflict(task_id(4))));
+    assert_eq!(host.say(command), Err(Rejected::Conflict(Conflict::Task(task_id(4)))));
     assert_eq!(host.scheduler.dead_letters().count(), 6);
 }
 

@@ -2,6 +2,7 @@
 
 use crate::kit::{Host, agent, agent_id, host, ms, task};
 use counterpoint::capacity::rebalance;
+use counterpoint::rejected::{Misuse, Stale, WrongState};
 use counterpoint::scheduler::Preemption;
 use counterpoint::{
     Accepted, AgentCommand, Command, Config, Effect, Event, Failure, Incarnation, Rejected, TaskEvent, TaskStatus,
@@ -54,8 +55,11 @@ fn who_asks_before_there_is_work_gets_it_when_it_comes() {
     host.submit(task(1));
     assert_eq!(host.holder(1), 1);
     let two = host.join(agent(2));
-    assert_eq!(poll(&mut host, two, 1), Err(Rejected::DoesNotPoll(agent_id(2))));
-    assert!(matches!(poll(&mut host, Incarnation::new(agent_id(1), 9), 1), Err(Rejected::StaleIncarnation(_))));
+    assert_eq!(poll(&mut host, two, 1), Err(Rejected::Misuse(Misuse::DoesNotPoll(agent_id(2)))));
+    assert!(matches!(
+        poll(&mut host, Incarnation::new(agent_id(1), 9), 1),
+        Err(Rejected::Stale(Stale::Incarnation(_)))
+    ));
 }
 
 #[test]
@@ -204,7 +208,7 @@ fn silence_ends_the_attempt() {
     let said =
         host.journal.iter().any(|entry| matches!(entry.event, Event::Task(TaskEvent::Yielded { maybe: true, .. })));
     assert!(said);
-    assert_eq!(host.say(AgentCommand::Yield { by, attempt }), Err(Rejected::StaleAttempt(attempt)));
+    assert_eq!(host.say(AgentCommand::Yield { by, attempt }), Err(Rejected::Stale(Stale::Attempt(attempt))));
 }
 
 #[test]
@@ -213,7 +217,7 @@ fn nobody_gives_back_unasked_but_who_leaves() {
     host.join(agent(1));
     host.submit(task(1));
     let (attempt, _) = host.running(1);
-    assert_eq!(give_back(&mut host, 1), Err(Rejected::NotAsked(attempt)));
+    assert_eq!(give_back(&mut host, 1), Err(Rejected::State(WrongState::NotRequestedBack(attempt))));
     host.drain(1);
     assert_eq!(give_back(&mut host, 1), Ok(Accepted::Done));
     assert_eq!(host.status(1), TaskStatus::Queued);

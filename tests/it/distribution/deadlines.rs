@@ -1,6 +1,7 @@
 //! Deadlines are looked at when a task is submitted, and the order of waiting has a bound.
 
 use crate::kit::{agent, host, ms, task, task_id};
+use counterpoint::rejected::Invalid;
 use counterpoint::scheduler::Admission;
 use counterpoint::{Accepted, Command, Config, Effect, Rejected, Tier, Time};
 use proptest::prelude::*;
@@ -18,7 +19,9 @@ fn a_deadline_that_cannot_be_met_is_refused_or_warned_of() {
         match host.say(Command::submit(spec(20, 5))) {
             Ok(Accepted::Done) => assert_eq!(admission, Admission::Any),
             Ok(Accepted::Late(at)) => assert!(admission == Admission::Warn && at > Time::from_secs(10), "{at}"),
-            Err(Rejected::Infeasible { expected, .. }) => assert!(refused && expected > Time::from_secs(10)),
+            Err(Rejected::Invalid(Invalid::Infeasible { expected, .. })) => {
+                assert!(refused && expected > Time::from_secs(10))
+            }
             other => panic!("{other:?}"),
         }
         assert_eq!(host.say(Command::submit(spec(21, 60))), Ok(Accepted::Done));

@@ -1,6 +1,7 @@
 //! Tasks that take a part of a resource: all of it or nothing, given back whatever happens, never more than there is.
 
 use crate::kit::{Host, agent, host, ms, task, task_id};
+use counterpoint::rejected::Invalid;
 use counterpoint::{Command, Config, Failure, Needs, Policy, Rejected, TaskSpec, TaskStatus, Tier};
 
 fn heavy(id: u64, memory: u64) -> TaskSpec {
@@ -60,11 +61,11 @@ fn what_all_share_is_never_overdrawn_and_seen_by_all_agents_when_it_is_back() {
     assert_eq!(running(&host, 2..=4), [2, 3]);
     assert_eq!(
         host.say(Command::submit(licensed(5, 4))),
-        Err(Rejected::NeverFits { task: task_id(5), name: "licence".into(), amount: 4, total: 3 })
+        Err(Rejected::Invalid(Invalid::NeverFits { task: task_id(5), name: "licence".into(), amount: 4, total: 3 }))
     );
     assert!(matches!(
         host.say(Command::submit(task(6).with_needs(Needs::nothing().and_shared("tokens", 1)))),
-        Err(Rejected::NeverFits { total: 0, .. })
+        Err(Rejected::Invalid(Invalid::NeverFits { total: 0, .. }))
     ));
 }
 

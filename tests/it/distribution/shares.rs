@@ -1,6 +1,7 @@
 //! Tenants and kinds share; gates close for those that have had enough.
 
 use crate::kit::{Host, agent, host, ms, task, task_id};
+use counterpoint::rejected::{Overload, Unknown};
 use counterpoint::resilience::rate;
 use counterpoint::scheduler::Quota;
 use counterpoint::{
@@ -149,7 +150,8 @@ fn submits_beyond_a_quota_are_refused() {
     let config = Config::default().with_tenants(Quota::default().with_waiting(2));
     let mut host = host(config);
     (0..2).for_each(|id| host.submit(of("full", id)));
-    let Err(Rejected::AtCapacity { what, limit: 2, .. }) = host.say(Command::submit(of("full", 3))) else {
+    let Err(Rejected::Capacity(Overload::AtCapacity { what, limit: 2, .. })) = host.say(Command::submit(of("full", 3)))
+    else {
         panic!("taken on beyond the quota")
     };
     assert_eq!(what, "tenant_waiting");
@@ -163,7 +165,7 @@ fn what_is_paused_waits_and_nothing_else_does() {
         assert_eq!(
             host.say(Command::pause(scope.clone(), "maintenance")),
             if matches!(scope, Scope::Agent(id) if id.get() == 1) {
-                Err(Rejected::UnknownAgent(crate::kit::agent_id(1)))
+                Err(Rejected::Unknown(Unknown::Agent(crate::kit::agent_id(1))))
             } else {
                 Ok(Accepted::Done)
             }

@@ -5,6 +5,7 @@ use counterpoint::definition::{
     Action, Body, Budget, Call, Case, Condition, Definition, Enough, Expr, Handler, Join, Link, Map, Milestone, Node,
     Occasion, Offer, On, Pick, Precondition, Reducer, Repeat, Rest, SavePoint, State, States, Trigger, Variable, Write,
 };
+use counterpoint::rejected::WrongState;
 use counterpoint::{
     Accepted, Awaited, Command, Effect, Entry, Event, Failure, Jitter, Migration, Name, NodeRemedy, NodeStatus,
     Obstacle, OnFailure, OnUndoFailure, Owner, Payload, Policy, Rejected, ResetPoint, Retry, RunCommand, RunEvent,
@@ -696,7 +697,7 @@ impl World {
         };
         let refused = match &verdict {
             // What goes back stands in the way whatever else does.
-            Err(Rejected::NotMigratable { obstacles, .. }) => {
+            Err(Rejected::State(WrongState::NotMigratable { obstacles, .. })) => {
                 obstacles.contains(&Obstacle::GoingBack) || obstacles.iter().all(stands_in_the_way)
             }
             _ => false,
@@ -726,11 +727,15 @@ impl World {
                 RunCommand::Retry { run, node: Some(node.clone()).filter(|_| said % 4 == 0), reason: reason.clone() };
             match self.say(again.into()) {
                 // The word on another may have been one on this, too.
-                Ok(Accepted::Done) | Err(Rejected::RunPhase { .. } | Rejected::NotRetriable { node: None, .. }) => {
+                Ok(Accepted::Done)
+                | Err(
+                    Rejected::State(WrongState::RunPhase { .. })
+                    | Rejected::State(WrongState::NotRetriable { node: None, .. }),
+                ) => {
                     return;
                 }
                 // What it did would have to be undone first.
-                Err(Rejected::NotRetriable { node: Some(_), .. }) => {}
+                Err(Rejected::State(WrongState::NotRetriable { node: Some(_), .. })) => {}
                 other => panic!("{other:?}"),
             }
             let to = ResetPoint::before([node.clone()]);
@@ -765,7 +770,12 @@ impl World {
         if verdict == Ok(Accepted::Done) && goes_back && draws.below(2) == 0 {
             // Until it goes forward again, the same changes nothing; then it is another word.
             let again = self.say(command.into());
-            let known = matches!(again, Ok(_) | Err(Rejected::NotResettable { .. } | Rejected::RunPhase { .. }));
+            let known = matches!(
+                again,
+                Ok(_)
+                    | Err(Rejected::State(WrongState::NotResettable { .. })
+                        | Rejected::State(WrongState::RunPhase { .. }))
+            );
             assert!(known, "{again:?}");
         }
         verdict == Ok(Accepted::Done)

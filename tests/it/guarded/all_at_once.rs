@@ -3,6 +3,7 @@
 
 use crate::kit::{Host, agent, agent_id, host, ms, task, task_id};
 use crate::model::cases;
+use counterpoint::rejected::{Overload, Unknown, WrongState};
 use counterpoint::resilience::{breaker, budget, cache, concurrency, degrade, outlier, rate, shed};
 use counterpoint::routing::Adaptive;
 use counterpoint::scheduler::{Concurrency, Pressure, Quota};
@@ -150,8 +151,10 @@ fn play(host: &mut Host, step: &Step, next: &mut u64) -> Result<(), TestCaseErro
             }
             match host.say(Command::submit(spec)) {
                 Ok(_) => *next += 1,
-                Err(Rejected::Shed { tier, .. }) => prop_assert!(tier > Tier::Critical),
-                Err(Rejected::DeadDependency { .. } | Rejected::UnknownDependency { .. }) => {}
+                Err(Rejected::Capacity(Overload::Shed { tier, .. })) => prop_assert!(tier > Tier::Critical),
+                Err(
+                    Rejected::State(WrongState::DeadDependency { .. }) | Rejected::Unknown(Unknown::Dependency { .. }),
+                ) => {}
                 Err(other) => return Err(TestCaseError::fail(other.to_string())),
             }
         }

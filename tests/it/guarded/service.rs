@@ -2,6 +2,7 @@
 
 use super::controls;
 use crate::kit::{agent, host, ms, task};
+use counterpoint::rejected::Overload;
 use counterpoint::resilience::{cache, degrade, shed};
 use counterpoint::scheduler::Pressure;
 use counterpoint::{
@@ -29,7 +30,8 @@ fn the_least_urgent_are_refused_while_the_queue_stands() {
         host.wait(Duration::from_secs(2));
         host.wait(Duration::from_secs(2));
         let refused = host.say(Command::submit(task(6).with_tier(Tier::Low)));
-        let expected = Rejected::Shed { tier: Tier::Low, retry_after: Some(Duration::from_secs(2)) };
+        let expected =
+            Rejected::Capacity(Overload::Shed { tier: Tier::Low, retry_after: Some(Duration::from_secs(2)) });
         assert_eq!(refused.err(), on.then_some(expected));
         if !on {
             continue;

@@ -1,6 +1,7 @@
 //! What the answer to a command must be, from the model's state and the documentation of the commands.
 
 use super::state::{MStage, MTask, Model};
+use counterpoint::rejected::{Conflict, Forbidden, Invalid, Misuse, Overload, Stale, Unknown, WrongState};
 use counterpoint::{
     Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Incarnation, Name, Payload, Rejected, TaskCommand,
     TaskId, TaskOutcome, TaskSpec,
@@ -12,7 +13,7 @@ impl Model {
     pub fn predict(&self, command: &Command) -> Verdict {
         match command {
             Command::Tick => Ok(Accepted::Done),
-            Command::Run(_) => Err(Rejected::NoWorkflows),
+            Command::Run(_) => Err(Rejected::Misuse(Misuse::NoWorkflows)),
             Command::Task(command) => self.of_task(command),
             Command::Agent(command) => self.of_agent(command),
             other => panic!("a command that the model does not know: {other:?}"),
@@ -29,22 +30,22 @@ impl Model {
                 Ok(Accepted::Registered(Incarnation::new(spec.id, self.lives + 1)))
             }
             AgentCommand::Update { by, spec } => {
-                let agent = self.living(*by).ok_or(Rejected::StaleIncarnation(*by))?;
+                let agent = self.living(*by).ok_or(Rejected::Stale(Stale::Incarnation(*by)))?;
                 if spec.id != by.agent() {
-                    return Err(Rejected::ForeignAgent { by: *by, agent: spec.id });
+                    return Err(Rejected::Forbidden(Forbidden::ForeignAgent { by: *by, agent: spec.id }));
                 }
                 self.sound(spec)?;
                 Ok(if agent.spec == *spec { Accepted::Repeated } else { Accepted::Done })
             }
             AgentCommand::Heartbeat { by } => {
-                self.living(*by).map(|_| Accepted::Done).ok_or(Rejected::StaleIncarnation(*by))
+                self.living(*by).map(|_| Accepted::Done).ok_or(Rejected::Stale(Stale::Incarnation(*by)))
             }
             AgentCommand::Drain { agent } => {
-                let agent = self.agents.get(agent).ok_or(Rejected::UnknownAgent(*agent))?;
+                let agent = self.agents.get(agent).ok_or(Rejected::Unknown(Unknown::Agent(*agent)))?;
                 Ok(if agent.draining { Accepted::Repeated } else { Accepted::Done })
             }
             AgentCommand::Deregister { agent } => {
-                self.agents.get(agent).map(|_| Accepted::Done).ok_or(Rejected::UnknownAgent(*agent))
+                self.agents.get(agent).map(|_| Accepted::Done).ok_or(Rejected::Unknown(Unknown::Agent(*agent)))
             }
             AgentCommand::Complete { by, attempt, output, .. } => {
                 self.fence(*by, *attempt)?;
@@ -61,10 +62,10 @@ impl Model {
 
     fn sound(&self, spec: &AgentSpec) -> Result<(), Rejected> {
         if AgentId::is_engine_made(spec.id) {
-            return Err(Rejected::ReservedId(spec.id.get()));
+            return Err(Rejected::Invalid(Invalid::ReservedId(spec.id.get())));
         }
         if spec.capacity == 0 {
-            return Err(Rejected::NoCapacity(spec.id));
+            return Err(Rejected::Invalid(Invalid::NoCapacity(spec.id)));
         }
         at_most("agent_capacity", spec.capacity as usize, self.limits.agent_capacity)?;
         at_most("list_len", spec.skills.len(), self.limits.list_len)?;
@@ -72,12 +73,12 @@ impl Model {
     }
 
     fn fence(&self, by: Incarnation, attempt: AttemptId) -> Result<(), Rejected> {
-        self.living(by).ok_or(Rejected::StaleIncarnation(by))?;
-        let task = self.tasks.get(&attempt.task()).ok_or_else(|| Rejected::UnknownTask(attempt.task()))?;
+        self.living(by).ok_or(Rejected::Stale(Stale::Incarnation(by)))?;
+        let task = self.tasks.get(&attempt.task()).ok_or_else(|| Rejected::Unknown(Unknown::Task(attempt.task())))?;
         match task.holder() {
-            Some(_) if task.attempts != attempt.number() => Err(Rejected::StaleAttempt(attempt)),
-            None => Err(Rejected::StaleAttempt(attempt)),
-            Some(holder) if holder != by => Err(Rejected::NotHolder { attempt, by, holder }),
+            Some(_) if task.attempts != attempt.number() => Err(Rejected::Stale(Stale::Attempt(attempt))),
+            None => Err(Rejected::Stale(Stale::Attempt(attempt))),
+            Some(holder) if holder != by => Err(Rejected::Stale(Stale::NotHolder { attempt, by, holder })),
             Some(_) => Ok(()),
         }
     }
@@ -86,16 +87,16 @@ impl Model {
         match command {
             TaskCommand::Submit(spec) => match self.tasks.get(&spec.id) {
                 Some(known) if *known.spec == **spec => Ok(Accepted::Repeated),
-                Some(_) => Err(Rejected::TaskConflict(spec.id)),
+                Some(_) => Err(Rejected::Conflict(Conflict::Task(spec.id))),
                 None => self.admissible(spec),
             },
             TaskCommand::Cancel { task, .. } => {
-                let known = self.tasks.get(task).ok_or(Rejected::UnknownTask(*task))?;
+                let known = self.tasks.get(task).ok_or(Rejected::Unknown(Unknown::Task(*task)))?;
                 match &known.stage {
                     MStage::Ended(TaskOutcome::Cancelled { .. }, _) | MStage::Running { cancel: Some(_), .. } => {
                         Ok(Accepted::Repeated)
                     }
-                    MStage::Ended(..) => Err(Rejected::TaskEnded(*task)),
+                    MStage::Ended(..) => Err(Rejected::State(WrongState::TaskEnded(*task))),
                     _ => Ok(Accepted::Done),
                 }
             }
@@ -105,7 +106,7 @@ impl Model {
                 spec.deadline = spec.deadline.filter(|deadline| *deadline > self.now);
                 spec.after = Box::default();
                 if self.tasks.contains_key(fresh) {
-                    return Err(Rejected::TaskConflict(*fresh));
+                    return Err(Rejected::Conflict(Conflict::Task(*fresh)));
                 }
                 self.admissible(&spec)
             }
@@ -115,28 +116,28 @@ impl Model {
     }
 
     fn dead_letter(&self, id: TaskId) -> Result<&MTask, Rejected> {
-        let task = self.tasks.get(&id).ok_or(Rejected::UnknownTask(id))?;
-        if task.is_dead() { Ok(task) } else { Err(Rejected::NotDead(id)) }
+        let task = self.tasks.get(&id).ok_or(Rejected::Unknown(Unknown::Task(id)))?;
+        if task.is_dead() { Ok(task) } else { Err(Rejected::State(WrongState::NotDead(id))) }
     }
 
     fn admissible(&self, spec: &TaskSpec) -> Verdict {
         if spec.id.is_engine_made() {
-            return Err(Rejected::ReservedId(spec.id.get()));
+            return Err(Rejected::Invalid(Invalid::ReservedId(spec.id.get())));
         }
         if spec.owner.is_some() {
-            return Err(Rejected::ForeignOwner(spec.id));
+            return Err(Rejected::Misuse(Misuse::ForeignOwner(spec.id)));
         }
         self.name("kind", &spec.kind)?;
         self.fits(&spec.payload)?;
         at_most("list_len", spec.after.len(), self.limits.list_len)?;
         if let Some(deadline) = spec.deadline.filter(|deadline| *deadline <= self.now) {
-            return Err(Rejected::DeadlinePassed { task: spec.id, deadline, now: self.now });
+            return Err(Rejected::Invalid(Invalid::DeadlinePassed { task: spec.id, deadline, now: self.now }));
         }
         for before in &spec.after {
             match self.tasks.get(before) {
-                None => return Err(Rejected::UnknownDependency { task: spec.id, missing: *before }),
+                None => return Err(Rejected::Unknown(Unknown::Dependency { task: spec.id, missing: *before })),
                 Some(known) if known.ended().is_some_and(|end| !matches!(end, TaskOutcome::Succeeded(_))) => {
-                    return Err(Rejected::DeadDependency { task: spec.id, dead: *before });
+                    return Err(Rejected::State(WrongState::DeadDependency { task: spec.id, dead: *before }));
                 }
                 Some(_) => {}
             }
@@ -155,19 +156,19 @@ impl Model {
 
     fn name(&self, what: &str, name: &Name) -> Result<(), Rejected> {
         if name.is_empty() {
-            return Err(Rejected::EmptyName { what: what.into() });
+            return Err(Rejected::Invalid(Invalid::EmptyName { what: what.into() }));
         }
         at_most("name_bytes", name.len(), self.limits.name_bytes)
     }
 }
 
 fn full(what: &str, limit: u32) -> Rejected {
-    Rejected::AtCapacity { what: what.into(), limit: limit.into(), retry_after: None }
+    Rejected::Capacity(Overload::AtCapacity { what: what.into(), limit: limit.into(), retry_after: None })
 }
 
 fn at_most(what: &str, size: usize, limit: u32) -> Result<(), Rejected> {
     if size > limit as usize {
-        return Err(Rejected::TooLarge { what: what.into(), size: size as u64, limit: limit.into() });
+        return Err(Rejected::Invalid(Invalid::TooLarge { what: what.into(), size: size as u64, limit: limit.into() }));
     }
     Ok(())
 }
@@ -175,8 +176,8 @@ fn at_most(what: &str, size: usize, limit: u32) -> Result<(), Rejected> {
 /// The same verdict without the advice when to try again, which the model does not predict.
 pub fn without_advice(verdict: &Verdict) -> Verdict {
     match verdict {
-        Err(Rejected::AtCapacity { what, limit, .. }) => {
-            Err(Rejected::AtCapacity { what: what.clone(), limit: *limit, retry_after: None })
+        Err(Rejected::Capacity(Overload::AtCapacity { what, limit, .. })) => {
+            Err(Rejected::Capacity(Overload::AtCapacity { what: what.clone(), limit: *limit, retry_after: None }))
         }
         other => other.clone(),
     }

@@ -5,6 +5,7 @@ use counterpoint::protocol::{
     Act, AgentCard, Body, Kind, Malformed, Message, MessageId, Proposal, Submission, TraceContext, Unwilling, Verdict,
     WireLimits, schema,
 };
+use counterpoint::rejected::{Overload, Stale};
 use counterpoint::{
     Accepted, AgentId, AgentSpec, AttemptId, Command, Config, Effect, Failure, Incarnation, Needs, Outbox, Payload,
     Policy, Rejected, Retry, Scheduler, TaskId, TaskOutcome, TaskSpec, TaskStatus, Tier, Time, Usage,
@@ -62,11 +63,11 @@ pub(super) fn examples() -> Vec<(String, Message)> {
     };
     let (by, attempt) = (life(), attempt());
     let task_id = attempt.task();
-    let full = Rejected::AtCapacity {
+    let full = Rejected::Capacity(Overload::AtCapacity {
         what: "waiting_tasks".into(),
         limit: 1_000_000,
         retry_after: Some(Duration::from_millis(250)),
-    };
+    });
     let submission = Box::new(Submission::of(&task()).unwrap());
     let mut all = vec![
         message("c-1", Body::Submit { task: submission }).with_trace(trace.clone().with_state("vendor=1").unwrap()),
@@ -274,7 +275,7 @@ fn an_agent_elsewhere_does_a_task() {
     say(&mut scheduler, &mut outbox, &message("3", busy)).unwrap();
     assert_eq!(scheduler.task(spec.id).unwrap().attempts(), 1);
     let late = say(&mut scheduler, &mut outbox, &message("4", Body::Accept { by, attempt }));
-    assert_eq!(late, Err(Rejected::StaleAttempt(attempt)));
+    assert_eq!(late, Err(Rejected::Stale(Stale::Attempt(attempt))));
     scheduler.handle(Time::from_secs(100), Command::Tick, &mut outbox).unwrap();
     let again = AttemptId::new(spec.id, 2);
     let verdict = Verdict::Succeeded { output: Payload::new(json!("hello")), usage: Usage::default() };

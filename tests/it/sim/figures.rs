@@ -2,6 +2,7 @@
 
 use counterpoint::capacity::erlang;
 use counterpoint::definition::{Action, Definition, Expr, Link, Node, Work};
+use counterpoint::rejected::Invalid;
 use counterpoint::sim::{
     AgentModel, Arrivals, Distribution, Fault, Faults, Job, Operation, Report, Rules, SimError, Simulation, Step,
 };
@@ -237,7 +238,10 @@ fn what_nobody_can_do_does_not_run_for_ever() {
 fn a_setup_that_is_refused_is_told() {
     let lost = Definition::new("lost").with_node(Node::new("a", Action::Pass).with_link(Link::success("nowhere")));
     let refused = Simulation::new(1).with_definition(lost).run();
-    assert!(matches!(refused, Err(SimError::Refused { reason: Rejected::Unsound { .. } })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(SimError::Refused { reason: Rejected::Invalid(Invalid::Unsound { .. }) })),
+        "{refused:?}"
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::map;
 use crate::flow::{RUN, World, flow, json as payload, step, tell, undoable, work};
 use counterpoint::definition::{Action, Body, Budget, Condition, Definition, Expr, Handler, Link, Node, Repeat, Work};
+use counterpoint::rejected::Misuse;
 use counterpoint::{
     AgentId, AgentSpec, Balance, Cause, Command, Event, Failure, LimitReached, Measure, NodeOutcome, NodeStatus,
     Policy, Rejected, Retry, RunOutcome, RunSpec, Spending, TaskEvent, TaskId, TaskSpec, Time, Usage,
@@ -317,7 +318,7 @@ fn nobody_but_the_engine_puts_something_aside() {
     let mut world = World::new();
     let mut spec = TaskSpec::new(TaskId::new(5), "x");
     spec.reserved = Some(Box::new(Spending::attempt(Usage::default())));
-    assert_eq!(world.say(Command::submit(spec)), Err(Rejected::ForeignOwner(TaskId::new(5))));
+    assert_eq!(world.say(Command::submit(spec)), Err(Rejected::Misuse(Misuse::ForeignOwner(TaskId::new(5)))));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::flow::{RUN, World, flow, json, step, undoable};
 use counterpoint::definition::{Action, Definition, Link, Node};
+use counterpoint::rejected::{Conflict, Invalid, Misuse, Overload, Unknown, WrongState};
 use counterpoint::{
     Accepted, Command, Limits, NodeStatus, Rejected, RunCommand, RunId, RunPhase, RunSpec, TaskCommand, UndoRemedy,
 };
@@ -33,8 +34,12 @@ fn other_content_under_a_known_name_or_id_is_refused() {
     let definition = flow([step("a")]);
     let mut world = World::running(definition.clone(), 3);
     let other = definition.clone().with_node(step("b"));
-    refused(&mut world, Command::define(other.clone()), &Rejected::DefinitionConflict(other.id()));
-    refused(&mut world, Command::start(RunSpec::new(RUN, "flow").with_input(json(4))), &Rejected::RunConflict(RUN));
+    refused(&mut world, Command::define(other.clone()), &Rejected::Conflict(Conflict::Definition(other.id())));
+    refused(
+        &mut world,
+        Command::start(RunSpec::new(RUN, "flow").with_input(json(4))),
+        &Rejected::Conflict(Conflict::Run(RUN)),
+    );
     assert_eq!(world.say(Command::define(other.with_version(1))), Ok(Accepted::Done));
 }
 
@@ -58,22 +63,24 @@ fn definitions_that_are_not_sound_are_refused_with_every_fault() {
     let unsound =
         Definition::new("bad").with_node(step("a").with_link(Link::success("ghost")).with_link(Link::success("a")));
     let verdict = world.say(Command::define(unsound));
-    assert!(matches!(verdict, Err(Rejected::Unsound { ref name, ref faults }) if name == "bad" && faults.len() == 2));
+    assert!(
+        matches!(verdict, Err(Rejected::Invalid(Invalid::Unsound { ref name, ref faults })) if name == "bad" && faults.len() == 2)
+    );
     assert!(world.journal.iter().all(|entry| !matches!(entry.event, counterpoint::Event::Run(_))));
 }
 
 #[test]
 fn starts_are_refused() {
     let mut world = World::with(Limits::default().with_active_runs(1).with_payload_bytes(20));
-    let unknown = |version| Rejected::UnknownWorkflow { name: "flow".into(), version };
+    let unknown = |version| Rejected::Unknown(Unknown::Workflow { name: "flow".into(), version });
     refused(&mut world, Command::start(start(1, "flow")), &unknown(None));
     let mut world = world.begin(flow([step("a")]), 0);
     refused(&mut world, Command::start(start(2, "flow").with_version(9)), &unknown(Some(9)));
     let reserved = 1 << 63;
-    refused(&mut world, Command::start(start(reserved, "flow")), &Rejected::ReservedId(reserved));
-    let large = Rejected::TooLarge { what: "payload_bytes".into(), size: 32, limit: 20 };
+    refused(&mut world, Command::start(start(reserved, "flow")), &Rejected::Invalid(Invalid::ReservedId(reserved)));
+    let large = Rejected::Invalid(Invalid::TooLarge { what: "payload_bytes".into(), size: 32, limit: 20 });
     refused(&mut world, Command::start(start(2, "flow").with_input(json("x".repeat(30)))), &large);
-    let full = Rejected::AtCapacity { what: "active_runs".into(), limit: 1, retry_after: None };
+    let full = Rejected::Capacity(Overload::AtCapacity { what: "active_runs".into(), limit: 1, retry_after: None });
     refused(&mut world, Command::start(start(2, "flow")), &full);
     world.done("a", 0);
     assert_eq!(world.say(Command::start(start(2, "flow"))), Ok(Accepted::Done), "there is room again");
@@ -84,17 +91,21 @@ fn signals_are_refused() {
     let mut world = World::with(Limits::default().with_signals(1).with_payload_bytes(20)).begin(flow([step("a")]), 0);
     let signal = |run, name: &str, text: &str| RunCommand::Signal { run, signal: name.into(), payload: json(text) };
     let nobody = RunId::new(9);
-    refused(&mut world, signal(nobody, "go", ""), &Rejected::UnknownRun(nobody));
-    refused(&mut world, signal(RUN, "", ""), &Rejected::EmptyName { what: "signal".into() });
+    refused(&mut world, signal(nobody, "go", ""), &Rejected::Unknown(Unknown::Run(nobody)));
+    refused(&mut world, signal(RUN, "", ""), &Rejected::Invalid(Invalid::EmptyName { what: "signal".into() }));
     let long = "n".repeat(300);
-    assert!(matches!(world.say(signal(RUN, &long, "").into()), Err(Rejected::TooLarge { .. })));
-    let large = Rejected::TooLarge { what: "payload_bytes".into(), size: 32, limit: 20 };
+    assert!(matches!(world.say(signal(RUN, &long, "").into()), Err(Rejected::Invalid(Invalid::TooLarge { .. }))));
+    let large = Rejected::Invalid(Invalid::TooLarge { what: "payload_bytes".into(), size: 32, limit: 20 });
     refused(&mut world, signal(RUN, "go", &"x".repeat(30)), &large);
     world.signal("go", 1).unwrap();
-    let full = Rejected::AtCapacity { what: "signals".into(), limit: 1, retry_after: None };
+    let full = Rejected::Capacity(Overload::AtCapacity { what: "signals".into(), limit: 1, retry_after: None });
     refused(&mut world, signal(RUN, "go", ""), &full);
     world.done("a", 0);
-    refused(&mut world, signal(RUN, "go", ""), &Rejected::RunPhase { run: RUN, phase: RunPhase::Finished });
+    refused(
+        &mut world,
+        signal(RUN, "go", ""),
+        &Rejected::State(WrongState::RunPhase { run: RUN, phase: RunPhase::Finished }),
+    );
 }
 
 #[test]
@@ -102,9 +113,9 @@ fn cancellations_are_refused() {
     let mut world = World::running(flow([step("a")]), 0);
     let cancel = |run| RunCommand::Cancel { run, reason: "x".into() };
     let nobody = RunId::new(9);
-    refused(&mut world, cancel(nobody), &Rejected::UnknownRun(nobody));
+    refused(&mut world, cancel(nobody), &Rejected::Unknown(Unknown::Run(nobody)));
     world.done("a", 0);
-    refused(&mut world, cancel(RUN), &Rejected::RunPhase { run: RUN, phase: RunPhase::Finished });
+    refused(&mut world, cancel(RUN), &Rejected::State(WrongState::RunPhase { run: RUN, phase: RunPhase::Finished }));
 }
 
 #[test]
@@ -112,9 +123,9 @@ fn remedies_are_refused() {
     let mut world = World::running(flow([undoable("a"), step("b").with_link(Link::success("a"))]), 0);
     let remedy = |run, node: &str| RunCommand::Remedy { run, node: node.into(), remedy: UndoRemedy::Retry };
     let nobody = RunId::new(9);
-    refused(&mut world, remedy(nobody, "a"), &Rejected::UnknownRun(nobody));
-    refused(&mut world, remedy(RUN, "z"), &Rejected::UnknownNode { run: RUN, node: "z".into() });
-    let nothing = |node: &str| Rejected::NothingToRemedy { run: RUN, node: node.into() };
+    refused(&mut world, remedy(nobody, "a"), &Rejected::Unknown(Unknown::Run(nobody)));
+    refused(&mut world, remedy(RUN, "z"), &Rejected::Unknown(Unknown::Node { run: RUN, node: "z".into() }));
+    let nothing = |node: &str| Rejected::State(WrongState::NothingToRemedy { run: RUN, node: node.into() });
     refused(&mut world, remedy(RUN, "a"), &nothing("a"));
     world.done("a", 0).failed("b");
     refused(&mut world, remedy(RUN, "a"), &nothing("a"));
@@ -132,7 +143,7 @@ fn definitions_are_bounded_in_number() {
     let mut limits = Limits::default();
     limits.definitions = 1;
     let mut world = World::with(limits).begin(flow([step("a")]), 0);
-    let full = Rejected::AtCapacity { what: "definitions".into(), limit: 1, retry_after: None };
+    let full = Rejected::Capacity(Overload::AtCapacity { what: "definitions".into(), limit: 1, retry_after: None });
     refused(&mut world, Command::define(flow([step("a")]).with_version(1)), &full);
 }
 
@@ -158,9 +169,9 @@ fn the_task_of_a_step_is_for_its_run_alone_to_withdraw() {
     let mut world = World::running(flow([step("a")]), 0);
     let task = world.attempt("a").task();
     let cancel = TaskCommand::Cancel { task, reason: "by hand".into() };
-    refused(&mut world, cancel.clone(), &Rejected::TaskOfRun { task, run: RUN });
+    refused(&mut world, cancel.clone(), &Rejected::Misuse(Misuse::TaskOfRun { task, run: RUN }));
     world.done("a", 0);
-    refused(&mut world, cancel, &Rejected::TaskEnded(task));
+    refused(&mut world, cancel, &Rejected::State(WrongState::TaskEnded(task)));
 }
 
 #[test]
@@ -169,7 +180,11 @@ fn a_run_past_its_pivot_goes_forward_only() {
         [undoable("a"), step("p").with_link(Link::success("a")).as_pivot(), step("z").with_link(Link::success("p"))];
     let mut world = World::running(flow(nodes), 0);
     world.done("a", 0).done("p", 0);
-    refused(&mut world, RunCommand::Cancel { run: RUN, reason: "too late".into() }, &Rejected::PastPivot(RUN));
+    refused(
+        &mut world,
+        RunCommand::Cancel { run: RUN, reason: "too late".into() },
+        &Rejected::State(WrongState::PastPivot(RUN)),
+    );
     world.done("z", 9);
     assert_eq!(world.output(), json(9).value().clone());
     world.verify();

@@ -4,6 +4,7 @@ use crate::flow::{World, flow, json as payload, step, work};
 use counterpoint::definition::{
     Action, Body, Case, Condition, Definition, Expr, Link, Map, Node, Pick, Reducer, Variable,
 };
+use counterpoint::rejected::Unknown;
 use counterpoint::workflow::{Fault, Place, validate};
 use counterpoint::{Config, Event, Limits, NodeStatus, Payload, Rejected, RunEvent, RunOutcome, RunPhase};
 use proptest::prelude::*;
@@ -257,7 +258,7 @@ fn a_reducer_of_the_host_is_asked_once_for_each_reader_and_its_answer_is_a_fact(
 fn a_function_that_is_not_there_is_refused_and_a_run_waits_until_it_is_there_again() {
     let mut world = World::new();
     let verdict = world.say(counterpoint::Command::define(by_host()));
-    let unknown = Rejected::UnknownFunction { workflow: "flow".into(), function: "longest".into() };
+    let unknown = Rejected::Unknown(Unknown::Function { workflow: "flow".into(), function: "longest".into() });
     assert_eq!(verdict, Err(unknown));
     let mut world = World::set_up(longest).begin(by_host(), 0);
     world.set_up_anew(Config::default);

@@ -5,6 +5,7 @@ use counterpoint::definition::{
     Action, Answer, Budget, Delegate, Gather, Link, Node, Reducer, Results, Rounds, Subtask,
 };
 use counterpoint::insight::{Lineage, Picture, Projection, describe};
+use counterpoint::rejected::WrongState;
 use counterpoint::workflow::{Fault, validate};
 use counterpoint::{
     AgentId, AgentSpec, AttemptId, Cause, Command, Engine, Entry, Event, Failure, LastRound, LimitReached, Limits,
@@ -487,7 +488,7 @@ fn it_goes_on_when_its_run_moves_and_loses_nothing_that_matters() {
     other.depth = 1;
     let refused = moved(&mut world, other);
     assert!(
-        matches!(refused, Err(Rejected::NotMigratable { .. })),
+        matches!(refused, Err(Rejected::State(WrongState::NotMigratable { .. }))),
         "the bounds are part of what it means: {refused:?}"
     );
     let other = flow([node(research()).with_undo(work("undo"))]).with_version(2);

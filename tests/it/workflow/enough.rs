@@ -2,6 +2,7 @@
 
 use crate::flow::{RUN, World, flow, json as payload, step, work};
 use counterpoint::definition::{Action, Body, Case, Condition, Enough, Expr, Link, Map, Node, Pick, Repeat};
+use counterpoint::rejected::WrongState;
 use counterpoint::{Accepted, LimitReached, NodeOutcome, NodeStatus, Rejected, RunCommand, RunOutcome, RunPhase};
 use serde_json::json;
 
@@ -109,7 +110,7 @@ fn an_open_map_takes_items_until_it_is_closed_even_if_all_are_done() {
     assert_eq!(world.busy(), ["each", "each"]);
     world.done("each", 10);
     close(&mut world).unwrap();
-    let not_open = Err(Rejected::NotOpen { run: RUN, node: "all".into() });
+    let not_open = Err(Rejected::State(WrongState::NotOpen { run: RUN, node: "all".into() }));
     assert_eq!(add(&mut world, &[3]), not_open);
     assert_eq!(close(&mut world), not_open);
     world.crash();

@@ -2,6 +2,7 @@
 
 use crate::flow::{RUN, World, flow, step, undoable, work};
 use counterpoint::definition::{Action, Body, Case, Condition, Definition, Expr, Handler, Link, Map, Node, Pick};
+use counterpoint::rejected::{Unknown, WrongState};
 use counterpoint::{
     Accepted, Awaited, Migration, NodeRemedy, NodeStatus, OnFailure, Payload, Rejected, ResetPoint, RunCommand,
     RunEvent, RunOutcome, RunPhase, RunStanding,
@@ -88,8 +89,12 @@ fn one_node_is_tried_again_or_all_that_have_failed() {
     world.failed("a");
     world.say(RunCommand::Retry { run: RUN, node: None, reason: "mended".into() }.into()).unwrap();
     assert_eq!(world.busy(), ["a", "b"]);
-    assert_eq!(retry(&mut world, "c"), Err(Rejected::NotRetriable { run: RUN, node: None }), "it has not failed");
-    assert_eq!(retry(&mut world, "z"), Err(Rejected::UnknownNode { run: RUN, node: "z".into() }));
+    assert_eq!(
+        retry(&mut world, "c"),
+        Err(Rejected::State(WrongState::NotRetriable { run: RUN, node: None })),
+        "it has not failed"
+    );
+    assert_eq!(retry(&mut world, "z"), Err(Rejected::Unknown(Unknown::Node { run: RUN, node: "z".into() })));
     world.done("a", 0).done("b", 0);
     assert!(matches!(world.outcome(), RunOutcome::Succeeded { .. }));
     world.verify();
@@ -116,7 +121,10 @@ fn what_would_have_to_be_undone_is_not_simply_tried_again() {
     let mut world = World::running(held([undoable("a")]), 0);
     world.lost("a");
     assert_eq!(words(&world).len(), 1);
-    assert_eq!(retry(&mut world, "a"), Err(Rejected::NotRetriable { run: RUN, node: Some("a".into()) }));
+    assert_eq!(
+        retry(&mut world, "a"),
+        Err(Rejected::State(WrongState::NotRetriable { run: RUN, node: Some("a".into()) }))
+    );
     let to = ResetPoint::before(["a"]);
     world.say(RunCommand::Reset { run: RUN, to, undo: true, reason: "mended".into() }.into()).unwrap();
     world.done("undo a", 0).done("a", 4);
@@ -166,7 +174,11 @@ fn its_handlers_still_watch() {
     world.pass(Duration::from_secs(60));
     assert_eq!((world.status("a"), world.busy()), (NodeStatus::Cancelled, vec!["b".to_owned()]));
     assert_eq!(words(&world), Vec::<String>::new());
-    assert_eq!(retry(&mut world, "a"), Err(Rejected::NotRetriable { run: RUN, node: None }), "it is over");
+    assert_eq!(
+        retry(&mut world, "a"),
+        Err(Rejected::State(WrongState::NotRetriable { run: RUN, node: None })),
+        "it is over"
+    );
     world.done("b", 2).verify();
 }
 

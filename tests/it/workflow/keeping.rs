@@ -4,6 +4,7 @@ use crate::flow::{RUN, World, flow, step, work};
 use counterpoint::definition::{
     Action, Body, Budget, Definition, Expr, Join, Link, Map, Node, Reducer, Rest, Trigger, Variable,
 };
+use counterpoint::rejected::WrongState;
 use counterpoint::{Accepted, Command, Failure, Migration, Obstacle, Payload, Rejected, RunCommand, RunOutcome, Usage};
 use serde_json::{Value, json};
 
@@ -89,7 +90,9 @@ fn what_was_written_is_not_lost_by_a_move() {
     for new in [flow([step("a"), step("b")]), flow([step("b")]), flow([writes(step("c")), step("b")])] {
         let new = new.with_variable(found()).with_version(1);
         match migrate(&mut begin(), new) {
-            Err(Rejected::NotMigratable { obstacles, .. }) => assert!(obstacles.contains(&lost), "{obstacles:?}"),
+            Err(Rejected::State(WrongState::NotMigratable { obstacles, .. })) => {
+                assert!(obstacles.contains(&lost), "{obstacles:?}")
+            }
             other => panic!("{other:?}"),
         }
     }

@@ -5,6 +5,7 @@ use counterpoint::definition::{
     Action, Body, Condition, Definition, Expr, Handler, Join, Link, Map, Milestone, Node, Occasion, Offer, Rest, State,
     States, Trigger,
 };
+use counterpoint::rejected::{Invalid, Misuse, Unknown, WrongState};
 use counterpoint::{
     Accepted, Command, Config, Engine, EngineSnapshot, Migration, MigrationTarget, NodeRemedy, NodeStatus, Obstacle,
     Rejected, RunCommand, RunId, RunOutcome, RunPhase,
@@ -40,7 +41,9 @@ fn migrate_run(world: &mut World, run: RunId, migration: Migration) -> Result<Ac
     let verdict = world.say(RunCommand::Migrate { run, migration, reason: "better".into() }.into());
     match (&verdict, dry) {
         (Err(refused), Err(said)) => assert_eq!(*refused, said),
-        (Err(Rejected::NotMigratable { obstacles, .. }), Ok(report)) => assert_eq!(*obstacles, report.obstacles),
+        (Err(Rejected::State(WrongState::NotMigratable { obstacles, .. })), Ok(report)) => {
+            assert_eq!(*obstacles, report.obstacles)
+        }
         (Ok(Accepted::Repeated), Ok(_)) => {}
         (Ok(_), Ok(report)) => assert_eq!(report.obstacles, []),
         other => panic!("{other:?}"),
@@ -64,7 +67,7 @@ fn obstacles(
     world.say(Command::define(flow(new).with_version(2))).unwrap();
     match migrate(&mut world, said(Migration::to_version(2))) {
         Ok(_) => Vec::new(),
-        Err(Rejected::NotMigratable { obstacles, .. }) => obstacles,
+        Err(Rejected::State(WrongState::NotMigratable { obstacles, .. })) => obstacles,
         Err(other) => panic!("{other}"),
     }
 }
@@ -158,17 +161,17 @@ fn one_run_can_be_changed_for_itself() {
     let mut stranger = own.clone();
     stranger.name = "other".into();
     let mut world = World::running(flow([step("a")]), 0);
-    let unknown = Rejected::UnknownWorkflow { name: "other".into(), version: Some(0) };
+    let unknown = Rejected::Unknown(Unknown::Workflow { name: "other".into(), version: Some(0) });
     assert_eq!(migrate(&mut world, Migration::to_own(stranger)), Err(unknown));
     let unsound = flow([after("a", "nobody")]);
-    assert!(matches!(migrate(&mut world, Migration::to_own(unsound)), Err(Rejected::Unsound { .. })));
-    let unknown = Rejected::UnknownWorkflow { name: "flow".into(), version: Some(9) };
+    assert!(matches!(migrate(&mut world, Migration::to_own(unsound)), Err(Rejected::Invalid(Invalid::Unsound { .. }))));
+    let unknown = Rejected::Unknown(Unknown::Workflow { name: "flow".into(), version: Some(9) });
     assert_eq!(migrate(&mut world, Migration::to_version(9)), Err(unknown));
     world.cancel().unwrap();
-    let halted = Rejected::RunPhase { run: RUN, phase: RunPhase::Halting };
+    let halted = Rejected::State(WrongState::RunPhase { run: RUN, phase: RunPhase::Halting });
     assert_eq!(migrate(&mut world, Migration::to_own(own)), Err(halted));
     let gone = RunId::new(9);
-    assert_eq!(migrate_run(&mut world, gone, Migration::to_version(0)), Err(Rejected::UnknownRun(gone)));
+    assert_eq!(migrate_run(&mut world, gone, Migration::to_version(0)), Err(Rejected::Unknown(Unknown::Run(gone))));
 }
 
 /// Runs within keep what they began with, and move by commands of their own.
@@ -178,10 +181,10 @@ fn runs_within_move_by_themselves() {
     let mut world = World::running(flow([within("in", [step("x"), after("y", "x")])]), 0);
     let child = world.child();
     world.say(Command::define(flow(new).with_version(2))).unwrap();
-    let within_one = Rejected::RunWithin { run: child, around: Some(RUN) };
+    let within_one = Rejected::Misuse(Misuse::ChildRun { run: child, parent: Some(RUN) });
     assert_eq!(migrate_run(&mut world, child, Migration::to_version(2)), Err(within_one));
     let around = || Migration::to(MigrationTarget::Around);
-    assert_eq!(migrate(&mut world, around()), Err(Rejected::RunWithin { run: RUN, around: None }));
+    assert_eq!(migrate(&mut world, around()), Err(Rejected::Misuse(Misuse::ChildRun { run: RUN, parent: None })));
     assert_eq!(migrate_run(&mut world, child, around()), Ok(Accepted::Repeated));
 
     migrate(&mut world, Migration::to_version(2)).unwrap();

@@ -2,6 +2,7 @@
 
 use crate::flow::{RUN, World, flow, step, undoable};
 use counterpoint::definition::{Action, Link, Node};
+use counterpoint::rejected::WrongState;
 use counterpoint::{Accepted, NodeRemedy, NodeStatus, Payload, Rejected, RunCommand, RunOutcome, RunPhase};
 use serde_json::json;
 
@@ -48,7 +49,7 @@ fn a_paused_run_can_be_cancelled() {
     world.cancel().unwrap();
     world.done("undo a", 0);
     assert!(matches!(world.outcome(), RunOutcome::Compensated { .. }));
-    assert_eq!(pause(&mut world), Err(Rejected::RunPhase { run: RUN, phase: RunPhase::Finished }));
+    assert_eq!(pause(&mut world), Err(Rejected::State(WrongState::RunPhase { run: RUN, phase: RunPhase::Finished })));
     world.verify();
 }
 
@@ -61,7 +62,10 @@ fn a_node_can_be_completed_by_hand_whether_it_has_begun_or_not() {
     assert_eq!((world.status("b"), world.busy()), (NodeStatus::Succeeded, vec!["a".to_owned(), "c".to_owned()]));
     operate(&mut world, "a", complete(6)).unwrap();
     assert_eq!(operate(&mut world, "a", complete(6)), Ok(Accepted::Repeated));
-    assert_eq!(operate(&mut world, "a", fail()), Err(Rejected::NodeOver { run: RUN, node: "a".into() }));
+    assert_eq!(
+        operate(&mut world, "a", fail()),
+        Err(Rejected::State(WrongState::NodeOver { run: RUN, node: "a".into() }))
+    );
     assert_eq!(world.stopped.len(), 1);
     world.crash();
     world.failed("a");

@@ -2,6 +2,7 @@
 
 use crate::flow::{RUN, World, flow, json, step, tell, work};
 use counterpoint::definition::{Action, Body, Link, Node};
+use counterpoint::rejected::{Unknown, WrongState};
 use counterpoint::{
     Accepted, AgentCommand, AgentId, AgentSpec, Command, Config, Engine, Entry, Rejected, RunCommand, RunId, RunPhase,
     RunSpec, TaskCommand, TaskId, TaskSpec, Tier,
@@ -65,9 +66,9 @@ fn waiting_tasks_move_those_to_come_follow_and_what_has_begun_goes_on() {
     let spec = world.task("later");
     assert_eq!(spec.tier, Tier::High);
     world.done("later", 0).done("y", 0).done("own", 0).verify();
-    let over = Rejected::RunPhase { run: RUN, phase: RunPhase::Finished };
+    let over = Rejected::State(WrongState::RunPhase { run: RUN, phase: RunPhase::Finished });
     assert_eq!(prioritise(&mut world, RUN, Tier::Low), Err(over));
-    assert_eq!(prioritise(&mut world, RunId::new(9), Tier::Low), Err(Rejected::UnknownRun(RunId::new(9))));
+    assert_eq!(prioritise(&mut world, RunId::new(9), Tier::Low), Err(Rejected::Unknown(Unknown::Run(RunId::new(9)))));
 }
 
 #[test]
@@ -106,8 +107,8 @@ fn single_tasks_that_wait_can_be_moved_all_or_none() {
         let tasks = ids.iter().copied().map(TaskId::new).collect();
         world.say(TaskCommand::Prioritise { tasks, tier, reason: "the boss".into() }.into())
     };
-    assert_eq!(task(&mut world, &[4, 1], Tier::High), Err(Rejected::TaskBegun(TaskId::new(1))));
-    assert_eq!(task(&mut world, &[4, 9], Tier::High), Err(Rejected::UnknownTask(TaskId::new(9))));
+    assert_eq!(task(&mut world, &[4, 1], Tier::High), Err(Rejected::State(WrongState::TaskBegun(TaskId::new(1)))));
+    assert_eq!(task(&mut world, &[4, 9], Tier::High), Err(Rejected::Unknown(Unknown::Task(TaskId::new(9)))));
     assert_eq!(task(&mut world, &[4, 4, 3], Tier::High), Ok(Accepted::Done));
     assert_eq!(task(&mut world, &[3, 4], Tier::High), Ok(Accepted::Repeated));
     let order: Vec<u64> = (0..4)
@@ -118,7 +119,7 @@ fn single_tasks_that_wait_can_be_moved_all_or_none() {
         })
         .collect();
     assert_eq!(order, [1, 3, 4, 2], "{}", tell(&world.journal));
-    assert_eq!(task(&mut world, &[2], Tier::High), Err(Rejected::TaskEnded(TaskId::new(2))));
+    assert_eq!(task(&mut world, &[2], Tier::High), Err(Rejected::State(WrongState::TaskEnded(TaskId::new(2)))));
     world.say(AgentCommand::Deregister { agent: AgentId::new(2) }.into()).unwrap();
 }
 

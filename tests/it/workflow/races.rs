@@ -4,6 +4,7 @@ use crate::flow::{RUN, World, flow, json, step};
 use counterpoint::definition::{
     Action, Condition, Decision, Definition, Expr, Link, Map, Node, Occasion, Offer, SignalRule,
 };
+use counterpoint::rejected::{Forbidden, Overload, Unknown, WrongState};
 use counterpoint::workflow::{Fault, validate};
 use counterpoint::{Accepted, Limits, Name, NodeStatus, Rejected, RunCommand, RunPhase, Time};
 use serde_json::{Value, json};
@@ -126,7 +127,7 @@ fn no_more_signals_are_kept_than_the_rule_allows() {
     let mut world = ruled(SignalRule::new("go").at_most(2).kept_for(HOUR));
     world.signal("go", 1).unwrap();
     world.signal("go", 2).unwrap();
-    let full = Rejected::AtCapacity { what: "go".into(), limit: 2, retry_after: None };
+    let full = Rejected::Capacity(Overload::AtCapacity { what: "go".into(), limit: 2, retry_after: None });
     assert_eq!(world.signal("go", 3), Err(full));
     world.signal("other", 3).unwrap();
     world.pass(HOUR);
@@ -164,24 +165,24 @@ fn delegate(world: &mut World, by: &str, roles: &[&str], to: &str) -> Result<Acc
 }
 
 fn not_theirs(by: &str) -> Result<Accepted, Rejected> {
-    Err(Rejected::NotTheirs { node: "release".into(), by: by.into() })
+    Err(Rejected::Forbidden(Forbidden::NotDecider { node: "release".into(), by: by.into() }))
 }
 
 fn four_eyes(by: &str) -> Result<Accepted, Rejected> {
-    Err(Rejected::FourEyes { node: "release".into(), by: by.into(), other: "draft".into() })
+    Err(Rejected::Forbidden(Forbidden::FourEyes { node: "release".into(), by: by.into(), other: "draft".into() }))
 }
 
 #[test]
 fn a_decision_is_for_its_role_and_not_for_who_decided_what_came_before() {
     let mut world = World::running(release(), 0);
-    let nothing = Rejected::NothingToDecide { run: RUN, node: "release".into() };
+    let nothing = Rejected::State(WrongState::NothingToDecide { run: RUN, node: "release".into() });
     assert_eq!(decide(&mut world, "release", "eve", &["editor"], "publish"), Err(nothing));
     decide(&mut world, "draft", "ann", &["author", "editor"], "ready").unwrap();
     assert_eq!(decide(&mut world, "draft", "ann", &[], "ready"), Ok(Accepted::Repeated));
     world.crash();
     assert_eq!(decide(&mut world, "release", "ann", &["editor"], "publish"), four_eyes("ann"));
     assert_eq!(decide(&mut world, "release", "bob", &["author"], "publish"), not_theirs("bob"));
-    let unknown = Rejected::UnknownOption { node: "release".into(), option: "burn".into() };
+    let unknown = Rejected::Unknown(Unknown::DecisionOption { node: "release".into(), option: "burn".into() });
     assert_eq!(decide(&mut world, "release", "eve", &["editor"], "burn"), Err(unknown));
     assert_eq!(decide(&mut world, "release", "eve", &["editor"], "publish"), Ok(Accepted::Done));
     assert_eq!(world.busy(), ["publish"]);

@@ -2,6 +2,7 @@
 
 use crate::flow::{RUN, World, flow, step, undoable};
 use counterpoint::definition::{Action, Definition, Join, Link, Node};
+use counterpoint::rejected::{Conflict, Invalid, Misuse, Overload, Unknown, WrongState};
 use counterpoint::{
     Accepted, Config, Engine, EngineSnapshot, Entry, Event, Limits, NodeStatus, Rejected, ResetObstacle, ResetPoint,
     RunCommand, RunEvent, RunId, RunOutcome, RunPhase, UndoRemedy,
@@ -27,7 +28,7 @@ fn reset(world: &mut World, to: ResetPoint, undo: bool) -> Result<Accepted, Reje
 }
 
 fn refused(obstacle: ResetObstacle) -> Result<Accepted, Rejected> {
-    Err(Rejected::NotResettable { run: RUN, obstacle })
+    Err(Rejected::State(WrongState::NotResettable { run: RUN, obstacle }))
 }
 
 /// The facts about the run since it was set back, by their names.
@@ -188,7 +189,7 @@ fn a_run_within_is_set_back_by_its_own_id_and_undone_as_a_whole() {
     reset_run(&mut world, child, ResetPoint::Start, true).unwrap();
     world.failed("y").done("undo x", 0).done("x", 0).done("y", 0);
     let over = reset_run(&mut world, child, ResetPoint::Start, true);
-    assert_eq!(over, Err(Rejected::RunPhase { run: child, phase: RunPhase::Finished }));
+    assert_eq!(over, Err(Rejected::State(WrongState::RunPhase { run: child, phase: RunPhase::Finished })));
     // The run around it has the whole of it undone, and another run does it anew.
     reset(&mut world, ResetPoint::before(["in"]), true).unwrap();
     world.failed("end").done("undo x", 0);
@@ -202,7 +203,7 @@ fn a_run_within_is_set_back_by_its_own_id_and_undone_as_a_whole() {
     world.done("a", 0).done("x", 0);
     let child = world.child();
     world.failed("y").done("undo x", 0);
-    let within = Err(Rejected::RunWithin { run: child, around: Some(RUN) });
+    let within = Err(Rejected::Misuse(Misuse::ChildRun { run: child, parent: Some(RUN) }));
     assert_eq!(reset_run(&mut world, child, ResetPoint::Start, true), within);
 }
 
@@ -243,18 +244,18 @@ fn every_reason_to_refuse_has_a_name() {
     assert_eq!(reset(&mut world, to("a"), true), refused(ResetObstacle::NotDone { node: "a".into() }));
     assert_eq!(reset(&mut world, ResetPoint::before(["c"]), true), refused(ResetObstacle::Nothing));
     assert_eq!(reset(&mut world, ResetPoint::After(vec![]), true), refused(ResetObstacle::Nothing));
-    let unknown = Err(Rejected::UnknownNode { run: RUN, node: "z".into() });
+    let unknown = Err(Rejected::Unknown(Unknown::Node { run: RUN, node: "z".into() }));
     assert_eq!(reset(&mut world, to("z"), true), unknown);
     let nobody = RunId::new(9);
-    assert_eq!(reset_run(&mut world, nobody, ResetPoint::Start, true), Err(Rejected::UnknownRun(nobody)));
+    assert_eq!(reset_run(&mut world, nobody, ResetPoint::Start, true), Err(Rejected::Unknown(Unknown::Run(nobody))));
     let nameless = RunCommand::Reset { run: RUN, to: ResetPoint::Start, undo: true, reason: "".into() };
-    assert_eq!(world.say(nameless.into()), Err(Rejected::EmptyName { what: "reason".into() }));
+    assert_eq!(world.say(nameless.into()), Err(Rejected::Invalid(Invalid::EmptyName { what: "reason".into() })));
     world.done("a", 0).done("b", 0);
     reset(&mut world, to("a"), true).unwrap();
     assert_eq!(reset(&mut world, to("b"), true), refused(ResetObstacle::GoingBack));
     world.failed("c").done("undo b", 0).done("b", 0).failed("c");
     assert_eq!(world.phase(), RunPhase::Halting);
-    let phase = |phase| Err(Rejected::RunPhase { run: RUN, phase });
+    let phase = |phase| Err(Rejected::State(WrongState::RunPhase { run: RUN, phase }));
     assert_eq!(reset(&mut world, to("a"), true), phase(RunPhase::Halting));
 
     // Something else has failed, and was withdrawn, that would have to stay.
@@ -286,12 +287,16 @@ fn a_run_that_goes_on_after_its_end_has_its_key_again() {
     world.say(Command::start(spec(1))).unwrap();
     world.done("a", 0).failed("b");
     world.say(Command::start(spec(2))).unwrap();
-    let taken = Rejected::KeyTaken { workflow: "flow".into(), key: "order 1".into(), run: RunId::new(2) };
+    let taken =
+        Rejected::Conflict(Conflict::SoleKey { workflow: "flow".into(), key: "order 1".into(), run: RunId::new(2) });
     assert_eq!(reset(&mut world, ResetPoint::Start, true), Err(taken));
     world.done("a", 0).done("b", 0);
     reset(&mut world, ResetPoint::Start, true).unwrap();
     let full = world.say(Command::start(RunSpec::new(RunId::new(3), "flow")));
-    assert!(matches!(full, Err(Rejected::AtCapacity { .. })), "it counts as active again: {full:?}");
+    assert!(
+        matches!(full, Err(Rejected::Capacity(Overload::AtCapacity { .. }))),
+        "it counts as active again: {full:?}"
+    );
     world.done("a", 0).done("b", 0);
     assert!(matches!(world.outcome(), RunOutcome::Succeeded { .. }));
 }

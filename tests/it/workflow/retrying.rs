@@ -2,6 +2,7 @@
 
 use crate::flow::{RUN, World, flow, step, undoable};
 use counterpoint::definition::{Action, Link, Node};
+use counterpoint::rejected::{Conflict, Misuse, WrongState};
 use counterpoint::{
     Accepted, Command, Config, Engine, EngineSnapshot, Limits, NodeStatus, Outbox, Rejected, RunCommand, RunId,
     RunOutcome, RunPhase, RunSpec,
@@ -17,7 +18,7 @@ fn retry(world: &mut World) -> Result<Accepted, Rejected> {
 }
 
 fn refused(node: Option<&str>) -> Result<Accepted, Rejected> {
-    Err(Rejected::NotRetriable { run: RUN, node: node.map(Into::into) })
+    Err(Rejected::State(WrongState::NotRetriable { run: RUN, node: node.map(Into::into) }))
 }
 
 /// Every cut of the journal leads to an engine that is sound and goes on; the whole of it to this one, as does a snapshot.
@@ -96,7 +97,7 @@ fn a_paused_run_is_retried_before_it_turns_back() {
 fn what_was_undone_is_not_retried_and_neither_is_what_has_gone_on() {
     let mut world = World::running(flow([undoable("a"), after("b", "a")]), 0);
     world.done("a", 1).failed("b");
-    let compensating = Err(Rejected::RunPhase { run: RUN, phase: RunPhase::Compensating });
+    let compensating = Err(Rejected::State(WrongState::RunPhase { run: RUN, phase: RunPhase::Compensating }));
     assert_eq!(retry(&mut world), compensating);
     world.done("undo a", 0);
     assert_eq!(retry(&mut world), refused(None), "it is compensated, and has not failed");
@@ -118,7 +119,7 @@ fn a_workflow_within_is_done_anew() {
     let child = world.child();
     world.failed("x");
     let within = world.say(RunCommand::Retry { run: child, node: None, reason: "mended".into() }.into());
-    assert_eq!(within, Err(Rejected::RunWithin { run: child, around: Some(RUN) }));
+    assert_eq!(within, Err(Rejected::Misuse(Misuse::ChildRun { run: child, parent: Some(RUN) })));
     retry(&mut world).unwrap();
     assert_ne!(world.child(), child);
     survives(&world);
@@ -148,7 +149,7 @@ fn a_key_that_another_run_has_by_now_is_not_taken_from_it() {
     world.say(start(1)).unwrap();
     world.failed("a");
     world.say(start(2)).unwrap();
-    let taken = Rejected::KeyTaken { workflow: "flow".into(), key: "k".into(), run: RunId::new(2) };
+    let taken = Rejected::Conflict(Conflict::SoleKey { workflow: "flow".into(), key: "k".into(), run: RunId::new(2) });
     assert_eq!(retry(&mut world), Err(taken));
     world.done("a", 0);
     assert_eq!(retry(&mut world), Ok(Accepted::Done));

@@ -2,6 +2,7 @@
 
 use crate::flow::{RUN, World, flow, step, undoable, work};
 use counterpoint::definition::{Action, Definition, Expr, Link, Node, SavePoint};
+use counterpoint::rejected::WrongState;
 use counterpoint::{
     Config, Engine, Limits, NodeStatus, OnUndoFailure, Rejected, RunCommand, RunOutcome, RunPhase, UndoRemedy,
     workflow::Fault,
@@ -232,7 +233,7 @@ fn past_its_pivot_a_run_goes_forward_unless_it_is_aborted() {
     };
     let mut world = World::running(definition(), 0);
     world.done("a", 0).done("pay", 0);
-    assert_eq!(world.cancel(), Err(Rejected::PastPivot(RUN)));
+    assert_eq!(world.cancel(), Err(Rejected::State(WrongState::PastPivot(RUN))));
     world.done("ship", 3);
     assert_eq!(world.output(), 3);
     world.verify();

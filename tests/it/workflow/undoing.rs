@@ -3,6 +3,7 @@
 use super::map;
 use crate::flow::{RUN, World, flow, step, undoable, work};
 use counterpoint::definition::{Action, Body, Definition, Expr, Link, Map, Node};
+use counterpoint::rejected::WrongState;
 use counterpoint::{Accepted, NodeStatus, Rejected, RunOutcome, RunPhase, UndoRemedy};
 use serde_json::json;
 use std::sync::Arc;
@@ -138,7 +139,10 @@ fn a_compensation_that_was_given_up_is_never_called_compensated() {
 #[test]
 fn cancelling_a_run_that_is_stuck_changes_nothing() {
     let mut world = stuck();
-    assert_eq!(world.cancel(), Err(Rejected::RunPhase { run: RUN, phase: RunPhase::CompensationFailed }));
+    assert_eq!(
+        world.cancel(),
+        Err(Rejected::State(WrongState::RunPhase { run: RUN, phase: RunPhase::CompensationFailed }))
+    );
     world.remedy(RUN, "b", UndoRemedy::Declare { reason: "x".into() }).unwrap();
     assert!(world.cancel().is_err());
     world.done("undo a", 0).verify();
@@ -189,7 +193,7 @@ fn what_a_run_within_leaves_behind_is_a_failed_compensation_of_its_node() {
     world.done("undo x", 0);
     assert_eq!((world.phase(), world.status("in")), (RunPhase::CompensationFailed, NodeStatus::UndoFailed));
     // The run within has ended: there is nothing in it to try again.
-    let refused = Rejected::RunPhase { run: child, phase: RunPhase::Finished };
+    let refused = Rejected::State(WrongState::RunPhase { run: child, phase: RunPhase::Finished });
     assert_eq!(world.remedy(RUN, "in", UndoRemedy::Retry), Err(refused));
     world.remedy(RUN, "in", UndoRemedy::Abandon { reason: "x".into() }).unwrap();
     world.done("undo a", 0);

@@ -2,6 +2,7 @@
 
 use crate::flow::{RUN, World, flow, json as payload, step};
 use counterpoint::definition::{Action, Body, Condition, Definition, Expr, Link, Map, Node, Reducer, Repeat, Variable};
+use counterpoint::rejected::{Invalid, Overload, Unknown, WrongState};
 use counterpoint::workflow::{Fault, Place, validate};
 use counterpoint::{
     Accepted, Config, Event, Limits, Migration, Obstacle, Payload, Rejected, RunCommand, RunEvent, RunId, RunPhase,
@@ -18,7 +19,7 @@ fn variable(world: &World, name: &str) -> Value {
 
 fn refused(wanted: Option<&str>) -> Result<Accepted, Rejected> {
     let wanted = wanted.map(Box::from);
-    Err(Rejected::UpdateRefused { run: RUN, variable: "v".into(), wanted })
+    Err(Rejected::Invalid(Invalid::Update { run: RUN, variable: "v".into(), wanted }))
 }
 
 /// First one step, then one that is given the variable.
@@ -70,11 +71,11 @@ fn what_a_variable_does_not_take_is_refused_and_changes_nothing() {
     assert_eq!(update(&mut world, "v", 5), refused(None));
     assert_eq!(update(&mut world, "v", "four"), refused(Some("a number")));
     for variable in ["closed", "nothing"] {
-        let not = Rejected::NotUpdatable { run: RUN, variable: variable.into() };
+        let not = Rejected::Unknown(Unknown::Variable { run: RUN, variable: variable.into() });
         assert_eq!(update(&mut world, variable, 1), Err(not));
     }
     let nobody = RunCommand::Update { run: RunId::new(9), variable: "v".into(), value: Payload::NULL };
-    assert_eq!(world.say(nobody.into()), Err(Rejected::UnknownRun(RunId::new(9))));
+    assert_eq!(world.say(nobody.into()), Err(Rejected::Unknown(Unknown::Run(RunId::new(9)))));
     assert_eq!(serde_json::to_string(&world.engine.snapshot()).unwrap(), before);
     assert_eq!(update(&mut world, "v", 4), Ok(Accepted::Done));
     assert_eq!(update(&mut world, "v", 3), Ok(Accepted::Done));
@@ -82,7 +83,7 @@ fn what_a_variable_does_not_take_is_refused_and_changes_nothing() {
     assert!(world.engine.run(RUN).unwrap().variable("nothing").is_none());
     world.done("first", 0).done("second", 0);
     assert_eq!(world.output(), json!(7));
-    let over = Rejected::RunPhase { run: RUN, phase: RunPhase::Finished };
+    let over = Rejected::State(WrongState::RunPhase { run: RUN, phase: RunPhase::Finished });
     assert_eq!(update(&mut world, "v", 1), Err(over));
     world.verify();
 }
@@ -111,10 +112,10 @@ fn updates_are_bounded_in_number_and_size() {
     let mut world = begin(Reducer::Append);
     update(&mut world, "v", "ten letters").unwrap();
     let wide = update(&mut world, "v", "ten letters").unwrap_err();
-    assert!(matches!(wide, Rejected::TooLarge { limit: 20, .. }), "{wide:?}");
+    assert!(matches!(wide, Rejected::Invalid(Invalid::TooLarge { limit: 20, .. })), "{wide:?}");
     update(&mut world, "v", 1).unwrap();
     let full = update(&mut world, "v", 2).unwrap_err();
-    assert!(matches!(&full, Rejected::AtCapacity { what, .. } if what == "updates"), "{full:?}");
+    assert!(matches!(&full, Rejected::Capacity(Overload::AtCapacity { what, .. }) if what == "updates"), "{full:?}");
     world.done("first", 0).done("second", 0);
     world.verify();
     // Of what the last alone counts, one is kept.
@@ -203,7 +204,7 @@ fn an_update_moves_with_the_run_or_stands_in_the_way() {
     let refused = migrate(two_steps(text(Reducer::Sum)).with_version(1));
     let lost = Obstacle::UpdatesLost { variable: "v".into() };
     assert!(
-        matches!(&refused, Err(Rejected::NotMigratable { obstacles, .. }) if *obstacles == [lost.clone()]),
+        matches!(&refused, Err(Rejected::State(WrongState::NotMigratable { obstacles, .. })) if *obstacles == [lost.clone()]),
         "{refused:?}"
     );
     assert_eq!(lost.to_string(), "variable v would not take the updates that it got");

@@ -2,6 +2,7 @@
 
 use crate::flow::{RUN, World, flow, step, tell};
 use counterpoint::definition::{Definition, Link};
+use counterpoint::rejected::{Conflict, Unknown};
 use counterpoint::{
     Accepted, Command, Config, Engine, EngineSnapshot, Event, Rejected, RestoreError, RunCommand, RunEvent, RunId,
     RunSpec,
@@ -66,7 +67,7 @@ fn new_runs_take_the_newest_version_or_the_one_that_was_made_the_default() {
     assert_eq!(set_default(&mut world, None), Ok(Accepted::Done));
     assert_eq!(start(&mut world, 6, None), Ok(3));
     assert_eq!(set_default(&mut world, None), Ok(Accepted::Repeated));
-    let unknown = Rejected::UnknownWorkflow { name: "flow".into(), version: Some(9) };
+    let unknown = Rejected::Unknown(Unknown::Workflow { name: "flow".into(), version: Some(9) });
     assert_eq!(set_default(&mut world, Some(9)), Err(unknown));
 }
 
@@ -88,13 +89,13 @@ fn a_version_is_retired_when_its_runs_are_over_and_stays_readable() {
     start(&mut world, 1, Some(1)).unwrap();
     start(&mut world, 2, None).unwrap();
     let id = version(1).id();
-    assert_eq!(retire(&mut world, 1), Err(Rejected::InUse { definition: id.clone(), runs: 1 }));
+    assert_eq!(retire(&mut world, 1), Err(Rejected::Conflict(Conflict::InUse { definition: id.clone(), runs: 1 })));
     world.done("s0", 0);
     set_default(&mut world, Some(1)).unwrap();
-    assert_eq!(retire(&mut world, 1), Err(Rejected::IsDefault(id)));
+    assert_eq!(retire(&mut world, 1), Err(Rejected::Conflict(Conflict::IsDefault(id))));
     set_default(&mut world, None).unwrap();
     assert_eq!(retire(&mut world, 1), Ok(Accepted::Done));
-    let gone = Rejected::UnknownWorkflow { name: "flow".into(), version: Some(1) };
+    let gone = Rejected::Unknown(Unknown::Workflow { name: "flow".into(), version: Some(1) });
     assert_eq!(start(&mut world, 3, Some(1)), Err(gone.clone()));
     assert_eq!(retire(&mut world, 1), Err(gone));
     assert_eq!(world.engine.run(RUN).unwrap().definition().nodes.len(), 1);
@@ -112,7 +113,7 @@ fn a_version_is_retired_when_its_runs_are_over_and_stays_readable() {
     for engine in [restored, Engine::restore(Config::default(), None, &world.journal).unwrap()] {
         let mut world = World::around(engine, world.journal.clone());
         let refused = world.say(Command::define(other.clone()));
-        assert_eq!(refused, Err(Rejected::DefinitionConflict(other.id())));
+        assert_eq!(refused, Err(Rejected::Conflict(Conflict::Definition(other.id()))));
         assert_eq!(world.say(Command::define(version(1))), Ok(Accepted::Done));
         assert_eq!(start(&mut world, 9, Some(1)), Ok(1));
     }
@@ -124,7 +125,7 @@ fn a_restored_engine_takes_no_other_definition_for_the_one_that_runs_are_pinned_
     start(&mut world, 1, None).unwrap();
     world.crash();
     let other = flow([step("other")]).with_version(1);
-    assert_eq!(world.say(Command::define(other.clone())), Err(Rejected::DefinitionConflict(other.id())));
+    assert_eq!(world.say(Command::define(other.clone())), Err(Rejected::Conflict(Conflict::Definition(other.id()))));
 
     let mut journal = world.journal.clone();
     for entry in &mut journal {
