@@ -6,7 +6,7 @@
 use counterpoint::resilience::breaker::{self, Breaker, Outcome};
 use counterpoint::resilience::budget::{self, Budget};
 use counterpoint::resilience::concurrency::{self, Aimd, Gradient};
-use counterpoint::resilience::rate::{self, Bucket, Gcra};
+use counterpoint::resilience::rate::{self, Gcra};
 use counterpoint::resilience::{cache, delay};
 use counterpoint::{Jitter, Random, Retry, Time};
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -56,13 +56,6 @@ fn rates(c: &mut Criterion) {
         let mut rate = Gcra::default();
         rate.take(&rules, 10, Time::from_secs(1)).unwrap();
         b.iter(|| rate.take(&rules, black_box(1), Time::from_secs(1)).is_err());
-    });
-    c.bench_function("rate: token bucket", |b| {
-        let (mut bucket, mut now) = (Bucket::full(10, 100, Time::ZERO), Time::from_secs(1));
-        b.iter(|| {
-            now = now + Duration::from_millis(10);
-            bucket.take(black_box(1), now).is_ok()
-        });
     });
 }
 

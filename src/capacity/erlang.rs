@@ -79,16 +79,6 @@ pub fn service_level(load: Load, agents: u32, within: Duration) -> f64 {
     level(load, agents, waits(load, agents), within)
 }
 
-/// The fewest agents that turn no more than this share away.
-///
-/// # Errors
-///
-/// If the share is not between 0 and 1, both excluded.
-pub fn agents_for_blocking(load: Load, most: f64) -> Result<u32, BadConfig> {
-    share(most, "most")?;
-    Ok(fewest(load, |_, blocked| blocked <= most))
-}
-
 /// The fewest agents with which tasks wait no longer than this in the mean.
 ///
 /// # Errors
@@ -173,7 +163,6 @@ mod tests {
         // At 2%: 10 lines carry 5.084, 30 carry 21.93.
         for (lines, load) in [(10, 5.084), (30, 21.93)] {
             assert!((blocked(erlangs(load), lines) - 0.02).abs() < 0.000_02);
-            assert_eq!(agents_for_blocking(erlangs(load), 0.020_02), Ok(lines));
         }
     }
 
@@ -202,7 +191,6 @@ mod tests {
         assert!((service_level(erlangs(3.0), 3, Duration::MAX)).abs() < f64::EPSILON);
         for bad in [f64::NAN, f64::INFINITY, -1.0, 2e6] {
             assert!(Load::new(bad, Duration::from_secs(1)).is_err());
-            assert!(agents_for_blocking(erlangs(1.0), bad).is_err());
         }
         assert!(agents_for_wait(erlangs(1.0), Duration::ZERO).is_err());
         let most = agents_for_wait(erlangs(1e6), Duration::from_nanos(1)).unwrap();

@@ -1,6 +1,6 @@
 //! What agents know together: a board of named values, each in a scope, each with a version.
 
-use super::aggregate::{Merge, NotMerged};
+use crate::definition::Reducer;
 use crate::error::PayloadError;
 use crate::id::{AgentId, RunId};
 use crate::name::Name;
@@ -96,13 +96,13 @@ pub enum NotWritten {
         /// The version that is there.
         found: u64,
     },
-    /// The value cannot be merged in the way that was declared.
-    #[error("`{key}`: {source}")]
+    /// The reducer of the key does not take the value.
+    #[error("`{key}`: the value is not {wanted}")]
     NotMerged {
         /// Which.
         key: Name,
-        /// Why not.
-        source: NotMerged,
+        /// What the reducer takes.
+        wanted: &'static str,
     },
 }
 
@@ -176,20 +176,20 @@ pub struct Test {
 
 /// The board.
 ///
-/// Two agents that write the same key at once would lose one value. So a key either has a [`Merge`] declared, by which what
-/// comes is merged into what is there, or each write says which version it has seen and is refused if that is not the present
+/// Two agents that write the same key at once would lose one value. So a key either has a [`Reducer`] declared, which puts
+/// the new value and the present one together, or each write says which version it has seen and is refused if that is not the present
 /// one.
 ///
 /// ```
-/// use counterpoint::coordination::aggregate::Merge;
-/// use counterpoint::coordination::blackboard::{Blackboard, Query, Scope, Write};
+/// /// use counterpoint::coordination::blackboard::{Blackboard, Query, Scope, Write};
+/// use counterpoint::definition::Reducer;
 /// use counterpoint::{AgentId, RunId, Time};
 /// use serde_json::json;
 ///
 /// let [ann, ben] = [1, 2].map(AgentId::new);
 /// let run = Scope::Run(RunId::new(7));
 /// let mut board = Blackboard::default();
-/// board.declare(run.clone(), "findings", Merge::Append);
+/// board.declare(run.clone(), "findings", Reducer::Append);
 /// board.subscribe(ben, run.clone(), "find");
 /// let (_, told) = board.write(Write::new(run.clone(), "findings", json!("a leak")), ann, Time::ZERO)?;
 /// assert_eq!(told, [ben]);
@@ -204,15 +204,16 @@ pub struct Test {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Blackboard {
     cells: BTreeMap<(Scope, Name), Cell>,
-    merges: BTreeMap<(Scope, Name), Merge>,
+    reducers: BTreeMap<(Scope, Name), Reducer>,
     subscriptions: Vec<Subscription>,
     version: u64,
 }
 
 impl Blackboard {
-    /// Says how values of a key are merged.
-    pub fn declare(&mut self, scope: Scope, key: impl Into<Name>, merge: Merge) {
-        self.merges.insert((scope, key.into()), merge);
+    /// Declares the reducer of a key. The board calls no functions of the host: [`Reducer::Custom`] acts as
+    /// [`Reducer::Replace`].
+    pub fn declare(&mut self, scope: Scope, key: impl Into<Name>, reducer: Reducer) {
+        self.reducers.insert((scope, key.into()), reducer);
     }
 
     /// Has an agent told of every write to the keys of a scope that begin so. Who subscribes twice is told once.
@@ -232,19 +233,19 @@ impl Blackboard {
     ///
     /// # Errors
     ///
-    /// When somebody has written in between and no merge is declared, or the merge does not take the value.
+    /// When somebody has written in between and no reducer is declared, or the reducer does not take the value.
     pub fn decide(&self, write: Write, by: AgentId, at: Time) -> Result<Written, NotWritten> {
         let Write { scope, key, value, seen } = write;
         let place = (scope, key);
         let there = self.cells.get(&place);
         let found = there.map_or(0, |cell| cell.version);
-        let value = match self.merges.get(&place) {
-            Some(merge) => {
-                let old = there.map_or(&Value::Null, |cell| cell.value.value());
-                match merge.apply(old, value.value()) {
-                    Ok(value) => Payload::new(value),
-                    Err(source) => return Err(NotWritten::NotMerged { key: place.1, source }),
+        let value = match self.reducers.get(&place) {
+            Some(reducer) => {
+                if let Some(wanted) = reducer.misfit(value.value()) {
+                    return Err(NotWritten::NotMerged { key: place.1, wanted });
                 }
+                let old = there.map_or(Value::Null, |cell| cell.value.value().clone());
+                Payload::new(reducer.reduce(old, value.value()))
             }
             None if seen.unwrap_or(0) == found => value,
             None => return Err(NotWritten::Conflict { key: place.1, seen, found }),
@@ -297,10 +298,10 @@ impl Blackboard {
         self.version
     }
 
-    /// Forgets everything of a scope, such as of a run that is over: values, merges, subscriptions.
+    /// Forgets everything of a scope, such as of a run that is over: values, reducers, subscriptions.
     pub fn forget(&mut self, scope: &Scope) {
         self.cells.retain(|(of, _), _| of != scope);
-        self.merges.retain(|(of, _), _| of != scope);
+        self.reducers.retain(|(of, _), _| of != scope);
         self.subscriptions.retain(|subscription| subscription.scope != *scope);
     }
 
@@ -433,7 +434,7 @@ mod tests {
     #[test]
     fn who_has_not_seen_does_not_replace() {
         let mut board = Blackboard::default();
-        board.declare(run(1), "sum", Merge::Sum);
+        board.declare(run(1), "sum", Reducer::Sum);
         let (first, _) = board.write(Write::new(run(1), "plan", json!("a")), ANN, Time::ZERO).unwrap();
         let before = board.clone();
         let blind = board.write(Write::new(run(1), "plan", json!("b")), BEN, Time::ZERO);
@@ -454,7 +455,7 @@ mod tests {
         #[test]
         fn facts_make_the_board(writes in prop::collection::vec((0_u64..3, 0_u8..3, 0_u64..4, 0_u64..100), 0..60)) {
             let declare = |board: &mut Blackboard| {
-                (0..3).for_each(|id| board.declare(run(id), "0", Merge::Sum));
+                (0..3).for_each(|id| board.declare(run(id), "0", Reducer::Sum));
                 board.subscribe(BEN, run(1), "");
                 board.subscribe(BEN, run(1), "0");
                 board.subscribe(ANN, run(0), "1");

@@ -182,47 +182,6 @@ impl Convergence {
     }
 }
 
-/// Opinions that each agent averages with the weights that it gives to the others, again and again, until they settle
-/// (DeGroot 1974): the opinions at the end, and why it ended. `trust` has a row for each agent; rows are taken as shares of their
-/// sum. None if it is no square of weights that are not negative, each row with a sum, or the opinions are not as many.
-///
-/// ```
-/// use counterpoint::coordination::convergence::{Rules, Stop, degroot};
-///
-/// let trust = [vec![0.5, 0.5], vec![0.25, 0.75]];
-/// let (opinions, stop) = degroot(&trust, &[0.0, 3.0], Rules::default()).unwrap();
-/// assert_eq!(stop, Stop::Converged);
-/// assert!((opinions[0] - 2.0).abs() < 1e-5, "a third of the first opinion and two of the second");
-/// ```
-#[must_use]
-pub fn degroot(trust: &[Vec<f64>], opinions: &[f64], rules: Rules) -> Option<(Vec<f64>, Stop)> {
-    let fits = |row: &Vec<f64>| {
-        let sum: f64 = row.iter().sum();
-        row.len() == opinions.len() && row.iter().all(|weight| *weight >= 0.0) && sum.is_finite() && sum > 0.0
-    };
-    if trust.len() != opinions.len() || opinions.iter().any(|opinion| !opinion.is_finite()) || !trust.iter().all(fits) {
-        return None;
-    }
-    let bits = |all: &[f64]| {
-        let bytes: Vec<u8> = all.iter().flat_map(|one| one.to_bits().to_le_bytes()).collect();
-        crate::id::stable_hash(&bytes)
-    };
-    let (mut now, mut watch) = (opinions.to_vec(), Convergence::new(rules));
-    watch.seen.insert(bits(&now), 0);
-    loop {
-        let average = |row: &Vec<f64>| {
-            let sum: f64 = row.iter().zip(&now).map(|(weight, opinion)| weight * opinion).sum();
-            sum / row.iter().sum::<f64>()
-        };
-        let next: Vec<f64> = trust.iter().map(average).collect();
-        let distance = next.iter().zip(&now).map(|(new, old)| (new - old).abs()).fold(0.0, f64::max);
-        now = next;
-        if let Some(stop) = watch.round(Round::distance(distance).with_fingerprint(bits(&now))) {
-            return Some((now, stop));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,30 +189,6 @@ mod tests {
 
     fn rules(config: Config) -> Rules {
         Rules::new(config).unwrap()
-    }
-
-    #[test]
-    fn opinions_settle_where_the_literature_says() {
-        let near = |found: &[f64], known: f64| {
-            found.iter().for_each(|one| assert!((one - known).abs() < 1e-4, "{one} is not {known}"))
-        };
-        let two = [vec![0.5, 0.5], vec![0.25, 0.75]];
-        let three = [vec![1.0, 1.0, 1.0], vec![0.5, 0.5, 0.0], vec![0.0, 0.25, 0.75]];
-        for place in 0..3 {
-            let mut opinions = [0.0; 3];
-            opinions[place] = 1.0;
-            let (end, stop) = degroot(&three, &opinions, Rules::default()).unwrap();
-            near(&end, [3.0 / 11.0, 4.0 / 11.0, 4.0 / 11.0][place]);
-            assert_eq!(stop, Stop::Converged);
-            if place < 2 {
-                near(&degroot(&two, &opinions[..2], Rules::default()).unwrap().0, [1.0 / 3.0, 2.0 / 3.0][place]);
-            }
-        }
-        let (_, stop) = degroot(&[vec![0.0, 1.0], vec![1.0, 0.0]], &[0.0, 1.0], Rules::default()).unwrap();
-        assert_eq!(stop, Stop::Cycle { length: 2 }, "two who always take the other's word");
-        assert_eq!(degroot(&two, &[1.0], Rules::default()), None);
-        assert_eq!(degroot(&[vec![-1.0]], &[1.0], Rules::default()), None);
-        assert_eq!(degroot(&[vec![0.0]], &[1.0], Rules::default()), None);
     }
 
     #[test]

@@ -4,19 +4,19 @@
 //! | module | question | source |
 //! |---|---|---|
 //! | [`consensus`] | what does the group want? | weighted votes with two quorums, rounds, escalation |
-//! | [`expertise`] | whose vote weighs how much? | Nitzan and Paroush 1982, Littlestone and Warmuth 1994 |
+//! | [`expertise`] | whose vote weighs how much? | Nitzan and Paroush 1982 |
 //! | [`market`] | who does it for the least, at what price? | Vickrey 1961; contract net (Smith 1980) |
 //! | [`hierarchy`] | who leads, who hands work to whom? | - |
 //! | [`stigmergy`] | who has done it well so far? | ant system (Dorigo 1996) |
 //! | [`delegation`] | who has handed what to whom, how far may it go? | - |
-//! | [`convergence`] | has it settled? | DeGroot 1974 |
-//! | [`aggregate`] | how do many results become one? | Borda 1784; Cormack, Clarke and Büttcher 2009 |
+//! | [`convergence`] | has it settled? | - |
+//! | [`aggregate`] | how do many results become one? | Cormack, Clarke and Büttcher 2009 |
 //! | [`blackboard`] | what do agents know together? | - |
-//! | [`Reputation`], [`Ratings`] | who can be relied on, who is good at what? | Jøsang and Ismail 2002, Elo 1978 |
+//! | [`Reputation`] | who can be relied on? | Jøsang and Ismail 2002 |
 //! | [`Budget`] | what may still be spent? | - |
 //!
 //! Calls take the time, where it matters, and say what follows. What is counted is counted in whole numbers; floats are where
-//! something is estimated (chances, trails, ratings), and then what they lead to is for whoever asks to write down.
+//! something is estimated (chances, trails), and then what they lead to is for whoever asks to write down.
 
 pub mod aggregate;
 pub mod blackboard;
@@ -32,5 +32,5 @@ mod share;
 pub mod stigmergy;
 
 pub use budget::{Budget, Overdrawn};
-pub use reputation::{Ratings, Reputation, elo_expected};
+pub use reputation::Reputation;
 pub use share::Share;

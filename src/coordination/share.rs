@@ -60,12 +60,6 @@ impl Share {
         u64::try_from(least).unwrap_or(whole)
     }
 
-    /// Whether it is more than a half, so that two cannot both reach it.
-    #[must_use]
-    pub const fn is_majority(self) -> bool {
-        2 * self.part as u64 > self.whole as u64
-    }
-
     /// Whether it is nothing.
     #[must_use]
     pub const fn is_none(self) -> bool {
@@ -111,7 +105,6 @@ mod tests {
         }
         assert_eq!(share.least_of(103), 70, "a byzantine quorum would be 69");
         assert_eq!(share.least_of(u64::MAX), 12_359_318_529_385_399_583);
-        assert!(!share.is_majority() || !Share::percent(50).is_majority());
     }
 
     #[test]

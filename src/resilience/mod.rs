@@ -10,7 +10,7 @@
 //! | [`budget`] | may this be tried again at all? | retry budgets (Finagle; SRE book, ch. 21) |
 //! | [`breaker`] | may this agent be asked? | circuit breaker with generations and leased probes |
 //! | [`outlier`] | which agents of a pool are worse than the rest, and how many may be left out? | outlier ejection, panic threshold (Envoy) |
-//! | [`rate`] | how many per second? | GCRA (ITU-T I.371), token bucket |
+//! | [`rate`] | how many per second? | GCRA (ITU-T I.371) |
 //! | [`concurrency`] | how many at once, if nobody knows? | AIMD, gradient |
 //! | [`shed`] | which tiers are refused while the queue stands? | CoDel (RFC 8289) |
 //! | [`degrade`] | what is left out under load? | named levels with hysteresis |

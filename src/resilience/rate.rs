@@ -1,6 +1,6 @@
-//! How many per second: a GCRA in one number, and a token bucket for what is paid in pieces or paid back.
+//! How many per second: a GCRA in one number.
 //!
-//! Fixed windows let twice the rate through at their edges; both of these do not. The *generic cell rate algorithm* keeps
+//! Fixed windows let twice the rate through at their edges; this does not. The *generic cell rate algorithm* keeps
 //! the moment at which the last of what was let in would leave a queue that drains at the rate (ITU-T I.371). It says
 //! exactly when the next one may come, so nobody has to ask twice.
 //!
@@ -171,84 +171,6 @@ impl Gcra {
     }
 }
 
-/// A bucket of tokens that fills with time: for costs that are only known afterwards, or given back.
-///
-/// Counts in billionths of a token, so that a rate per second is a whole number per nanosecond: nothing is rounded.
-///
-/// ```
-/// use counterpoint::Time;
-/// use counterpoint::resilience::rate::Bucket;
-///
-/// let mut bucket = Bucket::full(10, 1, Time::ZERO);
-/// assert!(bucket.take(8, Time::ZERO).is_ok());
-/// bucket.give_back(3, Time::ZERO);
-/// assert_eq!(bucket.tokens(Time::from_secs(2)), 7);
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bucket {
-    capacity: u32,
-    per_second: u32,
-    level: u64,
-    at: Time,
-}
-
-const TOKEN: u64 = 1_000_000_000;
-
-impl Bucket {
-    /// A full bucket of so many tokens, which gains so many a second.
-    #[must_use]
-    pub const fn full(capacity: u32, per_second: u32, now: Time) -> Self {
-        Self { capacity, per_second, level: capacity as u64 * TOKEN, at: now }
-    }
-
-    /// An empty bucket.
-    #[must_use]
-    pub const fn empty(capacity: u32, per_second: u32, now: Time) -> Self {
-        Self { level: 0, ..Self::full(capacity, per_second, now) }
-    }
-
-    /// Takes so many, all or none.
-    ///
-    /// # Errors
-    ///
-    /// [`Limited`] with the moment to come back.
-    pub fn take(&mut self, tokens: u32, now: Time) -> Result<(), Limited> {
-        self.fill(now);
-        let cost = u64::from(tokens) * TOKEN;
-        match self.level.checked_sub(cost) {
-            Some(rest) => {
-                self.level = rest;
-                Ok(())
-            }
-            None if tokens > self.capacity || self.per_second == 0 => Err(Limited { next: None }),
-            None => {
-                let wait = (cost - self.level).div_ceil(u64::from(self.per_second));
-                Err(Limited { next: Some(self.at + Duration::from_nanos(wait)) })
-            }
-        }
-    }
-
-    /// Puts tokens in, up to the brim: an estimate that was too high.
-    pub fn give_back(&mut self, tokens: u32, now: Time) {
-        self.fill(now);
-        self.level = self.level.saturating_add(u64::from(tokens) * TOKEN).min(u64::from(self.capacity) * TOKEN);
-    }
-
-    /// Whole tokens that are there.
-    #[must_use]
-    pub fn tokens(&self, now: Time) -> u32 {
-        let mut filled = *self;
-        filled.fill(now);
-        u32::try_from(filled.level / TOKEN).unwrap_or(u32::MAX)
-    }
-
-    fn fill(&mut self, now: Time) {
-        let gained = nanos_of(now - self.at).saturating_mul(self.per_second.into());
-        self.level = self.level.saturating_add(gained).min(u64::from(self.capacity) * TOKEN);
-        self.at = self.at.max(now);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,12 +182,11 @@ mod tests {
             count in 1_u32..1_000, burst in 1_u32..50, asks in prop::collection::vec((0_u64..20_000_000, 1_u32..4), 1..300)
         ) {
             let rules = Rules::new(Config::new(count, Duration::from_secs(1), burst)).unwrap();
-            let (mut rate, mut bucket) = (Gcra::default(), Bucket::full(burst, count, Time::ZERO));
-            let (mut now, mut passed, mut poured) = (Time::from_secs(5), 0_u64, 0_u64);
+            let (mut rate, mut now, mut passed) = (Gcra::default(), Time::from_secs(5), 0_u64);
             let start = now;
             for (wait, cost) in asks {
                 now = now + Duration::from_nanos(wait);
-                let most = u64::from(burst) + nanos_of(now - start) * u64::from(count) / TOKEN;
+                let most = u64::from(burst) + nanos_of(now - start) * u64::from(count) / 1_000_000_000;
                 match rate.take(&rules, cost, now) {
                     Ok(()) => passed += u64::from(cost),
                     Err(Limited { next: Some(at) }) => {
@@ -276,15 +197,7 @@ mod tests {
                     }
                     Err(Limited { next: None }) => prop_assert!(cost > burst),
                 }
-                match bucket.take(cost, now) {
-                    Ok(()) => poured += u64::from(cost),
-                    Err(Limited { next: Some(at) }) => {
-                        prop_assert!(bucket.clone().take(cost, Time::from_nanos(at.as_nanos() - 1)).is_err());
-                        prop_assert!(bucket.clone().take(cost, at).is_ok());
-                    }
-                    Err(Limited { next: None }) => prop_assert!(cost > burst),
-                }
-                prop_assert!(passed <= most && poured <= most);
+                prop_assert!(passed <= most);
             }
         }
     }
@@ -308,9 +221,6 @@ mod tests {
         let mut rate = Gcra::default();
         assert_eq!(rate.take(&rules, u32::MAX, Time::MAX), Err(Limited { next: None }));
         assert!(rate.take(&rules, 10, Time::MAX).is_ok());
-        let mut bucket = Bucket::empty(u32::MAX, u32::MAX, Time::ZERO);
-        assert!(bucket.take(u32::MAX, Time::MAX).is_ok());
-        assert_eq!(Bucket::empty(1, 0, Time::ZERO).take(1, Time::MAX), Err(Limited { next: None }));
         assert_eq!(serde_json::to_string(&rate).unwrap(), u64::MAX.to_string());
     }
 }

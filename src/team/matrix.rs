@@ -144,23 +144,6 @@ impl Matrix {
     pub fn availability(&self, agent: AgentId) -> f64 {
         self.get(agent).map_or(0.0, |person| f64::from(person.available) / 1_000.0)
     }
-
-    /// Skills by agents by three: level, chance of success, availability; in the order of [`skills`](Self::skills) and
-    /// [`people`](Self::people). With the feature `ndarray`.
-    #[cfg(feature = "ndarray")]
-    #[must_use]
-    pub fn to_array(&self) -> ndarray::Array3<f64> {
-        let (skills, agents): (Vec<&Name>, Vec<AgentId>) =
-            (self.skills.iter().collect(), self.people.keys().copied().collect());
-        ndarray::Array3::from_shape_fn((skills.len(), agents.len(), 3), |(skill, agent, what)| {
-            let (Some(skill), Some(agent)) = (skills.get(skill), agents.get(agent)) else { return 0.0 };
-            match what {
-                0 => f64::from(self.level(skill, *agent)),
-                1 => self.chance(skill, *agent),
-                _ => self.availability(*agent),
-            }
-        })
-    }
 }
 
 #[cfg(test)]
@@ -176,20 +159,5 @@ mod tests {
         assert_eq!(matrix.people().count(), 1);
         assert_eq!((matrix.level("none", AgentId::new(7)), matrix.level("paint", AgentId::new(8))), (0, 0));
         assert!((matrix.chance("paint", AgentId::new(7)) - 0.5).abs() < 1e-12);
-    }
-
-    #[cfg(feature = "ndarray")]
-    #[test]
-    fn the_array_has_the_figures_of_the_matrix() {
-        let people = [
-            Person::new(AgentId::new(2)).with_skill("a", 2).with_history("a", 2, 0).with_available(250),
-            Person::new(AgentId::new(1)).with_skill("b", 5),
-        ];
-        let array = Matrix::of(people).to_array();
-        assert_eq!(array.shape(), [2, 2, 3]);
-        assert_eq!(
-            array.iter().copied().collect::<Vec<_>>(),
-            [0.0, 0.5, 1.0, 2.0, 0.75, 0.25, 5.0, 0.5, 1.0, 0.0, 0.5, 0.25]
-        );
     }
 }

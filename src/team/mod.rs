@@ -5,7 +5,6 @@
 //! | who can do what, how well, how surely? | [`Matrix`] | - |
 //! | who shall be in the team? | [`form`], [`form_greedily`] | weighted set cover (Chvátal 1979); costs of pairs (Lappas, Liu and Terzi 2009) |
 //! | who could stand in? | [`backups`] | - |
-#![cfg_attr(feature = "planning", doc = "| who plays which part? | [`assign_roles`] | linear assignment |")]
 //! | how does the team change from phase to phase? | [`Phases`] | - |
 //! | what should be learned? | [`growth`] | - |
 //!
@@ -15,12 +14,8 @@ mod formation;
 mod growth;
 mod matrix;
 mod phases;
-#[cfg(feature = "planning")]
-mod roles;
 
 pub use formation::{Keep, MOST_AGENTS, MOST_SKILLS, NoTeam, Request, Team, backups, form, form_greedily};
 pub use growth::{Gap, growth};
 pub use matrix::{Matrix, Person};
 pub use phases::{Formed, Handover, Phase, PhaseError, Phases, Stint};
-#[cfg(feature = "planning")]
-pub use roles::{Role, assign_roles};

@@ -38,7 +38,6 @@ fn errors_are_errors_everywhere() {
     error::<access::Refused>();
     error::<access::Unauthenticated>();
     error::<coordination::Overdrawn>();
-    error::<coordination::aggregate::NotMerged>();
     error::<coordination::blackboard::NotWritten>();
     error::<coordination::consensus::VoteError>();
     error::<coordination::delegation::NotDelegated>();
