@@ -4,8 +4,8 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "a bench")]
 
 use counterpoint::routing::{
-    Adaptive, BestMatch, ConsistentHash, CostAware, Guarded, LeastLoaded, LinUcb, Maglev, MultiFactor, PeakEwma,
-    Performance, Roster, RosterClass, RoundRobin, RoutingStrategy, TwoChoices, WeightedRoundRobin,
+    Adaptive, BestMatch, ConsistentHash, CostAware, LeastLoaded, LinUcb, Maglev, MultiFactor, PeakEwma, Performance,
+    Roster, RosterClass, RoundRobin, RoutingStrategy, TwoChoices, WeightedRoundRobin,
 };
 use counterpoint::{Affinity, AgentId, AgentSpec, Needs, Random, TaskId, TaskSpec, Time};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
@@ -62,7 +62,6 @@ fn strategies() -> Vec<Box<dyn RoutingStrategy>> {
         Box::new(LeastLoaded::default()),
         Box::new(TwoChoices::default()),
         Box::new(RoundRobin::default()),
-        Box::new(Guarded::new(LeastLoaded::default())),
         Box::new(PeakEwma::default()),
         Box::new(Performance::default()),
         Box::new(CostAware::default()),
@@ -83,8 +82,8 @@ fn picks(c: &mut Criterion) {
         let mut fleet = fleet(size);
         let affinity = Affinity::default().with_session("user-17");
         let task = TaskSpec::new(TaskId::new(1), "work").with_needs(needs()).with_affinity(affinity);
-        for (at, mut strategy) in strategies().into_iter().enumerate() {
-            let name = if at == 3 { "guarded least loaded".to_owned() } else { strategy.name().to_owned() };
+        for mut strategy in strategies() {
+            let name = strategy.name().to_owned();
             let among = fleet.roster.among(fleet.class, Time::ZERO).unwrap();
             group.bench_function(BenchmarkId::new(name, size), |b| {
                 let mut number = 0;

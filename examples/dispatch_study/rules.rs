@@ -7,8 +7,8 @@ use crate::outcome::Outcome;
 use crate::world::World;
 use counterpoint::routing::{
     Adaptive, Affine, Auction, BestMatch, ByPriority, Candidate, ConsistentHash, CostAware, Credibility, Custom,
-    FirstCapable, Guarded, LeastLoaded, LinUcb, Maglev, MultiFactor, PeakEwma, Performance, RoundRobin,
-    RoutingStrategy, TwoChoices, WeightedRoundRobin,
+    FirstCapable, LeastLoaded, LinUcb, Maglev, MultiFactor, PeakEwma, Performance, RoundRobin, RoutingStrategy,
+    TwoChoices, WeightedRoundRobin,
 };
 use counterpoint::{Config, Discipline, TaskSpec, Time};
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub enum Order {
     Clairvoyant,
 }
 
-pub const STRATEGIES: [&str; 19] = [
+pub const STRATEGIES: [&str; 18] = [
     "first capable",
     "best match",
     "round robin",
@@ -54,7 +54,6 @@ pub const STRATEGIES: [&str; 19] = [
     "LinUCB",
     "auction",
     "adaptive",
-    "guarded",
     "by priority",
     "custom",
 ];
@@ -148,7 +147,6 @@ fn strategy(name: &str, half: Duration) -> Box<dyn RoutingStrategy> {
             Box::new(Auction::new(|_: &TaskSpec, agent: &Candidate<'_>, _: Time| agent.spec().cost_per_second))
         }
         "adaptive" => Box::new(Adaptive::default()),
-        "guarded" => Box::new(Guarded::new(LeastLoaded::default())),
         "by priority" => Box::new(ByPriority::default()),
         "custom" => Box::new(Custom::new("most room", |_, among, _| {
             among.iter().max_by_key(Candidate::room).map(|agent| agent.id())

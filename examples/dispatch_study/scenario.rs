@@ -4,7 +4,8 @@ use crate::fleet::Worker;
 use crate::load::{Job, count};
 use crate::outcome::{Outcome, quantile};
 use crate::world::{Trouble, World};
-use counterpoint::routing::{CostAware, Guarded, LeastLoaded, MultiFactor, Performance, RoundRobin, RoutingStrategy};
+use counterpoint::resilience::outlier;
+use counterpoint::routing::{CostAware, LeastLoaded, MultiFactor, Performance, RoundRobin, RoutingStrategy};
 use counterpoint::{Config, Discipline, Jitter, Policy, Retry, Tier, Time};
 use rand_distr::{Distribution, Exp1};
 use rand_xoshiro::SplitMix64;
@@ -44,17 +45,21 @@ fn success(outcome: &Outcome) -> f64 {
 /// tried again, so that what is lost shows.
 pub fn black_hole(seed: u64, jobs: usize) -> Vec<Finding> {
     let (jobs, workers) = (poisson(seed, jobs, 70.0, 1.0), team(100, 1));
-    let strategies: [(&str, Box<dyn RoutingStrategy>); 6] = [
-        ("round robin", Box::new(RoundRobin::default())),
-        ("least loaded", Box::new(LeastLoaded::default())),
-        ("least loaded, guarded", Box::new(Guarded::new(LeastLoaded::default()))),
-        ("performance", Box::new(Performance::default())),
-        ("multi-factor score", Box::new(MultiFactor::default())),
-        ("cost aware", Box::new(CostAware::default())),
+    fn with(strategy: impl RoutingStrategy + 'static) -> Config {
+        Config::default().with_strategy(strategy)
+    }
+    let ejecting = with(LeastLoaded::default()).with_outlier_ejection(outlier::Rules::default());
+    let setups: [(&str, Config); 6] = [
+        ("round robin", with(RoundRobin::default())),
+        ("least loaded", with(LeastLoaded::default())),
+        ("least loaded, outlier ejection", ejecting),
+        ("performance", with(Performance::default())),
+        ("multi-factor score", with(MultiFactor::default())),
+        ("cost aware", with(CostAware::default())),
     ];
-    let found = strategies.into_iter().map(|(setup, strategy)| {
+    let found = setups.into_iter().map(|(setup, config)| {
         let setup = setup.to_owned();
-        let outcome = World::new(&jobs, &workers, Config::default().with_strategy(strategy).with_seed(seed))
+        let outcome = World::new(&jobs, &workers, config.with_seed(seed))
             .with_policy(Policy::default().with_retry(Retry::never()))
             .with_trouble(
                 |worker, _| if worker < 2 { Trouble::Fails(Duration::from_millis(5)) } else { Trouble::Nothing },

@@ -80,7 +80,7 @@ fn recorded_loads_are_served_better_than_by_either_baseline() {
 fn agents_that_fail_everything_draw_no_work() {
     let found = scenario::black_hole(1, 3_000);
     assert!(value(&found, "least loaded") < 0.99);
-    for setup in ["least loaded, guarded", "performance", "multi-factor score", "cost aware"] {
+    for setup in ["least loaded, outlier ejection", "performance", "multi-factor score", "cost aware"] {
         assert!(value(&found, setup) >= 0.99, "{setup}: {}", value(&found, setup));
     }
 }

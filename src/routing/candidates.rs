@@ -219,16 +219,6 @@ impl<'a> Candidates<'a> {
         self.fleet.place_of(id).map(|place| place.get())
     }
 
-    /// Without these: for strategies that wrap others. `room` is the caller's memory for the result.
-    #[must_use]
-    pub fn without<'b>(&self, barred: &Places, room: &'b mut Places) -> Candidates<'b>
-    where
-        'a: 'b,
-    {
-        room.0.set_difference(self.open(), &barred.0);
-        Candidates { open: Some(&room.0), ..*self }
-    }
-
     /// Only those that pass: for strategies that wrap others. `room` is the caller's memory for the result.
     #[must_use]
     pub fn only<'b>(&self, room: &'b mut Places, mut pass: impl FnMut(&Candidate<'a>) -> bool) -> Candidates<'b>

@@ -264,11 +264,6 @@ impl History {
         }
     }
 
-    /// The chance of success of all agents at a kind.
-    pub(super) fn common(&self, kind: usize) -> f64 {
-        self.kinds.get(kind).map_or(1.0, |record| record.rate(1.0, 1.0))
-    }
-
     /// The seconds that a try of all agents at a kind takes; one if nothing is known.
     pub(super) fn common_seconds(&self, kind: Option<usize>) -> f64 {
         let common = kind.and_then(|kind| self.kinds.get(kind)).filter(|record| record.tries > 0.0);

@@ -22,12 +22,11 @@
 //! | [`Auction`] | the lowest bid, owed the second lowest | Vickrey 1961 |
 //! | [`Trails`] | by how well the way from kind to agent is trodden | ant system, Dorigo 1996 |
 //! | [`Adaptive`] | what the strategy for the situation picks, with a reason | a table with hysteresis |
-//! | [`Guarded`] | another strategy's, without agents that fail everything | Envoy's outlier detection |
 //! | [`ByPriority`] | the highest priority, then the least loaded | - |
 //! | [`Custom`] | whatever a closure says | - |
 //!
-//! One scheduler that counts what it hands out needs no more than [`LeastLoaded`], guarded where agents can break:
-//! `Guarded::new(LeastLoaded::default())`. Two choices are for agents that several schedulers share. [`Roster`] offers all
+//! One scheduler that counts what it hands out needs no more than [`LeastLoaded`]; where agents can break, outlier ejection
+//! ([`Config::with_outlier_ejection`](crate::Config::with_outlier_ejection)) keeps work away from them. Two choices are for agents that several schedulers share. [`Roster`] offers all
 //! this without a scheduler. [`SkillMap`] says which skills stand for which others.
 //! An [`Estimator`], such as [`Credibility`], says how long a task will take, for orders of waiting that go by it.
 
@@ -45,7 +44,6 @@ mod eligible;
 mod estimate;
 mod first_capable;
 mod fleet;
-mod guarded;
 mod hashing;
 mod learned;
 mod least_loaded;
@@ -73,7 +71,6 @@ pub use custom::Custom;
 pub use estimate::{Credibility, Estimator};
 pub use first_capable::FirstCapable;
 pub(crate) use fleet::{Fleet, Gate, Member};
-pub use guarded::Guarded;
 pub use hashing::{ConsistentHash, Maglev};
 pub use least_loaded::LeastLoaded;
 pub use peak_ewma::PeakEwma;

@@ -14,9 +14,9 @@ use crate::task::TaskSpec;
 ///
 /// ```
 /// use counterpoint::Config;
-/// use counterpoint::routing::{Guarded, TwoChoices};
+/// use counterpoint::routing::TwoChoices;
 ///
-/// let config = Config::default().with_strategy(Guarded::new(TwoChoices::default()));
+/// let config = Config::default().with_strategy(TwoChoices::default());
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]

@@ -52,21 +52,6 @@ impl Bits {
         self.tops.clear();
     }
 
-    /// Makes it what `from` holds and `but` does not.
-    pub(crate) fn set_difference(&mut self, from: &Self, but: &Self) {
-        self.clear_all();
-        self.tops.resize(from.tops.len(), 0);
-        for (at, &word) in from.words.iter().enumerate() {
-            let left = word & !but.word(at);
-            self.words.push(left);
-            if left != 0
-                && let Some(top) = self.tops.get_mut(at / WORD)
-            {
-                *top |= 1 << (at % WORD);
-            }
-        }
-    }
-
     pub(crate) fn contains(&self, index: usize) -> bool {
         self.words.get(index / WORD).is_some_and(|bits| bits & (1 << (index % WORD)) != 0)
     }
@@ -304,9 +289,6 @@ mod tests {
                 prop_assert_eq!(left.nth_common(&right, rank), Some(*index));
             }
             prop_assert_eq!(left.nth_common(&right, common.len()), None);
-            let mut rest = bits(&both);
-            rest.set_difference(&left, &right);
-            prop_assert_eq!(rest.iter().collect::<Vec<_>>(), a.difference(&b).copied().collect::<Vec<_>>());
         }
     }
 }

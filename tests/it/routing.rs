@@ -1,9 +1,9 @@
 //! Routing inside a scheduler: filters, wishes, and agents that are worth avoiding.
 
+use counterpoint::resilience::outlier;
 use counterpoint::routing::{
-    Adaptive, Affine, Auction, BestMatch, ByPriority, Candidate, ConsistentHash, CostAware, Guarded, LeastLoaded,
-    LinUcb, Maglev, MultiFactor, PeakEwma, Performance, RoundRobin, RoutingStrategy, SkillMap, TwoChoices,
-    WeightedRoundRobin,
+    Adaptive, Affine, Auction, BestMatch, ByPriority, Candidate, ConsistentHash, CostAware, LeastLoaded, LinUcb,
+    Maglev, MultiFactor, PeakEwma, Performance, RoundRobin, RoutingStrategy, SkillMap, TwoChoices, WeightedRoundRobin,
 };
 use counterpoint::{
     Accepted, Affinity, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Config, Effect, Exhausted, Failure,
@@ -224,8 +224,8 @@ fn affinity_and_costs_are_data() {
 
 /// What a strategy makes of a fleet of 100 agents with 4 slots each at 70 % load, of which two fail everything in 5 ms:
 /// the share of tasks that succeed at their only attempt.
-fn black_hole(strategy: impl RoutingStrategy + 'static) -> f64 {
-    let mut stage = Stage::new(Config::default().with_strategy(strategy).with_seed(7));
+fn black_hole(config: Config) -> f64 {
+    let mut stage = Stage::new(config.with_seed(7));
     (0..100).for_each(|id| drop(stage.register(agent(id).with_capacity(4))));
     let once = Policy::default().with_retry(Retry::never()).with_exhausted(Exhausted::Fail);
     let mut random = Random::new(11, 0);
@@ -265,14 +265,18 @@ fn black_hole(strategy: impl RoutingStrategy + 'static) -> f64 {
 
 #[test]
 fn who_fails_fast_attracts_no_work() {
-    assert!(black_hole(LeastLoaded::default()) < 0.6, "without protection most of the work is lost");
+    fn with(strategy: impl RoutingStrategy + 'static) -> Config {
+        Config::default().with_strategy(strategy)
+    }
+    let ejecting = |config: Config| config.with_outlier_ejection(outlier::Rules::default());
+    assert!(black_hole(with(LeastLoaded::default())) < 0.6, "without protection most of the work is lost");
     let protected: [(f64, &str); 6] = [
-        (black_hole(Guarded::new(LeastLoaded::default())), "guarded least loaded"),
-        (black_hole(Guarded::new(TwoChoices::default())), "guarded two choices"),
-        (black_hole(Performance::default()), "performance"),
-        (black_hole(PeakEwma::default()), "peak ewma"),
-        (black_hole(MultiFactor::default()), "score"),
-        (black_hole(Guarded::new(LinUcb::default())), "guarded lin-ucb"),
+        (black_hole(ejecting(with(LeastLoaded::default()))), "least loaded with outlier ejection"),
+        (black_hole(ejecting(with(TwoChoices::default()))), "two choices with outlier ejection"),
+        (black_hole(with(Performance::default())), "performance"),
+        (black_hole(with(PeakEwma::default())), "peak ewma"),
+        (black_hole(with(MultiFactor::default())), "score"),
+        (black_hole(ejecting(with(LinUcb::default()))), "lin-ucb with outlier ejection"),
     ];
     for (success, name) in protected {
         println!("{name}: {success:.4}");
@@ -288,7 +292,7 @@ fn every_strategy_serves() {
         let bid = |_: &TaskSpec, agent: &Candidate<'_>, _: Time| Some(u64::from(agent.in_flight()));
         Box::new(Auction::new(bid)) as Box<dyn RoutingStrategy>
     };
-    let strategies: [Make; 17] = [
+    let strategies: [Make; 16] = [
         || Box::new(LeastLoaded::default()),
         || Box::new(RoundRobin::default()),
         || Box::new(WeightedRoundRobin::default()),
@@ -304,7 +308,6 @@ fn every_strategy_serves() {
         || Box::new(Affine::new(PeakEwma::default())),
         || Box::new(LinUcb::default()),
         || Box::new(Adaptive::default()),
-        || Box::new(Guarded::new(Affine::default())),
         bids,
     ];
     for make in strategies {

@@ -10,7 +10,7 @@ use apalis_core::backend::TaskSink;
 use apalis_core::backend::memory::MemoryStorage;
 use apalis_core::worker::builder::WorkerBuilder;
 use apalis_core::worker::context::WorkerContext;
-use counterpoint::routing::{Guarded, LeastLoaded};
+use counterpoint::resilience::outlier;
 use counterpoint::{
     AttemptId, Command, Config, Effect, Incarnation, Limits, Name, Needs, Outbox, Payload, Random, Scheduler, TaskId,
     TaskSpec, Tier, Time,
@@ -41,7 +41,7 @@ struct Load {
 impl Load {
     fn new(guarded: bool) -> Self {
         let config = Config::default().with_limits(Limits::default().with_waiting_tasks(4_000_000));
-        let config = if guarded { config.with_strategy(Guarded::new(LeastLoaded::default())) } else { config };
+        let config = if guarded { config.with_outlier_ejection(outlier::Rules::default()) } else { config };
         let drawn = Drawn::new(AGENTS);
         let mut load = Self {
             scheduler: Scheduler::new(config),

@@ -2,7 +2,7 @@
 
 use super::{Group, bench};
 use counterpoint::routing::{
-    Adaptive, BestMatch, ConsistentHash, CostAware, Guarded, LeastLoaded, LinUcb, Maglev, MultiFactor, PeakEwma,
+    Adaptive, BestMatch, ConsistentHash, CostAware, LeastLoaded, LinUcb, Maglev, MultiFactor, PeakEwma,
     Performance, Roster, RosterClass, RoundRobin, RoutingStrategy, TwoChoices, WeightedRoundRobin,
 };
 use counterpoint::{
@@ -32,7 +32,6 @@ fn strategies() -> Vec<Row> {
         ("multi-factor, taught", Box::new(MultiFactor::default()), true),
         ("LinUCB, taught", Box::new(LinUcb::default()), true),
         ("adaptive, taught", Box::new(Adaptive::default()), true),
-        ("guarded least loaded, taught", Box::new(Guarded::new(LeastLoaded::default())), true),
     ]
 }
 
