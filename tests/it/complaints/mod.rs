@@ -1,4 +1,4 @@
-//! What people complain about in other systems, and what happens here: the tests that `docs/complaints.md` names.
+//! Common problems of other systems, and how the engine behaves: the tests that `docs/comparison.md` names.
 
 mod joining;
 mod lasting;
