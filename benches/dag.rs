@@ -6,7 +6,7 @@
 //!
 //! The numbers that criterion prints are time *per node*, not per run.
 //!
-//! `cargo bench --bench dag`
+//! `cargo bench -p benches --bench dag`
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench that goes wrong is to stop")]
 
 use std::{

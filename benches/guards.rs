@@ -1,6 +1,6 @@
 //! What a guard costs per call, in the hot state: everything handed in, nothing looked up.
 //!
-//! `cargo bench --bench guards`
+//! `cargo bench -p benches --bench guards`
 #![expect(clippy::unwrap_used, reason = "a bench that goes wrong is to stop")]
 
 use counterpoint::resilience::breaker::{self, Breaker, Outcome};

@@ -2,7 +2,7 @@
 //! thousand active runs and a hundred thousand waiting tasks, and how long the engine stops for it, without a follower and
 //! with one; and memory over ten million tasks.
 //!
-//! `cargo bench --features sealed --bench journal`; `-- restore`, `-- snapshot` or `-- memory` for one of them.
+//! `cargo bench -p benches --bench journal`; `-- restore`, `-- snapshot` or `-- memory` for one of them.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,

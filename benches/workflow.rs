@@ -4,7 +4,7 @@
 //! anywhere. Each shape runs in two sizes, so that what is not linear shows. Besides the times that criterion prints (per
 //! transition), the bench tells what an active run takes of memory and how fast a journal is read back.
 //!
-//! `cargo bench --bench workflow`
+//! `cargo bench -p benches --bench workflow`
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,

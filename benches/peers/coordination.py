@@ -3,7 +3,7 @@
 assignments.
 
     pip install gtpyhop scipy
-    COUNTERPOINT_INSTANCE=/some/team.json cargo bench --bench coordination -- team      # writes the instance
+    COUNTERPOINT_INSTANCE=/some/team.json cargo bench -p benches --bench coordination -- team      # writes the instance
     python3 benches/peers/coordination.py /some/team.json [seconds for the large team]
 
 Prints processor time, the best of several runs.

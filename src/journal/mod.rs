@@ -1,6 +1,6 @@
 //! Where facts are kept: the trait that a host implements, and a journal in memory. With the feature `sealed` also how facts
 //! are written down at rest so that every change shows, as pure functions; a journal in files that is made of them is the
-//! example `embedded_journal`.
+//! package `counterpoint-journal-files`.
 //!
 //! A journal belongs to one writer at a time. [`take_over`](Journal::take_over) makes the caller that writer by raising the
 //! epoch; from then on every append of an older one is refused by the journal itself, whatever that writer believes.

@@ -1,10 +1,10 @@
 //! A dashboard for the terminal.
 //!
 //! ```sh
-//! cargo run --release -- demo                        # a live host; q quits
-//! cargo run --release -- demo --record demo.jsonl    # the same, and its journal is kept
-//! cargo run --release -- demo.jsonl                  # a recorded journal, with a slider through time
-//! cargo run --release -- demo.jsonl --text --at 0.5  # one picture of it as text, half-way through
+//! cargo run --release -p counterpoint-dashboard -- demo                        # a live host; q quits
+//! cargo run --release -p counterpoint-dashboard -- demo --record demo.jsonl    # the same, and its journal is kept
+//! cargo run --release -p counterpoint-dashboard -- demo.jsonl                  # a recorded journal, with a slider through time
+//! cargo run --release -p counterpoint-dashboard -- demo.jsonl --text --at 0.5  # one picture of it as text, half-way through
 //! ```
 
 mod demo;

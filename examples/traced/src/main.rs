@@ -1,8 +1,8 @@
 //! A question is researched by two agents, and every span is written as a line of JSON when it ends.
 //!
 //! ```sh
-//! cargo run                 # to the terminal
-//! cargo run > trace.jsonl   # to a file
+//! cargo run -p counterpoint-traced                 # to the terminal
+//! cargo run -p counterpoint-traced > trace.jsonl   # to a file
 //! ```
 //!
 //! The run joins the trace of whoever asked, by its `traceparent`.

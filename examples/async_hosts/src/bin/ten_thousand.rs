@@ -1,8 +1,8 @@
 //! Ten thousand attempts at once on one thread of tokio, beside a `JoinSet` with a semaphore, written by hand.
 //!
 //! ```sh
-//! cargo run --release --bin ten_thousand            # 50,000 tasks, 10,000 at once
-//! cargo run --release --bin ten_thousand -- 5000 1000
+//! cargo run --release -p counterpoint-async-hosts --bin ten_thousand            # 50,000 tasks, 10,000 at once
+//! cargo run --release -p counterpoint-async-hosts --bin ten_thousand -- 5000 1000
 //! ```
 //!
 //! Every task sleeps for 100 ms and gives a number back. Memory is the most that was in use beyond what was before; time is

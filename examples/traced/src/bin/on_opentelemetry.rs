@@ -1,7 +1,7 @@
 //! The same through the SDK of OpenTelemetry, with its exporter to standard output: no collector is needed.
 //!
 //! ```sh
-//! cargo run --bin on_opentelemetry
+//! cargo run -p counterpoint-traced --bin on_opentelemetry
 //! ```
 //!
 //! With a collector only the exporter is another: that of `opentelemetry-otlp`, behind a processor that sends in batches

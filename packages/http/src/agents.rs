@@ -1,0 +1,201 @@
+//! Agents elsewhere: the messages of the protocol, one request each, and who is there.
+
+use counterpoint::rejected::{Stale, Unknown};
+use crate::auth::bearer;
+use crate::refusal::{Refusal, id};
+use crate::{App, Parameters, wait};
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use counterpoint::protocol::{Body, Message, MessageId};
+use counterpoint::{
+    Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Effect, Engine, Incarnation, Rejected, Time, Token,
+};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// The lease of an agent that does not say how long it may be silent.
+const LEASE: Duration = Duration::from_secs(15);
+/// No agent may be silent for longer.
+const LONGEST_LEASE: Duration = Duration::from_secs(300);
+
+/// Takes a message in, and answers with messages.
+pub(crate) async fn message(
+    State(app): State<App>,
+    parameters: Parameters,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Result<Response, Refusal> {
+    let mut message = Message::decode(&bytes, &app.limits)?;
+    let (about, token) = (message.id().clone(), bearer(&headers).or(message.token.take()));
+    let span = wait(&parameters)?;
+    match answer(&app, message, token, span).await {
+        Ok(answers) => {
+            let answers = answers
+                .into_iter()
+                .map(|answer| if answer.re.is_none() { answer.in_reply_to(about.clone()) } else { answer });
+            Ok(Json(answers.collect::<Vec<_>>()).into_response())
+        }
+        Err(refusal) => Ok(refused(&about, refusal)),
+    }
+}
+
+/// A refusal in the words of the protocol, with the status and headers of any other.
+fn refused(about: &MessageId, refusal: Refusal) -> Response {
+    let (code, reason) = (refusal.code.as_str().into(), refusal.reason.as_str().into());
+    let body = Body::Rejected { code, reason, retry_after: refusal.retry_after };
+    let answer = Message::new(made(about, "refused"), body).in_reply_to(about.clone());
+    let (parts, _) = refusal.into_response().into_parts();
+    let mut response = Json([answer]).into_response();
+    *response.status_mut() = parts.status;
+    for (name, value) in &parts.headers {
+        response.headers_mut().entry(name).or_insert_with(|| value.clone());
+    }
+    response
+}
+
+/// An id for an answer: it follows from that of the message, so that the answer to a repeated message is the same one.
+fn made(about: &MessageId, what: &str) -> MessageId {
+    let text: String = about.as_str().chars().take(100).collect();
+    MessageId::new(format!("{what}-{text}")).unwrap_or_else(|_| about.clone())
+}
+
+async fn answer(app: &App, message: Message, token: Option<Token>, span: Duration) -> Result<Vec<Message>, Refusal> {
+    let about = message.id().clone();
+    let say = |body| vec![Message::new(made(&about, "answer"), body)];
+    match message.body {
+        Body::Register { agent } => {
+            let spec = elsewhere(AgentSpec::from(*agent));
+            let beat = spec.lease.map(|lease| lease / 3);
+            let accepted = app.command_as(token, Command::register(spec)).await?;
+            Ok(Body::registered(accepted, beat).map(say).unwrap_or_default())
+        }
+        Body::Update { by, agent } => {
+            let spec = elsewhere(AgentSpec::from(*agent));
+            app.command_as(token, AgentCommand::Update { by, spec }.into()).await?;
+            Ok(Vec::new())
+        }
+        Body::Poll { by, most } => {
+            app.command_as(token, AgentCommand::Poll { by, most }.into()).await?;
+            work_for(app, by, if most == 0 { Duration::ZERO } else { span }).await
+        }
+        Body::Accept { by, attempt } => {
+            app.command_as(token, AgentCommand::Start { by, attempt }.into()).await?;
+            app.hub.accepted(by, attempt);
+            Ok(Vec::new())
+        }
+        Body::Query { task } => {
+            let theirs = crate::tasks::theirs(task);
+            crate::tasks::may_read(app, token, theirs).await?;
+            Ok(say(crate::tasks::status(app, task).await?))
+        }
+        _ => {
+            let command = message.into_command();
+            let command = command.map_err(|error| Refusal::invalid("not_a_command", error.to_string()))?;
+            match app.command_as(token, command).await? {
+                // What was said before is answered as it was then.
+                Accepted::Done | Accepted::Repeated => Ok(Vec::new()),
+                _ => Ok(Vec::new()),
+            }
+        }
+    }
+}
+
+/// An agent elsewhere asks for its work and can be lost.
+fn elsewhere(spec: AgentSpec) -> AgentSpec {
+    let lease = spec.lease.unwrap_or(LEASE).clamp(Duration::from_millis(100), LONGEST_LEASE);
+    spec.with_polls().with_lease(lease)
+}
+
+/// What there is for an agent, as soon as there is something, or nothing when that takes too long.
+async fn work_for(app: &App, by: Incarnation, span: Duration) -> Result<Vec<Message>, Refusal> {
+    let until = Instant::now() + span;
+    loop {
+        let bell = app.hub.bell(by).ok_or(Rejected::Stale(Stale::Incarnation(by)))?;
+        let mut rings = std::pin::pin!(bell.notified());
+        // From here on no ring is missed.
+        rings.as_mut().enable();
+        let messages = mail(app, by).await?;
+        if !messages.is_empty() {
+            return Ok(messages);
+        }
+        if timeout_at(until, rings).await.is_err() {
+            break;
+        }
+    }
+    // Nobody listens any more: what comes now shall go to somebody who does.
+    app.host.command(AgentCommand::Poll { by, most: 0 }).await?;
+    mail(app, by).await
+}
+
+async fn mail(app: &App, by: Incarnation) -> Result<Vec<Message>, Refusal> {
+    let mail = app.hub.mail(by).ok_or(Rejected::Stale(Stale::Incarnation(by)))?;
+    let now = app.host.now();
+    let mut messages = mail.notices;
+    if !mail.assigned.is_empty() {
+        let assigned = mail.assigned;
+        messages.extend(app.host.inspect(move |engine| dispatches(engine, by, &assigned)).await?);
+    }
+    Ok(messages.into_iter().map(|message| message.sent_at(now)).collect())
+}
+
+fn dispatches(engine: &Engine, by: Incarnation, assigned: &[(AttemptId, Time)]) -> Vec<Message> {
+    let dispatch = |(attempt, at): &(AttemptId, Time)| {
+        let task = engine.task(attempt.task()).filter(|task| task.running() == Some((*attempt, by)))?;
+        let until = task.spec().policy.attempt_timeout().map(|span| *at + span);
+        let task = Arc::new(task.spec().clone());
+        Some(Message::from(&Effect::Dispatch { attempt: *attempt, to: by, task, until }))
+    };
+    assigned.iter().filter_map(dispatch).collect()
+}
+
+fn shown(agent: &counterpoint::AgentView<'_>) -> Value {
+    let spec = agent.spec();
+    json!({
+        "id": spec.id.get().to_string(),
+        "life": agent.incarnation().number().to_string(),
+        "name": spec.name,
+        "skills": spec.skills,
+        "labels": spec.labels,
+        "status": agent.status(),
+        "capacity": spec.capacity,
+        "in_flight": agent.in_flight(),
+    })
+}
+
+/// Who is there.
+pub(crate) async fn list(State(app): State<App>, headers: HeaderMap) -> Result<Json<Value>, Refusal> {
+    app.may_read(&headers, "the agents")?;
+    let agents = app.host.inspect(|engine| engine.agents().map(|agent| shown(&agent)).collect::<Vec<_>>()).await?;
+    Ok(Json(json!({"agents": agents})))
+}
+
+/// One agent.
+pub(crate) async fn one(
+    State(app): State<App>,
+    Path(agent): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Refusal> {
+    let agent = AgentId::new(id(&agent)?);
+    app.may_read_of(&headers, "an agent", AgentCommand::Drain { agent }.into()).await?;
+    let found = app.host.inspect(move |engine| engine.agent(agent).map(|agent| shown(&agent))).await?;
+    Ok(Json(found.ok_or(Rejected::Unknown(Unknown::Agent(agent)))?))
+}
+
+/// Takes an agent away, or with `drain=true` lets it finish what it holds first.
+pub(crate) async fn dismiss(
+    State(app): State<App>,
+    Path(agent): Path<String>,
+    parameters: Parameters,
+    headers: HeaderMap,
+) -> Result<StatusCode, Refusal> {
+    let agent = AgentId::new(id(&agent)?);
+    let drain = parameters.get("drain").is_some_and(|text| text == "true");
+    let command = if drain { AgentCommand::Drain { agent } } else { AgentCommand::Deregister { agent } };
+    app.command(&headers, command).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

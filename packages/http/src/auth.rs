@@ -1,0 +1,10 @@
+//! Whose token it is.
+
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use counterpoint::Token;
+
+/// The token of a request, from `Authorization: Bearer`.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<Token> {
+    Token::from_authorization(headers.get(AUTHORIZATION)?.to_str().ok()?)
+}

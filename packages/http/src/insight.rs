@@ -1,0 +1,142 @@
+//! For those who watch: events, figures, health, the trail of who asked for what.
+
+use crate::hub::Hub;
+use crate::refusal::{Refusal, id};
+use crate::{App, Parameters};
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use counterpoint::insight::{EventFilter, Family, Subject, to_prometheus};
+use counterpoint::{AgentId, RunId, TaskId};
+use futures_util::stream::{self, Stream};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+use std::sync::PoisonError;
+use tokio::sync::watch;
+
+/// A reader of events.
+struct Reader {
+    hub: Hub,
+    newest: watch::Receiver<u64>,
+    filter: EventFilter,
+    last: u64,
+    /// None before the first page: a reader who begins now misses nothing.
+    begun: bool,
+    ready: VecDeque<Event>,
+}
+
+impl Reader {
+    /// The next event; none when the server ends.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(event);
+            }
+            self.newest.mark_unchanged();
+            let page = self.hub.after(self.last, &mut self.filter);
+            let more = page.last > self.last;
+            if page.missed && self.begun {
+                self.ready.push_back(Event::default().event("missed").data(self.last.to_string()));
+            }
+            (self.last, self.begun) = (page.last, true);
+            for entry in page.facts {
+                let id = entry.seq.get().to_string();
+                // What is in a journal has a JSON form.
+                let data = serde_json::to_string(&*entry).unwrap_or_default();
+                self.ready.push_back(Event::default().id(id).event("fact").data(data));
+            }
+            if !more && self.ready.is_empty() {
+                self.newest.changed().await.ok()?;
+            }
+        }
+    }
+}
+
+fn filter(parameters: &BTreeMap<String, String>) -> Result<EventFilter, Refusal> {
+    let filter = match parameters.get("family") {
+        None => EventFilter::all(),
+        Some(family) => {
+            let family: Family = serde_json::from_value(Value::from(family.as_str()))
+                .map_err(|_| Refusal::invalid("family", "a family is one of workflow, task, agent, resource"))?;
+            EventFilter::of([family])
+        }
+    };
+    let subject = |name: &str| parameters.get(name).map(|text| id(text)).transpose();
+    let about: Option<Subject> = match (subject("task")?, subject("run")?, subject("agent")?) {
+        (None, None, None) => None,
+        (Some(task), None, None) => Some(TaskId::new(task).into()),
+        (None, Some(run), None) => Some(RunId::new(run).into()),
+        (None, None, Some(agent)) => Some(AgentId::new(agent).into()),
+        _ => return Err(Refusal::invalid("about", "say one of `task`, `run` and `agent`")),
+    };
+    Ok(match about {
+        Some(about) => filter.about(about),
+        None => filter,
+    })
+}
+
+/// Facts as they become durable, as server-sent events. `Last-Event-ID` or `after` say where to go on; without them it begins
+/// now. By `family`, and about one `task`, `run` or `agent`.
+pub(crate) async fn events(
+    State(app): State<App>,
+    parameters: Parameters,
+    headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refusal> {
+    app.may_read(&headers, "the events")?;
+    let filter = filter(&parameters)?;
+    let newest = app.hub.newest();
+    let asked = headers.get("last-event-id").and_then(|value| value.to_str().ok());
+    let asked = asked.or(parameters.get("after").map(String::as_str));
+    let last = asked.map(id).transpose()?;
+    let (begun, last) = (last.is_some(), last.unwrap_or_else(|| *newest.borrow()));
+    let reader = Reader { hub: app.hub.clone(), newest, filter, last, begun, ready: VecDeque::new() };
+    let events = stream::unfold(reader, |mut reader| async {
+        let event = reader.next().await?;
+        Some((Ok(event), reader))
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+}
+
+/// Whether the host is at work.
+pub(crate) async fn health(State(app): State<App>) -> Response {
+    match app.host.inspect(|engine| (engine.last_seq().get(), engine.queued(), engine.agents().count())).await {
+        Ok((facts, queued, agents)) => {
+            Json(json!({"status": "ok", "facts": facts, "queued": queued, "agents": agents})).into_response()
+        }
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "ended", "reason": error.to_string()})))
+            .into_response(),
+    }
+}
+
+/// Figures for Prometheus, over the whole journal.
+pub(crate) async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response, Refusal> {
+    app.may_read(&headers, "the figures")?;
+    let page = to_prometheus(&app.hub.metrics(app.host.now()));
+    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response())
+}
+
+/// Who asked for what since the server began, refusals among it, as lines of JSON.
+pub(crate) async fn trail(State(app): State<App>, headers: HeaderMap) -> Result<Response, Refusal> {
+    app.may_read(&headers, "the trail")?;
+    let lines = app.trail.lock().unwrap_or_else(PoisonError::into_inner).to_json_lines();
+    Ok(([(CONTENT_TYPE, "application/jsonl")], lines).into_response())
+}
+
+/// What this server understands.
+pub(crate) async fn openapi() -> Response {
+    Json(crate::openapi()).into_response()
+}
+
+/// No such address.
+pub(crate) async fn nowhere() -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, "no_such_path", "there is nothing at this address: see /openapi.json")
+}
+
+/// An address with another method.
+pub(crate) async fn not_so() -> Refusal {
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", "not with this method: see /openapi.json")
+}

@@ -1,0 +1,133 @@
+//! Counterpoint behind HTTP: tasks, runs and workflows for clients, long polls for agents elsewhere, events and figures for
+//! those who watch.
+//!
+//! The engine is driven by `counterpoint::host::future` on one thread of tokio; its facts are kept in files. Whoever asks is
+//! shown to the gate of `counterpoint::access` first. Agents speak the messages of `counterpoint::protocol`.
+
+mod agents;
+mod auth;
+mod hub;
+mod insight;
+mod openapi;
+mod refusal;
+mod routes;
+mod runs;
+mod tasks;
+
+pub use openapi::openapi;
+pub use routes::router;
+
+use auth::bearer;
+use axum::http::HeaderMap;
+use counterpoint::access::{Gate, Policy, Tokens, Trail};
+use counterpoint::host::HostError;
+use counterpoint::host::future::{Driver, FutureHost, OffThread};
+use counterpoint::journal::sealed::Stream;
+use counterpoint::protocol::WireLimits;
+use counterpoint::{Accepted, Command, Config, Engine, Limits};
+use counterpoint_journal_files::FileJournal;
+use hub::{Hub, Shown};
+use refusal::Refusal;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Parameters of a request's address.
+type Parameters = axum::extract::Query<BTreeMap<String, String>>;
+
+/// The longest that a request is held open.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// What every request is served from. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct App {
+    host: FutureHost,
+    hub: Hub,
+    gate: Arc<Gate>,
+    trail: Arc<Mutex<Trail>>,
+    limits: WireLimits,
+}
+
+impl App {
+    /// Opens the journal in this folder and goes on where it ends. The driver is to be spawned.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be opened or restored from.
+    pub async fn open(folder: &Path, tokens: Tokens) -> Result<(Self, Driver), HostError> {
+        let hub = Hub::default();
+        let journal = Shown::new(FileJournal::new(folder, Stream::new("http-host")), hub.clone());
+        let away = |work| drop(tokio::task::spawn_blocking(work));
+        let (host, driver) =
+            FutureHost::open(Config::default(), OffThread::new(journal, away), tokio::time::sleep).await?;
+        let gate = Gate::new(Policy::standard(), tokens);
+        let limits = WireLimits::from(&Limits::default());
+        Ok((Self { host, hub, gate: Arc::new(gate), trail: Arc::default(), limits }, driver))
+    }
+
+    /// Has the hub see every fact. To be asked before the driver is polled for the first time, so that it misses none.
+    ///
+    /// # Errors
+    ///
+    /// When the host has ended.
+    pub async fn watch(&self) -> Result<(), HostError> {
+        let hub = self.hub.clone();
+        self.host.watch(move |entry| hub.show(entry)).await
+    }
+
+    /// Hands out nothing new, waits so long for what is under way, and ends.
+    ///
+    /// # Errors
+    ///
+    /// When something was still under way; the journal has it.
+    pub async fn shut_down(&self, patience: Duration) -> Result<(), HostError> {
+        self.host.shut_down(patience).await
+    }
+
+    /// Has the engine obey a command, if whoever asks may give it.
+    async fn command(&self, headers: &HeaderMap, command: impl Into<Command>) -> Result<Accepted, Refusal> {
+        self.command_as(bearer(headers), command.into()).await
+    }
+
+    async fn command_as(&self, token: Option<counterpoint::Token>, command: Command) -> Result<Accepted, Refusal> {
+        let (gate, now) = (Arc::clone(&self.gate), self.host.now());
+        let ask = move |engine: &Engine| (gate.decide(now, token.as_ref(), &command, engine), command);
+        let (decision, command) = self.host.inspect(ask).await?;
+        self.keep(&decision);
+        decision.check()?;
+        Ok(self.host.command(command).await?)
+    }
+
+    /// Whether somebody may read all there is.
+    fn may_read(&self, headers: &HeaderMap, what: &str) -> Result<(), Refusal> {
+        let decision = self.gate.decide_reading(self.host.now(), bearer(headers).as_ref(), what);
+        self.keep(&decision);
+        Ok(decision.check()?)
+    }
+
+    /// Whether somebody may read about one thing: who may read all, and who may give this command about it.
+    async fn may_read_of(&self, headers: &HeaderMap, what: &str, theirs: Command) -> Result<(), Refusal> {
+        let (gate, now, token) = (Arc::clone(&self.gate), self.host.now(), bearer(headers));
+        if gate.decide_reading(now, token.as_ref(), what).check().is_ok() {
+            return Ok(());
+        }
+        let ask = move |engine: &Engine| gate.decide(now, token.as_ref(), &theirs, engine);
+        Ok(self.host.inspect(ask).await?.check()?)
+    }
+
+    fn keep(&self, decision: &counterpoint::access::Decision) {
+        self.trail.lock().unwrap_or_else(PoisonError::into_inner).keep(decision.clone());
+    }
+}
+
+/// How long a request asks to be held open: `wait`, in seconds.
+fn wait(parameters: &BTreeMap<String, String>) -> Result<Duration, Refusal> {
+    let Some(text) = parameters.get("wait") else { return Ok(Duration::ZERO) };
+    let seconds: f64 = text
+        .parse()
+        .ok()
+        .filter(|seconds| (0.0..=3600.0).contains(seconds))
+        .ok_or_else(|| Refusal::invalid("wait", format!("`{text}` is no number of seconds between 0 and 3600")))?;
+    Ok(Duration::from_secs_f64(seconds).min(LONGEST_WAIT))
+}

@@ -1,0 +1,60 @@
+//! The server.
+//!
+//! `counterpoint-http --folder DIR --tokens FILE [--listen ADDRESS]`
+
+use counterpoint::access::Tokens;
+use counterpoint_http::{App, router};
+use std::error::Error;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+struct Arguments {
+    folder: PathBuf,
+    tokens: PathBuf,
+    listen: String,
+}
+
+fn arguments() -> Result<Arguments, Box<dyn Error>> {
+    let (mut folder, mut tokens, mut listen) = (None, None, "127.0.0.1:8080".to_owned());
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
+        match word.as_str() {
+            "--folder" => folder = Some(PathBuf::from(value)),
+            "--tokens" => tokens = Some(PathBuf::from(value)),
+            "--listen" => listen = value,
+            _ => return Err(format!("{word} is not known: --folder, --tokens, --listen").into()),
+        }
+    }
+    let (folder, tokens) = (folder.ok_or("say --folder")?, tokens.ok_or("say --tokens")?);
+    Ok(Arguments { folder, tokens, listen })
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = arguments()?;
+    let tokens: Tokens = serde_json::from_slice(&std::fs::read(&arguments.tokens)?)?;
+    let (app, driver) = App::open(&arguments.folder, tokens).await?;
+    // What is asked before the driver is polled is heard first: the hub misses nothing.
+    let ready = std::cell::OnceCell::new();
+    let spawn = async { drop(ready.set(tokio::spawn(driver))) };
+    let (watched, ()) = tokio::join!(biased; app.watch(), spawn);
+    watched?;
+    let mut driver = ready.into_inner().ok_or("the driver was not spawned")?;
+
+    let listener = TcpListener::bind(&arguments.listen).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        served = axum::serve(listener, router(app.clone())) => served?,
+        // The journal failed: nothing more can be promised.
+        ended = &mut driver => return Ok(ended??),
+        _ = interrupted.recv() => {}
+        _ = terminated.recv() => {}
+    }
+    // What agents elsewhere are at is in the journal, for the next one.
+    let _ = app.shut_down(Duration::from_millis(500)).await;
+    Ok(driver.await??)
+}

@@ -1,0 +1,137 @@
+//! What is answered when a request is refused: a status, and a reason that programs and people can read.
+
+use counterpoint::rejected::Invalid;
+use axum::Json;
+use axum::http::StatusCode;
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::response::{IntoResponse, Response};
+use counterpoint::Rejected;
+use counterpoint::access::Refused;
+use counterpoint::host::HostError;
+use counterpoint::language::DocumentError;
+use counterpoint::protocol::{Body, Malformed};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use std::time::Duration;
+
+/// A request that was refused; nothing has happened.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// Which rule, for programs.
+    pub code: String,
+    /// Why, for people.
+    pub reason: String,
+    /// When asking again may help.
+    pub retry_after: Option<Duration>,
+    /// All the mistakes in a document.
+    faults: Vec<String>,
+}
+
+impl Refusal {
+    /// Refused with this status, on these grounds.
+    pub(crate) fn new(status: StatusCode, code: &str, reason: impl Into<String>) -> Self {
+        Self { status, code: code.to_owned(), reason: reason.into(), retry_after: None, faults: Vec::new() }
+    }
+
+    /// Something in the request is not what it should be.
+    pub(crate) fn invalid(code: &str, reason: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, reason)
+    }
+}
+
+/// Reads the body of a request.
+pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let (status, code) = if error.is_data() {
+            (StatusCode::UNPROCESSABLE_ENTITY, "shape")
+        } else {
+            (StatusCode::BAD_REQUEST, "syntax")
+        };
+        Refusal::new(status, code, error.to_string())
+    })
+}
+
+/// Reads an id from a path.
+pub(crate) fn id(text: &str) -> Result<u64, Refusal> {
+    let bad = |_| Refusal::new(StatusCode::BAD_REQUEST, "bad_id", format!("`{text}` is no number below 2^64"));
+    text.parse().map_err(bad)
+}
+
+/// The status of a refused command: that of its class, but for what is too large.
+fn status_of(rejected: &Rejected) -> StatusCode {
+    match rejected {
+        Rejected::Invalid(Invalid::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+        _ => StatusCode::from_u16(rejected.class().http_status()).unwrap_or(StatusCode::CONFLICT),
+    }
+}
+
+impl From<Rejected> for Refusal {
+    fn from(rejected: Rejected) -> Self {
+        let status = status_of(&rejected);
+        let Body::Rejected { code, reason, retry_after } = Body::rejected(&rejected) else {
+            return Self::new(status, "rejected", rejected.to_string());
+        };
+        Self { retry_after, ..Self::new(status, &code, reason) }
+    }
+}
+
+impl From<HostError> for Refusal {
+    fn from(error: HostError) -> Self {
+        match error {
+            HostError::Rejected(rejected) => rejected.into(),
+            HostError::Payload(error) => Self::invalid("payload", error.to_string()),
+            other => Self::new(StatusCode::SERVICE_UNAVAILABLE, "ended", other.to_string()),
+        }
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        match &refused {
+            Refused::Unauthenticated(_) => Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", refused.to_string()),
+            _ => Self::new(StatusCode::FORBIDDEN, "denied", refused.to_string()),
+        }
+    }
+}
+
+impl From<Malformed> for Refusal {
+    fn from(malformed: Malformed) -> Self {
+        let (status, code) = match &malformed {
+            Malformed::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            Malformed::TooDeep { .. } => (StatusCode::BAD_REQUEST, "too_deep"),
+            Malformed::Syntax { .. } => (StatusCode::BAD_REQUEST, "syntax"),
+            Malformed::Version { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "version"),
+            _ => (StatusCode::UNPROCESSABLE_ENTITY, "shape"),
+        };
+        Self::new(status, code, malformed.to_string())
+    }
+}
+
+impl From<DocumentError> for Refusal {
+    fn from(error: DocumentError) -> Self {
+        let faults = error.mistakes().iter().map(ToString::to_string).collect();
+        Self { faults, ..Self::invalid("document", error.to_string()) }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut body = json!({"code": self.code, "reason": self.reason});
+        if !self.faults.is_empty() {
+            body["faults"] = json!(self.faults);
+        }
+        let mut response = (self.status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        if let Some(span) = self.retry_after {
+            // Whole seconds, upwards: sooner would be too soon.
+            headers
+                .insert(RETRY_AFTER, span.as_millis().div_ceil(1000).min(86_400).to_string().parse().expect("digits"));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, axum::http::HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}

@@ -1,0 +1,160 @@
+//! One table of all that can be asked: the router and the description are both made of it, so that neither lacks what the
+//! other has.
+
+use crate::{App, agents, insight, runs, tasks};
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{MethodRouter, delete, get, post};
+
+/// Something that can be asked.
+pub(crate) struct Route {
+    /// In lower case.
+    pub method: &'static str,
+    /// With `{names}` for what is asked about.
+    pub path: &'static str,
+    /// For people.
+    pub summary: &'static str,
+    /// What may stand behind the question mark.
+    pub parameters: &'static [&'static str],
+    /// The name of the schema of what is sent, if something is.
+    pub body: Option<&'static str>,
+    /// The status when all is well, and the name of the schema of what is answered.
+    pub answer: (u16, &'static str),
+    /// Other statuses that are to be expected.
+    pub refusals: &'static [u16],
+    /// Whether anybody may ask.
+    pub open: bool,
+    to: MethodRouter<App>,
+}
+
+impl Route {
+    const fn new(method: &'static str, path: &'static str, summary: &'static str, to: MethodRouter<App>) -> Self {
+        let answer = (200, "Any");
+        Self { method, path, summary, parameters: &[], body: None, answer, refusals: &[], open: false, to }
+    }
+
+    fn given(mut self, parameters: &'static [&'static str]) -> Self {
+        self.parameters = parameters;
+        self
+    }
+
+    fn taking(mut self, body: &'static str) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    fn answering(mut self, status: u16, schema: &'static str) -> Self {
+        self.answer = (status, schema);
+        self
+    }
+
+    fn refusing(mut self, statuses: &'static [u16]) -> Self {
+        self.refusals = statuses;
+        self
+    }
+
+    fn open(mut self) -> Self {
+        self.open = true;
+        self
+    }
+}
+
+/// All of them.
+pub(crate) fn routes() -> Vec<Route> {
+    let mut all = of_tasks();
+    all.extend(of_agents());
+    all.extend(of_runs());
+    all.extend(of_watchers());
+    all
+}
+
+fn of_tasks() -> Vec<Route> {
+    let one = "/v1/tasks/{task}";
+    vec![
+        Route::new("post", "/v1/tasks", "Brings a task; the same again changes nothing.", post(tasks::submit))
+            .taking("NewTask")
+            .answering(201, "Task")
+            .refusing(&[400, 409, 413, 422, 429]),
+        Route::new("get", one, "Where a task stands, at once or when it has ended.", get(tasks::one))
+            .given(&["wait"])
+            .answering(200, "Task")
+            .refusing(&[400, 404, 422]),
+        Route::new("delete", one, "Takes a task back.", delete(tasks::withdraw))
+            .given(&["reason"])
+            .answering(202, "Accepted")
+            .refusing(&[400, 404, 409]),
+    ]
+}
+
+fn of_agents() -> Vec<Route> {
+    let one = "/v1/agents/{agent}";
+    let message = "A message of an agent or client. A `poll` is held open until there is work.";
+    vec![
+        Route::new("post", "/v1/messages", message, post(agents::message))
+            .given(&["wait"])
+            .taking("Message")
+            .answering(200, "Messages")
+            .refusing(&[400, 404, 409, 413, 422, 429]),
+        Route::new("get", "/v1/agents", "Who is there.", get(agents::list)),
+        Route::new("get", one, "One agent.", get(agents::one)).answering(200, "Agent").refusing(&[400, 404]),
+        Route::new("delete", one, "Takes an agent away, at once or when it has finished.", delete(agents::dismiss))
+            .given(&["drain"])
+            .answering(204, "")
+            .refusing(&[400, 404]),
+    ]
+}
+
+fn of_runs() -> Vec<Route> {
+    let (one, signal) = ("/v1/runs/{run}", "/v1/runs/{run}/signals/{signal}");
+    vec![
+        Route::new("post", "/v1/workflows", "A workflow, in the definition language.", post(runs::define))
+            .taking("Any")
+            .answering(201, "Any")
+            .refusing(&[400, 409, 422]),
+        Route::new("get", "/v1/workflows", "The workflows that there are.", get(runs::definitions)),
+        Route::new("post", "/v1/runs", "Starts a run; the same again changes nothing.", post(runs::start))
+            .taking("NewRun")
+            .answering(201, "Run")
+            .refusing(&[400, 404, 409, 422, 429]),
+        Route::new("get", "/v1/runs", "Runs, a page at a time.", get(runs::list))
+            .given(&["workflow", "business_key", "after"])
+            .refusing(&[400, 422]),
+        Route::new("get", one, "Where a run stands, at once or when it is over.", get(runs::one))
+            .given(&["wait"])
+            .answering(200, "Run")
+            .refusing(&[400, 404, 422]),
+        Route::new("delete", one, "Cancels a run: what it did is undone.", delete(runs::cancel))
+            .given(&["reason"])
+            .answering(202, "Accepted")
+            .refusing(&[400, 404, 409]),
+        Route::new("post", signal, "Brings a signal to a run.", post(runs::signal))
+            .taking("Any")
+            .answering(202, "Accepted")
+            .refusing(&[400, 404, 409]),
+    ]
+}
+
+fn of_watchers() -> Vec<Route> {
+    let events = "Facts as they become durable, as server-sent events.";
+    vec![
+        Route::new("get", "/v1/events", events, get(insight::events))
+            .given(&["after", "family", "task", "run", "agent"])
+            .refusing(&[400, 422]),
+        Route::new("get", "/v1/trail", "Who asked for what, refusals among it.", get(insight::trail)),
+        Route::new("get", "/metrics", "Figures for Prometheus.", get(insight::metrics)),
+        Route::new("get", "/health", "Whether the host is at work.", get(insight::health)).refusing(&[503]).open(),
+        Route::new("get", "/openapi.json", "This description.", get(insight::openapi)).open(),
+    ]
+}
+
+/// Serves all of them.
+pub fn router(app: App) -> Router {
+    let bytes = app.limits.bytes;
+    routes()
+        .into_iter()
+        .fold(Router::new(), |router, route| router.route(route.path, route.to))
+        .fallback(insight::nowhere)
+        .method_not_allowed_fallback(insight::not_so)
+        .layer(DefaultBodyLimit::max(bytes))
+        .with_state(app)
+}

@@ -1,0 +1,168 @@
+//! Workflows and their runs.
+
+use counterpoint::rejected::Unknown;
+use crate::refusal::{Refusal, id, read};
+use crate::tasks::own_id;
+use crate::{App, Parameters, wait};
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use counterpoint::language::Document;
+use counterpoint::{
+    Accepted, Command, Limits, Name, Payload, Rejected, RunCommand, RunCursor, RunFilter, RunId, RunSpec, RunView, Tier,
+};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How many runs a page shows.
+const PAGE: usize = 100;
+
+/// A run as somebody asks for it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewRun {
+    id: String,
+    workflow: Name,
+    version: Option<u32>,
+    #[serde(default)]
+    input: Value,
+    #[serde(default)]
+    tier: Tier,
+    business_key: Option<Name>,
+}
+
+/// The command that shows that somebody has to do with runs.
+fn theirs(run: RunId) -> Command {
+    RunCommand::Signal { run, signal: Name::from("read"), payload: Payload::NULL }.into()
+}
+
+/// Takes a workflow in, in the words of the definition language.
+pub(crate) async fn define(State(app): State<App>, headers: HeaderMap, bytes: Bytes) -> Result<Response, Refusal> {
+    let document: Document = read(&bytes)?;
+    let recipe = document.compile(&Limits::default())?;
+    let (name, version) = (recipe.definition.name.clone(), recipe.definition.version);
+    let accepted = app.command(&headers, Command::define(recipe.definition)).await?;
+    let status = if accepted == Accepted::Repeated { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((status, Json(json!({"name": name, "version": version}))).into_response())
+}
+
+/// The workflows that there are.
+pub(crate) async fn definitions(State(app): State<App>, headers: HeaderMap) -> Result<Json<Value>, Refusal> {
+    app.may_read(&headers, "the workflows")?;
+    let look = |engine: &counterpoint::Engine| {
+        let definitions = engine.definitions();
+        let shown = definitions.iter().map(|view| {
+            json!({
+                "name": view.id.name, "version": view.id.version, "is_default": view.is_default,
+                "active": view.active, "finished": view.finished,
+            })
+        });
+        shown.collect::<Vec<_>>()
+    };
+    Ok(Json(json!({"workflows": app.host.inspect(look).await?})))
+}
+
+/// Starts a run. The same again is answered by where it stands.
+pub(crate) async fn start(State(app): State<App>, headers: HeaderMap, bytes: Bytes) -> Result<Response, Refusal> {
+    let mut fields: Map<String, Value> = read(&bytes)?;
+    own_id(&mut fields, &headers, |key| RunId::from_key(key).get())?;
+    let new: NewRun = serde_json::from_value(fields.into()).map_err(|e| Refusal::invalid("shape", e.to_string()))?;
+    let run = RunId::new(id(&new.id)?);
+    let mut spec = RunSpec::new(run, new.workflow).with_input(Payload::new(new.input));
+    (spec.version, spec.tier, spec.business_key) = (new.version, new.tier, new.business_key);
+    let accepted = app.command(&headers, Command::start(spec)).await?;
+    let status = if accepted == Accepted::Repeated { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((status, [(LOCATION, format!("/v1/runs/{}", run.get()))], Json(shown(&app, run).await?)).into_response())
+}
+
+fn view(run: &RunView<'_>) -> Value {
+    let nodes = run.nodes().map(|node| json!({"name": node.name(), "status": node.status()}));
+    json!({
+        "id": run.id().get().to_string(),
+        "workflow": run.definition().name,
+        "version": run.definition().version,
+        "business_key": run.spec().business_key,
+        "phase": run.phase(),
+        "outcome": run.outcome(),
+        "waits_for": run.waits_for(),
+        "nodes": nodes.collect::<Vec<_>>(),
+    })
+}
+
+async fn shown(app: &App, run: RunId) -> Result<Value, Refusal> {
+    let look = move |engine: &counterpoint::Engine| engine.run(run).map(|run| view(&run));
+    Ok(app.host.inspect(look).await?.ok_or(Rejected::Unknown(Unknown::Run(run)))?)
+}
+
+/// Where a run stands; with `wait`, once it is over or so many seconds are.
+pub(crate) async fn one(
+    State(app): State<App>,
+    Path(run): Path<String>,
+    parameters: Parameters,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Refusal> {
+    let (run, span) = (RunId::new(id(&run)?), wait(&parameters)?);
+    app.may_read_of(&headers, "a run", theirs(run)).await?;
+    let end = app.hub.run_end(run);
+    let now = shown(&app, run).await?;
+    if span == Duration::ZERO || !now["outcome"].is_null() {
+        return Ok(Json(now));
+    }
+    // Whether it is over by then or not, where it stands is the answer.
+    let _ = timeout(span, end).await;
+    Ok(Json(shown(&app, run).await?))
+}
+
+/// Runs, a page at a time: by `workflow`, by `business_key`, after the `next` of the page before.
+pub(crate) async fn list(
+    State(app): State<App>,
+    parameters: Parameters,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Refusal> {
+    app.may_read(&headers, "the runs")?;
+    let mut filter = RunFilter::default();
+    if let Some(workflow) = parameters.get("workflow") {
+        filter = filter.with_workflow(workflow.as_str());
+    }
+    if let Some(key) = parameters.get("business_key") {
+        filter = filter.with_business_key(key.as_str());
+    }
+    let after: Option<RunCursor> = parameters.get("after").map(|text| read(text.as_bytes())).transpose()?;
+    let look = move |engine: &counterpoint::Engine| {
+        let page = engine.find_runs(&filter, after, PAGE);
+        let next = page.next.and_then(|cursor| serde_json::to_string(&cursor).ok());
+        json!({"runs": page.runs.iter().map(view).collect::<Vec<_>>(), "next": next})
+    };
+    Ok(Json(app.host.inspect(look).await?))
+}
+
+/// Brings a signal to a run, with the body as what it carries.
+pub(crate) async fn signal(
+    State(app): State<App>,
+    Path((run, signal)): Path<(String, String)>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Result<Response, Refusal> {
+    let payload = if bytes.is_empty() { Payload::NULL } else { Payload::new(read(&bytes)?) };
+    let command = RunCommand::Signal { run: RunId::new(id(&run)?), signal: signal.into(), payload };
+    let accepted = app.command(&headers, command).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({"accepted": accepted}))).into_response())
+}
+
+/// Cancels a run: what it did is undone.
+pub(crate) async fn cancel(
+    State(app): State<App>,
+    Path(run): Path<String>,
+    parameters: Parameters,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let reason = parameters.get("reason").map_or("cancelled", String::as_str);
+    let command = RunCommand::Cancel { run: RunId::new(id(&run)?), reason: reason.into() };
+    let accepted = app.command(&headers, command).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({"accepted": accepted}))).into_response())
+}

@@ -1,0 +1,126 @@
+//! Tasks: brought, looked at, taken back.
+
+use counterpoint::rejected::Unknown;
+use crate::auth::bearer;
+use crate::refusal::{Refusal, id, read};
+use crate::{App, Parameters, wait};
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use counterpoint::protocol::{Body, Submission};
+use counterpoint::{Accepted, Command, Name, Rejected, TaskCommand, TaskId, TaskSpec, Token};
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// The command that shows whose a task is: who may take it back may also look at it.
+pub(crate) fn theirs(task: TaskId) -> Command {
+    TaskCommand::Cancel { task, reason: Name::from("read") }.into()
+}
+
+/// Whether somebody may read about a task.
+pub(crate) async fn may_read(app: &App, token: Option<Token>, theirs: Command) -> Result<(), Refusal> {
+    let mut headers = HeaderMap::new();
+    if let Some(value) = token.and_then(|token| format!("Bearer {}", token.reveal()).parse().ok()) {
+        headers.insert(axum::http::header::AUTHORIZATION, value);
+    }
+    app.may_read_of(&headers, "a task", theirs).await
+}
+
+/// Where a task stands.
+pub(crate) async fn status(app: &App, task: TaskId) -> Result<Body, Refusal> {
+    let look = move |engine: &counterpoint::Engine| {
+        let view = engine.task(task)?;
+        let outcome = view.outcome().map(|(outcome, _)| outcome.clone());
+        Some(Body::Status { task, state: view.status(), attempts: view.attempts(), outcome })
+    };
+    Ok(app.host.inspect(look).await?.ok_or(Rejected::Unknown(Unknown::Task(task)))?)
+}
+
+/// The same as JSON, without the envelope.
+async fn shown(app: &App, task: TaskId) -> Result<Value, Refusal> {
+    let body = serde_json::to_value(status(app, task).await?);
+    let mut body = body.map_err(|error| Refusal::invalid("payload", error.to_string()))?;
+    Ok(body["status"].take())
+}
+
+/// The key by which a request that is made again is recognised.
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Option<&str> {
+    headers.get("idempotency-key")?.to_str().ok()
+}
+
+/// The id of what is brought: its own, or one that belongs to the key of the request.
+pub(crate) fn own_id(
+    fields: &mut Map<String, Value>,
+    headers: &HeaderMap,
+    of_key: fn(&str) -> u64,
+) -> Result<(), Refusal> {
+    match (fields.contains_key("id"), idempotency_key(headers)) {
+        (true, None) => Ok(()),
+        (false, Some(key)) => {
+            fields.insert("id".to_owned(), of_key(key).to_string().into());
+            Ok(())
+        }
+        (true, Some(_)) => Err(Refusal::invalid("two_ids", "say `id` or `Idempotency-Key`, not both")),
+        (false, None) => Err(Refusal::invalid("no_id", "say an `id`, or an `Idempotency-Key` to make one of")),
+    }
+}
+
+fn spec(bytes: &[u8], headers: &HeaderMap) -> Result<TaskSpec, Refusal> {
+    let mut fields: Map<String, Value> = read(bytes)?;
+    own_id(&mut fields, headers, |key| TaskId::from_key(key).get())?;
+    let tenant: Option<Name> = fields.remove("tenant").map(serde_json::from_value).transpose().map_err(shape)?;
+    let submission: Submission = serde_json::from_value(fields.into()).map_err(shape)?;
+    let mut spec = TaskSpec::from(submission);
+    spec.tenant = tenant;
+    Ok(spec)
+}
+
+fn shape(error: serde_json::Error) -> Refusal {
+    Refusal::invalid("shape", error.to_string())
+}
+
+/// Brings a task. The same again is answered by where it stands.
+pub(crate) async fn submit(State(app): State<App>, headers: HeaderMap, bytes: Bytes) -> Result<Response, Refusal> {
+    let spec = spec(&bytes, &headers)?;
+    let task = spec.id;
+    let accepted = app.command(&headers, Command::submit(spec)).await?;
+    let status = if accepted == Accepted::Repeated { StatusCode::OK } else { StatusCode::CREATED };
+    let location = format!("/v1/tasks/{}", task.get());
+    Ok((status, [(LOCATION, location)], Json(shown(&app, task).await?)).into_response())
+}
+
+/// Where a task stands; with `wait`, once it has ended or so many seconds are over.
+pub(crate) async fn one(
+    State(app): State<App>,
+    Path(task): Path<String>,
+    parameters: Parameters,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Refusal> {
+    let (task, span) = (TaskId::new(id(&task)?), wait(&parameters)?);
+    may_read(&app, bearer(&headers), theirs(task)).await?;
+    let end = app.hub.task_end(task);
+    let now = shown(&app, task).await?;
+    if span == Duration::ZERO || !now["outcome"].is_null() {
+        return Ok(Json(now));
+    }
+    // Whether it has ended by then or not, where it stands is the answer.
+    let _ = timeout(span, end).await;
+    Ok(Json(shown(&app, task).await?))
+}
+
+/// Takes a task back.
+pub(crate) async fn withdraw(
+    State(app): State<App>,
+    Path(task): Path<String>,
+    parameters: Parameters,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let task = TaskId::new(id(&task)?);
+    let reason = parameters.get("reason").map_or("withdrawn", String::as_str);
+    let accepted = app.command(&headers, TaskCommand::Cancel { task, reason: reason.into() }).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({"accepted": accepted}))).into_response())
+}

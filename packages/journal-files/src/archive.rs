@@ -1,0 +1,63 @@
+//! Snapshots, kept while somebody else appends.
+
+use super::folder::{self, files};
+use super::lock::Lock;
+use counterpoint::journal::sealed::{Head, Stream};
+use counterpoint::journal::{AppendError, Archive, Epoch};
+use counterpoint::{RestoreError, Seq};
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The second hand on a folder. It shares the lock, so that the folder is not free before the last snapshot is written.
+#[derive(Debug)]
+pub(crate) struct FileArchive {
+    folder: PathBuf,
+    stream: Stream,
+    lock: Arc<Lock>,
+}
+
+impl FileArchive {
+    pub(crate) fn new(folder: PathBuf, stream: Stream, lock: Arc<Lock>) -> Self {
+        Self { folder, stream, lock }
+    }
+
+    /// Where the journal stood when entry `at` had been appended: read from its segment, all of which up to there is durable.
+    fn head_at(&self, at: Seq) -> io::Result<Result<Head, RestoreError>> {
+        let segments = files(&self.folder, "journal")?;
+        let Some((_, path)) = segments.iter().rev().find(|(first, _)| *first <= at.next()) else {
+            return Ok(Err(RestoreError::Gap { expected: at, found: segments.first().map_or(at, |first| first.0) }));
+        };
+        let bytes = fs::read(path)?;
+        let mut unsealer = match self.stream.open(&bytes, None) {
+            Ok(unsealer) => unsealer,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        while unsealer.head().seq < at {
+            match unsealer.next() {
+                Some(Ok(_)) => {}
+                Some(Err(fault)) => return Ok(Err(fault)),
+                None => return Ok(Err(RestoreError::Truncated { ends: unsealer.head().seq, expected: at })),
+            }
+        }
+        let head = unsealer.head();
+        Ok(if head.seq == at { Ok(head) } else { Err(RestoreError::Fork { seq: at.next() }) })
+    }
+}
+
+impl Archive for FileArchive {
+    fn keep_snapshot(&mut self, epoch: Epoch, at: Seq, snapshot: Vec<u8>) -> Result<(), AppendError> {
+        if epoch != self.lock.epoch() || !self.lock.is_held() {
+            return Err(AppendError::Fenced);
+        }
+        let refused = |why: String| AppendError::Refused(why.into());
+        let head = self.head_at(at).map_err(|error| refused(error.to_string()))?;
+        let head = head.map_err(|fault| refused(fault.to_string()))?;
+        let sealed = self.stream.seal_snapshot(head, &snapshot);
+        drop(snapshot);
+        let path = self.folder.join(folder::snapshot_name(at));
+        let kept = super::disk::write_whole(&path, &sealed).and_then(|()| folder::drop_before(&self.folder, at));
+        kept.map_err(|error| refused(error.to_string()))
+    }
+}

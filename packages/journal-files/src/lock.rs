@@ -1,0 +1,75 @@
+//! One writer: a lock that ends with its process, and a number that tells writers apart.
+
+use counterpoint::journal::Epoch;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::hash::{BuildHasher as _, RandomState};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+
+/// The right to write. Dropped, another may have it.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    path: PathBuf,
+    epoch: Epoch,
+    /// What nobody else writes, should the file be deleted and made again.
+    mark: u64,
+    /// Locked as long as it is open.
+    file: File,
+}
+
+impl Lock {
+    /// Locks the folder and raises the epoch, durably: no writer of an earlier one appends from then on.
+    pub(crate) fn take(folder: &Path) -> io::Result<Self> {
+        let path = folder.join("lock");
+        let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?;
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => io::Error::new(io::ErrorKind::WouldBlock, "another writer holds the journal"),
+            TryLockError::Error(error) => error,
+        })?;
+        let mut before = String::new();
+        file.read_to_string(&mut before)?;
+        let epoch = epoch_of(&before)?.next();
+        let mut lock = Self { path, epoch, mark: RandomState::new().hash_one(std::process::id()), file };
+        lock.write()?;
+        super::disk::sync_folder(folder)?;
+        Ok(lock)
+    }
+
+    /// Raises the epoch above one that was found in the journal: the file of the lock had been deleted.
+    pub(crate) fn rise_above(&mut self, epoch: Epoch) -> io::Result<()> {
+        if self.epoch <= epoch {
+            self.epoch = epoch.next();
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        self.file.rewind()?;
+        self.file.write_all(self.text().as_bytes())?;
+        self.file.sync_all()
+    }
+
+    /// As long for every writer: a shorter text would leave the end of a longer one behind.
+    fn text(&self) -> String {
+        format!("{:020} {:016x}\n", self.epoch.get(), self.mark)
+    }
+
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Whether nobody has taken over since.
+    pub(crate) fn is_held(&self) -> bool {
+        std::fs::read_to_string(&self.path).is_ok_and(|text| text == self.text())
+    }
+}
+
+/// The epoch of the last writer; that before the first, if none has written here.
+fn epoch_of(text: &str) -> io::Result<Epoch> {
+    if text.is_empty() {
+        return Ok(Epoch::default());
+    }
+    let number = text.split(' ').next().and_then(|digits| digits.parse().ok());
+    number.map(Epoch::new).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the file of the lock is damaged"))
+}

@@ -1,0 +1,238 @@
+//! What may become of the files, and what is said of it.
+
+use counterpoint::journal::sealed::{Encoding, Key, Stream};
+use counterpoint::journal::{AppendError, Epoch, Journal as _, JournalError};
+use counterpoint::{AgentEvent, AgentId, Entry, Incarnation, RestoreError, Seq, Time};
+use counterpoint_journal_files::FileJournal;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn folder(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&folder);
+    folder
+}
+
+fn stream() -> Stream {
+    Stream::new("orders")
+}
+
+/// Segments of a few records, so that there are several.
+fn journal(folder: &Path) -> FileJournal {
+    FileJournal::new(folder, stream()).with_segment_bytes(700)
+}
+
+fn fact(seq: u64) -> Entry {
+    let event = AgentEvent::Lost { by: Incarnation::new(AgentId::new(seq), 1) };
+    Entry { seq: Seq::new(seq), at: Time::from_secs(seq), event: event.into() }
+}
+
+fn facts(range: std::ops::RangeInclusive<u64>) -> Vec<Entry> {
+    range.map(fact).collect()
+}
+
+/// Appends these facts, two at a time.
+fn written(folder: &Path, last: u64) -> FileJournal {
+    let mut journal = journal(folder);
+    let epoch = journal.take_over().unwrap().epoch;
+    for seq in (1..=last).step_by(2) {
+        journal.append(epoch, Seq::new(seq - 1), &facts(seq..=seq + 1)).unwrap();
+    }
+    journal
+}
+
+fn named(folder: &Path, kind: &str) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == kind));
+    paths.sort();
+    paths
+}
+
+fn broken(folder: &Path) -> RestoreError {
+    let error: JournalError = journal(folder).take_over().unwrap_err();
+    error.broken().unwrap_or_else(|| panic!("{error}")).clone()
+}
+
+#[test]
+fn what_is_appended_is_there_for_the_next_writer() {
+    let folder = folder("next");
+    drop(written(&folder, 20));
+    assert!(named(&folder, "journal").len() > 2);
+    let mut next = journal(&folder);
+    let taken = next.take_over().unwrap();
+    assert_eq!((taken.epoch, taken.snapshot, taken.tail), (Epoch::new(2), None, facts(1..=20)));
+    next.append(taken.epoch, Seq::new(20), &facts(21..=21)).unwrap();
+    let tail = Seq::new(21);
+    assert_eq!(next.append(taken.epoch, Seq::new(20), &facts(21..=21)), Err(AppendError::Conflict { tail }));
+    assert_eq!(next.append(taken.epoch, tail, &facts(23..=23)), Err(AppendError::Conflict { tail }));
+    assert_eq!(next.append(Epoch::new(1), tail, &facts(22..=22)), Err(AppendError::Fenced));
+}
+
+#[test]
+fn there_is_one_writer() {
+    let folder = folder("one");
+    let mut first = written(&folder, 4);
+    let held = journal(&folder).take_over().unwrap_err();
+    assert!(held.broken().is_none() && held.to_string().contains("another writer"), "{held}");
+    // The lock is lost: somebody has deleted its file.
+    fs::remove_file(folder.join("lock")).unwrap();
+    let mut second = journal(&folder);
+    let taken = second.take_over().unwrap();
+    assert_eq!((taken.epoch, taken.tail.len()), (Epoch::new(2), 4), "beyond that of the records");
+    assert_eq!(first.append(Epoch::new(1), Seq::new(4), &facts(5..=5)), Err(AppendError::Fenced));
+    assert_eq!(first.keep_snapshot(Epoch::new(1), Seq::new(4), b"{}"), Err(AppendError::Fenced));
+    second.append(taken.epoch, Seq::new(4), &facts(5..=5)).unwrap();
+    drop((first, second));
+    assert_eq!(journal(&folder).take_over().unwrap().tail, facts(1..=5));
+}
+
+/// Cut off or left blank after any byte of the last record: what was confirmed before it is there, and work goes on.
+#[test]
+fn a_torn_tail_is_cut_off() {
+    let folder = folder("torn");
+    let mut whole = FileJournal::new(&folder, stream());
+    let epoch = whole.take_over().unwrap().epoch;
+    whole.append(epoch, Seq::ZERO, &facts(1..=4)).unwrap();
+    let [path] = &named(&folder, "journal")[..] else { panic!() };
+    let sound = records(&fs::read(path).unwrap());
+    whole.append(epoch, Seq::new(4), &facts(5..=8)).unwrap();
+    drop(whole);
+    let bytes = fs::read(path).unwrap();
+    let end = records(&bytes);
+    // The first bytes one by one, then here and there.
+    for cut in (sound..sound + 12).chain((sound + 12..end).step_by(23)) {
+        for blank in [false, true] {
+            let mut torn = bytes[..cut].to_vec();
+            if blank {
+                torn.resize(bytes.len(), 0);
+            }
+            if blank && end - cut < 16 {
+                continue;
+            }
+            fs::write(path, &torn).unwrap();
+            let mut next = FileJournal::new(&folder, stream());
+            let taken = next.take_over().unwrap_or_else(|error| panic!("cut to {cut} of {end}: {error}"));
+            assert_eq!(taken.tail, facts(1..=4), "cut to {cut}");
+            next.append(taken.epoch, Seq::new(4), &facts(5..=6)).unwrap();
+            drop(next);
+            assert_eq!(FileJournal::new(&folder, stream()).take_over().unwrap().tail, facts(1..=6));
+        }
+    }
+}
+
+/// Where the zeros begin that were set aside.
+fn records(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1
+}
+
+#[test]
+fn damage_is_an_error_and_nothing_is_touched() {
+    let folder = folder("damage");
+    drop(written(&folder, 20));
+    let segments = named(&folder, "journal");
+    let before: Vec<Vec<u8>> = segments.iter().map(|path| fs::read(path).unwrap()).collect();
+    let check = |expected: &dyn Fn(&RestoreError) -> bool| {
+        let error = broken(&folder);
+        assert!(expected(&error), "{error:?}");
+        // Whoever repairs it sees what is sound.
+        let (found, fault) = FileJournal::read(&folder, &stream()).unwrap();
+        assert_eq!(fault, Some(error));
+        assert!(found.entries.len() < 20);
+    };
+    // A bit in the middle of the first segment.
+    let mut bad = before[0].clone();
+    let place = records(&bad) - 40;
+    bad[place] ^= 1;
+    fs::write(&segments[0], &bad).unwrap();
+    check(&|error| matches!(error, RestoreError::Damaged { .. }));
+    // The first segment ends early: others follow it, so it was whole once.
+    fs::write(&segments[0], &before[0][..place]).unwrap();
+    check(&|error| matches!(error, RestoreError::Damaged { .. }));
+    // The first, or one in the middle, is missing.
+    fs::remove_file(&segments[0]).unwrap();
+    check(&|error| matches!(error, RestoreError::Gap { .. }));
+    fs::write(&segments[0], &before[0]).unwrap();
+    fs::remove_file(&segments[1]).unwrap();
+    check(&|error| matches!(error, RestoreError::Gap { .. }));
+    fs::write(&segments[1], &before[1]).unwrap();
+    assert_eq!(journal(&folder).take_over().unwrap().tail, facts(1..=20));
+}
+
+#[test]
+fn a_snapshot_takes_segments_away() {
+    let folder = folder("snapshot");
+    let mut journal_ = written(&folder, 20);
+    let (epoch, count) = (Epoch::new(1), named(&folder, "journal").len());
+    let mut hand = journal_.archive().unwrap();
+    hand.keep_snapshot(epoch, Seq::new(12), b"twelve".to_vec()).unwrap();
+    assert!(named(&folder, "journal").len() < count);
+    // Within an append nothing can be kept: there is no head to tie it to.
+    let refused = hand.keep_snapshot(epoch, Seq::new(15), b"fifteen".to_vec());
+    assert!(matches!(refused, Err(AppendError::Refused(_))), "{refused:?}");
+    assert!(matches!(hand.keep_snapshot(epoch, Seq::new(99), Vec::new()), Err(AppendError::Refused(_))));
+    // It shares the lock.
+    drop(journal_);
+    assert!(journal(&folder).take_over().is_err());
+    drop(hand);
+    let mut next = journal(&folder);
+    let taken = next.take_over().unwrap();
+    assert_eq!((taken.snapshot.as_deref(), taken.tail), (Some(&b"twelve"[..]), facts(13..=20)));
+    next.keep_snapshot(taken.epoch, Seq::new(20), b"twenty").unwrap();
+    assert_eq!(named(&folder, "snapshot").len(), 1);
+    next.append(taken.epoch, Seq::new(20), &facts(21..=22)).unwrap();
+    drop(next);
+    let taken = journal(&folder).take_over().unwrap();
+    assert_eq!((taken.snapshot.as_deref(), taken.tail), (Some(&b"twenty"[..]), facts(21..=22)));
+    // Of the snapshot, too, every part is looked at; and its tail is not another's.
+    let [snapshot] = &named(&folder, "snapshot")[..] else { panic!() };
+    let mut bad = fs::read(snapshot).unwrap();
+    *bad.last_mut().unwrap() ^= 1;
+    fs::write(snapshot, &bad).unwrap();
+    assert!(matches!(broken(&folder), RestoreError::Snapshot { .. }));
+    fs::remove_file(snapshot).unwrap();
+    assert!(matches!(broken(&folder), RestoreError::Gap { .. }));
+}
+
+/// A crash between keeping a snapshot and taking away what it stands for; and drafts of files that never came into being.
+#[test]
+fn what_a_crash_leaves_over_is_swept() {
+    let folder = folder("swept");
+    let mut first = written(&folder, 12);
+    let older: Vec<(PathBuf, Vec<u8>)> =
+        named(&folder, "journal").into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect();
+    first.keep_snapshot(Epoch::new(1), Seq::new(6), b"six").unwrap();
+    let six = named(&folder, "snapshot").remove(0);
+    let kept = fs::read(&six).unwrap();
+    first.keep_snapshot(Epoch::new(1), Seq::new(12), b"twelve").unwrap();
+    drop(first);
+    for (path, bytes) in &older {
+        fs::write(path, bytes).unwrap();
+    }
+    fs::write(&six, kept).unwrap();
+    fs::write(folder.join("00000000000000000099.draft"), b"half of something").unwrap();
+    let taken = journal(&folder).take_over().unwrap();
+    assert_eq!((taken.snapshot.as_deref(), taken.tail), (Some(&b"twelve"[..]), Vec::new()));
+    assert!(!six.exists() && named(&folder, "draft").is_empty());
+    assert!(named(&folder, "journal").len() < older.len());
+}
+
+#[test]
+fn keys_streams_and_forms() {
+    let folder = folder("forms");
+    let keyed = || stream().with_key(Key::new([3; 32])).with_encoding(Encoding::Lines);
+    let mut lines = FileJournal::new(&folder, keyed());
+    let epoch = lines.take_over().unwrap().epoch;
+    lines.append(epoch, Seq::ZERO, &facts(1..=3)).unwrap();
+    drop(lines);
+    assert_eq!(broken(&folder), RestoreError::KeyNeeded);
+    let other = FileJournal::new(&folder, Stream::new("returns")).take_over().unwrap_err();
+    assert_eq!(other.broken(), Some(&RestoreError::WrongStream { found: "orders".into() }));
+    // The form may change: the last segment goes on in its own, the next in the new one.
+    let mut compact = FileJournal::new(&folder, keyed().with_encoding(Encoding::Compact)).with_segment_bytes(900);
+    let taken = compact.take_over().unwrap();
+    for seq in 4..=9 {
+        compact.append(taken.epoch, Seq::new(seq - 1), &facts(seq..=seq)).unwrap();
+    }
+    drop(compact);
+    assert_eq!(FileJournal::new(&folder, keyed()).take_over().unwrap().tail, facts(1..=9));
+}

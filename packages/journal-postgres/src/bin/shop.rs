@@ -1,0 +1,129 @@
+//! A process to be killed: a small shop whose orders are workflows, on a journal in PostgreSQL, with its books in the same
+//! database.
+//!
+//! `shop CONNECTION NAME` takes the numbers of orders from its input, one to a line, and tells on its output: `open`, `taken`
+//! for an order, `ended` and why when its journal failed. What its steps do are rows: nothing in them says "if not exists".
+
+use counterpoint::host::thread::{Snapshots, ThreadHost};
+use counterpoint::language::Document;
+use counterpoint::workflow::Attempt;
+use counterpoint::{
+    AgentId, AgentSpec, Config, Entry, Event, Failure, Limits, Payload, RunId, RunSpec, TaskEvent, TaskSpec,
+};
+use counterpoint_journal_postgres::PostgresJournal;
+use postgres::Transaction;
+use serde_json::json;
+use std::error::Error;
+use std::io::{BufRead as _, Write as _};
+use std::process::ExitCode;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+/// What an order is: reserved, then charged; released if it cannot be charged. Attempts that were lost with their process count,
+/// so whoever is killed again and again has to be patient.
+const ORDER: &str = r#"{"name": "order", "tasks": [
+    {"id": "reserve", "inputs": "${inputs}", "retry": {"attempts": 1000, "delay": "1ms"},
+     "compensate": {"type": "reserve.undo", "retry": {"attempts": 1000, "delay": "1ms"}}},
+    {"id": "charge", "inputs": "${inputs}", "depends_on": ["reserve"], "retry": {"attempts": 1000, "delay": "1ms"}}
+]}"#;
+
+/// How long it takes the last orders to be done, at the most.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Does a step: it looks at what is asked, and says which row is to be written. It writes none itself, so it may be asked
+/// again as often as one likes.
+fn work(task: &TaskSpec, attempt: &Attempt) -> Result<Payload, Failure> {
+    std::thread::sleep(Duration::from_millis(1));
+    // One attempt in four fails; another may succeed.
+    if attempt.task().get().wrapping_mul(31).wrapping_add(u64::from(attempt.number())) % 4 == 0 {
+        return Err(Failure::transient("try again"));
+    }
+    let asked = task.payload.value();
+    let (deed, order) = match &*task.kind {
+        "reserve.undo" => ("release", &asked["input"]),
+        "charge" if asked.as_u64().is_some_and(|order| order % 5 == 0) => {
+            return Err(Failure::permanent("the card is bad"));
+        }
+        kind => (kind, asked),
+    };
+    Ok(Payload::new(json!({"row": {"deed": deed, "order": order}})))
+}
+
+/// Writes the row that a step has given, with the fact that it succeeded.
+fn rows(transaction: &mut Transaction<'_>, entry: &Entry) -> Result<(), postgres::Error> {
+    let Event::Task(TaskEvent::Succeeded { output, .. }) = &entry.event else { return Ok(()) };
+    let Some(row) = output.value().get("row") else { return Ok(()) };
+    let (deed, order) = (row["deed"].as_str().unwrap_or_default(), row["order"].as_i64().unwrap_or_default());
+    transaction.execute("insert into deeds values ($1, $2)", &[&order, &deed])?;
+    let change: i64 = match deed {
+        "reserve" => -1,
+        "release" => 1,
+        _ => 0,
+    };
+    transaction.execute("update stock set pieces = pieces + $1", &[&change])?;
+    Ok(())
+}
+
+fn tell(line: &str) {
+    let mut out = std::io::stdout().lock();
+    // Whoever listened may be gone: then this process is about to be.
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+fn work_off(connection: &str, stream: &str) -> Result<ExitCode, Box<dyn Error>> {
+    let journal = PostgresJournal::new(connection.parse()?, stream).with_rows(rows);
+    let failure = journal.failure();
+    let host = ThreadHost::open_with_snapshots(Config::default(), journal, Snapshots::every(200))?;
+    let (tell_line, lines) = channel();
+    std::thread::spawn(move || {
+        std::io::stdin().lock().lines().map_while(Result::ok).try_for_each(|line| tell_line.send(line))
+    });
+    let take = || -> Result<(), Box<dyn Error>> {
+        let order = serde_json::from_str::<Document>(ORDER)?.compile(&Limits::default())?;
+        host.define(order.definition)?;
+        for agent in 1..=2 {
+            let spec = ["reserve", "reserve.undo", "charge"].into_iter();
+            let spec = spec.fold(AgentSpec::new(AgentId::new(agent)), |spec, kind| spec.with_skill(kind, 1));
+            host.add_custom_agent(spec.with_capacity(2), work)?;
+        }
+        tell("open");
+        loop {
+            match lines.recv_timeout(Duration::from_millis(20)) {
+                Ok(line) => {
+                    let order: u64 = line.trim().parse()?;
+                    let run = RunSpec::new(RunId::new(order), "order").with_input(Payload::of(&order)?);
+                    // The handle is let go: how it ends is in the journal.
+                    let _handle = host.start_run::<Payload>(run)?;
+                    tell(&format!("taken {order}"));
+                }
+                Err(RecvTimeoutError::Timeout) => host.inspect(|_| ())?,
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        // Everybody has gone: finish what there is.
+        let began = Instant::now();
+        loop {
+            let left =
+                host.inspect(|engine| engine.runs().find(|run| run.outcome().is_none()).map(|run| format!("{run:?}")))?;
+            match left {
+                None => return Ok(()),
+                Some(run) if began.elapsed() > PATIENCE => return Err(format!("{run} is not done").into()),
+                Some(_) => std::thread::sleep(Duration::from_millis(2)),
+            }
+        }
+    };
+    let done = take();
+    if let Some(why) = failure.why() {
+        tell(&format!("ended {why}"));
+        return Ok(ExitCode::from(3));
+    }
+    done?;
+    host.shut_down(Duration::from_secs(10))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let mut words = std::env::args().skip(1);
+    let (connection, stream) = (words.next().ok_or("say which database")?, words.next().ok_or("say which stream")?);
+    work_off(&connection, &stream)
+}

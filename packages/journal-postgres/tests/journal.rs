@@ -1,0 +1,175 @@
+//! The journal on a real server, beside the one in memory.
+
+mod common;
+
+use common::{Dice, Server};
+use counterpoint::journal::{AppendError, Epoch, Journal, MemoryJournal};
+use counterpoint::{AgentEvent, AgentId, Entry, Incarnation, Seq, Time};
+use counterpoint_journal_postgres::PostgresJournal;
+use std::time::{Duration, Instant};
+
+fn fact(seq: u64) -> Entry {
+    let event = AgentEvent::Lost { by: Incarnation::new(AgentId::new(1), 1) }.into();
+    Entry { seq: Seq::new(seq), at: Time::from_secs(seq), event }
+}
+
+fn facts(first: u64, count: u64) -> Vec<Entry> {
+    (first..first + count).map(fact).collect()
+}
+
+fn journal(server: &Server, stream: &str) -> PostgresJournal {
+    PostgresJournal::new(server.connection().parse().unwrap(), stream)
+}
+
+/// The journal in memory says what is right. Three writers each, who take over, append at the right and at wrong places, with
+/// their own and with old epochs, and keep snapshots, over either hand.
+#[test]
+fn it_answers_as_the_journal_in_memory_does() {
+    let server = Server::start("oracle");
+    for seed in 1..=6 {
+        let stream = format!("stream {seed}");
+        let (mut dice, memory) = (Dice(seed), MemoryJournal::default());
+        let mut writers: Vec<_> =
+            (0..3).map(|_| (memory.clone(), journal(&server, &stream), Epoch::default())).collect();
+        let mut archives: Vec<Option<Box<dyn counterpoint::journal::Archive>>> = vec![None, None, None];
+        let mut last = 0;
+        for step in 0..80 {
+            let who = dice.below(3) as usize;
+            let (right, ours, epoch) = &mut writers[who];
+            if *epoch == Epoch::default() || dice.below(8) == 0 {
+                let (right, ours) = (right.take_over().unwrap(), ours.take_over().unwrap());
+                assert_eq!(ours, right, "seed {seed}, step {step}");
+                *epoch = ours.epoch;
+                archives[who] = writers[who].1.archive();
+                continue;
+            }
+            let place = if dice.below(5) == 0 { dice.below(last + 3) } else { last };
+            if dice.below(4) == 0 {
+                let state = format!("state {step}").into_bytes();
+                let right = Journal::keep_snapshot(right, *epoch, Seq::new(place), &state);
+                let ours = match &mut archives[who] {
+                    Some(archive) if dice.below(2) == 0 => archive.keep_snapshot(*epoch, Seq::new(place), state),
+                    _ => ours.keep_snapshot(*epoch, Seq::new(place), &state),
+                };
+                assert_eq!(ours, right, "seed {seed}, step {step}");
+                continue;
+            }
+            let mut entries = facts(place + 1, dice.below(4));
+            if dice.below(10) == 0 && entries.len() > 1 {
+                entries.remove(0);
+            }
+            let right = right.append(*epoch, Seq::new(place), &entries);
+            let ours = ours.append(*epoch, Seq::new(place), &entries);
+            assert_eq!(ours, right, "seed {seed}, step {step}");
+            if ours.is_ok() {
+                last = entries.last().map_or(last, |entry| entry.seq.get());
+            }
+        }
+        assert!(last > 10, "seed {seed} appended next to nothing");
+    }
+}
+
+#[test]
+fn rows_are_there_with_their_facts_or_not_at_all() {
+    let server = Server::start("rows");
+    let mut client = server.client();
+    client.batch_execute("create table seen (seq bigint not null, check (seq <> 5))").unwrap();
+    let with_rows = || {
+        journal(&server, "rows").with_rows(|transaction, entry| {
+            let seq = entry.seq.get() as i64;
+            transaction.execute("insert into seen values ($1)", &[&seq]).map(|_| ())
+        })
+    };
+    let mut seen = move || -> Vec<i64> {
+        client.query("select seq from seen order by seq", &[]).unwrap().iter().map(|row| row.get(0)).collect()
+    };
+    let (mut old, mut new) = (with_rows(), with_rows());
+    let epoch = old.take_over().unwrap().epoch;
+    assert_eq!(old.append(epoch, Seq::ZERO, &facts(1, 2)), Ok(()));
+    assert_eq!(seen(), [1, 2]);
+    let taken = new.take_over().unwrap();
+    assert_eq!(taken.tail, facts(1, 2));
+    // Who is fenced writes no rows.
+    assert_eq!(old.append(epoch, Seq::new(2), &facts(3, 1)), Err(AppendError::Fenced));
+    assert_eq!(old.failure().why(), Some(AppendError::Fenced));
+    assert_eq!(seen(), [1, 2]);
+    assert_eq!(new.append(taken.epoch, Seq::new(2), &facts(3, 2)), Ok(()));
+    // A row that the database refuses refuses the facts, and those before it in the same append with their rows.
+    let refused = new.append(taken.epoch, Seq::new(4), &facts(5, 2));
+    assert!(matches!(&refused, Err(AppendError::Refused(why)) if why.contains("check")), "{refused:?}");
+    assert_eq!(seen(), [1, 2, 3, 4]);
+    assert_eq!(new.take_over().unwrap().tail, facts(1, 4));
+}
+
+#[test]
+fn nobody_knows_what_a_server_that_died_has_kept() {
+    let mut server = Server::start("died");
+    let mut journal = journal(&server, "died");
+    let epoch = journal.take_over().unwrap().epoch;
+    assert_eq!(journal.append(epoch, Seq::ZERO, &facts(1, 3)), Ok(()));
+    server.kill();
+    // The process that serves this connection finds out a moment later; until then it keeps what it is given.
+    let mut last = 3;
+    let error = loop {
+        match journal.append(epoch, Seq::new(last), &facts(last + 1, 1)) {
+            Ok(()) => last += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error, AppendError::Unknown);
+    assert!(journal.take_over().is_err(), "there is no server");
+    server.start_again();
+    let taken = journal.take_over().unwrap();
+    assert!(taken.epoch > epoch);
+    let kept = taken.tail.len() as u64;
+    assert_eq!(taken.tail, facts(1, kept));
+    assert!(
+        kept == last || kept == last + 1,
+        "what was confirmed is there, and of the rest one at the most: {kept}, {last}"
+    );
+}
+
+#[test]
+fn who_stands_still_in_the_middle_does_not_hold_up_the_next() {
+    let server = Server::start("still");
+    let mut old = journal(&server, "still").with_patience(Duration::from_millis(300)).with_rows(|_, _| {
+        std::thread::sleep(Duration::from_secs(3));
+        Ok(())
+    });
+    let epoch = old.take_over().unwrap().epoch;
+    let still = std::thread::spawn(move || old.append(epoch, Seq::ZERO, &facts(1, 1)));
+    std::thread::sleep(Duration::from_millis(100));
+    let began = Instant::now();
+    let mut new = journal(&server, "still");
+    let taken = new.take_over().unwrap();
+    assert!(began.elapsed() < Duration::from_secs(2), "it had to wait for {:?}", began.elapsed());
+    assert_eq!((taken.tail.len(), new.append(taken.epoch, Seq::ZERO, &facts(1, 1))), (0, Ok(())));
+    assert!(still.join().unwrap().is_err());
+}
+
+#[test]
+fn what_is_missing_is_noticed() {
+    let server = Server::start("missing");
+    let mut client = server.client();
+    let mut lost = journal(&server, "lost");
+    let epoch = lost.take_over().unwrap().epoch;
+    lost.append(epoch, Seq::ZERO, &facts(1, 4)).unwrap();
+    client.execute("delete from counterpoint_journal where stream = 'lost' and seq = 4", &[]).unwrap();
+    let error = lost.take_over().unwrap_err().to_string();
+    assert!(error.contains("the head is at 4, and the facts end at 3"), "{error}");
+    let mut changed = journal(&server, "changed");
+    let epoch = changed.take_over().unwrap().epoch;
+    changed.append(epoch, Seq::ZERO, &facts(1, 2)).unwrap();
+    client.execute("update counterpoint_journal set fact = '{}' where stream = 'changed' and seq = 1", &[]).unwrap();
+    let error = changed.take_over().unwrap_err().to_string();
+    assert!(error.contains("fact 1 cannot be read"), "{error}");
+    let mut kept = journal(&server, "kept");
+    let epoch = kept.take_over().unwrap().epoch;
+    kept.append(epoch, Seq::ZERO, &facts(1, 3)).unwrap();
+    kept.keep_snapshot(epoch, Seq::new(2), b"state").unwrap();
+    let rows = client.query("select seq from counterpoint_journal where stream = 'kept'", &[]).unwrap();
+    assert_eq!(rows.len(), 1, "what a snapshot holds is taken away");
+    client.execute("delete from counterpoint_snapshot where stream = 'kept'", &[]).unwrap();
+    let error = kept.take_over().unwrap_err().to_string();
+    assert!(error.contains("the snapshot at 2 is gone"), "{error}");
+}

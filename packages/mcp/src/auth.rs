@@ -1,0 +1,25 @@
+//! Whose token it is.
+
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use counterpoint::access::{Tokens, Verifier as _};
+use counterpoint::{Time, Token};
+use std::sync::Arc;
+
+/// The token of a request, from `Authorization: Bearer`.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<Token> {
+    Token::from_authorization(headers.get(AUTHORIZATION)?.to_str().ok()?)
+}
+
+/// Lets nobody speak over HTTP whose token is nobody's; whether it is still good, and what it allows, is for the gate to say
+/// call by call.
+pub async fn guard(State(known): State<Arc<Tokens>>, request: Request, next: Next) -> Response {
+    let token = bearer(request.headers());
+    if token.is_some_and(|token| known.verify(&token, Time::ZERO).is_ok()) {
+        return next.run(request).await;
+    }
+    (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], "a token is needed").into_response()
+}

@@ -1,0 +1,77 @@
+//! From goals to workflows, and from tasks to plans.
+
+use crate::asks::{AssignTasks, DecomposeGoal, id, seconds};
+use crate::refusal::Refusal;
+use counterpoint::decompose::{Ask, Decomposer, RulePack, by_document, decompose};
+use counterpoint::definition::Definition;
+use counterpoint::planning::{Outlook, Settings, Solution, Task, plan_project};
+use counterpoint::{Engine, Limits, Name, Payload, TaskId, Time};
+use serde_json::{Value, json};
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+/// How many plans are looked at: a fraction of a second for a hundred tasks.
+const EVALUATIONS: u64 = 5_000;
+
+/// The workflow that a goal becomes, and a name for who thought of it. Whoever that was, it is validated here.
+pub(crate) fn workflow(asked: DecomposeGoal, skills: Vec<Name>) -> Result<Definition, Refusal> {
+    let kinds = asked.kinds.map_or(skills, |kinds| kinds.into_iter().map(Name::from).collect());
+    let ask = Ask::new(asked.goal).with_name(asked.name).with_about(Payload::new(asked.about)).with_kinds(kinds);
+    let mut decomposer: Box<dyn Decomposer> = match (asked.rules, asked.document) {
+        (Some(rules), None) => {
+            let rules: RulePack =
+                serde_json::from_value(rules).map_err(|error| Refusal::new("bad_rules", error.to_string()))?;
+            Box::new(rules)
+        }
+        (None, Some(document)) => Box::new(by_document("the caller", move |_: &Ask| Ok(document.clone()))),
+        _ => return Err(Refusal::new("no_way", "say `rules` or `document`, one of them")),
+    };
+    Ok(decompose(decomposer.as_mut(), &ask, &Limits::default())?)
+}
+
+/// What is said of a workflow.
+pub(crate) fn shown(definition: &Definition) -> Value {
+    let nodes = definition.nodes.iter().map(|node| {
+        let after: Vec<&Name> = node.after.iter().map(|link| &link.node).collect();
+        json!({"name": node.name, "after": after})
+    });
+    json!({"workflow": definition.name, "version": definition.version, "nodes": nodes.collect::<Vec<_>>()})
+}
+
+/// What there is to do: what waits in the engine, and what is asked about besides.
+pub(crate) fn outlook(engine: &Engine, now: Time, asked: &AssignTasks) -> Result<Outlook, Refusal> {
+    let otherwise = asked.otherwise_seconds.map_or(Ok(Duration::from_secs(60)), seconds)?;
+    let mut outlook = Outlook::of_engine(engine, now, otherwise);
+    for task in &asked.tasks {
+        let mut planned = Task::new(TaskId::new(id(&task.task)?), seconds(task.seconds)?);
+        for (skill, level) in &task.skills {
+            planned = planned.with_need(skill.as_str(), *level);
+        }
+        for before in &task.after {
+            planned = planned.after(TaskId::new(id(before)?));
+        }
+        outlook.project = outlook.project.with_task(planned);
+    }
+    Ok(outlook)
+}
+
+/// Who does what and when, so that all is done soonest.
+pub(crate) fn plan(outlook: &Outlook) -> Result<Value, Refusal> {
+    let problem = outlook.project.check()?;
+    let settings = Settings::default().with_evaluations(EVALUATIONS);
+    let found: Solution = plan_project(&problem, &settings, &mut |_| ControlFlow::Continue(()));
+    let tasks = found.plan.tasks.iter().map(|placed| {
+        json!({
+            "task": placed.task.get().to_string(),
+            "agent": placed.agent.map(|agent| agent.get().to_string()),
+            "start_seconds": placed.start.as_secs_f64(),
+            "finish_seconds": placed.finish.as_secs_f64(),
+        })
+    });
+    Ok(json!({
+        "plan": tasks.collect::<Vec<_>>(),
+        "makespan_seconds": found.makespan.as_secs_f64(),
+        "bound_seconds": found.bound.as_secs_f64(),
+        "proven": found.is_proven(),
+    }))
+}

@@ -1,0 +1,83 @@
+//! What can be read.
+
+use crate::Counterpoint;
+use crate::asks::id;
+use crate::tools::{agent_shown, run_shown};
+use counterpoint::insight::describe;
+use counterpoint::{AgentId, RunFilter, RunId};
+use rmcp::ErrorData;
+use rmcp::model::{
+    ListResourceTemplatesResult, ListResourcesResult, ReadResourceResult, Resource, ResourceContents, ResourceTemplate,
+};
+use serde_json::{Value, json};
+use std::sync::PoisonError;
+
+const ROOT: &str = "counterpoint://";
+const JSON: &str = "application/json";
+/// How many runs are shown at once.
+const PAGE: usize = 100;
+
+/// What there is without asking about one thing.
+pub(crate) fn list() -> ListResourcesResult {
+    let of = |name: &str, about: &str| {
+        Resource::new(format!("{ROOT}{name}"), name).with_description(about).with_mime_type(JSON)
+    };
+    ListResourcesResult::with_all_items(vec![
+        of("agents", "Who is there, and what each holds."),
+        of("runs", "The runs of workflows, the oldest first."),
+        of("events", "The last facts, in words and as data."),
+    ])
+}
+
+/// What there is about one thing.
+pub(crate) fn templates() -> ListResourceTemplatesResult {
+    let of = |name: &str, about: &str| {
+        ResourceTemplate::new(format!("{ROOT}{name}"), name).with_description(about).with_mime_type(JSON)
+    };
+    ListResourceTemplatesResult::with_all_items(vec![
+        of("agents/{agent}", "One agent."),
+        of("runs/{run}", "One run, with its nodes and what it waits for."),
+    ])
+}
+
+/// Reads one.
+pub(crate) async fn read(server: &Counterpoint, uri: &str) -> Result<ReadResourceResult, ErrorData> {
+    let nowhere = || ErrorData::resource_not_found(format!("there is no {uri}"), None);
+    let path = uri.strip_prefix(ROOT).ok_or_else(nowhere)?;
+    let found: Option<Value> = match path.split_once('/').unwrap_or((path, "")) {
+        ("events", "") => Some(events(server)),
+        ("agents", "") => {
+            let look = |engine: &counterpoint::Engine| {
+                engine.agents().map(|agent| agent_shown(engine, &agent)).collect::<Vec<_>>()
+            };
+            Some(json!({"agents": server.host.inspect(look).await.map_err(crate::Refusal::from)?}))
+        }
+        ("agents", agent) => {
+            let agent = AgentId::new(id(agent)?);
+            let look =
+                move |engine: &counterpoint::Engine| engine.agent(agent).map(|agent| agent_shown(engine, &agent));
+            server.host.inspect(look).await.map_err(crate::Refusal::from)?
+        }
+        ("runs", "") => {
+            let look = |engine: &counterpoint::Engine| {
+                let page = engine.find_runs(&RunFilter::default(), None, PAGE);
+                json!({"runs": page.runs.iter().map(run_shown).collect::<Vec<_>>(), "more": page.next.is_some()})
+            };
+            Some(server.host.inspect(look).await.map_err(crate::Refusal::from)?)
+        }
+        ("runs", run) => {
+            let run = RunId::new(id(run)?);
+            let look = move |engine: &counterpoint::Engine| engine.run(run).map(|run| run_shown(&run));
+            server.host.inspect(look).await.map_err(crate::Refusal::from)?
+        }
+        _ => None,
+    };
+    let text = found.ok_or_else(nowhere)?.to_string();
+    Ok(ReadResourceResult::new(vec![ResourceContents::text(text, uri).with_mime_type(JSON)]))
+}
+
+fn events(server: &Counterpoint) -> Value {
+    let facts = server.facts.lock().unwrap_or_else(PoisonError::into_inner);
+    let shown = facts.iter().map(|entry| json!({"words": describe(entry), "fact": entry}));
+    json!({"events": shown.collect::<Vec<_>>()})
+}
