@@ -19,7 +19,6 @@ use counterpoint::planning::{
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::ops::ControlFlow;
-#[cfg(feature = "lp")]
 use std::time::Duration;
 
 fn costs(kind: &str, size: usize) -> Costs {
@@ -67,7 +66,6 @@ fn lists(criterion: &mut Criterion) {
 
 /// A thousand tasks, each after one or none of those before it, with one of ten skills, which every agent has three of; half of
 /// what the quickest would cost more than the cheapest may be spent.
-#[cfg(feature = "lp")]
 fn allocation(criterion: &mut Criterion) {
     use counterpoint::planning::{Agent, Project, Task, allocate};
     use counterpoint::{AgentId, TaskId};
@@ -92,9 +90,6 @@ fn allocation(criterion: &mut Criterion) {
     group.sample_size(10);
     group.bench_function("1,000 tasks, 100 agents", |bench| bench.iter(|| allocate(black_box(&problem)).unwrap()));
 }
-
-#[cfg(not(feature = "lp"))]
-fn allocation(_: &mut Criterion) {}
 
 criterion_group!(benches, assignment, lists, allocation);
 criterion_main!(benches);

@@ -10,7 +10,6 @@
     clippy::print_stdout,
     reason = "a bench that goes wrong is to stop; what it finds it tells"
 )]
-#![expect(clippy::disallowed_types, reason = "a bench reads the clock")]
 
 use std::{
     hint::black_box,

@@ -51,6 +51,12 @@ pub struct Counterpoint {
     tool_router: ToolRouter<Self>,
 }
 
+impl std::fmt::Debug for Counterpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Counterpoint").finish_non_exhaustive()
+    }
+}
+
 impl Counterpoint {
     /// Goes on where the journal ends. The driver is to be spawned after [`watch`](Self::watch) has been asked.
     ///

@@ -13,19 +13,19 @@ use serde_json::json;
 
 /// A call that was refused; nothing has happened.
 #[derive(Debug)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     code: String,
     reason: String,
 }
 
 impl Refusal {
     /// Refused on these grounds.
-    pub fn new(code: &str, reason: impl Into<String>) -> Self {
+    pub(crate) fn new(code: &str, reason: impl Into<String>) -> Self {
         Self { code: code.to_owned(), reason: reason.into() }
     }
 
     /// As the result of a tool: a model may read it and do better.
-    pub fn result(&self) -> CallToolResult {
+    pub(crate) fn result(&self) -> CallToolResult {
         CallToolResult::structured_error(json!({"code": self.code, "reason": self.reason}))
     }
 }
