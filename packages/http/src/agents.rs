@@ -1,6 +1,5 @@
 //! Agents elsewhere: the messages of the protocol, one request each, and who is there.
 
-use counterpoint::rejected::{Stale, Unknown};
 use crate::auth::bearer;
 use crate::refusal::{Refusal, id};
 use crate::{App, Parameters, wait};
@@ -10,6 +9,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use counterpoint::protocol::{Body, Message, MessageId};
+use counterpoint::rejected::{Stale, Unknown};
 use counterpoint::{
     Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Effect, Engine, Incarnation, Rejected, Time, Token,
 };

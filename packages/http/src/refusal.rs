@@ -1,6 +1,5 @@
 //! What is answered when a request is refused: a status, and a reason that programs and people can read.
 
-use counterpoint::rejected::Invalid;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
@@ -10,6 +9,7 @@ use counterpoint::access::Refused;
 use counterpoint::host::HostError;
 use counterpoint::language::DocumentError;
 use counterpoint::protocol::{Body, Malformed};
+use counterpoint::rejected::Invalid;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::time::Duration;

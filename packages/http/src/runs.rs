@@ -1,6 +1,5 @@
 //! Workflows and their runs.
 
-use counterpoint::rejected::Unknown;
 use crate::refusal::{Refusal, id, read};
 use crate::tasks::own_id;
 use crate::{App, Parameters, wait};
@@ -11,6 +10,7 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use counterpoint::language::Document;
+use counterpoint::rejected::Unknown;
 use counterpoint::{
     Accepted, Command, Limits, Name, Payload, Rejected, RunCommand, RunCursor, RunFilter, RunId, RunSpec, RunView, Tier,
 };

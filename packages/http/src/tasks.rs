@@ -1,6 +1,5 @@
 //! Tasks: brought, looked at, taken back.
 
-use counterpoint::rejected::Unknown;
 use crate::auth::bearer;
 use crate::refusal::{Refusal, id, read};
 use crate::{App, Parameters, wait};
@@ -11,6 +10,7 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use counterpoint::protocol::{Body, Submission};
+use counterpoint::rejected::Unknown;
 use counterpoint::{Accepted, Command, Name, Rejected, TaskCommand, TaskId, TaskSpec, Token};
 use serde_json::{Map, Value, json};
 use std::time::Duration;

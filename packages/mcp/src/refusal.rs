@@ -1,6 +1,5 @@
 //! What a caller is told when nothing has happened.
 
-use counterpoint::rejected::Unknown;
 use counterpoint::Rejected;
 use counterpoint::access::Refused;
 use counterpoint::decompose::DecomposeError;

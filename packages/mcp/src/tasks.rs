@@ -4,13 +4,13 @@
 //! off theirs whenever somebody asks. So there is no table that a restart could lose, and whatever else becomes of the work
 //! (an operator cancels it, another client brings it again) shows here, too.
 
-use counterpoint::rejected::{Unknown, WrongState};
 use crate::Counterpoint;
 use crate::asks::id;
 use crate::refusal::Refusal;
 use crate::tools::{run_shown, task_shown};
 use counterpoint::host::HostError;
 use counterpoint::insight::{Line, RunProgress};
+use counterpoint::rejected::{Unknown, WrongState};
 use counterpoint::{
     Cause, Command, Engine, Name, Payload, Rejected, RunCommand, RunId, RunOutcome, TaskCommand, TaskId, TaskOutcome,
     Time,
@@ -170,7 +170,10 @@ impl Counterpoint {
     pub(crate) async fn task_cancelled(&self, task: &str, context: &Context) -> Result<(), Refusal> {
         let command = self.may(context, Work::read(task)?.cancellation()).await?;
         match self.host.command(command).await {
-            Ok(_) | Err(HostError::Rejected(Rejected::State(WrongState::TaskEnded(_)) | Rejected::State(WrongState::RunPhase { .. }))) => Ok(()),
+            Ok(_)
+            | Err(HostError::Rejected(
+                Rejected::State(WrongState::TaskEnded(_)) | Rejected::State(WrongState::RunPhase { .. }),
+            )) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }

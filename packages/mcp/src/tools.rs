@@ -1,6 +1,5 @@
 //! The tools.
 
-use counterpoint::rejected::Unknown;
 use crate::asks::{
     AgentState, AssignTasks, DecomposeGoal, DistributeTask, FailureSort, GetStatus, HandleTaskResponse, RegisterAgent,
     SignalWorkflow, StartWorkflow, UnregisterAgent, UpdateAgentStatus, id, seconds,
@@ -11,6 +10,7 @@ use crate::{Counterpoint, goals, tasks};
 use counterpoint::host::EventFilter;
 use counterpoint::host::future::Events;
 use counterpoint::insight::{Family, describe};
+use counterpoint::rejected::Unknown;
 use counterpoint::{
     Accepted, AgentCommand, AgentId, AgentSpec, AgentView, AttemptId, Command, Effect, Engine, Event, Failure,
     Incarnation, Name, Needs, Payload, Policy, Rejected, Retry, RunCommand, RunId, RunSpec, RunView, TaskEvent, TaskId,
