@@ -80,6 +80,7 @@ impl From<Refusal> for ErrorData {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use counterpoint::rejected::Unknown;
     use rmcp::model::ErrorCode;
 
     #[test]
