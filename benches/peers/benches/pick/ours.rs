@@ -2,8 +2,8 @@
 
 use super::{Group, bench};
 use counterpoint::routing::{
-    Adaptive, BestMatch, ConsistentHash, CostAware, LeastLoaded, LinUcb, Maglev, MultiFactor, PeakEwma,
-    Performance, Roster, RosterClass, RoundRobin, RoutingStrategy, TwoChoices, WeightedRoundRobin,
+    Adaptive, BestMatch, ConsistentHash, CostAware, LeastLoaded, LinUcb, Maglev, MultiFactor, PeakEwma, Performance,
+    Roster, RosterClass, RoundRobin, RoutingStrategy, TwoChoices, WeightedRoundRobin,
 };
 use counterpoint::{
     Affinity, AgentId, AttemptId, Command, Config, Effect, Entry, Event, Needs, Outbox, Payload, Random, Scheduler,
