@@ -113,6 +113,7 @@ pub mod workflow;
 
 pub use agent::{AgentSpec, AgentStatus, Guard, Scope};
 pub use command::{Accepted, AgentCommand, Command, ControlCommand, DeadFilter, RunCommand, TaskCommand};
+pub use definition::{OnFailure, OnUndoFailure};
 pub use effect::{Dispatched, Effect, Outbox};
 pub use engine::{
     Ask, Awaited, Balance, DefinitionView, Engine, EngineSnapshot, Follower, NodeView, PartView, RunCursor, RunFilter,
@@ -127,8 +128,8 @@ pub use payload::Payload;
 pub use rejected::{Rejected, RejectedClass};
 pub use run::{
     Carried, Cause, Dropped, Handed, LastRound, LimitReached, Measure, Migration, MigrationReport, MigrationTarget,
-    NodeOutcome, NodeRemedy, NodeStatus, Obstacle, OnFailure, OnUndoFailure, PartEnd, Refusal, ResetObstacle,
-    ResetPoint, RunOutcome, RunPhase, RunSpec, UndoOutcome, UndoRemedy,
+    NodeOutcome, NodeRemedy, NodeStatus, Obstacle, PartEnd, Refusal, ResetObstacle, ResetPoint, RunOutcome, RunPhase,
+    RunSpec, UndoOutcome, UndoRemedy,
 };
 pub use scheduler::{
     AgentView, Config, Discipline, Quota, Routability, Scheduler, SchedulerSnapshot, TaskStatus, TaskView, TaskWait,

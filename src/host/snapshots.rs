@@ -1,16 +1,17 @@
-//! Snapshots while the engine works: how often, how that goes, and the second state that is written down.
+//! Snapshots while the engine runs: their interval, their status, and the writer that takes them. The writer uses no thread, no
+//! channel and no future; each host runs it in its own way.
 
 use crate::engine::{EngineSnapshot, Follower};
 use crate::error::RestoreError;
 use crate::event::Entry;
 use crate::id::Seq;
-use crate::journal::AppendError;
+use crate::journal::{AppendError, Archive, Epoch};
 use crate::scheduler::Config;
 
-/// What came of a snapshot: up to which fact it reaches.
+/// The result of a snapshot: the number of the last event that it covers.
 pub(super) type Kept = Result<Seq, AppendError>;
 
-/// How often snapshots are taken.
+/// The interval between snapshots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Snapshots {
@@ -18,24 +19,24 @@ pub struct Snapshots {
 }
 
 impl Snapshots {
-    /// One after so many facts; 0 counts as 1. A restart reads that many facts and one snapshot at the most, and some that
-    /// came while the last one was written.
+    /// A snapshot after every `events` events; 0 counts as 1. A restart reads one snapshot, at most that many events, and those
+    /// that were appended while the last snapshot was written.
     #[must_use]
-    pub const fn every(facts: usize) -> Self {
-        Self { every: if facts == 0 { 1 } else { facts } }
+    pub const fn every(events: usize) -> Self {
+        Self { every: if events == 0 { 1 } else { events } }
     }
 }
 
-/// How taking snapshots goes.
+/// The status of the snapshots of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct SnapshotStatus {
-    /// How many have been kept.
+    /// The number of snapshots that the journal has kept.
     pub taken: u64,
-    /// Up to which fact the last of them reaches.
+    /// The number of the last event that the newest snapshot covers.
     pub at: Option<Seq>,
-    /// Why the last try failed, if it did. The next one is made after as many facts again; the journal keeps them all until
-    /// then.
+    /// Why the last attempt failed, if it did. The next attempt follows after the same number of events; the journal keeps all
+    /// events until then.
     pub failed: Option<AppendError>,
 }
 
@@ -48,50 +49,70 @@ impl SnapshotStatus {
     }
 }
 
-/// Follows the facts of an engine, and writes down the state that they lead to.
-pub(super) struct Scribe {
+/// Follows the events of an engine, and takes snapshots of the state that they lead to.
+pub(super) struct SnapshotWriter {
     follower: Follower,
     every: usize,
-    /// Facts since the last snapshot, or the last try.
+    /// Events since the last snapshot, or the last attempt at one.
     since: usize,
+    epoch: Epoch,
+    /// Keeps snapshots beside the writer of the journal; none if only the journal itself can.
+    archive: Option<Box<dyn Archive>>,
 }
 
-impl Scribe {
-    /// One that follows from where the host has begun.
+/// What a call to a [`SnapshotWriter`] led to.
+pub(super) enum Step {
+    /// No snapshot was due.
+    Followed,
+    /// The archive has kept a snapshot, or failed to.
+    Kept(Kept),
+    /// A snapshot that the journal itself has to keep.
+    Written(Seq, Vec<u8>),
+    /// The events do not fit together; there will be no more snapshots.
+    Lost(AppendError),
+}
+
+impl SnapshotWriter {
+    /// A writer that follows from the state with which the host begins.
     pub(super) fn open(
         snapshots: Snapshots,
         config: &Config,
         snapshot: Option<&EngineSnapshot>,
+        (epoch, archive): (Epoch, Option<Box<dyn Archive>>),
     ) -> Result<Self, RestoreError> {
         let follower = match snapshot {
             Some(snapshot) => Follower::from_snapshot(config, snapshot)?,
             None => Follower::new(config),
         };
-        Ok(Self { follower, every: snapshots.every, since: 0 })
+        Ok(Self { follower, every: snapshots.every, since: 0, epoch, archive })
     }
 
-    /// Takes these facts, and says whether a snapshot is due.
-    pub(super) fn follow(&mut self, facts: &[Entry]) -> Result<bool, AppendError> {
-        facts.iter().try_for_each(|fact| self.follower.follow(fact)).map_err(refused)?;
-        self.since = self.since.saturating_add(facts.len());
-        Ok(self.since >= self.every)
+    /// Follows these events, and takes a snapshot if one is due or requested.
+    pub(super) fn work(&mut self, events: &[Entry], requested: bool) -> Step {
+        if let Err(error) = events.iter().try_for_each(|event| self.follower.follow(event)) {
+            return Step::Lost(refused(error));
+        }
+        self.since = self.since.saturating_add(events.len());
+        if self.since < self.every && !requested {
+            return Step::Followed;
+        }
+        self.since = 0;
+        let (epoch, at) = (self.epoch, self.follower.last_seq());
+        match (serde_json::to_vec(&self.follower.snapshot()), &mut self.archive) {
+            (Err(error), _) => Step::Kept(Err(refused(error))),
+            (Ok(snapshot), Some(archive)) => Step::Kept(archive.keep_snapshot(epoch, at, snapshot).map(|()| at)),
+            (Ok(snapshot), None) => Step::Written(at, snapshot),
+        }
     }
 
-    /// How many more facts there must be until a snapshot is due.
+    /// The number of events until a snapshot is due.
     #[cfg(feature = "async")]
     pub(super) const fn until_due(&self) -> usize {
         self.every.saturating_sub(self.since)
     }
-
-    /// The state, and the fact up to which it reaches.
-    pub(super) fn write(&mut self) -> Result<(Seq, Vec<u8>), AppendError> {
-        self.since = 0;
-        let snapshot = serde_json::to_vec(&self.follower.snapshot()).map_err(refused)?;
-        Ok((self.follower.last_seq(), snapshot))
-    }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
+#[expect(clippy::needless_pass_by_value, reason = "the error is not used afterwards")]
 fn refused(error: impl ToString) -> AppendError {
     AppendError::Refused(error.to_string().into())
 }

@@ -108,16 +108,16 @@ pub trait Journal: Send {
         Err(AppendError::Refused("this journal keeps no snapshots".into()))
     }
 
-    /// A second hand, which keeps snapshots on another thread while this one appends. None, if the journal has no such: then
-    /// appends wait while a snapshot is kept.
+    /// An archive, which keeps snapshots on another thread while this journal appends. None if the journal has none: then appends
+    /// wait while a snapshot is kept.
     fn archive(&mut self) -> Option<Box<dyn Archive>> {
         None
     }
 }
 
-/// Keeps snapshots of a journal while somebody else appends to it.
+/// Keeps snapshots of a journal while its writer appends.
 pub trait Archive: Send {
-    /// Keeps a snapshot that holds every fact up to `at`, where an append ended; facts up to there may be dropped.
+    /// Keeps a snapshot that covers every event up to `at`, where an append ended; events up to there may be dropped.
     ///
     /// # Errors
     ///

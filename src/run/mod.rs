@@ -8,7 +8,7 @@ mod reset;
 
 pub use delegation::{Dropped, Handed, LastRound, PartEnd};
 pub(crate) use failing::found;
-pub use failing::{OnFailure, OnUndoFailure, UndoOutcome, UndoRemedy};
+pub use failing::{UndoOutcome, UndoRemedy};
 pub use migration::{Carried, Migration, MigrationReport, MigrationTarget, Obstacle};
 pub use node::{LimitReached, Measure, NodeOutcome, NodeRemedy, NodeStatus, Refusal};
 pub use reset::{ResetObstacle, ResetPoint};

@@ -2,8 +2,8 @@
 
 use super::{SagaError, SagaFact, SagaOutcome, Step, StepSpec, Unwinding};
 use crate::dag::{Dag, NodeIx, Topology};
+use crate::definition::OnUndoFailure;
 use crate::payload::Payload;
-use crate::run::OnUndoFailure;
 use core::fmt;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Undoing a set of steps in reverse causal order.
 
 use crate::dag::{NodeIx, NodeState, Readiness, Topology};
-use crate::run::OnUndoFailure;
+use crate::definition::OnUndoFailure;
 use core::fmt;
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,10 +1,10 @@
 //! The future that owns the engine.
 
 use super::agent::{Assignment, Performer};
-use super::archivist::Archivist;
 use super::attempts::{Attempts, Spawn};
 use super::followers::Followers;
 use super::journal::{Keeper, Kept, KeptSnapshot};
+use super::snapshots::SnapshotTask;
 use super::timer::{BoxFuture, Clockwork};
 use crate::agent::AgentSpec;
 use crate::command::{AgentCommand, Command};
@@ -74,7 +74,7 @@ impl Driver {
         mut desk: Desk,
         followers: Followers,
         (keeper, epoch): (Box<dyn Keeper>, Epoch),
-        archivist: Option<Archivist>,
+        snapshots: Option<SnapshotTask>,
         clockwork: Clockwork,
         inbox: Receiver<Message>,
         (send, words): (Sender<Command>, Receiver<Command>),
@@ -87,7 +87,7 @@ impl Driver {
             keeper: Some(keeper),
             appending: None,
             keeping: None,
-            archivist,
+            snapshots,
             epoch,
             durable,
             inbox: Box::pin(inbox),
@@ -159,7 +159,7 @@ struct Work {
     appending: Option<(BoxFuture<Kept>, Seq)>,
     keeping: Option<BoxFuture<KeptSnapshot>>,
     /// Who takes snapshots.
-    archivist: Option<Archivist>,
+    snapshots: Option<SnapshotTask>,
     epoch: Epoch,
     /// The number of the last fact that is durable.
     durable: Seq,
@@ -195,7 +195,7 @@ impl Work {
         let mut worked = self.attempts.poll(cx);
         worked |= self.hear(cx);
         worked |= self.read(cx);
-        worked |= self.archivist.as_mut().is_some_and(|archivist| archivist.poll(cx));
+        worked |= self.snapshots.as_mut().is_some_and(|snapshots| snapshots.poll(cx));
         worked |= self.keep(cx)?;
         if self.stopped() {
             return Ok(Round::Over);
@@ -253,11 +253,11 @@ impl Work {
                 self.followers.follow(run, send);
                 self.desk.answer(reply, ());
             }
-            Message::Snapshot { reply } => match &mut self.archivist {
-                Some(archivist) => archivist.ask(self.desk.engine.last_seq(), reply),
+            Message::Snapshot { reply } => match &mut self.snapshots {
+                Some(snapshots) => snapshots.request(self.desk.engine.last_seq(), reply),
                 None => reply(Err(AppendError::Refused("the host was opened without snapshots".into()))),
             },
-            Message::Snapshots { reply } => reply(self.archivist.as_ref().map(Archivist::status)),
+            Message::Snapshots { reply } => reply(self.snapshots.as_ref().map(SnapshotTask::status)),
             Message::Stop { patience, reply } => self.begin_stop(patience, Some(reply)),
         }
     }
@@ -293,12 +293,12 @@ impl Work {
         }
     }
 
-    /// Has the journal keep a snapshot that it has no second hand for. Appends wait for that.
+    /// Has the journal keep a snapshot, if it has no archive. Appends wait for that.
     fn keep_snapshot(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(archivist) = &mut self.archivist else { return false };
+        let Some(snapshots) = &mut self.snapshots else { return false };
         if self.keeping.is_none()
             && self.keeper.is_some()
-            && let Some((at, snapshot)) = archivist.wrote()
+            && let Some((at, snapshot)) = snapshots.written()
             && let Some(keeper) = self.keeper.take()
         {
             self.keeping = Some(keeper.keep_snapshot(self.epoch, at, snapshot));
@@ -307,7 +307,7 @@ impl Work {
         let Poll::Ready((keeper, kept)) = keeping.as_mut().poll(cx) else { return false };
         self.keeping = None;
         self.keeper = Some(keeper);
-        archivist.kept(&kept);
+        snapshots.kept(&kept);
         true
     }
 
@@ -320,8 +320,8 @@ impl Work {
             self.show(entry);
         }
         self.followers.tell();
-        if let Some(archivist) = &mut self.archivist {
-            archivist.note(&mut batch.outbox, self.durable);
+        if let Some(snapshots) = &mut self.snapshots {
+            snapshots.note(&mut batch.outbox, self.durable);
         }
         self.spare = batch;
     }
@@ -401,7 +401,7 @@ impl Work {
             self.attempts.cancel_all();
         }
         let heard_enough = left == 0 || stop.last_words.is_some_and(|until| now >= until);
-        let snapshot = self.archivist.as_ref().is_some_and(Archivist::is_busy);
+        let snapshot = self.snapshots.as_ref().is_some_and(SnapshotTask::is_busy);
         if !heard_enough || self.desk.has_news() || self.keeper.is_none() || snapshot {
             return false;
         }

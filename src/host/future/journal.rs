@@ -67,8 +67,8 @@ pub trait AsyncJournal: Send + 'static {
         core::future::ready(Err(AppendError::Refused("this journal keeps no snapshots".into())))
     }
 
-    /// A second hand, which keeps snapshots where the host has [blocking work](Blocking) done, while this one appends. None,
-    /// if the journal has no such: then it is asked itself.
+    /// An archive, which keeps snapshots where the host runs [blocking work](Blocking), while this journal appends. None if the
+    /// journal has none: then it keeps snapshots itself.
     fn archive(&mut self) -> impl Future<Output = Option<Box<dyn Archive>>> + Send {
         core::future::ready(None)
     }

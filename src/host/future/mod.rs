@@ -57,7 +57,6 @@
 //! that is not (a JavaScript promise) goes into a wrapper of the runtime's, as is usual there.
 
 mod agent;
-mod archivist;
 mod attempts;
 mod cancel;
 mod driver;
@@ -65,6 +64,7 @@ mod events;
 mod followers;
 mod handle;
 mod journal;
+mod snapshots;
 mod timer;
 #[cfg(feature = "tower")]
 mod tower;
@@ -80,12 +80,13 @@ pub use timer::{BoxFuture, Timer};
 pub use tower::{CallError, HostService, ServiceAgent};
 
 use super::desk::{Ask, Desk, Reply, read_snapshot};
-use super::snapshots::{Scribe, SnapshotStatus, Snapshots};
+use super::snapshots::{SnapshotStatus, SnapshotWriter, Snapshots};
 use super::{EventFilter, HostError, with_kinds};
 use crate::agent::AgentSpec;
 use crate::command::{Accepted, AgentCommand, Command, RunCommand};
 use crate::definition::Definition;
 use crate::engine::Engine;
+use crate::error::RestoreError;
 use crate::event::Entry;
 use crate::id::{AgentId, Incarnation, RunId, Seq};
 use crate::journal::{Journal, MemoryJournal, Takeover};
@@ -97,7 +98,6 @@ use crate::scheduler::Config;
 use crate::task::TaskSpec;
 use crate::time::Time;
 use crate::workflow::Flow;
-use archivist::{Archivist, Means};
 use async_channel::{Sender, bounded, unbounded};
 use core::fmt;
 use core::time::Duration;
@@ -106,6 +106,7 @@ use followers::Followers;
 use futures_channel::oneshot;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use snapshots::{Means, SnapshotTask};
 use std::sync::Arc;
 use timer::Clockwork;
 
@@ -205,8 +206,8 @@ impl FutureHost {
         away: impl Fn(Blocking) + Send + 'static,
     ) -> Result<(Self, Driver), HostError> {
         let taken = AsyncJournal::take_over(&mut journal).await?;
-        let hand = AsyncJournal::archive(&mut journal).await;
-        let means = Means { often: snapshots, hand, away: Box::new(away) };
+        let archive = AsyncJournal::archive(&mut journal).await;
+        let means = Means { often: snapshots, archive, away: Box::new(away) };
         Self::over(config, (journal, taken), timer, Some(means))
     }
 
@@ -217,20 +218,22 @@ impl FutureHost {
         snapshots: Option<Means>,
     ) -> Result<(Self, Driver), HostError> {
         let snapshot = taken.snapshot.as_deref().map(read_snapshot).transpose()?;
-        let scribe = |means: &Means| Scribe::open(means.often, &config, snapshot.as_ref());
-        let scribe = snapshots.as_ref().map(scribe).transpose()?;
+        let writer = |Means { often, archive, away }| {
+            let keeper = (taken.epoch, archive);
+            Ok::<_, RestoreError>((SnapshotWriter::open(often, &config, snapshot.as_ref(), keeper)?, away))
+        };
+        let writer = snapshots.map(writer).transpose()?;
         let desk = Desk::restore(config, snapshot.as_ref(), &taken.tail)?;
         let mut followers = Followers::default();
         taken.tail.iter().for_each(|entry| followers.note(entry));
         let (tail, last) = (taken.tail, desk.engine.last_seq());
-        let archivist =
-            scribe.zip(snapshots).map(|(scribe, means)| Archivist::new(scribe, means, taken.epoch, (tail, last)));
+        let snapshots = writer.map(|(writer, away)| SnapshotTask::new(writer, away, (tail, last)));
         let clockwork = Clockwork::new(Arc::new(timer), desk.engine.at());
         let (inbox, messages) = bounded(INBOX);
         let (words, said) = unbounded();
         let keeper = (Box::new(journal) as _, taken.epoch);
         let (heard, clock) = ((words.clone(), said), clockwork.clone());
-        let driver = Driver::new(desk, followers, keeper, archivist, clock, messages, heard);
+        let driver = Driver::new(desk, followers, keeper, snapshots, clock, messages, heard);
         Ok((Self { inbox, words, clockwork }, driver))
     }
 

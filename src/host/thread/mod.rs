@@ -33,6 +33,7 @@
 
 mod events;
 mod handle;
+mod message;
 mod owner;
 mod snapshots;
 mod worker;
@@ -61,12 +62,13 @@ use crate::time::Time;
 use crate::workflow::{Flow, Steps};
 use core::fmt;
 use core::time::Duration;
-use crossbeam::channel::{Receiver, Sender, bounded, select};
-use owner::{Message, Owner};
+use crossbeam::channel::{Receiver, Sender, bounded};
+use message::{Message, receive, reply_to};
+use owner::Owner;
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use snapshots::Archivist;
+use snapshots::SnapshotThread;
 use std::sync::Arc;
 
 /// How many messages may wait for the owner before those who send more must wait.
@@ -79,7 +81,7 @@ pub struct ThreadHost {
     /// Closed when the owner's thread has ended.
     ended: Receiver<()>,
     clock: Clock,
-    archivist: Option<Archivist>,
+    snapshots: Option<SnapshotThread>,
 }
 
 impl ThreadHost {
@@ -136,7 +138,7 @@ impl ThreadHost {
         let (inbox, messages) = bounded(INBOX);
         let (alive, ended) = bounded(0);
         let ends = (inbox.clone(), ended.clone());
-        let (mut owner, archivist) = Owner::open(config, journal, snapshots, messages, ends)?;
+        let (mut owner, snapshots) = Owner::open(config, journal, snapshots, messages, ends)?;
         let clock = owner.clock();
         let thread = thread::Builder::new()
             .name("counterpoint".into())
@@ -145,7 +147,7 @@ impl ThreadHost {
                 drop(alive);
             })
             .map_err(|error| HostError::Thread(error.to_string()))?;
-        Ok(Self { inbox, owner: Mutex::new(Some(thread)), ended, clock, archivist })
+        Ok(Self { inbox, owner: Mutex::new(Some(thread)), ended, clock, snapshots })
     }
 
     /// Adds an agent that performs these steps, with the skills that their kinds are called, on as many threads as it has
@@ -195,7 +197,7 @@ impl ThreadHost {
         let spec: Arc<TaskSpec> = task.into();
         let id = spec.id;
         let (tell, told) = bounded(1);
-        self.ask(|reply| Message::Ask(Ask::Submit { spec, tell: to(tell), reply }))??;
+        self.ask(|reply| Message::Ask(Ask::Submit { spec, tell: reply_to(tell), reply }))??;
         Ok(TaskHandle::new(id, told))
     }
 
@@ -231,7 +233,7 @@ impl ThreadHost {
     pub fn start_run<O: DeserializeOwned>(&self, spec: RunSpec) -> Result<RunHandle<O>, HostError> {
         let id = spec.id;
         let (tell, told) = bounded(1);
-        self.ask(|reply| Message::Ask(Ask::Start { spec, tell: to(tell), reply }))??;
+        self.ask(|reply| Message::Ask(Ask::Start { spec, tell: reply_to(tell), reply }))??;
         Ok(RunHandle::new(id, told))
     }
 
@@ -287,7 +289,7 @@ impl ThreadHost {
     ///
     /// When the journal refuses it, or the host was opened without snapshots or has ended.
     pub fn take_snapshot(&self) -> Result<Seq, HostError> {
-        if self.archivist.is_none() {
+        if self.snapshots.is_none() {
             let reason = "the host was opened without snapshots".into();
             return Err(HostError::Snapshot(AppendError::Refused(reason)));
         }
@@ -297,7 +299,7 @@ impl ThreadHost {
     /// How taking snapshots goes; nothing, if the host was opened without.
     #[must_use]
     pub fn snapshots(&self) -> Option<SnapshotStatus> {
-        self.archivist.as_ref().map(Archivist::status)
+        self.snapshots.as_ref().map(SnapshotThread::status)
     }
 
     /// The time as the engine has it: nanoseconds since 1970, never going back while the host lives.
@@ -318,25 +320,16 @@ impl ThreadHost {
             // A panic of the owner is a bug that its own message has told.
             let _ = owner.join();
         }
-        if let Some(archivist) = &self.archivist {
-            archivist.join();
+        if let Some(snapshots) = &self.snapshots {
+            snapshots.join();
         }
         if left > 0 { Err(HostError::StillWorking(left)) } else { Ok(()) }
     }
 
     fn ask<T: Send + 'static>(&self, message: impl FnOnce(Reply<T>) -> Message) -> Result<T, HostError> {
         let (reply, answer) = bounded(1);
-        self.inbox.send(message(to(reply))).map_err(|_| HostError::Ended)?;
-        told(&answer, &self.ended).ok_or(HostError::Ended)
-    }
-}
-
-/// What is answered, or none when the owner has ended without an answer. What was sent to it just before is read by nobody,
-/// and the channel keeps it, with the other end of `answer` in it, as long as somebody could send.
-fn told<T>(answer: &Receiver<T>, ended: &Receiver<()>) -> Option<T> {
-    select! {
-        recv(answer) -> told => told.ok(),
-        recv(ended) -> _ => answer.try_recv().ok(),
+        self.inbox.send(message(reply_to(reply))).map_err(|_| HostError::Ended)?;
+        receive(&answer, &self.ended).ok_or(HostError::Ended)
     }
 }
 
@@ -347,8 +340,8 @@ impl Drop for ThreadHost {
             // If the inbox stays full because agents hang, the owner ends with the process.
             if self.inbox.send_timeout(stop, Duration::from_secs(1)).is_ok() {
                 let _ = owner.join();
-                if let Some(archivist) = &self.archivist {
-                    archivist.join();
+                if let Some(snapshots) = &self.snapshots {
+                    snapshots.join();
                 }
             }
         }
@@ -360,9 +353,4 @@ impl fmt::Debug for ThreadHost {
         let ended = matches!(self.ended.try_recv(), Err(crossbeam::channel::TryRecvError::Disconnected));
         f.debug_struct("ThreadHost").field("ended", &ended).finish_non_exhaustive()
     }
-}
-
-/// Whoever asked may be gone; the deed stands.
-fn to<T: Send + 'static>(reply: Sender<T>) -> Reply<T> {
-    Box::new(move |what| drop(reply.send(what)))
 }

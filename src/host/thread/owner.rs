@@ -1,14 +1,15 @@
 //! The one thread that owns the engine.
 
-use super::snapshots::{Archivist, Told};
+use super::message::Message;
+use super::snapshots::{Request, SnapshotThread};
 use super::worker::{self, Assignment};
 use crate::agent::AgentSpec;
-use crate::command::{AgentCommand, Command};
+use crate::command::AgentCommand;
 use crate::effect::Effect;
 use crate::event::{AgentEvent, Entry, Event};
 use crate::host::clock::Clock;
-use crate::host::desk::{Ask, Batch, Desk, Ended, Reply, read_snapshot};
-use crate::host::snapshots::{Kept, Scribe};
+use crate::host::desk::{Batch, Desk, Ended, Reply, read_snapshot};
+use crate::host::snapshots::{Kept, SnapshotWriter};
 use crate::host::{Agent, HostError, Snapshots};
 use crate::id::{AttemptId, Incarnation, Seq};
 use crate::journal::{Epoch, Journal};
@@ -28,32 +29,6 @@ const IDLE: Duration = Duration::from_secs(3_600);
 /// How long agents that were asked to stop may take to say so.
 const LAST_WORDS: Duration = Duration::from_millis(250);
 
-/// What the owner is asked.
-pub(super) enum Message {
-    Ask(Ask),
-    /// A word of an agent.
-    Word(Command),
-    Join {
-        spec: AgentSpec,
-        agent: Arc<dyn Agent>,
-        reply: Reply<Result<Incarnation, HostError>>,
-    },
-    /// Take a snapshot of what is durable once this has been heard.
-    Snapshot {
-        reply: Reply<Kept>,
-    },
-    /// Keep this one, as the journal has no second hand.
-    Keep {
-        at: Seq,
-        snapshot: Vec<u8>,
-        reply: Sender<Kept>,
-    },
-    Stop {
-        patience: Duration,
-        reply: Reply<usize>,
-    },
-}
-
 pub(super) struct Owner {
     desk: Desk,
     /// Used again for the next batch.
@@ -68,10 +43,10 @@ pub(super) struct Owner {
     clock: Clock,
     agents: BTreeMap<Incarnation, Sender<Assignment>>,
     flags: BTreeMap<AttemptId, Arc<AtomicBool>>,
-    /// Who follows the facts and takes snapshots.
-    follower: Option<Sender<Told>>,
-    /// Who wants one.
-    asked: Vec<Reply<Kept>>,
+    /// To the thread that follows the events and takes snapshots.
+    follower: Option<Sender<Request>>,
+    /// Requests for a snapshot.
+    requested: Vec<Reply<Kept>>,
     stop: Option<(Time, Reply<usize>)>,
 }
 
@@ -82,16 +57,17 @@ impl Owner {
         snapshots: Option<Snapshots>,
         inbox: Receiver<Message>,
         (sender, ended): (Sender<Message>, Receiver<()>),
-    ) -> Result<(Self, Option<Archivist>), HostError> {
+    ) -> Result<(Self, Option<SnapshotThread>), HostError> {
         let taken = journal.take_over()?;
         let snapshot = taken.snapshot.as_deref().map(read_snapshot).transpose()?;
-        let scribe = snapshots.map(|snapshots| Scribe::open(snapshots, &config, snapshot.as_ref())).transpose()?;
+        let writer = |often| {
+            let keeper = (taken.epoch, journal.archive());
+            SnapshotWriter::open(often, &config, snapshot.as_ref(), keeper)
+        };
+        let writer = snapshots.map(writer).transpose()?;
         let mut desk = Desk::restore(config, snapshot.as_ref(), &taken.tail)?;
-        let archivist = scribe.map(|scribe| {
-            let hand = journal.archive();
-            Archivist::start(scribe, taken.tail, (taken.epoch, hand), (sender.clone(), ended))
-        });
-        let (archivist, follower) = archivist.transpose()?.unzip();
+        let thread = writer.map(|writer| SnapshotThread::start(writer, taken.tail, (sender.clone(), ended)));
+        let (snapshots, follower) = thread.transpose()?.unzip();
         let clock = Clock::starting(desk.engine.at());
         let durable = desk.engine.last_seq();
         desk.resume(clock.now());
@@ -107,10 +83,10 @@ impl Owner {
             agents: BTreeMap::new(),
             flags: BTreeMap::new(),
             follower,
-            asked: Vec::new(),
+            requested: Vec::new(),
             stop: None,
         };
-        Ok((owner, archivist))
+        Ok((owner, snapshots))
     }
 
     pub(super) const fn clock(&self) -> Clock {
@@ -144,12 +120,12 @@ impl Owner {
         let now = self.clock.now();
         match message {
             Message::Ask(ask) => self.desk.take(now, ask),
-            Message::Word(word) => self.desk.hear(now, word),
+            Message::Agent(command) => self.desk.hear(now, command),
             Message::Join { spec, agent, reply } => {
                 let joined = self.join(spec, &agent);
                 self.desk.answer(reply, joined);
             }
-            Message::Snapshot { reply } => self.asked.push(reply),
+            Message::Snapshot { reply } => self.requested.push(reply),
             Message::Keep { at, snapshot, reply } => {
                 // Its thread waits for the answer as long as this one lives.
                 let _ = reply.send(self.journal.keep_snapshot(self.epoch, at, &snapshot).map(|()| at));
@@ -196,15 +172,15 @@ impl Owner {
         true
     }
 
-    /// Hands the facts on, which are durable and have been shown, and then whoever wants a snapshot of them.
+    /// Sends the events, which are durable and have been shown, and then the requests for a snapshot of them.
     fn tell_follower(&mut self, batch: &mut Batch) {
         let Some(follower) = &self.follower else { return };
-        let mut facts = Vec::new();
-        batch.outbox.drain_entries(&mut facts);
-        // Its thread ends when another writer has taken over: so does this one, at its next append.
-        let _ = facts.is_empty() || follower.send(Told::Facts(facts)).is_ok();
-        for reply in self.asked.drain(..) {
-            let _ = follower.send(Told::Now(reply));
+        let mut events = Vec::new();
+        batch.outbox.drain_entries(&mut events);
+        // The thread ends when another writer has taken over. Then this one ends, too, at its next append.
+        let _ = events.is_empty() || follower.send(Request::Follow(events)).is_ok();
+        for reply in self.requested.drain(..) {
+            let _ = follower.send(Request::Take(reply));
         }
     }
 

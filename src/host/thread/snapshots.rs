@@ -1,113 +1,105 @@
 //! The thread that takes snapshots.
 
-use super::owner::Message;
+use super::message::{Message, receive};
 use crate::event::Entry;
 use crate::host::HostError;
 use crate::host::desk::Reply;
-use crate::host::snapshots::{Kept, Scribe, SnapshotStatus};
+use crate::host::snapshots::{Kept, SnapshotStatus, SnapshotWriter, Step};
 use crate::id::Seq;
-use crate::journal::{AppendError, Archive, Epoch};
+use crate::journal::AppendError;
 use crate::structure::threads::thread::{self, JoinHandle};
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 use parking_lot::Mutex;
 use std::sync::Arc;
 
-/// What the follower is told.
-pub(super) enum Told {
-    /// These have become durable.
-    Facts(Vec<Entry>),
+/// What the owner of the engine sends to the thread.
+pub(super) enum Request {
+    /// Follow these events, which are durable.
+    Follow(Vec<Entry>),
     /// Take a snapshot.
-    Now(Reply<Kept>),
+    Take(Reply<Kept>),
 }
 
-/// The host's end of the thread that takes snapshots.
-pub(super) struct Archivist {
+/// The host's handle of the thread that takes snapshots.
+pub(super) struct SnapshotThread {
     status: Arc<Mutex<SnapshotStatus>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Archivist {
-    /// Starts the thread on the state that the owner has begun with. What it is told ends with the owner.
+impl SnapshotThread {
+    /// Starts the thread on the state with which the owner begins. The thread ends after the owner, which holds the sender.
     pub(super) fn start(
-        scribe: Scribe,
+        writer: SnapshotWriter,
         tail: Vec<Entry>,
-        (epoch, hand): (Epoch, Option<Box<dyn Archive>>),
         owner: (Sender<Message>, Receiver<()>),
-    ) -> Result<(Self, Sender<Told>), HostError> {
-        // The tail counts: a host that never lives long enough would never take one otherwise.
-        let (told, news) = unbounded();
-        let _ = told.send(Told::Facts(tail));
+    ) -> Result<(Self, Sender<Request>), HostError> {
+        // The tail counts: a host that restarts early each time would never take a snapshot otherwise.
+        let (sender, requests) = unbounded();
+        let _ = sender.send(Request::Follow(tail));
         let status = Arc::new(Mutex::new(SnapshotStatus::default()));
-        let mut clerk = Clerk { scribe, epoch, hand, owner, status: Arc::clone(&status) };
+        let mut work = Work { writer, owner, status: Arc::clone(&status) };
         let thread = thread::Builder::new()
             .name("counterpoint snapshots".into())
-            .spawn(move || clerk.work(&news))
+            .spawn(move || work.run(&requests))
             .map_err(|error| HostError::Thread(error.to_string()))?;
-        Ok((Self { status, thread: Mutex::new(Some(thread)) }, told))
+        Ok((Self { status, thread: Mutex::new(Some(thread)) }, sender))
     }
 
     pub(super) fn status(&self) -> SnapshotStatus {
         self.status.lock().clone()
     }
 
-    /// Waits until the thread has ended, which it does after the owner.
+    /// Waits until the thread has ended.
     pub(super) fn join(&self) {
         if let Some(thread) = self.thread.lock().take() {
-            // A panic is a bug that its own message has told.
+            // A panic is a bug, and its own message has reported it.
             let _ = thread.join();
         }
     }
 }
 
-/// The thread's own.
-struct Clerk {
-    scribe: Scribe,
-    epoch: Epoch,
-    hand: Option<Box<dyn Archive>>,
-    /// Its inbox, and what closes when it has ended.
+/// The state of the thread.
+struct Work {
+    writer: SnapshotWriter,
+    /// The inbox of the owner, and the channel that closes when the owner has ended.
     owner: (Sender<Message>, Receiver<()>),
     status: Arc<Mutex<SnapshotStatus>>,
 }
 
-impl Clerk {
-    /// Follows until the owner has ended, another writer has taken over, or the facts make no sense.
-    fn work(&mut self, news: &Receiver<Told>) {
-        for told in news {
-            let kept = match told {
-                Told::Facts(facts) => match self.scribe.follow(&facts) {
-                    Err(error) => {
-                        self.status.lock().failed = Some(error);
-                        return;
-                    }
-                    Ok(true) => self.take(),
-                    Ok(false) => Ok(Seq::ZERO),
-                },
-                Told::Now(reply) => {
-                    let kept = self.take();
-                    reply(kept.clone());
-                    kept
+impl Work {
+    /// Follows until the owner has ended, another writer has taken over, or the events do not fit together.
+    fn run(&mut self, requests: &Receiver<Request>) {
+        for request in requests {
+            let (step, reply) = match request {
+                Request::Follow(events) => (self.writer.work(&events, false), None),
+                Request::Take(reply) => (self.writer.work(&[], true), Some(reply)),
+            };
+            let kept = match step {
+                Step::Followed => continue,
+                Step::Kept(kept) => kept,
+                Step::Written(at, snapshot) => self.keep(at, snapshot),
+                Step::Lost(error) => {
+                    self.status.lock().failed = Some(error);
+                    return;
                 }
             };
-            if kept == Err(AppendError::Fenced) {
+            self.status.lock().note(&kept);
+            let fenced = kept == Err(AppendError::Fenced);
+            if let Some(reply) = reply {
+                reply(kept);
+            }
+            if fenced {
                 return;
             }
         }
     }
 
-    fn take(&mut self) -> Kept {
-        let kept = self.scribe.write().and_then(|(at, snapshot)| self.keep(at, snapshot));
-        self.status.lock().note(&kept);
-        kept
-    }
-
-    fn keep(&mut self, at: Seq, snapshot: Vec<u8>) -> Kept {
-        if let Some(hand) = &mut self.hand {
-            return hand.keep_snapshot(self.epoch, at, snapshot).map(|()| at);
-        }
+    /// Has the owner keep a snapshot in its journal.
+    fn keep(&self, at: Seq, snapshot: Vec<u8>) -> Kept {
         let (reply, answer) = bounded(1);
         let (owner, ended) = &self.owner;
-        let asked = owner.send(Message::Keep { at, snapshot, reply });
-        let answer = asked.ok().and_then(|()| super::told(&answer, ended));
+        let sent = owner.send(Message::Keep { at, snapshot, reply });
+        let answer = sent.ok().and_then(|()| receive(&answer, ended));
         answer.unwrap_or_else(|| Err(AppendError::Refused("the host has ended".into())))
     }
 }

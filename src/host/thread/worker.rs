@@ -1,6 +1,6 @@
 //! The threads of an agent.
 
-use super::owner::Message;
+use super::message::Message;
 use crate::agent::AgentSpec;
 use crate::command::{AgentCommand, Command};
 use crate::host::Agent;
@@ -40,14 +40,14 @@ pub(super) fn start(
                 let attempt = assignment.attempt;
                 if prefetches && !recalled {
                     let command = AgentCommand::Start { by, attempt }.into();
-                    let _gone = inbox.send(Message::Word(command));
+                    let _gone = inbox.send(Message::Agent(command));
                 }
                 let command = if recalled {
                     AgentCommand::Yield { by, attempt }.into()
                 } else {
                     perform(by, &*agent, &assignment)
                 };
-                if inbox.send(Message::Word(command)).is_err() {
+                if inbox.send(Message::Agent(command)).is_err() {
                     break;
                 }
             }

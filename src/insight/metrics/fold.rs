@@ -1,7 +1,7 @@
 //! What each entry changes.
 
+use super::agent::Agent;
 use super::group::{Group, Usage};
-use super::load::Agent;
 use super::snapshot::Counts;
 use super::{Class, Held, Live, Metrics};
 use crate::event::{AgentEvent, Entry, Event, Next, RunEvent, TaskEvent};

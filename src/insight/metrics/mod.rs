@@ -1,5 +1,6 @@
 //! Counts and times of tasks, by tier and by kind, and what each agent did.
 
+mod agent;
 mod fold;
 mod group;
 mod load;
@@ -7,9 +8,10 @@ mod rate;
 mod snapshot;
 mod spread;
 
+pub use agent::AgentFigures;
 pub use group::Usage;
 pub use load::LoadSpread;
-pub use snapshot::{AgentFigures, Compliance, Counts, Figures, MetricsSnapshot, Rates, Waits};
+pub use snapshot::{Compliance, Counts, Figures, MetricsSnapshot, Rates, Waits};
 pub use spread::Summary;
 
 use super::table::Table;
@@ -17,8 +19,8 @@ use crate::id::{AgentId, AttemptId, TaskId};
 use crate::name::Name;
 use crate::task::Tier;
 use crate::time::Time;
+use agent::Agent;
 use group::{Group, Line, Price};
-use load::Agent;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

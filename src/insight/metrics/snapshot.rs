@@ -1,6 +1,8 @@
 //! The figures as data.
 
+use super::agent::AgentFigures;
 use super::load::LoadSpread;
+use super::rate::share;
 use super::spread::Summary;
 use crate::id::AgentId;
 use crate::name::Name;
@@ -120,11 +122,6 @@ pub struct Waits {
     pub late: u64,
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a share of counts beyond 2^53 is close enough")]
-fn share(part: u64, whole: u64) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
-}
-
 /// How many tasks and attempts came to what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -195,91 +192,5 @@ impl Counts {
     #[must_use]
     pub const fn under_way(&self) -> u64 {
         self.submitted.saturating_sub(self.ended())
-    }
-}
-
-/// What an agent did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct AgentFigures {
-    /// Attempts that it was given.
-    pub attempts: u64,
-    /// Attempts that succeeded.
-    pub succeeded: u64,
-    /// Attempts that failed, its own loss included.
-    pub failed: u64,
-    /// Attempts that it holds now.
-    pub holds: u64,
-    /// The sum of the lengths of its finished attempts; more than the time that went by if it does several at once.
-    #[serde(with = "crate::time::span")]
-    pub busy: Duration,
-    /// The places that it offered, times how long: capacity integrated over the time that it was there.
-    #[serde(with = "crate::time::span", default)]
-    pub slot_time: Duration,
-    /// Of these, those that attempts held, attempts under way included.
-    #[serde(with = "crate::time::span", default)]
-    pub held_time: Duration,
-    /// What its attempts cost.
-    #[serde(default)]
-    pub cost: u64,
-    /// How often its circuit breaker opened.
-    #[serde(default)]
-    pub trips: u64,
-    /// How often it was ejected as an outlier.
-    #[serde(default)]
-    pub ejections: u64,
-    /// For how long it was there.
-    #[serde(with = "crate::time::span", default)]
-    pub present: Duration,
-    /// Of this, for how long guards gave it nothing.
-    #[serde(with = "crate::time::span", default)]
-    pub shut: Duration,
-}
-
-impl AgentFigures {
-    /// The share of its finished attempts that failed; none before the first.
-    #[must_use]
-    pub fn error_rate(&self) -> Option<f64> {
-        share(self.failed, self.failed.saturating_add(self.succeeded))
-    }
-
-    /// The share of the time that it was there in which guards gave it work, from 0 to 1; none if it was not there for any
-    /// time.
-    #[must_use]
-    pub fn availability(&self) -> Option<f64> {
-        let present = self.present.as_secs_f64();
-        (present > 0.0).then(|| (1.0 - self.shut.as_secs_f64() / present).max(0.0))
-    }
-
-    /// How long an attempt took on average; none before the first end.
-    #[must_use]
-    pub fn mean_response(&self) -> Option<Duration> {
-        let ends = u32::try_from(self.attempts.saturating_sub(self.holds)).unwrap_or(u32::MAX);
-        self.busy.checked_div(ends)
-    }
-
-    /// Successes a second, while it was there; none if it was not there for any time.
-    #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "a rate of counts beyond 2^53 is close enough")]
-    pub fn throughput(&self) -> Option<f64> {
-        let present = self.present.as_secs_f64();
-        (present > 0.0).then(|| self.succeeded as f64 / present)
-    }
-
-    /// How well it is, from 0 to 1: the share of attempts that did not fail, times its availability; none while nothing is
-    /// known of either.
-    #[must_use]
-    pub fn health(&self) -> Option<f64> {
-        match (self.error_rate(), self.availability()) {
-            (None, None) => None,
-            (errors, available) => Some((1.0 - errors.unwrap_or(0.0)) * available.unwrap_or(1.0)),
-        }
-    }
-
-    /// The share of its place-seconds that was in use, from 0 to 1; none if it had no place for any time.
-    #[must_use]
-    pub fn utilisation(&self) -> Option<f64> {
-        let slots = self.slot_time.as_secs_f64();
-        (slots > 0.0).then(|| (self.held_time.as_secs_f64() / slots).min(1.0))
     }
 }

@@ -2,8 +2,9 @@
 
 use super::moves::Move;
 use super::{NodeState, Run};
+use crate::definition::OnFailure;
 use crate::event::RunEvent;
-use crate::run::{NodeOutcome, OnFailure, RunPhase};
+use crate::run::{NodeOutcome, RunPhase};
 
 impl Run {
     /// The next move, or that the node is held, if it would fail and that is to wait for a word.

@@ -3,9 +3,10 @@
 use super::context::{Reduced, Shared, Updates};
 use super::{Kept, NodeStage, NodeState, PieceUndo, Run, Way};
 use crate::dag::NodeIx;
+use crate::definition::OnUndoFailure;
 use crate::id::{RunId, Seq};
 use crate::name::Name;
-use crate::run::{Cause, OnUndoFailure, RunOutcome, RunPhase, RunSpec, UndoOutcome};
+use crate::run::{Cause, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::saga::{Step, Unwinding};
 use crate::task::{Owner, Spending, Tier};
 use crate::time::Time;

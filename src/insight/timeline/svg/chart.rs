@@ -1,6 +1,7 @@
 //! What is drawn where: the window, the lanes, the colours.
 
 use super::density::Density;
+use super::scale::{Scale, end_of};
 use super::style::PALETTE;
 use super::{GUTTER, MARGIN, SvgOptions};
 use crate::id::AgentId;
@@ -15,11 +16,7 @@ const ROWS: usize = 16;
 const CROWD: usize = 120;
 
 pub(super) struct Chart<'a> {
-    /// Nanoseconds: where the window begins, and how long it is, at least 1.
-    pub(super) from: u64,
-    pub(super) span: u64,
-    /// Tenths of a pixel: the width of the window.
-    pub(super) plot: u64,
+    pub(super) scale: Scale,
     pub(super) lanes: Vec<Lane<'a>>,
     /// Those with a colour of their own and how often they occur, the most frequent first.
     pub(super) kinds: Vec<(Name, u64)>,
@@ -63,9 +60,7 @@ impl<'a> Chart<'a> {
         let (kinds, other_kinds) = kinds(&bars);
         let agents: BTreeSet<AgentId> = bars.iter().map(|bar| bar.agent).collect();
         let mut chart = Self {
-            from,
-            span: until.saturating_sub(from).max(1),
-            plot: wide.saturating_mul(10),
+            scale: Scale { from, span: until.saturating_sub(from).max(1), plot: wide.saturating_mul(10) },
             lanes: Vec::new(),
             kinds,
             other_kinds,
@@ -80,17 +75,6 @@ impl<'a> Chart<'a> {
         };
         chart.lanes = chart.lanes(timeline, bars, &marks, options);
         chart
-    }
-
-    /// Where a moment stands, in tenths of a pixel from the left edge of the picture.
-    pub(super) fn x(&self, at: u64) -> u64 {
-        let offset = u128::from(at.saturating_sub(self.from).min(self.span));
-        let x = offset * u128::from(self.plot) / u128::from(self.span);
-        u64::try_from(x).unwrap_or(self.plot).saturating_add(GUTTER * 10)
-    }
-
-    pub(super) const fn until(&self) -> u64 {
-        self.from.saturating_add(self.span)
     }
 
     /// The colour of a kind, if it has one of its own.
@@ -123,7 +107,7 @@ impl<'a> Chart<'a> {
         let dense = by_agent.iter().filter(|(id, bars)| !rest.contains(id) && bars.len() > shares).count();
         let dense = dense.saturating_add(usize::from(!rest.is_empty()));
         self.tips = (300 / count(dense).max(1)).clamp(6, 40);
-        let cell = cell(self.plot, dense, self.kinds.len());
+        let cell = cell(self.scale.plot, dense, self.kinds.len());
         let mut lanes = Vec::new();
         let mut together: Vec<&'a Bar> = Vec::new();
         for (id, bars) in by_agent {
@@ -152,10 +136,10 @@ impl<'a> Chart<'a> {
         cell: u64,
     ) -> Lane<'a> {
         bars.sort_by_key(|bar| (bar.start, bar.end.is_none(), bar.end, bar.task));
-        let share = u128::from(self.busy(&bars)) * 100 / u128::from(self.span);
+        let share = u128::from(self.busy(&bars)) * 100 / u128::from(self.scale.span);
         let body = match (bars.len() <= most).then(|| self.rows(&bars)).flatten() {
             Some((bars, rows)) => Body::Rows { bars, rows },
-            None => Body::Dense(Density::new(self, &bars, cell)),
+            None => Body::Dense(Density::new(self.scale, |kind| self.colour(kind), &bars, cell)),
         };
         let about = match (bars.len(), &body) {
             (0, _) => "idle".to_owned(),
@@ -173,7 +157,7 @@ impl<'a> Chart<'a> {
         let mut free: Vec<u64> = Vec::new();
         let mut out = Vec::with_capacity(bars.len());
         for bar in bars {
-            let (start, end) = (bar.start.as_nanos(), end_of(bar, self.until()));
+            let (start, end) = (bar.start.as_nanos(), end_of(bar, self.scale.until()));
             let row = free.iter().position(|free| *free <= start).unwrap_or(free.len());
             match free.get_mut(row) {
                 Some(free) => *free = end,
@@ -189,19 +173,14 @@ impl<'a> Chart<'a> {
 
     /// How long at least one of the bars was under way; they are sorted by their starts.
     fn busy(&self, bars: &[&Bar]) -> u64 {
-        let (mut sum, mut seen) = (0_u64, self.from);
+        let (mut sum, mut seen) = (0_u64, self.scale.from);
         for bar in bars {
-            let end = end_of(bar, self.until()).min(self.until());
+            let end = end_of(bar, self.scale.until()).min(self.scale.until());
             sum = sum.saturating_add(end.saturating_sub(bar.start.as_nanos().max(seen)));
             seen = seen.max(end);
         }
         sum
     }
-}
-
-/// When a bar ends; one that has not ends with the window.
-pub(super) fn end_of(bar: &Bar, until: u64) -> u64 {
-    bar.end.map_or_else(|| until.max(bar.start.as_nanos()), |end| end.as_nanos())
 }
 
 /// The most attempts that were under way at once; they are sorted by their starts.

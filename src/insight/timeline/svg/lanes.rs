@@ -1,7 +1,8 @@
 //! Drawing the lanes.
 
-use super::chart::{Body, Chart, Lane, end_of};
+use super::chart::{Body, Chart, Lane};
 use super::density::HEIGHT;
+use super::scale::end_of;
 use super::write::{Px, fit, xml};
 use super::{GUTTER, MARGIN};
 use crate::id::TaskId;
@@ -76,7 +77,7 @@ fn draw_lane(
         Body::Dense(_) => HEIGHT + 15,
     };
     if shaded {
-        let wide = (chart.plot / 10).saturating_add(GUTTER);
+        let wide = (chart.scale.plot / 10).saturating_add(GUTTER);
         let _ =
             writeln!(out, "<rect class=\"lane\" x=\"0\" y=\"{top}\" width=\"{}\" height=\"{height}\"/>", wide + MARGIN);
     }
@@ -93,7 +94,7 @@ fn draw_lane(
                 over.places.insert((bar.task, bar.attempt), place);
             }
         }
-        Body::Dense(density) => density.draw(out, chart, top.saturating_add(5)),
+        Body::Dense(density) => density.draw(out, chart.scale, chart.tips, top.saturating_add(5)),
     }
     marks(out, chart, lane, top, height);
     height
@@ -118,9 +119,9 @@ fn names(out: &mut String, lane: &Lane<'_>, top: u64, height: u64) {
 }
 
 fn draw_bar(out: &mut String, chart: &Chart<'_>, bar: &Bar, y: u64, height: u64) -> Place {
-    let start = chart.x(bar.start.as_nanos());
-    let edge = chart.x(chart.until()).saturating_add(NARROWEST);
-    let end = chart.x(end_of(bar, chart.until())).max(start.saturating_add(NARROWEST)).min(edge);
+    let start = chart.scale.x(bar.start.as_nanos());
+    let edge = chart.scale.x(chart.scale.until()).saturating_add(NARROWEST);
+    let end = chart.scale.x(end_of(bar, chart.scale.until())).max(start.saturating_add(NARROWEST)).min(edge);
     let wide = end.saturating_sub(start);
     let colour = chart.colour(&bar.kind).map_or_else(|| "ko".to_owned(), |colour| format!("k{colour}"));
     let shape = format!(
@@ -184,12 +185,12 @@ fn tip(chart: &Chart<'_>, bar: &Bar) -> String {
         let workflow = step.workflow.as_ref().map(|name| format!("{} ", short(name))).unwrap_or_default();
         let _ = write!(out, " · {} of {workflow}{}", short(&step.to_string()), step.run);
     }
-    let (start, end) = (bar.start.as_nanos(), end_of(bar, chart.until()));
+    let (start, end) = (bar.start.as_nanos(), end_of(bar, chart.scale.until()));
     let _ = write!(out, " · {}", bar.result);
     if let Some(note) = &bar.note {
         let _ = write!(out, " ({})", crate::insight::text::line(note, 100));
     }
-    let _ = write!(out, " · {} from {}", Span(end.saturating_sub(start)), Span(start.saturating_sub(chart.from)));
+    let _ = write!(out, " · {} from {}", Span(end.saturating_sub(start)), Span(start.saturating_sub(chart.scale.from)));
     out
 }
 
@@ -204,9 +205,9 @@ fn away(out: &mut String, chart: &Chart<'_>, marks: &[&Mark], top: u64, height: 
             MarkKind::Retry { .. } => {}
         }
     }
-    spans.extend(gone.map(|from| (from, chart.until())));
+    spans.extend(gone.map(|from| (from, chart.scale.until())));
     for (from, until) in spans.into_iter().take(MARKS) {
-        let (left, right) = (chart.x(from), chart.x(until));
+        let (left, right) = (chart.scale.x(from), chart.scale.x(until));
         let _ = writeln!(
             out,
             "<rect class=\"off\" x=\"{}\" y=\"{top}\" width=\"{}\" height=\"{height}\"/>",
@@ -219,9 +220,9 @@ fn away(out: &mut String, chart: &Chart<'_>, marks: &[&Mark], top: u64, height: 
 fn marks(out: &mut String, chart: &Chart<'_>, lane: &Lane<'_>, top: u64, height: u64) {
     let ends = lane.marks.iter().filter(|mark| matches!(mark.what, MarkKind::Lost | MarkKind::Left));
     for mark in ends.take(MARKS) {
-        let at = chart.x(mark.at.as_nanos());
+        let at = chart.scale.x(mark.at.as_nanos());
         let (x, bottom) = (Px(at), top.saturating_add(height));
-        let moment = Span(mark.at.as_nanos().saturating_sub(chart.from));
+        let moment = Span(mark.at.as_nanos().saturating_sub(chart.scale.from));
         let title = xml(&lane.title, 60);
         if mark.what == MarkKind::Lost {
             let (left, y) = (Px(at.saturating_sub(40)), top.saturating_add(3));

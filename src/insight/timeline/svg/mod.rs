@@ -4,6 +4,7 @@ mod axis;
 mod chart;
 mod density;
 mod lanes;
+mod scale;
 mod style;
 mod write;
 
@@ -99,7 +100,7 @@ pub(super) fn draw(timeline: &Timeline, options: &SvgOptions) -> String {
          <title>{}</title>\n",
         xml(&options.title, 120)
     );
-    style::write(&mut out, &chart);
+    style::write(&mut out, chart.kinds.len());
     let _ = writeln!(out, "<rect class=\"bg\" width=\"{wide}\" height=\"{height}\" rx=\"8\"/>");
     out.push_str(&body);
     out.push_str("</svg>\n");
@@ -124,10 +125,10 @@ fn figures(chart: &Chart<'_>) -> String {
         (attempts, 1) => format!("{attempts} attempts by 1 agent"),
         (attempts, agents) => format!("{attempts} attempts by {agents} agents"),
     };
-    let _ = write!(out, " in {}", Span(chart.span));
+    let _ = write!(out, " in {}", Span(chart.scale.span));
     // A moment far from the epoch, which the host chose, means nothing to people.
-    if (1..DAY).contains(&chart.from) {
-        let _ = write!(out, ", from {} on", Span(chart.from));
+    if (1..DAY).contains(&chart.scale.from) {
+        let _ = write!(out, ", from {} on", Span(chart.scale.from));
     }
     for (count, what) in [
         (chart.failed, "failed"),
@@ -184,9 +185,9 @@ fn legend(out: &mut String, chart: &Chart<'_>, wide: u64, top: u64) -> u64 {
 
 /// Grid lines and the labels of the axis, above and beneath the lanes; returns the height of the picture.
 fn scale(out: &mut String, chart: &Chart<'_>, top: u64, bottom: u64) -> u64 {
-    let most = (chart.plot / 900).clamp(2, 40);
-    for (offset, label) in axis::ticks(chart.span, most) {
-        let x = Px(chart.x(chart.from.saturating_add(offset)));
+    let most = (chart.scale.plot / 900).clamp(2, 40);
+    for (offset, label) in axis::ticks(chart.scale.span, most) {
+        let x = Px(chart.scale.x(chart.scale.from.saturating_add(offset)));
         let _ = write!(out, "<path class=\"grid\" d=\"M{x} {top}V{bottom}\"/>");
         let _ = write!(out, "<text class=\"dim m\" x=\"{x}\" y=\"{}\">{label}</text>", top.saturating_sub(7));
         if bottom.saturating_sub(top) > 420 {

@@ -1,6 +1,5 @@
 //! Colours and patterns.
 
-use super::chart::Chart;
 use core::fmt::Write as _;
 
 /// Colours of kinds, without red, which means failure; white text is legible on each of them, and each stands out from
@@ -41,10 +40,11 @@ const PATTERNS: &str = "<defs>\
 <pattern id=\"cpt-off\" width=\"7\" height=\"7\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\">\
 <rect width=\"1.2\" height=\"7\" fill=\"#8a94a3\" fill-opacity=\".4\"/></pattern></defs>";
 
-pub(super) fn write(out: &mut String, chart: &Chart<'_>) {
+/// Writes the style sheet with the colours of so many kinds.
+pub(super) fn write(out: &mut String, kinds: usize) {
     out.push_str("<style>");
     out.push_str(RULES);
-    for (at, colour) in PALETTE.iter().enumerate().take(chart.kinds.len()) {
+    for (at, colour) in PALETTE.iter().enumerate().take(kinds) {
         let _ = write!(out, ".cpt .k{at}{{fill:{colour}}}");
     }
     out.push_str("</style>\n");

@@ -1,0 +1,51 @@
+//! Messages to the owner of the engine.
+
+use crate::agent::AgentSpec;
+use crate::command::Command;
+use crate::host::desk::{Ask, Reply};
+use crate::host::snapshots::Kept;
+use crate::host::{Agent, HostError};
+use crate::id::{Incarnation, Seq};
+use core::time::Duration;
+use crossbeam::channel::{Receiver, Sender, select};
+use std::sync::Arc;
+
+/// What other threads send to the owner.
+pub(super) enum Message {
+    Ask(Ask),
+    /// A command of an agent.
+    Agent(Command),
+    Join {
+        spec: AgentSpec,
+        agent: Arc<dyn Agent>,
+        reply: Reply<Result<Incarnation, HostError>>,
+    },
+    /// Take a snapshot of what is durable when the owner reads this.
+    Snapshot {
+        reply: Reply<Kept>,
+    },
+    /// Keep this snapshot: the journal has no archive.
+    Keep {
+        at: Seq,
+        snapshot: Vec<u8>,
+        reply: Sender<Kept>,
+    },
+    Stop {
+        patience: Duration,
+        reply: Reply<usize>,
+    },
+}
+
+/// The answer, or none when the owner ends without one. A message that is sent while the owner ends stays in its channel unread,
+/// and holds the sender of `answer`: so the answer's channel alone would never close.
+pub(super) fn receive<T>(answer: &Receiver<T>, ended: &Receiver<()>) -> Option<T> {
+    select! {
+        recv(answer) -> answer => answer.ok(),
+        recv(ended) -> _ => answer.try_recv().ok(),
+    }
+}
+
+/// A reply that goes into a channel.
+pub(super) fn reply_to<T: Send + 'static>(channel: Sender<T>) -> Reply<T> {
+    Box::new(move |answer| drop(channel.send(answer)))
+}
