@@ -42,7 +42,7 @@ fn guarded() -> Config {
         .with_outlier_ejection(outlier::Rules::default())
         .with_adaptive_concurrency(Concurrency::Aimd(concurrency::Rules::default()))
         .with_retry_budget(budget::Rules::default(), budget::Rules::default())
-        .with_hopeless_dropped(true)
+        .with_infeasible_dropped(true)
 }
 
 impl Load {

@@ -14,7 +14,6 @@ use crate::payload::Payload;
 use crate::rejected::Rejected;
 use crate::run::{Cause, LimitReached, RunSpec};
 use crate::scheduler::{Config, Core, Misfit, Tx};
-use crate::structure::Anomalies;
 use crate::task::{Affinity, Owner, TaskSpec};
 use crate::time::Time;
 use crate::workflow::machine::{Move, Run};
@@ -32,7 +31,6 @@ pub(super) struct Driver {
     pub(super) core: Core,
     pub(super) book: Book,
     pub(super) recent: Recent,
-    pub(super) anomalies: Anomalies,
     /// How many of the call's facts have been folded.
     folded: usize,
 }
@@ -45,7 +43,7 @@ impl Driver {
 
     pub(super) fn with(core: Core, book: Book) -> Self {
         let recent = Recent::new(core.config().story());
-        Self { core, book, recent, anomalies: Anomalies::default(), folded: 0 }
+        Self { core, book, recent, folded: 0 }
     }
 
     /// A fact of the journal becomes state.
@@ -91,7 +89,7 @@ impl Driver {
     }
 
     pub(super) fn outstanding(&self, out: &mut Outbox) {
-        self.core.outstanding(out);
+        self.core.effects().outstanding(out);
     }
 
     pub(super) fn recover(&mut self, now: Time, out: &mut Outbox) {
@@ -170,7 +168,7 @@ impl Driver {
         while let Some(entry) = tx.out.entries().get(self.folded) {
             self.folded += 1;
             if let Err(Misfit(reason)) = self.fold(entry) {
-                self.anomalies.note(format_args!("{reason}: the core decided {entry:?}"));
+                self.core.anomaly(format_args!("{reason}: the core decided {entry:?}"));
             }
         }
     }
@@ -201,8 +199,7 @@ impl Driver {
             }
             Move::CancelTask(task) => {
                 if let Err(refused) = self.core.cancel(task, Name::from("its run does not need it"), tx) {
-                    self.anomalies
-                        .note(format_args!("run {id} cannot cancel task {task} that it waits for: {refused}"));
+                    self.core.anomaly(format_args!("run {id} cannot cancel task {task} that it waits for: {refused}"));
                 }
             }
             Move::HaltChild(run) => {

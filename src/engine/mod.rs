@@ -83,7 +83,7 @@ use crate::name::Name;
 use crate::rejected::Rejected;
 use crate::routing::RoutingStrategy;
 use crate::run::{Migration, MigrationReport};
-use crate::scheduler::{AgentView, Config, Log, PartyView, Routability, TaskView, TaskWait, Tx};
+use crate::scheduler::{AccountView, AgentView, Config, Log, Routability, TaskView, TaskWait, Tx};
 use crate::task::Needs;
 use crate::time::Time;
 use core::fmt;
@@ -189,12 +189,12 @@ impl Engine {
 
     /// The tenants that have tasks, or had some lately, in the order of their places; one with an empty name stands for
     /// the tasks that have none.
-    pub fn tenants(&self) -> impl Iterator<Item = PartyView<'_>> {
+    pub fn tenants(&self) -> impl Iterator<Item = AccountView<'_>> {
         self.driver.core.tenants()
     }
 
     /// The kinds that have tasks, or had some lately, in the order of their places.
-    pub fn kinds(&self) -> impl Iterator<Item = PartyView<'_>> {
+    pub fn kinds(&self) -> impl Iterator<Item = AccountView<'_>> {
         self.driver.core.kinds()
     }
 
@@ -292,7 +292,7 @@ impl Engine {
     /// The broken invariants that this engine has found in its own state. There are none unless this crate has a bug.
     #[must_use]
     pub const fn anomalies(&self) -> &Anomalies {
-        &self.driver.anomalies
+        self.driver.core.anomalies()
     }
 
     /// The whole state as data, in an order that depends on nothing but the state.

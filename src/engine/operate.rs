@@ -69,7 +69,7 @@ impl Driver {
             return Ok(Accepted::Repeated);
         }
         self.emit(RunEvent::Prioritised { run: id, tier, tasks: tasks.clone(), reason }, tx);
-        self.core.pump_tasks(&tasks, tx);
+        self.core.dispatch_tasks(&tasks, tx);
         Ok(Accepted::Done)
     }
 

@@ -1,18 +1,14 @@
 //! How a scheduler is set up: nothing of it is in the journal.
 
-use super::decide::admission::Admission;
-use super::decide::batches::Batch;
-use super::decide::preemption::Preemption;
-use super::decide::rebalance::Rebalancing;
-use super::decide::recovery::Recovery;
+use super::decide::{Admission, Rebalancing, Recovery};
 use super::guards::Settings;
-use super::queue::quota::{Quota, Quotas};
+use super::preemption::Preemption;
+use super::queue::{Batch, Discipline, Quota, Quotas};
 use crate::capacity::rebalance;
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::routing::{Estimator, LeastLoaded, RoutingStrategy, SkillMap};
-use crate::scheduler::queue::Discipline;
 use crate::workflow::functions::Functions;
 use core::fmt;
 use core::time::Duration;

@@ -30,33 +30,37 @@
 //! ```
 
 mod apply;
-mod check;
 mod config;
 mod decide;
+mod effects;
 mod guards;
+mod inconsistent;
 mod index;
+mod ix;
 mod log;
 mod machine;
+mod preemption;
 mod queue;
 mod snapshot;
+mod standing;
+mod tasks;
+mod timers;
 mod view;
 mod waits;
 
 pub use crate::task::TaskStatus;
-pub(crate) use apply::state::Misfit;
 pub use config::Config;
-pub use decide::admission::Admission;
-pub use decide::batches::Batch;
-pub use decide::preemption::Preemption;
-pub use decide::recovery::Recovery;
-pub(crate) use decide::submit::{fits, named};
-pub use guards::{Concurrency, Pressure, Scaling, Standing};
+pub use decide::{Admission, Recovery};
+pub(crate) use decide::{fits, named};
+pub use guards::{Concurrency, Pressure, Scaling};
+pub(crate) use inconsistent::InconsistentEvent as Misfit;
 pub(crate) use log::{Log, Tx};
 pub(crate) use machine::Core;
-pub use queue::Discipline;
-pub use queue::quota::Quota;
-pub use snapshot::{AgentRecord, GateRecord, PartyRecord, SchedulerSnapshot, TaskRecord, TaskStage};
-pub use view::{AgentView, PartyView, Routability, TaskView};
+pub use preemption::Preemption;
+pub use queue::{Batch, Discipline, Quota};
+pub use snapshot::{AccountRecord, AgentRecord, GateRecord, SchedulerSnapshot, TaskRecord, TaskStage};
+pub use standing::Standing;
+pub use view::{AccountView, AgentView, Routability, TaskView};
 pub use waits::TaskWait;
 
 use crate::access::Known;
@@ -68,6 +72,7 @@ use crate::id::{AgentId, AttemptId, Incarnation, Seq, TaskId};
 use crate::name::Name;
 use crate::rejected::{Misuse, Rejected};
 use crate::routing::RoutingStrategy;
+use crate::structure::Anomalies;
 use crate::task::Needs;
 use crate::time::Time;
 use core::fmt;
@@ -105,7 +110,7 @@ impl Scheduler {
         };
         for entry in entries {
             scheduler.log.follow(entry)?;
-            scheduler.core.replay(entry).map_err(|misfit| misfit.at(entry.seq))?;
+            scheduler.core.replay(entry).map_err(|inconsistent| inconsistent.at(entry.seq))?;
         }
         Ok(scheduler)
     }
@@ -171,12 +176,12 @@ impl Scheduler {
 
     /// The tenants that have tasks, or had some lately, in the order of their places; one with an empty name stands for
     /// the tasks that have none.
-    pub fn tenants(&self) -> impl Iterator<Item = PartyView<'_>> {
+    pub fn tenants(&self) -> impl Iterator<Item = AccountView<'_>> {
         self.core.tenants()
     }
 
     /// The kinds that have tasks, or had some lately, in the order of their places.
-    pub fn kinds(&self) -> impl Iterator<Item = PartyView<'_>> {
+    pub fn kinds(&self) -> impl Iterator<Item = AccountView<'_>> {
         self.core.kinds()
     }
 
@@ -220,7 +225,7 @@ impl Scheduler {
     #[must_use]
     pub fn outstanding(&self) -> Vec<Effect> {
         let mut out = Outbox::default();
-        self.core.outstanding(&mut out);
+        self.core.effects().outstanding(&mut out);
         out.effects().to_vec()
     }
 
@@ -228,6 +233,12 @@ impl Scheduler {
     #[must_use]
     pub const fn last_seq(&self) -> Seq {
         self.log.last()
+    }
+
+    /// The broken invariants that this scheduler has found in its own state. There are none unless this crate has a bug.
+    #[must_use]
+    pub const fn anomalies(&self) -> &Anomalies {
+        self.core.anomalies()
     }
 
     /// The whole state as data, in an order that depends on nothing but the state.

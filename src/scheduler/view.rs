@@ -1,20 +1,21 @@
-//! Reading: tasks and agents as they stand.
+//! Views of tasks, agents and accounts.
 
-use super::apply::state::{Stage, Task};
-use super::guards::Standing;
+use super::index::Member;
+use super::ix::AccountIx;
 use super::machine::Core;
-use super::queue::accounts::Party;
-use super::queue::quota::Quota;
+use super::queue::{Account, Quota};
+use super::standing::Standing;
+use super::tasks::{Stage, Task};
 use crate::agent::{AgentSpec, AgentStatus, Guard};
 use crate::id::{AgentId, AttemptId, Incarnation, TaskId};
 use crate::name::Name;
-use crate::routing::{Member, RoutingStrategy};
+use crate::routing::RoutingStrategy;
 use crate::task::{Needs, TaskOutcome, TaskSpec, TaskStatus, Tier};
 use crate::time::Time;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// A task as it stands.
+/// A task and its status.
 #[derive(Clone, Copy)]
 pub struct TaskView<'a> {
     task: &'a Task,
@@ -33,7 +34,7 @@ impl<'a> TaskView<'a> {
         self.task.submitted
     }
 
-    /// Where it stands.
+    /// Its status.
     #[must_use]
     pub fn status(&self) -> TaskStatus {
         match &self.task.stage {
@@ -42,11 +43,11 @@ impl<'a> TaskView<'a> {
             Stage::Queued { .. } => TaskStatus::Queued,
             Stage::Running(running) if running.cancel.is_some() => TaskStatus::Cancelling,
             Stage::Running(_) => TaskStatus::Running,
-            Stage::Ended(ended) => TaskStatus::from(&ended.end),
+            Stage::Ended(ended) => TaskStatus::from(&ended.outcome),
         }
     }
 
-    /// In which tier it waits: that of its spec, unless a retry or an operator has moved it.
+    /// The tier in which it waits: that of its spec, unless a retry or an operator has moved it.
     #[must_use]
     pub const fn tier(&self) -> Tier {
         self.task.tier
@@ -55,20 +56,20 @@ impl<'a> TaskView<'a> {
     /// How many attempts have begun.
     #[must_use]
     pub const fn attempts(&self) -> u32 {
-        self.task.attempts
+        self.task.attempts.begun
     }
 
-    /// The attempt that is under way, and who holds it.
+    /// The attempt that is under way, and the agent that holds it.
     #[must_use]
     pub fn running(&self) -> Option<(AttemptId, Incarnation)> {
         let running = self.task.running()?;
-        Some((AttemptId::new(self.task.spec.id, self.task.attempts), running.by))
+        Some((self.task.attempt(), running.by))
     }
 
     /// How and when it ended.
     #[must_use]
     pub fn outcome(&self) -> Option<(&'a TaskOutcome, Time)> {
-        self.task.end().map(|ended| (&ended.end, ended.at))
+        self.task.end().map(|ended| (&ended.outcome, ended.at))
     }
 }
 
@@ -78,49 +79,49 @@ impl fmt::Debug for TaskView<'_> {
     }
 }
 
-/// An agent as it stands.
+/// A registered agent.
 #[derive(Clone, Copy)]
 pub struct AgentView<'a> {
     member: &'a Member,
 }
 
 impl<'a> AgentView<'a> {
-    /// What it is.
+    /// Its declaration.
     #[must_use]
     pub fn spec(&self) -> &'a AgentSpec {
         &self.member.spec
     }
 
-    /// Its current life.
+    /// Its current incarnation.
     #[must_use]
     pub const fn incarnation(&self) -> Incarnation {
         self.member.by
     }
 
-    /// Whether it takes work.
+    /// Whether it takes new work.
     #[must_use]
     pub const fn status(&self) -> AgentStatus {
         self.member.status
     }
 
-    /// On what grounds an operator has paused it.
+    /// The reason for which an operator has paused it.
     #[must_use]
     pub const fn paused(&self) -> Option<&'a Name> {
         self.member.paused.as_ref()
     }
 
-    /// How many attempts it may hold now: its capacity, or less if a guard or an operator says so.
+    /// How many attempts it may hold now: its capacity, or less if a guard or an operator bounds it.
     #[must_use]
     pub fn slots(&self) -> u32 {
         self.member.slots()
     }
 
-    /// What guards allow it, where they bound it: which guard, how many attempts, and when it looks again.
+    /// The bounds that guards set: which guard, how many attempts, and when it evaluates the agent again.
     pub fn gates(&self) -> impl Iterator<Item = (Guard, u32, Option<Time>)> + use<'a> {
         self.member.gates.iter().map(|gate| (gate.guard, gate.slots, gate.until))
     }
 
-    /// What the attempts that it holds take of its resources.
+    /// How much of its resources its attempts use.
     pub fn used(&self) -> impl Iterator<Item = (&'a Name, u64)> + use<'a> {
         self.member.used.iter().map(|(name, used)| (name, *used))
     }
@@ -131,7 +132,7 @@ impl<'a> AgentView<'a> {
         self.member.held.len()
     }
 
-    /// When it was last heard.
+    /// When its last message came.
     #[must_use]
     pub const fn heard(&self) -> Time {
         self.member.heard
@@ -144,30 +145,30 @@ impl fmt::Debug for AgentView<'_> {
     }
 }
 
-/// A tenant, or a kind of task, as it stands.
+/// The account of a tenant or of a kind of task.
 #[derive(Clone, Copy)]
-pub struct PartyView<'a> {
-    party: &'a Party,
+pub struct AccountView<'a> {
+    account: &'a Account,
     queued: usize,
 }
 
-impl<'a> PartyView<'a> {
+impl<'a> AccountView<'a> {
     /// Its name; empty for the tasks that have no tenant.
     #[must_use]
     pub const fn name(&self) -> &'a Name {
-        &self.party.name
+        self.account.name()
     }
 
-    /// What it may have.
+    /// Its quota.
     #[must_use]
     pub const fn quota(&self) -> Quota {
-        self.party.quota
+        *self.account.quota()
     }
 
     /// How many of its tasks are accepted and not finished.
     #[must_use]
     pub const fn unfinished(&self) -> u32 {
-        self.party.active
+        self.account.active()
     }
 
     /// How many of them wait for an agent.
@@ -179,26 +180,26 @@ impl<'a> PartyView<'a> {
     /// How many of them an agent holds.
     #[must_use]
     pub const fn running(&self) -> u32 {
-        self.party.running
+        self.account.running()
     }
 
-    /// On what grounds it is paused.
+    /// The reason for which it is paused.
     #[must_use]
     pub const fn paused(&self) -> Option<&'a Name> {
-        self.party.paused.as_ref()
+        self.account.paused()
     }
 }
 
-impl fmt::Debug for PartyView<'_> {
+impl fmt::Debug for AccountView<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({} running, {} queued)", self.party.name, self.party.running, self.queued)
+        write!(f, "{} ({} running, {} queued)", self.account.name(), self.account.running(), self.queued)
     }
 }
 
-/// Whether anybody could do work with certain needs.
+/// Whether an agent could do work with certain needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::exhaustive_enums, reason = "nobody, nobody now, somebody now: there is no fourth")]
+#[expect(clippy::exhaustive_enums, reason = "no agent, none now, one now: there is no fourth")]
 pub enum Routability {
     /// No agent that takes work meets the needs: such a task waits until one registers or changes.
     NoAgent,
@@ -209,27 +210,22 @@ pub enum Routability {
 }
 
 impl Core {
-    /// Looks at every agent: for hosts that ask, not for every dispatch.
+    /// Evaluates every agent: for hosts that ask, not for every dispatch.
     pub(crate) fn routability(&self, needs: &Needs) -> Routability {
-        let skills = self.state.classes.skills();
-        let mut able = self
-            .state
-            .fleet
-            .iter()
-            .map(|(_, member)| member)
-            .filter(|member| member.status == AgentStatus::Online && skills.met_by(needs, &member.spec));
+        let mut able = self.able(needs);
         let Some(first) = able.next() else { return Routability::NoAgent };
         if first.has_room() || able.any(Member::has_room) { Routability::Ready } else { Routability::AllBusy }
     }
 
     /// Whether an agent that takes work could do work with these needs, other than these.
-    pub(crate) fn anybody_but(&self, not: &[AgentId], needs: &Needs) -> bool {
-        let skills = self.state.classes.skills();
-        let mut fleet = self.state.fleet.iter().map(|(_, member)| member);
-        fleet.any(|member| {
-            let takes = member.status == AgentStatus::Online && !not.contains(&member.spec.id);
-            takes && skills.met_by(needs, &member.spec)
-        })
+    pub(crate) fn is_able_without(&self, not: &[AgentId], needs: &Needs) -> bool {
+        self.able(needs).any(|member| !not.contains(&member.spec.id))
+    }
+
+    fn able(&self, needs: &Needs) -> impl Iterator<Item = &Member> {
+        let skills = self.state.index().classes().skills();
+        let members = self.state.index().fleet().iter().map(|(_, member)| member);
+        members.filter(|member| member.is_online() && skills.met_by(needs, &member.spec))
     }
 
     /// The strategies: that of all kinds without one of their own first, then those of kinds.
@@ -239,45 +235,59 @@ impl Core {
     }
 
     pub(crate) fn view(&self, id: TaskId) -> Option<TaskView<'_>> {
-        self.state.get(id).map(|task| TaskView { task })
+        self.state.tasks().by_id(id).map(|task| TaskView { task })
     }
 
     /// All that are known, in no order that means anything.
     pub(crate) fn views(&self) -> impl Iterator<Item = TaskView<'_>> {
-        self.state.tasks.iter().map(|(_, task)| TaskView { task })
+        self.state.tasks().iter().map(|(_, task)| TaskView { task })
     }
 
     pub(crate) fn agent_view(&self, id: AgentId) -> Option<AgentView<'_>> {
-        self.state.fleet.by_id(id).map(|member| AgentView { member })
+        self.state.index().fleet().by_id(id).map(|member| AgentView { member })
     }
 
     pub(crate) fn agent_views(&self) -> impl Iterator<Item = AgentView<'_>> {
-        self.state.fleet.iter().map(|(_, member)| AgentView { member })
+        self.state.index().fleet().iter().map(|(_, member)| AgentView { member })
     }
 
-    pub(crate) fn tenants(&self) -> impl Iterator<Item = PartyView<'_>> {
-        let lanes = &self.state.lanes;
-        self.state.tenants.iter().map(|(at, party)| PartyView { party, queued: lanes.queued_of_tenant(at) })
+    pub(crate) fn tenants(&self) -> impl Iterator<Item = AccountView<'_>> {
+        let queues = self.state.queues();
+        let view = |at, account| AccountView { account, queued: queues.queued_of(AccountIx::Tenant(at)) };
+        queues.tenants().map(move |(at, account)| view(at, account))
+    }
+
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = AccountView<'_>> {
+        let queues = self.state.queues();
+        let view = |at, account| AccountView { account, queued: queues.queued_of(AccountIx::Kind(at)) };
+        queues.kinds().map(move |(at, account)| view(at, account))
     }
 
     pub(crate) fn shared(&self) -> impl Iterator<Item = (&Name, u64, u64)> {
-        self.state.pools.iter()
-    }
-
-    pub(crate) fn kinds(&self) -> impl Iterator<Item = PartyView<'_>> {
-        let lanes = &self.state.lanes;
-        self.state.kinds.iter().map(|(at, party)| PartyView { party, queued: lanes.queued_of_kind(at) })
+        self.state.index().pools().iter()
     }
 
     pub(crate) const fn queued(&self) -> [usize; 4] {
-        self.state.lanes.by_tier()
+        self.state.queues().by_tier()
     }
 
     pub(crate) const fn standing(&self) -> &Standing {
-        &self.state.standing
+        self.state.standing()
     }
 
     pub(crate) fn dead_letters(&self) -> impl Iterator<Item = TaskView<'_>> {
-        self.state.dead.iter().filter_map(|id| self.view(*id))
+        self.state.tasks().dead().iter().filter_map(|id| self.view(*id))
+    }
+
+    /// For whom a task is done.
+    pub(crate) fn tenant_of(&self, id: TaskId) -> Option<Option<&Name>> {
+        self.state.tasks().by_id(id).map(|task| task.spec.tenant.as_ref())
+    }
+
+    /// The agent that holds an attempt that is under way.
+    pub(crate) fn holder_of(&self, attempt: AttemptId) -> Option<Incarnation> {
+        let task = self.state.tasks().by_id(attempt.task());
+        let task = task.filter(|task| task.attempts.begun == attempt.number())?;
+        task.running().map(|running| running.by)
     }
 }

@@ -1,20 +1,19 @@
-//! Why a task has not begun: found out when somebody asks, kept nowhere.
+//! Why a task has not begun: evaluated on request, stored nowhere.
 
-use super::apply::state::{Stage, Task};
+use super::index::{Member, Room};
+use super::ix::{AccountIx, ClassIx};
 use super::machine::Core;
-use super::queue::accounts::{Door, Party};
-use crate::agent::{AgentStatus, Guard, Scope};
+use super::queue::{Account, Gate};
+use super::tasks::{Stage, Task};
+use crate::agent::{Guard, Scope};
 use crate::id::{AttemptId, Incarnation, TaskId};
 use crate::name::Name;
-use crate::routing::Member;
-use crate::scheduler::queue::Sight;
-use crate::structure::Slot;
 use crate::time::Time;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// What a task waits for, as things stand. Of several things the one that keeps it from beginning before the others are
-/// even looked at: tenant, kind, agents, resources, company.
+/// What a task waits for now. Of several obstacles the one that dispatch meets first: tenant, kind, agents, resources,
+/// batch.
 ///
 /// ```
 /// use counterpoint::{Command, Config, Outbox, Scheduler, TaskId, TaskSpec, TaskWait, Time};
@@ -22,7 +21,7 @@ use serde::{Deserialize, Serialize};
 /// let (mut scheduler, mut out) = (Scheduler::new(Config::default()), Outbox::default());
 /// scheduler.handle(Time::ZERO, Command::submit(TaskSpec::new(TaskId::new(7), "paint")), &mut out)?;
 /// let wait = scheduler.waits_for(TaskId::new(7)).expect("it has not ended");
-/// assert_eq!(wait, TaskWait::Nobody);
+/// assert_eq!(wait, TaskWait::NoAgent);
 /// assert!(!wait.comes_by_itself());
 /// # Ok::<(), counterpoint::Rejected>(())
 /// ```
@@ -30,71 +29,71 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TaskWait {
-    /// The answer of the agent that holds its attempt. If none comes, a bound or the agent's lease ends the attempt.
+    /// The answer of the agent that holds its attempt. If none comes, a time limit or the agent's lease ends the attempt.
     Agent {
         /// The attempt.
         attempt: AttemptId,
-        /// Who holds it.
+        /// The agent that holds it.
         by: Incarnation,
     },
-    /// Other tasks, whose own waits say whether they go on.
+    /// Other tasks, which may wait themselves.
     Tasks {
         /// How many.
         unfinished: u32,
     },
-    /// The moment of its next attempt.
+    /// The time of its next attempt.
     Retry {
         /// When.
         at: Time,
     },
-    /// Room: those who could do it are at work, or have not asked for more work yet.
+    /// Room: the agents that could do it are busy, or have not polled for more work yet.
     Room,
     /// An agent that can do it: none that takes work meets its needs.
-    Nobody,
+    NoAgent,
     /// An operator, who has paused its tenant, its kind, or all agents that could do it.
     Resume {
         /// What is paused; of several agents the first.
         scope: Scope,
-        /// On what grounds.
+        /// The reason.
         reason: Name,
     },
-    /// Its tenant or kind has as much under way as it may have, or has begun as much as its rate allows.
+    /// Its tenant or kind has as many attempts under way as its quota allows, or has begun as many as its rate allows.
     Quota {
-        /// Whose quota.
+        /// The tenant or kind.
         scope: Scope,
-        /// How many of it are under way.
+        /// How many of its attempts are under way.
         running: u32,
         /// When its rate allows the next.
         until: Option<Time>,
     },
-    /// Others of its kind, to be done together.
-    Company {
+    /// Other tasks of its kind, to make a batch.
+    Batch {
         /// How long at the most.
         until: Time,
     },
-    /// A guard, which lets no agent begin anything that could do it.
+    /// A guard, which withholds all work from the agents that could do it.
     Guard {
-        /// Which guard; of several that which looks again first.
+        /// The guard; of several the one that evaluates its agent first.
         guard: Guard,
-        /// When it looks again.
+        /// When it evaluates its agent again.
         until: Option<Time>,
     },
-    /// A part of a resource that others use.
+    /// A part of a resource that other attempts use.
     Resource,
     /// The routing strategy, which picks none of the agents that have room.
     Strategy,
 }
 
 impl TaskWait {
-    /// Whether it comes by itself: by the answer of an agent, by the end of what others do, or by a moment. What does not,
-    /// somebody must bring about: an operator, or a host that registers agents.
+    /// Whether the wait ends by itself: with the answer of an agent, the end of other attempts, or at a time. Otherwise an
+    /// operator has to end it, or a host that registers agents.
     #[must_use]
     pub const fn comes_by_itself(&self) -> bool {
         match self {
-            Self::Agent { .. } | Self::Retry { .. } | Self::Room | Self::Company { .. } | Self::Resource => true,
+            Self::Agent { .. } | Self::Retry { .. } | Self::Room | Self::Batch { .. } | Self::Resource => true,
             Self::Quota { running, until, .. } => *running > 0 || until.is_some(),
             Self::Guard { until, .. } => until.is_some(),
-            Self::Tasks { .. } | Self::Nobody | Self::Resume { .. } | Self::Strategy => false,
+            Self::Tasks { .. } | Self::NoAgent | Self::Resume { .. } | Self::Strategy => false,
         }
     }
 }
@@ -106,14 +105,16 @@ impl fmt::Display for TaskWait {
             Self::Agent { by, .. } => write!(f, "{by} has it"),
             Self::Tasks { unfinished } => write!(f, "{unfinished} tasks come first"),
             Self::Retry { at } => write!(f, "the next attempt is at {at}"),
-            Self::Room => f.write_str("those who could do it are busy"),
-            Self::Nobody => f.write_str("nobody can do it"),
+            Self::Room => f.write_str("the agents that could do it are busy"),
+            Self::NoAgent => f.write_str("no agent can do it"),
             Self::Resume { scope, reason } => write!(f, "{scope} is paused: {reason}"),
             Self::Quota { scope, until: at, .. } => write!(f, "{scope} is at its quota").and_then(|()| until(f, at)),
-            Self::Company { until } => write!(f, "it waits for company until {until}"),
-            Self::Guard { guard, until: at } => write!(f, "{guard} lets nobody begin it").and_then(|()| until(f, at)),
-            Self::Resource => f.write_str("others use what it needs"),
-            Self::Strategy => f.write_str("the strategy picks nobody"),
+            Self::Batch { until } => write!(f, "it waits for a batch until {until}"),
+            Self::Guard { guard, until: at } => {
+                write!(f, "{guard} bounds the agents that could do it").and_then(|()| until(f, at))
+            }
+            Self::Resource => f.write_str("other attempts use the resources it needs"),
+            Self::Strategy => f.write_str("the strategy picks no agent"),
         }
     }
 }
@@ -121,60 +122,62 @@ impl fmt::Display for TaskWait {
 impl Core {
     /// What a task waits for, and when it ends by itself at the latest if it does not come. None if it has ended.
     pub(crate) fn waits_for(&self, id: TaskId, now: Time) -> Option<(TaskWait, Option<Time>)> {
-        let task = self.state.get(id)?;
+        let task = self.state.tasks().by_id(id)?;
         let wait = match &task.stage {
             Stage::Ended(_) => return None,
-            Stage::Running(running) => TaskWait::Agent { attempt: AttemptId::new(id, task.attempts), by: running.by },
+            Stage::Running(running) => TaskWait::Agent { attempt: task.attempt(), by: running.by },
             Stage::Blocked { on } => TaskWait::Tasks { unfinished: *on },
             Stage::Backoff { until } => TaskWait::Retry { at: *until },
-            Stage::Queued { class } => self.in_line(task, *class, now),
+            Stage::Queued { class } => self.queued_for(task, *class, now),
         };
         Some((wait, task.bound().map(|(at, _)| at)))
     }
 
-    /// Why a task stands in line.
-    fn in_line(&self, task: &Task, class: Slot, now: Time) -> TaskWait {
-        let tenant = self.state.tenants.get(task.tenant).map(|party| (party, Scope::Tenant(party.name.clone())));
-        let kind = self.state.kinds.get(task.kind).map(|party| (party, Scope::Kind(party.name.clone())));
-        let closed = [tenant, kind].into_iter().flatten().find_map(|(party, scope)| shut(party, scope, now));
+    /// Why a task is still queued.
+    fn queued_for(&self, task: &Task, class: ClassIx, now: Time) -> TaskWait {
+        let (queues, index) = (self.state.queues(), self.state.index());
+        let tenant = queues.account(AccountIx::Tenant(task.accounts.tenant));
+        let kind = queues.account(AccountIx::Kind(task.accounts.kind));
+        let scopes = [
+            tenant.map(|account| (account, Scope::Tenant(account.name().clone()))),
+            kind.map(|account| (account, Scope::Kind(account.name().clone()))),
+        ];
+        let closed = scopes.into_iter().flatten().find_map(|(account, scope)| closed_by(account, scope, now));
         if let Some(wait) = closed {
             return wait;
         }
-        let eligible = self.state.classes.eligible(class);
-        let places = eligible.map(|eligible| eligible.places()).unwrap_or_default();
-        let members = places.iter().filter_map(|place| self.state.fleet.at(*place as usize));
-        let able: Vec<&Member> = members.filter(|member| member.status == AgentStatus::Online).collect();
-        let room = |member: &&Member| if task.is_urgent() { member.has_room() } else { member.has_open_room() };
-        if !able.iter().any(room) {
+        let places = index.classes().eligible(class).map(|eligible| eligible.places()).unwrap_or_default();
+        let members = places.iter().filter_map(|place| index.fleet().get(*place));
+        let able: Vec<&Member> = members.filter(|member| member.is_online()).collect();
+        let has_room = |member: &&Member| if task.is_urgent() { member.has_room() } else { member.has_open_room() };
+        if !able.iter().any(has_room) {
             return no_room(&able, task);
         }
-        let sight = if task.is_urgent() { Sight::Urgent } else { Sight::All };
-        let fits = !task.heavy || !self.state.fitting(class, sight).is_empty();
-        // Of a kind that is done in batches, one waits as long as the timer is set that is not enough.
-        let linger = self.state.kinds.get(task.kind).and_then(|kind| kind.batch_timer).map(|(due, _)| due);
-        match linger {
+        let room = if task.is_urgent() { Room::Reserved } else { Room::Open };
+        let fits = !task.traits.uses_resources || !index.fitting(class, room).is_empty();
+        // Of a kind that is batched, a sub-queue with too few tasks waits for as long as the timer is set.
+        match kind.and_then(Account::linger_until) {
             _ if !fits => TaskWait::Resource,
-            Some(until) => TaskWait::Company { until },
+            Some(until) => TaskWait::Batch { until },
             None => TaskWait::Strategy,
         }
     }
 }
 
-/// Why nothing of a tenant or kind may begin, if that is so.
-fn shut(party: &Party, scope: Scope, now: Time) -> Option<TaskWait> {
-    if let Some(reason) = &party.paused {
+/// Why no task of a tenant or kind may begin, if that is so.
+fn closed_by(account: &Account, scope: Scope, now: Time) -> Option<TaskWait> {
+    if let Some(reason) = account.paused() {
         return Some(TaskWait::Resume { scope, reason: reason.clone() });
     }
-    let full = party.quota.concurrent.is_some_and(|most| party.running >= most);
-    let running = if full { party.running } else { 0 };
-    match party.door(now) {
-        Door::Open => None,
-        Door::Closed => Some(TaskWait::Quota { scope, running, until: None }),
-        Door::ClosedUntil(at) => Some(TaskWait::Quota { scope, running, until: Some(at) }),
+    let running = if account.is_full() { account.running() } else { 0 };
+    match account.gate(now) {
+        Gate::Open => None,
+        Gate::Closed => Some(TaskWait::Quota { scope, running, until: None }),
+        Gate::ClosedUntil(at) => Some(TaskWait::Quota { scope, running, until: Some(at) }),
     }
 }
 
-/// Why none of the agents that could do a task has room for it: that which ends soonest of all their reasons.
+/// Why none of the agents that could do a task has room for it: of all their reasons the one that ends soonest.
 fn no_room(able: &[&Member], task: &Task) -> TaskWait {
     let takes = |member: &&&Member| task.is_urgent() || member.spec.slots() > member.spec.reserved;
     let busy = |member: &&Member| member.is_up() && (member.in_flight() > 0 || member.spec.polls);
@@ -189,6 +192,6 @@ fn no_room(able: &[&Member], task: &Task) -> TaskWait {
     let paused = able.iter().filter(takes).find_map(|member| Some((member.spec.id, member.paused.clone()?)));
     match paused {
         Some((agent, reason)) => TaskWait::Resume { scope: Scope::Agent(agent), reason },
-        None => TaskWait::Nobody,
+        None => TaskWait::NoAgent,
     }
 }

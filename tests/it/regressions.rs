@@ -190,7 +190,7 @@ fn a_journal_with_a_wrong_number_is_refused() {
     }
     for lives in [0, u64::MAX] {
         let mut snapshot = host.snapshot();
-        snapshot.lives = lives;
+        snapshot.incarnations = lives;
         let refused = Scheduler::restore(Config::default(), Some(&snapshot), &[]);
         assert!(matches!(refused, Err(RestoreError::Snapshot { .. })), "{lives}");
     }

@@ -185,7 +185,7 @@ fn an_attempt_that_takes_too_long_is_called_off_and_tried_elsewhere() {
     assert_eq!(host.holder(1), 2);
     let late = Command::complete(by, attempt, Payload::NULL);
     assert_eq!(host.say(late), Err(Rejected::Stale(Stale::Attempt(attempt))));
-    assert!(host.snapshot().tasks[0].doubtful);
+    assert!(host.snapshot().tasks[0].outcome_unknown);
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn a_silent_agent_is_lost_and_its_attempts_count_as_unknown() {
     host.wait(ms(100));
     assert!(host.scheduler.agent(agent_id(1)).is_none());
     assert_eq!(host.status(1), TaskStatus::Backoff);
-    assert!(host.snapshot().tasks[0].doubtful);
+    assert!(host.snapshot().tasks[0].outcome_unknown);
     let late = Command::complete(by, attempt, Payload::NULL);
     assert_eq!(host.say(late), Err(Rejected::Stale(Stale::Incarnation(by))));
 }

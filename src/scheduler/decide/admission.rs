@@ -1,21 +1,30 @@
-//! Whether a deadline can be met, asked when the task is submitted.
+//! Whether a task may be accepted.
 
-use crate::id::Seq;
-use crate::routing::ClassKey;
-use crate::scheduler::apply::state::State;
+use super::validate;
+use crate::id::{Seq, TaskId};
+use crate::name::Name;
+use crate::rejected::{Conflict, Invalid, Misuse, Overload, Rejected, Unknown, WrongState};
+use crate::scheduler::apply::State;
+use crate::scheduler::config::Config;
+use crate::scheduler::guards::Guards;
+use crate::scheduler::index::{ClassKey, Room};
 use crate::scheduler::machine::Core;
-use crate::task::TaskSpec;
+use crate::scheduler::queue::{Account, Arrival};
+use crate::structure::IdMap;
+use crate::task::{TaskOutcome, TaskSpec};
 use crate::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-/// What becomes of a task whose deadline cannot be met, by what is known: how long tasks of its kind take, how many wait
+/// What becomes of a task whose deadline cannot be met. The estimate goes by how long tasks of its kind take, how many wait
 /// before it, and how many agents could do them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Admission {
-    /// Nobody asks.
+    /// No estimate is made.
     #[default]
     Any,
     /// It is accepted, with a warning: `Accepted::Late`.
@@ -24,51 +33,183 @@ pub enum Admission {
     Refuse,
 }
 
-impl Core {
-    /// When the task will be done, if that is after its deadline; none as well where nothing is known of its kind.
-    pub(crate) fn late(&self, spec: &TaskSpec, now: Time) -> Option<Time> {
-        let deadline = spec.deadline?;
-        let end = now + self.state.outlook(spec, self.expected(spec), now)?;
-        (end > deadline).then_some(end)
+/// The tasks before this one in the same command: they count, too.
+#[derive(Debug, Default)]
+pub(super) struct Earlier {
+    ids: BTreeSet<TaskId>,
+    tenants: BTreeMap<Option<Name>, u32>,
+    kinds: BTreeMap<Name, u32>,
+    classes: IdMap<ClassKey, ()>,
+}
+
+impl Earlier {
+    pub(super) fn has(&self, task: TaskId) -> bool {
+        self.ids.contains(&task)
     }
 
-    /// How long the task is expected to take, by the estimator's word or, without one, the host's.
-    pub(crate) fn expected(&self, spec: &TaskSpec) -> Option<Duration> {
-        self.config.estimator.as_ref().map_or(spec.estimate, |estimator| estimator.estimate(spec))
+    fn len(&self) -> u32 {
+        u32::try_from(self.ids.len()).unwrap_or(u32::MAX)
+    }
+
+    /// How many are of the task's tenant, and how many are of its kind.
+    fn of_accounts(&self, spec: &TaskSpec) -> [u32; 2] {
+        let tenant = self.tenants.get(&spec.tenant);
+        [tenant, self.kinds.get(&spec.kind)].map(|count| count.copied().unwrap_or(0))
+    }
+
+    /// Adds a task, and the requirement class that it brings.
+    pub(super) fn add(&mut self, spec: &TaskSpec, new_class: Option<ClassKey>) {
+        self.ids.insert(spec.id);
+        *self.tenants.entry(spec.tenant.clone()).or_default() += 1;
+        *self.kinds.entry(spec.kind.clone()).or_default() += 1;
+        if let Some(class) = new_class {
+            self.classes.insert(class, ());
+        }
     }
 }
 
-impl State {
-    /// How long it will take until the task is done: the work that waits before it in its class, shared by the agents of
-    /// the class, and its own.
-    fn outlook(&self, spec: &TaskSpec, expected: Option<Duration>, now: Time) -> Option<Duration> {
-        let kind = self.kinds.find(&spec.kind).and_then(|at| self.kinds.get(at));
-        let mean = kind.map(|kind| kind.mean).filter(|mean| !mean.is_zero());
-        let own = expected.or(mean)?;
-        let key: ClassKey = self.class_of(spec);
-        let Some(class) = self.classes.find(&key) else { return Some(own) };
-        let eligible = self.classes.eligible(class)?;
-        if eligible.bits().meets(self.fleet.open()) {
-            return Some(own);
-        }
-        let slots: u64 = eligible
-            .places()
-            .iter()
-            .filter_map(|place| self.fleet.at(*place as usize))
-            .map(|member| u64::from(member.slots()))
-            .sum();
-        if slots == 0 {
-            return None;
-        }
-        let rank = self.discipline.rank((spec, spec.tier), expected, now, Seq::new(u64::MAX));
-        let ahead = self.lanes.count_ahead(class.index(), rank, AHEAD);
-        let each = mean.unwrap_or(own);
-        // What runs now is half done on the whole.
-        let rounds = u64::try_from(ahead).unwrap_or(u64::MAX) / slots;
-        let wait = each / 2 + each.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX));
-        Some(wait.saturating_add(own))
+/// Evaluates submits. It changes nothing.
+#[derive(Clone, Copy)]
+pub(super) struct AdmissionCheck<'a> {
+    state: &'a State,
+    config: &'a Config,
+    guards: &'a Guards,
+    now: Time,
+}
+
+impl Core {
+    pub(super) const fn admission(&self, now: Time) -> AdmissionCheck<'_> {
+        AdmissionCheck { state: &self.state, config: &self.config, guards: &self.guards, now }
     }
 }
 
 /// So many tasks that go before are counted; where more wait, they count as so many.
 const AHEAD: usize = 4_096;
+
+impl AdmissionCheck<'_> {
+    /// Whether the very same task is known.
+    pub(super) fn is_repeated(&self, spec: &Arc<TaskSpec>) -> Result<bool, Rejected> {
+        let Some(known) = self.state.tasks().by_id(spec.id) else { return Ok(false) };
+        let same = Arc::ptr_eq(&known.spec, spec) || known.spec == *spec;
+        if same { Ok(true) } else { Err(Rejected::Conflict(Conflict::Task(spec.id))) }
+    }
+
+    /// Whether the task may be accepted after the earlier ones of its command.
+    pub(super) fn admits(&self, spec: &TaskSpec, earlier: &Earlier) -> Result<(), Rejected> {
+        if spec.id.is_engine_made() {
+            return Err(Rejected::Invalid(Invalid::ReservedId(spec.id.get())));
+        }
+        if spec.owner.is_some() || spec.reserved.is_some() {
+            return Err(Rejected::Misuse(Misuse::ForeignOwner(spec.id)));
+        }
+        validate::task(&self.config.limits, spec)?;
+        let now = self.now;
+        if let Some(deadline) = spec.deadline.filter(|deadline| *deadline <= now) {
+            return Err(Rejected::Invalid(Invalid::DeadlinePassed { task: spec.id, deadline, now }));
+        }
+        self.dependencies(spec, earlier)?;
+        if self.state.standing().refuses(spec.tier) {
+            return Err(Rejected::Capacity(Overload::Shed {
+                tier: spec.tier,
+                retry_after: self.guards.retry_after(now),
+            }));
+        }
+        self.capacity(spec, earlier)?;
+        if let Some((name, amount, total)) = self.state.index().pools().never_fits(spec) {
+            return Err(Rejected::Invalid(Invalid::NeverFits { task: spec.id, name, amount, total }));
+        }
+        if self.config.admission == Admission::Refuse
+            && let (Some(deadline), Some(expected)) = (spec.deadline, self.late(spec))
+        {
+            return Err(Rejected::Invalid(Invalid::Infeasible { task: spec.id, deadline, expected }));
+        }
+        Ok(())
+    }
+
+    fn dependencies(&self, spec: &TaskSpec, earlier: &Earlier) -> Result<(), Rejected> {
+        for &before in &spec.after {
+            match self.state.tasks().by_id(before).map(|task| task.end().map(|ended| &ended.outcome)) {
+                None if earlier.has(before) => {}
+                None => return Err(Rejected::Unknown(Unknown::Dependency { task: spec.id, missing: before })),
+                Some(None | Some(TaskOutcome::Succeeded(_))) => {}
+                Some(Some(_)) => {
+                    return Err(Rejected::State(WrongState::DeadDependency { task: spec.id, dead: before }));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn capacity(&self, spec: &TaskSpec, earlier: &Earlier) -> Result<(), Rejected> {
+        let limits = &self.config.limits;
+        if self.state.tasks().active().saturating_add(earlier.len()) >= limits.waiting_tasks {
+            return Err(self.full("waiting_tasks", limits.waiting_tasks));
+        }
+        let accounts = self.state.queues().waiting(spec).into_iter().zip(earlier.of_accounts(spec));
+        for (((active, most), more), what) in accounts.zip(["tenant_waiting", "kind_waiting"]) {
+            if let Some(most) = most.filter(|most| active.saturating_add(more) >= *most) {
+                return Err(self.full(what, most));
+            }
+        }
+        let classes = self.state.index().classes();
+        if classes.len().saturating_add(earlier.classes.len()) >= limits.classes as usize {
+            let class = self.state.class_key(spec);
+            if classes.find(&class).is_none() && earlier.classes.get(&class).is_none() {
+                return Err(self.full("classes", limits.classes));
+            }
+        }
+        Ok(())
+    }
+
+    fn full(&self, what: &str, limit: u32) -> Rejected {
+        Rejected::Capacity(Overload::AtCapacity {
+            what: what.into(),
+            limit: limit.into(),
+            retry_after: self.state.tasks().gap(),
+        })
+    }
+
+    /// The requirement class of a task, if it is new.
+    pub(super) fn new_class(&self, spec: &TaskSpec) -> Option<ClassKey> {
+        let class = self.state.class_key(spec);
+        self.state.index().classes().find(&class).is_none().then_some(class)
+    }
+
+    /// When the task will be done, if that is after its deadline; none where nothing is known of its kind.
+    pub(super) fn late(&self, spec: &TaskSpec) -> Option<Time> {
+        let deadline = spec.deadline?;
+        let end = self.now + self.outlook(spec)?;
+        (end > deadline).then_some(end)
+    }
+
+    /// How long the task is expected to take: as the estimator says or, without one, the host.
+    pub(super) fn expected(&self, spec: &TaskSpec) -> Option<Duration> {
+        self.config.estimator.as_ref().map_or(spec.estimate, |estimator| estimator.estimate(spec))
+    }
+
+    /// How long it will take until the task is done: the work that waits before it in its class, shared by the agents of
+    /// the class, and its own.
+    fn outlook(&self, spec: &TaskSpec) -> Option<Duration> {
+        let (queues, index) = (self.state.queues(), self.state.index());
+        let (expected, mean) = (self.expected(spec), queues.kind_named(&spec.kind).and_then(Account::mean));
+        let own = expected.or(mean)?;
+        let Some(class) = index.classes().find(&self.state.class_key(spec)) else { return Some(own) };
+        let eligible = index.classes().eligible(class)?;
+        if eligible.bits().meets(index.fleet().with_room(Room::Open)) {
+            return Some(own);
+        }
+        let members = eligible.places().iter().filter_map(|place| index.fleet().get(*place));
+        let slots: u64 = members.map(|member| u64::from(member.slots())).sum();
+        if slots == 0 {
+            return None;
+        }
+        let (tier, deadline) = (spec.tier, spec.deadline);
+        let last = Arrival { tier, deadline, expected, submitted: self.now, seq: Seq::new(u64::MAX) };
+        let ahead = queues.count_ahead(class, queues.rank(&last), AHEAD);
+        let each = mean.unwrap_or(own);
+        // What runs now is half done on average.
+        let rounds = u64::try_from(ahead).unwrap_or(u64::MAX) / slots;
+        let wait = each / 2 + each.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX));
+        Some(wait.saturating_add(own))
+    }
+}

@@ -1,281 +1,277 @@
 //! Tasks meet agents.
 //!
-//! Between calls no task waits that an agent with room could take, unless its strategy wants it so. So when something
-//! changes only little has to be looked at: a new task concerns its own class, and room on an agent concerns the classes
+//! Dispatch is work-conserving: between calls no task waits that an agent with room could take, unless the strategy picks none.
+//! So a change is followed up where it matters: a new task concerns its own class, and room at an agent concerns the classes
 //! that the agent serves.
 
-use crate::event::{Next, TaskEvent};
-use crate::id::{AttemptId, TaskId};
-use crate::resilience::delay;
+use crate::event::TaskEvent;
+use crate::id::{Incarnation, TaskId};
 use crate::routing::Candidates;
-use crate::scheduler::apply::state::{Owed, Stage, State, Task};
-use crate::scheduler::guards::exhausted;
-use crate::scheduler::index::pools::is_enough;
+use crate::scheduler::apply::sub_queue;
+use crate::scheduler::index::Room;
+use crate::scheduler::ix::{AgentIx, ClassIx, TaskIx};
 use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
-use crate::scheduler::queue::{Sight, Turn};
-use crate::structure::{Bits, Slot, next_in};
-use crate::task::{Failure, FailureKind, Happened, InDoubt};
+use crate::scheduler::queue::Turn;
+use crate::scheduler::tasks::{FollowUp, Task};
+use crate::structure::Bits;
+use crate::task::{Bound, Failure, Happened};
+use crate::time::Time;
 use core::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+/// Hands tasks to agents.
+pub(crate) struct Dispatch<'c, 'o> {
+    pub(super) core: &'c mut Core,
+    pub(super) tx: &'c mut Tx<'o>,
+}
+
 impl Core {
-    /// Hands out tasks of a class while there are agents for them.
-    pub(crate) fn pump_class(&mut self, class: Slot, tx: &mut Tx<'_>) {
-        while let Some((_, slot)) = self.state.next_of(class) {
-            if !self.dispatch(class, slot, tx) {
-                break;
-            }
+    pub(crate) const fn dispatch<'c, 'o>(&'c mut self, tx: &'c mut Tx<'o>) -> Dispatch<'c, 'o> {
+        Dispatch { core: self, tx }
+    }
+}
+
+/// After a change. Each of these leaves no task waiting that could begin because of it, and forgets old finished tasks.
+impl Dispatch<'_, '_> {
+    /// A task has begun to wait in this class, or was the first there and is gone.
+    pub(crate) fn class(&mut self, class: ClassIx) {
+        self.drain_class(class);
+        self.retain();
+    }
+
+    /// An agent has room.
+    pub(crate) fn to(&mut self, agent: Option<AgentIx>) {
+        if let Some(agent) = agent {
+            self.drain_agent(agent);
         }
-        self.settle_expired(tx);
-        self.make_room(class, tx);
-        self.pump_opened(tx);
+        self.retain();
     }
 
-    /// Hands out what can be since gates have opened, or agents stand in for others, while tasks were handed out.
-    fn pump_opened(&mut self, tx: &mut Tx<'_>) {
-        while !self.state.opened.is_empty() {
-            let classes = self.state.opened.drain(..).map(Slot::new).collect();
-            self.pump_once(classes, tx);
-        }
+    /// Anything may have changed.
+    pub(crate) fn everything(&mut self) {
+        self.core.state.take_opened();
+        let ready = self.core.state.queues().ready().each().flat_map(Bits::iter);
+        let classes = ready.filter_map(ClassIx::at).collect();
+        self.drain(classes);
+        self.retain();
     }
 
-    /// Hands out tasks to an agent while it has room, the first in the order of the discipline first.
-    pub(crate) fn pump_agent(&mut self, place: Slot, tx: &mut Tx<'_>) {
-        let mut declined = Bits::default();
-        while let Some((class, slot)) = self.state.next_for(place, &declined) {
-            if !self.dispatch(class, slot, tx) {
-                declined.set(class.index());
-            }
-        }
-        self.settle_expired(tx);
-        self.pump_opened(tx);
+    /// An agent is gone: its attempts have failed, and tasks that avoided other agents may avoid them no more.
+    pub(crate) fn after_loss(&mut self) {
+        self.follow_up();
+        self.everything();
     }
 
-    /// Hands out all that can be: after a restore, or when many things have changed.
-    pub(crate) fn pump_all(&mut self, tx: &mut Tx<'_>) {
-        self.state.opened.clear();
-        let [urgent, rest] = self.state.lanes.ready();
-        let classes = urgent.iter().chain(rest.iter()).filter_map(slot_at).collect();
-        self.pump(classes, tx);
-    }
-
-    /// Hands out the tasks of these classes while there are agents for them, over all classes in the order of the
-    /// discipline.
-    fn pump(&mut self, classes: Vec<Slot>, tx: &mut Tx<'_>) {
-        self.pump_once(classes, tx);
-        self.pump_opened(tx);
-    }
-
-    fn pump_once(&mut self, mut classes: Vec<Slot>, tx: &mut Tx<'_>) {
-        classes.sort_unstable();
-        classes.dedup();
-        let mut heads: BinaryHeap<Reverse<(Turn, Slot)>> =
-            classes.iter().copied().filter_map(|class| self.state.head_of(class)).collect();
-        // Agents only lose room on the way, and gates only close, so a class without a next task is done with.
-        while let Some(Reverse((turn, class))) = heads.pop() {
-            let Some((now, slot)) = self.state.next_of(class) else { continue };
-            if now > turn {
-                heads.push(Reverse((now, class)));
-            } else if self.dispatch(class, slot, tx) {
-                heads.extend(self.state.head_of(class));
-            }
-        }
-        self.settle_expired(tx);
-        classes.into_iter().for_each(|class| self.make_room(class, tx));
-    }
-
-    /// What waited for tasks that were found expired in line can never begin.
-    fn settle_expired(&mut self, tx: &mut Tx<'_>) {
-        let ready = self.settle_owed(tx);
-        debug_assert!(ready.is_empty(), "nothing becomes ready because a task expires");
-    }
-
-    /// States what is owed and hands out what has become ready with it, together with what the agent at `place` can take
-    /// now: a task that has just become ready must not pass those that wait.
-    pub(crate) fn settle_and_pump(&mut self, place: Option<Slot>, tx: &mut Tx<'_>) {
-        self.settle_and_pump_with(Vec::new(), place, tx);
+    /// Emits the events that must follow from others and dispatches what becomes ready by them, together with what this agent
+    /// can take now: a task that has just become ready must not overtake those that wait.
+    pub(crate) fn settle(&mut self, agent: Option<AgentIx>) {
+        self.settle_with(Vec::new(), agent);
     }
 
     /// The same, with classes in which tasks have begun to wait.
-    pub(crate) fn settle_and_pump_with(&mut self, mut classes: Vec<Slot>, place: Option<Slot>, tx: &mut Tx<'_>) {
-        classes.extend(self.settle_owed(tx));
-        classes.extend(self.state.opened.drain(..).map(Slot::new));
-        match place {
-            Some(place) if classes.is_empty() => self.pump_agent(place, tx),
-            Some(place) => {
-                classes.extend(self.state.classes_for(place));
-                self.pump(classes, tx);
+    pub(crate) fn settle_with(&mut self, mut classes: Vec<ClassIx>, agent: Option<AgentIx>) {
+        classes.extend(self.follow_up());
+        classes.extend(self.core.state.take_opened());
+        match agent {
+            Some(agent) if classes.is_empty() => self.drain_agent(agent),
+            Some(agent) => {
+                classes.extend(self.classes_for(agent));
+                self.drain(classes);
             }
-            None => self.pump(classes, tx),
+            None => self.drain(classes),
         }
+        self.retain();
+    }
+}
+
+impl Dispatch<'_, '_> {
+    /// Dispatches tasks of a class while there are agents for them.
+    pub(super) fn drain_class(&mut self, class: ClassIx) {
+        while let Some((_, task)) = self.core.state.next_of(class) {
+            if !self.one(class, task) {
+                break;
+            }
+        }
+        self.follow_up_expired();
+        self.preempt_for(class);
+        self.drain_opened();
+    }
+
+    /// Dispatches tasks to an agent while it has room, the first in the order of the discipline first.
+    fn drain_agent(&mut self, agent: AgentIx) {
+        let mut declined = Bits::default();
+        while let Some((class, task)) = self.core.state.next_for(agent, &declined) {
+            if !self.one(class, task) {
+                declined.set(class.index());
+            }
+        }
+        self.follow_up_expired();
+        self.drain_opened();
+    }
+
+    /// Dispatches the tasks of these classes while there are agents for them, over all classes in the order of the
+    /// discipline.
+    fn drain(&mut self, classes: Vec<ClassIx>) {
+        self.drain_once(classes);
+        self.drain_opened();
+    }
+
+    /// Dispatches what may begin because a gate has opened or an agent stands in for others, while tasks were dispatched.
+    fn drain_opened(&mut self) {
+        while self.core.state.queues().has_opened() {
+            let classes = self.core.state.take_opened();
+            self.drain_once(classes);
+        }
+    }
+
+    fn drain_once(&mut self, mut classes: Vec<ClassIx>) {
+        classes.sort_unstable();
+        classes.dedup();
+        let mut heads: BinaryHeap<Reverse<(Turn, ClassIx)>> =
+            classes.iter().copied().filter_map(|class| self.head(class)).collect();
+        // Agents only lose room meanwhile, and gates only close, so a class without a next task is done with.
+        while let Some(Reverse((turn, class))) = heads.pop() {
+            let Some((now, task)) = self.core.state.next_of(class) else { continue };
+            if now > turn {
+                heads.push(Reverse((now, class)));
+            } else if self.one(class, task) {
+                heads.extend(self.head(class));
+            }
+        }
+        self.follow_up_expired();
+        classes.into_iter().for_each(|class| self.preempt_for(class));
+    }
+
+    /// The class with the position of its next task, as a heap orders it.
+    fn head(&mut self, class: ClassIx) -> Option<Reverse<(Turn, ClassIx)>> {
+        self.core.state.next_of(class).map(|(turn, _)| Reverse((turn, class)))
+    }
+
+    /// The classes that the agent serves and in which tasks may begin.
+    fn classes_for(&self, agent: AgentIx) -> Vec<ClassIx> {
+        let state = &self.core.state;
+        let Some(member) = state.index().fleet().get(agent) else { return Vec::new() };
+        let ready = state.queues().ready().each().flat_map(|ready| member.classes.common(ready));
+        ready.filter_map(ClassIx::at).collect()
     }
 
     /// Gives a task, the first of its class, to the agent that its strategy picks. False if it picks none.
-    fn dispatch(&mut self, class: Slot, slot: Slot, tx: &mut Tx<'_>) -> bool {
-        let Some(task) = self.state.tasks.get(slot) else { return false };
-        let id = task.spec.id;
-        // A task whose time is over may still stand in line when many timers are due at once.
-        if let Some((at, bound)) = task.bound()
-            && at <= tx.now
-        {
-            self.expire(id, bound, tx);
-            return true;
-        }
-        if let Some(bound) = self.hopeless(task, tx.now) {
-            self.expire(id, bound, tx);
-            return true;
-        }
-        let Some(eligible) = self.state.classes.eligible(class) else { return false };
-        let skills = self.state.classes.skills();
-        let affinity = if task.affine { task.spec.affinity.as_deref() } else { None };
-        let familiar = affinity.and_then(|affinity| affinity.familiar);
-        let familiar = familiar.and_then(|task| self.state.get(task)?.last);
-        let sight = if task.is_urgent() { Sight::Urgent } else { Sight::All };
-        let fitting = task.heavy.then(|| self.state.fitting(class, sight));
-        let candidates = Candidates::new(&self.state.fleet, eligible, skills, class.get(), tx.now)
-            .within(fitting.as_ref().or_else(|| self.state.fleet.room_for(task.is_urgent())))
-            .with_familiar(familiar);
-        let mut random = self.random(tx);
-        let strategy = match self.config.by_kind.is_empty() {
-            true => &mut self.config.strategy,
-            false => self.config.by_kind.get_mut(&task.spec.kind).unwrap_or(&mut self.config.strategy),
-        };
-        let picked = strategy.pick(&task.spec, &candidates, &mut random);
-        let Some(agent) = picked.and_then(|agent| candidates.get(agent)) else {
-            self.held_back.set(class.index());
+    fn one(&mut self, class: ClassIx, at: TaskIx) -> bool {
+        let Some(task) = self.core.state.tasks().get(at) else {
+            self.core.anomaly(format_args!("class {} queues a task that is gone", class.index()));
             return false;
         };
-        let Some(to) = self.state.fleet.by_id(agent.id()).map(|member| member.by) else { return false };
-        let attempt = AttemptId::new(id, task.attempts.saturating_add(1));
-        self.held_back.clear(class.index());
-        let (key, first) = (task.strand(class), tx.out.effects().len());
-        self.emit(TaskEvent::Assigned { attempt, to }, tx);
-        self.fill_batch(first, key, to, tx);
+        let id = task.id();
+        // A task whose time is over may still be queued when many timers are due at once.
+        let passed = task.bound().filter(|(at, _)| *at <= self.tx.now).map(|(_, bound)| bound);
+        if let Some(bound) = passed.or_else(|| self.core.infeasible(task, self.tx.now)) {
+            self.expire(id, bound);
+            return true;
+        }
+        let (attempt, key) = (task.next_attempt(), sub_queue(task, class));
+        let Some(to) = self.core.pick(class, at, self.tx) else {
+            self.core.held_back.set(class.index());
+            return false;
+        };
+        self.core.held_back.clear(class.index());
+        let first = self.tx.out.effects().len();
+        self.core.emit(TaskEvent::Assigned { attempt, to }, self.tx);
+        self.fill_batch(first, key, to);
         true
     }
 
-    /// States the facts that follow from others, until none is owed. The answer is the classes in which tasks have become
-    /// ready.
-    pub(crate) fn settle_owed(&mut self, tx: &mut Tx<'_>) -> Vec<Slot> {
+    /// A time limit of the task is reached. An attempt that it cuts off may have had its effect.
+    pub(super) fn expire(&mut self, id: TaskId, bound: Bound) {
+        let task = self.core.state.tasks().by_id(id);
+        let maybe = task.is_some_and(|task| task.outcome_unknown || task.running().is_some());
+        self.core.emit(TaskEvent::Expired { task: id, bound, maybe }, self.tx);
+    }
+
+    /// What waited for tasks that have expired in their queues can never begin.
+    fn follow_up_expired(&mut self) {
+        if !self.follow_up().is_empty() {
+            self.core.anomaly("a task becomes ready because another expires");
+        }
+    }
+
+    /// Emits the events that must follow from others, until there are none. The classes in which tasks have become ready.
+    pub(super) fn follow_up(&mut self) -> Vec<ClassIx> {
         let mut ready = Vec::new();
-        while let Some(&(owed, id)) = self.state.owed.iter().next() {
-            match owed {
-                Owed::Orphaned => self.orphaned(id, tx),
-                Owed::Ready => ready.extend(self.make_ready(id, tx)),
-                Owed::Doomed => {
+        while let Some((follow_up, id)) = self.core.state.tasks().next_follow_up() {
+            match follow_up {
+                FollowUp::Orphaned => self.core.attempts(self.tx).failed(id, Failure::unknown("its agent is gone")),
+                FollowUp::Ready => ready.extend(self.make_ready(id)),
+                FollowUp::Unsatisfiable => {
                     let reason = "what it waited for did not succeed".into();
-                    self.emit(TaskEvent::Cancelled { task: id, reason, happened: Happened::No }, tx);
+                    self.core.emit(TaskEvent::Cancelled { task: id, reason, happened: Happened::No }, self.tx);
                 }
             }
-            // Whatever the fact was, it must have paid the debt: otherwise this would never end.
-            if self.state.owed.remove(&(owed, id)) {
-                debug_assert!(false, "{owed:?} of {id} is still owed");
+            // The event must have cleared it: otherwise this would never end.
+            if self.core.state.drop_follow_up(follow_up, id) {
+                self.core.anomaly(format_args!("{follow_up:?} of {id} must still follow"));
             }
         }
         ready
     }
 
-    /// The task stands in line from now on; the answer is where.
-    pub(crate) fn make_ready(&mut self, id: TaskId, tx: &mut Tx<'_>) -> Option<Slot> {
-        self.emit(TaskEvent::Ready { task: id }, tx);
-        match self.state.get(id)?.stage {
-            Stage::Queued { class } => Some(class),
-            Stage::Blocked { .. } | Stage::Backoff { .. } | Stage::Running(_) | Stage::Ended(_) => None,
-        }
-    }
-
-    fn orphaned(&mut self, id: TaskId, tx: &mut Tx<'_>) {
-        let Some(task) = self.state.get(id) else { return };
-        let Some(running) = task.running() else { return };
-        let (attempt, by) = (AttemptId::new(id, task.attempts), running.by);
-        self.attempt_failed(by, attempt, Failure::unknown("its agent is gone"), tx);
-    }
-
-    /// After a restore: what the journal's last call had begun is finished.
-    pub(crate) fn settle(&mut self, tx: &mut Tx<'_>) {
-        self.settle_owed(tx);
-        self.heed_all(tx);
-        self.pump_all(tx);
-        self.retire(tx);
-    }
-
-    /// What becomes of a task whose attempt has failed now.
-    pub(crate) fn retry_or_end(&self, task: &Task, failure: &Failure, tx: &Tx<'_>) -> Next {
-        let retry = task.spec.policy.retry().for_kind(failure.kind);
-        let in_doubt = task.doubtful || failure.kind == FailureKind::Unknown;
-        let insist = in_doubt && retry.in_doubt == InDoubt::Insist;
-        if failure.kind == FailureKind::Permanent {
-            return Next::Fail;
-        }
-        if insist || task.tries() < retry.attempts.max(1) {
-            let wait = delay(&retry, task.tries(), failure.retry_after, &mut self.random(tx));
-            return Next::Retry { at: tx.now + wait, tier: None };
-        }
-        exhausted(&task.spec)
+    /// The task is queued from now on: the class.
+    pub(super) fn make_ready(&mut self, id: TaskId) -> Option<ClassIx> {
+        self.core.emit(TaskEvent::Ready { task: id }, self.tx);
+        self.core.state.tasks().by_id(id)?.class()
     }
 }
 
-impl State {
-    /// The task of a class that goes next, if an agent has room for it.
-    fn next_of(&mut self, class: Slot) -> Option<(Turn, Slot)> {
-        let eligible = self.classes.eligible(class)?.bits();
-        let sight = if self.is_heavy(class) {
-            [Sight::All, Sight::Urgent].into_iter().find(|sight| !self.fitting(class, *sight).is_empty())?
-        } else if eligible.meets(self.fleet.open()) {
-            Sight::All
-        } else if eligible.meets(self.fleet.free()) {
-            Sight::Urgent
-        } else {
-            return None;
+impl Core {
+    /// The agent that the strategy of the task's kind picks, if any.
+    fn pick(&mut self, class: ClassIx, at: TaskIx, tx: &Tx<'_>) -> Option<Incarnation> {
+        let mut random = self.random(tx);
+        let (index, tasks) = (self.state.index(), self.state.tasks());
+        let task = tasks.get(at)?;
+        let affinity = if task.traits.affine { task.spec.affinity.as_deref() } else { None };
+        let familiar = affinity.and_then(|affinity| affinity.familiar);
+        let familiar = familiar.and_then(|task| tasks.by_id(task)?.last);
+        let room = if task.is_urgent() { Room::Reserved } else { Room::Open };
+        let fitting = task.traits.uses_resources.then(|| index.fitting(class, room));
+        let (eligible, skills) = (index.classes().eligible(class)?, index.classes().skills());
+        let candidates = Candidates::new(index.fleet().loads(), eligible, skills, class.0.get(), tx.now)
+            .within(fitting.as_ref().or_else(|| index.fleet().only_room(room)))
+            .with_familiar(familiar);
+        let strategy = match self.config.by_kind.is_empty() {
+            true => &mut self.config.strategy,
+            false => self.config.by_kind.get_mut(&task.spec.kind).unwrap_or(&mut self.config.strategy),
         };
-        self.lanes.head(class.index(), sight)
+        let picked = candidates.get(strategy.pick(&task.spec, &candidates, &mut random)?)?;
+        index.fleet().by_id(picked.id()).map(|member| member.by)
     }
 
-    /// Among the classes that the agent serves, the one whose task goes next, with that task.
-    fn next_for(&mut self, place: Slot, declined: &Bits) -> Option<(Slot, Slot)> {
-        let Self { fleet, lanes, classes, pools, .. } = self;
-        let member = fleet.at(place.index())?;
-        let sight = if fleet.open().contains(place.index()) {
-            Sight::All
-        } else if fleet.free().contains(place.index()) {
-            Sight::Urgent
-        } else {
+    /// The bound that passes before the task could be done, if such tasks are dropped.
+    fn infeasible(&self, task: &Task, now: Time) -> Option<Bound> {
+        if !self.guards.drops_infeasible() || !task.traits.bounded {
             return None;
-        };
-        let mut first: Option<(Turn, usize, Slot)> = None;
-        let halves = if sight == Sight::All { 2 } else { 1 };
-        for half in 0..halves {
-            let mut from = 0;
-            while let Some(class) = lanes.ready().get(half).and_then(|ready| next_in([&member.classes, ready], from)) {
-                from = class + 1;
-                if !declined.contains(class)
-                    && slot_at(class).is_some_and(|class| is_enough(classes, pools, class, member))
-                    && let Some((turn, task)) = lanes.head(class, sight)
-                    && first.is_none_or(|(best, ..)| turn < best)
-                {
-                    first = Some((turn, class, task));
-                }
+        }
+        let takes = task.expected?;
+        let deadline = task.spec.deadline.map(|at| (at, Bound::Deadline));
+        let total = task.spec.policy.total_timeout().map(|span| (task.submitted + span, Bound::Total));
+        let (at, bound) = [deadline, total].into_iter().flatten().min()?;
+        (now + takes >= at).then_some(bound)
+    }
+
+    /// Checks, after a call, that nothing has to follow and that dispatch was work-conserving.
+    pub(crate) fn check_settled(&self) -> Result<(), String> {
+        if let Some((follow_up, task)) = self.state.tasks().next_follow_up() {
+            return Err(format!("{follow_up:?} of {task} must still follow"));
+        }
+        let queues = self.state.queues();
+        if queues.has_opened() {
+            return Err("a gate has opened, and its classes were not dispatched".into());
+        }
+        for (ready, room) in [(&queues.ready().urgent, Room::Reserved), (&queues.ready().rest, Room::Open)] {
+            let picked = ready.iter().filter(|class| !self.held_back.contains(*class)).filter_map(ClassIx::at);
+            if let Some(class) = picked.into_iter().find(|class| self.state.index().has_agent(*class, room)) {
+                return Err(format!("tasks wait in class {} although an agent has room", class.index()));
             }
         }
-        let (_, class, task) = first?;
-        Some((slot_at(class)?, task))
+        Ok(())
     }
-
-    /// The classes that the agent serves and in which tasks may go.
-    fn classes_for(&self, place: Slot) -> Vec<Slot> {
-        let Some(member) = self.fleet.at(place.index()) else { return Vec::new() };
-        let [urgent, rest] = self.lanes.ready();
-        let classes = member.classes.common(urgent).chain(member.classes.common(rest));
-        classes.filter_map(slot_at).collect()
-    }
-
-    /// The class with the place of its next task in the order, as a heap wants it.
-    fn head_of(&mut self, class: Slot) -> Option<Reverse<(Turn, Slot)>> {
-        self.next_of(class).map(|(turn, _)| Reverse((turn, class)))
-    }
-}
-
-fn slot_at(index: usize) -> Option<Slot> {
-    u32::try_from(index).ok().map(Slot::new)
 }

@@ -1,15 +1,22 @@
-//! Decisions: commands and timers in, events out. State changes only when an event is applied.
+//! Decisions: commands and timers lead to events. The state changes only when an event is applied.
 
-pub(crate) mod admission;
-pub(crate) mod agents;
-pub(crate) mod batches;
-pub(crate) mod bulk;
-pub(crate) mod control;
-pub(crate) mod dispatch;
-pub(crate) mod finish;
-pub(crate) mod preemption;
-pub(crate) mod prioritise;
-pub(crate) mod rebalance;
-pub(crate) mod recovery;
-pub(crate) mod submit;
-pub(crate) mod timers;
+mod admission;
+mod agents;
+mod attempts;
+mod batches;
+mod control;
+mod dispatch;
+mod preemption;
+mod rebalance;
+mod recovery;
+mod retention;
+mod submit;
+mod tasks;
+mod timers;
+mod validate;
+
+pub use admission::Admission;
+pub(super) use rebalance::Rebalancing;
+pub(super) use recovery::Awaited;
+pub use recovery::Recovery;
+pub(crate) use validate::{fits, named};

@@ -1,13 +1,15 @@
-//! What becomes of attempts that were under way when the engine stopped.
+//! Attempts that were under way when the engine stopped.
 
 use crate::effect::{Effect, Outbox};
 use crate::id::AttemptId;
 use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
+use crate::scheduler::tasks::Running;
 use crate::task::Failure;
 use crate::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What [`resume`](crate::Engine::resume) does, after a restart, with the attempts that agents held.
 ///
@@ -22,13 +24,13 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Recovery {
-    /// Asks for each of them again, under the same id. For agents that recognise an attempt they have: those that never
-    /// heard of it begin now, those that are at it go on, those that are done answer again.
+    /// Dispatches each of them again, under the same id. For agents that recognise an attempt: one that has not received it
+    /// begins now, one that works on it goes on, and one that has finished it answers again.
     #[default]
     Reissue,
-    /// Asks for none again. An agent that is still at it answers as ever; where no answer has come within the agent's lease,
-    /// counted from the restart, the outcome is unknown, and the task's policy says what follows. For agents that would do
-    /// twice what they are asked twice. A sign of life is no answer: the request may have been lost with the engine.
+    /// Dispatches none again. An agent that still works on it answers as usual. When no answer has come within the agent's
+    /// lease, counted from the restart, the outcome is unknown, and the task's policy decides what follows. For agents that
+    /// would execute a repeated attempt twice. A heartbeat is no answer: the dispatch may have been lost with the engine.
     Await {
         /// In place of the lease, for agents that have none.
         #[serde(with = "crate::time::span")]
@@ -36,17 +38,34 @@ pub enum Recovery {
     },
 }
 
+/// The attempts whose agents are awaited after a restart. No event records them: another restart awaits them anew.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Awaited(BTreeSet<(Time, AttemptId)>);
+
+impl Awaited {
+    /// Until when the first of them is awaited.
+    pub(in crate::scheduler) fn next(&self) -> Option<Time> {
+        self.0.first().map(|(at, _)| *at)
+    }
+
+    /// Takes out the first that is awaited no longer.
+    fn pop_due(&mut self, now: Time) -> Option<AttemptId> {
+        self.next().filter(|at| *at <= now)?;
+        self.0.pop_first().map(|(_, attempt)| attempt)
+    }
+}
+
 impl Core {
-    /// After a restore: asks again, or sets the moments until which answers are awaited.
+    /// After a restore: repeats the effects that a crash may have lost, or awaits the answers of agents.
     pub(crate) fn recover(&mut self, now: Time, out: &mut Outbox) {
-        self.awaited.clear();
-        let mut owed = Outbox::default();
-        self.outstanding(&mut owed);
-        for effect in owed.effects() {
+        self.awaited = Awaited::default();
+        let mut outstanding = Outbox::default();
+        self.effects().outstanding(&mut outstanding);
+        for effect in outstanding.effects() {
             match (self.config.recovery, effect) {
                 (Recovery::Await { unleased }, Effect::Dispatch { attempt, to, .. }) => {
-                    let lease = self.state.fleet.by_id(to.agent()).and_then(|member| member.spec.lease);
-                    self.awaited.insert((now + lease.unwrap_or(unleased), *attempt));
+                    let lease = self.state.index().fleet().by_id(to.agent()).and_then(|member| member.spec.lease);
+                    self.awaited.0.insert((now + lease.unwrap_or(unleased), *attempt));
                 }
                 (
                     Recovery::Reissue | Recovery::Await { .. },
@@ -60,29 +79,15 @@ impl Core {
         }
     }
 
-    /// The moment at which somebody has been awaited long enough.
-    pub(crate) fn next_awaited(&self) -> Option<Time> {
-        self.awaited.first().map(|(at, _)| *at)
-    }
-
-    /// Gives up what was awaited until now, unless it has been answered.
-    pub(crate) fn fire_awaited(&mut self, tx: &mut Tx<'_>) {
+    /// Ends the attempts that are awaited no longer, unless their agents have answered.
+    pub(super) fn fire_awaited(&mut self, tx: &mut Tx<'_>) {
         for _ in 0..self.config.limits.timers_per_call.max(1) {
-            let Some(&(at, attempt)) = self.awaited.first() else { return };
-            if at > tx.now {
-                return;
-            }
-            self.awaited.pop_first();
-            self.await_no_longer(attempt, tx);
+            let Some(attempt) = self.awaited.pop_due(tx.now) else { return };
+            let task = self.state.tasks().by_id(attempt.task());
+            let Some(task) = task.filter(|task| task.attempts.begun == attempt.number()) else { continue };
+            let Some(agent) = task.running().map(Running::agent) else { continue };
+            self.attempts(tx).failed(attempt.task(), Failure::unknown("no answer came after a restart"));
+            self.dispatch(tx).settle(agent);
         }
-    }
-
-    fn await_no_longer(&mut self, attempt: AttemptId, tx: &mut Tx<'_>) {
-        let Some(task) = self.state.get(attempt.task()).filter(|task| task.attempts == attempt.number()) else {
-            return;
-        };
-        let Some((by, place)) = task.running().map(|running| (running.by, running.agent)) else { return };
-        self.attempt_failed(by, attempt, Failure::unknown("no answer came after a restart"), tx);
-        self.after_end(place, tx);
     }
 }

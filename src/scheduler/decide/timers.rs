@@ -1,93 +1,119 @@
-//! Time passes: bounds are reached, back-offs end, leases run out.
+//! Timers fire: bounds are reached, back-offs end, leases run out.
 
-use crate::event::TaskEvent;
-use crate::id::{AttemptId, TaskId};
-use crate::scheduler::apply::state::{Alarm, Stage};
+use crate::agent::Guard;
+use crate::id::{Incarnation, TaskId};
+use crate::scheduler::index::Gate;
+use crate::scheduler::ix::AccountIx;
 use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
-use crate::task::{Bound, Failure};
+use crate::scheduler::tasks::Stage;
+use crate::scheduler::timers::Alarm;
+use crate::task::Failure;
 
 impl Core {
     /// Fires what is due, up to the limit; what is left stays due.
     pub(crate) fn fire(&mut self, tx: &mut Tx<'_>) {
-        self.fire_wheel(tx);
+        self.fire_timers(tx);
         self.fire_awaited(tx);
-        self.tick_guards(tx);
-        self.retire_aged(tx);
+        self.evaluate_guards(tx);
+        self.forget_aged(tx);
     }
 
-    fn fire_wheel(&mut self, tx: &mut Tx<'_>) {
-        if self.state.wheel.next().is_none_or(|at| at > tx.now) {
-            return;
-        }
-        let mut due = Vec::new();
-        self.state.wheel.advance(tx.now, self.config.limits.timers_per_call.max(1) as usize, &mut due);
-        // A lease that was renewed is due later than its timer says: in order of what is truly due, whenever the timers
-        // were set.
-        for (at, alarm) in &mut due {
-            if let Alarm::Agent(life) = alarm {
-                *at = self.lease_until(*life).unwrap_or(*at);
-            }
-        }
-        due.sort_unstable();
-        for (_, alarm) in due {
+    fn fire_timers(&mut self, tx: &mut Tx<'_>) {
+        let most = self.config.limits.timers_per_call.max(1) as usize;
+        for (_, alarm) in self.state.take_due(tx.now, most) {
             match alarm {
                 Alarm::Task(task) => self.task_due(task, tx),
-                Alarm::Agent(life) => self.lease_due(life, tx),
-                Alarm::Batch(kind) => self.batch_due(kind, tx),
+                Alarm::Lease(by) => self.lease_due(by, tx),
+                Alarm::Preemption => self.preemption_due(tx),
                 Alarm::Rebalance => self.rebalance_due(tx),
-                Alarm::Room => self.room_due(tx),
-                Alarm::Gate(life) => self.gate_due(life, tx),
-                Alarm::Tenant(at) => self.party_due(Some(at), None, tx),
-                Alarm::Kind(at) => self.party_due(None, Some(at), tx),
+                Alarm::Gate(by) => self.gate_due(by, tx),
+                Alarm::Rate(account) => self.rate_due(account, tx),
+                Alarm::Linger(kind) => self.linger_due(kind, tx),
             }
         }
     }
 
-    /// The task's time is over. An attempt that is cut off by it may have done its work.
-    pub(crate) fn expire(&mut self, id: TaskId, bound: Bound, tx: &mut Tx<'_>) {
-        let maybe = self.state.get(id).is_some_and(|task| task.doubtful || task.running().is_some());
-        self.emit(TaskEvent::Expired { task: id, bound, maybe }, tx);
-    }
-
-    /// The task's timer has fired: whatever is due of it now happens, and the timer is set for what comes next.
+    /// The task's timer has fired: what is due of it happens now, and the timer is set for what comes next.
     fn task_due(&mut self, id: TaskId, tx: &mut Tx<'_>) {
-        let Some(slot) = self.state.slot(id) else { return };
-        let Some(task) = self.state.tasks.get(slot) else { return };
-        if let Some((at, bound)) = task.bound()
-            && at <= tx.now
-        {
-            let place = task.running().map(|running| running.agent);
-            self.expire(id, bound, tx);
-            self.settle_and_pump(place, tx);
-            self.retire(tx);
-            return;
+        // An event before this timer in the same call may have ended or forgotten the task.
+        let Some(at) = self.state.tasks().ix(id) else { return };
+        let Some(task) = self.state.tasks().get(at) else { return };
+        if let Some((_, bound)) = task.bound().filter(|(at, _)| *at <= tx.now) {
+            let agent = task.running().and_then(|running| running.agent());
+            self.dispatch(tx).expire(id, bound);
+            return self.dispatch(tx).settle(agent);
         }
         match &task.stage {
             Stage::Backoff { until } if *until <= tx.now => {
-                if let Some(class) = self.make_ready(id, tx) {
-                    self.pump_class(class, tx);
-                    self.retire(tx);
+                if let Some(class) = self.dispatch(tx).make_ready(id) {
+                    self.dispatch(tx).class(class);
                 }
             }
             Stage::Running(running)
                 if task.attempt_until(self.config.limits.cancel_grace).is_some_and(|at| at <= tx.now) =>
             {
-                let (by, place) = (running.by, running.agent);
-                let attempt = AttemptId::new(id, task.attempts);
+                let agent = running.agent();
                 let failure = match running.cancel {
                     Some(_) => Failure::unknown("cancelled, and its agent did not answer"),
-                    None if running.yielding.is_some() => Failure::unknown("called back, and its agent did not answer"),
+                    None if running.yielding.is_some() => {
+                        Failure::unknown("requested back, and its agent did not answer")
+                    }
                     None => Failure::unknown("the attempt took too long"),
                 };
-                self.attempt_failed(by, attempt, failure, tx);
-                self.after_end(place, tx);
+                self.attempts(tx).failed(id, failure);
+                self.dispatch(tx).settle(agent);
             }
             Stage::Blocked { .. }
             | Stage::Backoff { .. }
             | Stage::Queued { .. }
             | Stage::Running(_)
-            | Stage::Ended(_) => self.state.set_timer(slot),
+            | Stage::Ended(_) => {
+                let set = self.state.reset_timer(at);
+                self.must(set);
+            }
         }
+    }
+
+    /// The rate of a tenant or a kind allows the next attempt.
+    fn rate_due(&mut self, account: AccountIx, tx: &mut Tx<'_>) {
+        let due = self.state.rate_due(account, tx.now);
+        self.must(due);
+        self.dispatch(tx).settle(None);
+    }
+
+    /// Guards evaluate the agent again: their bounds until now no longer hold.
+    fn gate_due(&mut self, by: Incarnation, tx: &mut Tx<'_>) {
+        // An event before this timer in the same call may have removed the agent.
+        let Ok(agent) = self.current(by) else { return };
+        let due = |gate: &&Gate| gate.until.is_some_and(|until| until <= tx.now);
+        let gates = self.state.index().fleet().get(agent).map(|member| &*member.gates).unwrap_or_default();
+        let guards: Vec<Guard> = gates.iter().filter(due).map(|gate| gate.guard).collect();
+        for guard in guards {
+            let event = self.guards.evaluate(&self.state, by, guard, tx.now);
+            self.emit(event, tx);
+        }
+        let set = self.state.set_gate_timer(agent);
+        self.must(set);
+        self.dispatch(tx).settle(Some(agent));
+    }
+
+    /// Guards evaluate what is due of them.
+    fn evaluate_guards(&mut self, tx: &mut Tx<'_>) {
+        if self.guards.next_wakeup().is_none_or(|at| at > tx.now) {
+            return;
+        }
+        self.guards.tick(&self.state, tx.now);
+        self.reconcile(tx);
+        self.dispatch(tx).settle(None);
+    }
+
+    /// After a restore: what the journal's last call had begun is finished.
+    pub(crate) fn settle(&mut self, tx: &mut Tx<'_>) {
+        self.dispatch(tx).follow_up();
+        // Which events of guards a crash cut off is found again by comparing.
+        self.guards.resume(&self.state, tx.now);
+        self.reconcile(tx);
+        self.dispatch(tx).everything();
     }
 }

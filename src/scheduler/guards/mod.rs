@@ -1,25 +1,21 @@
-//! Guards: they watch the facts, and what they want is stated as facts.
+//! Guards: they observe events, and their decisions become events.
 //!
-//! A guard sees every fact, also those of a journal, and learns from it. What it *wants* (an agent held back, tiers
-//! refused) is compared with what is *on record* in the state; a difference becomes a fact when the call that led to it has
-//! stated its own. So a guard decides nothing when facts become state, and what a crash cut off is found again by
-//! comparing. What guards have seen is not in a snapshot; what they wanted is, and they go on from there. So do, after any
-//! restore, those that go by time as well: a journal does not say when a host looked.
+//! A guard observes every event, also those of a journal, and learns from it. What it *wants* (a bound on an agent, tiers
+//! refused) is compared with the *state*; a difference becomes an event after the event that led to it. So a guard decides
+//! nothing while events are applied, and a decision that a crash cut off is found again by comparing. What guards have
+//! learned is not in a snapshot; what they wanted is, and they go on from there. After any restore, guards that depend on
+//! time go on from the state as well: a journal does not record when a host evaluated them.
 
-mod act;
-mod agents;
-mod known;
+mod agent_guards;
+mod reconcile;
+mod results;
 mod scaling;
 mod settings;
-mod standing;
 mod waits;
-mod ward;
 
-pub(in crate::scheduler) use act::exhausted;
 pub use scaling::Scaling;
 pub(in crate::scheduler) use settings::Settings;
 pub use settings::{Concurrency, Pressure};
-pub use standing::Standing;
 
 use crate::event::{ControlEvent, Entry, Event, Next, TaskEvent};
 use crate::id::{AgentId, Incarnation, Seq, TaskId};
@@ -29,47 +25,47 @@ use crate::resilience::breaker::Ticket;
 use crate::resilience::budget::Budgets;
 use crate::resilience::outlier::Pool;
 use crate::routing::Turn;
-use crate::scheduler::apply::state::State;
+use crate::scheduler::apply::State;
 use crate::structure::{Arena, IdMap, Random, Slot};
 use crate::task::TaskSpec;
 use crate::time::Time;
+use agent_guards::{AgentGuards, Ending};
 use core::time::Duration;
-use known::Known;
+use results::Results;
 use scaling::Watch;
 use std::collections::{BTreeSet, VecDeque};
 use waits::Waits;
-use ward::{How, Ward};
 
-/// All guards with what they have seen.
+/// All guards with what they have learned.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Guards {
     settings: Settings,
     seed: u64,
     /// Whether there is any guard at all.
     on: bool,
-    wards: Arena<Ward>,
+    agents: Arena<AgentGuards>,
     places: IdMap<AgentId, Slot>,
-    /// The attempts under way, as far as somebody waits for their ends.
+    /// The attempts under way whose ends some guard observes.
     attempts: IdMap<TaskId, Attempt>,
     pool: Pool,
-    /// When the pool is to be swept: never while nothing has happened and nobody is left out.
+    /// When the pool is swept next: never while nothing has happened and no agent is ejected.
     sweep_at: Option<Time>,
     budgets: Budgets<AgentId>,
     waits: Waits,
-    known: Known,
+    results: Results,
     watch: Watch,
-    /// Agents of whom some guard may want something else than is on record.
-    stirred: BTreeSet<AgentId>,
-    /// Facts to state.
-    wanted: VecDeque<Event>,
-    /// Strategies that have changed their minds, which is not on record.
+    /// Agents whose gates may differ from what guards want.
+    dirty: BTreeSet<AgentId>,
+    /// Events to emit.
+    pending: VecDeque<Event>,
+    /// Strategies that route otherwise now, until an event has recorded it.
     turns: Vec<ControlEvent>,
 }
 
 /// An attempt under way.
 #[derive(Debug, Clone, Copy)]
 struct Attempt {
-    ward: Slot,
+    guards: Slot,
     by: Incarnation,
     since: Time,
     ticket: Option<Ticket>,
@@ -84,7 +80,7 @@ impl Guards {
         Self { settings, seed, on, ..Self::default() }
     }
 
-    /// Sees a fact that has become state.
+    /// Observes an event that has changed the state.
     pub(super) fn observe(&mut self, state: &State, entry: &Entry) {
         if let Event::Control(ControlEvent::Rerouted { kind, .. }) = &entry.event {
             let other = |turn: &ControlEvent| !matches!(turn, ControlEvent::Rerouted { kind: of, .. } if of == kind);
@@ -121,27 +117,27 @@ impl Guards {
                 }
             }
             TaskEvent::AttemptFailed { attempt, by, failure, next, .. } => {
-                self.ended(attempt.task(), How::Badly(failure.kind), seq, at);
+                self.ended(attempt.task(), Ending::Failure(failure.kind), seq, at);
                 if let (Some((own, all)), Next::Retry { .. }) = (&self.settings.retries, next) {
-                    // One that is insisted on is tried whatever the budget says.
+                    // A task that insists is tried whatever the budget says.
                     let _paid = self.budgets.spend(own, all, &by.agent(), at);
                 }
             }
             TaskEvent::Succeeded { attempt, output, .. } => {
-                self.ended(attempt.task(), How::Well, seq, at);
-                if let Some(task) = state.get(attempt.task()) {
-                    self.known.learn(&self.settings, &task.spec, output, at, &mut Random::new(self.seed, seq.get()));
+                self.ended(attempt.task(), Ending::Success, seq, at);
+                if let Some(task) = state.tasks().by_id(attempt.task()) {
+                    self.results.learn(&self.settings, &task.spec, output, at, &mut Random::new(self.seed, seq.get()));
                 }
             }
             TaskEvent::Answered { task, .. } => {
-                if let Some(task) = state.get(*task) {
-                    self.known.answered(&self.settings, &task.spec, at);
+                if let Some(task) = state.tasks().by_id(*task) {
+                    self.results.answered(&self.settings, &task.spec, at);
                 }
             }
             TaskEvent::Cancelled { task, .. } | TaskEvent::Expired { task, .. } => {
-                self.ended(*task, How::Neither, seq, at);
+                self.ended(*task, Ending::Neutral, seq, at);
             }
-            TaskEvent::Yielded { attempt, .. } => self.ended(attempt.task(), How::Neither, seq, at),
+            TaskEvent::Yielded { attempt, .. } => self.ended(attempt.task(), Ending::Neutral, seq, at),
             TaskEvent::Started { attempt } => {
                 if let Some(begun) = self.attempts.remove(&attempt.task()) {
                     self.attempts.insert(attempt.task(), Attempt { since: at, ..begun });
@@ -163,7 +159,7 @@ impl Guards {
             self.budgets.earn(own, all, &to.agent(), at);
         }
         if self.settings.shed.is_some()
-            && let Some(task) = state.get(task)
+            && let Some(task) = state.tasks().by_id(task)
             && task.spec.after.is_empty()
         {
             self.waits.left(&self.settings, at.since(task.submitted), at);
@@ -172,36 +168,36 @@ impl Guards {
 
     fn began(&mut self, task: TaskId, to: Incarnation, at: Time) {
         let Some(slot) = self.places.get(&to.agent()).copied() else { return };
-        let Some(ward) = self.wards.get_mut(slot) else { return };
+        let Some(guards) = self.agents.get_mut(slot) else { return };
         if let Some(scaling) = &self.settings.scaling {
             self.watch.advance(scaling, self.attempts.len(), at);
         }
-        let (ticket, stirred) = ward.began(&self.settings, at);
-        if stirred {
-            self.stirred.insert(to.agent());
+        let (ticket, dirty) = guards.began(&self.settings, at);
+        if dirty {
+            self.dirty.insert(to.agent());
         }
-        self.attempts.insert(task, Attempt { ward: slot, by: to, since: at, ticket });
+        self.attempts.insert(task, Attempt { guards: slot, by: to, since: at, ticket });
     }
 
-    fn ended(&mut self, task: TaskId, how: How, seq: Seq, at: Time) {
+    fn ended(&mut self, task: TaskId, ending: Ending, seq: Seq, at: Time) {
         let under_way = self.attempts.len();
-        let Some(Attempt { ward, by, since, ticket }) = self.attempts.remove(&task) else { return };
+        let Some(Attempt { guards, by, since, ticket }) = self.attempts.remove(&task) else { return };
         if let Some(scaling) = &self.settings.scaling {
             self.watch.advance(scaling, under_way, at);
             self.watch.ended(at.since(since));
         }
-        let Some(ward) = self.wards.get_mut(ward).filter(|ward| ward.by == by) else { return };
+        let Some(guards) = self.agents.get_mut(guards).filter(|guards| guards.by == by) else { return };
         let mut random = Random::new(self.seed, seq.next().get());
-        if ward.ended(&self.settings, (ticket, since), how, at, &mut random) {
-            self.stirred.insert(by.agent());
-            self.expect_sweep();
+        if guards.ended(&self.settings, (ticket, since), ending, at, &mut random) {
+            self.dirty.insert(by.agent());
+            self.schedule_sweep();
         }
-        self.judge(by.agent(), how, at);
+        self.judge(by.agent(), ending, at);
     }
 
-    /// The result of the task's like, and whose it is.
+    /// The cached result of an equal task, and that task.
     pub(super) fn answer(&self, spec: &TaskSpec, now: Time) -> Option<(TaskId, Payload)> {
-        self.known.answer(&self.settings, spec, now)
+        self.results.answer(&self.settings, spec, now)
     }
 
     /// Whether the failure of an attempt of this agent may lead to another.
@@ -209,9 +205,9 @@ impl Guards {
         self.settings.retries.as_ref().is_none_or(|(own, all)| self.budgets.can_spend(own, all, &agent, now))
     }
 
-    /// Whether a task that could not be done in time any more is dropped.
-    pub(super) const fn drops_hopeless(&self) -> bool {
-        self.settings.hopeless
+    /// Whether a task that can no longer be done in time is dropped.
+    pub(super) const fn drops_infeasible(&self) -> bool {
+        self.settings.infeasible
     }
 
     /// After how long a refused task may be tried again.
@@ -219,36 +215,38 @@ impl Guards {
         self.waits.retry_after(now)
     }
 
-    /// Goes on from a snapshot: what was wanted is on record, what was seen is not.
-    pub(super) fn recall(&mut self, state: &State, at: Time) {
+    /// Goes on from a snapshot: it holds what guards wanted, not what they had learned.
+    pub(super) fn restore(&mut self, state: &State, at: Time) {
         if !self.on {
             return;
         }
-        self.recall_agents(state, at);
+        self.restore_agents(state, at);
         if self.settings.watches_waits() {
-            self.waits.recall(&self.settings, state, at);
+            self.waits.restore(&self.settings, state, at);
         }
     }
 
-    /// A strategy has changed its mind: that of a kind, or that of all others.
+    /// A strategy routes otherwise now: that of a kind, or that of all others.
     pub(super) fn turned(&mut self, kind: Option<&Name>, turn: &Turn) {
         let Turn { to, why } = turn;
         let (to, why) = (Name::from(to.as_str()), Name::from(why.as_str()));
         self.turns.push(ControlEvent::Rerouted { kind: kind.cloned(), to, why });
     }
 
-    /// After a restore: what goes by time alone goes on from what is on record. Time passes without being written down.
-    fn follow(&mut self, state: &State, now: Time) {
-        self.waits.follow_refused(&self.settings, state.standing.refused, now);
-        self.waits.follow_mode(&self.settings, state.standing.mode.as_ref(), now);
-        self.follow_pool(state);
+    /// After a restore: guards that depend on time go on from the state, and every gate is compared.
+    pub(super) fn resume(&mut self, state: &State, now: Time) {
+        let standing = state.standing();
+        self.waits.resume_shedding(&self.settings, standing.refused, now);
+        self.waits.resume_degradation(&self.settings, standing.mode.as_ref(), now);
+        self.resume_pool(state);
         if let Some(scaling) = &self.settings.scaling {
             self.watch.begin(scaling, now);
         }
+        self.mark_all(state);
     }
 
-    /// The next fact that should be stated.
-    fn want(&mut self, state: &State, now: Time) -> Option<Event> {
+    /// The next event that should be emitted.
+    pub(super) fn want(&mut self, state: &State, now: Time) -> Option<Event> {
         if !self.turns.is_empty() {
             // Applied, it is taken off the list.
             return self.turns.first().cloned().map(Event::from);
@@ -257,14 +255,14 @@ impl Guards {
             return None;
         }
         loop {
-            if let Some(event) = self.wanted.pop_front() {
+            if let Some(event) = self.pending.pop_front() {
                 return Some(event);
             }
-            // A panic first: it is why guards let go of agents.
+            // A panic first: it is the reason why guards no longer bound agents.
             if let Some(event) = self.panic(state) {
                 return Some(event.into());
             }
-            if let Some(agent) = self.stirred.pop_first() {
+            if let Some(agent) = self.dirty.pop_first() {
                 self.compare(state, agent, now);
             } else if let Some(event) = self.waits.want(&self.settings, state).or_else(|| self.watch.want()) {
                 return Some(event.into());
@@ -274,8 +272,8 @@ impl Guards {
         }
     }
 
-    /// Looks at what is due.
-    fn tick(&mut self, state: &State, now: Time) {
+    /// Evaluates what is due.
+    pub(super) fn tick(&mut self, state: &State, now: Time) {
         if self.next_wakeup().is_some_and(|at| at <= now) {
             if self.sweep_at.is_some_and(|at| at <= now) {
                 self.sweep(state, now);

@@ -1,11 +1,11 @@
-//! How many agents there should be: looked at now and then, told when it changes.
+//! Advice on the number of agents: evaluated once in a period, emitted when it changes.
 
 use crate::agent::AgentStatus;
 use crate::capacity::forecast::Forecaster;
 use crate::capacity::scaling::{Rules, Scaler, Seen, Why};
 use crate::event::ControlEvent;
 use crate::name::Name;
-use crate::scheduler::apply::state::State;
+use crate::scheduler::apply::State;
 use crate::time::{Time, nanos_of};
 use core::time::Duration;
 
@@ -26,23 +26,23 @@ use core::time::Duration;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Scaling {
-    /// What is aimed at, and how fast.
+    /// The targets, and how fast they are approached.
     pub rules: Rules,
-    /// How often it is looked at.
+    /// How often it is evaluated.
     pub period: Duration,
-    /// What tells how many tasks will come in a second, by how many came in each period; and how far ahead it is asked: as
-    /// long as an agent takes to start.
+    /// What forecasts how many tasks come in a second, by how many came in each period; and how far ahead: as long as an
+    /// agent takes to start.
     pub forecast: Option<(Forecaster, Duration)>,
 }
 
 impl Scaling {
-    /// By how busy agents are and how long tasks wait, looked at once in a period; at least a millisecond.
+    /// By how busy agents are and how long tasks wait, evaluated once in a period of at least a millisecond.
     #[must_use]
     pub const fn new(rules: Rules, period: Duration) -> Self {
         Self { rules, period, forecast: None }
     }
 
-    /// And by what is about to come.
+    /// And by a forecast.
     #[must_use]
     pub fn with_forecast(mut self, arrivals: Forecaster, ahead: Duration) -> Self {
         self.forecast = Some((arrivals, ahead));
@@ -54,14 +54,14 @@ impl Scaling {
     }
 }
 
-/// What was seen since the last look.
+/// What was observed since the last evaluation.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Watch {
     scaler: Scaler,
     forecaster: Option<Forecaster>,
     next: Option<Time>,
     since: Time,
-    /// Until when the attempts under way were added up, and their sum over time.
+    /// Until when the attempts under way are added up, and their sum over time.
     at: Time,
     busy: u128,
     arrivals: u32,
@@ -80,7 +80,7 @@ impl Watch {
         self.at = self.at.max(now);
     }
 
-    /// Begins to look, or begins anew: what was not seen as it happened says nothing.
+    /// Begins to observe, or begins anew: what was not observed as it happened shows nothing.
     pub(super) fn begin(&mut self, settings: &Scaling, now: Time) {
         if self.forecaster.is_none() {
             self.forecaster = settings.forecast.as_ref().map(|(forecaster, _)| forecaster.clone());
@@ -105,7 +105,7 @@ impl Watch {
         self.advice.take()
     }
 
-    /// Looks, if it is time: at the attempts under way, and for how long the oldest task waits.
+    /// Evaluates, if it is time, the attempts under way, and for how long the oldest task has waited.
     pub(super) fn tick(
         &mut self,
         settings: &Scaling,
@@ -118,7 +118,7 @@ impl Watch {
         }
         self.advance(settings, under_way, now);
         let seen = self.seen(settings, state, oldest, now);
-        // What is no number advises nothing.
+        // Figures that are no numbers give no advice.
         let advice = self.scaler.advise(&settings.rules, &seen, now).ok();
         self.advice = advice.filter(|advice| advice.agents != seen.agents).map(|advice| ControlEvent::Scaling {
             agents: seen.agents,
@@ -132,7 +132,9 @@ impl Watch {
     fn seen(&mut self, settings: &Scaling, state: &State, oldest: Duration, now: Time) -> Seen {
         let online = |status| status == AgentStatus::Online;
         let (mut agents, mut slots) = (0_u32, 0_u64);
-        for (_, member) in state.fleet.iter().filter(|(_, member)| online(member.status) && !member.spec.backup) {
+        for (_, member) in
+            state.index().fleet().iter().filter(|(_, member)| online(member.status) && !member.spec.backup)
+        {
             agents = agents.saturating_add(1);
             slots = slots.saturating_add(member.spec.capacity.into());
         }
@@ -162,10 +164,10 @@ fn share(part: u128, whole: u128) -> f64 {
 fn name(why: Why) -> Name {
     Name::from(match why {
         Why::Bounds => "the bounds",
-        Why::Utilisation => "how busy they are",
-        Why::Delay => "how long tasks wait",
-        Why::Forecast => "what is about to come",
-        Why::Tolerance => "it would be nearly the same",
+        Why::Utilisation => "the utilisation",
+        Why::Delay => "the waiting time",
+        Why::Forecast => "the forecast",
+        Why::Tolerance => "the tolerance",
         Why::Patience => "the last step is too recent",
     })
 }

@@ -8,30 +8,30 @@ use crate::scheduler::config::Config;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How the number of attempts that an agent should hold is found out.
+/// How the number of attempts that an agent should hold is determined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Concurrency {
-    /// By the agent's own word that it has too much to do: one place more for every limit's worth of successes, a share
-    /// less after an overload. The one to take first.
+    /// By the agent's own reports of overload: one slot more for every limit's worth of successes, a share less after an
+    /// overload. The one to try first.
     Aimd(concurrency::Rules),
-    /// By how long attempts take, next to what they took in the long run; overloads and unknown outcomes count as well.
-    /// For agents whose tasks are alike.
+    /// By how long attempts take compared with the long run; overloads and unknown outcomes count as well. For agents whose
+    /// tasks are alike.
     Gradient(concurrency::Rules),
 }
 
-/// What degradation goes by.
+/// The pressure that degradation depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Pressure {
     /// How many tasks wait for an agent.
     Waiting,
-    /// For how many milliseconds the one that waits longest for its first attempt has done so.
+    /// For how many milliseconds the oldest task has waited for its first attempt.
     OldestWait,
 }
 
-/// All guards that are set up; by default none.
+/// The guards that are configured; by default none.
 #[derive(Debug, Clone, Default)]
 pub(in crate::scheduler) struct Settings {
     pub(super) breaker: Option<breaker::Rules>,
@@ -42,7 +42,7 @@ pub(in crate::scheduler) struct Settings {
     /// For each agent, and for all together.
     pub(super) retries: Option<(budget::Rules, budget::Rules)>,
     pub(super) shed: Option<shed::Rules>,
-    pub(super) hopeless: bool,
+    pub(super) infeasible: bool,
     pub(super) degrade: Option<(degrade::Rules, Pressure)>,
     pub(super) cache: Option<cache::Rules>,
     pub(super) pure: BTreeSet<Name>,
@@ -50,7 +50,7 @@ pub(in crate::scheduler) struct Settings {
 }
 
 impl Settings {
-    /// Whether anything looks at single agents.
+    /// Whether any guard watches single agents.
     pub(super) fn watches_agents(&self) -> bool {
         self.breaker.is_some()
             || self.outliers.is_some()
@@ -60,7 +60,7 @@ impl Settings {
             || self.scaling.is_some()
     }
 
-    /// Whether anything looks at how long tasks wait.
+    /// Whether any guard watches how long tasks wait.
     pub(super) const fn watches_waits(&self) -> bool {
         self.shed.is_some() || self.degrade.is_some() || self.scaling.is_some()
     }
@@ -70,11 +70,11 @@ impl Settings {
     }
 }
 
-/// What keeps failures from spreading. All of it is off unless it is asked for.
+/// Guards that keep failures from spreading. All are off by default.
 impl Config {
-    /// A circuit breaker for each agent. While it is open the agent is given nothing, then a few probes. Failures are
-    /// those that say something about the agent: a permanent one, which is about the task, does not count. A probe is an
-    /// attempt like any other, which ends in time by its own rules: the lease of the rules' probes says nothing here.
+    /// A circuit breaker for each agent. While it is open the agent gets no attempts, then a few probes. Failures count if
+    /// they show something about the agent: a permanent one, which is about the task, does not. A probe is an attempt like
+    /// any other and ends by its own time limits: the lease of the rules' probes has no effect here.
     ///
     /// ```
     /// use counterpoint::Config;
@@ -92,15 +92,15 @@ impl Config {
         self
     }
 
-    /// Leaves out agents that do clearly worse than the others, up to a share of them; in a panic, when too few are fit
-    /// for work, neither this nor a breaker keeps anything from anybody.
+    /// Ejects agents that do clearly worse than the others, up to a share of them. In a panic, when too few agents are
+    /// healthy, neither this nor a breaker bounds any agent.
     #[must_use]
     pub const fn with_outlier_ejection(mut self, rules: outlier::Rules) -> Self {
         self.guards.outliers = Some(rules);
         self
     }
 
-    /// Finds out how many attempts each agent should hold, within its capacity.
+    /// Determines how many attempts each agent should hold, within its capacity.
     #[must_use]
     pub const fn with_adaptive_concurrency(mut self, by: Concurrency) -> Self {
         self.guards.concurrency = Some(by);
@@ -122,7 +122,7 @@ impl Config {
     }
 
     /// Bounds retries to a share of the first attempts, for each agent that fails and for all together. A failure beyond
-    /// it ends the task as if its attempts were used up, and the fact says so.
+    /// the budget ends the task as if its attempts were used up, and the event records that.
     ///
     /// ```
     /// use counterpoint::Config;
@@ -138,23 +138,23 @@ impl Config {
         self
     }
 
-    /// Refuses new tasks of the less urgent tiers while those that are taken wait too long. Tasks of runs that have begun
-    /// are always taken.
+    /// Refuses new tasks of the less urgent tiers while accepted tasks wait too long. Tasks of runs that have begun are
+    /// always accepted.
     #[must_use]
     pub const fn with_shedding(mut self, rules: shed::Rules) -> Self {
         self.guards.shed = Some(rules);
         self
     }
 
-    /// Lets a task expire when its turn comes if it could not be done in time any more: if its deadline or its total
-    /// timeout would pass within the time that it is expected to take.
+    /// Expires a task when its turn comes if it can no longer be done in time: if its deadline or its total timeout would
+    /// pass within the time that it is expected to take.
     #[must_use]
-    pub const fn with_hopeless_dropped(mut self, on: bool) -> Self {
-        self.guards.hopeless = on;
+    pub const fn with_infeasible_dropped(mut self, on: bool) -> Self {
+        self.guards.infeasible = on;
         self
     }
 
-    /// Names the level at which the service is degraded, by a pressure that is looked at once a second.
+    /// Names the level to which the service is degraded, by a pressure that is evaluated once a second.
     ///
     /// ```
     /// use counterpoint::Config;
@@ -171,7 +171,7 @@ impl Config {
         self
     }
 
-    /// Advises on the number of agents, by a fact and an effect, [`Effect::Scale`](crate::Effect::Scale), whenever the
+    /// Advises on the number of agents with an event and an effect, [`Effect::Scale`](crate::Effect::Scale), whenever the
     /// advice changes. Backups are not counted.
     #[must_use]
     pub fn with_scaling(mut self, scaling: Scaling) -> Self {
@@ -186,8 +186,9 @@ impl Config {
         self
     }
 
-    /// Says that tasks of this kind have no effect but their result, which depends on nothing but their payload: a task
-    /// whose like has succeeded lately is answered with that result. With [`with_result_cache`](Self::with_result_cache).
+    /// Declares that tasks of this kind have no effect but their result, which depends on nothing but their payload: a task
+    /// is answered with the result of an equal one that has succeeded lately. With
+    /// [`with_result_cache`](Self::with_result_cache).
     #[must_use]
     pub fn with_pure(mut self, kind: impl Into<Name>) -> Self {
         self.guards.pure.insert(kind.into());

@@ -1,4 +1,4 @@
-//! How long tasks wait: which tiers are refused for it, and how far the service is degraded.
+//! How long tasks wait, and what follows: tiers are refused, the service is degraded.
 
 use super::settings::{Pressure, Settings};
 use crate::event::ControlEvent;
@@ -6,43 +6,43 @@ use crate::id::TaskId;
 use crate::name::Name;
 use crate::resilience::degrade::Ladder;
 use crate::resilience::shed::{self, Shed};
-use crate::scheduler::apply::state::{Stage, State};
+use crate::scheduler::apply::State;
 use crate::task::{TaskSpec, Tier};
 use crate::time::{Time, nanos_of};
 use core::time::Duration;
 use std::collections::VecDeque;
 
-/// How often the pressure is looked at.
+/// How often the pressure is evaluated.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// So many intervals are looked at in one call.
+/// So many intervals are evaluated in one call.
 const INTERVALS: usize = 16;
 
-/// The tasks that wait for their first attempt, and what follows from how long they do.
+/// The tasks that wait for their first attempt, and the guards that depend on how long they do.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Waits {
-    /// In the order of their submits; some wait no longer.
+    /// In the order of their submits; some no longer wait.
     line: VecDeque<(TaskId, Time)>,
     shed: Shed,
     ladder: Ladder,
     /// The last pressure.
     pressure: u64,
-    /// When to look at the pressure.
-    look: Option<Time>,
-    /// Whether the present interval has an end that matters, and whether anybody has left the queue in it.
+    /// When the pressure is evaluated next.
+    next: Option<Time>,
+    /// Whether the present interval has an end that matters, and whether any task has left the queue in it.
     watching: bool,
     moved: bool,
 }
 
 impl Waits {
-    /// A task was taken on that waits for nothing but an agent.
+    /// A task was accepted that waits for nothing but an agent.
     pub(super) fn came(&mut self, settings: &Settings, state: &State, spec: &TaskSpec, now: Time) {
-        if self.line.len() > 2 * state.active as usize + 64 {
+        if self.line.len() > 2 * state.tasks().active() as usize + 64 {
             self.line.retain(|(id, _)| waits(state, *id));
         }
         self.line.push_back((spec.id, now));
-        if settings.degrade.is_some() && self.look.is_none() {
-            self.look = Some(now + PERIOD);
+        if settings.degrade.is_some() && self.next.is_none() {
+            self.next = Some(now + PERIOD);
         }
         if let Some(rules) = &settings.shed
             && !self.watching
@@ -60,7 +60,7 @@ impl Waits {
         }
     }
 
-    /// How long the one that waits longest has done so.
+    /// How long the oldest task has waited.
     pub(super) fn oldest(&mut self, state: &State, now: Time) -> Duration {
         while let Some((id, since)) = self.line.front() {
             if waits(state, *id) {
@@ -71,30 +71,30 @@ impl Waits {
         Duration::ZERO
     }
 
-    /// Looks at what is due.
+    /// Evaluates what is due.
     pub(super) fn tick(&mut self, settings: &Settings, state: &State, now: Time) {
         if let Some(rules) = &settings.shed {
             self.judge(rules, state, now);
         }
         let Some((rules, by)) = &settings.degrade else { return };
-        if self.look.is_none_or(|at| at > now) {
+        if self.next.is_none_or(|at| at > now) {
             return;
         }
         self.pressure = match by {
-            Pressure::Waiting => state.lanes.by_tier().iter().map(|count| *count as u64).sum(),
+            Pressure::Waiting => state.queues().by_tier().iter().map(|count| *count as u64).sum(),
             Pressure::OldestWait => nanos_of(self.oldest(state, now)) / 1_000_000,
         };
         self.ladder.observe(rules, self.pressure, now);
         let busy = self.ladder.level() > 0 || self.pressure > 0;
-        self.look = busy.then(|| now + PERIOD);
+        self.next = busy.then(|| now + PERIOD);
     }
 
-    /// Looks at the intervals that are over; a host that comes late may have let several pass.
+    /// Evaluates the intervals that are over; a host that is late may have let several pass.
     fn judge(&mut self, rules: &shed::Rules, state: &State, now: Time) {
         for _ in 0..INTERVALS {
             let Some(ends) = self.shed.interval_end().filter(|ends| self.watching && *ends <= now) else { return };
             let oldest = self.oldest(state, ends);
-            // Nobody leaves a queue that stands still: there the one that waits longest says it all.
+            // No task leaves a queue that stands still: the wait of the oldest counts.
             if !self.moved && !oldest.is_zero() {
                 self.shed.observe(rules, oldest, Time::from_nanos(ends.as_nanos().saturating_sub(1)));
             }
@@ -107,7 +107,7 @@ impl Waits {
 
     pub(super) fn next_wakeup(&self) -> Option<Time> {
         let shed = self.shed.interval_end().filter(|_| self.watching);
-        [shed, self.look].into_iter().flatten().min()
+        [shed, self.next].into_iter().flatten().min()
     }
 
     /// Which tiers should be refused: this one and the less urgent ones.
@@ -120,34 +120,34 @@ impl Waits {
         self.shed.interval_end().map(|ends| ends.since(now))
     }
 
-    /// What should be on record and is not.
+    /// The event that makes the state what these guards want, if they differ.
     pub(super) fn want(&self, settings: &Settings, state: &State) -> Option<ControlEvent> {
         let from = if settings.shed.is_some() { self.refused() } else { None };
-        if from != state.standing.refused {
+        if from != state.standing().refused {
             return Some(ControlEvent::Shedding { from });
         }
         let mode = settings.degrade.as_ref().and_then(|(rules, _)| self.ladder.name(rules));
-        if mode == state.standing.mode.as_ref().map(Name::as_str) {
+        if mode == state.standing().mode.as_ref().map(Name::as_str) {
             return None;
         }
         Some(ControlEvent::Degraded { mode: mode.map(Name::from), pressure: self.pressure })
     }
 
     /// Goes on with the tasks of a snapshot, at the tiers that were refused and the level that held then.
-    pub(super) fn recall(&mut self, settings: &Settings, state: &State, at: Time) {
-        let mut line: Vec<_> = state.tasks.iter().map(|(_, task)| task).filter(|task| !task.has_ended()).collect();
+    pub(super) fn restore(&mut self, settings: &Settings, state: &State, at: Time) {
+        let mut line: Vec<_> = state.tasks().iter().map(|(_, task)| task).filter(|task| !task.has_ended()).collect();
         line.sort_by_key(|task| task.seq);
         for task in line {
             if waits(state, task.spec.id) {
                 self.came(settings, state, &task.spec, task.submitted);
             }
         }
-        self.follow_refused(settings, state.standing.refused, at);
-        self.follow_mode(settings, state.standing.mode.as_ref(), at);
+        self.resume_shedding(settings, state.standing().refused, at);
+        self.resume_degradation(settings, state.standing().mode.as_ref(), at);
     }
 
-    /// These tiers are refused by the word of a journal.
-    pub(super) fn follow_refused(&mut self, settings: &Settings, from: Option<Tier>, at: Time) {
+    /// Restores load shedding: these tiers were refused.
+    pub(super) fn resume_shedding(&mut self, settings: &Settings, from: Option<Tier>, at: Time) {
         let Some(rules) = settings.shed.as_ref().filter(|_| from != self.refused()) else { return };
         let refused = Tier::ALL.into_iter().filter(|tier| from.is_some_and(|from| *tier >= from)).count();
         self.shed = Shed::refusing(u8::try_from(refused).unwrap_or(u8::MAX));
@@ -155,19 +155,19 @@ impl Waits {
         self.watching = true;
     }
 
-    /// This level holds by the word of a journal.
-    pub(super) fn follow_mode(&mut self, settings: &Settings, mode: Option<&Name>, at: Time) {
+    /// Restores degradation: this level held.
+    pub(super) fn resume_degradation(&mut self, settings: &Settings, mode: Option<&Name>, at: Time) {
         let Some((rules, _)) = &settings.degrade else { return };
         if self.ladder.name(rules) == mode.map(Name::as_str) {
             return;
         }
         let level = rules.config().levels.iter().position(|level| Some(&level.name) == mode);
         self.ladder = Ladder::at(level.map_or(0, |level| u8::try_from(level + 1).unwrap_or(u8::MAX)));
-        self.look = Some(at + PERIOD);
+        self.next = Some(at + PERIOD);
     }
 }
 
 /// Whether a task waits for its first attempt.
 fn waits(state: &State, id: TaskId) -> bool {
-    state.get(id).is_some_and(|task| task.attempts == 0 && matches!(task.stage, Stage::Queued { .. }))
+    state.tasks().by_id(id).is_some_and(|task| task.attempts.begun == 0 && task.class().is_some())
 }

@@ -1,46 +1,56 @@
-//! Tenants and kinds, with what each has: what is under way, what it may begin, and when.
+//! Accounts of tenants and kinds: what each has under way, what it may begin, and when.
 
+use super::batch::Batch;
+use super::quota::{Quota, Quotas};
 use crate::name::Name;
 use crate::resilience::rate::Gcra;
-use crate::scheduler::decide::batches::Batch;
-use crate::scheduler::queue::quota::{Quota, Quotas};
+use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
+use crate::scheduler::timers::{Alarm, Timers};
 use crate::structure::{Arena, IdMap, Slot, TimerKey};
 use crate::time::Time;
 use core::time::Duration;
 
-/// A tenant or a kind.
+/// The account of a tenant or a kind.
 #[derive(Debug, Clone)]
-pub(crate) struct Party {
-    pub(crate) name: Name,
-    pub(crate) quota: Quota,
+pub(crate) struct Account {
+    name: Name,
+    quota: Quota,
     /// Tasks that are accepted and not finished.
-    pub(crate) active: u32,
+    active: u32,
     /// Attempts under way.
-    pub(crate) running: u32,
-    /// On what grounds nothing of it begins.
-    pub(crate) paused: Option<Name>,
-    pub(crate) rate: Gcra,
-    /// When the rate allows the next attempt, if that is to come.
-    pub(crate) timer: Option<TimerKey>,
-    /// How the tasks of a kind are done in batches, if they are.
-    pub(crate) batch: Option<Batch>,
-    /// When the tasks of a kind are looked at that wait for company, if any do.
-    pub(crate) batch_timer: Option<(Time, TimerKey)>,
-    /// How long an attempt of it takes: a moving average over about eight, in whole nanoseconds. Nothing if none has ended.
-    pub(crate) mean: Duration,
+    running: u32,
+    /// The reason for which none of its tasks begins.
+    paused: Option<Name>,
+    rate: Gcra,
+    /// When the rate allows the next attempt, if a task waits for that.
+    rate_timer: Option<TimerKey>,
+    /// How the tasks of a kind are batched, if they are.
+    batch: Option<Batch>,
+    /// When the linger of a batch of a kind elapses, if tasks wait for that.
+    linger: Option<(Time, TimerKey)>,
+    /// How long an attempt of it takes: a moving average over about eight, in whole nanoseconds; zero if none has ended.
+    mean: Duration,
 }
 
-/// What keeps a party's tasks from beginning now.
+/// Whether the tasks of an account may begin now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum Gate {
     Open,
-    /// Until something else happens.
+    /// Until an attempt ends or an operator resumes it.
     Closed,
-    /// Until this moment at the latest.
+    /// Until this time at the latest.
     ClosedUntil(Time),
 }
 
-impl Party {
+/// What of an account is in a snapshot, beside its name.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct AccountHistory {
+    pub(crate) paused: Option<Name>,
+    pub(crate) rate: Gcra,
+    pub(crate) mean: Duration,
+}
+
+impl Account {
     fn new(name: Name, quota: Quota) -> Self {
         Self {
             name,
@@ -49,56 +59,99 @@ impl Party {
             running: 0,
             paused: None,
             rate: Gcra::default(),
-            timer: None,
+            rate_timer: None,
             batch: None,
-            batch_timer: None,
+            linger: None,
             mean: Duration::ZERO,
         }
     }
 
-    /// An attempt begins.
-    pub(crate) fn begin(&mut self, now: Time) {
+    pub(crate) const fn name(&self) -> &Name {
+        &self.name
+    }
+
+    pub(crate) const fn quota(&self) -> &Quota {
+        &self.quota
+    }
+
+    pub(crate) const fn active(&self) -> u32 {
+        self.active
+    }
+
+    pub(crate) const fn running(&self) -> u32 {
+        self.running
+    }
+
+    pub(crate) const fn paused(&self) -> Option<&Name> {
+        self.paused.as_ref()
+    }
+
+    pub(crate) const fn batch(&self) -> Option<Batch> {
+        self.batch
+    }
+
+    /// When the linger of a batch elapses, if tasks wait for that.
+    pub(crate) const fn linger_until(&self) -> Option<Time> {
+        match self.linger {
+            Some((at, _)) => Some(at),
+            None => None,
+        }
+    }
+
+    /// How long an attempt takes, if any has ended.
+    pub(crate) fn mean(&self) -> Option<Duration> {
+        Some(self.mean).filter(|mean| !mean.is_zero())
+    }
+
+    pub(crate) fn history(&self) -> AccountHistory {
+        AccountHistory { paused: self.paused.clone(), rate: self.rate, mean: self.mean }
+    }
+
+    /// Whether it has as many attempts under way as it may have.
+    pub(crate) fn is_full(&self) -> bool {
+        self.quota.concurrent.is_some_and(|most| self.running >= most)
+    }
+
+    pub(crate) fn gate(&self, now: Time) -> Gate {
+        if self.paused.is_some() || self.is_full() {
+            return Gate::Closed;
+        }
+        match self.quota.rate.as_ref().map(|rules| self.rate.free_at(rules, 1)) {
+            Some(None) => Gate::Closed,
+            Some(Some(at)) if at > now => Gate::ClosedUntil(at),
+            Some(Some(_)) | None => Gate::Open,
+        }
+    }
+
+    fn begin(&mut self, now: Time) {
         self.running = self.running.saturating_add(1);
         if let Some(rules) = &self.quota.rate {
-            // What is beyond the rate was decided under other rules: it is a fact all the same.
+            // An attempt beyond the rate was decided under other rules: it has begun all the same.
             let _beyond = self.rate.take(rules, 1, now);
         }
     }
 
-    /// An attempt has ended that took so long.
-    pub(crate) fn end(&mut self, took: Duration) {
-        self.running = self.running.saturating_sub(1);
-        self.mean = if self.mean.is_zero() { took } else { (self.mean * 7 + took) / 8 };
-    }
-
-    pub(crate) fn door(&self, now: Time) -> Door {
-        if self.paused.is_some() || self.quota.concurrent.is_some_and(|most| self.running >= most) {
-            return Door::Closed;
-        }
-        match self.quota.rate.as_ref().map(|rules| self.rate.free_at(rules, 1)) {
-            Some(None) => Door::Closed,
-            Some(Some(at)) if at > now => Door::ClosedUntil(at),
-            Some(Some(_)) | None => Door::Open,
-        }
-    }
-
-    /// Whether nothing would be different if it were made anew.
+    /// Whether it would be the same if it were created again.
     fn is_idle(&self, now: Time) -> bool {
         self.active == 0
             && self.paused.is_none()
-            && self.timer.is_none()
-            && self.batch_timer.is_none()
+            && self.rate_timer.is_none()
+            && self.linger.is_none()
             && self.rate.is_idle(now)
+    }
+
+    fn timers(&self) -> usize {
+        usize::from(self.rate_timer.is_some()) + usize::from(self.linger.is_some())
     }
 }
 
-/// All tenants, or all kinds, that have tasks or had some lately.
+/// The accounts of all tenants, or of all kinds, that have tasks or had some lately.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Parties {
-    parties: Arena<Party>,
+pub(crate) struct Accounts {
+    accounts: Arena<Account>,
     index: IdMap<Name, Slot>,
     quotas: Quotas,
-    /// The one that was last asked for: almost always the next, too.
+    /// The account that was last looked up: almost always the next, too.
     recent: Option<Slot>,
     /// How many have no tasks.
     idle: usize,
@@ -107,118 +160,238 @@ pub(crate) struct Parties {
 /// So many without tasks are kept.
 const IDLE: usize = 1_024;
 
-/// Beyond that, every so many are looked through.
+/// Beyond that, a sweep follows every so many.
 const STRIDE: usize = 256;
 
-impl Parties {
-    pub(crate) fn new(quotas: Quotas) -> Self {
+const NO_ACCOUNT: InconsistentEvent = InconsistentEvent("there is no such tenant or kind");
+
+impl Accounts {
+    pub(super) fn new(quotas: Quotas) -> Self {
         Self { quotas, ..Self::default() }
     }
 
-    /// The party of this name; true if it was made just now.
-    pub(crate) fn known_or_new(&mut self, name: &Name) -> (u32, bool) {
-        if let Some(slot) = self.recent.filter(|slot| self.is_at(*slot, name)) {
-            return (slot.get(), false);
-        }
-        if let Some(&slot) = self.index.get(name) {
-            self.recent = Some(slot);
-            return (slot.get(), false);
-        }
-        let slot = self.parties.insert_lowest(Party::new(name.clone(), self.quotas.of(name)));
-        self.index.insert(name.clone(), slot);
-        self.idle += 1;
-        (slot.get(), true)
+    /// The account of this name.
+    pub(super) fn find(&mut self, name: &Name) -> Option<Slot> {
+        let at = self.peek(name)?;
+        self.recent = Some(at);
+        Some(at)
     }
 
-    /// Puts a party where it stood when a snapshot was taken.
-    pub(crate) fn put(&mut self, place: u32, name: &Name) -> Option<&mut Party> {
-        let party = Party::new(name.clone(), self.quotas.of(name));
+    /// The same for readers.
+    pub(super) fn peek(&self, name: &Name) -> Option<Slot> {
+        let is_at = |slot: &Slot| self.accounts.get(*slot).is_some_and(|account| account.name == *name);
+        self.recent.filter(is_at).or_else(|| self.index.get(name).copied())
+    }
+
+    /// Opens an account of a name that has none.
+    pub(super) fn open(&mut self, name: &Name, batch: Option<Batch>) -> Slot {
+        let account = Account { batch, ..Account::new(name.clone(), self.quotas.of(name)) };
+        let at = self.accounts.insert_lowest(account);
+        self.index.insert(name.clone(), at);
+        self.idle += 1;
+        at
+    }
+
+    /// Opens an account at the place that it had when a snapshot was taken; none if that is impossible.
+    pub(super) fn put(
+        &mut self,
+        place: u32,
+        name: &Name,
+        batch: Option<Batch>,
+        history: AccountHistory,
+    ) -> Option<Slot> {
         if self.index.get(name).is_some() {
             return None;
         }
-        let slot = self.parties.insert_at(Slot::new(place), party)?;
-        self.index.insert(name.clone(), slot);
+        let AccountHistory { paused, rate, mean } = history;
+        let account = Account { paused, rate, mean, batch, ..Account::new(name.clone(), self.quotas.of(name)) };
+        let at = self.accounts.insert_at(Slot::new(place), account)?;
+        self.index.insert(name.clone(), at);
         self.idle += 1;
-        self.parties.get_mut(slot)
+        Some(at)
     }
 
-    fn is_at(&self, slot: Slot, name: &Name) -> bool {
-        self.parties.get(slot).is_some_and(|party| party.name == *name)
+    pub(super) fn get(&self, at: Slot) -> Option<&Account> {
+        self.accounts.get(at)
     }
 
-    pub(crate) fn find(&self, name: &Name) -> Option<u32> {
-        if let Some(slot) = self.recent.filter(|slot| self.is_at(*slot, name)) {
-            return Some(slot.get());
+    fn get_mut(&mut self, at: Slot) -> Applied<&mut Account> {
+        self.accounts.get_mut(at).ok_or(NO_ACCOUNT)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Slot, &Account)> {
+        self.accounts.iter()
+    }
+
+    /// How many unfinished tasks the account of this name has, and how many it may have.
+    pub(super) fn waiting(&self, name: &Name) -> (u32, Option<u32>) {
+        match self.peek(name).and_then(|at| self.get(at)) {
+            Some(account) => (account.active, account.quota.waiting),
+            None => (0, self.quotas.of(name).waiting),
         }
-        self.index.get(name).map(|slot| slot.get())
     }
 
-    pub(crate) fn get(&self, at: u32) -> Option<&Party> {
-        self.parties.get(Slot::new(at))
+    /// How many are paused.
+    pub(super) fn paused(&self) -> usize {
+        self.accounts.iter().filter(|(_, account)| account.paused.is_some()).count()
     }
 
-    pub(crate) fn get_mut(&mut self, at: u32) -> Option<&mut Party> {
-        self.parties.get_mut(Slot::new(at))
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Party)> {
-        self.parties.iter().map(|(slot, party)| (slot.get(), party))
-    }
-
-    /// What a party of this name may have.
-    pub(crate) fn quota_of(&self, name: &Name) -> Quota {
-        self.quotas.of(name)
+    pub(super) fn set_paused(&mut self, at: Slot, reason: Option<&Name>) -> Applied {
+        self.get_mut(at)?.paused = reason.cloned();
+        Ok(())
     }
 
     /// A task of it was accepted.
-    pub(crate) fn enter(&mut self, at: u32) {
-        if let Some(party) = self.parties.get_mut(Slot::new(at)) {
-            self.idle -= usize::from(party.active == 0);
-            party.active = party.active.saturating_add(1);
-        }
+    pub(super) fn enter(&mut self, at: Slot) -> Applied {
+        let account = self.accounts.get_mut(at).ok_or(NO_ACCOUNT)?;
+        self.idle -= usize::from(account.active == 0);
+        account.active = account.active.saturating_add(1);
+        Ok(())
     }
 
-    /// A task of it has ended. Now and then those without tasks are forgotten, if `may_go` has no objection; the answer
-    /// is whether any were.
-    pub(crate) fn leave(&mut self, at: u32, now: Time, may_go: impl Fn(u32) -> bool) {
-        let Some(party) = self.parties.get_mut(Slot::new(at)) else { return };
-        party.active = party.active.saturating_sub(1);
-        self.idle += usize::from(party.active == 0);
+    /// A task of it has ended. Now and then the accounts without tasks are dropped that pass `may_go`.
+    pub(super) fn leave(&mut self, at: Slot, now: Time, may_go: impl Fn(Slot) -> bool) -> Applied {
+        let account = self.accounts.get_mut(at).ok_or(NO_ACCOUNT)?;
+        let left = account.active.checked_sub(1);
+        account.active = left.ok_or(InconsistentEvent("a task ends that its tenant or kind does not have"))?;
+        self.idle += usize::from(account.active == 0);
         if self.idle > IDLE && self.idle.is_multiple_of(STRIDE) {
             self.sweep(now, may_go);
         }
+        Ok(())
     }
 
-    fn sweep(&mut self, now: Time, may_go: impl Fn(u32) -> bool) {
-        let gone: Vec<Slot> = self
-            .parties
-            .iter()
-            .filter(|(slot, party)| party.is_idle(now) && may_go(slot.get()))
-            .map(|(slot, _)| slot)
-            .collect();
-        for slot in gone {
-            if let Some(party) = self.parties.remove(slot) {
-                self.index.remove(&party.name);
+    fn sweep(&mut self, now: Time, may_go: impl Fn(Slot) -> bool) {
+        let idle = self.accounts.iter().filter(|(at, account)| account.is_idle(now) && may_go(*at));
+        let idle: Vec<Slot> = idle.map(|(at, _)| at).collect();
+        for at in idle {
+            if let Some(account) = self.accounts.remove(at) {
+                self.index.remove(&account.name);
                 self.idle -= 1;
             }
         }
     }
 
-    /// How many are paused.
-    pub(crate) fn paused(&self) -> usize {
-        self.parties.iter().filter(|(_, party)| party.paused.is_some()).count()
+    /// An attempt begins. How long one has taken so far, if any has ended.
+    pub(super) fn begin(&mut self, at: Slot, now: Time) -> Applied<Option<Duration>> {
+        let account = self.get_mut(at)?;
+        account.begin(now);
+        Ok(account.mean())
+    }
+
+    /// An attempt of a snapshot is under way.
+    pub(super) fn put_running(&mut self, at: Slot) -> Applied {
+        let account = self.get_mut(at)?;
+        account.running = account.running.saturating_add(1);
+        Ok(())
+    }
+
+    /// An attempt has ended that took so long.
+    pub(super) fn end(&mut self, at: Slot, took: Duration) -> Applied {
+        let account = self.get_mut(at)?;
+        let left = account.running.checked_sub(1);
+        account.running = left.ok_or(InconsistentEvent("an attempt ends that its tenant or kind does not have"))?;
+        account.mean = if account.mean.is_zero() { took } else { (account.mean * 7 + took) / 8 };
+        Ok(())
+    }
+
+    /// The gate as it is now. While the rate closes it, a timer is set.
+    pub(super) fn gate(&mut self, at: Slot, alarm: Alarm, now: Time, timers: &mut Timers) -> Applied<Gate> {
+        let account = self.get_mut(at)?;
+        let gate = account.gate(now);
+        if let Gate::ClosedUntil(until) = gate
+            && account.rate_timer.is_none()
+        {
+            timers.set(&mut account.rate_timer, alarm, Some(until));
+        }
+        Ok(gate)
     }
 
     /// The timer of the rate has fired.
-    pub(crate) fn rang(&mut self, at: u32) {
-        if let Some(party) = self.parties.get_mut(Slot::new(at)) {
-            party.timer = None;
-        }
+    pub(super) fn rate_due(&mut self, at: Slot) -> Applied {
+        self.get_mut(at)?.rate_timer = None;
+        Ok(())
     }
 
-    /// Whether the counts are those of the parties.
-    pub(crate) fn is_sound(&self) -> bool {
-        self.idle == self.parties.iter().filter(|(_, party)| party.active == 0).count()
-            && self.parties.iter().all(|(slot, party)| self.index.get(&party.name) == Some(&slot))
+    /// Sets the timer of the linger to `until`, unless it is set to an earlier time.
+    pub(super) fn linger(&mut self, at: Slot, alarm: Alarm, until: Time, timers: &mut Timers) -> Applied {
+        let account = self.get_mut(at)?;
+        if account.linger.is_none_or(|(set, _)| until < set) {
+            let mut timer = account.linger.map(|(_, key)| key);
+            timers.set(&mut timer, alarm, Some(until));
+            account.linger = timer.map(|key| (until, key));
+        }
+        Ok(())
+    }
+
+    /// Cancels the timer of the linger. One may be set although another has just been taken out as due.
+    pub(super) fn linger_no_more(&mut self, at: Slot, alarm: Alarm, timers: &mut Timers) -> Applied {
+        let mut timer = self.get_mut(at)?.linger.take().map(|(_, key)| key);
+        timers.cancel(&mut timer, alarm);
+        Ok(())
+    }
+
+    /// How many timers the accounts have.
+    pub(super) fn timers(&self) -> usize {
+        self.accounts.iter().map(|(_, account)| account.timers()).sum()
+    }
+
+    /// Whether names and counts are those of the accounts.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let idle = self.accounts.iter().filter(|(_, account)| account.active == 0).count();
+        if idle != self.idle {
+            return Err(format!("{idle} tenants or kinds have no tasks, {} are counted", self.idle));
+        }
+        match self.accounts.iter().find(|(at, account)| self.index.get(&account.name) != Some(at)) {
+            Some((_, account)) => Err(format!("the name {:?} leads to another account", account.name)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accounts(quota: Quota) -> (Accounts, Slot) {
+        let mut accounts = Accounts::new(Quotas { every: quota, ..Quotas::default() });
+        let at = accounts.open(&"acme".into(), None);
+        (accounts, at)
+    }
+
+    #[test]
+    fn a_gate_closes_at_the_quota_and_opens_below_it() {
+        let (mut accounts, at) = accounts(Quota::default().with_concurrent(1));
+        accounts.enter(at).unwrap();
+        assert_eq!(accounts.get(at).unwrap().gate(Time::ZERO), Gate::Open);
+        accounts.begin(at, Time::ZERO).unwrap();
+        assert_eq!(accounts.get(at).unwrap().gate(Time::ZERO), Gate::Closed);
+        accounts.end(at, Duration::from_secs(8)).unwrap();
+        assert_eq!(accounts.get(at).unwrap().gate(Time::ZERO), Gate::Open);
+        assert_eq!(accounts.get(at).unwrap().mean(), Some(Duration::from_secs(8)));
+        assert_eq!(accounts.check(), Ok(()));
+    }
+
+    #[test]
+    fn more_than_was_begun_cannot_end() {
+        let (mut accounts, at) = accounts(Quota::default());
+        assert!(accounts.end(at, Duration::ZERO).is_err());
+        assert!(accounts.leave(at, Time::ZERO, |_| true).is_err());
+        assert!(accounts.enter(Slot::new(9)).is_err());
+    }
+
+    #[test]
+    fn idle_accounts_are_dropped_beyond_a_number() {
+        let (mut accounts, first) = accounts(Quota::default());
+        accounts.enter(first).unwrap();
+        for number in 0..(IDLE + STRIDE) {
+            let name = Name::from(format!("t{number}"));
+            let at = accounts.find(&name).unwrap_or_else(|| accounts.open(&name, None));
+            accounts.enter(at).unwrap();
+            accounts.leave(at, Time::ZERO, |_| true).unwrap();
+        }
+        assert!(accounts.iter().count() < IDLE + STRIDE, "some are gone");
+        assert_eq!(accounts.peek(&"acme".into()), Some(first), "one with a task stays");
+        assert_eq!(accounts.check(), Ok(()));
     }
 }

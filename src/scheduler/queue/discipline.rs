@@ -1,8 +1,9 @@
 //! In which order tasks wait.
 
-use super::lane::Rank;
+use super::lanes::Rank;
 use crate::id::Seq;
-use crate::task::{TaskSpec, Tier};
+use crate::scheduler::tasks::Task;
+use crate::task::Tier;
 use crate::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -48,24 +49,41 @@ pub enum Discipline {
     },
 }
 
+/// What the position of a waiting task depends on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    pub(crate) tier: Tier,
+    pub(crate) deadline: Option<Time>,
+    /// How long the task is expected to take.
+    pub(crate) expected: Option<Duration>,
+    pub(crate) submitted: Time,
+    pub(crate) seq: Seq,
+}
+
+impl Arrival {
+    pub(crate) fn of(task: &Task) -> Self {
+        Self {
+            tier: task.tier,
+            deadline: task.spec.deadline,
+            expected: task.expected,
+            submitted: task.submitted,
+            seq: task.seq,
+        }
+    }
+}
+
 impl Discipline {
-    /// Where a task that arrived then stands in the order.
-    pub(crate) fn rank(
-        self,
-        (task, tier): (&TaskSpec, Tier),
-        expected: Option<Duration>,
-        submitted: Time,
-        seq: Seq,
-    ) -> Rank {
-        let due = |target: Time| task.deadline.map_or(target, |deadline| deadline.min(target)).as_nanos();
-        let target = submitted + tier.latency_target();
+    /// The position of a task in the order.
+    pub(crate) fn rank(self, arrival: &Arrival) -> Rank {
+        let due = |target: Time| arrival.deadline.map_or(target, |deadline| deadline.min(target)).as_nanos();
+        let target = arrival.submitted + arrival.tier.latency_target();
         let key = match self {
-            Self::Strict => tier.index() as u64,
+            Self::Strict => arrival.tier.index() as u64,
             Self::EarliestVirtualDeadline | Self::WeightedFair => due(target),
             Self::ShortestExpected { stretch, patience } => {
-                due(target + expected.unwrap_or_default().saturating_mul(stretch).min(patience))
+                due(target + arrival.expected.unwrap_or_default().saturating_mul(stretch).min(patience))
             }
         };
-        Rank { key, seq }
+        Rank { key, seq: arrival.seq }
     }
 }

@@ -1,18 +1,415 @@
-//! Waiting tasks in the order of a discipline.
+//! Waiting tasks in the order of a discipline, and the accounts of tenants and kinds that they count towards.
 //!
-//! Tasks wait in one lane per requirement class, so that a task that nobody can do now never blocks another; within a lane
-//! in strands by tenant and kind, so that a tenant or kind that may have no more now never blocks another. Within a strand
-//! each tier is a list in order of arrival, which is the order that almost every task keeps: push, pop and removal are
-//! constant, and finding the first of a lane grows with the logarithm of its strands. The few tasks that arrive out of
-//! order (a retry keeps its first place; a deadline may be earlier than the tier's target) wait in a sorted map beside.
+//! Tasks wait in one lane per requirement class, so that a task that no agent can do now never blocks another; within a lane
+//! in sub-queues by tenant and kind, so that a tenant or kind at its quota never blocks another. Within a sub-queue each tier
+//! is a list in order of arrival, which is the order that almost every task keeps: push, pop and removal are constant, and
+//! finding the first of a lane grows with the logarithm of its sub-queues. The few tasks that arrive out of order (a retry
+//! keeps its first position; a deadline may be earlier than the tier's target) wait in a sorted map beside.
 
-pub(crate) mod accounts;
+mod accounts;
+mod batch;
 mod discipline;
 mod fair;
-mod lane;
-pub(crate) mod quota;
-mod strand;
+mod lanes;
+mod quota;
 
+pub(crate) use accounts::{Account, AccountHistory, Gate};
+pub use batch::Batch;
+pub(crate) use discipline::Arrival;
 pub use discipline::Discipline;
-pub(crate) use lane::{Lanes, Rank, Sight};
-pub(crate) use strand::{StrandKey, Turn};
+pub(crate) use lanes::{Rank, SubQueueKey, Turn};
+pub use quota::Quota;
+pub(crate) use quota::Quotas;
+
+use super::inconsistent::Applied;
+use super::index::Room;
+use super::ix::{AccountIx, AccountIxs, ClassIx, KindIx, TaskIx, TenantIx};
+use super::timers::{Alarm, Timers};
+use crate::name::Name;
+use crate::structure::Bits;
+use crate::task::{TaskSpec, Tier};
+use crate::time::Time;
+use accounts::Accounts;
+use core::time::Duration;
+use lanes::{ByUrgency, Lanes};
+use std::collections::BTreeMap;
+
+/// What a tenant is charged for a task of a kind of which no attempt has ended.
+const FIRST_CHARGE: Duration = Duration::from_secs(1);
+
+/// What of the configuration the queues depend on.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct QueueRules {
+    pub(crate) discipline: Discipline,
+    pub(crate) tenants: Quotas,
+    pub(crate) kinds: Quotas,
+    pub(crate) batches: BTreeMap<Name, Batch>,
+}
+
+/// The waiting tasks, and the accounts of their tenants and kinds.
+#[derive(Debug)]
+pub(crate) struct Queues {
+    discipline: Discipline,
+    lanes: Lanes,
+    tenants: Accounts,
+    kinds: Accounts,
+    batches: BTreeMap<Name, Batch>,
+    /// The name of the account of tasks without a tenant.
+    no_tenant: Name,
+    /// The classes in which tasks may begin that could not. Dispatch drains it before a call ends.
+    opened: Vec<ClassIx>,
+}
+
+impl Queues {
+    pub(crate) fn new(rules: QueueRules) -> Self {
+        let QueueRules { discipline, tenants, kinds, batches } = rules;
+        Self {
+            discipline,
+            lanes: Lanes::new(discipline == Discipline::WeightedFair),
+            tenants: Accounts::new(tenants),
+            kinds: Accounts::new(kinds),
+            batches,
+            no_tenant: "".into(),
+            opened: Vec::new(),
+        }
+    }
+
+    /// The position of a task in the order.
+    pub(crate) fn rank(&self, arrival: &Arrival) -> Rank {
+        self.discipline.rank(arrival)
+    }
+
+    // ---- waiting tasks
+
+    pub(crate) fn push(&mut self, key: SubQueueKey, tier: Tier, rank: Rank, task: TaskIx) -> Applied {
+        self.lanes.push(key, tier, rank, task)
+    }
+
+    pub(crate) fn remove(&mut self, task: TaskIx) -> Applied {
+        self.lanes.remove(task)
+    }
+
+    /// The next task of a class that may begin where there is such room.
+    pub(crate) fn head(&mut self, class: ClassIx, room: Room) -> Option<(Turn, TaskIx)> {
+        self.lanes.head(class, room)
+    }
+
+    /// The first task of a sub-queue, if the gates of its tenant and kind are open.
+    pub(crate) fn head_of(&self, key: &SubQueueKey) -> Option<TaskIx> {
+        self.lanes.head_of(key)
+    }
+
+    /// The first task of a sub-queue that has too few tasks for a batch.
+    pub(crate) fn first_lingering(&self, key: &SubQueueKey) -> Option<TaskIx> {
+        self.lanes.first_lingering(key)
+    }
+
+    /// The first task of a class that may begin and passes.
+    pub(crate) fn first_where(&self, class: ClassIx, pass: impl FnMut(TaskIx) -> bool) -> Option<TaskIx> {
+        self.lanes.first_where(class, pass)
+    }
+
+    /// How many tasks of a class that may begin stand before this rank, counted up to `most`.
+    pub(crate) fn count_ahead(&self, class: ClassIx, rank: Rank, most: usize) -> usize {
+        self.lanes.count_ahead(class, rank, most)
+    }
+
+    /// Whether the tasks of a sub-queue may begin.
+    pub(crate) fn may_begin(&self, key: &SubQueueKey) -> bool {
+        self.lanes.may_begin(key)
+    }
+
+    /// The classes in which tasks may begin.
+    pub(crate) const fn ready(&self) -> &ByUrgency<Bits> {
+        self.lanes.ready()
+    }
+
+    /// The sub-queue in which a task waits, and its rank.
+    pub(crate) fn position_of(&self, task: TaskIx) -> Option<(SubQueueKey, Rank)> {
+        self.lanes.position_of(task)
+    }
+
+    /// How many tasks wait, by tier.
+    pub(crate) const fn by_tier(&self) -> [usize; 4] {
+        self.lanes.by_tier()
+    }
+
+    // ---- classes that have been opened
+
+    /// Tasks of these classes may begin that could not.
+    pub(crate) fn reopen(&mut self, classes: impl IntoIterator<Item = ClassIx>) {
+        self.opened.extend(classes);
+    }
+
+    /// The same for those of the classes in this set in which tasks may begin.
+    pub(crate) fn reopen_ready(&mut self, pass: impl Fn(ClassIx) -> bool) {
+        let ready = self.lanes.ready().each().flat_map(Bits::iter);
+        self.opened.extend(ready.filter_map(ClassIx::at).filter(|class| pass(*class)));
+    }
+
+    pub(crate) fn take_opened(&mut self) -> Vec<ClassIx> {
+        core::mem::take(&mut self.opened)
+    }
+
+    pub(crate) fn has_opened(&self) -> bool {
+        !self.opened.is_empty()
+    }
+
+    // ---- accounts
+
+    /// The accounts of a task, opened if they are new.
+    pub(crate) fn accounts_of(&mut self, spec: &TaskSpec) -> AccountIxs {
+        let tenant = match &spec.tenant {
+            Some(name) => self.tenant(name),
+            None => self.tenant(&self.no_tenant.clone()),
+        };
+        AccountIxs { tenant, kind: self.kind(&spec.kind) }
+    }
+
+    /// The account of this tenant, opened if it is new.
+    pub(crate) fn tenant(&mut self, name: &Name) -> TenantIx {
+        if let Some(at) = self.tenants.find(name) {
+            return TenantIx(at);
+        }
+        let tenant = TenantIx(self.tenants.open(name, None));
+        self.add_tenant(tenant);
+        tenant
+    }
+
+    /// The account of this kind, opened if it is new.
+    pub(crate) fn kind(&mut self, name: &Name) -> KindIx {
+        if let Some(at) = self.kinds.find(name) {
+            return KindIx(at);
+        }
+        let kind = KindIx(self.kinds.open(name, self.batches.get(name).copied()));
+        self.add_kind(kind);
+        kind
+    }
+
+    fn add_tenant(&mut self, tenant: TenantIx) {
+        let weight = self.tenants.get(tenant.0).map_or(1, |account| account.quota().weight);
+        self.lanes.add_tenant(tenant, weight);
+    }
+
+    fn add_kind(&mut self, kind: KindIx) {
+        let batch = self.kinds.get(kind.0).and_then(Account::batch);
+        self.lanes.add_kind(kind, batch.map_or(1, |batch| batch.least));
+    }
+
+    pub(crate) fn account(&self, account: AccountIx) -> Option<&Account> {
+        match account {
+            AccountIx::Tenant(tenant) => self.tenants.get(tenant.0),
+            AccountIx::Kind(kind) => self.kinds.get(kind.0),
+        }
+    }
+
+    pub(crate) fn tenant_named(&self, name: &Name) -> Option<&Account> {
+        self.tenants.get(self.tenants.peek(name)?)
+    }
+
+    pub(crate) fn kind_named(&self, name: &Name) -> Option<&Account> {
+        self.kinds.get(self.kinds.peek(name)?)
+    }
+
+    pub(crate) fn tenants(&self) -> impl Iterator<Item = (TenantIx, &Account)> {
+        self.tenants.iter().map(|(at, account)| (TenantIx(at), account))
+    }
+
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = (KindIx, &Account)> {
+        self.kinds.iter().map(|(at, account)| (KindIx(at), account))
+    }
+
+    /// How many tasks of a tenant or a kind wait.
+    pub(crate) fn queued_of(&self, account: AccountIx) -> usize {
+        self.lanes.queued_of(account)
+    }
+
+    /// How many unfinished tasks the task's tenant has, and how many it may have; the same of its kind.
+    pub(crate) fn waiting(&self, spec: &TaskSpec) -> [(u32, Option<u32>); 2] {
+        let tenant = spec.tenant.as_ref().unwrap_or(&self.no_tenant);
+        [self.tenants.waiting(tenant), self.kinds.waiting(&spec.kind)]
+    }
+
+    /// How many tenants and kinds are paused.
+    pub(crate) fn paused(&self) -> usize {
+        self.tenants.paused() + self.kinds.paused()
+    }
+
+    /// An operator pauses a tenant or a kind for a reason, or resumes it.
+    pub(crate) fn set_paused(
+        &mut self,
+        account: AccountIx,
+        reason: Option<&Name>,
+        now: Time,
+        timers: &mut Timers,
+    ) -> Applied {
+        let (accounts, at) = self.accounts_mut(account);
+        accounts.set_paused(at, reason)?;
+        self.update_gate(account, now, timers)
+    }
+
+    /// A task was accepted.
+    pub(crate) fn enter(&mut self, accounts: AccountIxs) -> Applied {
+        self.tenants.enter(accounts.tenant.0)?;
+        self.kinds.enter(accounts.kind.0)
+    }
+
+    /// A task has ended.
+    pub(crate) fn leave(&mut self, accounts: AccountIxs, now: Time) -> Applied {
+        let lanes = &self.lanes;
+        let is_even = |at| lanes.tag(TenantIx(at)) <= lanes.virtual_time();
+        self.tenants.leave(accounts.tenant.0, now, is_even)?;
+        self.kinds.leave(accounts.kind.0, now, |_| true)
+    }
+
+    /// An attempt begins. What its tenant is charged for it.
+    pub(crate) fn begin(&mut self, accounts: AccountIxs, now: Time, timers: &mut Timers) -> Applied<Duration> {
+        self.tenants.begin(accounts.tenant.0, now)?;
+        let charged = self.kinds.begin(accounts.kind.0, now)?.unwrap_or(FIRST_CHARGE);
+        self.lanes.charge(accounts.tenant, charged);
+        self.update_gates(accounts, now, timers)?;
+        Ok(charged)
+    }
+
+    /// An attempt has ended: what its tenant was charged for it, and what it took.
+    pub(crate) fn end(
+        &mut self,
+        accounts: AccountIxs,
+        charged: Duration,
+        took: Duration,
+        now: Time,
+        timers: &mut Timers,
+    ) -> Applied {
+        self.tenants.end(accounts.tenant.0, took)?;
+        self.kinds.end(accounts.kind.0, took)?;
+        self.lanes.settle(accounts.tenant, charged, took);
+        self.update_gates(accounts, now, timers)
+    }
+
+    fn update_gates(&mut self, accounts: AccountIxs, now: Time, timers: &mut Timers) -> Applied {
+        accounts.each().into_iter().try_for_each(|account| self.update_gate(account, now, timers))
+    }
+
+    /// Opens or closes the sub-queues of a tenant or a kind as its account says now.
+    pub(crate) fn update_gate(&mut self, account: AccountIx, now: Time, timers: &mut Timers) -> Applied {
+        let (accounts, at) = self.accounts_mut(account);
+        let gate = accounts.gate(at, Alarm::Rate(account), now, timers)?;
+        let opened = self.lanes.gate(account, gate == Gate::Open);
+        self.opened.extend(opened);
+        Ok(())
+    }
+
+    /// The rate of a tenant or a kind allows the next attempt.
+    pub(crate) fn rate_due(&mut self, account: AccountIx, now: Time, timers: &mut Timers) -> Applied {
+        let (accounts, at) = self.accounts_mut(account);
+        accounts.rate_due(at)?;
+        self.update_gate(account, now, timers)
+    }
+
+    /// A task that was submitted then waits for others of its kind: the timer of its linger is set.
+    pub(crate) fn linger(&mut self, kind: KindIx, submitted: Time, timers: &mut Timers) -> Applied {
+        match self.kinds.get(kind.0).and_then(Account::batch) {
+            Some(batch) => self.kinds.linger(kind.0, Alarm::Linger(kind), submitted + batch.linger, timers),
+            None => Ok(()),
+        }
+    }
+
+    /// Opens the sub-queues of a kind whose first task has lingered; the timer is set for the others. `submitted` says when
+    /// a task was submitted.
+    pub(crate) fn linger_due(
+        &mut self,
+        kind: KindIx,
+        submitted: impl Fn(TaskIx) -> Option<Time>,
+        now: Time,
+        timers: &mut Timers,
+    ) -> Applied {
+        self.kinds.linger_no_more(kind.0, Alarm::Linger(kind), timers)?;
+        let Some(batch) = self.kinds.get(kind.0).and_then(Account::batch) else { return Ok(()) };
+        let mut next: Option<Time> = None;
+        let opened = self.lanes.end_linger(kind, |task| {
+            let due = submitted(task).map(|at| at + batch.linger);
+            let elapsed = due.is_none_or(|due| due <= now);
+            if !elapsed {
+                next = next.into_iter().chain(due).min();
+            }
+            elapsed
+        });
+        self.opened.extend(opened);
+        match next {
+            Some(next) => self.kinds.linger(kind.0, Alarm::Linger(kind), next, timers),
+            None => Ok(()),
+        }
+    }
+
+    const fn accounts_mut(&mut self, account: AccountIx) -> (&mut Accounts, crate::structure::Slot) {
+        match account {
+            AccountIx::Tenant(tenant) => (&mut self.tenants, tenant.0),
+            AccountIx::Kind(kind) => (&mut self.kinds, kind.0),
+        }
+    }
+
+    // ---- snapshots
+
+    /// The tag of a tenant and the virtual time, where tenants share fairly.
+    pub(crate) fn tag(&self, tenant: TenantIx) -> u64 {
+        self.lanes.tag(tenant)
+    }
+
+    pub(crate) const fn virtual_time(&self) -> u64 {
+        self.lanes.virtual_time()
+    }
+
+    /// Puts a tenant where a snapshot says that it was; none if that is impossible.
+    pub(crate) fn put_tenant(&mut self, place: u32, name: &Name, history: AccountHistory) -> Option<()> {
+        let tenant = TenantIx(self.tenants.put(place, name, None, history)?);
+        self.add_tenant(tenant);
+        Some(())
+    }
+
+    /// Puts a kind where a snapshot says that it was; none if that is impossible.
+    pub(crate) fn put_kind(&mut self, place: u32, name: &Name, history: AccountHistory) -> Option<()> {
+        let kind = KindIx(self.kinds.put(place, name, self.batches.get(name).copied(), history)?);
+        self.add_kind(kind);
+        Some(())
+    }
+
+    /// An attempt of a snapshot is under way.
+    pub(crate) fn put_running(&mut self, accounts: AccountIxs) -> Applied {
+        self.tenants.put_running(accounts.tenant.0)?;
+        self.kinds.put_running(accounts.kind.0)
+    }
+
+    /// What tenants have had, and which gates that closes; after the tasks, which change it.
+    pub(crate) fn put_shares(
+        &mut self,
+        virtual_time: u64,
+        tags: impl Iterator<Item = (Name, u64)>,
+        now: Time,
+        timers: &mut Timers,
+    ) -> Applied {
+        self.lanes.put_virtual_time(virtual_time);
+        for (name, tag) in tags {
+            if let Some(at) = self.tenants.peek(&name) {
+                self.lanes.put_tag(TenantIx(at), tag);
+            }
+        }
+        let tenants = self.tenants.iter().map(|(at, _)| AccountIx::Tenant(TenantIx(at)));
+        let kinds = self.kinds.iter().map(|(at, _)| AccountIx::Kind(KindIx(at)));
+        let accounts: Vec<AccountIx> = tenants.chain(kinds).collect();
+        accounts.into_iter().try_for_each(|account| self.update_gate(account, now, timers))?;
+        self.opened.clear();
+        Ok(())
+    }
+
+    /// How many timers the accounts have.
+    pub(crate) fn timers(&self) -> usize {
+        self.tenants.timers() + self.kinds.timers()
+    }
+
+    /// Whether lanes and accounts hold what they say.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        self.lanes.check()?;
+        self.tenants.check()?;
+        self.kinds.check()
+    }
+}

@@ -18,13 +18,13 @@ fn wait(host: &Host, id: u64) -> (TaskWait, bool) {
 fn it_says_who_has_it_that_all_are_busy_or_that_nobody_can() {
     let mut host = host(Config::default());
     host.submit(task(1));
-    assert_eq!(wait(&host, 1), (TaskWait::Nobody, false));
+    assert_eq!(wait(&host, 1), (TaskWait::NoAgent, false));
     let by = host.join(agent(1));
     assert_eq!(wait(&host, 1), (TaskWait::Agent { attempt: host.running(1).0, by }, true));
     host.submit(task(2));
     assert_eq!(wait(&host, 2), (TaskWait::Room, true));
     host.drain(1);
-    assert_eq!(wait(&host, 2), (TaskWait::Nobody, false), "who drains takes nothing new");
+    assert_eq!(wait(&host, 2), (TaskWait::NoAgent, false), "who drains takes nothing new");
     host.complete(1);
     assert_eq!(host.scheduler.waits_for(task_id(1)), None);
 }
@@ -34,10 +34,10 @@ fn room_that_is_kept_for_others_is_no_room() {
     let mut host = host(Config::default());
     host.join(agent(1).with_reserved(1));
     host.submit(task(1));
-    assert_eq!(wait(&host, 1), (TaskWait::Nobody, false));
+    assert_eq!(wait(&host, 1), (TaskWait::NoAgent, false));
     host.submit(task(2).with_tier(Tier::Critical));
     host.submit(task(3).with_tier(Tier::Critical));
-    assert_eq!(wait(&host, 1), (TaskWait::Nobody, false));
+    assert_eq!(wait(&host, 1), (TaskWait::NoAgent, false));
     assert_eq!(wait(&host, 3), (TaskWait::Room, true));
 }
 
@@ -78,11 +78,11 @@ fn it_says_which_moment_it_waits_for() {
     let mut host = host(Config::default().with_batch("work", Batch::new(2, 4, ms(500))));
     host.join(agent(1));
     host.submit(task(1));
-    assert_eq!(wait(&host, 1), (TaskWait::Company { until: Time::ZERO + ms(500) }, true));
+    assert_eq!(wait(&host, 1), (TaskWait::Batch { until: Time::ZERO + ms(500) }, true));
     host.wait(ms(500));
     let retry = Retry::exponential(2, ms(100), ms(100)).with_jitter(counterpoint::Jitter::None);
     host.submit(TaskSpec::new(task_id(2), "other").with_policy(Policy::default().with_retry(retry)));
-    assert_eq!(wait(&host, 2), (TaskWait::Nobody, false));
+    assert_eq!(wait(&host, 2), (TaskWait::NoAgent, false));
     host.join(agent(2).with_skill("other", 1));
     host.fail(2, Failure::transient("not now"));
     assert_eq!(wait(&host, 2), (TaskWait::Retry { at: Time::ZERO + ms(600) }, true));

@@ -59,7 +59,7 @@ pub fn guarded(config: Config, all: bool) -> Config {
         .with_strategy(Adaptive::default().with_window(ms(500), 3))
         .with_outlier_ejection(outlier::Rules::new(outliers).unwrap())
         .with_shedding(shed::Rules::new(shed).unwrap())
-        .with_hopeless_dropped(true)
+        .with_infeasible_dropped(true)
         .with_degradation(
             Pressure::Waiting,
             degrade::Rules::new(degrade::Config::new([level("a", 2), level("b", 6)])).unwrap(),

@@ -72,7 +72,7 @@ fn a_queue_that_moves_is_long_and_nobody_is_refused() {
 #[test]
 fn what_cannot_be_done_in_time_is_not_begun() {
     for on in [true, false] {
-        let mut host = host(Config::default().with_hopeless_dropped(on));
+        let mut host = host(Config::default().with_infeasible_dropped(on));
         host.join(agent(1));
         host.submit(task(1));
         let late = task(2).with_estimate(Duration::from_secs(5)).with_deadline(Time::from_secs(10));

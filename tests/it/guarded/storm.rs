@@ -108,6 +108,6 @@ fn a_storm_of_retries_ends_when_what_is_too_late_is_left_undone() {
     let naive = Storm::run(Config::default());
     let last: u32 = naive.good[SECONDS - 20..SECONDS].iter().sum();
     assert_eq!(naive.recovery(), None, "and {last} answers in the last twenty seconds");
-    let guarded = Storm::run(Config::default().with_hopeless_dropped(true));
+    let guarded = Storm::run(Config::default().with_infeasible_dropped(true));
     assert!(guarded.recovery().is_some_and(|seconds| seconds <= 3), "{:?}: {:?}", guarded.recovery(), guarded.good);
 }

@@ -233,7 +233,7 @@ impl World {
         let snapshot = scheduler.snapshot();
         for record in &snapshot.tasks {
             let task = &self.model.tasks[&record.spec.id];
-            if (record.doubtful, &record.avoid, record.seq.get()) != (task.doubtful, &task.avoid, task.seq) {
+            if (record.outcome_unknown, &record.avoid, record.seq.get()) != (task.doubtful, &task.avoid, task.seq) {
                 return Err(format!("{:?} for {task:?}", record));
             }
         }

@@ -1,19 +1,18 @@
 //! Routing on its own, without a scheduler.
 
 use super::candidates::Candidates;
-use super::classes::{Barred, ClassKey, Classes};
-use super::fleet::Fleet;
+use super::eligible::Eligible;
+use super::loads::{LoadTable, Occupancy};
 use super::skills::SkillMap;
 use crate::agent::AgentSpec;
-use crate::id::{AgentId, Incarnation};
-use crate::structure::Slot;
+use crate::id::AgentId;
 use crate::task::Needs;
 use crate::time::Time;
 use core::fmt;
 use std::sync::Arc;
 
-/// Agents and what they hold, to route by, without a scheduler: for hosts that only want to choose, for tests of strategies
-/// and for benches. A scheduler keeps its own.
+/// Agents and how many attempts each holds, to route by without a scheduler: for hosts that only choose an agent, for
+/// tests of strategies and for benches. Backups count like other agents.
 ///
 /// ```
 /// use counterpoint::routing::{LeastLoaded, Roster, RoutingStrategy};
@@ -31,80 +30,110 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone, Default)]
 pub struct Roster {
-    fleet: Fleet,
-    classes: Classes,
-    lives: u64,
+    loads: LoadTable,
+    classes: Vec<Class>,
+    skills: SkillMap,
+    epoch: u64,
 }
 
 /// A requirement class of a [`Roster`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RosterClass(Slot);
+pub struct RosterClass(u32);
+
+#[derive(Debug, Clone)]
+struct Class {
+    needs: Needs,
+    eligible: Eligible,
+}
 
 impl Roster {
     /// A roster in which these skills stand for others.
     #[must_use]
     pub fn new(skills: SkillMap) -> Self {
-        Self { classes: Classes::new(skills), ..Self::default() }
+        Self { skills, ..Self::default() }
     }
 
-    /// Adds an agent, or replaces the one with its id; one that is replaced holds what it held.
+    /// Adds an agent, or replaces the one with its id; one that is replaced keeps its attempts.
     pub fn add(&mut self, spec: AgentSpec) {
-        let id = spec.id;
-        let place = self.fleet.place_of(id).unwrap_or_else(|| {
-            self.lives += 1;
-            self.fleet.add(Incarnation::new(id, self.lives), Arc::new(spec.clone()), Time::ZERO)
-        });
-        self.fleet.change(place, |member| member.spec = Arc::new(spec));
-        self.classes.review(place, &mut self.fleet);
+        let spec = Arc::new(spec);
+        let place = self.loads.place_of(spec.id).unwrap_or_else(|| self.loads.insert(Arc::clone(&spec)));
+        self.loads.set_spec(place, Arc::clone(&spec));
+        let in_flight = self.loads.get(place).map_or(0, |agent| agent.occupancy().in_flight);
+        self.loads.set(place, Occupancy { accepting: true, in_flight, slots: spec.slots() });
+        for class in &mut self.classes {
+            let meets = self.skills.met_by(&class.needs, &spec);
+            if meets || class.eligible.contains(place) {
+                class.eligible.put(place, meets);
+                self.epoch += 1;
+                class.eligible.set_epoch(self.epoch);
+            }
+        }
     }
 
     /// Takes an agent away.
     pub fn remove(&mut self, id: AgentId) {
-        let Some(place) = self.fleet.place_of(id) else { return };
-        self.fleet.remove(id);
-        self.classes.review(place, &mut self.fleet);
+        let Some(place) = self.loads.remove(id) else { return };
+        for class in self.classes.iter_mut().filter(|class| class.eligible.contains(place)) {
+            class.eligible.put(place, false);
+            self.epoch += 1;
+            class.eligible.set_epoch(self.epoch);
+        }
     }
 
     /// The class of tasks with these needs. Classes are kept for ever: a roster is for few of them.
     pub fn class(&mut self, needs: &Needs) -> RosterClass {
-        let key = ClassKey { needs: needs.clone(), barred: Barred::default(), avoid: Box::default() };
-        RosterClass(self.classes.join(key, &mut self.fleet))
+        let known = self.classes.iter().position(|class| class.needs == *needs);
+        let at = known.unwrap_or_else(|| {
+            let able = self.loads.iter().filter(|(_, agent)| self.skills.met_by(needs, agent.spec()));
+            let mut eligible: Eligible = able.map(|(place, _)| place).collect();
+            self.epoch += 1;
+            eligible.set_epoch(self.epoch);
+            self.classes.push(Class { needs: needs.clone(), eligible });
+            self.classes.len() - 1
+        });
+        RosterClass(u32::try_from(at).unwrap_or(u32::MAX))
     }
 
-    /// The agents that could take a task of this class now; none if nobody could.
+    /// The agents that could take a task of this class now; none if no agent could.
     #[must_use]
     pub fn among(&self, class: RosterClass, now: Time) -> Option<Candidates<'_>> {
-        let eligible = self.classes.eligible(class.0)?;
-        let among = Candidates::new(&self.fleet, eligible, self.classes.skills(), class.0.get(), now);
+        let eligible = &self.classes.get(class.0 as usize)?.eligible;
+        let among = Candidates::new(&self.loads, eligible, &self.skills, class.0, now);
         (!among.is_empty()).then_some(among)
     }
 
-    /// The agent has begun an attempt. False if it is not there.
+    /// The agent has begun an attempt. False if it is not registered.
     pub fn begin(&mut self, id: AgentId) -> bool {
-        let Some(place) = self.fleet.place_of(id) else { return false };
-        self.fleet.hold(place, Slot::new(0));
-        true
+        self.add_attempts(id, 1)
     }
 
     /// The agent has begun an attempt of this class: the next pick among equals begins after it.
     pub fn begin_of(&mut self, class: RosterClass, id: AgentId) -> bool {
-        let Some(place) = self.fleet.place_of(id) else { return false };
-        self.classes.turned(class.0, place);
-        self.fleet.hold(place, Slot::new(0));
-        true
+        if let Some(place) = self.loads.place_of(id)
+            && let Some(class) = self.classes.get_mut(class.0 as usize)
+        {
+            class.eligible.set_turn(place);
+        }
+        self.begin(id)
     }
 
     /// The agent has ended an attempt.
     pub fn end(&mut self, id: AgentId) {
-        if let Some(place) = self.fleet.place_of(id) {
-            self.fleet.release(place, 0);
-        }
+        self.add_attempts(id, -1);
+    }
+
+    fn add_attempts(&mut self, id: AgentId, more: i32) -> bool {
+        let Some(place) = self.loads.place_of(id) else { return false };
+        let Some(agent) = self.loads.get(place) else { return false };
+        let occupancy = agent.occupancy();
+        self.loads.set(place, Occupancy { in_flight: occupancy.in_flight.saturating_add_signed(more), ..occupancy });
+        true
     }
 }
 
 impl fmt::Debug for Roster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Roster of {}", self.fleet.len())
+        write!(f, "Roster of {}", self.loads.len())
     }
 }
 
@@ -166,7 +195,7 @@ mod tests {
             let mut random = Random::new(seed, 0);
             for step in steps {
                 run(step, &mut roster, class);
-                prop_assert!(roster.fleet.levels_agree());
+                prop_assert_eq!(roster.loads.check(), Ok(()));
                 let Some(among) = roster.among(class, Time::ZERO) else { continue };
                 let all: Vec<u32> = among.iter().map(|agent| agent.place()).collect();
                 prop_assert_eq!(among.least_loaded().map(|a| a.place()), among.least_loaded_by_scan().map(|a| a.place()));

@@ -11,27 +11,48 @@ use crate::task::FailureKind;
 use crate::time::Time;
 use core::time::Duration;
 
-/// What a guard wants of an agent: so many attempts at the most, until then. None if it has no objection.
-pub(super) type Want = Option<(u32, Option<Time>)>;
+/// The bound that a guard wants for an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// How many attempts the agent may hold.
+    pub(super) slots: u32,
+    /// When the guard evaluates the agent again.
+    pub(super) until: Option<Time>,
+}
+
+impl Wanted {
+    const fn slots(slots: u32) -> Self {
+        Self { slots, until: None }
+    }
+
+    /// No attempts until then.
+    pub(super) const fn none_until(until: Time) -> Self {
+        Self { slots: 0, until: Some(until) }
+    }
+
+    pub(super) const fn is_closed(&self) -> bool {
+        self.slots == 0
+    }
+}
 
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum How {
-    Well,
-    Badly(FailureKind),
-    /// It says nothing about the agent.
-    Neither,
+pub(super) enum Ending {
+    Success,
+    Failure(FailureKind),
+    /// It shows nothing about the agent.
+    Neutral,
 }
 
-/// An agent's life.
+/// The guards of one incarnation of an agent.
 #[derive(Debug, Clone)]
-pub(super) struct Ward {
+pub(super) struct AgentGuards {
     pub(super) by: Incarnation,
     pub(super) capacity: u32,
     breaker: Breaker,
     limit: Option<(Limit, concurrency::Rules)>,
     rate: Gcra,
-    /// Attempts that it holds.
+    /// How many attempts the agent holds.
     held: u32,
     /// Why the breaker opened.
     why: Option<Trip>,
@@ -43,12 +64,12 @@ enum Limit {
     Gradient(Gradient),
 }
 
-impl Ward {
+impl AgentGuards {
     pub(super) fn new(by: Incarnation, capacity: u32, settings: &Settings) -> Self {
-        let mut ward =
+        let mut guards =
             Self { by, capacity, breaker: Breaker::default(), limit: None, rate: Gcra::default(), held: 0, why: None };
-        ward.set_capacity(capacity, settings);
-        ward
+        guards.set_capacity(capacity, settings);
+        guards
     }
 
     pub(super) const fn agent(&self) -> AgentId {
@@ -72,85 +93,89 @@ impl Ward {
         self.limit = Some((limit, rules));
     }
 
-    /// An attempt begins. Says whether any guard may want something else now.
+    /// An attempt begins. The answer has whether a guard may want another bound now.
     pub(super) fn began(&mut self, settings: &Settings, now: Time) -> (Option<Ticket>, bool) {
         self.held = self.held.saturating_add(1);
-        let mut stirred = false;
+        let mut dirty = false;
         if let Some(rules) = settings.rate_of(self.agent()) {
-            // What is beyond the rate was decided under other rules: it is a fact all the same.
+            // An attempt beyond the rate was decided under other rules: it has begun all the same.
             let _beyond = self.rate.take(rules, 1, now);
-            stirred = self.rate.free_at(rules, 1).is_none_or(|at| at > now);
+            dirty = self.rate.free_at(rules, 1).is_none_or(|at| at > now);
         }
         let ticket = settings.breaker.as_ref().and_then(|rules| self.breaker.admit(rules, now).ok());
-        (ticket, stirred)
+        (ticket, dirty)
     }
 
-    /// An attempt has ended. Says whether any guard may want something else now.
+    /// An attempt has ended. The answer is whether a guard may want another bound now.
     pub(super) fn ended(
         &mut self,
         settings: &Settings,
         (ticket, since): (Option<Ticket>, Time),
-        how: How,
+        ending: Ending,
         now: Time,
         random: &mut Random,
     ) -> bool {
         let in_flight = self.held;
         self.held = self.held.saturating_sub(1);
         let took = now.since(since);
-        let outcome = match how {
-            How::Well => Some(Outcome::Success(took)),
-            How::Badly(FailureKind::Permanent) | How::Neither => None,
-            How::Badly(FailureKind::Transient | FailureKind::Overloaded | FailureKind::Unknown) => {
+        let outcome = match ending {
+            Ending::Success => Some(Outcome::Success(took)),
+            Ending::Failure(FailureKind::Permanent) | Ending::Neutral => None,
+            Ending::Failure(FailureKind::Transient | FailureKind::Overloaded | FailureKind::Unknown) => {
                 Some(Outcome::Failure(took))
             }
         };
-        let mut stirred = false;
+        let mut dirty = false;
         if let (Some(rules), Some(ticket)) = (&settings.breaker, ticket) {
             match outcome {
                 Some(outcome) => match self.breaker.record(rules, ticket, outcome, now, random) {
-                    Some(Shift::Opened { why, .. }) => (self.why, stirred) = (Some(why), true),
-                    Some(Shift::Closed) => (self.why, stirred) = (None, true),
+                    Some(Shift::Opened { why, .. }) => (self.why, dirty) = (Some(why), true),
+                    Some(Shift::Closed) => (self.why, dirty) = (None, true),
                     None => {}
                 },
                 None => self.breaker.release(ticket),
             }
         }
-        stirred | self.learn(how, in_flight, (since, now))
+        dirty | self.learn(ending, in_flight, (since, now))
     }
 
-    fn learn(&mut self, how: How, in_flight: u32, (since, now): (Time, Time)) -> bool {
+    fn learn(&mut self, ending: Ending, in_flight: u32, (since, now): (Time, Time)) -> bool {
         let Some((limit, rules)) = &mut self.limit else { return false };
         let before = limit.get();
-        match (limit, how) {
-            (Limit::Aimd(limit), How::Well) => limit.succeeded(rules, in_flight),
-            (Limit::Aimd(limit), How::Badly(FailureKind::Overloaded)) => {
+        match (limit, ending) {
+            (Limit::Aimd(limit), Ending::Success) => limit.succeeded(rules, in_flight),
+            (Limit::Aimd(limit), Ending::Failure(FailureKind::Overloaded)) => {
                 limit.overloaded(rules, since, now);
             }
-            (Limit::Gradient(limit), How::Well) => limit.took(rules, now.since(since).max(ATOM), in_flight),
-            (Limit::Gradient(limit), How::Badly(FailureKind::Overloaded | FailureKind::Unknown)) => {
+            (Limit::Gradient(limit), Ending::Success) => limit.took(rules, now.since(since).max(ATOM), in_flight),
+            (Limit::Gradient(limit), Ending::Failure(FailureKind::Overloaded | FailureKind::Unknown)) => {
                 limit.dropped(rules, since, now);
             }
-            (_, How::Badly(FailureKind::Transient | FailureKind::Permanent | FailureKind::Unknown) | How::Neither) => {}
+            (
+                _,
+                Ending::Failure(FailureKind::Transient | FailureKind::Permanent | FailureKind::Unknown)
+                | Ending::Neutral,
+            ) => {}
         }
         self.limit.as_ref().is_some_and(|(limit, _)| limit.get() != before)
     }
 
-    /// An attempt goes on that began before this guard began to look.
+    /// An attempt goes on that began before these guards were created.
     pub(super) fn carry(&mut self, settings: &Settings, now: Time) -> Option<Ticket> {
         self.held = self.held.saturating_add(1);
         let rules = settings.breaker.as_ref()?;
         self.breaker.admit(rules, now).ok()
     }
 
-    /// What the breaker wants.
-    pub(super) fn breaker(&self, settings: &Settings, now: Time) -> Want {
+    /// The bound that the breaker wants.
+    pub(super) fn breaker(&self, settings: &Settings, now: Time) -> Option<Wanted> {
         let rules = settings.breaker.as_ref()?;
         match self.breaker.phase() {
             Phase::Closed => None,
-            Phase::HalfOpen => Some((rules.config().probes, None)),
+            Phase::HalfOpen => Some(Wanted::slots(rules.config().probes)),
             Phase::Open => match self.breaker.next_wakeup(rules, now) {
-                Some(until) => Some((0, Some(until))),
-                None => Some((rules.config().probes, None)),
+                Some(until) => Some(Wanted::none_until(until)),
+                None => Some(Wanted::slots(rules.config().probes)),
             },
         }
     }
@@ -165,25 +190,25 @@ impl Ward {
         }))
     }
 
-    /// What adaptive concurrency wants.
-    pub(super) fn limit(&self) -> Want {
+    /// The bound that adaptive concurrency wants.
+    pub(super) fn limit(&self) -> Option<Wanted> {
         let limit = self.limit.as_ref()?.0.get();
-        (limit < self.capacity).then_some((limit, None))
+        (limit < self.capacity).then_some(Wanted::slots(limit))
     }
 
-    /// What the rate limit wants.
-    pub(super) fn rate(&self, settings: &Settings, now: Time) -> Want {
+    /// The bound that the rate limit wants.
+    pub(super) fn rate(&self, settings: &Settings, now: Time) -> Option<Wanted> {
         let free = self.rate.free_at(settings.rate_of(self.agent())?, 1)?;
-        (free > now).then_some((0, Some(free)))
+        (free > now).then_some(Wanted::none_until(free))
     }
 
-    /// Goes on where the gates of a snapshot say that its guards stood.
-    pub(super) fn recall_breaker(&mut self, until: Time) {
+    /// Restores the breaker from the gate of a snapshot: it was open.
+    pub(super) fn restore_breaker(&mut self, until: Time) {
         let _opened = self.breaker.hold(until);
         self.why = Some(Trip::Told);
     }
 
-    pub(super) fn recall_limit(&mut self, slots: u32) {
+    pub(super) fn restore_limit(&mut self, slots: u32) {
         if let Some((limit, rules)) = &mut self.limit {
             let config = rules.config();
             let begin = slots.clamp(config.least, config.most);
@@ -193,8 +218,8 @@ impl Ward {
         }
     }
 
-    /// The rate was used up then.
-    pub(super) fn recall_rate(&mut self, settings: &Settings, at: Time) {
+    /// Restores the rate from the gate of a snapshot: it was used up.
+    pub(super) fn restore_rate(&mut self, settings: &Settings, at: Time) {
         if let Some(rules) = settings.rate_of(self.agent()) {
             let _taken = self.rate.take(rules, rules.config().burst, at);
         }
@@ -217,5 +242,5 @@ impl Limit {
     }
 }
 
-/// Nothing takes no time at all.
+/// No attempt takes no time at all.
 const ATOM: Duration = Duration::from_nanos(1);

@@ -1,16 +1,16 @@
-//! What is on record about the scheduler as a whole.
+//! What guards have decided for the scheduler as a whole.
 
 use crate::event::ControlEvent;
 use crate::name::Name;
 use crate::task::Tier;
 use serde::{Deserialize, Serialize};
 
-/// How the scheduler as a whole stands, by the word of its guards.
+/// What guards have decided for the scheduler as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct Standing {
-    /// Whether too few agents are fit for work, so that guards exclude none.
+    /// Whether too few agents are healthy, so that guards exclude none.
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub panic: bool,
     /// New tasks of this tier and of the less urgent ones are refused.
@@ -19,13 +19,13 @@ pub struct Standing {
     /// The level at which the service is degraded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Name>,
-    /// How many agents there should be, by the last advice.
+    /// How many agents the last advice recommends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advised: Option<u32>,
 }
 
 impl Standing {
-    /// Whether nothing is out of the ordinary.
+    /// Whether no guard has decided anything.
     #[must_use]
     pub fn is_calm(&self) -> bool {
         *self == Self::default()
@@ -37,7 +37,7 @@ impl Standing {
         self.refused.is_some_and(|from| tier >= from)
     }
 
-    pub(in crate::scheduler) fn apply(&mut self, event: &ControlEvent) {
+    pub(super) fn apply(&mut self, event: &ControlEvent) {
         match event {
             ControlEvent::Panicked { .. } => self.panic = true,
             ControlEvent::Calmed { .. } => self.panic = false,

@@ -1,8 +1,8 @@
 //! What a strategy chooses from.
 
 use super::eligible::Eligible;
-use super::fleet::{Fleet, Member};
 use super::levels::Found;
+use super::loads::{AgentIx, AgentLoad, LoadTable};
 use super::skills::SkillMap;
 use crate::agent::AgentSpec;
 use crate::id::AgentId;
@@ -16,7 +16,7 @@ use core::fmt;
 /// and [`sample`](Self::sample) take a time that hardly grows with the fleet; [`iter`](Self::iter) looks at all.
 #[derive(Clone, Copy)]
 pub struct Candidates<'a> {
-    fleet: &'a Fleet,
+    loads: &'a LoadTable,
     eligible: &'a Eligible,
     skills: &'a SkillMap,
     /// The agents with room, if a wrapping strategy has narrowed them down.
@@ -31,13 +31,13 @@ const TRIES: usize = 8;
 
 impl<'a> Candidates<'a> {
     pub(crate) const fn new(
-        fleet: &'a Fleet,
+        loads: &'a LoadTable,
         eligible: &'a Eligible,
         skills: &'a SkillMap,
         class: u32,
         now: Time,
     ) -> Self {
-        Self { fleet, eligible, skills, open: None, class, now, familiar: None }
+        Self { loads, eligible, skills, open: None, class, now, familiar: None }
     }
 
     /// Only those in this set.
@@ -53,8 +53,8 @@ impl<'a> Candidates<'a> {
 
     /// All of them, in the order of their places.
     pub fn iter(&self) -> impl Iterator<Item = Candidate<'a>> + Clone + use<'a> {
-        let fleet = self.fleet;
-        self.bits().common(self.open()).filter_map(move |place| candidate(fleet, place))
+        let loads = self.loads;
+        self.bits().common(self.open()).filter_map(move |index| nth_place(loads, index))
     }
 
     /// The first of them.
@@ -67,20 +67,24 @@ impl<'a> Candidates<'a> {
     #[must_use]
     pub fn after(&self, place: Option<u32>) -> Option<Candidate<'a>> {
         let from = place.map_or(0, |place| place as usize + 1);
-        candidate(self.fleet, next_around([self.bits(), self.open()], from)?)
+        nth_place(self.loads, next_around([self.bits(), self.open()], from)?)
     }
 
     /// The one with this id, if it is among them.
     #[must_use]
     pub fn get(&self, id: AgentId) -> Option<Candidate<'a>> {
-        self.at(self.fleet.place_of(id)?.get())
+        self.at_place(self.loads.place_of(id)?)
     }
 
     /// The one at this place, if it is among them.
     #[must_use]
     pub fn at(&self, place: u32) -> Option<Candidate<'a>> {
-        let here = self.eligible.contains(place as usize) && self.open().contains(place as usize);
-        here.then(|| candidate(self.fleet, place as usize)).flatten()
+        self.at_place(AgentIx::new(place))
+    }
+
+    fn at_place(&self, place: AgentIx) -> Option<Candidate<'a>> {
+        let here = self.eligible.contains(place) && self.open().contains(place.index());
+        here.then(|| candidate(self.loads, place)).flatten()
     }
 
     /// How many there are.
@@ -100,8 +104,8 @@ impl<'a> Candidates<'a> {
     #[must_use]
     #[inline]
     pub fn least_loaded(&self) -> Option<Candidate<'a>> {
-        match self.fleet.levels().least(self.bits(), self.open, self.eligible.turn()) {
-            Found::At(place) => candidate(self.fleet, place),
+        match self.loads.levels().least(self.bits(), self.open, self.eligible.turn().map(AgentIx::get)) {
+            Found::At(place) => nth_place(self.loads, place),
             Found::Nobody => None,
             Found::Unclear => self.least_loaded_by_scan(),
         }
@@ -109,7 +113,7 @@ impl<'a> Candidates<'a> {
 
     /// The same by looking at each: the oracle of the index, and the way out when almost every agent has its own load.
     pub(crate) fn least_loaded_by_scan(&self) -> Option<Candidate<'a>> {
-        let turn = self.eligible.turn();
+        let turn = self.eligible.turn().map(AgentIx::get);
         self.iter().reduce(|best, agent| {
             let sooner = turn.is_some_and(|turn| best.place() <= turn && agent.place() > turn);
             if agent.less_loaded_than(&best) || (sooner && !best.less_loaded_than(&agent)) { agent } else { best }
@@ -160,14 +164,14 @@ impl<'a> Candidates<'a> {
     /// The one that has `rank` others before it, in the order of their places.
     #[must_use]
     pub fn nth(&self, rank: usize) -> Option<Candidate<'a>> {
-        candidate(self.fleet, self.bits().nth_common(self.open(), rank)?)
+        nth_place(self.loads, self.bits().nth_common(self.open(), rank)?)
     }
 
     /// All agents that meet the needs, whether they have room or not, in the order of their places: what a table is built
     /// over that shall not change with every task.
     pub fn everyone(&self) -> impl Iterator<Item = Candidate<'a>> + Clone + use<'a> {
-        let fleet = self.fleet;
-        self.eligible.places().iter().filter_map(move |place| candidate(fleet, *place as usize))
+        let loads = self.loads;
+        self.eligible.places().iter().filter_map(move |place| candidate(loads, *place))
     }
 
     /// How many meet the needs, whether they have room or not.
@@ -179,7 +183,7 @@ impl<'a> Candidates<'a> {
     /// Whether the agent at this place meets the needs, whether it has room or not.
     #[must_use]
     pub fn is_eligible(&self, place: u32) -> bool {
-        self.eligible.contains(place as usize)
+        self.eligible.contains(AgentIx::new(place))
     }
 
     /// A number that is another one whenever [`everyone`](Self::everyone) has changed, or one of them has.
@@ -195,7 +199,7 @@ impl<'a> Candidates<'a> {
         self.class
     }
 
-    /// The moment of the decision.
+    /// The time of the decision.
     #[must_use]
     pub const fn now(&self) -> Time {
         self.now
@@ -216,7 +220,7 @@ impl<'a> Candidates<'a> {
     /// The place of any registered agent, among them or not.
     #[must_use]
     pub fn place_of(&self, id: AgentId) -> Option<u32> {
-        self.fleet.place_of(id).map(|place| place.get())
+        self.loads.place_of(id).map(|place| place.get())
     }
 
     /// Only those that pass: for strategies that wrap others. `room` is the caller's memory for the result.
@@ -237,7 +241,7 @@ impl<'a> Candidates<'a> {
     const fn open(&self) -> &'a Bits {
         match self.open {
             Some(open) => open,
-            None => self.fleet.free(),
+            None => self.loads.free(),
         }
     }
 
@@ -245,9 +249,9 @@ impl<'a> Candidates<'a> {
     fn draw(&self, random: &mut Random) -> Option<Candidate<'a>> {
         let (places, open) = (self.eligible.places(), self.open());
         for _ in 0..TRIES {
-            let place = *places.get(random.below(places.len()))? as usize;
-            if open.contains(place) {
-                return candidate(self.fleet, place);
+            let place = *places.get(random.below(places.len()))?;
+            if open.contains(place.index()) {
+                return candidate(self.loads, place);
             }
         }
         None
@@ -265,8 +269,13 @@ impl<'a> Candidates<'a> {
     }
 }
 
-fn candidate(fleet: &Fleet, place: usize) -> Option<Candidate<'_>> {
-    fleet.at(place).map(|member| Candidate { member })
+/// The agent at a position of a set of places.
+fn nth_place(loads: &LoadTable, index: usize) -> Option<Candidate<'_>> {
+    candidate(loads, AgentIx::at(index)?)
+}
+
+fn candidate(loads: &LoadTable, place: AgentIx) -> Option<Candidate<'_>> {
+    loads.get(place).map(|agent| Candidate { agent })
 }
 
 impl fmt::Debug for Candidates<'_> {
@@ -311,75 +320,75 @@ impl Places {
 /// An agent that could take the task, now or, in [`Candidates::everyone`], at some time.
 #[derive(Clone, Copy)]
 pub struct Candidate<'a> {
-    member: &'a Member,
+    agent: &'a AgentLoad,
 }
 
 impl<'a> Candidate<'a> {
     /// Its id.
     #[must_use]
     pub fn id(&self) -> AgentId {
-        self.member.spec.id
+        self.agent.spec().id
     }
 
     /// What it is.
     #[must_use]
     pub fn spec(&self) -> &'a AgentSpec {
-        &self.member.spec
+        self.agent.spec()
     }
 
     /// A small number that is the agent's while it is registered: for tables.
     #[must_use]
     pub const fn place(&self) -> u32 {
-        self.member.place
+        self.agent.place()
     }
 
     /// How many attempts it holds.
     #[must_use]
     pub fn in_flight(&self) -> u32 {
-        self.member.in_flight()
+        self.agent.occupancy().in_flight
     }
 
     /// How many attempts it may hold at once now: its capacity, or less if a guard says so.
     #[must_use]
     pub fn slots(&self) -> u32 {
-        self.member.slots()
+        self.agent.occupancy().slots
     }
 
     /// How many more it may hold.
     #[must_use]
     pub fn room(&self) -> u32 {
-        self.member.slots().saturating_sub(self.in_flight())
+        self.agent.occupancy().slots.saturating_sub(self.in_flight())
     }
 
     /// Whether it takes work and has room.
     #[must_use]
     pub fn is_free(&self) -> bool {
-        self.member.has_room()
+        self.agent.occupancy().has_room()
     }
 
     /// Its share where work is shared out: its weight, or its capacity.
     #[must_use]
     pub fn weight(&self) -> u32 {
-        self.member.spec.weight.unwrap_or(self.member.spec.capacity)
+        self.agent.spec().weight.unwrap_or(self.agent.spec().capacity)
     }
 
     /// The share of what it may hold that is in use, from 0 to 1.
     #[must_use]
     pub fn utilisation(&self) -> f64 {
-        f64::from(self.in_flight()) / f64::from(self.member.slots().max(1))
+        f64::from(self.in_flight()) / f64::from(self.agent.occupancy().slots.max(1))
     }
 
     /// Whether it has less of what it may hold in use than `other`. Exact: no division.
     #[must_use]
     pub fn less_loaded_than(&self, other: &Self) -> bool {
-        let mine = u64::from(self.in_flight()) * u64::from(other.member.slots());
-        let others = u64::from(other.in_flight()) * u64::from(self.member.slots());
+        let mine = u64::from(self.in_flight()) * u64::from(other.slots());
+        let others = u64::from(other.in_flight()) * u64::from(self.agent.occupancy().slots);
         mine < others
     }
 }
 
 impl fmt::Debug for Candidate<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}/{})", self.id(), self.in_flight(), self.member.spec.capacity)
+        write!(f, "{} ({}/{})", self.id(), self.in_flight(), self.agent.spec().capacity)
     }
 }

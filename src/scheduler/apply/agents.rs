@@ -1,0 +1,77 @@
+//! Events of agents.
+
+use super::State;
+use crate::agent::AgentSpec;
+use crate::event::AgentEvent;
+use crate::id::{AgentId, Incarnation};
+use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
+use crate::scheduler::index::{Bound, Reopened};
+use crate::scheduler::ix::AgentIx;
+use crate::time::Time;
+use std::sync::Arc;
+
+impl State {
+    pub(super) fn apply_agent(&mut self, at: Time, event: &AgentEvent) -> Applied {
+        match event {
+            AgentEvent::Registered { by, spec } => self.registered(at, *by, spec),
+            AgentEvent::Updated { by, spec } => self.updated(*by, spec),
+            AgentEvent::Draining { by } => {
+                let agent = self.current(*by)?;
+                self.index.drain(agent)
+            }
+            AgentEvent::Deregistered { by } | AgentEvent::Lost { by } => {
+                self.current(*by)?;
+                self.remove_agent(by.agent())
+            }
+            AgentEvent::Throttled { by, guard, slots, until, .. } => {
+                let agent = self.current(*by)?;
+                self.bound(agent, Bound::Gate { guard: *guard, slots: *slots, until: *until })?;
+                self.index.fleet_mut().set_gate_timer(agent, &mut self.timers)
+            }
+        }
+    }
+
+    fn current(&self, by: Incarnation) -> Applied<AgentIx> {
+        self.index.fleet().current(by).ok_or(InconsistentEvent("an event is about an incarnation that is over"))
+    }
+
+    fn registered(&mut self, at: Time, by: Incarnation, spec: &Arc<AgentSpec>) -> Applied {
+        if by.agent() != spec.id || by.number() != self.incarnations.saturating_add(1) {
+            return Err(InconsistentEvent("an incarnation is registered that is not the next"));
+        }
+        self.incarnations = by.number();
+        let paused = self.index.fleet().by_id(spec.id).and_then(|member| member.paused.clone());
+        self.remove_agent(spec.id)?;
+        let agent = self.index.register(by, spec, paused.as_ref(), at)?;
+        self.index.fleet_mut().set_lease_timer(agent, &mut self.timers)
+    }
+
+    fn updated(&mut self, by: Incarnation, spec: &Arc<AgentSpec>) -> Applied {
+        let agent = self.current(by)?;
+        if spec.id != by.agent() {
+            return Err(InconsistentEvent("an agent changes its id"));
+        }
+        self.index.update(agent, spec)?;
+        self.index.fleet_mut().set_lease_timer(agent, &mut self.timers)
+    }
+
+    /// The agent is gone, if it was there; its attempts are orphaned.
+    fn remove_agent(&mut self, id: AgentId) -> Applied {
+        let held = self.index.remove(id, &mut self.timers).unwrap_or_default();
+        held.into_iter().try_for_each(|task| self.tasks.orphan(task))
+    }
+
+    /// Changes what an agent may hold, and records the classes whose tasks may begin for it: the agent has room now, or
+    /// backups stand in for it.
+    pub(super) fn bound(&mut self, agent: AgentIx, bound: Bound<'_>) -> Applied {
+        match self.index.set_bound(agent, bound)? {
+            Reopened::None => {}
+            Reopened::Any => self.queues.reopen_ready(|_| true),
+            Reopened::Of(agent) => {
+                let serves = self.index.fleet().get(agent).map(|member| &member.classes);
+                self.queues.reopen_ready(|class| serves.is_some_and(|classes| classes.contains(class.index())));
+            }
+        }
+        Ok(())
+    }
+}

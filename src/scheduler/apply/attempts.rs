@@ -1,0 +1,148 @@
+//! Events of attempts: assigned, started, requested back, given back, failed.
+
+use super::State;
+use crate::event::{Next, YieldReason};
+use crate::id::{AttemptId, Incarnation, TaskId};
+use crate::name::Name;
+use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
+use crate::scheduler::ix::TaskIx;
+use crate::scheduler::preemption::Candidate;
+use crate::scheduler::queue::{Arrival, Queues};
+use crate::scheduler::tasks::{Held, Running, Tasks};
+use crate::task::{Failure, TaskOutcome};
+use crate::time::Time;
+
+impl State {
+    pub(super) fn assigned(&mut self, now: Time, attempt: AttemptId, to: Incarnation) -> Applied {
+        let at = self.tasks.known(attempt.task())?;
+        let agent = self.index.fleet().current(to);
+        let agent = agent.ok_or(InconsistentEvent("a task is assigned to an agent that is gone"))?;
+        let task = self.tasks.at(at)?;
+        let class = task.class().ok_or(InconsistentEvent("a task is assigned that is not queued"))?;
+        if attempt != task.next_attempt() {
+            return Err(InconsistentEvent("an attempt begins that is not the next"));
+        }
+        self.index.assigned(class, agent)?;
+        self.dequeue(at)?;
+        let index = self.index.fleet_mut().hold(agent, at)?;
+        let unstarted = self.index.fleet().get(agent).is_some_and(|member| member.spec.prefetch > 0);
+        let task = self.tasks.at(at)?;
+        if task.traits.uses_resources {
+            self.index.take(&task.spec.needs, Some(agent))?;
+        }
+        let charged = self.queues.begin(task.accounts, now, &mut self.timers)?;
+        let held = Some(Held { at: agent, index });
+        self.tasks.begin(at, Running { by: to, held, since: now, charged, unstarted, yielding: None, cancel: None })?;
+        self.add_candidate(at)?;
+        self.set_timer(at)
+    }
+
+    pub(super) fn started(&mut self, now: Time, attempt: AttemptId) -> Applied {
+        let at = self.tasks.under_way(attempt)?;
+        self.remove_candidate(at)?;
+        self.tasks.start(at, now)?;
+        self.add_candidate(at)?;
+        self.set_timer(at)
+    }
+
+    pub(super) fn yield_requested(&mut self, now: Time, attempt: AttemptId, why: YieldReason) -> Applied {
+        let at = self.tasks.under_way(attempt)?;
+        self.remove_candidate(at)?;
+        self.tasks.request_yield(at, why, now)?;
+        if let Some(beneficiary) = why.by() {
+            self.candidates.promise(beneficiary, attempt.task());
+        }
+        self.set_timer(at)
+    }
+
+    pub(super) fn yielded(&mut self, now: Time, attempt: AttemptId, by: Incarnation, unknown: bool) -> Applied {
+        let at = self.tasks.held_by(attempt, by)?;
+        self.tasks.note_unknown(at, unknown)?;
+        self.tasks.note_yield(at)?;
+        self.end_attempt(now, at)?;
+        self.enqueue(at)?;
+        self.set_timer(at)?;
+        // Another agent may have room for it.
+        let class = self.tasks.at(at)?.class();
+        self.queues.reopen(class);
+        Ok(())
+    }
+
+    pub(super) fn attempt_failed(
+        &mut self,
+        now: Time,
+        at: TaskIx,
+        by: Incarnation,
+        failure: &Failure,
+        next: Next,
+    ) -> Applied {
+        self.tasks.note_failure(at, by.agent())?;
+        match next {
+            Next::Retry { at: until, tier } => {
+                self.end_attempt(now, at)?;
+                self.tasks.back_off(at, until, tier)?;
+                self.set_timer(at)
+            }
+            Next::Fail => self.end(now, at, TaskOutcome::Failed(failure.clone())),
+            Next::DeadLetter => self.end(now, at, TaskOutcome::DeadLettered(failure.clone())),
+        }
+    }
+
+    pub(super) fn cancel_requested(&mut self, now: Time, id: TaskId, reason: &Name) -> Applied {
+        let at = self.tasks.known(id)?;
+        self.remove_candidate(at)?;
+        self.tasks.request_cancel(at, reason, now)?;
+        self.set_timer(at)
+    }
+
+    /// The attempt ends, if one is under way: what it took is given back.
+    pub(super) fn end_attempt(&mut self, now: Time, at: TaskIx) -> Applied {
+        let task = self.tasks.at(at)?;
+        let Some(running) = task.running() else { return Ok(()) };
+        let (id, accounts) = (task.id(), task.accounts);
+        let (charged, took, beneficiary) = (running.charged, now.since(running.since), running.beneficiary());
+        if task.traits.uses_resources {
+            self.index.give(&task.spec.needs, running.agent())?;
+            if task.spec.needs.shared().next().is_some() {
+                let index = &self.index;
+                self.queues.reopen_ready(|class| index.uses_resources(class));
+            }
+        }
+        self.remove_candidate(at)?;
+        if let Some(beneficiary) = beneficiary {
+            self.candidates.fulfil(beneficiary, id);
+        }
+        self.queues.end(accounts, charged, took, now, &mut self.timers)?;
+        if let Some(held) = self.tasks.release(at)?
+            && let Some(moved) = self.index.fleet_mut().release(held.at, held.index)?
+        {
+            self.tasks.set_index(moved, held.index)?;
+        }
+        Ok(())
+    }
+
+    /// Lists the attempt as one that could be requested back, unless it has been.
+    pub(super) fn add_candidate(&mut self, at: TaskIx) -> Applied {
+        if let Some(candidate) = candidate(&self.tasks, &self.queues, at)? {
+            self.candidates.add(candidate);
+        }
+        Ok(())
+    }
+
+    fn remove_candidate(&mut self, at: TaskIx) -> Applied {
+        if let Some(candidate) = candidate(&self.tasks, &self.queues, at)? {
+            self.candidates.remove(candidate);
+        }
+        Ok(())
+    }
+}
+
+/// The attempt of a task as a candidate, if one is under way that could be one.
+pub(super) fn candidate<'a>(tasks: &'a Tasks, queues: &Queues, at: TaskIx) -> Applied<Option<Candidate<'a>>> {
+    let task = tasks.at(at)?;
+    let Some(running) = task.running() else { return Ok(None) };
+    if !task.traits.preemptible && !running.unstarted {
+        return Ok(None);
+    }
+    Ok(Some(Candidate { at, task, running, rank: queues.rank(&Arrival::of(task)) }))
+}

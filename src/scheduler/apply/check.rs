@@ -1,0 +1,107 @@
+//! The rules that hold between the components of the state. They look at everything.
+
+use super::State;
+use super::tasks::sub_queue;
+use crate::scheduler::ix::{AccountIx, ClassIx};
+use crate::scheduler::preemption::Candidate;
+use crate::scheduler::queue::{Account, Arrival};
+use crate::structure::Bits;
+use std::collections::BTreeMap;
+
+type Checked = Result<(), String>;
+
+impl State {
+    /// Whether every rule holds, within each component and between them.
+    pub(crate) fn check(&self) -> Checked {
+        self.tasks.check()?;
+        self.index.check()?;
+        self.queues.check()?;
+        self.timers.check(self.tasks.timers() + self.index.fleet().timers() + self.queues.timers())?;
+        self.check_holders()?;
+        self.check_positions()?;
+        self.check_accounts()?;
+        self.check_candidates()?;
+        let attempts = self.tasks.iter().filter_map(|(_, task)| Some((task.running()?.by, &task.spec.needs)));
+        self.index.check_resources(&attempts.collect::<Vec<_>>())
+    }
+
+    /// An attempt is at its index in what its agent holds, and nothing else is.
+    fn check_holders(&self) -> Checked {
+        let mut held = 0;
+        for (at, task) in self.tasks.iter() {
+            let Some(running) = task.running() else { continue };
+            let Some(place) = running.held else {
+                if !self.tasks.is_orphaned(task.id()) || self.index.fleet().current(running.by).is_some() {
+                    return Err(format!("{} is held by no agent, not by {}", task.id(), running.by));
+                }
+                continue;
+            };
+            held += 1;
+            let member = self.index.fleet().get(place.at).filter(|member| member.by == running.by);
+            if member.and_then(|member| member.held.get(place.index as usize)) != Some(&at) {
+                return Err(format!("{} is not where its agent {} holds it", task.id(), running.by));
+            }
+        }
+        let counted: usize = self.index.fleet().iter().map(|(_, member)| member.held.len()).sum();
+        if held != counted {
+            return Err(format!("{held} tasks run, agents hold {counted}"));
+        }
+        Ok(())
+    }
+
+    /// Each queued task, and no other, is in the sub-queue that it belongs to, at its rank.
+    fn check_positions(&self) -> Checked {
+        let mut queued = 0;
+        for (at, task) in self.tasks.iter() {
+            let position = self.queues.position_of(at);
+            queued += usize::from(position.is_some());
+            let should = task.class().map(|class| (sub_queue(task, class), self.queues.rank(&Arrival::of(task))));
+            if position != should {
+                return Err(format!("{} is queued at {position:?}, not {should:?}", task.id()));
+            }
+        }
+        let counted: usize = self.queues.by_tier().iter().sum();
+        if queued != counted {
+            return Err(format!("{queued} tasks are queued, {counted} are counted"));
+        }
+        let ready = self.queues.ready().each().flat_map(Bits::iter).filter_map(ClassIx::at);
+        match ready.into_iter().find(|class| self.index.classes().key(*class).is_none()) {
+            Some(class) => Err(format!("tasks wait in class {}, which is unknown", class.index())),
+            None => Ok(()),
+        }
+    }
+
+    /// What accounts count is what their tasks are.
+    fn check_accounts(&self) -> Checked {
+        let mut counts: BTreeMap<AccountIx, (u32, u32)> = BTreeMap::new();
+        for (_, task) in self.tasks.iter().filter(|(_, task)| !task.has_ended()) {
+            for account in task.accounts.each() {
+                let (active, running) = counts.entry(account).or_default();
+                *active += 1;
+                *running += u32::from(task.running().is_some());
+            }
+        }
+        let tenants = self.queues.tenants().map(|(at, account)| (AccountIx::Tenant(at), account));
+        let kinds = self.queues.kinds().map(|(at, account)| (AccountIx::Kind(at), account));
+        for (at, account) in tenants.chain(kinds) {
+            let counted = counts.remove(&at).unwrap_or_default();
+            let has = (Account::active(account), account.running());
+            if counted != has {
+                return Err(format!("{:?} has {counted:?} tasks, not {has:?}", account.name()));
+            }
+        }
+        match counts.keys().next() {
+            Some(account) => Err(format!("tasks count towards {account:?}, which is unknown")),
+            None => Ok(()),
+        }
+    }
+
+    /// The attempts that could be requested back are listed, and the tasks for which some have been.
+    fn check_candidates(&self) -> Checked {
+        let attempts = self.tasks.iter().filter_map(|(at, task)| {
+            let (running, rank) = (task.running()?, self.queues.rank(&Arrival::of(task)));
+            Some(Candidate { at, task, running, rank })
+        });
+        self.candidates.check(attempts)
+    }
+}

@@ -1,0 +1,39 @@
+//! Events of the scheduler as a whole.
+
+use super::State;
+use crate::agent::Scope;
+use crate::event::ControlEvent;
+use crate::name::Name;
+use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
+use crate::scheduler::index::Bound;
+use crate::scheduler::ix::AccountIx;
+use crate::time::Time;
+
+impl State {
+    pub(super) fn apply_control(&mut self, at: Time, event: &ControlEvent) -> Applied {
+        self.standing.apply(event);
+        match event {
+            ControlEvent::Paused { scope, reason } => self.set_paused(at, scope, Some(reason)),
+            ControlEvent::Resumed { scope } => self.set_paused(at, scope, None),
+            ControlEvent::Panicked { .. }
+            | ControlEvent::Calmed { .. }
+            | ControlEvent::Shedding { .. }
+            | ControlEvent::Degraded { .. }
+            | ControlEvent::Rerouted { .. }
+            | ControlEvent::Scaling { .. } => Ok(()),
+        }
+    }
+
+    fn set_paused(&mut self, at: Time, scope: &Scope, reason: Option<&Name>) -> Applied {
+        let account = match scope {
+            Scope::Tenant(name) => AccountIx::Tenant(self.queues.tenant(name)),
+            Scope::Kind(name) => AccountIx::Kind(self.queues.kind(name)),
+            Scope::Agent(id) => {
+                let agent = self.index.fleet().place_of(*id);
+                let agent = agent.ok_or(InconsistentEvent("an unknown agent is paused or resumed"))?;
+                return self.bound(agent, Bound::Pause(reason));
+            }
+        };
+        self.queues.set_paused(account, reason, at, &mut self.timers)
+    }
+}

@@ -1,0 +1,124 @@
+//! The state that a snapshot holds.
+
+use super::State;
+use crate::error::RestoreError;
+use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
+use crate::scheduler::index::Bound;
+use crate::scheduler::queue::AccountHistory;
+use crate::scheduler::snapshot::{AccountRecord, AgentRecord, SchedulerSnapshot, TaskRecord, TaskStage};
+use crate::scheduler::tasks::{Attempts, Cancel, Ended, Held, Origin, Past, Running, Stage, Submission, Yielding};
+
+impl State {
+    /// Puts what a snapshot holds into an empty state.
+    pub(crate) fn put(&mut self, snapshot: &SchedulerSnapshot) -> Result<(), RestoreError> {
+        self.incarnations = snapshot.incarnations;
+        let latest = snapshot.agents.iter().map(|agent| agent.by.number()).max().unwrap_or(0);
+        if latest > snapshot.incarnations || snapshot.incarnations == u64::MAX {
+            return Err(wrong(format!("{} incarnations have begun, one is {latest}", snapshot.incarnations)));
+        }
+        for (place, record) in snapshot.tenants.iter().map(|record| (record.place, record)) {
+            let put = self.queues.put_tenant(place, &record.name, history(record));
+            put.ok_or_else(|| wrong(format!("tenant {:?} is not possible at {place}", record.name)))?;
+        }
+        for (place, record) in snapshot.kinds.iter().map(|record| (record.place, record)) {
+            let put = self.queues.put_kind(place, &record.name, history(record));
+            put.ok_or_else(|| wrong(format!("kind {:?} is not possible at {place}", record.name)))?;
+        }
+        for agent in &snapshot.agents {
+            self.put_agent(agent).map_err(|InconsistentEvent(why)| wrong(format!("agent {}: {why}", agent.by)))?;
+        }
+        for task in &snapshot.tasks {
+            self.put_task(task).map_err(|InconsistentEvent(why)| wrong(format!("task {}: {why}", task.spec.id)))?;
+        }
+        let ended = self.tasks.put_ended(&snapshot.finished, &snapshot.dead);
+        ended.map_err(|id| wrong(format!("task {id} is listed as finished and is not")))?;
+        self.put_dependencies(&snapshot.tasks).map_err(|InconsistentEvent(why)| wrong(why.into()))?;
+        let tags = snapshot.tenants.iter().map(|record| (record.name.clone(), record.tag));
+        let shares = self.queues.put_shares(snapshot.virtual_time, tags, snapshot.at, &mut self.timers);
+        shares.map_err(|InconsistentEvent(why)| wrong(why.into()))?;
+        self.standing = snapshot.standing.clone();
+        self.check().map_err(wrong)
+    }
+
+    fn put_agent(&mut self, record: &AgentRecord) -> Applied {
+        if record.by.agent() != record.spec.id {
+            return Err(InconsistentEvent("it has another id"));
+        }
+        let agent = self.index.put(record.place, record.by, &record.spec);
+        let agent = agent.ok_or(InconsistentEvent("it is there twice, or its place is taken"))?;
+        let fleet = self.index.fleet_mut();
+        fleet.set_status(agent, record.status)?;
+        fleet.set_bound(agent, Bound::Pause(record.paused.as_ref()))?;
+        for gate in &record.gates {
+            fleet.set_bound(agent, Bound::Gate { guard: gate.guard, slots: Some(gate.slots), until: gate.until })?;
+        }
+        fleet.set_gate_timer(agent, &mut self.timers)?;
+        fleet.set_lease_timer(agent, &mut self.timers)?;
+        self.index.review(agent);
+        Ok(())
+    }
+
+    fn put_task(&mut self, record: &TaskRecord) -> Applied {
+        let accounts = self.queues.accounts_of(&record.spec);
+        let (spec, seq, at, expected) = (&record.spec, record.seq, record.submitted, record.expected);
+        let past = Past {
+            tier: record.tier,
+            attempts: Attempts { begun: record.attempts, yielded: record.yields, preempted: record.preempted },
+            outcome_unknown: record.outcome_unknown,
+            avoid: record.avoid.clone(),
+            last: record.last,
+        };
+        let task = self.tasks.put(&Submission { spec, seq, at, expected, accounts }, past)?;
+        if !matches!(record.stage, TaskStage::Ended { .. }) {
+            self.queues.enter(accounts)?;
+        }
+        let stage = match &record.stage {
+            // What it waits for is put when all tasks are there.
+            TaskStage::Blocked => Stage::Blocked { on: 0 },
+            TaskStage::Queued => {
+                self.enqueue(task)?;
+                return self.set_timer(task);
+            }
+            TaskStage::Backoff { until } => Stage::Backoff { until: *until },
+            TaskStage::Running { by, since, charged, unstarted, yielding, cancel } => {
+                self.queues.put_running(accounts)?;
+                let agent = self.index.fleet().current(*by);
+                if self.tasks.at(task)?.traits.uses_resources {
+                    self.index.take(&record.spec.needs, agent)?;
+                }
+                let held = match agent {
+                    Some(at) => Some(Held { at, index: self.index.fleet_mut().hold(at, task)? }),
+                    None => None,
+                };
+                let yielding = yielding.map(|(at, why)| Yielding { at, why });
+                if let Some(beneficiary) = yielding.and_then(|yielding| yielding.why.by()) {
+                    self.candidates.promise(beneficiary, record.spec.id);
+                }
+                let cancel = cancel.as_ref().map(|(at, reason)| Cancel { at: *at, reason: reason.clone() });
+                let (by, since, charged, unstarted) = (*by, *since, *charged, *unstarted);
+                Stage::Running(Box::new(Running { by, held, since, charged, unstarted, yielding, cancel }))
+            }
+            TaskStage::Ended { at, outcome } => Stage::Ended(Box::new(Ended { at: *at, outcome: outcome.clone() })),
+        };
+        self.tasks.put_stage(task, stage)?;
+        self.add_candidate(task)?;
+        self.set_timer(task)
+    }
+
+    /// Which task waits for which, from what the tasks say.
+    fn put_dependencies(&mut self, records: &[TaskRecord]) -> Applied {
+        for record in records.iter().filter(|record| matches!(record.stage, TaskStage::Blocked)) {
+            let task = self.tasks.known(record.spec.id)?;
+            self.tasks.block(task, &record.spec, Origin::Snapshot)?;
+        }
+        Ok(())
+    }
+}
+
+fn history(record: &AccountRecord) -> AccountHistory {
+    AccountHistory { paused: record.paused.clone(), rate: record.rate, mean: record.mean }
+}
+
+fn wrong(reason: String) -> RestoreError {
+    RestoreError::Snapshot { reason }
+}

@@ -1,0 +1,163 @@
+//! Events of tasks that are no attempts: accepted, ready, moved, ended, forgotten.
+
+use super::State;
+use crate::event::TaskEvent;
+use crate::id::{Seq, TaskId};
+use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
+use crate::scheduler::index::{ClassKey, Excluded};
+use crate::scheduler::ix::{ClassIx, TaskIx};
+use crate::scheduler::queue::{Arrival, SubQueueKey};
+use crate::scheduler::tasks::{Origin, Submission, Task};
+use crate::task::{TaskOutcome, TaskSpec, Tier};
+use crate::time::Time;
+use core::time::Duration;
+use std::sync::Arc;
+
+impl State {
+    pub(super) fn apply_task(&mut self, seq: Seq, at: Time, event: &TaskEvent) -> Applied {
+        match event {
+            TaskEvent::Submitted { spec, replays, expected } => self.submitted((seq, at), spec, *expected, *replays),
+            TaskEvent::Ready { task } => self.ready(*task),
+            TaskEvent::Assigned { attempt, to } => self.assigned(at, *attempt, *to),
+            TaskEvent::Started { attempt } => self.started(at, *attempt),
+            TaskEvent::YieldRequested { attempt, why } => self.yield_requested(at, *attempt, *why),
+            TaskEvent::Yielded { attempt, by, maybe } => self.yielded(at, *attempt, *by, *maybe),
+            TaskEvent::AttemptFailed { attempt, by, failure, next, maybe, .. } => {
+                let task = self.tasks.held_by(*attempt, *by)?;
+                self.tasks.note_unknown(task, *maybe)?;
+                self.attempt_failed(at, task, *by, failure, *next)
+            }
+            TaskEvent::Used { attempt, by, .. } => self.tasks.held_by(*attempt, *by).map(drop),
+            TaskEvent::Succeeded { attempt, by, output } => {
+                let task = self.tasks.held_by(*attempt, *by)?;
+                self.end(at, task, TaskOutcome::Succeeded(output.clone()))
+            }
+            TaskEvent::Answered { task, output, .. } => {
+                let task = self.tasks.known(*task)?;
+                if self.tasks.at(task)?.class().is_none() {
+                    return Err(InconsistentEvent("a task is answered that does not wait for an agent"));
+                }
+                self.end(at, task, TaskOutcome::Succeeded(output.clone()))
+            }
+            TaskEvent::CancelRequested { task, reason } => self.cancel_requested(at, *task, reason),
+            TaskEvent::Cancelled { task, reason, happened } => {
+                let task = self.tasks.known(*task)?;
+                let (reason, happened) = (reason.clone(), happened.clone());
+                self.end(at, task, TaskOutcome::Cancelled { reason, happened })
+            }
+            TaskEvent::Expired { task, bound, maybe } => {
+                let task = self.tasks.known(*task)?;
+                self.tasks.note_unknown(task, *maybe)?;
+                self.end(at, task, TaskOutcome::Expired(*bound))
+            }
+            TaskEvent::Discarded { task, .. } => self.tasks.discard(*task),
+            TaskEvent::Prioritised { tasks, tier, .. } => tasks.iter().try_for_each(|task| self.set_tier(*task, *tier)),
+            TaskEvent::Forgotten { tasks } => tasks.iter().try_for_each(|task| self.tasks.forget(*task)),
+        }
+    }
+
+    fn submitted(
+        &mut self,
+        (seq, at): (Seq, Time),
+        spec: &Arc<TaskSpec>,
+        expected: Option<Duration>,
+        replays: Option<TaskId>,
+    ) -> Applied {
+        if self.tasks.ix(spec.id).is_some() {
+            return Err(InconsistentEvent("a task is submitted twice"));
+        }
+        if let Some(dead) = replays {
+            self.tasks.discard(dead)?;
+        }
+        let accounts = self.queues.accounts_of(spec);
+        self.queues.enter(accounts)?;
+        let task = self.tasks.submit(&Submission { spec, seq, at, expected, accounts })?;
+        if spec.after.is_empty() {
+            self.enqueue(task)?;
+        } else {
+            self.tasks.block(task, spec, Origin::Submit)?;
+        }
+        self.set_timer(task)
+    }
+
+    fn ready(&mut self, id: TaskId) -> Applied {
+        let task = self.tasks.make_ready(id)?;
+        self.enqueue(task)?;
+        self.set_timer(task)
+    }
+
+    /// Queues a task in the class of what it needs and whom it avoids.
+    pub(super) fn enqueue(&mut self, at: TaskIx) -> Applied {
+        let task = self.tasks.at(at)?;
+        let key = ClassKey { avoid: task.avoid.clone(), ..self.class_key(&task.spec) };
+        let class = self.index.join(key);
+        let (key, tier, rank) = (sub_queue(task, class), task.tier, self.queues.rank(&Arrival::of(task)));
+        self.tasks.queue(at, class)?;
+        self.queues.push(key, tier, rank, at)?;
+        self.linger(at)
+    }
+
+    /// Takes a task out of its queue, if it is in one.
+    pub(super) fn dequeue(&mut self, at: TaskIx) -> Applied {
+        let task = self.tasks.at(at)?;
+        let Some(class) = task.class() else { return Ok(()) };
+        let key = sub_queue(task, class);
+        self.queues.remove(at)?;
+        if let Some(next) = self.queues.first_lingering(&key) {
+            self.linger(next)?;
+        }
+        self.index.leave(class)
+    }
+
+    /// The task waits for others of its kind for as long as a batch lingers.
+    fn linger(&mut self, at: TaskIx) -> Applied {
+        let task = self.tasks.at(at)?;
+        self.queues.linger(task.accounts.kind, task.submitted, &mut self.timers)
+    }
+
+    /// A waiting task becomes more urgent, or less. Among its equals it keeps its position.
+    pub(crate) fn set_tier(&mut self, id: TaskId, tier: Tier) -> Applied {
+        let at = self.tasks.known(id)?;
+        let task = self.tasks.at(at)?;
+        if !task.is_waiting() {
+            return Err(InconsistentEvent("a task is moved that does not wait"));
+        }
+        let queued = task.class().is_some();
+        if queued {
+            self.dequeue(at)?;
+        }
+        self.tasks.set_tier(at, tier)?;
+        if queued { self.enqueue(at) } else { Ok(()) }
+    }
+
+    /// The task is finished.
+    pub(super) fn end(&mut self, now: Time, at: TaskIx, outcome: TaskOutcome) -> Applied {
+        let task = self.tasks.at(at)?;
+        if task.has_ended() {
+            return Err(InconsistentEvent("a task ends twice"));
+        }
+        let accounts = task.accounts;
+        self.dequeue(at)?;
+        self.end_attempt(now, at)?;
+        self.queues.leave(accounts, now)?;
+        self.tasks.end(at, outcome, now)?;
+        self.set_timer(at)
+    }
+
+    pub(super) fn set_timer(&mut self, at: TaskIx) -> Applied {
+        self.tasks.set_timer(at, self.grace, &mut self.timers)
+    }
+
+    /// The class of a task that no agent has failed yet.
+    pub(crate) fn class_key(&self, spec: &TaskSpec) -> ClassKey {
+        let affinity = spec.affinity.as_deref();
+        let apart = affinity.map_or(&[][..], |affinity| &affinity.apart_from);
+        let executors = apart.iter().filter_map(|task| self.tasks.by_id(*task)?.last);
+        ClassKey { needs: spec.needs.clone(), excluded: Excluded::of(affinity, executors), avoid: Box::default() }
+    }
+}
+
+/// The sub-queue in which a task of a class waits.
+pub(crate) fn sub_queue(task: &Task, class: ClassIx) -> SubQueueKey {
+    SubQueueKey { class, accounts: task.accounts, urgent: task.is_urgent() }
+}

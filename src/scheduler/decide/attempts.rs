@@ -1,0 +1,230 @@
+//! Attempts under way: they start, end, fail, and are given back.
+//!
+//! Nothing takes an attempt from an agent by force. The agent is requested to stop it or to give it back, and holds it until
+//! it answers. Its answer counts, whether the attempt is given back, done or failed. Only silence beyond the grace ends it.
+
+use super::validate::{bounded, fits};
+use crate::agent::AgentStatus;
+use crate::command::Accepted;
+use crate::event::{Next, TaskEvent};
+use crate::id::{AttemptId, Incarnation, TaskId};
+use crate::payload::Payload;
+use crate::rejected::{Rejected, Stale, Unknown, WrongState};
+use crate::resilience::delay;
+use crate::scheduler::ix::AgentIx;
+use crate::scheduler::log::Tx;
+use crate::scheduler::machine::Core;
+use crate::scheduler::tasks::{Running, Task};
+use crate::task::{Exhausted, Failure, FailureKind, Happened, InDoubt, TaskSpec, Usage};
+
+/// Decides about attempts that are under way.
+pub(super) struct Attempts<'c, 'o> {
+    core: &'c mut Core,
+    tx: &'c mut Tx<'o>,
+}
+
+/// A message about an attempt, from the agent that holds it.
+struct Report<'a> {
+    agent: AgentIx,
+    task: &'a Task,
+    running: &'a Running,
+}
+
+impl Core {
+    pub(super) const fn attempts<'c, 'o>(&'c mut self, tx: &'c mut Tx<'o>) -> Attempts<'c, 'o> {
+        Attempts { core: self, tx }
+    }
+
+    /// Only the current attempt of a task counts, and only the incarnation of the agent that holds it.
+    fn report(&self, by: Incarnation, attempt: AttemptId) -> Result<Report<'_>, Rejected> {
+        let agent = self.current(by)?;
+        let task =
+            self.state.tasks().by_id(attempt.task()).ok_or_else(|| Rejected::Unknown(Unknown::Task(attempt.task())))?;
+        let running = task.running().filter(|_| task.attempts.begun == attempt.number());
+        let running = running.ok_or(Rejected::Stale(Stale::Attempt(attempt)))?;
+        if running.by != by {
+            return Err(Rejected::Stale(Stale::NotHolder { attempt, by, holder: running.by }));
+        }
+        Ok(Report { agent, task, running })
+    }
+}
+
+impl Attempts<'_, '_> {
+    pub(super) fn complete(
+        &mut self,
+        by: Incarnation,
+        attempt: AttemptId,
+        output: Payload,
+        usage: Usage,
+    ) -> Result<Accepted, Rejected> {
+        let Report { agent, running, .. } = self.core.report(by, attempt)?;
+        fits(&self.core.config.limits, &output)?;
+        let beneficiary = running.beneficiary();
+        let event = match &running.cancel {
+            // The cancellation came first. That the work is done all the same is recorded, but no other task gets it.
+            Some(cancel) => {
+                let (reason, happened) = (cancel.reason.clone(), Happened::Yes(output));
+                TaskEvent::Cancelled { task: attempt.task(), reason, happened }
+            }
+            None => TaskEvent::Succeeded { attempt, by, output },
+        };
+        self.record_usage(by, attempt, usage);
+        self.core.emit(event, self.tx);
+        self.hand_over(beneficiary, by);
+        self.after_end(agent);
+        Ok(Accepted::Done)
+    }
+
+    pub(super) fn fail(
+        &mut self,
+        by: Incarnation,
+        attempt: AttemptId,
+        failure: Failure,
+        usage: Usage,
+    ) -> Result<Accepted, Rejected> {
+        let agent = self.core.report(by, attempt)?.agent;
+        bounded("payload_bytes", failure.message.len(), self.core.config.limits.payload_bytes)?;
+        self.record_usage(by, attempt, usage);
+        self.failed(attempt.task(), failure);
+        self.after_end(agent);
+        Ok(Accepted::Done)
+    }
+
+    /// The agent has begun to work on an attempt that waited there.
+    pub(super) fn start(&mut self, by: Incarnation, attempt: AttemptId) -> Result<Accepted, Rejected> {
+        let Report { agent, running, .. } = self.core.report(by, attempt)?;
+        let unstarted = running.unstarted;
+        self.core.heard(agent, self.tx.now);
+        if !unstarted {
+            return Ok(Accepted::Repeated);
+        }
+        self.core.emit(TaskEvent::Started { attempt }, self.tx);
+        Ok(Accepted::Done)
+    }
+
+    /// The agent gives an attempt back, because it was requested to or because it drains.
+    pub(super) fn give_back(&mut self, by: Incarnation, attempt: AttemptId) -> Result<Accepted, Rejected> {
+        let Report { agent, task, running } = self.core.report(by, attempt)?;
+        let member = self.core.state.index().fleet().get(agent);
+        let drains = member.is_some_and(|member| member.status == AgentStatus::Draining);
+        if let Some(cancel) = &running.cancel {
+            let (reason, happened) = (cancel.reason.clone(), task.side_effects());
+            self.core.emit(TaskEvent::Cancelled { task: attempt.task(), reason, happened }, self.tx);
+        } else if running.yielding.is_some() || drains {
+            self.yielded(attempt.task(), false);
+        } else {
+            return Err(Rejected::State(WrongState::NotRequestedBack(attempt)));
+        }
+        self.after_end(agent);
+        Ok(Accepted::Done)
+    }
+
+    /// The agent has room again, other tasks may go on, and old finished ones may be forgotten.
+    fn after_end(&mut self, agent: AgentIx) {
+        self.core.heard(agent, self.tx.now);
+        self.core.dispatch(self.tx).settle(Some(agent));
+    }
+
+    /// Records what an attempt used up, if anything. Of a task under a budget, an agent that reports no cost is charged by its
+    /// rates.
+    fn record_usage(&mut self, by: Incarnation, attempt: AttemptId, mut usage: Usage) {
+        let task = self.core.state.tasks().by_id(attempt.task());
+        if let Some(task) = task.filter(|task| task.spec.reserved.is_some() && usage.cost == 0) {
+            let since = task.running().map_or(self.tx.now, |running| running.since);
+            let member = self.core.state.index().fleet().by_id(by.agent());
+            usage.cost = member.map_or(0, |member| member.spec.cost_of(self.tx.now.since(since)));
+        }
+        if !usage.is_nothing() {
+            self.core.emit(TaskEvent::Used { attempt, by, usage }, self.tx);
+        }
+    }
+
+    /// The attempt of a task has failed: its agent reports so, or it took too long, or its agent is gone.
+    pub(super) fn failed(&mut self, id: TaskId, failure: Failure) {
+        let Some((task, running)) = self.core.running(id) else {
+            return self.core.anomaly(format_args!("an attempt of {id} fails that is not under way"));
+        };
+        // A task that insists is tried until its outcome is known: a permanent failure settles what was unknown before.
+        let insists = task.spec.policy.retry().in_doubt == InDoubt::Insist;
+        let settled = insists && failure.kind == FailureKind::Permanent;
+        let unknown = failure.kind == FailureKind::Unknown;
+        let maybe = !settled && (task.outcome_unknown || unknown);
+        if running.cancel.is_none() && running.yielding.is_some() && failure.kind != FailureKind::Permanent {
+            return self.yielded(id, unknown);
+        }
+        let event = match &running.cancel {
+            Some(cancel) => {
+                let happened = if maybe { Happened::Maybe } else { Happened::No };
+                TaskEvent::Cancelled { task: id, reason: cancel.reason.clone(), happened }
+            }
+            None => {
+                let (next, beyond_budget) = self.core.next_after(task, running, &failure, self.tx);
+                TaskEvent::AttemptFailed {
+                    attempt: task.attempt(),
+                    by: running.by,
+                    failure,
+                    next,
+                    maybe,
+                    beyond_budget,
+                }
+            }
+        };
+        self.core.emit(event, self.tx);
+    }
+
+    /// The attempt of a task is given back, and the task that it was requested back for gets the agent.
+    fn yielded(&mut self, id: TaskId, unknown: bool) {
+        let Some((task, running)) = self.core.running(id) else {
+            return self.core.anomaly(format_args!("an attempt of {id} is given back that is not under way"));
+        };
+        let (attempt, by, beneficiary) = (task.attempt(), running.by, running.beneficiary());
+        let maybe = unknown || task.outcome_unknown;
+        self.core.emit(TaskEvent::Yielded { attempt, by, maybe }, self.tx);
+        self.hand_over(beneficiary, by);
+    }
+
+    /// Gives the agent to the task that the attempt was requested back for, if that still waits.
+    fn hand_over(&mut self, beneficiary: Option<TaskId>, to: Incarnation) {
+        if let Some(beneficiary) = beneficiary {
+            self.core.dispatch(self.tx).hand_over(beneficiary, to);
+        }
+    }
+}
+
+impl Core {
+    /// The task with its attempt, if one is under way.
+    fn running(&self, id: TaskId) -> Option<(&Task, &Running)> {
+        let task = self.state.tasks().by_id(id)?;
+        Some((task, task.running()?))
+    }
+
+    /// What becomes of a task whose attempt has failed now, and whether the retry budget ended it.
+    fn next_after(&self, task: &Task, running: &Running, failure: &Failure, tx: &Tx<'_>) -> (Next, bool) {
+        let retry = task.spec.policy.retry().for_kind(failure.kind);
+        let in_doubt = task.outcome_unknown || failure.kind == FailureKind::Unknown;
+        // Whether it had its effect has to be found out, whatever that costs.
+        let insists = in_doubt && retry.in_doubt == InDoubt::Insist;
+        if failure.kind == FailureKind::Permanent {
+            return (Next::Fail, false);
+        }
+        let tries = task.attempts.counted();
+        if !insists && tries >= retry.attempts.max(1) {
+            return (exhausted(&task.spec), false);
+        }
+        if !insists && !self.guards.can_retry(running.by.agent(), tx.now) {
+            return (exhausted(&task.spec), true);
+        }
+        let wait = delay(&retry, tries, failure.retry_after, &mut self.random(tx));
+        let tier = task.spec.policy.retry().tier_after(task.spec.tier, tries);
+        (Next::Retry { at: tx.now + wait, tier: (tier != task.tier).then_some(tier) }, false)
+    }
+}
+
+/// What becomes of a task that is not tried again.
+fn exhausted(spec: &TaskSpec) -> Next {
+    // A run handles the failures of its steps: a replay of a dead letter would come too late for it.
+    match spec.policy.exhausted() {
+        Exhausted::DeadLetter if spec.owner.is_none() => Next::DeadLetter,
+        Exhausted::DeadLetter | Exhausted::Fail => Next::Fail,
+    }
+}

@@ -1,0 +1,55 @@
+//! Finished tasks leave memory.
+
+use super::dispatch::Dispatch;
+use crate::event::TaskEvent;
+use crate::id::TaskId;
+use crate::limits::AGED_AT_ONCE;
+use crate::scheduler::log::Tx;
+use crate::scheduler::machine::Core;
+use crate::scheduler::tasks::Task;
+use crate::time::Time;
+
+/// Finished tasks leave memory in batches of this size, so that one event serves many.
+const BATCH: usize = 256;
+
+impl Dispatch<'_, '_> {
+    /// Forgets the oldest finished tasks beyond the limits, and sets the timer of rebalancing.
+    pub(super) fn retain(&mut self) {
+        self.core.schedule_rebalancing(self.tx.now);
+        let (limits, tasks) = (&self.core.config.limits, self.core.state.tasks());
+        let most = limits.finished_tasks as usize;
+        let surplus = tasks.finished().len().saturating_sub(most);
+        let dead = tasks.dead().len().saturating_sub(limits.dead_letters as usize);
+        let mut forgotten: Vec<TaskId> = Vec::new();
+        if surplus >= BATCH.min(most + 1) {
+            forgotten.extend(tasks.finished().iter().take(surplus));
+        }
+        forgotten.extend(tasks.dead().iter().take(dead));
+        if !forgotten.is_empty() {
+            self.core.emit(TaskEvent::Forgotten { tasks: forgotten }, self.tx);
+        }
+    }
+}
+
+impl Core {
+    /// When the oldest finished task has been so for too long.
+    pub(in crate::scheduler) fn next_aged(&self) -> Option<Time> {
+        let oldest = self.state.tasks().finished().front()?;
+        self.config.limits.forgotten_at(self.ended(*oldest)?)
+    }
+
+    fn ended(&self, id: TaskId) -> Option<Time> {
+        self.state.tasks().by_id(id).and_then(Task::end).map(|ended| ended.at)
+    }
+
+    /// Forgets what has been finished for too long.
+    pub(super) fn forget_aged(&mut self, tx: &mut Tx<'_>) {
+        if self.next_aged().is_none_or(|at| at > tx.now) {
+            return;
+        }
+        let aged = |id: &&TaskId| self.ended(**id).is_some_and(|at| self.config.limits.is_aged(at, tx.now));
+        let finished = self.state.tasks().finished().iter();
+        let tasks: Vec<TaskId> = finished.take_while(aged).take(AGED_AT_ONCE).copied().collect();
+        self.emit(TaskEvent::Forgotten { tasks }, tx);
+    }
+}

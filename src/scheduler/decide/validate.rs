@@ -1,0 +1,83 @@
+//! Sizes and names that commands may bring.
+
+use crate::agent::AgentSpec;
+use crate::limits::Limits;
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::rejected::{Invalid, Rejected};
+use crate::task::{Affinity, TaskSpec};
+
+/// Refuses an agent that is larger than the limits allow, or could never hold an attempt.
+pub(super) fn agent(limits: &Limits, spec: &AgentSpec) -> Result<(), Rejected> {
+    if spec.id.is_engine_made() {
+        return Err(Rejected::Invalid(Invalid::ReservedId(spec.id.get())));
+    }
+    if spec.capacity == 0 {
+        return Err(Rejected::Invalid(Invalid::NoCapacity(spec.id)));
+    }
+    bounded("agent_capacity", spec.slots() as usize, limits.agent_capacity)?;
+    bounded("list_len", spec.skills.len(), limits.list_len)?;
+    bounded("list_len", spec.labels.len(), limits.list_len)?;
+    bounded("list_len", spec.amounts.len(), limits.list_len)?;
+    spec.amounts.keys().try_for_each(|name| named("resource", name, limits))?;
+    spec.skills.keys().try_for_each(|skill| named("skill", skill, limits))?;
+    for (label, value) in &spec.labels {
+        named("label", label, limits)?;
+        bounded("name_bytes", value.len(), limits.name_bytes)?;
+    }
+    spec.name.as_ref().map_or(Ok(()), |name| named("agent", name, limits))
+}
+
+/// Refuses a task that is larger than the limits allow.
+pub(super) fn task(limits: &Limits, spec: &TaskSpec) -> Result<(), Rejected> {
+    named("kind", &spec.kind, limits)?;
+    spec.tenant.iter().try_for_each(|tenant| named("tenant", tenant, limits))?;
+    fits(limits, &spec.payload)?;
+    for (name, _) in spec.needs.skills() {
+        named("skill", name, limits)?;
+    }
+    for (name, value) in spec.needs.labels() {
+        named("label", name, limits)?;
+        bounded("name_bytes", value.len(), limits.name_bytes)?;
+    }
+    spec.affinity.as_deref().map_or(Ok(()), |affinity| affine(limits, affinity))?;
+    for (name, _) in spec.needs.amounts().chain(spec.needs.shared()) {
+        named("resource", name, limits)?;
+    }
+    let amounts = spec.needs.amounts().chain(spec.needs.shared()).count();
+    let needs = spec.needs.skills().count() + spec.needs.labels().count() + amounts;
+    bounded("list_len", needs, limits.list_len)?;
+    bounded("list_len", spec.after.len(), limits.list_len)
+}
+
+fn affine(limits: &Limits, affinity: &Affinity) -> Result<(), Rejected> {
+    affinity.session.iter().try_for_each(|key| named("session", key, limits))?;
+    affinity.spread.iter().try_for_each(|label| named("spread", label, limits))?;
+    for (name, value) in &affinity.not_labels {
+        named("label", name, limits)?;
+        bounded("name_bytes", value.len(), limits.name_bytes)?;
+    }
+    let named = affinity.not_agents.len() + affinity.not_labels.len() + affinity.apart_from.len();
+    bounded("list_len", named, limits.list_len)
+}
+
+/// Refuses a payload that is larger than the limits allow.
+pub(crate) fn fits(limits: &Limits, payload: &Payload) -> Result<(), Rejected> {
+    bounded("payload_bytes", payload.bytes() as usize, limits.payload_bytes)?;
+    bounded("payload_depth", payload.depth() as usize, limits.payload_depth)
+}
+
+/// Refuses a name that is empty or too long.
+pub(crate) fn named(what: &str, name: &Name, limits: &Limits) -> Result<(), Rejected> {
+    if name.is_empty() {
+        return Err(Rejected::Invalid(Invalid::EmptyName { what: what.into() }));
+    }
+    bounded("name_bytes", name.len(), limits.name_bytes)
+}
+
+pub(super) fn bounded(what: &str, size: usize, limit: u32) -> Result<(), Rejected> {
+    if size > limit as usize {
+        return Err(Rejected::Invalid(Invalid::TooLarge { what: what.into(), size: size as u64, limit: limit.into() }));
+    }
+    Ok(())
+}

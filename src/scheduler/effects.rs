@@ -1,0 +1,87 @@
+//! The effects that follow from events and from the state.
+
+use super::apply::State;
+use super::tasks::{Running, Task};
+use crate::effect::{Effect, Outbox};
+use crate::event::{ControlEvent, Entry, Event, TaskEvent};
+use crate::id::TaskId;
+use crate::task::FailureKind;
+use core::time::Duration;
+
+/// Derives effects.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Effects<'a> {
+    pub(super) state: &'a State,
+    /// How long an agent may take to answer a request.
+    pub(super) grace: Duration,
+}
+
+impl<'a> Effects<'a> {
+    /// The effect of an event that is about to change the state: an agent must stop what it still does.
+    pub(super) fn before(&self, entry: &Entry) -> Option<Effect> {
+        let Event::Task(event) = &entry.event else { return None };
+        let id = if let TaskEvent::Yielded { attempt, maybe: true, .. } = event {
+            // The agent was silent: it may still be at work.
+            attempt.task()
+        } else if let TaskEvent::CancelRequested { task, .. } | TaskEvent::Expired { task, .. } = event {
+            *task
+        } else if let TaskEvent::AttemptFailed { attempt, failure, .. } = event
+            && failure.kind == FailureKind::Unknown
+        {
+            attempt.task()
+        } else {
+            return None;
+        };
+        let (task, running) = self.running(id)?;
+        running.held.map(|_| Effect::Cancel { attempt: task.attempt(), from: running.by })
+    }
+
+    /// The effect of an event that has changed the state.
+    pub(super) fn after(&self, entry: &Entry) -> Option<Effect> {
+        if let Event::Control(ControlEvent::Scaling { agents, advised, .. }) = &entry.event {
+            return Some(Effect::Scale { fact: entry.seq, agents: *agents, advised: *advised });
+        }
+        let Event::Task(event) = &entry.event else { return None };
+        if let TaskEvent::Assigned { attempt, .. } = event {
+            return self.dispatch(attempt.task());
+        }
+        if let TaskEvent::YieldRequested { attempt, .. } = event {
+            return self.yielding(attempt.task());
+        }
+        None
+    }
+
+    /// What agents still have to be sent: the attempts that they hold, and the requests that they have not answered.
+    pub(crate) fn outstanding(&self, out: &mut Outbox) {
+        let held = self.state.index().fleet().iter().flat_map(|(_, member)| &member.held);
+        let mut held: Vec<TaskId> = held.filter_map(|at| Some(self.state.tasks().get(*at)?.id())).collect();
+        held.sort_unstable();
+        for id in held {
+            let effects = [self.dispatch(id), self.yielding(id), self.cancel(id)];
+            effects.into_iter().flatten().for_each(|effect| out.ask(effect));
+        }
+    }
+
+    fn running(&self, id: TaskId) -> Option<(&'a Task, &'a Running)> {
+        let task = self.state.tasks().by_id(id)?;
+        Some((task, task.running()?))
+    }
+
+    fn dispatch(&self, id: TaskId) -> Option<Effect> {
+        let (task, running) = self.running(id)?;
+        let total = task.bound().map(|(at, _)| at);
+        let until = [task.timeout(), total].into_iter().flatten().min();
+        Some(Effect::Dispatch { attempt: task.attempt(), to: running.by, task: task.spec.clone(), until })
+    }
+
+    fn yielding(&self, id: TaskId) -> Option<Effect> {
+        let (task, running) = self.running(id)?;
+        let until = running.yielding.as_ref()?.at + self.grace;
+        Some(Effect::Yield { attempt: task.attempt(), from: running.by, until })
+    }
+
+    fn cancel(&self, id: TaskId) -> Option<Effect> {
+        let (task, running) = self.running(id)?;
+        running.cancel.as_ref().map(|_| Effect::Cancel { attempt: task.attempt(), from: running.by })
+    }
+}

@@ -1,0 +1,254 @@
+//! Guards of single agents, and of all of them as a pool: what they want is compared with the gates of the state.
+
+use super::agent_guards::{AgentGuards, Ending, Wanted};
+use super::{Attempt, Guards};
+use crate::agent::{AgentStatus, Guard, Scope};
+use crate::event::{AgentEvent, ControlEvent};
+use crate::id::{AgentId, Incarnation, TaskId};
+use crate::resilience::outlier::Change;
+use crate::scheduler::apply::State;
+use crate::scheduler::index::Gate;
+use crate::task::FailureKind;
+use crate::time::Time;
+
+/// All guards that bound single agents, in the order of their gates.
+const ALL: [Guard; 4] = [Guard::Breaker, Guard::Outlier, Guard::Concurrency, Guard::Rate];
+
+impl Guards {
+    pub(super) fn agent_event(&mut self, state: &State, event: &AgentEvent, at: Time) {
+        if !self.settings.watches_agents() {
+            if let AgentEvent::Deregistered { by } | AgentEvent::Lost { by } = event {
+                self.budgets.forget(&by.agent());
+            }
+            return;
+        }
+        match event {
+            AgentEvent::Registered { by, spec } => {
+                self.forget(by.agent());
+                self.add(*by, spec.slots());
+                self.set_down(state, by.agent(), at);
+            }
+            AgentEvent::Updated { by, spec } => {
+                if let Some(guards) = self.places.get(&by.agent()).and_then(|slot| self.agents.get_mut(*slot)) {
+                    guards.set_capacity(spec.slots(), &self.settings);
+                }
+                self.dirty.insert(by.agent());
+            }
+            AgentEvent::Draining { by } => {
+                self.set_down(state, by.agent(), at);
+                self.sweep(state, at);
+            }
+            AgentEvent::Deregistered { by } | AgentEvent::Lost { by } => {
+                self.forget(by.agent());
+                self.budgets.forget(&by.agent());
+                self.sweep(state, at);
+            }
+            AgentEvent::Throttled { .. } => {}
+        }
+    }
+
+    fn add(&mut self, by: Incarnation, capacity: u32) {
+        let slot = self.agents.insert(AgentGuards::new(by, capacity, &self.settings));
+        self.places.insert(by.agent(), slot);
+        self.dirty.insert(by.agent());
+        if self.settings.outliers.is_some() {
+            self.pool.join(by.agent());
+        }
+    }
+
+    fn forget(&mut self, agent: AgentId) {
+        if let Some(slot) = self.places.remove(&agent) {
+            self.agents.remove(slot);
+        }
+        self.pool.leave(agent);
+    }
+
+    /// An operator has paused or resumed a scope.
+    pub(super) fn pause(&mut self, state: &State, scope: &Scope, at: Time) {
+        if let Scope::Agent(agent) = scope {
+            self.set_down(state, *agent, at);
+            self.sweep(state, at);
+        }
+    }
+
+    /// Updates the pool on whether the agent is down for a reason that the pool does not see.
+    fn set_down(&mut self, state: &State, agent: AgentId, now: Time) {
+        if self.settings.outliers.is_none() {
+            return;
+        }
+        let Some(member) = state.index().fleet().by_id(agent) else { return };
+        let breaker = self.guards_of(agent).and_then(|guards| guards.breaker(&self.settings, now));
+        let open = breaker.is_some_and(|wanted| wanted.is_closed());
+        self.pool.set_down(agent, open || member.paused.is_some() || member.status != AgentStatus::Online);
+    }
+
+    fn guards_of(&self, agent: AgentId) -> Option<&AgentGuards> {
+        self.agents.get(*self.places.get(&agent)?)
+    }
+
+    /// Records in the pool how an attempt has ended.
+    pub(super) fn judge(&mut self, agent: AgentId, ending: Ending, at: Time) {
+        let Some(rules) = &self.settings.outliers else { return };
+        let well = match ending {
+            Ending::Success => true,
+            Ending::Failure(FailureKind::Transient | FailureKind::Overloaded | FailureKind::Unknown) => false,
+            Ending::Failure(FailureKind::Permanent) | Ending::Neutral => return,
+        };
+        if self.pool.record(rules, agent, well, at).is_some() {
+            self.dirty.insert(agent);
+            // An ejected agent returns, perhaps before the next sweep.
+            self.sweep_at = None;
+        }
+        self.schedule_sweep();
+    }
+
+    /// Something has happened that the next sweep evaluates. Finding its time takes a look at every agent, so that is done
+    /// once for each sweep.
+    pub(super) fn schedule_sweep(&mut self) {
+        if self.settings.outliers.is_some() && self.sweep_at.is_none() {
+            self.sweep_at = self.pool.next_wakeup();
+        }
+    }
+
+    /// Lets the pool evaluate every agent. The next sweep is due only while some are not healthy.
+    pub(super) fn sweep(&mut self, state: &State, now: Time) {
+        let Some(rules) = self.settings.outliers else { return };
+        let agents: Vec<AgentId> = self.agents.iter().map(|(_, guards)| guards.agent()).collect();
+        agents.iter().for_each(|agent| self.set_down(state, *agent, now));
+        let mut changes = Vec::new();
+        self.pool.sweep(&rules, now, &mut changes);
+        self.sweep_at = None;
+        if self.pool.in_panic() || self.pool.ejected() > 0 {
+            self.schedule_sweep();
+        }
+        for change in changes {
+            match change {
+                Change::Ejected { agent, .. } | Change::Returned { agent } => {
+                    self.dirty.insert(agent);
+                }
+                Change::Panicked | Change::Calmed => self.dirty.extend(&agents),
+            }
+        }
+    }
+
+    /// The event that makes the panic of the state that of the pool, if they differ.
+    pub(super) fn panic(&self, state: &State) -> Option<ControlEvent> {
+        let panic = self.settings.outliers.is_some() && self.pool.in_panic();
+        if panic == state.standing().panic {
+            return None;
+        }
+        let (fit, of) = self.pool.fit();
+        let [fit, of] = [fit, of].map(|number| u32::try_from(number).unwrap_or(u32::MAX));
+        Some(if panic { ControlEvent::Panicked { fit, of } } else { ControlEvent::Calmed { fit, of } })
+    }
+
+    /// The bound that a guard wants for an agent.
+    fn wanted(&self, agent: AgentId, guard: Guard, now: Time) -> Option<Wanted> {
+        let guards = self.guards_of(agent)?;
+        match guard {
+            Guard::Breaker if self.pool.in_panic() => None,
+            Guard::Breaker => guards.breaker(&self.settings, now),
+            Guard::Outlier => self.pool.ejected_until(agent).filter(|until| *until > now).map(Wanted::none_until),
+            Guard::Concurrency => guards.limit(),
+            Guard::Rate => guards.rate(&self.settings, now),
+        }
+    }
+
+    /// Queues the events that make the gates of an agent those that its guards want.
+    pub(super) fn compare(&mut self, state: &State, agent: AgentId, now: Time) {
+        let Some(member) = state.index().fleet().by_id(agent) else { return };
+        for guard in ALL {
+            let gate = member.gates.iter().find(|gate| gate.guard == guard);
+            let gate = gate.map(|gate| Wanted { slots: gate.slots, until: gate.until });
+            let wanted = self.wanted(agent, guard, now);
+            if wanted != gate {
+                self.pending.push_back(self.throttled(member.by, guard, wanted).into());
+            }
+        }
+    }
+
+    fn throttled(&self, by: Incarnation, guard: Guard, wanted: Option<Wanted>) -> AgentEvent {
+        let closed = guard == Guard::Breaker && wanted.is_some_and(|wanted| wanted.is_closed());
+        let why = if closed { self.guards_of(by.agent()).and_then(AgentGuards::why) } else { None };
+        let (slots, until) = (wanted.map(|wanted| wanted.slots), wanted.and_then(|wanted| wanted.until));
+        AgentEvent::Throttled { by, guard, slots, until, why }
+    }
+
+    /// The bound of a guard whose gate is due.
+    pub(in crate::scheduler) fn evaluate(
+        &mut self,
+        state: &State,
+        by: Incarnation,
+        guard: Guard,
+        now: Time,
+    ) -> AgentEvent {
+        if guard == Guard::Outlier && self.on {
+            self.sweep(state, now);
+        }
+        let wanted = self.wanted(by.agent(), guard, now);
+        self.throttled(by, guard, wanted)
+    }
+
+    /// After a restart: the gates of every agent may differ from what guards want.
+    pub(super) fn mark_all(&mut self, state: &State) {
+        // The configuration may have fewer guards than before: the gates of those that are gone are opened.
+        let members = || state.index().fleet().iter().map(|(_, member)| member);
+        let gated = members().any(|member| !member.gates.is_empty());
+        self.on |= gated || !state.standing().is_calm();
+        self.dirty.extend(members().map(|member| member.by.agent()));
+    }
+
+    /// After a restart: the pool ejects the agents whose gates say so, unless a panic suspends that.
+    pub(super) fn resume_pool(&mut self, state: &State) {
+        if self.settings.outliers.is_none() {
+            return;
+        }
+        let panic = state.standing().panic;
+        self.pool.hold_panic(panic);
+        for (_, member) in state.index().fleet().iter().filter(|_| !panic) {
+            let gate = member.gates.iter().find(|gate| gate.guard == Guard::Outlier);
+            self.pool.hold(member.by.agent(), gate.and_then(|gate| gate.until));
+        }
+        self.sweep_at = None;
+        self.schedule_sweep();
+    }
+
+    pub(super) fn restore_agents(&mut self, state: &State, at: Time) {
+        if !self.settings.watches_agents() {
+            return;
+        }
+        for (_, member) in state.index().fleet().iter() {
+            self.add(member.by, member.spec.slots());
+            for gate in &member.gates {
+                self.restore_gate(member.by.agent(), gate, at);
+            }
+            for task in member.held.iter().filter_map(|task| state.tasks().get(*task)) {
+                let since = task.running().map_or(at, |running| running.since);
+                self.restore_attempt(task.id(), member.by, since, at);
+            }
+            self.set_down(state, member.by.agent(), at);
+        }
+        if state.standing().panic {
+            self.pool.hold_panic(true);
+        }
+    }
+
+    fn restore_gate(&mut self, agent: AgentId, gate: &Gate, at: Time) {
+        let Some(guards) = self.places.get(&agent).and_then(|slot| self.agents.get_mut(*slot)) else { return };
+        match gate.guard {
+            Guard::Breaker if self.settings.breaker.is_some() => guards.restore_breaker(gate.until.unwrap_or(at)),
+            Guard::Breaker => {}
+            Guard::Outlier => self.pool.hold(agent, gate.until),
+            Guard::Concurrency => guards.restore_limit(gate.slots),
+            Guard::Rate => guards.restore_rate(&self.settings, at),
+        }
+    }
+
+    /// An attempt that was under way when the snapshot was taken: a probe, if the breaker let some through.
+    fn restore_attempt(&mut self, task: TaskId, by: Incarnation, since: Time, at: Time) {
+        let Some(slot) = self.places.get(&by.agent()).copied() else { return };
+        let Some(guards) = self.agents.get_mut(slot) else { return };
+        let ticket = guards.carry(&self.settings, at);
+        self.attempts.insert(task, Attempt { guards: slot, by, since, ticket });
+    }
+}

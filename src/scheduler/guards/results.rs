@@ -1,0 +1,59 @@
+//! Cached results of pure tasks.
+
+use super::settings::Settings;
+use crate::id::TaskId;
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::resilience::cache::{Cache, Life, Look};
+use crate::structure::Random;
+use crate::task::TaskSpec;
+use crate::time::Time;
+
+/// What the result of a pure task depends on. Tenants do not see each other's results.
+type Key = (Name, Option<Name>, String);
+
+/// The results of pure tasks.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Results {
+    cache: Cache<Key, (TaskId, Payload)>,
+}
+
+impl Results {
+    fn key(settings: &Settings, spec: &TaskSpec) -> Option<Key> {
+        settings.pure.contains(&spec.kind).then(|| (spec.kind.clone(), spec.tenant.clone(), spec.payload.to_string()))
+    }
+
+    /// The result of an equal task, and that task.
+    pub(super) fn answer(&self, settings: &Settings, spec: &TaskSpec, now: Time) -> Option<(TaskId, Payload)> {
+        settings.cache?;
+        self.cache.peek(&Self::key(settings, spec)?, now).cloned()
+    }
+
+    /// A task was answered from the cache: results that are used again are kept longer.
+    pub(super) fn answered(&mut self, settings: &Settings, spec: &TaskSpec, now: Time) {
+        if let (Some(rules), Some(key)) = (&settings.cache, Self::key(settings, spec))
+            && self.cache.peek(&key, now).is_some()
+        {
+            self.cache.look(rules, &key, now);
+        }
+    }
+
+    /// A task has succeeded.
+    pub(super) fn learn(
+        &mut self,
+        settings: &Settings,
+        spec: &TaskSpec,
+        output: &Payload,
+        now: Time,
+        random: &mut Random,
+    ) {
+        let Some(rules) = &settings.cache else { return };
+        let Some(key) = Self::key(settings, spec) else { return };
+        // Tasks that are equal and under way at the same time have their own attempts: the newest result is kept.
+        self.cache.forget(&key);
+        let Look::Lead(flight) = self.cache.look(rules, &key, now) else { return };
+        let bytes = u64::from(output.bytes()) + key.2.len() as u64;
+        let value = (spec.id, output.clone());
+        self.cache.fill(rules, &key, flight, value, bytes, Life::Long, now, random);
+    }
+}

@@ -1,0 +1,277 @@
+//! Requirement classes: each distinct set of requirements once, with the agents that meet it as bits.
+
+use super::fleet::Fleet;
+use super::member::Member;
+use crate::agent::AgentSpec;
+use crate::id::AgentId;
+use crate::name::Name;
+use crate::routing::{Eligible, SkillMap};
+use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
+use crate::scheduler::ix::{AgentIx, ClassIx};
+use crate::structure::{Arena, IdMap};
+use crate::task::{Affinity, Needs};
+use core::hash::{Hash, Hasher};
+
+/// What the tasks of a class have in common: their needs, the agents they exclude, and the agents they avoid because these
+/// have failed them. Avoided agents are used only when no other agent takes work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ClassKey {
+    pub(crate) needs: Needs,
+    pub(crate) excluded: Excluded,
+    pub(crate) avoid: Box<[AgentId]>,
+}
+
+/// The agents that tasks exclude.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Excluded {
+    agents: Box<[AgentId]>,
+    labels: Box<[(Name, Name)]>,
+}
+
+impl Excluded {
+    /// Those that a task's affinity names, and the executors of the tasks that it stays apart from.
+    pub(crate) fn of(affinity: Option<&Affinity>, executors: impl Iterator<Item = AgentId>) -> Self {
+        let Some(affinity) = affinity else { return Self::default() };
+        let mut agents: Vec<AgentId> = affinity.not_agents.iter().copied().chain(executors).collect();
+        agents.sort_unstable();
+        agents.dedup();
+        let mut labels = affinity.not_labels.to_vec();
+        labels.sort_unstable();
+        labels.dedup();
+        Self { agents: agents.into_boxed_slice(), labels: labels.into_boxed_slice() }
+    }
+
+    fn excludes(&self, agent: &AgentSpec) -> bool {
+        self.agents.binary_search(&agent.id).is_ok()
+            || self.labels.iter().any(|(label, value)| agent.labels.get(label) == Some(value))
+    }
+}
+
+impl Hash for ClassKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.needs.hash_value());
+        self.excluded.hash(state);
+        self.avoid.hash(state);
+    }
+}
+
+/// Which of the agents that meet the requirements of a class get its tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Chosen {
+    /// Those that are not avoided, and no backup.
+    Primaries,
+    /// Those that are not avoided.
+    NotAvoided,
+    All,
+}
+
+impl Chosen {
+    fn takes(self, member: &Member, avoid: &[AgentId]) -> bool {
+        match self {
+            Self::Primaries => !member.spec.backup && !avoid.contains(&member.spec.id),
+            Self::NotAvoided => !avoid.contains(&member.spec.id),
+            Self::All => true,
+        }
+    }
+}
+
+/// Backups get tasks when no other agent takes work, and so do agents that failed a task. An agent that reserves all its
+/// capacity for the first tier does not count as one that takes work.
+fn chosen<'a>(able: impl Iterator<Item = &'a Member>, avoid: &[AgentId]) -> Chosen {
+    let mut best = Chosen::All;
+    let shares = |member: &&Member| member.spec.slots() > member.spec.reserved;
+    for member in able.filter(shares).filter(|member| !avoid.contains(&member.spec.id)) {
+        if !member.spec.backup && member.is_up() {
+            return Chosen::Primaries;
+        }
+        if member.is_online() {
+            best = Chosen::NotAvoided;
+        }
+    }
+    best
+}
+
+#[derive(Debug, Clone)]
+struct Class {
+    key: ClassKey,
+    eligible: Eligible,
+    tasks: u32,
+    /// Whether an agent's eligibility depends on the others: some are avoided, or are backups.
+    depends: bool,
+    /// Whether it stands in the list of idle classes, where it may stay when tasks come again.
+    listed: bool,
+}
+
+/// All classes in use, and some that were.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Classes {
+    classes: Arena<Class>,
+    index: IdMap<ClassKey, ClassIx>,
+    idle: Vec<ClassIx>,
+    skills: SkillMap,
+    epoch: u64,
+}
+
+/// Classes without tasks that are kept because such tasks may come again.
+const IDLE: usize = 256;
+
+impl Classes {
+    pub(crate) fn new(skills: SkillMap) -> Self {
+        Self { skills, ..Self::default() }
+    }
+
+    /// The class of a task that begins to wait. Every join is answered by one [`leave`](Self::leave).
+    pub(super) fn join(&mut self, key: ClassKey, fleet: &mut Fleet) -> ClassIx {
+        if let Some(&at) = self.index.get(&key) {
+            if let Some(class) = self.classes.get_mut(at.0) {
+                class.tasks = class.tasks.saturating_add(1);
+            }
+            return at;
+        }
+        let eligible = Eligible::default();
+        let class = Class { key: key.clone(), eligible, depends: false, tasks: 1, listed: false };
+        let at = ClassIx(self.classes.insert(class));
+        self.index.insert(key, at);
+        self.fill(at, fleet);
+        at
+    }
+
+    pub(super) fn leave(&mut self, at: ClassIx, fleet: &mut Fleet) -> Applied {
+        let class = self.classes.get_mut(at.0).ok_or(NO_CLASS)?;
+        class.tasks = class.tasks.checked_sub(1).ok_or(InconsistentEvent("a task leaves a class without tasks"))?;
+        if class.tasks == 0 && !class.listed {
+            class.listed = true;
+            self.idle.push(at);
+            if self.idle.len() > IDLE {
+                self.sweep(fleet);
+            }
+        }
+        Ok(())
+    }
+
+    /// Records which agent was given a task of the class.
+    pub(super) fn assigned(&mut self, at: ClassIx, agent: AgentIx) -> Applied {
+        self.classes.get_mut(at.0).ok_or(NO_CLASS)?.eligible.set_turn(agent);
+        Ok(())
+    }
+
+    /// Forgets the classes that have stayed without tasks.
+    fn sweep(&mut self, fleet: &mut Fleet) {
+        for at in core::mem::take(&mut self.idle) {
+            let Some(class) = self.classes.get_mut(at.0) else { continue };
+            class.listed = false;
+            if class.tasks == 0
+                && let Some(class) = self.classes.remove(at.0)
+            {
+                self.index.remove(&class.key);
+                class.eligible.places().iter().for_each(|place| fleet.mark(*place, at, false));
+            }
+        }
+    }
+
+    /// Evaluates an agent again: it is new, has changed, drains, or is gone.
+    pub(super) fn review(&mut self, place: AgentIx, fleet: &mut Fleet) {
+        let classes: Vec<ClassIx> = self.iter().map(|(at, _)| at).collect();
+        for at in classes {
+            let Some(class) = self.classes.get_mut(at.0) else { continue };
+            if class.key.avoid.is_empty() && !fleet.has_backups() && !class.depends {
+                let meets = fleet.get(place).is_some_and(|member| meets(&self.skills, &class.key, &member.spec));
+                if meets || class.eligible.contains(place) {
+                    class.eligible.put(place, meets);
+                    self.epoch = self.epoch.wrapping_add(1);
+                    class.eligible.set_epoch(self.epoch);
+                }
+                fleet.mark(place, at, meets);
+            } else {
+                self.fill(at, fleet);
+            }
+        }
+    }
+
+    fn fill(&mut self, at: ClassIx, fleet: &mut Fleet) {
+        let Some(class) = self.classes.get_mut(at.0) else { return };
+        let able: Vec<(AgentIx, &Member)> =
+            fleet.iter().filter(|(_, member)| meets(&self.skills, &class.key, &member.spec)).collect();
+        let avoid = &class.key.avoid;
+        let chosen = chosen(able.iter().map(|(_, member)| *member), avoid);
+        class.depends = !avoid.is_empty() || able.iter().any(|(_, member)| member.spec.backup);
+        let chosen = able.into_iter().filter(|(_, member)| chosen.takes(member, avoid));
+        let new: Eligible = chosen.map(|(place, _)| place).collect();
+        let old = core::mem::replace(&mut class.eligible, new);
+        if let Some(turn) = old.turn() {
+            class.eligible.set_turn(turn);
+        }
+        self.epoch = self.epoch.wrapping_add(1);
+        class.eligible.set_epoch(self.epoch);
+        for place in old.places().iter().filter(|place| !class.eligible.contains(**place)) {
+            fleet.mark(*place, at, false);
+        }
+        for place in class.eligible.places() {
+            fleet.mark(*place, at, true);
+        }
+    }
+
+    /// Whether an agent of these gets the tasks of a class.
+    pub(crate) fn chooses<'a>(
+        &'a self,
+        key: &'a ClassKey,
+        fleet: impl Iterator<Item = &'a Member>,
+    ) -> impl Fn(&Member) -> bool + 'a {
+        let chosen = chosen(fleet.filter(|member| meets(&self.skills, key, &member.spec)), &key.avoid);
+        move |member| meets(&self.skills, key, &member.spec) && chosen.takes(member, &key.avoid)
+    }
+
+    pub(crate) fn eligible(&self, at: ClassIx) -> Option<&Eligible> {
+        self.classes.get(at.0).map(|class| &class.eligible)
+    }
+
+    pub(crate) fn key(&self, at: ClassIx) -> Option<&ClassKey> {
+        self.classes.get(at.0).map(|class| &class.key)
+    }
+
+    /// Which skills stand for which others.
+    pub(crate) const fn skills(&self) -> &SkillMap {
+        &self.skills
+    }
+
+    /// The class for this key, if there is one.
+    pub(crate) fn find(&self, key: &ClassKey) -> Option<ClassIx> {
+        self.index.get(key).copied()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.classes.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ClassIx, &ClassKey)> {
+        self.classes.iter().map(|(slot, class)| (ClassIx(slot), &class.key))
+    }
+
+    /// Whether the bits of each class are those of its list, and those of the agents are the same.
+    pub(super) fn check(&self, fleet: &Fleet) -> Result<(), String> {
+        for (slot, class) in self.classes.iter() {
+            let at = ClassIx(slot);
+            if self.find(&class.key) != Some(at) {
+                return Err(format!("the key of class {} leads elsewhere", at.index()));
+            }
+            if !class.eligible.is_sound() {
+                return Err(format!("the list of class {} is not its bits", at.index()));
+            }
+            let chooses = self.chooses(&class.key, fleet.iter().map(|(_, member)| member));
+            for (place, member) in fleet.iter() {
+                let should = chooses(member);
+                let marked = member.classes.contains(at.index());
+                if class.eligible.contains(place) != should || marked != should {
+                    return Err(format!("class {} is wrong about agent {}", at.index(), member.by));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+const NO_CLASS: InconsistentEvent = InconsistentEvent("there is no such requirement class");
+
+fn meets(skills: &SkillMap, key: &ClassKey, agent: &AgentSpec) -> bool {
+    skills.met_by(&key.needs, agent) && !key.excluded.excludes(agent)
+}

@@ -1,0 +1,277 @@
+//! The registered agents, with what each holds, and those with room.
+
+use super::member::Member;
+use crate::agent::{AgentSpec, AgentStatus, Guard};
+use crate::id::{AgentId, Incarnation};
+use crate::name::Name;
+use crate::routing::{AgentLoad, LoadTable};
+use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
+use crate::scheduler::ix::{AgentIx, ClassIx, TaskIx};
+use crate::scheduler::timers::{Alarm, Timers};
+use crate::structure::Bits;
+use crate::task::Needs;
+use crate::time::Time;
+use std::sync::Arc;
+
+/// The part of an agent's capacity that a task may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// All of it: for tasks of the first tier.
+    Reserved,
+    /// What is not reserved for the first tier.
+    Open,
+}
+
+/// Another bound on what an agent may hold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Bound<'a> {
+    /// That of a guard; no slots stands for no bound.
+    Gate { guard: Guard, slots: Option<u32>, until: Option<Time> },
+    /// That of an operator, who pauses the agent for a reason or resumes it.
+    Pause(Option<&'a Name>),
+}
+
+/// All registered agents.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Fleet {
+    /// The agents as strategies see them.
+    loads: LoadTable,
+    /// By place.
+    members: Vec<Option<Member>>,
+    /// Those with room for tasks of any tier.
+    open: Bits,
+    /// How many reserve capacity for the first tier.
+    reserving: usize,
+    /// How many are backups.
+    backups: usize,
+}
+
+const NO_AGENT: InconsistentEvent = InconsistentEvent("there is no agent at this place");
+
+impl Fleet {
+    pub(crate) fn register(&mut self, by: Incarnation, spec: Arc<AgentSpec>, heard: Time) -> Applied<AgentIx> {
+        let at = self.loads.insert(Arc::clone(&spec));
+        self.settle_in(at, Member::new(by, spec, heard))?;
+        Ok(at)
+    }
+
+    /// Puts an agent at the place that it had when a snapshot was taken; none if that is impossible.
+    pub(crate) fn put(&mut self, place: u32, by: Incarnation, spec: Arc<AgentSpec>) -> Option<AgentIx> {
+        let at = self.loads.insert_at(place, Arc::clone(&spec))?;
+        self.settle_in(at, Member::new(by, spec, Time::ZERO)).ok()?;
+        Some(at)
+    }
+
+    fn settle_in(&mut self, at: AgentIx, member: Member) -> Applied {
+        self.reserving += usize::from(member.spec.reserved > 0);
+        self.backups += usize::from(member.spec.backup);
+        if at.index() >= self.members.len() {
+            self.members.resize_with(at.index() + 1, || None);
+        }
+        *self.members.get_mut(at.index()).ok_or(NO_AGENT)? = Some(member);
+        self.update(at, |_| {})
+    }
+
+    pub(crate) fn remove(&mut self, id: AgentId, timers: &mut Timers) -> Option<(AgentIx, Member)> {
+        let at = self.loads.remove(id)?;
+        self.open.clear(at.index());
+        let mut member = self.members.get_mut(at.index())?.take()?;
+        self.reserving -= usize::from(member.spec.reserved > 0);
+        self.backups -= usize::from(member.spec.backup);
+        timers.cancel(&mut member.lease_timer, Alarm::Lease(member.by));
+        timers.cancel(&mut member.gate_timer, Alarm::Gate(member.by));
+        Some((at, member))
+    }
+
+    /// Changes a member and keeps its load current.
+    fn update(&mut self, at: AgentIx, change: impl FnOnce(&mut Member)) -> Applied {
+        let member = self.members.get_mut(at.index()).and_then(Option::as_mut).ok_or(NO_AGENT)?;
+        change(member);
+        let occupancy = member.occupancy();
+        self.open.put(at.index(), member.has_open_room_with(occupancy));
+        self.loads.set(at, occupancy);
+        Ok(())
+    }
+
+    fn member_mut(&mut self, at: AgentIx) -> Applied<&mut Member> {
+        self.members.get_mut(at.index()).and_then(Option::as_mut).ok_or(NO_AGENT)
+    }
+
+    pub(crate) fn set_spec(&mut self, at: AgentIx, spec: Arc<AgentSpec>) -> Applied {
+        let old = Arc::clone(&self.member_mut(at)?.spec);
+        self.reserving = self.reserving + usize::from(spec.reserved > 0) - usize::from(old.reserved > 0);
+        self.backups = self.backups + usize::from(spec.backup) - usize::from(old.backup);
+        self.loads.set_spec(at, Arc::clone(&spec));
+        self.update(at, |member| member.spec = spec)
+    }
+
+    pub(crate) fn set_status(&mut self, at: AgentIx, status: AgentStatus) -> Applied {
+        self.update(at, |member| member.status = status)
+    }
+
+    pub(crate) fn set_bound(&mut self, at: AgentIx, bound: Bound<'_>) -> Applied {
+        self.update(at, |member| match bound {
+            Bound::Gate { guard, slots, until } => member.set_gate(guard, slots, until),
+            Bound::Pause(reason) => member.paused = reason.cloned(),
+        })
+    }
+
+    /// The agent has polled for so many attempts.
+    pub(crate) fn set_polled(&mut self, at: AgentIx, most: u32) -> Applied {
+        self.update(at, |member| member.polled = most)
+    }
+
+    /// A message of the agent came.
+    pub(crate) fn set_heard(&mut self, at: AgentIx, now: Time) -> Applied {
+        self.member_mut(at)?.heard = now;
+        Ok(())
+    }
+
+    pub(crate) fn all_heard(&mut self, now: Time) {
+        self.members.iter_mut().flatten().for_each(|member| member.heard = now);
+    }
+
+    pub(super) fn mark(&mut self, at: AgentIx, class: ClassIx, serves: bool) {
+        // A class forgets an agent after it is gone.
+        if let Ok(member) = self.member_mut(at) {
+            member.mark(class, serves);
+        }
+    }
+
+    /// Sets the timer of the agent's lease to the time at which it runs out without another message.
+    pub(crate) fn set_lease_timer(&mut self, at: AgentIx, timers: &mut Timers) -> Applied {
+        let member = self.member_mut(at)?;
+        let (alarm, until) = (Alarm::Lease(member.by), member.lease_until());
+        timers.set(&mut member.lease_timer, alarm, until);
+        Ok(())
+    }
+
+    /// Sets the timer of the gate that is reviewed next.
+    pub(crate) fn set_gate_timer(&mut self, at: AgentIx, timers: &mut Timers) -> Applied {
+        let member = self.member_mut(at)?;
+        let next = member.gates.iter().filter_map(|gate| gate.until).min();
+        timers.set(&mut member.gate_timer, Alarm::Gate(member.by), next);
+        Ok(())
+    }
+
+    /// The agent holds an attempt of the task; the index finds it again in [`release`](Self::release).
+    pub(crate) fn hold(&mut self, at: AgentIx, task: TaskIx) -> Applied<u32> {
+        let mut index = 0;
+        self.update(at, |member| {
+            index = member.in_flight();
+            member.held.push(task);
+            member.polled = member.polled.saturating_sub(1);
+        })?;
+        Ok(index)
+    }
+
+    /// Takes back what [`hold`](Self::hold) noted. The task whose index has changed to `index`, if one has.
+    pub(crate) fn release(&mut self, at: AgentIx, index: u32) -> Applied<Option<TaskIx>> {
+        let (index, mut moved) = (index as usize, None);
+        if index >= self.member_mut(at)?.held.len() {
+            return Err(InconsistentEvent("an attempt is released that its agent does not hold"));
+        }
+        self.update(at, |member| {
+            member.held.swap_remove(index);
+            moved = member.held.get(index).copied();
+        })?;
+        Ok(moved)
+    }
+
+    pub(super) fn take(&mut self, at: AgentIx, needs: &Needs) -> Applied {
+        let used = &mut self.member_mut(at)?.used;
+        needs.amounts().for_each(|(name, amount)| super::pools::add(used, name, amount));
+        Ok(())
+    }
+
+    pub(super) fn give(&mut self, at: AgentIx, needs: &Needs) -> Applied {
+        let used = &mut self.member_mut(at)?.used;
+        needs.amounts().for_each(|(name, amount)| super::pools::subtract(used, name, amount));
+        Ok(())
+    }
+
+    pub(crate) fn place_of(&self, id: AgentId) -> Option<AgentIx> {
+        self.loads.place_of(id)
+    }
+
+    pub(crate) fn by_id(&self, id: AgentId) -> Option<&Member> {
+        self.get(self.place_of(id)?)
+    }
+
+    /// The place of the agent if this is its current incarnation.
+    pub(crate) fn current(&self, by: Incarnation) -> Option<AgentIx> {
+        let at = self.place_of(by.agent())?;
+        (self.get(at)?.by == by).then_some(at)
+    }
+
+    pub(crate) fn get(&self, at: AgentIx) -> Option<&Member> {
+        self.members.get(at.index())?.as_ref()
+    }
+
+    /// The agent at a position of a set of places.
+    pub(crate) fn nth(&self, index: usize) -> Option<&Member> {
+        self.members.get(index)?.as_ref()
+    }
+
+    /// The agents as strategies see them.
+    pub(crate) const fn loads(&self) -> &LoadTable {
+        &self.loads
+    }
+
+    /// The places of the agents that take work and have such room.
+    pub(crate) const fn with_room(&self, room: Room) -> &Bits {
+        match room {
+            Room::Reserved => self.loads.free(),
+            Room::Open => &self.open,
+        }
+    }
+
+    /// The places that a strategy has to be narrowed down to; none where every agent with room has open room.
+    pub(crate) const fn only_room(&self, room: Room) -> Option<&Bits> {
+        match room {
+            Room::Open if self.reserving > 0 => Some(&self.open),
+            Room::Open | Room::Reserved => None,
+        }
+    }
+
+    /// Whether any agent is a backup.
+    pub(crate) const fn has_backups(&self) -> bool {
+        self.backups > 0
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.loads.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (AgentIx, &Member)> {
+        (0..).zip(&self.members).filter_map(|(place, member)| Some((AgentIx::new(place), member.as_ref()?)))
+    }
+
+    /// How many timers the agents have.
+    pub(crate) fn timers(&self) -> usize {
+        self.iter().map(|(_, member)| member.timers()).sum()
+    }
+
+    /// Whether the sets, counts and loads are those of the members.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        self.loads.check()?;
+        for (at, member) in self.iter() {
+            let load = self.loads.get(at);
+            if load.map(AgentLoad::occupancy) != Some(member.occupancy()) {
+                return Err(format!("the load of agent {} is not what it holds", member.by));
+            }
+            if !load.is_some_and(|load| Arc::ptr_eq(load.spec(), &member.spec)) {
+                return Err(format!("strategies see another agent than {}", member.by));
+            }
+            if self.open.contains(at.index()) != member.has_open_room() {
+                return Err(format!("the open room of agent {} is listed wrongly", member.by));
+            }
+        }
+        let reserving = self.iter().filter(|(_, member)| member.spec.reserved > 0).count();
+        let backups = self.iter().filter(|(_, member)| member.spec.backup).count();
+        if (self.iter().count(), reserving, backups) != (self.len(), self.reserving, self.backups) {
+            return Err(format!("{reserving} agents reserve capacity and {backups} are backups: counted wrongly"));
+        }
+        Ok(())
+    }
+}

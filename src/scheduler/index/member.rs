@@ -1,0 +1,145 @@
+//! A registered agent as the scheduler knows it.
+
+use crate::agent::{AgentSpec, AgentStatus, Guard};
+use crate::id::Incarnation;
+use crate::name::Name;
+use crate::routing::Occupancy;
+use crate::scheduler::ix::{ClassIx, TaskIx};
+use crate::structure::{Bits, TimerKey};
+use crate::task::Needs;
+use crate::time::Time;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a guard allows an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Gate {
+    pub(crate) guard: Guard,
+    /// How many attempts the agent may hold.
+    pub(crate) slots: u32,
+    /// When the guard evaluates the agent again.
+    pub(crate) until: Option<Time>,
+}
+
+/// A registered agent. Only [`Fleet`](super::Fleet) changes one; it hands out shared references.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    pub(crate) spec: Arc<AgentSpec>,
+    pub(crate) by: Incarnation,
+    pub(crate) status: AgentStatus,
+    /// The tasks whose attempts it holds, in no particular order.
+    pub(crate) held: Vec<TaskIx>,
+    /// When its last message came: not recorded, reset when a host resumes.
+    pub(crate) heard: Time,
+    pub(crate) lease_timer: Option<TimerKey>,
+    /// What the attempts that it holds take of its resources.
+    pub(crate) used: BTreeMap<Name, u64>,
+    /// How many attempts more it has polled for. Not recorded: after a restart it polls again.
+    pub(crate) polled: u32,
+    /// The reason for which an operator has paused it.
+    pub(crate) paused: Option<Name>,
+    /// What guards allow, where they bound it: at most one for each guard, in their order.
+    pub(crate) gates: Vec<Gate>,
+    pub(crate) gate_timer: Option<TimerKey>,
+    /// The requirement classes that it can serve.
+    pub(crate) classes: Bits,
+}
+
+impl Member {
+    pub(super) fn new(by: Incarnation, spec: Arc<AgentSpec>, heard: Time) -> Self {
+        Self {
+            spec,
+            by,
+            status: AgentStatus::Online,
+            held: Vec::new(),
+            heard,
+            lease_timer: None,
+            used: BTreeMap::new(),
+            polled: 0,
+            paused: None,
+            gates: Vec::new(),
+            gate_timer: None,
+            classes: Bits::default(),
+        }
+    }
+
+    /// Whether it takes new work.
+    pub(crate) fn is_online(&self) -> bool {
+        self.status == AgentStatus::Online
+    }
+
+    /// When its lease runs out, without another message.
+    pub(crate) fn lease_until(&self) -> Option<Time> {
+        self.spec.lease.map(|lease| self.heard + lease)
+    }
+
+    pub(crate) fn in_flight(&self) -> u32 {
+        u32::try_from(self.held.len()).unwrap_or(u32::MAX)
+    }
+
+    /// How many attempts it may hold now: its capacity, or less if a guard bounds it or it polls.
+    pub(crate) fn slots(&self) -> u32 {
+        if self.paused.is_some() {
+            return 0;
+        }
+        let own = self.spec.slots();
+        let own = if self.spec.polls { own.min(self.in_flight().saturating_add(self.polled)) } else { own };
+        self.gates.iter().map(|gate| gate.slots).fold(own, u32::min)
+    }
+
+    pub(super) fn occupancy(&self) -> Occupancy {
+        Occupancy { accepting: self.is_online(), in_flight: self.in_flight(), slots: self.slots() }
+    }
+
+    /// Whether it takes work and neither a guard nor an operator withholds all of it, be the agent busy or not.
+    pub(crate) fn is_up(&self) -> bool {
+        let withheld = self.paused.is_some() || self.gates.iter().any(|gate| gate.slots == 0);
+        self.is_online() && !withheld
+    }
+
+    /// Whether it takes work and has room, be it reserved for the first tier.
+    pub(crate) fn has_room(&self) -> bool {
+        self.occupancy().has_room()
+    }
+
+    /// Whether it has room for tasks of any tier.
+    pub(crate) fn has_open_room(&self) -> bool {
+        self.has_open_room_with(self.occupancy())
+    }
+
+    pub(super) fn has_open_room_with(&self, occupancy: Occupancy) -> bool {
+        occupancy.accepting && occupancy.in_flight < occupancy.slots.saturating_sub(self.spec.reserved)
+    }
+
+    /// Whether it would have room with one attempt less.
+    pub(crate) fn would_have_room(&self, urgent: bool) -> bool {
+        let reserved = if urgent { 0 } else { self.spec.reserved };
+        self.is_online() && self.in_flight().saturating_sub(1) < self.slots().saturating_sub(reserved)
+    }
+
+    /// Whether what is left of its resources is enough for these needs.
+    pub(crate) fn fits(&self, needs: &Needs) -> bool {
+        needs.amounts().all(|(name, amount)| {
+            let all = self.spec.amounts.get(name).copied().unwrap_or(0);
+            all.saturating_sub(self.used.get(name).copied().unwrap_or(0)) >= amount
+        })
+    }
+
+    /// Sets what a guard allows; none if it allows everything.
+    pub(super) fn set_gate(&mut self, guard: Guard, slots: Option<u32>, until: Option<Time>) {
+        self.gates.retain(|gate| gate.guard != guard);
+        if let Some(slots) = slots {
+            let at = self.gates.partition_point(|gate| gate.guard < guard);
+            self.gates.insert(at, Gate { guard, slots, until });
+        }
+    }
+
+    pub(super) fn mark(&mut self, class: ClassIx, serves: bool) {
+        self.classes.put(class.index(), serves);
+    }
+
+    /// How many timers it has.
+    pub(crate) fn timers(&self) -> usize {
+        usize::from(self.lease_timer.is_some()) + usize::from(self.gate_timer.is_some())
+    }
+}

@@ -1,0 +1,38 @@
+//! Kinds whose tasks are batched.
+
+use core::time::Duration;
+use serde::{Deserialize, Serialize};
+
+/// How tasks of a kind are batched. A batch is dispatched as soon as [`least`](Self::least) tasks wait, or one has waited for
+/// [`linger`](Self::linger) since its submit. It takes as many tasks as wait, up to [`most`](Self::most) and the room of its
+/// agent. So the size of batches follows the load: with a `least` of 1 no task lingers, and under load batches are full.
+///
+/// The tasks of a batch are of one tenant, kind and requirement class, and either all of the first tier or none. Each is an
+/// attempt of its own: it takes a slot of the agent, is answered alone, and fails alone.
+///
+/// ```
+/// use counterpoint::Config;
+/// use counterpoint::scheduler::Batch;
+/// use std::time::Duration;
+///
+/// let config = Config::default().with_batch("embed", Batch::new(10, 100, Duration::from_millis(500)));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Batch {
+    /// How many waiting tasks make a batch.
+    pub least: u32,
+    /// How many tasks a batch has at the most; 0 counts as 1.
+    pub most: u32,
+    /// How long a task waits for others, from its submit.
+    #[serde(with = "crate::time::span")]
+    pub linger: Duration,
+}
+
+impl Batch {
+    /// Batches of `least` to `most` tasks, for which a task waits no longer than `linger`.
+    #[must_use]
+    pub const fn new(least: u32, most: u32, linger: Duration) -> Self {
+        Self { least, most, linger }
+    }
+}

@@ -1,0 +1,490 @@
+//! The queues of all requirement classes: a lane for each, with sub-queues by tenant and kind.
+
+mod sub_queue;
+
+use super::fair::Share;
+use crate::id::Seq;
+use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
+use crate::scheduler::index::Room;
+use crate::scheduler::ix::{AccountIx, ClassIx, KindIx, TaskIx, TenantIx};
+use crate::structure::{Arena, Bits, IdMap, Slot};
+use crate::task::Tier;
+use core::time::Duration;
+use std::collections::BTreeSet;
+use sub_queue::{Node, SubQueue, SubQueueIx};
+pub(crate) use sub_queue::{SubQueueKey, Turn};
+
+/// A position in the order of one sub-queue: smaller goes first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Rank {
+    pub(crate) key: u64,
+    pub(crate) seq: Seq,
+}
+
+impl Rank {
+    const FIRST: Self = Self { key: 0, seq: Seq::ZERO };
+}
+
+/// One for the tasks of the first tier, one for all others.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ByUrgency<T> {
+    pub(crate) urgent: T,
+    pub(crate) rest: T,
+}
+
+impl<T> ByUrgency<T> {
+    pub(crate) const fn of(&self, urgent: bool) -> &T {
+        if urgent { &self.urgent } else { &self.rest }
+    }
+
+    const fn of_mut(&mut self, urgent: bool) -> &mut T {
+        if urgent { &mut self.urgent } else { &mut self.rest }
+    }
+
+    pub(crate) fn each(&self) -> impl Iterator<Item = &T> {
+        [&self.urgent, &self.rest].into_iter()
+    }
+}
+
+/// The sub-queues of a lane whose tasks may begin, by their first tasks.
+type Heads = BTreeSet<(Turn, SubQueueIx)>;
+
+/// The queue of one class.
+#[derive(Debug, Clone, Default)]
+struct Lane {
+    heads: ByUrgency<Heads>,
+    /// The sub-queue that was last added to: almost always the next one, too.
+    recent: Option<SubQueueIx>,
+}
+
+/// The sub-queues of one tenant or kind.
+#[derive(Debug, Clone, Default)]
+struct Group {
+    sub_queues: Vec<SubQueueIx>,
+    closed: bool,
+    /// How many tasks of a sub-queue make a batch.
+    least: u32,
+    queued: usize,
+    share: Share,
+}
+
+/// All lanes. The position of each task is kept under the index of the task.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lanes {
+    lanes: Vec<Lane>,
+    nodes: Vec<Node>,
+    sub_queues: Arena<SubQueue>,
+    index: IdMap<SubQueueKey, SubQueueIx>,
+    tenants: Vec<Group>,
+    kinds: Vec<Group>,
+    by_tier: [usize; 4],
+    /// The lanes in which a task may begin.
+    ready: ByUrgency<Bits>,
+    /// Sub-queues that have been empty.
+    idle: Vec<SubQueueIx>,
+    /// Whether tenants share by weight; otherwise only ranks count.
+    fair: bool,
+    /// The virtual time: the tag of the task that began last.
+    virtual_time: u64,
+}
+
+/// So many sub-queues may stay empty because tasks may come again.
+const IDLE: usize = 256;
+
+impl Lanes {
+    pub(crate) fn new(fair: bool) -> Self {
+        Self { fair, ..Self::default() }
+    }
+
+    pub(crate) fn push(&mut self, key: SubQueueKey, tier: Tier, rank: Rank, task: TaskIx) -> Applied {
+        let at = self.sub_queue_for(key);
+        if task.index() >= self.nodes.len() {
+            self.nodes.resize(task.index() + 1, Node::AWAY);
+        }
+        let virtual_time = self.virtual_time;
+        let tenant = self.tenant_mut(key.accounts.tenant);
+        if tenant.queued == 0 {
+            tenant.share.arrive(virtual_time);
+        }
+        tenant.queued += 1;
+        self.kind_mut(key.accounts.kind).queued += 1;
+        if let Some(count) = self.by_tier.get_mut(tier.index()) {
+            *count += 1;
+        }
+        let sub_queue = self.sub_queues.get_mut(at.0).ok_or(NO_SUB_QUEUE)?;
+        sub_queue.push(&mut self.nodes, at, tier, rank, task);
+        if sub_queue.listed.is_none_or(|turn| turn.rank > rank) {
+            self.refresh(at);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn remove(&mut self, task: TaskIx) -> Applied {
+        let node = self.nodes.get(task.index()).copied().unwrap_or(Node::AWAY);
+        let at = node.sub_queue().ok_or(NOT_QUEUED)?;
+        let sub_queue = self.sub_queues.get_mut(at.0).ok_or(NO_SUB_QUEUE)?;
+        sub_queue.remove(&mut self.nodes, task);
+        let (key, first) = (sub_queue.key, sub_queue.listed.is_some_and(|turn| turn.rank == node.rank));
+        // The next one has not waited as long.
+        sub_queue.lingered &= !first;
+        if sub_queue.len == 0 && !sub_queue.idle {
+            sub_queue.idle = true;
+            self.idle.push(at);
+        }
+        self.tenant_mut(key.accounts.tenant).queued -= 1;
+        let kind = self.kind_mut(key.accounts.kind);
+        kind.queued -= 1;
+        let batched = kind.least > 1;
+        if let Some(count) = self.by_tier.get_mut(node.tier.index()) {
+            *count -= 1;
+        }
+        if first || batched {
+            self.refresh(at);
+        }
+        if self.idle.len() > IDLE {
+            self.sweep();
+        }
+        Ok(())
+    }
+
+    /// The next task of a lane that may begin where there is such room.
+    pub(crate) fn head(&mut self, class: ClassIx, room: Room) -> Option<(Turn, TaskIx)> {
+        let urgent = self.first_of(class, true);
+        let rest = if room == Room::Open { self.first_of(class, false) } else { None };
+        let (turn, at) = urgent.into_iter().chain(rest).min()?;
+        let (_, task) = self.sub_queues.get(at.0)?.head(&self.nodes)?;
+        Some((turn, task))
+    }
+
+    /// The first sub-queue of a half of a lane. What tenants have had only grows while they wait, or is corrected at once: a
+    /// sub-queue that comes first with a tag that is behind is moved to where it belongs, and the next one is tried.
+    fn first_of(&mut self, class: ClassIx, urgent: bool) -> Option<(Turn, SubQueueIx)> {
+        loop {
+            let &(turn, at) = self.lanes.get(class.index())?.heads.of(urgent).first()?;
+            let key = self.sub_queues.get(at.0)?.key;
+            if turn.tag == self.order_tag(key.accounts.tenant) {
+                return Some((turn, at));
+            }
+            self.refresh(at);
+        }
+    }
+
+    /// The first task of a lane that may begin and passes; those of the first tier before all others.
+    pub(crate) fn first_where(&self, class: ClassIx, mut pass: impl FnMut(TaskIx) -> bool) -> Option<TaskIx> {
+        for heads in self.lanes.get(class.index())?.heads.each() {
+            let mut best: Option<(Turn, TaskIx)> = None;
+            for (turn, at) in heads {
+                if best.is_some_and(|(first, _)| first < *turn) {
+                    break;
+                }
+                let found = self.sub_queues.get(at.0)?.first_where(&self.nodes, &mut pass);
+                let found = found.map(|(rank, task)| (Turn { tag: turn.tag, rank }, task));
+                best = best.into_iter().chain(found).min();
+            }
+            if let Some((_, task)) = best {
+                return Some(task);
+            }
+        }
+        None
+    }
+
+    /// How many tasks of a lane that may begin stand before this rank, counted up to `most`. Where tenants share, those of
+    /// other tenants count by their ranks, too.
+    pub(crate) fn count_ahead(&self, class: ClassIx, rank: Rank, most: usize) -> usize {
+        let heads = self.lanes.get(class.index()).into_iter().flat_map(|lane| lane.heads.each());
+        let sub_queues = heads.flatten().filter_map(|(_, at)| self.sub_queues.get(at.0));
+        let mut count = 0;
+        for sub_queue in sub_queues {
+            count += sub_queue.count_ahead(&self.nodes, rank, most.saturating_sub(count));
+        }
+        count
+    }
+
+    /// Whether the tasks of a sub-queue may begin.
+    pub(crate) fn may_begin(&self, key: &SubQueueKey) -> bool {
+        self.find(key).is_some_and(|sub_queue| sub_queue.listed.is_some())
+    }
+
+    /// The lanes in which tasks may begin.
+    pub(crate) const fn ready(&self) -> &ByUrgency<Bits> {
+        &self.ready
+    }
+
+    /// How many tasks wait, by tier.
+    pub(crate) const fn by_tier(&self) -> [usize; 4] {
+        self.by_tier
+    }
+
+    /// How many tasks of a tenant or a kind wait.
+    pub(crate) fn queued_of(&self, account: AccountIx) -> usize {
+        let group = match account {
+            AccountIx::Tenant(tenant) => self.tenants.get(tenant.0.index()),
+            AccountIx::Kind(kind) => self.kinds.get(kind.0.index()),
+        };
+        group.map_or(0, |group| group.queued)
+    }
+
+    /// The sub-queue in which a task waits, and its rank.
+    pub(crate) fn position_of(&self, task: TaskIx) -> Option<(SubQueueKey, Rank)> {
+        let node = self.nodes.get(task.index())?;
+        Some((self.sub_queues.get(node.sub_queue()?.0)?.key, node.rank))
+    }
+
+    /// Opens or closes the gate of a tenant or a kind. The lanes in which a task may begin that could not.
+    pub(crate) fn gate(&mut self, account: AccountIx, open: bool) -> Vec<ClassIx> {
+        let group = self.group_mut(account);
+        if group.closed != open {
+            return Vec::new();
+        }
+        group.closed = !open;
+        let sub_queues = group.sub_queues.clone();
+        self.refresh_all(&sub_queues)
+    }
+
+    fn refresh_all(&mut self, sub_queues: &[SubQueueIx]) -> Vec<ClassIx> {
+        let mut opened = Vec::new();
+        for &at in sub_queues {
+            let was = self.sub_queues.get(at.0).is_some_and(|sub_queue| sub_queue.listed.is_some());
+            self.refresh(at);
+            match self.sub_queues.get(at.0) {
+                Some(sub_queue) if sub_queue.listed.is_some() && !was => opened.push(sub_queue.key.class),
+                _ => {}
+            }
+        }
+        opened.sort_unstable();
+        opened.dedup();
+        opened
+    }
+
+    /// A new tenant has had nothing, whichever had its index before.
+    pub(crate) fn add_tenant(&mut self, tenant: TenantIx, weight: u32) {
+        let group = self.tenant_mut(tenant);
+        (group.closed, group.share) = (false, Share { tag: 0, weight });
+    }
+
+    /// The gate of a new kind is open, whichever had its index before. So many of its tasks make a batch.
+    pub(crate) fn add_kind(&mut self, kind: KindIx, least: u32) {
+        let group = self.kind_mut(kind);
+        (group.closed, group.least) = (false, least);
+    }
+
+    /// Opens the sub-queues of a kind in which the linger of the first task has elapsed. The lanes in which a task may begin
+    /// that could not.
+    pub(crate) fn end_linger(&mut self, kind: KindIx, mut has_elapsed: impl FnMut(TaskIx) -> bool) -> Vec<ClassIx> {
+        let sub_queues = self.kind_mut(kind).sub_queues.clone();
+        for at in &sub_queues {
+            let Some(sub_queue) = self.sub_queues.get_mut(at.0) else { continue };
+            if sub_queue.listed.is_none()
+                && let Some((_, first)) = sub_queue.head(&self.nodes)
+            {
+                sub_queue.lingered = has_elapsed(first);
+            }
+        }
+        self.refresh_all(&sub_queues)
+    }
+
+    /// The first task of a sub-queue, if the gates of its tenant and kind are open.
+    pub(crate) fn head_of(&self, key: &SubQueueKey) -> Option<TaskIx> {
+        let (_, task) = self.find(key)?.head(&self.nodes).filter(|_| self.is_open(key))?;
+        Some(task)
+    }
+
+    /// The first task of a sub-queue that has too few tasks for a batch.
+    pub(crate) fn first_lingering(&self, key: &SubQueueKey) -> Option<TaskIx> {
+        if self.kinds.get(key.accounts.kind.0.index()).is_none_or(|kind| kind.least <= 1) {
+            return None;
+        }
+        let sub_queue = self.find(key)?;
+        let (_, task) = sub_queue.head(&self.nodes)?;
+        (!self.is_enough(sub_queue)).then_some(task)
+    }
+
+    fn find(&self, key: &SubQueueKey) -> Option<&SubQueue> {
+        self.sub_queues.get(self.index.get(key)?.0)
+    }
+
+    fn is_open(&self, key: &SubQueueKey) -> bool {
+        let closed = |groups: &[Group], at: Slot| groups.get(at.index()).is_some_and(|group| group.closed);
+        !closed(&self.tenants, key.accounts.tenant.0) && !closed(&self.kinds, key.accounts.kind.0)
+    }
+
+    /// Whether a sub-queue has enough tasks for a batch, or its first task has lingered.
+    fn is_enough(&self, sub_queue: &SubQueue) -> bool {
+        let kind = self.kinds.get(sub_queue.key.accounts.kind.0.index());
+        sub_queue.lingered || kind.is_none_or(|kind| sub_queue.len >= kind.least)
+    }
+
+    /// A task of the tenant begins that is expected to take so long.
+    pub(crate) fn charge(&mut self, tenant: TenantIx, service: Duration) {
+        if self.fair {
+            let share = &mut self.tenant_mut(tenant).share;
+            let tag = share.tag;
+            share.charge(service);
+            self.virtual_time = self.virtual_time.max(tag);
+        }
+    }
+
+    /// A task of the tenant has ended: what it was charged, and what it took.
+    pub(crate) fn settle(&mut self, tenant: TenantIx, charged: Duration, took: Duration) {
+        if !self.fair || charged == took {
+            return;
+        }
+        let group = self.tenant_mut(tenant);
+        let before = group.share.tag;
+        group.share.settle(charged, took);
+        if group.share.tag < before {
+            for at in group.sub_queues.clone() {
+                self.refresh(at);
+            }
+        }
+    }
+
+    /// What a tenant has had; in a snapshot, as is the virtual time.
+    pub(crate) fn tag(&self, tenant: TenantIx) -> u64 {
+        self.tenants.get(tenant.0.index()).map_or(0, |tenant| tenant.share.tag)
+    }
+
+    pub(crate) const fn virtual_time(&self) -> u64 {
+        self.virtual_time
+    }
+
+    pub(crate) fn put_tag(&mut self, tenant: TenantIx, tag: u64) {
+        self.tenant_mut(tenant).share.tag = tag;
+    }
+
+    pub(crate) const fn put_virtual_time(&mut self, time: u64) {
+        self.virtual_time = time;
+    }
+
+    /// The tag by which the tenant's sub-queues are ordered.
+    fn order_tag(&self, tenant: TenantIx) -> u64 {
+        if self.fair { self.tag(tenant) } else { 0 }
+    }
+
+    fn group_mut(&mut self, account: AccountIx) -> &mut Group {
+        match account {
+            AccountIx::Tenant(tenant) => self.tenant_mut(tenant),
+            AccountIx::Kind(kind) => self.kind_mut(kind),
+        }
+    }
+
+    fn tenant_mut(&mut self, tenant: TenantIx) -> &mut Group {
+        at_or_new(&mut self.tenants, tenant.0.index())
+    }
+
+    fn kind_mut(&mut self, kind: KindIx) -> &mut Group {
+        at_or_new(&mut self.kinds, kind.0.index())
+    }
+
+    fn sub_queue_for(&mut self, key: SubQueueKey) -> SubQueueIx {
+        let lane = at_or_new(&mut self.lanes, key.class.index());
+        let is_at = |at: &SubQueueIx| self.sub_queues.get(at.0).is_some_and(|sub_queue| sub_queue.key == key);
+        if let Some(at) = lane.recent.filter(is_at) {
+            return at;
+        }
+        let at = match self.index.get(&key) {
+            Some(&at) => at,
+            None => self.add_sub_queue(key),
+        };
+        at_or_new(&mut self.lanes, key.class.index()).recent = Some(at);
+        at
+    }
+
+    fn add_sub_queue(&mut self, key: SubQueueKey) -> SubQueueIx {
+        let at = SubQueueIx(self.sub_queues.insert(SubQueue::new(key)));
+        self.index.insert(key, at);
+        key.accounts.each().into_iter().for_each(|account| self.group_mut(account).sub_queues.push(at));
+        at
+    }
+
+    /// Moves the sub-queue to where it belongs among the heads of its lane.
+    fn refresh(&mut self, at: SubQueueIx) {
+        let Some(sub_queue) = self.sub_queues.get(at.0) else { return };
+        let (key, old) = (sub_queue.key, sub_queue.listed);
+        let open = self.is_open(&key) && self.is_enough(sub_queue);
+        let head = if open { sub_queue.head(&self.nodes) } else { None };
+        let new = head.map(|(rank, _)| Turn { tag: self.order_tag(key.accounts.tenant), rank });
+        if old == new {
+            return;
+        }
+        let heads = at_or_new(&mut self.lanes, key.class.index()).heads.of_mut(key.urgent);
+        if let Some(turn) = old {
+            heads.remove(&(turn, at));
+        }
+        if let Some(turn) = new {
+            heads.insert((turn, at));
+        }
+        self.ready.of_mut(key.urgent).put(key.class.index(), !heads.is_empty());
+        if let Some(sub_queue) = self.sub_queues.get_mut(at.0) {
+            sub_queue.listed = new;
+        }
+    }
+
+    /// Drops the sub-queues that have stayed empty.
+    fn sweep(&mut self) {
+        for at in core::mem::take(&mut self.idle) {
+            let Some(sub_queue) = self.sub_queues.get_mut(at.0) else { continue };
+            sub_queue.idle = false;
+            if sub_queue.len > 0 {
+                continue;
+            }
+            let key = sub_queue.key;
+            self.sub_queues.remove(at.0);
+            self.index.remove(&key);
+            for account in key.accounts.each() {
+                self.group_mut(account).sub_queues.retain(|other| *other != at);
+            }
+            let lane = at_or_new(&mut self.lanes, key.class.index());
+            if lane.recent == Some(at) {
+                lane.recent = None;
+            }
+        }
+    }
+
+    /// Whether heads and ready lanes are what evaluating every sub-queue gives.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let (mut heads, mut queued) = (0, 0);
+        for (slot, sub_queue) in self.sub_queues.iter() {
+            let key = sub_queue.key;
+            queued += sub_queue.len as usize;
+            let open = self.is_open(&key) && self.is_enough(sub_queue);
+            let head = if open { sub_queue.head(&self.nodes).map(|(rank, _)| rank) } else { None };
+            if sub_queue.listed.map(|turn| turn.rank) != head {
+                return Err(format!("the sub-queue {key:?} is listed at {:?}, not {head:?}", sub_queue.listed));
+            }
+            let Some(turn) = sub_queue.listed else { continue };
+            heads += 1;
+            let lane = self.lanes.get(key.class.index());
+            let listed = lane.is_some_and(|lane| lane.heads.of(key.urgent).contains(&(turn, SubQueueIx(slot))));
+            let ready = self.ready.of(key.urgent).contains(key.class.index());
+            // A tag may be behind what the tenant has had since; it is never ahead.
+            if !listed || !ready || turn.tag > self.order_tag(key.accounts.tenant) {
+                return Err(format!("the sub-queue {key:?} is not where its lane looks for it"));
+            }
+        }
+        let listed: usize = self.lanes.iter().flat_map(|lane| lane.heads.each()).map(BTreeSet::len).sum();
+        let nodes = self.nodes.iter().filter(|node| node.sub_queue().is_some()).count();
+        let by_tier = self.by_tier.iter().sum::<usize>();
+        if (listed, nodes, by_tier) != (heads, queued, queued) {
+            return Err(format!(
+                "{queued} tasks wait behind {heads} heads: {listed}, {nodes} and {by_tier} are counted"
+            ));
+        }
+        Ok(())
+    }
+}
+
+const NO_SUB_QUEUE: InconsistentEvent = InconsistentEvent("there is no such sub-queue");
+const NOT_QUEUED: InconsistentEvent = InconsistentEvent("a task leaves a queue that it is not in");
+
+/// What is at this index, after making room for it.
+fn at_or_new<T: Default>(all: &mut Vec<T>, at: usize) -> &mut T {
+    if at >= all.len() {
+        all.resize_with(at + 1, T::default);
+    }
+    #[expect(clippy::indexing_slicing, reason = "the line above made room for it")]
+    &mut all[at]
+}
+
+#[cfg(test)]
+mod tests;

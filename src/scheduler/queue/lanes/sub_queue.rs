@@ -1,0 +1,174 @@
+//! The tasks of one tenant and kind that wait in one lane, in order.
+
+use super::Rank;
+use crate::scheduler::ix::{AccountIxs, ClassIx, TaskIx};
+use crate::structure::Slot;
+use crate::task::Tier;
+use std::collections::BTreeMap;
+
+/// What the tasks of a sub-queue have in common. The gate of a tenant or a kind closes whole sub-queues, so that a task that
+/// must wait never stands before one that may begin.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct SubQueueKey {
+    /// The requirement class, whose lane it is in.
+    pub(crate) class: ClassIx,
+    pub(crate) accounts: AccountIxs,
+    /// Whether its tasks are of the first tier, for which capacity may be reserved.
+    pub(crate) urgent: bool,
+}
+
+/// Where a sub-queue is stored.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct SubQueueIx(pub(super) Slot);
+
+/// A position in the order of a lane: smaller goes first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Turn {
+    /// What the tenant has had, where tenants share fairly; 0 where they do not.
+    pub(crate) tag: u64,
+    pub(crate) rank: Rank,
+}
+
+/// The position of a task in its sub-queue; kept beside the tasks, under the same index.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Node {
+    pub(super) rank: Rank,
+    prev: u32,
+    next: u32,
+    /// Its sub-queue; [`NOWHERE`] if it is in none.
+    at: u32,
+    pub(super) tier: Tier,
+    sorted: bool,
+}
+
+const NOWHERE: u32 = u32::MAX;
+
+impl Node {
+    pub(super) const AWAY: Self =
+        Self { rank: Rank::FIRST, prev: NOWHERE, next: NOWHERE, at: NOWHERE, tier: Tier::Critical, sorted: false };
+
+    /// The sub-queue that the task is in.
+    pub(super) const fn sub_queue(&self) -> Option<SubQueueIx> {
+        if self.at == NOWHERE { None } else { Some(SubQueueIx(Slot::new(self.at))) }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct List {
+    first: u32,
+    last: u32,
+}
+
+/// Four tiers in order of arrival, and the few tasks that are out of order.
+#[derive(Debug, Clone)]
+pub(super) struct SubQueue {
+    pub(super) key: SubQueueKey,
+    tiers: [List; 4],
+    sorted: BTreeMap<Rank, TaskIx>,
+    pub(super) len: u32,
+    /// Its position among the heads of its lane, if it is one.
+    pub(super) listed: Option<Turn>,
+    /// Whether the linger of its first task has elapsed.
+    pub(super) lingered: bool,
+    /// Whether it is listed among those that have been empty.
+    pub(super) idle: bool,
+}
+
+impl SubQueue {
+    pub(super) const fn new(key: SubQueueKey) -> Self {
+        let empty = List { first: NOWHERE, last: NOWHERE };
+        Self { key, tiers: [empty; 4], sorted: BTreeMap::new(), len: 0, listed: None, lingered: false, idle: false }
+    }
+
+    /// Its first task.
+    pub(super) fn head(&self, nodes: &[Node]) -> Option<(Rank, TaskIx)> {
+        let in_order = self.tiers.iter().filter_map(|list| {
+            let node = nodes.get(list.first as usize)?;
+            Some((node.rank, TaskIx(Slot::new(list.first))))
+        });
+        let sorted = self.sorted.first_key_value().map(|(&rank, &task)| (rank, task));
+        in_order.chain(sorted).min()
+    }
+
+    /// The first of its tasks that passes.
+    pub(super) fn first_where(&self, nodes: &[Node], mut pass: impl FnMut(TaskIx) -> bool) -> Option<(Rank, TaskIx)> {
+        let mut best: Option<(Rank, TaskIx)> = None;
+        for list in &self.tiers {
+            let mut at = list.first;
+            while let Some(node) = nodes.get(at as usize) {
+                if pass(TaskIx(Slot::new(at))) {
+                    best = best.into_iter().chain([(node.rank, TaskIx(Slot::new(at)))]).min();
+                    break;
+                }
+                at = node.next;
+            }
+        }
+        let sorted = self.sorted.iter().find(|(_, task)| pass(**task)).map(|(&rank, &task)| (rank, task));
+        best.into_iter().chain(sorted).min()
+    }
+
+    /// How many of its tasks stand before this rank, counted up to `most`.
+    pub(super) fn count_ahead(&self, nodes: &[Node], rank: Rank, most: usize) -> usize {
+        let mut count = 0;
+        for list in &self.tiers {
+            let mut at = list.first;
+            while let Some(node) = nodes.get(at as usize).filter(|node| node.rank < rank && count < most) {
+                count += 1;
+                at = node.next;
+            }
+        }
+        count + self.sorted.range(..rank).take(most.saturating_sub(count)).count()
+    }
+
+    /// Appends where the order of arrival is the order of ranks, which it nearly always is; sorts in otherwise.
+    pub(super) fn push(&mut self, nodes: &mut [Node], at: SubQueueIx, tier: Tier, rank: Rank, task: TaskIx) {
+        self.len += 1;
+        let list = of_tier(&mut self.tiers, tier);
+        let last = nodes.get_mut(list.last as usize);
+        let sorted = last.as_ref().is_some_and(|last| last.rank >= rank);
+        let mut node = Node { rank, prev: NOWHERE, next: NOWHERE, at: at.0.get(), tier, sorted };
+        if sorted {
+            self.sorted.insert(rank, task);
+        } else {
+            match last {
+                Some(last) => {
+                    last.next = task.0.get();
+                    node.prev = list.last;
+                }
+                None => list.first = task.0.get(),
+            }
+            list.last = task.0.get();
+        }
+        if let Some(place) = nodes.get_mut(task.index()) {
+            *place = node;
+        }
+    }
+
+    pub(super) fn remove(&mut self, nodes: &mut [Node], task: TaskIx) {
+        let Some(node) = nodes.get_mut(task.index()).map(|node| core::mem::replace(node, Node::AWAY)) else { return };
+        self.len = self.len.saturating_sub(1);
+        if node.sorted {
+            self.sorted.remove(&node.rank);
+            return;
+        }
+        let list = of_tier(&mut self.tiers, node.tier);
+        match nodes.get_mut(node.prev as usize) {
+            Some(prev) => prev.next = node.next,
+            None => list.first = node.next,
+        }
+        match nodes.get_mut(node.next as usize) {
+            Some(next) => next.prev = node.prev,
+            None => list.last = node.prev,
+        }
+    }
+}
+
+const fn of_tier(tiers: &mut [List; 4], tier: Tier) -> &mut List {
+    let [critical, high, normal, low] = tiers;
+    match tier {
+        Tier::Critical => critical,
+        Tier::High => high,
+        Tier::Normal => normal,
+        Tier::Low => low,
+    }
+}

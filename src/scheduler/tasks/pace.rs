@@ -1,0 +1,25 @@
+//! The rate at which tasks end.
+
+use crate::time::Time;
+use core::time::Duration;
+
+/// How fast tasks end, for the advice that comes with a refusal.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Pace {
+    last: Option<Time>,
+    gap: Duration,
+}
+
+impl Pace {
+    /// A moving average over about eight ends, in whole nanoseconds.
+    pub(super) fn note(&mut self, at: Time) {
+        if let Some(last) = self.last {
+            self.gap = (self.gap * 7 + at.since(last)) / 8;
+        }
+        self.last = Some(at);
+    }
+
+    pub(super) fn gap(&self) -> Option<Duration> {
+        (!self.gap.is_zero()).then_some(self.gap)
+    }
+}

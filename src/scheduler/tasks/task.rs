@@ -1,0 +1,279 @@
+//! A task and its stage.
+
+use crate::event::YieldReason;
+use crate::id::{AgentId, AttemptId, Incarnation, Seq, TaskId};
+use crate::name::Name;
+use crate::scheduler::ix::{AccountIxs, AgentIx, ClassIx};
+use crate::structure::TimerKey;
+use crate::task::{Bound, Happened, TaskOutcome, TaskSpec, Tier};
+use crate::time::Time;
+use core::time::Duration;
+use std::sync::Arc;
+
+/// A task and its stage. Only [`Tasks`](super::Tasks) changes one; it hands out shared references.
+#[derive(Debug, Clone)]
+pub(crate) struct Task {
+    pub(crate) spec: Arc<TaskSpec>,
+    /// The number of the event that submitted it: its position among equals, kept by retries.
+    pub(crate) seq: Seq,
+    pub(crate) submitted: Time,
+    /// How long an attempt was expected to take at the submit: retries keep their position.
+    pub(crate) expected: Option<Duration>,
+    pub(crate) attempts: Attempts,
+    pub(crate) tier: Tier,
+    pub(crate) traits: Traits,
+    pub(crate) accounts: AccountIxs,
+    /// Whether the outcome of an attempt is unknown: the task may have had its effect.
+    pub(crate) outcome_unknown: bool,
+    /// The agents that failed it, the latest last.
+    pub(crate) avoid: Box<[AgentId]>,
+    /// The agent that was given the last attempt.
+    pub(crate) last: Option<AgentId>,
+    pub(crate) timer: Option<TimerKey>,
+    pub(crate) stage: Stage,
+}
+
+/// The attempts of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Attempts {
+    /// How many have begun.
+    pub(crate) begun: u32,
+    /// How many of these were given back and do not count.
+    pub(crate) yielded: u32,
+    /// How many of those were preempted.
+    pub(crate) preempted: u32,
+}
+
+impl Attempts {
+    /// How many count.
+    pub(crate) const fn counted(self) -> u32 {
+        self.begun.saturating_sub(self.yielded)
+    }
+}
+
+/// What the spec of a task says, kept beside the task: looking at the spec of one that has long waited is a trip to memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Traits {
+    /// Whether time bounds it in any way. Most tasks have no bound.
+    pub(crate) bounded: bool,
+    /// Whether it has an affinity.
+    pub(crate) affine: bool,
+    /// Whether its attempts may be preempted.
+    pub(crate) preemptible: bool,
+    /// Whether its attempts take a part of any resource.
+    pub(crate) uses_resources: bool,
+}
+
+impl Traits {
+    fn of(spec: &TaskSpec) -> Self {
+        Self {
+            bounded: spec.deadline.is_some() || !spec.policy.is_default(),
+            affine: spec.affinity.is_some(),
+            preemptible: spec.preemptible && spec.tier != Tier::Critical,
+            uses_resources: spec.needs.is_heavy(),
+        }
+    }
+}
+
+/// The stage of a task.
+#[derive(Debug, Clone)]
+pub(crate) enum Stage {
+    /// Waits for so many tasks to succeed.
+    Blocked { on: u32 },
+    /// Waits for its next attempt.
+    Backoff { until: Time },
+    /// Waits for an agent, in the queue of a class.
+    Queued { class: ClassIx },
+    /// An attempt is under way. Boxed, because most tasks wait: their size is what counts.
+    Running(Box<Running>),
+    /// Finished.
+    Ended(Box<Ended>),
+}
+
+/// An attempt under way.
+#[derive(Debug, Clone)]
+pub(crate) struct Running {
+    pub(crate) by: Incarnation,
+    /// Where its agent holds it; none once the agent is gone.
+    pub(crate) held: Option<Held>,
+    pub(crate) since: Time,
+    /// What its tenant was charged for it.
+    pub(crate) charged: Duration,
+    /// Whether it waits at its agent.
+    pub(crate) unstarted: bool,
+    /// The request to give it back.
+    pub(crate) yielding: Option<Yielding>,
+    /// The request to stop it.
+    pub(crate) cancel: Option<Cancel>,
+}
+
+/// Where an agent holds an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) at: AgentIx,
+    /// The index in what the agent holds.
+    pub(crate) index: u32,
+}
+
+/// A request to give an attempt back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Yielding {
+    pub(crate) at: Time,
+    pub(crate) why: YieldReason,
+}
+
+/// A request to stop an attempt for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cancel {
+    pub(crate) at: Time,
+    pub(crate) reason: Name,
+}
+
+impl Running {
+    /// Whether its agent has been requested to stop it or to give it back.
+    pub(crate) const fn is_requested(&self) -> bool {
+        self.cancel.is_some() || self.yielding.is_some()
+    }
+
+    /// The task that gets the agent when the attempt is given back, if it is given back for one.
+    pub(crate) fn beneficiary(&self) -> Option<TaskId> {
+        self.yielding.as_ref()?.why.by()
+    }
+
+    pub(crate) fn agent(&self) -> Option<AgentIx> {
+        self.held.map(|held| held.at)
+    }
+}
+
+/// The end of a task.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Ended {
+    pub(crate) at: Time,
+    pub(crate) outcome: TaskOutcome,
+}
+
+/// A task as it is accepted.
+#[derive(Debug)]
+pub(crate) struct Submission<'a> {
+    pub(crate) spec: &'a Arc<TaskSpec>,
+    pub(crate) seq: Seq,
+    pub(crate) at: Time,
+    pub(crate) expected: Option<Duration>,
+    pub(crate) accounts: AccountIxs,
+}
+
+impl Task {
+    pub(super) fn new(submission: &Submission<'_>) -> Self {
+        let Submission { spec, seq, at, expected, accounts } = submission;
+        Self {
+            spec: Arc::clone(spec),
+            seq: *seq,
+            submitted: *at,
+            expected: *expected,
+            attempts: Attempts::default(),
+            tier: spec.tier,
+            traits: Traits::of(spec),
+            accounts: *accounts,
+            outcome_unknown: false,
+            avoid: Box::default(),
+            last: None,
+            timer: None,
+            stage: Stage::Blocked { on: 0 },
+        }
+    }
+
+    pub(crate) fn id(&self) -> TaskId {
+        self.spec.id
+    }
+
+    /// The attempt that began last.
+    pub(crate) fn attempt(&self) -> AttemptId {
+        AttemptId::new(self.spec.id, self.attempts.begun)
+    }
+
+    /// The attempt that would begin next.
+    pub(crate) fn next_attempt(&self) -> AttemptId {
+        AttemptId::new(self.spec.id, self.attempts.begun.saturating_add(1))
+    }
+
+    pub(crate) const fn has_ended(&self) -> bool {
+        matches!(self.stage, Stage::Ended(_))
+    }
+
+    /// Whether it waits, for whatever reason.
+    pub(crate) const fn is_waiting(&self) -> bool {
+        !matches!(self.stage, Stage::Running(_) | Stage::Ended(_))
+    }
+
+    /// Whether capacity that is reserved for the first tier is reserved for it.
+    pub(crate) fn is_urgent(&self) -> bool {
+        self.tier == Tier::Critical
+    }
+
+    pub(crate) const fn running(&self) -> Option<&Running> {
+        if let Stage::Running(running) = &self.stage { Some(running) } else { None }
+    }
+
+    pub(super) const fn running_mut(&mut self) -> Option<&mut Running> {
+        if let Stage::Running(running) = &mut self.stage { Some(running) } else { None }
+    }
+
+    /// The class in whose queue it waits.
+    pub(crate) const fn class(&self) -> Option<ClassIx> {
+        if let Stage::Queued { class } = &self.stage { Some(*class) } else { None }
+    }
+
+    pub(crate) const fn end(&self) -> Option<&Ended> {
+        if let Stage::Ended(ended) = &self.stage { Some(ended) } else { None }
+    }
+
+    /// The side effects that it may have had, if it ended now without success.
+    pub(crate) const fn side_effects(&self) -> Happened {
+        if self.outcome_unknown { Happened::Maybe } else { Happened::No }
+    }
+
+    /// The bound that it runs into next, and when, at its present stage.
+    pub(crate) fn bound(&self) -> Option<(Time, Bound)> {
+        if !self.traits.bounded {
+            return None;
+        }
+        let policy = &self.spec.policy;
+        let total = policy.total_timeout().map(|span| (self.submitted + span, Bound::Total));
+        match self.stage {
+            Stage::Ended(_) => None,
+            Stage::Running(_) => total,
+            Stage::Blocked { .. } | Stage::Backoff { .. } | Stage::Queued { .. } => {
+                let queue = policy.queue_timeout().map(|span| (self.submitted + span, Bound::Queue));
+                let deadline = self.spec.deadline.map(|at| (at, Bound::Deadline));
+                [deadline, queue, total].into_iter().flatten().min()
+            }
+        }
+    }
+
+    /// When the attempt that is under way has taken too long.
+    pub(crate) fn timeout(&self) -> Option<Time> {
+        let running = self.running()?;
+        let begun = self.traits.bounded && !running.unstarted;
+        let timeout = if begun { self.spec.policy.attempt_timeout() } else { None };
+        timeout.map(|span| running.since + span)
+    }
+
+    /// When the attempt that is under way is given up: after its timeout, or after the grace of a request.
+    pub(crate) fn attempt_until(&self, grace: Duration) -> Option<Time> {
+        let running = self.running()?;
+        let cancelled = running.cancel.as_ref().map(|cancel| cancel.at + grace);
+        let yielding = running.yielding.as_ref().map(|yielding| yielding.at + grace);
+        [self.timeout(), cancelled, yielding].into_iter().flatten().min()
+    }
+
+    /// When its timer is due.
+    pub(super) fn due(&self, grace: Duration) -> Option<Time> {
+        let bound = self.bound().map(|(at, _)| at);
+        let other = match &self.stage {
+            Stage::Backoff { until } => Some(*until),
+            Stage::Running(_) => self.attempt_until(grace),
+            Stage::Blocked { .. } | Stage::Queued { .. } | Stage::Ended(_) => None,
+        };
+        [bound, other].into_iter().flatten().min()
+    }
+}
