@@ -1,6 +1,6 @@
-//! Assignment by shape of costs; list scheduling; what a schedule of the search costs.
+//! Benchmarks of assignment by kind of costs, of list scheduling, and of one evaluation of the search.
 //!
-//! How close plans come to the best known is what the example `planning_study` tells.
+//! The example `planning_study` compares the quality of plans with the best known.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -64,8 +64,8 @@ fn lists(criterion: &mut Criterion) {
     });
 }
 
-/// A thousand tasks, each after one or none of those before it, with one of ten skills, which every agent has three of; half of
-/// what the quickest would cost more than the cheapest may be spent.
+/// A thousand tasks with up to one predecessor each and one of ten skills, of which every agent has three; the budget is halfway
+/// between the cheapest and the quickest assignment.
 fn allocation(criterion: &mut Criterion) {
     use counterpoint::planning::{Agent, Project, Task, allocate};
     use counterpoint::{AgentId, TaskId};

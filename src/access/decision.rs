@@ -1,6 +1,6 @@
-//! What the gate said, and the trail of it.
+//! Decisions about commands, and an audit trail of them.
 
-use super::policy::{Action, Denied};
+use super::policy::{Action, DenialReason};
 use super::principal::Unauthenticated;
 use crate::id::Seq;
 use crate::name::Name;
@@ -10,155 +10,155 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use thiserror::Error;
 
-/// The gate said no. Nothing has happened, and the engine has not been asked.
+/// The error for a command or a read that is not allowed. The engine has not been called.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Refused {
-    /// It is not known who speaks.
+pub enum AccessError {
+    /// The caller could not be identified.
     #[error(transparent)]
     Unauthenticated(Unauthenticated),
-    /// It is known, and they may not.
-    #[error("{who} {denied}")]
-    Denied {
-        /// Who.
-        who: Name,
-        /// Why not.
-        denied: Denied,
+    /// The caller is known and does not have the permission.
+    #[error("{principal} {reason}")]
+    Forbidden {
+        /// The name of the caller.
+        principal: Name,
+        /// The reason.
+        reason: DenialReason,
     },
 }
 
-/// What the gate said about one command: a line of the [`Trail`].
+/// The decision about one command or read: a record of the [`AuditTrail`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use = "keep it in a trail"]
 #[non_exhaustive]
 pub struct Decision {
-    /// When.
+    /// The time of the decision.
     pub at: Time,
-    /// Who, if that is known.
+    /// The name of the caller, if identified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub who: Option<Name>,
-    /// What sort of thing was asked for.
+    pub principal: Option<Name>,
+    /// The permission that the request needs.
     pub action: Action,
-    /// What was asked for, in words and without payloads.
-    pub what: Box<str>,
-    /// Why not, if not.
+    /// The request as text, without payloads.
+    pub request: Box<str>,
+    /// The error, if it is not allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refused: Option<Refused>,
-    /// The facts that it led to, from the first to the last, if it led to any.
+    pub error: Option<AccessError>,
+    /// The first and the last of the events that the command caused, if it caused any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub facts: Option<(Seq, Seq)>,
+    pub events: Option<(Seq, Seq)>,
 }
 
 impl Decision {
     pub(super) const fn new(
         at: Time,
-        who: Option<Name>,
+        principal: Option<Name>,
         action: Action,
-        what: Box<str>,
-        refused: Option<Refused>,
+        request: Box<str>,
+        error: Option<AccessError>,
     ) -> Self {
-        Self { at, who, action, what, refused, facts: None }
+        Self { at, principal, action, request, error, events: None }
     }
 
-    /// Whether the command may be handed on.
+    /// Returns whether the command is allowed.
     ///
     /// # Errors
     ///
-    /// Why not.
-    pub fn check(&self) -> Result<(), Refused> {
-        self.refused.clone().map_or(Ok(()), Err)
+    /// The reason if it is not.
+    pub fn check(&self) -> Result<(), AccessError> {
+        self.error.clone().map_or(Ok(()), Err)
     }
 
-    /// Notes which facts it led to: those after `before`, up to `last`.
-    pub fn led_to(mut self, before: Seq, last: Seq) -> Self {
-        self.facts = (last > before).then(|| (before.next(), last));
+    /// Adds the events that the command caused: those after `before`, up to `last`.
+    pub fn with_events(mut self, before: Seq, last: Seq) -> Self {
+        self.events = (last > before).then(|| (before.next(), last));
         self
     }
 }
 
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let who = self.who.as_deref().unwrap_or("somebody");
-        write!(f, "{} {who}: {}", self.at, self.what)?;
-        match &self.refused {
-            Some(refused) => write!(f, ": refused: {refused}"),
+        let principal = self.principal.as_deref().unwrap_or("unidentified caller");
+        write!(f, "{} {principal}: {}", self.at, self.request)?;
+        match &self.error {
+            Some(error) => write!(f, ": denied: {error}"),
             None => Ok(()),
         }
     }
 }
 
-/// The last decisions, those that said no among them, for those who keep no trail of their own. To keep all, write each
-/// [`Decision`] somewhere.
+/// The latest decisions, allowed and denied, for hosts without an audit trail of their own. To keep all decisions, write each
+/// [`Decision`] to durable storage.
 ///
-/// Facts have a trail of their own, [`insight::Audit`](crate::insight::Audit), which says what came of it;
-/// [`who_led_to`](Self::who_led_to) joins the two.
+/// [`insight::Audit`](crate::insight::Audit) is the trail of events; [`principal_of`](Self::who_led_to) joins the two.
 #[derive(Debug, Clone)]
-pub struct Trail {
-    kept: VecDeque<Decision>,
-    most: usize,
+pub struct AuditTrail {
+    decisions: VecDeque<Decision>,
+    capacity: usize,
 }
 
-impl Default for Trail {
-    /// The last 10,000 decisions.
+impl Default for AuditTrail {
+    /// The latest 10,000 decisions.
     fn default() -> Self {
         Self::new(10_000)
     }
 }
 
-impl Trail {
-    /// The last decisions, so many; 0 counts as 1.
+impl AuditTrail {
+    /// Keeps up to this many decisions; 0 counts as 1.
     #[must_use]
-    pub fn new(most: usize) -> Self {
-        Self { kept: VecDeque::new(), most: most.max(1) }
+    pub fn new(capacity: usize) -> Self {
+        Self { decisions: VecDeque::new(), capacity: capacity.max(1) }
     }
 
-    /// Keeps a decision.
-    pub fn keep(&mut self, decision: Decision) {
-        if self.kept.len() >= self.most {
-            self.kept.pop_front();
+    /// Adds a decision and drops the oldest if the trail is full.
+    pub fn push(&mut self, decision: Decision) {
+        if self.decisions.len() >= self.capacity {
+            self.decisions.pop_front();
         }
-        self.kept.push_back(decision);
+        self.decisions.push_back(decision);
     }
 
     /// The decisions, the oldest first.
     pub fn decisions(&self) -> impl Iterator<Item = &Decision> {
-        self.kept.iter()
+        self.decisions.iter()
     }
 
-    /// Who commanded what led to a fact. None, if that is not in the trail, or time alone led to it.
+    /// The name of the caller whose command caused an event. None if the decision is not in the trail or only time caused it.
     #[must_use]
-    pub fn who_led_to(&self, fact: Seq) -> Option<&Name> {
-        let led = |decision: &&Decision| decision.facts.is_some_and(|(first, last)| first <= fact && fact <= last);
-        self.kept.iter().rev().find(led)?.who.as_ref()
+    pub fn principal_of(&self, event: Seq) -> Option<&Name> {
+        let caused =
+            |decision: &&Decision| decision.events.is_some_and(|(first, last)| first <= event && event <= last);
+        self.decisions.iter().rev().find(caused)?.principal.as_ref()
     }
 
-    /// The decisions as JSON, one object to a line.
+    /// The decisions as JSON lines, one object for each.
     #[must_use]
     pub fn to_json_lines(&self) -> String {
         let mut out = String::new();
-        for text in self.kept.iter().filter_map(|decision| serde_json::to_string(decision).ok()) {
+        for text in self.decisions.iter().filter_map(|decision| serde_json::to_string(decision).ok()) {
             out.push_str(&text);
             out.push('\n');
         }
         out
     }
 
-    /// The decisions as a table: `at,who,action,what,refused,first,last`, with moments in nanoseconds, and quotes where
-    /// RFC 4180 wants them. A cell that a spreadsheet would take for a formula begins with an apostrophe.
+    /// The decisions as CSV (RFC 4180) with the columns `at,principal,action,request,error,first,last`; times in nanoseconds. A cell that
+    /// a spreadsheet would take for a formula is prefixed with an apostrophe.
     #[must_use]
     pub fn to_csv(&self) -> String {
-        let mut out = String::from("at,who,action,what,refused,first,last\r\n");
-        for decision in &self.kept {
-            let refused = decision.refused.as_ref().map(ToString::to_string).unwrap_or_default();
-            let (first, last) = match decision.facts {
+        let mut out = String::from("at,principal,action,request,error,first,last\r\n");
+        for decision in &self.decisions {
+            let error = decision.error.as_ref().map(ToString::to_string).unwrap_or_default();
+            let (first, last) = match decision.events {
                 Some((first, last)) => (first.get().to_string(), last.get().to_string()),
                 None => (String::new(), String::new()),
             };
-            let who = cell(decision.who.as_deref().unwrap_or_default());
-            let (what, refused) = (cell(&decision.what), cell(&refused));
+            let principal = cell(decision.principal.as_deref().unwrap_or_default());
+            let (request, error) = (cell(&decision.request), cell(&error));
             let (at, action) = (decision.at.as_nanos(), decision.action);
-            out.push_str(&format!("{at},{who},{action},{what},{refused},{first},{last}\r\n"));
+            out.push_str(&format!("{at},{principal},{action},{request},{error},{first},{last}\r\n"));
         }
         out
     }

@@ -1,15 +1,15 @@
-//! Who may command what: a gate in front of the engine, for hosts that take commands from others.
+//! Access control for commands and reads, in front of the engine.
 //!
-//! A host shows the [`Gate`] each command before it hands it on, with the token that came with it. The host's [`Verifier`]
-//! says whose token it is; the [`Policy`], which is data, says what their roles may do. What no policy lifts: an agent speaks
-//! for itself alone and only about attempts that it holds, a decision is taken in one's own name, and whoever is confined to
-//! tenants reaches nothing outside of them. What nobody allowed is denied.
+//! The host asks the [`Gate`] about each command, with the token of the caller, before it calls the engine. The host's
+//! [`Verifier`] identifies the caller by the token; the [`Policy`], which is data, maps roles to permissions. Everything that is
+//! not granted is denied. Some rules hold whatever the policy: a caller acts only for its own agents and the attempts that they
+//! hold, decides only in its own name, and, if it is confined to tenants, reaches nothing outside of them.
 //!
-//! Each answer is a [`Decision`], to be kept in a [`Trail`] whether it says yes or no: who, what, when, why, and which facts
-//! it led to. Replaying a journal asks nobody: the facts are those of commands that were let through.
+//! Each answer is a [`Decision`] for an audit [`AuditTrail`]: the caller, the request, the time, the reason of a denial and the events
+//! that the command caused. Replaying a journal makes no decisions, since its events come from allowed commands.
 //!
 //! ```
-//! use counterpoint::access::{Gate, Policy, Principal, Role, Trail, Unauthenticated};
+//! use counterpoint::access::{Gate, Policy, Principal, Role, AuditTrail, Unauthenticated};
 //! use counterpoint::{Command, Config, Engine, Outbox, TaskId, TaskSpec, Time, Token};
 //!
 //! let verify = |token: &Token, _: Time| match token.reveal() {
@@ -17,7 +17,7 @@
 //!     _ => Err(Unauthenticated::Unknown),
 //! };
 //! let gate = Gate::new(Policy::standard(), verify);
-//! let (mut engine, mut outbox, mut trail) = (Engine::new(Config::default()), Outbox::default(), Trail::default());
+//! let (mut engine, mut outbox, mut trail) = (Engine::new(Config::default()), Outbox::default(), AuditTrail::default());
 //! let token = Token::new("let me in");
 //!
 //! let command = Command::submit(TaskSpec::new(TaskId::new(1), "count").with_tenant("north"));
@@ -25,14 +25,14 @@
 //! decision.check()?;
 //! let before = engine.last_seq();
 //! engine.handle(Time::ZERO, command, &mut outbox)?;
-//! trail.keep(decision.led_to(before, engine.last_seq()));
+//! trail.push(decision.with_events(before, engine.last_seq()));
 //!
 //! let command = Command::submit(TaskSpec::new(TaskId::new(2), "count").with_tenant("south"));
 //! let decision = gate.decide(Time::ZERO, Some(&token), &command, &engine);
-//! assert_eq!(decision.check().unwrap_err().to_string(), "ada may not reach beyond their tenants");
-//! trail.keep(decision);
+//! assert_eq!(decision.check().unwrap_err().to_string(), "ada may not access other tenants");
+//! trail.push(decision);
 //!
-//! assert_eq!(trail.who_led_to(engine.last_seq()).map(|name| name.to_string()), Some("ada".to_owned()));
+//! assert_eq!(trail.principal_of(engine.last_seq()).map(|name| name.to_string()), Some("ada".to_owned()));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -42,8 +42,8 @@ mod principal;
 mod rules;
 mod tokens;
 
-pub use decision::{Decision, Refused, Trail};
-pub use policy::{Action, Denied, Policy};
+pub use decision::{AccessError, AuditTrail, Decision};
+pub use policy::{Action, DenialReason, Policy};
 pub use principal::{Principal, Role, Unauthenticated, Verifier};
 pub use tokens::{Tokens, TokensError};
 
@@ -54,90 +54,102 @@ use crate::time::Time;
 use crate::token::Token;
 use core::fmt;
 
-/// What the gate needs to know of the state: an [`Engine`](crate::Engine) or a [`Scheduler`](crate::Scheduler) knows it.
+/// The state on which decisions depend, implemented by [`Engine`](crate::Engine) and [`Scheduler`](crate::Scheduler).
 ///
-/// The answers to none of these questions change while a task or run is known, so asking first and commanding later is no gap.
-pub trait Known {
-    /// For whom a task is done: none if it is not known, an empty answer within if it is nobody's.
+/// None of the answers changes while a task or run is known, so there is no race between a decision and its command.
+pub trait AccessState {
+    /// The tenant of a task: the outer option is none if the task is unknown, the inner one if it has no tenant.
     fn tenant_of(&self, task: TaskId) -> Option<Option<&Name>>;
 
-    /// For whom a run is done, as [`tenant_of`](Self::tenant_of); those within another are of its tenant. What has no runs
-    /// knows none.
+    /// The tenant of a run, as for [`tenant_of`](Self::tenant_of). A child run has the tenant of its parent. The default, for a
+    /// state without runs, is none.
     fn tenant_of_run(&self, _: RunId) -> Option<Option<&Name>> {
         None
     }
 
-    /// Who holds an attempt, if it is under way.
+    /// The holder of an attempt that is under way.
     fn holder_of(&self, attempt: AttemptId) -> Option<Incarnation>;
 }
 
-/// Stands before the engine, and says of each command who it comes from and whether they may.
+/// Decides whether the caller of a command is identified and has the permission for it.
 pub struct Gate {
     policy: Policy,
     verifier: Box<dyn Verifier>,
 }
 
 impl Gate {
-    /// A gate with this policy, and a verifier of tokens: a type of the host's, or a closure.
+    /// Makes a gate of a policy and a verifier, which is a type of the host or a closure.
     pub fn new(policy: Policy, verifier: impl Verifier + 'static) -> Self {
         Self { policy, verifier: Box::new(verifier) }
     }
 
-    /// Its policy.
+    /// The policy.
     #[must_use]
     pub const fn policy(&self) -> &Policy {
         &self.policy
     }
 
-    /// Decides about a command. Nothing is changed by asking.
-    pub fn decide(&self, now: Time, token: Option<&Token>, command: &Command, known: &impl Known) -> Decision {
+    /// Decides about a command, without side effects.
+    pub fn decide(&self, now: Time, token: Option<&Token>, command: &Command, state: &impl AccessState) -> Decision {
         let action = Action::of(command);
-        let what = rules::describe(command);
-        self.judge(now, token, action, what, |who| rules::check(&self.policy, who, command, known))
+        let request = rules::describe(command);
+        self.decide_with(now, token, action, request, |who| rules::check(&self.policy, who, command, state))
     }
 
-    /// Decides whether somebody may see one run: its state, what it waits for, its story. Lists of runs for somebody who is
-    /// confined are made with [`RunFilter::with_tenant`](crate::RunFilter::with_tenant).
-    pub fn decide_reading_run(&self, now: Time, token: Option<&Token>, run: RunId, known: &impl Known) -> Decision {
-        self.judge(now, token, Action::Read, format!("read run {run}").into(), |who| {
+    /// Decides about reading a run: its state, what it waits for, its story. For lists of runs for a confined caller, use
+    /// [`RunFilter::with_tenant`](crate::RunFilter::with_tenant).
+    pub fn decide_reading_run(
+        &self,
+        now: Time,
+        token: Option<&Token>,
+        run: RunId,
+        state: &impl AccessState,
+    ) -> Decision {
+        self.decide_with(now, token, Action::Read, format!("read run {run}").into(), |who| {
             self.policy.grants(who, Action::Read)?;
-            rules::of_their_run(who, run, known)
+            rules::access_run(who, run, state)
         })
     }
 
-    /// Decides whether somebody may see one task.
-    pub fn decide_reading_task(&self, now: Time, token: Option<&Token>, task: TaskId, known: &impl Known) -> Decision {
-        self.judge(now, token, Action::Read, format!("read task {task}").into(), |who| {
+    /// Decides about reading a task.
+    pub fn decide_reading_task(
+        &self,
+        now: Time,
+        token: Option<&Token>,
+        task: TaskId,
+        state: &impl AccessState,
+    ) -> Decision {
+        self.decide_with(now, token, Action::Read, format!("read task {task}").into(), |who| {
             self.policy.grants(who, Action::Read)?;
-            rules::of_theirs(who, task, known)
+            rules::access_task(who, task, state)
         })
     }
 
-    /// Decides whether somebody may read the audit trail, journals and states: those of all, so nobody who is confined may.
-    pub fn decide_reading(&self, now: Time, token: Option<&Token>, what: &str) -> Decision {
-        self.judge(now, token, Action::Read, what.into(), |who| {
-            if who.is_confined() { Err(Denied::ForeignTenant) } else { self.policy.grants(who, Action::Read) }
+    /// Decides about reading data of all tenants: the audit trail, journals, snapshots. Confined callers are denied.
+    pub fn decide_reading(&self, now: Time, token: Option<&Token>, request: &str) -> Decision {
+        self.decide_with(now, token, Action::Read, request.into(), |who| {
+            if who.is_confined() { Err(DenialReason::ForeignTenant) } else { self.policy.grants(who, Action::Read) }
         })
     }
 
-    fn judge(
+    fn decide_with(
         &self,
         now: Time,
         token: Option<&Token>,
         action: Action,
-        what: Box<str>,
-        check: impl FnOnce(&Principal) -> Result<(), Denied>,
+        request: Box<str>,
+        check: impl FnOnce(&Principal) -> Result<(), DenialReason>,
     ) -> Decision {
         let verified = token.ok_or(Unauthenticated::Missing).and_then(|token| self.verifier.verify(token, now));
-        let (who, refused) = match verified {
-            Err(unknown) => (None, Some(Refused::Unauthenticated(unknown))),
+        let (principal, error) = match verified {
+            Err(unknown) => (None, Some(AccessError::Unauthenticated(unknown))),
             Ok(who) => {
                 let denied = check(&who).err();
-                let refused = denied.map(|denied| Refused::Denied { who: who.name.clone(), denied });
-                (Some(who.name), refused)
+                let error = denied.map(|reason| AccessError::Forbidden { principal: who.name.clone(), reason });
+                (Some(who.name), error)
             }
         };
-        Decision::new(now, who, action, what, refused)
+        Decision::new(now, principal, action, request, error)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What roles may do.
+//! Permissions by role.
 
 use super::principal::{Principal, Role};
 use crate::command::{AgentCommand, Command, RunCommand, TaskCommand};
@@ -9,66 +9,66 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
-/// What a command does, as far as permission goes.
+/// The permission that a command or read needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Action {
-    /// Registers an agent, or takes one's own away.
-    Join,
-    /// Speaks as an agent: alive, changed, ready, begun, done, failed, given back.
+    /// Registering an agent, or removing one's own.
+    Register,
+    /// Reporting as an agent: heartbeats, updates, polls, starts, completions, failures and yields.
     Report,
-    /// Takes an agent away, or has it drain, whosever it is.
-    Dismiss,
-    /// Brings tasks.
+    /// Draining or deregistering any agent.
+    Deregister,
+    /// Submitting tasks.
     Submit,
-    /// Takes tasks back.
-    Withdraw,
-    /// Tries dead letters again, or gives them up.
-    Redeem,
-    /// Defines a workflow.
+    /// Cancelling tasks.
+    Cancel,
+    /// Replaying or discarding dead letters.
+    DeadLetters,
+    /// Defining workflows.
     Define,
-    /// Starts a run.
+    /// Starting runs.
     Start,
-    /// Brings a signal to a run.
+    /// Sending signals and updates to runs.
     Signal,
-    /// Takes a decision that a run waits for, or hands it on.
+    /// Making or delegating a decision that a run waits for.
     Decide,
-    /// Cancels, pauses and mends runs.
-    Direct,
-    /// Pauses and resumes tenants, kinds and agents.
+    /// Operating runs: cancel, pause, retry, migrate and the like; changing the tier of tasks.
+    ManageRuns,
+    /// Pausing and resuming tenants, kinds and agents.
     Control,
-    /// Reads the trail, journals and states.
+    /// Reading states, audit trails and journals.
     Read,
-    /// Lets time pass.
+    /// Letting time pass.
     Tick,
 }
 
 impl Action {
-    /// All of them.
+    /// All permissions.
     pub const ALL: &'static [Self] = &[
-        Self::Join,
+        Self::Register,
         Self::Report,
-        Self::Dismiss,
+        Self::Deregister,
         Self::Submit,
-        Self::Withdraw,
-        Self::Redeem,
+        Self::Cancel,
+        Self::DeadLetters,
         Self::Define,
         Self::Start,
         Self::Signal,
         Self::Decide,
-        Self::Direct,
+        Self::ManageRuns,
         Self::Control,
         Self::Read,
         Self::Tick,
     ];
 
-    /// What a command does.
+    /// The permission that a command needs.
     #[must_use]
     pub const fn of(command: &Command) -> Self {
         match command {
-            Command::Agent(AgentCommand::Register(_)) => Self::Join,
-            Command::Agent(AgentCommand::Drain { .. } | AgentCommand::Deregister { .. }) => Self::Dismiss,
+            Command::Agent(AgentCommand::Register(_)) => Self::Register,
+            Command::Agent(AgentCommand::Drain { .. } | AgentCommand::Deregister { .. }) => Self::Deregister,
             Command::Agent(
                 AgentCommand::Update { .. }
                 | AgentCommand::Heartbeat { .. }
@@ -79,19 +79,19 @@ impl Action {
                 | AgentCommand::Fail { .. },
             ) => Self::Report,
             Command::Task(TaskCommand::Submit(_) | TaskCommand::SubmitAll(_)) => Self::Submit,
-            Command::Task(TaskCommand::Cancel { .. }) => Self::Withdraw,
-            Command::Task(TaskCommand::Prioritise { .. }) => Self::Direct,
+            Command::Task(TaskCommand::Cancel { .. }) => Self::Cancel,
+            Command::Task(TaskCommand::Prioritise { .. }) => Self::ManageRuns,
             Command::Task(
                 TaskCommand::Replay { .. }
                 | TaskCommand::ReplayAll { .. }
                 | TaskCommand::DiscardAll { .. }
                 | TaskCommand::Discard { .. },
-            ) => Self::Redeem,
+            ) => Self::DeadLetters,
             Command::Run(RunCommand::Define(_)) => Self::Define,
             Command::Run(RunCommand::Start(_)) => Self::Start,
             Command::Run(RunCommand::Signal { .. } | RunCommand::Update { .. }) => Self::Signal,
             Command::Run(RunCommand::Decide { .. } | RunCommand::Delegate { .. }) => Self::Decide,
-            Command::Run(_) => Self::Direct,
+            Command::Run(_) => Self::ManageRuns,
             Command::Control(_) => Self::Control,
             Command::Tick => Self::Tick,
         }
@@ -101,33 +101,33 @@ impl Action {
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Join => "join",
-            Self::Report => "report",
-            Self::Dismiss => "dismiss",
-            Self::Submit => "submit",
-            Self::Withdraw => "withdraw",
-            Self::Redeem => "redeem",
-            Self::Define => "define",
-            Self::Start => "start",
-            Self::Signal => "signal",
+            Self::Register => "register agents",
+            Self::Report => "report as an agent",
+            Self::Deregister => "deregister agents",
+            Self::Submit => "submit tasks",
+            Self::Cancel => "cancel tasks",
+            Self::DeadLetters => "manage dead letters",
+            Self::Define => "define workflows",
+            Self::Start => "start runs",
+            Self::Signal => "signal runs",
             Self::Decide => "decide",
-            Self::Direct => "direct",
-            Self::Control => "control",
+            Self::ManageRuns => "manage runs",
+            Self::Control => "pause and resume",
             Self::Read => "read",
             Self::Tick => "tick",
         })
     }
 }
 
-/// What roles may do: data, which a host keeps where it keeps its settings. What is not in it is denied.
+/// The permissions of each role, as data for the host's configuration. Everything else is denied.
 ///
 /// ```
 /// use counterpoint::access::{Action, Policy, Role};
 ///
-/// let nobody = Policy::default();
+/// let empty = Policy::default();
 /// let ours = Policy::standard()
 ///     .with_grant(Role::Other("approver".into()), [Action::Decide])
-///     .without(Role::Submitter, Action::Withdraw);
+///     .without(Role::Submitter, Action::Cancel);
 /// let text = serde_json::to_string(&ours)?;
 /// assert_eq!(serde_json::from_str::<Policy>(&text)?, ours);
 /// # Ok::<(), serde_json::Error>(())
@@ -139,7 +139,7 @@ pub struct Policy {
     grants: BTreeMap<Role, BTreeSet<Action>>,
 }
 
-/// What one role may do, as it is written down.
+/// The permissions of one role, as serialised.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Grant {
@@ -160,26 +160,26 @@ impl From<Policy> for Vec<Grant> {
 }
 
 impl Policy {
-    /// Submitters bring work, take it back, start runs and signal to them; agents join and report; operators do all but
-    /// speak for agents; auditors read.
+    /// The standard roles: submitters submit and cancel tasks, start runs and send signals; agents register and report; operators
+    /// do everything except acting as agents; auditors read.
     #[must_use]
     pub fn standard() -> Self {
-        let operates = |action: &Action| !matches!(action, Action::Join | Action::Report);
+        let operates = |action: &Action| !matches!(action, Action::Register | Action::Report);
         Self::default()
-            .with_grant(Role::Submitter, [Action::Submit, Action::Withdraw, Action::Start, Action::Signal])
-            .with_grant(Role::Agent, [Action::Join, Action::Report])
+            .with_grant(Role::Submitter, [Action::Submit, Action::Cancel, Action::Start, Action::Signal])
+            .with_grant(Role::Agent, [Action::Register, Action::Report])
             .with_grant(Role::Operator, Action::ALL.iter().copied().filter(operates))
             .with_grant(Role::Auditor, [Action::Read])
     }
 
-    /// Lets a role do these things, too.
+    /// Grants permissions to a role.
     #[must_use]
     pub fn with_grant(mut self, role: Role, may: impl IntoIterator<Item = Action>) -> Self {
         self.grants.entry(role).or_default().extend(may);
         self
     }
 
-    /// Takes a grant back.
+    /// Revokes a permission of a role.
     #[must_use]
     pub fn without(mut self, role: Role, action: Action) -> Self {
         if let Some(may) = self.grants.get_mut(&role) {
@@ -188,35 +188,35 @@ impl Policy {
         self
     }
 
-    /// Whether one of their roles lets somebody do a thing, wherever it is.
+    /// Returns whether one of the caller's roles has a permission.
     ///
     /// # Errors
     ///
-    /// [`Denied::NotGranted`], if none does.
-    pub fn grants(&self, who: &Principal, action: Action) -> Result<(), Denied> {
+    /// [`DenialReason::NotGranted`] if none has.
+    pub fn grants(&self, who: &Principal, action: Action) -> Result<(), DenialReason> {
         let may = |role| self.grants.get(role).is_some_and(|may| may.contains(&action));
-        if who.roles.iter().any(may) { Ok(()) } else { Err(Denied::NotGranted(action)) }
+        if who.roles.iter().any(may) { Ok(()) } else { Err(DenialReason::NotGranted(action)) }
     }
 }
 
-/// Somebody is known and may not. It says nothing of what it is about that they did not say themselves.
+/// The reason why an identified caller is denied. Reveals nothing beyond the request itself.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Denied {
-    /// None of their roles may do that.
+pub enum DenialReason {
+    /// None of the caller's roles has the permission.
     #[error("may not {0}")]
     NotGranted(Action),
-    /// They do not speak for this agent.
-    #[error("may not speak for agent {0}")]
+    /// The caller does not act for this agent.
+    #[error("may not act for agent {0}")]
     ForeignAgent(AgentId),
     /// Another agent holds the attempt.
-    #[error("may not speak about attempt {0}")]
+    #[error("may not report on attempt {0}")]
     ForeignAttempt(AttemptId),
-    /// It is, or may be, outside of the tenants that they are confined to; what is not known counts as outside.
-    #[error("may not reach beyond their tenants")]
+    /// The caller is confined to tenants, and the object belongs to another one, to none, or does not exist.
+    #[error("may not access other tenants")]
     ForeignTenant,
-    /// They speak in another's name.
+    /// The decision is made in another name than the caller's.
     #[error("may not decide in the name of {0}")]
     ForeignName(Name),
 }

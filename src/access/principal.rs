@@ -1,4 +1,4 @@
-//! Who speaks.
+//! Callers, their roles, and the verification of tokens.
 
 use crate::id::AgentId;
 use crate::name::Name;
@@ -9,20 +9,20 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use thiserror::Error;
 
-/// What somebody is to the engine; a policy says what that lets them do.
+/// A role of a caller; the policy maps it to permissions.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Role {
-    /// Brings work.
+    /// Submits work.
     Submitter,
     /// Does work.
     Agent,
-    /// Looks after the whole.
+    /// Operates the system.
     Operator,
-    /// Reads, and changes nothing.
+    /// Reads only.
     Auditor,
-    /// A role of the host's own.
+    /// A role that the host defines.
     Other(Name),
 }
 
@@ -38,58 +38,58 @@ impl fmt::Display for Role {
     }
 }
 
-/// Somebody, as the host's verifier knows them.
+/// An identified caller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Principal {
-    /// Their name: it stands in the trail, and decisions within runs are taken under it.
+    /// The name, used in audit trails and for decisions within runs.
     pub name: Name,
-    /// What they are.
+    /// The roles.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub roles: BTreeSet<Role>,
-    /// The agents that they speak for.
+    /// The agents for which the caller acts.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub agents: BTreeSet<AgentId>,
-    /// The tenants that they are confined to; none: they are not confined.
+    /// The tenants to which the caller is confined; none if it is not confined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenants: Option<BTreeSet<Name>>,
 }
 
 impl Principal {
-    /// Somebody of this name, who may do nothing yet.
+    /// A caller without roles and not confined.
     #[must_use]
     pub fn new(name: impl Into<Name>) -> Self {
         Self { name: name.into(), roles: BTreeSet::new(), agents: BTreeSet::new(), tenants: None }
     }
 
-    /// Gives them a role.
+    /// Adds a role.
     #[must_use]
     pub fn with_role(mut self, role: Role) -> Self {
         self.roles.insert(role);
         self
     }
 
-    /// Has them speak for this agent, as one who does work.
+    /// Adds an agent for which the caller acts, and the role of an agent.
     #[must_use]
     pub fn with_agent(mut self, agent: AgentId) -> Self {
         self.agents.insert(agent);
         self.with_role(Role::Agent)
     }
 
-    /// Confines them to this tenant, and those named so before.
+    /// Confines the caller to this tenant and those added before.
     #[must_use]
     pub fn with_tenant(mut self, tenant: impl Into<Name>) -> Self {
         self.tenants.get_or_insert_default().insert(tenant.into());
         self
     }
 
-    /// Whether some tenants are out of their reach.
+    /// Whether the caller is confined to some tenants.
     #[must_use]
     pub const fn is_confined(&self) -> bool {
         self.tenants.is_some()
     }
 
-    /// Whether they may touch what is done for this tenant, or for nobody in particular.
+    /// Whether the caller can access objects of this tenant, or of none.
     pub(super) fn reaches(&self, tenant: Option<&Name>) -> bool {
         match (&self.tenants, tenant) {
             (None, _) => true,
@@ -99,40 +99,41 @@ impl Principal {
     }
 }
 
-/// It is not known who speaks.
+/// The reason why a caller could not be identified.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Unauthenticated {
-    /// No token was shown.
-    #[error("no token was shown")]
+    /// There is no token.
+    #[error("no token was given")]
     Missing,
-    /// The token is nobody's.
-    #[error("the token is nobody's")]
+    /// The token is unknown.
+    #[error("unknown token")]
     Unknown,
-    /// The token was good once.
+    /// The token has expired.
     #[error("the token expired at {at}")]
     Expired {
-        /// Until when.
+        /// The time of expiry.
         at: Time,
     },
-    /// The token is not in order.
-    #[error("the token is not in order: {reason}")]
+    /// The token is invalid.
+    #[error("invalid token: {reason}")]
     Invalid {
+        /// The reason, without the token.
         /// What is wrong, without the token in it.
         reason: Box<str>,
     },
 }
 
-/// Knows whose a token is: the host's. Every function of the right form is one, and a list of [`Tokens`](super::Tokens).
+/// Identifies callers by their tokens. Implemented by the host, by closures and by [`Tokens`](super::Tokens).
 ///
-/// Compare secrets in a time that does not tell where they differ.
+/// Compare secrets in constant time.
 pub trait Verifier: Send + Sync {
-    /// Who shows this token at this moment.
+    /// Returns the owner of a token.
     ///
     /// # Errors
     ///
-    /// When it is nobody's, or not any more.
+    /// [`Unauthenticated`] if the token is unknown, expired or invalid.
     fn verify(&self, token: &Token, now: Time) -> Result<Principal, Unauthenticated>;
 }
 

@@ -1,24 +1,29 @@
-//! What no policy lifts.
+//! The rules that hold whatever the policy, and the text of commands for the audit trail.
 
-use super::Known;
-use super::policy::{Action, Denied, Policy};
+use super::AccessState;
+use super::policy::{Action, DenialReason, Policy};
 use super::principal::Principal;
 use crate::agent::Scope;
 use crate::command::{AgentCommand, Command, ControlCommand, DeadFilter, RunCommand, TaskCommand};
 use crate::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
 use crate::task::TaskSpec;
 
-pub(super) fn check(policy: &Policy, who: &Principal, command: &Command, known: &impl Known) -> Result<(), Denied> {
+pub(super) fn check(
+    policy: &Policy,
+    who: &Principal,
+    command: &Command,
+    state: &impl AccessState,
+) -> Result<(), DenialReason> {
     let action = Action::of(command);
     match command {
-        Command::Agent(command) => agent(policy, who, command, known),
+        Command::Agent(command) => agent(policy, who, command, state),
         Command::Task(command) => {
             policy.grants(who, action)?;
-            task(who, command, known)
+            task(who, command, state)
         }
         Command::Run(command) => {
             policy.grants(who, action)?;
-            run(who, command, known)
+            run(who, command, state)
         }
         Command::Control(command) => {
             policy.grants(who, action)?;
@@ -28,15 +33,20 @@ pub(super) fn check(policy: &Policy, who: &Principal, command: &Command, known: 
     }
 }
 
-fn agent(policy: &Policy, who: &Principal, command: &AgentCommand, known: &impl Known) -> Result<(), Denied> {
+fn agent(
+    policy: &Policy,
+    who: &Principal,
+    command: &AgentCommand,
+    state: &impl AccessState,
+) -> Result<(), DenialReason> {
     match command {
         AgentCommand::Register(spec) => {
-            policy.grants(who, Action::Join)?;
-            own(who, spec.id)
+            policy.grants(who, Action::Register)?;
+            own_agent(who, spec.id)
         }
         AgentCommand::Update { by, spec } => {
             report(policy, who, *by)?;
-            own(who, spec.id)
+            own_agent(who, spec.id)
         }
         AgentCommand::Heartbeat { by } | AgentCommand::Poll { by, .. } => report(policy, who, *by),
         AgentCommand::Complete { by, attempt, .. }
@@ -44,98 +54,98 @@ fn agent(policy: &Policy, who: &Principal, command: &AgentCommand, known: &impl 
         | AgentCommand::Yield { by, attempt }
         | AgentCommand::Fail { by, attempt, .. } => {
             report(policy, who, *by)?;
-            held(who, *attempt, known)
+            holds(who, *attempt, state)
         }
-        // One's own agent may leave; another's is for those who look after the whole.
+        // An agent's own caller can remove it; other callers need the permission for all agents.
         AgentCommand::Drain { agent } | AgentCommand::Deregister { agent } => {
-            if who.agents.contains(agent) && policy.grants(who, Action::Join).is_ok() {
+            if who.agents.contains(agent) && policy.grants(who, Action::Register).is_ok() {
                 return Ok(());
             }
-            policy.grants(who, Action::Dismiss)?;
-            unconfined(who)
+            policy.grants(who, Action::Deregister)?;
+            require_unconfined(who)
         }
     }
 }
 
-fn report(policy: &Policy, who: &Principal, by: Incarnation) -> Result<(), Denied> {
+fn report(policy: &Policy, who: &Principal, by: Incarnation) -> Result<(), DenialReason> {
     policy.grants(who, Action::Report)?;
-    own(who, by.agent())
+    own_agent(who, by.agent())
 }
 
-fn own(who: &Principal, agent: AgentId) -> Result<(), Denied> {
-    if who.agents.contains(&agent) { Ok(()) } else { Err(Denied::ForeignAgent(agent)) }
+fn own_agent(who: &Principal, agent: AgentId) -> Result<(), DenialReason> {
+    if who.agents.contains(&agent) { Ok(()) } else { Err(DenialReason::ForeignAgent(agent)) }
 }
 
-/// An attempt that nobody holds is the engine's to refuse: it is over.
-fn held(who: &Principal, attempt: AttemptId, known: &impl Known) -> Result<(), Denied> {
-    match known.holder_of(attempt) {
-        Some(holder) if !who.agents.contains(&holder.agent()) => Err(Denied::ForeignAttempt(attempt)),
+/// An attempt without a holder is over: the engine rejects the command.
+fn holds(who: &Principal, attempt: AttemptId, state: &impl AccessState) -> Result<(), DenialReason> {
+    match state.holder_of(attempt) {
+        Some(holder) if !who.agents.contains(&holder.agent()) => Err(DenialReason::ForeignAttempt(attempt)),
         Some(_) | None => Ok(()),
     }
 }
 
-fn unconfined(who: &Principal) -> Result<(), Denied> {
-    if who.is_confined() { Err(Denied::ForeignTenant) } else { Ok(()) }
+fn require_unconfined(who: &Principal) -> Result<(), DenialReason> {
+    if who.is_confined() { Err(DenialReason::ForeignTenant) } else { Ok(()) }
 }
 
-fn task(who: &Principal, command: &TaskCommand, known: &impl Known) -> Result<(), Denied> {
+fn task(who: &Principal, command: &TaskCommand, state: &impl AccessState) -> Result<(), DenialReason> {
     match command {
-        TaskCommand::Submit(spec) => submit(who, spec, &[], known),
+        TaskCommand::Submit(spec) => submit(who, spec, &[], state),
         TaskCommand::SubmitAll(specs) => {
-            // A task may wait for one that comes before it in the list.
+            // A task can depend on earlier ones of the same list.
             let mut fresh: Vec<TaskId> = Vec::new();
             for spec in specs {
-                submit(who, spec, &fresh, known)?;
+                submit(who, spec, &fresh, state)?;
                 fresh.push(spec.id);
             }
             Ok(())
         }
-        TaskCommand::Cancel { task, .. } => of_theirs(who, *task, known),
-        TaskCommand::Prioritise { tasks, .. } => tasks.iter().try_for_each(|task| of_theirs(who, *task, known)),
-        TaskCommand::Replay { dead, .. } | TaskCommand::Discard { dead, .. } => of_theirs(who, *dead, known),
-        TaskCommand::ReplayAll { filter, .. } | TaskCommand::DiscardAll { filter, .. } => dead(who, filter),
+        TaskCommand::Cancel { task, .. } => access_task(who, *task, state),
+        TaskCommand::Prioritise { tasks, .. } => tasks.iter().try_for_each(|task| access_task(who, *task, state)),
+        TaskCommand::Replay { dead, .. } | TaskCommand::Discard { dead, .. } => access_task(who, *dead, state),
+        TaskCommand::ReplayAll { filter, .. } | TaskCommand::DiscardAll { filter, .. } => dead_letters(who, filter),
     }
 }
 
-fn submit(who: &Principal, spec: &TaskSpec, fresh: &[TaskId], known: &impl Known) -> Result<(), Denied> {
+fn submit(who: &Principal, spec: &TaskSpec, fresh: &[TaskId], state: &impl AccessState) -> Result<(), DenialReason> {
     if !who.reaches(spec.tenant.as_ref()) {
-        return Err(Denied::ForeignTenant);
+        return Err(DenialReason::ForeignTenant);
     }
-    // What it waits for tells when that ends.
+    // Dependencies reveal when other tasks end, so they need access, too.
     let others = spec.after.iter().filter(|task| who.is_confined() && !fresh.contains(task));
     for task in others {
-        of_theirs(who, *task, known)?;
+        access_task(who, *task, state)?;
     }
     Ok(())
 }
 
-pub(super) fn of_theirs(who: &Principal, task: TaskId, known: &impl Known) -> Result<(), Denied> {
-    // Whether a task is not known or another's, the answer is the same: nothing can be found out by asking.
-    let reached = match known.tenant_of(task) {
+pub(super) fn access_task(who: &Principal, task: TaskId, state: &impl AccessState) -> Result<(), DenialReason> {
+    // The answer is the same for unknown tasks and for those of others, so that their existence is not revealed.
+    let reached = match state.tenant_of(task) {
         Some(tenant) => who.reaches(tenant),
         None => !who.is_confined(),
     };
-    if reached { Ok(()) } else { Err(Denied::ForeignTenant) }
+    if reached { Ok(()) } else { Err(DenialReason::ForeignTenant) }
 }
 
-fn dead(who: &Principal, filter: &DeadFilter) -> Result<(), Denied> {
-    if who.reaches(filter.tenant.as_ref()) { Ok(()) } else { Err(Denied::ForeignTenant) }
+fn dead_letters(who: &Principal, filter: &DeadFilter) -> Result<(), DenialReason> {
+    if who.reaches(filter.tenant.as_ref()) { Ok(()) } else { Err(DenialReason::ForeignTenant) }
 }
 
-pub(super) fn of_their_run(who: &Principal, run: RunId, known: &impl Known) -> Result<(), Denied> {
-    let reached = match known.tenant_of_run(run) {
+pub(super) fn access_run(who: &Principal, run: RunId, state: &impl AccessState) -> Result<(), DenialReason> {
+    let reached = match state.tenant_of_run(run) {
         Some(tenant) => who.reaches(tenant),
         None => !who.is_confined(),
     };
-    if reached { Ok(()) } else { Err(Denied::ForeignTenant) }
+    if reached { Ok(()) } else { Err(DenialReason::ForeignTenant) }
 }
 
-/// Definitions are no tenant's.
-fn run(who: &Principal, command: &RunCommand, known: &impl Known) -> Result<(), Denied> {
+/// Definitions belong to no tenant.
+fn run(who: &Principal, command: &RunCommand, state: &impl AccessState) -> Result<(), DenialReason> {
     match command {
-        RunCommand::Define(_) | RunCommand::SetDefault { .. } | RunCommand::Retire { .. } => unconfined(who)?,
+        RunCommand::Define(_) | RunCommand::SetDefault { .. } | RunCommand::Retire { .. } => require_unconfined(who)?,
         RunCommand::Start(spec) if who.reaches(spec.tenant.as_ref()) => {}
-        RunCommand::Start(_) => return Err(Denied::ForeignTenant),
+        RunCommand::Start(_) => return Err(DenialReason::ForeignTenant),
         RunCommand::Signal { run, .. }
         | RunCommand::Update { run, .. }
         | RunCommand::Pause { run, .. }
@@ -151,26 +161,26 @@ fn run(who: &Principal, command: &RunCommand, known: &impl Known) -> Result<(), 
         | RunCommand::Delegate { run, .. }
         | RunCommand::Cancel { run, .. }
         | RunCommand::Abort { run, .. }
-        | RunCommand::Remedy { run, .. } => of_their_run(who, *run, known)?,
+        | RunCommand::Remedy { run, .. } => access_run(who, *run, state)?,
     }
     if let RunCommand::Decide { by, .. } | RunCommand::Delegate { by, .. } = command
         && *by != who.name
     {
-        return Err(Denied::ForeignName(by.clone()));
+        return Err(DenialReason::ForeignName(by.clone()));
     }
     Ok(())
 }
 
-fn control(who: &Principal, command: &ControlCommand) -> Result<(), Denied> {
+fn control(who: &Principal, command: &ControlCommand) -> Result<(), DenialReason> {
     let (ControlCommand::Pause { scope, .. } | ControlCommand::Resume { scope }) = command;
     match scope {
         Scope::Tenant(tenant) if who.reaches(Some(tenant)) => Ok(()),
-        Scope::Tenant(_) => Err(Denied::ForeignTenant),
-        Scope::Agent(_) | Scope::Kind(_) => unconfined(who),
+        Scope::Tenant(_) => Err(DenialReason::ForeignTenant),
+        Scope::Agent(_) | Scope::Kind(_) => require_unconfined(who),
     }
 }
 
-/// What a command asks for, on one line, without payloads.
+/// A command as one line of text, without payloads.
 pub(super) fn describe(command: &Command) -> Box<str> {
     let text = match command {
         Command::Agent(command) => of_agent(command),
@@ -193,7 +203,7 @@ fn of_agent(command: &AgentCommand) -> String {
         AgentCommand::Complete { by, attempt, .. } => format!("complete {attempt} as {by}"),
         AgentCommand::Poll { by, most } => format!("poll for {most} as {by}"),
         AgentCommand::Start { by, attempt } => format!("start {attempt} as {by}"),
-        AgentCommand::Yield { by, attempt } => format!("give {attempt} back as {by}"),
+        AgentCommand::Yield { by, attempt } => format!("yield {attempt} as {by}"),
         AgentCommand::Fail { by, attempt, .. } => format!("fail {attempt} as {by}"),
     }
 }
@@ -203,7 +213,9 @@ fn of_task(command: &TaskCommand) -> String {
         TaskCommand::Submit(spec) => format!("submit {}", spec.id),
         TaskCommand::SubmitAll(specs) => format!("submit {} tasks", specs.len()),
         TaskCommand::Cancel { task, reason } => format!("cancel {task}: {reason}"),
-        TaskCommand::Prioritise { tasks, tier, reason } => format!("make {} tasks {tier}: {reason}", tasks.len()),
+        TaskCommand::Prioritise { tasks, tier, reason } => {
+            format!("set {} tasks to tier {tier}: {reason}", tasks.len())
+        }
         TaskCommand::Replay { dead, fresh } => format!("replay {dead} as {fresh}"),
         TaskCommand::ReplayAll { first, .. } => format!("replay dead letters from {first} on"),
         TaskCommand::DiscardAll { reason, .. } => format!("discard dead letters: {reason}"),
@@ -221,7 +233,7 @@ fn of_run(command: &RunCommand) -> String {
     if let RunCommand::Decide { run, node, option, .. } = command {
         return format!("decide {node} of {run}: {option}");
     }
-    // The rest by the name of the command and what it is about, as they are written.
+    // All others by the serialised name of the command, with run and node.
     let value = serde_json::to_value(command).unwrap_or_default();
     let named = value.as_object().and_then(|fields| fields.iter().next());
     let field = |name: &str| named.and_then(|(_, fields)| fields.get(name)).map(ToString::to_string);

@@ -1,4 +1,4 @@
-//! Whose a token is, from a list.
+//! A fixed list of tokens.
 
 use super::principal::{Principal, Unauthenticated, Verifier};
 use crate::name::Name;
@@ -8,7 +8,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// The tokens that a host knows, each with who shows it: a [`Verifier`] for hosts that keep them in a file.
+/// The tokens of known callers: a [`Verifier`] for hosts that keep them in a file.
 ///
 /// ```
 /// use counterpoint::access::{Gate, Policy, Principal, Tokens, Unauthenticated, Verifier};
@@ -30,49 +30,49 @@ pub struct Tokens(Vec<Entry>);
 #[derive(Clone, Deserialize)]
 struct Entry {
     token: Token,
-    /// From when on it is not good any more.
+    /// The time from which on the token is invalid.
     #[serde(default)]
     until: Option<Time>,
     #[serde(flatten)]
     who: Principal,
 }
 
-/// A list of tokens is not in order. The tokens themselves are not told.
+/// The reason why a list of tokens is invalid. Does not reveal the tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TokensError {
-    /// A token without text, which everybody could show.
+    /// A token is empty, so every caller could give it.
     #[error("the token of {name} is empty")]
     Empty {
-        /// Whose.
+        /// The name of its owner.
         name: Name,
     },
-    /// One token for two entries: who shows it is not known.
+    /// Two entries have the same token, so it does not identify its owner.
     #[error("{name} has the same token as {other}")]
     Shared {
-        /// Whose it is.
+        /// The name of the later entry.
         name: Name,
-        /// Who had it before.
+        /// The name of the earlier entry.
         other: Name,
     },
 }
 
 impl Tokens {
-    /// Adds somebody with the token that proves it, for ever.
+    /// Adds a caller with a token that does not expire.
     ///
     /// # Errors
     ///
-    /// When the token is empty, or another's.
+    /// [`TokensError`] if the token is empty or already used.
     pub fn with(self, token: Token, who: Principal) -> Result<Self, TokensError> {
         self.with_entry(Entry { token, until: None, who })
     }
 
-    /// Adds somebody with a token that is good before a moment.
+    /// Adds a caller with a token that expires.
     ///
     /// # Errors
     ///
-    /// When the token is empty, or another's.
+    /// [`TokensError`] if the token is empty or already used.
     pub fn with_until(self, token: Token, who: Principal, until: Time) -> Result<Self, TokensError> {
         self.with_entry(Entry { token, until: Some(until), who })
     }
@@ -91,7 +91,7 @@ impl Tokens {
 }
 
 impl Verifier for Tokens {
-    /// Every token is compared, each in a time that does not tell where it differs.
+    /// Compares every token in constant time.
     fn verify(&self, token: &Token, now: Time) -> Result<Principal, Unauthenticated> {
         let mut found = None;
         for entry in &self.0 {
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn each_token_is_its_owners_and_no_part_of_it_is() {
+    fn a_token_identifies_its_owner_and_no_prefix_does() {
         let tokens = Tokens::default()
             .with(Token::new("abc"), Principal::new("ada"))
             .and_then(|tokens| tokens.with(Token::new("abd"), Principal::new("grace")))
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_ends_at_its_moment() {
+    fn a_token_expires() {
         let end = Time::from_secs(60);
         let tokens = Tokens::default().with_until(Token::new("abc"), Principal::new("ada"), end).unwrap();
         assert!(tokens.verify(&Token::new("abc"), Time::from_secs(59)).is_ok());
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_leaves_doubt_is_refused_without_telling_the_token() {
+    fn an_ambiguous_list_is_rejected_without_revealing_tokens() {
         let shared = read(r#"[{"token": "s3cret", "name": "ada"}, {"token": "s3cret", "name": "grace"}]"#).unwrap_err();
         assert!(shared.starts_with("grace has the same token as ada"), "{shared}");
         let empty = read(r#"[{"token": "", "name": "ada"}]"#).unwrap_err();

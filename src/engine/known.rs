@@ -1,11 +1,11 @@
 //! What a gate in front of the core asks it.
 
 use super::Engine;
-use crate::access::Known;
+use crate::access::AccessState;
 use crate::id::{AttemptId, Incarnation, RunId, TaskId};
 use crate::name::Name;
 
-impl Known for Engine {
+impl AccessState for Engine {
     fn tenant_of(&self, task: TaskId) -> Option<Option<&Name>> {
         self.driver.core.tenant_of(task)
     }

@@ -6,51 +6,51 @@ use crate::id::Seq;
 use core::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A journal in memory, for tests, examples and hosts that need not survive. Clones are the same journal, so that what one
-/// host has written another can take over.
+/// A journal in memory, for tests, examples and hosts that need no durability. Clones share the data, so that one host can take
+/// over from another.
 #[derive(Clone, Default)]
-pub struct MemoryJournal(Arc<Mutex<Kept>>);
+pub struct MemoryJournal(Arc<Mutex<MemoryState>>);
 
 #[derive(Default)]
-struct Kept {
+struct MemoryState {
     epoch: Epoch,
-    /// Up to where the snapshot reaches, and the snapshot.
+    /// The last entry of the snapshot, and the snapshot.
     snapshot: Option<(Seq, Vec<u8>)>,
     entries: Vec<Entry>,
 }
 
 impl MemoryJournal {
-    /// A journal that holds these facts already.
+    /// A journal that contains these entries.
     #[must_use]
     pub fn with_entries(entries: Vec<Entry>) -> Self {
-        Self(Arc::new(Mutex::new(Kept { entries, ..Kept::default() })))
+        Self(Arc::new(Mutex::new(MemoryState { entries, ..MemoryState::default() })))
     }
 
-    /// The facts that it holds.
+    /// The entries after the last snapshot.
     #[must_use]
     pub fn entries(&self) -> Vec<Entry> {
-        self.kept().entries.clone()
+        self.state().entries.clone()
     }
 
-    /// How many facts it holds.
+    /// The number of entries after the last snapshot.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.kept().entries.len()
+        self.state().entries.len()
     }
 
-    /// Whether it holds none.
+    /// Whether there are no entries after the last snapshot.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        // Nothing below can panic half-way, so a poisoned lock still guards whole data.
+    fn state(&self) -> MutexGuard<'_, MemoryState> {
+        // No code below panics while it holds the lock, so a poisoned lock guards consistent data.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Kept {
+impl MemoryState {
     fn tail(&self) -> Seq {
         let snapshot = self.snapshot.as_ref().map_or(Seq::ZERO, |(at, _)| *at);
         self.entries.last().map_or(snapshot, |entry| entry.seq)
@@ -63,21 +63,21 @@ impl Kept {
 
 impl Journal for MemoryJournal {
     fn take_over(&mut self) -> Result<Takeover, JournalError> {
-        let mut kept = self.kept();
-        kept.epoch = kept.epoch.next();
-        let snapshot = kept.snapshot.as_ref().map(|(_, bytes)| bytes.clone());
-        Ok(Takeover::new(kept.epoch, snapshot, kept.entries.clone()))
+        let mut state = self.state();
+        state.epoch = state.epoch.next();
+        let snapshot = state.snapshot.as_ref().map(|(_, bytes)| bytes.clone());
+        Ok(Takeover::new(state.epoch, snapshot, state.entries.clone()))
     }
 
     fn append(&mut self, epoch: Epoch, after: Seq, entries: &[Entry]) -> Result<(), AppendError> {
-        let mut kept = self.kept();
-        kept.admit(epoch)?;
-        let tail = kept.tail();
+        let mut state = self.state();
+        state.admit(epoch)?;
+        let tail = state.tail();
         let follows = entries.iter().try_fold(after, |last, entry| (entry.seq == last.next()).then_some(entry.seq));
         if after != tail || follows.is_none() {
             return Err(AppendError::Conflict { tail });
         }
-        kept.entries.extend_from_slice(entries);
+        state.entries.extend_from_slice(entries);
         Ok(())
     }
 
@@ -92,20 +92,20 @@ impl Journal for MemoryJournal {
 
 impl Archive for MemoryJournal {
     fn keep_snapshot(&mut self, epoch: Epoch, at: Seq, snapshot: Vec<u8>) -> Result<(), AppendError> {
-        let mut kept = self.kept();
-        kept.admit(epoch)?;
-        if at > kept.tail() {
-            return Err(AppendError::Conflict { tail: kept.tail() });
+        let mut state = self.state();
+        state.admit(epoch)?;
+        if at > state.tail() {
+            return Err(AppendError::Conflict { tail: state.tail() });
         }
-        if kept.snapshot.as_ref().is_some_and(|(earlier, _)| *earlier > at) {
-            return Err(AppendError::Refused("a later snapshot is kept".into()));
+        if state.snapshot.as_ref().is_some_and(|(earlier, _)| *earlier > at) {
+            return Err(AppendError::Refused("a later snapshot is state".into()));
         }
-        let after = kept.entries.partition_point(|entry| entry.seq <= at);
-        let rest = kept.entries.split_off(after);
-        let old = core::mem::replace(&mut kept.entries, rest);
-        let before = kept.snapshot.replace((at, snapshot));
-        // What is dropped may be large: whoever appends does not wait for that.
-        drop(kept);
+        let after = state.entries.partition_point(|entry| entry.seq <= at);
+        let rest = state.entries.split_off(after);
+        let old = core::mem::replace(&mut state.entries, rest);
+        let before = state.snapshot.replace((at, snapshot));
+        // The dropped data can be large, so the lock is released before.
+        drop(state);
         drop((old, before));
         Ok(())
     }
@@ -113,7 +113,7 @@ impl Archive for MemoryJournal {
 
 impl fmt::Debug for MemoryJournal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MemoryJournal({} facts)", self.len())
+        write!(f, "MemoryJournal({} entries)", self.len())
     }
 }
 
@@ -124,36 +124,36 @@ mod tests {
     use crate::id::{AgentId, Incarnation};
     use crate::time::Time;
 
-    fn fact(seq: u64) -> Entry {
+    fn entry(seq: u64) -> Entry {
         let event = Event::Agent(AgentEvent::Lost { by: Incarnation::new(AgentId::new(1), 1) });
         Entry { seq: Seq::new(seq), at: Time::ZERO, event }
     }
 
     #[test]
-    fn refuses_gaps_forks_and_old_writers() {
+    fn gaps_forks_and_old_writers_are_rejected() {
         let mut journal = MemoryJournal::default();
         let epoch = journal.take_over().unwrap().epoch;
-        assert_eq!(journal.append(epoch, Seq::ZERO, &[fact(1), fact(2)]), Ok(()));
+        assert_eq!(journal.append(epoch, Seq::ZERO, &[entry(1), entry(2)]), Ok(()));
         let tail = Seq::new(2);
-        assert_eq!(journal.append(epoch, Seq::new(1), &[fact(2)]), Err(AppendError::Conflict { tail }));
-        assert_eq!(journal.append(epoch, tail, &[fact(4)]), Err(AppendError::Conflict { tail }));
+        assert_eq!(journal.append(epoch, Seq::new(1), &[entry(2)]), Err(AppendError::Conflict { tail }));
+        assert_eq!(journal.append(epoch, tail, &[entry(4)]), Err(AppendError::Conflict { tail }));
         let second = journal.take_over().unwrap();
         assert_eq!(second.tail.len(), 2);
-        assert_eq!(journal.append(epoch, tail, &[fact(3)]), Err(AppendError::Fenced));
-        assert_eq!(journal.append(second.epoch, tail, &[fact(3)]), Ok(()));
+        assert_eq!(journal.append(epoch, tail, &[entry(3)]), Err(AppendError::Fenced));
+        assert_eq!(journal.append(second.epoch, tail, &[entry(3)]), Ok(()));
     }
 
     #[test]
-    fn a_snapshot_takes_the_place_of_facts() {
+    fn a_snapshot_replaces_entries() {
         let mut journal = MemoryJournal::default();
         let epoch = journal.take_over().unwrap().epoch;
-        journal.append(epoch, Seq::ZERO, &[fact(1), fact(2), fact(3)]).unwrap();
+        journal.append(epoch, Seq::ZERO, &[entry(1), entry(2), entry(3)]).unwrap();
         Journal::keep_snapshot(&mut journal, epoch, Seq::new(2), b"state").unwrap();
         let next = journal.take_over().unwrap();
-        assert_eq!((next.snapshot.as_deref(), next.tail), (Some(&b"state"[..]), vec![fact(3)]));
+        assert_eq!((next.snapshot.as_deref(), next.tail), (Some(&b"state"[..]), vec![entry(3)]));
         Journal::keep_snapshot(&mut journal, next.epoch, Seq::new(3), b"later").unwrap();
         let earlier = Journal::keep_snapshot(&mut journal, next.epoch, Seq::new(2), b"state");
         assert!(matches!(earlier, Err(AppendError::Refused(_))));
-        assert_eq!(journal.append(next.epoch, Seq::new(3), &[fact(4)]), Ok(()));
+        assert_eq!(journal.append(next.epoch, Seq::new(3), &[entry(4)]), Ok(()));
     }
 }

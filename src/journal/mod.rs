@@ -1,9 +1,10 @@
-//! Where facts are kept: the trait that a host implements, and a journal in memory. With the feature `sealed` also how facts
-//! are written down at rest so that every change shows, as pure functions; a journal in files that is made of them is the
-//! package `counterpoint-journal-files`.
+//! Durable storage of events: the trait that a host implements, and a journal in memory.
 //!
-//! A journal belongs to one writer at a time. [`take_over`](Journal::take_over) makes the caller that writer by raising the
-//! epoch; from then on every append of an older one is refused by the journal itself, whatever that writer believes.
+//! With the feature `sealed`, the module `sealed` encodes entries as bytes in which every change is detected, as pure functions. The
+//! package `counterpoint-journal-files` is a journal in files that uses it.
+//!
+//! A journal has one writer at a time. [`take_over`](Journal::take_over) makes the caller the writer and raises the epoch; from
+//! then on the journal rejects every append of an older epoch, so a writer that was replaced cannot append.
 //!
 //! ```
 //! use counterpoint::journal::{AppendError, Journal, MemoryJournal};
@@ -31,7 +32,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Which writer: each one that takes over has a larger one than all before.
+/// The number of a writer: larger than that of all writers before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(u64);
@@ -49,7 +50,7 @@ impl Epoch {
         self.0
     }
 
-    /// The one after it.
+    /// The next epoch.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
@@ -62,62 +63,62 @@ impl fmt::Display for Epoch {
     }
 }
 
-/// What a new writer begins with.
+/// The state of a journal for its new writer.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct Takeover {
-    /// The writer's own.
+    /// The epoch of the new writer.
     pub epoch: Epoch,
     /// The last snapshot, as the host serialised it.
     pub snapshot: Option<Vec<u8>>,
-    /// The facts after it, or all of them.
+    /// The entries after the snapshot, or all entries if there is none.
     pub tail: Vec<Entry>,
 }
 
 impl Takeover {
-    /// What a new writer begins with, for those who implement a journal.
+    /// Makes a takeover, for implementations of [`Journal`].
     #[must_use]
     pub const fn new(epoch: Epoch, snapshot: Option<Vec<u8>>, tail: Vec<Entry>) -> Self {
         Self { epoch, snapshot, tail }
     }
 }
 
-/// A place where facts are kept, in order, for ever or until a snapshot holds them.
+/// A durable, ordered store of entries, with optional snapshots that replace entries.
 pub trait Journal: Send {
-    /// Makes the caller the writer. After it no older epoch can append.
+    /// Makes the caller the writer. Appends of older epochs fail from then on.
     ///
     /// # Errors
     ///
-    /// When the journal cannot be read or claimed.
+    /// [`JournalError`] if the journal cannot be read or claimed.
     fn take_over(&mut self) -> Result<Takeover, JournalError>;
 
-    /// Keeps these facts, durably when it returns, all or none. `after` is the number of the last fact before them.
+    /// Appends these entries, all or none; they are durable on return. `after` is the number of the last entry before them.
     ///
     /// # Errors
     ///
-    /// See [`AppendError`]: what to do differs from one to the other.
+    /// See [`AppendError`]: each variant requires a different reaction.
     fn append(&mut self, epoch: Epoch, after: Seq, entries: &[Entry]) -> Result<(), AppendError>;
 
-    /// Keeps a snapshot that holds every fact up to `at`; facts up to there may be dropped.
+    /// Stores a snapshot of the state after the entry `at`. Entries up to there can be dropped.
     ///
     /// # Errors
     ///
-    /// As for an append. A journal without snapshots refuses.
+    /// As for [`append`](Self::append). A journal without snapshots returns [`AppendError::Refused`].
     fn keep_snapshot(&mut self, epoch: Epoch, at: Seq, snapshot: &[u8]) -> Result<(), AppendError> {
         let _ = (epoch, at, snapshot);
         Err(AppendError::Refused("this journal keeps no snapshots".into()))
     }
 
-    /// An archive, which keeps snapshots on another thread while this journal appends. None if the journal has none: then appends
-    /// wait while a snapshot is kept.
+    /// A handle that stores snapshots on another thread while this one appends. None if the journal has no such handle: then appends
+    /// wait while a snapshot is stored.
     fn archive(&mut self) -> Option<Box<dyn Archive>> {
         None
     }
 }
 
-/// Keeps snapshots of a journal while its writer appends.
+/// Stores snapshots of a journal concurrently with appends to it.
 pub trait Archive: Send {
-    /// Keeps a snapshot that covers every event up to `at`, where an append ended; events up to there may be dropped.
+    /// Stores a snapshot of the state after the entry `at`, at which an append ended. Entries up to there can be dropped.
     ///
     /// # Errors
     ///
@@ -125,28 +126,28 @@ pub trait Archive: Send {
     fn keep_snapshot(&mut self, epoch: Epoch, at: Seq, snapshot: Vec<u8>) -> Result<(), AppendError>;
 }
 
-/// Facts were not kept, or perhaps not.
+/// The reason why entries or a snapshot were not stored, or possibly not.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AppendError {
-    /// Another writer has taken over: stop, and perform nothing.
+    /// Another writer has taken over. The host must stop, without performing effects.
     #[error("another writer has taken over")]
     Fenced,
-    /// The journal does not end where the writer believes.
+    /// The last entry of the journal is not the one that the writer expects.
     #[error("the journal ends at {tail}")]
     Conflict {
-        /// Where it ends.
+        /// The number of its last entry.
         tail: Seq,
     },
-    /// Nobody knows whether they were kept: take over again and look.
-    #[error("it is unknown whether the facts were kept")]
+    /// The outcome is unknown. The host must take over again to determine it.
+    #[error("it is unknown whether the entries were stored")]
     Unknown,
-    /// They were not kept.
+    /// Nothing was stored.
     #[error("the journal refused: {0}")]
     Refused(Box<str>),
 }
 
-/// A journal that cannot be read or claimed.
+/// The error for a journal that cannot be read or claimed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("the journal cannot be opened: {reason}")]
 pub struct JournalError {
@@ -155,13 +156,13 @@ pub struct JournalError {
 }
 
 impl JournalError {
-    /// Says why.
+    /// An error with this reason.
     #[must_use]
     pub fn new(reason: impl Into<String>) -> Self {
         Self { reason: reason.into().into_boxed_str(), broken: None }
     }
 
-    /// What is wrong with what it holds, if that is why.
+    /// The fault in the stored data, if that is the reason.
     #[must_use]
     pub const fn broken(&self) -> Option<&RestoreError> {
         self.broken.as_ref()

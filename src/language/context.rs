@@ -1,8 +1,8 @@
-//! Variables of a run, what tasks write to them, and the guards of tasks.
+//! The variables of a run, writes to them, budgets and preconditions.
 
 use super::data::{Names, condition, within};
+use super::fault::DocumentFaultKind;
 use super::flow::Reader;
-use super::mistake::Wrong;
 use super::report::{Fields, Path, Report, get};
 use crate::definition::{Budget, Expr, Otherwise, Precondition, Reducer, Variable, Write};
 use serde_json::Value;
@@ -38,13 +38,13 @@ pub(super) fn variables(fields: &Fields, path: &Path<'_>, names: &Names<'_>, rep
             variables.iter().map(|(name, value)| variable(name, value, fields, &at, (names, &mut *report))).collect()
         }
         Some(other) => {
-            report.sort(&at, "an object", other);
+            report.wrong_type(&at, "an object", other);
             Vec::new()
         }
     }
 }
 
-/// A word, or more about it. A variable of which nothing is said takes the last write.
+/// A reducer, or an object. The default reducer is `replace`.
 fn variable(
     name: &str,
     value: &Value,
@@ -54,7 +54,7 @@ fn variable(
 ) -> Variable {
     let at = path.field(name);
     if name.is_empty() || name.contains('.') {
-        report.meaningless(&at, "name of a variable: it has no dot", name);
+        report.invalid(&at, "the name of a variable, without a dot", name);
     }
     let mut variable = Variable::new(name, Reducer::Replace);
     if value.is_null() {
@@ -62,25 +62,25 @@ fn variable(
     }
     if value.is_string() {
         let known = get(all, "context").and_then(Value::as_object);
-        let word = known.and_then(|known| report.word_at(known, name, path, REDUCERS));
+        let word = known.and_then(|known| report.keyword_at(known, name, path, REDUCERS));
         variable.reducer = reducer(word.unwrap_or(0));
         if word == Some(6) {
-            report.add(at, Wrong::Missing { field: "by".to_owned() });
+            report.add(at, DocumentFaultKind::Missing { field: "by".to_owned() });
         }
         return variable;
     }
     let Some(fields) = report.object(value, &at, VARIABLE) else { return variable };
     report.text_at(fields, "description", &at);
-    let word = report.word_at(fields, "reduce", &at, REDUCERS);
+    let word = report.keyword_at(fields, "reduce", &at, REDUCERS);
     let by = report.text_at(fields, "by", &at);
     variable.reducer = match (word, by) {
         (Some(6), Some(by)) => Reducer::Custom(by.into()),
         (Some(6), None) => {
-            report.add(at, Wrong::Missing { field: "by".to_owned() });
+            report.add(at, DocumentFaultKind::Missing { field: "by".to_owned() });
             Reducer::Replace
         }
         (_, Some(_)) => {
-            report.add(at.field("by"), Wrong::Idle { field: "by", without: "reduce: custom" });
+            report.add(at.field("by"), DocumentFaultKind::WithoutEffect { field: "by", without: "reduce: custom" });
             Reducer::Replace
         }
         (word, None) => reducer(word.unwrap_or(0)),
@@ -94,7 +94,7 @@ fn variable(
     variable
 }
 
-/// How much a workflow or a task may use up.
+/// The budget of a workflow or a task.
 pub(super) fn budget(fields: &Fields, path: &Path<'_>, report: &mut Report) -> Option<Budget> {
     let at = path.field("budget");
     let fields = get(fields, "budget").and_then(|value| report.object(value, &at, BUDGET))?;
@@ -107,14 +107,14 @@ pub(super) fn budget(fields: &Fields, path: &Path<'_>, report: &mut Report) -> O
 }
 
 impl Reader<'_> {
-    /// What a task writes: for each variable `output`, or the way into it.
+    /// The writes of a task: for each variable `output`, or a path into it.
     pub(super) fn writes(&mut self, fields: &Fields, path: &Path<'_>, names: &Names<'_>) -> Vec<Write> {
         let at = path.field("writes");
         let writes = match get(fields, "writes") {
             None => return Vec::new(),
             Some(Value::Object(writes)) => writes,
             Some(other) => {
-                self.report.sort(&at, "an object", other);
+                self.report.wrong_type(&at, "an object", other);
                 return Vec::new();
             }
         };
@@ -130,7 +130,7 @@ impl Reader<'_> {
             let output = words.next() == Some("output");
             let rest: Vec<&str> = words.collect();
             if !output || rest.iter().any(|word| word.is_empty()) {
-                self.report.meaningless(&at, "part of the output such as output or output.total", text);
+                self.report.invalid(&at, "a part of the output, such as output or output.total", text);
                 continue;
             }
             if let Expr::At(_, pointer) = within(Expr::Item.at(""), &rest) {
@@ -144,15 +144,15 @@ impl Reader<'_> {
     pub(super) fn precondition(&mut self, fields: &Fields, path: &Path<'_>, names: &Names<'_>) -> Option<Precondition> {
         let value = get(fields, "precondition")?;
         let at = path.field("precondition");
-        let careful = value.as_object().filter(|fields| fields.contains_key("when"));
-        let Some(fields) = careful else {
+        let object = value.as_object().filter(|fields| fields.contains_key("when"));
+        let Some(fields) = object else {
             return Some(Precondition::new(condition(value, &at, names, &mut self.report)));
         };
         self.report.object(value, &at, PRECONDITION);
         let when = fields.get("when").unwrap_or(&Value::Null);
         let when = condition(when, &at.field("when"), names, &mut self.report);
         let mut guard = Precondition::new(when);
-        guard.otherwise = self.report.word_at(fields, "otherwise", &at, OTHERWISE).unwrap_or_default();
+        guard.otherwise = self.report.keyword_at(fields, "otherwise", &at, OTHERWISE).unwrap_or_default();
         Some(guard)
     }
 }

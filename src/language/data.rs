@@ -7,7 +7,7 @@ use crate::payload::Payload;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a condition may ask; each is the only field of its object.
+/// The operators of conditions; each is the only field of its object.
 pub(super) const CONDITIONS: &[&str] = &[
     "all",
     "any",
@@ -24,23 +24,23 @@ pub(super) const CONDITIONS: &[&str] = &[
     "predicate",
 ];
 
-/// What data may refer to.
+/// The names that data can refer to.
 pub(super) struct Names<'d> {
-    /// What is declared; none if nothing is, and then anything goes.
+    /// The declared inputs; none if the document declares none, and then any name is allowed.
     pub(super) inputs: Option<BTreeSet<&'d str>>,
-    /// The tasks, with their places.
+    /// The tasks, with their indexes.
     pub(super) tasks: BTreeMap<&'d str, usize>,
     /// The variables.
     pub(super) variables: BTreeSet<&'d str>,
 }
 
-/// A value with references in it.
+/// A value that can contain references.
 pub(super) fn expression(value: &Value, path: &Path<'_>, names: &Names<'_>, report: &mut Report) -> Expr {
     match value {
-        Value::String(text) => text_of(text, path, names, report),
+        Value::String(text) => text_expression(text, path, names, report),
         Value::Array(items) => {
             let parts = items.iter().enumerate();
-            let parts = parts.map(|(place, item)| expression(item, &path.item(place), names, report)).collect();
+            let parts = parts.map(|(index, item)| expression(item, &path.item(index), names, report)).collect();
             constant(value, parts).unwrap_or_else(Expr::List)
         }
         Value::Object(fields) => {
@@ -55,7 +55,7 @@ pub(super) fn expression(value: &Value, path: &Path<'_>, names: &Names<'_>, repo
                     let at = path.field("first");
                     let parts = report.list(list, &at).iter().enumerate();
                     let parts: Vec<(usize, &Value)> = parts.collect();
-                    let read = |(place, part): (usize, &Value)| expression(part, &at.item(place), names, report);
+                    let read = |(index, part): (usize, &Value)| expression(part, &at.item(index), names, report);
                     Expr::First(parts.into_iter().map(read).collect())
                 }
                 _ => {
@@ -69,7 +69,7 @@ pub(super) fn expression(value: &Value, path: &Path<'_>, names: &Names<'_>, repo
     }
 }
 
-/// The value as it stands if it only holds constants: a literal in it would be one, too, and stands otherwise.
+/// A constant of the value if all its parts are constant. The parts are used instead of the value, since they can be literals.
 fn constant(value: &Value, parts: Vec<Expr>) -> Result<Expr, Vec<Expr>> {
     if !parts.iter().all(|part| matches!(part, Expr::Const(_))) {
         return Err(parts);
@@ -85,7 +85,7 @@ fn constant(value: &Value, parts: Vec<Expr>) -> Result<Expr, Vec<Expr>> {
     Ok(Expr::Const(Payload::new(value)))
 }
 
-fn text_of(text: &str, path: &Path<'_>, names: &Names<'_>, report: &mut Report) -> Expr {
+fn text_expression(text: &str, path: &Path<'_>, names: &Names<'_>, report: &mut Report) -> Expr {
     if let Some(rest) = text.strip_prefix('$').filter(|rest| rest.starts_with('$')) {
         return Expr::value(rest);
     }
@@ -95,9 +95,9 @@ fn text_of(text: &str, path: &Path<'_>, names: &Names<'_>, report: &mut Report) 
     match text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).filter(|rest| !rest.contains("${")) {
         Some(inner) => reference(inner.trim(), path, names, report),
         None => {
-            report.meaningless(
+            report.invalid(
                 path,
-                "text alone and no reference alone: write \"${a.output}\", or $$ for a dollar",
+                "either plain text or a single reference: write \"${a.output}\", or $$ for a dollar sign",
                 text,
             );
             Expr::default()
@@ -105,13 +105,13 @@ fn text_of(text: &str, path: &Path<'_>, names: &Names<'_>, report: &mut Report) 
     }
 }
 
-/// `inputs.x`, `item.x`, `task.output.x`; further names and numbers lead into the value.
+/// A reference: `inputs.x`, `item.x`, `task.output.x`. Further names and indexes lead into the value.
 pub(super) fn reference(text: &str, path: &Path<'_>, names: &Names<'_>, report: &mut Report) -> Expr {
     let mut words = text.split('.');
     let head = words.next().unwrap_or_default();
     let rest: Vec<&str> = words.collect();
     if rest.iter().any(|word| word.is_empty()) {
-        report.meaningless(path, "reference such as inputs.order or analyze.output.total", text);
+        report.invalid(path, "a reference such as inputs.order or analyze.output.total", text);
         return Expr::default();
     }
     match (head, rest.split_first()) {
@@ -132,7 +132,7 @@ pub(super) fn reference(text: &str, path: &Path<'_>, names: &Names<'_>, report: 
             within(Expr::variable(*name), rest)
         }
         ("context", None) => {
-            report.meaningless(path, "reference to a variable such as context.found", text);
+            report.invalid(path, "a reference to a variable, such as context.found", text);
             Expr::default()
         }
         (task, _) if !names.tasks.contains_key(task) => {
@@ -142,7 +142,7 @@ pub(super) fn reference(text: &str, path: &Path<'_>, names: &Names<'_>, report: 
         }
         (task, Some((&"output", rest))) => within(Expr::node(task), rest),
         _ => {
-            report.meaningless(path, "reference such as inputs.order or analyze.output.total", text);
+            report.invalid(path, "a reference such as inputs.order or analyze.output.total", text);
             Expr::default()
         }
     }
@@ -156,7 +156,7 @@ pub(super) fn within(expr: Expr, words: &[&str]) -> Expr {
     expr.at(pointer.collect::<String>())
 }
 
-/// A condition: true, false, a reference to what is true or not, or one question.
+/// A condition: a boolean, a reference to a boolean, or an object with one operator.
 pub(super) fn condition(value: &Value, path: &Path<'_>, names: &Names<'_>, report: &mut Report) -> Condition {
     let Value::Object(fields) = value else {
         return match value {
@@ -164,7 +164,7 @@ pub(super) fn condition(value: &Value, path: &Path<'_>, names: &Names<'_>, repor
             Value::Bool(false) => Condition::Any(Vec::new()),
             Value::String(_) => Condition::Is(expression(value, path, names, report)),
             Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-                report.sort(path, "a condition", value);
+                report.wrong_type(path, "a condition", value);
                 Condition::True
             }
         };
@@ -175,30 +175,26 @@ pub(super) fn condition(value: &Value, path: &Path<'_>, names: &Names<'_>, repor
     report.object(value, path, CONDITIONS);
     let mut only = fields.iter().filter(|(name, _)| CONDITIONS.contains(&name.as_str()));
     match (only.next(), only.next()) {
-        (Some((name, operand)), None) => question(name, operand, &path.field(name), names, report),
+        (Some((name, operand)), None) => operator(name, operand, &path.field(name), names, report),
         (Some(_), Some((other, _))) => {
-            report.meaningless(
-                &path.field(other),
-                "place for it: one question at a time, several in `all` or `any`",
-                other,
-            );
+            report.invalid(&path.field(other), "a single operator; combine several with `all` or `any`", other);
             Condition::True
         }
         (None, _) => {
             if fields.is_empty() {
-                report.sort(path, "a condition", value);
+                report.wrong_type(path, "a condition", value);
             }
             Condition::True
         }
     }
 }
 
-fn question(name: &str, operand: &Value, path: &Path<'_>, names: &Names<'_>, report: &mut Report) -> Condition {
+fn operator(name: &str, operand: &Value, path: &Path<'_>, names: &Names<'_>, report: &mut Report) -> Condition {
     match name {
         "all" | "any" => {
             let mut parts = Vec::new();
-            for (place, part) in report.list(operand, path).iter().enumerate() {
-                parts.push(condition(part, &path.item(place), names, report));
+            for (index, part) in report.list(operand, path).iter().enumerate() {
+                parts.push(condition(part, &path.item(index), names, report));
             }
             if name == "all" { Condition::All(parts) } else { Condition::Any(parts) }
         }
@@ -212,7 +208,7 @@ fn question(name: &str, operand: &Value, path: &Path<'_>, names: &Names<'_>, rep
             }
             _ => {
                 if operand.is_array() {
-                    report.meaningless(path, "list of what is asked about and a pattern", operand);
+                    report.invalid(path, "a list of a value and a pattern", operand);
                 }
                 Condition::True
             }
@@ -224,7 +220,7 @@ fn question(name: &str, operand: &Value, path: &Path<'_>, names: &Names<'_>, rep
             }
             _ => {
                 if operand.is_array() {
-                    report.meaningless(path, "list of the predicate's name and what it is asked of", operand);
+                    report.invalid(path, "a list of the name of a predicate and its argument", operand);
                 }
                 Condition::True
             }
@@ -232,7 +228,7 @@ fn question(name: &str, operand: &Value, path: &Path<'_>, names: &Names<'_>, rep
         _ => {
             let [a, b] = report.list(operand, path) else {
                 if operand.is_array() {
-                    report.meaningless(path, "list of the two that are compared", operand);
+                    report.invalid(path, "a list of two values", operand);
                 }
                 return Condition::True;
             };
@@ -243,7 +239,7 @@ fn question(name: &str, operand: &Value, path: &Path<'_>, names: &Names<'_>, rep
     }
 }
 
-/// "At least" is not the opposite of "less": of what cannot be compared, neither holds.
+/// "At least" is not the negation of "less": for values that cannot be compared, neither holds.
 fn comparison(name: &str, a: Expr, b: Expr) -> Condition {
     match name {
         "equal" => Condition::Equal(a, b),

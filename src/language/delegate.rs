@@ -1,7 +1,7 @@
-//! Work that may be handed on in parts.
+//! Delegated work.
 
+use super::fault::DocumentFaultKind;
 use super::flow::Reader;
-use super::mistake::Wrong;
 use super::report::{Fields, Path, get};
 use super::work::{WORK, work};
 use crate::definition::{Action, Beyond, Delegate, Gather, Reducer, Rounds, Work};
@@ -11,7 +11,7 @@ use serde_json::Value;
 /// The fields of `delegate`.
 pub(super) const DELEGATE: &[&str] =
     &["depth", "fan_out", "pieces", "kinds", "at_once", "tolerate", "beyond", "gather", "gather_by", "rounds"];
-/// The fields of its rounds.
+/// The fields of the rounds of a delegation.
 pub(super) const ROUNDS: &[&str] = &["most", "near", "settled"];
 
 pub(super) const BEYOND: &[(&str, Beyond)] = &[("stop", Beyond::Stop), ("drop", Beyond::Drop)];
@@ -29,45 +29,45 @@ pub(super) const GATHERS: &[(&str, u8)] = &[
 ];
 
 impl<'d> Reader<'_> {
-    /// What may be handed on: the work of the task.
-    pub(super) fn delegate(&mut self, whole: Work, fields: &'d Fields, path: &Path<'_>) -> Option<Action> {
+    /// The delegation of the task's work.
+    pub(super) fn delegate(&mut self, work: Work, fields: &'d Fields, path: &Path<'_>) -> Option<Action> {
         let at = path.field("delegate");
         let value = get(fields, "delegate")?;
-        let mut delegate = Delegate::new(whole);
+        let mut delegate = Delegate::new(work);
         if *value == Value::Bool(true) {
             return Some(Action::Delegate(delegate));
         }
         let Some(fields) = self.report.object(value, &at, DELEGATE) else { return Some(Action::Delegate(delegate)) };
-        let whole = |reader: &mut Self, name: &str, otherwise: u32| {
-            reader.report.whole_at(fields, name, &at).unwrap_or(otherwise)
+        let integer = |reader: &mut Self, name: &str, otherwise: u32| {
+            reader.report.integer_at(fields, name, &at).unwrap_or(otherwise)
         };
-        delegate.depth = whole(self, "depth", delegate.depth);
-        delegate.fan_out = whole(self, "fan_out", delegate.fan_out);
-        delegate.pieces = whole(self, "pieces", delegate.pieces);
-        delegate.tolerate = whole(self, "tolerate", 0);
-        delegate.at_once = self.report.whole_at(fields, "at_once", &at);
+        delegate.depth = integer(self, "depth", delegate.depth);
+        delegate.fan_out = integer(self, "fan_out", delegate.fan_out);
+        delegate.pieces = integer(self, "pieces", delegate.pieces);
+        delegate.tolerate = integer(self, "tolerate", 0);
+        delegate.at_once = self.report.integer_at(fields, "at_once", &at);
         delegate.kinds = self.words(fields, "kinds", &at).into_iter().map(|(_, kind)| Name::from(kind)).collect();
-        delegate.beyond = self.report.word_at(fields, "beyond", &at, BEYOND).unwrap_or_default();
+        delegate.beyond = self.report.keyword_at(fields, "beyond", &at, BEYOND).unwrap_or_default();
         delegate.gather = self.gather(fields, &at);
         delegate.rounds = self.rounds(fields, &at);
         Some(Action::Delegate(delegate))
     }
 
     fn gather(&mut self, fields: &Fields, path: &Path<'_>) -> Gather {
-        let word = self.report.word_at(fields, "gather", path, GATHERS);
+        let word = self.report.keyword_at(fields, "gather", path, GATHERS);
         let at = path.field("gather_by");
         let by = get(fields, "gather_by").and_then(|value| match value {
             Value::String(kind) => Some(Work::new(kind.as_str())),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
                 let fields = self.report.object(value, &at, WORK)?;
                 if get(fields, "type").is_none() {
-                    self.report.add(at, Wrong::Missing { field: "type".to_owned() });
+                    self.report.add(at, DocumentFaultKind::Missing { field: "type".to_owned() });
                 }
                 Some(work(fields, "", &at, &mut self.report))
             }
         });
         if word.is_some() && by.is_some() {
-            self.report.add(path, Wrong::Exclude { one: "gather", other: "gather_by" });
+            self.report.add(path, DocumentFaultKind::Exclusive { one: "gather", other: "gather_by" });
         }
         by.map_or_else(|| gather(word.unwrap_or(0)), Gather::Work)
     }
@@ -76,15 +76,15 @@ impl<'d> Reader<'_> {
         let Some(value) = get(fields, "rounds") else { return Rounds::default() };
         let at = path.field("rounds");
         if value.is_number() {
-            return self.report.whole(value, &at).map(Rounds::most).unwrap_or_default();
+            return self.report.integer(value, &at).map(Rounds::most).unwrap_or_default();
         }
         let Some(fields) = self.report.object(value, &at, ROUNDS) else { return Rounds::default() };
-        let mut rounds = Rounds::most(self.report.whole_at(fields, "most", &at).unwrap_or(1));
-        rounds.settled = self.report.whole_at(fields, "settled", &at).unwrap_or(1);
+        let mut rounds = Rounds::most(self.report.integer_at(fields, "most", &at).unwrap_or(1));
+        rounds.settled = self.report.integer_at(fields, "settled", &at).unwrap_or(1);
         if let Some(near) = get(fields, "near") {
             let known = near.as_f64();
             if known.is_none() {
-                self.report.sort(&at.field("near"), "a number", near);
+                self.report.wrong_type(&at.field("near"), "a number", near);
             }
             rounds.near = known.unwrap_or(0.0);
         }

@@ -1,4 +1,4 @@
-//! A document as it was read: a tree of bounded depth and size, whatever the format it came in.
+//! A document as a tree of bounded depth and size, whatever its format.
 
 use core::cell::Cell;
 use core::fmt;
@@ -6,19 +6,19 @@ use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Number, Value};
 
-/// How deep a document may be nested. Everything that walks a document may recurse, because nothing is deeper than this.
-pub(super) const MOST_DEPTH: u32 = 64;
+/// The limit on nesting. Functions that walk a document can recurse, since this bounds their depth.
+pub(super) const MAX_DEPTH: u32 = 64;
 
-/// How many bytes a document may come to: its texts, and some for every value. Aliases of YAML count each time.
-const MOST_BYTES: usize = 4 << 20;
+/// The limit on the size: the bytes of all strings, plus [`VALUE_BYTES`] for every value. YAML aliases count each time.
+const MAX_BYTES: usize = 4 << 20;
 
-/// What every value costs beside its text.
+/// The size of a value besides its string.
 const VALUE_BYTES: usize = 16;
 
-/// A workflow as people write it, in whatever format the host reads: YAML, JSON, TOML.
+/// A workflow document, in the format that the host reads: YAML, JSON, TOML.
 ///
-/// Reading one only bounds it: nested at most 64 deep, 4 MiB in all, no key twice in one place.
-/// [`compile`](Self::compile) says whether it means something.
+/// Deserializing checks only the limits: at most 64 levels, 4 MiB in all, no duplicate keys. [`compile`](Self::compile) checks the
+/// content.
 ///
 /// ```
 /// use counterpoint::language::Document;
@@ -33,7 +33,7 @@ const VALUE_BYTES: usize = 16;
 pub struct Document(Value);
 
 impl Document {
-    /// The tree.
+    /// The document as a tree.
     #[must_use]
     pub const fn value(&self) -> &Value {
         &self.0
@@ -42,12 +42,12 @@ impl Document {
 
 impl<'de> Deserialize<'de> for Document {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let room = Cell::new(MOST_BYTES);
+        let room = Cell::new(MAX_BYTES);
         Bounded { depth: 0, room: &room }.deserialize(from).map(Self)
     }
 }
 
-/// Reads one value, and what is in it, within what is left of the bounds.
+/// Deserializes one value with its content, within the remaining limits.
 #[derive(Clone, Copy)]
 struct Bounded<'r> {
     depth: u32,
@@ -57,13 +57,13 @@ struct Bounded<'r> {
 impl Bounded<'_> {
     fn take<E: Error>(self, bytes: usize) -> Result<(), E> {
         let left = self.room.get().checked_sub(bytes.saturating_add(VALUE_BYTES));
-        self.room.set(left.ok_or_else(|| E::custom(format_args!("larger than {MOST_BYTES} bytes")))?);
+        self.room.set(left.ok_or_else(|| E::custom(format_args!("larger than {MAX_BYTES} bytes")))?);
         Ok(())
     }
 
     fn deeper<E: Error>(self) -> Result<Self, E> {
-        if self.depth >= MOST_DEPTH {
-            return Err(E::custom(format_args!("nested more than {MOST_DEPTH} deep")));
+        if self.depth >= MAX_DEPTH {
+            return Err(E::custom(format_args!("nested more than {MAX_DEPTH} deep")));
         }
         Ok(Self { depth: self.depth.saturating_add(1), room: self.room })
     }
@@ -114,7 +114,7 @@ impl<'de> Visitor<'de> for Bounded<'_> {
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
-        let number = Number::from_f64(value).ok_or_else(|| E::custom("a number that is none"))?;
+        let number = Number::from_f64(value).ok_or_else(|| E::custom("a number that is not finite"))?;
         self.plain(Value::Number(number))
     }
 
@@ -141,7 +141,7 @@ impl<'de> Visitor<'de> for Bounded<'_> {
             self.take(name.len())?;
             if fields.contains_key(&name) {
                 let shown: String = name.chars().take(64).collect();
-                return Err(A::Error::custom(format_args!("`{shown}` is given twice")));
+                return Err(A::Error::custom(format_args!("duplicate field `{shown}`")));
             }
             let value = from.next_value_seed(inner)?;
             fields.insert(name, value);

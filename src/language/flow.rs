@@ -1,10 +1,10 @@
-//! A whole workflow of a document: its tasks become nodes, and what validation finds gets a path.
+//! The workflow of a document: makes nodes of its tasks, and maps the findings of validation to paths.
 
 use super::DOCUMENT;
 use super::context::{budget, variables};
 use super::data::{Names, expression};
+use super::fault::DocumentFaultKind;
 use super::inputs::Input;
-use super::mistake::Wrong;
 use super::report::{Fields, Path, Report, get};
 use super::task::{Draft, OnError, TASK};
 use super::waits::signals;
@@ -16,21 +16,21 @@ use crate::workflow::{Fault, Finding, Place, validate};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The fields of a workflow within a task.
+/// The fields of a nested workflow.
 pub(super) const WITHIN: &[&str] = match DOCUMENT.split_first() {
     Some((_, within)) => within,
     None => &[],
 };
 
-/// Words that stand for something else than a task.
+/// Names in references that cannot be ids of tasks.
 const RESERVED: &[&str] = &["inputs", "item", "context", "fail", "continue"];
 
-/// What the names of the nodes end with that tasks become beside themselves. No id of a task has a dot.
+/// Suffixes of the additional nodes that a task becomes. Task ids contain no dot, so these names are unique.
 const GATE: &str = ".when";
 const ACCEPTED: &str = ".failed";
-/// What becomes of a failure that nothing takes care of.
+/// The policies for a failure that is not handled.
 pub(super) const ON_FAILURE: &[(&str, OnFailure)] = &[("turn_back", OnFailure::TurnBack), ("hold", OnFailure::Hold)];
-/// What a failed compensation holds back.
+/// The policies for a failed compensation.
 pub(super) const ON_UNDO_FAILURE: &[(&str, OnUndoFailure)] =
     &[("hold", OnUndoFailure::Hold), ("continue", OnUndoFailure::Continue), ("halt", OnUndoFailure::Halt)];
 const YES: &str = "yes";
@@ -39,13 +39,13 @@ const NO: &str = "no";
 pub(super) struct Reader<'l> {
     pub(super) report: Report,
     pub(super) limits: &'l Limits,
-    /// Whether something that leads from one task to another could not be read: then what validation says of the rest may
-    /// only follow from that.
+    /// Whether a link between tasks could not be read. Then most findings of validation can be consequences of that and are left
+    /// out.
     pub(super) links_lost: bool,
-    /// The names of the tasks that lead to the workflow that is read.
+    /// The names of the tasks that contain the workflow that is being read.
     within: Vec<Name>,
-    /// Where nodes stand in the document.
-    places: BTreeMap<Vec<Name>, String>,
+    /// The paths of nodes in the document.
+    locations: BTreeMap<Vec<Name>, String>,
 }
 
 impl<'l> Reader<'l> {
@@ -55,11 +55,11 @@ impl<'l> Reader<'l> {
             limits,
             links_lost: false,
             within: Vec::new(),
-            places: BTreeMap::from([(Vec::new(), String::new())]),
+            locations: BTreeMap::from([(Vec::new(), String::new())]),
         }
     }
 
-    /// A workflow within a task.
+    /// A nested workflow.
     pub(super) fn within(&mut self, value: &Value, id: &str, path: &Path<'_>) -> Definition {
         let Some(fields) = self.report.object(value, path, WITHIN) else {
             self.links_lost = true;
@@ -81,17 +81,17 @@ impl<'l> Reader<'l> {
         let name = self.report.text_at(fields, "name", path).unwrap_or(name);
         self.report.text_at(fields, "description", path);
         let mut flow = Definition::new(name);
-        flow.version = self.report.whole_at(fields, "version", path).unwrap_or(0);
+        flow.version = self.report.integer_at(fields, "version", path).unwrap_or(0);
         let at = path.field("tasks");
         flow.signals = signals(fields, path, &mut self.report);
         flow.budget = budget(fields, path, &mut self.report);
-        flow.on_failure = self.report.word_at(fields, "on_failure", path, ON_FAILURE).unwrap_or_default();
+        flow.on_failure = self.report.keyword_at(fields, "on_failure", path, ON_FAILURE).unwrap_or_default();
         flow.on_undo_failure =
-            self.report.word_at(fields, "on_undo_failure", path, ON_UNDO_FAILURE).unwrap_or_default();
+            self.report.keyword_at(fields, "on_undo_failure", path, ON_UNDO_FAILURE).unwrap_or_default();
         let tasks = self.tasks(fields, path);
         let names = Names {
             inputs: inputs.map(|inputs| inputs.iter().map(|input| input.name.as_str()).collect::<BTreeSet<&str>>()),
-            tasks: tasks.iter().map(|(place, id, _)| (*id, *place)).collect(),
+            tasks: tasks.iter().map(|(index, id, _)| (*id, *index)).collect(),
             variables: get(fields, "context")
                 .and_then(Value::as_object)
                 .into_iter()
@@ -101,9 +101,9 @@ impl<'l> Reader<'l> {
         };
         flow.variables = variables(fields, path, &names, &mut self.report);
         let mut drafts = Vec::with_capacity(tasks.len());
-        for (place, id, fields) in tasks {
-            let draft = self.task(fields, id, &at.item(place), &names);
-            self.place(id, &at.item(place));
+        for (index, id, fields) in tasks {
+            let draft = self.task(fields, id, &at.item(index), &names);
+            self.add_location(id, &at.item(index));
             drafts.push(draft);
         }
         flow.nodes = nodes(drafts);
@@ -113,38 +113,38 @@ impl<'l> Reader<'l> {
         flow
     }
 
-    fn place(&mut self, id: &str, path: &Path<'_>) {
+    fn add_location(&mut self, id: &str, path: &Path<'_>) {
         for ending in ["", GATE, ACCEPTED] {
             let mut key = self.within.clone();
             key.push(format!("{id}{ending}").into());
-            self.places.insert(key, path.to_string());
+            self.locations.insert(key, path.to_string());
         }
     }
 
-    /// The tasks that have an id of their own.
+    /// The tasks with a valid, unique id.
     fn tasks<'d>(&mut self, fields: &'d Fields, path: &Path<'_>) -> Vec<(usize, &'d str, &'d Fields)> {
         let at = path.field("tasks");
         let Some(value) = get(fields, "tasks") else {
-            self.report.add(path, Wrong::Missing { field: "tasks".to_owned() });
+            self.report.add(path, DocumentFaultKind::Missing { field: "tasks".to_owned() });
             return Vec::new();
         };
         let list = self.report.list(value, &at);
         if list.len() > self.limits.nodes as usize {
             let (count, limit) = (list.len(), self.limits.nodes);
-            self.report.add(at, Wrong::TooMany { what: "tasks", count, limit });
+            self.report.add(at, DocumentFaultKind::TooMany { what: "tasks", count, limit });
             self.links_lost = true;
             return Vec::new();
         }
         let keys: Vec<&str> = TASK.iter().chain(WORK).copied().collect();
         let mut seen = BTreeSet::new();
         let mut tasks = Vec::new();
-        for (place, task) in list.iter().enumerate() {
-            let at = at.item(place);
+        for (index, task) in list.iter().enumerate() {
+            let at = at.item(index);
             let id = self.report.object(task, &at, &keys).and_then(|fields| Some((self.id(fields, &at)?, fields)));
             match id {
-                Some((id, fields)) if seen.insert(id) => tasks.push((place, id, fields)),
+                Some((id, fields)) if seen.insert(id) => tasks.push((index, id, fields)),
                 Some((id, _)) => {
-                    self.report.add(at.field("id"), Wrong::Duplicate { what: "task", name: id.to_owned() });
+                    self.report.add(at.field("id"), DocumentFaultKind::Duplicate { what: "task", name: id.to_owned() });
                     self.links_lost = true;
                 }
                 None => self.links_lost = true,
@@ -155,31 +155,31 @@ impl<'l> Reader<'l> {
 
     fn id<'d>(&mut self, fields: &'d Fields, path: &Path<'_>) -> Option<&'d str> {
         if get(fields, "id").is_none() {
-            self.report.add(path, Wrong::Missing { field: "id".to_owned() });
+            self.report.add(path, DocumentFaultKind::Missing { field: "id".to_owned() });
         }
         let id = self.report.text_at(fields, "id", path)?;
         let plain = id.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-' | ' '));
         if id.is_empty() || !plain || RESERVED.contains(&id) {
-            let expected = "id of a task: letters, digits, _ and -, and not inputs, item, context, fail or continue";
-            self.report.meaningless(&path.field("id"), expected, id);
+            let expected = "a task id: letters, digits, _ and -, and not inputs, item, context, fail or continue";
+            self.report.invalid(&path.field("id"), expected, id);
             return None;
         }
         Some(id)
     }
 
-    /// What validation says beyond what was found in reading.
+    /// Adds the findings of validation.
     pub(super) fn check(&mut self, definition: &Definition) {
         let Err(error) = validate(definition, self.limits) else { return };
         for finding in error.findings() {
             if !self.links_lost || matches!(finding.fault, Fault::Cycle { .. }) {
                 let path = self.path_of(finding);
-                self.report.add(path, Wrong::Unsound(finding.fault.clone()));
+                self.report.add(path, DocumentFaultKind::InvalidWorkflow(finding.fault.clone()));
             }
         }
     }
 
     fn path_of(&self, finding: &Finding) -> String {
-        let task = self.places.get(&finding.path).cloned().unwrap_or_default();
+        let task = self.locations.get(&finding.path).cloned().unwrap_or_default();
         let gate = finding.path.last().is_some_and(|name| name.ends_with(GATE));
         let field = if gate { "when" } else { field_of(&finding.fault) };
         let dot = if task.is_empty() || field.is_empty() { "" } else { "." };
@@ -187,7 +187,7 @@ impl<'l> Reader<'l> {
     }
 }
 
-/// The field of a task that a fault is about, where there is one.
+/// The field of a task that a fault concerns, if there is one.
 fn field_of(fault: &Fault) -> &'static str {
     if matches!(fault, Fault::UnknownCase { .. } | Fault::NotAChoice { .. } | Fault::DuplicateLink { .. }) {
         return "depends_on";
@@ -221,7 +221,7 @@ fn field_of(fault: &Fault) -> &'static str {
     }
 }
 
-/// Puts the tasks together: a choice before each that is done only sometimes, links from those that fail.
+/// Makes the nodes: a choice before each task with `when`, and failure links for `on_error`.
 fn nodes(drafts: Vec<Draft<'_>>) -> Vec<Node> {
     let mut failures: BTreeMap<&str, Vec<Name>> = BTreeMap::new();
     for draft in &drafts {

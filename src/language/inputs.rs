@@ -1,12 +1,12 @@
-//! What a workflow is given: declared in its document, checked before a run starts.
+//! The inputs of a workflow: declared in its document, checked before a run starts.
 
-use super::mistake::{DocumentError, Wrong};
-use super::report::{Fields, Path, Report, get, sort_of};
+use super::fault::{DocumentError, DocumentFaultKind};
+use super::report::{Fields, Path, Report, get, type_name};
 use serde_json::{Map, Value};
 
 pub(super) const INPUT: &[&str] = &["type", "required", "default", "description"];
 
-/// The types of inputs, by their names.
+/// The names of the input types.
 pub(super) const TYPES: &[(&str, InputType)] = &[
     ("any", InputType::Any),
     ("string", InputType::String),
@@ -17,34 +17,34 @@ pub(super) const TYPES: &[(&str, InputType)] = &[
     ("object", InputType::Object),
 ];
 
-/// Something that a workflow is given.
+/// A declared input of a workflow.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Input {
     /// Its name.
     pub name: String,
-    /// What it has to be.
+    /// Its type.
     pub kind: InputType,
-    /// Whether a run does not start without it.
+    /// Whether a run must give it.
     pub required: bool,
-    /// What it is if nothing is given.
+    /// Its value if a run does not give it.
     pub default: Option<Value>,
 }
 
-/// What an input has to be.
+/// The type of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum InputType {
-    /// Whatever it is.
+    /// Any value.
     #[default]
     Any,
-    /// A text.
+    /// A string.
     String,
-    /// A whole number.
+    /// An integer.
     Integer,
     /// A number.
     Number,
-    /// True or false.
+    /// A boolean.
     Boolean,
     /// A list.
     Array,
@@ -53,7 +53,7 @@ pub enum InputType {
 }
 
 impl InputType {
-    /// Whether the value is one.
+    /// Whether a value is of this type.
     #[must_use]
     pub fn takes(self, value: &Value) -> bool {
         match self {
@@ -70,22 +70,22 @@ impl InputType {
     const fn text(self) -> &'static str {
         match self {
             Self::Any => "a value",
-            Self::String => "a text",
-            Self::Integer => "a whole number",
+            Self::String => "a string",
+            Self::Integer => "an integer",
             Self::Number => "a number",
-            Self::Boolean => "true or false",
+            Self::Boolean => "a boolean",
             Self::Array => "a list",
             Self::Object => "an object",
         }
     }
 }
 
-/// The declarations; none if the document has none.
+/// The declared inputs; none if the document has no `inputs`.
 pub(super) fn declared(fields: &Fields, path: &Path<'_>, report: &mut Report) -> Option<Vec<Input>> {
     let value = get(fields, "inputs")?;
     let at = path.field("inputs");
     let Value::Object(inputs) = value else {
-        report.sort(&at, "an object", value);
+        report.wrong_type(&at, "an object", value);
         return None;
     };
     Some(inputs.iter().map(|(name, value)| input(name, value, &at.field(name), report)).collect())
@@ -94,15 +94,15 @@ pub(super) fn declared(fields: &Fields, path: &Path<'_>, report: &mut Report) ->
 fn input(name: &str, value: &Value, path: &Path<'_>, report: &mut Report) -> Input {
     let mut input = Input { name: name.to_owned(), kind: InputType::Any, required: false, default: None };
     if name.is_empty() || name.contains('.') {
-        report.meaningless(path, "name of an input: it has no dot", name);
+        report.invalid(path, "the name of an input, without a dot", name);
     }
     if value.is_null() {
         return input;
     }
     let Some(fields) = report.object(value, path, INPUT) else { return input };
     report.text_at(fields, "description", path);
-    input.kind = report.word_at(fields, "type", path, TYPES).unwrap_or_default();
-    input.required = report.flag_at(fields, "required", path);
+    input.kind = report.keyword_at(fields, "type", path, TYPES).unwrap_or_default();
+    input.required = report.bool_at(fields, "required", path);
     input.default = get(fields, "default").cloned();
     if let Some(default) = &input.default {
         takes(input.kind, default, &path.field("default"), report);
@@ -112,11 +112,11 @@ fn input(name: &str, value: &Value, path: &Path<'_>, report: &mut Report) -> Inp
 
 fn takes(kind: InputType, value: &Value, path: &Path<'_>, report: &mut Report) {
     if !kind.takes(value) {
-        report.add(path, Wrong::Sort { expected: kind.text(), found: sort_of(value) });
+        report.add(path, DocumentFaultKind::WrongType { expected: kind.text(), found: type_name(value) });
     }
 }
 
-/// What a run is given, with what it is not given but has a default.
+/// The input of a run, checked and completed with defaults.
 pub(super) fn filled(inputs: &[Input], given: Value) -> Result<Value, DocumentError> {
     let mut report = Report::default();
     let root = Path::Root;
@@ -125,8 +125,8 @@ pub(super) fn filled(inputs: &[Input], given: Value) -> Result<Value, DocumentEr
         Value::Object(fields) => fields,
         Value::Null => Map::new(),
         other @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
-            report.sort(&at, "an object", &other);
-            return report.verdict(Value::Null);
+            report.wrong_type(&at, "an object", &other);
+            return report.finish(Value::Null);
         }
     };
     for name in given.keys().filter(|name| !inputs.iter().any(|input| input.name == **name)) {
@@ -136,9 +136,9 @@ pub(super) fn filled(inputs: &[Input], given: Value) -> Result<Value, DocumentEr
         match (get(&given, &input.name), &input.default) {
             (Some(value), _) => takes(input.kind, value, &at.field(&input.name), &mut report),
             (None, Some(default)) => drop(given.insert(input.name.clone(), default.clone())),
-            (None, None) if input.required => report.add(at, Wrong::Missing { field: input.name.clone() }),
+            (None, None) if input.required => report.add(at, DocumentFaultKind::Missing { field: input.name.clone() }),
             (None, None) => {}
         }
     }
-    report.verdict(Value::Object(given))
+    report.finish(Value::Object(given))
 }

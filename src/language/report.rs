@@ -1,20 +1,20 @@
-//! Typed looks at a tree: what is wrong is written down with its path, and reading goes on.
+//! Typed access to a tree: errors are collected with their paths, and reading continues.
 
-use super::mistake::{DocumentError, Mistake, Wrong};
+use super::fault::{DocumentError, DocumentFault, DocumentFaultKind};
 use crate::workflow::nearest::nearest;
 use core::fmt;
 use core::time::Duration;
 use serde_json::{Map, Value};
 
-/// How many mistakes are listed; the rest is only counted.
-const MOST_MISTAKES: usize = 100;
+/// The limit on listed errors; further ones are only counted.
+const MAX_FAULTS: usize = 100;
 
-/// How many of them come with a suggestion, which costs a comparison with every name.
-const MOST_SUGGESTIONS: usize = 32;
+/// The limit on suggestions, since each compares a name with all known ones.
+const MAX_SUGGESTIONS: usize = 32;
 
 pub(super) type Fields = Map<String, Value>;
 
-/// Where in the document something is; written out only for what is wrong.
+/// A path in the document, formatted only for errors.
 #[derive(Clone, Copy)]
 pub(super) enum Path<'p> {
     Root,
@@ -27,8 +27,8 @@ impl Path<'_> {
         Path::Field(self, name)
     }
 
-    pub(super) const fn item(&self, place: usize) -> Path<'_> {
-        Path::Item(self, place)
+    pub(super) const fn item(&self, index: usize) -> Path<'_> {
+        Path::Item(self, index)
     }
 }
 
@@ -38,25 +38,25 @@ impl fmt::Display for Path<'_> {
             Path::Root => Ok(()),
             Path::Field(Path::Root, name) => f.write_str(name),
             Path::Field(of, name) => write!(f, "{of}.{name}"),
-            Path::Item(of, place) => write!(f, "{of}[{place}]"),
+            Path::Item(of, index) => write!(f, "{of}[{index}]"),
         }
     }
 }
 
 #[derive(Default)]
 pub(super) struct Report {
-    mistakes: Vec<Mistake>,
+    faults: Vec<DocumentFault>,
     omitted: u64,
 }
 
 impl Report {
-    pub(super) fn verdict<T>(self, good: T) -> Result<T, DocumentError> {
-        if self.mistakes.is_empty() { Ok(good) } else { Err(DocumentError::new(self.mistakes, self.omitted)) }
+    pub(super) fn finish<T>(self, good: T) -> Result<T, DocumentError> {
+        if self.faults.is_empty() { Ok(good) } else { Err(DocumentError::new(self.faults, self.omitted)) }
     }
 
-    pub(super) fn add(&mut self, path: impl fmt::Display, wrong: Wrong) {
-        if self.mistakes.len() < MOST_MISTAKES {
-            self.mistakes.push(Mistake { path: path.to_string(), wrong });
+    pub(super) fn add(&mut self, path: impl fmt::Display, kind: DocumentFaultKind) {
+        if self.faults.len() < MAX_FAULTS {
+            self.faults.push(DocumentFault { path: path.to_string(), kind });
         } else {
             self.omitted = self.omitted.saturating_add(1);
         }
@@ -69,23 +69,23 @@ impl Report {
         name: &str,
         known: impl Iterator<Item = &'n str>,
     ) {
-        let wanted = self.mistakes.len() < MOST_SUGGESTIONS;
+        let wanted = self.faults.len() < MAX_SUGGESTIONS;
         let suggestion = if wanted { nearest(name, known).map(str::to_owned) } else { None };
-        self.add(path, Wrong::Unknown { what, name: name.to_owned(), suggestion });
+        self.add(path, DocumentFaultKind::Unknown { what, name: name.to_owned(), suggestion });
     }
 
-    pub(super) fn meaningless(&mut self, path: &Path<'_>, expected: &'static str, text: impl fmt::Display) {
-        self.add(path, Wrong::Meaningless { expected, text: text.to_string() });
+    pub(super) fn invalid(&mut self, path: &Path<'_>, expected: &'static str, text: impl fmt::Display) {
+        self.add(path, DocumentFaultKind::InvalidValue { expected, text: text.to_string() });
     }
 
-    pub(super) fn sort(&mut self, path: &Path<'_>, expected: &'static str, value: &Value) {
-        self.add(path, Wrong::Sort { expected, found: sort_of(value) });
+    pub(super) fn wrong_type(&mut self, path: &Path<'_>, expected: &'static str, value: &Value) {
+        self.add(path, DocumentFaultKind::WrongType { expected, found: type_name(value) });
     }
 
-    /// An object in which nothing else is known than these fields.
+    /// An object with no other fields than the known ones.
     pub(super) fn object<'v>(&mut self, value: &'v Value, path: &Path<'_>, known: &[&str]) -> Option<&'v Fields> {
         let Value::Object(fields) = value else {
-            self.sort(path, "an object", value);
+            self.wrong_type(path, "an object", value);
             return None;
         };
         for name in fields.keys().filter(|name| !known.contains(&name.as_str())) {
@@ -97,14 +97,14 @@ impl Report {
     pub(super) fn text<'v>(&mut self, value: &'v Value, path: &Path<'_>) -> Option<&'v str> {
         let text = value.as_str();
         if text.is_none() {
-            self.sort(path, "a text", value);
+            self.wrong_type(path, "a string", value);
         }
         text
     }
 
     pub(super) fn list<'v>(&mut self, value: &'v Value, path: &Path<'_>) -> &'v [Value] {
         let Value::Array(items) = value else {
-            self.sort(path, "a list", value);
+            self.wrong_type(path, "a list", value);
             return &[];
         };
         items
@@ -114,40 +114,40 @@ impl Report {
         get(fields, name).and_then(|value| self.text(value, &path.field(name)))
     }
 
-    pub(super) fn whole_at(&mut self, fields: &Fields, name: &str, path: &Path<'_>) -> Option<u32> {
-        get(fields, name).and_then(|value| self.whole(value, &path.field(name)))
+    pub(super) fn integer_at(&mut self, fields: &Fields, name: &str, path: &Path<'_>) -> Option<u32> {
+        get(fields, name).and_then(|value| self.integer(value, &path.field(name)))
     }
 
-    /// A whole number of any size that fits into 64 bits.
+    /// An integer that fits into 64 bits.
     pub(super) fn amount_at(&mut self, fields: &Fields, name: &str, path: &Path<'_>) -> Option<u64> {
         let value = get(fields, name)?;
         let amount = value.as_u64();
         match (amount, value) {
             (None, Value::Number(number)) => {
-                self.meaningless(&path.field(name), "whole number of at least 0", number);
+                self.invalid(&path.field(name), "an integer of at least 0", number);
             }
-            (None, _) => self.sort(&path.field(name), "a whole number", value),
+            (None, _) => self.wrong_type(&path.field(name), "an integer", value),
             (Some(_), _) => {}
         }
         amount
     }
 
-    pub(super) fn whole(&mut self, value: &Value, path: &Path<'_>) -> Option<u32> {
+    pub(super) fn integer(&mut self, value: &Value, path: &Path<'_>) -> Option<u32> {
         let Value::Number(number) = value else {
-            self.sort(path, "a whole number", value);
+            self.wrong_type(path, "an integer", value);
             return None;
         };
-        let whole = number.as_u64().and_then(|number| u32::try_from(number).ok());
-        if whole.is_none() {
-            self.meaningless(path, "whole number from 0 to 4294967295", number);
+        let integer = number.as_u64().and_then(|number| u32::try_from(number).ok());
+        if integer.is_none() {
+            self.invalid(path, "an integer from 0 to 4294967295", number);
         }
-        whole
+        integer
     }
 
-    pub(super) fn flag_at(&mut self, fields: &Fields, name: &str, path: &Path<'_>) -> bool {
+    pub(super) fn bool_at(&mut self, fields: &Fields, name: &str, path: &Path<'_>) -> bool {
         let Some(value) = get(fields, name) else { return false };
         if !value.is_boolean() {
-            self.sort(&path.field(name), "true or false", value);
+            self.wrong_type(&path.field(name), "a boolean", value);
         }
         *value == Value::Bool(true)
     }
@@ -156,13 +156,13 @@ impl Report {
         let text = self.text_at(fields, name, path)?;
         let span = humantime::parse_duration(text).ok().filter(|span| span.as_nanos() <= u128::from(u64::MAX));
         if span.is_none() {
-            self.meaningless(&path.field(name), "duration such as 250ms or 1m 30s", text);
+            self.invalid(&path.field(name), "a duration such as 250ms or 1m 30s", text);
         }
         span
     }
 
-    /// One of several words.
-    pub(super) fn word_at<T: Copy>(
+    /// One of several keywords.
+    pub(super) fn keyword_at<T: Copy>(
         &mut self,
         fields: &Fields,
         name: &str,
@@ -172,23 +172,23 @@ impl Report {
         let text = self.text_at(fields, name, path)?;
         let found = words.iter().find(|(word, _)| *word == text);
         if found.is_none() {
-            self.unknown(&path.field(name), "word", text, words.iter().map(|(word, _)| *word));
+            self.unknown(&path.field(name), "keyword", text, words.iter().map(|(word, _)| *word));
         }
         found.map(|(_, meaning)| *meaning)
     }
 }
 
-/// A field that says something: null is as if it were not there.
+/// A field; null counts as absent.
 pub(super) fn get<'v>(fields: &'v Fields, name: &str) -> Option<&'v Value> {
     fields.get(name).filter(|value| !value.is_null())
 }
 
-pub(super) const fn sort_of(value: &Value) -> &'static str {
+pub(super) const fn type_name(value: &Value) -> &'static str {
     match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => "true or false",
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
         Value::Number(_) => "a number",
-        Value::String(_) => "a text",
+        Value::String(_) => "a string",
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
     }

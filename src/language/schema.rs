@@ -1,20 +1,20 @@
-//! What a document looks like, for editors and for whoever writes documents by program.
+//! The JSON Schema of documents, for editors and for programs that write documents.
 
 use super::context::{BUDGET, OTHERWISE, PRECONDITION, REDUCERS, VARIABLE};
 use super::data::CONDITIONS;
 use super::delegate::{BEYOND, DELEGATE, GATHERS, ROUNDS};
 use super::flow::{ON_FAILURE, ON_UNDO_FAILURE, WITHIN};
 use super::inputs::{INPUT, TYPES};
-use super::states::{STATE, STATES, WAY};
+use super::states::{STATE, STATES, TRANSITION};
 use super::task::{CALL, CASE, COUNT, DEPENDENCY, ENOUGH, JOINS, ONS, PICKS, REPEAT, RESTS, SAVE_POINT, TASK, WAIT};
-use super::waits::{DECISION, ESCALATION, FAILURES, HANDLER, MILESTONE, OFFER, SIGNAL};
+use super::waits::{DECISION, ESCALATION, FAILURES, HANDLER, MILESTONE, RACE_OPTION, SIGNAL};
 use super::work::{ESTIMATE, EXHAUSTED, IN_DOUBT, JITTERS, REQUIREMENTS, RETRY, TIERS, WORK};
 use super::{DOCUMENT, Document};
 use serde_json::{Map, Value, json};
 
 impl Document {
-    /// The JSON Schema (draft 2020-12) of documents. It knows every field and word that [`compile`](Self::compile) knows;
-    /// what only the whole shows, such as a task that does not exist, it cannot tell.
+    /// The JSON Schema (draft 2020-12) of documents. It contains every field and keyword that [`compile`](Self::compile) accepts.
+    /// Errors that concern more than one field, such as an unknown task, are outside of its scope.
     ///
     /// ```
     /// use counterpoint::language::Document;
@@ -43,19 +43,19 @@ fn definitions() -> Value {
         "input": object(&[], INPUT, input),
         "budget": object(&[], BUDGET, |name| if name == "time" { def("span") } else { amount() }),
         "variable": either(&[words(without_custom()), object(&[], VARIABLE, variable)]),
-        "retry": either(&[whole(), object(&[], RETRY, retry)]),
+        "retry": either(&[integer(), object(&[], RETRY, retry)]),
         "requirements": either(&[texts(), object(&[], REQUIREMENTS, requirement)]),
         "dependency": either(&[text(), object(&["task"], DEPENDENCY, dependency)]),
-        "condition": either(&[json!({"type": "boolean"}), text(), only("from", text()), questions()]),
+        "condition": either(&[json!({"type": "boolean"}), text(), only("from", text()), operators()]),
         "span": {"type": "string", "description": "A duration such as 250ms or 1m 30s."},
-        "data": {"description": "Any data. A text \"${inputs.x}\" or \"${task.output.x}\" and {\"from\": \"task.output.x\"} \
-            are references; {\"first\": [..]} is the first that is not null; {\"literal\": ..} stands for itself."},
+        "data": {"description": "Any data. A string \"${inputs.x}\" or \"${task.output.x}\" and {\"from\": \"task.output.x\"} \
+            are references; {\"first\": [..]} is the first that is not null; {\"literal\": ..} is data without references."},
     })
 }
 
 fn document(name: &str) -> Value {
     match name {
-        "version" => whole(),
+        "version" => integer(),
         "inputs" => json!({"type": "object", "additionalProperties": or_null(def("input"))}),
         "context" => json!({"type": "object", "additionalProperties": or_null(def("variable"))}),
         "budget" => def("budget"),
@@ -77,7 +77,7 @@ fn variable(name: &str) -> Value {
     }
 }
 
-/// A word alone cannot say which function of the host is meant.
+/// Without `custom`, since a keyword alone cannot name the function of the host.
 fn without_custom() -> &'static [(&'static str, u8)] {
     REDUCERS.split_last().map_or(&[], |(_, others)| others)
 }
@@ -102,25 +102,25 @@ fn task_field(name: &str) -> Value {
         "join" => either(&[words(JOINS), with_one(object(&[], COUNT, count), &["count", "rounds"])]),
         "milestone" => object(MILESTONE, MILESTONE, |_| text()),
         "handlers" => list(with_one(object(&["name"], HANDLER, handler), &["error", "timeout", "signal", "cancel"])),
-        "tolerate_percent" => whole(),
+        "tolerate_percent" => integer(),
         "open" => json!({"type": "boolean"}),
         "enough" => with_one(object(&[], ENOUGH, enough), &["of", "when", "begun"]),
-        "race" => list(with_one(object(&["name"], OFFER, offer), &["signal", "after", "at", "decision"])),
+        "race" => list(with_one(object(&["name"], RACE_OPTION, race_option), &["signal", "after", "at", "decision"])),
         "states" => object(STATES, STATES, states),
         "when" | "postcondition" => def("condition"),
         "budget" => def("budget"),
         "precondition" => either(&[def("condition"), object(&["when"], PRECONDITION, precondition)]),
         "writes" => json!({"type": "object", "additionalProperties": text()}),
         "compensate" | "query" => either(&[json!({"type": "boolean"}), text(), def("work")]),
-        "save_point" => either(&[whole(), object(&["again"], SAVE_POINT, save_point)]),
+        "save_point" => either(&[integer(), object(&["again"], SAVE_POINT, save_point)]),
         "pivot" | "pass" | "stop" => json!({"type": "boolean"}),
         "mutex" | "cancels" => either(&[text(), texts()]),
-        "at_once" | "tolerate" => whole(),
+        "at_once" | "tolerate" => integer(),
         "repeat" => object(&["most"], REPEAT, repeat),
         "delegate" => either(&[json!({"const": true}), object(&[], DELEGATE, delegate)]),
         "workflow" => def("workflow"),
         "call" => {
-            either(&[text(), object(&["workflow"], CALL, |name| if name == "workflow" { text() } else { whole() })])
+            either(&[text(), object(&["workflow"], CALL, |name| if name == "workflow" { text() } else { integer() })])
         }
         "wait" => object(&[], WAIT, wait),
         "choose" => list(object(CASE, CASE, case)),
@@ -137,15 +137,19 @@ fn delegate(name: &str) -> Value {
         "gather" => words(GATHERS),
         "gather_by" => either(&[text(), def("work")]),
         "rounds" => either(&[
-            whole(),
-            object(&[], ROUNDS, |name| if name == "near" { json!({"type": "number", "minimum": 0}) } else { whole() }),
+            integer(),
+            object(
+                &[],
+                ROUNDS,
+                |name| if name == "near" { json!({"type": "number", "minimum": 0}) } else { integer() },
+            ),
         ]),
-        _ => whole(),
+        _ => integer(),
     }
 }
 
 fn save_point(name: &str) -> Value {
-    if name == "again" { whole() } else { text() }
+    if name == "again" { integer() } else { text() }
 }
 
 fn work_field(name: &str) -> Value {
@@ -161,7 +165,7 @@ fn work_field(name: &str) -> Value {
 
 fn retry(name: &str) -> Value {
     match name {
-        "attempts" => whole(),
+        "attempts" => integer(),
         "jitter" => words(JITTERS),
         "in_doubt" => words(IN_DOUBT),
         _ => def("span"),
@@ -181,7 +185,7 @@ fn signal(name: &str) -> Value {
     match name {
         "transient" => json!({"type": "boolean"}),
         "kept_for" => def("span"),
-        "most" => whole(),
+        "most" => integer(),
         _ => text(),
     }
 }
@@ -197,7 +201,7 @@ fn handler(name: &str) -> Value {
     }
 }
 
-fn offer(name: &str) -> Value {
+fn race_option(name: &str) -> Value {
     match name {
         "matching" => def("condition"),
         "after" => def("span"),
@@ -215,7 +219,7 @@ fn offer(name: &str) -> Value {
 
 fn enough(name: &str) -> Value {
     match name {
-        "of" => whole(),
+        "of" => integer(),
         "when" => def("condition"),
         _ => json!({"type": "boolean"}),
     }
@@ -223,7 +227,7 @@ fn enough(name: &str) -> Value {
 
 fn states(name: &str) -> Value {
     match name {
-        "most" => whole(),
+        "most" => integer(),
         "states" => list(object(&["name"], STATE, state)),
         _ => text(),
     }
@@ -232,13 +236,13 @@ fn states(name: &str) -> Value {
 fn state(name: &str) -> Value {
     match name {
         "do" => either(&[text(), def("work")]),
-        "next" => either(&[text(), list(either(&[text(), object(&["to"], WAY, way)]))]),
+        "next" => either(&[text(), list(either(&[text(), object(&["to"], TRANSITION, transition)]))]),
         "name" => text(),
         other => task_field(other),
     }
 }
 
-fn way(name: &str) -> Value {
+fn transition(name: &str) -> Value {
     match name {
         "when" => def("condition"),
         "on_failure" => json!({"type": "boolean"}),
@@ -247,11 +251,11 @@ fn way(name: &str) -> Value {
 }
 
 fn count(name: &str) -> Value {
-    if name == "rest" { words(RESTS) } else { whole() }
+    if name == "rest" { words(RESTS) } else { integer() }
 }
 
 fn repeat(name: &str) -> Value {
-    if name == "most" { whole() } else { def("condition") }
+    if name == "most" { integer() } else { def("condition") }
 }
 
 fn wait(name: &str) -> Value {
@@ -262,9 +266,9 @@ fn case(name: &str) -> Value {
     if name == "when" { def("condition") } else { text() }
 }
 
-/// An object with one question.
-fn questions() -> Value {
-    let questions = CONDITIONS.iter().map(|&name| {
+/// An object with one operator.
+fn operators() -> Value {
+    let operators = CONDITIONS.iter().map(|&name| {
         only(
             name,
             match name {
@@ -278,14 +282,14 @@ fn questions() -> Value {
             },
         )
     });
-    json!({"anyOf": questions.collect::<Vec<Value>>()})
+    json!({"anyOf": operators.collect::<Vec<Value>>()})
 }
 
 fn only(name: &str, inner: Value) -> Value {
     json!({"type": "object", "properties": {name: inner}, "required": [name], "additionalProperties": false})
 }
 
-/// An object with these fields and no others. A field that is null is as if it were not there, if it need not be.
+/// An object with these fields only. A field that is not required can be null.
 fn object(required: &[&str], known: &[&str], of: fn(&str) -> Value) -> Value {
     let field = |name: &&str| {
         let schema = of(name);
@@ -300,7 +304,7 @@ fn object(required: &[&str], known: &[&str], of: fn(&str) -> Value) -> Value {
     schema
 }
 
-/// An object that has at least one of these.
+/// An object that has at least one of these fields.
 fn with_one(mut schema: Value, names: &[&str]) -> Value {
     if let Some(fields) = schema.as_object_mut() {
         let one = names.iter().map(|name| json!({"required": [name]}));
@@ -337,7 +341,7 @@ fn amount() -> Value {
     json!({"type": "integer", "minimum": 0, "maximum": u64::MAX})
 }
 
-fn whole() -> Value {
+fn integer() -> Value {
     json!({"type": "integer", "minimum": 0, "maximum": u32::MAX})
 }
 

@@ -1,8 +1,8 @@
-//! States between which one token moves.
+//! Nodes with states, between which one token moves.
 
 use super::data::{Names, condition, expression};
+use super::fault::DocumentFaultKind;
 use super::flow::Reader;
-use super::mistake::Wrong;
 use super::report::{Fields, Path, get};
 use super::work::{WORK, work};
 use crate::definition::{Action, Body, Condition, State, States, Transition, Work};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 pub(super) const STATES: &[&str] = &["start", "most", "states"];
 pub(super) const STATE: &[&str] = &["name", "do", "workflow", "call", "inputs", "compensate", "next"];
-pub(super) const WAY: &[&str] = &["to", "when", "on_failure"];
+pub(super) const TRANSITION: &[&str] = &["to", "when", "on_failure"];
 
 impl<'d> Reader<'_> {
     pub(super) fn states(&mut self, fields: &'d Fields, path: &Path<'_>, names: &Names<'d>) -> Option<Action> {
@@ -19,14 +19,14 @@ impl<'d> Reader<'_> {
         let value = get(fields, "states")?;
         let Some(fields) = self.report.object(value, &at, STATES) else { return Some(Action::Pass) };
         for field in STATES.iter().filter(|field| get(fields, field).is_none()) {
-            self.report.add(at, Wrong::Missing { field: (*field).to_owned() });
+            self.report.add(at, DocumentFaultKind::Missing { field: (*field).to_owned() });
         }
         let start = self.report.text_at(fields, "start", &at).unwrap_or_default();
-        let mut states = States::from(start, self.report.whole_at(fields, "most", &at).unwrap_or(1));
+        let mut states = States::from(start, self.report.integer_at(fields, "most", &at).unwrap_or(1));
         if let Some(list) = get(fields, "states") {
             let at = at.field("states");
-            for (place, state) in self.report.list(list, &at).iter().enumerate() {
-                states.states.extend(self.state(state, &at.item(place), names));
+            for (index, state) in self.report.list(list, &at).iter().enumerate() {
+                states.states.extend(self.state(state, &at.item(index), names));
             }
         }
         Some(Action::States(states))
@@ -35,13 +35,13 @@ impl<'d> Reader<'_> {
     fn state(&mut self, value: &'d Value, path: &Path<'_>, names: &Names<'d>) -> Option<State> {
         let fields = self.report.object(value, path, STATE)?;
         if get(fields, "name").is_none() {
-            self.report.add(path, Wrong::Missing { field: "name".to_owned() });
+            self.report.add(path, DocumentFaultKind::Missing { field: "name".to_owned() });
         }
         let name = self.report.text_at(fields, "name", path);
         let kinds: Vec<&'static str> =
             ["do", "workflow", "call"].into_iter().filter(|field| get(fields, field).is_some()).collect();
         if let [one, other, ..] = *kinds.as_slice() {
-            self.report.add(path, Wrong::Exclude { one, other });
+            self.report.add(path, DocumentFaultKind::Exclusive { one, other });
         }
         let mut state = State::new(name.unwrap_or_default());
         state.body = self.body(fields, name.unwrap_or_default(), path);
@@ -53,12 +53,12 @@ impl<'d> Reader<'_> {
             Some(Body::Task(work)) => work.kind.to_string(),
             Some(Body::Flow(_) | Body::Call(_)) | None => name.unwrap_or_default().to_owned(),
         };
-        state.undo = self.beside_of(fields, &kind, path, "compensate", "undo");
-        state.next = self.ways(fields, path, names);
+        state.undo = self.companion_of(fields, &kind, path, "compensate", "undo");
+        state.next = self.transitions(fields, path, names);
         name.map(|_| state)
     }
 
-    /// What is done in a state: a kind of work, or more about it, or a workflow.
+    /// The work of a state: a kind, an object, or a nested workflow.
     fn body(&mut self, fields: &'d Fields, name: &str, path: &Path<'_>) -> Option<Body> {
         let at = path.field("do");
         let task = get(fields, "do").and_then(|value| match value {
@@ -73,26 +73,26 @@ impl<'d> Reader<'_> {
         task.map(Body::Task).or_else(|| flow.map(|flow| Body::Flow(Arc::new(flow)))).or_else(|| call.map(Body::Call))
     }
 
-    fn ways(&mut self, fields: &'d Fields, path: &Path<'_>, names: &Names<'d>) -> Vec<Transition> {
-        let Some(ways) = get(fields, "next") else { return Vec::new() };
+    fn transitions(&mut self, fields: &'d Fields, path: &Path<'_>, names: &Names<'d>) -> Vec<Transition> {
+        let Some(transitions) = get(fields, "next") else { return Vec::new() };
         let at = path.field("next");
         let to = |to: &str| Transition { to: to.into(), when: Condition::True, on_failure: false };
-        if let Value::String(only) = ways {
+        if let Value::String(only) = transitions {
             return vec![to(only)];
         }
         let mut read = Vec::new();
-        for (place, way) in self.report.list(ways, &at).iter().enumerate() {
-            let at = at.item(place);
-            if let Value::String(name) = way {
+        for (index, transition) in self.report.list(transitions, &at).iter().enumerate() {
+            let at = at.item(index);
+            if let Value::String(name) = transition {
                 read.push(to(name));
                 continue;
             }
-            let Some(fields) = self.report.object(way, &at, WAY) else { continue };
+            let Some(fields) = self.report.object(transition, &at, TRANSITION) else { continue };
             if get(fields, "to").is_none() {
-                self.report.add(at, Wrong::Missing { field: "to".to_owned() });
+                self.report.add(at, DocumentFaultKind::Missing { field: "to".to_owned() });
             }
             let when = get(fields, "when").map(|when| condition(when, &at.field("when"), names, &mut self.report));
-            let on_failure = self.report.flag_at(fields, "on_failure", &at);
+            let on_failure = self.report.bool_at(fields, "on_failure", &at);
             if let Some(name) = self.report.text_at(fields, "to", &at) {
                 read.push(Transition { when: when.unwrap_or(Condition::True), on_failure, ..to(name) });
             }

@@ -1,9 +1,9 @@
-//! One task of a document, and the nodes that it becomes.
+//! A task of a document, and the nodes that it becomes.
 
 use super::context::budget;
 use super::data::{Names, condition, expression};
+use super::fault::DocumentFaultKind;
 use super::flow::Reader;
-use super::mistake::Wrong;
 use super::report::{Fields, Path, get};
 use super::work::{WORK, work};
 use crate::definition::{
@@ -14,7 +14,7 @@ use crate::name::Name;
 use serde_json::Value;
 use std::sync::Arc;
 
-/// The fields of a task beside those of its work.
+/// The fields of a task besides those of its work.
 pub(super) const TASK: &[&str] = &[
     "id",
     "description",
@@ -64,7 +64,7 @@ pub(super) const SAVE_POINT: &[&str] = &["again", "instead"];
 pub(super) const WAIT: &[&str] = &["signal", "timer"];
 pub(super) const CASE: &[&str] = &["case", "when"];
 
-/// What a task can be instead of a piece of work.
+/// The fields that make a task something other than work.
 const OTHERS: &[&str] = &["wait", "race", "states", "choose", "pass", "stop", "fail"];
 
 /// The fields of a call.
@@ -90,17 +90,17 @@ pub(super) const JOINS: &[(&str, Join)] = &[
     ("always", Join::Trigger(Trigger::Always)),
 ];
 
-/// A task as it was read.
+/// A task, not yet connected to others.
 pub(super) struct Draft<'d> {
     pub(super) node: Node,
-    /// When it is done at all: asked by a choice before it.
+    /// The condition under which it is done, checked by a choice before it.
     pub(super) when: Option<Condition>,
-    /// Whether it says how it joins its links.
+    /// Whether the document specifies its join.
     pub(super) joins: bool,
     pub(super) on_error: OnError<'d>,
 }
 
-/// Where a run goes when the task fails.
+/// What a run does when the task fails.
 #[derive(Clone, Copy)]
 pub(super) enum OnError<'d> {
     Fail,
@@ -120,10 +120,10 @@ impl<'d> Reader<'_> {
         let data = get(fields, "inputs").map(|data| expression(data, &path.field("inputs"), names, &mut self.report));
         let item = matches!(node.action, Action::Map(_));
         node.input = data.unwrap_or_else(|| if item { Expr::Item } else { Expr::default() });
-        node.undo = self.beside(fields, id, path, "compensate", "undo");
-        node.query = self.beside(fields, id, path, "query", "query");
+        node.undo = self.companion(fields, id, path, "compensate", "undo");
+        node.query = self.companion(fields, id, path, "query", "query");
         node.save = self.save_point(fields, path);
-        node.pivot = self.report.flag_at(fields, "pivot", path);
+        node.pivot = self.report.bool_at(fields, "pivot", path);
         node.mutex = self.words(fields, "mutex", path).into_iter().map(|(_, name)| name.into()).collect();
         node.cancels = self.known(fields, "cancels", path, names);
         node.milestone = self.milestone(fields, path, names);
@@ -137,31 +137,31 @@ impl<'d> Reader<'_> {
         Draft { node, when, joins: join.is_some(), on_error: self.on_error(fields, path, names) }
     }
 
-    /// A task is one thing, and everything said of it means something.
+    /// Reports fields that exclude each other and fields without effect.
     fn exclusions(&mut self, fields: &Fields, path: &Path<'_>) {
         let has = |name: &&&'static str| get(fields, name).is_some();
         let kinds: Vec<&'static str> = OTHERS.iter().chain(&["workflow", "call"]).filter(has).copied().collect();
         let idle = if kinds.is_empty() { &[] } else { WORK };
         let rest = kinds.iter().skip(1).chain(idle.iter().filter(has));
-        let many: Vec<&'static str> = ["for_each", "repeat"].iter().chain(OTHERS).filter(has).copied().collect();
-        let twice = match *many.as_slice() {
+        let repeated: Vec<&'static str> = ["for_each", "repeat"].iter().chain(OTHERS).filter(has).copied().collect();
+        let twice = match *repeated.as_slice() {
             [one @ ("for_each" | "repeat"), other, ..] => Some((one, other)),
             _ => None,
         };
-        let beside = ["for_each", "repeat", "workflow", "call"].iter().chain(OTHERS).find(has);
-        let handed = beside.filter(|_| has(&&"delegate")).map(|other| ("delegate", *other));
+        let companion = ["for_each", "repeat", "workflow", "call"].iter().chain(OTHERS).find(has);
+        let handed = companion.filter(|_| has(&&"delegate")).map(|other| ("delegate", *other));
         let pairs = rest.filter_map(|other| Some((*kinds.first()?, *other))).chain(twice).chain(handed);
         for (one, other) in pairs {
-            self.report.add(path, Wrong::Exclude { one, other });
+            self.report.add(path, DocumentFaultKind::Exclusive { one, other });
         }
-        let many = ["at_once", "tolerate", "tolerate_percent", "enough", "open"].map(|field| (field, "for_each"));
-        let of = many.into_iter().chain([("pick", "choose"), ("otherwise", "choose")]);
+        let repeated = ["at_once", "tolerate", "tolerate_percent", "enough", "open"].map(|field| (field, "for_each"));
+        let of = repeated.into_iter().chain([("pick", "choose"), ("otherwise", "choose")]);
         for (field, without) in of.filter(|(field, of)| has(&field) && !has(&of)) {
-            self.report.add(path.field(field), Wrong::Idle { field, without });
+            self.report.add(path.field(field), DocumentFaultKind::WithoutEffect { field, without });
         }
     }
 
-    /// A text or a list of texts.
+    /// A string or a list of strings.
     pub(super) fn words(&mut self, fields: &'d Fields, name: &str, path: &Path<'_>) -> Vec<(Option<usize>, &'d str)> {
         let at = path.field(name);
         match get(fields, name) {
@@ -169,20 +169,20 @@ impl<'d> Reader<'_> {
             Some(Value::String(text)) => vec![(None, text)],
             Some(list) => {
                 let mut words = Vec::new();
-                for (place, word) in self.report.list(list, &at).iter().enumerate() {
-                    words.extend(self.report.text(word, &at.item(place)).map(|word| (Some(place), word)));
+                for (index, word) in self.report.list(list, &at).iter().enumerate() {
+                    words.extend(self.report.text(word, &at.item(index)).map(|word| (Some(index), word)));
                 }
                 words
             }
         }
     }
 
-    /// The tasks that are named, but for those that do not exist.
+    /// The named tasks; unknown ones are reported.
     pub(super) fn known(&mut self, fields: &'d Fields, name: &str, path: &Path<'_>, names: &Names<'_>) -> Vec<Name> {
         let at = path.field(name);
         let words = self.words(fields, name, path);
-        let known = words.into_iter().filter(|(place, task)| {
-            let item = place.map_or(at, |place| at.item(place));
+        let known = words.into_iter().filter(|(index, task)| {
+            let item = index.map_or(at, |index| at.item(index));
             self.exists(task, &item, names)
         });
         known.map(|(_, task)| task.into()).collect()
@@ -203,7 +203,7 @@ impl<'d> Reader<'_> {
             None => Vec::new(),
             Some(Value::Array(list)) => {
                 let links = list.iter().enumerate();
-                links.filter_map(|(place, one)| self.dependency(one, &at.item(place), names)).collect()
+                links.filter_map(|(index, one)| self.dependency(one, &at.item(index), names)).collect()
             }
             Some(one) => self.dependency(one, &at, names).into_iter().collect(),
         }
@@ -213,21 +213,21 @@ impl<'d> Reader<'_> {
         if let Value::String(task) = value {
             return self.exists(task, path, names).then(|| Link::success(task.as_str()));
         }
-        let link = self.careful_dependency(value, path, names);
+        let link = self.dependency_object(value, path, names);
         self.links_lost |= link.is_none();
         link
     }
 
-    fn careful_dependency(&mut self, value: &Value, path: &Path<'_>, names: &Names<'_>) -> Option<Link> {
+    fn dependency_object(&mut self, value: &Value, path: &Path<'_>, names: &Names<'_>) -> Option<Link> {
         let fields = self.report.object(value, path, DEPENDENCY)?;
         if get(fields, "task").is_none() {
-            self.report.add(path, Wrong::Missing { field: "task".to_owned() });
+            self.report.add(path, DocumentFaultKind::Missing { field: "task".to_owned() });
         }
         let task = self.report.text_at(fields, "task", path)?;
         let case = self.report.text_at(fields, "case", path);
-        let on = self.report.word_at(fields, "on", path, ONS);
+        let on = self.report.keyword_at(fields, "on", path, ONS);
         if case.is_some() && on.is_some() {
-            self.report.add(path, Wrong::Exclude { one: "on", other: "case" });
+            self.report.add(path, DocumentFaultKind::Exclusive { one: "on", other: "case" });
         }
         self.exists(task, &path.field("task"), names).then(|| match (case, on) {
             (Some(case), _) => Link::case(task, case),
@@ -241,44 +241,44 @@ impl<'d> Reader<'_> {
     fn join(&mut self, fields: &Fields, path: &Path<'_>) -> Option<Join> {
         let value = get(fields, "join")?;
         if value.is_string() {
-            return self.report.word_at(fields, "join", path, JOINS);
+            return self.report.keyword_at(fields, "join", path, JOINS);
         }
         let at = path.field("join");
         let fields = self.report.object(value, &at, COUNT)?;
-        let rest = self.report.word_at(fields, "rest", &at, RESTS).unwrap_or_default();
-        let rounds = self.report.whole_at(fields, "rounds", &at);
-        let count = self.report.whole_at(fields, "count", &at);
+        let rest = self.report.keyword_at(fields, "rest", &at, RESTS).unwrap_or_default();
+        let rounds = self.report.integer_at(fields, "rounds", &at);
+        let count = self.report.integer_at(fields, "count", &at);
         match (get(fields, "count").is_some(), get(fields, "rounds").is_some()) {
-            (true, true) => self.report.add(at, Wrong::Exclude { one: "count", other: "rounds" }),
-            (false, false) => self.report.add(at, Wrong::Missing { field: "count".to_owned() }),
+            (true, true) => self.report.add(at, DocumentFaultKind::Exclusive { one: "count", other: "rounds" }),
+            (false, false) => self.report.add(at, DocumentFaultKind::Missing { field: "count".to_owned() }),
             (true, false) | (false, true) => {}
         }
         rounds.map(|of| Join::Rounds { of, rest }).or_else(|| Some(Join::Count { of: count?, rest }))
     }
 
-    /// A number is how often what follows is done again.
+    /// A number of repetitions, or an object.
     fn save_point(&mut self, fields: &Fields, path: &Path<'_>) -> Option<SavePoint> {
         let value = get(fields, "save_point")?;
         if value.is_number() {
-            return self.report.whole_at(fields, "save_point", path).map(SavePoint::again);
+            return self.report.integer_at(fields, "save_point", path).map(SavePoint::again);
         }
         let at = path.field("save_point");
         let fields = self.report.object(value, &at, SAVE_POINT)?;
         if get(fields, "again").is_none() {
-            self.report.add(at, Wrong::Missing { field: "again".to_owned() });
+            self.report.add(at, DocumentFaultKind::Missing { field: "again".to_owned() });
         }
-        let mut save = SavePoint::again(self.report.whole_at(fields, "again", &at)?);
+        let mut save = SavePoint::again(self.report.integer_at(fields, "again", &at)?);
         save.instead = self.report.text_at(fields, "instead", &at).map(Name::from);
         Some(save)
     }
 
-    /// A text is the kind of the task that undoes it, or finds out about it; true is the kind that the typed builder would take.
-    fn beside(&mut self, fields: &Fields, id: &str, path: &Path<'_>, field: &str, ending: &str) -> Option<Work> {
+    /// The companion task for compensation or query. A string is its kind; true is the kind that the typed builder would use.
+    fn companion(&mut self, fields: &Fields, id: &str, path: &Path<'_>, field: &str, ending: &str) -> Option<Work> {
         let kind = get(fields, "type").and_then(Value::as_str).unwrap_or(id);
-        self.beside_of(fields, kind, path, field, ending)
+        self.companion_of(fields, kind, path, field, ending)
     }
 
-    pub(super) fn beside_of(
+    pub(super) fn companion_of(
         &mut self,
         fields: &Fields,
         kind: &str,
@@ -309,9 +309,9 @@ impl<'d> Reader<'_> {
         }
     }
 
-    /// Everything is looked at, whatever the task turns out to be.
+    /// The action. All fields are read, also those of other actions, so that all errors are found.
     fn action(&mut self, fields: &'d Fields, id: &str, path: &Path<'_>, names: &Names<'d>) -> Action {
-        let (pass, stop) = (self.report.flag_at(fields, "pass", path), self.report.flag_at(fields, "stop", path));
+        let (pass, stop) = (self.report.bool_at(fields, "pass", path), self.report.bool_at(fields, "stop", path));
         let fail = self.report.text_at(fields, "fail", path).map(|message| Action::Fail(message.into()));
         let wait = get(fields, "wait").map(|wait| self.wait(wait, &path.field("wait")));
         let race = self.race(fields, path, names);
@@ -323,23 +323,23 @@ impl<'d> Reader<'_> {
         let call = get(fields, "call").and_then(|call| self.call(call, &path.field("call"))).map(Body::Call);
         let body = flow.map_or(Body::Task(task), |flow| Body::Flow(Arc::new(flow)));
         let body = call.unwrap_or(body);
-        let many = self.many(body, fields, path, names);
+        let repeated = self.repeated(body, fields, path, names);
         let plain = pass.then_some(Action::Pass).or_else(|| stop.then_some(Action::Stop));
-        plain.or(fail).or(wait).or(race).or(states).or(choice).or(delegate).unwrap_or(many)
+        plain.or(fail).or(wait).or(race).or(states).or(choice).or(delegate).unwrap_or(repeated)
     }
 
-    /// A text is the name of the workflow.
+    /// A string is the name of the workflow.
     pub(super) fn call(&mut self, value: &Value, path: &Path<'_>) -> Option<Call> {
         if let Value::String(workflow) = value {
             return Some(Call::of(workflow.as_str()));
         }
         let fields = self.report.object(value, path, CALL)?;
         if get(fields, "workflow").is_none() {
-            self.report.add(path, Wrong::Missing { field: "workflow".to_owned() });
+            self.report.add(path, DocumentFaultKind::Missing { field: "workflow".to_owned() });
         }
         let mut call = Call::of(self.report.text_at(fields, "workflow", path)?);
-        call.version = self.report.whole_at(fields, "version", path);
-        call.depth = self.report.whole_at(fields, "depth", path).unwrap_or(call.depth);
+        call.version = self.report.integer_at(fields, "version", path);
+        call.depth = self.report.integer_at(fields, "depth", path).unwrap_or(call.depth);
         Some(call)
     }
 
@@ -350,16 +350,16 @@ impl<'d> Reader<'_> {
     }
 
     fn choice(&mut self, fields: &Fields, path: &Path<'_>, names: &Names<'_>) -> Option<Action> {
-        let pick = self.report.word_at(fields, "pick", path, PICKS).unwrap_or_default();
+        let pick = self.report.keyword_at(fields, "pick", path, PICKS).unwrap_or_default();
         let otherwise = self.report.text_at(fields, "otherwise", path).map(Name::from);
         let cases = get(fields, "choose")?;
         let at = path.field("choose");
         let mut read = Vec::new();
-        for (place, case) in self.report.list(cases, &at).iter().enumerate() {
-            let at = at.item(place);
+        for (index, case) in self.report.list(cases, &at).iter().enumerate() {
+            let at = at.item(index);
             let Some(case) = self.report.object(case, &at, CASE) else { continue };
             for field in CASE.iter().filter(|field| get(case, field).is_none()) {
-                self.report.add(at, Wrong::Missing { field: (*field).to_owned() });
+                self.report.add(at, DocumentFaultKind::Missing { field: (*field).to_owned() });
             }
             let when = get(case, "when").map(|when| condition(when, &at.field("when"), names, &mut self.report));
             if let (Some(name), Some(when)) = (self.report.text_at(case, "case", &at), when) {
@@ -369,30 +369,30 @@ impl<'d> Reader<'_> {
         Some(Action::Choose { pick, cases: read, otherwise })
     }
 
-    /// When the others need not be awaited.
+    /// When a map ends early.
     fn enough(&mut self, fields: &Fields, path: &Path<'_>, names: &Names<'_>) -> Option<Enough> {
         let at = path.field("enough");
         let fields = get(fields, "enough").and_then(|value| self.report.object(value, &at, ENOUGH))?;
-        let of = self.report.whole_at(fields, "of", &at).map(Enough::of);
+        let of = self.report.integer_at(fields, "of", &at).map(Enough::of);
         let when = get(fields, "when").map(|when| condition(when, &at.field("when"), names, &mut self.report));
-        let begun = self.report.flag_at(fields, "begun", &at);
+        let begun = self.report.bool_at(fields, "begun", &at);
         match (get(fields, "of").is_some(), get(fields, "when").is_some()) {
-            (true, true) => self.report.add(at, Wrong::Exclude { one: "of", other: "when" }),
-            (false, false) if !begun => self.report.add(at, Wrong::Missing { field: "of".to_owned() }),
+            (true, true) => self.report.add(at, DocumentFaultKind::Exclusive { one: "of", other: "when" }),
+            (false, false) if !begun => self.report.add(at, DocumentFaultKind::Missing { field: "of".to_owned() }),
             (true | false, _) => {}
         }
         let mut enough = of.or_else(|| when.map(Enough::when)).unwrap_or_else(Enough::begun);
         enough.begun = begun;
-        enough.cancels = self.report.flag_at(fields, "cancel_rest", &at);
+        enough.cancels = self.report.bool_at(fields, "cancel_rest", &at);
         Some(enough)
     }
 
-    /// The work once, for each item, or again and again.
-    fn many(&mut self, body: Body, fields: &Fields, path: &Path<'_>, names: &Names<'_>) -> Action {
-        let at_once = self.report.whole_at(fields, "at_once", path);
-        let tolerate = self.report.whole_at(fields, "tolerate", path).unwrap_or(0);
-        let percent = self.report.whole_at(fields, "tolerate_percent", path);
-        let open = self.report.flag_at(fields, "open", path);
+    /// The work once, for each item, or in rounds.
+    fn repeated(&mut self, body: Body, fields: &Fields, path: &Path<'_>, names: &Names<'_>) -> Action {
+        let at_once = self.report.integer_at(fields, "at_once", path);
+        let tolerate = self.report.integer_at(fields, "tolerate", path).unwrap_or(0);
+        let percent = self.report.integer_at(fields, "tolerate_percent", path);
+        let open = self.report.bool_at(fields, "open", path);
         let enough = self.enough(fields, path, names);
         if let Some(list) = get(fields, "for_each") {
             let over = expression(list, &path.field("for_each"), names, &mut self.report);
@@ -406,9 +406,9 @@ impl<'d> Reader<'_> {
         let at = path.field("repeat");
         let Some(fields) = self.report.object(value, &at, REPEAT) else { return Action::Do(body) };
         if get(fields, "most").is_none() {
-            self.report.add(at, Wrong::Missing { field: "most".to_owned() });
+            self.report.add(at, DocumentFaultKind::Missing { field: "most".to_owned() });
         }
-        let most = self.report.whole_at(fields, "most", &at).unwrap_or(1);
+        let most = self.report.integer_at(fields, "most", &at).unwrap_or(1);
         let until = get(fields, "until").map(|until| condition(until, &at.field("until"), names, &mut self.report));
         let whilst = get(fields, "while").map(|whilst| condition(whilst, &at.field("while"), names, &mut self.report));
         let mut repeat = Repeat::until(body, until.unwrap_or(Condition::Any(Vec::new())), most);

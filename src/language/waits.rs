@@ -1,8 +1,8 @@
-//! What tasks wait for, and what can happen to them: races, handlers, milestones, signals.
+//! Races, decisions, boundary handlers, milestones and signals.
 
 use super::data::{Names, condition, expression};
+use super::fault::DocumentFaultKind;
 use super::flow::Reader;
-use super::mistake::Wrong;
 use super::report::{Fields, Path, Report, get};
 use crate::definition::{
     Action, Boundary, Condition, Decision, Escalation, Handler, Milestone, Occasion, Offer, SignalRule,
@@ -11,7 +11,7 @@ use crate::name::Name;
 use crate::task::FailureKind;
 use serde_json::Value;
 
-pub(super) const OFFER: &[&str] = &["name", "signal", "matching", "after", "at", "decision"];
+pub(super) const RACE_OPTION: &[&str] = &["name", "signal", "matching", "after", "at", "decision"];
 pub(super) const DECISION: &[&str] = &["role", "options", "escalation", "not_by"];
 pub(super) const ESCALATION: &[&str] = &["after", "role"];
 pub(super) const HANDLER: &[&str] = &["name", "error", "timeout", "signal", "matching", "cancel", "beside"];
@@ -24,18 +24,18 @@ pub(super) const FAILURES: &[(&str, FailureKind)] = &[
     ("unknown", FailureKind::Unknown),
 ];
 
-/// What an offer can wait for, and what a handler can be for.
-const OCCASIONS: &[&str] = &["signal", "after", "at", "decision"];
+/// The fields of which a race option has exactly one, and those of which a handler has exactly one.
+const RACE_EVENTS: &[&str] = &["signal", "after", "at", "decision"];
 const BOUNDARIES: &[&str] = &["error", "timeout", "signal", "cancel"];
 
-/// How a workflow treats signals.
+/// The signal rules of a workflow.
 pub(super) fn signals(fields: &Fields, path: &Path<'_>, report: &mut Report) -> Vec<SignalRule> {
     let at = path.field("signals");
     let rules = match get(fields, "signals") {
         None => return Vec::new(),
         Some(Value::Object(rules)) => rules,
         Some(other) => {
-            report.sort(&at, "an object", other);
+            report.wrong_type(&at, "an object", other);
             return Vec::new();
         }
     };
@@ -45,9 +45,9 @@ pub(super) fn signals(fields: &Fields, path: &Path<'_>, report: &mut Report) -> 
         let mut rule = SignalRule::new(name.as_str());
         if let Some(fields) = (!value.is_null()).then(|| report.object(value, &at, SIGNAL)).flatten() {
             report.text_at(fields, "description", &at);
-            rule.transient = report.flag_at(fields, "transient", &at);
+            rule.transient = report.bool_at(fields, "transient", &at);
             rule.ttl = report.span_at(fields, "kept_for", &at);
-            rule.most = report.whole_at(fields, "most", &at);
+            rule.most = report.integer_at(fields, "most", &at);
         }
         read.push(rule);
     }
@@ -56,14 +56,14 @@ pub(super) fn signals(fields: &Fields, path: &Path<'_>, report: &mut Report) -> 
 
 impl<'d> Reader<'_> {
     pub(super) fn race(&mut self, fields: &'d Fields, path: &Path<'_>, names: &Names<'d>) -> Option<Action> {
-        let offers = get(fields, "race")?;
+        let options = get(fields, "race")?;
         let at = path.field("race");
         let mut read = Vec::new();
-        for (place, offer) in self.report.list(offers, &at).iter().enumerate() {
-            let at = at.item(place);
-            let Some(fields) = self.report.object(offer, &at, OFFER) else { continue };
-            let name = self.named(fields, &at);
-            let on = self.occasion(fields, &at, names);
+        for (index, race_option) in self.report.list(options, &at).iter().enumerate() {
+            let at = at.item(index);
+            let Some(fields) = self.report.object(race_option, &at, RACE_OPTION) else { continue };
+            let name = self.required_name(fields, &at);
+            let on = self.race_event(fields, &at, names);
             if let (Some(name), Some(on)) = (name, on) {
                 read.push(Offer::new(name, on));
             }
@@ -71,24 +71,24 @@ impl<'d> Reader<'_> {
         Some(Action::Race { offers: read })
     }
 
-    fn named(&mut self, fields: &'d Fields, path: &Path<'_>) -> Option<&'d str> {
+    fn required_name(&mut self, fields: &'d Fields, path: &Path<'_>) -> Option<&'d str> {
         if get(fields, "name").is_none() {
-            self.report.add(path, Wrong::Missing { field: "name".to_owned() });
+            self.report.add(path, DocumentFaultKind::Missing { field: "name".to_owned() });
         }
         self.report.text_at(fields, "name", path)
     }
 
-    /// Which one of several things it is.
+    /// The one field of a set that is present.
     fn one_of(&mut self, fields: &Fields, path: &Path<'_>, of: &[&'static str]) -> Option<&'static str> {
         let mut given = of.iter().filter(|name| get(fields, name).is_some());
         match (given.next(), given.next()) {
             (Some(&one), None) => Some(one),
             (Some(&one), Some(&other)) => {
-                self.report.add(path, Wrong::Exclude { one, other });
+                self.report.add(path, DocumentFaultKind::Exclusive { one, other });
                 None
             }
             (None, _) => {
-                self.report.add(path, Wrong::Missing { field: of.join("` or `") });
+                self.report.add(path, DocumentFaultKind::Missing { field: of.join("` or `") });
                 None
             }
         }
@@ -97,14 +97,15 @@ impl<'d> Reader<'_> {
     fn matching(&mut self, fields: &Fields, path: &Path<'_>, names: &Names<'_>) -> Condition {
         let asked = get(fields, "matching");
         if asked.is_some() && get(fields, "signal").is_none() {
-            self.report.add(path.field("matching"), Wrong::Idle { field: "matching", without: "signal" });
+            self.report
+                .add(path.field("matching"), DocumentFaultKind::WithoutEffect { field: "matching", without: "signal" });
         }
         asked.map_or(Condition::True, |asked| condition(asked, &path.field("matching"), names, &mut self.report))
     }
 
-    fn occasion(&mut self, fields: &'d Fields, path: &Path<'_>, names: &Names<'d>) -> Option<Occasion> {
+    fn race_event(&mut self, fields: &'d Fields, path: &Path<'_>, names: &Names<'d>) -> Option<Occasion> {
         let matching = self.matching(fields, path, names);
-        match self.one_of(fields, path, OCCASIONS)? {
+        match self.one_of(fields, path, RACE_EVENTS)? {
             "signal" => {
                 let signal = self.report.text_at(fields, "signal", path)?;
                 Some(Occasion::Signal { signal: signal.into(), matching })
@@ -121,7 +122,7 @@ impl<'d> Reader<'_> {
     fn decision(&mut self, value: &'d Value, path: &Path<'_>, names: &Names<'d>) -> Option<Decision> {
         let fields = self.report.object(value, path, DECISION)?;
         for field in ["role", "options"].into_iter().filter(|field| get(fields, field).is_none()) {
-            self.report.add(path, Wrong::Missing { field: field.to_owned() });
+            self.report.add(path, DocumentFaultKind::Missing { field: field.to_owned() });
         }
         let role = self.report.text_at(fields, "role", path)?;
         let options: Vec<&str> = self.words(fields, "options", path).into_iter().map(|(_, option)| option).collect();
@@ -129,11 +130,11 @@ impl<'d> Reader<'_> {
         decision.not_by = self.known(fields, "not_by", path, names);
         if let Some(steps) = get(fields, "escalation") {
             let at = path.field("escalation");
-            for (place, step) in self.report.list(steps, &at).iter().enumerate() {
-                let at = at.item(place);
+            for (index, step) in self.report.list(steps, &at).iter().enumerate() {
+                let at = at.item(index);
                 let Some(step) = self.report.object(step, &at, ESCALATION) else { continue };
                 for field in ESCALATION.iter().filter(|field| get(step, field).is_none()) {
-                    self.report.add(at, Wrong::Missing { field: (*field).to_owned() });
+                    self.report.add(at, DocumentFaultKind::Missing { field: (*field).to_owned() });
                 }
                 let (after, role) = (self.report.span_at(step, "after", &at), self.report.text_at(step, "role", &at));
                 if let (Some(after), Some(role)) = (after, role) {
@@ -144,17 +145,17 @@ impl<'d> Reader<'_> {
         Some(decision)
     }
 
-    /// What can happen to a task while it is under way.
+    /// The boundary handlers of a task.
     pub(super) fn handlers(&mut self, fields: &'d Fields, path: &Path<'_>, names: &Names<'d>) -> Vec<Handler> {
         let Some(handlers) = get(fields, "handlers") else { return Vec::new() };
         let at = path.field("handlers");
         let mut read = Vec::new();
-        for (place, handler) in self.report.list(handlers, &at).iter().enumerate() {
-            let at = at.item(place);
+        for (index, handler) in self.report.list(handlers, &at).iter().enumerate() {
+            let at = at.item(index);
             let Some(fields) = self.report.object(handler, &at, HANDLER) else { continue };
-            let name = self.named(fields, &at);
-            let beside = self.report.flag_at(fields, "beside", &at);
-            let on = self.happening(fields, &at, names);
+            let name = self.required_name(fields, &at);
+            let beside = self.report.bool_at(fields, "beside", &at);
+            let on = self.boundary(fields, &at, names);
             if let (Some(name), Some(on)) = (name, on) {
                 read.push(Handler { name: name.into(), on, interrupts: !beside });
             }
@@ -162,7 +163,7 @@ impl<'d> Reader<'_> {
         read
     }
 
-    fn happening(&mut self, fields: &'d Fields, path: &Path<'_>, names: &Names<'d>) -> Option<Boundary> {
+    fn boundary(&mut self, fields: &'d Fields, path: &Path<'_>, names: &Names<'d>) -> Option<Boundary> {
         let matching = self.matching(fields, path, names);
         match self.one_of(fields, path, BOUNDARIES)? {
             "error" => Some(Boundary::Error { kinds: self.failures(fields, path) }),
@@ -172,32 +173,28 @@ impl<'d> Reader<'_> {
                 Some(Boundary::Signal { signal: signal.into(), matching })
             }
             _ => {
-                let yes = self.report.flag_at(fields, "cancel", path);
+                let yes = self.report.bool_at(fields, "cancel", path);
                 if get(fields, "cancel") == Some(&Value::Bool(false)) {
-                    self.report.meaningless(
-                        &path.field("cancel"),
-                        "thing that happens: write true, or leave it out",
-                        false,
-                    );
+                    self.report.invalid(&path.field("cancel"), "true, or no field", false);
                 }
                 yes.then_some(Boundary::Cancel)
             }
         }
     }
 
-    /// True for failures of all kinds, or some of them.
+    /// True for all kinds of failures, or a list of kinds.
     fn failures(&mut self, fields: &'d Fields, path: &Path<'_>) -> Vec<FailureKind> {
         if get(fields, "error") == Some(&Value::Bool(true)) {
             return Vec::new();
         }
         let at = path.field("error");
         let mut kinds = Vec::new();
-        for (place, word) in self.words(fields, "error", path) {
+        for (index, word) in self.words(fields, "error", path) {
             match FAILURES.iter().find(|(known, _)| *known == word) {
                 Some((_, kind)) => kinds.push(*kind),
                 None => {
-                    let item = place.map_or(at, |place| at.item(place));
-                    self.report.unknown(&item, "word", word, FAILURES.iter().map(|(known, _)| *known));
+                    let item = index.map_or(at, |index| at.item(index));
+                    self.report.unknown(&item, "keyword", word, FAILURES.iter().map(|(known, _)| *known));
                 }
             }
         }
@@ -208,7 +205,7 @@ impl<'d> Reader<'_> {
         let at = path.field("milestone");
         let fields = get(fields, "milestone").and_then(|value| self.report.object(value, &at, MILESTONE))?;
         for field in MILESTONE.iter().filter(|field| get(fields, field).is_none()) {
-            self.report.add(at, Wrong::Missing { field: (*field).to_owned() });
+            self.report.add(at, DocumentFaultKind::Missing { field: (*field).to_owned() });
         }
         let mut task = |field: &str| -> Option<Name> {
             let task = self.report.text_at(fields, field, &at)?;

@@ -1,11 +1,11 @@
-//! What a task asks of an agent: kind, requirements, urgency, retries, timeouts.
+//! The work of a task: kind, requirements, priority, retries, timeouts.
 
 use super::report::{Fields, Path, Report, get};
 use crate::definition::Work;
 use crate::task::{Exhausted, InDoubt, Jitter, Needs, Policy, Retry, Tier, Usage};
 use serde_json::Value;
 
-/// The fields of a task that say what it asks of an agent.
+/// The fields of a task that describe its work.
 pub(super) const WORK: &[&str] = &[
     "type",
     "agent",
@@ -20,7 +20,7 @@ pub(super) const WORK: &[&str] = &[
 ];
 
 pub(super) const RETRY: &[&str] = &["attempts", "delay", "max_delay", "jitter", "in_doubt"];
-/// What an attempt is expected to use up.
+/// The fields of the expected usage of an attempt.
 pub(super) const ESTIMATE: &[&str] = &["cost", "tokens"];
 pub(super) const REQUIREMENTS: &[&str] = &["skills", "labels"];
 pub(super) const TIERS: &[(&str, Tier)] =
@@ -30,12 +30,12 @@ pub(super) const JITTERS: &[(&str, Jitter)] =
 pub(super) const IN_DOUBT: &[(&str, InDoubt)] = &[("count", InDoubt::Count), ("insist", InDoubt::Insist)];
 pub(super) const EXHAUSTED: &[(&str, Exhausted)] = &[("dead_letter", Exhausted::DeadLetter), ("fail", Exhausted::Fail)];
 
-/// A task's work; of the kind `otherwise` if it names none.
+/// The work of a task; `otherwise` is the kind if none is given.
 pub(super) fn work(fields: &Fields, otherwise: &str, path: &Path<'_>, report: &mut Report) -> Work {
     let kind = report.text_at(fields, "type", path).unwrap_or(otherwise);
     let mut work = Work::new(kind);
     work.needs = needs(fields, path, report);
-    work.tier = report.word_at(fields, "priority", path, TIERS);
+    work.tier = report.keyword_at(fields, "priority", path, TIERS);
     work.policy = policy(fields, path, report);
     work.estimate = estimate(fields, path, report);
     work
@@ -59,8 +59,8 @@ fn needs(fields: &Fields, path: &Path<'_>, report: &mut Report) -> Option<Needs>
     let at = path.field("requirements");
     let mut needs = needs.unwrap_or_else(Needs::nothing);
     if let Value::Array(skills) = value {
-        for (place, skill) in skills.iter().enumerate() {
-            if let Some(skill) = report.text(skill, &at.item(place)) {
+        for (index, skill) in skills.iter().enumerate() {
+            if let Some(skill) = report.text(skill, &at.item(index)) {
                 needs = needs.and_skill(skill, 0);
             }
         }
@@ -70,18 +70,18 @@ fn needs(fields: &Fields, path: &Path<'_>, report: &mut Report) -> Option<Needs>
     let open = |report: &mut Report, name: &'static str| {
         let value = get(fields, name)?;
         if !value.is_object() {
-            report.sort(&at.field(name), "an object", value);
+            report.wrong_type(&at.field(name), "an object", value);
         }
         value.as_object()
     };
     let (skills, labels) = (open(report, "skills"), open(report, "labels"));
     for (skill, level) in skills.into_iter().flatten() {
         let at = at.field("skills");
-        let place = at.field(skill);
-        let level = report.whole(level, &place).unwrap_or(0);
+        let index = at.field(skill);
+        let level = report.integer(level, &index).unwrap_or(0);
         match u16::try_from(level) {
             Ok(level) => needs = needs.and_skill(skill.as_str(), level),
-            Err(_) => report.meaningless(&place, "level from 0 to 65535", level),
+            Err(_) => report.invalid(&index, "a level from 0 to 65535", level),
         }
     }
     for (label, value) in labels.into_iter().flatten() {
@@ -107,24 +107,24 @@ fn policy(fields: &Fields, path: &Path<'_>, report: &mut Report) -> Policy {
     if let Some(span) = report.span_at(fields, "total_timeout", path) {
         policy = policy.with_total_timeout(span);
     }
-    match report.word_at(fields, "exhausted", path, EXHAUSTED) {
+    match report.keyword_at(fields, "exhausted", path, EXHAUSTED) {
         Some(exhausted) => policy.with_exhausted(exhausted),
         None => policy,
     }
 }
 
-/// How many attempts, or more about them.
+/// A number of attempts, or an object.
 fn retry(value: &Value, path: &Path<'_>, report: &mut Report) -> Retry {
     let mut retry = Retry::default();
     if value.is_number() {
-        retry.attempts = report.whole(value, path).unwrap_or(retry.attempts);
+        retry.attempts = report.integer(value, path).unwrap_or(retry.attempts);
         return retry;
     }
     let Some(fields) = report.object(value, path, RETRY) else { return retry };
-    retry.attempts = report.whole_at(fields, "attempts", path).unwrap_or(retry.attempts);
+    retry.attempts = report.integer_at(fields, "attempts", path).unwrap_or(retry.attempts);
     retry.base = report.span_at(fields, "delay", path).unwrap_or(retry.base);
     retry.cap = report.span_at(fields, "max_delay", path).unwrap_or(retry.cap);
-    retry.jitter = report.word_at(fields, "jitter", path, JITTERS).unwrap_or(retry.jitter);
-    retry.in_doubt = report.word_at(fields, "in_doubt", path, IN_DOUBT).unwrap_or(retry.in_doubt);
+    retry.jitter = report.keyword_at(fields, "jitter", path, JITTERS).unwrap_or(retry.jitter);
+    retry.in_doubt = report.keyword_at(fields, "in_doubt", path, IN_DOUBT).unwrap_or(retry.in_doubt);
     retry
 }

@@ -1,33 +1,32 @@
-//! What can be wrong with a project.
+//! The errors of a project.
 
-use super::validate::Breach;
 use crate::id::{AgentId, TaskId};
 use crate::name::Name;
 use core::fmt;
 use thiserror::Error;
 
-/// A project that cannot be planned, with everything that is wrong with it.
+/// A project that cannot be planned, with every fault that was found.
 ///
 /// ```
-/// use counterpoint::planning::{Fault, Project, Task};
+/// use counterpoint::planning::{ProjectFault, Project, Task};
 /// use counterpoint::TaskId;
 /// use std::time::Duration;
 ///
 /// let (lost, stuck) = (TaskId::new(9), TaskId::new(1));
 /// let task = Task::new(stuck, Duration::from_secs(1)).after(lost).after(stuck);
 /// let bad = Project::default().with_task(task).check().unwrap_err();
-/// assert!(bad.faults.contains(&Fault::UnknownTask { task: stuck, named: lost }));
-/// assert!(bad.faults.contains(&Fault::Cycle { tasks: vec![stuck] }));
-/// assert!(bad.faults.contains(&Fault::NobodyCan { task: stuck }));
+/// assert!(bad.faults.contains(&ProjectFault::UnknownTask { task: stuck, named: lost }));
+/// assert!(bad.faults.contains(&ProjectFault::Cycle { tasks: vec![stuck] }));
+/// assert!(bad.faults.contains(&ProjectFault::NoEligibleAgent { task: stuck }));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub struct BadProblem {
-    /// What is wrong, by task and agent.
-    pub faults: Vec<Fault>,
+pub struct InvalidProject {
+    /// The faults, in the order of tasks and agents.
+    pub faults: Vec<ProjectFault>,
 }
 
-impl fmt::Display for BadProblem {
+impl fmt::Display for InvalidProject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, fault) in self.faults.iter().enumerate() {
             write!(f, "{}{fault}", if at == 0 { "" } else { "; " })?;
@@ -36,123 +35,105 @@ impl fmt::Display for BadProblem {
     }
 }
 
-/// One thing that is wrong with a project.
+/// One fault of a project.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum Fault {
-    /// Two tasks have one id.
-    #[error("{task} is there twice")]
-    TaskTwice {
+pub enum ProjectFault {
+    /// Two tasks have the same id.
+    #[error("duplicate task {task}")]
+    DuplicateTask {
         /// The id.
         task: TaskId,
     },
-    /// Two agents have one id.
-    #[error("{agent} is there twice")]
-    AgentTwice {
+    /// Two agents have the same id.
+    #[error("duplicate agent {agent}")]
+    DuplicateAgent {
         /// The id.
         agent: AgentId,
     },
-    /// Two resources have one name.
-    #[error("resource {resource} is there twice")]
-    ResourceTwice {
+    /// Two resources have the same name.
+    #[error("duplicate resource {resource}")]
+    DuplicateResource {
         /// The name.
         resource: Name,
     },
-    /// A task comes after one that is not there.
-    #[error("{task} comes after {named}, which is not there")]
+    /// A task depends on a task that the project does not have.
+    #[error("task {task} depends on the unknown task {named}")]
     UnknownTask {
         /// The task.
         task: TaskId,
-        /// What it names.
+        /// The id in its link.
         named: TaskId,
     },
-    /// A task names an agent that is not there.
-    #[error("{task} names {named}, who is not there")]
+    /// A task names an agent that the project does not have.
+    #[error("task {task} names the unknown agent {named}")]
     UnknownAgent {
         /// The task.
         task: TaskId,
-        /// Whom it names.
+        /// The id that it names.
         named: AgentId,
     },
-    /// A task uses a resource that is not there.
-    #[error("{task} uses {named}, which is not there")]
+    /// A task uses a resource that the project does not have.
+    #[error("task {task} uses the unknown resource {named}")]
     UnknownResource {
         /// The task.
         task: TaskId,
-        /// What it names.
+        /// The name that it gives.
         named: Name,
     },
-    /// A task uses more of a resource than there is.
-    #[error("{task} uses more of {resource} than there is")]
-    TooMuch {
+    /// A task uses more of a resource than its capacity.
+    #[error("task {task} uses more of resource {resource} than its capacity")]
+    ExceedsCapacity {
         /// The task.
         task: TaskId,
-        /// Of what.
+        /// The resource.
         resource: Name,
     },
-    /// No agent has the skills of a task.
-    #[error("nobody can do {task}")]
-    NobodyCan {
+    /// No agent has the skills of a task, or a duration for it.
+    #[error("no agent can do task {task}")]
+    NoEligibleAgent {
         /// The task.
         task: TaskId,
     },
-    /// A task without an agent takes as long as its agent says.
-    #[error("{task} has no agent, so its duration is a fixed one")]
-    NotFixed {
+    /// The duration of a task without an agent depends on the agent.
+    #[error("task {task} has no agent, so its duration must be fixed")]
+    DurationNotFixed {
         /// The task.
         task: TaskId,
     },
-    /// Tasks come after each other in a circle.
-    #[error("{} tasks come after each other in a circle", tasks.len())]
+    /// The dependencies of tasks form a cycle.
+    #[error("the dependencies of {} tasks form a cycle", tasks.len())]
     Cycle {
-        /// Those that are in circles or between two.
+        /// The tasks on cycles and on paths between cycles.
         tasks: Vec<TaskId>,
     },
-    /// An agent does nothing at once.
-    #[error("{agent} has no capacity")]
+    /// An agent has a capacity of zero.
+    #[error("agent {agent} has no capacity")]
     NoCapacity {
         /// The agent.
         agent: AgentId,
     },
-    /// An agent has begun more than it does at once.
-    #[error("{agent} has begun more than it does at once")]
-    TooBusy {
+    /// An agent has more work under way than its capacity.
+    #[error("agent {agent} has more work under way than its capacity")]
+    BusyBeyondCapacity {
         /// The agent.
         agent: AgentId,
     },
-    /// An agent's absence ends before it begins.
-    #[error("an absence of {agent} ends before it begins")]
-    BadWindow {
+    /// An absence of an agent ends before it begins.
+    #[error("an absence of agent {agent} ends before it begins")]
+    InvertedAbsence {
         /// The agent.
         agent: AgentId,
     },
-    /// Even the cheapest agents cost more than the budget.
-    #[error("the cheapest agents cost {least}, the budget is {budget}")]
+    /// The cost with the cheapest agent for each task exceeds the budget.
+    #[error("the least cost {least} exceeds the budget {budget}")]
     OverBudget {
         /// The least cost.
         least: u64,
         /// The budget.
         budget: u64,
     },
-    /// One after the other, the tasks end after the end of time.
-    #[error("the project is longer than time can tell")]
+    /// The tasks in sequence end after the latest time that can be represented.
+    #[error("the project is longer than the range of time")]
     TooLong,
-    /// A change names an agent that is not there.
-    #[error("{agent} is not there")]
-    NoSuchAgent {
-        /// The agent.
-        agent: AgentId,
-    },
-    /// A change names a task that is not there.
-    #[error("{task} is not there")]
-    NoSuchTask {
-        /// The task.
-        task: TaskId,
-    },
-    /// A plan breaks rules of the project that it is for.
-    #[error("the plan breaks {} rules of the project", breaches.len())]
-    BrokenPlan {
-        /// Which.
-        breaches: Vec<Breach>,
-    },
 }

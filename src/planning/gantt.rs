@@ -1,4 +1,4 @@
-//! A Gantt chart as SVG.
+//! Renders a timeline as an SVG Gantt chart.
 
 use super::timeline::{Bar, Timeline};
 use crate::id::AgentId;
@@ -11,8 +11,8 @@ const ROW: f64 = 20.0;
 const TICKS: u32 = 10;
 
 impl Timeline {
-    /// A chart with a row for each agent, more where it does more at once; what has no slack is dark. Bars say what they are
-    /// when pointed at.
+    /// Renders a chart with one row for each unit of an agent's capacity that is used. Tasks without slack are dark. Each bar has a
+    /// title with its task, times and slack.
     #[must_use]
     pub fn svg(&self) -> String {
         let mut rows: BTreeMap<Option<AgentId>, Vec<Vec<&Bar>>> = BTreeMap::new();
@@ -34,8 +34,8 @@ impl Timeline {
         self.axis(&mut svg, height);
         let mut y = ROW;
         for (agent, lanes) in &rows {
-            let name = agent.map_or_else(|| "nobody".to_owned(), |agent| agent.to_string());
-            // Writing to a text does not fail.
+            let name = agent.map_or_else(|| "no agent".to_owned(), |agent| agent.to_string());
+            // Writing to a string does not fail.
             let _ = writeln!(svg, "<text x=\"4\" y=\"{}\">{name}</text>", y + 14.0);
             for lane in lanes {
                 lane.iter().for_each(|bar| self.bar(&mut svg, bar, y));
@@ -54,11 +54,11 @@ impl Timeline {
         for tick in 0..=TICKS {
             let seconds = self.end.as_secs_f64() * f64::from(tick) / f64::from(TICKS);
             let x = self.x(seconds);
-            let told = told(seconds, self.end.as_secs_f64());
+            let label = time_label(seconds, self.end.as_secs_f64());
             let _ = writeln!(
                 svg,
                 "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{ROW}\" y2=\"{:.1}\" stroke=\"#ddd\"/>\
-                 <text x=\"{x:.1}\" y=\"14\" text-anchor=\"middle\">{told}</text>",
+                 <text x=\"{x:.1}\" y=\"14\" text-anchor=\"middle\">{label}</text>",
                 height - ROW
             );
         }
@@ -81,7 +81,7 @@ impl Timeline {
             ROW - 4.0
         );
         let label = bar.task.to_string();
-        // About six units for each letter.
+        // A letter of this font is about six units wide.
         if width > 6.0 * f64::from(u32::try_from(label.len()).unwrap_or(u32::MAX)) + 4.0 {
             let _ = write!(svg, "<text x=\"{:.1}\" y=\"{:.1}\" fill=\"{ink}\">{label}</text>", from + 3.0, y + 14.0);
         }
@@ -89,8 +89,8 @@ impl Timeline {
     }
 }
 
-/// A moment in the largest unit of which the whole has a few.
-fn told(seconds: f64, whole: f64) -> String {
+/// A time in the largest unit of which `whole` has at least three.
+fn time_label(seconds: f64, whole: f64) -> String {
     const UNITS: [(f64, &str); 4] = [(86_400.0, "d"), (3_600.0, "h"), (60.0, "min"), (1.0, "s")];
     let (unit, name) = UNITS.into_iter().find(|(unit, _)| whole >= 3.0 * unit).unwrap_or((1e-3, "ms"));
     let value = seconds / unit;

@@ -1,21 +1,21 @@
-//! The best schedule for a team: pure functions from a problem to a plan, with a bound that says how good it is.
+//! Project scheduling: pure functions from a project to a plan, with a lower bound on the makespan of any plan.
 //!
-//! | question | function |
+//! | problem | function |
 //! |---|---|
-//! | who does which one thing, at the least cost? | [`assign`], [`assign_bottleneck`], [`assign_with_capacities`], [`assign_generalised`], [`assign_by_auction`] |
-//! | who does what and when, so that a project ends soonest? | [`plan_project`]; in one pass: [`generate`] |
-//! | which is the best of several searches, on workers of mine? | [`best_of`], [`Settings::each_seed`] |
-//! | what is the soonest plan for each budget? | [`pareto_front`] |
-//! | a plan that is there, or was: how does it go on? | [`improve`] |
-//! | where do the tasks of a graph run, where moving data costs? | [`list_schedule`], in one pass; [`search_schedule`] |
-//! | how likely does who do what, as an array? | [`TaskTensor`] |
-//! | how should work be divided, and what holds it up? | `allocate`, a linear program (feature `lp`) |
-//! | is a plan what it says? | [`validate`], which shares no code with the others |
-//! | where is room in a plan, and what does it look like? | [`Timeline`] |
-//! | what has a scheduler, or a run of a workflow, yet to do? | [`Outlook`], [`Outline`]; [`TaskTensor::of_state`], [`TaskTensor::of_run`] |
-//! | how does work go by a plan, and when is it time for another? | [`Planned`], a routing strategy, and its [`Tracker`] |
+//! | assign tasks to agents at the least total cost, without times | [`assign`], [`assign_bottleneck`], [`assign_with_capacities`], [`assign_generalised`], [`assign_by_auction`] |
+//! | assign and schedule tasks so that the project ends as early as possible | [`plan_project`]; in one pass: [`generate`] |
+//! | take the best of several searches, run on the host's own threads | [`best_of`], [`Settings::each_seed`] |
+//! | trade makespan against cost | [`pareto_front`] |
+//! | continue from an existing plan | [`improve`] |
+//! | map a task graph with communication costs to machines | [`list_schedule`], in one pass; [`search_schedule`] |
+//! | represent the probability of each assignment as an array | [`TaskTensor`] |
+//! | divide work and find the binding constraints | `allocate`, a linear program (feature `lp`) |
+//! | check a plan against its project | [`validate`], which shares no code with the solvers |
+//! | compute slack and draw a Gantt chart | [`Timeline`] |
+//! | make a project of a scheduler's state, of a run or of a definition | [`Outlook`], [`Outline`]; [`TaskTensor::of_state`], [`TaskTensor::of_run`] |
+//! | route tasks by a plan, and notice when it has to be replaced | [`PlannedRouting`], a routing strategy, and its [`PlanTracker`] |
 //!
-//! Nothing in here decides anything within the engine, unless a host gives it a [`Planned`] strategy.
+//! The engine uses nothing of this module, unless a host configures the [`PlannedRouting`] strategy.
 //!
 //! ```
 //! use counterpoint::planning::{Agent, Project, Settings, Task, Timeline, plan_project, validate};
@@ -34,7 +34,7 @@
 //! assert_eq!((found.makespan, found.bound), (day(5), day(5)));
 //! assert!(validate(&project, &found.plan).is_ok());
 //! assert!(Timeline::of(&project, &found.plan).svg().contains("<svg"));
-//! # Ok::<(), counterpoint::planning::BadProblem>(())
+//! # Ok::<(), counterpoint::planning::InvalidProject>(())
 //! ```
 
 mod assignment;
@@ -54,22 +54,24 @@ mod timeline;
 mod validate;
 
 pub use assignment::{
-    AssignError, Assignment, Costs, Effort, assign, assign_bottleneck, assign_by_auction, assign_generalised,
+    AssignError, Assignment, Costs, SearchLimits, assign, assign_bottleneck, assign_by_auction, assign_generalised,
     assign_with_capacities,
 };
-pub use fault::{BadProblem, Fault};
+pub use fault::{InvalidProject, ProjectFault};
 pub use list::{Graph, GraphError, GraphProgress, Heuristic, ListSchedule, Slot, list_schedule, search_schedule};
-pub use live::{Outlook, Planned, RunTensorError, Tracker, TrackerReport};
+pub use live::{Outlook, PlanDeviation, PlanTracker, PlannedRouting, RunTensorError};
 #[cfg(feature = "lp")]
-pub use lp::{Allocation, Condition, LinearProgram, LpError, LpSolution, Prices, Relation, Share, Variable, allocate};
+pub use lp::{
+    Allocation, Constraint, LinearProgram, LpError, LpSolution, Relation, ShadowPrices, Variable, WorkShare, allocate,
+};
 pub use model::{Agent, Link, Project, Resource, Task, Window, Work};
-pub use outline::{Expected, Outline, OutlineError, Piece};
-pub use plan::{Placed, Plan};
+pub use outline::{NodeEstimate, Outline, OutlineError, TaskOrigin};
+pub use plan::{Plan, PlannedTask};
 pub use problem::Problem;
 pub use project::{
-    Front, Goal, Measure, Progress, Rule, Scheme, Settings, Solution, best_of, generate, improve, pareto_front,
+    Goal, Measure, ParetoFront, Progress, Rule, Scheme, Settings, Solution, best_of, generate, improve, pareto_front,
     plan_project,
 };
-pub use tensor::{AxisOf, Round, Soft, TaskTensor, TensorError};
+pub use tensor::{AssignmentRound, SinkhornSettings, TaskTensor, TensorAxis, TensorError};
 pub use timeline::{Bar, Phase, Profile, ProfileOf, Timeline};
-pub use validate::{Breach, Facts, validate};
+pub use validate::{PlanSummary, Violation, validate};

@@ -1,4 +1,4 @@
-//! From a workflow's definition to a project.
+//! Makes a project of a workflow definition.
 
 use super::model::{Agent, Project, Resource, Task, Work};
 use crate::agent::AgentSpec;
@@ -11,32 +11,31 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use thiserror::Error;
 
-/// What a node is expected to come to.
+/// The estimate for one node of a workflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "hosts make them")]
-pub struct Expected {
-    /// How long a piece of its work takes; of a node that waits, how long it waits.
-    pub span: Duration,
-    /// How many items its list has, or how many rounds it makes; 1 for others.
-    pub times: u32,
+pub struct NodeEstimate {
+    /// The duration of one instance of the node's work; for a node that waits, the duration of the wait.
+    pub duration: Duration,
+    /// The number of items of a map, or of rounds of a loop; 1 for other nodes.
+    pub count: u32,
 }
 
-impl Expected {
-    /// A piece of work that takes so long.
+impl NodeEstimate {
+    /// The estimate for a node with one instance of this duration.
     #[must_use]
-    pub const fn once(span: Duration) -> Self {
-        Self { span, times: 1 }
+    pub const fn once(duration: Duration) -> Self {
+        Self { duration, count: 1 }
     }
 }
 
-/// A project of all that a run of a definition may do, and which node each task is of.
+/// A project with all tasks that a run of a definition may submit, and the node from which each task comes.
 ///
-/// Every branch is planned as if it were taken, and every list and loop is as long as is expected: the plan of a run that goes
-/// no longer ways. Workflows within are laid out in place. Milestones, handlers and guards are not looked at.
-///
+/// The outline is an upper bound: every branch is planned as if it were taken, and every map and loop has the estimated
+/// number of instances. Nested definitions are inlined. Milestones, handlers and guards are ignored.
 /// ```
 /// use counterpoint::definition::{Action, Definition, Link, Node};
-/// use counterpoint::planning::{Expected, Outline, Settings, plan_project};
+/// use counterpoint::planning::{NodeEstimate, Outline, Settings, plan_project};
 /// use counterpoint::{AgentId, AgentSpec};
 /// use std::ops::ControlFlow;
 /// use std::time::Duration;
@@ -45,7 +44,7 @@ impl Expected {
 ///     .with_node(Node::new("read", Action::task("read")))
 ///     .with_node(Node::new("sum up", Action::task("write")).with_link(Link::success("read")));
 /// let agents = [AgentSpec::new(AgentId::new(1)).with_skill("read", 1), AgentSpec::new(AgentId::new(2)).with_skill("write", 1)];
-/// let outline = Outline::of(&flow, &agents, &|_, _| Expected::once(Duration::from_secs(60)))?;
+/// let outline = Outline::of(&flow, &agents, &|_, _| NodeEstimate::once(Duration::from_secs(60)))?;
 /// let found = plan_project(&outline.project.check()?, &Settings::default(), &mut |_| ControlFlow::Continue(()));
 /// assert_eq!(found.makespan, Duration::from_secs(120));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -53,74 +52,76 @@ impl Expected {
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct Outline {
-    /// The tasks, in the order of nodes; the agents.
+    /// The tasks, in the order of the nodes, and the agents.
     pub project: Project,
-    /// What each task of the project is, in its order.
-    pub pieces: Vec<Piece>,
+    /// The origin of each task of the project, in the same order.
+    pub origins: Vec<TaskOrigin>,
 }
 
-/// What a task of an [`Outline`] is.
+/// The node and instance from which a task of an [`Outline`] comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Piece {
-    /// The node, with those that it lies within before it: `outer/inner`.
+pub struct TaskOrigin {
+    /// The name of the node, preceded by the names of the nodes that contain it: `outer/inner`.
     pub path: Name,
-    /// The place of the node, or of the one that it lies within, in the definition.
+    /// The index, in the definition, of the node or of the outermost node that contains it.
     pub node: u32,
-    /// Which item of a list, which round of a loop; 0 otherwise.
+    /// The index of the map item or of the loop round; 0 for other nodes.
     pub item: u32,
-    /// Whether it is the node's own work; not if it lies within another, nor if nobody attends it.
+    /// Whether the task is submitted by the top-level run: false for nodes of nested definitions and for tasks without an agent.
     pub is_own: bool,
 }
 
-/// Why a definition has no outline.
+/// The reason why a definition has no outline.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum OutlineError {
-    /// What the node does has no fixed order or extent: states, or a workflow within that excludes others.
-    #[error("{node} cannot be laid out ahead")]
+    /// The node has no order or extent that is known in advance: states, a delegated task, a workflow called by name, or a nested
+    /// definition within a mutex or a bounded map.
+    #[error("node {node} cannot be planned in advance")]
     Unplannable {
-        /// Which, with those that it lies within.
+        /// The path of the node.
         node: Name,
     },
-    /// A link comes from a node that is not there, or from a later one.
-    #[error("{node} comes after {named}, which is not there before it")]
+    /// A link comes from an unknown node, or closes a cycle.
+    #[error("node {node} depends on {named}, which is unknown or depends on it")]
     UnknownNode {
-        /// Which.
+        /// The path of the node.
         node: Name,
-        /// What it names.
+        /// The name in the link.
         named: Name,
     },
-    /// Workflows lie too deep within each other, or there are too many tasks.
-    #[error("there is more to it than can be laid out")]
-    TooMuch,
+    /// The outline would have more than 100,000 tasks, or definitions are nested deeper than 16 levels.
+    #[error("the definition has more than {MAX_TASKS} tasks or is nested deeper than {MAX_DEPTH} levels")]
+    TooLarge,
 }
 
-/// More tasks are not laid out.
-const MOST_TASKS: usize = 100_000;
-/// Workflows that lie deeper within each other are not laid out.
-const DEEPEST: usize = 16;
+/// The limit on the number of tasks of an outline.
+const MAX_TASKS: usize = 100_000;
+/// The limit on the nesting of definitions.
+const MAX_DEPTH: usize = 16;
 
 impl Outline {
-    /// Lays out a definition for these agents: `expected` is asked for each node, by its path.
+    /// Makes the outline of a definition for these agents. `expected` is called once for each node, with its path.
     ///
     /// # Errors
     ///
-    /// See [`OutlineError`].
+    /// [`OutlineError`] if the work of the definition is not known in advance, or exceeds the limits.
     pub fn of(
         definition: &Definition,
         agents: &[AgentSpec],
-        expected: &dyn Fn(&Name, &Node) -> Expected,
+        expected: &dyn Fn(&Name, &Node) -> NodeEstimate,
     ) -> Result<Self, OutlineError> {
         let mut outline = Self::default();
         outline.project.agents = agents.iter().map(planned_agent).collect();
-        let mut layer = Layer { outline: &mut outline, agents, expected, depth: 0, prefix: String::new(), top: None };
-        layer.lay(definition, &[])?;
+        let mut planner =
+            Planner { outline: &mut outline, agents, expected, depth: 0, prefix: String::new(), top: None };
+        planner.plan_nodes(definition, &[])?;
         Ok(outline)
     }
 }
 
-/// An agent as planning sees it.
+/// The planning model of an agent.
 pub(super) fn planned_agent(spec: &AgentSpec) -> Agent {
     let mut agent = Agent::new(spec.id).with_capacity(spec.capacity);
     agent.skills.clone_from(&spec.skills);
@@ -128,14 +129,14 @@ pub(super) fn planned_agent(spec: &AgentSpec) -> Agent {
     agent
 }
 
-/// How long work takes with each agent that meets its needs.
+/// The same duration for each agent that meets the needs; other agents cannot do the work.
 pub(super) fn by_agent<'a>(agents: impl Iterator<Item = &'a AgentSpec>, needs: &Needs, span: Duration) -> Work {
     let able = agents.filter(|agent| needs.met_by(agent));
     let spans: BTreeMap<AgentId, u64> = able.map(|agent| (agent.id, nanos_of(span))).collect();
     Work::ByAgent(spans)
 }
 
-/// What a task weighs, by its tier.
+/// The priority of a task of this tier.
 pub(super) const fn weight(tier: Tier) -> u32 {
     match tier {
         Tier::Critical => 8,
@@ -145,30 +146,30 @@ pub(super) const fn weight(tier: Tier) -> u32 {
     }
 }
 
-struct Layer<'a> {
+struct Planner<'a> {
     outline: &'a mut Outline,
     agents: &'a [AgentSpec],
-    expected: &'a dyn Fn(&Name, &Node) -> Expected,
+    expected: &'a dyn Fn(&Name, &Node) -> NodeEstimate,
     depth: usize,
-    /// The path of the node around, with a stroke.
+    /// The path of the containing node, with a trailing slash.
     prefix: String,
-    /// The place of the outermost node around.
+    /// The index of the outermost containing node.
     top: Option<u32>,
 }
 
-impl Layer<'_> {
-    /// Lays out a definition after these tasks; returns what ends last of it.
-    fn lay(&mut self, definition: &Definition, after: &[TaskId]) -> Result<Vec<TaskId>, OutlineError> {
+impl Planner<'_> {
+    /// Plans the nodes of a definition after these tasks; returns the tasks that no other node of the definition depends on.
+    fn plan_nodes(&mut self, definition: &Definition, after: &[TaskId]) -> Result<Vec<TaskId>, OutlineError> {
         let mut ends: BTreeMap<&Name, Vec<TaskId>> = BTreeMap::new();
         let mut open: Vec<&Name> = Vec::new();
-        for (place, node) in in_order(definition, &self.prefix)? {
+        for (index, node) in in_order(definition, &self.prefix)? {
             let mut before: Vec<TaskId> =
                 node.after.iter().filter_map(|link| ends.get(&link.node)).flatten().copied().collect();
             if node.after.is_empty() {
                 before.extend_from_slice(after);
             }
             let path = Name::from(format!("{}{}", self.prefix, node.name));
-            let last = self.node(u32::try_from(place).unwrap_or(u32::MAX), node, &path, &before)?;
+            let last = self.node(u32::try_from(index).unwrap_or(u32::MAX), node, &path, &before)?;
             open.retain(|name| !node.after.iter().any(|link| link.node == **name));
             open.push(&node.name);
             ends.insert(&node.name, last);
@@ -176,43 +177,43 @@ impl Layer<'_> {
         Ok(open.into_iter().filter_map(|name| ends.remove(name)).flatten().collect())
     }
 
-    fn node(&mut self, place: u32, node: &Node, path: &Name, before: &[TaskId]) -> Result<Vec<TaskId>, OutlineError> {
+    fn node(&mut self, index: u32, node: &Node, path: &Name, before: &[TaskId]) -> Result<Vec<TaskId>, OutlineError> {
         let expected = (self.expected)(path, node);
-        let times = expected.times;
+        let count = expected.count;
         match &node.action {
-            Action::Do(body) => self.body(place, node, path, body, 0, expected.span, before, None),
+            Action::Do(body) => self.body(index, node, path, body, 0, expected.duration, before, None),
             Action::Map(map) => {
                 let within = map.at_once.map(|most| (Name::from(format!("{path}: at once")), u64::from(most)));
                 let mut ends = Vec::new();
-                for item in 0..times {
-                    let span = expected.span;
-                    ends.extend(self.body(place, node, path, &map.body, item, span, before, within.as_ref())?);
+                for item in 0..count {
+                    let span = expected.duration;
+                    ends.extend(self.body(index, node, path, &map.body, item, span, before, within.as_ref())?);
                 }
-                if ends.is_empty() { self.pause(place, path, Duration::ZERO, before) } else { Ok(ends) }
+                if ends.is_empty() { self.unattended(index, path, Duration::ZERO, before) } else { Ok(ends) }
             }
             Action::Repeat(repeat) => {
                 let mut ends = before.to_vec();
-                for round in 0..times.min(repeat.most) {
-                    ends = self.body(place, node, path, &repeat.body, round, expected.span, &ends, None)?;
+                for round in 0..count.min(repeat.most) {
+                    ends = self.body(index, node, path, &repeat.body, round, expected.duration, &ends, None)?;
                 }
                 Ok(ends)
             }
             Action::Wait { timer, signal } => {
-                let span = if signal.is_none() { timer.unwrap_or(expected.span) } else { expected.span };
-                self.pause(place, path, span, before)
+                let span = if signal.is_none() { timer.unwrap_or(expected.duration) } else { expected.duration };
+                self.unattended(index, path, span, before)
             }
-            Action::Race { .. } => self.pause(place, path, expected.span, before),
+            Action::Race { .. } => self.unattended(index, path, expected.duration, before),
             Action::Choose { .. } | Action::Pass | Action::Stop | Action::Fail(_) => {
-                self.pause(place, path, Duration::ZERO, before)
+                self.unattended(index, path, Duration::ZERO, before)
             }
             Action::States(_) | Action::Delegate(_) => Err(OutlineError::Unplannable { node: path.clone() }),
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one piece of work, and all that is said of it")]
+    #[expect(clippy::too_many_arguments, reason = "the attributes of one task")]
     fn body(
         &mut self,
-        place: u32,
+        index: u32,
         node: &Node,
         path: &Name,
         body: &Body,
@@ -228,74 +229,74 @@ impl Layer<'_> {
                 task.priority = weight(work.tier.unwrap_or_default());
                 let exclusive = node.mutex.iter().map(|name| (name.clone(), 1));
                 for (name, most) in exclusive.chain(within.cloned()) {
-                    self.share(&name, most);
+                    self.add_resource(&name, most);
                     task = task.with_use(name, 1);
                 }
                 let is_own = self.depth == 0;
                 Ok(vec![self.add(
                     task,
-                    Piece { path: path.clone(), node: self.top.unwrap_or(place), item, is_own },
+                    TaskOrigin { path: path.clone(), node: self.top.unwrap_or(index), item, is_own },
                     before,
                 )])
             }
-            // What is called by name is not known here.
+            // The definition of a workflow that is called by name is found at run time.
             Body::Call(_) => Err(OutlineError::Unplannable { node: path.clone() }),
             Body::Flow(_) if !node.mutex.is_empty() || within.is_some() => {
                 Err(OutlineError::Unplannable { node: path.clone() })
             }
             Body::Flow(definition) => {
-                if self.depth >= DEEPEST {
-                    return Err(OutlineError::TooMuch);
+                if self.depth >= MAX_DEPTH {
+                    return Err(OutlineError::TooLarge);
                 }
-                let begin = self.pause(place, path, Duration::ZERO, before)?;
-                let mut inner = Layer {
+                let begin = self.unattended(index, path, Duration::ZERO, before)?;
+                let mut inner = Planner {
                     outline: self.outline,
                     agents: self.agents,
                     expected: self.expected,
                     depth: self.depth + 1,
                     prefix: format!("{path}/"),
-                    top: Some(self.top.unwrap_or(place)),
+                    top: Some(self.top.unwrap_or(index)),
                 };
-                let ends = inner.lay(definition, &begin)?;
+                let ends = inner.plan_nodes(definition, &begin)?;
                 Ok(if ends.is_empty() { begin } else { ends })
             }
         }
     }
 
-    /// Something that nobody attends.
-    fn pause(
+    /// Adds a task without an agent.
+    fn unattended(
         &mut self,
-        place: u32,
+        index: u32,
         path: &Name,
         span: Duration,
         before: &[TaskId],
     ) -> Result<Vec<TaskId>, OutlineError> {
         let task = Task::new(self.next_id()?, span).unattended();
-        let piece = Piece { path: path.clone(), node: self.top.unwrap_or(place), item: 0, is_own: false };
+        let piece = TaskOrigin { path: path.clone(), node: self.top.unwrap_or(index), item: 0, is_own: false };
         Ok(vec![self.add(task, piece, before)])
     }
 
-    fn share(&mut self, name: &Name, most: u64) {
+    fn add_resource(&mut self, name: &Name, capacity: u64) {
         let resources = &mut self.outline.project.resources;
         if !resources.iter().any(|one| one.name == *name) {
-            resources.push(Resource::new(name.clone(), most.max(1)));
+            resources.push(Resource::new(name.clone(), capacity.max(1)));
         }
     }
 
     fn next_id(&self) -> Result<TaskId, OutlineError> {
-        let count = self.outline.pieces.len();
-        if count < MOST_TASKS { Ok(TaskId::new(count as u64)) } else { Err(OutlineError::TooMuch) }
+        let count = self.outline.origins.len();
+        if count < MAX_TASKS { Ok(TaskId::new(count as u64)) } else { Err(OutlineError::TooLarge) }
     }
 
-    fn add(&mut self, task: Task, piece: Piece, before: &[TaskId]) -> TaskId {
+    fn add(&mut self, task: Task, piece: TaskOrigin, before: &[TaskId]) -> TaskId {
         let id = task.id;
         self.outline.project.tasks.push(before.iter().fold(task, |task, before| task.after(*before)));
-        self.outline.pieces.push(piece);
+        self.outline.origins.push(piece);
         id
     }
 }
 
-/// The nodes in an order in which each comes after those that its links come from, with their places.
+/// The nodes in topological order, each with its index in the definition.
 fn in_order<'a>(definition: &'a Definition, prefix: &str) -> Result<Vec<(usize, &'a Node)>, OutlineError> {
     let mut order: Vec<(usize, &Node)> = Vec::with_capacity(definition.nodes.len());
     let mut done: BTreeMap<&Name, ()> = BTreeMap::new();

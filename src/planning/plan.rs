@@ -1,46 +1,43 @@
-//! A plan: who does what, from when to when.
+//! A plan: an agent, a start and an end for each task.
 
 use crate::id::{AgentId, TaskId};
 use crate::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
-/// Every task of a project with its place in time, and who does it.
+/// The result of planning: the agent, the start and the end of every task of a project.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Plan {
-    /// In the order of the project's tasks.
-    pub tasks: Vec<Placed>,
+    /// The tasks, in the order of the project.
+    pub tasks: Vec<PlannedTask>,
 }
 
 impl Plan {
-    /// A plan of these.
+    /// Makes a plan of these tasks.
     #[must_use]
-    pub fn of(tasks: impl IntoIterator<Item = Placed>) -> Self {
+    pub fn of(tasks: impl IntoIterator<Item = PlannedTask>) -> Self {
         Self { tasks: tasks.into_iter().collect() }
     }
 
-    /// When the last task ends, from the epoch on.
+    /// The end of the last task, as the time since the epoch.
     #[must_use]
     pub fn makespan(&self) -> Duration {
         self.tasks.iter().map(|placed| placed.finish).max().unwrap_or_default().since(Time::ZERO)
     }
 }
 
-/// A task in a plan.
+/// One task of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(
-    clippy::exhaustive_structs,
-    reason = "hosts make plans, too: of a timetable that they have, to have it validated"
-)]
-pub struct Placed {
-    /// Which.
+#[allow(clippy::exhaustive_structs, reason = "hosts make plans of their own to have them validated")]
+pub struct PlannedTask {
+    /// The task.
     pub task: TaskId,
-    /// Who does it; none if nobody attends it.
+    /// The agent that does it; none for a task without an agent.
     pub agent: Option<AgentId>,
-    /// When it begins.
+    /// The start.
     pub start: Time,
-    /// When it has ended.
+    /// The end.
     pub finish: Time,
 }

@@ -1,95 +1,95 @@
-//! A checked project, with places in place of ids and whole ticks in place of nanoseconds.
+//! A validated project, with indexes in place of ids and whole ticks in place of nanoseconds.
 
-use super::fault::{BadProblem, Fault};
+use super::fault::{InvalidProject, ProjectFault};
 use super::model::{Project, Task, Work};
 use crate::id::{AgentId, TaskId};
 use crate::time::{Time, nanos_of};
 use std::collections::BTreeMap;
 
-/// A project that solvers take: made by [`Project::check`].
+/// A validated project, as the solvers take it: made by [`Project::check`].
 ///
-/// Durations are counted in ticks, the greatest span that divides all of them, so that no solver depends on the unit.
+/// Durations are counted in ticks, the greatest common divisor of all durations and times, so that no solver depends on the unit.
 #[derive(Debug, Clone)]
 pub struct Problem {
     /// Nanoseconds in a tick.
     pub(super) tick: u64,
     pub(super) tasks: Vec<TaskId>,
     pub(super) agents: Vec<AgentId>,
-    /// Who can do each task, how long, for how much. A task without an agent has one mode.
+    /// The modes of each task: an agent with a duration and a cost. A task without an agent has exactly one mode.
     pub(super) modes: Vec<Vec<Mode>>,
-    /// What comes before each task, with its lag.
+    /// The predecessors of each task, with their lags.
     pub(super) before: Vec<Vec<(usize, u64)>>,
-    /// What comes after each task, with its lag.
+    /// The successors of each task, with their lags.
     pub(super) then: Vec<Vec<(usize, u64)>>,
-    /// What each task uses of each shared resource, places after those of the agents.
+    /// The amount of each shared resource that each task uses. Resource indexes follow those of the agents.
     pub(super) uses: Vec<Vec<(usize, u64)>>,
-    /// Of agents first, then of shared resources.
+    /// The capacities of the agents, then of the shared resources.
     pub(super) capacity: Vec<u64>,
-    /// When agents are away, in order, not touching.
+    /// The absences of each agent, in order, disjoint and not adjacent.
     pub(super) away: Vec<Vec<(u64, u64)>>,
-    /// Until when places of agents are taken by what they have begun.
+    /// For each agent, the ends of the work that already occupies a unit of its capacity.
     pub(super) busy: Vec<Vec<u64>>,
     pub(super) release: Vec<u64>,
     pub(super) due: Vec<Option<u64>>,
     pub(super) priority: Vec<u64>,
-    /// A topological order.
+    /// A topological order of the tasks.
     pub(super) order: Vec<usize>,
     pub(super) budget: Option<u64>,
 }
 
-/// One way of doing a task.
+/// One way to execute a task, as in multi-mode project scheduling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mode {
-    /// None if nobody attends it.
+    /// None for a task without an agent.
     pub(super) agent: Option<usize>,
     pub(super) span: u64,
-    /// What counts against the budget.
+    /// The cost that counts against the budget.
     pub(super) cost: u64,
     pub(super) preferred: bool,
 }
 
-/// Later ends are beyond what plans tell: sums of two moments stay far from overflow.
+/// The latest end of a plan: sums of two times stay far from overflow.
 const END: u64 = u64::MAX / 8;
 
 impl Problem {
-    /// How many tasks.
+    /// The number of tasks.
     #[must_use]
     pub fn tasks(&self) -> usize {
         self.tasks.len()
     }
 
-    /// How many agents.
+    /// The number of agents.
     #[must_use]
     pub fn agents(&self) -> usize {
         self.agents.len()
     }
 
-    /// The moment after so many ticks.
+    /// The time after this many ticks.
     pub(super) const fn time(&self, ticks: u64) -> Time {
         Time::from_nanos(ticks.saturating_mul(self.tick))
     }
 
-    pub(super) fn of(project: &Project) -> Result<Self, BadProblem> {
+    pub(super) fn of(project: &Project) -> Result<Self, InvalidProject> {
         let mut reader = Reader::new(project);
         let mut problem = reader.read();
         if reader.faults.is_empty() && problem.latest() > END {
-            reader.faults.push(Fault::TooLong);
+            reader.faults.push(ProjectFault::TooLong);
         }
         if let Some(budget) = project.budget {
             let least = problem.modes.iter().map(|modes| modes.iter().map(|mode| mode.cost).min().unwrap_or(0));
             let least = least.fold(0, u64::saturating_add);
             if least > budget {
-                reader.faults.push(Fault::OverBudget { least, budget });
+                reader.faults.push(ProjectFault::OverBudget { least, budget });
             }
         }
         if !reader.faults.is_empty() {
-            return Err(BadProblem { faults: reader.faults });
+            return Err(InvalidProject { faults: reader.faults });
         }
         problem.divide();
         Ok(problem)
     }
 
-    /// The end if everything is done one after the other, after all absences and releases.
+    /// An upper bound on the end: all tasks in sequence, after all absences and releases.
     fn latest(&self) -> u64 {
         let spans = self.modes.iter().map(|modes| modes.iter().map(|mode| mode.span).max().unwrap_or(0));
         let lags = self.before.iter().flatten().map(|&(_, lag)| lag);
@@ -99,18 +99,18 @@ impl Problem {
         spans.chain(lags).chain([away, release, busy]).fold(0, u64::saturating_add)
     }
 
-    /// Divides all spans and moments by their greatest common divisor.
+    /// Divides all durations and times by their greatest common divisor.
     fn divide(&mut self) {
         let mut divisor = 0;
-        self.each_moment(|moment| divisor = gcd(divisor, *moment));
+        self.each_time(|time| divisor = gcd(divisor, *time));
         self.tick = divisor.max(1);
         let tick = self.tick;
-        self.each_moment(|moment| *moment /= tick);
-        // A deadline between two ticks is met by what ends at the tick before it.
+        self.each_time(|time| *time /= tick);
+        // A deadline between two ticks is met exactly if the task ends at the tick before it.
         self.due.iter_mut().flatten().for_each(|due| *due /= tick);
     }
 
-    fn each_moment(&mut self, mut act: impl FnMut(&mut u64)) {
+    fn each_time(&mut self, mut act: impl FnMut(&mut u64)) {
         self.modes.iter_mut().flatten().for_each(|mode| act(&mut mode.span));
         self.before.iter_mut().chain(&mut self.then).flatten().for_each(|(_, lag)| act(lag));
         self.release.iter_mut().for_each(&mut act);
@@ -129,41 +129,41 @@ const fn gcd(mut one: u64, mut two: u64) -> u64 {
     one
 }
 
-/// Resolves ids, and collects what is wrong.
+/// Resolves ids and collects the faults of a project.
 struct Reader<'a> {
     project: &'a Project,
     tasks: BTreeMap<TaskId, usize>,
     agents: BTreeMap<AgentId, usize>,
     resources: BTreeMap<&'a str, usize>,
-    faults: Vec<Fault>,
+    faults: Vec<ProjectFault>,
 }
 
 impl<'a> Reader<'a> {
     fn new(project: &'a Project) -> Self {
         let mut faults = Vec::new();
         let (mut tasks, mut agents, mut resources) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        for (place, task) in project.tasks.iter().enumerate() {
-            if tasks.insert(task.id, place).is_some() {
-                faults.push(Fault::TaskTwice { task: task.id });
+        for (index, task) in project.tasks.iter().enumerate() {
+            if tasks.insert(task.id, index).is_some() {
+                faults.push(ProjectFault::DuplicateTask { task: task.id });
             }
         }
-        for (place, agent) in project.agents.iter().enumerate() {
-            if agents.insert(agent.id, place).is_some() {
-                faults.push(Fault::AgentTwice { agent: agent.id });
+        for (index, agent) in project.agents.iter().enumerate() {
+            if agents.insert(agent.id, index).is_some() {
+                faults.push(ProjectFault::DuplicateAgent { agent: agent.id });
             }
             if agent.capacity == 0 {
-                faults.push(Fault::NoCapacity { agent: agent.id });
+                faults.push(ProjectFault::NoCapacity { agent: agent.id });
             }
             if agent.busy.len() > agent.capacity as usize {
-                faults.push(Fault::TooBusy { agent: agent.id });
+                faults.push(ProjectFault::BusyBeyondCapacity { agent: agent.id });
             }
             if agent.away.iter().any(|window| window.from > window.until) {
-                faults.push(Fault::BadWindow { agent: agent.id });
+                faults.push(ProjectFault::InvertedAbsence { agent: agent.id });
             }
         }
-        for (place, resource) in project.resources.iter().enumerate() {
-            if resources.insert(resource.name.as_str(), place).is_some() {
-                faults.push(Fault::ResourceTwice { resource: resource.name.clone() });
+        for (index, resource) in project.resources.iter().enumerate() {
+            if resources.insert(resource.name.as_str(), index).is_some() {
+                faults.push(ProjectFault::DuplicateResource { resource: resource.name.clone() });
             }
         }
         Self { project, tasks, agents, resources, faults }
@@ -173,10 +173,10 @@ impl<'a> Reader<'a> {
         let project = self.project;
         let mut then = vec![Vec::new(); project.tasks.len()];
         let before: Vec<_> = project.tasks.iter().map(|task| self.before(task)).collect();
-        for (place, links) in before.iter().enumerate() {
+        for (index, links) in before.iter().enumerate() {
             for &(first, lag) in links {
                 if let Some(then) = then.get_mut(first) {
-                    Vec::push(then, (place, lag));
+                    Vec::push(then, (index, lag));
                 }
             }
         }
@@ -208,11 +208,11 @@ impl<'a> Reader<'a> {
     fn before(&mut self, task: &Task) -> Vec<(usize, u64)> {
         let mut before = BTreeMap::new();
         for link in &task.after {
-            if let Some(&place) = self.tasks.get(&link.task) {
-                let lag: &mut u64 = before.entry(place).or_default();
+            if let Some(&index) = self.tasks.get(&link.task) {
+                let lag: &mut u64 = before.entry(index).or_default();
                 *lag = nanos_of(link.lag).max(*lag);
             } else {
-                self.faults.push(Fault::UnknownTask { task: task.id, named: link.task });
+                self.faults.push(ProjectFault::UnknownTask { task: task.id, named: link.task });
             }
         }
         before.into_iter().collect()
@@ -221,15 +221,15 @@ impl<'a> Reader<'a> {
     fn uses(&mut self, task: &Task) -> Vec<(usize, u64)> {
         let mut uses = Vec::new();
         for (name, &amount) in &task.uses {
-            let Some(&place) = self.resources.get(name.as_str()) else {
-                self.faults.push(Fault::UnknownResource { task: task.id, named: name.clone() });
+            let Some(&index) = self.resources.get(name.as_str()) else {
+                self.faults.push(ProjectFault::UnknownResource { task: task.id, named: name.clone() });
                 continue;
             };
-            if self.project.resources.get(place).is_some_and(|resource| resource.capacity < amount) {
-                self.faults.push(Fault::TooMuch { task: task.id, resource: name.clone() });
+            if self.project.resources.get(index).is_some_and(|resource| resource.capacity < amount) {
+                self.faults.push(ProjectFault::ExceedsCapacity { task: task.id, resource: name.clone() });
             }
             if amount > 0 {
-                uses.push((self.project.agents.len().saturating_add(place), amount));
+                uses.push((self.project.agents.len().saturating_add(index), amount));
             }
         }
         uses
@@ -242,12 +242,12 @@ impl<'a> Reader<'a> {
         };
         for named in named.into_iter().chain(task.preferred.iter().copied()) {
             if !self.agents.contains_key(&named) {
-                self.faults.push(Fault::UnknownAgent { task: task.id, named });
+                self.faults.push(ProjectFault::UnknownAgent { task: task.id, named });
             }
         }
         if !task.attended {
             let Work::Fixed(span) = task.work else {
-                self.faults.push(Fault::NotFixed { task: task.id });
+                self.faults.push(ProjectFault::DurationNotFixed { task: task.id });
                 return Vec::new();
             };
             return vec![Mode { agent: None, span: nanos_of(span), cost: 0, preferred: false }];
@@ -256,7 +256,7 @@ impl<'a> Reader<'a> {
             task.needs.iter().all(|(skill, level)| agent.skills.get(skill).is_some_and(|has| has >= level))
         });
         let modes: Vec<_> = able
-            .filter_map(|(place, agent)| {
+            .filter_map(|(index, agent)| {
                 let span = match &task.work {
                     Work::Fixed(span) => nanos_of(*span),
                     Work::ByAgent(spans) => *spans.get(&agent.id)?,
@@ -265,55 +265,55 @@ impl<'a> Reader<'a> {
                 let cost = u128::from(span) * u128::from(agent.cost_per_second) / 1_000_000_000;
                 let cost = cost.saturating_mul(u128::from(task.budget_permille)) / 1_000;
                 let cost = u64::try_from(cost).unwrap_or(u64::MAX);
-                Some(Mode { agent: Some(place), span, cost, preferred: task.preferred.contains(&agent.id) })
+                Some(Mode { agent: Some(index), span, cost, preferred: task.preferred.contains(&agent.id) })
             })
             .collect();
         if modes.is_empty() {
-            self.faults.push(Fault::NobodyCan { task: task.id });
+            self.faults.push(ProjectFault::NoEligibleAgent { task: task.id });
         }
         modes
     }
 
-    /// Kahn's order; what is left over is in circles or behind one, and what leads to nothing left over is not in one.
+    /// A topological order. Reports the tasks on cycles and on paths between cycles.
     fn sorted(&mut self, before: &[Vec<(usize, u64)>], then: &[Vec<(usize, u64)>]) -> Vec<usize> {
         let (order, mut held) = kahn(before, then, vec![true; before.len()]);
         if order.len() < before.len() {
-            let (behind, rest) = kahn(then, before, held.clone());
-            drop(behind);
+            // What remains lies on a cycle or behind one; a second pass from the ends removes what only lies behind.
+            let (_, rest) = kahn(then, before, held.clone());
             held = rest;
             let stuck = self.project.tasks.iter().zip(&held).filter(|(_, held)| **held);
             let tasks = stuck.map(|(task, _)| task.id).collect();
-            self.faults.push(Fault::Cycle { tasks });
+            self.faults.push(ProjectFault::Cycle { tasks });
         }
         order
     }
 }
 
-/// An order of what is `held` and in no circle, and what is left.
+/// A topological order (Kahn's algorithm) of the tasks that are `held`, and the tasks that cannot be ordered.
 pub(super) fn kahn(
     before: &[Vec<(usize, u64)>],
     then: &[Vec<(usize, u64)>],
     mut held: Vec<bool>,
 ) -> (Vec<usize>, Vec<bool>) {
-    let is = |held: &[bool], place: usize| held.get(place).copied().unwrap_or(false);
-    let waits = before.iter().map(|links| links.iter().filter(|(first, _)| is(&held, *first)).count());
-    let mut waits: Vec<usize> = waits.collect();
-    let mut order: Vec<usize> = waits
+    let is = |held: &[bool], index: usize| held.get(index).copied().unwrap_or(false);
+    let pending = before.iter().map(|links| links.iter().filter(|(first, _)| is(&held, *first)).count());
+    let mut pending: Vec<usize> = pending.collect();
+    let mut order: Vec<usize> = pending
         .iter()
         .enumerate()
-        .filter(|&(place, &waits)| waits == 0 && is(&held, place))
-        .map(|(place, _)| place)
+        .filter(|&(index, &pending)| pending == 0 && is(&held, index))
+        .map(|(index, _)| index)
         .collect();
     let mut next = 0;
-    while let Some(&place) = order.get(next) {
+    while let Some(&index) = order.get(next) {
         next += 1;
-        if let Some(held) = held.get_mut(place) {
+        if let Some(held) = held.get_mut(index) {
             *held = false;
         }
-        for &(later, _) in then.get(place).into_iter().flatten() {
-            let left = waits.get_mut(later).map_or(usize::MAX, |waits| {
-                *waits = waits.saturating_sub(1);
-                *waits
+        for &(later, _) in then.get(index).into_iter().flatten() {
+            let left = pending.get_mut(later).map_or(usize::MAX, |pending| {
+                *pending = pending.saturating_sub(1);
+                *pending
             });
             if left == 0 && is(&held, later) {
                 order.push(later);
@@ -323,7 +323,7 @@ pub(super) fn kahn(
     (order, held)
 }
 
-/// Windows in order, those that meet made one, empty ones left out.
+/// The windows in order, with adjacent and overlapping ones merged and empty ones removed.
 fn joined<'a>(windows: impl Iterator<Item = &'a super::model::Window>) -> Vec<(u64, u64)> {
     let mut all: Vec<(u64, u64)> = windows.map(|window| (window.from.as_nanos(), window.until.as_nanos())).collect();
     all.retain(|(from, until)| from < until);

@@ -1,4 +1,4 @@
-//! Where there is room in a plan.
+//! Slack, resource profiles and phases of a plan.
 
 use super::model::Project;
 use super::plan::Plan;
@@ -9,7 +9,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A plan with the room that each task has: what a Gantt chart shows, as data.
+/// A plan with the slack of each task: the data of a Gantt chart.
 ///
 /// ```
 /// use counterpoint::planning::{Agent, Project, Rule, Scheme, Task, Timeline, generate};
@@ -24,73 +24,73 @@ use std::collections::BTreeMap;
 /// let timeline = Timeline::of(&project, &plan);
 /// assert_eq!(timeline.bars[0].slack, Duration::from_secs(2));
 /// assert_eq!(timeline.critical_chain(), [TaskId::new(1)]);
-/// # Ok::<(), counterpoint::planning::BadProblem>(())
+/// # Ok::<(), counterpoint::planning::InvalidProject>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Timeline {
-    /// By start, then by id.
+    /// The tasks, by start, then by id.
     pub bars: Vec<Bar>,
-    /// When the last task ends.
+    /// The end of the last task.
     pub end: Time,
 }
 
-/// A task in a timeline.
+/// One task of a timeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Bar {
-    /// Which.
+    /// The task.
     pub task: TaskId,
-    /// Who does it.
+    /// The agent that does it; none for a task without an agent.
     pub agent: Option<AgentId>,
-    /// When it begins in the plan.
+    /// The planned start.
     pub start: Time,
-    /// When it ends in the plan.
+    /// The planned end.
     pub finish: Time,
-    /// When it could begin, if only what it comes after held it up.
+    /// The earliest start, if only release and predecessors delayed it.
     pub earliest: Time,
-    /// When it can begin at the latest, with the same agents in the same order, and nothing ends later.
+    /// The latest start that keeps agents, order and the end of the plan.
     pub latest: Time,
-    /// How long it can be put off without the whole ending later.
+    /// The delay of the start that does not delay the end of the plan: from `start` to `latest`.
     pub slack: Duration,
 }
 
-/// How much of something is in use over time.
+/// The usage of an agent or of a shared resource over time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Profile {
-    /// Of what.
+    /// The agent or resource.
     pub of: ProfileOf,
-    /// How much there is of it.
+    /// Its capacity.
     pub capacity: u64,
-    /// From each of these moments on so much is in use; the last is the end of all use.
+    /// A step function: the usage from each time on, in order. The last step is the end of all usage.
     pub steps: Vec<(Time, u64)>,
 }
 
-/// What a [`Profile`] is of.
+/// The subject of a [`Profile`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::exhaustive_enums, reason = "plans use agents and shared resources, and nothing else")]
 pub enum ProfileOf {
-    /// An agent: its places.
+    /// An agent: the number of its tasks.
     Agent(AgentId),
     /// A shared resource.
     Resource(Name),
 }
 
-/// A phase of a plan.
+/// The extent of a phase of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Phase {
-    /// When the first of its tasks begins.
+    /// The start of its first task.
     pub start: Time,
-    /// When the last of its tasks ends.
+    /// The end of its last task.
     pub finish: Time,
-    /// How long its tasks, all together, have ended before it does: what synchronising costs.
+    /// The sum over the tasks of the time from their end to the end of the phase: the cost of synchronising.
     pub waits: Duration,
 }
 
-/// What is in use from when on, by what is held from when to when.
+/// The sum of the amounts over time, as a step function.
 fn steps(held: impl Iterator<Item = (Time, Time, u64)>) -> Vec<(Time, u64)> {
     let mut changes: BTreeMap<Time, (u64, u64)> = BTreeMap::new();
     for (start, finish, amount) in held.filter(|(start, finish, amount)| start < finish && *amount > 0) {
@@ -109,10 +109,10 @@ fn steps(held: impl Iterator<Item = (Time, Time, u64)>) -> Vec<(Time, u64)> {
 }
 
 impl Timeline {
-    /// The timeline of a plan.
+    /// Computes the timeline of a plan.
     ///
-    /// Who does what, and in what order tasks follow each other on an agent or where a shared resource passes from one to
-    /// another, stays as planned. Absences are not looked at: slack may lie in one.
+    /// The latest starts keep the agent of each task, and the order of tasks that share an agent or a resource. Absences are
+    /// ignored, so slack may include one.
     #[must_use]
     pub fn of(project: &Project, plan: &Plan) -> Self {
         let end = plan.tasks.iter().map(|placed| placed.finish).max().unwrap_or_default();
@@ -131,7 +131,7 @@ impl Timeline {
             let start = ends.fold(task.release, Time::max);
             earliest.insert(one.task, start);
         }
-        // From the last to the first: the latest end is the least of what follows, by a link or by sharing something.
+        // Backwards: a task must end before the latest start of each successor, by a link or by a shared agent or resource.
         for (at, one) in placed.iter().enumerate().rev() {
             let mut limit = end;
             for next in placed.iter().skip(at + 1) {
@@ -166,8 +166,8 @@ impl Timeline {
         Self { bars: bars.collect(), end }
     }
 
-    /// How much of an agent's capacity, or of a shared resource, is in use over time: by agent, then by resource, in the order of
-    /// the project. What an agent had begun before the plan counts.
+    /// The usage of each agent, then of each shared resource, in the order of the project. Work that agents had under way before
+    /// the plan is included.
     #[must_use]
     pub fn profiles(project: &Project, plan: &Plan) -> Vec<Profile> {
         let tasks: BTreeMap<TaskId, _> = project.tasks.iter().map(|task| (task.id, task)).collect();
@@ -188,7 +188,7 @@ impl Timeline {
         agents.chain(resources).collect()
     }
 
-    /// When each of these phases begins and ends, and how long its tasks wait for its end; see [`Project::in_phases`].
+    /// The extent of each of these phases, see [`Project::in_phases`].
     #[must_use]
     pub fn phases(&self, phases: &[Vec<TaskId>]) -> Vec<Phase> {
         let phase = |tasks: &Vec<TaskId>| {
@@ -201,7 +201,7 @@ impl Timeline {
         phases.iter().map(phase).collect()
     }
 
-    /// The tasks without slack, by start: what makes the plan as long as it is.
+    /// The tasks without slack, by start. They determine the makespan.
     #[must_use]
     pub fn critical_chain(&self) -> Vec<TaskId> {
         self.bars.iter().filter(|bar| bar.slack.is_zero()).map(|bar| bar.task).collect()

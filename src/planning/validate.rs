@@ -1,7 +1,7 @@
-//! Whether a plan keeps every rule of its project. Shares no code with what makes plans, nor their view of the project.
+//! Checks a plan against its project. Shares no code with the solvers, so an error in one does not hide in the other.
 
 use super::model::{Agent, Project, Task, Work};
-use super::plan::{Placed, Plan};
+use super::plan::{Plan, PlannedTask};
 use crate::id::{AgentId, TaskId};
 use crate::name::Name;
 use crate::time::Time;
@@ -9,98 +9,98 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use thiserror::Error;
 
-/// What a plan comes to.
+/// The objective values of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub struct Facts {
-    /// When the last task ends, from the epoch on.
+pub struct PlanSummary {
+    /// The end of the last task, as the time since the epoch.
     pub makespan: Duration,
-    /// What counts against the budget, in millionths.
+    /// The cost that counts against the budget, in millionths of the host's unit.
     pub cost: u64,
-    /// How late tasks end, each times its priority, in nanoseconds.
+    /// The sum of the delays past the deadlines, each times the priority of its task, in nanoseconds.
     pub tardiness: u128,
 }
 
-/// A rule that a plan breaks.
+/// A constraint of a project that a plan violates.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum Breach {
+pub enum Violation {
     /// A task of the project is not in the plan.
-    #[error("{task} is not planned")]
+    #[error("task {task} is not in the plan")]
     Missing {
-        /// Which.
+        /// The task.
         task: TaskId,
     },
     /// A task of the plan is not in the project, or is planned twice.
-    #[error("{task} is planned and should not be")]
+    #[error("task {task} is planned twice or not in the project")]
     Surplus {
-        /// Which.
+        /// The task.
         task: TaskId,
     },
-    /// Somebody does it who cannot, or nobody, or somebody where nobody should.
-    #[error("{task} is done by the wrong agent")]
+    /// The agent of a task lacks a skill, or the task has an agent exactly if it should have none.
+    #[error("task {task} has the wrong agent")]
     WrongAgent {
-        /// Which.
+        /// The task.
         task: TaskId,
     },
-    /// It does not take as long as it takes.
-    #[error("{task} does not take as long as planned")]
+    /// The planned duration differs from the duration with this agent.
+    #[error("task {task} has the wrong duration")]
     WrongSpan {
-        /// Which.
+        /// The task.
         task: TaskId,
     },
-    /// It begins before its release.
-    #[error("{task} begins before its release")]
+    /// A task begins before its release.
+    #[error("task {task} begins before its release")]
     TooEarly {
-        /// Which.
+        /// The task.
         task: TaskId,
     },
-    /// It begins before another has ended, or too soon after.
-    #[error("{task} begins too early after {before}")]
+    /// A task begins before a predecessor has ended and the lag has passed.
+    #[error("task {task} begins too early after task {before}")]
     OutOfOrder {
-        /// Which.
+        /// The task.
         task: TaskId,
-        /// What has to end before.
+        /// The predecessor.
         before: TaskId,
     },
-    /// Its agent is away.
-    #[error("{agent} is away while doing {task}")]
+    /// The agent of a task is absent during a part of it.
+    #[error("agent {agent} is absent during task {task}")]
     Away {
-        /// Which.
+        /// The task.
         task: TaskId,
-        /// Who.
+        /// The agent.
         agent: AgentId,
     },
-    /// An agent does more at once than it can.
-    #[error("{agent} does too much at {at}")]
+    /// An agent has more tasks at once than its capacity.
+    #[error("agent {agent} exceeds its capacity at {at}")]
     Overloaded {
-        /// Who.
+        /// The agent.
         agent: AgentId,
-        /// When it begins to.
+        /// The first time at which the capacity is exceeded.
         at: Time,
     },
-    /// More of a resource is used than there is.
-    #[error("too much of {resource} is used at {at}")]
+    /// Tasks use more of a resource than its capacity.
+    #[error("resource {resource} exceeds its capacity at {at}")]
     Overused {
-        /// Which.
+        /// The resource.
         resource: Name,
-        /// When it begins to be.
+        /// The first time at which the capacity is exceeded.
         at: Time,
     },
-    /// It costs more than the budget.
-    #[error("it costs {cost}, the budget is {budget}")]
+    /// The plan costs more than the budget.
+    #[error("the cost {cost} exceeds the budget {budget}")]
     OverBudget {
-        /// What it costs.
+        /// The cost of the plan.
         cost: u64,
-        /// What it may cost.
+        /// The budget.
         budget: u64,
     },
 }
 
-/// What the plan comes to, if it keeps every rule of the project. A deadline that is missed is no breach: it is tardiness.
+/// Returns the objective values of a plan that satisfies every constraint. A missed deadline is tardiness and no violation.
 ///
 /// ```
-/// use counterpoint::planning::{Agent, Breach, Placed, Plan, Project, Task, validate};
+/// use counterpoint::planning::{Agent, Violation, PlannedTask, Plan, Project, Task, validate};
 /// use counterpoint::{AgentId, TaskId, Time};
 /// use std::time::Duration;
 ///
@@ -109,30 +109,30 @@ pub enum Breach {
 ///     .with_agent(Agent::new(agent))
 ///     .with_task(Task::new(task, Duration::from_secs(9)).with_release(Time::from_secs(5)));
 /// let placed = |start, finish| {
-///     Plan::of([Placed { task, agent: Some(agent), start: Time::from_secs(start), finish: Time::from_secs(finish) }])
+///     Plan::of([PlannedTask { task, agent: Some(agent), start: Time::from_secs(start), finish: Time::from_secs(finish) }])
 /// };
 /// assert_eq!(validate(&project, &placed(5, 14)).unwrap().makespan, Duration::from_secs(14));
 /// let wrong = validate(&project, &placed(4, 14)).unwrap_err();
-/// assert_eq!(wrong, [Breach::WrongSpan { task }, Breach::TooEarly { task }]);
+/// assert_eq!(wrong, [Violation::WrongSpan { task }, Violation::TooEarly { task }]);
 /// ```
 ///
 /// # Errors
 ///
-/// Every rule that it breaks.
-pub fn validate(project: &Project, plan: &Plan) -> Result<Facts, Vec<Breach>> {
-    let mut breaches = Vec::new();
-    let mut placed: BTreeMap<TaskId, Placed> = BTreeMap::new();
+/// Every constraint that the plan violates.
+pub fn validate(project: &Project, plan: &Plan) -> Result<PlanSummary, Vec<Violation>> {
+    let mut violations = Vec::new();
+    let mut placed: BTreeMap<TaskId, PlannedTask> = BTreeMap::new();
     for one in &plan.tasks {
         let known = project.tasks.iter().any(|task| task.id == one.task);
         if placed.insert(one.task, *one).is_some() || !known {
-            breaches.push(Breach::Surplus { task: one.task });
+            violations.push(Violation::Surplus { task: one.task });
         }
     }
-    let mut facts = Facts::default();
+    let mut facts = PlanSummary::default();
     let agents: BTreeMap<AgentId, &Agent> = project.agents.iter().map(|agent| (agent.id, agent)).collect();
     for task in &project.tasks {
         let Some(one) = placed.get(&task.id) else {
-            breaches.push(Breach::Missing { task: task.id });
+            violations.push(Violation::Missing { task: task.id });
             continue;
         };
         let agent = one.agent.and_then(|id| agents.get(&id).copied());
@@ -140,29 +140,29 @@ pub fn validate(project: &Project, plan: &Plan) -> Result<Facts, Vec<Breach>> {
         facts.cost = facts.cost.saturating_add(cost(task, agent, one));
         let late = one.finish.since(task.deadline.unwrap_or(Time::MAX)).as_nanos();
         facts.tardiness = facts.tardiness.saturating_add(late.saturating_mul(u128::from(task.priority)));
-        alone(task, agent, one, &mut breaches);
-        in_order(task, one, &placed, &mut breaches);
+        alone(task, agent, one, &mut violations);
+        in_order(task, one, &placed, &mut violations);
     }
-    together(project, plan, &mut breaches);
+    together(project, plan, &mut violations);
     if let Some(budget) = project.budget.filter(|budget| *budget < facts.cost) {
-        breaches.push(Breach::OverBudget { cost: facts.cost, budget });
+        violations.push(Violation::OverBudget { cost: facts.cost, budget });
     }
-    if breaches.is_empty() { Ok(facts) } else { Err(breaches) }
+    if violations.is_empty() { Ok(facts) } else { Err(violations) }
 }
 
-fn cost(task: &Task, agent: Option<&Agent>, one: &Placed) -> u64 {
+fn cost(task: &Task, agent: Option<&Agent>, one: &PlannedTask) -> u64 {
     let rate = agent.map_or(0, |agent| u128::from(agent.cost_per_second));
     let whole = one.finish.since(one.start).as_nanos().saturating_mul(rate) / 1_000_000_000;
     u64::try_from(whole.saturating_mul(u128::from(task.budget_permille)) / 1_000).unwrap_or(u64::MAX)
 }
 
-/// What can be said of a task without looking at others.
-fn alone(task: &Task, agent: Option<&Agent>, one: &Placed, breaches: &mut Vec<Breach>) {
+/// Checks the constraints that concern one task alone.
+fn alone(task: &Task, agent: Option<&Agent>, one: &PlannedTask, violations: &mut Vec<Violation>) {
     let able = agent.is_some_and(|agent| {
         task.needs.iter().all(|(skill, level)| agent.skills.get(skill).is_some_and(|has| has >= level))
     });
     if if task.attended { !able } else { one.agent.is_some() } {
-        breaches.push(Breach::WrongAgent { task: task.id });
+        violations.push(Violation::WrongAgent { task: task.id });
     }
     let span = match (&task.work, agent) {
         (Work::Fixed(span), _) => Some(span.as_nanos()),
@@ -175,10 +175,10 @@ fn alone(task: &Task, agent: Option<&Agent>, one: &Placed, breaches: &mut Vec<Br
         (Work::ByAgent(_) | Work::ByLevel { .. }, None) => None,
     };
     if span != Some(one.finish.since(one.start).as_nanos()) || one.finish < one.start {
-        breaches.push(Breach::WrongSpan { task: task.id });
+        violations.push(Violation::WrongSpan { task: task.id });
     }
     if one.start < task.release {
-        breaches.push(Breach::TooEarly { task: task.id });
+        violations.push(Violation::TooEarly { task: task.id });
     }
     let away = agent.into_iter().flat_map(|agent| &agent.away);
     let mut met =
@@ -186,25 +186,25 @@ fn alone(task: &Task, agent: Option<&Agent>, one: &Placed, breaches: &mut Vec<Br
     if let (Some(_), Some(agent)) = (met.next(), agent)
         && one.start < one.finish
     {
-        breaches.push(Breach::Away { task: task.id, agent: agent.id });
+        violations.push(Violation::Away { task: task.id, agent: agent.id });
     }
 }
 
-fn in_order(task: &Task, one: &Placed, placed: &BTreeMap<TaskId, Placed>, breaches: &mut Vec<Breach>) {
+fn in_order(task: &Task, one: &PlannedTask, placed: &BTreeMap<TaskId, PlannedTask>, violations: &mut Vec<Violation>) {
     for link in &task.after {
         if placed.get(&link.task).is_some_and(|before| before.finish + link.lag > one.start) {
-            breaches.push(Breach::OutOfOrder { task: task.id, before: link.task });
+            violations.push(Violation::OutOfOrder { task: task.id, before: link.task });
         }
     }
 }
 
-/// What all tasks use together, at every moment at which one begins.
-fn together(project: &Project, plan: &Plan, breaches: &mut Vec<Breach>) {
+/// Checks the capacities of agents and of shared resources.
+fn together(project: &Project, plan: &Plan, violations: &mut Vec<Violation>) {
     for agent in &project.agents {
         let busy = agent.busy.iter().map(|until| (Time::ZERO, *until, 1));
         let held = plan.tasks.iter().filter(|one| one.agent == Some(agent.id)).map(|one| (one.start, one.finish, 1));
         if let Some(at) = exceeds(held.chain(busy), u64::from(agent.capacity)) {
-            breaches.push(Breach::Overloaded { agent: agent.id, at });
+            violations.push(Violation::Overloaded { agent: agent.id, at });
         }
     }
     let tasks: BTreeMap<TaskId, &Task> = project.tasks.iter().map(|task| (task.id, task)).collect();
@@ -214,14 +214,14 @@ fn together(project: &Project, plan: &Plan, breaches: &mut Vec<Breach>) {
             .iter()
             .filter_map(|one| Some((one.start, one.finish, *tasks.get(&one.task)?.uses.get(&resource.name)?)));
         if let Some(at) = exceeds(used, resource.capacity) {
-            breaches.push(Breach::Overused { resource: resource.name.clone(), at });
+            violations.push(Violation::Overused { resource: resource.name.clone(), at });
         }
     }
 }
 
-/// The first moment at which more than `most` is held.
+/// The first time at which the sum of the amounts exceeds `most`.
 fn exceeds(held: impl Iterator<Item = (Time, Time, u64)>, most: u64) -> Option<Time> {
-    // At one moment ends come before beginnings.
+    // `false` sorts first, so at one time ends come before starts.
     let mut changes: Vec<(Time, bool, u64)> = Vec::new();
     for (start, finish, amount) in held.filter(|(start, finish, _)| start < finish) {
         changes.push((start, true, amount));

@@ -63,7 +63,7 @@ pub use standing::Standing;
 pub use view::{AccountView, AgentView, Routability, TaskView};
 pub use waits::TaskWait;
 
-use crate::access::Known;
+use crate::access::AccessState;
 use crate::command::{Accepted, Command};
 use crate::effect::{Effect, Outbox};
 use crate::error::RestoreError;
@@ -258,7 +258,7 @@ impl Scheduler {
     }
 }
 
-impl Known for Scheduler {
+impl AccessState for Scheduler {
     fn tenant_of(&self, task: TaskId) -> Option<Option<&Name>> {
         self.core.tenant_of(task)
     }

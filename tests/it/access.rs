@@ -1,7 +1,9 @@
 //! The gate in front of the engine, tested as somebody would who wants to get past it.
 
 use crate::kit::ms;
-use counterpoint::access::{Action, Decision, Denied, Gate, Policy, Principal, Refused, Role, Trail, Unauthenticated};
+use counterpoint::access::{
+    AccessError, Action, AuditTrail, Decision, DenialReason, Gate, Policy, Principal, Role, Unauthenticated,
+};
 use counterpoint::protocol::{Body, Message, MessageId, WireLimits};
 use counterpoint::rejected::{Conflict, Stale, Unknown};
 use counterpoint::{
@@ -29,21 +31,21 @@ fn verify(token: &Token, _: Time) -> Result<Principal, Unauthenticated> {
 
 #[derive(Debug, PartialEq)]
 enum No {
-    Gate(Refused),
+    Gate(AccessError),
     Engine(Rejected),
 }
 
 struct House {
     gate: Gate,
     engine: Engine,
-    trail: Trail,
+    trail: AuditTrail,
     now: Time,
 }
 
 impl House {
     fn new() -> Self {
         let gate = Gate::new(Policy::standard(), verify);
-        Self { gate, engine: Engine::new(Config::default()), trail: Trail::default(), now: Time::ZERO }
+        Self { gate, engine: Engine::new(Config::default()), trail: AuditTrail::default(), now: Time::ZERO }
     }
 
     /// Two agents at work for two tenants: each of the first two tasks with one of them, and a third that waits.
@@ -80,17 +82,17 @@ impl House {
         if verdict.is_err() {
             assert_eq!(self.state(), before.0, "what was refused changed something");
         }
-        self.trail.keep(decision.led_to(before.1, self.engine.last_seq()));
+        self.trail.push(decision.with_events(before.1, self.engine.last_seq()));
         assert_eq!(self.trail.decisions().count(), kept + 1);
         self.engine.check().unwrap();
         verdict
     }
 
-    fn denied(&mut self, token: &str, command: impl Into<Command>) -> Denied {
+    fn denied(&mut self, token: &str, command: impl Into<Command>) -> DenialReason {
         match self.say(token, command) {
-            Err(No::Gate(Refused::Denied { who, denied })) => {
-                assert_eq!(&*who, token);
-                denied
+            Err(No::Gate(AccessError::Forbidden { principal, reason })) => {
+                assert_eq!(&*principal, token);
+                reason
             }
             other => panic!("{token} is not denied: {other:?}"),
         }
@@ -113,25 +115,40 @@ fn complete(by: Incarnation, attempt: AttemptId) -> Command {
 }
 
 #[test]
-fn an_agent_speaks_for_itself_only() {
+fn an_agent_acts_only_for_itself() {
     let (mut house, first, second) = House::at_work();
     let ((one, by), (two, _)) = (house.running(1), house.running(2));
     assert_eq!(by, first);
     // Another's attempt: in one's own name, and in theirs.
-    assert_eq!(house.denied("first", complete(first, two)), Denied::ForeignAttempt(two));
-    assert_eq!(house.denied("first", complete(second, two)), Denied::ForeignAgent(second.agent()));
-    assert_eq!(house.denied("first", Command::fail(first, two, Failure::permanent("x"))), Denied::ForeignAttempt(two));
-    assert_eq!(house.denied("first", AgentCommand::Start { by: first, attempt: two }), Denied::ForeignAttempt(two));
-    assert_eq!(house.denied("first", AgentCommand::Yield { by: first, attempt: two }), Denied::ForeignAttempt(two));
+    assert_eq!(house.denied("first", complete(first, two)), DenialReason::ForeignAttempt(two));
+    assert_eq!(house.denied("first", complete(second, two)), DenialReason::ForeignAgent(second.agent()));
+    assert_eq!(
+        house.denied("first", Command::fail(first, two, Failure::permanent("x"))),
+        DenialReason::ForeignAttempt(two)
+    );
+    assert_eq!(
+        house.denied("first", AgentCommand::Start { by: first, attempt: two }),
+        DenialReason::ForeignAttempt(two)
+    );
+    assert_eq!(
+        house.denied("first", AgentCommand::Yield { by: first, attempt: two }),
+        DenialReason::ForeignAttempt(two)
+    );
     // Forged signs of life keep a dead agent's work from others, or take it away.
-    assert_eq!(house.denied("first", AgentCommand::Heartbeat { by: second }), Denied::ForeignAgent(second.agent()));
-    assert_eq!(house.denied("first", AgentCommand::Poll { by: second, most: 9 }), Denied::ForeignAgent(second.agent()));
+    assert_eq!(
+        house.denied("first", AgentCommand::Heartbeat { by: second }),
+        DenialReason::ForeignAgent(second.agent())
+    );
+    assert_eq!(
+        house.denied("first", AgentCommand::Poll { by: second, most: 9 }),
+        DenialReason::ForeignAgent(second.agent())
+    );
     let imposter = AgentSpec::new(AgentId::new(2)).with_capacity(99);
-    assert_eq!(house.denied("first", Command::register(imposter.clone())), Denied::ForeignAgent(AgentId::new(2)));
+    assert_eq!(house.denied("first", Command::register(imposter.clone())), DenialReason::ForeignAgent(AgentId::new(2)));
     let update = AgentCommand::Update { by: first, spec: imposter };
-    assert_eq!(house.denied("first", update), Denied::ForeignAgent(AgentId::new(2)));
+    assert_eq!(house.denied("first", update), DenialReason::ForeignAgent(AgentId::new(2)));
     let dismiss = AgentCommand::Deregister { agent: second.agent() };
-    assert_eq!(house.denied("first", dismiss), Denied::NotGranted(Action::Dismiss));
+    assert_eq!(house.denied("first", dismiss), DenialReason::NotGranted(Action::Deregister));
     // What is theirs, they may.
     house.say("second", complete(second, two)).unwrap();
     house.say("first", complete(first, one)).unwrap();
@@ -169,9 +186,9 @@ fn stale_attempts_and_replayed_messages_do_nothing() {
 }
 
 #[test]
-fn tenants_do_not_reach_each_other() {
+fn tenants_cannot_access_each_other() {
     let (mut house, ..) = House::at_work();
-    let beyond = Denied::ForeignTenant;
+    let beyond = DenialReason::ForeignTenant;
     let cancel = |id| TaskCommand::Cancel { task: TaskId::new(id), reason: "mine now".into() };
     assert_eq!(house.denied("north", Command::submit(task(9, "south"))), beyond);
     assert_eq!(house.denied("north", Command::submit(TaskSpec::new(TaskId::new(9), "work"))), beyond);
@@ -208,7 +225,7 @@ fn tenants_do_not_reach_each_other() {
 
 /// A run of one tenant, and one within it, and what those of another tenant can do with them.
 #[test]
-fn runs_of_tenants_do_not_reach_each_other() {
+fn tenants_cannot_access_runs_of_each_other() {
     use crate::flow::{flow, step};
     use counterpoint::definition::{Action as Do, Body, Node};
     let mut inner = flow([step("work")]);
@@ -216,7 +233,7 @@ fn runs_of_tenants_do_not_reach_each_other() {
     let outer = flow([Node::new("in", Do::Do(Body::Flow(std::sync::Arc::new(inner))))]);
     let (mut house, ..) = House::at_work();
     house.say("boss", Command::define(outer)).unwrap();
-    let beyond = Denied::ForeignTenant;
+    let beyond = DenialReason::ForeignTenant;
     let start = |id, tenant: &str| Command::start(RunSpec::new(RunId::new(id), "flow").with_tenant(tenant));
     assert_eq!(house.denied("north", start(1, "south")), beyond);
     assert_eq!(house.denied("north", Command::start(RunSpec::new(RunId::new(1), "flow"))), beyond);
@@ -261,7 +278,7 @@ fn runs_of_tenants_do_not_reach_each_other() {
 }
 
 #[test]
-fn who_is_confined_reads_what_is_theirs_and_nothing_else() {
+fn confined_callers_read_only_their_tenants() {
     let verify = |token: &Token, _: Time| {
         let who = Principal::new(token.reveal()).with_role(Role::Auditor);
         Ok(if token.reveal() == "all" { who } else { who.with_tenant(token.reveal()) })
@@ -278,7 +295,7 @@ fn who_is_confined_reads_what_is_theirs_and_nothing_else() {
     assert!(
         read("south", 2).check().is_ok() && read("north", 2).check().is_err() && read("north", 99).check().is_err()
     );
-    assert_eq!(run("south", 1).to_string(), "0s south: read run r1: refused: south may not reach beyond their tenants");
+    assert_eq!(run("south", 1).to_string(), "0s south: read run r1: denied: south may not access other tenants");
     assert!(gate.decide_reading(Time::ZERO, Some(&Token::new("north")), "the journal").check().is_err());
     let filter = counterpoint::RunFilter::default();
     assert_eq!(engine.find_runs(&filter.clone().with_tenant("south"), None, 10).runs.len(), 0);
@@ -287,7 +304,7 @@ fn who_is_confined_reads_what_is_theirs_and_nothing_else() {
 
 /// A key that one tenant's run has is free for another's, so nobody learns of it.
 #[test]
-fn sole_keys_are_those_of_a_tenant() {
+fn unique_keys_are_scoped_by_tenant() {
     let mut house = House::new();
     house.say("boss", Command::define(crate::flow::flow([crate::flow::step("work")]))).unwrap();
     let start = |id, tenant: &str| {
@@ -351,7 +368,7 @@ fn one_of_each() -> Vec<Command> {
 }
 
 #[test]
-fn nobody_may_anything_by_default_and_each_role_what_it_is_for() {
+fn everything_is_denied_by_default_and_roles_grant_their_permissions() {
     let engine = Engine::new(Config::default());
     let nothing = Gate::new(Policy::default(), verify);
     let standard = Gate::new(Policy::standard(), verify);
@@ -361,24 +378,27 @@ fn nobody_may_anything_by_default_and_each_role_what_it_is_for() {
             let token = Token::new(who);
             let denied = nothing.decide(Time::ZERO, Some(&token), &command, &engine).check();
             // An agent that leaves by itself is no exception: its role is granted nothing either.
-            assert!(matches!(denied, Err(Refused::Denied { denied: Denied::NotGranted(_), .. })), "{who}: {command:?}");
+            assert!(
+                matches!(denied, Err(AccessError::Forbidden { reason: DenialReason::NotGranted(_), .. })),
+                "{who}: {command:?}"
+            );
             if standard.decide(Time::ZERO, Some(&token), &command, &engine).check().is_ok() {
                 allowed.entry(who).or_default().insert(Action::of(&command));
             }
         }
     }
     let of = |actions: &[Action]| actions.iter().copied().collect::<std::collections::BTreeSet<_>>();
-    assert_eq!(allowed["first"], of(&[Action::Join, Action::Report, Action::Dismiss]));
+    assert_eq!(allowed["first"], of(&[Action::Register, Action::Report, Action::Deregister]));
     assert_eq!(
         allowed["north"],
         of(&[Action::Submit]),
         "the run that is started is of no tenant, run and task are not known"
     );
-    assert_eq!(allowed["everywhere"], of(&[Action::Submit, Action::Withdraw, Action::Start, Action::Signal]));
+    assert_eq!(allowed["everywhere"], of(&[Action::Submit, Action::Cancel, Action::Start, Action::Signal]));
     let boss: Vec<Action> = Action::ALL
         .iter()
         .copied()
-        .filter(|action| !matches!(action, Action::Join | Action::Report | Action::Read))
+        .filter(|action| !matches!(action, Action::Register | Action::Report | Action::Read))
         .collect();
     assert_eq!(allowed["boss"], of(&boss));
     assert!(!allowed.contains_key("auditor") && !allowed.contains_key("nobody"));
@@ -388,7 +408,7 @@ fn nobody_may_anything_by_default_and_each_role_what_it_is_for() {
 }
 
 #[test]
-fn decisions_are_taken_in_ones_own_name() {
+fn decisions_are_made_in_the_callers_own_name() {
     let mut house = House::new();
     let decide = |by: &str| RunCommand::Decide {
         run: RunId::new(1),
@@ -398,12 +418,12 @@ fn decisions_are_taken_in_ones_own_name() {
         option: "yes".into(),
         note: Payload::NULL,
     };
-    assert_eq!(house.denied("boss", decide("ada")), Denied::ForeignName("ada".into()));
+    assert_eq!(house.denied("boss", decide("ada")), DenialReason::ForeignName("ada".into()));
     assert!(matches!(house.say("boss", decide("boss")), Err(No::Engine(Rejected::Unknown(Unknown::Run(_))))));
 }
 
 #[test]
-fn whoever_is_not_known_is_told_why_and_written_down() {
+fn unidentified_callers_are_denied_with_a_reason_and_recorded() {
     let house = House::new();
     let decide = |token: Option<&str>| {
         let token = token.map(Token::new);
@@ -416,8 +436,8 @@ fn whoever_is_not_known_is_told_why_and_written_down() {
         (Some("old"), Unauthenticated::Expired { at }),
     ] {
         let decision = decide(token);
-        assert_eq!(decision.check(), Err(Refused::Unauthenticated(why)));
-        assert_eq!((decision.who, decision.at), (None, Time::from_secs(2)));
+        assert_eq!(decision.check(), Err(AccessError::Unauthenticated(why)));
+        assert_eq!((decision.principal, decision.at), (None, Time::from_secs(2)));
     }
     // A token is shown nowhere.
     let decision = decide(Some("guess"));
@@ -426,17 +446,17 @@ fn whoever_is_not_known_is_told_why_and_written_down() {
 }
 
 #[test]
-fn the_trail_joins_facts_and_is_exported() {
+fn the_trail_refers_to_events_and_is_exported() {
     let (mut house, first, _) = House::at_work();
     let (attempt, _) = house.running(1);
     house.say("first", complete(first, attempt)).unwrap();
     let last = house.engine.last_seq();
-    assert_eq!(house.trail.who_led_to(last).map(|name| &**name), Some("first"));
+    assert_eq!(house.trail.principal_of(last).map(|name| &**name), Some("first"));
     house.denied("north", TaskCommand::Cancel { task: TaskId::new(3), reason: "=cmd,\"x\"\r\nnext".into() });
     let lines = house.trail.to_json_lines();
     let read: Vec<Decision> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(read, house.trail.decisions().cloned().collect::<Vec<_>>());
-    assert!(read.iter().filter(|decision| decision.refused.is_none()).all(|decision| decision.facts.is_some()));
+    assert!(read.iter().filter(|decision| decision.error.is_none()).all(|decision| decision.events.is_some()));
     let table = house.trail.to_csv();
     let rows = rows(&table);
     assert_eq!(rows.len(), read.len() + 1, "and the header");
@@ -444,11 +464,11 @@ fn the_trail_joins_facts_and_is_exported() {
     let denied = rows.last().unwrap();
     assert_eq!(
         (&*denied[1], &*denied[2], &*denied[4]),
-        ("north", "withdraw", "north may not reach beyond their tenants")
+        ("north", "cancel tasks", "north may not access other tenants")
     );
     assert!(denied[3].starts_with("cancel t3: =cmd"), "{}", &denied[3]);
-    let mut short = Trail::new(2);
-    read.into_iter().for_each(|decision| short.keep(decision));
+    let mut short = AuditTrail::new(2);
+    read.into_iter().for_each(|decision| short.push(decision));
     assert_eq!(short.decisions().count(), 2);
 }
 
@@ -473,10 +493,10 @@ fn rows(table: &str) -> Vec<Vec<String>> {
 
 /// A name that a spreadsheet would take for a formula.
 #[test]
-fn cells_are_no_formulas() {
+fn cells_are_protected_from_formula_injection() {
     let gate = Gate::new(Policy::default(), |_: &Token, _: Time| Ok(Principal::new("=1+1")));
-    let mut trail = Trail::default();
-    trail.keep(gate.decide(Time::ZERO, Some(&Token::new("x")), &Command::Tick, &Engine::new(Config::default())));
+    let mut trail = AuditTrail::default();
+    trail.push(gate.decide(Time::ZERO, Some(&Token::new("x")), &Command::Tick, &Engine::new(Config::default())));
     assert!(trail.to_csv().contains(",'=1+1,"), "{}", trail.to_csv());
 }
 
@@ -495,18 +515,18 @@ fn messages_carry_tokens() {
     };
     hear(&text).unwrap();
     let forged = hear(&beat(second).encode(&WireLimits::default()).unwrap());
-    assert!(matches!(forged, Err(No::Gate(Refused::Denied { denied: Denied::ForeignAgent(_), .. }))));
+    assert!(matches!(forged, Err(No::Gate(AccessError::Forbidden { reason: DenialReason::ForeignAgent(_), .. }))));
 }
 
 /// Policies are data.
 #[test]
-fn policies_are_written_down_and_read() {
+fn policies_round_trip_through_serde() {
     let text = r#"[{"role":"submitter","may":["submit"]},{"role":{"other":"approver"},"may":["decide","read"]}]"#;
     let policy: Policy = serde_json::from_str(text).unwrap();
     assert_eq!(serde_json::to_string(&policy).unwrap(), text);
     let approver = Principal::new("ada").with_role(Role::Other("approver".into()));
     assert_eq!(policy.grants(&approver, Action::Decide), Ok(()));
-    assert_eq!(policy.grants(&approver, Action::Submit), Err(Denied::NotGranted(Action::Submit)));
+    assert_eq!(policy.grants(&approver, Action::Submit), Err(DenialReason::NotGranted(Action::Submit)));
     assert!(serde_json::from_str::<Policy>(r#"[{"role":"submitter","may":["everything"]}]"#).is_err());
     assert!(serde_json::from_str::<Policy>(r#"[{"role":"submitter","may":[],"unless":1}]"#).is_err());
 }

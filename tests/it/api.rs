@@ -34,8 +34,8 @@ fn errors_are_errors_everywhere() {
     error::<PayloadError>();
     error::<Rejected>();
     error::<RestoreError>();
-    error::<access::Denied>();
-    error::<access::Refused>();
+    error::<access::DenialReason>();
+    error::<access::AccessError>();
     error::<access::Unauthenticated>();
     error::<coordination::Overdrawn>();
     error::<coordination::blackboard::NotWritten>();
@@ -53,7 +53,7 @@ fn errors_are_errors_everywhere() {
     error::<journal::AppendError>();
     error::<journal::JournalError>();
     error::<language::DocumentError>();
-    error::<language::Wrong>();
+    error::<language::DocumentFaultKind>();
     error::<protocol::BadMessageId>();
     error::<protocol::Malformed>();
     error::<protocol::NotACommand>();
@@ -93,9 +93,9 @@ fn errors_are_errors_everywhere() {
 fn errors_of_planning_are_errors_everywhere() {
     use counterpoint::planning;
     error::<planning::AssignError>();
-    error::<planning::BadProblem>();
-    error::<planning::Breach>();
-    error::<planning::Fault>();
+    error::<planning::InvalidProject>();
+    error::<planning::Violation>();
+    error::<planning::ProjectFault>();
     error::<planning::GraphError>();
     error::<planning::OutlineError>();
     error::<planning::RunTensorError>();

@@ -19,7 +19,7 @@ pub use routes::router;
 
 use auth::bearer;
 use axum::http::HeaderMap;
-use counterpoint::access::{Gate, Policy, Tokens, Trail};
+use counterpoint::access::{AuditTrail, Gate, Policy, Tokens};
 use counterpoint::host::HostError;
 use counterpoint::host::future::{Driver, FutureHost, OffThread};
 use counterpoint::journal::sealed::Stream;
@@ -45,7 +45,7 @@ pub struct App {
     host: FutureHost,
     hub: Hub,
     gate: Arc<Gate>,
-    trail: Arc<Mutex<Trail>>,
+    trail: Arc<Mutex<AuditTrail>>,
     limits: WireLimits,
 }
 
@@ -123,7 +123,7 @@ impl App {
     }
 
     fn keep(&self, decision: &counterpoint::access::Decision) {
-        self.trail.lock().unwrap_or_else(PoisonError::into_inner).keep(decision.clone());
+        self.trail.lock().unwrap_or_else(PoisonError::into_inner).push(decision.clone());
     }
 }
 

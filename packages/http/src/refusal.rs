@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use counterpoint::Rejected;
-use counterpoint::access::Refused;
+use counterpoint::access::AccessError;
 use counterpoint::host::HostError;
 use counterpoint::language::DocumentError;
 use counterpoint::protocol::{Body, Malformed};
@@ -87,11 +87,13 @@ impl From<HostError> for Refusal {
     }
 }
 
-impl From<Refused> for Refusal {
-    fn from(refused: Refused) -> Self {
-        match &refused {
-            Refused::Unauthenticated(_) => Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", refused.to_string()),
-            _ => Self::new(StatusCode::FORBIDDEN, "denied", refused.to_string()),
+impl From<AccessError> for Refusal {
+    fn from(error: AccessError) -> Self {
+        match &error {
+            AccessError::Unauthenticated(_) => {
+                Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", error.to_string())
+            }
+            _ => Self::new(StatusCode::FORBIDDEN, "denied", error.to_string()),
         }
     }
 }
@@ -111,7 +113,7 @@ impl From<Malformed> for Refusal {
 
 impl From<DocumentError> for Refusal {
     fn from(error: DocumentError) -> Self {
-        let faults = error.mistakes().iter().map(ToString::to_string).collect();
+        let faults = error.faults().iter().map(ToString::to_string).collect();
         Self { faults, ..Self::invalid("document", error.to_string()) }
     }
 }

@@ -1,10 +1,10 @@
 //! What a caller is told when nothing has happened.
 
 use counterpoint::Rejected;
-use counterpoint::access::Refused;
+use counterpoint::access::AccessError;
 use counterpoint::decompose::DecomposeError;
 use counterpoint::host::HostError;
-use counterpoint::planning::BadProblem;
+use counterpoint::planning::InvalidProject;
 use counterpoint::protocol::Body;
 use rmcp::ErrorData;
 use rmcp::model::CallToolResult;
@@ -47,10 +47,10 @@ impl From<HostError> for Refusal {
     }
 }
 
-impl From<Refused> for Refusal {
-    fn from(refused: Refused) -> Self {
-        let code = if matches!(refused, Refused::Unauthenticated(_)) { "unauthenticated" } else { "denied" };
-        Self::new(code, refused.to_string())
+impl From<AccessError> for Refusal {
+    fn from(error: AccessError) -> Self {
+        let code = if matches!(error, AccessError::Unauthenticated(_)) { "unauthenticated" } else { "denied" };
+        Self::new(code, error.to_string())
     }
 }
 
@@ -60,8 +60,8 @@ impl From<DecomposeError> for Refusal {
     }
 }
 
-impl From<BadProblem> for Refusal {
-    fn from(error: BadProblem) -> Self {
+impl From<InvalidProject> for Refusal {
+    fn from(error: InvalidProject) -> Self {
         Self::new("no_plan", error.to_string())
     }
 }

@@ -1,4 +1,4 @@
-//! The compact form: frames.
+//! The compact encoding: binary frames.
 //!
 //! ```text
 //! header   magic 8 | length 4 | its complement 4 | version 1 | keyed 1 | after 8 | epoch 8 | previous hash 32
@@ -7,8 +7,8 @@
 //!          | the entries, as MessagePack, one after the other | hash 32
 //! ```
 //!
-//! Numbers have their low byte first. A length counts what comes after its complement, without which a flipped bit in it
-//! would make the rest look like one record that was cut short.
+//! Numbers are little-endian. A length counts the bytes after its complement. The complement detects a flipped bit in the length,
+//! which otherwise would make the rest look like one incomplete record.
 
 use super::head::{Hash, Head};
 use super::{HASH, Stream, VERSION};
@@ -20,11 +20,11 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 pub(super) const MAGIC: &[u8; 8] = b"CPointJ\n";
-/// The length and its complement.
+/// The size of the length and its complement.
 const PREFIX: usize = 8;
-/// What every record has before its entries.
+/// The size of a record's fields before its entries.
 const FIXED: usize = 1 + 8 + 8 + 4 + HASH;
-/// How deep an entry may nest; as deep as in JSON.
+/// The limit on the nesting of an entry, the same as for JSON.
 const DEPTH: usize = 128;
 
 pub(super) fn write_header(stream: &Stream, after: Head, out: &mut Vec<u8>) {
@@ -34,7 +34,7 @@ pub(super) fn write_header(stream: &Stream, after: Head, out: &mut Vec<u8>) {
     out.extend_from_slice(&after.seq.get().to_le_bytes());
     out.extend_from_slice(&after.epoch.get().to_le_bytes());
     out.extend_from_slice(after.hash.as_bytes());
-    // A name is bounded by the limits of the core; one beyond 64 KiB is cut, here as when it is compared.
+    // Names are bounded by the limits of the core; a longer one is cut at 64 KiB, here and in comparisons.
     let name = short(&stream.name);
     out.extend_from_slice(&u16::try_from(name.len()).unwrap_or(u16::MAX).to_le_bytes());
     out.extend_from_slice(name);
@@ -52,7 +52,7 @@ fn short(name: &str) -> &[u8] {
     name.as_bytes().get(..name.len().min(usize::from(u16::MAX))).unwrap_or_default()
 }
 
-/// What finds accidents in a header, key or not: so that another key is told from damage.
+/// The checksum of a header, with or without a key, so that a wrong key is distinguished from damage.
 fn sum(bytes: &[u8]) -> Hash {
     Hash::new(*blake3::hash(bytes).as_bytes())
 }
@@ -62,7 +62,7 @@ fn open_frame(out: &mut Vec<u8>) -> usize {
     out.len()
 }
 
-/// Writes the length of a frame that is complete but for `more` bytes.
+/// Writes the length of a frame that is complete except for `more` bytes.
 fn close_length(out: &mut [u8], begin: usize, more: usize) {
     let length = u32::try_from(out.len().saturating_sub(begin).saturating_add(more)).unwrap_or(u32::MAX);
     let prefix = out.get_mut(begin.saturating_sub(PREFIX)..begin);
@@ -72,7 +72,7 @@ fn close_length(out: &mut [u8], begin: usize, more: usize) {
     }
 }
 
-/// A record under way.
+/// A record being written.
 pub(super) struct Record {
     begin: usize,
     first: Seq,
@@ -110,13 +110,13 @@ impl Record {
         (Seq::new(self.first.get().saturating_add(u64::from(self.count)).saturating_sub(1)), hash)
     }
 
-    /// How large it would be if it were closed now.
+    /// The size of the record if it ended now.
     pub(super) const fn size(&self, out: &[u8]) -> usize {
         out.len().saturating_sub(self.begin).saturating_add(HASH)
     }
 }
 
-/// Reads numbers off the front of bytes.
+/// Reads numbers from the front of bytes.
 struct Cursor<'a>(&'a [u8]);
 
 impl<'a> Cursor<'a> {
@@ -143,17 +143,17 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// The length that a frame says it has; `None` if its two words contradict each other.
-fn length(prefix: &[u8]) -> Option<usize> {
+/// The length in a prefix; `None` if the length and its complement do not match.
+fn frame_length(prefix: &[u8]) -> Option<usize> {
     let mut cursor = Cursor(prefix);
     let (length, complement) = (cursor.u32()?, cursor.u32()?);
     (length == !complement).then_some(usize::try_from(length).ok()?)
 }
 
-/// Reads a header: where the journal goes on from, and how long the header is.
+/// Reads a header; returns the head that it continues from, and its size.
 pub(super) fn read_header(stream: &Stream, bytes: &[u8]) -> Result<(Head, usize), RestoreError> {
     const CUT: RestoreError = RestoreError::NoJournal { reason: "its header is cut short or damaged" };
-    let frame = bytes.get(MAGIC.len()..).and_then(|rest| length(rest.get(..PREFIX)?)).ok_or(CUT)?;
+    let frame = bytes.get(MAGIC.len()..).and_then(|rest| frame_length(rest.get(..PREFIX)?)).ok_or(CUT)?;
     let end = MAGIC.len() + PREFIX + frame;
     let (body, sum_there) = bytes.get(..end).and_then(|all| all.split_last_chunk::<HASH>()).ok_or(CUT)?;
     if !same_sum(body, sum_there) {
@@ -183,25 +183,25 @@ fn same_sum(body: &[u8], there: &[u8; HASH]) -> bool {
     super::head::same(sum(body), Hash::new(*there))
 }
 
-/// A record's frame, of which nothing but its hash has been believed.
+/// The frame of a record with a correct hash, not yet parsed.
 pub(super) struct Frame<'a> {
     pub(super) body: &'a [u8],
     pub(super) hash: Hash,
-    /// Bytes of all of it.
+    /// The size of the whole frame.
     pub(super) size: usize,
 }
 
-/// What stands at the front of bytes.
+/// The result of reading a frame.
 pub(super) enum Front<'a> {
-    /// A whole frame, whose hash is right.
+    /// A complete frame with a correct hash.
     Sound(Frame<'a>),
-    /// No frame, or one whose hash is wrong; it says that it has so many bytes, if what says so is sound.
+    /// No frame, or one with a wrong hash; with its size if the length is consistent.
     Bad(Option<usize>),
 }
 
 pub(super) fn front<'a>(stream: &Stream, bytes: &'a [u8]) -> Front<'a> {
-    let Some(said) = bytes.get(..PREFIX).and_then(length) else { return Front::Bad(None) };
-    let size = PREFIX.saturating_add(said);
+    let Some(length) = bytes.get(..PREFIX).and_then(frame_length) else { return Front::Bad(None) };
+    let size = PREFIX.saturating_add(length);
     let Some((sealed, hash)) = bytes.get(..size).and_then(|frame| frame.split_last_chunk::<HASH>()) else {
         return Front::Bad(Some(size));
     };
@@ -212,8 +212,8 @@ pub(super) fn front<'a>(stream: &Stream, bytes: &'a [u8]) -> Front<'a> {
     }
 }
 
-/// What a record says of itself, before its entries.
-pub(super) struct Said<'a> {
+/// The fields of a record; `entries` is not yet parsed.
+pub(super) struct RecordFields<'a> {
     pub(super) version: u8,
     pub(super) first: Seq,
     pub(super) epoch: Epoch,
@@ -223,14 +223,14 @@ pub(super) struct Said<'a> {
 }
 
 impl<'a> Frame<'a> {
-    pub(super) fn said(&self) -> Option<Said<'a>> {
+    pub(super) fn fields(&self) -> Option<RecordFields<'a>> {
         let mut cursor = Cursor(self.body);
         let version = cursor.byte()?;
         if version != VERSION {
             let (first, epoch, prev) = (Seq::ZERO, Epoch::default(), Hash::default());
-            return Some(Said { version, first, epoch, count: 0, prev, entries: &[] });
+            return Some(RecordFields { version, first, epoch, count: 0, prev, entries: &[] });
         }
-        Some(Said {
+        Some(RecordFields {
             version,
             first: Seq::new(cursor.u64()?),
             epoch: Epoch::new(cursor.u64()?),
@@ -241,36 +241,36 @@ impl<'a> Frame<'a> {
     }
 }
 
-pub(super) fn entries(said: &Said<'_>) -> Result<Vec<Entry>, String> {
-    let mut reader = rmp_serde::Deserializer::from_read_ref(said.entries);
+pub(super) fn entries(fields: &RecordFields<'_>) -> Result<Vec<Entry>, String> {
+    let mut reader = rmp_serde::Deserializer::from_read_ref(fields.entries);
     reader.set_max_depth(DEPTH);
-    // An entry has no fewer than 16 bytes: a count that is a lie reserves nothing.
-    let most = said.entries.len() / 16;
-    let mut entries = Vec::with_capacity(usize::try_from(said.count).unwrap_or(most).min(most));
-    for _ in 0..said.count {
+    // An entry has at least 16 bytes, so a wrong count cannot cause a large allocation.
+    let most = fields.entries.len() / 16;
+    let mut entries = Vec::with_capacity(usize::try_from(fields.count).unwrap_or(most).min(most));
+    for _ in 0..fields.count {
         entries.push(Entry::deserialize(&mut reader).map_err(|error| error.to_string())?);
     }
-    // There is nothing more to read, not even the first byte of something.
+    // Exactly the end of the input, not even the first byte of another value.
     match IgnoredAny::deserialize(&mut reader) {
         Err(rmp_serde::decode::Error::InvalidMarkerRead(_)) => Ok(entries),
-        Ok(_) | Err(_) => Err("something is left over".to_owned()),
+        Ok(_) | Err(_) => Err("bytes remain after the entries".to_owned()),
     }
 }
 
-/// Whether a sound frame begins anywhere in these bytes. Looks at no more than a few times as many bytes as there are; when
-/// that is not enough to tell, it says yes, which is the careful answer.
+/// Whether a valid frame begins at any offset. Hashes a bounded number of bytes; if that does not suffice, returns true, which is the
+/// safe answer.
 pub(super) fn any_sound(stream: &Stream, bytes: &[u8]) -> bool {
     let mut budget = bytes.len().saturating_mul(4).saturating_add(1 << 20);
     for at in 0..bytes.len().saturating_sub(PREFIX + FIXED) {
         let rest = bytes.get(at..).unwrap_or_default();
-        let Some(said) = rest.get(..PREFIX).and_then(length) else { continue };
-        if said < FIXED + HASH || said > rest.len() - PREFIX {
+        let Some(length) = rest.get(..PREFIX).and_then(frame_length) else { continue };
+        if length < FIXED + HASH || length > rest.len() - PREFIX {
             continue;
         }
-        if said > budget {
+        if length > budget {
             return true;
         }
-        budget -= said;
+        budget -= length;
         if matches!(front(stream, rest), Front::Sound(_)) {
             return true;
         }

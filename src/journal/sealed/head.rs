@@ -1,4 +1,4 @@
-//! Hashes, keys, and where a journal stands.
+//! Hashes, keys and positions in a journal.
 
 use super::HASH;
 use crate::id::Seq;
@@ -6,19 +6,19 @@ use crate::journal::Epoch;
 use core::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// How records are written.
+/// The encoding of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Encoding {
-    /// Frames of MessagePack: about two thirds of the size, and quicker.
+    /// Frames of MessagePack: about two thirds of the size, and faster.
     #[default]
     Compact,
-    /// A line of JSON for each record.
+    /// One line of JSON for each record.
     Lines,
 }
 
-/// The key that a journal is sealed with: 32 bytes that nobody can guess. Keep it where the journal is not.
+/// The key that seals a journal: 32 random bytes. Store it apart from the journal.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key([u8; HASH]);
 
@@ -36,7 +36,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// A BLAKE3 hash. As text, 64 hexadecimal digits.
+/// A BLAKE3 hash; as text, 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Hash([u8; HASH]);
 
@@ -47,13 +47,13 @@ impl Hash {
         Self(bytes)
     }
 
-    /// Its bytes.
+    /// The bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; HASH] {
         &self.0
     }
 
-    /// From exactly 64 digits, small letters only, so that each hash has one form.
+    /// Parses exactly 64 lower-case digits, so that each hash has one text form.
     pub(super) fn from_hex(text: &[u8]) -> Option<Self> {
         let mut bytes = [0; HASH];
         let (pairs, rest) = text.as_chunks::<2>();
@@ -100,8 +100,8 @@ impl<'de> Deserialize<'de> for Hash {
     }
 }
 
-/// Where a journal stands: its last entry, who wrote it, and the hash of its last record, which stands for all before it. Kept
-/// elsewhere it is an anchor: a journal that does not pass through it is not the one that was written.
+/// A position in a journal: the last entry, its writer, and the hash of the last record, which covers everything before it. Stored
+/// elsewhere it is an anchor: a journal that does not contain it is not the one that was written.
 ///
 /// ```
 /// use counterpoint::journal::sealed::Head;
@@ -115,14 +115,14 @@ impl<'de> Deserialize<'de> for Hash {
 pub struct Head {
     /// The number of the last entry.
     pub seq: Seq,
-    /// Its writer.
+    /// The epoch of its writer.
     pub epoch: Epoch,
     /// The hash of the last record.
     pub hash: Hash,
 }
 
 impl Head {
-    /// Before the first entry.
+    /// The position before the first entry.
     pub const START: Self = Self { seq: Seq::ZERO, epoch: Epoch::new(0), hash: Hash([0; HASH]) };
 
     pub(super) const fn new(seq: Seq, epoch: Epoch, hash: Hash) -> Self {
@@ -130,7 +130,7 @@ impl Head {
     }
 }
 
-/// The keys by which the things that are sealed cannot be taken for one another.
+/// The derived keys, one for each kind of sealed data, so that one kind is not accepted as another.
 #[derive(Clone)]
 pub(super) struct Seals {
     record: [u8; HASH],
@@ -140,7 +140,7 @@ pub(super) struct Seals {
 }
 
 impl Seals {
-    /// The name is part of them, so that no record of one stream passes in another.
+    /// The name is part of the keys, so that records of one stream are not accepted in another.
     pub(super) fn new(name: &str, key: Option<&Key>) -> Self {
         let mut material = name.as_bytes().to_vec();
         material.extend_from_slice(key.map_or(&[], |key| &key.0));
@@ -181,7 +181,7 @@ fn keyed(key: &[u8; HASH], bytes: &[u8]) -> Hash {
     Hash(*blake3::keyed_hash(key, bytes).as_bytes())
 }
 
-/// Whether two hashes are equal, in a time that does not tell where they differ.
+/// Compares two hashes in constant time.
 pub(super) fn same(a: Hash, b: Hash) -> bool {
     blake3::Hash::from_bytes(a.0) == blake3::Hash::from_bytes(b.0)
 }

@@ -1,4 +1,4 @@
-//! Records of any kind, sealed one by one: an audit trail that shows every change.
+//! A sealed log of records of any kind: a tamper-evident audit trail.
 
 use super::Stream;
 use super::head::{Hash, same};
@@ -7,31 +7,31 @@ use serde::{Deserialize, Serialize};
 use std::io::Write as _;
 use thiserror::Error;
 
-/// Where a ledger stands: how many records it has, and the hash of the last, which stands for all before it. Kept elsewhere, or
-/// given to a witness, it is an anchor: a ledger that does not pass through it is not the one that was written.
+/// A position in a ledger: the number of records, and the hash of the last, which covers all before it. Stored elsewhere it is an
+/// anchor: a ledger that does not contain it is not the one that was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Mark {
-    /// How many records.
+    /// The number of records.
     pub records: u64,
-    /// The hash of the last.
+    /// The hash of the last record.
     pub hash: Hash,
 }
 
 impl Mark {
-    /// Before the first record.
+    /// The position before the first record.
     pub const START: Self = Self { records: 0, hash: Hash::new([0; super::HASH]) };
 }
 
-/// Writes what a host must be able to prove later: decisions of [`access`](crate::access), lines of the
-/// [audit](crate::insight::AuditLine), anything that serde can write. One record is one line of JSON, chained to the one
-/// before by a hash under the stream's key, so what is written is also what is exported. Nothing can be changed, left out, put
-/// in, moved, or brought from another stream without showing; only the end can be cut off unseen, which a [`Mark`] that is
-/// kept elsewhere shows.
+/// A tamper-evident log for evidence: decisions of [`access`](crate::access), lines of the [audit](crate::insight::AuditLine), any
+/// serializable record.
 ///
-/// The core knows nothing of it: who asked for what is decided before a command, and facts are what came of it. A host
-/// appends the record of a command after its facts, as [`Decision::led_to`](crate::access::Decision::led_to) names them; of
-/// what is refused there are no facts, and the record is all.
+/// A record is one line of JSON, chained to the one before by a hash under the stream's key, so the log can be exported as it is.
+/// A change, an omission, an insertion, a reordering or a record of another stream is detected. A truncation at the end is detected
+/// only with a [`Mark`] that is stored elsewhere.
+///
+/// The core does not use ledgers. A host appends the record of a command after the command's events, which
+/// [`Decision::led_to`](crate::access::Decision::led_to) names. A denied command has no events, so its record is the only trace.
 ///
 /// ```
 /// use counterpoint::journal::sealed::{Key, Ledger, LedgerFault, Stream};
@@ -58,40 +58,36 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// A ledger without records. The stream's name and key are part of each hash; its form is always lines.
+    /// An empty ledger. The stream's name and key are part of each hash; the encoding is always lines.
     #[must_use]
     pub fn new(stream: &Stream) -> Self {
         Self::continuing(stream, Mark::START)
     }
 
-    /// Goes on where [`verify`](Self::verify) found the end.
+    /// Continues at the position that [`verify`](Self::verify) returned.
     #[must_use]
     pub fn continuing(stream: &Stream, mark: Mark) -> Self {
         Self { stream: stream.clone(), mark }
     }
 
-    /// Where it stands.
+    /// The current position.
     #[must_use]
     pub const fn mark(&self) -> Mark {
         self.mark
     }
 
-    /// Appends a record: one line. Nothing is written if that cannot be.
+    /// Appends a record as one line. Writes nothing on an error.
     ///
     /// # Errors
     ///
-    /// [`LedgerFault::Unwritable`], when the record has no form in JSON, or is larger than a record may be
+    /// [`LedgerFault::Unwritable`] if the record cannot be encoded as JSON or exceeds the limit on its size
     /// ([`Limits::record_bytes`](crate::Limits::record_bytes)).
     pub fn write(&mut self, record: &impl Serialize, out: &mut Vec<u8>) -> Result<(), LedgerFault> {
         let number = self.mark.records.saturating_add(1);
         let unwritable = |reason: String| LedgerFault::Unwritable { record: number, reason };
         let body = serde_json::to_string(record).map_err(|error| unwritable(error.to_string()))?;
         if body.len() > self.stream.record_bytes as usize {
-            return Err(unwritable(format!(
-                "{} bytes are more than the {} allowed",
-                body.len(),
-                self.stream.record_bytes
-            )));
+            return Err(unwritable(format!("{} bytes exceed the limit of {}", body.len(), self.stream.record_bytes)));
         }
         let begin = out.len();
         // Writing to memory does not fail.
@@ -102,7 +98,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Reads a whole ledger and gives its end, if every bit of it is what was written.
+    /// Checks a whole ledger and returns its end.
     ///
     /// # Errors
     ///
@@ -111,11 +107,11 @@ impl Ledger {
         walk(stream, bytes, |_: IgnoredAny| {})
     }
 
-    /// The same, and it must pass through an earlier end: neither cut off before it nor written anew.
+    /// The same as [`verify`](Self::verify), for a ledger that must contain an earlier position.
     ///
     /// # Errors
     ///
-    /// The first fault; [`LedgerFault::NotThrough`] if it is sound and another, or shorter.
+    /// The first fault; [`LedgerFault::NotThrough`] if the ledger is valid but does not contain the position.
     pub fn verify_through(stream: &Stream, bytes: &[u8], anchor: Mark) -> Result<Mark, LedgerFault> {
         let mut passed = anchor == Mark::START;
         let mut at = Mark::START;
@@ -126,11 +122,11 @@ impl Ledger {
         if passed { Ok(at) } else { Err(LedgerFault::NotThrough { record: anchor.records }) }
     }
 
-    /// The records, if every bit of the ledger is what was written.
+    /// Checks a whole ledger and returns its records.
     ///
     /// # Errors
     ///
-    /// The first fault; a record that is not of this kind is [`LedgerFault::Unreadable`].
+    /// The first fault; [`LedgerFault::Unreadable`] if a record is not of this type.
     pub fn read<Record: DeserializeOwned>(stream: &Stream, bytes: &[u8]) -> Result<Vec<Record>, LedgerFault> {
         let mut records = Vec::new();
         walk(stream, bytes, |record| records.push(record))?;
@@ -162,7 +158,7 @@ fn walk<Record: DeserializeOwned>(
     Ok(at)
 }
 
-/// One line further.
+/// Checks one line and advances the position.
 fn step<Record: DeserializeOwned>(
     stream: &Stream,
     at: Mark,
@@ -187,50 +183,50 @@ fn step<Record: DeserializeOwned>(
     Ok(Mark { records: record, hash })
 }
 
-/// What is wrong with a ledger.
+/// The faults of a ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum LedgerFault {
     /// The record was changed, or is sealed with another key or for another stream.
-    #[error("record {record} is not what was written, or not by who holds the key")]
+    #[error("record {record} was changed, or is of another key or stream")]
     Damaged {
-        /// Which.
+        /// The number of the record.
         record: u64,
     },
-    /// The last record was not written to its end. Whoever wrote it did not hear that it was kept.
-    #[error("record {record} breaks off")]
+    /// The last record is incomplete, so its writer never confirmed it.
+    #[error("record {record} is incomplete")]
     Torn {
-        /// Which.
+        /// The number of the record.
         record: u64,
     },
-    /// A sound record stands where another belongs: some were left out, put in or moved.
-    #[error("record {found} stands where record {record} belongs, or does not follow the one before")]
+    /// A valid record is in the wrong place: records were left out, inserted or moved.
+    #[error("record {found} is in the place of record {record}, or does not follow the one before")]
     NotNext {
-        /// Which belongs there.
+        /// The number of the expected record.
         record: u64,
-        /// Which stands there.
+        /// The number of the record found.
         found: u64,
     },
-    /// The ledger is sound, and does not pass through the end that was kept: it was cut off, or written anew.
-    #[error("the ledger does not pass through record {record} as it was")]
+    /// The ledger is valid, but does not contain the given position: it was truncated or rewritten.
+    #[error("the ledger does not contain the given record {record}")]
     NotThrough {
-        /// The record of the end that was kept.
+        /// The number of the record at the position.
         record: u64,
     },
-    /// A sound record is of another kind than was asked for.
+    /// A valid record is of another type than requested.
     #[error("record {record} cannot be read: {reason}")]
     Unreadable {
-        /// Which.
+        /// The number of the record.
         record: u64,
-        /// What stands in the way.
+        /// The reason.
         reason: String,
     },
     /// A record cannot be written.
     #[error("record {record} cannot be written: {reason}")]
     Unwritable {
-        /// Which it would have been.
+        /// The number that the record would have.
         record: u64,
-        /// What stands in the way.
+        /// The reason.
         reason: String,
     },
 }

@@ -1,11 +1,11 @@
-//! The readable form: a line of JSON for each record.
+//! The readable encoding: one line of JSON for each record.
 //!
 //! ```text
 //! {"counterpoint":"journal","v":1,"stream":"orders","after":0,"epoch":0,"prev":"00..","keyed":true,"seal":"..","sum":".."}
 //! {"v":1,"seq":1,"epoch":1,"prev":"00..","entries":[{"seq":1,"at":5,"event":{..}}],"hash":".."}
 //! ```
 //!
-//! A hash covers the bytes of its line up to the comma before it. So there is one form of each line, to the bit.
+//! A hash covers the bytes of its line up to the comma before the hash, so each line has exactly one valid form.
 
 use super::head::{Hash, Head, same};
 use super::{HASH, Stream, VERSION};
@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::io::Write as _;
 
-/// `,"hash":"..."}` and the end of the line.
+/// The length of `,"hash":"..."}` and the end of the line.
 const TAIL: usize = r#","hash":""}"#.len() + 2 * HASH + 1;
 
 pub(super) fn write_header(stream: &Stream, after: Head, out: &mut Vec<u8>) {
@@ -75,7 +75,7 @@ impl Record {
     }
 }
 
-/// The bytes of the first line with its end, if it has one.
+/// The first line with its end, if it is complete.
 pub(super) fn first_line(bytes: &[u8]) -> Option<&[u8]> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
     bytes.get(..=end)
@@ -134,7 +134,7 @@ pub(super) fn read_header(stream: &Stream, bytes: &[u8]) -> Result<(Head, usize)
     Ok((Head::new(header.after, header.epoch, header.prev), line.len()))
 }
 
-/// The hash of a line that is a record, if it is right.
+/// The hash of a line, if it is a record with a correct hash.
 pub(super) fn sound(stream: &Stream, line: &[u8]) -> Option<Hash> {
     let (covered, hash) = unsealed(line, "hash")?;
     same(stream.seals.record(covered), hash).then_some(hash)
@@ -153,19 +153,19 @@ pub(super) struct Line {
     _hash: IgnoredAny,
 }
 
-/// What a sound line says; `Err` with the version if that is not ours.
-pub(super) fn said(line: &[u8]) -> Result<Result<Line, String>, u64> {
+/// Parses a line with a correct hash; `Err` is an unknown version.
+pub(super) fn parse(line: &[u8]) -> Result<Result<Line, String>, u64> {
     if !line.starts_with(b"{\"v\":1,") {
         return match serde_json::from_slice::<Version>(line) {
             Ok(Version { v }) if v != u64::from(VERSION) => Err(v),
-            Ok(_) => Ok(Err("its version does not come first".to_owned())),
+            Ok(_) => Ok(Err("the version is not the first field".to_owned())),
             Err(error) => Ok(Err(error.to_string())),
         };
     }
     Ok(serde_json::from_slice(line).map_err(|error| error.to_string()))
 }
 
-/// Whether one of the lines is a sound record.
+/// Whether one of the lines is a record with a correct hash.
 pub(super) fn any_sound(stream: &Stream, bytes: &[u8]) -> bool {
     bytes.split_inclusive(|byte| *byte == b'\n').any(|line| sound(stream, line).is_some())
 }

@@ -1,8 +1,8 @@
-//! Facts and snapshots at rest, sealed: bytes in which every bit is accounted for.
+//! Tamper-evident encoding of entries and snapshots: every changed bit is detected.
 //!
-//! Pure functions between entries and bytes; where the bytes lie is the host's affair. A [`Stream`] says whose journal it is,
-//! in which form it is written, and with which key it is sealed. A [`Sealer`] writes records, each with the entries of one
-//! append; an [`Unsealer`] reads them back and says exactly what is wrong, and up to where all is sound.
+//! Pure functions between entries and bytes; the host stores the bytes. A [`Stream`] is the name of the journal, its encoding and
+//! its key. A [`Sealer`] writes records, each with the entries of one append; an [`Unsealer`] reads them and reports the first
+//! fault and the end of the valid part.
 //!
 //! ```
 //! use counterpoint::journal::Epoch;
@@ -21,32 +21,31 @@
 //! let read = stream.read(&bytes, None);
 //! assert_eq!((read.entries.len(), read.head, read.fault), (3, Some(sealer.head()), None));
 //!
-//! bytes[150] ^= 1; // somebody was here
+//! bytes[150] ^= 1; // tampering
 //! let read = stream.read(&bytes, None);
 //! assert_eq!(read.fault, Some(RestoreError::Damaged { seq: Seq::new(1) }));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Form
+//! # Format
 //!
-//! A stream of bytes (a file, a segment of many) begins with a header: version, name of the stream, and the [`Head`] that it
-//! goes on from. Then records: version, number of the first entry, epoch, hash of the record before, entries, hash. Each hash
-//! covers everything before it in its record, so records form a chain: nothing can be changed, left out, put in or put
-//! elsewhere without showing. The name of the stream is part of each, so no record passes in another stream. The end alone can be cut off unseen; who must notice that keeps the last head elsewhere and
-//! asks for it ([`Unsealer::anchored`]).
+//! A stream of bytes (a file, a segment of a journal) begins with a header: version, name of the stream, and the [`Head`] that it
+//! continues from. Records follow: version, number of the first entry, epoch, hash of the previous record, entries, hash. Each
+//! hash covers all of its record before it, so records form a chain: a change, an omission, an insertion or a reordering is
+//! detected. The name of the stream is part of each hash, so records of another stream are rejected. A truncation at the end is
+//! detected only with a head that is stored elsewhere ([`Unsealer::anchored`]).
 //!
-//! Hashes are BLAKE3. Without a key they find accidents; with one ([`Stream::with_key`]) nobody who lacks it can write a
-//! record that passes. Two forms of the same: [`Encoding::Lines`], JSON for eyes and other tools, and
-//! [`Encoding::Compact`], frames of MessagePack. Both name the fields of facts, so what is added to facts later does not
-//! touch old journals.
+//! Hashes are BLAKE3. Without a key they detect accidents; with one ([`Stream::with_key`]) valid records can only be written with
+//! that key. There are two encodings: [`Encoding::Lines`], JSON for people and other tools, and [`Encoding::Compact`], frames of
+//! MessagePack. Both contain field names, so fields can be added to events without affecting old journals.
 //!
-//! What is no fact and must be proved later, as who asked for what, goes into a [`Ledger`], which is sealed in the same way.
+//! Records other than events, such as access decisions, are sealed in the same way in a [`Ledger`].
 //!
-//! # What a crash leaves
+//! # After a crash
 //!
-//! A record that was not written to its end, with nothing sound after it, is [torn](RestoreError::Torn): its append was never
-//! confirmed, and a writer may cut it off ([`Unsealer::sound`]). Torn means: cut short, or with a sector that was never
-//! written. Anything else is [damage](RestoreError::Damaged), and nothing cuts that off in silence.
+//! A record that was not written completely, with no valid record after it, is [torn](RestoreError::Torn): its append was never
+//! confirmed, so a writer can cut it off ([`Unsealer::sound`]). A record is torn if it is cut short or contains a sector that was
+//! never written. Anything else is [damage](RestoreError::Damaged), which is never cut off silently.
 
 mod compact;
 mod head;
@@ -66,12 +65,12 @@ use crate::limits::Limits;
 use crate::name::Name;
 use head::Seals;
 
-/// The version of the form that this crate writes.
+/// The version of the format that this crate writes.
 const VERSION: u8 = 1;
-/// Bytes of a hash.
+/// The number of bytes of a hash.
 const HASH: usize = 32;
 
-/// Whose journal it is, how it is written, and with which key it is sealed.
+/// The name, the encoding and the key of a journal.
 #[derive(Debug, Clone)]
 pub struct Stream {
     name: Name,
@@ -82,7 +81,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// The stream of this name, in compact form, without a key. Journals of other names are refused.
+    /// A stream of this name, in the compact encoding and without a key. Bytes of a stream with another name are rejected.
     #[must_use]
     pub fn new(name: impl Into<Name>) -> Self {
         let name = name.into();
@@ -95,7 +94,7 @@ impl Stream {
         }
     }
 
-    /// Seals with this key: what somebody without it has changed or written is refused.
+    /// Sets the key. Records that were not written with it are rejected.
     #[must_use]
     pub fn with_key(mut self, key: Key) -> Self {
         self.seals = Seals::new(&self.name, Some(&key));
@@ -103,27 +102,27 @@ impl Stream {
         self
     }
 
-    /// Writes in this form. Both are read, whatever is set here.
+    /// Sets the encoding for writing. Both are read.
     #[must_use]
     pub const fn with_encoding(mut self, encoding: Encoding) -> Self {
         self.encoding = encoding;
         self
     }
 
-    /// Bounds records by [`Limits::record_bytes`].
+    /// Limits the size of records by [`Limits::record_bytes`].
     #[must_use]
     pub const fn with_limits(mut self, limits: &Limits) -> Self {
         self.record_bytes = limits.record_bytes;
         self
     }
 
-    /// Its name.
+    /// The name.
     #[must_use]
     pub const fn name(&self) -> &Name {
         &self.name
     }
 
-    /// The header of bytes that go on from this head, and the sealer of what follows in them.
+    /// Makes a header for bytes that continue from this head, and the sealer for what follows.
     #[must_use]
     pub fn begin(&self, after: Head) -> (Sealer, Vec<u8>) {
         let mut bytes = Vec::new();
@@ -134,23 +133,23 @@ impl Stream {
         (Sealer::new(self.clone(), after), bytes)
     }
 
-    /// The sealer of what follows in bytes that end, sound, with this head: they must be in this stream's form.
+    /// The sealer for bytes that end, without a fault, with this head. They must be in this stream's encoding.
     #[must_use]
     pub fn continuing(&self, head: Head) -> Sealer {
         Sealer::new(self.clone(), head)
     }
 
-    /// Reads a header. With `after` it must go on from there, as the segments of one journal do.
+    /// Reads a header. With `after` it must continue from there, as the segments of one journal do.
     ///
     /// # Errors
     ///
-    /// When the bytes do not begin as a journal, are of another stream, key or version, or go on from elsewhere:
-    /// [`RestoreError::Gap`] and [`RestoreError::Fork`].
+    /// [`RestoreError::NoJournal`] and similar errors if the bytes are no journal, or of another stream, key or version;
+    /// [`RestoreError::Gap`] or [`RestoreError::Fork`] if they continue from another head.
     pub fn open<'a>(&'a self, bytes: &'a [u8], after: Option<Head>) -> Result<Unsealer<'a>, RestoreError> {
         Unsealer::open(self, bytes, after)
     }
 
-    /// Reads all that is sound, and tells what is wrong with the rest.
+    /// Reads all records up to the first fault.
     #[must_use]
     pub fn read(&self, bytes: &[u8], after: Option<Head>) -> Sound {
         match self.open(bytes, after) {

@@ -1,4 +1,4 @@
-//! Writing records.
+//! Encoding entries as records.
 
 use super::head::{Encoding, Head};
 use super::{Stream, compact, lines};
@@ -7,47 +7,47 @@ use crate::id::Seq;
 use crate::journal::Epoch;
 use thiserror::Error;
 
-/// Entries cannot be sealed. Nothing was written, and the sealer stands where it stood.
+/// The reason why entries cannot be sealed. Nothing was written, and the sealer is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SealError {
-    /// The entries do not go on where the journal ends.
-    #[error("entry {found} cannot follow: {expected} comes next")]
+    /// The first entry does not follow the last one of the journal.
+    #[error("entry {found} does not follow: {expected} is next")]
     NotNext {
-        /// The number that comes next.
+        /// The number of the next entry.
         expected: Seq,
-        /// The number that was brought.
+        /// The number of the given entry.
         found: Seq,
     },
-    /// Another writer has taken over.
-    #[error("the journal is written in {now}; {brought} is over")]
+    /// The epoch is older than that of the journal.
+    #[error("the journal is in {now}, {brought} is stale")]
     Stale {
-        /// The latest.
+        /// The epoch of the journal.
         now: Epoch,
-        /// The one that was brought.
+        /// The given epoch.
         brought: Epoch,
     },
-    /// One entry alone is larger than a record may be.
-    #[error("entry {seq} has {bytes} bytes, more than the {limit} allowed")]
+    /// An entry alone exceeds the limit on the size of a record.
+    #[error("entry {seq} has {bytes} bytes, which exceeds the limit of {limit}")]
     TooLarge {
-        /// Which.
+        /// The entry.
         seq: Seq,
-        /// Its size, as a record.
+        /// The size of its record.
         bytes: u64,
-        /// What is allowed.
+        /// The limit.
         limit: u64,
     },
-    /// An entry has no such form.
+    /// An entry cannot be encoded.
     #[error("entry {seq} cannot be written: {reason}")]
     Unwritable {
-        /// Which.
+        /// The entry.
         seq: Seq,
-        /// What stands in the way.
+        /// The reason.
         reason: String,
     },
 }
 
-/// Turns entries into records, each chained to the one before.
+/// Encodes entries as records, each chained to the one before.
 #[derive(Debug, Clone)]
 pub struct Sealer {
     stream: Stream,
@@ -59,19 +59,19 @@ impl Sealer {
         Self { stream, head }
     }
 
-    /// Where the journal stands after what has been sealed.
+    /// The head of the journal after all sealed records.
     #[must_use]
     pub const fn head(&self) -> Head {
         self.head
     }
 
-    /// Appends the entries to `out`, as one record, or as several if they are larger than a record may be. No entries are no
-    /// record.
+    /// Appends the entries to `out`, as one record, or as several if one would exceed the size limit. Without entries it writes
+    /// nothing.
     ///
     /// # Errors
     ///
-    /// When they do not follow, come from a writer that is not one any more, or one is too large or has no such form. Then
-    /// `out` is as it was.
+    /// [`SealError`] if the entries do not follow the last one, the epoch is stale, or an entry is too large or cannot be encoded.
+    /// `out` is unchanged then.
     pub fn seal(&mut self, epoch: Epoch, entries: &[Entry], out: &mut Vec<u8>) -> Result<Head, SealError> {
         let (before, length) = (self.head, out.len());
         let sealed = self.seal_all(epoch, entries, out);
@@ -93,7 +93,7 @@ impl Sealer {
         Ok(())
     }
 
-    /// Seals as many as one record holds; at least one.
+    /// Seals as many entries as fit into one record, and at least one.
     fn seal_some(&mut self, epoch: Epoch, entries: &[Entry], out: &mut Vec<u8>) -> Result<usize, SealError> {
         let limit = usize::try_from(self.stream.record_bytes).unwrap_or(usize::MAX);
         let mut record = Record::open(&self.stream, &self.head, epoch, out);
@@ -124,7 +124,7 @@ impl Sealer {
     }
 }
 
-/// A record under way, in either form.
+/// A record being written, in either encoding.
 enum Record {
     Compact(compact::Record),
     Lines(lines::Record),

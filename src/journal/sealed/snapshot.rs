@@ -1,4 +1,4 @@
-//! Snapshots at rest: a line that says what it is, then the state.
+//! Sealed snapshots: a header line, then the state.
 
 use super::head::{Hash, Head, same};
 use super::lines::first_line;
@@ -24,9 +24,9 @@ struct Front {
 }
 
 impl Stream {
-    /// Seals a snapshot of the state that the journal leads to at this head, with the same key.
+    /// Seals a snapshot of the state at this head of the journal, with the same key.
     ///
-    /// The head ties it to the journal: the bytes that [go on](Self::begin) from it are its tail, and no others.
+    /// The head ties it to the journal: only bytes that [continue](Self::begin) from it are its tail.
     ///
     /// ```
     /// use counterpoint::RestoreError;
@@ -60,21 +60,21 @@ impl Stream {
         out
     }
 
-    /// Where a sealed snapshot was taken, and the state in it.
+    /// Returns the head at which a sealed snapshot was taken, and the state.
     ///
     /// # Errors
     ///
-    /// When it is not what was sealed, or of another stream, key or version.
+    /// [`RestoreError`] if the snapshot was changed, or is of another stream, key or version.
     pub fn open_snapshot<'a>(&self, bytes: &'a [u8]) -> Result<(Head, &'a [u8]), RestoreError> {
         let line = first_line(bytes).ok_or_else(|| wrong("it is cut short"))?;
         let state = bytes.get(line.len()..).unwrap_or_default();
-        let (covered, sum_there) = unsealed(line).ok_or_else(|| wrong("it does not begin as one"))?;
+        let (covered, sum_there) = unsealed(line).ok_or_else(|| wrong("it has no valid header"))?;
         if !same(sum(covered, state), sum_there) {
             return Err(wrong("it is damaged"));
         }
         let front: Front = serde_json::from_slice(line).map_err(|error| wrong(&error.to_string()))?;
         if front.counterpoint != "snapshot" {
-            return Err(wrong("it does not say that it is one"));
+            return Err(wrong("it is not a snapshot"));
         }
         let seq = front.at.seq;
         if front.v != u64::from(VERSION) {
@@ -84,7 +84,7 @@ impl Stream {
             return Err(RestoreError::WrongStream { found: front.stream });
         }
         if front.bytes != state.len() as u64 || front.keyed != front.seal.is_some() {
-            return Err(wrong("it contradicts itself"));
+            return Err(wrong("its header is inconsistent"));
         }
         self.check_snapshot_seal(covered, state, front.seal)?;
         Ok((front.at, state))

@@ -1,4 +1,4 @@
-//! Reading records back, and saying what is wrong.
+//! Decoding records and classifying faults.
 
 use super::head::{Encoding, Hash, Head, same};
 use super::{Stream, VERSION, compact, lines};
@@ -6,27 +6,27 @@ use crate::error::RestoreError;
 use crate::event::Entry;
 use crate::id::Seq;
 
-/// What a disk writes whole or not at all.
+/// The unit that a disk writes atomically.
 const SECTOR: usize = 512;
-/// So many zeros at the end of a record are no hash.
+/// This many zero bytes at the end of a record are not a hash.
 const BLANK: usize = 16;
 
-/// What could be read.
+/// The result of reading a stream.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Sound {
-    /// The entries of all records before the first that is not sound.
+    /// The entries of all records before the first fault.
     pub entries: Vec<Entry>,
-    /// Where that leaves the journal; none if not even its header can be read.
+    /// The head after these entries; none if the header is not valid.
     pub head: Option<Head>,
-    /// How many bytes that is: a writer may cut what is torn off after them.
+    /// The number of bytes up to there. A writer can cut off a torn record after them.
     pub bytes: usize,
-    /// What is wrong, if something is.
+    /// The first fault, if there is one.
     pub fault: Option<RestoreError>,
 }
 
-/// Reads the records of a stream, one after the other, each with the entries of one append. Ends after the first that is not
-/// sound, with what is wrong with it. What is read is checked against everything that was read before it.
+/// An iterator over the records of a stream, each as the entries of one append. Ends after the first fault. Each record is checked
+/// against all records before it.
 #[derive(Debug, Clone)]
 pub struct Unsealer<'a> {
     stream: &'a Stream,
@@ -38,7 +38,7 @@ pub struct Unsealer<'a> {
     ended: bool,
 }
 
-/// Checks the seal of a header or snapshot: `None` is one without.
+/// Checks the seal of a header; `None` if it has none.
 pub(super) fn check_seal(stream: &Stream, sealed: &[u8], seal: Option<Hash>) -> Result<(), RestoreError> {
     match seal {
         None if stream.keyed => Err(RestoreError::NotKeyed),
@@ -56,7 +56,7 @@ impl<'a> Unsealer<'a> {
         } else if bytes.first() == Some(&b'{') {
             (Encoding::Lines, lines::read_header(stream, bytes)?)
         } else {
-            return Err(RestoreError::NoJournal { reason: "it does not begin as one" });
+            return Err(RestoreError::NoJournal { reason: "it has no valid header" });
         };
         if let Some(after) = after {
             if head.seq != after.seq {
@@ -69,34 +69,34 @@ impl<'a> Unsealer<'a> {
         Ok(Self { stream, bytes, encoding, at, head, anchor: None, ended: false })
     }
 
-    /// Has the journal pass through this head, which was kept elsewhere: one that ends before it is
-    /// [truncated](RestoreError::Truncated), one that does not pass through it is a [fork](RestoreError::Fork). A head before
-    /// the first record of these bytes says nothing about them.
+    /// Requires the journal to contain this head, which was stored elsewhere: a journal that ends before it is
+    /// [truncated](RestoreError::Truncated), one with another record there is a [fork](RestoreError::Fork). A head before the
+    /// first record of these bytes has no effect.
     #[must_use]
     pub const fn anchored(mut self, head: Head) -> Self {
         self.anchor = Some(head);
         self
     }
 
-    /// The form that it is written in.
+    /// The encoding of the bytes.
     #[must_use]
     pub const fn encoding(&self) -> Encoding {
         self.encoding
     }
 
-    /// Where the journal stands after what has been read.
+    /// The head after what has been read.
     #[must_use]
     pub const fn head(&self) -> Head {
         self.head
     }
 
-    /// How many bytes have been read, all sound.
+    /// The number of bytes that have been read without a fault.
     #[must_use]
     pub const fn sound(&self) -> usize {
         self.at
     }
 
-    /// Reads the rest.
+    /// Reads all remaining records.
     #[must_use]
     pub fn read(mut self) -> Sound {
         let mut entries = Vec::new();
@@ -125,16 +125,16 @@ impl<'a> Unsealer<'a> {
         let seq = self.head.seq.next();
         let frame = match compact::front(self.stream, self.rest()) {
             compact::Front::Sound(frame) => frame,
-            compact::Front::Bad(said) => return Err(self.fault(said)),
+            compact::Front::Bad(size) => return Err(self.fault(size)),
         };
         self.fits(frame.size)?;
-        let said = frame.said().ok_or(RestoreError::Damaged { seq })?;
-        if said.version != VERSION {
-            return Err(RestoreError::UnknownVersion { seq, version: said.version.into() });
+        let fields = frame.fields().ok_or(RestoreError::Damaged { seq })?;
+        if fields.version != VERSION {
+            return Err(RestoreError::UnknownVersion { seq, version: fields.version.into() });
         }
-        self.follows(said.first, said.epoch, said.prev)?;
-        let entries = compact::entries(&said).map_err(|reason| RestoreError::Unreadable { seq, reason })?;
-        self.take(entries, Head::new(seq, said.epoch, frame.hash), frame.size)
+        self.follows(fields.first, fields.epoch, fields.prev)?;
+        let entries = compact::entries(&fields).map_err(|reason| RestoreError::Unreadable { seq, reason })?;
+        self.take(entries, Head::new(seq, fields.epoch, frame.hash), frame.size)
     }
 
     fn line(&mut self) -> Result<Vec<Entry>, RestoreError> {
@@ -142,22 +142,22 @@ impl<'a> Unsealer<'a> {
         let Some(line) = lines::first_line(self.rest()) else { return Err(self.fault(None)) };
         let Some(hash) = lines::sound(self.stream, line) else { return Err(self.fault(Some(line.len()))) };
         self.fits(line.len())?;
-        let said = lines::said(line).map_err(|version| RestoreError::UnknownVersion { seq, version })?;
-        let said = said.map_err(|reason| RestoreError::Unreadable { seq, reason })?;
-        self.follows(said.seq, said.epoch, said.prev)?;
-        self.take(said.entries, Head::new(seq, said.epoch, hash), line.len())
+        let fields = lines::parse(line).map_err(|version| RestoreError::UnknownVersion { seq, version })?;
+        let fields = fields.map_err(|reason| RestoreError::Unreadable { seq, reason })?;
+        self.follows(fields.seq, fields.epoch, fields.prev)?;
+        self.take(fields.entries, Head::new(seq, fields.epoch, hash), line.len())
     }
 
     fn fits(&self, size: usize) -> Result<(), RestoreError> {
         let (bytes, limit) = (size as u64, u64::from(self.stream.record_bytes));
-        // The eight bytes of a frame's length are not counted when it is written.
+        // The writer does not count the eight bytes of a frame's length.
         if bytes > limit.saturating_add(8) {
             return Err(RestoreError::RecordTooLarge { seq: self.head.seq.next(), bytes, limit });
         }
         Ok(())
     }
 
-    /// A record must go on from the one before.
+    /// Checks that a record continues from the one before.
     fn follows(&self, first: Seq, epoch: crate::journal::Epoch, prev: Hash) -> Result<(), RestoreError> {
         let expected = self.head.seq.next();
         if first != expected {
@@ -169,7 +169,7 @@ impl<'a> Unsealer<'a> {
         Ok(())
     }
 
-    /// Takes the entries of a record whose first one has the number of `head`.
+    /// Accepts the entries of a record; `head` has the number of the first one.
     fn take(&mut self, entries: Vec<Entry>, head: Head, size: usize) -> Result<Vec<Entry>, RestoreError> {
         let mut expected = head.seq;
         let mut last = self.head.seq;
@@ -181,7 +181,7 @@ impl<'a> Unsealer<'a> {
             expected = expected.next();
         }
         if entries.is_empty() {
-            return Err(RestoreError::Unreadable { seq: head.seq, reason: "it has no entries".to_owned() });
+            return Err(RestoreError::Unreadable { seq: head.seq, reason: "the record has no entries".to_owned() });
         }
         let head = Head { seq: last, ..head };
         let passes = match self.anchor {
@@ -196,8 +196,8 @@ impl<'a> Unsealer<'a> {
         Ok(entries)
     }
 
-    /// What is wrong when the next record is not sound.
-    fn fault(&self, said: Option<usize>) -> RestoreError {
+    /// Classifies the fault of an invalid record.
+    fn fault(&self, size: Option<usize>) -> RestoreError {
         let rest = self.rest();
         let after = self.head.seq;
         let beyond = rest.get(1..).unwrap_or_default();
@@ -206,35 +206,35 @@ impl<'a> Unsealer<'a> {
             Encoding::Lines => lines::any_sound(self.stream, beyond),
         };
         let cut = match self.encoding {
-            // A length is there to be believed, and reaches beyond the end; or not even a length is there.
-            Encoding::Compact => said.map_or(rest.len() < 8, |size| size > rest.len()),
-            Encoding::Lines => said.is_none(),
+            // The length is consistent and reaches beyond the end, or there is not even a length.
+            Encoding::Compact => size.map_or(rest.len() < 8, |size| size > rest.len()),
+            Encoding::Lines => size.is_none(),
         };
-        if !more && (cut || self.is_part_blank(said)) {
+        if !more && (cut || self.is_part_blank(size)) {
             RestoreError::Torn { after }
         } else {
             RestoreError::Damaged { seq: after.next() }
         }
     }
 
-    /// Whether some of the next record was never written: its end, or a sector, is all zeros, which no record has.
-    fn is_part_blank(&self, said: Option<usize>) -> bool {
-        let end = said.map_or(self.bytes.len(), |size| self.at.saturating_add(size).min(self.bytes.len()));
+    /// Whether a part of the next record was never written: its end, or a whole sector, is zero, which no valid record contains.
+    fn is_part_blank(&self, size: Option<usize>) -> bool {
+        let end = size.map_or(self.bytes.len(), |size| self.at.saturating_add(size).min(self.bytes.len()));
         let record = self.bytes.get(self.at..end).unwrap_or_default();
         if record.last_chunk::<BLANK>() == Some(&[0; BLANK]) {
             return true;
         }
-        // Sectors are counted from the beginning of the bytes.
+        // Sectors are aligned to the beginning of the bytes.
         let whole = record.get((SECTOR - self.at % SECTOR)..).unwrap_or_default();
         whole.as_chunks::<SECTOR>().0.iter().any(|sector| sector.iter().all(|byte| *byte == 0))
     }
 
-    /// Whether nothing more was written: the end, or room that was set aside.
+    /// Whether nothing more was written: the end of the bytes, or preallocated zeros.
     fn is_end(&self) -> bool {
         self.rest().iter().all(|byte| *byte == 0)
     }
 
-    /// Whether all that the anchor promises has come.
+    /// Checks that the journal reaches the anchor.
     fn reached(&self) -> Result<(), RestoreError> {
         match self.anchor {
             Some(anchor) if anchor.seq > self.head.seq => {

@@ -1,26 +1,26 @@
-//! The assignment whose worst pair is the best.
+//! Bottleneck assignment.
 
 use super::{AssignError, Assignment, Costs, flipped};
 
-/// The assignment with the least worst pair: when all work at the same time, who is last decides.
+/// Finds an assignment with the least maximum cost of a pair, for tasks that run in parallel.
 ///
 /// ```
 /// use counterpoint::planning::{Costs, assign_bottleneck};
 ///
 /// let costs = Costs::new(2, 2, vec![1.0, 6.0, 5.0, 9.0])?;
-/// assert_eq!(assign_bottleneck(&costs)?.cost, 6.0); // 6 + 5, although 1 + 9 is less
+/// assert_eq!(assign_bottleneck(&costs)?.cost, 6.0); // the pairs 6 and 5; the sum of 1 and 9 is less
 /// # Ok::<(), counterpoint::planning::AssignError>(())
 /// ```
 ///
 /// # Errors
 ///
-/// [`AssignError::Infeasible`] when forbidden pairs leave none.
+/// [`AssignError::Infeasible`] if forbidden pairs prevent every assignment.
 pub fn assign_bottleneck(costs: &Costs) -> Result<Assignment, AssignError> {
     if costs.rows > costs.columns {
         return Ok(flipped(assign_bottleneck(&costs.transposed())?, costs.rows));
     }
     let mut row_of: Vec<Option<usize>> = vec![None; costs.columns];
-    // What no assignment goes below: every row needs a column. It only rises to what the last way needed.
+    // A lower bound: every row needs a column. It rises only to the maximum of an augmenting path.
     let rows = 0..costs.rows;
     let least = |row| costs.row(row).iter().copied().fold(f64::INFINITY, f64::min);
     let mut worst = rows.clone().map(least).fold(f64::NEG_INFINITY, f64::max);
@@ -37,24 +37,24 @@ pub fn assign_bottleneck(costs: &Costs) -> Result<Assignment, AssignError> {
     Ok(Assignment { columns, cost, bound: cost })
 }
 
-/// The way from a free row to a free column whose worst pair is the least; what is no worse than `worst` counts alike.
+/// Finds the path from a free row to a free column with the least maximum cost; costs up to `worst` count as equal.
 fn augment(costs: &Costs, row_of: &mut [Option<usize>], start: usize, mut worst: f64) -> Result<f64, AssignError> {
-    let mut ways = vec![f64::INFINITY; costs.columns];
+    let mut distances = vec![f64::INFINITY; costs.columns];
     let mut from = vec![start; costs.columns];
     let mut done = vec![false; costs.columns];
     let mut row = start;
     let end = loop {
         let (mut best, mut at) = (f64::INFINITY, None);
-        let slots = costs.row(row).iter().zip(&mut ways).zip(&mut from).zip(&done).enumerate();
-        for (column, (((cost, way), from), done)) in slots {
+        let slots = costs.row(row).iter().zip(&mut distances).zip(&mut from).zip(&done).enumerate();
+        for (column, (((cost, distance), from), done)) in slots {
             if *done {
                 continue;
             }
-            if cost < way {
-                (*way, *from) = (*cost, row);
+            if cost < distance {
+                (*distance, *from) = (*cost, row);
             }
-            if way.max(worst) < best {
-                (best, at) = (way.max(worst), Some(column));
+            if distance.max(worst) < best {
+                (best, at) = (distance.max(worst), Some(column));
             }
         }
         let column = at.ok_or(AssignError::Infeasible)?;

@@ -1,10 +1,10 @@
-//! Assignment to columns that serve many rows: a minimum-cost flow.
+//! Assignment to columns with capacities: a minimum-cost flow.
 
 use super::{AssignError, Assignment, Costs};
 
-/// The assignment of the least sum in which each row has a column and each column as many rows as its capacity at most.
+/// Finds an assignment of least cost in which each row has one column and each column at most as many rows as its capacity.
 ///
-/// Successive shortest paths with potentials (Edmonds and Karp 1972), over columns only: as many searches as rows.
+/// Successive shortest paths with potentials (Edmonds and Karp 1972), over columns only: one search for each row.
 ///
 /// ```
 /// use counterpoint::planning::{Costs, assign_with_capacities};
@@ -18,8 +18,8 @@ use super::{AssignError, Assignment, Costs};
 ///
 /// # Errors
 ///
-/// [`AssignError::Infeasible`] when capacities and forbidden pairs leave none; [`AssignError::Shape`] when there are not as
-/// many capacities as columns.
+/// [`AssignError::Infeasible`] if capacities or forbidden pairs prevent every assignment; [`AssignError::Shape`] if the numbers
+/// of capacities and columns differ.
 pub fn assign_with_capacities(costs: &Costs, capacities: &[usize]) -> Result<Assignment, AssignError> {
     if capacities.len() != costs.columns {
         return Err(AssignError::Shape);
@@ -54,42 +54,45 @@ impl Flow<'_> {
 
     fn augment(&mut self, start: usize) -> Result<(), AssignError> {
         let columns = self.costs.columns;
-        let (mut ways, mut from, mut done) = (vec![f64::INFINITY; columns], vec![start; columns], vec![false; columns]);
+        let (mut distances, mut from, mut done) =
+            (vec![f64::INFINITY; columns], vec![start; columns], vec![false; columns]);
         let mut finished = Vec::new();
-        self.relax(start, 0.0, &mut ways, &mut from, &done);
+        self.relax(start, 0.0, &mut distances, &mut from, &done);
         let (end, length) = loop {
-            let open = ways.iter().zip(&done).enumerate().filter(|(_, (way, done))| !**done && way.is_finite());
-            let least = open.map(|(column, (way, _))| (column, *way)).min_by(|one, two| one.1.total_cmp(&two.1));
-            let (column, way) = least.ok_or(AssignError::Infeasible)?;
+            let open =
+                distances.iter().zip(&done).enumerate().filter(|(_, (distance, done))| !**done && distance.is_finite());
+            let least =
+                open.map(|(column, (distance, _))| (column, *distance)).min_by(|one, two| one.1.total_cmp(&two.1));
+            let (column, distance) = least.ok_or(AssignError::Infeasible)?;
             if self.room.get(column).is_some_and(|room| *room > 0) {
-                break (column, way);
+                break (column, distance);
             }
             done.iter_mut().skip(column).take(1).for_each(|done| *done = true);
-            finished.push((column, way));
+            finished.push((column, distance));
             for &row in self.held.get(column).map_or(&[][..], Vec::as_slice) {
-                let offset = way - (self.costs.at(row, column) - self.price(column));
-                self.relax(row, offset, &mut ways, &mut from, &done);
+                let offset = distance - (self.costs.at(row, column) - self.price(column));
+                self.relax(row, offset, &mut distances, &mut from, &done);
             }
         };
-        for (column, way) in finished {
-            self.prices.iter_mut().skip(column).take(1).for_each(|price| *price += way - length);
+        for (column, distance) in finished {
+            self.prices.iter_mut().skip(column).take(1).for_each(|price| *price += distance - length);
         }
         self.room.iter_mut().skip(end).take(1).for_each(|room| *room = room.saturating_sub(1));
         self.shift(start, end, &from);
         Ok(())
     }
 
-    fn relax(&self, row: usize, offset: f64, ways: &mut [f64], from: &mut [usize], done: &[bool]) {
-        let slots = self.costs.row(row).iter().zip(&self.prices).zip(ways).zip(from).zip(done);
-        for ((((cost, price), way), from), _) in slots.filter(|(_, done)| !**done) {
+    fn relax(&self, row: usize, offset: f64, distances: &mut [f64], from: &mut [usize], done: &[bool]) {
+        let slots = self.costs.row(row).iter().zip(&self.prices).zip(distances).zip(from).zip(done);
+        for ((((cost, price), distance), from), _) in slots.filter(|(_, done)| !**done) {
             let here = cost - price + offset;
-            if here < *way {
-                (*way, *from) = (here, row);
+            if here < *distance {
+                (*distance, *from) = (here, row);
             }
         }
     }
 
-    /// Along the way back from its end, every row moves one column on.
+    /// Moves every row along the path, from its end back to the start, by one column.
     fn shift(&mut self, start: usize, end: usize, from: &[usize]) {
         let mut column = end;
         for _ in 0..=self.costs.columns {
@@ -106,7 +109,8 @@ impl Flow<'_> {
         }
     }
 
-    /// Prices are nothing or less: each unit of capacity adds its column's, each row its least reduced cost.
+    /// The dual value: the least reduced cost of each row, plus the price of each column, which is never positive, times its
+    /// capacity.
     fn bound(&self, capacities: &[usize]) -> f64 {
         let least = |row| {
             let reduced = self.costs.row(row).iter().zip(&self.prices).map(|(cost, price)| cost - price);

@@ -1,41 +1,41 @@
-//! Generalised assignment: what each pair takes of a column differs from pair to pair.
+//! Generalised assignment: each pair of a row and a column takes its own amount of the column's capacity.
 //!
-//! Cheapest assignments are hard to find (the problem is NP-hard), so there is a bound and a search: Lagrangian relaxation of
-//! the capacities (Ross and Soland 1975; Fisher 1981), with prices moved by subgradients; the assignment that prices suggest
-//! is made to fit and improved by moving and exchanging rows (Yagiura, Ibaraki and Glover 2004 do more of that); then depth
-//! first branch and bound for what is left between the two.
+//! The problem is NP-hard, so there is a bound and a search. The capacities are relaxed with Lagrange multipliers (Ross and
+//! Soland 1975; Fisher 1981), here called prices, which are improved by subgradient steps. The assignment at each step is made
+//! feasible and improved by shifts and swaps of rows (a simple form of Yagiura, Ibaraki and Glover 2004). A depth-first branch
+//! and bound then closes the remaining gap.
 
 use super::{AssignError, Assignment, Costs};
 use crate::planning::project::Draw;
 
-/// How long a generalised assignment is looked for.
+/// The limits of the search of [`assign_generalised`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Effort {
-    /// Moves of prices, each followed by one assignment that is made to fit.
+pub struct SearchLimits {
+    /// The number of subgradient steps, each followed by an attempt to make the relaxed assignment feasible.
     pub prices: u32,
-    /// Nodes of the search that proves.
+    /// The number of nodes of the branch and bound.
     pub nodes: u64,
-    /// The same seed, problem and effort give the same assignment.
+    /// The seed of the search. The same problem, limits and seed give the same assignment.
     pub seed: u64,
 }
 
-impl Default for Effort {
-    /// 300 moves of prices, 100,000 nodes.
+impl Default for SearchLimits {
+    /// 300 subgradient steps, 100,000 nodes.
     fn default() -> Self {
         Self { prices: 300, nodes: 100_000, seed: 0 }
     }
 }
 
-impl Effort {
-    /// Sets how often prices are moved.
+impl SearchLimits {
+    /// Sets the number of subgradient steps.
     #[must_use]
-    pub const fn with_prices(mut self, prices: u32) -> Self {
+    pub const fn with_iterations(mut self, prices: u32) -> Self {
         self.prices = prices;
         self
     }
 
-    /// Sets the nodes of the search that proves.
+    /// Sets the number of nodes of the branch and bound.
     #[must_use]
     pub const fn with_nodes(mut self, nodes: u64) -> Self {
         self.nodes = nodes;
@@ -50,18 +50,17 @@ impl Effort {
     }
 }
 
-/// The assignment of the least sum in which each row has a column, and the rows of a column take no more of it, all together,
-/// than there is: `takes` says how much each pair takes.
+/// Finds an assignment of least cost in which each row has one column and the rows of a column take no more than its capacity.
+/// `takes` holds the amount that each pair takes.
 ///
-/// The bound of the answer says how far it may be from the best; where both are equal it is the best.
-///
+/// The result is optimal if its bound equals its cost; otherwise the bound limits the distance to the optimum.
 /// ```
-/// use counterpoint::planning::{Costs, Effort, assign_generalised};
+/// use counterpoint::planning::{Costs, SearchLimits, assign_generalised};
 ///
 /// // Two large jobs and a small one, machines of 10 and 6 hours.
 /// let costs = Costs::new(3, 2, vec![1.0, 3.0, 1.0, 4.0, 1.0, 2.0])?;
 /// let hours = Costs::new(3, 2, vec![8.0, 6.0, 7.0, 6.0, 2.0, 2.0])?;
-/// let found = assign_generalised(&costs, &hours, &[10.0, 6.0], Effort::default())?;
+/// let found = assign_generalised(&costs, &hours, &[10.0, 6.0], SearchLimits::default())?;
 /// assert_eq!(found.columns, [Some(1), Some(0), Some(0)]);
 /// assert_eq!((found.cost, found.bound), (5.0, 5.0));
 /// # Ok::<(), counterpoint::planning::AssignError>(())
@@ -69,20 +68,20 @@ impl Effort {
 ///
 /// # Errors
 ///
-/// [`AssignError::Shape`] when costs, takes and capacities do not go together; [`AssignError::NotANumber`] when something
-/// taken or a capacity is below 0 or no number; [`AssignError::Infeasible`] when it is proven that there is none, and
-/// [`AssignError::Unknown`] when none was found and that is not.
+/// [`AssignError::Shape`] if the dimensions of costs, amounts and capacities differ; [`AssignError::InvalidValue`] if an amount or
+/// a capacity is negative or NaN; [`AssignError::Infeasible`] if no assignment exists; [`AssignError::NotFound`] if none was
+/// found within the limits.
 pub fn assign_generalised(
     costs: &Costs,
     takes: &Costs,
     capacities: &[f64],
-    effort: Effort,
+    effort: SearchLimits,
 ) -> Result<Assignment, AssignError> {
     if (costs.rows, costs.columns) != (takes.rows, takes.columns) || capacities.len() != costs.columns {
         return Err(AssignError::Shape);
     }
     if takes.values.iter().chain(capacities).any(|value| value.is_nan() || *value < 0.0) {
-        return Err(AssignError::NotANumber);
+        return Err(AssignError::InvalidValue);
     }
     let mut search = Search::new(costs, takes, capacities)?;
     search.relax(effort);
@@ -90,44 +89,44 @@ pub fn assign_generalised(
     search.answer()
 }
 
-/// One way for a row.
+/// A column that a row can be assigned to.
 #[derive(Debug, Clone, Copy)]
-struct Way {
+struct Candidate {
     column: usize,
     cost: f64,
     takes: f64,
 }
 
 struct Search {
-    /// Of each row, those that fit at all.
-    ways: Vec<Vec<Way>>,
+    /// The candidates of each row: those that fit if the row is alone.
+    candidates: Vec<Vec<Candidate>>,
     capacities: Vec<f64>,
     prices: Vec<f64>,
-    /// The prices of the highest bound.
+    /// The prices that gave the highest bound.
     best_prices: Vec<f64>,
     bound: f64,
     best: Option<Vec<usize>>,
     best_cost: f64,
     is_proven: bool,
-    /// Sums are compared to within this: what rounding makes of them.
+    /// The tolerance for comparing sums, to allow for rounding.
     slack: f64,
     whole: bool,
 }
 
 impl Search {
     fn new(costs: &Costs, takes: &Costs, capacities: &[f64]) -> Result<Self, AssignError> {
-        let ways = (0..costs.rows).map(|row| {
+        let candidates = (0..costs.rows).map(|row| {
             let pairs = costs.row(row).iter().zip(takes.row(row)).zip(capacities).enumerate();
             let fits = pairs.filter(|(_, ((cost, takes), capacity))| cost.is_finite() && takes <= capacity);
-            fits.map(|(column, ((cost, takes), _))| Way { column, cost: *cost, takes: *takes }).collect()
+            fits.map(|(column, ((cost, takes), _))| Candidate { column, cost: *cost, takes: *takes }).collect()
         });
-        let ways: Vec<Vec<Way>> = ways.collect();
-        if ways.iter().any(Vec::is_empty) {
+        let candidates: Vec<Vec<Candidate>> = candidates.collect();
+        if candidates.iter().any(Vec::is_empty) {
             return Err(AssignError::Infeasible);
         }
-        let all = || ways.iter().flatten();
-        let largest = all().map(|way| way.cost.abs()).fold(0.0, f64::max) * ways.len() as f64;
-        let whole = all().all(|way| way.cost.fract() == 0.0) && largest < 4e15;
+        let all = || candidates.iter().flatten();
+        let largest = all().map(|candidate| candidate.cost.abs()).fold(0.0, f64::max) * candidates.len() as f64;
+        let whole = all().all(|candidate| candidate.cost.fract() == 0.0) && largest < 4e15;
         Ok(Self {
             capacities: capacities.to_vec(),
             prices: vec![0.0; capacities.len()],
@@ -138,11 +137,11 @@ impl Search {
             is_proven: false,
             slack: 1e-9 * largest.max(1e-300),
             whole,
-            ways,
+            candidates,
         })
     }
 
-    /// What nothing is below, from what a relaxation says: where costs are whole, the next whole number.
+    /// A lower bound on the cost, from a bound of the relaxation: rounded up if all costs are integers.
     fn rounded(&self, bound: f64) -> f64 {
         if self.whole { (bound - self.slack.max(1e-6)).ceil() } else { bound }
     }
@@ -151,9 +150,9 @@ impl Search {
         self.best_cost <= self.rounded(self.bound) + self.slack
     }
 
-    /// Subgradients: prices of columns that are overfull rise, of others they fall; the bound is the sum of what rows pay at
-    /// these prices, less what the capacities are worth.
-    fn relax(&mut self, effort: Effort) {
+    /// Subgradient method: the prices of overfull columns rise, those of others fall. The bound is the sum of the rows' costs at
+    /// these prices, less the value of the capacities.
+    fn relax(&mut self, effort: SearchLimits) {
         let mut draw = Draw::new(effort.seed);
         let mut step = 2.0;
         let mut idle = 0;
@@ -174,9 +173,9 @@ impl Search {
                 return;
             }
             let mut over: Vec<f64> = self.capacities.iter().map(|capacity| -capacity).collect();
-            for (ways, at) in self.ways.iter().zip(&chosen) {
-                if let Some(way) = ways.get(*at) {
-                    over.iter_mut().skip(way.column).take(1).for_each(|over| *over += way.takes);
+            for (candidates, at) in self.candidates.iter().zip(&chosen) {
+                if let Some(candidate) = candidates.get(*at) {
+                    over.iter_mut().skip(candidate.column).take(1).for_each(|over| *over += candidate.takes);
                 }
             }
             let moved = over.iter().zip(&self.prices).filter(|(over, price)| **over > 0.0 || **price > 0.0);
@@ -184,20 +183,20 @@ impl Search {
             if length == 0.0 {
                 return;
             }
-            let aim = if self.best_cost.is_finite() { self.best_cost } else { bound + 0.05 * bound.abs() + 1.0 };
-            let pace = step * (aim - bound).max(self.slack) / length;
+            let target = if self.best_cost.is_finite() { self.best_cost } else { bound + 0.05 * bound.abs() + 1.0 };
+            let rate = step * (target - bound).max(self.slack) / length;
             for (price, over) in self.prices.iter_mut().zip(over) {
-                *price = (*price + pace * over).max(0.0);
+                *price = (*price + rate * over).max(0.0);
             }
         }
     }
 
-    /// The cheapest way of each row at the prices, and the bound.
+    /// The cheapest candidate of each row at the current prices, and the bound of the relaxation.
     fn priced(&self) -> (Vec<usize>, f64) {
-        let worth = self.prices.iter().zip(&self.capacities).filter(|(price, _)| **price > 0.0);
-        let mut bound: f64 = -worth.map(|(price, capacity)| price * capacity).sum::<f64>();
-        let chosen = self.ways.iter().map(|ways| {
-            let priced = ways.iter().map(|way| self.paid(way)).enumerate();
+        let value = self.prices.iter().zip(&self.capacities).filter(|(price, _)| **price > 0.0);
+        let mut bound: f64 = -value.map(|(price, capacity)| price * capacity).sum::<f64>();
+        let chosen = self.candidates.iter().map(|candidates| {
+            let priced = candidates.iter().map(|candidate| self.paid(candidate)).enumerate();
             let (at, paid) = priced.min_by(|one, two| one.1.total_cmp(&two.1)).unwrap_or((0, 0.0));
             bound += paid;
             at
@@ -206,27 +205,29 @@ impl Search {
         (chosen, bound)
     }
 
-    fn paid(&self, way: &Way) -> f64 {
-        way.cost + self.prices.get(way.column).copied().unwrap_or(0.0) * way.takes
+    fn paid(&self, candidate: &Candidate) -> f64 {
+        candidate.cost + self.prices.get(candidate.column).copied().unwrap_or(0.0) * candidate.takes
     }
 
-    /// Moves rows out of columns that are overfull, to where that costs least at the prices; if that comes to an end, makes it
-    /// cheaper.
+    /// Moves rows out of overfull columns, each time the move that costs least at the current prices. If the result is feasible,
+    /// improves it by local search.
     fn try_to_fit(&mut self, mut chosen: Vec<usize>, draw: &mut Draw) {
         let mut room = self.room(&chosen);
-        for _ in 0..self.ways.len() {
+        for _ in 0..self.candidates.len() {
             let Some(full) = room.iter().position(|room| *room < -1e-9) else { break };
             let mut best: Option<(f64, usize, usize)> = None;
-            for (row, ways) in self.ways.iter().enumerate() {
-                let Some(here) = chosen.get(row).and_then(|at| ways.get(*at)).filter(|way| way.column == full) else {
+            for (row, candidates) in self.candidates.iter().enumerate() {
+                let Some(here) =
+                    chosen.get(row).and_then(|at| candidates.get(*at)).filter(|candidate| candidate.column == full)
+                else {
                     continue;
                 };
-                for (at, way) in ways.iter().enumerate() {
-                    if way.takes > free(&room, way.column) + 1e-9 {
+                for (at, candidate) in candidates.iter().enumerate() {
+                    if candidate.takes > free(&room, candidate.column) + 1e-9 {
                         continue;
                     }
-                    let rise =
-                        (self.paid(way) - self.paid(here)) / here.takes.max(1e-9) + 1e-9 * draw.below(1000) as f64;
+                    let rise = (self.paid(candidate) - self.paid(here)) / here.takes.max(1e-9)
+                        + 1e-9 * draw.below(1000) as f64;
                     if best.is_none_or(|best| rise < best.0) {
                         best = Some((rise, row, at));
                     }
@@ -244,11 +245,11 @@ impl Search {
         }
     }
 
-    /// Moves single rows, and exchanges two, as long as that is cheaper.
+    /// Shifts single rows and swaps pairs of rows as long as that lowers the cost.
     fn polish(&self, chosen: &mut [usize], room: &mut [f64]) {
         for _ in 0..50 {
             let mut better = false;
-            for row in 0..self.ways.len() {
+            for row in 0..self.candidates.len() {
                 better |= self.move_one(chosen, room, row);
                 for other in 0..row {
                     better |= self.exchange(chosen, room, row, other);
@@ -260,14 +261,14 @@ impl Search {
         }
     }
 
-    fn at(&self, chosen: &[usize], row: usize) -> Option<Way> {
-        self.ways.get(row)?.get(*chosen.get(row)?).copied()
+    fn at(&self, chosen: &[usize], row: usize) -> Option<Candidate> {
+        self.candidates.get(row)?.get(*chosen.get(row)?).copied()
     }
 
     fn move_one(&self, chosen: &mut [usize], room: &mut [f64], row: usize) -> bool {
-        let (Some(here), Some(ways)) = (self.at(chosen, row), self.ways.get(row)) else { return false };
-        let cheaper = ways.iter().enumerate().filter(|(_, way)| way.cost < here.cost - self.slack);
-        let fits = cheaper.filter(|(_, way)| way.takes <= free(room, way.column));
+        let (Some(here), Some(candidates)) = (self.at(chosen, row), self.candidates.get(row)) else { return false };
+        let cheaper = candidates.iter().enumerate().filter(|(_, candidate)| candidate.cost < here.cost - self.slack);
+        let fits = cheaper.filter(|(_, candidate)| candidate.takes <= free(room, candidate.column));
         let best = fits.min_by(|one, two| one.1.cost.total_cmp(&two.1.cost));
         let Some((at, _)) = best else { return false };
         self.shift(chosen, room, row, at);
@@ -280,9 +281,9 @@ impl Search {
             return false;
         }
         let find = |row: usize, column| {
-            let ways = self.ways.get(row)?;
-            let at = ways.iter().position(|way| way.column == column)?;
-            Some((at, ways.get(at).copied()?))
+            let candidates = self.candidates.get(row)?;
+            let at = candidates.iter().position(|candidate| candidate.column == column)?;
+            Some((at, candidates.get(at).copied()?))
         };
         let (Some((at_one, new_one)), Some((at_two, new_two))) = (find(one, second.column), find(two, first.column))
         else {
@@ -303,9 +304,9 @@ impl Search {
         let old = self.at(chosen, row);
         chosen.iter_mut().skip(row).take(1).for_each(|slot| *slot = at);
         let new = self.at(chosen, row);
-        for (way, sign) in [(old, 1.0), (new, -1.0)] {
-            if let Some(way) = way {
-                room.iter_mut().skip(way.column).take(1).for_each(|room| *room += sign * way.takes);
+        for (candidate, sign) in [(old, 1.0), (new, -1.0)] {
+            if let Some(candidate) = candidate {
+                room.iter_mut().skip(candidate.column).take(1).for_each(|room| *room += sign * candidate.takes);
             }
         }
     }
@@ -313,67 +314,68 @@ impl Search {
     fn room(&self, chosen: &[usize]) -> Vec<f64> {
         let mut room = self.capacities.clone();
         for row in 0..chosen.len() {
-            if let Some(way) = self.at(chosen, row) {
-                room.iter_mut().skip(way.column).take(1).for_each(|room| *room -= way.takes);
+            if let Some(candidate) = self.at(chosen, row) {
+                room.iter_mut().skip(candidate.column).take(1).for_each(|room| *room -= candidate.takes);
             }
         }
         room
     }
 
     fn cost(&self, chosen: &[usize]) -> f64 {
-        (0..chosen.len()).filter_map(|row| self.at(chosen, row)).map(|way| way.cost).sum()
+        (0..chosen.len()).filter_map(|row| self.at(chosen, row)).map(|candidate| candidate.cost).sum()
     }
 
-    /// Depth first, the rows with the least choice first, each with its cheapest way at the best prices first. A branch is cut
-    /// when what it has paid at these prices, with the least of what is to come, reaches the best.
+    /// Depth-first branch and bound. Rows with the largest regret come first, and the candidates of a row in order of their cost at
+    /// the best prices. A branch is cut if its cost so far plus the least cost of the remaining rows reaches the best cost.
     fn prove(&mut self, mut nodes: u64) {
         if self.is_proven {
             return;
         }
         self.prices.clone_from(&self.best_prices);
-        let paid = |ways: &[Way]| {
-            let mut paid: Vec<f64> = ways.iter().map(|way| self.paid(way)).collect();
+        let paid = |candidates: &[Candidate]| {
+            let mut paid: Vec<f64> = candidates.iter().map(|candidate| self.paid(candidate)).collect();
             paid.sort_unstable_by(f64::total_cmp);
             paid
         };
         let least: Vec<(f64, f64)> = self
-            .ways
+            .candidates
             .iter()
-            .map(|ways| {
-                let paid = paid(ways);
+            .map(|candidates| {
+                let paid = paid(candidates);
                 let first = paid.first().copied().unwrap_or(0.0);
                 (first, paid.get(1).map_or(f64::INFINITY, |second| second - first))
             })
             .collect();
-        let mut rows: Vec<usize> = (0..self.ways.len()).collect();
+        let mut rows: Vec<usize> = (0..self.candidates.len()).collect();
         let regret = |row: &usize| least.get(*row).map_or(0.0, |least| least.1);
         rows.sort_by(|one, two| regret(two).total_cmp(&regret(one)));
-        // What is left from each depth on.
+        // The least cost of the remaining rows, by depth.
         let mut rest: Vec<f64> = vec![0.0];
         for row in rows.iter().rev() {
             rest.push(rest.last().copied().unwrap_or(0.0) + least.get(*row).map_or(0.0, |least| least.0));
         }
         rest.reverse();
-        let worth = self.prices.iter().zip(&self.capacities).filter(|(price, _)| **price > 0.0);
-        let base: f64 = -worth.map(|(price, capacity)| price * capacity).sum::<f64>();
+        let value = self.prices.iter().zip(&self.capacities).filter(|(price, _)| **price > 0.0);
+        let base: f64 = -value.map(|(price, capacity)| price * capacity).sum::<f64>();
         let sorted = rows.iter().filter_map(|row| {
-            let mut ways: Vec<(usize, Way)> = self.ways.get(*row)?.iter().copied().enumerate().collect();
-            ways.sort_by(|one, two| self.paid(&one.1).total_cmp(&self.paid(&two.1)));
-            Some((*row, ways))
+            let mut candidates: Vec<(usize, Candidate)> =
+                self.candidates.get(*row)?.iter().copied().enumerate().collect();
+            candidates.sort_by(|one, two| self.paid(&one.1).total_cmp(&self.paid(&two.1)));
+            Some((*row, candidates))
         });
-        let sorted: Vec<(usize, Vec<(usize, Way)>)> = sorted.collect();
+        let sorted: Vec<(usize, Vec<(usize, Candidate)>)> = sorted.collect();
         let mut tree = Tree { sorted, rest, chosen: vec![0; rows.len()], room: self.capacities.clone() };
         self.is_proven = self.descend(&mut tree, 0, base, &mut nodes);
     }
 
-    /// Whether everything below has been looked at. As deep as there are rows, so not by calling itself.
+    /// Whether the whole tree was searched within the limit. Iterative, since the depth is the number of rows.
     fn descend(&mut self, tree: &mut Tree, start: usize, base: f64, nodes: &mut u64) -> bool {
-        // At each depth: which way is tried next, and what was paid on the way there.
+        // For each depth, the next candidate and the cost of the rows above.
         let mut stack: Vec<(usize, f64)> = vec![(0, base)];
         while let Some(&(next, paid)) = stack.last() {
             let depth = start + stack.len() - 1;
-            let Some((row, ways)) = tree.sorted.get(depth) else {
-                // A leaf: nothing left to choose.
+            let Some((row, candidates)) = tree.sorted.get(depth) else {
+                // A leaf: every row has a column.
                 let cost = self.cost(&tree.chosen);
                 if cost < self.best_cost - self.slack {
                     (self.best_cost, self.best) = (cost, Some(tree.chosen.clone()));
@@ -384,22 +386,22 @@ impl Search {
             };
             let limit = self.best_cost - if self.whole { 1.0 - 1e-6 } else { self.slack };
             let rest = tree.rest.get(depth + 1).copied().unwrap_or(0.0);
-            let way = ways.get(next).map(|(at, way)| (*at, *way, paid + self.paid(way)));
-            match way {
-                Some((at, way, paid)) if paid + rest <= limit => {
+            let candidate = candidates.get(next).map(|(at, candidate)| (*at, *candidate, paid + self.paid(candidate)));
+            match candidate {
+                Some((at, candidate, paid)) if paid + rest <= limit => {
                     if *nodes == 0 {
                         return false;
                     }
                     *nodes -= 1;
                     let row = *row;
                     stack.last_mut().into_iter().for_each(|top| top.0 += 1);
-                    if way.takes <= free(&tree.room, way.column) + 1e-9 {
+                    if candidate.takes <= free(&tree.room, candidate.column) + 1e-9 {
                         tree.chosen.iter_mut().skip(row).take(1).for_each(|slot| *slot = at);
-                        tree.room.iter_mut().skip(way.column).take(1).for_each(|room| *room -= way.takes);
+                        tree.room.iter_mut().skip(candidate.column).take(1).for_each(|room| *room -= candidate.takes);
                         stack.push((0, paid));
                     }
                 }
-                // Ways come cheapest first: what follows is no better.
+                // Candidates are in order of cost, so the remaining ones are cut, too.
                 Some(_) | None => {
                     stack.pop();
                     tree.leave(depth, stack.last().map(|top| top.0));
@@ -411,30 +413,30 @@ impl Search {
 
     fn answer(self) -> Result<Assignment, AssignError> {
         let Some(chosen) = &self.best else {
-            return Err(if self.is_proven { AssignError::Infeasible } else { AssignError::Unknown });
+            return Err(if self.is_proven { AssignError::Infeasible } else { AssignError::NotFound });
         };
-        let columns = (0..chosen.len()).map(|row| self.at(chosen, row).map(|way| way.column)).collect();
+        let columns = (0..chosen.len()).map(|row| self.at(chosen, row).map(|candidate| candidate.column)).collect();
         let bound = if self.is_proven { self.best_cost } else { self.rounded(self.bound).min(self.best_cost) };
         Ok(Assignment { columns, cost: self.best_cost, bound })
     }
 }
 
 struct Tree {
-    /// Rows in the order in which they are chosen for, with their ways, the cheapest first.
-    sorted: Vec<(usize, Vec<(usize, Way)>)>,
-    /// The least that is paid from each depth on.
+    /// The rows in branching order, each with its candidates in order of cost.
+    sorted: Vec<(usize, Vec<(usize, Candidate)>)>,
+    /// The least cost of the remaining rows, by depth.
     rest: Vec<f64>,
     chosen: Vec<usize>,
     room: Vec<f64>,
 }
 
 impl Tree {
-    /// Gives back what the way taken above a depth took.
+    /// Returns the capacity of the candidate that was chosen at the level above.
     fn leave(&mut self, depth: usize, next: Option<usize>) {
         let taken = depth.checked_sub(1).and_then(|above| self.sorted.get(above));
-        let way = taken.and_then(|(_, ways)| ways.get(next?.checked_sub(1)?));
-        if let Some((_, way)) = way {
-            self.room.iter_mut().skip(way.column).take(1).for_each(|room| *room += way.takes);
+        let candidate = taken.and_then(|(_, candidates)| candidates.get(next?.checked_sub(1)?));
+        if let Some((_, candidate)) = candidate {
+            self.room.iter_mut().skip(candidate.column).take(1).for_each(|room| *room += candidate.takes);
         }
     }
 }

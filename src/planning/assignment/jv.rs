@@ -1,13 +1,13 @@
 //! Linear assignment by shortest augmenting paths.
 //!
 //! Jonker and Volgenant, "A shortest augmenting path algorithm for dense and sparse linear assignment problems", Computing
-//! 38 (1987). Columns that stay alone must keep the price 0, so a matrix that is not square starts without the reduction of
-//! columns; the reduction of rows only lowers prices of columns that are taken then, and is allowed for every shape.
+//! 38 (1987). Unassigned columns must keep a price of 0, so column reduction is skipped for rectangular matrices. Row reduction
+//! only lowers prices of columns that become assigned, which is valid for every shape.
 
-use super::scan::{least_of, place_of, places_of, relax, relax_least, two_least};
+use super::scan::{index_of, indexes_of, least_of, relax, relax_least, two_least};
 use super::{AssignError, Assignment, Costs, flipped, total};
 
-/// The assignment of the least sum: as many pairs as the smaller of rows and columns.
+/// Finds an assignment of least cost with as many pairs as the smaller of the numbers of rows and columns.
 ///
 /// ```
 /// use counterpoint::planning::{Costs, assign};
@@ -21,7 +21,7 @@ use super::{AssignError, Assignment, Costs, flipped, total};
 ///
 /// # Errors
 ///
-/// [`AssignError::Infeasible`] when forbidden pairs leave none.
+/// [`AssignError::Infeasible`] if forbidden pairs prevent every assignment.
 pub fn assign(costs: &Costs) -> Result<Assignment, AssignError> {
     if costs.rows > costs.columns {
         return Ok(flipped(assign(&costs.transposed())?, costs.rows));
@@ -47,10 +47,10 @@ struct Search<'a> {
     prices: Vec<f64>,
     row_of: Vec<Option<usize>>,
     column_of: Vec<Option<usize>>,
-    /// Prices with those of finished columns at minus infinity, so that no way to them gets shorter.
+    /// The prices, with minus infinity for finished columns, so that their distances do not change.
     masked: Vec<f64>,
-    /// Lengths of the ways to columns, infinite for finished ones.
-    ways: Vec<f64>,
+    /// The distances of the columns, infinite for finished ones.
+    distances: Vec<f64>,
     from: Vec<u64>,
 }
 
@@ -63,7 +63,7 @@ impl<'a> Search<'a> {
             row_of: vec![None; columns],
             column_of: vec![None; costs.rows],
             masked: vec![0.0; columns],
-            ways: vec![f64::INFINITY; columns],
+            distances: vec![f64::INFINITY; columns],
             from: vec![0; columns],
         }
     }
@@ -87,7 +87,7 @@ impl<'a> Search<'a> {
         before
     }
 
-    /// The price of a column is its least cost; rows that are the least of a column take it.
+    /// Column reduction: the price of a column is its least cost, and a free row with this cost takes the column.
     fn reduce_columns(&mut self) {
         self.prices.fill(f64::INFINITY);
         for row in 0..self.costs.rows {
@@ -105,11 +105,11 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Augmenting row reduction: a free row takes its best column, whose price falls until the second best is as good; who
-    /// had it looks for another. Rows that cannot lower a price wait for the next pass.
+    /// Augmenting row reduction: a free row takes its best column and lowers the column's price until the second best is equal. The
+    /// row that had the column becomes free. Rows that cannot lower a price are left for the next pass.
     fn reduce_rows(&mut self, free: Vec<usize>) -> Vec<usize> {
         let mut left = Vec::new();
-        // Rounding may let prices fall in steps of nothing: so many turns, and the rest is for `augment`.
+        // With rounding the decrease of a price can be zero. The limit ends such a sequence; `augment` assigns the rest.
         let mut turns = free.len().saturating_mul(8).saturating_add(self.costs.columns);
         for row in free {
             let mut next = Some(row);
@@ -120,7 +120,7 @@ impl<'a> Search<'a> {
                     break;
                 }
                 turns -= 1;
-                let Some(mut column) = place_of(self.costs.row(row), &self.prices, first) else {
+                let Some(mut column) = index_of(self.costs.row(row), &self.prices, first) else {
                     left.push(row);
                     break;
                 };
@@ -140,57 +140,57 @@ impl<'a> Search<'a> {
         left
     }
 
-    /// The next column after this one with the same value.
+    /// The next column with the same reduced cost, if there is one.
     fn other(&self, row: usize, value: f64, column: usize) -> usize {
         let after = column.saturating_add(1);
         let costs = self.costs.row(row).get(after..).unwrap_or_default();
         let prices = self.prices.get(after..).unwrap_or_default();
-        place_of(costs, prices, value).map_or(column, |at| after.saturating_add(at))
+        index_of(costs, prices, value).map_or(column, |at| after.saturating_add(at))
     }
 
-    /// Dijkstra over columns, from a free row to the nearest free column; then prices follow, and pairs along the way flip.
-    /// Columns that are equally near are finished together, so that ties cost one pass each.
+    /// Dijkstra's algorithm over columns, from a free row to the nearest free column. Updates the prices and flips the pairs along
+    /// the path. Columns at the same distance are finished together, so that ties cost one pass.
     fn augment(&mut self, start: usize) -> Result<(), AssignError> {
         self.masked.copy_from_slice(&self.prices);
-        self.ways.fill(f64::INFINITY);
+        self.distances.fill(f64::INFINITY);
         let (mut row, mut offset, mut length) = (start, 0.0, f64::NEG_INFINITY);
         let mut finished: Vec<(usize, f64)> = Vec::new();
         let mut next = 0;
         let mut near: Vec<usize> = Vec::new();
         let end = loop {
             let costs = self.costs.row(row);
-            let least = relax_least(costs, &self.masked, offset, row as u64, &mut self.ways, &mut self.from);
+            let least = relax_least(costs, &self.masked, offset, row as u64, &mut self.distances, &mut self.from);
             if next == finished.len() || least <= length {
                 if !least.is_finite() {
                     return Err(AssignError::Infeasible);
                 }
-                // Rounding may make it a bit less than it was.
+                // Rounding can make the distance slightly smaller than the one before.
                 length = length.max(least);
                 near.clear();
                 let is_free = |column: usize| self.row_of.get(column).copied().flatten().is_none();
-                if places_of(&self.ways, least, is_free, &mut near) {
+                if indexes_of(&self.distances, least, is_free, &mut near) {
                     break near.last().copied().ok_or(AssignError::Infeasible)?;
                 }
                 for &column in &near {
                     finished.push((column, least));
-                    self.ways.iter_mut().skip(column).take(1).for_each(|way| *way = f64::INFINITY);
+                    self.distances.iter_mut().skip(column).take(1).for_each(|distance| *distance = f64::INFINITY);
                     self.masked.iter_mut().skip(column).take(1).for_each(|price| *price = f64::NEG_INFINITY);
                 }
             }
-            let &(column, way) = finished.get(next).ok_or(AssignError::Infeasible)?;
+            let &(column, distance) = finished.get(next).ok_or(AssignError::Infeasible)?;
             next += 1;
             row = self.row_of.get(column).copied().flatten().ok_or(AssignError::Infeasible)?;
-            offset = way - (self.costs.at(row, column) - self.price(column));
+            offset = distance - (self.costs.at(row, column) - self.price(column));
         };
-        for (column, way) in finished {
-            self.prices.iter_mut().skip(column).take(1).for_each(|price| *price += way - length);
+        for (column, distance) in finished {
+            self.prices.iter_mut().skip(column).take(1).for_each(|price| *price += distance - length);
         }
         self.flip(start, end);
         Ok(())
     }
 
     fn flip(&mut self, start: usize, mut column: usize) {
-        // The way is a tree's: it ends after as many columns as there are.
+        // The path is part of a tree, so it has at most as many columns as the matrix.
         for _ in 0..=self.costs.columns {
             let row = self.from.get(column).and_then(|row| usize::try_from(*row).ok()).unwrap_or(start);
             let next = self.column(row);
@@ -207,11 +207,10 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Every pair has what its prices make the least of its row. Where nothing was rounded the bound is the cost for that; where
-    /// something was, rows are looked through for something less.
+    /// The dual value. With exact arithmetic it equals the cost, so the sum is not computed; with rounding it is computed.
     fn bound(&self, cost: f64) -> f64 {
         if self.costs.is_exact {
-            debug_assert_eq!(self.dual(), cost, "the prices are those of the assignment");
+            debug_assert_eq!(self.dual(), cost, "the dual value equals the cost");
             return cost;
         }
         self.dual()

@@ -1,12 +1,12 @@
-//! Assignment: everybody one task, at the least cost.
+//! Assignment problems: pair rows (tasks) with columns (agents) at the least cost.
 //!
-//! | function | question | method |
+//! | function | objective | method |
 //! |---|---|---|
 //! | [`assign`] | least sum, any shape | shortest augmenting paths after augmenting row reduction (Jonker and Volgenant 1987) |
-//! | [`assign_bottleneck`] | least worst pair | augmenting paths of the least worst edge (Derigs and Zimmermann 1978) |
-//! | [`assign_by_auction`] | least sum, to within a bound | auction with epsilon scaling (Bertsekas 1988) |
-//! | [`assign_with_capacities`] | least sum, columns serve many rows | minimum-cost flow by successive shortest paths |
-//! | [`assign_generalised`] | the same, where each pair takes more or less of its column | Lagrangian relaxation, branch and bound |
+//! | [`assign_bottleneck`] | least maximum | augmenting paths of the least maximum edge (Derigs and Zimmermann 1978) |
+//! | [`assign_by_auction`] | least sum, within a tolerance | auction with epsilon scaling (Bertsekas 1988) |
+//! | [`assign_with_capacities`] | least sum, several rows for each column | minimum-cost flow by successive shortest paths |
+//! | [`assign_generalised`] | the same, with amounts that differ by pair | Lagrangian relaxation, branch and bound |
 
 mod auction;
 mod bottleneck;
@@ -18,43 +18,44 @@ mod scan;
 pub use auction::assign_by_auction;
 pub use bottleneck::assign_bottleneck;
 pub use capacities::assign_with_capacities;
-pub use generalised::{Effort, assign_generalised};
+pub use generalised::{SearchLimits, assign_generalised};
 pub use jv::assign;
 
 use thiserror::Error;
 
-/// What each pair of a row and a column costs. An infinite cost forbids the pair.
+/// The cost of each pair of a row and a column. An infinite cost forbids the pair.
 ///
-/// Whole numbers are calculated exactly as long as the number of rows times the largest stays below 2^52.
+/// Integer costs are computed exactly as long as the larger dimension times the largest absolute cost is below 2^52.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Costs {
     rows: usize,
     columns: usize,
     values: Vec<f64>,
-    /// Whether all sums and differences that come up are exact.
+    /// Whether all sums and differences of costs are exact.
     is_exact: bool,
 }
 
-/// Whole numbers are exact as long as no sum goes beyond this.
+/// Sums of integers are exact up to this limit.
 const MOST_EXACT: f64 = (1_u64 << 52) as f64;
 
 impl Costs {
-    /// A matrix, row after row.
+    /// Makes a matrix of values in row-major order.
     ///
     /// # Errors
     ///
-    /// When there are not rows times columns values, or one is not a number, or minus infinity, or beyond 1e300.
+    /// [`AssignError::Shape`] if the number of values is not rows times columns; [`AssignError::InvalidValue`] if a value is NaN, minus
+    /// infinity, or finite with an absolute value above 1e300.
     pub fn new(rows: usize, columns: usize, values: Vec<f64>) -> Result<Self, AssignError> {
         if rows.checked_mul(columns) != Some(values.len()) {
             return Err(AssignError::Shape);
         }
         if values.iter().any(|value| value.is_nan() || *value < -1e300 || (*value > 1e300 && value.is_finite())) {
-            return Err(AssignError::NotANumber);
+            return Err(AssignError::InvalidValue);
         }
         Ok(Self::of(rows, columns, values))
     }
 
-    /// The same of values that are known to be fit for it.
+    /// The same, for values that are known to be valid.
     fn of(rows: usize, columns: usize, values: Vec<f64>) -> Self {
         let most = MOST_EXACT / rows.max(columns).max(1) as f64;
         let is_exact =
@@ -62,19 +63,19 @@ impl Costs {
         Self { rows, columns, values, is_exact }
     }
 
-    /// How many rows.
+    /// The number of rows.
     #[must_use]
     pub const fn rows(&self) -> usize {
         self.rows
     }
 
-    /// How many columns.
+    /// The number of columns.
     #[must_use]
     pub const fn columns(&self) -> usize {
         self.columns
     }
 
-    /// What a pair costs; infinite outside the matrix.
+    /// The cost of a pair; infinite outside the matrix.
     #[must_use]
     pub fn at(&self, row: usize, column: usize) -> f64 {
         self.row(row).get(column).copied().unwrap_or(f64::INFINITY)
@@ -94,37 +95,37 @@ impl Costs {
     }
 }
 
-/// Which column each row has.
+/// The result of an assignment: a column for each row.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Assignment {
-    /// By row; none for rows that are more than columns.
+    /// The column of each row; none for rows in excess of the columns.
     pub columns: Vec<Option<usize>>,
-    /// The sum of all pairs; of [`assign_bottleneck`] the worst pair.
+    /// The sum of the costs of all pairs; for [`assign_bottleneck`] the largest cost of a pair.
     pub cost: f64,
-    /// A sum that no assignment goes below: the value of the dual. Equal to the cost but for rounding.
+    /// A lower bound on the cost of every assignment: the dual value. Equal to `cost`, except for rounding, for all exact methods.
     pub bound: f64,
 }
 
-/// Why there is no assignment.
+/// The reason why there is no assignment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AssignError {
-    /// The numbers of values, rows, columns and capacities do not go together.
-    #[error("rows, columns and values do not go together")]
+    /// The numbers of values, rows, columns and capacities do not match.
+    #[error("the dimensions of the matrices and capacities do not match")]
     Shape,
-    /// A cost is no number.
-    #[error("a cost is no number, or too large")]
-    NotANumber,
-    /// Whatever is chosen, a row or column that needs a partner finds none.
-    #[error("forbidden pairs leave no assignment")]
+    /// A cost, an amount, a capacity or a tolerance is out of range.
+    #[error("a value is not a number or out of range")]
+    InvalidValue,
+    /// Forbidden pairs or capacities prevent every assignment.
+    #[error("no assignment satisfies the forbidden pairs and capacities")]
     Infeasible,
-    /// None was found, and it was not proven that there is none.
-    #[error("no assignment was found with this effort")]
-    Unknown,
+    /// The search found no assignment and did not prove that there is none.
+    #[error("no assignment was found within the limits of the search")]
+    NotFound,
 }
 
-/// The assignment of the transposed matrix, seen from the rows.
+/// The assignment of the transposed matrix, as an assignment of rows.
 fn flipped(found: Assignment, rows: usize) -> Assignment {
     let mut columns = vec![None; rows];
     for (column, row) in found.columns.iter().enumerate() {

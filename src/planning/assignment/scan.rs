@@ -1,8 +1,8 @@
-//! The passes over a row in which all the time goes: without branches, in lanes, so that they become vector code.
+//! The inner loops over a row, without branches and in lanes, so that the compiler vectorises them.
 
 const LANES: usize = 4;
 
-/// Least and second least of `cost - price`.
+/// The least and the second least value of `cost - price`.
 pub(super) fn two_least(row: &[f64], prices: &[f64]) -> (f64, f64) {
     let (mut first, mut second) = ([f64::INFINITY; LANES], [f64::INFINITY; LANES]);
     let ((costs, rest), (chunks, tail)) = (row.as_chunks::<LANES>(), prices.as_chunks::<LANES>());
@@ -26,7 +26,7 @@ pub(super) fn two_least(row: &[f64], prices: &[f64]) -> (f64, f64) {
     two
 }
 
-/// The least of `cost - price`.
+/// The least value of `cost - price`.
 pub(super) fn least_of(row: &[f64], prices: &[f64]) -> f64 {
     const WIDE: usize = 16;
     let mut least = [f64::INFINITY; WIDE];
@@ -41,8 +41,8 @@ pub(super) fn least_of(row: &[f64], prices: &[f64]) -> f64 {
     least.into_iter().chain(rest).fold(f64::INFINITY, f64::min)
 }
 
-/// The first place at which `cost - price` is this.
-pub(super) fn place_of(row: &[f64], prices: &[f64], value: f64) -> Option<usize> {
+/// The first index at which `cost - price` has this value.
+pub(super) fn index_of(row: &[f64], prices: &[f64], value: f64) -> Option<usize> {
     const WIDE: usize = 16;
     let ((costs, _), (chunks, _)) = (row.as_chunks::<WIDE>(), prices.as_chunks::<WIDE>());
     let hit = |costs: &[f64; WIDE], prices: &[f64; WIDE]| {
@@ -54,54 +54,56 @@ pub(super) fn place_of(row: &[f64], prices: &[f64], value: f64) -> Option<usize>
     rest.map(|(cost, price)| cost - price).position(|here| here == value).map(|at| at + skip)
 }
 
-/// Shortens the ways to all columns by those over one row: `cost - price + offset`, remembering the row.
-pub(super) fn relax(row: &[f64], prices: &[f64], offset: f64, through: u64, ways: &mut [f64], from: &mut [u64]) {
-    for (((cost, price), way), from) in row.iter().zip(prices).zip(ways).zip(from) {
+/// Relaxes the distances of all columns with the paths over one row, `cost - price + offset`, and records the row.
+pub(super) fn relax(row: &[f64], prices: &[f64], offset: f64, through: u64, distances: &mut [f64], from: &mut [u64]) {
+    for (((cost, price), distance), from) in row.iter().zip(prices).zip(distances).zip(from) {
         let here = cost - price + offset;
-        let shorter = here < *way;
-        *way = if shorter { here } else { *way };
+        let shorter = here < *distance;
+        *distance = if shorter { here } else { *distance };
         *from = if shorter { through } else { *from };
     }
 }
 
-/// The same, and returns the least way that there is then.
+/// The same as [`relax`]; returns the least distance after it.
 pub(super) fn relax_least(
     row: &[f64],
     prices: &[f64],
     offset: f64,
     through: u64,
-    ways: &mut [f64],
+    distances: &mut [f64],
     from: &mut [u64],
 ) -> f64 {
     let mut lanes = [f64::INFINITY; LANES];
     let ((costs, _), (chunks, _)) = (row.as_chunks::<LANES>(), prices.as_chunks::<LANES>());
     let whole = costs.len().saturating_mul(LANES);
-    let ((way_chunks, way_rest), (from_chunks, from_rest)) =
-        (ways.as_chunks_mut::<LANES>(), from.as_chunks_mut::<LANES>());
-    for (((costs, prices), ways), from) in costs.iter().zip(chunks).zip(way_chunks).zip(from_chunks) {
-        for ((((cost, price), way), from), lane) in costs.iter().zip(prices).zip(ways).zip(from).zip(&mut lanes) {
+    let ((distance_chunks, distance_rest), (from_chunks, from_rest)) =
+        (distances.as_chunks_mut::<LANES>(), from.as_chunks_mut::<LANES>());
+    for (((costs, prices), distances), from) in costs.iter().zip(chunks).zip(distance_chunks).zip(from_chunks) {
+        for ((((cost, price), distance), from), lane) in
+            costs.iter().zip(prices).zip(distances).zip(from).zip(&mut lanes)
+        {
             let here = cost - price + offset;
-            let shorter = here < *way;
-            *way = if shorter { here } else { *way };
+            let shorter = here < *distance;
+            *distance = if shorter { here } else { *distance };
             *from = if shorter { through } else { *from };
-            *lane = if *way < *lane { *way } else { *lane };
+            *lane = if *distance < *lane { *distance } else { *lane };
         }
     }
     let (rest, tail) = (row.get(whole..).unwrap_or_default(), prices.get(whole..).unwrap_or_default());
-    relax(rest, tail, offset, through, way_rest, from_rest);
-    lanes.iter().chain(way_rest.iter()).copied().fold(f64::INFINITY, f64::min)
+    relax(rest, tail, offset, through, distance_rest, from_rest);
+    lanes.iter().chain(distance_rest.iter()).copied().fold(f64::INFINITY, f64::min)
 }
 
-/// All places of a value, up to the first of which `stop` says so; whether it did.
-pub(super) fn places_of(ways: &[f64], value: f64, stop: impl Fn(usize) -> bool, found: &mut Vec<usize>) -> bool {
+/// Collects all indexes of a value, up to the first for which `stop` is true; returns whether there was one.
+pub(super) fn indexes_of(distances: &[f64], value: f64, stop: impl Fn(usize) -> bool, found: &mut Vec<usize>) -> bool {
     const WIDE: usize = 16;
-    for (at, chunk) in ways.chunks(WIDE).enumerate() {
-        if chunk.iter().map(|way| u64::from(*way == value)).sum::<u64>() == 0 {
+    for (at, chunk) in distances.chunks(WIDE).enumerate() {
+        if chunk.iter().map(|distance| u64::from(*distance == value)).sum::<u64>() == 0 {
             continue;
         }
-        for (place, _) in chunk.iter().enumerate().filter(|(_, way)| **way == value) {
-            found.push(at * WIDE + place);
-            if stop(at * WIDE + place) {
+        for (index, _) in chunk.iter().enumerate().filter(|(_, distance)| **distance == value) {
+            found.push(at * WIDE + index);
+            if stop(at * WIDE + index) {
                 return true;
             }
         }

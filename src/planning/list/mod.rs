@@ -1,40 +1,40 @@
-//! List scheduling on agents of different speed, where data has to be moved: one pass, microseconds.
+//! List scheduling of a task graph on heterogeneous agents with communication costs, in one pass.
 //!
 //! HEFT and CPOP: Topcuoglu, Hariri and Wu, "Performance-effective and low-complexity task scheduling for heterogeneous
 //! computing", IEEE TPDS 13 (2002). PEFT: Arabnejad and Barbosa, IEEE TPDS 25 (2014). Min-min and max-min: Ibarra and Kim
 //! 1977, Maheswaran et al. 1999.
 
+mod paths;
 mod search;
-mod ways;
 
 pub use search::{GraphProgress, search_schedule};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// How tasks are ordered and placed.
+/// The order in which tasks are placed, and the choice of the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Heuristic {
-    /// Longest way to the end first; where it ends earliest.
+    /// Heterogeneous earliest finish time: tasks by upward rank, each on the agent where it ends earliest.
     Heft,
-    /// Longest way through first; the critical path on the agent that does all of it fastest.
+    /// Critical path on a processor: tasks by upward plus downward rank; the critical path on the agent that is fastest for all of it.
     Cpop,
-    /// By an optimistic table of what must follow, which counts where a task is placed, too.
+    /// Predict earliest finish time: tasks by their mean in an optimistic cost table, which also guides the choice of the agent.
     Peft,
-    /// Of the tasks that could run, the one that ends earliest.
+    /// Of the ready tasks, the one that can end earliest.
     MinMin,
-    /// Of the tasks that could run, the one whose earliest end is the latest.
+    /// Of the ready tasks, the one whose earliest end is the latest.
     MaxMin,
 }
 
 impl Heuristic {
-    /// All of them.
+    /// All heuristics.
     pub const ALL: [Self; 5] = [Self::Heft, Self::Cpop, Self::Peft, Self::MinMin, Self::MaxMin];
 }
 
-/// Tasks with their times on each agent, and what moving data between agents takes.
+/// A graph of tasks with a duration on each agent and a transfer time for each link.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Graph {
     agents: usize,
@@ -44,40 +44,40 @@ pub struct Graph {
     order: Vec<usize>,
 }
 
-/// Why there is no graph.
+/// The reason why a graph is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum GraphError {
-    /// There is no agent, or a task has not one time for each.
-    #[error("task {task} has not one time for each agent")]
+    /// There is no agent, or a task does not have one duration for each.
+    #[error("task {task} does not have one duration for each agent")]
     Shape {
-        /// The task.
+        /// The index of the task.
         task: usize,
     },
-    /// A time is not a number of 0 or more.
-    #[error("a time of task {task} is not a number of 0 or more")]
-    NotANumber {
-        /// The task.
+    /// A duration or transfer time is negative, NaN or above 1e300.
+    #[error("a duration or transfer time of task {task} is negative or not a number")]
+    InvalidTime {
+        /// The index of the task.
         task: usize,
     },
-    /// A link leads to or from a task that is not there.
-    #[error("link {link} names a task that is not there")]
+    /// A link names a task that does not exist.
+    #[error("link {link} names an unknown task")]
     UnknownTask {
-        /// The place of the link.
+        /// The index of the link.
         link: usize,
     },
-    /// Tasks come after each other in a circle.
-    #[error("tasks come after each other in a circle")]
+    /// The links form a cycle.
+    #[error("the links form a cycle")]
     Cycle,
 }
 
 impl Graph {
-    /// Tasks by their times on each agent; links from a task to one after it, with the time that its data takes from one
-    /// agent to another, which is nothing within one.
+    /// Makes a graph of durations, by task and agent, and links: predecessor, successor and the time that the data takes from one
+    /// agent to another. Within an agent, data takes no time.
     ///
     /// # Errors
     ///
-    /// See [`GraphError`].
+    /// [`GraphError`] if the dimensions differ, a time is out of range, a link names an unknown task or the links form a cycle.
     pub fn new(times: Vec<Vec<f64>>, links: &[(usize, usize, f64)]) -> Result<Self, GraphError> {
         let agents = times.first().map_or(0, Vec::len);
         let bad = |time: &f64| !(*time >= 0.0 && *time < 1e300);
@@ -86,7 +86,7 @@ impl Graph {
                 return Err(GraphError::Shape { task });
             }
             if row.iter().any(bad) {
-                return Err(GraphError::NotANumber { task });
+                return Err(GraphError::InvalidTime { task });
             }
         }
         let (mut before, mut then) = (vec![Vec::new(); times.len()], vec![Vec::new(); times.len()]);
@@ -95,7 +95,7 @@ impl Graph {
                 return Err(GraphError::UnknownTask { link });
             };
             if bad(&data) {
-                return Err(GraphError::NotANumber { task: from });
+                return Err(GraphError::InvalidTime { task: from });
             }
             Vec::push(then, (to, data));
             Vec::push(before, (from, data));
@@ -105,8 +105,8 @@ impl Graph {
         if graph.order.len() < graph.times.len() { Err(GraphError::Cycle) } else { Ok(graph) }
     }
 
-    /// No schedule ends sooner: the longest way on the fastest agents, without moving data; or all work, spread over all agents
-    /// as if each task could be divided.
+    /// A lower bound on the makespan: the larger of the longest path with the fastest agent for each task and no transfers, and the
+    /// total work, divided over all agents as if tasks were divisible.
     #[must_use]
     pub fn bound(&self) -> f64 {
         let mut ends = vec![0.0; self.times.len()];
@@ -118,33 +118,33 @@ impl Graph {
         ends.into_iter().fold(0.0, f64::max).max(self.spread())
     }
 
-    /// The makespan is no less than any weighted mean of what agents have to do, and that is no less than each task where its
-    /// weighted time is least. Weighted by speed this is all work over all speeds, where agents differ in nothing else.
+    /// The makespan is at least any weighted mean of the agents' loads, which is at least the sum over tasks of the least weighted
+    /// duration. Weighted by speed, this is total work over total speed for agents that differ only in speed.
     fn spread(&self) -> f64 {
         let speeds = (0..self.agents).map(|agent| self.times.iter().map(|row| value(row, agent)).sum::<f64>());
         let speeds: Vec<f64> = speeds.map(|work| if work > 0.0 { 1.0 / work } else { 0.0 }).collect();
         let all: f64 = speeds.iter().sum();
-        // Somebody who does everything in no time bounds nothing.
+        // An agent that does every task in no time gives no bound.
         if speeds.contains(&0.0) {
             return 0.0;
         }
         let least =
             |row: &Vec<f64>| row.iter().zip(&speeds).map(|(time, speed)| time * speed).fold(f64::INFINITY, f64::min);
-        // What is summed up in another order may differ in the last place.
+        // A sum in another order can differ in the last digit.
         self.times.iter().map(least).sum::<f64>() / all * (1.0 - 1e-12)
     }
 
     fn sorted(&self) -> Vec<usize> {
-        let mut waits: Vec<usize> = self.before.iter().map(Vec::len).collect();
-        let none = waits.iter().enumerate().filter(|(_, waits)| **waits == 0);
+        let mut pending: Vec<usize> = self.before.iter().map(Vec::len).collect();
+        let none = pending.iter().enumerate().filter(|(_, pending)| **pending == 0);
         let mut order: Vec<usize> = none.map(|(task, _)| task).collect();
         let mut next = 0;
         while let Some(&task) = order.get(next) {
             next += 1;
             for &(later, _) in self.then_of(task) {
-                if let Some(waits) = waits.get_mut(later) {
-                    *waits = waits.saturating_sub(1);
-                    if *waits == 0 {
+                if let Some(pending) = pending.get_mut(later) {
+                    *pending = pending.saturating_sub(1);
+                    if *pending == 0 {
                         order.push(later);
                     }
                 }
@@ -170,36 +170,36 @@ impl Graph {
         self.times_of(task).iter().sum::<f64>() / self.agents as f64
     }
 
-    /// What data takes on the mean, over all pairs of agents: within one it takes nothing.
+    /// The mean transfer time over all pairs of agents; within one agent it is zero.
     #[allow(clippy::cast_precision_loss, reason = "a mean over agents")]
     fn mean_data(&self, data: f64) -> f64 {
         data * (self.agents as f64 - 1.0) / self.agents as f64
     }
 
-    /// The longest mean way from each task to the end, itself included.
+    /// The upward rank: the longest path, with mean times, from the start of each task to the end of the graph.
     fn upward(&self) -> Vec<f64> {
         let mut ranks = vec![0.0; self.times.len()];
         for &task in self.order.iter().rev() {
-            let ways = self.then_of(task).iter().map(|&(next, data)| self.mean_data(data) + value(&ranks, next));
-            let rank = self.mean(task) + ways.fold(0.0, f64::max);
+            let paths = self.then_of(task).iter().map(|&(next, data)| self.mean_data(data) + value(&ranks, next));
+            let rank = self.mean(task) + paths.fold(0.0, f64::max);
             ranks.iter_mut().skip(task).take(1).for_each(|slot| *slot = rank);
         }
         ranks
     }
 
-    /// The longest mean way from the beginning to each task, itself not included.
+    /// The downward rank: the longest path, with mean times, from the beginning of the graph to the start of each task.
     fn downward(&self) -> Vec<f64> {
         let mut ranks = vec![0.0; self.times.len()];
         for &task in &self.order {
-            let ways = self.before_of(task).iter();
-            let ways = ways.map(|&(first, data)| value(&ranks, first) + self.mean(first) + self.mean_data(data));
-            let rank = ways.fold(0.0, f64::max);
+            let paths = self.before_of(task).iter();
+            let paths = paths.map(|&(first, data)| value(&ranks, first) + self.mean(first) + self.mean_data(data));
+            let rank = paths.fold(0.0, f64::max);
             ranks.iter_mut().skip(task).take(1).for_each(|slot| *slot = rank);
         }
         ranks
     }
 
-    /// For each task on each agent, the least that must follow, with each later task where it is best.
+    /// The optimistic cost table: for each task and agent, the least time that must follow, with every later task on its best agent.
     fn optimistic(&self) -> Vec<Vec<f64>> {
         let mut table = vec![vec![0.0; self.agents]; self.times.len()];
         for &task in self.order.iter().rev() {
@@ -210,28 +210,28 @@ impl Graph {
     }
 
     fn follows(&self, table: &[Vec<f64>], task: usize, agent: usize) -> f64 {
-        let ways = self.then_of(task).iter().map(|&(next, data)| {
+        let paths = self.then_of(task).iter().map(|&(next, data)| {
             let rows = self.times_of(next).iter().zip(table.get(next).into_iter().flatten()).enumerate();
-            let costs = rows.map(|(other, (time, rest))| time + rest + if other == agent { 0.0 } else { data });
+            let costs = rows.map(|(other, (time, tail))| time + tail + if other == agent { 0.0 } else { data });
             costs.fold(f64::INFINITY, f64::min)
         });
-        ways.fold(0.0, f64::max)
+        paths.fold(0.0, f64::max)
     }
 }
 
-fn value(values: &[f64], place: usize) -> f64 {
-    values.get(place).copied().unwrap_or(0.0)
+fn value(values: &[f64], index: usize) -> f64 {
+    values.get(index).copied().unwrap_or(0.0)
 }
 
-/// Where and when a task runs.
+/// The agent and the times of a task in a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
 pub struct Slot {
-    /// On which agent.
+    /// The index of the agent.
     pub agent: usize,
-    /// From when.
+    /// The start.
     pub start: f64,
-    /// Until when.
+    /// The end.
     pub finish: f64,
 }
 
@@ -239,22 +239,22 @@ pub struct Slot {
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct ListSchedule {
-    /// By task.
+    /// The slot of each task.
     pub slots: Vec<Slot>,
-    /// When the last task ends.
+    /// The end of the last task.
     pub makespan: f64,
 }
 
-/// A schedule by one of the heuristics. Gaps between tasks of an agent are filled where a task fits.
+/// Computes a schedule with one of the heuristics. Gaps between tasks of an agent are filled where a task fits.
 ///
 /// ```
 /// use counterpoint::planning::{Graph, Heuristic, list_schedule};
 ///
-/// // Two tasks and one that needs both; the second agent is faster.
+/// // Two tasks, and one that needs the results of both; the second agent is faster.
 /// let times = vec![vec![5.0, 2.0], vec![5.0, 2.0], vec![2.0, 1.0]];
 /// let graph = Graph::new(times, &[(0, 2, 3.0), (1, 2, 3.0)])?;
 /// let schedule = list_schedule(&graph, Heuristic::Heft);
-/// assert_eq!(schedule.makespan, 5.0); // all on the fast one: moving data costs more than it gains
+/// assert_eq!(schedule.makespan, 5.0); // all on the fast agent: a transfer would take longer than it saves
 /// # Ok::<(), counterpoint::planning::GraphError>(())
 /// ```
 #[must_use]
@@ -274,7 +274,7 @@ pub fn list_schedule(graph: &Graph, heuristic: Heuristic) -> ListSchedule {
 struct Run<'a> {
     graph: &'a Graph,
     slots: Vec<Slot>,
-    /// Of each agent, when it is busy, in order.
+    /// The intervals in which each agent is busy, in order.
     busy: Vec<Vec<(f64, f64)>>,
 }
 
@@ -290,7 +290,7 @@ impl Run<'_> {
         let (up, down) = (self.graph.upward(), self.graph.downward());
         let rank: Vec<f64> = up.iter().zip(&down).map(|(up, down)| up + down).collect();
         let longest = rank.iter().copied().fold(0.0, f64::max);
-        // One path of those as long as the longest, from a beginning to an end.
+        // One of the critical paths, from an entry to an exit.
         let on = |task: usize| value(&rank, task) >= longest * (1.0 - 1e-9);
         let first = self.graph.order.iter().copied().find(|&task| on(task) && self.graph.before_of(task).is_empty());
         let mut path = vec![false; rank.len()];
@@ -307,28 +307,28 @@ impl Run<'_> {
         self.by_rank(&rank, |_, _| 0.0, |task| fastest.filter(|_| path.get(task).copied().unwrap_or(false)));
     }
 
-    /// Of the tasks whose predecessors are placed the highest rank first; each where its end and what follows are least.
-    fn by_rank(&mut self, rank: &[f64], follows: impl Fn(usize, usize) -> f64, fixed: impl Fn(usize) -> Option<usize>) {
+    /// Places the ready task of the highest rank, each time where its end plus `follows` is least.
+    fn by_rank(&mut self, rank: &[f64], follows: impl Fn(usize, usize) -> f64, input: impl Fn(usize) -> Option<usize>) {
         self.each_ready(|run, ready| {
             let highest = |one: &(usize, &usize), two: &(usize, &usize)| {
                 value(rank, *one.1).total_cmp(&value(rank, *two.1)).then(two.1.cmp(one.1))
             };
-            let (place, &task) = ready.iter().enumerate().max_by(highest)?;
-            let slots = (0..run.graph.agents).filter(|agent| fixed(task).is_none_or(|fixed| fixed == *agent));
+            let (index, &task) = ready.iter().enumerate().max_by(highest)?;
+            let slots = (0..run.graph.agents).filter(|agent| input(task).is_none_or(|input| input == *agent));
             let slots = slots.map(|agent| run.fit(task, agent));
             let worth = |slot: &Slot| slot.finish + follows(task, slot.agent);
-            Some((place, slots.min_by(|one, two| worth(one).total_cmp(&worth(two)))?))
+            Some((index, slots.min_by(|one, two| worth(one).total_cmp(&worth(two)))?))
         });
     }
 
     fn batch(&mut self, better: impl Fn(f64, f64) -> bool) {
         self.each_ready(|run, ready| {
             let mut best: Option<(usize, Slot)> = None;
-            for (place, &task) in ready.iter().enumerate() {
+            for (index, &task) in ready.iter().enumerate() {
                 let slots = (0..run.graph.agents).map(|agent| run.fit(task, agent));
                 let slot = slots.min_by(|one, two| one.finish.total_cmp(&two.finish))?;
                 if best.is_none_or(|(_, best)| better(slot.finish, best.finish)) {
-                    best = Some((place, slot));
+                    best = Some((index, slot));
                 }
             }
             best
@@ -336,20 +336,20 @@ impl Run<'_> {
     }
 
     fn each_ready(&mut self, choose: impl Fn(&Self, &[usize]) -> Option<(usize, Slot)>) {
-        let mut waits: Vec<usize> = self.graph.before.iter().map(Vec::len).collect();
-        let mut ready: Vec<usize> = (0..waits.len()).filter(|task| waits.get(*task) == Some(&0)).collect();
-        while let Some((place, slot)) = choose(self, &ready) {
-            let task = ready.swap_remove(place);
+        let mut pending: Vec<usize> = self.graph.before.iter().map(Vec::len).collect();
+        let mut ready: Vec<usize> = (0..pending.len()).filter(|task| pending.get(*task) == Some(&0)).collect();
+        while let Some((index, slot)) = choose(self, &ready) {
+            let task = ready.swap_remove(index);
             self.slots.iter_mut().skip(task).take(1).for_each(|old| *old = slot);
-            // What takes no time is in nobody's way.
+            // A task without duration occupies no agent.
             if let Some(busy) = self.busy.get_mut(slot.agent).filter(|_| slot.start < slot.finish) {
                 let at = busy.partition_point(|span| span.0 < slot.start);
                 busy.insert(at, (slot.start, slot.finish));
             }
             for &(next, _) in self.graph.then_of(task) {
-                if let Some(waits) = waits.get_mut(next) {
-                    *waits = waits.saturating_sub(1);
-                    if *waits == 0 {
+                if let Some(pending) = pending.get_mut(next) {
+                    *pending = pending.saturating_sub(1);
+                    if *pending == 0 {
                         ready.push(next);
                     }
                 }
@@ -357,7 +357,7 @@ impl Run<'_> {
         }
     }
 
-    /// The first gap of an agent in which a task can run.
+    /// The first gap of an agent in which a task fits.
     fn fit(&self, task: usize, agent: usize) -> Slot {
         let arrivals = self.graph.before_of(task).iter().filter_map(|&(first, data)| {
             let slot = self.slots.get(first)?;

@@ -1,11 +1,11 @@
-//! Between plans and an engine: the project of what an engine has yet to do, and the way back, a plan as a routing strategy.
+//! Connects planning with an engine: the open work of a scheduler as a project, and a plan as a routing strategy.
 //!
-//! This is the only part of planning that knows machines; nothing but hosts uses it.
+//! This is the only part of planning that depends on the engine. The engine does not depend on it.
 
 mod outlook;
 mod planned;
 mod run_tensor;
 
 pub use outlook::Outlook;
-pub use planned::{Planned, Tracker, TrackerReport};
+pub use planned::{PlanDeviation, PlanTracker, PlannedRouting};
 pub use run_tensor::RunTensorError;

@@ -1,24 +1,24 @@
-//! What is yet to be done, as a project.
+//! The open work of a scheduler, as a project.
 
 use crate::agent::{AgentSpec, AgentStatus};
 use crate::engine::{Engine, EngineSnapshot};
 use crate::id::{AgentId, TaskId};
 use crate::name::Name;
 use crate::planning::outline::{by_agent, planned_agent, weight};
-use crate::planning::{Agent, Placed, Plan, Project, Resource, Task, TaskTensor, TensorError, Work};
+use crate::planning::{Agent, Plan, PlannedTask, Project, Resource, Task, TaskTensor, TensorError, Work};
 use crate::scheduler::{Scheduler, SchedulerSnapshot, TaskRecord, TaskStage};
 use crate::task::{TaskSpec, Tier};
 use crate::time::Time;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a scheduler or an engine has yet to do, as a project whose time begins now.
+/// The open work of a scheduler or an engine, as a project whose time begins now.
 ///
-/// Its tasks are those that are known and not over. A task that an agent holds takes one of the agent's places until it is
-/// expected to be done, and what comes after it waits so long. Agents are those that take work; an agent can do a task if it
-/// meets the needs and is none that the task must not meet. How long a task takes is what was expected when it was submitted,
-/// or its estimate, or what the caller says. Skills that stand for others are not looked at, nor what tasks under way hold of
-/// shared resources. Waits for other tasks that have ended are over.
+/// The tasks are those that are known, not ended and not assigned. A task that an agent holds occupies one unit of the agent's
+/// capacity until its expected end, and delays its successors until then. The agents are those that take work; an agent can do a
+/// task if it meets the needs and the task does not exclude it. The duration of a task is the one that was expected when it was
+/// submitted, or its estimate, or the caller's default. Skill substitutes and resources held by running tasks are ignored.
+/// Dependencies on ended tasks are fulfilled.
 ///
 /// ```
 /// use counterpoint::planning::{Outlook, Settings, plan_project};
@@ -27,13 +27,13 @@ use std::collections::{BTreeMap, BTreeSet};
 /// use std::time::Duration;
 ///
 /// let (mut scheduler, mut out) = (Scheduler::new(Config::default()), Outbox::default());
-/// let mut say = |command| scheduler.handle(Time::ZERO, command, &mut out).map(|_| ());
-/// say(Command::register(AgentSpec::new(AgentId::new(1)).with_skill("sort", 1)))?;
+/// let mut handle = |command| scheduler.handle(Time::ZERO, command, &mut out).map(|_| ());
+/// handle(Command::register(AgentSpec::new(AgentId::new(1)).with_skill("sort", 1)))?;
 /// for id in 1..=3 {
 ///     let task = TaskSpec::new(TaskId::new(id), "sort").with_estimate(Duration::from_secs(10));
-///     say(Command::submit(task))?;
+///     handle(Command::submit(task))?;
 /// }
-/// // Four seconds later the first is still under way, the others wait.
+/// // Four seconds later the first task is still under way, the others wait.
 /// let outlook = Outlook::of_scheduler(&scheduler, Time::from_secs(4), Duration::from_secs(1));
 /// assert_eq!(outlook.project.tasks.len(), 2);
 /// let found = plan_project(&outlook.project.check()?, &Settings::default(), &mut |_| ControlFlow::Continue(()));
@@ -43,22 +43,22 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Outlook {
-    /// What is to be done; its time begins at `now`.
+    /// The open tasks and the agents; its time begins at `now`.
     pub project: Project,
-    /// When that is.
+    /// The current time of the host.
     pub now: Time,
-    /// The tasks that agents hold, with who does, and until when they are expected to.
-    pub under_way: Vec<Placed>,
+    /// The tasks that agents hold, with their actual starts and expected ends in host time.
+    pub under_way: Vec<PlannedTask>,
 }
 
 impl Outlook {
-    /// What a scheduler has yet to do. Tasks of which nobody knows how long they take are expected to take `otherwise`.
+    /// The open work of a scheduler. Tasks without an expected duration or estimate take `otherwise`.
     #[must_use]
     pub fn of_scheduler(scheduler: &Scheduler, now: Time, otherwise: Duration) -> Self {
         Self::of(&scheduler.snapshot(), scheduler.shared().map(|(name, _, all)| (name.clone(), all)), now, otherwise)
     }
 
-    /// What an engine has yet to do that is submitted already: the tasks that its runs will come to are in no engine's state, see
+    /// The submitted open work of an engine. Tasks that its runs have yet to submit are not included; see
     /// [`Outline`](crate::planning::Outline) for those.
     #[must_use]
     pub fn of_engine(engine: &Engine, now: Time, otherwise: Duration) -> Self {
@@ -75,11 +75,11 @@ impl Outlook {
         let mut outlook = Self { project: Project::default(), now, under_way: Vec::new() };
         outlook.project.resources = shared.map(|(name, all)| Resource::new(name, all)).collect();
         let takes_work = |agent: &&crate::scheduler::AgentRecord| {
-            agent.status == AgentStatus::Online && agent.paused.is_none() && places(agent) > 0
+            agent.status == AgentStatus::Online && agent.paused.is_none() && slots(agent) > 0
         };
         let agents: Vec<_> = state.agents.iter().filter(takes_work).collect();
         outlook.project.agents =
-            agents.iter().map(|agent| planned_agent(&agent.spec).with_capacity(places(agent))).collect();
+            agents.iter().map(|agent| planned_agent(&agent.spec).with_capacity(slots(agent))).collect();
         let mut releases: BTreeMap<TaskId, Duration> = BTreeMap::new();
         for record in &state.tasks {
             if let TaskStage::Running { by, since, .. } = &record.stage {
@@ -88,19 +88,20 @@ impl Outlook {
                 let agent = outlook.project.agents.iter_mut().find(|agent| agent.id == by.agent());
                 agent.into_iter().for_each(|agent| agent.busy.push(Time::ZERO + left));
                 let (task, agent) = (record.spec.id, Some(by.agent()));
-                outlook.under_way.push(Placed { task, agent, start: *since, finish: now + left });
+                outlook.under_way.push(PlannedTask { task, agent, start: *since, finish: now + left });
             }
         }
-        let open: BTreeSet<TaskId> = state.tasks.iter().filter(|record| waits(record)).map(|one| one.spec.id).collect();
+        let open: BTreeSet<TaskId> =
+            state.tasks.iter().filter(|record| is_waiting(record)).map(|one| one.spec.id).collect();
         let specs = || agents.iter().map(|agent| &*agent.spec);
-        for record in state.tasks.iter().filter(|record| waits(record)) {
+        for record in state.tasks.iter().filter(|record| is_waiting(record)) {
             let spec = &record.spec;
-            let able = specs().filter(|agent| may(spec, agent) && !record.avoid.contains(&agent.id));
+            let able = specs().filter(|agent| allows(spec, agent) && !record.avoid.contains(&agent.id));
             let able: Vec<&AgentSpec> = able.collect();
-            // Avoiding is given up when nobody else takes work.
+            // The scheduler, too, ignores `avoid` if no other agent takes work.
             let mut work = by_agent(able.into_iter(), &spec.needs, expected(record, otherwise));
             if matches!(&work, Work::ByAgent(spans) if spans.is_empty()) {
-                work = by_agent(specs().filter(|agent| may(spec, agent)), &spec.needs, expected(record, otherwise));
+                work = by_agent(specs().filter(|agent| allows(spec, agent)), &spec.needs, expected(record, otherwise));
             }
             let mut task = Task::of(spec.id, work).with_priority(weight(record.tier.unwrap_or(spec.tier)));
             for before in &spec.after {
@@ -114,8 +115,10 @@ impl Outlook {
                 task.release = task.release.max(Time::ZERO + (until - now));
             }
             task.deadline = spec.deadline.map(|deadline| Time::ZERO + (deadline - now));
-            let wish = spec.affinity.as_ref().and_then(|affinity| affinity.preferred);
-            task.preferred.extend(wish.filter(|wish| outlook.project.agents.iter().any(|agent| agent.id == *wish)));
+            let preferred = spec.affinity.as_ref().and_then(|affinity| affinity.preferred);
+            task.preferred.extend(
+                preferred.filter(|preferred| outlook.project.agents.iter().any(|agent| agent.id == *preferred)),
+            );
             outlook
                 .project
                 .tasks
@@ -124,23 +127,23 @@ impl Outlook {
         outlook
     }
 
-    /// The same with so many tasks at most: those of the first tiers, then those that were submitted first, with all that they
-    /// wait for: the horizon of a plan that is made again before it is done.
+    /// Limits the project to a number of tasks: by tier, then by submission, each with all its predecessors. This is the horizon of
+    /// a plan that will be replaced before it is finished.
     #[must_use]
     pub fn within(mut self, most: usize) -> Self {
         let mut order: Vec<usize> = (0..self.project.tasks.len()).collect();
         order.sort_by_key(|place| u32::MAX - self.project.tasks.get(*place).map_or(0, |task| task.priority));
-        let places: BTreeMap<TaskId, usize> =
+        let slots: BTreeMap<TaskId, usize> =
             self.project.tasks.iter().enumerate().map(|(place, task)| (task.id, place)).collect();
         let mut kept: BTreeSet<usize> = BTreeSet::new();
         for place in order {
-            // Whole ways only: a task without what it waits for could not be planned.
+            // A task is kept only with all its predecessors, since it could not be planned without them.
             let mut way = vec![place];
             let mut needed: BTreeSet<usize> = BTreeSet::new();
             while let Some(place) = way.pop() {
                 if !kept.contains(&place) && needed.insert(place) {
                     let before = self.project.tasks.get(place).into_iter().flat_map(|task| &task.after);
-                    way.extend(before.filter_map(|link| places.get(&link.task)));
+                    way.extend(before.filter_map(|link| slots.get(&link.task)));
                 }
             }
             if kept.len() + needed.len() <= most {
@@ -155,12 +158,11 @@ impl Outlook {
         self
     }
 
-    /// A plan of this project in the time of the host. What is [under way](Self::under_way) is not in it: that is no plan any
-    /// more.
+    /// Converts a plan of this project to host time. Tasks [under way](Self::under_way) are not included.
     #[must_use]
     pub fn in_host_time(&self, plan: &Plan) -> Plan {
         let from_now = |at: Time| self.now + at.since(Time::ZERO);
-        Plan::of(plan.tasks.iter().map(|one| Placed {
+        Plan::of(plan.tasks.iter().map(|one| PlannedTask {
             start: from_now(one.start),
             finish: from_now(one.finish),
             ..*one
@@ -168,12 +170,12 @@ impl Outlook {
     }
 }
 
-/// How many attempts an agent may hold, by its capacity and by its guards.
-fn places(agent: &crate::scheduler::AgentRecord) -> u32 {
+/// The number of attempts that an agent may hold, by its capacity and its guards.
+fn slots(agent: &crate::scheduler::AgentRecord) -> u32 {
     agent.gates.iter().map(|gate| gate.slots).fold(agent.spec.capacity, u32::min)
 }
 
-fn waits(record: &TaskRecord) -> bool {
+fn is_waiting(record: &TaskRecord) -> bool {
     matches!(record.stage, TaskStage::Blocked | TaskStage::Backoff { .. } | TaskStage::Queued)
 }
 
@@ -181,8 +183,8 @@ fn expected(record: &TaskRecord, otherwise: Duration) -> Duration {
     record.expected.or(record.spec.estimate).unwrap_or(otherwise)
 }
 
-/// Whether a task may meet an agent, as far as its specification says.
-fn may(spec: &TaskSpec, agent: &AgentSpec) -> bool {
+/// Whether the specification of a task allows an agent.
+fn allows(spec: &TaskSpec, agent: &AgentSpec) -> bool {
     spec.affinity.as_ref().is_none_or(|affinity| {
         !affinity.not_agents.contains(&agent.id)
             && !affinity.not_labels.iter().any(|(name, value)| agent.labels.get(name) == Some(value))
@@ -190,13 +192,13 @@ fn may(spec: &TaskSpec, agent: &AgentSpec) -> bool {
 }
 
 impl TaskTensor {
-    /// The tensor of a scheduler's state: the tasks that are not over, the registered agents, and the tiers as levels. What an
-    /// agent holds is certain: exactly 1.0. The others are as likely with each agent that could do them; masked are those who
-    /// take no work, do not meet the needs, or must not meet the task.
+    /// The tensor of a scheduler's state: the open tasks, the registered agents, and the tiers as levels. An assignment that an agent
+    /// holds is pinned, so exactly 1.0. A waiting task is equally likely on each agent that can do it; agents that take no work, do
+    /// not meet the needs or are excluded are masked.
     ///
     /// # Errors
     ///
-    /// None that a snapshot of a scheduler leads to.
+    /// [`TensorError::TooLarge`] if the tensor would exceed the limit on entries.
     pub fn of_state(state: &SchedulerSnapshot) -> Result<Self, TensorError> {
         let open = || state.tasks.iter().filter(|record| !matches!(record.stage, TaskStage::Ended { .. }));
         let level = |record: &TaskRecord| record.tier.unwrap_or(record.spec.tier).index();
@@ -211,7 +213,7 @@ impl TaskTensor {
             if let TaskStage::Running { by, .. } = &record.stage {
                 return by.agent() == agent.spec.id;
             }
-            takes_work && record.spec.needs.met_by(&agent.spec) && may(&record.spec, &agent.spec)
+            takes_work && record.spec.needs.met_by(&agent.spec) && allows(&record.spec, &agent.spec)
         };
         let mut tensor = Self::new(&tasks, &agents, Tier::ALL.len(), can)?;
         for record in open() {
@@ -224,7 +226,7 @@ impl TaskTensor {
 }
 
 impl Agent {
-    /// An agent as planning sees it: its skills, its capacity and what a second of it costs.
+    /// The planning model of an agent: its skills, its capacity and its cost.
     #[must_use]
     pub fn of_spec(spec: &AgentSpec) -> Self {
         planned_agent(spec)

@@ -1,58 +1,57 @@
-//! Who should do how much of what: a project as a linear program.
+//! The fractional allocation of a project's work, as a linear program.
 
-use super::program::{Condition, LinearProgram, LpError, Relation, Variable};
+use super::program::{Constraint, LinearProgram, LpError, Relation, Variable};
 use crate::id::{AgentId, TaskId};
 use crate::planning::problem::{Mode, Problem};
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-/// Parts of each task that are looked at first, beside its cheapest.
+/// The modes of each task that are included at first, in addition to its cheapest.
 const FEW: usize = 3;
 
-/// A part of a task that an agent does.
+/// The fraction of a task that an agent does.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
-pub struct Share {
-    /// Of which task.
+pub struct WorkShare {
+    /// The task.
     pub task: TaskId,
-    /// Who does it.
+    /// The agent.
     pub agent: AgentId,
-    /// How much of it, above 0 up to 1.
+    /// The fraction, above 0 and up to 1.
     pub part: f64,
 }
 
-/// How a project would be shared out if tasks could be divided and done at any time: a bound, and what holds it up.
+/// The optimal allocation of divisible tasks: a lower bound on the makespan, and the constraints that determine it.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Allocation {
-    /// No plan within the budget has a shorter makespan.
+    /// A lower bound on the makespan of every plan within the budget.
     pub completion: Duration,
-    /// Who does how much of what, by task, then by agent; the parts of a task make 1.
-    pub shares: Vec<Share>,
-    /// What holds it up.
-    pub prices: Prices,
+    /// The shares, by task, then by agent; the shares of a task sum to 1.
+    pub shares: Vec<WorkShare>,
+    /// The shadow prices of the constraints.
+    pub prices: ShadowPrices,
 }
 
-/// What would make the completion of an [`Allocation`] sooner, in seconds, as long as the change is small: the duals.
+/// The shadow prices of an [`Allocation`]: by how many seconds a small relaxation would reduce the completion, for each unit.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
-pub struct Prices {
-    /// For each agent, by a unit more of its capacity.
+pub struct ShadowPrices {
+    /// For each agent, by a unit of capacity.
     pub agents: Vec<(AgentId, f64)>,
-    /// For each shared resource, in the order of the project, by a unit more of it.
+    /// For each shared resource, in the order of the project, by a unit of capacity.
     pub resources: Vec<f64>,
-    /// By a whole unit (a million millionths) more of the budget; none if there is none.
+    /// By a unit of the host's currency (a million millionths) of budget; none without a budget.
     pub budget: Option<f64>,
-    /// For each pair of a task and one after it that holds the completion up, by a second less from the end of the one to
-    /// the beginning of the other.
+    /// For each binding link, as predecessor and successor, by a second of its lag.
     pub links: Vec<(TaskId, TaskId, f64)>,
 }
 
-/// The allocation that is done soonest: each task is shared among those who have its skills, no agent and no shared resource
-/// has more to do than its capacity times the completion, what comes after a task begins when the whole of it has ended, and
-/// the budget is kept.
+/// Computes the allocation with the earliest completion: each task is divided among agents with its skills, the work of an agent or
+/// shared resource is at most its capacity times the completion, a task begins when all of each predecessor has ended, and the
+/// budget is kept.
 ///
-/// Every plan is such an allocation, so the completion bounds all of them from below. Absences are not looked at.
+/// Every plan is such an allocation, so the completion is a lower bound on the makespan. Absences are ignored.
 ///
 /// ```
 /// use counterpoint::planning::{Agent, Project, Task, allocate};
@@ -63,14 +62,14 @@ pub struct Prices {
 /// let tasks = (1..=3).map(|n| Task::new(TaskId::new(n), Duration::from_secs(2)));
 /// let project = tasks.fold(agents.fold(Project::default(), Project::with_agent), Project::with_task);
 /// let found = allocate(&project.check()?)?;
-/// assert_eq!(found.completion.as_secs_f64().round(), 3.0); // six seconds of work for two; whole tasks take four
-/// assert!((found.prices.agents[0].1 - 1.5).abs() < 1e-6); // half an agent more: three quarters of a second
+/// assert_eq!(found.completion.as_secs_f64().round(), 3.0); // six seconds of work for two agents; whole tasks take four
+/// assert!((found.prices.agents[0].1 - 1.5).abs() < 1e-6); // half an agent more saves three quarters of a second
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Errors
 ///
-/// [`LpError::Numerical`] when durations are of too different sizes. A problem that was checked has an allocation.
+/// [`LpError::Numerical`] if the durations are of very different sizes. A checked problem always has an allocation.
 pub fn allocate(problem: &Problem) -> Result<Allocation, LpError> {
     let mut model = Model::new(problem)?;
     model.tasks()?;
@@ -81,22 +80,22 @@ pub fn allocate(problem: &Problem) -> Result<Allocation, LpError> {
 struct Model<'a> {
     problem: &'a Problem,
     program: LinearProgram,
-    /// Ticks in a unit of the program.
+    /// Ticks in a time unit of the program.
     unit: f64,
-    /// Costs in a unit of the program.
+    /// Cost in a money unit of the program.
     money: f64,
     end: Variable,
-    /// The part of each task that is done in each mode; none where there is no choice.
+    /// The fraction of each task in each mode; none if the task has only one mode.
     parts: Vec<Vec<Option<Variable>>>,
     starts: Vec<Option<Variable>>,
-    links: Vec<(usize, usize, Condition)>,
-    rooms: Vec<Option<Condition>>,
-    budget: Option<Condition>,
+    links: Vec<(usize, usize, Constraint)>,
+    rooms: Vec<Option<Constraint>>,
+    budget: Option<Constraint>,
 }
 
 impl<'a> Model<'a> {
     fn new(problem: &'a Problem) -> Result<Self, LpError> {
-        // The longest that a task must take: one who is slow beyond measure would make nothing of all others.
+        // The longest duration with the fastest agents as unit, since an extremely slow agent would scale all others to zero.
         let quickest = problem.modes.iter().filter_map(|modes| modes.iter().map(|mode| mode.span).min());
         let unit = quickest.max().unwrap_or(0).max(1) as f64;
         let money = problem.modes.iter().flatten().map(|mode| mode.cost).max().unwrap_or(0).max(1) as f64;
@@ -111,7 +110,7 @@ impl<'a> Model<'a> {
         self.problem.modes.get(task).map_or(&[], Vec::as_slice)
     }
 
-    /// What a task adds to a sum: the terms of its parts, and what is constant.
+    /// The contribution of a task to a sum: the terms of its fractions, and a constant.
     fn sum(&self, task: usize, of: impl Fn(&Mode) -> f64) -> (Vec<(Variable, f64)>, f64) {
         let (mut terms, mut constant) = (Vec::new(), 0.0);
         for (mode, part) in self.modes(task).iter().zip(self.parts.get(task).into_iter().flatten()) {
@@ -127,7 +126,7 @@ impl<'a> Model<'a> {
         mode.span as f64 / self.unit
     }
 
-    /// The parts of each task make 1; it ends before what comes after it begins.
+    /// The fractions of each task sum to 1; it ends before its successors begin.
     fn tasks(&mut self) -> Result<(), LpError> {
         let problem = self.problem;
         for (task, modes) in problem.modes.iter().enumerate() {
@@ -137,7 +136,7 @@ impl<'a> Model<'a> {
                 let parts = modes.iter().map(|_| self.program.variable("", 0.0, 0.0, f64::INFINITY).map(Some));
                 let parts = parts.collect::<Result<Vec<_>, _>>()?;
                 let terms = parts.iter().flatten().map(|part| (*part, 1.0));
-                self.program.condition("", terms, Relation::Equal, 1.0)?;
+                self.program.constraint("", terms, Relation::Equal, 1.0)?;
                 parts
             };
             self.parts.iter_mut().skip(task).take(1).for_each(|slot| slot.clone_from(&parts));
@@ -168,8 +167,8 @@ impl<'a> Model<'a> {
         Ok(())
     }
 
-    /// All work spread evenly over all agents, each task with whoever is quickest: the least completion by capacity alone.
-    /// What is shorter alone cannot hold the completion up.
+    /// The total work with the fastest agents, spread evenly over all capacity: a lower bound on the completion. A task without links
+    /// that is shorter cannot determine the completion, so it needs no start.
     fn even(&self) -> f64 {
         let attended = self.problem.modes.iter().filter(|modes| modes.iter().all(|mode| mode.agent.is_some()));
         let quickest = attended.map(|modes| modes.iter().map(|mode| self.span(mode)).fold(f64::INFINITY, f64::min));
@@ -177,15 +176,15 @@ impl<'a> Model<'a> {
         quickest.filter(|span| span.is_finite()).sum::<f64>() / (capacity.max(1) as f64)
     }
 
-    /// Something is no earlier than the end of a task and a lag after it.
-    fn follows(&mut self, task: usize, later: Variable, lag: u64) -> Result<Condition, LpError> {
+    /// Constrains a variable to be no earlier than the end of a task plus a lag.
+    fn follows(&mut self, task: usize, later: Variable, lag: u64) -> Result<Constraint, LpError> {
         let (mut terms, constant) = self.sum(task, |mode| -self.span(mode));
         terms.push((later, 1.0));
         terms.extend(self.starts.get(task).copied().flatten().map(|start| (start, -1.0)));
-        self.program.condition("", terms, Relation::AtLeast, lag as f64 / self.unit - constant)
+        self.program.constraint("", terms, Relation::AtLeast, lag as f64 / self.unit - constant)
     }
 
-    /// Nobody, and nothing, has more to do than there is room for up to the end; the budget is kept.
+    /// The capacity constraints of agents and shared resources, and the budget.
     fn rooms(&mut self) -> Result<(), LpError> {
         let problem = self.problem;
         let agents = problem.agents();
@@ -193,8 +192,8 @@ impl<'a> Model<'a> {
         let mut constants = vec![0.0; problem.capacity.len()];
         let mut spent: (Vec<(Variable, f64)>, f64) = (Vec::new(), 0.0);
         for task in 0..problem.tasks() {
-            for (place, mode) in self.modes(task).iter().enumerate() {
-                let part = self.parts.get(task).and_then(|parts| parts.get(place).copied()).flatten();
+            for (index, mode) in self.modes(task).iter().enumerate() {
+                let part = self.parts.get(task).and_then(|parts| parts.get(index).copied()).flatten();
                 let uses = problem.uses.get(task).into_iter().flatten().copied();
                 for (room, amount) in uses.chain(mode.agent.map(|agent| (agent, 1))) {
                     let capacity = problem.capacity.get(room).copied().unwrap_or(1).max(1) as f64;
@@ -216,18 +215,18 @@ impl<'a> Model<'a> {
                 continue;
             }
             terms.push((self.end, -1.0));
-            let condition = self.program.condition("", terms, Relation::AtMost, -constant)?;
-            self.rooms.iter_mut().skip(room).take(1).for_each(|slot| *slot = Some(condition));
+            let constraint = self.program.constraint("", terms, Relation::AtMost, -constant)?;
+            self.rooms.iter_mut().skip(room).take(1).for_each(|slot| *slot = Some(constraint));
         }
         if let Some(budget) = problem.budget {
             let most = budget as f64 / self.money - spent.1;
-            self.budget = Some(self.program.condition("budget", spent.0, Relation::AtMost, most)?);
+            self.budget = Some(self.program.constraint("budget", spent.0, Relation::AtMost, most)?);
         }
         Ok(())
     }
 
-    /// Parts that stand aside at first: all but a few of each task. The cheapest is there, so that the budget can be kept, and
-    /// those of the agents who have least to do when everybody takes the task that comes next and would be done first.
+    /// The fractions that sifting excludes at first: all but a few of each task. The cheapest mode is included, so that the budget can
+    /// be kept, and the modes of the agents with the least load in a greedy assignment.
     fn aside(&self) -> Vec<bool> {
         let mut aside = vec![false; self.program.columns.len()];
         let mut mark = |part: Option<Variable>, is_aside: bool| {
@@ -265,15 +264,15 @@ impl<'a> Model<'a> {
             }
             for (agent, part) in of.into_iter().filter(|(_, part)| *part > 1e-9) {
                 let agent = problem.agents.get(agent).copied();
-                shares.extend(agent.map(|agent| Share { task: *task, agent, part }));
+                shares.extend(agent.map(|agent| WorkShare { task: *task, agent, part }));
             }
         }
         let nanos = |ticks: f64| Duration::from_secs_f64(ticks.max(0.0) * problem.tick as f64 * 1e-9);
-        // Conditions are met to within a tolerance; a bound that is too high by it would be none.
+        // Constraints hold within a tolerance, so the objective is reduced by it to remain a valid bound.
         let completion = nanos((solution.objective - 1e-6 * solution.objective.max(1.0)) * self.unit);
         let seconds = self.unit * problem.tick as f64 * 1e-9;
-        let price = |condition: Condition| solution.price(condition).unwrap_or(0.0);
-        // In the program a capacity c stands under the work: work / c <= end. A unit more is worth work / c = end of it.
+        let price = |constraint: Constraint| solution.price(constraint).unwrap_or(0.0);
+        // The constraint of a capacity c is work / c <= end, so one more unit relaxes it by work / c² = end / c.
         let room = |room: usize| {
             let capacity = problem.capacity.get(room).copied().unwrap_or(1).max(1) as f64;
             let dual = self.rooms.get(room).copied().flatten().map_or(0.0, price);
@@ -282,8 +281,8 @@ impl<'a> Model<'a> {
         let ids = |task: usize| problem.tasks.get(task).copied();
         let links = self.links.iter().map(|(first, task, link)| (ids(*first), ids(*task), price(*link)));
         let links = links.filter(|link| link.2 > 1e-9);
-        let prices = Prices {
-            agents: problem.agents.iter().enumerate().map(|(place, agent)| (*agent, room(place))).collect(),
+        let prices = ShadowPrices {
+            agents: problem.agents.iter().enumerate().map(|(index, agent)| (*agent, room(index))).collect(),
             resources: (problem.agents()..problem.capacity.len()).map(room).collect(),
             budget: self.budget.map(|budget| (-price(budget)).max(0.0) * seconds * 1e6 / self.money),
             links: links.filter_map(|(first, task, price)| Some((first?, task?, price))).collect(),
@@ -310,7 +309,7 @@ mod tests {
         Task::of(TaskId::new(id), Work::ByAgent(seconds.collect()))
     }
 
-    /// Some are slow beyond measure, some have room for many.
+    /// A team with some extremely slow agents and some of large capacity.
     fn team(random: &mut Random) -> Project {
         let agents = 5 + random.below(8) as u64;
         let mut project = Project::default();
@@ -329,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn an_allocation_that_looks_at_few_parts_is_that_of_all() {
+    fn sifting_finds_the_allocation_of_all_fractions() {
         let mut stood_aside = 0;
         for seed in 0..60 {
             let problem = team(&mut Random::new(seed, 0)).check().unwrap();
@@ -343,9 +342,9 @@ mod tests {
         assert!(stood_aside > 1_000, "{stood_aside}");
     }
 
-    /// One who would take ten days for a task, and one who has room for a thousand.
+    /// An agent that would take ten days for a task, and an agent with a capacity of a thousand.
     #[test]
-    fn who_is_slow_beyond_measure_does_not_hide_who_has_room() {
+    fn an_extremely_slow_agent_does_not_affect_precision() {
         let agents = (0..100).map(|id| Agent::new(AgentId::new(id)).with_capacity(if id == 99 { 1_000 } else { 1 }));
         let project = agents.fold(Project::default(), Project::with_agent);
         let tasks = (2..=1_001).map(|id| Task::new(TaskId::new(id), Duration::from_secs(5)));

@@ -1,20 +1,20 @@
-//! What conditions cost: the dual program.
+//! The dual values of a solution.
 //!
-//! Only columns that a price could depend on are looked at: those whose value lies between their bounds, and then, round after
-//! round, those that the prices found so far would change. What is left out stands at its bound, so the program with the
-//! others alone has the same least sum; its prices are those of all once nothing left out would gain by moving (Dantzig and
-//! Wolfe's column generation, seen from the dual).
+//! Only columns that can determine a dual value are considered: those strictly between their bounds, then, round by round, those
+//! that the duals found so far would move. All others are fixed at their bounds, so the restricted program has the same optimum; its
+//! duals are those of the whole once no fixed column would gain by moving (the column generation of Dantzig and Wolfe, on the
+//! dual).
 
 use super::program::{Column, LinearProgram, LpError, Outcome, Relation};
 
-/// Values nearer to a bound stand at it.
+/// A value closer to a bound than this is at the bound.
 const AT_BOUND: f64 = 1e-7;
-/// A gain by moving that is no larger is rounding, for costs about 1.
+/// A gain up to this, for costs of about 1, is a rounding error.
 const TOLERANCE: f64 = 1e-7;
-/// Rounds after which all columns are looked at.
+/// The limit on rounds, after which all columns are considered.
 const ROUNDS: usize = 40;
 
-/// The prices of all conditions, for values that make the sum as small as can be.
+/// The dual values of all constraints, for optimal values.
 pub(super) fn prices(program: &LinearProgram, values: &[f64]) -> Result<Vec<f64>, LpError> {
     let columns = by_column(program);
     let mut used: Vec<bool> =
@@ -43,10 +43,10 @@ pub(super) fn prices(program: &LinearProgram, values: &[f64]) -> Result<Vec<f64>
             used.iter_mut().skip(at).take(1).for_each(|used| *used = true);
         }
     }
-    Err(LpError::Numerical { what: "no prices agree with the solution".to_owned() })
+    Err(LpError::Numerical { what: "no dual values match the solution".to_owned() })
 }
 
-/// The prices, if they bound the sum from below to where it is.
+/// Returns the duals if the dual objective equals the primal one.
 fn agreed(
     program: &LinearProgram,
     columns: &[Vec<(usize, f64)>],
@@ -57,14 +57,14 @@ fn agreed(
     let bounds = program.columns.iter().zip(columns).map(|(column, terms)| {
         let left = column.cost - paid(terms, &prices);
         let bound = if left > 0.0 { column.low } else { column.high };
-        // What is nothing but rounding times a bound that is not there is nothing.
+        // A rounding error times an infinite bound must not count.
         if bound.is_finite() { left * bound } else { 0.0 }
     });
     let bound = rows + bounds.sum::<f64>();
     if (bound - sum).abs() <= 1e-5 * sum.abs().max(1.0) {
         return Ok(prices);
     }
-    Err(LpError::Numerical { what: format!("the prices make {bound}, the values {sum}") })
+    Err(LpError::Numerical { what: format!("the dual objective is {bound}, the primal one {sum}") })
 }
 
 pub(super) fn paid(terms: &[(usize, f64)], prices: &[f64]) -> f64 {
@@ -82,7 +82,7 @@ pub(super) fn by_column(program: &LinearProgram) -> Vec<Vec<(usize, f64)>> {
     columns
 }
 
-/// The dual of the program with the used columns alone, the others standing where they are. None if it has no solution.
+/// The duals of the program restricted to the used columns, with the others fixed. None if it has no solution.
 fn restricted(
     program: &LinearProgram,
     columns: &[Vec<(usize, f64)>],
@@ -108,7 +108,7 @@ fn restricted(
     for ((column, terms), _) in program.columns.iter().zip(columns).zip(used).filter(|(_, used)| **used) {
         let mut terms: Vec<_> =
             terms.iter().filter_map(|(row, times)| Some((rows.get(*row).copied()?, *times))).collect();
-        // What is left of the cost pushes the variable to a bound, which is worth that bound.
+        // A remaining reduced cost pushes the variable to a bound and is worth that bound.
         let relation = match (column.low.is_finite(), column.high.is_finite()) {
             (true, false) if column.low == 0.0 => Relation::AtMost,
             (false, true) if column.high == 0.0 => Relation::AtLeast,
@@ -121,7 +121,7 @@ fn restricted(
                 }
             }
         }
-        dual.condition("", terms, relation, column.cost)?;
+        dual.constraint("", terms, relation, column.cost)?;
     }
     match dual.run()? {
         Outcome::Found(found, _) => Ok(Some(found.into_iter().take(rows.len()).collect())),
@@ -130,13 +130,13 @@ fn restricted(
 }
 
 impl Column {
-    /// Whether its value stands at neither of its bounds.
+    /// Whether a value is at neither bound.
     fn is_between(&self, value: f64) -> bool {
         let near = |bound: f64| bound.is_finite() && (value - bound).abs() <= AT_BOUND * bound.abs().max(1.0);
         !near(self.low) && !near(self.high)
     }
 
-    /// What is gained by moving it from its bound, when this much of its cost is left.
+    /// The gain of moving the column off its bound, by its reduced cost.
     fn gain(&self, value: f64, left: f64) -> f64 {
         let (down, up) = (value - self.low > AT_BOUND, self.high - value > AT_BOUND);
         let gain = if up { -left } else { 0.0_f64 };

@@ -1,7 +1,7 @@
-//! Linear programs: the least of a sum under conditions that are sums.
+//! Linear programs: minimise or maximise a linear objective under linear constraints.
 //!
-//! The simplex method and, where numbers must be whole, branch and bound are those of the crate `microlp`. Ours is what a
-//! caller wants to know beyond the values: what each condition costs (duals), and why there is no answer.
+//! The simplex method and, for integer variables, branch and bound come from the crate `microlp`. This module adds the dual value
+//! of each constraint and the reasons for infeasible and unbounded programs.
 
 mod allocation;
 mod duals;
@@ -9,5 +9,5 @@ mod program;
 mod reason;
 mod sift;
 
-pub use allocation::{Allocation, Prices, Share, allocate};
-pub use program::{Condition, LinearProgram, LpError, LpSolution, Relation, Variable};
+pub use allocation::{Allocation, ShadowPrices, WorkShare, allocate};
+pub use program::{Constraint, LinearProgram, LpError, LpSolution, Relation, Variable};

@@ -6,34 +6,33 @@ use crate::name::Name;
 use microlp::{ComparisonOp, OptimizationDirection, Problem, SolveOptions};
 use thiserror::Error;
 
-/// A linear program: variables within bounds, conditions on sums of them, and a sum that is to be as small, or as large, as
-/// can be.
+/// A linear program: bounded variables, linear constraints and a linear objective that is minimised or maximised.
 ///
 /// ```
 /// use counterpoint::planning::{LinearProgram, LpError, Relation};
 ///
-/// // Two products, three machines (Dantzig's classic): the most profit.
+/// // Two products, three plants (Dantzig's classic): the greatest profit.
 /// let mut program = LinearProgram::maximise();
 /// let doors = program.variable("doors", 3.0, 0.0, f64::INFINITY)?;
 /// let windows = program.variable("windows", 5.0, 0.0, f64::INFINITY)?;
-/// let one = program.condition("plant 1", [(doors, 1.0)], Relation::AtMost, 4.0)?;
-/// let two = program.condition("plant 2", [(windows, 2.0)], Relation::AtMost, 12.0)?;
-/// let three = program.condition("plant 3", [(doors, 3.0), (windows, 2.0)], Relation::AtMost, 18.0)?;
+/// let one = program.constraint("plant 1", [(doors, 1.0)], Relation::AtMost, 4.0)?;
+/// let two = program.constraint("plant 2", [(windows, 2.0)], Relation::AtMost, 12.0)?;
+/// let three = program.constraint("plant 3", [(doors, 3.0), (windows, 2.0)], Relation::AtMost, 18.0)?;
 /// let best = program.solve()?;
 /// assert_eq!((best.value(doors).round(), best.value(windows).round()), (2.0, 6.0));
 /// assert!((best.objective - 36.0).abs() < 1e-6);
-/// // An hour more of each plant is worth this:
+/// // The value of one more hour of each plant:
 /// let worth = [one, two, three].map(|plant| best.price(plant).unwrap_or(f64::NAN));
 /// assert!((worth[0]).abs() < 1e-6 && (worth[1] - 1.5).abs() < 1e-6 && (worth[2] - 1.0).abs() < 1e-6);
 ///
-/// program.condition("order", [(doors, 1.0)], Relation::AtLeast, 5.0)?;
+/// program.constraint("order", [(doors, 1.0)], Relation::AtLeast, 5.0)?;
 /// let why = program.solve().unwrap_err();
 /// assert_eq!(why, LpError::Infeasible { conflict: vec!["plant 1".into(), "order".into()] });
 /// # Ok::<(), LpError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct LinearProgram {
-    /// Whether the sum is to be large: what is kept is its negation.
+    /// Whether the objective is maximised; the columns hold its negation then.
     pub(super) maximise: bool,
     pub(super) columns: Vec<Column>,
     pub(super) rows: Vec<Row>,
@@ -42,7 +41,7 @@ pub struct LinearProgram {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Column {
     pub(super) name: Name,
-    /// To be minimised.
+    /// The coefficient in the objective, which is minimised.
     pub(super) cost: f64,
     pub(super) low: f64,
     pub(super) high: f64,
@@ -52,7 +51,7 @@ pub(super) struct Column {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Row {
     pub(super) name: Name,
-    /// By column, each once, in order.
+    /// The terms, by column, each column once and in order.
     pub(super) terms: Vec<(usize, f64)>,
     pub(super) relation: Relation,
     pub(super) bound: f64,
@@ -62,58 +61,58 @@ pub(super) struct Row {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Variable(pub(super) usize);
 
-/// A condition of a [`LinearProgram`].
+/// A constraint of a [`LinearProgram`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Condition(pub(super) usize);
+pub struct Constraint(pub(super) usize);
 
-/// How a sum stands to its bound.
+/// The relation of a sum to its bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "there are three in linear programs")]
+#[expect(clippy::exhaustive_enums, reason = "linear programs have these three")]
 pub enum Relation {
-    /// It is no larger.
+    /// Less than or equal.
     AtMost,
-    /// It is the same.
+    /// Equal.
     Equal,
-    /// It is no smaller.
+    /// Greater than or equal.
     AtLeast,
 }
 
-/// Why there is no solution.
+/// The reason why a linear program has no solution.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum LpError {
-    /// The conditions contradict each other.
-    #[error("these conditions contradict each other: {}", names(conflict))]
+    /// The constraints contradict each other.
+    #[error("contradictory constraints: {}", names(conflict))]
     Infeasible {
-        /// Conditions that cannot all be met, though all but any one of them could, where the search for those was not too
-        /// long; empty if bounds of variables contradict themselves.
+        /// Constraints that contradict each other, minimal if the search for a minimal set was feasible; empty if the bounds of
+        /// variables contradict each other.
         conflict: Vec<Name>,
     },
-    /// The sum may grow, or fall, for ever.
-    #[error("nothing bounds {}", names(grows))]
+    /// The objective is unbounded.
+    #[error("unbounded variables: {}", names(variables))]
     Unbounded {
-        /// Variables that go on and on.
-        grows: Vec<Name>,
+        /// The variables that grow without limit.
+        variables: Vec<Name>,
     },
-    /// A number is not one, or is infinite where it cannot be, or bounds are crossed.
-    #[error("a number of {name} is not one")]
-    NotANumber {
-        /// Of which variable or condition.
+    /// A number is NaN, or infinite where it must be finite, or bounds are crossed.
+    #[error("a number of {name} is invalid")]
+    InvalidNumber {
+        /// The name of the variable or constraint.
         name: Name,
     },
-    /// A condition names a variable of another program.
-    #[error("{name} names a variable that is not there")]
+    /// A constraint uses a variable of another program.
+    #[error("constraint {name} uses an unknown variable")]
     UnknownVariable {
-        /// Which condition.
+        /// The name of the constraint.
         name: Name,
     },
-    /// The search for whole numbers came to its limit before it had found any.
-    #[error("no solution in whole numbers was found within the limit")]
+    /// The branch and bound reached its limit before it found a solution.
+    #[error("no integer solution was found within the limit")]
     Unfinished,
-    /// The numbers are of too different sizes to be calculated with.
-    #[error("the numbers are of too different sizes: {what}")]
+    /// The program is numerically too difficult, mostly because of numbers of very different sizes.
+    #[error("numerical difficulty: {what}")]
     Numerical {
-        /// What was noticed.
+        /// The difficulty.
         what: String,
     },
 }
@@ -126,69 +125,69 @@ fn names(names: &[Name]) -> String {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct LpSolution {
-    /// The sum that was to be small, or large.
+    /// The value of the objective.
     pub objective: f64,
-    /// Of each variable, in the order in which they were made.
+    /// The value of each variable, in order of creation.
     pub values: Vec<f64>,
-    /// What each condition costs, in the order in which they were made: how much the sum changes with each unit that its
-    /// bound grows by, as long as the change is small. None where numbers are whole: there is no such price.
+    /// The dual value of each constraint, in order of creation: the change of the objective for each unit that the bound grows by, for
+    /// small changes. None for programs with integer variables.
     pub prices: Option<Vec<f64>>,
-    /// Whether nothing is better. Only a search for whole numbers that came to its limit leaves that open.
+    /// Whether the solution is optimal. False only if the branch and bound reached its limit.
     pub is_proven: bool,
 }
 
 impl LpSolution {
-    /// The value of a variable.
+    /// The value of a variable; NaN for a variable of another program.
     #[must_use]
     pub fn value(&self, variable: Variable) -> f64 {
         self.values.get(variable.0).copied().unwrap_or(f64::NAN)
     }
 
-    /// What a condition costs; see [`prices`](Self::prices).
+    /// The dual value of a constraint, see [`prices`](Self::prices).
     #[must_use]
-    pub fn price(&self, condition: Condition) -> Option<f64> {
-        self.prices.as_ref()?.get(condition.0).copied()
+    pub fn price(&self, constraint: Constraint) -> Option<f64> {
+        self.prices.as_ref()?.get(constraint.0).copied()
     }
 }
 
-/// Nodes of a search for whole numbers, for each variable.
+/// The limit on branch-and-bound nodes, for each variable.
 const NODES: u64 = 2_000;
 
 impl LinearProgram {
-    /// A program whose sum is to be small.
+    /// A program whose objective is minimised.
     #[must_use]
     pub const fn minimise() -> Self {
         Self { maximise: false, columns: Vec::new(), rows: Vec::new() }
     }
 
-    /// A program whose sum is to be large.
+    /// A program whose objective is maximised.
     #[must_use]
     pub const fn maximise() -> Self {
         Self { maximise: true, columns: Vec::new(), rows: Vec::new() }
     }
 
-    /// Adds a variable: what a unit of it adds to the sum, and its bounds, which may be infinite.
+    /// Adds a variable with its coefficient in the objective and its bounds, which may be infinite.
     ///
     /// # Errors
     ///
-    /// [`LpError::NotANumber`].
+    /// [`LpError::InvalidNumber`] if the coefficient is not finite or the bounds are crossed or NaN.
     pub fn variable(&mut self, name: impl Into<Name>, cost: f64, low: f64, high: f64) -> Result<Variable, LpError> {
         let name = name.into();
         let fits = low <= high && low < f64::INFINITY && high > f64::NEG_INFINITY;
         if !cost.is_finite() || !fits {
-            return Err(LpError::NotANumber { name });
+            return Err(LpError::InvalidNumber { name });
         }
         let cost = if self.maximise { -cost } else { cost };
         self.columns.push(Column { name, cost, low, high, whole: false });
         Ok(Variable(self.columns.len() - 1))
     }
 
-    /// Adds a variable whose value is a whole number.
+    /// Adds an integer variable.
     ///
     /// # Errors
     ///
-    /// [`LpError::NotANumber`].
-    pub fn whole_variable(
+    /// [`LpError::InvalidNumber`] if the coefficient is not finite or the bounds are crossed.
+    pub fn integer_variable(
         &mut self,
         name: impl Into<Name>,
         cost: f64,
@@ -200,22 +199,23 @@ impl LinearProgram {
         Ok(variable)
     }
 
-    /// Adds a condition: a sum of variables, each times a number, and how it stands to a bound.
+    /// Adds a constraint: a sum of variables with coefficients, and its relation to a bound.
     ///
     /// # Errors
     ///
-    /// [`LpError::NotANumber`] and [`LpError::UnknownVariable`].
-    pub fn condition(
+    /// [`LpError::InvalidNumber`] if a coefficient or the bound is not finite; [`LpError::UnknownVariable`] for a variable of another
+    /// program.
+    pub fn constraint(
         &mut self,
         name: impl Into<Name>,
         terms: impl IntoIterator<Item = (Variable, f64)>,
         relation: Relation,
         bound: f64,
-    ) -> Result<Condition, LpError> {
+    ) -> Result<Constraint, LpError> {
         let name = name.into();
         let mut terms: Vec<(usize, f64)> = terms.into_iter().map(|(variable, times)| (variable.0, times)).collect();
         if !bound.is_finite() || terms.iter().any(|term| !term.1.is_finite()) {
-            return Err(LpError::NotANumber { name });
+            return Err(LpError::InvalidNumber { name });
         }
         if terms.iter().any(|term| term.0 >= self.columns.len()) {
             return Err(LpError::UnknownVariable { name });
@@ -227,22 +227,22 @@ impl LinearProgram {
             same
         });
         self.rows.push(Row { name, terms, relation, bound });
-        Ok(Condition(self.rows.len() - 1))
+        Ok(Constraint(self.rows.len() - 1))
     }
 
-    /// The best values, and what each condition costs.
+    /// Solves the program.
     ///
-    /// Conditions and bounds are met to within 1e-7. The search for whole numbers is bounded by a number of steps, not by
-    /// time, so that the answer is a function of the program.
+    /// Constraints and bounds hold within 1e-7. The search for integer solutions is limited by a number of nodes, not by time, so the
+    /// result is a function of the program.
     ///
     /// # Errors
     ///
-    /// See [`LpError`].
+    /// [`LpError`] if the program is infeasible or unbounded, a limit is reached or numerical difficulties arise.
     pub fn solve(&self) -> Result<LpSolution, LpError> {
         let (values, is_proven) = match self.run()? {
             Outcome::Found(values, is_proven) => (values, is_proven),
             Outcome::Infeasible => return Err(LpError::Infeasible { conflict: reason::conflict(self)? }),
-            Outcome::Unbounded => return Err(LpError::Unbounded { grows: reason::grows(self)? }),
+            Outcome::Unbounded => return Err(LpError::Unbounded { variables: reason::variables(self)? }),
             Outcome::Unfinished => return Err(LpError::Unfinished),
         };
         let sign = if self.maximise { -1.0 } else { 1.0 };
@@ -255,7 +255,7 @@ impl LinearProgram {
         Ok(LpSolution { objective: sign * self.sum(&values), values, prices, is_proven })
     }
 
-    /// The same, where only a few columns matter: some stand aside as long as they would not gain by coming in.
+    /// The same by sifting: `aside` marks the columns that are excluded at first.
     pub(super) fn solve_with_few(&self, aside: Vec<bool>) -> Result<LpSolution, LpError> {
         let sifted = (!self.maximise && !self.has_whole()).then(|| sift::solve(self, aside)).flatten();
         let Some(Sifted { values, prices }) = sifted else { return self.solve() };
@@ -266,12 +266,12 @@ impl LinearProgram {
         self.columns.iter().any(|column| column.whole)
     }
 
-    /// What these values cost.
+    /// The objective at these values.
     pub(super) fn sum(&self, values: &[f64]) -> f64 {
         self.columns.iter().zip(values).map(|(column, value)| column.cost * value).sum()
     }
 
-    /// The values alone.
+    /// Solves for the values, without duals.
     pub(super) fn run(&self) -> Result<Outcome, LpError> {
         let mut problem = Problem::new(OptimizationDirection::Minimize);
         let variables: Vec<microlp::Variable> = self.columns.iter().map(|column| column.add_to(&mut problem)).collect();
@@ -315,7 +315,7 @@ impl Column {
         if !self.whole {
             return problem.add_var(self.cost, (self.low, self.high));
         }
-        #[allow(clippy::cast_possible_truncation, reason = "they were made of such numbers")]
+        #[allow(clippy::cast_possible_truncation, reason = "the bounds were made from i32")]
         let (low, high) = (self.low as i32, self.high as i32);
         problem.add_integer_var(self.cost, (low, high))
     }

@@ -1,29 +1,29 @@
-//! Why a linear program has no solution.
+//! Explains why a linear program has no solution.
 
 use super::duals;
 use super::program::{LinearProgram, LpError, Outcome, Relation, Variable};
 use crate::name::Name;
 
-/// Conditions, among which is the conflict, that are tried one by one: more are told as they are.
+/// The limit on constraints for the deletion filter; a larger conflict is reported as it is.
 const MOST_TRIED: usize = 200;
-/// What is smaller is rounding.
+/// Smaller values are rounding errors.
 const NOTHING: f64 = 1e-6;
 
-/// Conditions that contradict each other, none of which could be spared.
+/// A minimal set of constraints that contradict each other.
 ///
-/// The prices of a program that may break every condition, and pays for that, are those of a proof (Farkas 1902): what costs
-/// nothing is no part of it. Of what is left one after the other is left out, for good if the rest still contradicts itself
-/// (the deletion filter of Chinneck and Dravnieks 1991).
+/// The duals of the elastic program, in which constraints may be violated at a cost, are a proof of infeasibility (Farkas 1902):
+/// constraints with a dual of 0 are not part of it. The others are removed one by one, for good if the rest is still infeasible (the
+/// deletion filter of Chinneck and Dravnieks 1991).
 pub(super) fn conflict(program: &LinearProgram) -> Result<Vec<Name>, LpError> {
     let mut kept: Vec<usize> = match elastic(program)? {
         Some(prices) => {
             let costly = prices.iter().enumerate().filter(|(_, price)| price.abs() > NOTHING);
             costly.map(|(row, _)| row).collect()
         }
-        // Only whole numbers make it impossible: all conditions may play a part.
+        // Infeasible only because of integrality, so every constraint can be part of the conflict.
         None => (0..program.rows.len()).collect(),
     };
-    // A proof that rounding has spoilt is none.
+    // Rounding can spoil the proof; then all constraints are candidates.
     if !is_infeasible(program, &kept)? {
         kept = (0..program.rows.len()).collect();
     }
@@ -46,7 +46,7 @@ fn is_infeasible(program: &LinearProgram, rows: &[usize]) -> Result<bool, LpErro
     Ok(matches!(part.run()?, Outcome::Infeasible))
 }
 
-/// The prices of conditions where breaking one costs as much as it is broken by; none if none need be broken.
+/// The duals of the elastic program; none if no constraint needs to be violated.
 fn elastic(program: &LinearProgram) -> Result<Option<Vec<f64>>, LpError> {
     let mut loose = LinearProgram::minimise();
     for column in &program.columns {
@@ -60,14 +60,14 @@ fn elastic(program: &LinearProgram) -> Result<Option<Vec<f64>>, LpError> {
         if row.relation != Relation::AtLeast {
             terms.push((loose.variable("", 1.0, 0.0, f64::INFINITY)?, -1.0));
         }
-        loose.condition("", terms, row.relation, row.bound)?;
+        loose.constraint("", terms, row.relation, row.bound)?;
     }
     let Outcome::Found(values, _) = loose.run()? else { return Ok(None) };
     if loose.sum(&values) <= NOTHING { Ok(None) } else { duals::prices(&loose, &values).map(Some) }
 }
 
-/// The variables of a direction in which the sum falls for ever.
-pub(super) fn grows(program: &LinearProgram) -> Result<Vec<Name>, LpError> {
+/// The variables of a ray along which the objective is unbounded.
+pub(super) fn variables(program: &LinearProgram) -> Result<Vec<Name>, LpError> {
     let mut ray = LinearProgram::minimise();
     for column in &program.columns {
         let low = if column.low.is_finite() { 0.0 } else { -1.0 };
@@ -76,7 +76,7 @@ pub(super) fn grows(program: &LinearProgram) -> Result<Vec<Name>, LpError> {
     }
     for row in &program.rows {
         let terms: Vec<_> = row.terms.iter().map(|(at, times)| (Variable(*at), *times)).collect();
-        ray.condition("", terms, row.relation, 0.0)?;
+        ray.constraint("", terms, row.relation, 0.0)?;
     }
     let Outcome::Found(values, _) = ray.run()? else { return Ok(Vec::new()) };
     let moving = program.columns.iter().zip(values).filter(|(_, value)| value.abs() > NOTHING);

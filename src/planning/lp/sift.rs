@@ -1,29 +1,28 @@
-//! Programs of many more columns than rows: those that matter are few.
+//! Sifting, for programs with many more columns than rows.
 //!
-//! Some columns stand aside at nothing. What conditions cost without them says which of them would gain by coming in; they do, and
-//! so on, until none would: then the program with the others alone has the same least sum (column generation; Dantzig and Wolfe
-//! 1960; with all columns at hand it is known as sifting, Bixby and others 1992).
+//! The program is solved with a subset of its columns; the duals show which of the other columns would reduce the objective. Those
+//! are added, until none would: then the solution is optimal for the whole program (column generation; Dantzig and Wolfe 1960; with
+//! all columns at hand it is known as sifting, Bixby and others 1992).
 
 use super::duals;
 use super::program::{LinearProgram, Outcome, Row};
 
-/// A gain that is a smaller part of what it is the difference of is rounding.
+/// A relative gain below this is a rounding error.
 const ROUNDING: f64 = 1e-9;
-/// Rounds after which no column stands aside.
+/// The limit on rounds, after which all columns are included.
 const ROUNDS: usize = 60;
-/// Columns that come in at a time: as many as there are rows, and at least so many.
+/// Columns that are added in a round: as many as there are rows, and at least this many.
 const COME_IN: usize = 100;
 
-/// The best values, and what each condition costs.
+/// The optimal values and the dual of each constraint.
 pub(super) struct Sifted {
     pub(super) values: Vec<f64>,
     pub(super) prices: Vec<f64>,
 }
 
-/// Those of a program, found with few columns. None if those that are there at first have no solution, or none that rounding
-/// leaves alone.
+/// Solves a program by sifting. None if the initial subset is infeasible or rounding prevents a proof.
 ///
-/// Columns that stand aside at first must have the lower bound 0 and no upper one.
+/// The columns that are excluded at first must have the lower bound 0 and no upper bound.
 pub(super) fn solve(program: &LinearProgram, mut aside: Vec<bool>) -> Option<Sifted> {
     let columns = duals::by_column(program);
     for round in 0..=ROUNDS {
@@ -47,7 +46,7 @@ pub(super) fn solve(program: &LinearProgram, mut aside: Vec<bool>) -> Option<Sif
     None
 }
 
-/// What a unit of each column that stands aside would save at these prices, where it would.
+/// The reduced cost of each excluded column that would improve the objective.
 fn gains(program: &LinearProgram, columns: &[Vec<(usize, f64)>], aside: &[bool], prices: &[f64]) -> Vec<(f64, usize)> {
     let mut gains = Vec::new();
     for (at, ((column, terms), _)) in program.columns.iter().zip(columns).zip(aside).enumerate().filter(|one| *one.1.1)
@@ -62,18 +61,18 @@ fn gains(program: &LinearProgram, columns: &[Vec<(usize, f64)>], aside: &[bool],
     gains
 }
 
-/// The program without the columns that stand aside.
+/// The program without the excluded columns.
 fn without(program: &LinearProgram, aside: &[bool]) -> LinearProgram {
     let mut places = vec![None; aside.len()];
     let mut columns = Vec::new();
-    for ((place, _), column) in places.iter_mut().zip(aside).zip(&program.columns).filter(|((_, aside), _)| !**aside) {
-        *place = Some(columns.len());
+    for ((index, _), column) in places.iter_mut().zip(aside).zip(&program.columns).filter(|((_, aside), _)| !**aside) {
+        *index = Some(columns.len());
         columns.push(column.clone());
     }
-    let place = |at: usize| places.get(at).copied().flatten();
+    let index = |at: usize| places.get(at).copied().flatten();
     let rows = program.rows.iter().map(|row| Row {
         name: row.name.clone(),
-        terms: row.terms.iter().filter_map(|(at, times)| Some((place(*at)?, *times))).collect(),
+        terms: row.terms.iter().filter_map(|(at, times)| Some((index(*at)?, *times))).collect(),
         relation: row.relation,
         bound: row.bound,
     });
@@ -86,7 +85,7 @@ mod tests {
     use super::*;
     use crate::structure::Random;
 
-    /// Tasks shared out among agents who differ in how long they take, the last of whom to be done soon; and what that may cost.
+    /// Tasks shared by agents of different speed, with the completion as objective and a limit on cost.
     fn shares(random: &mut Random, tasks: usize, agents: usize) -> LinearProgram {
         let mut program = LinearProgram::minimise();
         let end = program.variable("end", 1.0, 0.0, f64::INFINITY).unwrap();
@@ -100,17 +99,17 @@ mod tests {
                 room.push((part, 1.0 + random.below(9) as f64));
                 spent.push((part, 1.0 + random.below(9) as f64));
             }
-            program.condition("whole", whole, Relation::Equal, 1.0).unwrap();
+            program.constraint("whole", whole, Relation::Equal, 1.0).unwrap();
         }
         for room in rooms {
-            program.condition("room", room, Relation::AtMost, 0.0).unwrap();
+            program.constraint("room", room, Relation::AtMost, 0.0).unwrap();
         }
-        program.condition("budget", spent, Relation::AtMost, 4.0 * tasks as f64).unwrap();
+        program.constraint("budget", spent, Relation::AtMost, 4.0 * tasks as f64).unwrap();
         program
     }
 
     #[test]
-    fn few_columns_end_where_all_do() {
+    fn sifting_finds_the_optimum_of_all_columns() {
         let (mut came, mut impossible_alone, mut impossible) = (0, 0, 0);
         for seed in 0..200 {
             let mut random = Random::new(seed, 0);
@@ -125,15 +124,15 @@ mod tests {
             };
             let few = few.unwrap();
             assert!((all.objective - few.objective).abs() < 1e-6, "seed {seed}: {} {}", all.objective, few.objective);
-            for (row, condition) in program.rows.iter().enumerate() {
-                let sum: f64 = condition.terms.iter().map(|(at, times)| times * few.values[*at]).sum();
-                let off = sum - condition.bound;
+            for (row, constraint) in program.rows.iter().enumerate() {
+                let sum: f64 = constraint.terms.iter().map(|(at, times)| times * few.values[*at]).sum();
+                let off = sum - constraint.bound;
                 assert!(
-                    if condition.relation == Relation::Equal { off.abs() } else { off } < 1e-6,
+                    if constraint.relation == Relation::Equal { off.abs() } else { off } < 1e-6,
                     "seed {seed}: {row}"
                 );
             }
-            // The prices are those of all columns: none would gain, and what they make of the bounds is the sum.
+            // The duals are feasible for all columns, and the dual value equals the objective.
             let prices = few.prices.unwrap();
             let columns = duals::by_column(&program);
             let gains = gains(&program, &columns, &vec![true; columns.len()], &prices);

@@ -1,4 +1,4 @@
-//! Agents with their calendars, and what tasks share.
+//! Agents with their calendars, and shared resources.
 
 use crate::id::AgentId;
 use crate::name::Name;
@@ -6,26 +6,26 @@ use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Somebody who does tasks.
+/// An agent that does tasks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Agent {
-    /// Who.
+    /// Its id.
     pub id: AgentId,
-    /// What it can do, and how well: higher is better.
+    /// Its level in each skill: higher is better.
     #[serde(default)]
     pub skills: BTreeMap<Name, u16>,
-    /// What a second of its work costs, in millionths of whatever the host counts in.
+    /// The cost of one second of its work, in millionths of the host's unit.
     #[serde(default)]
     pub cost_per_second: u64,
-    /// How many tasks it does at once.
+    /// The number of tasks that it does at once.
     #[serde(default = "one")]
     pub capacity: u32,
-    /// When it does nothing.
+    /// Its absences, in which it does no task.
     #[serde(default)]
     pub away: Vec<Window>,
-    /// What it has begun already takes a place of its capacity each, from the beginning until then.
+    /// The ends of the tasks that it already has under way: each occupies one unit of capacity from the epoch to its end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub busy: Vec<Time>,
 }
@@ -35,41 +35,41 @@ const fn one() -> u32 {
 }
 
 impl Agent {
-    /// An agent without skills, without costs, that does one thing at a time and is always there.
+    /// An agent without skills, costs and absences, with a capacity of one.
     #[must_use]
     pub const fn new(id: AgentId) -> Self {
         Self { id, skills: BTreeMap::new(), cost_per_second: 0, capacity: 1, away: Vec::new(), busy: Vec::new() }
     }
 
-    /// Adds a skill at a level.
+    /// Adds a skill with its level.
     #[must_use]
     pub fn with_skill(mut self, name: impl Into<Name>, level: u16) -> Self {
         self.skills.insert(name.into(), level);
         self
     }
 
-    /// Sets what a second of its work costs, in millionths.
+    /// Sets the cost of one second of its work, in millionths of the host's unit.
     #[must_use]
     pub const fn with_cost_per_second(mut self, cost: u64) -> Self {
         self.cost_per_second = cost;
         self
     }
 
-    /// Sets how many tasks it does at once.
+    /// Sets the number of tasks that it does at once.
     #[must_use]
     pub const fn with_capacity(mut self, capacity: u32) -> Self {
         self.capacity = capacity;
         self
     }
 
-    /// Says that something that it has begun already takes a place of its capacity until then.
+    /// Adds a task that is already under way and occupies one unit of capacity until this time.
     #[must_use]
     pub fn with_busy(mut self, until: Time) -> Self {
         self.busy.push(until);
         self
     }
 
-    /// Says that it does nothing from one moment up to another.
+    /// Adds an absence, from one time up to another.
     #[must_use]
     pub fn with_away(mut self, from: Time, until: Time) -> Self {
         self.away.push(Window { from, until });
@@ -77,29 +77,29 @@ impl Agent {
     }
 }
 
-/// From one moment up to, and not including, another.
+/// A half-open interval of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[allow(clippy::exhaustive_structs, reason = "a span of time has two ends and nothing else")]
+#[allow(clippy::exhaustive_structs, reason = "an interval has two ends and nothing else")]
 pub struct Window {
-    /// Its first moment.
+    /// The start.
     pub from: Time,
-    /// The first moment after it.
+    /// The end, exclusive.
     pub until: Time,
 }
 
-/// Something of which tasks take a part while they run: a renewable resource.
+/// A renewable resource that tasks share: a task holds an amount of it while it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Resource {
-    /// What it is called.
+    /// Its name.
     pub name: Name,
-    /// How much of it there is.
+    /// The amount that can be in use at once.
     pub capacity: u64,
 }
 
 impl Resource {
-    /// So much of it.
+    /// A resource with this capacity.
     #[must_use]
     pub fn new(name: impl Into<Name>, capacity: u64) -> Self {
         Self { name: name.into(), capacity }

@@ -1,7 +1,7 @@
-//! The model: who can do what, in what order, with what, and by when.
+//! The model of a project: agents, tasks, dependencies, shared resources and the budget.
 //!
-//! A [`Project`] is data as a host writes it down, with its own ids. [`Project::check`] makes a [`Problem`](super::Problem)
-//! of it, or reports everything that is wrong with it at once.
+//! A [`Project`] is plain data with the ids of the host. [`Project::check`] makes a [`Problem`](super::Problem) of it, or
+//! reports all its faults at once.
 
 mod agent;
 mod task;
@@ -9,13 +9,13 @@ mod task;
 pub use agent::{Agent, Resource, Window};
 pub use task::{Link, Task, Work};
 
-use super::fault::BadProblem;
+use super::fault::InvalidProject;
 use super::problem::Problem;
 use crate::id::TaskId;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
-/// Tasks, those who do them, what they share, and what it may cost.
+/// The tasks of a project, the agents and resources for them, and the budget.
 ///
 /// ```
 /// use counterpoint::planning::{Agent, Project, Resource, Task};
@@ -29,19 +29,19 @@ use serde::{Deserialize, Serialize};
 ///     .with_task(Task::new(TaskId::new(1), minutes(20)).with_need("paint", 1).with_use("ladder", 1))
 ///     .with_task(Task::new(TaskId::new(2), minutes(10)).with_need("paint", 2).after(TaskId::new(1)));
 /// assert_eq!(project.check()?.tasks(), 2);
-/// # Ok::<(), counterpoint::planning::BadProblem>(())
+/// # Ok::<(), counterpoint::planning::InvalidProject>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Project {
-    /// What is to be done.
+    /// The tasks.
     pub tasks: Vec<Task>,
-    /// Who does it.
+    /// The agents.
     pub agents: Vec<Agent>,
-    /// What tasks use together and give back: renewable resources.
+    /// The renewable resources that tasks share.
     pub resources: Vec<Resource>,
-    /// What all of it may cost, in millionths of whatever the host counts in.
+    /// The limit on the total cost, in millionths of the host's unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<u64>,
 }
@@ -68,8 +68,8 @@ impl Project {
         self
     }
 
-    /// Synchronises phases: no task of one begins before all of the phase before it have ended. Between two phases a task is put
-    /// in that nobody attends and that takes no time: the barrier.
+    /// Synchronises phases: no task of a phase begins before all tasks of the phase before it have ended. The barrier between two
+    /// phases is a task without an agent and without duration.
     #[must_use]
     pub fn in_phases(mut self, phases: &[Vec<TaskId>]) -> Self {
         for (number, two) in phases.windows(2).enumerate() {
@@ -81,26 +81,26 @@ impl Project {
             }
             let before = two.first().into_iter().flatten();
             let empty = Task::new(barrier, Duration::ZERO).unattended();
-            // A phase without tasks still keeps those around it apart.
+            // The barriers are chained, so that a phase without tasks keeps its neighbours apart.
             let chained = number.checked_sub(1).map(|last| TaskId::from_key(&format!("barrier {last}")));
             self.tasks.push(before.copied().chain(chained).fold(empty, Task::after));
         }
         self
     }
 
-    /// Sets what all of it may cost.
+    /// Sets the limit on the total cost, in millionths of the host's unit.
     #[must_use]
     pub const fn with_budget(mut self, budget: u64) -> Self {
         self.budget = Some(budget);
         self
     }
 
-    /// The problem that solvers take.
+    /// Validates the project and makes the problem that solvers take.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with it, see [`Fault`](super::Fault).
-    pub fn check(&self) -> Result<Problem, BadProblem> {
+    /// All faults of the project, see [`ProjectFault`](super::Fault).
+    pub fn check(&self) -> Result<Problem, InvalidProject> {
         Problem::of(self)
     }
 }

@@ -1,4 +1,4 @@
-//! Tasks, how long they take, and what comes before them.
+//! Tasks, their durations and their dependencies.
 
 use crate::id::{AgentId, TaskId};
 use crate::name::Name;
@@ -7,40 +7,40 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A piece of work that one agent does without a break; or nobody, and it only takes time and resources.
+/// A task: done by one agent without interruption, or by no agent, if it only takes time and resources.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Task {
-    /// Which.
+    /// Its id.
     pub id: TaskId,
-    /// How long it takes.
+    /// Its duration.
     pub work: Work,
-    /// Whether an agent does it. If not, it takes only time and resources.
+    /// Whether an agent does it.
     #[serde(default = "attended")]
     pub attended: bool,
-    /// Skills that its agent has, at these levels or better.
+    /// The skills that its agent must have, each with the least level.
     #[serde(default)]
     pub needs: BTreeMap<Name, u16>,
-    /// How much it takes of each shared resource.
+    /// The amount of each shared resource that it holds while it runs.
     #[serde(default)]
     pub uses: BTreeMap<Name, u64>,
-    /// What has to end before it begins.
+    /// Its predecessors.
     #[serde(default)]
     pub after: Vec<Link>,
-    /// It does not begin before.
+    /// Its earliest start.
     #[serde(default)]
     pub release: Time,
-    /// It should have ended by then. What is late is tardiness, see [`Measure`](super::super::Measure).
+    /// The time by which it should end. A later end is tardiness, see [`Measure`](super::super::Measure).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Time>,
-    /// How much its tardiness weighs.
+    /// The weight of its tardiness.
     #[serde(default = "one")]
     pub priority: u32,
-    /// Who should do it, where that costs nothing.
+    /// The agents that are preferred where the objective is the same.
     #[serde(default)]
     pub preferred: Vec<AgentId>,
-    /// So many thousandths of its cost count against the budget.
+    /// The share of its cost that counts against the budget, in thousandths.
     #[serde(default = "whole")]
     pub budget_permille: u32,
 }
@@ -58,13 +58,13 @@ const fn whole() -> u32 {
 }
 
 impl Task {
-    /// A task that any agent can do, at any time, and that takes them all equally long.
+    /// A task that any agent can do, with the same duration for all.
     #[must_use]
     pub fn new(id: TaskId, duration: Duration) -> Self {
         Self::of(id, Work::Fixed(duration))
     }
 
-    /// A task that takes as long as `work` says.
+    /// A task with this duration.
     #[must_use]
     pub const fn of(id: TaskId, work: Work) -> Self {
         Self {
@@ -82,69 +82,69 @@ impl Task {
         }
     }
 
-    /// Says that no agent does it.
+    /// Marks it as a task without an agent.
     #[must_use]
     pub const fn unattended(mut self) -> Self {
         self.attended = false;
         self
     }
 
-    /// Adds a skill that its agent has at this level or better.
+    /// Adds a skill that its agent must have at this level or better.
     #[must_use]
     pub fn with_need(mut self, skill: impl Into<Name>, level: u16) -> Self {
         self.needs.insert(skill.into(), level);
         self
     }
 
-    /// Adds so much of a shared resource.
+    /// Adds an amount of a shared resource.
     #[must_use]
     pub fn with_use(mut self, resource: impl Into<Name>, amount: u64) -> Self {
         self.uses.insert(resource.into(), amount);
         self
     }
 
-    /// Adds what has to end before it begins.
+    /// Adds a predecessor.
     #[must_use]
     pub fn after(self, task: TaskId) -> Self {
         self.after_lag(task, Duration::ZERO)
     }
 
-    /// Adds what has to end so long before it begins.
+    /// Adds a predecessor that must end at least this long before the task begins.
     #[must_use]
     pub fn after_lag(mut self, task: TaskId, lag: Duration) -> Self {
         self.after.push(Link { task, lag });
         self
     }
 
-    /// Sets before when it does not begin.
+    /// Sets the earliest start.
     #[must_use]
     pub const fn with_release(mut self, release: Time) -> Self {
         self.release = release;
         self
     }
 
-    /// Sets by when it should have ended.
+    /// Sets the time by which it should end.
     #[must_use]
     pub const fn with_deadline(mut self, deadline: Time) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Sets how much its tardiness weighs.
+    /// Sets the weight of its tardiness.
     #[must_use]
     pub const fn with_priority(mut self, priority: u32) -> Self {
         self.priority = priority;
         self
     }
 
-    /// Adds who should do it, where that costs nothing.
+    /// Adds a preferred agent.
     #[must_use]
     pub fn with_preferred(mut self, agent: AgentId) -> Self {
         self.preferred.push(agent);
         self
     }
 
-    /// Sets how many thousandths of its cost count against the budget.
+    /// Sets the share of its cost that counts against the budget, in thousandths.
     #[must_use]
     pub const fn with_budget_permille(mut self, permille: u32) -> Self {
         self.budget_permille = permille;
@@ -152,32 +152,32 @@ impl Task {
     }
 }
 
-/// How long a task takes, by who does it.
+/// The duration of a task, depending on the agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Work {
-    /// As long for everybody.
+    /// The same for all agents.
     Fixed(#[serde(with = "crate::time::span")] Duration),
-    /// For each agent so many nanoseconds; who is not named does not do it.
+    /// Nanoseconds for each agent; agents that are not listed cannot do the task.
     ByAgent(BTreeMap<AgentId, u64>),
-    /// By level in a skill, in nanoseconds: the entry of the highest level that the agent has or exceeds.
+    /// Nanoseconds by the agent's level in a skill: the entry of the highest level that the agent reaches.
     ByLevel {
         /// The skill.
         skill: Name,
-        /// How long at this level or better.
+        /// The duration from each level on.
         levels: BTreeMap<u16, u64>,
     },
 }
 
-/// A task that ends before another begins.
+/// A precedence constraint: a task that must end before another begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Link {
-    /// Which.
+    /// The predecessor.
     pub task: TaskId,
-    /// At least so long before.
+    /// The least time between its end and the start of the successor.
     #[serde(with = "crate::time::span", default)]
     pub lag: Duration,
 }

@@ -1,40 +1,40 @@
-//! Simulated annealing over an order of tasks and who does them.
+//! Simulated annealing over an order of tasks and their agents.
 //!
-//! A schedule appends each task to its agent, in order. What is minimised is not the makespan, which most moves leave as it
-//! is, but the total lateness of tasks over a target just below the best makespan: each end plus the least time that must
-//! follow it. When nothing is late, the target is reached and falls. Temperatures fall geometrically, in rounds of doubling
-//! length. A schedule is given up as soon as it is later than the draw for its acceptance allows.
+//! A schedule appends each task to its agent's sequence, in order. The objective is not the makespan, which most moves do not
+//! change, but the total lateness of tasks over a target just below the best makespan: for each task, its end plus the least time
+//! that must follow it. When no task is late, the target is reached and lowered. Temperatures fall geometrically, in rounds of
+//! doubling length. The evaluation of a schedule stops as soon as its lateness exceeds the random limit of its acceptance.
 
 use super::moves::{Draw, State};
 use super::network::Network;
-use super::solution::{Best, Watch};
+use super::solution::{Best, SearchMonitor};
 
-/// Schedules in the first round, for each task.
+/// Schedules of the first round, for each task.
 const FIRST_ROUND: u64 = 100;
-/// Rounds after which the length starts again.
+/// The number of rounds of doubling length after which the length starts again.
 const DOUBLINGS: u32 = 8;
-/// The first and last temperature of a round, as parts of the mean duration of a task.
+/// The first and the last temperature of a round, as fractions of the mean duration of a task.
 const HOT: f64 = 0.02;
 const COLD: f64 = 0.0005;
-/// After so many rounds the bound is looked at once more.
-const LOOK_CLOSER: u32 = 4;
-/// How much warmer every third round is.
+/// The round after which the destructive bound is computed.
+const TIGHTEN_ROUND: u32 = 4;
+/// The factor on the temperature of every third round.
 const WARM: f64 = 5.0;
 /// Schedules at one temperature.
 const STEP: u64 = 64;
 
-pub(super) fn anneal(network: &Network<'_>, best: &mut Best, watch: &mut Watch<'_>, seed: u64) {
+pub(super) fn anneal(network: &Network<'_>, best: &mut Best, monitor: &mut SearchMonitor<'_>, seed: u64) {
     let mut draw = Draw::new(seed);
     let mut state = State::new(network, &best.order, &best.modes);
     let mean = mean_span(network);
     let mut round = 0;
     state.aim(best.makespan.saturating_sub(1));
-    while best.makespan > watch.bound {
+    while best.makespan > monitor.bound {
         let length = FIRST_ROUND.saturating_mul(network.len() as u64) << (round % DOUBLINGS);
         round += 1;
         let steps = length / STEP;
         let cooling = (COLD / HOT).powf(1.0 / steps.max(1) as f64);
-        // Cold rounds are quick; where they do not get away from, a warmer one does.
+        // Cold rounds converge fast; a warm one leaves their local optimum.
         let warmth = if round % 3 == 0 { WARM } else { 1.0 };
         let mut temperature = HOT * warmth * mean;
         for _ in 0..steps {
@@ -42,19 +42,19 @@ pub(super) fn anneal(network: &Network<'_>, best: &mut Best, watch: &mut Watch<'
                 state.step(temperature, &mut draw);
                 if state.late() == 0 {
                     best.take(state.order(), state.modes(), state.ends());
-                    if best.makespan <= watch.bound {
+                    if best.makespan <= monitor.bound {
                         return;
                     }
                     state.aim(best.makespan.saturating_sub(1));
                 }
             }
             temperature *= cooling;
-            if !watch.go_on(STEP, best.makespan) {
+            if !monitor.go_on(STEP, best.makespan) {
                 return;
             }
         }
-        if round == LOOK_CLOSER {
-            watch.look_closer(network, best.makespan);
+        if round == TIGHTEN_ROUND {
+            monitor.tighten_bound(network, best.makespan);
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The best of several searches, which a caller may run where it likes.
+//! Combines the results of several searches.
 
-use super::super::plan::Placed;
+use super::super::plan::PlannedTask;
 use super::super::problem::Problem;
 use super::settings::{Goal, Measure, Settings};
 use super::solution::Solution;
@@ -10,18 +10,18 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 impl Settings {
-    /// So many settings that differ in their seeds: this seed and those that follow it. For searches side by side, on threads or
-    /// machines of the caller; [`best_of`] puts together what they find.
+    /// Settings for `count` searches with consecutive seeds, starting with this one's, to be run in parallel by the caller.
+    /// [`best_of`] combines their results.
     pub fn each_seed(&self, count: u32) -> impl Iterator<Item = Self> + use<> {
         let first = self.clone();
         (0..u64::from(count)).map(move |step| first.clone().with_seed(first.seed.wrapping_add(step)))
     }
 }
 
-/// The best of several solutions of one problem, by a goal. In whatever order they come it is the same one: what is equally good
-/// is told apart by its plan. Its bound is the greatest of all bounds, its evaluations are those of all.
+/// The best of several solutions of one problem, by a goal. The result does not depend on their order: ties are broken by the plan.
+/// Its bound is the greatest of all bounds, its evaluations are the sum of all.
 ///
-/// A plan that does not place a task of the problem is worse than all that do. None of none.
+/// A plan that lacks a task of the problem is worse than all complete ones. None if there are no solutions.
 ///
 /// ```
 /// use counterpoint::planning::{Agent, Project, Settings, Task, best_of, plan_project};
@@ -41,11 +41,11 @@ impl Settings {
 /// });
 /// let best = best_of(&problem, &settings.goal, found.clone()).expect("four were found");
 /// assert!(found.iter().all(|one| best.makespan <= one.makespan));
-/// # Ok::<(), counterpoint::planning::BadProblem>(())
+/// # Ok::<(), counterpoint::planning::InvalidProject>(())
 /// ```
 #[must_use]
 pub fn best_of(problem: &Problem, goal: &Goal, solutions: impl IntoIterator<Item = Solution>) -> Option<Solution> {
-    let tasks: BTreeMap<TaskId, usize> = problem.tasks.iter().enumerate().map(|(place, id)| (*id, place)).collect();
+    let tasks: BTreeMap<TaskId, usize> = problem.tasks.iter().enumerate().map(|(index, id)| (*id, index)).collect();
     let (mut bound, mut evaluations) = (Duration::ZERO, 0_u64);
     let mut best: Option<(Rank, Solution)> = None;
     for solution in solutions {
@@ -59,12 +59,12 @@ pub fn best_of(problem: &Problem, goal: &Goal, solutions: impl IntoIterator<Item
     best.map(|(_, solution)| Solution { bound, evaluations, ..solution })
 }
 
-/// Whether tasks are missing; what it is worth; the plan.
+/// Whether tasks are missing; the objective values; the plan.
 type Rank = (bool, Vec<u128>, Vec<(TaskId, Time, Option<AgentId>)>);
 
 fn rank(problem: &Problem, goal: &Goal, tasks: &BTreeMap<TaskId, usize>, solution: &Solution) -> Rank {
     let placed = || solution.plan.tasks.iter().filter_map(|one| Some((*tasks.get(&one.task)?, one)));
-    let late = |(task, one): (usize, &Placed)| {
+    let late = |(task, one): (usize, &PlannedTask)| {
         let due = problem.due.get(task).copied().flatten().map_or(Time::MAX, |ticks| problem.time(ticks));
         let priority = problem.priority.get(task).copied().unwrap_or(1);
         one.finish.since(due).as_nanos().saturating_mul(priority.into())

@@ -1,24 +1,24 @@
-//! Makespans that no plan goes below.
+//! Lower bounds on the makespan.
 //!
-//! A crew is a set of agents with the work that only they can do; a shared resource with its use is the same thing. What a
-//! crew has to do takes it at least the work over its capacity, and before it comes the least head, after it the least tail.
-//! Which crews there are is exponential; those are looked at that tasks name, their pairs, and what is left when the agents
-//! that lose least are taken away one by one (the peeling that finds dense parts of graphs; Charikar 2000).
+//! A crew is a set of agents with the tasks that only they can do, or a shared resource with the tasks that use it. A crew needs
+//! at least its work over its capacity, plus the least head before it and the least tail after it. The number of crews is
+//! exponential; those considered are the sets that tasks name, their pairwise unions, and the sets that remain when agents are
+//! removed one by one, the one that loses the least work first (peeling, as for densest subgraphs; Charikar 2000).
 //!
-//! Heads and tails are those of the longest ways at first. Then the same reasoning is used on all that must come before a
-//! task, so that its head gets longer, and from the other end.
+//! Heads and tails are those of the longest paths at first. Then the same argument is applied to all predecessors of a task,
+//! which increases its head, and to all successors, which increases its tail.
 
 use super::network::{Links, Network, at, set};
 use core::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-/// Unions of two sets of agents that are looked at.
+/// The limit on unions of two sets of agents.
 const MOST_UNIONS: usize = 4_000;
-/// Steps for longer heads, and as many for longer tails: some hundredths of a second.
+/// The limit on elementary steps for heads, and again for tails: some hundredths of a second.
 const MOST_STEPS: usize = 4_000_000;
 
-/// The largest of: the longest way; for each crew and each shared resource, its work, with what comes before and after it. No
-/// plan is better than one with a makespan of `enough`, if that is what comes out: nothing more is looked for then.
+/// The largest of the longest path and, for each crew, its work with the head before and the tail after it. If that reaches
+/// `enough`, the makespan of a known plan, no more is computed.
 pub(super) fn makespan_bound(network: &Network<'_>, enough: u64) -> u64 {
     let (heads, tails) = (&network.heads, &network.tails);
     let (busy, crews) = busiest(network);
@@ -30,8 +30,7 @@ pub(super) fn makespan_bound(network: &Network<'_>, enough: u64) -> u64 {
     least(network, &crews, &heads, &tails).max(simple)
 }
 
-/// All crews and shared resources, and how long the first of them needs: the busiest, as they are the likeliest to make heads
-/// longer.
+/// All crews with the largest of their bounds. The busiest come first, since they are the likeliest to increase heads.
 pub(super) fn busiest(network: &Network<'_>) -> (u64, Vec<Crew>) {
     let bound = |crew: Crew| (crew.least(network, &network.heads, &network.tails), crew);
     let mut crews: Vec<(u64, Crew)> = crews(network).into_iter().chain(resources(network)).map(bound).collect();
@@ -40,13 +39,13 @@ pub(super) fn busiest(network: &Network<'_>) -> (u64, Vec<Crew>) {
     (busy, crews.into_iter().map(|(_, crew)| crew).collect())
 }
 
-/// The longest way, and what each crew needs.
+/// The largest of the longest path and the bounds of all crews.
 pub(super) fn least(network: &Network<'_>, crews: &[Crew], heads: &[u64], tails: &[u64]) -> u64 {
     let bounds = crews.iter().map(|crew| crew.least(network, heads, tails));
     bounds.fold(longest(network, heads, tails), u64::max)
 }
 
-/// Heads and tails by what must come before and after each task.
+/// Heads and tails, increased by what must precede and follow each task.
 pub(super) fn longer(network: &Network<'_>, crews: &[Crew], heads: &[u64], tails: &[u64]) -> (Vec<u64>, Vec<u64>) {
     let reversed: Vec<usize> = network.order.iter().rev().copied().collect();
     let heads = tightened(network, crews, &network.order, (&network.before, &network.then), heads);
@@ -59,11 +58,11 @@ fn longest(network: &Network<'_>, heads: &[u64], tails: &[u64]) -> u64 {
     ways.max().unwrap_or(0)
 }
 
-/// What shares a capacity: tasks, and how much of it each takes.
+/// Tasks that share a capacity, with the amount that each takes.
 pub(super) struct Crew {
     pub(super) capacity: u64,
     pub(super) tasks: Vec<usize>,
-    /// By task; nothing for those that are not of it.
+    /// By task; zero for tasks that are not in the crew.
     pub(super) takes: Vec<u64>,
 }
 
@@ -74,13 +73,13 @@ impl Crew {
         Self { capacity, tasks: users.iter().map(|user| user.0).collect(), takes }
     }
 
-    /// How long it needs at least for all of its tasks.
+    /// A lower bound on the makespan from this crew.
     fn least(&self, network: &Network<'_>, heads: &[u64], tails: &[u64]) -> u64 {
         let parts = |near: &[u64], far: &[u64]| -> Vec<Part> {
             self.tasks.iter().map(|&task| self.part(network, task, at(near, task), at(far, task))).collect()
         };
         let swept = sweep(parts(heads, tails), self.capacity).max(sweep(parts(tails, heads), self.capacity));
-        // Of a capacity of one a task takes all.
+        // With a capacity of one, each task takes all of it.
         if self.capacity == 1 { swept.max(preemptive(parts(heads, tails))) } else { swept }
     }
 
@@ -89,7 +88,7 @@ impl Crew {
     }
 }
 
-/// A task of a crew.
+/// A task of a crew, with its head and tail.
 #[derive(Clone, Copy)]
 struct Part {
     near: u64,
@@ -124,8 +123,8 @@ fn crews(network: &Network<'_>) -> Vec<Crew> {
     let all: Agents = sets.iter().flat_map(|set| set.iter().copied()).collect();
     let work = able.iter().map(|(set, tasks)| (set, tasks.iter().map(|task| network.span(*task)).sum())).collect();
     looked.extend(peeled(all, work, &network.problem.capacity));
-    for (place, one) in sets.iter().enumerate() {
-        for two in sets.iter().skip(place + 1) {
+    for (index, one) in sets.iter().enumerate() {
+        for two in sets.iter().skip(index + 1) {
             if looked.len() >= MOST_UNIONS {
                 break;
             }
@@ -141,8 +140,8 @@ fn crews(network: &Network<'_>) -> Vec<Crew> {
     looked.iter().map(crew).collect()
 }
 
-/// All agents, then without the one whose absence loses least work for its capacity, and so on. What is densest is found, or
-/// half as dense.
+/// The sets that remain when agents are removed one by one, each time the one that loses the least work for its capacity. One of
+/// them has at least half the greatest density.
 fn peeled(mut agents: Agents, mut work: Vec<(&Agents, u64)>, capacity: &[u64]) -> Vec<Agents> {
     let mut found = Vec::new();
     while !agents.is_empty() {
@@ -158,7 +157,7 @@ fn peeled(mut agents: Agents, mut work: Vec<(&Agents, u64)>, capacity: &[u64]) -
     found
 }
 
-/// For every moment: what begins no earlier, spread over the capacity, and then the least that comes after any of it.
+/// For each head: the work of the tasks with at least this head over the capacity, plus the least tail among them.
 fn sweep(mut parts: Vec<Part>, capacity: u64) -> u64 {
     parts.sort_unstable_by_key(|part| Reverse((part.near, part.far)));
     let (mut work, mut least, mut bound) = (0_u128, u64::MAX, 0);
@@ -171,8 +170,8 @@ fn sweep(mut parts: Vec<Part>, capacity: u64) -> u64 {
     bound
 }
 
-/// The makespan of one who may interrupt tasks, always at the one with most to come after it: no schedule is shorter
-/// (Jackson 1955; Carlier 1982).
+/// The makespan of a preemptive schedule on one machine, longest tail first: a lower bound for non-preemptive ones (Jackson 1955;
+/// Carlier 1982).
 fn preemptive(mut parts: Vec<Part>) -> u64 {
     parts.sort_unstable_by_key(|part| Reverse(part.near));
     let (mut now, mut bound) = (0_u64, 0);
@@ -194,8 +193,8 @@ fn preemptive(mut parts: Vec<Part>) -> u64 {
     }
 }
 
-/// Longer heads: all that must come before a task is a project of its own, whose bound the head is. With the links the other
-/// way round, tails.
+/// Increased heads: the predecessors of a task are a project of their own, whose bound is a head of the task. With reversed links
+/// it computes tails.
 fn tightened(
     network: &Network<'_>,
     crews: &[Crew],
@@ -206,12 +205,12 @@ fn tightened(
     let mut heads = simple.to_vec();
     let mut steps = 0_usize;
     let mut way = vec![None; network.len()];
-    for (place, &task) in order.iter().enumerate() {
+    for (index, &task) in order.iter().enumerate() {
         let links = before.of_task(task).iter();
         let head =
             links.map(|&(first, lag)| at(&heads, first) + network.span(first) + lag).fold(at(simple, task), u64::max);
         set(&mut heads, task, |_| head);
-        let above = above(network, task, order.get(..place).unwrap_or_default(), then, &mut way);
+        let above = above(network, task, order.get(..index).unwrap_or_default(), then, &mut way);
         for crew in crews {
             if above.len() < 2 || steps > MOST_STEPS {
                 break;
@@ -239,7 +238,7 @@ impl Part {
     }
 }
 
-/// The tasks that must come before this one, each with the longest way from its end to the beginning of this one.
+/// The predecessors of a task, each with the longest path from its end to the start of the task.
 fn above(
     network: &Network<'_>,
     task: usize,
@@ -285,10 +284,10 @@ mod tests {
         Task::new(TaskId::new(id), Duration::from_secs(secs)).with_need(skill, 1)
     }
 
-    /// Three must be done by one before another does one, and then three again: 9 + 5 + 9. Neither the longest way (11) nor what
-    /// the first has to do (18) says so.
+    /// Three must be done by one agent before another does one, and then three again: 9 + 5 + 9. The longest path is 11 and the work
+    /// of the first agent 18.
     #[test]
-    fn what_must_come_before_takes_its_time() {
+    fn predecessors_of_a_task_increase_its_head() {
         let project = Project::default()
             .with_agent(Agent::new(AgentId::new(1)).with_skill("a", 1))
             .with_agent(Agent::new(AgentId::new(2)).with_skill("b", 1));
@@ -299,9 +298,9 @@ mod tests {
         assert_eq!(bound(&project), 23);
     }
 
-    /// Six agents share 60; the seventh can do nothing of it. No two of the sets that tasks name are all six.
+    /// Six agents share 60; the seventh can do none of it. No union of two sets that tasks name is all six.
     #[test]
-    fn who_cannot_help_is_left_out() {
+    fn peeling_removes_agents_that_cannot_help() {
         let skills: [&[&str]; 7] = [&["x", "v"], &["x"], &["y", "v"], &["y"], &["z", "v"], &["z"], &["w"]];
         let agent = |(id, skills): (u64, &&[&str])| {
             skills.iter().fold(Agent::new(AgentId::new(id)), |agent, skill| agent.with_skill(*skill, 1))
@@ -314,13 +313,13 @@ mod tests {
     }
 
     proptest! {
-        /// What the interrupted schedule takes is the greatest, over all sets of tasks, of the first head, all spans and the
-        /// least tail: the known answer of Carlier.
+        /// Carlier's theorem: the preemptive makespan is the greatest, over all sets of tasks, of the least head, all spans and the
+        /// least tail.
         #[test]
-        fn an_interrupted_schedule_is_the_bound_of_the_worst_set(tasks in prop::collection::vec((0_u64..20, 1_u64..8, 0_u64..20), 1..9)) {
+        fn the_preemptive_makespan_is_the_bound_of_the_worst_set(tasks in prop::collection::vec((0_u64..20, 1_u64..8, 0_u64..20), 1..9)) {
             let parts: Vec<Part> = tasks.iter().map(|&(near, span, far)| Part { near, far, span, takes: 1 }).collect();
             let of_set = |set: u32| {
-                let chosen = parts.iter().enumerate().filter(|(place, _)| set >> place & 1 == 1).map(|(_, part)| part);
+                let chosen = parts.iter().enumerate().filter(|(index, _)| set >> index & 1 == 1).map(|(_, part)| part);
                 let near = chosen.clone().map(|part| part.near).min()?;
                 let far = chosen.clone().map(|part| part.far).min()?;
                 Some(near + chosen.map(|part| part.span).sum::<u64>() + far)

@@ -1,31 +1,30 @@
-//! Makespans that cannot be: the destructive bound (Klein and Scholl 1999).
+//! The destructive lower bound: refutes makespans (Klein and Scholl 1999).
 //!
-//! If all were done within some time, then of two tasks that cannot be under way at once one would have to come first, where the
-//! other order takes too long (immediate selection; Carlier and Pinson 1989); and of those that share one who does one thing at a
-//! time, one would have to come before or after a whole set (edge finding; Carlier and Pinson 1990). Such an order is a link as
-//! good as those of the project: heads and tails get longer with it, and more follows. Where it ends in a contradiction, no plan
-//! is so short.
+//! Assume that everything ends within a given time. For two tasks that cannot run at the same time, one order may then take too
+//! long, which forces the other (immediate selection; Carlier and Pinson 1989); a task on a unit resource may be forced before or
+//! after a whole set of tasks (edge finding; Carlier and Pinson 1990). A forced order is an additional link: it increases heads
+//! and tails and can force more orders. If a contradiction results, no plan has that makespan.
 
 use super::bounds::{Crew, busiest, least, longer};
 use super::network::{Network, at};
 use core::cmp::Reverse;
 
-/// Crews that are looked at, the busiest ones, beside those of which tasks cannot be under way at once.
+/// The limit on crews, the busiest first; crews with a capacity of one are always included.
 const MOST_CREWS: usize = 64;
-/// Rounds of new links for one makespan.
+/// The limit on rounds of new links for one makespan.
 const MOST_ROUNDS: usize = 40;
-/// Steps in all. Hundreds of tasks with dozens of crews that most of them are in use them up before the first round is done, and
-/// keep the bound that they have.
+/// The limit on elementary steps in all. Projects of hundreds of tasks with dozens of large crews reach it within the first round
+/// and keep the bound that they have.
 const MOST_STEPS: usize = 40_000_000;
 
-/// A bound that is no less than this one, and no more than `enough`.
+/// A lower bound that is at least `bound` and at most `enough`.
 pub(super) fn destructive_bound(network: &Network<'_>, bound: u64, enough: u64) -> u64 {
     let (_, crews) = busiest(network);
     let crews = crews.into_iter().enumerate();
-    let crews = crews.filter(|(place, crew)| *place < MOST_CREWS || crew.capacity == 1).map(|(_, crew)| crew);
+    let crews = crews.filter(|(index, crew)| *index < MOST_CREWS || crew.capacity == 1).map(|(_, crew)| crew);
     let mut refuter = Refuter { network, crews: crews.collect(), steps: MOST_STEPS };
     let (mut low, mut high) = (bound, enough);
-    // Mostly it is the first that cannot be refuted, or a few above it.
+    // In most cases the first makespan, or one slightly above it, cannot be refuted, so the stride starts at 0.
     let mut stride = 0;
     while low < high {
         let within = low.saturating_add(stride).min(low + (high - 1 - low) / 2);
@@ -46,7 +45,7 @@ struct Refuter<'a> {
 }
 
 impl Refuter<'_> {
-    /// Whether not all can be done within so much.
+    /// Whether it proves that no plan ends within this time.
     fn refutes(&mut self, within: u64) -> bool {
         let mut network = self.network.clone();
         for _ in 0..MOST_ROUNDS {
@@ -72,7 +71,7 @@ impl Refuter<'_> {
         false
     }
 
-    /// Whether there are steps left for another round.
+    /// Whether enough steps are left for another round.
     fn affords(&mut self, network: &Network<'_>) -> bool {
         let len = network.len();
         let links: usize = (0..len).map(|task| network.then.of_task(task).len()).sum();
@@ -84,13 +83,13 @@ impl Refuter<'_> {
     }
 }
 
-/// What must come before what.
+/// The orders of tasks that are forced.
 struct Orders<'a> {
     network: &'a Network<'a>,
     heads: &'a [u64],
     tails: &'a [u64],
     within: u64,
-    /// By the second and the first of two tasks: known already.
+    /// `known[b][a]` if task a is known to precede task b.
     known: Vec<Vec<bool>>,
     found: Vec<(usize, usize)>,
 }
@@ -123,10 +122,10 @@ impl<'a> Orders<'a> {
         }
     }
 
-    /// Whether all pairs that cannot be under way at once can be in some order.
+    /// Immediate selection; returns whether every pair that cannot run at the same time has a possible order.
     fn of_pairs(&mut self, crew: &Crew) -> bool {
-        for (place, &one) in crew.tasks.iter().enumerate() {
-            for &two in crew.tasks.iter().skip(place + 1) {
+        for (index, &one) in crew.tasks.iter().enumerate() {
+            for &two in crew.tasks.iter().skip(index + 1) {
                 let apart = at(&crew.takes, one).saturating_add(at(&crew.takes, two)) > crew.capacity;
                 if !apart || self.knows(one, two) || self.knows(two, one) {
                     continue;
@@ -147,8 +146,8 @@ impl<'a> Orders<'a> {
         at(self.heads, first).saturating_add(both).saturating_add(at(self.tails, next)) <= self.within
     }
 
-    /// Who must be before or after a whole set. Sets of what begins no earlier than some moment and has no less than some time
-    /// after it are enough. Whether all sets can be done.
+    /// Edge finding: tasks that must precede or follow a whole set. Sets of all tasks with at least some head and at least some tail
+    /// suffice. Returns whether every set is possible.
     fn of_sets(&mut self, crew: &Crew) -> bool {
         if crew.capacity != 1 {
             return true;
@@ -181,7 +180,7 @@ impl<'a> Orders<'a> {
         true
     }
 
-    /// A task and a set of others, which take so much together; whether there is an order of them.
+    /// Checks a task against a set with the total work of both; returns whether an order is possible.
     fn beside(&mut self, task: usize, work: u64, (head, tail): (u64, u64), set: &[usize]) -> bool {
         let fits = |head: u64, tail: u64| head.saturating_add(work).saturating_add(tail) <= self.within;
         let (own_head, own_tail) = (at(self.heads, task), at(self.tails, task));
@@ -190,7 +189,7 @@ impl<'a> Orders<'a> {
         if not_last && not_first {
             return true;
         }
-        // Last of all, first of all.
+        // Neither last nor first: a contradiction.
         if !not_last && !fits(head, own_tail) || !not_first && !fits(own_head, tail) {
             return false;
         }
@@ -233,7 +232,7 @@ mod tests {
             .with_agent(Agent::new(AgentId::new(2)).with_skill("b", 1).with_skill("any", 1))
     }
 
-    /// The bound that a search begins with, and the one that it looks for later.
+    /// The initial bound of a search, and the destructive one.
     fn bounds(project: &Project) -> (u64, u64) {
         let problem = project.check().unwrap();
         let network = Network::new(&problem);
@@ -241,10 +240,10 @@ mod tests {
         (simple, destructive_bound(&network, simple, u64::MAX))
     }
 
-    /// Ten that could begin at once, and two that come after one and before eight: who may interrupt is done after 12, who may not
-    /// waits for the two (13), or the eight wait for the ten (20).
+    /// Ten that can begin at once, and two that come after one and before eight. With preemption all is done after 12; without, the
+    /// two wait for the ten to end (20) or the ten for the two (13).
     #[test]
-    fn what_may_not_be_interrupted_takes_longer() {
+    fn tasks_without_preemption_take_longer() {
         let project = two_agents()
             .with_task(task(1, 10, "a"))
             .with_task(task(2, 1, "b"))
@@ -256,9 +255,9 @@ mod tests {
         assert_eq!((destructive_bound(&network, 12, 12), destructive_bound(&network, 12, 13)), (12, 13));
     }
 
-    /// The same with a crane that lifts one of the two at a time.
+    /// The same with a crane that serves one of the two at a time.
     #[test]
-    fn what_has_no_room_beside_it_is_before_or_after_it() {
+    fn tasks_that_exclude_each_other_are_ordered() {
         let alone = |id, secs| Task::new(TaskId::new(id), Duration::from_secs(secs)).unattended();
         let project = Project::default()
             .with_resource(Resource::new("crane", 3))
@@ -269,10 +268,10 @@ mod tests {
         assert_eq!(bounds(&project), (11, 13));
     }
 
-    /// The ten cannot come before the two, which are followed by eight, if all is done within 16; so it ends after 13 and cannot
-    /// come before the other two, which are followed by four; and after them, from seven on, it ends after 17.
+    /// Within 16, the ten cannot precede the two, which are followed by eight; so it ends after 13 at the earliest and cannot precede
+    /// the other two, which are followed by four; after them, from seven on, it ends after 17.
     #[test]
-    fn one_order_leads_to_another() {
+    fn one_forced_order_implies_another() {
         let alone = |id, secs| Task::new(TaskId::new(id), Duration::from_secs(secs)).unattended();
         let lifted = |id, secs| alone(id, secs).with_use("crane", 2);
         for (two, late) in [(1, 3), (3, 1)] {
@@ -291,10 +290,10 @@ mod tests {
         }
     }
 
-    /// Five may come before or after each of two threes, which begin after four and are followed by four. But it must be before or
-    /// after both, and nobody is done after 14 then.
+    /// Five can precede or follow each of two threes, which begin after four and are followed by four. But it must precede or follow
+    /// both, and then nothing ends within 14.
     #[test]
-    fn what_fits_beside_each_of_two_need_not_fit_beside_both() {
+    fn a_task_compatible_with_each_of_two_can_conflict_with_both() {
         let project = two_agents()
             .with_task(task(1, 5, "a"))
             .with_task(task(2, 4, "b"))
@@ -315,7 +314,7 @@ mod tests {
         project
     }
 
-    /// Of all orders and choices of agents.
+    /// The least makespan over all orders and assignments.
     fn shortest(network: &Network<'_>, order: &mut Vec<usize>, modes: &mut [usize], best: &mut u64) {
         if order.len() == network.len() {
             let mut times = Times::of(network.len());
@@ -335,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn no_bound_is_above_the_shortest_of_all_schedules() {
+    fn no_bound_exceeds_the_optimal_makespan() {
         let (mut raised, mut exact) = (0, 0);
         for seed in 0..150 {
             let problem = any_project(&mut Random::new(seed, 0)).check().unwrap();

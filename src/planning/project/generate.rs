@@ -1,6 +1,6 @@
-//! Schedules by a priority rule alone: serial and parallel schedule generation (Kelley 1963; Kolisch 1996).
+//! Priority-rule schedules by serial and parallel schedule generation (Kelley 1963; Kolisch 1996).
 
-use super::super::plan::{Placed, Plan};
+use super::super::plan::{Plan, PlannedTask};
 use super::super::problem::Problem;
 use super::network::{Network, at, set};
 use super::profile::{Profile, Steps};
@@ -11,33 +11,33 @@ use crate::id::TaskId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How a schedule is built.
+/// The schedule generation scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Scheme {
-    /// Task after task, each as early as it can: all active schedules, so a best one, can come out.
+    /// Task by task, each as early as possible. Generates active schedules, among which there is an optimal one.
     Serial,
-    /// Moment after moment, at each what can begin: all schedules without delay; good ones sooner, the best perhaps not.
+    /// Time by time, each time all tasks that can begin. Generates non-delay schedules: good on average, but possibly none is optimal.
     Parallel,
 }
 
-/// Which of the tasks that could be next is next.
+/// The priority rule that selects the next task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Rule {
-    /// With the longest way to the end after it: the latest finish time, which the critical path leaves, is the earliest.
+    /// The earliest latest finish time, so the longest path after the task.
     LatestFinish,
-    /// The same, its own duration included: the latest start time is the earliest.
+    /// The earliest latest start time, so the longest path including the task.
     LatestStart,
-    /// With the most tasks right after it.
+    /// The most direct successors.
     MostSuccessors,
-    /// The shortest.
+    /// The shortest duration.
     ShortestFirst,
 }
 
-/// A plan in one pass: each task, in the order of a rule, with whom it ends earliest within the budget.
+/// Makes a plan in one pass: tasks in the order of a rule, each with the agent with which it ends earliest within the budget.
 ///
 /// ```
 /// use counterpoint::planning::{Agent, Project, Rule, Scheme, Task, generate, validate};
@@ -52,7 +52,7 @@ pub enum Rule {
 ///     .with_task(task(3, 9).after(TaskId::new(2)));
 /// let plan = generate(&project.check()?, Scheme::Serial, Rule::LatestFinish);
 /// assert_eq!(validate(&project, &plan).unwrap().makespan, Duration::from_secs(15));
-/// # Ok::<(), counterpoint::planning::BadProblem>(())
+/// # Ok::<(), counterpoint::planning::InvalidProject>(())
 /// ```
 #[must_use]
 pub fn generate(problem: &Problem, scheme: Scheme, rule: Rule) -> Plan {
@@ -62,7 +62,7 @@ pub fn generate(problem: &Problem, scheme: Scheme, rule: Rule) -> Plan {
     built.into_best(Goal::default()).plan(&network)
 }
 
-/// The best of a few rules: where searches start.
+/// The best schedule of a few rules, from which searches start.
 pub(super) fn start(network: &Network<'_>, goal: &Goal) -> Best {
     let mut profile = Steps::new(network.problem);
     let mut best: Option<Built> = None;
@@ -77,11 +77,11 @@ pub(super) fn start(network: &Network<'_>, goal: &Goal) -> Best {
     best.unwrap_or_default().into_best(goal.clone())
 }
 
-/// What a plan says, as far as it can be kept, or the best of a few rules, if that is better. A plan whose places are moved to
-/// the left one after the other, in their order, is no worse than it was.
+/// The schedule of a given plan as far as it is possible, or the best of a few rules if that is better. Left-shifting the tasks of a
+/// feasible plan in their order gives a plan that is no worse.
 pub(super) fn resume(network: &Network<'_>, plan: &Plan, goal: &Goal) -> Best {
     let problem = network.problem;
-    let placed: BTreeMap<TaskId, &Placed> = plan.tasks.iter().map(|placed| (placed.task, placed)).collect();
+    let placed: BTreeMap<TaskId, &PlannedTask> = plan.tasks.iter().map(|placed| (placed.task, placed)).collect();
     let mut wanted: Vec<Option<usize>> = Vec::with_capacity(network.len());
     let mut keys = Vec::with_capacity(network.len());
     for (task, id) in problem.tasks.iter().enumerate() {
@@ -100,7 +100,7 @@ pub(super) fn resume(network: &Network<'_>, plan: &Plan, goal: &Goal) -> Best {
     }
 }
 
-/// The larger, the sooner.
+/// The priority of a task; larger is earlier.
 pub(super) fn key(network: &Network<'_>, rule: Rule, task: usize) -> u64 {
     match rule {
         Rule::LatestFinish => at(&network.tails, task),
@@ -110,7 +110,7 @@ pub(super) fn key(network: &Network<'_>, rule: Rule, task: usize) -> u64 {
     }
 }
 
-/// A schedule as it was built.
+/// A generated schedule.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Built {
     pub(super) order: Vec<usize>,
@@ -125,12 +125,12 @@ impl Built {
     }
 }
 
-/// A schedule by keys, the largest first.
+/// Generates a schedule by keys, the largest first.
 pub(super) fn build(network: &Network<'_>, profile: &mut impl Profile, scheme: Scheme, keys: &[u64]) -> Built {
     build_with(network, profile, scheme, keys, &[])
 }
 
-/// The same, where some tasks are done in the mode that is wanted for them, if the budget allows it.
+/// The same, with preferred modes for some tasks, used if the budget allows them.
 fn build_with(
     network: &Network<'_>,
     profile: &mut impl Profile,
@@ -141,8 +141,8 @@ fn build_with(
     profile.clear(true);
     let len = network.len();
     let mut built = Built { order: Vec::with_capacity(len), modes: vec![0; len], times: Times::of(len) };
-    let mut waits: Vec<usize> = (0..len).map(|task| network.before.of_task(task).len()).collect();
-    let mut ready: Vec<usize> = (0..len).filter(|task| waits.get(*task) == Some(&0)).collect();
+    let mut pending: Vec<usize> = (0..len).map(|task| network.before.of_task(task).len()).collect();
+    let mut ready: Vec<usize> = (0..len).filter(|task| pending.get(*task) == Some(&0)).collect();
     let least = |task: usize| network.modes(task).iter().map(|mode| mode.cost).min().unwrap_or(0);
     let spent = (0..len).map(least).fold(0, u64::saturating_add);
     let mut spare = network.problem.budget.unwrap_or(u64::MAX).saturating_sub(spent);
@@ -153,23 +153,23 @@ fn build_with(
             let wanted = wanted.filter(|mode| network.modes(task).get(*mode).is_some_and(|mode| mode.cost <= most));
             earliest_end(network, profile, &built.times, task, most, wanted)
         };
-        let (place, chosen) = match scheme {
+        let (index, chosen) = match scheme {
             Scheme::Serial => {
                 let next = ready.iter().enumerate().max_by_key(|(_, task)| (at(keys, **task), usize::MAX - **task));
-                let Some((place, task)) = next else { break };
-                (place, choose(*task))
+                let Some((index, task)) = next else { break };
+                (index, choose(*task))
             }
             Scheme::Parallel => {
                 let chosen = ready.iter().map(|task| choose(*task)).enumerate();
-                let Some(next) = chosen.min_by_key(|(place, chosen)| {
-                    (chosen.start, u64::MAX - ready.get(*place).map_or(0, |task| at(keys, *task)))
+                let Some(next) = chosen.min_by_key(|(index, chosen)| {
+                    (chosen.start, u64::MAX - ready.get(*index).map_or(0, |task| at(keys, *task)))
                 }) else {
                     break;
                 };
                 next
             }
         };
-        let task = ready.swap_remove(place);
+        let task = ready.swap_remove(index);
         if let Some(slot) = built.modes.get_mut(task) {
             *slot = chosen.mode;
         }
@@ -180,9 +180,9 @@ fn build_with(
         set(&mut built.times.ends, task, |_| chosen.start + mode.span);
         built.order.push(task);
         for &(next, _) in network.then.of_task(task) {
-            if let Some(waits) = waits.get_mut(next) {
-                *waits -= 1;
-                if *waits == 0 {
+            if let Some(pending) = pending.get_mut(next) {
+                *pending -= 1;
+                if *pending == 0 {
                     ready.push(next);
                 }
             }
@@ -197,8 +197,8 @@ struct Chosen {
     start: u64,
 }
 
-/// In the mode that is wanted, or else with whom a task ends earliest, for no more than this; whom it prefers, where that is
-/// equal; then who is cheaper.
+/// The mode for a task: the wanted one, or the one with the earliest end within the cost limit; ties go to preferred agents, then to
+/// lower cost.
 fn earliest_end(
     network: &Network<'_>,
     profile: &impl Profile,
@@ -210,8 +210,8 @@ fn earliest_end(
     let ways = network.before.of_task(task).iter().map(|&(first, lag)| at(&times.ends, first) + lag);
     let ready = ways.fold(at(&network.problem.release, task), u64::max);
     let modes = network.modes(task).iter().enumerate();
-    let modes = modes.filter(|(place, mode)| mode.cost <= most && wanted.is_none_or(|wanted| wanted == *place));
-    let started = modes.map(|(place, mode)| (place, mode, profile.earliest(task, mode, ready)));
+    let modes = modes.filter(|(index, mode)| mode.cost <= most && wanted.is_none_or(|wanted| wanted == *index));
+    let started = modes.map(|(index, mode)| (index, mode, profile.earliest(task, mode, ready)));
     let best = started.min_by_key(|(_, mode, start)| (start + mode.span, !mode.preferred, mode.cost));
     best.map_or(Chosen { mode: 0, start: ready }, |(mode, _, start)| Chosen { mode, start })
 }

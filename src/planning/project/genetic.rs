@@ -1,10 +1,10 @@
 //! A genetic algorithm over activity lists and assignments.
 //!
 //! Serial schedule generation with double justification (Valls, Ballestín and Quintanilla 2005), two-point crossover (Hartmann
-//! 1998) and crossover that keeps the busiest stretch of a parent (after the peak crossover of Valls, Ballestín and Quintanilla
-//! 2008). A population that has lost its variety is followed by walks of single schedules, by moves of a few tasks at a time (an
-//! iterated local search; Lourenço, Martin and Stützle 2003), and by another: of newcomers only, around the best, or, now and then,
-//! around the best of all populations since they last came together.
+//! 1998) and a crossover that keeps the densest section of a parent (after the peak crossover of Valls, Ballestín and
+//! Quintanilla 2008). A population that has converged is followed by iterated local search (Lourenço, Martin and Stützle 2003) and
+//! by a new population: of random individuals only, of these and the best schedule, or, every few populations, of the best of all
+//! populations since the last reunion.
 
 use super::generate::{Rule, Scheme, build, key};
 use super::moves::Draw;
@@ -13,47 +13,46 @@ use super::population::{Individual, Population};
 use super::profile::{Lanes, Profile, Steps};
 use super::sequence::{Sorter, Times, backward, forward, latest, mode};
 use super::settings::Measure;
-use super::solution::{Best, Watch, cost, worth};
+use super::solution::{Best, SearchMonitor, cost, worth};
 
-/// Individuals in a population: eight for each task within these bounds, where there are schedules enough to make something of so
-/// many, a few dozen for each. Fewer converge sooner, to worse.
+/// The bounds on the population size: eight individuals for each task, if the evaluations allow enough generations. Smaller
+/// populations converge sooner, to worse schedules.
 const POPULATION: (u64, u64) = (150, 960);
 /// Individuals for each task.
-const FOR_EACH_TASK: u64 = 8;
-const LEAST_POPULATION: u64 = 30;
-/// All their tasks together: what they take in memory.
-const TASKS: u64 = 4_000_000;
-const SCHEDULES_EACH: u64 = 120;
-/// Of a hundred children so many keep the busiest stretch of a parent; the others keep any.
+const INDIVIDUALS_PER_TASK: u64 = 8;
+const MIN_POPULATION: u64 = 30;
+/// The limit on tasks times individuals, which bounds the memory.
+const MAX_GENES: u64 = 4_000_000;
+const SCHEDULES_PER_INDIVIDUAL: u64 = 120;
+/// The percentage of children that keep the densest section of a parent; the others keep a random one.
 const KEEP_PEAK: usize = 65;
-/// A stretch is a sixth of all tasks, and up to a third more.
+/// The length of a section: one sixth of all tasks, plus up to a third.
 const STRETCH: (usize, usize) = (6, 3);
-/// Of two schedules of the same makespan the one is better whose tasks would be less late if it were to end so much sooner: by one
-/// in so many ticks.
-const SOONER: u64 = 8;
-/// How much a schedule that was moved to the right can still lose when it is moved to the left, almost never more: one of so many
-/// ticks, and at least one.
-const LOSES: u64 = 512;
-/// Of so many neighbours two change places.
+/// Schedules of equal makespan are compared by their lateness for a makespan that is shorter by one in this many ticks.
+const TARGET_STEP: u64 = 8;
+/// How much shorter a right-justified schedule can become by left justification, in almost all cases: one in this many ticks, and
+/// at least one.
+const JUSTIFICATION_GAIN: u64 = 512;
+/// One in this many pairs of neighbours is swapped.
 const MUTATION: usize = 10;
-/// Children after which a population is left, for each individual, if neither its best nor its worst got better with them. Large
-/// populations get better for a long time before their best does.
+/// A population ends after this many children for each individual without an improvement of its best or its worst. Large
+/// populations improve for a long time before their best does.
 const PATIENCE: usize = 10;
-/// Every so many populations the best of all since the last time come together: their part of each leaves room for newcomers.
+/// The number of populations between two reunions of their best, and the fraction of each that takes part.
 const REUNION: usize = 4;
-/// Between populations: walks of so many steps in all, but at least two of them, each of so many for each task, which moves so many
-/// tasks at most.
-const WALKED: usize = 72_000;
+/// Local search between populations: the number of steps in all, but at least two walks; the steps of a walk for each task; and the
+/// greatest number of tasks that one step moves.
+const WALK_STEPS: usize = 72_000;
 const STEPS: usize = 200;
 const SHIFTS: usize = 4;
-/// Of so many steps to something worse one is gone all the same.
+/// One in this many steps to a worse schedule is accepted.
 const WORSE: usize = 300;
 
-pub(super) fn evolve(network: &Network<'_>, best: &mut Best, watch: &mut Watch<'_>, seed: u64) {
+pub(super) fn evolve(network: &Network<'_>, best: &mut Best, monitor: &mut SearchMonitor<'_>, seed: u64) {
     if let Some(lanes) = Lanes::new(network.problem) {
-        Breeder::new(network, lanes, seed, best).run(best, watch);
+        Breeder::new(network, lanes, seed, best).run(best, monitor);
     } else {
-        Breeder::new(network, Steps::new(network.problem), seed, best).run(best, watch);
+        Breeder::new(network, Steps::new(network.problem), seed, best).run(best, monitor);
     }
 }
 
@@ -61,15 +60,16 @@ struct Breeder<'a, P> {
     network: &'a Network<'a>,
     profile: P,
     draw: Draw,
-    /// Scratch: which tasks a child has.
+    /// Scratch: the tasks that a child already has.
     has: Vec<bool>,
-    /// Scratch: a schedule from the end, and what is made of it.
+    /// Scratch: a backward schedule, and the forward schedule made from it.
     mirror: Times,
     justified: (Vec<usize>, Times),
     sorter: Sorter,
     /// What the best is worth.
-    record: Vec<u128>,
-    /// Schedules that were built and are not counted yet.
+    /// The objective values of the best schedule.
+    best_values: Vec<u128>,
+    /// Schedules that were evaluated and not yet counted.
     built: u64,
 }
 
@@ -78,84 +78,91 @@ impl<'a, P: Profile> Breeder<'a, P> {
         let len = network.len();
         let (mirror, justified) = (Times::of(len), (Vec::new(), Times::of(len)));
         let (draw, has) = (Draw::new(seed), vec![false; len]);
-        let record = worth(network, &best.goal, &best.modes, &best.ends);
-        Self { network, profile, draw, has, mirror, justified, sorter: Sorter::default(), record, built: 0 }
+        let best_values = worth(network, &best.goal, &best.modes, &best.ends);
+        Self { network, profile, draw, has, mirror, justified, sorter: Sorter::default(), best_values, built: 0 }
     }
 
-    fn run(&mut self, best: &mut Best, watch: &mut Watch<'_>) {
+    fn run(&mut self, best: &mut Best, monitor: &mut SearchMonitor<'_>) {
         let tasks = self.network.len() as u64;
         if tasks == 0 {
             return;
         }
-        let wanted = FOR_EACH_TASK.saturating_mul(tasks).clamp(POPULATION.0, POPULATION.1).min(TASKS / tasks);
-        let size = (watch.most() / SCHEDULES_EACH).min(wanted).max(LEAST_POPULATION);
+        let wanted =
+            INDIVIDUALS_PER_TASK.saturating_mul(tasks).clamp(POPULATION.0, POPULATION.1).min(MAX_GENES / tasks);
+        let size = (monitor.most() / SCHEDULES_PER_INDIVIDUAL).min(wanted).max(MIN_POPULATION);
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let mut elite = Elite::default();
         for generation in 0_usize.. {
-            let mut people = elite.people(generation);
-            // Every other population is of newcomers only.
+            let mut individuals = elite.individuals(generation);
+            // Every other population starts from random individuals only.
             if generation % 2 == 1 {
-                people.add(self.individual(best.order.clone(), best.modes.clone(), best));
+                individuals.add(self.individual(best.order.clone(), best.modes.clone(), best));
             }
-            if !self.fill(&mut people, size, best, watch) || !self.breed(&mut people, best, watch) {
+            if !self.fill(&mut individuals, size, best, monitor) || !self.breed(&mut individuals, best, monitor) {
                 return;
             }
-            elite.add(people, size);
+            elite.add(individuals, size);
             if generation == 0 {
-                watch.look_closer(self.network, best.makespan);
+                monitor.tighten_bound(self.network, best.makespan);
             }
-            if !self.walks(best, watch) {
+            if !self.walks(best, monitor) {
                 return;
             }
         }
     }
 
-    /// Newcomers until there are enough; whether to go on.
-    fn fill(&mut self, people: &mut Population, size: usize, best: &mut Best, watch: &mut Watch<'_>) -> bool {
-        while people.len() < size {
-            let newcomer = self.newcomer(best, people.len());
-            if !self.note(&newcomer, best, watch) {
+    /// Adds random individuals up to the size; returns whether to continue.
+    fn fill(
+        &mut self,
+        individuals: &mut Population,
+        size: usize,
+        best: &mut Best,
+        monitor: &mut SearchMonitor<'_>,
+    ) -> bool {
+        while individuals.len() < size {
+            let newcomer = self.newcomer(best, individuals.len());
+            if !self.record(&newcomer, best, monitor) {
                 return false;
             }
-            people.add(newcomer);
+            individuals.add(newcomer);
         }
         true
     }
 
-    /// Children until they are no better any more; whether to go on.
-    fn breed(&mut self, people: &mut Population, best: &mut Best, watch: &mut Watch<'_>) -> bool {
+    /// Breeds until the population has converged; returns whether to continue.
+    fn breed(&mut self, individuals: &mut Population, best: &mut Best, monitor: &mut SearchMonitor<'_>) -> bool {
         let mut idle = 0;
-        while idle < people.len().saturating_mul(PATIENCE) {
-            let child = self.child(people, best);
+        while idle < individuals.len().saturating_mul(PATIENCE) {
+            let child = self.child(individuals, best);
             let before = best.taken;
-            if !self.note(&child, best, watch) {
+            if !self.record(&child, best, monitor) {
                 return false;
             }
-            let is_better = people.replace(child) || best.taken != before;
+            let is_better = individuals.replace(child) || best.taken != before;
             idle = if is_better { 0 } else { idle + 1 };
         }
         true
     }
 
-    /// Walks from the best and from newcomers; whether to go on.
-    fn walks(&mut self, best: &mut Best, watch: &mut Watch<'_>) -> bool {
+    /// Local search from the best and from random individuals; returns whether to continue.
+    fn walks(&mut self, best: &mut Best, monitor: &mut SearchMonitor<'_>) -> bool {
         let steps = STEPS.saturating_mul(self.network.len());
-        for number in 0..(WALKED / steps.max(1)).max(2) {
+        for number in 0..(WALK_STEPS / steps.max(1)).max(2) {
             let from = if number.is_multiple_of(2) {
                 self.individual(best.order.clone(), best.modes.clone(), best)
             } else {
                 let rule = self.draw.below(8);
                 self.newcomer(best, rule)
             };
-            if !self.walk(from, best, watch) {
+            if !self.walk(from, best, monitor) {
                 return false;
             }
         }
         true
     }
 
-    /// From a schedule to one that is as good or better, and so on; whether to go on.
-    fn walk(&mut self, from: Individual, best: &mut Best, watch: &mut Watch<'_>) -> bool {
+    /// One walk of local search; returns whether to continue.
+    fn walk(&mut self, from: Individual, best: &mut Best, monitor: &mut SearchMonitor<'_>) -> bool {
         let mut now = from;
         for _ in 0..STEPS.saturating_mul(self.network.len()) {
             let (mut order, mut modes) = (now.order.clone(), now.modes.clone());
@@ -164,22 +171,22 @@ impl<'a, P: Profile> Breeder<'a, P> {
             }
             self.mutate_modes(&mut modes);
             let next = self.individual(order, modes, best);
-            if !self.note(&next, best, watch) {
+            if !self.record(&next, best, monitor) {
                 return false;
             }
-            if self.goes(&next.worth, &now.worth) {
+            if self.accepts(&next.worth, &now.worth) {
                 now = next;
             }
         }
         true
     }
 
-    /// Whether a walk goes on from this instead of that.
-    fn goes(&mut self, next: &[u128], now: &[u128]) -> bool {
+    /// Whether a walk accepts the next schedule.
+    fn accepts(&mut self, next: &[u128], now: &[u128]) -> bool {
         next <= now || self.draw.below(WORSE) == 0
     }
 
-    /// A task moves to any place between what it waits for and what waits for it.
+    /// Moves a task to a random index between its predecessors and its successors.
     fn shift(&mut self, order: &mut [usize]) {
         let from = self.draw.below(order.len());
         let Some(&task) = order.get(from) else { return };
@@ -188,8 +195,8 @@ impl<'a, P: Profile> Breeder<'a, P> {
         let low = order
             .get(..from)
             .and_then(|before| before.iter().rposition(|one| waits(*one)))
-            .map_or(0, |place| place + 1);
-        let high = order.iter().skip(from).position(|one| follows(*one)).map_or(order.len(), |place| from + place);
+            .map_or(0, |index| index + 1);
+        let high = order.iter().skip(from).position(|one| follows(*one)).map_or(order.len(), |index| from + index);
         let to = low + self.draw.below(high - low);
         let (first, last) = (from.min(to), from.max(to));
         if let Some(between) = order.get_mut(first..=last) {
@@ -197,16 +204,16 @@ impl<'a, P: Profile> Breeder<'a, P> {
         }
     }
 
-    /// Takes over what is better than the best; whether to go on.
-    fn note(&mut self, one: &Individual, best: &mut Best, watch: &mut Watch<'_>) -> bool {
-        if one.worth < self.record {
-            self.record.clone_from(&one.worth);
+    /// Records a schedule that is better than the best; returns whether to continue.
+    fn record(&mut self, one: &Individual, best: &mut Best, monitor: &mut SearchMonitor<'_>) -> bool {
+        if one.worth < self.best_values {
+            self.best_values.clone_from(&one.worth);
             best.take(&one.order, &one.modes, &one.times.ends);
         }
-        watch.go_on(core::mem::take(&mut self.built), best.makespan) && !best.is_proven(watch)
+        monitor.go_on(core::mem::take(&mut self.built), best.makespan) && !best.is_proven(monitor)
     }
 
-    /// By a rule with noise, in one of the two schemes.
+    /// A random individual: a priority rule with noise, in one of the two schemes.
     fn newcomer(&mut self, best: &Best, number: usize) -> Individual {
         let rule = if number.is_multiple_of(2) { Rule::LatestFinish } else { Rule::LatestStart };
         let scheme = if number % 4 < 2 { Scheme::Serial } else { Scheme::Parallel };
@@ -221,12 +228,12 @@ impl<'a, P: Profile> Breeder<'a, P> {
         self.individual(order, built.modes, best)
     }
 
-    /// Decodes, and justifies to the right and to the left.
+    /// Decodes an individual, with right and left justification.
     fn individual(&mut self, order: Vec<usize>, modes: Vec<usize>, best: &Best) -> Individual {
         self.individual_within(order, modes, best, u64::MAX)
     }
 
-    /// The same, but left as it is decoded if it will not come to a makespan like this.
+    /// The same, without left justification if the result would almost certainly exceed this makespan.
     fn individual_within(&mut self, order: Vec<usize>, modes: Vec<usize>, best: &Best, longest: u64) -> Individual {
         let network = self.network;
         let mut times = Times::of(network.len());
@@ -238,8 +245,8 @@ impl<'a, P: Profile> Breeder<'a, P> {
         backward(network, &mut self.profile, list, &modes, &mut self.mirror);
         self.built = self.built.saturating_add(2);
         let worth_of = |times: &Times| worth(network, &best.goal, &modes, &times.ends);
-        let mut one = Individual { worth: worth_of(&times), order, times, modes: Vec::new(), late: 0 };
-        if latest(&self.mirror.ends) <= longest.saturating_add((longest / LOSES).max(1)) {
+        let mut one = Individual { worth: worth_of(&times), order, times, modes: Vec::new(), lateness: 0 };
+        if latest(&self.mirror.ends) <= longest.saturating_add((longest / JUSTIFICATION_GAIN).max(1)) {
             list.reverse();
             self.sorter.sort(list, |task| u64::MAX - at(&self.mirror.ends, task));
             forward(network, &mut self.profile, list, &modes, justified);
@@ -253,18 +260,18 @@ impl<'a, P: Profile> Breeder<'a, P> {
             }
         }
         one.modes = modes;
-        one.late = late(network, best, &one.times.ends);
+        one.lateness = lateness(network, best, &one.times.ends);
         one
     }
 
-    fn parent<'b>(&mut self, people: &'b Population) -> Option<&'b Individual> {
-        let (one, two) = (self.draw.below(people.len()), self.draw.below(people.len()));
-        let (one, two) = (people.get(one)?, people.get(two)?);
+    fn parent<'b>(&mut self, individuals: &'b Population) -> Option<&'b Individual> {
+        let (one, two) = (self.draw.below(individuals.len()), self.draw.below(individuals.len()));
+        let (one, two) = (individuals.get(one)?, individuals.get(two)?);
         Some(if two.rank() < one.rank() { two } else { one })
     }
 
-    fn child(&mut self, people: &Population, best: &Best) -> Individual {
-        let (mother, father) = (self.parent(people), self.parent(people));
+    fn child(&mut self, individuals: &Population, best: &Best) -> Individual {
+        let (mother, father) = (self.parent(individuals), self.parent(individuals));
         let (Some(mother), Some(father)) = (mother, father) else {
             return self.newcomer(best, 0);
         };
@@ -277,10 +284,10 @@ impl<'a, P: Profile> Breeder<'a, P> {
             if peak { self.stretched(mother, father, from, until) } else { self.crossed(mother, father, from, until) };
         let mut modes = self.crossed_modes(mother, father, &order, from..until);
         self.mutate(&mut order, &mut modes);
-        self.individual_within(order, modes, best, longest(people, best))
+        self.individual_within(order, modes, best, longest(individuals, best))
     }
 
-    /// Where the stretch of so many tasks begins that wastes least: the most work in the least time.
+    /// The start of the densest of a few random sections: the most work for its time span.
     fn peak(&mut self, one: &Individual, width: usize) -> usize {
         let len = self.network.len();
         let mut found = (0.0, 0);
@@ -303,8 +310,8 @@ impl<'a, P: Profile> Breeder<'a, P> {
         found.1
     }
 
-    /// The father's order, but for a stretch: in it, and before it, what the mother has there. Each part keeps the order of
-    /// one of them, so precedence holds.
+    /// Two-point crossover: the father's order, except for a section that follows the mother's. Each part keeps the order of one
+    /// parent, so precedence holds.
     fn crossed(&mut self, mother: &Individual, father: &Individual, from: usize, until: usize) -> Vec<usize> {
         let len = mother.order.len();
         let mut order = Vec::with_capacity(len);
@@ -323,7 +330,7 @@ impl<'a, P: Profile> Breeder<'a, P> {
         order
     }
 
-    /// The stretch of the mother in one piece; what must come before it and the father's order before and after it.
+    /// Keeps the section of the mother contiguous; tasks before and after it are in the father's order.
     fn stretched(&mut self, mother: &Individual, father: &Individual, from: usize, until: usize) -> Vec<usize> {
         let mut order = Vec::with_capacity(mother.order.len());
         let (before, rest) = mother.order.split_at(from.min(mother.order.len()));
@@ -354,12 +361,12 @@ impl<'a, P: Profile> Breeder<'a, P> {
                 *slot = *mode;
             }
         }
-        // Two halves within the budget may not be when put together.
+        // Two halves within the budget can exceed it when combined.
         let is_over = |budget| cost(self.network, &modes) > budget;
         if self.network.problem.budget.is_some_and(is_over) { mother.modes.clone() } else { modes }
     }
 
-    /// A few tasks move to another place that precedence allows; a few get another agent.
+    /// Swaps some neighbours where precedence allows it, and changes the mode of a few tasks.
     fn mutate(&mut self, order: &mut [usize], modes: &mut [usize]) {
         let len = order.len();
         for at in 1..len {
@@ -394,40 +401,40 @@ impl<'a, P: Profile> Breeder<'a, P> {
     }
 }
 
-/// The best of populations, until they come together.
+/// The best individuals of populations since the last reunion.
 #[derive(Default)]
 struct Elite(Vec<Individual>);
 
 impl Elite {
-    /// Who is in a population from the beginning.
-    fn people(&mut self, generation: usize) -> Population {
-        let mut people = Population::default();
+    /// The initial individuals of a population.
+    fn individuals(&mut self, generation: usize) -> Population {
+        let mut individuals = Population::default();
         if generation % REUNION == REUNION - 1 {
-            self.0.drain(..).for_each(|one| people.add(one));
+            self.0.drain(..).for_each(|one| individuals.add(one));
         }
-        people
+        individuals
     }
 
-    /// Takes over the best of a population that has been of this size.
-    fn add(&mut self, people: Population, size: usize) {
-        self.0.extend(people.into_best(size / (REUNION + 1)));
+    /// Adds the best of a population that had this size.
+    fn add(&mut self, individuals: Population, size: usize) {
+        self.0.extend(individuals.into_best(size / (REUNION + 1)));
     }
 }
 
-/// The makespan that a child must come to, to be let in; any where it is not the makespan that counts first.
-fn longest(people: &Population, best: &Best) -> u64 {
-    let worst = people.worst().filter(|_| best.goal.0.first() == Some(&Measure::Makespan));
+/// The makespan that a child must reach to enter the population; unlimited if makespan is not the first measure.
+fn longest(individuals: &Population, best: &Best) -> u64 {
+    let worst = individuals.worst().filter(|_| best.goal.0.first() == Some(&Measure::Makespan));
     worst.map_or(u64::MAX, |worst| latest(&worst.times.ends))
 }
 
-/// For how long, all in all, tasks are late for the makespan that is aimed at next: what stands between a schedule and a shorter one.
-/// Nothing where schedules of equal worth need not have the same makespan.
-fn late(network: &Network<'_>, best: &Best, ends: &[u64]) -> u64 {
+/// The total lateness of the tasks for the next makespan to aim for: the distance of a schedule from a shorter one. Zero for goals
+/// in which schedules of equal value can differ in makespan.
+fn lateness(network: &Network<'_>, best: &Best, ends: &[u64]) -> u64 {
     if !best.goal.0.contains(&Measure::Makespan) {
         return 0;
     }
     let makespan = latest(ends);
-    let aim = makespan.saturating_sub((makespan / SOONER).max(1));
+    let aim = makespan.saturating_sub((makespan / TARGET_STEP).max(1));
     ends.iter()
         .zip(&network.tails)
         .map(|(end, tail)| end.saturating_add(*tail).saturating_sub(aim))
@@ -458,7 +465,7 @@ mod tests {
         project
     }
 
-    /// What searches a project, and the best that is there before it has.
+    /// Runs `act` with a breeder for a project, and the initial best schedule.
     fn search(project: &Project, seed: u64, act: impl FnOnce(&mut Breeder<'_, Steps<'_>>, &mut Best)) {
         let problem = project.check().unwrap();
         let network = Network::new(&problem);
@@ -467,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shift_keeps_the_order_of_links_and_reaches_every_place() {
+    fn a_shift_keeps_precedence_and_reaches_every_index() {
         let mut placed = std::collections::BTreeSet::new();
         for seed in 0..50 {
             search(&project(seed, 8), seed, |breeder, _| {
@@ -475,11 +482,11 @@ mod tests {
                 let mut order = network.order.clone();
                 for _ in 0..200 {
                     breeder.shift(&mut order);
-                    let place = |task: usize| order.iter().position(|one| *one == task).unwrap();
+                    let index = |task: usize| order.iter().position(|one| *one == task).unwrap();
                     for task in 0..network.len() {
                         let then = network.then.of_task(task);
-                        assert!(then.iter().all(|link| place(task) < place(link.0)), "seed {seed}");
-                        placed.insert((task, place(task)));
+                        assert!(then.iter().all(|link| index(task) < index(link.0)), "seed {seed}");
+                        placed.insert((task, index(task)));
                     }
                 }
             });
@@ -488,10 +495,10 @@ mod tests {
     }
 
     #[test]
-    fn walks_go_where_it_is_no_worse_and_seldom_where_it_is() {
+    fn a_walk_accepts_equal_schedules_and_rarely_worse_ones() {
         search(&project(0, 4), 1, |breeder, _| {
-            assert!((0..1_000).all(|_| breeder.goes(&[3, 1], &[3, 1]) && breeder.goes(&[2, 9], &[3, 1])));
-            let worse = (0..30_000).filter(|_| breeder.goes(&[3, 2], &[3, 1])).count();
+            assert!((0..1_000).all(|_| breeder.accepts(&[3, 1], &[3, 1]) && breeder.accepts(&[2, 9], &[3, 1])));
+            let worse = (0..30_000).filter(|_| breeder.accepts(&[3, 2], &[3, 1])).count();
             assert!((60..150).contains(&worse), "{worse}");
         });
     }
@@ -501,20 +508,20 @@ mod tests {
         let first = Task::new(TaskId::new(1), Duration::from_secs(1)).unattended();
         let problem = chain.fold(Project::default().with_task(first), Project::with_task).check().unwrap();
         let network = Network::new(&problem);
-        late(&network, &start(&network, &Goal(goal)), ends)
+        lateness(&network, &start(&network, &Goal(goal)), ends)
     }
 
     #[test]
-    fn of_the_same_makespan_that_is_better_which_is_closer_to_a_shorter_one() {
+    fn schedules_of_equal_makespan_are_ranked_by_lateness() {
         let makespan = || vec![Measure::Cost, Measure::Makespan];
         assert_eq!(late_of(makespan(), &[16, 15, 3]), 2 + 1);
         assert!(late_of(makespan(), &[16, 14, 14]) < late_of(makespan(), &[16, 15, 3]));
-        assert_eq!(late_of(makespan(), &[4, 4, 3]), 2, "of less than eight ticks by one");
-        assert_eq!(late_of(vec![Measure::Cost], &[16, 15, 3]), 0, "these may be of any makespan");
+        assert_eq!(late_of(makespan(), &[4, 4, 3]), 2, "below eight ticks the target is one tick less");
+        assert_eq!(late_of(vec![Measure::Cost], &[16, 15, 3]), 0, "the goal does not contain the makespan");
     }
 
     #[test]
-    fn children_that_are_far_from_the_worst_are_left_as_they_are() {
+    fn children_far_from_the_worst_makespan_are_not_justified() {
         search(&project(1, 12), 1, |breeder, best| {
             let mut passes = |longest: u64| {
                 let order = breeder.network.order.clone();
@@ -525,32 +532,32 @@ mod tests {
             assert_eq!(built, 3);
             let (built, is_same, decoded) = passes(justified / 2);
             assert!(built == 2 && is_same && decoded >= justified);
-            assert_eq!(passes(decoded).0, 3, "it may come to that");
+            assert_eq!(passes(decoded).0, 3, "within reach of the worst");
         });
     }
 
     #[test]
-    fn the_best_of_populations_come_together_once() {
+    fn the_best_of_populations_reunite_once() {
         search(&project(1, 12), 1, |breeder, best| {
             let (mut elite, mut waiting) = (Elite::default(), Vec::new());
             for generation in 0..2 * REUNION {
-                let mut people = elite.people(generation);
+                let mut individuals = elite.individuals(generation);
                 if generation % REUNION == REUNION - 1 {
-                    let lates = (0..people.len()).map(|at| people.get(at).unwrap().late);
+                    let lates = (0..individuals.len()).map(|at| individuals.get(at).unwrap().lateness);
                     assert_eq!(lates.collect::<Vec<_>>(), core::mem::take(&mut waiting), "{generation}");
                 }
-                while people.len() < 40 {
-                    people.add(breeder.newcomer(best, people.len()));
+                while individuals.len() < 40 {
+                    individuals.add(breeder.newcomer(best, individuals.len()));
                 }
-                let mut all: Vec<_> = (0..40).map(|at| people.get(at).unwrap().clone()).collect();
+                let mut all: Vec<_> = (0..40).map(|at| individuals.get(at).unwrap().clone()).collect();
                 all.sort_by(|one, two| one.rank().cmp(&two.rank()));
-                waiting.extend(all.iter().take(8).map(|one| one.late));
-                elite.add(people, 40);
+                waiting.extend(all.iter().take(8).map(|one| one.lateness));
+                elite.add(individuals, 40);
             }
         });
     }
 
-    /// All orders, by a place for one task after the other.
+    /// The least makespan over all orders, by recursion.
     fn least(network: &Network<'_>, order: &mut Vec<usize>, best: &mut u64) {
         if order.len() == network.len() {
             let mut times = Times::of(network.len());
@@ -566,9 +573,9 @@ mod tests {
         }
     }
 
-    /// Alone, without a population.
+    /// Local search alone, without a population.
     #[test]
-    fn walks_find_the_best_of_all_orders() {
+    fn walks_find_the_best_order_of_small_projects() {
         let mut better = 0;
         for seed in 0..40 {
             search(&project(seed, 7), seed, |breeder, best| {
@@ -578,10 +585,10 @@ mod tests {
                 let first = best.makespan;
                 let settings = Settings::default();
                 let mut observer = |_: &_| ControlFlow::Continue(());
-                let mut watch = Watch::new(0, &settings, network.problem, &mut observer);
+                let mut monitor = SearchMonitor::new(0, &settings, network.problem, &mut observer);
                 for _ in 0..2 {
                     let from = breeder.individual(network.order.clone(), best.modes.clone(), best);
-                    assert!(breeder.walk(from, best, &mut watch));
+                    assert!(breeder.walk(from, best, &mut monitor));
                 }
                 assert_eq!(best.makespan, shortest, "seed {seed}");
                 better += u32::from(shortest < first);

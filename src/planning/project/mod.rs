@@ -1,8 +1,8 @@
-//! Multi-skill project scheduling: who does what, and when, so that all is done soonest.
+//! Multi-skill resource-constrained project scheduling: an agent and a start for each task, usually with the least makespan.
 //!
-//! Two ways, chosen by the problem. Where every task has one agent who does one thing at a time, and nothing else is scarce,
-//! simulated annealing over an order and an assignment, with the total lateness over a target just below the best as its
-//! objective (`annealing`). Otherwise, and for other goals, a genetic algorithm over activity lists, decoded by serial
+//! Two searches, chosen by the problem. If every task needs exactly one agent, agents do one task at a time and nothing else is
+//! scarce, simulated annealing over an order and an assignment, whose objective is the total lateness over a target just below
+//! the best makespan (`annealing`). Otherwise, and for other goals, a genetic algorithm over activity lists, decoded by serial
 //! schedule generation with double justification (`genetic`; Valls, Ballestín and Quintanilla 2008; Hartmann 2002).
 //! Single-skill project scheduling is the case without agents.
 
@@ -24,7 +24,7 @@ mod solution;
 pub(super) use moves::Draw;
 
 pub use best_of::best_of;
-pub use front::{Front, pareto_front};
+pub use front::{ParetoFront, pareto_front};
 pub use generate::{Rule, Scheme, generate};
 pub use settings::{Goal, Measure, Progress, Settings};
 pub use solution::{Solution, improve, plan_project};

@@ -1,14 +1,14 @@
-//! The state of the annealing, its moves, and their evaluation from the first place that changed.
+//! The state of the annealing, its moves, and their incremental evaluation.
 #![expect(
     clippy::indexing_slicing,
-    reason = "the innermost loop of the search: every task, place and agent was made by `State::new`, all below the lengths"
+    reason = "inner loop of the search: every task, index and agent comes from `State::new` and is within bounds"
 )]
 
 use super::super::problem::Mode;
 use super::network::Network;
 use crate::structure::Random;
 
-/// Draws for the search: cheap ones, the same on every machine.
+/// The random numbers of a search: fast, and the same on every machine.
 pub(in crate::planning) struct Draw(Random);
 
 impl Draw {
@@ -16,16 +16,16 @@ impl Draw {
         Self(Random::new(seed, 0))
     }
 
-    /// Below a bound that is far below 2^32: the upper bits of a product.
+    /// A number below a bound that is far below 2^32: the upper half of a product.
     pub(in crate::planning) fn below(&mut self, bound: usize) -> usize {
         usize::try_from(((self.0.bits() >> 32).wrapping_mul(bound as u64)) >> 32).unwrap_or(0)
     }
 
-    /// From the exponential distribution of mean 1: by its bits, and a series for the rest, so that no library decides.
+    /// A number from the exponential distribution with mean 1, from bits and a series, so that no platform library affects it.
     pub(in crate::planning) fn exponential(&mut self) -> f64 {
         let bits = self.0.bits() | 1;
         let zeros = bits.leading_zeros();
-        // What follows the first one bit, as a number in [1, 2).
+        // The bits after the first one, as a number in [1, 2).
         let mantissa = f64::from_bits((bits << zeros << 1 >> 12) | 0x3ff0_0000_0000_0000);
         let ratio = (mantissa - 1.0) / (mantissa + 1.0);
         let square = ratio * ratio;
@@ -38,7 +38,7 @@ impl Draw {
 pub(super) struct State<'a> {
     network: &'a Network<'a>,
     order: Vec<usize>,
-    place: Vec<usize>,
+    index: Vec<usize>,
     modes: Vec<usize>,
     mode: Vec<Mode>,
     agent: Vec<usize>,
@@ -46,33 +46,33 @@ pub(super) struct State<'a> {
     cost: u64,
     budget: u64,
     ends: Vec<u64>,
-    /// The lateness of all before each place.
+    /// The total lateness of the tasks before each index.
     sums: Vec<u64>,
     late: u64,
     target: u64,
-    // Of the schedule under evaluation; equal to the above from the end of one evaluation to the next.
+    // Of the schedule under evaluation; equal to `ends` and `sums` between evaluations.
     new_ends: Vec<u64>,
     new_sums: Vec<u64>,
     free: Vec<u64>,
-    /// When each agent has done what it had begun.
+    /// The end of the work that each agent already has under way.
     busy: Vec<u64>,
-    /// Tasks with a choice of agents.
+    /// The tasks with more than one mode.
     open: Vec<usize>,
 }
 
 impl<'a> State<'a> {
     pub(super) fn new(network: &'a Network<'a>, order: &[usize], modes: &[usize]) -> Self {
         let len = network.len();
-        let mut place = vec![0; len];
+        let mut index = vec![0; len];
         for (at, &task) in order.iter().enumerate() {
-            place[task] = at;
+            index[task] = at;
         }
         let mode: Vec<Mode> = (0..len).map(|task| network.modes(task)[modes[task]]).collect();
         let agents = network.problem.agents();
         Self {
             network,
             order: order.to_vec(),
-            place,
+            index,
             modes: modes.to_vec(),
             agent: mode.iter().map(|mode| mode.agent.unwrap_or(0)).collect(),
             span: mode.iter().map(|mode| mode.span).collect(),
@@ -107,14 +107,14 @@ impl<'a> State<'a> {
         self.late
     }
 
-    /// Sets the target, and evaluates all again.
+    /// Sets the target and evaluates the whole schedule.
     pub(super) fn aim(&mut self, target: u64) {
         self.target = target;
         self.late = u64::MAX;
         self.evaluate(0, u64::MAX);
     }
 
-    /// One move, taken or not.
+    /// Tries one move.
     pub(super) fn step(&mut self, temperature: f64, draw: &mut Draw) {
         if self.order.len() < 2 {
             return;
@@ -134,9 +134,9 @@ impl<'a> State<'a> {
     fn shift(&mut self, limit: u64, draw: &mut Draw) {
         let at = draw.below(self.order.len());
         let task = self.order[at];
-        let before = self.network.before.of_task(task).iter().map(|&(first, _)| self.place[first] + 1);
+        let before = self.network.before.of_task(task).iter().map(|&(first, _)| self.index[first] + 1);
         let low = before.max().unwrap_or(0);
-        let then = self.network.then.of_task(task).iter().map(|&(next, _)| self.place[next]);
+        let then = self.network.then.of_task(task).iter().map(|&(next, _)| self.index[next]);
         let high = then.min().unwrap_or(self.order.len());
         let to = low + draw.below(high - low);
         if to == at {
@@ -156,7 +156,7 @@ impl<'a> State<'a> {
             self.order[low..=high].rotate_right(1);
         }
         for at in low..=high {
-            self.place[self.order[at]] = at;
+            self.index[self.order[at]] = at;
         }
     }
 
@@ -166,12 +166,12 @@ impl<'a> State<'a> {
         let old = self.modes[task];
         let new = (old + 1 + draw.below(modes - 1)) % modes;
         self.choose(task, new);
-        if self.cost > self.budget || !self.evaluate(self.place[task], limit) {
+        if self.cost > self.budget || !self.evaluate(self.index[task], limit) {
             self.choose(task, old);
         }
     }
 
-    /// Two tasks take each other's agents.
+    /// Swaps the agents of two tasks.
     fn swap(&mut self, limit: u64, draw: &mut Draw) {
         let one = self.open[draw.below(self.open.len())];
         let two = self.open[draw.below(self.open.len())];
@@ -183,7 +183,7 @@ impl<'a> State<'a> {
         let (Some(new_one), Some(new_two)) = (find(one, self.agent[two]), find(two, self.agent[one])) else { return };
         self.choose(one, new_one);
         self.choose(two, new_two);
-        if self.cost > self.budget || !self.evaluate(self.place[one].min(self.place[two]), limit) {
+        if self.cost > self.budget || !self.evaluate(self.index[one].min(self.index[two]), limit) {
             self.choose(one, old_one);
             self.choose(two, old_two);
         }
@@ -198,7 +198,7 @@ impl<'a> State<'a> {
         self.span[task] = new.span;
     }
 
-    /// Whether the schedule, changed from a place on, is no later than the limit. If so it is the schedule now.
+    /// Evaluates the schedule from the first changed index on. Accepts it and returns true if its lateness is within the limit.
     fn evaluate(&mut self, from: usize, limit: u64) -> bool {
         self.free.copy_from_slice(&self.busy);
         for &task in &self.order[..from] {

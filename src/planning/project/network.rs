@@ -1,8 +1,8 @@
-//! The problem as flat arrays, with the longest ways to and from every task.
+//! The problem as flat arrays, with the longest paths to and from every task.
 
 use super::super::problem::{Mode, Problem, kahn};
 
-/// Links of all tasks, one after the other.
+/// The links of all tasks in one array.
 #[derive(Debug, Clone)]
 pub(super) struct Links {
     starts: Vec<usize>,
@@ -31,11 +31,11 @@ pub(super) struct Network<'a> {
     pub(super) problem: &'a Problem,
     pub(super) before: Links,
     pub(super) then: Links,
-    /// A topological order.
+    /// A topological order of the tasks.
     pub(super) order: Vec<usize>,
     /// The earliest start of each task.
     pub(super) heads: Vec<u64>,
-    /// The least time from the end of each task to the end of all.
+    /// The least time from the end of each task to the end of the project.
     pub(super) tails: Vec<u64>,
 }
 
@@ -44,7 +44,7 @@ impl<'a> Network<'a> {
         Self::linked(problem, &problem.before, &problem.then, problem.order.clone())
     }
 
-    /// The same with further links, without lags; nothing if they make a circle.
+    /// The network with additional links without lags; none if they close a cycle.
     pub(super) fn with_links(&self, links: impl IntoIterator<Item = (usize, usize)>) -> Option<Self> {
         let lists = |links: &Links| (0..self.len()).map(|task| links.of_task(task).to_vec()).collect::<Vec<_>>();
         let (mut before, mut then) = (lists(&self.before), lists(&self.then));
@@ -86,7 +86,7 @@ impl<'a> Network<'a> {
         self.problem.modes.get(task).map_or(&[], Vec::as_slice)
     }
 
-    /// The least time that a task takes.
+    /// The shortest duration of a task over all modes.
     pub(super) fn span(&self, task: usize) -> u64 {
         span(self.problem, task)
     }
@@ -96,14 +96,14 @@ fn span(problem: &Problem, task: usize) -> u64 {
     problem.modes.get(task).and_then(|modes| modes.iter().map(|mode| mode.span).min()).unwrap_or(0)
 }
 
-/// The value at a place; nothing where there is none.
-pub(super) fn at(values: &[u64], place: usize) -> u64 {
-    values.get(place).copied().unwrap_or(0)
+/// The value at an index, or 0.
+pub(super) fn at(values: &[u64], index: usize) -> u64 {
+    values.get(index).copied().unwrap_or(0)
 }
 
-/// Changes the value at a place.
-pub(super) fn set(values: &mut [u64], place: usize, change: impl FnOnce(u64) -> u64) {
-    if let Some(value) = values.get_mut(place) {
+/// Changes the value at an index.
+pub(super) fn set(values: &mut [u64], index: usize, change: impl FnOnce(u64) -> u64) {
+    if let Some(value) = values.get_mut(index) {
         *value = change(*value);
     }
 }

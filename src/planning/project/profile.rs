@@ -1,21 +1,21 @@
-//! What is left of agents and resources over time.
+//! The free capacity of agents and resources over time.
 
 use super::super::problem::{Mode, Problem};
 
-/// Schedules are built in one of these.
+/// A structure in which schedules are built.
 pub(super) trait Profile {
-    /// Everything is free again, but for absences if they count.
+    /// Frees everything, except for absences and work under way if these count.
     fn clear(&mut self, absences: bool);
-    /// The earliest moment, no earlier than `ready`, at which the task can run through.
+    /// The earliest time, not before `ready`, at which the task fits for its whole duration.
     fn earliest(&self, task: usize, mode: &Mode, ready: u64) -> u64;
-    /// Takes what the task uses from `start` on.
+    /// Occupies what the task uses from `start` on.
     fn take(&mut self, task: usize, mode: &Mode, start: u64);
 }
 
-/// Steps in time, for problems of any size and any unit.
+/// Step functions of time, for problems of any size.
 pub(super) struct Steps<'a> {
     problem: &'a Problem,
-    /// For each agent and resource, what is free from a moment on, in order, the first at 0.
+    /// For each agent and resource, the free capacity from each time on, in order, the first at 0.
     free: Vec<Vec<(u64, u64)>>,
 }
 
@@ -29,8 +29,8 @@ impl<'a> Steps<'a> {
         self.problem.uses.get(task).into_iter().flatten().copied().chain(agent)
     }
 
-    fn take_one(&mut self, place: usize, amount: u64, from: u64, until: u64) {
-        if let Some(steps) = self.free.get_mut(place) {
+    fn take_one(&mut self, index: usize, amount: u64, from: u64, until: u64) {
+        if let Some(steps) = self.free.get_mut(index) {
             take(steps, amount, from, until);
         }
     }
@@ -44,26 +44,26 @@ fn take(steps: &mut Vec<(u64, u64)>, amount: u64, from: u64, until: u64) {
     }
 }
 
-/// The place of the step that begins at a moment, made if there is none.
-fn split(steps: &mut Vec<(u64, u64)>, moment: u64) -> usize {
-    let place = steps.partition_point(|step| step.0 < moment);
-    if steps.get(place).is_none_or(|step| step.0 != moment) {
-        let free = place.checked_sub(1).and_then(|before| steps.get(before)).map_or(0, |step| step.1);
-        steps.insert(place, (moment, free));
+/// The index of the step that begins at a time, inserted if there is none.
+fn split(steps: &mut Vec<(u64, u64)>, time: u64) -> usize {
+    let index = steps.partition_point(|step| step.0 < time);
+    if steps.get(index).is_none_or(|step| step.0 != time) {
+        let free = index.checked_sub(1).and_then(|before| steps.get(before)).map_or(0, |step| step.1);
+        steps.insert(index, (time, free));
     }
-    place
+    index
 }
 
-/// The first moment from `start` on at which so much is free for so long.
+/// The first time from `start` on at which the amount is free for the whole span.
 fn fits(steps: &[(u64, u64)], amount: u64, mut start: u64, span: u64) -> u64 {
-    let mut place = steps.partition_point(|step| step.0 <= start).saturating_sub(1);
-    while let Some(&(from, free)) = steps.get(place) {
+    let mut index = steps.partition_point(|step| step.0 <= start).saturating_sub(1);
+    while let Some(&(from, free)) = steps.get(index) {
         if from >= start.saturating_add(span) {
             break;
         }
-        place += 1;
+        index += 1;
         if free < amount {
-            start = steps.get(place).map_or(u64::MAX, |next| next.0).max(start);
+            start = steps.get(index).map_or(u64::MAX, |next| next.0).max(start);
         }
     }
     start
@@ -71,15 +71,15 @@ fn fits(steps: &[(u64, u64)], amount: u64, mut start: u64, span: u64) -> u64 {
 
 impl Profile for Steps<'_> {
     fn clear(&mut self, absences: bool) {
-        for (place, steps) in self.free.iter_mut().enumerate() {
-            let capacity = self.problem.capacity.get(place).copied().unwrap_or(0);
+        for (index, steps) in self.free.iter_mut().enumerate() {
+            let capacity = self.problem.capacity.get(index).copied().unwrap_or(0);
             steps.clear();
             steps.push((0, capacity));
-            let windows = self.problem.away.get(place).filter(|_| absences).into_iter().flatten();
+            let windows = self.problem.away.get(index).filter(|_| absences).into_iter().flatten();
             for &(from, until) in windows {
                 take(steps, capacity, from, until);
             }
-            for &until in self.problem.busy.get(place).filter(|_| absences).into_iter().flatten() {
+            for &until in self.problem.busy.get(index).filter(|_| absences).into_iter().flatten() {
                 take(steps, 1, 0, until);
             }
         }
@@ -87,14 +87,14 @@ impl Profile for Steps<'_> {
 
     fn earliest(&self, task: usize, mode: &Mode, ready: u64) -> u64 {
         let mut start = ready;
-        // What takes no time meets nobody.
+        // A task without duration occupies nothing.
         if mode.span == 0 {
             return start;
         }
         loop {
             let before = start;
-            for (place, amount) in self.wants(task, mode) {
-                if let Some(steps) = self.free.get(place) {
+            for (index, amount) in self.wants(task, mode) {
+                if let Some(steps) = self.free.get(index) {
                     start = fits(steps, amount, start, mode.span);
                 }
             }
@@ -109,29 +109,29 @@ impl Profile for Steps<'_> {
             return;
         }
         let wants: Vec<(usize, u64)> = self.wants(task, mode).collect();
-        for (place, amount) in wants {
-            self.take_one(place, amount, start, start.saturating_add(mode.span));
+        for (index, amount) in wants {
+            self.take_one(index, amount, start, start.saturating_add(mode.span));
         }
     }
 }
 
 /// One word for each tick, with a lane for each resource: a task fits at a tick if one subtraction borrows in no lane. For
-/// problems of up to four scarce things and few ticks.
+/// problems with up to four resources, no agents and few ticks.
 pub(super) struct Lanes {
     guard: u64,
     full: u64,
     wants: Vec<u64>,
     free: Vec<u64>,
-    /// From here on all is free.
+    /// All ticks from here on are free.
     end: usize,
 }
 
 const LANE: u32 = 16;
-/// More ticks are for [`Steps`].
+/// The limit on ticks; longer problems use [`Steps`].
 const MOST_TICKS: u64 = 1 << 14;
 
 impl Lanes {
-    /// None if the problem is not of that sort.
+    /// None if the problem does not qualify.
     pub(super) fn new(problem: &Problem) -> Option<Self> {
         let places = problem.capacity.len();
         let narrow = problem.capacity.iter().all(|capacity| *capacity < 1 << (LANE - 1));
@@ -144,12 +144,12 @@ impl Lanes {
         if ticks > MOST_TICKS {
             return None;
         }
-        let shift = |place: usize| LANE * u32::try_from(place).unwrap_or(0);
-        let guard = (0..places).fold(0, |word, place| word | 1 << (shift(place) + LANE - 1));
+        let shift = |index: usize| LANE * u32::try_from(index).unwrap_or(0);
+        let guard = (0..places).fold(0, |word, index| word | 1 << (shift(index) + LANE - 1));
         let capacities = problem.capacity.iter().enumerate();
-        let full = capacities.fold(0, |word, (place, capacity)| word | capacity << shift(place)) | guard;
+        let full = capacities.fold(0, |word, (index, capacity)| word | capacity << shift(index)) | guard;
         let words =
-            problem.uses.iter().map(|uses| uses.iter().fold(0, |word, &(place, used)| word | used << shift(place)));
+            problem.uses.iter().map(|uses| uses.iter().fold(0, |word, &(index, used)| word | used << shift(index)));
         let len = usize::try_from(ticks.saturating_mul(2) + 1).ok()?;
         Some(Self { guard, full, wants: words.collect(), free: vec![full; len], end: 0 })
     }
@@ -165,14 +165,14 @@ impl Profile for Lanes {
         let want = self.wants.get(task).copied().unwrap_or(0);
         let (Ok(ready), Ok(span)) = (usize::try_from(ready), usize::try_from(mode.span)) else { return ready };
         let mut start = ready;
-        // From the end of the stretch backwards: what is in the way there spares looking at all before it.
+        // The search runs backwards from the end of the interval: the last conflict found rules out all starts before it.
         while let Some(stretch) = self.free.get(start..start + span) {
             match stretch.iter().rposition(|free| (free - want) & self.guard != self.guard) {
                 Some(at) => start += at + 1,
                 None => return start as u64,
             }
         }
-        // So far to the right nothing is in the way.
+        // Beyond the last tick everything is free.
         start as u64
     }
 

@@ -1,10 +1,10 @@
-//! Serial schedule generation, forwards and backwards.
+//! Serial schedule generation, forward and backward.
 
 use super::super::problem::Mode;
 use super::network::{Network, at, set};
 use super::profile::Profile;
 
-/// When each task begins and ends.
+/// The start and end of each task.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Times {
     pub(super) starts: Vec<u64>,
@@ -17,19 +17,19 @@ impl Times {
     }
 }
 
-/// The last of these moments.
+/// The latest of these times.
 pub(super) fn latest(ends: &[u64]) -> u64 {
     ends.iter().copied().max().unwrap_or(0)
 }
 
-/// The mode that was chosen for a task.
+/// The chosen mode of a task.
 pub(super) fn mode<'a>(network: &Network<'a>, modes: &[usize], task: usize) -> &'a Mode {
     const NONE: Mode = Mode { agent: None, span: 0, cost: 0, preferred: false };
     let chosen = modes.get(task).copied().unwrap_or(0);
     network.modes(task).get(chosen).unwrap_or(&NONE)
 }
 
-/// Each task in the order of the list, as early as it can (Kelley 1963).
+/// Places each task in the order of the list as early as possible (Kelley 1963).
 pub(super) fn forward(
     network: &Network<'_>,
     profile: &mut impl Profile,
@@ -49,8 +49,8 @@ pub(super) fn forward(
     }
 }
 
-/// The same from the end: each task as late as it can, in ticks before the end. Releases and absences do not count: the
-/// result is an order for another forward pass.
+/// The same from the end: places each task as late as possible, in ticks before the end. Releases and absences are ignored, since
+/// the result only gives an order for another forward pass.
 pub(super) fn backward(
     network: &Network<'_>,
     profile: &mut impl Profile,
@@ -70,7 +70,7 @@ pub(super) fn backward(
     }
 }
 
-/// Sorts tasks by a moment of each; those of the same moment stay as they are.
+/// A stable sort of tasks by a time.
 #[derive(Debug, Default)]
 pub(super) struct Sorter {
     places: Vec<usize>,
@@ -78,40 +78,40 @@ pub(super) struct Sorter {
 }
 
 impl Sorter {
-    /// Counting is quicker than comparing where there are no more moments than this for each task.
-    const MOMENTS: usize = 16;
+    /// Counting sort is used up to this number of distinct times for each task.
+    const MAX_TIMES_PER_TASK: usize = 16;
 
-    pub(super) fn sort(&mut self, order: &mut [usize], moment: impl Fn(usize) -> u64) {
-        let moments = || order.iter().map(|task| moment(*task));
-        let (Some(first), Some(last)) = (moments().min(), moments().max()) else { return };
-        let most = order.len().saturating_mul(Self::MOMENTS);
+    pub(super) fn sort(&mut self, order: &mut [usize], time: impl Fn(usize) -> u64) {
+        let times = || order.iter().map(|task| time(*task));
+        let (Some(first), Some(last)) = (times().min(), times().max()) else { return };
+        let most = order.len().saturating_mul(Self::MAX_TIMES_PER_TASK);
         match usize::try_from(last - first).ok().filter(|span| *span <= most) {
-            Some(span) => self.count(order, span, |task| usize::try_from(moment(task) - first).unwrap_or(span)),
-            None => order.sort_by_key(|task| moment(*task)),
+            Some(span) => self.count(order, span, |task| usize::try_from(time(task) - first).unwrap_or(span)),
+            None => order.sort_by_key(|task| time(*task)),
         }
     }
 
-    fn count(&mut self, order: &mut [usize], span: usize, moment: impl Fn(usize) -> usize) {
+    fn count(&mut self, order: &mut [usize], span: usize, time: impl Fn(usize) -> usize) {
         self.places.clear();
         self.places.resize(span + 2, 0);
         for &task in &*order {
-            if let Some(count) = self.places.get_mut(moment(task) + 1) {
+            if let Some(count) = self.places.get_mut(time(task) + 1) {
                 *count += 1;
             }
         }
-        let mut place = 0;
+        let mut index = 0;
         for count in &mut self.places {
-            place += *count;
-            *count = place;
+            index += *count;
+            *count = index;
         }
         self.sorted.clear();
         self.sorted.resize(order.len(), 0);
         for &task in &*order {
-            let Some(place) = self.places.get_mut(moment(task)) else { continue };
-            if let Some(slot) = self.sorted.get_mut(*place) {
+            let Some(index) = self.places.get_mut(time(task)) else { continue };
+            if let Some(slot) = self.sorted.get_mut(*index) {
                 *slot = task;
             }
-            *place += 1;
+            *index += 1;
         }
         order.copy_from_slice(&self.sorted);
     }
@@ -123,17 +123,17 @@ mod tests {
     use crate::structure::Random;
 
     #[test]
-    fn tasks_are_sorted_by_moment_and_stay_as_they_are_where_it_is_the_same() {
+    fn sort_is_by_time_and_stable() {
         let mut sorter = Sorter::default();
         for seed in 0..400 {
             let mut random = Random::new(seed, 0);
             let len = if seed == 0 { 70_000 } else { 1 + random.below(90) };
             let latest = [1, 9, 1 << 20, 1 << 40][random.below(4)];
-            let moments: Vec<u64> = (0..len).map(|_| u64::MAX - random.below(latest) as u64).collect();
+            let times: Vec<u64> = (0..len).map(|_| u64::MAX - random.below(latest) as u64).collect();
             let mut order: Vec<usize> = (0..len).map(|_| random.below(len)).collect();
             let mut sorted = order.clone();
-            sorted.sort_by_key(|task| moments[*task]);
-            sorter.sort(&mut order, |task| moments[task]);
+            sorted.sort_by_key(|task| times[*task]);
+            sorter.sort(&mut order, |task| times[task]);
             assert_eq!(order, sorted, "seed {seed}");
         }
     }

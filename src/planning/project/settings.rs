@@ -1,51 +1,51 @@
-//! What to aim at, how long to look, and what is told on the way.
+//! The objective, the limits and the progress of a search.
 
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
-/// Something of a plan that should be small.
+/// A measure of a plan, to be minimised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Measure {
-    /// When the last task ends.
+    /// The end of the last task.
     Makespan,
-    /// What counts against the budget.
+    /// The cost that counts against the budget.
     Cost,
-    /// How late tasks end after their deadlines, each times its priority.
+    /// The sum of the delays past the deadlines, each times the priority of its task.
     Tardiness,
-    /// A sum of the three, each times its weight: of makespan and tardiness a nanosecond, of cost a millionth.
+    /// A weighted sum of the three: makespan and tardiness in nanoseconds, cost in millionths of the host's unit.
     Weighted {
-        /// Of the makespan.
+        /// The weight of the makespan.
         makespan: u32,
-        /// Of the cost.
+        /// The weight of the cost.
         cost: u32,
-        /// Of the tardiness.
+        /// The weight of the tardiness.
         tardiness: u32,
     },
 }
 
-/// What a plan aims at.
+/// The objective of a plan: one or more measures, compared in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Goal(pub(super) Vec<Measure>);
 
 impl Default for Goal {
-    /// To be done soonest.
+    /// The least makespan.
     fn default() -> Self {
         Self(vec![Measure::Makespan])
     }
 }
 
 impl Goal {
-    /// Aims at one measure, and where that is equal at the next.
+    /// Compares plans by the first measure, and where that is equal by the next.
     #[must_use]
     pub fn lexicographic(measures: impl IntoIterator<Item = Measure>) -> Self {
         Self(measures.into_iter().collect())
     }
 }
 
-/// How a plan is looked for.
+/// The parameters of a search.
 ///
 /// ```
 /// use counterpoint::planning::{Goal, Measure, Settings};
@@ -60,18 +60,18 @@ impl Goal {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Settings {
-    /// The same seed, problem and number of evaluations give the same plan.
+    /// The seed. The same seed, problem and number of evaluations give the same plan.
     pub seed: u64,
-    /// Schedules that are tried at most: the budget of work. For a budget of time, the observer breaks off.
+    /// The limit on the number of schedules that are evaluated. To limit the time instead, break in the observer.
     pub evaluations: u64,
-    /// The observer is called after so many schedules.
+    /// The number of evaluations between two calls of the observer.
     pub report_every: u64,
-    /// What the plan aims at.
+    /// The objective.
     pub goal: Goal,
 }
 
 impl Default for Settings {
-    /// A million schedules, told of every 1,024; done soonest.
+    /// A million evaluations, an observer call every 1,024, the least makespan.
     fn default() -> Self {
         Self { seed: 0, evaluations: 1_000_000, report_every: 1_024, goal: Goal::default() }
     }
@@ -85,21 +85,21 @@ impl Settings {
         self
     }
 
-    /// Sets how many schedules are tried at most.
+    /// Sets the limit on the number of schedules that are evaluated.
     #[must_use]
     pub const fn with_evaluations(mut self, evaluations: u64) -> Self {
         self.evaluations = evaluations;
         self
     }
 
-    /// Sets after how many schedules the observer is called.
+    /// Sets the number of evaluations between two calls of the observer.
     #[must_use]
     pub const fn with_report_every(mut self, evaluations: u64) -> Self {
         self.report_every = evaluations;
         self
     }
 
-    /// Sets what the plan aims at.
+    /// Sets the objective.
     #[must_use]
     pub fn with_goal(mut self, goal: Goal) -> Self {
         self.goal = goal;
@@ -107,16 +107,16 @@ impl Settings {
     }
 }
 
-/// How far the search is.
+/// The progress of a search, for its observer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// Schedules tried so far.
+    /// The number of schedules evaluated so far.
     pub evaluations: u64,
-    /// Of at most so many.
-    pub most: u64,
+    /// The limit on evaluations.
+    pub limit: u64,
     /// The makespan of the best plan so far.
     pub makespan: Duration,
-    /// No plan has a shorter one.
+    /// A lower bound on the makespan of every plan.
     pub bound: Duration,
 }

@@ -1,6 +1,6 @@
-//! The way from a problem to a plan.
+//! The search for a plan.
 
-use super::super::plan::{Placed, Plan};
+use super::super::plan::{Plan, PlannedTask};
 use super::super::problem::Problem;
 use super::annealing::anneal;
 use super::bounds::makespan_bound;
@@ -13,40 +13,40 @@ use super::settings::{Goal, Measure, Progress, Settings};
 use core::ops::ControlFlow;
 use core::time::Duration;
 
-/// A plan, and how good it is.
+/// A plan with its objective values and a lower bound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Solution {
-    /// Who does what, and when.
+    /// The plan.
     pub plan: Plan,
-    /// When the last task ends, from the epoch on.
+    /// The end of the last task, as the time since the epoch.
     pub makespan: Duration,
-    /// What counts against the budget.
+    /// The cost that counts against the budget.
     pub cost: u64,
-    /// No plan has a shorter makespan.
+    /// A lower bound on the makespan of every plan.
     pub bound: Duration,
-    /// Schedules that were tried.
+    /// The number of schedules that were evaluated.
     pub evaluations: u64,
 }
 
 impl Solution {
-    /// Whether no plan can be done sooner.
+    /// Whether the makespan is proven to be the least.
     #[must_use]
     pub fn is_proven(&self) -> bool {
         self.makespan <= self.bound
     }
 
-    /// How far the makespan is above the bound at most, as a part of the bound.
+    /// The relative gap between makespan and bound, as a fraction of the bound.
     #[must_use]
     pub fn gap(&self) -> f64 {
         if self.bound.is_zero() { 0.0 } else { self.makespan.as_secs_f64() / self.bound.as_secs_f64() - 1.0 }
     }
 }
 
-/// Looks for the best plan, until it is proven, the schedules are used up, or the observer breaks off.
+/// Searches for the best plan until it is proven optimal, the evaluations are used up, or the observer breaks.
 ///
-/// The observer is told how far the search is. It is also where time is kept: this crate reads no clock, the caller does.
-/// Without a break the plan is a function of problem and settings alone.
+/// The observer receives the progress. It is also the place to limit time, since this crate reads no clock. Without a break the
+/// plan is a function of problem and settings alone.
 ///
 /// ```
 /// use counterpoint::planning::{Agent, Project, Settings, Task, plan_project, validate};
@@ -64,7 +64,7 @@ impl Solution {
 /// assert_eq!(found.makespan, Duration::from_secs(6));
 /// assert!(found.is_proven());
 /// assert_eq!(validate(&project, &found.plan).unwrap().makespan, found.makespan);
-/// # Ok::<(), counterpoint::planning::BadProblem>(())
+/// # Ok::<(), counterpoint::planning::InvalidProject>(())
 /// ```
 #[must_use]
 pub fn plan_project(
@@ -78,14 +78,14 @@ pub fn plan_project(
     search(&network, best, bound, settings, observer)
 }
 
-/// Looks for a plan that is better than one in hand, which may be of another project: of one with other agents or durations, or
-/// of yesterday. What it says of tasks and agents that are not there is left out; tasks that it does not place, or places with
-/// somebody who cannot do them, are put in by a rule.
+/// Searches for a plan that is better than a given one, which may come from another version of the project. Tasks and agents of the
+/// plan that the problem does not have are ignored; tasks without a place, or with an agent that cannot do them, are placed by a
+/// priority rule.
 ///
-/// Where the plan keeps the rules of the project, what comes out is no worse than it, whatever the settings.
+/// If the plan satisfies the constraints of the problem, the result is no worse than it, whatever the settings.
 ///
 /// ```
-/// use counterpoint::planning::{Agent, Placed, Plan, Project, Settings, Task, improve};
+/// use counterpoint::planning::{Agent, PlannedTask, Plan, Project, Settings, Task, improve};
 /// use counterpoint::{AgentId, TaskId, Time};
 /// use std::ops::ControlFlow;
 /// use std::time::Duration;
@@ -93,7 +93,7 @@ pub fn plan_project(
 /// let agent = AgentId::new(1);
 /// let task = |n| Task::new(TaskId::new(n), Duration::from_secs(2));
 /// let project = Project::default().with_agent(Agent::new(agent)).with_task(task(1)).with_task(task(2));
-/// let placed = |n, start| Placed {
+/// let placed = |n, start| PlannedTask {
 ///     task: TaskId::new(n),
 ///     agent: Some(agent),
 ///     start: Time::from_secs(start),
@@ -102,8 +102,8 @@ pub fn plan_project(
 /// let lazy = Plan::of([placed(2, 1), placed(1, 9)]);
 /// let found = improve(&project.check()?, &lazy, &Settings::default(), &mut |_| ControlFlow::Continue(()));
 /// assert_eq!(found.makespan, Duration::from_secs(4));
-/// assert_eq!(found.plan.tasks[1].start, Time::ZERO); // the order of the plan in hand
-/// # Ok::<(), counterpoint::planning::BadProblem>(())
+/// assert_eq!(found.plan.tasks[1].start, Time::ZERO); // the order of the given plan is kept
+/// # Ok::<(), counterpoint::planning::InvalidProject>(())
 /// ```
 #[must_use]
 pub fn improve(
@@ -118,7 +118,7 @@ pub fn improve(
     search(&network, best, bound, settings, observer)
 }
 
-/// Looks for something better than this.
+/// Searches for a better schedule than this.
 pub(super) fn search(
     network: &Network<'_>,
     mut best: Best,
@@ -127,22 +127,22 @@ pub(super) fn search(
     observer: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
 ) -> Solution {
     let problem = network.problem;
-    let mut watch = Watch::new(bound, settings, problem, observer);
-    if watch.go_on(0, best.makespan) && !best.is_proven(&watch) {
+    let mut monitor = SearchMonitor::new(bound, settings, problem, observer);
+    if monitor.go_on(0, best.makespan) && !best.is_proven(&monitor) {
         if is_sequential(problem, &settings.goal) {
-            anneal(network, &mut best, &mut watch, settings.seed);
+            anneal(network, &mut best, &mut monitor, settings.seed);
         } else {
-            evolve(network, &mut best, &mut watch, settings.seed);
+            evolve(network, &mut best, &mut monitor, settings.seed);
         }
     }
-    let evaluations = watch.tried;
+    let evaluations = monitor.tried;
     let plan = best.plan(network);
     let nanos = |ticks: u64| Duration::from_nanos(ticks.saturating_mul(problem.tick));
-    let (makespan, bound) = (nanos(best.makespan), nanos(watch.bound));
+    let (makespan, bound) = (nanos(best.makespan), nanos(monitor.bound));
     Solution { plan, makespan, cost: best.cost(network), bound, evaluations }
 }
 
-/// Whether appending tasks to agents loses nothing: one thing at a time, always there, nothing shared.
+/// Whether appending tasks to their agents' sequences is enough: unit capacities, no absences, no shared resources.
 fn is_sequential(problem: &Problem, goal: &Goal) -> bool {
     goal.0.first() == Some(&Measure::Makespan)
         && goal.0.len() == 1
@@ -152,25 +152,25 @@ fn is_sequential(problem: &Problem, goal: &Goal) -> bool {
         && problem.modes.iter().flatten().all(|mode| mode.agent.is_some())
 }
 
-/// The best so far.
+/// The best schedule so far.
 #[derive(Debug, Clone)]
 pub(super) struct Best {
     pub(super) goal: Goal,
     pub(super) order: Vec<usize>,
     pub(super) modes: Vec<usize>,
     pub(super) ends: Vec<u64>,
-    /// The last of them.
+    /// The last of the ends.
     pub(super) makespan: u64,
-    /// How many schedules it has been.
+    /// The number of schedules that replaced the one before.
     pub(super) taken: u64,
 }
 
 impl Best {
-    pub(super) fn is_proven(&self, watch: &Watch<'_>) -> bool {
-        self.goal.0 == [Measure::Makespan] && self.makespan <= watch.bound
+    pub(super) fn is_proven(&self, monitor: &SearchMonitor<'_>) -> bool {
+        self.goal.0 == [Measure::Makespan] && self.makespan <= monitor.bound
     }
 
-    /// Takes over a schedule.
+    /// Replaces the schedule.
     pub(super) fn take(&mut self, order: &[usize], modes: &[usize], ends: &[u64]) {
         self.taken = self.taken.saturating_add(1);
         self.order.clear();
@@ -192,7 +192,7 @@ impl Best {
             let (mode, end) = (mode(network, &self.modes, task), at(&self.ends, task));
             let agent = mode.agent.and_then(|agent| problem.agents.get(agent).copied());
             let start = problem.time(end.saturating_sub(mode.span));
-            Placed { task: *id, agent, start, finish: problem.time(end) }
+            PlannedTask { task: *id, agent, start, finish: problem.time(end) }
         });
         Plan::of(placed)
     }
@@ -202,7 +202,7 @@ pub(super) fn cost(network: &Network<'_>, modes: &[usize]) -> u64 {
     (0..network.len()).map(|task| mode(network, modes, task).cost).fold(0, u64::saturating_add)
 }
 
-/// What a schedule is worth by a goal: the less the better, the first that differs decides.
+/// The objective values of a schedule, in order of the goal; less is better, compared lexicographically.
 pub(super) fn worth(network: &Network<'_>, goal: &Goal, modes: &[usize], ends: &[u64]) -> Vec<u128> {
     let problem = network.problem;
     let tick = u128::from(problem.tick);
@@ -228,48 +228,48 @@ pub(super) fn worth(network: &Network<'_>, goal: &Goal, modes: &[usize], ends: &
     goal.0.iter().map(one).collect()
 }
 
-/// Counts schedules, and asks the observer now and then.
-pub(super) struct Watch<'a> {
+/// Counts evaluated schedules and calls the observer.
+pub(super) struct SearchMonitor<'a> {
     pub(super) tried: u64,
-    told: u64,
+    next_report: u64,
     pub(super) bound: u64,
     settings: &'a Settings,
     problem: &'a Problem,
     observer: &'a mut dyn FnMut(&Progress) -> ControlFlow<()>,
 }
 
-impl<'a> Watch<'a> {
+impl<'a> SearchMonitor<'a> {
     pub(super) fn new(
         bound: u64,
         settings: &'a Settings,
         problem: &'a Problem,
         observer: &'a mut dyn FnMut(&Progress) -> ControlFlow<()>,
     ) -> Self {
-        Self { tried: 0, told: 0, bound, settings, problem, observer }
+        Self { tried: 0, next_report: 0, bound, settings, problem, observer }
     }
 
-    /// How many schedules there may be.
+    /// The limit on evaluations.
     pub(super) const fn most(&self) -> u64 {
         self.settings.evaluations
     }
 
-    /// Looks for a larger bound, which takes longer than that at the beginning: for when a search has not ended soon.
-    pub(super) fn look_closer(&mut self, network: &Network<'_>, makespan: u64) {
+    /// Computes the destructive bound, which takes longer than the initial one, so only for searches that do not end soon.
+    pub(super) fn tighten_bound(&mut self, network: &Network<'_>, makespan: u64) {
         self.bound = destructive_bound(network, self.bound, makespan.max(self.bound));
     }
 
-    /// Whether to go on after so many more schedules.
+    /// Adds to the evaluations; returns whether the search should continue.
     pub(super) fn go_on(&mut self, more: u64, makespan: u64) -> bool {
         self.tried = self.tried.saturating_add(more);
         if self.tried >= self.settings.evaluations {
             return false;
         }
-        if self.tried >= self.told {
-            self.told = self.tried.saturating_add(self.settings.report_every.max(1));
+        if self.tried >= self.next_report {
+            self.next_report = self.tried.saturating_add(self.settings.report_every.max(1));
             let nanos = |ticks: u64| Duration::from_nanos(ticks.saturating_mul(self.problem.tick));
             let progress = Progress {
                 evaluations: self.tried,
-                most: self.settings.evaluations,
+                limit: self.settings.evaluations,
                 makespan: nanos(makespan),
                 bound: nanos(self.bound),
             };

@@ -1,28 +1,27 @@
-//! The task tensor: how likely each task is done by each agent, on each level.
+//! The task tensor: the probability that each agent does each task, by level.
 //!
-//! The first axis is tasks, the second agents, the third levels: of priority, or of depth in the order of tasks. A task is on
-//! one level, so all that is likely of it is there. [`rounds`](TaskTensor::rounds) goes the way back, from likelihoods to who
-//! does what.
+//! The first axis is tasks, the second agents, the third levels: priorities, or depths in the order of dependencies. A task is on
+//! one level, so its entries on all other levels are 0. [`rounds`](TaskTensor::rounds) converts probabilities to assignments.
 
 mod rounds;
 mod sinkhorn;
 
-pub use rounds::Round;
-pub use sinkhorn::Soft;
+pub use rounds::AssignmentRound;
+pub use sinkhorn::SinkhornSettings;
 
-use super::fault::BadProblem;
+use super::fault::InvalidProject;
 use super::model::Project;
 use super::problem::Problem;
 use crate::id::{AgentId, TaskId};
 use ndarray::{Array3, ArrayView1, ArrayView2, ArrayView3, Axis};
 use thiserror::Error;
 
-/// Likelihoods of assignments, by task, agent and level: `T[tasks, agents, levels]`.
+/// Probabilities of assignments, by task, agent and level: `T[tasks, agents, levels]`.
 ///
-/// What is certain is exactly 1.0 and stays so whatever is normalised; what cannot be is masked, and stays 0.
+/// A pinned assignment is exactly 1.0 and stays so under normalisation; a masked one stays 0.
 ///
 /// ```
-/// use counterpoint::planning::{Agent, AxisOf, Project, Task, TaskTensor};
+/// use counterpoint::planning::{Agent, TensorAxis, Project, Task, TaskTensor};
 /// use counterpoint::{AgentId, TaskId};
 /// use std::time::Duration;
 ///
@@ -34,11 +33,11 @@ use thiserror::Error;
 ///     .with_task(task(2).after(TaskId::new(1)));
 /// let mut tensor = TaskTensor::by_depth(&project.check()?)?;
 /// assert_eq!(tensor.values().dim(), (2, 2, 2));
-/// assert_eq!(tensor.level(0).row(0).to_vec(), [1.0, 0.0]); // nobody else can
+/// assert_eq!(tensor.level(0).row(0).to_vec(), [1.0, 0.0]); // no other agent can do it
 /// assert_eq!(tensor.level(1).row(1).to_vec(), [0.5, 0.5]);
 ///
 /// tensor.pin(TaskId::new(2), AgentId::new(2))?;
-/// tensor.normalise(AxisOf::Agents);
+/// tensor.normalise(TensorAxis::Agents);
 /// let rounds = tensor.rounds(&[1, 1])?;
 /// assert_eq!(rounds[1].pairs, [(TaskId::new(2), AgentId::new(2))]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -50,75 +49,76 @@ pub struct TaskTensor {
     /// The level of each task.
     level_of: Vec<usize>,
     values: Array3<f64>,
-    /// What can be.
+    /// The mask: whether an agent can do a task.
     open: Array3<bool>,
-    /// What is certain: the agent's place.
+    /// The column of the agent to which each task is pinned.
     pinned: Vec<Option<usize>>,
 }
 
-/// One of the axes of a [`TaskTensor`].
+/// An axis of a [`TaskTensor`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "the tensor has three axes")]
-pub enum AxisOf {
-    /// The first. Normalised along it, the tasks of an agent on a level share 1.
+pub enum TensorAxis {
+    /// The first axis. Normalised along it, the entries of an agent on a level sum to 1.
     Tasks,
-    /// The second. Normalised along it, the agents of a task share 1: probabilities.
+    /// The second axis. Normalised along it, the entries of a task sum to 1: probabilities.
     Agents,
-    /// The third. Normalised along it, the levels of a task and an agent share 1.
+    /// The third axis. Normalised along it, the entries of a task and an agent sum to 1.
     Levels,
 }
 
-/// Why a tensor is not what is asked for.
+/// The error of an operation on a tensor.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TensorError {
-    /// Tasks, agents and levels make more entries than are kept.
-    #[error("{tasks} tasks, {agents} agents and {levels} levels are more than {} entries", MOST_ENTRIES)]
+    /// The tensor would exceed the limit on entries.
+    #[error("a tensor of {tasks} tasks, {agents} agents and {levels} levels exceeds {} entries", MOST_ENTRIES)]
     TooLarge {
-        /// How many tasks.
+        /// The number of tasks.
         tasks: usize,
-        /// How many agents.
+        /// The number of agents.
         agents: usize,
-        /// How many levels.
+        /// The number of levels.
         levels: usize,
     },
-    /// The project makes no sense.
+    /// The project is invalid.
     #[error(transparent)]
-    Problem(#[from] BadProblem),
-    /// Numbers of tasks, agents, scores or capacities do not go together.
-    #[error("the numbers of tasks, agents, scores and capacities do not go together")]
+    Problem(#[from] InvalidProject),
+    /// The dimensions of scores or capacities differ from those of the tensor.
+    #[error("the dimensions of scores or capacities differ from those of the tensor")]
     Shape,
-    /// A task or an agent is there twice.
-    #[error("a task or an agent is there twice")]
-    Twice,
-    /// A score is no number, or the temperature is not above 0.
-    #[error("a score is no number, or the temperature is not above 0")]
-    NotANumber,
-    /// A task is on a level that is not there.
-    #[error("{task} is on a level that is not there")]
+    /// A task or an agent occurs twice.
+    #[error("a task or an agent occurs twice")]
+    Duplicate,
+    /// A score is not finite, or the temperature is not positive.
+    #[error("a score is not finite, or the temperature is not positive")]
+    InvalidValue,
+    /// The level of a task is out of range.
+    #[error("the level of task {task} is out of range")]
     NoLevel {
-        /// Which.
+        /// The task.
         task: TaskId,
     },
-    /// There is no such task, or no such agent, or the one cannot be done by the other.
-    #[error("{task} cannot be done by {agent}")]
+    /// The task or the agent is unknown, or the assignment is masked.
+    #[error("task {task} cannot be done by agent {agent}")]
     Masked {
-        /// Which.
+        /// The task.
         task: TaskId,
-        /// Who.
+        /// The agent.
         agent: AgentId,
     },
 }
 
-/// A tensor with more entries is not made: it would not fit the memory of many machines.
+/// The limit on entries: a larger tensor would exceed the memory of many machines.
 const MOST_ENTRIES: usize = 1 << 27;
 
 impl TaskTensor {
-    /// A tensor of tasks with their levels, of so many, in which `can` says who can do what; among those all are as likely.
+    /// Makes a tensor of tasks with their levels, each below `levels`. `can` is the mask; the agents of a task that it allows are
+    /// equally likely.
     ///
     /// # Errors
     ///
-    /// [`TensorError::NoLevel`], [`TensorError::Twice`] and [`TensorError::TooLarge`].
+    /// [`TensorError::NoLevel`], [`TensorError::Duplicate`] or [`TensorError::TooLarge`].
     pub fn new(
         tasks: &[(TaskId, usize)],
         agents: &[AgentId],
@@ -134,7 +134,7 @@ impl TaskTensor {
         names.sort_unstable();
         if ids.windows(2).any(|two| two.first() == two.last()) || names.windows(2).any(|two| two.first() == two.last())
         {
-            return Err(TensorError::Twice);
+            return Err(TensorError::Duplicate);
         }
         let shape = shape(tasks.len(), agents.len(), levels)?;
         let mut tensor = Self {
@@ -153,12 +153,12 @@ impl TaskTensor {
             }
         }
         tensor.values.zip_mut_with(&tensor.open, |value, open| *value = f64::from(u8::from(*open)));
-        tensor.normalise(AxisOf::Agents);
+        tensor.normalise(TensorAxis::Agents);
         Ok(tensor)
     }
 
-    /// The tensor of a problem whose levels are depths: a task is one level below the deepest that it comes after. Tasks that
-    /// nobody attends are left out; what comes after them counts them all the same.
+    /// Makes a tensor of a problem with depths as levels: a task is one level below its deepest predecessor. Tasks without an agent are
+    /// left out, but count for the depth of their successors.
     ///
     /// # Errors
     ///
@@ -174,7 +174,7 @@ impl TaskTensor {
         Self::of_problem(problem, levels, |task| depths.get(task).copied().unwrap_or(0))
     }
 
-    /// The tensor of a problem whose levels are priorities, the highest first: as many as differ.
+    /// Makes a tensor of a problem with its distinct priorities as levels, the highest first.
     ///
     /// # Errors
     ///
@@ -205,7 +205,7 @@ impl TaskTensor {
             }
         }
         tensor.values.zip_mut_with(&tensor.open, |value, open| *value = f64::from(u8::from(*open)));
-        tensor.normalise(AxisOf::Agents);
+        tensor.normalise(TensorAxis::Agents);
         Ok(tensor)
     }
 
@@ -221,13 +221,13 @@ impl TaskTensor {
         &self.agents
     }
 
-    /// All of it.
+    /// The whole array.
     #[must_use]
     pub fn values(&self) -> ArrayView3<'_, f64> {
         self.values.view()
     }
 
-    /// What can be: true where an agent can do a task, on the level of the task.
+    /// The mask: true where an agent can do a task, on the level of the task.
     #[must_use]
     pub fn mask(&self) -> ArrayView3<'_, bool> {
         self.open.view()
@@ -239,7 +239,7 @@ impl TaskTensor {
         self.values.axis_iter(Axis(2)).nth(level).unwrap_or_else(|| ndarray::aview2::<f64, 0>(&[]))
     }
 
-    /// On which level a task is.
+    /// The level of a task.
     #[must_use]
     pub fn level_of(&self, task: TaskId) -> Option<usize> {
         self.level_of.get(self.row(task)?).copied()
@@ -251,11 +251,11 @@ impl TaskTensor {
         rows.filter(|(open, _)| !open.iter().any(|open| *open)).map(|(_, task)| *task)
     }
 
-    /// Makes it certain that an agent does a task: exactly 1.0 there, and 0 for the others.
+    /// Pins a task to an agent: exactly 1.0 there, and 0 for all other agents.
     ///
     /// # Errors
     ///
-    /// [`TensorError::Masked`] when it cannot be.
+    /// [`TensorError::Masked`] if the task or agent is unknown or the mask excludes the assignment.
     pub fn pin(&mut self, task: TaskId, agent: AgentId) -> Result<(), TensorError> {
         let masked = || TensorError::Masked { task, agent };
         let column = self.agents.iter().position(|one| *one == agent).ok_or_else(masked)?;
@@ -270,20 +270,20 @@ impl TaskTensor {
         Ok(())
     }
 
-    /// The agent that certainly does a task.
+    /// The agent to which a task is pinned.
     #[must_use]
     pub fn pinned(&self, task: TaskId) -> Option<AgentId> {
         let column = self.pinned.get(self.row(task)?).copied().flatten()?;
         self.agents.get(column).copied()
     }
 
-    /// Scales what is not certain so that along an axis all sums are 1, together with what is certain. Where nothing can be
-    /// the sum stays 0; where what is certain makes 1 or more, the rest becomes 0.
-    pub fn normalise(&mut self, axis: AxisOf) {
+    /// Scales all entries that are not pinned so that the sums along an axis are 1, including pinned entries. A sum stays 0 if
+    /// everything is masked; if pinned entries sum to 1 or more, all others become 0.
+    pub fn normalise(&mut self, axis: TensorAxis) {
         let along = match axis {
-            AxisOf::Tasks => Axis(0),
-            AxisOf::Agents => Axis(1),
-            AxisOf::Levels => Axis(2),
+            TensorAxis::Tasks => Axis(0),
+            TensorAxis::Agents => Axis(1),
+            TensorAxis::Levels => Axis(2),
         };
         let certain = self.certain();
         for (mut lane, certain) in self.values.lanes_mut(along).into_iter().zip(certain.lanes(along)) {
@@ -297,7 +297,7 @@ impl TaskTensor {
         self.tasks.iter().position(|one| *one == task)
     }
 
-    /// True where an assignment is certain.
+    /// True for pinned assignments.
     fn certain(&self) -> Array3<bool> {
         let mut certain = Array3::from_elem(self.values.dim(), false);
         for (row, (column, level)) in self.pinned.iter().zip(&self.level_of).enumerate() {
@@ -313,7 +313,7 @@ impl Project {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with the project, and [`TensorError::TooLarge`].
+    /// [`TensorError::Problem`] with the faults of the project, or [`TensorError::TooLarge`].
     pub fn tensor(&self) -> Result<TaskTensor, TensorError> {
         TaskTensor::by_depth(&self.check()?)
     }

@@ -1,29 +1,28 @@
-//! From likelihoods back to who does what.
+//! Converts probabilities to assignments.
 
 use super::super::assignment::{Costs, assign_with_capacities};
 use super::{TaskTensor, TensorError};
 use crate::id::{AgentId, TaskId};
 
-/// Who does what at once.
+/// Assignments that run at the same time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Round {
+pub struct AssignmentRound {
     /// The level of all its tasks.
     pub level: usize,
-    /// In the order of tasks.
+    /// The assignments, in order of tasks.
     pub pairs: Vec<(TaskId, AgentId)>,
 }
 
 impl TaskTensor {
-    /// Who does what, round after round: the levels in their order, each in as many rounds as the capacities of agents ask
-    /// for. In a round what is certain comes first; then as many tasks as possible find an agent that can do them, and of
-    /// these assignments it is the one of the greatest sum of likelihoods. Tasks that no agent can do, or only agents without
-    /// capacity, are in no round.
+    /// Divides the assignments into rounds: level by level, each in as many rounds as the capacities require. In a round, pinned
+    /// assignments come first; then as many tasks as possible are assigned, with the greatest sum of probabilities. Tasks that no
+    /// agent with capacity can do are in no round.
     ///
     /// # Errors
     ///
-    /// [`TensorError::Shape`] when there are not as many capacities as agents.
-    pub fn rounds(&self, capacities: &[usize]) -> Result<Vec<Round>, TensorError> {
+    /// [`TensorError::Shape`] if the numbers of capacities and agents differ.
+    pub fn rounds(&self, capacities: &[usize]) -> Result<Vec<AssignmentRound>, TensorError> {
         if capacities.len() != self.agents.len() {
             return Err(TensorError::Shape);
         }
@@ -41,13 +40,13 @@ impl TaskTensor {
                 let named = pairs.iter().filter_map(|(row, column)| {
                     Some((self.tasks.get(*row).copied()?, self.agents.get(*column).copied()?))
                 });
-                rounds.push(Round { level, pairs: named.collect() });
+                rounds.push(AssignmentRound { level, pairs: named.collect() });
             }
         }
         Ok(rounds)
     }
 
-    /// Pairs of rows and columns.
+    /// The assignments of one round, as pairs of row and column.
     fn round(&self, level: usize, left: &[usize], capacities: &[usize]) -> Vec<(usize, usize)> {
         let mut room = capacities.to_vec();
         let mut pairs = Vec::new();
@@ -67,14 +66,14 @@ impl TaskTensor {
         pairs
     }
 
-    /// As many of these rows as possible with columns that can do them and have room; of these pairs the likeliest. Needs no more
-    /// memory than a level of the tensor, however much room there is.
+    /// A maximum assignment of these rows to columns with room, of the greatest sum of probabilities. Needs no more memory than one
+    /// level of the tensor, whatever the capacities.
     fn pair(&self, level: usize, loose: &[usize], room: &[usize]) -> Vec<(usize, usize)> {
         let can = |row: usize, column: usize| self.open.get((row, column, level)) == Some(&true);
         let helps = |column: &usize| loose.iter().any(|row| can(*row, *column));
         let with_room = room.iter().enumerate().filter(|(_, room)| **room > 0).map(|(column, _)| column);
         let columns: Vec<usize> = with_room.filter(helps).collect();
-        // To be with nobody, which is the last column, is dearer than all who can together.
+        // The last column means no agent; it costs more than all other assignments together.
         let dear = loose.len() as f64 + 1.0;
         let cost = |row: usize, column: usize| {
             self.values
@@ -86,9 +85,9 @@ impl TaskTensor {
         let rooms = columns.iter().map(|column| room.get(*column).copied().unwrap_or(0));
         let rooms: Vec<usize> = rooms.chain([loose.len()]).collect();
         let costs = Costs::new(loose.len(), rooms.len(), values.collect());
-        // With nobody there is room for all: there is always an assignment.
+        // The last column has room for all rows, so there is always an assignment.
         let found = costs.and_then(|costs| assign_with_capacities(&costs, &rooms)).map(|found| found.columns);
         let chosen = loose.iter().zip(found.unwrap_or_default());
-        chosen.filter_map(|(row, place)| Some((*row, columns.get(place?).copied()?))).collect()
+        chosen.filter_map(|(row, index)| Some((*row, columns.get(index?).copied()?))).collect()
     }
 }

@@ -1,29 +1,29 @@
-//! Soft assignment: scores scaled until rows and columns have the sums that they should have.
+//! Soft assignment: scales scores until rows and columns have the required sums.
 
 use super::{TaskTensor, TensorError};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
-/// How a soft assignment is made of scores.
+/// The parameters of a soft assignment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
-pub struct Soft {
-    /// The difference of scores at which one agent is *e* times as likely as another before anything is scaled: the
-    /// smaller, the harder the choice.
+pub struct SinkhornSettings {
+    /// The difference of scores that makes one agent *e* times as likely as another before scaling. A lower temperature makes a
+    /// harder choice.
     pub temperature: f64,
-    /// Scalings of all rows and columns at most.
+    /// The limit on scalings of all rows and columns.
     pub rounds: usize,
-    /// It is enough when no sum is off by more.
+    /// The largest error of a sum at which scaling ends.
     pub tolerance: f64,
 }
 
-impl Default for Soft {
-    /// Temperature 1, a thousand rounds, off by a millionth at most.
+impl Default for SinkhornSettings {
+    /// Temperature 1, at most a thousand rounds, an error of at most a millionth.
     fn default() -> Self {
         Self { temperature: 1.0, rounds: 1_000, tolerance: 1e-6 }
     }
 }
 
-impl Soft {
+impl SinkhornSettings {
     /// Sets the temperature.
     #[must_use]
     pub const fn with_temperature(mut self, temperature: f64) -> Self {
@@ -31,14 +31,14 @@ impl Soft {
         self
     }
 
-    /// Sets how many rounds are made at most.
+    /// Sets the limit on scalings.
     #[must_use]
     pub const fn with_rounds(mut self, rounds: usize) -> Self {
         self.rounds = rounds;
         self
     }
 
-    /// Sets how far sums may be off.
+    /// Sets the largest error of a sum at which scaling ends.
     #[must_use]
     pub const fn with_tolerance(mut self, tolerance: f64) -> Self {
         self.tolerance = tolerance;
@@ -47,26 +47,31 @@ impl Soft {
 }
 
 impl TaskTensor {
-    /// Makes a soft assignment of scores, by task and agent, higher is better: on every level each task shares 1 among its
-    /// agents, and each agent is given no more than its capacity. Where a level has more tasks than there is capacity, each
-    /// agent is given all of its capacity, and tasks share what there is. What is certain stays so and takes its part.
+    /// Computes a soft assignment from scores by task and agent; higher is better. On every level, the entries of a task sum to 1 and
+    /// those of an agent to at most its capacity. On a level with more tasks than capacity, the entries of each agent sum to its
+    /// capacity and those of a task to at most 1. Pinned assignments stay and use up capacity.
     ///
-    /// Returns how far the sums are off at the end: more than the tolerance if the rounds did not suffice, or if masks leave
-    /// no such assignment.
+    /// Returns the largest remaining error of a sum. It exceeds the tolerance if the rounds did not suffice or if the mask allows no
+    /// such assignment.
     ///
     /// Sinkhorn and Knopp, "Concerning nonnegative matrices and doubly stochastic matrices", Pacific J. Math. 21 (1967); with
-    /// a temperature: Cuturi, "Sinkhorn distances", NIPS 2013. In logarithms, so that small temperatures do no harm.
+    /// a temperature: Cuturi, "Sinkhorn distances", NIPS 2013. Computed with logarithms, so that low temperatures do not underflow.
     ///
     /// # Errors
     ///
-    /// [`TensorError::Shape`] and [`TensorError::NotANumber`].
-    pub fn soften(&mut self, scores: ArrayView2<'_, f64>, capacities: &[usize], how: Soft) -> Result<f64, TensorError> {
+    /// [`TensorError::Shape`] if the dimensions differ, [`TensorError::InvalidValue`] if a score or the temperature is out of range.
+    pub fn soften(
+        &mut self,
+        scores: ArrayView2<'_, f64>,
+        capacities: &[usize],
+        how: SinkhornSettings,
+    ) -> Result<f64, TensorError> {
         let (tasks, agents, levels) = self.values.dim();
         if scores.dim() != (tasks, agents) || capacities.len() != agents {
             return Err(TensorError::Shape);
         }
         if !(how.temperature > 0.0 && how.temperature.is_finite()) || scores.iter().any(|score| !score.is_finite()) {
-            return Err(TensorError::NotANumber);
+            return Err(TensorError::InvalidValue);
         }
         let mut worst: f64 = 0.0;
         for level in 0..levels {
@@ -75,7 +80,13 @@ impl TaskTensor {
         Ok(worst)
     }
 
-    fn soften_level(&mut self, level: usize, scores: &ArrayView2<'_, f64>, capacities: &[usize], how: Soft) -> f64 {
+    fn soften_level(
+        &mut self,
+        level: usize,
+        scores: &ArrayView2<'_, f64>,
+        capacities: &[usize],
+        how: SinkhornSettings,
+    ) -> f64 {
         let mut room: Vec<f64> = capacities.iter().map(|capacity| *capacity as f64).collect();
         for (row, column) in self.pinned.iter().enumerate() {
             let here = self.level_of.get(row) == Some(&level);
@@ -87,8 +98,8 @@ impl TaskTensor {
             .filter(|row| self.level_of.get(*row) == Some(&level) && self.pinned.get(*row) == Some(&None))
             .filter(|row| open.row(*row).iter().any(|open| *open))
             .collect();
-        let kernel = Array2::from_shape_fn((rows.len(), room.len()), |(place, column)| {
-            let row = rows.get(place).copied().unwrap_or(0);
+        let kernel = Array2::from_shape_fn((rows.len(), room.len()), |(index, column)| {
+            let row = rows.get(index).copied().unwrap_or(0);
             let score = scores.get((row, column)).filter(|_| open.get((row, column)) == Some(&true));
             score.map_or(f64::NEG_INFINITY, |score| score / how.temperature)
         });
@@ -101,12 +112,12 @@ impl TaskTensor {
     }
 }
 
-/// Scales rows to 1 and columns to at most their room, or, if there is not so much room, columns to their room and rows to at
-/// most 1. What is at most something has a partner that takes the rest.
-fn scaled(kernel: &Array2<f64>, room: &[f64], how: Soft) -> (Array2<f64>, f64) {
+/// Scales rows to 1 and columns to at most their room; if there are more rows than room, columns to their room and rows to at most 1.
+/// A slack row or column takes up the difference.
+fn scaled(kernel: &Array2<f64>, room: &[f64], how: SinkhornSettings) -> (Array2<f64>, f64) {
     let (rows, columns) = kernel.dim();
     let (need, have) = (rows as f64, room.iter().sum::<f64>());
-    // One more row or column for what is left over, equally likely with all.
+    // The slack row or column is equally likely with all partners.
     let full = Array2::from_shape_fn((rows + 1, columns + 1), |(row, column)| match kernel.get((row, column)) {
         Some(score) => *score,
         None if (row == rows && column < columns && have > need) || (row < rows && need > have) => 0.0,
@@ -124,7 +135,7 @@ fn scaled(kernel: &Array2<f64>, room: &[f64], how: Soft) -> (Array2<f64>, f64) {
         for ((lane, slot), sum) in full.axis_iter(Axis(1)).zip(&mut right).zip(&of_columns) {
             *slot = potential(lane.iter().zip(&left), *sum);
         }
-        // Columns are right now; rows say how far it is.
+        // The columns are exact now; the error is in the rows.
         let sums = full.axis_iter(Axis(0)).zip(&left).zip(&of_rows).map(|((lane, left), sum)| {
             let terms = lane.iter().zip(&right).map(|(score, right)| (score + right + left).exp());
             (terms.sum::<f64>() - sum).abs()
@@ -141,7 +152,7 @@ fn scaled(kernel: &Array2<f64>, room: &[f64], how: Soft) -> (Array2<f64>, f64) {
     (soft, off)
 }
 
-/// What has to be added to a row, in logarithms, so that it sums up to this.
+/// The logarithm of the factor that scales a row or column to this sum.
 fn potential<'a>(lane: impl Iterator<Item = (&'a f64, &'a f64)> + Clone, sum: f64) -> f64 {
     let most = lane.clone().map(|(score, other)| score + other).fold(f64::NEG_INFINITY, f64::max);
     if sum <= 0.0 || !most.is_finite() {

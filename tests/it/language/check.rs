@@ -1,4 +1,4 @@
-//! What is said of a definition before it runs.
+//! Advice on definitions before they run.
 
 use super::{compiled, example};
 use counterpoint::Limits;
@@ -10,7 +10,7 @@ fn advice(yaml: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_examples_are_as_wide_and_as_long_as_they_look() {
+fn the_examples_have_the_expected_width_and_depth() {
     let order = check(&compiled(&example("order.yaml")).definition, &Limits::default()).unwrap();
     assert_eq!(order.width, 3);
     let path: Vec<&str> = order.critical_path.iter().map(|name| name.as_str()).collect();
@@ -19,13 +19,13 @@ fn the_examples_are_as_wide_and_as_long_as_they_look() {
 
     let research = check(&compiled(&example("research.yaml")).definition, &Limits::default()).unwrap();
     assert_eq!(research.critical_path.len(), 6);
-    // A picture that could not be made is left out; whoever puts the rest together is given null.
+    // A picture that could not be made is left out; the final step receives null.
     let said = "node coordinate: uses the output of `visualize`, which need not have succeeded by then";
     assert_eq!(advice(&example("research.yaml")), [said]);
 }
 
 #[test]
-fn what_never_starts_takes_with_it_what_waits_for_it() {
+fn nodes_behind_one_that_never_starts_never_start() {
     let yaml = r#"
 name: dead
 tasks:

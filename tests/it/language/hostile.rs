@@ -1,4 +1,4 @@
-//! Whatever a document holds, it is compiled or refused; nothing panics, and what compiles is sound.
+//! Arbitrary documents are compiled or rejected; nothing panics, and compiled ones are valid.
 
 use super::{document, example};
 use counterpoint::Limits;
@@ -29,7 +29,7 @@ fn strange() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The paths of everything in a value.
+/// The paths of all values in a value.
 fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
     found.push(at.to_owned());
     match value {
@@ -57,7 +57,7 @@ proptest! {
     #![proptest_config(crate::property(400))]
 
     #[test]
-    fn mangled_documents_are_refused_or_sound(
+    fn mangled_documents_are_rejected_or_valid(
         file in prop::sample::select(vec!["etl.yaml", "research.yaml", "order.yaml"]),
         wounds in prop::collection::vec((any::<usize>(), strange(), prop::option::of(prop::sample::select(vec![
             "id", "inputs", "depends_on", "join", "when", "on_error", "compensate", "pivot", "mutex", "cancels",
@@ -72,14 +72,14 @@ proptest! {
         match document.compile(&Limits::default()) {
             Ok(recipe) => prop_assert_eq!(validate(&recipe.definition, &Limits::default()), Ok(())),
             Err(error) => {
-                prop_assert!(!error.mistakes().is_empty());
-                prop_assert!(error.mistakes().iter().all(|mistake| !mistake.to_string().is_empty()));
+                prop_assert!(!error.faults().is_empty());
+                prop_assert!(error.faults().iter().all(|mistake| !mistake.to_string().is_empty()));
             }
         }
     }
 
     #[test]
-    fn texts_that_are_cut_or_changed_end_no_process(cut in any::<usize>(), place in any::<usize>(), letter in any::<char>()) {
+    fn truncated_or_changed_text_never_panics(cut in any::<usize>(), place in any::<usize>(), letter in any::<char>()) {
         let mut letters: Vec<char> = example("order.yaml").chars().collect();
         letters.truncate(cut % letters.len() + 1);
         let place = place % letters.len();

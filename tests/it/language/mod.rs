@@ -1,17 +1,17 @@
-//! Documents of the definition language: what they mean, and what is said of those that mean nothing.
+//! Documents of the definition language: compiling them, and the errors of invalid ones.
 
 mod check;
+mod faults;
 mod hostile;
-mod mistakes;
 mod saving;
 mod schema;
 mod use_cases;
 mod words;
 
-use counterpoint::language::{Document, Recipe};
+use counterpoint::language::{CompiledDocument, Document};
 use counterpoint::{AgentId, AgentSpec, Limits};
 
-/// What the workflows among the examples ask of agents.
+/// The kinds of work in the example workflows.
 const SKILLS: &[&str] = &[
     "extract",
     "clean",
@@ -36,7 +36,7 @@ const SKILLS: &[&str] = &[
     "refund",
 ];
 
-/// An agent that can do everything in them.
+/// An agent that can do all of them.
 pub fn able(id: u64) -> AgentSpec {
     let agent = AgentSpec::new(AgentId::new(id)).with_label("network", "open");
     SKILLS.iter().fold(agent, |agent, skill| agent.with_skill(*skill, 5))
@@ -51,13 +51,13 @@ fn document(yaml: &str) -> Document {
     serde_saphyr::from_str(yaml).unwrap()
 }
 
-pub fn compiled(yaml: &str) -> Recipe {
+pub fn compiled(yaml: &str) -> CompiledDocument {
     document(yaml).compile(&Limits::default()).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// What is wrong with a document, line by line.
+/// The errors of a document, one for each line.
 fn wrong(yaml: &str) -> Vec<String> {
     let error = document(yaml).compile(&Limits::default()).unwrap_err();
     assert_eq!(error.omitted(), 0);
-    error.mistakes().iter().map(ToString::to_string).collect()
+    error.faults().iter().map(ToString::to_string).collect()
 }

@@ -4,7 +4,7 @@ use super::{compiled, wrong};
 use counterpoint::definition::{Link, On, SavePoint, Work};
 
 #[test]
-fn documents_say_save_points_and_queries() {
+fn documents_specify_save_points_and_queries() {
     let flow = compiled(
         r#"
 name: parcel
@@ -28,7 +28,7 @@ tasks:
 }
 
 #[test]
-fn save_points_that_mean_nothing_are_told_with_their_paths() {
+fn invalid_save_points_are_reported_with_their_paths() {
     let lines = wrong(
         r#"
 name: parcel
@@ -41,8 +41,8 @@ tasks:
     let expected = [
         "tasks[0].save_point.agin: unknown field `agin`, did you mean `again`?",
         "tasks[0].save_point: `again` is missing",
-        "tasks[1].save_point: is a text, not an object",
-        "tasks[2].query: is a number, not an object",
+        "tasks[1].save_point: expected an object, found a string",
+        "tasks[2].query: expected an object, found a number",
     ];
     assert_eq!(lines, expected);
     let lines = wrong("{name: x, tasks: [{id: a, save_point: 0}, {id: b, pass: true, query: true}]}");

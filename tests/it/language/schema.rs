@@ -1,4 +1,4 @@
-//! The schema, kept in `tests/golden` and rewritten when `UPDATE_GOLDEN=1` is set.
+//! The JSON Schema, compared with `tests/golden` and rewritten if `UPDATE_GOLDEN=1` is set.
 
 use super::{document, example};
 use crate::protocol::validator::faults;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 #[test]
-fn the_schema_is_the_one_that_is_kept() {
+fn the_schema_equals_the_golden_file() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/workflow.schema.json");
     let got = Document::schema();
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
@@ -19,7 +19,7 @@ fn the_schema_is_the_one_that_is_kept() {
 }
 
 #[test]
-fn the_examples_are_as_the_schema_says() {
+fn the_examples_satisfy_the_schema() {
     for file in ["etl.yaml", "research.yaml", "order.yaml"] {
         let none: [String; 0] = [];
         assert_eq!(faults(&Document::schema(), document(&example(file)).value()), none, "{file}");
@@ -31,21 +31,24 @@ fn with(field: &str, value: &Value) -> Value {
     json!({"name": "one", "tasks": [{"id": "first", "pass": null}, {"id": "second", "depends_on": "first", field: value}]})
 }
 
-/// Whether reading says anything of a document beyond what only the whole shows.
+/// Whether the reader accepts a document, apart from errors that concern more than one field.
 fn read(value: &Value) -> bool {
-    use counterpoint::language::Wrong;
+    use counterpoint::language::DocumentFaultKind;
     let document: Document = serde_json::from_value(value.clone()).unwrap();
     match document.compile(&Limits::default()) {
         Ok(_) => true,
-        Err(error) => error.mistakes().iter().all(|mistake| match &mistake.wrong {
-            Wrong::Unsound(_) | Wrong::Exclude { .. } | Wrong::Idle { .. } | Wrong::Duplicate { .. } => true,
-            Wrong::Unknown { what, .. } => ["task", "input", "variable"].contains(what),
+        Err(error) => error.faults().iter().all(|mistake| match &mistake.kind {
+            DocumentFaultKind::InvalidWorkflow(_)
+            | DocumentFaultKind::Exclusive { .. }
+            | DocumentFaultKind::WithoutEffect { .. }
+            | DocumentFaultKind::Duplicate { .. } => true,
+            DocumentFaultKind::Unknown { what, .. } => ["task", "input", "variable"].contains(what),
             _ => false,
         }),
     }
 }
 
-/// Each field with a value of each sort: the schema takes it if the reader does, and refuses it if the reader does.
+/// Each field with a value of each type: the schema and the reader accept the same.
 #[test]
 fn the_schema_and_the_reader_agree() {
     let schema = Document::schema();
@@ -86,7 +89,7 @@ fn the_schema_and_the_reader_agree() {
         for value in &values {
             let document = with(field, value);
             let (by_schema, by_reader) = (faults(&schema, &document).is_empty(), read(&document));
-            // What a duration looks like is beyond the schema.
+            // The format of durations is not part of the schema.
             let looser = field.ends_with("timeout") && value.is_string();
             if by_schema != by_reader && !looser {
                 apart.push(format!("{field}: {value}: schema {by_schema}, reader {by_reader}"));

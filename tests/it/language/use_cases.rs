@@ -1,4 +1,4 @@
-//! The workflows under `examples/workflows/`, from the file to the end of a run, with agents that do as the test says.
+//! The workflows under `examples/workflows/`, from the file to the end of a run, with scripted agents.
 
 use super::{able, compiled, example};
 use crate::flow::{RUN, World};
@@ -7,7 +7,7 @@ use counterpoint::{Cause, Command, Failure, Needs, NodeStatus, Policy, Retry, Ru
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// A run of a file, and an agent that can do everything in it.
+/// A run of a file, with an agent that can do all work in it.
 fn started(file: &str, input: Value) -> World {
     let recipe = compiled(&example(file));
     let mut world = World::new();
@@ -18,7 +18,7 @@ fn started(file: &str, input: Value) -> World {
     world
 }
 
-/// Lets the agents work until nothing is left, and tells what was done, in order.
+/// Lets the agent work until nothing is left; returns what was done, in order.
 fn played(world: &mut World, script: impl Fn(&str, &Value) -> Result<Value, Failure>) -> Vec<String> {
     let mut done = Vec::new();
     for _ in 0..1_000 {
@@ -57,7 +57,7 @@ fn table(kind: &str, given: &Value, valid: bool) -> Result<Value, Failure> {
 }
 
 #[test]
-fn etl_loads_what_is_valid() {
+fn etl_loads_valid_records() {
     let mut world = started("etl.yaml", etl());
     assert_eq!(world.busy(), ["extract", "extract", "extract"], "at once");
     let done = played(&mut world, |kind, given| table(kind, given, true));
@@ -66,7 +66,7 @@ fn etl_loads_what_is_valid() {
 }
 
 #[test]
-fn etl_quarantines_what_is_not() {
+fn etl_quarantines_invalid_records() {
     let mut world = started("etl.yaml", etl());
     let done = played(&mut world, |kind, given| table(kind, given, false));
     assert_eq!(done.last().unwrap(), "quarantine");
@@ -81,7 +81,7 @@ fn etl_quarantines_what_is_not() {
 }
 
 #[test]
-fn etl_quarantines_what_cannot_be_transformed() {
+fn etl_quarantines_records_that_cannot_be_transformed() {
     let mut world = started("etl.yaml", etl());
     let script =
         |kind: &str, given: &Value| if kind == "aggregate" { permanent("no key") } else { table(kind, given, true) };
@@ -114,7 +114,7 @@ fn studied(kind: &str, given: &Value, pictures: bool) -> Result<Value, Failure> 
 }
 
 #[test]
-fn research_comes_together_in_one_report() {
+fn research_results_are_combined_in_one_report() {
     let mut world = started("research.yaml", json!({"question": "what to drink"}));
     let done = played(&mut world, |kind, given| studied(kind, given, true));
     assert_eq!(done[..4], ["decompose", "research", "research", "research"]);
@@ -125,7 +125,7 @@ fn research_comes_together_in_one_report() {
 }
 
 #[test]
-fn research_does_without_pictures() {
+fn research_completes_without_pictures() {
     let mut world = started("research.yaml", json!({"question": "what to drink", "audience": "us"}));
     let done = played(&mut world, |kind, given| studied(kind, given, false));
     assert!(!done.contains(&"visualize".to_owned()));
@@ -172,7 +172,7 @@ fn an_order_is_shipped() {
 }
 
 #[test]
-fn an_order_that_fails_is_undone() {
+fn a_failed_order_is_compensated() {
     let mut world = started("order.yaml", order());
     let done = played(&mut world, |kind, given| if kind == "inspect" { permanent("fraud") } else { sold(kind, given) });
     let mut undone = done[3..].to_vec();
@@ -182,13 +182,13 @@ fn an_order_that_fails_is_undone() {
 }
 
 #[test]
-fn a_lost_letter_undoes_nothing() {
+fn a_failed_notification_compensates_nothing() {
     let mut world = started("order.yaml", order());
     played(&mut world, |kind, given| if kind == "notify" { permanent("no such box") } else { sold(kind, given) });
     assert!(matches!(world.outcome(), RunOutcome::Succeeded { .. }));
 }
 
-/// The document, the data form and its JSON say the same.
+/// The document, the data form and its JSON are equal.
 #[test]
 fn a_document_and_the_data_form_are_equal() {
     let input = |name: &str| Expr::Input.at(format!("/{name}"));
@@ -239,7 +239,7 @@ fn a_document_and_the_data_form_are_equal() {
     assert_eq!(read.id(), written.id());
 }
 
-/// The format makes no difference.
+/// The format of a document does not affect the result.
 #[test]
 fn a_document_is_the_same_in_yaml_and_in_json() {
     for file in ["etl.yaml", "research.yaml", "order.yaml"] {

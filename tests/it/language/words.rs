@@ -1,4 +1,4 @@
-//! Each construct as a document and as data: they mean the same.
+//! Each construct as a document and as data: both give the same definition.
 
 use super::{compiled, wrong};
 use counterpoint::definition::{
@@ -11,7 +11,7 @@ use counterpoint::{Failure, FailureKind, OnFailure, OnUndoFailure, Policy, Retry
 use serde_json::json;
 use std::time::Duration;
 
-/// The definition that a document with these tasks means.
+/// The definition of a document with these tasks.
 fn of(yaml: &str) -> Definition {
     compiled(&format!("name: flow\n{yaml}")).definition
 }
@@ -52,7 +52,7 @@ outputs: '${context.best}'
 }
 
 #[test]
-fn what_becomes_of_failures() {
+fn failure_policies() {
     let read = of("
 on_failure: hold
 on_undo_failure: continue
@@ -63,10 +63,13 @@ tasks: [{id: a, workflow: {on_undo_failure: halt, tasks: [{id: b}]}}]
     let mut expected = flow([Node::new("a", Action::flow(inner))]);
     (expected.on_failure, expected.on_undo_failure) = (OnFailure::Hold, OnUndoFailure::Continue);
     assert_eq!(read, expected);
-    let mistakes = wrong("{name: flow, on_failure: hodl, on_undo_failure: 3, tasks: [{id: a}]}");
+    let faults = wrong("{name: flow, on_failure: hodl, on_undo_failure: 3, tasks: [{id: a}]}");
     assert_eq!(
-        mistakes,
-        ["on_failure: unknown word `hodl`, did you mean `hold`?", "on_undo_failure: is a number, not a text"]
+        faults,
+        [
+            "on_failure: unknown keyword `hodl`, did you mean `hold`?",
+            "on_undo_failure: expected a string, found a number"
+        ]
     );
 }
 
@@ -78,7 +81,7 @@ tasks:
 ");
     let when = Condition::matches(Expr::Input.at("/file"), "src/*.rs");
     assert_eq!(read, flow([task("a").with_precondition(Precondition::new(when))]));
-    let mistakes = wrong(
+    let faults = wrong(
         "
 name: flow
 tasks:
@@ -86,8 +89,8 @@ tasks:
   - {id: b, precondition: {matches: ['${inputs.file}', 7]}}
 ",
     );
-    assert_eq!(mistakes[1], "tasks[1].precondition.matches[1]: is a number, not a text");
-    assert!(mistakes[0].ends_with("is no list of what is asked about and a pattern"), "{mistakes:?}");
+    assert_eq!(faults[1], "tasks[1].precondition.matches[1]: expected a string, found a number");
+    assert!(faults[0].ends_with("expected a list of a value and a pattern"), "{faults:?}");
     let long = Condition::matches(Expr::Input, "*".repeat(1_000));
     let node = task("a").with_precondition(Precondition::new(long));
     let error = counterpoint::workflow::validate(&flow([node]), &counterpoint::Limits::default()).unwrap_err();
@@ -95,7 +98,7 @@ tasks:
 }
 
 #[test]
-fn work_that_may_be_handed_on() {
+fn delegated_work() {
     let read = of("
 tasks:
   - id: a
@@ -139,7 +142,7 @@ tasks:
     ]);
     assert_eq!(read.nodes[1], expected.nodes[1]);
     assert_eq!(read, expected);
-    let mistakes = wrong(
+    let faults = wrong(
         "
 name: flow
 tasks:
@@ -149,14 +152,14 @@ tasks:
 ",
     );
     assert_eq!(
-        mistakes,
+        faults,
         [
             "tasks[0].delegate.depht: unknown field `depht`, did you mean `depth`?",
             "tasks[0].delegate: `gather` and `gather_by` exclude each other",
-            "tasks[0].delegate.rounds.near: is a text, not a number",
+            "tasks[0].delegate.rounds.near: expected a number, found a string",
             "tasks[1]: `delegate` and `for_each` exclude each other",
             "tasks[2]: `delegate` and `repeat` exclude each other",
-            "tasks[2].delegate.gather: unknown word `custom`",
+            "tasks[2].delegate.gather: unknown keyword `custom`",
         ]
     );
 }
@@ -201,8 +204,8 @@ tasks:
         wrong("{name: flow, budget: {coins: 1}, tasks: [{id: a, budget: {tokens: -1}, estimate: {cost: much}}]}"),
         [
             "budget.coins: unknown field `coins`",
-            "tasks[0].estimate.cost: is a text, not a whole number",
-            "tasks[0].budget.tokens: `-1` is no whole number of at least 0",
+            "tasks[0].estimate.cost: expected an integer, found a string",
+            "tasks[0].budget.tokens: invalid value `-1`, expected an integer of at least 0",
         ]
     );
 }
@@ -315,7 +318,7 @@ tasks:
 }
 
 #[test]
-fn maps_that_need_not_wait_rounds_and_turns() {
+fn maps_that_end_early_rounds_and_turns() {
     let read = of("
 tasks:
   - {id: ask, for_each: '${inputs.who}', tolerate_percent: 10, open: true, enough: {of: 3, cancel_rest: true}}
@@ -361,7 +364,7 @@ tasks:
 }
 
 #[test]
-fn mistakes_in_what_tasks_wait_for_have_a_path() {
+fn faults_in_races_and_handlers_have_a_path() {
     let lines = wrong(
         "
 name: flow
@@ -382,9 +385,9 @@ tasks:
             "tasks[0].race[1]: `name` is missing",
             "tasks[0].race[2]: `signal` or `after` or `at` or `decision` is missing",
             "tasks[0].race[3].decision: `options` is missing",
-            "tasks[1].handlers[0].error[0]: unknown word `transiet`, did you mean `transient`?",
-            "tasks[1].handlers[1].cancel: `false` is no thing that happens: write true, or leave it out",
-            "tasks[1].handlers[2].matching: `matching` means nothing without `signal`",
+            "tasks[1].handlers[0].error[0]: unknown keyword `transiet`, did you mean `transient`?",
+            "tasks[1].handlers[1].cancel: invalid value `false`, expected true, or no field",
+            "tasks[1].handlers[2].matching: `matching` has no effect without `signal`",
             "tasks[2]: `wait` and `states` exclude each other",
             "tasks[2].states: `most` is missing",
             "tasks[2].states.states[0]: `name` is missing",
@@ -409,9 +412,9 @@ impl Step for Draft {
     }
 }
 
-/// The typed builder, data by hand and a document: one definition.
+/// The typed builder, plain data and a document give the same definition.
 #[test]
-fn the_builder_makes_what_a_document_means() {
+fn the_builder_and_a_document_give_the_same_definition() {
     let typed = Workflow::<String, Option<Vec<String>>>::named("flow").budget(Budget::default().with_tokens(9_000));
     let seen = typed.variable::<Vec<String>>("seen", Reducer::Append).initially(json!([]));
     let seen = seen.updated_when(Condition::Exists(Expr::Item));
@@ -446,7 +449,7 @@ outputs: '${context.seen}'
 }
 
 #[test]
-fn mistakes_in_variables_and_guards_have_a_path() {
+fn faults_in_variables_and_guards_have_a_path() {
     let lines = wrong(
         "
 name: flow
@@ -463,21 +466,21 @@ tasks:
         lines,
         [
             "context.by_host: `by` is missing",
-            "context.found: unknown word `apend`, did you mean `append`?",
-            "context.x.by: `by` means nothing without `reduce: custom`",
+            "context.found: unknown keyword `apend`, did you mean `append`?",
+            "context.x.by: `by` has no effect without `reduce: custom`",
             "context.y: `by` is missing",
             "tasks[0].inputs: unknown variable `fuond`, did you mean `found`?",
             "tasks[0].writes.foud: unknown variable `foud`, did you mean `found`?",
-            "tasks[0].writes.found: `result` is no part of the output such as output or output.total",
-            "tasks[0].precondition.when.less: `[1]` is no list of the two that are compared",
-            "tasks[0].precondition.otherwise: unknown word `ignore`",
-            "tasks[0].postcondition.predicate: is a text, not a list",
+            "tasks[0].writes.found: invalid value `result`, expected a part of the output, such as output or output.total",
+            "tasks[0].precondition.when.less: invalid value `[1]`, expected a list of two values",
+            "tasks[0].precondition.otherwise: unknown keyword `ignore`",
+            "tasks[0].postcondition.predicate: expected a list, found a string",
         ]
     );
 }
 
 #[test]
-fn what_only_the_whole_shows_has_the_path_of_its_word() {
+fn findings_of_validation_have_the_path_of_their_field() {
     let lines = wrong(
         "
 name: flow

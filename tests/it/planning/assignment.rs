@@ -1,10 +1,10 @@
 use counterpoint::Random;
 use counterpoint::planning::{
-    AssignError, Assignment, Costs, Effort, assign, assign_bottleneck, assign_by_auction, assign_generalised,
+    AssignError, Assignment, Costs, SearchLimits, assign, assign_bottleneck, assign_by_auction, assign_generalised,
     assign_with_capacities,
 };
 
-/// The least over all assignments, with so many rows left out.
+/// The least cost over all assignments, with the given number of rows left out.
 fn brute(costs: &Costs, row: usize, used: u32, spare: usize, join: fn(f64, f64) -> f64, none: f64) -> f64 {
     if row == costs.rows() {
         return none;
@@ -16,7 +16,7 @@ fn brute(costs: &Costs, row: usize, used: u32, spare: usize, join: fn(f64, f64) 
     if spare == 0 { best } else { best.min(brute(costs, row + 1, used, spare - 1, join, none)) }
 }
 
-/// Random, with many ties, with structure, with forbidden pairs, of any shape.
+/// Matrices of any shape: random, with many ties, with structure, with forbidden pairs.
 fn case(random: &mut Random) -> Costs {
     let (rows, columns) = (1 + random.below(6), 1 + random.below(6));
     let top = [2, 5, 100, 1_000_000][random.below(4)];
@@ -60,30 +60,30 @@ fn ten_thousand_cases_against_brute_force() {
 }
 
 #[test]
-fn the_assignment_of_the_literature() {
+fn a_published_assignment_is_found() {
     let costs = Costs::new(3, 3, vec![4.0, 1.0, 3.0, 2.0, 0.0, 5.0, 3.0, 2.0, 2.0]).unwrap();
     let found = assign(&costs).unwrap();
     assert_eq!((found.cost, found.columns), (5.0, vec![Some(1), Some(0), Some(2)]));
 }
 
-/// Bertsekas: who pays an epsilon too much at most ends within n of them, and exactly where that is less than a whole.
+/// Bertsekas: with bids up to epsilon too high, the result is within n epsilon of the optimum, and exact below 1 for integers.
 #[test]
-fn an_auction_ends_within_its_epsilons() {
+fn an_auction_ends_within_its_tolerance() {
     let (mut random, mut off) = (Random::new(8, 8), 0);
     for _ in 0..200 {
         let costs = Costs::new(5, 5, (0..25).map(|_| random.below(20) as f64).collect()).unwrap();
         let best = assign(&costs).unwrap().cost;
-        // Five rows of an epsilon of 1/6 each, and of 2.
+        // Five rows with an epsilon of 1/6 each, and of 2.
         assert_eq!(assign_by_auction(&costs, 5.0 / 6.0).unwrap().cost, best);
         let rough = assign_by_auction(&costs, 10.0).unwrap().cost;
         assert!(rough <= best + 10.0, "{rough} and {best}");
         off += usize::from(rough > best);
     }
-    assert!(off > 0, "an epsilon of two shows");
+    assert!(off > 0, "an epsilon of two loses optimality");
 }
 
 #[test]
-fn capacities_are_columns_that_are_there_more_than_once() {
+fn capacities_equal_repeated_columns() {
     let mut random = Random::new(2, 2);
     for _ in 0..1_000 {
         let costs = case(&mut random);
@@ -98,9 +98,9 @@ fn capacities_are_columns_that_are_there_more_than_once() {
     }
 }
 
-/// Fractions are rounded, so their bound is found from the prices and not taken from the cost.
+/// With fractional costs the bound is computed from the prices and not taken from the cost.
 #[test]
-fn fractions_have_a_bound_that_is_theirs_but_for_rounding() {
+fn fractional_costs_have_a_bound_equal_to_the_cost() {
     let mut random = Random::new(5, 1);
     for _ in 0..2_000 {
         let whole = case(&mut random);
@@ -120,7 +120,7 @@ fn fractions_have_a_bound_that_is_theirs_but_for_rounding() {
 }
 
 #[test]
-fn methods_agree_on_larger_ones() {
+fn methods_agree_on_large_matrices() {
     for (size, top) in [(80, 1_000_000), (80, 10), (150, 1_000)] {
         let mut random = Random::new(3, size as u64);
         let values = (0..size * size).map(|_| random.below(top) as f64).collect();
@@ -133,16 +133,16 @@ fn methods_agree_on_larger_ones() {
 }
 
 #[test]
-fn what_is_no_matrix_is_refused() {
+fn invalid_matrices_are_rejected() {
     assert_eq!(Costs::new(2, 2, vec![1.0]), Err(AssignError::Shape));
-    assert_eq!(Costs::new(1, 1, vec![f64::NAN]), Err(AssignError::NotANumber));
+    assert_eq!(Costs::new(1, 1, vec![f64::NAN]), Err(AssignError::InvalidValue));
     assert_eq!(Costs::new(usize::MAX, 3, vec![]), Err(AssignError::Shape));
     let empty = Costs::new(0, 3, vec![]).unwrap();
     assert_eq!(assign(&empty).unwrap().columns, []);
     assert_eq!(assign_bottleneck(&empty).unwrap().cost, 0.0);
 }
 
-/// The least over all assignments that fit.
+/// The least cost over all feasible assignments.
 fn fitting(costs: &Costs, takes: &Costs, row: usize, room: &mut [f64]) -> f64 {
     if row == costs.rows() {
         return 0.0;
@@ -167,7 +167,7 @@ fn is_kept(found: &Assignment, costs: &Costs, takes: &Costs, capacities: &[f64])
         room[column] -= takes.at(row, column);
         sum += costs.at(row, column);
     }
-    assert!(room.iter().all(|room| *room >= -1e-6), "more is taken than there is");
+    assert!(room.iter().all(|room| *room >= -1e-6), "a capacity is exceeded");
     assert!((sum - found.cost).abs() < 1e-6 && found.bound <= found.cost + 1e-6);
 }
 
@@ -182,7 +182,7 @@ fn generalised_cases_against_brute_force() {
         let takes = Costs::new(rows, columns, takes).unwrap();
         let capacities: Vec<f64> = (0..columns).map(|_| random.below(12) as f64).collect();
         let best = fitting(&costs, &takes, 0, &mut capacities.clone());
-        match assign_generalised(&costs, &takes, &capacities, Effort::default()) {
+        match assign_generalised(&costs, &takes, &capacities, SearchLimits::default()) {
             Ok(found) => {
                 solved += 1;
                 assert_eq!((found.cost, found.bound), (best, best));
@@ -198,36 +198,40 @@ fn generalised_cases_against_brute_force() {
 }
 
 #[test]
-fn larger_generalised_ones_come_close_to_their_bound() {
+fn large_generalised_assignments_are_close_to_their_bound() {
     for (rows, columns, seed) in [(40, 5, 1), (60, 10, 2)] {
         let mut random = Random::new(seed, 5);
         let takes: Vec<f64> = (0..rows * columns).map(|_| 5.0 + random.below(21) as f64).collect();
         let costs: Vec<f64> = takes.iter().map(|takes| 111.0 - 4.0 * takes + random.below(21) as f64).collect();
         let (costs, takes) = (Costs::new(rows, columns, costs).unwrap(), Costs::new(rows, columns, takes).unwrap());
         let capacities = vec![(0.8 * 15.0 * (rows / columns) as f64).floor(); columns];
-        let effort = Effort::default().with_seed(seed).with_nodes(5_000).with_prices(100);
+        let effort = SearchLimits::default().with_seed(seed).with_nodes(5_000).with_iterations(100);
         let found = assign_generalised(&costs, &takes, &capacities, effort).unwrap();
         is_kept(&found, &costs, &takes, &capacities);
         assert!(found.cost <= found.bound * 1.03, "{rows}: {} and {}", found.cost, found.bound);
-        assert_eq!(found, assign_generalised(&costs, &takes, &capacities, effort).unwrap(), "a seed is an assignment");
+        assert_eq!(
+            found,
+            assign_generalised(&costs, &takes, &capacities, effort).unwrap(),
+            "not a function of the seed"
+        );
     }
 }
 
 #[test]
-fn what_is_no_generalised_case_is_refused() {
+fn invalid_generalised_assignments_are_rejected() {
     let costs = Costs::new(2, 2, vec![1.0; 4]).unwrap();
     let ask = |takes: Vec<f64>, capacities: &[f64]| {
         let takes = Costs::new(2, takes.len() / 2, takes).unwrap();
-        assign_generalised(&costs, &takes, capacities, Effort::default())
+        assign_generalised(&costs, &takes, capacities, SearchLimits::default())
     };
     assert_eq!(ask(vec![1.0; 2], &[1.0, 1.0]), Err(AssignError::Shape));
     assert_eq!(ask(vec![1.0; 4], &[1.0]), Err(AssignError::Shape));
-    assert_eq!(ask(vec![-1.0; 4], &[1.0, 1.0]), Err(AssignError::NotANumber));
-    assert_eq!(ask(vec![1.0; 4], &[f64::NAN, 1.0]), Err(AssignError::NotANumber));
+    assert_eq!(ask(vec![-1.0; 4], &[1.0, 1.0]), Err(AssignError::InvalidValue));
+    assert_eq!(ask(vec![1.0; 4], &[f64::NAN, 1.0]), Err(AssignError::InvalidValue));
     assert_eq!(ask(vec![2.0; 4], &[1.0, 1.0]), Err(AssignError::Infeasible));
-    // Each alone fits, both do not.
+    // Each fits alone, both together do not.
     assert_eq!(ask(vec![2.0; 4], &[3.0, 1.0]), Err(AssignError::Infeasible));
-    let hard = Effort::default().with_prices(1).with_nodes(0);
+    let hard = SearchLimits::default().with_iterations(1).with_nodes(0);
     let (costs, takes) = (Costs::new(2, 1, vec![1.0; 2]).unwrap(), Costs::new(2, 1, vec![2.0; 2]).unwrap());
-    assert_eq!(assign_generalised(&costs, &takes, &[3.0], hard), Err(AssignError::Unknown));
+    assert_eq!(assign_generalised(&costs, &takes, &[3.0], hard), Err(AssignError::NotFound));
 }

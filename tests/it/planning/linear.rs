@@ -1,12 +1,12 @@
 use counterpoint::planning::{
-    Agent, Condition, LinearProgram, LpError, Project, Relation, Resource, Settings, Task, Variable, allocate,
+    Agent, Constraint, LinearProgram, LpError, Project, Relation, Resource, Settings, Task, Variable, allocate,
     plan_project,
 };
 use counterpoint::{AgentId, Name, Random, TaskId};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-/// A program in a box as plain numbers, so that an oracle can look at it.
+/// A program with bounded variables as plain numbers, for the oracle.
 #[derive(Debug)]
 struct Plain {
     costs: Vec<f64>,
@@ -28,7 +28,7 @@ fn plain(random: &mut Random) -> Plain {
 }
 
 impl Plain {
-    fn program(&self, maximise: bool) -> (LinearProgram, Vec<Variable>, Vec<Condition>) {
+    fn program(&self, maximise: bool) -> (LinearProgram, Vec<Variable>, Vec<Constraint>) {
         let mut program = if maximise { LinearProgram::maximise() } else { LinearProgram::minimise() };
         let variables: Vec<Variable> = self
             .costs
@@ -40,7 +40,7 @@ impl Plain {
             .collect();
         let conditions = self.rows.iter().enumerate().map(|(at, (terms, relation, bound))| {
             let terms = variables.iter().copied().zip(terms.iter().copied());
-            program.condition(format!("{at}"), terms, *relation, *bound).unwrap()
+            program.constraint(format!("{at}"), terms, *relation, *bound).unwrap()
         });
         let conditions = conditions.collect();
         (program, variables, conditions)
@@ -60,7 +60,7 @@ impl Plain {
             })
     }
 
-    /// The least sum over all corners that these rows and the box have.
+    /// The least objective over all vertices of these rows and bounds.
     fn least(&self, rows: &[usize]) -> Option<f64> {
         let width = self.costs.len();
         let mut planes: Vec<(Vec<f64>, f64)> =
@@ -83,7 +83,7 @@ impl Plain {
     }
 }
 
-/// Where planes meet, by Gauss and Jordan.
+/// The intersection of planes, by Gauss-Jordan elimination.
 fn corner(mut planes: Vec<(Vec<f64>, f64)>) -> Option<Vec<f64>> {
     let width = planes.len();
     for at in 0..width {
@@ -103,7 +103,7 @@ fn corner(mut planes: Vec<(Vec<f64>, f64)>) -> Option<Vec<f64>> {
 }
 
 #[test]
-fn programs_against_all_corners() {
+fn programs_against_all_vertices() {
     let (mut solved, mut refused) = (0, 0);
     for seed in 0..3_000 {
         let plain = plain(&mut Random::new(seed, 0));
@@ -117,7 +117,7 @@ fn programs_against_all_corners() {
                 assert!((sign * found.objective - least).abs() < 1e-6, "seed {seed}: {} {least}", found.objective);
                 let values: Vec<f64> = variables.iter().map(|variable| found.value(*variable)).collect();
                 assert!(plain.holds(&all, &values), "seed {seed}");
-                // The prices prove that nothing is less: they are of the right sign, and bound the sum from below.
+                // The duals prove optimality: they have the right sign and bound the objective from below.
                 let prices: Vec<f64> = conditions.iter().map(|one| sign * found.price(*one).unwrap()).collect();
                 let mut bound = 0.0;
                 for ((_, relation, side), price) in plain.rows.iter().zip(&prices) {
@@ -151,21 +151,21 @@ fn programs_against_all_corners() {
 }
 
 #[test]
-fn what_has_no_end_says_what_grows() {
+fn unbounded_programs_name_their_variables() {
     let mut program = LinearProgram::maximise();
     let free = program.variable("free", 1.0, f64::NEG_INFINITY, f64::INFINITY).unwrap();
     let held = program.variable("held", 1.0, 0.0, 9.0).unwrap();
     let other = program.variable("other", 0.0, 0.0, f64::INFINITY).unwrap();
     let still = program.variable("still", -1.0, 0.0, f64::INFINITY).unwrap();
-    program.condition("a", [(free, 1.0), (other, -1.0)], Relation::AtMost, 3.0).unwrap();
-    program.condition("b", [(held, 1.0), (still, 1.0)], Relation::AtMost, 3.0).unwrap();
-    assert_eq!(program.solve(), Err(LpError::Unbounded { grows: vec!["free".into(), "other".into()] }));
-    program.condition("c", [(other, 1.0)], Relation::AtMost, 4.0).unwrap();
+    program.constraint("a", [(free, 1.0), (other, -1.0)], Relation::AtMost, 3.0).unwrap();
+    program.constraint("b", [(held, 1.0), (still, 1.0)], Relation::AtMost, 3.0).unwrap();
+    assert_eq!(program.solve(), Err(LpError::Unbounded { variables: vec!["free".into(), "other".into()] }));
+    program.constraint("c", [(other, 1.0)], Relation::AtMost, 4.0).unwrap();
     assert!((program.solve().unwrap().objective - 10.0).abs() < 1e-6);
 }
 
 #[test]
-fn whole_numbers_against_all_choices() {
+fn integer_programs_against_all_points() {
     for seed in 0..100 {
         let mut random = Random::new(seed, 1);
         let things: Vec<(f64, f64)> =
@@ -173,9 +173,9 @@ fn whole_numbers_against_all_choices() {
         let room = 10.0 + random.below(40) as f64;
         let mut program = LinearProgram::maximise();
         let variables: Vec<_> =
-            things.iter().map(|(worth, _)| program.whole_variable("thing", *worth, 0, 1).unwrap()).collect();
+            things.iter().map(|(worth, _)| program.integer_variable("thing", *worth, 0, 1).unwrap()).collect();
         let terms = variables.iter().zip(&things).map(|(variable, (_, size))| (*variable, *size));
-        program.condition("room", terms, Relation::AtMost, room).unwrap();
+        program.constraint("room", terms, Relation::AtMost, room).unwrap();
         let choices = (0_u32..256).map(|choice| {
             let taken = things.iter().enumerate().filter(|(at, _)| choice >> at & 1 == 1).map(|(_, thing)| thing);
             let (worth, size) = taken.fold((0.0, 0.0), |sum, thing| (sum.0 + thing.0, sum.1 + thing.1));
@@ -185,29 +185,29 @@ fn whole_numbers_against_all_choices() {
         assert!(found.is_proven && found.prices.is_none());
         assert_eq!(found.objective, choices.fold(0.0, f64::max), "seed {seed}");
     }
-    // Only whole numbers make it impossible.
+    // Infeasible only because of integrality.
     let mut program = LinearProgram::minimise();
-    let x = program.whole_variable("x", 1.0, 0, 9).unwrap();
-    program.condition("half", [(x, 2.0)], Relation::Equal, 3.0).unwrap();
-    program.condition("any", [(x, 1.0)], Relation::AtMost, 8.0).unwrap();
+    let x = program.integer_variable("x", 1.0, 0, 9).unwrap();
+    program.constraint("half", [(x, 2.0)], Relation::Equal, 3.0).unwrap();
+    program.constraint("any", [(x, 1.0)], Relation::AtMost, 8.0).unwrap();
     assert_eq!(program.solve(), Err(LpError::Infeasible { conflict: vec!["half".into()] }));
 }
 
 #[test]
-fn what_is_no_program_is_refused() {
+fn invalid_programs_are_rejected() {
     let mut program = LinearProgram::minimise();
-    let crossed = LpError::NotANumber { name: "x".into() };
+    let crossed = LpError::InvalidNumber { name: "x".into() };
     assert_eq!(program.variable("x", 1.0, 2.0, 1.0), Err(crossed.clone()));
     assert_eq!(program.variable("x", f64::NAN, 0.0, 1.0), Err(crossed.clone()));
     assert_eq!(program.variable("x", 1.0, f64::INFINITY, f64::INFINITY), Err(crossed));
     let mut other = LinearProgram::minimise();
     let foreign = other.variable("y", 1.0, 0.0, 1.0).unwrap();
     let unknown = LpError::UnknownVariable { name: "row".into() };
-    assert_eq!(program.condition("row", [(foreign, 1.0)], Relation::AtMost, 1.0), Err(unknown));
-    let row = LpError::NotANumber { name: "row".into() };
-    assert_eq!(other.condition("row", [(foreign, 1.0)], Relation::AtMost, f64::INFINITY), Err(row));
-    // Named twice in one condition, a variable counts twice.
-    other.condition("twice", [(foreign, 1.0), (foreign, 1.0)], Relation::AtLeast, 1.0).unwrap();
+    assert_eq!(program.constraint("row", [(foreign, 1.0)], Relation::AtMost, 1.0), Err(unknown));
+    let row = LpError::InvalidNumber { name: "row".into() };
+    assert_eq!(other.constraint("row", [(foreign, 1.0)], Relation::AtMost, f64::INFINITY), Err(row));
+    // A variable that occurs twice in a constraint counts twice.
+    other.constraint("twice", [(foreign, 1.0), (foreign, 1.0)], Relation::AtLeast, 1.0).unwrap();
     assert!((other.solve().unwrap().objective - 0.5).abs() < 1e-9);
 }
 
@@ -230,7 +230,7 @@ fn team(random: &mut Random, tasks: u64) -> Project {
 }
 
 #[test]
-fn an_allocation_is_a_bound_and_shares_all_of_each_task() {
+fn an_allocation_is_a_bound_and_assigns_all_of_each_task() {
     for seed in 0..60 {
         let project = team(&mut Random::new(seed, 2), 1 + seed % 6);
         let problem = project.check().unwrap();
@@ -247,13 +247,13 @@ fn an_allocation_is_a_bound_and_shares_all_of_each_task() {
                 assert!(agent.skills["a"] >= task.needs["a"], "seed {seed}: without the skill");
             }
         }
-        // One second less on every link of the way that holds it up: no more than a second in all.
+        // One second less on every binding link saves at most one second in all.
         assert!(found.prices.links.iter().all(|link| link.2 <= 1.0 + 1e-6));
     }
 }
 
 #[test]
-fn a_chain_holds_the_completion_up() {
+fn a_chain_determines_the_completion() {
     let task = |id, secs| Task::new(TaskId::new(id), Duration::from_secs(secs));
     let project = (1..=3).map(|id| Agent::new(AgentId::new(id))).fold(Project::default(), Project::with_agent);
     let project = project.with_task(task(1, 5)).with_task(task(2, 5).after(TaskId::new(1))).with_task(task(3, 2));
@@ -261,11 +261,11 @@ fn a_chain_holds_the_completion_up() {
     assert!((found.completion.as_secs_f64() - 10.0).abs() < 1e-3);
     assert_eq!(found.prices.links.len(), 1);
     assert!((found.prices.links[0].2 - 1.0).abs() < 1e-6);
-    assert!(found.prices.agents.iter().all(|(_, price)| *price < 1e-6), "nobody is scarce");
+    assert!(found.prices.agents.iter().all(|(_, price)| *price < 1e-6), "no agent is a bottleneck");
 }
 
 #[test]
-fn the_price_of_the_budget_is_its_slope() {
+fn the_shadow_price_of_the_budget_is_the_slope() {
     let mut looked = 0;
     for seed in 0..60 {
         let project = team(&mut Random::new(seed, 3), 6);

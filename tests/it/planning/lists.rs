@@ -45,10 +45,10 @@ fn published_makespans() {
     assert!(graph.bound() <= 80.0);
 }
 
-/// From, to, and what the data takes.
+/// Links with their transfer times.
 type Links = Vec<(usize, usize, f64)>;
 
-/// A graph of any sort, some tasks without time; its times and links.
+/// A random graph with some tasks without duration: its durations and links.
 fn graph(seed: u64, most: usize) -> (Graph, Vec<Vec<f64>>, Links) {
     let mut random = Random::new(seed, 0);
     let size = 1 + random.below(most);
@@ -103,12 +103,12 @@ fn searched_schedules_are_never_worse_than_any_heuristic() {
         assert!(found.makespan <= best, "seed {seed}");
         better += u32::from(found.makespan < best);
         let again = search_schedule(&graph, &settings, &mut |_| ControlFlow::Continue(()));
-        assert_eq!(found, again, "a seed is a schedule");
+        assert_eq!(found, again, "not a function of the seed");
     }
     assert!(better > 20, "better than all heuristics only {better} times");
 }
 
-/// The least makespan over all orders and assignments: each task in turn at the end of an agent.
+/// The least makespan over all orders and assignments, each task appended to an agent.
 fn brute(times: &[Vec<f64>], links: &[(usize, usize, f64)], done: &mut Vec<Option<(usize, f64)>>, free: &[f64]) -> f64 {
     if done.iter().all(Option::is_some) {
         return done.iter().flatten().map(|one| one.1).fold(0.0, f64::max);
@@ -151,9 +151,9 @@ fn small_graphs_against_brute_force() {
 }
 
 #[test]
-fn what_is_no_graph_is_refused() {
+fn invalid_graphs_are_rejected() {
     assert_eq!(Graph::new(vec![vec![1.0], vec![]], &[]), Err(GraphError::Shape { task: 1 }));
-    assert_eq!(Graph::new(vec![vec![-1.0]], &[]), Err(GraphError::NotANumber { task: 0 }));
+    assert_eq!(Graph::new(vec![vec![-1.0]], &[]), Err(GraphError::InvalidTime { task: 0 }));
     assert_eq!(Graph::new(vec![vec![1.0]], &[(0, 1, 0.0)]), Err(GraphError::UnknownTask { link: 0 }));
     assert_eq!(Graph::new(vec![vec![1.0]], &[(0, 0, 0.0)]), Err(GraphError::Cycle));
     let nothing = Graph::new(vec![], &[]).unwrap();

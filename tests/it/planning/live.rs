@@ -1,8 +1,8 @@
 use crate::kit::{agent, agent_id, host, task};
 use counterpoint::definition::{Action, Body, Definition, Link, Map, Node, States, Work};
 use counterpoint::planning::{
-    Agent, Expected, Fault, Outline, OutlineError, Outlook, Placed, Plan, Planned, Project, RunTensorError, Settings,
-    Task, TaskTensor, improve, plan_project, validate,
+    Agent, NodeEstimate, Outline, OutlineError, Outlook, Plan, PlannedRouting, PlannedTask, Project, ProjectFault,
+    RunTensorError, Settings, Task, TaskTensor, improve, plan_project, validate,
 };
 use counterpoint::routing::FirstCapable;
 use counterpoint::{
@@ -23,7 +23,7 @@ fn plan(project: &Project) -> Plan {
 }
 
 #[test]
-fn what_has_begun_takes_its_place_until_it_is_done() {
+fn running_tasks_occupy_capacity_until_they_end() {
     for (capacity, busy, makespan) in [(1, vec![4], 4 + 9), (2, vec![4], 7), (2, vec![4, 8], 4 + 6), (3, vec![], 3)] {
         let who = Agent::new(AgentId::new(1)).with_capacity(capacity);
         let who = busy.iter().fold(who, |who, until| who.with_busy(Time::from_secs(*until)));
@@ -37,15 +37,15 @@ fn what_has_begun_takes_its_place_until_it_is_done() {
         for one in &mut early.tasks {
             (one.start, one.finish) = (Time::ZERO, Time::from_secs(3));
         }
-        assert_eq!(validate(&project, &early).is_err(), capacity < 3, "who is busy cannot do all at once");
+        assert_eq!(validate(&project, &early).is_err(), capacity < 3, "a busy agent cannot start all at once");
     }
     let crowded =
         Project::default().with_agent(Agent::new(AgentId::new(1)).with_busy(Time::ZERO).with_busy(Time::ZERO));
-    assert_eq!(crowded.check().unwrap_err().faults, [Fault::TooBusy { agent: AgentId::new(1) }]);
+    assert_eq!(crowded.check().unwrap_err().faults, [ProjectFault::BusyBeyondCapacity { agent: AgentId::new(1) }]);
 }
 
 #[test]
-fn an_outlook_tells_what_is_left() {
+fn an_outlook_contains_the_open_tasks() {
     let mut host = host(Config::default().with_shared("licence", 2));
     host.join(agent(1).with_cost_per_second(7));
     host.join(agent(2).with_label("region", "eu").with_capacity(2));
@@ -77,12 +77,12 @@ fn an_outlook_tells_what_is_left() {
     assert_eq!(able.iter().map(|(agent, span)| (agent.get(), *span)).collect::<Vec<_>>(), [(2, 2_000_000_000)]);
     assert_eq!(tasks[&6].uses[&Name::from("licence")], 1);
     let found = plan(project);
-    assert_eq!(found.makespan(), secs(16), "four is begun when one has ended, five after it");
+    assert_eq!(found.makespan(), secs(16), "four begins when one has ended, five after it");
     let whole = outlook.in_host_time(&found);
     assert_eq!(whole.makespan(), secs(20));
     assert_eq!((whole.tasks.len(), outlook.under_way.len()), (3, 3));
     assert!(outlook.under_way.iter().all(|one| one.start == Time::ZERO && one.finish == Time::from_secs(10)));
-    // A horizon keeps what a task waits for, and what is urgent.
+    // A horizon keeps predecessors and urgent tasks.
     let near: Vec<u64> = outlook.clone().within(1).project.tasks.iter().map(|task| task.id.get()).collect();
     assert_eq!(near, [4]);
     assert!(outlook.clone().within(2).project.check().is_ok());
@@ -90,13 +90,13 @@ fn an_outlook_tells_what_is_left() {
 }
 
 #[test]
-fn a_tensor_of_a_state_is_exact_where_it_is_assigned() {
+fn a_state_tensor_is_exact_for_assigned_tasks() {
     let mut host = host(Config::default());
     for id in 1..=5 {
         host.join(agent(id));
     }
     host.drain(5);
-    // Three goals of one, three and four tasks, one after the other; each step a tier lower than the one before.
+    // Three goals of one, three and four tasks in sequence; each step is one tier lower.
     let mut id = 0;
     for goal in [1, 3, 4] {
         for step in 0..goal {
@@ -112,7 +112,7 @@ fn a_tensor_of_a_state_is_exact_where_it_is_assigned() {
         let probabilities: Vec<f64> = tensor.level(level).row(row).to_vec();
         match host.scheduler.task(*task).unwrap().running() {
             Some((_, by)) => assert_eq!(tensor.pinned(*task), Some(by.agent())),
-            None => assert_eq!(probabilities, [0.25, 0.25, 0.25, 0.25, 0.0], "who drains takes no work"),
+            None => assert_eq!(probabilities, [0.25, 0.25, 0.25, 0.25, 0.0], "a draining agent takes no work"),
         }
         assert_eq!(probabilities.iter().sum::<f64>(), 1.0);
     }
@@ -123,58 +123,58 @@ fn a_tensor_of_a_state_is_exact_where_it_is_assigned() {
             host.complete(task.get());
         }
     }
-    assert!((1..=8).all(|id| host.status(id) == TaskStatus::Succeeded), "all done");
+    assert!((1..=8).all(|id| host.status(id) == TaskStatus::Succeeded), "not all succeeded");
 }
 
-fn placed(id: u64, agent: u64, start: u64) -> Placed {
+fn placed(id: u64, agent: u64, start: u64) -> PlannedTask {
     let start = Time::from_secs(start);
-    Placed { task: TaskId::new(id), agent: Some(agent_id(agent)), start, finish: start + secs(10) }
+    PlannedTask { task: TaskId::new(id), agent: Some(agent_id(agent)), start, finish: start + secs(10) }
 }
 
 #[test]
-fn tasks_go_where_they_are_planned_and_elsewhere_when_they_cannot() {
-    let (strategy, tracker) = Planned::over(FirstCapable::default());
+fn tasks_go_to_their_planned_agents_if_these_have_room() {
+    let (strategy, tracker) = PlannedRouting::over(FirstCapable::default());
     let mut host = host(Config::default().with_strategy(strategy));
     (1..=3).for_each(|id| {
         host.join(agent(id));
     });
-    // The first capable agent of all would be the first for each.
+    // Without a plan, the first capable agent would be chosen for each.
     tracker.follow(&Plan::of([placed(1, 3, 0), placed(2, 2, 0), placed(3, 2, 10), placed(4, 9, 10)]));
     (1..=5).for_each(|id| host.submit(task(id)));
-    assert_eq!([1, 2, 3].map(|id| host.holder(id)), [3, 2, 1], "the third cannot wait for the second agent");
+    assert_eq!([1, 2, 3].map(|id| host.holder(id)), [3, 2, 1], "the third task does not wait for the second agent");
     let report = tracker.report(host.now);
     assert_eq!((report.as_planned, report.unplanned, report.left), (2, 0, 1));
     assert_eq!(report.elsewhere, [TaskId::new(3)]);
     assert!(report.is_off(secs(1_000)));
     host.complete(1);
-    assert_eq!(host.holder(4), 3, "who is planned is not there");
+    assert_eq!(host.holder(4), 3, "the planned agent has left");
     host.complete(2);
-    assert_eq!(host.holder(5), 2, "nobody planned it");
+    assert_eq!(host.holder(5), 2, "the task is not planned");
     let report = tracker.report(host.now);
     assert_eq!((report.as_planned, report.unplanned, report.left), (2, 1, 0));
     assert_eq!(report.elsewhere, [TaskId::new(3), TaskId::new(4)]);
 }
 
 #[test]
-fn a_tracker_says_when_the_plan_is_off() {
-    let (strategy, tracker) = Planned::new();
+fn a_tracker_reports_deviations() {
+    let (strategy, tracker) = PlannedRouting::new();
     let mut host = host(Config::default().with_strategy(strategy));
     host.join(agent(1));
     host.join(agent(2));
     tracker.follow(&Plan::of([placed(1, 1, 0), placed(2, 2, 3), placed(3, 2, 20)]));
     host.submit(task(1));
     host.wait(secs(4));
-    assert!(!tracker.report(host.now).is_off(secs(1)), "a second late is within the tolerance");
+    assert!(!tracker.report(host.now).is_off(secs(1)), "a delay of a second is within the tolerance");
     host.wait(secs(1));
     assert_eq!(tracker.report(host.now).latest, secs(2));
-    assert!(tracker.report(host.now).is_off(secs(1)), "the second task has not begun");
+    assert!(tracker.report(host.now).is_off(secs(1)), "the second task has not started");
     host.submit(task(2));
     host.wait(secs(1));
-    assert_eq!(tracker.report(host.now).latest, secs(2), "since it has begun it is no later");
+    assert_eq!(tracker.report(host.now).latest, secs(2), "the delay is fixed once the task has started");
     host.complete(2);
     host.leave(2);
     assert_eq!(tracker.report(host.now).gone, [agent_id(2)]);
-    // The plan is made again, without who has left.
+    // A new plan without the agent that has left.
     host.submit(task(3));
     let outlook = Outlook::of_scheduler(&host.scheduler, host.now, secs(10));
     tracker.follow(&outlook.in_host_time(&plan(&outlook.project)));
@@ -184,12 +184,12 @@ fn a_tracker_says_when_the_plan_is_off() {
     assert_eq!(tracker.report(host.now).unplanned, 0);
 }
 
-/// Random plans, right or nonsense, under random failures, departures and new plans: everything ends.
+/// Random plans, feasible or not, with random failures, departures and new plans: everything ends.
 #[test]
-fn whatever_the_plan_everything_ends() {
+fn all_tasks_end_whatever_the_plan() {
     for seed in 0..60 {
         let mut random = Random::new(seed, 9);
-        let (strategy, tracker) = Planned::new();
+        let (strategy, tracker) = PlannedRouting::new();
         let mut host = host(Config::default().with_strategy(strategy));
         (1..=4).for_each(|id| {
             host.join(agent(id));
@@ -197,7 +197,7 @@ fn whatever_the_plan_everything_ends() {
         let nonsense = |random: &mut Random, from: Time| {
             Plan::of((1..=20).filter(|id| id % 5 > 0).map(|id| {
                 let start = from + secs(random.below(100) as u64);
-                Placed {
+                PlannedTask {
                     task: TaskId::new(id),
                     agent: Some(agent_id(1 + random.below(5) as u64)),
                     start,
@@ -257,16 +257,16 @@ fn flow() -> Definition {
 }
 
 #[test]
-fn an_outline_lays_a_definition_out() {
+fn an_outline_contains_all_nodes_of_a_definition() {
     let agents = [agent(1), agent(2), agent(3)];
     let expected = |path: &Name, _: &Node| match path.as_str() {
-        "each" => Expected { span: secs(4), times: 2 },
-        "in/second" => Expected::once(secs(7)),
-        _ => Expected::once(secs(1)),
+        "each" => NodeEstimate { duration: secs(4), count: 2 },
+        "in/second" => NodeEstimate::once(secs(7)),
+        _ => NodeEstimate::once(secs(1)),
     };
     let outline = Outline::of(&flow(), &agents, &expected).unwrap();
     let paths: Vec<(&str, u32, u32, bool)> =
-        outline.pieces.iter().map(|piece| (piece.path.as_str(), piece.node, piece.item, piece.is_own)).collect();
+        outline.origins.iter().map(|piece| (piece.path.as_str(), piece.node, piece.item, piece.is_own)).collect();
     assert_eq!(
         paths,
         [
@@ -288,12 +288,12 @@ fn an_outline_lays_a_definition_out() {
     let lost = Definition::new("d").with_node(Node::new("a", Action::Pass).with_link(Link::success("b")));
     let fault = Outline::of(&lost, &agents, &expected).unwrap_err();
     assert_eq!(fault, OutlineError::UnknownNode { node: "a".into(), named: "b".into() });
-    let endless = |_: &Name, _: &Node| Expected { span: secs(1), times: u32::MAX };
-    assert_eq!(Outline::of(&flow(), &agents, &endless).unwrap_err(), OutlineError::TooMuch);
+    let endless = |_: &Name, _: &Node| NodeEstimate { duration: secs(1), count: u32::MAX };
+    assert_eq!(Outline::of(&flow(), &agents, &endless).unwrap_err(), OutlineError::TooLarge);
 }
 
 #[test]
-fn exclusive_nodes_and_narrow_maps_share_what_they_must() {
+fn exclusive_nodes_and_bounded_maps_become_resources() {
     let work = || Body::Task(Work::new("work"));
     let mut map = Map::over(counterpoint::definition::Expr::Input, work());
     map.at_once = Some(2);
@@ -303,24 +303,24 @@ fn exclusive_nodes_and_narrow_maps_share_what_they_must() {
         .with_node(Node::new("many", Action::Map(map)));
     let agents: Vec<_> = (1..=9).map(agent).collect();
     let expected =
-        |path: &Name, _: &Node| Expected { span: secs(3), times: if path.as_str() == "many" { 6 } else { 1 } };
+        |path: &Name, _: &Node| NodeEstimate { duration: secs(3), count: if path.as_str() == "many" { 6 } else { 1 } };
     let outline = Outline::of(&flow, &agents, &expected).unwrap();
     assert_eq!(plan(&outline.project).makespan(), secs(9), "six items, two at once; one after the other at the desk");
 }
 
 #[test]
-fn a_run_goes_by_the_plan_of_its_definition() {
+fn a_run_follows_the_plan_of_its_definition() {
     let agents = [agent(1), agent(2), agent(3).with_capacity(5)];
     let expected =
-        |path: &Name, _: &Node| Expected { span: secs(1), times: if path.as_str() == "each" { 2 } else { 1 } };
+        |path: &Name, _: &Node| NodeEstimate { duration: secs(1), count: if path.as_str() == "each" { 2 } else { 1 } };
     let outline = Outline::of(&flow(), &agents, &expected).unwrap();
     let run = RunId::new(7);
-    // A plan of ours that nobody would choose: all that is the run's own with the third agent.
+    // A plan that the wrapped strategy would not choose: all own tasks of the run with the third agent.
     let mut plan = plan(&outline.project);
-    for (one, piece) in plan.tasks.iter_mut().zip(&outline.pieces) {
+    for (one, piece) in plan.tasks.iter_mut().zip(&outline.origins) {
         one.agent = piece.is_own.then_some(agent_id(3));
     }
-    let (strategy, tracker) = Planned::over(FirstCapable::default());
+    let (strategy, tracker) = PlannedRouting::over(FirstCapable::default());
     tracker.follow_run(run, Time::ZERO, &outline, &plan);
     let mut engine = Engine::new(Config::default().with_strategy(strategy));
     let mut out = Outbox::default();
@@ -347,9 +347,10 @@ fn a_run_goes_by_the_plan_of_its_definition() {
     assert!(engine.run(run).unwrap().outcome().is_some());
 }
 
-/// What is known of each task of a run, in the order of its nodes: what is certain, the sum of likelihoods, and who could.
+/// For each task of a run, in the order of its nodes: the pinned agent, the sum of probabilities, and the agents in the mask.
 fn known(engine: &Engine, run: RunId) -> Vec<(Option<u64>, f64, usize)> {
-    let times = |path: &Name, _: &Node| Expected { span: secs(1), times: if path.as_str() == "each" { 2 } else { 1 } };
+    let times =
+        |path: &Name, _: &Node| NodeEstimate { duration: secs(1), count: if path.as_str() == "each" { 2 } else { 1 } };
     let tensor = TaskTensor::of_run(engine, run, &times).unwrap();
     let row = |(place, task): (usize, &TaskId)| {
         let lane = tensor.level(tensor.level_of(*task).unwrap()).row(place).to_vec();
@@ -360,7 +361,7 @@ fn known(engine: &Engine, run: RunId) -> Vec<(Option<u64>, f64, usize)> {
 }
 
 #[test]
-fn a_tensor_of_a_run_has_all_of_it_and_is_exact_where_it_is_certain() {
+fn a_run_tensor_is_complete_and_exact_for_assigned_tasks() {
     let run = RunId::new(7);
     let (mut engine, mut out) = (Engine::new(Config::default()), Outbox::default());
     let mut say = |engine: &mut Engine, command: Command| engine.handle(Time::ZERO, command, &mut out).unwrap();
@@ -369,12 +370,12 @@ fn a_tensor_of_a_run_has_all_of_it_and_is_exact_where_it_is_certain() {
     }
     say(&mut engine, Command::define(flow()));
     say(&mut engine, Command::start(RunSpec::new(run, "outer").with_input(Payload::of(&[1, 2]).unwrap())));
-    let none = |path: &Name, _: &Node| Expected { span: secs(1), times: u32::from(path.as_str() != "each") };
-    assert_eq!(TaskTensor::of_run(&engine, run, &none).unwrap().values().dim(), (4, 3, 5), "nothing within the map");
+    let none = |path: &Name, _: &Node| NodeEstimate { duration: secs(1), count: u32::from(path.as_str() != "each") };
+    assert_eq!(TaskTensor::of_run(&engine, run, &none).unwrap().values().dim(), (4, 3, 5), "the map has no items");
     let unknown = TaskTensor::of_run(&engine, RunId::new(8), &none);
     assert_eq!(unknown, Err(RunTensorError::UnknownRun { run: RunId::new(8) }));
 
-    // begin, each twice, the two within, last.
+    // Tasks: begin, two items, two of the nested definition, last.
     let begun = known(&engine, run);
     assert_eq!((begun.len(), begun[0].0), (6, Some(1)));
     assert!(begun[1..].iter().all(|one| *one == (None, 1.0, 3)), "{begun:?}");
@@ -384,11 +385,11 @@ fn a_tensor_of_a_run_has_all_of_it_and_is_exact_where_it_is_certain() {
     };
     let (attempt, to) = next(&engine);
     say(&mut engine, Command::complete(to, attempt, Payload::NULL));
-    // What is done stays with who did it, what has begun is with who holds it.
+    // An ended task stays with its agent, a running one with the agent that holds it.
     let later = known(&engine, run);
     assert_eq!(later[0], (Some(1), 1.0, 1));
     assert_eq!(later.iter().filter(|one| one.0.is_some()).count(), 3, "{later:?}");
-    // Who drains takes nothing more; what an agent has done that leaves is masked, and what it held is anybody's.
+    // A draining agent takes nothing more; tasks that an agent that leaves has ended are masked, those it held are open again.
     say(&mut engine, Command::from(AgentCommand::Drain { agent: agent_id(3) }));
     say(&mut engine, Command::from(AgentCommand::Deregister { agent: agent_id(1) }));
     let left = known(&engine, run);

@@ -1,4 +1,4 @@
-//! Planning: every plan passes the validator; what is optimal is known by brute force.
+//! Planning: every plan passes the validator, and results are compared with brute force.
 
 mod assignment;
 #[cfg(feature = "lp")]

@@ -1,12 +1,12 @@
 use counterpoint::planning::{
-    Agent, BadProblem, Breach, Fault, Goal, Measure, Plan, ProfileOf, Project, Resource, Rule, Scheme, Settings, Task,
-    Timeline, Work, best_of, generate, improve, pareto_front, plan_project, validate,
+    Agent, Goal, InvalidProject, Measure, Plan, ProfileOf, Project, ProjectFault, Resource, Rule, Scheme, Settings,
+    Task, Timeline, Violation, Work, best_of, generate, improve, pareto_front, plan_project, validate,
 };
 use counterpoint::{AgentId, Random, TaskId, Time};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-/// A project with a bit of everything, or, if `plain`, one that only appends tasks to agents.
+/// A random project with all features, or, if `plain`, one in which appending tasks to agents is enough.
 fn project(seed: u64, size: u64, plain: bool) -> Project {
     let mut random = Random::new(seed, 1);
     let mut project = Project::default().with_resource(Resource::new("room", 3));
@@ -50,7 +50,7 @@ fn go_on(_: &counterpoint::planning::Progress) -> ControlFlow<()> {
 }
 
 #[test]
-fn plans_keep_every_rule_and_bounds_hold() {
+fn plans_satisfy_all_constraints_and_bounds_hold() {
     let goals = [
         Goal::default(),
         Goal::lexicographic([Measure::Tardiness, Measure::Cost]),
@@ -68,7 +68,7 @@ fn plans_keep_every_rule_and_bounds_hold() {
             let facts = validate(&project, &found.plan).unwrap();
             assert_eq!((facts.makespan, facts.cost), (found.makespan, found.cost));
             assert!(found.bound <= found.makespan);
-            assert_eq!(found, plan_project(&problem, &settings, &mut go_on), "a seed is a plan");
+            assert_eq!(found, plan_project(&problem, &settings, &mut go_on), "not a function of the seed");
             for bar in Timeline::of(&project, &found.plan).bars {
                 assert!(bar.earliest <= bar.start && bar.start <= bar.latest);
             }
@@ -76,7 +76,7 @@ fn plans_keep_every_rule_and_bounds_hold() {
     }
 }
 
-/// The least makespan over all orders and assignments of a project that only appends.
+/// The least makespan over all orders and assignments of a plain project.
 fn brute(project: &Project, ends: &mut Vec<Option<u64>>, free: [u64; 3]) -> u64 {
     if let Some(makespan) = ends.iter().copied().collect::<Option<Vec<u64>>>() {
         return makespan.into_iter().max().unwrap_or(0);
@@ -106,7 +106,7 @@ fn small_projects_against_brute_force() {
         let settings = Settings::default().with_seed(seed).with_evaluations(20_000);
         let found = plan_project(&project.check().unwrap(), &settings, &mut go_on);
         assert_eq!(found.makespan.as_secs(), best, "seed {seed}");
-        // The other way to search: an absence that is over before it begins to matter.
+        // An absence that ends before it matters selects the other search.
         let mut other = project.clone();
         other.agents[0] = other.agents[0].clone().with_away(Time::from_secs(10_000), Time::from_secs(10_001));
         let found = plan_project(&other.check().unwrap(), &settings.with_evaluations(5_000), &mut go_on);
@@ -127,11 +127,11 @@ fn a_budget_is_kept() {
         assert_eq!(validate(&project, &found.plan).unwrap().makespan.as_secs(), makespan, "budget {budget}");
     }
     let bad = base.with_budget(3).check().unwrap_err();
-    assert_eq!(bad.faults, [Fault::OverBudget { least: 4, budget: 3 }]);
+    assert_eq!(bad.faults, [ProjectFault::OverBudget { least: 4, budget: 3 }]);
 }
 
 #[test]
-fn everything_wrong_is_told_at_once() {
+fn all_faults_are_reported_at_once() {
     let task = |id| Task::new(TaskId::new(id), Duration::MAX);
     let project = Project::default()
         .with_agent(Agent::new(AgentId::new(1)).with_capacity(0).with_away(Time::from_secs(2), Time::from_secs(1)))
@@ -140,32 +140,32 @@ fn everything_wrong_is_told_at_once() {
         .with_task(task(2).after(TaskId::new(1)).with_use("hall", 2).with_use("yard", 1))
         .with_task(task(3).with_need("fly", 1).with_preferred(AgentId::new(9)).after(TaskId::new(2)))
         .with_task(task(3));
-    let BadProblem { faults, .. } = project.check().unwrap_err();
+    let InvalidProject { faults, .. } = project.check().unwrap_err();
     assert_eq!(faults.len(), 8, "{faults:?}");
-    assert!(faults.contains(&Fault::Cycle { tasks: vec![TaskId::new(1), TaskId::new(2)] }));
+    assert!(faults.contains(&ProjectFault::Cycle { tasks: vec![TaskId::new(1), TaskId::new(2)] }));
     let long = (0..9).fold(Project::default(), |long, id| long.with_task(task(id).unattended()));
-    assert_eq!(long.check().unwrap_err().faults, [Fault::TooLong]);
+    assert_eq!(long.check().unwrap_err().faults, [ProjectFault::TooLong]);
 }
 
 #[test]
-fn the_validator_finds_what_is_planted() {
+fn the_validator_finds_planted_violations() {
     let project = project(4, 12, true);
     let plan = generate(&project.check().unwrap(), Scheme::Serial, Rule::LatestFinish);
-    let breaches = |change: &dyn Fn(&mut Plan)| {
+    let violations = |change: &dyn Fn(&mut Plan)| {
         let mut wrong = plan.clone();
         change(&mut wrong);
         validate(&project, &wrong).unwrap_err()
     };
-    let lost = breaches(&|plan| plan.tasks.truncate(11));
-    assert!(lost.contains(&Breach::Missing { task: TaskId::new(11) }));
-    let nobody = breaches(&|plan| plan.tasks[0].agent = None);
-    assert!(nobody.contains(&Breach::WrongAgent { task: TaskId::new(0) }));
-    let crowd = breaches(&|plan| {
+    let lost = violations(&|plan| plan.tasks.truncate(11));
+    assert!(lost.contains(&Violation::Missing { task: TaskId::new(11) }));
+    let nobody = violations(&|plan| plan.tasks[0].agent = None);
+    assert!(nobody.contains(&Violation::WrongAgent { task: TaskId::new(0) }));
+    let crowd = violations(&|plan| {
         for one in &mut plan.tasks {
             (one.start, one.finish) = (Time::ZERO, Time::ZERO + (one.finish - one.start));
         }
     });
-    assert!(crowd.iter().any(|breach| matches!(breach, Breach::Overloaded { .. })));
+    assert!(crowd.iter().any(|breach| matches!(breach, Violation::Overloaded { .. })));
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn an_empty_project_is_done() {
 }
 
 #[test]
-fn a_plan_in_hand_never_gets_worse() {
+fn improving_a_plan_never_makes_it_worse() {
     let goals = [Goal::default(), Goal::lexicographic([Measure::Tardiness, Measure::Cost])];
     for seed in 0..60 {
         let project = project(seed, 2 + seed % 12, seed % 3 == 0);
@@ -191,7 +191,7 @@ fn a_plan_in_hand_never_gets_worse() {
             let kept = improve(&problem, &good.plan, &none, &mut go_on);
             assert!(worth(&kept) <= worth(&good), "seed {seed}");
         }
-        // Of another project: with what is not there, and without what is.
+        // A plan of another project, with unknown tasks and without some of this one.
         let mut other = generate(&problem, Scheme::Serial, Rule::MostSuccessors);
         other.tasks.truncate(1);
         other.tasks[0].task = TaskId::new(99);
@@ -248,7 +248,7 @@ fn fronts_against_brute_force() {
 }
 
 #[test]
-fn a_front_of_any_project_keeps_its_rules_and_ends_when_broken_off() {
+fn a_front_is_feasible_and_ends_when_the_observer_breaks() {
     for seed in 0..20 {
         let project = project(seed, 10, false);
         let problem = project.check().unwrap();
@@ -256,19 +256,19 @@ fn a_front_of_any_project_keeps_its_rules_and_ends_when_broken_off() {
         let front = pareto_front(&problem, 6, &settings, &mut go_on);
         assert!(front.plans.is_sorted_by(|one, two| one.makespan < two.makespan && one.cost > two.cost));
         front.plans.iter().for_each(|plan| assert!(validate(&project, &plan.plan).is_ok(), "seed {seed}"));
-        assert_eq!(front, pareto_front(&problem, 6, &settings, &mut go_on), "a seed is a front");
+        assert_eq!(front, pareto_front(&problem, 6, &settings, &mut go_on), "not a function of the seed");
         let mut calls = 0;
         let early = pareto_front(&problem, 6, &settings, &mut |progress| {
             calls += 1;
-            assert!(progress.evaluations <= progress.most + 600, "{} of {}", progress.evaluations, progress.most);
+            assert!(progress.evaluations <= progress.limit + 600, "{} of {}", progress.evaluations, progress.limit);
             if calls < 3 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
-        assert!(calls == 3 && !early.plans.is_empty(), "nobody is asked again after breaking off");
+        assert!(calls == 3 && !early.plans.is_empty(), "the observer is called again after its break");
     }
 }
 
 #[test]
-fn phases_do_not_overlap_and_say_what_waiting_costs() {
+fn phases_do_not_overlap_and_report_their_waiting_time() {
     for seed in 0..40 {
         let project = project(seed, 9, seed % 2 == 0);
         let mut project = project;
@@ -291,7 +291,7 @@ fn phases_do_not_overlap_and_say_what_waiting_costs() {
 }
 
 #[test]
-fn profiles_tell_what_is_in_use_at_every_moment() {
+fn profiles_contain_the_usage_at_every_time() {
     for seed in 0..60 {
         let project = project(seed, 10, false);
         let plan = generate(&project.check().unwrap(), Scheme::Serial, Rule::LatestFinish);
@@ -318,7 +318,7 @@ fn profiles_tell_what_is_in_use_at_every_moment() {
 }
 
 #[test]
-fn the_best_of_several_seeds_is_the_same_in_any_order() {
+fn the_best_of_several_seeds_does_not_depend_on_their_order() {
     for seed in 0..20 {
         let mut project = project(seed, 12, false);
         (1..).zip(&mut project.tasks).for_each(|(number, task)| task.priority = 1 + number % 5 * 7);
@@ -335,7 +335,7 @@ fn the_best_of_several_seeds_is_the_same_in_any_order() {
             found.reverse();
             found.swap(0, 2);
             assert_eq!(best_of(&problem, &goal, found.clone()).unwrap(), best, "seed {seed}");
-            // By what the validator says of the plans.
+            // Compared by the objective values that the validator computes.
             let key = |plan: &Plan| {
                 let facts = validate(&project, plan).unwrap();
                 let (makespan, cost) = (facts.makespan.as_nanos(), u128::from(facts.cost));
@@ -346,7 +346,7 @@ fn the_best_of_several_seeds_is_the_same_in_any_order() {
                 }
             };
             assert!(found.iter().all(|one| key(&best.plan) <= key(&one.plan)), "seed {seed}");
-            // A plan that leaves something out is none.
+            // A plan that lacks a task is not complete.
             let mut part = best.clone();
             part.plan.tasks.truncate(1);
             (part.makespan, part.cost) = (Duration::ZERO, 0);

@@ -1,4 +1,6 @@
-use counterpoint::planning::{Agent, AxisOf, Costs, Project, Soft, Task, TaskTensor, TensorError, assign};
+use counterpoint::planning::{
+    Agent, Costs, Project, SinkhornSettings, Task, TaskTensor, TensorAxis, TensorError, assign,
+};
 use counterpoint::{AgentId, Random, TaskId};
 use ndarray::{Array2, Axis};
 use std::collections::BTreeMap;
@@ -9,7 +11,7 @@ fn ids(tasks: usize, agents: usize, random: &mut Random, levels: usize) -> (Vec<
     (tasks, (0..agents).map(|id| AgentId::new(id as u64)).collect())
 }
 
-/// A random tensor with masks and a few certain pairs.
+/// A random tensor with a mask and some pinned tasks.
 fn tensor(random: &mut Random) -> TaskTensor {
     let (tasks, agents) = ids(1 + random.below(8), 1 + random.below(5), random, 3);
     let holes: Vec<bool> = (0..64).map(|_| random.below(3) == 0).collect();
@@ -24,17 +26,17 @@ fn tensor(random: &mut Random) -> TaskTensor {
 }
 
 #[test]
-fn what_cannot_be_stays_nothing_and_what_is_certain_stays_one() {
+fn masked_entries_stay_zero_and_pinned_ones_stay_one() {
     for seed in 0..300 {
         let mut random = Random::new(seed, 0);
         let mut tensor = tensor(&mut random);
-        let axes = [AxisOf::Tasks, AxisOf::Agents, AxisOf::Levels];
+        let axes = [TensorAxis::Tasks, TensorAxis::Agents, TensorAxis::Levels];
         for turn in 0..4 {
             let axis = axes[random.below(3)];
             if turn == 2 {
                 let (tasks, agents, _) = tensor.values().dim();
                 let scores = Array2::from_shape_fn((tasks, agents), |_| random.unit() * 4.0);
-                tensor.soften(scores.view(), &vec![2; agents], Soft::default().with_rounds(50)).unwrap();
+                tensor.soften(scores.view(), &vec![2; agents], SinkhornSettings::default().with_rounds(50)).unwrap();
             }
             tensor.normalise(axis);
             for ((at, value), open) in tensor.values().indexed_iter().zip(tensor.mask()) {
@@ -46,9 +48,9 @@ fn what_cannot_be_stays_nothing_and_what_is_certain_stays_one() {
                 assert!(on_level || !open, "a task is on one level");
             }
             let along = Axis(match axis {
-                AxisOf::Tasks => 0,
-                AxisOf::Agents => 1,
-                AxisOf::Levels => 2,
+                TensorAxis::Tasks => 0,
+                TensorAxis::Agents => 1,
+                TensorAxis::Levels => 2,
             });
             for lane in tensor.values().lanes(along) {
                 let sum: f64 = lane.sum();
@@ -60,14 +62,14 @@ fn what_cannot_be_stays_nothing_and_what_is_certain_stays_one() {
 }
 
 #[test]
-fn soft_assignments_have_the_sums_they_should() {
+fn soft_assignments_have_the_required_sums() {
     for seed in 0..100 {
         let mut random = Random::new(seed, 1);
         let (tasks, agents) = ids(1 + random.below(9), 1 + random.below(6), &mut random, 1);
         let mut tensor = TaskTensor::new(&tasks, &agents, 1, |_, _| true).unwrap();
         let capacities: Vec<usize> = agents.iter().map(|_| 1 + random.below(3)).collect();
         let scores = Array2::from_shape_fn((tasks.len(), agents.len()), |_| random.unit() * 5.0);
-        let off = tensor.soften(scores.view(), &capacities, Soft::default().with_tolerance(1e-9)).unwrap();
+        let off = tensor.soften(scores.view(), &capacities, SinkhornSettings::default().with_tolerance(1e-9)).unwrap();
         assert!(off <= 1e-9, "seed {seed}: off by {off}");
         let enough = capacities.iter().sum::<usize>() >= tasks.len();
         for row in tensor.level(0).rows() {
@@ -81,13 +83,13 @@ fn soft_assignments_have_the_sums_they_should() {
 }
 
 #[test]
-fn a_soft_assignment_of_two_is_known() {
+fn a_soft_assignment_of_two_tasks_has_the_analytic_values() {
     // Scores 1 and 0 on the diagonal and off it, at temperature t: each row is [x, 1-x] with (x/(1-x))^2 = e^(2/t).
     let (tasks, agents) = ids(2, 2, &mut Random::new(0, 0), 1);
     let mut tensor = TaskTensor::new(&tasks, &agents, 1, |_, _| true).unwrap();
     let scores = Array2::from_shape_fn((2, 2), |(row, column)| f64::from(u8::from(row == column)));
     for temperature in [0.01, 0.5, 1.0, 3.0] {
-        let how = Soft::default().with_temperature(temperature).with_tolerance(1e-12);
+        let how = SinkhornSettings::default().with_temperature(temperature).with_tolerance(1e-12);
         tensor.soften(scores.view(), &[1, 1], how).unwrap();
         let ratio = (1.0 / temperature).exp();
         assert!((tensor.level(0)[(0, 0)] - ratio / (1.0 + ratio)).abs() < 1e-9, "{temperature}");
@@ -95,14 +97,14 @@ fn a_soft_assignment_of_two_is_known() {
 }
 
 #[test]
-fn an_assignment_goes_through_a_tensor_and_comes_back() {
+fn an_assignment_survives_a_tensor_round_trip() {
     for seed in 0..300 {
         let mut random = Random::new(seed, 2);
         let (tasks, agents) = ids(1 + random.below(12), 1 + random.below(5), &mut random, 4);
         let chosen: BTreeMap<TaskId, AgentId> =
             tasks.iter().map(|(task, _)| (*task, agents[random.below(agents.len())])).collect();
         let mut tensor = TaskTensor::new(&tasks, &agents, 4, |_, _| true).unwrap();
-        // Every other one by certainty, the others by scores alone.
+        // Every other task is pinned, the others follow from scores alone.
         let scores = Array2::from_shape_fn((tasks.len(), agents.len()), |(row, column)| {
             f64::from(u8::from(chosen[&tasks[row].0] == agents[column]))
         });
@@ -110,7 +112,7 @@ fn an_assignment_goes_through_a_tensor_and_comes_back() {
         for (task, agent) in chosen.iter().filter(|(task, _)| task.get() % 2 == 0) {
             tensor.pin(*task, *agent).unwrap();
         }
-        tensor.soften(scores.view(), &most, Soft::default().with_temperature(0.05)).unwrap();
+        tensor.soften(scores.view(), &most, SinkhornSettings::default().with_temperature(0.05)).unwrap();
         let rounds = tensor.rounds(&most).unwrap();
         let back: BTreeMap<TaskId, AgentId> = rounds.iter().flat_map(|round| round.pairs.clone()).collect();
         assert_eq!(back, chosen, "seed {seed}");
@@ -120,7 +122,7 @@ fn an_assignment_goes_through_a_tensor_and_comes_back() {
 }
 
 #[test]
-fn rounds_serve_as_many_as_can_be_and_never_more_than_there_is_room() {
+fn rounds_are_maximal_and_respect_capacities() {
     for seed in 0..300 {
         let tensor = tensor(&mut Random::new(seed, 3));
         let rounds = tensor.rounds(&vec![1; tensor.agents().len()]).unwrap();
@@ -144,8 +146,8 @@ fn rounds_serve_as_many_as_can_be_and_never_more_than_there_is_room() {
     }
 }
 
-/// How many of these tasks find somebody, and how likely that is in all, where an agent is so many columns as it has room:
-/// the same by another way.
+/// The number of tasks that are assigned and the sum of their probabilities, by an independent method: one column for each unit of
+/// an agent's capacity.
 fn by_columns(tensor: &TaskTensor, level: usize, loose: &[usize], room: &[usize]) -> (usize, f64) {
     let columns: Vec<usize> = room.iter().enumerate().flat_map(|(column, room)| vec![column; *room]).collect();
     let dear = loose.len() as f64 + 1.0;
@@ -161,14 +163,14 @@ fn by_columns(tensor: &TaskTensor, level: usize, loose: &[usize], room: &[usize]
 }
 
 #[test]
-fn a_round_is_the_likeliest_of_those_that_serve_most() {
+fn a_round_is_the_likeliest_of_the_maximal_ones() {
     let mut shared = 0;
     for seed in 0..400 {
         let mut random = Random::new(seed, 5);
         let mut tensor = tensor(&mut random);
         let (tasks, agents, levels) = tensor.values().dim();
         let scores = Array2::from_shape_fn((tasks, agents), |_| random.unit() * 4.0);
-        tensor.soften(scores.view(), &vec![2; agents], Soft::default().with_rounds(50)).unwrap();
+        tensor.soften(scores.view(), &vec![2; agents], SinkhornSettings::default().with_rounds(50)).unwrap();
         let room: Vec<usize> = (0..agents).map(|_| random.below(4)).collect();
         let row_of = |task: TaskId| tensor.tasks().iter().position(|one| *one == task).unwrap();
         let column_of = |agent: AgentId| tensor.agents().iter().position(|one| *one == agent).unwrap();
@@ -199,9 +201,9 @@ fn a_round_is_the_likeliest_of_those_that_serve_most() {
     assert!(shared > 100, "{shared}");
 }
 
-/// One column for each that an agent has room for would be 4,000 times 64,000 costs.
+/// One column for each unit of capacity would be 4,000 times 64,000 costs.
 #[test]
-fn rounds_need_no_memory_for_room() {
+fn memory_of_rounds_does_not_depend_on_capacities() {
     let tasks: Vec<(TaskId, usize)> = (0..4_000).map(|id| (TaskId::new(id), 0)).collect();
     let agents: Vec<AgentId> = (0..16).map(AgentId::new).collect();
     let can = |task: TaskId, agent: AgentId| task.get() % 16 <= agent.get();
@@ -209,7 +211,7 @@ fn rounds_need_no_memory_for_room() {
     let rounds = tensor.rounds(&[usize::MAX; 16]).unwrap();
     assert_eq!(rounds.iter().map(|round| round.pairs.len()).collect::<Vec<_>>(), [4_000]);
     let served = |from: usize| rounds[0].pairs.iter().skip(from).step_by(16).map(|pair| pair.1.get());
-    assert!(served(15).all(|agent| agent == 15), "only one can");
+    assert!(served(15).all(|agent| agent == 15), "only one agent can do it");
     assert!(served(9).all(|agent| agent >= 9));
 }
 
@@ -245,11 +247,11 @@ fn three_goals_eight_tasks_five_agents_four_levels() {
         }
         done.extend(round.pairs.iter().map(|pair| pair.0));
     }
-    assert_eq!(done.len(), 8, "all done");
+    assert_eq!(done.len(), 8, "not all are done");
 }
 
 #[test]
-fn levels_may_be_priorities() {
+fn levels_can_be_priorities() {
     let task = |id, priority| Task::new(TaskId::new(id), Duration::from_secs(1)).with_priority(priority);
     let project = Project::default()
         .with_agent(Agent::new(AgentId::new(1)))
@@ -264,12 +266,12 @@ fn levels_may_be_priorities() {
 }
 
 #[test]
-fn what_is_no_tensor_is_refused() {
+fn invalid_tensors_are_rejected() {
     let (one, two, who) = (TaskId::new(1), TaskId::new(2), AgentId::new(1));
     let make = |tasks: &[(TaskId, usize)], agents: &[AgentId]| TaskTensor::new(tasks, agents, 2, |task, _| task == one);
     assert_eq!(make(&[(one, 2)], &[who]), Err(TensorError::NoLevel { task: one }));
-    assert_eq!(make(&[(one, 0), (one, 1)], &[who]), Err(TensorError::Twice));
-    assert_eq!(make(&[], &[who, who]), Err(TensorError::Twice));
+    assert_eq!(make(&[(one, 0), (one, 1)], &[who]), Err(TensorError::Duplicate));
+    assert_eq!(make(&[], &[who, who]), Err(TensorError::Duplicate));
     let mut tensor = make(&[(one, 0), (two, 1)], &[who]).unwrap();
     assert_eq!(tensor.pin(two, who), Err(TensorError::Masked { task: two, agent: who }));
     assert_eq!(tensor.pin(one, AgentId::new(2)), Err(TensorError::Masked { task: one, agent: AgentId::new(2) }));
@@ -277,14 +279,14 @@ fn what_is_no_tensor_is_refused() {
     assert_eq!(tensor.rounds(&[]), Err(TensorError::Shape));
     assert_eq!(tensor.level(7).dim(), (0, 0));
     let scores = Array2::zeros((2, 1));
-    assert_eq!(tensor.soften(scores.view(), &[1, 1], Soft::default()), Err(TensorError::Shape));
-    let cold = Soft::default().with_temperature(0.0);
-    assert_eq!(tensor.soften(scores.view(), &[1], cold), Err(TensorError::NotANumber));
+    assert_eq!(tensor.soften(scores.view(), &[1, 1], SinkhornSettings::default()), Err(TensorError::Shape));
+    let cold = SinkhornSettings::default().with_temperature(0.0);
+    assert_eq!(tensor.soften(scores.view(), &[1], cold), Err(TensorError::InvalidValue));
     let nowhere = Array2::from_elem((2, 1), f64::NAN);
-    assert_eq!(tensor.soften(nowhere.view(), &[1], Soft::default()), Err(TensorError::NotANumber));
+    assert_eq!(tensor.soften(nowhere.view(), &[1], SinkhornSettings::default()), Err(TensorError::InvalidValue));
 }
 
-/// The best matching of tasks with agents by trying all: as many as can be, and of those the greatest sum.
+/// The best matching of tasks with agents by exhaustive search: of the maximal ones, the greatest sum.
 fn best(can: &[Vec<Option<f64>>], row: usize, used: u32) -> (usize, f64) {
     let Some(lane) = can.get(row) else { return (0, 0.0) };
     let mut found = best(can, row + 1, used);
@@ -308,7 +310,7 @@ fn the_first_round_of_each_level_is_its_best_matching() {
         let can = |task: TaskId, agent: AgentId| !holes[(task.get() * 5 + agent.get()) as usize % 64];
         let mut tensor = TaskTensor::new(&tasks, &agents, 3, can).unwrap();
         let scores = Array2::from_shape_fn((tasks.len(), agents.len()), |_| random.unit() * 4.0);
-        tensor.soften(scores.view(), &vec![1; agents.len()], Soft::default()).unwrap();
+        tensor.soften(scores.view(), &vec![1; agents.len()], SinkhornSettings::default()).unwrap();
         let rounds = tensor.rounds(&vec![1; agents.len()]).unwrap();
         for level in 0..3 {
             let rows: Vec<usize> = (0..tasks.len()).filter(|row| tasks[*row].1 == level).collect();
@@ -328,15 +330,15 @@ fn the_first_round_of_each_level_is_its_best_matching() {
     }
 }
 
-/// The assignment [[4, 1, 3], [2, 0, 5], [3, 2, 2]] costs 5 at least: in one slice, and in each of two.
+/// The assignment [[4, 1, 3], [2, 0, 5], [3, 2, 2]] costs at least 5, in one slice and in each of two.
 #[test]
-fn slices_are_the_assignment_of_the_literature() {
+fn slices_give_the_published_assignment() {
     let costs = [[4.0, 1.0, 3.0], [2.0, 0.0, 5.0], [3.0, 2.0, 2.0]];
     let agents: Vec<AgentId> = (0..3).map(AgentId::new).collect();
     let tasks: Vec<(TaskId, usize)> = (0..6).map(|id| (TaskId::new(id), (id / 3) as usize)).collect();
     let mut tensor = TaskTensor::new(&tasks, &agents, 2, |_, _| true).unwrap();
     let scores = Array2::from_shape_fn((6, 3), |(row, column)| -costs[row % 3][column]);
-    tensor.soften(scores.view(), &[1; 3], Soft::default().with_temperature(0.1)).unwrap();
+    tensor.soften(scores.view(), &[1; 3], SinkhornSettings::default().with_temperature(0.1)).unwrap();
     let rounds = tensor.rounds(&[1; 3]).unwrap();
     assert_eq!(rounds.len(), 2);
     for (level, round) in rounds.iter().enumerate() {
@@ -348,7 +350,7 @@ fn slices_are_the_assignment_of_the_literature() {
 }
 
 #[test]
-fn who_comes_or_goes_leaves_the_others_as_they_are() {
+fn adding_or_removing_agents_keeps_other_entries() {
     for seed in 0..100 {
         let mut random = Random::new(seed, 5);
         let (tasks, agents) = ids(2 + random.below(6), 2 + random.below(4), &mut random, 3);
@@ -368,12 +370,12 @@ fn who_comes_or_goes_leaves_the_others_as_they_are() {
 }
 
 #[test]
-fn empty_axes_are_tensors_and_too_large_ones_are_refused() {
+fn empty_axes_are_allowed_and_too_large_ones_rejected() {
     let (task, who) = (TaskId::new(1), AgentId::new(1));
     for (tasks, agents, levels) in [(&[][..], &[][..], 0), (&[(task, 0)], &[], 1), (&[], &[who], 3)] {
         let mut tensor = TaskTensor::new(tasks, agents, levels, |_, _| true).unwrap();
         assert_eq!(tensor.values().dim(), (tasks.len(), agents.len(), levels));
-        [AxisOf::Tasks, AxisOf::Agents, AxisOf::Levels].into_iter().for_each(|axis| tensor.normalise(axis));
+        [TensorAxis::Tasks, TensorAxis::Agents, TensorAxis::Levels].into_iter().for_each(|axis| tensor.normalise(axis));
         assert_eq!(tensor.rounds(&vec![1; agents.len()]).unwrap(), []);
         assert_eq!(tensor.orphans().count(), tasks.len());
     }

@@ -45,7 +45,7 @@ fn every_bit_of_a_ledger_counts() {
 }
 
 #[test]
-fn what_is_left_out_put_in_moved_or_brought_from_elsewhere_shows() {
+fn omitted_inserted_moved_and_foreign_records_are_detected() {
     let stream = stream();
     let (_, bytes) = written(&stream, 4);
     let all = lines(&bytes);
@@ -69,7 +69,7 @@ fn what_is_left_out_put_in_moved_or_brought_from_elsewhere_shows() {
 }
 
 #[test]
-fn a_ledger_that_was_cut_off_does_not_pass_through_its_mark() {
+fn a_truncated_ledger_does_not_contain_its_mark() {
     let stream = stream();
     let (ledger, bytes) = written(&stream, 3);
     let two: usize = lines(&bytes)[..2].iter().map(|line| line.len()).sum();
@@ -93,7 +93,7 @@ fn a_ledger_that_was_cut_off_does_not_pass_through_its_mark() {
 }
 
 #[test]
-fn what_cannot_be_written_is_not() {
+fn unwritable_records_write_nothing() {
     let stream = stream().with_limits(&Limits::default().with_record_bytes(20));
     let (mut ledger, mut bytes) = (Ledger::new(&stream), Vec::new());
     let fault = ledger.write(&"x".repeat(19), &mut bytes).unwrap_err();
@@ -106,7 +106,7 @@ fn what_cannot_be_written_is_not() {
 
 /// Who, what, when, why, and what came of it, of one command that was let through and one that was not.
 #[test]
-fn a_ledger_of_decisions_and_facts_can_be_exported_and_verified() {
+fn a_ledger_of_decisions_can_be_exported_and_verified() {
     let verifier = |token: &Token, _: Time| match token.reveal() {
         "ada" => Ok(Principal::new("ada").with_role(Role::Submitter).with_tenant("north")),
         _ => Err(Unauthenticated::Unknown),
@@ -122,15 +122,15 @@ fn a_ledger_of_decisions_and_facts_can_be_exported_and_verified() {
         if decision.check().is_ok() {
             let before = engine.last_seq();
             engine.handle(at, command, &mut out).unwrap();
-            decision = decision.led_to(before, engine.last_seq());
+            decision = decision.with_events(before, engine.last_seq());
         }
         ledger.write(&decision, &mut bytes).unwrap();
     }
     let decisions: Vec<Decision> = Ledger::read(&stream, &bytes).unwrap();
     let told: Vec<String> = decisions.iter().map(ToString::to_string).collect();
-    assert_eq!(told, ["5s ada: submit t1", "6s ada: submit t1: refused: ada may not reach beyond their tenants"]);
+    assert_eq!(told, ["5s ada: submit t1", "6s ada: submit t1: denied: ada may not access other tenants"]);
     // The facts of it, in a ledger of their own.
-    let (first, last) = decisions[0].facts.unwrap();
+    let (first, last) = decisions[0].events.unwrap();
     let facts = Stream::new("facts").with_key(key());
     let (mut ledger, mut exported) = (Ledger::new(&facts), Vec::new());
     for entry in out.entries().iter().filter(|entry| first <= entry.seq && entry.seq <= last) {

@@ -113,7 +113,7 @@ fn the_compact_form_is_smaller() {
 }
 
 #[test]
-fn what_does_not_fit_one_record_becomes_several() {
+fn entries_beyond_a_record_become_several_records() {
     let story = turned_back().entries;
     for stream in streams() {
         let small = stream.clone().with_limits(&Limits::default().with_record_bytes(2_500));
@@ -125,7 +125,7 @@ fn what_does_not_fit_one_record_becomes_several() {
 }
 
 #[test]
-fn an_entry_that_is_too_large_is_refused_and_nothing_is_written() {
+fn a_too_large_entry_is_rejected_and_nothing_is_written() {
     let mut story = turned_back().entries[..3].to_vec();
     let TaskEvent::Submitted { spec, replays, expected } = turned_back().entries.iter().find_map(submitted).unwrap()
     else {
@@ -151,7 +151,7 @@ fn submitted(entry: &Entry) -> Option<TaskEvent> {
 }
 
 #[test]
-fn a_sealer_refuses_gaps_and_old_writers() {
+fn a_sealer_rejects_gaps_and_stale_epochs() {
     let story = turned_back().entries;
     let (mut sealer, mut bytes) = Stream::new("orders").begin(Head::START);
     let two = Epoch::new(2);
@@ -182,7 +182,7 @@ fn zeros_after_the_last_record_are_its_end() {
 
 /// A writer goes on where a reader has found the sound end.
 #[test]
-fn a_torn_tail_is_cut_and_written_over() {
+fn a_torn_tail_is_cut_and_overwritten() {
     let story = turned_back().entries;
     for stream in streams() {
         let (_, mut bytes) = sealed(&stream, &story, 4);

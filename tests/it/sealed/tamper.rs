@@ -102,7 +102,7 @@ fn pieces(stream: &Stream, bytes: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>) {
 }
 
 #[test]
-fn gaps_repeats_and_forks_are_told_apart() {
+fn gaps_repeats_and_forks_are_distinguished() {
     for stream in streams() {
         let (_, bytes) = short(&stream);
         let (header, records) = pieces(&stream, &bytes);
@@ -160,7 +160,7 @@ fn an_old_writer_is_a_fork() {
 }
 
 #[test]
-fn streams_and_keys_are_told_apart() {
+fn streams_and_keys_are_distinguished() {
     for encoding in [Encoding::Compact, Encoding::Lines] {
         let of = |name: &str| Stream::new(name.to_owned()).with_encoding(encoding);
         let (open, keyed) = (of("orders"), of("orders").with_key(key()));
@@ -201,7 +201,7 @@ fn of_version(encoding: Encoding, version: u8) -> Vec<u8> {
 }
 
 #[test]
-fn unknown_versions_are_told_from_damage() {
+fn unknown_versions_are_distinguished_from_damage() {
     for encoding in [Encoding::Compact, Encoding::Lines] {
         let stream = Stream::new("orders").with_encoding(encoding);
         let (_, mut bytes) = short(&stream);
@@ -213,7 +213,7 @@ fn unknown_versions_are_told_from_damage() {
 
 /// A fact that a later version of the library knows: the record is right, and says so.
 #[test]
-fn a_fact_that_is_not_known_is_unreadable_and_not_damage() {
+fn an_unknown_event_is_unreadable_and_not_damage() {
     let stream = Stream::new("orders").with_encoding(Encoding::Lines);
     let (header, _) = pieces(&stream, &short(&stream).1);
     let zeros = "0".repeat(64);
@@ -228,7 +228,7 @@ fn a_fact_that_is_not_known_is_unreadable_and_not_damage() {
 
 /// A length that is a lie reserves no memory, and one beyond the limit is refused by name.
 #[test]
-fn lengths_are_not_believed() {
+fn lengths_are_not_trusted() {
     let stream = Stream::new("orders");
     let (_, bytes) = short(&stream);
     let (mut lie, _) = pieces(&stream, &bytes);

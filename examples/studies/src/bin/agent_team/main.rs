@@ -23,7 +23,7 @@ mod work;
 
 use counterpoint::decompose::{Ask, RulePack, decompose};
 use counterpoint::definition::{Definition, Expr, Link};
-use counterpoint::planning::{Expected, TaskTensor};
+use counterpoint::planning::{NodeEstimate, TaskTensor};
 use counterpoint::routing::BestMatch;
 use counterpoint::team::{Matrix, Person, Request, backups, form};
 use counterpoint::{
@@ -174,8 +174,9 @@ fn run(team: &[AgentSpec], about: &About, leaver: Option<&str>) -> Result<Done, 
     host.say(Command::define(definition.clone()))?;
     host.say(Command::start(ask.run(RunId::new(1))))?;
     let who = |name: &str| team.iter().find(|agent| agent.name.as_deref() == Some(name)).map(|agent| agent.id);
-    let tensor =
-        |host: &Host| TaskTensor::of_run(&host.engine, RunId::new(1), &|_, _| Expected::once(Duration::from_secs(1)));
+    let tensor = |host: &Host| {
+        TaskTensor::of_run(&host.engine, RunId::new(1), &|_, _| NodeEstimate::once(Duration::from_secs(1)))
+    };
     let mut tensors = vec![tensor(&host)?];
     let (mut rounds, mut taken_back): (Vec<Vec<(AgentId, String)>>, usize) = (Vec::new(), 0);
     while host.engine.run(RunId::new(1)).is_some_and(|run| run.outcome().is_none()) {

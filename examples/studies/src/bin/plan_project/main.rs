@@ -1,12 +1,12 @@
-//! Plans a project: reads an instance, looks for the best schedule, prints it and draws it.
+//! Plans a project: reads an instance, searches for the best schedule, prints it and draws a Gantt chart.
 //!
 //! ```text
 //! plan_project INSTANCE [--seconds 10] [--seed 1] [--svg gantt.svg]   a .def (iMOPSE), .sm (PSPLIB) or .yaml file
-//! plan_project examples/studies/src/bin/plan_project/garden.yaml                      a project as people write one
-//! plan_project --small                                                a project of its own making, without files
+//! plan_project examples/studies/src/bin/plan_project/garden.yaml      a project in YAML
+//! plan_project --small                                                a generated project, without files
 //! ```
 //!
-//! `INSTANCE` may be a name below the directory in the environment variable `COUNTERPOINT_DATA`, or in `--data`.
+//! `INSTANCE` can be a name relative to the directory in the environment variable `COUNTERPOINT_DATA`, or in `--data`.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_types,
@@ -25,7 +25,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-struct Wish {
+struct Options {
     instance: Option<PathBuf>,
     seconds: f64,
     seed: u64,
@@ -33,30 +33,30 @@ struct Wish {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let wish = wish()?;
-    let project = match &wish.instance {
+    let options = options()?;
+    let project = match &options.instance {
         Some(path) => read::instance(path)?,
-        None => small(wish.seed),
+        None => small(options.seed),
     };
     let problem = project.check()?;
     println!("{} tasks, {} agents, {} resources", problem.tasks(), problem.agents(), project.resources.len());
-    let found = search(&wish, &problem);
-    let facts = validate(&project, &found.plan).map_err(|breaches| format!("the plan is wrong: {breaches:?}"))?;
+    let found = search(&options, &problem);
+    let summary = validate(&project, &found.plan).map_err(|violations| format!("the plan is wrong: {violations:?}"))?;
     let timeline = Timeline::of(&project, &found.plan);
     table(&timeline);
-    println!("makespan  {:>12}", format!("{:?}", facts.makespan));
+    println!("makespan  {:>12}", format!("{:?}", summary.makespan));
     println!("bound     {:>12}  gap {:.2} %", format!("{:?}", found.bound), 100.0 * found.gap());
-    println!("cost      {:>12.2}", facts.cost as f64 / 1e6);
+    println!("cost      {:>12.2}", summary.cost as f64 / 1e6);
     println!("schedules {:>12}", found.evaluations);
-    if let Some(path) = &wish.svg {
+    if let Some(path) = &options.svg {
         std::fs::write(path, timeline.svg())?;
         println!("drawn in  {}", path.display());
     }
     Ok(())
 }
 
-fn wish() -> Result<Wish, Box<dyn Error>> {
-    let mut wish = Wish { instance: None, seconds: 2.0, seed: 1, svg: None };
+fn options() -> Result<Options, Box<dyn Error>> {
+    let mut options = Options { instance: None, seconds: 2.0, seed: 1, svg: None };
     let mut data = std::env::var_os("COUNTERPOINT_DATA").map(PathBuf::from);
     let mut small = false;
     let mut words = std::env::args().skip(1);
@@ -64,38 +64,38 @@ fn wish() -> Result<Wish, Box<dyn Error>> {
         let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
         match word.as_str() {
             "--small" => small = true,
-            "--seconds" => wish.seconds = value()?.parse()?,
-            "--seed" => wish.seed = value()?.parse()?,
-            "--svg" => wish.svg = Some(value()?.into()),
+            "--seconds" => options.seconds = value()?.parse()?,
+            "--seed" => options.seed = value()?.parse()?,
+            "--svg" => options.svg = Some(value()?.into()),
             "--data" => data = Some(value()?.into()),
-            _ => wish.instance = Some(word.into()),
+            _ => options.instance = Some(word.into()),
         }
     }
     if small {
-        wish.instance = None;
-        wish.seconds = wish.seconds.min(0.5);
-    } else if wish.instance.is_none() {
+        options.instance = None;
+        options.seconds = options.seconds.min(0.5);
+    } else if options.instance.is_none() {
         return Err("which instance? --small needs none".into());
     }
-    if let (Some(instance), Some(data)) = (&wish.instance, data)
+    if let (Some(instance), Some(data)) = (&options.instance, data)
         && !instance.exists()
     {
-        wish.instance = Some(data.join(instance));
+        options.instance = Some(data.join(instance));
     }
-    Ok(wish)
+    Ok(options)
 }
 
-/// The library reads no clock: time is kept here, where the search tells how far it is.
-fn search(wish: &Wish, problem: &counterpoint::planning::Problem) -> Solution {
+/// Searches until the time is up. The library reads no clock, so the observer does.
+fn search(options: &Options, problem: &counterpoint::planning::Problem) -> Solution {
     const PARTS: u64 = 1_000;
     let bar = ProgressBar::new(PARTS);
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {elapsed} {msg}") {
         bar.set_style(style);
     }
     let begin = Instant::now();
-    let settings = Settings::default().with_seed(wish.seed).with_evaluations(u64::MAX);
+    let settings = Settings::default().with_seed(options.seed).with_evaluations(u64::MAX);
     let found = plan_project(problem, &settings, &mut |progress| {
-        let part = begin.elapsed().as_secs_f64() / wish.seconds.max(f64::MIN_POSITIVE);
+        let part = begin.elapsed().as_secs_f64() / options.seconds.max(f64::MIN_POSITIVE);
         bar.set_position((part * PARTS as f64) as u64);
         bar.set_message(format!("{:?}, at least {:?}", progress.makespan, progress.bound));
         if part < 1.0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -113,7 +113,7 @@ fn table(timeline: &Timeline) {
     }
 }
 
-/// Thirty tasks of four skills for six agents.
+/// A random project of thirty tasks with four skills for six agents.
 fn small(seed: u64) -> Project {
     let mut random = Random::new(seed, 0);
     let skill = |number: usize| format!("skill-{}", number % 4);

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// The project in a file; a unit of its time is a second.
+/// Reads a project from a file. A unit of its time is a second.
 pub(crate) fn instance(path: &Path) -> Result<Project, Box<dyn Error>> {
     let text = std::fs::read_to_string(path).map_err(|fault| format!("{}: {fault}", path.display()))?;
     match path.extension().and_then(|kind| kind.to_str()) {

@@ -1,4 +1,4 @@
-//! Projects from published instances: makespans beside the best known, and fronts of duration against cost.
+//! Projects from published instances: makespans compared with the best known, and Pareto fronts of makespan and cost.
 
 use crate::read;
 use counterpoint::planning::{Problem, Project, Settings, Solution, pareto_front, plan_project, validate};
@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
-/// The rows of a table of records that name one of these parts, as cells.
+/// The cells of the rows of a table of records whose name contains one of the parts in the filter.
 fn rows(path: &Path, filter: &str) -> Result<Vec<Vec<String>>, Box<dyn Error>> {
     let text = std::fs::read_to_string(path)?;
     let rows = text.lines().skip(1).map(|line| line.split(',').map(str::to_owned).collect::<Vec<_>>());
@@ -30,26 +30,25 @@ fn search(project: &Project, problem: &Problem, budgets: &[Duration], seed: u64)
     let settings = Settings::default().with_seed(seed).with_evaluations(u64::MAX).with_report_every(256);
     let solution = plan_project(problem, &settings, &mut |progress| {
         let now = begin.elapsed();
-        // What is told now was the best when the budget was used up; nothing yet was told: the first plan.
+        // The makespan reported before this call was the best when the budget was used up.
         while budgets.get(after.len()).is_some_and(|budget| *budget <= now) {
             after.push(if last.is_zero() { progress.makespan } else { last }.as_secs());
         }
         last = progress.makespan;
         if after.len() < budgets.len() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
-    validate(project, &solution.plan).unwrap_or_else(|breaches| panic!("the plan is wrong: {breaches:?}"));
+    validate(project, &solution.plan).unwrap_or_else(|violations| panic!("the plan is wrong: {violations:?}"));
     after.resize(budgets.len(), solution.makespan.as_secs());
     Found { solution, used: begin.elapsed(), after }
 }
 
-/// Multi-skill instances: what is known, what is found in each budget (the best and the mean of all seeds), how far that is from
-/// the bound.
+/// Multi-skill instances: the best known makespan, the best and mean over all seeds for each budget, and the gap to the bound.
 pub(crate) fn multi_skill(data: &Path, budgets: &[Duration], seeds: u32, filter: &str) -> Result<(), Box<dyn Error>> {
     let heads: Vec<String> = budgets.iter().map(|budget| format!("{budget:?}: best, mean | gap")).collect();
     println!("| instance | known | bound | {} | proven | CPU s |", heads.join(" | "));
     println!("|---|---|---|{}---|---|", "---|---|".repeat(budgets.len()));
     for (table, known, set) in [("records.csv", 6, "d36"), ("records_generated.csv", 2, "generated")] {
-        // By whether an instance is big: how many there are, and the sums of gaps by budget.
+        // For small and for big instances, the count and the sums of gaps by budget.
         let mut sums = [(0_u32, vec![0.0; budgets.len()]), (0, vec![0.0; budgets.len()])];
         let mut proven = 0;
         for row in rows(&data.join("msrcpsp").join(table), filter)? {
@@ -128,14 +127,14 @@ pub(crate) fn single_skill(data: &Path, budget: Duration, filter: &str) -> Resul
     Ok(())
 }
 
-/// Fronts of duration against cost, each from one run: all plans of which none is both sooner and cheaper.
+/// Pareto fronts of makespan and cost, each from one run.
 pub(crate) fn fronts(data: &Path, budget: Duration, filter: &str) -> Result<(), Box<dyn Error>> {
     println!("| instance | plans | schedules | CPU s | makespan: cost, the soonest first |");
     println!("|---|---|---|---|---|");
     for row in rows(&data.join("msrcpsp/records.csv"), filter)? {
         let project = read::instance(&data.join("msrcpsp").join(format!("{}.def", row[0])))?;
         let problem = project.check()?;
-        // How many schedules that time allows is tried out: a front is shared out by schedules.
+        // The number of schedules for the time is measured first, since a front divides its budget by schedules.
         let trial = search(&project, &problem, &[budget / 10], 1);
         let pace = trial.solution.evaluations as f64 / trial.used.as_secs_f64().max(1e-6);
         let begin = ProcessTime::now();

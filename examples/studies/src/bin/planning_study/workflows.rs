@@ -1,4 +1,4 @@
-//! Recorded workflows on eight agents of different speed: heuristics, and what a search adds.
+//! Recorded workflows on eight agents of different speed: the heuristics, and the improvement by a search.
 
 use counterpoint::planning::{Graph, Heuristic, Settings, list_schedule, search_schedule};
 use cpu_time::ProcessTime;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 const SPEEDS: [f64; 8] = [1.0, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0];
 
-/// A line for each workflow, with data that takes 0.1 of the time that work takes, and as much as it.
+/// One line for each workflow, with transfer times of 0.1 and 1 times the mean task duration.
 pub(crate) fn print(data: &Path, budget: Duration) -> Result<(), Box<dyn Error>> {
     let mut files: Vec<_> = std::fs::read_dir(data.join("wfinstances"))?.flatten().map(|file| file.path()).collect();
     files.retain(|path| path.extension().is_some_and(|kind| kind == "json"));
@@ -51,8 +51,8 @@ pub(crate) fn print(data: &Path, budget: Duration) -> Result<(), Box<dyn Error>>
     Ok(())
 }
 
-/// A workflow in wfformat 1.5: recorded run times, on agents that are faster by so much; what a task writes and another reads
-/// is moved between them, as fast as makes it on the mean this much of what a task takes at the mean speed.
+/// Reads a workflow in wfformat 1.5 with recorded run times and agents of different speed. Files that one task writes and another
+/// reads are transferred at a speed that gives the mean transfer this ratio to the mean task duration.
 pub(crate) fn read(path: &Path, ratio: f64) -> Result<(Graph, usize), Box<dyn Error>> {
     let text: Value = serde_json::from_str(&std::fs::read_to_string(path)?)?;
     let list = |pointer: &str| text.pointer(pointer).and_then(Value::as_array).ok_or("a part is missing");

@@ -1,4 +1,4 @@
-//! Everything that is wrong with a document is told at once, each with its path.
+//! All errors in a document are reported at once, each with its path.
 
 use super::{compiled, wrong};
 use counterpoint::Limits;
@@ -6,7 +6,7 @@ use counterpoint::language::Document;
 use serde_json::json;
 
 #[test]
-fn every_mistake_is_told_with_its_path_and_a_suggestion() {
+fn every_fault_is_reported_with_its_path_and_a_suggestion() {
     let lines = wrong(
         r#"
 nam: report
@@ -29,22 +29,22 @@ outputs: {text: {from: wirte.output}}
     let expected = [
         "nam: unknown field `nam`, did you mean `name`?",
         "`name` is missing",
-        "inputs.least.default: is a text, not a whole number",
-        "inputs.topic.type: unknown word `strin`, did you mean `string`?",
-        "inputs.topic.required: is a text, not true or false",
-        "tasks[1].id: another task is called `analyze`",
+        "inputs.least.default: expected an integer, found a string",
+        "inputs.topic.type: unknown keyword `strin`, did you mean `string`?",
+        "inputs.topic.required: expected a boolean, found a string",
+        "tasks[1].id: duplicate task `analyze`",
         "tasks[3]: `id` is missing",
-        "tasks[4].id: `inputs` is no id of a task: letters, digits, _ and -, and not inputs, item, context, fail or continue",
+        "tasks[4].id: invalid value `inputs`, expected a task id: letters, digits, _ and -, and not inputs, item, context, fail or continue",
         "tasks[0].retry.delays: unknown field `delays`, did you mean `delay`?",
-        "tasks[0].retry.attempts: `-1` is no whole number from 0 to 4294967295",
-        "tasks[0].timeout: `soon` is no duration such as 250ms or 1m 30s",
+        "tasks[0].retry.attempts: invalid value `-1`, expected an integer from 0 to 4294967295",
+        "tasks[0].timeout: invalid value `soon`, expected a duration such as 250ms or 1m 30s",
         "tasks[2].depends_on[0]: unknown task `analyse`, did you mean `analyze`?",
-        "tasks[2].depends_on[1]: is a number, not an object",
-        "tasks[2].depends_on[2].on: unknown word `sucess`, did you mean `success`?",
+        "tasks[2].depends_on[1]: expected an object, found a number",
+        "tasks[2].depends_on[2].on: unknown keyword `sucess`, did you mean `success`?",
         "tasks[2].inputs.a: unknown task `analize`, did you mean `analyze`?",
         "tasks[2].inputs.b: unknown input `topik`, did you mean `topic`?",
-        "tasks[2].inputs.c: `x ${analyze.output}` is no text alone and no reference alone: write \"${a.output}\", or $$ for a dollar",
-        "tasks[2].inputs.d.from: `analyze.outputs` is no reference such as inputs.order or analyze.output.total",
+        "tasks[2].inputs.c: invalid value `x ${analyze.output}`, expected either plain text or a single reference: write \"${a.output}\", or $$ for a dollar sign",
+        "tasks[2].inputs.d.from: invalid value `analyze.outputs`, expected a reference such as inputs.order or analyze.output.total",
         "tasks[2].when.eqal: unknown field `eqal`, did you mean `equal`?",
         "tasks[5]: `wait` and `choose` exclude each other",
         "tasks[5].choose[0]: `when` is missing",
@@ -55,7 +55,7 @@ outputs: {text: {from: wirte.output}}
 }
 
 #[test]
-fn what_makes_no_sound_workflow_has_a_path_too() {
+fn findings_of_validation_have_paths() {
     let lines = wrong(
         r#"
 name: odd
@@ -97,12 +97,12 @@ fn documents_have_bounds() {
     let tasks: Vec<_> = (0..5_000).map(|id| json!({"id": format!("t{id}")})).collect();
     let many: Document = serde_json::from_value(json!({"name": "many", "tasks": tasks})).unwrap();
     let error = many.compile(&Limits::default()).unwrap_err();
-    assert_eq!(error.to_string(), "tasks: 5000 tasks, more than the 4096 allowed");
+    assert_eq!(error.to_string(), "tasks: 5000 tasks exceed the limit of 4096");
 
     let faults: Vec<_> = (0..500).map(|id| json!({"id": format!("t{id}"), "depends_on": "nobody"})).collect();
     let faulty: Document = serde_json::from_value(json!({"name": "faulty", "tasks": faults})).unwrap();
     let error = faulty.compile(&Limits::default()).unwrap_err();
-    assert_eq!((error.mistakes().len(), error.omitted()), (100, 400));
+    assert_eq!((error.faults().len(), error.omitted()), (100, 400));
 }
 
 #[test]
