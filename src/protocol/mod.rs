@@ -56,5 +56,5 @@ pub use card::{AgentCard, Submission};
 pub use convert::{NotACommand, NotAMessage};
 pub use decode::{Malformed, WireLimits};
 pub use message::{BadMessageId, Message, MessageId, VERSION};
-pub use negotiation::{Act, OutOfTurn, Proposal, Stage};
+pub use negotiation::{Act, Proposal};
 pub use schema::schema;

@@ -1,4 +1,5 @@
-//! The contract net: who shall do something is settled by asking for proposals.
+//! The messages of the contract net. The state machine of the initiator is
+//! [`ContractNet`](crate::coordination::market::ContractNet).
 
 use super::wire;
 use crate::id::AgentId;
@@ -8,7 +9,6 @@ use crate::task::{Failure, Needs, Tier};
 use crate::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 /// One step of a negotiation between an initiator and one participant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -127,79 +127,5 @@ impl Proposal {
     pub fn with_terms(mut self, terms: Payload) -> Self {
         self.terms = terms;
         self
-    }
-}
-
-/// How far a negotiation with one participant has come. Each side keeps one and asks it what may come next.
-///
-/// ```
-/// use counterpoint::AgentId;
-/// use counterpoint::protocol::{Act, Proposal, Stage};
-///
-/// let bidder = AgentId::new(7);
-/// let stage = Stage::Called.after(&Act::Propose(Proposal::new(bidder, 40)))?;
-/// let stage = stage.after(&Act::AcceptProposal { of: bidder })?;
-/// assert_eq!(stage, Stage::Accepted);
-/// assert!(stage.after(&Act::Refuse { by: bidder, reason: "too late".into() }).is_err());
-/// # Ok::<(), counterpoint::protocol::OutOfTurn>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Stage {
-    /// Nothing was said.
-    #[default]
-    Silent,
-    /// Proposals were asked for.
-    Called,
-    /// The participant has proposed something.
-    Proposed,
-    /// The proposal was taken: the work is the participant's.
-    Accepted,
-    /// Over: the participant would not, or did not understand.
-    Refused,
-    /// Over: the initiator would not.
-    Rejected,
-    /// Over: the work is done.
-    Done,
-    /// Over: the work has failed.
-    Failed,
-    /// Over: the initiator has ended it.
-    Cancelled,
-}
-
-/// A step that may not come at this stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
-#[error("this act may not come at stage {stage:?}")]
-#[non_exhaustive]
-pub struct OutOfTurn {
-    /// The stage, which has not changed.
-    pub stage: Stage,
-}
-
-impl Stage {
-    /// The stage after this act.
-    ///
-    /// # Errors
-    ///
-    /// When the act may not come now: an answer to no question, a second answer, anything after the end.
-    pub const fn after(self, act: &Act) -> Result<Self, OutOfTurn> {
-        Ok(match (self, act) {
-            (Self::Silent, Act::CallForProposals { .. }) => Self::Called,
-            (Self::Called, Act::Propose(_)) => Self::Proposed,
-            (Self::Called, Act::Refuse { .. } | Act::NotUnderstood { .. }) => Self::Refused,
-            (Self::Proposed, Act::AcceptProposal { .. }) => Self::Accepted,
-            (Self::Proposed, Act::RejectProposal { .. }) => Self::Rejected,
-            (Self::Accepted, Act::InformDone { .. }) => Self::Done,
-            (Self::Accepted, Act::InformFailed { .. }) => Self::Failed,
-            (Self::Called | Self::Proposed | Self::Accepted, Act::Cancel { .. }) => Self::Cancelled,
-            (stage, _) => return Err(OutOfTurn { stage }),
-        })
-    }
-
-    /// Whether nothing more may come.
-    #[must_use]
-    pub const fn is_over(self) -> bool {
-        matches!(self, Self::Refused | Self::Rejected | Self::Done | Self::Failed | Self::Cancelled)
     }
 }

@@ -1,5 +1,5 @@
 //! Data structures that the mechanisms share: dense slots, an index that cannot be iterated, bit sets, a timing wheel,
-//! random draws, forgetting; threads.
+//! random draws, forgetting, the median; threads.
 //!
 //! None of them knows what it holds. All of them answer a wrong index with `None`, never with a panic.
 
@@ -8,6 +8,7 @@ mod arena;
 mod bits;
 mod decay;
 mod idmap;
+mod median;
 mod random;
 mod rules;
 #[cfg(feature = "threads")]
@@ -21,6 +22,7 @@ pub(crate) use arena::{Arena, Slot};
 pub(crate) use bits::{Bits, next_around, next_in};
 pub(crate) use decay::decay;
 pub(crate) use idmap::{IdMap, NearMap};
+pub(crate) use median::median;
 pub use random::Random;
 pub(crate) use rules::{rules, with};
 pub(crate) use wheel::{TimerKey, Wheel};

@@ -58,7 +58,6 @@ fn errors_are_errors_everywhere() {
     error::<protocol::Malformed>();
     error::<protocol::NotACommand>();
     error::<protocol::NotAMessage>();
-    error::<protocol::OutOfTurn>();
     error::<resilience::breaker::Refused>();
     error::<resilience::rate::Limited>();
     error::<routing::WeightError>();

@@ -11,10 +11,11 @@ use super::table::Table;
 use crate::event::{AgentEvent, Entry, Event, Next, TaskEvent};
 use crate::id::{AgentId, AttemptId, TaskId};
 use crate::name::Name;
+use crate::structure::median;
 use crate::task::{TaskSpec, Tier};
 use crate::time::Time;
 use burn::Burn;
-use robust::{median, standing};
+use robust::standing;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 const MINUTE: u64 = 60_000_000_000;

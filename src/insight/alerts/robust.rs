@@ -1,6 +1,8 @@
 //! How far from the usual something is, by median and median deviation: a few wild values among the usual ones do not
 //! move either, as they would mean and standard deviation.
 
+use crate::structure::median;
+
 /// What makes the median absolute deviation of a normal distribution its standard deviation.
 const NORMAL: f64 = 0.6745;
 
@@ -21,19 +23,6 @@ pub(super) fn standing(value: f64, others: &[f64], floor: f64) -> Option<Standin
     (mad > 0.0).then(|| Standing { z: NORMAL * (value - center) / mad, median: center, mad })
 }
 
-/// The middle one, or the mean of the middle two.
-pub(super) fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    let upper = *sorted.get(middle)?;
-    if sorted.len() % 2 == 1 {
-        return Some(upper);
-    }
-    let lower = *sorted.get(middle.checked_sub(1)?)?;
-    Some(lower / 2.0 + upper / 2.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,8 +36,6 @@ mod tests {
         let mean = usual.iter().sum::<f64>() / 7.0;
         let deviation = (usual.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / 7.0).sqrt();
         assert!((1_000.0 - mean) / deviation < 3.0, "three sigma would have missed it");
-        assert_eq!(median(&[]), None);
-        assert_eq!(median(&[1.0, 3.0]), Some(2.0));
         assert_eq!(standing(1.0, &[1.0, 1.0], 0.0), None);
     }
 }

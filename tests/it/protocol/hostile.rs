@@ -1,7 +1,7 @@
 //! Bytes of any kind, and messages bent out of shape.
 
 use super::examples::{examples, task};
-use counterpoint::protocol::{Act, Body, Malformed, Message, MessageId, Proposal, Stage, Verdict, WireLimits};
+use counterpoint::protocol::{Body, Malformed, Message, MessageId, Verdict, WireLimits};
 use counterpoint::{
     AgentCommand, AgentId, AgentSpec, AttemptId, Command, Failure, Incarnation, Payload, TaskCommand, TaskId, TaskSpec,
 };
@@ -79,29 +79,6 @@ fn commands_and_back() {
     assert!(Body::try_from(&Command::submit(owned)).is_err(), "steps of runs are the engine's");
 }
 
-fn act() -> impl Strategy<Value = Act> {
-    (0..9_u8).prop_map(|which| {
-        let (by, reason) = (AgentId::new(1), "x".into());
-        match which {
-            0 => Act::CallForProposals {
-                kind: "x".into(),
-                payload: Payload::NULL,
-                needs: None,
-                tier: counterpoint::Tier::Low,
-                answer_by: None,
-            },
-            1 => Act::Propose(Proposal::new(by, 1)),
-            2 => Act::Refuse { by, reason },
-            3 => Act::NotUnderstood { by, reason },
-            4 => Act::AcceptProposal { of: by },
-            5 => Act::RejectProposal { of: by, reason: None },
-            6 => Act::InformDone { by, output: Payload::NULL },
-            7 => Act::InformFailed { by, failure: Failure::transient("x") },
-            _ => Act::Cancel { reason },
-        }
-    })
-}
-
 proptest! {
     #![proptest_config(crate::property(256))]
 
@@ -123,27 +100,5 @@ proptest! {
             prop_assert_eq!(decode(&again), Ok(message.clone()));
             let _ = message.into_command();
         }
-    }
-
-    /// At most one proposal, at most one answer to it, nothing after the end.
-    #[test]
-    fn negotiations_end_once(acts in prop::collection::vec(act(), 0..40)) {
-        let mut stage = Stage::default();
-        let mut taken = Vec::new();
-        for act in acts {
-            match stage.after(&act) {
-                Ok(next) => {
-                    prop_assert!(!stage.is_over());
-                    taken.push(act);
-                    stage = next;
-                }
-                Err(error) => prop_assert_eq!(error.stage, stage),
-            }
-        }
-        let count = |is: fn(&Act) -> bool| taken.iter().filter(|act| is(act)).count();
-        prop_assert!(count(|act| matches!(act, Act::Propose(_))) <= 1);
-        let answers = count(|act| matches!(act, Act::AcceptProposal { .. } | Act::RejectProposal { .. }));
-        prop_assert!(answers <= 1);
-        prop_assert!(taken.len() <= 4);
     }
 }
