@@ -4,8 +4,8 @@ use crate::structure::Random;
 use crate::task::{Jitter, Retry};
 use core::time::Duration;
 
-/// How long to wait after the `failed`-th failed attempt (from 1): below `base * 2^(failed-1)` (or as
-/// [`Jitter::Decorrelated`] says), never above `cap`, and not sooner than the agent asked for.
+/// The delay after the `failed`-th failed attempt (counted from 1): random below `base * 2^(failed-1)` (or as
+/// [`Jitter::Decorrelated`] specifies), at most `cap`, and at least what the agent asked for.
 ///
 /// ```
 /// use counterpoint::{Random, Retry, resilience::delay};
@@ -29,8 +29,8 @@ pub fn delay(retry: &Retry, failed: u32, asked: Option<Duration>, random: &mut R
 }
 
 /// The `failed`-th delay of a chain in which each is drawn between `base` and three times the one before ("decorrelated
-/// jitter", Brooker 2015). The chain is drawn again from its start, so nobody has to keep the delay before; after this
-/// many links its start is forgotten.
+/// jitter", Brooker 2015). The chain is drawn again from its start, so no delay has to be stored; only the last links of a long
+/// chain are drawn.
 fn decorrelated(retry: &Retry, failed: u32, random: &mut Random) -> Duration {
     const LINKS: u32 = 32;
     let base = retry.base.min(retry.cap);

@@ -1,11 +1,11 @@
-//! A retry budget: retries are a share of the traffic, not of each task's luck.
+//! Retry budgets, which limit retries to a share of the traffic.
 //!
-//! "Three retries each" turns an outage into four times the load, which is how an outage is kept going. A budget earns a
-//! part of a retry with each first attempt, and spends a whole one with each retry. Earnings run out after a while, so an
-//! idle hour pays for no storm; a floor per second lets a quiet pool retry at all (Finagle's `RetryBudget`; SRE book,
-//! "Handling overload").
+//! A fixed number of retries for each task turns an outage into a multiple of the load, which prolongs the outage. A budget earns
+//! a fraction of a retry with each first attempt and spends a whole one with each retry. Earnings expire, so an idle hour does not
+//! allow a burst of retries; a floor per second allows some retries without traffic (Finagle's `RetryBudget`; SRE book, "Handling
+//! overload").
 //!
-//! All in thousandths of a retry: no rounding, no float.
+//! All amounts are thousandths of a retry, in integers.
 //!
 //! ```
 //! use counterpoint::Time;
@@ -29,24 +29,24 @@ use std::collections::BTreeMap;
 const STEPS: u64 = 10;
 const RETRY: u64 = 1_000;
 
-/// How many retries there may be for the first attempts.
+/// The parameters of a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
-    /// Retries per thousand first attempts.
+    /// Retries earned by a thousand first attempts.
     pub permille: u16,
-    /// Retries a second that are free.
+    /// Free retries per second.
     pub floor_per_sec: u32,
-    /// How long what was earned can be spent; the free ones, too, add up for so long.
+    /// The time after which earned and free retries expire.
     #[serde(with = "crate::time::span")]
     pub keep: Duration,
-    /// Budgets that [`Budgets`] keeps apart; a pool beyond it has the budget of all.
+    /// The limit on separate pools in [`Budgets`]; further pools use the shared budget only.
     pub pools: u32,
 }
 
 impl Default for Config {
-    /// A fifth of the traffic, one a second in any case, kept for ten seconds.
+    /// A fifth of the traffic, at least one retry per second, kept for ten seconds.
     fn default() -> Self {
         Self { permille: 200, floor_per_sec: 1, keep: Duration::from_secs(10), pools: 1_024 }
     }
@@ -69,25 +69,25 @@ impl Config {
 }
 
 rules! {
-    /// A [`Config`] that was checked. One serves any number of budgets.
+    /// A validated [`Config`], shared by any number of budgets.
     derive(Copy, Eq)
 }
 
 /// The state of a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Budget {
-    /// Earned per step, in thousandths; the oldest is spent first.
+    /// Earnings by step, in thousandths; the oldest are spent first.
     steps: [u64; 10],
     at: u8,
     edge: Time,
-    /// What is left of the free ones, in billionths.
+    /// The remaining free retries, in billionths.
     free: u64,
-    /// Until when the free ones are counted.
+    /// The time up to which free retries are counted.
     counted: Time,
 }
 
 impl Budget {
-    /// A first attempt was made.
+    /// Records a first attempt.
     pub fn earn(&mut self, rules: &Rules, now: Time) {
         self.roll(rules, now);
         if let Some(step) = self.steps.get_mut(usize::from(self.at)) {
@@ -95,20 +95,20 @@ impl Budget {
         }
     }
 
-    /// Pays for one retry; false, and nothing spent, if it cannot.
+    /// Pays for one retry. Returns false and spends nothing if the balance is too low.
     #[must_use]
     pub fn spend(&mut self, rules: &Rules, now: Time) -> bool {
         self.roll(rules, now);
         self.pay()
     }
 
-    /// Whether a retry could be paid for; changes nothing.
+    /// Whether a retry can be paid for, without changing anything.
     #[must_use]
     pub fn can_spend(&self, rules: &Rules, now: Time) -> bool {
         self.clone().spend(rules, now)
     }
 
-    /// Whole retries that could be paid for now.
+    /// The number of retries that can be paid for now.
     #[must_use]
     pub fn balance(&self, rules: &Rules, now: Time) -> u64 {
         let mut then = *self;
@@ -116,11 +116,11 @@ impl Budget {
         then.earned() / RETRY + then.free / FREE
     }
 
-    /// From either side, never from both: a retry is paid out of what was earned, or is a free one.
+    /// Pays one retry from earnings or from the free ones, never from both.
     fn pay(&mut self) -> bool {
         if self.earned() >= RETRY {
             let mut owed = RETRY;
-            // From the oldest step, which is the one after the present, to the present.
+            // From the oldest step, which follows the current one, to the current one.
             let (newer, older) = self.steps.split_at_mut(usize::from(self.at).saturating_add(1).min(10));
             for step in older.iter_mut().chain(newer) {
                 let paid = owed.min(*step);
@@ -163,7 +163,7 @@ impl Budget {
 
 const FREE: u64 = 1_000_000_000;
 
-/// A budget for each pool and one for all of them: a retry has to be paid from both.
+/// A budget for each pool and a shared one: a retry is paid from both.
 ///
 /// ```
 /// use counterpoint::resilience::budget::{Budgets, Config, Rules};
@@ -191,7 +191,7 @@ impl<K: Ord> Default for Budgets<K> {
 }
 
 impl<K: Ord + Clone> Budgets<K> {
-    /// A first attempt was made in a pool.
+    /// Records a first attempt in a pool.
     pub fn earn(&mut self, pool: &Rules, all: &Rules, key: &K, now: Time) {
         self.all.earn(all, now);
         if let Some(budget) = self.pool(pool, key) {
@@ -199,7 +199,7 @@ impl<K: Ord + Clone> Budgets<K> {
         }
     }
 
-    /// Pays for one retry from the pool's budget and from that of all; false, and nothing spent, if either cannot.
+    /// Pays for one retry from the pool's budget and the shared one. Returns false and spends nothing if either is too low.
     #[must_use]
     pub fn spend(&mut self, pool: &Rules, all: &Rules, key: &K, now: Time) -> bool {
         if !self.all.can_spend(all, now) {
@@ -208,19 +208,19 @@ impl<K: Ord + Clone> Budgets<K> {
         self.pool(pool, key).is_none_or(|budget| budget.spend(pool, now)) && self.all.spend(all, now)
     }
 
-    /// Whether a retry of the pool could be paid for; changes nothing.
+    /// Whether a retry of the pool can be paid for, without changing anything.
     #[must_use]
     pub fn can_spend(&self, pool: &Rules, all: &Rules, key: &K, now: Time) -> bool {
         let has_room = self.pools.len() < usize::try_from(pool.0.pools).unwrap_or(usize::MAX);
         let own = match self.pools.get(key) {
             Some(budget) => budget.can_spend(pool, now),
-            // One that would be made for it, or the budget of all alone.
+            // A new budget would be made for the pool, or only the shared one counts.
             None => !has_room || Budget::default().can_spend(pool, now),
         };
         own && self.all.can_spend(all, now)
     }
 
-    /// Whole retries that the pool could pay for now.
+    /// The number of retries that the pool can pay for now.
     #[must_use]
     pub fn balance(&self, pool: &Rules, all: &Rules, key: &K, now: Time) -> u64 {
         let whole = self.all.balance(all, now);
@@ -228,7 +228,7 @@ impl<K: Ord + Clone> Budgets<K> {
         self.pools.get(key).unwrap_or(&fresh).balance(pool, now).min(whole)
     }
 
-    /// Forgets a pool that is no more.
+    /// Removes a pool.
     pub fn forget(&mut self, key: &K) {
         self.pools.remove(key);
     }

@@ -1,11 +1,11 @@
-//! How many calls at once, when nobody knows the right number.
+//! Adaptive concurrency limits.
 //!
-//! [`Aimd`] listens to explicit words of overload: one more place for every limit's worth of successes, a tenth less on
-//! overload. It is the one to take first. [`Gradient`] compares the time a call takes with what it took in the long run;
-//! for that, calls have to be alike: for agents whose answers take as long as the question is hard it measures the
-//! questions.
+//! [`Aimd`] reacts to explicit overload signals: the limit grows by one for each limit's worth of successes and shrinks by a tenth
+//! on overload. It is the default choice. [`Gradient`] compares the latency of calls with their long-run latency, so it requires
+//! calls of similar length.
 //!
-//! Both grow only while at least half of the limit is in use (an idle agent proves nothing), both cut once per crowd (calls
+//! Both grow only while at least half of the limit is in use, both shrink once for each group of concurrent calls (calls that
+//! began before the last cut are ignored), and neither goes below one, since a limit of zero gets no feedback.
 //! that began before the last cut say nothing new), and neither goes below one: a limit of zero never learns.
 //!
 //! ```
@@ -29,29 +29,29 @@ use crate::time::{Time, nanos_of};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
-/// Between what a limit moves and how fast.
+/// The bounds and the speed of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
-    /// Where it begins.
+    /// The initial limit.
     pub initial: u32,
-    /// It never goes below; at least 1.
+    /// The least limit; at least 1.
     pub least: u32,
-    /// It never goes above.
+    /// The greatest limit.
     pub most: u32,
-    /// So many thousandths are left after an overload.
+    /// The share of the limit that remains after an overload, in thousandths.
     pub keep_permille: u16,
-    /// Gradient only: how much longer than in the long run a call may take, in thousandths of the long run.
+    /// Gradient only: the tolerated latency relative to the long run, in thousandths.
     pub tolerance_permille: u16,
-    /// Gradient only: how much of the way to the new limit each sample goes, in thousandths.
+    /// Gradient only: how far each sample moves the limit towards its new value, in thousandths.
     pub smoothing_permille: u16,
-    /// Gradient only: how many samples the long run has.
+    /// Gradient only: the number of samples of the long run.
     pub long_run: u32,
 }
 
 impl Default for Config {
-    /// From 10, between 1 and 1,000; a tenth less on overload; half as long again is tolerated; the last 600 samples.
+    /// From 10, between 1 and 1,000; a tenth less on overload; 1.5 times the latency is tolerated; a long run of 600 samples.
     fn default() -> Self {
         Self {
             initial: 10,
@@ -93,11 +93,11 @@ impl Config {
 }
 
 rules! {
-    /// A [`Config`] that was checked. One serves any number of limits.
+    /// A validated [`Config`], shared by any number of limits.
     derive(Copy, Eq)
 }
 
-/// A limit that grows by one and shrinks by a share, like TCP's window.
+/// Additive increase, multiplicative decrease, as TCP's congestion window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Aimd {
     limit: u32,
@@ -106,25 +106,25 @@ pub struct Aimd {
 }
 
 impl Aimd {
-    /// A limit at its beginning.
+    /// The initial limit.
     #[must_use]
     pub const fn new(rules: &Rules) -> Self {
         Self { limit: rules.0.initial, credit: 0, cut: None }
     }
 
-    /// How many at once.
+    /// The current limit.
     #[must_use]
     pub const fn limit(&self) -> u32 {
         self.limit
     }
 
-    /// Whether one more may begin.
+    /// Whether one more call can begin.
     #[must_use]
     pub const fn has_room(&self, in_flight: u32) -> bool {
         in_flight < self.limit
     }
 
-    /// A call went well, while so many were under way, itself included.
+    /// Records a successful call; `in_flight` includes it.
     pub fn succeeded(&mut self, rules: &Rules, in_flight: u32) {
         if !in_use(in_flight, self.limit) {
             return;
@@ -136,7 +136,7 @@ impl Aimd {
         }
     }
 
-    /// A call that began then was refused for overload, or timed out. Says whether the limit was cut.
+    /// Records a call that was refused for overload or timed out, with the time of its start. Returns whether the limit was cut.
     pub fn overloaded(&mut self, rules: &Rules, began: Time, now: Time) -> bool {
         if self.cut.is_some_and(|cut| began <= cut) {
             return false;
@@ -148,11 +148,11 @@ impl Aimd {
     }
 }
 
-/// A limit that follows the time that calls take, and counts what was dropped as well.
+/// A limit that follows the latency of calls.
 ///
-/// After the "gradient" limit of Netflix's concurrency-limits, with three differences: a drop cuts the limit (there it is
-/// ignored, so that steady timeouts look like a steady latency and the limit climbs), the allowance for a queue is added
-/// only while calls are as fast as ever (there always, so that it creeps up under a mild overload), and the least limit is 1.
+/// After the "gradient" limit of Netflix's concurrency-limits, with three differences: a dropped call cuts the limit (there it is
+/// ignored, so that constant timeouts look like a constant latency and the limit rises); the allowance for a queue is added only
+/// while latency is not above the long run (there always, so that it rises under mild overload); and the least limit is 1.
 ///
 /// ```
 /// use counterpoint::Time;
@@ -168,37 +168,37 @@ impl Aimd {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gradient {
-    /// In thousandths.
+    /// The limit, in thousandths.
     limit: u64,
-    /// Nanoseconds.
+    /// The long-run latency, in nanoseconds.
     long: u64,
     samples: u32,
-    /// The calls since the last move: one move for each limit's worth of them.
+    /// The number of calls since the last change: the limit changes once for each limit's worth of calls.
     crowd: u32,
     crowd_took: u64,
     cut: Option<Time>,
 }
 
 impl Gradient {
-    /// A limit at its beginning.
+    /// The initial limit.
     #[must_use]
     pub fn new(rules: &Rules) -> Self {
         Self { limit: u64::from(rules.0.initial) * 1_000, long: 0, samples: 0, crowd: 0, crowd_took: 0, cut: None }
     }
 
-    /// How many at once.
+    /// The current limit.
     #[must_use]
     pub fn limit(&self) -> u32 {
         u32::try_from(self.limit / 1_000).unwrap_or(u32::MAX)
     }
 
-    /// Whether one more may begin.
+    /// Whether one more call can begin.
     #[must_use]
     pub fn has_room(&self, in_flight: u32) -> bool {
         in_flight < self.limit()
     }
 
-    /// A call was answered after so long, while so many were under way, itself included.
+    /// Records the latency of an answered call; `in_flight` includes it.
     pub fn took(&mut self, rules: &Rules, took: Duration, in_flight: u32) {
         let short = nanos_of(took).max(1);
         self.remember(&rules.0, short);
@@ -213,14 +213,14 @@ impl Gradient {
         let short = (self.crowd_took / u64::from(self.crowd.max(1))).max(1);
         let tolerated = u128::from(self.long) * u128::from(rules.0.tolerance_permille) / u128::from(short);
         let gradient = u16::try_from(tolerated).unwrap_or(u16::MAX).clamp(500, 1_000);
-        // The square root of the limit, in thousandths like the limit itself.
+        // The square root of the limit, in thousandths as the limit itself.
         let queue = if gradient == 1_000 { self.limit.saturating_mul(1_000).isqrt() } else { 0 };
         let target = share(self.limit, gradient).saturating_add(queue);
         let step = rules.0.smoothing_permille;
         self.set(&rules.0, share(self.limit, 1_000 - step).saturating_add(share(target, step)));
     }
 
-    /// A call that began then was dropped: refused for overload, or timed out. Says whether the limit was cut.
+    /// Records a call that was refused for overload or timed out, with the time of its start. Returns whether the limit was cut.
     pub fn dropped(&mut self, rules: &Rules, began: Time, now: Time) -> bool {
         if self.cut.is_some_and(|cut| began <= cut) {
             return false;
@@ -235,8 +235,8 @@ impl Gradient {
         self.limit = limit.clamp(u64::from(rules.least) * 1_000, u64::from(rules.most) * 1_000);
     }
 
-    /// The mean of the first samples, then a moving one. A long run that is far above the present was learnt in bad times:
-    /// it is forgotten faster.
+    /// Updates the long-run latency: the mean of the first samples, then a moving average. A long run far above the current latency
+    /// was learnt under overload and is forgotten faster.
     fn remember(&mut self, rules: &Config, short: u64) {
         self.samples = self.samples.saturating_add(1).min(rules.long_run);
         let weight = u64::from(self.samples.max(1));
@@ -287,7 +287,7 @@ mod tests {
         }
     }
 
-    /// An agent with room for so many: with more, each takes longer, and beyond twice as many it drops.
+    /// Simulates an agent of this capacity: above it latency rises, beyond twice the capacity calls are dropped.
     fn settle(room: u32, rounds: u32) -> (u32, u32) {
         let rules = Rules::default();
         let (mut aimd, mut gradient) = (Aimd::new(&rules), Gradient::new(&rules));

@@ -1,8 +1,8 @@
-//! Degradation: named levels that are entered late and left later.
+//! Degradation levels with hysteresis.
 //!
-//! What a level leaves out is the host's business: shorter answers, no second opinion, cached results only. This says
-//! which level holds, for a pressure in any unit (queue delay, share of capacity), without flapping: each level has its own
-//! bounds for entering and leaving, and times for which they must hold.
+//! The host decides what a level leaves out, for example optional steps. This module decides which level applies for a pressure in
+//! any unit (queue delay, share of capacity), without flapping: each level has separate thresholds for entering and leaving, and
+//! times for which they must hold.
 //!
 //! ```
 //! use counterpoint::Time;
@@ -28,33 +28,33 @@ use crate::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
-/// A level and when it holds.
+/// A level and its thresholds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Level {
-    /// What it is called.
+    /// The name.
     pub name: Name,
-    /// It is entered when the pressure is at least this.
+    /// The pressure from which on it is entered.
     pub enter_at: u64,
-    /// It is left when the pressure is below this.
+    /// The pressure below which it is left.
     pub leave_below: u64,
-    /// For how long the pressure has to be there.
-    #[serde(with = "crate::time::span", default)]
+    /// The time for which the pressure must be at least `enter_at`.
+    #[serde(with = "crate::time::span")]
     pub enter_after: Duration,
-    /// For how long it has to be gone.
-    #[serde(with = "crate::time::span", default)]
+    /// The time for which the pressure must be below `leave_below`.
+    #[serde(with = "crate::time::span")]
     pub leave_after: Duration,
 }
 
 impl Level {
-    /// A level that is entered at one pressure and left below another, at once.
+    /// A level with these thresholds and no times.
     #[must_use]
     pub fn new(name: impl Into<Name>, enter_at: u64, leave_below: u64) -> Self {
         Self { name: name.into(), enter_at, leave_below, enter_after: Duration::ZERO, leave_after: Duration::ZERO }
     }
 
-    /// Sets for how long the pressure has to be there, and to be gone.
+    /// Sets the times for which the thresholds must hold.
     #[must_use]
     pub const fn with_times(mut self, enter_after: Duration, leave_after: Duration) -> Self {
         (self.enter_after, self.leave_after) = (enter_after, leave_after);
@@ -62,17 +62,17 @@ impl Level {
     }
 }
 
-/// The levels, the mildest first.
+/// The levels, in order of severity.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
-    /// Each is entered at a higher pressure than the one before.
+    /// The levels; each is entered at a higher pressure than the one before.
     pub levels: Vec<Level>,
 }
 
 impl Config {
-    /// These levels, the mildest first.
+    /// These levels, in order of severity.
     #[must_use]
     pub fn new(levels: impl IntoIterator<Item = Level>) -> Self {
         Self { levels: levels.into_iter().collect() }
@@ -91,25 +91,25 @@ impl Config {
 }
 
 rules! {
-    /// A [`Config`] that was checked.
+    /// A validated [`Config`].
     derive(Eq)
 }
 
-/// Which level holds.
+/// The current level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Ladder {
-    /// 0 for none.
+    /// The level; 0 for none.
     level: u8,
     pressed: Option<Time>,
     eased: Option<Time>,
 }
 
 impl Ladder {
-    /// Takes the pressure in; one step up or down at most. Says so if there was one, and which level holds now (0 for
-    /// none, 1 for the mildest).
+    /// Records the pressure and changes the level by at most one step. Returns the new level if it changed (0 for none, 1 for the
+    /// mildest).
     pub fn observe(&mut self, rules: &Rules, pressure: u64, now: Time) -> Option<u8> {
         let levels = &rules.0.levels;
-        // The rules may have fewer levels than they had.
+        // The configuration can have fewer levels than before.
         let here = usize::from(self.level).min(levels.len());
         self.level = u8::try_from(here).unwrap_or(u8::MAX);
         let next = levels.get(here).filter(|level| pressure >= level.enter_at);
@@ -129,32 +129,32 @@ impl Ladder {
         Some(level)
     }
 
-    /// A ladder on this level: 0 for none, 1 for the mildest.
+    /// A state at this level: 0 for none, 1 for the mildest.
     #[must_use]
     pub const fn at(level: u8) -> Self {
         Self { level, pressed: None, eased: None }
     }
 
-    /// Which level holds: 0 for none, 1 for the mildest.
+    /// The current level: 0 for none, 1 for the mildest.
     #[must_use]
     pub const fn level(&self) -> u8 {
         self.level
     }
 
-    /// The name of the level that holds.
+    /// The name of the current level.
     #[must_use]
     pub fn name<'a>(&self, rules: &'a Rules) -> Option<&'a str> {
         let index = usize::from(self.level).checked_sub(1)?;
         rules.0.levels.get(index).map(|level| level.name.as_str())
     }
 
-    /// Whether this level or a severer one holds.
+    /// Whether this level or a more severe one applies.
     #[must_use]
     pub fn holds(&self, rules: &Rules, name: &str) -> bool {
         rules.0.levels.iter().take(self.level.into()).any(|level| level.name.as_str() == name)
     }
 
-    /// When the next step is due if the pressure stays as it is.
+    /// The time of the next change if the pressure stays the same.
     #[must_use]
     pub fn next_wakeup(&self, rules: &Rules) -> Option<Time> {
         let here = usize::from(self.level);

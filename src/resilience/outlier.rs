@@ -1,13 +1,13 @@
-//! A pool of agents: which are worse than the rest, and how many may be left out at once.
+//! Outlier ejection in a pool of agents.
 //!
-//! A breaker for each agent knows nothing of the others. When a database that all of them need is down, all breakers open
-//! and nothing is served, though some of it would have worked. So a pool has two rules of its own:
-//! - **a largest share**: no more than so many thousandths of the pool are ejected at a time (one always may, in a pool of two or more);
-//! - **panic**: when fewer than so many thousandths of the pool are fit for work, for whatever reason, everybody counts as
-//!   fit again. It is entered and left at different shares, and it is reported: users have been surprised by silent panic.
+//! Independent circuit breakers all open when a dependency that the agents share fails, and then no work is done at all. A pool
+//! has two additional rules:
+//! - **Ejection limit**: at most a given share of the pool is ejected at a time (at least one in a pool of two or more).
+//! - **Panic mode**: if less than a given share of the pool is healthy, for whatever reason, all agents count as healthy. Panic
+//!   mode is entered and left at different shares, and it is reported.
 //!
-//! An agent is ejected for failures in a row, or at the end of an interval for failing clearly more often than the pool's
-//! middle. The middle is the median, which outliers do not move.
+//! An agent is ejected for consecutive failures, or at the end of an interval if its failure rate is clearly above the median of
+//! the pool.
 //!
 //! ```
 //! use counterpoint::resilience::outlier::{Config, Pool, Rules};
@@ -33,36 +33,36 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// When agents are ejected and when that ends.
+/// The parameters of ejection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
-    /// Ejected after so many failures in a row; 0 to not look at that.
+    /// The number of consecutive failures that ejects an agent; 0 disables this rule.
     pub consecutive: u32,
-    /// Ejected at the end of an interval if its failures are so many thousandths above the median; 0 to not look at that.
+    /// The distance of a failure rate from the median that ejects an agent, in thousandths; 0 disables this rule.
     pub above_median_permille: u16,
-    /// Calls in an interval below which an agent's share of failures says nothing.
+    /// The least number of calls in an interval for a failure rate to count.
     pub min_calls: u32,
     /// The interval.
     #[serde(with = "crate::time::span")]
     pub interval: Duration,
-    /// How long an agent is left out the first time, twice that the second time, and so on.
+    /// The duration of the first ejection; the second takes twice as long, and so on.
     #[serde(with = "crate::time::span")]
     pub eject_for: Duration,
-    /// It is never left out longer.
+    /// The limit on the duration of an ejection.
     #[serde(with = "crate::time::span")]
     pub eject_cap: Duration,
-    /// At most so many thousandths of the pool are ejected at a time.
+    /// The limit on the ejected share of the pool, in thousandths.
     pub max_ejected_permille: u16,
-    /// With fewer than so many thousandths of the pool fit for work, everybody counts as fit; 0 to never panic.
+    /// The healthy share below which panic mode begins, in thousandths; 0 disables it.
     pub panic_below_permille: u16,
-    /// Panic ends with so many thousandths fit for work.
+    /// The healthy share at which panic mode ends, in thousandths.
     pub calm_from_permille: u16,
 }
 
 impl Default for Config {
-    /// Five in a row or 30% above the median, 30 s at first, a tenth of the pool at most, panic below a half.
+    /// Five consecutive failures or 30% above the median, 30 s at first, a tenth of the pool at most, panic below a half.
     fn default() -> Self {
         Self {
             consecutive: 5,
@@ -104,22 +104,22 @@ impl Config {
 }
 
 rules! {
-    /// A [`Config`] that was checked. One serves any number of pools.
+    /// A validated [`Config`], shared by any number of pools.
     derive(Copy, Eq)
 }
 
-/// The agents of a pool and how they do.
+/// The agents of a pool and their results.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "Data", into = "Data")]
 pub struct Pool {
     members: BTreeMap<AgentId, Member>,
-    /// Those that are left out, by when they return.
+    /// The ejected agents, by the end of their ejection.
     out: BTreeSet<(Time, AgentId)>,
     panic: bool,
     sweep_at: Time,
 }
 
-/// A pool as it is kept: what follows from the rest is left out.
+/// The serialised form of a pool, without derived state.
 #[derive(Serialize, Deserialize)]
 struct Data {
     members: BTreeMap<AgentId, Member>,
@@ -150,50 +150,50 @@ struct Member {
     down: bool,
 }
 
-/// Something changed in the pool, for an event.
+/// A change in the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Change {
-    /// An agent is left out.
+    /// An agent was ejected.
     Ejected {
-        /// Which.
+        /// The agent.
         agent: AgentId,
-        /// Until when.
+        /// The end of the ejection.
         until: Time,
     },
-    /// An agent is taken in again.
+    /// The ejection of an agent ended.
     Returned {
-        /// Which.
+        /// The agent.
         agent: AgentId,
     },
-    /// Too few are fit for work: everybody counts as fit.
+    /// Panic mode began: too few agents are healthy, so all count as healthy.
     Panicked,
-    /// Enough are fit for work again.
+    /// Panic mode ended.
     Calmed,
 }
 
 impl Pool {
-    /// An agent belongs to the pool from now on.
+    /// Adds an agent to the pool.
     pub fn join(&mut self, agent: AgentId) {
         self.members.entry(agent).or_default();
     }
 
-    /// An agent belongs to it no more.
+    /// Removes an agent from the pool.
     pub fn leave(&mut self, agent: AgentId) {
         if let Some(Member { until: Some(until), .. }) = self.members.remove(&agent) {
             self.out.remove(&(until, agent));
         }
     }
 
-    /// Says whether an agent is out for a reason that the pool does not see: its breaker, its lease, an operator.
+    /// Sets whether an agent is unavailable for a reason outside of the pool: its breaker, its lease, an operator.
     pub fn set_down(&mut self, agent: AgentId, down: bool) {
         if let Some(member) = self.members.get_mut(&agent) {
             member.down = down;
         }
     }
 
-    /// Takes a result in; says so if the agent is ejected for it.
+    /// Records a result. Returns the change if the agent is ejected for it.
     pub fn record(&mut self, rules: &Rules, agent: AgentId, well: bool, now: Time) -> Option<Change> {
         let member = self.members.get_mut(&agent)?;
         member.calls = member.calls.saturating_add(1);
@@ -207,8 +207,8 @@ impl Pool {
         if enough { self.eject(rules, agent, now) } else { None }
     }
 
-    /// Lets agents return, ejects at the end of an interval, and looks whether to panic. To be called now and then, at
-    /// [`next_wakeup`](Self::next_wakeup) at the latest. What changed is added to `out`.
+    /// Ends ejections, ejects at the end of an interval, and updates panic mode. To be called at
+    /// [`next_wakeup`](Self::next_wakeup) at the latest. Adds the changes to `out`.
     pub fn sweep(&mut self, rules: &Rules, now: Time, out: &mut Vec<Change>) {
         let mut back = Vec::new();
         while let Some(&(_, agent)) = self.out.first().filter(|(until, _)| *until <= now) {
@@ -233,20 +233,20 @@ impl Pool {
         }
     }
 
-    /// Whether work may go to an agent, as far as the pool is concerned. In panic to every one, those that are down
-    /// included: the caller decides whether it can reach them at all.
+    /// Whether the pool admits work to an agent. In panic mode it admits all, including unavailable ones; the caller decides
+    /// whether it can reach them.
     #[must_use]
     pub fn admits(&self, agent: AgentId) -> bool {
         self.members.get(&agent).is_some_and(|member| self.panic || (member.until.is_none() && !member.down))
     }
 
-    /// Until when an agent is left out; none if it is not, or if everybody counts as fit.
+    /// The end of an agent's ejection; none if it is not ejected or panic mode holds.
     #[must_use]
     pub fn ejected_until(&self, agent: AgentId) -> Option<Time> {
         self.members.get(&agent).filter(|_| !self.panic)?.until
     }
 
-    /// Leaves an agent out until then, or no longer, because somebody else says so: a journal.
+    /// Sets an agent's ejection, or ends it, on behalf of a journal.
     pub fn hold(&mut self, agent: AgentId, until: Option<Time>) {
         let Some(member) = self.members.get_mut(&agent) else { return };
         if let Some(before) = core::mem::replace(&mut member.until, until) {
@@ -255,31 +255,31 @@ impl Pool {
         self.out.extend(until.map(|until| (until, agent)));
     }
 
-    /// A panic begins or is over because somebody else says so: a journal.
+    /// Sets panic mode, on behalf of a journal.
     pub const fn hold_panic(&mut self, panic: bool) {
         self.panic = panic;
     }
 
-    /// How many are fit for work, and how many there are.
+    /// The number of healthy agents, and of all agents.
     #[must_use]
     pub fn fit(&self) -> (usize, usize) {
         let fit = self.members.values().filter(|member| member.until.is_none() && !member.down).count();
         (fit, self.members.len())
     }
 
-    /// Whether too few are fit for work.
+    /// Whether panic mode holds.
     #[must_use]
     pub const fn in_panic(&self) -> bool {
         self.panic
     }
 
-    /// Agents that are ejected.
+    /// The number of ejected agents.
     #[must_use]
     pub fn ejected(&self) -> usize {
         self.out.len()
     }
 
-    /// When to [`sweep`](Self::sweep) next.
+    /// The time of the next [`sweep`](Self::sweep).
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Time> {
         let interval = (!self.members.is_empty()).then_some(self.sweep_at);
@@ -305,7 +305,7 @@ impl Pool {
         let share = |member: &Member| u64::from(member.failures) * 1_000 / u64::from(member.calls.max(1));
         let mut shares: Vec<(u64, AgentId)> =
             self.members.iter().filter(|(_, member)| tells(member)).map(|(id, member)| (share(member), *id)).collect();
-        // Of two middles the lower one: a pool of two has an outlier, too.
+        // The lower of two medians, so that a pool of two can have an outlier.
         shares.sort_unstable();
         let median = shares.get(shares.len().saturating_sub(1) / 2).map_or(0, |(share, _)| *share);
         let margin = u64::from(rules.0.above_median_permille);
@@ -315,7 +315,7 @@ impl Pool {
             }
         }
         for member in self.members.values_mut() {
-            // An interval without ejection forgives one.
+            // An interval without failures reduces the duration of the next ejection.
             if member.until.is_none() && member.calls > 0 && member.failures == 0 {
                 member.times = member.times.saturating_sub(1);
             }
@@ -369,11 +369,11 @@ mod tests {
         out.clear();
         pool.sweep(&rules, Time::from_secs(30), &mut out);
         assert_eq!(out.last(), Some(&Change::Calmed));
-        // Breakers count, too.
+        // Open breakers count as unavailable.
         (0..6).for_each(|id| pool.set_down(AgentId::new(id), true));
         pool.sweep(&rules, Time::from_secs(31), &mut out);
         assert!(pool.in_panic() && pool.admits(AgentId::new(0)));
-        // Half are fit: it began below a half, but it ends from three fifths.
+        // Half are healthy: panic began below a half, and ends at three fifths.
         pool.set_down(AgentId::new(0), false);
         pool.sweep(&rules, Time::from_secs(32), &mut out);
         assert!(pool.in_panic());

@@ -1,8 +1,7 @@
-//! How many per second: a GCRA in one number.
+//! Rate limits by the generic cell rate algorithm (GCRA, ITU-T I.371).
 //!
-//! Fixed windows let twice the rate through at their edges; this does not. The *generic cell rate algorithm* keeps
-//! the moment at which the last of what was let in would leave a queue that drains at the rate (ITU-T I.371). It says
-//! exactly when the next one may come, so nobody has to ask twice.
+//! The state is one time: when the last admitted request would leave a queue that drains at the rate. Unlike a fixed window, it
+//! never admits twice the rate around the end of a window, and it knows exactly when the next request can be admitted.
 //!
 //! ```
 //! use counterpoint::Time;
@@ -25,22 +24,22 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// So many per so long, so many at once.
+/// A rate and a burst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
-    /// How many.
+    /// The number of requests in each period.
     pub count: u32,
-    /// Per how long.
+    /// The period.
     #[serde(with = "crate::time::span")]
     pub per: Duration,
-    /// How many at once after a rest.
+    /// The number of requests admitted at once after a rest.
     pub burst: u32,
 }
 
 impl Config {
-    /// So many per so long, so many at once.
+    /// A rate of `count` in each period, with a burst.
     #[must_use]
     pub const fn new(count: u32, per: Duration, burst: u32) -> Self {
         Self { count, per, burst }
@@ -50,7 +49,7 @@ impl Config {
         BadConfig::unless_positive(self.count.into(), "count")?;
         BadConfig::unless_span(self.per, "per")?;
         BadConfig::unless_positive(self.burst.into(), "burst")?;
-        // So that no sum below can wrap: a year per unit, a century per burst.
+        // Prevents overflow in all sums: a year for each unit, a century for each burst.
         let most = 100 * 365 * 86_400 * 1_000_000_000;
         let burst = u128::from(self.interval()) * u128::from(self.burst);
         if burst > u128::from(most) {
@@ -60,43 +59,43 @@ impl Config {
         }
     }
 
-    /// The time that one takes, rounded up: never faster than asked.
+    /// The time of one request, rounded up, so that the rate is never exceeded.
     fn interval(&self) -> u64 {
         nanos_of(self.per).div_ceil(u64::from(self.count).max(1)).max(1)
     }
 }
 
 impl Default for Config {
-    /// A hundred a second, ten at once.
+    /// A hundred per second, ten at once.
     fn default() -> Self {
         Self::new(100, Duration::from_secs(1), 10)
     }
 }
 
-/// A [`Config`] that was checked.
+/// A validated [`Config`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Config", into = "Config")]
 pub struct Rules {
     config: Config,
-    /// Nanoseconds.
+    /// The time of one request, in nanoseconds.
     interval: u64,
-    /// Nanoseconds that a whole burst takes.
+    /// The time of a whole burst, in nanoseconds.
     burst: u64,
 }
 
 impl Rules {
-    /// Rules out of a configuration.
+    /// Validates a configuration.
     ///
     /// # Errors
     ///
-    /// The first setting that makes no sense.
+    /// The first invalid setting.
     pub fn new(config: Config) -> Result<Self, BadConfig> {
         config.check()?;
         let interval = config.interval();
         Ok(Self { config, interval, burst: interval.saturating_mul(config.burst.into()) })
     }
 
-    /// What they were made of.
+    /// The configuration.
     #[must_use]
     pub const fn config(&self) -> &Config {
         &self.config
@@ -125,26 +124,26 @@ impl From<Rules> for Config {
     }
 }
 
-/// The rate is used up.
+/// The error for a request beyond the rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("beyond the rate{}", next.map(|at| format!(", again at {at}")).unwrap_or_default())]
 #[non_exhaustive]
 pub struct Limited {
-    /// When so much will be there if nobody takes any before; never if it is more than fits at once.
+    /// The earliest time at which the request can be admitted if no other is before; none if it exceeds the burst.
     pub next: Option<Time>,
 }
 
-/// The state of a rate: one moment.
+/// The state of a rate limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Gcra(Time);
 
 impl Gcra {
-    /// Takes so many, all or none.
+    /// Takes an amount, all or none of it.
     ///
     /// # Errors
     ///
-    /// [`Limited`] with the moment to come back.
+    /// [`Limited`] with the earliest time for the next attempt.
     #[inline]
     pub fn take(&mut self, rules: &Rules, cost: u32, now: Time) -> Result<(), Limited> {
         let next = self.free_at(rules, cost);
@@ -156,7 +155,7 @@ impl Gcra {
         Ok(())
     }
 
-    /// From when on so many may be taken; never if it is more than fits at once.
+    /// The earliest time at which an amount can be taken; none if it exceeds the burst.
     #[inline]
     #[must_use]
     pub fn free_at(&self, rules: &Rules, cost: u32) -> Option<Time> {
@@ -164,7 +163,7 @@ impl Gcra {
         Some(Time::from_nanos(self.0.as_nanos().saturating_sub(ahead)))
     }
 
-    /// Whether it is as good as new, so that a keyed store may drop it.
+    /// Whether it equals a new state, so that a keyed store can drop it.
     #[must_use]
     pub fn is_idle(&self, now: Time) -> bool {
         self.0 <= now

@@ -1,8 +1,8 @@
-//! Load shedding: which tiers are refused while the queue stands.
+//! Load shedding: refuses the less urgent tiers while a standing queue persists.
 //!
-//! A long queue that moves is fine; a queue in which even the luckiest task of an interval waited too long *stands*, and
-//! only letting less in helps. That minimum is the signal of CoDel (RFC 8289): it ignores bursts. For each interval that
-//! stood, one more tier is refused, the least urgent first; after some that did not, one is let in again.
+//! A queue stands if even the shortest wait in an interval exceeded the target. This minimum is the signal of CoDel (RFC 8289); it
+//! ignores bursts. After each interval with a standing queue one more tier is refused, the least urgent first; after several calm
+//! intervals one is admitted again.
 //!
 //! ```
 //! use counterpoint::resilience::shed::{Config, Rules, Shed};
@@ -26,27 +26,27 @@ use crate::time::{Time, nanos_of};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
-/// From when on and how much is refused.
+/// The parameters of load shedding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
-    /// An interval stood if nobody in it waited less than this.
+    /// The wait that every task of an interval must exceed for the queue to count as standing.
     #[serde(with = "crate::time::span")]
     pub target: Duration,
-    /// The interval: a few times what a task takes.
+    /// The interval: a few times the duration of a task.
     #[serde(with = "crate::time::span")]
     pub interval: Duration,
-    /// An interval was calm if somebody waited less than so many thousandths of the target.
+    /// The share of the target below which a wait makes the interval calm, in thousandths.
     pub calm_permille: u16,
-    /// So many calm ones in a row let one tier in again.
+    /// The number of consecutive calm intervals after which a tier is admitted again.
     pub calm_intervals: u32,
-    /// The most urgent tier that may be refused.
+    /// The most urgent tier that can be refused.
     pub down_to: Tier,
 }
 
 impl Default for Config {
-    /// A second within ten; calm below half of it, five times in a row; critical tasks are never refused.
+    /// A target of one second in ten; calm below half of it, five times in a row; critical tasks are never refused.
     fn default() -> Self {
         Self {
             target: Duration::from_secs(1),
@@ -76,11 +76,11 @@ impl Config {
 }
 
 rules! {
-    /// A [`Config`] that was checked.
+    /// A validated [`Config`].
     derive(Copy, Eq)
 }
 
-/// How many tiers are refused, and what this interval looked like so far.
+/// The number of refused tiers, and the observations of the current interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Shed {
     refused: u8,
@@ -90,15 +90,15 @@ pub struct Shed {
 }
 
 impl Shed {
-    /// A task left the queue after so long. While nothing leaves it, tell how long the oldest has waited, or a queue that
-    /// stands still would look empty. Says so if the refused tiers changed, and how many they are now.
+    /// Records the wait of a task that left the queue. While no task leaves, the caller records the wait of the oldest, since a
+    /// blocked queue would look empty otherwise. Returns the number of refused tiers if it changed.
     pub fn observe(&mut self, rules: &Rules, waited: Duration, now: Time) -> Option<u8> {
         let changed = self.tick(rules, now);
         self.least = Some(self.least.map_or(waited, |least| least.min(waited)));
         changed
     }
 
-    /// Looks at the time. An interval in which nobody waited was calm.
+    /// Lets time pass. An interval without waiting tasks counts as calm.
     pub fn tick(&mut self, rules: &Rules, now: Time) -> Option<u8> {
         let before = self.refused;
         let interval = nanos_of(rules.0.interval).max(1);
@@ -107,7 +107,7 @@ impl Shed {
             return None;
         }
         self.judge(&rules.0);
-        // The intervals after it in which nothing was told at all.
+        // The intervals after it without any observation.
         let silent = nanos_of(now - ends) / interval;
         for _ in 0..silent.min(u64::from(rules.0.calm_intervals).saturating_mul(4).min(1_000)) {
             self.judge(&rules.0);
@@ -122,25 +122,25 @@ impl Shed {
         tier.index() + usize::from(self.refused) >= Tier::ALL.len()
     }
 
-    /// How many tiers are refused.
+    /// The number of refused tiers.
     #[must_use]
     pub const fn refused(&self) -> u8 {
         self.refused
     }
 
-    /// When the present interval ends; none if none has begun.
+    /// The end of the current interval; none if none has begun.
     #[must_use]
     pub const fn interval_end(&self) -> Option<Time> {
         self.ends
     }
 
-    /// One that refuses so many tiers, and has seen nothing yet.
+    /// A state that refuses this many tiers, without observations.
     #[must_use]
     pub fn refusing(tiers: u8) -> Self {
         Self { refused: tiers.min(4), ..Self::default() }
     }
 
-    /// When the interval ends; none while all is calm and nobody told anything.
+    /// The end of the interval; none while no tier is refused and nothing was observed.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Time> {
         self.ends.filter(|_| self.refused > 0 || self.least.is_some())
@@ -206,7 +206,7 @@ mod tests {
                 now = now + Duration::from_millis(wait);
                 shed.observe(&rules, Duration::from_millis(waited), now);
                 prop_assert!(!shed.refuses(Tier::Critical));
-                // Whoever is refused, nobody less urgent is let in.
+            // The refused tiers are always the least urgent ones.
                 let refused: Vec<bool> = Tier::ALL.iter().map(|tier| shed.refuses(*tier)).collect();
                 prop_assert!(refused.is_sorted());
                 prop_assert!(shed.next_wakeup().unwrap() > now);

@@ -1,14 +1,13 @@
-//! A circuit breaker: closed, open, half-open.
+//! A circuit breaker with the states closed, open and half-open.
 //!
-//! Closed, it counts; when too many calls fail, or take too long, it opens. Open, it refuses until a moment that lies the
-//! further away the oftener it opened. Then it is half-open and lets a few *probes* through: enough successes close it, one
-//! failure opens it again.
+//! Closed, it counts results; if too many calls fail or are slow, it opens. Open, it refuses calls for a time that grows with the
+//! number of openings. Then it is half-open and admits a few *probes*: enough successes close it, one failure opens it again.
 //!
-//! Three things that breakers get wrong, and how this one does not:
-//! - **A late word moves the state.** Every admission carries the generation it was made in. A result of an older
-//!   generation is counted as late and does nothing else: a success from before the opening closes nothing.
-//! - **A lost probe blocks half-open for ever.** A probe is a lease: it runs out.
-//! - **Half-open lets everybody in.** There are never more live probes than [`Config::probes`].
+//! It avoids three common faults of circuit breakers:
+//! - **Late results change the state.** Every admission carries its generation. A result of an earlier generation is only counted,
+//!   so a success from before the opening does not close the breaker.
+//! - **A lost probe blocks the half-open state.** A probe is a lease, which expires.
+//! - **The half-open state admits every call.** There are never more live probes than [`Config::probes`].
 //!
 //! ```
 //! use counterpoint::resilience::breaker::{Breaker, Config, Outcome, Phase, Rules};
@@ -46,47 +45,47 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use window::{Tally, Window};
 
-/// When a breaker opens, for how long, and how it closes.
+/// The parameters of a circuit breaker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
-    /// It opens after so many failures in a row; 0 to not look at that.
+    /// The number of consecutive failures that opens it; 0 disables this rule.
     pub consecutive: u32,
-    /// It opens when at least so many thousandths of the window's calls failed; 0 to not look at that.
+    /// The share of failed calls in the window that opens it, in thousandths; 0 disables this rule.
     pub failure_permille: u16,
-    /// It opens when at least so many thousandths of the window's calls were slow; 0 to not look at that.
+    /// The share of slow calls in the window that opens it, in thousandths; 0 disables this rule.
     pub slow_permille: u16,
-    /// From how long on a call is slow.
+    /// The duration from which on a call is slow.
     #[serde(with = "crate::time::span")]
     pub slow_after: Duration,
-    /// A share means nothing below so many calls in the window.
+    /// The least number of calls in the window for shares to count.
     pub min_calls: u32,
-    /// How far back it looks, in ten steps.
+    /// The length of the window, in ten steps.
     #[serde(with = "crate::time::span")]
     pub window: Duration,
-    /// How long it stays open the first time, twice that the second time, three times that the third.
+    /// The duration of the first opening; the second takes twice as long, the third three times.
     #[serde(with = "crate::time::span")]
     pub open_for: Duration,
-    /// It never stays open longer.
+    /// The limit on the duration of an opening.
     #[serde(with = "crate::time::span")]
     pub open_cap: Duration,
-    /// By up to so many thousandths the time open is shortened at random, so that not all come back at once.
+    /// The limit on the random shortening of an opening, in thousandths, so that breakers do not close together.
     pub jitter_permille: u16,
-    /// For every so long that it stays closed one opening is forgiven.
+    /// The time in the closed state after which one opening is forgiven.
     #[serde(with = "crate::time::span")]
     pub forgive_after: Duration,
-    /// Calls under way at once while half-open.
+    /// The limit on concurrent calls in the half-open state.
     pub probes: u32,
-    /// Successful probes that close it.
+    /// The number of successful probes that closes it.
     pub close_after: u32,
-    /// After so long without a result a probe's place is free again.
+    /// The time after which a probe without a result frees its slot.
     #[serde(with = "crate::time::span")]
     pub probe_lease: Duration,
 }
 
 impl Default for Config {
-    /// Five in a row, or half of at least 20 calls within 10 s; open for 5 s, 10 s and so on up to 5 minutes; three probes.
+    /// Five consecutive failures, or half of at least 20 calls within 10 s; open for 5 s, 10 s and so on up to 5 minutes; three probes.
     fn default() -> Self {
         Self {
             consecutive: 5,
@@ -141,11 +140,11 @@ impl Config {
 }
 
 rules! {
-    /// A [`Config`] that was checked. One serves any number of breakers.
+    /// A validated [`Config`], shared by any number of breakers.
     derive(Eq)
 }
 
-/// The breaker's state.
+/// The state of a breaker.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Breaker {
     state: State,
@@ -175,73 +174,73 @@ impl Default for State {
     }
 }
 
-/// The leave to make one call. Its result, or its [release](Breaker::release), comes back with it.
+/// The admission of one call, to be returned with its result or by [`release`](Breaker::release).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ticket {
     generation: u64,
-    /// 0 if it is no probe.
+    /// The number of the probe; 0 for other calls.
     probe: u32,
 }
 
-/// The breaker lets nothing through.
+/// The error for a call that is not admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the breaker refuses until {until}")]
 #[non_exhaustive]
 pub struct Refused {
-    /// When to ask again. A probe that ends sooner may make room sooner.
+    /// The time of the next attempt. A probe that ends before it can free a slot earlier.
     pub until: Time,
 }
 
-/// How a call went.
+/// The result of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_enums, reason = "there is no third way")]
 pub enum Outcome {
-    /// Well, and it took so long.
+    /// A success, with its duration.
     Success(Duration),
-    /// Badly, and it took so long. Only what says something about the agent: a refusal of bad input does not.
+    /// A failure of the agent, with its duration. A rejection of invalid input is not one.
     Failure(Duration),
 }
 
-/// Where a breaker stands.
+/// The phase of a breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::exhaustive_enums, reason = "a breaker has these three")]
 pub enum Phase {
-    /// Calls pass and are counted.
+    /// Calls are admitted and counted.
     Closed,
     /// Calls are refused.
     Open,
-    /// A few calls pass, to see.
+    /// A few calls are admitted as probes.
     HalfOpen,
 }
 
-/// Why a breaker opened.
+/// The reason why a breaker opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Trip {
-    /// Failures in a row.
+    /// Consecutive failures.
     Consecutive,
     /// The share of failures.
     Failures,
     /// The share of slow calls.
     Slow,
-    /// A probe failed.
+    /// A failed probe.
     Probe,
-    /// Somebody said so.
+    /// A call of [`hold`](Breaker::hold).
     Told,
 }
 
-/// A move of the state, for an event.
+/// A change of the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Shift {
     /// It opened.
     Opened {
-        /// Until when it refuses.
+        /// The end of the opening.
         until: Time,
-        /// Why.
+        /// The reason.
         why: Trip,
     },
     /// It closed.
@@ -249,11 +248,11 @@ pub enum Shift {
 }
 
 impl Breaker {
-    /// Asks for leave to make a call. An open breaker whose time is over becomes half-open by this.
+    /// Asks for the admission of a call. An open breaker whose time is over becomes half-open.
     ///
     /// # Errors
     ///
-    /// [`Refused`] while it is open, and while half-open if all probes are under way.
+    /// [`Refused`] while it is open, and in the half-open state while all probes are under way.
     #[inline]
     pub fn admit(&mut self, rules: &Rules, now: Time) -> Result<Ticket, Refused> {
         match &mut self.state {
@@ -267,7 +266,7 @@ impl Breaker {
         }
     }
 
-    /// Whether [`admit`](Self::admit) would give leave; changes nothing.
+    /// Whether [`admit`](Self::admit) would admit a call, without changing anything.
     #[must_use]
     pub fn would_admit(&self, rules: &Rules, now: Time) -> bool {
         match &self.state {
@@ -277,7 +276,7 @@ impl Breaker {
         }
     }
 
-    /// Takes a result in. Says so if the state moved by it.
+    /// Records a result. Returns the change if the state changed.
     #[inline]
     pub fn record(
         &mut self,
@@ -308,12 +307,12 @@ impl Breaker {
                 Some(self.open(rules, why, now, random))
             }
             State::HalfOpen { .. } => self.probed(rules, ticket, failed || slow, now, random),
-            // An open breaker gave no ticket of its own generation.
+            // An open breaker issues no tickets of its own generation.
             State::Open { .. } => None,
         }
     }
 
-    /// Takes back the leave for a call that says nothing about the agent: not made, cancelled, refused for its input.
+    /// Returns the admission of a call without a result that concerns the agent: not made, cancelled, rejected for its input.
     pub fn release(&mut self, ticket: Ticket) {
         if ticket.generation == self.generation
             && let State::HalfOpen { probes, .. } = &mut self.state
@@ -322,19 +321,19 @@ impl Breaker {
         }
     }
 
-    /// Opens it until a moment: an operator, or a health check that knows. Results under way move nothing any more.
+    /// Opens it until a given time, for an operator or a health check. Results under way are ignored.
     pub fn hold(&mut self, until: Time) -> Shift {
         self.enter(State::Open { until });
         Shift::Opened { until, why: Trip::Told }
     }
 
-    /// Closes it and forgets what was held against the agent. Results under way move nothing any more.
+    /// Closes it and clears its history. Results under way are ignored.
     pub fn reset(&mut self, now: Time) -> Shift {
         self.openings = 0;
         self.close(now)
     }
 
-    /// Where it stands. Open stays open until somebody asks after its time.
+    /// The current phase. An open breaker stays open until a call is attempted after its time.
     #[must_use]
     pub const fn phase(&self) -> Phase {
         match self.state {
@@ -344,7 +343,7 @@ impl Breaker {
         }
     }
 
-    /// When it would give leave without hearing anything; none while it gives leave now.
+    /// The time at which it would admit a call without further results; none while it admits calls.
     #[must_use]
     pub fn next_wakeup(&self, rules: &Rules, now: Time) -> Option<Time> {
         match &self.state {
@@ -355,19 +354,19 @@ impl Breaker {
         }
     }
 
-    /// How often it moved.
+    /// The number of state changes.
     #[must_use]
     pub const fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// Openings that are not forgiven yet.
+    /// The number of openings that are not yet forgiven.
     #[must_use]
     pub const fn openings(&self) -> u32 {
         self.openings
     }
 
-    /// Results that came too late to count.
+    /// The number of results that came too late to count.
     #[must_use]
     pub const fn late(&self) -> u64 {
         self.late

@@ -1,4 +1,4 @@
-//! Counts of the recent past, in ten steps that fall out one by one.
+//! A sliding window of counts, in ten steps.
 
 use crate::time::{Time, nanos_of};
 use core::time::Duration;
@@ -18,7 +18,7 @@ impl Tally {
         Self { calls: 1, failures: u32::from(failed), slow: u32::from(slow) }
     }
 
-    /// Nothing in it speaks against the agent.
+    /// Whether it contains no failure and no slow call.
     pub(super) const fn is_good(self) -> bool {
         self.failures == 0 && self.slow == 0
     }
@@ -41,12 +41,12 @@ pub(super) struct Window {
     steps: [Tally; 10],
     total: Tally,
     at: u8,
-    /// When the present step ends.
+    /// The end of the current step.
     edge: Time,
 }
 
 impl Window {
-    /// Counts one in and says what the window holds now.
+    /// Adds a call and returns the counts of the window.
     #[inline]
     pub(super) fn add(&mut self, one: Tally, now: Time, span: Duration) -> Tally {
         if now >= self.edge {
@@ -90,7 +90,7 @@ mod tests {
         }
         assert_eq!(window.add(Tally::one(true, true), Time::from_secs(1_000), span), Tally::one(true, true));
         assert_eq!(window.add(Tally::one(true, true), Time::MAX, span).calls, 1);
-        // At the end of time every call is a step of its own.
+        // At the end of the range of time every call is a step of its own.
         assert!((0..100).all(|_| window.add(Tally::one(true, true), Time::MAX, span).calls <= 10));
     }
 }

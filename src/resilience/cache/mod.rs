@@ -1,14 +1,13 @@
-//! A cache of results: what is known already need not be asked again, and what is being asked need not be asked twice.
+//! A cache of results with single flight.
 //!
-//! - **Single flight**: of all that miss the same key one leads and asks; the rest are told whom to wait for. A lead is a
-//!   lease: if the leader vanishes, the next one leads, and the late word of the first is not taken.
-//! - **Expiry with jitter**, so that what was filled together is not asked for together; a shorter life for failures.
-//! - **Bounded** by count and by bytes. What goes is chosen by SIEVE (Zhang et al., NSDI 2024): a queue in order of
-//!   arrival and a hand that passes over what was hit since it last came by. As simple as FIFO, and on most traces better than
-//!   LRU, as a hit moves nothing.
+//! - **Single flight**: of all concurrent misses of a key one leads and computes the result; the others receive its flight to wait
+//!   for. Leading is a lease: if the leader disappears, another one leads, and a late answer of the first is dropped.
+//! - **Expiry with jitter**, so that entries filled together do not expire together; failures expire sooner.
+//! - **Bounded** by count and by bytes. Evicts by SIEVE (Zhang et al., NSDI 2024): a queue in order of arrival with a hand that skips
+//!   entries hit since its last visit. As simple as FIFO, and on most traces better than LRU, since a hit moves nothing.
 //!
-//! The key should hold everything that the result depends on: kind, version of agent and prompt, hash of the payload. Only
-//! kinds without side effects are to be cached, which nobody but the host knows.
+//! A key should contain everything on which the result depends: kind, version of agent and prompt, hash of the payload. Only kinds
+//! without side effects can be cached; the host decides which these are.
 //!
 //! ```
 //! use counterpoint::resilience::cache::{Cache, Config, Life, Look, Rules};
@@ -32,32 +31,32 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How much is kept and for how long.
+/// The limits of a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
-    /// Results kept.
+    /// The limit on entries.
     pub entries: u32,
-    /// Bytes kept, as the caller counts them.
+    /// The limit on bytes, as the caller counts them.
     pub bytes: u64,
-    /// How long a result is good.
+    /// The time for which a result is valid.
     #[serde(with = "crate::time::span")]
     pub life: Duration,
-    /// How long a failure is remembered.
+    /// The time for which a failure is valid.
     #[serde(with = "crate::time::span")]
     pub short_life: Duration,
-    /// A life is longer or shorter at random by up to so many thousandths.
+    /// The random deviation of these times, in thousandths.
     pub jitter_permille: u16,
-    /// How long the one that leads has.
+    /// The lease of a leader.
     #[serde(with = "crate::time::span")]
     pub lead: Duration,
-    /// Keys being asked for at once; beyond it everybody asks for themselves.
+    /// The limit on keys being computed at once; beyond it callers compute without coordination.
     pub flights: u32,
 }
 
 impl Default for Config {
-    /// Ten thousand results, 64 MiB, five minutes (a failure five seconds) give or take a tenth.
+    /// Ten thousand results, 64 MiB, five minutes (a failure five seconds), with a tenth of jitter.
     fn default() -> Self {
         Self {
             entries: 10_000,
@@ -92,46 +91,46 @@ impl Config {
 }
 
 rules! {
-    /// A [`Config`] that was checked.
+    /// A validated [`Config`].
     derive(Copy, Eq)
 }
 
-/// How long a result is good.
+/// The validity of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::exhaustive_enums, reason = "a result or a failure")]
 pub enum Life {
-    /// [`Config::life`]: a result.
+    /// [`Config::life`], for a result.
     Long,
-    /// [`Config::short_life`]: a failure, or that there is nothing.
+    /// [`Config::short_life`], for a failure or an absent result.
     Short,
 }
 
-/// One question under way.
+/// A computation under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Flight(u64);
 
-/// What a look finds.
+/// The result of a lookup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Look<'a, V> {
-    /// It is known.
+    /// The value is in the cache.
     Hit(&'a V),
-    /// It is not known: ask, and [`fill`](Cache::fill) or [`abandon`](Cache::abandon).
+    /// A miss: the caller leads, and must [`fill`](Cache::fill) or [`abandon`](Cache::abandon).
     Lead(Flight),
-    /// It is not known, and somebody is asking.
+    /// A miss that another caller is computing.
     Join(Flight),
-    /// It is not known, and too much is being asked to keep track: ask, and keep it to yourself.
+    /// A miss beyond the limit on flights: the caller computes the value without storing it.
     Alone,
 }
 
-/// The results and what is being asked.
+/// The entries and the flights.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound(serialize = "K: Ord + Serialize, V: Serialize"))]
 #[serde(bound(deserialize = "K: Ord + Deserialize<'de>, V: Deserialize<'de>"))]
 pub struct Cache<K: Ord, V> {
-    /// By number of arrival: the queue of SIEVE.
+    /// The entries by number of arrival: the queue of SIEVE.
     kept: BTreeMap<u64, Kept<K, V>>,
     #[serde(with = "pairs")]
     index: BTreeMap<K, u64>,
@@ -153,19 +152,19 @@ struct Kept<K, V> {
     hit: bool,
 }
 
-/// What became of the looks and the results.
+/// Counters of lookups and entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Counts {
-    /// Looks that found it.
+    /// Lookups that found a value.
     pub hits: u64,
-    /// Looks that did not.
+    /// Lookups that did not.
     pub misses: u64,
-    /// Looks that found somebody asking.
+    /// Lookups that joined a flight.
     pub joins: u64,
-    /// Results that went to make room.
+    /// Entries that were evicted.
     pub evicted: u64,
-    /// Results whose time was over.
+    /// Entries that expired.
     pub expired: u64,
 }
 
@@ -185,7 +184,7 @@ impl<K: Ord, V> Default for Cache<K, V> {
 }
 
 impl<K: Ord + Clone, V> Cache<K, V> {
-    /// Looks a key up; on a miss says who asks.
+    /// Looks up a key; a miss returns the role of the caller.
     pub fn look(&mut self, rules: &Rules, key: &K, now: Time) -> Look<'_, V> {
         if let Some(number) = self.index.get(key).copied() {
             if self.kept.get(&number).is_some_and(|kept| kept.until > now) {
@@ -208,13 +207,13 @@ impl<K: Ord + Clone, V> Cache<K, V> {
         self.lead(rules, key, now)
     }
 
-    /// The value of a key, if it is known; changes nothing.
+    /// The value of a key, without changing anything.
     #[must_use]
     pub fn peek(&self, key: &K, now: Time) -> Option<&V> {
         self.kept.get(self.index.get(key)?).filter(|kept| kept.until > now).map(|kept| &kept.value)
     }
 
-    /// Brings the answer. False, and not kept, if this flight leads no more, or if it is too large to be kept at all.
+    /// Stores the result of a flight. Returns false, and stores nothing, if the flight's lease has ended or the value is too large.
     #[expect(
         clippy::too_many_arguments,
         reason = "each is one word, and a struct for them would only be taken apart again"
@@ -255,7 +254,7 @@ impl<K: Ord + Clone, V> Cache<K, V> {
         true
     }
 
-    /// Asks no more without an answer, so that the next one leads. False if this flight leads no more.
+    /// Ends a flight without a result, so that the next caller leads. Returns false if its lease has ended.
     pub fn abandon(&mut self, key: &K, flight: Flight) -> bool {
         let leads = self.flights.get(key).is_some_and(|(leader, _)| *leader == flight);
         if leads {
@@ -264,7 +263,7 @@ impl<K: Ord + Clone, V> Cache<K, V> {
         leads
     }
 
-    /// Forgets a key: what it depends on has changed. The answer that is under way is not kept either.
+    /// Removes a key whose inputs have changed. The result of a flight under way is dropped, too.
     pub fn forget(&mut self, key: &K) {
         self.flights.remove(key);
         if let Some(number) = self.index.get(key).copied() {
@@ -272,7 +271,7 @@ impl<K: Ord + Clone, V> Cache<K, V> {
         }
     }
 
-    /// Removes up to `most` results whose time is over, the oldest end first.
+    /// Removes up to `most` expired entries, those that expired first before others.
     pub fn sweep(&mut self, now: Time, most: usize) {
         for _ in 0..most {
             let Some((until, number)) = self.ends.first().copied() else { return };
@@ -285,31 +284,31 @@ impl<K: Ord + Clone, V> Cache<K, V> {
         }
     }
 
-    /// Results that are kept.
+    /// The number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.kept.len()
     }
 
-    /// Whether nothing is kept.
+    /// Whether there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty()
     }
 
-    /// Bytes that are kept.
+    /// The bytes of all entries.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// What became of looks and results.
+    /// The counters.
     #[must_use]
     pub const fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// When the first result's time is over.
+    /// The time at which the first entry expires.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Time> {
         self.ends.first().map(|(until, _)| *until)
@@ -329,7 +328,7 @@ impl<K: Ord + Clone, V> Cache<K, V> {
         Look::Lead(flight)
     }
 
-    /// SIEVE: from the hand on towards the newest, pass over what was hit, take the first that was not.
+    /// SIEVE: from the hand towards the newest entry, skips those that were hit and removes the first that was not.
     fn evict(&mut self) -> bool {
         let passed = |kept: &mut Kept<K, V>| core::mem::take(&mut kept.hit);
         let hand = self.hand;
@@ -339,7 +338,7 @@ impl<K: Ord + Clone, V> Cache<K, V> {
         if let Some(number) = found {
             return self.take_out(number);
         }
-        // All were hit, and none counts as hit any more.
+        // All were hit, and their marks are cleared.
         self.kept.first_key_value().map(|(number, _)| *number).is_some_and(|oldest| self.take_out(oldest))
     }
 
@@ -363,7 +362,7 @@ const fn count(what: &mut u64) {
     *what = what.saturating_add(1);
 }
 
-/// Maps with keys that need not be texts, as lists of pairs.
+/// Serialises maps with arbitrary keys as lists of pairs.
 mod pairs {
     use super::BTreeMap;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
