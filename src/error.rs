@@ -101,7 +101,7 @@ pub enum RestoreError {
     },
     /// An entry does not follow from those before it.
     #[error("entry {seq} does not follow from those before it: {reason}")]
-    Misfit {
+    InconsistentEvent {
         /// The entry.
         seq: Seq,
         /// What does not fit.

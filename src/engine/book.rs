@@ -8,7 +8,7 @@ use crate::event::{Entry, Event, Next, RunEvent, TaskEvent};
 use crate::id::{RunId, Seq, TaskId};
 use crate::name::Name;
 use crate::run::{RunOutcome, RunSpec};
-use crate::scheduler::Misfit;
+use crate::scheduler::InconsistentEvent;
 use crate::structure::{Arena, IdMap, Slot, Wheel};
 use crate::task::{Failure, Happened, Owner, Phase, TaskSpec};
 use crate::time::Time;
@@ -18,7 +18,7 @@ use crate::workflow::plan::Plan;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-type Folded = Result<(), Misfit>;
+type Folded = Result<(), InconsistentEvent>;
 
 /// More ids than an engine can make in its life: at a million a second, 146,000 years. So there is always a next one.
 pub(super) const MOST_IDS: u64 = u64::MAX >> 2;
@@ -55,8 +55,8 @@ impl Book {
     pub(super) fn fold(&mut self, entry: &Entry) -> Folded {
         match &entry.event {
             Event::Agent(_) | Event::Control(_) => Ok(()),
-            Event::Task(event) => self.fold_task(event, entry.at).map_err(Misfit),
-            Event::Run(event) => self.fold_run(event, (entry.seq, entry.at)).map_err(Misfit),
+            Event::Task(event) => self.fold_task(event, entry.at).map_err(InconsistentEvent),
+            Event::Run(event) => self.fold_run(event, (entry.seq, entry.at)).map_err(InconsistentEvent),
         }
     }
 

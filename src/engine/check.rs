@@ -21,7 +21,7 @@ impl Driver {
                 // A task itself names the node for which it was submitted, which may stand elsewhere since its run moved.
                 let known = match worker {
                     Worker::Task(task) => {
-                        let spec = self.core.view(task).and_then(|task| task.spec().owner);
+                        let spec = self.core.reader().task(task).and_then(|task| task.spec().owner);
                         let same = |known: &Owner| {
                             spec.is_some_and(|spec| {
                                 (spec.run, spec.item, spec.phase) == (known.run, known.item, known.phase)
@@ -67,7 +67,7 @@ impl Driver {
             let over = match worker {
                 Worker::Task(task) => {
                     working += 1;
-                    self.core.view(task).is_none_or(|task| task.status().is_terminal())
+                    self.core.reader().task(task).is_none_or(|task| task.status().is_terminal())
                 }
                 Worker::Child(child) => self.book.get(child).is_none_or(Run::is_finished),
             };
@@ -75,8 +75,12 @@ impl Driver {
                 return Err(format!("{worker:?}, which works for {owner:?}, is over"));
             }
         }
-        let owned =
-            self.core.views().filter(|task| task.spec().owner.is_some() && !task.status().is_terminal()).count();
+        let owned = self
+            .core
+            .reader()
+            .tasks()
+            .filter(|task| task.spec().owner.is_some() && !task.status().is_terminal())
+            .count();
         if owned == working { Ok(()) } else { Err(format!("{owned} tasks are those of runs, {working} work for runs")) }
     }
 
@@ -110,7 +114,7 @@ impl Driver {
     /// No id that the engine makes next is known.
     fn check_serial(&self) -> Result<(), String> {
         let made = TaskId::engine_made(0).get();
-        let tasks = self.core.views().map(|task| task.spec().id.get());
+        let tasks = self.core.reader().tasks().map(|task| task.spec().id.get());
         let runs = self.book.runs.iter().map(|(_, run)| run.id().get());
         let last = tasks.chain(runs).filter(|id| id & made != 0).map(|id| id & !made).max().unwrap_or(0);
         if last > self.book.serial {

@@ -114,7 +114,7 @@ impl Driver {
         let not = run.may_hand_on(node, part, task, beside, self.core.config().limits())?;
         if !not.is_empty() {
             let needs = task.needs.clone().unwrap_or_else(|| Needs::skill(task.kind.clone()));
-            if !self.core.is_able_without(&not, &needs) {
+            if !self.core.reader().is_able_without(&not, &needs) {
                 return Err(LimitReached::Repeated);
             }
         }

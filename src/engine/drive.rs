@@ -13,7 +13,7 @@ use crate::name::Name;
 use crate::payload::Payload;
 use crate::rejected::Rejected;
 use crate::run::{Cause, LimitReached, RunSpec};
-use crate::scheduler::{Config, Core, Misfit, Tx};
+use crate::scheduler::{Config, Core, InconsistentEvent, Tx};
 use crate::task::{Affinity, Owner, TaskSpec};
 use crate::time::Time;
 use crate::workflow::machine::{Move, Run};
@@ -47,14 +47,14 @@ impl Driver {
     }
 
     /// A fact of the journal becomes state.
-    pub(super) fn replay(&mut self, entry: &Entry) -> Result<(), Misfit> {
+    pub(super) fn replay(&mut self, entry: &Entry) -> Result<(), InconsistentEvent> {
         if !matches!(entry.event, Event::Run(_)) {
             self.core.replay(entry)?;
         }
         self.fold(entry)
     }
 
-    fn fold(&mut self, entry: &Entry) -> Result<(), Misfit> {
+    fn fold(&mut self, entry: &Entry) -> Result<(), InconsistentEvent> {
         self.recent.note(entry);
         if let Event::Run(RunEvent::Prioritised { tasks, tier, .. }) = &entry.event {
             self.core.moved(tasks, *tier)?;
@@ -86,10 +86,6 @@ impl Driver {
         self.core.settle(tx);
         self.fire(tx.now);
         self.settle(tx);
-    }
-
-    pub(super) fn outstanding(&self, out: &mut Outbox) {
-        self.core.effects().outstanding(out);
     }
 
     pub(super) fn recover(&mut self, now: Time, out: &mut Outbox) {
@@ -167,7 +163,7 @@ impl Driver {
     fn catch_up(&mut self, tx: &Tx<'_>) {
         while let Some(entry) = tx.out.entries().get(self.folded) {
             self.folded += 1;
-            if let Err(Misfit(reason)) = self.fold(entry) {
+            if let Err(InconsistentEvent(reason)) = self.fold(entry) {
                 self.core.anomaly(format_args!("{reason}: the core decided {entry:?}"));
             }
         }

@@ -58,7 +58,7 @@ impl Follower {
     /// When it is not the next, or does not follow from those before it. Then the state is not to be relied on any more.
     pub fn follow(&mut self, entry: &Entry) -> Result<(), RestoreError> {
         self.engine.log.follow(entry)?;
-        self.engine.driver.replay(entry).map_err(|misfit| misfit.at(entry.seq))?;
+        self.engine.driver.replay(entry).map_err(|inconsistent| inconsistent.at(entry.seq))?;
         self.engine.driver.decide_nothing(entry.at);
         Ok(())
     }

@@ -7,7 +7,7 @@ use crate::name::Name;
 
 impl AccessState for Engine {
     fn tenant_of(&self, task: TaskId) -> Option<Option<&Name>> {
-        self.driver.core.tenant_of(task)
+        self.driver.core.reader().tenant_of(task)
     }
 
     fn tenant_of_run(&self, run: RunId) -> Option<Option<&Name>> {
@@ -15,6 +15,6 @@ impl AccessState for Engine {
     }
 
     fn holder_of(&self, attempt: AttemptId) -> Option<Incarnation> {
-        self.driver.core.holder_of(attempt)
+        self.driver.core.reader().holder_of(attempt)
     }
 }

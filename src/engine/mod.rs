@@ -74,19 +74,17 @@ pub use waits::{Awaited, RunStanding, Wait};
 pub use crate::structure::Anomalies;
 
 use crate::command::{Accepted, Command};
-use crate::effect::{Effect, Outbox};
+use crate::effect::Outbox;
 use crate::error::RestoreError;
 use crate::event::Entry;
-use crate::id::{AgentId, RunId, Seq, TaskId};
+use crate::id::{RunId, Seq};
 use crate::insight::{Line, Subject};
-use crate::name::Name;
 use crate::rejected::Rejected;
-use crate::routing::RoutingStrategy;
 use crate::run::{Migration, MigrationReport};
-use crate::scheduler::{AccountView, AgentView, Config, Log, Routability, TaskView, TaskWait, Tx};
-use crate::task::Needs;
+use crate::scheduler::{Config, Log, Reader, Tx};
 use crate::time::Time;
 use core::fmt;
+use core::ops::Deref;
 use drive::Driver;
 
 /// Tasks, agents and workflows: a deterministic state machine that a host drives.
@@ -124,7 +122,7 @@ impl Engine {
         let before = engine.last_seq();
         for entry in entries {
             engine.log.follow(entry)?;
-            engine.driver.replay(entry).map_err(|misfit| misfit.at(entry.seq))?;
+            engine.driver.replay(entry).map_err(|inconsistent| inconsistent.at(entry.seq))?;
         }
         let seq = engine.last_seq();
         if seq > before {
@@ -162,69 +160,6 @@ impl Engine {
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Time> {
         self.driver.next_wakeup(self.log.at())
-    }
-
-    /// The task with this id, unless it is unknown or forgotten.
-    #[must_use]
-    pub fn task(&self, id: TaskId) -> Option<TaskView<'_>> {
-        self.driver.core.view(id)
-    }
-
-    /// What a task waits for, unless it has ended: whether an agent has it, and if not, what keeps it from beginning.
-    #[must_use]
-    pub fn waits_for(&self, task: TaskId) -> Option<TaskWait> {
-        self.driver.core.waits_for(task, self.log.now()).map(|(wait, _)| wait)
-    }
-
-    /// The agent with this id, if it is registered.
-    #[must_use]
-    pub fn agent(&self, id: AgentId) -> Option<AgentView<'_>> {
-        self.driver.core.agent_view(id)
-    }
-
-    /// All registered agents, in the order of their places.
-    pub fn agents(&self) -> impl Iterator<Item = AgentView<'_>> {
-        self.driver.core.agent_views()
-    }
-
-    /// The tenants that have tasks, or had some lately, in the order of their places; one with an empty name stands for
-    /// the tasks that have none.
-    pub fn tenants(&self) -> impl Iterator<Item = AccountView<'_>> {
-        self.driver.core.tenants()
-    }
-
-    /// The kinds that have tasks, or had some lately, in the order of their places.
-    pub fn kinds(&self) -> impl Iterator<Item = AccountView<'_>> {
-        self.driver.core.kinds()
-    }
-
-    /// The resources that all agents share, each with how much of it is in use and how much there is.
-    pub fn shared(&self) -> impl Iterator<Item = (&Name, u64, u64)> {
-        self.driver.core.shared()
-    }
-
-    /// How many tasks wait for an agent, by tier.
-    #[must_use]
-    pub const fn queued(&self) -> [usize; 4] {
-        self.driver.core.queued()
-    }
-
-    /// Whether anybody could do work with these needs: tells work that nobody can do from work that has to wait. Looks at
-    /// every agent.
-    #[must_use]
-    pub fn routability(&self, needs: &Needs) -> Routability {
-        self.driver.core.routability(needs)
-    }
-
-    /// The routing strategies, for their names and what they [explain](RoutingStrategy::explain): that of all kinds
-    /// without one of their own first, then those of single kinds.
-    pub fn strategies(&self) -> impl Iterator<Item = (Option<&Name>, &dyn RoutingStrategy)> {
-        self.driver.core.strategies()
-    }
-
-    /// The dead letters, the oldest first.
-    pub fn dead_letters(&self) -> impl Iterator<Item = TaskView<'_>> {
-        self.driver.core.dead_letters()
     }
 
     /// The run with this id, unless it is unknown or forgotten.
@@ -268,15 +203,6 @@ impl Engine {
         self.driver.recent.story(of.into())
     }
 
-    /// What is owed to the outside, derived from the state alone: the attempts that agents hold, and the cancellations
-    /// that they have not answered.
-    #[must_use]
-    pub fn outstanding(&self) -> Vec<Effect> {
-        let mut out = Outbox::default();
-        self.driver.outstanding(&mut out);
-        out.effects().to_vec()
-    }
-
     /// The number of the last fact.
     #[must_use]
     pub const fn last_seq(&self) -> Seq {
@@ -287,12 +213,6 @@ impl Engine {
     #[cfg(any(feature = "threads", feature = "async"))]
     pub(crate) const fn at(&self) -> Time {
         self.log.at()
-    }
-
-    /// The broken invariants that this engine has found in its own state. There are none unless this crate has a bug.
-    #[must_use]
-    pub const fn anomalies(&self) -> &Anomalies {
-        self.driver.core.anomalies()
     }
 
     /// The whole state as data, in an order that depends on nothing but the state.
@@ -308,6 +228,14 @@ impl Engine {
     /// A sentence that says which rule is broken, which is a bug of this crate.
     pub fn check(&self) -> Result<(), String> {
         self.driver.check()
+    }
+}
+
+impl Deref for Engine {
+    type Target = Reader;
+
+    fn deref(&self) -> &Reader {
+        self.driver.core.reader()
     }
 }
 

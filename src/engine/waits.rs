@@ -267,7 +267,7 @@ impl Driver {
     fn awaited(&self, need: Need, now: Time) -> Option<Awaited> {
         Some(match need {
             Need::Work(Worker::Task(task)) => {
-                let (on, until) = self.core.waits_for(task, now)?;
+                let (on, until) = self.core.reader().wait_of(task, now)?;
                 Awaited::Task { task, on, until }
             }
             Need::Work(Worker::Child(_)) => return None,

@@ -14,6 +14,6 @@ pub(crate) type Applied<T = ()> = Result<T, InconsistentEvent>;
 
 impl InconsistentEvent {
     pub(crate) const fn at(self, seq: Seq) -> RestoreError {
-        RestoreError::Misfit { seq, reason: self.0 }
+        RestoreError::InconsistentEvent { seq, reason: self.0 }
     }
 }

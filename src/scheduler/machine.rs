@@ -8,21 +8,21 @@ use super::guards::Guards;
 use super::inconsistent::{Applied, InconsistentEvent};
 use super::log::Tx;
 use super::queue::QueueRules;
+use super::reader::Reader;
 use crate::event::{Entry, Event};
-use crate::structure::{Anomalies, Bits, Random};
+use crate::structure::{Bits, Random};
 use crate::time::Time;
 use core::fmt;
 
 /// The scheduler without its own numbering, so that an engine can number its events together with others.
 #[derive(Debug)]
 pub(crate) struct Core {
-    pub(super) state: State,
-    pub(super) config: Config,
+    /// The state and the configuration.
+    pub(super) reader: Reader,
     pub(super) guards: Guards,
     /// Classes in which tasks wait although agents have room, because the strategy picks none of them.
     pub(super) held_back: Bits,
     pub(super) awaited: Awaited,
-    anomalies: Anomalies,
 }
 
 impl Core {
@@ -39,15 +39,15 @@ impl Core {
             shared: config.pools.clone(),
         });
         let guards = Guards::new(config.guards.clone(), config.seed);
-        let (held_back, awaited, anomalies) = (Bits::default(), Awaited::default(), Anomalies::default());
-        Self { state, config, guards, held_back, awaited, anomalies }
+        Self { reader: Reader::new(state, config), guards, held_back: Bits::default(), awaited: Awaited::default() }
     }
 
     /// An event of the journal changes the state; strategies and guards observe it.
     pub(crate) fn replay(&mut self, entry: &Entry) -> Applied {
-        self.state.apply(entry)?;
+        self.reader.state.apply(entry)?;
+        self.reader.now = self.reader.now.max(entry.at);
         self.observe(entry);
-        self.guards.observe(&self.state, entry);
+        self.guards.observe(&self.reader.state, entry);
         Ok(())
     }
 
@@ -60,7 +60,7 @@ impl Core {
     /// What guards want and the state does not show becomes events.
     #[inline]
     pub(super) fn reconcile(&mut self, tx: &mut Tx<'_>) {
-        while let Some(event) = self.guards.want(&self.state, tx.now) {
+        while let Some(event) = self.guards.want(&self.reader.state, tx.now) {
             self.record(event, tx);
         }
     }
@@ -77,17 +77,17 @@ impl Core {
     }
 
     fn observe(&mut self, entry: &Entry) {
-        self.config.strategy.observe(entry);
-        if let Some(turn) = self.config.strategy.turned() {
+        self.reader.config.strategy.observe(entry);
+        if let Some(turn) = self.reader.config.strategy.turned() {
             self.guards.turned(None, &turn);
         }
-        for (kind, strategy) in &mut self.config.by_kind {
+        for (kind, strategy) in &mut self.reader.config.by_kind {
             strategy.observe(entry);
             if let Some(turn) = strategy.turned() {
                 self.guards.turned(Some(kind), &turn);
             }
         }
-        if let Some(estimator) = &mut self.config.estimator {
+        if let Some(estimator) = &mut self.reader.config.estimator {
             estimator.observe(entry);
         }
     }
@@ -96,7 +96,7 @@ impl Core {
     #[cold]
     #[track_caller]
     pub(crate) fn anomaly(&mut self, state: impl fmt::Display) {
-        self.anomalies.note(state);
+        self.reader.anomalies.note(state);
     }
 
     /// Counts a change that was impossible.
@@ -107,34 +107,36 @@ impl Core {
         }
     }
 
-    pub(crate) const fn anomalies(&self) -> &Anomalies {
-        &self.anomalies
+    /// What can be read of it.
+    pub(crate) const fn reader(&self) -> &Reader {
+        &self.reader
     }
 
     pub(crate) const fn effects(&self) -> Effects<'_> {
-        Effects { state: &self.state, grace: self.config.limits.cancel_grace }
+        Effects { state: &self.reader.state, grace: self.reader.config.limits.cancel_grace }
     }
 
     pub(crate) fn next_wakeup(&self) -> Option<Time> {
-        let next = [self.state.timers().next(), self.guards.next_wakeup(), self.awaited.next(), self.next_aged()];
+        let next =
+            [self.reader.state.timers().next(), self.guards.next_wakeup(), self.awaited.next(), self.next_aged()];
         next.into_iter().flatten().min()
     }
 
     /// Forgets which classes were opened: their tasks are looked at without that.
     pub(crate) fn decide_nothing(&mut self) {
-        self.state.take_opened();
+        self.reader.state.take_opened();
     }
 
     pub(super) fn random(&self, tx: &Tx<'_>) -> Random {
-        Random::new(self.config.seed, tx.next_seq().get())
+        Random::new(self.reader.config.seed, tx.next_seq().get())
     }
 
     pub(crate) const fn config(&self) -> &Config {
-        &self.config
+        &self.reader.config
     }
 
     /// Checks every rule of the state.
     pub(crate) fn check(&self) -> Result<(), String> {
-        self.state.check()
+        self.reader.state.check()
     }
 }

@@ -41,6 +41,7 @@ mod log;
 mod machine;
 mod preemption;
 mod queue;
+mod reader;
 mod snapshot;
 mod standing;
 mod tasks;
@@ -53,11 +54,12 @@ pub use config::Config;
 pub use decide::{Admission, Recovery};
 pub(crate) use decide::{fits, named};
 pub use guards::{Concurrency, Pressure, Scaling};
-pub(crate) use inconsistent::InconsistentEvent as Misfit;
+pub(crate) use inconsistent::InconsistentEvent;
 pub(crate) use log::{Log, Tx};
 pub(crate) use machine::Core;
 pub use preemption::Preemption;
 pub use queue::{Batch, Discipline, Quota};
+pub use reader::Reader;
 pub use snapshot::{AccountRecord, AgentRecord, GateRecord, SchedulerSnapshot, TaskRecord, TaskStage};
 pub use standing::Standing;
 pub use view::{AccountView, AgentView, Routability, TaskView};
@@ -65,17 +67,15 @@ pub use waits::TaskWait;
 
 use crate::access::AccessState;
 use crate::command::{Accepted, Command};
-use crate::effect::{Effect, Outbox};
+use crate::effect::Outbox;
 use crate::error::RestoreError;
 use crate::event::Entry;
-use crate::id::{AgentId, AttemptId, Incarnation, Seq, TaskId};
+use crate::id::{AttemptId, Incarnation, Seq, TaskId};
 use crate::name::Name;
 use crate::rejected::{Misuse, Rejected};
-use crate::routing::RoutingStrategy;
-use crate::structure::Anomalies;
-use crate::task::Needs;
 use crate::time::Time;
 use core::fmt;
+use core::ops::Deref;
 
 /// The scheduler on its own: tasks and agents, no workflows.
 pub struct Scheduler {
@@ -116,10 +116,10 @@ impl Scheduler {
     }
 
     /// After a restore: gives every agent's lease a new start, finishes what the journal's last call had begun, and asks
-    /// again for every effect that a crash may have lost, with the same attempt ids; or as [`Recovery`] says.
+    /// again for every effect that a crash may have lost, with the same attempt ids; or as [`Recovery`] says. What it leaves
+    /// in `out` comes after what is there already.
     pub fn resume(&mut self, now: Time, out: &mut Outbox) {
         let now = self.log.clamp(now);
-        out.clear();
         self.core.recover(now, out);
         self.core.renew_leases(now);
         let mut tx = Tx::new(now, &mut self.log, out);
@@ -151,94 +151,10 @@ impl Scheduler {
         self.core.next_wakeup()
     }
 
-    /// The task with this id, unless it is unknown or forgotten.
-    #[must_use]
-    pub fn task(&self, id: TaskId) -> Option<TaskView<'_>> {
-        self.core.view(id)
-    }
-
-    /// What a task waits for, unless it has ended: whether an agent has it, and if not, what keeps it from beginning.
-    #[must_use]
-    pub fn waits_for(&self, task: TaskId) -> Option<TaskWait> {
-        self.core.waits_for(task, self.log.now()).map(|(wait, _)| wait)
-    }
-
-    /// The agent with this id, if it is registered.
-    #[must_use]
-    pub fn agent(&self, id: AgentId) -> Option<AgentView<'_>> {
-        self.core.agent_view(id)
-    }
-
-    /// All registered agents, in the order of their places.
-    pub fn agents(&self) -> impl Iterator<Item = AgentView<'_>> {
-        self.core.agent_views()
-    }
-
-    /// The tenants that have tasks, or had some lately, in the order of their places; one with an empty name stands for
-    /// the tasks that have none.
-    pub fn tenants(&self) -> impl Iterator<Item = AccountView<'_>> {
-        self.core.tenants()
-    }
-
-    /// The kinds that have tasks, or had some lately, in the order of their places.
-    pub fn kinds(&self) -> impl Iterator<Item = AccountView<'_>> {
-        self.core.kinds()
-    }
-
-    /// How the whole stands, by the word of its guards.
-    #[must_use]
-    pub const fn standing(&self) -> &Standing {
-        self.core.standing()
-    }
-
-    /// The resources that all agents share, each with how much of it is in use and how much there is.
-    pub fn shared(&self) -> impl Iterator<Item = (&Name, u64, u64)> {
-        self.core.shared()
-    }
-
-    /// How many tasks wait for an agent, by tier.
-    #[must_use]
-    pub const fn queued(&self) -> [usize; 4] {
-        self.core.queued()
-    }
-
-    /// Whether anybody could do work with these needs: tells work that nobody can do from work that has to wait. Looks at
-    /// every agent.
-    #[must_use]
-    pub fn routability(&self, needs: &Needs) -> Routability {
-        self.core.routability(needs)
-    }
-
-    /// The routing strategies, for their names and what they [explain](RoutingStrategy::explain): that of all kinds
-    /// without one of their own first, then those of single kinds.
-    pub fn strategies(&self) -> impl Iterator<Item = (Option<&Name>, &dyn RoutingStrategy)> {
-        self.core.strategies()
-    }
-
-    /// The dead letters, the oldest first.
-    pub fn dead_letters(&self) -> impl Iterator<Item = TaskView<'_>> {
-        self.core.dead_letters()
-    }
-
-    /// What is owed to the outside, derived from the state alone: the attempts that agents hold, and the cancellations
-    /// that they have not answered.
-    #[must_use]
-    pub fn outstanding(&self) -> Vec<Effect> {
-        let mut out = Outbox::default();
-        self.core.effects().outstanding(&mut out);
-        out.effects().to_vec()
-    }
-
     /// The number of the last fact.
     #[must_use]
     pub const fn last_seq(&self) -> Seq {
         self.log.last()
-    }
-
-    /// The broken invariants that this scheduler has found in its own state. There are none unless this crate has a bug.
-    #[must_use]
-    pub const fn anomalies(&self) -> &Anomalies {
-        self.core.anomalies()
     }
 
     /// The whole state as data, in an order that depends on nothing but the state.
@@ -258,13 +174,21 @@ impl Scheduler {
     }
 }
 
+impl Deref for Scheduler {
+    type Target = Reader;
+
+    fn deref(&self) -> &Reader {
+        self.core.reader()
+    }
+}
+
 impl AccessState for Scheduler {
     fn tenant_of(&self, task: TaskId) -> Option<Option<&Name>> {
-        self.core.tenant_of(task)
+        self.core.reader().tenant_of(task)
     }
 
     fn holder_of(&self, attempt: AttemptId) -> Option<Incarnation> {
-        self.core.holder_of(attempt)
+        self.core.reader().holder_of(attempt)
     }
 }
 

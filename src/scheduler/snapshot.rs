@@ -189,7 +189,7 @@ pub enum TaskStage {
 
 impl Core {
     pub(crate) fn snapshot(&self, log: &Log) -> SchedulerSnapshot {
-        let state = &self.state;
+        let state = &self.reader.state;
         let mut agents: Vec<AgentRecord> =
             state.index().fleet().iter().map(|(at, member)| agent_record(at.get(), member)).collect();
         agents.sort_by_key(|agent| agent.by.agent());
@@ -215,8 +215,8 @@ impl Core {
     /// The scheduler that a snapshot was taken of.
     pub(crate) fn from_snapshot(config: Config, snapshot: &SchedulerSnapshot) -> Result<Self, RestoreError> {
         let mut core = Self::new(config);
-        core.state.put(snapshot)?;
-        core.guards.restore(&core.state, snapshot.at);
+        core.reader.state.put(snapshot)?;
+        core.guards.restore(&core.reader.state, snapshot.at);
         Ok(core)
     }
 }

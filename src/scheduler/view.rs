@@ -1,16 +1,12 @@
 //! Views of tasks, agents and accounts.
 
 use super::index::Member;
-use super::ix::AccountIx;
-use super::machine::Core;
 use super::queue::{Account, Quota};
-use super::standing::Standing;
 use super::tasks::{Stage, Task};
 use crate::agent::{AgentSpec, AgentStatus, Guard};
-use crate::id::{AgentId, AttemptId, Incarnation, TaskId};
+use crate::id::{AttemptId, Incarnation};
 use crate::name::Name;
-use crate::routing::RoutingStrategy;
-use crate::task::{Needs, TaskOutcome, TaskSpec, TaskStatus, Tier};
+use crate::task::{TaskOutcome, TaskSpec, TaskStatus, Tier};
 use crate::time::Time;
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -22,6 +18,10 @@ pub struct TaskView<'a> {
 }
 
 impl<'a> TaskView<'a> {
+    pub(super) const fn new(task: &'a Task) -> Self {
+        Self { task }
+    }
+
     /// What was submitted.
     #[must_use]
     pub fn spec(&self) -> &'a TaskSpec {
@@ -86,6 +86,10 @@ pub struct AgentView<'a> {
 }
 
 impl<'a> AgentView<'a> {
+    pub(super) const fn new(member: &'a Member) -> Self {
+        Self { member }
+    }
+
     /// Its declaration.
     #[must_use]
     pub fn spec(&self) -> &'a AgentSpec {
@@ -153,6 +157,10 @@ pub struct AccountView<'a> {
 }
 
 impl<'a> AccountView<'a> {
+    pub(super) const fn new(account: &'a Account, queued: usize) -> Self {
+        Self { account, queued }
+    }
+
     /// Its name; empty for the tasks that have no tenant.
     #[must_use]
     pub const fn name(&self) -> &'a Name {
@@ -207,87 +215,4 @@ pub enum Routability {
     AllBusy,
     /// An agent that meets the needs has room.
     Ready,
-}
-
-impl Core {
-    /// Evaluates every agent: for hosts that ask, not for every dispatch.
-    pub(crate) fn routability(&self, needs: &Needs) -> Routability {
-        let mut able = self.able(needs);
-        let Some(first) = able.next() else { return Routability::NoAgent };
-        if first.has_room() || able.any(Member::has_room) { Routability::Ready } else { Routability::AllBusy }
-    }
-
-    /// Whether an agent that takes work could do work with these needs, other than these.
-    pub(crate) fn is_able_without(&self, not: &[AgentId], needs: &Needs) -> bool {
-        self.able(needs).any(|member| !not.contains(&member.spec.id))
-    }
-
-    fn able(&self, needs: &Needs) -> impl Iterator<Item = &Member> {
-        let skills = self.state.index().classes().skills();
-        let members = self.state.index().fleet().iter().map(|(_, member)| member);
-        members.filter(|member| member.is_online() && skills.met_by(needs, &member.spec))
-    }
-
-    /// The strategies: that of all kinds without one of their own first, then those of kinds.
-    pub(crate) fn strategies(&self) -> impl Iterator<Item = (Option<&Name>, &dyn RoutingStrategy)> {
-        let of_kinds = self.config.by_kind.iter().map(|(kind, strategy)| (Some(kind), &**strategy));
-        core::iter::once((None, &*self.config.strategy)).chain(of_kinds)
-    }
-
-    pub(crate) fn view(&self, id: TaskId) -> Option<TaskView<'_>> {
-        self.state.tasks().by_id(id).map(|task| TaskView { task })
-    }
-
-    /// All that are known, in no order that means anything.
-    pub(crate) fn views(&self) -> impl Iterator<Item = TaskView<'_>> {
-        self.state.tasks().iter().map(|(_, task)| TaskView { task })
-    }
-
-    pub(crate) fn agent_view(&self, id: AgentId) -> Option<AgentView<'_>> {
-        self.state.index().fleet().by_id(id).map(|member| AgentView { member })
-    }
-
-    pub(crate) fn agent_views(&self) -> impl Iterator<Item = AgentView<'_>> {
-        self.state.index().fleet().iter().map(|(_, member)| AgentView { member })
-    }
-
-    pub(crate) fn tenants(&self) -> impl Iterator<Item = AccountView<'_>> {
-        let queues = self.state.queues();
-        let view = |at, account| AccountView { account, queued: queues.queued_of(AccountIx::Tenant(at)) };
-        queues.tenants().map(move |(at, account)| view(at, account))
-    }
-
-    pub(crate) fn kinds(&self) -> impl Iterator<Item = AccountView<'_>> {
-        let queues = self.state.queues();
-        let view = |at, account| AccountView { account, queued: queues.queued_of(AccountIx::Kind(at)) };
-        queues.kinds().map(move |(at, account)| view(at, account))
-    }
-
-    pub(crate) fn shared(&self) -> impl Iterator<Item = (&Name, u64, u64)> {
-        self.state.index().pools().iter()
-    }
-
-    pub(crate) const fn queued(&self) -> [usize; 4] {
-        self.state.queues().by_tier()
-    }
-
-    pub(crate) const fn standing(&self) -> &Standing {
-        self.state.standing()
-    }
-
-    pub(crate) fn dead_letters(&self) -> impl Iterator<Item = TaskView<'_>> {
-        self.state.tasks().dead().iter().filter_map(|id| self.view(*id))
-    }
-
-    /// For whom a task is done.
-    pub(crate) fn tenant_of(&self, id: TaskId) -> Option<Option<&Name>> {
-        self.state.tasks().by_id(id).map(|task| task.spec.tenant.as_ref())
-    }
-
-    /// The agent that holds an attempt that is under way.
-    pub(crate) fn holder_of(&self, attempt: AttemptId) -> Option<Incarnation> {
-        let task = self.state.tasks().by_id(attempt.task());
-        let task = task.filter(|task| task.attempts.begun == attempt.number())?;
-        task.running().map(|running| running.by)
-    }
 }

@@ -2,8 +2,8 @@
 
 use super::index::{Member, Room};
 use super::ix::{AccountIx, ClassIx};
-use super::machine::Core;
 use super::queue::{Account, Gate};
+use super::reader::Reader;
 use super::tasks::{Stage, Task};
 use crate::agent::{Guard, Scope};
 use crate::id::{AttemptId, Incarnation, TaskId};
@@ -119,9 +119,9 @@ impl fmt::Display for TaskWait {
     }
 }
 
-impl Core {
+impl Reader {
     /// What a task waits for, and when it ends by itself at the latest if it does not come. None if it has ended.
-    pub(crate) fn waits_for(&self, id: TaskId, now: Time) -> Option<(TaskWait, Option<Time>)> {
+    pub(crate) fn wait_of(&self, id: TaskId, now: Time) -> Option<(TaskWait, Option<Time>)> {
         let task = self.state.tasks().by_id(id)?;
         let wait = match &task.stage {
             Stage::Ended(_) => return None,

@@ -196,7 +196,7 @@ fn a_run_that_is_set_back_in_a_part_that_is_none_is_refused() {
         });
         *told.unwrap() = serde_json::from_value(nodes).unwrap();
         let restored = Engine::restore(Config::default(), None, &entries);
-        assert!(matches!(restored, Err(RestoreError::Misfit { .. })), "{restored:?}");
+        assert!(matches!(restored, Err(RestoreError::InconsistentEvent { .. })), "{restored:?}");
     }
 }
 
@@ -278,7 +278,7 @@ fn a_map_of_more_items_than_its_list_has_is_refused() {
     assert!(changed(2_000).is_ok());
     for items in [2_001, 1 << 20, u32::MAX] {
         let restored = changed(items);
-        assert!(matches!(restored, Err(RestoreError::Misfit { .. })), "{items}: {restored:?}");
+        assert!(matches!(restored, Err(RestoreError::InconsistentEvent { .. })), "{items}: {restored:?}");
     }
 
     let mut snapshot = serde_json::to_value(&open).unwrap();
@@ -301,7 +301,7 @@ fn a_journal_with_an_id_that_no_engine_makes_is_refused() {
     });
     Arc::make_mut(task.unwrap()).id = TaskId::new(last);
     let restored = Engine::restore(Config::default(), None, &entries);
-    assert!(matches!(restored, Err(RestoreError::Misfit { .. })), "{restored:?}");
+    assert!(matches!(restored, Err(RestoreError::InconsistentEvent { .. })), "{restored:?}");
 }
 
 /// A compensation that failed and is tried again holds back nothing where failures hold back nothing; a snapshot keeps that.

@@ -179,14 +179,14 @@ fn a_journal_with_a_wrong_number_is_refused() {
         let Event::Task(TaskEvent::Assigned { attempt, .. }) = &mut journal[2].event else { panic!() };
         *attempt = AttemptId::new(attempt.task(), number);
         let refused = Scheduler::restore(Config::default(), None, &journal);
-        assert!(matches!(refused, Err(RestoreError::Misfit { .. })), "{number}");
+        assert!(matches!(refused, Err(RestoreError::InconsistentEvent { .. })), "{number}");
     }
     for number in [0, 2, u64::MAX] {
         let mut journal = host.journal[..1].to_vec();
         let Event::Agent(AgentEvent::Registered { by, .. }) = &mut journal[0].event else { panic!() };
         *by = Incarnation::new(by.agent(), number);
         let refused = Scheduler::restore(Config::default(), None, &journal);
-        assert!(matches!(refused, Err(RestoreError::Misfit { .. })), "{number}");
+        assert!(matches!(refused, Err(RestoreError::InconsistentEvent { .. })), "{number}");
     }
     for lives in [0, u64::MAX] {
         let mut snapshot = host.snapshot();

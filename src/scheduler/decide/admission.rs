@@ -79,7 +79,7 @@ pub(super) struct AdmissionCheck<'a> {
 
 impl Core {
     pub(super) const fn admission(&self, now: Time) -> AdmissionCheck<'_> {
-        AdmissionCheck { state: &self.state, config: &self.config, guards: &self.guards, now }
+        AdmissionCheck { state: &self.reader.state, config: &self.reader.config, guards: &self.guards, now }
     }
 }
 

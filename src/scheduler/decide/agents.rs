@@ -36,29 +36,29 @@ impl Core {
 
     /// The agent, if this is its current incarnation.
     pub(super) fn current(&self, by: Incarnation) -> Result<AgentIx, Rejected> {
-        self.state.index().fleet().current(by).ok_or(Rejected::Stale(Stale::Incarnation(by)))
+        self.reader.state.index().fleet().current(by).ok_or(Rejected::Stale(Stale::Incarnation(by)))
     }
 
     /// Any message of an agent is a sign of life.
     pub(super) fn heard(&mut self, agent: AgentIx, now: Time) {
-        let heard = self.state.heard(agent, now);
+        let heard = self.reader.state.heard(agent, now);
         self.must(heard);
     }
 
     fn register(&mut self, spec: AgentSpec, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
-        validate::agent(&self.config.limits, &spec)?;
-        let fleet = self.state.index().fleet();
+        validate::agent(&self.reader.config.limits, &spec)?;
+        let fleet = self.reader.state.index().fleet();
         let known = fleet.place_of(spec.id).is_some();
-        if !known && fleet.len() >= self.config.limits.agents as usize {
-            let limit = self.config.limits.agents.into();
+        if !known && fleet.len() >= self.reader.config.limits.agents as usize {
+            let limit = self.reader.config.limits.agents.into();
             return Err(Rejected::Capacity(Overload::AtCapacity { what: "agents".into(), limit, retry_after: None }));
         }
-        let by = Incarnation::new(spec.id, self.state.incarnations().saturating_add(1));
+        let by = Incarnation::new(spec.id, self.reader.state.incarnations().saturating_add(1));
         self.emit(AgentEvent::Registered { by, spec: Arc::new(spec) }, tx);
         if known {
             self.dispatch(tx).after_loss();
         } else {
-            let agent = self.state.index().fleet().current(by);
+            let agent = self.reader.state.index().fleet().current(by);
             self.dispatch(tx).to(agent);
         }
         Ok(Accepted::Registered(by))
@@ -69,9 +69,9 @@ impl Core {
         if spec.id != by.agent() {
             return Err(Rejected::Forbidden(Forbidden::ForeignAgent { by, agent: spec.id }));
         }
-        validate::agent(&self.config.limits, &spec)?;
+        validate::agent(&self.reader.config.limits, &spec)?;
         self.heard(agent, tx.now);
-        if self.state.index().fleet().get(agent).is_some_and(|member| *member.spec == spec) {
+        if self.reader.state.index().fleet().get(agent).is_some_and(|member| *member.spec == spec) {
             return Ok(Accepted::Repeated);
         }
         self.emit(AgentEvent::Updated { by, spec: Arc::new(spec) }, tx);
@@ -80,7 +80,7 @@ impl Core {
     }
 
     fn drain(&mut self, agent: AgentId, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
-        let member = self.state.index().fleet().by_id(agent).ok_or(Rejected::Unknown(Unknown::Agent(agent)))?;
+        let member = self.reader.state.index().fleet().by_id(agent).ok_or(Rejected::Unknown(Unknown::Agent(agent)))?;
         if member.status == AgentStatus::Draining {
             return Ok(Accepted::Repeated);
         }
@@ -91,7 +91,7 @@ impl Core {
     }
 
     fn deregister(&mut self, agent: AgentId, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
-        let by = self.state.index().fleet().by_id(agent).ok_or(Rejected::Unknown(Unknown::Agent(agent)))?.by;
+        let by = self.reader.state.index().fleet().by_id(agent).ok_or(Rejected::Unknown(Unknown::Agent(agent)))?.by;
         self.emit(AgentEvent::Deregistered { by }, tx);
         self.dispatch(tx).after_loss();
         Ok(Accepted::Done)
@@ -99,11 +99,11 @@ impl Core {
 
     fn poll(&mut self, by: Incarnation, most: u32, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
         let agent = self.current(by)?;
-        if !self.state.index().fleet().get(agent).is_some_and(|member| member.spec.polls) {
+        if !self.reader.state.index().fleet().get(agent).is_some_and(|member| member.spec.polls) {
             return Err(Rejected::Misuse(Misuse::DoesNotPoll(by.agent())));
         }
         self.heard(agent, tx.now);
-        let polled = self.state.polled(agent, most);
+        let polled = self.reader.state.polled(agent, most);
         self.must(polled);
         self.dispatch(tx).settle(Some(agent));
         Ok(Accepted::Done)
@@ -113,8 +113,8 @@ impl Core {
     pub(super) fn lease_due(&mut self, by: Incarnation, tx: &mut Tx<'_>) {
         // An event before this timer in the same call may have removed the agent.
         let Ok(agent) = self.current(by) else { return };
-        if self.state.lease_until(by).is_none_or(|until| until > tx.now) {
-            let set = self.state.set_lease_timer(agent);
+        if self.reader.state.lease_until(by).is_none_or(|until| until > tx.now) {
+            let set = self.reader.state.set_lease_timer(agent);
             return self.must(set);
         }
         self.emit(AgentEvent::Lost { by }, tx);
@@ -123,6 +123,6 @@ impl Core {
 
     /// After a restore no message could have come: every lease starts anew.
     pub(crate) fn renew_leases(&mut self, now: Time) {
-        self.state.renew_leases(now);
+        self.reader.state.renew_leases(now);
     }
 }

@@ -38,8 +38,12 @@ impl Core {
     /// Only the current attempt of a task counts, and only the incarnation of the agent that holds it.
     fn report(&self, by: Incarnation, attempt: AttemptId) -> Result<Report<'_>, Rejected> {
         let agent = self.current(by)?;
-        let task =
-            self.state.tasks().by_id(attempt.task()).ok_or_else(|| Rejected::Unknown(Unknown::Task(attempt.task())))?;
+        let task = self
+            .reader
+            .state
+            .tasks()
+            .by_id(attempt.task())
+            .ok_or_else(|| Rejected::Unknown(Unknown::Task(attempt.task())))?;
         let running = task.running().filter(|_| task.attempts.begun == attempt.number());
         let running = running.ok_or(Rejected::Stale(Stale::Attempt(attempt)))?;
         if running.by != by {
@@ -58,7 +62,7 @@ impl Attempts<'_, '_> {
         usage: Usage,
     ) -> Result<Accepted, Rejected> {
         let Report { agent, running, .. } = self.core.report(by, attempt)?;
-        fits(&self.core.config.limits, &output)?;
+        fits(&self.core.reader.config.limits, &output)?;
         let beneficiary = running.beneficiary();
         let event = match &running.cancel {
             // The cancellation came first. That the work is done all the same is recorded, but no other task gets it.
@@ -83,7 +87,7 @@ impl Attempts<'_, '_> {
         usage: Usage,
     ) -> Result<Accepted, Rejected> {
         let agent = self.core.report(by, attempt)?.agent;
-        bounded("payload_bytes", failure.message.len(), self.core.config.limits.payload_bytes)?;
+        bounded("payload_bytes", failure.message.len(), self.core.reader.config.limits.payload_bytes)?;
         self.record_usage(by, attempt, usage);
         self.failed(attempt.task(), failure);
         self.after_end(agent);
@@ -105,7 +109,7 @@ impl Attempts<'_, '_> {
     /// The agent gives an attempt back, because it was requested to or because it drains.
     pub(super) fn give_back(&mut self, by: Incarnation, attempt: AttemptId) -> Result<Accepted, Rejected> {
         let Report { agent, task, running } = self.core.report(by, attempt)?;
-        let member = self.core.state.index().fleet().get(agent);
+        let member = self.core.reader.state.index().fleet().get(agent);
         let drains = member.is_some_and(|member| member.status == AgentStatus::Draining);
         if let Some(cancel) = &running.cancel {
             let (reason, happened) = (cancel.reason.clone(), task.side_effects());
@@ -128,10 +132,10 @@ impl Attempts<'_, '_> {
     /// Records what an attempt used up, if anything. Of a task under a budget, an agent that reports no cost is charged by its
     /// rates.
     fn record_usage(&mut self, by: Incarnation, attempt: AttemptId, mut usage: Usage) {
-        let task = self.core.state.tasks().by_id(attempt.task());
+        let task = self.core.reader.state.tasks().by_id(attempt.task());
         if let Some(task) = task.filter(|task| task.spec.reserved.is_some() && usage.cost == 0) {
             let since = task.running().map_or(self.tx.now, |running| running.since);
-            let member = self.core.state.index().fleet().by_id(by.agent());
+            let member = self.core.reader.state.index().fleet().by_id(by.agent());
             usage.cost = member.map_or(0, |member| member.spec.cost_of(self.tx.now.since(since)));
         }
         if !usage.is_nothing() {
@@ -194,7 +198,7 @@ impl Attempts<'_, '_> {
 impl Core {
     /// The task with its attempt, if one is under way.
     fn running(&self, id: TaskId) -> Option<(&Task, &Running)> {
-        let task = self.state.tasks().by_id(id)?;
+        let task = self.reader.state.tasks().by_id(id)?;
         Some((task, task.running()?))
     }
 

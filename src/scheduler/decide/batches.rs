@@ -12,13 +12,13 @@ use crate::scheduler::queue::{Account, SubQueueKey};
 impl Dispatch<'_, '_> {
     /// Gives the agent that was given a task more of the same sub-queue, as one effect.
     pub(super) fn fill_batch(&mut self, first: usize, key: SubQueueKey, to: Incarnation) {
-        let account = self.core.state.queues().account(AccountIx::Kind(key.accounts.kind));
+        let account = self.core.reader.state.queues().account(AccountIx::Kind(key.accounts.kind));
         let Some(batch) = account.and_then(Account::batch) else { return };
         for _ in 1..batch.most {
             if !self.core.has_room_for(&key, to) {
                 break;
             }
-            let state = &self.core.state;
+            let state = &self.core.reader.state;
             let Some(task) = state.queues().head_of(&key).and_then(|at| state.tasks().get(at)) else { break };
             match task.bound() {
                 Some((at, bound)) if at <= self.tx.now => {
@@ -38,7 +38,7 @@ impl Dispatch<'_, '_> {
 impl Core {
     /// Whether the agent has room and resources for a task of this sub-queue.
     pub(super) fn has_room_for(&self, key: &SubQueueKey, to: Incarnation) -> bool {
-        let index = self.state.index();
+        let index = self.reader.state.index();
         let Some(agent) = index.fleet().current(to) else { return false };
         let room = if key.urgent { Room::Reserved } else { Room::Open };
         let member = index.fleet().get(agent);
@@ -48,7 +48,7 @@ impl Core {
 
     /// The linger of a batch has elapsed.
     pub(super) fn linger_due(&mut self, kind: KindIx, tx: &mut Tx<'_>) {
-        let due = self.state.linger_due(kind, tx.now);
+        let due = self.reader.state.linger_due(kind, tx.now);
         self.must(due);
         self.dispatch(tx).settle(None);
     }

@@ -19,7 +19,7 @@ impl Core {
     }
 
     fn pause(&mut self, scope: Scope, reason: Name, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
-        let limits = &self.config.limits;
+        let limits = &self.reader.config.limits;
         bounded("name_bytes", reason.len(), limits.name_bytes)?;
         match &scope {
             Scope::Tenant(name) => named("tenant", name, limits)?,
@@ -29,7 +29,7 @@ impl Core {
         if self.is_paused(&scope)? {
             return Ok(Accepted::Repeated);
         }
-        if self.state.queues().paused() >= limits.list_len as usize {
+        if self.reader.state.queues().paused() >= limits.list_len as usize {
             let limit = limits.list_len.into();
             return Err(Rejected::Capacity(Overload::AtCapacity { what: "list_len".into(), limit, retry_after: None }));
         }
@@ -42,19 +42,20 @@ impl Core {
         if !self.is_paused(&scope)? {
             return Ok(Accepted::Repeated);
         }
-        let agent = if let Scope::Agent(id) = &scope { self.state.index().fleet().place_of(*id) } else { None };
+        let agent = if let Scope::Agent(id) = &scope { self.reader.state.index().fleet().place_of(*id) } else { None };
         self.emit(ControlEvent::Resumed { scope }, tx);
         self.dispatch(tx).settle(agent);
         Ok(Accepted::Done)
     }
 
     fn is_paused(&self, scope: &Scope) -> Result<bool, Rejected> {
-        let queues = self.state.queues();
+        let queues = self.reader.state.queues();
         let account = match scope {
             Scope::Tenant(name) => queues.tenant_named(name),
             Scope::Kind(name) => queues.kind_named(name),
             Scope::Agent(id) => {
-                let member = self.state.index().fleet().by_id(*id).ok_or(Rejected::Unknown(Unknown::Agent(*id)))?;
+                let member =
+                    self.reader.state.index().fleet().by_id(*id).ok_or(Rejected::Unknown(Unknown::Agent(*id)))?;
                 return Ok(member.paused.is_some());
             }
         };

@@ -50,8 +50,8 @@ impl Dispatch<'_, '_> {
 
     /// Anything may have changed.
     pub(crate) fn everything(&mut self) {
-        self.core.state.take_opened();
-        let ready = self.core.state.queues().ready().each().flat_map(Bits::iter);
+        self.core.reader.state.take_opened();
+        let ready = self.core.reader.state.queues().ready().each().flat_map(Bits::iter);
         let classes = ready.filter_map(ClassIx::at).collect();
         self.drain(classes);
         self.retain();
@@ -72,7 +72,7 @@ impl Dispatch<'_, '_> {
     /// The same, with classes in which tasks have begun to wait.
     pub(crate) fn settle_with(&mut self, mut classes: Vec<ClassIx>, agent: Option<AgentIx>) {
         classes.extend(self.follow_up());
-        classes.extend(self.core.state.take_opened());
+        classes.extend(self.core.reader.state.take_opened());
         match agent {
             Some(agent) if classes.is_empty() => self.drain_agent(agent),
             Some(agent) => {
@@ -88,7 +88,7 @@ impl Dispatch<'_, '_> {
 impl Dispatch<'_, '_> {
     /// Dispatches tasks of a class while there are agents for them.
     pub(super) fn drain_class(&mut self, class: ClassIx) {
-        while let Some((_, task)) = self.core.state.next_of(class) {
+        while let Some((_, task)) = self.core.reader.state.next_of(class) {
             if !self.one(class, task) {
                 break;
             }
@@ -101,7 +101,7 @@ impl Dispatch<'_, '_> {
     /// Dispatches tasks to an agent while it has room, the first in the order of the discipline first.
     fn drain_agent(&mut self, agent: AgentIx) {
         let mut declined = Bits::default();
-        while let Some((class, task)) = self.core.state.next_for(agent, &declined) {
+        while let Some((class, task)) = self.core.reader.state.next_for(agent, &declined) {
             if !self.one(class, task) {
                 declined.set(class.index());
             }
@@ -119,8 +119,8 @@ impl Dispatch<'_, '_> {
 
     /// Dispatches what may begin because a gate has opened or an agent stands in for others, while tasks were dispatched.
     fn drain_opened(&mut self) {
-        while self.core.state.queues().has_opened() {
-            let classes = self.core.state.take_opened();
+        while self.core.reader.state.queues().has_opened() {
+            let classes = self.core.reader.state.take_opened();
             self.drain_once(classes);
         }
     }
@@ -132,7 +132,7 @@ impl Dispatch<'_, '_> {
             classes.iter().copied().filter_map(|class| self.head(class)).collect();
         // Agents only lose room meanwhile, and gates only close, so a class without a next task is done with.
         while let Some(Reverse((turn, class))) = heads.pop() {
-            let Some((now, task)) = self.core.state.next_of(class) else { continue };
+            let Some((now, task)) = self.core.reader.state.next_of(class) else { continue };
             if now > turn {
                 heads.push(Reverse((now, class)));
             } else if self.one(class, task) {
@@ -145,12 +145,12 @@ impl Dispatch<'_, '_> {
 
     /// The class with the position of its next task, as a heap orders it.
     fn head(&mut self, class: ClassIx) -> Option<Reverse<(Turn, ClassIx)>> {
-        self.core.state.next_of(class).map(|(turn, _)| Reverse((turn, class)))
+        self.core.reader.state.next_of(class).map(|(turn, _)| Reverse((turn, class)))
     }
 
     /// The classes that the agent serves and in which tasks may begin.
     fn classes_for(&self, agent: AgentIx) -> Vec<ClassIx> {
-        let state = &self.core.state;
+        let state = &self.core.reader.state;
         let Some(member) = state.index().fleet().get(agent) else { return Vec::new() };
         let ready = state.queues().ready().each().flat_map(|ready| member.classes.common(ready));
         ready.filter_map(ClassIx::at).collect()
@@ -158,7 +158,7 @@ impl Dispatch<'_, '_> {
 
     /// Gives a task, the first of its class, to the agent that its strategy picks. False if it picks none.
     fn one(&mut self, class: ClassIx, at: TaskIx) -> bool {
-        let Some(task) = self.core.state.tasks().get(at) else {
+        let Some(task) = self.core.reader.state.tasks().get(at) else {
             self.core.anomaly(format_args!("class {} queues a task that is gone", class.index()));
             return false;
         };
@@ -183,7 +183,7 @@ impl Dispatch<'_, '_> {
 
     /// A time limit of the task is reached. An attempt that it cuts off may have had its effect.
     pub(super) fn expire(&mut self, id: TaskId, bound: Bound) {
-        let task = self.core.state.tasks().by_id(id);
+        let task = self.core.reader.state.tasks().by_id(id);
         let maybe = task.is_some_and(|task| task.outcome_unknown || task.running().is_some());
         self.core.emit(TaskEvent::Expired { task: id, bound, maybe }, self.tx);
     }
@@ -198,7 +198,7 @@ impl Dispatch<'_, '_> {
     /// Emits the events that must follow from others, until there are none. The classes in which tasks have become ready.
     pub(super) fn follow_up(&mut self) -> Vec<ClassIx> {
         let mut ready = Vec::new();
-        while let Some((follow_up, id)) = self.core.state.tasks().next_follow_up() {
+        while let Some((follow_up, id)) = self.core.reader.state.tasks().next_follow_up() {
             match follow_up {
                 FollowUp::Orphaned => self.core.attempts(self.tx).failed(id, Failure::unknown("its agent is gone")),
                 FollowUp::Ready => ready.extend(self.make_ready(id)),
@@ -208,7 +208,7 @@ impl Dispatch<'_, '_> {
                 }
             }
             // The event must have cleared it: otherwise this would never end.
-            if self.core.state.drop_follow_up(follow_up, id) {
+            if self.core.reader.state.drop_follow_up(follow_up, id) {
                 self.core.anomaly(format_args!("{follow_up:?} of {id} must still follow"));
             }
         }
@@ -218,7 +218,7 @@ impl Dispatch<'_, '_> {
     /// The task is queued from now on: the class.
     pub(super) fn make_ready(&mut self, id: TaskId) -> Option<ClassIx> {
         self.core.emit(TaskEvent::Ready { task: id }, self.tx);
-        self.core.state.tasks().by_id(id)?.class()
+        self.core.reader.state.tasks().by_id(id)?.class()
     }
 }
 
@@ -226,7 +226,7 @@ impl Core {
     /// The agent that the strategy of the task's kind picks, if any.
     fn pick(&mut self, class: ClassIx, at: TaskIx, tx: &Tx<'_>) -> Option<Incarnation> {
         let mut random = self.random(tx);
-        let (index, tasks) = (self.state.index(), self.state.tasks());
+        let (index, tasks) = (self.reader.state.index(), self.reader.state.tasks());
         let task = tasks.get(at)?;
         let affinity = if task.traits.affine { task.spec.affinity.as_deref() } else { None };
         let familiar = affinity.and_then(|affinity| affinity.familiar);
@@ -237,9 +237,9 @@ impl Core {
         let candidates = Candidates::new(index.fleet().loads(), eligible, skills, class.0.get(), tx.now)
             .within(fitting.as_ref().or_else(|| index.fleet().only_room(room)))
             .with_familiar(familiar);
-        let strategy = match self.config.by_kind.is_empty() {
-            true => &mut self.config.strategy,
-            false => self.config.by_kind.get_mut(&task.spec.kind).unwrap_or(&mut self.config.strategy),
+        let strategy = match self.reader.config.by_kind.is_empty() {
+            true => &mut self.reader.config.strategy,
+            false => self.reader.config.by_kind.get_mut(&task.spec.kind).unwrap_or(&mut self.reader.config.strategy),
         };
         let picked = candidates.get(strategy.pick(&task.spec, &candidates, &mut random)?)?;
         index.fleet().by_id(picked.id()).map(|member| member.by)
@@ -259,16 +259,16 @@ impl Core {
 
     /// Checks, after a call, that nothing has to follow and that dispatch was work-conserving.
     pub(crate) fn check_settled(&self) -> Result<(), String> {
-        if let Some((follow_up, task)) = self.state.tasks().next_follow_up() {
+        if let Some((follow_up, task)) = self.reader.state.tasks().next_follow_up() {
             return Err(format!("{follow_up:?} of {task} must still follow"));
         }
-        let queues = self.state.queues();
+        let queues = self.reader.state.queues();
         if queues.has_opened() {
             return Err("a gate has opened, and its classes were not dispatched".into());
         }
         for (ready, room) in [(&queues.ready().urgent, Room::Reserved), (&queues.ready().rest, Room::Open)] {
             let picked = ready.iter().filter(|class| !self.held_back.contains(*class)).filter_map(ClassIx::at);
-            if let Some(class) = picked.into_iter().find(|class| self.state.index().has_agent(*class, room)) {
+            if let Some(class) = picked.into_iter().find(|class| self.reader.state.index().has_agent(*class, room)) {
                 return Err(format!("tasks wait in class {} although an agent has room", class.index()));
             }
         }

@@ -24,24 +24,26 @@ struct Victim {
 impl Dispatch<'_, '_> {
     /// Requests attempts back for tasks of a class that found no agent, as far as there are any.
     pub(super) fn preempt_for(&mut self, class: ClassIx) {
-        let (rules, candidates) = (self.core.config.preemption, self.core.state.candidates());
+        let (rules, candidates) = (self.core.reader.config.preemption, self.core.reader.state.candidates());
         if !candidates.has_unstarted() && (rules.is_none() || !candidates.has_preemptible()) {
             return;
         }
-        while let Some(Victim { attempt, beneficiary, why }) = victim(&self.core.state, rules, class, self.tx.now) {
+        while let Some(Victim { attempt, beneficiary, why }) =
+            victim(&self.core.reader.state, rules, class, self.tx.now)
+        {
             self.core.emit(TaskEvent::YieldRequested { attempt, why }, self.tx);
-            if self.core.state.candidates().victim_for(beneficiary) != Some(attempt.task()) {
+            if self.core.reader.state.candidates().victim_for(beneficiary) != Some(attempt.task()) {
                 return self.core.anomaly(format_args!("{attempt} was requested back, but not for {beneficiary}"));
             }
         }
-        if let Some(at) = next_preemption(&self.core.state, rules, class, self.tx.now) {
-            self.core.state.preempt_at(at);
+        if let Some(at) = next_preemption(&self.core.reader.state, rules, class, self.tx.now) {
+            self.core.reader.state.preempt_at(at);
         }
     }
 
     /// Gives the agent of an attempt that was given back to the task that it was requested back for, if that still waits.
     pub(super) fn hand_over(&mut self, beneficiary: TaskId, to: Incarnation) {
-        let state = &self.core.state;
+        let state = &self.core.reader.state;
         let Some(task) = state.tasks().by_id(beneficiary) else { return };
         let Some(class) = task.class() else { return };
         let (key, attempt) = (sub_queue(task, class), task.next_attempt());
@@ -57,8 +59,8 @@ impl Dispatch<'_, '_> {
 impl Core {
     /// Attempts have run long enough to be preempted.
     pub(super) fn preemption_due(&mut self, tx: &mut Tx<'_>) {
-        self.state.preempt_no_more();
-        let classes: Vec<ClassIx> = self.state.queues().ready().urgent.iter().filter_map(ClassIx::at).collect();
+        self.reader.state.preempt_no_more();
+        let classes: Vec<ClassIx> = self.reader.state.queues().ready().urgent.iter().filter_map(ClassIx::at).collect();
         let mut dispatch = self.dispatch(tx);
         classes.into_iter().for_each(|class| dispatch.preempt_for(class));
     }

@@ -26,11 +26,11 @@ const UNKNOWN: Duration = Duration::from_millis(500);
 impl Core {
     /// Compares the loads, as long as any attempt waits at an agent.
     pub(super) fn rebalance_due(&mut self, tx: &mut Tx<'_>) {
-        self.state.rebalanced();
-        let Some(rebalancing) = self.config.rebalancing else { return };
-        for step in plan(&rebalancing.rules, &loads(&self.state, tx.now), tx.now) {
+        self.reader.state.rebalanced();
+        let Some(rebalancing) = self.reader.config.rebalancing else { return };
+        for step in plan(&rebalancing.rules, &loads(&self.reader.state, tx.now), tx.now) {
             // An event before this one may have changed the attempt.
-            let Some(task) = self.state.tasks().by_id(step.task) else { continue };
+            let Some(task) = self.reader.state.tasks().by_id(step.task) else { continue };
             if task.running().is_some_and(|running| running.unstarted && !running.is_requested()) {
                 let attempt = task.attempt();
                 self.emit(TaskEvent::YieldRequested { attempt, why: YieldReason::Rebalanced }, tx);
@@ -41,10 +41,10 @@ impl Core {
 
     /// Sets the timer while any attempt waits at an agent.
     pub(super) fn schedule_rebalancing(&mut self, now: Time) {
-        if let Some(rebalancing) = self.config.rebalancing
-            && self.state.candidates().has_unstarted()
+        if let Some(rebalancing) = self.reader.config.rebalancing
+            && self.reader.state.candidates().has_unstarted()
         {
-            self.state.rebalance_at(now + rebalancing.every);
+            self.reader.state.rebalance_at(now + rebalancing.every);
         }
     }
 }

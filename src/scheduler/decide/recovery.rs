@@ -58,13 +58,15 @@ impl Awaited {
 impl Core {
     /// After a restore: repeats the effects that a crash may have lost, or awaits the answers of agents.
     pub(crate) fn recover(&mut self, now: Time, out: &mut Outbox) {
+        self.reader.now = now;
         self.awaited = Awaited::default();
         let mut outstanding = Outbox::default();
         self.effects().outstanding(&mut outstanding);
         for effect in outstanding.effects() {
-            match (self.config.recovery, effect) {
+            match (self.reader.config.recovery, effect) {
                 (Recovery::Await { unleased }, Effect::Dispatch { attempt, to, .. }) => {
-                    let lease = self.state.index().fleet().by_id(to.agent()).and_then(|member| member.spec.lease);
+                    let lease =
+                        self.reader.state.index().fleet().by_id(to.agent()).and_then(|member| member.spec.lease);
                     self.awaited.0.insert((now + lease.unwrap_or(unleased), *attempt));
                 }
                 (
@@ -81,9 +83,9 @@ impl Core {
 
     /// Ends the attempts that are awaited no longer, unless their agents have answered.
     pub(super) fn fire_awaited(&mut self, tx: &mut Tx<'_>) {
-        for _ in 0..self.config.limits.timers_per_call.max(1) {
+        for _ in 0..self.reader.config.limits.timers_per_call.max(1) {
             let Some(attempt) = self.awaited.pop_due(tx.now) else { return };
-            let task = self.state.tasks().by_id(attempt.task());
+            let task = self.reader.state.tasks().by_id(attempt.task());
             let Some(task) = task.filter(|task| task.attempts.begun == attempt.number()) else { continue };
             let Some(agent) = task.running().map(Running::agent) else { continue };
             self.attempts(tx).failed(attempt.task(), Failure::unknown("no answer came after a restart"));

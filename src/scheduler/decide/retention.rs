@@ -16,7 +16,7 @@ impl Dispatch<'_, '_> {
     /// Forgets the oldest finished tasks beyond the limits, and sets the timer of rebalancing.
     pub(super) fn retain(&mut self) {
         self.core.schedule_rebalancing(self.tx.now);
-        let (limits, tasks) = (&self.core.config.limits, self.core.state.tasks());
+        let (limits, tasks) = (&self.core.reader.config.limits, self.core.reader.state.tasks());
         let most = limits.finished_tasks as usize;
         let surplus = tasks.finished().len().saturating_sub(most);
         let dead = tasks.dead().len().saturating_sub(limits.dead_letters as usize);
@@ -34,12 +34,12 @@ impl Dispatch<'_, '_> {
 impl Core {
     /// When the oldest finished task has been so for too long.
     pub(in crate::scheduler) fn next_aged(&self) -> Option<Time> {
-        let oldest = self.state.tasks().finished().front()?;
-        self.config.limits.forgotten_at(self.ended(*oldest)?)
+        let oldest = self.reader.state.tasks().finished().front()?;
+        self.reader.config.limits.forgotten_at(self.ended(*oldest)?)
     }
 
     fn ended(&self, id: TaskId) -> Option<Time> {
-        self.state.tasks().by_id(id).and_then(Task::end).map(|ended| ended.at)
+        self.reader.state.tasks().by_id(id).and_then(Task::end).map(|ended| ended.at)
     }
 
     /// Forgets what has been finished for too long.
@@ -47,8 +47,8 @@ impl Core {
         if self.next_aged().is_none_or(|at| at > tx.now) {
             return;
         }
-        let aged = |id: &&TaskId| self.ended(**id).is_some_and(|at| self.config.limits.is_aged(at, tx.now));
-        let finished = self.state.tasks().finished().iter();
+        let aged = |id: &&TaskId| self.ended(**id).is_some_and(|at| self.reader.config.limits.is_aged(at, tx.now));
+        let finished = self.reader.state.tasks().finished().iter();
         let tasks: Vec<TaskId> = finished.take_while(aged).take(AGED_AT_ONCE).copied().collect();
         self.emit(TaskEvent::Forgotten { tasks }, tx);
     }

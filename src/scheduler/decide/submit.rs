@@ -17,7 +17,7 @@ impl Core {
             return Ok(Accepted::Repeated);
         }
         admission.admits(&spec, &Earlier::default())?;
-        let late = if self.config.admission == Admission::Any { None } else { admission.late(&spec) };
+        let late = if self.reader.config.admission == Admission::Any { None } else { admission.late(&spec) };
         self.admit(spec, None, tx);
         Ok(late.map_or(Accepted::Done, Accepted::Late))
     }
@@ -26,7 +26,7 @@ impl Core {
     pub(crate) fn admit(&mut self, spec: Arc<TaskSpec>, replays: Option<TaskId>, tx: &mut Tx<'_>) {
         let id = spec.id;
         self.accept(spec, replays, tx);
-        match self.state.tasks().by_id(id).and_then(|task| task.class()) {
+        match self.reader.state.tasks().by_id(id).and_then(|task| task.class()) {
             Some(class) => self.dispatch(tx).class(class),
             None => self.dispatch(tx).settle(None),
         }
@@ -40,7 +40,7 @@ impl Core {
 
     /// Ends a task that has just been accepted, if a result for it is cached.
     fn answer(&mut self, id: TaskId, tx: &mut Tx<'_>) {
-        let Some(task) = self.state.tasks().by_id(id).filter(|task| task.class().is_some()) else { return };
+        let Some(task) = self.reader.state.tasks().by_id(id).filter(|task| task.class().is_some()) else { return };
         if let Some((from, output)) = self.guards.answer(&task.spec, tx.now) {
             self.emit(TaskEvent::Answered { task: id, from, output }, tx);
         }
@@ -114,7 +114,7 @@ impl Core {
         // A deadline that has passed was that of the first time; and its dependencies had succeeded.
         spec.deadline = spec.deadline.filter(|deadline| *deadline > tx.now);
         spec.after = Box::default();
-        if self.state.tasks().by_id(fresh).is_some() {
+        if self.reader.state.tasks().by_id(fresh).is_some() {
             return Err(Rejected::Conflict(Conflict::Task(fresh)));
         }
         Ok(spec)

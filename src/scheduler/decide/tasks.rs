@@ -19,7 +19,7 @@ impl Core {
         match command {
             TaskCommand::Submit(spec) => self.submit(spec, tx),
             TaskCommand::Cancel { task, reason } => {
-                bounded("name_bytes", reason.len(), self.config.limits.name_bytes)?;
+                bounded("name_bytes", reason.len(), self.reader.config.limits.name_bytes)?;
                 self.cancel(task, reason, tx)
             }
             TaskCommand::SubmitAll(specs) => self.submit_all(specs, tx),
@@ -32,7 +32,7 @@ impl Core {
     }
 
     pub(crate) fn cancel(&mut self, id: TaskId, reason: Name, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
-        let task = self.state.tasks().by_id(id).ok_or(Rejected::Unknown(Unknown::Task(id)))?;
+        let task = self.reader.state.tasks().by_id(id).ok_or(Rejected::Unknown(Unknown::Task(id)))?;
         match &task.stage {
             Stage::Ended(ended) if matches!(ended.outcome, TaskOutcome::Cancelled { .. }) => {
                 return Ok(Accepted::Repeated);
@@ -58,11 +58,11 @@ impl Core {
         reason: Name,
         tx: &mut Tx<'_>,
     ) -> Result<Accepted, Rejected> {
-        let limits = &self.config.limits;
+        let limits = &self.reader.config.limits;
         named("reason", &reason, limits)?;
         bounded("list_len", tasks.len(), limits.list_len)?;
         for id in &tasks {
-            let task = self.state.tasks().by_id(*id).ok_or(Rejected::Unknown(Unknown::Task(*id)))?;
+            let task = self.reader.state.tasks().by_id(*id).ok_or(Rejected::Unknown(Unknown::Task(*id)))?;
             if task.has_ended() {
                 return Err(Rejected::State(WrongState::TaskEnded(*id)));
             }
@@ -83,22 +83,23 @@ impl Core {
 
     /// Whether a task waits, for whatever reason, and in another tier.
     pub(crate) fn could_move(&self, id: TaskId, tier: Tier) -> bool {
-        self.state.tasks().by_id(id).is_some_and(|task| task.is_waiting() && task.tier != tier)
+        self.reader.state.tasks().by_id(id).is_some_and(|task| task.is_waiting() && task.tier != tier)
     }
 
     /// Tasks have moved to another tier by an event that is not about them alone.
     pub(crate) fn moved(&mut self, tasks: &[TaskId], tier: Tier) -> Applied {
-        tasks.iter().try_for_each(|task| self.state.set_tier(*task, tier))
+        tasks.iter().try_for_each(|task| self.reader.state.set_tier(*task, tier))
     }
 
     /// Dispatches what may begin since these tasks were accepted or moved: there may be room that is reserved for their tier.
     pub(crate) fn dispatch_tasks(&mut self, tasks: &[TaskId], tx: &mut Tx<'_>) {
-        let classes: Vec<ClassIx> = tasks.iter().filter_map(|task| self.state.tasks().by_id(*task)?.class()).collect();
+        let classes: Vec<ClassIx> =
+            tasks.iter().filter_map(|task| self.reader.state.tasks().by_id(*task)?.class()).collect();
         self.dispatch(tx).settle_with(classes, None);
     }
 
     pub(super) fn dead_letter(&self, dead: TaskId) -> Result<&Arc<TaskSpec>, Rejected> {
-        let task = self.state.tasks().by_id(dead).ok_or(Rejected::Unknown(Unknown::Task(dead)))?;
+        let task = self.reader.state.tasks().by_id(dead).ok_or(Rejected::Unknown(Unknown::Task(dead)))?;
         match task.end() {
             Some(ended) if ended.outcome.is_dead_letter() => Ok(&task.spec),
             _ => Err(Rejected::State(WrongState::NotDead(dead))),
@@ -106,7 +107,7 @@ impl Core {
     }
 
     fn discard(&mut self, dead: TaskId, reason: Name, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
-        bounded("name_bytes", reason.len(), self.config.limits.name_bytes)?;
+        bounded("name_bytes", reason.len(), self.reader.config.limits.name_bytes)?;
         self.dead_letter(dead)?;
         self.emit(TaskEvent::Discarded { task: dead, reason }, tx);
         self.dispatch(tx).retain();
@@ -114,7 +115,7 @@ impl Core {
     }
 
     fn discard_all(&mut self, filter: &DeadFilter, reason: &Name, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
-        bounded("name_bytes", reason.len(), self.config.limits.name_bytes)?;
+        bounded("name_bytes", reason.len(), self.reader.config.limits.name_bytes)?;
         let dead = self.dead_where(filter);
         for &task in &dead {
             self.emit(TaskEvent::Discarded { task, reason: reason.clone() }, tx);
@@ -126,7 +127,7 @@ impl Core {
     /// The dead letters that pass, the oldest first.
     pub(super) fn dead_where(&self, filter: &DeadFilter) -> Vec<TaskId> {
         let most = filter.most.map_or(usize::MAX, |most| most as usize);
-        let tasks = self.state.tasks();
+        let tasks = self.reader.state.tasks();
         let passes = |id: &&TaskId| tasks.by_id(**id).is_some_and(|task| passes(filter, task));
         tasks.dead().iter().filter(passes).take(most).copied().collect()
     }

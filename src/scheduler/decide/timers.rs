@@ -13,6 +13,7 @@ use crate::task::Failure;
 impl Core {
     /// Fires what is due, up to the limit; what is left stays due.
     pub(crate) fn fire(&mut self, tx: &mut Tx<'_>) {
+        self.reader.now = tx.now;
         self.fire_timers(tx);
         self.fire_awaited(tx);
         self.evaluate_guards(tx);
@@ -20,8 +21,8 @@ impl Core {
     }
 
     fn fire_timers(&mut self, tx: &mut Tx<'_>) {
-        let most = self.config.limits.timers_per_call.max(1) as usize;
-        for (_, alarm) in self.state.take_due(tx.now, most) {
+        let most = self.reader.config.limits.timers_per_call.max(1) as usize;
+        for (_, alarm) in self.reader.state.take_due(tx.now, most) {
             match alarm {
                 Alarm::Task(task) => self.task_due(task, tx),
                 Alarm::Lease(by) => self.lease_due(by, tx),
@@ -37,8 +38,8 @@ impl Core {
     /// The task's timer has fired: what is due of it happens now, and the timer is set for what comes next.
     fn task_due(&mut self, id: TaskId, tx: &mut Tx<'_>) {
         // An event before this timer in the same call may have ended or forgotten the task.
-        let Some(at) = self.state.tasks().ix(id) else { return };
-        let Some(task) = self.state.tasks().get(at) else { return };
+        let Some(at) = self.reader.state.tasks().ix(id) else { return };
+        let Some(task) = self.reader.state.tasks().get(at) else { return };
         if let Some((_, bound)) = task.bound().filter(|(at, _)| *at <= tx.now) {
             let agent = task.running().and_then(|running| running.agent());
             self.dispatch(tx).expire(id, bound);
@@ -51,7 +52,7 @@ impl Core {
                 }
             }
             Stage::Running(running)
-                if task.attempt_until(self.config.limits.cancel_grace).is_some_and(|at| at <= tx.now) =>
+                if task.attempt_until(self.reader.config.limits.cancel_grace).is_some_and(|at| at <= tx.now) =>
             {
                 let agent = running.agent();
                 let failure = match running.cancel {
@@ -69,7 +70,7 @@ impl Core {
             | Stage::Queued { .. }
             | Stage::Running(_)
             | Stage::Ended(_) => {
-                let set = self.state.reset_timer(at);
+                let set = self.reader.state.reset_timer(at);
                 self.must(set);
             }
         }
@@ -77,7 +78,7 @@ impl Core {
 
     /// The rate of a tenant or a kind allows the next attempt.
     fn rate_due(&mut self, account: AccountIx, tx: &mut Tx<'_>) {
-        let due = self.state.rate_due(account, tx.now);
+        let due = self.reader.state.rate_due(account, tx.now);
         self.must(due);
         self.dispatch(tx).settle(None);
     }
@@ -87,13 +88,13 @@ impl Core {
         // An event before this timer in the same call may have removed the agent.
         let Ok(agent) = self.current(by) else { return };
         let due = |gate: &&Gate| gate.until.is_some_and(|until| until <= tx.now);
-        let gates = self.state.index().fleet().get(agent).map(|member| &*member.gates).unwrap_or_default();
+        let gates = self.reader.state.index().fleet().get(agent).map(|member| &*member.gates).unwrap_or_default();
         let guards: Vec<Guard> = gates.iter().filter(due).map(|gate| gate.guard).collect();
         for guard in guards {
-            let event = self.guards.evaluate(&self.state, by, guard, tx.now);
+            let event = self.guards.evaluate(&self.reader.state, by, guard, tx.now);
             self.emit(event, tx);
         }
-        let set = self.state.set_gate_timer(agent);
+        let set = self.reader.state.set_gate_timer(agent);
         self.must(set);
         self.dispatch(tx).settle(Some(agent));
     }
@@ -103,7 +104,7 @@ impl Core {
         if self.guards.next_wakeup().is_none_or(|at| at > tx.now) {
             return;
         }
-        self.guards.tick(&self.state, tx.now);
+        self.guards.tick(&self.reader.state, tx.now);
         self.reconcile(tx);
         self.dispatch(tx).settle(None);
     }
@@ -112,7 +113,7 @@ impl Core {
     pub(crate) fn settle(&mut self, tx: &mut Tx<'_>) {
         self.dispatch(tx).follow_up();
         // Which events of guards a crash cut off is found again by comparing.
-        self.guards.resume(&self.state, tx.now);
+        self.guards.resume(&self.reader.state, tx.now);
         self.reconcile(tx);
         self.dispatch(tx).everything();
     }

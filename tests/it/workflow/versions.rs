@@ -134,7 +134,7 @@ fn a_restored_engine_takes_no_other_definition_for_the_one_that_runs_are_pinned_
         }
     }
     let broken = Engine::restore(Config::default(), None, &journal);
-    assert!(matches!(broken, Err(RestoreError::Misfit { .. })), "{}", tell(&journal));
+    assert!(matches!(broken, Err(RestoreError::InconsistentEvent { .. })), "{}", tell(&journal));
 
     let mut snapshot = world.engine.snapshot();
     snapshot.definitions = vec![Arc::new(other)];
