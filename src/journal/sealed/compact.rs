@@ -175,7 +175,7 @@ pub(super) fn read_header(stream: &Stream, bytes: &[u8]) -> Result<(Head, usize)
     }
     let seal = if keyed { Some(Hash::new(cursor.array().ok_or(CUT)?)) } else { None };
     let sealed = body.get(..body.len().saturating_sub(if keyed { HASH } else { 0 })).unwrap_or_default();
-    super::unseal::check_seal(stream, sealed, seal)?;
+    stream.check_seal(sealed, seal)?;
     Ok((Head::new(after, epoch, hash), end))
 }
 

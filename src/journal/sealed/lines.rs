@@ -130,7 +130,7 @@ pub(super) fn read_header(stream: &Stream, bytes: &[u8]) -> Result<(Head, usize)
         return Err(RestoreError::WrongStream { found: header.stream });
     }
     let sealed = covered.len().saturating_sub(if header.keyed { r#","seal":"""#.len() + 2 * HASH } else { 0 });
-    super::unseal::check_seal(stream, covered.get(..sealed).unwrap_or_default(), header.seal)?;
+    stream.check_seal(covered.get(..sealed).unwrap_or_default(), header.seal)?;
     Ok((Head::new(header.after, header.epoch, header.prev), line.len()))
 }
 

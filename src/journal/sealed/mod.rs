@@ -63,7 +63,7 @@ pub use unseal::{Sound, Unsealer};
 use crate::error::RestoreError;
 use crate::limits::Limits;
 use crate::name::Name;
-use head::Seals;
+use head::{Seals, same};
 
 /// The version of the format that this crate writes.
 const VERSION: u8 = 1;
@@ -155,6 +155,17 @@ impl Stream {
         match self.open(bytes, after) {
             Err(fault) => Sound { entries: Vec::new(), head: None, bytes: 0, fault: Some(fault) },
             Ok(unsealer) => unsealer.read(),
+        }
+    }
+
+    /// Checks the seal of a header; `None` if it has none.
+    fn check_seal(&self, sealed: &[u8], seal: Option<Hash>) -> Result<(), RestoreError> {
+        match seal {
+            None if self.keyed => Err(RestoreError::NotKeyed),
+            None => Ok(()),
+            Some(_) if !self.keyed => Err(RestoreError::KeyNeeded),
+            Some(seal) if same(self.seals.header(sealed), seal) => Ok(()),
+            Some(_) => Err(RestoreError::WrongKey),
         }
     }
 }

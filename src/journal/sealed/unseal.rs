@@ -38,17 +38,6 @@ pub struct Unsealer<'a> {
     ended: bool,
 }
 
-/// Checks the seal of a header; `None` if it has none.
-pub(super) fn check_seal(stream: &Stream, sealed: &[u8], seal: Option<Hash>) -> Result<(), RestoreError> {
-    match seal {
-        None if stream.keyed => Err(RestoreError::NotKeyed),
-        None => Ok(()),
-        Some(_) if !stream.keyed => Err(RestoreError::KeyNeeded),
-        Some(seal) if same(stream.seals.header(sealed), seal) => Ok(()),
-        Some(_) => Err(RestoreError::WrongKey),
-    }
-}
-
 impl<'a> Unsealer<'a> {
     pub(super) fn open(stream: &'a Stream, bytes: &'a [u8], after: Option<Head>) -> Result<Self, RestoreError> {
         let (encoding, (head, at)) = if bytes.starts_with(compact::MAGIC) {
