@@ -74,8 +74,8 @@ impl RoutingStrategy for ByHierarchy {
     }
 
     fn observe(&mut self, entry: &Entry) {
-        if let Event::Task(TaskEvent::Succeeded { attempt, .. }) = &entry.event {
-            let _ = self.tree.finish(attempt.task());
+        if let Event::Task { task, event: TaskEvent::Succeeded { .. } } = &entry.event {
+            let _ = self.tree.finish(*task);
         }
     }
 }

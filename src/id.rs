@@ -139,30 +139,76 @@ impl fmt::Debug for Seq {
     }
 }
 
-/// One try at a task, made by the engine and never reused: the fencing token. Only the current attempt of a task may end
-/// it, and only the agent that holds it.
+/// The number of an attempt at its task, from 1. Together with the task it is an [`AttemptId`].
+///
+/// ```
+/// use counterpoint::{AttemptId, AttemptNumber, TaskId};
+///
+/// assert_eq!(AttemptNumber::new(2).of(TaskId::new(7)), AttemptId::new(TaskId::new(7), 2));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AttemptNumber(u32);
+
+impl AttemptNumber {
+    /// The first attempt at a task.
+    pub const FIRST: Self = Self(1);
+
+    /// Attempt number `number`, from 1.
+    #[must_use]
+    pub const fn new(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
+    /// The attempt of this number at `task`.
+    #[must_use]
+    pub const fn of(self, task: TaskId) -> AttemptId {
+        AttemptId { task, number: self }
+    }
+}
+
+impl fmt::Display for AttemptNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for AttemptNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// One attempt at a task, made by the engine and never reused: the fencing token. Only the current attempt of a task may
+/// end it, and only the agent that holds it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AttemptId {
     task: TaskId,
-    number: u32,
+    number: AttemptNumber,
 }
 
 impl AttemptId {
     /// Attempt `number` (from 1) at `task`.
     #[must_use]
     pub const fn new(task: TaskId, number: u32) -> Self {
-        Self { task, number }
+        AttemptNumber::new(number).of(task)
     }
 
-    /// The task that is tried.
+    /// The task.
     #[must_use]
     pub const fn task(self) -> TaskId {
         self.task
     }
 
-    /// Which try it is, from 1.
+    /// The number of the attempt, from 1.
     #[must_use]
-    pub const fn number(self) -> u32 {
+    pub const fn number(self) -> AttemptNumber {
         self.number
     }
 }
@@ -179,8 +225,9 @@ impl fmt::Debug for AttemptId {
     }
 }
 
-/// One life of an agent, from a registration to the next. Every word of an agent carries it, so that a late word of an
-/// old life is recognised and refused. The engine numbers lives across all agents; no number comes twice.
+/// One session of an agent, from its registration to the next. Every message of an agent carries it, so that a late message
+/// of an earlier incarnation is recognised and refused. The engine numbers incarnations across all agents and never reuses a
+/// number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Incarnation {
     agent: AgentId,
@@ -188,20 +235,20 @@ pub struct Incarnation {
 }
 
 impl Incarnation {
-    /// Life `number` of `agent`. Hosts get theirs from the answer to a registration; making one by hand is for tests and
+    /// Incarnation `number` of `agent`. A host gets it from the answer to a registration; the constructor is for tests and
     /// for messages that come from outside.
     #[must_use]
     pub const fn new(agent: AgentId, number: u64) -> Self {
         Self { agent, number }
     }
 
-    /// Whose life it is.
+    /// The agent.
     #[must_use]
     pub const fn agent(self) -> AgentId {
         self.agent
     }
 
-    /// The number of the life.
+    /// The number of the incarnation.
     #[must_use]
     pub const fn number(self) -> u64 {
         self.number
@@ -215,6 +262,53 @@ impl fmt::Display for Incarnation {
 }
 
 impl fmt::Debug for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The index of a node in its graph or workflow definition, from 0, in the order of declaration.
+///
+/// An index means something only together with the graph or definition that it belongs to.
+///
+/// ```
+/// use counterpoint::NodeIx;
+///
+/// let third = NodeIx::new(2);
+/// assert_eq!(third.index(), 2);
+/// assert_eq!(third.to_string(), "n2");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NodeIx(u32);
+
+impl NodeIx {
+    /// The node at `index`.
+    #[must_use]
+    pub const fn new(index: u32) -> Self {
+        Self(index)
+    }
+
+    /// As an index into a slice.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for NodeIx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "n{}", self.0)
+    }
+}
+
+impl fmt::Debug for NodeIx {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }

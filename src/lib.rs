@@ -120,8 +120,11 @@ pub use engine::{
     RunMetrics, RunPage, RunStanding, RunView, Wait,
 };
 pub use error::{BadConfig, PayloadError, RestoreError};
-pub use event::{AgentEvent, ControlEvent, Entry, Event, Next, Opening, RunEvent, TaskEvent, YieldReason};
-pub use id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
+pub use event::{
+    AgentEvent, CatalogueEvent, ControlEvent, DecisionEvent, Entry, Event, MapEvent, Next, NodeEvent, NodeRef, Opening,
+    PartEvent, RunEvent, TaskEvent, YieldReason,
+};
+pub use id::{AgentId, AttemptId, AttemptNumber, Incarnation, NodeIx, RunId, Seq, TaskId};
 pub use limits::Limits;
 pub use name::Name;
 pub use payload::Payload;
@@ -136,7 +139,7 @@ pub use scheduler::{
 };
 pub use structure::Random;
 pub use task::{
-    Affinity, Bound, Exhausted, Failure, FailureKind, Happened, InDoubt, Jitter, Needs, Owner, Phase, Policy, Retry,
+    Affinity, Bound, Exhausted, Failure, FailureKind, InDoubt, Jitter, Needs, Owner, Phase, Policy, Retry, SideEffects,
     Spending, TaskOutcome, TaskSpec, Tier, Usage,
 };
 pub use time::Time;

@@ -70,11 +70,11 @@ impl Agent {
         if !self.alive || self.life != Some(by) {
             return Vec::new();
         }
-        let random = &mut about(seed, &[2, order_number(task), number_of(&task.kind), attempt.number().into()]);
+        let random = &mut about(seed, &[2, order_number(task), number_of(&task.kind), attempt.number().get().into()]);
         if self.jobs.contains_key(&attempt) {
             return vec![(between(random, 20, 3_000), Deed::Answer)];
         }
-        let fault = Fault::drawn(random, attempt.number());
+        let fault = Fault::drawn(random, attempt.number().get());
         let answer = match fault {
             Fault::Transient => Some(Err(Failure::transient("the service is away"))),
             Fault::Overloaded => Some(Err(Failure::overloaded("too much to do", Duration::from_secs(2)))),
@@ -102,7 +102,7 @@ impl Agent {
 
     /// It is asked to stop. Some agents do, if there is still something to stop; others do not listen.
     pub fn stop(&mut self, seed: u64, attempt: AttemptId) -> Agenda {
-        let random = &mut about(seed, &[3, attempt.task().get(), attempt.number().into()]);
+        let random = &mut about(seed, &[3, attempt.task().get(), attempt.number().get().into()]);
         let Some(job) = self.jobs.get_mut(&attempt).filter(|_| self.alive) else { return Vec::new() };
         if happens(random, 300) {
             return Vec::new();

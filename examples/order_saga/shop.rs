@@ -12,7 +12,7 @@ use counterpoint::rejected::{Stale, Unknown, WrongState};
 use counterpoint::workflow::{Flow, Steps};
 use counterpoint::{
     Accepted, AgentCommand, AgentId, AttemptId, Command, Config, Effect, Engine, EngineSnapshot, Entry, Event,
-    Incarnation, Limits, Name, Outbox, Rejected, RunCommand, RunEvent, RunId, Time, UndoOutcome, UndoRemedy,
+    Incarnation, Limits, Name, NodeEvent, Outbox, Rejected, RunCommand, RunEvent, RunId, Time, UndoOutcome, UndoRemedy,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -352,16 +352,12 @@ impl Shop {
     }
 
     fn note(&mut self, fact: &Entry) {
-        let Event::Run(event) = &fact.event else { return };
-        match event {
-            RunEvent::Finished { run, .. } => {
+        match &fact.event {
+            Event::Run { run, event: RunEvent::Finished { .. } } => {
                 self.over.insert(*run);
             }
-            RunEvent::NodeUndone { run, node, outcome: UndoOutcome::Failed { .. } } => {
-                let name = self.flow.definition().nodes.get(*node as usize).map(|node| node.name.clone());
-                if let Some(name) = name {
-                    self.at(Duration::from_secs(40), Coming::Remedy(*run, name));
-                }
+            Event::Node { run, node, event: NodeEvent::Compensated { outcome: UndoOutcome::Failed { .. } } } => {
+                self.at(Duration::from_secs(40), Coming::Remedy(*run, node.name.clone()));
             }
             _ => {}
         }
@@ -421,7 +417,11 @@ impl Shop {
     }
 
     pub fn finished_at(&self) -> Time {
-        let ends = self.journal.iter().rev().find(|entry| matches!(entry.event, Event::Run(RunEvent::Finished { .. })));
+        let ends = self
+            .journal
+            .iter()
+            .rev()
+            .find(|entry| matches!(entry.event, Event::Run { event: RunEvent::Finished { .. }, .. }));
         ends.map_or(Time::ZERO, |entry| entry.at)
     }
 

@@ -2,8 +2,8 @@
 
 use crate::orders::order_of;
 use counterpoint::{
-    AttemptId, Cause, Entry, Event, FailureKind, Happened, Incarnation, Next, NodeOutcome, Owner, Phase, RunEvent,
-    RunId, RunOutcome, TaskEvent, TaskId, Time, UndoOutcome,
+    AttemptId, Cause, Entry, Event, FailureKind, Incarnation, Next, NodeEvent, NodeOutcome, NodeRef, Owner, Phase,
+    RunEvent, RunId, RunOutcome, SideEffects, TaskEvent, TaskId, Time, UndoOutcome,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -68,9 +68,6 @@ pub struct Tally {
     /// Before the last order ended; afterwards all go home.
     pub agents_lost: u64,
     lost: u64,
-    /// The place of the pivot and of the letter in the flow.
-    pivot: u32,
-    letter: u32,
 }
 
 impl Tally {
@@ -85,9 +82,10 @@ impl Tally {
     pub fn note(&mut self, entry: &Entry) {
         self.facts += 1;
         match &entry.event {
-            Event::Run(event) => self.note_run(entry.at, event),
-            Event::Task(event) => self.note_task(event),
-            Event::Agent(counterpoint::AgentEvent::Lost { .. }) => self.lost += 1,
+            Event::Run { run, event } => self.note_run(entry.at, *run, event),
+            Event::Node { run, node, event } => self.note_node(*run, node, event),
+            Event::Task { task, event } => self.note_task(*task, event),
+            Event::Agent { event: counterpoint::AgentEvent::Lost, .. } => self.lost += 1,
             _ => {}
         }
     }
@@ -96,27 +94,12 @@ impl Tally {
         self.tales.entry(order_of(run)).or_default()
     }
 
-    fn note_run(&mut self, at: Time, event: &RunEvent) {
+    fn note_run(&mut self, at: Time, run: RunId, event: &RunEvent) {
         match event {
-            RunEvent::Defined { definition } => {
-                let place =
-                    |name: &str| (0..).zip(&definition.nodes).find(|(_, node)| node.name == name).map(|(at, _)| at);
-                self.pivot = place("ship").unwrap_or(u32::MAX);
-                self.letter = place("tell").unwrap_or(u32::MAX);
-            }
-            RunEvent::Started { spec, .. } => self.tale(spec.id).started = at,
-            RunEvent::NodeFinished { run, node, outcome, .. } => {
-                let (pivot, letter) = (*node == self.pivot, *node == self.letter);
-                let tale = self.tale(*run);
-                tale.shipped |= pivot && *outcome == NodeOutcome::Succeeded;
-                tale.untold |= letter && *outcome != NodeOutcome::Succeeded;
-            }
-            RunEvent::NodeUndone { run, outcome, .. } => {
-                self.tale(*run).undone += u64::from(!matches!(outcome, UndoOutcome::Failed { .. }));
-            }
-            RunEvent::Finished { run, outcome } => {
+            RunEvent::Started { .. } => self.tale(run).started = at,
+            RunEvent::Finished { outcome } => {
                 self.agents_lost = self.lost;
-                let tale = self.tale(*run);
+                let tale = self.tale(run);
                 tale.ended = at;
                 tale.outcomes.push(outcome.clone());
             }
@@ -124,16 +107,30 @@ impl Tally {
         }
     }
 
-    fn note_task(&mut self, event: &TaskEvent) {
+    fn note_node(&mut self, run: RunId, node: &NodeRef, event: &NodeEvent) {
+        let tale = self.tale(run);
+        match event {
+            NodeEvent::Finished { outcome, .. } => {
+                tale.shipped |= node.name == "ship" && *outcome == NodeOutcome::Succeeded;
+                tale.untold |= node.name == "tell" && *outcome != NodeOutcome::Succeeded;
+            }
+            NodeEvent::Compensated { outcome } => {
+                tale.undone += u64::from(!matches!(outcome, UndoOutcome::Failed { .. }));
+            }
+            _ => {}
+        }
+    }
+
+    fn note_task(&mut self, task: TaskId, event: &TaskEvent) {
         if let TaskEvent::Submitted { spec, .. } = event
             && let Some(owner) = spec.owner
         {
             self.tasks.insert(spec.id, owner);
             return self.begun(spec.id, owner);
         }
-        let Some((task, owner)) = event.task().and_then(|task| Some((task, *self.tasks.get(&task)?))) else { return };
+        let Some(owner) = self.tasks.get(&task).copied() else { return };
         if let TaskEvent::Assigned { attempt, to } = event {
-            return self.assigned(*attempt, *to, owner);
+            return self.assigned(attempt.of(task), *to, owner);
         }
         let tale = self.tale(owner.run);
         match event {
@@ -141,7 +138,7 @@ impl Tally {
                 tale.unknown += u64::from(failure.kind == FailureKind::Unknown);
                 tale.retries += u64::from(matches!(next, Next::Retry { .. }));
             }
-            TaskEvent::Cancelled { happened: Happened::Maybe, .. } => tale.unknown += 1,
+            TaskEvent::Cancelled { side_effects: SideEffects::Possible, .. } => tale.unknown += 1,
             _ => {}
         }
         if event.outcome().is_some() {

@@ -78,7 +78,6 @@ mod critical;
 mod csr;
 mod error;
 mod graph;
-mod node;
 mod queue;
 mod readiness;
 #[cfg(feature = "threads")]
@@ -86,11 +85,11 @@ mod runner;
 mod topology;
 mod wiring;
 
+pub use crate::id::NodeIx;
 pub use builder::{Builder, End, Limits};
 pub use critical::{CriticalPath, Timing};
 pub use error::{BuildError, CyclePath, Refused};
 pub use graph::Dag;
-pub use node::NodeIx;
 pub use readiness::{NodeState, Readiness};
 #[cfg(feature = "threads")]
 pub use runner::{CancelFlag, Crew, Failure, Inputs, OnFailure, Outcome, Outcomes, Report, Runner};

@@ -1,16 +1,17 @@
-//! What the engine knows of workflows: the fold of all facts about definitions and runs, and of those about the tasks that
-//! runs own.
+//! What the engine knows of workflows: the fold of the events of definitions, runs and nodes, and of the tasks that runs own.
 
 use super::accounts::Accounts;
 use super::catalog::Catalog;
 use super::list::Register;
-use crate::event::{Entry, Event, Next, RunEvent, TaskEvent};
+use crate::event::{
+    CatalogueEvent, ControlEvent, Entry, Event, Next, NodeEvent, NodeRef, PartEvent, RunEvent, TaskEvent,
+};
 use crate::id::{RunId, Seq, TaskId};
 use crate::name::Name;
 use crate::run::{RunOutcome, RunSpec};
 use crate::scheduler::InconsistentEvent;
 use crate::structure::{Arena, IdMap, Slot, Wheel};
-use crate::task::{Failure, Happened, Owner, Phase, TaskSpec};
+use crate::task::{Failure, Owner, Phase, SideEffects, TaskSpec};
 use crate::time::Time;
 use crate::workflow::functions::Functions;
 use crate::workflow::machine::{PieceEnd, Run, Worker, child_end};
@@ -53,15 +54,19 @@ impl Book {
     }
 
     pub(super) fn fold(&mut self, entry: &Entry) -> Folded {
-        match &entry.event {
-            Event::Agent(_) | Event::Control(_) => Ok(()),
-            Event::Task(event) => self.fold_task(event, entry.at).map_err(InconsistentEvent),
-            Event::Run(event) => self.fold_run(event, (entry.seq, entry.at)).map_err(InconsistentEvent),
-        }
+        let folded = match &entry.event {
+            Event::Agent { .. } => Ok(()),
+            Event::Task { task, event } => self.fold_task(*task, event, entry.at),
+            Event::Catalogue(event) => self.fold_catalogue(event),
+            Event::Run { run, event } => self.fold_run(*run, event, (entry.seq, entry.at)),
+            Event::Node { run, node, event } => self.fold_node(*run, node, event, entry.at),
+            Event::Control(ControlEvent::RunsForgotten { runs }) => runs.iter().try_for_each(|run| self.forget(*run)),
+            Event::Control(_) => Ok(()),
+        };
+        folded.map_err(InconsistentEvent)
     }
 
-    fn fold_task(&mut self, event: &TaskEvent, now: Time) -> Result<(), &'static str> {
-        let Some(task) = event.task() else { return Ok(()) };
+    fn fold_task(&mut self, task: TaskId, event: &TaskEvent, now: Time) -> Result<(), &'static str> {
         if let TaskEvent::Submitted { spec, .. } = event {
             return self.begun(spec, now);
         }
@@ -70,7 +75,7 @@ impl Book {
             return self.with_run(owner.run, |run| run.note_cancelling(owner));
         }
         let Some(end) = end_of(event) else {
-            self.used(owner, event);
+            self.used(owner, task, event);
             return self.committed(owner, event);
         };
         self.owners.remove(&task);
@@ -81,52 +86,31 @@ impl Book {
     }
 
     /// What work uses up.
-    fn used(&mut self, owner: Owner, event: &TaskEvent) {
-        match event {
-            TaskEvent::Assigned { to, .. } => self.charge(owner, |run| {
+    fn used(&mut self, owner: Owner, task: TaskId, event: &TaskEvent) {
+        if let TaskEvent::Assigned { to, .. } = event {
+            self.charge(owner, |run| {
                 run.note_attempt(owner, true);
                 if owner.phase == Phase::Do {
                     run.note_agent(owner, to.agent());
                 }
-            }),
-            TaskEvent::Yielded { .. } => self.charge(owner, |run| run.note_attempt(owner, false)),
-            TaskEvent::Used { attempt, usage, .. } => {
-                self.charge(owner, |run| run.note_used(owner, *attempt, *usage));
-            }
-            TaskEvent::Submitted { .. }
-            | TaskEvent::Ready { .. }
-            | TaskEvent::Started { .. }
-            | TaskEvent::YieldRequested { .. }
-            | TaskEvent::AttemptFailed { .. }
-            | TaskEvent::Succeeded { .. }
-            | TaskEvent::Answered { .. }
-            | TaskEvent::CancelRequested { .. }
-            | TaskEvent::Cancelled { .. }
-            | TaskEvent::Expired { .. }
-            | TaskEvent::Discarded { .. }
-            | TaskEvent::Prioritised { .. }
-            | TaskEvent::Forgotten { .. } => {}
+            });
+        } else if let TaskEvent::Yielded { .. } = event {
+            self.charge(owner, |run| run.note_attempt(owner, false));
+        } else if let TaskEvent::Used { attempt, usage, .. } = event {
+            self.charge(owner, |run| run.note_used(owner, attempt.of(task), *usage));
         }
     }
 
     /// Of a pivot the run must know whether it can still be withdrawn.
     fn committed(&mut self, owner: Owner, event: &TaskEvent) -> Result<(), &'static str> {
-        let committed = match event {
-            TaskEvent::Assigned { .. } => true,
-            TaskEvent::AttemptFailed { maybe, .. } | TaskEvent::Yielded { maybe, .. } => *maybe,
-            TaskEvent::Submitted { .. }
-            | TaskEvent::Ready { .. }
-            | TaskEvent::Started { .. }
-            | TaskEvent::YieldRequested { .. }
-            | TaskEvent::Used { .. }
-            | TaskEvent::Succeeded { .. }
-            | TaskEvent::Answered { .. }
-            | TaskEvent::CancelRequested { .. }
-            | TaskEvent::Cancelled { .. }
-            | TaskEvent::Expired { .. }
-            | TaskEvent::Discarded { .. }
-            | TaskEvent::Prioritised { .. }
-            | TaskEvent::Forgotten { .. } => return Ok(()),
+        let committed = if let TaskEvent::Assigned { .. } = event {
+            true
+        } else if let TaskEvent::AttemptFailed { outcome_unknown, .. } | TaskEvent::Yielded { outcome_unknown, .. } =
+            event
+        {
+            *outcome_unknown
+        } else {
+            return Ok(());
         };
         if owner.phase != Phase::Do || !self.get(owner.run).is_some_and(|run| run.is_pivot(owner.node)) {
             return Ok(());
@@ -146,71 +130,100 @@ impl Book {
         Ok(())
     }
 
-    fn fold_run(&mut self, event: &RunEvent, (seq, now): (Seq, Time)) -> Result<(), &'static str> {
+    fn fold_catalogue(&mut self, event: &CatalogueEvent) -> Result<(), &'static str> {
         match event {
-            RunEvent::Defined { .. }
-            | RunEvent::DefaultSet { .. }
-            | RunEvent::Retired { .. }
-            | RunEvent::Migrated { .. }
-            | RunEvent::Prioritised { .. }
-            | RunEvent::Retried { .. }
-            | RunEvent::Reset { .. } => self.fold_operation(event),
-            RunEvent::Started { spec, version, owner, hash } => self.begin(spec, (*version, *hash), *owner, (seq, now)),
-            RunEvent::Forgotten { runs } => runs.iter().try_for_each(|run| self.forget(*run)),
-            RunEvent::Opened { run, node, .. } => {
-                self.with_run(*run, |run| run.apply(event, now))?;
-                self.set_timers(*run, *node);
+            CatalogueEvent::Defined { definition } => {
+                let plan = Plan::new(Arc::clone(definition), &self.functions).ok_or("a definition has a cycle")?;
+                self.catalog.define(plan);
                 Ok(())
             }
-            RunEvent::Halted { run, .. } => {
-                self.with_run(*run, |run| run.apply(event, now))?;
-                self.halted(*run)
-            }
-            RunEvent::Finished { run, outcome } => {
-                self.with_run(*run, |run| run.apply(event, now))?;
-                self.ended(*run, outcome)
-            }
-            RunEvent::SignalMoved { run, from, signal, place } => {
-                let mut kept = None;
-                self.with_run(*from, |run| run.give_up(signal, *place).map(|payload| kept = Some(payload)))?;
-                self.with_run(*run, |run| run.receive(signal, kept.unwrap_or_default(), None, now))
-            }
-            RunEvent::Resumed { run } => {
-                self.with_run(*run, |run| run.apply(event, now))?;
-                self.wake_within(*run, Run::wake_all);
+            CatalogueEvent::DefaultSet { workflow, version, .. } => {
+                self.catalog.set_default(workflow, *version);
                 Ok(())
             }
-            RunEvent::Signalled { run, signal, payload, until } => {
-                self.with_run(*run, |run| run.receive(signal, payload.clone(), *until, now))?;
-                self.wake_within(*run, Run::wake_waits);
-                Ok(())
+            CatalogueEvent::Retired { workflow, version, .. } => {
+                self.catalog.retire(workflow, *version).ok_or("a version is retired that is not defined")
             }
-            RunEvent::NodeFinished { run, .. } => self.node_finished(*run, event, now),
-            RunEvent::Split { run, .. } | RunEvent::PartEnded { run, .. } | RunEvent::WentForward { run, .. } => {
-                self.fold_shares(*run, event, now)
-            }
-            RunEvent::HandlerFired { run, .. }
-            | RunEvent::Paused { run, .. }
-            | RunEvent::Operated { run, .. }
-            | RunEvent::ItemsAdded { run, .. }
-            | RunEvent::ItemsClosed { run, .. }
-            | RunEvent::ItemsEnough { run, .. }
-            | RunEvent::Gathered { run, .. }
-            | RunEvent::Refused { run, .. }
-            | RunEvent::Exhausted { run, .. }
-            | RunEvent::Unresolved { run, .. }
-            | RunEvent::Held { run, .. }
-            | RunEvent::Updated { run, .. }
-            | RunEvent::Reduced { run, .. }
-            | RunEvent::Entered { run, .. }
-            | RunEvent::Decided { run, .. }
-            | RunEvent::Delegated { run, .. }
-            | RunEvent::Escalated { run, .. }
-            | RunEvent::TurnedBack { run, .. }
-            | RunEvent::Unwinding { run, .. }
-            | RunEvent::NodeUndone { run, .. }
-            | RunEvent::UndoRetried { run, .. } => self.with_run(*run, |run| run.apply(event, now)),
         }
+    }
+
+    fn fold_run(&mut self, id: RunId, event: &RunEvent, (seq, now): (Seq, Time)) -> Result<(), &'static str> {
+        match event {
+            RunEvent::Started { spec, version, owner, hash } => {
+                if spec.id != id {
+                    return Err("a run starts under the id of another");
+                }
+                self.begin(spec, (*version, *hash), *owner, (seq, now))
+            }
+            RunEvent::Migrated { .. } => self.migrated(id, event),
+            RunEvent::Prioritised { .. } => {
+                self.get(id).ok_or("an event of an unknown run")?;
+                let family: Vec<RunId> = self.family(id).iter().map(|run| run.id()).collect();
+                family.into_iter().try_for_each(|run| self.apply(run, event, now))
+            }
+            RunEvent::Retried { .. } | RunEvent::Reset { .. } => self.reopen(id, event, now),
+            RunEvent::SignalMoved { from, signal, index } => {
+                let mut kept = None;
+                self.with_run(*from, |run| run.give_up(signal, *index).map(|payload| kept = Some(payload)))?;
+                self.with_run(id, |run| {
+                    run.receive(signal, kept.unwrap_or_default(), None, now);
+                    Ok(())
+                })
+            }
+            RunEvent::Signalled { .. } => {
+                self.apply(id, event, now)?;
+                self.wake_within(id, Run::wake_waits);
+                Ok(())
+            }
+            RunEvent::Resumed => {
+                self.apply(id, event, now)?;
+                self.wake_within(id, Run::wake_all);
+                Ok(())
+            }
+            RunEvent::Failing { .. } => {
+                self.apply(id, event, now)?;
+                self.failing(id)
+            }
+            RunEvent::Restarted { .. } => {
+                self.apply(id, event, now)?;
+                self.audit_shares(id);
+                Ok(())
+            }
+            RunEvent::Finished { outcome } => {
+                self.apply(id, event, now)?;
+                self.ended(id, outcome)
+            }
+            RunEvent::Paused { .. }
+            | RunEvent::Updated { .. }
+            | RunEvent::Reduced { .. }
+            | RunEvent::RolledBack { .. }
+            | RunEvent::Compensating { .. } => self.apply(id, event, now),
+        }
+    }
+
+    fn apply(&mut self, id: RunId, event: &RunEvent, now: Time) -> Result<(), &'static str> {
+        self.with_run(id, |run| run.apply(event, now))
+    }
+
+    fn fold_node(&mut self, id: RunId, node: &NodeRef, event: &NodeEvent, now: Time) -> Result<(), &'static str> {
+        let past = |book: &Self| book.get(id).is_some_and(Run::is_past_pivot);
+        let before = past(self);
+        self.with_run(id, |run| run.apply_node(node, event, now))?;
+        let node = node.index.get();
+        if let NodeEvent::Opened { .. } = event {
+            self.set_timers(id, node);
+        } else if let NodeEvent::Part { event: PartEvent::Split { .. }, .. } = event {
+            self.open_shares(id, node);
+        } else if let NodeEvent::Part { part, event: PartEvent::Ended { .. } } = event {
+            self.close_share(id, node, *part);
+        } else if let NodeEvent::Finished { .. } = event {
+            self.close_shares(id, node);
+            // A child run that passes its pivot goes forward from there, whatever becomes of the run around it.
+            if !before && past(self) {
+                return self.tell_parent(id, |parent, owner| parent.note_committed(owner, true));
+            }
+        }
+        Ok(())
     }
 
     fn begin(
@@ -227,19 +240,6 @@ impl Book {
         self.started(Run::new(plan, Arc::clone(spec), owner, begun), begun.1)
     }
 
-    /// Parts of a work are promised shares of budgets, or give them back.
-    fn fold_shares(&mut self, id: RunId, event: &RunEvent, now: Time) -> Result<(), &'static str> {
-        self.with_run(id, |run| run.apply(event, now))?;
-        if let RunEvent::Split { node, .. } = event {
-            self.open_shares(id, *node);
-        } else if let RunEvent::PartEnded { node, part, .. } = event {
-            self.close_share(id, *node, *part);
-        } else {
-            self.audit_shares(id);
-        }
-        Ok(())
-    }
-
     fn ended(&mut self, id: RunId, outcome: &RunOutcome) -> Result<(), &'static str> {
         if self.get(id).is_some_and(|run| run.owner.is_none()) {
             self.active = self.active.saturating_sub(1);
@@ -248,22 +248,8 @@ impl Book {
         self.tell_parent(id, |parent, owner| parent.note_end(owner, child_end(outcome, parent.is_undoing(owner))))
     }
 
-    /// A run within that passes its pivot goes forward from there, whatever becomes of the run around it.
-    fn node_finished(&mut self, id: RunId, event: &RunEvent, now: Time) -> Result<(), &'static str> {
-        let past = |book: &Self| book.get(id).is_some_and(Run::is_past_pivot);
-        let before = past(self);
-        self.with_run(id, |run| run.apply(event, now))?;
-        if let RunEvent::NodeFinished { node, .. } = event {
-            self.close_shares(id, *node);
-        }
-        if !before && past(self) {
-            self.tell_parent(id, |parent, owner| parent.note_committed(owner, true))?;
-        }
-        Ok(())
-    }
-
-    /// A run within does not go on: the run around it asked for that, or undoes it.
-    fn halted(&mut self, id: RunId) -> Result<(), &'static str> {
+    /// A child run fails: its parent cancelled it, or compensates it.
+    fn failing(&mut self, id: RunId) -> Result<(), &'static str> {
         self.tell_parent(id, |parent, owner| {
             if parent.is_undoing(owner) {
                 parent.note_undoing(owner, Worker::Child(id))
@@ -273,49 +259,10 @@ impl Book {
         })
     }
 
-    /// What operators do with definitions and with whole runs.
-    fn fold_operation(&mut self, event: &RunEvent) -> Result<(), &'static str> {
-        if let RunEvent::Defined { definition } = event {
-            let plan = Plan::new(Arc::clone(definition), &self.functions).ok_or("a definition has a cycle")?;
-            self.catalog.define(plan);
-            return Ok(());
-        }
-        if let RunEvent::DefaultSet { workflow, version, .. } = event {
-            self.catalog.set_default(workflow, *version);
-            return Ok(());
-        }
-        if let RunEvent::Retired { workflow, version, .. } = event {
-            return self.catalog.retire(workflow, *version).ok_or("a version is retired that is not defined");
-        }
-        if let RunEvent::Prioritised { run, tier, .. } = event {
-            let family: Vec<RunId> = self.family(*run).iter().map(|run| run.id()).collect();
-            return family.into_iter().try_for_each(|run| {
-                self.with_run(run, |run| {
-                    run.raised = Some(*tier);
-                    Ok(())
-                })
-            });
-        }
-        if let RunEvent::Retried { run, nodes, .. } = event {
-            return self.reopen(*run, |run| run.redo(nodes).ok_or("a run goes on that has not failed"));
-        }
-        if let RunEvent::Reset { run, nodes, undo, reason } = event {
-            return self.reopen(*run, |run| run.reset(nodes, *undo, reason).ok_or("a run is set back that cannot be"));
-        }
-        self.migrated(event)
-    }
-
-    /// A run goes on from where it was, perhaps after its end.
-    fn reopen(
-        &mut self,
-        id: RunId,
-        change: impl FnOnce(&mut Run) -> Result<(), &'static str>,
-    ) -> Result<(), &'static str> {
-        let mut over = false;
-        self.with_run(id, |run| {
-            over = run.is_finished();
-            change(run)
-        })?;
+    /// A run continues from where it was, perhaps after its end.
+    fn reopen(&mut self, id: RunId, event: &RunEvent, now: Time) -> Result<(), &'static str> {
+        let over = self.get(id).is_some_and(Run::is_finished);
+        self.apply(id, event, now)?;
         if over {
             self.active = self.active.saturating_add(1);
             self.finished.retain(|other| *other != id);
@@ -403,7 +350,7 @@ impl Book {
         id: RunId,
         change: impl FnOnce(&mut Run) -> Result<(), &'static str>,
     ) -> Result<(), &'static str> {
-        let run = self.slot(id).and_then(|slot| self.runs.get_mut(slot)).ok_or("a fact about an unknown run")?;
+        let run = self.slot(id).and_then(|slot| self.runs.get_mut(slot)).ok_or("an event of an unknown run")?;
         change(run)?;
         self.agenda.insert(id);
         Ok(())
@@ -487,31 +434,22 @@ impl Book {
 }
 
 /// How the task of a step ended, as the run sees it; none while it has not.
+#[expect(clippy::wildcard_enum_match_arm, reason = "most events end nothing")]
 fn end_of(event: &TaskEvent) -> Option<PieceEnd> {
-    let trace = |maybe: bool| if maybe { Happened::Maybe } else { Happened::No };
-    Some(match event {
+    let possible = |unknown: bool| if unknown { SideEffects::Possible } else { SideEffects::None };
+    let end = match event {
         TaskEvent::Succeeded { output, .. } | TaskEvent::Answered { output, .. } => {
-            PieceEnd::new(Happened::Yes(output.clone()), None)
+            PieceEnd::new(SideEffects::Done(output.clone()), None)
         }
-        TaskEvent::AttemptFailed { failure, next, maybe, .. } => match next {
-            Next::Retry { .. } => return None,
-            Next::Fail | Next::DeadLetter => PieceEnd::new(trace(*maybe), Some(failure.clone())),
-        },
-        TaskEvent::Cancelled { happened, .. } => PieceEnd::cancelled(happened.clone()),
-        TaskEvent::Expired { bound, maybe, .. } => {
+        TaskEvent::AttemptFailed { failure, next: Next::Fail | Next::DeadLetter, outcome_unknown, .. } => {
+            PieceEnd::new(possible(*outcome_unknown), Some(failure.clone()))
+        }
+        TaskEvent::Cancelled { side_effects, .. } => PieceEnd::cancelled(side_effects.clone()),
+        TaskEvent::Expired { bound, outcome_unknown } => {
             let failure = Failure::transient(format!("its time ran out ({bound})"));
-            PieceEnd::new(trace(*maybe), Some(failure))
+            PieceEnd::new(possible(*outcome_unknown), Some(failure))
         }
-        TaskEvent::Submitted { .. }
-        | TaskEvent::Ready { .. }
-        | TaskEvent::Assigned { .. }
-        | TaskEvent::Started { .. }
-        | TaskEvent::YieldRequested { .. }
-        | TaskEvent::Yielded { .. }
-        | TaskEvent::Used { .. }
-        | TaskEvent::CancelRequested { .. }
-        | TaskEvent::Discarded { .. }
-        | TaskEvent::Prioritised { .. }
-        | TaskEvent::Forgotten { .. } => return None,
-    })
+        _ => return None,
+    };
+    Some(end)
 }

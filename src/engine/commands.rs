@@ -4,7 +4,7 @@ use super::decide::Voice;
 use super::drive::Driver;
 use crate::command::{Accepted, RunCommand, TaskCommand};
 use crate::definition::Definition;
-use crate::event::RunEvent;
+use crate::event::{MapEvent, NodeEvent, RunEvent};
 use crate::id::RunId;
 use crate::name::Name;
 use crate::payload::Payload;
@@ -88,7 +88,8 @@ impl Driver {
             return Err(at_limit("active_runs", limits.active_runs));
         }
         let (version, hash) = (plan.id.version, Some(plan.id.hash));
-        self.emit(RunEvent::Started { spec: Arc::new(spec), version, owner: None, hash }, tx);
+        let id = spec.id;
+        self.emit(RunEvent::Started { spec: Arc::new(spec), version, owner: None, hash }.of(id), tx);
         Ok(Accepted::Done)
     }
 
@@ -112,7 +113,7 @@ impl Driver {
         if transient && !self.book.somebody_waits(id, &signal, &payload, limits) {
             return Ok(Accepted::Unheard);
         }
-        self.emit(RunEvent::Signalled { run: id, signal, payload, until }, tx);
+        self.emit(RunEvent::Signalled { signal, payload, until }.of(id), tx);
         Ok(Accepted::Done)
     }
 
@@ -135,7 +136,7 @@ impl Driver {
                 Rejected::Invalid(Invalid::TooLarge { what: "payload_bytes".into(), size: u64::from(bytes), limit })
             }
         })?;
-        self.emit(RunEvent::Updated { run: id, variable, value }, tx);
+        self.emit(RunEvent::Updated { variable, value }.of(id), tx);
         Ok(Accepted::Done)
     }
 
@@ -152,7 +153,8 @@ impl Driver {
         if known.saturating_add(more) > limits.map_items {
             return Err(at_limit("map_items", limits.map_items));
         }
-        self.emit(RunEvent::ItemsAdded { run: id, node: place, items }, tx);
+        let node = run.plan.node_ref(place);
+        self.emit(NodeEvent::Map(MapEvent::ItemsAdded { items }).of(id, node), tx);
         Ok(Accepted::Done)
     }
 
@@ -162,7 +164,8 @@ impl Driver {
         if run.items_if_open(place).is_none() {
             return Err(Rejected::State(WrongState::NotOpen { run: id, node }));
         }
-        self.emit(RunEvent::ItemsClosed { run: id, node: place }, tx);
+        let node = run.plan.node_ref(place);
+        self.emit(NodeEvent::Map(MapEvent::Closed).of(id, node), tx);
         Ok(Accepted::Done)
     }
 
@@ -180,7 +183,7 @@ impl Driver {
         match run.phase {
             RunPhase::Running if run.is_past_pivot() && !anyway => Err(Rejected::State(WrongState::PastPivot(id))),
             RunPhase::Running => {
-                self.emit(RunEvent::Halted { run: id, cause: Cause::Cancelled { reason } }, tx);
+                self.emit(RunEvent::Failing { cause: Cause::Cancelled { reason } }.of(id), tx);
                 Ok(Accepted::Done)
             }
             RunPhase::Halting | RunPhase::Compensating | RunPhase::CompensationFailed if asked => {
@@ -209,13 +212,14 @@ impl Driver {
         {
             return Err(Rejected::State(WrongState::RunPhase { run: child, phase: RunPhase::Finished }));
         }
-        let undone = |outcome| RunEvent::NodeUndone { run: id, node: place, outcome };
+        let compensated = |outcome| NodeEvent::Compensated { outcome };
         let event = match remedy {
-            UndoRemedy::Retry => RunEvent::UndoRetried { run: id, node: place },
-            UndoRemedy::Declare { reason } => undone(UndoOutcome::Declared { reason }),
-            UndoRemedy::Abandon { reason } => undone(UndoOutcome::Abandoned { reason }),
+            UndoRemedy::Retry => NodeEvent::CompensationRetried,
+            UndoRemedy::Declare { reason } => compensated(UndoOutcome::Declared { reason }),
+            UndoRemedy::Abandon { reason } => compensated(UndoOutcome::Abandoned { reason }),
         };
-        self.emit(event, tx);
+        let node = run.plan.node_ref(place);
+        self.emit(event.of(id, node), tx);
         Ok(Accepted::Done)
     }
 }

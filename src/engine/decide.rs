@@ -2,7 +2,7 @@
 
 use super::drive::Driver;
 use crate::command::Accepted;
-use crate::event::RunEvent;
+use crate::event::{DecisionEvent, NodeEvent};
 use crate::id::RunId;
 use crate::name::Name;
 use crate::payload::Payload;
@@ -39,7 +39,9 @@ impl Driver {
         if !run.asks(place).is_some_and(|(decision, _)| decision.options.contains(&option)) {
             return Err(Rejected::Unknown(Unknown::DecisionOption { node, option }));
         }
-        self.emit(RunEvent::Decided { run: id, node: place, by: voice.by.clone(), option, note }, tx);
+        let node = run.plan.node_ref(place);
+        let made = DecisionEvent::Made { by: voice.by.clone(), option, note };
+        self.emit(NodeEvent::Decision(made).of(id, node), tx);
         Ok(Accepted::Done)
     }
 
@@ -54,7 +56,9 @@ impl Driver {
         if run.asks(place).is_some_and(|(_, ruling)| ruling.to.as_ref() == Some(&to)) {
             return Ok(Accepted::Repeated);
         }
-        self.emit(RunEvent::Delegated { run: id, node: place, by: voice.by.clone(), to }, tx);
+        let node = run.plan.node_ref(place);
+        let delegated = DecisionEvent::Delegated { by: voice.by.clone(), to };
+        self.emit(NodeEvent::Decision(delegated).of(id, node), tx);
         Ok(Accepted::Done)
     }
 

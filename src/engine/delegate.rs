@@ -5,7 +5,7 @@ use super::spending::Balance;
 use super::view::NodeView;
 use crate::command::AgentCommand;
 use crate::definition::{Beyond, Budget, Subtask};
-use crate::event::RunEvent;
+use crate::event::{NodeEvent, PartEvent};
 use crate::id::{AgentId, RunId};
 use crate::name::Name;
 use crate::payload::Payload;
@@ -85,7 +85,7 @@ impl Driver {
     }
 
     /// Which of these parts may be handed on, stated with what is left out; or that a bound is met.
-    pub(super) fn split(&self, id: RunId, node: u32, part: u32, parts: Vec<Subtask>) -> Option<RunEvent> {
+    pub(super) fn split(&self, id: RunId, node: u32, part: u32, parts: Vec<Subtask>) -> Option<NodeEvent> {
         let run = self.book.get(id)?;
         let beyond = run.delegate(node)?.beyond;
         let (mut into, mut dropped, mut promised) = (Vec::new(), Vec::new(), Spending::NOTHING);
@@ -95,11 +95,11 @@ impl Driver {
                     promised = promised + share(task.budget);
                     into.push(Handed::new(task, not));
                 }
-                Err(limit) if beyond == Beyond::Stop => return Some(run.out_of_budget(node, limit)),
+                Err(limit) if beyond == Beyond::Stop => return Some(NodeEvent::Exhausted { limit }),
                 Err(limit) => dropped.push(Dropped::new(place, limit)),
             }
         }
-        Some(RunEvent::Split { run: id, node, part, into, dropped })
+        Some(NodeEvent::Part { part, event: PartEvent::Split { into, dropped } })
     }
 
     /// The agents that must not get it, if it may be handed on beside so many parts with so much promised.
@@ -127,15 +127,15 @@ impl Driver {
     }
 
     /// What follows when there is not enough of a budget for a piece of work.
-    pub(super) fn unaffordable(&self, owner: Owner, limit: LimitReached) -> Option<RunEvent> {
+    pub(super) fn unaffordable(&self, owner: Owner, limit: LimitReached) -> Option<NodeEvent> {
         let run = self.book.get(owner.run)?;
         let drops = run.delegate(owner.node).is_some_and(|delegate| delegate.beyond == Beyond::Drop);
         match run.part_of(owner).filter(|_| drops) {
             Some(part) => {
-                let (run, node, end) = (owner.run, owner.node, PartEnd::Limit { limit });
-                Some(RunEvent::PartEnded { run, node, part, end, output: None })
+                let event = PartEvent::Ended { end: PartEnd::Limit { limit }, output: None };
+                Some(NodeEvent::Part { part, event })
             }
-            None => Some(run.out_of_budget(owner.node, limit)),
+            None => Some(NodeEvent::Exhausted { limit }),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::book::Book;
 use super::recent::Recent;
 use crate::command::{Accepted, Command};
 use crate::effect::Outbox;
-use crate::event::{Entry, Event, RunEvent};
+use crate::event::{ControlEvent, Entry, Event, NodeEvent, RunEvent};
 use crate::id::{RunId, TaskId};
 use crate::limits::AGED_AT_ONCE;
 use crate::name::Name;
@@ -48,7 +48,7 @@ impl Driver {
 
     /// A fact of the journal becomes state.
     pub(super) fn replay(&mut self, entry: &Entry) -> Result<(), InconsistentEvent> {
-        if !matches!(entry.event, Event::Run(_)) {
+        if is_scheduling(&entry.event) {
             self.core.replay(entry)?;
         }
         self.fold(entry)
@@ -56,9 +56,6 @@ impl Driver {
 
     fn fold(&mut self, entry: &Entry) -> Result<(), InconsistentEvent> {
         self.recent.note(entry);
-        if let Event::Run(RunEvent::Prioritised { tasks, tier, .. }) = &entry.event {
-            self.core.moved(tasks, *tier)?;
-        }
         self.book.fold(entry)
     }
 
@@ -169,18 +166,27 @@ impl Driver {
         }
     }
 
-    pub(super) fn emit(&mut self, event: RunEvent, tx: &mut Tx<'_>) {
+    pub(super) fn emit(&mut self, event: impl Into<Event>, tx: &mut Tx<'_>) {
         let entry = tx.entry(event.into());
         tx.record(entry);
         self.catch_up(tx);
     }
 
+    /// Records an event of a node.
+    fn emit_node(&mut self, id: RunId, node: u32, event: NodeEvent, tx: &mut Tx<'_>) {
+        if let Some(run) = self.book.get(id) {
+            let node = run.plan.node_ref(node);
+            self.emit(event.of(id, node), tx);
+        }
+    }
+
     fn perform(&mut self, id: RunId, next: Move, tx: &mut Tx<'_>) {
         match next {
-            Move::Fact(event) => self.emit(event, tx),
+            Move::Run(event) => self.emit(event.of(id), tx),
+            Move::Node(node, event) => self.emit_node(id, node.get(), event, tx),
             Move::Split { node, part, parts } => {
                 if let Some(event) = self.split(id, node, part, parts) {
-                    self.emit(event, tx);
+                    self.emit_node(id, node, event, tx);
                 }
             }
             Move::Submit { owner, payload } => {
@@ -200,7 +206,7 @@ impl Driver {
             }
             Move::HaltChild(run) => {
                 let cause = Cause::Cancelled { reason: "the run that it belongs to turned back".into() };
-                self.emit(RunEvent::Halted { run, cause }, tx);
+                self.emit(RunEvent::Failing { cause }.of(run), tx);
             }
         }
         self.catch_up(tx);
@@ -223,7 +229,7 @@ impl Driver {
             Affordable::Later(holder) => return self.book.park(holder, owner),
             Affordable::Never(limit) => {
                 if let Some(event) = self.unaffordable(owner, limit) {
-                    self.emit(event, tx);
+                    self.emit_node(owner.run, owner.node, event, tx);
                 }
                 return;
             }
@@ -251,15 +257,16 @@ impl Driver {
         })
     }
 
-    fn child(&self, run: &Run, owner: Owner, input: Payload) -> Option<RunEvent> {
+    fn child(&self, run: &Run, owner: Owner, input: Payload) -> Option<Event> {
+        let instead = |event: NodeEvent| Some(event.of(run.id(), run.plan.node_ref(owner.node)));
         let (plan, hash) = match run.call_of(owner) {
             Some(call) => {
                 if self.book.depth_of(run.id(), &call.workflow) >= call.depth {
-                    return Some(run.out_of_budget(owner.node, LimitReached::Depth { most: call.depth }));
+                    return instead(NodeEvent::Exhausted { limit: LimitReached::Depth { most: call.depth } });
                 }
                 let Some(plan) = self.book.plan(&call.workflow, call.version) else {
                     let (workflow, version) = (call.workflow.clone(), call.version);
-                    return Some(RunEvent::Unresolved { run: run.id(), node: owner.node, workflow, version });
+                    return instead(NodeEvent::Unresolved { workflow, version });
                 };
                 (&plan.id, Some(plan.id.hash))
             }
@@ -268,7 +275,8 @@ impl Driver {
         let spec = RunSpec::new(RunId::engine_made(self.book.serial + 1), plan.name.clone());
         let spec = spec.with_version(plan.version).with_input(input).with_tier(run.tier());
         let spec = RunSpec { trace: run.spec.trace.clone(), tenant: run.spec.tenant.clone(), ..spec };
-        Some(RunEvent::Started { spec: Arc::new(spec), version: plan.version, owner: Some(owner), hash })
+        let (id, version) = (spec.id, plan.version);
+        Some(RunEvent::Started { spec: Arc::new(spec), version, owner: Some(owner), hash }.of(id))
     }
 
     /// Forgets the oldest finished runs, beyond the limit, and those that have been finished for too long.
@@ -277,18 +285,27 @@ impl Driver {
         let surplus = self.book.finished.len().saturating_sub(keep);
         if surplus >= BATCH.min(keep + 1) {
             let runs = self.book.finished.iter().take(surplus).copied().collect();
-            self.emit(RunEvent::Forgotten { runs }, tx);
+            self.emit(ControlEvent::RunsForgotten { runs }, tx);
         }
         if self.next_aged().is_some_and(|at| at <= tx.now) {
             let limits = self.core.config().limits();
             let aged = |id: &&RunId| self.book.was_over(**id).is_some_and(|at| limits.is_aged(at, tx.now));
             let runs = self.book.finished.iter().take_while(aged).take(AGED_AT_ONCE).copied().collect();
-            self.emit(RunEvent::Forgotten { runs }, tx);
+            self.emit(ControlEvent::RunsForgotten { runs }, tx);
         }
     }
 
     /// When the oldest of the finished runs has been so for too long.
     fn next_aged(&self) -> Option<Time> {
         self.core.config().limits().forgotten_at(self.book.was_over(*self.book.finished.front()?)?)
+    }
+}
+
+/// Whether the scheduler folds an event: all but those of workflows.
+const fn is_scheduling(event: &Event) -> bool {
+    match event {
+        Event::Agent { .. } | Event::Task { .. } => true,
+        Event::Control(event) => !matches!(event, ControlEvent::RunsForgotten { .. }),
+        Event::Catalogue(_) | Event::Run { .. } | Event::Node { .. } => false,
     }
 }

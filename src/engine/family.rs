@@ -1,7 +1,7 @@
 //! Runs and those around and within them: how deep they are, who is paused with whom, who hears what comes to which.
 
 use super::book::Book;
-use crate::event::RunEvent;
+use crate::event::{Event, RunEvent};
 use crate::id::RunId;
 use crate::limits::Limits;
 use crate::name::Name;
@@ -44,7 +44,7 @@ impl Book {
     }
 
     /// A signal that a node of the run waits for and that a run around it keeps: the nearest that does.
-    pub(super) fn kept_for(&self, id: RunId, now: Time, limits: &Limits) -> Option<RunEvent> {
+    pub(super) fn kept_for(&self, id: RunId, now: Time, limits: &Limits) -> Option<Event> {
         let run = self.get(id).filter(|run| run.phase == RunPhase::Running && run.plan.listens)?;
         let mut around = run.owner;
         while let Some(owner) = around {
@@ -53,8 +53,8 @@ impl Book {
                 let kept = outer.signals.get(wanted.signal);
                 Some((wanted.signal.clone(), run.first_meant(&wanted, kept, now, limits)?.0))
             });
-            if let Some((signal, place)) = found {
-                return Some(RunEvent::SignalMoved { run: id, from: owner.run, signal, place });
+            if let Some((signal, index)) = found {
+                return Some(RunEvent::SignalMoved { from: owner.run, signal, index }.of(id));
             }
             around = outer.owner;
         }

@@ -6,7 +6,7 @@ use super::drive::Driver;
 use crate::command::Accepted;
 use crate::definition::Definition;
 use crate::event::RunEvent;
-use crate::id::RunId;
+use crate::id::{NodeIx, RunId};
 use crate::name::Name;
 use crate::rejected::{Misuse, Rejected, Unknown, WrongState};
 use crate::run::{Migration, MigrationReport, MigrationTarget, RunPhase};
@@ -42,7 +42,8 @@ impl Driver {
             MigrationTarget::Version(_) | MigrationTarget::Around => None,
         };
         let (version, hash) = (plan.id.version, plan.id.hash);
-        self.emit(RunEvent::Migrated { run: id, version, hash, definition, from, reason }, tx);
+        let from = from.into_iter().map(|node| node.map(NodeIx::new)).collect();
+        self.emit(RunEvent::Migrated { version, hash, definition, from, reason }.of(id), tx);
         Ok(Accepted::Done)
     }
 
@@ -92,11 +93,11 @@ impl Driver {
 
 impl Book {
     /// A run goes on under another definition.
-    pub(super) fn migrated(&mut self, event: &RunEvent) -> Result<(), &'static str> {
-        let RunEvent::Migrated { run: id, version, hash, definition, from, .. } = event else {
-            return Err("a run moves without saying where to");
+    pub(super) fn migrated(&mut self, id: RunId, event: &RunEvent) -> Result<(), &'static str> {
+        let RunEvent::Migrated { version, hash, definition, from, .. } = event else {
+            return Err("an event of another kind moves a run");
         };
-        let run = self.get(*id).ok_or("an unknown run moves")?;
+        let run = self.get(id).ok_or("an unknown run moves")?;
         let plan = match (definition, run.owner) {
             (Some(definition), _) => Plan::new(Arc::clone(definition), &self.functions),
             (None, None) => self.catalog.get(&run.plan.id.name, *version).cloned(),
@@ -107,19 +108,20 @@ impl Book {
         let fits = run.phase == RunPhase::Running
             && from.len() == plan.nodes.len()
             && from.iter().flatten().all(|place| once.insert(*place));
-        let moved = if fits { run.migrated(&plan, from) } else { None };
+        let from: Vec<Option<u32>> = from.iter().map(|node| node.map(NodeIx::get)).collect();
+        let moved = if fits { run.migrated(&plan, &from) } else { None };
         let moved = moved.ok_or("a run moves to what it does not fit")?;
         let nodes = u32::try_from(moved.nodes.len()).unwrap_or(u32::MAX);
         let workers: Vec<(Owner, Worker)> = moved.all_workers().collect();
-        if let Some(run) = self.slot(*id).and_then(|slot| self.runs.get_mut(slot)) {
+        if let Some(run) = self.slot(id).and_then(|slot| self.runs.get_mut(slot)) {
             *run = moved;
         }
         for (owner, worker) in workers {
             self.rehome(owner, worker);
         }
-        (0..nodes).for_each(|node| self.set_timers(*id, node));
-        self.set_timer(*id);
-        self.agenda.insert(*id);
+        (0..nodes).for_each(|node| self.set_timers(id, node));
+        self.set_timer(id);
+        self.agenda.insert(id);
         self.audit_accounts();
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::commands::at_limit;
 use super::drive::Driver;
 use crate::command::Accepted;
-use crate::event::RunEvent;
+use crate::event::{NodeEvent, RunEvent};
 use crate::id::{RunId, TaskId};
 use crate::name::Name;
 use crate::rejected::{Conflict, Misuse, Rejected, Unknown, WrongState};
@@ -20,7 +20,7 @@ impl Driver {
         if self.going(id)?.1 {
             return Ok(Accepted::Repeated);
         }
-        self.emit(RunEvent::Paused { run: id, reason }, tx);
+        self.emit(RunEvent::Paused { reason }.of(id), tx);
         Ok(Accepted::Done)
     }
 
@@ -28,7 +28,7 @@ impl Driver {
         if !self.going(id)?.1 {
             return Ok(Accepted::Repeated);
         }
-        self.emit(RunEvent::Resumed { run: id }, tx);
+        self.emit(RunEvent::Resumed.of(id), tx);
         Ok(Accepted::Done)
     }
 
@@ -43,7 +43,8 @@ impl Driver {
         match run.remedy(place) {
             Some(known) if *known == remedy => Ok(Accepted::Repeated),
             None if run.is_alive(place) => {
-                self.emit(RunEvent::Operated { run: id, node: place, remedy }, tx);
+                let node = run.plan.node_ref(place);
+                self.emit(NodeEvent::Operated { remedy }.of(id, node), tx);
                 Ok(Accepted::Done)
             }
             Some(_) | None => Err(Rejected::State(WrongState::NodeOver { run: id, node })),
@@ -65,11 +66,17 @@ impl Driver {
             Worker::Child(_) => None,
         };
         let tasks: Vec<TaskId> = family.iter().flat_map(|run| run.workers()).filter_map(free).collect();
-        if tasks.is_empty() && family.iter().all(|run| run.tier() == tier) {
+        let settled = family.iter().all(|run| run.tier() == tier);
+        if settled && tasks.is_empty() {
             return Ok(Accepted::Repeated);
         }
-        self.emit(RunEvent::Prioritised { run: id, tier, tasks: tasks.clone(), reason }, tx);
-        self.core.dispatch_tasks(&tasks, tx);
+        if !settled {
+            self.emit(RunEvent::Prioritised { tier, reason: reason.clone() }.of(id), tx);
+        }
+        // After a crash between the two events, the same command given again moves the tasks.
+        if !tasks.is_empty() {
+            self.core.move_tasks(tasks, tier, reason, tx);
+        }
         Ok(Accepted::Done)
     }
 
@@ -87,7 +94,8 @@ impl Driver {
         let only = node.map(place).transpose()?;
         let nodes = run.to_redo(only).map_err(|node| Rejected::State(WrongState::NotRetriable { run: id, node }))?;
         self.may_reopen(run)?;
-        self.emit(RunEvent::Retried { run: id, nodes, reason }, tx);
+        let nodes = run.refs(&nodes);
+        self.emit(RunEvent::Retried { nodes, reason }.of(id), tx);
         Ok(Accepted::Done)
     }
 
@@ -113,7 +121,8 @@ impl Driver {
             return Err(barred(ResetObstacle::Pivot { node: run.plan.name(*node) }));
         }
         self.may_reopen(run)?;
-        self.emit(RunEvent::Reset { run: id, nodes, undo, reason }, tx);
+        let nodes = run.refs(&nodes);
+        self.emit(RunEvent::Reset { nodes, undo, reason }.of(id), tx);
         Ok(Accepted::Done)
     }
 

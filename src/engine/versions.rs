@@ -4,7 +4,7 @@ use super::commands::{at_limit, missing};
 use super::drive::Driver;
 use crate::command::Accepted;
 use crate::definition::Definition;
-use crate::event::RunEvent;
+use crate::event::CatalogueEvent;
 use crate::name::Name;
 use crate::rejected::{Conflict, Rejected, Unknown};
 use crate::scheduler::{Tx, named};
@@ -32,7 +32,7 @@ impl Driver {
         if catalog.len() >= limits.definitions as usize {
             return Err(at_limit("definitions", limits.definitions));
         }
-        self.emit(RunEvent::Defined { definition }, tx);
+        self.emit(CatalogueEvent::Defined { definition }, tx);
         Ok(Accepted::Done)
     }
 
@@ -55,7 +55,7 @@ impl Driver {
         if catalog.chosen(&workflow) == version {
             return Ok(Accepted::Repeated);
         }
-        self.emit(RunEvent::DefaultSet { workflow, version, reason }, tx);
+        self.emit(CatalogueEvent::DefaultSet { workflow, version, reason }, tx);
         Ok(Accepted::Done)
     }
 
@@ -72,7 +72,7 @@ impl Driver {
         if runs > 0 {
             return Err(Rejected::Conflict(Conflict::InUse { definition: plan.id.clone(), runs }));
         }
-        self.emit(RunEvent::Retired { workflow, version, reason }, tx);
+        self.emit(CatalogueEvent::Retired { workflow, version, reason }, tx);
         Ok(Accepted::Done)
     }
 }

@@ -1,5 +1,6 @@
-//! Facts about agents.
+//! Events of agents.
 
+use super::Event;
 use crate::agent::{AgentSpec, Guard};
 use crate::id::Incarnation;
 use crate::name::Name;
@@ -7,69 +8,47 @@ use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// A fact about an agent.
+/// What happened to an agent, in one incarnation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AgentEvent {
-    /// A life began. If the agent had one before, that is over.
+    /// The incarnation began. If the agent had an earlier one, that has ended.
     Registered {
-        /// The new life.
-        by: Incarnation,
-        /// What the agent is.
+        /// The agent's declaration.
         spec: Arc<AgentSpec>,
     },
-    /// The agent changed.
+    /// The agent changed its declaration.
     Updated {
-        /// Whose word it was.
-        by: Incarnation,
-        /// What the agent is now.
+        /// The new declaration.
         spec: Arc<AgentSpec>,
     },
-    /// The agent takes nothing new.
-    Draining {
-        /// Which life.
-        by: Incarnation,
-    },
-    /// The agent left.
-    Deregistered {
-        /// Which life ended.
-        by: Incarnation,
-    },
-    /// The agent's lease ran out without a word.
-    Lost {
-        /// Which life ended.
-        by: Incarnation,
-    },
-    /// A guard bounds what the agent may hold, whatever its capacity.
+    /// The agent gets no new attempts.
+    Draining,
+    /// The agent left: the incarnation has ended.
+    Deregistered,
+    /// The agent's lease ran out: the incarnation has ended.
+    Lost,
+    /// A guard bounds how many attempts the agent may hold, whatever its capacity.
     Throttled {
-        /// Which life.
-        by: Incarnation,
-        /// Which guard.
+        /// The guard.
         guard: Guard,
-        /// How many attempts the agent may hold by this guard's word; none if the guard has no objection any more.
+        /// How many attempts the agent may hold; none if the guard no longer bounds it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         slots: Option<u32>,
-        /// When the guard looks at the agent again.
+        /// When the guard evaluates the agent again.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Time>,
-        /// What made the guard say so, if it says more than its name.
+        /// The reason, if there is more to say than the guard's name.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        why: Option<Name>,
+        reason: Option<Name>,
     },
 }
 
 impl AgentEvent {
-    /// Which life it is about.
+    /// The event of this incarnation.
     #[must_use]
-    pub const fn incarnation(&self) -> Incarnation {
-        match self {
-            Self::Registered { by, .. }
-            | Self::Updated { by, .. }
-            | Self::Draining { by }
-            | Self::Deregistered { by }
-            | Self::Lost { by }
-            | Self::Throttled { by, .. } => *by,
-        }
+    pub const fn of(self, agent: Incarnation) -> Event {
+        Event::Agent { agent, event: self }
     }
 }

@@ -1,94 +1,108 @@
-//! Facts about the scheduler as a whole.
+//! Events of the engine as a whole.
 
 use crate::agent::Scope;
-use crate::id::AgentId;
+use crate::id::{AgentId, RunId, TaskId};
 use crate::name::Name;
 use crate::task::Tier;
 use serde::{Deserialize, Serialize};
 
-/// A fact about the scheduler as a whole, or about a part of it that is neither a task nor an agent's life.
+/// A change of the scheduler or engine as a whole, or of several tasks or runs at once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ControlEvent {
-    /// Nothing of this scope begins until it is resumed; what is under way goes on.
+    /// No attempt of this scope begins until it is resumed; attempts under way continue.
     Paused {
         /// What is paused.
         scope: Scope,
-        /// On what grounds.
+        /// The operator's reason.
         reason: Name,
     },
-    /// What was paused may go on.
+    /// A paused scope continues.
     Resumed {
         /// What was paused.
         scope: Scope,
     },
-    /// Too few agents are fit for work: breakers and outlier ejection bound nobody until that is over.
+    /// Too few agents are healthy: breakers and outlier ejection exclude none of them until that is over.
     Panicked {
-        /// How many are fit.
+        /// How many are healthy.
         fit: u32,
         /// Of how many.
         of: u32,
     },
-    /// Enough agents are fit for work again.
+    /// Enough agents are healthy again.
     Calmed {
-        /// How many are fit.
+        /// How many are healthy.
         fit: u32,
         /// Of how many.
         of: u32,
     },
-    /// Which new tasks are refused because tasks wait too long.
+    /// New tasks of some tiers are refused because tasks wait too long.
     Shedding {
-        /// Those of this tier and of the less urgent ones; none: all are taken again.
+        /// Tasks of this tier and of less urgent ones are refused; none: all are accepted again.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<Tier>,
     },
-    /// The service as a whole is degraded to another level: what is left out at it is the host's business.
+    /// The service is degraded to another level. The host decides what it leaves out at that level.
     Degraded {
-        /// The name of the level; none: nothing is left out any more.
+        /// The name of the level; none: the service is no longer degraded.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mode: Option<Name>,
         /// The pressure that led to it, in the unit of the configured one.
         pressure: u64,
     },
-    /// A routing strategy has changed its mind about how it routes.
+    /// A routing strategy changed how it routes.
     Rerouted {
-        /// The kind whose own strategy it is; none: that of all others.
+        /// The kind that the strategy serves; none: all kinds without a strategy of their own.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         kind: Option<Name>,
         /// How it routes now.
         to: Name,
-        /// Why.
-        why: Name,
+        /// The reason.
+        reason: Name,
     },
-    /// There should be another number of agents.
+    /// Another number of agents is advised.
     Scaling {
         /// How many there are.
         agents: u32,
         /// How many there should be now.
         advised: u32,
-        /// How many would be right, if they could come and go at once.
+        /// How many would be needed if agents could start and stop at once.
         needed: u32,
-        /// Why.
-        why: Name,
+        /// The reason.
+        reason: Name,
+    },
+    /// Waiting tasks moved to another tier.
+    TasksPrioritised {
+        /// The tasks.
+        tasks: Vec<TaskId>,
+        /// The tier in which they wait now.
+        tier: Tier,
+        /// The operator's reason.
+        reason: Name,
+    },
+    /// Finished tasks left memory: a repeated submit of one of them is no longer recognised.
+    TasksForgotten {
+        /// The tasks.
+        tasks: Vec<TaskId>,
+    },
+    /// Finished runs and their child runs left memory.
+    RunsForgotten {
+        /// The runs, without their child runs.
+        runs: Vec<RunId>,
     },
 }
 
 impl ControlEvent {
-    /// The agent that it is about, if it is about one.
+    /// The agent that was paused or resumed, if it is one.
     #[must_use]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only a scope names an agent")]
     pub const fn agent(&self) -> Option<AgentId> {
         match self {
-            Self::Paused { scope, .. } | Self::Resumed { scope } => match scope {
-                Scope::Agent(agent) => Some(*agent),
-                Scope::Tenant(_) | Scope::Kind(_) => None,
-            },
-            Self::Panicked { .. }
-            | Self::Calmed { .. }
-            | Self::Shedding { .. }
-            | Self::Degraded { .. }
-            | Self::Rerouted { .. }
-            | Self::Scaling { .. } => None,
+            Self::Paused { scope: Scope::Agent(agent), .. } | Self::Resumed { scope: Scope::Agent(agent) } => {
+                Some(*agent)
+            }
+            _ => None,
         }
     }
 }

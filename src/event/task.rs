@@ -1,95 +1,91 @@
-//! Facts about tasks.
+//! Events of tasks and their attempts.
 
-use crate::id::{AttemptId, Incarnation, TaskId};
+use super::Event;
+use crate::id::{AttemptNumber, Incarnation, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::task::{Bound, Failure, Happened, TaskOutcome, TaskSpec, Tier, Usage};
+use crate::task::{Bound, Failure, SideEffects, TaskOutcome, TaskSpec, Tier, Usage};
 use crate::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// A fact about a task.
+/// What happened to a task or to one of its attempts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TaskEvent {
-    /// The task was taken on.
+    /// The task was accepted.
     Submitted {
         /// The task.
         spec: Arc<TaskSpec>,
-        /// The dead letter that it tries again.
+        /// The dead letter that it replays.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replays: Option<TaskId>,
-        /// How long an attempt was expected to take.
+        /// How long an attempt is expected to take.
         #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
         expected: Option<Duration>,
     },
-    /// Nothing holds the task back any more: what it waited for has succeeded, or its back-off is over.
-    Ready {
-        /// The task.
-        task: TaskId,
-    },
-    /// An agent was given an attempt.
+    /// The task can be assigned: its dependencies have succeeded, or its back-off is over.
+    Ready,
+    /// An attempt was assigned to an agent.
     Assigned {
         /// The attempt.
-        attempt: AttemptId,
-        /// To whom.
+        attempt: AttemptNumber,
+        /// The agent.
         to: Incarnation,
     },
-    /// The agent has begun to work on an attempt that waited with it.
+    /// The agent has begun to work on an attempt that it had prefetched.
     Started {
         /// The attempt.
-        attempt: AttemptId,
+        attempt: AttemptNumber,
     },
-    /// The agent shall give an attempt back; the task will be given out again, and the attempt counts as none.
+    /// The agent is asked to give the attempt back; the task is assigned again, and the attempt does not count.
     YieldRequested {
         /// The attempt.
-        attempt: AttemptId,
-        /// Why.
-        why: YieldReason,
+        attempt: AttemptNumber,
+        /// The reason.
+        reason: YieldReason,
     },
-    /// An attempt was given back. It counts as none: the task waits again, at its old place.
+    /// The attempt was given back. It does not count: the task waits again, at its old position.
     Yielded {
         /// The attempt.
-        attempt: AttemptId,
-        /// Who held it.
+        attempt: AttemptNumber,
+        /// The agent that held it.
         by: Incarnation,
         /// Whether the outcome of this or an earlier attempt is unknown: the task may have had its effect.
         #[serde(default, skip_serializing_if = "core::ops::Not::not")]
-        maybe: bool,
+        outcome_unknown: bool,
     },
-    /// An attempt failed, with what becomes of the task.
+    /// An attempt failed.
     AttemptFailed {
         /// The attempt.
-        attempt: AttemptId,
-        /// Who held it.
+        attempt: AttemptNumber,
+        /// The agent that held it.
         by: Incarnation,
-        /// Why.
+        /// The failure.
         failure: Failure,
         /// What becomes of the task.
         next: Next,
         /// Whether the outcome of this or an earlier attempt is unknown: the task may have had its effect.
         #[serde(default, skip_serializing_if = "core::ops::Not::not")]
-        maybe: bool,
+        outcome_unknown: bool,
         /// Whether it would have been tried again, had the retry budget allowed it.
         #[serde(default, skip_serializing_if = "core::ops::Not::not")]
         beyond_budget: bool,
     },
-    /// What an attempt has used up in all. It comes before the end of the attempt, and said again it replaces what was said.
+    /// What an attempt has used up in all. It precedes the end of the attempt; a later report replaces an earlier one.
     Used {
         /// The attempt.
-        attempt: AttemptId,
-        /// Who held it.
+        attempt: AttemptNumber,
+        /// The agent that holds it.
         by: Incarnation,
         /// What it used up.
         usage: Usage,
     },
-    /// The task succeeded without an attempt: the result of its like is known.
+    /// The task succeeded without an attempt, with a cached result.
     Answered {
-        /// The task.
-        task: TaskId,
-        /// The task whose result it is.
+        /// The task that gave the result.
         from: TaskId,
         /// The result.
         #[serde(default, skip_serializing_if = "Payload::is_null")]
@@ -97,80 +93,58 @@ pub enum TaskEvent {
     },
     /// The task succeeded.
     Succeeded {
-        /// By this attempt.
-        attempt: AttemptId,
-        /// Of this agent.
+        /// The attempt that succeeded.
+        attempt: AttemptNumber,
+        /// The agent that held it.
         by: Incarnation,
-        /// With this output.
+        /// Its output.
         #[serde(default, skip_serializing_if = "Payload::is_null")]
         output: Payload,
     },
-    /// The task is no longer wanted, and its agent has been told. It ends when the agent answers, or does not in time.
+    /// The task is to be cancelled, and its agent was notified. It ends when the agent answers, or after the grace period.
     CancelRequested {
-        /// The task.
-        task: TaskId,
-        /// On what grounds.
+        /// The reason.
         reason: Name,
     },
-    /// The task was withdrawn.
+    /// The task was cancelled.
     Cancelled {
-        /// The task.
-        task: TaskId,
-        /// On what grounds.
+        /// The reason.
         reason: Name,
-        /// Whether it had an effect all the same.
+        /// Its side effects.
         #[serde(default)]
-        happened: Happened,
+        side_effects: SideEffects,
     },
-    /// The task's time ran out.
+    /// A time limit of the task was reached.
     Expired {
-        /// The task.
-        task: TaskId,
-        /// Which bound it was.
+        /// The time limit.
         bound: Bound,
-        /// Whether it may have had its effect all the same.
+        /// Whether the outcome of an attempt is unknown: the task may have had its effect.
         #[serde(default, skip_serializing_if = "core::ops::Not::not")]
-        maybe: bool,
+        outcome_unknown: bool,
     },
-    /// A dead letter was given up.
+    /// A dead letter was discarded.
     Discarded {
-        /// The dead letter.
-        task: TaskId,
-        /// On what grounds.
+        /// The operator's reason.
         reason: Name,
-    },
-    /// Tasks that wait are more urgent from now on, or less.
-    Prioritised {
-        /// The tasks.
-        tasks: Vec<TaskId>,
-        /// Where they wait now.
-        tier: Tier,
-        /// On what grounds.
-        reason: Name,
-    },
-    /// Finished tasks left memory, and with them the recognition of repeated submits.
-    Forgotten {
-        /// The tasks.
-        tasks: Vec<TaskId>,
     },
 }
 
-/// Why an agent shall give an attempt back.
+/// Why an agent is asked to give an attempt back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum YieldReason {
-    /// This task of the first tier found no agent.
+    /// A task of the first tier found no agent.
     Preempted {
         /// The task that gets the agent.
         by: TaskId,
     },
-    /// The attempt has not begun, and this task goes before it.
+    /// The attempt has not begun, and another task goes first.
     Recalled {
         /// The task that gets the agent.
         by: TaskId,
     },
-    /// The attempt has not begun, and another agent would be done with it sooner.
+    /// The attempt has not begun, and another agent would complete it sooner.
     Rebalanced,
 }
 
@@ -190,11 +164,11 @@ impl YieldReason {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Next {
-    /// It is tried again, not before this moment.
+    /// It is tried again, not before this time.
     Retry {
         /// When.
         at: Time,
-        /// In this tier from now on; none if that stays as it was.
+        /// Its tier from now on; none if that does not change.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tier: Option<Tier>,
     },
@@ -205,57 +179,61 @@ pub enum Next {
 }
 
 impl TaskEvent {
-    /// The task that it is about; none for those that are about many.
+    /// The event of this task.
     #[must_use]
-    pub fn task(&self) -> Option<TaskId> {
+    pub const fn of(self, task: TaskId) -> Event {
+        Event::Task { task, event: self }
+    }
+
+    /// The attempt that it is about, if it is about one.
+    #[must_use]
+    pub const fn attempt(&self) -> Option<AttemptNumber> {
         match self {
-            Self::Submitted { spec, .. } => Some(spec.id),
-            Self::Started { attempt }
+            Self::Assigned { attempt, .. }
+            | Self::Started { attempt }
             | Self::YieldRequested { attempt, .. }
             | Self::Yielded { attempt, .. }
-            | Self::Used { attempt, .. }
-            | Self::Assigned { attempt, .. }
             | Self::AttemptFailed { attempt, .. }
-            | Self::Succeeded { attempt, .. } => Some(attempt.task()),
-            Self::Ready { task }
-            | Self::Answered { task, .. }
-            | Self::CancelRequested { task, .. }
-            | Self::Cancelled { task, .. }
-            | Self::Expired { task, .. }
-            | Self::Discarded { task, .. } => Some(*task),
-            Self::Prioritised { .. } | Self::Forgotten { .. } => None,
+            | Self::Used { attempt, .. }
+            | Self::Succeeded { attempt, .. } => Some(*attempt),
+            Self::Submitted { .. }
+            | Self::Ready
+            | Self::Answered { .. }
+            | Self::CancelRequested { .. }
+            | Self::Cancelled { .. }
+            | Self::Expired { .. }
+            | Self::Discarded { .. } => None,
         }
     }
-}
 
-impl TaskEvent {
-    /// How the task ended, if this fact ends it.
+    /// The agent that holds or held the attempt, if the event names it.
     #[must_use]
-    pub fn outcome(&self) -> Option<TaskOutcome> {
-        match self {
-            Self::Succeeded { output, .. } | Self::Answered { output, .. } => {
-                Some(TaskOutcome::Succeeded(output.clone()))
-            }
-            Self::AttemptFailed { failure, next: Next::Fail, .. } => Some(TaskOutcome::Failed(failure.clone())),
-            Self::AttemptFailed { failure, next: Next::DeadLetter, .. } => {
-                Some(TaskOutcome::DeadLettered(failure.clone()))
-            }
-            Self::Cancelled { reason, happened, .. } => {
-                Some(TaskOutcome::Cancelled { reason: reason.clone(), happened: happened.clone() })
-            }
-            Self::Expired { bound, .. } => Some(TaskOutcome::Expired(*bound)),
-            Self::Submitted { .. }
-            | Self::Ready { .. }
-            | Self::Assigned { .. }
-            | Self::Started { .. }
-            | Self::YieldRequested { .. }
-            | Self::Yielded { .. }
-            | Self::Used { .. }
-            | Self::AttemptFailed { next: Next::Retry { .. }, .. }
-            | Self::CancelRequested { .. }
-            | Self::Discarded { .. }
-            | Self::Prioritised { .. }
-            | Self::Forgotten { .. } => None,
+    pub const fn holder(&self) -> Option<Incarnation> {
+        if let Self::Assigned { to: agent, .. }
+        | Self::Yielded { by: agent, .. }
+        | Self::AttemptFailed { by: agent, .. }
+        | Self::Used { by: agent, .. }
+        | Self::Succeeded { by: agent, .. } = self
+        {
+            Some(*agent)
+        } else {
+            None
         }
+    }
+
+    /// How the task ended, if this event ends it.
+    #[must_use]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most events end nothing")]
+    pub fn outcome(&self) -> Option<TaskOutcome> {
+        Some(match self {
+            Self::Succeeded { output, .. } | Self::Answered { output, .. } => TaskOutcome::Succeeded(output.clone()),
+            Self::AttemptFailed { failure, next: Next::Fail, .. } => TaskOutcome::Failed(failure.clone()),
+            Self::AttemptFailed { failure, next: Next::DeadLetter, .. } => TaskOutcome::DeadLettered(failure.clone()),
+            Self::Cancelled { reason, side_effects } => {
+                TaskOutcome::Cancelled { reason: reason.clone(), side_effects: side_effects.clone() }
+            }
+            Self::Expired { bound, .. } => TaskOutcome::Expired(*bound),
+            _ => return None,
+        })
     }
 }

@@ -207,24 +207,20 @@ impl Desk {
     /// Shows a durable fact to whoever watches or waits for it, and says which attempts it ends.
     pub(super) fn show(&mut self, entry: &Entry) -> Option<Ended> {
         self.watchers.retain_mut(|watcher| watcher(entry));
-        match &entry.event {
-            Event::Task(event) => {
-                self.note_end(event);
-                ended(event)
-            }
-            Event::Run(RunEvent::Finished { run, outcome }) => {
-                for tell in self.runs.remove(run).unwrap_or_default() {
-                    tell(outcome.clone());
-                }
-                None
-            }
-            Event::Agent(_) | Event::Run(_) | Event::Control(_) => None,
+        if let Event::Task { task, event } = &entry.event {
+            self.note_end(*task, event);
+            return ended(*task, event);
         }
+        if let Event::Run { run, event: RunEvent::Finished { outcome } } = &entry.event {
+            for tell in self.runs.remove(run).unwrap_or_default() {
+                tell(outcome.clone());
+            }
+        }
+        None
     }
 
-    fn note_end(&mut self, event: &TaskEvent) {
-        let Some(task) = event.task() else { return };
-        // Most ends are waited for by nobody: the outcome is copied for those who do.
+    fn note_end(&mut self, task: TaskId, event: &TaskEvent) {
+        // Few ends are waited for: the outcome is copied only then.
         if !self.tasks.contains_key(&task) {
             return;
         }
@@ -251,25 +247,19 @@ impl Desk {
     }
 }
 
-/// Which attempts a fact ends. It is read from the fact and not from the engine, which may be ahead of what is durable.
-fn ended(event: &TaskEvent) -> Option<Ended> {
+/// Which attempts an event ends. It is read from the event and not from the engine, which may be ahead of what is durable.
+#[expect(clippy::wildcard_enum_match_arm, reason = "most events end no attempt")]
+const fn ended(task: TaskId, event: &TaskEvent) -> Option<Ended> {
     match event {
-        TaskEvent::AttemptFailed { attempt, .. } | TaskEvent::Yielded { attempt, .. } => Some(Ended::Attempt(*attempt)),
-        // Perhaps by an answer that came while the task waited for another attempt: whatever there is has ended.
-        TaskEvent::Succeeded { attempt, .. } => Some(Ended::AllOf(attempt.task())),
-        TaskEvent::Answered { task, .. } | TaskEvent::Cancelled { task, .. } | TaskEvent::Expired { task, .. } => {
-            Some(Ended::AllOf(*task))
+        TaskEvent::AttemptFailed { attempt, .. } | TaskEvent::Yielded { attempt, .. } => {
+            Some(Ended::Attempt(attempt.of(task)))
         }
-        TaskEvent::Submitted { .. }
-        | TaskEvent::Ready { .. }
-        | TaskEvent::Assigned { .. }
-        | TaskEvent::Started { .. }
-        | TaskEvent::YieldRequested { .. }
-        | TaskEvent::CancelRequested { .. }
-        | TaskEvent::Discarded { .. }
-        | TaskEvent::Used { .. }
-        | TaskEvent::Prioritised { .. }
-        | TaskEvent::Forgotten { .. } => None,
+        // Perhaps by an answer that came while the task waited for another attempt: whatever there is has ended.
+        TaskEvent::Succeeded { .. }
+        | TaskEvent::Answered { .. }
+        | TaskEvent::Cancelled { .. }
+        | TaskEvent::Expired { .. } => Some(Ended::AllOf(task)),
+        _ => None,
     }
 }
 

@@ -1,11 +1,15 @@
 //! Who did what, when and why.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
+
 use super::subject::Subject;
 use super::text::line;
 use super::{Projection, describe};
-use crate::event::{AgentEvent, ControlEvent, Entry, Event, RunEvent, TaskEvent};
+use crate::event::{
+    AgentEvent, CatalogueEvent, ControlEvent, DecisionEvent, Entry, Event, MapEvent, NodeEvent, RunEvent, TaskEvent,
+};
 use crate::id::{Incarnation, Seq};
-use crate::run::UndoOutcome;
+use crate::run::{Cause, UndoOutcome};
 use crate::task::FailureKind;
 use crate::time::Time;
 use core::fmt;
@@ -48,10 +52,10 @@ impl fmt::Display for Actor {
 /// use counterpoint::insight::{Actor, AuditLine};
 /// use counterpoint::{Entry, Seq, TaskEvent, TaskId, Time};
 ///
-/// let event = TaskEvent::Discarded { task: TaskId::new(7), reason: "stale".into() }.into();
+/// let event = TaskEvent::Discarded { reason: "stale".into() }.of(TaskId::new(7));
 /// let line = AuditLine::of(&Entry { seq: Seq::new(3), at: Time::from_secs(5), event });
 /// assert_eq!((line.who, line.why.as_deref()), (Actor::Host, Some("stale")));
-/// assert_eq!(line.to_string(), "#3 5s host: dead letter t7 given up: stale");
+/// assert_eq!(line.to_string(), "#3 5s host: dead letter t7 discarded: stale");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -76,12 +80,7 @@ impl AuditLine {
     /// The line that an entry makes.
     #[must_use]
     pub fn of(entry: &Entry) -> Self {
-        let (who, whom) = match &entry.event {
-            Event::Agent(event) => (agent_actor(event), Some(Subject::Agent(event.incarnation().agent()))),
-            Event::Task(event) => (task_actor(event), event.task().map(Subject::Task)),
-            Event::Run(event) => (run_actor(event), event.run().map(Subject::Run)),
-            Event::Control(event) => (control_actor(event), event.agent().map(Subject::Agent)),
-        };
+        let (who, whom) = (actor(&entry.event), Subject::of(&entry.event));
         let why = reason(&entry.event).map(|why| line(&why, KEPT).into_boxed_str());
         Self { seq: entry.seq, at: entry.at, who, whom, what: describe(entry).into_boxed_str(), why }
     }
@@ -93,134 +92,123 @@ impl fmt::Display for AuditLine {
     }
 }
 
-const fn agent_actor(event: &AgentEvent) -> Actor {
+/// Commands of the host and reports of agents; everything else is the engine's decision.
+fn actor(event: &Event) -> Actor {
     match event {
-        AgentEvent::Registered { by, .. } | AgentEvent::Updated { by, .. } => Actor::Agent(*by),
-        AgentEvent::Draining { .. } | AgentEvent::Deregistered { .. } => Actor::Host,
-        AgentEvent::Lost { .. } | AgentEvent::Throttled { .. } => Actor::Core,
-    }
-}
-
-const fn control_actor(event: &ControlEvent) -> Actor {
-    match event {
-        ControlEvent::Paused { .. } | ControlEvent::Resumed { .. } => Actor::Host,
-        ControlEvent::Panicked { .. }
-        | ControlEvent::Calmed { .. }
-        | ControlEvent::Shedding { .. }
-        | ControlEvent::Degraded { .. }
-        | ControlEvent::Rerouted { .. }
-        | ControlEvent::Scaling { .. } => Actor::Core,
+        Event::Agent { agent, event: AgentEvent::Registered { .. } | AgentEvent::Updated { .. } } => {
+            Actor::Agent(*agent)
+        }
+        Event::Agent { event: AgentEvent::Draining | AgentEvent::Deregistered, .. } | Event::Catalogue(_) => {
+            Actor::Host
+        }
+        Event::Task { event, .. } => task_actor(event),
+        Event::Run { event, .. } => run_actor(event),
+        Event::Node { event, .. } => node_actor(event),
+        Event::Control(
+            ControlEvent::Paused { .. } | ControlEvent::Resumed { .. } | ControlEvent::TasksPrioritised { .. },
+        ) => Actor::Host,
+        Event::Agent { .. } | Event::Control(_) => Actor::Core,
     }
 }
 
 fn task_actor(event: &TaskEvent) -> Actor {
     match event {
-        // The tasks of a run are the engine's; those that the host brings have no owner.
+        // The tasks of a run are the engine's; those that the host submits have no owner.
         TaskEvent::Submitted { spec, .. } if spec.owner.is_some() => Actor::Core,
         TaskEvent::Submitted { .. }
         | TaskEvent::CancelRequested { .. }
         | TaskEvent::Cancelled { .. }
-        | TaskEvent::Discarded { .. }
-        | TaskEvent::Prioritised { .. } => Actor::Host,
-        TaskEvent::AttemptFailed { failure, .. } if failure.kind == FailureKind::Unknown => Actor::Core,
+        | TaskEvent::Discarded { .. } => Actor::Host,
+        TaskEvent::AttemptFailed { failure, .. } if matches!(failure.kind, FailureKind::Unknown) => Actor::Core,
         TaskEvent::AttemptFailed { by, .. }
         | TaskEvent::Yielded { by, .. }
         | TaskEvent::Used { by, .. }
         | TaskEvent::Succeeded { by, .. } => Actor::Agent(*by),
-        TaskEvent::Ready { .. }
-        | TaskEvent::Answered { .. }
-        | TaskEvent::Assigned { .. }
-        | TaskEvent::Started { .. }
-        | TaskEvent::YieldRequested { .. }
-        | TaskEvent::Expired { .. }
-        | TaskEvent::Forgotten { .. } => Actor::Core,
+        _ => Actor::Core,
     }
 }
 
 const fn run_actor(event: &RunEvent) -> Actor {
     match event {
-        RunEvent::Started { owner: Some(_), .. } => Actor::Core,
-        RunEvent::Defined { .. }
-        | RunEvent::DefaultSet { .. }
-        | RunEvent::Retired { .. }
+        RunEvent::Started { owner: None, .. }
         | RunEvent::Migrated { .. }
         | RunEvent::Prioritised { .. }
         | RunEvent::Retried { .. }
         | RunEvent::Reset { .. }
-        | RunEvent::Started { .. }
         | RunEvent::Signalled { .. }
         | RunEvent::Updated { .. }
         | RunEvent::Paused { .. }
-        | RunEvent::Resumed { .. }
-        | RunEvent::Operated { .. }
-        | RunEvent::ItemsAdded { .. }
-        | RunEvent::ItemsClosed { .. }
-        | RunEvent::Decided { .. }
-        | RunEvent::Delegated { .. }
-        | RunEvent::UndoRetried { .. }
-        | RunEvent::NodeUndone { outcome: UndoOutcome::Declared { .. } | UndoOutcome::Abandoned { .. }, .. }
-        | RunEvent::Halted { cause: crate::run::Cause::Cancelled { .. }, .. } => Actor::Host,
-        RunEvent::Opened { .. }
-        | RunEvent::SignalMoved { .. }
-        | RunEvent::HandlerFired { .. }
-        | RunEvent::ItemsEnough { .. }
-        | RunEvent::Split { .. }
-        | RunEvent::Gathered { .. }
-        | RunEvent::PartEnded { .. }
-        | RunEvent::Refused { .. }
-        | RunEvent::Exhausted { .. }
-        | RunEvent::Unresolved { .. }
-        | RunEvent::Held { .. }
-        | RunEvent::Reduced { .. }
-        | RunEvent::Entered { .. }
-        | RunEvent::Escalated { .. }
-        | RunEvent::NodeFinished { .. }
-        | RunEvent::Halted { .. }
-        | RunEvent::TurnedBack { .. }
-        | RunEvent::WentForward { .. }
-        | RunEvent::Unwinding { .. }
-        | RunEvent::NodeUndone { .. }
-        | RunEvent::Finished { .. }
-        | RunEvent::Forgotten { .. } => Actor::Core,
+        | RunEvent::Resumed
+        | RunEvent::Failing { cause: Cause::Cancelled { .. } } => Actor::Host,
+        _ => Actor::Core,
+    }
+}
+
+const fn node_actor(event: &NodeEvent) -> Actor {
+    match event {
+        NodeEvent::Operated { .. }
+        | NodeEvent::Map(MapEvent::ItemsAdded { .. } | MapEvent::Closed)
+        | NodeEvent::Decision(DecisionEvent::Made { .. } | DecisionEvent::Delegated { .. })
+        | NodeEvent::CompensationRetried
+        | NodeEvent::Compensated { outcome: UndoOutcome::Declared { .. } | UndoOutcome::Abandoned { .. } } => {
+            Actor::Host
+        }
+        _ => Actor::Core,
     }
 }
 
 fn reason(event: &Event) -> Option<String> {
     match event {
-        Event::Task(
-            TaskEvent::CancelRequested { reason, .. }
-            | TaskEvent::Cancelled { reason, .. }
-            | TaskEvent::Discarded { reason, .. }
-            | TaskEvent::Prioritised { reason, .. },
-        )
-        | Event::Run(RunEvent::NodeUndone {
-            outcome: UndoOutcome::Declared { reason } | UndoOutcome::Abandoned { reason },
-            ..
-        }) => Some(reason.to_string()),
-        Event::Task(TaskEvent::AttemptFailed { failure, .. })
-        | Event::Run(RunEvent::NodeUndone { outcome: UndoOutcome::Failed { failure }, .. }) => {
-            Some(failure.to_string())
+        Event::Agent { event: AgentEvent::Throttled { guard, reason, .. }, .. } => {
+            Some(reason.as_ref().map_or_else(|| guard.to_string(), |reason| format!("{guard}: {reason}")))
         }
-        Event::Task(TaskEvent::Expired { bound, .. }) => Some(bound.to_string()),
-        Event::Run(RunEvent::Halted { cause, .. } | RunEvent::TurnedBack { cause, .. }) => Some(cause.to_string()),
-        Event::Run(RunEvent::Operated { remedy, .. }) => Some(remedy.reason().to_string()),
-        Event::Run(RunEvent::Held { outcome, .. }) => Some(outcome.to_string()),
-        Event::Run(
-            RunEvent::Paused { reason, .. }
-            | RunEvent::Prioritised { reason, .. }
-            | RunEvent::Retried { reason, .. }
-            | RunEvent::Reset { reason, .. }
-            | RunEvent::Migrated { reason, .. }
-            | RunEvent::DefaultSet { reason, .. }
-            | RunEvent::Retired { reason, .. },
+        Event::Agent { event: AgentEvent::Lost, .. } => Some("its lease ran out".to_owned()),
+        Event::Task { event, .. } => task_reason(event),
+        Event::Run { event, .. } => run_reason(event),
+        Event::Node { event, .. } => node_reason(event),
+        Event::Catalogue(CatalogueEvent::DefaultSet { reason, .. } | CatalogueEvent::Retired { reason, .. })
+        | Event::Control(
+            ControlEvent::Paused { reason, .. }
+            | ControlEvent::Rerouted { reason, .. }
+            | ControlEvent::Scaling { reason, .. }
+            | ControlEvent::TasksPrioritised { reason, .. },
         ) => Some(reason.to_string()),
-        Event::Control(ControlEvent::Paused { reason, .. }) => Some(reason.to_string()),
-        Event::Control(ControlEvent::Rerouted { why, .. } | ControlEvent::Scaling { why, .. }) => Some(why.to_string()),
-        Event::Agent(AgentEvent::Throttled { guard, why, .. }) => {
-            Some(why.as_ref().map_or_else(|| guard.to_string(), |why| format!("{guard}: {why}")))
+        Event::Agent { .. } | Event::Catalogue(_) | Event::Control(_) => None,
+    }
+}
+
+fn task_reason(event: &TaskEvent) -> Option<String> {
+    match event {
+        TaskEvent::CancelRequested { reason }
+        | TaskEvent::Cancelled { reason, .. }
+        | TaskEvent::Discarded { reason } => Some(reason.to_string()),
+        TaskEvent::AttemptFailed { failure, .. } => Some(failure.to_string()),
+        TaskEvent::Expired { bound, .. } => Some(bound.to_string()),
+        _ => None,
+    }
+}
+
+fn run_reason(event: &RunEvent) -> Option<String> {
+    match event {
+        RunEvent::Failing { cause } | RunEvent::RolledBack { cause, .. } => Some(cause.to_string()),
+        RunEvent::Paused { reason }
+        | RunEvent::Prioritised { reason, .. }
+        | RunEvent::Retried { reason, .. }
+        | RunEvent::Reset { reason, .. }
+        | RunEvent::Migrated { reason, .. } => Some(reason.to_string()),
+        _ => None,
+    }
+}
+
+fn node_reason(event: &NodeEvent) -> Option<String> {
+    match event {
+        NodeEvent::Operated { remedy } => Some(remedy.reason().to_string()),
+        NodeEvent::Held { outcome } => Some(outcome.to_string()),
+        NodeEvent::Compensated { outcome: UndoOutcome::Declared { reason } | UndoOutcome::Abandoned { reason } } => {
+            Some(reason.to_string())
         }
-        Event::Agent(AgentEvent::Lost { .. }) => Some("its lease ran out".to_owned()),
-        Event::Agent(_) | Event::Task(_) | Event::Run(_) | Event::Control(_) => None,
+        NodeEvent::Compensated { outcome: UndoOutcome::Failed { failure } } => Some(failure.to_string()),
+        _ => None,
     }
 }
 
@@ -233,7 +221,7 @@ fn reason(event: &Event) -> Option<String> {
 ///
 /// let mut audit = Audit::new(2);
 /// for seq in 1..=3 {
-///     let event = AgentEvent::Lost { by: Incarnation::new(AgentId::new(seq), 1) }.into();
+///     let event = AgentEvent::Lost.of(Incarnation::new(AgentId::new(seq), 1));
 ///     audit.apply(&Entry { seq: Seq::new(seq), at: Time::from_secs(seq), event });
 /// }
 /// let lines = audit.to_json_lines();

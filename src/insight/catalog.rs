@@ -1,9 +1,11 @@
 //! Which definition a run follows, and what its nodes are called: remembered from the entries.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
+
 use super::table::Table;
 use crate::definition::{Action, Body, Definition, Map, Node, Repeat};
-use crate::event::RunEvent;
-use crate::id::RunId;
+use crate::event::{CatalogueEvent, ControlEvent, Event, RunEvent};
+use crate::id::{NodeIx, RunId};
 use crate::name::Name;
 use crate::task::Owner;
 use std::sync::Arc;
@@ -24,11 +26,9 @@ pub(crate) struct Home {
 }
 
 /// After a run has moved to another definition: the node for which something of it works.
-pub(crate) fn follow(owner: &mut Owner, event: &RunEvent) {
-    if let RunEvent::Migrated { run, from, .. } = event
-        && *run == owner.run
-    {
-        let place = from.iter().position(|was| *was == Some(owner.node));
+pub(crate) fn follow(owner: &mut Owner, run: RunId, from: &[Option<NodeIx>]) {
+    if run == owner.run {
+        let place = from.iter().position(|was| was.map(NodeIx::get) == Some(owner.node));
         owner.node = place.and_then(|place| u32::try_from(place).ok()).unwrap_or(u32::MAX);
     }
 }
@@ -42,72 +42,41 @@ impl Catalog {
         self.runs.set_bound(bound);
     }
 
-    pub(crate) fn apply(&mut self, event: &RunEvent) {
+    pub(crate) fn apply(&mut self, event: &Event) {
         match event {
-            RunEvent::Defined { definition } => {
+            Event::Catalogue(CatalogueEvent::Defined { definition }) => {
                 let key = (definition.name.clone(), definition.version);
                 self.definitions.insert(key, Arc::clone(definition));
             }
-            RunEvent::Started { spec, version, owner, .. } => {
+            Event::Run { run, event: RunEvent::Started { spec, version, owner, .. } } => {
                 let definition = match owner {
                     Some(owner) if !self.is_called(*owner, &spec.workflow) => self.inner(*owner).cloned(),
                     Some(_) | None => self.definitions.get(&(spec.workflow.clone(), *version)).cloned(),
                 };
-                self.runs.insert(spec.id, Home { workflow: spec.workflow.clone(), definition, owner: *owner });
+                self.runs.insert(*run, Home { workflow: spec.workflow.clone(), definition, owner: *owner });
             }
-            RunEvent::Forgotten { runs } => {
+            Event::Run { run, event: RunEvent::Migrated { version, definition, from, .. } } => {
+                self.migrated(*run, *version, definition.as_ref(), from);
+            }
+            Event::Control(ControlEvent::RunsForgotten { runs }) => {
                 for run in runs {
                     self.runs.remove(run);
                 }
             }
-            RunEvent::Migrated { run, version, definition, .. } => {
-                self.runs.iter_mut().flat_map(|(_, home)| &mut home.owner).for_each(|owner| follow(owner, event));
-                let Some(home) = self.runs.get(run) else { return };
-                let found = match (definition, home.owner) {
-                    (Some(own), _) => Some(Arc::clone(own)),
-                    (None, Some(owner)) => self.inner(owner).cloned(),
-                    (None, None) => self.definitions.get(&(home.workflow.clone(), *version)).cloned(),
-                };
-                if let Some(home) = self.runs.get_mut(run) {
-                    home.definition = found;
-                }
-            }
-            RunEvent::DefaultSet { .. }
-            | RunEvent::Retired { .. }
-            | RunEvent::Prioritised { .. }
-            | RunEvent::Retried { .. }
-            | RunEvent::Reset { .. }
-            | RunEvent::Opened { .. }
-            | RunEvent::NodeFinished { .. }
-            | RunEvent::Signalled { .. }
-            | RunEvent::SignalMoved { .. }
-            | RunEvent::Paused { .. }
-            | RunEvent::Resumed { .. }
-            | RunEvent::Operated { .. }
-            | RunEvent::HandlerFired { .. }
-            | RunEvent::ItemsAdded { .. }
-            | RunEvent::ItemsClosed { .. }
-            | RunEvent::ItemsEnough { .. }
-            | RunEvent::Split { .. }
-            | RunEvent::Gathered { .. }
-            | RunEvent::PartEnded { .. }
-            | RunEvent::Refused { .. }
-            | RunEvent::Exhausted { .. }
-            | RunEvent::Unresolved { .. }
-            | RunEvent::Held { .. }
-            | RunEvent::Updated { .. }
-            | RunEvent::Reduced { .. }
-            | RunEvent::Entered { .. }
-            | RunEvent::Decided { .. }
-            | RunEvent::Delegated { .. }
-            | RunEvent::Escalated { .. }
-            | RunEvent::Halted { .. }
-            | RunEvent::TurnedBack { .. }
-            | RunEvent::WentForward { .. }
-            | RunEvent::Unwinding { .. }
-            | RunEvent::NodeUndone { .. }
-            | RunEvent::UndoRetried { .. }
-            | RunEvent::Finished { .. } => {}
+            _ => {}
+        }
+    }
+
+    fn migrated(&mut self, run: RunId, version: u32, own: Option<&Arc<Definition>>, from: &[Option<NodeIx>]) {
+        self.runs.iter_mut().flat_map(|(_, home)| &mut home.owner).for_each(|owner| follow(owner, run, from));
+        let Some(home) = self.runs.get(&run) else { return };
+        let found = match (own, home.owner) {
+            (Some(own), _) => Some(Arc::clone(own)),
+            (None, Some(owner)) => self.inner(owner).cloned(),
+            (None, None) => self.definitions.get(&(home.workflow.clone(), version)).cloned(),
+        };
+        if let Some(home) = self.runs.get_mut(&run) {
+            home.definition = found;
         }
     }
 

@@ -1,60 +1,65 @@
-//! Entries in words, one line each.
+//! Events in words, one line each.
 
 use super::text::{Span, line};
-use crate::event::{AgentEvent, ControlEvent, Entry, Event, Next, Opening, RunEvent, TaskEvent, YieldReason};
-use crate::id::{AttemptId, Incarnation};
+use crate::event::{
+    AgentEvent, CatalogueEvent, ControlEvent, DecisionEvent, Entry, Event, MapEvent, Next, NodeEvent, NodeRef, Opening,
+    PartEvent, RunEvent, TaskEvent, YieldReason,
+};
+use crate::id::{AttemptId, Incarnation, RunId, TaskId};
 use crate::run::{NodeRemedy, UndoOutcome};
-use crate::task::Bound;
-use crate::task::{Failure, Happened, Owner, Phase, Tier};
+use crate::task::{Bound, Failure, Owner, Phase, SideEffects, TaskSpec, Tier};
 use crate::time::Time;
 use core::fmt::{Display, Write as _};
+use core::time::Duration;
 
 /// Characters of a name or a message that a line shows.
 const SHOWN: usize = 80;
 /// Ids of a list that a line shows.
 const LISTED: usize = 4;
 
-/// What an entry says, on one line for people, with the ids in it. Long texts are cut, payloads are left out.
+/// The event of an entry in words, on one line, with the ids in it. Long texts are cut, payloads are left out.
 ///
 /// ```
 /// use counterpoint::insight::describe;
-/// use counterpoint::{AgentId, AttemptId, Entry, Failure, Incarnation, Next, Seq, TaskEvent, TaskId, Time};
+/// use counterpoint::{AgentId, AttemptNumber, Entry, Failure, Incarnation, Next, Seq, TaskEvent, TaskId, Time};
 ///
-/// let event = TaskEvent::AttemptFailed {
-///     attempt: AttemptId::new(TaskId::new(7), 2),
+/// let failed = TaskEvent::AttemptFailed {
+///     attempt: AttemptNumber::new(2),
 ///     by: Incarnation::new(AgentId::new(3), 1),
 ///     failure: Failure::transient("connection reset"),
 ///     next: Next::Retry { at: Time::from_millis(1_250), tier: None },
-///     maybe: false,
+///     outcome_unknown: false,
 ///     beyond_budget: false,
 /// };
-/// let entry = Entry { seq: Seq::new(9), at: Time::from_millis(1_000), event: event.into() };
-/// assert_eq!(describe(&entry), "t7.2 failed on a3#1 (transient: connection reset); tried again in 250 ms");
+/// let entry = Entry { seq: Seq::new(9), at: Time::from_millis(1_000), event: failed.of(TaskId::new(7)) };
+/// assert_eq!(describe(&entry), "t7.2 failed on a3#1 (transient: connection reset); retried in 250 ms");
 /// ```
 #[must_use]
 pub fn describe(entry: &Entry) -> String {
     match &entry.event {
-        Event::Agent(event) => agent(event),
-        Event::Task(event) => task(event, entry.at),
-        Event::Run(event) => run(event, entry.at),
+        Event::Agent { agent: by, event } => agent(*by, event),
+        Event::Task { task: id, event } => task(*id, event, entry.at),
+        Event::Catalogue(event) => catalogue(event),
+        Event::Run { run: id, event } => run(*id, event),
+        Event::Node { run, node: at, event } => node(&format!("{run} node {}", short(&at.name)), event, entry.at),
         Event::Control(event) => control(event),
     }
 }
 
-fn agent(event: &AgentEvent) -> String {
+fn agent(by: Incarnation, event: &AgentEvent) -> String {
     match event {
-        AgentEvent::Registered { by, spec } => {
+        AgentEvent::Registered { spec } => {
             let name = spec.name.as_ref().map(|name| format!(" ({})", short(name))).unwrap_or_default();
             format!("{by}{name} registered, capacity {}", spec.capacity)
         }
-        AgentEvent::Updated { by, spec } => format!("{by} changed, capacity {}", spec.capacity),
-        AgentEvent::Draining { by } => format!("{by} takes nothing new"),
-        AgentEvent::Deregistered { by } => format!("{by} left"),
-        AgentEvent::Lost { by } => format!("{by} was lost"),
-        AgentEvent::Throttled { by, guard, slots: None, .. } => format!("{guard}: {by} is no longer held back"),
-        AgentEvent::Throttled { by, guard, slots: Some(0), .. } => format!("{guard}: {by} is given nothing"),
-        AgentEvent::Throttled { by, guard, slots: Some(slots), .. } => {
-            format!("{guard}: {by} is given no more than {slots} at once")
+        AgentEvent::Updated { spec } => format!("{by} changed, capacity {}", spec.capacity),
+        AgentEvent::Draining => format!("{by} is draining"),
+        AgentEvent::Deregistered => format!("{by} left"),
+        AgentEvent::Lost => format!("{by} was lost"),
+        AgentEvent::Throttled { guard, slots: None, .. } => format!("{guard}: {by} is no longer throttled"),
+        AgentEvent::Throttled { guard, slots: Some(0), .. } => format!("{guard}: {by} gets no attempts"),
+        AgentEvent::Throttled { guard, slots: Some(slots), .. } => {
+            format!("{guard}: {by} gets at most {slots} attempts at once")
         }
     }
 }
@@ -64,92 +69,111 @@ fn control(event: &ControlEvent) -> String {
         ControlEvent::Paused { scope, .. } => format!("{scope} was paused"),
         ControlEvent::Resumed { scope } => format!("{scope} was resumed"),
         ControlEvent::Panicked { fit, of } => {
-            format!("panic: only {fit} of {of} agents are fit for work, so guards exclude none of them")
+            format!("panic: only {fit} of {of} agents are healthy, so guards exclude none of them")
         }
-        ControlEvent::Calmed { fit, of } => format!("panic is over: {fit} of {of} agents are fit for work"),
+        ControlEvent::Calmed { fit, of } => format!("panic is over: {fit} of {of} agents are healthy"),
         ControlEvent::Shedding { from: Some(tier) } => {
             format!("tasks wait too long: tier {tier} and below are refused")
         }
-        ControlEvent::Shedding { from: None } => "tasks of all tiers are taken again".to_owned(),
+        ControlEvent::Shedding { from: None } => "tasks of all tiers are accepted again".to_owned(),
         ControlEvent::Degraded { mode: Some(mode), pressure } => {
             format!("degraded to {}, at a pressure of {pressure}", short(mode))
         }
         ControlEvent::Degraded { mode: None, pressure } => format!("no longer degraded, at a pressure of {pressure}"),
-        ControlEvent::Rerouted { kind, to, why } => {
+        ControlEvent::Rerouted { kind, to, reason } => {
             let of = kind.as_ref().map(|kind| format!(" of {}", short(kind))).unwrap_or_default();
-            format!("tasks{of} are routed by {} now: {}", short(to), short(why))
+            format!("tasks{of} are routed by {} now: {}", short(to), short(reason))
         }
-        ControlEvent::Scaling { agents, advised, why, .. } => {
-            format!("there should be {advised} agents, not {agents}: {}", short(why))
+        ControlEvent::Scaling { agents, advised, reason, .. } => {
+            format!("there should be {advised} agents, not {agents}: {}", short(reason))
+        }
+        ControlEvent::TasksPrioritised { tasks, tier, reason } => {
+            format!("{} now in tier {tier}: {}", list(tasks), short(reason))
+        }
+        ControlEvent::TasksForgotten { tasks } => format!("forgotten, as finished: {}", list(tasks)),
+        ControlEvent::RunsForgotten { runs } => format!("forgotten, as finished: {}", list(runs)),
+    }
+}
+
+fn catalogue(event: &CatalogueEvent) -> String {
+    match event {
+        CatalogueEvent::Defined { definition } => {
+            let (name, version, nodes) = (short(&definition.name), definition.version, definition.nodes.len());
+            format!("workflow {name} v{version} defined, {nodes} nodes")
+        }
+        CatalogueEvent::DefaultSet { workflow, version, reason } => {
+            let version = version.map_or_else(|| "the newest version".to_owned(), |version| format!("v{version}"));
+            format!("new runs of {} take {version}: {}", short(workflow), short(reason))
+        }
+        CatalogueEvent::Retired { workflow, version, reason } => {
+            format!("workflow {} v{version} retired: {}", short(workflow), short(reason))
         }
     }
 }
 
-fn task(event: &TaskEvent, now: Time) -> String {
+fn task(id: TaskId, event: &TaskEvent, now: Time) -> String {
     match event {
-        TaskEvent::Submitted { spec, replays, expected } => {
-            let mut out = format!("{} submitted: {}", spec.id, short(&spec.kind));
-            if spec.tier != Tier::Normal {
-                let _ = write!(out, ", {}", spec.tier);
-            }
-            if let Some(owner) = spec.owner {
-                let _ = write!(out, ", for {}", step(owner));
-            }
-            if !spec.after.is_empty() {
-                let _ = write!(out, ", after {}", list(&spec.after));
-            }
-            if let Some(span) = expected {
-                let _ = write!(out, ", expected to take {}", humantime::format_duration(*span));
-            }
-            if let Some(letter) = replays {
-                let _ = write!(out, ", replays {letter}");
-            }
-            out
-        }
-        TaskEvent::Ready { task } => format!("{task} is ready"),
-        TaskEvent::Assigned { attempt, to } => format!("{attempt} assigned to {to}"),
-        TaskEvent::Started { attempt } => format!("{attempt} has begun"),
-        TaskEvent::YieldRequested { attempt, why } => match why {
-            YieldReason::Preempted { by } => format!("{attempt} is called back for {by}, which is more urgent"),
-            YieldReason::Recalled { by } => format!("{attempt} has not begun and is called back for {by}"),
-            YieldReason::Rebalanced => format!("{attempt} has not begun and is called back for another agent"),
+        TaskEvent::Submitted { spec, replays, expected } => submitted(spec, *replays, *expected),
+        TaskEvent::Ready => format!("{id} is ready"),
+        TaskEvent::Assigned { attempt, to } => format!("{id}.{attempt} assigned to {to}"),
+        TaskEvent::Started { attempt } => format!("{id}.{attempt} has begun"),
+        TaskEvent::YieldRequested { attempt, reason } => match reason {
+            YieldReason::Preempted { by } => format!("{id}.{attempt} is preempted by {by}, which is more urgent"),
+            YieldReason::Recalled { by } => format!("{id}.{attempt} has not begun and is preempted by {by}"),
+            YieldReason::Rebalanced => format!("{id}.{attempt} has not begun and moves to another agent"),
         },
         TaskEvent::Used { attempt, usage, .. } => {
-            format!("{attempt} used up {} millionths of cost and {} tokens", usage.cost, usage.tokens)
+            format!("{id}.{attempt} used up {} millionths of cost and {} tokens", usage.cost, usage.tokens)
         }
-        TaskEvent::Yielded { attempt, by, .. } => format!("{attempt} was given back by {by}"),
+        TaskEvent::Yielded { attempt, by, .. } => format!("{id}.{attempt} was given back by {by}"),
         TaskEvent::AttemptFailed { attempt, by, failure, next, beyond_budget, .. } => {
-            let mut out = attempt_failed(*attempt, *by, failure, *next, now);
+            let mut out = attempt_failed(attempt.of(id), *by, failure, *next, now);
             if *beyond_budget {
                 out.push_str(", as the retry budget is used up");
             }
             out
         }
-        TaskEvent::Answered { task, from, .. } => format!("{task} answered with the result of {from}"),
-        TaskEvent::Succeeded { attempt, by, .. } => format!("{attempt} succeeded on {by}"),
-        TaskEvent::CancelRequested { task, reason } => format!("{task} is to be cancelled: {}", short(reason)),
-        TaskEvent::Cancelled { task, reason, happened } => {
-            let trace = match happened {
-                Happened::No => "",
-                Happened::Maybe => "; it may have happened",
-                Happened::Yes(_) => "; it had happened",
+        TaskEvent::Answered { from, .. } => format!("{id} answered with the result of {from}"),
+        TaskEvent::Succeeded { attempt, by, .. } => format!("{id}.{attempt} succeeded on {by}"),
+        TaskEvent::CancelRequested { reason } => format!("{id} is to be cancelled: {}", short(reason)),
+        TaskEvent::Cancelled { reason, side_effects } => {
+            let effects = match side_effects {
+                SideEffects::None => "",
+                SideEffects::Possible => "; side effects are possible",
+                SideEffects::Done(_) => "; it was done all the same",
             };
-            format!("{task} cancelled: {}{trace}", short(reason))
+            format!("{id} cancelled: {}{effects}", short(reason))
         }
-        TaskEvent::Expired { task, bound, .. } => {
+        TaskEvent::Expired { bound, .. } => {
             let bound = match bound {
                 Bound::Deadline => "its deadline",
                 Bound::Queue => "its queue timeout",
                 Bound::Total => "its total timeout",
             };
-            format!("{task} expired: {bound}")
+            format!("{id} expired: {bound}")
         }
-        TaskEvent::Prioritised { tasks, tier, reason } => {
-            format!("{} now in tier {tier}: {}", list(tasks), short(reason))
-        }
-        TaskEvent::Discarded { task, reason } => format!("dead letter {task} given up: {}", short(reason)),
-        TaskEvent::Forgotten { tasks } => format!("forgotten, as finished: {}", list(tasks)),
+        TaskEvent::Discarded { reason } => format!("dead letter {id} discarded: {}", short(reason)),
     }
+}
+
+fn submitted(spec: &TaskSpec, replays: Option<TaskId>, expected: Option<Duration>) -> String {
+    let mut out = format!("{} submitted: {}", spec.id, short(&spec.kind));
+    if spec.tier != Tier::Normal {
+        let _ = write!(out, ", {}", spec.tier);
+    }
+    if let Some(owner) = spec.owner {
+        let _ = write!(out, ", for {}", step(owner));
+    }
+    if !spec.after.is_empty() {
+        let _ = write!(out, ", after {}", list(&spec.after));
+    }
+    if let Some(span) = expected {
+        let _ = write!(out, ", expected to take {}", humantime::format_duration(span));
+    }
+    if let Some(letter) = replays {
+        let _ = write!(out, ", replays {letter}");
+    }
+    out
 }
 
 fn attempt_failed(attempt: AttemptId, by: Incarnation, failure: &Failure, next: Next, now: Time) -> String {
@@ -157,7 +181,7 @@ fn attempt_failed(attempt: AttemptId, by: Incarnation, failure: &Failure, next: 
         Next::Retry { at, tier } => {
             let when = if at <= now { "at once".to_owned() } else { format!("in {}", Span::from(at - now)) };
             let tier = tier.map(|tier| format!(" in tier {tier}")).unwrap_or_default();
-            format!("tried again {when}{tier}")
+            format!("retried {when}{tier}")
         }
         Next::Fail => "the task failed".to_owned(),
         Next::DeadLetter => "now a dead letter".to_owned(),
@@ -165,185 +189,117 @@ fn attempt_failed(attempt: AttemptId, by: Incarnation, failure: &Failure, next: 
     format!("{attempt} failed on {by} ({}); {then}", told(failure))
 }
 
-fn run(event: &RunEvent, now: Time) -> String {
+fn run(id: RunId, event: &RunEvent) -> String {
     match event {
-        RunEvent::Defined { definition } => {
-            let (name, version, nodes) = (short(&definition.name), definition.version, definition.nodes.len());
-            format!("workflow {name} v{version} defined, {nodes} nodes")
-        }
         RunEvent::Started { spec, version, owner, .. } => {
             let within = owner.map(|owner| format!(", for {}", step(owner))).unwrap_or_default();
-            format!("{} started: {} v{version}{within}", spec.id, short(&spec.workflow))
+            format!("{id} started: {} v{version}{within}", short(&spec.workflow))
         }
-        RunEvent::DefaultSet { .. }
-        | RunEvent::Retired { .. }
-        | RunEvent::Prioritised { .. }
-        | RunEvent::Migrated { .. }
-        | RunEvent::Retried { .. }
-        | RunEvent::Reset { .. } => operation(event),
-        RunEvent::Opened { run, node, what } => {
-            let what = opening(what, now);
-            format!("{run} node {node} began: {what}")
+        RunEvent::Prioritised { tier, reason } => format!("{id} is now in tier {tier}: {}", short(reason)),
+        RunEvent::Migrated { version, definition, from, reason, .. } => {
+            let own = if definition.is_some() { "a definition of its own" } else { "another definition" };
+            let kept = from.iter().flatten().count();
+            format!("{id} migrated to {own}, v{version}, with {kept} nodes: {}", short(reason))
         }
-        RunEvent::NodeFinished { run, node, outcome, took, .. } => {
-            let mut out = format!("{run} node {node} {}", line(&outcome.to_string(), SHOWN + 40));
+        RunEvent::Retried { nodes, reason } => {
+            format!("{id} is retried, with nodes {}: {}", names(nodes), short(reason))
+        }
+        RunEvent::Reset { nodes, undo, reason } => {
+            let undone = if *undo { "compensated and " } else { "" };
+            format!("{id} is reset, with nodes {} {undone}done again: {}", names(nodes), short(reason))
+        }
+        RunEvent::Signalled { signal, .. } => format!("{id} got signal {}", short(signal)),
+        RunEvent::SignalMoved { from, signal, .. } => format!("{id} took signal {} from {from}", short(signal)),
+        RunEvent::Paused { reason } => format!("{id} is paused: {}", short(reason)),
+        RunEvent::Resumed => format!("{id} is resumed"),
+        RunEvent::Updated { variable, .. } => format!("{id} got an update of variable {}", short(variable)),
+        RunEvent::Reduced { variable, .. } => format!("{id} gives back variable {variable}"),
+        RunEvent::Failing { cause } => format!("{id} is failing: {}", line(&cause.to_string(), SHOWN + 40)),
+        RunEvent::RolledBack { to, cause } => {
+            format!("{id} rolls back to {}: {}", names(to), line(&cause.to_string(), SHOWN + 40))
+        }
+        RunEvent::Restarted { nodes } => format!("{id} goes forward again, with nodes {}", names(nodes)),
+        RunEvent::Compensating { nodes } if nodes.is_empty() => format!("{id} has no node to compensate"),
+        RunEvent::Compensating { nodes } => format!("{id} compensates nodes {}", names(nodes)),
+        RunEvent::Finished { outcome } => format!("{id} {}", line(&outcome.to_string(), SHOWN + 80)),
+    }
+}
+
+/// With the run and the node in words.
+fn node(at: &str, event: &NodeEvent, now: Time) -> String {
+    match event {
+        NodeEvent::Opened { what } => format!("{at} began: {}", opening(what, now)),
+        NodeEvent::Finished { outcome, took, .. } => {
+            let mut out = format!("{at} {}", line(&outcome.to_string(), SHOWN + 40));
             if !took.is_empty() {
                 let names: Vec<String> = took.iter().take(LISTED).map(|name| short(name)).collect();
                 let _ = write!(out, ", took {}", names.join(", "));
             }
             out
         }
-        RunEvent::Signalled { run, signal, .. } => format!("{run} got signal {}", short(signal)),
-        RunEvent::Updated { run, variable, .. } => format!("{run} got an update of variable {}", short(variable)),
-        RunEvent::SignalMoved { run, from, signal, .. } => format!("{run} took signal {} from {from}", short(signal)),
-        RunEvent::Paused { .. }
-        | RunEvent::Resumed { .. }
-        | RunEvent::Operated { .. }
-        | RunEvent::ItemsAdded { .. }
-        | RunEvent::ItemsClosed { .. }
-        | RunEvent::ItemsEnough { .. }
-        | RunEvent::Split { .. }
-        | RunEvent::Gathered { .. }
-        | RunEvent::PartEnded { .. }
-        | RunEvent::Refused { .. }
-        | RunEvent::Exhausted { .. }
-        | RunEvent::Unresolved { .. }
-        | RunEvent::Held { .. }
-        | RunEvent::Reduced { .. }
-        | RunEvent::Entered { .. }
-        | RunEvent::HandlerFired { .. }
-        | RunEvent::Decided { .. }
-        | RunEvent::Delegated { .. }
-        | RunEvent::Escalated { .. } => under_way(event),
-        RunEvent::Halted { run, cause } => format!("{run} halted: {}", line(&cause.to_string(), SHOWN + 40)),
-        RunEvent::TurnedBack { run, to, cause } => {
-            format!("{run} goes back to nodes {}: {}", list(to), line(&cause.to_string(), SHOWN + 40))
+        NodeEvent::HandlerFired { handler, .. } => format!("{at}: handler {handler} fires"),
+        NodeEvent::Operated { remedy } => {
+            let what = match remedy {
+                NodeRemedy::Complete { .. } => "counts as done",
+                NodeRemedy::Fail { .. } => "counts as failed",
+                NodeRemedy::Skip { .. } => "is skipped",
+            };
+            format!("{at} {what}: {}", short(remedy.reason()))
         }
-        RunEvent::WentForward { run, nodes } => format!("{run} goes forward again, nodes to do: {}", list(nodes)),
-        RunEvent::Unwinding { run, nodes } => format!("{run} turns back, nodes to undo: {}", list(nodes)),
-        RunEvent::NodeUndone { run, node, outcome } => match outcome {
-            UndoOutcome::Undone => format!("{run} node {node} undone"),
-            UndoOutcome::Failed { failure } => format!("{run} node {node} could not be undone ({})", told(failure)),
-            UndoOutcome::Declared { reason } => format!("{run} node {node} declared undone: {}", short(reason)),
-            UndoOutcome::Abandoned { reason } => format!("{run} node {node} stays as it is: {}", short(reason)),
+        NodeEvent::Map(MapEvent::ItemsAdded { items }) => format!("{at} got {} more items", items.len()),
+        NodeEvent::Map(MapEvent::Closed) => format!("{at} gets no more items"),
+        NodeEvent::Map(MapEvent::Enough) => format!("{at} has enough"),
+        NodeEvent::Part { part, event } => part_of(at, *part, event),
+        NodeEvent::Refused { guard } => format!("{at}: {guard}"),
+        NodeEvent::Unresolved { workflow, .. } => format!("{at}: no workflow {}", short(workflow)),
+        NodeEvent::Exhausted { limit } => format!("{at}: {limit}"),
+        NodeEvent::Held { outcome } => {
+            format!("{at} is held for an operator: {}", line(&outcome.to_string(), SHOWN + 40))
+        }
+        NodeEvent::Reduced { variable, .. } => format!("{at} reads variable {variable}"),
+        NodeEvent::StateEntered { state, .. } => format!("{at} enters state {state}"),
+        NodeEvent::Decision(DecisionEvent::Made { by, option, .. }) => {
+            format!("{at}: {} decided for {}", short(by), short(option))
+        }
+        NodeEvent::Decision(DecisionEvent::Delegated { by, to }) => {
+            format!("{at}: {} delegated the decision to {}", short(by), short(to))
+        }
+        NodeEvent::Decision(DecisionEvent::Escalated { level }) => format!("{at}: the decision is escalated ({level})"),
+        NodeEvent::Compensated { outcome } => match outcome {
+            UndoOutcome::Undone => format!("{at} compensated"),
+            UndoOutcome::Failed { failure } => format!("{at} could not be compensated ({})", told(failure)),
+            UndoOutcome::Declared { reason } => format!("{at} declared compensated: {}", short(reason)),
+            UndoOutcome::Abandoned { reason } => format!("{at} stays as it is: {}", short(reason)),
         },
-        RunEvent::UndoRetried { run, node } => format!("{run} node {node} is undone again"),
-        RunEvent::Finished { run, outcome } => format!("{run} {}", line(&outcome.to_string(), SHOWN + 80)),
-        RunEvent::Forgotten { runs } => format!("forgotten, as finished: {}", list(runs)),
+        NodeEvent::CompensationRetried => format!("{at} is compensated again"),
+    }
+}
+
+fn part_of(at: &str, part: u32, event: &PartEvent) -> String {
+    match event {
+        PartEvent::Split { into, dropped } => {
+            let left = if dropped.is_empty() { String::new() } else { format!(", {} left out", dropped.len()) };
+            let kinds: Vec<String> = into.iter().map(|part| short(&part.task.kind)).collect();
+            format!("{at} part {part} is delegated in {} parts{left}: {}", into.len(), list(&kinds))
+        }
+        PartEvent::Gathered { last } => {
+            let last = last.map(|last| format!(" for the last time, {last}")).unwrap_or_default();
+            format!("{at} part {part}: results are gathered{last}")
+        }
+        PartEvent::Ended { end, .. } => format!("{at} part {part} {}", line(&end.to_string(), SHOWN + 40)),
     }
 }
 
 fn opening(what: &Opening, now: Time) -> String {
     match what {
         Opening::Map { items, .. } => format!("a map of {items} items"),
-        Opening::States => "a walk through states".to_owned(),
         Opening::Repeat => "a repeat".to_owned(),
-        Opening::Rounds => "work for each that comes".to_owned(),
-        Opening::Delegation => "work that may be handed on in parts".to_owned(),
+        Opening::Rounds => "work for each arrival".to_owned(),
+        Opening::Delegation => "work that may be delegated in parts".to_owned(),
+        Opening::States => "a walk through states".to_owned(),
         Opening::Race { .. } => "a wait for the first of several".to_owned(),
         Opening::Wait { until: None } => "a wait".to_owned(),
         Opening::Wait { until: Some(until) } => format!("a wait of {}", Span::from(*until - now)),
-    }
-}
-
-/// What operators do with versions and with whole runs.
-fn operation(event: &RunEvent) -> String {
-    if let RunEvent::DefaultSet { workflow, version, reason } = event {
-        let version = version.map_or_else(|| "the newest version".to_owned(), |version| format!("v{version}"));
-        return format!("new runs of {} take {version}: {}", short(workflow), short(reason));
-    }
-    if let RunEvent::Retired { workflow, version, reason } = event {
-        return format!("workflow {} v{version} retired: {}", short(workflow), short(reason));
-    }
-    if let RunEvent::Prioritised { run, tier, tasks, reason } = event {
-        let moved = if tasks.is_empty() { String::new() } else { format!(", with {}", list(tasks)) };
-        return format!("{run} is now in tier {tier}{moved}: {}", short(reason));
-    }
-    if let RunEvent::Migrated { run, version, definition, from, reason, .. } = event {
-        let own = if definition.is_some() { "a definition of its own" } else { "another definition" };
-        let kept = from.iter().flatten().count();
-        return format!("{run} moved to {own}, v{version}, with {kept} nodes: {}", short(reason));
-    }
-    if let RunEvent::Retried { run, nodes, reason } = event {
-        return format!("{run} goes on from where it failed, with nodes {}: {}", list(nodes), short(reason));
-    }
-    if let RunEvent::Reset { run, nodes, undo, reason } = event {
-        let undone = if *undo { "undone and " } else { "" };
-        return format!("{run} is set back, with nodes {} {undone}done anew: {}", list(nodes), short(reason));
-    }
-    String::new()
-}
-
-/// What happens to a node that is under way, and to a run by its operators.
-fn under_way(event: &RunEvent) -> String {
-    match event {
-        RunEvent::HandlerFired { run, node, handler, .. } => format!("{run} node {node}: handler {handler} fires"),
-        RunEvent::Paused { run, reason } => format!("{run} is paused: {}", short(reason)),
-        RunEvent::Resumed { run } => format!("{run} goes on"),
-        RunEvent::Operated { run, node, remedy } => {
-            let what = match remedy {
-                NodeRemedy::Complete { .. } => "counts as done",
-                NodeRemedy::Fail { .. } => "counts as failed",
-                NodeRemedy::Skip { .. } => "is left out",
-            };
-            format!("{run} node {node} {what}: {}", short(remedy.reason()))
-        }
-        RunEvent::ItemsAdded { run, node, items } => format!("{run} node {node} got {} more items", items.len()),
-        RunEvent::ItemsEnough { run, node } => format!("{run} node {node} has enough"),
-        RunEvent::Exhausted { run, node, limit } => format!("{run} node {node}: {limit}"),
-        RunEvent::Unresolved { run, node, workflow, .. } => {
-            format!("{run} node {node}: no workflow {}", short(workflow))
-        }
-        RunEvent::Held { run, node, outcome } => {
-            format!("{run} node {node} waits for a word: {}", line(&outcome.to_string(), SHOWN + 40))
-        }
-        RunEvent::Split { run, node, part, into, dropped } => {
-            let left = if dropped.is_empty() { String::new() } else { format!(", {} left out", dropped.len()) };
-            let kinds: Vec<String> = into.iter().map(|part| short(&part.task.kind)).collect();
-            format!("{run} node {node} part {part} is handed on in {} parts{left}: {}", into.len(), list(&kinds))
-        }
-        RunEvent::Gathered { run, node, part, last } => {
-            let last = last.map(|last| format!(" for the last time, {last}")).unwrap_or_default();
-            format!("{run} node {node} part {part}: results are put together{last}")
-        }
-        RunEvent::PartEnded { run, node, part, end, .. } => {
-            format!("{run} node {node} part {part} {}", line(&end.to_string(), SHOWN + 40))
-        }
-        RunEvent::Refused { run, node, why } => format!("{run} node {node}: {why}"),
-        RunEvent::Reduced { run, node: Some(node), variable, .. } => {
-            format!("{run} node {node} reads variable {variable}")
-        }
-        RunEvent::Reduced { run, node: None, variable, .. } => format!("{run} gives back variable {variable}"),
-        RunEvent::ItemsClosed { run, node } => format!("{run} node {node} gets no more items"),
-        RunEvent::Entered { run, node, state, .. } => format!("{run} node {node} enters state {state}"),
-        RunEvent::Decided { run, node, by, option, .. } => {
-            format!("{run} node {node}: {} decided for {}", short(by), short(option))
-        }
-        RunEvent::Delegated { run, node, by, to } => {
-            format!("{run} node {node}: {} handed the decision to {}", short(by), short(to))
-        }
-        RunEvent::Escalated { run, node, level } => format!("{run} node {node}: the decision is escalated ({level})"),
-        RunEvent::Defined { .. }
-        | RunEvent::DefaultSet { .. }
-        | RunEvent::Retired { .. }
-        | RunEvent::Migrated { .. }
-        | RunEvent::Prioritised { .. }
-        | RunEvent::Retried { .. }
-        | RunEvent::Reset { .. }
-        | RunEvent::Started { .. }
-        | RunEvent::Opened { .. }
-        | RunEvent::NodeFinished { .. }
-        | RunEvent::Signalled { .. }
-        | RunEvent::Updated { .. }
-        | RunEvent::SignalMoved { .. }
-        | RunEvent::Halted { .. }
-        | RunEvent::TurnedBack { .. }
-        | RunEvent::WentForward { .. }
-        | RunEvent::Unwinding { .. }
-        | RunEvent::NodeUndone { .. }
-        | RunEvent::UndoRetried { .. }
-        | RunEvent::Finished { .. }
-        | RunEvent::Forgotten { .. } => String::new(),
     }
 }
 
@@ -362,6 +318,10 @@ fn short(text: &str) -> String {
 
 fn told(failure: &Failure) -> String {
     format!("{}: {}", failure.kind, short(&failure.message))
+}
+
+fn names(nodes: &[NodeRef]) -> String {
+    list(&nodes.iter().map(|node| short(&node.name)).collect::<Vec<_>>())
 }
 
 fn list<T: Display>(items: &[T]) -> String {

@@ -2,7 +2,7 @@
 
 use super::Projection;
 use super::subject::{Subject, Subjects};
-use crate::event::{Entry, Event};
+use crate::event::{ControlEvent, Entry, Event};
 use crate::id::Seq;
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -36,14 +36,18 @@ impl Family {
     /// use counterpoint::insight::Family;
     /// use counterpoint::{TaskEvent, TaskId};
     ///
-    /// assert_eq!(Family::of(&TaskEvent::Ready { task: TaskId::new(1) }.into()), Family::Task);
+    /// assert_eq!(Family::of(&TaskEvent::Ready.of(TaskId::new(1))), Family::Task);
     /// ```
     #[must_use]
     pub const fn of(event: &Event) -> Self {
         match event {
-            Event::Run(_) => Self::Workflow,
-            Event::Task(_) => Self::Task,
-            Event::Agent(_) => Self::Agent,
+            Event::Catalogue(_)
+            | Event::Run { .. }
+            | Event::Node { .. }
+            | Event::Control(ControlEvent::RunsForgotten { .. }) => Self::Workflow,
+            Event::Task { .. }
+            | Event::Control(ControlEvent::TasksPrioritised { .. } | ControlEvent::TasksForgotten { .. }) => Self::Task,
+            Event::Agent { .. } => Self::Agent,
             Event::Control(_) => Self::Resource,
         }
     }
@@ -57,7 +61,7 @@ type Test = dyn Fn(&Entry) -> bool + Send;
 /// use counterpoint::insight::{EventFilter, Family};
 /// use counterpoint::{Event, RunId, TaskEvent};
 ///
-/// let failures = EventFilter::new(|entry| matches!(entry.event, Event::Task(TaskEvent::AttemptFailed { .. })));
+/// let failures = EventFilter::new(|entry| matches!(entry.event, Event::Task { event: TaskEvent::AttemptFailed { .. }, .. }));
 /// let of_one_run = EventFilter::of([Family::Workflow, Family::Task]).about(RunId::new(7));
 /// ```
 pub struct EventFilter {

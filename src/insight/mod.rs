@@ -25,7 +25,7 @@
 //! let entry = Entry {
 //!     seq: Seq::new(1),
 //!     at: Time::from_millis(20),
-//!     event: TaskEvent::Ready { task: TaskId::new(7) }.into(),
+//!     event: TaskEvent::Ready.of(TaskId::new(7)),
 //! };
 //! let (mut metrics, mut story) = (Metrics::default(), Story::default());
 //! for projection in [&mut metrics as &mut dyn Projection, &mut story] {
@@ -91,7 +91,7 @@ use crate::event::Entry;
 ///     }
 /// }
 ///
-/// let event = RunEvent::Forgotten { runs: vec![RunId::new(1)] }.into();
+/// let event = RunEvent::Resumed.of(RunId::new(1));
 /// let mut last = Last::default();
 /// last.replay(&[Entry { seq: Seq::new(1), at: Time::from_secs(3), event }]);
 /// assert_eq!(last.0, Time::from_secs(3));

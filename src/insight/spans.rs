@@ -1,14 +1,16 @@
 //! Spans for `tracing`, from facts.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
+
 use super::catalog::Catalog;
 use super::table::Table;
 use super::{Projection, describe};
 use crate::agent::AgentSpec;
-use crate::event::{AgentEvent, Entry, Event, RunEvent, TaskEvent};
+use crate::event::{AgentEvent, Entry, Event, NodeEvent, RunEvent, TaskEvent};
 use crate::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
 use crate::name::Name;
 use crate::run::{NodeOutcome, RunOutcome, RunSpec};
-use crate::task::{Owner, TaskOutcome, TaskSpec};
+use crate::task::{Owner, Phase, TaskOutcome, TaskSpec};
 use crate::trace::TraceContext;
 use core::fmt::{self, Display};
 use std::collections::BTreeMap;
@@ -42,7 +44,7 @@ type Joined = dyn Fn(&Span, &TraceContext) + Send;
 ///
 /// let mut spans = Spans::default();
 /// let spec = TaskSpec::new(TaskId::new(7), "greet").into();
-/// let event = TaskEvent::Submitted { spec, replays: None, expected: None }.into();
+/// let event = TaskEvent::Submitted { spec, replays: None, expected: None }.of(TaskId::new(7));
 /// spans.apply(&Entry { seq: Seq::new(1), at: Time::ZERO, event }); // to whatever subscriber there is
 /// assert_eq!(spans.open(), 1);
 /// ```
@@ -180,43 +182,36 @@ impl Spans {
     /// Opens what begins with a fact.
     fn begin(&mut self, event: &Event) {
         match event {
-            Event::Agent(AgentEvent::Registered { by, spec } | AgentEvent::Updated { by, spec }) => {
-                self.agents.insert(by.agent(), Arc::clone(spec));
+            Event::Agent { agent, event: AgentEvent::Registered { spec } | AgentEvent::Updated { spec } } => {
+                self.agents.insert(agent.agent(), Arc::clone(spec));
             }
-            Event::Task(TaskEvent::Submitted { spec, .. }) => self.open_task(spec),
-            Event::Task(TaskEvent::Assigned { attempt, to }) => self.open_attempt(*attempt, *to),
-            Event::Run(event) => {
-                self.catalog.apply(event);
-                if let RunEvent::Started { spec, owner, .. } = event {
-                    self.open_run(spec, *owner);
-                }
-                if let RunEvent::Opened { run, node, .. } = event {
-                    self.open_node(Owner::new(*run, *node, 0, crate::task::Phase::Do));
-                }
+            Event::Task { event: TaskEvent::Submitted { spec, .. }, .. } => self.open_task(spec),
+            Event::Task { task, event: TaskEvent::Assigned { attempt, to } } => {
+                self.open_attempt(attempt.of(*task), *to)
             }
-            Event::Agent(_) | Event::Task(_) | Event::Control(_) => {}
+            Event::Run { event: RunEvent::Started { spec, owner, .. }, .. } => self.open_run(spec, *owner),
+            Event::Node { run, node, event: NodeEvent::Opened { .. } } => {
+                self.open_node(Owner::new(*run, node.index.get(), 0, Phase::Do));
+            }
+            _ => {}
         }
     }
 
     /// Says what happened, within the span of what it is about.
     fn tell(&self, entry: &Entry) {
-        let within = match &entry.event {
-            Event::Task(event) => event
-                .task()
-                .and_then(|task| self.tasks.get(&task))
-                .map(|task| task.attempt.as_ref().map_or(&task.span, |(_, span)| span)),
-            Event::Run(event) => event.run().and_then(|run| self.runs.get(&run)).map(|run| &run.span),
-            Event::Agent(_) | Event::Control(_) => None,
-        };
+        let of_task =
+            |task: TaskId| self.tasks.get(&task).map(|task| task.attempt.as_ref().map_or(&task.span, |(_, span)| span));
+        let of_run = |run: RunId| self.runs.get(&run).map(|run| &run.span);
+        let within = entry.event.task().and_then(of_task).or_else(|| entry.event.run().and_then(of_run));
         // OpenTelemetry has no unsigned numbers: they would become text.
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let (parent, seq, at) = (within.and_then(Span::id), signed(entry.seq.get()), signed(entry.at.as_nanos()));
         let text = describe(entry);
         let bad = matches!(
             entry.event,
-            Event::Task(TaskEvent::AttemptFailed { .. } | TaskEvent::Expired { .. })
-                | Event::Agent(AgentEvent::Lost { .. })
-                | Event::Run(RunEvent::Halted { .. })
+            Event::Task { event: TaskEvent::AttemptFailed { .. } | TaskEvent::Expired { .. }, .. }
+                | Event::Agent { event: AgentEvent::Lost, .. }
+                | Event::Run { event: RunEvent::Failing { .. }, .. }
         );
         if bad {
             warn!(target: "counterpoint", parent: parent, { counterpoint.seq = seq, counterpoint.at = at }, "{text}");
@@ -225,21 +220,22 @@ impl Spans {
         }
     }
 
-    /// Closes what ends with a fact.
+    /// Closes what ends with an event.
     fn end(&mut self, event: &Event) {
         match event {
-            Event::Task(event) => {
-                self.end_attempt(event);
-                if let (Some(task), Some(outcome)) = (event.task(), event.outcome()) {
-                    self.end_task(task, &outcome);
+            Event::Task { task, event } => {
+                self.end_attempt(*task, event);
+                if let Some(outcome) = event.outcome() {
+                    self.end_task(*task, &outcome);
                 }
             }
-            Event::Run(RunEvent::NodeFinished { run, node, outcome, .. }) => {
-                if let Some(span) = self.runs.get_mut(run).and_then(|run| run.nodes.remove(node)) {
+            Event::Node { run, node, event: NodeEvent::Finished { outcome, .. } } => {
+                let open = self.runs.get_mut(run).and_then(|run| run.nodes.remove(&node.index.get()));
+                if let Some(span) = open {
                     close(&span, outcome, matches!(outcome, NodeOutcome::Failed { .. }).then(|| "failed".to_owned()));
                 }
             }
-            Event::Run(RunEvent::Finished { run, outcome }) => {
+            Event::Run { run, event: RunEvent::Finished { outcome } } => {
                 if let Some(open) = self.runs.remove(run) {
                     let bad = match outcome {
                         RunOutcome::Succeeded { .. } => None,
@@ -249,29 +245,19 @@ impl Spans {
                     close(&open.span, outcome, bad);
                 }
             }
-            Event::Run(_) | Event::Agent(_) | Event::Control(_) => {}
+            _ => {}
         }
     }
 
-    fn end_attempt(&mut self, event: &TaskEvent) {
-        let Some(task) = event.task().and_then(|task| self.tasks.get_mut(&task)) else { return };
+    fn end_attempt(&mut self, task: TaskId, event: &TaskEvent) {
+        let Some(task) = self.tasks.get_mut(&task) else { return };
         let (outcome, bad) = match event {
             TaskEvent::AttemptFailed { failure, .. } => ("failed", Some(failure.kind.to_string())),
             TaskEvent::Yielded { .. } => ("given back", None),
             TaskEvent::Succeeded { .. } => ("succeeded", None),
             TaskEvent::Cancelled { .. } => ("cancelled", None),
             TaskEvent::Expired { bound, .. } => ("expired", Some(bound.to_string())),
-            TaskEvent::Submitted { .. }
-            | TaskEvent::Ready { .. }
-            | TaskEvent::Assigned { .. }
-            | TaskEvent::Started { .. }
-            | TaskEvent::YieldRequested { .. }
-            | TaskEvent::Answered { .. }
-            | TaskEvent::CancelRequested { .. }
-            | TaskEvent::Discarded { .. }
-            | TaskEvent::Prioritised { .. }
-            | TaskEvent::Used { .. }
-            | TaskEvent::Forgotten { .. } => return,
+            _ => return,
         };
         if let Some((_, span)) = task.attempt.take() {
             close(&span, &outcome, bad);
@@ -300,6 +286,7 @@ fn close(span: &Span, outcome: &dyn Display, bad: Option<String>) {
 
 impl Projection for Spans {
     fn apply(&mut self, entry: &Entry) {
+        self.catalog.apply(&entry.event);
         self.begin(&entry.event);
         self.tell(entry);
         self.end(&entry.event);

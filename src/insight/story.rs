@@ -36,16 +36,16 @@ impl fmt::Display for Line {
 ///
 /// ```
 /// use counterpoint::insight::{Projection, Story};
-/// use counterpoint::{AgentId, AttemptId, Entry, Incarnation, Payload, Seq, TaskEvent, TaskId, Time};
+/// use counterpoint::{AgentId, AttemptNumber, Entry, Incarnation, Payload, Seq, TaskEvent, TaskId, Time};
 ///
-/// let (attempt, life) = (AttemptId::new(TaskId::new(7), 1), Incarnation::new(AgentId::new(3), 1));
+/// let (attempt, ada) = (AttemptNumber::FIRST, Incarnation::new(AgentId::new(3), 1));
 /// let events = [
-///     TaskEvent::Assigned { attempt, to: life },
-///     TaskEvent::Succeeded { attempt, by: life, output: Payload::NULL },
+///     TaskEvent::Assigned { attempt, to: ada },
+///     TaskEvent::Succeeded { attempt, by: ada, output: Payload::NULL },
 /// ];
 /// let mut story = Story::default();
 /// for (seq, event) in (1..).zip(events) {
-///     story.apply(&Entry { seq: Seq::new(seq), at: Time::from_secs(seq), event: event.into() });
+///     story.apply(&Entry { seq: Seq::new(seq), at: Time::from_secs(seq), event: event.of(TaskId::new(7)) });
 /// }
 /// let lines: Vec<String> = story.of(AgentId::new(3)).map(ToString::to_string).collect();
 /// assert_eq!(lines, ["#1 1s t7.1 assigned to a3#1", "#2 2s t7.1 succeeded on a3#1"]);

@@ -1,19 +1,21 @@
-//! Whom an entry is about.
+//! The subjects of entries.
+
+#![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
 
 use super::table::Table;
-use crate::event::{Entry, Event, RunEvent, TaskEvent};
+use crate::event::{ControlEvent, Entry, Event, RunEvent, TaskEvent};
 use crate::id::{AgentId, RunId, TaskId};
 use crate::task::Owner;
 use serde::{Deserialize, Serialize};
 
-/// Whom a story is about, or a subscription.
+/// The subject of a story or a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Subject {
     /// A task.
     Task(TaskId),
-    /// An agent, in all its lives.
+    /// An agent, in all its incarnations.
     Agent(AgentId),
     /// A run, with the tasks and child runs that perform its steps.
     Run(RunId),
@@ -37,10 +39,18 @@ impl From<RunId> for Subject {
     }
 }
 
-/// Says whom entries are about: it knows which tasks perform steps of which runs.
+impl Subject {
+    /// The task, run or agent that an event is about; none if it is about several or about a definition.
+    pub(crate) fn of(event: &Event) -> Option<Self> {
+        let task = event.task().map(Self::Task);
+        task.or_else(|| event.run().map(Self::Run)).or_else(|| event.agent().map(Self::Agent))
+    }
+}
+
+/// Finds all subjects that entries concern: it knows which tasks perform steps of which runs.
 #[derive(Debug, Clone)]
 pub(crate) struct Subjects {
-    /// Of the tasks that perform steps and have not ended: whose.
+    /// The runs of unfinished tasks that perform steps.
     steps: Table<TaskId, RunId>,
 }
 
@@ -49,54 +59,36 @@ impl Subjects {
         Self { steps: Table::new(bound) }
     }
 
-    /// Whom the next entry is about.
+    /// The subjects that the next entry concerns.
     pub(crate) fn of(&mut self, entry: &Entry) -> Vec<Subject> {
         let mut about = Vec::with_capacity(3);
+        about.extend(Subject::of(&entry.event));
         match &entry.event {
-            Event::Agent(event) => about.push(event.incarnation().agent().into()),
-            Event::Control(event) => about.extend(event.agent().map(Subject::Agent)),
-            Event::Task(event) => self.of_task(event, &mut about),
-            Event::Run(event) => {
-                about.extend(event.run().map(Subject::Run));
-                if let RunEvent::Started { owner: Some(owner), .. } = event {
-                    about.push(owner.run.into());
-                }
-            }
-        }
-        about
-    }
-
-    fn of_task(&mut self, event: &TaskEvent, about: &mut Vec<Subject>) {
-        if let TaskEvent::Submitted { spec, .. } = event
-            && let Some(Owner { run, .. }) = spec.owner
-        {
-            self.steps.insert(spec.id, run);
-        }
-        if let Some(task) = event.task() {
-            about.push(task.into());
-            about.extend(self.steps.get(&task).map(|run| Subject::Run(*run)));
-        }
-        match event {
-            TaskEvent::Assigned { to: by, .. }
-            | TaskEvent::Yielded { by, .. }
-            | TaskEvent::Used { by, .. }
-            | TaskEvent::AttemptFailed { by, .. }
-            | TaskEvent::Succeeded { by, .. } => about.push(by.agent().into()),
-            TaskEvent::Answered { from, .. } => about.push(Subject::Task(*from)),
-            TaskEvent::Submitted { replays, .. } => about.extend(replays.map(Subject::Task)),
-            TaskEvent::Forgotten { tasks } => {
+            Event::Task { task, event } => self.of_task(*task, event, &mut about),
+            Event::Run { event: RunEvent::Started { owner: Some(owner), .. }, .. } => about.push(owner.run.into()),
+            Event::Control(ControlEvent::TasksForgotten { tasks }) => {
                 for task in tasks {
                     self.steps.remove(task);
                 }
             }
-            TaskEvent::YieldRequested { why, .. } => about.extend(why.by().map(Subject::Task)),
-            TaskEvent::Ready { .. }
-            | TaskEvent::Started { .. }
-            | TaskEvent::CancelRequested { .. }
-            | TaskEvent::Cancelled { .. }
-            | TaskEvent::Expired { .. }
-            | TaskEvent::Discarded { .. }
-            | TaskEvent::Prioritised { .. } => {}
+            _ => {}
+        }
+        about
+    }
+
+    fn of_task(&mut self, task: TaskId, event: &TaskEvent, about: &mut Vec<Subject>) {
+        if let TaskEvent::Submitted { spec, .. } = event
+            && let Some(Owner { run, .. }) = spec.owner
+        {
+            self.steps.insert(task, run);
+        }
+        about.extend(self.steps.get(&task).map(|run| Subject::Run(*run)));
+        about.extend(event.holder().map(|by| Subject::Agent(by.agent())));
+        match event {
+            TaskEvent::Answered { from, .. } => about.push(Subject::Task(*from)),
+            TaskEvent::Submitted { replays, .. } => about.extend(replays.map(Subject::Task)),
+            TaskEvent::YieldRequested { reason, .. } => about.extend(reason.by().map(Subject::Task)),
+            _ => {}
         }
     }
 }

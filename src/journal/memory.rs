@@ -120,12 +120,12 @@ impl fmt::Debug for MemoryJournal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{AgentEvent, Event};
+    use crate::event::AgentEvent;
     use crate::id::{AgentId, Incarnation};
     use crate::time::Time;
 
     fn entry(seq: u64) -> Entry {
-        let event = Event::Agent(AgentEvent::Lost { by: Incarnation::new(AgentId::new(1), 1) });
+        let event = AgentEvent::Lost.of(Incarnation::new(AgentId::new(1), 1));
         Entry { seq: Seq::new(seq), at: Time::ZERO, event }
     }
 

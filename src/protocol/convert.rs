@@ -10,7 +10,7 @@ use crate::effect::{Dispatched, Effect};
 use crate::id::AttemptId;
 use crate::payload::Payload;
 use crate::rejected::Rejected;
-use crate::task::{Failure, FailureKind, Happened, TaskOutcome, TaskSpec};
+use crate::task::{Failure, FailureKind, SideEffects, TaskOutcome, TaskSpec};
 use crate::trace::TraceContext;
 use core::time::Duration;
 use thiserror::Error;
@@ -142,12 +142,12 @@ impl Body {
 
 fn outcome_depth(outcome: &TaskOutcome) -> u32 {
     match outcome {
-        TaskOutcome::Succeeded(output) | TaskOutcome::Cancelled { happened: Happened::Yes(output), .. } => {
+        TaskOutcome::Succeeded(output) | TaskOutcome::Cancelled { side_effects: SideEffects::Done(output), .. } => {
             Payload::depth(output)
         }
         TaskOutcome::Failed(_)
         | TaskOutcome::DeadLettered(_)
-        | TaskOutcome::Cancelled { happened: Happened::No | Happened::Maybe, .. }
+        | TaskOutcome::Cancelled { side_effects: SideEffects::None | SideEffects::Possible, .. }
         | TaskOutcome::Expired(_) => 0,
     }
 }
@@ -173,7 +173,7 @@ fn refusal(why: Unwilling, message: &str, retry_after: Option<Duration>) -> Fail
 
 /// What of an attempt makes an id.
 fn named(what: &str, attempt: AttemptId) -> MessageId {
-    MessageId::made(format!("{what}-{}.{}", attempt.task().get(), attempt.number()))
+    MessageId::made(format!("{what}-{}.{}", attempt.task().get(), attempt.number().get()))
 }
 
 /// With an id that follows from the effect: performed again, it is the same message. It carries the trace of its task; a

@@ -179,7 +179,7 @@ fn definitions() -> Value {
             ("dead_lettered", def("failure")),
             ("cancelled", json!({
                 "type": "object",
-                "properties": {"reason": name, "happened": {}},
+                "properties": {"reason": name, "side_effects": {}},
                 "required": ["reason"],
             })),
             ("expired", json!({"enum": ["deadline", "queue", "total"]})),

@@ -126,7 +126,7 @@ pub(super) mod attempt {
     }
 
     pub(in super::super) fn serialize<S: Serializer>(attempt: &AttemptId, to: S) -> Result<S::Ok, S::Error> {
-        Form { task: attempt.task(), number: attempt.number() }.serialize(to)
+        Form { task: attempt.task(), number: attempt.number().get() }.serialize(to)
     }
 
     pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<AttemptId, D::Error> {

@@ -1,5 +1,7 @@
 //! Heeds what tasks wish for.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "a strategy reads what it uses")]
+
 use super::hashing::ConsistentHash;
 use super::{Candidates, LeastLoaded, Places, RoutingStrategy, Turn};
 use crate::event::{AgentEvent, Entry, Event, Next, TaskEvent};
@@ -112,46 +114,37 @@ struct Spread {
 impl Spread {
     fn note(&mut self, entry: &Entry) {
         match &entry.event {
-            Event::Agent(AgentEvent::Registered { by, spec } | AgentEvent::Updated { by, spec }) => {
-                self.labels.insert(by.agent(), spec.labels.clone());
+            Event::Agent { agent, event: AgentEvent::Registered { spec } | AgentEvent::Updated { spec } } => {
+                self.labels.insert(agent.agent(), spec.labels.clone());
             }
-            Event::Agent(AgentEvent::Deregistered { by } | AgentEvent::Lost { by }) => {
-                self.labels.remove(&by.agent());
+            Event::Agent { agent, event: AgentEvent::Deregistered | AgentEvent::Lost } => {
+                self.labels.remove(&agent.agent());
             }
-            Event::Task(event) => self.note_task(event),
-            Event::Agent(_) | Event::Run(_) | Event::Control(_) => {}
+            Event::Task { task, event } => self.note_task(*task, event),
+            _ => {}
         }
     }
 
-    fn note_task(&mut self, event: &TaskEvent) {
+    fn note_task(&mut self, task: TaskId, event: &TaskEvent) {
         match event {
             TaskEvent::Submitted { spec, .. } => {
                 if let Some(label) = spec.affinity.as_ref().and_then(|affinity| affinity.spread.as_ref()) {
-                    self.tasks.insert(spec.id, (group(spec, label), None));
+                    self.tasks.insert(task, (group(spec, label), None));
                 }
             }
-            TaskEvent::Assigned { attempt, to } => {
-                let Some((group, _)) = self.tasks.remove(&attempt.task()) else { return };
+            TaskEvent::Assigned { to, .. } => {
+                let Some((group, _)) = self.tasks.remove(&task) else { return };
                 let value = self.labels.get(&to.agent()).and_then(|labels| labels.get(&group.1)).cloned();
                 *self.groups.entry(group.clone()).or_default().entry(value.clone()).or_default() += 1;
-                self.tasks.insert(attempt.task(), (group, Some(value)));
+                self.tasks.insert(task, (group, Some(value)));
             }
-            TaskEvent::AttemptFailed { attempt, next, .. } => {
-                self.over(attempt.task(), matches!(next, Next::Retry { .. }));
-            }
-            TaskEvent::Yielded { attempt, .. } => self.over(attempt.task(), true),
-            TaskEvent::Succeeded { attempt, .. } => self.over(attempt.task(), false),
-            TaskEvent::Answered { task, .. } | TaskEvent::Cancelled { task, .. } | TaskEvent::Expired { task, .. } => {
-                self.over(*task, false);
-            }
-            TaskEvent::Ready { .. }
-            | TaskEvent::Started { .. }
-            | TaskEvent::Used { .. }
-            | TaskEvent::YieldRequested { .. }
-            | TaskEvent::CancelRequested { .. }
-            | TaskEvent::Discarded { .. }
-            | TaskEvent::Prioritised { .. }
-            | TaskEvent::Forgotten { .. } => {}
+            TaskEvent::AttemptFailed { next, .. } => self.over(task, matches!(next, Next::Retry { .. })),
+            TaskEvent::Yielded { .. } => self.over(task, true),
+            TaskEvent::Succeeded { .. }
+            | TaskEvent::Answered { .. }
+            | TaskEvent::Cancelled { .. }
+            | TaskEvent::Expired { .. } => self.over(task, false),
+            _ => {}
         }
     }
 

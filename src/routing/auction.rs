@@ -209,10 +209,11 @@ mod tests {
             let winner =
                 auction.pick(&task, &roster.among(class, Time::ZERO).unwrap(), &mut Random::new(1, 1)).unwrap();
             winners.push((winner.get(), auction.awards().last().unwrap().price));
-            let (attempt, by) = (crate::AttemptId::new(id, 1), crate::Incarnation::new(winner, 1));
+            let (attempt, by) = (crate::AttemptNumber::FIRST, crate::Incarnation::new(winner, 1));
             let failure = crate::Failure::permanent("no");
             let ended = if winner.get() == 1 {
-                TaskEvent::AttemptFailed { attempt, by, failure, next: Next::Fail, maybe: false, beyond_budget: false }
+                let (outcome_unknown, beyond_budget) = (false, false);
+                TaskEvent::AttemptFailed { attempt, by, failure, next: Next::Fail, outcome_unknown, beyond_budget }
             } else {
                 TaskEvent::Succeeded { attempt, by, output: crate::Payload::NULL }
             };
@@ -222,7 +223,7 @@ mod tests {
                 ended,
             ] {
                 seq += 1;
-                auction.observe(&Entry { seq: crate::Seq::new(seq), at: Time::ZERO, event: event.into() });
+                auction.observe(&Entry { seq: crate::Seq::new(seq), at: Time::ZERO, event: event.of(id) });
             }
         }
         // After the failure agent 1 is trusted a third and its 10 count as 30; agent 2 could ask for 15, 20, 22 ...

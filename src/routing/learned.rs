@@ -1,11 +1,13 @@
 //! What strategies learn from facts: who took how long for what, and how often it failed.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "a strategy reads what it uses")]
+
 use super::{Candidate, Candidates};
 use crate::event::{AgentEvent, Entry, Event, Next, TaskEvent};
 use crate::id::{AgentId, TaskId};
 use crate::name::Name;
 use crate::structure::{IdMap, Random, decay};
-use crate::task::Happened;
+use crate::task::SideEffects;
 use crate::time::Time;
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
@@ -58,7 +60,8 @@ impl Attempts {
     }
 
     pub(super) fn note(&mut self, entry: &Entry) -> Option<Seen> {
-        let Event::Task(event) = &entry.event else { return None };
+        let Event::Task { task, event } = &entry.event else { return None };
+        let (task, at) = (*task, entry.at);
         match event {
             TaskEvent::Submitted { spec, .. } => {
                 let next = self.kinds.len().min(KINDS - 1);
@@ -67,40 +70,33 @@ impl Attempts {
                     None if self.kinds.len() < KINDS => *self.kinds.entry(spec.kind.clone()).or_insert(next),
                     None => next,
                 };
-                self.open.insert(spec.id, Open { kind, running: None });
+                self.open.insert(task, Open { kind, running: None });
                 None
             }
-            TaskEvent::Assigned { attempt, to } => {
-                let mut open = *self.open.get(&attempt.task())?;
-                open.running = Some((to.agent(), entry.at));
-                self.open.insert(attempt.task(), open);
-                Some(Seen::Began { task: attempt.task(), kind: open.kind, agent: to.agent() })
+            TaskEvent::Assigned { to, .. } => {
+                let mut open = *self.open.get(&task)?;
+                open.running = Some((to.agent(), at));
+                self.open.insert(task, open);
+                Some(Seen::Began { task, kind: open.kind, agent: to.agent() })
             }
-            // The wait with the agent was no work.
-            TaskEvent::Started { attempt } => {
-                let mut open = *self.open.get(&attempt.task())?;
-                open.running = open.running.map(|(agent, _)| (agent, entry.at));
-                self.open.insert(attempt.task(), open);
+            // While it was prefetched, nothing was done.
+            TaskEvent::Started { .. } => {
+                let mut open = *self.open.get(&task)?;
+                open.running = open.running.map(|(agent, _)| (agent, at));
+                self.open.insert(task, open);
                 None
             }
-            TaskEvent::Yielded { attempt, .. } => self.ended(attempt.task(), entry.at, End::Dropped, true),
-            TaskEvent::AttemptFailed { attempt, next, .. } => {
-                self.ended(attempt.task(), entry.at, End::Failed, matches!(next, Next::Retry { .. }))
+            TaskEvent::Yielded { .. } => self.ended(task, at, End::Dropped, true),
+            TaskEvent::AttemptFailed { next, .. } => {
+                self.ended(task, at, End::Failed, matches!(next, Next::Retry { .. }))
             }
-            TaskEvent::Succeeded { attempt, .. } => self.ended(attempt.task(), entry.at, End::Succeeded, false),
-            TaskEvent::Cancelled { task, happened: Happened::Yes(_), .. } => {
-                self.ended(*task, entry.at, End::Succeeded, false)
+            TaskEvent::Succeeded { .. } | TaskEvent::Cancelled { side_effects: SideEffects::Done(_), .. } => {
+                self.ended(task, at, End::Succeeded, false)
             }
-            TaskEvent::Answered { task, .. } | TaskEvent::Cancelled { task, .. } | TaskEvent::Expired { task, .. } => {
-                self.ended(*task, entry.at, End::Dropped, false)
+            TaskEvent::Answered { .. } | TaskEvent::Cancelled { .. } | TaskEvent::Expired { .. } => {
+                self.ended(task, at, End::Dropped, false)
             }
-            TaskEvent::Ready { .. }
-            | TaskEvent::Used { .. }
-            | TaskEvent::YieldRequested { .. }
-            | TaskEvent::CancelRequested { .. }
-            | TaskEvent::Discarded { .. }
-            | TaskEvent::Prioritised { .. }
-            | TaskEvent::Forgotten { .. } => None,
+            _ => None,
         }
     }
 
@@ -141,17 +137,17 @@ impl<T: Default> ByAgent<T> {
 
     /// Notes who comes and goes.
     pub(super) fn note(&mut self, entry: &Entry) {
-        let Event::Agent(event) = &entry.event else { return };
-        let agent = event.incarnation().agent();
+        let Event::Agent { agent, event } = &entry.event else { return };
+        let agent = agent.agent();
         match event {
             AgentEvent::Registered { .. } => {
                 self.present.insert(agent, ());
             }
-            AgentEvent::Deregistered { .. } | AgentEvent::Lost { .. } => {
+            AgentEvent::Deregistered | AgentEvent::Lost => {
                 self.present.remove(&agent);
                 self.gone.push_back(agent);
             }
-            AgentEvent::Updated { .. } | AgentEvent::Draining { .. } | AgentEvent::Throttled { .. } => {}
+            _ => {}
         }
         while self.gone.len() > GONE {
             if let Some(oldest) = self.gone.pop_front()

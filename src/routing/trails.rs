@@ -177,7 +177,7 @@ mod tests {
                 replays: None,
                 expected: None,
             }
-            .into(),
+            .of(task.id),
         });
         // Agent 2 takes a second, the others four; after 300 s agent 0 is the quick one.
         let mut counts = [[0_u32; 4]; 2];

@@ -18,37 +18,32 @@ pub(crate) struct Effects<'a> {
 
 impl<'a> Effects<'a> {
     /// The effect of an event that is about to change the state: an agent must stop what it still does.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most events stop no attempt")]
     pub(super) fn before(&self, entry: &Entry) -> Option<Effect> {
-        let Event::Task(event) = &entry.event else { return None };
-        let id = if let TaskEvent::Yielded { attempt, maybe: true, .. } = event {
+        let Event::Task { task, event } = &entry.event else { return None };
+        let stops = match event {
+            TaskEvent::CancelRequested { .. } | TaskEvent::Expired { .. } => true,
             // The agent was silent: it may still be at work.
-            attempt.task()
-        } else if let TaskEvent::CancelRequested { task, .. } | TaskEvent::Expired { task, .. } = event {
-            *task
-        } else if let TaskEvent::AttemptFailed { attempt, failure, .. } = event
-            && failure.kind == FailureKind::Unknown
-        {
-            attempt.task()
-        } else {
-            return None;
+            TaskEvent::Yielded { outcome_unknown, .. } => *outcome_unknown,
+            TaskEvent::AttemptFailed { failure, .. } => failure.kind == FailureKind::Unknown,
+            _ => false,
         };
+        let id = stops.then_some(*task)?;
         let (task, running) = self.running(id)?;
         running.held.map(|_| Effect::Cancel { attempt: task.attempt(), from: running.by })
     }
 
     /// The effect of an event that has changed the state.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most events have no effect")]
     pub(super) fn after(&self, entry: &Entry) -> Option<Effect> {
-        if let Event::Control(ControlEvent::Scaling { agents, advised, .. }) = &entry.event {
-            return Some(Effect::Scale { fact: entry.seq, agents: *agents, advised: *advised });
+        match &entry.event {
+            Event::Task { task, event: TaskEvent::Assigned { .. } } => self.dispatch(*task),
+            Event::Task { task, event: TaskEvent::YieldRequested { .. } } => self.yielding(*task),
+            Event::Control(ControlEvent::Scaling { agents, advised, .. }) => {
+                Some(Effect::Scale { fact: entry.seq, agents: *agents, advised: *advised })
+            }
+            _ => None,
         }
-        let Event::Task(event) = &entry.event else { return None };
-        if let TaskEvent::Assigned { attempt, .. } = event {
-            return self.dispatch(attempt.task());
-        }
-        if let TaskEvent::YieldRequested { attempt, .. } = event {
-            return self.yielding(attempt.task());
-        }
-        None
     }
 
     /// What agents still have to be sent: the attempts that they hold, and the requests that they have not answered.

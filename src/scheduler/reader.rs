@@ -161,7 +161,7 @@ impl Reader {
     /// The agent that holds an attempt that is under way.
     pub(crate) fn holder_of(&self, attempt: AttemptId) -> Option<Incarnation> {
         let task = self.state.tasks().by_id(attempt.task());
-        let task = task.filter(|task| task.attempts.begun == attempt.number())?;
+        let task = task.filter(|task| task.attempts.begun == attempt.number().get())?;
         task.running().map(|running| running.by)
     }
 }

@@ -37,6 +37,7 @@ impl Standing {
         self.refused.is_some_and(|from| tier >= from)
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most events do not change the level of service")]
     pub(super) fn apply(&mut self, event: &ControlEvent) {
         match event {
             ControlEvent::Panicked { .. } => self.panic = true,
@@ -44,7 +45,7 @@ impl Standing {
             ControlEvent::Shedding { from } => self.refused = *from,
             ControlEvent::Degraded { mode, .. } => self.mode.clone_from(mode),
             ControlEvent::Scaling { advised, .. } => self.advised = Some(*advised),
-            ControlEvent::Paused { .. } | ControlEvent::Resumed { .. } | ControlEvent::Rerouted { .. } => {}
+            _ => {}
         }
     }
 }

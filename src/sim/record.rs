@@ -1,5 +1,7 @@
 //! The account of what became durable: what the report is made of.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "the account reads what it uses")]
+
 use super::client::Errand;
 use crate::event::{AgentEvent, Entry, Event, RunEvent, TaskEvent};
 use crate::id::{AgentId, AttemptId, RunId, TaskId};
@@ -93,10 +95,10 @@ impl Recorder {
     pub(super) fn follow(&mut self, journal: &[Entry]) {
         for entry in journal.get(self.read..).unwrap_or_default() {
             match &entry.event {
-                Event::Task(event) => self.task(event, entry.at),
-                Event::Run(event) => self.run(event, entry.at),
-                Event::Agent(AgentEvent::Lost { .. }) => self.lost_agents += 1,
-                Event::Agent(_) | Event::Control(_) => {}
+                Event::Task { task, event } => self.task(*task, event, entry.at),
+                Event::Run { run, event } => self.run(*run, event, entry.at),
+                Event::Agent { event: AgentEvent::Lost, .. } => self.lost_agents += 1,
+                _ => {}
             }
         }
         self.read = journal.len();
@@ -124,12 +126,12 @@ impl Recorder {
         tasks.count() + runs.count()
     }
 
-    fn task(&mut self, event: &TaskEvent, at: Time) {
+    fn task(&mut self, id: TaskId, event: &TaskEvent, at: Time) {
         match event {
             TaskEvent::Submitted { spec, .. } => {
                 self.open_tasks += 1;
                 let story = TaskStory {
-                    id: spec.id,
+                    id,
                     kind: spec.kind.clone(),
                     tenant: spec.tenant.clone(),
                     tier: spec.tier,
@@ -141,26 +143,14 @@ impl Recorder {
                     attempts: 0,
                     outcome: None,
                 };
-                self.tasks.insert(spec.id, story);
+                self.tasks.insert(id, story);
             }
-            TaskEvent::Assigned { attempt, to } => self.begun(*attempt, to.agent(), at),
+            TaskEvent::Assigned { attempt, to } => self.begun(attempt.of(id), to.agent(), at),
             TaskEvent::Yielded { .. } => self.preempted += 1,
             TaskEvent::AttemptFailed { next: crate::event::Next::Retry { .. }, .. } => self.retries += 1,
-            TaskEvent::Ready { .. }
-            | TaskEvent::Prioritised { .. }
-            | TaskEvent::Used { .. }
-            | TaskEvent::Started { .. }
-            | TaskEvent::YieldRequested { .. }
-            | TaskEvent::AttemptFailed { .. }
-            | TaskEvent::Answered { .. }
-            | TaskEvent::Succeeded { .. }
-            | TaskEvent::CancelRequested { .. }
-            | TaskEvent::Cancelled { .. }
-            | TaskEvent::Expired { .. }
-            | TaskEvent::Discarded { .. }
-            | TaskEvent::Forgotten { .. } => {}
+            _ => {}
         }
-        let (Some(id), Some(outcome)) = (event.task(), event.outcome()) else { return };
+        let Some(outcome) = event.outcome() else { return };
         if let Some(story) = self.tasks.get_mut(&id) {
             if story.ended.is_some() {
                 self.twice.push(id);
@@ -176,18 +166,18 @@ impl Recorder {
         if let Some(story) = self.tasks.get_mut(&attempt.task()) {
             story.begun = story.begun.or(Some(at));
             story.agent = Some(agent);
-            story.attempts = attempt.number();
+            story.attempts = attempt.number().get();
         }
     }
 
-    fn run(&mut self, event: &RunEvent, at: Time) {
+    fn run(&mut self, id: RunId, event: &RunEvent, at: Time) {
         if let RunEvent::Started { spec, owner: None, .. } = event {
             self.open_runs += 1;
-            let (id, workflow) = (spec.id, spec.workflow.clone());
+            let workflow = spec.workflow.clone();
             self.runs.insert(id, RunStory { id, workflow, started: at, ended: None, outcome: None });
         }
-        if let RunEvent::Finished { run, outcome } = event
-            && let Some(story) = self.runs.get_mut(run)
+        if let RunEvent::Finished { outcome } = event
+            && let Some(story) = self.runs.get_mut(&id)
             && story.ended.is_none()
         {
             story.ended = Some(at);

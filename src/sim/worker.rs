@@ -406,7 +406,7 @@ impl World {
     fn service(&self, number: usize, task: &TaskSpec, attempt: AttemptId) -> Duration {
         let Some(worker) = self.workers.get(number) else { return USUAL };
         let law = worker.model.services.get(&task.kind).or_else(|| self.services.get(&task.kind));
-        let mut random = Random::new(self.seed ^ SERVICE ^ mix(task.id.get()), attempt.number().into());
+        let mut random = Random::new(self.seed ^ SERVICE ^ mix(task.id.get()), attempt.number().get().into());
         let span = match (self.works.get(&task.id), law) {
             (Some(work), _) => *work,
             (None, Some(law)) => law.draw(&mut random),
@@ -454,7 +454,7 @@ impl World {
         };
         if let Some((permille, failure)) = &worker.model.failing {
             let seed = self.seed ^ FAILING ^ mix(worker.spec.id.get()) ^ mix(attempt.task().get());
-            if Random::new(seed, attempt.number().into()).below(1_000) < usize::from(*permille) {
+            if Random::new(seed, attempt.number().get().into()).below(1_000) < usize::from(*permille) {
                 return Err(failure.clone());
             }
         }
@@ -473,7 +473,7 @@ impl World {
         }
         if let Some(mut random) = self.chance.strike(Fault::AgentLies) {
             let other = self.workers.get(random.below(self.workers.len())).and_then(|worker| worker.life);
-            let true_one = attempt.number();
+            let true_one = attempt.number().get();
             let wrong = if random.below(2) == 0 { true_one.saturating_sub(1) } else { true_one.saturating_add(1_000) };
             let lie = match random.below(2) {
                 0 => word(by, AttemptId::new(attempt.task(), wrong), Ok(Payload::NULL)),

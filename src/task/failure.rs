@@ -91,16 +91,16 @@ impl fmt::Display for FailureKind {
     }
 }
 
-/// Whether a task that has ended left an effect in the world.
+/// The side effects of a task that has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::exhaustive_enums, reason = "yes, no and perhaps are all there is")]
-pub enum Happened {
-    /// It did not.
+#[expect(clippy::exhaustive_enums, reason = "none, done and unknown are all there is")]
+pub enum SideEffects {
+    /// The task had no effect.
     #[default]
-    No,
-    /// Some attempt's outcome is unknown.
-    Maybe,
-    /// It did, and gave this.
-    Yes(Payload),
+    None,
+    /// The outcome of an attempt is unknown: the task may have had its effect.
+    Possible,
+    /// The task had its effect, with this output.
+    Done(Payload),
 }

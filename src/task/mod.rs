@@ -26,7 +26,7 @@ mod status;
 mod usage;
 
 pub use affinity::Affinity;
-pub use failure::{Failure, FailureKind, Happened};
+pub use failure::{Failure, FailureKind, SideEffects};
 pub use needs::Needs;
 pub use outcome::{Bound, TaskOutcome};
 pub use policy::{Exhausted, InDoubt, Jitter, Kinds, Patience, Policy, Retry};

@@ -1,6 +1,6 @@
 //! How a task ends.
 
-use super::failure::{Failure, Happened};
+use super::failure::{Failure, SideEffects};
 use crate::name::Name;
 use crate::payload::Payload;
 use core::fmt;
@@ -23,7 +23,7 @@ pub enum TaskOutcome {
         reason: Name,
         /// Whether it had an effect all the same.
         #[serde(default)]
-        happened: Happened,
+        side_effects: SideEffects,
     },
     /// Its time ran out.
     Expired(Bound),

@@ -111,19 +111,21 @@ impl Recording {
 
     /// How a task ended; none if it has not.
     #[must_use]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only events of the task end it")]
     pub fn outcome(&self, task: TaskId) -> Option<TaskOutcome> {
         self.entries.iter().rev().find_map(|entry| match &entry.event {
-            Event::Task(event) if event.task() == Some(task) => event.outcome(),
-            Event::Task(_) | Event::Agent(_) | Event::Run(_) | Event::Control(_) => None,
+            Event::Task { task: of, event } if *of == task => event.outcome(),
+            _ => None,
         })
     }
 
     /// How a run ended; none if it has not.
     #[must_use]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only one event ends a run")]
     pub fn run_outcome(&self, run: RunId) -> Option<&RunOutcome> {
         self.entries.iter().rev().find_map(|entry| match &entry.event {
-            Event::Run(RunEvent::Finished { run: over, outcome }) if *over == run => Some(outcome),
-            Event::Task(_) | Event::Agent(_) | Event::Run(_) | Event::Control(_) => None,
+            Event::Run { run: of, event: RunEvent::Finished { outcome } } if *of == run => Some(outcome),
+            _ => None,
         })
     }
 

@@ -292,22 +292,18 @@ impl Rehearsal {
     }
 
     fn note(&mut self, event: &Event) {
-        match event {
-            Event::Task(event) => {
-                let Some(task) = event.task() else { return };
-                if event.outcome().is_some() {
-                    self.tasks.remove(&task);
-                } else if matches!(event, TaskEvent::Submitted { .. }) {
-                    self.tasks.insert(task);
-                }
+        if let Event::Task { task, event } = event {
+            if event.outcome().is_some() {
+                self.tasks.remove(task);
+            } else if let TaskEvent::Submitted { .. } = event {
+                self.tasks.insert(*task);
             }
-            Event::Run(RunEvent::Started { spec, .. }) => {
-                self.runs.insert(spec.id);
-            }
-            Event::Run(RunEvent::Finished { run, .. }) => {
+        } else if let Event::Run { run, event } = event {
+            if let RunEvent::Started { .. } = event {
+                self.runs.insert(*run);
+            } else if let RunEvent::Finished { .. } = event {
                 self.runs.remove(run);
             }
-            Event::Run(_) | Event::Agent(_) | Event::Control(_) => {}
         }
     }
 
@@ -353,7 +349,7 @@ impl Rehearsal {
             if player.spec.prefetch > 0 {
                 said.push((now, attempt, AgentCommand::Start { by, attempt }.into()));
             }
-            let reply = player.script.reply(&task, attempt.number());
+            let reply = player.script.reply(&task, attempt.number().get());
             let answer = match reply.answer {
                 Answer::Ok(output) => Command::complete(by, attempt, output),
                 Answer::Fail(failure) => Command::fail(by, attempt, failure),

@@ -5,6 +5,8 @@ use super::functions::Functions;
 use super::validate::graph::topology;
 use crate::dag::Topology;
 use crate::definition::{Action, Body, Boundary, Call, Definition, DefinitionId, Gather, Join, Node, On, Rest, Work};
+use crate::event::NodeRef;
+use crate::id::NodeIx;
 use crate::name::Name;
 use crate::structure::IdMap;
 use crate::task::{InDoubt, Needs, Policy, Tier, Usage};
@@ -174,6 +176,16 @@ impl Plan {
 
     pub(crate) fn place(&self, name: &str) -> Option<u32> {
         self.names.get(name).copied()
+    }
+
+    /// The node as events name it.
+    pub(crate) fn node_ref(&self, node: u32) -> NodeRef {
+        NodeRef::new(NodeIx::new(node), self.name(node))
+    }
+
+    /// Whether an event names a node as the definition does.
+    pub(crate) fn is_node(&self, node: &NodeRef) -> bool {
+        self.definition.nodes.get(node.index.index()).is_some_and(|known| known.name == node.name)
     }
 
     pub(crate) fn name(&self, place: u32) -> Name {

@@ -260,7 +260,7 @@ impl Attempt {
     /// Which try it is, from 1.
     #[must_use]
     pub const fn number(&self) -> u32 {
-        self.id.number()
+        self.id.number().get()
     }
 
     /// The task's kind.

@@ -51,7 +51,9 @@ fn a_panic_is_the_failure_of_an_attempt() {
     assert_eq!(world.ended(task(1)), Ok(TaskOutcome::Succeeded(Payload::of("done").unwrap())));
     let message = world.run(async {
         loop {
-            if let Event::Task(TaskEvent::AttemptFailed { failure, .. }) = events.next().await.unwrap().event {
+            if let Event::Task { event: TaskEvent::AttemptFailed { failure, .. }, .. } =
+                events.next().await.unwrap().event
+            {
                 break failure.message;
             }
         }
@@ -203,8 +205,8 @@ fn an_attempt_that_its_runtime_drops_has_an_unknown_outcome() {
         host.shut_down(Duration::ZERO).await.unwrap();
         let mut failures = Vec::new();
         while let Some(entry) = events.next().await {
-            if let Event::Task(TaskEvent::AttemptFailed { failure, maybe, .. }) = entry.event {
-                failures.push((failure.message, maybe));
+            if let Event::Task { event: TaskEvent::AttemptFailed { failure, outcome_unknown, .. }, .. } = entry.event {
+                failures.push((failure.message, outcome_unknown));
             }
         }
         failures
@@ -244,8 +246,9 @@ fn what_waits_with_an_agent_begins_when_there_is_a_place() {
     assert_eq!(world.clock.now(), Time::from_secs(2));
     let mut started = Vec::new();
     while let Some(entry) = world.run(events.next()) {
-        if let Event::Task(TaskEvent::Started { attempt }) = entry.event {
-            started.push((attempt.task().get(), entry.at));
+        if let Event::Task { task, event: TaskEvent::Started { attempt } } = entry.event {
+            assert_eq!(attempt.get(), 1);
+            started.push((task.get(), entry.at));
         }
     }
     assert_eq!(started, [(1, Time::ZERO), (2, Time::from_secs(1))]);
@@ -288,7 +291,7 @@ fn events_that_are_not_read_are_counted() {
     while let Some(entry) = world.run(all.next()) {
         seen.push(entry);
     }
-    let tasks = seen.iter().filter(|entry| matches!(entry.event, Event::Task(_))).count();
+    let tasks = seen.iter().filter(|entry| matches!(entry.event, Event::Task { .. })).count();
     assert!(seen.windows(2).all(|pair| pair[0].seq.next() == pair[1].seq), "in order, without gaps");
     assert_eq!((all.missed(), few.missed()), (0, tasks as u64 - 2));
     assert!(world.run(few.next()).is_some() && world.run(few.next()).is_some() && world.run(few.next()).is_none());

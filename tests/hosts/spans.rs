@@ -159,7 +159,7 @@ fn a_trace_is_carried_to_whoever_performs_the_work() {
     let recording = scene().recording();
     let (mut carried, mut steps) = (0, 0);
     for entry in recording.entries() {
-        if let counterpoint::Event::Task(counterpoint::TaskEvent::Submitted { spec, .. }) = &entry.event {
+        if let counterpoint::Event::Task { event: counterpoint::TaskEvent::Submitted { spec, .. }, .. } = &entry.event {
             carried += usize::from(spec.trace.get() == Some(&trace()));
             steps += 1;
         }

@@ -68,7 +68,9 @@ fn number(id: u64, number: u32) -> TaskSpec {
 
 fn failures(journal: &MemoryJournal) -> Vec<(FailureKind, String)> {
     let failed = journal.entries().into_iter().filter_map(|entry| match entry.event {
-        Event::Task(TaskEvent::AttemptFailed { failure, .. }) => Some((failure.kind, failure.message.to_string())),
+        Event::Task { event: TaskEvent::AttemptFailed { failure, .. }, .. } => {
+            Some((failure.kind, failure.message.to_string()))
+        }
         _ => None,
     });
     failed.collect()
@@ -205,7 +207,7 @@ fn a_call_of_the_engine_that_is_dropped_is_cancelled() {
         .entries()
         .into_iter()
         .filter_map(|entry| match entry.event {
-            Event::Task(TaskEvent::Cancelled { task, .. }) => Some(task.get()),
+            Event::Task { task, event: TaskEvent::Cancelled { .. } } => Some(task.get()),
             _ => None,
         })
         .collect();

@@ -139,8 +139,8 @@ fn the_conversation_is_data() {
 #[test]
 fn ids_are_keys_and_outcomes_are_equal_or_not() {
     use counterpoint::{
-        AgentId, AgentSpec, AttemptId, Happened, Incarnation, NodeOutcome, Payload, Policy, Retry, RunId, RunOutcome,
-        Seq, TaskId, TaskOutcome,
+        AgentId, AgentSpec, AttemptId, Incarnation, NodeOutcome, Payload, Policy, Retry, RunId, RunOutcome, Seq,
+        SideEffects, TaskId, TaskOutcome,
     };
     key::<AgentId>();
     key::<AttemptId>();
@@ -149,7 +149,7 @@ fn ids_are_keys_and_outcomes_are_equal_or_not() {
     key::<Seq>();
     key::<TaskId>();
     equal::<AgentSpec>();
-    equal::<Happened>();
+    equal::<SideEffects>();
     equal::<NodeOutcome>();
     equal::<Payload>();
     equal::<Policy>();

@@ -12,8 +12,8 @@ use crate::flow::draw::{Draws, Taste, definition, input};
 use crate::flow::{RUN, World, model, tell};
 use counterpoint::rejected::WrongState;
 use counterpoint::{
-    Accepted, Command, Config, Engine, EngineSnapshot, Entry, Event, Limits, Migration, Obstacle, Outbox, Phase,
-    Rejected, RunCommand, RunEvent, RunOutcome, RunPhase, RunSpec, TaskEvent, UndoOutcome,
+    Accepted, CatalogueEvent, Command, Config, Engine, EngineSnapshot, Entry, Event, Limits, Migration, NodeEvent,
+    Obstacle, Outbox, Phase, Rejected, RunCommand, RunEvent, RunOutcome, RunPhase, RunSpec, TaskEvent, UndoOutcome,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -50,7 +50,7 @@ fn moved(shape: &[u16], schedule: &[u16], seed: u64, after: usize) -> World {
 /// What was done in the end and on the way, by the names of the first definition.
 fn told(world: &World) -> Vec<String> {
     let tasks = world.journal.iter().filter_map(|entry| match &entry.event {
-        Event::Task(TaskEvent::Submitted { spec, .. }) => Some(format!("{} {}", spec.kind, spec.payload)),
+        Event::Task { event: TaskEvent::Submitted { spec, .. }, .. } => Some(format!("{} {}", spec.kind, spec.payload)),
         _ => None,
     });
     let outcome = serde_json::to_string(world.outcome()).unwrap();
@@ -147,9 +147,9 @@ proptest! {
         }
         let facts = |entries: &[Entry]| -> Vec<Event> {
             let of_move = |event: &Event| match event {
-                Event::Run(RunEvent::DefaultSet { .. }) => true,
-                Event::Run(RunEvent::Migrated { version, .. }) => *version == 1_000,
-                Event::Run(RunEvent::Defined { definition }) => definition.version == 1_000,
+                Event::Catalogue(CatalogueEvent::DefaultSet { .. }) => true,
+                Event::Run { event: RunEvent::Migrated { version, .. }, .. } => *version == 1_000,
+                Event::Catalogue(CatalogueEvent::Defined { definition }) => definition.version == 1_000,
                 _ => false,
             };
             entries.iter().map(|entry| entry.event.clone()).filter(|event| !of_move(event)).collect()
@@ -199,24 +199,30 @@ fn random_runs_do_everything_that_runs_can_do() {
         let (shape, schedule) = (numbers(160), numbers(120));
         for entry in &played(&shape, &schedule, case, WILD, true).journal {
             let what = match &entry.event {
-                Event::Run(RunEvent::TurnedBack { .. }) => "back to a save-point",
-                Event::Run(RunEvent::WentForward { .. }) => "forward again",
-                Event::Run(RunEvent::Held { .. }) => "held",
-                Event::Run(RunEvent::Updated { .. }) => "updated",
-                Event::Run(RunEvent::Retried { .. }) => "tried again",
-                Event::Run(RunEvent::Reset { undo: true, .. }) => "set back and undone",
-                Event::Run(RunEvent::Reset { undo: false, .. }) => "set back as it is",
-                Event::Run(RunEvent::NodeUndone { outcome: UndoOutcome::Failed { .. }, .. }) => "not undone",
-                Event::Run(RunEvent::Finished { outcome: RunOutcome::Compensated { .. }, .. }) => "compensated",
-                Event::Run(RunEvent::Finished { outcome: RunOutcome::Failed { .. }, .. }) => "failed",
-                Event::Run(RunEvent::Finished { outcome: RunOutcome::Succeeded { .. }, .. }) => "succeeded",
-                Event::Run(RunEvent::HandlerFired { .. }) => "handled",
-                Event::Run(RunEvent::Entered { .. }) => "a state",
-                Event::Task(TaskEvent::Submitted { spec, .. }) => match spec.owner.map(|owner| owner.phase) {
-                    Some(Phase::Query) => "asked",
-                    Some(Phase::Undo) => "undone",
-                    _ => continue,
-                },
+                Event::Run { event: RunEvent::RolledBack { .. }, .. } => "back to a save-point",
+                Event::Run { event: RunEvent::Restarted { .. }, .. } => "forward again",
+                Event::Node { event: NodeEvent::Held { .. }, .. } => "held",
+                Event::Run { event: RunEvent::Updated { .. }, .. } => "updated",
+                Event::Run { event: RunEvent::Retried { .. }, .. } => "tried again",
+                Event::Run { event: RunEvent::Reset { undo: true, .. }, .. } => "set back and undone",
+                Event::Run { event: RunEvent::Reset { undo: false, .. }, .. } => "set back as it is",
+                Event::Node { event: NodeEvent::Compensated { outcome: UndoOutcome::Failed { .. } }, .. } => {
+                    "not undone"
+                }
+                Event::Run { event: RunEvent::Finished { outcome: RunOutcome::Compensated { .. } }, .. } => {
+                    "compensated"
+                }
+                Event::Run { event: RunEvent::Finished { outcome: RunOutcome::Failed { .. } }, .. } => "failed",
+                Event::Run { event: RunEvent::Finished { outcome: RunOutcome::Succeeded { .. } }, .. } => "succeeded",
+                Event::Node { event: NodeEvent::HandlerFired { .. }, .. } => "handled",
+                Event::Node { event: NodeEvent::StateEntered { .. }, .. } => "a state",
+                Event::Task { event: TaskEvent::Submitted { spec, .. }, .. } => {
+                    match spec.owner.map(|owner| owner.phase) {
+                        Some(Phase::Query) => "asked",
+                        Some(Phase::Undo) => "undone",
+                        _ => continue,
+                    }
+                }
                 _ => continue,
             };
             *counts.entry(what).or_default() += 1;

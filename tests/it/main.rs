@@ -53,6 +53,7 @@ mod dag;
 #[cfg(feature = "threads")]
 mod dag_runner;
 mod distribution;
+mod events;
 mod flow;
 mod flow_oracle;
 mod follower;

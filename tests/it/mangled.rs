@@ -6,8 +6,9 @@ use crate::flow::{RUN, World, flow, step, undoable, work};
 use crate::restore::{Harm, flip, harms, numbers_in};
 use counterpoint::definition::{Action, Body, Enough, Expr, Link, Map, Node};
 use counterpoint::{
-    AgentId, AgentSpec, Command, Config, Engine, EngineSnapshot, Entry, Event, OnUndoFailure, Opening, Outbox,
-    ResetPoint, RestoreError, RunCommand, RunEvent, RunOutcome, RunSpec, Seq, TaskEvent, TaskId, Time, UndoRemedy,
+    AgentId, AgentSpec, Command, Config, Engine, EngineSnapshot, Entry, Event, NodeEvent, NodeIx, NodeRef,
+    OnUndoFailure, Opening, Outbox, ResetPoint, RestoreError, RunCommand, RunEvent, RunOutcome, RunSpec, Seq,
+    TaskEvent, TaskId, Time, UndoRemedy,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -191,10 +192,14 @@ fn a_run_that_is_set_back_in_a_part_that_is_none_is_refused() {
         assert!(matches!(restored, Err(RestoreError::Snapshot { .. })), "{nodes} is taken");
         let mut entries = world.journal.clone();
         let told = entries.iter_mut().find_map(|entry| match &mut entry.event {
-            Event::Run(RunEvent::Reset { nodes, .. }) => Some(nodes),
+            Event::Run { event: RunEvent::Reset { nodes, .. }, .. } => Some(nodes),
             _ => None,
         });
-        *told.unwrap() = serde_json::from_value(nodes).unwrap();
+        let node = |node: &serde_json::Value| {
+            let index = node.as_u64().unwrap();
+            NodeRef::new(NodeIx::new(index as u32), ["a", "b", "c", "d"][index as usize])
+        };
+        *told.unwrap() = nodes.as_array().unwrap().iter().map(node).collect();
         let restored = Engine::restore(Config::default(), None, &entries);
         assert!(matches!(restored, Err(RestoreError::InconsistentEvent { .. })), "{restored:?}");
     }
@@ -269,7 +274,7 @@ fn a_map_of_more_items_than_its_list_has_is_refused() {
     let changed = |items: u32| {
         let mut entries = world.journal.clone();
         let size = entries.iter_mut().find_map(|entry| match &mut entry.event {
-            Event::Run(RunEvent::Opened { what: Opening::Map { items, .. }, .. }) => Some(items),
+            Event::Node { event: NodeEvent::Opened { what: Opening::Map { items, .. }, .. }, .. } => Some(items),
             _ => None,
         });
         *size.unwrap() = items;
@@ -296,7 +301,7 @@ fn a_journal_with_an_id_that_no_engine_makes_is_refused() {
     let last = (1_u64 << 63) | (u64::MAX >> 1);
     let mut entries = world.journal.clone();
     let task = entries.iter_mut().find_map(|entry| match &mut entry.event {
-        Event::Task(TaskEvent::Submitted { spec, .. }) if spec.owner.is_some() => Some(spec),
+        Event::Task { event: TaskEvent::Submitted { spec, .. }, .. } if spec.owner.is_some() => Some(spec),
         _ => None,
     });
     Arc::make_mut(task.unwrap()).id = TaskId::new(last);

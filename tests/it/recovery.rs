@@ -52,7 +52,9 @@ fn failures(journal: &[Entry]) -> Vec<(String, FailureKind)> {
     journal
         .iter()
         .filter_map(|entry| match &entry.event {
-            Event::Task(TaskEvent::AttemptFailed { attempt, failure, .. }) => Some((attempt.to_string(), failure.kind)),
+            Event::Task { task, event: TaskEvent::AttemptFailed { attempt, failure, .. } } => {
+                Some((attempt.of(*task).to_string(), failure.kind))
+            }
             _ => None,
         })
         .collect()

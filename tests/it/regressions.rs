@@ -170,20 +170,20 @@ fn newcomers_stand_in_the_same_place_after_a_snapshot() {
 /// Journals in which attempts or lives have other numbers than the next are refused: numbers are never used again.
 #[test]
 fn a_journal_with_a_wrong_number_is_refused() {
-    use counterpoint::{AgentEvent, AttemptId, Event, Incarnation, RestoreError, TaskEvent};
+    use counterpoint::{AgentEvent, AttemptNumber, Event, Incarnation, RestoreError, TaskEvent};
     let mut host = host(Config::default());
     host.join(agent(1));
     host.submit(task(1));
     for number in [0, 2, u32::MAX] {
         let mut journal = host.journal.clone();
-        let Event::Task(TaskEvent::Assigned { attempt, .. }) = &mut journal[2].event else { panic!() };
-        *attempt = AttemptId::new(attempt.task(), number);
+        let Event::Task { event: TaskEvent::Assigned { attempt, .. }, .. } = &mut journal[2].event else { panic!() };
+        *attempt = AttemptNumber::new(number);
         let refused = Scheduler::restore(Config::default(), None, &journal);
         assert!(matches!(refused, Err(RestoreError::InconsistentEvent { .. })), "{number}");
     }
     for number in [0, 2, u64::MAX] {
         let mut journal = host.journal[..1].to_vec();
-        let Event::Agent(AgentEvent::Registered { by, .. }) = &mut journal[0].event else { panic!() };
+        let Event::Agent { agent: by, event: AgentEvent::Registered { .. } } = &mut journal[0].event else { panic!() };
         *by = Incarnation::new(by.agent(), number);
         let refused = Scheduler::restore(Config::default(), None, &journal);
         assert!(matches!(refused, Err(RestoreError::InconsistentEvent { .. })), "{number}");

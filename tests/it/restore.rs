@@ -216,7 +216,7 @@ fn told_once(journal: &[Entry]) -> Result<(), TestCaseError> {
     let mut open: BTreeSet<TaskId> = BTreeSet::new();
     let mut given = BTreeMap::new();
     for entry in journal {
-        let Event::Task(event) = &entry.event else { continue };
+        let Event::Task { task, event } = &entry.event else { continue };
         let ended = match event {
             TaskEvent::Submitted { spec, .. } => {
                 prop_assert!(open.insert(spec.id), "{} is submitted while it is open", spec.id);
@@ -224,13 +224,15 @@ fn told_once(journal: &[Entry]) -> Result<(), TestCaseError> {
                 None
             }
             TaskEvent::Assigned { attempt, .. } => {
-                prop_assert!(open.contains(&attempt.task()));
-                prop_assert_eq!(given.insert(attempt.task(), attempt.number()), Some(attempt.number() - 1));
+                prop_assert!(open.contains(task));
+                prop_assert_eq!(given.insert(*task, attempt.get()), Some(attempt.get() - 1));
                 None
             }
             TaskEvent::AttemptFailed { next: counterpoint::Next::Retry { .. }, .. } => None,
-            TaskEvent::AttemptFailed { attempt, .. } | TaskEvent::Succeeded { attempt, .. } => Some(attempt.task()),
-            TaskEvent::Cancelled { task, .. } | TaskEvent::Expired { task, .. } => Some(*task),
+            TaskEvent::AttemptFailed { .. }
+            | TaskEvent::Succeeded { .. }
+            | TaskEvent::Cancelled { .. }
+            | TaskEvent::Expired { .. } => Some(*task),
             _ => None,
         };
         if let Some(id) = ended {

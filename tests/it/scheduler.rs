@@ -5,8 +5,8 @@ use counterpoint::rejected::{Conflict, Misuse, Overload, Stale, WrongState};
 use counterpoint::routing::{ByPriority, Custom, Estimator, FirstCapable, LeastLoaded, RoundRobin};
 use counterpoint::{
     Accepted, AgentCommand, AgentSpec, AgentStatus, AttemptId, Bound, Command, Config, Discipline, Effect, Event,
-    Exhausted, Failure, Happened, Incarnation, Jitter, Limits, Needs, Payload, Policy, Rejected, Retry, RunCommand,
-    RunId, Scheduler, TaskCommand, TaskEvent, TaskOutcome, TaskSpec, TaskStatus, Tier, Time,
+    Exhausted, Failure, Incarnation, Jitter, Limits, Needs, Payload, Policy, Rejected, Retry, RunCommand, RunId,
+    Scheduler, SideEffects, TaskCommand, TaskEvent, TaskOutcome, TaskSpec, TaskStatus, Tier, Time,
 };
 use proptest::prelude::*;
 use std::time::Duration;
@@ -379,7 +379,7 @@ fn what_is_expected_is_decided_once_and_kept() {
         host.submit(of(id, kind));
     }
     let expected = host.journal.iter().filter_map(|entry| match &entry.event {
-        Event::Task(TaskEvent::Submitted { expected, .. }) => *expected,
+        Event::Task { event: TaskEvent::Submitted { expected, .. }, .. } => *expected,
         _ => None,
     });
     assert_eq!(expected.collect::<Vec<_>>(), [3, 9, 4, 3].map(|seconds| ms(1_000 * seconds)));
@@ -470,7 +470,7 @@ fn a_task_ends_with_what_it_waits_for_down_the_whole_chain() {
     (2..=50).for_each(|id| host.submit(task(id).with_after([task_id(id - 1)])));
     host.fail(1, Failure::permanent("no"));
     assert!((2..=50).all(|id| host.status(id) == TaskStatus::Cancelled));
-    assert!(matches!(outcome(&host, 50), TaskOutcome::Cancelled { happened: Happened::No, .. }));
+    assert!(matches!(outcome(&host, 50), TaskOutcome::Cancelled { side_effects: SideEffects::None, .. }));
 }
 
 #[test]
@@ -484,7 +484,7 @@ fn cancel_before_complete_wins_and_the_output_is_recorded() {
     assert_eq!((host.cancel(1), host.status(1)), (Ok(Accepted::Repeated), TaskStatus::Cancelling));
     let output = Payload::of(&42).unwrap();
     host.say(Command::complete(by, attempt, output.clone())).unwrap();
-    let cancelled = TaskOutcome::Cancelled { reason: "enough".into(), happened: Happened::Yes(output) };
+    let cancelled = TaskOutcome::Cancelled { reason: "enough".into(), side_effects: SideEffects::Done(output) };
     assert_eq!(outcome(&host, 1), cancelled);
 }
 
@@ -509,7 +509,7 @@ fn a_cancelled_attempt_that_never_answers_ends_after_the_grace_in_doubt() {
     host.wait(ms(99));
     assert_eq!(host.status(1), TaskStatus::Cancelling);
     host.wait(ms(1));
-    let cancelled = TaskOutcome::Cancelled { reason: "enough".into(), happened: Happened::Maybe };
+    let cancelled = TaskOutcome::Cancelled { reason: "enough".into(), side_effects: SideEffects::Possible };
     assert_eq!(outcome(&host, 1), cancelled);
 }
 
@@ -520,7 +520,7 @@ fn a_cancelled_attempt_that_gives_up_has_not_happened() {
     host.submit(task(1));
     host.cancel(1).unwrap();
     host.fail(1, Failure::transient("given up"));
-    let cancelled = TaskOutcome::Cancelled { reason: "enough".into(), happened: Happened::No };
+    let cancelled = TaskOutcome::Cancelled { reason: "enough".into(), side_effects: SideEffects::None };
     assert_eq!(outcome(&host, 1), cancelled);
 }
 
@@ -531,7 +531,7 @@ fn a_cancel_after_an_unknown_outcome_leaves_a_doubt() {
     host.submit(task(1));
     host.fail(1, Failure::unknown("who knows"));
     host.cancel(1).unwrap();
-    let cancelled = TaskOutcome::Cancelled { reason: "enough".into(), happened: Happened::Maybe };
+    let cancelled = TaskOutcome::Cancelled { reason: "enough".into(), side_effects: SideEffects::Possible };
     assert_eq!(outcome(&host, 1), cancelled);
 }
 

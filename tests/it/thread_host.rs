@@ -63,7 +63,7 @@ fn a_panic_is_the_failure_of_an_attempt_and_another_agent_tries() {
     host.shut_down(PATIENCE).unwrap();
     let failures: Vec<_> = events
         .filter_map(|entry| match entry.event {
-            Event::Task(TaskEvent::AttemptFailed { failure, .. }) => Some(failure.message),
+            Event::Task { event: TaskEvent::AttemptFailed { failure, .. }, .. } => Some(failure.message),
             _ => None,
         })
         .collect();

@@ -44,19 +44,19 @@ pub struct Board {
 }
 
 impl Board {
-    fn agent(&mut self, event: &AgentEvent) {
+    fn agent(&mut self, agent: AgentId, event: &AgentEvent) {
         match event {
-            AgentEvent::Registered { by, spec } | AgentEvent::Updated { by, spec } => {
-                let row = self.agents.entry(by.agent()).or_default();
-                row.name = spec.name.as_ref().map_or_else(|| by.agent().to_string(), ToString::to_string);
+            AgentEvent::Registered { spec } | AgentEvent::Updated { spec } => {
+                let row = self.agents.entry(agent).or_default();
+                row.name = spec.name.as_ref().map_or_else(|| agent.to_string(), ToString::to_string);
                 row.capacity = spec.capacity;
                 row.state = "";
             }
-            AgentEvent::Draining { by } => self.state(by.agent(), "drains"),
-            AgentEvent::Deregistered { by } => self.state(by.agent(), "left"),
-            AgentEvent::Lost { by } => self.state(by.agent(), "lost"),
-            AgentEvent::Throttled { by, guard, slots, .. } => {
-                if let Some(row) = self.agents.get_mut(&by.agent()) {
+            AgentEvent::Draining => self.state(agent, "drains"),
+            AgentEvent::Deregistered => self.state(agent, "left"),
+            AgentEvent::Lost => self.state(agent, "lost"),
+            AgentEvent::Throttled { guard, slots, .. } => {
+                if let Some(row) = self.agents.get_mut(&agent) {
                     match slots {
                         Some(slots) => row.guards.insert(short(*guard), *slots),
                         None => row.guards.remove(&short(*guard)),
@@ -85,9 +85,9 @@ impl Projection for Board {
         self.alerts.apply(entry);
         self.progress.apply(entry);
         match &entry.event {
-            Event::Agent(event) => self.agent(event),
-            Event::Run(counterpoint::RunEvent::Started { spec, owner: None, .. }) => {
-                self.runs.push_front(spec.id);
+            Event::Agent { agent, event } => self.agent(agent.agent(), event),
+            Event::Run { run, event: counterpoint::RunEvent::Started { owner: None, .. } } => {
+                self.runs.push_front(*run);
                 self.runs.truncate(RUNS);
             }
             _ => {}

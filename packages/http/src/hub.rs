@@ -87,11 +87,9 @@ impl Hub {
         let mut state = self.state();
         state.note(entry);
         match &entry.event {
-            Event::Agent(event) => state.of_agent(event),
-            Event::Task(event) => state.of_task(entry.at, event),
-            Event::Run(RunEvent::Finished { run, .. }) => wake(state.runs.remove(run)),
-            Event::Run(_) | Event::Control(_) => {}
-            // A kind of facts that this example does not know tells it nothing.
+            Event::Agent { agent, event } => state.of_agent(*agent, event),
+            Event::Task { task, event } => state.of_task(entry.at, *task, event),
+            Event::Run { run, event: RunEvent::Finished { .. } } => wake(state.runs.remove(run)),
             _ => {}
         }
         self.newest.send_replace(entry.seq.get());
@@ -163,14 +161,14 @@ impl State {
         self.facts.push_back(Arc::new(entry.clone()));
     }
 
-    fn of_agent(&mut self, event: &AgentEvent) {
+    fn of_agent(&mut self, by: Incarnation, event: &AgentEvent) {
         match event {
-            AgentEvent::Registered { by, .. } => {
+            AgentEvent::Registered { .. } => {
                 let earlier = self.lives.keys().filter(|life| life.agent() == by.agent()).copied().collect::<Vec<_>>();
                 earlier.into_iter().for_each(|life| self.over(life));
-                self.lives.insert(*by, Life::default());
+                self.lives.insert(by, Life::default());
             }
-            AgentEvent::Deregistered { by } | AgentEvent::Lost { by } => self.over(*by),
+            AgentEvent::Deregistered | AgentEvent::Lost => self.over(by),
             _ => {}
         }
     }
@@ -181,30 +179,26 @@ impl State {
         }
     }
 
-    fn of_task(&mut self, at: Time, event: &TaskEvent) {
+    fn of_task(&mut self, at: Time, task: TaskId, event: &TaskEvent) {
         match event {
             TaskEvent::Assigned { attempt, to } => {
                 if let Some(life) = self.lives.get_mut(to) {
-                    life.open.insert(*attempt, Given { at, accepted: false });
+                    life.open.insert(attempt.of(task), Given { at, accepted: false });
                     life.wake.notify_waiters();
-                    self.holders.insert(attempt.task(), (*to, *attempt));
+                    self.holders.insert(task, (*to, attempt.of(task)));
                 }
             }
-            TaskEvent::CancelRequested { task, .. } => self.unwanted(*task),
+            TaskEvent::CancelRequested { .. } => self.unwanted(task),
             // What has ended without the agent's own word (a timeout, say) is not wanted from it any more. After its own
             // word that is harmless: the attempt is over.
-            TaskEvent::AttemptFailed { attempt, .. } => self.ended(attempt.task(), true),
-            TaskEvent::Expired { task, .. } | TaskEvent::Cancelled { task, .. } | TaskEvent::Answered { task, .. } => {
-                self.ended(*task, true);
-            }
-            TaskEvent::Yielded { attempt, .. } | TaskEvent::Succeeded { attempt, .. } => {
-                self.ended(attempt.task(), false);
-            }
+            TaskEvent::AttemptFailed { .. }
+            | TaskEvent::Expired { .. }
+            | TaskEvent::Cancelled { .. }
+            | TaskEvent::Answered { .. } => self.ended(task, true),
+            TaskEvent::Yielded { .. } | TaskEvent::Succeeded { .. } => self.ended(task, false),
             _ => {}
         }
-        if event.outcome().is_some()
-            && let Some(task) = event.task()
-        {
+        if event.outcome().is_some() {
             wake(self.tasks.remove(&task));
         }
     }
@@ -214,7 +208,7 @@ impl State {
         let Some((by, attempt)) = self.holders.get(&task).copied() else { return };
         let Some(life) = self.lives.get_mut(&by) else { return };
         // Who has never heard of it begins nothing: the cancellation comes with the assignment.
-        let id = MessageId::new(format!("cancel-{}.{}", attempt.task().get(), attempt.number()));
+        let id = MessageId::new(format!("cancel-{}.{}", attempt.task().get(), attempt.number().get()));
         if let Ok(id) = id {
             life.notices.push(Message::new(id, Body::Cancel { from: by, attempt }));
             life.wake.notify_waiters();

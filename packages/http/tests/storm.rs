@@ -82,8 +82,8 @@ fn all_is_done_once_whoever_is_killed() {
     let mut journal = FileJournal::new(server.folder.join("journal"), Stream::new("http-host"));
     let (mut ends, mut unknown): (BTreeMap<TaskId, u32>, u32) = (BTreeMap::new(), 0);
     for entry in journal.take_over().unwrap().tail {
-        if let Event::Task(event) = &entry.event {
-            *ends.entry(event.task().unwrap()).or_default() += u32::from(event.outcome().is_some());
+        if let Event::Task { task, event } = &entry.event {
+            *ends.entry(*task).or_default() += u32::from(event.outcome().is_some());
             unknown += u32::from(matches!(event, TaskEvent::AttemptFailed { .. }));
         }
     }

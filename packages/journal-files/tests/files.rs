@@ -23,8 +23,8 @@ fn journal(folder: &Path) -> FileJournal {
 }
 
 fn fact(seq: u64) -> Entry {
-    let event = AgentEvent::Lost { by: Incarnation::new(AgentId::new(seq), 1) };
-    Entry { seq: Seq::new(seq), at: Time::from_secs(seq), event: event.into() }
+    let event = AgentEvent::Lost.of(Incarnation::new(AgentId::new(seq), 1));
+    Entry { seq: Seq::new(seq), at: Time::from_secs(seq), event }
 }
 
 fn facts(range: std::ops::RangeInclusive<u64>) -> Vec<Entry> {

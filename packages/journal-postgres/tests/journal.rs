@@ -9,7 +9,7 @@ use counterpoint_journal_postgres::PostgresJournal;
 use std::time::{Duration, Instant};
 
 fn fact(seq: u64) -> Entry {
-    let event = AgentEvent::Lost { by: Incarnation::new(AgentId::new(1), 1) }.into();
+    let event = AgentEvent::Lost.of(Incarnation::new(AgentId::new(1), 1));
     Entry { seq: Seq::new(seq), at: Time::from_secs(seq), event }
 }
 

@@ -268,7 +268,7 @@ impl Counterpoint {
             Ok(alive) => drop(self.host.command(alive).await?),
             Err(refusal) => self.may_read(context, "an agent").map_err(|_| refusal)?,
         }
-        let given = move |entry: &counterpoint::Entry| matches!(&entry.event, Event::Task(TaskEvent::Assigned { to, .. }) if to.agent() == agent);
+        let given = move |entry: &counterpoint::Entry| matches!(&entry.event, Event::Task { event: TaskEvent::Assigned { to, .. }, .. } if to.agent() == agent);
         let mut events = self.host.events(EventFilter::of([Family::Task]).matching(given), 1).await?;
         let now = self.agent(agent).await?;
         let idle = now["work"].as_array().is_some_and(Vec::is_empty);
@@ -374,7 +374,7 @@ pub(crate) fn agent_shown(engine: &Engine, agent: &AgentView<'_>) -> Value {
         match effect {
             Effect::Dispatch { attempt, to, task, .. } if *to == life => {
                 let mut given = json!({
-                    "task": attempt.task().get().to_string(), "attempt": attempt.number(),
+                    "task": attempt.task().get().to_string(), "attempt": attempt.number().get(),
                     "kind": task.kind, "payload": task.payload,
                 });
                 if unwanted.contains(attempt) {

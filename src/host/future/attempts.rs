@@ -171,20 +171,21 @@ impl Attempts {
 
     /// Takes the seats of lives that are over away. What they held ends by facts of its own.
     pub(super) fn note(&mut self, event: &Event) {
+        let Event::Agent { agent, event } = event else { return };
         match event {
-            Event::Agent(AgentEvent::Deregistered { by } | AgentEvent::Lost { by }) => {
-                self.seats.remove(by);
+            AgentEvent::Deregistered | AgentEvent::Lost => {
+                self.seats.remove(agent);
             }
-            Event::Agent(AgentEvent::Registered { by, .. }) => {
-                self.seats.retain(|life, _| life.agent() != by.agent() || life == by);
+            AgentEvent::Registered { .. } => {
+                self.seats.retain(|known, _| known.agent() != agent.agent() || known == agent);
             }
-            Event::Agent(AgentEvent::Updated { by, spec }) => {
-                if let Some(seat) = self.seats.get_mut(by) {
+            AgentEvent::Updated { spec } => {
+                if let Some(seat) = self.seats.get_mut(agent) {
                     (seat.capacity, seat.prefetches) = (spec.capacity, spec.prefetch > 0);
                 }
-                self.fill(*by);
+                self.fill(*agent);
             }
-            Event::Agent(_) | Event::Task(_) | Event::Run(_) | Event::Control(_) => {}
+            AgentEvent::Draining | AgentEvent::Throttled { .. } => {}
         }
     }
 

@@ -23,7 +23,7 @@ impl Followers {
 
     pub(super) fn note(&mut self, entry: &Entry) {
         self.progress.apply(entry);
-        self.stale |= matches!(entry.event, Event::Run(_) | Event::Task(_));
+        self.stale |= !matches!(entry.event, Event::Agent { .. });
     }
 
     /// Tells those for whom something has changed. A run that is over, or unknown, has no followers any more.

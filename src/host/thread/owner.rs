@@ -220,14 +220,11 @@ impl Owner {
             Some(Ended::AllOf(task)) => self.let_go(AttemptId::new(task, 0), AttemptId::new(task, u32::MAX)),
             None => {}
         }
-        match &entry.event {
-            Event::Agent(AgentEvent::Deregistered { by } | AgentEvent::Lost { by }) => {
-                self.agents.remove(by);
-            }
-            Event::Agent(AgentEvent::Registered { by, .. }) => {
-                self.agents.retain(|life, _| life.agent() != by.agent() || life == by);
-            }
-            Event::Agent(_) | Event::Task(_) | Event::Run(_) | Event::Control(_) => {}
+        let Event::Agent { agent, event } = &entry.event else { return };
+        if let AgentEvent::Deregistered | AgentEvent::Lost = event {
+            self.agents.remove(agent);
+        } else if let AgentEvent::Registered { .. } = event {
+            self.agents.retain(|known, _| known.agent() != agent.agent() || known == agent);
         }
     }
 

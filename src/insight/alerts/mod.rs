@@ -1,5 +1,7 @@
 //! What a person should look at.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
+
 mod alert;
 mod burn;
 mod robust;
@@ -8,7 +10,7 @@ pub use alert::{Alert, AlertRules, Signal, Statistic};
 
 use super::Projection;
 use super::table::Table;
-use crate::event::{AgentEvent, Entry, Event, Next, TaskEvent};
+use crate::event::{AgentEvent, ControlEvent, Entry, Event, Next, TaskEvent};
 use crate::id::{AgentId, AttemptId, TaskId};
 use crate::name::Name;
 use crate::structure::median;
@@ -43,7 +45,7 @@ const LEAST_SHARE: f64 = 0.05;
 /// let mut alerts = Alerts::new(AlertRules::default());
 /// for id in 0..20 {
 ///     let spec = TaskSpec::new(TaskId::new(id), "greet").with_tier(Tier::Critical).into();
-///     let event = TaskEvent::Submitted { spec, replays: None, expected: None }.into();
+///     let event = TaskEvent::Submitted { spec, replays: None, expected: None }.of(TaskId::new(id));
 ///     alerts.apply(&Entry { seq: Seq::new(id + 1), at: Time::ZERO, event });
 /// }
 /// alerts.tick(Time::from_millis(99));
@@ -327,37 +329,31 @@ impl Alerts {
         }
     }
 
-    fn task(&mut self, event: &TaskEvent, now: Time) {
+    fn task(&mut self, id: TaskId, event: &TaskEvent, now: Time) {
         match event {
             TaskEvent::Submitted { spec, .. } => self.submitted(spec, now),
-            TaskEvent::Ready { task } => self.waits(*task, now),
-            TaskEvent::Assigned { attempt, .. } => self.assigned(*attempt, now),
+            TaskEvent::Ready => self.waits(id, now),
+            TaskEvent::Assigned { attempt, .. } => self.assigned(attempt.of(id), now),
             TaskEvent::AttemptFailed { attempt, by, next, .. } => {
-                self.attempt_ended(*attempt, by.agent(), false, now);
+                self.attempt_ended(attempt.of(id), by.agent(), false, now);
                 if matches!(next, Next::Fail | Next::DeadLetter) {
-                    self.ended(attempt.task(), Some(false), now);
+                    self.ended(id, Some(false), now);
                 }
             }
             TaskEvent::Succeeded { attempt, by, .. } => {
-                self.attempt_ended(*attempt, by.agent(), true, now);
-                self.ended(attempt.task(), Some(true), now);
+                self.attempt_ended(attempt.of(id), by.agent(), true, now);
+                self.ended(id, Some(true), now);
             }
-            TaskEvent::Answered { task, .. } => self.ended(*task, Some(true), now),
-            TaskEvent::Cancelled { task, .. } => self.ended(*task, None, now),
-            TaskEvent::Expired { task, .. } => self.ended(*task, Some(false), now),
-            TaskEvent::Forgotten { tasks } => tasks.iter().for_each(|task| self.forget(*task)),
-            TaskEvent::Yielded { attempt, .. } => {
-                if let Some(task) = self.tasks.get_mut(&attempt.task()) {
+            TaskEvent::Answered { .. } => self.ended(id, Some(true), now),
+            TaskEvent::Cancelled { .. } => self.ended(id, None, now),
+            TaskEvent::Expired { .. } => self.ended(id, Some(false), now),
+            TaskEvent::Yielded { .. } => {
+                if let Some(task) = self.tasks.get_mut(&id) {
                     task.held = None;
                 }
-                self.waits(attempt.task(), now);
+                self.waits(id, now);
             }
-            TaskEvent::Started { .. }
-            | TaskEvent::Used { .. }
-            | TaskEvent::YieldRequested { .. }
-            | TaskEvent::CancelRequested { .. }
-            | TaskEvent::Discarded { .. }
-            | TaskEvent::Prioritised { .. } => {}
+            _ => {}
         }
     }
 }
@@ -373,19 +369,13 @@ impl Projection for Alerts {
     fn apply(&mut self, entry: &Entry) {
         self.tick(entry.at);
         match &entry.event {
-            Event::Task(event) => self.task(event, entry.at),
-            Event::Agent(AgentEvent::Deregistered { by } | AgentEvent::Lost { by }) => {
-                self.agents.remove(&by.agent());
-                self.clear(&Signal::Failures(by.agent()));
+            Event::Task { task, event } => self.task(*task, event, entry.at),
+            Event::Agent { agent, event: AgentEvent::Deregistered | AgentEvent::Lost } => {
+                self.agents.remove(&agent.agent());
+                self.clear(&Signal::Failures(agent.agent()));
             }
-            Event::Agent(
-                AgentEvent::Registered { .. }
-                | AgentEvent::Updated { .. }
-                | AgentEvent::Draining { .. }
-                | AgentEvent::Throttled { .. },
-            )
-            | Event::Run(_)
-            | Event::Control(_) => {}
+            Event::Control(ControlEvent::TasksForgotten { tasks }) => tasks.iter().for_each(|task| self.forget(*task)),
+            _ => {}
         }
         self.judge_promises();
     }

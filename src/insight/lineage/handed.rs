@@ -1,9 +1,9 @@
 //! Who handed which part of a work to whom.
 
-use crate::event::RunEvent;
+use crate::event::PartEvent;
 use crate::id::AgentId;
 use crate::name::Name;
-use crate::run::PartEnd;
+use crate::run::{Handed, PartEnd};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -66,29 +66,30 @@ impl Handing {
         }
     }
 
-    pub(super) fn apply(&mut self, node: &Name, event: &RunEvent, most: usize, record: &mut Vec<HandedOn>) {
-        if let RunEvent::Gathered { part, .. } = event {
-            self.due.push_back(*part as usize);
-        }
-        if let RunEvent::Split { part: of, into, .. } = event {
-            let by = self.parts.get(*of as usize).and_then(|part| part.last);
-            for handed in into {
-                let kept = record.len() < most;
-                let (node, kind) = (node.clone(), handed.task.kind.clone());
-                let part = u32::try_from(self.parts.len()).unwrap_or(u32::MAX);
-                self.parts.push(Known { record: kept.then_some(record.len()), ..Known::default() });
-                if kept {
-                    record.push(HandedOn { node, part, of: *of, kind, by, to: Vec::new(), end: None });
+    pub(super) fn apply(&mut self, node: &Name, part: u32, event: &PartEvent, most: usize, record: &mut Vec<HandedOn>) {
+        match event {
+            PartEvent::Gathered { .. } => self.due.push_back(part as usize),
+            PartEvent::Split { into, .. } => self.split(node, part, into, most, record),
+            PartEvent::Ended { end, .. } => {
+                let Some(known) = self.parts.get_mut(part as usize) else { return };
+                known.begun = true;
+                self.due.retain(|due| due != &(part as usize));
+                if let Some(handed) = known.record.and_then(|place| record.get_mut(place)) {
+                    handed.end = Some(told(end));
                 }
             }
         }
-        if let RunEvent::PartEnded { part, end, .. } = event
-            && let Some(known) = self.parts.get_mut(*part as usize)
-        {
-            known.begun = true;
-            self.due.retain(|due| due != &(*part as usize));
-            if let Some(handed) = known.record.and_then(|place| record.get_mut(place)) {
-                handed.end = Some(told(end));
+    }
+
+    fn split(&mut self, node: &Name, of: u32, into: &[Handed], most: usize, record: &mut Vec<HandedOn>) {
+        let by = self.parts.get(of as usize).and_then(|part| part.last);
+        for handed in into {
+            let kept = record.len() < most;
+            let (node, kind) = (node.clone(), handed.task.kind.clone());
+            let part = u32::try_from(self.parts.len()).unwrap_or(u32::MAX);
+            self.parts.push(Known { record: kept.then_some(record.len()), ..Known::default() });
+            if kept {
+                record.push(HandedOn { node, part, of, kind, by, to: Vec::new(), end: None });
             }
         }
     }

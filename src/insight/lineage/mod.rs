@@ -1,5 +1,7 @@
 //! Which attempt of which agent made what, from what, under which definition.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
+
 mod handed;
 mod prov;
 mod record;
@@ -14,12 +16,12 @@ use super::catalog::{Catalog, follow};
 use super::table::Table;
 use super::timeline::Step;
 use crate::definition::{Action, DefinitionId, Node};
-use crate::event::{Entry, Event, RunEvent, TaskEvent};
-use crate::id::{AttemptId, Incarnation, RunId, Seq, TaskId};
+use crate::event::{CatalogueEvent, ControlEvent, Entry, Event, NodeEvent, NodeRef, PartEvent, RunEvent, TaskEvent};
+use crate::id::{AttemptId, Incarnation, NodeIx, RunId, Seq, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{NodeOutcome, RunOutcome, RunSpec};
-use crate::task::{Happened, Owner, Phase};
+use crate::task::{Owner, Phase, SideEffects};
 use crate::time::Time;
 use handed::Handing;
 use std::collections::{BTreeMap, BTreeSet};
@@ -197,182 +199,144 @@ impl Lineage {
         record.handing.entry(owner.node).or_insert_with(Handing::new).begins()
     }
 
-    fn parts(&mut self, run: RunId, node: u32, event: &RunEvent) {
-        let (name, most) = (self.name(run, node), self.most);
+    fn parts(&mut self, run: RunId, node: &NodeRef, part: u32, event: &PartEvent) {
         if let Some(Record { lineage, handing, .. }) = self.runs.get_mut(&run) {
-            let handing = handing.entry(node).or_insert_with(Handing::new);
-            handing.apply(&name, event, most, &mut lineage.handed_on);
+            let handing = handing.entry(node.index.get()).or_insert_with(Handing::new);
+            handing.apply(&node.name, part, event, self.most, &mut lineage.handed_on);
         }
     }
 
     /// Parts of what is done anew are asked for anew.
-    fn begin_anew(&mut self, run: RunId, nodes: &[u32]) {
+    fn begin_anew(&mut self, run: RunId, nodes: &[NodeRef]) {
         if let Some(record) = self.runs.get_mut(&run) {
-            record.handing.retain(|node, _| !nodes.contains(node));
+            record.handing.retain(|known, _| !nodes.iter().any(|node| node.index.get() == *known));
         }
     }
 
     /// What is done again from a save-point draws on nothing that was undone.
-    fn again(&mut self, run: RunId, nodes: &[u32]) {
+    fn again(&mut self, run: RunId, nodes: &[NodeRef]) {
         self.begin_anew(run, nodes);
-        let names: Vec<Name> = nodes.iter().map(|node| self.name(run, *node)).collect();
         if let Some(record) = self.runs.get_mut(&run) {
-            names.iter().for_each(|name| _ = record.gave.remove(name));
+            nodes.iter().for_each(|node| _ = record.gave.remove(&node.name));
         }
     }
 
-    fn task(&mut self, event: &TaskEvent, seq: Seq, at: Time) {
+    fn task(&mut self, id: TaskId, event: &TaskEvent, (seq, at): (Seq, Time)) {
         match event {
             TaskEvent::Submitted { spec, .. } => {
-                self.tasks.remove(&spec.id);
+                self.tasks.remove(&id);
                 if let Some(owner) = spec.owner {
                     let part = self.part_begins(owner);
-                    self.tasks.insert(spec.id, Known { owner, part, held: None });
+                    self.tasks.insert(id, Known { owner, part, held: None });
                 }
             }
-            TaskEvent::Assigned { attempt, to } => {
-                if let Some(known) = self.tasks.get_mut(&attempt.task()) {
-                    known.held = Some((*attempt, *to));
-                    if let (owner, Some(part)) = (known.owner, known.part)
-                        && let Some(Record { lineage, handing, .. }) = self.runs.get_mut(&owner.run)
-                        && let Some(handing) = handing.get_mut(&owner.node)
-                    {
-                        handing.given(part, to.agent(), &mut lineage.handed_on);
-                    }
-                }
-            }
+            TaskEvent::Assigned { attempt, to } => self.assigned(attempt.of(id), *to),
             TaskEvent::Succeeded { attempt, by, output } => {
-                if let Some(known) = self.tasks.remove(&attempt.task()) {
-                    let maker = Maker::Agent { attempt: *attempt, by: *by };
+                if let Some(known) = self.tasks.remove(&id) {
+                    let maker = Maker::Agent { attempt: attempt.of(id), by: *by };
                     if known.owner.phase == Phase::Query {
                         return self.found(known.owner, maker, output, seq, at);
                     }
                     self.made(known.owner, maker, Some(output), seq, at);
                 }
             }
-            TaskEvent::Answered { task, from, output } => {
-                if let Some(known) = self.tasks.remove(task) {
+            TaskEvent::Answered { from, output } => {
+                if let Some(known) = self.tasks.remove(&id) {
                     self.made(known.owner, Maker::Known(*from), Some(output), seq, at);
                 }
             }
-            // Withdrawn, and done all the same: whoever held it made it.
-            TaskEvent::Cancelled { task, happened: Happened::Yes(output), .. } => {
-                if let Some(Known { owner, held: Some((attempt, by)), .. }) = self.tasks.remove(task) {
+            // Cancelled, and done all the same: the agent that held it made it.
+            TaskEvent::Cancelled { side_effects: SideEffects::Done(output), .. } => {
+                if let Some(Known { owner, held: Some((attempt, by)), .. }) = self.tasks.remove(&id) {
                     self.made(owner, Maker::Agent { attempt, by }, Some(output), seq, at);
                 }
             }
-            TaskEvent::Forgotten { tasks } => {
-                for task in tasks {
-                    self.tasks.remove(task);
-                }
-            }
-            TaskEvent::Ready { .. }
-            | TaskEvent::Started { .. }
-            | TaskEvent::Used { .. }
-            | TaskEvent::YieldRequested { .. }
-            | TaskEvent::Yielded { .. }
-            | TaskEvent::AttemptFailed { .. }
-            | TaskEvent::CancelRequested { .. }
-            | TaskEvent::Cancelled { .. }
-            | TaskEvent::Expired { .. }
-            | TaskEvent::Discarded { .. }
-            | TaskEvent::Prioritised { .. } => {}
+            _ => {}
         }
     }
 
-    /// A run follows another definition: places of nodes are others.
-    fn migrated(&mut self, event: &RunEvent, run: RunId, (version, hash): (u32, u64), from: &[Option<u32>]) {
-        self.tasks.iter_mut().for_each(|(_, known)| follow(&mut known.owner, event));
-        self.steps.iter_mut().for_each(|(_, owner)| follow(owner, event));
-        let old: Vec<Name> = from.iter().map(|was| self.name(run, was.unwrap_or(u32::MAX))).collect();
+    fn assigned(&mut self, attempt: AttemptId, to: Incarnation) {
+        let Some(known) = self.tasks.get_mut(&attempt.task()) else { return };
+        known.held = Some((attempt, to));
+        if let (owner, Some(part)) = (known.owner, known.part)
+            && let Some(Record { lineage, handing, .. }) = self.runs.get_mut(&owner.run)
+            && let Some(handing) = handing.get_mut(&owner.node)
+        {
+            handing.given(part, to.agent(), &mut lineage.handed_on);
+        }
+    }
+
+    /// A run follows another definition: nodes have other indexes.
+    fn migrated(&mut self, event: &Event, run: RunId, (version, hash): (u32, u64), from: &[Option<NodeIx>]) {
+        self.tasks.iter_mut().for_each(|(_, known)| follow(&mut known.owner, run, from));
+        self.steps.iter_mut().for_each(|(_, owner)| follow(owner, run, from));
+        let old: Vec<Name> = from.iter().map(|was| self.name(run, was.map_or(u32::MAX, NodeIx::get))).collect();
         self.catalog.apply(event);
         let new: Vec<Name> = (0..).zip(from).map(|(place, _)| self.name(run, place)).collect();
         let Some(Record { lineage, gave, handing }) = self.runs.get_mut(&run) else { return };
         let mut known = core::mem::take(handing);
-        let moved = (0..).zip(from).filter_map(|(place, was)| Some((place, known.remove(was.as_ref()?)?)));
+        let moved = (0..).zip(from).filter_map(|(place, was)| Some((place, known.remove(&was.as_ref()?.get())?)));
         *handing = moved.collect();
         *gave = old.iter().zip(new).filter(|(old, _)| gave.contains(*old)).map(|(_, new)| new).collect();
         lineage.version = version;
         lineage.definition = lineage.definition.take().map(|id| DefinitionId { version, hash, ..id });
     }
 
-    fn run_event(&mut self, event: &RunEvent, seq: Seq, at: Time) {
+    fn run_event(&mut self, run: RunId, event: &RunEvent, (seq, at): (Seq, Time)) {
         match event {
-            RunEvent::Defined { definition } => {
-                let key = (definition.name.clone(), definition.version);
-                self.definitions.insert(key, definition.id());
-            }
             RunEvent::Started { spec, version, owner, .. } => self.started(spec, *version, *owner),
-            RunEvent::NodeFinished { run, node, outcome: NodeOutcome::Succeeded, output: Some(output), .. } => {
-                let owner = Owner::new(*run, *node, 0, Phase::Do);
-                self.made(owner, Maker::Core, Some(output), seq, at);
-            }
-            RunEvent::Finished { run, outcome: RunOutcome::Succeeded { output } } => {
-                let from = self.catalog.home(*run).and_then(|home| home.definition.as_deref()).map(source::of_output);
-                if let Some(record) = self.runs.get_mut(run) {
+            RunEvent::Finished { outcome: RunOutcome::Succeeded { output } } => {
+                let from = self.catalog.home(run).and_then(|home| home.definition.as_deref()).map(source::of_output);
+                if let Some(record) = self.runs.get_mut(&run) {
                     record.lineage.output = Some(Print::of(output));
                     let gave = &record.gave;
                     let gives = |source: &Source| !matches!(source, Source::Node(name) if !gave.contains(name));
                     record.lineage.output_from = from.unwrap_or_default().into_iter().filter(gives).collect();
                 }
-                if let Some(owner) = self.steps.remove(run) {
-                    self.made(owner, Maker::Run(*run), Some(output), seq, at);
+                if let Some(owner) = self.steps.remove(&run) {
+                    self.made(owner, Maker::Run(run), Some(output), seq, at);
                 }
             }
-            RunEvent::WentForward { run, nodes } => self.again(*run, nodes),
-            RunEvent::Retried { run, nodes, .. } => self.begin_anew(*run, nodes),
-            RunEvent::Split { run, node, .. }
-            | RunEvent::Gathered { run, node, .. }
-            | RunEvent::PartEnded { run, node, .. } => self.parts(*run, *node, event),
-            RunEvent::Migrated { run, version, hash, from, .. } => self.migrated(event, *run, (*version, *hash), from),
-            RunEvent::NodeFinished { .. }
-            | RunEvent::Finished { .. }
-            | RunEvent::DefaultSet { .. }
-            | RunEvent::Retired { .. }
-            | RunEvent::Prioritised { .. }
-            | RunEvent::Reset { .. }
-            | RunEvent::Opened { .. }
-            | RunEvent::Signalled { .. }
-            | RunEvent::SignalMoved { .. }
-            | RunEvent::Paused { .. }
-            | RunEvent::Resumed { .. }
-            | RunEvent::Operated { .. }
-            | RunEvent::HandlerFired { .. }
-            | RunEvent::ItemsAdded { .. }
-            | RunEvent::ItemsClosed { .. }
-            | RunEvent::ItemsEnough { .. }
-            | RunEvent::Refused { .. }
-            | RunEvent::Exhausted { .. }
-            | RunEvent::Unresolved { .. }
-            | RunEvent::Held { .. }
-            | RunEvent::Updated { .. }
-            | RunEvent::Reduced { .. }
-            | RunEvent::Entered { .. }
-            | RunEvent::Decided { .. }
-            | RunEvent::Delegated { .. }
-            | RunEvent::Escalated { .. }
-            | RunEvent::Halted { .. }
-            | RunEvent::TurnedBack { .. }
-            | RunEvent::Unwinding { .. }
-            | RunEvent::NodeUndone { .. }
-            | RunEvent::UndoRetried { .. }
-            | RunEvent::Forgotten { .. } => {}
+            RunEvent::Restarted { nodes } => self.again(run, nodes),
+            RunEvent::Retried { nodes, .. } => self.begin_anew(run, nodes),
+            _ => {}
+        }
+    }
+
+    fn node_event(&mut self, run: RunId, node: &NodeRef, event: &NodeEvent, (seq, at): (Seq, Time)) {
+        match event {
+            NodeEvent::Finished { outcome: NodeOutcome::Succeeded, output: Some(output), .. } => {
+                let owner = Owner::new(run, node.index.get(), 0, Phase::Do);
+                self.made(owner, Maker::Core, Some(output), seq, at);
+            }
+            NodeEvent::Part { part, event } => self.parts(run, node, *part, event),
+            _ => {}
         }
     }
 }
 
 impl Projection for Lineage {
     fn apply(&mut self, entry: &Entry) {
+        let when = (entry.seq, entry.at);
         match &entry.event {
-            Event::Agent(_) | Event::Control(_) => {}
-            Event::Task(event) => self.task(event, entry.seq, entry.at),
-            Event::Run(event) => {
-                self.run_event(event, entry.seq, entry.at);
-                // A move needs the old names and the new, and has looked at both.
-                if !matches!(event, RunEvent::Migrated { .. }) {
-                    self.catalog.apply(event);
+            // A move needs the old names and the new.
+            Event::Run { run, event: RunEvent::Migrated { version, hash, from, .. } } => {
+                return self.migrated(&entry.event, *run, (*version, *hash), from);
+            }
+            Event::Task { task, event } => self.task(*task, event, when),
+            Event::Run { run, event } => self.run_event(*run, event, when),
+            Event::Node { run, node, event } => self.node_event(*run, node, event, when),
+            Event::Catalogue(CatalogueEvent::Defined { definition }) => {
+                let key = (definition.name.clone(), definition.version);
+                self.definitions.insert(key, definition.id());
+            }
+            Event::Control(ControlEvent::TasksForgotten { tasks }) => {
+                for task in tasks {
+                    self.tasks.remove(task);
                 }
             }
+            _ => {}
         }
+        self.catalog.apply(&entry.event);
     }
 }

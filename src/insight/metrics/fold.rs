@@ -1,10 +1,12 @@
 //! What each entry changes.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
+
 use super::agent::Agent;
 use super::group::{Group, Usage};
 use super::snapshot::Counts;
 use super::{Class, Held, Live, Metrics};
-use crate::event::{AgentEvent, Entry, Event, Next, RunEvent, TaskEvent};
+use crate::event::{AgentEvent, ControlEvent, Entry, Event, Next, TaskEvent};
 use crate::id::{AgentId, AttemptId, TaskId};
 use crate::insight::Projection;
 use crate::name::Name;
@@ -189,28 +191,27 @@ impl Metrics {
         }
     }
 
-    fn agent_event(&mut self, event: &AgentEvent, now: Time) {
-        let agent = event.incarnation().agent();
+    fn agent_event(&mut self, agent: AgentId, event: &AgentEvent, now: Time) {
         let capacity = match event {
-            AgentEvent::Registered { spec, .. } | AgentEvent::Updated { spec, .. } => u64::from(spec.capacity),
-            // What it holds, it holds until it is done: its places count until it has left.
-            AgentEvent::Draining { .. } => return,
+            AgentEvent::Registered { spec } | AgentEvent::Updated { spec } => u64::from(spec.capacity),
             AgentEvent::Throttled { guard, slots, .. } => {
                 if let Some(known) = self.agents.get_mut(&agent) {
                     known.throttled(*guard, *slots, now);
                 }
                 return;
             }
-            AgentEvent::Deregistered { .. } => 0,
-            AgentEvent::Lost { .. } => {
+            AgentEvent::Deregistered => 0,
+            AgentEvent::Lost => {
                 self.lost += 1;
                 0
             }
+            // A draining agent keeps what it holds: its places count until it has left.
+            AgentEvent::Draining => return,
         };
         if let AgentEvent::Registered { .. } = event {
             self.agent(agent);
         }
-        // Only of agents that are kept apart: of the others nobody could say which places are whose.
+        // Only of agents that are kept apart: the places of the others cannot be told apart.
         if let Some(known) = self.agents.get_mut(&agent) {
             known.set_capacity(capacity, now);
             if !matches!(event, AgentEvent::Updated { .. }) {
@@ -219,44 +220,37 @@ impl Metrics {
         }
     }
 
-    fn task(&mut self, event: &TaskEvent, now: Time) {
+    fn task(&mut self, id: TaskId, event: &TaskEvent, now: Time) {
         match event {
             TaskEvent::Submitted { spec, replays, .. } => self.submitted(spec, replays.is_some(), now),
-            TaskEvent::Ready { task } => self.line_up(*task, now),
-            TaskEvent::Assigned { attempt, to } => self.assigned(*attempt, to.agent(), now),
-            TaskEvent::Started { .. } | TaskEvent::Used { .. } | TaskEvent::YieldRequested { .. } => {}
+            TaskEvent::Ready => self.line_up(id, now),
+            TaskEvent::Assigned { attempt, to } => self.assigned(attempt.of(id), to.agent(), now),
             TaskEvent::Yielded { attempt, .. } => {
-                self.release(attempt.task(), Some(*attempt), now);
-                let class = self.class(attempt.task());
+                self.release(id, Some(attempt.of(id)), now);
+                let class = self.class(id);
                 self.each(class.as_ref(), |group| group.counts.yields += 1);
-                self.line_up(attempt.task(), now);
+                self.line_up(id, now);
             }
             TaskEvent::AttemptFailed { attempt, by, next, beyond_budget, .. } => {
                 if *beyond_budget {
-                    let class = self.class(attempt.task());
+                    let class = self.class(id);
                     self.each(class.as_ref(), |group| group.counts.beyond_budget += 1);
                 }
-                self.attempt_failed(*attempt, by.agent(), *next, now);
+                self.attempt_failed(attempt.of(id), by.agent(), *next, now);
             }
             TaskEvent::Succeeded { attempt, by, .. } => {
                 self.agent(by.agent()).succeeded += 1;
-                self.ended(attempt.task(), Some(*attempt), now, End::Succeeded);
+                self.ended(id, Some(attempt.of(id)), now, End::Succeeded);
             }
-            TaskEvent::Answered { task, .. } => {
-                let class = self.class(*task);
+            TaskEvent::Answered { .. } => {
+                let class = self.class(id);
                 self.each(class.as_ref(), |group| group.counts.answered += 1);
-                self.ended(*task, None, now, End::Succeeded);
+                self.ended(id, None, now, End::Succeeded);
             }
-            TaskEvent::CancelRequested { .. } => {}
-            TaskEvent::Cancelled { task, .. } => self.ended(*task, None, now, End::Cancelled),
-            TaskEvent::Expired { task, .. } => self.ended(*task, None, now, End::Expired),
+            TaskEvent::Cancelled { .. } => self.ended(id, None, now, End::Cancelled),
+            TaskEvent::Expired { .. } => self.ended(id, None, now, End::Expired),
             TaskEvent::Discarded { .. } => self.all.counts.discarded += 1,
-            TaskEvent::Prioritised { tasks, tier, .. } => self.moved(tasks, *tier),
-            TaskEvent::Forgotten { tasks } => {
-                for task in tasks {
-                    self.forget(*task);
-                }
-            }
+            _ => {}
         }
     }
 }
@@ -266,10 +260,15 @@ impl Projection for Metrics {
         self.since.get_or_insert(entry.at);
         self.last = self.last.max(entry.at);
         match &entry.event {
-            Event::Task(event) => self.task(event, entry.at),
-            Event::Agent(event) => self.agent_event(event, entry.at),
-            Event::Run(RunEvent::Prioritised { tasks, tier, .. }) => self.moved(tasks, *tier),
-            Event::Run(_) | Event::Control(_) => {}
+            Event::Task { task, event } => self.task(*task, event, entry.at),
+            Event::Agent { agent, event } => self.agent_event(agent.agent(), event, entry.at),
+            Event::Control(ControlEvent::TasksPrioritised { tasks, tier, .. }) => self.moved(tasks, *tier),
+            Event::Control(ControlEvent::TasksForgotten { tasks }) => {
+                for task in tasks {
+                    self.forget(*task);
+                }
+            }
+            _ => {}
         }
     }
 }

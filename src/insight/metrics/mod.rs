@@ -33,18 +33,19 @@ use std::sync::Arc;
 ///
 /// ```
 /// use counterpoint::insight::{Metrics, Projection};
-/// use counterpoint::{AgentId, AttemptId, Entry, Incarnation, Payload, Seq, TaskEvent, TaskId, TaskSpec, Time};
+/// use counterpoint::{AgentId, AttemptNumber, Entry, Incarnation, Payload, Seq, TaskEvent, TaskId, TaskSpec, Time};
 /// use std::{sync::Arc, time::Duration};
 ///
-/// let (attempt, life) = (AttemptId::new(TaskId::new(7), 1), Incarnation::new(AgentId::new(3), 1));
+/// let (task, attempt) = (TaskId::new(7), AttemptNumber::FIRST);
+/// let ada = Incarnation::new(AgentId::new(3), 1);
 /// let story = [
-///     (10, TaskEvent::Submitted { spec: Arc::new(TaskSpec::new(TaskId::new(7), "resize")), replays: None, expected: None }),
-///     (12, TaskEvent::Assigned { attempt, to: life }),
-///     (62, TaskEvent::Succeeded { attempt, by: life, output: Payload::NULL }),
+///     (10, TaskEvent::Submitted { spec: Arc::new(TaskSpec::new(task, "resize")), replays: None, expected: None }),
+///     (12, TaskEvent::Assigned { attempt, to: ada }),
+///     (62, TaskEvent::Succeeded { attempt, by: ada, output: Payload::NULL }),
 /// ];
 /// let mut metrics = Metrics::default();
 /// for (seq, (at, event)) in (1..).zip(story) {
-///     metrics.apply(&Entry { seq: Seq::new(seq), at: Time::from_millis(at), event: event.into() });
+///     metrics.apply(&Entry { seq: Seq::new(seq), at: Time::from_millis(at), event: event.of(task) });
 /// }
 /// let now = metrics.snapshot();
 /// assert_eq!(now.all.counts.succeeded, 1);

@@ -1,5 +1,7 @@
 //! How far each run is and what it waits for.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
+
 mod report;
 mod state;
 
@@ -9,8 +11,8 @@ use super::catalog::{Catalog, follow};
 use super::table::Table;
 use super::{Picture, Projection};
 use crate::definition::{Action, Definition};
-use crate::event::{Entry, Event, Next, Opening, RunEvent, TaskEvent};
-use crate::id::{AgentId, RunId, TaskId};
+use crate::event::{ControlEvent, Entry, Event, MapEvent, Next, NodeEvent, NodeRef, Opening, RunEvent, TaskEvent};
+use crate::id::{AgentId, NodeIx, RunId, TaskId};
 use crate::name::Name;
 use crate::run::{NodeStatus, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::task::{Owner, Phase};
@@ -33,7 +35,7 @@ const LISTED: usize = 16;
 /// ```
 /// use counterpoint::definition::{Action, Definition, Link, Node};
 /// use counterpoint::insight::{Progress, Projection};
-/// use counterpoint::{Entry, NodeOutcome, RunEvent, RunId, RunSpec, Seq, Time};
+/// use counterpoint::{CatalogueEvent, Entry, NodeEvent, NodeIx, NodeOutcome, NodeRef, RunEvent, RunId, RunSpec, Seq, Time};
 /// use std::sync::Arc;
 ///
 /// let run = RunId::new(1);
@@ -41,13 +43,14 @@ const LISTED: usize = 16;
 ///     .with_node(Node::new("find", Action::task("find")))
 ///     .with_node(Node::new("say", Action::task("say")).with_link(Link::success("find")));
 /// let events = [
-///     RunEvent::Defined { definition: Arc::new(flow) },
-///     RunEvent::Started { spec: Arc::new(RunSpec::new(run, "greet")), version: 0, owner: None, hash: None },
-///     RunEvent::NodeFinished { run, node: 0, outcome: NodeOutcome::Succeeded, took: vec![], output: None, signal: None },
+///     CatalogueEvent::Defined { definition: Arc::new(flow) }.into(),
+///     RunEvent::Started { spec: Arc::new(RunSpec::new(run, "greet")), version: 0, owner: None, hash: None }.of(run),
+///     NodeEvent::Finished { outcome: NodeOutcome::Succeeded, took: vec![], output: None, signal: None }
+///         .of(run, NodeRef::new(NodeIx::new(0), "find")),
 /// ];
 /// let mut progress = Progress::default();
 /// for (seq, event) in (1..).zip(events) {
-///     progress.apply(&Entry { seq: Seq::new(seq), at: Time::from_secs(seq), event: event.into() });
+///     progress.apply(&Entry { seq: Seq::new(seq), at: Time::from_secs(seq), event });
 /// }
 /// let now = progress.run(run).expect("it has started");
 /// assert_eq!((now.nodes.over, now.nodes.total, now.share), (1, 2, 0.5));
@@ -184,33 +187,22 @@ impl Progress {
         self.runs.get_mut(&run)?.node_mut(node)
     }
 
-    fn task(&mut self, event: &TaskEvent) {
+    fn task(&mut self, id: TaskId, event: &TaskEvent) {
         match event {
             TaskEvent::Submitted { spec, .. } => {
                 if let Some(owner) = spec.owner {
-                    self.step_began(spec.id, owner, &spec.kind);
+                    self.step_began(id, owner, &spec.kind);
                 }
             }
-            TaskEvent::Assigned { attempt, to } => self.held(attempt.task(), Some(to.agent())),
-            TaskEvent::Yielded { attempt, .. } | TaskEvent::AttemptFailed { attempt, next: Next::Retry { .. }, .. } => {
-                self.held(attempt.task(), None)
+            TaskEvent::Assigned { to, .. } => self.held(id, Some(to.agent())),
+            TaskEvent::Yielded { .. } | TaskEvent::AttemptFailed { next: Next::Retry { .. }, .. } => {
+                self.held(id, None)
             }
-            TaskEvent::AttemptFailed { attempt, .. } => self.step_ended(attempt.task(), false),
-            TaskEvent::Succeeded { attempt, .. } => self.step_ended(attempt.task(), true),
-            TaskEvent::Answered { task, .. } => self.step_ended(*task, true),
-            TaskEvent::Cancelled { task, .. } | TaskEvent::Expired { task, .. } => self.step_ended(*task, false),
-            TaskEvent::Forgotten { tasks } => {
-                for task in tasks {
-                    self.drop_step(*task);
-                }
+            TaskEvent::Succeeded { .. } | TaskEvent::Answered { .. } => self.step_ended(id, true),
+            TaskEvent::AttemptFailed { .. } | TaskEvent::Cancelled { .. } | TaskEvent::Expired { .. } => {
+                self.step_ended(id, false);
             }
-            TaskEvent::Ready { .. }
-            | TaskEvent::Started { .. }
-            | TaskEvent::Used { .. }
-            | TaskEvent::YieldRequested { .. }
-            | TaskEvent::CancelRequested { .. }
-            | TaskEvent::Discarded { .. }
-            | TaskEvent::Prioritised { .. } => {}
+            _ => {}
         }
     }
 
@@ -250,73 +242,45 @@ impl Progress {
         }
     }
 
-    fn run_event(&mut self, event: &RunEvent, now: Time) {
-        self.catalog.apply(event);
+    fn run_event(&mut self, run: RunId, event: &RunEvent, now: Time) {
         match event {
             RunEvent::Started { spec, owner, .. } => self.started(spec, *owner, now),
-            RunEvent::ItemsAdded { run, node, items } => self.added(*run, *node, items.len()),
-            RunEvent::Opened { run, node, what } => self.opened(*run, *node, what),
-            RunEvent::NodeFinished { run, node, outcome, .. } => {
-                if let Some(node) = self.node_mut(*run, *node) {
-                    node.status = outcome.into();
-                }
-            }
-            RunEvent::Halted { run, .. } => self.set_phase(*run, RunPhase::Halting),
-            RunEvent::TurnedBack { run, .. } => self.goes_back(*run),
-            RunEvent::WentForward { run, nodes } => {
-                if let Some(run) = self.runs.get_mut(run) {
+            RunEvent::Failing { .. } => self.set_phase(run, RunPhase::Halting),
+            RunEvent::RolledBack { .. } => self.goes_back(run),
+            RunEvent::Restarted { nodes } => {
+                if let Some(run) = self.runs.get_mut(&run) {
                     run.goes_back = false;
-                    nodes.iter().for_each(|node| _ = run.nodes.remove(node));
+                    nodes.iter().for_each(|node| _ = run.nodes.remove(&node.index.get()));
                 }
             }
-            RunEvent::Unwinding { run, nodes } => {
-                self.unwinding(*run);
+            RunEvent::Compensating { nodes } => {
+                self.unwinding(run);
                 for node in nodes {
-                    self.set_status(*run, *node, NodeStatus::Undoing);
+                    self.set_status(run, node.index.get(), NodeStatus::Undoing);
                 }
             }
-            RunEvent::NodeUndone { run, node, outcome } => self.undone(*run, *node, outcome),
-            RunEvent::UndoRetried { run, node } => {
-                self.set_status(*run, *node, NodeStatus::Undoing);
-                self.settle(*run);
+            RunEvent::Finished { outcome } => self.finished(run, outcome, now),
+            RunEvent::Migrated { from, .. } => self.migrated(run, from),
+            RunEvent::Retried { nodes, .. } => self.retried(run, nodes),
+            RunEvent::Reset { .. } => {
+                self.retried(run, &[]);
+                self.goes_back(run);
             }
-            RunEvent::Finished { run, outcome } => self.finished(*run, outcome, now),
-            RunEvent::Forgotten { runs } => {
-                for run in runs {
-                    self.forget(*run);
-                }
+            _ => {}
+        }
+    }
+
+    fn node_event(&mut self, run: RunId, node: u32, event: &NodeEvent) {
+        match event {
+            NodeEvent::Map(MapEvent::ItemsAdded { items }) => self.added(run, node, items.len()),
+            NodeEvent::Opened { what } => self.opened(run, node, what),
+            NodeEvent::Finished { outcome, .. } => self.set_status(run, node, outcome.into()),
+            NodeEvent::Compensated { outcome } => self.undone(run, node, outcome),
+            NodeEvent::CompensationRetried => {
+                self.set_status(run, node, NodeStatus::Undoing);
+                self.settle(run);
             }
-            RunEvent::Migrated { run, from, .. } => self.migrated(event, *run, from),
-            RunEvent::Retried { run, nodes, .. } => self.retried(*run, nodes),
-            RunEvent::Reset { run, .. } => {
-                self.retried(*run, &[]);
-                self.goes_back(*run);
-            }
-            RunEvent::Defined { .. }
-            | RunEvent::DefaultSet { .. }
-            | RunEvent::Retired { .. }
-            | RunEvent::Prioritised { .. }
-            | RunEvent::Signalled { .. }
-            | RunEvent::SignalMoved { .. }
-            | RunEvent::Paused { .. }
-            | RunEvent::Resumed { .. }
-            | RunEvent::Operated { .. }
-            | RunEvent::HandlerFired { .. }
-            | RunEvent::ItemsClosed { .. }
-            | RunEvent::ItemsEnough { .. }
-            | RunEvent::Split { .. }
-            | RunEvent::Gathered { .. }
-            | RunEvent::PartEnded { .. }
-            | RunEvent::Refused { .. }
-            | RunEvent::Exhausted { .. }
-            | RunEvent::Unresolved { .. }
-            | RunEvent::Held { .. }
-            | RunEvent::Updated { .. }
-            | RunEvent::Reduced { .. }
-            | RunEvent::Entered { .. }
-            | RunEvent::Decided { .. }
-            | RunEvent::Delegated { .. }
-            | RunEvent::Escalated { .. } => {}
+            _ => {}
         }
     }
 
@@ -345,21 +309,21 @@ impl Progress {
         }
     }
 
-    fn retried(&mut self, run: RunId, nodes: &[u32]) {
+    fn retried(&mut self, run: RunId, nodes: &[NodeRef]) {
         if let Some(state) = self.runs.get_mut(&run) {
             (state.phase, state.outcome, state.ended) = (RunPhase::Running, None, None);
-            nodes.iter().for_each(|node| drop(state.nodes.remove(node)));
+            nodes.iter().for_each(|node| drop(state.nodes.remove(&node.index.get())));
         }
     }
 
-    fn migrated(&mut self, event: &RunEvent, run: RunId, from: &[Option<u32>]) {
-        self.steps.iter_mut().for_each(|(_, step)| follow(&mut step.owner, event));
-        self.runs.iter_mut().flat_map(|(_, state)| &mut state.owner).for_each(|owner| follow(owner, event));
+    fn migrated(&mut self, run: RunId, from: &[Option<NodeIx>]) {
+        self.steps.iter_mut().for_each(|(_, step)| follow(&mut step.owner, run, from));
+        self.runs.iter_mut().flat_map(|(_, state)| &mut state.owner).for_each(|owner| follow(owner, run, from));
         let definition = self.catalog.home(run).and_then(|home| home.definition.clone());
         let Some(state) = self.runs.get_mut(&run) else { return };
         state.definition = definition;
         let mut old = core::mem::take(&mut state.nodes);
-        let moved = (0..).zip(from).filter_map(|(place, was)| Some((place, old.remove(was.as_ref()?)?)));
+        let moved = (0..).zip(from).filter_map(|(place, was)| Some((place, old.remove(&was.as_ref()?.get())?)));
         state.nodes = moved.collect();
     }
 
@@ -455,10 +419,22 @@ impl Progress {
 
 impl Projection for Progress {
     fn apply(&mut self, entry: &Entry) {
+        self.catalog.apply(&entry.event);
         match &entry.event {
-            Event::Task(event) => self.task(event),
-            Event::Run(event) => self.run_event(event, entry.at),
-            Event::Agent(_) | Event::Control(_) => {}
+            Event::Task { task, event } => self.task(*task, event),
+            Event::Run { run, event } => self.run_event(*run, event, entry.at),
+            Event::Node { run, node, event } => self.node_event(*run, node.index.get(), event),
+            Event::Control(ControlEvent::TasksForgotten { tasks }) => {
+                for task in tasks {
+                    self.drop_step(*task);
+                }
+            }
+            Event::Control(ControlEvent::RunsForgotten { runs }) => {
+                for run in runs {
+                    self.forget(*run);
+                }
+            }
+            _ => {}
         }
     }
 }

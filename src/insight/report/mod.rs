@@ -5,7 +5,7 @@ mod page;
 use super::catalog::Catalog;
 use super::text::line;
 use super::{Lineage, Progress, Projection, RunProgress, SvgOptions, Timeline, describe};
-use crate::event::{AgentEvent, Entry, Event, RunEvent, TaskEvent};
+use crate::event::{AgentEvent, CatalogueEvent, Entry, Event, NodeEvent, RunEvent, TaskEvent};
 use crate::id::{AgentId, RunId, Seq, TaskId};
 use crate::name::Name;
 use crate::time::Time;
@@ -25,18 +25,18 @@ const SHOWN: usize = 160;
 /// ```
 /// use counterpoint::definition::{Action, Definition, Node};
 /// use counterpoint::insight::{Projection, Report};
-/// use counterpoint::{Entry, RunEvent, RunId, RunSpec, Seq, Time};
+/// use counterpoint::{CatalogueEvent, Entry, RunEvent, RunId, RunSpec, Seq, Time};
 /// use std::sync::Arc;
 ///
 /// let run = RunId::new(1);
 /// let flow = Definition::new("greet").with_node(Node::new("say", Action::task("say")));
 /// let events = [
-///     RunEvent::Defined { definition: Arc::new(flow) },
-///     RunEvent::Started { spec: Arc::new(RunSpec::new(run, "greet")), version: 0, owner: None, hash: None },
+///     CatalogueEvent::Defined { definition: Arc::new(flow) }.into(),
+///     RunEvent::Started { spec: Arc::new(RunSpec::new(run, "greet")), version: 0, owner: None, hash: None }.of(run),
 /// ];
 /// let mut report = Report::of(run);
 /// for (seq, event) in (1..).zip(events) {
-///     report.apply(&Entry { seq: Seq::new(seq), at: Time::from_secs(seq), event: event.into() });
+///     report.apply(&Entry { seq: Seq::new(seq), at: Time::from_secs(seq), event });
 /// }
 /// let page = report.to_html().expect("the run is known");
 /// assert!(page.starts_with("<!doctype html>") && page.contains("greet"));
@@ -111,37 +111,37 @@ impl Report {
     /// The node of the run that a fact is part of, if it is part of the run at all.
     fn place(&mut self, event: &Event) -> Option<Option<u32>> {
         match event {
-            Event::Run(RunEvent::Started { spec, owner, .. }) => {
+            Event::Run { run, event: RunEvent::Started { owner, .. } } => {
                 let node = match owner {
-                    _ if spec.id == self.run => None,
+                    _ if *run == self.run => None,
                     Some(owner) => Some(self.runs.get(&owner.run)?.unwrap_or(owner.node)),
                     None => return None,
                 };
-                self.runs.insert(spec.id, node);
+                self.runs.insert(*run, node);
                 Some(node)
             }
-            Event::Run(event) => self.runs.get(&event.run()?).copied(),
-            Event::Task(TaskEvent::Submitted { spec, .. }) => {
+            Event::Run { run, .. } | Event::Node { run, .. } => self.runs.get(run).copied(),
+            Event::Task { task, event: TaskEvent::Submitted { spec, .. } } => {
                 let owner = spec.owner?;
                 let node = self.runs.get(&owner.run)?.unwrap_or(owner.node);
-                self.tasks.insert(spec.id, node);
+                self.tasks.insert(*task, node);
                 Some(Some(node))
             }
-            Event::Task(event) => self.tasks.get(&event.task()?).map(|node| Some(*node)),
-            Event::Agent(_) | Event::Control(_) => None,
+            Event::Task { task, .. } => self.tasks.get(task).map(|node| Some(*node)),
+            Event::Agent { .. } | Event::Catalogue(_) | Event::Control(_) => None,
         }
     }
 
     fn note(&mut self, node: u32, entry: &Entry) {
         let row = self.nodes.entry(node).or_default();
         row.began.get_or_insert(entry.at);
-        match &entry.event {
-            Event::Task(TaskEvent::Assigned { to, .. }) => {
+        if let Event::Task { event, .. } = &entry.event {
+            if let TaskEvent::Assigned { to, .. } = event {
                 row.attempts = row.attempts.saturating_add(1);
                 row.agents.insert(to.agent());
+            } else if let TaskEvent::AttemptFailed { .. } = event {
+                row.failed = row.failed.saturating_add(1);
             }
-            Event::Task(TaskEvent::AttemptFailed { .. }) => row.failed = row.failed.saturating_add(1),
-            Event::Task(_) | Event::Agent(_) | Event::Run(_) | Event::Control(_) => {}
         }
         // What is done for a node after it has ended is its undoing.
         if row.ended.is_some() {
@@ -149,16 +149,12 @@ impl Report {
         }
     }
 
-    fn note_of_run(&mut self, event: &RunEvent, at: Time) {
-        if let RunEvent::Opened { run, node, .. } = event
-            && *run == self.run
-        {
-            self.nodes.entry(*node).or_default().began.get_or_insert(at);
-        }
-        if let RunEvent::NodeFinished { run, node, outcome, .. } = event
-            && *run == self.run
-        {
-            let row = self.nodes.entry(*node).or_default();
+    /// A node of the run itself began or ended.
+    fn note_node(&mut self, node: u32, event: &NodeEvent, at: Time) {
+        if let NodeEvent::Opened { .. } = event {
+            self.nodes.entry(node).or_default().began.get_or_insert(at);
+        } else if let NodeEvent::Finished { outcome, .. } = event {
+            let row = self.nodes.entry(node).or_default();
             row.ended = Some(at);
             row.outcome = Some(line(&outcome.to_string(), SHOWN));
         }
@@ -176,21 +172,24 @@ impl Report {
 impl Projection for Report {
     fn apply(&mut self, entry: &Entry) {
         let place = self.place(&entry.event);
-        let common = matches!(entry.event, Event::Agent(_) | Event::Run(RunEvent::Defined { .. }));
+        let common = matches!(entry.event, Event::Agent { .. } | Event::Catalogue(CatalogueEvent::Defined { .. }));
         if place.is_none() && !common {
             return;
         }
         self.progress.apply(entry);
         self.timeline.apply(entry);
         self.lineage.apply(entry);
-        if let Event::Agent(AgentEvent::Registered { by, spec } | AgentEvent::Updated { by, spec }) = &entry.event
+        if let Event::Agent { agent, event: AgentEvent::Registered { spec } | AgentEvent::Updated { spec } } =
+            &entry.event
             && let Some(name) = &spec.name
         {
-            self.agents.insert(by.agent(), name.clone());
+            self.agents.insert(agent.agent(), name.clone());
         }
-        if let Event::Run(event) = &entry.event {
-            self.catalog.apply(event);
-            self.note_of_run(event, entry.at);
+        self.catalog.apply(&entry.event);
+        if let Event::Node { run, node, event } = &entry.event
+            && *run == self.run
+        {
+            self.note_node(node.index.get(), event, entry.at);
         }
         if let Some(node) = place {
             if let Some(node) = node {

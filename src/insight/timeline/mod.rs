@@ -1,5 +1,7 @@
 //! Who did what when.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
+
 mod bar;
 pub(in crate::insight) mod svg;
 
@@ -11,11 +13,11 @@ use super::Projection;
 use super::catalog::{Catalog, follow};
 use super::table::Table;
 use super::text::line;
-use crate::event::{AgentEvent, Entry, Event, Next, RunEvent, TaskEvent};
+use crate::event::{AgentEvent, ControlEvent, Entry, Event, Next, RunEvent, TaskEvent};
 use crate::id::{AgentId, AttemptId, Incarnation, TaskId};
 use crate::name::Name;
 use crate::task::Bound;
-use crate::task::{Failure, FailureKind, Happened, Owner, Phase, TaskSpec};
+use crate::task::{Failure, FailureKind, Owner, Phase, SideEffects, TaskSpec};
 use crate::time::Time;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -27,18 +29,19 @@ const KEPT: usize = 160;
 ///
 /// ```
 /// use counterpoint::insight::{BarResult, Projection, SvgOptions, Timeline};
-/// use counterpoint::{AgentId, AttemptId, Entry, Incarnation, Payload, Seq, TaskEvent, TaskId, TaskSpec, Time};
+/// use counterpoint::{AgentId, AttemptNumber, Entry, Incarnation, Payload, Seq, TaskEvent, TaskId, TaskSpec, Time};
 /// use std::sync::Arc;
 ///
-/// let (attempt, life) = (AttemptId::new(TaskId::new(7), 1), Incarnation::new(AgentId::new(3), 1));
+/// let (task, attempt) = (TaskId::new(7), AttemptNumber::FIRST);
+/// let ada = Incarnation::new(AgentId::new(3), 1);
 /// let story = [
-///     (10, TaskEvent::Submitted { spec: Arc::new(TaskSpec::new(TaskId::new(7), "resize")), replays: None, expected: None }),
-///     (12, TaskEvent::Assigned { attempt, to: life }),
-///     (62, TaskEvent::Succeeded { attempt, by: life, output: Payload::NULL }),
+///     (10, TaskEvent::Submitted { spec: Arc::new(TaskSpec::new(task, "resize")), replays: None, expected: None }),
+///     (12, TaskEvent::Assigned { attempt, to: ada }),
+///     (62, TaskEvent::Succeeded { attempt, by: ada, output: Payload::NULL }),
 /// ];
 /// let mut timeline = Timeline::default();
 /// for (seq, (at, event)) in (1..).zip(story) {
-///     timeline.apply(&Entry { seq: Seq::new(seq), at: Time::from_millis(at), event: event.into() });
+///     timeline.apply(&Entry { seq: Seq::new(seq), at: Time::from_millis(at), event: event.of(task) });
 /// }
 /// let bar = timeline.bars().next().expect("one attempt");
 /// assert_eq!((&*bar.kind, bar.result), ("resize", BarResult::Succeeded));
@@ -128,47 +131,37 @@ impl Timeline {
         svg::draw(self, options)
     }
 
-    fn task(&mut self, event: &TaskEvent, now: Time) {
+    fn task(&mut self, id: TaskId, event: &TaskEvent, now: Time) {
         match event {
             TaskEvent::Submitted { spec, .. } => self.submitted(spec),
-            TaskEvent::Assigned { attempt, to } => self.assigned(*attempt, *to, now),
-            TaskEvent::AttemptFailed { attempt, failure, next, .. } => self.failed(*attempt, failure, *next, now),
+            TaskEvent::Assigned { attempt, to } => self.assigned(attempt.of(id), *to, now),
+            TaskEvent::AttemptFailed { attempt, failure, next, .. } => {
+                self.failed(attempt.of(id), failure, *next, now);
+            }
             TaskEvent::Yielded { attempt, .. } => {
-                self.close(attempt.task(), Some(attempt.number()), BarResult::Cancelled, Some("given back"), now);
+                self.close(id, Some(attempt.get()), BarResult::Cancelled, Some("given back"), now);
             }
             TaskEvent::Succeeded { attempt, .. } => {
-                self.close(attempt.task(), Some(attempt.number()), BarResult::Succeeded, None, now);
-                self.tasks.remove(&attempt.task());
+                self.close(id, Some(attempt.get()), BarResult::Succeeded, None, now);
+                self.tasks.remove(&id);
             }
-            TaskEvent::Answered { task, .. } => {
-                self.tasks.remove(task);
+            TaskEvent::Answered { .. } => _ = self.tasks.remove(&id),
+            TaskEvent::Cancelled { reason, side_effects } => {
+                let unknown = *side_effects == SideEffects::Possible;
+                let result = if unknown { BarResult::Unknown } else { BarResult::Cancelled };
+                self.close(id, None, result, Some(reason), now);
+                self.tasks.remove(&id);
             }
-            TaskEvent::Cancelled { task, reason, happened } => {
-                let result = if *happened == Happened::Maybe { BarResult::Unknown } else { BarResult::Cancelled };
-                self.close(*task, None, result, Some(reason), now);
-                self.tasks.remove(task);
-            }
-            TaskEvent::Expired { task, bound, .. } => {
+            TaskEvent::Expired { bound, .. } => {
                 let note = match bound {
                     Bound::Deadline => "past its deadline",
                     Bound::Queue => "past its queue timeout",
                     Bound::Total => "past its total timeout",
                 };
-                self.close(*task, None, BarResult::Cancelled, Some(note), now);
-                self.tasks.remove(task);
+                self.close(id, None, BarResult::Cancelled, Some(note), now);
+                self.tasks.remove(&id);
             }
-            TaskEvent::Forgotten { tasks } => {
-                for task in tasks {
-                    self.tasks.remove(task);
-                }
-            }
-            TaskEvent::Ready { .. }
-            | TaskEvent::Started { .. }
-            | TaskEvent::Used { .. }
-            | TaskEvent::YieldRequested { .. }
-            | TaskEvent::CancelRequested { .. }
-            | TaskEvent::Discarded { .. }
-            | TaskEvent::Prioritised { .. } => {}
+            _ => {}
         }
     }
 
@@ -185,7 +178,7 @@ impl Timeline {
             agent: to.agent(),
             task,
             kind: known.map_or_else(|| Name::from("unknown"), |known| known.kind.clone()),
-            attempt: attempt.number(),
+            attempt: attempt.number().get(),
             start: now,
             end: None,
             result: BarResult::Open,
@@ -219,14 +212,14 @@ impl Timeline {
     fn failed(&mut self, attempt: AttemptId, failure: &Failure, next: Next, now: Time) {
         let task = attempt.task();
         let result = if failure.kind == FailureKind::Unknown { BarResult::Unknown } else { BarResult::Failed };
-        let agent = self.close(task, Some(attempt.number()), result, Some(&failure.message), now);
+        let agent = self.close(task, Some(attempt.number().get()), result, Some(&failure.message), now);
         match next {
             Next::Retry { at, .. } => {
                 if let Some(agent) = agent {
                     self.mark(Mark {
                         at: now,
                         agent,
-                        what: MarkKind::Retry { task, attempt: attempt.number(), due: at },
+                        what: MarkKind::Retry { task, attempt: attempt.number().get(), due: at },
                     });
                 }
             }
@@ -265,22 +258,18 @@ impl Timeline {
         self.marks.push_back(mark);
     }
 
-    fn agent(&mut self, event: &AgentEvent, now: Time) {
-        let agent = event.incarnation().agent();
-        let what = match event {
-            AgentEvent::Registered { spec, .. } | AgentEvent::Updated { spec, .. } => {
-                self.names.remove(&agent);
-                if let Some(name) = &spec.name {
-                    self.names.insert(agent, name.clone());
-                }
-                if matches!(event, AgentEvent::Updated { .. }) {
-                    return;
-                }
-                MarkKind::Joined
+    fn agent(&mut self, agent: AgentId, event: &AgentEvent, now: Time) {
+        if let AgentEvent::Registered { spec } | AgentEvent::Updated { spec } = event {
+            self.names.remove(&agent);
+            if let Some(name) = &spec.name {
+                self.names.insert(agent, name.clone());
             }
-            AgentEvent::Draining { .. } | AgentEvent::Throttled { .. } => return,
-            AgentEvent::Deregistered { .. } => MarkKind::Left,
-            AgentEvent::Lost { .. } => MarkKind::Lost,
+        }
+        let what = match event {
+            AgentEvent::Registered { .. } => MarkKind::Joined,
+            AgentEvent::Deregistered => MarkKind::Left,
+            AgentEvent::Lost => MarkKind::Lost,
+            _ => return,
         };
         self.mark(Mark { at: now, agent, what });
     }
@@ -290,19 +279,20 @@ impl Projection for Timeline {
     fn apply(&mut self, entry: &Entry) {
         self.since.get_or_insert(entry.at);
         self.last = self.last.max(entry.at);
+        self.catalog.apply(&entry.event);
         match &entry.event {
-            Event::Agent(event) => self.agent(event, entry.at),
-            Event::Task(event) => self.task(event, entry.at),
-            Event::Run(event) => {
-                if matches!(event, RunEvent::Migrated { .. }) {
-                    self.tasks
-                        .iter_mut()
-                        .flat_map(|(_, known)| &mut known.owner)
-                        .for_each(|owner| follow(owner, event));
-                }
-                self.catalog.apply(event);
+            Event::Agent { agent, event } => self.agent(agent.agent(), event, entry.at),
+            Event::Task { task, event } => self.task(*task, event, entry.at),
+            Event::Run { run, event: RunEvent::Migrated { from, .. } } => {
+                let owners = self.tasks.iter_mut().flat_map(|(_, known)| &mut known.owner);
+                owners.for_each(|owner| follow(owner, *run, from));
             }
-            Event::Control(_) => {}
+            Event::Control(ControlEvent::TasksForgotten { tasks }) => {
+                for task in tasks {
+                    self.tasks.remove(task);
+                }
+            }
+            _ => {}
         }
     }
 }

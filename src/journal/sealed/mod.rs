@@ -10,8 +10,8 @@
 //! use counterpoint::{AgentEvent, AgentId, Entry, Incarnation, RestoreError, Seq, Time};
 //!
 //! let lost = |seq| {
-//!     let event = AgentEvent::Lost { by: Incarnation::new(AgentId::new(seq), 1) };
-//!     Entry { seq: Seq::new(seq), at: Time::from_secs(seq), event: event.into() }
+//!     let event = AgentEvent::Lost.of(Incarnation::new(AgentId::new(seq), 1));
+//!     Entry { seq: Seq::new(seq), at: Time::from_secs(seq), event }
 //! };
 //! let stream = Stream::new("orders").with_key(Key::new([7; 32]));
 //! let (mut sealer, mut bytes) = stream.begin(Head::START);

@@ -1,6 +1,6 @@
 //! A routing strategy that follows a plan, and the deviation of the actual execution from it.
 
-use crate::event::{AgentEvent, Entry, Event, TaskEvent};
+use crate::event::{AgentEvent, ControlEvent, Entry, Event, TaskEvent};
 use crate::id::{AgentId, RunId, TaskId};
 use crate::planning::{Outline, Plan};
 use crate::routing::{Candidates, LeastLoaded, RoutingStrategy, Turn};
@@ -197,31 +197,27 @@ impl TrackerState {
 }
 
 impl TrackerState {
-    fn observe_agent(&mut self, event: &AgentEvent) {
-        let agent = event.incarnation().agent();
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a strategy reads what it uses")]
+    fn observe_agent(&mut self, agent: AgentId, event: &AgentEvent) {
         match event {
             AgentEvent::Registered { .. } => {
                 self.gone.remove(&agent);
             }
-            AgentEvent::Draining { .. } | AgentEvent::Deregistered { .. } | AgentEvent::Lost { .. } => {
+            AgentEvent::Draining | AgentEvent::Deregistered | AgentEvent::Lost => {
                 self.gone.insert(agent);
             }
-            AgentEvent::Updated { .. } | AgentEvent::Throttled { .. } => {}
+            _ => {}
         }
     }
 
-    fn observe_task(&mut self, event: &TaskEvent, at: Time) {
+    fn observe_task(&mut self, task: TaskId, event: &TaskEvent, at: Time) {
         if let TaskEvent::Submitted { spec, .. } = event {
             let key = self.key(spec);
-            if key != Key::Task(spec.id) {
-                self.known.insert(spec.id, key);
+            if key != Key::Task(task) {
+                self.known.insert(task, key);
             }
-        } else if let TaskEvent::Assigned { attempt, to } = event {
-            self.begin(attempt.task(), to.agent(), at);
-        } else if let TaskEvent::Forgotten { tasks } = event {
-            for task in tasks {
-                self.known.remove(task);
-            }
+        } else if let TaskEvent::Assigned { to, .. } = event {
+            self.begin(task, to.agent(), at);
         }
     }
 }
@@ -242,10 +238,14 @@ impl<S: RoutingStrategy> RoutingStrategy for PlannedRouting<S> {
     fn observe(&mut self, entry: &Entry) {
         self.inner.observe(entry);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match &entry.event {
-            Event::Agent(event) => state.observe_agent(event),
-            Event::Task(event) => state.observe_task(event, entry.at),
-            Event::Control(_) | Event::Run(_) => {}
+        if let Event::Agent { agent, event } = &entry.event {
+            state.observe_agent(agent.agent(), event);
+        } else if let Event::Task { task, event } = &entry.event {
+            state.observe_task(*task, event, entry.at);
+        } else if let Event::Control(ControlEvent::TasksForgotten { tasks }) = &entry.event {
+            for task in tasks {
+                state.known.remove(task);
+            }
         }
     }
 

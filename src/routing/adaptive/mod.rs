@@ -201,8 +201,8 @@ impl RoutingStrategy for Adaptive {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Event, TaskEvent};
-    use crate::id::{AttemptId, Incarnation, Seq, TaskId};
+    use crate::event::TaskEvent;
+    use crate::id::{AttemptNumber, Incarnation, Seq, TaskId};
     use crate::payload::Payload;
     use crate::task::Affinity;
     use std::sync::Arc;
@@ -212,7 +212,7 @@ mod tests {
         for n in 0..100 {
             let (id, agent, at) = (TaskId::new(from * 1_000 + n), AgentId::new(n % 8), from * 11_000 + n * 110);
             let by = Incarnation::new(agent, 1);
-            let attempt = AttemptId::new(id, 1);
+            let attempt = AttemptNumber::FIRST;
             let mut spec = TaskSpec::new(id, "k");
             if session {
                 spec = spec.with_affinity(Affinity::default().with_session("s"));
@@ -223,7 +223,7 @@ mod tests {
                 (at + takes(agent.get()), TaskEvent::Succeeded { attempt, by, output: Payload::NULL }),
             ];
             for (at, event) in events {
-                let entry = Entry { seq: Seq::ZERO, at: Time::from_millis(at), event: Event::Task(event) };
+                let entry = Entry { seq: Seq::ZERO, at: Time::from_millis(at), event: event.of(id) };
                 adaptive.observe(&entry);
             }
         }

@@ -32,7 +32,7 @@ struct Tally {
 impl Window {
     pub(super) fn note(&mut self, entry: &Entry) {
         self.began.get_or_insert(entry.at);
-        if let Event::Task(TaskEvent::Submitted { spec, .. }) = &entry.event {
+        if let Event::Task { event: TaskEvent::Submitted { spec, .. }, .. } = &entry.event {
             self.submitted = self.submitted.saturating_add(1);
             let session = spec.affinity.as_ref().is_some_and(|affinity| affinity.session.is_some());
             self.with_session = self.with_session.saturating_add(u32::from(session));

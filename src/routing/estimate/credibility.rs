@@ -1,5 +1,7 @@
 //! Means of groups, believed as far as the evidence goes.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "an estimator reads what it uses")]
+
 use super::Estimator;
 use super::level::{Group, Level};
 use crate::event::{Entry, Event, Next, TaskEvent};
@@ -200,40 +202,33 @@ impl Estimator for Credibility {
     }
 
     fn observe(&mut self, entry: &Entry) {
-        let Event::Task(event) = &entry.event else { return };
+        let Event::Task { task, event } = &entry.event else { return };
+        let (task, at) = (*task, entry.at);
         match event {
             TaskEvent::Submitted { spec, .. } => {
                 let groups = self.join(spec);
-                self.open.insert(spec.id, Open { groups, running: None });
+                self.open.insert(task, Open { groups, running: None });
             }
-            TaskEvent::Assigned { attempt, to } => {
-                if let Some(mut open) = self.open.remove(&attempt.task()) {
-                    open.running = Some((to.agent(), entry.at));
-                    self.open.insert(attempt.task(), open);
+            TaskEvent::Assigned { to, .. } => {
+                if let Some(mut open) = self.open.remove(&task) {
+                    open.running = Some((to.agent(), at));
+                    self.open.insert(task, open);
                 }
             }
-            // The wait with the agent was no work.
-            TaskEvent::Started { attempt } => {
-                if let Some(mut open) = self.open.remove(&attempt.task()) {
-                    open.running = open.running.map(|(agent, _)| (agent, entry.at));
-                    self.open.insert(attempt.task(), open);
+            // While it was prefetched, nothing was done.
+            TaskEvent::Started { .. } => {
+                if let Some(mut open) = self.open.remove(&task) {
+                    open.running = open.running.map(|(agent, _)| (agent, at));
+                    self.open.insert(task, open);
                 }
             }
-            TaskEvent::Yielded { attempt, .. } => self.ended(attempt.task(), entry.at, false, true),
-            TaskEvent::AttemptFailed { attempt, next, .. } => {
-                self.ended(attempt.task(), entry.at, false, matches!(next, Next::Retry { .. }));
+            TaskEvent::Yielded { .. } => self.ended(task, at, false, true),
+            TaskEvent::AttemptFailed { next, .. } => self.ended(task, at, false, matches!(next, Next::Retry { .. })),
+            TaskEvent::Succeeded { .. } => self.ended(task, at, true, false),
+            TaskEvent::Answered { .. } | TaskEvent::Cancelled { .. } | TaskEvent::Expired { .. } => {
+                self.ended(task, at, false, false);
             }
-            TaskEvent::Succeeded { attempt, .. } => self.ended(attempt.task(), entry.at, true, false),
-            TaskEvent::Answered { task, .. } | TaskEvent::Cancelled { task, .. } | TaskEvent::Expired { task, .. } => {
-                self.ended(*task, entry.at, false, false);
-            }
-            TaskEvent::Ready { .. }
-            | TaskEvent::Used { .. }
-            | TaskEvent::YieldRequested { .. }
-            | TaskEvent::CancelRequested { .. }
-            | TaskEvent::Discarded { .. }
-            | TaskEvent::Prioritised { .. }
-            | TaskEvent::Forgotten { .. } => {}
+            _ => {}
         }
     }
 }

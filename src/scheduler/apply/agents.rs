@@ -11,20 +11,20 @@ use crate::time::Time;
 use std::sync::Arc;
 
 impl State {
-    pub(super) fn apply_agent(&mut self, at: Time, event: &AgentEvent) -> Applied {
+    pub(super) fn apply_agent(&mut self, at: Time, by: Incarnation, event: &AgentEvent) -> Applied {
         match event {
-            AgentEvent::Registered { by, spec } => self.registered(at, *by, spec),
-            AgentEvent::Updated { by, spec } => self.updated(*by, spec),
-            AgentEvent::Draining { by } => {
-                let agent = self.current(*by)?;
+            AgentEvent::Registered { spec } => self.registered(at, by, spec),
+            AgentEvent::Updated { spec } => self.updated(by, spec),
+            AgentEvent::Draining => {
+                let agent = self.current(by)?;
                 self.index.drain(agent)
             }
-            AgentEvent::Deregistered { by } | AgentEvent::Lost { by } => {
-                self.current(*by)?;
+            AgentEvent::Deregistered | AgentEvent::Lost => {
+                self.current(by)?;
                 self.remove_agent(by.agent())
             }
-            AgentEvent::Throttled { by, guard, slots, until, .. } => {
-                let agent = self.current(*by)?;
+            AgentEvent::Throttled { guard, slots, until, .. } => {
+                let agent = self.current(by)?;
                 self.bound(agent, Bound::Gate { guard: *guard, slots: *slots, until: *until })?;
                 self.index.fleet_mut().set_gate_timer(agent, &mut self.timers)
             }

@@ -15,6 +15,12 @@ impl State {
         match event {
             ControlEvent::Paused { scope, reason } => self.set_paused(at, scope, Some(reason)),
             ControlEvent::Resumed { scope } => self.set_paused(at, scope, None),
+            ControlEvent::TasksPrioritised { tasks, tier, .. } => {
+                tasks.iter().try_for_each(|task| self.set_tier(*task, *tier))
+            }
+            ControlEvent::TasksForgotten { tasks } => tasks.iter().try_for_each(|task| self.tasks.forget(*task)),
+            ControlEvent::RunsForgotten { .. } => Err(InconsistentEvent("a scheduler on its own runs no workflows")),
+            // The level of service.
             ControlEvent::Panicked { .. }
             | ControlEvent::Calmed { .. }
             | ControlEvent::Shedding { .. }

@@ -96,10 +96,12 @@ impl State {
 
     pub(crate) fn apply(&mut self, entry: &Entry) -> Applied {
         match &entry.event {
-            Event::Agent(event) => self.apply_agent(entry.at, event),
-            Event::Task(event) => self.apply_task(entry.seq, entry.at, event),
+            Event::Agent { agent, event } => self.apply_agent(entry.at, *agent, event),
+            Event::Task { task, event } => self.apply_task((entry.seq, entry.at), *task, event),
             Event::Control(event) => self.apply_control(entry.at, event),
-            Event::Run(_) => Err(InconsistentEvent("a scheduler on its own runs no workflows")),
+            Event::Catalogue(_) | Event::Run { .. } | Event::Node { .. } => {
+                Err(InconsistentEvent("a scheduler on its own runs no workflows"))
+            }
         }
     }
 }

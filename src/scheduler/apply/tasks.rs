@@ -14,45 +14,48 @@ use core::time::Duration;
 use std::sync::Arc;
 
 impl State {
-    pub(super) fn apply_task(&mut self, seq: Seq, at: Time, event: &TaskEvent) -> Applied {
+    pub(super) fn apply_task(&mut self, (seq, at): (Seq, Time), id: TaskId, event: &TaskEvent) -> Applied {
         match event {
+            TaskEvent::Submitted { spec, .. } if spec.id != id => {
+                Err(InconsistentEvent("a task is submitted under the id of another"))
+            }
             TaskEvent::Submitted { spec, replays, expected } => self.submitted((seq, at), spec, *expected, *replays),
-            TaskEvent::Ready { task } => self.ready(*task),
-            TaskEvent::Assigned { attempt, to } => self.assigned(at, *attempt, *to),
-            TaskEvent::Started { attempt } => self.started(at, *attempt),
-            TaskEvent::YieldRequested { attempt, why } => self.yield_requested(at, *attempt, *why),
-            TaskEvent::Yielded { attempt, by, maybe } => self.yielded(at, *attempt, *by, *maybe),
-            TaskEvent::AttemptFailed { attempt, by, failure, next, maybe, .. } => {
-                let task = self.tasks.held_by(*attempt, *by)?;
-                self.tasks.note_unknown(task, *maybe)?;
+            TaskEvent::Ready => self.ready(id),
+            TaskEvent::Assigned { attempt, to } => self.assigned(at, attempt.of(id), *to),
+            TaskEvent::Started { attempt } => self.started(at, attempt.of(id)),
+            TaskEvent::YieldRequested { attempt, reason } => self.yield_requested(at, attempt.of(id), *reason),
+            TaskEvent::Yielded { attempt, by, outcome_unknown } => {
+                self.yielded(at, attempt.of(id), *by, *outcome_unknown)
+            }
+            TaskEvent::AttemptFailed { attempt, by, failure, next, outcome_unknown, .. } => {
+                let task = self.tasks.held_by(attempt.of(id), *by)?;
+                self.tasks.note_unknown(task, *outcome_unknown)?;
                 self.attempt_failed(at, task, *by, failure, *next)
             }
-            TaskEvent::Used { attempt, by, .. } => self.tasks.held_by(*attempt, *by).map(drop),
+            TaskEvent::Used { attempt, by, .. } => self.tasks.held_by(attempt.of(id), *by).map(drop),
             TaskEvent::Succeeded { attempt, by, output } => {
-                let task = self.tasks.held_by(*attempt, *by)?;
+                let task = self.tasks.held_by(attempt.of(id), *by)?;
                 self.end(at, task, TaskOutcome::Succeeded(output.clone()))
             }
-            TaskEvent::Answered { task, output, .. } => {
-                let task = self.tasks.known(*task)?;
+            TaskEvent::Answered { output, .. } => {
+                let task = self.tasks.known(id)?;
                 if self.tasks.at(task)?.class().is_none() {
                     return Err(InconsistentEvent("a task is answered that does not wait for an agent"));
                 }
                 self.end(at, task, TaskOutcome::Succeeded(output.clone()))
             }
-            TaskEvent::CancelRequested { task, reason } => self.cancel_requested(at, *task, reason),
-            TaskEvent::Cancelled { task, reason, happened } => {
-                let task = self.tasks.known(*task)?;
-                let (reason, happened) = (reason.clone(), happened.clone());
-                self.end(at, task, TaskOutcome::Cancelled { reason, happened })
+            TaskEvent::CancelRequested { reason } => self.cancel_requested(at, id, reason),
+            TaskEvent::Cancelled { reason, side_effects } => {
+                let task = self.tasks.known(id)?;
+                let (reason, side_effects) = (reason.clone(), side_effects.clone());
+                self.end(at, task, TaskOutcome::Cancelled { reason, side_effects })
             }
-            TaskEvent::Expired { task, bound, maybe } => {
-                let task = self.tasks.known(*task)?;
-                self.tasks.note_unknown(task, *maybe)?;
+            TaskEvent::Expired { bound, outcome_unknown } => {
+                let task = self.tasks.known(id)?;
+                self.tasks.note_unknown(task, *outcome_unknown)?;
                 self.end(at, task, TaskOutcome::Expired(*bound))
             }
-            TaskEvent::Discarded { task, .. } => self.tasks.discard(*task),
-            TaskEvent::Prioritised { tasks, tier, .. } => tasks.iter().try_for_each(|task| self.set_tier(*task, *tier)),
-            TaskEvent::Forgotten { tasks } => tasks.iter().try_for_each(|task| self.tasks.forget(*task)),
+            TaskEvent::Discarded { .. } => self.tasks.discard(id),
         }
     }
 

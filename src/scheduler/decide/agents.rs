@@ -54,7 +54,7 @@ impl Core {
             return Err(Rejected::Capacity(Overload::AtCapacity { what: "agents".into(), limit, retry_after: None }));
         }
         let by = Incarnation::new(spec.id, self.reader.state.incarnations().saturating_add(1));
-        self.emit(AgentEvent::Registered { by, spec: Arc::new(spec) }, tx);
+        self.emit(AgentEvent::Registered { spec: Arc::new(spec) }.of(by), tx);
         if known {
             self.dispatch(tx).after_loss();
         } else {
@@ -74,7 +74,7 @@ impl Core {
         if self.reader.state.index().fleet().get(agent).is_some_and(|member| *member.spec == spec) {
             return Ok(Accepted::Repeated);
         }
-        self.emit(AgentEvent::Updated { by, spec: Arc::new(spec) }, tx);
+        self.emit(AgentEvent::Updated { spec: Arc::new(spec) }.of(by), tx);
         self.dispatch(tx).everything();
         Ok(Accepted::Done)
     }
@@ -85,14 +85,14 @@ impl Core {
             return Ok(Accepted::Repeated);
         }
         let by = member.by;
-        self.emit(AgentEvent::Draining { by }, tx);
+        self.emit(AgentEvent::Draining.of(by), tx);
         self.dispatch(tx).everything();
         Ok(Accepted::Done)
     }
 
     fn deregister(&mut self, agent: AgentId, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
         let by = self.reader.state.index().fleet().by_id(agent).ok_or(Rejected::Unknown(Unknown::Agent(agent)))?.by;
-        self.emit(AgentEvent::Deregistered { by }, tx);
+        self.emit(AgentEvent::Deregistered.of(by), tx);
         self.dispatch(tx).after_loss();
         Ok(Accepted::Done)
     }
@@ -117,7 +117,7 @@ impl Core {
             let set = self.reader.state.set_lease_timer(agent);
             return self.must(set);
         }
-        self.emit(AgentEvent::Lost { by }, tx);
+        self.emit(AgentEvent::Lost.of(by), tx);
         self.dispatch(tx).after_loss();
     }
 

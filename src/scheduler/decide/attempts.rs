@@ -15,7 +15,7 @@ use crate::scheduler::ix::AgentIx;
 use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
 use crate::scheduler::tasks::{Running, Task};
-use crate::task::{Exhausted, Failure, FailureKind, Happened, InDoubt, TaskSpec, Usage};
+use crate::task::{Exhausted, Failure, FailureKind, InDoubt, SideEffects, TaskSpec, Usage};
 
 /// Decides about attempts that are under way.
 pub(super) struct Attempts<'c, 'o> {
@@ -44,7 +44,7 @@ impl Core {
             .tasks()
             .by_id(attempt.task())
             .ok_or_else(|| Rejected::Unknown(Unknown::Task(attempt.task())))?;
-        let running = task.running().filter(|_| task.attempts.begun == attempt.number());
+        let running = task.running().filter(|_| task.attempts.begun == attempt.number().get());
         let running = running.ok_or(Rejected::Stale(Stale::Attempt(attempt)))?;
         if running.by != by {
             return Err(Rejected::Stale(Stale::NotHolder { attempt, by, holder: running.by }));
@@ -67,13 +67,12 @@ impl Attempts<'_, '_> {
         let event = match &running.cancel {
             // The cancellation came first. That the work is done all the same is recorded, but no other task gets it.
             Some(cancel) => {
-                let (reason, happened) = (cancel.reason.clone(), Happened::Yes(output));
-                TaskEvent::Cancelled { task: attempt.task(), reason, happened }
+                TaskEvent::Cancelled { reason: cancel.reason.clone(), side_effects: SideEffects::Done(output) }
             }
-            None => TaskEvent::Succeeded { attempt, by, output },
+            None => TaskEvent::Succeeded { attempt: attempt.number(), by, output },
         };
         self.record_usage(by, attempt, usage);
-        self.core.emit(event, self.tx);
+        self.core.emit(event.of(attempt.task()), self.tx);
         self.hand_over(beneficiary, by);
         self.after_end(agent);
         Ok(Accepted::Done)
@@ -102,7 +101,7 @@ impl Attempts<'_, '_> {
         if !unstarted {
             return Ok(Accepted::Repeated);
         }
-        self.core.emit(TaskEvent::Started { attempt }, self.tx);
+        self.core.emit(TaskEvent::Started { attempt: attempt.number() }.of(attempt.task()), self.tx);
         Ok(Accepted::Done)
     }
 
@@ -112,8 +111,8 @@ impl Attempts<'_, '_> {
         let member = self.core.reader.state.index().fleet().get(agent);
         let drains = member.is_some_and(|member| member.status == AgentStatus::Draining);
         if let Some(cancel) = &running.cancel {
-            let (reason, happened) = (cancel.reason.clone(), task.side_effects());
-            self.core.emit(TaskEvent::Cancelled { task: attempt.task(), reason, happened }, self.tx);
+            let (reason, side_effects) = (cancel.reason.clone(), task.side_effects());
+            self.core.emit(TaskEvent::Cancelled { reason, side_effects }.of(attempt.task()), self.tx);
         } else if running.yielding.is_some() || drains {
             self.yielded(attempt.task(), false);
         } else {
@@ -139,7 +138,8 @@ impl Attempts<'_, '_> {
             usage.cost = member.map_or(0, |member| member.spec.cost_of(self.tx.now.since(since)));
         }
         if !usage.is_nothing() {
-            self.core.emit(TaskEvent::Used { attempt, by, usage }, self.tx);
+            let used = TaskEvent::Used { attempt: attempt.number(), by, usage };
+            self.core.emit(used.of(attempt.task()), self.tx);
         }
     }
 
@@ -152,28 +152,28 @@ impl Attempts<'_, '_> {
         let insists = task.spec.policy.retry().in_doubt == InDoubt::Insist;
         let settled = insists && failure.kind == FailureKind::Permanent;
         let unknown = failure.kind == FailureKind::Unknown;
-        let maybe = !settled && (task.outcome_unknown || unknown);
+        let outcome_unknown = !settled && (task.outcome_unknown || unknown);
         if running.cancel.is_none() && running.yielding.is_some() && failure.kind != FailureKind::Permanent {
             return self.yielded(id, unknown);
         }
         let event = match &running.cancel {
             Some(cancel) => {
-                let happened = if maybe { Happened::Maybe } else { Happened::No };
-                TaskEvent::Cancelled { task: id, reason: cancel.reason.clone(), happened }
+                let side_effects = if outcome_unknown { SideEffects::Possible } else { SideEffects::None };
+                TaskEvent::Cancelled { reason: cancel.reason.clone(), side_effects }
             }
             None => {
                 let (next, beyond_budget) = self.core.next_after(task, running, &failure, self.tx);
                 TaskEvent::AttemptFailed {
-                    attempt: task.attempt(),
+                    attempt: task.attempt().number(),
                     by: running.by,
                     failure,
                     next,
-                    maybe,
+                    outcome_unknown,
                     beyond_budget,
                 }
             }
         };
-        self.core.emit(event, self.tx);
+        self.core.emit(event.of(id), self.tx);
     }
 
     /// The attempt of a task is given back, and the task that it was requested back for gets the agent.
@@ -182,8 +182,9 @@ impl Attempts<'_, '_> {
             return self.core.anomaly(format_args!("an attempt of {id} is given back that is not under way"));
         };
         let (attempt, by, beneficiary) = (task.attempt(), running.by, running.beneficiary());
-        let maybe = unknown || task.outcome_unknown;
-        self.core.emit(TaskEvent::Yielded { attempt, by, maybe }, self.tx);
+        let outcome_unknown = unknown || task.outcome_unknown;
+        let yielded = TaskEvent::Yielded { attempt: attempt.number(), by, outcome_unknown };
+        self.core.emit(yielded.of(id), self.tx);
         self.hand_over(beneficiary, by);
     }
 

@@ -27,7 +27,7 @@ impl Dispatch<'_, '_> {
                 }
                 _ => {
                     let attempt = task.next_attempt();
-                    self.core.emit(TaskEvent::Assigned { attempt, to }, self.tx);
+                    self.core.emit(TaskEvent::Assigned { attempt: attempt.number(), to }.of(attempt.task()), self.tx);
                 }
             }
         }

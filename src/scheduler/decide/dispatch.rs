@@ -15,7 +15,7 @@ use crate::scheduler::machine::Core;
 use crate::scheduler::queue::Turn;
 use crate::scheduler::tasks::{FollowUp, Task};
 use crate::structure::Bits;
-use crate::task::{Bound, Failure, Happened};
+use crate::task::{Bound, Failure, SideEffects};
 use crate::time::Time;
 use core::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -176,7 +176,7 @@ impl Dispatch<'_, '_> {
         };
         self.core.held_back.clear(class.index());
         let first = self.tx.out.effects().len();
-        self.core.emit(TaskEvent::Assigned { attempt, to }, self.tx);
+        self.core.emit(TaskEvent::Assigned { attempt: attempt.number(), to }.of(attempt.task()), self.tx);
         self.fill_batch(first, key, to);
         true
     }
@@ -184,8 +184,8 @@ impl Dispatch<'_, '_> {
     /// A time limit of the task is reached. An attempt that it cuts off may have had its effect.
     pub(super) fn expire(&mut self, id: TaskId, bound: Bound) {
         let task = self.core.reader.state.tasks().by_id(id);
-        let maybe = task.is_some_and(|task| task.outcome_unknown || task.running().is_some());
-        self.core.emit(TaskEvent::Expired { task: id, bound, maybe }, self.tx);
+        let outcome_unknown = task.is_some_and(|task| task.outcome_unknown || task.running().is_some());
+        self.core.emit(TaskEvent::Expired { bound, outcome_unknown }.of(id), self.tx);
     }
 
     /// What waited for tasks that have expired in their queues can never begin.
@@ -204,7 +204,7 @@ impl Dispatch<'_, '_> {
                 FollowUp::Ready => ready.extend(self.make_ready(id)),
                 FollowUp::Unsatisfiable => {
                     let reason = "what it waited for did not succeed".into();
-                    self.core.emit(TaskEvent::Cancelled { task: id, reason, happened: Happened::No }, self.tx);
+                    self.core.emit(TaskEvent::Cancelled { reason, side_effects: SideEffects::None }.of(id), self.tx);
                 }
             }
             // The event must have cleared it: otherwise this would never end.
@@ -217,7 +217,7 @@ impl Dispatch<'_, '_> {
 
     /// The task is queued from now on: the class.
     pub(super) fn make_ready(&mut self, id: TaskId) -> Option<ClassIx> {
-        self.core.emit(TaskEvent::Ready { task: id }, self.tx);
+        self.core.emit(TaskEvent::Ready.of(id), self.tx);
         self.core.reader.state.tasks().by_id(id)?.class()
     }
 }

@@ -31,7 +31,8 @@ impl Dispatch<'_, '_> {
         while let Some(Victim { attempt, beneficiary, why }) =
             victim(&self.core.reader.state, rules, class, self.tx.now)
         {
-            self.core.emit(TaskEvent::YieldRequested { attempt, why }, self.tx);
+            let requested = TaskEvent::YieldRequested { attempt: attempt.number(), reason: why };
+            self.core.emit(requested.of(attempt.task()), self.tx);
             if self.core.reader.state.candidates().victim_for(beneficiary) != Some(attempt.task()) {
                 return self.core.anomaly(format_args!("{attempt} was requested back, but not for {beneficiary}"));
             }
@@ -51,7 +52,7 @@ impl Dispatch<'_, '_> {
         let eligible = state.index().classes().eligible(class);
         let able = agent.zip(eligible).is_some_and(|(agent, eligible)| eligible.contains(agent));
         if able && self.core.has_room_for(&key, to) && state.queues().may_begin(&key) {
-            self.core.emit(TaskEvent::Assigned { attempt, to }, self.tx);
+            self.core.emit(TaskEvent::Assigned { attempt: attempt.number(), to }.of(attempt.task()), self.tx);
         }
     }
 }

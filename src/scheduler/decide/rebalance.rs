@@ -32,8 +32,8 @@ impl Core {
             // An event before this one may have changed the attempt.
             let Some(task) = self.reader.state.tasks().by_id(step.task) else { continue };
             if task.running().is_some_and(|running| running.unstarted && !running.is_requested()) {
-                let attempt = task.attempt();
-                self.emit(TaskEvent::YieldRequested { attempt, why: YieldReason::Rebalanced }, tx);
+                let (attempt, reason) = (task.attempt().number(), YieldReason::Rebalanced);
+                self.emit(TaskEvent::YieldRequested { attempt, reason }.of(step.task), tx);
             }
         }
         self.schedule_rebalancing(tx.now);

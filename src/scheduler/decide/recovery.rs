@@ -86,7 +86,7 @@ impl Core {
         for _ in 0..self.reader.config.limits.timers_per_call.max(1) {
             let Some(attempt) = self.awaited.pop_due(tx.now) else { return };
             let task = self.reader.state.tasks().by_id(attempt.task());
-            let Some(task) = task.filter(|task| task.attempts.begun == attempt.number()) else { continue };
+            let Some(task) = task.filter(|task| task.attempts.begun == attempt.number().get()) else { continue };
             let Some(agent) = task.running().map(Running::agent) else { continue };
             self.attempts(tx).failed(attempt.task(), Failure::unknown("no answer came after a restart"));
             self.dispatch(tx).settle(agent);

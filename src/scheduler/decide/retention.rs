@@ -1,7 +1,7 @@
 //! Finished tasks leave memory.
 
 use super::dispatch::Dispatch;
-use crate::event::TaskEvent;
+use crate::event::ControlEvent;
 use crate::id::TaskId;
 use crate::limits::AGED_AT_ONCE;
 use crate::scheduler::log::Tx;
@@ -26,7 +26,7 @@ impl Dispatch<'_, '_> {
         }
         forgotten.extend(tasks.dead().iter().take(dead));
         if !forgotten.is_empty() {
-            self.core.emit(TaskEvent::Forgotten { tasks: forgotten }, self.tx);
+            self.core.emit(ControlEvent::TasksForgotten { tasks: forgotten }, self.tx);
         }
     }
 }
@@ -50,6 +50,6 @@ impl Core {
         let aged = |id: &&TaskId| self.ended(**id).is_some_and(|at| self.reader.config.limits.is_aged(at, tx.now));
         let finished = self.reader.state.tasks().finished().iter();
         let tasks: Vec<TaskId> = finished.take_while(aged).take(AGED_AT_ONCE).copied().collect();
-        self.emit(TaskEvent::Forgotten { tasks }, tx);
+        self.emit(ControlEvent::TasksForgotten { tasks }, tx);
     }
 }

@@ -34,7 +34,7 @@ impl Core {
 
     fn accept(&mut self, spec: Arc<TaskSpec>, replays: Option<TaskId>, tx: &mut Tx<'_>) {
         let (id, expected) = (spec.id, self.admission(tx.now).expected(&spec));
-        self.emit(TaskEvent::Submitted { spec, replays, expected }, tx);
+        self.emit(TaskEvent::Submitted { spec, replays, expected }.of(id), tx);
         self.answer(id, tx);
     }
 
@@ -42,7 +42,7 @@ impl Core {
     fn answer(&mut self, id: TaskId, tx: &mut Tx<'_>) {
         let Some(task) = self.reader.state.tasks().by_id(id).filter(|task| task.class().is_some()) else { return };
         if let Some((from, output)) = self.guards.answer(&task.spec, tx.now) {
-            self.emit(TaskEvent::Answered { task: id, from, output }, tx);
+            self.emit(TaskEvent::Answered { from, output }.of(id), tx);
         }
     }
 

@@ -2,11 +2,10 @@
 
 use super::validate::{bounded, named};
 use crate::command::{Accepted, DeadFilter, TaskCommand};
-use crate::event::TaskEvent;
+use crate::event::{ControlEvent, TaskEvent};
 use crate::id::TaskId;
 use crate::name::Name;
 use crate::rejected::{Rejected, Unknown, WrongState};
-use crate::scheduler::inconsistent::Applied;
 use crate::scheduler::ix::ClassIx;
 use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
@@ -39,10 +38,10 @@ impl Core {
             }
             Stage::Ended(_) => return Err(Rejected::State(WrongState::TaskEnded(id))),
             Stage::Running(running) if running.cancel.is_some() => return Ok(Accepted::Repeated),
-            Stage::Running(_) => self.emit(TaskEvent::CancelRequested { task: id, reason }, tx),
+            Stage::Running(_) => self.emit(TaskEvent::CancelRequested { reason }.of(id), tx),
             Stage::Blocked { .. } | Stage::Backoff { .. } | Stage::Queued { .. } => {
-                let (class, happened) = (task.class(), task.side_effects());
-                self.emit(TaskEvent::Cancelled { task: id, reason, happened }, tx);
+                let (class, side_effects) = (task.class(), task.side_effects());
+                self.emit(TaskEvent::Cancelled { reason, side_effects }.of(id), tx);
                 // The strategy may have held back the other tasks of the class only because of this one.
                 class.into_iter().for_each(|class| self.dispatch(tx).drain_class(class));
             }
@@ -76,8 +75,7 @@ impl Core {
         if tasks.is_empty() {
             return Ok(Accepted::Repeated);
         }
-        self.emit(TaskEvent::Prioritised { tasks: tasks.clone(), tier, reason }, tx);
-        self.dispatch_tasks(&tasks, tx);
+        self.move_tasks(tasks, tier, reason, tx);
         Ok(Accepted::Done)
     }
 
@@ -86,13 +84,14 @@ impl Core {
         self.reader.state.tasks().by_id(id).is_some_and(|task| task.is_waiting() && task.tier != tier)
     }
 
-    /// Tasks have moved to another tier by an event that is not about them alone.
-    pub(crate) fn moved(&mut self, tasks: &[TaskId], tier: Tier) -> Applied {
-        tasks.iter().try_for_each(|task| self.reader.state.set_tier(*task, tier))
+    /// Moves waiting tasks to another tier.
+    pub(crate) fn move_tasks(&mut self, tasks: Vec<TaskId>, tier: Tier, reason: Name, tx: &mut Tx<'_>) {
+        self.emit(ControlEvent::TasksPrioritised { tasks: tasks.clone(), tier, reason }, tx);
+        self.dispatch_tasks(&tasks, tx);
     }
 
     /// Dispatches what may begin since these tasks were accepted or moved: there may be room that is reserved for their tier.
-    pub(crate) fn dispatch_tasks(&mut self, tasks: &[TaskId], tx: &mut Tx<'_>) {
+    pub(super) fn dispatch_tasks(&mut self, tasks: &[TaskId], tx: &mut Tx<'_>) {
         let classes: Vec<ClassIx> =
             tasks.iter().filter_map(|task| self.reader.state.tasks().by_id(*task)?.class()).collect();
         self.dispatch(tx).settle_with(classes, None);
@@ -109,7 +108,7 @@ impl Core {
     fn discard(&mut self, dead: TaskId, reason: Name, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {
         bounded("name_bytes", reason.len(), self.reader.config.limits.name_bytes)?;
         self.dead_letter(dead)?;
-        self.emit(TaskEvent::Discarded { task: dead, reason }, tx);
+        self.emit(TaskEvent::Discarded { reason }.of(dead), tx);
         self.dispatch(tx).retain();
         Ok(Accepted::Done)
     }
@@ -118,7 +117,7 @@ impl Core {
         bounded("name_bytes", reason.len(), self.reader.config.limits.name_bytes)?;
         let dead = self.dead_where(filter);
         for &task in &dead {
-            self.emit(TaskEvent::Discarded { task, reason: reason.clone() }, tx);
+            self.emit(TaskEvent::Discarded { reason: reason.clone() }.of(task), tx);
         }
         self.dispatch(tx).retain();
         Ok(Accepted::Count(u32::try_from(dead.len()).unwrap_or(u32::MAX)))

@@ -92,7 +92,7 @@ impl Core {
         let guards: Vec<Guard> = gates.iter().filter(due).map(|gate| gate.guard).collect();
         for guard in guards {
             let event = self.guards.evaluate(&self.reader.state, by, guard, tx.now);
-            self.emit(event, tx);
+            self.emit(event.of(by), tx);
         }
         let set = self.reader.state.set_gate_timer(agent);
         self.must(set);

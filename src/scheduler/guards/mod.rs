@@ -18,7 +18,7 @@ pub(in crate::scheduler) use settings::Settings;
 pub use settings::{Concurrency, Pressure};
 
 use crate::event::{ControlEvent, Entry, Event, Next, TaskEvent};
-use crate::id::{AgentId, Incarnation, Seq, TaskId};
+use crate::id::{AgentId, AttemptNumber, Incarnation, Seq, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::resilience::breaker::Ticket;
@@ -90,16 +90,17 @@ impl Guards {
             return;
         }
         match &entry.event {
-            Event::Agent(event) => self.agent_event(state, event, entry.at),
-            Event::Task(event) => self.task_event(state, entry.seq, entry.at, event),
+            Event::Agent { agent, event } => self.agent_event(state, *agent, event, entry.at),
+            Event::Task { task, event } => self.task_event(state, *task, event, (entry.seq, entry.at)),
             Event::Control(ControlEvent::Paused { scope, .. } | ControlEvent::Resumed { scope }) => {
                 self.pause(state, scope, entry.at);
             }
-            Event::Control(_) | Event::Run(_) => {}
+            Event::Control(_) | Event::Catalogue(_) | Event::Run { .. } | Event::Node { .. } => {}
         }
     }
 
-    fn task_event(&mut self, state: &State, seq: Seq, at: Time, event: &TaskEvent) {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "guards read what they use")]
+    fn task_event(&mut self, state: &State, task: TaskId, event: &TaskEvent, (seq, at): (Seq, Time)) {
         match event {
             TaskEvent::Submitted { spec, .. } => {
                 if let Some(scaling) = &self.settings.scaling {
@@ -111,45 +112,38 @@ impl Guards {
                 }
             }
             TaskEvent::Assigned { attempt, to } => {
-                self.began(attempt.task(), *to, at);
-                if attempt.number() == 1 {
-                    self.first(state, attempt.task(), *to, at);
+                self.began(task, *to, at);
+                if *attempt == AttemptNumber::FIRST {
+                    self.first(state, task, *to, at);
                 }
             }
-            TaskEvent::AttemptFailed { attempt, by, failure, next, .. } => {
-                self.ended(attempt.task(), Ending::Failure(failure.kind), seq, at);
+            TaskEvent::AttemptFailed { by, failure, next, .. } => {
+                self.ended(task, Ending::Failure(failure.kind), seq, at);
                 if let (Some((own, all)), Next::Retry { .. }) = (&self.settings.retries, next) {
                     // A task that insists is tried whatever the budget says.
                     let _paid = self.budgets.spend(own, all, &by.agent(), at);
                 }
             }
-            TaskEvent::Succeeded { attempt, output, .. } => {
-                self.ended(attempt.task(), Ending::Success, seq, at);
-                if let Some(task) = state.tasks().by_id(attempt.task()) {
+            TaskEvent::Succeeded { output, .. } => {
+                self.ended(task, Ending::Success, seq, at);
+                if let Some(task) = state.tasks().by_id(task) {
                     self.results.learn(&self.settings, &task.spec, output, at, &mut Random::new(self.seed, seq.get()));
                 }
             }
-            TaskEvent::Answered { task, .. } => {
-                if let Some(task) = state.tasks().by_id(*task) {
+            TaskEvent::Answered { .. } => {
+                if let Some(task) = state.tasks().by_id(task) {
                     self.results.answered(&self.settings, &task.spec, at);
                 }
             }
-            TaskEvent::Cancelled { task, .. } | TaskEvent::Expired { task, .. } => {
-                self.ended(*task, Ending::Neutral, seq, at);
+            TaskEvent::Cancelled { .. } | TaskEvent::Expired { .. } | TaskEvent::Yielded { .. } => {
+                self.ended(task, Ending::Neutral, seq, at);
             }
-            TaskEvent::Yielded { attempt, .. } => self.ended(attempt.task(), Ending::Neutral, seq, at),
-            TaskEvent::Started { attempt } => {
-                if let Some(begun) = self.attempts.remove(&attempt.task()) {
-                    self.attempts.insert(attempt.task(), Attempt { since: at, ..begun });
+            TaskEvent::Started { .. } => {
+                if let Some(begun) = self.attempts.remove(&task) {
+                    self.attempts.insert(task, Attempt { since: at, ..begun });
                 }
             }
-            TaskEvent::Ready { .. }
-            | TaskEvent::Used { .. }
-            | TaskEvent::YieldRequested { .. }
-            | TaskEvent::CancelRequested { .. }
-            | TaskEvent::Discarded { .. }
-            | TaskEvent::Prioritised { .. }
-            | TaskEvent::Forgotten { .. } => {}
+            _ => {}
         }
     }
 
@@ -229,8 +223,8 @@ impl Guards {
     /// A strategy routes otherwise now: that of a kind, or that of all others.
     pub(super) fn turned(&mut self, kind: Option<&Name>, turn: &Turn) {
         let Turn { to, why } = turn;
-        let (to, why) = (Name::from(to.as_str()), Name::from(why.as_str()));
-        self.turns.push(ControlEvent::Rerouted { kind: kind.cloned(), to, why });
+        let (to, reason) = (Name::from(to.as_str()), Name::from(why.as_str()));
+        self.turns.push(ControlEvent::Rerouted { kind: kind.cloned(), to, reason });
     }
 
     /// After a restore: guards that depend on time go on from the state, and every gate is compared.

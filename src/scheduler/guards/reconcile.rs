@@ -15,30 +15,30 @@ use crate::time::Time;
 const ALL: [Guard; 4] = [Guard::Breaker, Guard::Outlier, Guard::Concurrency, Guard::Rate];
 
 impl Guards {
-    pub(super) fn agent_event(&mut self, state: &State, event: &AgentEvent, at: Time) {
+    pub(super) fn agent_event(&mut self, state: &State, by: Incarnation, event: &AgentEvent, at: Time) {
         if !self.settings.watches_agents() {
-            if let AgentEvent::Deregistered { by } | AgentEvent::Lost { by } = event {
+            if let AgentEvent::Deregistered | AgentEvent::Lost = event {
                 self.budgets.forget(&by.agent());
             }
             return;
         }
         match event {
-            AgentEvent::Registered { by, spec } => {
+            AgentEvent::Registered { spec } => {
                 self.forget(by.agent());
-                self.add(*by, spec.slots());
+                self.add(by, spec.slots());
                 self.set_down(state, by.agent(), at);
             }
-            AgentEvent::Updated { by, spec } => {
+            AgentEvent::Updated { spec } => {
                 if let Some(guards) = self.places.get(&by.agent()).and_then(|slot| self.agents.get_mut(*slot)) {
                     guards.set_capacity(spec.slots(), &self.settings);
                 }
                 self.dirty.insert(by.agent());
             }
-            AgentEvent::Draining { by } => {
+            AgentEvent::Draining => {
                 self.set_down(state, by.agent(), at);
                 self.sweep(state, at);
             }
-            AgentEvent::Deregistered { by } | AgentEvent::Lost { by } => {
+            AgentEvent::Deregistered | AgentEvent::Lost => {
                 self.forget(by.agent());
                 self.budgets.forget(&by.agent());
                 self.sweep(state, at);
@@ -162,16 +162,16 @@ impl Guards {
             let gate = gate.map(|gate| Wanted { slots: gate.slots, until: gate.until });
             let wanted = self.wanted(agent, guard, now);
             if wanted != gate {
-                self.pending.push_back(self.throttled(member.by, guard, wanted).into());
+                self.pending.push_back(self.throttled(member.by, guard, wanted).of(member.by));
             }
         }
     }
 
     fn throttled(&self, by: Incarnation, guard: Guard, wanted: Option<Wanted>) -> AgentEvent {
         let closed = guard == Guard::Breaker && wanted.is_some_and(|wanted| wanted.is_closed());
-        let why = if closed { self.guards_of(by.agent()).and_then(AgentGuards::why) } else { None };
+        let reason = if closed { self.guards_of(by.agent()).and_then(AgentGuards::why) } else { None };
         let (slots, until) = (wanted.map(|wanted| wanted.slots), wanted.and_then(|wanted| wanted.until));
-        AgentEvent::Throttled { by, guard, slots, until, why }
+        AgentEvent::Throttled { guard, slots, until, reason }
     }
 
     /// The bound of a guard whose gate is due.

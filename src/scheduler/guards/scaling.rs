@@ -124,7 +124,7 @@ impl Watch {
             agents: seen.agents,
             advised: advice.agents,
             needed: advice.needed,
-            why: name(advice.why),
+            reason: name(advice.why),
         });
         self.begin(settings, now);
     }

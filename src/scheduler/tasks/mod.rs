@@ -92,7 +92,7 @@ impl Tasks {
     pub(crate) fn under_way(&self, attempt: AttemptId) -> Applied<TaskIx> {
         let at = self.known(attempt.task())?;
         let task = self.at(at)?;
-        if task.running().is_none() || task.attempts.begun != attempt.number() {
+        if task.running().is_none() || task.attempts.begun != attempt.number().get() {
             return Err(InconsistentEvent("an event is about an attempt that is not the current one"));
         }
         Ok(at)

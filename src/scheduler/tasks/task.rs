@@ -5,7 +5,7 @@ use crate::id::{AgentId, AttemptId, Incarnation, Seq, TaskId};
 use crate::name::Name;
 use crate::scheduler::ix::{AccountIxs, AgentIx, ClassIx};
 use crate::structure::TimerKey;
-use crate::task::{Bound, Happened, TaskOutcome, TaskSpec, Tier};
+use crate::task::{Bound, SideEffects, TaskOutcome, TaskSpec, Tier};
 use crate::time::Time;
 use core::time::Duration;
 use std::sync::Arc;
@@ -228,8 +228,8 @@ impl Task {
     }
 
     /// The side effects that it may have had, if it ended now without success.
-    pub(crate) const fn side_effects(&self) -> Happened {
-        if self.outcome_unknown { Happened::Maybe } else { Happened::No }
+    pub(crate) const fn side_effects(&self) -> SideEffects {
+        if self.outcome_unknown { SideEffects::Possible } else { SideEffects::None }
     }
 
     /// The bound that it runs into next, and when, at its present stage.

@@ -9,33 +9,32 @@ use crate::time::Time;
 use std::sync::Arc;
 
 impl Rules {
-    pub(super) fn judge_agent(&self, event: &AgentEvent, step: &Step<'_>) -> Judged {
-        let by = event.incarnation();
+    pub(super) fn judge_agent(&self, by: Incarnation, event: &AgentEvent, step: &Step<'_>) -> Judged {
         let word = match step.command {
             Some(Command::Agent(word)) => Some(word),
             _ => None,
         };
         match event {
-            AgentEvent::Registered { spec, .. } => {
+            AgentEvent::Registered { spec } => {
                 let asked = matches!(word, Some(AgentCommand::Register(asked)) if *asked == **spec);
                 rule(asked, || format!("{by} registers unasked"))?;
                 let next = by.number() == self.lives + 1 && by.agent() == spec.id;
                 rule(next, || format!("{by} is not the next life after {}", self.lives))
             }
-            AgentEvent::Updated { spec, .. } => {
+            AgentEvent::Updated { spec } => {
                 let asked = matches!(word, Some(AgentCommand::Update { by: who, spec: asked })
                     if *who == by && *asked == **spec);
                 rule(asked && self.living(by).is_some(), || format!("{by} changes unasked, or after its life"))
             }
-            AgentEvent::Draining { .. } => {
+            AgentEvent::Draining => {
                 let asked = matches!(word, Some(AgentCommand::Drain { agent }) if *agent == by.agent());
                 rule(asked && self.living(by).is_some(), || format!("{by} drains unasked"))
             }
-            AgentEvent::Deregistered { .. } => {
+            AgentEvent::Deregistered => {
                 let asked = matches!(word, Some(AgentCommand::Deregister { agent }) if *agent == by.agent());
                 rule(asked && self.living(by).is_some(), || format!("{by} leaves unasked"))
             }
-            AgentEvent::Lost { .. } => self.judge_lost(by, step.now),
+            AgentEvent::Lost => self.judge_lost(by, step.now),
             AgentEvent::Throttled { .. } => rule(self.living(by).is_some(), || format!("{by} is bounded and gone")),
         }
     }
@@ -49,30 +48,30 @@ impl Rules {
         })
     }
 
-    pub(super) fn learn_agent(&mut self, event: &AgentEvent, at: Time) {
+    pub(super) fn learn_agent(&mut self, by: Incarnation, event: &AgentEvent, at: Time) {
         match event {
-            AgentEvent::Registered { by, spec } => {
+            AgentEvent::Registered { spec } => {
                 self.lives = by.number();
                 let spec = Arc::clone(spec);
-                let member = Member { by: *by, spec, draining: false, heard: at, gated: false };
+                let member = Member { by, spec, draining: false, heard: at, gated: false };
                 self.agents.insert(by.agent(), member);
             }
-            AgentEvent::Updated { by, spec } => {
+            AgentEvent::Updated { spec } => {
                 if let Some(member) = self.agents.get_mut(&by.agent()) {
                     member.spec = Arc::clone(spec);
                     member.heard = at;
                 }
             }
-            AgentEvent::Draining { by } => {
+            AgentEvent::Draining => {
                 if let Some(member) = self.agents.get_mut(&by.agent()) {
                     member.draining = true;
                 }
             }
-            AgentEvent::Deregistered { by } | AgentEvent::Lost { by } => {
+            AgentEvent::Deregistered | AgentEvent::Lost => {
                 self.agents.remove(&by.agent());
                 self.paused_agents.remove(&by.agent());
             }
-            AgentEvent::Throttled { by, slots, .. } => {
+            AgentEvent::Throttled { slots, .. } => {
                 if let Some(member) = self.agents.get_mut(&by.agent()) {
                     member.gated = slots.is_some();
                 }

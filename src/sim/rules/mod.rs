@@ -1,5 +1,7 @@
 //! What must hold whatever happens, judged from outside: an account of the facts that shares nothing with the engine.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "rules read what they judge")]
+
 mod after;
 mod agents;
 mod parts;
@@ -9,7 +11,7 @@ mod tasks;
 use super::difference::difference;
 use super::oracle::{Oracle, Step};
 use crate::agent::{AgentSpec, Scope};
-use crate::command::{Accepted, AgentCommand, Command, TaskCommand};
+use crate::command::{Accepted, AgentCommand, Command, RunCommand, TaskCommand};
 use crate::definition::Definition;
 use crate::effect::Effect;
 use crate::engine::{Engine, EngineSnapshot};
@@ -17,7 +19,7 @@ use crate::event::{ControlEvent, Entry, Event, TaskEvent};
 use crate::id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
 use crate::name::Name;
 use crate::rejected::{Conflict, Invalid, Rejected};
-use crate::task::{Happened, TaskSpec, TaskStatus, Tier};
+use crate::task::{SideEffects, TaskSpec, TaskStatus, Tier};
 use crate::time::Time;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,7 +72,7 @@ struct Known {
     doubtful: bool,
     /// Agents that failed it.
     failed_by: Vec<AgentId>,
-    happened: Happened,
+    side_effects: SideEffects,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -171,9 +173,11 @@ impl Rules {
         self.last = entry.seq;
         self.now = self.now.max(entry.at);
         match &entry.event {
-            Event::Agent(event) => self.learn_agent(event, entry.at),
-            Event::Task(event) => self.learn_task(event, entry.seq, entry.at),
-            Event::Run(event) => self.learn_run(event),
+            Event::Agent { agent, event } => self.learn_agent(*agent, event, entry.at),
+            Event::Task { task, event } => self.learn_task(*task, event, (entry.seq, entry.at)),
+            Event::Catalogue(event) => self.learn_catalogue(event),
+            Event::Run { run, event } => self.learn_run(*run, event),
+            Event::Node { run, node, event } => self.learn_node(*run, node.index.get(), event),
             Event::Control(event) => self.learn_control(event),
         }
     }
@@ -182,9 +186,11 @@ impl Rules {
         rule(entry.seq == self.last.next(), || format!("{} follows {}", entry.seq, self.last))?;
         rule(entry.at == step.now, || format!("{} is of {}, the call of {}", entry.seq, entry.at, step.now))?;
         let judged = match &entry.event {
-            Event::Agent(event) => self.judge_agent(event, step),
-            Event::Task(event) => self.judge_task(event, step),
-            Event::Run(event) => self.judge_run(event, step),
+            Event::Agent { agent, event } => self.judge_agent(*agent, event, step),
+            Event::Task { task, event } => self.judge_task(*task, event, step),
+            Event::Catalogue(_) => Ok(()),
+            Event::Run { run, event } => self.judge_run(*run, event, step),
+            Event::Node { run, node, event } => self.judge_node(*run, node, event, step),
             Event::Control(event) => self.judge_control(event, step),
         };
         self.fold(entry);
@@ -277,12 +283,14 @@ impl Rules {
             }
         }
         for entry in step.entries {
-            if let Event::Task(TaskEvent::Assigned { attempt, to }) = &entry.event {
-                rule(given.remove(&(*attempt, *to)), || {
+            let Event::Task { task, event } = &entry.event else { continue };
+            if let TaskEvent::Assigned { attempt, to } = event {
+                let attempt = attempt.of(*task);
+                rule(given.remove(&(attempt, *to)), || {
                     format!("{attempt} is given to {to} by a fact without an effect")
                 })?;
             }
-            if let Event::Task(TaskEvent::CancelRequested { task, .. }) = &entry.event {
+            if let TaskEvent::CancelRequested { .. } = event {
                 let told = step
                     .effects
                     .iter()
@@ -306,12 +314,20 @@ impl Rules {
         match event {
             ControlEvent::Paused { scope, .. } => rule(asked(scope, true), || format!("{scope} is paused unasked")),
             ControlEvent::Resumed { scope } => rule(asked(scope, false), || format!("{scope} goes on unasked")),
-            ControlEvent::Panicked { .. }
-            | ControlEvent::Calmed { .. }
-            | ControlEvent::Shedding { .. }
-            | ControlEvent::Degraded { .. }
-            | ControlEvent::Rerouted { .. }
-            | ControlEvent::Scaling { .. } => Ok(()),
+            ControlEvent::TasksPrioritised { tier, .. } => {
+                let asked = match step.command {
+                    Some(Command::Task(TaskCommand::Prioritise { tier: asked, .. })) => asked == tier,
+                    Some(Command::Run(RunCommand::Prioritise { tier: asked, .. })) => asked == tier,
+                    _ => false,
+                };
+                rule(asked, || format!("no command asked for {tier}"))
+            }
+            ControlEvent::TasksForgotten { tasks } => tasks.iter().try_for_each(|task| {
+                let over = self.tasks.get(task).is_some_and(|task| task.ended().is_some());
+                rule(over, || format!("{task} is forgotten and has not ended"))
+            }),
+            ControlEvent::RunsForgotten { runs } => self.judge_forgotten(runs),
+            _ => Ok(()),
         }
     }
 
@@ -319,19 +335,19 @@ impl Rules {
         let (scope, on) = match event {
             ControlEvent::Paused { scope, .. } => (scope, true),
             ControlEvent::Resumed { scope } => (scope, false),
-            ControlEvent::Panicked { .. }
-            | ControlEvent::Calmed { .. }
-            | ControlEvent::Shedding { .. }
-            | ControlEvent::Degraded { .. }
-            | ControlEvent::Rerouted { .. }
-            | ControlEvent::Scaling { .. } => return,
+            ControlEvent::TasksPrioritised { tasks, tier, .. } => return self.prioritise(tasks, *tier),
+            ControlEvent::TasksForgotten { tasks } => {
+                return tasks.iter().for_each(|task| drop(self.tasks.remove(task)));
+            }
+            ControlEvent::RunsForgotten { runs } => return self.forget_runs(runs),
+            _ => return,
         };
         let changed = match scope {
             Scope::Tenant(name) => toggle(&mut self.paused, (0, name.clone()), on),
             Scope::Kind(name) => toggle(&mut self.paused, (1, name.clone()), on),
             Scope::Agent(agent) => toggle(&mut self.paused_agents, *agent, on),
         };
-        debug_assert!(changed || !on, "a pause that was there is not stated again");
+        debug_assert!(changed || !on, "a pause that was there is not recorded again");
     }
 
     /// Whether the task's tenant or kind is paused.

@@ -3,7 +3,7 @@
 
 use super::{Judged, rule};
 use crate::definition::Delegate;
-use crate::event::RunEvent;
+use crate::event::PartEvent;
 use crate::id::AgentId;
 use crate::name::Name;
 use crate::payload::Payload;
@@ -38,15 +38,14 @@ impl Parts {
         self.known.get(part as usize).ok_or_else(|| format!("there is no part {part}"))
     }
 
-    pub(super) fn judge(&self, delegate: &Delegate, event: &RunEvent) -> Judged {
-        if let RunEvent::Split { part, into, .. } = event {
-            return self.judge_split(delegate, *part, into);
+    pub(super) fn judge(&self, delegate: &Delegate, part: u32, event: &PartEvent) -> Judged {
+        if let PartEvent::Split { into, .. } = event {
+            return self.judge_split(delegate, part, into);
         }
-        let (RunEvent::PartEnded { part, .. } | RunEvent::Gathered { part, .. }) = event else { return Ok(()) };
-        let known = self.get(*part)?;
-        let place = Some(*part as usize);
+        let known = self.get(part)?;
+        let place = Some(part as usize);
         let open = self.known.iter().any(|other| other.of == place && !other.ended);
-        rule(!known.ended && !open, || format!("part {part} ends twice, or is put together before its parts are there"))
+        rule(!known.ended && !open, || format!("part {part} ends twice, or is gathered before its parts have ended"))
     }
 
     fn judge_split(&self, delegate: &Delegate, part: u32, into: &[Handed]) -> Judged {
@@ -75,24 +74,26 @@ impl Parts {
         Ok(())
     }
 
-    pub(super) fn learn(&mut self, event: &RunEvent) {
-        if let RunEvent::Split { part, into, .. } = event {
-            let of = *part as usize;
-            let depth = self.known.get(of).map_or(0, |part| part.depth + 1);
-            if let Some(known) = self.known.get_mut(of) {
-                known.split = known.split.saturating_add(u32::try_from(into.len()).unwrap_or(u32::MAX));
+    pub(super) fn learn(&mut self, part: u32, event: &PartEvent) {
+        let part = part as usize;
+        match event {
+            PartEvent::Split { into, .. } => {
+                let depth = self.known.get(part).map_or(0, |part| part.depth + 1);
+                if let Some(known) = self.known.get_mut(part) {
+                    known.split = known.split.saturating_add(u32::try_from(into.len()).unwrap_or(u32::MAX));
+                }
+                self.known.extend(into.iter().map(|handed| {
+                    let task = Some((handed.task.kind.clone(), handed.task.payload.clone()));
+                    Part { of: Some(part), depth, task, ..Part::default() }
+                }));
             }
-            self.known.extend(into.iter().map(|handed| {
-                let task = Some((handed.task.kind.clone(), handed.task.payload.clone()));
-                Part { of: Some(of), depth, task, ..Part::default() }
-            }));
-        } else if let RunEvent::PartEnded { part, .. } = event {
-            self.due.retain(|due| *due != *part as usize);
-            if let Some(known) = self.known.get_mut(*part as usize) {
-                (known.begun, known.ended) = (true, true);
+            PartEvent::Ended { .. } => {
+                self.due.retain(|due| *due != part);
+                if let Some(known) = self.known.get_mut(part) {
+                    (known.begun, known.ended) = (true, true);
+                }
             }
-        } else if let RunEvent::Gathered { part, .. } = event {
-            self.due.push(*part as usize);
+            PartEvent::Gathered { .. } => self.due.push(part),
         }
     }
 

@@ -1,15 +1,17 @@
-//! Facts about runs: nothing of them is done twice, and what is undone is undone once and in order.
+//! Events of runs and nodes: nothing of them is done twice, and what is undone is undone once and in order.
+
+#![expect(clippy::wildcard_enum_match_arm, reason = "rules read what they judge")]
 
 use super::parts::Parts;
 use super::{Judged, Rules, rule};
 use crate::command::{Command, RunCommand};
 use crate::definition::{Action, Definition, Delegate};
-use crate::event::RunEvent;
-use crate::id::{AgentId, RunId, TaskId};
+use crate::event::{CatalogueEvent, NodeEvent, NodeRef, RunEvent};
+use crate::id::{AgentId, NodeIx, RunId, TaskId};
 use crate::name::Name;
 use crate::run::{RunOutcome, UndoOutcome};
 use crate::sim::oracle::Step;
-use crate::task::{Happened, Owner, Phase, TaskSpec};
+use crate::task::{Owner, Phase, SideEffects, TaskSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -48,6 +50,14 @@ impl Story {
         self.parts.retain(|node, _| stays(node));
     }
 
+    /// An event names nodes as the definition does, where that is known.
+    fn judge_names(&self, nodes: &[NodeRef]) -> Judged {
+        let Some(definition) = &self.definition else { return Ok(()) };
+        let known = |node: &&NodeRef| definition.nodes.get(node.index.index()).is_some_and(|at| at.name == node.name);
+        let other = nodes.iter().find(|node| !known(node));
+        rule(other.is_none(), || format!("{other:?} is no node of {}", definition.name))
+    }
+
     /// What may be handed on at a node; not known of runs within runs.
     fn delegate(&self, node: u32) -> Option<&Delegate> {
         let node = self.definition.as_ref()?.nodes.get(node as usize)?;
@@ -55,9 +65,10 @@ impl Story {
     }
 
     /// The run follows another definition: `from` says which node each of its nodes was.
-    fn move_to(&mut self, definition: Option<Arc<Definition>>, from: &[Option<u32>]) {
+    fn move_to(&mut self, definition: Option<Arc<Definition>>, from: &[Option<NodeIx>]) {
         self.definition = definition;
-        let image = |was: u32| (0..).zip(from).find(|(_, place)| **place == Some(was)).map(|(place, _)| place);
+        let image =
+            |was: u32| (0..).zip(from).find(|(_, place)| place.map(NodeIx::get) == Some(was)).map(|(place, _)| place);
         for known in [&mut self.ended, &mut self.unwinding, &mut self.retried, &mut self.refused] {
             *known = known.iter().filter_map(|was| image(*was)).collect();
         }
@@ -72,79 +83,62 @@ impl Story {
 }
 
 impl Rules {
-    pub(super) fn judge_run(&self, event: &RunEvent, step: &Step<'_>) -> Judged {
+    pub(super) fn judge_run(&self, run: RunId, event: &RunEvent, step: &Step<'_>) -> Judged {
         match event {
             RunEvent::Started { spec, owner: None, .. } => {
                 let asked = matches!(step.command, Some(Command::Run(RunCommand::Start(asked))) if *asked == **spec);
-                rule(asked && !self.runs.contains_key(&spec.id), || format!("{} starts unasked or twice", spec.id))
+                let new = spec.id == run && !self.runs.contains_key(&run);
+                rule(asked && new, || format!("{run} starts unasked or twice"))
             }
-            RunEvent::NodeFinished { run, node, .. } => {
-                let story = self.story(*run)?;
-                rule(!story.ended.contains(node), || format!("node {node} of {run} ends twice"))
-            }
-            RunEvent::NodeUndone { run, node, outcome } => self.judge_end_of_undoing(*run, *node, outcome, step),
-            RunEvent::Signalled { run, signal, payload, .. } => {
+            RunEvent::Signalled { signal, payload, .. } => {
                 let asked = matches!(step.command, Some(Command::Run(RunCommand::Signal { run: to, signal: what, payload: with }))
-                    if to == run && what == signal && with == payload);
-                rule(asked, || format!("nobody sent {signal} to {run}"))
+                    if *to == run && what == signal && with == payload);
+                rule(asked, || format!("no command sent {signal} to {run}"))
             }
-            RunEvent::Updated { run, variable, value } => {
+            RunEvent::Updated { variable, value } => {
                 let asked = matches!(step.command, Some(Command::Run(RunCommand::Update { run: to, variable: what, value: with }))
-                    if to == run && what == variable && with == value);
-                rule(asked, || format!("nobody wrote to {variable} of {run}"))
+                    if *to == run && what == variable && with == value);
+                rule(asked, || format!("no command updated {variable} of {run}"))
             }
-            RunEvent::Reset { run, .. } => {
-                let asked = matches!(step.command, Some(Command::Run(RunCommand::Reset { run: of, .. })) if of == run);
-                let story = self.story(*run)?;
-                rule(asked && story.set_back.is_none(), || format!("{run} is set back unasked, or twice"))
+            RunEvent::Reset { nodes, .. } => {
+                let asked = matches!(step.command, Some(Command::Run(RunCommand::Reset { run: of, .. })) if *of == run);
+                let story = self.story(run)?;
+                rule(asked && story.set_back.is_none(), || format!("{run} is reset unasked, or twice"))?;
+                story.judge_names(nodes)
             }
-            RunEvent::WentForward { run, nodes } => self.judge_forward(*run, nodes),
-            RunEvent::Finished { run, outcome } => self.judge_finished(*run, outcome),
-            RunEvent::Split { run, node, .. }
-            | RunEvent::Gathered { run, node, .. }
-            | RunEvent::PartEnded { run, node, .. } => {
-                let story = self.story(*run)?;
-                let (Some(parts), Some(delegate)) = (story.parts.get(node), story.delegate(*node)) else {
-                    return Ok(());
-                };
-                parts.judge(delegate, event)
-            }
-            RunEvent::Forgotten { runs } => runs.iter().try_for_each(|run| {
-                rule(self.story(*run)?.finished, || format!("{run} is forgotten and has not ended"))
-            }),
-            RunEvent::Started { .. }
-            | RunEvent::Defined { .. }
-            | RunEvent::Opened { .. }
-            | RunEvent::DefaultSet { .. }
-            | RunEvent::Retired { .. }
-            | RunEvent::Migrated { .. }
-            | RunEvent::Prioritised { .. }
-            | RunEvent::Retried { .. }
-            | RunEvent::Refused { .. }
-            | RunEvent::Exhausted { .. }
-            | RunEvent::Unresolved { .. }
-            | RunEvent::Held { .. }
-            | RunEvent::Reduced { .. }
-            | RunEvent::TurnedBack { .. }
-            | RunEvent::SignalMoved { .. }
-            | RunEvent::HandlerFired { .. }
-            | RunEvent::Paused { .. }
-            | RunEvent::Resumed { .. }
-            | RunEvent::Operated { .. }
-            | RunEvent::ItemsAdded { .. }
-            | RunEvent::ItemsClosed { .. }
-            | RunEvent::ItemsEnough { .. }
-            | RunEvent::Entered { .. }
-            | RunEvent::Decided { .. }
-            | RunEvent::Delegated { .. }
-            | RunEvent::Escalated { .. }
-            | RunEvent::Halted { .. }
-            | RunEvent::Unwinding { .. }
-            | RunEvent::UndoRetried { .. } => Ok(()),
+            RunEvent::RolledBack { to: nodes, .. }
+            | RunEvent::Compensating { nodes }
+            | RunEvent::Retried { nodes, .. } => self.story(run)?.judge_names(nodes),
+            RunEvent::Restarted { nodes } => self.judge_forward(run, nodes),
+            RunEvent::Finished { outcome } => self.judge_finished(run, outcome),
+            _ => Ok(()),
         }
     }
 
-    fn judge_end_of_undoing(&self, run: RunId, node: u32, outcome: &UndoOutcome, step: &Step<'_>) -> Judged {
+    pub(super) fn judge_node(&self, run: RunId, node: &NodeRef, event: &NodeEvent, step: &Step<'_>) -> Judged {
+        let (story, index) = (self.story(run)?, node.index.get());
+        story.judge_names(core::slice::from_ref(node))?;
+        match event {
+            NodeEvent::Finished { .. } => {
+                rule(!story.ended.contains(&index), || format!("node {node} of {run} ends twice"))
+            }
+            NodeEvent::Compensated { outcome } => self.judge_compensated(run, index, outcome, step),
+            NodeEvent::Part { part, event } => {
+                let (Some(parts), Some(delegate)) = (story.parts.get(&index), story.delegate(index)) else {
+                    return Ok(());
+                };
+                parts.judge(delegate, *part, event)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn judge_forgotten(&self, runs: &[RunId]) -> Judged {
+        runs.iter()
+            .try_for_each(|run| rule(self.story(*run)?.finished, || format!("{run} is forgotten and has not ended")))
+    }
+
+    fn judge_compensated(&self, run: RunId, node: u32, outcome: &UndoOutcome, step: &Step<'_>) -> Judged {
         let story = self.story(run)?;
         rule(story.unwinding.contains(&node), || format!("node {node} of {run} is undone, and need not be"))?;
         let again = matches!(story.undone.get(&node), None | Some(UndoOutcome::Failed { .. }));
@@ -184,10 +178,12 @@ impl Rules {
     }
 
     /// What an operator wants done anew is over, and undone if that was wanted.
-    fn judge_forward(&self, run: RunId, nodes: &[u32]) -> Judged {
+    fn judge_forward(&self, run: RunId, nodes: &[NodeRef]) -> Judged {
         let story = self.story(run)?;
+        story.judge_names(nodes)?;
+        let nodes = indexes(nodes);
         let Some((wanted, undo)) = &story.set_back else { return Ok(()) };
-        rule(wanted == nodes, || format!("{run} does {nodes:?} anew, and {wanted:?} was asked for"))?;
+        rule(*wanted == nodes, || format!("{run} does {nodes:?} anew, and {wanted:?} was asked for"))?;
         for ((node, item, phase), tasks) in &story.pieces {
             if !nodes.contains(node) {
                 continue;
@@ -229,22 +225,22 @@ impl Rules {
         let undo = definition.nodes.get(node as usize).and_then(|node| node.undo.as_ref());
         // A query may have told that what may have happened did not.
         let queried = story.pieces.contains_key(&(node, item, Phase::Query));
-        let happened = tasks.iter().filter_map(|task| self.tasks.get(task)).any(|task| match task.happened {
-            Happened::Yes(_) => true,
-            Happened::Maybe => !queried,
-            Happened::No => false,
+        let side_effects = tasks.iter().filter_map(|task| self.tasks.get(task)).any(|task| match task.side_effects {
+            SideEffects::Done(_) => true,
+            SideEffects::Possible => !queried,
+            SideEffects::None => false,
         });
         let said =
             matches!(story.undone.get(&node), Some(UndoOutcome::Declared { .. } | UndoOutcome::Abandoned { .. }));
         let undone = said || self.was_done(story, (node, item, Phase::Undo));
-        rule(undo.is_none() || !happened || undone, || {
+        rule(undo.is_none() || !side_effects || undone, || {
             format!("{run} counts as undone, and node {node} item {item} is not")
         })
     }
 
     fn was_done(&self, story: &Story, piece: (u32, u32, Phase)) -> bool {
         let tasks = story.pieces.get(&piece).into_iter().flatten();
-        tasks.filter_map(|task| self.tasks.get(task)).any(|task| matches!(task.happened, Happened::Yes(_)))
+        tasks.filter_map(|task| self.tasks.get(task)).any(|task| matches!(task.side_effects, SideEffects::Done(_)))
     }
 
     pub(super) fn note_piece(&mut self, spec: &TaskSpec) {
@@ -279,69 +275,76 @@ impl Rules {
         story.is_some_and(|story| story.definition.is_none() || story.works.contains_key(&task))
     }
 
-    pub(super) fn learn_run(&mut self, event: &RunEvent) {
-        if let RunEvent::Defined { definition } = event {
+    pub(super) fn learn_catalogue(&mut self, event: &CatalogueEvent) {
+        if let CatalogueEvent::Defined { definition } = event {
             self.definitions.insert((definition.name.clone(), definition.version), Arc::clone(definition));
         }
+    }
+
+    pub(super) fn learn_run(&mut self, run: RunId, event: &RunEvent) {
         if let RunEvent::Started { spec, version, owner, .. } = event {
             let definition = match owner {
                 None => self.definitions.get(&(spec.workflow.clone(), *version)).cloned(),
                 Some(_) => None,
             };
-            self.runs.insert(spec.id, Story { definition, owner: *owner, ..Story::default() });
+            self.runs.insert(run, Story { definition, owner: *owner, ..Story::default() });
         }
-        if let RunEvent::Forgotten { runs } = event {
-            self.runs.retain(|id, story| {
-                let root = story.owner.map_or(*id, |owner| owner.run);
-                !runs.contains(id) && !runs.contains(&root)
-            });
-        }
-        if let RunEvent::Prioritised { tasks, tier, .. } = event {
-            self.prioritise(tasks, *tier);
-        }
-        if let RunEvent::Migrated { run, version, definition, from, .. } = event
-            && let Some(story) = self.runs.get_mut(run)
-        {
-            let known = |old: &Arc<Definition>| self.definitions.get(&(old.name.clone(), *version)).cloned();
-            let next = story.definition.as_ref().and_then(|old| definition.clone().or_else(|| known(old)));
-            story.move_to(next, from);
-        }
-        let Some(story) = event.run().and_then(|run| self.runs.get_mut(&run)) else { return };
-        if let RunEvent::NodeFinished { node, .. } = event {
-            story.ended.insert(*node);
-        } else if let RunEvent::Split { node, .. }
-        | RunEvent::Gathered { node, .. }
-        | RunEvent::PartEnded { node, .. } = event
-        {
-            if let Some(parts) = story.parts.get_mut(node) {
-                parts.learn(event);
+        let Some(story) = self.runs.get_mut(&run) else { return };
+        match event {
+            RunEvent::Migrated { version, definition, from, .. } => {
+                let known = |old: &Arc<Definition>| self.definitions.get(&(old.name.clone(), *version)).cloned();
+                let next = story.definition.as_ref().and_then(|old| definition.clone().or_else(|| known(old)));
+                story.move_to(next, from);
             }
-        } else if let RunEvent::Unwinding { nodes, .. } = event {
-            story.unwinding.extend(nodes);
-        } else if let RunEvent::NodeUndone { node, outcome, .. } = event {
-            story.undone.insert(*node, outcome.clone());
-        } else if let RunEvent::UndoRetried { node, .. } = event {
-            story.retried.insert(*node);
-            story.undone.remove(node);
-        } else if let RunEvent::Refused { node, .. } = event {
-            story.refused.insert(*node);
-        } else if let RunEvent::WentForward { nodes, .. } = event {
-            story.start_anew(nodes);
-            story.set_back = None;
-        } else if let RunEvent::Reset { nodes, undo, .. } = event {
-            story.set_back = Some((nodes.clone(), *undo));
-            story.finished = false;
-        } else if let RunEvent::Retried { nodes, .. } = event {
-            story.start_anew(nodes);
-            story.finished = false;
-        } else if let RunEvent::Finished { .. } = event {
-            story.finished = true;
-        } else if let RunEvent::Halted { .. } = event {
-            // One within another that is undone as a whole goes on after its end.
-            story.finished = false;
-            story.set_back = None;
+            RunEvent::Compensating { nodes } => story.unwinding.extend(indexes(nodes)),
+            RunEvent::Restarted { nodes } => {
+                story.start_anew(&indexes(nodes));
+                story.set_back = None;
+            }
+            RunEvent::Reset { nodes, undo, .. } => {
+                story.set_back = Some((indexes(nodes), *undo));
+                story.finished = false;
+            }
+            RunEvent::Retried { nodes, .. } => {
+                story.start_anew(&indexes(nodes));
+                story.finished = false;
+            }
+            RunEvent::Finished { .. } => story.finished = true,
+            // A child run that is compensated as a whole goes on after its end.
+            RunEvent::Failing { .. } => (story.finished, story.set_back) = (false, None),
+            _ => {}
         }
     }
+
+    pub(super) fn learn_node(&mut self, run: RunId, node: u32, event: &NodeEvent) {
+        let Some(story) = self.runs.get_mut(&run) else { return };
+        match event {
+            NodeEvent::Finished { .. } => _ = story.ended.insert(node),
+            NodeEvent::Part { part, event } => {
+                if let Some(parts) = story.parts.get_mut(&node) {
+                    parts.learn(*part, event);
+                }
+            }
+            NodeEvent::Compensated { outcome } => _ = story.undone.insert(node, outcome.clone()),
+            NodeEvent::CompensationRetried => {
+                story.retried.insert(node);
+                story.undone.remove(&node);
+            }
+            NodeEvent::Refused { .. } => _ = story.refused.insert(node),
+            _ => {}
+        }
+    }
+
+    pub(super) fn forget_runs(&mut self, runs: &[RunId]) {
+        self.runs.retain(|id, story| {
+            let root = story.owner.map_or(*id, |owner| owner.run);
+            !runs.contains(id) && !runs.contains(&root)
+        });
+    }
+}
+
+fn indexes(nodes: &[NodeRef]) -> Vec<u32> {
+    nodes.iter().map(|node| node.index.get()).collect()
 }
 
 /// The nodes that come after a node by any way. States have cycles, and order of their own.

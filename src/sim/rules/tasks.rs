@@ -1,4 +1,6 @@
-//! Facts about tasks.
+//! Events of tasks.
+
+#![expect(clippy::wildcard_enum_match_arm, reason = "rules read what they judge")]
 
 use super::{Hold, Judged, Known, Rules, Stage, rule};
 use crate::command::{AgentCommand, Command, TaskCommand};
@@ -6,77 +8,74 @@ use crate::event::{Next, TaskEvent};
 use crate::id::{AttemptId, Incarnation, Seq, TaskId};
 use crate::sim::oracle::Step;
 use crate::task::{
-    Bound, Exhausted, Failure, FailureKind, Happened, InDoubt, Jitter, Retry, TaskOutcome, TaskSpec, TaskStatus, Tier,
+    Bound, Exhausted, Failure, FailureKind, InDoubt, Jitter, Retry, SideEffects, TaskOutcome, TaskSpec, TaskStatus,
+    Tier,
 };
 use crate::time::Time;
 use core::time::Duration;
 use std::sync::Arc;
 
 impl Rules {
-    pub(super) fn judge_task(&self, event: &TaskEvent, step: &Step<'_>) -> Judged {
+    pub(super) fn judge_task(&self, id: TaskId, event: &TaskEvent, step: &Step<'_>) -> Judged {
         match event {
-            TaskEvent::Submitted { spec, replays, .. } => self.judge_submitted(spec, *replays, step),
-            TaskEvent::Ready { task } => self.judge_ready(*task, step.now),
-            TaskEvent::Assigned { attempt, to } => self.judge_assigned(*attempt, *to, step.now),
+            TaskEvent::Submitted { spec, replays, .. } => {
+                rule(spec.id == id, || format!("{} is submitted as {id}", spec.id))?;
+                self.judge_submitted(spec, *replays, step)
+            }
+            TaskEvent::Ready => self.judge_ready(id, step.now),
+            TaskEvent::Assigned { attempt, to } => self.judge_assigned(attempt.of(id), *to, step.now),
             TaskEvent::Started { attempt } | TaskEvent::YieldRequested { attempt, .. } => {
-                let known = self.known(attempt.task())?;
-                rule(known.hold().is_some() && known.attempt() == *attempt, || format!("{attempt} is not under way"))
+                let (known, attempt) = (self.known(id)?, attempt.of(id));
+                rule(known.hold().is_some() && known.attempt() == attempt, || format!("{attempt} is not under way"))
             }
             TaskEvent::Yielded { attempt, by, .. } => {
-                self.held(*attempt, *by)?;
-                self.judge_cause(
-                    *attempt,
-                    *by,
-                    gave_back(step, *attempt) || said_failed(step, *attempt, *by).is_some(),
-                    step.now,
-                )
+                let attempt = attempt.of(id);
+                self.held(attempt, *by)?;
+                let said = gave_back(step, attempt) || said_failed(step, attempt, *by).is_some();
+                self.judge_cause(attempt, *by, said, step.now)
             }
-            TaskEvent::AttemptFailed { attempt, by, failure, next, maybe, beyond_budget } => {
-                self.judge_failed((*attempt, *by), failure, (*next, *beyond_budget), *maybe, step)
+            TaskEvent::AttemptFailed { attempt, by, failure, next, outcome_unknown, beyond_budget } => {
+                let (held, next) = ((attempt.of(id), *by), (*next, *beyond_budget));
+                self.judge_failed(held, failure, next, *outcome_unknown, step)
             }
-            TaskEvent::Answered { task, .. } => {
-                rule(self.known(*task)?.stage == Stage::Queued, || format!("{task} is answered and does not wait"))
+            TaskEvent::Answered { .. } => {
+                rule(self.known(id)?.stage == Stage::Queued, || format!("{id} is answered and does not wait"))
             }
             TaskEvent::Succeeded { attempt, by, output } => {
-                let hold = self.held(*attempt, *by)?;
+                let attempt = attempt.of(id);
+                let hold = self.held(attempt, *by)?;
                 let said = matches!(step.command, Some(Command::Agent(AgentCommand::Complete { by: who, attempt: which, output: gave, .. }))
-                    if who == by && which == attempt && gave == output);
+                    if who == by && *which == attempt && gave == output);
                 rule(said && self.living(*by).is_some(), || {
-                    format!("nobody who holds {attempt} said that it is done")
+                    format!("no agent that holds {attempt} reported that it is done")
                 })?;
                 rule(hold.cancel.is_none(), || format!("{attempt} was cancelled before it was done"))
             }
-            TaskEvent::CancelRequested { task, reason } => {
-                let known = self.known(*task)?;
-                rule(known.hold().is_some(), || format!("{task} is not under way"))?;
-                self.judge_withdrawn(*task, known, reason, step)
+            TaskEvent::CancelRequested { reason } => {
+                let known = self.known(id)?;
+                rule(known.hold().is_some(), || format!("{id} is not under way"))?;
+                self.judge_withdrawn(id, known, reason, step)
             }
-            TaskEvent::Cancelled { task, reason, happened } => self.judge_cancelled(*task, reason, happened, step),
-            TaskEvent::Expired { task, bound, maybe } => self.judge_expired(*task, *bound, *maybe, step.now),
-            TaskEvent::Discarded { task, .. } => {
-                let dead = self.known(*task)?.ended() == Some(TaskStatus::DeadLettered);
-                rule(dead, || format!("{task} is no dead letter"))
+            TaskEvent::Cancelled { reason, side_effects } => self.judge_cancelled(id, reason, side_effects, step),
+            TaskEvent::Expired { bound, outcome_unknown } => self.judge_expired(id, *bound, *outcome_unknown, step.now),
+            TaskEvent::Discarded { .. } => {
+                let dead = self.known(id)?.ended() == Some(TaskStatus::DeadLettered);
+                rule(dead, || format!("{id} is no dead letter"))
             }
             TaskEvent::Used { attempt, by, usage } => {
-                self.held(*attempt, *by)?;
+                let attempt = attempt.of(id);
+                self.held(attempt, *by)?;
                 let said = match step.command {
                     Some(Command::Agent(
                         AgentCommand::Complete { attempt, usage, .. } | AgentCommand::Fail { attempt, usage, .. },
                     )) => Some((*attempt, *usage)),
                     _ => None,
                 };
-                // Of an agent that says nothing, what it costs counts.
-                rule(said.is_none_or(|(which, said)| which != *attempt || said.tokens == usage.tokens), || {
-                    format!("{attempt} has used up {usage:?}, it says {said:?}")
+                // Of an agent that reports nothing, what it costs counts.
+                rule(said.is_none_or(|(which, said)| which != attempt || said.tokens == usage.tokens), || {
+                    format!("{attempt} has used up {usage:?}, its agent reported {said:?}")
                 })
             }
-            TaskEvent::Prioritised { tier, .. } => {
-                let asked = matches!(step.command, Some(Command::Task(TaskCommand::Prioritise { tier: said, .. })) if said == tier);
-                rule(asked, || format!("nobody asked for {tier}"))
-            }
-            TaskEvent::Forgotten { tasks } => tasks.iter().try_for_each(|task| {
-                rule(self.known(*task)?.ended().is_some(), || format!("{task} is forgotten and has not ended"))
-            }),
         }
     }
 
@@ -122,7 +121,7 @@ impl Rules {
     fn judge_assigned(&self, attempt: AttemptId, to: Incarnation, now: Time) -> Judged {
         let known = self.known(attempt.task())?;
         rule(known.stage == Stage::Queued, || format!("{attempt} begins, and its task does not wait for an agent"))?;
-        rule(attempt.number() == known.attempts + 1, || format!("{attempt} is not the next attempt"))?;
+        rule(attempt.number().get() == known.attempts + 1, || format!("{attempt} is not the next attempt"))?;
         let member = self.living(to).ok_or_else(|| format!("{to} is gone"))?;
         rule(!member.draining, || format!("{to} drains, and is given {attempt}"))?;
         rule(!self.paused_agents.contains(&to.agent()), || format!("{to} is paused, and is given {attempt}"))?;
@@ -166,7 +165,7 @@ impl Rules {
         (attempt, by): (AttemptId, Incarnation),
         failure: &Failure,
         (next, beyond_budget): (Next, bool),
-        maybe: bool,
+        unknown: bool,
         step: &Step<'_>,
     ) -> Judged {
         let known = self.known(attempt.task())?;
@@ -182,7 +181,7 @@ impl Rules {
         let retry = known.spec.policy.retry();
         let settled = retry.in_doubt == InDoubt::Insist && failure.kind == FailureKind::Permanent;
         let doubt = !settled && (known.doubtful || failure.kind == FailureKind::Unknown);
-        rule(maybe == doubt, || format!("that {attempt} may have happened is {maybe}"))?;
+        rule(unknown == doubt, || format!("that the outcome of {attempt} is unknown is {unknown}"))?;
         judge_next(known, failure, (next, beyond_budget), step.now)
     }
 
@@ -192,7 +191,7 @@ impl Rules {
         rule(asked || known.spec.owner.is_some(), || format!("nobody withdrew {id}"))
     }
 
-    fn judge_cancelled(&self, id: TaskId, reason: &str, happened: &Happened, step: &Step<'_>) -> Judged {
+    fn judge_cancelled(&self, id: TaskId, reason: &str, side_effects: &SideEffects, step: &Step<'_>) -> Judged {
         let known = self.known(id)?;
         let done = match step.command {
             Some(Command::Agent(AgentCommand::Complete { by, attempt, output, .. })) if *attempt == known.attempt() => {
@@ -200,10 +199,12 @@ impl Rules {
             }
             _ => None,
         };
-        match (done, happened) {
-            (Some(output), Happened::Yes(gave)) => rule(output == gave, || format!("{id} gave {output:?}"))?,
-            (Some(_), _) | (None, Happened::Yes(_)) => return Err(format!("that {id} was done is {happened:?}")),
-            (None, Happened::No | Happened::Maybe) => {}
+        match (done, side_effects) {
+            (Some(output), SideEffects::Done(gave)) => rule(output == gave, || format!("{id} gave {output:?}"))?,
+            (Some(_), _) | (None, SideEffects::Done(_)) => {
+                return Err(format!("that {id} was done is {side_effects:?}"));
+            }
+            (None, SideEffects::None | SideEffects::Possible) => {}
         }
         match &known.stage {
             Stage::Running(hold) => {
@@ -226,7 +227,7 @@ impl Rules {
         }
     }
 
-    fn judge_expired(&self, id: TaskId, bound: Bound, maybe: bool, now: Time) -> Judged {
+    fn judge_expired(&self, id: TaskId, bound: Bound, unknown: bool, now: Time) -> Judged {
         let known = self.known(id)?;
         rule(known.ended().is_none(), || format!("{id} has ended already"))?;
         let running = known.hold().is_some();
@@ -236,7 +237,7 @@ impl Rules {
             Bound::Total => known.spec.policy.total_timeout().map(|span| known.submitted + span),
         };
         rule(at.is_some_and(|at| at <= now), || format!("{id} expires by its {bound} at {now}, not at {at:?}"))?;
-        rule(maybe == (known.doubtful || running), || format!("that {id} may have happened is {maybe}"))
+        rule(unknown == (known.doubtful || running), || format!("that the outcome of {id} is unknown is {unknown}"))
     }
 
     pub(super) fn prioritise(&mut self, tasks: &[TaskId], tier: Tier) {
@@ -247,103 +248,78 @@ impl Rules {
         }
     }
 
-    pub(super) fn learn_task(&mut self, event: &TaskEvent, seq: Seq, at: Time) {
-        match event {
-            TaskEvent::Prioritised { tasks, tier, .. } => self.prioritise(tasks, *tier),
-            TaskEvent::Submitted { spec, replays, .. } => {
-                // What was replayed is no dead letter any more, and known as long as all that has ended.
-                if let Some(known) = replays.and_then(|dead| self.tasks.get_mut(&dead)) {
-                    known.give_up();
-                }
-                let known = Known {
-                    stage: if spec.after.is_empty() { Stage::Queued } else { Stage::Blocked },
-                    tier: spec.tier,
-                    spec: Arc::clone(spec),
-                    seq,
-                    submitted: at,
-                    attempts: 0,
-                    yields: 0,
-                    doubtful: false,
-                    failed_by: Vec::new(),
-                    happened: Happened::No,
-                };
-                self.note_piece(spec);
-                self.tasks.insert(spec.id, known);
+    pub(super) fn learn_task(&mut self, id: TaskId, event: &TaskEvent, (seq, at): (Seq, Time)) {
+        if let TaskEvent::Submitted { spec, replays, .. } = event {
+            // What was replayed is no dead letter any more, and known as long as all that has ended.
+            if let Some(known) = replays.and_then(|dead| self.tasks.get_mut(&dead)) {
+                known.give_up();
             }
-            TaskEvent::Forgotten { tasks } => tasks.iter().for_each(|task| drop(self.tasks.remove(task))),
-            TaskEvent::Assigned { attempt, to } => {
-                let waits = self.living(*to).is_some_and(|member| member.spec.prefetch > 0);
-                if let Some(known) = self.tasks.get_mut(&attempt.task()) {
-                    known.attempts = attempt.number();
-                    let hold = Hold { by: *to, since: at, unstarted: waits, cancel: None, yielding: None };
-                    known.stage = Stage::Running(hold);
-                }
-                self.note_given(attempt.task(), to.agent());
-            }
-            TaskEvent::Ready { .. }
-            | TaskEvent::Used { .. }
-            | TaskEvent::Started { .. }
-            | TaskEvent::YieldRequested { .. }
-            | TaskEvent::Yielded { .. }
-            | TaskEvent::AttemptFailed { .. }
-            | TaskEvent::Answered { .. }
-            | TaskEvent::Succeeded { .. }
-            | TaskEvent::CancelRequested { .. }
-            | TaskEvent::Cancelled { .. }
-            | TaskEvent::Expired { .. }
-            | TaskEvent::Discarded { .. } => {
-                if let Some(known) = event.task().and_then(|task| self.tasks.get_mut(&task)) {
-                    known.learn(event, at);
-                }
-            }
+            self.note_piece(spec);
+            self.tasks.insert(id, Known::new(spec, seq, at));
+            return;
+        }
+        let waits = |to: &Incarnation| self.living(*to).is_some_and(|member| member.spec.prefetch > 0);
+        let unstarted = matches!(event, TaskEvent::Assigned { to, .. } if waits(to));
+        if let Some(known) = self.tasks.get_mut(&id) {
+            known.learn(event, unstarted, at);
+        }
+        if let TaskEvent::Assigned { to, .. } = event {
+            self.note_given(id, to.agent());
         }
     }
 }
 
 impl Known {
-    fn learn(&mut self, event: &TaskEvent, at: Time) {
+    fn new(spec: &Arc<TaskSpec>, seq: Seq, submitted: Time) -> Self {
+        Self {
+            stage: if spec.after.is_empty() { Stage::Queued } else { Stage::Blocked },
+            tier: spec.tier,
+            spec: Arc::clone(spec),
+            seq,
+            submitted,
+            attempts: 0,
+            yields: 0,
+            doubtful: false,
+            failed_by: Vec::new(),
+            side_effects: SideEffects::None,
+        }
+    }
+
+    fn learn(&mut self, event: &TaskEvent, unstarted: bool, at: Time) {
         match event {
-            TaskEvent::Ready { .. } => self.stage = Stage::Queued,
+            TaskEvent::Ready => self.stage = Stage::Queued,
+            TaskEvent::Assigned { attempt, to } => {
+                self.attempts = attempt.get();
+                self.stage = Stage::Running(Hold { by: *to, since: at, unstarted, cancel: None, yielding: None });
+            }
             TaskEvent::Started { .. } => self.with_hold(|hold| (hold.unstarted, hold.since) = (false, at)),
             TaskEvent::YieldRequested { .. } => self.with_hold(|hold| hold.yielding = Some(at)),
             TaskEvent::CancelRequested { .. } => self.with_hold(|hold| hold.cancel = Some(at)),
-            TaskEvent::Yielded { maybe, .. } => {
+            TaskEvent::Yielded { outcome_unknown, .. } => {
                 self.yields += 1;
-                self.doubtful |= *maybe;
+                self.doubtful |= *outcome_unknown;
                 self.stage = Stage::Queued;
             }
-            TaskEvent::AttemptFailed { by, next, maybe, .. } => {
-                self.doubtful |= *maybe;
+            TaskEvent::AttemptFailed { by, next, outcome_unknown, .. } => {
+                self.doubtful |= *outcome_unknown;
                 self.failed_by.push(by.agent());
                 if let Next::Retry { at, tier } = next {
                     self.stage = Stage::Backoff(*at);
                     self.tier = tier.unwrap_or(self.tier);
                 }
-                if !*maybe {
-                    // Who insists has had it settled.
-                    self.happened = Happened::No;
-                } else {
-                    self.happened = Happened::Maybe;
-                }
+                // A policy that insists has settled what was unknown before.
+                self.side_effects = if *outcome_unknown { SideEffects::Possible } else { SideEffects::None };
             }
-            TaskEvent::Expired { maybe, .. } if *maybe => self.happened = Happened::Maybe,
+            TaskEvent::Expired { outcome_unknown: true, .. } => self.side_effects = SideEffects::Possible,
             TaskEvent::Succeeded { output, .. } | TaskEvent::Answered { output, .. } => {
-                self.happened = Happened::Yes(output.clone());
+                self.side_effects = SideEffects::Done(output.clone());
             }
-            TaskEvent::Cancelled { happened, .. } => self.happened = happened.clone(),
-            TaskEvent::Expired { .. }
-            | TaskEvent::Submitted { .. }
-            | TaskEvent::Assigned { .. }
-            | TaskEvent::Discarded { .. }
-            | TaskEvent::Prioritised { .. }
-            | TaskEvent::Used { .. }
-            | TaskEvent::Forgotten { .. } => {}
+            TaskEvent::Cancelled { side_effects, .. } => self.side_effects = side_effects.clone(),
+            TaskEvent::Discarded { .. } => self.give_up(),
+            _ => {}
         }
         if let Some(outcome) = event.outcome() {
             self.stage = Stage::Ended(TaskStatus::from(&outcome));
-        }
-        if let TaskEvent::Discarded { .. } = event {
-            self.give_up();
         }
     }
 

@@ -92,17 +92,16 @@ impl Run {
 
     /// What a failure that nothing takes care of leads to.
     pub(super) fn turn_back(&self, broken: u32, cause: Cause) -> RunEvent {
-        let run = self.id();
-        let to = self.way_back(broken);
-        if to.is_empty() { RunEvent::Halted { run, cause } } else { RunEvent::TurnedBack { run, to, cause } }
+        let to = self.refs(&self.way_back(broken));
+        if to.is_empty() { RunEvent::Failing { cause } } else { RunEvent::RolledBack { to, cause } }
     }
 
     /// The next step of a way back, when no node has anything to do.
     pub(super) fn along(&self, way: &Way) -> Option<RunEvent> {
-        let run = self.id();
         if self.unwinding.is_none() {
             let busy = |node: &u32| self.state(*node).is_some_and(NodeState::is_busy);
-            return (!way.inside.iter().any(busy)).then(|| RunEvent::Unwinding { run, nodes: self.to_undo_after(way) });
+            let undone = || self.refs(&self.to_undo_after(way));
+            return (!way.inside.iter().any(busy)).then(|| RunEvent::Compensating { nodes: undone() });
         }
         if !self.is_unwound() {
             return None;
@@ -113,9 +112,9 @@ impl Run {
             self.stands(*node) || way.anew.is_none() && matches!(undo, Some(UndoOutcome::Abandoned { .. }))
         };
         Some(if way.inside.iter().any(left) {
-            RunEvent::Halted { run, cause: way.cause.clone() }
+            RunEvent::Failing { cause: way.cause.clone() }
         } else {
-            RunEvent::WentForward { run, nodes: way.inside.clone() }
+            RunEvent::Restarted { nodes: self.refs(&way.inside) }
         })
     }
 

@@ -1,14 +1,14 @@
-//! Facts become the state of a run. Nothing here decides.
+//! Events become the state of a run. Nothing here decides.
 
-use super::{Kept, NodeStage, NodeState, Piece, PieceEnd, PieceUndo, Ruling, Run, Watch, Worker};
+use super::{Kept, NodeStage, NodeState, Piece, PieceEnd, PieceUndo, Run, Watch, Worker};
 use crate::dag::NodeIx;
 use crate::definition::{Action, On};
-use crate::event::{Opening, RunEvent};
+use crate::event::{DecisionEvent, MapEvent, NodeEvent, NodeRef, Opening, RunEvent};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, LimitReached, NodeOutcome, RunOutcome, RunPhase, UndoOutcome};
 use crate::saga::Step;
-use crate::task::{Failure, Happened, Owner, Phase};
+use crate::task::{Failure, Owner, Phase, SideEffects};
 use crate::time::Time;
 use crate::workflow::plan::Next;
 use serde_json::Value;
@@ -17,81 +17,128 @@ use serde_json::Value;
 type Applied = Result<(), &'static str>;
 
 impl Run {
-    /// A fact about the run itself.
+    /// An event of the run as a whole.
     pub(crate) fn apply(&mut self, event: &RunEvent, now: Time) -> Applied {
         match event {
-            RunEvent::Opened { node, what, .. } => self.opened(*node, what, now),
-            RunEvent::NodeFinished { node, outcome, took, output, signal, .. } => {
-                if let Some(name) = took.first().and_then(|took| self.signal_taken(*node, took)) {
+            RunEvent::Prioritised { tier, .. } => self.raised = Some(*tier),
+            RunEvent::Retried { nodes, .. } => {
+                return self.redo(&self.indexes(nodes)?).ok_or("a run goes on that has not failed");
+            }
+            RunEvent::Reset { nodes, undo, reason } => {
+                return self.reset(&self.indexes(nodes)?, *undo, reason).ok_or("a run is set back that cannot be");
+            }
+            RunEvent::Signalled { signal, payload, until } => self.receive(signal, payload.clone(), *until, now),
+            RunEvent::Paused { reason } => self.paused = Some(reason.clone()),
+            RunEvent::Resumed => {
+                self.paused = None;
+                self.wake_all();
+            }
+            RunEvent::Updated { variable, value } => return self.note_update(variable, value),
+            RunEvent::Reduced { variable, value } => return self.note_reduced(None, *variable, value),
+            RunEvent::Failing { cause } => return self.failing(cause),
+            RunEvent::RolledBack { to, cause } => return self.turned_back(&self.indexes(to)?, cause),
+            RunEvent::Restarted { nodes } => return self.went_forward(&self.indexes(nodes)?),
+            RunEvent::Compensating { nodes } => return self.compensating(&self.indexes(nodes)?),
+            RunEvent::Finished { outcome } => return self.finished(outcome, now),
+            RunEvent::Started { .. } | RunEvent::Migrated { .. } | RunEvent::SignalMoved { .. } => {
+                return Err("an event that changes more than one run reached one");
+            }
+        }
+        Ok(())
+    }
+
+    /// An event of a node.
+    pub(crate) fn apply_node(&mut self, node: &NodeRef, event: &NodeEvent, now: Time) -> Applied {
+        if !self.plan.is_node(node) {
+            return Err("an event names a node that the definition does not have");
+        }
+        let node = node.index.get();
+        match event {
+            NodeEvent::Opened { what } => self.opened(node, what, now),
+            NodeEvent::Finished { outcome, took, output, signal } => {
+                if let Some(name) = took.first().and_then(|took| self.signal_taken(node, took)) {
                     self.give_up(&name, signal.unwrap_or(0))?;
                 }
-                self.node_finished(*node, outcome, took, output.as_ref())
+                self.node_finished(node, outcome, took, output.as_ref())
             }
-            RunEvent::Halted { cause, .. } => self.halted(cause),
-            RunEvent::TurnedBack { to, cause, .. } => self.turned_back(to, cause),
-            RunEvent::WentForward { nodes, .. } => self.went_forward(nodes),
-            RunEvent::Unwinding { nodes, .. } => {
-                if self.phase == RunPhase::Running && self.back.is_some() && self.unwinding.is_none() {
-                    return self.unwind(nodes).ok_or("a run unwinds nodes that it does not have");
-                }
-                if self.phase != RunPhase::Halting || self.working > 0 {
-                    return Err("a run unwinds that is not halted");
-                }
-                self.back = None;
-                self.phase = RunPhase::Compensating;
-                self.unwind(nodes).ok_or("a run unwinds nodes that it does not have")
-            }
-            RunEvent::NodeUndone { node, outcome, .. } => self.node_undone(*node, outcome),
-            RunEvent::UndoRetried { node, .. } => self.undo_retried(*node),
-            RunEvent::Finished { outcome, .. } => {
-                if self.is_finished() {
-                    return Err("a run ends twice");
-                }
-                self.phase = RunPhase::Finished;
-                self.outcome = Some(Box::new(outcome.clone()));
-                self.ended = Some(now);
-                self.agenda.clear();
-                self.signals.clear();
+            NodeEvent::HandlerFired { handler, signal } => self.handler_fired(node, *handler, *signal),
+            NodeEvent::Operated { remedy } => {
+                self.touched(node)?.more_mut().remedy = Some(remedy.clone());
                 Ok(())
             }
-            RunEvent::Decided { .. }
-            | RunEvent::Delegated { .. }
-            | RunEvent::Escalated { .. }
-            | RunEvent::HandlerFired { .. }
-            | RunEvent::Entered { .. }
-            | RunEvent::ItemsAdded { .. }
-            | RunEvent::ItemsClosed { .. }
-            | RunEvent::ItemsEnough { .. }
-            | RunEvent::Split { .. }
-            | RunEvent::Gathered { .. }
-            | RunEvent::PartEnded { .. }
-            | RunEvent::Refused { .. }
-            | RunEvent::Exhausted { .. }
-            | RunEvent::Unresolved { .. }
-            | RunEvent::Held { .. }
-            | RunEvent::Updated { .. }
-            | RunEvent::Reduced { .. }
-            | RunEvent::Operated { .. }
-            | RunEvent::Paused { .. }
-            | RunEvent::Resumed { .. } => self.apply_under_way(event),
-            RunEvent::Defined { .. }
-            | RunEvent::DefaultSet { .. }
-            | RunEvent::Retired { .. }
-            | RunEvent::Migrated { .. }
-            | RunEvent::Prioritised { .. }
-            | RunEvent::Retried { .. }
-            | RunEvent::Reset { .. }
-            | RunEvent::Started { .. }
-            | RunEvent::Signalled { .. }
-            | RunEvent::SignalMoved { .. }
-            | RunEvent::Forgotten { .. } => Err("a fact about all runs reached one"),
+            NodeEvent::Map(event) => self.map_changed(node, event),
+            NodeEvent::Part { part, event } => self.apply_part(node, *part, event),
+            NodeEvent::Refused { .. } => self.note_refused(node),
+            NodeEvent::Unresolved { workflow, .. } => self.note_unresolved(node, workflow),
+            NodeEvent::Exhausted { limit } => self.note_exhausted(node, *limit),
+            NodeEvent::Held { outcome } => self.note_held(node, outcome),
+            NodeEvent::Reduced { variable, value } => self.note_reduced(Some(node), *variable, value),
+            NodeEvent::StateEntered { state, item } => self.entered(node, *state, item.as_ref()),
+            NodeEvent::Decision(event) => self.ruled(node, event),
+            NodeEvent::Compensated { outcome } => self.node_undone(node, outcome),
+            NodeEvent::CompensationRetried => self.undo_retried(node),
         }
     }
 
-    fn halted(&mut self, cause: &Cause) -> Applied {
+    /// The indexes of nodes that an event names.
+    fn indexes(&self, nodes: &[NodeRef]) -> Result<Vec<u32>, &'static str> {
+        let index = |node: &NodeRef| self.plan.is_node(node).then(|| node.index.get());
+        nodes.iter().map(index).collect::<Option<_>>().ok_or("an event names a node that the definition does not have")
+    }
+
+    /// Something happened to a node: it is evaluated again.
+    fn touched(&mut self, node: u32) -> Result<&mut NodeState, &'static str> {
+        self.agenda.insert(node);
+        self.state_mut(node).ok_or("an event of an unknown node")
+    }
+
+    fn map_changed(&mut self, node: u32, event: &MapEvent) -> Applied {
+        match event {
+            MapEvent::ItemsAdded { items } => return self.items_added(node, items),
+            MapEvent::Closed => self.touched(node)?.more_mut().closed = true,
+            MapEvent::Enough => self.touched(node)?.more_mut().enough = true,
+        }
+        Ok(())
+    }
+
+    fn ruled(&mut self, node: u32, event: &DecisionEvent) -> Applied {
+        let ruling = self.touched(node)?.more_mut().ruling.get_or_insert_default();
+        match event {
+            DecisionEvent::Made { by, option, note } => ruling.made = Some((by.clone(), option.clone(), note.clone())),
+            DecisionEvent::Delegated { to, .. } => ruling.to = Some(to.clone()),
+            DecisionEvent::Escalated { level } => ruling.level = *level,
+        }
+        Ok(())
+    }
+
+    fn compensating(&mut self, nodes: &[u32]) -> Applied {
+        if self.phase == RunPhase::Running && self.back.is_some() && self.unwinding.is_none() {
+            return self.unwind(nodes).ok_or("a run compensates nodes that it does not have");
+        }
+        if self.phase != RunPhase::Halting || self.working > 0 {
+            return Err("a run compensates that is not failing");
+        }
+        self.back = None;
+        self.phase = RunPhase::Compensating;
+        self.unwind(nodes).ok_or("a run compensates nodes that it does not have")
+    }
+
+    fn finished(&mut self, outcome: &RunOutcome, now: Time) -> Applied {
+        if self.is_finished() {
+            return Err("a run ends twice");
+        }
+        self.phase = RunPhase::Finished;
+        self.outcome = Some(Box::new(outcome.clone()));
+        self.ended = Some(now);
+        self.agenda.clear();
+        self.signals.clear();
+        Ok(())
+    }
+
+    fn failing(&mut self, cause: &Cause) -> Applied {
         let undone = matches!(self.outcome.as_deref(), Some(RunOutcome::Succeeded { .. }));
         if self.phase != RunPhase::Running && !(self.is_finished() && undone) {
-            return Err("a run is halted that does not run");
+            return Err("a run fails that does not run");
         }
         self.phase = RunPhase::Halting;
         self.cause = Some(Box::new(cause.clone()));
@@ -101,78 +148,6 @@ impl Run {
         }
         self.wake_all();
         Ok(())
-    }
-
-    /// A fact about what is under way: what happened to a node, or what operators and others said.
-    fn apply_under_way(&mut self, event: &RunEvent) -> Applied {
-        match event {
-            RunEvent::Decided { node, by, option, note, .. } => {
-                self.ruling(*node)?.made = Some((by.clone(), option.clone(), note.clone()));
-                Ok(())
-            }
-            RunEvent::Delegated { node, to, .. } => {
-                self.ruling(*node)?.to = Some(to.clone());
-                Ok(())
-            }
-            RunEvent::Escalated { node, level, .. } => {
-                self.ruling(*node)?.level = *level;
-                Ok(())
-            }
-            RunEvent::HandlerFired { node, handler, signal, .. } => self.handler_fired(*node, *handler, *signal),
-            RunEvent::Entered { node, state, item, .. } => self.entered(*node, *state, item.as_ref()),
-            RunEvent::ItemsAdded { node, items, .. } => self.items_added(*node, items),
-            RunEvent::ItemsClosed { node, .. } => {
-                self.agenda.insert(*node);
-                self.state_mut(*node).ok_or("an unknown node is closed")?.more_mut().closed = true;
-                Ok(())
-            }
-            RunEvent::ItemsEnough { node, .. } => {
-                self.agenda.insert(*node);
-                self.state_mut(*node).ok_or("an unknown node has enough")?.more_mut().enough = true;
-                Ok(())
-            }
-            RunEvent::Unresolved { node, workflow, .. } => self.note_unresolved(*node, workflow),
-            RunEvent::Held { node, outcome, .. } => self.note_held(*node, outcome),
-            RunEvent::Split { .. } | RunEvent::Gathered { .. } | RunEvent::PartEnded { .. } => self.apply_parts(event),
-            RunEvent::Refused { node, .. } => self.note_refused(*node),
-            RunEvent::Exhausted { node, limit, .. } => self.note_exhausted(*node, *limit),
-            RunEvent::Updated { variable, value, .. } => self.note_update(variable, value),
-            RunEvent::Reduced { node, variable, value, .. } => self.note_reduced(*node, *variable, value),
-            RunEvent::Operated { node, remedy, .. } => {
-                self.agenda.insert(*node);
-                self.state_mut(*node).ok_or("an unknown node is operated")?.more_mut().remedy = Some(remedy.clone());
-                Ok(())
-            }
-            RunEvent::Paused { reason, .. } => {
-                self.paused = Some(reason.clone());
-                Ok(())
-            }
-            RunEvent::Resumed { .. } => {
-                self.paused = None;
-                self.wake_all();
-                Ok(())
-            }
-            RunEvent::Defined { .. }
-            | RunEvent::DefaultSet { .. }
-            | RunEvent::Retired { .. }
-            | RunEvent::Migrated { .. }
-            | RunEvent::Prioritised { .. }
-            | RunEvent::Retried { .. }
-            | RunEvent::Reset { .. }
-            | RunEvent::Started { .. }
-            | RunEvent::Opened { .. }
-            | RunEvent::NodeFinished { .. }
-            | RunEvent::Signalled { .. }
-            | RunEvent::SignalMoved { .. }
-            | RunEvent::Halted { .. }
-            | RunEvent::TurnedBack { .. }
-            | RunEvent::WentForward { .. }
-            | RunEvent::Unwinding { .. }
-            | RunEvent::NodeUndone { .. }
-            | RunEvent::UndoRetried { .. }
-            | RunEvent::Finished { .. }
-            | RunEvent::Forgotten { .. } => Err("a fact about a run as a whole reached what is under way"),
-        }
     }
 
     fn opened(&mut self, node: u32, what: &Opening, now: Time) -> Applied {
@@ -332,19 +307,12 @@ impl Run {
         state.pieces.last().map(output).unwrap_or_default()
     }
 
-    fn ruling(&mut self, node: u32) -> Result<&mut Ruling, &'static str> {
-        self.agenda.insert(node);
-        let state = self.state_mut(node).ok_or("an unknown node is decided")?;
-        Ok(state.more_mut().ruling.get_or_insert_default())
-    }
-
     /// A signal arrived, from outside or from the run around. What is worth nothing any more leaves.
-    pub(crate) fn receive(&mut self, signal: &Name, payload: Payload, until: Option<Time>, now: Time) -> Applied {
+    pub(crate) fn receive(&mut self, signal: &Name, payload: Payload, until: Option<Time>, now: Time) {
         let kept = self.signals.entry(signal.clone()).or_default();
         kept.retain(|kept| kept.is_fresh(now));
         kept.push_back(Kept { payload, until });
         self.wake_waits();
-        Ok(())
     }
 
     /// A signal is kept no longer: so many of its name are older.
@@ -479,7 +447,7 @@ impl Run {
             let output = end.output();
             if pivot && matches!(piece.worker, Some(Worker::Task(_))) && end.is_certain_failure() {
                 // It was tried until somebody knew.
-                end.happened = Happened::No;
+                end.side_effects = SideEffects::None;
             }
             piece.end = Some(end);
             if let Some(state) = self.state_mut(owner.node) {
@@ -533,18 +501,18 @@ pub(super) fn is_taken(on: &On, outcome: &NodeOutcome, took: &[Name]) -> bool {
 
 /// The end of a child run as its parent sees it.
 pub(crate) fn child_end(outcome: &RunOutcome, undoing: bool) -> PieceEnd {
-    let end = |cause: Option<&Cause>, happened| {
+    let end = |cause: Option<&Cause>, side_effects| {
         let failure = cause.map(|cause| Failure::permanent(cause.to_string()));
-        PieceEnd::new(happened, failure).with_limit(cause.and_then(Cause::limit))
+        PieceEnd::new(side_effects, failure).with_limit(cause.and_then(Cause::limit))
     };
     match outcome {
-        RunOutcome::Succeeded { output } => end(None, Happened::Yes(output.clone())),
+        RunOutcome::Succeeded { output } => end(None, SideEffects::Done(output.clone())),
         RunOutcome::Compensated { .. } | RunOutcome::Failed { .. } if undoing && outcome.leaves_nothing() => {
-            end(None, Happened::No)
+            end(None, SideEffects::None)
         }
-        RunOutcome::Compensated { cause } => end(Some(cause), Happened::No),
+        RunOutcome::Compensated { cause } => end(Some(cause), SideEffects::None),
         RunOutcome::Failed { cause, residue } => {
-            end(Some(cause), if residue.is_empty() { Happened::No } else { Happened::Maybe })
+            end(Some(cause), if residue.is_empty() { SideEffects::None } else { SideEffects::Possible })
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::moves::Move;
 use super::{NodeStage, NodeState, Piece, Run, Worker};
 use crate::definition::Budget;
-use crate::event::RunEvent;
+use crate::event::{NodeEvent, RunEvent};
 use crate::id::AttemptId;
 use crate::limits::Limits;
 use crate::name::Name;
@@ -153,7 +153,7 @@ impl Run {
         }
         let limit = Self::time_up(self.budget(), Some(self.begun.1), now)?;
         let cause = Cause::Limit { node: None, limit, partial: self.so_far(limits) };
-        Some(Move::Fact(RunEvent::Halted { run: self.id(), cause }))
+        Some(Move::Run(RunEvent::Failing { cause }))
     }
 
     /// What the run would give back if it ended now; nothing if that is too large.
@@ -161,11 +161,6 @@ impl Run {
         let made = self.plan.definition.output.eval(&self.scope(None, Payload::NULL, limits)).unwrap_or_default();
         let fits = made.bytes() <= limits.payload_bytes && made.depth() <= limits.payload_depth;
         if fits { made } else { Payload::NULL }
-    }
-
-    /// A bound is reached that only the engine sees: a budget is used up, or runs within runs are too deep.
-    pub(crate) fn out_of_budget(&self, node: u32, limit: LimitReached) -> RunEvent {
-        RunEvent::Exhausted { run: self.id(), node, limit }
     }
 
     pub(super) fn note_exhausted(&mut self, node: u32, limit: LimitReached) -> Result<(), &'static str> {
@@ -192,7 +187,7 @@ impl Run {
             let budget = self.plan.node(node)?.0.budget;
             let since = state.began().filter(|_| state.is_working());
             let limit = Self::time_up(budget, since, now)?;
-            return Some(Some(Move::Fact(self.out_of_budget(node, limit))));
+            return Some(Some(Move::of(node, NodeEvent::Exhausted { limit })));
         };
         if matches!(limit, LimitReached::Budget { measure: Measure::Time })
             && let Some(cancel) = self.cancel_pieces(node)

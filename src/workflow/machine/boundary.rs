@@ -3,7 +3,7 @@
 use super::moves::Move;
 use super::{NodeState, Run, Wanted};
 use crate::definition::{Action, Boundary, Handler};
-use crate::event::RunEvent;
+use crate::event::NodeEvent;
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::run::{NodeOutcome, NodeRemedy, RunPhase};
@@ -86,7 +86,7 @@ impl Run {
                 }
                 Boundary::Timeout(_) | Boundary::Error { .. } | Boundary::Cancel => continue,
             };
-            return Some(Move::Fact(RunEvent::HandlerFired { run: self.id(), node, handler, signal }));
+            return Some(Move::of(node, NodeEvent::HandlerFired { handler, signal }));
         }
         None
     }

@@ -3,7 +3,7 @@
 use super::moves::Move;
 use super::{NodeStage, NodeState, Run};
 use crate::definition::{Reducer, TooWide, Variable};
-use crate::event::RunEvent;
+use crate::event::{NodeEvent, RunEvent};
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::{Payload, size};
@@ -194,7 +194,10 @@ impl Run {
             Ok(value) => value,
             Err(wide) => return Some(Err(wide)),
         };
-        Some(Ok(Move::Fact(RunEvent::Reduced { run: self.id(), node: reader, variable: place, value })))
+        Some(Ok(match reader {
+            Some(node) => Move::of(node, NodeEvent::Reduced { variable: place, value }),
+            None => Move::Run(RunEvent::Reduced { variable: place, value }),
+        }))
     }
 
     pub(super) fn note_reduced(&mut self, reader: Reader, variable: u32, value: &Payload) -> Result<(), &'static str> {

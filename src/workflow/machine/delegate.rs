@@ -7,7 +7,7 @@ use crate::coordination::aggregate::{median, reciprocal_rank_fusion, vote};
 use crate::coordination::convergence::{self, Convergence, Stop};
 use crate::coordination::delegation::{Config, NotDelegated, Rules};
 use crate::definition::{Answer, Beyond, Budget, Delegate, Gather, Reducer, Subtask};
-use crate::event::RunEvent;
+use crate::event::{NodeEvent, PartEvent};
 use crate::id::AgentId;
 use crate::limits::Limits;
 use crate::name::Name;
@@ -107,8 +107,8 @@ impl Run {
         Some(input.map_or_else(|failed| failed, |input| self.begin(node, place, input)))
     }
 
-    fn ends(&self, node: u32, part: u32, end: PartEnd, output: Option<Payload>) -> Move {
-        Move::Fact(RunEvent::PartEnded { run: self.id(), node, part, end, output })
+    const fn ends(node: u32, part: u32, end: PartEnd, output: Option<Payload>) -> Move {
+        Move::of(node, NodeEvent::Part { part, event: PartEvent::Ended { end, output } })
     }
 
     fn look_at_part(&self, node: u32, part: u32, limits: &Limits) -> Option<Move> {
@@ -116,7 +116,7 @@ impl Run {
         let known = tree.part(part).filter(|part| part.end.is_none())?;
         let lost = tree.is_lost(part, delegate.tolerate);
         let Some((_, last)) = known.work else {
-            return lost.then(|| self.ends(node, part, PartEnd::Withdrawn, None));
+            return lost.then(|| Self::ends(node, part, PartEnd::Withdrawn, None));
         };
         let piece = self.state(node)?.pieces.get(last as usize)?;
         let Some(end) = &piece.end else {
@@ -130,35 +130,35 @@ impl Run {
     fn heed(&self, node: u32, part: u32, end: &PieceEnd, lost: bool) -> Option<Move> {
         let (delegate, tree) = self.parts(node)?;
         if lost || end.is_cancelled() {
-            return Some(self.ends(node, part, PartEnd::Withdrawn, None));
+            return Some(Self::ends(node, part, PartEnd::Withdrawn, None));
         }
         if let Some(failure) = end.failure() {
-            return Some(self.ends(node, part, PartEnd::Failed { failure: Failure::clone(failure) }, None));
+            return Some(Self::ends(node, part, PartEnd::Failed { failure: Failure::clone(failure) }, None));
         }
         let told = tree.part(part)?.rounds.last().and_then(|round| round.last);
         match end.output().to::<Answer<Value>>() {
-            Ok(Answer::Done(_)) => Some(self.ends(node, part, PartEnd::Done, None)),
+            Ok(Answer::Done(_)) => Some(Self::ends(node, part, PartEnd::Done, None)),
             Ok(Answer::Delegate(_)) if told.is_some() => {
                 let limit =
                     LimitReached::Rounds { most: u32::try_from(tree.part(part)?.rounds.len()).unwrap_or(u32::MAX) };
-                Some(self.beyond(node, part, delegate, limit))
+                Some(Self::beyond(node, part, delegate, limit))
             }
             Ok(Answer::Delegate(parts)) if !parts.is_empty() => Some(Move::Split { node, part, parts }),
             Ok(Answer::Delegate(_)) => {
                 let failure = Failure::permanent("it hands on no part at all");
-                Some(self.ends(node, part, PartEnd::Failed { failure }, None))
+                Some(Self::ends(node, part, PartEnd::Failed { failure }, None))
             }
             Err(error) => {
                 let failure = Failure::permanent(format!("its answer is neither a result nor sub-tasks: {error}"));
-                Some(self.ends(node, part, PartEnd::Failed { failure }, None))
+                Some(Self::ends(node, part, PartEnd::Failed { failure }, None))
             }
         }
     }
 
-    fn beyond(&self, node: u32, part: u32, delegate: &Delegate, limit: LimitReached) -> Move {
+    fn beyond(node: u32, part: u32, delegate: &Delegate, limit: LimitReached) -> Move {
         match delegate.beyond {
-            Beyond::Stop => Move::Fact(self.out_of_budget(node, limit)),
-            Beyond::Drop => self.ends(node, part, PartEnd::Limit { limit }, None),
+            Beyond::Stop => Move::of(node, NodeEvent::Exhausted { limit }),
+            Beyond::Drop => Self::ends(node, part, PartEnd::Limit { limit }, None),
         }
     }
 
@@ -168,24 +168,24 @@ impl Run {
         let known = tree.part(part).filter(|part| part.open == 0)?;
         let round = known.rounds.last().filter(|round| !round.gathered)?;
         if lost {
-            return Some(self.ends(node, part, PartEnd::Withdrawn, None));
+            return Some(Self::ends(node, part, PartEnd::Withdrawn, None));
         }
         if known.failed > delegate.tolerate {
-            return Some(self.ends(node, part, first_failure(tree, round), None));
+            return Some(Self::ends(node, part, first_failure(tree, round), None));
         }
         if round.parts().is_empty() {
             let limit = round.dropped.first().map_or(LimitReached::Repeated, |dropped| dropped.limit);
-            return Some(self.ends(node, part, PartEnd::Limit { limit }, None));
+            return Some(Self::ends(node, part, PartEnd::Limit { limit }, None));
         }
         if let Gather::Work(_) = delegate.gather {
             let last = last_round(delegate, tree, known);
-            return Some(Move::Fact(RunEvent::Gathered { run: self.id(), node, part, last }));
+            return Some(Move::of(node, NodeEvent::Part { part, event: PartEvent::Gathered { last } }));
         }
         let made = put_together(&delegate.gather, &tree.results(round).collect::<Vec<_>>());
         let made = made.and_then(|made| fitting(Ok(Payload::new(made)), limits).map_err(|misfit| misfit.to_string()));
         Some(match made {
-            Ok(output) => self.ends(node, part, PartEnd::Done, Some(output)),
-            Err(message) => self.ends(node, part, PartEnd::Failed { failure: Failure::permanent(message) }, None),
+            Ok(output) => Self::ends(node, part, PartEnd::Done, Some(output)),
+            Err(message) => Self::ends(node, part, PartEnd::Failed { failure: Failure::permanent(message) }, None),
         })
     }
 

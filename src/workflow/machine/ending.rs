@@ -2,14 +2,14 @@
 
 use crate::payload::Payload;
 use crate::run::LimitReached;
-use crate::task::{Failure, FailureKind, Happened};
+use crate::task::{Failure, FailureKind, SideEffects};
 use serde::{Deserialize, Serialize};
 
 /// How a piece ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Record", into = "Record")]
 pub(crate) struct PieceEnd {
-    pub(crate) happened: Happened,
+    pub(crate) side_effects: SideEffects,
     /// None: it succeeded.
     why: Option<Box<Why>>,
 }
@@ -29,33 +29,33 @@ struct Record {
     failure: Option<Failure>,
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     cancelled: bool,
-    happened: Happened,
+    side_effects: SideEffects,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     limit: Option<(LimitReached, Payload)>,
 }
 
 impl From<Record> for PieceEnd {
-    fn from(Record { failure, cancelled, happened, limit }: Record) -> Self {
+    fn from(Record { failure, cancelled, side_effects, limit }: Record) -> Self {
         let why = Why { failure, cancelled, limit };
-        Self { happened, why: (why != Why::default()).then(|| Box::new(why)) }
+        Self { side_effects, why: (why != Why::default()).then(|| Box::new(why)) }
     }
 }
 
 impl From<PieceEnd> for Record {
-    fn from(PieceEnd { happened, why }: PieceEnd) -> Self {
+    fn from(PieceEnd { side_effects, why }: PieceEnd) -> Self {
         let Why { failure, cancelled, limit } = why.map(|why| *why).unwrap_or_default();
-        Self { failure, cancelled, happened, limit }
+        Self { failure, cancelled, side_effects, limit }
     }
 }
 
 impl PieceEnd {
     /// It has ended so, by itself; without a failure, well.
-    pub(crate) fn new(happened: Happened, failure: Option<Failure>) -> Self {
-        Self { happened, why: failure.map(|failure| Box::new(Why { failure: Some(failure), ..Why::default() })) }
+    pub(crate) fn new(side_effects: SideEffects, failure: Option<Failure>) -> Self {
+        Self { side_effects, why: failure.map(|failure| Box::new(Why { failure: Some(failure), ..Why::default() })) }
     }
 
-    pub(crate) fn cancelled(happened: Happened) -> Self {
-        Self { happened, why: Some(Box::new(Why { cancelled: true, ..Why::default() })) }
+    pub(crate) fn cancelled(side_effects: SideEffects) -> Self {
+        Self { side_effects, why: Some(Box::new(Why { cancelled: true, ..Why::default() })) }
     }
 
     /// Says which bound the run within reached, and what it had done until then.
@@ -89,7 +89,7 @@ impl PieceEnd {
 
     /// It has happened after all, and gave this; what was withdrawn stays so.
     pub(super) fn after_all(mut self, output: Payload) -> Self {
-        self.happened = Happened::Yes(output);
+        self.side_effects = SideEffects::Done(output);
         if let Some(why) = &mut self.why {
             why.failure = None;
         }
@@ -97,9 +97,9 @@ impl PieceEnd {
     }
 
     pub(super) fn output(&self) -> Payload {
-        match &self.happened {
-            Happened::Yes(output) => output.clone(),
-            Happened::No | Happened::Maybe => Payload::NULL,
+        match &self.side_effects {
+            SideEffects::Done(output) => output.clone(),
+            SideEffects::None | SideEffects::Possible => Payload::NULL,
         }
     }
 }
@@ -112,13 +112,13 @@ mod tests {
     /// Snapshots of old are read, and written the same.
     #[test]
     fn an_end_as_data_is_what_it_was() {
-        let happened = json!({ "yes": 3 });
+        let side_effects = json!({ "done": 3 });
         let failure = json!({ "kind": "permanent", "message": "no" });
         let ends = [
-            json!({ "happened": happened }),
-            json!({ "failure": failure, "happened": "no" }),
-            json!({ "cancelled": true, "happened": "maybe" }),
-            json!({ "failure": failure, "happened": "no", "limit": [{ "rounds": { "most": 3 } }, 7] }),
+            json!({ "side_effects": side_effects }),
+            json!({ "failure": failure, "side_effects": "none" }),
+            json!({ "cancelled": true, "side_effects": "possible" }),
+            json!({ "failure": failure, "side_effects": "none", "limit": [{ "rounds": { "most": 3 } }, 7] }),
         ];
         for text in ends {
             let end: PieceEnd = serde_json::from_value(text.clone()).unwrap();

@@ -3,7 +3,7 @@
 use super::moves::Move;
 use super::{NodeStage, PieceEnd, Run};
 use crate::definition::{Action, Otherwise, Precondition};
-use crate::event::RunEvent;
+use crate::event::NodeEvent;
 use crate::limits::Limits;
 use crate::payload::Payload;
 use crate::run::{NodeOutcome, NodeRemedy, Refusal, RunPhase};
@@ -23,11 +23,11 @@ impl Run {
             Err(failed) => return Some(failed),
         };
         let holds = when.holds(&self.scope(Some(node), item, limits));
-        (!holds).then(|| self.refuse(node, Refusal::Precondition))
+        (!holds).then(|| Self::refuse(node, Refusal::Precondition))
     }
 
-    fn refuse(&self, node: u32, why: Refusal) -> Move {
-        Move::Fact(RunEvent::Refused { run: self.id(), node, why })
+    const fn refuse(node: u32, guard: Refusal) -> Move {
+        Move::of(node, NodeEvent::Refused { guard })
     }
 
     pub(super) fn note_refused(&mut self, node: u32) -> Result<(), &'static str> {
@@ -44,24 +44,25 @@ impl Run {
     }
 
     fn guarded(&self, next: Move, limits: &Limits) -> Move {
-        let Move::Fact(RunEvent::NodeFinished { node, outcome: NodeOutcome::Succeeded, output, .. }) = &next else {
+        let Move::Node(node, NodeEvent::Finished { outcome: NodeOutcome::Succeeded, output, .. }) = &next else {
             return next;
         };
-        let by_hand = matches!(self.remedy(*node), Some(NodeRemedy::Complete { .. }));
-        if self.phase != RunPhase::Running || self.goes_back(*node) || by_hand {
+        let node = node.get();
+        let by_hand = matches!(self.remedy(node), Some(NodeRemedy::Complete { .. }));
+        if self.phase != RunPhase::Running || self.goes_back(node) || by_hand {
             return next;
         }
-        let Some((definition, _)) = self.plan.node(*node) else { return next };
+        let Some((definition, _)) = self.plan.node(node) else { return next };
         if definition.postcondition.is_none() && definition.writes.is_empty() {
             return next;
         }
-        let output = output.clone().unwrap_or_else(|| self.collected(*node));
-        let scope = self.scope(Some(*node), output.clone(), limits);
+        let output = output.clone().unwrap_or_else(|| self.collected(node));
+        let scope = self.scope(Some(node), output.clone(), limits);
         if definition.postcondition.as_ref().is_some_and(|condition| !condition.holds(&scope)) {
-            return self.refuse(*node, Refusal::Postcondition);
+            return Self::refuse(node, Refusal::Postcondition);
         }
-        match self.unwritable(*node, &output) {
-            Some(message) => self.fail(*node, message),
+        match self.unwritable(node, &output) {
+            Some(message) => self.fail(node, message),
             None => next,
         }
     }

@@ -3,16 +3,16 @@
 use super::moves::Move;
 use super::{NodeState, Run};
 use crate::definition::OnFailure;
-use crate::event::RunEvent;
+use crate::event::NodeEvent;
 use crate::run::{NodeOutcome, RunPhase};
 
 impl Run {
     /// The next move, or that the node is held, if it would fail and that is to wait for a word.
     pub(super) fn or_hold(&self, next: Move) -> Move {
-        let Move::Fact(RunEvent::NodeFinished { run, node, outcome, took, .. }) = &next else { return next };
+        let Move::Node(node, NodeEvent::Finished { outcome, took, .. }) = &next else { return next };
         let fails = matches!(outcome, NodeOutcome::Failed { .. }) && took.is_empty();
-        if fails && self.would_hold(*node) {
-            return Move::Fact(RunEvent::Held { run: *run, node: *node, outcome: outcome.clone() });
+        if fails && self.would_hold(node.get()) {
+            return Move::Node(*node, NodeEvent::Held { outcome: outcome.clone() });
         }
         next
     }

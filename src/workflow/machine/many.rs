@@ -3,7 +3,7 @@
 use super::moves::Move;
 use super::{PieceEnd, Run};
 use crate::definition::{Action, Map, Repeat};
-use crate::event::{Opening, RunEvent};
+use crate::event::{MapEvent, NodeEvent, Opening};
 use crate::limits::Limits;
 use crate::payload::Payload;
 use crate::run::{LimitReached, NodeOutcome};
@@ -121,7 +121,7 @@ impl Run {
             });
         }
         if self.is_enough(node, items, limits) {
-            return Some(Move::Fact(RunEvent::ItemsEnough { run: self.id(), node }));
+            return Some(Move::of(node, NodeEvent::Map(MapEvent::Enough)));
         }
         if failed > tolerated {
             return self.cancel_pieces(node).or_else(|| self.too_many_failed(node));
@@ -134,7 +134,7 @@ impl Run {
             let item = self.item(node, begun, limits)?;
             let next = self.begin_with(node, begun, item, limits);
             // An item that is too large ends the map, but not before the others.
-            return if active > 0 && matches!(next, Move::Fact(_)) { self.cancel_pieces(node) } else { Some(next) };
+            return if active > 0 && matches!(next, Move::Node(..)) { self.cancel_pieces(node) } else { Some(next) };
         }
         let over = active == 0 || awaits_none;
         (over && !self.is_open(node)).then(|| self.end(node, NodeOutcome::Succeeded))

@@ -49,11 +49,12 @@ use piece::PieceUndo;
 pub(crate) use piece::{Piece, Worker};
 pub(crate) use snapshot::RunRecord;
 use tokens::Tokens;
-pub(crate) use wait::{Kept, Ruling, Wanted};
+pub(crate) use wait::{Kept, Wanted};
 
 use super::context::Reader;
 use super::plan::Plan;
 use crate::definition::{Scope, TooWide};
+use crate::event::NodeRef;
 use crate::id::{RunId, Seq};
 use crate::limits::Limits;
 use crate::name::Name;
@@ -160,6 +161,11 @@ impl Run {
 
     pub(crate) fn is_finished(&self) -> bool {
         self.phase == RunPhase::Finished
+    }
+
+    /// Nodes as events name them.
+    pub(crate) fn refs(&self, nodes: &[u32]) -> Vec<NodeRef> {
+        nodes.iter().map(|node| self.plan.node_ref(*node)).collect()
     }
 
     /// Looks at a node again: its moment has come.

@@ -2,8 +2,8 @@
 
 use super::{NodeStage, NodeState, PieceEnd, Run, Turn, Worker};
 use crate::definition::{Action, Case, Expr, Inputs, Join, Map, Pick, Subtask, TooWide};
-use crate::event::{Opening, RunEvent};
-use crate::id::{RunId, TaskId};
+use crate::event::{NodeEvent, Opening, RunEvent};
+use crate::id::{NodeIx, RunId, TaskId};
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
@@ -16,8 +16,10 @@ use serde_json::Value;
 /// What is to be done next for a run.
 #[derive(Debug)]
 pub(crate) enum Move {
-    /// State this.
-    Fact(RunEvent),
+    /// Record this event of the run.
+    Run(RunEvent),
+    /// Record this event of a node.
+    Node(NodeIx, NodeEvent),
     /// Submit the task of a node, or the task that undoes it, with this payload.
     Submit { owner: Owner, payload: Payload },
     /// See which of these parts may be handed on, and state it.
@@ -28,6 +30,13 @@ pub(crate) enum Move {
     CancelTask(TaskId),
     /// Withdraw a run within, or undo it if it is done.
     HaltChild(RunId),
+}
+
+impl Move {
+    /// Record this event of a node.
+    pub(super) const fn of(node: u32, event: NodeEvent) -> Self {
+        Self::Node(NodeIx::new(node), event)
+    }
 }
 
 /// What a node's links say of it.
@@ -75,31 +84,30 @@ impl Run {
 
     /// When no node has anything to do.
     fn as_a_whole(&self, limits: &Limits) -> Option<Move> {
-        let run = self.id();
         if let (RunPhase::Running, Some(way)) = (self.phase, &self.back) {
-            return self.along(way).map(Move::Fact);
+            return self.along(way).map(Move::Run);
         }
         let event = match self.phase {
             RunPhase::Running => match self.broken {
                 Some(node) => self.turn_back(node, self.failure_of(node, limits)),
                 None if self.open == 0 && self.working == 0 => match self.given_back(limits) {
                     Ok(next) => return Some(next),
-                    Err(Misfit { bytes, .. }) => RunEvent::Halted { run, cause: Cause::OutputTooLarge { bytes } },
+                    Err(Misfit { bytes, .. }) => RunEvent::Failing { cause: Cause::OutputTooLarge { bytes } },
                 },
                 None => return None,
             },
             // What is being undone already is undone first.
             RunPhase::Halting if self.working == 0 && (self.back.is_none() || self.is_unwound()) => {
-                RunEvent::Unwinding { run, nodes: self.to_undo() }
+                RunEvent::Compensating { nodes: self.refs(&self.to_undo()) }
             }
             RunPhase::Compensating | RunPhase::CompensationFailed if self.is_unwound() => {
-                RunEvent::Finished { run, outcome: self.outcome_unwound() }
+                RunEvent::Finished { outcome: self.outcome_unwound() }
             }
             RunPhase::Halting | RunPhase::Compensating | RunPhase::CompensationFailed | RunPhase::Finished => {
                 return None;
             }
         };
-        Some(Move::Fact(event))
+        Some(Move::Run(event))
     }
 
     /// The run ends well with what it gives back, once that is put together.
@@ -113,7 +121,7 @@ impl Run {
             },
         };
         let output = fitting(made, limits)?;
-        Ok(Move::Fact(RunEvent::Finished { run: self.id(), outcome: RunOutcome::Succeeded { output } }))
+        Ok(Move::Run(RunEvent::Finished { outcome: RunOutcome::Succeeded { output } }))
     }
 
     fn failure_of(&self, node: u32, limits: &Limits) -> Cause {
@@ -201,8 +209,7 @@ impl Run {
 
     fn start(&self, node: u32, now: Time, limits: &Limits) -> Option<Move> {
         let (definition, _) = self.plan.node(node)?;
-        let run = self.id();
-        let opened = |what| Some(Move::Fact(RunEvent::Opened { run, node, what }));
+        let opened = |what| Some(Move::of(node, NodeEvent::Opened { what }));
         match &definition.action {
             Action::Do(_) if definition.join.repeats() => opened(Opening::Rounds),
             Action::Do(_) => Some(match self.given(node, Payload::NULL, limits) {
@@ -331,7 +338,7 @@ impl Run {
             } else {
                 self.begin_with(node, begun, item, limits)
             };
-            return if active > 0 && matches!(next, Move::Fact(_)) { self.cancel_pieces(node) } else { Some(next) };
+            return if active > 0 && matches!(next, Move::Node(..)) { self.cancel_pieces(node) } else { Some(next) };
         }
         let links = self.plan.node(node)?.1.links;
         (active == 0 && decided == links).then(|| self.end(node, NodeOutcome::Succeeded))
@@ -417,7 +424,7 @@ impl Run {
     }
 
     fn finish(&self, node: u32, outcome: NodeOutcome, took: Vec<Name>, output: Option<Payload>) -> Move {
-        Move::Fact(RunEvent::NodeFinished { run: self.id(), node, outcome, took, output, signal: None })
+        Move::of(node, NodeEvent::Finished { outcome, took, output, signal: None })
     }
 }
 

@@ -13,7 +13,7 @@ use crate::id::RunId;
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{LimitReached, NodeOutcome, NodeRemedy, UndoOutcome};
-use crate::task::{Happened, Spending};
+use crate::task::{SideEffects, Spending};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -224,6 +224,6 @@ impl NodeState {
 
     /// Whether some piece may have happened without being certain.
     pub(super) fn is_doubtful(&self) -> bool {
-        self.pieces.iter().any(|piece| *piece.happened() == Happened::Maybe)
+        self.pieces.iter().any(|piece| *piece.side_effects() == SideEffects::Possible)
     }
 }

@@ -5,7 +5,7 @@ use super::query::Doubt;
 use super::{PieceEnd, is_none};
 use crate::id::{RunId, TaskId};
 use crate::payload::Payload;
-use crate::task::{Failure, Happened};
+use crate::task::{Failure, SideEffects};
 use serde::{Deserialize, Serialize};
 
 /// Who does a piece.
@@ -64,18 +64,18 @@ impl Piece {
         self.worker.is_some() && self.end.is_none()
     }
 
-    pub(super) fn happened(&self) -> &Happened {
-        self.end.as_ref().map_or(&Happened::No, |end| &end.happened)
+    pub(super) fn side_effects(&self) -> &SideEffects {
+        self.end.as_ref().map_or(&SideEffects::None, |end| &end.side_effects)
     }
 
     pub(super) fn had_effect(&self) -> bool {
-        *self.happened() != Happened::No
+        *self.side_effects() != SideEffects::None
     }
 
     /// Whether there is something to undo. A run within that failed has undone what could be undone.
     pub(super) fn can_be_undone(&self) -> bool {
         match self.worker {
-            Some(Worker::Child(_)) => matches!(self.happened(), Happened::Yes(_)),
+            Some(Worker::Child(_)) => matches!(self.side_effects(), SideEffects::Done(_)),
             Some(Worker::Task(_)) | None => self.had_effect(),
         }
     }
@@ -153,10 +153,10 @@ mod tests {
     /// Snapshots of old are read, and written the same.
     #[test]
     fn a_piece_as_data_is_what_it_was() {
-        let doubt = json!({ "end": { "cancelled": true, "happened": "maybe" }, "asked": 4 });
+        let doubt = json!({ "end": { "cancelled": true, "side_effects": "possible" }, "asked": 4 });
         let full = json!({
             "worker": { "task": 7 }, "input": 1, "cancelling": true, "doubt": doubt, "committed": true,
-            "end": { "happened": "no" }, "undo": "undone", "state": 2, "attempts": 3,
+            "end": { "side_effects": "none" }, "undo": "undone", "state": 2, "attempts": 3,
             "bill": { "reserved": { "attempts": 1, "cost": 2, "tokens": 3 } },
         });
         for text in [json!({}), json!({ "worker": { "child": 7 } }), full] {

@@ -5,7 +5,7 @@ use super::{PieceEnd, Run, Worker};
 use crate::id::TaskId;
 use crate::payload::Payload;
 use crate::run::found;
-use crate::task::{Happened, Owner, Phase};
+use crate::task::{Owner, Phase, SideEffects};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -33,7 +33,7 @@ impl Run {
 
     /// Whether an end is one about which somebody can be asked.
     pub(super) fn is_in_doubt(&self, owner: Owner, end: &PieceEnd) -> bool {
-        end.happened == Happened::Maybe
+        end.side_effects == SideEffects::Possible
             && self.plan.nodes.get(owner.node as usize).is_some_and(|plan| plan.work.query.is_some())
     }
 
@@ -69,10 +69,10 @@ impl Run {
 
 /// What was withdrawn stays so, whatever has happened of it.
 fn settled(mut end: PieceEnd, answer: &PieceEnd) -> PieceEnd {
-    let Happened::Yes(answer) = &answer.happened else { return end };
+    let SideEffects::Done(answer) = &answer.side_effects else { return end };
     match found(answer) {
         Some(Some(output)) => return end.after_all(output),
-        Some(None) => end.happened = Happened::No,
+        Some(None) => end.side_effects = SideEffects::None,
         None => {}
     }
     end

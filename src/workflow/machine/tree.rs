@@ -2,7 +2,7 @@
 
 use super::{NodeState, PieceEnd, Run};
 use crate::definition::{Action, Delegate};
-use crate::event::RunEvent;
+use crate::event::PartEvent;
 use crate::id::AgentId;
 use crate::payload::Payload;
 use crate::run::{Dropped, Handed, LastRound, PartEnd};
@@ -250,29 +250,22 @@ impl Run {
         if let Action::Delegate(delegate) = &self.plan.node(node)?.0.action { Some(delegate) } else { None }
     }
 
-    /// A fact about parts of a node's work.
-    pub(super) fn apply_parts(&mut self, event: &RunEvent) -> Applied {
-        let (RunEvent::Split { node, .. } | RunEvent::Gathered { node, .. } | RunEvent::PartEnded { node, .. }) = event
-        else {
-            return Err("a fact about something else reached the parts of a node");
+    /// An event of a delegated part of a node's work.
+    pub(super) fn apply_part(&mut self, node: u32, part: u32, event: &PartEvent) -> Applied {
+        self.agenda.insert(node);
+        let tolerated = self.delegate(node).map_or(0, |delegate| delegate.tolerate);
+        let state = self.state_mut(node).ok_or("an unknown node has parts")?;
+        let answered = match event {
+            PartEvent::Ended { end: PartEnd::Done, output: None } => state.answer_of(part),
+            PartEvent::Ended { output, .. } => output.clone(),
+            PartEvent::Split { .. } | PartEvent::Gathered { .. } => None,
         };
-        self.agenda.insert(*node);
-        let tolerated = self.delegate(*node).map_or(0, |delegate| delegate.tolerate);
-        let state = self.state_mut(*node).ok_or("an unknown node has parts")?;
-        if let RunEvent::PartEnded { part, end, output, .. } = event {
-            let answered = if output.is_none() && *end == PartEnd::Done { state.answer_of(*part) } else { None };
-            let output = output.clone().or(answered).unwrap_or_default();
-            let tree = state.tree_mut().ok_or("a node has parts that has none")?;
-            return tree.ended(*part, end, output, tolerated);
-        }
         let tree = state.tree_mut().ok_or("a node has parts that has none")?;
-        if let RunEvent::Split { part, into, dropped, .. } = event {
-            tree.split(*part, into, dropped)?;
+        match event {
+            PartEvent::Split { into, dropped } => tree.split(part, into, dropped),
+            PartEvent::Gathered { last } => tree.gathered(part, *last),
+            PartEvent::Ended { end, .. } => tree.ended(part, end, answered.unwrap_or_default(), tolerated),
         }
-        if let RunEvent::Gathered { part, last, .. } = event {
-            tree.gathered(*part, *last)?;
-        }
-        Ok(())
     }
 
     /// A piece of work of a node begins, whose work is handed on in parts.

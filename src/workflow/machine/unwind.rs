@@ -4,13 +4,13 @@ use super::moves::Move;
 use super::{NodeState, Piece, PieceUndo, Run, Worker};
 use crate::dag::NodeIx;
 use crate::definition::Action;
-use crate::event::RunEvent;
+use crate::event::NodeEvent;
 use crate::id::RunId;
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Cause, RunOutcome, RunPhase, UndoOutcome};
 use crate::saga::{Step, Unwinding};
-use crate::task::{Failure, Happened, Owner, Phase};
+use crate::task::{Failure, Owner, Phase, SideEffects};
 use serde_json::json;
 
 impl Run {
@@ -91,7 +91,7 @@ impl Run {
             PieceUndo::Idle | PieceUndo::Active(_) | PieceUndo::Undone => None,
         });
         let outcome = failure.map_or(UndoOutcome::Undone, |failure| UndoOutcome::Failed { failure });
-        Some(Move::Fact(RunEvent::NodeUndone { run: self.id(), node, outcome }))
+        Some(Move::of(node, NodeEvent::Compensated { outcome }))
     }
 
     /// Begins to undo the latest piece that is not: of a repeat one after the other, otherwise all at once.
@@ -110,9 +110,9 @@ impl Run {
         if let Some(Worker::Child(run)) = piece.worker {
             return Some(Move::HaltChild(run));
         }
-        let (output, certain) = match piece.happened() {
-            Happened::Yes(output) => (output.clone(), true),
-            Happened::No | Happened::Maybe => (Payload::NULL, false),
+        let (output, certain) = match piece.side_effects() {
+            SideEffects::Done(output) => (output.clone(), true),
+            SideEffects::None | SideEffects::Possible => (Payload::NULL, false),
         };
         let payload = json!({ "input": piece.input.value(), "output": output.value(), "certain": certain });
         let owner = Owner::new(self.id(), node, item, Phase::Undo);

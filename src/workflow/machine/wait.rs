@@ -3,7 +3,7 @@
 use super::moves::Move;
 use super::{NodeStage, Run};
 use crate::definition::{Action, Condition, Decision, Occasion, Offer};
-use crate::event::{Opening, RunEvent};
+use crate::event::{DecisionEvent, NodeEvent, Opening};
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
@@ -148,7 +148,7 @@ impl Run {
                 Occasion::Signal { .. } | Occasion::Decision(_) => None,
             });
         }
-        Move::Fact(RunEvent::Opened { run: self.id(), node, what: Opening::Race { since: now, until } })
+        Move::of(node, NodeEvent::Opened { what: Opening::Race { since: now, until } })
     }
 
     /// The first of several has happened, or has not. Of two that have happened at the same moment a decision comes first,
@@ -178,8 +178,8 @@ impl Run {
         }
         let level = ruling.map_or(0, |ruling| ruling.level);
         let step = decision(offers)?.escalation.get(level as usize)?;
-        (*since + step.after <= now)
-            .then(|| Move::Fact(RunEvent::Escalated { run: self.id(), node, level: level.saturating_add(1) }))
+        let escalated = DecisionEvent::Escalated { level: level.saturating_add(1) };
+        (*since + step.after <= now).then(|| Move::of(node, NodeEvent::Decision(escalated)))
     }
 
     /// The decision that a node waits for now.
@@ -246,14 +246,13 @@ impl Run {
     }
 
     fn end_taking(&self, node: u32, took: Name, place: u32, output: Payload) -> Move {
-        Move::Fact(RunEvent::NodeFinished {
-            run: self.id(),
-            node,
+        let finished = NodeEvent::Finished {
             outcome: NodeOutcome::Succeeded,
             took: vec![took],
             output: (!output.is_null()).then_some(output),
             signal: Some(place).filter(|place| *place > 0),
-        })
+        };
+        Move::of(node, finished)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::moves::Move;
 use super::{Piece, PieceEnd, Run};
 use crate::definition::{Action, Call, State, States};
-use crate::event::RunEvent;
+use crate::event::NodeEvent;
 use crate::limits::Limits;
 use crate::payload::Payload;
 use crate::run::{LimitReached, NodeOutcome};
@@ -99,9 +99,7 @@ impl Run {
     /// Lets the token go on, if it can.
     pub(super) fn walk(&self, node: u32, limits: &Limits) -> Option<Move> {
         let states = self.states(node)?;
-        let enter = |state: u32, item: Option<Payload>| {
-            Some(Move::Fact(RunEvent::Entered { run: self.id(), node, state, item }))
-        };
+        let enter = |state: u32, item: Option<Payload>| Some(Move::of(node, NodeEvent::StateEntered { state, item }));
         let Some((token, state)) = self.token_at(node) else {
             let first = states.states.iter().position(|state| state.name == states.start)?;
             return match self.given(node, Payload::NULL, limits) {

@@ -125,12 +125,15 @@ fn the_first_tier_takes_the_place_of_a_preemptible_attempt() {
     host.fail(3, Failure::transient("stopped as asked"));
     assert_eq!((host.holder(9), host.status(3)), (1, TaskStatus::Queued));
     // It counts as none: all three tries are left, and no agent is avoided for it.
-    let counted = host.journal.iter().any(|entry| matches!(entry.event, Event::Task(TaskEvent::AttemptFailed { .. })));
+    let counted = host
+        .journal
+        .iter()
+        .any(|entry| matches!(entry.event, Event::Task { event: TaskEvent::AttemptFailed { .. }, .. }));
     assert!(!counted);
     for id in [9, 1, 2] {
         host.complete(id);
     }
-    assert_eq!(host.running(3).0.number(), 2);
+    assert_eq!(host.running(3).0.number().get(), 2);
 }
 
 #[test]
@@ -205,8 +208,9 @@ fn silence_ends_the_attempt() {
     host.wait(ms(30_000));
     assert_eq!((host.holder(9), host.status(1)), (1, TaskStatus::Queued));
     assert!(host.effects.contains(&Effect::Cancel { attempt, from: by }));
-    let said =
-        host.journal.iter().any(|entry| matches!(entry.event, Event::Task(TaskEvent::Yielded { maybe: true, .. })));
+    let said = host.journal.iter().any(|entry| {
+        matches!(entry.event, Event::Task { event: TaskEvent::Yielded { outcome_unknown: true, .. }, .. })
+    });
     assert!(said);
     assert_eq!(host.say(AgentCommand::Yield { by, attempt }), Err(Rejected::Stale(Stale::Attempt(attempt))));
 }
@@ -253,7 +257,7 @@ fn what_has_not_begun_moves_to_an_idle_agent() {
     let moved = called_back(&host);
     assert_eq!(moved.len(), 1, "as much as the idle agent can begin: {moved:?}");
     let why = host.facts.iter().find_map(|entry| match &entry.event {
-        Event::Task(TaskEvent::YieldRequested { why, .. }) => Some(*why),
+        Event::Task { event: TaskEvent::YieldRequested { reason, .. }, .. } => Some(*reason),
         _ => None,
     });
     assert_eq!(why, Some(YieldReason::Rebalanced));

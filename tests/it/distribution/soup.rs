@@ -194,8 +194,8 @@ fn held(host: &Host) -> BTreeMap<TaskId, Incarnation> {
 fn reserves_were_kept(host: &Host, held: &mut BTreeMap<TaskId, Incarnation>) {
     for entry in &host.facts {
         match &entry.event {
-            Event::Task(TaskEvent::Assigned { attempt, to }) => {
-                let task = attempt.task();
+            Event::Task { task, event: TaskEvent::Assigned { attempt, to } } => {
+                let (task, attempt) = (*task, attempt.of(*task));
                 let before = held.values().filter(|by| *by == to).count() as u32;
                 let urgent = host.scheduler.task(task).is_none_or(|task| task.tier() == Tier::Critical);
                 if let Some(agent) = host.scheduler.agent(to.agent()).filter(|agent| agent.incarnation() == *to) {
@@ -205,14 +205,14 @@ fn reserves_were_kept(host: &Host, held: &mut BTreeMap<TaskId, Incarnation>) {
                 }
                 held.insert(task, *to);
             }
-            Event::Task(event) => {
+            Event::Task { task, event } => {
                 if let TaskEvent::Succeeded { .. }
                 | TaskEvent::AttemptFailed { .. }
                 | TaskEvent::Yielded { .. }
                 | TaskEvent::Cancelled { .. }
                 | TaskEvent::Expired { .. } = event
                 {
-                    event.task().map(|task| held.remove(&task));
+                    held.remove(task);
                 }
             }
             _ => {}

@@ -478,8 +478,8 @@ impl World {
         let mut again = 0;
         while let Some(Owner { run, node, .. }) = owner {
             let anew = |entry: &&Entry| match &entry.event {
-                Event::Run(RunEvent::WentForward { run: of, nodes } | RunEvent::Retried { run: of, nodes, .. }) => {
-                    *of == run && nodes.contains(&node)
+                Event::Run { run: of, event: RunEvent::Restarted { nodes } | RunEvent::Retried { nodes, .. } } => {
+                    *of == run && nodes.iter().any(|anew| anew.index.get() == node)
                 }
                 _ => false,
             };
@@ -494,7 +494,7 @@ impl World {
         // What is done again from a save-point may end otherwise.
         let again = self.times_again(task.owner);
         let seed_again = if seed == 0 { 0 } else { seed + 1_000 * again as u64 };
-        let mut given = answer(seed_again, task, attempt.number());
+        let mut given = answer(seed_again, task, attempt.number().get());
         if let (true, Ok(value)) = (task.kind.starts_with("query"), &mut given) {
             let number = value.value().as_u64().unwrap_or_default();
             *value = Payload::new(match number % 3 {
@@ -601,7 +601,7 @@ impl World {
     }
 
     fn facts_of_runs(&self) -> usize {
-        self.journal.iter().filter(|entry| !matches!(entry.event, Event::Control(_) | Event::Agent(_))).count()
+        self.journal.iter().filter(|entry| !matches!(entry.event, Event::Control(_) | Event::Agent { .. })).count()
     }
 
     /// What all runs wait for that no other run owns.

@@ -296,7 +296,7 @@ fn figures_tell_trips_and_the_time_that_guards_took() {
     assert_eq!(figures.mean_response(), Some(Duration::ZERO));
     assert_eq!(figures.throughput(), Some(0.1));
     let why = host.journal.iter().find_map(|entry| match &entry.event {
-        counterpoint::Event::Agent(counterpoint::AgentEvent::Throttled { why, .. }) => why.clone(),
+        counterpoint::Event::Agent { event: counterpoint::AgentEvent::Throttled { reason, .. }, .. } => reason.clone(),
         _ => None,
     });
     assert_eq!(why, Some(Name::from("failures in a row")));

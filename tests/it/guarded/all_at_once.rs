@@ -224,12 +224,12 @@ fn finish(host: &mut Host) -> Result<(), TestCaseError> {
 fn told_once(host: &Host) -> Result<(), TestCaseError> {
     let mut open: BTreeSet<TaskId> = BTreeSet::new();
     for entry in &host.journal {
-        let Event::Task(event) = &entry.event else { continue };
+        let Event::Task { task, event } = &entry.event else { continue };
         match event {
             TaskEvent::Submitted { spec, .. } => prop_assert!(open.insert(spec.id)),
             TaskEvent::AttemptFailed { next: Next::Retry { .. }, .. } => {}
             event if event.outcome().is_some() => {
-                prop_assert!(open.remove(&event.task().unwrap()), "ends twice: {:?}", event);
+                prop_assert!(open.remove(task), "ends twice: {:?}", event);
             }
             _ => {}
         }

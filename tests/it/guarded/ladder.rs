@@ -27,7 +27,9 @@ fn retries_are_a_share_of_the_traffic_and_what_is_beyond_says_so() {
         (1..=20).for_each(|id| host.submit(task(id).with_policy(retries())));
         (1..=20).for_each(|id| host.fail(id, Failure::transient("down")));
         let told = |event: &Event| match event {
-            Event::Task(TaskEvent::AttemptFailed { next, beyond_budget, .. }) => Some((*next, *beyond_budget)),
+            Event::Task { event: TaskEvent::AttemptFailed { next, beyond_budget, .. }, .. } => {
+                Some((*next, *beyond_budget))
+            }
             _ => None,
         };
         let told: Vec<_> = host.journal.iter().filter_map(|entry| told(&entry.event)).collect();
@@ -153,7 +155,9 @@ fn after_some_failures_a_task_waits_in_a_more_urgent_tier() {
             .journal
             .iter()
             .filter_map(|entry| match &entry.event {
-                Event::Task(TaskEvent::AttemptFailed { next: Next::Retry { tier, .. }, .. }) => Some(*tier),
+                Event::Task { event: TaskEvent::AttemptFailed { next: Next::Retry { tier, .. }, .. }, .. } => {
+                    Some(*tier)
+                }
                 _ => None,
             })
             .collect();
@@ -199,7 +203,7 @@ fn a_strategy_that_changes_its_mind_says_so() {
     let turns: Vec<_> = controls(&host)
         .into_iter()
         .filter_map(|event| match event {
-            ControlEvent::Rerouted { kind, to, why } => Some((kind, to.to_string(), why.to_string())),
+            ControlEvent::Rerouted { kind, to, reason } => Some((kind, to.to_string(), reason.to_string())),
             _ => None,
         })
         .collect();

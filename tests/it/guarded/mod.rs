@@ -16,7 +16,7 @@ use counterpoint::{AgentEvent, ControlEvent, Event, Guard, Time};
 /// What a guard has said about an agent, in order: the attempts that it may hold, and until when.
 fn said(host: &Host, guard: Guard, agent: u64) -> Vec<(Option<u32>, Option<Time>)> {
     let told = |event: &Event| match event {
-        Event::Agent(AgentEvent::Throttled { by, guard: of, slots, until, .. })
+        Event::Agent { agent: by, event: AgentEvent::Throttled { guard: of, slots, until, .. } }
             if *of == guard && by.agent() == agent_id(agent) =>
         {
             Some((*slots, *until))

@@ -15,7 +15,7 @@ fn scaling() -> Scaling {
 
 fn advice(host: &Host) -> Vec<(u32, u32, String)> {
     let told = |event| match event {
-        ControlEvent::Scaling { agents, advised, why, .. } => Some((agents, advised, why.to_string())),
+        ControlEvent::Scaling { agents, advised, reason, .. } => Some((agents, advised, reason.to_string())),
         _ => None,
     };
     controls(host).into_iter().filter_map(told).collect()

@@ -149,8 +149,7 @@ fn the_like_of_a_pure_task_is_answered_without_an_attempt() {
         let expected = TaskOutcome::Succeeded(Payload::of(&42).unwrap());
         assert_eq!(host.scheduler.task(counterpoint::TaskId::new(2)).unwrap().outcome().unwrap().0, &expected);
         assert!(host.effects.is_empty());
-        let answered =
-            |event: &Event| matches!(event, Event::Task(TaskEvent::Answered { from, .. }) if from.get() == 1);
+        let answered = |event: &Event| matches!(event, Event::Task { event: TaskEvent::Answered { from, .. }, .. } if from.get() == 1);
         assert!(answered(&host.facts[1].event));
         host.submit(asks(3, "6 * 8"));
         assert_eq!(host.status(3), TaskStatus::Running, "another question");

@@ -1,14 +1,15 @@
 //! Any sequence of events, sensible or not: nothing panics, and the counts are those of a recount.
 
-use super::script::{attempt, owner};
+use super::script::owner;
 use counterpoint::definition::{Action, Body, Definition, Expr, Link, Map, Node, Work};
 use counterpoint::insight::{
     Alerts, Audit, Counts, Lineage, Metrics, Picture, Progress, Projection, Story, SvgOptions, Timeline, describe,
     to_prometheus,
 };
 use counterpoint::{
-    AgentEvent, AgentId, AgentSpec, Bound, Cause, Entry, Event, Failure, Happened, Incarnation, Next, NodeOutcome,
-    Opening, Payload, RunEvent, RunId, RunOutcome, RunSpec, Seq, TaskEvent, TaskId, TaskSpec, Tier, Time, UndoOutcome,
+    AgentEvent, AgentId, AgentSpec, AttemptNumber, Bound, CatalogueEvent, Cause, ControlEvent, Entry, Event, Failure,
+    Incarnation, Next, NodeEvent, NodeIx, NodeOutcome, NodeRef, Opening, Payload, RunEvent, RunId, RunOutcome, RunSpec,
+    Seq, SideEffects, TaskEvent, TaskId, TaskSpec, Tier, Time, UndoOutcome,
 };
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -41,13 +42,13 @@ fn agent_event() -> impl Strategy<Value = Event> {
     (life(), 0..5_u8, name()).prop_map(|(by, what, name)| {
         let spec = Arc::new(AgentSpec::new(by.agent()).with_name(name));
         let event = match what {
-            0 => AgentEvent::Registered { by, spec },
-            1 => AgentEvent::Updated { by, spec },
-            2 => AgentEvent::Draining { by },
-            3 => AgentEvent::Deregistered { by },
-            _ => AgentEvent::Lost { by },
+            0 => AgentEvent::Registered { spec },
+            1 => AgentEvent::Updated { spec },
+            2 => AgentEvent::Draining,
+            3 => AgentEvent::Deregistered,
+            _ => AgentEvent::Lost,
         };
-        event.into()
+        event.of(by)
     })
 }
 
@@ -57,31 +58,35 @@ fn submitted() -> impl Strategy<Value = Event> {
         let mut spec = TaskSpec::new(TaskId::new(id), kind).with_tier(Tier::ALL[tier]);
         spec = spec.with_after(waits.map(TaskId::new));
         spec.owner = of.map(|(run, node, item, undo)| owner(run, node, item, if undo { "undo" } else { "do" }));
-        TaskEvent::Submitted { spec: Arc::new(spec), replays: waits.map(TaskId::new), expected: None }.into()
+        TaskEvent::Submitted { spec: Arc::new(spec), replays: waits.map(TaskId::new), expected: None }
+            .of(TaskId::new(id))
     })
 }
 
 fn task_event() -> impl Strategy<Value = Event> {
     (0..6_u64, 0..4_u32, life(), 0..9_u8, failure(), time(), 0..4_u8).prop_map(
         |(task, number, by, what, failure, at, more)| {
-            let (attempt, task, reason) = (attempt(task, number), TaskId::new(task), "why".into());
+            let (attempt, task, reason) = (AttemptNumber::new(number), TaskId::new(task), "why".into());
             let next = match more {
                 0 => Next::Fail,
                 1 => Next::DeadLetter,
                 _ => Next::Retry { at, tier: None },
             };
             let event = match what {
-                0 => TaskEvent::Ready { task },
+                0 => TaskEvent::Ready,
                 1 | 2 => TaskEvent::Assigned { attempt, to: by },
-                3 => TaskEvent::AttemptFailed { attempt, by, failure, next, maybe: false, beyond_budget: false },
+                3 => {
+                    let (outcome_unknown, beyond_budget) = (false, false);
+                    TaskEvent::AttemptFailed { attempt, by, failure, next, outcome_unknown, beyond_budget }
+                }
                 4 => TaskEvent::Succeeded { attempt, by, output: Payload::NULL },
-                5 if more == 0 => TaskEvent::CancelRequested { task, reason },
-                5 => TaskEvent::Cancelled { task, reason, happened: Happened::Maybe },
-                6 => TaskEvent::Expired { task, bound: Bound::Total, maybe: false },
-                7 => TaskEvent::Discarded { task, reason },
-                _ => TaskEvent::Forgotten { tasks: vec![task] },
+                5 if more == 0 => TaskEvent::CancelRequested { reason },
+                5 => TaskEvent::Cancelled { reason, side_effects: SideEffects::Possible },
+                6 => TaskEvent::Expired { bound: Bound::Total, outcome_unknown: false },
+                7 => TaskEvent::Discarded { reason },
+                _ => return ControlEvent::TasksForgotten { tasks: vec![task] }.into(),
             };
-            event.into()
+            event.of(task)
         },
     )
 }
@@ -115,44 +120,50 @@ fn definition() -> impl Strategy<Value = Definition> {
     })
 }
 
+fn node_ref() -> impl Strategy<Value = NodeRef> {
+    (place(), name()).prop_map(|(node, name)| NodeRef::new(NodeIx::new(node), name))
+}
+
 fn run_event() -> impl Strategy<Value = Event> {
     let of = proptest::option::of((0..4_u64, place()));
-    (0..4_u64, place(), 0..12_u8, failure(), definition(), of, place()).prop_map(
+    (0..4_u64, node_ref(), 0..7_u8, failure(), definition(), of, place()).prop_map(
         |(run, node, what, failure, definition, of, many)| {
             let run = RunId::new(run);
-            let cause = Cause::Node { node: "x".into(), failure: failure.clone() };
+            let cause = Cause::Node { node: "x".into(), failure };
             let event = match what {
-                0 => RunEvent::Defined { definition: Arc::new(definition.with_version(0)) },
+                0 => return CatalogueEvent::Defined { definition: Arc::new(definition.with_version(0)) }.into(),
                 1 | 2 => RunEvent::Started {
                     spec: Arc::new(RunSpec::new(run, definition.name)),
                     version: 0,
                     owner: of.map(|(run, node)| owner(run, node, many, "do")),
                     hash: None,
                 },
-                3 => RunEvent::Opened { run, node, what: Opening::Map { items: many, list: None } },
-                4 => RunEvent::Opened { run, node, what: Opening::Wait { until: None } },
-                5 => RunEvent::NodeFinished {
-                    run,
-                    node,
-                    outcome: NodeOutcome::Succeeded,
-                    took: vec![],
-                    output: None,
-                    signal: None,
-                },
-                6 => RunEvent::Halted { run, cause },
-                7 => RunEvent::Unwinding { run, nodes: vec![node, many] },
-                8 => RunEvent::NodeUndone { run, node, outcome: UndoOutcome::Failed { failure } },
-                9 => RunEvent::UndoRetried { run, node },
-                10 => RunEvent::Finished { run, outcome: RunOutcome::Compensated { cause } },
-                _ => RunEvent::Forgotten { runs: vec![run] },
+                3 => RunEvent::Failing { cause },
+                4 => RunEvent::Compensating { nodes: vec![node.clone(), node] },
+                5 => RunEvent::Finished { outcome: RunOutcome::Compensated { cause } },
+                _ => return ControlEvent::RunsForgotten { runs: vec![run] }.into(),
             };
-            event.into()
+            event.of(run)
         },
     )
 }
 
+fn node_event() -> impl Strategy<Value = Event> {
+    (0..4_u64, node_ref(), 0..5_u8, failure(), place()).prop_map(|(run, node, what, failure, many)| {
+        let event = match what {
+            0 => NodeEvent::Opened { what: Opening::Map { items: many, list: None } },
+            1 => NodeEvent::Opened { what: Opening::Wait { until: None } },
+            2 => NodeEvent::Finished { outcome: NodeOutcome::Succeeded, took: vec![], output: None, signal: None },
+            3 => NodeEvent::Compensated { outcome: UndoOutcome::Failed { failure } },
+            _ => NodeEvent::CompensationRetried,
+        };
+        event.of(RunId::new(run), node)
+    })
+}
+
 fn entries() -> impl Strategy<Value = Vec<Entry>> {
-    let event = prop_oneof![1 => agent_event(), 2 => submitted(), 6 => task_event(), 4 => run_event()];
+    let event =
+        prop_oneof![1 => agent_event(), 2 => submitted(), 6 => task_event(), 2 => run_event(), 2 => node_event()];
     prop::collection::vec((time(), event), 0..120)
         .prop_map(|facts| (1..).zip(facts).map(|(seq, (at, event))| Entry { seq: Seq::new(seq), at, event }).collect())
 }
@@ -161,7 +172,7 @@ fn entries() -> impl Strategy<Value = Vec<Entry>> {
 fn recount(entries: &[Entry]) -> Counts {
     let mut counts = Counts::default();
     for entry in entries {
-        let Event::Task(event) = &entry.event else { continue };
+        let Event::Task { event, .. } = &entry.event else { continue };
         match event {
             TaskEvent::Submitted { replays, .. } => {
                 counts.submitted += 1;

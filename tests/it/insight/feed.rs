@@ -20,7 +20,7 @@ fn every_fact_is_of_one_family() {
     assert_eq!(all, journal.len());
     assert_eq!(seen(EventFilter::all(), &journal), journal);
     let tasks = seen(EventFilter::tasks(), &journal);
-    assert!(!tasks.is_empty() && tasks.iter().all(|entry| matches!(entry.event, Event::Task(_))));
+    assert!(!tasks.is_empty() && tasks.iter().all(|entry| matches!(entry.event, Event::Task { .. })));
     let both = seen(EventFilter::of([Family::Task, Family::Workflow]), &journal);
     assert_eq!(both.len(), tasks.len() + seen(EventFilter::runs(), &journal).len());
 }
@@ -32,11 +32,13 @@ fn a_run_is_seen_with_its_tasks_and_nothing_else() {
     world.say(counterpoint::Command::start(other)).unwrap();
     world.done("a", 0);
     let of_run = seen(EventFilter::all().about(RUN), &world.journal);
-    let tasks = of_run.iter().filter(|entry| matches!(entry.event, Event::Task(TaskEvent::Submitted { .. })));
+    let tasks =
+        of_run.iter().filter(|entry| matches!(entry.event, Event::Task { event: TaskEvent::Submitted { .. }, .. }));
     assert_eq!(tasks.count(), 2, "the other run's task is not its own");
-    let begun = |entry: &Entry| matches!(&entry.event, Event::Run(RunEvent::Started { spec, .. }) if spec.id == RUN);
+    let begun = |entry: &Entry| matches!(&entry.event, Event::Run { run: RUN, event: RunEvent::Started { .. } });
     assert!(begun(&of_run[0]));
-    let failed = EventFilter::new(|entry| matches!(entry.event, Event::Task(TaskEvent::AttemptFailed { .. })));
+    let failed =
+        EventFilter::new(|entry| matches!(entry.event, Event::Task { event: TaskEvent::AttemptFailed { .. }, .. }));
     world.failed("b");
     assert_eq!(seen(failed.about(RUN), &world.journal).len(), 1);
 }

@@ -14,10 +14,10 @@ fn promises_to_tiers_and_deadlines() {
         s.submit(id, "ring", Tier::Critical);
     }
     let spec = TaskSpec::new(TaskId::new(5), "ring").with_deadline(Time::from_millis(1_000));
-    s.say(TaskEvent::Submitted { spec: Arc::new(spec), replays: None, expected: None });
+    s.say(TaskEvent::Submitted { spec: Arc::new(spec), replays: None, expected: None }.of(TaskId::new(5)));
     s.at(100).assign(1, 1, 1); // just in time
     s.at(101).assign(2, 1, 1); // just not
-    s.at(300).say(TaskEvent::Expired { task: TaskId::new(3), bound: Bound::Queue, maybe: false });
+    s.at(300).say(TaskEvent::Expired { bound: Bound::Queue, outcome_unknown: false }.of(TaskId::new(3)));
     s.at(900).assign(5, 1, 1).at(1_500).succeed(5, 1, 1).succeed(1, 1, 1);
     let mut metrics = Metrics::default();
     metrics.replay(&s.entries);
@@ -60,7 +60,7 @@ fn utilisation_is_an_integral() {
     let mut s = Script::new();
     s.agent(1, "three places").submit(1, "x", Tier::Normal).submit(2, "x", Tier::Normal);
     s.assign(1, 1, 1).at(1_000).assign(2, 1, 1).at(2_000).succeed(1, 1, 1);
-    s.at(3_000).say(AgentEvent::Lost { by: life(1) });
+    s.at(3_000).say(AgentEvent::Lost.of(life(1)));
     let mut metrics = Metrics::default().with_cost(|used| used.ran.as_millis().try_into().unwrap());
     metrics.replay(&s.entries);
     let now = metrics.snapshot_at(Time::from_secs(3));
@@ -156,7 +156,7 @@ fn outliers_are_found_among_their_like() {
         assert_eq!(&serde_json::from_str::<counterpoint::insight::Alert>(&text).unwrap(), alert);
     }
     let mut gone = Script::new();
-    gone.at(30 * 60_000).say(AgentEvent::Deregistered { by: life(3) });
+    gone.at(30 * 60_000).say(AgentEvent::Deregistered.of(life(3)));
     alerts.replay(&gone.entries);
     assert!(!alerts.active().any(|alert| matches!(alert.signal, Signal::Failures(_))));
 }
@@ -169,7 +169,7 @@ fn capacity_made_smaller_keeps_utilisation_below_one() {
         s.submit(id, "x", Tier::Low).assign(id, 1, 1);
     }
     let spec = Arc::new(AgentSpec::new(AgentId::new(1)).with_capacity(1));
-    s.at(1_000).say(AgentEvent::Updated { by: life(1), spec });
+    s.at(1_000).say(AgentEvent::Updated { spec }.of(life(1)));
     let mut metrics = Metrics::default();
     metrics.replay(&s.entries);
     assert_eq!(metrics.snapshot_at(Time::from_secs(5)).utilisation, Some(1.0));

@@ -95,7 +95,7 @@ fn stories_are_short() {
     let mut story = Story::new(2, 100);
     story.replay(&small().entries);
     let lines: Vec<&str> = story.of(life(2).agent()).map(|line| &*line.text).collect();
-    assert_eq!(lines, ["a2#1 was lost", "t21.1 failed on a2#1 (outcome unknown: agent lost); tried again at once"]);
+    assert_eq!(lines, ["a2#1 was lost", "t21.1 failed on a2#1 (outcome unknown: agent lost); retried at once"]);
     assert!(story.of(RunId::new(2)).any(|line| line.text.contains("t41.1 assigned")));
     let mut story = Story::new(2, 3);
     story.replay(&small().entries);

@@ -17,7 +17,7 @@ fn lineage_of_a_run() {
     assert_eq!(run.definition, Some(super::script::order().id()));
     let made = |node: &str| run.products.iter().filter(move |product| product.node == *node).collect::<Vec<_>>();
     let Maker::Agent { attempt, by } = made("charge")[0].by else { panic!("an agent made it") };
-    assert_eq!((attempt.number(), by.agent()), (2, AgentId::new(3)), "the attempt that succeeded, not the first");
+    assert_eq!((attempt.number().get(), by.agent()), (2, AgentId::new(3)), "the attempt that succeeded, not the first");
     let photos: Vec<u32> = made("photos").iter().map(|product| product.item).collect();
     assert_eq!(photos, [2, 0, 1], "in the order in which they were made");
     assert!(made("photos")[0].from.contains(&Source::Input));

@@ -4,8 +4,9 @@ use counterpoint::definition::{
     Action, Body, Case, Condition, Definition, Expr, Join, Link, Map, Node, Repeat, Rest, Work,
 };
 use counterpoint::{
-    AgentEvent, AgentId, AgentSpec, AttemptId, Cause, Entry, Event, Failure, Incarnation, Next, NodeOutcome, Opening,
-    Owner, Payload, RunEvent, RunId, RunOutcome, RunSpec, Seq, TaskEvent, TaskId, TaskSpec, Tier, Time, UndoOutcome,
+    AgentEvent, AgentId, AgentSpec, AttemptNumber, CatalogueEvent, Cause, Entry, Event, Failure, Incarnation, Next,
+    NodeEvent, NodeIx, NodeOutcome, NodeRef, Opening, Owner, Payload, RunEvent, RunId, RunOutcome, RunSpec, Seq,
+    TaskEvent, TaskId, TaskSpec, Tier, Time, UndoOutcome,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,48 +34,45 @@ impl Script {
 
     pub(crate) fn agent(&mut self, id: u64, name: &str) -> &mut Self {
         let spec = Arc::new(AgentSpec::new(AgentId::new(id)).with_name(name).with_capacity(3));
-        self.say(AgentEvent::Registered { by: life(id), spec })
+        self.say(AgentEvent::Registered { spec }.of(life(id)))
     }
 
     pub(crate) fn submit(&mut self, id: u64, kind: &str, tier: Tier) -> &mut Self {
         let spec = Arc::new(TaskSpec::new(TaskId::new(id), kind).with_tier(tier));
-        self.say(TaskEvent::Submitted { spec, replays: None, expected: None })
+        self.say(TaskEvent::Submitted { spec, replays: None, expected: None }.of(TaskId::new(id)))
     }
 
     pub(crate) fn step(&mut self, id: u64, kind: &str, of: Owner) -> &mut Self {
         let mut spec = TaskSpec::new(TaskId::new(id), kind);
         spec.owner = Some(of);
-        self.say(TaskEvent::Submitted { spec: Arc::new(spec), replays: None, expected: None })
+        self.say(TaskEvent::Submitted { spec: Arc::new(spec), replays: None, expected: None }.of(TaskId::new(id)))
     }
 
     pub(crate) fn assign(&mut self, task: u64, number: u32, agent: u64) -> &mut Self {
-        self.say(TaskEvent::Assigned { attempt: attempt(task, number), to: life(agent) })
+        let attempt = AttemptNumber::new(number);
+        self.say(TaskEvent::Assigned { attempt, to: life(agent) }.of(TaskId::new(task)))
     }
 
     pub(crate) fn succeed(&mut self, task: u64, number: u32, agent: u64) -> &mut Self {
-        self.say(TaskEvent::Succeeded { attempt: attempt(task, number), by: life(agent), output: Payload::NULL })
+        let attempt = AttemptNumber::new(number);
+        self.say(TaskEvent::Succeeded { attempt, by: life(agent), output: Payload::NULL }.of(TaskId::new(task)))
     }
 
     pub(crate) fn fail(&mut self, task: u64, number: u32, agent: u64, failure: Failure, next: Next) -> &mut Self {
-        self.say(TaskEvent::AttemptFailed {
-            attempt: attempt(task, number),
+        let failed = TaskEvent::AttemptFailed {
+            attempt: AttemptNumber::new(number),
             by: life(agent),
             failure,
             next,
-            maybe: false,
+            outcome_unknown: false,
             beyond_budget: false,
-        })
+        };
+        self.say(failed.of(TaskId::new(task)))
     }
 
     pub(crate) fn node(&mut self, run: u64, node: u32, outcome: NodeOutcome) -> &mut Self {
-        self.say(RunEvent::NodeFinished {
-            run: RunId::new(run),
-            node,
-            outcome,
-            took: vec![],
-            output: None,
-            signal: None,
-        })
+        let finished = NodeEvent::Finished { outcome, took: vec![], output: None, signal: None };
+        self.say(finished.of(RunId::new(run), node_ref(run, node)))
     }
 }
 
@@ -82,8 +80,11 @@ pub(crate) fn life(agent: u64) -> Incarnation {
     Incarnation::new(AgentId::new(agent), 1)
 }
 
-pub(crate) fn attempt(task: u64, number: u32) -> AttemptId {
-    AttemptId::new(TaskId::new(task), number)
+/// A node of the order, or of the run within it.
+pub(crate) fn node_ref(run: u64, node: u32) -> NodeRef {
+    let definition = if run == 2 { pack() } else { order() };
+    let name = definition.nodes.get(node as usize).map_or_else(|| "?".into(), |node| node.name.clone());
+    NodeRef::new(NodeIx::new(node), name)
 }
 
 /// Only the engine makes owners; tests read them.
@@ -91,11 +92,14 @@ pub(crate) fn owner(run: u64, node: u32, item: u32, phase: &str) -> Owner {
     serde_json::from_value(serde_json::json!({"run": run, "node": node, "item": item, "phase": phase})).unwrap()
 }
 
+fn pack() -> Definition {
+    Definition::new("pack \"fragile\"")
+        .with_node(Node::new("end", Action::task("wrap")))
+        .with_node(Node::new("label", Action::task("print")).with_link(Link::success("end")))
+}
+
 /// An order, with every kind of node, and names that try to break out of their quotes.
 pub(crate) fn order() -> Definition {
-    let pack = Definition::new("pack \"fragile\"")
-        .with_node(Node::new("end", Action::task("wrap")))
-        .with_node(Node::new("label", Action::task("print")).with_link(Link::success("end")));
     Definition::new("order <b>&amp; \\ Co")
         .with_version(2)
         .with_node(Node::new("reserve", Action::task("reserve")).with_undo(Work::new("release")))
@@ -132,7 +136,7 @@ pub(crate) fn order() -> Definition {
             )
             .with_link(Link::success("reserve")),
         )
-        .with_node(Node::new("parcel", Action::flow(pack)).with_link(Link::success("charge")))
+        .with_node(Node::new("parcel", Action::flow(pack())).with_link(Link::success("charge")))
         .with_node(
             Node::new(
                 "track",
@@ -155,21 +159,16 @@ pub(crate) fn small() -> Script {
     let (run, child) = (RunId::new(1), RunId::new(2));
     let mut s = Script::new();
     s.agent(1, "Ada <of Lyon>").agent(2, "Bo & Co").agent(3, "Cyd");
-    s.say(RunEvent::Defined { definition: Arc::new(order()) });
+    s.say(CatalogueEvent::Defined { definition: Arc::new(order()) });
     let spec = Arc::new(RunSpec::new(run, "order <b>&amp; \\ Co"));
-    s.say(RunEvent::Started { spec, version: 2, owner: None, hash: None });
+    s.say(RunEvent::Started { spec, version: 2, owner: None, hash: None }.of(run));
     s.at(5).step(10, "reserve", owner(1, 0, 0, "do")).at(6).assign(10, 1, 1);
     s.at(90).succeed(10, 1, 1).node(1, 0, NodeOutcome::Succeeded);
-    s.say(RunEvent::NodeFinished {
-        run,
-        node: 1,
-        outcome: NodeOutcome::Succeeded,
-        took: vec!["no".into()],
-        output: None,
-        signal: None,
-    });
+    let took = vec!["no".into()];
+    let chosen = NodeEvent::Finished { outcome: NodeOutcome::Succeeded, took, output: None, signal: None };
+    s.say(chosen.of(run, node_ref(1, 1)));
     s.node(1, 2, NodeOutcome::Skipped);
-    s.say(RunEvent::Opened { run, node: 4, what: Opening::Map { items: 3, list: None } });
+    s.say(NodeEvent::Opened { what: Opening::Map { items: 3, list: None } }.of(run, node_ref(1, 4)));
     for item in 0..3 {
         s.step(20 + u64::from(item), "resize", owner(1, 4, item, "do"));
     }
@@ -183,14 +182,14 @@ pub(crate) fn small() -> Script {
         Next::Retry { at: Time::from_millis(200), tier: None },
     );
     s.at(180).succeed(22, 1, 3);
-    s.at(200).say(TaskEvent::Ready { task: TaskId::new(30) }).at(202).assign(30, 2, 3);
+    s.at(200).say(TaskEvent::Ready.of(TaskId::new(30))).at(202).assign(30, 2, 3);
     s.at(250).succeed(20, 1, 2);
-    s.at(270).say(AgentEvent::Lost { by: life(2) });
+    s.at(270).say(AgentEvent::Lost.of(life(2)));
     s.fail(21, 1, 2, Failure::unknown("agent lost"), Next::Retry { at: Time::from_millis(270), tier: None })
         .assign(21, 2, 1);
     s.at(330).succeed(30, 2, 3).node(1, 3, NodeOutcome::Succeeded);
     let spec = Arc::new(RunSpec::new(child, "pack \"fragile\""));
-    s.say(RunEvent::Started { spec, version: 0, owner: Some(owner(1, 5, 0, "do")), hash: None });
+    s.say(RunEvent::Started { spec, version: 0, owner: Some(owner(1, 5, 0, "do")), hash: None }.of(child));
     s.step(40, "wrap", owner(2, 0, 0, "do")).at(335).assign(40, 1, 3);
     s.at(400).succeed(21, 2, 1).node(1, 4, NodeOutcome::Succeeded);
     s.at(420).succeed(40, 1, 3).node(2, 0, NodeOutcome::Succeeded);
@@ -207,14 +206,14 @@ pub(crate) fn turned_back() -> Script {
     let cause = Cause::Node { node: "label".into(), failure: failure.clone() };
     s.at(470).fail(41, 1, 1, failure.clone(), Next::DeadLetter);
     s.node(2, 1, NodeOutcome::Failed { failure: failure.clone(), maybe: false, limit: None });
-    s.say(RunEvent::Halted { run: child, cause: cause.clone() });
-    s.say(RunEvent::Finished { run: child, outcome: RunOutcome::Failed { cause: cause.clone(), residue: vec![] } });
+    s.say(RunEvent::Failing { cause: cause.clone() }.of(child));
+    s.say(RunEvent::Finished { outcome: RunOutcome::Failed { cause: cause.clone(), residue: vec![] } }.of(child));
     s.node(1, 5, NodeOutcome::Failed { failure: failure.clone(), maybe: false, limit: None });
-    s.say(RunEvent::Halted { run, cause });
-    s.say(RunEvent::Unwinding { run, nodes: vec![0] });
+    s.say(RunEvent::Failing { cause }.of(run));
+    s.say(RunEvent::Compensating { nodes: vec![node_ref(1, 0)] }.of(run));
     s.step(60, "release", owner(1, 0, 0, "undo")).at(480).assign(60, 1, 3);
     s.at(500).fail(60, 1, 3, failure.clone(), Next::Fail);
-    s.say(RunEvent::NodeUndone { run, node: 0, outcome: UndoOutcome::Failed { failure } });
+    s.say(NodeEvent::Compensated { outcome: UndoOutcome::Failed { failure } }.of(run, node_ref(1, 0)));
     s
 }
 
@@ -244,7 +243,7 @@ pub(crate) fn fleet(agents: u64, attempts: u64, at_once: u64) -> Script {
         }
         if agent == 2 && !lost && next > attempts * 3 / 4 {
             lost = true;
-            s.say(AgentEvent::Lost { by: life(2) });
+            s.say(AgentEvent::Lost.of(life(2)));
             let held: Vec<_> = places.iter().filter(|place| place.1 == 2).copied().collect();
             for (_, id, place, ended) in held {
                 places.retain(|known| (known.1, known.2) != (id, place));
@@ -293,7 +292,7 @@ fn ends(s: &mut Script, (task, number): (u64, u32), agent: u64, lost: bool) -> O
         11 => s.fail(task, number, agent, Failure::unknown("timed out"), Next::DeadLetter),
         17 => {
             let (task, reason) = (TaskId::new(task), "no longer wanted".into());
-            s.say(TaskEvent::Cancelled { task, reason, happened: counterpoint::Happened::No })
+            s.say(TaskEvent::Cancelled { reason, side_effects: counterpoint::SideEffects::None }.of(task))
         }
         _ => s.succeed(task, number, agent),
     };

@@ -2,8 +2,8 @@
 
 use super::state::{MAgent, MStage, MTask, Model};
 use counterpoint::{
-    AgentCommand, AgentEvent, AttemptId, Bound, Command, Entry, Event, Exhausted, Failure, FailureKind, Happened,
-    Incarnation, Jitter, Name, Next, Payload, TaskCommand, TaskEvent, TaskId, TaskOutcome, TaskSpec,
+    AgentCommand, AgentEvent, AttemptId, Bound, Command, ControlEvent, Entry, Event, Exhausted, Failure, FailureKind,
+    Incarnation, Jitter, Name, Next, Payload, SideEffects, TaskCommand, TaskEvent, TaskId, TaskOutcome, TaskSpec,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,44 +23,47 @@ impl Model {
         rule!(entry.at == self.now, "fact {} is of {}, the call of {}", entry.seq, entry.at, self.now);
         self.last += 1;
         match &entry.event {
-            Event::Agent(event) => self.agent_fact(event, cause),
-            Event::Task(event) => self.task_fact(event, cause),
+            Event::Agent { agent, event } => self.agent_fact(*agent, event, cause),
+            Event::Task { task, event } => self.task_fact(*task, event, cause),
+            Event::Control(ControlEvent::TasksForgotten { tasks }) => {
+                tasks.iter().try_for_each(|task| self.forgotten(*task))
+            }
             other => Err(format!("a scheduler stated {other:?}")),
         }
     }
 
-    fn agent_fact(&mut self, event: &AgentEvent, cause: &Command) -> Judged {
+    fn agent_fact(&mut self, by: Incarnation, event: &AgentEvent, cause: &Command) -> Judged {
         match event {
-            AgentEvent::Registered { by, spec } => {
+            AgentEvent::Registered { spec } => {
                 let asked = matches!(cause, Command::Agent(AgentCommand::Register(asked)) if asked == &**spec);
                 rule!(asked, "{by} registered unasked");
                 rule!(by.number() == self.lives + 1 && by.agent() == spec.id, "{by} is not the next life");
                 self.lives += 1;
-                let agent = MAgent { by: *by, spec: (**spec).clone(), draining: false, heard: self.now };
+                let agent = MAgent { by, spec: (**spec).clone(), draining: false, heard: self.now };
                 self.agents.insert(spec.id, agent);
             }
-            AgentEvent::Updated { by, spec } => {
+            AgentEvent::Updated { spec } => {
                 let asked = matches!(cause, Command::Agent(AgentCommand::Update { spec: asked, by: who })
-                    if asked == &**spec && who == by);
-                rule!(asked && self.living(*by).is_some(), "{by} changed unasked");
+                    if asked == &**spec && *who == by);
+                rule!(asked && self.living(by).is_some(), "{by} changed unasked");
                 let now = self.now;
                 let agent = self.agents.get_mut(&by.agent()).unwrap();
                 rule!(agent.spec != **spec, "{by} changed into what it was");
                 agent.spec = (**spec).clone();
                 agent.heard = now;
             }
-            AgentEvent::Draining { by } => {
+            AgentEvent::Draining => {
                 let asked = matches!(cause, Command::Agent(AgentCommand::Drain { agent }) if *agent == by.agent());
-                rule!(asked && self.living(*by).is_some_and(|agent| !agent.draining), "{by} drains unasked");
+                rule!(asked && self.living(by).is_some_and(|agent| !agent.draining), "{by} drains unasked");
                 self.agents.get_mut(&by.agent()).unwrap().draining = true;
             }
-            AgentEvent::Deregistered { by } => {
+            AgentEvent::Deregistered => {
                 let asked = matches!(cause, Command::Agent(AgentCommand::Deregister { agent }) if *agent == by.agent());
-                rule!(asked && self.living(*by).is_some(), "{by} left unasked");
+                rule!(asked && self.living(by).is_some(), "{by} left unasked");
                 self.agents.remove(&by.agent());
             }
-            AgentEvent::Lost { by } => {
-                let agent = self.living(*by).ok_or(format!("{by} is lost and was not there"))?;
+            AgentEvent::Lost => {
+                let agent = self.living(by).ok_or(format!("{by} is lost and was not there"))?;
                 let until = agent.spec.lease.map(|lease| agent.heard + lease);
                 rule!(until.is_some_and(|until| until <= self.now), "{by} is lost with a lease until {until:?}");
                 self.agents.remove(&by.agent());
@@ -70,38 +73,40 @@ impl Model {
         Ok(())
     }
 
-    fn task_fact(&mut self, event: &TaskEvent, cause: &Command) -> Judged {
+    fn task_fact(&mut self, id: TaskId, event: &TaskEvent, cause: &Command) -> Judged {
         match event {
-            TaskEvent::Submitted { spec, replays, .. } => self.submitted(spec, *replays, cause),
-            TaskEvent::Ready { task } => self.ready(*task),
-            TaskEvent::Assigned { attempt, to } => self.assigned(*attempt, *to),
-            TaskEvent::AttemptFailed { attempt, by, failure, next, maybe, .. } => {
-                let before = self.known(attempt.task())?.doubtful;
-                rule!(
-                    *maybe == (before || failure.kind == FailureKind::Unknown),
-                    "{attempt} failed with {failure}, and that it may have happened is {maybe}"
-                );
-                self.attempt_failed(*attempt, *by, failure, *next, cause)
+            TaskEvent::Submitted { spec, replays, .. } => {
+                rule!(spec.id == id, "{} is submitted as {id}", spec.id);
+                self.submitted(spec, *replays, cause)
             }
-            TaskEvent::Succeeded { attempt, by, output } => self.succeeded(*attempt, *by, output, cause),
-            TaskEvent::CancelRequested { task, reason } => self.cancel_requested(*task, reason, cause),
-            TaskEvent::Cancelled { task, reason, happened } => self.cancelled(*task, reason, happened, cause),
-            TaskEvent::Expired { task, bound, maybe } => {
-                let known = self.known(*task)?;
+            TaskEvent::Ready => self.ready(id),
+            TaskEvent::Assigned { attempt, to } => self.assigned(attempt.of(id), *to),
+            TaskEvent::AttemptFailed { attempt, by, failure, next, outcome_unknown, .. } => {
+                let before = self.known(id)?.doubtful;
                 rule!(
-                    *maybe == (known.doubtful || known.holder().is_some()),
-                    "{task} expires, and that it may have happened is {maybe}"
+                    *outcome_unknown == (before || failure.kind == FailureKind::Unknown),
+                    "{id}.{attempt} failed with {failure}, and that its outcome is unknown is {outcome_unknown}"
                 );
-                self.expired(*task, *bound)
+                self.attempt_failed(attempt.of(id), *by, failure, *next, cause)
             }
-            TaskEvent::Discarded { task, reason } => {
+            TaskEvent::Succeeded { attempt, by, output } => self.succeeded(attempt.of(id), *by, output, cause),
+            TaskEvent::CancelRequested { reason } => self.cancel_requested(id, reason, cause),
+            TaskEvent::Cancelled { reason, side_effects } => self.cancelled(id, reason, side_effects, cause),
+            TaskEvent::Expired { bound, outcome_unknown } => {
+                let known = self.known(id)?;
+                rule!(
+                    *outcome_unknown == (known.doubtful || known.holder().is_some()),
+                    "{id} expires, and that its outcome is unknown is {outcome_unknown}"
+                );
+                self.expired(id, *bound)
+            }
+            TaskEvent::Discarded { reason } => {
                 let asked = matches!(cause, Command::Task(TaskCommand::Discard { dead, reason: why })
-                    if dead == task && why == reason);
-                rule!(asked, "{task} is given up unasked");
-                self.bury(*task)
+                    if *dead == id && why == reason);
+                rule!(asked, "{id} is discarded unasked");
+                self.bury(id)
             }
-            TaskEvent::Forgotten { tasks } => tasks.iter().try_for_each(|task| self.forgotten(*task)),
-            other => Err(format!("a fact that the model does not know: {other:?}")),
+            other => Err(format!("an event that the model does not know: {other:?}")),
         }
     }
 
@@ -163,8 +168,8 @@ impl Model {
         let id = attempt.task();
         let task = self.known(id)?;
         rule!(matches!(task.stage, MStage::Queued), "{attempt} is assigned, {id} is {:?}", task.status());
-        rule!(attempt.number() == task.attempts + 1, "{attempt} follows {}", task.attempts);
-        rule!(attempt.number() <= task.spec.policy.retry().attempts.max(1), "{attempt} is beyond the budget");
+        rule!(attempt.number().get() == task.attempts + 1, "{attempt} follows {}", task.attempts);
+        rule!(attempt.number().get() <= task.spec.policy.retry().attempts.max(1), "{attempt} is beyond the budget");
         rule!(self.living(to).is_some(), "{attempt} is assigned to {to}, which is gone");
         if let Some((at, bound)) = task.bound() {
             rule!(at > self.now, "{attempt} is assigned after its {bound}");
@@ -293,9 +298,9 @@ impl Model {
         Ok(())
     }
 
-    fn cancelled(&mut self, id: TaskId, reason: &Name, happened: &Happened, cause: &Command) -> Judged {
+    fn cancelled(&mut self, id: TaskId, reason: &Name, side_effects: &SideEffects, cause: &Command) -> Judged {
         let task = self.known(id)?;
-        let doubt = if task.doubtful { Happened::Maybe } else { Happened::No };
+        let doubt = if task.doubtful { SideEffects::Possible } else { SideEffects::None };
         match (&task.stage, cause) {
             (
                 MStage::Running { by, cancel: Some((_, why)), .. },
@@ -303,7 +308,7 @@ impl Model {
             ) => {
                 rule!(by == who && task.attempt() == *attempt, "{id} ended by {who}, held by {by}");
                 rule!(why == reason, "{id} was cancelled for {why}, ended for {reason}");
-                rule!(*happened == Happened::Yes(output.clone()), "{id} was done, and that is lost");
+                rule!(*side_effects == SideEffects::Done(output.clone()), "{id} was done, and that is lost");
                 let by = *by;
                 self.agents.get_mut(&by.agent()).unwrap().heard = self.now;
             }
@@ -313,8 +318,8 @@ impl Model {
             ) if by == who && task.attempt() == *attempt => {
                 rule!(why == reason, "{id} was cancelled for {why}, ended for {reason}");
                 let unknown = failure.kind == FailureKind::Unknown;
-                let should = if unknown { Happened::Maybe } else { doubt };
-                rule!(*happened == should, "{id} is cancelled as {happened:?}, should be {should:?}");
+                let should = if unknown { SideEffects::Possible } else { doubt };
+                rule!(*side_effects == should, "{id} is cancelled as {side_effects:?}, should be {should:?}");
                 let by = *by;
                 self.agents.get_mut(&by.agent()).unwrap().heard = self.now;
             }
@@ -323,21 +328,21 @@ impl Model {
                 let gone = self.living(*by).is_none();
                 rule!(late || gone, "{id} was taken from {by} without a reason");
                 rule!(why == reason, "{id} was cancelled for {why}, ended for {reason}");
-                rule!(*happened == Happened::Maybe, "{id} ended in silence and is {happened:?}");
+                rule!(*side_effects == SideEffects::Possible, "{id} ended in silence and is {side_effects:?}");
             }
             (MStage::Blocked, _) if self.is_doomed(task) => {
-                rule!(*happened == Happened::No, "{id} never began and has happened");
+                rule!(*side_effects == SideEffects::None, "{id} never began and has happened");
             }
             (
                 MStage::Blocked | MStage::Backoff(_) | MStage::Queued,
                 Command::Task(TaskCommand::Cancel { task: which, reason: why }),
             ) => {
                 rule!(*which == id && why == reason, "{id} is cancelled for {reason}, not {which} for {why}");
-                rule!(*happened == doubt, "{id} is cancelled as {happened:?}, should be {doubt:?}");
+                rule!(*side_effects == doubt, "{id} is cancelled as {side_effects:?}, should be {doubt:?}");
             }
             (stage, _) => return Err(format!("{id} is cancelled without a cause while {stage:?}")),
         }
-        self.end(id, TaskOutcome::Cancelled { reason: reason.clone(), happened: happened.clone() });
+        self.end(id, TaskOutcome::Cancelled { reason: reason.clone(), side_effects: side_effects.clone() });
         Ok(())
     }
 

@@ -280,7 +280,7 @@ fn word(world: &World, which: usize, odd: u8) -> (Incarnation, AttemptId) {
     let attempt = task.attempt();
     match odd {
         1 => (other, attempt),
-        2 => (by, AttemptId::new(attempt.task(), attempt.number().saturating_sub(1))),
+        2 => (by, AttemptId::new(attempt.task(), attempt.number().get().saturating_sub(1))),
         3 => (Incarnation::new(by.agent(), by.number().saturating_sub(1)), attempt),
         _ => (by, attempt),
     }

@@ -76,7 +76,7 @@ impl Model {
         self.living(by).ok_or(Rejected::Stale(Stale::Incarnation(by)))?;
         let task = self.tasks.get(&attempt.task()).ok_or_else(|| Rejected::Unknown(Unknown::Task(attempt.task())))?;
         match task.holder() {
-            Some(_) if task.attempts != attempt.number() => Err(Rejected::Stale(Stale::Attempt(attempt))),
+            Some(_) if task.attempts != attempt.number().get() => Err(Rejected::Stale(Stale::Attempt(attempt))),
             None => Err(Rejected::Stale(Stale::Attempt(attempt))),
             Some(holder) if holder != by => Err(Rejected::Stale(Stale::NotHolder { attempt, by, holder })),
             Some(_) => Ok(()),

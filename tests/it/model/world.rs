@@ -163,7 +163,7 @@ impl World {
 
     /// The effects that a fact calls for, from how things stood before it.
     fn effects_of(&self, entry: &Entry, cause: &Command, wanted: &mut Vec<(String, bool)>) {
-        let Event::Task(event) = &entry.event else { return };
+        let Event::Task { task: id, event } = &entry.event else { return };
         let living = |id: TaskId| {
             let task = self.model.tasks.get(&id)?;
             let by = task.holder().filter(|by| self.model.living(*by).is_some())?;
@@ -171,19 +171,19 @@ impl World {
         };
         match event {
             TaskEvent::Assigned { attempt, to } => {
-                let task = &self.model.tasks[&attempt.task()];
+                let (task, attempt) = (&self.model.tasks[id], attempt.of(*id));
                 let timeout = task.spec.policy.attempt_timeout().map(|span| entry.at + span);
                 let total = task.spec.policy.total_timeout().map(|span| task.submitted + span);
                 let until = timeout.into_iter().chain(total).min();
                 wanted.push((format!("dispatch {attempt} {to} {until:?} {:?}", task.spec), true));
             }
-            TaskEvent::CancelRequested { task, .. } | TaskEvent::Expired { task, .. } => {
-                wanted.extend(living(*task).map(|(attempt, by)| (format!("cancel {attempt} {by}"), true)));
+            TaskEvent::CancelRequested { .. } | TaskEvent::Expired { .. } => {
+                wanted.extend(living(*id).map(|(attempt, by)| (format!("cancel {attempt} {by}"), true)));
             }
             TaskEvent::AttemptFailed { attempt, failure, .. } if failure.kind == FailureKind::Unknown => {
                 // To an agent that said so itself it may be told, and need not.
-                let said = matches!(cause, Command::Agent(AgentCommand::Fail { attempt: said, .. }) if said == attempt);
-                wanted.extend(living(attempt.task()).map(|(attempt, by)| (format!("cancel {attempt} {by}"), !said)));
+                let said = matches!(cause, Command::Agent(AgentCommand::Fail { attempt: said, .. }) if *said == attempt.of(*id));
+                wanted.extend(living(*id).map(|(attempt, by)| (format!("cancel {attempt} {by}"), !said)));
             }
             _ => {}
         }
@@ -191,8 +191,8 @@ impl World {
 
     /// Whether the strategy did what it is for.
     fn picked_well(&self, entry: &Entry) -> Result<(), String> {
-        let Event::Task(TaskEvent::Assigned { attempt, to }) = &entry.event else { return Ok(()) };
-        let Some(task) = self.model.tasks.get(&attempt.task()) else { return Ok(()) };
+        let Event::Task { task, event: TaskEvent::Assigned { to, .. } } = &entry.event else { return Ok(()) };
+        let Some(task) = self.model.tasks.get(task) else { return Ok(()) };
         let candidates = self.model.candidates(task);
         let place = |id: &AgentId| self.places.get(&self.model.agents[id].by).copied();
         let load = |id: &AgentId| {
@@ -304,36 +304,36 @@ fn follows(command: &Command, verdict: &Result<Accepted, Rejected>, entries: &[E
     let found = match command {
         Command::Agent(AgentCommand::Heartbeat { .. }) | Command::Tick => usize::from(entries.is_empty()),
         Command::Agent(AgentCommand::Register(_)) => {
-            count(&|event| matches!(event, Event::Agent(AgentEvent::Registered { .. })))
+            count(&|event| matches!(event, Event::Agent { event: AgentEvent::Registered { .. }, .. }))
         }
         Command::Agent(AgentCommand::Update { .. }) => {
-            count(&|event| matches!(event, Event::Agent(AgentEvent::Updated { .. })))
+            count(&|event| matches!(event, Event::Agent { event: AgentEvent::Updated { .. }, .. }))
         }
         Command::Agent(AgentCommand::Drain { .. }) => {
-            count(&|event| matches!(event, Event::Agent(AgentEvent::Draining { .. })))
+            count(&|event| matches!(event, Event::Agent { event: AgentEvent::Draining, .. }))
         }
         Command::Agent(AgentCommand::Deregister { .. }) => {
-            count(&|event| matches!(event, Event::Agent(AgentEvent::Deregistered { .. })))
+            count(&|event| matches!(event, Event::Agent { event: AgentEvent::Deregistered, .. }))
         }
         Command::Agent(AgentCommand::Complete { attempt, .. }) => count(&|event| match event {
-            Event::Task(TaskEvent::Succeeded { attempt: which, .. }) => which == attempt,
-            Event::Task(TaskEvent::Cancelled { task, .. }) => *task == attempt.task(),
+            Event::Task { task, event: TaskEvent::Succeeded { attempt: which, .. } } => which.of(*task) == *attempt,
+            Event::Task { task, event: TaskEvent::Cancelled { .. } } => *task == attempt.task(),
             _ => false,
         }),
         Command::Agent(AgentCommand::Fail { attempt, .. }) => count(&|event| match event {
-            Event::Task(TaskEvent::AttemptFailed { attempt: which, .. }) => which == attempt,
-            Event::Task(TaskEvent::Cancelled { task, .. }) => *task == attempt.task(),
+            Event::Task { task, event: TaskEvent::AttemptFailed { attempt: which, .. } } => which.of(*task) == *attempt,
+            Event::Task { task, event: TaskEvent::Cancelled { .. } } => *task == attempt.task(),
             _ => false,
         }),
         Command::Task(TaskCommand::Submit(_) | TaskCommand::Replay { .. }) => {
-            count(&|event| matches!(event, Event::Task(TaskEvent::Submitted { .. })))
+            count(&|event| matches!(event, Event::Task { event: TaskEvent::Submitted { .. }, .. }))
         }
         Command::Task(TaskCommand::Cancel { task: id, .. }) => count(&|event| match event {
-            Event::Task(TaskEvent::CancelRequested { task, .. } | TaskEvent::Cancelled { task, .. }) => task == id,
+            Event::Task { task, event: TaskEvent::CancelRequested { .. } | TaskEvent::Cancelled { .. } } => task == id,
             _ => false,
         }),
         Command::Task(TaskCommand::Discard { .. }) => {
-            count(&|event| matches!(event, Event::Task(TaskEvent::Discarded { .. })))
+            count(&|event| matches!(event, Event::Task { event: TaskEvent::Discarded { .. }, .. }))
         }
         _ => 1,
     };

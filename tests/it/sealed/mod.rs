@@ -132,7 +132,8 @@ fn a_too_large_entry_is_rejected_and_nothing_is_written() {
         unreachable!()
     };
     let spec = (*spec).clone().with_payload(Payload::of(&"x".repeat(5_000)).unwrap());
-    story[2].event = TaskEvent::Submitted { spec: spec.into(), replays, expected }.into();
+    let id = spec.id;
+    story[2].event = TaskEvent::Submitted { spec: spec.into(), replays, expected }.of(id);
     for stream in streams() {
         let stream = stream.with_limits(&Limits::default().with_record_bytes(2_000));
         let (mut sealer, mut bytes) = stream.begin(Head::START);
@@ -145,7 +146,7 @@ fn a_too_large_entry_is_rejected_and_nothing_is_written() {
 
 fn submitted(entry: &Entry) -> Option<TaskEvent> {
     match &entry.event {
-        counterpoint::Event::Task(event @ TaskEvent::Submitted { .. }) => Some(event.clone()),
+        counterpoint::Event::Task { event: event @ TaskEvent::Submitted { .. }, .. } => Some(event.clone()),
         _ => None,
     }
 }

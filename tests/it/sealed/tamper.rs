@@ -20,8 +20,8 @@ fn every_flipped_bit_is_reported() {
     for stream in streams() {
         // Three records of one entry each.
         let lost = |seq| {
-            let event = AgentEvent::Lost { by: Incarnation::new(AgentId::new(seq), 1) };
-            Entry { seq: Seq::new(seq), at: Time::from_secs(seq), event: event.into() }
+            let event = AgentEvent::Lost.of(Incarnation::new(AgentId::new(seq), 1));
+            Entry { seq: Seq::new(seq), at: Time::from_secs(seq), event }
         };
         let entries: Vec<Entry> = (1..=3).map(lost).collect();
         let bytes = sealed(&stream, &entries, 1).1;

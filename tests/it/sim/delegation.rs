@@ -4,7 +4,7 @@ use crate::language::{compiled, example};
 use counterpoint::sim::{AgentModel, Distribution, Fault, Faults, Job, Report, Rules, Simulation};
 use counterpoint::workflow::Attempt;
 use counterpoint::{
-    AgentId, AgentSpec, Entry, Event, Failure, Limits, Payload, RunEvent, RunId, RunOutcome, TaskSpec, Time,
+    AgentId, AgentSpec, Entry, Event, Failure, Limits, NodeEvent, PartEvent, Payload, RunId, RunOutcome, TaskSpec, Time,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -63,7 +63,12 @@ fn the_host_dies_at_every_fact_of_a_question_that_is_broken_down() {
     let output = Payload::new(json!("tea!, cups!, and!, kettles!"));
     assert_eq!(expected[0], RunOutcome::Succeeded { output });
     let splits = |journal: &[Entry]| {
-        journal.iter().filter(|entry| matches!(entry.event, Event::Run(RunEvent::Split { .. }))).count()
+        journal
+            .iter()
+            .filter(|entry| {
+                matches!(entry.event, Event::Node { event: NodeEvent::Part { event: PartEvent::Split { .. }, .. }, .. })
+            })
+            .count()
     };
     assert_eq!(splits(&whole.journal), 6);
     for cut in 0..whole.journal.len() {

@@ -116,7 +116,9 @@ impl Place {
         let _ = engine.handle(now, Command::register(agent(9).with_capacity(9)), &mut out);
         for _ in 0..60 {
             let left = self.journal.iter().filter_map(|entry| match &entry.event {
-                counterpoint::Event::Task(counterpoint::TaskEvent::Submitted { spec, .. }) => engine.task(spec.id),
+                counterpoint::Event::Task { event: counterpoint::TaskEvent::Submitted { spec, .. }, .. } => {
+                    engine.task(spec.id)
+                }
                 _ => None,
             });
             if left.into_iter().all(|task| task.status().is_terminal()) {

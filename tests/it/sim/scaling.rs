@@ -39,8 +39,8 @@ fn followed(seed: u64) -> Simulation {
 fn sizes(report: &Report) -> Vec<(Time, i32)> {
     let mut there = 0;
     let changes = report.journal.iter().filter_map(|entry| match &entry.event {
-        Event::Agent(AgentEvent::Registered { .. }) => Some((entry.at, 1)),
-        Event::Agent(AgentEvent::Deregistered { .. } | AgentEvent::Lost { .. }) => Some((entry.at, -1)),
+        Event::Agent { event: AgentEvent::Registered { .. }, .. } => Some((entry.at, 1)),
+        Event::Agent { event: AgentEvent::Deregistered | AgentEvent::Lost, .. } => Some((entry.at, -1)),
         _ => None,
     });
     let size = |(at, by)| {

@@ -135,7 +135,7 @@ fn an_agent_that_names_no_cost_has_that_of_its_rates() {
     world.pass(Duration::from_millis(1_500));
     world.done("a", 1);
     let used = world.journal.iter().filter_map(|entry| match &entry.event {
-        Event::Task(TaskEvent::Used { usage, .. }) => Some(usage.cost),
+        Event::Task { event: TaskEvent::Used { usage, .. }, .. } => Some(usage.cost),
         _ => None,
     });
     assert_eq!(used.collect::<Vec<_>>(), [111], "100 and 7 for each second, rounded up");
@@ -276,7 +276,8 @@ fn who_starts_a_run_can_bound_it_further() {
 fn what_an_agent_says_again_after_a_crash_counts_once() {
     let mut world = World::running(flow([single("a", tokens(40))]).with_budget(Budget::default().with_tokens(100)), 0);
     world.answer_using(world.attempt("a"), Ok(payload(1)), tokens(30)).unwrap();
-    let cut = world.journal.iter().position(|entry| matches!(entry.event, Event::Task(TaskEvent::Used { .. })));
+    let cut =
+        world.journal.iter().position(|entry| matches!(entry.event, Event::Task { event: TaskEvent::Used { .. }, .. }));
     world.journal.truncate(cut.unwrap() + 1);
     world.crash();
     assert_eq!(figures(&world), (10, 30, 60));

@@ -3,7 +3,9 @@
 use crate::flow::{RUN, World, flow, step, undoable};
 use counterpoint::definition::{Action, Body, Call, Case, Condition, Definition, Expr, Link, Node, Pick};
 use counterpoint::workflow::{Fault, validate};
-use counterpoint::{Cause, Command, Event, LimitReached, Limits, NodeOutcome, NodeStatus, RunEvent, RunId, RunOutcome};
+use counterpoint::{
+    Cause, Command, Event, LimitReached, Limits, NodeEvent, NodeOutcome, NodeStatus, RunEvent, RunId, RunOutcome,
+};
 use serde_json::json;
 
 fn call(name: &str, call: Call) -> Node {
@@ -76,7 +78,7 @@ fn the_version_is_found_when_it_begins_and_stays() {
     world.crash();
     world.done("v2", 0).done("v1", 0).verify();
     let versions = world.journal.iter().filter_map(|entry| match &entry.event {
-        Event::Run(RunEvent::Started { version, owner: Some(_), .. }) => Some(*version),
+        Event::Run { event: RunEvent::Started { version, owner: Some(_), .. }, .. } => Some(*version),
         _ => None,
     });
     assert_eq!(versions.collect::<Vec<_>>(), [2, 1]);
@@ -91,7 +93,12 @@ fn what_nobody_has_defined_fails_the_node_and_says_so() {
     let text = node.outcome().unwrap().to_string();
     assert_eq!(text, "failed (permanent: no workflow `nowhere` is defined, or not in that version)");
     assert!(matches!(node.outcome(), Some(NodeOutcome::Failed { limit: None, .. })));
-    assert!(world.journal.iter().any(|entry| matches!(&entry.event, Event::Run(RunEvent::Unresolved { .. }))));
+    assert!(
+        world
+            .journal
+            .iter()
+            .any(|entry| matches!(&entry.event, Event::Node { event: NodeEvent::Unresolved { .. }, .. }))
+    );
     world.done("care", 0).verify();
 }
 

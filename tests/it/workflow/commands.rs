@@ -66,7 +66,12 @@ fn definitions_that_are_not_sound_are_refused_with_every_fault() {
     assert!(
         matches!(verdict, Err(Rejected::Invalid(Invalid::Unsound { ref name, ref faults })) if name == "bad" && faults.len() == 2)
     );
-    assert!(world.journal.iter().all(|entry| !matches!(entry.event, counterpoint::Event::Run(_))));
+    assert!(
+        world
+            .journal
+            .iter()
+            .all(|entry| !matches!(entry.event, counterpoint::Event::Run { .. } | counterpoint::Event::Catalogue(_)))
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use counterpoint::definition::{
 };
 use counterpoint::rejected::Unknown;
 use counterpoint::workflow::{Fault, Place, validate};
-use counterpoint::{Config, Event, Limits, NodeStatus, Payload, Rejected, RunEvent, RunOutcome, RunPhase};
+use counterpoint::{Config, Event, Limits, NodeEvent, NodeStatus, Payload, Rejected, RunOutcome, RunPhase};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -240,7 +240,10 @@ fn a_reducer_of_the_host_is_asked_once_for_each_reader_and_its_answer_is_a_fact(
     world.done("b", "by far the longest").done("a", "short");
     let said = json!("by far the longest");
     assert_eq!(world.task("reader").payload.value(), &json!({"once": said, "twice": said}));
-    let facts = world.journal.iter().filter(|entry| matches!(entry.event, Event::Run(RunEvent::Reduced { .. })));
+    let facts = world
+        .journal
+        .iter()
+        .filter(|entry| matches!(entry.event, Event::Node { event: NodeEvent::Reduced { .. }, .. }));
     assert_eq!(facts.count(), 1);
     let before = serde_json::to_string(&world.engine.snapshot()).unwrap();
     world.set_up_anew(shortest);

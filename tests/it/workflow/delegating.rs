@@ -8,9 +8,9 @@ use counterpoint::insight::{Lineage, Picture, Projection, describe};
 use counterpoint::rejected::WrongState;
 use counterpoint::workflow::{Fault, validate};
 use counterpoint::{
-    AgentId, AgentSpec, AttemptId, Cause, Command, Engine, Entry, Event, Failure, LastRound, LimitReached, Limits,
-    Measure, Migration, Needs, NodeOutcome, NodeRemedy, PartEnd, Payload, Rejected, Retry, RunCommand, RunEvent,
-    RunOutcome, TaskEvent, Usage,
+    AgentId, AgentSpec, AttemptId, CatalogueEvent, Cause, Command, Engine, Entry, Event, Failure, LastRound,
+    LimitReached, Limits, Measure, Migration, Needs, NodeEvent, NodeOutcome, NodeRemedy, PartEnd, PartEvent, Payload,
+    Rejected, Retry, RunCommand, RunOutcome, TaskEvent, Usage,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -193,7 +193,7 @@ fn an_answer_that_is_none_is_a_failure_of_the_attempt() {
         let mut world = running(research().with_kinds(["a"]), 1);
         world.says("research", 1, answer.clone());
         let last = world.journal.iter().rev().find_map(|entry| match &entry.event {
-            Event::Task(TaskEvent::AttemptFailed { failure, .. }) => Some(failure.clone()),
+            Event::Task { event: TaskEvent::AttemptFailed { failure, .. }, .. } => Some(failure.clone()),
             _ => None,
         });
         assert!(last.is_some_and(|failure| failure.kind == counterpoint::FailureKind::Transient), "{answer}");
@@ -273,7 +273,7 @@ fn who_puts_results_together_may_ask_for_more_until_it_settles() {
     let last = |world: &World| {
         let facts = world.journal.iter().rev();
         facts.into_iter().find_map(|entry| match &entry.event {
-            Event::Run(RunEvent::Gathered { last, .. }) => Some(*last),
+            Event::Node { event: NodeEvent::Part { event: PartEvent::Gathered { last }, .. }, .. } => Some(*last),
             _ => None,
         })
     };
@@ -576,13 +576,13 @@ fn judge(journal: &[Entry]) -> Result<(), String> {
     let (mut next, mut due) = (0, Vec::new());
     for entry in journal {
         match &entry.event {
-            Event::Run(RunEvent::Defined { definition }) => {
+            Event::Catalogue(CatalogueEvent::Defined { definition }) => {
                 delegate = definition.nodes.iter().find_map(|node| match &node.action {
                     Action::Delegate(delegate) => Some(delegate.clone()),
                     _ => None,
                 });
             }
-            Event::Task(TaskEvent::Submitted { spec, .. }) => {
+            Event::Task { event: TaskEvent::Submitted { spec, .. }, .. } => {
                 let Some(owner) = spec.owner.filter(|owner| owner.node == 0) else { continue };
                 if owner.phase != counterpoint::Phase::Do {
                     continue;
@@ -603,8 +603,8 @@ fn judge(journal: &[Entry]) -> Result<(), String> {
                 }
                 work.insert(spec.id, part);
             }
-            Event::Task(TaskEvent::Assigned { attempt, to }) => {
-                let Some(part) = work.get(&attempt.task()).copied() else { continue };
+            Event::Task { task, event: TaskEvent::Assigned { to, .. } } => {
+                let Some(part) = work.get(task).copied() else { continue };
                 if known[part].not.contains(&to.agent()) {
                     return Err(format!("{} gets {part} all the same", to.agent()));
                 }
@@ -618,7 +618,7 @@ fn judge(journal: &[Entry]) -> Result<(), String> {
                     above = known[place].of;
                 }
             }
-            Event::Run(RunEvent::Split { part, into, .. }) => {
+            Event::Node { event: NodeEvent::Part { part, event: PartEvent::Split { into, .. } }, .. } => {
                 let rules = delegate.as_ref().unwrap();
                 let part = *part as usize;
                 let depth = known[part].depth + 1;
@@ -635,8 +635,10 @@ fn judge(journal: &[Entry]) -> Result<(), String> {
                     return Err("there are too many parts".to_owned());
                 }
             }
-            Event::Run(RunEvent::Gathered { part, .. }) => due.insert(0, *part as usize),
-            Event::Run(RunEvent::PartEnded { part, .. }) => {
+            Event::Node { event: NodeEvent::Part { part, event: PartEvent::Gathered { .. } }, .. } => {
+                due.insert(0, *part as usize);
+            }
+            Event::Node { event: NodeEvent::Part { part, event: PartEvent::Ended { .. } }, .. } => {
                 let part = *part as usize;
                 let open = known.iter().any(|other| other.of == Some(part) && !other.ended);
                 if known[part].ended || open {

@@ -7,7 +7,7 @@ use counterpoint::definition::{
 };
 use counterpoint::workflow::{Fault, Place, validate};
 use counterpoint::{
-    Config, Event, FailureKind, Limits, NodeRemedy, NodeStatus, Payload, Policy, Refusal, Retry, RunCommand, RunEvent,
+    Config, Event, FailureKind, Limits, NodeEvent, NodeRemedy, NodeStatus, Payload, Policy, Refusal, Retry, RunCommand,
     RunOutcome,
 };
 use serde_json::json;
@@ -25,7 +25,7 @@ fn twice(name: &str) -> Node {
 
 fn refusals(world: &World) -> Vec<Refusal> {
     let facts = world.journal.iter().filter_map(|entry| match &entry.event {
-        Event::Run(RunEvent::Refused { why, .. }) => Some(*why),
+        Event::Node { event: NodeEvent::Refused { guard }, .. } => Some(*guard),
         _ => None,
     });
     facts.collect()
@@ -131,7 +131,10 @@ fn a_crash_at_any_fact_changes_nothing_of_what_a_guard_has_said() {
     let mut world = World::set_up(even).begin(flow(nodes), 0);
     world.done("a", 1);
     assert_eq!(refusals(&world).len(), 1);
-    let cut = world.journal.iter().position(|entry| matches!(entry.event, Event::Run(RunEvent::Refused { .. })));
+    let cut = world
+        .journal
+        .iter()
+        .position(|entry| matches!(entry.event, Event::Node { event: NodeEvent::Refused { .. }, .. }));
     // The fact is there and nothing that follows from it; the predicate says the opposite now.
     world.journal.truncate(cut.unwrap() + 1);
     world.set_up_anew(odd);

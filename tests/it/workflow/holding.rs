@@ -4,8 +4,8 @@ use crate::flow::{RUN, World, flow, step, undoable, work};
 use counterpoint::definition::{Action, Body, Case, Condition, Definition, Expr, Handler, Link, Map, Node, Pick};
 use counterpoint::rejected::{Unknown, WrongState};
 use counterpoint::{
-    Accepted, Awaited, Migration, NodeRemedy, NodeStatus, OnFailure, Payload, Rejected, ResetPoint, RunCommand,
-    RunEvent, RunOutcome, RunPhase, RunStanding,
+    Accepted, Awaited, Event, Migration, NodeEvent, NodeRemedy, NodeStatus, OnFailure, Payload, Rejected, ResetPoint,
+    RunCommand, RunOutcome, RunPhase, RunStanding,
 };
 use serde_json::json;
 use std::time::Duration;
@@ -222,9 +222,10 @@ fn a_pause_does_not_lose_the_word() {
 #[test]
 fn the_fact_as_it_is_written_down() {
     let outcome = json!({ "failed": { "failure": { "kind": "permanent", "message": "no" } } });
-    let text = json!({ "held": { "run": 1, "node": 2, "outcome": outcome } });
-    let event: RunEvent = serde_json::from_value(text.clone()).unwrap();
-    assert!(matches!(event, RunEvent::Held { run: RUN, node: 2, .. }));
+    let node = json!({ "index": 2, "name": "c" });
+    let text = json!({ "node": { "run": 1, "node": node, "event": { "held": { "outcome": outcome } } } });
+    let event: Event = serde_json::from_value(text.clone()).unwrap();
+    assert!(matches!(event, Event::Node { run: RUN, event: NodeEvent::Held { .. }, .. }));
     assert_eq!(serde_json::to_value(&event).unwrap(), text);
     let definition = serde_json::to_value(held([])).unwrap();
     assert_eq!(definition["on_failure"], "hold");

@@ -4,8 +4,8 @@ use crate::flow::{RUN, World, flow, json, step, tell, work};
 use counterpoint::definition::{Action, Body, Link, Node};
 use counterpoint::rejected::{Unknown, WrongState};
 use counterpoint::{
-    Accepted, AgentCommand, AgentId, AgentSpec, Command, Config, Engine, Entry, Rejected, RunCommand, RunId, RunPhase,
-    RunSpec, TaskCommand, TaskId, TaskSpec, Tier,
+    Accepted, AgentCommand, AgentId, AgentSpec, Command, Config, ControlEvent, Engine, Entry, Event, Rejected,
+    RunCommand, RunEvent, RunId, RunPhase, RunSpec, TaskCommand, TaskId, TaskSpec, Tier,
 };
 
 /// A world with one agent that does one thing at a time.
@@ -69,6 +69,28 @@ fn waiting_tasks_move_those_to_come_follow_and_what_has_begun_goes_on() {
     let over = Rejected::State(WrongState::RunPhase { run: RUN, phase: RunPhase::Finished });
     assert_eq!(prioritise(&mut world, RUN, Tier::Low), Err(over));
     assert_eq!(prioritise(&mut world, RunId::new(9), Tier::Low), Err(Rejected::Unknown(Unknown::Run(RunId::new(9)))));
+}
+
+/// The run's tier and the tasks' move are two events; a crash between them leaves the tasks where they were.
+#[test]
+fn a_crash_before_the_tasks_move_is_repaired_by_the_same_command() {
+    let mut world = world().begin(flow([step("held"), step("waits")]), 0);
+    assert_eq!(prioritise(&mut world, RUN, Tier::High), Ok(Accepted::Done));
+    let run = |entry: &Entry| matches!(entry.event, Event::Run { event: RunEvent::Prioritised { .. }, .. });
+    let tasks = |entry: &Entry| matches!(entry.event, Event::Control(ControlEvent::TasksPrioritised { .. }));
+    let cut = world.journal.iter().position(run).unwrap() + 1;
+    assert!(tasks(&world.journal[cut]), "{}", tell(&world.journal));
+    world.journal.truncate(cut);
+    world.crash();
+    let is = |name: &str, tier| (name.to_owned(), tier);
+    assert_eq!(world.engine.run(RUN).unwrap().tier(), Tier::High);
+    assert_eq!(tiers(&world), [is("held", Tier::Normal), is("waits", Tier::Normal)]);
+
+    assert_eq!(prioritise(&mut world, RUN, Tier::High), Ok(Accepted::Done));
+    assert_eq!(tiers(&world), [is("held", Tier::Normal), is("waits", Tier::High)]);
+    assert_eq!(world.journal.iter().filter(|entry| run(entry)).count(), 1, "the run's tier is recorded already");
+    assert_eq!(prioritise(&mut world, RUN, Tier::High), Ok(Accepted::Repeated));
+    world.done("held", 0).done("waits", 0).verify();
 }
 
 #[test]

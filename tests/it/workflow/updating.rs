@@ -5,7 +5,8 @@ use counterpoint::definition::{Action, Body, Condition, Definition, Expr, Link, 
 use counterpoint::rejected::{Invalid, Overload, Unknown, WrongState};
 use counterpoint::workflow::{Fault, Place, validate};
 use counterpoint::{
-    Accepted, Config, Event, Limits, Migration, Obstacle, Payload, Rejected, RunCommand, RunEvent, RunId, RunPhase,
+    Accepted, Config, Event, Limits, Migration, NodeEvent, Obstacle, Payload, Rejected, RunCommand, RunEvent, RunId,
+    RunPhase,
 };
 use serde_json::{Value, json};
 
@@ -185,7 +186,12 @@ fn a_function_of_the_host_is_asked_again_for_who_has_not_begun() {
     update(&mut world, "v", 3).unwrap();
     world.done("second", 0);
     assert_eq!(world.output(), json!([[[0, 1], 2], 3]));
-    let reduced = world.journal.iter().filter(|entry| matches!(entry.event, Event::Run(RunEvent::Reduced { .. })));
+    let reduced = world.journal.iter().filter(|entry| {
+        matches!(
+            entry.event,
+            Event::Node { event: NodeEvent::Reduced { .. }, .. } | Event::Run { event: RunEvent::Reduced { .. }, .. }
+        )
+    });
     assert_eq!(reduced.count(), 2, "for the second step, and for the output");
     world.verify();
 }

@@ -4,8 +4,8 @@ use crate::flow::{RUN, World, flow, step, tell};
 use counterpoint::definition::{Definition, Link};
 use counterpoint::rejected::{Conflict, Unknown};
 use counterpoint::{
-    Accepted, Command, Config, Engine, EngineSnapshot, Event, Rejected, RestoreError, RunCommand, RunEvent, RunId,
-    RunSpec,
+    Accepted, CatalogueEvent, Command, Config, Engine, EngineSnapshot, Event, Rejected, RestoreError, RunCommand,
+    RunId, RunSpec,
 };
 use std::sync::Arc;
 
@@ -129,7 +129,7 @@ fn a_restored_engine_takes_no_other_definition_for_the_one_that_runs_are_pinned_
 
     let mut journal = world.journal.clone();
     for entry in &mut journal {
-        if let Event::Run(RunEvent::Defined { definition }) = &mut entry.event {
+        if let Event::Catalogue(CatalogueEvent::Defined { definition }) = &mut entry.event {
             *definition = Arc::new(other.clone());
         }
     }

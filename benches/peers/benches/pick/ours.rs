@@ -127,6 +127,6 @@ fn facts(drawn: &Drawn) -> Vec<Entry> {
             say(now, Command::complete(to, attempt, Payload::NULL), &mut held);
         }
     }
-    facts.retain(|fact| matches!(fact.event, Event::Task(_)));
+    facts.retain(|fact| matches!(fact.event, Event::Task { .. }));
     facts
 }

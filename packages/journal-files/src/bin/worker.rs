@@ -87,7 +87,7 @@ fn open(folder: &Path) -> Result<ThreadHost, Box<dyn Error>> {
     host.watch(|entry| {
         let content = serde_json::to_string(entry).unwrap_or_default();
         tell(&format!("fact {} {content}", entry.seq.get()));
-        if let Event::Run(RunEvent::Finished { run, outcome }) = &entry.event {
+        if let Event::Run { run, event: RunEvent::Finished { outcome } } = &entry.event {
             let well = matches!(outcome, RunOutcome::Succeeded { .. });
             tell(&format!("done {} {}", run.get(), if well { "charged" } else { "undone" }));
         }

@@ -51,7 +51,7 @@ fn work(task: &TaskSpec, attempt: &Attempt) -> Result<Payload, Failure> {
 
 /// Writes the row that a step has given, with the fact that it succeeded.
 fn rows(transaction: &mut Transaction<'_>, entry: &Entry) -> Result<(), postgres::Error> {
-    let Event::Task(TaskEvent::Succeeded { output, .. }) = &entry.event else { return Ok(()) };
+    let Event::Task { event: TaskEvent::Succeeded { output, .. }, .. } = &entry.event else { return Ok(()) };
     let Some(row) = output.value().get("row") else { return Ok(()) };
     let (deed, order) = (row["deed"].as_str().unwrap_or_default(), row["order"].as_i64().unwrap_or_default());
     transaction.execute("insert into deeds values ($1, $2)", &[&order, &deed])?;

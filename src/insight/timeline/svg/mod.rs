@@ -202,12 +202,13 @@ fn scale(out: &mut String, chart: &Chart<'_>, top: u64, bottom: u64) -> u64 {
 mod tests {
     use super::*;
     use crate::insight::Projection;
-    use crate::{AgentId, AttemptId, Entry, Incarnation, Seq, TaskEvent, TaskId};
+    use crate::{AgentId, AttemptNumber, Entry, Incarnation, Seq, TaskEvent, TaskId};
 
     fn drawn(start: Time) -> String {
-        let (attempt, to) = (AttemptId::new(TaskId::new(1), 1), Incarnation::new(AgentId::new(1), 1));
+        let (attempt, to) = (AttemptNumber::FIRST, Incarnation::new(AgentId::new(1), 1));
         let mut timeline = Timeline::default();
-        timeline.apply(&Entry { seq: Seq::new(1), at: start, event: TaskEvent::Assigned { attempt, to }.into() });
+        let event = TaskEvent::Assigned { attempt, to }.of(TaskId::new(1));
+        timeline.apply(&Entry { seq: Seq::new(1), at: start, event });
         timeline.to_svg(&SvgOptions::default())
     }
 

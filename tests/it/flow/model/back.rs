@@ -3,7 +3,7 @@
 use super::Ruling;
 use super::flow::{Flow, Kind, Place, Stand, Undo};
 use counterpoint::definition::{Action, Body, Map, Repeat};
-use counterpoint::{Cause, Happened, OnUndoFailure, Owner, UndoOutcome};
+use counterpoint::{Cause, OnUndoFailure, Owner, SideEffects, UndoOutcome};
 use serde_json::{Value, json};
 
 /// A way back to save-points, or to where an operator wants it.
@@ -79,12 +79,12 @@ impl Flow {
 
     fn stands(&self, at: usize) -> bool {
         let (node, place) = (self.node(at), &self.places[at]);
-        let effect = place.pieces.iter().any(|piece| piece.happened != Happened::No);
+        let effect = place.pieces.iter().any(|piece| piece.side_effects != SideEffects::None);
         let undoable = match &node.action {
             Action::States(states) => states.states.iter().any(|state| state.undo.is_some()),
             _ => node.undo.is_some(),
         };
-        let within = place.pieces.iter().any(|piece| piece.committed && piece.happened != Happened::No);
+        let within = place.pieces.iter().any(|piece| piece.committed && piece.side_effects != SideEffects::None);
         within || node.pivot && (place.end == Some(Kind::Succeeded) || effect && !undoable)
     }
 
@@ -199,7 +199,7 @@ impl Flow {
     }
 
     /// Whether a piece that ended so is in doubt.
-    pub(super) fn is_doubted(&self, at: usize, happened: &Happened) -> bool {
+    pub(super) fn is_doubted(&self, at: usize, side_effects: &SideEffects) -> bool {
         let node = self.node(at);
         let task = matches!(
             &node.action,
@@ -207,16 +207,18 @@ impl Flow {
                 | Action::Map(Map { body: Body::Task(_), .. })
                 | Action::Repeat(Repeat { body: Body::Task(_), .. })
         );
-        task && node.query.is_some() && *happened == Happened::Maybe
+        task && node.query.is_some() && *side_effects == SideEffects::Possible
     }
 }
 
 /// What an answer makes of a piece in doubt.
-pub(super) fn resolved(answer: &Happened, cancelled: bool) -> (bool, Happened) {
-    let Happened::Yes(answer) = answer else { return (false, Happened::Maybe) };
+pub(super) fn resolved(answer: &SideEffects, cancelled: bool) -> (bool, SideEffects) {
+    let SideEffects::Done(answer) = answer else { return (false, SideEffects::Possible) };
     match &answer.value()["happened"] {
-        Value::Bool(true) => (!cancelled, Happened::Yes(counterpoint::Payload::new(answer.value()["output"].clone()))),
-        Value::Bool(false) => (false, Happened::No),
-        _ => (false, Happened::Maybe),
+        Value::Bool(true) => {
+            (!cancelled, SideEffects::Done(counterpoint::Payload::new(answer.value()["output"].clone())))
+        }
+        Value::Bool(false) => (false, SideEffects::None),
+        _ => (false, SideEffects::Possible),
     }
 }

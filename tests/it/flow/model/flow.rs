@@ -8,8 +8,8 @@ use counterpoint::definition::{
     Pick, Reducer, Repeat, Rest, Trigger, Variable,
 };
 use counterpoint::{
-    Cause, Happened, LimitReached, Measure, Name, NodeOutcome, NodeRemedy, OnFailure, OnUndoFailure, Opening, Owner,
-    Phase, Refusal, RunId, RunOutcome, Time, UndoOutcome,
+    Cause, LimitReached, Measure, Name, NodeOutcome, NodeRemedy, OnFailure, OnUndoFailure, Opening, Owner, Phase,
+    Refusal, RunId, RunOutcome, SideEffects, Time, UndoOutcome,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -37,7 +37,7 @@ pub(super) struct Piece {
     pub(super) input: Value,
     /// Whether it succeeded, once it has ended.
     pub(super) end: Option<bool>,
-    pub(super) happened: Happened,
+    pub(super) side_effects: SideEffects,
     pub(super) undo: Undo,
     pub(super) child: Option<RunId>,
     /// Nobody knows whether it has happened, and somebody is to be asked.
@@ -70,10 +70,10 @@ pub(super) struct Walk {
 impl Piece {
     /// A run within that failed has undone what it could.
     pub(super) fn can_be_undone(&self) -> bool {
-        match self.happened {
-            Happened::Yes(_) => true,
-            Happened::Maybe => self.child.is_none(),
-            Happened::No => false,
+        match self.side_effects {
+            SideEffects::Done(_) => true,
+            SideEffects::Possible => self.child.is_none(),
+            SideEffects::None => false,
         }
     }
 }
@@ -131,7 +131,7 @@ impl Place {
     }
 
     pub(super) fn doubtful(&self) -> bool {
-        self.pieces.iter().any(|piece| piece.happened == Happened::Maybe)
+        self.pieces.iter().any(|piece| piece.side_effects == SideEffects::Possible)
     }
 }
 
@@ -790,7 +790,7 @@ impl Flow {
         };
         let expected = if plain { item } else { self.eval(given, &item) };
         ensure!(input == expected, "it is given {input}, not {expected}");
-        let (happened, undo) = (Happened::No, Undo::Idle);
+        let (side_effects, undo) = (SideEffects::None, Undo::Idle);
         self.places[at].since.get_or_insert(now);
         let place = &mut self.places[at];
         let state = place.walk.as_mut().map_or(0, |walk| {
@@ -798,24 +798,24 @@ impl Flow {
             walk.state
         });
         let (doubt, committed, limit) = (None, false, None);
-        place.pieces.push(Piece { input, end: None, happened, undo, child, state, doubt, committed, limit });
+        place.pieces.push(Piece { input, end: None, side_effects, undo, child, state, doubt, committed, limit });
         Ok(())
     }
 
-    pub(super) fn piece_ends(&mut self, owner: Owner, ok: bool, happened: Happened, cancelled: bool) -> Ruling {
-        let doubted = owner.phase == Phase::Do && self.is_doubted(owner.node as usize, &happened);
+    pub(super) fn piece_ends(&mut self, owner: Owner, ok: bool, side_effects: SideEffects, cancelled: bool) -> Ruling {
+        let doubted = owner.phase == Phase::Do && self.is_doubted(owner.node as usize, &side_effects);
         let piece = &mut self.places[owner.node as usize].pieces[owner.item as usize];
         if doubted && piece.end.is_none() {
             ensure!(piece.doubt.is_none(), "a piece is in doubt twice");
             piece.doubt = Some(Doubt { asked: false, cancelled });
             return Ok(());
         }
-        let (ok, happened) = match owner.phase {
+        let (ok, side_effects) = match owner.phase {
             Phase::Query => {
                 let doubt = piece.doubt.take().filter(|doubt| doubt.asked).ok_or("an answer that nobody asked for")?;
-                resolved(&happened, doubt.cancelled)
+                resolved(&side_effects, doubt.cancelled)
             }
-            _ => (ok, happened),
+            _ => (ok, side_effects),
         };
         ensure!(piece.doubt.is_none(), "a piece in doubt ends");
         let piece = &mut self.places[owner.node as usize].pieces[owner.item as usize];
@@ -824,8 +824,9 @@ impl Flow {
             piece.undo = if ok { Undo::Done } else { Undo::Failed };
         } else {
             ensure!(piece.end.is_none(), "a piece ends twice");
-            let output = if let Happened::Yes(output) = &happened { output.value().clone() } else { Value::Null };
-            (piece.end, piece.happened) = (Some(ok), happened);
+            let output =
+                if let SideEffects::Done(output) = &side_effects { output.value().clone() } else { Value::Null };
+            (piece.end, piece.side_effects) = (Some(ok), side_effects);
             if ok {
                 self.places[owner.node as usize].last = output.clone();
                 self.comes(owner.node as usize, |link| link.on == On::Each, &output);
@@ -998,7 +999,7 @@ impl Flow {
 
     fn ended(&mut self, at: usize, kind: Kind, given: Value, took: &[Name]) -> Ruling {
         // What a pivot may have done, and nothing can undo, leaves no way back either.
-        let had_effect = self.places[at].pieces.iter().any(|piece| piece.happened != Happened::No);
+        let had_effect = self.places[at].pieces.iter().any(|piece| piece.side_effects != SideEffects::None);
         let undoable = match &self.node(at).action {
             Action::States(states) => states.states.iter().any(|state| state.undo.is_some()),
             _ => self.node(at).undo.is_some(),
@@ -1226,7 +1227,7 @@ impl Flow {
         self.may_undo(owner)?;
         let piece = &mut self.places[owner.node as usize].pieces[owner.item as usize];
         ensure!(piece.child.is_none(), "a task undoes what a run did");
-        let certain = matches!(piece.happened, Happened::Yes(_));
+        let certain = matches!(piece.side_effects, SideEffects::Done(_));
         let expected = json!({ "input": piece.input, "output": given(piece), "certain": certain });
         ensure!(*payload == expected, "a compensation is given {payload}, not {expected}");
         piece.undo = Undo::Active;
@@ -1276,7 +1277,8 @@ impl Flow {
     /// Whether what a node did should have been undone and was not.
     pub(super) fn stays(&self, at: usize) -> bool {
         let (node, place) = (self.node(at), &self.places[at]);
-        let effect = |piece: &Piece| piece.happened != Happened::No && (node.pivot || self.has_undo(at, piece));
+        let effect =
+            |piece: &Piece| piece.side_effects != SideEffects::None && (node.pivot || self.has_undo(at, piece));
         match &place.undone {
             Some(undone) => matches!(undone, UndoOutcome::Abandoned { .. }),
             None => place.pieces.iter().any(effect),
@@ -1463,8 +1465,8 @@ fn attempts(node: &Node) -> usize {
 }
 
 fn given(piece: &Piece) -> Value {
-    match &piece.happened {
-        Happened::Yes(output) => output.value().clone(),
+    match &piece.side_effects {
+        SideEffects::Done(output) => output.value().clone(),
         _ => Value::Null,
     }
 }

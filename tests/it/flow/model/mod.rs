@@ -7,8 +7,9 @@
 
 use counterpoint::definition::{Body, Definition};
 use counterpoint::{
-    Cause, Entry, Event, FailureKind, Happened, LimitReached, Name, Next, Opening, Owner, Phase, RunEvent, RunId,
-    RunOutcome, TaskEvent, TaskId, Time, UndoOutcome,
+    CatalogueEvent, Cause, DecisionEvent, Entry, Event, FailureKind, LimitReached, MapEvent, Name, Next, NodeEvent,
+    NodeIx, NodeRef, Opening, Owner, Payload, Phase, RunEvent, RunId, RunOutcome, SideEffects, TaskEvent, TaskId, Time,
+    UndoOutcome,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -49,8 +50,15 @@ pub(crate) fn check(journal: &[Entry], whole: bool) -> Ruling {
     for entry in journal {
         model.now = entry.at;
         let ruling = match &entry.event {
-            Event::Task(event) => model.task(event),
-            Event::Run(event) => model.unpaused(event).and_then(|()| model.run(event)),
+            Event::Task { task, event } => model.task(*task, event),
+            Event::Catalogue(CatalogueEvent::Defined { definition }) => {
+                model.definitions.insert((definition.name.clone(), definition.version), Arc::clone(definition));
+                Ok(())
+            }
+            Event::Run { run, event } => model.unpaused(&entry.event).and_then(|()| model.run(*run, event)),
+            Event::Node { run, node, event } => {
+                model.unpaused(&entry.event).and_then(|()| model.node(*run, node, event))
+            }
             _ => Ok(()),
         };
         ruling.map_err(|why| format!("{}: {why}: {:?}", entry.seq, entry.event))?;
@@ -93,7 +101,7 @@ impl Model {
         })
     }
 
-    fn task(&mut self, event: &TaskEvent) -> Ruling {
+    fn task(&mut self, id: TaskId, event: &TaskEvent) -> Ruling {
         if let TaskEvent::Submitted { spec, .. } = event {
             let Some(owner) = spec.owner else { return Ok(()) };
             ensure!(owner.phase == Phase::Undo || !self.is_paused(owner.run), "a paused run begins work");
@@ -110,25 +118,24 @@ impl Model {
                 _ => Err("an unknown phase".to_owned()),
             };
         }
-        let Some(id) = event.task() else { return Ok(()) };
         match event {
             TaskEvent::Assigned { .. } => self.ledger.attempted(id, true),
             TaskEvent::Yielded { .. } => self.ledger.attempted(id, false),
-            TaskEvent::Used { attempt, usage, .. } => self.ledger.used(*attempt, *usage),
+            TaskEvent::Used { attempt, usage, .. } => self.ledger.used(attempt.of(id), *usage),
             _ => {}
         }
         let Some(&(owner, doubt)) = self.tasks.get(&id) else {
             ensure!(!self.seen.contains(&id), "a task that has ended goes on");
             return Ok(());
         };
-        let trace = |doubt: bool| if doubt { Happened::Maybe } else { Happened::No };
+        let trace = |doubt: bool| if doubt { SideEffects::Possible } else { SideEffects::None };
         let pivot = owner.phase == Phase::Do && self.flow(owner.run)?.node(owner.node as usize).pivot;
-        let (ok, happened) = match event {
-            TaskEvent::AttemptFailed { failure, next, maybe, .. } => {
+        let (ok, side_effects) = match event {
+            TaskEvent::AttemptFailed { failure, next, outcome_unknown, .. } => {
                 // A pivot is tried until it is known: that it failed for good settles what was in doubt.
                 let settled = pivot && owner.phase == Phase::Do && failure.kind == FailureKind::Permanent;
                 let doubt = !settled && (doubt || failure.kind == FailureKind::Unknown);
-                ensure!(*maybe == doubt, "whether it may have happened is told wrongly");
+                ensure!(*outcome_unknown == doubt, "whether the outcome is unknown is wrong");
                 if matches!(next, Next::Retry { .. }) {
                     self.tasks.insert(id, (owner, doubt));
                     return Ok(());
@@ -137,12 +144,12 @@ impl Model {
                 // A pivot is tried until somebody knows.
                 (false, trace(doubt && !pivot))
             }
-            TaskEvent::Succeeded { output, .. } => (true, Happened::Yes(output.clone())),
-            TaskEvent::Cancelled { happened, .. } => {
-                ensure!(!(doubt && *happened == Happened::No), "an effect in doubt is forgotten");
-                (false, happened.clone())
+            TaskEvent::Succeeded { output, .. } => (true, SideEffects::Done(output.clone())),
+            TaskEvent::Cancelled { side_effects, .. } => {
+                ensure!(!(doubt && *side_effects == SideEffects::None), "an effect in doubt is forgotten");
+                (false, side_effects.clone())
             }
-            TaskEvent::Expired { maybe, .. } => (false, trace(*maybe)),
+            TaskEvent::Expired { outcome_unknown, .. } => (false, trace(*outcome_unknown)),
             TaskEvent::CancelRequested { .. } => {
                 ensure!(owner.phase == Phase::Do, "a compensation or a query is cancelled");
                 let flow = self.flow(owner.run)?;
@@ -154,7 +161,7 @@ impl Model {
         self.tasks.remove(&id);
         self.ledger.ended(id);
         let cancelled = matches!(event, TaskEvent::Cancelled { .. });
-        self.flow_mut(owner.run)?.piece_ends(owner, ok, happened, cancelled)
+        self.flow_mut(owner.run)?.piece_ends(owner, ok, side_effects, cancelled)
     }
 
     /// Whether a run that goes forward is paused, or one around it.
@@ -170,35 +177,50 @@ impl Model {
     }
 
     /// A paused run makes no moves: what is said from outside and what its agents say is written down all the same.
-    fn unpaused(&self, event: &RunEvent) -> Ruling {
+    fn unpaused(&self, event: &Event) -> Ruling {
         let moves = match event {
-            RunEvent::Started { owner, .. } => owner.map(|owner| owner.run),
-            RunEvent::Halted { cause: Cause::Node { .. }, .. }
-            | RunEvent::Opened { .. }
-            | RunEvent::Held { .. }
-            | RunEvent::NodeFinished { .. }
-            | RunEvent::SignalMoved { .. }
-            | RunEvent::HandlerFired { .. }
-            | RunEvent::ItemsEnough { .. }
-            | RunEvent::Entered { .. }
-            | RunEvent::Escalated { .. }
-            | RunEvent::Finished { .. } => event.run(),
+            Event::Run { event: RunEvent::Started { owner, .. }, .. } => owner.map(|owner| owner.run),
+            Event::Run {
+                run,
+                event:
+                    RunEvent::Failing { cause: Cause::Node { .. } }
+                    | RunEvent::SignalMoved { .. }
+                    | RunEvent::Finished { .. },
+            }
+            | Event::Node {
+                run,
+                event:
+                    NodeEvent::Opened { .. }
+                    | NodeEvent::Held { .. }
+                    | NodeEvent::Finished { .. }
+                    | NodeEvent::HandlerFired { .. }
+                    | NodeEvent::Map(MapEvent::Enough)
+                    | NodeEvent::StateEntered { .. }
+                    | NodeEvent::Decision(DecisionEvent::Escalated { .. }),
+                ..
+            } => Some(*run),
             _ => None,
         };
         ensure!(!moves.is_some_and(|run| self.is_paused(run)), "a paused run moves");
         Ok(())
     }
 
-    fn run(&mut self, event: &RunEvent) -> Ruling {
+    /// Nodes have the names that the run's definition gives them.
+    fn named(&self, run: RunId, nodes: &[NodeRef]) -> Result<Vec<usize>, String> {
+        let definition = &self.flow(run)?.definition;
+        let at = |node: &NodeRef| {
+            let known = definition.nodes.get(node.index.index()).is_some_and(|known| known.name == node.name);
+            known.then(|| node.index.index())
+        };
+        nodes.iter().map(at).collect::<Option<_>>().ok_or(format!("{nodes:?} are not nodes of {run}"))
+    }
+
+    fn run(&mut self, run: RunId, event: &RunEvent) -> Ruling {
         match event {
-            RunEvent::Paused { run, .. } | RunEvent::Resumed { run } => {
-                let (flow, pauses) = (self.flow_mut(*run)?, matches!(event, RunEvent::Paused { .. }));
+            RunEvent::Paused { .. } | RunEvent::Resumed => {
+                let (flow, pauses) = (self.flow_mut(run)?, matches!(event, RunEvent::Paused { .. }));
                 ensure!(flow.stand == Stand::Running && flow.paused != pauses, "it is paused or resumed for nothing");
                 flow.paused = pauses;
-                Ok(())
-            }
-            RunEvent::Defined { definition } => {
-                self.definitions.insert((definition.name.clone(), definition.version), Arc::clone(definition));
                 Ok(())
             }
             RunEvent::Started { spec, version, owner, .. } => {
@@ -223,13 +245,13 @@ impl Model {
                     let now = self.now;
                     self.flow_mut(owner.run)?.begins(*owner, spec.input.value().clone(), Some(spec.id), now)?;
                 }
-                self.ledger.started(spec.id, &definition, spec.budget, *owner);
+                self.ledger.started(run, &definition, spec.budget, *owner);
                 let flow = Flow::new(definition, *owner, spec.input.value().clone(), self.now);
-                ensure!(self.flows.insert(spec.id, flow).is_none(), "a run starts twice");
+                ensure!(self.flows.insert(run, flow).is_none(), "a run starts twice");
                 Ok(())
             }
-            RunEvent::Migrated { run, version, definition, from, .. } => {
-                let flow = self.flow(*run)?;
+            RunEvent::Migrated { version, definition, from, .. } => {
+                let flow = self.flow(run)?;
                 let definition = match (definition, flow.owner) {
                     (Some(own), _) => Some(Arc::clone(own)),
                     (None, None) => self.definitions.get(&(flow.definition.name.clone(), *version)).cloned(),
@@ -239,10 +261,11 @@ impl Model {
                     },
                 };
                 let definition = definition.ok_or("a move to nothing")?;
-                self.ledger.moved(*run, &definition, from);
-                self.flow_mut(*run)?.moves(definition, from)?;
+                let from: Vec<Option<u32>> = from.iter().map(|node| node.map(NodeIx::get)).collect();
+                self.ledger.moved(run, &definition, &from);
+                self.flow_mut(run)?.moves(definition, &from)?;
                 let place = |owner: &mut Owner| {
-                    if owner.run == *run {
+                    if owner.run == run {
                         let place = from.iter().position(|was| *was == Some(owner.node));
                         owner.node = u32::try_from(place.expect("what works has a node")).unwrap();
                     }
@@ -251,136 +274,48 @@ impl Model {
                 self.tasks.values_mut().for_each(|(owner, _)| place(owner));
                 Ok(())
             }
-            RunEvent::Signalled { run, signal, payload, .. } => {
-                let flow = self.flow_mut(*run)?;
+            RunEvent::Signalled { signal, payload, .. } => {
+                let flow = self.flow_mut(run)?;
                 flow.signals.entry(signal.clone()).or_default().push_back(payload.value().clone());
                 Ok(())
             }
-            RunEvent::SignalMoved { run, from, signal, place } => {
-                let mut around = self.flow(*run)?.owner;
+            RunEvent::SignalMoved { from, signal, index } => {
+                let mut around = self.flow(run)?.owner;
                 while let Some(owner) = around.filter(|owner| owner.run != *from) {
                     around = self.flow(owner.run)?.owner;
                 }
                 ensure!(around.is_some(), "a signal is taken from a run that is not around it");
-                ensure!(self.flow(*run)?.listens(signal), "a signal is taken that nobody waits for");
-                let kept = self.flow_mut(*from)?.signals.get_mut(signal).and_then(|kept| kept.remove(*place as usize));
+                ensure!(self.flow(run)?.listens(signal), "a signal is taken that nobody waits for");
+                let kept = self.flow_mut(*from)?.signals.get_mut(signal).and_then(|kept| kept.remove(*index as usize));
                 let kept = kept.ok_or("a signal is taken that is not there")?;
-                self.flow_mut(*run)?.signals.entry(signal.clone()).or_default().push_back(kept);
+                self.flow_mut(run)?.signals.entry(signal.clone()).or_default().push_back(kept);
                 Ok(())
             }
-            RunEvent::ItemsAdded { run, node, items } => {
-                let flow = self.flow_mut(*run)?;
-                ensure!(flow.is_open(*node as usize), "items are added to what is not open");
-                let place = &mut flow.places[*node as usize];
-                place.items.extend(items.iter().map(|item| item.value().clone()));
-                place.added.extend(items.iter().map(|item| item.value().clone()));
-                Ok(())
+            RunEvent::Updated { variable, value } => self.flow_mut(run)?.is_updated(variable, value.value()),
+            RunEvent::Reduced { variable, value } => self.reduced(run, None, *variable, value),
+            RunEvent::Retried { nodes, .. } => {
+                let nodes = self.named(run, nodes)?;
+                self.flow_mut(run)?.retries(&nodes)
             }
-            RunEvent::ItemsClosed { run, node } => {
-                let flow = self.flow_mut(*run)?;
-                ensure!(flow.is_open(*node as usize), "it is closed twice");
-                flow.places[*node as usize].closed = true;
-                Ok(())
-            }
-            RunEvent::Operated { run, node, remedy } => {
-                let flow = self.flow_mut(*run)?;
-                ensure!(!flow.goes_back(*node as usize), "a node is operated that goes back");
-                let place = &mut flow.places[*node as usize];
-                ensure!(place.end.is_none() && place.remedy.is_none(), "a node is operated that is over");
-                place.remedy = Some(remedy.clone());
-                Ok(())
-            }
-            RunEvent::ItemsEnough { run, node } => self.flow_mut(*run)?.suffices(*node as usize),
-            RunEvent::Refused { run, node, why } => {
-                let now = self.now;
-                self.flow_mut(*run)?.refuses(*node as usize, *why, now)
-            }
-            RunEvent::Exhausted { run, node, limit } => {
-                if let LimitReached::Depth { most } = limit {
-                    let calls = self.flow(*run)?.calls(*node as usize);
-                    let deep = calls.into_iter().filter(|call| call.depth == *most);
-                    let mut deep = deep.map(|call| self.around(*run, &call.workflow));
-                    ensure!(deep.any(|around| around.is_ok_and(|count| count >= *most)), "it is not so deep");
-                } else {
-                    self.ledger.exhausted(*run, *node, *limit)?;
-                }
-                let flow = self.flow_mut(*run)?;
-                ensure!(flow.stand == Stand::Running, "a budget is looked at in a run that does not go forward");
-                let place = &mut flow.places[*node as usize];
-                ensure!(place.end.is_none() && place.exhausted.is_none(), "a budget is used up twice");
-                place.exhausted = Some(*limit);
-                Ok(())
-            }
-            RunEvent::Unresolved { run, node, workflow, version } => {
-                let unknown = |key: &(Name, u32)| key.0 != *workflow || version.is_some_and(|version| version != key.1);
-                ensure!(self.definitions.keys().all(unknown), "the workflow is known");
-                self.flow_mut(*run)?.places[*node as usize].unresolved = true;
-                Ok(())
-            }
-            RunEvent::Updated { run, variable, value } => self.flow_mut(*run)?.is_updated(variable, value.value()),
-            RunEvent::Reduced { run, node, variable, value } => {
-                let key = (node.map(|node| node as usize), *variable as usize);
-                let known = self.flow_mut(*run)?.reduced.insert(key, value.value().clone());
-                ensure!(known.is_none(), "a variable is put together twice for one reader");
-                Ok(())
-            }
-            RunEvent::Entered { run, node, state, item } => {
-                let item = item.as_ref().map(|item| item.value().clone());
-                self.flow_mut(*run)?.enters(*node as usize, *state as usize, item)
-            }
-            RunEvent::HandlerFired { run, node, handler, signal } => {
-                let now = self.now;
-                self.flow_mut(*run)?.fires(*node as usize, *handler as usize, signal.unwrap_or(0) as usize, now)
-            }
-            RunEvent::Decided { run, node, by, option, note } => {
-                let flow = self.flow_mut(*run)?;
-                ensure!(!flow.goes_back(*node as usize), "something is decided that goes back");
-                let place = &mut flow.places[*node as usize];
-                ensure!(matches!(place.opened, Some(Opening::Race { .. })) && place.end.is_none(), "nothing is asked");
-                ensure!(place.decided.is_none(), "it is decided twice");
-                place.decided = Some((option.clone(), serde_json::json!({"by": by, "option": option, "note": note})));
-                Ok(())
-            }
-            RunEvent::Opened { run, node, what } => {
-                let now = self.now;
-                self.flow_mut(*run)?.opens(*node as usize, what, now)
-            }
-            RunEvent::NodeFinished { run, node, outcome, took, output, signal } => {
-                let now = self.now;
-                let output = output.as_ref().map(|output| output.value().clone());
-                let flow = self.flow_mut(*run)?;
-                flow.taking = signal.unwrap_or(0) as usize;
-                flow.ends(*node as usize, outcome, took, output, now)?;
-                // A run within that is past its pivot goes forward whatever becomes of the run around it.
-                if let (true, Some(owner)) = (flow.pivot_passed, flow.owner) {
-                    self.flow_mut(owner.run)?.places[owner.node as usize].pieces[owner.item as usize].committed = true;
-                }
-                Ok(())
-            }
-            RunEvent::Held { run, node, outcome } => self.flow_mut(*run)?.holds_back(*node as usize, outcome),
-            RunEvent::Retried { run, nodes, .. } => {
-                let nodes: Vec<usize> = nodes.iter().map(|node| *node as usize).collect();
-                self.flow_mut(*run)?.retries(&nodes)
-            }
-            RunEvent::Reset { run, nodes, undo, .. } => {
-                let nodes: Vec<usize> = nodes.iter().map(|node| *node as usize).collect();
-                let within = self.flows.values().filter(|flow| self.is_within(flow, *run, &nodes));
+            RunEvent::Reset { nodes, undo, .. } => {
+                let nodes = self.named(run, nodes)?;
+                let within = self.flows.values().filter(|flow| self.is_within(flow, run, &nodes));
                 let past = within.filter(|flow| flow.stand != Stand::Finished).any(|flow| flow.pivot_passed);
-                ensure!(!past, "it is set back although a run within is past its pivot");
-                self.flow_mut(*run)?.resets(nodes, *undo)
+                ensure!(!past, "it is reset although a child run is past its pivot");
+                self.flow_mut(run)?.resets(nodes, *undo)
             }
-            RunEvent::TurnedBack { run, to, cause } => {
-                let to = to.iter().map(|node| *node as usize).collect();
-                self.flow_mut(*run)?.turns_back(to, cause)
+            RunEvent::RolledBack { to, cause } => {
+                let to = self.named(run, to)?;
+                self.flow_mut(run)?.turns_back(to, cause)
             }
-            RunEvent::WentForward { run, nodes } => {
-                let nodes: Vec<usize> = nodes.iter().map(|node| *node as usize).collect();
-                self.flow_mut(*run)?.goes_forward(&nodes)
+            RunEvent::Restarted { nodes } => {
+                let nodes = self.named(run, nodes)?;
+                self.flow_mut(run)?.goes_forward(&nodes)
             }
-            RunEvent::Halted { run, cause } => self.halts(*run, cause),
-            RunEvent::Unwinding { run, nodes } => {
-                let flow = self.flow_mut(*run)?;
-                let nodes: Vec<usize> = nodes.iter().map(|node| *node as usize).collect();
+            RunEvent::Failing { cause } => self.halts(run, cause),
+            RunEvent::Compensating { nodes } => {
+                let nodes = self.named(run, nodes)?;
+                let flow = self.flow_mut(run)?;
                 if flow.stand == Stand::Running {
                     return flow.unwinds_after(nodes);
                 }
@@ -395,9 +330,100 @@ impl Model {
                 flow.stand = Stand::Undoing;
                 Ok(())
             }
-            RunEvent::NodeUndone { run, node, outcome } => self.flow_mut(*run)?.undone(*node as usize, outcome),
-            RunEvent::UndoRetried { run, node } => {
-                let place = &mut self.flow_mut(*run)?.places[*node as usize];
+            RunEvent::Finished { outcome } => self.finishes(run, outcome),
+            _ => Ok(()),
+        }
+    }
+
+    fn reduced(&mut self, run: RunId, node: Option<usize>, variable: u32, value: &Payload) -> Ruling {
+        let known = self.flow_mut(run)?.reduced.insert((node, variable as usize), value.value().clone());
+        ensure!(known.is_none(), "a variable is combined twice for one reader");
+        Ok(())
+    }
+
+    fn node(&mut self, run: RunId, node: &NodeRef, event: &NodeEvent) -> Ruling {
+        let at = self.named(run, core::slice::from_ref(node))?[0];
+        let now = self.now;
+        match event {
+            NodeEvent::Map(MapEvent::ItemsAdded { items }) => {
+                let flow = self.flow_mut(run)?;
+                ensure!(flow.is_open(at), "items are added to what is not open");
+                let place = &mut flow.places[at];
+                place.items.extend(items.iter().map(|item| item.value().clone()));
+                place.added.extend(items.iter().map(|item| item.value().clone()));
+                Ok(())
+            }
+            NodeEvent::Map(MapEvent::Closed) => {
+                let flow = self.flow_mut(run)?;
+                ensure!(flow.is_open(at), "it is closed twice");
+                flow.places[at].closed = true;
+                Ok(())
+            }
+            NodeEvent::Map(MapEvent::Enough) => self.flow_mut(run)?.suffices(at),
+            NodeEvent::Operated { remedy } => {
+                let flow = self.flow_mut(run)?;
+                ensure!(!flow.goes_back(at), "a node is operated that goes back");
+                let place = &mut flow.places[at];
+                ensure!(place.end.is_none() && place.remedy.is_none(), "a node is operated that is over");
+                place.remedy = Some(remedy.clone());
+                Ok(())
+            }
+            NodeEvent::Refused { guard } => self.flow_mut(run)?.refuses(at, *guard, now),
+            NodeEvent::Exhausted { limit } => {
+                if let LimitReached::Depth { most } = limit {
+                    let calls = self.flow(run)?.calls(at);
+                    let deep = calls.into_iter().filter(|call| call.depth == *most);
+                    let mut deep = deep.map(|call| self.around(run, &call.workflow));
+                    ensure!(deep.any(|around| around.is_ok_and(|count| count >= *most)), "it is not so deep");
+                } else {
+                    self.ledger.exhausted(run, node.index.get(), *limit)?;
+                }
+                let flow = self.flow_mut(run)?;
+                ensure!(flow.stand == Stand::Running, "a budget is looked at in a run that does not go forward");
+                let place = &mut flow.places[at];
+                ensure!(place.end.is_none() && place.exhausted.is_none(), "a budget is used up twice");
+                place.exhausted = Some(*limit);
+                Ok(())
+            }
+            NodeEvent::Unresolved { workflow, version } => {
+                let unknown = |key: &(Name, u32)| key.0 != *workflow || version.is_some_and(|version| version != key.1);
+                ensure!(self.definitions.keys().all(unknown), "the workflow is known");
+                self.flow_mut(run)?.places[at].unresolved = true;
+                Ok(())
+            }
+            NodeEvent::Reduced { variable, value } => self.reduced(run, Some(at), *variable, value),
+            NodeEvent::StateEntered { state, item } => {
+                let item = item.as_ref().map(|item| item.value().clone());
+                self.flow_mut(run)?.enters(at, *state as usize, item)
+            }
+            NodeEvent::HandlerFired { handler, signal } => {
+                self.flow_mut(run)?.fires(at, *handler as usize, signal.unwrap_or(0) as usize, now)
+            }
+            NodeEvent::Decision(DecisionEvent::Made { by, option, note }) => {
+                let flow = self.flow_mut(run)?;
+                ensure!(!flow.goes_back(at), "something is decided that goes back");
+                let place = &mut flow.places[at];
+                ensure!(matches!(place.opened, Some(Opening::Race { .. })) && place.end.is_none(), "nothing is asked");
+                ensure!(place.decided.is_none(), "it is decided twice");
+                place.decided = Some((option.clone(), serde_json::json!({"by": by, "option": option, "note": note})));
+                Ok(())
+            }
+            NodeEvent::Opened { what } => self.flow_mut(run)?.opens(at, what, now),
+            NodeEvent::Finished { outcome, took, output, signal } => {
+                let output = output.as_ref().map(|output| output.value().clone());
+                let flow = self.flow_mut(run)?;
+                flow.taking = signal.unwrap_or(0) as usize;
+                flow.ends(at, outcome, took, output, now)?;
+                // A child run that is past its pivot goes forward whatever becomes of its parent.
+                if let (true, Some(owner)) = (flow.pivot_passed, flow.owner) {
+                    self.flow_mut(owner.run)?.places[owner.node as usize].pieces[owner.item as usize].committed = true;
+                }
+                Ok(())
+            }
+            NodeEvent::Held { outcome } => self.flow_mut(run)?.holds_back(at, outcome),
+            NodeEvent::Compensated { outcome } => self.flow_mut(run)?.undone(at, outcome),
+            NodeEvent::CompensationRetried => {
+                let place = &mut self.flow_mut(run)?.places[at];
                 ensure!(matches!(place.undone, Some(UndoOutcome::Failed { .. })), "nothing has failed");
                 place.undone = None;
                 for piece in place.pieces.iter_mut().filter(|piece| piece.undo == Undo::Failed) {
@@ -405,7 +431,6 @@ impl Model {
                 }
                 Ok(())
             }
-            RunEvent::Finished { run, outcome } => self.finishes(*run, outcome),
             _ => Ok(()),
         }
     }
@@ -465,15 +490,15 @@ impl Model {
             piece.undo = if clean { Undo::Done } else { Undo::Failed };
             return Ok(());
         }
-        let happened = match outcome {
-            RunOutcome::Succeeded { output } => Happened::Yes(output.clone()),
-            _ if clean => Happened::No,
-            _ => Happened::Maybe,
+        let side_effects = match outcome {
+            RunOutcome::Succeeded { output } => SideEffects::Done(output.clone()),
+            _ if clean => SideEffects::None,
+            _ => SideEffects::Possible,
         };
         if let Some(Cause::Limit { limit, partial, .. }) = outcome.cause() {
             let piece = &mut parent.places[owner.node as usize].pieces[owner.item as usize];
             piece.limit = Some((*limit, partial.value().clone()));
         }
-        parent.piece_ends(owner, matches!(outcome, RunOutcome::Succeeded { .. }), happened, false)
+        parent.piece_ends(owner, matches!(outcome, RunOutcome::Succeeded { .. }), side_effects, false)
     }
 }
