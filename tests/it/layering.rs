@@ -49,6 +49,38 @@ fn files_and_modules_are_accounted_for() {
     }
 }
 
+/// The folders and files of the scheduler, from the bottom up. Each imports only what is below it, or its own.
+const SCHEDULER: &[&[&str]] = &[
+    &["ix", "inconsistent", "log"],
+    &["timers"],
+    &["tasks", "index", "standing"],
+    &["queue"],
+    &["preemption"],
+    &["apply", "snapshot"],
+    &["guards", "effects", "config"],
+];
+
+/// Components do not know what composes them, and the state does not know what decides.
+#[test]
+fn the_scheduler_is_built_from_the_bottom_up() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/scheduler");
+    let floor = |name: &str| SCHEDULER.iter().position(|names| names.contains(&name)).unwrap_or(SCHEDULER.len());
+    let mut faults = Vec::new();
+    for path in rust_files(&root) {
+        let below = path.strip_prefix(&root).unwrap();
+        let own = below.components().next().unwrap().as_os_str().to_string_lossy().replace(".rs", "");
+        let text = fs::read_to_string(&path).unwrap();
+        for used in text.split("crate::scheduler::").skip(1) {
+            let used = used.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+            let doc = own == "config" || own == "snapshot" || used.chars().next().is_none_or(char::is_uppercase);
+            if !doc && used != own && floor(used) > floor(&own) {
+                faults.push(format!("{} uses {used}", below.display()));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
 #[test]
 fn the_test_can_fail() {
     let planted = |module: &str, code: &str| Source {
