@@ -1,8 +1,8 @@
-//! How many agents a load needs: the formulas of Erlang (1917).
+//! The number of agents for a load: the formulas of Erlang (1917).
 //!
-//! The *load* is arrivals per second times seconds per task; its unit is the erlang, agents kept busy. With as many agents
-//! as erlangs the queue grows without end; how many more it takes for a given wait is what these formulas say. They assume
-//! arrivals independent of each other and one queue for all agents; service times matter little.
+//! The *load* in erlangs is arrivals per second times seconds per task: the mean number of busy agents. With as many agents as
+//! erlangs the queue grows without limit; the formulas give the number for a wanted waiting time. They assume independent arrivals
+//! and one queue for all agents; the distribution of service times matters little.
 //!
 //! ```
 //! use counterpoint::capacity::erlang::{Load, agents_for_service};
@@ -17,10 +17,10 @@
 use crate::error::BadConfig;
 use core::time::Duration;
 
-/// No answer is larger; more agents than this count as this many.
+/// The limit on results; greater numbers of agents count as this many.
 pub const MOST_AGENTS: u32 = 10_000_000;
 
-/// Arrivals and what each of them takes.
+/// The rate of arrivals and their service time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Load {
     erlangs: f64,
@@ -28,11 +28,11 @@ pub struct Load {
 }
 
 impl Load {
-    /// So many arrivals a second that take so long each.
+    /// A load of this many arrivals per second with this service time.
     ///
     /// # Errors
     ///
-    /// If the rate is no number, is negative, or comes to more than a million agents.
+    /// [`BadConfig`] if the rate is not a number, is negative, or gives more than a million erlangs.
     pub fn new(per_second: f64, service: Duration) -> Result<Self, BadConfig> {
         let service = service.as_secs_f64();
         let erlangs = per_second * service;
@@ -43,14 +43,14 @@ impl Load {
         }
     }
 
-    /// Agents that are kept busy.
+    /// The mean number of busy agents.
     #[must_use]
     pub const fn erlangs(&self) -> f64 {
         self.erlangs
     }
 }
 
-/// The share of tasks that find all agents busy and are turned away (Erlang B).
+/// The share of tasks that find all agents busy in a system without a queue (Erlang B).
 #[must_use]
 pub fn blocked(load: Load, agents: u32) -> f64 {
     (1..=agents.min(MOST_AGENTS)).fold(1.0, |blocked, agent| {
@@ -59,13 +59,13 @@ pub fn blocked(load: Load, agents: u32) -> f64 {
     })
 }
 
-/// The share of tasks that have to wait (Erlang C); all of them if there are not more agents than erlangs.
+/// The share of tasks that have to wait (Erlang C); 1 if there are no more agents than erlangs.
 #[must_use]
 pub fn waits(load: Load, agents: u32) -> f64 {
     delayed(load, agents, blocked(load, agents))
 }
 
-/// How long tasks wait in the mean; none if the queue grows without end.
+/// The mean wait; none if the queue grows without limit.
 #[must_use]
 pub fn mean_wait(load: Load, agents: u32) -> Option<Duration> {
     let spare = f64::from(agents) - load.erlangs;
@@ -73,17 +73,17 @@ pub fn mean_wait(load: Load, agents: u32) -> Option<Duration> {
     if spare > 0.0 { Duration::try_from_secs_f64(wait).ok() } else { None }
 }
 
-/// The share of tasks that wait no longer than this.
+/// The share of tasks that wait no longer than `within`.
 #[must_use]
 pub fn service_level(load: Load, agents: u32, within: Duration) -> f64 {
     level(load, agents, waits(load, agents), within)
 }
 
-/// The fewest agents with which tasks wait no longer than this in the mean.
+/// The least number of agents with a mean wait of at most `most`.
 ///
 /// # Errors
 ///
-/// If the wait is zero: no number of agents achieves that.
+/// [`BadConfig`] if the wait is zero, which no number of agents achieves.
 pub fn agents_for_wait(load: Load, most: Duration) -> Result<u32, BadConfig> {
     BadConfig::unless_span(most, "most")?;
     let most = most.as_secs_f64();
@@ -94,17 +94,17 @@ pub fn agents_for_wait(load: Load, most: Duration) -> Result<u32, BadConfig> {
     Ok(fewest(load, good))
 }
 
-/// The fewest agents with which this share of tasks waits no longer than this.
+/// The least number of agents with which a share of tasks of at least `least` waits no longer than `within`.
 ///
 /// # Errors
 ///
-/// If the share is not between 0 and 1, both excluded.
+/// [`BadConfig`] if the share is not strictly between 0 and 1.
 pub fn agents_for_service(load: Load, least: f64, within: Duration) -> Result<u32, BadConfig> {
     share(least, "least")?;
     Ok(fewest(load, |agents, blocked| level(load, agents, delayed(load, agents, blocked), within) >= least))
 }
 
-/// One pass over growing numbers of agents: the blocking of each follows from that of the one before.
+/// The least sufficient number, by the recurrence of the blocking probability over growing numbers of agents.
 fn fewest(load: Load, good: impl Fn(u32, f64) -> bool) -> u32 {
     let mut blocked = 1.0;
     for agents in 0..MOST_AGENTS {
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn the_published_tables_of_erlang_b() {
-        // Offered erlangs at 1% blocking, from the usual printed table.
+        // Erlangs offered at 1% blocking, from the usual printed table.
         for (lines, load) in [(1, 0.0101), (5, 1.361), (10, 4.461), (20, 12.03), (50, 37.90), (100, 84.06)] {
             let found = blocked(erlangs(load), lines);
             assert!((found - 0.01).abs() < 0.000_02, "{lines} lines: {found}");

@@ -1,8 +1,8 @@
-//! How much will come: exponential smoothing with a trend and, if there is one, a season.
+//! Forecasts by exponential smoothing with a trend and, optionally, a season.
 //!
-//! Holt's method keeps a level and a trend, Winters adds what is typical for the hour of the day (or whatever the period
-//! is); a damped trend fades, as real ones do, and is the better guess a few steps ahead. A forecast is never a point alone:
-//! it comes with its standard error (Hyndman et al., *Forecasting with Exponential Smoothing*, 2008, class 1 models).
+//! Holt's method keeps a level and a trend; Winters' adds a seasonal component, for example for the hour of the day. A damped trend
+//! fades and is more accurate several steps ahead. Each forecast has a standard error (Hyndman et al., *Forecasting with
+//! Exponential Smoothing*, 2008, class 1 models).
 //!
 //! ```
 //! use counterpoint::capacity::forecast::{Forecaster, Smoothing};
@@ -20,33 +20,33 @@
 use crate::error::BadConfig;
 use serde::{Deserialize, Serialize};
 
-/// The longest period, in steps.
+/// The limit on the period, in steps.
 pub const LONGEST_PERIOD: usize = 10_080;
 
-/// How fast the old is forgotten. All between 0 and 1.
+/// The smoothing parameters, all between 0 and 1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Smoothing {
-    /// Of the level (alpha).
+    /// The weight of new values for the level (alpha).
     pub level: f64,
-    /// Of the trend (beta*), of what the level gained.
+    /// The weight of new changes of the level for the trend (beta*).
     pub trend: f64,
-    /// Of the season (gamma).
+    /// The weight of new values for the season (gamma).
     pub season: f64,
-    /// What is left of the trend after each step (phi); 1 for a trend that stays.
+    /// The factor on the trend after each step (phi); 1 for an undamped trend.
     pub damping: f64,
 }
 
 impl Default for Smoothing {
-    /// Half, a tenth, a tenth; the trend fades by a tenth of its strength every five steps.
+    /// A half for the level, a tenth for trend and season; the trend loses a tenth in five steps.
     fn default() -> Self {
         Self { level: 0.5, trend: 0.1, season: 0.1, damping: 0.98 }
     }
 }
 
 impl Smoothing {
-    /// These weights.
+    /// Smoothing with these parameters.
     #[must_use]
     pub const fn new(level: f64, trend: f64, season: f64, damping: f64) -> Self {
         Self { level, trend, season, damping }
@@ -60,44 +60,44 @@ impl Smoothing {
     }
 }
 
-/// What is expected so many steps ahead.
+/// The forecast for one step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Expected {
-    /// In the mean.
+    /// The mean.
     pub mean: f64,
-    /// The standard error of that.
+    /// The standard error.
     pub error: f64,
 }
 
 impl Expected {
-    /// So many standard errors below the mean, and not below zero: nothing arrives less than not at all.
+    /// The mean less this many standard errors, at least 0.
     #[must_use]
     pub fn low(&self, errors: f64) -> f64 {
         (self.mean - errors * self.error).max(0.0)
     }
 
-    /// So many standard errors above the mean: 1.64 is exceeded once in twenty, 1.96 once in forty.
+    /// The mean plus this many standard errors: 1.64 is exceeded once in twenty, 1.96 once in forty.
     #[must_use]
     pub fn high(&self, errors: f64) -> f64 {
         (self.mean + errors * self.error).max(0.0)
     }
 }
 
-/// A series as it comes, and what comes next.
+/// The state of a series.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Forecaster {
     smoothing: Smoothing,
     period: usize,
     state: State,
-    /// The sum of the squared errors of one step, and how many they are.
+    /// The sum of the squared errors of one-step forecasts, and their number.
     squares: f64,
     steps: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum State {
-    /// Two values, or two periods, make a start.
+    /// The first two values, or two periods, determine the initial state.
     Gathering(Vec<f64>),
     Going {
         level: f64,
@@ -108,20 +108,20 @@ enum State {
 }
 
 impl Forecaster {
-    /// Level and trend. The first two values make the start.
+    /// A model with level and trend, initialised by the first two values.
     ///
     /// # Errors
     ///
-    /// If a weight is not between 0 and 1.
+    /// [`BadConfig`] if a parameter is not between 0 and 1.
     pub fn holt(smoothing: Smoothing) -> Result<Self, BadConfig> {
         Self::winters(smoothing, 1)
     }
 
-    /// Level, trend and a season of so many steps, which is added to them. The first two periods make the start.
+    /// A model with level, trend and an additive season of this period, initialised by the first two periods.
     ///
     /// # Errors
     ///
-    /// If a weight is not between 0 and 1, or the period is 0 or longer than [`LONGEST_PERIOD`].
+    /// [`BadConfig`] if a parameter is not between 0 and 1, or the period is 0 or above [`LONGEST_PERIOD`].
     pub fn winters(smoothing: Smoothing, period: usize) -> Result<Self, BadConfig> {
         smoothing.check()?;
         let most = u64::try_from(LONGEST_PERIOD).unwrap_or(u64::MAX);
@@ -132,11 +132,11 @@ impl Forecaster {
         }
     }
 
-    /// Begins with a level and a trend that are known.
+    /// Sets a known initial level and trend.
     ///
     /// # Errors
     ///
-    /// If one of them is no finite number.
+    /// [`BadConfig`] if one of them is not finite.
     pub fn starting(mut self, level: f64, trend: f64) -> Result<Self, BadConfig> {
         finite(level, "level")?;
         finite(trend, "trend")?;
@@ -144,11 +144,11 @@ impl Forecaster {
         Ok(self)
     }
 
-    /// Takes the next value in.
+    /// Adds the next value.
     ///
     /// # Errors
     ///
-    /// If it is no finite number; nothing has changed then.
+    /// [`BadConfig`] if it is not finite; the state is unchanged then.
     pub fn observe(&mut self, value: f64) -> Result<(), BadConfig> {
         finite(value, "value")?;
         let Smoothing { level: alpha, trend: beta, season: gamma, damping } = self.smoothing;
@@ -177,7 +177,7 @@ impl Forecaster {
         Ok(())
     }
 
-    /// What is expected so many steps from the last value; nothing before the start is made, or beyond what numbers hold.
+    /// The forecast for this many steps after the last value; none before initialisation, or beyond the range of numbers.
     #[must_use]
     pub fn ahead(&self, steps: u32) -> Option<Expected> {
         let State::Going { level, trend, seasons, at } = &self.state else { return None };
@@ -186,7 +186,7 @@ impl Forecaster {
         let (mut drift, mut fade, mut spread) = (0.0, 1.0, 1.0);
         for step in 1..=steps.min(100_000) {
             if step > 1 {
-                // What an error made one step earlier still weighs.
+                // The remaining effect of an error that was made one step earlier.
                 let lag = usize::try_from(step - 1).unwrap_or(usize::MAX);
                 let season = if self.period > 1 && lag % self.period == 0 { gamma } else { 0.0 };
                 let weight = alpha + alpha * beta * drift + season;
@@ -201,8 +201,8 @@ impl Forecaster {
         (mean.is_finite() && error.is_finite()).then_some(Expected { mean, error })
     }
 
-    /// The least squares of a line through two points; with a season the mean of the first period is the level at its
-    /// end, and the trend is what the second gained on it.
+    /// Initialises the state: a line through two points; with a season, the level at the end of the first period is its mean, and
+    /// the trend is the difference of the period means.
     fn begin(&mut self, values: &[f64]) {
         let (first, second) = values.split_at(self.period.min(values.len()));
         let width = f64::from(u32::try_from(self.period).unwrap_or(u32::MAX));
@@ -211,14 +211,14 @@ impl Forecaster {
         let seasons = if self.period > 1 { first.iter().map(|value| value - level).collect() } else { vec![0.0] };
         self.state = State::Going { level, trend: (next - level) / width, seasons, at: 0 };
         for value in second {
-            // Every one was checked when it came.
+            // Each value was checked on arrival.
             let _ = self.observe(*value);
         }
     }
 }
 
 fn finite(value: f64, setting: &'static str) -> Result<(), BadConfig> {
-    // Beyond this the square of an error would not be a number any more.
+    // Beyond this limit the square of an error would overflow.
     if value.abs() <= 1e120 { Ok(()) } else { Err(BadConfig::NotANumber { setting }) }
 }
 

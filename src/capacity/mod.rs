@@ -1,13 +1,13 @@
-//! How many agents, with what, and where: advice for whoever runs them.
+//! Capacity planning: advice on the number and placement of agents.
 //!
-//! Nothing in here decides anything within the engine. A host asks, from its own metrics, and acts or does not.
+//! The engine uses nothing of this module. A host calls it with its own metrics and applies the advice or does not.
 //!
-//! | module | question | source |
+//! | module | purpose | source |
 //! |---|---|---|
-//! | [`erlang`] | how many agents for this load and this wait? | Erlang 1917 |
-//! | [`forecast`] | how much will come? | Holt 1957, Winters 1960, damped trends (Gardner 1985) |
-//! | [`scaling`] | more agents, or fewer, now? | queue delay, utilisation, forecast; up fast, down slowly |
-//! | [`rebalance`] | is it worth moving what waits? | the finish-time test of Dask's work stealing |
+//! | [`erlang`] | the number of agents for a load and a wait | Erlang 1917 |
+//! | [`forecast`] | forecasts of arrivals | Holt 1957, Winters 1960, damped trends (Gardner 1985) |
+//! | [`scaling`] | scaling decisions | queue delay, utilisation, forecast; fast up, slow down |
+//! | [`rebalance`] | moving waiting tasks between agents | the finish-time test of Dask's work stealing |
 
 pub mod erlang;
 pub mod forecast;

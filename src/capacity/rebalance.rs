@@ -1,12 +1,12 @@
-//! Whether what waits at one agent should move to another.
+//! Moving waiting tasks from one agent to another.
 //!
-//! Moving costs: the input travels, what was warm is cold. "The load is uneven" is no reason; under perfect chance it is
-//! always uneven. The reason is that the task would *finish sooner*, with a margin, and without making the giver idle: the
-//! test of Dask's work stealing, `busy_taker + move + run <= busy_giver - (move_giver + run) / 2`.
+//! A move costs the transfer of the input and the loss of warm caches. An uneven load alone is no reason, since random loads are
+//! always uneven. A task moves if it would *finish sooner*, with a margin, and without making the giver idle: the test of Dask's work
+//! stealing, `busy_taker + move + run <= busy_giver - (move_giver + run) / 2`.
 //!
-//! Against thrash: only agents with next to nothing to do take; a task moves once in a while; short tasks and tasks that
-//! cost more to move than to run stay; and no more than so many move at a time. A task that is moved may have started in the
-//! meantime, so the host asks the giver first. Late binding from one queue makes most of this needless, and is better.
+//! Against thrashing, only nearly idle agents take tasks, a task moves at most once in a given time, tasks that are short or cost
+//! more to move than to run stay, and a plan has a limited number of moves. A task can start in the meantime, so the host must ask
+//! the giver first. Late binding from a single queue needs no moves and is better.
 //!
 //! ```
 //! use counterpoint::capacity::rebalance::{Agent, Config, Rules, Waiting, plan};
@@ -28,28 +28,28 @@ use crate::time::{Time, nanos_of};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
-/// What may move, and how much.
+/// The parameters of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
-    /// Moves in one plan.
+    /// The limit on moves in one plan.
     pub most: u32,
-    /// Who has more to do than this takes nothing.
+    /// The load above which an agent takes no tasks.
     #[serde(with = "crate::time::span")]
     pub idle_below: Duration,
-    /// Tasks shorter than this stay.
+    /// The duration below which a task stays.
     #[serde(with = "crate::time::span")]
     pub least_run: Duration,
-    /// Tasks whose move takes more than so many thousandths of their run stay.
+    /// The transfer time above which a task stays, in thousandths of its duration.
     pub move_permille: u16,
-    /// A task that moved stays for so long.
+    /// The time after a move in which a task stays.
     #[serde(with = "crate::time::span")]
     pub rest: Duration,
 }
 
 impl Default for Config {
-    /// Ten moves, to agents with less than 100 ms to do, of tasks of 5 ms or more that cost at most their run to move.
+    /// Ten moves, to agents with a load below 100 ms, of tasks of at least 5 ms whose transfer takes at most their duration.
     fn default() -> Self {
         Self {
             most: 10,
@@ -76,30 +76,30 @@ impl Config {
 }
 
 rules! {
-    /// A [`Config`] that was checked.
+    /// A validated [`Config`].
     derive(Copy, Eq)
 }
 
-/// An agent, how long it is busy, and what waits at it.
+/// An agent with its load and its waiting tasks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Agent {
-    /// Which.
+    /// The agent.
     pub id: AgentId,
-    /// Until all that it holds is done, what waits included, shared among its slots.
+    /// The time until all its tasks are done, waiting ones included, divided by its slots.
     pub busy: Duration,
-    /// What waits at it and may move, the next to run first.
+    /// Its waiting tasks that can move, the next to run first.
     pub waiting: Vec<Waiting>,
 }
 
 impl Agent {
-    /// An agent that is busy for so long.
+    /// An agent with this load.
     #[must_use]
     pub const fn new(id: AgentId, busy: Duration) -> Self {
         Self { id, busy, waiting: Vec::new() }
     }
 
-    /// Sets what waits at it.
+    /// Sets its waiting tasks.
     #[must_use]
     pub fn with_waiting(mut self, waiting: impl IntoIterator<Item = Waiting>) -> Self {
         self.waiting = waiting.into_iter().collect();
@@ -111,22 +111,22 @@ impl Agent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Waiting {
-    /// Which.
+    /// The task.
     pub task: TaskId,
-    /// How long it will run.
+    /// Its duration.
     pub run: Duration,
-    /// How long its input takes to a new agent.
+    /// The transfer time of its input to another agent.
     pub carry: Duration,
-    /// How long its input takes to the agent where it waits, if it is not there yet.
+    /// The remaining transfer time of its input to the agent where it waits.
     pub carry_here: Duration,
-    /// When it moved last.
+    /// The time of its last move.
     pub moved: Option<Time>,
-    /// The agents that could take it; none for all.
+    /// The agents that can take it; none for all.
     pub only: Option<Vec<AgentId>>,
 }
 
 impl Waiting {
-    /// A task that runs so long and is carried for nothing.
+    /// A task of this duration without transfer times.
     #[must_use]
     pub const fn new(task: TaskId, run: Duration) -> Self {
         Self { task, run, carry: Duration::ZERO, carry_here: Duration::ZERO, moved: None, only: None }
@@ -154,19 +154,19 @@ impl Waiting {
     }
 }
 
-/// A task that should wait elsewhere.
+/// A move of a waiting task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Move {
-    /// Which.
+    /// The task.
     pub task: TaskId,
-    /// Where it waits.
+    /// The agent where it waits.
     pub from: AgentId,
-    /// Where it should.
+    /// The agent that should take it.
     pub to: AgentId,
 }
 
-/// The moves that are worth it: from the busiest first, of what would run last there, to the least busy.
+/// The beneficial moves: from the busiest agents first, tasks that would run last there, to the least busy agents.
 #[must_use]
 pub fn plan(rules: &Rules, agents: &[Agent], now: Time) -> Vec<Move> {
     let mut loads: Vec<Load<'_>> = agents.iter().map(Load::new).collect();
@@ -203,7 +203,7 @@ impl<'a> Load<'a> {
     }
 }
 
-/// The first pair, the busiest giver and the least busy taker first, between which a task should move.
+/// The first pair of giver and taker, and the task, for a beneficial move; the busiest giver and the least busy taker first.
 fn next(rules: &Config, loads: &[Load<'_>], now: Time) -> Option<(usize, usize, usize)> {
     let idle = |load: &Load<'_>| load.busy <= nanos_of(rules.idle_below);
     let takers = || loads.iter().enumerate().rev().take_while(|(_, load)| idle(load));
@@ -252,7 +252,7 @@ mod tests {
         Agent::new(AgentId::new(id), Duration::from_millis(runs.iter().sum())).with_waiting(waiting)
     }
 
-    /// Carries a plan out.
+    /// Applies a plan.
     fn follow(agents: &mut [Agent], moves: &[Move], now: Time) {
         for step in moves {
             let giver = agents.iter_mut().find(|agent| agent.id == step.from).unwrap();
@@ -302,11 +302,11 @@ mod tests {
             prop_assert!(moves.len() <= most as usize);
             follow(&mut agents, &moves, now);
             prop_assert!(longest(&agents) <= before);
-            // What moved rests.
+            // Moved tasks stay for a while.
             for again in plan(&rules, &agents, now + Duration::from_secs(1)) {
                 prop_assert!(moves.iter().all(|step| step.task != again.task));
             }
-            // Left alone for ever, it comes to rest.
+            // Repeated plans converge.
             let mut rounds = 0;
             let mut later = now;
             loop {

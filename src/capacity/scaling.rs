@@ -1,11 +1,10 @@
-//! More agents, or fewer, now.
+//! Scaling decisions.
 //!
-//! Three signals, and the one that asks for most agents wins: how busy they are, how long tasks wait, and what is about to
-//! come. Busyness alone says little (at 80%, four slots have a queue and four hundred have none); waiting says it late; a
-//! forecast says it early and may be wrong.
+//! Three signals, of which the largest need counts: utilisation, queue delay and a forecast. Utilisation alone is a weak signal (at
+//! 80%, four slots have a queue and four hundred have none); delay is a late one; a forecast is early, but can be wrong.
 //!
-//! It goes up fast and down slowly: up as soon as the last step up had time to show, down only when for a whole while
-//! nothing asked for more, and then in small steps. Small differences move nothing.
+//! Scaling is fast up and slow down: up as soon as the last step had time to take effect, down only in small steps and if no signal
+//! needed more for some time. Small differences cause no change.
 //!
 //! ```
 //! use counterpoint::Time;
@@ -29,38 +28,38 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// What is aimed at, and how fast.
+/// The targets and the speed of scaling.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
-    /// Never fewer agents.
+    /// The least number of agents.
     pub least: u32,
-    /// Never more.
+    /// The greatest number of agents.
     pub most: u32,
-    /// So many thousandths of the slots should be busy.
+    /// The target utilisation of slots, in thousandths.
     pub busy_permille: u16,
-    /// Tasks should wait no longer.
+    /// The target for the wait of tasks.
     #[serde(with = "crate::time::span")]
     pub delay: Duration,
-    /// Differences of up to so many thousandths move nothing.
+    /// The difference up to which the number stays, in thousandths.
     pub tolerance_permille: u16,
-    /// One step up goes to at most so many thousandths of what there is.
+    /// The limit on a step up, in thousandths of the current number.
     pub up_to_permille: u16,
-    /// After a step up so long until the next.
+    /// The time between two steps up.
     #[serde(with = "crate::time::span")]
     pub up_pause: Duration,
-    /// One step down takes at most so many thousandths of what there is.
+    /// The limit on a step down, in thousandths of the current number.
     pub down_by_permille: u16,
-    /// For so long nothing may have asked for more, and so long after any step, before a step down.
+    /// The time without a need for more agents, and since the last step, before a step down.
     #[serde(with = "crate::time::span")]
     pub down_after: Duration,
-    /// So many thousandths of a standard error above the mean the forecast is taken.
+    /// The margin of the forecast above its mean, in thousandths of a standard error.
     pub caution_permille: u16,
 }
 
 impl Default for Config {
-    /// 1 to 1,000 agents, 70% busy, a second's wait; up to twice as many every 30 s, a tenth fewer every 5 minutes.
+    /// 1 to 1,000 agents, 70% utilisation, a wait of a second; up to double every 30 s, a tenth less every 5 minutes.
     fn default() -> Self {
         Self {
             least: 1,
@@ -104,28 +103,28 @@ impl Config {
 }
 
 rules! {
-    /// A [`Config`] that was checked.
+    /// A validated [`Config`].
     derive(Eq)
 }
 
-/// What is to be seen now.
+/// The current measurements.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Seen {
-    /// Agents there are, those that are starting included.
+    /// The number of agents, including those that are starting.
     pub agents: u32,
-    /// Tasks that one of them does at once.
+    /// The number of slots of each.
     pub slots: u32,
-    /// The share of slots that is busy, from 0 to 1: best as an integral since the last look.
+    /// The utilisation of slots, from 0 to 1, preferably the mean since the last call.
     pub utilisation: f64,
-    /// How long the oldest task waits, or the last ones waited.
+    /// The wait of the oldest waiting task, or of recent ones.
     pub delay: Duration,
-    /// Arrivals a second that are expected when a new agent would be ready, and how long one takes.
+    /// The expected arrivals per second at the time at which a new agent would be ready, and their service time.
     pub coming: Option<(Expected, Duration)>,
 }
 
 impl Seen {
-    /// So many agents of one slot, idle.
+    /// Idle agents with one slot each.
     #[must_use]
     pub const fn new(agents: u32) -> Self {
         Self { agents, slots: 1, utilisation: 0.0, delay: Duration::ZERO, coming: None }
@@ -160,41 +159,41 @@ impl Seen {
     }
 }
 
-/// How many agents there should be, and why.
+/// The advised number of agents, with the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Advice {
-    /// So many there should be now.
+    /// The advised number.
     pub agents: u32,
-    /// So many would be right, if they could come and go at once.
+    /// The number that would be needed without limits on steps.
     pub needed: u32,
-    /// The signal that asked for most, or what keeps it as it is.
+    /// The signal with the largest need, or the reason for no change.
     pub why: Why,
 }
 
-/// Why so many.
+/// The reason of an advice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Why {
     /// The configured bounds.
     Bounds,
-    /// How busy they are.
+    /// The utilisation.
     Utilisation,
-    /// How long tasks wait.
+    /// The wait of tasks.
     Delay,
-    /// What is about to come.
+    /// The forecast.
     Forecast,
-    /// It would be nearly the same.
+    /// The difference is within the tolerance.
     Tolerance,
-    /// The last step is too recent, or something asked for more a while ago.
+    /// The last step was too recent, or more agents were needed recently.
     Patience,
 }
 
-/// What was asked for lately, and the last steps.
+/// The recent needs and the last steps.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Scaler {
-    /// The largest need in each of up to [`PIECES`] pieces of the while.
+    /// The largest need in each of up to [`PIECES`] parts of the time before a step down.
     needs: VecDeque<(Time, u32)>,
     since: Option<Time>,
     up: Option<Time>,
@@ -204,11 +203,11 @@ pub struct Scaler {
 const PIECES: u32 = 32;
 
 impl Scaler {
-    /// Advises on what is to be seen. Advice that moves the number counts as followed.
+    /// Advises on the number of agents. Advice for another number counts as followed.
     ///
     /// # Errors
     ///
-    /// If a share or a forecast is no number; nothing has changed then.
+    /// [`BadConfig`] if the utilisation or the forecast is not a number; the state is unchanged then.
     pub fn advise(&mut self, rules: &Rules, seen: &Seen, now: Time) -> Result<Advice, BadConfig> {
         let (needed, why) = need(&rules.0, seen)?;
         self.remember(&rules.0, needed, now);
@@ -259,7 +258,7 @@ fn need(rules: &Config, seen: &Seen) -> Result<(u32, Why), BadConfig> {
     let here = f64::from(seen.agents);
     let busy = here * seen.utilisation * 1_000.0 / f64::from(rules.busy_permille);
     let (late, target) = (nanos_of(seen.delay), nanos_of(rules.delay).max(1));
-    // How much too late says how fast to go, not how far: what waits is worked off, so never more than one step.
+    // The excess delay determines the speed, not the size: the backlog is worked off, so at most one step.
     let most = part(seen.agents, rules.up_to_permille).max(seen.agents.saturating_add(1));
     let delay =
         if late > target { scaled(seen.agents, late, target).clamp(seen.agents.saturating_add(1), most) } else { 0 };
@@ -288,7 +287,7 @@ fn scaled(whole: u32, by: u64, of: u64) -> u32 {
     u32::try_from(u128::from(whole) * u128::from(by) / u128::from(of.max(1))).unwrap_or(u32::MAX)
 }
 
-/// The least whole number that is not smaller, of one between 0 and 2^42; a hair above a whole number counts as it.
+/// Rounds a value between 0 and 2^42 up; values just above an integer count as that integer.
 fn ceil(value: f64) -> u32 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was cut to the range before")]
     let whole = (value - 1e-9).ceil().clamp(0.0, f64::from(u32::MAX)) as u32;

@@ -40,10 +40,10 @@ pub struct Level {
     /// The pressure below which it is left.
     pub leave_below: u64,
     /// The time for which the pressure must be at least `enter_at`.
-    #[serde(with = "crate::time::span")]
+    #[serde(with = "crate::time::span", default)]
     pub enter_after: Duration,
     /// The time for which the pressure must be below `leave_below`.
-    #[serde(with = "crate::time::span")]
+    #[serde(with = "crate::time::span", default)]
     pub leave_after: Duration,
 }
 

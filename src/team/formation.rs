@@ -1,4 +1,4 @@
-//! Who shall be in a team.
+//! Team formation.
 
 use super::matrix::{Matrix, Person};
 use crate::id::AgentId;
@@ -7,64 +7,64 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
-/// What a team has to be able to do, and what it is chosen by.
+/// The requirements and the costs by which a team is chosen.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Request {
-    /// For each skill the level that some member must have.
+    /// The level of each skill that at least one member must have.
     pub skills: BTreeMap<Name, u16>,
-    /// What every member costs beside its own cost: makes teams small.
+    /// An additional cost of each member, which favours small teams.
     pub each: u64,
-    /// What it costs to have somebody who is not in this team already: makes teams stay.
+    /// A cost for each member that is not in an existing team, which favours that team.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep: Option<Keep>,
-    /// The least share of its time that a member must be able to give, in thousandths.
+    /// The least availability of a member, in thousandths of its time.
     pub available: u16,
-    /// What it costs that two are in the team together: communication; less than nothing where they do well together.
+    /// The cost of having two agents in one team, such as communication; negative for a benefit.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pairs: Vec<(AgentId, AgentId, i64)>,
 }
 
-/// A team that shall stay where nothing speaks against it.
+/// An existing team that is preferred.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Keep {
-    /// The team.
+    /// Its members.
     pub team: BTreeSet<AgentId>,
-    /// What each new member costs.
+    /// The cost of each member that is not in it.
     pub newcomer: u64,
 }
 
 impl Request {
-    /// A team that can do this, of the least cost. Among those of the least cost, one with fewer newcomers, then a smaller one.
+    /// A team with these skills, of the least cost; ties go to fewer newcomers, then to fewer members.
     #[must_use]
     pub fn new<N: Into<Name>>(skills: impl IntoIterator<Item = (N, u16)>) -> Self {
         Self { skills: skills.into_iter().map(|(name, level)| (name.into(), level)).collect(), ..Self::default() }
     }
 
-    /// Sets what every member costs beside its own cost.
+    /// Sets the additional cost of each member.
     #[must_use]
     pub const fn with_each(mut self, cost: u64) -> Self {
         self.each = cost;
         self
     }
 
-    /// Keeps the members of a team, unless it costs more than this for each who is new.
+    /// Prefers the members of an existing team; each other member costs `newcomer`.
     #[must_use]
     pub fn with_keep(mut self, team: BTreeSet<AgentId>, newcomer: u64) -> Self {
         self.keep = Some(Keep { team, newcomer });
         self
     }
 
-    /// Sets the least share of its time that a member must be able to give, in thousandths.
+    /// Sets the least availability of a member, in thousandths of its time.
     #[must_use]
     pub const fn with_available(mut self, thousandths: u16) -> Self {
         self.available = thousandths;
         self
     }
 
-    /// Sets what it costs that two are in the team together; negative: what it saves.
+    /// Sets the cost of having two agents in one team; negative for a benefit.
     #[must_use]
     pub fn with_pair(mut self, one: AgentId, other: AgentId, cost: i64) -> Self {
         self.pairs.push((one, other, cost));
@@ -76,35 +76,35 @@ impl Request {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Team {
-    /// Who.
+    /// The members.
     pub members: BTreeSet<AgentId>,
-    /// What it costs: members, newcomers, pairs.
+    /// The cost of members, newcomers and pairs.
     pub cost: i128,
-    /// Whether no other costs less; else it was found by search.
+    /// Whether the cost is proven to be the least; otherwise the team was found by local search.
     pub best: bool,
 }
 
-/// Nobody could form the team.
+/// The reason why no team exists.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NoTeam {
-    /// Nobody who is there has these skills at these levels.
-    #[error("nobody has {}", .skills.iter().map(|(name, level)| format!("{name} at level {level}")).collect::<Vec<_>>().join(", "))]
+    /// No available agent has these skills at these levels.
+    #[error("no agent has {}", .skills.iter().map(|(name, level)| format!("{name} at level {level}")).collect::<Vec<_>>().join(", "))]
     Missing {
-        /// Which.
+        /// The missing skills.
         skills: BTreeMap<Name, u16>,
     },
 }
 
-/// So many skills are covered exactly, whatever the number of agents.
+/// The limit on skills for the exact method without pair costs, for any number of agents.
 pub const MOST_SKILLS: usize = 12;
 
-/// With costs of pairs, so many agents are tried exactly.
+/// The limit on agents for the exact method with pair costs.
 pub const MOST_AGENTS: usize = 14;
 
 /// Forms the team of the least cost that covers the skills: exactly for up to [`MOST_SKILLS`] skills (weighted set cover by
-/// dynamic programming), or with costs of pairs for up to [`MOST_AGENTS`] agents that have any of them; beyond that greedily,
-/// then improved by leaving out and exchanging members (set cover: within H(n) of the best, Chvátal 1979).
+/// dynamic programming), or, with pair costs, for up to [`MOST_AGENTS`] agents with any of the skills; otherwise greedily, improved
+/// by removing and exchanging members (within a factor of H(n) of the optimum without pair costs, Chvátal 1979).
 ///
 /// ```
 /// use counterpoint::AgentId;
@@ -123,7 +123,7 @@ pub const MOST_AGENTS: usize = 14;
 ///
 /// # Errors
 ///
-/// The skills that nobody has who can give enough of its time.
+/// [`NoTeam`] with the skills that no agent of sufficient availability has.
 pub fn form(matrix: &Matrix, request: &Request) -> Result<Team, NoTeam> {
     let board = Board::of(matrix, request)?;
     let (members, best) = if board.pairs.is_empty() && board.width <= MOST_SKILLS {
@@ -136,18 +136,18 @@ pub fn form(matrix: &Matrix, request: &Request) -> Result<Team, NoTeam> {
     Ok(board.team(&members, best))
 }
 
-/// The same greedily, whatever the size: the member next that covers most of what is missing for its cost.
+/// Forms a team greedily, whatever the size: each next member covers the most missing skills for its cost.
 ///
 /// # Errors
 ///
-/// The skills that nobody has who can give enough of its time.
+/// [`NoTeam`] with the skills that no agent of sufficient availability has.
 pub fn form_greedily(matrix: &Matrix, request: &Request) -> Result<Team, NoTeam> {
     let board = Board::of(matrix, request)?;
     Ok(board.team(&board.greedy(), false))
 }
 
-/// For each member of a team those outside who could stand in for it alone, so that the team still covers everything: the
-/// cheapest first. A member for whom there is nobody is a risk.
+/// For each member of a team, the agents outside of it that could replace it alone while the skills stay covered, the cheapest
+/// first. A member without such an agent is a risk.
 #[must_use]
 pub fn backups(matrix: &Matrix, request: &Request, team: &BTreeSet<AgentId>) -> BTreeMap<AgentId, Vec<AgentId>> {
     let covered_without = |left: AgentId| {
@@ -173,10 +173,10 @@ const fn is_there(person: &Person, request: &Request) -> bool {
     person.available > 0 && person.available >= request.available
 }
 
-/// The problem in places and bits.
+/// The problem with indexes and bit sets.
 struct Board {
     people: Vec<AgentId>,
-    /// What each covers, as words of bits.
+    /// The skills that each agent covers, as bits.
     covers: Vec<Vec<u64>>,
     costs: Vec<u128>,
     newcomers: Vec<bool>,
@@ -184,7 +184,7 @@ struct Board {
     width: usize,
 }
 
-/// What a team is chosen by: its cost, then newcomers, then size.
+/// The ranking of a team: cost, newcomers, size.
 type Key = (i128, usize, usize);
 
 impl Board {
@@ -248,20 +248,20 @@ impl Board {
         self.missing(members).iter().all(|word| *word == 0)
     }
 
-    /// The best for each set of skills, agent after agent: with the agent, or without.
+    /// The best team for each set of skills, by dynamic programming over agents.
     fn exact(&self) -> BTreeSet<usize> {
         let sets = 1_usize << self.width;
         let mut best: Vec<Option<(Key, u32, usize)>> = vec![None; sets];
         if let Some(none) = best.first_mut() {
             *none = Some(((0, 0, 0), u32::MAX, 0));
         }
-        // For each agent that improved a set: which, so that members can be told at the end.
+        // For each improvement, the agent and the set before, so that the members can be reconstructed.
         let mut steps: Vec<(usize, u32, u32)> = Vec::new();
         let mut last: Vec<u32> = vec![u32::MAX; sets];
         for (place, covers) in (0_u32..).zip(&self.covers) {
             let bits = usize::try_from(covers.first().copied().unwrap_or(0)).unwrap_or(0);
             let alone = self.key(&BTreeSet::from([place as usize]));
-            // What this agent has been added to already has its skills, so it is not added to that again.
+            // A set that already contains this agent's skills is not improved by it again.
             for set in 0..sets {
                 let Some(Some((key, ..))) = best.get(set).copied() else { continue };
                 let with = set | bits;
@@ -298,7 +298,7 @@ impl Board {
                 covers.iter().zip(&missing).map(|(a, b)| u128::from((a & b).count_ones())).sum::<u128>()
             };
             let open = self.covers.iter().zip(&self.costs).enumerate().filter(|(place, _)| !members.contains(place));
-            // The most covered for the cost, by products; among equals who is known, then who covers more, then the first.
+            // The most skills for the cost, compared by products; ties go to members of the existing team, then to more skills.
             let next = open
                 .map(|(place, (covers, cost))| (gain(covers), *cost, self.newcomers.get(place), place))
                 .reduce(|best, other| {
@@ -326,7 +326,7 @@ impl Board {
         members
     }
 
-    /// Exchanges, adds and leaves out, as long as that makes it better.
+    /// Local search: exchanges, adds and removes members while that improves the team.
     fn improved(&self, mut members: BTreeSet<usize>) -> BTreeSet<usize> {
         let mut key = self.key(&members);
         for _ in 0..ROUNDS {
@@ -369,10 +369,10 @@ impl Board {
     }
 }
 
-/// Steps of improvement at most.
+/// The limit on steps of local search.
 const ROUNDS: usize = 64;
 
-/// The bits of a word that stand for skills.
+/// The bits of a word that represent skills.
 const fn ones(width: usize, word: usize) -> u64 {
     let rest = width - word * 64;
     if rest >= 64 { u64::MAX } else { (1 << rest) - 1 }
@@ -415,7 +415,7 @@ mod tests {
             Person::new(AgentId::new(2)).with_skill("b", 9).with_available(0),
         ]);
         let error = form(&matrix, &Request::new([("a", 2), ("b", 1)])).unwrap_err();
-        assert_eq!(error.to_string(), "nobody has a at level 2, b at level 1");
+        assert_eq!(error.to_string(), "no agent has a at level 2, b at level 1");
         assert_eq!(form(&matrix, &Request::default()).unwrap().members.len(), 0, "nothing needs nobody");
     }
 

@@ -1,4 +1,4 @@
-//! What a team should learn.
+//! The skills that a team lacks.
 
 use super::formation::Request;
 use super::matrix::{Matrix, Person};
@@ -6,26 +6,26 @@ use crate::id::AgentId;
 use crate::name::Name;
 use std::collections::BTreeMap;
 
-/// A skill that is short.
+/// A scarce skill.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Gap {
-    /// Which.
+    /// The skill.
     pub skill: Name,
-    /// The highest level that is wanted.
+    /// The highest required level.
     pub level: u16,
-    /// What all the requests are worth that cannot be met for want of it, at the levels that they want.
+    /// The total value of the requests that fail because of this skill, at the levels that they require.
     pub blocked: u64,
-    /// What all the requests are worth that want it.
+    /// The total value of the requests that require it.
     pub demand: u64,
-    /// How many have it at the highest level that is wanted.
+    /// The number of agents at the highest required level.
     pub holders: usize,
-    /// Who is nearest to that level of those who are not there, and what it has: whom to teach.
+    /// The agent closest to that level below it, and its level: the one to train.
     pub nearest: Option<(AgentId, u16)>,
 }
 
-/// Which skills are short for these requests, each with what it is worth: first what blocks the most, then what the most depends
-/// on for each who has it.
+/// The scarce skills for these requests and their values: first by the blocked value, then by the demand for each agent that has the
+/// skill.
 ///
 /// ```
 /// use counterpoint::AgentId;
@@ -46,7 +46,7 @@ pub fn growth(matrix: &Matrix, requests: &[(Request, u64)]) -> Vec<Gap> {
     }
     let mut gaps: Vec<Gap> = wanted.into_iter().map(|(skill, asks)| gap(matrix, skill, &asks)).collect();
     gaps.sort_by(|a, b| {
-        // Demand per holder by products; nobody counts as half of one.
+        // Demand per holder, compared by products; no holder counts as half of one.
         let per = |demand: u64, others: usize| u128::from(demand) * (2 * others as u128).max(1);
         let rarer = per(b.demand, a.holders).cmp(&per(a.demand, b.holders));
         b.blocked.cmp(&a.blocked).then(rarer).then(a.skill.cmp(&b.skill))

@@ -1,4 +1,4 @@
-//! Who can do what, how well, how surely.
+//! The capability matrix.
 
 use crate::agent::AgentSpec;
 use crate::id::AgentId;
@@ -6,55 +6,55 @@ use crate::name::Name;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Somebody who may be part of a team.
+/// A candidate for a team.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Person {
-    /// Who.
+    /// The agent.
     pub agent: AgentId,
-    /// What it can do: the level of each skill.
+    /// The level of each skill.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub skills: BTreeMap<Name, u16>,
-    /// What it has done: successes and failures by skill.
+    /// The numbers of successes and failures, by skill.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub history: BTreeMap<Name, (u32, u32)>,
-    /// The share of its time that it can give, in thousandths; 0: it cannot be part of a team.
+    /// The share of its time that it is available, in thousandths; with 0 it cannot be in a team.
     pub available: u16,
-    /// What it costs to have it, in whatever whole unit the host counts in.
+    /// Its cost, in an integer unit of the host.
     #[serde(default)]
     pub cost: u64,
 }
 
 impl Person {
-    /// One without skills who is there all the time and costs nothing.
+    /// A candidate without skills, always available, without cost.
     #[must_use]
     pub const fn new(agent: AgentId) -> Self {
         Self { agent, skills: BTreeMap::new(), history: BTreeMap::new(), available: 1_000, cost: 0 }
     }
 
-    /// Adds a skill at a level.
+    /// Adds a skill with its level.
     #[must_use]
     pub fn with_skill(mut self, name: impl Into<Name>, level: u16) -> Self {
         self.skills.insert(name.into(), level);
         self
     }
 
-    /// Adds what it has done.
+    /// Adds the history of a skill.
     #[must_use]
     pub fn with_history(mut self, skill: impl Into<Name>, successes: u32, failures: u32) -> Self {
         self.history.insert(skill.into(), (successes, failures));
         self
     }
 
-    /// Sets the share of its time that it can give, in thousandths.
+    /// Sets its availability, in thousandths of its time.
     #[must_use]
     pub const fn with_available(mut self, thousandths: u16) -> Self {
         self.available = thousandths;
         self
     }
 
-    /// Sets what it costs.
+    /// Sets its cost.
     #[must_use]
     pub const fn with_cost(mut self, cost: u64) -> Self {
         self.cost = cost;
@@ -73,15 +73,15 @@ impl Person {
 }
 
 impl From<&AgentSpec> for Person {
-    /// The agent with its skills and its cost per task, there all the time.
+    /// A candidate with the skills of the agent and its cost per task, always available.
     fn from(spec: &AgentSpec) -> Self {
         let cost = spec.cost_per_task.unwrap_or(0);
         Self { skills: spec.skills.clone(), ..Self::new(spec.id).with_cost(cost) }
     }
 }
 
-/// The capability matrix: for each skill and agent a level, the chance of success, and how much the agent is there. Skills and
-/// agents are in the order of their names and ids, whatever the order in which they came.
+/// The capability matrix: for each skill and agent the level, the probability of success and the availability. Skills and agents are
+/// in the order of their names and ids.
 ///
 /// ```
 /// use counterpoint::AgentId;
@@ -101,7 +101,7 @@ pub struct Matrix {
 }
 
 impl Matrix {
-    /// The matrix of these people; of several with the same id the last counts.
+    /// The matrix of these candidates; of several with the same id the last counts.
     #[must_use]
     pub fn of(people: impl IntoIterator<Item = Person>) -> Self {
         let people: BTreeMap<AgentId, Person> = people.into_iter().map(|person| (person.agent, person)).collect();
@@ -109,29 +109,29 @@ impl Matrix {
         Self { people, skills }
     }
 
-    /// The people, by id.
+    /// The candidates, by id.
     pub fn people(&self) -> impl Iterator<Item = &Person> {
         self.people.values()
     }
 
-    /// One of them.
+    /// The candidate with this id.
     #[must_use]
     pub fn get(&self, agent: AgentId) -> Option<&Person> {
         self.people.get(&agent)
     }
 
-    /// All skills that anybody has, by name.
+    /// All skills of the candidates, by name.
     pub fn skills(&self) -> impl Iterator<Item = &Name> {
         self.skills.iter()
     }
 
-    /// The level of an agent at a skill; 0 if it has none.
+    /// The level of an agent in a skill; 0 if it does not have it.
     #[must_use]
     pub fn level(&self, skill: &str, agent: AgentId) -> u16 {
         self.get(agent).and_then(|person| person.skills.get(skill)).copied().unwrap_or(0)
     }
 
-    /// The chance that an agent succeeds at work of a skill, by its history: (successes + 1) / (all + 2).
+    /// The probability that an agent succeeds at work of a skill, estimated as (successes + 1) / (all + 2).
     #[must_use]
     pub fn chance(&self, skill: &str, agent: AgentId) -> f64 {
         let history = self.get(agent).and_then(|person| person.history.get(skill));
@@ -139,7 +139,7 @@ impl Matrix {
         (f64::from(good) + 1.0) / (f64::from(good) + f64::from(bad) + 2.0)
     }
 
-    /// The share of its time that an agent can give.
+    /// The share of its time that an agent is available.
     #[must_use]
     pub fn availability(&self, agent: AgentId) -> f64 {
         self.get(agent).map_or(0.0, |person| f64::from(person.available) / 1_000.0)

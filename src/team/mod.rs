@@ -1,14 +1,14 @@
-//! Teams: who can do what, who shall work together, who leaves and comes as the work goes on.
+//! Team formation, team changes over the phases of a project, and skill gaps.
 //!
-//! | question | with | source |
+//! | purpose | item | source |
 //! |---|---|---|
-//! | who can do what, how well, how surely? | [`Matrix`] | - |
-//! | who shall be in the team? | [`form`], [`form_greedily`] | weighted set cover (Chvátal 1979); costs of pairs (Lappas, Liu and Terzi 2009) |
-//! | who could stand in? | [`backups`] | - |
-//! | how does the team change from phase to phase? | [`Phases`] | - |
-//! | what should be learned? | [`growth`] | - |
+//! | skills, levels and reliability of agents | [`Matrix`] | - |
+//! | forming a team | [`form`], [`form_greedily`] | weighted set cover (Chvátal 1979); pair costs (Lappas, Liu and Terzi 2009) |
+//! | replacements of members | [`backups`] | - |
+//! | team changes from phase to phase | [`Phases`] | - |
+//! | scarce skills | [`growth`] | - |
 //!
-//! Pure functions and a state machine; nothing in here decides anything within the engine.
+//! Pure functions and a state machine. The engine uses nothing of this module.
 
 mod formation;
 mod growth;

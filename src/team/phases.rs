@@ -1,4 +1,4 @@
-//! A project goes from phase to phase, and its team with it.
+//! The team of a project over its phases.
 
 use super::formation::{NoTeam, Request, form};
 use super::matrix::Matrix;
@@ -14,119 +14,118 @@ use thiserror::Error;
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Phase {
-    /// What it is called.
+    /// Its name.
     pub name: Name,
-    /// What the team has to be able to do in it, and what it is chosen by.
+    /// The requirements for its team.
     pub request: Request,
 }
 
 impl Phase {
-    /// A phase in which the team has to be able to do this.
+    /// A phase with these requirements.
     #[must_use]
     pub fn new(name: impl Into<Name>, request: Request) -> Self {
         Self { name: name.into(), request }
     }
 }
 
-/// Work that changes hands.
+/// The transfer of a task between agents.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Handover {
-    /// What.
+    /// The task.
     pub task: TaskId,
-    /// Whose it was.
+    /// The previous owner.
     pub from: AgentId,
-    /// Whose it is; none: nobody of the new team can do it, so who has it stays until it is finished, or, if that one is lost,
-    /// it waits for the next team.
+    /// The new owner; none if no member of the new team can do the task. Then the previous owner keeps it until it is finished, or, if
+    /// that agent is lost, the task waits for the next team.
     pub to: Option<AgentId>,
 }
 
-/// The team of a phase, as it was when the phase began or the team changed.
+/// A change of the team, at the start of a phase or within it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Formed {
-    /// The phase, from 0.
+    /// The phase, counted from 0.
     pub phase: usize,
-    /// When.
+    /// The time of the change.
     pub at: Time,
-    /// Who is in it.
+    /// The members of the new team.
     pub team: BTreeSet<AgentId>,
-    /// Who is new.
+    /// The new members.
     pub joined: BTreeSet<AgentId>,
-    /// Who is not in it any more.
+    /// The members that left.
     pub left: BTreeSet<AgentId>,
-    /// What changes hands.
+    /// The transfers of tasks.
     pub handovers: Vec<Handover>,
 }
 
-/// A stretch of time in which an agent was in the team, for timelines.
+/// A period of an agent's membership, for timelines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Stint {
-    /// Who.
+    /// The agent.
     pub agent: AgentId,
-    /// In which phase, from 0.
+    /// The phase, counted from 0.
     pub phase: usize,
-    /// From when.
+    /// The start.
     pub from: Time,
-    /// Until when; none: it goes on.
+    /// The end; none if it lasts.
     pub to: Option<Time>,
 }
 
-/// A word that the project refuses; nothing has changed.
+/// The error for a call that is not possible in the current state, which is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PhaseError {
     /// There are no phases.
-    #[error("a project needs a phase")]
+    #[error("a project needs at least one phase")]
     NoPhases,
-    /// No team can be formed.
+    /// No team meets the requirements of a phase.
     #[error("phase `{phase}`: {source}")]
     NoTeam {
-        /// For which phase.
+        /// The phase.
         phase: Name,
-        /// Why.
+        /// The reason.
         source: NoTeam,
     },
-    /// The last phase is over.
-    #[error("the project is over")]
+    /// The project has ended.
+    #[error("the project has ended")]
     Over,
     /// The agent is not in the team.
-    #[error("{agent} is not in the team")]
+    #[error("agent {agent} is not in the team")]
     NotInTeam {
-        /// Who.
+        /// The agent.
         agent: AgentId,
     },
     /// The agent does not have the skills that the work needs.
-    #[error("{agent} cannot do {task}")]
+    #[error("agent {agent} lacks the skills for task {task}")]
     Incapable {
-        /// Who.
+        /// The agent.
         agent: AgentId,
-        /// What.
+        /// The task.
         task: TaskId,
     },
-    /// The work has begun already, or was done.
-    #[error("{task} has begun already")]
+    /// The task has begun or ended before.
+    #[error("task {task} has begun already")]
     Begun {
-        /// What.
+        /// The task.
         task: TaskId,
     },
-    /// Nobody has this work in hand, or not this agent.
-    #[error("{agent} does not have {task} in hand")]
+    /// The task has no owner, or another one.
+    #[error("agent {agent} does not own task {task}")]
     NotInHand {
-        /// Who said so.
+        /// The agent.
         agent: AgentId,
-        /// What.
+        /// The task.
         task: TaskId,
     },
 }
 
-/// A project in phases (design, development, testing, deployment, or any others). For each a team is formed; who is in the old
-/// team stays where nothing is gained by a change, and each who is new costs something. Work that is under way when its owner
-/// leaves goes to the member of the new team who can do it and has the least in hand, exactly once; if there is none, the owner
-/// stays until it is finished.
+/// A project in phases, such as design, development and deployment. For each phase a team is formed; a member stays unless another
+/// team is better by more than the switching cost. A task whose owner leaves the team goes to the member that can do it and has the
+/// fewest tasks; if no member can, the owner keeps it until it is finished.
 ///
-/// A phase begins when the one before it ends, so the phases of all agents are in step.
+/// A phase begins when the one before it ends, so all agents are in the same phase.
 ///
 /// ```
 /// use counterpoint::team::{Matrix, Person, Phase, Phases, Request};
@@ -169,11 +168,11 @@ struct Work {
 }
 
 impl Phases {
-    /// Begins the first phase with a team of these people. A change costs `switching` for each who is new.
+    /// Begins the first phase with a team of these candidates. Each new member of a later team costs `switching`.
     ///
     /// # Errors
     ///
-    /// When there are no phases, or no team can be formed for the first.
+    /// [`PhaseError`] if there are no phases, or no team meets the requirements of the first.
     pub fn start(matrix: Matrix, phases: Vec<Phase>, switching: u64, now: Time) -> Result<(Self, Formed), PhaseError> {
         if phases.is_empty() {
             return Err(PhaseError::NoPhases);
@@ -195,11 +194,11 @@ impl Phases {
         Ok((project, formed))
     }
 
-    /// An agent begins a piece of work that needs these skills.
+    /// Records that an agent begins a task that needs these skills.
     ///
     /// # Errors
     ///
-    /// When the agent is not in the team or cannot do it, or the work has begun already.
+    /// [`PhaseError`] if the agent is not in the team or lacks the skills, or the task has begun already.
     pub fn begin(&mut self, task: TaskId, agent: AgentId, needs: BTreeMap<Name, u16>) -> Result<(), PhaseError> {
         if !self.team.contains(&agent) {
             return Err(PhaseError::NotInTeam { agent });
@@ -214,11 +213,11 @@ impl Phases {
         Ok(())
     }
 
-    /// A piece of work is finished by who has it in hand.
+    /// Records that the owner of a task has finished it.
     ///
     /// # Errors
     ///
-    /// When it is not this agent's: a word of one who has handed it over does not count.
+    /// [`PhaseError`] if the agent does not own the task, for example after a handover.
     pub fn finish(&mut self, task: TaskId, agent: AgentId) -> Result<(), PhaseError> {
         let mine = self.work.get(&task).is_some_and(|work| work.owner == agent && !self.lost.contains(&agent));
         if !mine {
@@ -229,11 +228,11 @@ impl Phases {
         Ok(())
     }
 
-    /// Ends the phase and begins the next, with a team formed anew.
+    /// Ends the phase and begins the next, with a new team.
     ///
     /// # Errors
     ///
-    /// When the last phase is under way ([`end`](Self::end) ends it), or no team can be formed for the next.
+    /// [`PhaseError`] in the last phase ([`end`](Self::end) ends it), or if no team meets the requirements of the next.
     pub fn advance(&mut self, now: Time) -> Result<Formed, PhaseError> {
         let next = self.current + 1;
         if self.ended || next >= self.phases.len() {
@@ -243,11 +242,11 @@ impl Phases {
         Ok(self.change(next, team, now))
     }
 
-    /// Ends the last phase, and with it the project. Work that is under way stays with who has it in hand.
+    /// Ends the last phase and the project. Tasks under way keep their owners.
     ///
     /// # Errors
     ///
-    /// When it has ended, or phases are left.
+    /// [`PhaseError`] if the project has ended or phases remain.
     pub fn end(&mut self, now: Time) -> Result<(), PhaseError> {
         if self.ended || self.current + 1 < self.phases.len() {
             return Err(PhaseError::Over);
@@ -257,12 +256,12 @@ impl Phases {
         Ok(())
     }
 
-    /// An agent is lost: the team of the phase is formed without it, and its work goes to others.
+    /// Removes a lost agent: forms the team of the phase without it and transfers its tasks.
     ///
     /// # Errors
     ///
-    /// When it is not in the team and has nothing in hand, or the others cannot do without it. Then nothing has changed, and the
-    /// host has to find somebody ([`hire`](Self::hire)) first.
+    /// [`PhaseError`] if it is not in the team and owns no task, or no team is possible without it. The state is unchanged then; the
+    /// host can add a candidate ([`hire`](Self::hire)) first.
     pub fn lose(&mut self, agent: AgentId, now: Time) -> Result<Formed, PhaseError> {
         let holds = self.work.values().any(|work| work.owner == agent);
         if self.ended || self.lost.contains(&agent) || !(self.team.contains(&agent) || holds) {
@@ -278,36 +277,36 @@ impl Phases {
         }
     }
 
-    /// Somebody new may be chosen from now on, or somebody is back, or can do something else than before.
+    /// Adds a candidate, or replaces the data of an existing one.
     pub fn hire(&mut self, person: super::Person) {
         self.lost.remove(&person.agent);
         self.matrix = Matrix::of(self.matrix.people().cloned().chain([person]));
     }
 
-    /// The phase that is under way, from 0.
+    /// The current phase, counted from 0.
     #[must_use]
     pub const fn current(&self) -> usize {
         self.current
     }
 
-    /// Who is in the team.
+    /// The members of the current team.
     #[must_use]
     pub const fn team(&self) -> &BTreeSet<AgentId> {
         &self.team
     }
 
-    /// Who has a piece of work in hand.
+    /// The owner of a task under way.
     #[must_use]
     pub fn owner(&self, task: TaskId) -> Option<AgentId> {
         self.work.get(&task).map(|work| work.owner)
     }
 
-    /// What is under way, with its owner.
+    /// The tasks under way, with their owners.
     pub fn under_way(&self) -> impl Iterator<Item = (TaskId, AgentId)> {
         self.work.iter().map(|(task, work)| (*task, work.owner))
     }
 
-    /// When who was in the team, in the order in which they came.
+    /// The memberships of all agents, in order of their start.
     #[must_use]
     pub fn stints(&self) -> &[Stint] {
         &self.stints
@@ -335,7 +334,7 @@ impl Phases {
         Formed { phase, at: now, team, joined, left, handovers }
     }
 
-    /// What is in the hands of who is not in the team goes to who can do it and has the least.
+    /// Transfers tasks whose owners are not in the team to the member that can do them and has the fewest.
     fn hand_over(&mut self) -> Vec<Handover> {
         let mut load: BTreeMap<AgentId, usize> = self.team.iter().map(|agent| (*agent, 0)).collect();
         for work in self.work.values() {
@@ -437,7 +436,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens, every piece of work is in one hand that can do it, and is finished once.
+    /// Each task always has one owner that can do it, and is finished once.
         #[test]
         fn work_is_finished_once(words in prop::collection::vec((0_u8..7, 0_u64..12, 0_u64..8), 0..80), switching in 0_u64..20) {
             let (mut project, _) = Phases::start(Matrix::of(people()), phases(), switching, Time::ZERO).unwrap();
