@@ -104,7 +104,7 @@ fn others(c: &mut Criterion) {
         let now = Time::from_secs(1);
         for key in 0..10_000_u64 {
             if let cache::Look::Lead(flight) = cache.look(&rules, &key, now) {
-                cache.fill(&rules, &key, flight, key, 8, cache::Life::Long, now, &mut Random::new(1, key));
+                cache.fill(&rules, &key, flight, key, 8, cache::Validity::Long, now, &mut Random::new(1, key));
             }
         }
         let mut key = 0_u64;

@@ -15,7 +15,7 @@
 //! ]))?;
 //! let mut ladder = Ladder::default();
 //! ladder.observe(&rules, 990, Time::ZERO);
-//! assert_eq!(ladder.name(&rules), None, "not for a moment's pressure");
+//! assert_eq!(ladder.name(&rules), None, "not for a short peak");
 //! ladder.observe(&rules, 990, Time::from_secs(5));
 //! assert_eq!(ladder.name(&rules), Some("no second opinion"));
 //! # Ok::<(), counterpoint::BadConfig>(())

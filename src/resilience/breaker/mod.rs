@@ -228,7 +228,7 @@ pub enum Trip {
     /// A failed probe.
     Probe,
     /// A call of [`hold`](Breaker::hold).
-    Told,
+    Manual,
 }
 
 /// A change of the state.
@@ -324,7 +324,7 @@ impl Breaker {
     /// Opens it until a given time, for an operator or a health check. Results under way are ignored.
     pub fn hold(&mut self, until: Time) -> Shift {
         self.enter(State::Open { until });
-        Shift::Opened { until, why: Trip::Told }
+        Shift::Opened { until, why: Trip::Manual }
     }
 
     /// Closes it and clears its history. Results under way are ignored.

@@ -10,7 +10,7 @@
 //! without side effects can be cached; the host decides which these are.
 //!
 //! ```
-//! use counterpoint::resilience::cache::{Cache, Config, Life, Look, Rules};
+//! use counterpoint::resilience::cache::{Cache, Config, Validity, Look, Rules};
 //! use counterpoint::{Random, Time};
 //!
 //! let rules = Rules::new(Config::default().with_entries(1_000))?;
@@ -18,7 +18,7 @@
 //! let now = Time::from_secs(1);
 //! let Look::Lead(flight) = cache.look(&rules, &"6 * 7", now) else { unreachable!("nobody asked before") };
 //! assert_eq!(cache.look(&rules, &"6 * 7", now), Look::Join(flight));
-//! cache.fill(&rules, &"6 * 7", flight, 42, 4, Life::Long, now, &mut Random::new(0, 1));
+//! cache.fill(&rules, &"6 * 7", flight, 42, 4, Validity::Long, now, &mut Random::new(0, 1));
 //! assert_eq!(cache.look(&rules, &"6 * 7", now), Look::Hit(&42));
 //! # Ok::<(), counterpoint::BadConfig>(())
 //! ```
@@ -42,10 +42,10 @@ pub struct Config {
     pub bytes: u64,
     /// The time for which a result is valid.
     #[serde(with = "crate::time::span")]
-    pub life: Duration,
+    pub ttl: Duration,
     /// The time for which a failure is valid.
     #[serde(with = "crate::time::span")]
-    pub short_life: Duration,
+    pub failure_ttl: Duration,
     /// The random deviation of these times, in thousandths.
     pub jitter_permille: u16,
     /// The lease of a leader.
@@ -61,8 +61,8 @@ impl Default for Config {
         Self {
             entries: 10_000,
             bytes: 64 << 20,
-            life: Duration::from_secs(300),
-            short_life: Duration::from_secs(5),
+            ttl: Duration::from_secs(300),
+            failure_ttl: Duration::from_secs(5),
             jitter_permille: 100,
             lead: Duration::from_secs(60),
             flights: 10_000,
@@ -73,8 +73,8 @@ impl Default for Config {
 with! {
     with_entries => entries: u32,
     with_bytes => bytes: u64,
-    with_life => life: Duration,
-    with_short_life => short_life: Duration,
+    with_life => ttl: Duration,
+    with_short_life => failure_ttl: Duration,
     with_jitter_permille => jitter_permille: u16,
     with_lead => lead: Duration,
     with_flights => flights: u32,
@@ -84,7 +84,7 @@ impl Config {
     fn check(&self) -> Result<(), BadConfig> {
         BadConfig::unless_positive(self.entries.into(), "entries")?;
         BadConfig::unless_positive(self.bytes, "bytes")?;
-        BadConfig::unless_span(self.life, "life")?;
+        BadConfig::unless_span(self.ttl, "ttl")?;
         BadConfig::unless_span(self.lead, "lead")?;
         BadConfig::unless_permille(self.jitter_permille, "jitter_permille")
     }
@@ -99,10 +99,10 @@ rules! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::exhaustive_enums, reason = "a result or a failure")]
-pub enum Life {
-    /// [`Config::life`], for a result.
+pub enum Validity {
+    /// [`Config::ttl`], for a result.
     Long,
-    /// [`Config::short_life`], for a failure or an absent result.
+    /// [`Config::failure_ttl`], for a failure or an absent result.
     Short,
 }
 
@@ -225,14 +225,14 @@ impl<K: Ord + Clone, V> Cache<K, V> {
         flight: Flight,
         value: V,
         bytes: u64,
-        life: Life,
+        ttl: Validity,
         now: Time,
         random: &mut Random,
     ) -> bool {
         if !self.abandon(key, flight) || bytes > rules.0.bytes {
             return false;
         }
-        let span = nanos_of(if life == Life::Long { rules.0.life } else { rules.0.short_life });
+        let span = nanos_of(if ttl == Validity::Long { rules.0.ttl } else { rules.0.failure_ttl });
         let swing = share(span, rules.0.jitter_permille);
         let until = now + Duration::from_nanos((span - swing).saturating_add(draw(swing.saturating_mul(2), random)));
         if let Some(number) = self.index.get(key).copied() {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 fn put(cache: &mut Cache<u32, u32>, rules: &Rules, key: u32, bytes: u64, now: Time) {
     if let Look::Lead(flight) = cache.look(rules, &key, now) {
-        cache.fill(rules, &key, flight, key, bytes, Life::Long, now, &mut Random::new(1, key.into()));
+        cache.fill(rules, &key, flight, key, bytes, Validity::Long, now, &mut Random::new(1, key.into()));
     }
 }
 
@@ -47,9 +47,9 @@ fn one_leads_and_a_lost_leader_is_followed() {
     assert_eq!(cache.look(&rules, &"a", Time::from_secs(59)), Look::Join(first));
     let Look::Lead(second) = cache.look(&rules, &"a", Time::from_secs(60)) else { panic!("the lease ran out") };
     let now = Time::from_secs(61);
-    assert!(!cache.fill(&rules, &"a", first, 1, 1, Life::Long, now, &mut random), "a late word");
+    assert!(!cache.fill(&rules, &"a", first, 1, 1, Validity::Long, now, &mut random), "a late word");
     assert!(!cache.abandon(&"a", first));
-    assert!(cache.fill(&rules, &"a", second, 2, 1, Life::Short, now, &mut random));
+    assert!(cache.fill(&rules, &"a", second, 2, 1, Validity::Short, now, &mut random));
     assert_eq!(cache.look(&rules, &"a", now), Look::Hit(&2));
     assert!(
         matches!(cache.look(&rules, &"a", now + Duration::from_millis(5_500)), Look::Lead(_)),
@@ -62,7 +62,7 @@ fn one_leads_and_a_lost_leader_is_followed() {
 }
 
 #[test]
-fn lives_are_spread() {
+fn expiry_times_are_spread() {
     let rules = Rules::default();
     let mut cache = Cache::default();
     (0..1_000).for_each(|key| put(&mut cache, &rules, key, 1, Time::ZERO));

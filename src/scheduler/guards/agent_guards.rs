@@ -186,7 +186,7 @@ impl AgentGuards {
             Trip::Failures => "the share of failures",
             Trip::Slow => "the share of slow attempts",
             Trip::Probe => "a probe failed",
-            Trip::Told => "it was so before",
+            Trip::Manual => "it was so before",
         }))
     }
 
@@ -205,7 +205,7 @@ impl AgentGuards {
     /// Restores the breaker from the gate of a snapshot: it was open.
     pub(super) fn restore_breaker(&mut self, until: Time) {
         let _opened = self.breaker.hold(until);
-        self.why = Some(Trip::Told);
+        self.why = Some(Trip::Manual);
     }
 
     pub(super) fn restore_limit(&mut self, slots: u32) {

@@ -4,7 +4,7 @@ use super::settings::Settings;
 use crate::id::TaskId;
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::resilience::cache::{Cache, Life, Look};
+use crate::resilience::cache::{Cache, Look, Validity};
 use crate::structure::Random;
 use crate::task::TaskSpec;
 use crate::time::Time;
@@ -54,6 +54,6 @@ impl Results {
         let Look::Lead(flight) = self.cache.look(rules, &key, now) else { return };
         let bytes = u64::from(output.bytes()) + key.2.len() as u64;
         let value = (spec.id, output.clone());
-        self.cache.fill(rules, &key, flight, value, bytes, Life::Long, now, random);
+        self.cache.fill(rules, &key, flight, value, bytes, Validity::Long, now, random);
     }
 }
