@@ -1,4 +1,4 @@
-//! What a planner knows: operators that act, methods that split.
+//! The knowledge of a planner: operators, and methods that decompose goals.
 
 use crate::name::Name;
 use crate::task::{Needs, Tier};
@@ -6,21 +6,21 @@ use core::fmt;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// What is the case, by name.
+/// A state of the world, by name.
 pub type Facts = BTreeMap<Name, Value>;
 
-/// Something to be done: a name and what it is about.
+/// A goal or action: a name and its arguments.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Goal {
-    /// What: the name of an operator, or of methods.
+    /// The name of an operator or of methods.
     pub name: Name,
-    /// About what.
+    /// The arguments.
     pub about: Vec<Value>,
 }
 
 impl Goal {
-    /// A goal about these things.
+    /// A goal with these arguments.
     #[must_use]
     pub fn new<V: Into<Value>>(name: impl Into<Name>, about: impl IntoIterator<Item = V>) -> Self {
         Self { name: name.into(), about: about.into_iter().map(Into::into).collect() }
@@ -35,25 +35,25 @@ impl fmt::Display for Goal {
     }
 }
 
-/// What a method splits a goal into: subgoals, and which come before which.
+/// The decomposition of a goal: subgoals and their order.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Split {
-    /// The subgoals, in the order in which they are planned.
+    /// The subgoals, in planning order.
     pub goals: Vec<Goal>,
-    /// Pairs of places: the first comes before the second. None: each before the next.
+    /// Pairs of indexes: the first precedes the second. None: each precedes the next.
     pub before: Option<Vec<(usize, usize)>>,
 }
 
 impl Split {
-    /// One after the other.
+    /// Subgoals in sequence.
     #[must_use]
     pub fn sequence(goals: impl IntoIterator<Item = Goal>) -> Self {
         Self { goals: goals.into_iter().collect(), before: None }
     }
 
-    /// Only as these pairs of places say; what no pair orders may be done at the same time. That is a promise of the method: what
-    /// is not ordered must not depend on each other. It is planned in the order of the list.
+    /// Subgoals in a partial order, given as pairs of indexes. Subgoals without an order can run at the same time, so the method must
+    /// ensure that they are independent. They are planned in the order of the list.
     #[must_use]
     pub fn partial(goals: impl IntoIterator<Item = Goal>, before: impl IntoIterator<Item = (usize, usize)>) -> Self {
         Self { goals: goals.into_iter().collect(), before: Some(before.into_iter().collect()) }
@@ -74,10 +74,10 @@ pub(super) struct Method {
     pub(super) split: Box<Divide>,
 }
 
-/// The operators and methods of a field of work.
+/// The operators and methods of a planning domain.
 ///
-/// An operator says what is the case after it, or nothing if it cannot be done. A method says how a goal is split, or nothing if
-/// it does not apply; the methods of a goal are tried in the order in which they were added.
+/// An operator returns the state after it, or none if it is not applicable. A method returns a decomposition, or none if it does not
+/// apply; the methods of a goal are tried in the order in which they were added.
 #[derive(Default)]
 pub struct Domain {
     pub(super) operators: BTreeMap<Name, Operator>,
@@ -96,7 +96,7 @@ impl Domain {
         self
     }
 
-    /// Says what the last of the operators of this name needs of an agent, and how urgent it is, when its steps become tasks.
+    /// Sets the needs and the tier of tasks for the last operator of this name.
     #[must_use]
     pub fn with_work(mut self, operator: &str, needs: Option<Needs>, tier: Option<Tier>) -> Self {
         if let Some(operator) = self.operators.get_mut(operator) {
@@ -105,7 +105,7 @@ impl Domain {
         self
     }
 
-    /// Adds a method for a goal, after those that it has.
+    /// Adds a method for a goal, after its existing ones.
     #[must_use]
     pub fn with_method(
         mut self,

@@ -1,20 +1,20 @@
-//! The planner: depth first, methods in their order, turning back where nothing leads on.
+//! The planner: depth-first decomposition with backtracking, methods in their order.
 
 use super::domain::{Domain, Facts, Goal};
 use super::plan::{Agenda, Branch, Plan};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// How far a planner looks.
+/// The limits of planning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Bounds {
-    /// How deep goals may be split.
+    /// The depth of decomposition.
     pub depth: u32,
-    /// How many goals are looked at in all, those of ways that were given up included.
+    /// The number of goals that are processed, including those of abandoned branches.
     pub goals: u64,
-    /// How many steps a plan may have.
+    /// The number of steps of a plan.
     pub steps: u32,
 }
 
@@ -26,21 +26,21 @@ impl Default for Bounds {
 }
 
 impl Bounds {
-    /// Sets how deep goals may be split.
+    /// Sets the depth of decomposition.
     #[must_use]
     pub const fn with_depth(mut self, levels: u32) -> Self {
         self.depth = levels;
         self
     }
 
-    /// Sets how many goals are looked at in all.
+    /// Sets the number of goals that are processed.
     #[must_use]
     pub const fn with_goals(mut self, goals: u64) -> Self {
         self.goals = goals;
         self
     }
 
-    /// Sets how many steps a plan may have.
+    /// Sets the number of steps of a plan.
     #[must_use]
     pub const fn with_steps(mut self, steps: u32) -> Self {
         self.steps = steps;
@@ -48,42 +48,41 @@ impl Bounds {
     }
 }
 
-/// Why there is no plan.
+/// The reason why there is no plan.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum NoPlan {
-    /// No way reaches all goals. The one at which the longest of them ended.
-    #[error("nothing leads on from {goal}")]
+    /// No decomposition reaches all goals. This is the goal at which the longest attempt failed.
+    #[error("no operator or method applies to {goal}")]
     Stuck {
-        /// At what.
+        /// The goal.
         goal: Goal,
-        /// After how many steps.
+        /// The number of steps before it.
         steps: usize,
     },
-    /// A goal is neither an operator nor has it methods.
-    #[error("{goal} is neither an operator nor has it a method")]
+    /// A goal has neither an operator nor a method.
+    #[error("{goal} has neither an operator nor a method")]
     Unknown {
-        /// Which.
+        /// The goal.
         goal: Goal,
     },
-    /// A method's order is no order: it names a place that there is not, or comes back to where it began, or a later goal of its
-    /// list comes before an earlier one.
-    #[error("the order of the parts of {goal} is none")]
+    /// The order of a method is invalid: it has an index out of range, a cycle, or a pair against the order of the list.
+    #[error("the order of the parts of {goal} is invalid")]
     Disorder {
-        /// The goal that it splits.
+        /// The goal that the method decomposes.
         goal: Goal,
     },
-    /// A bound was met before there was a plan; it may have one all the same.
-    #[error("the bound on {bound} was met at {goal}")]
+    /// A limit was reached before a plan was found. A plan may exist.
+    #[error("the limit on {bound} was reached at {goal}")]
     Bound {
-        /// Which.
+        /// The limit.
         bound: &'static str,
-        /// At what.
+        /// The goal.
         goal: Goal,
     },
 }
 
-/// Where the planner can turn back to.
+/// A point to which the planner can backtrack.
 struct Choice {
     branch: usize,
     agenda: Agenda,
@@ -93,11 +92,11 @@ struct Choice {
     steps: usize,
 }
 
-/// Plans how goals are reached, one after the other, from what is the case: total-order forward decomposition, as SHOP and
-/// GTPyhop do it (Ghallab, Nau and Traverso 2004; Nau et al. 2003).
+/// Plans how to reach goals, one after the other, from an initial state: total-order forward decomposition, as in SHOP and GTPyhop
+/// (Ghallab, Nau and Traverso 2004; Nau et al. 2003).
 ///
-/// The same domain, facts and goals give the same plan. Nothing is searched beyond the bounds; a way that is too deep is given
-/// up like one that leads nowhere, and then the error says so.
+/// The result is a function of domain, state, goals and limits. A branch that exceeds a limit is abandoned as one that fails, and the
+/// error reports the limit then.
 ///
 /// ```
 /// use counterpoint::decompose::{Bounds, Domain, Facts, Goal, Split, plan};
@@ -123,7 +122,7 @@ struct Choice {
 ///
 /// # Errors
 ///
-/// Why there is no plan within the bounds.
+/// [`NoPlan`] with the reason why there is no plan within the limits.
 pub fn plan(domain: &Domain, facts: Facts, goals: &[Goal], bounds: Bounds) -> Result<Plan, NoPlan> {
     let mut search = Search::new(domain, facts, goals, bounds);
     loop {
@@ -148,7 +147,7 @@ struct Search<'a> {
     choices: Vec<Choice>,
     looked_at: u64,
     turned_back: u64,
-    /// The goal at which the longest way ended, and why: a bound, or nothing.
+    /// The goal at which the longest attempt failed, and the limit, if one was the reason.
     farthest: Option<(usize, Goal, Option<&'static str>)>,
 }
 
@@ -170,7 +169,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Does a step, or splits a goal by the first of its methods from `first` on that applies; false if neither can be.
+    /// Applies an operator, or the first applicable method from `first` on; false if none applies.
     fn take(&mut self, place: usize, first: usize) -> Result<bool, NoPlan> {
         let Some((goal, depth)) = self.branches.get(place).map(|branch| (branch.goal.clone(), branch.depth)) else {
             return Ok(false);
@@ -224,7 +223,7 @@ impl<'a> Search<'a> {
         Ok(self.note(&goal, None))
     }
 
-    /// Goes back to the last goal that has another method.
+    /// Backtracks to the last goal with another method.
     fn turn_back(&mut self, mut stuck: usize) -> Result<(), NoPlan> {
         loop {
             let Some(choice) = self.choices.pop() else {
@@ -245,7 +244,7 @@ impl<'a> Search<'a> {
             self.branches.truncate(choice.branches);
             self.steps.truncate(choice.steps);
             for branch in &mut self.branches {
-                // What was done after the choice is not done any more; branches from before it may have been split since.
+                // Undoes what was done after the choice, including later decompositions of earlier branches.
                 if branch.step.is_some_and(|step| step >= choice.steps) {
                     branch.step = None;
                 }
@@ -262,10 +261,10 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// A way ends here.
+    /// Records a failed attempt.
     fn note(&mut self, goal: &Goal, bound: Option<&'static str>) -> bool {
         let farther = self.farthest.as_ref().is_none_or(|(steps, ..)| self.steps.len() > *steps);
-        // That a bound was met outweighs how far others came: there may be a plan behind it.
+        // A limit takes precedence over the length of other attempts, since a plan may exist beyond it.
         let first_bound = bound.is_some() && self.farthest.as_ref().is_none_or(|(.., bound)| bound.is_none());
         let keeps_bound = bound.is_none() && self.farthest.as_ref().is_some_and(|(.., bound)| bound.is_some());
         if first_bound || (farther && !keeps_bound) {

@@ -1,12 +1,12 @@
-//! From a goal to a workflow.
+//! Decomposition of goals into workflows.
 //!
-//! | how | with | source |
+//! | method | item | source |
 //! |---|---|---|
-//! | by planning, from operators and methods | [`plan`], [`Domain`] | hierarchical task networks: SHOP (Nau et al. 2003), GTPyhop 2021 |
-//! | by rules, as data | [`RulePack`] | - |
-//! | by whatever a host plugs in, such as a language model | [`Decomposer`] | - |
+//! | planning with operators and methods | [`plan`], [`Domain`] | hierarchical task networks: SHOP (Nau et al. 2003), GTPyhop 2021 |
+//! | rules, as data | [`RulePack`] | - |
+//! | a component of the host, such as a language model | [`Decomposer`] | - |
 //!
-//! What comes out is a [`Definition`]; whoever made it, [`decompose`] validates it like any other before anything runs.
+//! The result is a [`Definition`]. [`decompose`] validates it before anything runs, whatever made it.
 
 mod domain;
 mod htn;
@@ -31,76 +31,76 @@ use crate::workflow::{DefinitionError, validate};
 use core::fmt;
 use thiserror::Error;
 
-/// A goal, in words.
+/// A request to decompose a goal.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Ask {
-    /// What the workflow shall be called.
+    /// The name of the workflow.
     pub name: Name,
-    /// What is wanted.
+    /// The goal, as text.
     pub goal: String,
-    /// What it is about: data for every step.
+    /// The subject: data for every step.
     pub about: Payload,
-    /// The kinds of tasks that there are agents for; none: any.
+    /// The allowed kinds of tasks; none for any.
     pub kinds: Option<Vec<Name>>,
 }
 
 impl Ask {
-    /// A goal about nothing in particular; the workflow is called `goal`.
+    /// A goal without a subject; the workflow is called `goal`.
     #[must_use]
     pub fn new(goal: impl Into<String>) -> Self {
         Self { name: Name::from("goal"), goal: goal.into(), about: Payload::NULL, kinds: None }
     }
 
-    /// Names the workflow.
+    /// Sets the name of the workflow.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<Name>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// Says what it is about.
+    /// Sets the subject.
     #[must_use]
     pub fn with_about(mut self, about: impl Into<Payload>) -> Self {
         self.about = about.into();
         self
     }
 
-    /// Allows tasks of these kinds only.
+    /// Allows only tasks of these kinds.
     #[must_use]
     pub fn with_kinds<N: Into<Name>>(mut self, kinds: impl IntoIterator<Item = N>) -> Self {
         self.kinds = Some(kinds.into_iter().map(Into::into).collect());
         self
     }
 
-    /// A run of what it was decomposed into: its input is `{"goal", "about"}`.
+    /// A run of the resulting workflow; its input is `{"goal", "about"}`.
     #[must_use]
     pub fn run(&self, id: RunId) -> RunSpec {
         RunSpec::new(id, &self.name).with_input(rules::input(self))
     }
 }
 
-/// Turns goals into workflows.
+/// Decomposes goals into workflows.
 pub trait Decomposer: fmt::Debug {
-    /// For people and reports.
+    /// The name, for people and reports.
     fn name(&self) -> &str;
 
-    /// The workflow that reaches the goal. It need not be sound: [`decompose`] looks at that.
+    /// A workflow that reaches the goal. It need not be valid, since [`decompose`] validates it.
     ///
     /// # Errors
     ///
-    /// When it has no answer.
+    /// [`DecomposeError`] if there is no answer.
     fn decompose(&mut self, ask: &Ask) -> Result<Definition, DecomposeError>;
 }
 
-/// Turns goals into workflows through a function that answers with a document in the [`language`](crate::language), as JSON:
-/// what a language model can be asked for. Made by [`by_document`].
+/// A decomposer whose function returns a document of the [`language`](crate::language) as JSON, for example from a language model.
+/// Made by [`by_document`].
 pub struct ByDocument<F> {
     name: Name,
     answer: F,
 }
 
-/// A decomposer that asks this function for a document, such as one that a language model has written.
+/// A decomposer that calls this function for a document.
 ///
 /// ```
 /// use counterpoint::Limits;
@@ -145,41 +145,41 @@ impl<F> fmt::Debug for ByDocument<F> {
     }
 }
 
-/// A goal that did not become a workflow.
+/// The reason why a goal was not decomposed.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum DecomposeError {
     /// The decomposer has no answer.
     #[error("no answer: {reason}")]
     Refused {
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// The planner has none.
+    /// The planner found no plan.
     #[error(transparent)]
     NoPlan(#[from] NoPlan),
-    /// The document that it answered with is none.
+    /// The document is invalid.
     #[error(transparent)]
     Document(#[from] DocumentError),
-    /// The workflow that it answered with is not sound.
+    /// The workflow is invalid.
     #[error(transparent)]
     Unsound(#[from] DefinitionError),
-    /// The workflow asks for a kind of task that nobody does.
-    #[error("node `{node}` asks for `{kind}`, which nobody does")]
+    /// The workflow contains a kind of task that is not allowed.
+    #[error("node `{node}` uses the kind `{kind}`, which is not allowed")]
     UnknownKind {
-        /// Where.
+        /// The node.
         node: Name,
-        /// What.
+        /// The kind.
         kind: Name,
     },
 }
 
-/// Asks a decomposer, and validates what it answers: a sound workflow of the name that was asked for, within these limits, with
-/// tasks of known kinds.
+/// Calls a decomposer and validates its answer: a valid workflow of the requested name, within the limits, with tasks of allowed
+/// kinds.
 ///
 /// # Errors
 ///
-/// Why there is no such answer.
+/// [`DecomposeError`] with the reason why there is no valid answer.
 pub fn decompose(decomposer: &mut dyn Decomposer, ask: &Ask, limits: &Limits) -> Result<Definition, DecomposeError> {
     let mut definition = decomposer.decompose(ask)?;
     definition.name = ask.name.clone();
@@ -190,7 +190,7 @@ pub fn decompose(decomposer: &mut dyn Decomposer, ask: &Ask, limits: &Limits) ->
     Ok(definition)
 }
 
-/// Whether all tasks are of these kinds, in workflows within, too.
+/// Checks the kinds of all tasks, including those of nested workflows.
 fn known(definition: &Definition, kinds: &[Name]) -> Result<(), DecomposeError> {
     let mut open = vec![definition];
     while let Some(definition) = open.pop() {
@@ -204,7 +204,7 @@ fn known(definition: &Definition, kinds: &[Name]) -> Result<(), DecomposeError> 
                     Body::Task(work) if !kinds.contains(&work.kind) => {
                         return Err(DecomposeError::UnknownKind { node: node.name.clone(), kind: work.kind.clone() });
                     }
-                    // What is called by its name must be allowed by its name.
+                    // A called workflow is allowed by its name.
                     Body::Call(call) if !kinds.contains(&call.workflow) => {
                         let (node, kind) = (node.name.clone(), call.workflow.clone());
                         return Err(DecomposeError::UnknownKind { node, kind });
@@ -217,7 +217,7 @@ fn known(definition: &Definition, kinds: &[Name]) -> Result<(), DecomposeError> 
     Ok(())
 }
 
-/// What may be handed on must be allowed, too; so it must be said.
+/// The kinds of delegated parts must be listed and allowed.
 fn handed_on(node: &Node, delegate: &Delegate, kinds: &[Name]) -> Result<(), DecomposeError> {
     let gather = if let Gather::Work(work) = &delegate.gather { Some(&work.kind) } else { None };
     let any = Name::from("any");
@@ -229,7 +229,7 @@ fn handed_on(node: &Node, delegate: &Delegate, kinds: &[Name]) -> Result<(), Dec
     }
 }
 
-/// What a node may have done, undoing excepted.
+/// The work of a node, without compensations.
 fn bodies(node: &Node) -> Vec<&Body> {
     match &node.action {
         Action::Do(body) => vec![body],

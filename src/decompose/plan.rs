@@ -1,4 +1,4 @@
-//! A plan: the steps, where they come from, and which come before which.
+//! A plan: its steps, their order and the decomposition from which they come.
 
 use super::domain::{Domain, Facts, Goal};
 use crate::definition::{Action, Body, Definition, Expr, Link, Node, Work};
@@ -7,47 +7,47 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Where a part of a plan comes from: a goal, the method that split it, and what it was split into.
+/// A node of the decomposition tree: a goal, the method that decomposed it, and its parts.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Branch {
     /// The goal.
     pub goal: Goal,
-    /// The method that split it; none for a step.
+    /// The method that decomposed it; none for a step.
     pub method: Option<Name>,
-    /// The branch that it is part of; none at the top.
+    /// The index of the parent branch; none at the top.
     pub parent: Option<usize>,
-    /// Its parts, in order.
+    /// The indexes of its parts, in order.
     pub parts: Vec<usize>,
-    /// Which of its parts come before which; none: each before the next.
+    /// The order of its parts, as pairs; none: each precedes the next.
     pub before: Option<Vec<(usize, usize)>>,
-    /// Which step it is, from 0; none if it was split.
+    /// The index of its step; none if it was decomposed.
     pub step: Option<usize>,
-    /// How many goals it is below.
+    /// Its depth in the tree.
     pub depth: u32,
 }
 
-/// How goals are reached.
+/// The result of planning.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Plan {
-    /// What is done, in an order in which it can be done.
+    /// The steps, in an executable order.
     pub steps: Vec<Goal>,
-    /// Where the steps come from: goals before their parts.
+    /// The decomposition tree: goals before their parts.
     pub branches: Vec<Branch>,
-    /// What is the case at the end.
+    /// The state after all steps.
     pub facts: Facts,
-    /// How often the planner turned back.
+    /// The number of times that the planner backtracked.
     pub turned_back: u64,
 }
 
 impl Plan {
-    /// Which steps come before which, directly: what follows from others is left out.
+    /// The direct precedence links between steps, without transitive ones.
     #[must_use]
     pub fn links(&self) -> Vec<(usize, usize)> {
         let mut links = Vec::new();
         let mut ends: Vec<Ends> = vec![Ends::default(); self.branches.len()];
-        // Parts stand after what they are part of, so they are known first.
+        // Parts have larger indexes than their branch, so they are processed first.
         for (place, branch) in self.branches.iter().enumerate().rev() {
             let found = match branch.step {
                 Some(step) => Ends { first: vec![step], last: vec![step] },
@@ -63,8 +63,8 @@ impl Plan {
         links
     }
 
-    /// The steps as tasks of a workflow: kinds are the names of operators, inputs what they are about, needs and urgency those
-    /// of [`Domain::with_work`]. The output is the list of what the steps give, in order.
+    /// The steps as tasks of a workflow. Kinds are the names of operators, inputs their arguments, needs and tiers those of
+    /// [`Domain::with_work`]. The output is the list of the outputs of the steps, in order.
     #[must_use]
     pub fn definition(&self, name: impl Into<Name>, domain: &Domain) -> Definition {
         let mut before: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
@@ -90,15 +90,14 @@ impl Plan {
     }
 }
 
-/// The steps of a branch that nothing in it comes before, and those that come before nothing in it.
+/// The first and the last steps of a branch.
 #[derive(Debug, Clone, Default)]
 struct Ends {
     first: Vec<usize>,
     last: Vec<usize>,
 }
 
-/// Links the last steps of each part to the first ones of the parts that follow it directly; parts without steps are as if they
-/// were not there.
+/// Links the last steps of each part to the first ones of the parts that follow it directly; parts without steps are skipped.
 fn joined(parts: &[usize], before: Option<&[(usize, usize)]>, ends: &[Ends], links: &mut Vec<(usize, usize)>) -> Ends {
     let known: Vec<(usize, &Ends)> =
         parts.iter().enumerate().filter_map(|(place, part)| Some((place, ends.get(*part)?))).collect();
@@ -133,7 +132,7 @@ fn link(one: &Ends, next: &Ends, links: &mut Vec<(usize, usize)>) {
     links.extend(one.last.iter().flat_map(|last| next.first.iter().map(move |first| (*last, *first))));
 }
 
-/// Whether pairs lead from one place to another.
+/// Whether a path of pairs leads from one index to another.
 fn leads(pairs: &[(usize, usize)], from: usize, to: usize, count: usize) -> bool {
     let (mut seen, mut open) = (vec![false; count], vec![from]);
     while let Some(place) = open.pop() {
@@ -150,7 +149,7 @@ fn leads(pairs: &[(usize, usize)], from: usize, to: usize, count: usize) -> bool
     false
 }
 
-/// A list that shares its tail: what is left to do.
+/// A persistent list of remaining goals, which shares its tail.
 #[derive(Debug, Clone)]
 pub(super) struct Agenda(pub(super) Option<Arc<(usize, Self)>>);
 
@@ -161,7 +160,7 @@ impl Agenda {
 }
 
 impl Drop for Agenda {
-    /// Link by link: a list as long as memory must not overflow the stack.
+    /// Iterative, since a recursive drop of a long list would overflow the stack.
     fn drop(&mut self) {
         let mut next = self.0.take();
         while let Some(link) = next {

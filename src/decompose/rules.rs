@@ -1,4 +1,4 @@
-//! Rules for common goals, as data.
+//! Decomposition by rules, as data.
 
 use super::{Ask, DecomposeError, Decomposer};
 use crate::definition::{Action, Body, Definition, Expr, Link, Node, Work};
@@ -16,19 +16,19 @@ use std::collections::BTreeSet;
 pub struct RuleStep {
     /// The name of the node; unique in the rule.
     pub name: Name,
-    /// The kind of task; the name if nothing is said.
+    /// The kind of task; by default the name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<Name>,
-    /// What it needs of an agent.
+    /// The needs of the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs: Option<Needs>,
-    /// How urgent it is.
+    /// The tier of the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<Tier>,
-    /// The steps that come before it; none said: the one before it in the list. Empty: it begins at once.
+    /// The steps before it; by default the one before it in the list. With an empty list it starts at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Vec<Name>>,
-    /// A goal of its own, which is decomposed in turn: the step is a workflow then.
+    /// A goal that is decomposed in turn: the step is a nested workflow then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub goal: Option<String>,
 }
@@ -40,28 +40,28 @@ impl RuleStep {
         Self { name: name.into(), kind: None, needs: None, tier: None, after: None, goal: None }
     }
 
-    /// Sets what it needs of an agent.
+    /// Sets the needs of the task.
     #[must_use]
     pub fn with_needs(mut self, needs: Needs) -> Self {
         self.needs = Some(needs);
         self
     }
 
-    /// Sets how urgent it is.
+    /// Sets the tier of the task.
     #[must_use]
     pub const fn with_tier(mut self, tier: Tier) -> Self {
         self.tier = Some(tier);
         self
     }
 
-    /// Sets the steps that come before it.
+    /// Sets the steps before it.
     #[must_use]
     pub fn with_after<N: Into<Name>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.after = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Gives it a goal of its own.
+    /// Sets a goal to be decomposed.
     #[must_use]
     pub fn with_goal(mut self, goal: impl Into<String>) -> Self {
         self.goal = Some(goal.into());
@@ -69,14 +69,14 @@ impl RuleStep {
     }
 }
 
-/// A rule: goals in whose text these words are, and the steps to reach them.
+/// A rule: words that a goal must contain, and the steps to reach it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Rule {
-    /// What it is called.
+    /// The name.
     pub name: Name,
-    /// Each of these must be there, by one of its words: `[["develop", "train"], ["model"]]`. None: any goal.
+    /// The goal must contain a word of each list: `[["develop", "train"], ["model"]]`. Without lists the rule applies to any goal.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub words: Vec<Vec<String>>,
     /// The steps.
@@ -97,13 +97,13 @@ impl Rule {
         self
     }
 
-    /// Whole words, whatever their case.
+    /// Compares whole words, ignoring case.
     fn meets(&self, words: &BTreeSet<String>) -> bool {
         self.words.iter().all(|any| any.iter().any(|word| words.contains(&word.to_lowercase())))
     }
 }
 
-/// Rules in the order in which they are asked; a goal that none of them meets is a single step.
+/// Rules in order; the first that applies is used. A goal to which none applies becomes a single step.
 ///
 /// ```
 /// use counterpoint::Limits;
@@ -121,7 +121,7 @@ impl Rule {
 #[serde(transparent)]
 pub struct RulePack(Vec<Rule>);
 
-/// So often a goal within a goal is decomposed.
+/// The limit on nested decompositions.
 const MOST_LEVELS: u32 = 8;
 
 impl RulePack {
@@ -154,7 +154,7 @@ impl RulePack {
         ])
     }
 
-    /// Adds a rule, which is asked before those that are there.
+    /// Adds a rule before the existing ones.
     #[must_use]
     pub fn with_rule(mut self, rule: Rule) -> Self {
         self.0.insert(0, rule);
@@ -186,7 +186,7 @@ impl RulePack {
         )))
     }
 
-    /// A step is given the goal, what it is about, and what the steps before it gave.
+    /// The node of a step; its input is the goal, the subject and the outputs of the steps before it.
     fn node(&self, step: &RuleStep, last: Option<&Name>, rule: &Rule, level: u32) -> Result<Node, DecomposeError> {
         let before: Vec<Name> = step.after.clone().unwrap_or_else(|| last.cloned().into_iter().collect());
         let given = before.iter().map(|name| (name.clone(), Expr::node(name.clone())));
@@ -196,7 +196,7 @@ impl RulePack {
         let body = match &step.goal {
             Some(goal) if level >= MOST_LEVELS => {
                 return Err(DecomposeError::Refused {
-                    reason: format!("rule `{}` goes round in circles at `{goal}`", rule.name),
+                    reason: format!("rule `{}` applies to its own goal `{goal}` again", rule.name),
                 });
             }
             Some(goal) => Body::Flow(std::sync::Arc::new(self.definition(&step.name, goal, level + 1)?)),
@@ -221,7 +221,7 @@ impl Decomposer for RulePack {
     }
 }
 
-/// What a run of a decomposed goal is given.
+/// The input of a run of a decomposed goal.
 pub(super) fn input(ask: &Ask) -> Payload {
     Payload::new(json!({"goal": ask.goal, "about": ask.about.value()}))
 }

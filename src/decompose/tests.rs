@@ -287,7 +287,7 @@ fn a_method_that_calls_itself_ends_at_the_bound() {
     let error = plan(&domain, Facts::new(), &[Goal::new("again", [""; 0])], Bounds::default()).unwrap_err();
     assert!(matches!(error, NoPlan::Bound { bound: "depth", .. }), "{error}");
     let unknown = plan(&domain, Facts::new(), &[Goal::new("other", [""; 0])], Bounds::default()).unwrap_err();
-    assert_eq!(unknown.to_string(), "other() is neither an operator nor has it a method");
+    assert_eq!(unknown.to_string(), "other() has neither an operator nor a method");
     let wrong =
         Domain::default().with_method("x", "x", |_, _| Some(Split::partial([Goal::new("x", [""; 0])], [(0, 1)])));
     assert!(matches!(
