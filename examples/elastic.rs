@@ -62,7 +62,10 @@ impl Host {
         let mut out = Outbox::default();
         self.scheduler.handle(self.now, command, &mut out)?;
         for effect in out.effects() {
-            #[expect(clippy::wildcard_enum_match_arm, reason = "nothing is batched, called back or cancelled here")]
+            #[expect(
+                clippy::wildcard_enum_match_arm,
+                reason = "this load has no batches, preemptions or cancellations"
+            )]
             match effect {
                 Effect::Dispatch { attempt, to, task, .. } => {
                     self.waits.extend(self.submitted.remove(&task.id).map(|then| self.now.since(then)));
@@ -71,7 +74,7 @@ impl Host {
                     self.at(self.now + took, Step::Done(*to, *attempt));
                 }
                 Effect::Scale { advised, .. } => self.scale(*advised)?,
-                other => return Err(format!("nobody asked for {other:?}").into()),
+                other => return Err(format!("unexpected command {other:?}").into()),
             }
         }
         Ok(())
@@ -134,7 +137,7 @@ impl Host {
         self.waits.sort_unstable();
         let slow = self.waits.get(self.waits.len() * 99 / 100).copied().unwrap_or_default();
         let minute = (self.now - Time::ZERO).as_secs() / 60;
-        println!("{minute:>4} min {online:>4} agents {:>6} tasks, 99 % waited at most {slow:.1?}", self.waits.len());
+        println!("{minute:>4} min {online:>4} agents {:>6} tasks, p99 wait {slow:.1?}", self.waits.len());
         self.waits.clear();
         self.at(self.now + Duration::from_secs(60), Step::Report);
         Ok(())
@@ -175,9 +178,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         host.step(step)?;
     }
     let used = host.busy.as_secs_f64() / host.offered.as_secs_f64();
-    println!("at most {} agents; of the time that agents were there {:.0} % was used", host.most, used * 100.0);
+    println!("at most {} agents; utilisation {:.0} %", host.most, used * 100.0);
     if used < 0.4 {
-        return Err("agents stood idle".into());
+        return Err("agents were idle".into());
     }
     Ok(())
 }

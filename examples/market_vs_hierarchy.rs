@@ -34,9 +34,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let found = study(1, 8_000)?;
     println!("{}", table(&found));
     let chart = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/market_vs_hierarchy.svg");
-    std::fs::create_dir_all(chart.parent().ok_or("it lies in a folder")?)?;
+    std::fs::create_dir_all(chart.parent().ok_or("the path has a parent")?)?;
     std::fs::write(&chart, picture(&found))?;
-    println!("The chart is in {}.", chart.display());
+    println!("Chart: {}", chart.display());
     Ok(())
 }
 
@@ -214,7 +214,7 @@ fn simulate(
     }
     let mut waits = std::mem::take(&mut world.waits);
     if u64::try_from(waits.len()) != Ok(tasks) {
-        return Err(format!("{} of {tasks} were done", waits.len()).into());
+        return Err(format!("{} of {tasks} tasks completed", waits.len()).into());
     }
     waits.sort_by(f64::total_cmp);
     let count = waits.len().max(1) as f64;
@@ -238,7 +238,7 @@ const GAP: f64 = LENGTH * 0.875 / (0.9 * 24.0);
 
 fn table(found: &[Found]) -> String {
     let mut text = String::from(
-        "| coordination | mean wait, s | p99, s | work for a task, s | messages for a task | fairness |\n|---|---|---|---|---|---|\n",
+        "| coordination | mean wait, s | p99, s | work per task, s | messages per task | fairness |\n|---|---|---|---|---|---|\n",
     );
     for Found { name, wait, late, work, messages, fairness } in found {
         let _ = writeln!(text, "| {name} | {wait:.2} | {late:.2} | {work:.2} | {messages:.1} | {fairness:.3} |");
@@ -253,8 +253,8 @@ fn picture(found: &[Found]) -> String {
     type Figure = fn(&Found) -> f64;
     let figures: [(&str, Figure); 4] = [
         ("mean wait, s", |found| found.wait),
-        ("work for a task, s", |found| found.work),
-        ("messages for a task", |found| found.messages),
+        ("work per task, s", |found| found.work),
+        ("messages per task", |found| found.messages),
         ("fairness", |found| found.fairness),
     ];
     for (column, (title, figure)) in (0_u16..).zip(figures) {
@@ -284,7 +284,7 @@ mod tests {
         let [least, tree, market, trails] = &found[..] else { panic!("four") };
         assert!(market.work < 0.85 * least.work, "{found:?}");
         assert!(trails.work < 0.95 * least.work, "{found:?}");
-        assert!((tree.work / least.work - 1.0).abs() < 0.08, "a tree looks at load alone: {found:?}");
+        assert!((tree.work / least.work - 1.0).abs() < 0.08, "a hierarchy considers load only: {found:?}");
         assert!(market.messages > tree.messages && tree.messages > trails.messages, "{found:?}");
         assert!(
             found.iter().all(|one| one.fairness > 0.8 && one.fairness <= 1.0 + 1e-9 && one.wait < 20.0),

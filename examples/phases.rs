@@ -25,13 +25,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{}", told(team));
     }
     let chart = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/phases.svg");
-    std::fs::create_dir_all(chart.parent().ok_or("it lies in a folder")?)?;
+    std::fs::create_dir_all(chart.parent().ok_or("the path has a parent")?)?;
     std::fs::write(&chart, gantt(&project))?;
-    println!("\nWhat to learn before the next one:");
+    println!("\nSkills to learn before the next project:");
     for gap in growth(&matrix(), &requests().map(|request| (request, 100))).iter().take(3) {
-        println!("  {} at level {}: {} can, {} hangs on it", gap.skill, gap.level, gap.holders, gap.demand);
+        println!(
+            "  {} at level {}: {} agents have it, {} of the work needs it",
+            gap.skill, gap.level, gap.holders, gap.demand
+        );
     }
-    println!("\nThe chart is in {}.", chart.display());
+    println!("\nChart: {}", chart.display());
     Ok(())
 }
 
@@ -131,8 +134,8 @@ fn told(formed: &Formed) -> String {
         }
     }
     for handover in &formed.handovers {
-        let to = handover.to.map_or("nobody yet", name);
-        let _ = write!(text, "; {} goes from {} to {to}", handover.task, name(handover.from));
+        let to = handover.to.map_or("no work yet", name);
+        let _ = write!(text, "; {} is handed over from {} to {to}", handover.task, name(handover.from));
     }
     text
 }

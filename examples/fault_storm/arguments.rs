@@ -43,7 +43,7 @@ pub(crate) fn read(mut given: impl Iterator<Item = String>) -> Result<Arguments,
     while let Some(word) = given.next() {
         let mut number = || -> Result<u64, String> {
             let text = given.next().ok_or_else(|| format!("{word} needs a number"))?;
-            text.parse().map_err(|_| format!("{text} is no number"))
+            text.parse().map_err(|_| format!("{text} is not a number"))
         };
         match word.as_str() {
             "--seeds" => told.seeds = number()?,
@@ -58,7 +58,7 @@ pub(crate) fn read(mut given: impl Iterator<Item = String>) -> Result<Arguments,
                 let text = given.next().ok_or("--replay needs a case")?;
                 told.replay = Some(text.parse().map_err(|bad: counterpoint::sim::storm::BadCase| bad.to_string())?);
             }
-            other => return Err(format!("{other} is not known")),
+            other => return Err(format!("unknown option {other}")),
         }
     }
     Ok(told)

@@ -88,7 +88,7 @@ fn smaller(storm: &Storm, failed: Failed) -> Failed {
     match catch_unwind(AssertUnwindSafe(|| storm.shrink(failed, PATIENCE))) {
         Ok(smallest) => smallest,
         // A smaller case panics: shrinking by hand goes on from here.
-        Err(_) => Failed::new(case, "panicked while it was made smaller".to_owned()),
+        Err(_) => Failed::new(case, "panicked while the case was reduced".to_owned()),
     }
 }
 

@@ -14,28 +14,28 @@ pub(crate) fn of(told: &Arguments, tally: &Tally, failures: usize, seconds: f64)
     row("", String::new());
     row("---", "---".to_owned());
     row("seeds", grouped(tally.cases));
-    row("asked in each", told.events.map_or_else(|| "4 to 80".to_owned(), |events| grouped(events.into())));
+    row("jobs in each", told.events.map_or_else(|| "4 to 80".to_owned(), |events| grouped(events.into())));
     row("simulated hours", format!("{hours:.0}"));
-    row("calls of the engine, each judged", grouped(tally.calls));
-    row("facts kept", grouped(tally.facts));
+    row("calls of the engine, each checked", grouped(tally.calls));
+    row("events stored", grouped(tally.facts));
     row("replays compared", grouped(tally.verified));
-    row("deaths of hosts", grouped(tally.crashes));
-    row("hosts taken over while they slept, all refused by the journal", grouped(tally.fenced));
+    row("crashes of hosts", grouped(tally.crashes));
+    row("hosts replaced while they were suspended, all rejected by the journal", grouped(tally.fenced));
     row("faults", grouped(tally.faults.values().sum()));
-    row("tasks, those of runs among them", grouped(tally.tasks));
+    row("tasks, including those of runs", grouped(tally.tasks));
     for (status, count) in &tally.ended {
         row(&format!("- {status}"), grouped(*count));
     }
-    row("- under way when a world without an end was left", grouped(tally.unfinished));
+    row("- under way at the end of a simulation without an end", grouped(tally.unfinished));
     row("runs", grouped(tally.runs));
     row("retries", grouped(tally.retries));
     row("agents lost", grouped(tally.lost_agents));
-    row("requests that the world outside had seen before", grouped(tally.repeats));
-    row("requests that it refused as withdrawn", grouped(tally.too_late));
+    row("requests that the external service recognised as repeats", grouped(tally.repeats));
+    row("requests that it rejected as withdrawn", grouped(tally.too_late));
     row("**lost**", format!("**{}**", tally.lost));
-    row("**done twice**", format!("**{}**", tally.twice));
-    row("**failed cases (stuck, or a rule broken)**", format!("**{failures}**"));
-    let _ = writeln!(text, "\n| fault | struck |\n|---|---|");
+    row("**performed twice**", format!("**{}**", tally.twice));
+    row("**failed cases (stuck, or a rule violated)**", format!("**{failures}**"));
+    let _ = writeln!(text, "\n| fault | occurrences |\n|---|---|");
     for fault in Fault::ALL {
         let _ = writeln!(text, "| {fault} | {} |", grouped(tally.faults.get(fault).copied().unwrap_or(0)));
     }

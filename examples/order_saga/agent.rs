@@ -61,7 +61,7 @@ impl Agent {
             Self::new(6, "inspector at night", &["inspect"], 6),
             Self::new(7, "carrier", &["ship"], 8),
             Self::new(8, "post", &["ship", "tell"], 12),
-            Self::new(9, "jack of all trades", &["reserve", "charge.undo", "inspect", "tell"], 4),
+            Self::new(9, "generalist", &["reserve", "charge.undo", "inspect", "tell"], 4),
         ]
     }
 
@@ -76,8 +76,8 @@ impl Agent {
         }
         let fault = Fault::drawn(random, attempt.number().get());
         let answer = match fault {
-            Fault::Transient => Some(Err(Failure::transient("the service is away"))),
-            Fault::Overloaded => Some(Err(Failure::overloaded("too much to do", Duration::from_secs(2)))),
+            Fault::Transient => Some(Err(Failure::transient("the service is unavailable"))),
+            Fault::Overloaded => Some(Err(Failure::overloaded("overloaded", Duration::from_secs(2)))),
             Fault::PanicBefore => Some(Err(panicked())),
             _ => None,
         };
@@ -109,7 +109,7 @@ impl Agent {
         }
         if job.answer.is_none() {
             job.dropped = true;
-            job.answer = Some(Err(Failure::transient("given up, as asked")));
+            job.answer = Some(Err(Failure::transient("gave up after cancellation")));
         }
         vec![(between(random, 5, 200), Deed::Answer)]
     }

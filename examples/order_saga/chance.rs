@@ -32,7 +32,7 @@ pub enum Fault {
     None,
     /// The service is away for a moment: no effect, and the agent says so.
     Transient,
-    /// The service has too much to do: no effect, and the agent says so.
+    /// The service has overloaded: no effect, and the agent says so.
     Overloaded,
     /// The request never arrives, and the agent says nothing.
     LostRequest,

@@ -104,7 +104,7 @@ fn judged(scene: Scene) -> Fallible<(Shop, Tally, Vec<String>)> {
     let tally = Tally::of(&shop.journal);
     let mut wrong = prove(&tally, &shop.world.books(), orders);
     if shop.restored(false)?.snapshot() != shop.engine().snapshot() {
-        wrong.push("the journal does not lead to the engine's state".to_owned());
+        wrong.push("replaying the journal gives another state than the engine's".to_owned());
     }
     Ok((shop, tally, wrong))
 }
@@ -116,13 +116,13 @@ fn one(told: &Arguments) -> Fallible<bool> {
     writeln!(out, "{}", table(&tally))?;
     let (books, refused) = (shop.world.books(), shop.refused);
     let too_late: u32 = books.accounts.values().map(|account| account.too_late).sum();
-    writeln!(out, "{} facts in {}; {} agents lost", tally.facts, shop.finished_at(), tally.agents_lost)?;
+    writeln!(out, "{} events in {}; {} agents lost", tally.facts, shop.finished_at(), tally.agents_lost)?;
     writeln!(
         out,
-        "engine refused {} late answers, {} words of past lives, {} regrets",
+        "engine rejected {} late answers, {} messages of earlier incarnations, {} late cancellations",
         refused.stale_attempts, refused.stale_lives, refused.late_regrets
     )?;
-    writeln!(out, "world recognised {} repeated requests, refused {too_late} withdrawn ones", books.repeats)?;
+    writeln!(out, "services recognised {} repeated requests, rejected {too_late} withdrawn ones", books.repeats)?;
     drop(books);
     if refused.crashes > 0 {
         writeln!(out, "{} crashes; {}", refused.crashes, likeness(&told.scene, &tally)?)?;
@@ -143,15 +143,15 @@ fn likeness(scene: &Scene, tally: &Tally) -> Fallible<String> {
     let same =
         |(order, tale): &(&u64, &tally::Tale)| quiet.tales.get(order).is_some_and(|q| q.ending() == tale.ending());
     let alike = tally.tales.iter().filter(same).count();
-    Ok(format!("{alike} of {} orders ended as they do without", tally.tales.len()))
+    Ok(format!("{alike} of {} orders ended as they do without crashes", tally.tales.len()))
 }
 
 fn verdict(out: &mut impl io::Write, what: &str, wrong: &[String]) -> io::Result<bool> {
     if wrong.is_empty() {
-        writeln!(out, "the books balance ({what})")?;
+        writeln!(out, "the accounts balance ({what})")?;
         return Ok(true);
     }
-    writeln!(out, "THE BOOKS DO NOT BALANCE ({what}):")?;
+    writeln!(out, "THE ACCOUNTS DO NOT BALANCE ({what}):")?;
     for line in wrong.iter().take(20) {
         writeln!(out, "  {line}")?;
     }
@@ -175,6 +175,9 @@ fn many(scene: &Scene, seeds: Range<u64>) -> Fallible<bool> {
         }
     }
     let orders = scene.orders;
-    writeln!(out, "{balanced} of {all} seeds balance ({orders} orders each, {facts} facts, {crashes} crashes in all)")?;
+    writeln!(
+        out,
+        "{balanced} of {all} seeds balance ({orders} orders each, {facts} events, {crashes} crashes in all)"
+    )?;
     Ok(balanced == all)
 }

@@ -12,7 +12,7 @@ pub fn prove(tally: &Tally, books: &Books, orders: impl Iterator<Item = u64>) ->
         seen += 1;
         let account = books.accounts.get(&order).copied().unwrap_or_default();
         let Some(tale) = tally.tales.get(&order) else {
-            wrong.push(format!("order {order} was never taken"));
+            wrong.push(format!("order {order} was never accepted"));
             continue;
         };
         wrong.extend(tale.wrong.iter().map(|what| format!("order {order}: {what}")));
@@ -34,7 +34,7 @@ fn shelves(books: &Books) -> Vec<String> {
         })
     };
     let left: u32 = books.shelves.iter().map(|shelf| shelf.reserved).sum();
-    let kept = (left > 0).then(|| format!("{left} pieces are put aside for nobody"));
+    let kept = (left > 0).then(|| format!("{left} items are reserved for no order"));
     books.shelves.iter().enumerate().filter_map(over).chain(kept).collect()
 }
 
@@ -62,7 +62,7 @@ fn settled(account: &Account) -> Vec<String> {
             .push(format!("reserved {}, shipped {}, released {}", account.reserved, account.shipped, account.released));
     }
     if account.told > account.shipped {
-        wrong.push("told of a parcel that was not shipped".to_owned());
+        wrong.push("the customer was notified of a parcel that was not shipped".to_owned());
     }
     wrong
 }
@@ -80,5 +80,5 @@ fn agrees(tale: &Tale, account: &Account) -> Option<String> {
         RunOutcome::Failed { .. } => account.shipped == 1,
         _ => false,
     };
-    (!fits).then(|| format!("the run {outcome}, the world disagrees"))
+    (!fits).then(|| format!("the run {outcome}, but the services disagree"))
 }

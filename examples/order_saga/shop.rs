@@ -190,7 +190,7 @@ impl Shop {
     }
 
     fn standstill(&self) -> String {
-        let mut text = format!("nothing goes on at {}", self.now);
+        let mut text = format!("no progress at {}", self.now);
         for run in self.engine.runs().filter(|run| run.outcome().is_none()).take(5) {
             text.push_str(&format!("\n  {run:?} waits for {}", run.waits_for().join("; ")));
             for line in self.engine.story(run.id()) {
@@ -299,7 +299,7 @@ impl Shop {
                 "reserve" => books.release(&order),
                 _ => books.refund(&order)?,
             }
-            UndoRemedy::Declare { reason: "done by hand".into() }
+            UndoRemedy::Declare { reason: "completed by hand".into() }
         } else {
             UndoRemedy::Retry
         };

@@ -37,13 +37,13 @@ impl Tale {
     pub fn ending(&self) -> String {
         match self.outcomes.last() {
             None => "not ended".to_owned(),
-            Some(RunOutcome::Succeeded { .. }) if self.untold => "shipped, letter lost".to_owned(),
+            Some(RunOutcome::Succeeded { .. }) if self.untold => "shipped, notification lost".to_owned(),
             Some(RunOutcome::Succeeded { .. }) => "shipped".to_owned(),
-            Some(RunOutcome::Compensated { cause }) => format!("undone: {}", reason(cause)),
+            Some(RunOutcome::Compensated { cause }) => format!("compensated: {}", reason(cause)),
             Some(RunOutcome::Failed { cause, residue }) if residue.is_empty() => {
-                format!("nothing to undo: {}", reason(cause))
+                format!("nothing to compensate: {}", reason(cause))
             }
-            Some(RunOutcome::Failed { cause, .. }) => format!("not undone: {}", reason(cause)),
+            Some(RunOutcome::Failed { cause, .. }) => format!("not compensated: {}", reason(cause)),
             Some(other) => other.to_string(),
         }
     }
@@ -53,7 +53,7 @@ fn reason(cause: &Cause) -> String {
     match cause {
         Cause::Node { failure, .. } if failure.kind == FailureKind::Permanent => failure.message.to_string(),
         Cause::Node { node, .. } => format!("{node} did not work"),
-        Cause::Cancelled { .. } => "customer thought again".to_owned(),
+        Cause::Cancelled { .. } => "customer cancelled".to_owned(),
         _ => cause.to_string(),
     }
 }
@@ -153,10 +153,10 @@ impl Tally {
             return;
         }
         if tale.shipped {
-            tale.wrong.push(format!("{task} undoes a step after the parcel has left"));
+            tale.wrong.push(format!("{task} compensates a step after the parcel was sent"));
         }
         if let Some(step) = tale.under_way.first() {
-            tale.wrong.push(format!("{task} undoes a step while {step} is under way"));
+            tale.wrong.push(format!("{task} compensates a step while {step} is under way"));
         }
     }
 

@@ -52,7 +52,8 @@ fn small_day() -> (Scene, Tally) {
     for seed in 0.. {
         let scene = Scene { regrets: false, deaths: false, ..Scene::new(seed, 3) };
         let (_, tally) = balances(scene.clone());
-        let telling = tally.tales.values().any(|tale| tale.ending().starts_with("undone: card") && tale.unknown > 0);
+        let telling =
+            tally.tales.values().any(|tale| tale.ending().starts_with("compensated: card") && tale.unknown > 0);
         let shipped = tally.tales.values().any(|tale| tale.ending() == "shipped");
         if telling && shipped && tally.tales.values().map(|tale| tale.unknown).sum::<u64>() > 1 {
             return (scene, tally);
@@ -94,7 +95,7 @@ fn the_proof_notices_mistakes_of_the_world() {
             let (_, _, wrong) = judged(Scene { planted, ..Scene::new(seed, 100) }).unwrap();
             wrong.iter().any(|line| line.contains(sign))
         });
-        assert!(found, "{planted:?} goes unnoticed");
+        assert!(found, "{planted:?} is not detected");
     }
 }
 
@@ -105,7 +106,9 @@ fn all_sorts_of_things_happen() {
     assert!(sum(|tale| tale.retries) > 0 && sum(|tale| tale.failovers) > 0 && sum(|tale| tale.unknown) > 0);
     assert!(sum(|tale| tale.undone) > 0 && shop.refused.stale_attempts > 0 && tally.agents_lost > 0);
     let endings: Vec<String> = endings(&tally).into_values().collect();
-    for ending in ["undone: card declined", "undone: looks like fraud", "undone: out of stock", "shipped"] {
+    for ending in
+        ["compensated: card declined", "compensated: looks like fraud", "compensated: out of stock", "shipped"]
+    {
         assert!(endings.iter().any(|other| other == ending), "nothing was {ending}");
     }
 }

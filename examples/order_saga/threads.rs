@@ -28,7 +28,7 @@ fn perform(seed: u64, steps: &Steps, task: &TaskSpec, attempt: &Attempt) -> Resu
     let order = task.owner.map_or(0, |owner| owner.run.get());
     let random = &mut about(seed, &[8, order, number_of(&task.kind), attempt.number().into()]);
     if attempt.number() < 6 && happens(random, 60) {
-        return Err(Failure::transient("the service is away"));
+        return Err(Failure::transient("the service is unavailable"));
     }
     let (panics, sleeps) = (attempt.number() < 6 && happens(random, 40), attempt.number() < 6 && happens(random, 40));
     let answer = steps.perform(&task.kind, &task.payload, attempt);

@@ -161,7 +161,7 @@ impl Books {
         let planted = self.planted;
         let account = self.account(order.number);
         if account.obstinate {
-            return Err(Failure::permanent("the bank wants to be called"));
+            return Err(Failure::permanent("the bank asks for a call"));
         }
         account.money_withdrawn = true;
         if account.charged > account.refunded && planted != Planted::RefundForgotten {
@@ -175,7 +175,7 @@ impl Books {
         let account = self.account(order.number);
         if account.reserved <= account.released + account.shipped {
             account.too_late += 1;
-            return Err(Failure::permanent("nothing is put aside for this order"));
+            return Err(Failure::permanent("nothing is reserved for this order"));
         }
         account.shipped += 1;
         if let Some(shelf) = self.shelves.get_mut(order.product) {

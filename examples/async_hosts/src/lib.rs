@@ -38,7 +38,7 @@ impl Step for Translate {
 
     fn run(&self, article: String, attempt: &Attempt) -> Result<String, Failure> {
         if attempt.is_cancelled() {
-            return Err(Failure::transient("not wanted any more"));
+            return Err(Failure::transient("cancelled"));
         }
         if article.len().is_multiple_of(3) && attempt.number() == 1 {
             return Err(Failure::transient("the service is busy"));
@@ -117,7 +117,7 @@ pub async fn publish(host: &FutureHost, sleep: &Sleep) -> Result<Vec<String>, Bo
         let issue: Result<String, RunError> = run.await;
         lines.push(format!("{id}: {}", issue?));
     }
-    lines.push(format!("progress was told: {}", seen > 2));
+    lines.push(format!("progress was reported: {}", seen > 2));
     host.shut_down(Duration::from_secs(5)).await?;
     Ok(lines)
 }

@@ -12,7 +12,7 @@ const ISSUES: [&str; 4] = [
     r#"  r1: 12 articles, the last is Some("ARTICLE 12 OF ISSUE 1")"#,
     r#"  r2: 12 articles, the last is Some("ARTICLE 12 OF ISSUE 2")"#,
     r#"  r3: 12 articles, the last is Some("ARTICLE 12 OF ISSUE 3")"#,
-    "  progress was told: true",
+    "  progress was reported: true",
 ];
 
 #[test]
@@ -29,13 +29,13 @@ fn on_smol() {
 #[test]
 fn on_tower() {
     // The call that hangs is ended by the layer around it and tried again.
-    let expected = [r#""hello" -> "HELLO""#, r#""is anybody there" -> "IS ANYBODY THERE""#, "calls of the service: 3"];
+    let expected = [r#""hello" -> "HELLO""#, r#""are you there" -> "ARE YOU THERE""#, "calls of the service: 3"];
     assert_eq!(lines_of(env!("CARGO_BIN_EXE_on_tower"), &[]), expected);
 }
 
 #[test]
 fn many_at_once() {
-    // The program itself checks that every task is done once.
+    // The program itself checks that every task completes once.
     let lines = lines_of(env!("CARGO_BIN_EXE_ten_thousand"), &["600", "200"]);
     assert_eq!(lines.iter().filter(|line| line.starts_with("| `")).count(), 3, "{lines:?}");
 }

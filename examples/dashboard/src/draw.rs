@@ -42,15 +42,12 @@ pub fn draw(frame: &mut Frame<'_>, board: &Board, tape: Option<&Tape>, now: Time
     let warnings = Paragraph::new(alert_lines(board)).wrap(Wrap { trim: true });
     frame.render_widget(warnings.block(titled("Alerts")), alerts);
     frame.render_widget(Paragraph::new(run_lines(board, runs.height, wide)).block(titled("Runs")), runs);
-    frame.render_widget(Paragraph::new(story_lines(board, story.height)).block(titled("What happened")), story);
+    frame.render_widget(Paragraph::new(story_lines(board, story.height)).block(titled("Events")), story);
     if let Some(tape) = tape {
         frame.render_widget(Paragraph::new(slider_line(tape, slider.width)).block(titled("Time")), slider);
     }
-    let help = if tape.is_some() {
-        " q quit   ←/→ a fact   PgUp/PgDn a twentieth   Home/End   space plays"
-    } else {
-        " q quit"
-    };
+    let help =
+        if tape.is_some() { " q quit   ←/→ an event   PgUp/PgDn 5 %   Home/End   space plays" } else { " q quit" };
     frame.render_widget(Paragraph::new(help).fg(QUIET), keys);
 }
 
@@ -147,7 +144,7 @@ fn agent_line(row: &AgentRow, figures: AgentFigures, wide: bool) -> Line<'static
         .map(|(guard, slots)| match (guard.as_str(), slots) {
             ("breaker", 0) => "breaker open".to_owned(),
             ("breaker", _) => "breaker half-open".to_owned(),
-            (_, 0) => format!("{guard}: nothing"),
+            (_, 0) => format!("{guard}: closed"),
             _ => format!("{guard}: {slots} at once"),
         })
         .collect();
@@ -164,7 +161,7 @@ fn alert_lines(board: &Board) -> Text<'static> {
     let mut lines: Vec<Line<'static>> =
         board.alerts.active().map(|alert| Line::from(alert.to_string()).fg(BAD)).collect();
     if lines.is_empty() {
-        lines.push(Line::from("nothing that a person should look at").fg(QUIET));
+        lines.push(Line::from("no alerts").fg(QUIET));
     }
     Text::from(lines)
 }
@@ -192,7 +189,7 @@ fn run_lines(board: &Board, height: u16, wide: bool) -> Text<'static> {
         })
         .collect();
     if lines.is_empty() {
-        lines.push(Line::from("no run has begun").fg(QUIET));
+        lines.push(Line::from("no runs").fg(QUIET));
     }
     Text::from(lines)
 }
@@ -219,7 +216,7 @@ fn slider_line(tape: &Tape, width: u16) -> Line<'static> {
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         clippy::cast_precision_loss,
-        reason = "a place on a line"
+        reason = "a position on the slider"
     )]
     let knob = ((room - 1) as f64 * tape.share()).round() as usize;
     let rail: String = (0..room).map(|cell| if cell == knob { '●' } else { '─' }).collect();
@@ -227,6 +224,6 @@ fn slider_line(tape: &Tape, width: u16) -> Line<'static> {
     Line::from(vec![
         Span::styled(rail, Style::new().fg(WARM)),
         Span::raw(format!(" {:.2} of {:.2} s", done.as_secs_f64(), whole.as_secs_f64())),
-        Span::styled(format!("  fact {} of {}", tape.place(), tape.len()), Style::new().fg(QUIET)),
+        Span::styled(format!("  event {} of {}", tape.place(), tape.len()), Style::new().fg(QUIET)),
     ])
 }

@@ -48,7 +48,7 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
             "--seconds" => read.seconds = Some(value()?.parse()?),
             "--at" => read.at = Some(value()?.parse()?),
             "--text" => read.text = true,
-            _ if word.starts_with('-') => return Err(format!("{word} is not known\n{HELP}").into()),
+            _ if word.starts_with('-') => return Err(format!("unknown option {word}\n{HELP}").into()),
             _ => read.source = word,
         }
     }
@@ -116,7 +116,7 @@ fn live(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     // Facts come on the host's thread and are folded on this one.
     let (tell, facts) = mpsc::channel();
     demo.host.watch(move |entry| drop(tell.send(entry.clone())))?;
-    // What happened before somebody looked is in the journal.
+    // Events before somebody looked is in the journal.
     let mut board = Board::default();
     board.replay(&demo.journal.entries());
     let until = arguments.seconds.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds));
@@ -143,7 +143,7 @@ fn live(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     demo.end();
     if let Some(path) = &arguments.record {
         fs::write(path, Recording::of(journal.entries()).to_json_lines())?;
-        println!("{} facts are in {path}", journal.len());
+        println!("{} events are in {path}", journal.len());
     }
     Ok(())
 }

@@ -56,8 +56,8 @@ impl Desk {
     /// The thing, to look at.
     pub fn get<T: Send + Sync + 'static>(&self, at: &Ref<T>) -> Result<Arc<T>, Failure> {
         let thing = self.things().get(&at.name).cloned();
-        let thing = thing.ok_or_else(|| Failure::permanent(format!("nothing lies at {at:?}")))?;
-        thing.downcast().map_err(|_| Failure::permanent(format!("what lies at {at:?} is something else")))
+        let thing = thing.ok_or_else(|| Failure::permanent(format!("there is no content at {at:?}")))?;
+        thing.downcast().map_err(|_| Failure::permanent(format!("the content at {at:?} has another type")))
     }
 
     /// Clears away what nobody needs any more.

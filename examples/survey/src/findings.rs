@@ -36,9 +36,9 @@ fn composition(survey: &Survey) -> Option<Finding> {
     let others = survey.languages.iter().filter(|row| row.language.is_program()).count() - 1;
     let share = of_hundred(percent(row.size.code, code));
     match others {
-        0 => say(Tone::Plain, format!("All the code is {name}.")),
-        1 => say(Tone::Plain, format!("{share} of the code is {name}; one other language has the rest.")),
-        _ => say(Tone::Plain, format!("{share} of the code is {name}; {others} other languages share the rest.")),
+        0 => say(Tone::Plain, format!("All code is {name}.")),
+        1 => say(Tone::Plain, format!("{share} of the code is {name}; the rest is in one other language.")),
+        _ => say(Tone::Plain, format!("{share} of the code is {name}; the rest is in {others} other languages.")),
     }
 }
 
@@ -61,7 +61,7 @@ fn concentration(survey: &Survey, facts: &[FileFacts]) -> Option<Finding> {
     });
     let needed = needed.count() as u64;
     let share = percent(needed, sizes.len() as u64);
-    let text = format!("Half of the code is in {}, {} of all.", count(needed, "file"), of_hundred(share));
+    let text = format!("Half of the code is in {}, {} of all files.", count(needed, "file"), of_hundred(share));
     say(if share < 5.0 { Tone::Concern } else { Tone::Plain }, text)
 }
 
@@ -73,9 +73,9 @@ fn comments(survey: &Survey) -> Option<Finding> {
     let share = program.comment_percent();
     let per = of_hundred(share);
     if share >= 15.0 {
-        say(Tone::Good, format!("Well commented: {per} of the lines in programs explain the others."))
+        say(Tone::Good, format!("Well commented: {per} of the lines in programs are comments."))
     } else if share < 5.0 {
-        say(Tone::Concern, format!("Sparsely commented: only {per} of the lines in programs explain the others."))
+        say(Tone::Concern, format!("Sparsely commented: only {per} of the lines in programs are comments."))
     } else {
         say(Tone::Plain, format!("{per} of the lines in programs are comments."))
     }
@@ -110,7 +110,7 @@ fn nesting(facts: &[FileFacts]) -> Option<Finding> {
 fn centre(survey: &Survey) -> Option<Finding> {
     let row = survey.rankings.most_imported.first().filter(|row| row.value >= 3)?;
     let (path, files) = (row.path(), thousands(row.value));
-    say(Tone::Plain, format!("{path} is what most leans on: {files} files import it."))
+    say(Tone::Plain, format!("{path} is imported most: by {files} files."))
 }
 
 fn circles(survey: &Survey) -> Option<Finding> {
@@ -137,22 +137,21 @@ fn repetition(survey: &Survey) -> Option<Finding> {
             text: "No passage of six lines or more occurs in two files.".to_owned(),
         });
     }
-    let text =
-        format!("{} repeat what another file already says, {} of the code.", count(lines, "line"), of_hundred(share));
+    let text = format!("{} are duplicated in another file, {} of the code.", count(lines, "line"), of_hundred(share));
     say(if share > 5.0 { Tone::Concern } else { Tone::Plain }, text)
 }
 
 fn notes(survey: &Survey) -> Option<Finding> {
     let total = survey.totals.markers;
     if total == 0 {
-        return say(Tone::Good, "Nobody left a TODO or a FIXME behind.".to_owned());
+        return say(Tone::Good, "There are no TODO or FIXME notes.".to_owned());
     }
     let row = survey.rankings.most_marked.first()?;
     let text = if total == 1 {
-        format!("One note was left in a comment, in {}.", row.label)
+        format!("There is one TODO or FIXME note, in {}.", row.label)
     } else {
         let most = thousands(row.value);
-        format!("{} notes were left in comments, {most} of them in {}.", thousands(total), row.path())
+        format!("There are {} TODO or FIXME notes, {most} of them in {}.", thousands(total), row.path())
     };
     say(Tone::Plain, text)
 }
@@ -161,9 +160,9 @@ fn losses(survey: &Survey) -> Option<Finding> {
     let lost = survey.skipped.iter().filter(|skipped| skipped.reason.is_loss()).count() as u64;
     let lossy = survey.lossy.len() as u64;
     match (lost, lossy) {
-        (0, 0) => say(Tone::Good, "Every text that was found could be read.".to_owned()),
-        (0, _) => say(Tone::Plain, format!("{} not valid UTF-8 and read with some letters replaced.", are(lossy))),
-        (_, _) => say(Tone::Concern, format!("{} could not be read: see the end.", count(lost, "item"))),
+        (0, 0) => say(Tone::Good, "All text files were read.".to_owned()),
+        (0, _) => say(Tone::Plain, format!("{} not valid UTF-8 and read with replacement characters.", are(lossy))),
+        (_, _) => say(Tone::Concern, format!("{} could not be read; see the end of the report.", count(lost, "item"))),
     }
 }
 
@@ -189,10 +188,10 @@ mod tests {
     fn they_read_as_sentences() {
         let long = format!("fn long() {{\n{}}}\n// TODO: x\n", "  a();\n".repeat(150));
         let text = sentences(&[("a.rs", &long), ("b.py", "import os\n")]);
-        assert!(text.contains("99% of the code is Rust; one other language has the rest."));
+        assert!(text.contains("99% of the code is Rust; the rest is in one other language."));
         assert!(text.contains("One function is longer than 100 lines, the longest being long with 152 (a.rs:1)."));
-        assert!(text.contains("One note was left in a comment, in a.rs."));
-        assert!(text.contains("Every text that was found could be read."));
+        assert!(text.contains("There is one TODO or FIXME note, in a.rs."));
+        assert!(text.contains("All text files were read."));
     }
 
     #[test]

@@ -59,11 +59,8 @@ fn header(survey: &Survey) -> String {
         thousands(totals.program.code),
     );
     if !survey.shared.is_empty() {
-        let _ = writeln!(
-            text,
-            "<p class=\"quiet\">All of it lies in <code>{}</code>; paths are given from there.</p>",
-            escape(&survey.shared)
-        );
+        let _ =
+            writeln!(text, "<p class=\"quiet\">All paths are relative to <code>{}</code>.</p>", escape(&survey.shared));
     }
     let lost = survey.skipped.iter().filter(|skipped| skipped.reason.is_loss()).count() as u64;
     let keys = [
@@ -71,8 +68,8 @@ fn header(survey: &Survey) -> String {
         (compact(totals.program.code), "lines of code".to_owned()),
         (of_hundred(totals.program.comment_percent()), "of lines in programs are comments".to_owned()),
         (thousands(totals.functions), "functions".to_owned()),
-        (compact(survey.repeats.lines), "lines said elsewhere already".to_owned()),
-        (thousands(totals.markers), "notes left for later".to_owned()),
+        (compact(survey.repeats.lines), "duplicated lines".to_owned()),
+        (thousands(totals.markers), "TODO and FIXME notes".to_owned()),
         (thousands(lost), "could not be read".to_owned()),
     ];
     text.push_str("<div class=\"keys\">\n");
@@ -94,13 +91,13 @@ fn findings(survey: &Survey) -> String {
         let _ = writeln!(list, "<li class=\"{class}\">{}</li>", escape(&finding.text));
     }
     list.push_str("</ul></div>");
-    section("What stands out", "Green speaks for the code, orange asks for a look.", &list)
+    section("What stands out", "Green is good, orange deserves a look.", &list)
 }
 
 fn picture(picture: &Picture) -> String {
-    let title = "Who depends on whom";
+    let title = "Dependencies";
     let Some(svg) = chord(picture) else {
-        let none = "<div class=\"card quiet\">No part was seen to import another one.</div>";
+        let none = "<div class=\"card quiet\">No part imports another one.</div>";
         return section(title, "The parts of the programs, and the imports between them.", none);
     };
     let hint = "Each arc is a part of the tree, the thicker the more code it holds. A ribbon is wide at \
@@ -130,14 +127,14 @@ fn strongest(picture: &Picture) -> String {
         let rows = degrees.iter().map(|(id, degree)| (label(*id).to_owned(), String::new(), *degree));
         tie_list(what, &rows.take(TIES).collect::<Vec<_>>())
     };
-    let leaned = degree(|edge| edge.to, "Most leaned upon<small>parts that import it</small>");
+    let leaned = degree(|edge| edge.to, "Most imported parts<small>parts that import it</small>");
     // Where every tie is a single import, the strongest ones say nothing.
     let busiest = if edges.first().is_some_and(|edge| edge.count > 1) {
         let rows =
             edges.iter().map(|edge| (label(edge.from).to_owned(), format!("imports {}", label(edge.to)), edge.count));
-        tie_list("Strongest ties<small>imports by file</small>", &rows.take(TIES).collect::<Vec<_>>())
+        tie_list("Strongest dependencies<small>imports by file</small>", &rows.take(TIES).collect::<Vec<_>>())
     } else {
-        degree(|edge| edge.from, "Leaning on most<small>parts it imports</small>")
+        degree(|edge| edge.from, "Most imports<small>parts it imports</small>")
     };
     format!("{leaned}{busiest}")
 }
@@ -191,7 +188,7 @@ fn notes(survey: &Survey) -> String {
     }
     let item = |row: &MarkerRow| {
         let hot = if row.tag == "FIXME" { " hot" } else { "" };
-        let text = if row.text.is_empty() { "(nothing said)" } else { row.text.as_str() };
+        let text = if row.text.is_empty() { "(no text)" } else { row.text.as_str() };
         format!(
             "<li><span class=\"tag{hot}\">{}</span>{}<span class=\"place\">{}:{}</span></li>\n",
             escape(&row.tag),
@@ -205,14 +202,14 @@ fn notes(survey: &Survey) -> String {
     let shown = survey.markers.len() as u64;
     let hint = if shown < survey.totals.markers {
         format!(
-            "{} of {} notes, the urgent ones first and no more than a few of a file.",
+            "{} of {} notes, the most urgent first, at most a few per file.",
             thousands(shown),
             thousands(survey.totals.markers)
         )
     } else {
-        "All of them, the urgent ones first.".to_owned()
+        "All notes, the most urgent first.".to_owned()
     };
-    section("Notes left for later", &hint, &list)
+    section("TODO and FIXME notes", &hint, &list)
 }
 
 fn making(survey: &Survey, timeline_svg: Option<&str>) -> String {
@@ -224,7 +221,7 @@ fn making(survey: &Survey, timeline_svg: Option<&str>) -> String {
     if drafts.is_empty() && timeline.is_empty() {
         return String::new();
     }
-    let hint = "Agents did the reading, and a gate judged every draft of this report before it went out.";
+    let hint = "Agents read the files, and a review checked every draft of this report before its delivery.";
     section("How this survey was made", hint, &format!("{timeline}{drafts}"))
 }
 

@@ -96,7 +96,7 @@ pub fn rankings(survey: &Survey) -> String {
     // Two columns that are filled in turn: cards of unlike height leave no holes.
     let column = |odd: usize| cards.iter().skip(odd).step_by(2).map(String::as_str).collect::<String>();
     let content = format!("<div class=\"pair\"><div>{}</div><div>{}</div></div>", column(0), column(1));
-    section("Extremes", "Where a reader, or a reviewer, may want to begin.", &content)
+    section("Extremes", "Starting points for a reader or a reviewer.", &content)
 }
 
 fn ranking(title: &str, unit: &str, rows: &[Row]) -> String {
@@ -170,7 +170,7 @@ pub fn repeats(survey: &Survey) -> String {
         thousands(repeats.groups.len() as u64),
         thousands(repeats.found)
     );
-    section("Said more than once", &hint, &list)
+    section("Duplicated code", &hint, &list)
 }
 
 fn repeat(group: &Repeat) -> String {
@@ -213,11 +213,11 @@ pub fn unread(survey: &Survey) -> String {
         reasons.entry(key).or_default().push(format!("{}{extra}", skipped.path));
     }
     if !survey.lossy.is_empty() {
-        reasons.insert((false, "read, but not valid UTF-8: some letters were replaced"), survey.lossy.clone());
+        reasons.insert((false, "read, but not valid UTF-8: some characters were replaced"), survey.lossy.clone());
     }
     if reasons.is_empty() {
-        let all = "<div class=\"card quiet\">Everything in the tree was read.</div>";
-        return section("Not read", "What this report cannot speak about.", all);
+        let all = "<div class=\"card quiet\">All files of the directory were read.</div>";
+        return section("Not read", "Files that this report does not cover.", all);
     }
     let mut list = String::from("<div class=\"card\"><ul class=\"list\">\n");
     for ((on_purpose, title), paths) in &reasons {
@@ -238,6 +238,6 @@ pub fn unread(survey: &Survey) -> String {
         list.push_str("</details></li>\n");
     }
     list.push_str("</ul></div>");
-    let hint = "What this report cannot speak about. Orange was wanted and not got; grey was left out on purpose.";
+    let hint = "Files that this report does not cover. Orange: could not be read; grey: left out on purpose.";
     section("Not read", hint, &list)
 }

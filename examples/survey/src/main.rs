@@ -148,8 +148,8 @@ fn in_plain_words(error: &RunError) -> String {
     };
     match outcome {
         RunOutcome::Failed { residue, .. } if residue.iter().any(|node| node == "deliver") => {
-            format!("{why}; part of the report may have been left behind")
+            format!("{why}; parts of the report may remain")
         }
-        _ => format!("{why}; no report was left behind"),
+        _ => format!("{why}; no report remains"),
     }
 }

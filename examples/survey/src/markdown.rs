@@ -20,7 +20,7 @@ pub fn render_markdown(survey: &Survey) -> String {
         count(totals.markers, "note")
     );
     if !survey.shared.is_empty() {
-        let _ = writeln!(text, "All of it lies in {}; paths are given from there.\n", plain(&survey.shared));
+        let _ = writeln!(text, "All paths are relative to {}.\n", plain(&survey.shared));
     }
     if !survey.findings.is_empty() {
         text.push_str("## What stands out\n\n");
@@ -82,7 +82,7 @@ fn picture(text: &mut String, picture: &Picture) {
     if picture.edges.is_empty() {
         return;
     }
-    text.push_str("## Who depends on whom\n\n");
+    text.push_str("## Dependencies\n\n");
     let label = |id: usize| picture.nodes.get(id).map_or_else(String::new, |node| plain(&node.label));
     for (id, node) in picture.nodes.iter().enumerate() {
         let mut edges: Vec<_> = picture.edges.iter().filter(|edge| edge.from == id).collect();
@@ -111,7 +111,7 @@ fn repeats(text: &mut String, survey: &Survey) {
     if survey.repeats.groups.is_empty() {
         return;
     }
-    text.push_str("## Said more than once\n\n");
+    text.push_str("## Duplicated code\n\n");
     for group in &survey.repeats.groups {
         let places: Vec<String> =
             group.places.iter().map(|(path, from, to)| format!("{}:{from}-{to}", plain(path))).collect();
@@ -132,7 +132,7 @@ fn notes(text: &mut String, survey: &Survey) {
         return;
     }
     let (shown, all) = (thousands(survey.markers.len() as u64), thousands(survey.totals.markers));
-    let _ = writeln!(text, "## Notes left for later ({shown} of {all})\n");
+    let _ = writeln!(text, "## TODO and FIXME notes ({shown} of {all})\n");
     for row in &survey.markers {
         let _ = writeln!(text, "- {}:{} **{}** {}", plain(&row.path), row.line, row.tag, plain(&row.text));
     }
@@ -142,7 +142,7 @@ fn notes(text: &mut String, survey: &Survey) {
 fn unread(text: &mut String, survey: &Survey) {
     text.push_str("## Not read\n\n");
     if survey.skipped.is_empty() && survey.lossy.is_empty() {
-        text.push_str("Everything in the tree was read.\n\n");
+        text.push_str("All files of the directory were read.\n\n");
         return;
     }
     for group in survey.skipped.chunk_by(|a, b| a.reason.title() == b.reason.title()) {
@@ -153,7 +153,7 @@ fn unread(text: &mut String, survey: &Survey) {
         let _ = writeln!(text, "- {number} {title}: {}{more}", paths.join(", "));
     }
     for path in &survey.lossy {
-        let _ = writeln!(text, "- {} is not valid UTF-8; some letters were replaced", plain(path));
+        let _ = writeln!(text, "- {} is not valid UTF-8; some characters were replaced", plain(path));
     }
     text.push('\n');
 }
@@ -193,6 +193,6 @@ mod tests {
 
     #[test]
     fn nothing_is_still_a_report() {
-        assert!(render_markdown(&Survey::default()).contains("Everything in the tree was read."));
+        assert!(render_markdown(&Survey::default()).contains("All files of the directory were read."));
     }
 }

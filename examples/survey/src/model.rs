@@ -105,7 +105,7 @@ impl Reason {
     }
 }
 
-/// Everything the walk met: what to read, and what it passed over.
+/// Everything the walk met: what to read, and what it skipped.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inventory {
     /// The last part of the root's path; the report's title.

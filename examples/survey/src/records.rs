@@ -19,7 +19,7 @@ pub struct Books {
     pub progress: Progress,
     /// How many, how long, by whom?
     pub metrics: Metrics,
-    /// Who did what when?
+    /// Timeline of agents?
     pub timeline: Timeline,
 }
 
@@ -42,7 +42,7 @@ impl Records {
     pub fn documents(&self) -> Vec<Document> {
         let books = self.read();
         let document = |name: &str, text| Document { name: name.to_owned(), text };
-        let options = SvgOptions::default().with_title("Who did what when");
+        let options = SvgOptions::default().with_title("Timeline of agents");
         let mut documents = vec![document("timeline.svg", books.timeline.to_svg(&options))];
         if let Some(picture) = books.progress.picture(RUN) {
             documents.push(document("workflow.mmd", picture.to_mermaid()));

@@ -44,7 +44,7 @@ fn accounted(survey: &Survey) -> Option<Remark> {
     }
     let known = coverage.analysed + coverage.unread;
     (known != coverage.listed).then(|| Remark {
-        text: format!("{} files are accounted for, {} were listed.", thousands(known), thousands(coverage.listed)),
+        text: format!("{} files are covered, {} were listed.", thousands(known), thousands(coverage.listed)),
         demand: Demand::Recount,
     })
 }
@@ -78,7 +78,7 @@ fn sums(survey: &Survey) -> Option<Remark> {
     } else if markers != totals.markers {
         "The notes of the languages do not add up to the total."
     } else if drawn != program.code {
-        "The picture does not hold all of the code."
+        "The picture does not contain all of the code."
     } else {
         return None;
     };
@@ -88,7 +88,7 @@ fn sums(survey: &Survey) -> Option<Remark> {
 fn edges(survey: &Survey) -> Option<Remark> {
     let nodes = survey.picture.nodes.len();
     let loose = survey.picture.edges.iter().any(|e| e.from >= nodes || e.to >= nodes || e.from == e.to);
-    loose.then(|| Remark { text: "The picture has an edge that leads nowhere.".to_owned(), demand: Demand::Recount })
+    loose.then(|| Remark { text: "The picture has an edge without a target.".to_owned(), demand: Demand::Recount })
 }
 
 fn nodes(survey: &Survey) -> Option<Remark> {
@@ -100,7 +100,7 @@ fn nodes(survey: &Survey) -> Option<Remark> {
     let depth = best_depth(picture);
     let (demand, advice) = if depth < picture.depth {
         let parts = if depth == 1 { "the first part".to_owned() } else { format!("{depth} parts") };
-        (Demand::Depth(depth), format!("tell them apart by {parts} of the path only"))
+        (Demand::Depth(depth), format!("distinguish parts by {parts} of the path only"))
     } else {
         let keep = MAX_NODES - 1;
         (Demand::Nodes(keep), format!("keep the {} best connected and fold the others", keep - 1))
@@ -121,7 +121,7 @@ fn rows(survey: &Survey) -> Option<Remark> {
     let others = [survey.repeats.groups.len(), survey.markers.len(), survey.externals.len()];
     let longest = others.into_iter().fold(ranked, usize::max);
     (longest > MAX_ROWS).then(|| Remark {
-        text: format!("The longest table has {longest} rows: nobody reads more than {MAX_ROWS}."),
+        text: format!("The longest table has {longest} rows: the limit is {MAX_ROWS}."),
         demand: Demand::Rows(MAX_ROWS),
     })
 }

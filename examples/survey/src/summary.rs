@@ -32,8 +32,8 @@ impl fmt::Display for Summary<'_> {
         line(f, "read", &read(survey))?;
         line(f, "languages", &languages(survey))?;
         let (lost, passed): (Vec<_>, Vec<_>) = survey.skipped.iter().partition(|skipped| skipped.reason.is_loss());
-        line(f, "unread", &unread(&lost, "nothing: every text that was found could be read"))?;
-        line(f, "passed over", &unread(&passed, "nothing"))?;
+        line(f, "unread", &unread(&lost, "nothing: all text files were read"))?;
+        line(f, "skipped", &unread(&passed, "nothing"))?;
         line(f, "drafts", &drafts(survey))?;
         line(f, "time", &seconds(self.took))?;
         line(f, "attempts", &attempts(&self.metrics.all.counts))?;
@@ -105,10 +105,10 @@ fn drafts(survey: &Survey) -> String {
 fn attempts(counts: &Counts) -> String {
     let tasks = format!("{} at {}", thousands(counts.attempts), count(counts.submitted, "task"));
     match (counts.retries, counts.failovers) {
-        (0, _) => format!("{tasks}, all of them good"),
+        (0, _) => format!("{tasks}, all successful"),
         (retries, failovers) => {
             format!(
-                "{tasks}: {} failed and were made again, {} by somebody else",
+                "{tasks}: {} failed and were retried, {} by another agent",
                 thousands(retries),
                 thousands(failovers)
             )

@@ -99,7 +99,7 @@ impl Rankings {
             ("Largest files", "lines of code", &self.largest),
             ("Longest functions", "lines", &self.longest),
             ("Most imported", "files import it", &self.most_imported),
-            ("Most notes left", "notes", &self.most_marked),
+            ("Most notes", "notes", &self.most_marked),
             ("Least commented", "% comments", &self.least_commented),
         ]
     }
@@ -156,7 +156,7 @@ impl Repeat {
     }
 }
 
-/// Who depends on whom, by folders.
+/// Dependencies, by folders.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Picture {
     pub depth: usize,

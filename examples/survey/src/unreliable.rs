@@ -55,12 +55,12 @@ impl Agent for Unreliable {
         let work = || self.steps.perform(&task.kind, &task.payload, attempt);
         match self.fate.of(task, attempt) {
             Lot::Well => work(),
-            Lot::GivesUp => Err(Failure::transient("not today")),
-            Lot::Panics => panic("dropped everything"),
+            Lot::GivesUp => Err(Failure::transient("unavailable")),
+            Lot::Panics => panic("crashed"),
             Lot::Forgets => {
                 // Whatever came of it, nobody will hear.
                 let _ = work();
-                panic("forgot the answer")
+                panic("lost the answer")
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Stage one: list the files worth reading, and everything that was passed over.
+//! Stage one: list the files worth reading, and everything that was skipped.
 
 use std::fs::{self, DirEntry, File};
 use std::io::Read as _;

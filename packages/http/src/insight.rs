@@ -61,7 +61,7 @@ fn filter(parameters: &BTreeMap<String, String>) -> Result<EventFilter, Refusal>
         None => EventFilter::all(),
         Some(family) => {
             let family: Family = serde_json::from_value(Value::from(family.as_str()))
-                .map_err(|_| Refusal::invalid("family", "a family is one of workflow, task, agent, resource"))?;
+                .map_err(|_| Refusal::invalid("family", "family must be one of workflow, task, agent, resource"))?;
             EventFilter::of([family])
         }
     };
@@ -71,7 +71,7 @@ fn filter(parameters: &BTreeMap<String, String>) -> Result<EventFilter, Refusal>
         (Some(task), None, None) => Some(TaskId::new(task).into()),
         (None, Some(run), None) => Some(RunId::new(run).into()),
         (None, None, Some(agent)) => Some(AgentId::new(agent).into()),
-        _ => return Err(Refusal::invalid("about", "say one of `task`, `run` and `agent`")),
+        _ => return Err(Refusal::invalid("about", "specify only one of `task`, `run` and `agent`")),
     };
     Ok(match about {
         Some(about) => filter.about(about),
@@ -79,7 +79,7 @@ fn filter(parameters: &BTreeMap<String, String>) -> Result<EventFilter, Refusal>
     })
 }
 
-/// Facts as they become durable, as server-sent events. `Last-Event-ID` or `after` say where to go on; without them it begins
+/// Streams events as they become durable, as server-sent events. `Last-Event-ID` or `after` say where to go on; without them it begins
 /// now. By `family`, and about one `task`, `run` or `agent`.
 pub(crate) async fn events(
     State(app): State<App>,
@@ -101,7 +101,7 @@ pub(crate) async fn events(
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 
-/// Whether the host is at work.
+/// Returns whether the host is running.
 pub(crate) async fn health(State(app): State<App>) -> Response {
     match app.host.inspect(|engine| (engine.last_seq().get(), engine.queued(), engine.agents().count())).await {
         Ok((facts, queued, agents)) => {
@@ -133,10 +133,10 @@ pub(crate) async fn openapi() -> Response {
 
 /// No such address.
 pub(crate) async fn nowhere() -> Refusal {
-    Refusal::new(StatusCode::NOT_FOUND, "no_such_path", "there is nothing at this address: see /openapi.json")
+    Refusal::new(StatusCode::NOT_FOUND, "no_such_path", "no such endpoint: see /openapi.json")
 }
 
 /// An address with another method.
 pub(crate) async fn not_so() -> Refusal {
-    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", "not with this method: see /openapi.json")
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", "method not allowed: see /openapi.json")
 }

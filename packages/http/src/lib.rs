@@ -130,10 +130,9 @@ impl App {
 /// How long a request asks to be held open: `wait`, in seconds.
 fn wait(parameters: &BTreeMap<String, String>) -> Result<Duration, Refusal> {
     let Some(text) = parameters.get("wait") else { return Ok(Duration::ZERO) };
-    let seconds: f64 = text
-        .parse()
-        .ok()
-        .filter(|seconds| (0.0..=3600.0).contains(seconds))
-        .ok_or_else(|| Refusal::invalid("wait", format!("`{text}` is no number of seconds between 0 and 3600")))?;
+    let seconds: f64 =
+        text.parse().ok().filter(|seconds| (0.0..=3600.0).contains(seconds)).ok_or_else(|| {
+            Refusal::invalid("wait", format!("`{text}` is not a number of seconds between 0 and 3600"))
+        })?;
     Ok(Duration::from_secs_f64(seconds).min(LONGEST_WAIT))
 }

@@ -25,10 +25,10 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
             "--folder" => folder = Some(PathBuf::from(value)),
             "--tokens" => tokens = Some(PathBuf::from(value)),
             "--listen" => listen = value,
-            _ => return Err(format!("{word} is not known: --folder, --tokens, --listen").into()),
+            _ => return Err(format!("unknown option {word}: expected --folder, --tokens, --listen").into()),
         }
     }
-    let (folder, tokens) = (folder.ok_or("say --folder")?, tokens.ok_or("say --tokens")?);
+    let (folder, tokens) = (folder.ok_or("--folder is required")?, tokens.ok_or("--tokens is required")?);
     Ok(Arguments { folder, tokens, listen })
 }
 

@@ -18,7 +18,7 @@ pub fn openapi() -> Value {
         "info": {
             "title": "Counterpoint over HTTP",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Ids are 64-bit numbers in decimal text. Lengths of time are text such as \"1m 30s\".",
+            "description": "Ids are 64-bit numbers in decimal text. Durations are text such as \"1m 30s\".",
         },
         "paths": paths,
         "components": {
@@ -31,7 +31,7 @@ pub fn openapi() -> Value {
 fn operation(route: &Route) -> Value {
     let mut responses = Map::new();
     let (status, schema) = route.answer;
-    responses.insert(status.to_string(), answer("As asked.", schema));
+    responses.insert(status.to_string(), answer("Success.", schema));
     let refusal = if route.path == "/v1/messages" { "Messages" } else { "Refusal" };
     let guarded: &[u16] = if route.open { &[] } else { &[401, 403, 503] };
     for status in route.refusals.iter().chain(guarded) {
@@ -73,14 +73,14 @@ fn content(schema: &str) -> Value {
 
 fn meaning(status: u16) -> &'static str {
     match status {
-        400 => "It cannot be read.",
-        401 => "It is not known who asks.",
-        403 => "Whoever asks may not.",
-        404 => "There is no such thing.",
-        409 => "Things do not stand so: a stale attempt, a life that is over, an id that belongs to something else.",
-        413 => "It is too large.",
-        422 => "It can be read, and something in it is not what it should be.",
-        429 => "Too much at once: see `Retry-After`.",
+        400 => "The request is malformed.",
+        401 => "The token is missing or unknown.",
+        403 => "The principal is not allowed to do this.",
+        404 => "The resource is unknown.",
+        409 => "The state does not allow the request: a stale attempt, an ended incarnation, an id with other content.",
+        413 => "The request is too large.",
+        422 => "The request is well-formed, but its content is invalid.",
+        429 => "Too many requests: see `Retry-After`.",
         _ => "The host has ended.",
     }
 }
@@ -95,7 +95,7 @@ fn parameters(route: &Route) -> Vec<Value> {
     if matches!(route.body, Some("NewTask" | "NewRun")) {
         all.push(json!({
             "name": "Idempotency-Key", "in": "header", "schema": {"type": "string"},
-            "description": "In place of an `id`: the same key is the same task or run.",
+            "description": "Replaces an `id`: the same key identifies the same task or run.",
         }));
     }
     all

@@ -55,7 +55,7 @@ pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
 
 /// Reads an id from a path.
 pub(crate) fn id(text: &str) -> Result<u64, Refusal> {
-    let bad = |_| Refusal::new(StatusCode::BAD_REQUEST, "bad_id", format!("`{text}` is no number below 2^64"));
+    let bad = |_| Refusal::new(StatusCode::BAD_REQUEST, "bad_id", format!("`{text}` is not a number below 2^64"));
     text.parse().map_err(bad)
 }
 

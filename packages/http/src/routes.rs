@@ -71,15 +71,20 @@ pub(crate) fn routes() -> Vec<Route> {
 fn of_tasks() -> Vec<Route> {
     let one = "/v1/tasks/{task}";
     vec![
-        Route::new("post", "/v1/tasks", "Brings a task; the same again changes nothing.", post(tasks::submit))
-            .taking("NewTask")
-            .answering(201, "Task")
-            .refusing(&[400, 409, 413, 422, 429]),
-        Route::new("get", one, "Where a task stands, at once or when it has ended.", get(tasks::one))
+        Route::new(
+            "post",
+            "/v1/tasks",
+            "Submits a task. Repeating the same request changes nothing.",
+            post(tasks::submit),
+        )
+        .taking("NewTask")
+        .answering(201, "Task")
+        .refusing(&[400, 409, 413, 422, 429]),
+        Route::new("get", one, "Returns the state of a task, at once or when it has ended.", get(tasks::one))
             .given(&["wait"])
             .answering(200, "Task")
             .refusing(&[400, 404, 422]),
-        Route::new("delete", one, "Takes a task back.", delete(tasks::withdraw))
+        Route::new("delete", one, "Cancels a task.", delete(tasks::withdraw))
             .given(&["reason"])
             .answering(202, "Accepted")
             .refusing(&[400, 404, 409]),
@@ -95,9 +100,9 @@ fn of_agents() -> Vec<Route> {
             .taking("Message")
             .answering(200, "Messages")
             .refusing(&[400, 404, 409, 413, 422, 429]),
-        Route::new("get", "/v1/agents", "Who is there.", get(agents::list)),
-        Route::new("get", one, "One agent.", get(agents::one)).answering(200, "Agent").refusing(&[400, 404]),
-        Route::new("delete", one, "Takes an agent away, at once or when it has finished.", delete(agents::dismiss))
+        Route::new("get", "/v1/agents", "Lists the agents.", get(agents::list)),
+        Route::new("get", one, "Returns one agent.", get(agents::one)).answering(200, "Agent").refusing(&[400, 404]),
+        Route::new("delete", one, "Removes an agent, at once or when it has finished.", delete(agents::dismiss))
             .given(&["drain"])
             .answering(204, "")
             .refusing(&[400, 404]),
@@ -107,27 +112,27 @@ fn of_agents() -> Vec<Route> {
 fn of_runs() -> Vec<Route> {
     let (one, signal) = ("/v1/runs/{run}", "/v1/runs/{run}/signals/{signal}");
     vec![
-        Route::new("post", "/v1/workflows", "A workflow, in the definition language.", post(runs::define))
+        Route::new("post", "/v1/workflows", "Defines a workflow in the definition language.", post(runs::define))
             .taking("Any")
             .answering(201, "Any")
             .refusing(&[400, 409, 422]),
-        Route::new("get", "/v1/workflows", "The workflows that there are.", get(runs::definitions)),
-        Route::new("post", "/v1/runs", "Starts a run; the same again changes nothing.", post(runs::start))
+        Route::new("get", "/v1/workflows", "Lists the workflows.", get(runs::definitions)),
+        Route::new("post", "/v1/runs", "Starts a run. Repeating the same request changes nothing.", post(runs::start))
             .taking("NewRun")
             .answering(201, "Run")
             .refusing(&[400, 404, 409, 422, 429]),
-        Route::new("get", "/v1/runs", "Runs, a page at a time.", get(runs::list))
+        Route::new("get", "/v1/runs", "Lists runs in pages.", get(runs::list))
             .given(&["workflow", "business_key", "after"])
             .refusing(&[400, 422]),
-        Route::new("get", one, "Where a run stands, at once or when it is over.", get(runs::one))
+        Route::new("get", one, "Returns the state of a run, at once or when it has ended.", get(runs::one))
             .given(&["wait"])
             .answering(200, "Run")
             .refusing(&[400, 404, 422]),
-        Route::new("delete", one, "Cancels a run: what it did is undone.", delete(runs::cancel))
+        Route::new("delete", one, "Cancels a run; its completed steps are compensated.", delete(runs::cancel))
             .given(&["reason"])
             .answering(202, "Accepted")
             .refusing(&[400, 404, 409]),
-        Route::new("post", signal, "Brings a signal to a run.", post(runs::signal))
+        Route::new("post", signal, "Sends a signal to a run.", post(runs::signal))
             .taking("Any")
             .answering(202, "Accepted")
             .refusing(&[400, 404, 409]),
@@ -135,15 +140,17 @@ fn of_runs() -> Vec<Route> {
 }
 
 fn of_watchers() -> Vec<Route> {
-    let events = "Facts as they become durable, as server-sent events.";
+    let events = "Streams events as they become durable, as server-sent events.";
     vec![
         Route::new("get", "/v1/events", events, get(insight::events))
             .given(&["after", "family", "task", "run", "agent"])
             .refusing(&[400, 422]),
-        Route::new("get", "/v1/trail", "Who asked for what, refusals among it.", get(insight::trail)),
-        Route::new("get", "/metrics", "Figures for Prometheus.", get(insight::metrics)),
-        Route::new("get", "/health", "Whether the host is at work.", get(insight::health)).refusing(&[503]).open(),
-        Route::new("get", "/openapi.json", "This description.", get(insight::openapi)).open(),
+        Route::new("get", "/v1/trail", "Returns the audit trail, including rejected requests.", get(insight::trail)),
+        Route::new("get", "/metrics", "Returns metrics for Prometheus.", get(insight::metrics)),
+        Route::new("get", "/health", "Returns whether the host is running.", get(insight::health))
+            .refusing(&[503])
+            .open(),
+        Route::new("get", "/openapi.json", "Returns this description.", get(insight::openapi)).open(),
     ]
 }
 

@@ -51,7 +51,7 @@ pub(crate) async fn define(State(app): State<App>, headers: HeaderMap, bytes: By
     Ok((status, Json(json!({"name": name, "version": version}))).into_response())
 }
 
-/// The workflows that there are.
+/// Lists the workflows.
 pub(crate) async fn definitions(State(app): State<App>, headers: HeaderMap) -> Result<Json<Value>, Refusal> {
     app.may_read(&headers, "the workflows")?;
     let look = |engine: &counterpoint::Engine| {
@@ -154,7 +154,7 @@ pub(crate) async fn signal(
     Ok((StatusCode::ACCEPTED, Json(json!({"accepted": accepted}))).into_response())
 }
 
-/// Cancels a run: what it did is undone.
+/// Cancels a run; its completed steps are compensated.
 pub(crate) async fn cancel(
     State(app): State<App>,
     Path(run): Path<String>,

@@ -64,8 +64,10 @@ pub(crate) fn own_id(
             fields.insert("id".to_owned(), of_key(key).to_string().into());
             Ok(())
         }
-        (true, Some(_)) => Err(Refusal::invalid("two_ids", "say `id` or `Idempotency-Key`, not both")),
-        (false, None) => Err(Refusal::invalid("no_id", "say an `id`, or an `Idempotency-Key` to make one of")),
+        (true, Some(_)) => Err(Refusal::invalid("two_ids", "specify `id` or `Idempotency-Key`, not both")),
+        (false, None) => {
+            Err(Refusal::invalid("no_id", "specify an `id`, or an `Idempotency-Key` from which one is derived"))
+        }
     }
 }
 
@@ -112,7 +114,7 @@ pub(crate) async fn one(
     Ok(Json(shown(&app, task).await?))
 }
 
-/// Takes a task back.
+/// Cancels a task.
 pub(crate) async fn withdraw(
     State(app): State<App>,
     Path(task): Path<String>,

@@ -14,7 +14,7 @@ fn it_is_the_one_that_is_kept() {
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(file, &text).unwrap();
     }
-    assert_eq!(std::fs::read_to_string(file).unwrap_or_default(), text, "UPDATE_GOLDEN=1 writes it anew");
+    assert_eq!(std::fs::read_to_string(file).unwrap_or_default(), text, "UPDATE_GOLDEN=1 rewrites it");
 }
 
 /// All references that a document has.

@@ -170,10 +170,10 @@ fn killed_again_and_again_it_loses_nothing_and_does_nothing_twice() {
     let engine = look(&folder, &ledger);
     let deeds = deeds(&folder);
     for order in 1..=asked {
-        assert!(ledger.taken.contains(&order), "order {order} was never taken");
-        let run = engine.run(RunId::new(order)).unwrap_or_else(|| panic!("order {order} is gone"));
+        assert!(ledger.taken.contains(&order), "order {order} was never accepted");
+        let run = engine.run(RunId::new(order)).unwrap_or_else(|| panic!("order {order} is missing"));
         let charged = matches!(run.outcome(), Some(RunOutcome::Succeeded { .. }));
-        assert_eq!(charged, order % 5 != 0, "order {order} ended otherwise than the world says");
+        assert_eq!(charged, order % 5 != 0, "order {order} ended differently from the services' records");
         // Told once, unless it was killed between writing the end down and telling it.
         let told = ledger.done.get(&order).map(String::as_str);
         assert!(told.is_none_or(|told| told == if charged { "charged" } else { "undone" }), "order {order}: {told:?}");

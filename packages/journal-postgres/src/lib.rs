@@ -128,7 +128,7 @@ impl Journal for PostgresJournal {
     fn append(&mut self, epoch: Epoch, after: Seq, entries: &[Entry]) -> Result<(), AppendError> {
         let kept = match &mut self.writing {
             Some(writing) => writing.append(&self.stream, self.rows.as_deref_mut(), (epoch, after), entries),
-            None => Err(AppendError::Refused("nobody has taken over".into())),
+            None => Err(AppendError::Refused("the journal has no writer: call `take_over` first".into())),
         };
         if let Err(error) = &kept {
             self.failure.note(error);
@@ -139,7 +139,7 @@ impl Journal for PostgresJournal {
     fn keep_snapshot(&mut self, epoch: Epoch, at: Seq, snapshot: &[u8]) -> Result<(), AppendError> {
         match &mut self.writing {
             Some(writing) => archive::keep(&mut writing.client, &self.stream, (epoch, at), snapshot),
-            None => Err(AppendError::Refused("nobody has taken over".into())),
+            None => Err(AppendError::Refused("the journal has no writer: call `take_over` first".into())),
         }
     }
 
@@ -172,17 +172,17 @@ fn take(client: &mut Client, stream: &str) -> Result<Takeover, JournalError> {
     let rows = transaction.query(statements::TAIL, &[&stream, &at]).map_err(journal_error)?;
     transaction.commit().map_err(journal_error)?;
     if at > 0 && snapshot.is_none() {
-        return Err(JournalError::new(format!("the snapshot at {at} is gone")));
+        return Err(JournalError::new(format!("the snapshot at {at} is missing")));
     }
     let read = |row: &postgres::Row| {
         let (seq, text): (i64, &str) = (row.get(0), row.get(1));
         let entry: Result<Entry, _> = serde_json::from_str(text);
-        entry.map_err(|error| JournalError::new(format!("fact {seq} cannot be read: {error}")))
+        entry.map_err(|error| JournalError::new(format!("event {seq} cannot be read: {error}")))
     };
     let tail = rows.iter().map(read).collect::<Result<Vec<Entry>, _>>()?;
     let end = tail.last().map_or(at, |entry| number(entry.seq.get()));
     if end != last {
-        return Err(JournalError::new(format!("the head is at {last}, and the facts end at {end}")));
+        return Err(JournalError::new(format!("the head is at {last}, but the events end at {end}")));
     }
     Ok(Takeover::new(Epoch::new(epoch.unsigned_abs()), snapshot.map(|row| row.get(0)), tail))
 }

@@ -156,13 +156,13 @@ fn what_is_missing_is_noticed() {
     lost.append(epoch, Seq::ZERO, &facts(1, 4)).unwrap();
     client.execute("delete from counterpoint_journal where stream = 'lost' and seq = 4", &[]).unwrap();
     let error = lost.take_over().unwrap_err().to_string();
-    assert!(error.contains("the head is at 4, and the facts end at 3"), "{error}");
+    assert!(error.contains("the head is at 4, but the events end at 3"), "{error}");
     let mut changed = journal(&server, "changed");
     let epoch = changed.take_over().unwrap().epoch;
     changed.append(epoch, Seq::ZERO, &facts(1, 2)).unwrap();
     client.execute("update counterpoint_journal set fact = '{}' where stream = 'changed' and seq = 1", &[]).unwrap();
     let error = changed.take_over().unwrap_err().to_string();
-    assert!(error.contains("fact 1 cannot be read"), "{error}");
+    assert!(error.contains("event 1 cannot be read"), "{error}");
     let mut kept = journal(&server, "kept");
     let epoch = kept.take_over().unwrap().epoch;
     kept.append(epoch, Seq::ZERO, &facts(1, 3)).unwrap();
@@ -171,5 +171,5 @@ fn what_is_missing_is_noticed() {
     assert_eq!(rows.len(), 1, "what a snapshot holds is taken away");
     client.execute("delete from counterpoint_snapshot where stream = 'kept'", &[]).unwrap();
     let error = kept.take_over().unwrap_err().to_string();
-    assert!(error.contains("the snapshot at 2 is gone"), "{error}");
+    assert!(error.contains("the snapshot at 2 is missing"), "{error}");
 }

@@ -158,15 +158,15 @@ fn judge(server: &Server, ledger: &Ledger, asked: u64) {
     }
     let mut charged = 0;
     for order in 1..=asked {
-        assert!(ledger.taken.contains(&order), "order {order} was never taken");
-        let run = engine.run(RunId::new(order)).unwrap_or_else(|| panic!("order {order} is gone"));
+        assert!(ledger.taken.contains(&order), "order {order} was never accepted");
+        let run = engine.run(RunId::new(order)).unwrap_or_else(|| panic!("order {order} is missing"));
         let well = matches!(run.outcome(), Some(RunOutcome::Succeeded { .. }));
-        assert_eq!(well, order % 5 != 0, "order {order} ended otherwise than the world says");
+        assert_eq!(well, order % 5 != 0, "order {order} ended differently from the services' records");
         let expected = ["reserve", if well { "charge" } else { "release" }];
         assert_eq!(deeds[&order], expected, "order {order}");
         charged += i64::from(well);
     }
     assert_eq!(deeds.len() as u64, asked);
     let pieces: i64 = client.query_one("select pieces from stock", &[]).unwrap().get(0);
-    assert_eq!(pieces, PIECES - charged, "the books do not balance");
+    assert_eq!(pieces, PIECES - charged, "the accounts do not balance");
 }

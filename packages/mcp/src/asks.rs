@@ -7,103 +7,104 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// An agent as it introduces itself.
+/// Registration of an agent.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RegisterAgent {
-    /// Its id, in decimal text.
+    /// The id, in decimal text.
     pub agent: String,
-    /// Its name, for people.
+    /// A display name.
     pub name: Option<String>,
-    /// What it can do, and how well: higher is better.
+    /// The skills with their levels; higher is better.
     #[serde(default)]
     pub skills: BTreeMap<String, u16>,
-    /// How many tasks it does at once; 1 if nothing is said.
+    /// The number of tasks that the agent performs at once; 1 by default.
     pub capacity: Option<u32>,
-    /// After so many seconds without a word it counts as lost, and its work goes to others; 300 if nothing is said.
+    /// The lease: after this many seconds without a message the agent counts as lost, and its work goes to other agents.
+    /// 300 by default.
     pub lease_seconds: Option<f64>,
 }
 
-/// An agent leaves.
+/// Removal of an agent.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UnregisterAgent {
-    /// Which.
+    /// The id of the agent.
     pub agent: String,
-    /// Whether it finishes what it holds first; otherwise that goes to others at once.
+    /// Whether the agent finishes its attempts first; otherwise they go to other agents at once.
     #[serde(default)]
     pub drain: bool,
 }
 
-/// How an agent is.
+/// An update of an agent.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdateAgentStatus {
-    /// Which.
+    /// The id of the agent.
     pub agent: String,
-    /// Its life, as register_agent said.
+    /// The incarnation that register_agent returned.
     pub life: String,
-    /// "online" says that it is alive and takes work, "draining" that it finishes what it holds and takes nothing new.
+    /// "online": the agent is alive and takes work; "draining": it finishes its attempts and takes no new ones.
     pub status: AgentState,
-    /// How many tasks it does at once from now on.
+    /// The new number of tasks that the agent performs at once.
     pub capacity: Option<u32>,
-    /// What it can do from now on.
+    /// The new skills.
     pub skills: Option<BTreeMap<String, u16>>,
 }
 
-/// What an agent says of itself.
+/// The state that an agent reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum AgentState {
-    /// It takes work.
+    /// The agent takes work.
     Online,
-    /// It takes nothing new.
+    /// The agent takes no new work.
     Draining,
 }
 
-/// A piece of work for whoever can do it.
+/// A task for an agent that can perform it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DistributeTask {
-    /// A key of the caller's, by which the same task is recognised when it is brought again.
+    /// A key that identifies the task, so that a repeated submission is recognised.
     pub key: String,
-    /// What sort of work it is.
+    /// The kind of work.
     pub kind: String,
-    /// What the agent is given.
+    /// The input of the task.
     #[serde(default)]
     pub payload: Value,
-    /// The skills that it needs, with levels; a skill of the kind's name if nothing is said.
+    /// The required skills with their levels; by default the skill with the name of the kind.
     pub skills: Option<BTreeMap<String, u16>>,
-    /// How urgent it is: critical, high, normal or low.
+    /// The tier: critical, high, normal or low.
     pub tier: Option<String>,
-    /// For whom it is done.
+    /// The tenant.
     pub tenant: Option<String>,
     /// Ids of tasks that must succeed first.
     #[serde(default)]
     pub after: Vec<String>,
-    /// How many attempts there may be in all.
+    /// The maximum number of attempts.
     pub attempts: Option<u32>,
-    /// Wait so many seconds for the outcome, with notifications of progress; 0 to be told at once where it stands. A client
-    /// that follows tasks of the protocol is given one instead, until there is an outcome.
+    /// Wait this many seconds for the outcome, with progress notifications; 0 returns the current state at once. A client
+    /// that declares the tasks extension receives a task of the protocol instead while there is no outcome.
     #[serde(default)]
     pub wait_seconds: f64,
 }
 
-/// What came of an attempt: say `output`, or `failure`.
+/// The result of an attempt: either `output` or `failure`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HandleTaskResponse {
-    /// Who says so.
+    /// The agent.
     pub agent: String,
-    /// Its life, as register_agent said.
+    /// The incarnation that register_agent returned.
     pub life: String,
     /// The task.
     pub task: String,
     /// The number of the attempt.
     pub attempt: u32,
-    /// What it gave, if it succeeded.
+    /// The output, if the attempt succeeded.
     pub output: Option<Value>,
-    /// Why not, if it failed.
+    /// The failure, if the attempt failed.
     pub failure: Option<FailureSaid>,
 }
 
@@ -111,9 +112,9 @@ pub(crate) struct HandleTaskResponse {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FailureSaid {
-    /// transient: another attempt may succeed; permanent: none will; unknown: nobody can say whether it happened.
+    /// transient: another attempt may succeed; permanent: no attempt will; unknown: the side effects are unknown.
     pub kind: FailureSort,
-    /// For people.
+    /// A message for people.
     pub message: String,
 }
 
@@ -123,59 +124,59 @@ pub(crate) struct FailureSaid {
 pub(crate) enum FailureSort {
     /// Another attempt may succeed.
     Transient,
-    /// No attempt will.
+    /// No attempt will succeed.
     Permanent,
-    /// It may have happened.
+    /// The side effects are unknown.
     Unknown,
 }
 
-/// A goal that is to become a workflow: by `rules`, or as `document`, which the caller has thought of itself.
+/// A goal to turn into a workflow, by `rules` or by a `document` of the caller.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DecomposeGoal {
-    /// What is wanted, in words.
+    /// The goal as text.
     pub goal: String,
-    /// What the workflow shall be called.
+    /// The name of the workflow.
     pub name: String,
-    /// What it is about: data for every step.
+    /// Data for every step.
     #[serde(default)]
     pub about: Value,
-    /// Rules: each with a name, words of which the goal must have some, and steps.
+    /// Rules: each with a name, words of which the goal must contain some, and steps.
     pub rules: Option<Value>,
-    /// The workflow in the definition language: tasks with ids, and what they depend on.
+    /// The workflow in the definition language: tasks with ids and dependencies.
     pub document: Option<Value>,
-    /// The kinds of tasks that may be in it; none said: those that registered agents have skills for.
+    /// The allowed kinds of tasks; by default those for which registered agents have skills.
     pub kinds: Option<Vec<String>>,
 }
 
-/// Tasks to plan with beside those that wait already. Nothing is submitted.
+/// Tasks to plan, in addition to those that wait already. Nothing is submitted.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AssignTasks {
     /// The tasks.
     #[serde(default)]
     pub tasks: Vec<PlannedTask>,
-    /// How long tasks take of which nobody knows; 60 if nothing is said.
+    /// The duration in seconds of tasks without a known duration; 60 by default.
     pub otherwise_seconds: Option<f64>,
 }
 
-/// A task to plan with.
+/// A task to plan.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PlannedTask {
-    /// Its id, in decimal text.
+    /// The id, in decimal text.
     pub task: String,
-    /// How long it takes.
+    /// The duration.
     pub seconds: f64,
-    /// The skills that it needs, with levels.
+    /// The required skills with their levels.
     #[serde(default)]
     pub skills: BTreeMap<String, u16>,
-    /// Ids of tasks that come first.
+    /// Ids of tasks that must end first.
     #[serde(default)]
     pub after: Vec<String>,
 }
 
-/// Where something stands: say one of them, or nothing for the whole.
+/// The state of one of these, or of the engine if none is given.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetStatus {
@@ -183,10 +184,10 @@ pub(crate) struct GetStatus {
     pub task: Option<String>,
     /// A run.
     pub run: Option<String>,
-    /// An agent, with the work that it holds. For the agent itself this is a sign of life. What is marked as cancelled is not
-    /// wanted any more: the agent stops, and answers with what has come of it.
+    /// An agent, with the attempts that it holds. Called by the agent itself, this is a heartbeat. The agent stops attempts
+    /// that are marked as cancelled, and reports their results.
     pub agent: Option<String>,
-    /// Wait so many seconds: for the task's or run's end, for work for the agent.
+    /// Wait this many seconds for the end of the task or run, or for work for the agent.
     #[serde(default)]
     pub wait_seconds: f64,
 }
@@ -195,37 +196,37 @@ pub(crate) struct GetStatus {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StartWorkflow {
-    /// A key of the caller's, by which the same run is recognised when it is started again.
+    /// A key that identifies the run, so that a repeated start is recognised.
     pub key: String,
-    /// The workflow's name.
+    /// The name of the workflow.
     pub workflow: String,
-    /// Its version; the newest if nothing is said.
+    /// The version; the newest by default.
     pub version: Option<u32>,
-    /// What it is given.
+    /// The input of the run.
     #[serde(default)]
     pub input: Value,
-    /// Wait so many seconds for its end, with notifications of progress. A client that follows tasks of the protocol is given
-    /// one instead, until the end.
+    /// Wait this many seconds for the end, with progress notifications. A client that declares the tasks extension receives
+    /// a task of the protocol instead until the end.
     #[serde(default)]
     pub wait_seconds: f64,
 }
 
-/// Something that a run waits for has happened.
+/// A signal to a run.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SignalWorkflow {
     /// The run.
     pub run: String,
-    /// The signal's name.
+    /// The name of the signal.
     pub signal: String,
-    /// What it brings.
+    /// The content of the signal.
     #[serde(default)]
     pub payload: Value,
 }
 
 /// Reads an id.
 pub(crate) fn id(text: &str) -> Result<u64, Refusal> {
-    text.parse().map_err(|_| Refusal::new("bad_id", format!("`{text}` is no number below 2^64")))
+    text.parse().map_err(|_| Refusal::new("bad_id", format!("`{text}` is not a number below 2^64")))
 }
 
 /// Reads a number of seconds.
@@ -234,5 +235,5 @@ pub(crate) fn seconds(number: f64) -> Result<std::time::Duration, Refusal> {
     if (0.0..=most).contains(&number) {
         return Ok(std::time::Duration::from_secs_f64(number));
     }
-    Err(Refusal::new("bad_seconds", format!("{number} is no number of seconds between 0 and {most}")))
+    Err(Refusal::new("bad_seconds", format!("{number} is not a number of seconds between 0 and {most}")))
 }

@@ -21,5 +21,5 @@ pub async fn guard(State(known): State<Arc<Tokens>>, request: Request, next: Nex
     if token.is_some_and(|token| known.verify(&token, Time::ZERO).is_ok()) {
         return next.run(request).await;
     }
-    (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], "a token is needed").into_response()
+    (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], "a token is required").into_response()
 }

@@ -24,7 +24,7 @@ pub(crate) fn workflow(asked: DecomposeGoal, skills: Vec<Name>) -> Result<Defini
             Box::new(rules)
         }
         (None, Some(document)) => Box::new(by_document("the caller", move |_: &Ask| Ok(document.clone()))),
-        _ => return Err(Refusal::new("no_way", "say `rules` or `document`, one of them")),
+        _ => return Err(Refusal::new("no_way", "specify either `rules` or `document`")),
     };
     Ok(decompose(decomposer.as_mut(), &ask, &Limits::default())?)
 }

@@ -36,7 +36,7 @@ fn arguments() -> Result<Arguments, Box<dyn Error>> {
             "--tokens" => arguments.tokens = value.into(),
             "--http" => arguments.http = Some(value),
             "--journal" => arguments.journal = Some(value.into()),
-            _ => return Err(format!("{word} is not known: --tokens, --http, --journal").into()),
+            _ => return Err(format!("unknown option {word}: expected --tokens, --http, --journal").into()),
         }
     }
     Ok(arguments)

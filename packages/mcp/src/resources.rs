@@ -23,9 +23,9 @@ pub(crate) fn list() -> ListResourcesResult {
         Resource::new(format!("{ROOT}{name}"), name).with_description(about).with_mime_type(JSON)
     };
     ListResourcesResult::with_all_items(vec![
-        of("agents", "Who is there, and what each holds."),
+        of("agents", "The agents and the attempts that each of them holds."),
         of("runs", "The runs of workflows, the oldest first."),
-        of("events", "The last facts, in words and as data."),
+        of("events", "The most recent events, as text and as data."),
     ])
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn templates() -> ListResourceTemplatesResult {
 
 /// Reads one.
 pub(crate) async fn read(server: &Counterpoint, uri: &str) -> Result<ReadResourceResult, ErrorData> {
-    let nowhere = || ErrorData::resource_not_found(format!("there is no {uri}"), None);
+    let nowhere = || ErrorData::resource_not_found(format!("unknown resource {uri}"), None);
     let path = uri.strip_prefix(ROOT).ok_or_else(nowhere)?;
     let found: Option<Value> = match path.split_once('/').unwrap_or((path, "")) {
         ("events", "") => Some(events(server)),

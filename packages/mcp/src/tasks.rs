@@ -90,7 +90,10 @@ impl Work {
 }
 
 fn malformed(text: &str) -> Refusal {
-    Refusal::new("bad_id", format!("`{text}` is no id of a task: those are `task-` or `run-` and a number below 2^64"))
+    Refusal::new(
+        "bad_id",
+        format!("`{text}` is not the id of a task: expected `task-` or `run-` and a number below 2^64"),
+    )
 }
 
 /// Where work stands.
@@ -123,7 +126,7 @@ impl Standing {
                 let result = serde_json::to_value(CallToolResult::structured(self.answer));
                 match result.map_err(|error| Refusal::new("internal", error.to_string()))? {
                     Value::Object(result) => Ok(TaskPayload::Completed { result }),
-                    _ => Err(Refusal::new("internal", "the result of a tool is no object")),
+                    _ => Err(Refusal::new("internal", "the result of a tool is not an object")),
                 }
             }
             TaskStatus::Cancelled => Ok(TaskPayload::Cancelled),

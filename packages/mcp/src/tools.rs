@@ -44,12 +44,16 @@ fn told_or_handed(answer: Result<CallToolResponse, Refusal>) -> CallToolResponse
 
 #[tool_router(vis = "pub(crate)")]
 impl Counterpoint {
-    #[tool(description = "An agent introduces itself. Answers with its life, which it shows in all that it says.")]
+    #[tool(
+        description = "Registers an agent. Returns its incarnation, which the agent includes in all later messages."
+    )]
     async fn register_agent(&self, Parameters(asked): Parameters<RegisterAgent>, context: Context) -> CallToolResult {
         told(self.register(asked, &context).await)
     }
 
-    #[tool(description = "Takes an agent away: at once, and what it holds goes to others, or when it has finished.")]
+    #[tool(
+        description = "Removes an agent: at once, so that its attempts go to other agents, or when it has finished them."
+    )]
     async fn unregister_agent(
         &self,
         Parameters(asked): Parameters<UnregisterAgent>,
@@ -58,7 +62,7 @@ impl Counterpoint {
         told(self.unregister(asked, &context).await)
     }
 
-    #[tool(description = "An agent says how it is: alive, draining, with another capacity or other skills.")]
+    #[tool(description = "Updates an agent: heartbeat, draining, capacity or skills.")]
     async fn update_agent_status(
         &self,
         Parameters(asked): Parameters<UpdateAgentStatus>,
@@ -68,8 +72,8 @@ impl Counterpoint {
     }
 
     #[tool(
-        description = "Brings a task, which goes to an agent that can do it; the same key is the same task. May wait \
-                          for its outcome."
+        description = "Submits a task, which is assigned to an agent that can perform it. The same key identifies the same \
+                          task. Can wait for the outcome."
     )]
     async fn distribute_task(
         &self,
@@ -79,7 +83,7 @@ impl Counterpoint {
         told_or_handed(self.distribute(asked, &context).await)
     }
 
-    #[tool(description = "An agent says what came of an attempt that it was given.")]
+    #[tool(description = "Reports the result of an attempt that the agent holds.")]
     async fn handle_task_response(
         &self,
         Parameters(asked): Parameters<HandleTaskResponse>,
@@ -89,35 +93,35 @@ impl Counterpoint {
     }
 
     #[tool(
-        description = "Turns a goal into a workflow, by rules or from a document of the caller's own, validates it and \
-                          defines it. Nothing is started."
+        description = "Turns a goal into a workflow, by rules or from a document of the caller, validates the workflow and \
+                          defines it. Starts nothing."
     )]
     async fn decompose_goal(&self, Parameters(asked): Parameters<DecomposeGoal>, context: Context) -> CallToolResult {
         told(self.decompose(asked, &context).await)
     }
 
     #[tool(
-        description = "Plans who should do what and when, so that all is done soonest: the tasks that wait, and those \
-                          that are asked about. Nothing is submitted."
+        description = "Computes a schedule with a short duration for the waiting tasks and the given tasks. Submits \
+                          nothing."
     )]
     async fn assign_tasks(&self, Parameters(asked): Parameters<AssignTasks>, context: Context) -> CallToolResult {
         told(self.assign(asked, &context).await)
     }
 
     #[tool(
-        description = "Where a task, a run, an agent or the whole stands. An agent asks here for its work, and may wait \
-                          for it."
+        description = "Returns the state of a task, a run, an agent or the engine. An agent uses it to poll for work, and \
+                          can wait for work."
     )]
     async fn get_status(&self, Parameters(asked): Parameters<GetStatus>, context: Context) -> CallToolResult {
         told(self.status(asked, &context).await)
     }
 
-    #[tool(description = "Starts a run of a workflow; the same key is the same run. May wait for its end.")]
+    #[tool(description = "Starts a run of a workflow. The same key identifies the same run. Can wait for its end.")]
     async fn start_workflow(&self, Parameters(asked): Parameters<StartWorkflow>, context: Context) -> CallToolResponse {
         told_or_handed(self.start(asked, &context).await)
     }
 
-    #[tool(description = "Brings a signal to a run that waits for it, or will.")]
+    #[tool(description = "Sends a signal to a run that waits for it, or will wait for it.")]
     async fn signal_workflow(&self, Parameters(asked): Parameters<SignalWorkflow>, context: Context) -> CallToolResult {
         told(self.signal(asked, &context).await)
     }
@@ -211,7 +215,7 @@ impl Counterpoint {
                 };
                 Command::fail(by, attempt, failure)
             }
-            _ => return Err(Refusal::new("no_verdict", "say `output` or `failure`, one of them")),
+            _ => return Err(Refusal::new("no_verdict", "specify either `output` or `failure`")),
         };
         self.command(context, command).await?;
         let now = self.host.inspect(move |engine| task_shown(engine, task)).await?;
@@ -254,7 +258,7 @@ impl Counterpoint {
                 self.may_read(context, "the whole")?;
                 Ok(self.host.inspect(whole).await?)
             }
-            _ => Err(Refusal::new("too_much", "say one of `task`, `run` and `agent`, or none")),
+            _ => Err(Refusal::new("too_much", "specify at most one of `task`, `run` and `agent`")),
         }
     }
 

@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         driver.await?;
         Ok::<_, Box<dyn std::error::Error>>(lines)
     })?;
-    println!("on smol, the journal on threads that may block:");
+    println!("on smol, with the journal on blocking threads:");
     lines.iter().for_each(|line| println!("  {line}"));
     Ok(())
 }

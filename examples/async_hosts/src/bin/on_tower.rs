@@ -39,12 +39,12 @@ async fn work() -> Result<(), BoxError> {
         .timeout(Duration::from_secs(5))
         .map_request(move |prompt: &str| {
             let retry = Retry::exponential(3, Duration::from_millis(5), Duration::from_millis(10));
-            TaskSpec::new(TaskId::new(ids.next().expect("ids do not end")), "shout")
+            TaskSpec::new(TaskId::new(ids.next().expect("there is another id")), "shout")
                 .with_payload(Payload::of(prompt).expect("a text"))
                 .with_policy(Policy::default().with_retry(retry))
         })
         .service(HostService::new(host.clone()));
-    for prompt in ["hello", "is anybody there"] {
+    for prompt in ["hello", "are you there"] {
         let answer = engine.ready().await?.call(prompt).await?;
         println!("{prompt:?} -> {answer}");
     }

@@ -46,7 +46,7 @@ where
     let sum = runtime.block_on(work())?;
     let (cpu, wall) = (cpu.elapsed(), wall.elapsed());
     let bytes = MEMORY.peak_usage().saturating_sub(before) / usize::try_from(at_once)?;
-    assert_eq!(sum, (1..=u64::from(tasks)).sum::<u64>(), "every task is done once");
+    assert_eq!(sum, (1..=u64::from(tasks)).sum::<u64>(), "every task completes once");
     println!("| {name} | {bytes} | {:.1} | {:.2} |", cpu.as_secs_f64() * 1e6 / f64::from(tasks), wall.as_secs_f64());
     Ok(())
 }
@@ -99,7 +99,7 @@ async fn hosted(tasks: u32, at_once: u32, spawning: bool) -> Result<u64, Box<dyn
             let mut sum = 0;
             for id in first..=last {
                 let task = TaskSpec::new(TaskId::new(id), "nap").with_payload(Payload::of(&id).expect("a number"));
-                handles.push_back(host.submit_when_room(task).await.expect("it is taken"));
+                handles.push_back(host.submit_when_room(task).await.expect("the task is accepted"));
                 if handles.len() as u64 >= u64::from(at_once) / 20 {
                     sum += number(handles.pop_front().expect("one at least").await);
                 }
@@ -117,7 +117,7 @@ async fn hosted(tasks: u32, at_once: u32, spawning: bool) -> Result<u64, Box<dyn
 }
 
 fn number(ended: Result<TaskOutcome, counterpoint::host::HostError>) -> u64 {
-    match ended.expect("the host lives") {
+    match ended.expect("the host runs") {
         TaskOutcome::Succeeded(output) => output.to().expect("a number"),
         other => panic!("{other:?}"),
     }

@@ -79,7 +79,7 @@ impl Undo for Deliver {
     fn undo(&self, done: Done<Parcel, Delivered>, _: &Attempt) -> Result<(), Failure> {
         // What was asked for is enough to know what may lie there, whether or not an answer ever came.
         let Parcel { folder, new_folders, names, .. } = done.input;
-        retract(&folder, &names).map_err(disk("the report cannot be taken back"))?;
+        retract(&folder, &names).map_err(disk("the report cannot be removed"))?;
         remove_folders(&new_folders).map_err(disk("a folder cannot be removed"))
     }
 
@@ -99,7 +99,7 @@ impl Step for Proofread {
 
     fn run(&self, (order, parcel, delivered): Self::Input, _: &Attempt) -> Result<Delivered, Failure> {
         if order.fail_delivery {
-            return Err(Failure::permanent("the proof-reader was told to find fault"));
+            return Err(Failure::permanent("the proofreader was configured to fail"));
         }
         for document in self.0.get(&parcel.documents)?.iter() {
             let there = fs::read(parcel.folder.join(&document.name)).map_err(disk(&document.name))?;
@@ -125,7 +125,7 @@ impl Step for Settle {
     type Output = Delivered;
 
     fn run(&self, (parcel, delivered): Self::Input, _: &Attempt) -> Result<Delivered, Failure> {
-        settle(&parcel.folder, &delivered.names).map_err(disk("the old report cannot be cleared away"))?;
+        settle(&parcel.folder, &delivered.names).map_err(disk("the old report cannot be removed"))?;
         Ok(delivered)
     }
 

@@ -58,7 +58,7 @@ impl Step for Charge {
 
     fn run(&self, order: u64, attempt: &Attempt) -> Result<u64, Failure> {
         if order.is_multiple_of(5) {
-            return Err(Failure::permanent("the card is bad"));
+            return Err(Failure::permanent("card declined"));
         }
         self.0.once("charge", order, attempt).map(|()| order)
     }
@@ -96,7 +96,7 @@ fn open(folder: &Path) -> Result<ThreadHost, Box<dyn Error>> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = PathBuf::from(std::env::args().nth(1).ok_or("say which folder")?);
+    let folder = PathBuf::from(std::env::args().nth(1).ok_or("missing argument: folder")?);
     let world = World(folder.join("world"));
     std::fs::create_dir_all(&world.0)?;
     let host = open(&folder)?;

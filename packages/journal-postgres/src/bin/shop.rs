@@ -42,7 +42,7 @@ fn work(task: &TaskSpec, attempt: &Attempt) -> Result<Payload, Failure> {
     let (deed, order) = match &*task.kind {
         "reserve.undo" => ("release", &asked["input"]),
         "charge" if asked.as_u64().is_some_and(|order| order % 5 == 0) => {
-            return Err(Failure::permanent("the card is bad"));
+            return Err(Failure::permanent("card declined"));
         }
         kind => (kind, asked),
     };
@@ -124,6 +124,7 @@ fn work_off(connection: &str, stream: &str) -> Result<ExitCode, Box<dyn Error>> 
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut words = std::env::args().skip(1);
-    let (connection, stream) = (words.next().ok_or("say which database")?, words.next().ok_or("say which stream")?);
+    let (connection, stream) =
+        (words.next().ok_or("missing argument: database")?, words.next().ok_or("missing argument: stream")?);
     work_off(&connection, &stream)
 }

@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let done = run(&team, &about, leaver)?;
         println!("{}", done.table(&team, leaver));
     }
-    println!("The report is in {}.", about.out.join("report.md").display());
+    println!("Report: {}", about.out.join("report.md").display());
     Ok(())
 }
 
@@ -76,7 +76,7 @@ fn team() -> Result<Vec<AgentSpec>, Box<dyn Error>> {
     let formed = form(&matrix, &request)?;
     let alone = backups(&matrix, &request, &formed.members).values().filter(|others| others.is_empty()).count();
     println!(
-        "A team of {} of {} covers {} skills; for {alone} of them nobody could stand in as well.\n",
+        "A team of {} of {} agents covers {} skills; {alone} of them have no substitute.\n",
         formed.members.len(),
         people().len(),
         needed.len()
@@ -182,7 +182,7 @@ fn run(team: &[AgentSpec], about: &About, leaver: Option<&str>) -> Result<Done, 
     while host.engine.run(RunId::new(1)).is_some_and(|run| run.outcome().is_none()) {
         if host.given.is_empty() {
             // What was taken back is given out again after a pause.
-            host.now = host.engine.next_wakeup().ok_or("nothing goes on any more")?;
+            host.now = host.engine.next_wakeup().ok_or("there is no work left")?;
             host.say(Command::Tick)?;
             continue;
         }
@@ -196,7 +196,7 @@ fn run(team: &[AgentSpec], about: &About, leaver: Option<&str>) -> Result<Done, 
         }
     }
     tensors.push(tensor(&host)?);
-    let run = host.engine.run(RunId::new(1)).ok_or("the run is there")?;
+    let run = host.engine.run(RunId::new(1)).ok_or("the run is known")?;
     match run.outcome() {
         Some(RunOutcome::Succeeded { output }) => {
             Ok(Done { rounds, output: output.clone(), nodes: definition.nodes.len(), tensors, taken_back })
@@ -218,8 +218,8 @@ impl Done {
         let name = |id: AgentId| {
             team.iter().find(|agent| agent.id == id).and_then(|agent| agent.name.clone()).unwrap_or_else(|| "?".into())
         };
-        let mut text =
-            leaver.map_or_else(|| "All stay.\n".to_owned(), |who| format!("The {who} leaves in the third round.\n"));
+        let mut text = leaver
+            .map_or_else(|| "All agents stay.\n".to_owned(), |who| format!("The {who} leaves in the third round.\n"));
         for (number, round) in (1..).zip(&self.rounds) {
             let parts: Vec<String> = round.iter().map(|(by, kind)| format!("{kind} ({})", name(*by))).collect();
             text += &format!("  round {number}: {}\n", parts.join(", "));
@@ -230,7 +230,7 @@ impl Done {
         let done: usize = self.rounds.iter().map(Vec::len).sum();
         let model = self.output.value().pointer("/implementation").map(ToString::to_string).unwrap_or_default();
         text += &format!(
-            "  {done} of {} done ({} %), {} taken back and given to another, balance {:.2}\n  model {model}\n",
+            "  {done} of {} done ({} %), {} reassigned, balance {:.2}\n  model {model}\n",
             self.nodes,
             100 * done / self.nodes,
             self.taken_back,

@@ -59,9 +59,9 @@ pub fn perform(kind: &str, input: &Payload) -> Result<Payload, Failure> {
         "testing" => json!(test(&read(&about.csv)?, &before(&given.before, "implementation")?)?),
         "collection" => json!(read(&about.csv)?),
         "analysis" => analysis(&before(&given.before, "collection")?),
-        "outline" => json!(["What there is", "How it hangs together"]),
+        "outline" => json!(["The data", "The correlation"]),
         "writing" => writing(about, &given.before)?,
-        other => return Err(Failure::permanent(format!("nobody here does {other}"))),
+        other => return Err(Failure::permanent(format!("no agent performs {other}"))),
     };
     Payload::of(&output).map_err(|error| Failure::permanent(error.to_string()))
 }
@@ -113,7 +113,7 @@ fn mean(values: &[f64]) -> f64 {
 fn fit(table: &Table, design: &Value) -> Result<Model, Failure> {
     let (feature, target) = (text(design, "/wanted/feature")?, text(design, "/wanted/target")?);
     let (x, y) = (column(table, &feature)?, column(table, &target)?);
-    let (slope, intercept) = line(&x, &y).ok_or_else(|| failed("all alike"))?;
+    let (slope, intercept) = line(&x, &y).ok_or_else(|| failed("all values are equal"))?;
     let least_r2 = design.pointer("/wanted/least_r2").and_then(Value::as_f64).unwrap_or(0.0);
     let r2 = explained(&x, &y, intercept, slope);
     Ok(Model { feature, target, intercept, slope, r2, least_r2 })
@@ -144,10 +144,10 @@ fn test(table: &Table, model: &Model) -> Result<Value, Failure> {
     let product: f64 = residuals.iter().zip(&x).map(|(residual, a)| residual * a).sum();
     let unseen = left_out(&x, &y);
     let checks = json!({
-        "residuals add up to nothing": sum.abs() < 1e-6,
-        "residuals do not hang on the feature": product.abs() < 1e-4,
+        "residuals add up to zero": sum.abs() < 1e-6,
+        "residuals are independent of the feature": product.abs() < 1e-4,
         "explains enough": model.r2 >= model.least_r2,
-        "explains enough of what it has not seen": unseen >= model.least_r2,
+        "explains enough of unseen data": unseen >= model.least_r2,
     });
     let passed = checks.as_object().is_some_and(|all| all.values().all(|one| *one == json!(true)));
     if passed { Ok(json!({"passed": 4, "r2_unseen": unseen})) } else { Err(failed(format!("a test failed: {checks}"))) }

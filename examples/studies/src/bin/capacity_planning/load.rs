@@ -31,7 +31,7 @@ pub(crate) fn drawn(most: usize) -> Fallible<Load> {
     let arrivals = Arrivals::diurnal(7, 2.0, 10.0, Duration::from_secs(600))?;
     let length = Distribution::log_normal(Duration::from_millis(1_500), 1.2)?;
     let jobs = arrivals.take(most).zip(0..).map(|(at, n)| (at, length.draw(&mut Random::new(7, n)))).collect();
-    Ok(Load { name: "drawn, with a noon".to_owned(), jobs })
+    Ok(Load { name: "generated, with a peak at noon".to_owned(), jobs })
 }
 
 /// The Azure LLM inference traces of 2023 (Azure public dataset, CC-BY-4.0). Lengths are a model of ours: 0.2 ms for each
@@ -60,7 +60,7 @@ pub(crate) fn recorded(data: &Path, most: usize) -> Fallible<Vec<Load>> {
 
 /// `2023-11-16 18:17:03.9799600` as seconds of its day: the traces are an hour long, and within one.
 fn seconds(text: &str) -> Fallible<f64> {
-    let (_, time) = text.split_once(' ').ok_or("a moment has a date and a time")?;
+    let (_, time) = text.split_once(' ').ok_or("a timestamp has a date and a time")?;
     let mut parts = time.splitn(3, ':').map(str::parse::<f64>);
     let mut next = || parts.next().ok_or("a time has three parts");
     Ok(next()?? * 3_600.0 + next()?? * 60.0 + next()??)

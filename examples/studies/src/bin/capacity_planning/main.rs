@@ -74,7 +74,7 @@ fn main() -> Fallible<()> {
         std::fs::create_dir_all(folder)?;
     }
     std::fs::write(&told.svg, chart::draw(&curves, told.share))?;
-    println!("the chart: {}", told.svg.display());
+    println!("Chart: {}", told.svg.display());
     Ok(())
 }
 
@@ -84,13 +84,13 @@ fn plan(load: &Load, told: &Arguments) -> Fallible<Vec<Curve>> {
     let formula = erlang::agents_for_service(erlangs, told.share, told.within)?;
     let (share, within) = (told.share * 100.0, told.within.as_secs_f64());
     println!(
-        "{}: {} tasks, {:.2} erlangs; {share} % shall begin within {within} s\n",
+        "{}: {} tasks, {:.2} erlangs; target: {share} % begin within {within} s\n",
         load.name,
         load.jobs.len(),
         erlangs.erlangs()
     );
     println!(
-        "| agents | in use | mean wait | 95 % | 99 % | within {within} s | Erlang says |\n|---|---|---|---|---|---|---|"
+        "| agents | utilisation | mean wait | p95 | p99 | within {within} s | Erlang C |\n|---|---|---|---|---|---|---|"
     );
     let (mut played, mut said) = (Curve::new(&load.name, true), Curve::new(&load.name, false));
     let (mut enough, mut agents) = (None, formula.saturating_sub(2).max(1));
@@ -111,8 +111,8 @@ fn plan(load: &Load, told: &Arguments) -> Fallible<Vec<Curve>> {
         agents += if good < told.share - 0.2 { (formula / 4).max(1) } else { 1 };
     }
     match enough {
-        Some(enough) => println!("\n{enough} agents keep the promise; the formula says {formula}\n"),
-        None => println!("\nno number of agents up to {agents} keeps the promise; the formula says {formula}\n"),
+        Some(enough) => println!("\n{enough} agents meet the target; the formula gives {formula}\n"),
+        None => println!("\nno number of agents up to {agents} meets the target; the formula gives {formula}\n"),
     }
     Ok(vec![played, said])
 }
@@ -139,7 +139,7 @@ fn play(load: &Load, agents: u32) -> Fallible<Report> {
         .collect();
     let report = Simulation::new(1).with_agents((1..=agents).map(agent)).with_jobs(jobs).run()?;
     if report.count(TaskStatus::Succeeded) != load.jobs.len() {
-        return Err("not everything was done".into());
+        return Err("not all tasks completed".into());
     }
     Ok(report)
 }

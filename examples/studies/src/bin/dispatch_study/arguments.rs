@@ -29,7 +29,7 @@ impl Arguments {
                 "--out" => asked.out = value()?.into(),
                 "--seed" => asked.seed = value()?.parse()?,
                 "--small" => asked.small = true,
-                _ => return Err(format!("{word}? known are --data, --out, --seed and --small").into()),
+                _ => return Err(format!("unknown option {word}: expected --data, --out, --seed and --small").into()),
             }
         }
         Ok(asked)

@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::create_dir_all(folder)?;
     }
     fs::write(&asked.out, picture)?;
-    print(&format!("\nThe chart is in {}.\n", asked.out.display()));
+    print(&format!("\nChart: {}\n", asked.out.display()));
     Ok(())
 }
 
@@ -65,7 +65,7 @@ fn loads(asked: &Arguments) -> Result<(Vec<Load>, &'static str), Box<dyn Error>>
     let jobs = if asked.small { 1_500 } else { 20_000 };
     let mut loads = synthetic::loads(asked.seed, jobs);
     let Some(data) = &asked.data else {
-        return Ok((loads, "No recorded loads: name their folder with --data or COUNTERPOINT_DATA.\n"));
+        return Ok((loads, "No recorded loads: specify their folder with --data or COUNTERPOINT_DATA.\n"));
     };
     loads.extend(trace::read(data, if asked.small { jobs } else { usize::MAX })?);
     Ok((loads, ""))
@@ -83,20 +83,23 @@ fn study(asked: &Arguments) -> Result<(String, String), Box<dyn Error>> {
     let patiences = study::patiences(&loads, middle, busy, asked.seed);
     let found = scenario::all(asked.seed, asked.small);
 
-    let mut report = format!("# How work is distributed\n\n{missing}");
-    let _ =
-        writeln!(report, "\n## The order by expected length, beside both baselines\n{}", table::targets(&loads, &grid));
+    let mut report = format!("# Distribution of work\n\n{missing}");
     let _ = writeln!(
         report,
-        "\n## How busy {middle} agents can be at the mean wait that round robin has at half load\n{}",
+        "\n## Shortest expected first, compared with both baselines\n{}",
+        table::targets(&loads, &grid)
+    );
+    let _ = writeln!(
+        report,
+        "\n## Load of {middle} agents at the mean wait that round robin has at half load\n{}",
         table::reach(&loads, &reach)
     );
     let _ =
-        writeln!(report, "\n## What patience buys, {middle} agents, {busy}\n{}", table::patiences(&loads, &patiences));
+        writeln!(report, "\n## Effect of patience, {middle} agents, {busy}\n{}", table::patiences(&loads, &patiences));
     let _ = writeln!(report, "\n## Scenarios\n{}", table::scenarios(&found));
     let _ = writeln!(
         report,
-        "\n## Every strategy and order, {middle} agents, {busy}\n{}",
+        "\n## All strategies and disciplines, {middle} agents, {busy}\n{}",
         table::every_rule(&loads, &every)
     );
     let _ = writeln!(report, "\n## All figures\n{}", table::grid(&loads, &grid));

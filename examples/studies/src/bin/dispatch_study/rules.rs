@@ -77,7 +77,7 @@ impl Rule {
             Self::Order(Order::Virtual) => "earliest virtual deadline",
             Self::Order(Order::Fair) => "weighted fair",
             Self::Order(Order::Shortest) => "shortest expected",
-            Self::Order(Order::Clairvoyant) => "shortest, were it known",
+            Self::Order(Order::Clairvoyant) => "shortest, lengths known",
         }
     }
 

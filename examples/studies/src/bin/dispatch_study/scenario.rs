@@ -83,7 +83,7 @@ pub fn retry_storm(seed: u64, seconds: u32) -> Vec<Finding> {
     let jobs: Vec<Job> = jobs.into_iter().map(|job| Job { within: Some(CLIENT), ..job }).collect();
     let workers = team(10, 1);
     let retry = Retry::exponential(4, Duration::from_millis(100), Duration::from_secs(1)).with_jitter(Jitter::Full);
-    let found = [("nothing expires", false), ("what is too late expires in line", true)].map(|(setup, expires)| {
+    let found = [("nothing expires", false), ("late tasks expire in the queue", true)].map(|(setup, expires)| {
         let policy = Policy::default().with_retry(retry.clone()).with_attempt_timeout(CLIENT);
         let outcome = World::new(&jobs, &workers, Config::default().with_seed(seed))
             .with_policy(policy)
@@ -120,7 +120,12 @@ pub fn reserve(seed: u64, jobs: usize) -> Vec<Finding> {
         let mut waits: Vec<f64> = critical.filter_map(|(_, wait)| wait.map(|wait| wait.as_secs_f64() * 1e3)).collect();
         waits.sort_by(f64::total_cmp);
         let setup = format!("{reserved} of 2 slots reserved");
-        Finding { scenario: "first tier under overload", setup, figure: "p99 wait, ms", value: quantile(&waits, 0.99) }
+        Finding {
+            scenario: "critical tier under overload",
+            setup,
+            figure: "p99 wait, ms",
+            value: quantile(&waits, 0.99),
+        }
     });
     found.to_vec()
 }
@@ -138,7 +143,7 @@ pub fn deadlines(seed: u64, jobs: usize) -> Vec<Finding> {
         let config = Config::default().with_seed(seed).with_discipline(order);
         let outcome = World::new(&jobs, &workers, config).with_deadlines(true).run();
         let value = outcome.figures(&jobs, &workers, 1.0).success;
-        Finding { scenario: "deadlines at 0.95", setup: setup.to_owned(), figure: "in time", value }
+        Finding { scenario: "deadlines at 0.95", setup: setup.to_owned(), figure: "on time", value }
     });
     found.to_vec()
 }

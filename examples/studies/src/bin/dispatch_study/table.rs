@@ -72,7 +72,7 @@ pub fn every_rule(loads: &[Load], cells: &[Cell]) -> String {
 /// What the order by expected length changes, beside both baselines.
 pub fn targets(loads: &[Load], cells: &[Cell]) -> String {
     let mut out = String::from(
-        "\n| load | agents | busy | mean wait, to round robin | makespan | mean wait, to FIFO | p99 | were lengths known: mean | p99 |\n\
+        "\n| load | agents | busy | mean wait, to round robin | makespan | mean wait, relative to FIFO | p99 | were lengths known: mean | p99 |\n\
          |---|---|---|---|---|---|---|---|---|\n",
     );
     for cell in cells.iter().filter(|cell| cell.rule == Rule::Order(Order::Shortest)) {

@@ -61,7 +61,7 @@ fn where_lengths_cannot_be_told_the_order_stays_that_of_arrival() {
 fn recorded_loads_are_served_better_than_by_either_baseline() {
     let asked = Arguments::read(std::iter::empty()).unwrap();
     let Some(data) = asked.data else {
-        eprintln!("skipped: COUNTERPOINT_DATA names no folder with recorded loads");
+        eprintln!("skipped: COUNTERPOINT_DATA is not set to a folder with recorded loads");
         return;
     };
     for load in trace::read(&data, 4_000).unwrap() {
@@ -88,7 +88,7 @@ fn agents_that_fail_everything_draw_no_work() {
 #[test]
 fn a_retry_storm_is_over_soon_if_what_is_too_late_expires() {
     let found = scenario::retry_storm(1, 120);
-    let expires = value(&found, "what is too late expires in line");
+    let expires = value(&found, "late tasks expire in the queue");
     assert!(expires < 10.0, "{expires}");
     assert!(value(&found, "nothing expires") > 2.0 * expires);
 }

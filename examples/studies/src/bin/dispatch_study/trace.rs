@@ -84,7 +84,7 @@ fn field(row: &csv::StringRecord, at: usize) -> Read<&str> {
 
 /// `2023-11-16 18:17:03.9799600`, as the time since the first day of a year long before.
 fn moment(text: &str) -> Read<Time> {
-    let (date, time) = text.split_once(' ').ok_or("a moment has a date and a time")?;
+    let (date, time) = text.split_once(' ').ok_or("a timestamp has a date and a time")?;
     let mut date = date.splitn(3, '-').map(str::parse::<u64>);
     let mut next = || date.next().ok_or("a date has three parts");
     let (year, month, day) = (next()??, next()??, next()??);

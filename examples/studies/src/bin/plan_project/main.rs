@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let problem = project.check()?;
     println!("{} tasks, {} agents, {} resources", problem.tasks(), problem.agents(), project.resources.len());
     let found = search(&options, &problem);
-    let summary = validate(&project, &found.plan).map_err(|violations| format!("the plan is wrong: {violations:?}"))?;
+    let summary = validate(&project, &found.plan).map_err(|violations| format!("the plan is invalid: {violations:?}"))?;
     let timeline = Timeline::of(&project, &found.plan);
     table(&timeline);
     println!("makespan  {:>12}", format!("{:?}", summary.makespan));
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("schedules {:>12}", found.evaluations);
     if let Some(path) = &options.svg {
         std::fs::write(path, timeline.svg())?;
-        println!("drawn in  {}", path.display());
+        println!("chart     {}", path.display());
     }
     Ok(())
 }
@@ -75,7 +75,7 @@ fn options() -> Result<Options, Box<dyn Error>> {
         options.instance = None;
         options.seconds = options.seconds.min(0.5);
     } else if options.instance.is_none() {
-        return Err("which instance? --small needs none".into());
+        return Err("an instance file is required (or --small)".into());
     }
     if let (Some(instance), Some(data)) = (&options.instance, data)
         && !instance.exists()

@@ -14,7 +14,7 @@ pub(crate) fn instance(path: &Path) -> Result<Project, Box<dyn Error>> {
         Some("def") => imopse(&text),
         Some("sm") => psplib(&text),
         Some("yaml" | "yml") => Ok(serde_saphyr::from_str(&text)?),
-        _ => Err("a .def, .sm or .yaml file is wanted".into()),
+        _ => Err("expected a .def, .sm or .yaml file".into()),
     }
 }
 

@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "resources" => projects::single_skill(&data, budget, &options.filter)?,
             "fronts" => projects::fronts(&data, budget, &options.filter)?,
             "workflows" => workflows::print(&data, budget / 10)?,
-            other => return Err(format!("there is no table called {other}").into()),
+            other => return Err(format!("unknown table {other}").into()),
         }
     }
     Ok(())

@@ -37,7 +37,7 @@ fn search(project: &Project, problem: &Problem, budgets: &[Duration], seed: u64)
         last = progress.makespan;
         if after.len() < budgets.len() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
-    validate(project, &solution.plan).unwrap_or_else(|violations| panic!("the plan is wrong: {violations:?}"));
+    validate(project, &solution.plan).unwrap_or_else(|violations| panic!("the plan is invalid: {violations:?}"));
     after.resize(budgets.len(), solution.makespan.as_secs());
     Found { solution, used: begin.elapsed(), after }
 }
@@ -86,11 +86,11 @@ pub(crate) fn multi_skill(data: &Path, budgets: &[Duration], seeds: u32, filter:
 /// Single-skill instances: one line for each set.
 pub(crate) fn single_skill(data: &Path, budget: Duration, filter: &str) -> Result<(), Box<dyn Error>> {
     println!(
-        "| set | instances | as good as known | proven | mean above the critical path | known | mean above known | CPU s |"
+        "| set | instances | equal to best known | proven | mean above the critical path | best known | mean above best known | CPU s |"
     );
     println!("|---|---|---|---|---|---|---|---|");
     if !filter.is_empty() {
-        println!("| *instance* | *found* | *known* | *our bound* | | | *above known* | *schedules* |");
+        println!("| *instance* | *found* | *known* | *bound* | | | *above known* | *schedules* |");
     }
     let all = rows(&data.join("rcpsp/records.csv"), filter)?;
     for set in ["j30", "j60", "j120"] {
@@ -129,7 +129,7 @@ pub(crate) fn single_skill(data: &Path, budget: Duration, filter: &str) -> Resul
 
 /// Pareto fronts of makespan and cost, each from one run.
 pub(crate) fn fronts(data: &Path, budget: Duration, filter: &str) -> Result<(), Box<dyn Error>> {
-    println!("| instance | plans | schedules | CPU s | makespan: cost, the soonest first |");
+    println!("| instance | plans | schedules | CPU s | makespan: cost, the shortest first |");
     println!("|---|---|---|---|---|");
     for row in rows(&data.join("msrcpsp/records.csv"), filter)? {
         let project = read::instance(&data.join("msrcpsp").join(format!("{}.def", row[0])))?;
@@ -148,7 +148,7 @@ pub(crate) fn fronts(data: &Path, budget: Duration, filter: &str) -> Result<(), 
         let tell = |plan: &Solution| format!("{}: {:.0}", plan.makespan.as_secs(), plan.cost as f64 / 1e6);
         let plans: Vec<String> = front.plans.iter().map(tell).collect();
         println!("| {} | {} | {tried} | {used:.1} | {} |", row[0], plans.len(), plans.join(", "));
-        front.plans.iter().for_each(|plan| assert!(validate(&project, &plan.plan).is_ok(), "the plan is wrong"));
+        front.plans.iter().for_each(|plan| assert!(validate(&project, &plan.plan).is_ok(), "the plan is invalid"));
     }
     Ok(())
 }

@@ -21,14 +21,14 @@ struct Measure {
 
 const MEASURES: [Measure; 5] = [
     Measure {
-        name: "mean wait, to FIFO",
+        name: "mean wait, relative to FIFO",
         value: |own, fifo| own.mean / fifo.mean.max(1e-9),
         low: 0.25,
         high: 1_000.0,
         ticks: &[0.3, 1.0, 10.0, 100.0],
     },
     Measure {
-        name: "p99 wait, to FIFO",
+        name: "p99 wait, relative to FIFO",
         value: |own, fifo| own.p99 / fifo.p99.max(1e-9),
         low: 0.25,
         high: 1_000.0,
@@ -43,7 +43,7 @@ const MEASURES: [Measure; 5] = [
         ticks: &[0.001, 0.01, 0.1, 1.0],
     },
     Measure {
-        name: "cost, to FIFO",
+        name: "cost, relative to FIFO",
         value: |own, fifo| own.cost / fifo.cost.max(1e-9),
         low: 0.75,
         high: 1.35,
@@ -53,7 +53,7 @@ const MEASURES: [Measure; 5] = [
 
 /// The answer is how far down it reaches.
 pub(super) fn draw(svg: &mut Svg, loads: &[Load], cells: &[Cell], share: f64, agents: usize, top: f64) -> f64 {
-    let title = format!("Every strategy and order, {agents} agents busy {share} of the time: left is better");
+    let title = format!("All strategies and disciplines, {agents} agents busy {share} of the time: left is better");
     svg.text(LEFT, top + 20.0, "start", "title", &title);
     for (number, load) in loads.iter().enumerate() {
         let x = LEFT + 270.0 * count(number % 4);
