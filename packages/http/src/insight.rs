@@ -79,8 +79,8 @@ fn filter(parameters: &BTreeMap<String, String>) -> Result<EventFilter, Refusal>
     })
 }
 
-/// Streams events as they become durable, as server-sent events. `Last-Event-ID` or `after` say where to go on; without them it begins
-/// now. By `family`, and about one `task`, `run` or `agent`.
+/// Streams events as they become durable, as server-sent events. `Last-Event-ID` or `after` resume a stream; without them it
+/// begins now. `family` and one of `task`, `run` and `agent` filter the events.
 pub(crate) async fn events(
     State(app): State<App>,
     parameters: Parameters,

@@ -41,7 +41,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let problem = project.check()?;
     println!("{} tasks, {} agents, {} resources", problem.tasks(), problem.agents(), project.resources.len());
     let found = search(&options, &problem);
-    let summary = validate(&project, &found.plan).map_err(|violations| format!("the plan is invalid: {violations:?}"))?;
+    let summary =
+        validate(&project, &found.plan).map_err(|violations| format!("the plan is invalid: {violations:?}"))?;
     let timeline = Timeline::of(&project, &found.plan);
     table(&timeline);
     println!("makespan  {:>12}", format!("{:?}", summary.makespan));
