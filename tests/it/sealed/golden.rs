@@ -48,12 +48,16 @@ fn journals_in_files_are_read() {
 /// A journal of an engine that did a bit of everything, and its snapshot half-way: they lead to the same state.
 #[test]
 fn a_journal_in_a_file_leads_to_its_state() {
-    let numbers = |count: u16| (0..count).map(|number| number.wrapping_mul(7_919)).collect::<Vec<u16>>();
+    let played = |factor: u16| {
+        let numbers = |count: u16| (0..count).map(|number| number.wrapping_mul(factor)).collect::<Vec<u16>>();
+        super::drawn(&numbers(140), &numbers(90), 7)
+    };
+    let long = || (7_919..).step_by(2).map(played).find(|journal| journal.len() > 60).unwrap();
     let stream = Stream::new("orders").with_encoding(Encoding::Lines);
-    let make = || written(&stream, &super::drawn(&numbers(140), &numbers(90), 7));
+    let make = || written(&stream, &long());
     let journal = kept("run.jsonl", make);
     let entries = stream.read(&journal, None).entries;
-    assert!(entries.len() > 40, "{} entries", entries.len());
+    assert!(entries.len() > 60, "{} entries", entries.len());
     let engine = Engine::restore(Config::default(), None, &entries).unwrap();
     engine.check().unwrap();
     let (half, rest) = entries.split_at(entries.len() / 2);

@@ -211,14 +211,14 @@ fn unknown_versions_are_distinguished_from_damage() {
     }
 }
 
-/// A fact that a later version of the library knows: the record is right, and says so.
+/// An event that a later version of the library knows: the record is intact, and the error says so.
 #[test]
 fn an_unknown_event_is_unreadable_and_not_damage() {
     let stream = Stream::new("orders").with_encoding(Encoding::Lines);
     let (header, _) = pieces(&stream, &short(&stream).1);
     let zeros = "0".repeat(64);
     let line = format!(
-        r#"{{"v":1,"seq":1,"epoch":1,"prev":"{zeros}","entries":[{{"seq":1,"at":0,"event":{{"agent":{{"sings":{{}}}}}}}}]"#
+        r#"{{"v":1,"seq":1,"epoch":1,"prev":"{zeros}","entries":[{{"seq":1,"at":0,"event":{{"task":{{"task":1,"event":"sings"}}}}}}]"#
     );
     let hash = blake3::keyed_hash(&unkeyed("counterpoint journal 2026 record"), line.as_bytes());
     let bytes = [header, format!("{line},\"hash\":\"{hash}\"}}\n").into_bytes()].concat();

@@ -523,7 +523,7 @@ fn it_is_told_in_words_pictures_and_lineage() {
     let whole = run.node("research").unwrap().parts_handed_on().next().unwrap();
     assert!(whole.agents.contains(&boss) && whole.agents.contains(&writer));
     let lines: Vec<String> = world.journal.iter().map(describe).collect();
-    for told in ["is handed on in 2 parts: research, a", "part 1 done", "part 0: results are put together"] {
+    for told in ["is delegated in 2 parts: research, a", "part 1 done", "part 0: results are gathered"] {
         assert!(lines.iter().any(|line| line.contains(told)), "{told}: {lines:#?}");
     }
     let flow = flow([node(delegate)]);

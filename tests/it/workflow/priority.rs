@@ -172,9 +172,10 @@ fn the_audit_tells_of_operations_with_their_grounds() {
     assert_eq!(
         told,
         [
-            "r1 is now in tier low, with t*2: the boss",
+            "r1 is now in tier low: the boss",
+            "t*2 now in tier low: the boss",
             "t*2 now in tier high: the boss",
-            "r1 moved to another definition, v1, with 2 nodes: the boss",
+            "r1 migrated to another definition, v1, with 2 nodes: the boss",
             "r1 is paused: the boss",
             "new runs of flow take v1: the boss",
             "workflow flow v0 retired: the boss",

@@ -54,7 +54,7 @@ fn what_came_after_the_point_is_undone_in_order_and_done_anew() {
     assert_eq!((world.status("a"), world.status("c")), (NodeStatus::Succeeded, NodeStatus::Waiting));
     world.done("b", 1).done("c", 1).done("beside", 1).done("end", "at last");
     assert_eq!(world.output(), "at last");
-    let told = ["reset", "unwinding", "node_undone", "node_undone", "went_forward"];
+    let told = ["reset", "compensating", "compensated", "compensated", "restarted"];
     assert_eq!(facts(&world)[..5], told.map(str::to_owned));
     world.verify();
 }

@@ -37,7 +37,7 @@ fn what_an_agent_has_comes_by_itself_and_what_nobody_can_do_does_not() {
     let mut world = World::running(flow(nodes), 0);
     going(&world, &["r1 a: task t*1 of a1#1"]);
     world.done("a", 0);
-    stalled(&world, &["r1 b: task t*2 (nobody can do it)"]);
+    stalled(&world, &["r1 b: task t*2 (no agent can do it)"]);
     world.say(Command::register(AgentSpec::new(AgentId::new(2)).with_skill("rare", 1))).unwrap();
     assert_eq!(standing(&world).0, RunStanding::Going);
     world.done("rare", 0);
@@ -50,7 +50,7 @@ fn a_bound_comes_by_itself() {
     let policy = Policy::default().with_queue_timeout(Duration::from_secs(9));
     let rare = Work::new("rare").with_needs(Needs::skill("rare")).with_policy(policy);
     let world = World::running(flow([Node::new("b", Action::Do(Body::Task(rare)))]), 0);
-    going(&world, &["r1 b: task t*1 (nobody can do it; until 9s)"]);
+    going(&world, &["r1 b: task t*1 (no agent can do it; until 9s)"]);
 }
 
 #[test]
