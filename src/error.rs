@@ -105,7 +105,7 @@ pub enum RestoreError {
         /// The entry.
         seq: Seq,
         /// What does not fit.
-        reason: &'static str,
+        reason: Box<str>,
     },
     /// Each entry follows from those before it, as far as it can be told from one, but what they lead to contradicts itself:
     /// some have been left out, or are not what was written.

@@ -1,15 +1,18 @@
 //! Budgets: what is put aside before work begins, and what it used up.
 
-use super::book::Book;
+use super::book::{Book, Folded};
 use crate::definition::Budget;
-use crate::id::RunId;
+use crate::id::{NodeIx, RunId};
 use crate::run::{LimitReached, Measure};
 use crate::task::{Owner, Phase, Spending, Usage};
-use crate::workflow::machine::{Run, Standing};
+use crate::workflow::machine::{Claim, Share, SpentBefore};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Greater than every index of a node.
+const LAST: NodeIx = NodeIx::new(u32::MAX);
+
 /// Whose account: a run's, that of one of its nodes, or that of a part of a node's work.
-pub(super) type Holder = (RunId, Option<u32>, Option<u32>);
+pub(super) type Holder = (RunId, Option<NodeIx>, Option<u32>);
 
 /// The accounts of all budgets. They follow from what runs say of their work, so a snapshot does not hold them.
 #[derive(Debug, Default)]
@@ -18,7 +21,7 @@ pub(super) struct Accounts {
     /// Runs that have an account, or a run around them has.
     under: BTreeSet<RunId>,
     /// Nodes that wait until something comes back to an account. Found again after a restore.
-    parked: BTreeSet<(Holder, RunId, u32)>,
+    parked: BTreeSet<(Holder, RunId, NodeIx)>,
 }
 
 /// One budget and where it stands.
@@ -111,7 +114,7 @@ impl Accounts {
         self.open.get(&holder)
     }
 
-    fn shift(&mut self, holder: Holder, before: Standing, after: Standing) -> bool {
+    fn shift(&mut self, holder: Holder, before: Claim, after: Claim) -> bool {
         if !self.open.contains_key(&holder) {
             return false;
         }
@@ -146,29 +149,29 @@ impl Book {
     pub(super) fn open_accounts(&mut self, id: RunId) {
         let Some(run) = self.get(id) else { return };
         let own = run.budget().filter(Budget::counts).map(|budget| ((id, None, None), budget));
-        let nodes = (0..).zip(&run.plan.definition.nodes);
+        let nodes = run.graph().nodes();
         let nodes =
-            nodes.filter_map(|(place, node)| Some(((id, Some(place), None), node.budget.filter(Budget::counts)?)));
+            nodes.filter_map(|node| Some(((id, Some(node.ix), None), node.definition.budget.filter(Budget::counts)?)));
         let open: Vec<(Holder, Budget)> = own.into_iter().chain(nodes).collect();
         let around = run.owner.is_some_and(|owner| self.accounts.under.contains(&owner.run));
         if around || !open.is_empty() {
             self.accounts.under.insert(id);
         }
         self.accounts.open.extend(open.into_iter().map(|(holder, budget)| (holder, Account::new(budget))));
-        let nodes = 0..u32::try_from(self.get(id).map_or(0, |run| run.nodes.len())).unwrap_or(u32::MAX);
-        nodes.for_each(|node| self.open_shares(id, node));
+        let nodes: Vec<NodeIx> = self.get(id).into_iter().flat_map(|run| run.graph().delegating()).collect();
+        nodes.into_iter().for_each(|node| self.open_shares(id, node));
     }
 
     /// Parts of a node's work have been promised shares.
-    pub(super) fn open_shares(&mut self, id: RunId, node: u32) {
-        let promised = self.get(id).map(|run| run.promised(node)).unwrap_or_default();
-        for (part, above, budget) in promised.into_iter().filter(|(.., budget)| budget.counts()) {
+    pub(super) fn open_shares(&mut self, id: RunId, node: NodeIx) {
+        let shares = self.get(id).and_then(|run| run.graph().node(node)).map(|node| node.shares()).unwrap_or_default();
+        for Share { part, within, budget } in shares.into_iter().filter(|share| share.budget.counts()) {
             let holder = (id, Some(node), Some(part));
             if self.accounts.open.contains_key(&holder) {
                 continue;
             }
             self.accounts.under.insert(id);
-            let above = above.into_iter().map(|part| (id, Some(node), Some(part)));
+            let above = within.into_iter().map(|part| (id, Some(node), Some(part)));
             let mut around = above.chain(self.around(id, node));
             let within = around.find(|holder| self.accounts.open.contains_key(holder));
             let account = Account { within, ..Account::new(budget) };
@@ -178,7 +181,7 @@ impl Book {
     }
 
     /// A part has ended: what it has not used of its share is free again.
-    pub(super) fn close_share(&mut self, id: RunId, node: u32, part: u32) {
+    pub(super) fn close_share(&mut self, id: RunId, node: NodeIx, part: u32) {
         if let Some(account) = self.accounts.open.remove(&(id, Some(node), Some(part))) {
             self.accounts.tell(account.within, account.promise(), Spending::NOTHING);
             self.around(id, node).into_iter().chain(account.within).for_each(|holder| self.unpark(holder));
@@ -186,7 +189,7 @@ impl Book {
     }
 
     /// A node has ended, and with it all parts of its work.
-    pub(super) fn close_shares(&mut self, id: RunId, node: u32) {
+    pub(super) fn close_shares(&mut self, id: RunId, node: NodeIx) {
         let (first, last) = ((id, Some(node), Some(0)), (id, Some(node), Some(u32::MAX)));
         let mut held: Vec<u32> = self.accounts.open.range(first..=last).filter_map(|one| one.0.2).collect();
         // What is promised within a share goes before it.
@@ -197,18 +200,18 @@ impl Book {
 
     /// Nodes are done anew: their parts are gone.
     pub(super) fn audit_shares(&mut self, id: RunId) {
-        let (first, last) = ((id, None, None), (id, Some(u32::MAX), Some(u32::MAX)));
+        let (first, last) = ((id, None, None), (id, Some(LAST), Some(u32::MAX)));
         if self.accounts.open.range(first..=last).any(|(holder, _)| holder.2.is_some()) {
             self.audit_accounts();
         }
     }
 
     /// The accounts of a node, its run and the runs around that, whether they are there or not.
-    fn around(&self, id: RunId, node: u32) -> Vec<Holder> {
+    fn around(&self, id: RunId, node: NodeIx) -> Vec<Holder> {
         let (mut around, mut next) = (Vec::new(), Some((id, node)));
         while let Some((run, node)) = next {
             around.extend([(run, Some(node), None), (run, None, None)]);
-            next = self.get(run).and_then(|run| run.owner).map(|owner| (owner.run, owner.node));
+            next = self.get(run).and_then(|run| run.owner).map(|owner| (owner.run, owner.ix()));
         }
         around
     }
@@ -240,7 +243,7 @@ impl Book {
             let held: Vec<Holder> = self
                 .accounts
                 .open
-                .range((id, None, None)..=(id, Some(u32::MAX), Some(u32::MAX)))
+                .range((id, None, None)..=(id, Some(LAST), Some(u32::MAX)))
                 .map(|one| *one.0)
                 .collect();
             for holder in held {
@@ -254,30 +257,46 @@ impl Book {
         let mut holders = Vec::new();
         let mut next = Some(owner).filter(|owner| self.accounts.under.contains(&owner.run));
         while let Some(owner) = next {
-            let shares = self.get(owner.run).map(|run| run.shares(owner)).unwrap_or_default();
-            let shares = shares.into_iter().map(|part| (owner.run, Some(owner.node), Some(part)));
-            let here = [(owner.run, Some(owner.node), None), (owner.run, None, None)];
+            let run = self.get(owner.run);
+            let node = run.and_then(|run| run.graph().node(owner.ix()));
+            let shares = node.map(|node| node.shares_of(owner.item)).unwrap_or_default();
+            let shares = shares.into_iter().map(|part| (owner.run, Some(owner.ix()), Some(part)));
+            let here = [(owner.run, Some(owner.ix()), None), (owner.run, None, None)];
             holders.extend(shares.chain(here).filter(|holder| self.accounts.open.contains_key(holder)));
-            next = self.get(owner.run).and_then(|run| run.owner);
+            next = run.and_then(|run| run.owner);
         }
         holders
     }
 
+    /// The accounts that a run is under, and one of its nodes, for what was spent by instances that are not there any more.
+    fn holders_before(&self, id: RunId, node: Option<NodeIx>) -> Vec<Holder> {
+        if !self.accounts.under.contains(&id) {
+            return Vec::new();
+        }
+        let here = [node.map(|node| (id, Some(node), None)), Some((id, None, None))];
+        let here = here.into_iter().flatten().filter(|holder| self.accounts.open.contains_key(holder));
+        let parent = self.get(id).and_then(|run| run.owner);
+        here.chain(parent.into_iter().flat_map(|owner| self.holders(owner))).collect()
+    }
+
     /// Something of a piece of work has changed: what it takes of budgets does, too.
-    pub(super) fn charge(&mut self, owner: Owner, change: impl FnOnce(&mut Run)) {
-        let counted = self.accounts.under.contains(&owner.run);
-        let before = if counted { self.get(owner.run).map(|run| run.standing(owner)) } else { None };
-        if let Some(run) = self.slot(owner.run).and_then(|slot| self.runs.get_mut(slot)) {
-            change(run);
+    pub(super) fn charge(&mut self, owner: Owner, change: impl FnOnce(&mut Self) -> Folded) -> Folded {
+        if !self.accounts.under.contains(&owner.run) {
+            return change(self);
         }
-        if counted {
-            self.settle_accounts(owner, before.unwrap_or_default());
-        }
+        let before = self.claim(owner);
+        change(self)?;
+        self.settle_accounts(owner, before);
+        Ok(())
+    }
+
+    fn claim(&self, owner: Owner) -> Claim {
+        self.get(owner.run).map(|run| run.workforce().claim(owner)).unwrap_or_default()
     }
 
     /// Brings accounts to where a piece of work stands now.
-    pub(super) fn settle_accounts(&mut self, owner: Owner, before: Standing) {
-        let after = self.get(owner.run).map(|run| run.standing(owner)).unwrap_or_default();
+    fn settle_accounts(&mut self, owner: Owner, before: Claim) {
+        let after = self.claim(owner);
         if before == after {
             return;
         }
@@ -289,12 +308,12 @@ impl Book {
 
     /// Looks again at the nodes that wait for something to come back to an account.
     fn unpark(&mut self, holder: Holder) {
-        let first = (holder, RunId::new(0), 0);
+        let first = (holder, RunId::new(0), NodeIx::new(0));
         let woken: Vec<_> =
             self.accounts.parked.range(first..).take_while(|(held, ..)| *held == holder).copied().collect();
         for parked @ (_, run, node) in woken {
             self.accounts.parked.remove(&parked);
-            if let Some(waiting) = self.slot(run).and_then(|slot| self.runs.get_mut(slot)) {
+            if let Some(waiting) = self.get_mut(run) {
                 waiting.wake(node);
                 self.agenda.insert(run);
             }
@@ -302,9 +321,9 @@ impl Book {
     }
 
     pub(super) fn park(&mut self, holder: Holder, owner: Owner) {
-        self.accounts.parked.insert((holder, owner.run, owner.node));
-        if let Some(run) = self.slot(owner.run).and_then(|slot| self.runs.get_mut(slot)) {
-            run.park(owner.node);
+        self.accounts.parked.insert((holder, owner.run, owner.ix()));
+        if let Some(run) = self.get_mut(owner.run) {
+            run.park(owner.ix());
         }
     }
 
@@ -349,17 +368,17 @@ impl Book {
             self.open_accounts(*id);
         }
         for id in ids {
-            let before: Vec<(Owner, Spending)> =
-                self.get(id).map(|run| run.spent_before().collect()).unwrap_or_default();
-            for (owner, spent) in before {
-                let after = Standing { spent, ..Standing::default() };
-                for holder in self.holders(owner) {
-                    self.accounts.shift(holder, Standing::default(), after);
+            let before: Vec<SpentBefore> =
+                self.get(id).map(|run| run.workforce().spent_before().collect()).unwrap_or_default();
+            for SpentBefore { node, spent } in before {
+                let after = Claim { spent, ..Claim::default() };
+                for holder in self.holders_before(id, node) {
+                    self.accounts.shift(holder, Claim::default(), after);
                 }
             }
-            let owners: Vec<Owner> = self.get(id).map(|run| run.owners().collect()).unwrap_or_default();
-            for owner in owners {
-                self.settle_accounts(owner, Standing::default());
+            let tasks: Vec<Owner> = self.get(id).map(|run| run.workforce().tasks().collect()).unwrap_or_default();
+            for owner in tasks {
+                self.settle_accounts(owner, Claim::default());
             }
         }
     }
@@ -367,7 +386,7 @@ impl Book {
     /// An operator has changed a run: budgets may be other ones, and nodes other ones' nodes.
     pub(super) fn audit_accounts(&mut self) {
         for (_, run, node) in core::mem::take(&mut self.accounts.parked) {
-            if let Some(waiting) = self.slot(run).and_then(|slot| self.runs.get_mut(slot)) {
+            if let Some(waiting) = self.get_mut(run) {
                 waiting.wake(node);
                 self.agenda.insert(run);
             }
@@ -377,13 +396,16 @@ impl Book {
 
     /// What all accounts say must be what runs say.
     pub(super) fn check_accounts(&self) -> Result<(), String> {
-        let mut sums: BTreeMap<Holder, Standing> = BTreeMap::new();
+        let mut sums: BTreeMap<Holder, Claim> = BTreeMap::new();
         for (_, run) in self.runs.iter() {
-            let before = run.spent_before().map(|(owner, spent)| (owner, Standing { spent, ..Standing::default() }));
-            for (owner, one) in run.owners().map(|owner| (owner, run.standing(owner))).chain(before) {
-                for holder in self.holders(owner) {
+            let before = run.workforce().spent_before().map(|SpentBefore { node, spent }| {
+                (self.holders_before(run.id(), node), Claim { spent, ..Claim::default() })
+            });
+            let tasks = run.workforce().tasks().map(|owner| (self.holders(owner), run.workforce().claim(owner)));
+            for (holders, one) in tasks.chain(before) {
+                for holder in holders {
                     let sum = sums.entry(holder).or_default();
-                    *sum = Standing { reserved: sum.reserved + one.reserved, spent: sum.spent + one.spent };
+                    *sum = Claim { reserved: sum.reserved + one.reserved, spent: sum.spent + one.spent };
                 }
             }
         }

@@ -3,10 +3,11 @@
 use super::accounts::Accounts;
 use super::catalog::Catalog;
 use super::list::Register;
+use crate::error::RestoreError;
 use crate::event::{
     CatalogueEvent, ControlEvent, Entry, Event, Next, NodeEvent, NodeRef, PartEvent, RunEvent, TaskEvent,
 };
-use crate::id::{RunId, Seq, TaskId};
+use crate::id::{NodeIx, RunId, Seq, TaskId};
 use crate::name::Name;
 use crate::run::{RunOutcome, RunSpec};
 use crate::scheduler::InconsistentEvent;
@@ -14,12 +15,48 @@ use crate::structure::{Arena, IdMap, Slot, Wheel};
 use crate::task::{Failure, Owner, Phase, SideEffects, TaskSpec};
 use crate::time::Time;
 use crate::workflow::functions::Functions;
-use crate::workflow::machine::{PieceEnd, Run, Worker, child_end};
+use crate::workflow::machine::{Begun, BoundNode, Commitment, Illegal, InstanceEnd, Run, RunInput, WorkInput, Worker};
 use crate::workflow::plan::Plan;
+use core::fmt;
+use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-type Folded = Result<(), InconsistentEvent>;
+/// Why an event does not follow from the state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Inconsistency(Cow<'static, str>);
+
+impl Inconsistency {
+    pub(super) fn at(self, seq: Seq) -> RestoreError {
+        RestoreError::InconsistentEvent { seq, reason: self.0.into_owned().into() }
+    }
+}
+
+impl fmt::Display for Inconsistency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<&'static str> for Inconsistency {
+    fn from(reason: &'static str) -> Self {
+        Self(Cow::Borrowed(reason))
+    }
+}
+
+impl From<Illegal> for Inconsistency {
+    fn from(illegal: Illegal) -> Self {
+        Self(Cow::Owned(illegal.to_string()))
+    }
+}
+
+impl From<InconsistentEvent> for Inconsistency {
+    fn from(InconsistentEvent(reason): InconsistentEvent) -> Self {
+        reason.into()
+    }
+}
+
+pub(super) type Folded = Result<(), Inconsistency>;
 
 /// More ids than an engine can make in its life: at a million a second, 146,000 years. So there is always a next one.
 pub(super) const MOST_IDS: u64 = u64::MAX >> 2;
@@ -39,7 +76,7 @@ pub(super) struct Book {
     owners: IdMap<TaskId, Owner>,
     /// The runs to look at.
     pub(super) agenda: BTreeSet<RunId>,
-    pub(super) wheel: Wheel<(RunId, u32)>,
+    pub(super) wheel: Wheel<(RunId, Option<NodeIx>)>,
     /// Of the ids that the engine makes: the last.
     pub(super) serial: u64,
     /// Unfinished runs that no other run owns.
@@ -54,7 +91,7 @@ impl Book {
     }
 
     pub(super) fn fold(&mut self, entry: &Entry) -> Folded {
-        let folded = match &entry.event {
+        match &entry.event {
             Event::Agent { .. } => Ok(()),
             Event::Task { task, event } => self.fold_task(*task, event, entry.at),
             Event::Catalogue(event) => self.fold_catalogue(event),
@@ -62,48 +99,42 @@ impl Book {
             Event::Node { run, node, event } => self.fold_node(*run, node, event, entry.at),
             Event::Control(ControlEvent::RunsForgotten { runs }) => runs.iter().try_for_each(|run| self.forget(*run)),
             Event::Control(_) => Ok(()),
-        };
-        folded.map_err(InconsistentEvent)
+        }
     }
 
-    fn fold_task(&mut self, task: TaskId, event: &TaskEvent, now: Time) -> Result<(), &'static str> {
+    fn fold_task(&mut self, task: TaskId, event: &TaskEvent, now: Time) -> Folded {
         if let TaskEvent::Submitted { spec, .. } = event {
-            return self.begun(spec, now);
+            return self.submitted(spec, now);
         }
         let Some(&owner) = self.owners.get(&task) else { return Ok(()) };
         if let TaskEvent::CancelRequested { .. } = event {
-            return self.with_run(owner.run, |run| run.note_cancelling(owner));
+            return self.work(owner, WorkInput::CancelRequested, now);
         }
         let Some(end) = end_of(event) else {
-            self.used(owner, task, event);
-            return self.committed(owner, event);
+            self.used(owner, task, event, now)?;
+            return self.committed(owner, event, now);
         };
         self.owners.remove(&task);
-        let before = self.get(owner.run).map(|run| run.standing(owner)).unwrap_or_default();
-        self.with_run(owner.run, |run| run.note_end(owner, end))?;
-        self.settle_accounts(owner, before);
-        Ok(())
+        self.charge(owner, |book| book.work(owner, WorkInput::Ended(end), now))
     }
 
     /// What work uses up.
-    fn used(&mut self, owner: Owner, task: TaskId, event: &TaskEvent) {
-        if let TaskEvent::Assigned { to, .. } = event {
-            self.charge(owner, |run| {
-                run.note_attempt(owner, true);
-                if owner.phase == Phase::Do {
-                    run.note_agent(owner, to.agent());
-                }
-            });
+    fn used(&mut self, owner: Owner, task: TaskId, event: &TaskEvent, now: Time) -> Folded {
+        let input = if let TaskEvent::Assigned { to, .. } = event {
+            WorkInput::Assigned(to.agent())
         } else if let TaskEvent::Yielded { .. } = event {
-            self.charge(owner, |run| run.note_attempt(owner, false));
+            WorkInput::Returned
         } else if let TaskEvent::Used { attempt, usage, .. } = event {
-            self.charge(owner, |run| run.note_used(owner, attempt.of(task), *usage));
-        }
+            WorkInput::Used { attempt: attempt.of(task), usage: *usage }
+        } else {
+            return Ok(());
+        };
+        self.charge(owner, |book| book.work_quietly(owner, input, now))
     }
 
-    /// Of a pivot the run must know whether it can still be withdrawn.
-    fn committed(&mut self, owner: Owner, event: &TaskEvent) -> Result<(), &'static str> {
-        let committed = if let TaskEvent::Assigned { .. } = event {
+    /// Whether the task of a pivot can still be withdrawn.
+    fn committed(&mut self, owner: Owner, event: &TaskEvent, now: Time) -> Folded {
+        let is_committed = if let TaskEvent::Assigned { .. } = event {
             true
         } else if let TaskEvent::AttemptFailed { outcome_unknown, .. } | TaskEvent::Yielded { outcome_unknown, .. } =
             event
@@ -112,115 +143,106 @@ impl Book {
         } else {
             return Ok(());
         };
-        if owner.phase != Phase::Do || !self.get(owner.run).is_some_and(|run| run.is_pivot(owner.node)) {
+        let node = self.node_of(owner);
+        if owner.phase != Phase::Do || !node.is_some_and(|node| node.definition.pivot) {
             return Ok(());
         }
-        self.with_run(owner.run, |run| run.note_committed(owner, committed))
+        let commitment = if is_committed { Commitment::Committed } else { Commitment::Withdrawable };
+        self.work(owner, WorkInput::Committed(commitment), now)
     }
 
-    fn begun(&mut self, spec: &TaskSpec, now: Time) -> Result<(), &'static str> {
+    fn submitted(&mut self, spec: &TaskSpec, now: Time) -> Folded {
         let Some(owner) = spec.owner else { return Ok(()) };
-        self.note_serial(spec.id.get())?;
+        self.count_serial(spec.id.get())?;
         self.owners.insert(spec.id, owner);
-        self.with_run(owner.run, |run| run.note_begun(owner, Worker::Task(spec.id), &spec.payload, now))?;
+        let begun = WorkInput::Begun { worker: Worker::Task(spec.id), input: &spec.payload };
+        self.work(owner, begun, now)?;
         if let Some(reserved) = &spec.reserved {
-            self.charge(owner, |run| run.note_reserved(owner, **reserved));
+            self.charge(owner, |book| book.work_quietly(owner, WorkInput::Reserved(**reserved), now))?;
         }
-        self.set_timers(owner.run, owner.node);
+        self.set_timers(owner.run, owner.ix());
         Ok(())
     }
 
-    fn fold_catalogue(&mut self, event: &CatalogueEvent) -> Result<(), &'static str> {
+    fn fold_catalogue(&mut self, event: &CatalogueEvent) -> Folded {
         match event {
             CatalogueEvent::Defined { definition } => {
                 let plan = Plan::new(Arc::clone(definition), &self.functions).ok_or("a definition has a cycle")?;
                 self.catalog.define(plan);
-                Ok(())
             }
-            CatalogueEvent::DefaultSet { workflow, version, .. } => {
-                self.catalog.set_default(workflow, *version);
-                Ok(())
-            }
+            CatalogueEvent::DefaultSet { workflow, version, .. } => self.catalog.set_default(workflow, *version),
             CatalogueEvent::Retired { workflow, version, .. } => {
-                self.catalog.retire(workflow, *version).ok_or("a version is retired that is not defined")
+                self.catalog.retire(workflow, *version).ok_or("a version is retired that is not defined")?;
             }
         }
+        Ok(())
     }
 
-    fn fold_run(&mut self, id: RunId, event: &RunEvent, (seq, now): (Seq, Time)) -> Result<(), &'static str> {
+    fn fold_run(&mut self, id: RunId, event: &RunEvent, (seq, now): (Seq, Time)) -> Folded {
         match event {
             RunEvent::Started { spec, version, owner, hash } => {
                 if spec.id != id {
-                    return Err("a run starts under the id of another");
+                    return Err("a run starts under the id of another".into());
                 }
-                self.begin(spec, (*version, *hash), *owner, (seq, now))
+                return self.begin(spec, (*version, *hash), *owner, Begun { seq, at: now });
             }
-            RunEvent::Migrated { .. } => self.migrated(id, event),
+            RunEvent::Migrated { .. } => return self.migrated(id, event),
             RunEvent::Prioritised { .. } => {
                 self.get(id).ok_or("an event of an unknown run")?;
                 let family: Vec<RunId> = self.family(id).iter().map(|run| run.id()).collect();
-                family.into_iter().try_for_each(|run| self.apply(run, event, now))
+                return family.into_iter().try_for_each(|run| self.apply(run, RunInput::Event(event), now));
             }
-            RunEvent::Retried { .. } | RunEvent::Reset { .. } => self.reopen(id, event, now),
-            RunEvent::SignalMoved { from, signal, index } => {
-                let mut kept = None;
-                self.with_run(*from, |run| run.give_up(signal, *index).map(|payload| kept = Some(payload)))?;
-                self.with_run(id, |run| {
-                    run.receive(signal, kept.unwrap_or_default(), None, now);
-                    Ok(())
-                })
-            }
-            RunEvent::Signalled { .. } => {
-                self.apply(id, event, now)?;
-                self.wake_within(id, Run::wake_waits);
-                Ok(())
-            }
-            RunEvent::Resumed => {
-                self.apply(id, event, now)?;
-                self.wake_within(id, Run::wake_all);
-                Ok(())
-            }
-            RunEvent::Failing { .. } => {
-                self.apply(id, event, now)?;
-                self.failing(id)
-            }
-            RunEvent::Restarted { .. } => {
-                self.apply(id, event, now)?;
-                self.audit_shares(id);
-                Ok(())
-            }
-            RunEvent::Finished { outcome } => {
-                self.apply(id, event, now)?;
-                self.ended(id, outcome)
-            }
-            RunEvent::Paused { .. }
+            RunEvent::Retried { .. } | RunEvent::Reset { .. } => return self.reopen(id, event, now),
+            RunEvent::SignalMoved { from, signal, index } => return self.move_signal(id, *from, (signal, *index), now),
+            RunEvent::Signalled { .. }
+            | RunEvent::Paused { .. }
+            | RunEvent::Resumed
             | RunEvent::Updated { .. }
             | RunEvent::Reduced { .. }
+            | RunEvent::Failing { .. }
             | RunEvent::RolledBack { .. }
-            | RunEvent::Compensating { .. } => self.apply(id, event, now),
+            | RunEvent::Compensating { .. }
+            | RunEvent::Restarted { .. }
+            | RunEvent::Finished { .. } => self.apply(id, RunInput::Event(event), now)?,
         }
+        if let RunEvent::Signalled { .. } = event {
+            self.wake_within(id, Run::wake_listening);
+        } else if let RunEvent::Resumed = event {
+            self.wake_within(id, Run::wake_all);
+        } else if let RunEvent::Failing { .. } = event {
+            self.tell_parent(id, WorkInput::ChildFailing(id), now)?;
+        } else if let RunEvent::Restarted { .. } = event {
+            self.audit_shares(id);
+        } else if let RunEvent::Finished { outcome } = event {
+            self.ended(id, outcome, now)?;
+        }
+        Ok(())
     }
 
-    fn apply(&mut self, id: RunId, event: &RunEvent, now: Time) -> Result<(), &'static str> {
-        self.with_run(id, |run| run.apply(event, now))
+    /// A signal that a run kept is taken over by a child run.
+    fn move_signal(&mut self, id: RunId, from: RunId, (signal, index): (&Name, u32), now: Time) -> Folded {
+        let kept = self.get(from).and_then(|run| run.signals().get(signal, index)).cloned();
+        let payload = kept.ok_or("a signal is moved that is not kept")?;
+        self.apply(from, RunInput::SignalGiven { signal, index }, now)?;
+        self.apply(id, RunInput::SignalTaken { signal, payload }, now)
     }
 
-    fn fold_node(&mut self, id: RunId, node: &NodeRef, event: &NodeEvent, now: Time) -> Result<(), &'static str> {
-        let past = |book: &Self| book.get(id).is_some_and(Run::is_past_pivot);
-        let before = past(self);
-        self.with_run(id, |run| run.apply_node(node, event, now))?;
-        let node = node.index.get();
+    fn fold_node(&mut self, id: RunId, node: &NodeRef, event: &NodeEvent, now: Time) -> Folded {
+        let has_passed_pivot = |book: &Self| book.get(id).is_some_and(|run| run.rollback().has_passed_pivot());
+        let before = has_passed_pivot(self);
+        self.apply(id, RunInput::Node(node, event), now)?;
+        let ix = node.index;
         if let NodeEvent::Opened { .. } = event {
-            self.set_timers(id, node);
+            self.set_timers(id, ix);
         } else if let NodeEvent::Part { event: PartEvent::Split { .. }, .. } = event {
-            self.open_shares(id, node);
+            self.open_shares(id, ix);
         } else if let NodeEvent::Part { part, event: PartEvent::Ended { .. } } = event {
-            self.close_share(id, node, *part);
+            self.close_share(id, ix, *part);
         } else if let NodeEvent::Finished { .. } = event {
-            self.close_shares(id, node);
-            // A child run that passes its pivot goes forward from there, whatever becomes of the run around it.
-            if !before && past(self) {
-                return self.tell_parent(id, |parent, owner| parent.note_committed(owner, true));
+            self.close_shares(id, ix);
+            // A child run that passes its pivot goes forward from there, whatever becomes of its parent run.
+            if !before && has_passed_pivot(self) {
+                return self.tell_parent(id, WorkInput::Committed(Commitment::Committed), now);
             }
         }
         Ok(())
@@ -231,38 +253,27 @@ impl Book {
         spec: &Arc<RunSpec>,
         (version, hash): (u32, Option<u64>),
         owner: Option<Owner>,
-        begun: (Seq, Time),
-    ) -> Result<(), &'static str> {
+        begun: Begun,
+    ) -> Folded {
         let plan = self.plan_for(spec, version, owner).ok_or("a run starts of a workflow that is not defined")?;
         if hash.is_some_and(|hash| hash != plan.id.hash) {
-            return Err("a run starts of another definition than the one that it is pinned to");
+            return Err("a run starts of another definition than the one that it is pinned to".into());
         }
-        self.started(Run::new(plan, Arc::clone(spec), owner, begun), begun.1)
+        self.started(Run::new(plan, Arc::clone(spec), owner, begun), begun.at)
     }
 
-    fn ended(&mut self, id: RunId, outcome: &RunOutcome) -> Result<(), &'static str> {
+    fn ended(&mut self, id: RunId, outcome: &RunOutcome, now: Time) -> Folded {
         if self.get(id).is_some_and(|run| run.owner.is_none()) {
             self.active = self.active.saturating_sub(1);
             self.finished.push_back(id);
         }
-        self.tell_parent(id, |parent, owner| parent.note_end(owner, child_end(outcome, parent.is_undoing(owner))))
-    }
-
-    /// A child run fails: its parent cancelled it, or compensates it.
-    fn failing(&mut self, id: RunId) -> Result<(), &'static str> {
-        self.tell_parent(id, |parent, owner| {
-            if parent.is_undoing(owner) {
-                parent.note_undoing(owner, Worker::Child(id))
-            } else {
-                parent.note_cancelling(owner)
-            }
-        })
+        self.tell_parent(id, WorkInput::ChildEnded(outcome), now)
     }
 
     /// A run continues from where it was, perhaps after its end.
-    fn reopen(&mut self, id: RunId, event: &RunEvent, now: Time) -> Result<(), &'static str> {
+    fn reopen(&mut self, id: RunId, event: &RunEvent, now: Time) -> Folded {
         let over = self.get(id).is_some_and(Run::is_finished);
-        self.apply(id, event, now)?;
+        self.apply(id, RunInput::Event(event), now)?;
         if over {
             self.active = self.active.saturating_add(1);
             self.finished.retain(|other| *other != id);
@@ -271,9 +282,9 @@ impl Book {
         Ok(())
     }
 
-    fn started(&mut self, run: Run, now: Time) -> Result<(), &'static str> {
+    fn started(&mut self, run: Run, now: Time) -> Folded {
         if self.slot(run.id()).is_some() {
-            return Err("a run starts twice");
+            return Err("a run starts twice".into());
         }
         let (spec, owner) = (Arc::clone(&run.spec), run.owner);
         self.put(run);
@@ -281,9 +292,9 @@ impl Book {
         match owner {
             None => self.active = self.active.saturating_add(1),
             Some(owner) => {
-                self.note_serial(spec.id.get())?;
-                self.with_run(owner.run, |run| run.note_begun(owner, Worker::Child(spec.id), &spec.input, now))?;
-                self.set_timers(owner.run, owner.node);
+                self.count_serial(spec.id.get())?;
+                self.work(owner, WorkInput::Begun { worker: Worker::Child(spec.id), input: &spec.input }, now)?;
+                self.set_timers(owner.run, owner.ix());
             }
         }
         self.agenda.insert(spec.id);
@@ -291,29 +302,33 @@ impl Book {
         Ok(())
     }
 
-    /// The moments that a node waits for from now on.
-    pub(super) fn set_timers(&mut self, id: RunId, node: u32) {
-        let moments = self.get(id).map(|run| run.moments(node)).unwrap_or_default();
-        for at in moments {
-            self.wheel.insert(at, (id, node));
+    /// The times that a node waits for from now on.
+    pub(super) fn set_timers(&mut self, id: RunId, node: NodeIx) {
+        let times = self.get(id).map(|run| run.times(node)).unwrap_or_default();
+        for at in times {
+            self.wheel.insert(at, (id, Some(node)));
         }
     }
 
-    /// The moment at which a run's time is over. No node has this place, but the run is looked at.
+    /// The time at which a run's bounded time is over.
     pub(super) fn set_timer(&mut self, id: RunId) {
-        if let Some(at) = self.get(id).and_then(Run::time_of_run) {
-            self.wheel.insert(at, (id, u32::MAX));
+        if let Some(at) = self.get(id).and_then(Run::time_limit) {
+            self.wheel.insert(at, (id, None));
         }
     }
 
     /// The definition that a run is pinned to: one that was defined, or the one inside the step that it performs.
     pub(super) fn plan_for(&self, spec: &RunSpec, version: u32, owner: Option<Owner>) -> Option<Arc<Plan>> {
-        match owner {
-            Some(owner) if self.get(owner.run)?.call_of(owner).is_none() => {
-                self.get(owner.run)?.flow_of(owner).cloned()
-            }
-            Some(_) | None => self.catalog.get(&spec.workflow, version).cloned(),
+        let Some(owner) = owner else { return self.catalog.get(&spec.workflow, version).cloned() };
+        match self.node_of(owner)?.work_of(owner.item)?.call {
+            Some(_) => self.catalog.get(&spec.workflow, version).cloned(),
+            None => self.child_plan(owner),
         }
+    }
+
+    /// The workflow inside a step.
+    pub(super) fn child_plan(&self, owner: Owner) -> Option<Arc<Plan>> {
+        self.node_of(owner)?.work_of(owner.item)?.child.clone()
     }
 
     pub(super) fn put(&mut self, run: Run) {
@@ -324,17 +339,17 @@ impl Book {
     }
 
     /// Forgets a run and the runs within it.
-    fn forget(&mut self, id: RunId) -> Result<(), &'static str> {
+    fn forget(&mut self, id: RunId) -> Folded {
         let mut family = vec![id];
         while let Some(id) = family.pop() {
             let slot = self.by_id.remove(&id).ok_or("an unknown run is forgotten")?;
             let run = self.runs.remove(slot).ok_or("an unknown run is forgotten")?;
             if !run.is_finished() {
-                return Err("a run is forgotten that has not ended");
+                return Err("a run is forgotten that has not ended".into());
             }
             self.close_accounts(id);
             self.register.leave(&run);
-            family.extend(run.children());
+            family.extend(run.workforce().children());
         }
         match self.finished.front() {
             Some(first) if *first == id => {
@@ -345,33 +360,37 @@ impl Book {
         Ok(())
     }
 
-    fn with_run(
-        &mut self,
-        id: RunId,
-        change: impl FnOnce(&mut Run) -> Result<(), &'static str>,
-    ) -> Result<(), &'static str> {
-        let run = self.slot(id).and_then(|slot| self.runs.get_mut(slot)).ok_or("an event of an unknown run")?;
-        change(run)?;
+    /// Applies an input to a run, which is looked at then.
+    fn apply(&mut self, id: RunId, input: RunInput<'_>, now: Time) -> Folded {
+        self.get_mut(id).ok_or("an event of an unknown run")?.apply(input, now)?;
         self.agenda.insert(id);
         Ok(())
     }
 
-    fn tell_parent(
-        &mut self,
-        child: RunId,
-        tell: impl FnOnce(&mut Run, Owner) -> Result<(), &'static str>,
-    ) -> Result<(), &'static str> {
+    /// Something happened to a task or child run.
+    fn work(&mut self, owner: Owner, input: WorkInput<'_>, now: Time) -> Folded {
+        self.apply(owner.run, RunInput::Work(owner, input), now)
+    }
+
+    /// Something happened to a task that gives its run nothing to do.
+    fn work_quietly(&mut self, owner: Owner, input: WorkInput<'_>, now: Time) -> Folded {
+        let run = self.get_mut(owner.run).ok_or("an event of an unknown run")?;
+        Ok(run.apply(RunInput::Work(owner, input), now)?)
+    }
+
+    /// Something happened to a child run.
+    fn tell_parent(&mut self, child: RunId, input: WorkInput<'_>, now: Time) -> Folded {
         match self.get(child).and_then(|run| run.owner) {
-            Some(owner) => self.with_run(owner.run, |parent| tell(parent, owner)),
+            Some(owner) => self.work(owner, input, now),
             None => Ok(()),
         }
     }
 
     /// Ids that the engine makes are numbered across tasks and runs.
-    fn note_serial(&mut self, id: u64) -> Result<(), &'static str> {
+    fn count_serial(&mut self, id: u64) -> Folded {
         let serial = id & !TaskId::engine_made(0).get();
         if serial > MOST_IDS {
-            return Err("an id is greater than any that an engine can have made");
+            return Err("an id is greater than any that an engine can have made".into());
         }
         self.serial = self.serial.max(serial);
         Ok(())
@@ -393,13 +412,23 @@ impl Book {
         self.by_id.get(&id).copied()
     }
 
+    pub(super) fn get_mut(&mut self, id: RunId) -> Option<&mut Run> {
+        let slot = self.slot(id)?;
+        self.runs.get_mut(slot)
+    }
+
     pub(super) fn get(&self, id: RunId) -> Option<&Run> {
         self.runs.get(self.slot(id)?)
     }
 
+    /// The node that a task or child run works for.
+    pub(super) fn node_of(&self, owner: Owner) -> Option<BoundNode<'_>> {
+        self.get(owner.run)?.graph().node(owner.ix())
+    }
+
     /// When a finished run was over; when it began, for those of snapshots that do not say.
     pub(super) fn was_over(&self, id: RunId) -> Option<Time> {
-        self.get(id).map(|run| run.ended.unwrap_or(run.begun.1))
+        self.get(id).map(|run| run.course().ended().unwrap_or(run.begun.at))
     }
 
     pub(super) const fn active(&self) -> u32 {
@@ -410,14 +439,15 @@ impl Book {
     pub(super) fn recount(&mut self) {
         let active = self.runs.iter().filter(|(_, run)| run.owner.is_none() && !run.is_finished()).count();
         self.active = u32::try_from(active).unwrap_or(u32::MAX);
-        for (owner, worker) in self.runs.iter().flat_map(|(_, run)| run.workers()) {
+        for (owner, worker) in self.runs.iter().flat_map(|(_, run)| run.workforce().active()) {
             if let Worker::Task(task) = worker {
                 self.owners.insert(task, owner);
             }
         }
-        let timers: Vec<_> = self.runs.iter().flat_map(|(_, run)| run.timers()).collect();
-        for (at, run, node) in timers {
-            self.wheel.insert(at, (run, node));
+        for (_, run) in self.runs.iter() {
+            for (at, node) in run.timers() {
+                self.wheel.insert(at, (run.id(), Some(node)));
+            }
         }
         let ids: Vec<RunId> = self.runs.iter().map(|(_, run)| run.id()).collect();
         ids.into_iter().for_each(|id| self.set_timer(id));
@@ -435,19 +465,19 @@ impl Book {
 
 /// How the task of a step ended, as the run sees it; none while it has not.
 #[expect(clippy::wildcard_enum_match_arm, reason = "most events end nothing")]
-fn end_of(event: &TaskEvent) -> Option<PieceEnd> {
+fn end_of(event: &TaskEvent) -> Option<InstanceEnd> {
     let possible = |unknown: bool| if unknown { SideEffects::Possible } else { SideEffects::None };
     let end = match event {
         TaskEvent::Succeeded { output, .. } | TaskEvent::Answered { output, .. } => {
-            PieceEnd::new(SideEffects::Done(output.clone()), None)
+            InstanceEnd::succeeded(SideEffects::Done(output.clone()))
         }
         TaskEvent::AttemptFailed { failure, next: Next::Fail | Next::DeadLetter, outcome_unknown, .. } => {
-            PieceEnd::new(possible(*outcome_unknown), Some(failure.clone()))
+            InstanceEnd::failed(possible(*outcome_unknown), failure.clone())
         }
-        TaskEvent::Cancelled { side_effects, .. } => PieceEnd::cancelled(side_effects.clone()),
+        TaskEvent::Cancelled { side_effects, .. } => InstanceEnd::cancelled(side_effects.clone()),
         TaskEvent::Expired { bound, outcome_unknown } => {
             let failure = Failure::transient(format!("its time ran out ({bound})"));
-            PieceEnd::new(possible(*outcome_unknown), Some(failure))
+            InstanceEnd::failed(possible(*outcome_unknown), failure)
         }
         _ => return None,
     };

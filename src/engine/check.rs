@@ -17,7 +17,7 @@ impl Driver {
     pub(super) fn check_books(&self) -> Result<(), String> {
         for (_, run) in self.book.runs.iter() {
             run.check()?;
-            for (owner, worker) in run.workers() {
+            for (owner, worker) in run.workforce().active() {
                 // A task itself names the node for which it was submitted, which may stand elsewhere since its run moved.
                 let known = match worker {
                     Worker::Task(task) => {
@@ -63,7 +63,7 @@ impl Driver {
     /// Who works for a run has not ended, and every task of a run that has not ended works for it.
     fn check_workers(&self) -> Result<(), String> {
         let mut working = 0_usize;
-        for (owner, worker) in self.book.runs.iter().flat_map(|(_, run)| run.workers()) {
+        for (owner, worker) in self.book.runs.iter().flat_map(|(_, run)| run.workforce().active()) {
             let over = match worker {
                 Worker::Task(task) => {
                     working += 1;
@@ -88,7 +88,7 @@ impl Driver {
     fn check_families(&self) -> Result<(), String> {
         let within = |owner: &Owner, child| {
             let around = self.book.get(owner.run)?;
-            Some((around.is_within(*owner, child), around.is_worked_on_by(*owner, child)))
+            Some((around.workforce().has_child(*owner, child), around.workforce().waits_for_child(*owner, child)))
         };
         for (_, run) in self.book.runs.iter() {
             let id = run.id();
@@ -100,7 +100,7 @@ impl Driver {
                     return Err(format!("run {id} is within {owner:?}, which takes it for what it is not"));
                 }
             }
-            let strange = run.children().find(|child| {
+            let strange = run.workforce().children().find(|child| {
                 let owner = self.book.get(*child).and_then(|child| child.owner);
                 owner.is_none_or(|owner| owner.run != id)
             });

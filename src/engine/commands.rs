@@ -12,7 +12,7 @@ use crate::rejected::{Conflict, Invalid, Misuse, Overload, Rejected, Unknown, Wr
 use crate::run::{Cause, RunPhase, RunSpec, UndoOutcome, UndoRemedy};
 use crate::scheduler::{Tx, fits, named};
 use crate::workflow::functions::Functions;
-use crate::workflow::machine::{NoUpdate, Run};
+use crate::workflow::machine::{NoUpdate, NodeState, Run};
 use std::sync::Arc;
 
 type Verdict = Result<Accepted, Rejected>;
@@ -98,11 +98,15 @@ impl Driver {
         named("signal", &signal, limits)?;
         fits(limits, &payload)?;
         let run = self.running(id)?;
-        let (all, same) = run.kept(&signal, tx.now);
+        let (mut all, mut same) = (0, 0);
+        for (name, kept) in run.signals().counts(tx.now) {
+            all += kept;
+            same += if *name == signal { kept } else { 0 };
+        }
         if all >= limits.signals as usize {
             return Err(at_limit("signals", limits.signals));
         }
-        let rule = run.plan.definition.signals.iter().find(|rule| rule.name == signal);
+        let rule = run.plan().definition.signals.iter().find(|rule| rule.name == signal);
         if let Some(most) = rule.and_then(|rule| rule.most)
             && same >= most as usize
         {
@@ -122,10 +126,10 @@ impl Driver {
         named("variable", &variable, limits)?;
         fits(limits, &value)?;
         let run = self.running(id)?;
-        if run.updates_kept(&variable) >= limits.updates as usize {
+        if run.variables().updates_beside(run.plan(), &variable) >= limits.updates as usize {
             return Err(at_limit("updates", limits.updates));
         }
-        run.may_update(&variable, &value, limits).map_err(|no| match no {
+        run.values(limits).may_update(&variable, &value).map_err(|no| match no {
             NoUpdate::NotTaken => Rejected::Unknown(Unknown::Variable { run: id, variable: variable.clone() }),
             NoUpdate::Refused(wanted) => {
                 let wanted = wanted.map(Box::from);
@@ -146,14 +150,14 @@ impl Driver {
         items.iter().try_for_each(|item| fits(limits, item))?;
         self.running(id)?;
         let (run, place) = self.node_of(id, &node)?;
-        let Some(known) = run.items_if_open(place) else {
+        let Some(known) = run.graph().node(place).and_then(|node| node.items_if_open()) else {
             return Err(Rejected::State(WrongState::NotOpen { run: id, node }));
         };
         let more = u32::try_from(items.len()).unwrap_or(u32::MAX);
         if known.saturating_add(more) > limits.map_items {
             return Err(at_limit("map_items", limits.map_items));
         }
-        let node = run.plan.node_ref(place);
+        let node = run.plan().node_ref(place);
         self.emit(NodeEvent::Map(MapEvent::ItemsAdded { items }).of(id, node), tx);
         Ok(Accepted::Done)
     }
@@ -161,54 +165,55 @@ impl Driver {
     fn close(&mut self, id: RunId, node: Name, tx: &mut Tx<'_>) -> Verdict {
         self.running(id)?;
         let (run, place) = self.node_of(id, &node)?;
-        if run.items_if_open(place).is_none() {
+        if run.graph().node(place).and_then(|node| node.items_if_open()).is_none() {
             return Err(Rejected::State(WrongState::NotOpen { run: id, node }));
         }
-        let node = run.plan.node_ref(place);
+        let node = run.plan().node_ref(place);
         self.emit(NodeEvent::Map(MapEvent::Closed).of(id, node), tx);
         Ok(Accepted::Done)
     }
 
     fn running(&self, id: RunId) -> Result<&Run, Rejected> {
         let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
-        if run.phase != RunPhase::Running {
-            return Err(Rejected::State(WrongState::RunPhase { run: id, phase: run.phase }));
+        if run.phase() != RunPhase::Running {
+            return Err(Rejected::State(WrongState::RunPhase { run: id, phase: run.phase() }));
         }
         Ok(run)
     }
 
     fn cancel_run(&mut self, id: RunId, reason: Name, anyway: bool, tx: &mut Tx<'_>) -> Verdict {
         let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
-        let asked = matches!(run.cause.as_deref(), Some(Cause::Cancelled { .. }));
-        match run.phase {
-            RunPhase::Running if run.is_past_pivot() && !anyway => Err(Rejected::State(WrongState::PastPivot(id))),
+        let asked = matches!(run.course().cause(), Some(Cause::Cancelled { .. }));
+        match run.phase() {
+            RunPhase::Running if run.rollback().has_passed_pivot() && !anyway => {
+                Err(Rejected::State(WrongState::PastPivot(id)))
+            }
             RunPhase::Running => {
                 self.emit(RunEvent::Failing { cause: Cause::Cancelled { reason } }.of(id), tx);
                 Ok(Accepted::Done)
             }
-            RunPhase::Halting | RunPhase::Compensating | RunPhase::CompensationFailed if asked => {
+            RunPhase::Failing | RunPhase::Compensating | RunPhase::CompensationFailed if asked => {
                 Ok(Accepted::Repeated)
             }
-            RunPhase::Halting | RunPhase::Compensating | RunPhase::CompensationFailed | RunPhase::Finished => {
-                Err(Rejected::State(WrongState::RunPhase { run: id, phase: run.phase }))
+            RunPhase::Failing | RunPhase::Compensating | RunPhase::CompensationFailed | RunPhase::Finished => {
+                Err(Rejected::State(WrongState::RunPhase { run: id, phase: run.phase() }))
             }
         }
     }
 
     fn remedy(&mut self, id: RunId, node: Name, remedy: UndoRemedy, tx: &mut Tx<'_>) -> Verdict {
         let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
-        let Some(place) = run.plan.place(&node) else {
+        let Some(place) = run.plan().index_of(&node) else {
             return Err(Rejected::Unknown(Unknown::Node { run: id, node }));
         };
-        let failed = run.nodes.get(place as usize).is_some_and(|state| {
-            matches!(state.undo.as_deref(), Some(UndoOutcome::Failed { .. }))
-                && (run.phase == RunPhase::CompensationFailed || run.is_going_back())
-        });
-        if !failed {
+        let is_open = run.phase() == RunPhase::CompensationFailed || run.rollback().is_rolling_back();
+        let failed = |state: &&NodeState| matches!(state.compensated(), Some(UndoOutcome::Failed { .. }));
+        let Some(state) = run.graph().state(place).filter(failed).filter(|_| is_open) else {
             return Err(Rejected::State(WrongState::NothingToRemedy { run: id, node }));
-        }
+        };
+        // A child run whose compensation ended has nothing in it to try again.
         if remedy == UndoRemedy::Retry
-            && let Some(child) = run.left_by(place)
+            && let Some(child) = state.instances().child_not_undone()
         {
             return Err(Rejected::State(WrongState::RunPhase { run: child, phase: RunPhase::Finished }));
         }
@@ -218,7 +223,7 @@ impl Driver {
             UndoRemedy::Declare { reason } => compensated(UndoOutcome::Declared { reason }),
             UndoRemedy::Abandon { reason } => compensated(UndoOutcome::Abandoned { reason }),
         };
-        let node = run.plan.node_ref(place);
+        let node = run.plan().node_ref(place);
         self.emit(event.of(id, node), tx);
         Ok(Accepted::Done)
     }

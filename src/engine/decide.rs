@@ -3,13 +3,13 @@
 use super::drive::Driver;
 use crate::command::Accepted;
 use crate::event::{DecisionEvent, NodeEvent};
-use crate::id::RunId;
+use crate::id::{NodeIx, RunId};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::rejected::{Forbidden, Rejected, Unknown, WrongState};
 use crate::run::RunPhase;
 use crate::scheduler::{Tx, fits, named};
-use crate::workflow::machine::Run;
+use crate::workflow::machine::{Made, Run};
 
 type Verdict = Result<Accepted, Rejected>;
 
@@ -32,14 +32,14 @@ impl Driver {
         named("by", &voice.by, limits)?;
         fits(limits, &note)?;
         let (run, place) = self.node_of(id, &node)?;
-        if run.decided(place) == Some((&voice.by, &option)) {
+        if decided(run, place).is_some_and(|made| (&made.by, &made.option) == (&voice.by, &option)) {
             return Ok(Accepted::Repeated);
         }
         may_decide(run, place, &node, voice)?;
         if !run.asks(place).is_some_and(|(decision, _)| decision.options.contains(&option)) {
             return Err(Rejected::Unknown(Unknown::DecisionOption { node, option }));
         }
-        let node = run.plan.node_ref(place);
+        let node = run.plan().node_ref(place);
         let made = DecisionEvent::Made { by: voice.by.clone(), option, note };
         self.emit(NodeEvent::Decision(made).of(id, node), tx);
         Ok(Accepted::Done)
@@ -56,24 +56,24 @@ impl Driver {
         if run.asks(place).is_some_and(|(_, ruling)| ruling.to.as_ref() == Some(&to)) {
             return Ok(Accepted::Repeated);
         }
-        let node = run.plan.node_ref(place);
+        let node = run.plan().node_ref(place);
         let delegated = DecisionEvent::Delegated { by: voice.by.clone(), to };
         self.emit(NodeEvent::Decision(delegated).of(id, node), tx);
         Ok(Accepted::Done)
     }
 
     /// A node of a run, by its name.
-    pub(super) fn node_of(&self, id: RunId, node: &Name) -> Result<(&Run, u32), Rejected> {
+    pub(super) fn node_of(&self, id: RunId, node: &Name) -> Result<(&Run, NodeIx), Rejected> {
         let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
-        match run.plan.place(node) {
+        match run.plan().index_of(node) {
             Some(place) => Ok((run, place)),
             None => Err(Rejected::Unknown(Unknown::Node { run: id, node: node.clone() })),
         }
     }
 }
 
-fn may_decide(run: &Run, place: u32, node: &Name, voice: &Voice) -> Result<(), Rejected> {
-    let (id, phase) = (run.id(), run.phase);
+fn may_decide(run: &Run, place: NodeIx, node: &Name, voice: &Voice) -> Result<(), Rejected> {
+    let (id, phase) = (run.id(), run.phase());
     if phase != RunPhase::Running {
         return Err(Rejected::State(WrongState::RunPhase { run: id, phase }));
     }
@@ -92,12 +92,17 @@ fn may_decide(run: &Run, place: u32, node: &Name, voice: &Voice) -> Result<(), R
     }
 }
 
+/// The decision that a node made.
+fn decided(run: &Run, node: NodeIx) -> Option<&Made> {
+    run.graph().node(node)?.race_work()?.made()
+}
+
 /// Whoever decided what this node must be kept apart from may not decide it.
-fn four_eyes(run: &Run, place: u32, node: &Name, by: &Name) -> Result<(), Rejected> {
+fn four_eyes(run: &Run, place: NodeIx, node: &Name, by: &Name) -> Result<(), Rejected> {
     let apart = run.asks(place).map(|(decision, _)| &decision.not_by[..]).unwrap_or_default();
     let same = apart.iter().find(|other| {
-        let place = run.plan.place(other);
-        place.and_then(|place| run.decided(place)).is_some_and(|(decided, _)| decided == by)
+        let other = run.plan().index_of(other);
+        other.and_then(|other| decided(run, other)).is_some_and(|made| made.by == *by)
     });
     match same {
         Some(other) => {

@@ -6,7 +6,7 @@ use super::view::NodeView;
 use crate::command::AgentCommand;
 use crate::definition::{Beyond, Budget, Subtask};
 use crate::event::{NodeEvent, PartEvent};
-use crate::id::{AgentId, RunId};
+use crate::id::{AgentId, NodeIx, RunId};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{Dropped, Handed, LimitReached, PartEnd};
@@ -41,103 +41,119 @@ pub struct PartView<'a> {
 }
 
 impl<'a> NodeView<'a> {
-    /// The parts of its work, if that may be handed on: who has handed what to whom. Parts come after those that they are
-    /// part of.
+    /// The delegated parts of its work, the whole first: who delegated what to whom. Parts come after those that they are part
+    /// of.
     pub fn parts_handed_on(&self) -> impl Iterator<Item = PartView<'a>> + use<'a> {
-        let (run, book, place) = self.parts();
-        let tree = run.nodes.get(place as usize).and_then(|state| state.tree());
-        let parts = tree.map(|tree| tree.all()).unwrap_or_default();
-        (0..).zip(parts).filter_map(move |(number, part)| {
-            let (kind, payload) = run.asked(place, number);
-            Some(PartView {
-                number,
-                of: part.of,
-                depth: part.depth,
-                kind: kind?,
-                payload: payload.cloned().unwrap_or_default(),
-                agents: &part.agents,
-                end: part.end.as_ref(),
-                output: &part.output,
-                balance: book.accounts.get((run.id(), Some(place), Some(number))).map(Balance::from),
+        let (run, book, node) = self.parts();
+        node.delegate_work().into_iter().flat_map(move |(work, delegate)| {
+            let parts = work.parts().map(|parts| parts.all()).unwrap_or_default();
+            (0..).zip(parts).map(move |(number, part)| {
+                let request = work.request(number, delegate, node.state.instances());
+                PartView {
+                    number,
+                    of: part.of,
+                    depth: part.depth,
+                    kind: request.kind,
+                    payload: request.payload.cloned().unwrap_or_default(),
+                    agents: &part.agents,
+                    end: part.end.as_ref(),
+                    output: &part.output,
+                    balance: book.accounts.get((run.id(), Some(node.ix), Some(number))).map(Balance::from),
+                }
             })
         })
     }
 }
 
 impl Driver {
-    /// What an agent says. An answer to work that may be handed on must be one; another is a failure of the attempt. If what
-    /// was done can be undone, nobody knows whether there is something to undo.
+    /// A command of an agent. A result of work that may be delegated must be an answer to it; another is a failure of the
+    /// attempt. If the work can be undone, its outcome is unknown.
     pub(super) fn heard(&self, command: AgentCommand) -> AgentCommand {
         let AgentCommand::Complete { by, attempt, output, usage } = &command else { return command };
-        let Some(owner) = self.book.owner(attempt.task()).filter(|owner| owner.phase == Phase::Do) else {
-            return command;
-        };
-        // What is not wanted any more is not read.
-        let Some(run) = self.book.get(owner.run).filter(|run| !run.is_cancelling(owner)) else { return command };
-        let Some(delegate) = run.delegate(owner.node) else { return command };
-        let Some(message) = misread(output, delegate, self.core.config().limits()) else { return command };
-        let undone = run.plan.node(owner.node).is_some_and(|(node, _)| node.undo.is_some());
-        let mut failure = Failure::transient(message.chars().take(SHOWN).collect::<String>());
-        if undone {
-            failure.kind = FailureKind::Unknown;
-        }
+        let owner = self.book.owner(attempt.task()).filter(|owner| owner.phase == Phase::Do);
+        let Some(failure) = owner.and_then(|owner| self.misread(owner, output)) else { return command };
         AgentCommand::Fail { by: *by, attempt: *attempt, failure, usage: *usage }
     }
 
-    /// Which of these parts may be handed on, stated with what is left out; or that a bound is met.
-    pub(super) fn split(&self, id: RunId, node: u32, part: u32, parts: Vec<Subtask>) -> Option<NodeEvent> {
-        let run = self.book.get(id)?;
-        let beyond = run.delegate(node)?.beyond;
+    /// The failure of an attempt whose result is no answer; none if the result is usable or not wanted any more.
+    fn misread(&self, owner: Owner, output: &Payload) -> Option<Failure> {
+        let node = self.book.node_of(owner)?;
+        let (_, delegate) = node.delegate_work()?;
+        if node.state.instances().get(owner.item).is_some_and(|instance| instance.is_cancelling()) {
+            return None;
+        }
+        let message = misread(output, delegate, self.core.config().limits())?;
+        let mut failure = Failure::transient(message.chars().take(SHOWN).collect::<String>());
+        if node.definition.undo.is_some() {
+            failure.kind = FailureKind::Unknown;
+        }
+        Some(failure)
+    }
+
+    /// Which of these parts may be delegated, recorded with what is left out; or that a limit is reached. None if the node
+    /// delegates nothing.
+    pub(super) fn split(&self, part: PartOf, parts: Vec<Subtask>) -> Option<NodeEvent> {
+        let (_, delegate) = self.book.get(part.run)?.graph().node(part.node)?.delegate_work()?;
         let (mut into, mut dropped, mut promised) = (Vec::new(), Vec::new(), Spending::NOTHING);
-        for (place, task) in (0..).zip(parts) {
-            match self.may_hand_on((id, node, part), &task, into.len(), promised) {
+        for (index, task) in (0..).zip(parts) {
+            match self.may_delegate(part, &task, into.len(), promised) {
                 Ok(not) => {
                     promised = promised + share(task.budget);
                     into.push(Handed::new(task, not));
                 }
-                Err(limit) if beyond == Beyond::Stop => return Some(NodeEvent::Exhausted { limit }),
-                Err(limit) => dropped.push(Dropped::new(place, limit)),
+                Err(limit) if delegate.beyond == Beyond::Stop => return Some(NodeEvent::Exhausted { limit }),
+                Err(limit) => dropped.push(Dropped::new(index, limit)),
             }
         }
-        Some(NodeEvent::Part { part, event: PartEvent::Split { into, dropped } })
+        Some(NodeEvent::Part { part: part.part, event: PartEvent::Split { into, dropped } })
     }
 
-    /// The agents that must not get it, if it may be handed on beside so many parts with so much promised.
-    fn may_hand_on(
+    /// The agents that must not get a part, if it may be delegated beside so many with so much promised.
+    fn may_delegate(
         &self,
-        (id, node, part): (RunId, u32, u32),
+        PartOf { run: id, node: ix, part }: PartOf,
         task: &Subtask,
         beside: usize,
         promised: Spending,
     ) -> Result<Vec<AgentId>, LimitReached> {
-        let run = self.book.get(id).ok_or(LimitReached::Repeated)?;
-        let not = run.may_hand_on(node, part, task, beside, self.core.config().limits())?;
+        let node = self.book.get(id).and_then(|run| run.graph().node(ix)).ok_or(LimitReached::Repeated)?;
+        let (work, delegate) = node.delegate_work().ok_or(LimitReached::Repeated)?;
+        let limits = self.core.config().limits();
+        let not = work.may_delegate(part, task, beside, (delegate, node.state.instances(), limits))?;
         if !not.is_empty() {
             let needs = task.needs.clone().unwrap_or_else(|| Needs::skill(task.kind.clone()));
             if !self.core.reader().is_able_without(&not, &needs) {
                 return Err(LimitReached::Repeated);
             }
         }
-        let item = run.last_work(node, part).ok_or(LimitReached::Repeated)?;
-        let owner = Owner::new(id, node, item, Phase::Do);
+        let instance = work.last_work(part).ok_or(LimitReached::Repeated)?;
+        let owner = Owner::new(id, ix, instance, Phase::Do);
         match self.book.lacks(owner, promised + share(task.budget)) {
             Some(measure) if task.budget.is_some() => Err(LimitReached::Budget { measure }),
             Some(_) | None => Ok(not),
         }
     }
 
-    /// What follows when there is not enough of a budget for a piece of work.
-    pub(super) fn unaffordable(&self, owner: Owner, limit: LimitReached) -> Option<NodeEvent> {
-        let run = self.book.get(owner.run)?;
-        let drops = run.delegate(owner.node).is_some_and(|delegate| delegate.beyond == Beyond::Drop);
-        match run.part_of(owner).filter(|_| drops) {
-            Some(part) => {
+    /// What follows when there is not enough of a budget for an instance.
+    pub(super) fn unaffordable(&self, owner: Owner, limit: LimitReached) -> NodeEvent {
+        let delegated = self.book.node_of(owner).and_then(|node| node.delegate_work());
+        let dropped = delegated.filter(|(_, delegate)| delegate.beyond == Beyond::Drop);
+        match dropped.and_then(|(work, _)| work.of_work(owner.item)) {
+            Some(work) => {
                 let event = PartEvent::Ended { end: PartEnd::Limit { limit }, output: None };
-                Some(NodeEvent::Part { part, event })
+                NodeEvent::Part { part: work.part(), event }
             }
-            None => Some(NodeEvent::Exhausted { limit }),
+            None => NodeEvent::Exhausted { limit },
         }
     }
+}
+
+/// A part of the work of a node of a run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PartOf {
+    pub(super) run: RunId,
+    pub(super) node: NodeIx,
+    pub(super) part: u32,
 }
 
 fn share(budget: Option<Budget>) -> Spending {

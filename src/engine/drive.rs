@@ -2,21 +2,24 @@
 //! left to do.
 
 use super::accounts::Affordable;
-use super::book::Book;
+use super::book::{Book, Folded};
+use super::delegate::PartOf;
 use super::recent::Recent;
 use crate::command::{Accepted, Command};
 use crate::effect::Outbox;
 use crate::event::{ControlEvent, Entry, Event, NodeEvent, RunEvent};
-use crate::id::{RunId, TaskId};
+use crate::id::{NodeIx, RunId, TaskId};
 use crate::limits::AGED_AT_ONCE;
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::rejected::Rejected;
 use crate::run::{Cause, LimitReached, RunSpec};
-use crate::scheduler::{Config, Core, InconsistentEvent, Tx};
-use crate::task::{Affinity, Owner, TaskSpec};
+use crate::scheduler::{Config, Core, Tx};
+use crate::structure::{Anomaly, OrAnomaly};
+use crate::task::{Affinity, Owner, TaskSpec, Usage};
 use crate::time::Time;
-use crate::workflow::machine::{Move, Run};
+use crate::workflow::machine::{BoundNode, Move};
+use crate::workflow::plan::Template;
 use std::sync::Arc;
 
 /// How many moves of runs one call makes at the most; what is left over is made by the next.
@@ -47,14 +50,14 @@ impl Driver {
     }
 
     /// A fact of the journal becomes state.
-    pub(super) fn replay(&mut self, entry: &Entry) -> Result<(), InconsistentEvent> {
+    pub(super) fn replay(&mut self, entry: &Entry) -> Folded {
         if is_scheduling(&entry.event) {
             self.core.replay(entry)?;
         }
         self.fold(entry)
     }
 
-    fn fold(&mut self, entry: &Entry) -> Result<(), InconsistentEvent> {
+    fn fold(&mut self, entry: &Entry) -> Folded {
         self.recent.note(entry);
         self.book.fold(entry)
     }
@@ -104,9 +107,7 @@ impl Driver {
     pub(super) fn wake_all(&mut self) {
         let ids: Vec<RunId> = self.book.runs.iter().map(|(_, run)| run.id()).collect();
         for id in ids {
-            if let Some(run) = self.book.slot(id).and_then(|slot| self.book.runs.get_mut(slot))
-                && !run.is_finished()
-            {
+            if let Some(run) = self.book.get_mut(id).filter(|run| !run.is_finished()) {
                 run.wake_all();
                 self.book.agenda.insert(id);
             }
@@ -120,13 +121,13 @@ impl Driver {
         self.core.decide_nothing();
     }
 
-    /// The moments that runs wait for.
+    /// The times that runs wait for.
     fn fire(&mut self, now: Time) {
         let mut due = Vec::new();
         self.book.wheel.advance(now, self.core.config().limits().timers_per_call.max(1) as usize, &mut due);
         for (_, (id, node)) in due {
-            if let Some(run) = self.book.slot(id).and_then(|slot| self.book.runs.get_mut(slot)) {
-                run.wake(node);
+            if let Some(run) = self.book.get_mut(id) {
+                node.into_iter().for_each(|node| run.wake(node));
                 self.book.agenda.insert(id);
             }
         }
@@ -142,10 +143,16 @@ impl Driver {
                 continue;
             }
             let limits = self.core.config().limits();
-            let run = self.book.slot(id).and_then(|slot| self.book.runs.get_mut(slot));
-            match run.and_then(|run| run.next_move(tx.now, limits)) {
-                Some(next) => self.perform(id, next, tx),
-                None => match self.book.kept_for(id, tx.now, self.core.config().limits()) {
+            let next = self.book.get_mut(id).map_or(Ok(None), |run| run.next_move(tx.now, limits));
+            match next {
+                Err(anomaly) => self.core.record_anomaly(anomaly),
+                Ok(Some(next)) => {
+                    if let Err(anomaly) = self.perform(id, next, tx) {
+                        self.core.record_anomaly(anomaly);
+                        self.book.agenda.remove(&id);
+                    }
+                }
+                Ok(None) => match self.book.kept_for(id, tx.now, limits) {
                     Some(moved) => self.emit(moved, tx),
                     None => {
                         self.book.agenda.remove(&id);
@@ -156,12 +163,12 @@ impl Driver {
         self.retire(tx);
     }
 
-    /// Folds what the scheduler has stated since.
+    /// Folds what the scheduler has recorded since.
     fn catch_up(&mut self, tx: &Tx<'_>) {
         while let Some(entry) = tx.out.entries().get(self.folded) {
             self.folded += 1;
-            if let Err(InconsistentEvent(reason)) = self.fold(entry) {
-                self.core.anomaly(format_args!("{reason}: the core decided {entry:?}"));
+            if let Err(reason) = self.fold(entry) {
+                self.core.anomaly(format_args!("{reason}: the engine decided {entry:?}"));
             }
         }
     }
@@ -173,49 +180,50 @@ impl Driver {
     }
 
     /// Records an event of a node.
-    fn emit_node(&mut self, id: RunId, node: u32, event: NodeEvent, tx: &mut Tx<'_>) {
+    fn emit_node(&mut self, id: RunId, node: NodeIx, event: NodeEvent, tx: &mut Tx<'_>) {
         if let Some(run) = self.book.get(id) {
-            let node = run.plan.node_ref(node);
+            let node = run.plan().node_ref(node);
             self.emit(event.of(id, node), tx);
         }
     }
 
-    fn perform(&mut self, id: RunId, next: Move, tx: &mut Tx<'_>) {
+    /// Performs the move of a run.
+    fn perform(&mut self, id: RunId, next: Move, tx: &mut Tx<'_>) -> Result<(), Anomaly> {
         match next {
             Move::Run(event) => self.emit(event.of(id), tx),
-            Move::Node(node, event) => self.emit_node(id, node.get(), event, tx),
+            Move::Node(node, event) => self.emit_node(id, node, event, tx),
             Move::Split { node, part, parts } => {
-                if let Some(event) = self.split(id, node, part, parts) {
-                    self.emit_node(id, node, event, tx);
-                }
+                let event = self
+                    .split(PartOf { run: id, node, part }, parts)
+                    .or_anomaly("parts are delegated of other work")?;
+                self.emit_node(id, node, event, tx);
             }
             Move::Submit { owner, payload } => {
-                if let Some(spec) = self.book.get(id).and_then(|run| self.step_task(run, owner, payload)) {
-                    self.begin(owner, spec, tx);
-                }
+                let node = self.book.node_of(owner).or_anomaly("a task is submitted for no node")?;
+                let template = node.template(owner.item, owner.phase).or_anomaly("a node submits no such task")?;
+                let (spec, estimate) = (self.task_spec(node, owner, &template, payload), template.estimate);
+                self.begin(owner, spec, estimate, tx);
             }
             Move::Spawn { owner, input } => {
-                if let Some(event) = self.book.get(id).and_then(|run| self.child(run, owner, input)) {
-                    self.emit(event, tx);
-                }
+                let event = self.child(owner, input).or_anomaly("a child run is started for no node")?;
+                self.emit(event, tx);
             }
             Move::CancelTask(task) => {
                 if let Err(refused) = self.core.cancel(task, Name::from("its run does not need it"), tx) {
-                    self.core.anomaly(format_args!("run {id} cannot cancel task {task} that it waits for: {refused}"));
+                    return Err(Anomaly::new(format_args!("run {id} cannot cancel task {task}: {refused}")));
                 }
             }
-            Move::HaltChild(run) => {
-                let cause = Cause::Cancelled { reason: "the run that it belongs to turned back".into() };
+            Move::CancelRun(run) => {
+                let cause = Cause::Cancelled { reason: "its parent run does not need it".into() };
                 self.emit(RunEvent::Failing { cause }.of(run), tx);
             }
         }
         self.catch_up(tx);
+        Ok(())
     }
 
-    /// Begins a task, once what it may use up is put aside of all budgets that it is under.
-    fn begin(&mut self, owner: Owner, mut spec: TaskSpec, tx: &mut Tx<'_>) {
-        let template = self.book.get(owner.run).and_then(|run| run.template(owner));
-        let estimate = template.map(|template| template.estimate).unwrap_or_default();
+    /// Begins a task, once what it may use up is reserved on all budgets that it is under.
+    fn begin(&mut self, owner: Owner, mut spec: TaskSpec, estimate: Usage, tx: &mut Tx<'_>) {
         let retry = spec.policy.retry().clone();
         match self.book.afford(owner, estimate, retry.most().into()) {
             Affordable::Free => {}
@@ -228,39 +236,41 @@ impl Driver {
             }
             Affordable::Later(holder) => return self.book.park(holder, owner),
             Affordable::Never(limit) => {
-                if let Some(event) = self.unaffordable(owner, limit) {
-                    self.emit_node(owner.run, owner.node, event, tx);
-                }
-                return;
+                let event = self.unaffordable(owner, limit);
+                return self.emit_node(owner.run, owner.ix(), event, tx);
             }
         }
         self.core.admit(Arc::new(spec), None, tx);
     }
 
-    fn step_task(&self, run: &Run, owner: Owner, payload: Payload) -> Option<TaskSpec> {
-        let template = run.template(owner)?;
-        let barred = run.barred(owner);
-        Some(TaskSpec {
+    fn task_spec(&self, node: BoundNode<'_>, owner: Owner, template: &Template, payload: Payload) -> TaskSpec {
+        let barred = node.barred(owner.item);
+        let affinity = || Box::new(Affinity::default().with_not_agents(barred.iter().copied()));
+        let run = self.book.get(owner.run);
+        let spec = run.map(|run| &run.spec);
+        TaskSpec {
             payload,
-            affinity: (!barred.is_empty())
-                .then(|| Box::new(Affinity::default().with_not_agents(barred.iter().copied()))),
-            tier: template.tier.unwrap_or_else(|| run.tier()),
+            affinity: (!barred.is_empty()).then(affinity),
+            tier: template.tier.or_else(|| Some(run?.tier())).unwrap_or_default(),
             policy: template.policy.clone(),
             owner: Some(owner),
-            trace: run.spec.trace.clone(),
-            tenant: run.spec.tenant.clone(),
+            trace: spec.map(|spec| spec.trace.clone()).unwrap_or_default(),
+            tenant: spec.and_then(|spec| spec.tenant.clone()),
             ..TaskSpec::needing(
                 TaskId::engine_made(self.book.serial + 1),
                 template.kind.clone(),
                 template.needs.clone(),
             )
-        })
+        }
     }
 
-    fn child(&self, run: &Run, owner: Owner, input: Payload) -> Option<Event> {
-        let instead = |event: NodeEvent| Some(event.of(run.id(), run.plan.node_ref(owner.node)));
-        let (plan, hash) = match run.call_of(owner) {
-            Some(call) => {
+    /// The start of a child run, or why it does not start. None if the step of a node is no child run.
+    fn child(&self, owner: Owner, input: Payload) -> Option<Event> {
+        let run = self.book.get(owner.run)?;
+        let work = run.graph().node(owner.ix())?.work_of(owner.item)?;
+        let instead = |event: NodeEvent| Some(event.of(run.id(), run.plan().node_ref(owner.ix())));
+        let (plan, hash) = match (&work.call, &work.child) {
+            (Some(call), _) => {
                 if self.book.depth_of(run.id(), &call.workflow) >= call.depth {
                     return instead(NodeEvent::Exhausted { limit: LimitReached::Depth { most: call.depth } });
                 }
@@ -270,7 +280,8 @@ impl Driver {
                 };
                 (&plan.id, Some(plan.id.hash))
             }
-            None => (&run.flow_of(owner)?.id, None),
+            (None, Some(child)) => (&child.id, None),
+            (None, None) => return None,
         };
         let spec = RunSpec::new(RunId::engine_made(self.book.serial + 1), plan.name.clone());
         let spec = spec.with_version(plan.version).with_input(input).with_tier(run.tier());

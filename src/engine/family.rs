@@ -15,7 +15,7 @@ impl Book {
     pub(super) fn depth_of(&self, id: RunId, workflow: &Name) -> u32 {
         let (mut next, mut depth) = (Some(id), 0_u32);
         while let Some(run) = next.and_then(|id| self.get(id)) {
-            depth = depth.saturating_add(u32::from(run.plan.id.name == *workflow));
+            depth = depth.saturating_add(u32::from(run.plan().id.name == *workflow));
             next = run.owner.map(|owner| owner.run);
         }
         depth
@@ -23,10 +23,10 @@ impl Book {
 
     /// Looks again at all runs within a run: it has got a signal, or goes on after a pause.
     pub(super) fn wake_within(&mut self, id: RunId, wake: impl Fn(&mut Run)) {
-        let mut line: Vec<RunId> = self.get(id).into_iter().flat_map(Run::active_children).collect();
+        let mut line: Vec<RunId> = self.get(id).into_iter().flat_map(|run| run.workforce().active_children()).collect();
         while let Some(id) = line.pop() {
-            let Some(run) = self.slot(id).and_then(|slot| self.runs.get_mut(slot)) else { continue };
-            line.extend(run.active_children());
+            let Some(run) = self.get_mut(id) else { continue };
+            line.extend(run.workforce().active_children());
             wake(run);
             self.agenda.insert(id);
         }
@@ -37,7 +37,7 @@ impl Book {
         let mut family = Vec::new();
         let mut line = vec![id];
         while let Some(run) = line.pop().and_then(|id| self.get(id)) {
-            line.extend(run.active_children());
+            line.extend(run.workforce().active_children());
             family.push(run);
         }
         family
@@ -45,13 +45,13 @@ impl Book {
 
     /// A signal that a node of the run waits for and that a run around it keeps: the nearest that does.
     pub(super) fn kept_for(&self, id: RunId, now: Time, limits: &Limits) -> Option<Event> {
-        let run = self.get(id).filter(|run| run.phase == RunPhase::Running && run.plan.listens)?;
+        let run = self.get(id).filter(|run| run.phase() == RunPhase::Running && run.plan().listens)?;
         let mut around = run.owner;
         while let Some(owner) = around {
             let outer = self.get(owner.run)?;
             let found = run.wanted().find_map(|wanted| {
-                let kept = outer.signals.get(wanted.signal);
-                Some((wanted.signal.clone(), run.first_meant(&wanted, kept, now, limits)?.0))
+                let kept = run.values(limits).matching_signal(wanted, outer.signals(), now)?;
+                Some((wanted.signal.clone(), kept.index))
             });
             if let Some((signal, index)) = found {
                 return Some(RunEvent::SignalMoved { from: owner.run, signal, index }.of(id));
@@ -72,10 +72,10 @@ impl Book {
         let mut next = Some(id);
         let mut own = true;
         while let Some(run) = next.and_then(|id| self.get(id)) {
-            if own && run.phase != RunPhase::Running {
+            if own && run.phase() != RunPhase::Running {
                 return None;
             }
-            if let Some(reason) = run.paused.as_ref().filter(|_| run.phase == RunPhase::Running) {
+            if let Some(reason) = run.paused().filter(|_| run.phase() == RunPhase::Running) {
                 return Some((run.id(), reason));
             }
             own = false;
@@ -86,8 +86,9 @@ impl Book {
 
     /// Whether a node of the run, or of one within it, waits for this signal now.
     pub(super) fn somebody_waits(&self, id: RunId, signal: &Name, payload: &Payload, limits: &Limits) -> bool {
-        let meant =
-            |run: &Run| run.wanted().any(|wanted| wanted.signal == signal && run.is_meant(&wanted, payload, limits));
-        self.family(id).into_iter().any(|run| run.phase == RunPhase::Running && meant(run))
+        let meant = |run: &Run| {
+            run.wanted().any(|wanted| wanted.signal == signal && run.values(limits).matches(wanted, payload))
+        };
+        self.family(id).into_iter().any(|run| run.phase() == RunPhase::Running && meant(run))
     }
 }

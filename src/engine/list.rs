@@ -159,7 +159,7 @@ impl Register {
         if run.owner.is_some() {
             return;
         }
-        let entry = (run.begun.0, run.id());
+        let entry = (run.begun.seq, run.id());
         self.by_age.insert(entry);
         if let Some(key) = &run.spec.business_key {
             self.by_key.entry((run.spec.workflow.clone(), key.clone())).or_default().insert(entry);
@@ -167,7 +167,7 @@ impl Register {
     }
 
     pub(super) fn leave(&mut self, run: &Run) {
-        let entry = (run.begun.0, run.id());
+        let entry = (run.begun.seq, run.id());
         self.by_age.remove(&entry);
         if let Some(key) = &run.spec.business_key {
             let place = (run.spec.workflow.clone(), key.clone());

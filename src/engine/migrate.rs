@@ -1,12 +1,12 @@
 //! Moving a run to another definition.
 
-use super::book::Book;
+use super::book::{Book, Folded};
 use super::commands::missing;
 use super::drive::Driver;
 use crate::command::Accepted;
 use crate::definition::Definition;
 use crate::event::RunEvent;
-use crate::id::{NodeIx, RunId};
+use crate::id::RunId;
 use crate::name::Name;
 use crate::rejected::{Misuse, Rejected, Unknown, WrongState};
 use crate::run::{Migration, MigrationReport, MigrationTarget, RunPhase};
@@ -24,16 +24,16 @@ impl Driver {
     /// What it would mean to move a run.
     pub(super) fn migration(&self, id: RunId, migration: &Migration) -> Result<MigrationReport, Rejected> {
         let (run, plan) = self.target(id, migration)?;
-        Ok(run.migration(&plan, &migration.nodes).0)
+        Ok(run.changes().migration(&plan, &migration.nodes).0)
     }
 
     pub(super) fn migrate(&mut self, id: RunId, migration: &Migration, reason: Name, tx: &mut Tx<'_>) -> Verdict {
         named("reason", &reason, self.core.config().limits())?;
         let (run, plan) = self.target(id, migration)?;
-        if run.plan.id == plan.id {
+        if run.plan().id == plan.id {
             return Ok(Accepted::Repeated);
         }
-        let (report, Mapping { from, .. }) = run.migration(&plan, &migration.nodes);
+        let (report, Mapping { from, .. }) = run.changes().migration(&plan, &migration.nodes);
         if !report.obstacles.is_empty() {
             return Err(Rejected::State(WrongState::NotMigratable { run: id, obstacles: report.obstacles }));
         }
@@ -42,7 +42,6 @@ impl Driver {
             MigrationTarget::Version(_) | MigrationTarget::Around => None,
         };
         let (version, hash) = (plan.id.version, plan.id.hash);
-        let from = from.into_iter().map(|node| node.map(NodeIx::new)).collect();
         self.emit(RunEvent::Migrated { version, hash, definition, from, reason }.of(id), tx);
         Ok(Accepted::Done)
     }
@@ -50,19 +49,18 @@ impl Driver {
     /// A run that goes forward, and the plan that it is to move to.
     fn target(&self, id: RunId, migration: &Migration) -> Result<(&Run, Arc<Plan>), Rejected> {
         let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
-        if run.phase != RunPhase::Running {
-            return Err(Rejected::State(WrongState::RunPhase { run: id, phase: run.phase }));
+        if run.phase() != RunPhase::Running {
+            return Err(Rejected::State(WrongState::RunPhase { run: id, phase: run.phase() }));
         }
         let plan = match (&migration.to, run.owner) {
             (MigrationTarget::Own(definition), _) => self.own_plan(run, definition)?,
             (MigrationTarget::Version(version), None) => {
-                let name = &run.plan.id.name;
+                let name = &run.plan().id.name;
                 let unknown = || Rejected::Unknown(Unknown::Workflow { name: name.clone(), version: Some(*version) });
                 self.book.catalog.get(name, *version).cloned().ok_or_else(unknown)?
             }
             (MigrationTarget::Around, Some(owner)) => {
-                let around = self.book.get(owner.run).and_then(|around| around.flow_of(owner));
-                around.cloned().ok_or(Rejected::Unknown(Unknown::Run(owner.run)))?
+                self.book.child_plan(owner).ok_or(Rejected::Unknown(Unknown::Run(owner.run)))?
             }
             (MigrationTarget::Version(_), Some(owner)) => {
                 return Err(Rejected::Misuse(Misuse::ChildRun { run: id, parent: Some(owner.run) }));
@@ -80,7 +78,7 @@ impl Driver {
         let unknown = || {
             Rejected::Unknown(Unknown::Workflow { name: definition.name.clone(), version: Some(definition.version) })
         };
-        if definition.name != run.plan.id.name {
+        if definition.name != run.plan().id.name {
             return Err(unknown());
         }
         let functions = &self.book.functions;
@@ -93,33 +91,31 @@ impl Driver {
 
 impl Book {
     /// A run goes on under another definition.
-    pub(super) fn migrated(&mut self, id: RunId, event: &RunEvent) -> Result<(), &'static str> {
+    pub(super) fn migrated(&mut self, id: RunId, event: &RunEvent) -> Folded {
         let RunEvent::Migrated { version, hash, definition, from, .. } = event else {
-            return Err("an event of another kind moves a run");
+            return Err("an event of another kind moves a run".into());
         };
         let run = self.get(id).ok_or("an unknown run moves")?;
         let plan = match (definition, run.owner) {
             (Some(definition), _) => Plan::new(Arc::clone(definition), &self.functions),
-            (None, None) => self.catalog.get(&run.plan.id.name, *version).cloned(),
-            (None, Some(owner)) => self.get(owner.run).and_then(|around| around.flow_of(owner)).cloned(),
+            (None, None) => self.catalog.get(&run.plan().id.name, *version).cloned(),
+            (None, Some(owner)) => self.child_plan(owner),
         };
         let plan = plan.filter(|plan| plan.id.hash == *hash).ok_or("a run moves to what is not defined")?;
         let mut once = BTreeSet::new();
-        let fits = run.phase == RunPhase::Running
+        let fits = run.phase() == RunPhase::Running
             && from.len() == plan.nodes.len()
             && from.iter().flatten().all(|place| once.insert(*place));
-        let from: Vec<Option<u32>> = from.iter().map(|node| node.map(NodeIx::get)).collect();
-        let moved = if fits { run.migrated(&plan, &from) } else { None };
+        let moved = if fits { run.migrated(&plan, from) } else { None };
         let moved = moved.ok_or("a run moves to what it does not fit")?;
-        let nodes = u32::try_from(moved.nodes.len()).unwrap_or(u32::MAX);
-        let workers: Vec<(Owner, Worker)> = moved.all_workers().collect();
-        if let Some(run) = self.slot(id).and_then(|slot| self.runs.get_mut(slot)) {
+        let workers: Vec<(Owner, Worker)> = moved.workforce().all().collect();
+        if let Some(run) = self.get_mut(id) {
             *run = moved;
         }
         for (owner, worker) in workers {
             self.rehome(owner, worker);
         }
-        (0..nodes).for_each(|node| self.set_timers(id, node));
+        plan.indexes().for_each(|node| self.set_timers(id, node));
         self.set_timer(id);
         self.agenda.insert(id);
         self.audit_accounts();
@@ -131,7 +127,7 @@ impl Book {
         match worker {
             Worker::Task(task) => self.set_owner(task, owner),
             Worker::Child(child) => {
-                if let Some(child) = self.slot(child).and_then(|slot| self.runs.get_mut(slot)) {
+                if let Some(child) = self.get_mut(child) {
                     child.owner = Some(Owner { phase: Phase::Do, ..owner });
                 }
             }

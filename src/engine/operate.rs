@@ -4,13 +4,13 @@ use super::commands::at_limit;
 use super::drive::Driver;
 use crate::command::Accepted;
 use crate::event::{NodeEvent, RunEvent};
-use crate::id::{RunId, TaskId};
+use crate::id::{NodeIx, RunId, TaskId};
 use crate::name::Name;
 use crate::rejected::{Conflict, Misuse, Rejected, Unknown, WrongState};
 use crate::run::{NodeRemedy, ResetObstacle, ResetPoint, RunOutcome, RunPhase};
 use crate::scheduler::{Tx, fits, named};
 use crate::task::{Owner, Tier};
-use crate::workflow::machine::{Run, Worker};
+use crate::workflow::machine::{NoRetry, ResetMode, Run, Worker};
 
 type Verdict = Result<Accepted, Rejected>;
 
@@ -40,10 +40,12 @@ impl Driver {
         }
         self.going(id)?;
         let (run, place) = self.node_of(id, &node)?;
-        match run.remedy(place) {
+        let state = run.graph().state(place);
+        let is_alive = !run.rollback().rolls_back(place) && state.is_some_and(|state| !state.has_ended());
+        match state.and_then(|state| state.aside().remedy.as_ref()) {
             Some(known) if *known == remedy => Ok(Accepted::Repeated),
-            None if run.is_alive(place) => {
-                let node = run.plan.node_ref(place);
+            None if is_alive => {
+                let node = run.plan().node_ref(place);
                 self.emit(NodeEvent::Operated { remedy }.of(id, node), tx);
                 Ok(Accepted::Done)
             }
@@ -55,17 +57,17 @@ impl Driver {
         named("reason", &reason, self.core.config().limits())?;
         let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
         if run.is_finished() {
-            return Err(Rejected::State(WrongState::RunPhase { run: id, phase: run.phase }));
+            return Err(Rejected::State(WrongState::RunPhase { run: id, phase: run.phase() }));
         }
         let family = self.book.family(id);
         let free = |(owner, worker): (Owner, Worker)| match worker {
             Worker::Task(task) => {
-                let own = self.book.get(owner.run)?.template(owner)?.tier;
+                let own = self.book.node_of(owner)?.template(owner.item, owner.phase)?.tier;
                 (own.is_none() && self.core.could_move(task, tier)).then_some(task)
             }
             Worker::Child(_) => None,
         };
-        let tasks: Vec<TaskId> = family.iter().flat_map(|run| run.workers()).filter_map(free).collect();
+        let tasks: Vec<TaskId> = family.iter().flat_map(|run| run.workforce().active()).filter_map(free).collect();
         let settled = family.iter().all(|run| run.tier() == tier);
         if settled && tasks.is_empty() {
             return Ok(Accepted::Repeated);
@@ -83,18 +85,21 @@ impl Driver {
     pub(super) fn retry(&mut self, id: RunId, node: Option<Name>, reason: Name, tx: &mut Tx<'_>) -> Verdict {
         named("reason", &reason, self.core.config().limits())?;
         let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
-        match (run.phase, run.owner) {
+        match (run.phase(), run.owner) {
             (RunPhase::Running, _) | (RunPhase::Finished, None) => {}
             (RunPhase::Finished, Some(owner)) => {
                 return Err(Rejected::Misuse(Misuse::ChildRun { run: id, parent: Some(owner.run) }));
             }
             (phase, _) => return Err(Rejected::State(WrongState::RunPhase { run: id, phase })),
         }
-        let place = |node: Name| run.plan.place(&node).ok_or(Rejected::Unknown(Unknown::Node { run: id, node }));
+        let place = |node: Name| run.plan().index_of(&node).ok_or(Rejected::Unknown(Unknown::Node { run: id, node }));
         let only = node.map(place).transpose()?;
-        let nodes = run.to_redo(only).map_err(|node| Rejected::State(WrongState::NotRetriable { run: id, node }))?;
+        let nodes = run.changes().to_retry(only).map_err(|no| {
+            let node = if let NoRetry::Node(node) = no { Some(node) } else { None };
+            Rejected::State(WrongState::NotRetriable { run: id, node })
+        })?;
         self.may_reopen(run)?;
-        let nodes = run.refs(&nodes);
+        let nodes = run.plan().node_refs(&nodes);
         self.emit(RunEvent::Retried { nodes, reason }.of(id), tx);
         Ok(Accepted::Done)
     }
@@ -102,7 +107,7 @@ impl Driver {
     pub(super) fn reset(&mut self, id: RunId, to: &ResetPoint, undo: bool, reason: Name, tx: &mut Tx<'_>) -> Verdict {
         named("reason", &reason, self.core.config().limits())?;
         let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
-        match (run.phase, run.outcome.as_deref(), run.owner) {
+        match (run.phase(), run.course().outcome(), run.owner) {
             (RunPhase::Running, ..) => {}
             (RunPhase::Finished, Some(RunOutcome::Failed { .. } | RunOutcome::Compensated { .. }), owner) => {
                 if let Some(owner) = owner {
@@ -111,24 +116,25 @@ impl Driver {
             }
             (phase, ..) => return Err(Rejected::State(WrongState::RunPhase { run: id, phase })),
         }
-        let nodes = run.nodes_from(to).map_err(|node| Rejected::Unknown(Unknown::Node { run: id, node }))?;
-        if run.is_set_back_to(&nodes, undo, &reason) {
+        let nodes = run.changes().nodes_from(to).map_err(|node| Rejected::Unknown(Unknown::Node { run: id, node }))?;
+        if run.rollback().is_reset(&nodes, ResetMode::new(undo), &reason) {
             return Ok(Accepted::Repeated);
         }
         let barred = |obstacle| Rejected::State(WrongState::NotResettable { run: id, obstacle });
-        run.can_be_reset(&nodes, to).map_err(barred)?;
+        run.changes().can_be_reset(&nodes, to).map_err(barred)?;
         if let Some(node) = nodes.iter().find(|node| self.is_committed_within(run, **node)) {
-            return Err(barred(ResetObstacle::Pivot { node: run.plan.name(*node) }));
+            return Err(barred(ResetObstacle::Pivot { node: run.plan().name(*node) }));
         }
         self.may_reopen(run)?;
-        let nodes = run.refs(&nodes);
+        let nodes = run.plan().node_refs(&nodes);
         self.emit(RunEvent::Reset { nodes, undo, reason }.of(id), tx);
         Ok(Accepted::Done)
     }
 
     /// Whether a run that is under way within a node could not be withdrawn any more.
-    fn is_committed_within(&self, run: &Run, node: u32) -> bool {
-        let mut under_way = run.active_children_of(node).flat_map(|child| self.book.family(child));
+    fn is_committed_within(&self, run: &Run, node: NodeIx) -> bool {
+        let children = run.graph().state(node).into_iter().flat_map(|state| state.instances().active_children());
+        let mut under_way = children.flat_map(|child| self.book.family(child));
         under_way.any(|run| !run.is_finished() && run.is_committed())
     }
 
@@ -156,9 +162,9 @@ impl Driver {
     /// A run that goes forward, and whether it is paused.
     fn going(&self, id: RunId) -> Result<(RunId, bool), Rejected> {
         let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
-        if run.phase != RunPhase::Running {
-            return Err(Rejected::State(WrongState::RunPhase { run: id, phase: run.phase }));
+        if run.phase() != RunPhase::Running {
+            return Err(Rejected::State(WrongState::RunPhase { run: id, phase: run.phase() }));
         }
-        Ok((id, run.paused.is_some()))
+        Ok((id, run.paused().is_some()))
     }
 }

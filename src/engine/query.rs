@@ -33,7 +33,7 @@ impl<'a> RunView<'a> {
     /// What it would give back if it ended now, variables that its output reads included; nothing of nodes that have not ended. Null if it is too large.
     #[must_use]
     pub fn output_so_far(&self) -> Payload {
-        self.parts().0.so_far(self.limits())
+        self.parts().0.values(self.limits()).output_so_far()
     }
 
     /// What a variable is now, as the output of the run sees it: what nodes that succeeded wrote to it, and updates from
@@ -66,11 +66,11 @@ impl<'a> RunView<'a> {
     /// ```
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<Payload> {
-        self.parts().0.variable_so_far(name, self.limits())
+        self.parts().0.values(self.limits()).variable_so_far(name)
     }
 
     /// The signals that it keeps and nobody has taken, by name, with how many there are of each.
     pub fn signals(&self) -> impl Iterator<Item = (&'a Name, usize)> + use<'a> {
-        self.parts().0.signals_kept(self.now())
+        self.parts().0.signals().counts(self.now())
     }
 }

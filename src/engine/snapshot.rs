@@ -63,10 +63,10 @@ impl Driver {
     /// The definitions of runs that are found neither among those on offer nor in the run around.
     fn in_use(&self) -> Vec<Arc<Definition>> {
         let book = &self.book;
-        let found = |run: &Run| book.plan_for(&run.spec, run.plan.id.version, run.owner);
+        let found = |run: &Run| book.plan_for(&run.spec, run.plan().id.version, run.owner);
         let lone =
-            book.runs.iter().map(|(_, run)| run).filter(|run| found(run).is_none_or(|plan| plan.id != run.plan.id));
-        let lone: BTreeMap<_, _> = lone.map(|run| (&run.plan.id, &run.plan.definition)).collect();
+            book.runs.iter().map(|(_, run)| run).filter(|run| found(run).is_none_or(|plan| plan.id != run.plan().id));
+        let lone: BTreeMap<_, _> = lone.map(|run| (&run.plan().id, &run.plan().definition)).collect();
         lone.into_values().cloned().collect()
     }
 }
@@ -104,7 +104,7 @@ fn book(snapshot: &EngineSnapshot, functions: &Arc<Functions>) -> Result<Book, S
         if book.slot(id).is_some() {
             return Err(format!("run {id} stands there twice"));
         }
-        let pinned = |plan: &Arc<Plan>| record.hash.is_none_or(|hash| hash == plan.id.hash);
+        let pinned = |plan: &Arc<Plan>| record.hash == plan.id.hash;
         let plan = book.plan_for(&record.spec, record.version, record.owner).filter(pinned);
         let own = in_use.values().find(|plan| pinned(plan) && plan.id.version == record.version);
         let plan = plan.or_else(|| own.filter(|plan| plan.id.name == record.spec.workflow).cloned());

@@ -7,7 +7,6 @@ use crate::definition::Budget;
 use crate::id::RunId;
 use crate::task::Spending;
 use crate::time::Time;
-use crate::workflow::machine::Run;
 
 /// How long a run took, and what it used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +73,7 @@ impl RunView<'_> {
     #[must_use]
     pub fn metrics(&self) -> RunMetrics {
         let (run, book) = self.parts();
-        RunMetrics { began: run.begun.1, ended: run.ended, spent: book.spent(run.id()) }
+        RunMetrics { began: run.begun.at, ended: run.course().ended(), spent: book.spent(run.id()) }
     }
 
     /// Where its budget stands, if attempts, cost or tokens are bounded.
@@ -89,16 +88,16 @@ impl NodeView<'_> {
     /// What it has used up so far, as [`RunMetrics::spent`].
     #[must_use]
     pub fn spent(&self) -> Spending {
-        let (run, book, place) = self.parts();
-        let own = run.nodes.get(place as usize).map(|state| state.spent()).unwrap_or_default();
-        run.children_of(place).fold(own, |sum, child| sum + book.spent(child))
+        let (_, book, node) = self.parts();
+        let children = node.state.instances().children();
+        children.fold(node.state.spent(), |sum, child| sum + book.spent(child))
     }
 
     /// Where its budget stands, if attempts, cost or tokens are bounded.
     #[must_use]
     pub fn balance(&self) -> Option<Balance> {
-        let (run, book, place) = self.parts();
-        book.accounts.get((run.id(), Some(place), None)).map(Balance::from)
+        let (run, book, node) = self.parts();
+        book.accounts.get((run.id(), Some(node.ix), None)).map(Balance::from)
     }
 }
 
@@ -107,8 +106,8 @@ impl Book {
     fn spent(&self, id: RunId) -> Spending {
         let (mut work, mut sum) = (vec![id], Spending::NOTHING);
         while let Some(run) = work.pop().and_then(|id| self.get(id)) {
-            sum = run.nodes.iter().fold(sum + run.gone(), |sum, state| sum + state.spent());
-            work.extend(Run::children(run));
+            sum = sum + run.workforce().spent();
+            work.extend(run.workforce().children());
         }
         sum
     }

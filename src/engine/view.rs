@@ -11,7 +11,7 @@ use crate::payload::Payload;
 use crate::run::{Cause, NodeOutcome, NodeStatus, RunOutcome, RunPhase, RunSpec, UndoOutcome};
 use crate::task::{Owner, Tier};
 use crate::time::Time;
-use crate::workflow::machine::{NodeState, Run};
+use crate::workflow::machine::{BoundNode, Run};
 use core::fmt;
 
 /// A run as it stands.
@@ -38,7 +38,7 @@ impl<'a> RunView<'a> {
     /// When it began; the beginning of time, if that is not on record.
     #[must_use]
     pub const fn began(&self) -> Time {
-        self.run.begun.1
+        self.run.begun.at
     }
 
     /// How urgent its tasks are, where a node does not say otherwise.
@@ -50,7 +50,7 @@ impl<'a> RunView<'a> {
     /// The definition that it is pinned to.
     #[must_use]
     pub fn definition(&self) -> &'a Definition {
-        &self.run.plan.definition
+        &self.run.plan().definition
     }
 
     /// The step that it performs, for a run within a run.
@@ -62,19 +62,19 @@ impl<'a> RunView<'a> {
     /// Where it stands.
     #[must_use]
     pub const fn phase(&self) -> RunPhase {
-        self.run.phase
+        self.run.phase()
     }
 
     /// How it ended, if it has.
     #[must_use]
     pub fn outcome(&self) -> Option<&'a RunOutcome> {
-        self.run.outcome.as_deref()
+        self.run.course().outcome()
     }
 
     /// Why it turned back, if it did.
     #[must_use]
     pub fn cause(&self) -> Option<&'a Cause> {
-        self.run.cause.as_deref()
+        self.run.course().cause()
     }
 
     /// The nodes that did something which was left as it was when they were done anew ([`RunCommand::Reset`]): nothing of that
@@ -83,20 +83,20 @@ impl<'a> RunView<'a> {
     /// [`RunCommand::Reset`]: crate::RunCommand::Reset
     #[must_use]
     pub fn left_behind(&self) -> &'a [Name] {
-        &self.run.left
+        self.run.rollback().left_behind()
     }
 
     /// Its nodes, in the order of the definition.
     pub fn nodes(&self) -> impl Iterator<Item = NodeView<'a>> + use<'a> {
         let (run, book) = (self.run, &self.driver.book);
-        (0..).zip(&run.nodes).map(move |(place, state)| NodeView { run, book, state, place })
+        run.graph().nodes().map(move |node| NodeView { run, book, node })
     }
 
     /// The node with this name.
     #[must_use]
     pub fn node(&self, name: &str) -> Option<NodeView<'a>> {
-        let place = self.run.plan.place(name)?;
-        Some(NodeView { run: self.run, book: &self.driver.book, state: self.run.nodes.get(place as usize)?, place })
+        let node = self.run.graph().node(self.run.plan().index_of(name)?)?;
+        Some(NodeView { run: self.run, book: &self.driver.book, node })
     }
 
     /// Whether it goes on by itself.
@@ -116,10 +116,10 @@ impl<'a> RunView<'a> {
     /// does not have, and one for each of its own nodes.
     #[must_use]
     pub fn waits_for(&self) -> Vec<String> {
-        let missing = self.run.plan.missing.iter();
+        let missing = self.run.plan().missing.iter();
         let missing = missing.map(|name| format!("`{name}`, which the configuration does not have"));
         let text = |node: NodeView<'_>| {
-            Some(format!("{}: {}", node.name(), self.driver.wait_text(self.run, node.place, self.now)?))
+            Some(format!("{}: {}", node.name(), self.driver.wait_text(self.run, node.node.ix, self.now)?))
         };
         missing.chain(self.nodes().filter_map(text)).collect()
     }
@@ -141,7 +141,7 @@ impl<'a> RunView<'a> {
 
 impl fmt::Debug for RunView<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}, {})", self.id(), self.run.plan.id, self.phase())
+        write!(f, "{} ({}, {})", self.id(), self.run.plan().id, self.phase())
     }
 }
 
@@ -150,52 +150,52 @@ impl fmt::Debug for RunView<'_> {
 pub struct NodeView<'a> {
     run: &'a Run,
     book: &'a Book,
-    state: &'a NodeState,
-    place: u32,
+    node: BoundNode<'a>,
 }
 
 impl<'a> NodeView<'a> {
     /// Its name.
     #[must_use]
     pub fn name(&self) -> Name {
-        self.run.plan.name(self.place)
+        self.node.name()
     }
 
     /// Where it stands.
     #[must_use]
     pub fn status(&self) -> NodeStatus {
-        self.run.status(self.place)
+        self.run.status(self.node.ix)
     }
 
     /// How it ended, if it has.
     #[must_use]
     pub const fn outcome(&self) -> Option<&'a NodeOutcome> {
-        self.state.ended()
+        self.node.state.ended()
     }
 
     /// How it has failed, while that waits for an operator's word ([`OnFailure::Hold`](crate::OnFailure::Hold)).
     #[must_use]
     pub fn held(&self) -> Option<&'a NodeOutcome> {
-        self.run.held(self.place)
+        self.node.state.aside().held.as_deref()
     }
 
     /// How its compensation ended, if it has.
     #[must_use]
     pub fn undo(&self) -> Option<&'a UndoOutcome> {
-        self.state.undo.as_deref()
+        self.node.state.compensated()
     }
 
     /// The decision that it waits for, if it does.
     #[must_use]
     pub fn asks(&self) -> Option<Ask<'a>> {
-        let (decision, ruling) = self.run.asks(self.place)?;
-        Some(Ask { roles: decision.roles(ruling.level).collect(), options: &decision.options, to: ruling.to })
+        let (decision, ruling) = self.run.asks(self.node.ix)?;
+        let roles = decision.roles(ruling.level).collect();
+        Some(Ask { roles, options: &decision.options, to: ruling.to.clone() })
     }
 
     /// What it gave.
     #[must_use]
     pub const fn output(&self) -> &'a Payload {
-        &self.state.output
+        self.node.state.output()
     }
 }
 
@@ -238,8 +238,8 @@ pub struct Ask<'a> {
 }
 
 impl<'a> NodeView<'a> {
-    pub(super) const fn parts(&self) -> (&'a Run, &'a Book, u32) {
-        (self.run, self.book, self.place)
+    pub(super) const fn parts(&self) -> (&'a Run, &'a Book, BoundNode<'a>) {
+        (self.run, self.book, self.node)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a run waits for, and whether that comes by itself.
 
 use super::drive::Driver;
-use crate::id::{RunId, TaskId};
+use crate::id::{NodeIx, RunId, TaskId};
 use crate::name::Name;
 use crate::run::RunPhase;
 use crate::scheduler::TaskWait;
@@ -230,14 +230,15 @@ impl Driver {
             if self.book.agenda.contains(&id) && !(paused.is_some() || lacks) {
                 tell(None)?;
             }
-            for name in run.plan.missing.iter().filter(|_| lacks) {
+            for name in run.plan().missing.iter().filter(|_| lacks) {
                 tell(Some(Wait { run: id, node: None, on: Awaited::Function { name: name.clone() } }))?;
             }
             if let Some((run, reason)) = paused {
                 let on = Awaited::Resume { run, reason: reason.clone() };
                 tell(Some(Wait { run: id, node: None, on }))?;
             }
-            let over = run.time_of_run().filter(|at| *at > now && paused.is_none() && !run.is_past_pivot());
+            let is_bounded = paused.is_none() && !run.rollback().has_passed_pivot();
+            let over = run.time_limit().filter(|at| *at > now && is_bounded);
             if let Some(at) = over {
                 tell(Some(Wait { run: id, node: None, on: Awaited::Moment { at } }))?;
             }
@@ -245,7 +246,7 @@ impl Driver {
                 if let Need::Work(Worker::Child(child)) = need {
                     line.push(child);
                 } else if let Some(on) = self.awaited(need, now) {
-                    tell(Some(Wait { run: id, node: Some(run.plan.name(node)), on }))?;
+                    tell(Some(Wait { run: id, node: Some(run.plan().name(node)), on }))?;
                 }
             }
         }
@@ -253,7 +254,7 @@ impl Driver {
     }
 
     /// What a node of a run waits for, in words; none if it waits for nothing but nodes before it.
-    pub(super) fn wait_text(&self, run: &Run, node: u32, now: Time) -> Option<String> {
+    pub(super) fn wait_text(&self, run: &Run, node: NodeIx, now: Time) -> Option<String> {
         let texts = run.needs(node).into_iter().filter_map(|need| {
             if let Need::Work(Worker::Child(child)) = need {
                 return Some(format!("run {child}"));
@@ -273,23 +274,23 @@ impl Driver {
             Need::Work(Worker::Child(_)) => return None,
             Need::Signal(signal) => Awaited::Signal { signal },
             Need::Decision { roles, to } => Awaited::Decision { roles, to },
-            // One that has passed has had its effect: the node ends as it said.
-            Need::Moment(at) if at <= now => return None,
-            Need::Moment(at) => Awaited::Moment { at },
+            // A time that has passed has had its effect: the node has ended.
+            Need::Time(at) if at <= now => return None,
+            Need::Time(at) => Awaited::Moment { at },
             Need::Items => Awaited::Items,
             Need::Turn(after) => Awaited::Turn { after },
             Need::Milestone(after) => Awaited::Milestone { after },
             Need::Remedy => Awaited::Remedy,
-            Need::Word(failure) => Awaited::Word { failure },
+            Need::Decider(failure) => Awaited::Word { failure },
         })
     }
 }
 
 /// What the nodes of a run wait for: all of it, or of one that is paused the work alone that is under way.
-fn needs(run: &Run, paused: bool) -> impl Iterator<Item = (u32, Need)> {
-    let nodes = 0..u32::try_from(run.nodes.len()).unwrap_or(u32::MAX);
-    nodes.flat_map(move |node| {
-        let needs = if paused && run.phase == RunPhase::Running { run.work(node).collect() } else { run.needs(node) };
+fn needs(run: &Run, paused: bool) -> impl Iterator<Item = (NodeIx, Need)> {
+    let work_alone = paused && run.phase() == RunPhase::Running;
+    run.graph().indexes().flat_map(move |node| {
+        let needs = if work_alone { run.work_under_way(node).collect() } else { run.needs(node) };
         needs.into_iter().map(move |need| (node, need))
     })
 }

@@ -191,7 +191,7 @@ impl Spans {
             }
             Event::Run { event: RunEvent::Started { spec, owner, .. }, .. } => self.open_run(spec, *owner),
             Event::Node { run, node, event: NodeEvent::Opened { .. } } => {
-                self.open_node(Owner::new(*run, node.index.get(), 0, Phase::Do));
+                self.open_node(Owner::new(*run, node.index, 0, Phase::Do));
             }
             _ => {}
         }

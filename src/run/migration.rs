@@ -227,11 +227,6 @@ pub enum Obstacle {
         /// The other.
         other: Name,
     },
-    /// Which way the node took is not on record, as the run comes from a snapshot of an old version of this crate.
-    NotOnRecord {
-        /// The node.
-        node: Name,
-    },
 }
 
 impl fmt::Display for Obstacle {
@@ -256,7 +251,6 @@ impl fmt::Display for Obstacle {
             Self::WriteLost { node, variable } => write!(f, "what {node} wrote to variable {variable} would be lost"),
             Self::UpdatesLost { variable } => write!(f, "variable {variable} would not take the updates that it got"),
             Self::Exclusion { node, other } => write!(f, "{node} and {other} are under way and exclude each other"),
-            Self::NotOnRecord { node } => write!(f, "which way {node} took is not on record"),
         }
     }
 }

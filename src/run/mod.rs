@@ -240,13 +240,13 @@ impl fmt::Display for RunOutcome {
 pub enum RunPhase {
     /// Going forward.
     Running,
-    /// It failed or was cancelled; what was under way is being withdrawn.
-    Halting,
+    /// It failed or was cancelled; what was under way is being cancelled.
+    Failing,
     /// What it did is being undone.
     Compensating,
-    /// A compensation failed; an operator must say what becomes of it.
+    /// A compensation failed; an operator must decide about it.
     CompensationFailed,
-    /// Over.
+    /// It has ended.
     Finished,
 }
 
@@ -254,7 +254,7 @@ impl fmt::Display for RunPhase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Running => "running",
-            Self::Halting => "halting",
+            Self::Failing => "failing",
             Self::Compensating => "compensating",
             Self::CompensationFailed => "compensation failed",
             Self::Finished => "finished",

@@ -84,8 +84,6 @@ pub enum ResetObstacle {
         /// The node.
         node: Name,
     },
-    /// Which ways its nodes took is not on record, as the run comes from a snapshot of an old version of this crate.
-    NotOnRecord,
 }
 
 impl fmt::Display for ResetObstacle {
@@ -99,7 +97,6 @@ impl fmt::Display for ResetObstacle {
             Self::Failed { node } => write!(f, "nothing takes care of the failure of {node}, which would stay"),
             Self::Withdrawn { node } => write!(f, "{node} is withdrawn, and would have to stay"),
             Self::Stream { node } => write!(f, "what came to {node} from before would not come again"),
-            Self::NotOnRecord => f.write_str("which ways its nodes took is not on record"),
         }
     }
 }

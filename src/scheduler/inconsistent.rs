@@ -13,7 +13,7 @@ pub(crate) struct InconsistentEvent(pub(crate) &'static str);
 pub(crate) type Applied<T = ()> = Result<T, InconsistentEvent>;
 
 impl InconsistentEvent {
-    pub(crate) const fn at(self, seq: Seq) -> RestoreError {
-        RestoreError::InconsistentEvent { seq, reason: self.0 }
+    pub(crate) fn at(self, seq: Seq) -> RestoreError {
+        RestoreError::InconsistentEvent { seq, reason: self.0.into() }
     }
 }

@@ -10,7 +10,7 @@ use super::log::Tx;
 use super::queue::QueueRules;
 use super::reader::Reader;
 use crate::event::{Entry, Event};
-use crate::structure::{Bits, Random};
+use crate::structure::{Anomaly, Bits, Random};
 use crate::time::Time;
 use core::fmt;
 
@@ -97,6 +97,12 @@ impl Core {
     #[track_caller]
     pub(crate) fn anomaly(&mut self, state: impl fmt::Display) {
         self.reader.anomalies.note(state);
+    }
+
+    /// Counts a broken invariant that was found around the scheduler.
+    #[cold]
+    pub(crate) fn record_anomaly(&mut self, anomaly: Anomaly) {
+        self.reader.anomalies.record(anomaly);
     }
 
     /// Counts a change that was impossible.

@@ -64,7 +64,6 @@ impl Anomaly {
 }
 
 /// Of what must be there.
-#[allow(dead_code)]
 pub(crate) trait OrAnomaly<T> {
     /// The value, or an anomaly described by `state`. Panics in a debug build if there is none.
     fn or_anomaly(self, state: impl fmt::Display) -> Result<T, Anomaly>;

@@ -16,7 +16,6 @@ pub(crate) mod threads;
 mod wheel;
 
 pub use anomalies::Anomalies;
-#[allow(unused_imports)]
 pub(crate) use anomalies::{Anomaly, OrAnomaly};
 pub(crate) use arena::{Arena, Slot};
 pub(crate) use bits::{Bits, next_around, next_in};

@@ -33,7 +33,7 @@ pub use policy::{Exhausted, InDoubt, Jitter, Kinds, Patience, Policy, Retry};
 pub use status::TaskStatus;
 pub use usage::{Spending, Usage};
 
-use crate::id::{RunId, TaskId};
+use crate::id::{NodeIx, RunId, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::time::Time;
@@ -269,8 +269,13 @@ pub struct Owner {
 }
 
 impl Owner {
-    pub(crate) const fn new(run: RunId, node: u32, item: u32, phase: Phase) -> Self {
-        Self { run, node, item, phase }
+    pub(crate) const fn new(run: RunId, node: NodeIx, item: u32, phase: Phase) -> Self {
+        Self { run, node: node.get(), item, phase }
+    }
+
+    /// The index of the node.
+    pub(crate) const fn ix(&self) -> NodeIx {
+        NodeIx::new(self.node)
     }
 }
 

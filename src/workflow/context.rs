@@ -1,20 +1,21 @@
-//! Who reads which writes of a variable: worked out once for all runs.
+//! Which reader of a variable sees which writes: computed once for all runs.
 
-use crate::dag::{NodeIx, Topology};
+use crate::dag::Topology;
 use crate::definition::{Definition, Reducer};
+use crate::id::NodeIx;
 use crate::name::Name;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Who reads: a node, or, if none, the output of the run.
-pub(crate) type Reader = Option<u32>;
+/// The reader of a variable: a node, or, if none, the output of the run.
+pub(crate) type Reader = Option<NodeIx>;
 
 /// The variables of a definition, ready to be read.
 #[derive(Debug, Default)]
 pub(crate) struct Context {
     names: BTreeMap<Name, u32>,
     /// For each reader and variable the nodes whose writes it sees, in the order in which they count.
-    seen: BTreeMap<(Reader, u32), Box<[u32]>>,
-    /// For each reader the variables that it reads and a function of the host puts together.
+    seen: BTreeMap<(Reader, u32), Box<[NodeIx]>>,
+    /// For each reader the variables that it reads and a function of the host combines.
     custom: BTreeMap<Reader, Box<[u32]>>,
 }
 
@@ -26,35 +27,34 @@ impl Context {
         }
         context.names = definition.variables.iter().map(|variable| variable.name.clone()).zip(0..).collect();
         let ranks = ranks(definition.nodes.len(), reversed);
-        context.note(definition, None, &definition.parts().names().0, &ranks, |_| true);
-        for (place, node) in (0..).zip(&definition.nodes) {
+        context.add(definition, None, &definition.parts().names().0, &ranks, |_| true);
+        for (ix, node) in (0..).map(NodeIx::new).zip(&definition.nodes) {
             let read = node.parts().names().0;
             if read.is_empty() {
                 continue;
             }
-            // In the graph turned round, what came before is what follows.
-            let before: BTreeSet<u32> =
-                reversed.descendants(&[NodeIx::new(place)]).iter().map(|node| node.get()).collect();
-            context.note(definition, Some(place), &read, &ranks, |writer| before.contains(&writer));
+            // In the reversed graph, what came before is what follows.
+            let before: BTreeSet<NodeIx> = reversed.descendants(&[ix]).into_iter().collect();
+            context.add(definition, Some(ix), &read, &ranks, |writer| before.contains(&writer));
         }
         context
     }
 
-    fn note(
+    fn add(
         &mut self,
         definition: &Definition,
         reader: Reader,
         read: &BTreeSet<&Name>,
         ranks: &[u32],
-        sees: impl Fn(u32) -> bool,
+        sees: impl Fn(NodeIx) -> bool,
     ) {
         let mut custom = Vec::new();
         for name in read {
             let Some(&variable) = self.names.get(*name) else { continue };
-            let writes =
-                (0..).zip(&definition.nodes).filter(|(_, node)| node.writes.iter().any(|write| write.to == **name));
-            let mut writers: Vec<u32> = writes.map(|(place, _)| place).filter(|place| sees(*place)).collect();
-            writers.sort_by_key(|place| ranks.get(*place as usize).copied());
+            let nodes = (0..).map(NodeIx::new).zip(&definition.nodes);
+            let writes = nodes.filter(|(_, node)| node.writes.iter().any(|write| write.to == **name));
+            let mut writers: Vec<NodeIx> = writes.map(|(ix, _)| ix).filter(|ix| sees(*ix)).collect();
+            writers.sort_by_key(|writer| ranks.get(writer.index()).copied());
             self.seen.insert((reader, variable), writers.into_boxed_slice());
             let reducer = definition.variables.get(variable as usize).map(|variable| &variable.reducer);
             if matches!(reducer, Some(Reducer::Custom(_))) {
@@ -66,22 +66,23 @@ impl Context {
         }
     }
 
-    pub(crate) fn place(&self, name: &str) -> Option<u32> {
+    /// The index of the variable of this name.
+    pub(crate) fn index_of(&self, name: &str) -> Option<u32> {
         self.names.get(name).copied()
     }
 
-    /// The nodes whose writes to a variable somebody sees, in the order in which they count.
-    pub(crate) fn seen(&self, reader: Reader, variable: u32) -> &[u32] {
+    /// The nodes whose writes to a variable a reader sees, in the order in which they count.
+    pub(crate) fn seen(&self, reader: Reader, variable: u32) -> &[NodeIx] {
         self.seen.get(&(reader, variable)).map(|writers| &writers[..]).unwrap_or_default()
     }
 
-    /// The variables that somebody reads and a function of the host puts together.
+    /// The variables that a reader sees and a function of the host combines.
     pub(crate) fn custom(&self, reader: Reader) -> &[u32] {
         self.custom.get(&reader).map(|variables| &variables[..]).unwrap_or_default()
     }
 }
 
-/// The place of each node in the order in which writes count: after all that it follows, and of those that could come next
+/// The rank of each node in the order in which writes count: after all that it follows, and of those that could come next
 /// the first in the definition.
 fn ranks(nodes: usize, reversed: &Topology) -> Vec<u32> {
     let mut waits = vec![0_usize; nodes];

@@ -10,7 +10,7 @@ use std::sync::Arc;
 type Predicate = Arc<dyn Fn(&Payload) -> bool + Send + Sync>;
 type Reduce = Arc<dyn Fn(&Payload, &Payload) -> Payload + Send + Sync>;
 
-/// Predicates and reducers of the host, by name. They act when facts are decided, never in replay.
+/// Predicates and reducers of the host, by name. They are called when events are decided, never in replay.
 #[derive(Clone, Default)]
 pub(crate) struct Functions {
     predicates: BTreeMap<Name, Predicate>,
@@ -30,8 +30,8 @@ impl Functions {
         self.reducers.insert(name, Arc::new(reduce));
     }
 
-    /// What a predicate says; no, if there is none of this name. A run whose definition names one that is not there makes no
-    /// move, so nobody is told that.
+    /// The answer of a predicate; no, if there is none of this name. A run whose definition names a missing predicate makes no
+    /// move, so that answer has no effect.
     pub(crate) fn asks(&self, name: &str, of: &Payload) -> bool {
         self.predicates.get(name).is_some_and(|asks| asks(of))
     }

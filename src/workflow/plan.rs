@@ -1,4 +1,4 @@
-//! A definition made ready to run: names resolved to places, links to counts, once for all runs.
+//! A definition made ready to run: names resolved to indexes, links to counts, once for all runs.
 
 use super::context::Context;
 use super::functions::Functions;
@@ -30,7 +30,7 @@ pub(crate) struct Plan {
     pub(crate) missing: Box<[Name]>,
     /// Whether a node of it waits for a signal.
     pub(crate) listens: bool,
-    names: IdMap<Name, u32>,
+    names: IdMap<Name, NodeIx>,
 }
 
 /// A node, ready to run.
@@ -43,22 +43,22 @@ pub(crate) struct PlanNode {
     /// Whether its failure is taken care of: a link for failures, or a join that can do without it.
     pub(crate) handled: bool,
     /// The counting joins for which alone this node works: once one of them has started, its end does not matter.
-    pub(crate) serves: Box<[u32]>,
+    pub(crate) serves: Box<[NodeIx]>,
     /// For a counting join, the nodes that work for it alone, to be cancelled when it starts.
-    pub(crate) cancels: Box<[u32]>,
+    pub(crate) cancels: Box<[NodeIx]>,
     pub(crate) work: WorkPlan,
     /// For states: the work of each.
     pub(crate) states: Box<[WorkPlan]>,
     /// The nodes that must not be under way together with this one.
-    pub(crate) rivals: Box<[u32]>,
+    pub(crate) rivals: Box<[NodeIx]>,
     /// The nodes between which this one may start.
-    pub(crate) milestone: Option<(u32, u32)>,
+    pub(crate) milestone: Option<MilestonePlan>,
     /// The nodes whose milestones depend on this one.
-    pub(crate) wakes: Box<[u32]>,
+    pub(crate) wakes: Box<[NodeIx]>,
     /// The nodes that this one withdraws when it succeeds.
-    pub(crate) withdraws: Box<[u32]>,
+    pub(crate) withdraws: Box<[NodeIx]>,
     /// The nodes that withdraw this one.
-    pub(crate) cancelled_by: Box<[u32]>,
+    pub(crate) cancelled_by: Box<[NodeIx]>,
 }
 
 /// What is done, once or several times, ready to run.
@@ -96,11 +96,18 @@ impl WorkPlan {
 #[derive(Debug, Clone)]
 pub(crate) struct Next {
     /// Where it leads.
-    pub(crate) to: u32,
+    pub(crate) to: NodeIx,
     /// When it is taken.
     pub(crate) on: On,
-    /// Its place among the links that lead there.
+    /// Its index among the links that lead there.
     pub(crate) link: u32,
+}
+
+/// The nodes between which another may start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MilestonePlan {
+    pub(crate) after: NodeIx,
+    pub(crate) until: NodeIx,
 }
 
 /// A task as every run of a node submits it.
@@ -131,27 +138,26 @@ impl Plan {
     /// The plan of a definition that has passed validation. None if its links form no acyclic graph, which validation
     /// would have told.
     pub(crate) fn new(definition: Arc<Definition>, functions: &Arc<Functions>) -> Option<Arc<Self>> {
-        let names: Vec<(&Name, u32)> = definition.nodes.iter().map(|node| &node.name).zip(0..).collect();
         let mut index = IdMap::default();
-        for (name, place) in &names {
-            index.insert(Name::clone(name), *place);
+        for (ix, node) in indexed(&definition.nodes) {
+            index.insert(node.name.clone(), ix);
         }
         let mut nodes: Vec<PlanNode> =
             definition.nodes.iter().map(|node| plan_node(node, functions)).collect::<Option<_>>()?;
-        for (target, node) in (0..).zip(&definition.nodes) {
-            for (place, link) in (0..).zip(&node.after) {
-                if let Some(source) = index.get(&link.node).and_then(|at| nodes.get_mut(*at as usize)) {
+        for (target, node) in indexed(&definition.nodes) {
+            for (number, link) in (0..).zip(&node.after) {
+                if let Some(source) = index.get(&link.node).and_then(|at| nodes.get_mut(at.index())) {
                     let mut next = core::mem::take(&mut source.next).into_vec();
-                    next.push(Next { to: target, on: link.on.clone(), link: place });
+                    next.push(Next { to: target, on: link.on.clone(), link: number });
                     source.next = next.into_boxed_slice();
                 }
             }
         }
         let graph = topology(&definition).ok()?;
         let reversed = graph.reversed();
-        note_joins(&definition, &mut nodes, &reversed);
-        note_turns(&definition, &mut nodes, &index);
-        note_regions(&definition, &mut nodes, &index);
+        plan_joins(&definition, &mut nodes, &reversed);
+        plan_turns(&definition, &mut nodes, &index);
+        plan_regions(&definition, &mut nodes, &index);
         let listens = definition.nodes.iter().any(|node| {
             let handled = node.handlers.iter().any(|handler| matches!(handler.on, Boundary::Signal { .. }));
             handled || matches!(node.action, Action::Wait { signal: Some(_), .. } | Action::Race { .. })
@@ -170,17 +176,23 @@ impl Plan {
         }))
     }
 
-    pub(crate) fn node(&self, place: u32) -> Option<(&Node, &PlanNode)> {
-        Some((self.definition.nodes.get(place as usize)?, self.nodes.get(place as usize)?))
+    pub(crate) fn node(&self, ix: NodeIx) -> Option<(&Node, &PlanNode)> {
+        Some((self.definition.nodes.get(ix.index())?, self.nodes.get(ix.index())?))
     }
 
-    pub(crate) fn place(&self, name: &str) -> Option<u32> {
+    /// The node of this name.
+    pub(crate) fn index_of(&self, name: &str) -> Option<NodeIx> {
         self.names.get(name).copied()
     }
 
     /// The node as events name it.
-    pub(crate) fn node_ref(&self, node: u32) -> NodeRef {
-        NodeRef::new(NodeIx::new(node), self.name(node))
+    pub(crate) fn node_ref(&self, ix: NodeIx) -> NodeRef {
+        NodeRef::new(ix, self.name(ix))
+    }
+
+    /// Nodes as events name them.
+    pub(crate) fn node_refs(&self, nodes: &[NodeIx]) -> Vec<NodeRef> {
+        nodes.iter().map(|ix| self.node_ref(*ix)).collect()
     }
 
     /// Whether an event names a node as the definition does.
@@ -188,8 +200,13 @@ impl Plan {
         self.definition.nodes.get(node.index.index()).is_some_and(|known| known.name == node.name)
     }
 
-    pub(crate) fn name(&self, place: u32) -> Name {
-        self.definition.nodes.get(place as usize).map_or_else(|| Name::from("?"), |node| node.name.clone())
+    pub(crate) fn name(&self, ix: NodeIx) -> Name {
+        self.definition.nodes.get(ix.index()).map_or_else(|| Name::from("?"), |node| node.name.clone())
+    }
+
+    /// The indexes of all nodes.
+    pub(crate) fn indexes(&self) -> impl Iterator<Item = NodeIx> + use<> {
+        (0..u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)).map(NodeIx::new)
     }
 }
 
@@ -220,92 +237,99 @@ fn plan_node(node: &Node, functions: &Arc<Functions>) -> Option<PlanNode> {
     })
 }
 
-/// Finds who must not be under way together, and who waits for a milestone.
-fn note_turns(definition: &Definition, nodes: &mut [PlanNode], index: &IdMap<Name, u32>) {
-    let mut shared: BTreeMap<&Name, Vec<u32>> = BTreeMap::new();
-    for (place, node) in (0..).zip(&definition.nodes) {
+/// Finds the nodes that must not be under way together, and those that wait for a milestone.
+fn plan_turns(definition: &Definition, nodes: &mut [PlanNode], index: &IdMap<Name, NodeIx>) {
+    let mut shared: BTreeMap<&Name, Vec<NodeIx>> = BTreeMap::new();
+    for (ix, node) in indexed(&definition.nodes) {
         for name in &node.mutex {
-            shared.entry(name).or_default().push(place);
+            shared.entry(name).or_default().push(ix);
         }
     }
-    let mut wakes: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-    for ((place, node), plan) in (0..).zip(&definition.nodes).zip(nodes.iter_mut()) {
-        let rivals: BTreeSet<u32> = node.mutex.iter().filter_map(|name| shared.get(name)).flatten().copied().collect();
-        plan.rivals = rivals.into_iter().filter(|rival| *rival != place).collect();
+    let mut wakes: BTreeMap<NodeIx, Vec<NodeIx>> = BTreeMap::new();
+    for ((ix, node), plan) in indexed(&definition.nodes).zip(nodes.iter_mut()) {
+        let rivals: BTreeSet<NodeIx> =
+            node.mutex.iter().filter_map(|name| shared.get(name)).flatten().copied().collect();
+        plan.rivals = rivals.into_iter().filter(|rival| *rival != ix).collect();
         if let Some(milestone) = &node.milestone
             && let (Some(&after), Some(&until)) = (index.get(&milestone.after), index.get(&milestone.until))
         {
-            plan.milestone = Some((after, until));
-            wakes.entry(after).or_default().push(place);
-            wakes.entry(until).or_default().push(place);
+            plan.milestone = Some(MilestonePlan { after, until });
+            wakes.entry(after).or_default().push(ix);
+            wakes.entry(until).or_default().push(ix);
         }
     }
-    for (place, waiting) in wakes {
-        if let Some(plan) = nodes.get_mut(place as usize) {
+    for (ix, waiting) in wakes {
+        if let Some(plan) = nodes.get_mut(ix.index()) {
             plan.wakes = waiting.into_boxed_slice();
         }
     }
 }
 
 /// Finds which nodes withdraw which.
-fn note_regions(definition: &Definition, nodes: &mut [PlanNode], index: &IdMap<Name, u32>) {
-    let mut by: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-    for ((place, node), plan) in (0..).zip(&definition.nodes).zip(nodes.iter_mut()) {
+fn plan_regions(definition: &Definition, nodes: &mut [PlanNode], index: &IdMap<Name, NodeIx>) {
+    let mut by: BTreeMap<NodeIx, Vec<NodeIx>> = BTreeMap::new();
+    for ((ix, node), plan) in indexed(&definition.nodes).zip(nodes.iter_mut()) {
         plan.withdraws = node.cancels.iter().filter_map(|name| index.get(name).copied()).collect();
         for other in &plan.withdraws {
-            by.entry(*other).or_default().push(place);
+            by.entry(*other).or_default().push(ix);
         }
     }
-    for (place, cancelling) in by {
-        if let Some(plan) = nodes.get_mut(place as usize) {
+    for (ix, cancelling) in by {
+        if let Some(plan) = nodes.get_mut(ix.index()) {
             plan.cancelled_by = cancelling.into_boxed_slice();
         }
     }
 }
 
-/// Finds, for each counting join, the nodes all of whose ways lead into it, and with that whose failures are taken care of.
-fn note_joins(definition: &Definition, nodes: &mut [PlanNode], reversed: &Topology) {
-    for (join, node) in (0..).zip(&definition.nodes) {
+/// Finds, for each counting join, the nodes all of whose ways lead into it; and the nodes whose failures are handled.
+fn plan_joins(definition: &Definition, nodes: &mut [PlanNode], reversed: &Topology) {
+    for (join, node) in indexed(&definition.nodes) {
         let Join::Count { rest, .. } = node.join else { continue };
         let region = region(join, nodes, reversed);
-        for &place in &region {
-            if let Some(member) = nodes.get_mut(place as usize) {
+        for &ix in &region {
+            if let Some(member) = nodes.get_mut(ix.index()) {
                 let mut serves = core::mem::take(&mut member.serves).into_vec();
                 serves.push(join);
                 member.serves = serves.into_boxed_slice();
             }
         }
         if rest == Rest::Cancel
-            && let Some(node) = nodes.get_mut(join as usize)
+            && let Some(node) = nodes.get_mut(join.index())
         {
             node.cancels = region.into_boxed_slice();
         }
     }
     for node in nodes {
-        let by_rule = |to: &u32| {
-            let join = definition.nodes.get(*to as usize).map(|node| node.join);
+        let by_rule = |to: NodeIx| {
+            let join = definition.nodes.get(to.index()).map(|node| node.join);
             matches!(join, Some(Join::Trigger(rule)) if rule.takes_care_of_failure())
         };
-        let by_link = node.next.iter().any(|Next { to, on, .. }| matches!(on, On::Failure | On::Always) || by_rule(to));
+        let by_link =
+            node.next.iter().any(|Next { to, on, .. }| matches!(on, On::Failure | On::Always) || by_rule(*to));
         node.handled = by_link || !node.serves.is_empty();
     }
 }
 
 /// The nodes from which every way leads into `join`: walking the links backwards, a node belongs once all its links do.
-fn region(join: u32, nodes: &[PlanNode], reversed: &Topology) -> Vec<u32> {
+fn region(join: NodeIx, nodes: &[PlanNode], reversed: &Topology) -> Vec<NodeIx> {
     let mut inside = vec![false; nodes.len()];
     let mut region = Vec::new();
     // In the reversed graph the order puts every node after all that it leads to.
-    for node in reversed.order() {
+    for &node in reversed.order() {
         let Some(plan) = nodes.get(node.index()) else { continue };
-        let belongs = |to: u32| to == join || inside.get(to as usize) == Some(&true);
-        if node.get() != join && !plan.next.is_empty() && plan.next.iter().all(|next| belongs(next.to)) {
+        let belongs = |to: NodeIx| to == join || inside.get(to.index()) == Some(&true);
+        if node != join && !plan.next.is_empty() && plan.next.iter().all(|next| belongs(next.to)) {
             if let Some(mark) = inside.get_mut(node.index()) {
                 *mark = true;
             }
-            region.push(node.get());
+            region.push(node);
         }
     }
     region.sort_unstable();
     region
+}
+
+/// Nodes with their indexes.
+fn indexed(nodes: &[Node]) -> impl Iterator<Item = (NodeIx, &Node)> {
+    (0..).map(NodeIx::new).zip(nodes)
 }

@@ -96,7 +96,7 @@ impl Stage {
 fn a_cancelled_run_waits_for_the_pivot_that_is_under_way() {
     let mut stage = Stage::new(true);
     stage.cancel();
-    assert_eq!(stage.engine.run(RUN).unwrap().phase(), RunPhase::Halting);
+    assert_eq!(stage.engine.run(RUN).unwrap().phase(), RunPhase::Failing);
     assert!(stage.stopped.is_empty());
     stage.complete("pivot");
     assert!(stage.stays(), "{}", stage.outcome());

@@ -143,7 +143,7 @@ fn own(schemas: &mut Map<String, Value>) {
             "properties": {
                 "id": text, "workflow": text, "version": {"type": "integer"},
                 "business_key": {"type": ["string", "null"]},
-                "phase": {"enum": ["running", "halting", "compensating", "compensation_failed", "finished"]},
+                "phase": {"enum": ["running", "failing", "compensating", "compensation_failed", "finished"]},
                 "outcome": {"type": ["object", "null"]},
                 "waits_for": {"type": "array", "items": text},
                 "nodes": {"type": "array", "items": {

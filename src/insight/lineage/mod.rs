@@ -306,7 +306,7 @@ impl Lineage {
     fn node_event(&mut self, run: RunId, node: &NodeRef, event: &NodeEvent, (seq, at): (Seq, Time)) {
         match event {
             NodeEvent::Finished { outcome: NodeOutcome::Succeeded, output: Some(output), .. } => {
-                let owner = Owner::new(run, node.index.get(), 0, Phase::Do);
+                let owner = Owner::new(run, node.index, 0, Phase::Do);
                 self.made(owner, Maker::Core, Some(output), seq, at);
             }
             NodeEvent::Part { part, event } => self.parts(run, node, *part, event),

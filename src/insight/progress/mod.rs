@@ -245,7 +245,7 @@ impl Progress {
     fn run_event(&mut self, run: RunId, event: &RunEvent, now: Time) {
         match event {
             RunEvent::Started { spec, owner, .. } => self.started(spec, *owner, now),
-            RunEvent::Failing { .. } => self.set_phase(run, RunPhase::Halting),
+            RunEvent::Failing { .. } => self.set_phase(run, RunPhase::Failing),
             RunEvent::RolledBack { .. } => self.goes_back(run),
             RunEvent::Restarted { nodes } => {
                 if let Some(run) = self.runs.get_mut(&run) {

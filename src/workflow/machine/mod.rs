@@ -1,147 +1,103 @@
-//! A run as a state machine: facts in, the next move out.
+//! A run as a state machine: inputs in, the next move out.
 //!
-//! [`apply`](Run::apply) and the `note_` functions fold facts; [`next_move`](Run::next_move) says what is to be done next,
-//! as a function of the state alone. So a run that was cut off anywhere goes on where it was: whatever its last fact, the
-//! next move follows from the state. Every move leads to facts that take away its reason.
+//! [`apply`](Run::apply) folds a [`RunInput`]; [`next_move`](Run::next_move) says what is to be done next, as a function of the
+//! state alone. So a run that was interrupted anywhere goes on where it was. Every move leads to inputs that take away its
+//! reason.
+//!
+//! A run is made of components that keep their own invariants: the [`Course`] of the run as a whole, the [`Graph`] of its nodes
+//! (each a [`node::NodeState`] with a machine for its kind of work), the [`Signals`] that it keeps, its [`Rollback`], and its
+//! [`Variables`].
 
-mod again;
 mod apply;
-mod bill;
-mod boundary;
-mod context;
-mod delegate;
-mod ended;
-mod ending;
-mod guard;
-mod hold;
-mod many;
-mod migrate;
-mod moves;
+mod change;
+mod course;
+mod decide;
+mod graph;
+mod illegal;
+mod input;
 mod needs;
 mod node;
-mod obstacles;
-mod piece;
-mod pieces;
-mod query;
-mod redo;
-mod reset;
-mod snapshot;
-mod tokens;
-mod tree;
-mod unwind;
-mod wait;
-mod walk;
+mod record;
+mod rollback;
+mod signals;
+mod values;
+mod variables;
+mod work;
+mod workforce;
 
-use again::Way;
-pub(crate) use apply::child_end;
-pub(crate) use bill::Standing;
-pub(crate) use boundary::Watch;
-pub(crate) use context::NoUpdate;
-use context::Shared;
-pub(crate) use delegate::misread;
-pub(crate) use ending::PieceEnd;
-pub(crate) use moves::Move;
+pub(crate) use change::{Changes, Mapping, NoRetry};
+pub(crate) use decide::Move;
+pub(crate) use graph::{BoundNode, Wanted};
+pub(crate) use illegal::Illegal;
+pub(crate) use input::{RunInput, WorkInput};
 pub(crate) use needs::Need;
-use node::is_none;
-pub(crate) use node::{NodeStage, NodeState};
-pub(crate) use obstacles::Mapping;
-use piece::PieceUndo;
-pub(crate) use piece::{Piece, Worker};
-pub(crate) use snapshot::RunRecord;
-use tokens::Tokens;
-pub(crate) use wait::{Kept, Wanted};
+pub(crate) use node::{Claim, Commitment, InstanceEnd, Made, NodeState, Share, Worker, misread};
+pub(crate) use record::RunRecord;
+pub(crate) use rollback::ResetMode;
+pub(crate) use values::Values;
+pub(crate) use variables::NoUpdate;
+pub(crate) use workforce::{SpentBefore, Workforce};
 
-use super::context::Reader;
-use super::plan::Plan;
-use crate::definition::{Scope, TooWide};
-use crate::event::NodeRef;
-use crate::id::{RunId, Seq};
+use crate::definition::{Budget, Decision, OnFailure};
+use crate::id::{NodeIx, RunId, Seq};
 use crate::limits::Limits;
 use crate::name::Name;
-use crate::payload::Payload;
-use crate::run::{Cause, NodeOutcome, NodeRemedy, RunOutcome, RunPhase, RunSpec};
-use crate::saga::Unwinding;
-use crate::task::{Owner, Phase, Spending, Tier};
+use crate::run::{NodeStatus, RunPhase, RunSpec, UndoOutcome};
+use crate::task::{Owner, Spending, Tier};
 use crate::time::Time;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use crate::workflow::plan::Plan;
+use course::Course;
+use graph::Graph;
+use node::{Ruling, Stage};
+use rollback::Rollback;
+use serde::{Deserialize, Serialize};
+use signals::Signals;
 use std::sync::Arc;
+use variables::Variables;
 
 /// One execution of a plan.
 #[derive(Debug)]
 pub(crate) struct Run {
-    pub(crate) plan: Arc<Plan>,
     pub(crate) spec: Arc<RunSpec>,
     pub(crate) owner: Option<Owner>,
-    /// The fact that it began, and when; zero for runs of old snapshots.
-    pub(crate) begun: (Seq, Time),
-    pub(crate) phase: RunPhase,
-    pub(crate) cause: Option<Box<Cause>>,
-    pub(crate) outcome: Option<Box<RunOutcome>>,
-    pub(crate) nodes: Vec<NodeState>,
-    pub(crate) signals: BTreeMap<Name, VecDeque<Kept>>,
-    unwinding: Option<Box<Unwinding>>,
-    /// A node whose failure nothing takes care of, and those that failed so since.
-    broken: Option<u32>,
-    also_broken: Box<[u32]>,
-    /// The save-points that the run goes back to.
-    back: Option<Box<Way>>,
-    pivot_passed: bool,
-    /// On what grounds an operator stopped it from making moves.
-    pub(crate) paused: Option<Name>,
-    /// The runs within of nodes that were done anew.
+    pub(crate) begun: Begun,
+    course: Course,
+    graph: Graph,
+    signals: Signals,
+    rollback: Rollback,
+    variables: Variables,
+    /// Why an operator has paused it.
+    paused: Option<Name>,
+    /// The tier that an operator has given it.
+    raised: Option<Tier>,
+    /// The child runs of nodes that were done anew.
     former: Box<[RunId]>,
-    /// The nodes that did something which was left as it was when they were done anew.
-    pub(crate) left: Box<[Name]>,
-    /// What nodes used up that are not there any more since the run moved.
+    /// What nodes spent that the run does not have any more since it migrated.
     gone: Option<Box<Spending>>,
-    /// How urgent an operator has made it.
-    pub(crate) raised: Option<Tier>,
-    /// Whether it is on record which ways nodes took that have ended. Not for runs of old snapshots.
-    took_known: bool,
-    /// The node that ended the run.
-    stopped: Option<u32>,
-    /// What it knows of its variables beyond what its nodes say.
-    shared: Shared,
-    /// When it was over.
-    pub(crate) ended: Option<Time>,
-    /// Nodes that have not ended.
-    open: u32,
-    /// Nodes that have begun and not ended.
-    working: u32,
-    /// The nodes to look at: those that something has changed for. Empty between calls.
-    agenda: BTreeSet<u32>,
+}
+
+/// The event with which a run began, and its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Begun {
+    pub(crate) seq: Seq,
+    pub(crate) at: Time,
 }
 
 impl Run {
-    pub(crate) fn new(plan: Arc<Plan>, spec: Arc<RunSpec>, owner: Option<Owner>, begun: (Seq, Time)) -> Self {
-        let count = u32::try_from(plan.nodes.len()).unwrap_or(u32::MAX);
+    pub(crate) fn new(plan: Arc<Plan>, spec: Arc<RunSpec>, owner: Option<Owner>, begun: Begun) -> Self {
         Self {
-            nodes: vec![NodeState::default(); plan.nodes.len()],
-            plan,
             spec,
             owner,
             begun,
-            phase: RunPhase::Running,
-            cause: None,
-            outcome: None,
-            signals: BTreeMap::new(),
-            unwinding: None,
-            broken: None,
-            also_broken: Box::default(),
-            back: None,
-            pivot_passed: false,
+            course: Course::Running,
+            graph: Graph::new(plan),
+            signals: Signals::default(),
+            rollback: Rollback::default(),
+            variables: Variables::default(),
             paused: None,
-            former: Box::default(),
-            left: Box::default(),
-            gone: None,
             raised: None,
-            took_known: true,
-            stopped: None,
-            shared: Shared::default(),
-            ended: None,
-            open: count,
-            working: 0,
-            agenda: (0..count).collect(),
+            former: Box::default(),
+            gone: None,
         }
     }
 
@@ -149,232 +105,163 @@ impl Run {
         self.spec.id
     }
 
-    /// How urgent its tasks are, where nodes do not say otherwise.
+    pub(crate) const fn plan(&self) -> &Arc<Plan> {
+        self.graph.plan()
+    }
+
+    pub(crate) const fn course(&self) -> &Course {
+        &self.course
+    }
+
+    pub(crate) const fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    pub(crate) const fn signals(&self) -> &Signals {
+        &self.signals
+    }
+
+    pub(crate) const fn rollback(&self) -> &Rollback {
+        &self.rollback
+    }
+
+    pub(crate) const fn variables(&self) -> &Variables {
+        &self.variables
+    }
+
+    /// The tasks and child runs that work for it, and what they spend.
+    pub(crate) const fn workforce(&self) -> Workforce<'_> {
+        Workforce::new(self)
+    }
+
+    /// The values that expressions see.
+    pub(crate) const fn values<'a>(&'a self, limits: &'a Limits) -> Values<'a> {
+        Values::new(self, limits)
+    }
+
+    /// What an operator may change.
+    pub(crate) const fn changes(&self) -> Changes<'_> {
+        Changes::new(self)
+    }
+
+    pub(crate) const fn phase(&self) -> RunPhase {
+        self.course.phase()
+    }
+
+    pub(crate) const fn is_finished(&self) -> bool {
+        matches!(self.course, Course::Finished(_))
+    }
+
+    /// Why an operator has paused it.
+    pub(crate) const fn paused(&self) -> Option<&Name> {
+        self.paused.as_ref()
+    }
+
+    /// The tier of its tasks, where nodes declare none.
     pub(crate) fn tier(&self) -> Tier {
         self.raised.unwrap_or(self.spec.tier)
     }
 
-    /// Whether it goes forward and its definition names functions of the host that are not there.
+    /// Whether it goes forward and its definition names functions that the host does not provide.
     pub(crate) fn lacks_functions(&self) -> bool {
-        self.phase == RunPhase::Running && !self.plan.missing.is_empty()
+        self.phase() == RunPhase::Running && !self.plan().missing.is_empty()
     }
 
-    pub(crate) fn is_finished(&self) -> bool {
-        self.phase == RunPhase::Finished
-    }
-
-    /// Nodes as events name them.
-    pub(crate) fn refs(&self, nodes: &[u32]) -> Vec<NodeRef> {
-        nodes.iter().map(|node| self.plan.node_ref(*node)).collect()
-    }
-
-    /// Looks at a node again: its moment has come.
-    pub(crate) fn wake(&mut self, node: u32) {
-        if (node as usize) < self.nodes.len() {
-            self.agenda.insert(node);
+    /// What the run may spend: of what the definition and the start allow, of each the smaller.
+    pub(crate) fn budget(&self) -> Option<Budget> {
+        match (self.plan().definition.budget, self.spec.budget) {
+            (Some(a), Some(b)) => Some(a.within(b)),
+            (a, b) => a.or(b),
         }
+    }
+
+    /// The time at which the bounded time of the run is over.
+    pub(crate) fn time_limit(&self) -> Option<Time> {
+        let span = self.budget().filter(|_| self.phase() == RunPhase::Running)?.time?;
+        Some(self.begun.at + span)
+    }
+}
+
+/// The agenda.
+impl Run {
+    /// Looks at a node again: its time has come, or the budget that it waits for.
+    pub(crate) fn wake(&mut self, ix: NodeIx) {
+        self.graph.wake(ix);
     }
 
     /// Looks at everything again, after a restore.
     pub(crate) fn wake_all(&mut self) {
-        self.agenda = (0..u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)).collect();
-        self.look_at_all_parts();
+        self.graph.wake_all();
     }
 
-    /// The runs within a node.
-    pub(crate) fn children_of(&self, node: u32) -> impl Iterator<Item = RunId> {
-        let pieces = self.state(node).into_iter().flat_map(|state| &state.pieces);
-        pieces.filter_map(|piece| match piece.worker {
-            Some(Worker::Child(run)) => Some(run),
-            Some(Worker::Task(_)) | None => None,
-        })
+    /// Looks again at the nodes that may wait for a signal.
+    pub(crate) fn wake_listening(&mut self) {
+        self.graph.wake_listening();
     }
 
-    /// The runs within.
-    pub(crate) fn children(&self) -> impl Iterator<Item = RunId> {
-        self.nodes.iter().flat_map(NodeState::children).chain(self.former.iter().copied())
+    /// The node waits for something that only the engine knows, and is looked at when that has come.
+    pub(crate) fn park(&mut self, ix: NodeIx) {
+        self.graph.settle(ix);
     }
 
-    /// Those of them that are under way.
-    pub(crate) fn active_children(&self) -> impl Iterator<Item = RunId> {
-        self.nodes.iter().flat_map(|state| &state.pieces).filter(|piece| piece.is_active()).filter_map(|piece| {
-            match piece.worker {
-                Some(Worker::Child(run)) => Some(run),
-                Some(Worker::Task(_)) | None => None,
-            }
-        })
+    /// The times that a node waits for, of its own and of its handlers.
+    pub(crate) fn times(&self, ix: NodeIx) -> Vec<Time> {
+        let Some(node) = self.graph.node(ix) else { return Vec::new() };
+        let mut times = node.work_times();
+        if !self.rollback.rolls_back(ix) {
+            times.extend(node.handler_times());
+        }
+        times.extend(node.time_limit());
+        times
     }
 
-    /// Looks at the nodes that wait.
-    pub(crate) fn wake_waits(&mut self) {
-        if self.plan.listens {
-            let nodes = (0..).zip(&self.nodes).filter(|(_, state)| state.is_working());
-            self.agenda.extend(nodes.map(|(node, _)| node));
+    /// The times that nodes wait for.
+    pub(crate) fn timers(&self) -> impl Iterator<Item = (Time, NodeIx)> {
+        self.graph.indexes().flat_map(|ix| self.times(ix).into_iter().map(move |at| (at, ix)))
+    }
+
+    /// The decision that a node waits for now.
+    pub(crate) fn asks(&self, ix: NodeIx) -> Option<(&Decision, &Ruling)> {
+        if self.rollback.rolls_back(ix) { None } else { self.graph.node(ix)?.asks() }
+    }
+
+    /// The signals that nodes wait for now.
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = Wanted<'_>> {
+        let nodes = self.graph.nodes().filter(|node| self.plan().listens && !self.rollback.rolls_back(node.ix));
+        nodes.flat_map(|node| node.wanted().chain(node.handler_signals()))
+    }
+}
+
+/// Nodes.
+impl Run {
+    /// Whether the run has passed a pivot, or has one under way: it cannot be withdrawn any more.
+    pub(crate) fn is_committed(&self) -> bool {
+        self.rollback.has_passed_pivot() || self.graph.nodes().any(|node| node.has_pivot_under_way())
+    }
+
+    /// Whether a failure of a node waits for an operator: nothing handles it, and no operator has decided.
+    fn holds_failure(&self, node: BoundNode<'_>) -> bool {
+        self.plan().definition.on_failure == OnFailure::Hold
+            && self.phase() == RunPhase::Running
+            && !self.rollback.rolls_back(node.ix)
+            && !node.plan.handled
+            && !self.graph.is_spare(node.ix)
+            && node.state.aside().remedy.as_ref().is_none()
+    }
+
+    /// Where a node stands.
+    pub(crate) fn status(&self, ix: NodeIx) -> NodeStatus {
+        let Some(state) = self.graph.state(ix) else { return NodeStatus::Waiting };
+        match (state.compensated(), state.stage()) {
+            (Some(UndoOutcome::Undone | UndoOutcome::Declared { .. }), _) => NodeStatus::Undone,
+            (Some(UndoOutcome::Failed { .. }), _) => NodeStatus::UndoFailed,
+            (Some(UndoOutcome::Abandoned { .. }), _) => NodeStatus::Abandoned,
+            (None, _) if self.rollback.is_member(ix) => NodeStatus::Undoing,
+            (None, Stage::Waiting) => NodeStatus::Waiting,
+            (None, Stage::Working) => NodeStatus::Running,
+            (None, Stage::Ended(end)) => end.outcome().into(),
         }
     }
-
-    /// Who works for the run now, and at what.
-    pub(crate) fn workers(&self) -> impl Iterator<Item = (Owner, Worker)> {
-        (0..).zip(&self.nodes).flat_map(move |(node, state)| {
-            (0..).zip(&state.pieces).filter_map(move |(item, piece)| match &piece.undo {
-                PieceUndo::Active(worker) => Some((Owner::new(self.id(), node, item, Phase::Undo), *worker)),
-                PieceUndo::Idle if piece.doubt().is_some() => {
-                    let asked = piece.doubt().and_then(|doubt| doubt.asked)?;
-                    Some((Owner::new(self.id(), node, item, Phase::Query), Worker::Task(asked)))
-                }
-                PieceUndo::Idle if piece.is_active() => {
-                    Some((Owner::new(self.id(), node, item, Phase::Do), piece.worker?))
-                }
-                PieceUndo::Idle | PieceUndo::Undone | PieceUndo::Failed(_) => None,
-            })
-        })
-    }
-
-    /// Whether a run within does or did this piece, or one of a node that was done anew.
-    pub(crate) fn is_within(&self, owner: Owner, child: RunId) -> bool {
-        self.done_by(owner, child).is_some() || self.former.contains(&child)
-    }
-
-    fn done_by(&self, owner: Owner, child: RunId) -> Option<&Piece> {
-        let piece = self.state(owner.node)?.pieces.get(owner.item as usize)?;
-        (piece.worker == Some(Worker::Child(child))).then_some(piece)
-    }
-
-    /// Whether a run within does this piece now, or is being undone for it.
-    pub(crate) fn is_worked_on_by(&self, owner: Owner, child: RunId) -> bool {
-        self.done_by(owner, child).is_some_and(|piece| match piece.undo {
-            PieceUndo::Idle => piece.is_active(),
-            PieceUndo::Active(worker) => worker == Worker::Child(child),
-            PieceUndo::Undone | PieceUndo::Failed(_) => false,
-        })
-    }
-
-    /// Who works for the run now, and the runs within that have.
-    pub(crate) fn all_workers(&self) -> impl Iterator<Item = (Owner, Worker)> {
-        (0..).zip(&self.nodes).flat_map(move |(node, state)| {
-            (0..).zip(&state.pieces).flat_map(move |(item, piece)| {
-                let asked = piece.doubt().and_then(|doubt| doubt.asked).map(|task| (Phase::Query, Worker::Task(task)));
-                let did = piece.worker.map(|worker| (Phase::Do, worker));
-                did.into_iter()
-                    .chain(asked)
-                    .map(move |(phase, worker)| (Owner::new(self.id(), node, item, phase), worker))
-            })
-        })
-    }
-
-    /// The moments that nodes wait for.
-    pub(crate) fn timers(&self) -> impl Iterator<Item = (Time, RunId, u32)> {
-        let nodes = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
-        (0..nodes).flat_map(move |node| self.moments(node).into_iter().map(move |at| (at, self.id(), node)))
-    }
-
-    /// Whether nothing may be undone once the node has had its effect.
-    pub(crate) fn is_pivot(&self, node: u32) -> bool {
-        self.plan.node(node).is_some_and(|(definition, _)| definition.pivot)
-    }
-
-    /// How an operator wants a node to end.
-    pub(crate) fn remedy(&self, node: u32) -> Option<&NodeRemedy> {
-        self.state(node)?.more.as_ref()?.remedy.as_ref()
-    }
-
-    /// Whether a node has not ended.
-    pub(crate) fn is_alive(&self, node: u32) -> bool {
-        !self.goes_back(node) && self.state(node).is_some_and(|state| state.ended().is_none())
-    }
-
-    /// Whether the point of no return is behind.
-    pub(crate) const fn is_past_pivot(&self) -> bool {
-        self.pivot_passed
-    }
-
-    fn state(&self, node: u32) -> Option<&NodeState> {
-        self.nodes.get(node as usize)
-    }
-
-    fn state_mut(&mut self, node: u32) -> Option<&mut NodeState> {
-        self.nodes.get_mut(node as usize)
-    }
-
-    /// Whether a counting join for which alone the node works has started: its end no longer matters.
-    fn is_spare(&self, node: u32) -> bool {
-        let serves = self.plan.nodes.get(node as usize).map(|plan| &plan.serves);
-        serves.is_some_and(|joins| joins.iter().any(|join| self.has_started(*join)))
-    }
-
-    fn has_started(&self, node: u32) -> bool {
-        self.state(node).is_some_and(|state| {
-            state.stage != NodeStage::Waiting
-                && !matches!(state.ended(), Some(NodeOutcome::Skipped | NodeOutcome::Cancelled { .. }))
-        })
-    }
-
-    /// Whether a node that could start must wait for its turn, or has missed its milestone.
-    fn turn(&self, node: u32) -> Turn {
-        let Some(plan) = self.plan.nodes.get(node as usize) else { return Turn::Missed };
-        if let Some((after, until)) = plan.milestone {
-            // One that was withdrawn counts as one that has started: what has passed does not come back.
-            let over = matches!(self.state(until).and_then(NodeState::ended), Some(NodeOutcome::Cancelled { .. }));
-            if over || self.has_started(until) {
-                return Turn::Missed;
-            }
-            match self.state(after).and_then(NodeState::ended) {
-                None => return Turn::Later,
-                Some(NodeOutcome::Succeeded) => {}
-                Some(_) => return Turn::Missed,
-            }
-        }
-        let busy = plan.rivals.iter().any(|rival| self.state(*rival).is_some_and(NodeState::is_busy));
-        if busy { Turn::Later } else { Turn::Now }
-    }
-
-    fn scope(&self, reader: Reader, item: Payload, limits: &Limits) -> RunScope<'_> {
-        self.scope_of(reader, item, limits.payload_bytes)
-    }
-
-    const fn scope_of(&self, reader: Reader, item: Payload, most: u32) -> RunScope<'_> {
-        RunScope { run: self, reader, item, most }
-    }
 }
 
-/// Whether it is a node's turn.
-enum Turn {
-    Now,
-    Later,
-    Missed,
-}
-
-/// What the expressions of a run see.
-struct RunScope<'a> {
-    run: &'a Run,
-    reader: Reader,
-    item: Payload,
-    most: u32,
-}
-
-impl Scope for RunScope<'_> {
-    fn input(&self) -> Payload {
-        self.run.spec.input.clone()
-    }
-
-    fn node(&self, name: &str) -> Payload {
-        let place = self.run.plan.place(name);
-        place.and_then(|place| self.run.state(place)).map(|state| state.output.clone()).unwrap_or_default()
-    }
-
-    fn item(&self) -> Payload {
-        self.item.clone()
-    }
-
-    fn variable(&self, name: &str) -> Result<Payload, TooWide> {
-        self.run.variable(self.reader, name, self.most)
-    }
-
-    fn asks(&self, predicate: &str, of: &Payload) -> bool {
-        self.run.plan.functions.asks(predicate, of)
-    }
-
-    fn most(&self) -> u32 {
-        self.most
-    }
-}
+const _: () = assert!(size_of::<Run>() <= 304, "an engine keeps many runs");

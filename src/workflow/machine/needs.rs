@@ -1,8 +1,9 @@
 //! What a run waits for, node by node.
 
-use super::moves::Verdict;
-use super::{NodeStage, NodeState, Piece, PieceUndo, Run, Turn, Worker};
-use crate::event::Opening;
+use super::Run;
+use super::graph::{BoundNode, Obstruction, Turn};
+use super::node::{Instance, InstanceUndo, NodeState, NodeWork, Stage, Verdict, Worker};
+use crate::id::NodeIx;
 use crate::name::Name;
 use crate::run::{NodeOutcome, RunPhase};
 use crate::saga::Step;
@@ -11,141 +12,121 @@ use crate::time::Time;
 /// What a node waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Need {
-    /// The end of a task or of a run within, forward or back.
+    /// The end of a task or of a child run, forward or back.
     Work(Worker),
     Signal(Name),
     Decision {
         roles: Vec<Name>,
         to: Option<Name>,
     },
-    Moment(Time),
-    /// More items, or the word that there are no more.
+    Time(Time),
+    /// More items, or that there are no more.
     Items,
-    /// A node that must not be under way at the same time.
+    /// The end of a node that must not be under way at the same time.
     Turn(Name),
-    /// The node after which its stretch of the run begins.
+    /// The success of the node after which its stretch of the run begins.
     Milestone(Name),
-    /// What becomes of a compensation that failed.
+    /// An operator who decides about a compensation that failed.
     Remedy,
-    /// What becomes of a failure that is held.
-    Word(String),
+    /// An operator who decides about a failure that is held.
+    Decider(String),
 }
 
 impl Run {
-    /// What a node waits for now: whatever of it comes first lets it go on. Nothing if it waits only for nodes before it,
-    /// which have waits of their own.
-    pub(crate) fn needs(&self, node: u32) -> Vec<Need> {
-        let Some(state) = self.state(node) else { return Vec::new() };
-        match self.phase {
-            RunPhase::Running if self.goes_back(node) && self.unwinding.is_some() => self.needs_back(node, state),
-            RunPhase::Running if self.goes_back(node) => working(state).collect(),
-            RunPhase::Running => self.needs_forward(node, state),
-            // What was on its way back to a save-point is undone to the end.
-            RunPhase::Halting if self.unwinding.is_some() => {
-                working(state).chain(self.needs_back(node, state)).collect()
-            }
-            RunPhase::Halting => working(state).collect(),
-            RunPhase::Compensating | RunPhase::CompensationFailed => self.needs_back(node, state),
+    /// What a node waits for now: the first of it lets the node go on. Nothing if it waits only for nodes before it, which have
+    /// needs of their own.
+    pub(crate) fn needs(&self, ix: NodeIx) -> Vec<Need> {
+        let Some(node) = self.graph.node(ix) else { return Vec::new() };
+        let (rolls_back, is_compensating) = (self.rollback.rolls_back(ix), self.rollback.is_compensating());
+        match self.phase() {
+            RunPhase::Running if rolls_back && is_compensating => needs_back(self, node),
+            RunPhase::Running if rolls_back => working(node.state).collect(),
+            RunPhase::Running => needs_forward(self, node),
+            // What was rolled back when the run failed is compensated first.
+            RunPhase::Failing if is_compensating => working(node.state).chain(needs_back(self, node)).collect(),
+            RunPhase::Failing => working(node.state).collect(),
+            RunPhase::Compensating | RunPhase::CompensationFailed => needs_back(self, node),
             RunPhase::Finished => Vec::new(),
         }
     }
 
     /// The work alone that is under way: all that a paused run waits for.
-    pub(crate) fn work(&self, node: u32) -> impl Iterator<Item = Need> {
-        self.state(node).into_iter().flat_map(|state| working(state).chain(undoing(state)))
-    }
-
-    fn needs_forward(&self, node: u32, state: &NodeState) -> Vec<Need> {
-        let held = state.held().map(|outcome| Need::Word(why(outcome)));
-        let mut needs: Vec<Need> = match &state.stage {
-            _ if held.is_some() => held.into_iter().collect(),
-            NodeStage::Waiting => self.needs_turn(node).into_iter().collect(),
-            NodeStage::Open(what) if matches!(**what, Opening::Wait { .. } | Opening::Race { .. }) => {
-                self.needs_occasion(node)
-            }
-            NodeStage::Working | NodeStage::Open(_) | NodeStage::Ended(_) => working(state).collect(),
-        };
-        if self.items_if_open(node).is_some() && state.held().is_none() {
-            needs.push(Need::Items);
-        }
-        if state.is_working() {
-            needs.extend(self.watched_signals(node).map(|wanted| Need::Signal(wanted.signal.clone())));
-            needs.extend(self.watched_moments(node).min().map(Need::Moment));
-            let time = self.time_of(node).filter(|_| state.held().is_none());
-            needs.extend(time.map(Need::Moment));
-        }
-        needs
-    }
-
-    fn needs_occasion(&self, node: u32) -> Vec<Need> {
-        let signals = self.wanted_by(node);
-        let mut needs: Vec<Need> = signals.iter().map(|wanted| Need::Signal(wanted.signal.clone())).collect();
-        if let Some((decision, ruling)) = self.asks(node) {
-            needs.push(Need::Decision { roles: decision.roles(ruling.level).cloned().collect(), to: ruling.to });
-        }
-        needs.extend(self.occasion_until(node).map(Need::Moment));
-        needs
-    }
-
-    /// When a wait or race ends by itself, or its decision is escalated.
-    fn occasion_until(&self, node: u32) -> Option<Time> {
-        match self.state(node)?.opening()? {
-            Opening::Wait { until } => *until,
-            Opening::Race { since, until } => {
-                let escalation = self.asks(node).and_then(|(decision, ruling)| {
-                    Some(*since + decision.escalation.get(ruling.level as usize)?.after)
-                });
-                until.iter().copied().flatten().chain(escalation).min()
-            }
-            Opening::Map { .. } | Opening::Repeat | Opening::States | Opening::Rounds | Opening::Delegation => None,
-        }
-    }
-
-    /// Of a node that could start by its links: what it must wait for all the same.
-    fn needs_turn(&self, node: u32) -> Option<Need> {
-        let plan = self.plan.nodes.get(node as usize)?;
-        if self.verdict(node)? != Verdict::Starts || !matches!(self.turn(node), Turn::Later) {
-            return None;
-        }
-        let busy = plan.rivals.iter().find(|rival| self.state(**rival).is_some_and(NodeState::is_busy));
-        let early = plan.milestone.filter(|(after, _)| self.state(*after).is_some_and(|state| state.ended().is_none()));
-        match (early, busy) {
-            (Some((after, _)), _) => Some(Need::Milestone(self.plan.name(after))),
-            (None, Some(rival)) => Some(Need::Turn(self.plan.name(*rival))),
-            (None, None) => None,
-        }
-    }
-
-    fn needs_back(&self, node: u32, state: &NodeState) -> Vec<Need> {
-        if self.step_back(node) == Some(Step::Failed) {
-            return vec![Need::Remedy];
-        }
-        undoing(state).collect()
+    pub(crate) fn work_under_way(&self, ix: NodeIx) -> impl Iterator<Item = Need> {
+        self.graph.state(ix).into_iter().flat_map(|state| working(state).chain(undoing(state)))
     }
 }
 
+fn needs_forward(run: &Run, node: BoundNode<'_>) -> Vec<Need> {
+    let state = node.state;
+    let mut needs: Vec<Need> = match (state.aside().held.as_deref(), state.stage(), state.work()) {
+        (Some(outcome), ..) => vec![Need::Decider(failure_text(outcome))],
+        (None, Stage::Waiting, _) => needs_turn(run, node).into_iter().collect(),
+        (None, Stage::Working, NodeWork::Wait(_) | NodeWork::Race(_)) => needs_occasion(node),
+        (None, Stage::Working | Stage::Ended(_), _) => working(state).collect(),
+    };
+    if node.items_if_open().is_some() && state.aside().held.as_deref().is_none() {
+        needs.push(Need::Items);
+    }
+    if state.is_working() {
+        needs.extend(node.handler_signals().map(|wanted| Need::Signal(wanted.signal.clone())));
+        needs.extend(node.handler_times().min().map(Need::Time));
+        needs.extend(node.time_limit().filter(|_| state.aside().held.as_deref().is_none()).map(Need::Time));
+    }
+    needs
+}
+
+/// What a node must wait for that could start by its links.
+fn needs_turn(run: &Run, node: BoundNode<'_>) -> Option<Need> {
+    if run.graph.verdict(node)? != Verdict::Starts {
+        return None;
+    }
+    match run.graph.turn(node) {
+        Turn::After(Obstruction::Milestone(after)) => Some(Need::Milestone(run.plan().name(after))),
+        Turn::After(Obstruction::Rival(rival)) => Some(Need::Turn(run.plan().name(rival))),
+        Turn::Now | Turn::Missed => None,
+    }
+}
+
+fn needs_back(run: &Run, node: BoundNode<'_>) -> Vec<Need> {
+    match run.rollback.step(node.ix) {
+        Some(Step::Failed) => vec![Need::Remedy],
+        Some(_) | None => undoing(node.state).collect(),
+    }
+}
+
+/// What a wait or a race waits for.
+fn needs_occasion(node: BoundNode<'_>) -> Vec<Need> {
+    let mut needs: Vec<Need> = node.wanted().map(|wanted| Need::Signal(wanted.signal.clone())).collect();
+    if let Some((decision, ruling)) = node.asks() {
+        let roles = decision.roles(ruling.level).cloned().collect();
+        needs.push(Need::Decision { roles, to: ruling.to.clone() });
+    }
+    needs.extend(node.next_work_time().map(Need::Time));
+    needs
+}
+
 /// How a node has failed, in words.
-fn why(outcome: &NodeOutcome) -> String {
+fn failure_text(outcome: &NodeOutcome) -> String {
     match outcome {
         NodeOutcome::Failed { failure, .. } => failure.to_string(),
         NodeOutcome::Succeeded | NodeOutcome::Skipped | NodeOutcome::Cancelled { .. } => outcome.to_string(),
     }
 }
 
-/// The pieces of a node that are under way.
+/// The instances of a node that are under way, or whose outcome is queried.
 fn working(state: &NodeState) -> impl Iterator<Item = Need> {
-    let active = state.pieces.iter().filter(|piece| piece.is_active());
-    let worker = |piece: &Piece| match piece.doubt() {
-        Some(doubt) => doubt.asked.map(Worker::Task),
-        None => piece.worker,
+    let active = state.instances().iter().filter(|instance| instance.is_active());
+    let worker = |instance: &Instance| match instance.is_unknown() {
+        true => instance.query().map(Worker::Task),
+        false => Some(instance.worker()),
     };
     active.filter_map(worker).map(Need::Work)
 }
 
 /// The compensations of a node that are under way.
 fn undoing(state: &NodeState) -> impl Iterator<Item = Need> {
-    state.pieces.iter().filter_map(|piece| match &piece.undo {
-        PieceUndo::Active(worker) => Some(Need::Work(*worker)),
-        PieceUndo::Idle | PieceUndo::Undone | PieceUndo::Failed(_) => None,
+    state.instances().iter().filter_map(|instance| match instance.undo() {
+        InstanceUndo::Active(worker) => Some(Need::Work(*worker)),
+        InstanceUndo::Idle | InstanceUndo::Undone | InstanceUndo::Failed(_) => None,
     })
 }

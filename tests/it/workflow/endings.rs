@@ -33,7 +33,7 @@ fn a_cancelled_run_awaits_what_is_under_way_before_it_undoes_anything() {
     world.done("a", "A");
     assert_eq!(world.cancel(), Ok(Accepted::Done));
     assert_eq!(world.cancel(), Ok(Accepted::Repeated));
-    assert_eq!((world.phase(), world.stopped.len()), (RunPhase::Halting, 2));
+    assert_eq!((world.phase(), world.stopped.len()), (RunPhase::Failing, 2));
     world.failed("b");
     assert_eq!(world.busy(), ["c"], "nothing is undone while c is under way");
     world.failed("c");
@@ -64,7 +64,7 @@ fn a_cancelled_run_cancels_the_runs_within() {
     world.done("x", 0).done("a", 0);
     world.cancel().unwrap();
     let child = world.child();
-    assert_eq!(world.engine.run(child).unwrap().phase(), RunPhase::Halting);
+    assert_eq!(world.engine.run(child).unwrap().phase(), RunPhase::Failing);
     world.failed("y");
     assert_eq!(world.busy(), ["undo x"], "the run around it waits until the one within is done");
     world.done("undo x", 0);

@@ -43,7 +43,7 @@ fn what_a_map_did_not_wait_for_is_undone_all_the_same_if_it_happened() {
     let mut world = World::running(flow([mapped(each(Expr::Input).enough(Enough::of(1))), next]), json!([0, 1]));
     answer_item(&mut world, 0, 0);
     world.failed("next");
-    assert_eq!(world.phase(), RunPhase::Halting, "it is cancelled, and awaited");
+    assert_eq!(world.phase(), RunPhase::Failing, "it is cancelled, and awaited");
     answer_item(&mut world, 1, 1);
     world.done("undo", 0).done("undo", 0);
     assert!(matches!(world.outcome(), RunOutcome::Compensated { .. }));

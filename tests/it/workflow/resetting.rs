@@ -255,9 +255,9 @@ fn every_reason_to_refuse_has_a_name() {
     reset(&mut world, to("a"), true).unwrap();
     assert_eq!(reset(&mut world, to("b"), true), refused(ResetObstacle::GoingBack));
     world.failed("c").done("undo b", 0).done("b", 0).failed("c");
-    assert_eq!(world.phase(), RunPhase::Halting);
+    assert_eq!(world.phase(), RunPhase::Failing);
     let phase = |phase| Err(Rejected::State(WrongState::RunPhase { run: RUN, phase }));
-    assert_eq!(reset(&mut world, to("a"), true), phase(RunPhase::Halting));
+    assert_eq!(reset(&mut world, to("a"), true), phase(RunPhase::Failing));
 
     // Something else has failed, and was withdrawn, that would have to stay.
     let nodes = [step("a"), after(step("b"), "a"), step("other"), step("third")];

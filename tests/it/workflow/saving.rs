@@ -255,7 +255,7 @@ fn a_run_within_past_its_own_pivot_goes_forward_when_the_run_around_it_turns_bac
         flow([undoable("a"), Node::new("in", Action::flow(inner)).with_link(Link::success("a")), step("beside")]);
     let mut world = World::running(definition, 0);
     world.done("a", 0).done("pay", 0).failed("beside");
-    assert_eq!((world.phase(), world.busy()), (RunPhase::Halting, vec!["ship".to_owned()]));
+    assert_eq!((world.phase(), world.busy()), (RunPhase::Failing, vec!["ship".to_owned()]));
     assert!(world.stopped.is_empty());
     world.crash();
     world.done("ship", 0);

@@ -141,32 +141,3 @@ fn a_restored_engine_takes_no_other_definition_for_the_one_that_runs_are_pinned_
     let broken = Engine::restore(Config::default(), Some(&snapshot), []);
     assert!(matches!(broken, Err(RestoreError::Snapshot { .. })));
 }
-
-/// What journals and snapshots of old do not say is taken to be as it was then.
-#[test]
-fn journals_and_snapshots_of_old_can_be_read() {
-    let mut world = world(&[1]);
-    start(&mut world, 1, None).unwrap();
-    world.say(RunCommand::Pause { run: RUN, reason: "night".into() }.into()).unwrap();
-    let mut journal = serde_json::to_value(&world.journal).unwrap();
-    for entry in journal.as_array_mut().unwrap() {
-        if let Some(started) = entry.pointer_mut("/event/run/started").and_then(|started| started.as_object_mut()) {
-            assert!(started.remove("hash").is_some());
-        }
-    }
-    let journal: Vec<counterpoint::Entry> = serde_json::from_value(journal).unwrap();
-    let restored = Engine::restore(Config::default(), None, &journal).unwrap();
-    assert_eq!(restored.snapshot(), world.engine.snapshot());
-
-    let mut snapshot = serde_json::to_value(world.engine.snapshot()).unwrap();
-    let run = snapshot["runs"][0].as_object_mut().unwrap();
-    for field in ["hash", "begun", "took_known", "paused_for"] {
-        assert!(run.remove(field).is_some(), "{field}");
-    }
-    let snapshot: EngineSnapshot = serde_json::from_value(snapshot).unwrap();
-    let restored = Engine::restore(Config::default(), Some(&snapshot), []).unwrap();
-    let mut old = World::around(restored, Vec::new());
-    old.resume();
-    old.say(RunCommand::Resume { run: RUN }.into()).unwrap();
-    assert_eq!(listed(&old.engine), listed(&world.engine));
-}

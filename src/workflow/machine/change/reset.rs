@@ -1,0 +1,94 @@
+//! An operator sets a run back: what comes after a point is withdrawn, compensated if that is wanted, and done anew.
+
+use crate::id::NodeIx;
+use crate::name::Name;
+use crate::run::{ResetObstacle, ResetPoint, RunPhase};
+use crate::workflow::machine::change::Changes;
+use crate::workflow::machine::graph::BoundNode;
+use crate::workflow::machine::illegal::{Applied, Illegal};
+use crate::workflow::machine::{ResetMode, Run};
+use std::collections::BTreeSet;
+
+impl Changes<'_> {
+    /// The nodes that are done anew from a point on, in ascending order. The error names a node that does not exist.
+    pub(crate) fn nodes_from(self, point: &ResetPoint) -> Result<Vec<NodeIx>, Name> {
+        let (names, stay) = match point {
+            ResetPoint::Start => return Ok(self.run.graph.indexes().collect()),
+            ResetPoint::After(names) => (names, true),
+            ResetPoint::Before(names) => (names, false),
+        };
+        let index = |name: &Name| self.run.plan().index_of(name).ok_or_else(|| name.clone());
+        let points = names.iter().map(index).collect::<Result<Vec<NodeIx>, Name>>()?;
+        let mut anew: BTreeSet<NodeIx> = self.run.graph.after(&points).into_iter().collect();
+        if !stay {
+            anew.extend(points);
+        }
+        Ok(anew.into_iter().collect())
+    }
+
+    /// What stands in the way of doing these nodes anew, as far as this run knows.
+    pub(crate) fn can_be_reset(self, anew: &[NodeIx], point: &ResetPoint) -> Result<(), ResetObstacle> {
+        if self.run.rollback.is_rolling_back() {
+            return Err(ResetObstacle::GoingBack);
+        }
+        let is_anew = |ix: NodeIx| anew.binary_search(&ix).is_ok();
+        if let ResetPoint::After(points) = point {
+            let has_succeeded = |ix: NodeIx| self.run.graph.state(ix).is_some_and(|state| state.has_succeeded());
+            let is_open =
+                |name: &&Name| self.run.plan().index_of(name).is_some_and(|ix| !is_anew(ix) && !has_succeeded(ix));
+            if let Some(node) = points.iter().find(is_open) {
+                return Err(ResetObstacle::NotDone { node: node.clone() });
+            }
+        }
+        let mut nodes = self.run.graph.nodes().filter(|node| is_anew(node.ix)).map(|node| node.state);
+        if !nodes.any(|state| {
+            !state.is_waiting() || state.aside().held.as_deref().is_some() || state.aside().remedy.as_ref().is_some()
+        }) {
+            return Err(ResetObstacle::Nothing);
+        }
+        let obstacle = |node: BoundNode<'_>| {
+            if is_anew(node.ix) { self.cannot_be_renewed(node, anew) } else { self.cannot_stay(node) }
+        };
+        self.run.graph.nodes().find_map(obstacle).map_or(Ok(()), Err)
+    }
+
+    /// Why a node cannot be done anew.
+    fn cannot_be_renewed(self, node: BoundNode<'_>, anew: &[NodeIx]) -> Option<ResetObstacle> {
+        if node.is_irreversible() || node.has_pivot_under_way() {
+            return Some(ResetObstacle::Pivot { node: node.name() });
+        }
+        let mut sources = self.run.graph.links_to(node.ix).map(|link| link.source);
+        let from_outside = node.definition.join.repeats() && sources.any(|source| anew.binary_search(&source).is_err());
+        from_outside.then(|| ResetObstacle::Stream { node: node.name() })
+    }
+
+    /// Why a node cannot stay as it is while others are done anew.
+    fn cannot_stay(self, node: BoundNode<'_>) -> Option<ResetObstacle> {
+        if node.state.compensated().is_some() {
+            return Some(ResetObstacle::Undone { node: node.name() });
+        }
+        if self.run.graph.is_unhandled(node.ix) {
+            return Some(ResetObstacle::Failed { node: node.name() });
+        }
+        let is_ended_by = node.state.aside().remedy.as_ref().is_some() || node.state.aside().interrupted().is_some();
+        let leaves = !node.state.has_ended() && !is_ended_by && self.run.graph.is_withdrawn(node.ix);
+        (leaves || self.was_halted(node.ix)).then(|| ResetObstacle::Withdrawn { node: node.name() })
+    }
+}
+
+impl Run {
+    /// The run is set back: these nodes are rolled back.
+    pub(in crate::workflow::machine) fn reset(&mut self, nodes: &[NodeIx], mode: ResetMode, reason: &Name) -> Applied {
+        if self.phase() != RunPhase::Running && !self.course.has_failed() {
+            return Err(Illegal::new("a run is reset", "it neither goes forward nor has failed"));
+        }
+        self.rollback.reset(&self.graph, nodes, mode, reason)?;
+        if self.is_finished() {
+            self.course.reopen();
+            self.rollback.reopen();
+        }
+        self.variables.forget_reduced();
+        self.graph.wake_all();
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+//! A run that failed goes on from where it failed.
+
+use crate::definition::On;
+use crate::id::NodeIx;
+use crate::name::Name;
+use crate::run::{NodeOutcome, RunOutcome, RunPhase};
+use crate::workflow::machine::Run;
+use crate::workflow::machine::change::Changes;
+use crate::workflow::machine::illegal::{Applied, Illegal};
+use crate::workflow::machine::node::{Instance, NodeWork};
+use std::collections::BTreeSet;
+
+/// Why no node is done anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NoRetry {
+    /// Nothing has failed.
+    Nothing,
+    /// This node stands in the way: it went on after the failure, or was or could be compensated.
+    Node(Name),
+}
+
+impl Changes<'_> {
+    /// The nodes that are done anew: those that failed, or the one of these that is named, and what was skipped after them.
+    pub(crate) fn to_retry(self, only: Option<NodeIx>) -> Result<Vec<NodeIx>, NoRetry> {
+        let is_wanted = |ix: &NodeIx| only.is_none_or(|only| *ix == only);
+        let failed = match self.run.phase() {
+            RunPhase::Running => {
+                let mut nodes = self.run.graph.indexes().filter(is_wanted);
+                !self.run.rollback.is_rolling_back() && nodes.any(|ix| self.has_failed_pending(ix))
+            }
+            RunPhase::Finished => matches!(self.run.course.outcome(), Some(RunOutcome::Failed { .. })),
+            RunPhase::Failing | RunPhase::Compensating | RunPhase::CompensationFailed => false,
+        };
+        if !failed {
+            return Err(NoRetry::Nothing);
+        }
+        let blocked = |ix: NodeIx| NoRetry::Node(self.run.plan().name(ix));
+        if let Some(member) = self.run.rollback.first_member() {
+            return Err(blocked(member));
+        }
+        let has_failed =
+            |ix: &NodeIx| self.run.graph.is_unhandled(*ix) || self.was_halted(*ix) || self.has_failed_pending(*ix);
+        let mut anew: BTreeSet<NodeIx> = self.run.graph.indexes().filter(is_wanted).filter(has_failed).collect();
+        let is_undoable = |ix: &&NodeIx| self.run.graph.node(**ix).is_some_and(|node| node.can_be_compensated());
+        if let Some(ix) = anew.iter().find(is_undoable) {
+            return Err(blocked(*ix));
+        }
+        let mut line: Vec<NodeIx> = anew.iter().copied().collect();
+        while let Some(ix) = line.pop() {
+            for next in self.run.plan().nodes.get(ix.index()).map(|plan| &plan.next[..]).unwrap_or_default() {
+                match self.after_retried(next.to, &next.on, &anew) {
+                    Follower::Stays => {}
+                    Follower::Follows => {
+                        if anew.insert(next.to) {
+                            line.push(next.to);
+                        }
+                    }
+                    Follower::Blocks => return Err(blocked(next.to)),
+                }
+            }
+        }
+        if anew.is_empty() { Err(NoRetry::Nothing) } else { Ok(anew.into_iter().collect()) }
+    }
+
+    /// What becomes of a node when one before it is done anew.
+    fn after_retried(self, ix: NodeIx, on: &On, anew: &BTreeSet<NodeIx>) -> Follower {
+        let Some(state) = self.run.graph.state(ix) else { return Follower::Blocks };
+        let is_skipped = matches!(state.ended(), Some(NodeOutcome::Skipped));
+        match on {
+            On::Each if is_skipped && state.aside().remedy.as_ref().is_some() => Follower::Stays,
+            On::Each => Follower::Blocks,
+            _ if state.is_waiting() || is_skipped && state.aside().remedy.as_ref().is_some() => Follower::Stays,
+            _ if is_skipped => Follower::Follows,
+            _ if anew.contains(&ix) => Follower::Stays,
+            On::Success | On::Failure | On::Always | On::Case(_) => Follower::Blocks,
+        }
+    }
+
+    /// Whether a failure of the node is held; or its instance has failed and the run, which is paused, has not taken that up.
+    fn has_failed_pending(self, ix: NodeIx) -> bool {
+        let Some(state) = self.run.graph.state(ix) else { return false };
+        let end = state.instances().last().and_then(Instance::end);
+        let is_pending = || {
+            let is_task = state.is_working() && matches!(state.work(), NodeWork::Task);
+            is_task && state.instances().active() == 0 && end.is_some_and(|end| !end.is_success())
+        };
+        self.run.phase() == RunPhase::Running
+            && state.aside().remedy.as_ref().is_none()
+            && (state.aside().held.as_deref().is_some() || is_pending())
+    }
+
+    /// Whether a node was withdrawn for no other reason than that the run failed.
+    pub(super) fn was_halted(self, ix: NodeIx) -> bool {
+        let was_cancelled = self.run.graph.state(ix).is_some_and(|state| state.was_cancelled());
+        self.run.is_finished() && was_cancelled && !self.run.graph.is_withdrawn(ix)
+    }
+}
+
+impl Run {
+    /// These nodes are done anew.
+    pub(in crate::workflow::machine) fn retry(&mut self, nodes: &[NodeIx]) -> Applied {
+        const INPUT: &str = "a run goes on from where it failed";
+        if !matches!(self.phase(), RunPhase::Running | RunPhase::Finished) {
+            return Err(Illegal::new(INPUT, "it is failing or being compensated"));
+        }
+        if nodes.iter().any(|ix| self.graph.state(*ix).is_none_or(|state| state.instances().active() > 0)) {
+            return Err(Illegal::new(INPUT, "a node of it is unknown or under way"));
+        }
+        self.renew(nodes);
+        self.course.reopen();
+        self.rollback.reopen();
+        self.graph.relink(nodes);
+        self.graph.wake_all();
+        Ok(())
+    }
+}
+
+/// What becomes of a node when one before it is done anew.
+enum Follower {
+    Stays,
+    /// It is done anew, too.
+    Follows,
+    /// It stands in the way.
+    Blocks,
+}

@@ -1,0 +1,153 @@
+//! How far a run is as a whole.
+
+use super::illegal::{Applied, Illegal};
+use crate::run::{Cause, RunOutcome, RunPhase};
+use crate::time::Time;
+use serde::{Deserialize, Serialize};
+
+/// The phase of a run, with what belongs to it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Course {
+    #[default]
+    Running,
+    /// What is under way is cancelled and awaited.
+    Failing(Box<Cause>),
+    Compensating(Box<Cause>),
+    /// An operator is to decide about a compensation that failed.
+    CompensationFailed(Box<Cause>),
+    Finished(Box<Finish>),
+}
+
+/// The end of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Finish {
+    outcome: RunOutcome,
+    at: Time,
+}
+
+impl Course {
+    pub(crate) const fn phase(&self) -> RunPhase {
+        match self {
+            Self::Running => RunPhase::Running,
+            Self::Failing(_) => RunPhase::Failing,
+            Self::Compensating(_) => RunPhase::Compensating,
+            Self::CompensationFailed(_) => RunPhase::CompensationFailed,
+            Self::Finished(_) => RunPhase::Finished,
+        }
+    }
+
+    /// Why the run failed.
+    pub(crate) fn cause(&self) -> Option<&Cause> {
+        match self {
+            Self::Failing(cause) | Self::Compensating(cause) | Self::CompensationFailed(cause) => Some(cause),
+            Self::Finished(finish) => match &finish.outcome {
+                RunOutcome::Compensated { cause } | RunOutcome::Failed { cause, .. } => Some(cause),
+                RunOutcome::Succeeded { .. } => None,
+            },
+            Self::Running => None,
+        }
+    }
+
+    pub(crate) fn outcome(&self) -> Option<&RunOutcome> {
+        if let Self::Finished(finish) = self { Some(&finish.outcome) } else { None }
+    }
+
+    /// When the run ended.
+    pub(crate) fn ended(&self) -> Option<Time> {
+        if let Self::Finished(finish) = self { Some(finish.at) } else { None }
+    }
+
+    /// Whether it ended without success.
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(self.outcome(), Some(RunOutcome::Failed { .. } | RunOutcome::Compensated { .. }))
+    }
+
+    /// Refuses an input that only a run takes that goes forward.
+    pub(super) const fn require_running(&self, input: &'static str) -> Applied {
+        match self {
+            Self::Running => Ok(()),
+            Self::Failing(_) | Self::Compensating(_) | Self::CompensationFailed(_) | Self::Finished(_) => {
+                Err(Illegal::new(input, "it does not go forward"))
+            }
+        }
+    }
+
+    /// The run does not go on forward. A child run that succeeded fails when it is to be compensated.
+    pub(super) fn fail(&mut self, cause: &Cause) -> Applied {
+        const INPUT: &str = "a run fails";
+        match self {
+            Self::Running => {}
+            Self::Finished(finish) if matches!(finish.outcome, RunOutcome::Succeeded { .. }) => {}
+            Self::Finished(_) => return Err(Illegal::new(INPUT, "it has ended without success")),
+            Self::Failing(_) | Self::Compensating(_) | Self::CompensationFailed(_) => {
+                return Err(Illegal::new(INPUT, "it has failed"));
+            }
+        }
+        *self = Self::Failing(Box::new(cause.clone()));
+        Ok(())
+    }
+
+    /// What was under way has ended, and what happened is undone.
+    pub(super) fn compensate(&mut self) -> Applied {
+        let Self::Failing(cause) = self else { return Err(Illegal::new("a run is compensated", "it has not failed")) };
+        *self = Self::Compensating(cause.clone());
+        Ok(())
+    }
+
+    /// A compensation has failed, or an operator has decided about all that had.
+    pub(super) fn set_stuck(&mut self, is_stuck: bool) {
+        match (&*self, is_stuck) {
+            (Self::Compensating(cause), true) => *self = Self::CompensationFailed(cause.clone()),
+            (Self::CompensationFailed(cause), false) => *self = Self::Compensating(cause.clone()),
+            (_, _) => {}
+        }
+    }
+
+    pub(super) fn finish(&mut self, outcome: &RunOutcome, at: Time) -> Applied {
+        if matches!(self, Self::Finished(_)) {
+            return Err(Illegal::new("a run ends", "it has ended"));
+        }
+        *self = Self::Finished(Box::new(Finish { outcome: outcome.clone(), at }));
+        Ok(())
+    }
+
+    /// An operator has a run that failed go on.
+    pub(super) fn reopen(&mut self) {
+        *self = Self::Running;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::Name;
+    use crate::payload::Payload;
+
+    fn cause() -> Cause {
+        Cause::Cancelled { reason: Name::from("late") }
+    }
+
+    #[test]
+    fn a_run_fails_once_and_is_compensated_then() {
+        let mut course = Course::Running;
+        assert!(course.compensate().is_err());
+        course.fail(&cause()).unwrap();
+        assert!(course.fail(&cause()).is_err());
+        course.compensate().unwrap();
+        course.set_stuck(true);
+        assert_eq!((course.phase(), course.cause()), (RunPhase::CompensationFailed, Some(&cause())));
+        course.set_stuck(false);
+        course.finish(&RunOutcome::Compensated { cause: cause() }, Time::ZERO).unwrap();
+        assert!(course.finish(&RunOutcome::Compensated { cause: cause() }, Time::ZERO).is_err());
+        assert!(course.fail(&cause()).is_err() && course.has_failed());
+    }
+
+    #[test]
+    fn a_child_run_that_succeeded_can_be_compensated() {
+        let mut course = Course::Running;
+        course.finish(&RunOutcome::Succeeded { output: Payload::NULL }, Time::ZERO).unwrap();
+        course.fail(&cause()).unwrap();
+        assert_eq!(course.phase(), RunPhase::Failing);
+    }
+}

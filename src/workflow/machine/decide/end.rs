@@ -1,0 +1,154 @@
+//! A node ends, forward or because it is withdrawn.
+
+use super::{Decider, Move};
+use crate::definition::Boundary;
+use crate::event::NodeEvent;
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::run::{NodeOutcome, NodeRemedy, Refusal};
+use crate::task::Failure;
+use crate::workflow::machine::graph::BoundNode;
+use crate::workflow::machine::node::{Ending, NodeWork, Surroundings};
+use crate::workflow::machine::variables::unwritable;
+
+/// Everything that the end of a node says.
+struct Finished {
+    outcome: NodeOutcome,
+    took: Vec<Name>,
+    output: Option<Payload>,
+    signal: Option<u32>,
+}
+
+impl Finished {
+    const fn new(outcome: NodeOutcome) -> Self {
+        Self { outcome, took: Vec::new(), output: None, signal: None }
+    }
+
+    fn with_output(self, output: Payload) -> Self {
+        Self { output: (!output.is_null()).then_some(output), ..self }
+    }
+}
+
+impl Decider<'_> {
+    /// The node ends, unless a guard or the policy of its workflow prevents it.
+    pub(super) fn end(&self, node: BoundNode<'_>, ending: Ending) -> Move {
+        let maybe = node.state.instances().outcome_unknown();
+        let failed = |failure, limit| NodeOutcome::Failed { failure, maybe, limit };
+        let finished = match ending {
+            Ending::Succeeded => Finished::new(NodeOutcome::Succeeded),
+            Ending::With { took, output } => {
+                Finished { took, ..Finished::new(NodeOutcome::Succeeded).with_output(output) }
+            }
+            Ending::Signal { took, signal } => {
+                let index = Some(signal.index).filter(|index| *index > 0);
+                let finished = Finished::new(NodeOutcome::Succeeded).with_output(signal.payload);
+                Finished { took: vec![took], signal: index, ..finished }
+            }
+            Ending::Skipped => Finished::new(NodeOutcome::Skipped),
+            Ending::Failed(failure) => Finished::new(failed(failure, None)),
+            Ending::Limit { limit, partial } => {
+                Finished::new(failed(Failure::permanent(limit.to_string()), Some(limit))).with_output(partial)
+            }
+        };
+        self.finish(node, finished)
+    }
+
+    fn finish(&self, node: BoundNode<'_>, mut finished: Finished) -> Move {
+        if finished.outcome == NodeOutcome::Succeeded
+            && let Some(instead) = self.refused_output(node, finished.output.as_ref())
+        {
+            return instead;
+        }
+        if finished.took.is_empty() {
+            finished.took.extend(self.handler_of(node, &finished.outcome));
+        }
+        let Finished { outcome, took, output, signal } = finished;
+        if matches!(outcome, NodeOutcome::Failed { .. }) && took.is_empty() && self.run.holds_failure(node) {
+            return Move::Node(node.ix, NodeEvent::Held { outcome });
+        }
+        Move::Node(node.ix, NodeEvent::Finished { outcome, took, output, signal })
+    }
+
+    /// What happens instead if the output of a node that succeeds is refused, by its postcondition or by a variable that it
+    /// writes to. What an operator decides is not checked.
+    fn refused_output(&self, node: BoundNode<'_>, output: Option<&Payload>) -> Option<Move> {
+        let is_checked = node.definition.postcondition.is_some() || !node.definition.writes.is_empty();
+        let by_operator = matches!(node.state.aside().remedy.as_ref(), Some(NodeRemedy::Complete { .. }));
+        if !is_checked || by_operator || !self.goes_forward(node) {
+            return None;
+        }
+        let output = output.cloned().unwrap_or_else(|| node.state.collected());
+        let sight = self.sight(node);
+        if node.definition.postcondition.as_ref().is_some_and(|condition| !sight.holds(condition, output.clone())) {
+            return Some(Self::refuse(node, Refusal::Postcondition));
+        }
+        let message = unwritable(&self.run.graph, node, &output)?;
+        Some(self.end(node, Ending::failed(message)))
+    }
+
+    /// The handler that takes over when a node ends in this way.
+    fn handler_of(&self, node: BoundNode<'_>, outcome: &NodeOutcome) -> Option<Name> {
+        if !self.goes_forward(node) {
+            return None;
+        }
+        let handlers = node.handlers();
+        let found = match (outcome, node.state.aside().interrupted()) {
+            (NodeOutcome::Cancelled { .. }, Some(handler)) => handlers.get(handler as usize),
+            (NodeOutcome::Cancelled { .. }, None) => {
+                handlers.iter().find(|handler| node.state.is_working() && handler.on == Boundary::Cancel)
+            }
+            (NodeOutcome::Failed { failure, .. }, _) => handlers.iter().find(|handler| match &handler.on {
+                Boundary::Error { kinds } => kinds.is_empty() || kinds.contains(&failure.kind),
+                Boundary::Timeout(_) | Boundary::Signal { .. } | Boundary::Cancel => false,
+            }),
+            (NodeOutcome::Succeeded | NodeOutcome::Skipped, _) => None,
+        };
+        found.map(|handler| handler.name.clone())
+    }
+
+    /// The node is no longer wanted: the run goes on without it.
+    pub(super) fn withdraw(&self, node: BoundNode<'_>) -> Option<Move> {
+        if node.state.is_waiting() { Some(self.end_withdrawn(node)) } else { self.halt(node) }
+    }
+
+    /// The node goes no further: what is under way is cancelled, and ends as it ends.
+    pub(super) fn halt(&self, node: BoundNode<'_>) -> Option<Move> {
+        let instances = node.state.instances();
+        match instances.next_to_cancel() {
+            Some(worker) => Some(Move::cancel(worker)),
+            None => (node.state.is_working() && instances.active() == 0).then(|| self.close(node)),
+        }
+    }
+
+    /// Ends a node of which nothing is under way any more. What was done in full before counts as done.
+    fn close(&self, node: BoundNode<'_>) -> Move {
+        let has_succeeded = || {
+            let mut instances = node.state.instances().iter();
+            instances.all(|instance| instance.end().is_some_and(|end| end.is_success()))
+        };
+        let is_whole = matches!(node.state.work(), NodeWork::Task)
+            && node.state.aside().refusals == 0
+            && node.state.aside().interrupted().is_none()
+            && node.state.aside().remedy.as_ref().is_none()
+            && has_succeeded();
+        if is_whole { self.end(node, Ending::Succeeded) } else { self.end_withdrawn(node) }
+    }
+
+    /// A node that is withdrawn ends as an operator decided, or as cancelled.
+    fn end_withdrawn(&self, node: BoundNode<'_>) -> Move {
+        match node.state.aside().remedy.as_ref().filter(|_| self.goes_forward(node)) {
+            Some(NodeRemedy::Complete { output, .. }) if output.is_null() => self.end(node, Ending::Succeeded),
+            Some(NodeRemedy::Complete { output, .. }) => {
+                self.end(node, Ending::With { took: Vec::new(), output: output.clone() })
+            }
+            Some(NodeRemedy::Fail { reason }) => {
+                self.end(node, Ending::failed(format!("an operator had it fail: {reason}")))
+            }
+            Some(NodeRemedy::Skip { .. }) if node.state.is_waiting() => self.end(node, Ending::Skipped),
+            Some(NodeRemedy::Skip { .. }) | None => {
+                let maybe = node.state.instances().outcome_unknown();
+                self.finish(node, Finished::new(NodeOutcome::Cancelled { maybe }))
+            }
+        }
+    }
+}

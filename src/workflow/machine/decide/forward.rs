@@ -1,0 +1,142 @@
+//! A node goes forward.
+
+use super::{Decider, Decision, Kept, Move, Next};
+use crate::definition::Boundary;
+use crate::event::NodeEvent;
+use crate::payload::Payload;
+use crate::run::{LimitReached, Measure};
+use crate::structure::{Anomaly, OrAnomaly};
+use crate::task::Phase;
+use crate::workflow::machine::graph::{BoundNode, Graph, Turn};
+use crate::workflow::machine::node::{
+    Blocked, Ending, MapWork, NodeWork, Stage, Step, Surroundings, Verdict, repeat, task,
+};
+
+impl Decider<'_> {
+    /// The node goes on, unless it is held, blocked or refused.
+    pub(super) fn advance(&self, node: BoundNode<'_>) -> Decision {
+        if node.state.aside().held.as_deref().is_some() {
+            return Ok(Next::Wait);
+        }
+        if let Some(next) = self.within_limits(node) {
+            return Ok(next);
+        }
+        if Self::is_refused(node) {
+            return Ok(self.after_refusal(node).into());
+        }
+        match node.state.stage() {
+            Stage::Waiting => self.begin_node(node),
+            Stage::Working => {
+                let step = self.step(node)?;
+                self.perform(node, step)
+            }
+            Stage::Ended(_) => {
+                let rest = node.map().map_or(Step::Idle, |map| MapWork::rest(map, node.state.instances()));
+                self.perform(node, rest)
+            }
+        }
+    }
+
+    /// Whether the node starts, is skipped, or must wait.
+    fn begin_node(&self, node: BoundNode<'_>) -> Decision {
+        let Some(verdict) = self.run.graph.verdict(node) else { return Ok(Next::Wait) };
+        Ok(match verdict {
+            Verdict::Short { of, taken } => {
+                self.end(node, Ending::failed(format!("of the {of} branches it needs, {taken} came"))).into()
+            }
+            Verdict::Skips => self.end(node, Ending::Skipped).into(),
+            Verdict::Starts => match self.run.graph.turn(node) {
+                Turn::After(_) => Next::Wait,
+                Turn::Missed => self.end(node, Ending::Skipped).into(),
+                Turn::Now => match self.admit(node) {
+                    Some(next) => next.into(),
+                    None => return self.start(node).map(Next::from),
+                },
+            },
+        })
+    }
+
+    /// What the machine of the node wants.
+    fn step(&self, node: BoundNode<'_>) -> Result<Step, Anomaly> {
+        const OTHER_KIND: &str = "a node is of another kind than its definition says";
+        let (instances, sight) = (node.state.instances(), self.sight(node));
+        match node.state.work() {
+            NodeWork::Task => task::next(instances),
+            NodeWork::Map(map) => map.next(node.map().or_anomaly(OTHER_KIND)?, instances, &sight),
+            NodeWork::Repeat => repeat::next(node.repeat().or_anomaly(OTHER_KIND)?, instances, &sight),
+            NodeWork::Rounds(rounds) => rounds.next(Graph::inflow(node), instances, &sight),
+            NodeWork::States(states) => states.next(node.states().or_anomaly(OTHER_KIND)?, instances, &sight),
+            NodeWork::Delegate(work) => work.next(node.delegate().or_anomaly(OTHER_KIND)?, instances, &sight),
+            NodeWork::Wait(wait) => wait.next(node.awaited_signal(), &sight),
+            NodeWork::Race(race) => race.next(node.offers(), &sight),
+            NodeWork::Immediate => Err(Anomaly::new("a node is under way that ends when it starts")),
+        }
+    }
+
+    fn perform(&self, node: BoundNode<'_>, step: Step) -> Decision {
+        Ok(match step {
+            Step::Idle => Next::Wait,
+            Step::Begin(input) => self.begin(node, node.state.instances().len(), input).into(),
+            Step::Cancel(worker) => Move::cancel(worker).into(),
+            Step::Record(event) => Move::Node(node.ix, event).into(),
+            Step::Split { part, parts } => Move::Split { node: node.ix, part, parts }.into(),
+            Step::Evaluate => {
+                let map = node.map().or_anomaly("the list of a node is to be evaluated that is no map")?;
+                // A list that is too large to be made is empty.
+                Next::Keep(Kept::List(self.sight(node).eval(&map.over, Payload::NULL).unwrap_or_default()))
+            }
+            Step::Settle(parts) => Next::Keep(Kept::Settled(parts)),
+            Step::End(ending) => self.end(node, ending).into(),
+        })
+    }
+
+    /// Begins an instance.
+    pub(super) fn begin(&self, node: BoundNode<'_>, index: u32, input: Payload) -> Move {
+        let owner = self.owner(node, index, Phase::Do);
+        let is_child = node.work_of(index).is_some_and(|work| work.child.is_some() || work.call.is_some());
+        if is_child { Move::Spawn { owner, input } } else { Move::Submit { owner, payload: input } }
+    }
+
+    /// A node that is blocked begins nothing more. What it has begun is awaited, or cancelled if its time is over; then it
+    /// fails, and what it has done until then is its output. None if the node may go on.
+    fn within_limits(&self, node: BoundNode<'_>) -> Option<Next> {
+        const OVERDUE: LimitReached = LimitReached::Budget { measure: Measure::Time };
+        if node.state.has_ended() {
+            return None;
+        }
+        let is_idle = node.state.instances().active() == 0;
+        let ending = match node.state.aside().blocked.as_ref() {
+            None => {
+                let is_over = node.time_limit().is_some_and(|at| at <= self.now);
+                return is_over.then(|| Move::Node(node.ix, NodeEvent::Exhausted { limit: OVERDUE }).into());
+            }
+            Some(Blocked::Undefined(workflow)) => {
+                Ending::failed(format!("no workflow `{workflow}` is defined, or not in that version"))
+            }
+            Some(Blocked::Limit(limit)) => {
+                if *limit == OVERDUE
+                    && let Some(worker) = node.state.instances().next_to_cancel()
+                {
+                    return Some(Move::cancel(worker).into());
+                }
+                Ending::Limit { limit: *limit, partial: node.state.partial() }
+            }
+        };
+        Some(if is_idle { self.end(node, ending).into() } else { Next::Wait })
+    }
+
+    /// Something has happened to a node that one of its handlers waits for.
+    pub(super) fn handler_fires(&self, node: BoundNode<'_>) -> Option<Move> {
+        let sight = self.sight(node);
+        node.armed().find_map(|armed| {
+            let signal = match &armed.handler.on {
+                Boundary::Timeout(span) => (armed.since + *span <= self.now).then_some(None),
+                Boundary::Signal { signal, matching } => {
+                    sight.signal(signal, matching).map(|signal| Some(signal.index))
+                }
+                Boundary::Error { .. } | Boundary::Cancel => None,
+            };
+            Some(Move::Node(node.ix, NodeEvent::HandlerFired { handler: armed.index, signal: signal? }))
+        })
+    }
+}

@@ -1,0 +1,74 @@
+//! The guards of a node: what must hold before it starts, and before its output is used.
+
+use super::{Decider, Move};
+use crate::definition::{Otherwise, Precondition};
+use crate::event::NodeEvent;
+use crate::payload::Payload;
+use crate::run::Refusal;
+use crate::workflow::machine::graph::BoundNode;
+use crate::workflow::machine::node::{Ending, NodeWork, Stage, Surroundings, TooLarge};
+use serde_json::json;
+
+impl Decider<'_> {
+    /// What comes before the start of a node that could start: a variable is combined for it, or its precondition does not
+    /// hold. None if nothing does.
+    pub(super) fn admit(&self, node: BoundNode<'_>) -> Option<Move> {
+        let limit = self.limits.payload_bytes;
+        let run = self.run;
+        match run.variables.next_reduction(&run.graph, Some(node.ix), limit) {
+            Some((variable, Ok(value))) => return Some(Move::Node(node.ix, NodeEvent::Reduced { variable, value })),
+            Some((_, Err(wide))) => {
+                let too_large = TooLarge::Bytes { bytes: wide.bytes, limit };
+                return Some(self.end(node, Ending::failed(too_large.to_string())));
+            }
+            None => {}
+        }
+        let Precondition { when, .. } = node.definition.precondition.as_ref()?;
+        let sight = self.sight(node);
+        match sight.input(Payload::NULL) {
+            Ok(item) => (!sight.holds(when, item)).then(|| Self::refuse(node, Refusal::Precondition)),
+            Err(too_large) => Some(self.end(node, Ending::failed(too_large.to_string()))),
+        }
+    }
+
+    pub(super) const fn refuse(node: BoundNode<'_>, guard: Refusal) -> Move {
+        Move::Node(node.ix, NodeEvent::Refused { guard })
+    }
+
+    /// Whether a guard did not hold, and nothing has followed from that yet.
+    pub(super) fn is_refused(node: BoundNode<'_>) -> bool {
+        let refusals = node.state.aside().refusals;
+        match (node.state.stage(), node.state.work()) {
+            (Stage::Working, NodeWork::Task) => refusals >= node.state.instances().len(),
+            (Stage::Waiting | Stage::Working, _) => refusals > 0,
+            (Stage::Ended(_), _) => false,
+        }
+    }
+
+    /// A guard did not hold: another instance, or the end of the node.
+    pub(super) fn after_refusal(&self, node: BoundNode<'_>) -> Option<Move> {
+        let instances = node.state.instances();
+        if let Some(worker) = instances.next_to_cancel() {
+            return Some(Move::cancel(worker));
+        }
+        if instances.active() > 0 {
+            return None;
+        }
+        if node.state.is_waiting() {
+            let skips = node.definition.precondition.as_ref().is_some_and(|guard| guard.otherwise == Otherwise::Skip);
+            let failed = || Ending::failed(Refusal::Precondition.to_string());
+            return Some(self.end(node, if skips { Ending::Skipped } else { failed() }));
+        }
+        let attempts = node.plan.work.task.as_ref().map_or(1, |task| task.policy.retry().attempts);
+        let is_repeated = matches!(node.state.work(), NodeWork::Task) && node.state.aside().refusals < attempts;
+        if !is_repeated {
+            return Some(self.end(node, Ending::failed(Refusal::Postcondition.to_string())));
+        }
+        let refused = instances.last().and_then(|instance| instance.end()).map(|end| end.output()).unwrap_or_default();
+        let item = Payload::new(json!({ "output": refused.value() }));
+        Some(match self.sight(node).input(item) {
+            Ok(input) => self.begin(node, instances.len(), input),
+            Err(too_large) => self.end(node, Ending::failed(too_large.to_string())),
+        })
+    }
+}

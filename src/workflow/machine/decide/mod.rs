@@ -1,0 +1,174 @@
+//! What a run does next, as a function of its state.
+
+mod back;
+mod end;
+mod forward;
+mod guard;
+mod start;
+mod whole;
+
+use super::Run;
+use super::graph::BoundNode;
+use super::node::{NodeState, NodeWork, Worker};
+use super::values::NodeSight;
+use crate::definition::Subtask;
+use crate::event::{NodeEvent, RunEvent};
+use crate::id::{NodeIx, RunId, TaskId};
+use crate::limits::Limits;
+use crate::payload::Payload;
+use crate::run::RunPhase;
+use crate::structure::{Anomaly, OrAnomaly};
+use crate::task::{Owner, Phase};
+use crate::time::Time;
+
+/// The next move of a run.
+#[derive(Debug)]
+pub(crate) enum Move {
+    /// Record this event of the run.
+    Run(RunEvent),
+    /// Record this event of a node.
+    Node(NodeIx, NodeEvent),
+    /// Submit a task of a node, of its compensation or of a query, with this payload.
+    Submit { owner: Owner, payload: Payload },
+    /// Find out which of these parts may be delegated, and record it.
+    Split { node: NodeIx, part: u32, parts: Vec<Subtask> },
+    /// Start a child run with this input.
+    Spawn { owner: Owner, input: Payload },
+    /// Cancel a task.
+    CancelTask(TaskId),
+    /// Cancel a child run, or compensate it if it has ended.
+    CancelRun(RunId),
+}
+
+impl Move {
+    const fn cancel(worker: Worker) -> Self {
+        match worker {
+            Worker::Task(task) => Self::CancelTask(task),
+            Worker::Child(run) => Self::CancelRun(run),
+        }
+    }
+}
+
+/// What a decision about a node leads to.
+#[derive(Debug)]
+enum Next {
+    Move(Move),
+    /// Something is kept for the next decision, which is no part of the state. Then the node is looked at again.
+    Keep(Kept),
+    /// Nothing, before something changes for the node.
+    Wait,
+}
+
+#[derive(Debug)]
+enum Kept {
+    /// The list of a map.
+    List(Payload),
+    /// The parts of delegated work that need no further look.
+    Settled(Vec<u32>),
+}
+
+impl Kept {
+    fn apply(self, state: &mut NodeState) {
+        match (self, state.work_mut()) {
+            (Self::List(list), NodeWork::Map(map)) => map.set_list(list),
+            (Self::Settled(parts), NodeWork::Delegate(delegate)) => delegate.settle(&parts),
+            (_, _) => {}
+        }
+    }
+}
+
+impl From<Option<Move>> for Next {
+    fn from(next: Option<Move>) -> Self {
+        next.map_or(Self::Wait, Self::Move)
+    }
+}
+
+impl From<Move> for Next {
+    fn from(next: Move) -> Self {
+        Self::Move(next)
+    }
+}
+
+type Decision = Result<Next, Anomaly>;
+
+/// A run at the time of a call, deciding.
+#[derive(Clone, Copy)]
+struct Decider<'a> {
+    run: &'a Run,
+    now: Time,
+    limits: &'a Limits,
+}
+
+impl Run {
+    /// The next move, if there is one now.
+    ///
+    /// # Errors
+    ///
+    /// When a node is in a state that cannot be. The node is not looked at again before something changes for it.
+    pub(crate) fn next_move(&mut self, now: Time, limits: &Limits) -> Result<Option<Move>, Anomaly> {
+        if let Some(overdue) = (Decider { run: self, now, limits }).overdue() {
+            return Ok(Some(overdue));
+        }
+        while let Some(ix) = self.graph.first_dirty() {
+            match (Decider { run: self, now, limits }).node(ix) {
+                Ok(Next::Move(next)) => return Ok(Some(next)),
+                Ok(Next::Keep(kept)) => self.graph.keep(ix, |state| kept.apply(state)),
+                Ok(Next::Wait) => self.graph.settle(ix),
+                Err(anomaly) => {
+                    self.graph.settle(ix);
+                    return Err(anomaly);
+                }
+            }
+        }
+        Ok((Decider { run: self, now, limits }).whole())
+    }
+}
+
+impl<'a> Decider<'a> {
+    const fn sight(&self, node: BoundNode<'_>) -> NodeSight<'a> {
+        NodeSight { run: self.run, node: node.ix, now: self.now, limits: self.limits }
+    }
+
+    fn owner(&self, node: BoundNode<'_>, instance: u32, phase: Phase) -> Owner {
+        Owner::new(self.run.id(), node.ix, instance, phase)
+    }
+
+    fn rolls_back(&self, node: BoundNode<'_>) -> bool {
+        self.run.rollback.rolls_back(node.ix)
+    }
+
+    fn goes_forward(&self, node: BoundNode<'_>) -> bool {
+        self.run.phase() == RunPhase::Running && !self.rolls_back(node)
+    }
+
+    /// What a node does next.
+    fn node(&self, ix: NodeIx) -> Decision {
+        let node = self.run.graph.node(ix).or_anomaly("a node is to be looked at that the run does not have")?;
+        let phase = self.run.phase();
+        let is_open = matches!(phase, RunPhase::Running | RunPhase::Failing);
+        if let Some(query) = self.query(node).filter(|_| is_open) {
+            return Ok(query.into());
+        }
+        Ok(match phase {
+            RunPhase::Running | RunPhase::Failing if self.rolls_back(node) => {
+                let is_compensating = self.run.rollback.is_compensating();
+                if is_compensating { self.compensate(node) } else { self.halt(node) }.into()
+            }
+            RunPhase::Running if self.run.graph.is_withdrawn(ix) => self.withdraw(node).into(),
+            RunPhase::Running => match self.handler_fires(node) {
+                Some(fired) => fired.into(),
+                None => return self.advance(node),
+            },
+            RunPhase::Failing => self.halt(node).into(),
+            RunPhase::Compensating | RunPhase::CompensationFailed => self.compensate(node).into(),
+            RunPhase::Finished => Next::Wait,
+        })
+    }
+
+    /// Has a task find out about the next instance whose outcome is unknown.
+    fn query(&self, node: BoundNode<'_>) -> Option<Move> {
+        let (index, instance) = node.state.instances().next_query()?;
+        let payload = Payload::new(serde_json::json!({ "input": instance.input().value() }));
+        Some(Move::Submit { owner: self.owner(node, index, Phase::Query), payload })
+    }
+}

@@ -1,0 +1,88 @@
+//! A node starts.
+
+use super::{Decider, Move};
+use crate::definition::{Action, Case, Join, Map, Pick};
+use crate::event::{NodeEvent, Opening};
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::run::LimitReached;
+use crate::structure::Anomaly;
+use crate::workflow::machine::graph::BoundNode;
+use crate::workflow::machine::node::{Ending, Surroundings, map_opening, race_opening};
+
+/// A choice among cases.
+struct Choice<'a> {
+    pick: Pick,
+    cases: &'a [Case],
+    otherwise: Option<&'a Name>,
+}
+
+impl Decider<'_> {
+    /// The first move of a node, which can start.
+    pub(super) fn start(&self, node: BoundNode<'_>) -> Result<Move, Anomaly> {
+        let opened = |what| Move::Node(node.ix, NodeEvent::Opened { what });
+        Ok(match &node.definition.action {
+            Action::Do(_) if node.definition.join.repeats() => opened(Opening::Rounds),
+            Action::Do(_) => self.with_input(node, |input| self.begin(node, 0, input)),
+            Action::Fail(message) => self.end(node, Ending::failed(message.as_str())),
+            Action::Pass | Action::Stop => {
+                self.with_input(node, |output| self.end(node, Ending::With { took: Vec::new(), output }))
+            }
+            Action::Choose { pick, cases, otherwise } => {
+                let choice = Choice { pick: *pick, cases, otherwise: otherwise.as_ref() };
+                self.with_input(node, |item| self.choose(node, &choice, item))
+            }
+            Action::Map(map) => self.open_map(node, map),
+            Action::Repeat(_) => opened(Opening::Repeat),
+            Action::Delegate(_) => opened(Opening::Delegation),
+            Action::States(_) => opened(Opening::States),
+            Action::Race { offers } => match race_opening(offers, &self.sight(node)) {
+                Ok(opening) => opened(opening),
+                Err(offer) => self.end(node, Ending::failed(format!("the time that `{offer}` waits for is no time"))),
+            },
+            Action::Wait { timer, .. } => opened(Opening::Wait { until: timer.map(|span| self.now + span) }),
+        })
+    }
+
+    /// Continues with the input of the node. The node fails if that is too large.
+    pub(super) fn with_input(&self, node: BoundNode<'_>, next: impl FnOnce(Payload) -> Move) -> Move {
+        match self.sight(node).input(Payload::NULL) {
+            Ok(input) => next(input),
+            Err(too_large) => self.end(node, Ending::failed(too_large.to_string())),
+        }
+    }
+
+    fn choose(&self, node: BoundNode<'_>, choice: &Choice<'_>, item: Payload) -> Move {
+        let sight = self.sight(node);
+        let holding = choice.cases.iter().filter(|case| sight.holds(&case.when, item.clone()));
+        let holding = holding.map(|case| case.name.clone());
+        let mut took: Vec<Name> = match choice.pick {
+            Pick::First => holding.take(1).collect(),
+            Pick::Every => holding.collect(),
+        };
+        if took.is_empty() {
+            took.extend(choice.otherwise.cloned());
+        }
+        if took.is_empty() {
+            return self.end(node, Ending::failed("no case holds, and there is no other"));
+        }
+        self.end(node, Ending::With { took, output: item })
+    }
+
+    fn open_map(&self, node: BoundNode<'_>, map: &Map) -> Move {
+        let list = self.sight(node).eval(&map.over, Payload::NULL).unwrap_or_default();
+        // If a node waited for all nodes before it, its list is the same whenever it is evaluated, but for updates from
+        // outside.
+        let is_early = matches!(node.definition.join, Join::Count { .. } | Join::Trigger(_));
+        let is_recorded = is_early || self.run.plan().definition.may_change(&map.over);
+        let most = self.limits.map_items;
+        match map_opening(&list, is_recorded) {
+            None => self.end(node, Ending::failed("what it maps over is no list")),
+            Some(Opening::Map { items, .. }) if items > most => {
+                let limit = LimitReached::Items { most };
+                self.end(node, Ending::Limit { limit, partial: Payload::NULL })
+            }
+            Some(what) => Move::Node(node.ix, NodeEvent::Opened { what }),
+        }
+    }
+}

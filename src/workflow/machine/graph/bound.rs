@@ -1,0 +1,342 @@
+//! A node bound to its definition: everything that follows from the two alone.
+
+use crate::definition::{
+    Action, Boundary, Condition, Decision, Delegate, Handler, Map, Node, Occasion, Offer, On, Repeat, States,
+};
+use crate::id::{AgentId, NodeIx};
+use crate::name::Name;
+use crate::run::{NodeOutcome, UndoOutcome};
+use crate::task::{Needs, Phase};
+use crate::time::Time;
+use crate::workflow::machine::node::{
+    DelegateWork, Instance, LinkDecision, MapWork, NodeState, NodeWork, PartWork, RaceWork, Route, Ruling,
+    SavePointWay, Share, Source, WaitWork, Worker, decision,
+};
+use crate::workflow::plan::{PlanNode, Template, WorkPlan};
+use std::borrow::Cow;
+
+/// A node's state together with its definition and its plan.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BoundNode<'a> {
+    pub(crate) ix: NodeIx,
+    pub(crate) definition: &'a Node,
+    pub(crate) plan: &'a PlanNode,
+    pub(crate) state: &'a NodeState,
+}
+
+/// A signal that a node waits for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// The node.
+    pub(crate) node: NodeIx,
+    pub(crate) signal: &'a Name,
+    /// Which signals of that name.
+    pub(crate) matching: &'a Condition,
+}
+
+/// A handler that can fire.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Armed<'a> {
+    pub(crate) index: u32,
+    pub(crate) handler: &'a Handler,
+    /// Since when its node is under way.
+    pub(crate) since: Time,
+}
+
+/// The definition of the node.
+impl<'a> BoundNode<'a> {
+    pub(crate) fn name(&self) -> Name {
+        self.definition.name.clone()
+    }
+
+    pub(crate) const fn map(&self) -> Option<&'a Map> {
+        if let Action::Map(map) = &self.definition.action { Some(map) } else { None }
+    }
+
+    pub(crate) const fn repeat(&self) -> Option<&'a Repeat> {
+        if let Action::Repeat(repeat) = &self.definition.action { Some(repeat) } else { None }
+    }
+
+    pub(crate) const fn states(&self) -> Option<&'a States> {
+        if let Action::States(states) = &self.definition.action { Some(states) } else { None }
+    }
+
+    pub(crate) const fn delegate(&self) -> Option<&'a Delegate> {
+        if let Action::Delegate(delegate) = &self.definition.action { Some(delegate) } else { None }
+    }
+
+    pub(crate) fn offers(&self) -> &'a [Offer] {
+        if let Action::Race { offers } = &self.definition.action { offers } else { &[] }
+    }
+
+    /// The signal that a wait waits for.
+    pub(crate) const fn awaited_signal(&self) -> Option<&'a Name> {
+        if let Action::Wait { signal, .. } = &self.definition.action { signal.as_ref() } else { None }
+    }
+
+    pub(crate) fn handlers(&self) -> &'a [Handler] {
+        &self.definition.handlers
+    }
+
+    /// The work of an instance, begun or next to begin.
+    pub(crate) fn work_of(&self, instance: u32) -> Option<&'a WorkPlan> {
+        if self.plan.states.is_empty() {
+            return Some(&self.plan.work);
+        }
+        let begun = self.state.instances().get(instance).map(Instance::state);
+        let next = if let NodeWork::States(states) = self.state.work() { states.state() } else { None };
+        self.plan.states.get(begun.or(next)? as usize)
+    }
+}
+
+/// The tasks of the node.
+impl<'a> BoundNode<'a> {
+    /// How the task of an instance, begun or next to begin, is submitted.
+    pub(crate) fn template(&self, instance: u32, phase: Phase) -> Option<Cow<'a, Template>> {
+        if let (Phase::Do, Some((work, _))) = (phase, self.delegate_work()) {
+            return self.part_template(work, instance);
+        }
+        let work = self.work_of(instance)?;
+        let template = match phase {
+            Phase::Do => work.task.as_ref(),
+            Phase::Undo => work.undo.as_ref(),
+            Phase::Query => work.query.as_ref(),
+        };
+        template.map(Cow::Borrowed)
+    }
+
+    fn part_template(&self, delegated: &DelegateWork, instance: u32) -> Option<Cow<'a, Template>> {
+        let work = &self.plan.work;
+        if let PartWork::Gathers(_) = delegated.of_work(instance)? {
+            return work.gather.as_ref().map(Cow::Borrowed);
+        }
+        let whole = work.task.as_ref()?;
+        let Some(handed) = delegated.handed_to(instance) else { return Some(Cow::Borrowed(whole)) };
+        let task = &handed.task;
+        let needs = task.needs.clone().unwrap_or_else(|| Needs::skill(task.kind.clone()));
+        Some(Cow::Owned(Template { kind: task.kind.clone(), needs, ..whole.clone() }))
+    }
+
+    /// The agents that must not get the task of an instance.
+    pub(crate) fn barred(&self, instance: u32) -> &'a [AgentId] {
+        let handed = self.delegate_work().and_then(|(work, _)| work.handed_to(instance));
+        handed.map(|handed| &handed.not[..]).unwrap_or_default()
+    }
+}
+
+/// The work of the node.
+impl<'a> BoundNode<'a> {
+    pub(crate) const fn map_work(&self) -> Option<&'a MapWork> {
+        if let NodeWork::Map(work) = self.state.work() { Some(work) } else { None }
+    }
+
+    pub(crate) const fn delegate_work(&self) -> Option<(&'a DelegateWork, &'a Delegate)> {
+        match (self.state.work(), self.delegate()) {
+            (NodeWork::Delegate(work), Some(delegate)) => Some((work, delegate)),
+            (_, _) => None,
+        }
+    }
+
+    pub(crate) const fn race_work(&self) -> Option<&'a RaceWork> {
+        if let NodeWork::Race(work) = self.state.work() { Some(work) } else { None }
+    }
+
+    const fn wait_work(&self) -> Option<WaitWork> {
+        if let NodeWork::Wait(work) = self.state.work() { Some(*work) } else { None }
+    }
+
+    /// How many items a map has so far that takes more.
+    pub(crate) fn items_if_open(&self) -> Option<u32> {
+        self.map_work()?.items_if_open(self.map()?)
+    }
+
+    /// The parts under way that were promised a share of a budget.
+    pub(crate) fn shares(&self) -> Vec<Share> {
+        match self.delegate_work() {
+            Some((work, _)) if !self.state.has_ended() => work.shares(),
+            Some(_) | None => Vec::new(),
+        }
+    }
+
+    /// The parts with a share of a budget that an instance belongs to, the nearest first.
+    pub(crate) fn shares_of(&self, instance: u32) -> Vec<u32> {
+        self.delegate_work().map(|(work, _)| work.shares_of(instance)).unwrap_or_default()
+    }
+
+    /// The decision that it waits for.
+    pub(crate) fn asks(&self) -> Option<(&'a Decision, &'a Ruling)> {
+        let ruling = self.race_work().filter(|_| self.state.is_working())?.ruling()?;
+        Some((decision(self.offers())?, ruling))
+    }
+
+    /// The signals that its work waits for.
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = Wanted<'a>> + use<'a> {
+        let node = self.ix;
+        let is_working = self.state.is_working();
+        let offered = self.offers().iter().filter_map(move |offer| match &offer.on {
+            Occasion::Signal { signal, matching } => Some(Wanted { node, signal, matching }),
+            Occasion::After(_) | Occasion::At(_) | Occasion::Decision(_) => None,
+        });
+        let awaited = self.awaited_signal().map(|signal| Wanted { node, signal, matching: &Condition::True });
+        awaited.into_iter().chain(offered).filter(move |_| is_working)
+    }
+
+    /// The handlers that can fire.
+    pub(crate) fn armed(&self) -> impl Iterator<Item = Armed<'a>> + use<'a> {
+        let watch =
+            self.state.aside().watch.as_ref().filter(|watch| watch.interrupted().is_none() && self.state.is_working());
+        let handlers = self.handlers();
+        watch.into_iter().flat_map(move |watch| {
+            let armed = (0..).zip(handlers).filter(|(index, _)| !watch.has_fired(*index));
+            armed.map(|(index, handler)| Armed { index, handler, since: watch.since() })
+        })
+    }
+
+    /// The signals that its handlers wait for.
+    pub(crate) fn handler_signals(&self) -> impl Iterator<Item = Wanted<'a>> + use<'a> {
+        let node = self.ix;
+        self.armed().filter_map(move |armed| match &armed.handler.on {
+            Boundary::Signal { signal, matching } => Some(Wanted { node, signal, matching }),
+            Boundary::Error { .. } | Boundary::Timeout(_) | Boundary::Cancel => None,
+        })
+    }
+
+    /// The times at which its handlers fire.
+    pub(crate) fn handler_times(&self) -> impl Iterator<Item = Time> + use<'a> {
+        self.armed().filter_map(|armed| match armed.handler.on {
+            Boundary::Timeout(span) => Some(armed.since + span),
+            Boundary::Error { .. } | Boundary::Signal { .. } | Boundary::Cancel => None,
+        })
+    }
+
+    /// The times that its work waits for.
+    pub(crate) fn work_times(&self) -> Vec<Time> {
+        if !self.state.is_working() {
+            return Vec::new();
+        }
+        match (self.wait_work(), self.race_work()) {
+            (Some(wait), _) => wait.until().into_iter().collect(),
+            (None, Some(race)) => race.times(self.offers()),
+            (None, None) => Vec::new(),
+        }
+    }
+
+    /// The first time at which its work goes on by itself.
+    pub(crate) fn next_work_time(&self) -> Option<Time> {
+        match (self.wait_work(), self.race_work()) {
+            (Some(wait), _) => wait.until(),
+            (None, Some(race)) => race.next_time(self.offers()),
+            (None, None) => None,
+        }
+    }
+
+    /// The time at which its bounded time is over.
+    pub(crate) fn time_limit(&self) -> Option<Time> {
+        let span = self.definition.budget?.time?;
+        let began = self.state.aside().began().filter(|_| self.state.is_working())?;
+        Some(began + span)
+    }
+
+    /// The signal that the node consumed, if it ended with this case.
+    pub(crate) fn consumed_signal(&self, took: &Name) -> Option<&'a Name> {
+        let offered = || {
+            let offer = self.offers().iter().find(|offer| offer.name == *took)?;
+            if let Occasion::Signal { signal, .. } = &offer.on { Some(signal) } else { None }
+        };
+        self.awaited_signal().filter(|signal| *signal == took).or_else(offered)
+    }
+}
+
+/// The end of the node, and what it left behind.
+impl BoundNode<'_> {
+    /// Whether there is a way to undo an instance.
+    pub(crate) fn has_undo(&self, instance: &Instance) -> bool {
+        match self.plan.states.get(instance.state() as usize) {
+            Some(state) => state.can_be_undone(),
+            None => self.plan.work.can_be_undone(),
+        }
+    }
+
+    /// Whether there is something to undo, and a way to do it.
+    pub(crate) fn can_be_compensated(&self) -> bool {
+        self.state.compensated().is_none() && self.has_undoable_instance()
+    }
+
+    pub(crate) fn has_undoable_instance(&self) -> bool {
+        self.state.instances().iter().any(|instance| instance.has_something_to_undo() && self.has_undo(instance))
+    }
+
+    /// Whether its definition declares a compensation.
+    pub(crate) fn declares_undo(&self) -> bool {
+        self.plan.work.undo.is_some() || self.plan.states.iter().any(|state| state.undo.is_some())
+    }
+
+    /// Whether it is a pivot that has had its effect, or may have and cannot be undone.
+    pub(crate) fn is_passed_pivot(&self) -> bool {
+        let stands = || self.state.instances().had_effect() && !self.declares_undo();
+        self.definition.pivot && (self.state.has_succeeded() || stands())
+    }
+
+    /// Whether it has had an effect that cannot be undone any more: it is a passed pivot, or a child run passed one.
+    pub(crate) fn is_irreversible(&self) -> bool {
+        let is_committed = |instance: &Instance| {
+            matches!(instance.worker(), Worker::Child(_)) && instance.is_committed() && instance.had_effect()
+        };
+        self.state.instances().iter().any(is_committed) || self.is_passed_pivot()
+    }
+
+    /// Whether it had an effect that should have been undone and was not.
+    pub(crate) fn leaves_residue(&self) -> bool {
+        let stays = |instance: &Instance| instance.had_effect() && (self.definition.pivot || self.has_undo(instance));
+        match self.state.compensated() {
+            Some(UndoOutcome::Abandoned { .. }) => true,
+            Some(_) => false,
+            None => self.state.instances().iter().any(stays),
+        }
+    }
+
+    /// Whether a pivot is under way in it: it is not withdrawn, and its end decides between forward and back.
+    pub(crate) fn has_pivot_under_way(&self) -> bool {
+        let mut active = self.state.instances().iter().filter(|instance| instance.is_active());
+        active.any(|instance| self.definition.pivot || instance.is_committed())
+    }
+
+    /// Whether a handler has started the branch of this case.
+    pub(crate) fn has_branched(&self, case: &Name) -> bool {
+        let Some(watch) = self.state.aside().watch.as_ref() else { return false };
+        let mut handlers = (0..).zip(self.handlers());
+        handlers.any(|(index, handler)| handler.name == *case && !handler.interrupts && watch.has_fired(index))
+    }
+
+    /// How a link from the node is decided, if it is.
+    pub(crate) fn link_decision(&self, on: &On) -> Option<LinkDecision> {
+        if matches!(on, On::Case(case) if self.has_branched(case)) {
+            return Some(LinkDecision::BRANCH);
+        }
+        let outcome = self.state.ended()?;
+        let source = self.source(outcome);
+        let taken = |is_taken| if is_taken { Route::Taken } else { Route::NotTaken };
+        let route = match (self.alternative(), on) {
+            (Some(_), On::Success | On::Each) => Route::NotTaken,
+            (Some(instead), On::Case(case)) => taken(case == instead),
+            (Some(_), On::Failure | On::Always) | (None, _) => Route::of(on, outcome, self.state.took()),
+        };
+        Some(LinkDecision { route, source })
+    }
+
+    /// How it ended, as far as what follows depends on it.
+    pub(crate) const fn source(&self, outcome: &NodeOutcome) -> Source {
+        match outcome {
+            NodeOutcome::Failed { .. } => Source::Failed,
+            NodeOutcome::Skipped if self.state.links().is_after_failure() => Source::SkippedAfterFailure,
+            NodeOutcome::Skipped | NodeOutcome::Succeeded | NodeOutcome::Cancelled { .. } => Source::Sound,
+        }
+    }
+
+    /// The case that a save-point takes instead of success, if it does now.
+    fn alternative(&self) -> Option<&Name> {
+        let save =
+            self.definition.save.as_ref().filter(|_| self.state.aside().save_point.way == SavePointWay::Instead)?;
+        save.instead.as_ref()
+    }
+}

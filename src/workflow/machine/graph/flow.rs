@@ -1,0 +1,150 @@
+//! Nodes begin and end: what follows for the nodes around them.
+
+use super::{Graph, NodeState};
+use crate::definition::{Action, Node, On};
+use crate::event::Opening;
+use crate::id::NodeIx;
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::run::NodeOutcome;
+use crate::time::Time;
+use crate::workflow::machine::illegal::{Applied, Illegal};
+use crate::workflow::machine::node::{Arrival, Instance, InstanceEnd, LinkDecision, Route, Start, Worker};
+use crate::workflow::plan::Next;
+use std::sync::Arc;
+
+/// The end of a node.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NodeEnd<'a> {
+    pub(crate) outcome: &'a NodeOutcome,
+    pub(crate) took: &'a [Name],
+    /// None: what its instances gave.
+    pub(crate) output: Option<&'a Payload>,
+}
+
+impl Graph {
+    /// A node begins work of several instances, or begins to wait.
+    pub(crate) fn open(&mut self, ix: NodeIx, opening: &Opening, now: Time) -> Applied {
+        self.change("a node opens", ix, |state| state.open(opening))?;
+        self.started(ix, now)
+    }
+
+    /// A task or child run is the next instance of a node.
+    pub(crate) fn begin(&mut self, ix: NodeIx, index: u32, worker: Worker, input: &Payload, now: Time) -> Applied {
+        let start = self.change("an instance begins", ix, |state| state.begin(index, worker, input))?;
+        match start {
+            Start::Starts => self.started(ix, now),
+            Start::UnderWay => Ok(()),
+        }
+    }
+
+    fn started(&mut self, ix: NodeIx, now: Time) -> Applied {
+        const INPUT: &str = "a node begins";
+        let (definition, _) = self.plan.node(ix).ok_or(Illegal::unknown_node(INPUT))?;
+        let is_timed = definition.budget.and_then(|budget| budget.time).is_some();
+        if is_timed || !definition.handlers.is_empty() {
+            self.state_mut(INPUT, ix)?.watch_from(now);
+        }
+        self.wake_around(ix);
+        Ok(())
+    }
+
+    /// The nodes that depend on whether this one has begun, is under way, or has ended.
+    fn wake_around(&mut self, ix: NodeIx) {
+        self.dirty.insert(ix);
+        if let Some(plan) = self.plan.nodes.get(ix.index()) {
+            self.dirty.extend(plan.cancels.iter().chain(&plan.wakes).chain(&plan.rivals));
+        }
+    }
+
+    /// A node ends, and its links are decided.
+    pub(crate) fn end(&mut self, ix: NodeIx, end: NodeEnd<'_>) -> Applied {
+        const INPUT: &str = "a node ends";
+        let NodeEnd { outcome, took, output } = end;
+        let output = match (output, outcome) {
+            (Some(output), _) => output.clone(),
+            (None, NodeOutcome::Succeeded) => self.state(ix).ok_or(Illegal::unknown_node(INPUT))?.collected(),
+            (None, NodeOutcome::Failed { .. } | NodeOutcome::Skipped | NodeOutcome::Cancelled { .. }) => Payload::NULL,
+        };
+        self.change(INPUT, ix, |state| state.end(outcome, took, output))?;
+        self.wake_around(ix);
+        let plan = Arc::clone(&self.plan);
+        let (definition, compiled) = plan.node(ix).ok_or(Illegal::unknown_node(INPUT))?;
+        if self.is_unhandled(ix) {
+            self.failures.push(ix);
+        }
+        if *outcome == NodeOutcome::Succeeded {
+            self.dirty.extend(compiled.withdraws.iter().copied());
+            if definition.action == Action::Stop && self.stop.is_none() {
+                self.stop = Some(ix);
+                self.wake_all();
+            }
+        }
+        for next in &compiled.next {
+            let node = self.node(ix).ok_or(Illegal::unknown_node(INPUT))?;
+            // The branch of a handler that has fired was decided then.
+            let is_open = !matches!(&next.on, On::Case(case) if node.has_branched(case));
+            if let Some(decision) = node.link_decision(&next.on).filter(|_| is_open) {
+                self.decide_link(ix, next, decision)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A handler starts a branch beside its node.
+    pub(crate) fn branch(&mut self, ix: NodeIx, handler: &Name) -> Applied {
+        let plan = Arc::clone(&self.plan);
+        let (_, compiled) = plan.node(ix).ok_or(Illegal::unknown_node("a handler fires"))?;
+        let mut branches = compiled.next.iter().filter(|next| matches!(&next.on, On::Case(case) if case == handler));
+        branches.try_for_each(|next| self.decide_link(ix, next, LinkDecision::BRANCH))
+    }
+
+    /// A link is decided: its target counts it.
+    pub(super) fn decide_link(&mut self, from: NodeIx, next: &Next, decision: LinkDecision) -> Applied {
+        const INPUT: &str = "a link is decided";
+        if decision.route == Route::Taken && next.on != On::Each {
+            let value = self.state(from).ok_or(Illegal::unknown_node(INPUT))?.output().clone();
+            self.arrive(next, Arrival::Token(value))?;
+        }
+        self.arrive(next, Arrival::Closed)?;
+        self.state_mut(INPUT, next.to)?.decide_link(decision);
+        self.dirty.insert(next.to);
+        Ok(())
+    }
+
+    /// Something comes over a link to a node that starts more than once, or nothing will any more.
+    fn arrive(&mut self, next: &Next, arrival: Arrival) -> Applied {
+        const INPUT: &str = "a token arrives";
+        let (definition, plan) = self.plan.node(next.to).ok_or(Illegal::unknown_node(INPUT))?;
+        let (join, links) = (definition.join, plan.links);
+        if self.state_mut(INPUT, next.to)?.arrive(join, links, next.link, arrival) {
+            self.dirty.insert(next.to);
+        }
+        Ok(())
+    }
+
+    /// An instance of a node has ended, or a query has found out how it ended.
+    pub(crate) fn finish(
+        &mut self,
+        ix: NodeIx,
+        index: u32,
+        finish: impl FnOnce(&mut NodeState, &Node) -> Applied,
+    ) -> Applied {
+        const INPUT: &str = "an instance ends";
+        let plan = Arc::clone(&self.plan);
+        let (definition, compiled) = plan.node(ix).ok_or(Illegal::unknown_node(INPUT))?;
+        self.change(INPUT, ix, |state| finish(state, definition))?;
+        let state = self.state(ix).ok_or(Illegal::unknown_node(INPUT))?;
+        let end = state.instances().get(index).and_then(Instance::end);
+        let output = end.filter(|end| end.is_success()).map(InstanceEnd::output);
+        if state.has_ended() && !state.is_busy() {
+            self.wake_around(ix);
+        }
+        if let Some(output) = output {
+            for next in compiled.next.iter().filter(|next| next.on == On::Each) {
+                self.arrive(next, Arrival::Token(output.clone()))?;
+            }
+        }
+        Ok(())
+    }
+}

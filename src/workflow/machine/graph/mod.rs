@@ -1,0 +1,295 @@
+//! The nodes of a run, and what is derived from them: which have ended, which are under way, which are to be looked at.
+
+mod bound;
+mod flow;
+mod links;
+mod reset;
+
+pub(crate) use bound::{BoundNode, Wanted};
+pub(crate) use flow::NodeEnd;
+pub(crate) use links::{Obstruction, Turn};
+
+use super::illegal::{Applied, Illegal};
+use super::node::{ChildRole, Instance, NodeKind, NodeState};
+use crate::definition::Action;
+use crate::id::{AgentId, NodeIx};
+use crate::task::Owner;
+use crate::workflow::plan::Plan;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The nodes of a run.
+#[derive(Debug)]
+pub(crate) struct Graph {
+    plan: Arc<Plan>,
+    nodes: Vec<NodeState>,
+    count: Count,
+    /// The nodes to look at: those for which something has changed. Empty between calls.
+    dirty: BTreeSet<NodeIx>,
+    /// The node that ended the run before the others.
+    stop: Option<NodeIx>,
+    /// The nodes that failed, and whose failures nothing handles, in the order in which they failed.
+    failures: Vec<NodeIx>,
+}
+
+/// How many nodes are in which state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Count {
+    /// They have not ended.
+    open: u32,
+    /// They are under way, or instances of them are.
+    busy: u32,
+}
+
+impl Count {
+    fn of(state: &NodeState) -> Self {
+        Self { open: u32::from(!state.has_ended()), busy: u32::from(state.is_busy()) }
+    }
+
+    fn all(nodes: &[NodeState]) -> Self {
+        nodes.iter().fold(Self::default(), |sum, state| sum.plus(Self::of(state)))
+    }
+
+    const fn plus(self, other: Self) -> Self {
+        Self { open: self.open.saturating_add(other.open), busy: self.busy.saturating_add(other.busy) }
+    }
+
+    const fn minus(self, other: Self) -> Self {
+        Self { open: self.open.saturating_sub(other.open), busy: self.busy.saturating_sub(other.busy) }
+    }
+}
+
+/// Creation and reading.
+impl Graph {
+    /// The nodes of a run that begins.
+    pub(crate) fn new(plan: Arc<Plan>) -> Self {
+        let nodes: Vec<NodeState> =
+            plan.definition.nodes.iter().map(|node| NodeState::new(NodeKind::of(node))).collect();
+        let (count, dirty) = (Count::all(&nodes), plan.indexes().collect());
+        Self { plan, nodes, count, dirty, stop: None, failures: Vec::new() }
+    }
+
+    /// The nodes that a record holds. None if they are not those of the plan.
+    pub(crate) fn restored(plan: Arc<Plan>, nodes: Vec<NodeState>, failures: Vec<NodeIx>) -> Option<Self> {
+        let fits = |(node, state): (_, &NodeState)| NodeKind::of(node) == state.work().kind();
+        let is_sound = nodes.len() == plan.nodes.len()
+            && plan.definition.nodes.iter().zip(&nodes).all(fits)
+            && failures.iter().all(|ix| ix.index() < nodes.len());
+        if !is_sound {
+            return None;
+        }
+        let mut graph = Self { plan, count: Count::all(&nodes), nodes, dirty: BTreeSet::new(), stop: None, failures };
+        graph.stop = graph.find_stop();
+        graph.wake_parts();
+        Some(graph)
+    }
+
+    pub(crate) const fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    pub(crate) fn states(&self) -> &[NodeState] {
+        &self.nodes
+    }
+
+    pub(crate) fn state(&self, ix: NodeIx) -> Option<&NodeState> {
+        self.nodes.get(ix.index())
+    }
+
+    pub(crate) fn node(&self, ix: NodeIx) -> Option<BoundNode<'_>> {
+        let (definition, plan) = self.plan.node(ix)?;
+        Some(BoundNode { ix, definition, plan, state: self.state(ix)? })
+    }
+
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = BoundNode<'_>> {
+        let definitions = self.plan.definition.nodes.iter().zip(&self.plan.nodes);
+        let nodes = (0..).map(NodeIx::new).zip(definitions).zip(&self.nodes);
+        nodes.map(|((ix, (definition, plan)), state)| BoundNode { ix, definition, plan, state })
+    }
+
+    pub(crate) fn indexes(&self) -> impl Iterator<Item = NodeIx> + use<> {
+        self.plan.indexes()
+    }
+
+    /// The nodes whose work may be delegated.
+    pub(crate) fn delegating(&self) -> impl Iterator<Item = NodeIx> {
+        self.nodes().filter(|node| node.delegate().is_some()).map(|node| node.ix)
+    }
+
+    /// The instance that a task or child run is or was, with its node.
+    pub(crate) fn instance(&self, owner: Owner) -> Option<(BoundNode<'_>, &Instance)> {
+        let node = self.node(owner.ix())?;
+        Some((node, node.state.instances().get(owner.item)?))
+    }
+
+    /// What a child run does for its instance: as long as that has not ended, it performs it.
+    pub(crate) fn child_role(&self, owner: Owner) -> ChildRole {
+        let has_ended = self.instance(owner).is_some_and(|(_, instance)| !instance.is_active());
+        if has_ended { ChildRole::Compensation } else { ChildRole::Forward }
+    }
+
+    /// Whether every node has ended, with all of its instances.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.count.open == 0 && self.count.busy == 0
+    }
+
+    /// Whether no node is under way, nor an instance of one that has ended.
+    pub(crate) const fn is_idle(&self) -> bool {
+        self.count.busy == 0
+    }
+
+    /// The node that ended the run before the others.
+    pub(crate) const fn stop(&self) -> Option<NodeIx> {
+        self.stop
+    }
+
+    /// The nodes that failed, and whose failures nothing handles, in the order in which they failed.
+    pub(crate) fn failures(&self) -> &[NodeIx] {
+        &self.failures
+    }
+
+    /// All that comes after these nodes, in ascending order.
+    pub(crate) fn after(&self, nodes: &[NodeIx]) -> Vec<NodeIx> {
+        let mut after = self.plan.graph.descendants(nodes);
+        after.sort_unstable();
+        after
+    }
+
+    /// Whether these are nodes in ascending order, each once, with all that comes after them.
+    pub(crate) fn is_closed(&self, nodes: &[NodeIx]) -> bool {
+        let ascends = nodes.is_sorted_by(|one, next| one < next);
+        let is_known = nodes.iter().all(|ix| self.state(*ix).is_some());
+        ascends && is_known && self.after(nodes).iter().all(|ix| nodes.binary_search(ix).is_ok())
+    }
+
+    fn find_stop(&self) -> Option<NodeIx> {
+        let stop = |node: &BoundNode<'_>| matches!(node.definition.action, Action::Stop) && node.state.has_succeeded();
+        self.nodes().find(stop).map(|node| node.ix)
+    }
+}
+
+/// The agenda.
+impl Graph {
+    /// The first node to look at.
+    pub(crate) fn first_dirty(&self) -> Option<NodeIx> {
+        self.dirty.first().copied()
+    }
+
+    /// The node needs no further look until something changes for it.
+    pub(crate) fn settle(&mut self, ix: NodeIx) {
+        self.dirty.remove(&ix);
+    }
+
+    pub(crate) fn settle_all(&mut self) {
+        self.dirty.clear();
+    }
+
+    /// The node is looked at again. A timer of the run as a whole names no node.
+    pub(crate) fn wake(&mut self, ix: NodeIx) {
+        if ix.index() < self.nodes.len() {
+            self.dirty.insert(ix);
+        }
+    }
+
+    pub(crate) fn wake_these(&mut self, nodes: impl IntoIterator<Item = NodeIx>) {
+        nodes.into_iter().for_each(|ix| self.wake(ix));
+    }
+
+    /// All nodes are looked at again, with all parts of delegated work.
+    pub(crate) fn wake_all(&mut self) {
+        self.dirty = self.plan.indexes().collect();
+        self.wake_parts();
+    }
+
+    fn wake_parts(&mut self) {
+        self.nodes.iter_mut().for_each(NodeState::wake);
+    }
+
+    /// The nodes under way are looked at again, if any node of the run waits for signals.
+    pub(crate) fn wake_listening(&mut self) {
+        if self.plan.listens {
+            let working = self.nodes().filter(|node| node.state.is_working()).map(|node| node.ix);
+            let working: Vec<NodeIx> = working.collect();
+            self.dirty.extend(working);
+        }
+    }
+}
+
+/// Transitions.
+impl Graph {
+    /// Changes a node. What is counted follows, and the node is looked at again.
+    pub(crate) fn change<T>(
+        &mut self,
+        input: &'static str,
+        ix: NodeIx,
+        change: impl FnOnce(&mut NodeState) -> Applied<T>,
+    ) -> Applied<T> {
+        let state = self.state_mut(input, ix)?;
+        let before = Count::of(state);
+        let changed = change(state);
+        let after = Count::of(state);
+        self.count = self.count.minus(before).plus(after);
+        self.dirty.insert(ix);
+        changed
+    }
+
+    /// For changes that begin and end nothing.
+    fn state_mut(&mut self, input: &'static str, ix: NodeIx) -> Applied<&mut NodeState> {
+        self.nodes.get_mut(ix.index()).ok_or(Illegal::unknown_node(input))
+    }
+
+    /// Changes an instance of a node.
+    pub(crate) fn change_instance(
+        &mut self,
+        input: &'static str,
+        owner: Owner,
+        change: impl FnOnce(&mut Instance) -> Applied,
+    ) -> Applied {
+        self.change(input, owner.ix(), |state| state.change_instance(input, owner.item, change))
+    }
+
+    /// Changes what an instance spends. That gives its node nothing to do.
+    pub(crate) fn charge(&mut self, owner: Owner, change: impl FnOnce(&mut Instance)) -> Applied {
+        const INPUT: &str = "the account of an instance changes";
+        self.state_mut(INPUT, owner.ix())?.change_instance(INPUT, owner.item, |instance| {
+            change(instance);
+            Ok(())
+        })
+    }
+
+    /// An attempt at the task of an instance was assigned to an agent. That gives its node nothing to do.
+    pub(crate) fn assign(&mut self, owner: Owner, agent: AgentId) -> Applied {
+        self.state_mut("an attempt is assigned", owner.ix())?.assign(owner.item, agent)
+    }
+
+    /// Changes every node in a way that begins and ends nothing.
+    pub(crate) fn change_all(&mut self, change: impl FnMut(&mut NodeState)) {
+        self.nodes.iter_mut().for_each(change);
+    }
+
+    /// Changes what a machine keeps for its next decision, which is no part of its state.
+    pub(crate) fn keep(&mut self, ix: NodeIx, keep: impl FnOnce(&mut NodeState)) {
+        if let Some(state) = self.nodes.get_mut(ix.index()) {
+            keep(state);
+        }
+    }
+}
+
+/// Invariants.
+impl Graph {
+    /// Checks what must hold within and between nodes.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let found = Count::all(&self.nodes);
+        if found != self.count {
+            return Err(format!("counts its nodes as {:?}, not {found:?}", self.count));
+        }
+        if self.stop.is_none() != self.find_stop().is_none() {
+            return Err(format!("was ended by {:?}, not by {:?}", self.stop, self.find_stop()));
+        }
+        for node in self.nodes() {
+            let named = |why| format!("node {} {why}", node.ix);
+            node.state.check(node.plan.links).map_err(named)?;
+        }
+        self.check_links()
+    }
+}

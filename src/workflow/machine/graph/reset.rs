@@ -1,0 +1,97 @@
+//! Nodes stand as if they had never begun, or go on under another definition: what follows for the links.
+
+use super::{Count, Graph};
+use crate::id::{NodeIx, RunId};
+use crate::workflow::machine::illegal::Applied;
+use crate::workflow::machine::node::NodeState;
+use crate::workflow::plan::Plan;
+use std::sync::Arc;
+
+impl Graph {
+    /// These nodes stand as if they had never begun. Their links are undecided. Returns the child runs that they had.
+    pub(crate) fn renew(&mut self, nodes: &[NodeIx]) -> Vec<RunId> {
+        let mut children = Vec::new();
+        for ix in nodes {
+            if let Some(state) = self.nodes.get_mut(ix.index()) {
+                children.extend(state.instances().children());
+                *state = core::mem::take(state).renewed();
+            }
+        }
+        self.count = Count::all(&self.nodes);
+        let stays = |ix: &NodeIx| nodes.binary_search(ix).is_err();
+        self.failures.retain(stays);
+        self.stop = self.stop.filter(stays);
+        children
+    }
+
+    /// Decides the links again that lead to these nodes, which were renewed, from others.
+    pub(crate) fn lead_again(&mut self, nodes: &[NodeIx]) -> Applied {
+        let plan = Arc::clone(&self.plan);
+        let is_inside = |ix: &NodeIx| nodes.binary_search(ix).is_ok();
+        for (from, compiled) in plan.indexes().zip(&plan.nodes).filter(|(from, _)| !is_inside(from)) {
+            for next in compiled.next.iter().filter(|next| is_inside(&next.to)) {
+                let decision = self.node(from).and_then(|node| node.link_decision(&next.on));
+                if let Some(decision) = decision {
+                    self.decide_link(from, next, decision)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds anew what the nodes know of their links, after these nodes were renewed, and which failures nothing handles.
+    pub(crate) fn relink(&mut self, renewed: &[NodeIx]) {
+        let is_renewed = |ix: &NodeIx| renewed.contains(ix);
+        for ix in self.plan.indexes() {
+            let is_touched = is_renewed(&ix) || self.links_to(ix).any(|link| is_renewed(&link.source));
+            self.relink_node(ix, is_touched);
+        }
+        self.stop = self.find_stop();
+        self.failures = self.plan.indexes().filter(|ix| self.is_unhandled(*ix)).collect();
+    }
+
+    /// Finds anew what a node knows of its links; what has arrived only if that may have changed.
+    fn relink_node(&mut self, ix: NodeIx, arrivals_changed: bool) {
+        let links = self.found_links(ix);
+        let is_open = self.state(ix).is_some_and(|state| !state.has_ended());
+        let arrivals = (arrivals_changed && is_open).then(|| self.found_arrivals(ix));
+        if let Some(state) = self.nodes.get_mut(ix.index()) {
+            state.set_links(links);
+            if let Some(arrivals) = arrivals {
+                state.set_arrivals(arrivals);
+            }
+        }
+    }
+
+    /// The nodes under another plan. For each node of that, `from` says which node of this one it was. What has happened
+    /// stays; what follows from it by the links is found anew. None if `from` names a node that is not there.
+    pub(crate) fn migrated(&self, plan: &Arc<Plan>, from: &[Option<NodeIx>]) -> Option<Self> {
+        let mut nodes = Self::new(Arc::clone(plan)).nodes;
+        for (slot, was) in nodes.iter_mut().zip(from) {
+            let Some(was) = was else { continue };
+            let mut state = self.state(*was)?.clone();
+            let variable = |old: u32| {
+                let name = &self.plan.definition.variables.get(old as usize)?.name;
+                plan.context.index_of(name)
+            };
+            state.migrate(variable);
+            state.adopt_kind(slot.work().kind());
+            *slot = state;
+        }
+        let mut new = Self::restored(Arc::clone(plan), nodes, Vec::new())?;
+        for (ix, was) in plan.indexes().zip(from) {
+            let is_kept = was.is_some_and(|was| self.has_same_inputs(was, &new, ix, from));
+            new.relink_node(ix, !is_kept);
+        }
+        let image = |was: &NodeIx| plan.indexes().zip(from).find(|(_, from)| **from == Some(*was)).map(|(ix, _)| ix);
+        let known: Vec<NodeIx> = self.failures.iter().filter_map(image).filter(|ix| new.is_unhandled(*ix)).collect();
+        let others = plan.indexes().filter(|ix| new.is_unhandled(*ix) && !known.contains(ix));
+        new.failures = known.iter().copied().chain(others).collect();
+        Some(new)
+    }
+
+    /// The nodes that have no image in such a plan.
+    pub(crate) fn dropped<'a>(&'a self, from: &'a [Option<NodeIx>]) -> impl Iterator<Item = &'a NodeState> {
+        self.nodes().filter(|node| !from.contains(&Some(node.ix))).map(|node| node.state)
+    }
+}

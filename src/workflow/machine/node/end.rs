@@ -1,0 +1,147 @@
+//! How an instance of a node's work ended.
+
+use crate::payload::Payload;
+use crate::run::LimitReached;
+use crate::task::{Failure, FailureKind, SideEffects};
+use serde::{Deserialize, Serialize};
+
+/// How an instance ended. Most succeed, so what the others add is boxed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct InstanceEnd {
+    side_effects: SideEffects,
+    /// None: it succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trouble: Option<Box<Trouble>>,
+}
+
+/// Why an instance did not succeed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Trouble {
+    Cancelled,
+    Failed {
+        failure: Failure,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reached: Option<Reached>,
+    },
+}
+
+/// A limit that a child run reached.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Reached {
+    pub(crate) limit: LimitReached,
+    /// What the child run would have given if it had ended there.
+    #[serde(default, skip_serializing_if = "Payload::is_null")]
+    pub(crate) partial: Payload,
+}
+
+impl InstanceEnd {
+    pub(crate) const fn succeeded(side_effects: SideEffects) -> Self {
+        Self { side_effects, trouble: None }
+    }
+
+    pub(crate) fn failed(side_effects: SideEffects, failure: Failure) -> Self {
+        Self { side_effects, trouble: Some(Box::new(Trouble::Failed { failure, reached: None })) }
+    }
+
+    /// A child run ended at a limit.
+    pub(crate) fn limited(side_effects: SideEffects, failure: Failure, reached: Option<Reached>) -> Self {
+        Self { side_effects, trouble: Some(Box::new(Trouble::Failed { failure, reached })) }
+    }
+
+    pub(crate) fn cancelled(side_effects: SideEffects) -> Self {
+        Self { side_effects, trouble: Some(Box::new(Trouble::Cancelled)) }
+    }
+
+    pub(crate) const fn side_effects(&self) -> &SideEffects {
+        &self.side_effects
+    }
+
+    pub(crate) fn failure(&self) -> Option<&Failure> {
+        match self.trouble.as_deref()? {
+            Trouble::Failed { failure, .. } => Some(failure),
+            Trouble::Cancelled => None,
+        }
+    }
+
+    /// The failure as a node reports it.
+    pub(crate) fn failure_or(&self, cancelled: &str) -> Failure {
+        self.failure().cloned().unwrap_or_else(|| Failure::permanent(cancelled))
+    }
+
+    pub(crate) fn reached(&self) -> Option<&Reached> {
+        match self.trouble.as_deref()? {
+            Trouble::Failed { reached, .. } => reached.as_ref(),
+            Trouble::Cancelled => None,
+        }
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        matches!(self.trouble.as_deref(), Some(Trouble::Cancelled))
+    }
+
+    pub(crate) const fn is_success(&self) -> bool {
+        self.trouble.is_none()
+    }
+
+    /// Whether the outcome of an attempt is unknown.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.side_effects == SideEffects::Possible
+    }
+
+    /// An instance of a pivot is attempted until its outcome is known: a permanent failure had no effect.
+    pub(crate) fn of_pivot(mut self) -> Self {
+        if self.failure().is_some_and(|failure| failure.kind == FailureKind::Permanent) {
+            self.side_effects = SideEffects::None;
+        }
+        self
+    }
+
+    /// The same end with the outcome that a query found; none: the query did not find out. What was cancelled stays so.
+    pub(crate) fn found(mut self, outcome: Option<SideEffects>) -> Self {
+        if let Some(side_effects) = outcome {
+            let done = matches!(side_effects, SideEffects::Done(_));
+            self.side_effects = side_effects;
+            if done && !self.is_cancelled() {
+                self.trouble = None;
+            }
+        }
+        self
+    }
+
+    pub(crate) fn output(&self) -> Payload {
+        match &self.side_effects {
+            SideEffects::Done(output) => output.clone(),
+            SideEffects::None | SideEffects::Possible => Payload::NULL,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn done() -> SideEffects {
+        SideEffects::Done(Payload::new(json!(3)))
+    }
+
+    #[test]
+    fn a_query_settles_a_failure_but_not_a_cancellation() {
+        let unknown = InstanceEnd::failed(SideEffects::Possible, Failure::permanent("lost"));
+        assert!(unknown.is_unknown() && !unknown.is_success());
+        assert!(unknown.clone().found(Some(done())).is_success());
+        assert_eq!(unknown.clone().found(Some(SideEffects::None)).side_effects(), &SideEffects::None);
+        assert_eq!(unknown.clone().found(None), unknown);
+        let cancelled = InstanceEnd::cancelled(SideEffects::Possible).found(Some(done()));
+        assert!(cancelled.is_cancelled());
+        assert_eq!(cancelled.output(), Payload::new(json!(3)));
+    }
+
+    #[test]
+    fn a_permanent_failure_of_a_pivot_had_no_effect() {
+        let end = |failure| InstanceEnd::failed(SideEffects::Possible, failure).of_pivot();
+        assert!(!end(Failure::permanent("no")).is_unknown());
+        assert!(end(Failure::transient("late")).is_unknown());
+    }
+}

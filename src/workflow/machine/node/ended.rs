@@ -1,0 +1,114 @@
+//! How a node ended, and how its compensation did.
+
+use super::instance::is_default;
+use super::{Applied, Illegal};
+use crate::name::Name;
+use crate::run::{NodeOutcome, UndoOutcome};
+use serde::{Deserialize, Serialize};
+
+/// The end of a node, kept small: most nodes succeed or are skipped, take no case and are not compensated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Ended {
+    Succeeded,
+    Skipped,
+    With(Box<End>),
+}
+
+/// The end of a node with everything that follows from it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct End {
+    outcome: NodeOutcome,
+    /// The cases that it took: of a choice, of a race, or a handler.
+    #[serde(default, skip_serializing_if = "is_default")]
+    took: Vec<Name>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    compensated: Option<UndoOutcome>,
+}
+
+impl Ended {
+    pub(super) fn new(outcome: &NodeOutcome, took: &[Name]) -> Self {
+        Self::of(Box::new(End { outcome: outcome.clone(), took: took.to_vec(), compensated: None }))
+    }
+
+    /// In the small form, where that says it all.
+    fn of(end: Box<End>) -> Self {
+        match (&end.outcome, &end.took[..], &end.compensated) {
+            (NodeOutcome::Succeeded, [], None) => Self::Succeeded,
+            (NodeOutcome::Skipped, [], None) => Self::Skipped,
+            (_, _, _) => Self::With(end),
+        }
+    }
+
+    pub(crate) const fn outcome(&self) -> &NodeOutcome {
+        const SUCCEEDED: &NodeOutcome = &NodeOutcome::Succeeded;
+        const SKIPPED: &NodeOutcome = &NodeOutcome::Skipped;
+        match self {
+            Self::Succeeded => SUCCEEDED,
+            Self::Skipped => SKIPPED,
+            Self::With(end) => &end.outcome,
+        }
+    }
+
+    pub(crate) fn took(&self) -> &[Name] {
+        match self {
+            Self::With(end) => &end.took,
+            Self::Succeeded | Self::Skipped => &[],
+        }
+    }
+
+    pub(crate) const fn compensated(&self) -> Option<&UndoOutcome> {
+        match self {
+            Self::With(end) => end.compensated.as_ref(),
+            Self::Succeeded | Self::Skipped => None,
+        }
+    }
+
+    /// The compensation has ended, or an operator has decided about one that failed.
+    pub(super) fn compensate(&mut self, outcome: &UndoOutcome) -> Applied {
+        match self.compensated() {
+            None | Some(UndoOutcome::Failed { .. }) => {
+                self.set(Some(outcome.clone()));
+                Ok(())
+            }
+            Some(_) => Err(Illegal::new("the compensation of a node ends", "it has ended")),
+        }
+    }
+
+    /// A compensation that failed is tried again.
+    pub(super) fn retry_compensation(&mut self) -> Applied {
+        match self.compensated() {
+            Some(UndoOutcome::Failed { .. }) => {
+                self.set(None);
+                Ok(())
+            }
+            Some(_) | None => Err(Illegal::new("the compensation of a node is tried again", "it has not failed")),
+        }
+    }
+
+    fn set(&mut self, compensated: Option<UndoOutcome>) {
+        let (outcome, took) = (self.outcome().clone(), self.took().to_vec());
+        *self = Self::of(Box::new(End { outcome, took, compensated }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::Failure;
+
+    #[test]
+    fn a_compensation_ends_once_unless_it_failed() {
+        let failed = UndoOutcome::Failed { failure: Failure::permanent("no") };
+        let mut ended = Ended::new(&NodeOutcome::Succeeded, &[]);
+        assert_eq!(ended, Ended::Succeeded);
+        assert!(ended.retry_compensation().is_err());
+        ended.compensate(&failed).unwrap();
+        ended.retry_compensation().unwrap();
+        assert_eq!(ended, Ended::Succeeded);
+        ended.compensate(&failed).unwrap();
+        ended.compensate(&UndoOutcome::Undone).unwrap();
+        assert!(ended.compensate(&UndoOutcome::Undone).is_err());
+        assert_eq!((ended.outcome(), ended.compensated()), (&NodeOutcome::Succeeded, Some(&UndoOutcome::Undone)));
+    }
+}

@@ -1,0 +1,470 @@
+//! One instance of a node's work: a task or a child run, and its compensation. A run has as many as its nodes have begun, so
+//! what few instances have is boxed.
+
+use super::{Applied, Illegal, InstanceEnd};
+use crate::id::{AttemptId, RunId, TaskId};
+use crate::payload::Payload;
+use crate::task::{Failure, SideEffects, Spending, Usage};
+use serde::{Deserialize, Serialize};
+
+/// What performs an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Worker {
+    Task(TaskId),
+    Child(RunId),
+}
+
+impl Worker {
+    pub(crate) const fn child(self) -> Option<RunId> {
+        match self {
+            Self::Child(run) => Some(run),
+            Self::Task(_) => None,
+        }
+    }
+
+    pub(crate) const fn task(self) -> Option<TaskId> {
+        match self {
+            Self::Task(task) => Some(task),
+            Self::Child(_) => None,
+        }
+    }
+}
+
+/// Whether an instance can still be withdrawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Commitment {
+    #[default]
+    Withdrawable,
+    /// An agent has the task of a pivot, or the outcome of its last attempt is unknown; or a child run has passed its pivot.
+    Committed,
+}
+
+/// Whether an instance was asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Cancellation {
+    #[default]
+    NotRequested,
+    Requested,
+}
+
+/// One instance of a node's work.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Instance {
+    worker: Worker,
+    #[serde(default, skip_serializing_if = "Payload::is_null")]
+    input: Payload,
+    #[serde(default, skip_serializing_if = "is_default")]
+    cancel: Cancellation,
+    #[serde(default, skip_serializing_if = "is_default")]
+    commitment: Commitment,
+    /// How many attempts at its task have begun.
+    #[serde(default, skip_serializing_if = "is_default")]
+    attempts: u32,
+    #[serde(default, skip_serializing_if = "is_default")]
+    stage: Stage,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    aside: Option<Box<Aside>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Stage {
+    #[default]
+    Active,
+    /// Its task has ended with an unknown outcome, and a query is to find out.
+    Unknown(Box<UnknownOutcome>),
+    Ended {
+        end: InstanceEnd,
+        #[serde(default, skip_serializing_if = "is_default")]
+        undo: InstanceUndo,
+    },
+}
+
+/// An outcome that a query is to find out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct UnknownOutcome {
+    /// How the instance ends if the query does not find out.
+    end: InstanceEnd,
+    /// The task of the query, once it was submitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    query: Option<TaskId>,
+}
+
+/// How far the compensation of an instance is.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum InstanceUndo {
+    #[default]
+    Idle,
+    Active(Worker),
+    Undone,
+    Failed(Box<Failure>),
+}
+
+/// What few instances have.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+struct Aside {
+    /// The state in which it is performed, for a node with states.
+    #[serde(default, skip_serializing_if = "is_default")]
+    state: u32,
+    #[serde(default, skip_serializing_if = "is_default")]
+    bill: Bill,
+}
+
+/// What was reserved for an instance, and what its attempts and those of its compensation used.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+struct Bill {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reserved: Option<Spending>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    used: Vec<(AttemptId, Usage)>,
+}
+
+/// What an instance takes of every budget that it is under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Claim {
+    /// Reserved and not spent yet.
+    pub(crate) reserved: Spending,
+    pub(crate) spent: Spending,
+}
+
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Reading.
+impl Instance {
+    pub(crate) const fn worker(&self) -> Worker {
+        self.worker
+    }
+
+    pub(crate) const fn input(&self) -> &Payload {
+        &self.input
+    }
+
+    /// Whether it has not ended.
+    pub(crate) const fn is_active(&self) -> bool {
+        !matches!(self.stage, Stage::Ended { .. })
+    }
+
+    pub(crate) const fn end(&self) -> Option<&InstanceEnd> {
+        match &self.stage {
+            Stage::Ended { end, .. } => Some(end),
+            Stage::Active | Stage::Unknown(_) => None,
+        }
+    }
+
+    pub(crate) const fn undo(&self) -> &InstanceUndo {
+        match &self.stage {
+            Stage::Ended { undo, .. } => undo,
+            Stage::Active | Stage::Unknown(_) => &InstanceUndo::Idle,
+        }
+    }
+
+    pub(crate) const fn is_undo_idle(&self) -> bool {
+        matches!(self.undo(), InstanceUndo::Idle)
+    }
+
+    /// Whether its outcome is unknown and a query is to find out.
+    pub(crate) const fn is_unknown(&self) -> bool {
+        matches!(self.stage, Stage::Unknown(_))
+    }
+
+    /// The task of the query that is to find out its outcome.
+    pub(crate) fn query(&self) -> Option<TaskId> {
+        match &self.stage {
+            Stage::Unknown(unknown) => unknown.query,
+            Stage::Active | Stage::Ended { .. } => None,
+        }
+    }
+
+    /// Whether a query is to be submitted.
+    pub(crate) fn needs_query(&self) -> bool {
+        self.is_unknown() && self.query().is_none()
+    }
+
+    pub(crate) fn is_cancelling(&self) -> bool {
+        self.cancel == Cancellation::Requested
+    }
+
+    pub(crate) fn is_committed(&self) -> bool {
+        self.commitment == Commitment::Committed
+    }
+
+    /// Whether it can be asked to stop. What a pivot does is not stopped half-way: its outcome, which decides between forward
+    /// and back, would be unknown.
+    pub(crate) fn can_be_cancelled(&self) -> bool {
+        matches!(self.stage, Stage::Active) && !self.is_cancelling() && !self.is_committed()
+    }
+
+    pub(crate) const fn side_effects(&self) -> &SideEffects {
+        match self.end() {
+            Some(end) => end.side_effects(),
+            None => &SideEffects::None,
+        }
+    }
+
+    pub(crate) fn had_effect(&self) -> bool {
+        *self.side_effects() != SideEffects::None
+    }
+
+    /// Whether there is something to compensate. A child run that failed has compensated what it could.
+    pub(crate) fn has_something_to_undo(&self) -> bool {
+        match self.worker {
+            Worker::Child(_) => matches!(self.side_effects(), SideEffects::Done(_)),
+            Worker::Task(_) => self.had_effect(),
+        }
+    }
+
+    /// The output of an instance that succeeded, null otherwise: the output of cancelled work is not used.
+    pub(crate) fn output(&self) -> Payload {
+        self.end().filter(|end| end.is_success()).map(InstanceEnd::output).unwrap_or_default()
+    }
+
+    /// The state in which it is performed, for a node with states.
+    pub(crate) fn state(&self) -> u32 {
+        self.aside.as_ref().map_or(0, |aside| aside.state)
+    }
+
+    pub(crate) fn spent(&self) -> Spending {
+        let used = self.aside.iter().flat_map(|aside| &aside.bill.used);
+        used.fold(Spending::of(self.attempts.into(), Usage::default()), |sum, (_, usage)| sum + Spending::of(0, *usage))
+    }
+
+    pub(crate) fn claim(&self) -> Claim {
+        let spent = self.spent();
+        let reserved = self.aside.as_ref().and_then(|aside| aside.bill.reserved).filter(|_| self.is_active());
+        Claim { reserved: reserved.map(|reserved| reserved - spent).unwrap_or_default(), spent }
+    }
+}
+
+/// Transitions.
+impl Instance {
+    pub(crate) fn new(worker: Worker, input: Payload, state: u32) -> Self {
+        let aside = (state > 0).then(|| Box::new(Aside { state, ..Aside::default() }));
+        Self {
+            worker,
+            input,
+            cancel: Cancellation::NotRequested,
+            commitment: Commitment::Withdrawable,
+            attempts: 0,
+            stage: Stage::Active,
+            aside,
+        }
+    }
+
+    pub(crate) fn request_cancel(&mut self) -> Applied {
+        self.active("an instance is asked to stop")?;
+        self.cancel = Cancellation::Requested;
+        Ok(())
+    }
+
+    pub(crate) fn commit(&mut self, commitment: Commitment) -> Applied {
+        self.active("the commitment of an instance changes")?;
+        self.commitment = commitment;
+        Ok(())
+    }
+
+    /// Its task or child run has ended.
+    pub(crate) fn finish(&mut self, end: InstanceEnd) -> Applied {
+        const INPUT: &str = "an instance ends";
+        match self.stage {
+            Stage::Active => self.stage = Stage::Ended { end, undo: InstanceUndo::Idle },
+            Stage::Unknown(_) => return Err(Illegal::new(INPUT, "its outcome is being queried")),
+            Stage::Ended { .. } => return Err(Illegal::new(INPUT, "it has ended")),
+        }
+        Ok(())
+    }
+
+    /// Its task has ended, and a query is to find out how.
+    pub(crate) fn finish_unknown(&mut self, end: InstanceEnd) -> Applied {
+        const INPUT: &str = "an instance ends with an unknown outcome";
+        match self.stage {
+            Stage::Active => self.stage = Stage::Unknown(Box::new(UnknownOutcome { end, query: None })),
+            Stage::Unknown(_) => return Err(Illegal::new(INPUT, "its outcome is being queried")),
+            Stage::Ended { .. } => return Err(Illegal::new(INPUT, "it has ended")),
+        }
+        Ok(())
+    }
+
+    /// The query was submitted.
+    pub(crate) fn begin_query(&mut self, worker: Worker) -> Applied {
+        const INPUT: &str = "an outcome is queried";
+        let Worker::Task(task) = worker else { return Err(Illegal::new(INPUT, "the worker is a child run")) };
+        match &mut self.stage {
+            Stage::Unknown(unknown) if unknown.query.is_none() => unknown.query = Some(task),
+            Stage::Unknown(_) => return Err(Illegal::new(INPUT, "it is being queried")),
+            Stage::Active | Stage::Ended { .. } => return Err(Illegal::new(INPUT, "it is not unknown")),
+        }
+        Ok(())
+    }
+
+    /// The query has ended. `conclude` makes of how the task ended how the instance ends.
+    pub(crate) fn end_query(&mut self, conclude: impl FnOnce(InstanceEnd) -> InstanceEnd) -> Applied {
+        match &self.stage {
+            Stage::Unknown(unknown) if unknown.query.is_some() => {
+                let end = conclude(unknown.end.clone());
+                self.stage = Stage::Ended { end, undo: InstanceUndo::Idle };
+                Ok(())
+            }
+            Stage::Unknown(_) | Stage::Active | Stage::Ended { .. } => {
+                Err(Illegal::new("a query ends", "the outcome is not being queried"))
+            }
+        }
+    }
+
+    /// A task undoes it, or the child run that performed it compensates.
+    pub(crate) fn begin_undo(&mut self, worker: Worker) -> Applied {
+        self.change_undo("the compensation of an instance begins", |undo| {
+            matches!(undo, InstanceUndo::Idle).then_some(InstanceUndo::Active(worker))
+        })
+    }
+
+    pub(crate) fn end_undo(&mut self, end: &InstanceEnd) -> Applied {
+        self.change_undo("the compensation of an instance ends", |undo| {
+            matches!(undo, InstanceUndo::Active(_)).then(|| match end.is_success() {
+                true => InstanceUndo::Undone,
+                false => InstanceUndo::Failed(Box::new(end.failure_or("it was cancelled"))),
+            })
+        })
+    }
+
+    /// A compensation that failed is to be tried again; others are left as they are.
+    pub(crate) fn retry_undo(&mut self) {
+        if let Stage::Ended { undo: undo @ InstanceUndo::Failed(_), .. } = &mut self.stage {
+            *undo = InstanceUndo::Idle;
+        }
+    }
+
+    pub(crate) fn reserve(&mut self, reserved: Spending) {
+        self.aside.get_or_insert_default().bill.reserved = Some(reserved);
+    }
+
+    pub(crate) const fn begin_attempt(&mut self) {
+        self.attempts = self.attempts.saturating_add(1);
+    }
+
+    /// An attempt was given back and does not count.
+    pub(crate) const fn return_attempt(&mut self) {
+        self.attempts = self.attempts.saturating_sub(1);
+    }
+
+    /// The usage of an attempt so far. A later report replaces an earlier one.
+    pub(crate) fn record_usage(&mut self, attempt: AttemptId, usage: Usage) {
+        let used = &mut self.aside.get_or_insert_default().bill.used;
+        match used.iter_mut().find(|(known, _)| *known == attempt) {
+            Some((_, known)) => *known = usage,
+            None => used.push((attempt, usage)),
+        }
+    }
+
+    const fn active(&self, input: &'static str) -> Applied {
+        match self.stage {
+            Stage::Active | Stage::Unknown(_) => Ok(()),
+            Stage::Ended { .. } => Err(Illegal::new(input, "it has ended")),
+        }
+    }
+
+    fn change_undo(
+        &mut self,
+        input: &'static str,
+        change: impl FnOnce(&InstanceUndo) -> Option<InstanceUndo>,
+    ) -> Applied {
+        let Stage::Ended { undo, .. } = &mut self.stage else { return Err(Illegal::new(input, "it has not ended")) };
+        match change(undo) {
+            Some(next) => *undo = next,
+            None => {
+                let state = match undo {
+                    InstanceUndo::Idle => "its compensation has not begun",
+                    InstanceUndo::Active(_) => "its compensation is under way",
+                    InstanceUndo::Undone => "it is undone",
+                    InstanceUndo::Failed(_) => "its compensation has failed",
+                };
+                return Err(Illegal::new(input, state));
+            }
+        }
+        Ok(())
+    }
+}
+
+const _: () = assert!(size_of::<Instance>() <= 80);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(number: u64) -> Worker {
+        Worker::Task(TaskId::new(number))
+    }
+
+    fn instance() -> Instance {
+        Instance::new(task(1), Payload::NULL, 0)
+    }
+
+    fn done() -> InstanceEnd {
+        InstanceEnd::succeeded(SideEffects::Done(Payload::NULL))
+    }
+
+    fn unknown() -> InstanceEnd {
+        InstanceEnd::failed(SideEffects::Possible, Failure::permanent("lost"))
+    }
+
+    #[test]
+    fn it_ends_once_and_is_undone_after_its_end() {
+        let mut instance = instance();
+        assert!(instance.begin_undo(task(2)).is_err());
+        instance.finish(done()).unwrap();
+        assert!(instance.finish(done()).is_err() && instance.request_cancel().is_err());
+        assert!(instance.end_undo(&done()).is_err());
+        instance.begin_undo(task(2)).unwrap();
+        assert!(instance.begin_undo(task(3)).is_err());
+        instance.end_undo(&unknown()).unwrap();
+        assert!(matches!(instance.undo(), InstanceUndo::Failed(_)));
+        instance.retry_undo();
+        instance.begin_undo(task(4)).unwrap();
+        instance.end_undo(&done()).unwrap();
+        assert_eq!(*instance.undo(), InstanceUndo::Undone);
+    }
+
+    #[test]
+    fn an_unknown_outcome_is_queried_once() {
+        let mut instance = instance();
+        assert!(instance.begin_query(task(2)).is_err());
+        instance.finish_unknown(unknown()).unwrap();
+        assert!(instance.needs_query() && instance.is_active() && !instance.can_be_cancelled());
+        assert!(instance.end_query(|end| end).is_err() && instance.finish(done()).is_err());
+        instance.begin_query(task(2)).unwrap();
+        assert!(instance.begin_query(task(3)).is_err());
+        instance.end_query(|end| end.found(Some(SideEffects::None))).unwrap();
+        assert!(!instance.is_active() && !instance.had_effect());
+    }
+
+    #[test]
+    fn what_is_committed_is_not_cancelled() {
+        let mut instance = instance();
+        instance.commit(Commitment::Committed).unwrap();
+        assert!(!instance.can_be_cancelled());
+        instance.commit(Commitment::Withdrawable).unwrap();
+        assert!(instance.can_be_cancelled());
+        instance.request_cancel().unwrap();
+        assert!(!instance.can_be_cancelled());
+    }
+
+    #[test]
+    fn a_claim_shrinks_as_it_is_spent() {
+        let mut instance = instance();
+        instance.reserve(Spending { attempts: 2, cost: 10, tokens: 0 });
+        instance.begin_attempt();
+        let attempt = AttemptId::new(TaskId::new(1), 1);
+        let usage = |cost| Usage { cost, ..Usage::default() };
+        instance.record_usage(attempt, usage(3));
+        instance.record_usage(attempt, usage(4));
+        let claim = instance.claim();
+        assert_eq!((claim.reserved.attempts, claim.reserved.cost, claim.spent.cost), (1, 6, 4));
+        instance.finish(done()).unwrap();
+        assert_eq!(instance.claim().reserved, Spending::NOTHING);
+    }
+}

@@ -1,0 +1,345 @@
+//! The instances of a node's work: none at first, mostly one, rarely many. A run has a list for each of its nodes, so an empty
+//! list takes no more than a pointer.
+
+use super::{Applied, Illegal, Instance, InstanceUndo, Worker};
+use crate::id::RunId;
+use crate::task::{SideEffects, Spending};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The instances of a node, in the order in which they began.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Instances(Option<Box<List>>);
+
+#[derive(Debug, Clone, PartialEq)]
+enum List {
+    One(Instance),
+    Many(Many),
+}
+
+/// Several instances, and what is counted of them.
+#[derive(Debug, Clone, Default)]
+struct Many {
+    all: Vec<Instance>,
+    count: Count,
+    /// No instance before this one can be asked to stop. Found again after a restore.
+    cancel_from: usize,
+}
+
+impl PartialEq for Many {
+    fn eq(&self, other: &Self) -> bool {
+        self.all == other.all
+    }
+}
+
+/// How many instances of a node are in which state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Count {
+    active: u32,
+    failed: u32,
+    unknown: u32,
+}
+
+impl Count {
+    fn add(&mut self, instance: &Instance) {
+        self.active += u32::from(instance.is_active());
+        self.failed += u32::from(has_failed(instance));
+        self.unknown += u32::from(instance.is_unknown());
+    }
+
+    fn subtract(&mut self, instance: &Instance) {
+        self.active = self.active.saturating_sub(u32::from(instance.is_active()));
+        self.failed = self.failed.saturating_sub(u32::from(has_failed(instance)));
+        self.unknown = self.unknown.saturating_sub(u32::from(instance.is_unknown()));
+    }
+}
+
+fn has_failed(instance: &Instance) -> bool {
+    instance.end().is_some_and(|end| !end.is_success())
+}
+
+impl Many {
+    fn push(&mut self, instance: Instance) {
+        self.count.add(&instance);
+        self.all.push(instance);
+    }
+
+    fn change<T>(&mut self, index: usize, change: impl FnOnce(&mut Instance) -> Applied<T>) -> Option<Applied<T>> {
+        let instance = self.all.get_mut(index)?;
+        self.count.subtract(instance);
+        let changed = change(instance);
+        self.count.add(instance);
+        if instance.can_be_cancelled() {
+            self.cancel_from = self.cancel_from.min(index);
+        } else if self.cancel_from == index {
+            let rest = self.all.get(index..).unwrap_or_default();
+            self.cancel_from += rest.iter().take_while(|instance| !instance.can_be_cancelled()).count();
+        }
+        Some(changed)
+    }
+}
+
+/// Reading.
+impl Instances {
+    pub(crate) fn as_slice(&self) -> &[Instance] {
+        match self.0.as_deref() {
+            None => &[],
+            Some(List::One(instance)) => core::slice::from_ref(instance),
+            Some(List::Many(many)) => &many.all,
+        }
+    }
+
+    pub(crate) fn iter(&self) -> core::slice::Iter<'_, Instance> {
+        self.as_slice().iter()
+    }
+
+    /// The instances with their indexes.
+    pub(crate) fn indexed(&self) -> impl Iterator<Item = (u32, &Instance)> {
+        (0..).zip(self.iter())
+    }
+
+    pub(crate) fn get(&self, index: u32) -> Option<&Instance> {
+        self.as_slice().get(index as usize)
+    }
+
+    pub(crate) fn last(&self) -> Option<&Instance> {
+        self.as_slice().last()
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        u32::try_from(self.as_slice().len()).unwrap_or(u32::MAX)
+    }
+
+    fn count(&self) -> Count {
+        let mut count = Count::default();
+        match self.0.as_deref() {
+            None => {}
+            Some(List::One(instance)) => count.add(instance),
+            Some(List::Many(many)) => count = many.count,
+        }
+        count
+    }
+
+    /// How many have not ended.
+    pub(crate) fn active(&self) -> u32 {
+        self.count().active
+    }
+
+    /// How many have ended and did not succeed.
+    pub(crate) fn failed(&self) -> u32 {
+        self.count().failed
+    }
+
+    /// How many have succeeded.
+    pub(crate) fn succeeded(&self) -> u32 {
+        let Count { active, failed, .. } = self.count();
+        self.len().saturating_sub(active).saturating_sub(failed)
+    }
+
+    /// The first whose outcome a query is to find out, once it is submitted.
+    pub(crate) fn next_query(&self) -> Option<(u32, &Instance)> {
+        if self.count().unknown == 0 {
+            return None;
+        }
+        self.indexed().find(|(_, instance)| instance.needs_query())
+    }
+
+    /// The worker of the next instance that is to be asked to stop.
+    pub(crate) fn next_to_cancel(&self) -> Option<Worker> {
+        let from = match self.0.as_deref() {
+            Some(List::Many(many)) => many.cancel_from,
+            Some(List::One(_)) | None => 0,
+        };
+        let rest = self.as_slice().get(from..).unwrap_or_default();
+        rest.iter().find(|instance| instance.can_be_cancelled()).map(Instance::worker)
+    }
+
+    pub(crate) fn had_effect(&self) -> bool {
+        self.iter().any(Instance::had_effect)
+    }
+
+    /// Whether the outcome of one that has ended is unknown.
+    pub(crate) fn outcome_unknown(&self) -> bool {
+        self.iter().any(|instance| *instance.side_effects() == SideEffects::Possible)
+    }
+
+    /// The child runs that are or were instances.
+    pub(crate) fn children(&self) -> impl Iterator<Item = RunId> {
+        self.iter().filter_map(|instance| instance.worker().child())
+    }
+
+    /// The child runs that are under way as instances.
+    pub(crate) fn active_children(&self) -> impl Iterator<Item = RunId> {
+        self.iter().filter(|instance| instance.is_active()).filter_map(|instance| instance.worker().child())
+    }
+
+    /// A child run whose compensation failed.
+    pub(crate) fn child_not_undone(&self) -> Option<RunId> {
+        let mut failed = self.iter().filter(|instance| matches!(instance.undo(), InstanceUndo::Failed(_)));
+        failed.find_map(|instance| instance.worker().child())
+    }
+
+    pub(crate) fn spent(&self) -> Spending {
+        self.iter().fold(Spending::NOTHING, |sum, instance| sum + instance.spent())
+    }
+
+    /// Checks that what is counted is there.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let mut found = Count::default();
+        self.iter().for_each(|instance| found.add(instance));
+        let counted = self.count();
+        if found != counted {
+            return Err(format!("counts its instances as {counted:?}, not {found:?}"));
+        }
+        let first = self.iter().position(Instance::can_be_cancelled).and_then(|at| self.as_slice().get(at));
+        if self.next_to_cancel() != first.map(Instance::worker) {
+            return Err("passes over an instance that can be cancelled".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// Transitions.
+impl Instances {
+    /// The next instance begins. Its index must be the next one.
+    pub(super) fn begin(&mut self, index: u32, instance: Instance) -> Applied {
+        if index != self.len() {
+            return Err(Illegal::new("an instance begins", "another is the next one"));
+        }
+        self.push(instance);
+        Ok(())
+    }
+
+    fn push(&mut self, instance: Instance) {
+        match self.0.as_deref_mut() {
+            None => self.0 = Some(Box::new(List::One(instance))),
+            Some(List::Many(many)) => many.push(instance),
+            Some(list @ List::One(_)) => {
+                if let List::One(first) = core::mem::replace(list, List::Many(Many::default()))
+                    && let List::Many(many) = list
+                {
+                    many.push(first);
+                    many.push(instance);
+                }
+            }
+        }
+    }
+
+    /// Changes one instance.
+    pub(super) fn change<T>(
+        &mut self,
+        input: &'static str,
+        index: u32,
+        change: impl FnOnce(&mut Instance) -> Applied<T>,
+    ) -> Applied<T> {
+        let changed = match self.0.as_deref_mut() {
+            Some(List::One(instance)) if index == 0 => Some(change(instance)),
+            Some(List::Many(many)) => many.change(index as usize, change),
+            Some(List::One(_)) | None => None,
+        };
+        changed.unwrap_or_else(|| Err(Illegal::new(input, "its node has no such instance")))
+    }
+
+    /// Compensations that failed are to be tried again.
+    pub(super) fn retry_undo(&mut self) {
+        match self.0.as_deref_mut() {
+            None => {}
+            Some(List::One(instance)) => instance.retry_undo(),
+            Some(List::Many(many)) => many.all.iter_mut().for_each(Instance::retry_undo),
+        }
+    }
+}
+
+impl<'a> IntoIterator for &'a Instances {
+    type Item = &'a Instance;
+    type IntoIter = core::slice::Iter<'a, Instance>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// As a sequence, however many there are.
+impl Serialize for Instances {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Instances {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut instances = Self::default();
+        Vec::<Instance>::deserialize(deserializer)?.into_iter().for_each(|instance| instances.push(instance));
+        Ok(instances)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Commitment, InstanceEnd};
+    use super::*;
+    use crate::id::TaskId;
+    use crate::payload::Payload;
+    use crate::task::Failure;
+
+    fn task(index: u32) -> Worker {
+        Worker::Task(TaskId::new(u64::from(index) + 1))
+    }
+
+    fn instances(count: u32) -> Instances {
+        let mut instances = Instances::default();
+        for index in 0..count {
+            instances.begin(index, Instance::new(task(index), Payload::NULL, index)).unwrap();
+        }
+        instances
+    }
+
+    /// However many there are, the list is what a vector would be, also as data.
+    #[test]
+    fn none_one_and_many_are_like_a_vector() {
+        for count in 0..4 {
+            let instances = instances(count);
+            assert_eq!((instances.len(), instances.is_empty()), (count, count == 0));
+            let text = serde_json::to_string(&instances).unwrap();
+            assert_eq!(text, serde_json::to_string(instances.as_slice()).unwrap());
+            let read: Instances = serde_json::from_str(&text).unwrap();
+            assert_eq!(read, instances);
+            assert_eq!((read.check(), read.active()), (Ok(()), count));
+        }
+    }
+
+    #[test]
+    fn instances_begin_in_order() {
+        assert!(instances(2).begin(3, Instance::new(task(3), Payload::NULL, 0)).is_err());
+    }
+
+    #[test]
+    fn counts_follow_every_transition() {
+        for count in 1..5 {
+            let mut all = instances(count);
+            let unknown = || InstanceEnd::failed(SideEffects::Possible, Failure::permanent("lost"));
+            all.change("ends", 0, |one| one.finish_unknown(unknown())).unwrap();
+            assert_eq!(all.next_query().map(|(index, _)| index), Some(0));
+            all.change("is queried", 0, |one| one.begin_query(task(9))).unwrap();
+            all.change("is answered", 0, |one| one.end_query(|end| end)).unwrap();
+            assert_eq!((all.active(), all.failed(), all.check()), (count - 1, 1, Ok(())));
+            assert!(all.change("ends", count, |one| one.request_cancel()).is_err());
+        }
+    }
+
+    #[test]
+    fn the_next_to_cancel_is_the_first_that_can_be() {
+        let mut all = instances(3);
+        for index in [0, 1] {
+            assert_eq!(all.next_to_cancel(), Some(task(index)));
+            all.change("is cancelled", index, Instance::request_cancel).unwrap();
+        }
+        all.change("is committed", 2, |one| one.commit(Commitment::Committed)).unwrap();
+        assert_eq!(all.next_to_cancel(), None);
+        all.change("is returned", 2, |one| one.commit(Commitment::Withdrawable)).unwrap();
+        assert_eq!((all.next_to_cancel(), all.check()), (Some(task(2)), Ok(())));
+    }
+}

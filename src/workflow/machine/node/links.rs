@@ -1,0 +1,185 @@
+//! The links that lead to a node: what they have decided, and whether the node starts.
+
+use crate::definition::{Inputs, Join, On};
+use crate::name::Name;
+use crate::run::NodeOutcome;
+use serde::{Deserialize, Serialize};
+
+use super::instance::is_default;
+
+/// What the links to a node have decided so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Links {
+    /// How many are decided, and how many of these are taken.
+    decided: u32,
+    taken: u32,
+    /// How many are not taken because their source failed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    failed: u32,
+    /// Whether a source has failed, or was skipped after a failure.
+    #[serde(default, skip_serializing_if = "is_default")]
+    after_failure: bool,
+}
+
+/// How a link was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LinkDecision {
+    pub(crate) route: Route,
+    pub(crate) source: Source,
+}
+
+/// Whether a link is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route {
+    Taken,
+    NotTaken,
+}
+
+/// How the source of a link ended, as far as what follows depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    Sound,
+    Failed,
+    /// It was skipped after a failure.
+    SkippedAfterFailure,
+}
+
+/// What the links to a node say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Starts,
+    Skips,
+    /// Of the branches that a counting join needs, too few were taken, and one of them failed.
+    Short {
+        of: u32,
+        taken: u32,
+    },
+}
+
+impl LinkDecision {
+    /// The link is taken although its source has not ended: a handler starts a branch, or a case was taken before.
+    pub(crate) const BRANCH: Self = Self { route: Route::Taken, source: Source::Sound };
+}
+
+impl Route {
+    /// The route of a link whose source ended in this way, with these cases.
+    pub(crate) fn of(on: &On, outcome: &NodeOutcome, took: &[Name]) -> Self {
+        let taken = match on {
+            On::Success | On::Each => *outcome == NodeOutcome::Succeeded,
+            On::Failure => matches!(outcome, NodeOutcome::Failed { .. }) && took.is_empty(),
+            On::Always => true,
+            On::Case(case) => took.contains(case),
+        };
+        if taken { Self::Taken } else { Self::NotTaken }
+    }
+}
+
+impl Links {
+    /// One more link is decided. A node that has ended passed on already whether it came after a failure.
+    pub(crate) const fn decide(&mut self, decision: LinkDecision, has_ended: bool) {
+        self.decided = self.decided.saturating_add(1);
+        match (decision.route, decision.source) {
+            (Route::Taken, _) => self.taken = self.taken.saturating_add(1),
+            (Route::NotTaken, Source::Failed) => self.failed = self.failed.saturating_add(1),
+            (Route::NotTaken, Source::Sound | Source::SkippedAfterFailure) => {}
+        }
+        self.after_failure |= !has_ended && !matches!(decision.source, Source::Sound);
+    }
+
+    /// The same links, of a node that has ended: what it passed on stays.
+    pub(crate) const fn of_ended(self, before: Self) -> Self {
+        Self { after_failure: before.after_failure, ..self }
+    }
+
+    pub(crate) const fn decided(self) -> u32 {
+        self.decided
+    }
+
+    pub(crate) const fn is_after_failure(self) -> bool {
+        self.after_failure
+    }
+
+    /// What the links say to a node with this join; none as long as that is open. `round_due` says whether something has
+    /// arrived at a join that starts more than once.
+    pub(crate) fn verdict(self, join: Join, links: u32, round_due: bool) -> Option<Verdict> {
+        let Self { decided, taken, failed, after_failure } = self;
+        let open = links.saturating_sub(decided);
+        let skipped = decided.saturating_sub(taken).saturating_sub(failed);
+        let starts = match join {
+            Join::Trigger(rule) => rule.verdict(Inputs { of: links, succeeded: taken, failed, skipped })?,
+            Join::Each | Join::Rounds { .. } if round_due => true,
+            Join::Count { of, .. } if taken >= of => true,
+            Join::Count { of, .. } if taken.saturating_add(open) < of && after_failure => {
+                return Some(Verdict::Short { of, taken });
+            }
+            // Not before all is decided: what follows a skipped node may use the output of whatever leads to it.
+            _ if open > 0 => return None,
+            Join::All => taken == links,
+            Join::Any => taken > 0,
+            Join::Count { .. } | Join::Each | Join::Rounds { .. } => false,
+        };
+        Some(if starts { Verdict::Starts } else { Verdict::Skips })
+    }
+
+    /// Checks the counts against the number of links.
+    pub(crate) fn check(self, links: u32) -> Result<(), String> {
+        if self.decided > links || u64::from(self.taken) + u64::from(self.failed) > u64::from(self.decided) {
+            return Err(format!("counts {self:?} of {links} links"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition::Rest;
+
+    const SKIPPED: LinkDecision = LinkDecision { route: Route::NotTaken, source: Source::Sound };
+    const FAILED: LinkDecision = LinkDecision { route: Route::NotTaken, source: Source::Failed };
+
+    fn links(decisions: &[LinkDecision]) -> Links {
+        let mut links = Links::default();
+        decisions.iter().for_each(|decision| links.decide(*decision, false));
+        links
+    }
+
+    #[test]
+    fn joins_of_two_links() {
+        use Verdict::{Short, Skips, Starts};
+        let taken = LinkDecision::BRANCH;
+        let count = Join::Count { of: 2, rest: Rest::Ignore };
+        for (decisions, all, any, two) in [
+            (&[taken][..], None, None, None),
+            (&[taken, taken], Some(Starts), Some(Starts), Some(Starts)),
+            (&[taken, SKIPPED], Some(Skips), Some(Starts), Some(Skips)),
+            (&[taken, FAILED], Some(Skips), Some(Starts), Some(Short { of: 2, taken: 1 })),
+            (&[FAILED], None, None, Some(Short { of: 2, taken: 0 })),
+            (&[SKIPPED, SKIPPED], Some(Skips), Some(Skips), Some(Skips)),
+        ] {
+            let links = links(decisions);
+            let verdict = |join| links.verdict(join, 2, false);
+            assert_eq!((verdict(Join::All), verdict(Join::Any), verdict(count)), (all, any, two), "{links:?}");
+        }
+    }
+
+    #[test]
+    fn a_join_of_each_starts_when_something_has_arrived() {
+        assert_eq!(Links::default().verdict(Join::Each, 1, true), Some(Verdict::Starts));
+        assert_eq!(links(&[SKIPPED]).verdict(Join::Each, 1, false), Some(Verdict::Skips));
+    }
+
+    #[test]
+    fn an_ended_node_keeps_what_it_passed_on() {
+        let mut ended = Links::default();
+        ended.decide(FAILED, true);
+        assert!(!ended.is_after_failure() && links(&[FAILED]).is_after_failure());
+        assert!(!links(&[FAILED]).of_ended(ended).is_after_failure());
+    }
+
+    #[test]
+    fn counts_are_checked() {
+        assert!(links(&[FAILED]).check(0).is_err());
+        assert_eq!(links(&[FAILED]).check(1), Ok(()));
+    }
+}

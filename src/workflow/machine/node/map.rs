@@ -1,0 +1,333 @@
+//! A node that performs its body for each item of a list, one instance for each item.
+
+use super::instance::is_default;
+use super::step::{Decided, Ending, Step, Surroundings, begin, cancel_then, first_failure};
+use super::{Applied, Illegal, Instance, InstanceEnd, Instances};
+use crate::definition::{Map, TooWide};
+use crate::event::{MapEvent, NodeEvent, Opening};
+use crate::payload::Payload;
+use crate::structure::OrAnomaly;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// The state of a map. What hosts add is kept when an operator has the map done again.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct MapWork(Option<Box<State>>);
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+struct State {
+    /// The list, while the map is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    list: Option<List>,
+    /// Items that a host added.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    added: Vec<Payload>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    intake: Intake,
+    #[serde(default, skip_serializing_if = "is_default")]
+    progress: Progress,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct List {
+    /// How many items it has.
+    items: u32,
+    /// The list itself, if its expression could change while the map goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recorded: Option<Payload>,
+    /// The list itself otherwise, evaluated when the first item is taken. Found again after a restore.
+    #[serde(skip)]
+    evaluated: Option<Payload>,
+}
+
+impl PartialEq for List {
+    fn eq(&self, other: &Self) -> bool {
+        (self.items, &self.recorded) == (other.items, &other.recorded)
+    }
+}
+
+/// Whether a host may add items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Intake {
+    #[default]
+    Open,
+    Closed,
+}
+
+/// How many of its items a map waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Progress {
+    /// All, as far as is known.
+    #[default]
+    All,
+    /// The condition for enough is asked after each success; this item succeeded last.
+    Since { item: u32 },
+    /// No more.
+    Enough,
+}
+
+/// Reading.
+impl MapWork {
+    fn list(&self) -> Option<&List> {
+        self.0.as_ref()?.list.as_ref()
+    }
+
+    /// How many items there are so far, while the map is under way: those of its list, and those that were added.
+    pub(crate) fn items(&self) -> Option<u32> {
+        let state = self.0.as_ref()?;
+        let added = u32::try_from(state.added.len()).unwrap_or(u32::MAX);
+        Some(state.list.as_ref()?.items.saturating_add(added))
+    }
+
+    /// The same, if the map takes more.
+    pub(crate) fn items_if_open(&self, map: &Map) -> Option<u32> {
+        let state = self.0.as_ref()?;
+        let takes = map.open && state.intake == Intake::Open && state.progress != Progress::Enough;
+        self.items().filter(|_| takes)
+    }
+
+    /// The recorded opening of a map that is under way.
+    pub(crate) fn opening(&self) -> Option<(u32, Option<&Payload>)> {
+        self.list().map(|list| (list.items, list.recorded.as_ref()))
+    }
+
+    fn progress(&self) -> Progress {
+        self.0.as_ref().map(|state| state.progress).unwrap_or_default()
+    }
+
+    /// An item; none as long as the list has to be evaluated.
+    fn item(&self, index: u32) -> Option<Payload> {
+        let state = self.0.as_ref()?;
+        let list = state.list.as_ref()?;
+        if let Some(added) = index.checked_sub(list.items) {
+            return Some(state.added.get(added as usize).cloned().unwrap_or_default());
+        }
+        let all = list.recorded.as_ref().or(list.evaluated.as_ref())?;
+        Some(Payload::new(all.value().get(index as usize).cloned().unwrap_or_default()))
+    }
+
+    /// Begins items while it may; ends when all are done, when enough are, or when too many have failed.
+    pub(crate) fn next(&self, map: &Map, instances: &Instances, around: &dyn Surroundings) -> Decided {
+        let items = self.items().or_anomaly("a map is under way without a list")?;
+        let (cancels, only_begun) = map.enough.as_ref().map_or((false, false), |enough| (enough.cancels, enough.begun));
+        if self.progress() == Progress::Enough {
+            return Ok(if cancels {
+                cancel_then(instances, || Ending::Succeeded)
+            } else {
+                Step::End(Ending::Succeeded)
+            });
+        }
+        if self.is_enough(map, items, instances, around) {
+            return Ok(Step::Record(NodeEvent::Map(MapEvent::Enough)));
+        }
+        if instances.failed() > map.tolerated(items) {
+            return Ok(cancel_then(instances, || first_failure(instances, "an item was cancelled")));
+        }
+        let active = instances.active();
+        if instances.len() < items {
+            if map.at_once.is_some_and(|most| active >= most) {
+                return Ok(Step::Idle);
+            }
+            return Ok(match self.item(instances.len()) {
+                Some(item) => begin(around.input_or_item(item), instances),
+                None => Step::Evaluate,
+            });
+        }
+        let is_over = (active == 0 || only_begun) && self.items_if_open(map).is_none();
+        Ok(if is_over { Step::End(Ending::Succeeded) } else { Step::Idle })
+    }
+
+    /// Whether what is done is enough, by the condition of the map.
+    fn is_enough(&self, map: &Map, items: u32, instances: &Instances, around: &dyn Surroundings) -> bool {
+        let (Some(enough), Progress::Since { item: last }) = (&map.enough, self.progress()) else { return false };
+        let last = instances.get(last).and_then(Instance::end);
+        let last = last.map(InstanceEnd::output).unwrap_or_default();
+        let (done, failed) = (instances.succeeded(), instances.failed());
+        let item = json!({ "done": done, "failed": failed, "items": items, "last": last.value() });
+        around.holds(&enough.when, Payload::new(item))
+    }
+
+    /// After its end: cancels what it did not wait for, if the map says so.
+    pub(crate) fn rest(map: &Map, instances: &Instances) -> Step {
+        let cancels = map.enough.as_ref().is_some_and(|enough| enough.cancels);
+        match instances.next_to_cancel().filter(|_| cancels) {
+            Some(worker) => Step::Cancel(worker),
+            None => Step::Idle,
+        }
+    }
+
+    /// Whether the list has as many items as it claims. Room is made for all of them when the map ends, and the number stands
+    /// in a journal or a snapshot that may have been tampered with. A small number is harmless.
+    pub(crate) fn check_size(
+        items: u32,
+        recorded: Option<&Payload>,
+        over: impl FnOnce() -> Result<Payload, TooWide>,
+    ) -> Result<(), &'static str> {
+        /// So many items need no proof.
+        const FEW: u32 = 1_024;
+        if items <= FEW {
+            return Ok(());
+        }
+        let length = |list: &Payload| list.value().as_array().map_or(0, Vec::len);
+        let found = match recorded {
+            Some(list) => length(list),
+            None => match over() {
+                Ok(list) => length(&list),
+                // Each item takes a byte, and a comma another.
+                Err(wide) => wide.bytes as usize / 2,
+            },
+        };
+        if items as usize <= found { Ok(()) } else { Err("its list has fewer items than it claims") }
+    }
+}
+
+/// Transitions.
+impl MapWork {
+    fn state_mut(&mut self) -> &mut State {
+        self.0.get_or_insert_default()
+    }
+
+    pub(super) fn open(&mut self, items: u32, recorded: Option<&Payload>) {
+        self.state_mut().list = Some(List { items, recorded: recorded.cloned(), evaluated: None });
+    }
+
+    /// The list was evaluated.
+    pub(crate) fn set_list(&mut self, evaluated: Payload) {
+        if let Some(list) = self.0.as_mut().and_then(|state| state.list.as_mut()) {
+            list.evaluated = Some(evaluated);
+        }
+    }
+
+    /// The list has to be evaluated again: the run follows another definition.
+    pub(super) fn forget_list(&mut self) {
+        if let Some(list) = self.0.as_mut().and_then(|state| state.list.as_mut()) {
+            list.evaluated = None;
+        }
+    }
+
+    /// What happened to its items.
+    pub(super) fn apply(&mut self, event: &MapEvent) -> Applied {
+        if self.list().is_none() {
+            return Err(Illegal::new("the items of a map change", "it is not under way"));
+        }
+        let state = self.state_mut();
+        match event {
+            MapEvent::ItemsAdded { items } => state.added.extend_from_slice(items),
+            MapEvent::Closed => state.intake = Intake::Closed,
+            MapEvent::Enough => state.progress = Progress::Enough,
+        }
+        Ok(())
+    }
+
+    /// An item has succeeded.
+    pub(super) fn succeeded(&mut self, map: &Map, item: u32) {
+        if map.enough.is_some() && self.progress() != Progress::Enough {
+            self.state_mut().progress = Progress::Since { item };
+        }
+    }
+
+    /// The map has ended, or stands as if it had never begun: only what hosts gave it stays.
+    pub(super) fn reset(&mut self) {
+        if let Some(state) = &mut self.0 {
+            (state.list, state.progress) = (None, Progress::All);
+        }
+        self.0.take_if(|state| **state == State::default());
+    }
+}
+
+/// The opening of a map over this list; none if that is no list.
+pub(crate) fn opening(list: &Payload, is_recorded: bool) -> Option<Opening> {
+    let items = u32::try_from(list.value().as_array()?.len()).unwrap_or(u32::MAX);
+    Some(Opening::Map { items, list: is_recorded.then(|| list.clone()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::step::fixture::{self, Alone, fail, payload, succeeded};
+    use super::*;
+    use crate::definition::{Body, Enough, Expr, Work};
+
+    fn map() -> Map {
+        Map::over(Expr::Input, Body::Task(Work::new("each")))
+    }
+
+    fn work(items: u32) -> MapWork {
+        let mut work = MapWork::default();
+        work.open(items, None);
+        work
+    }
+
+    fn next(work: &MapWork, map: &Map, instances: &Instances) -> Step {
+        work.next(map, instances, &Alone::default()).unwrap()
+    }
+
+    #[test]
+    fn items_begin_in_order_once_the_list_is_evaluated() {
+        let (mut work, map) = (work(2), map());
+        assert!(matches!(next(&work, &map, &Instances::default()), Step::Evaluate));
+        work.set_list(payload(json!(["a", "b"])));
+        assert!(matches!(next(&work, &map, &Instances::default()), Step::Begin(item) if item.value() == "a"));
+        let one = succeeded(&[json!(1)]);
+        assert!(matches!(next(&work, &map, &one), Step::Begin(item) if item.value() == "b"));
+        assert!(matches!(next(&work, &map, &succeeded(&[json!(1), json!(2)])), Step::End(Ending::Succeeded)));
+    }
+
+    #[test]
+    fn no_more_are_under_way_than_at_once() {
+        let map = map().at_once(1);
+        let mut instances = Instances::default();
+        fixture::begin(&mut instances);
+        assert!(matches!(next(&work(2), &map, &instances), Step::Idle));
+    }
+
+    #[test]
+    fn a_failure_beyond_the_tolerance_cancels_the_rest() {
+        let mut instances = Instances::default();
+        let [first, second] = [fixture::begin(&mut instances), fixture::begin(&mut instances)];
+        fail(&mut instances, first);
+        assert!(matches!(next(&work(2), &map(), &instances), Step::Cancel(_)));
+        fail(&mut instances, second);
+        assert!(matches!(next(&work(2), &map(), &instances), Step::End(Ending::Failed(_))));
+        assert!(matches!(next(&work(2), &map().tolerate(2), &instances), Step::End(Ending::Succeeded)));
+    }
+
+    #[test]
+    fn enough_is_recorded_once_and_ends_the_map() {
+        let map = map().enough(Enough::of(1));
+        let (mut work, mut instances) = (work(3), succeeded(&[json!(1)]));
+        fixture::begin(&mut instances);
+        work.succeeded(&map, 0);
+        assert!(matches!(next(&work, &map, &instances), Step::Record(_)));
+        work.apply(&MapEvent::Enough).unwrap();
+        assert!(matches!(next(&work, &map, &instances), Step::End(Ending::Succeeded)));
+        assert!(matches!(MapWork::rest(&map, &instances), Step::Idle));
+        let cancels = Map { enough: Some(Enough::of(1).cancel_rest()), ..map };
+        assert!(matches!(next(&work, &cancels, &instances), Step::Cancel(_)));
+        assert!(matches!(MapWork::rest(&cancels, &instances), Step::Cancel(_)));
+    }
+
+    #[test]
+    fn an_open_map_waits_for_more_and_keeps_what_it_was_given() {
+        let map = map().open();
+        let mut work = work(0);
+        assert!(matches!(next(&work, &map, &Instances::default()), Step::Idle));
+        work.apply(&MapEvent::ItemsAdded { items: vec![payload(json!(7))] }).unwrap();
+        assert!(matches!(next(&work, &map, &Instances::default()), Step::Begin(item) if item.value() == 7));
+        work.apply(&MapEvent::Closed).unwrap();
+        work.reset();
+        assert_eq!((work.items(), work.apply(&MapEvent::Closed).is_err()), (None, true));
+        work.open(0, None);
+        assert_eq!((work.items(), work.items_if_open(&map)), (Some(1), None));
+    }
+
+    #[test]
+    fn a_large_claim_needs_a_list() {
+        let short = payload(json!([1, 2, 3]));
+        assert!(MapWork::check_size(2_000, Some(&short), || Ok(Payload::NULL)).is_err());
+        assert!(MapWork::check_size(2_000, None, || Err(TooWide { bytes: 4_000 })).is_ok());
+        assert!(MapWork::check_size(3, None, || Ok(Payload::NULL)).is_ok());
+    }
+}

@@ -1,0 +1,190 @@
+//! A node of a run: what is common to all nodes, and one machine for each kind of work.
+//!
+//! [`NodeState`] holds what every node has: its [`Links`], its [`Stage`], its [`Instances`] and its output. What the node does
+//! is a [`NodeWork`], whose machines know neither each other nor the run: they see their own state, the node's instances and a
+//! [`Surroundings`], and decide on a [`Step`]. What few nodes have whatever their kind (a handler's watch, an operator's
+//! remedy, a held failure) is in [`Aside`].
+
+mod aside;
+mod child;
+mod delegate;
+mod end;
+mod ended;
+mod gather;
+mod instance;
+mod instances;
+mod links;
+mod map;
+mod parts;
+mod race;
+pub(crate) mod repeat;
+mod rounds;
+mod states;
+mod step;
+pub(crate) mod task;
+mod transitions;
+mod wait;
+mod work;
+
+pub(crate) use aside::{Aside, Blocked, HandlerEffect, SavePointWay, Watch};
+pub(crate) use child::{ChildRole, child_end};
+pub(crate) use delegate::{DelegateWork, Share, misread};
+pub(crate) use end::{InstanceEnd, Reached};
+pub(crate) use ended::Ended;
+pub(crate) use instance::{Claim, Commitment, Instance, InstanceUndo, Worker, is_default};
+pub(crate) use instances::Instances;
+pub(crate) use links::{LinkDecision, Links, Route, Source, Verdict};
+pub(crate) use map::{MapWork, opening as map_opening};
+pub(crate) use parts::PartWork;
+pub(crate) use race::{Made, RaceWork, Ruling, decision, opening as race_opening};
+pub(crate) use rounds::{Arrival, Inflow, RoundsWork};
+pub(crate) use states::StatesWork;
+pub(crate) use step::{Ending, KeptSignal, Step, Surroundings, TooLarge, fit};
+pub(crate) use transitions::Start;
+pub(crate) use wait::WaitWork;
+pub(crate) use work::{NodeKind, NodeWork};
+
+use super::illegal::{Applied, Illegal};
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::run::{NodeOutcome, UndoOutcome};
+use crate::task::Spending;
+use serde::{Deserialize, Serialize};
+
+/// The state of a node. A run has as many as its definition has nodes, so what few have is boxed.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct NodeState {
+    #[serde(default, skip_serializing_if = "is_default")]
+    links: Links,
+    #[serde(default, skip_serializing_if = "is_default")]
+    stage: Stage,
+    work: NodeWork,
+    #[serde(default, skip_serializing_if = "Payload::is_null")]
+    output: Payload,
+    #[serde(default, skip_serializing_if = "Instances::is_empty")]
+    instances: Instances,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    aside: Option<Box<Aside>>,
+}
+
+/// How far a node is.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Stage {
+    /// It waits for its links.
+    #[default]
+    Waiting,
+    /// Its work is under way.
+    Working,
+    Ended(Ended),
+}
+
+impl NodeState {
+    pub(crate) fn new(kind: NodeKind) -> Self {
+        Self { work: NodeWork::new(kind), ..Self::default() }
+    }
+
+    pub(crate) const fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    pub(crate) const fn work(&self) -> &NodeWork {
+        &self.work
+    }
+
+    pub(crate) const fn links(&self) -> Links {
+        self.links
+    }
+
+    pub(crate) const fn output(&self) -> &Payload {
+        &self.output
+    }
+
+    pub(crate) const fn instances(&self) -> &Instances {
+        &self.instances
+    }
+
+    pub(crate) const fn ended(&self) -> Option<&NodeOutcome> {
+        match &self.stage {
+            Stage::Ended(ended) => Some(ended.outcome()),
+            Stage::Waiting | Stage::Working => None,
+        }
+    }
+
+    pub(crate) const fn is_waiting(&self) -> bool {
+        matches!(self.stage, Stage::Waiting)
+    }
+
+    pub(crate) const fn is_working(&self) -> bool {
+        matches!(self.stage, Stage::Working)
+    }
+
+    pub(crate) const fn has_ended(&self) -> bool {
+        matches!(self.stage, Stage::Ended(_))
+    }
+
+    pub(crate) fn has_succeeded(&self) -> bool {
+        self.ended() == Some(&NodeOutcome::Succeeded)
+    }
+
+    pub(crate) const fn has_failed(&self) -> bool {
+        matches!(self.ended(), Some(NodeOutcome::Failed { .. }))
+    }
+
+    pub(crate) const fn was_cancelled(&self) -> bool {
+        matches!(self.ended(), Some(NodeOutcome::Cancelled { .. }))
+    }
+
+    /// Whether it is under way, or has ended without waiting for all of its instances.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.is_working() || self.instances.active() > 0
+    }
+
+    /// Whether it has begun and has not been skipped or cancelled.
+    pub(crate) const fn has_started(&self) -> bool {
+        match self.ended() {
+            Some(outcome) => !matches!(outcome, NodeOutcome::Skipped | NodeOutcome::Cancelled { .. }),
+            None => !self.is_waiting(),
+        }
+    }
+
+    /// How its compensation ended.
+    pub(crate) fn compensated(&self) -> Option<&UndoOutcome> {
+        match &self.stage {
+            Stage::Ended(ended) => ended.compensated(),
+            Stage::Waiting | Stage::Working => None,
+        }
+    }
+
+    /// The cases that it took: of a choice, of a race, or a handler.
+    pub(crate) fn took(&self) -> &[Name] {
+        match &self.stage {
+            Stage::Ended(ended) => ended.took(),
+            Stage::Waiting | Stage::Working => &[],
+        }
+    }
+
+    /// What its instances gave, if it ends now; null if it has not begun.
+    pub(crate) fn collected(&self) -> Payload {
+        if self.is_working() { self.work.collected(&self.instances) } else { Payload::NULL }
+    }
+
+    /// What it gives if it ends at a limit now.
+    pub(crate) fn partial(&self) -> Payload {
+        if self.is_working() { self.work.partial(&self.instances) } else { Payload::NULL }
+    }
+
+    /// What few nodes have.
+    pub(crate) fn aside(&self) -> &Aside {
+        /// That of most nodes.
+        static NONE: Aside = Aside::NONE;
+        self.aside.as_deref().unwrap_or(&NONE)
+    }
+
+    /// What its instances spent, and those before it was done anew. Child runs have accounts of their own.
+    pub(crate) fn spent(&self) -> Spending {
+        self.aside().spent_before + self.instances.spent()
+    }
+}
+
+const _: () = assert!(size_of::<NodeState>() <= 72, "every run has a copy of it for each of its nodes");

@@ -1,0 +1,415 @@
+//! The parts of delegated work, as a tree: what was requested, what has ended, which results are to be combined. Nothing here
+//! decides.
+
+use super::instance::is_default;
+use super::{Applied, Illegal};
+use crate::event::PartEvent;
+use crate::id::AgentId;
+use crate::payload::Payload;
+use crate::run::{Dropped, Handed, LastRound, PartEnd};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeSet, VecDeque};
+
+/// All parts of a node's work. A part has a smaller index than those that it is split into; the whole is part 0.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Parts {
+    all: Vec<Part>,
+    /// For each instance of the node: the part that it belongs to.
+    works: Vec<u32>,
+    /// No part before this one waits to begin.
+    #[serde(default, skip_serializing_if = "is_default")]
+    next: u32,
+    /// The parts whose results an agent is to combine, in the order in which their last parts ended.
+    #[serde(default, skip_serializing_if = "is_default")]
+    due: VecDeque<u32>,
+    /// The parts that have changed since they were looked at; all of them after a restore.
+    #[serde(skip)]
+    dirty: BTreeSet<u32>,
+}
+
+impl PartialEq for Parts {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.all, &self.works, self.next, &self.due) == (&other.all, &other.works, other.next, &other.due)
+    }
+}
+
+/// A part of a node's work.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct Part {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) of: Option<u32>,
+    /// How often it was delegated.
+    pub(crate) depth: u32,
+    /// What was requested; none for the whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) handed: Option<Box<Handed>>,
+    /// The agents that were given it, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) agents: Vec<AgentId>,
+    /// The instances that perform it or combine its results.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    work: Option<Span>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    rounds: Vec<Round>,
+    /// Of the last round: how many parts have not ended, and how many gave nothing.
+    #[serde(default, skip_serializing_if = "is_default")]
+    open: u32,
+    #[serde(default, skip_serializing_if = "is_default")]
+    failed: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) end: Option<PartEnd>,
+    #[serde(default, skip_serializing_if = "Payload::is_null")]
+    pub(crate) output: Payload,
+}
+
+/// The first and the last instance that belong to a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Span {
+    first: u32,
+    last: u32,
+}
+
+/// The parts that one answer requested.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Round {
+    /// The instance that gave the answer.
+    by: u32,
+    first: u32,
+    count: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) dropped: Vec<Dropped>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    gathering: Gathering,
+}
+
+/// Whether an agent is to combine the results of a round.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Gathering {
+    #[default]
+    NotAsked,
+    /// It is, or has; and why that was the last round.
+    Asked { last: Option<LastRound> },
+}
+
+/// What an instance does for a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PartWork {
+    Performs(u32),
+    /// It combines the results of the parts of this part.
+    Gathers(u32),
+}
+
+impl PartWork {
+    pub(crate) const fn part(self) -> u32 {
+        match self {
+            Self::Performs(part) | Self::Gathers(part) => part,
+        }
+    }
+}
+
+impl Round {
+    pub(super) fn parts(&self) -> core::ops::Range<u32> {
+        self.first..self.first.saturating_add(self.count)
+    }
+
+    pub(super) fn is_gathered(&self) -> bool {
+        self.gathering != Gathering::NotAsked
+    }
+
+    pub(super) const fn last(&self) -> Option<LastRound> {
+        match self.gathering {
+            Gathering::Asked { last } => last,
+            Gathering::NotAsked => None,
+        }
+    }
+}
+
+impl Part {
+    pub(super) fn rounds(&self) -> &[Round] {
+        &self.rounds
+    }
+
+    /// How many parts of it have not ended.
+    pub(super) const fn open(&self) -> u32 {
+        self.open
+    }
+
+    /// How many of them gave nothing.
+    pub(super) const fn failed(&self) -> u32 {
+        self.failed
+    }
+
+    /// The last instance that belongs to it.
+    pub(crate) fn last_work(&self) -> Option<u32> {
+        self.work.map(|work| work.last)
+    }
+
+    /// Whether its last answer has led to a round.
+    pub(super) fn is_split(&self) -> bool {
+        self.rounds.last().is_some_and(|round| Some(round.by) == self.last_work())
+    }
+
+    pub(super) fn is_under_way(&self) -> bool {
+        self.end.is_none()
+    }
+}
+
+impl Default for Parts {
+    /// The whole, which has not begun.
+    fn default() -> Self {
+        let (works, due) = (Vec::new(), VecDeque::new());
+        Self { all: vec![Part::default()], works, next: 0, due, dirty: BTreeSet::new() }
+    }
+}
+
+/// Reading.
+impl Parts {
+    pub(crate) fn part(&self, part: u32) -> Option<&Part> {
+        self.all.get(part as usize)
+    }
+
+    pub(crate) fn all(&self) -> &[Part] {
+        &self.all
+    }
+
+    pub(super) fn len(&self) -> u32 {
+        u32::try_from(self.all.len()).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn dirty(&self) -> &BTreeSet<u32> {
+        &self.dirty
+    }
+
+    /// A part and all that it is a part of, up to the whole.
+    pub(crate) fn path(&self, part: u32) -> impl Iterator<Item = (u32, &Part)> {
+        let mut next = Some(part);
+        core::iter::from_fn(move || {
+            let part = next?;
+            let found = self.part(part)?;
+            next = found.of;
+            Some((part, found))
+        })
+    }
+
+    /// What the next instance does: results are combined first, then parts are performed in the order of their indexes.
+    pub(super) fn upcoming(&self) -> Option<PartWork> {
+        if let Some(part) = self.due.front() {
+            return Some(PartWork::Gathers(*part));
+        }
+        let waits = |part: &u32| self.part(*part).is_some_and(|part| part.work.is_none() && part.is_under_way());
+        (self.next..self.len()).find(waits).map(PartWork::Performs)
+    }
+
+    /// What an instance does, begun or next to begin.
+    pub(crate) fn of_work(&self, instance: u32) -> Option<PartWork> {
+        let Some(part) = self.works.get(instance as usize).copied() else { return self.upcoming() };
+        let first = self.part(part)?.work?.first;
+        Some(if instance == first { PartWork::Performs(part) } else { PartWork::Gathers(part) })
+    }
+
+    /// Whether something that the part is part of has failed already.
+    pub(super) fn is_lost(&self, part: u32, tolerated: u32) -> bool {
+        self.path(part).skip(1).any(|(_, above)| above.failed > tolerated)
+    }
+
+    /// The results of a round, with nothing for parts that gave none.
+    pub(super) fn results<'t>(&'t self, round: &Round) -> impl Iterator<Item = Option<&'t Payload>> + use<'t> {
+        let done = |part: &'t Part| (part.end == Some(PartEnd::Done)).then_some(&part.output);
+        round.parts().map(move |part| self.part(part).and_then(done))
+    }
+
+    /// Checks what must hold between parts, and that each instance belongs to one.
+    pub(crate) fn check(&self, instances: u32) -> Result<(), String> {
+        if self.works.len() != instances as usize {
+            return Err("has instances that belong to no part".to_owned());
+        }
+        for (index, part) in (0..).zip(&self.all) {
+            let round = part.rounds.last();
+            let ends = |round: &Round| {
+                let parts = round.parts().filter_map(|part| self.part(part));
+                let ends: Vec<Option<&PartEnd>> = parts.map(|part| part.end.as_ref()).collect();
+                let failed = ends.iter().flatten().filter(|end| ***end != PartEnd::Done).count();
+                (ends.iter().filter(|end| end.is_none()).count(), failed)
+            };
+            let counted = (part.open as usize, part.failed as usize);
+            if round.map_or((0, 0), ends) != counted {
+                return Err(format!("counts the parts of part {index} as {counted:?}"));
+            }
+            let above = part.of.map(|of| self.part(of).filter(|_| of < index));
+            let fits = match above {
+                None => index == 0,
+                Some(above) => above.is_some_and(|above| above.depth.checked_add(1) == Some(part.depth)),
+            };
+            if !fits || part.of.is_some() && part.handed.is_none() {
+                return Err(format!("has a part {index} that belongs to no tree"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Transitions.
+impl Parts {
+    fn part_mut(&mut self, part: u32) -> Option<&mut Part> {
+        self.all.get_mut(part as usize)
+    }
+
+    /// All parts are to be looked at.
+    pub(super) fn wake_all(&mut self) {
+        self.dirty = (0..self.len()).collect();
+    }
+
+    /// A part has changed through one of its instances.
+    pub(super) fn wake(&mut self, instance: u32) {
+        self.dirty.extend(self.works.get(instance as usize));
+    }
+
+    /// These parts need no further look until they change.
+    pub(super) fn settle(&mut self, parts: &[u32]) {
+        for part in parts {
+            self.dirty.remove(part);
+        }
+    }
+
+    /// The next instance begins.
+    pub(super) fn begin(&mut self, instance: u32) -> Applied {
+        const IDLE: Illegal = Illegal::new("an instance begins", "no part waits for it");
+        let work = self.upcoming().ok_or(IDLE)?;
+        match work {
+            PartWork::Gathers(_) => {
+                self.due.pop_front();
+            }
+            PartWork::Performs(part) => self.next = part.saturating_add(1),
+        }
+        let part = work.part();
+        self.works.push(part);
+        let known = self.part_mut(part).ok_or(IDLE)?;
+        known.work = Some(Span { first: known.work.map_or(instance, |work| work.first), last: instance });
+        self.dirty.insert(part);
+        Ok(())
+    }
+
+    /// An agent was given the part of an instance.
+    pub(super) fn assign(&mut self, instance: u32, agent: AgentId) {
+        let part = self.works.get(instance as usize).copied();
+        if let Some(part) = part.and_then(|part| self.part_mut(part))
+            && !part.agents.contains(&agent)
+        {
+            part.agents.push(agent);
+        }
+    }
+
+    /// Something happened to a part. `answer` is the result in its last answer, and `tolerated` how many parts of a part may
+    /// fail.
+    pub(super) fn apply(&mut self, part: u32, event: &PartEvent, answer: Option<Payload>, tolerated: u32) -> Applied {
+        match event {
+            PartEvent::Split { into, dropped } => self.split(part, into, dropped),
+            PartEvent::Gathered { last } => self.gathered(part, *last),
+            PartEvent::Ended { end, output } => {
+                let answer = answer.filter(|_| *end == PartEnd::Done);
+                self.ended(part, end, output.clone().or(answer).unwrap_or_default(), tolerated)
+            }
+        }
+    }
+
+    fn split(&mut self, part: u32, into: &[Handed], dropped: &[Dropped]) -> Applied {
+        const INPUT: &str = "a part is split";
+        let (first, count) = (self.len(), u32::try_from(into.len()).unwrap_or(u32::MAX));
+        let of = self.part_mut(part).filter(|part| part.is_under_way());
+        let of = of.ok_or(Illegal::new(INPUT, "it is not under way"))?;
+        let by = of.last_work().ok_or(Illegal::new(INPUT, "it has not begun"))?;
+        (of.open, of.failed) = (count, 0);
+        of.rounds.push(Round { by, first, count, dropped: dropped.to_vec(), gathering: Gathering::NotAsked });
+        let depth = of.depth.saturating_add(1);
+        let new = |handed: &Handed| {
+            let handed = Some(Box::new(handed.clone()));
+            Part { of: Some(part), depth, handed, ..Part::default() }
+        };
+        self.all.extend(into.iter().map(new));
+        self.dirty.insert(part);
+        Ok(())
+    }
+
+    fn gathered(&mut self, part: u32, last: Option<LastRound>) -> Applied {
+        let known = self.part_mut(part).filter(|part| part.open == 0 && part.is_under_way());
+        let round = known.and_then(|part| part.rounds.last_mut()).filter(|round| !round.is_gathered());
+        let round = round.ok_or(Illegal::new("results are combined", "their part does not wait for that"))?;
+        round.gathering = Gathering::Asked { last };
+        self.due.push_back(part);
+        Ok(())
+    }
+
+    fn ended(&mut self, part: u32, end: &PartEnd, output: Payload, tolerated: u32) -> Applied {
+        let known = self.part_mut(part).filter(|part| part.is_under_way() && part.open == 0);
+        let known = known.ok_or(Illegal::new("a part ends", "it is not under way, or parts of it are"))?;
+        (known.end, known.output) = (Some(end.clone()), output);
+        self.due.retain(|due| *due != part);
+        let Some(of) = self.part(part).and_then(|part| part.of) else { return Ok(()) };
+        self.dirty.insert(of);
+        let above = self.part_mut(of).ok_or(Illegal::new("a part ends", "it is part of nothing"))?;
+        above.open = above.open.saturating_sub(1);
+        if *end != PartEnd::Done {
+            above.failed = above.failed.saturating_add(1);
+            if above.failed == tolerated.saturating_add(1) {
+                let below = (of..self.len()).filter(|part| self.path(*part).any(|(id, _)| id == of));
+                let below: Vec<u32> = below.collect();
+                self.dirty.extend(below);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition::Subtask;
+    use crate::run::LimitReached;
+
+    fn handed(count: u32) -> Vec<Handed> {
+        (0..count).map(|_| Handed::new(Subtask::new("part"), Vec::new())).collect()
+    }
+
+    fn split(parts: &mut Parts, part: u32, count: u32) -> Applied {
+        parts.apply(part, &PartEvent::Split { into: handed(count), dropped: Vec::new() }, None, 0)
+    }
+
+    fn end(parts: &mut Parts, part: u32, end: PartEnd) -> Applied {
+        parts.apply(part, &PartEvent::Ended { end, output: None }, None, 0)
+    }
+
+    #[test]
+    fn a_part_ends_after_its_parts() {
+        let mut parts = Parts::default();
+        assert!(split(&mut parts, 0, 2).is_err(), "the whole has not begun");
+        parts.begin(0).unwrap();
+        split(&mut parts, 0, 2).unwrap();
+        assert!(end(&mut parts, 0, PartEnd::Done).is_err());
+        assert_eq!(parts.upcoming(), Some(PartWork::Performs(1)));
+        parts.begin(1).unwrap();
+        parts.begin(2).unwrap();
+        for part in [1, 2] {
+            end(&mut parts, part, PartEnd::Done).unwrap();
+        }
+        parts.apply(0, &PartEvent::Gathered { last: None }, None, 0).unwrap();
+        assert!(parts.apply(0, &PartEvent::Gathered { last: None }, None, 0).is_err());
+        assert_eq!(parts.of_work(3), Some(PartWork::Gathers(0)));
+        parts.begin(3).unwrap();
+        end(&mut parts, 0, PartEnd::Done).unwrap();
+        assert_eq!((parts.upcoming(), parts.begin(4).is_err(), parts.check(4)), (None, true, Ok(())));
+    }
+
+    #[test]
+    fn a_failure_beyond_the_tolerance_makes_the_siblings_dirty() {
+        let mut parts = Parts::default();
+        parts.begin(0).unwrap();
+        split(&mut parts, 0, 3).unwrap();
+        let settled: Vec<u32> = parts.dirty().iter().copied().collect();
+        parts.settle(&settled);
+        end(&mut parts, 1, PartEnd::Limit { limit: LimitReached::Repeated }).unwrap();
+        assert!(parts.is_lost(2, 0) && !parts.is_lost(2, 1));
+        assert_eq!(parts.dirty().iter().copied().collect::<Vec<_>>(), [0, 1, 2, 3]);
+        assert_eq!(parts.check(1), Ok(()));
+    }
+}

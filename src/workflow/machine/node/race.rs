@@ -1,0 +1,208 @@
+//! A node that waits for the first of several offers: signals, times, and a decision.
+
+use super::instance::is_default;
+use super::step::{Decided, Ending, Step, Surroundings};
+use super::{Applied, Illegal};
+use crate::definition::{Decision, Occasion, Offer};
+use crate::event::{DecisionEvent, NodeEvent, Opening};
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::structure::OrAnomaly;
+use crate::time::Time;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// The state of a race, once it has begun. Who decided it is known after its end, too.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct RaceWork(Option<Box<State>>);
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct State {
+    /// When it began.
+    since: Time,
+    /// The times waited for, in the order of the offers.
+    #[serde(default, skip_serializing_if = "is_default")]
+    until: Vec<Option<Time>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    ruling: Ruling,
+}
+
+/// How far a decision is.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct Ruling {
+    /// To whom it was delegated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) to: Option<Name>,
+    /// How many steps of escalation have been taken.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) level: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    made: Option<Made>,
+}
+
+/// A decision that was made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Made {
+    pub(crate) by: Name,
+    pub(crate) option: Name,
+    #[serde(default, skip_serializing_if = "Payload::is_null")]
+    note: Payload,
+}
+
+impl RaceWork {
+    pub(super) fn open(&mut self, since: Time, until: &[Option<Time>]) {
+        self.0 = Some(Box::new(State { since, until: until.to_vec(), ruling: Ruling::default() }));
+    }
+
+    pub(super) fn apply(&mut self, event: &DecisionEvent) -> Applied {
+        let state = self.0.as_mut().ok_or(Illegal::new("a decision changes", "no race waits for it"))?;
+        match event {
+            DecisionEvent::Made { by, option, note } => {
+                state.ruling.made = Some(Made { by: by.clone(), option: option.clone(), note: note.clone() });
+            }
+            DecisionEvent::Delegated { to, .. } => state.ruling.to = Some(to.clone()),
+            DecisionEvent::Escalated { level } => state.ruling.level = *level,
+        }
+        Ok(())
+    }
+
+    pub(crate) fn ruling(&self) -> Option<&Ruling> {
+        Some(&self.0.as_ref()?.ruling)
+    }
+
+    /// The decision that was made.
+    pub(crate) fn made(&self) -> Option<&Made> {
+        self.ruling()?.made.as_ref()
+    }
+
+    /// The times at which an offer comes true or the decision is escalated.
+    pub(crate) fn times(&self, offers: &[Offer]) -> Vec<Time> {
+        let Some(state) = &self.0 else { return Vec::new() };
+        let steps = decision(offers).map(|decision| &decision.escalation[..]).unwrap_or_default();
+        let steps = steps.iter().map(|step| state.since + step.after);
+        state.until.iter().copied().flatten().chain(steps).collect()
+    }
+
+    /// The next of these times that changes something.
+    pub(crate) fn next_time(&self, offers: &[Offer]) -> Option<Time> {
+        let state = self.0.as_ref()?;
+        let step = decision(offers).and_then(|decision| decision.escalation.get(state.ruling.level as usize));
+        let step = step.map(|step| state.since + step.after);
+        state.until.iter().copied().flatten().chain(step).min()
+    }
+
+    /// Of several offers that have come true a decision comes first, then a signal, then a time, and of these the one that is
+    /// declared first. When the node ends, all others are withdrawn.
+    pub(crate) fn next(&self, offers: &[Offer], around: &dyn Surroundings) -> Decided {
+        let State { since, until, ruling } = &**self.0.as_ref().or_anomaly("a race is under way without offers")?;
+        if let Some(Made { by, option, note }) = &ruling.made {
+            let output = Payload::new(json!({ "by": by, "option": option, "note": note }));
+            return Ok(Step::End(Ending::With { took: vec![option.clone()], output }));
+        }
+        for offer in offers {
+            if let Occasion::Signal { signal, matching } = &offer.on
+                && let Some(signal) = around.signal(signal, matching)
+            {
+                return Ok(Step::End(Ending::Signal { took: offer.name.clone(), signal }));
+            }
+        }
+        let now = around.now();
+        let mut due = offers.iter().zip(until).filter(|(_, until)| until.is_some_and(|until| until <= now));
+        if let Some((offer, _)) = due.next() {
+            return Ok(Step::End(Ending::With { took: vec![offer.name.clone()], output: Payload::NULL }));
+        }
+        let step = decision(offers).and_then(|decision| decision.escalation.get(ruling.level as usize));
+        Ok(match step {
+            Some(step) if *since + step.after <= now => {
+                let level = ruling.level.saturating_add(1);
+                Step::Record(NodeEvent::Decision(DecisionEvent::Escalated { level }))
+            }
+            Some(_) | None => Step::Idle,
+        })
+    }
+}
+
+/// The opening of a race; the name of an offer whose time is none.
+pub(crate) fn opening<'o>(offers: &'o [Offer], around: &dyn Surroundings) -> Result<Opening, &'o Name> {
+    let since = around.now();
+    let time = |offer: &'o Offer| match &offer.on {
+        Occasion::After(span) => Ok(Some(since + *span)),
+        Occasion::At(at) => {
+            let at = around.eval(at, Payload::NULL).unwrap_or_default();
+            at.value().as_u64().map(|nanos| Some(Time::from_nanos(nanos))).ok_or(&offer.name)
+        }
+        Occasion::Signal { .. } | Occasion::Decision(_) => Ok(None),
+    };
+    Ok(Opening::Race { since, until: offers.iter().map(time).collect::<Result<_, _>>()? })
+}
+
+/// The decision among the offers. Validation allows one.
+pub(crate) fn decision(offers: &[Offer]) -> Option<&Decision> {
+    offers.iter().find_map(|offer| match &offer.on {
+        Occasion::Decision(decision) => Some(&**decision),
+        Occasion::Signal { .. } | Occasion::After(_) | Occasion::At(_) => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::step::fixture::{Alone, payload};
+    use super::*;
+    use crate::definition::Escalation;
+    use core::time::Duration;
+
+    /// A decision that is escalated after 2, a signal, and a deadline at 3.
+    fn offers() -> Vec<Offer> {
+        let mut decision = Decision::by("clerk", ["yes"]);
+        decision.escalation = vec![Escalation { after: Duration::from_nanos(2), role: "head".into() }];
+        let late = Occasion::After(Duration::from_nanos(3));
+        vec![Offer::new("ask", decision.into()), Offer::new("mail", Occasion::signal("mail")), Offer::new("late", late)]
+    }
+
+    fn race(now: u64) -> (RaceWork, Alone, Vec<Offer>) {
+        let (mut work, mut around, offers) = (RaceWork::default(), Alone::default(), offers());
+        if let Ok(Opening::Race { since, until }) = opening(&offers, &around) {
+            work.open(since, &until);
+        }
+        around.now = Time::from_nanos(now);
+        (work, around, offers)
+    }
+
+    fn took(work: &RaceWork, around: &Alone, offers: &[Offer]) -> String {
+        match work.next(offers, around).unwrap() {
+            Step::End(Ending::With { took, .. }) => took[0].to_string(),
+            Step::End(Ending::Signal { took, .. }) => took.to_string(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_decision_comes_before_a_signal_and_that_before_a_time() {
+        let (mut work, mut around, offers) = race(3);
+        assert_eq!(took(&work, &around, &offers), "late");
+        around.signals.push(("mail".into(), payload(json!(1))));
+        assert_eq!(took(&work, &around, &offers), "mail");
+        let made = DecisionEvent::Made { by: "ada".into(), option: "yes".into(), note: Payload::NULL };
+        work.apply(&made).unwrap();
+        assert_eq!(took(&work, &around, &offers), "yes");
+        assert_eq!(work.made().map(|made| made.by.as_str()), Some("ada"));
+        assert!(RaceWork::default().apply(&made).is_err());
+    }
+
+    #[test]
+    fn a_decision_is_escalated_once_per_step() {
+        let (mut work, around, offers) = race(2);
+        assert_eq!((work.next_time(&offers), work.times(&offers).len()), (Some(Time::from_nanos(2)), 2));
+        assert!(matches!(work.next(&offers, &around), Ok(Step::Record(_))));
+        work.apply(&DecisionEvent::Escalated { level: 1 }).unwrap();
+        assert!(matches!(work.next(&offers, &around), Ok(Step::Idle)));
+        assert_eq!(work.next_time(&offers), Some(Time::from_nanos(3)));
+    }
+
+    #[test]
+    fn a_time_that_is_none_is_named() {
+        let offers = [Offer::new("odd", Occasion::At(crate::definition::Expr::value("noon")))];
+        assert_eq!(opening(&offers, &Alone::default()), Err(&Name::from("odd")));
+    }
+}

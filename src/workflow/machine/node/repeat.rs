@@ -1,0 +1,66 @@
+//! A node that performs its body again and again, one instance for each round.
+
+use super::Instances;
+use super::step::{Decided, Ending, Step, Surroundings, begin};
+use crate::definition::Repeat;
+use crate::payload::Payload;
+use crate::run::LimitReached;
+
+/// Another round, or the end.
+pub(crate) fn next(repeat: &Repeat, instances: &Instances, around: &dyn Surroundings) -> Decided {
+    let rounds = instances.len();
+    let output = match instances.last() {
+        None => Payload::NULL,
+        Some(last) => match last.end() {
+            None => return Ok(Step::Idle),
+            Some(end) if !end.is_success() => {
+                return Ok(Step::End(Ending::Failed(end.failure_or("a round was cancelled"))));
+            }
+            Some(end) => end.output(),
+        },
+    };
+    let is_done = || rounds > 0 && around.holds(&repeat.until, output.clone());
+    let stops = || repeat.whilst.as_ref().is_some_and(|whilst| !around.holds(whilst, output.clone()));
+    if is_done() || stops() {
+        return Ok(Step::End(Ending::Succeeded));
+    }
+    if rounds >= repeat.most {
+        let limit = LimitReached::Rounds { most: repeat.most };
+        return Ok(Step::End(Ending::Limit { limit, partial: output }));
+    }
+    Ok(begin(around.input_or_item(output), instances))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::step::fixture::{self, Alone, fail, succeeded};
+    use super::*;
+    use crate::definition::{Body, Condition, Expr, Work};
+    use serde_json::json;
+
+    fn until_two() -> Repeat {
+        let body = Body::Task(Work::new("try"));
+        Repeat::until(body, Condition::equal(Expr::Item, Expr::value(2)), 3)
+    }
+
+    #[test]
+    fn rounds_follow_until_the_condition_holds() {
+        let around = Alone::default();
+        let next = |instances: &Instances| next(&until_two(), instances, &around).unwrap();
+        assert!(matches!(next(&Instances::default()), Step::Begin(input) if input.is_null()));
+        assert!(matches!(next(&succeeded(&[json!(1)])), Step::Begin(input) if input.value() == 1));
+        assert!(matches!(next(&succeeded(&[json!(1), json!(2)])), Step::End(Ending::Succeeded)));
+        let most = succeeded(&[json!(1), json!(0), json!(1)]);
+        assert!(matches!(next(&most), Step::End(Ending::Limit { .. })));
+    }
+
+    #[test]
+    fn a_round_that_fails_fails_the_node() {
+        let around = Alone::default();
+        let mut instances = succeeded(&[json!(1)]);
+        let index = fixture::begin(&mut instances);
+        assert!(matches!(next(&until_two(), &instances, &around), Ok(Step::Idle)));
+        fail(&mut instances, index);
+        assert!(matches!(next(&until_two(), &instances, &around), Ok(Step::End(Ending::Failed(_)))));
+    }
+}

@@ -1,0 +1,202 @@
+//! A node in which one token moves between states. Each visit of a state that has a body is an instance.
+
+use super::instance::is_default;
+use super::step::{Decided, Ending, Step, Surroundings, begin, fit};
+use super::{Applied, Illegal, Instance, InstanceEnd, Instances};
+use crate::definition::{State, States};
+use crate::event::NodeEvent;
+use crate::payload::Payload;
+use crate::run::LimitReached;
+use crate::structure::OrAnomaly;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// The state of a node with states: where its token is, once it has entered the first state.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct StatesWork(Option<Box<Token>>);
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+struct Token {
+    /// The index of the state that it is in.
+    state: u32,
+    /// How many states it has entered.
+    entered: u32,
+    /// What it carries.
+    #[serde(default, skip_serializing_if = "Payload::is_null")]
+    value: Payload,
+    #[serde(default, skip_serializing_if = "is_default")]
+    body: Body,
+}
+
+/// Whether the body of the state was begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Body {
+    #[default]
+    Pending,
+    /// The last instance performs it.
+    Begun,
+}
+
+impl StatesWork {
+    /// What the token carries.
+    pub(crate) fn value(&self) -> Payload {
+        self.0.as_ref().map(|token| token.value.clone()).unwrap_or_default()
+    }
+
+    /// The state that the token is in.
+    pub(crate) fn state(&self) -> Option<u32> {
+        self.0.as_ref().map(|token| token.state)
+    }
+
+    /// The instance that performs the body of the state that the token is in.
+    fn current<'i>(&self, instances: &'i Instances) -> Option<&'i Instance> {
+        self.0.as_ref().filter(|token| token.body == Body::Begun)?;
+        instances.last()
+    }
+
+    /// Whether a body that was begun has an instance.
+    pub(super) fn is_sound(&self, instances: &Instances) -> bool {
+        self.0.as_ref().is_none_or(|token| token.body == Body::Pending || !instances.is_empty())
+    }
+
+    /// The token goes on, if it can.
+    pub(crate) fn next(&self, states: &States, instances: &Instances, around: &dyn Surroundings) -> Decided {
+        let Some(token) = &self.0 else { return first(states, around) };
+        let state =
+            states.states.get(token.state as usize).or_anomaly("a token is in a state that its node does not have")?;
+        let end = match (&state.body, token.body) {
+            (None, _) => None,
+            (Some(_), Body::Pending) => {
+                let input = around.eval(&state.input, token.value.clone());
+                return Ok(begin(fit(input, around.limits()), instances));
+            }
+            (Some(_), Body::Begun) => {
+                let current = instances.last().or_anomaly("the body of a state was begun and has no instance")?;
+                match current.end() {
+                    Some(end) => Some(end),
+                    None => return Ok(Step::Idle),
+                }
+            }
+        };
+        leave(states, state, token, end, around)
+    }
+
+    /// The token enters a state, with what the body of the state before gave.
+    pub(super) fn enter(&mut self, state: u32, first: Option<&Payload>, instances: &Instances) {
+        let left = self.current(instances).and_then(Instance::end).map(carried);
+        let token = self.0.get_or_insert_default();
+        if let Some(value) = left.or_else(|| first.cloned()) {
+            token.value = value;
+        }
+        (token.state, token.entered, token.body) = (state, token.entered.saturating_add(1), Body::Pending);
+    }
+
+    /// The body of the state that the token is in begins. Returns the state.
+    pub(super) fn begin(&mut self) -> Applied<u32> {
+        let token = self.0.as_mut().filter(|token| token.body == Body::Pending);
+        let token = token.ok_or(Illegal::new("the body of a state begins", "no state waits for it"))?;
+        token.body = Body::Begun;
+        Ok(token.state)
+    }
+
+    /// The node has ended.
+    pub(super) fn reset(&mut self) {
+        self.0 = None;
+    }
+}
+
+/// The token enters the first state.
+fn first(states: &States, around: &dyn Surroundings) -> Decided {
+    let state = states.states.iter().position(|state| state.name == states.start);
+    let state = state.and_then(|state| u32::try_from(state).ok()).or_anomaly("a node has no first state")?;
+    match around.input(Payload::NULL) {
+        Ok(input) => Ok(Step::Record(NodeEvent::StateEntered { state, item: (!input.is_null()).then_some(input) })),
+        Err(too_large) => Ok(Step::End(Ending::failed(too_large.to_string()))),
+    }
+}
+
+/// The token leaves a state whose body, if it has one, has ended so.
+fn leave(
+    states: &States,
+    state: &State,
+    token: &Token,
+    end: Option<&InstanceEnd>,
+    around: &dyn Surroundings,
+) -> Decided {
+    let value = end.map_or_else(|| token.value.clone(), carried);
+    let failed = end.filter(|end| !end.is_success());
+    let mut ways = state.next.iter().filter(|way| way.on_failure == failed.is_some());
+    let Some(way) = ways.find(|way| around.holds(&way.when, value.clone())) else {
+        return Ok(Step::End(match failed {
+            Some(end) => Ending::Failed(end.failure_or("it was cancelled")),
+            None if state.next.iter().all(|way| way.on_failure) => {
+                Ending::With { took: vec![state.name.clone()], output: value }
+            }
+            None => Ending::failed(format!("no way from state {} holds", state.name)),
+        }));
+    };
+    if token.entered >= states.most {
+        let limit = LimitReached::Steps { most: states.most };
+        return Ok(Step::End(Ending::Limit { limit, partial: value }));
+    }
+    let to = states.states.iter().position(|state| state.name == way.to);
+    let to = to.and_then(|to| u32::try_from(to).ok()).or_anomaly("a transition leads to no state")?;
+    Ok(Step::Record(NodeEvent::StateEntered { state: to, item: None }))
+}
+
+/// What the body of a state leaves to the token.
+fn carried(end: &InstanceEnd) -> Payload {
+    match end.failure() {
+        Some(failure) => Payload::new(json!({ "failure": failure })),
+        None => end.output(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::step::fixture::{self, Alone, fail, payload, succeeded};
+    use super::*;
+    use crate::definition::Work;
+
+    /// A state with a body, from which failures lead back; and a final one.
+    fn states() -> States {
+        let work = State::new("work").doing(Work::new("work")).then("done").on_failure("work");
+        States::from("work", 2).with(work).with(State::new("done"))
+    }
+
+    fn step(work: &StatesWork, instances: &Instances) -> Step {
+        work.next(&states(), instances, &Alone::default()).unwrap()
+    }
+
+    #[test]
+    fn a_token_moves_to_a_final_state() {
+        let mut work = StatesWork::default();
+        let none = Instances::default();
+        assert!(matches!(step(&work, &none), Step::Record(NodeEvent::StateEntered { state: 0, .. })));
+        work.enter(0, Some(&payload(json!(5))), &none);
+        assert!(matches!(step(&work, &none), Step::Begin(input) if input.value() == 5));
+        assert_eq!((work.begin(), work.begin().is_err()), (Ok(0), true));
+        let done = succeeded(&[json!(6)]);
+        assert!(matches!(step(&work, &done), Step::Record(NodeEvent::StateEntered { state: 1, item: None })));
+        work.enter(1, None, &done);
+        assert_eq!(work.value(), payload(json!(6)));
+        let end = step(&work, &done);
+        assert!(matches!(end, Step::End(Ending::With { took, .. }) if took == ["done"]));
+    }
+
+    #[test]
+    fn a_failure_takes_its_own_way_until_the_limit() {
+        let (mut work, mut instances) = (StatesWork::default(), Instances::default());
+        for entered in 1..=2 {
+            work.enter(0, None, &instances);
+            work.begin().unwrap();
+            let index = fixture::begin(&mut instances);
+            assert!(matches!(step(&work, &instances), Step::Idle));
+            fail(&mut instances, index);
+            let limited = matches!(step(&work, &instances), Step::End(Ending::Limit { .. }));
+            assert_eq!(limited, entered == 2);
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! What the machine of a node sees, and what it wants next.
+
+use super::{Instances, Worker};
+use crate::definition::{Condition, Expr, Subtask, TooWide};
+use crate::event::NodeEvent;
+use crate::limits::Limits;
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::run::LimitReached;
+use crate::structure::Anomaly;
+use crate::task::Failure;
+use crate::time::Time;
+use core::fmt;
+
+/// What a machine sees of its run: values, signals, time and limits.
+pub(crate) trait Surroundings {
+    fn now(&self) -> Time;
+
+    fn limits(&self) -> &Limits;
+
+    /// The value of an expression; `item` is what it sees as [`Expr::Item`].
+    fn eval(&self, expr: &Expr, item: Payload) -> Result<Payload, TooWide>;
+
+    fn holds(&self, condition: &Condition, item: Payload) -> bool;
+
+    /// The node's input for an item.
+    fn input(&self, item: Payload) -> Result<Payload, TooLarge>;
+
+    /// The node's input for an item: the item itself, if the node declares no input.
+    fn input_or_item(&self, item: Payload) -> Result<Payload, TooLarge>;
+
+    /// The oldest signal that matches, is kept and has not expired.
+    fn signal(&self, name: &Name, matching: &Condition) -> Option<KeptSignal>;
+}
+
+/// A signal that a node may consume.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct KeptSignal {
+    /// Its index among those of its name, the oldest first.
+    pub(crate) index: u32,
+    pub(crate) payload: Payload,
+}
+
+/// What a node wants next.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Nothing before something changes.
+    Idle,
+    /// The next instance is to begin with this input.
+    Begin(Payload),
+    /// An instance is to be cancelled.
+    Cancel(Worker),
+    /// A transition of the node is to be recorded.
+    Record(NodeEvent),
+    /// An agent wants to delegate parts of a part.
+    Split { part: u32, parts: Vec<Subtask> },
+    /// The list of a map is to be evaluated and kept.
+    Evaluate,
+    /// These parts need no further look until they change.
+    Settle(Vec<u32>),
+    /// The node is to end.
+    End(Ending),
+}
+
+/// How a node wants to end.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// With what its instances gave.
+    Succeeded,
+    /// With an output of its own, and the cases that it took.
+    With {
+        took: Vec<Name>,
+        output: Payload,
+    },
+    /// With a signal that it consumes.
+    Signal {
+        took: Name,
+        signal: KeptSignal,
+    },
+    Failed(Failure),
+    /// At a limit, with the output up to there.
+    Limit {
+        limit: LimitReached,
+        partial: Payload,
+    },
+    Skipped,
+}
+
+impl Ending {
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self::Failed(Failure::permanent(message.into()))
+    }
+}
+
+/// A value that is larger or deeper than a payload may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TooLarge {
+    Bytes { bytes: u32, limit: u32 },
+    Depth { depth: u32, bytes: u32, limit: u32 },
+}
+
+impl TooLarge {
+    /// The size of the value, at least.
+    pub(crate) const fn bytes(self) -> u32 {
+        match self {
+            Self::Bytes { bytes, .. } | Self::Depth { bytes, .. } => bytes,
+        }
+    }
+}
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes { bytes, limit } => {
+                write!(f, "its input has at least {bytes} bytes, more than the {limit} allowed")
+            }
+            Self::Depth { depth, limit, .. } => {
+                write!(f, "its input is nested {depth} deep, more than the {limit} allowed")
+            }
+        }
+    }
+}
+
+/// The value, if it is no larger and no deeper than a payload may be: what nodes pass on must not grow without bound.
+pub(crate) fn fit(made: Result<Payload, TooWide>, limits: &Limits) -> Result<Payload, TooLarge> {
+    let limit = limits.payload_bytes;
+    let value = made.map_err(|TooWide { bytes }| TooLarge::Bytes { bytes, limit })?;
+    if value.bytes() > limit {
+        return Err(TooLarge::Bytes { bytes: value.bytes(), limit });
+    }
+    if value.depth() > limits.payload_depth {
+        let (depth, bytes) = (value.depth(), value.bytes());
+        return Err(TooLarge::Depth { depth, bytes, limit: limits.payload_depth });
+    }
+    Ok(value)
+}
+
+/// Begins the next instance. With an input that is too large the node fails, but not before its other instances have ended.
+pub(super) fn begin(input: Result<Payload, TooLarge>, instances: &Instances) -> Step {
+    match input {
+        Ok(input) => Step::Begin(input),
+        Err(too_large) => cancel_then(instances, || Ending::failed(too_large.to_string())),
+    }
+}
+
+/// The decision of a machine.
+pub(crate) type Decided = Result<Step, Anomaly>;
+
+/// Cancels the next instance that is under way; if none can be, ends once none is under way.
+pub(super) fn cancel_then(instances: &Instances, end: impl FnOnce() -> Ending) -> Step {
+    match instances.next_to_cancel() {
+        Some(worker) => Step::Cancel(worker),
+        None if instances.active() > 0 => Step::Idle,
+        None => Step::End(end()),
+    }
+}
+
+/// The end of a node of whose instances too many have failed.
+pub(super) fn first_failure(instances: &Instances, cancelled: &str) -> Ending {
+    let mut ends = instances.iter().filter_map(|instance| instance.end());
+    let first = ends.find(|end| !end.is_success());
+    Ending::Failed(first.map_or_else(|| Failure::permanent(cancelled), |end| end.failure_or(cancelled)))
+}
+
+#[cfg(test)]
+pub(super) mod fixture {
+    //! A run as the tests of machines see it.
+
+    use super::{KeptSignal, Surroundings, TooLarge};
+    use crate::definition::{Condition, Expr, Scope, TooWide};
+    use crate::id::TaskId;
+    use crate::limits::Limits;
+    use crate::name::Name;
+    use crate::payload::Payload;
+    use crate::task::{Failure, SideEffects};
+    use crate::time::Time;
+    use crate::workflow::machine::node::{Instance, InstanceEnd, Instances, Worker};
+    use serde_json::Value;
+
+    /// A run without other nodes, variables and functions.
+    #[derive(Debug, Default)]
+    pub(crate) struct Alone {
+        pub(crate) now: Time,
+        pub(crate) limits: Limits,
+        pub(crate) signals: Vec<(Name, Payload)>,
+    }
+
+    struct Item(Payload);
+
+    impl Scope for Item {
+        fn input(&self) -> Payload {
+            Payload::NULL
+        }
+
+        fn node(&self, _: &str) -> Payload {
+            Payload::NULL
+        }
+
+        fn item(&self) -> Payload {
+            self.0.clone()
+        }
+
+        fn variable(&self, _: &str) -> Result<Payload, TooWide> {
+            Ok(Payload::NULL)
+        }
+
+        fn asks(&self, _: &str, _: &Payload) -> bool {
+            false
+        }
+
+        fn most(&self) -> u32 {
+            u32::MAX
+        }
+    }
+
+    impl Surroundings for Alone {
+        fn now(&self) -> Time {
+            self.now
+        }
+
+        fn limits(&self) -> &Limits {
+            &self.limits
+        }
+
+        fn eval(&self, expr: &Expr, item: Payload) -> Result<Payload, TooWide> {
+            expr.eval(&Item(item))
+        }
+
+        fn holds(&self, condition: &Condition, item: Payload) -> bool {
+            condition.holds(&Item(item))
+        }
+
+        fn input(&self, item: Payload) -> Result<Payload, TooLarge> {
+            Ok(item)
+        }
+
+        fn input_or_item(&self, item: Payload) -> Result<Payload, TooLarge> {
+            Ok(item)
+        }
+
+        fn signal(&self, name: &Name, matching: &Condition) -> Option<KeptSignal> {
+            let kept = self.signals.iter().filter(|(kept, _)| kept == name).map(|(_, payload)| payload);
+            let (index, payload) =
+                (0..).zip(kept).find(|(_, payload)| self.holds(matching, Payload::clone(payload)))?;
+            Some(KeptSignal { index, payload: payload.clone() })
+        }
+    }
+
+    /// Instances that have succeeded with these outputs.
+    pub(crate) fn succeeded(outputs: &[Value]) -> Instances {
+        let mut instances = Instances::default();
+        for output in outputs {
+            let index = begin(&mut instances);
+            let end = InstanceEnd::succeeded(SideEffects::Done(Payload::new(output.clone())));
+            instances.change("ends", index, |one| one.finish(end)).unwrap();
+        }
+        instances
+    }
+
+    /// One more instance is under way. Returns its index.
+    pub(crate) fn begin(instances: &mut Instances) -> u32 {
+        let index = instances.len();
+        let worker = Worker::Task(TaskId::new(u64::from(index) + 1));
+        instances.begin(index, Instance::new(worker, Payload::NULL, 0)).unwrap();
+        index
+    }
+
+    pub(crate) fn fail(instances: &mut Instances, index: u32) {
+        let end = InstanceEnd::failed(SideEffects::None, Failure::permanent("broken"));
+        instances.change("ends", index, |one| one.finish(end)).unwrap();
+    }
+
+    pub(crate) fn payload(value: Value) -> Payload {
+        Payload::new(value)
+    }
+}

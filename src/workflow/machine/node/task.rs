@@ -1,0 +1,39 @@
+//! A node that performs one task or child run: it ends as its last instance ends.
+
+use super::Instances;
+use super::step::{Decided, Ending, Step};
+use crate::structure::OrAnomaly;
+
+/// What follows from the last instance. There are several if a postcondition refused the output of those before.
+pub(crate) fn next(instances: &Instances) -> Decided {
+    let last = instances.last().or_anomaly("a node with one instance is under way without it")?;
+    let Some(end) = last.end() else { return Ok(Step::Idle) };
+    Ok(Step::End(match end.reached() {
+        Some(reached) => Ending::Limit { limit: reached.limit, partial: reached.partial.clone() },
+        None if end.is_success() => Ending::Succeeded,
+        None => Ending::Failed(end.failure_or("it was cancelled")),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::step::fixture::{begin, fail, succeeded};
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_last_instance_decides() {
+        let mut instances = succeeded(&[json!(1)]);
+        assert!(matches!(next(&instances), Ok(Step::End(Ending::Succeeded))));
+        let index = begin(&mut instances);
+        assert!(matches!(next(&instances), Ok(Step::Idle)));
+        fail(&mut instances, index);
+        assert!(matches!(next(&instances), Ok(Step::End(Ending::Failed(_)))));
+    }
+
+    #[test]
+    #[cfg_attr(debug_assertions, should_panic(expected = "without it"))]
+    fn no_instance_is_an_anomaly() {
+        assert!(next(&Instances::default()).is_err());
+    }
+}

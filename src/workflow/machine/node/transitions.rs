@@ -1,0 +1,381 @@
+//! The transitions of a node. An input that does not fit its state is refused.
+
+use super::aside::{HandlerEffect, SavePointWay};
+use super::{
+    Applied, Arrival, Aside, Blocked, Ended, Illegal, Instance, InstanceEnd, LinkDecision, Links, NodeKind, NodeState,
+    NodeWork, Stage, Watch, Worker,
+};
+use crate::definition::{Action, Join, Node};
+use crate::event::{DecisionEvent, MapEvent, Opening, PartEvent};
+use crate::id::AgentId;
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::run::{NodeOutcome, NodeRemedy, UndoOutcome};
+use crate::task::SideEffects;
+use crate::time::Time;
+
+/// Whether a node starts with an input, or was under way before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    Starts,
+    UnderWay,
+}
+
+/// The links.
+impl NodeState {
+    pub(crate) const fn decide_link(&mut self, decision: LinkDecision) {
+        let has_ended = self.has_ended();
+        self.links.decide(decision, has_ended);
+    }
+
+    /// The links are found anew.
+    pub(crate) const fn set_links(&mut self, links: Links) {
+        self.links = if self.has_ended() { links.of_ended(self.links) } else { links };
+    }
+
+    /// Something comes over a link to a node that starts more than once. Returns whether that changes anything.
+    pub(crate) fn arrive(&mut self, join: Join, links: u32, link: u32, arrival: Arrival) -> bool {
+        !self.has_ended() && self.work.arrive(join, links, link, arrival)
+    }
+
+    /// What has arrived is found anew.
+    pub(crate) fn set_arrivals(&mut self, arrivals: super::RoundsWork) {
+        if let NodeWork::Rounds(rounds) = &mut self.work {
+            *rounds = arrivals;
+        }
+    }
+}
+
+/// Beginning and ending.
+impl NodeState {
+    fn aside_mut(&mut self) -> &mut Aside {
+        self.aside.get_or_insert_default()
+    }
+
+    /// Nothing is kept that says nothing, so that equal states are equal data.
+    fn tidy(&mut self) {
+        self.aside.take_if(|aside| **aside == Aside::default());
+    }
+
+    fn not_ended(&self, input: &'static str) -> Applied {
+        if self.has_ended() { Err(Illegal::new(input, "it has ended")) } else { Ok(()) }
+    }
+
+    /// The node begins work of several instances, or begins to wait.
+    pub(crate) fn open(&mut self, opening: &Opening) -> Applied {
+        match self.stage {
+            Stage::Waiting => self.work.open(opening)?,
+            Stage::Working => return Err(Illegal::new("a node opens", "it is under way")),
+            Stage::Ended(_) => return Err(Illegal::new("a node opens", "it has ended")),
+        }
+        self.stage = Stage::Working;
+        Ok(())
+    }
+
+    /// Its handlers and its bounded time count from now on.
+    pub(crate) fn watch_from(&mut self, now: Time) {
+        self.aside_mut().watch = Some(Watch::new(now));
+    }
+
+    /// A task or child run is the next instance.
+    pub(crate) fn begin(&mut self, index: u32, worker: Worker, input: &Payload) -> Applied<Start> {
+        const INPUT: &str = "an instance begins";
+        let start = match (&self.stage, &self.work) {
+            (Stage::Waiting, NodeWork::Task) => Start::Starts,
+            (Stage::Working, _) => Start::UnderWay,
+            (Stage::Waiting, _) => return Err(Illegal::new(INPUT, "its node has not opened")),
+            (Stage::Ended(_), _) => return Err(Illegal::new(INPUT, "its node has ended")),
+        };
+        if index != self.instances.len() {
+            return Err(Illegal::new(INPUT, "another is the next one"));
+        }
+        let state = self.work.begin(index)?;
+        self.instances.begin(index, Instance::new(worker, input.clone(), state))?;
+        self.stage = Stage::Working;
+        Ok(start)
+    }
+
+    /// The node ends, with this output.
+    pub(crate) fn end(&mut self, outcome: &NodeOutcome, took: &[Name], output: Payload) -> Applied {
+        self.not_ended("a node ends")?;
+        self.stage = Stage::Ended(Ended::new(outcome, took));
+        self.output = output;
+        self.work.close();
+        if let Some(aside) = &mut self.aside {
+            aside.held = None;
+        }
+        self.tidy();
+        Ok(())
+    }
+
+    /// The state of the node as if it had never begun, but for what was spent and what hosts gave it. Its links are undecided.
+    pub(crate) fn renewed(self) -> Self {
+        let spent_before = self.spent();
+        let mut renewed = Self { work: self.work.renewed(), ..Self::default() };
+        renewed.aside_mut().spent_before = spent_before;
+        renewed.tidy();
+        renewed
+    }
+
+    /// The compensation of the node has ended, or an operator has decided about one that failed.
+    pub(crate) fn compensate(&mut self, outcome: &UndoOutcome) -> Applied {
+        match &mut self.stage {
+            Stage::Ended(ended) => ended.compensate(outcome),
+            Stage::Waiting | Stage::Working => {
+                Err(Illegal::new("the compensation of a node ends", "the node has not ended"))
+            }
+        }
+    }
+
+    /// The compensation of the node is tried again.
+    pub(crate) fn retry_compensation(&mut self) -> Applied {
+        match &mut self.stage {
+            Stage::Ended(ended) => ended.retry_compensation()?,
+            Stage::Waiting | Stage::Working => {
+                return Err(Illegal::new("the compensation of a node is tried again", "the node has not ended"));
+            }
+        }
+        self.instances.retry_undo();
+        Ok(())
+    }
+}
+
+/// The work.
+impl NodeState {
+    pub(crate) fn work_mut(&mut self) -> &mut NodeWork {
+        &mut self.work
+    }
+
+    pub(crate) fn change_items(&mut self, event: &MapEvent) -> Applied {
+        let NodeWork::Map(map) = &mut self.work else {
+            return Err(Illegal::new("the items of a map change", "the node is no map"));
+        };
+        map.apply(event)
+    }
+
+    pub(crate) fn change_decision(&mut self, event: &DecisionEvent) -> Applied {
+        const INPUT: &str = "a decision changes";
+        if !self.is_working() {
+            return Err(Illegal::new(INPUT, "its node is not under way"));
+        }
+        let NodeWork::Race(race) = &mut self.work else {
+            return Err(Illegal::new(INPUT, "the node waits for none"));
+        };
+        race.apply(event)
+    }
+
+    pub(crate) fn change_part(&mut self, part: u32, event: &PartEvent, node: &Node) -> Applied {
+        match (&mut self.work, &node.action) {
+            (NodeWork::Delegate(work), Action::Delegate(delegate)) => {
+                work.apply(part, event, &self.instances, delegate)
+            }
+            (_, _) => Err(Illegal::new("a part changes", "the node delegates nothing")),
+        }
+    }
+
+    pub(crate) fn enter(&mut self, state: u32, item: Option<&Payload>) -> Applied {
+        const INPUT: &str = "a token enters a state";
+        if !self.is_working() {
+            return Err(Illegal::new(INPUT, "its node is not under way"));
+        }
+        let NodeWork::States(states) = &mut self.work else {
+            return Err(Illegal::new(INPUT, "the node has no states"));
+        };
+        states.enter(state, item, &self.instances);
+        Ok(())
+    }
+}
+
+/// The instances.
+impl NodeState {
+    /// Changes one instance.
+    pub(crate) fn change_instance(
+        &mut self,
+        input: &'static str,
+        index: u32,
+        change: impl FnOnce(&mut Instance) -> Applied,
+    ) -> Applied {
+        self.instances.change(input, index, change)
+    }
+
+    /// An instance has ended.
+    pub(crate) fn finish(&mut self, index: u32, end: InstanceEnd, node: &Node) -> Applied {
+        self.change_instance("an instance ends", index, |instance| {
+            let is_task = instance.worker().task().is_some();
+            instance.finish(if node.pivot && is_task { end.of_pivot() } else { end })
+        })?;
+        self.finished(index, node);
+        Ok(())
+    }
+
+    /// A query has found out how an instance ended, or not.
+    pub(crate) fn end_query(&mut self, index: u32, found: Option<SideEffects>, node: &Node) -> Applied {
+        self.change_instance("a query ends", index, |instance| {
+            instance.end_query(|end| {
+                let end = end.found(found);
+                if node.pivot { end.of_pivot() } else { end }
+            })
+        })?;
+        self.finished(index, node);
+        Ok(())
+    }
+
+    /// An attempt at the task of an instance was assigned to an agent.
+    pub(crate) fn assign(&mut self, index: u32, agent: AgentId) -> Applied {
+        if let NodeWork::Delegate(work) = &mut self.work {
+            work.assign(index, agent);
+        }
+        self.change_instance("an attempt is assigned", index, |instance| {
+            instance.begin_attempt();
+            Ok(())
+        })
+    }
+
+    /// What follows from the end of an instance for the work.
+    fn finished(&mut self, index: u32, node: &Node) {
+        let is_success = self.instances.get(index).and_then(Instance::end).is_some_and(InstanceEnd::is_success);
+        let has_ended = self.has_ended();
+        match (&mut self.work, &node.action) {
+            (NodeWork::Delegate(work), _) => work.wake(index),
+            (NodeWork::Map(work), Action::Map(map)) if is_success && !has_ended => work.succeeded(map, index),
+            (_, _) => {}
+        }
+    }
+}
+
+/// Everything else that can happen to a node.
+impl NodeState {
+    /// A handler fires.
+    pub(crate) fn fire(&mut self, handler: u32, effect: HandlerEffect) -> Applied {
+        const INPUT: &str = "a handler fires";
+        if !self.is_working() {
+            return Err(Illegal::new(INPUT, "its node is not under way"));
+        }
+        let watch = self.aside_mut().watch.as_mut().ok_or(Illegal::new(INPUT, "its node has none"))?;
+        watch.fire(handler, effect)
+    }
+
+    /// An operator decides how the node ends.
+    pub(crate) fn operate(&mut self, remedy: &NodeRemedy) -> Applied {
+        self.not_ended("an operator decides how a node ends")?;
+        self.aside_mut().remedy = Some(remedy.clone());
+        Ok(())
+    }
+
+    /// The node failed, and an operator is to decide what follows.
+    pub(crate) fn hold(&mut self, outcome: &NodeOutcome) -> Applied {
+        const INPUT: &str = "a failure is held";
+        self.not_ended(INPUT)?;
+        if self.instances.active() > 0 {
+            return Err(Illegal::new(INPUT, "instances of its node are under way"));
+        }
+        self.aside_mut().held = Some(Box::new(outcome.clone()));
+        Ok(())
+    }
+
+    /// The failure is not held any more, and found anew.
+    pub(crate) fn release(&mut self) {
+        if let Some(aside) = &mut self.aside {
+            aside.held = None;
+        }
+        self.tidy();
+    }
+
+    /// The node begins nothing more.
+    pub(crate) fn block(&mut self, blocked: Blocked) -> Applied {
+        const INPUT: &str = "a node is blocked";
+        self.not_ended(INPUT)?;
+        if self.aside().blocked.as_ref().is_some() {
+            return Err(Illegal::new(INPUT, "it begins nothing more"));
+        }
+        self.aside_mut().blocked = Some(blocked);
+        Ok(())
+    }
+
+    /// A guard of the node did not hold.
+    pub(crate) fn refuse(&mut self) -> Applied {
+        self.not_ended("a guard of a node does not hold")?;
+        let aside = self.aside_mut();
+        aside.refusals = aside.refusals.saturating_add(1);
+        Ok(())
+    }
+
+    /// A function of the host combined a variable for the node to read.
+    pub(crate) fn reduce(&mut self, variable: u32, value: &Payload) {
+        self.aside_mut().reduced.insert(variable, value.clone());
+    }
+
+    /// A variable was updated: a node that has not begun reads it anew.
+    pub(crate) fn forget_reduced(&mut self, variable: u32) {
+        if self.is_waiting()
+            && let Some(aside) = &mut self.aside
+        {
+            aside.reduced.remove(&variable);
+            self.tidy();
+        }
+    }
+
+    /// The run is rolled back to the node.
+    pub(crate) fn roll_back(&mut self) -> Applied {
+        if !self.has_succeeded() {
+            return Err(Illegal::new("a run is rolled back to a node", "the node has not succeeded"));
+        }
+        let save_point = &mut self.aside_mut().save_point;
+        save_point.times = save_point.times.saturating_add(1);
+        Ok(())
+    }
+
+    /// The run goes forward again from the node, which may be used so often before it takes its alternative.
+    pub(crate) fn leave_save_point(&mut self, again: u32) {
+        let save_point = &mut self.aside_mut().save_point;
+        save_point.way = if save_point.times > again { SavePointWay::Instead } else { SavePointWay::Same };
+        self.tidy();
+    }
+
+    /// The node goes on under another definition. What guards said before it began, and what was combined for it to read, is
+    /// found anew; what it has begun with it keeps, by the indexes of the variables there.
+    pub(crate) fn migrate(&mut self, variable: impl Fn(u32) -> Option<u32>) {
+        let is_waiting = self.is_waiting();
+        if let NodeWork::Map(map) = &mut self.work {
+            map.forget_list();
+        }
+        if let Some(aside) = &mut self.aside {
+            if is_waiting {
+                aside.refusals = 0;
+            }
+            let known = core::mem::take(&mut aside.reduced).into_iter().filter(|_| !is_waiting);
+            aside.reduced = known.filter_map(|(place, value)| Some((variable(place)?, value))).collect();
+        }
+        self.tidy();
+    }
+
+    /// The node becomes one of another kind. What has begun must be of the same kind, which is checked before a run migrates.
+    pub(crate) fn adopt_kind(&mut self, kind: NodeKind) {
+        if self.work.kind() != kind {
+            self.work = NodeWork::new(kind);
+        }
+    }
+
+    /// After a restore everything is looked at.
+    pub(crate) fn wake(&mut self) {
+        if let NodeWork::Delegate(work) = &mut self.work {
+            work.wake_all();
+        }
+    }
+
+    /// Checks what must hold within a node.
+    pub(crate) fn check(&self, links: u32) -> Result<(), String> {
+        self.links.check(links)?;
+        self.instances.check()?;
+        if let NodeWork::Delegate(delegate) = &self.work
+            && let Some(parts) = delegate.parts()
+        {
+            parts.check(self.instances.len())?;
+        }
+        match self.stage {
+            Stage::Waiting if !self.instances.is_empty() => Err("has instances and has not begun".to_owned()),
+            Stage::Working => self.work.check_working(&self.instances),
+            Stage::Waiting | Stage::Ended(_) => Ok(()),
+        }
+    }
+}

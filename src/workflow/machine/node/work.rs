@@ -1,0 +1,197 @@
+//! The kinds of work that a node can do.
+
+use super::{
+    Applied, Arrival, DelegateWork, Illegal, Instance, Instances, MapWork, RaceWork, RoundsWork, StatesWork, WaitWork,
+};
+use crate::definition::{Action, Join, Node};
+use crate::event::Opening;
+use crate::payload::Payload;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The work of a node, by its kind, with the state of its machine.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum NodeWork {
+    /// The node ends when it starts: a choice, a pass, a stop, a failure.
+    #[default]
+    Immediate,
+    Task,
+    Map(MapWork),
+    Repeat,
+    Rounds(RoundsWork),
+    States(StatesWork),
+    Delegate(DelegateWork),
+    Wait(WaitWork),
+    Race(RaceWork),
+}
+
+/// The kind of a node's work, as its definition says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NodeKind {
+    Immediate,
+    Task,
+    Map,
+    Repeat,
+    Rounds,
+    States,
+    Delegate,
+    Wait,
+    Race,
+}
+
+impl NodeKind {
+    pub(crate) const fn of(node: &Node) -> Self {
+        match &node.action {
+            Action::Do(_) if node.join.repeats() => Self::Rounds,
+            Action::Do(_) => Self::Task,
+            Action::Map(_) => Self::Map,
+            Action::Repeat(_) => Self::Repeat,
+            Action::States(_) => Self::States,
+            Action::Delegate(_) => Self::Delegate,
+            Action::Wait { .. } => Self::Wait,
+            Action::Race { .. } => Self::Race,
+            Action::Choose { .. } | Action::Pass | Action::Stop | Action::Fail(_) => Self::Immediate,
+        }
+    }
+}
+
+impl NodeWork {
+    pub(crate) fn new(kind: NodeKind) -> Self {
+        match kind {
+            NodeKind::Immediate => Self::Immediate,
+            NodeKind::Task => Self::Task,
+            NodeKind::Map => Self::Map(MapWork::default()),
+            NodeKind::Repeat => Self::Repeat,
+            NodeKind::Rounds => Self::Rounds(RoundsWork::default()),
+            NodeKind::States => Self::States(StatesWork::default()),
+            NodeKind::Delegate => Self::Delegate(DelegateWork::default()),
+            NodeKind::Wait => Self::Wait(WaitWork::default()),
+            NodeKind::Race => Self::Race(RaceWork::default()),
+        }
+    }
+
+    pub(crate) const fn kind(&self) -> NodeKind {
+        match self {
+            Self::Immediate => NodeKind::Immediate,
+            Self::Task => NodeKind::Task,
+            Self::Map(_) => NodeKind::Map,
+            Self::Repeat => NodeKind::Repeat,
+            Self::Rounds(_) => NodeKind::Rounds,
+            Self::States(_) => NodeKind::States,
+            Self::Delegate(_) => NodeKind::Delegate,
+            Self::Wait(_) => NodeKind::Wait,
+            Self::Race(_) => NodeKind::Race,
+        }
+    }
+
+    /// What the instances gave: that of the last, of a map or of rounds that of each.
+    pub(super) fn collected(&self, instances: &Instances) -> Payload {
+        let each = || instances.iter().map(|instance| instance.output().value().clone());
+        match self {
+            Self::Map(map) => {
+                let items = map.items().map_or(0, |items| items as usize);
+                let left = items.saturating_sub(instances.as_slice().len());
+                Payload::new(each().chain(core::iter::repeat_n(Value::Null, left)).collect::<Value>())
+            }
+            Self::Rounds(_) => Payload::new(each().collect::<Value>()),
+            Self::Delegate(delegate) => delegate.results_so_far(instances),
+            Self::Task | Self::Repeat => instances.last().map(Instance::output).unwrap_or_default(),
+            Self::Immediate | Self::States(_) | Self::Wait(_) | Self::Race(_) => Payload::NULL,
+        }
+    }
+
+    /// What there is when a limit ends the node.
+    pub(super) fn partial(&self, instances: &Instances) -> Payload {
+        match self {
+            Self::States(states) => states.value(),
+            Self::Immediate
+            | Self::Task
+            | Self::Map(_)
+            | Self::Repeat
+            | Self::Rounds(_)
+            | Self::Delegate(_)
+            | Self::Wait(_)
+            | Self::Race(_) => self.collected(instances),
+        }
+    }
+
+    /// Whether a compensation undoes one instance after the other, the last first.
+    pub(crate) const fn is_undone_in_turn(&self) -> bool {
+        matches!(self, Self::Repeat | Self::States(_) | Self::Delegate(_))
+    }
+
+    /// The work begins.
+    pub(super) fn open(&mut self, opening: &Opening) -> Applied {
+        match (self, opening) {
+            (Self::Map(map), Opening::Map { items, list }) => map.open(*items, list.as_ref()),
+            (Self::Repeat, Opening::Repeat) | (Self::States(_), Opening::States) => {}
+            (Self::Rounds(_), Opening::Rounds) => {}
+            (Self::Delegate(delegate), Opening::Delegation) => delegate.open(),
+            (Self::Wait(wait), Opening::Wait { until }) => wait.open(*until),
+            (Self::Race(race), Opening::Race { since, until }) => race.open(*since, until),
+            (_, _) => return Err(Illegal::new("a node opens", "it is of another kind")),
+        }
+        Ok(())
+    }
+
+    /// An instance begins. Returns the index of the state in which it is performed, for a node with states.
+    pub(super) fn begin(&mut self, index: u32) -> Applied<u32> {
+        const INPUT: &str = "an instance begins";
+        match self {
+            Self::States(states) => return states.begin(),
+            Self::Delegate(delegate) => delegate.begin(index)?,
+            Self::Rounds(rounds) => rounds.begin(),
+            Self::Map(map) if map.items().is_none_or(|items| index >= items) => {
+                return Err(Illegal::new(INPUT, "the map has no such item"));
+            }
+            Self::Task | Self::Map(_) | Self::Repeat => {}
+            Self::Immediate | Self::Wait(_) | Self::Race(_) => {
+                return Err(Illegal::new(INPUT, "its node has no instances"));
+            }
+        }
+        Ok(0)
+    }
+
+    /// Something comes over a link to a node that starts more than once. Returns whether it is such a node.
+    pub(super) fn arrive(&mut self, join: Join, links: u32, link: u32, arrival: Arrival) -> bool {
+        let Self::Rounds(rounds) = self else { return false };
+        rounds.arrive(join, links, link, arrival);
+        true
+    }
+
+    /// The node has ended: what cannot be asked for any more is dropped.
+    pub(super) fn close(&mut self) {
+        match self {
+            Self::Map(map) => map.reset(),
+            Self::Rounds(rounds) => rounds.reset(),
+            Self::States(states) => states.reset(),
+            Self::Wait(wait) => wait.reset(),
+            Self::Immediate | Self::Task | Self::Repeat | Self::Delegate(_) | Self::Race(_) => {}
+        }
+    }
+
+    /// The work of a node that is done anew: what hosts gave to a map they gave for good.
+    pub(super) fn renewed(mut self) -> Self {
+        if let Self::Map(map) = &mut self {
+            map.reset();
+            return self;
+        }
+        Self::new(self.kind())
+    }
+
+    /// Whether there is work to do for a node of this kind that is under way with these instances.
+    pub(super) fn check_working(&self, instances: &Instances) -> Result<(), String> {
+        let is_sound = match self {
+            Self::Immediate => false,
+            Self::Task => !instances.is_empty(),
+            Self::Map(map) => map.items().is_some_and(|items| instances.len() <= items),
+            Self::Delegate(delegate) => delegate.parts().is_some(),
+            Self::Wait(wait) => *wait != WaitWork::NotBegun,
+            Self::Race(race) => race.ruling().is_some(),
+            Self::States(states) => states.is_sound(instances),
+            Self::Repeat | Self::Rounds(_) => true,
+        };
+        if is_sound { Ok(()) } else { Err(format!("is under way as {:?} without its work", self.kind())) }
+    }
+}

@@ -1,0 +1,152 @@
+//! What the expressions of a run see.
+
+use super::Run;
+use super::graph::Wanted;
+use super::node::{KeptSignal, Surroundings, TooLarge, fit};
+use super::signals::Signals;
+use super::variables::NoUpdate;
+use crate::definition::{Condition, Expr, Scope, TooWide};
+use crate::id::NodeIx;
+use crate::limits::Limits;
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::time::Time;
+use crate::workflow::context::Reader;
+
+/// A run as one of its nodes sees it during a call.
+#[derive(Clone, Copy)]
+pub(super) struct NodeSight<'a> {
+    pub(super) run: &'a Run,
+    pub(super) node: NodeIx,
+    pub(super) now: Time,
+    pub(super) limits: &'a Limits,
+}
+
+impl Surroundings for NodeSight<'_> {
+    fn now(&self) -> Time {
+        self.now
+    }
+
+    fn limits(&self) -> &Limits {
+        self.limits
+    }
+
+    fn eval(&self, expr: &Expr, item: Payload) -> Result<Payload, TooWide> {
+        expr.eval(&self.run.values(self.limits).scope(Some(self.node), item))
+    }
+
+    fn holds(&self, condition: &Condition, item: Payload) -> bool {
+        condition.holds(&self.run.values(self.limits).scope(Some(self.node), item))
+    }
+
+    fn input(&self, item: Payload) -> Result<Payload, TooLarge> {
+        let made = match self.run.plan().node(self.node) {
+            Some((definition, _)) => self.eval(&definition.input, item),
+            None => Ok(Payload::NULL),
+        };
+        fit(made, self.limits)
+    }
+
+    fn input_or_item(&self, item: Payload) -> Result<Payload, TooLarge> {
+        let is_plain = self.run.plan().node(self.node).is_some_and(|(node, _)| node.input == Expr::default());
+        if is_plain { fit(Ok(item), self.limits) } else { self.input(item) }
+    }
+
+    fn signal(&self, name: &Name, matching: &Condition) -> Option<KeptSignal> {
+        let wanted = Wanted { node: self.node, signal: name, matching };
+        self.run.values(self.limits).matching_signal(wanted, &self.run.signals, self.now)
+    }
+}
+
+/// The values that the expressions of a run see.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Values<'a> {
+    run: &'a Run,
+    limits: &'a Limits,
+}
+
+impl<'a> Values<'a> {
+    pub(super) const fn new(run: &'a Run, limits: &'a Limits) -> Self {
+        Self { run, limits }
+    }
+
+    /// What a reader's expressions see.
+    fn scope(self, reader: Reader, item: Payload) -> RunScope<'a> {
+        RunScope { run: self.run, reader, item, most: self.limits.payload_bytes }
+    }
+
+    /// The oldest of these signals that matches what a node of this run waits for.
+    pub(crate) fn matching_signal(self, wanted: Wanted<'_>, signals: &Signals, now: Time) -> Option<KeptSignal> {
+        signals.fresh(wanted.signal, now).find(|kept| self.matches(wanted, &kept.payload))
+    }
+
+    /// Whether a signal with this payload matches what a node waits for.
+    pub(crate) fn matches(self, wanted: Wanted<'_>, payload: &Payload) -> bool {
+        *wanted.matching == Condition::True || wanted.matching.holds(&self.scope(Some(wanted.node), payload.clone()))
+    }
+
+    /// Whether a variable takes an update.
+    pub(crate) fn may_update(self, name: &Name, value: &Payload) -> Result<(), NoUpdate> {
+        let holds = |condition: &Condition| condition.holds(&self.scope(None, value.clone()));
+        self.run.variables.may_update(self.run.plan(), name, value, self.limits.payload_bytes, holds)
+    }
+
+    /// The output of the run, if it ended now.
+    pub(super) fn output(self) -> Result<Payload, TooLarge> {
+        fit(self.run.plan().definition.output.eval(&self.scope(None, Payload::NULL)), self.limits)
+    }
+
+    /// The output of the run, if it ended now; null if that is too large.
+    pub(crate) fn output_so_far(self) -> Payload {
+        self.output().unwrap_or_default()
+    }
+
+    /// What the output of the run sees of a variable; none if there is no such variable.
+    pub(crate) fn variable_so_far(self, name: &str) -> Option<Payload> {
+        self.run.plan().context.index_of(name)?;
+        let value = self.run.variables.value(&self.run.graph, None, name, self.limits.payload_bytes);
+        Some(value.unwrap_or_default())
+    }
+}
+
+impl Run {
+    /// The value of an expression of a node, of at most so many bytes.
+    pub(super) fn eval_within(&self, node: NodeIx, expr: &Expr, most: u32) -> Result<Payload, TooWide> {
+        expr.eval(&RunScope { run: self, reader: Some(node), item: Payload::NULL, most })
+    }
+}
+
+/// A run as the expressions of one reader see it.
+struct RunScope<'a> {
+    run: &'a Run,
+    reader: Reader,
+    item: Payload,
+    most: u32,
+}
+
+impl Scope for RunScope<'_> {
+    fn input(&self) -> Payload {
+        self.run.spec.input.clone()
+    }
+
+    fn node(&self, name: &str) -> Payload {
+        let state = self.run.plan().index_of(name).and_then(|ix| self.run.graph.state(ix));
+        state.map(|state| state.output().clone()).unwrap_or_default()
+    }
+
+    fn item(&self) -> Payload {
+        self.item.clone()
+    }
+
+    fn variable(&self, name: &str) -> Result<Payload, TooWide> {
+        self.run.variables.value(&self.run.graph, self.reader, name, self.most)
+    }
+
+    fn asks(&self, predicate: &str, of: &Payload) -> bool {
+        self.run.plan().functions.asks(predicate, of)
+    }
+
+    fn most(&self) -> u32 {
+        self.most
+    }
+}

@@ -1,0 +1,210 @@
+//! The variables of a run: what readers see of them.
+
+use super::graph::{BoundNode, Graph};
+use super::illegal::{Applied, Illegal};
+use super::node::is_default;
+use crate::definition::{Condition, Reducer, TooWide, Variable};
+use crate::name::Name;
+use crate::payload::{Payload, size};
+use crate::workflow::context::Reader;
+use crate::workflow::plan::Plan;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// What a run knows of its variables beyond what its nodes wrote. Few runs have any of it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Variables(Option<Box<Known>>);
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+struct Known {
+    /// What functions of the host combined for the output of the run, by variable.
+    #[serde(default, skip_serializing_if = "is_default")]
+    reduced: BTreeMap<u32, Payload>,
+    /// What was written from outside, by the name of the variable, in the order in which it came; of a variable of which the
+    /// last write counts, only that.
+    #[serde(default, skip_serializing_if = "is_default")]
+    updates: BTreeMap<Name, Vec<Payload>>,
+}
+
+/// Why an update is not applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoUpdate {
+    /// There is no such variable, or it takes no updates.
+    NotTaken,
+    /// The variable does not take this value: what its reducer takes, or, if none, the condition of the definition.
+    Refused(Option<&'static str>),
+    /// The variable would be too large.
+    TooWide { bytes: u32 },
+}
+
+impl Variables {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// What was written to a variable from outside.
+    fn updates_of(&self, name: &str) -> &[Payload] {
+        self.0.as_ref().and_then(|known| known.updates.get(name)).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The variables that were written to from outside, with what was written.
+    pub(crate) fn updates(&self) -> impl Iterator<Item = (&Name, &[Payload])> {
+        self.0.iter().flat_map(|known| known.updates.iter().map(|(name, values)| (name, values.as_slice())))
+    }
+
+    /// How many updates are kept besides one that a further update of this variable would replace.
+    pub(crate) fn updates_beside(&self, plan: &Plan, variable: &Name) -> usize {
+        let replaces = declared(plan, variable).is_some_and(|variable| variable.reducer == Reducer::Replace);
+        let others = self.updates().filter(|(name, _)| !replaces || *name != variable);
+        others.map(|(_, values)| values.len()).sum()
+    }
+
+    /// Whether a variable takes a value. `holds` evaluates the condition of the definition.
+    pub(crate) fn may_update(
+        &self,
+        plan: &Plan,
+        name: &Name,
+        value: &Payload,
+        most: u32,
+        holds: impl FnOnce(&Condition) -> bool,
+    ) -> Result<(), NoUpdate> {
+        let variable = declared(plan, name).ok_or(NoUpdate::NotTaken)?;
+        let condition = variable.updates.as_ref().ok_or(NoUpdate::NotTaken)?;
+        if let Some(wanted) = variable.reducer.misfit(value.value()) {
+            return Err(NoUpdate::Refused(Some(wanted)));
+        }
+        if !holds(condition) {
+            return Err(NoUpdate::Refused(None));
+        }
+        let there: usize = self.updates_of(name).iter().map(|kept| kept.bytes() as usize).sum();
+        let bytes = u32::try_from(there.saturating_add(value.bytes() as usize)).unwrap_or(u32::MAX);
+        let grows = matches!(variable.reducer, Reducer::Append | Reducer::Merge);
+        if grows && bytes > most { Err(NoUpdate::TooWide { bytes }) } else { Ok(()) }
+    }
+
+    /// A variable is written to from outside. Returns its index. What a function of the host combined of it is combined anew.
+    pub(super) fn update(&mut self, plan: &Plan, name: &Name, value: &Payload) -> Applied<u32> {
+        let unknown = Illegal::new("a variable is updated", "the run has no such variable");
+        let index = plan.context.index_of(name).ok_or(unknown)?;
+        let replaces = declared(plan, name).is_some_and(|variable| variable.reducer == Reducer::Replace);
+        let known = self.0.get_or_insert_default();
+        known.reduced.remove(&index);
+        let kept = known.updates.entry(name.clone()).or_default();
+        if replaces {
+            kept.clear();
+        }
+        kept.push(value.clone());
+        Ok(index)
+    }
+
+    /// A function of the host combined a variable for the output of the run.
+    pub(super) fn reduce(&mut self, variable: u32, value: &Payload) {
+        self.0.get_or_insert_default().reduced.insert(variable, value.clone());
+    }
+
+    /// What was combined for the output of the run is combined anew.
+    pub(super) fn forget_reduced(&mut self) {
+        if let Some(known) = &mut self.0 {
+            known.reduced.clear();
+        }
+        self.0.take_if(|known| **known == Known::default());
+    }
+
+    /// What was combined of a variable for a reader.
+    fn reduced<'a>(&'a self, graph: &'a Graph, reader: Reader, variable: u32) -> Option<&'a Payload> {
+        match reader {
+            Some(node) => graph.state(node)?.aside().reduced.get(&variable),
+            None => self.0.as_ref()?.reduced.get(&variable),
+        }
+    }
+
+    /// The value of a variable for a reader, null if there is no such variable.
+    pub(crate) fn value(&self, graph: &Graph, reader: Reader, name: &str, most: u32) -> Result<Payload, TooWide> {
+        let plan = graph.plan();
+        let Some(index) = plan.context.index_of(name) else { return Ok(Payload::NULL) };
+        if let Some(known) = self.reduced(graph, reader, index) {
+            return Ok(known.clone());
+        }
+        match plan.definition.variables.get(index as usize) {
+            Some(variable) => self.fold(graph, reader, (index, variable), most),
+            None => Ok(Payload::NULL),
+        }
+    }
+
+    /// The next variable that a function of the host is to combine for a reader, with its value; none if all are.
+    pub(crate) fn next_reduction(
+        &self,
+        graph: &Graph,
+        reader: Reader,
+        most: u32,
+    ) -> Option<(u32, Result<Payload, TooWide>)> {
+        let is_open = |variable: &&u32| self.reduced(graph, reader, **variable).is_none();
+        let &index = graph.plan().context.custom(reader).iter().find(is_open)?;
+        let variable = graph.plan().definition.variables.get(index as usize)?;
+        Some((index, self.fold(graph, reader, (index, variable), most)))
+    }
+
+    /// All writes that a reader sees, combined.
+    fn fold(
+        &self,
+        graph: &Graph,
+        reader: Reader,
+        (index, variable): (u32, &Variable),
+        most: u32,
+    ) -> Result<Payload, TooWide> {
+        let mut value = variable.initial.value().clone();
+        let mut made = variable.initial.bytes() as usize;
+        let updates = self.updates_of(&variable.name).iter().map(Payload::value);
+        let updates = updates.filter(|value| variable.reducer.misfit(value).is_none());
+        for written in written(graph, reader, (index, variable)).chain(updates) {
+            made = made.saturating_add(size(written));
+            let grows = matches!(variable.reducer, Reducer::Append | Reducer::Merge);
+            let bytes = if grows { made } else { size(written) };
+            if bytes > most as usize {
+                return Err(TooWide { bytes: u32::try_from(bytes).unwrap_or(u32::MAX) });
+            }
+            value = match &variable.reducer {
+                Reducer::Custom(name) => {
+                    let functions = &graph.plan().functions;
+                    functions.reduce(name, &Payload::new(value), &Payload::new(written.clone())).value().clone()
+                }
+                Reducer::Replace | Reducer::Append | Reducer::Merge | Reducer::Max | Reducer::Min | Reducer::Sum => {
+                    variable.reducer.reduce(value, written)
+                }
+            };
+        }
+        let value = Payload::new(value);
+        if value.bytes() > most { Err(TooWide { bytes: value.bytes() }) } else { Ok(value) }
+    }
+}
+
+fn declared<'p>(plan: &'p Plan, name: &str) -> Option<&'p Variable> {
+    plan.definition.variables.get(plan.context.index_of(name)? as usize)
+}
+
+/// What nodes have written to a variable that a reader sees, in the order in which it counts.
+fn written<'g>(
+    graph: &'g Graph,
+    reader: Reader,
+    (index, variable): (u32, &'g Variable),
+) -> impl Iterator<Item = &'g Value> {
+    graph.plan().context.seen(reader, index).iter().flat_map(move |writer| {
+        let done = graph.node(*writer).filter(|node| node.state.has_succeeded());
+        let writes = done.map(|node| &node.definition.writes[..]).unwrap_or_default();
+        let mine = writes.iter().filter(move |write| write.to == variable.name);
+        // An operator may have put anything in its place.
+        let fits = |value: &&Value| variable.reducer.misfit(value).is_none();
+        mine.filter_map(move |write| write.of(done?.state.output().value()).filter(fits))
+    })
+}
+
+/// The first write of a node that its variable cannot take, in words.
+pub(crate) fn unwritable(graph: &Graph, node: BoundNode<'_>, output: &Payload) -> Option<String> {
+    node.definition.writes.iter().find_map(|write| {
+        let value = write.of(output.value())?;
+        let wanted = declared(graph.plan(), &write.to)?.reducer.misfit(value)?;
+        Some(format!("what it writes to variable `{}` is not {wanted}", write.to))
+    })
+}
