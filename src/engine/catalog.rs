@@ -126,7 +126,7 @@ impl Driver {
         let offered = catalog.plans().map(|plan| (&plan.id, (plan, true, 0, 0)));
         let mut known: BTreeMap<&DefinitionId, (&Arc<Plan>, bool, u32, u32)> = offered.collect();
         for (_, run) in self.book.runs.iter().filter(|(_, run)| run.owner.is_none()) {
-            let (.., active, finished) = known.entry(&run.plan().id).or_insert((run.plan(), false, 0, 0));
+            let (.., active, finished) = known.entry(&run.plan().id).or_insert_with(|| (run.plan(), false, 0, 0));
             *if run.is_finished() { finished } else { active } += 1;
         }
         let views = known.into_iter().map(|(id, (plan, is_offered, active, finished))| DefinitionView {

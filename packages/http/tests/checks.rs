@@ -60,7 +60,7 @@ fn bad_input_is_told_apart() {
     post(r#"{"id": "x", "kind": "square"}"#).is(422, "shape");
     post(r#"{"id": "1", "kind": ""}"#).is(422, "empty_name");
     post(r#"{"id": "9223372036854775809", "kind": "square"}"#).is(422, "reserved_id");
-    post(r#"{"id": "1", "kind": "square", "after": ["7"]}"#).is(422, "unknown_dependency");
+    post(r#"{"id": "1", "kind": "square", "after": ["7"]}"#).is(404, "unknown_dependency");
     assert_eq!(post(r#"{"id": "1", "kind": "square"}"#).status, 201);
     let same = post(r#"{"id": "1", "kind": "square"}"#);
     assert_eq!((same.status, same.json()["state"].as_str()), (200, Some("queued")));

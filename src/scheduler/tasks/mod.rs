@@ -176,7 +176,9 @@ impl Tasks {
         }
         match &mut self.at_mut(at)?.stage {
             Stage::Blocked { on } => *on = open,
-            _ => return Err(InconsistentEvent("a task waits for others after it has begun")),
+            Stage::Backoff { .. } | Stage::Queued { .. } | Stage::Running(_) | Stage::Ended(_) => {
+                return Err(InconsistentEvent("a task waits for others after it has begun"));
+            }
         }
         if unsatisfiable {
             self.follow_ups.insert((FollowUp::Unsatisfiable, spec.id));
@@ -197,7 +199,9 @@ impl Tasks {
         let at = self.known(id)?;
         match self.at(at)?.stage {
             Stage::Blocked { on: 0 } | Stage::Backoff { .. } => {}
-            _ => return Err(InconsistentEvent("a task is ready that did not wait")),
+            Stage::Blocked { .. } | Stage::Queued { .. } | Stage::Running(_) | Stage::Ended(_) => {
+                return Err(InconsistentEvent("a task is ready that did not wait"));
+            }
         }
         self.follow_ups.remove(&(FollowUp::Ready, id));
         Ok(at)

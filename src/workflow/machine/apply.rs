@@ -175,7 +175,7 @@ impl Run {
         change: impl FnOnce(&mut NodeState, &Node) -> Applied,
     ) -> Applied {
         let plan = Arc::clone(self.plan());
-        let (definition, _) = plan.node(ix).ok_or(Illegal::unknown_node(input))?;
+        let (definition, _) = plan.node(ix).ok_or_else(|| Illegal::unknown_node(input))?;
         self.graph.change(input, ix, |state| change(state, definition))
     }
 

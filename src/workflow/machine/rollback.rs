@@ -291,7 +291,7 @@ impl Rollback {
     }
 
     fn compensation_mut(&mut self, input: &'static str) -> Applied<&mut Unwinding> {
-        self.compensation.as_deref_mut().ok_or(Illegal::new(input, "its run is not being compensated"))
+        self.compensation.as_deref_mut().ok_or_else(|| Illegal::new(input, "its run is not being compensated"))
     }
 
     /// The compensation of an instance of a node begins.

@@ -205,15 +205,16 @@ fn reserves_were_kept(host: &Host, held: &mut BTreeMap<TaskId, Incarnation>) {
                 }
                 held.insert(task, *to);
             }
-            Event::Task { task, event } => {
-                if let TaskEvent::Succeeded { .. }
-                | TaskEvent::AttemptFailed { .. }
-                | TaskEvent::Yielded { .. }
-                | TaskEvent::Cancelled { .. }
-                | TaskEvent::Expired { .. } = event
-                {
-                    held.remove(task);
-                }
+            Event::Task {
+                task,
+                event:
+                    TaskEvent::Succeeded { .. }
+                    | TaskEvent::AttemptFailed { .. }
+                    | TaskEvent::Yielded { .. }
+                    | TaskEvent::Cancelled { .. }
+                    | TaskEvent::Expired { .. },
+            } => {
+                held.remove(task);
             }
             _ => {}
         }

@@ -235,7 +235,7 @@ impl Graph {
 
     /// For changes that begin and end nothing.
     fn state_mut(&mut self, input: &'static str, ix: NodeIx) -> Applied<&mut NodeState> {
-        self.nodes.get_mut(ix.index()).ok_or(Illegal::unknown_node(input))
+        self.nodes.get_mut(ix.index()).ok_or_else(|| Illegal::unknown_node(input))
     }
 
     /// Changes an instance of a node.

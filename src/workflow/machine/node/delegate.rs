@@ -288,7 +288,7 @@ impl DelegateWork {
     }
 
     fn parts_mut(&mut self, input: &'static str) -> Applied<&mut Parts> {
-        self.0.as_deref_mut().ok_or(Illegal::new(input, "its node is not under way"))
+        self.0.as_deref_mut().ok_or_else(|| Illegal::new(input, "its node is not under way"))
     }
 
     pub(super) fn begin(&mut self, instance: u32) -> Applied {

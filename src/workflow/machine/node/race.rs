@@ -170,10 +170,12 @@ mod tests {
     }
 
     fn took(work: &RaceWork, around: &Alone, offers: &[Offer]) -> String {
-        match work.next(offers, around).unwrap() {
-            Step::End(Ending::With { took, .. }) => took[0].to_string(),
-            Step::End(Ending::Signal { took, .. }) => took.to_string(),
-            other => format!("{other:?}"),
+        let step = work.next(offers, around).unwrap();
+        let Step::End(ending) = &step else { return format!("{step:?}") };
+        match ending {
+            Ending::With { took, .. } => took[0].to_string(),
+            Ending::Signal { took, .. } => took.to_string(),
+            Ending::Succeeded | Ending::Failed(_) | Ending::Limit { .. } | Ending::Skipped => format!("{step:?}"),
         }
     }
 
