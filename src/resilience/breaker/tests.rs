@@ -16,7 +16,7 @@ fn random() -> Random {
     Random::new(7, 7)
 }
 
-/// A breaker in each phase at second 100, with a current ticket (if the phase gives any) and one of the life before.
+/// A breaker in each phase at second 100, with a current ticket (if the phase gives any) and one of the phase before.
 fn in_phase(phase: Phase) -> (Breaker, Option<Ticket>, Ticket) {
     let (rules, mut breaker, now) = (rules(), Breaker::default(), Time::from_secs(100));
     let old = breaker.admit(&rules, now).unwrap();
