@@ -211,7 +211,7 @@ impl Book {
         let (mut around, mut next) = (Vec::new(), Some((id, node)));
         while let Some((run, node)) = next {
             around.extend([(run, Some(node), None), (run, None, None)]);
-            next = self.get(run).and_then(|run| run.owner).map(|owner| (owner.run, owner.ix()));
+            next = self.get(run).and_then(|run| run.owner).map(|owner| (owner.run, owner.node));
         }
         around
     }
@@ -258,10 +258,10 @@ impl Book {
         let mut next = Some(owner).filter(|owner| self.accounts.under.contains(&owner.run));
         while let Some(owner) = next {
             let run = self.get(owner.run);
-            let node = run.and_then(|run| run.graph().node(owner.ix()));
+            let node = run.and_then(|run| run.graph().node(owner.node));
             let shares = node.map(|node| node.shares_of(owner.item)).unwrap_or_default();
-            let shares = shares.into_iter().map(|part| (owner.run, Some(owner.ix()), Some(part)));
-            let here = [(owner.run, Some(owner.ix()), None), (owner.run, None, None)];
+            let shares = shares.into_iter().map(|part| (owner.run, Some(owner.node), Some(part)));
+            let here = [(owner.run, Some(owner.node), None), (owner.run, None, None)];
             holders.extend(shares.chain(here).filter(|holder| self.accounts.open.contains_key(holder)));
             next = run.and_then(|run| run.owner);
         }
@@ -321,9 +321,9 @@ impl Book {
     }
 
     pub(super) fn park(&mut self, holder: Holder, owner: Owner) {
-        self.accounts.parked.insert((holder, owner.run, owner.ix()));
+        self.accounts.parked.insert((holder, owner.run, owner.node));
         if let Some(run) = self.get_mut(owner.run) {
-            run.park(owner.ix());
+            run.park(owner.node);
         }
     }
 

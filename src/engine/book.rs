@@ -160,7 +160,7 @@ impl Book {
         if let Some(reserved) = &spec.reserved {
             self.charge(owner, |book| book.work_quietly(owner, WorkInput::Reserved(**reserved), now))?;
         }
-        self.set_timers(owner.run, owner.ix());
+        self.set_timers(owner.run, owner.node);
         Ok(())
     }
 
@@ -294,7 +294,7 @@ impl Book {
             Some(owner) => {
                 self.count_serial(spec.id.get())?;
                 self.work(owner, WorkInput::Begun { worker: Worker::Child(spec.id), input: &spec.input }, now)?;
-                self.set_timers(owner.run, owner.ix());
+                self.set_timers(owner.run, owner.node);
             }
         }
         self.agenda.insert(spec.id);
@@ -423,7 +423,7 @@ impl Book {
 
     /// The node that a task or child run works for.
     pub(super) fn node_of(&self, owner: Owner) -> Option<BoundNode<'_>> {
-        self.get(owner.run)?.graph().node(owner.ix())
+        self.get(owner.run)?.graph().node(owner.node)
     }
 
     /// When a finished run was over; when it began, for those of snapshots that do not say.

@@ -237,7 +237,7 @@ impl Driver {
             Affordable::Later(holder) => return self.book.park(holder, owner),
             Affordable::Never(limit) => {
                 let event = self.unaffordable(owner, limit);
-                return self.emit_node(owner.run, owner.ix(), event, tx);
+                return self.emit_node(owner.run, owner.node, event, tx);
             }
         }
         self.core.admit(Arc::new(spec), None, tx);
@@ -267,8 +267,8 @@ impl Driver {
     /// The start of a child run, or why it does not start. None if the step of a node is no child run.
     fn child(&self, owner: Owner, input: Payload) -> Option<Event> {
         let run = self.book.get(owner.run)?;
-        let work = run.graph().node(owner.ix())?.work_of(owner.item)?;
-        let instead = |event: NodeEvent| Some(event.of(run.id(), run.plan().node_ref(owner.ix())));
+        let work = run.graph().node(owner.node)?.work_of(owner.item)?;
+        let instead = |event: NodeEvent| Some(event.of(run.id(), run.plan().node_ref(owner.node)));
         let (plan, hash) = match (&work.call, &work.child) {
             (Some(call), _) => {
                 if self.book.depth_of(run.id(), &call.workflow) >= call.depth {

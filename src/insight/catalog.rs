@@ -28,8 +28,8 @@ pub(crate) struct Home {
 /// After a run has moved to another definition: the node for which something of it works.
 pub(crate) fn follow(owner: &mut Owner, run: RunId, from: &[Option<NodeIx>]) {
     if run == owner.run {
-        let place = from.iter().position(|was| was.map(NodeIx::get) == Some(owner.node));
-        owner.node = place.and_then(|place| u32::try_from(place).ok()).unwrap_or(u32::MAX);
+        let image = (0..).map(NodeIx::new).zip(from).find(|(_, was)| **was == Some(owner.node));
+        owner.node = image.map_or(NodeIx::new(u32::MAX), |(image, _)| image);
     }
 }
 
@@ -84,9 +84,8 @@ impl Catalog {
         self.runs.get(&run)
     }
 
-    pub(crate) fn node(&self, run: RunId, node: u32) -> Option<&Node> {
-        let definition = self.runs.get(&run)?.definition.as_ref()?;
-        definition.nodes.get(usize::try_from(node).ok()?)
+    pub(crate) fn node(&self, run: RunId, node: NodeIx) -> Option<&Node> {
+        self.runs.get(&run)?.definition.as_ref()?.nodes.get(node.index())
     }
 
     /// Whether a node has a workflow that is held under this name.

@@ -7,7 +7,7 @@ use super::table::Table;
 use super::{Projection, describe};
 use crate::agent::AgentSpec;
 use crate::event::{AgentEvent, Entry, Event, NodeEvent, RunEvent, TaskEvent};
-use crate::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
+use crate::id::{AgentId, AttemptId, Incarnation, NodeIx, RunId, TaskId};
 use crate::name::Name;
 use crate::run::{NodeOutcome, RunOutcome, RunSpec};
 use crate::task::{Owner, Phase, TaskOutcome, TaskSpec};
@@ -58,7 +58,7 @@ pub struct Spans {
 
 struct OpenRun {
     span: Span,
-    nodes: BTreeMap<u32, Span>,
+    nodes: BTreeMap<NodeIx, Span>,
 }
 
 struct OpenTask {
@@ -230,7 +230,7 @@ impl Spans {
                 }
             }
             Event::Node { run, node, event: NodeEvent::Finished { outcome, .. } } => {
-                let open = self.runs.get_mut(run).and_then(|run| run.nodes.remove(&node.index.get()));
+                let open = self.runs.get_mut(run).and_then(|run| run.nodes.remove(&node.index));
                 if let Some(span) = open {
                     close(&span, outcome, matches!(outcome, NodeOutcome::Failed { .. }).then(|| "failed".to_owned()));
                 }

@@ -3,7 +3,7 @@
 use super::model::{Agent, Project, Resource, Task, Work};
 use crate::agent::AgentSpec;
 use crate::definition::{Action, Body, Definition, Node};
-use crate::id::{AgentId, TaskId};
+use crate::id::{AgentId, NodeIx, TaskId};
 use crate::name::Name;
 use crate::task::{Needs, Tier};
 use crate::time::nanos_of;
@@ -65,7 +65,7 @@ pub struct TaskOrigin {
     /// The name of the node, preceded by the names of the nodes that contain it: `outer/inner`.
     pub path: Name,
     /// The index, in the definition, of the node or of the outermost node that contains it.
-    pub node: u32,
+    pub node: NodeIx,
     /// The index of the map item or of the loop round; 0 for other nodes.
     pub item: u32,
     /// Whether the task is submitted by the top-level run: false for nodes of nested definitions and for tasks without an agent.
@@ -235,7 +235,7 @@ impl Planner<'_> {
                 let is_own = self.depth == 0;
                 Ok(vec![self.add(
                     task,
-                    TaskOrigin { path: path.clone(), node: self.top.unwrap_or(index), item, is_own },
+                    TaskOrigin { path: path.clone(), node: NodeIx::new(self.top.unwrap_or(index)), item, is_own },
                     before,
                 )])
             }
@@ -272,7 +272,8 @@ impl Planner<'_> {
         before: &[TaskId],
     ) -> Result<Vec<TaskId>, OutlineError> {
         let task = Task::new(self.next_id()?, span).unattended();
-        let piece = TaskOrigin { path: path.clone(), node: self.top.unwrap_or(index), item: 0, is_own: false };
+        let piece =
+            TaskOrigin { path: path.clone(), node: NodeIx::new(self.top.unwrap_or(index)), item: 0, is_own: false };
         Ok(vec![self.add(task, piece, before)])
     }
 

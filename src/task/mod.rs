@@ -253,29 +253,24 @@ impl fmt::Display for Tier {
     }
 }
 
-/// Which step of which run a task or a child run performs.
+/// The instance of a node of a run that a task or a child run works for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Owner {
     /// The run.
     pub run: RunId,
-    /// The node, by its place in the definition.
-    pub node: u32,
-    /// Which item of a map, which round of a repeat; 0 otherwise.
+    /// The node.
+    pub node: NodeIx,
+    /// The index of the instance: of an item of a map, of a round of a repeat; 0 otherwise.
     pub item: u32,
-    /// Whether the node is being done or undone.
+    /// Whether the instance is performed, undone or queried.
     #[serde(default, skip_serializing_if = "Phase::is_do")]
     pub phase: Phase,
 }
 
 impl Owner {
     pub(crate) const fn new(run: RunId, node: NodeIx, item: u32, phase: Phase) -> Self {
-        Self { run, node: node.get(), item, phase }
-    }
-
-    /// The index of the node.
-    pub(crate) const fn ix(&self) -> NodeIx {
-        NodeIx::new(self.node)
+        Self { run, node, item, phase }
     }
 }
 

@@ -83,7 +83,7 @@ struct Record {
     /// Nodes that gave something.
     gave: BTreeSet<Name>,
     /// The nodes whose work may be handed on.
-    handing: BTreeMap<u32, Handing>,
+    handing: BTreeMap<NodeIx, Handing>,
 }
 
 impl Default for Lineage {
@@ -154,7 +154,7 @@ impl Lineage {
         }
     }
 
-    fn name(&self, run: RunId, node: u32) -> Name {
+    fn name(&self, run: RunId, node: NodeIx) -> Name {
         let known = self.catalog.node(run, node).map(|node| node.name.clone());
         known.unwrap_or_else(|| Name::from(format!("#{node}")))
     }
@@ -201,7 +201,7 @@ impl Lineage {
 
     fn parts(&mut self, run: RunId, node: &NodeRef, part: u32, event: &PartEvent) {
         if let Some(Record { lineage, handing, .. }) = self.runs.get_mut(&run) {
-            let handing = handing.entry(node.index.get()).or_insert_with(Handing::new);
+            let handing = handing.entry(node.index).or_insert_with(Handing::new);
             handing.apply(&node.name, part, event, self.most, &mut lineage.handed_on);
         }
     }
@@ -209,7 +209,7 @@ impl Lineage {
     /// Parts of what is done anew are asked for anew.
     fn begin_anew(&mut self, run: RunId, nodes: &[NodeRef]) {
         if let Some(record) = self.runs.get_mut(&run) {
-            record.handing.retain(|known, _| !nodes.iter().any(|node| node.index.get() == *known));
+            record.handing.retain(|known, _| !nodes.iter().any(|node| node.index == *known));
         }
     }
 
@@ -270,12 +270,13 @@ impl Lineage {
     fn migrated(&mut self, event: &Event, run: RunId, (version, hash): (u32, u64), from: &[Option<NodeIx>]) {
         self.tasks.iter_mut().for_each(|(_, known)| follow(&mut known.owner, run, from));
         self.steps.iter_mut().for_each(|(_, owner)| follow(owner, run, from));
-        let old: Vec<Name> = from.iter().map(|was| self.name(run, was.map_or(u32::MAX, NodeIx::get))).collect();
+        let old: Vec<Name> = from.iter().map(|was| self.name(run, was.unwrap_or(NodeIx::new(u32::MAX)))).collect();
         self.catalog.apply(event);
-        let new: Vec<Name> = (0..).zip(from).map(|(place, _)| self.name(run, place)).collect();
+        let new: Vec<Name> = (0..).map(NodeIx::new).zip(from).map(|(ix, _)| self.name(run, ix)).collect();
         let Some(Record { lineage, gave, handing }) = self.runs.get_mut(&run) else { return };
         let mut known = core::mem::take(handing);
-        let moved = (0..).zip(from).filter_map(|(place, was)| Some((place, known.remove(&was.as_ref()?.get())?)));
+        let images = (0..).map(NodeIx::new).zip(from);
+        let moved = images.filter_map(|(ix, was)| Some((ix, known.remove(was.as_ref()?)?)));
         *handing = moved.collect();
         *gave = old.iter().zip(new).filter(|(old, _)| gave.contains(*old)).map(|(_, new)| new).collect();
         lineage.version = version;

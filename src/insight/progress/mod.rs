@@ -117,10 +117,9 @@ impl Progress {
 
     /// Where a node of a run stands, by its place in the definition.
     #[must_use]
-    pub fn node(&self, run: RunId, node: u32) -> Option<NodeStatus> {
+    pub fn node(&self, run: RunId, node: NodeIx) -> Option<NodeStatus> {
         let state = self.runs.get(&run)?;
-        let known =
-            || state.definition.as_ref().is_some_and(|flow| u32::try_from(flow.nodes.len()).is_ok_and(|n| node < n));
+        let known = || state.definition.as_ref().is_some_and(|flow| node.index() < flow.nodes.len());
         match state.nodes.get(&node) {
             Some(node) => Some(node.status),
             None => known().then_some(NodeStatus::Waiting),
@@ -144,7 +143,7 @@ impl Progress {
 
     fn paint(&self, run: RunId, state: &RunState, path: &mut Vec<u32>, picture: &mut Picture<'_>) {
         for (place, node) in &state.nodes {
-            path.push(*place);
+            path.push(place.get());
             picture.mark(path, node.status);
             // A nested workflow shows the run that did it, or the one of several that was started last.
             if let Some(id) = node.last_child
@@ -183,7 +182,7 @@ impl Progress {
         })
     }
 
-    fn node_mut(&mut self, run: RunId, node: u32) -> Option<&mut NodeState> {
+    fn node_mut(&mut self, run: RunId, node: NodeIx) -> Option<&mut NodeState> {
         self.runs.get_mut(&run)?.node_mut(node)
     }
 
@@ -250,13 +249,13 @@ impl Progress {
             RunEvent::Restarted { nodes } => {
                 if let Some(run) = self.runs.get_mut(&run) {
                     run.goes_back = false;
-                    nodes.iter().for_each(|node| _ = run.nodes.remove(&node.index.get()));
+                    nodes.iter().for_each(|node| _ = run.nodes.remove(&node.index));
                 }
             }
             RunEvent::Compensating { nodes } => {
                 self.unwinding(run);
                 for node in nodes {
-                    self.set_status(run, node.index.get(), NodeStatus::Undoing);
+                    self.set_status(run, node.index, NodeStatus::Undoing);
                 }
             }
             RunEvent::Finished { outcome } => self.finished(run, outcome, now),
@@ -270,7 +269,7 @@ impl Progress {
         }
     }
 
-    fn node_event(&mut self, run: RunId, node: u32, event: &NodeEvent) {
+    fn node_event(&mut self, run: RunId, node: NodeIx, event: &NodeEvent) {
         match event {
             NodeEvent::Map(MapEvent::ItemsAdded { items }) => self.added(run, node, items.len()),
             NodeEvent::Opened { what } => self.opened(run, node, what),
@@ -284,14 +283,14 @@ impl Progress {
         }
     }
 
-    fn added(&mut self, run: RunId, node: u32, items: usize) {
+    fn added(&mut self, run: RunId, node: NodeIx, items: usize) {
         if let Some(node) = self.runs.get_mut(&run).and_then(|run| run.node_mut(node)) {
             let more = u32::try_from(items).unwrap_or(u32::MAX);
             node.items = Some(node.items.unwrap_or(0).saturating_add(more));
         }
     }
 
-    fn opened(&mut self, run: RunId, node: u32, what: &Opening) {
+    fn opened(&mut self, run: RunId, node: NodeIx, what: &Opening) {
         let Some(node) = self.node_mut(run, node) else { return };
         node.began(Phase::Do);
         match what {
@@ -312,7 +311,7 @@ impl Progress {
     fn retried(&mut self, run: RunId, nodes: &[NodeRef]) {
         if let Some(state) = self.runs.get_mut(&run) {
             (state.phase, state.outcome, state.ended) = (RunPhase::Running, None, None);
-            nodes.iter().for_each(|node| drop(state.nodes.remove(&node.index.get())));
+            nodes.iter().for_each(|node| drop(state.nodes.remove(&node.index)));
         }
     }
 
@@ -323,7 +322,8 @@ impl Progress {
         let Some(state) = self.runs.get_mut(&run) else { return };
         state.definition = definition;
         let mut old = core::mem::take(&mut state.nodes);
-        let moved = (0..).zip(from).filter_map(|(place, was)| Some((place, old.remove(&was.as_ref()?.get())?)));
+        let images = (0..).map(NodeIx::new).zip(from);
+        let moved = images.filter_map(|(ix, was)| Some((ix, old.remove(was.as_ref()?)?)));
         state.nodes = moved.collect();
     }
 
@@ -360,7 +360,7 @@ impl Progress {
         }
     }
 
-    fn undone(&mut self, run: RunId, node: u32, outcome: &UndoOutcome) {
+    fn undone(&mut self, run: RunId, node: NodeIx, outcome: &UndoOutcome) {
         let status = match outcome {
             UndoOutcome::Undone | UndoOutcome::Declared { .. } => NodeStatus::Undone,
             UndoOutcome::Failed { .. } => NodeStatus::UndoFailed,
@@ -397,7 +397,7 @@ impl Progress {
         }
     }
 
-    fn set_status(&mut self, run: RunId, node: u32, status: NodeStatus) {
+    fn set_status(&mut self, run: RunId, node: NodeIx, status: NodeStatus) {
         if let Some(node) = self.node_mut(run, node) {
             node.status = status;
         }
@@ -423,7 +423,7 @@ impl Projection for Progress {
         match &entry.event {
             Event::Task { task, event } => self.task(*task, event),
             Event::Run { run, event } => self.run_event(*run, event, entry.at),
-            Event::Node { run, node, event } => self.node_event(*run, node.index.get(), event),
+            Event::Node { run, node, event } => self.node_event(*run, node.index, event),
             Event::Control(ControlEvent::TasksForgotten { tasks }) => {
                 for task in tasks {
                     self.drop_step(*task);

@@ -3,7 +3,7 @@
 use super::report::{NodeCounts, WaitsFor};
 use super::{Action, Definition};
 use crate::definition::{Node, Repeat};
-use crate::id::{RunId, TaskId};
+use crate::id::{NodeIx, RunId, TaskId};
 use crate::name::Name;
 use crate::run::NodeStatus;
 use crate::run::RunPhase;
@@ -29,7 +29,7 @@ pub(super) struct RunState {
     pub(super) started: Time,
     pub(super) ended: Option<Time>,
     /// Those to which something happened.
-    pub(super) nodes: BTreeMap<u32, NodeState>,
+    pub(super) nodes: BTreeMap<NodeIx, NodeState>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -68,25 +68,25 @@ impl RunState {
         }
     }
 
-    /// The node, unless the definition has no such place.
-    pub(super) fn node_mut(&mut self, place: u32) -> Option<&mut NodeState> {
+    /// The node, unless the definition has no such node.
+    pub(super) fn node_mut(&mut self, ix: NodeIx) -> Option<&mut NodeState> {
         let room = match &self.definition {
-            Some(_) => self.defined(place).is_some(),
-            None => self.nodes.len() < UNKNOWN_NODES || self.nodes.contains_key(&place),
+            Some(_) => self.defined(ix).is_some(),
+            None => self.nodes.len() < UNKNOWN_NODES || self.nodes.contains_key(&ix),
         };
-        room.then(|| self.nodes.entry(place).or_default())
+        room.then(|| self.nodes.entry(ix).or_default())
     }
 
-    pub(super) fn name_of(&self, place: u32) -> Name {
-        self.defined(place).map_or_else(|| Name::from(format!("#{place}")), |node| node.name.clone())
+    pub(super) fn name_of(&self, ix: NodeIx) -> Name {
+        self.defined(ix).map_or_else(|| Name::from(format!("#{}", ix.get())), |node| node.name.clone())
     }
 
     /// What the node itself waits for, besides tasks and child runs.
-    pub(super) fn own_wait(&self, place: u32, node: &NodeState) -> Option<WaitsFor> {
+    pub(super) fn own_wait(&self, ix: NodeIx, node: &NodeState) -> Option<WaitsFor> {
         if self.phase == RunPhase::Finished {
             return None;
         }
-        match (node.status, self.defined(place).map(|node| &node.action)) {
+        match (node.status, self.defined(ix).map(|node| &node.action)) {
             (NodeStatus::UndoFailed, _) => Some(WaitsFor::Operator),
             (NodeStatus::Running, Some(Action::Wait { signal, .. })) => {
                 Some(WaitsFor::Wait { signal: signal.clone(), until: node.until })
@@ -125,16 +125,16 @@ impl RunState {
     /// The share that is done, in parts of [`WHOLE`], given the shares of child runs.
     pub(super) fn share(&self, child: impl Fn(&RunId) -> u32) -> u32 {
         let total = self.definition.as_ref().map_or(self.nodes.len(), |flow| flow.nodes.len());
-        let sum: u64 = self.nodes.iter().map(|(place, node)| self.node_share(*place, node, &child)).sum();
+        let sum: u64 = self.nodes.iter().map(|(ix, node)| self.node_share(*ix, node, &child)).sum();
         let total = u64::try_from(total).unwrap_or(u64::MAX).max(1);
         u32::try_from(sum / total).unwrap_or(WHOLE).min(WHOLE)
     }
 
-    fn node_share(&self, place: u32, node: &NodeState, child: impl Fn(&RunId) -> u32) -> u64 {
+    fn node_share(&self, ix: NodeIx, node: &NodeState, child: impl Fn(&RunId) -> u32) -> u64 {
         match node.status {
             NodeStatus::Waiting => 0,
             NodeStatus::Running => {
-                let parts = match self.defined(place).map(|node| &node.action) {
+                let parts = match self.defined(ix).map(|node| &node.action) {
                     Some(Action::Repeat(Repeat { most, .. })) => *most,
                     _ => node.items.unwrap_or(1),
                 };
@@ -153,8 +153,8 @@ impl RunState {
         }
     }
 
-    fn defined(&self, place: u32) -> Option<&Node> {
-        self.definition.as_ref()?.nodes.get(usize::try_from(place).ok()?)
+    fn defined(&self, ix: NodeIx) -> Option<&Node> {
+        self.definition.as_ref()?.nodes.get(ix.index())
     }
 }
 

@@ -6,7 +6,7 @@ use super::catalog::Catalog;
 use super::text::line;
 use super::{Lineage, Progress, Projection, RunProgress, SvgOptions, Timeline, describe};
 use crate::event::{AgentEvent, CatalogueEvent, Entry, Event, NodeEvent, RunEvent, TaskEvent};
-use crate::id::{AgentId, RunId, Seq, TaskId};
+use crate::id::{AgentId, NodeIx, RunId, Seq, TaskId};
 use crate::name::Name;
 use crate::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,10 +50,10 @@ pub struct Report {
     lineage: Lineage,
     agents: BTreeMap<AgentId, Name>,
     /// The run and those within it, each with the node of the run that it is part of.
-    runs: BTreeMap<RunId, Option<u32>>,
+    runs: BTreeMap<RunId, Option<NodeIx>>,
     /// The tasks of these runs, with the node that they are part of.
-    tasks: BTreeMap<TaskId, u32>,
-    nodes: BTreeMap<u32, Row>,
+    tasks: BTreeMap<TaskId, NodeIx>,
+    nodes: BTreeMap<NodeIx, Row>,
     lines: Vec<Said>,
     more_lines: u64,
 }
@@ -109,7 +109,7 @@ impl Report {
     }
 
     /// The node of the run that a fact is part of, if it is part of the run at all.
-    fn place(&mut self, event: &Event) -> Option<Option<u32>> {
+    fn place(&mut self, event: &Event) -> Option<Option<NodeIx>> {
         match event {
             Event::Run { run, event: RunEvent::Started { owner, .. } } => {
                 let node = match owner {
@@ -132,7 +132,7 @@ impl Report {
         }
     }
 
-    fn note(&mut self, node: u32, entry: &Entry) {
+    fn note(&mut self, node: NodeIx, entry: &Entry) {
         let row = self.nodes.entry(node).or_default();
         row.began.get_or_insert(entry.at);
         if let Event::Task { event, .. } = &entry.event {
@@ -150,7 +150,7 @@ impl Report {
     }
 
     /// A node of the run itself began or ended.
-    fn note_node(&mut self, node: u32, event: &NodeEvent, at: Time) {
+    fn note_node(&mut self, node: NodeIx, event: &NodeEvent, at: Time) {
         if let NodeEvent::Opened { .. } = event {
             self.nodes.entry(node).or_default().began.get_or_insert(at);
         } else if let NodeEvent::Finished { outcome, .. } = event {
@@ -189,7 +189,7 @@ impl Projection for Report {
         if let Event::Node { run, node, event } = &entry.event
             && *run == self.run
         {
-            self.note_node(node.index.get(), event, entry.at);
+            self.note_node(node.index, event, entry.at);
         }
         if let Some(node) = place {
             if let Some(node) = node {

@@ -1,6 +1,7 @@
 //! The page of a run: no scripts, nothing from outside, everything escaped.
 
 use super::{Report, Row, Said};
+use crate::id::NodeIx;
 use crate::insight::text::Span;
 use crate::insight::timeline::xml;
 use crate::insight::{Maker, Product, RunProgress, Source};
@@ -115,14 +116,13 @@ fn nodes(report: &Report, progress: &RunProgress) -> String {
     );
     let count = report.progress.definition(report.run).map_or(0, |flow| flow.nodes.len());
     let known = report.nodes.keys().copied();
-    let declared = 0..u32::try_from(count).unwrap_or(u32::MAX);
-    let places: std::collections::BTreeSet<u32> = declared.chain(known).collect();
-    for place in places {
+    let declared = (0..u32::try_from(count).unwrap_or(u32::MAX)).map(NodeIx::new);
+    let nodes: std::collections::BTreeSet<NodeIx> = declared.chain(known).collect();
+    for ix in nodes {
         let none = Row::default();
-        let row = report.nodes.get(&place).unwrap_or(&none);
-        let name =
-            report.catalog.node(report.run, place).map_or_else(|| place.to_string(), |node| node.name.to_string());
-        let status = report.progress.node(report.run, place);
+        let row = report.nodes.get(&ix).unwrap_or(&none);
+        let name = report.catalog.node(report.run, ix).map_or_else(|| ix.to_string(), |node| node.name.to_string());
+        let status = report.progress.node(report.run, ix);
         let _ = writeln!(out, "{}", node_row(report, progress, &name, status, row));
     }
     out.push_str("</table></div>");

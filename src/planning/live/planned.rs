@@ -1,7 +1,7 @@
 //! A routing strategy that follows a plan, and the deviation of the actual execution from it.
 
 use crate::event::{AgentEvent, ControlEvent, Entry, Event, TaskEvent};
-use crate::id::{AgentId, RunId, TaskId};
+use crate::id::{AgentId, NodeIx, RunId, TaskId};
 use crate::planning::{Outline, Plan};
 use crate::routing::{Candidates, LeastLoaded, RoutingStrategy, Turn};
 use crate::structure::Random;
@@ -112,7 +112,7 @@ struct TrackerState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
     Task(TaskId),
-    Node(RunId, u32, u32),
+    Node(RunId, NodeIx, u32),
 }
 
 #[derive(Debug, Clone, Copy)]

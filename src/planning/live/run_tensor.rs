@@ -3,7 +3,7 @@
 use crate::agent::AgentStatus;
 use crate::definition::Node;
 use crate::engine::Engine;
-use crate::id::{AgentId, RunId, TaskId};
+use crate::id::{AgentId, NodeIx, RunId, TaskId};
 use crate::name::Name;
 use crate::planning::{NodeEstimate, Outline, OutlineError, TaskTensor, TensorError, Work};
 use crate::run::{NodeStatus, RunPhase};
@@ -115,7 +115,7 @@ enum Placement {
 
 struct RunWork<'a> {
     /// The tasks that the run itself has submitted, by node and item.
-    records: BTreeMap<(u32, u32), &'a TaskRecord>,
+    records: BTreeMap<(NodeIx, u32), &'a TaskRecord>,
     agents: BTreeMap<AgentId, &'a AgentRecord>,
     outline: &'a Outline,
 }
@@ -139,7 +139,7 @@ impl RunWork<'_> {
 
     fn placement(&self, index: usize, nodes: &[NodeStatus]) -> Placement {
         let Some(origin) = self.outline.origins.get(index) else { return Placement::Over };
-        let node = nodes.get(origin.node as usize).copied().unwrap_or_default();
+        let node = nodes.get(origin.node.index()).copied().unwrap_or_default();
         let record = self.records.get(&(origin.node, origin.item)).filter(|_| origin.is_own);
         match record.map(|record| (&record.stage, record.last)) {
             Some((TaskStage::Running { by, .. }, _)) => Placement::With(by.agent()),
@@ -165,8 +165,8 @@ impl RunWork<'_> {
 }
 
 /// The latest task for each node and item, since refused work is submitted again as another task.
-fn latest(state: &SchedulerSnapshot, run: RunId) -> BTreeMap<(u32, u32), &TaskRecord> {
-    let mut latest: BTreeMap<(u32, u32), &TaskRecord> = BTreeMap::new();
+fn latest(state: &SchedulerSnapshot, run: RunId) -> BTreeMap<(NodeIx, u32), &TaskRecord> {
+    let mut latest: BTreeMap<(NodeIx, u32), &TaskRecord> = BTreeMap::new();
     for record in &state.tasks {
         let owner = record.spec.owner.filter(|owner| owner.run == run && owner.phase == Phase::Do);
         let Some(owner) = owner else { continue };

@@ -177,7 +177,7 @@ impl Rules {
             Event::Task { task, event } => self.learn_task(*task, event, (entry.seq, entry.at)),
             Event::Catalogue(event) => self.learn_catalogue(event),
             Event::Run { run, event } => self.learn_run(*run, event),
-            Event::Node { run, node, event } => self.learn_node(*run, node.index.get(), event),
+            Event::Node { run, node, event } => self.learn_node(*run, node.index, event),
             Event::Control(event) => self.learn_control(event),
         }
     }

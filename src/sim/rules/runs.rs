@@ -22,25 +22,25 @@ pub(super) struct Story {
     definition: Option<Arc<Definition>>,
     owner: Option<Owner>,
     finished: bool,
-    ended: BTreeSet<u32>,
-    unwinding: BTreeSet<u32>,
-    undone: BTreeMap<u32, UndoOutcome>,
+    ended: BTreeSet<NodeIx>,
+    unwinding: BTreeSet<NodeIx>,
+    undone: BTreeMap<NodeIx, UndoOutcome>,
     /// The tasks that do or undo each piece; of a compensation that is tried again there may be more than one.
-    pieces: BTreeMap<(u32, u32, Phase), Vec<TaskId>>,
-    retried: BTreeSet<u32>,
+    pieces: BTreeMap<(NodeIx, u32, Phase), Vec<TaskId>>,
+    retried: BTreeSet<NodeIx>,
     /// The nodes that an operator wants done anew, and whether undone first.
-    set_back: Option<(Vec<u32>, bool)>,
+    set_back: Option<(Vec<NodeIx>, bool)>,
     /// The nodes whose work a guard refused: it may be done again.
-    refused: BTreeSet<u32>,
+    refused: BTreeSet<NodeIx>,
     /// Of nodes whose work may be handed on; and for which part of which node a task is.
-    parts: BTreeMap<u32, Parts>,
-    works: BTreeMap<TaskId, (u32, usize)>,
+    parts: BTreeMap<NodeIx, Parts>,
+    works: BTreeMap<TaskId, (NodeIx, usize)>,
 }
 
 impl Story {
     /// These nodes stand as if they had never begun.
-    fn start_anew(&mut self, nodes: &[u32]) {
-        let stays = |node: &u32| !nodes.contains(node);
+    fn start_anew(&mut self, nodes: &[NodeIx]) {
+        let stays = |node: &NodeIx| !nodes.contains(node);
         self.ended.retain(stays);
         self.unwinding.retain(stays);
         self.retried.retain(stays);
@@ -59,16 +59,17 @@ impl Story {
     }
 
     /// What may be handed on at a node; not known of runs within runs.
-    fn delegate(&self, node: u32) -> Option<&Delegate> {
-        let node = self.definition.as_ref()?.nodes.get(node as usize)?;
+    fn delegate(&self, node: NodeIx) -> Option<&Delegate> {
+        let node = self.definition.as_ref()?.nodes.get(node.index())?;
         if let Action::Delegate(delegate) = &node.action { Some(delegate) } else { None }
     }
 
     /// The run follows another definition: `from` says which node each of its nodes was.
     fn move_to(&mut self, definition: Option<Arc<Definition>>, from: &[Option<NodeIx>]) {
         self.definition = definition;
-        let image =
-            |was: u32| (0..).zip(from).find(|(_, place)| place.map(NodeIx::get) == Some(was)).map(|(place, _)| place);
+        let image = |was: NodeIx| {
+            (0..).map(NodeIx::new).zip(from).find(|(_, from)| **from == Some(was)).map(|(place, _)| place)
+        };
         for known in [&mut self.ended, &mut self.unwinding, &mut self.retried, &mut self.refused] {
             *known = known.iter().filter_map(|was| image(*was)).collect();
         }
@@ -116,7 +117,7 @@ impl Rules {
     }
 
     pub(super) fn judge_node(&self, run: RunId, node: &NodeRef, event: &NodeEvent, step: &Step<'_>) -> Judged {
-        let (story, index) = (self.story(run)?, node.index.get());
+        let (story, index) = (self.story(run)?, node.index);
         story.judge_names(core::slice::from_ref(node))?;
         match event {
             NodeEvent::Finished { .. } => {
@@ -138,7 +139,7 @@ impl Rules {
             .try_for_each(|run| rule(self.story(*run)?.finished, || format!("{run} is forgotten and has not ended")))
     }
 
-    fn judge_compensated(&self, run: RunId, node: u32, outcome: &UndoOutcome, step: &Step<'_>) -> Judged {
+    fn judge_compensated(&self, run: RunId, node: NodeIx, outcome: &UndoOutcome, step: &Step<'_>) -> Judged {
         let story = self.story(run)?;
         rule(story.unwinding.contains(&node), || format!("node {node} of {run} is undone, and need not be"))?;
         let again = matches!(story.undone.get(&node), None | Some(UndoOutcome::Failed { .. }));
@@ -220,9 +221,9 @@ impl Rules {
     }
 
     /// A piece that has happened is undone, if it can be, or somebody has said what becomes of it.
-    fn judge_undone(&self, run: RunId, story: &Story, (node, item): (u32, u32), tasks: &[TaskId]) -> Judged {
+    fn judge_undone(&self, run: RunId, story: &Story, (node, item): (NodeIx, u32), tasks: &[TaskId]) -> Judged {
         let Some(definition) = &story.definition else { return Ok(()) };
-        let undo = definition.nodes.get(node as usize).and_then(|node| node.undo.as_ref());
+        let undo = definition.nodes.get(node.index()).and_then(|node| node.undo.as_ref());
         // A query may have told that what may have happened did not.
         let queried = story.pieces.contains_key(&(node, item, Phase::Query));
         let side_effects = tasks.iter().filter_map(|task| self.tasks.get(task)).any(|task| match task.side_effects {
@@ -238,7 +239,7 @@ impl Rules {
         })
     }
 
-    fn was_done(&self, story: &Story, piece: (u32, u32, Phase)) -> bool {
+    fn was_done(&self, story: &Story, piece: (NodeIx, u32, Phase)) -> bool {
         let tasks = story.pieces.get(&piece).into_iter().flatten();
         tasks.filter_map(|task| self.tasks.get(task)).any(|task| matches!(task.side_effects, SideEffects::Done(_)))
     }
@@ -316,7 +317,7 @@ impl Rules {
         }
     }
 
-    pub(super) fn learn_node(&mut self, run: RunId, node: u32, event: &NodeEvent) {
+    pub(super) fn learn_node(&mut self, run: RunId, node: NodeIx, event: &NodeEvent) {
         let Some(story) = self.runs.get_mut(&run) else { return };
         match event {
             NodeEvent::Finished { .. } => _ = story.ended.insert(node),
@@ -343,18 +344,18 @@ impl Rules {
     }
 }
 
-fn indexes(nodes: &[NodeRef]) -> Vec<u32> {
-    nodes.iter().map(|node| node.index.get()).collect()
+fn indexes(nodes: &[NodeRef]) -> Vec<NodeIx> {
+    nodes.iter().map(|node| node.index).collect()
 }
 
 /// The nodes that come after a node by any way. States have cycles, and order of their own.
-fn after(definition: &Definition, node: u32) -> BTreeSet<u32> {
-    let name = |place: u32| definition.nodes.get(place as usize).map(|node| &node.name);
+fn after(definition: &Definition, node: NodeIx) -> BTreeSet<NodeIx> {
+    let name = |ix: NodeIx| definition.nodes.get(ix.index()).map(|node| &node.name);
     let mut found = BTreeSet::new();
-    let mut line: Vec<u32> = vec![node];
+    let mut line: Vec<NodeIx> = vec![node];
     while let Some(place) = line.pop() {
         let Some(from): Option<&Name> = name(place) else { continue };
-        for (later, next) in (0..).zip(&definition.nodes) {
+        for (later, next) in (0..).map(NodeIx::new).zip(&definition.nodes) {
             let follows = next.after.iter().any(|link| link.node == *from);
             if follows && !matches!(next.action, Action::States(_)) && found.insert(later) {
                 line.push(later);

@@ -4,7 +4,7 @@
 //! it cannot recognise are two tasks for one step: if that ever happens, the engine has done something twice.
 
 use crate::host::Agent;
-use crate::id::{RunId, TaskId, mix};
+use crate::id::{NodeIx, RunId, TaskId, mix};
 use crate::payload::Payload;
 use crate::structure::Random;
 use crate::task::{Failure, Owner, Phase, TaskSpec};
@@ -13,7 +13,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-type Piece = (RunId, u32, u32);
+type Piece = (RunId, NodeIx, u32);
 
 #[derive(Debug, Default)]
 pub(super) struct Books {
@@ -59,8 +59,9 @@ impl Ledger {
     }
 
     fn nature(&self, task: &TaskSpec) -> Nature {
-        let place =
-            task.owner.map_or(0, |owner| mix(owner.run.get()) ^ u64::from(owner.node) << 8 ^ u64::from(owner.item));
+        let place = task
+            .owner
+            .map_or(0, |owner| mix(owner.run.get()) ^ u64::from(owner.node.get()) << 8 ^ u64::from(owner.item));
         let own = if task.owner.is_some() { place } else { task.id.get() };
         let mut random = Random::new(self.seed ^ 0x6e61_7475_7265, own);
         let insists = task.policy.retry().in_doubt == crate::task::InDoubt::Insist;
@@ -118,7 +119,7 @@ impl Books {
     }
 
     /// Pieces of this run that were done and not undone, of nodes that pass.
-    pub(super) fn standing(&self, run: RunId, node: impl Fn(u32) -> bool) -> Vec<Piece> {
+    pub(super) fn standing(&self, run: RunId, node: impl Fn(NodeIx) -> bool) -> Vec<Piece> {
         let done = self.pieces.keys().filter(|piece| piece.0 == run && node(piece.1));
         done.filter(|piece| !self.undone.contains(piece)).copied().collect()
     }

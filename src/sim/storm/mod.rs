@@ -38,6 +38,7 @@ use crate::command::{AgentCommand, Command, RunCommand};
 use crate::definition::{Action, Body};
 use crate::engine::Engine;
 use crate::event::Entry;
+use crate::id::NodeIx;
 use crate::limits::Limits;
 use crate::resilience::{breaker, budget, concurrency, outlier, rate};
 use crate::run::{NodeStatus, RunOutcome, RunPhase, UndoRemedy};
@@ -315,7 +316,7 @@ fn judge(report: &Report, ledger: &Ledger) -> Result<(), String> {
     for run in &report.runs {
         let Some(RunOutcome::Compensated { .. }) = &run.outcome else { continue };
         let Some(definition) = definitions.iter().find(|it| it.name == run.workflow) else { continue };
-        let undoable = |node: u32| definition.nodes.get(node as usize).is_some_and(|node| node.undo.is_some());
+        let undoable = |node: NodeIx| definition.nodes.get(node.index()).is_some_and(|node| node.undo.is_some());
         let standing = books.standing(run.id, undoable);
         if !standing.is_empty() {
             return Err(format!("{} counts as undone, and these stand: {standing:?}", run.id));

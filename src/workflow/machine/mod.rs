@@ -246,7 +246,7 @@ impl Run {
             && !self.rollback.rolls_back(node.ix)
             && !node.plan.handled
             && !self.graph.is_spare(node.ix)
-            && node.state.aside().remedy.as_ref().is_none()
+            && node.state.aside().remedy.is_none()
     }
 
     /// Where a node stands.

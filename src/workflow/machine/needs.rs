@@ -64,13 +64,13 @@ fn needs_forward(run: &Run, node: BoundNode<'_>) -> Vec<Need> {
         (None, Stage::Working, NodeWork::Wait(_) | NodeWork::Race(_)) => needs_occasion(node),
         (None, Stage::Working | Stage::Ended(_), _) => working(state).collect(),
     };
-    if node.items_if_open().is_some() && state.aside().held.as_deref().is_none() {
+    if node.items_if_open().is_some() && state.aside().held.is_none() {
         needs.push(Need::Items);
     }
     if state.is_working() {
         needs.extend(node.handler_signals().map(|wanted| Need::Signal(wanted.signal.clone())));
         needs.extend(node.handler_times().min().map(Need::Time));
-        needs.extend(node.time_limit().filter(|_| state.aside().held.as_deref().is_none()).map(Need::Time));
+        needs.extend(node.time_limit().filter(|_| state.aside().held.is_none()).map(Need::Time));
     }
     needs
 }

@@ -9,7 +9,7 @@ use crate::time::Time;
 
 impl Run {
     pub(super) fn apply_work(&mut self, owner: Owner, input: WorkInput<'_>, now: Time) -> Applied {
-        let (ix, index) = (owner.ix(), owner.item);
+        let (ix, index) = (owner.node, owner.item);
         let is_forward = owner.phase == Phase::Do;
         let graph = &mut self.graph;
         match input {
@@ -50,7 +50,7 @@ impl Run {
 
     /// A task undoes an instance, or the child run that performed it compensates.
     fn begin_undo(&mut self, owner: Owner, worker: Worker) -> Applied {
-        self.rollback.begin(owner.ix())?;
+        self.rollback.begin(owner.node)?;
         self.graph.change_instance("a compensation begins", owner, |one| one.begin_undo(worker))
     }
 
@@ -60,7 +60,7 @@ impl Run {
 
     /// A task or child run has ended that performs an instance, undoes it or queries its outcome.
     fn end_instance(&mut self, owner: Owner, end: InstanceEnd) -> Applied {
-        let (ix, index) = (owner.ix(), owner.item);
+        let (ix, index) = (owner.node, owner.item);
         let has_query = || self.graph.node(ix).is_some_and(|node| node.plan.work.query.is_some());
         match owner.phase {
             Phase::Undo => self.end_undo(owner, &end),

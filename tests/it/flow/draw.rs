@@ -479,7 +479,7 @@ impl World {
         while let Some(Owner { run, node, .. }) = owner {
             let anew = |entry: &&Entry| match &entry.event {
                 Event::Run { run: of, event: RunEvent::Restarted { nodes } | RunEvent::Retried { nodes, .. } } => {
-                    *of == run && nodes.iter().any(|anew| anew.index.get() == node)
+                    *of == run && nodes.iter().any(|anew| anew.index == node)
                 }
                 _ => false,
             };

@@ -4,7 +4,7 @@ use super::script::{life, small, turned_back};
 use counterpoint::insight::{
     Bar, BarResult, Metrics, MetricsSnapshot, Progress, Projection, Story, Timeline, TimelineData, WaitsFor,
 };
-use counterpoint::{AgentId, NodeStatus, RunId, RunPhase, TaskId, Tier};
+use counterpoint::{AgentId, NodeIx, NodeStatus, RunId, RunPhase, TaskId, Tier};
 use std::time::Duration;
 
 #[test]
@@ -62,9 +62,9 @@ fn progress_of_a_run_that_turns_back() {
     let now = progress.run(RunId::new(1)).unwrap();
     assert_eq!(now.phase, RunPhase::CompensationFailed);
     assert_eq!(now.waits[0].what, WaitsFor::Operator);
-    assert_eq!(progress.node(RunId::new(1), 0), Some(NodeStatus::UndoFailed));
-    assert_eq!(progress.node(RunId::new(1), 8), Some(NodeStatus::Waiting));
-    assert_eq!(progress.node(RunId::new(1), 9), None);
+    assert_eq!(progress.node(RunId::new(1), NodeIx::new(0)), Some(NodeStatus::UndoFailed));
+    assert_eq!(progress.node(RunId::new(1), NodeIx::new(8)), Some(NodeStatus::Waiting));
+    assert_eq!(progress.node(RunId::new(1), NodeIx::new(9)), None);
     let child = progress.run(RunId::new(2)).unwrap();
     assert_eq!((child.phase, child.share), (RunPhase::Finished, 1.0));
 }

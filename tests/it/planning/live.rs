@@ -266,7 +266,7 @@ fn an_outline_contains_all_nodes_of_a_definition() {
     };
     let outline = Outline::of(&flow(), &agents, &expected).unwrap();
     let paths: Vec<(&str, u32, u32, bool)> =
-        outline.origins.iter().map(|piece| (piece.path.as_str(), piece.node, piece.item, piece.is_own)).collect();
+        outline.origins.iter().map(|piece| (piece.path.as_str(), piece.node.get(), piece.item, piece.is_own)).collect();
     assert_eq!(
         paths,
         [

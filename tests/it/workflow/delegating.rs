@@ -583,7 +583,7 @@ fn judge(journal: &[Entry]) -> Result<(), String> {
                 });
             }
             Event::Task { event: TaskEvent::Submitted { spec, .. }, .. } => {
-                let Some(owner) = spec.owner.filter(|owner| owner.node == 0) else { continue };
+                let Some(owner) = spec.owner.filter(|owner| owner.node.index() == 0) else { continue };
                 if owner.phase != counterpoint::Phase::Do {
                     continue;
                 }

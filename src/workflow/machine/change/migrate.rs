@@ -112,10 +112,7 @@ impl Run {
 
     /// Failures that the plan would not hold are not held any more, and found anew.
     fn release_held(&mut self) {
-        let held = self
-            .graph
-            .nodes()
-            .filter(|node| node.state.aside().held.as_deref().is_some() && !self.holds_failure(*node));
+        let held = self.graph.nodes().filter(|node| node.state.aside().held.is_some() && !self.holds_failure(*node));
         let held: Vec<NodeIx> = held.map(|node| node.ix).collect();
         for ix in held {
             self.graph.keep(ix, |state| state.release());

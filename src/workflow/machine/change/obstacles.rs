@@ -30,7 +30,7 @@ impl Case<'_> {
     fn old_node(&self, old: BoundNode<'_>, out: &mut Vec<Obstacle>) {
         let BoundNode { definition: was, state, .. } = old;
         let node = old.name();
-        let held = state.is_busy() || !state.has_ended() && state.aside().remedy.as_ref().is_some();
+        let held = state.is_busy() || !state.has_ended() && state.aside().remedy.is_some();
         let begun = state.is_busy() || !state.instances().is_empty();
         self.writes(old, out);
         let Some(image) = self.mapping.image(old.ix).and_then(|image| self.new.graph.node(image)) else {
@@ -161,7 +161,7 @@ impl Case<'_> {
     fn out_of_turn(&self, new: BoundNode<'_>) -> Option<Option<Name>> {
         let state = new.state;
         // An operator may have a node end at any time, and what is withdrawn may be so at any time.
-        if state.is_waiting() || state.aside().remedy.as_ref().is_some() || new.definition.join.repeats() {
+        if state.is_waiting() || state.aside().remedy.is_some() || new.definition.join.repeats() {
             return None;
         }
         let verdict = self.new.graph.verdict(new);

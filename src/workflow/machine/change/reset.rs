@@ -41,9 +41,7 @@ impl Changes<'_> {
             }
         }
         let mut nodes = self.run.graph.nodes().filter(|node| is_anew(node.ix)).map(|node| node.state);
-        if !nodes.any(|state| {
-            !state.is_waiting() || state.aside().held.as_deref().is_some() || state.aside().remedy.as_ref().is_some()
-        }) {
+        if !nodes.any(|state| !state.is_waiting() || state.aside().held.is_some() || state.aside().remedy.is_some()) {
             return Err(ResetObstacle::Nothing);
         }
         let obstacle = |node: BoundNode<'_>| {
@@ -70,7 +68,7 @@ impl Changes<'_> {
         if self.run.graph.is_unhandled(node.ix) {
             return Some(ResetObstacle::Failed { node: node.name() });
         }
-        let is_ended_by = node.state.aside().remedy.as_ref().is_some() || node.state.aside().interrupted().is_some();
+        let is_ended_by = node.state.aside().remedy.is_some() || node.state.aside().interrupted().is_some();
         let leaves = !node.state.has_ended() && !is_ended_by && self.run.graph.is_withdrawn(node.ix);
         (leaves || self.was_halted(node.ix)).then(|| ResetObstacle::Withdrawn { node: node.name() })
     }

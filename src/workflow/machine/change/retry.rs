@@ -67,9 +67,9 @@ impl Changes<'_> {
         let Some(state) = self.run.graph.state(ix) else { return Follower::Blocks };
         let is_skipped = matches!(state.ended(), Some(NodeOutcome::Skipped));
         match on {
-            On::Each if is_skipped && state.aside().remedy.as_ref().is_some() => Follower::Stays,
+            On::Each if is_skipped && state.aside().remedy.is_some() => Follower::Stays,
             On::Each => Follower::Blocks,
-            _ if state.is_waiting() || is_skipped && state.aside().remedy.as_ref().is_some() => Follower::Stays,
+            _ if state.is_waiting() || is_skipped && state.aside().remedy.is_some() => Follower::Stays,
             _ if is_skipped => Follower::Follows,
             _ if anew.contains(&ix) => Follower::Stays,
             On::Success | On::Failure | On::Always | On::Case(_) => Follower::Blocks,
@@ -85,8 +85,8 @@ impl Changes<'_> {
             is_task && state.instances().active() == 0 && end.is_some_and(|end| !end.is_success())
         };
         self.run.phase() == RunPhase::Running
-            && state.aside().remedy.as_ref().is_none()
-            && (state.aside().held.as_deref().is_some() || is_pending())
+            && state.aside().remedy.is_none()
+            && (state.aside().held.is_some() || is_pending())
     }
 
     /// Whether a node was withdrawn for no other reason than that the run failed.

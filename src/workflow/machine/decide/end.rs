@@ -129,7 +129,7 @@ impl Decider<'_> {
         let is_whole = matches!(node.state.work(), NodeWork::Task)
             && node.state.aside().refusals == 0
             && node.state.aside().interrupted().is_none()
-            && node.state.aside().remedy.as_ref().is_none()
+            && node.state.aside().remedy.is_none()
             && has_succeeded();
         if is_whole { self.end(node, Ending::Succeeded) } else { self.end_withdrawn(node) }
     }

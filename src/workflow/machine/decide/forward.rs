@@ -15,7 +15,7 @@ use crate::workflow::machine::node::{
 impl Decider<'_> {
     /// The node goes on, unless it is held, blocked or refused.
     pub(super) fn advance(&self, node: BoundNode<'_>) -> Decision {
-        if node.state.aside().held.as_deref().is_some() {
+        if node.state.aside().held.is_some() {
             return Ok(Next::Wait);
         }
         if let Some(next) = self.within_limits(node) {

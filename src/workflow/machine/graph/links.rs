@@ -95,7 +95,7 @@ impl Graph {
             || node.plan.cancelled_by.iter().any(succeeded)
             || self.stop.is_some_and(|stop| stop != ix)
             || node.state.aside().interrupted().is_some()
-            || node.state.aside().remedy.as_ref().is_some()
+            || node.state.aside().remedy.is_some()
     }
 
     /// The links that lead to a node.

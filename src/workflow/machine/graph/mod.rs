@@ -118,7 +118,7 @@ impl Graph {
 
     /// The instance that a task or child run is or was, with its node.
     pub(crate) fn instance(&self, owner: Owner) -> Option<(BoundNode<'_>, &Instance)> {
-        let node = self.node(owner.ix())?;
+        let node = self.node(owner.node)?;
         Some((node, node.state.instances().get(owner.item)?))
     }
 
@@ -245,13 +245,13 @@ impl Graph {
         owner: Owner,
         change: impl FnOnce(&mut Instance) -> Applied,
     ) -> Applied {
-        self.change(input, owner.ix(), |state| state.change_instance(input, owner.item, change))
+        self.change(input, owner.node, |state| state.change_instance(input, owner.item, change))
     }
 
     /// Changes what an instance spends. That gives its node nothing to do.
     pub(crate) fn charge(&mut self, owner: Owner, change: impl FnOnce(&mut Instance)) -> Applied {
         const INPUT: &str = "the account of an instance changes";
-        self.state_mut(INPUT, owner.ix())?.change_instance(INPUT, owner.item, |instance| {
+        self.state_mut(INPUT, owner.node)?.change_instance(INPUT, owner.item, |instance| {
             change(instance);
             Ok(())
         })
@@ -259,7 +259,7 @@ impl Graph {
 
     /// An attempt at the task of an instance was assigned to an agent. That gives its node nothing to do.
     pub(crate) fn assign(&mut self, owner: Owner, agent: AgentId) -> Applied {
-        self.state_mut("an attempt is assigned", owner.ix())?.assign(owner.item, agent)
+        self.state_mut("an attempt is assigned", owner.node)?.assign(owner.item, agent)
     }
 
     /// Changes every node in a way that begins and ends nothing.

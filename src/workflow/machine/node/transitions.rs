@@ -285,7 +285,7 @@ impl NodeState {
     pub(crate) fn block(&mut self, blocked: Blocked) -> Applied {
         const INPUT: &str = "a node is blocked";
         self.not_ended(INPUT)?;
-        if self.aside().blocked.as_ref().is_some() {
+        if self.aside().blocked.is_some() {
             return Err(Illegal::new(INPUT, "it begins nothing more"));
         }
         self.aside_mut().blocked = Some(blocked);

@@ -191,7 +191,7 @@ impl Flow {
     /// Somebody is asked about a piece.
     pub(super) fn asks(&mut self, owner: Owner, payload: &Value) -> Ruling {
         let forward = matches!(self.stand, Stand::Running | Stand::Halting);
-        let piece = &mut self.places[owner.node as usize].pieces[owner.item as usize];
+        let piece = &mut self.places[owner.node.index()].pieces[owner.item as usize];
         let doubt = piece.doubt.as_mut().filter(|doubt| !doubt.asked && forward);
         ensure!(*payload == json!({ "input": piece.input }), "a query is given {payload}");
         doubt.ok_or("somebody is asked about what is not in doubt")?.asked = true;

@@ -484,8 +484,8 @@ impl Flow {
 
     /// What a piece of work consists of.
     pub(super) fn body_of(&self, owner: Owner) -> Option<&Body> {
-        let place = &self.places[owner.node as usize];
-        match &self.node(owner.node as usize).action {
+        let place = &self.places[owner.node.index()];
+        match &self.node(owner.node.index()).action {
             Action::States(states) => {
                 let state = match place.pieces.get(owner.item as usize) {
                     Some(piece) => piece.state,
@@ -726,7 +726,7 @@ impl Flow {
     }
 
     pub(super) fn begins(&mut self, owner: Owner, input: Value, child: Option<RunId>, now: Time) -> Ruling {
-        let at = owner.node as usize;
+        let at = owner.node.index();
         self.reading.set(Some(at));
         let place = &self.places[at];
         ensure!(place.pieces.len() == owner.item as usize, "a piece begins out of turn");
@@ -803,8 +803,8 @@ impl Flow {
     }
 
     pub(super) fn piece_ends(&mut self, owner: Owner, ok: bool, side_effects: SideEffects, cancelled: bool) -> Ruling {
-        let doubted = owner.phase == Phase::Do && self.is_doubted(owner.node as usize, &side_effects);
-        let piece = &mut self.places[owner.node as usize].pieces[owner.item as usize];
+        let doubted = owner.phase == Phase::Do && self.is_doubted(owner.node.index(), &side_effects);
+        let piece = &mut self.places[owner.node.index()].pieces[owner.item as usize];
         if doubted && piece.end.is_none() {
             ensure!(piece.doubt.is_none(), "a piece is in doubt twice");
             piece.doubt = Some(Doubt { asked: false, cancelled });
@@ -818,7 +818,7 @@ impl Flow {
             _ => (ok, side_effects),
         };
         ensure!(piece.doubt.is_none(), "a piece in doubt ends");
-        let piece = &mut self.places[owner.node as usize].pieces[owner.item as usize];
+        let piece = &mut self.places[owner.node.index()].pieces[owner.item as usize];
         if owner.phase == Phase::Undo {
             ensure!(piece.undo == Undo::Active, "a compensation ends that is not under way");
             piece.undo = if ok { Undo::Done } else { Undo::Failed };
@@ -828,8 +828,8 @@ impl Flow {
                 if let SideEffects::Done(output) = &side_effects { output.value().clone() } else { Value::Null };
             (piece.end, piece.side_effects) = (Some(ok), side_effects);
             if ok {
-                self.places[owner.node as usize].last = output.clone();
-                self.comes(owner.node as usize, |link| link.on == On::Each, &output);
+                self.places[owner.node.index()].last = output.clone();
+                self.comes(owner.node.index(), |link| link.on == On::Each, &output);
             }
         }
         Ok(())
@@ -1195,7 +1195,7 @@ impl Flow {
 
     /// Whether a piece may be undone now.
     pub(super) fn may_undo(&self, owner: Owner) -> Ruling {
-        let at = owner.node as usize;
+        let at = owner.node.index();
         let back = self.back.as_ref().is_some_and(|back| back.undoing) && self.goes_back(at);
         ensure!(self.stand == Stand::Undoing || back, "something is undone in a run that does not turn back");
         ensure!(!self.is_held_by_failure(at), "something is undone after a compensation has failed");
@@ -1225,7 +1225,7 @@ impl Flow {
 
     pub(super) fn undoes(&mut self, owner: Owner, payload: &Value) -> Ruling {
         self.may_undo(owner)?;
-        let piece = &mut self.places[owner.node as usize].pieces[owner.item as usize];
+        let piece = &mut self.places[owner.node.index()].pieces[owner.item as usize];
         ensure!(piece.child.is_none(), "a task undoes what a run did");
         let certain = matches!(piece.side_effects, SideEffects::Done(_));
         let expected = json!({ "input": piece.input, "output": given(piece), "certain": certain });

@@ -2,7 +2,7 @@
 
 use super::Ruling;
 use counterpoint::definition::{Action, Body, Budget, Definition, Map, Repeat};
-use counterpoint::{AttemptId, LimitReached, Measure, Owner, Phase, RunId, Spending, TaskId, TaskSpec, Usage};
+use counterpoint::{AttemptId, LimitReached, Measure, NodeIx, Owner, Phase, RunId, Spending, TaskId, TaskSpec, Usage};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -71,10 +71,11 @@ impl Ledger {
 
     /// A run follows another definition; what nodes have spent that are no more stays with the run.
     pub(super) fn moved(&mut self, run: RunId, definition: &Arc<Definition>, from: &[Option<u32>]) {
-        let image = |was: u32| from.iter().position(|place| *place == Some(was));
+        let image = |was: NodeIx| from.iter().position(|place| *place == Some(was.get()));
         let place = |owner: &mut Owner| {
             if owner.run == run {
-                owner.node = image(owner.node).map_or(u32::MAX, |place| u32::try_from(place).unwrap());
+                let image = image(owner.node).map_or(u32::MAX, |place| u32::try_from(place).unwrap());
+                owner.node = NodeIx::new(image);
             }
         };
         self.runs.get_mut(&run).unwrap().0 = Arc::clone(definition);
@@ -83,12 +84,12 @@ impl Ledger {
     }
 
     /// The budgets over a piece of work, each with what is held and spent of it, for one measure.
-    fn accounts(&self, at: (RunId, u32), measure: Measure) -> Vec<(u64, u64, u64)> {
+    fn accounts(&self, at: (RunId, NodeIx), measure: Measure) -> Vec<(u64, u64, u64)> {
         let mut accounts = Vec::new();
         let mut next = Some(at);
         while let Some((run, place)) = next {
             let (definition, given, around) = &self.runs[&run];
-            let node = definition.nodes.get(place as usize).and_then(|node| node.budget);
+            let node = definition.nodes.get(place.index()).and_then(|node| node.budget);
             let whole: Vec<Budget> = definition.budget.into_iter().chain(*given).collect();
             let whole = whole.iter().filter_map(|budget| granted(budget, measure)).min();
             let node = node.and_then(|budget| granted(&budget, measure));
@@ -104,7 +105,7 @@ impl Ledger {
         accounts
     }
 
-    fn is_within(&self, owner: Owner, run: RunId, node: Option<u32>) -> bool {
+    fn is_within(&self, owner: Owner, run: RunId, node: Option<NodeIx>) -> bool {
         let mut next = Some(owner);
         while let Some(at) = next {
             if at.run == run {
@@ -176,7 +177,10 @@ impl Ledger {
         let short = |&(most, held, spent): &(u64, u64, u64)| held == 0 && most.saturating_sub(spent) < least;
         // What a state is expected to use up this does not know.
         let known = estimate.is_some() && !matches!(node.action, Action::States(_));
-        ensure!(!known || self.accounts((run, place), measure).iter().any(short), "there is enough {measure}");
+        ensure!(
+            !known || self.accounts((run, NodeIx::new(place)), measure).iter().any(short),
+            "there is enough {measure}"
+        );
         Ok(())
     }
 

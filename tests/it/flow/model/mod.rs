@@ -96,7 +96,7 @@ impl Model {
     /// Whether a run is within one of these nodes of another.
     fn is_within(&self, flow: &Flow, run: RunId, nodes: &[usize]) -> bool {
         flow.owner.is_some_and(|owner| {
-            let here = owner.run == run && nodes.contains(&(owner.node as usize));
+            let here = owner.run == run && nodes.contains(&(owner.node.index()));
             here || self.flows.get(&owner.run).is_some_and(|around| self.is_within(around, run, nodes))
         })
     }
@@ -129,7 +129,7 @@ impl Model {
             return Ok(());
         };
         let trace = |doubt: bool| if doubt { SideEffects::Possible } else { SideEffects::None };
-        let pivot = owner.phase == Phase::Do && self.flow(owner.run)?.node(owner.node as usize).pivot;
+        let pivot = owner.phase == Phase::Do && self.flow(owner.run)?.node(owner.node.index()).pivot;
         let (ok, side_effects) = match event {
             TaskEvent::AttemptFailed { failure, next, outcome_unknown, .. } => {
                 // A pivot is tried until it is known: that it failed for good settles what was in doubt.
@@ -153,7 +153,7 @@ impl Model {
             TaskEvent::CancelRequested { .. } => {
                 ensure!(owner.phase == Phase::Do, "a compensation or a query is cancelled");
                 let flow = self.flow(owner.run)?;
-                ensure!(flow.withdraws(owner.node as usize), "a task is cancelled that its run needs");
+                ensure!(flow.withdraws(owner.node.index()), "a task is cancelled that its run needs");
                 return Ok(());
             }
             _ => return Ok(()),
@@ -266,8 +266,9 @@ impl Model {
                 self.flow_mut(run)?.moves(definition, &from)?;
                 let place = |owner: &mut Owner| {
                     if owner.run == run {
-                        let place = from.iter().position(|was| *was == Some(owner.node));
-                        owner.node = u32::try_from(place.expect("what works has a node")).unwrap();
+                        let place = from.iter().position(|was| *was == Some(owner.node.get()));
+                        let place = u32::try_from(place.expect("what works has a node")).unwrap();
+                        owner.node = NodeIx::new(place);
                     }
                 };
                 self.flows.values_mut().flat_map(|flow| &mut flow.owner).for_each(place);
@@ -416,7 +417,7 @@ impl Model {
                 flow.ends(at, outcome, took, output, now)?;
                 // A child run that is past its pivot goes forward whatever becomes of its parent.
                 if let (true, Some(owner)) = (flow.pivot_passed, flow.owner) {
-                    self.flow_mut(owner.run)?.places[owner.node as usize].pieces[owner.item as usize].committed = true;
+                    self.flow_mut(owner.run)?.places[owner.node.index()].pieces[owner.item as usize].committed = true;
                 }
                 Ok(())
             }
@@ -442,7 +443,7 @@ impl Model {
             let owner = flow.owner.ok_or("a run is undone that nobody owns")?;
             let parent = self.flow_mut(owner.run)?;
             parent.may_undo(owner)?;
-            parent.places[owner.node as usize].pieces[owner.item as usize].undo = Undo::Active;
+            parent.places[owner.node.index()].pieces[owner.item as usize].undo = Undo::Active;
         } else {
             ensure!(flow.stand == Stand::Running, "a run halts twice");
             match (cause, flow.owner) {
@@ -462,7 +463,7 @@ impl Model {
                 }
                 (_, Some(owner)) => {
                     let parent = self.flow(owner.run)?;
-                    ensure!(parent.withdraws(owner.node as usize), "a run within is halted that is needed");
+                    ensure!(parent.withdraws(owner.node.index()), "a run within is halted that is needed");
                     ensure!(!flow.pivot_passed, "a run within is halted past its pivot");
                 }
                 _ => {}
@@ -486,7 +487,7 @@ impl Model {
         let Some(owner) = owner else { return Ok(()) };
         let parent = self.flow_mut(owner.run)?;
         if undoing {
-            let piece = &mut parent.places[owner.node as usize].pieces[owner.item as usize];
+            let piece = &mut parent.places[owner.node.index()].pieces[owner.item as usize];
             piece.undo = if clean { Undo::Done } else { Undo::Failed };
             return Ok(());
         }
@@ -496,7 +497,7 @@ impl Model {
             _ => SideEffects::Possible,
         };
         if let Some(Cause::Limit { limit, partial, .. }) = outcome.cause() {
-            let piece = &mut parent.places[owner.node as usize].pieces[owner.item as usize];
+            let piece = &mut parent.places[owner.node.index()].pieces[owner.item as usize];
             piece.limit = Some((*limit, partial.value().clone()));
         }
         parent.piece_ends(owner, matches!(outcome, RunOutcome::Succeeded { .. }), side_effects, false)
