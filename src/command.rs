@@ -8,7 +8,7 @@ use crate::definition::Definition;
 use crate::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{Migration, NodeRemedy, ResetPoint, RunSpec, UndoRemedy};
+use crate::run::{CompensationRemedy, Migration, NodeRemedy, ResetPoint, RunSpec};
 use crate::task::{Failure, FailureKind, TaskSpec, Tier, Usage};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
@@ -471,7 +471,7 @@ pub enum RunCommand {
         /// The node whose compensation failed.
         node: Name,
         /// What becomes of it.
-        remedy: UndoRemedy,
+        remedy: CompensationRemedy,
     },
 }
 

@@ -113,7 +113,7 @@ pub mod workflow;
 
 pub use agent::{AgentSpec, AgentStatus, Guard, Scope};
 pub use command::{Accepted, AgentCommand, Command, ControlCommand, DeadFilter, RunCommand, TaskCommand};
-pub use definition::{OnFailure, OnUndoFailure};
+pub use definition::{OnCompensationFailure, OnFailure};
 pub use effect::{Dispatched, Effect, Outbox};
 pub use engine::{
     Ask, Awaited, Balance, DefinitionView, Engine, EngineSnapshot, Follower, NodeView, PartView, RunCursor, RunFilter,
@@ -130,9 +130,9 @@ pub use name::Name;
 pub use payload::Payload;
 pub use rejected::{Rejected, RejectedClass};
 pub use run::{
-    Carried, Cause, Dropped, Handed, LastRound, LimitReached, Measure, Migration, MigrationReport, MigrationTarget,
-    NodeOutcome, NodeRemedy, NodeStatus, Obstacle, PartEnd, Refusal, ResetObstacle, ResetPoint, RunOutcome, RunPhase,
-    RunSpec, UndoOutcome, UndoRemedy,
+    Carried, Cause, CompensationOutcome, CompensationRemedy, DelegatedPart, DroppedSubtask, LastRound, LimitReached,
+    Measure, Migration, MigrationReport, MigrationTarget, NodeOutcome, NodeRemedy, NodeStatus, Obstacle, PartOutcome,
+    Refusal, ResetObstacle, ResetPoint, RunOutcome, RunPhase, RunSpec,
 };
 pub use scheduler::{
     AgentView, Config, Discipline, Quota, Routability, Scheduler, SchedulerSnapshot, TaskStatus, TaskView, TaskWait,

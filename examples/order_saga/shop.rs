@@ -11,8 +11,9 @@ use crate::world::{Planted, World};
 use counterpoint::rejected::{Stale, Unknown, WrongState};
 use counterpoint::workflow::{Flow, Steps};
 use counterpoint::{
-    Accepted, AgentCommand, AgentId, AttemptId, Command, Config, Effect, Engine, EngineSnapshot, Entry, Event,
-    Incarnation, Limits, Name, NodeEvent, Outbox, Rejected, RunCommand, RunEvent, RunId, Time, UndoOutcome, UndoRemedy,
+    Accepted, AgentCommand, AgentId, AttemptId, Command, CompensationOutcome, CompensationRemedy, Config, Effect,
+    Engine, EngineSnapshot, Entry, Event, Incarnation, Limits, Name, NodeEvent, Outbox, Rejected, RunCommand, RunEvent,
+    RunId, Time,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -299,9 +300,9 @@ impl Shop {
                 "reserve" => books.release(&order),
                 _ => books.refund(&order)?,
             }
-            UndoRemedy::Declare { reason: "completed by hand".into() }
+            CompensationRemedy::Declare { reason: "completed by hand".into() }
         } else {
-            UndoRemedy::Retry
+            CompensationRemedy::Retry
         };
         let verdict = self.say(RunCommand::Remedy { run, node: node.clone(), remedy }.into())?;
         match verdict {
@@ -356,7 +357,11 @@ impl Shop {
             Event::Run { run, event: RunEvent::Finished { .. } } => {
                 self.over.insert(*run);
             }
-            Event::Node { run, node, event: NodeEvent::Compensated { outcome: UndoOutcome::Failed { .. } } } => {
+            Event::Node {
+                run,
+                node,
+                event: NodeEvent::Compensated { outcome: CompensationOutcome::Failed { .. } },
+            } => {
                 self.at(Duration::from_secs(40), Coming::Remedy(*run, node.name.clone()));
             }
             _ => {}

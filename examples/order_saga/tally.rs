@@ -2,8 +2,8 @@
 
 use crate::orders::order_of;
 use counterpoint::{
-    AttemptId, Cause, Entry, Event, FailureKind, Incarnation, Next, NodeEvent, NodeOutcome, NodeRef, Owner, Phase,
-    RunEvent, RunId, RunOutcome, SideEffects, TaskEvent, TaskId, Time, UndoOutcome,
+    AttemptId, Cause, CompensationOutcome, Entry, Event, FailureKind, Incarnation, Next, NodeEvent, NodeOutcome,
+    NodeRef, Owner, Phase, RunEvent, RunId, RunOutcome, SideEffects, TaskEvent, TaskId, Time,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -115,7 +115,7 @@ impl Tally {
                 tale.untold |= node.name == "tell" && *outcome != NodeOutcome::Succeeded;
             }
             NodeEvent::Compensated { outcome } => {
-                tale.undone += u64::from(!matches!(outcome, UndoOutcome::Failed { .. }));
+                tale.undone += u64::from(!matches!(outcome, CompensationOutcome::Failed { .. }));
             }
             _ => {}
         }

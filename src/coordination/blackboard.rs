@@ -241,7 +241,7 @@ impl Blackboard {
         let found = there.map_or(0, |cell| cell.version);
         let value = match self.reducers.get(&place) {
             Some(reducer) => {
-                if let Some(wanted) = reducer.misfit(value.value()) {
+                if let Some(wanted) = reducer.expected_type(value.value()) {
                     return Err(NotWritten::NotMerged { key: place.1, wanted });
                 }
                 let old = there.map_or(Value::Null, |cell| cell.value.value().clone());

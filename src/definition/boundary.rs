@@ -1,4 +1,4 @@
-//! What can happen to a node while it is under way.
+//! Handlers at the boundary of a node: errors, timeouts, signals and cancellations while the node is under way.
 
 use super::Condition;
 use crate::name::Name;
@@ -6,12 +6,12 @@ use crate::task::FailureKind;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
-/// A handler at the boundary of a node, or of a region if the node is a workflow: what can happen while it is under way,
-/// and where the run goes then. Links name the handler ([`On::Case`](super::On::Case)).
+/// A handler at the boundary of a node, or of a region if the node is a nested workflow. It names what can happen while the
+/// node is under way; links that name the handler ([`On::Case`](super::On::Case)) lead to the branch that starts then.
 ///
-/// An interrupting handler cancels what the node does and ends it; a failure that a handler takes care of does not fail the
-/// run, and is no failure for links that wait for one. One that does not interrupt starts its branch beside the node, once.
-/// When the whole run turns back, no handler is asked.
+/// An interrupting handler cancels the node and ends it. A failure that a handler matches does not fail the run, and does
+/// not count as a failure for links on failure. A non-interrupting handler starts its branch while the node goes on, at most
+/// once. Handlers are not evaluated while the run as a whole is failing.
 ///
 /// ```
 /// use counterpoint::FailureKind;
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 /// use std::time::Duration;
 ///
 /// let call = Node::new("call", Action::task("call"))
-///     .with_handler(Handler::timeout("remind", Duration::from_secs(60)).beside())
+///     .with_handler(Handler::timeout("remind", Duration::from_secs(60)).non_interrupting())
 ///     .with_handler(Handler::timeout("give up", Duration::from_secs(600)))
 ///     .with_handler(Handler::error("busy", [FailureKind::Overloaded]));
 /// let remind = Node::new("remind", Action::task("mail")).with_link(Link::case("call", "remind"));
@@ -29,11 +29,11 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Handler {
-    /// What links call it.
+    /// The name by which links refer to the handler.
     pub name: Name,
-    /// What has to happen.
+    /// What the handler matches.
     pub on: Boundary,
-    /// Whether the node ends with it. Errors and cancellations end it in any case.
+    /// Whether the handler ends the node. Errors and cancellations end it in any case.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub interrupts: bool,
 }
@@ -52,60 +52,60 @@ impl Handler {
         Self { name: name.into(), on, interrupts: true }
     }
 
-    /// The node fails in one of these ways; in whatever way if none is given.
+    /// Matches a failure of one of these kinds, or any failure if none is given.
     #[must_use]
     pub fn error(name: impl Into<Name>, kinds: impl IntoIterator<Item = FailureKind>) -> Self {
         Self::new(name, Boundary::Error { kinds: kinds.into_iter().collect() })
     }
 
-    /// The node has been under way for so long.
+    /// Matches when the node has been under way for this long.
     #[must_use]
     pub fn timeout(name: impl Into<Name>, span: Duration) -> Self {
         Self::new(name, Boundary::Timeout(span))
     }
 
-    /// A signal of this name comes.
+    /// Matches a signal of this name.
     #[must_use]
     pub fn signal(name: impl Into<Name>, signal: impl Into<Name>) -> Self {
         Self::new(name, Boundary::Signal { signal: signal.into(), matching: Condition::True })
     }
 
-    /// The node is withdrawn while the run goes on.
+    /// Matches the cancellation of the node while the run goes on.
     #[must_use]
     pub fn cancel(name: impl Into<Name>) -> Self {
         Self::new(name, Boundary::Cancel)
     }
 
-    /// Starts its branch beside the node, which goes on.
+    /// Starts the branch of the handler while the node goes on.
     #[must_use]
-    pub const fn beside(mut self) -> Self {
+    pub const fn non_interrupting(mut self) -> Self {
         self.interrupts = false;
         self
     }
 }
 
-/// What can happen to a node that is under way.
+/// What a [`Handler`] matches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Boundary {
-    /// It fails.
+    /// The node fails.
     Error {
-        /// In which ways; all if none is named.
+        /// The kinds of failure that match; all if none is given.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         kinds: Vec<FailureKind>,
     },
-    /// It has been under way for so long.
+    /// The node has been under way for this long.
     Timeout(#[serde(with = "crate::time::span")] Duration),
-    /// A signal comes.
+    /// A signal arrives.
     Signal {
-        /// Its name.
+        /// The name of the signal.
         signal: Name,
-        /// Which of that name, asked of what they bring, as [`Expr::Item`](super::Expr::Item).
+        /// The condition on the content of the signal, given as [`Expr::Item`](super::Expr::Item).
         #[serde(default = "anything", skip_serializing_if = "is_anything")]
         matching: Condition,
     },
-    /// It is withdrawn: by a join or a node that cancels it, or by an operator.
+    /// The node is cancelled, by a join, by another node or by an operator.
     Cancel,
 }
 

@@ -1,22 +1,22 @@
-//! How much a run or a node may use up.
+//! Budgets: bounds on the resources that a run or a node may use.
 
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
-/// How much a run or a node may use up, everything within it included; what is not said is not bounded.
+/// The resources that a run or a node, including its child runs, may use. A measure without a bound is not limited.
 ///
-/// Before work is handed to an agent, what it may use up is **put aside** from every budget that it is under: its node's, its
-/// run's, and those of the runs around: as many attempts as its policy allows, each with the
-/// [`estimate`](super::Work::estimate) of the work. If not all of these are there, there are fewer attempts. If there is
-/// nothing for even one, the work waits while anything is put aside that may come back, and otherwise its node fails with
-/// [`LimitReached::Budget`](crate::LimitReached::Budget). When the work ends, what it used up counts as spent and the rest comes
-/// back.
+/// Before a task is submitted, its expected usage is **reserved** from every budget that applies to it: that of its node, of
+/// its run, and of the parent runs. Reserved are as many attempts as the task's policy allows, each with the
+/// [`estimate`](super::Work::estimate) of the work. If the budget covers only some of these attempts, the task gets fewer.
+/// If it covers none, the task waits while reservations are held that may be returned; otherwise its node fails with
+/// [`LimitReached::Budget`](crate::LimitReached::Budget). When the task ends, its actual usage is spent and the rest of the
+/// reservation is returned.
 ///
-/// An agent may use up more than was put aside: then the budget is overdrawn, and nothing new begins. Compensations and
-/// work that is tried until its outcome is known are never held back, but they count.
+/// An agent may use more than was reserved. The budget is then overdrawn, and no further work begins under it.
+/// Compensations, and work that is attempted until its outcome is known, are never held back, but their usage counts.
 ///
-/// The time is from the beginning of the run or node, on the clock. A node whose time is over fails and is stopped; a run
-/// turns back ([`Cause::Limit`](crate::Cause::Limit)), unless its pivot has been passed.
+/// Time is measured from the start of the run or node. A node whose time is over is cancelled and fails. A run whose time is
+/// over fails with [`Cause::Limit`](crate::Cause::Limit), unless its pivot has succeeded.
 ///
 /// ```
 /// use counterpoint::Usage;
@@ -33,16 +33,16 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Budget {
-    /// Attempts at tasks, compensations not counted.
+    /// Attempts, not counting compensations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u64>,
-    /// From the beginning on.
+    /// Time since the start.
     #[serde(with = "crate::time::span::option", skip_serializing_if = "Option::is_none")]
     pub time: Option<Duration>,
-    /// In millionths of whatever the host counts in.
+    /// Cost, in millionths of the host's currency unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<u64>,
-    /// Tokens of language models, both ways.
+    /// Tokens of language models, input and output together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
 }
@@ -62,7 +62,7 @@ impl Budget {
         self
     }
 
-    /// Bounds the cost, in millionths of whatever the host counts in.
+    /// Bounds the cost, in millionths of the host's currency unit.
     #[must_use]
     pub const fn with_cost(mut self, millionths: u64) -> Self {
         self.cost = Some(millionths);
@@ -76,7 +76,7 @@ impl Budget {
         self
     }
 
-    /// Of each the smaller.
+    /// The smaller bound of each measure.
     #[must_use]
     pub fn within(self, other: Self) -> Self {
         fn least<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
@@ -93,7 +93,7 @@ impl Budget {
         }
     }
 
-    /// Whether anything but the time is bounded.
+    /// Whether a measure other than time is bounded.
     pub(crate) const fn counts(&self) -> bool {
         self.attempts.is_some() || self.cost.is_some() || self.tokens.is_some()
     }

@@ -1,18 +1,18 @@
-//! A workflow by its name.
+//! Calls of workflows by name.
 
 use crate::name::Name;
 use serde::{Deserialize, Serialize};
 
-/// A run of a workflow that the engine holds, by its name: found when it begins, and the version that was found is written
-/// down. A workflow may call itself, and so may several in turn.
+/// A child run of a workflow that the engine holds, referred to by name. The name is resolved when the node starts, and the
+/// version that was found is recorded. A workflow may call itself, directly or through other workflows.
 ///
-/// If there is no such workflow then, the node fails. If as many runs of the workflow are around it already as `depth`
-/// allows, the node fails with [`LimitReached::Depth`](crate::LimitReached::Depth). (WCP 22)
+/// If the engine holds no such workflow then, the node fails. If the node is already nested in `depth` runs of the workflow,
+/// it fails with [`LimitReached::Depth`](crate::LimitReached::Depth). (WCP 22)
 ///
 /// ```
 /// use counterpoint::definition::{Action, Body, Call, Case, Condition, Definition, Expr, Link, Node, Pick};
 ///
-/// // Move `n` discs: those above the largest, the largest, those above again.
+/// // Moves `n` discs: those above the largest, the largest, and those above it again.
 /// let above = || Action::Do(Body::Call(Call::of("hanoi").to_depth(8)));
 /// let some = Case::new("some", Condition::less(Expr::value(0), Expr::Item));
 /// let ask = Action::Choose { pick: Pick::First, cases: vec![some], otherwise: Some("none".into()) };
@@ -29,12 +29,13 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Call {
-    /// The workflow's name.
+    /// The name of the workflow.
     pub workflow: Name,
-    /// Its version; the newest there is if nothing is said.
+    /// The version. Without one, the newest version is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,
-    /// How many runs of the workflow may be within each other, this one included; 1 if nothing is said: no recursion.
+    /// How many runs of the workflow may be nested in each other, including the one that this call starts. 1, the default,
+    /// allows no recursion.
     #[serde(default = "one")]
     pub depth: u32,
 }
@@ -44,20 +45,20 @@ const fn one() -> u32 {
 }
 
 impl Call {
-    /// The newest version of this workflow, which must not be around the node already.
+    /// The newest version of the workflow, without recursion.
     #[must_use]
     pub fn of(workflow: impl Into<Name>) -> Self {
         Self { workflow: workflow.into(), version: None, depth: 1 }
     }
 
-    /// Asks for this version.
+    /// Sets the version.
     #[must_use]
     pub const fn with_version(mut self, version: u32) -> Self {
         self.version = Some(version);
         self
     }
 
-    /// Lets so many runs of the workflow be within each other.
+    /// Sets how many runs of the workflow may be nested in each other.
     #[must_use]
     pub const fn to_depth(mut self, depth: u32) -> Self {
         self.depth = depth;

@@ -1,4 +1,4 @@
-//! Work that whoever does it may hand on in parts.
+//! Delegation: work whose agent may split it into sub-tasks for other agents.
 
 use super::{Budget, Reducer, Work};
 use crate::name::Name;
@@ -7,26 +7,25 @@ use crate::task::Needs;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Work whose agent answers with a result or with sub-tasks, for agents who may do the same: recursive delegation.
+/// Recursive delegation: a task whose agent answers with a result or with sub-tasks, whose agents may do the same.
 ///
-/// The node's input is the whole, part 0. An answer is an [`Answer`]: `{"done": result}`, or `{"delegate": [sub-tasks]}`, of
-/// which each becomes a part of its own and is given its payload. When all parts of a part have ended, their results are put
-/// together as [`gather`](Self::gather) says, which is the result of that part; the result of the whole is the node's output.
-/// An answer that is neither is a failure of the attempt, which is tried again.
+/// The node's input is the whole work, part 0. The output of an attempt is an [`Answer`]: `{"done": result}`, or
+/// `{"delegate": [sub-tasks]}`. Each sub-task becomes a part of its own, with the sub-task's payload as its input. When all
+/// parts that a part was split into have ended, [`gather`](Self::gather) combines their results into the result of that
+/// part. The result of part 0 is the output of the node. An output that is not an [`Answer`] fails the attempt, which is
+/// retried.
 ///
-/// What bounds it: how often work is handed on, to how many, how many parts there are in all; the node's and the run's
-/// [`Budget`], of which a sub-task may be promised a share; and no agent is asked for the same (kind and payload) twice on the
-/// way from the whole to a part: the same goes to another agent, or nowhere. Where a bound is met, [`beyond`](Self::beyond)
-/// says what follows. What is met is in the node's outcome ([`LimitReached`](crate::LimitReached)), and the results so far
-/// are its output: a list of those that are not part of a greater one.
-///
-/// Source: recursive delegation (split, delegate, combine) with a limit of depth and fan-out, as agent frameworks with
-/// subordinates have it; the limits are those of [`coordination::delegation`](crate::coordination::delegation).
+/// Delegation is bounded in three ways: by its depth, its fan-out and the total number of parts; by the [`Budget`] of the
+/// node and of the run, of which a share can be reserved for a sub-task; and by the rule that no agent gets the same work
+/// (kind and payload) twice on the path from part 0 to a part: the work goes to another agent or is not accepted.
+/// [`on_limit`](Self::on_limit) decides what happens when a limit is reached. The node's outcome names that limit
+/// ([`LimitReached`](crate::LimitReached)), and the node's output is then the list of the results so far, without those that
+/// a combined result already includes.
 ///
 /// ```
 /// use counterpoint::definition::{Action, Delegate, Definition, Expr, Gather, Node, Work};
 ///
-/// // A question is broken down at most twice, by at most four each; a writer puts the findings together.
+/// // A question is split at most twice, into at most four parts each; a writer combines the findings.
 /// let research = Delegate::new(Work::new("research"))
 ///     .to_depth(2)
 ///     .with_fan_out(4)
@@ -40,33 +39,33 @@ use serde_json::Value;
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Delegate {
-    /// The work as a whole. Its retries, timeouts, estimate and urgency hold for every part.
+    /// The work as a whole. Its policy, estimate and tier apply to every part.
     pub work: Work,
-    /// How often work may be handed on, one after the other; 0: not at all.
+    /// How many times work may be delegated further on the path from part 0 to a part; 0 allows no delegation.
     #[serde(default = "five")]
     pub depth: u32,
-    /// Into how many parts one may be split, in all of its rounds together.
+    /// How many parts a part may be split into, in all its rounds together.
     #[serde(default = "eight")]
     pub fan_out: u32,
-    /// How many parts there may be in all, the whole included.
+    /// The largest number of parts in total, including part 0.
     #[serde(default = "thousand")]
-    pub pieces: u32,
-    /// The kinds that sub-tasks may have; any if none is named. An answer that asks for another is a failure of the attempt.
+    pub max_parts: u32,
+    /// The kinds that sub-tasks may have; any if empty. An answer that requests another kind fails the attempt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<Name>,
-    /// How many tasks at once; no bound but the agents' if none.
+    /// The largest number of tasks under way at a time; bounded only by the agents if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at_once: Option<u32>,
-    /// How many parts of one part may fail, in one round, before that fails. Their results are null.
+    pub max_concurrent: Option<u32>,
+    /// How many parts of one part may fail in one round before that part fails. The result of a failed part is null.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub tolerate: u32,
-    /// What follows when more is asked for than is allowed.
-    #[serde(default, skip_serializing_if = "Beyond::is_stop")]
-    pub beyond: Beyond,
-    /// How the results of parts become one.
+    /// What happens when an answer requests more than a limit allows.
+    #[serde(default, skip_serializing_if = "OnLimit::is_stop")]
+    pub on_limit: OnLimit,
+    /// How the results of parts are combined.
     #[serde(default)]
     pub gather: Gather,
-    /// How often who puts results together may ask for more, and when that has led somewhere.
+    /// How often the combining task may request further sub-tasks, and when the rounds have converged.
     #[serde(default, skip_serializing_if = "Rounds::is_default")]
     pub rounds: Rounds,
 }
@@ -89,80 +88,81 @@ const fn is_zero(number: &u32) -> bool {
 }
 
 impl Delegate {
-    /// This work, handed on at most five times to eight each, a thousand parts in all; results in a list.
+    /// Delegates `work` at most five levels deep, into at most eight parts each and a thousand in total, with the results as
+    /// a list.
     #[must_use]
     pub const fn new(work: Work) -> Self {
         Self {
             work,
             depth: five(),
             fan_out: eight(),
-            pieces: thousand(),
+            max_parts: thousand(),
             kinds: Vec::new(),
-            at_once: None,
+            max_concurrent: None,
             tolerate: 0,
-            beyond: Beyond::Stop,
+            on_limit: OnLimit::Stop,
             gather: Gather::List,
-            rounds: Rounds { most: 1, near: 0.0, settled: 1 },
+            rounds: Rounds { max_rounds: 1, tolerance: 0.0, stable_rounds: 1 },
         }
     }
 
-    /// Lets it be handed on so often, one after the other.
+    /// Sets how many times work may be delegated further.
     #[must_use]
     pub const fn to_depth(mut self, depth: u32) -> Self {
         self.depth = depth;
         self
     }
 
-    /// Lets a part be split into so many.
+    /// Sets how many parts a part may be split into.
     #[must_use]
     pub const fn with_fan_out(mut self, parts: u32) -> Self {
         self.fan_out = parts;
         self
     }
 
-    /// Lets there be so many parts in all, the whole included.
+    /// Sets the largest number of parts in total, including part 0.
     #[must_use]
-    pub const fn with_pieces(mut self, pieces: u32) -> Self {
-        self.pieces = pieces;
+    pub const fn with_max_parts(mut self, max_parts: u32) -> Self {
+        self.max_parts = max_parts;
         self
     }
 
-    /// Lets sub-tasks be of these kinds alone.
+    /// Restricts the kinds of sub-tasks.
     #[must_use]
     pub fn with_kinds<N: Into<Name>>(mut self, kinds: impl IntoIterator<Item = N>) -> Self {
         self.kinds = kinds.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Does at most so many tasks at a time.
+    /// Bounds the number of tasks under way at a time.
     #[must_use]
-    pub fn at_once(mut self, tasks: impl Into<Option<u32>>) -> Self {
-        self.at_once = tasks.into();
+    pub fn max_concurrent(mut self, tasks: impl Into<Option<u32>>) -> Self {
+        self.max_concurrent = tasks.into();
         self
     }
 
-    /// Lets so many parts of a part fail.
+    /// Sets how many parts of a part may fail.
     #[must_use]
     pub const fn tolerate(mut self, parts: u32) -> Self {
         self.tolerate = parts;
         self
     }
 
-    /// Leaves out what goes beyond a bound, and goes on with the rest.
+    /// Drops the sub-tasks that exceed a limit, and goes on with the others.
     #[must_use]
-    pub const fn dropping(mut self) -> Self {
-        self.beyond = Beyond::Drop;
+    pub const fn dropping_excess(mut self) -> Self {
+        self.on_limit = OnLimit::Drop;
         self
     }
 
-    /// Sets how results become one.
+    /// Sets how results are combined.
     #[must_use]
     pub fn gathered(mut self, gather: Gather) -> Self {
         self.gather = gather;
         self
     }
 
-    /// Sets how often who puts results together may ask for more.
+    /// Sets how often the combining task may request further sub-tasks.
     #[must_use]
     pub const fn in_rounds(mut self, rounds: Rounds) -> Self {
         self.rounds = rounds;
@@ -170,27 +170,27 @@ impl Delegate {
     }
 }
 
-/// What follows when more is asked for than is allowed.
+/// What happens when an answer requests more than a limit allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Beyond {
-    /// Nothing more begins, what is under way is awaited, and the node fails with the bound.
+pub enum OnLimit {
+    /// No further part begins, the parts under way are awaited, and the node fails with the limit.
     #[default]
     Stop,
-    /// The sub-tasks that go beyond it are left out, which is no failure. If none is left the part fails, and the node only
-    /// if that is not tolerated.
+    /// The sub-tasks that exceed the limit are dropped, which is not a failure. If none is left the part fails, and the node
+    /// with it unless [`Delegate::tolerate`] allows the failure.
     Drop,
 }
 
-impl Beyond {
+impl OnLimit {
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
     const fn is_stop(&self) -> bool {
         matches!(self, Self::Stop)
     }
 }
 
-/// How the results of parts become one.
+/// How the results of parts are combined.
 ///
 /// ```
 /// use counterpoint::definition::{Gather, Reducer, Work};
@@ -205,66 +205,67 @@ impl Beyond {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Gather {
-    /// A list in the order of the sub-tasks, with null for those that failed.
+    /// A list in the order of the sub-tasks, with null for parts that failed.
     #[default]
     List,
-    /// One after the other in the order of the sub-tasks, as writes to a variable are; functions of the host are not allowed.
+    /// Reduced in the order of the sub-tasks, as writes to a variable are. Reducers of the host are not allowed.
     Reduce(Reducer),
-    /// The result that most parts gave, the earliest among equals
-    /// ([`vote`](crate::coordination::aggregate::vote)).
+    /// The result that most parts gave; the earliest one among equals ([`vote`](crate::coordination::aggregate::vote)).
     Vote,
-    /// The number in the middle ([`median`](crate::coordination::aggregate::median)).
+    /// The median of the results, which must be numbers ([`median`](crate::coordination::aggregate::median)).
     Median,
-    /// Results are rankings, lists of names: one ranking of all
+    /// One ranking of the results, which must be rankings, that is lists of names
     /// ([`reciprocal_rank_fusion`](crate::coordination::aggregate::reciprocal_rank_fusion) with 60).
     Ranks,
-    /// By a task. It is given [`Results`] and answers as every part does, so it may ask for more.
+    /// The answer of a combining task. Its payload is [`Results`]; it answers like any other part, so it may request further
+    /// sub-tasks.
     Work(Work),
 }
 
-/// How often who puts results together may ask for more, and when asking has led somewhere: when so many rounds in a row are
-/// near the one before, or results come that have come before. Then, or in the last round, it is told that it is the last;
-/// if it asks for more all the same, that is a bound that is met.
+/// How often a combining task may request further sub-tasks, and when its rounds have converged: when a number of
+/// consecutive rounds are within the tolerance of the round before, or when results repeat in a cycle. The combining task is
+/// notified ([`Results::last`]) when the rounds have converged or the largest number is reached. If it requests further
+/// sub-tasks then, a limit is reached.
 ///
-/// Two rounds are as far apart as the numbers in their results that are furthest apart, if all else in them is the same; if
-/// it is not, they are not near.
+/// The distance of two rounds is the largest difference between the numbers in their results, provided that the results are
+/// equal otherwise. If they are not, the rounds have not converged.
 ///
 /// ```
 /// use counterpoint::definition::Rounds;
 ///
-/// let rounds = Rounds::most(10).near(0.01, 2);
-/// assert_eq!((rounds.most, rounds.settled), (10, 2));
+/// let rounds = Rounds::up_to(10).until_within(0.01, 2);
+/// assert_eq!((rounds.max_rounds, rounds.stable_rounds), (10, 2));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Rounds {
-    /// How many rounds of sub-tasks a part may have.
-    pub most: u32,
-    /// Rounds are near each other if they are no further apart than this.
-    pub near: f64,
-    /// So many near rounds in a row are an agreement.
-    pub settled: u32,
+    /// The largest number of rounds of sub-tasks of a part.
+    pub max_rounds: u32,
+    /// The largest distance at which two consecutive rounds count as equal.
+    pub tolerance: f64,
+    /// The number of consecutive equal rounds that count as converged.
+    pub stable_rounds: u32,
 }
 
 impl Default for Rounds {
     /// One round.
     fn default() -> Self {
-        Self::most(1)
+        Self::up_to(1)
     }
 }
 
 impl Rounds {
-    /// So many rounds, unless one brings what the one before has brought.
+    /// At most this many rounds, ending early if a round gives the same as the one before.
     #[must_use]
-    pub const fn most(rounds: u32) -> Self {
-        Self { most: rounds, near: 0.0, settled: 1 }
+    pub const fn up_to(rounds: u32) -> Self {
+        Self { max_rounds: rounds, tolerance: 0.0, stable_rounds: 1 }
     }
 
-    /// Until so many in a row are so near the one before.
+    /// Ends the rounds when `in_a_row` consecutive rounds are within `tolerance` of the round before.
     #[must_use]
-    pub const fn near(mut self, distance: f64, in_a_row: u32) -> Self {
-        (self.near, self.settled) = (distance, in_a_row);
+    pub const fn until_within(mut self, tolerance: f64, in_a_row: u32) -> Self {
+        (self.tolerance, self.stable_rounds) = (tolerance, in_a_row);
         self
     }
 
@@ -273,7 +274,7 @@ impl Rounds {
     }
 }
 
-/// What an agent answers that may delegate.
+/// The output of an attempt at work that may be delegated.
 ///
 /// ```
 /// use counterpoint::definition::{Answer, Subtask};
@@ -291,25 +292,25 @@ impl Rounds {
 pub enum Answer<T> {
     /// The result.
     Done(T),
-    /// It is to be done in parts.
+    /// The sub-tasks into which the work is split.
     Delegate(Vec<Subtask>),
 }
 
-/// A part of the work, as an agent asks for it.
+/// A sub-task, as an agent requests it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Subtask {
-    /// What sort of work it is.
+    /// The kind of the task.
     pub kind: Name,
-    /// What it is given.
+    /// The input of the part.
     #[serde(default, skip_serializing_if = "Payload::is_null")]
     pub payload: Payload,
-    /// What it needs of an agent; a skill of the kind's name if nothing is said.
+    /// The needs of the task. Without any, the task needs the skill that its kind is named after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs: Option<Needs>,
-    /// What it is promised of what the part that it is split from has left: so much it may use up with everything below it,
-    /// and so much is kept for it. Without this it takes of what is left for all. Of attempts, cost and tokens.
+    /// The share of the remaining budget of the part that it is split from. It is reserved for the sub-task and everything
+    /// delegated below it. Without one, the sub-task uses the budget that is not reserved. Time cannot be reserved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
 }
@@ -317,27 +318,27 @@ pub struct Subtask {
 impl Eq for Subtask {}
 
 impl Subtask {
-    /// A part of this kind.
+    /// A sub-task of this kind.
     #[must_use]
     pub fn new(kind: impl Into<Name>) -> Self {
         Self { kind: kind.into(), payload: Payload::NULL, needs: None, budget: None }
     }
 
-    /// Gives it this.
+    /// Sets the input.
     #[must_use]
     pub fn with_payload(mut self, payload: impl Into<Value>) -> Self {
         self.payload = Payload::new(payload.into());
         self
     }
 
-    /// Sets what it needs.
+    /// Sets the needs.
     #[must_use]
     pub fn with_needs(mut self, needs: Needs) -> Self {
         self.needs = Some(needs);
         self
     }
 
-    /// Promises it so much.
+    /// Reserves a share of the budget.
     #[must_use]
     pub const fn with_budget(mut self, budget: Budget) -> Self {
         self.budget = Some(budget);
@@ -345,7 +346,7 @@ impl Subtask {
     }
 }
 
-/// What a task is given that puts results together ([`Gather::Work`]).
+/// The payload of a combining task ([`Gather::Work`]).
 ///
 /// ```
 /// use counterpoint::definition::Results;
@@ -359,14 +360,14 @@ impl Subtask {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Results<I, T> {
-    /// What the part was given that was split.
+    /// The input of the part that was split.
     pub task: I,
-    /// What its parts gave, in the order in which they were asked for; none of those that failed.
+    /// The results of its parts, in the order in which they were requested; `None` for parts that failed.
     pub results: Vec<Option<T>>,
-    /// The same of earlier rounds, the first first.
+    /// The results of earlier rounds, the first round first.
     #[serde(default = "Vec::new")]
     pub before: Vec<Vec<Option<T>>>,
-    /// Whether it must give a result now.
+    /// Whether the combining task must give a result now.
     #[serde(default)]
     pub last: bool,
 }

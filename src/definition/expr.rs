@@ -1,6 +1,6 @@
-//! Where a node's data comes from, and conditions on data: small, total, and data themselves.
+//! Expressions, which give the inputs and outputs of nodes, and conditions on data. Both are data.
 //!
-//! Nothing here can loop, and every evaluation ends within the size of the expression and its operands.
+//! Neither can loop: the cost of an evaluation is bounded by the size of the expression and its operands.
 
 use super::pattern;
 use crate::name::Name;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Where a value comes from.
+/// An expression that evaluates to a JSON value.
 ///
 /// ```
 /// use counterpoint::definition::Expr;
@@ -23,22 +23,23 @@ use std::collections::BTreeMap;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Expr {
-    /// The run's input.
+    /// The input of the run.
     Input,
-    /// A node's output; null if it has none.
+    /// The output of a node; null if it has none.
     Node(Name),
-    /// A variable of the run: what the nodes before have written to it (see [`Variable`](super::Variable)).
+    /// A variable of the run, with the writes of the nodes before (see [`Variable`](super::Variable)).
     Variable(Name),
-    /// In a map the item, in a repeat the output of the round before, in a choice its input; in a precondition what the
-    /// node is given, in a postcondition what it gave, and in the input of a node with a postcondition what was refused.
+    /// The value that the context provides: in a map the item, in a repeat the output of the round before, in a choice the
+    /// node's input, in a precondition the node's input, in a postcondition the node's output, and in the input of a node
+    /// with a postcondition the output that was rejected.
     Item,
-    /// This value.
+    /// A constant.
     Const(Payload),
-    /// The values, as a list.
+    /// A list of values.
     List(Vec<Self>),
-    /// The values, as an object.
+    /// An object of values.
     Object(BTreeMap<Name, Self>),
-    /// The part of a value that a JSON pointer (RFC 6901) leads to; null if it leads nowhere.
+    /// The part of a value at a JSON pointer (RFC 6901); null if there is none.
     At(Box<Self>, String),
     /// The first value that is not null.
     First(Vec<Self>),
@@ -51,7 +52,7 @@ impl Default for Expr {
 }
 
 impl Expr {
-    /// A node's output.
+    /// The output of a node.
     #[must_use]
     pub fn node(name: impl Into<Name>) -> Self {
         Self::Node(name.into())
@@ -63,7 +64,7 @@ impl Expr {
         Self::Variable(name.into())
     }
 
-    /// This value.
+    /// A constant.
     #[must_use]
     pub fn value(value: impl Into<Value>) -> Self {
         Self::Const(Payload::new(value.into()))
@@ -75,13 +76,13 @@ impl Expr {
         Self::Object(fields.into_iter().map(|(name, value)| (name.into(), value)).collect())
     }
 
-    /// The part that a JSON pointer leads to.
+    /// The part of the value at a JSON pointer.
     #[must_use]
     pub fn at(self, pointer: impl Into<String>) -> Self {
         Self::At(Box::new(self), pointer.into())
     }
 
-    /// The expressions directly within.
+    /// The direct sub-expressions.
     pub(crate) fn parts(&self) -> Box<dyn Iterator<Item = &Self> + '_> {
         match self {
             Self::Input | Self::Node(_) | Self::Variable(_) | Self::Item | Self::Const(_) => {
@@ -93,9 +94,11 @@ impl Expr {
         }
     }
 
-    /// Evaluates it, unless the value would be larger than the scope allows: it is measured before anything is copied, so
-    /// that a wide expression over large data costs no more than that. Recursion is as deep as the expression, which
-    /// validation bounds.
+    /// Evaluates the expression. The size of a value is measured before anything is copied, so a wide expression over large
+    /// data costs no more than the bound. The recursion is as deep as the expression, which validation bounds.
+    ///
+    /// # Errors
+    /// [`TooWide`] if the value would be larger than the scope allows.
     pub(crate) fn eval(&self, scope: &dyn Scope) -> Result<Payload, TooWide> {
         match self {
             Self::Input => Ok(scope.input()),
@@ -113,79 +116,79 @@ impl Expr {
                 Ok(Payload::NULL)
             }
             Self::List(_) | Self::Object(_) | Self::At(..) => {
-                self.value_in(scope, &mut Room { made: 0, most: scope.most() }).map(Payload::new)
+                self.value_in(scope, &mut Budget { used: 0, max: scope.max_bytes() }).map(Payload::new)
             }
         }
     }
 
-    fn value_in(&self, scope: &dyn Scope, room: &mut Room) -> Result<Value, TooWide> {
+    fn value_in(&self, scope: &dyn Scope, budget: &mut Budget) -> Result<Value, TooWide> {
         match self {
             Self::List(parts) => {
-                room.take(2)?;
+                budget.take(2)?;
                 let parts = parts.iter().map(|part| {
-                    room.take(1)?;
-                    part.value_in(scope, room)
+                    budget.take(1)?;
+                    part.value_in(scope, budget)
                 });
                 parts.collect()
             }
             Self::Object(fields) => {
-                room.take(2)?;
+                budget.take(2)?;
                 let fields = fields.iter().map(|(name, part)| {
-                    room.take(name.len().saturating_add(4))?;
-                    Ok((name.as_str().to_owned(), part.value_in(scope, room)?))
+                    budget.take(name.len().saturating_add(4))?;
+                    Ok((name.as_str().to_owned(), part.value_in(scope, budget)?))
                 });
                 Ok(Value::Object(fields.collect::<Result<_, TooWide>>()?))
             }
             Self::At(of, pointer) => {
                 let of = of.eval(scope)?;
                 let part = of.value().pointer(pointer).unwrap_or(&Value::Null);
-                room.take(size(part))?;
+                budget.take(size(part))?;
                 Ok(part.clone())
             }
             Self::Input | Self::Node(_) | Self::Variable(_) | Self::Item | Self::Const(_) | Self::First(_) => {
                 let value = self.eval(scope)?;
-                room.take(value.bytes() as usize)?;
+                budget.take(value.bytes() as usize)?;
                 Ok(value.value().clone())
             }
         }
     }
 }
 
-/// What a value may still grow by.
-struct Room {
-    made: usize,
-    most: u32,
+/// The bytes that a value under construction has, and may have.
+struct Budget {
+    used: usize,
+    max: u32,
 }
 
-impl Room {
+impl Budget {
     fn take(&mut self, bytes: usize) -> Result<(), TooWide> {
-        self.made = self.made.saturating_add(bytes);
-        if self.made > self.most as usize {
-            return Err(TooWide { bytes: u32::try_from(self.made).unwrap_or(u32::MAX) });
+        self.used = self.used.saturating_add(bytes);
+        if self.used > self.max as usize {
+            return Err(TooWide { bytes: u32::try_from(self.used).unwrap_or(u32::MAX) });
         }
         Ok(())
     }
 }
 
-/// A value would have at least so many bytes, which are more than allowed.
+/// A value would have at least this many bytes, more than the scope allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooWide {
     pub(crate) bytes: u32,
 }
 
-/// What an expression can see.
+/// What an expression can read.
 pub(crate) trait Scope {
     fn input(&self) -> Payload;
     fn node(&self, name: &str) -> Payload;
     fn item(&self) -> Payload;
     fn variable(&self, name: &str) -> Result<Payload, TooWide>;
-    /// What a predicate of the host says.
-    fn asks(&self, predicate: &str, of: &Payload) -> bool;
-    /// How many bytes a value may have that is put together.
-    fn most(&self) -> u32;
+    /// Evaluates a predicate of the host.
+    fn predicate(&self, predicate: &str, of: &Payload) -> bool;
+    /// The largest size in bytes of a value that an expression constructs.
+    fn max_bytes(&self) -> u32;
 }
 
-/// A condition on data. It always has an answer: what cannot be compared is not equal and not less.
+/// A condition on data. It always evaluates to true or false: values that cannot be compared are neither equal nor less.
 ///
 /// ```
 /// use counterpoint::definition::{Condition, Expr};
@@ -199,7 +202,7 @@ pub(crate) trait Scope {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Condition {
-    /// Always.
+    /// Always true.
     True,
     /// The value is `true`.
     Is(Expr),
@@ -207,38 +210,38 @@ pub enum Condition {
     Exists(Expr),
     /// The values are equal; numbers by value.
     Equal(Expr, Expr),
-    /// The first is less than the second: two numbers, or two texts.
+    /// The first is less than the second: two numbers, or two strings.
     Less(Expr, Expr),
-    /// The first is among the items of the second, a list.
+    /// The first is an item of the second, which is a list.
     In(Expr, Expr),
-    /// The value is a text that is as the pattern says: `*` stands for any letters or none, `?` for one letter, and a backslash
-    /// takes the next sign as it is.
+    /// The value is a string that matches the pattern: `*` stands for any number of characters, `?` for one character, and a
+    /// backslash for the next character itself.
     Matches(Expr, Box<str>),
-    /// All of these.
+    /// All of these hold.
     All(Vec<Self>),
-    /// One of these.
+    /// At least one of these holds.
     Any(Vec<Self>),
-    /// Not this.
+    /// This does not hold.
     Not(Box<Self>),
-    /// What a predicate of the host says of the value ([`Config::with_predicate`](crate::Config::with_predicate)). It is
-    /// asked when a fact is decided, and what follows from its answer is in that fact; replay does not ask.
+    /// A predicate of the host holds for the value ([`Config::with_predicate`](crate::Config::with_predicate)). It is
+    /// evaluated when an event is decided, and the event records what follows from the result; replay does not evaluate it.
     Predicate(Name, Expr),
 }
 
 impl Condition {
-    /// The first is less than the second.
+    /// True if the first is less than the second.
     #[must_use]
     pub const fn less(a: Expr, b: Expr) -> Self {
         Self::Less(a, b)
     }
 
-    /// The values are equal.
+    /// True if the values are equal.
     #[must_use]
     pub const fn equal(a: Expr, b: Expr) -> Self {
         Self::Equal(a, b)
     }
 
-    /// The value is a text that is as the pattern says.
+    /// True if the value is a string that matches the pattern.
     ///
     /// ```
     /// use counterpoint::definition::{Condition, Expr};
@@ -252,19 +255,19 @@ impl Condition {
         Self::Matches(of, pattern.into())
     }
 
-    /// What a predicate of the host says.
+    /// True if a predicate of the host holds for the value.
     #[must_use]
     pub fn predicate(name: impl Into<Name>, of: Expr) -> Self {
         Self::Predicate(name.into(), of)
     }
 
-    /// Not this.
+    /// The negation.
     #[must_use]
     pub fn negated(self) -> Self {
         Self::Not(Box::new(self))
     }
 
-    /// Whether it holds. Recursion is as deep as the condition, which validation bounds.
+    /// Evaluates the condition. The recursion is as deep as the condition, which validation bounds.
     pub(crate) fn holds(&self, scope: &dyn Scope) -> bool {
         match self {
             Self::True => true,
@@ -285,11 +288,11 @@ impl Condition {
             Self::All(all) => all.iter().all(|one| one.holds(scope)),
             Self::Any(any) => any.iter().any(|one| one.holds(scope)),
             Self::Not(one) => !one.holds(scope),
-            Self::Predicate(name, of) => scope.asks(name, &operand(of, scope)),
+            Self::Predicate(name, of) => scope.predicate(name, &operand(of, scope)),
         }
     }
 
-    /// The conditions directly within.
+    /// The direct sub-conditions.
     pub(crate) fn parts(&self) -> &[Self] {
         match self {
             Self::All(parts) | Self::Any(parts) => parts,
@@ -305,7 +308,7 @@ impl Condition {
         }
     }
 
-    /// The expressions that it asks directly.
+    /// The operands of the condition itself, without those of its sub-conditions.
     pub(crate) fn operands(&self) -> Vec<&Expr> {
         match self {
             Self::Is(a) | Self::Exists(a) | Self::Predicate(_, a) | Self::Matches(a, _) => vec![a],
@@ -315,7 +318,7 @@ impl Condition {
     }
 }
 
-/// What a condition asks about; what is too large to be put together is not there.
+/// An operand of a condition. A value that is too large to be constructed counts as null.
 fn operand(expr: &Expr, scope: &dyn Scope) -> Payload {
     expr.eval(scope).unwrap_or_default()
 }
@@ -335,7 +338,7 @@ fn less(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// Whole numbers exactly, others as floating point.
+/// Compares integers exactly, and other numbers as floating point.
 pub(super) fn order(a: &serde_json::Number, b: &serde_json::Number) -> Option<core::cmp::Ordering> {
     match (a.as_i128(), b.as_i128()) {
         (Some(a), Some(b)) => Some(a.cmp(&b)),
@@ -367,11 +370,11 @@ mod tests {
             Ok(Payload::new(json!(9)))
         }
 
-        fn asks(&self, predicate: &str, of: &Payload) -> bool {
+        fn predicate(&self, predicate: &str, of: &Payload) -> bool {
             predicate == "seven" && of.value() == &json!(7)
         }
 
-        fn most(&self) -> u32 {
+        fn max_bytes(&self) -> u32 {
             64
         }
     }

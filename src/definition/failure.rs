@@ -1,8 +1,8 @@
-//! What a definition asks for when a step or a compensation fails.
+//! What happens after the failure of a step or of a compensation.
 
 use serde::{Deserialize, Serialize};
 
-/// What a failure leads to that no link, handler or join of the definition handles.
+/// What happens after a failure that no link, handler or join of the definition handles.
 ///
 /// ```
 /// use counterpoint::definition::{Action, Definition, Node};
@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 /// let run = engine.run(RunId::new(1)).expect("it was started");
 /// assert_eq!(run.standing(), RunStanding::Stalled);
 /// assert_eq!(run.waits()[0].to_string(), "r1 print: a word on its failure (permanent: no paper)");
-/// // Somebody has put paper in.
+/// // An operator has put paper in.
 /// let again = RunCommand::Retry { run: RunId::new(1), node: Some("print".into()), reason: "there is paper".into() };
 /// engine.handle(Time::ZERO, again.into(), &mut out)?;
 /// # Ok::<(), counterpoint::Rejected>(())
@@ -34,9 +34,9 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OnFailure {
-    /// The run rolls back to a save point, or fails as a whole.
+    /// The run rolls back to a save-point, or fails as a whole.
     #[default]
-    TurnBack,
+    Fail,
     /// The node is held, the rest of the run continues, and an operator decides: [`RunCommand::Retry`](crate::RunCommand::Retry)
     /// retries the node, [`RunCommand::Operate`](crate::RunCommand::Operate) completes, skips or fails it; in the last case the
     /// run fails. Handlers of the node that wait for a time or a signal stay active.
@@ -46,31 +46,31 @@ pub enum OnFailure {
 impl OnFailure {
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
     pub(crate) const fn is_default(&self) -> bool {
-        matches!(self, Self::TurnBack)
+        matches!(self, Self::Fail)
     }
 }
 
 /// What a failed compensation holds back until an operator decides about it.
 ///
 /// ```
-/// use counterpoint::OnUndoFailure;
+/// use counterpoint::OnCompensationFailure;
 ///
-/// assert_eq!(OnUndoFailure::default(), OnUndoFailure::Hold);
+/// assert_eq!(OnCompensationFailure::default(), OnCompensationFailure::Hold);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum OnUndoFailure {
+pub enum OnCompensationFailure {
     /// The compensations of what came before it wait; those that are independent of it go on.
     #[default]
     Hold,
     /// Nothing: all others go on, those of what came before it, too. The run waits for the operator at its end.
     Continue,
     /// Everything: no further compensation starts.
-    Halt,
+    Stop,
 }
 
-impl OnUndoFailure {
+impl OnCompensationFailure {
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
     pub(crate) const fn is_default(&self) -> bool {
         matches!(self, Self::Hold)

@@ -1,12 +1,12 @@
-//! What is asked before a node starts.
+//! Preconditions of nodes.
 
 use super::Condition;
 use serde::{Deserialize, Serialize};
 
-/// What must hold for a node to start. It is asked once, when nothing else holds the node back; in it,
-/// [`Expr::Item`](super::Expr::Item) is what the node is given.
+/// The condition under which a node may start. It is evaluated once, when nothing else holds the node back, with the node's
+/// input as [`Expr::Item`](super::Expr::Item).
 ///
-/// What must hold after a node is its [`postcondition`](super::Node::postcondition).
+/// The condition on the output of a node is its [`postcondition`](super::Node::postcondition).
 ///
 /// ```
 /// use counterpoint::definition::{Action, Condition, Expr, Node, Precondition};
@@ -22,36 +22,36 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Precondition {
-    /// What must hold.
+    /// The condition.
     pub when: Condition,
-    /// What becomes of the node if it does not.
+    /// What happens to the node if the condition does not hold.
     #[serde(default)]
-    pub otherwise: Otherwise,
+    pub otherwise: OnUnmet,
 }
 
-/// What becomes of a node whose precondition does not hold.
+/// What happens to a node whose precondition does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Otherwise {
-    /// It fails.
+pub enum OnUnmet {
+    /// The node fails.
     #[default]
     Fail,
-    /// The run goes around it.
+    /// The node is skipped.
     Skip,
 }
 
 impl Precondition {
-    /// The node fails unless this holds.
+    /// The node fails unless the condition holds.
     #[must_use]
     pub const fn new(when: Condition) -> Self {
-        Self { when, otherwise: Otherwise::Fail }
+        Self { when, otherwise: OnUnmet::Fail }
     }
 
-    /// The run goes around the node instead.
+    /// Skips the node instead of failing it.
     #[must_use]
     pub const fn or_skip(mut self) -> Self {
-        self.otherwise = Otherwise::Skip;
+        self.otherwise = OnUnmet::Skip;
         self
     }
 }

@@ -1,4 +1,4 @@
-//! Links between nodes, and how many of them it takes.
+//! Links between nodes, and the joins where links meet.
 
 use super::Trigger;
 use crate::name::Name;
@@ -9,39 +9,41 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Link {
-    /// Where it comes from.
+    /// The node that the link comes from.
     pub node: Name,
-    /// When it is taken.
+    /// When the link is taken.
     #[serde(default)]
     pub on: On,
 }
 
 impl Link {
-    /// Taken when `node` succeeds.
+    /// A link that is taken when `node` succeeds.
     #[must_use]
     pub fn success(node: impl Into<Name>) -> Self {
         Self { node: node.into(), on: On::Success }
     }
 
-    /// Taken when `node` fails: the alternative path. A node with such a link does not fail the run.
+    /// A link that is taken when `node` fails: the alternative path. The failure of a node with such a link does not fail
+    /// the run.
     #[must_use]
     pub fn failure(node: impl Into<Name>) -> Self {
         Self { node: node.into(), on: On::Failure }
     }
 
-    /// Taken however `node` ends, skipped included. It takes care of a failure, too: the run goes on.
+    /// A link that is taken however `node` ends, skipping included. The failure of a node with such a link does not fail the
+    /// run.
     #[must_use]
     pub fn always(node: impl Into<Name>) -> Self {
         Self { node: node.into(), on: On::Always }
     }
 
-    /// Taken with each piece of work of `node` that succeeds.
+    /// A link that is taken for each instance of `node` that succeeds.
     #[must_use]
     pub fn each(node: impl Into<Name>) -> Self {
         Self { node: node.into(), on: On::Each }
     }
 
-    /// Taken when the choice `node` takes this case.
+    /// A link that is taken when `node`, a choice, takes this case.
     #[must_use]
     pub fn case(node: impl Into<Name>, case: impl Into<Name>) -> Self {
         Self { node: node.into(), on: On::Case(case.into()) }
@@ -58,51 +60,53 @@ pub enum On {
     Success,
     /// The node failed.
     Failure,
-    /// The node ended in any way, skipped included.
+    /// The node ended in any way, skipping included.
     Always,
-    /// The choice took this case.
+    /// The choice took this case, the race ended with this option, or the handler of this name matched.
     Case(Name),
-    /// Each piece of work of the node that succeeds, one after the other: each item of a map, each round of a repeat. Only
-    /// for a node that starts more than once ([`Join::Each`], [`Join::Rounds`]).
+    /// An instance of the node's work succeeded: an item of a map, a round of a repeat. Taken once for each of them. Allowed
+    /// only if the node that the link leads to starts more than once ([`Join::Each`], [`Join::Rounds`]).
     Each,
 }
 
-/// How many of a node's links must be taken for it to start. A node that cannot start any more is skipped, and the skip
-/// travels on.
+/// How many of a node's links must be taken for it to start. A node that can no longer start is skipped, and its own links
+/// are decided accordingly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Join {
-    /// All of them. (WCP 3)
+    /// All links. (WCP 3)
     #[default]
     All,
-    /// At least one, once all are decided. (WCP 7, 37: after an inclusive choice it waits for exactly the branches taken)
+    /// At least one link, after all links are decided. After an inclusive choice this waits for exactly the branches that
+    /// were taken. (WCP 7, 37)
     Any,
-    /// So many; the node starts with the last of them, whatever the others do. (WCP 9, 30; with [`Rest::Cancel`] 29, 32)
+    /// A number of links. The node starts with the last of them, whatever the others do. (WCP 9, 30; with [`Remaining::Cancel`]
+    /// 29, 32)
     Count {
-        /// How many.
-        of: u32,
-        /// What becomes of the nodes that the other links come from.
+        /// The number of links.
+        required: u32,
+        /// What happens to the branches of the remaining links.
         #[serde(default)]
-        rest: Rest,
+        remaining: Remaining,
     },
-    /// By how the nodes that the links come from ended: the links say only which nodes, or which case of a choice.
+    /// A rule on how the source nodes of the links ended. The links only name the nodes, or the case of a choice.
     Trigger(Trigger),
-    /// Once for each time that a link is taken. The node does its work so many times, each with what came over the link as
-    /// [`Expr::Item`](super::Expr::Item), and gives the list of results in the order in which they came. Where more than one step follows, its
-    /// work is a workflow. (WCP 8)
+    /// Once for each time that a link is taken. The node executes its body that many times, each time with the value that
+    /// came over the link as [`Expr::Item`](super::Expr::Item). Its output is the list of results in the order of arrival. A
+    /// sequence of steps per value is a nested workflow. (WCP 8)
     Each,
-    /// Once for each round: so many different links must be taken for it, and a second time over the same link is not
-    /// another branch. The work is given the list of what came, in the order of the links, as [`Expr::Item`](super::Expr::Item), with null for
-    /// those that are not there yet. The next round begins when the last of the links has been taken for this one, or can
-    /// not be taken any more. (WCP 28, 31, 33, 41)
+    /// Once for each round. A round is complete when a number of different links have been taken; a second value over the
+    /// same link does not count for the same round. The body gets the list of values in the order of the links as
+    /// [`Expr::Item`](super::Expr::Item), with null for links that are not taken yet. The next round begins when the last
+    /// link has been taken for this one or can no longer be taken. (WCP 28, 31, 33, 41)
     Rounds {
-        /// How many links.
-        of: u32,
-        /// What becomes of what comes over a link that was taken in this round already: [`Rest::Hold`] keeps it for the
-        /// next, [`Rest::Ignore`] drops it.
+        /// The number of links.
+        required: u32,
+        /// What happens to a second value over a link that was already taken in the round: [`Remaining::Hold`] keeps it for the
+        /// next round, [`Remaining::Ignore`] drops it.
         #[serde(default)]
-        rest: Rest,
+        remaining: Remaining,
     },
 }
 
@@ -113,16 +117,16 @@ impl Join {
     }
 }
 
-/// What becomes of the branches that a join no longer needs: how it is made ready for another round.
+/// What happens to the branches that a join no longer needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Rest {
-    /// They go on and their ends are ignored.
+pub enum Remaining {
+    /// They go on, and their results are ignored.
     #[default]
     Ignore,
-    /// They are cancelled, with everything of theirs that leads nowhere else.
+    /// They are cancelled, with all nodes that lead nowhere else.
     Cancel,
-    /// They go on, and what they bring is kept for the next round.
+    /// They go on, and their results are kept for the next round.
     Hold,
 }

@@ -1,8 +1,11 @@
-//! What a workflow is, as data: nodes, the links between them, and what each node does.
+//! Workflow definitions as data: nodes, the links between them, and the action of each node.
 //!
-//! A definition is plain data that any serde format carries. The typed builder
-//! ([`Workflow`](crate::workflow::Workflow)) makes the same thing. [`validate`](crate::workflow::validate) says everything
-//! that is wrong with one; an engine takes none that has not passed.
+//! A definition is plain data that any serde format can carry. The typed builder ([`Workflow`](crate::workflow::Workflow))
+//! produces the same type. [`validate`](crate::workflow::validate) reports all faults of a definition at once; an engine
+//! accepts only definitions without faults.
+//!
+//! "WCP" and a number in these pages refer to the catalogue of workflow control-flow patterns of van der Aalst and ter
+//! Hofstede.
 //!
 //! ```
 //! use counterpoint::definition::{Action, Definition, Expr, Link, Node};
@@ -23,9 +26,8 @@ mod delegate;
 mod expr;
 mod failure;
 mod guard;
+mod instances;
 mod link;
-mod many;
-mod occasion;
 mod pattern;
 mod rename;
 mod save;
@@ -33,22 +35,23 @@ mod states;
 mod trigger;
 mod variable;
 mod visit;
+mod wait;
 
 pub use boundary::{Boundary, Handler};
 pub use budget::Budget;
 pub use call::Call;
-pub use delegate::{Answer, Beyond, Delegate, Gather, Results, Rounds, Subtask};
+pub use delegate::{Answer, Delegate, Gather, OnLimit, Results, Rounds, Subtask};
 pub use expr::{Condition, Expr};
 pub(crate) use expr::{Scope, TooWide};
-pub use failure::{OnFailure, OnUndoFailure};
-pub use guard::{Otherwise, Precondition};
-pub use link::{Join, Link, On, Rest};
-pub use many::{Enough, Map, Repeat};
-pub use occasion::{Decision, Escalation, Milestone, Occasion, Offer, SignalRule};
+pub use failure::{OnCompensationFailure, OnFailure};
+pub use guard::{OnUnmet, Precondition};
+pub use instances::{Completion, Map, Repeat};
+pub use link::{Join, Link, On, Remaining};
 pub use save::SavePoint;
 pub use states::{State, States, Transition};
 pub use trigger::{Inputs, Trigger};
 pub use variable::{Reducer, Variable, Write};
+pub use wait::{Decision, Escalation, Milestone, RaceOption, SignalRule, WaitFor};
 
 use crate::id::stable_hash;
 use crate::name::Name;
@@ -60,41 +63,41 @@ use std::sync::Arc;
 
 /// A workflow: a directed acyclic graph of named nodes.
 ///
-/// Every link ends taken or not taken, and a node decides once all that it waits for is decided; so no definition that
-/// passes validation can deadlock.
+/// Every link ends either taken or not taken, and a node starts or is skipped as soon as the links that it depends on are
+/// decided. A definition that passes validation therefore cannot deadlock.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Definition {
-    /// What runs ask for.
+    /// The name by which runs refer to the workflow.
     pub name: Name,
-    /// Several versions of a name may be held at once; a run keeps the one that it was started with.
+    /// The version. An engine can hold several versions of a name; a run keeps the version with which it was started.
     #[serde(default)]
     pub version: u32,
-    /// The nodes, in an order that results and compensations keep where nothing else decides.
+    /// The nodes. Their order decides the order of results and compensations where nothing else does.
     pub nodes: Vec<Node>,
-    /// What the run gives back.
+    /// The output of a run.
     #[serde(default)]
     pub output: Expr,
-    /// How a run treats the signals that it is sent, by their names.
+    /// How a run treats signals, by signal name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signals: Vec<SignalRule>,
-    /// What a compensation that fails holds back.
-    #[serde(default, skip_serializing_if = "OnUndoFailure::is_default")]
-    pub on_undo_failure: OnUndoFailure,
-    /// What a failure leads to that nothing takes care of. Workflows within say so for themselves.
+    /// What a failed compensation holds back.
+    #[serde(default, skip_serializing_if = "OnCompensationFailure::is_default")]
+    pub on_compensation_failure: OnCompensationFailure,
+    /// The reaction to a failure that nothing in the definition handles. Nested workflows have their own setting.
     #[serde(default, skip_serializing_if = "OnFailure::is_default")]
     pub on_failure: OnFailure,
-    /// The context of a run: what its nodes write together.
+    /// The variables of a run, which its nodes write and read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variables: Vec<Variable>,
-    /// How much a run may use up, with everything within it.
+    /// The resources that a run, including its child runs, may use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
 }
 
 impl Definition {
-    /// A workflow without nodes that gives back nothing, at version 0.
+    /// A workflow of version 0 without nodes, whose output is null.
     #[must_use]
     pub fn new(name: impl Into<Name>) -> Self {
         Self {
@@ -103,7 +106,7 @@ impl Definition {
             nodes: Vec::new(),
             output: Expr::default(),
             signals: Vec::new(),
-            on_undo_failure: OnUndoFailure::default(),
+            on_compensation_failure: OnCompensationFailure::default(),
             on_failure: OnFailure::default(),
             variables: Vec::new(),
             budget: None,
@@ -124,42 +127,42 @@ impl Definition {
         self
     }
 
-    /// Says how signals of a name are treated.
+    /// Sets how signals of one name are treated.
     #[must_use]
     pub fn with_signal(mut self, rule: SignalRule) -> Self {
         self.signals.push(rule);
         self
     }
 
-    /// Bounds how much a run may use up.
+    /// Bounds the resources that a run may use.
     #[must_use]
     pub const fn with_budget(mut self, budget: Budget) -> Self {
         self.budget = Some(budget);
         self
     }
 
-    /// Sets what a compensation that fails holds back.
+    /// Sets what a failed compensation holds back.
     #[must_use]
-    pub const fn with_on_undo_failure(mut self, policy: OnUndoFailure) -> Self {
-        self.on_undo_failure = policy;
+    pub const fn with_on_compensation_failure(mut self, policy: OnCompensationFailure) -> Self {
+        self.on_compensation_failure = policy;
         self
     }
 
-    /// Sets what a failure leads to that nothing takes care of.
+    /// Sets the reaction to a failure that nothing in the definition handles.
     #[must_use]
     pub const fn with_on_failure(mut self, policy: OnFailure) -> Self {
         self.on_failure = policy;
         self
     }
 
-    /// Declares a variable of its runs.
+    /// Declares a variable.
     #[must_use]
     pub fn with_variable(mut self, variable: Variable) -> Self {
         self.variables.push(variable);
         self
     }
 
-    /// Sets what the run gives back.
+    /// Sets the output of a run.
     #[must_use]
     pub fn with_output(mut self, output: Expr) -> Self {
         self.output = output;
@@ -172,7 +175,7 @@ impl Definition {
         self.nodes.iter().find(|node| node.name == name)
     }
 
-    /// Name, version and a hash of everything else: what a run is pinned to.
+    /// The name, the version and a hash of the content: the identity to which a run is pinned.
     #[must_use]
     pub fn id(&self) -> DefinitionId {
         let bytes = serde_json::to_vec(self).unwrap_or_default();
@@ -180,7 +183,7 @@ impl Definition {
     }
 }
 
-/// Which definition exactly.
+/// The identity of a definition.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DefinitionId {
@@ -188,7 +191,7 @@ pub struct DefinitionId {
     pub name: Name,
     /// Its version.
     pub version: u32,
-    /// Of its JSON form: two definitions of one name and version that differ are told apart by it.
+    /// The hash of the JSON form. It distinguishes definitions of the same name and version.
     pub hash: u64,
 }
 
@@ -203,68 +206,68 @@ impl fmt::Display for DefinitionId {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Node {
-    /// Unique within the definition.
+    /// The name, unique within the definition.
     pub name: Name,
-    /// The links that lead here. None: the node starts with the run.
+    /// The incoming links. A node without any starts with the run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<Link>,
-    /// How many of them must be taken.
+    /// How many of the incoming links must be taken for the node to start.
     #[serde(default)]
     pub join: Join,
     /// What the node does.
     pub action: Action,
-    /// What it is given.
+    /// The input of the action.
     #[serde(default)]
     pub input: Expr,
-    /// The task that undoes it, if the run fails after it. It is given `{"input", "output", "certain"}`: what the node was
-    /// given, what it gave back, and whether it is certain that it happened.
+    /// The compensation: the task that undoes the node if the run fails after it. Its payload is `{"input", "output",
+    /// "certain"}`: the node's input and output, and whether the node is known to have taken effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Work>,
-    /// The task that finds out whether it has happened, for when its outcome is unknown. It is given `{"input"}`, what the node
-    /// was given, and answers `{"happened": true, "output": ..}` or `{"happened": false}`: then the node has succeeded with
-    /// that output, or failed without effect. If it fails, or answers something else, the outcome stays unknown.
+    /// The task that finds out whether the node took effect when its outcome is unknown. Its payload is `{"input"}`, the
+    /// node's input. It answers `{"happened": true, "output": ..}`, with which the node has succeeded with that output, or
+    /// `{"happened": false}`, with which the node has failed without side effects. If the query fails or answers anything
+    /// else, the outcome stays unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<Work>,
     /// Makes the end of this node a save-point.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub save: Option<SavePoint>,
-    /// The point of no return: once this node has succeeded nothing is undone any more, and it is tried until its
-    /// outcome is known.
+    /// Whether the node is the pivot: once it has succeeded, the run is not compensated any more and only goes forward. A
+    /// pivot is attempted until its outcome is known.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub pivot: bool,
-    /// Mutual exclusion: of the nodes of a run with one of these names in common, one at a time is under way. One that is
-    /// ready waits for its turn, the first in the definition goes first. With links between them the order is partial.
-    /// (WCP 17, 39, 40)
+    /// Mutual exclusion: of the nodes of a run that share one of these names, one at a time is under way. If several are
+    /// ready, the first in the definition starts first. Links between such nodes give a partial order. (WCP 17, 39, 40)
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mutex: Vec<Name>,
-    /// The stretch of the run in which it may start.
+    /// The stretch of the run in which the node may start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub milestone: Option<Milestone>,
-    /// What can happen to it while it is under way.
+    /// Handlers for what can happen while the node is under way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub handlers: Vec<Handler>,
-    /// The region that it cancels: when it succeeds, these nodes are withdrawn, wherever they stand. (WCP 19, 25)
+    /// The nodes that are cancelled when this one succeeds, whatever state they are in. (WCP 19, 25)
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cancels: Vec<Name>,
-    /// What it writes to variables of the run when it succeeds.
+    /// The variables that the node writes when it succeeds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub writes: Vec<Write>,
-    /// What must hold for it to start.
+    /// The condition under which the node may start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub precondition: Option<Precondition>,
-    /// What must hold of its output, which is [`Expr::Item`] in it, before anything sees that. If it does not hold, the
-    /// output goes nowhere: work that is done once is done again, as a new task, as long as the attempts of its policy
-    /// last, and is told what was refused (`{"output"}` as [`Expr::Item`] in the input); then the node fails. What was
-    /// refused has happened all the same, and is undone like anything else if the run turns back.
+    /// The condition that the output must meet, with the output as [`Expr::Item`]. An output that does not meet it is
+    /// discarded. Work that is not repeated by its action is then submitted again as a new task, as long as attempts of its
+    /// policy are left, with `{"output"}`, the rejected output, as [`Expr::Item`] in its input; after that the node fails.
+    /// The rejected work has taken effect, and is compensated like any other if the run fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postcondition: Option<Condition>,
-    /// How much it may use up, with everything within it.
+    /// The resources that the node, including its child runs, may use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
 }
 
 impl Node {
-    /// A node that starts with the run and is given nothing.
+    /// A node without incoming links, whose input is null.
     #[must_use]
     pub fn new(name: impl Into<Name>, action: Action) -> Self {
         Self {
@@ -288,105 +291,105 @@ impl Node {
         }
     }
 
-    /// Bounds how much it may use up.
+    /// Bounds the resources that the node may use.
     #[must_use]
     pub const fn with_budget(mut self, budget: Budget) -> Self {
         self.budget = Some(budget);
         self
     }
 
-    /// Writes a part of its output to a variable when it succeeds.
+    /// Writes a part of the node's output, given as a JSON pointer, to a variable when the node succeeds.
     #[must_use]
     pub fn writing(mut self, variable: impl Into<Name>, pointer: impl Into<String>) -> Self {
         self.writes.push(Write::new(variable, pointer));
         self
     }
 
-    /// Sets what must hold for it to start.
+    /// Sets the condition under which the node may start.
     #[must_use]
     pub fn with_precondition(mut self, precondition: Precondition) -> Self {
         self.precondition = Some(precondition);
         self
     }
 
-    /// Sets what must hold of its output before anything sees that.
+    /// Sets the condition that the output must meet.
     #[must_use]
     pub fn with_postcondition(mut self, postcondition: Condition) -> Self {
         self.postcondition = Some(postcondition);
         self
     }
 
-    /// Handles something that can happen to it while it is under way.
+    /// Adds a handler for something that can happen while the node is under way.
     #[must_use]
     pub fn with_handler(mut self, handler: Handler) -> Self {
         self.handlers.push(handler);
         self
     }
 
-    /// Withdraws another node when this one succeeds.
+    /// Cancels another node when this one succeeds.
     #[must_use]
     pub fn with_cancel(mut self, node: impl Into<Name>) -> Self {
         self.cancels.push(node.into());
         self
     }
 
-    /// Keeps it apart from the nodes of the same name of exclusion.
+    /// Excludes the nodes with the same mutex name from being under way at the same time as this one.
     #[must_use]
     pub fn with_mutex(mut self, name: impl Into<Name>) -> Self {
         self.mutex.push(name.into());
         self
     }
 
-    /// Lets it start only in this stretch of the run.
+    /// Restricts the start of the node to a stretch of the run.
     #[must_use]
     pub fn with_milestone(mut self, milestone: Milestone) -> Self {
         self.milestone = Some(milestone);
         self
     }
 
-    /// Adds a link that leads here.
+    /// Adds an incoming link.
     #[must_use]
     pub fn with_link(mut self, link: Link) -> Self {
         self.after.push(link);
         self
     }
 
-    /// Sets how many links must be taken.
+    /// Sets how many incoming links must be taken.
     #[must_use]
     pub const fn with_join(mut self, join: Join) -> Self {
         self.join = join;
         self
     }
 
-    /// Sets what the node is given.
+    /// Sets the input of the action.
     #[must_use]
     pub fn with_input(mut self, input: Expr) -> Self {
         self.input = input;
         self
     }
 
-    /// Sets the task that undoes it.
+    /// Sets the task that undoes the node.
     #[must_use]
     pub fn with_undo(mut self, undo: Work) -> Self {
         self.undo = Some(undo);
         self
     }
 
-    /// Sets the task that finds out whether it has happened.
+    /// Sets the task that finds out whether the node took effect when its outcome is unknown.
     #[must_use]
     pub fn with_query(mut self, query: Work) -> Self {
         self.query = Some(query);
         self
     }
 
-    /// Makes its end a save-point.
+    /// Makes the end of the node a save-point.
     #[must_use]
     pub fn as_save_point(mut self, save: SavePoint) -> Self {
         self.save = Some(save);
         self
     }
 
-    /// Makes it the point of no return.
+    /// Makes the node the pivot, after which the run only goes forward.
     #[must_use]
     pub const fn as_pivot(mut self) -> Self {
         self.pivot = true;
@@ -394,55 +397,55 @@ impl Node {
     }
 }
 
-/// What a node does.
+/// The action of a node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Action {
-    /// Does a piece of work once.
+    /// Executes a task, a nested workflow or a called workflow once.
     Do(Body),
-    /// Takes branches by conditions on its input.
+    /// Chooses branches by conditions on the node's input.
     Choose {
-        /// One branch or several.
+        /// Whether one branch is taken or several.
         #[serde(default)]
         pick: Pick,
-        /// The branches, in the order in which their conditions are asked.
+        /// The branches, in the order in which their conditions are evaluated.
         cases: Vec<Case>,
-        /// The branch for when no condition holds. Without one that is a failure of the node.
+        /// The branch that is taken when no condition holds. Without one, the node fails in that case.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         otherwise: Option<Name>,
     },
-    /// Does a piece of work for each item of a list.
+    /// Executes its body for each item of a list.
     Map(Map),
-    /// Does a piece of work again and again.
+    /// Executes its body in rounds until a condition holds.
     Repeat(Repeat),
-    /// Does a piece of work whose agent may hand parts of it on.
+    /// Executes a task whose agent may delegate parts of it.
     Delegate(Delegate),
-    /// Waits for a signal, a while, or whichever comes first. Its output is what the signal brought, null after the while.
-    /// (WCP 16, 24)
+    /// Waits for a signal, a timer, or the first of both. The output is the content of the signal, or null if the timer
+    /// fired first. (WCP 16, 24)
     Wait {
-        /// The signal, kept for the wait if it comes early.
+        /// The name of the signal. A signal that arrives before the node waits is kept for it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signal: Option<Name>,
-        /// The while.
+        /// The longest time to wait.
         #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
         timer: Option<Duration>,
     },
-    /// Waits for the first of several things: all are offered, and with the first that happens the others are withdrawn at
-    /// once, with their timers and subscriptions. Links name what happened ([`On::Case`]). Its output is what a signal
-    /// brought, null for a moment, and `{"by", "option", "note"}` for a decision. (WCP 16)
+    /// Waits for the first of several options. When the first one occurs, the others are withdrawn together with their
+    /// timers and subscriptions. Links name the option that occurred ([`On::Case`]). The output is the content of a signal,
+    /// null for a timer, and `{"by", "option", "note"}` for a decision. (WCP 16)
     Race {
-        /// What is offered.
-        offers: Vec<Offer>,
+        /// The options.
+        options: Vec<RaceOption>,
     },
-    /// Gives back its input: a place for branches to meet.
+    /// Passes its input through as its output: a point where branches meet.
     Pass,
-    /// Lets one token move between states, which may form cycles. (WCP 10)
+    /// Moves one token between states, which may form cycles. (WCP 10)
     States(States),
-    /// Ends the run, which succeeds with this node's input as its output: whatever else is under way or has not begun is
-    /// withdrawn. (WCP 43)
+    /// Ends the run successfully, with the node's input as the output of the run. All nodes that have not ended are
+    /// cancelled. (WCP 43)
     Stop,
-    /// Fails with this message: the end of a way that should not have been taken.
+    /// Fails with this message: the end of a branch that must not be taken.
     Fail(Name),
 }
 
@@ -453,43 +456,43 @@ impl Action {
         Self::Do(Body::Task(Work::new(kind)))
     }
 
-    /// A workflow within the workflow.
+    /// A nested workflow.
     #[must_use]
     pub fn flow(definition: Definition) -> Self {
         Self::Do(Body::Flow(Arc::new(definition)))
     }
 }
 
-/// A piece of work.
+/// What an action executes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Body {
     /// One task for an agent.
     Task(Work),
-    /// A workflow of its own, as a child run.
+    /// A nested workflow, as a child run.
     Flow(Arc<Definition>),
-    /// A workflow that the engine holds, as a child run.
+    /// A workflow that is registered with the engine, as a child run.
     Call(Call),
 }
 
-/// A task as a node describes it.
+/// The template of a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Work {
     /// The task's kind.
     pub kind: Name,
-    /// What it needs of an agent; a skill of the kind's name if nothing is said.
+    /// The needs of the task. Without any, the task needs the skill that its kind is named after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs: Option<Needs>,
-    /// How urgent it is; as urgent as the run if nothing is said.
+    /// The tier of the task. Without one, the task has the tier of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<Tier>,
     /// Retries and timeouts.
     #[serde(default, skip_serializing_if = "Policy::is_default")]
     pub policy: Policy,
-    /// What an attempt is expected to use up: so much is put aside of a [`Budget`] for each.
+    /// The expected usage of one attempt. A [`Budget`] reserves that much for each attempt.
     #[serde(default, skip_serializing_if = "Usage::is_nothing")]
     pub estimate: Usage,
 }
@@ -501,21 +504,21 @@ impl Work {
         Self { kind: kind.into(), needs: None, tier: None, policy: Policy::default(), estimate: Usage::default() }
     }
 
-    /// Sets what it needs.
+    /// Sets the needs.
     #[must_use]
     pub fn with_needs(mut self, needs: Needs) -> Self {
         self.needs = Some(needs);
         self
     }
 
-    /// Sets how urgent it is.
+    /// Sets the tier.
     #[must_use]
     pub const fn with_tier(mut self, tier: Tier) -> Self {
         self.tier = Some(tier);
         self
     }
 
-    /// Says what an attempt is expected to use up.
+    /// Sets the expected usage of one attempt.
     #[must_use]
     pub const fn with_estimate(mut self, usage: Usage) -> Self {
         self.estimate = usage;
@@ -530,26 +533,26 @@ impl Work {
     }
 }
 
-/// One branch or several.
+/// Whether one branch is taken or several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Pick {
-    /// The first whose condition holds. (WCP 4)
+    /// The first branch whose condition holds. (WCP 4)
     #[default]
     First,
-    /// Every one whose condition holds. (WCP 6)
+    /// Every branch whose condition holds. (WCP 6)
     Every,
 }
 
-/// A branch of a choice.
+/// A branch of an [`Action::Choose`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Case {
-    /// What links call it.
+    /// The name by which links refer to the branch.
     pub name: Name,
-    /// When it is taken, asked of the node's input as [`Expr::Item`].
+    /// The condition under which the branch is taken, with the node's input as [`Expr::Item`].
     pub when: Condition,
 }
 

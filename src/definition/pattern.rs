@@ -1,52 +1,52 @@
-//! Patterns of texts with wildcards.
+//! Wildcard patterns for strings.
 
-/// Whether a text is as a pattern says: `*` stands for any letters or none, `?` for one letter, and a backslash takes the next
-/// sign as it is; all else stands for itself, small and large letters apart. There is an answer after at most as many steps as
-/// text and pattern have letters, multiplied; never more, whatever they are.
+/// Whether a text matches a pattern: `*` stands for any number of characters, `?` for one character, and a backslash for the
+/// next character itself. All other characters stand for themselves; case matters. The number of steps is at most the
+/// product of the lengths of text and pattern.
 pub(super) fn matches(pattern: &str, text: &str) -> bool {
-    let pattern = signs(pattern);
+    let pattern = tokens(pattern);
     let text: Vec<char> = text.chars().collect();
-    let (mut at, mut sign) = (0, 0);
-    // Where to go on if what follows the last star does not fit: after it, one letter later.
+    let (mut at, mut token) = (0, 0);
+    // Where to resume when what follows the last star does not match: after the star, one character later in the text.
     let mut again: Option<(usize, usize)> = None;
     while at < text.len() {
-        match (pattern.get(sign), text.get(at)) {
-            (Some(Sign::Any), _) => {
-                again = Some((sign + 1, at));
-                sign += 1;
+        match (pattern.get(token), text.get(at)) {
+            (Some(Token::Any), _) => {
+                again = Some((token + 1, at));
+                token += 1;
             }
-            (Some(Sign::One), Some(_)) => (at, sign) = (at + 1, sign + 1),
-            (Some(Sign::Letter(letter)), Some(found)) if letter == found => (at, sign) = (at + 1, sign + 1),
+            (Some(Token::One), Some(_)) => (at, token) = (at + 1, token + 1),
+            (Some(Token::Char(char)), Some(found)) if char == found => (at, token) = (at + 1, token + 1),
             _ => {
                 let Some((after, from)) = again else { return false };
                 again = Some((after, from + 1));
-                (sign, at) = (after, from + 1);
+                (token, at) = (after, from + 1);
             }
         }
     }
-    pattern.iter().skip(sign).all(|sign| *sign == Sign::Any)
+    pattern.iter().skip(token).all(|token| *token == Token::Any)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sign {
+enum Token {
     Any,
     One,
-    Letter(char),
+    Char(char),
 }
 
-fn signs(pattern: &str) -> Vec<Sign> {
-    let mut signs = Vec::new();
-    let mut letters = pattern.chars();
-    while let Some(letter) = letters.next() {
-        signs.push(match letter {
-            '*' => Sign::Any,
-            '?' => Sign::One,
-            // At the end it stands for itself.
-            '\\' => Sign::Letter(letters.next().unwrap_or('\\')),
-            letter => Sign::Letter(letter),
+fn tokens(pattern: &str) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    let mut chars = pattern.chars();
+    while let Some(char) = chars.next() {
+        tokens.push(match char {
+            '*' => Token::Any,
+            '?' => Token::One,
+            // A trailing backslash stands for itself.
+            '\\' => Token::Char(chars.next().unwrap_or('\\')),
+            char => Token::Char(char),
         });
     }
-    signs
+    tokens
 }
 
 #[cfg(test)]
@@ -54,15 +54,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// By the definition, without an eye to time.
-    fn plainly(pattern: &[Sign], text: &[char]) -> bool {
+    /// The definition as a recursion, without a bound on its time.
+    fn by_definition(pattern: &[Token], text: &[char]) -> bool {
         match (pattern.split_first(), text.split_first()) {
             (None, None) => true,
-            (Some((Sign::Any, rest)), letters) => {
-                plainly(rest, text) || letters.is_some_and(|(_, letters)| plainly(pattern, letters))
+            (Some((Token::Any, rest)), chars) => {
+                by_definition(rest, text) || chars.is_some_and(|(_, chars)| by_definition(pattern, chars))
             }
-            (Some((Sign::One, rest)), Some((_, letters))) => plainly(rest, letters),
-            (Some((Sign::Letter(sign), rest)), Some((letter, letters))) => sign == letter && plainly(rest, letters),
+            (Some((Token::One, rest)), Some((_, chars))) => by_definition(rest, chars),
+            (Some((Token::Char(token), rest)), Some((char, chars))) => token == char && by_definition(rest, chars),
             (None, Some(_)) | (Some(_), None) => false,
         }
     }
@@ -90,8 +90,8 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_what_the_definition_says(pattern in "[ab*?\\\\]{0,8}", text in "[ab*]{0,9}") {
-            let letters: Vec<char> = text.chars().collect();
-            prop_assert_eq!(matches(&pattern, &text), plainly(&signs(&pattern), &letters), "{} {}", pattern, text);
+            let chars: Vec<char> = text.chars().collect();
+            prop_assert_eq!(matches(&pattern, &text), by_definition(&tokens(&pattern), &chars), "{} {}", pattern, text);
         }
     }
 }

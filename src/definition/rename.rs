@@ -1,9 +1,9 @@
-//! What a node means, apart from names and from the work that it hands out: to compare it with the node that it becomes in
-//! another definition.
+//! The meaning of a node apart from node names and task templates. A migration compares it with the meaning of the node in
+//! the new definition.
 
 use super::{
-    Action, Body, Boundary, Condition, Definition, Delegate, Enough, Expr, Gather, Handler, Map, Occasion, Repeat,
-    States, Work,
+    Action, Body, Boundary, Completion, Condition, Definition, Delegate, Expr, Gather, Handler, Map, Repeat, States,
+    WaitFor, Work,
 };
 use crate::name::Name;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ impl Condition {
 }
 
 impl Body {
-    /// A task is a task, and a workflow a workflow.
+    /// The kind of the body: all tasks are equal, and so are all nested workflows.
     fn kind(&self) -> Self {
         match self {
             Self::Task(_) => Self::Task(Work::new("")),
@@ -57,22 +57,25 @@ impl Body {
 }
 
 impl Action {
-    /// What it does, with other names for other nodes, and without what is done in each piece of work: two actions of which
-    /// this is equal keep the same state while they are under way.
+    /// The action with the nodes that it refers to renamed, and without its task templates. Two actions whose meanings are
+    /// equal keep the same state while they are under transition.
     pub(crate) fn meaning(&self, to: Renaming<'_>) -> Self {
         match self {
             Self::Do(body) => Self::Do(body.kind()),
             Self::Map(map) => Self::Map(Map {
                 over: map.over.renamed(to),
                 body: map.body.kind(),
-                enough: map.enough.as_ref().map(|enough| Enough { when: enough.when.renamed(to), ..enough.clone() }),
+                completion: map
+                    .completion
+                    .as_ref()
+                    .map(|completion| Completion { when: completion.when.renamed(to), ..completion.clone() }),
                 ..map.clone()
             }),
             Self::Repeat(repeat) => Self::Repeat(Repeat {
                 body: repeat.body.kind(),
                 until: repeat.until.renamed(to),
-                whilst: repeat.whilst.as_ref().map(|whilst| whilst.renamed(to)),
-                most: repeat.most,
+                while_: repeat.while_.as_ref().map(|while_| while_.renamed(to)),
+                max_rounds: repeat.max_rounds,
             }),
             Self::Delegate(delegate) => {
                 let mut same = Delegate { work: Work::new(""), ..delegate.clone() };
@@ -82,16 +85,16 @@ impl Action {
                 Self::Delegate(same)
             }
             Self::States(states) => Self::States(states.meaning(to)),
-            Self::Race { offers } => {
-                let mut offers = offers.clone();
-                offers.iter_mut().for_each(|offer| offer.on = offer.on.renamed(to));
-                Self::Race { offers }
+            Self::Race { options } => {
+                let mut options = options.clone();
+                options.iter_mut().for_each(|option| option.on = option.on.renamed(to));
+                Self::Race { options }
             }
             Self::Choose { .. } | Self::Wait { .. } | Self::Pass | Self::Stop | Self::Fail(_) => self.clone(),
         }
     }
 
-    /// Whether what has been done by one can stand as done by the other.
+    /// Whether work that was done under one action is valid under the other.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         let body = |action: &Self| match action {
             Self::Do(body) | Self::Map(Map { body, .. }) | Self::Repeat(Repeat { body, .. }) => Some(body.kind()),
@@ -115,22 +118,22 @@ impl States {
             state.body = state.body.as_ref().map(Body::kind);
             state.undo = None;
             state.input = Expr::Item;
-            for way in &mut state.next {
-                way.when = way.when.renamed(to);
+            for transition in &mut state.next {
+                transition.when = transition.when.renamed(to);
             }
         }
         states
     }
 }
 
-impl Occasion {
+impl WaitFor {
     fn renamed(&self, to: Renaming<'_>) -> Self {
         match self {
             Self::Signal { signal, matching } => {
                 Self::Signal { signal: signal.clone(), matching: matching.renamed(to) }
             }
             Self::After(span) => Self::After(*span),
-            // The moment was told when the wait began.
+            // The time was fixed when the wait began.
             Self::At(_) => Self::At(Expr::default()),
             Self::Decision(decision) => {
                 let mut decision = decision.clone();
@@ -142,7 +145,7 @@ impl Occasion {
 }
 
 impl Handler {
-    /// The same handler, with other names for other nodes.
+    /// The handler with the nodes that it refers to renamed.
     pub(crate) fn renamed(&self, to: Renaming<'_>) -> Self {
         let on = match &self.on {
             Boundary::Signal { signal, matching } => {
@@ -155,28 +158,28 @@ impl Handler {
 }
 
 impl Definition {
-    /// The names of the signals that some node waits for, here or in a workflow within.
-    pub(crate) fn listens_to(&self, signal: &Name) -> bool {
+    /// Whether a node of the definition or of a nested workflow waits for this signal.
+    pub(crate) fn awaits_signal(&self, signal: &Name) -> bool {
         self.nodes.iter().any(|node| {
             let handled = node
                 .handlers
                 .iter()
                 .any(|handler| matches!(&handler.on, Boundary::Signal { signal: on, .. } if on == signal));
-            handled || node.action.listens_to(signal)
+            handled || node.action.awaits_signal(signal)
         })
     }
 }
 
 impl Action {
-    fn listens_to(&self, wanted: &Name) -> bool {
+    fn awaits_signal(&self, wanted: &Name) -> bool {
         match self {
             Self::Wait { signal, .. } => signal.as_ref() == Some(wanted),
-            Self::Race { offers } => {
-                offers.iter().any(|offer| matches!(&offer.on, Occasion::Signal { signal, .. } if signal == wanted))
+            Self::Race { options } => {
+                options.iter().any(|option| matches!(&option.on, WaitFor::Signal { signal, .. } if signal == wanted))
             }
             Self::Choose { .. } | Self::Delegate(_) | Self::Pass | Self::Stop | Self::Fail(_) => false,
             Self::Do(_) | Self::Map(_) | Self::Repeat(_) | Self::States(_) => {
-                self.flows().any(|flow| flow.listens_to(wanted))
+                self.flows().any(|flow| flow.awaits_signal(wanted))
             }
         }
     }

@@ -1,19 +1,20 @@
-//! The second flow style: one token that moves between named states.
+//! State machines: one token that moves between named states.
 
 use super::{Body, Condition, Expr, Work};
 use crate::name::Name;
 use serde::{Deserialize, Serialize};
 
-/// States, between which one token moves along conditions. Cycles are allowed, with as many ways in and out as there are;
-/// the steps are bounded. It is a node of a graph, and what a state does may be a graph again. (WCP 10, 21)
+/// A state machine as the action of a node: one token moves between states along transitions. Cycles are allowed; the number
+/// of steps is bounded. The body of a state may be a nested workflow. (WCP 10, 21)
 ///
-/// The token carries a value: the node's input at first, then what each state gave. A state without transitions is final:
-/// the node ends with the token's value, and links can name the state it ended in ([`On::Case`](super::On::Case)).
+/// The token carries a value: the node's input at first, and then the output of each state. A state without transitions is
+/// final: the node ends with the token's value as its output, and links can name the final state
+/// ([`On::Case`](super::On::Case)).
 ///
 /// ```
 /// use counterpoint::definition::{Action, Body, Condition, Definition, Expr, Node, State, States, Work};
 ///
-/// // A writer and a critic hand a text to each other until the critic is content.
+/// // A writer and a critic alternate until the grade is above 7.
 /// let good = Condition::less(Expr::value(7), Expr::Item.at("/grade"));
 /// let states = States::from("draft", 20)
 ///     .with(State::new("draft").doing(Work::new("write")).then("review"))
@@ -26,19 +27,19 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct States {
-    /// Where the token begins.
+    /// The initial state.
     pub start: Name,
     /// The states.
     pub states: Vec<State>,
-    /// How many states it enters at the most; after that the node fails, with the token's value as its output.
-    pub most: u32,
+    /// The largest number of states that the token enters. After that the node fails, with the token's value as its output.
+    pub max_steps: u32,
 }
 
 impl States {
-    /// States that begin with this one, of which at most so many are entered.
+    /// A state machine that begins in `start` and enters at most `max_steps` states.
     #[must_use]
-    pub fn from(start: impl Into<Name>, most: u32) -> Self {
-        Self { start: start.into(), states: Vec::new(), most }
+    pub fn from(start: impl Into<Name>, max_steps: u32) -> Self {
+        Self { start: start.into(), states: Vec::new(), max_steps }
     }
 
     /// Adds a state.
@@ -49,23 +50,23 @@ impl States {
     }
 }
 
-/// One of the states of [`States`].
+/// One state of [`States`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct State {
-    /// Unique among the states.
+    /// The name, unique among the states.
     pub name: Name,
-    /// What is done in it; nothing, if none: the token's value passes.
+    /// What is executed in the state. Without a body, the token's value passes through.
     #[serde(default, rename = "do", skip_serializing_if = "Option::is_none")]
     pub body: Option<Body>,
-    /// What that is given: the token's value, as [`Expr::Item`], unless it says otherwise.
+    /// The input of the body; the token's value, as [`Expr::Item`], by default.
     #[serde(default = "item", skip_serializing_if = "is_item")]
     pub input: Expr,
-    /// The task that undoes it, each time that it was done, the last first.
+    /// The task that undoes the body. It is executed for each time that the token was in the state, in reverse order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Work>,
-    /// Where the token goes from here: the first that holds.
+    /// The transitions. The token takes the first one whose condition holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub next: Vec<Transition>,
 }
@@ -79,54 +80,54 @@ fn is_item(expr: &Expr) -> bool {
 }
 
 impl State {
-    /// A state in which nothing is done, and from which nothing leads.
+    /// A final state without a body.
     #[must_use]
     pub fn new(name: impl Into<Name>) -> Self {
         Self { name: name.into(), body: None, input: Expr::Item, undo: None, next: Vec::new() }
     }
 
-    /// Does this task in it.
+    /// Executes this task in the state.
     #[must_use]
     pub fn doing(mut self, work: Work) -> Self {
         self.body = Some(Body::Task(work));
         self
     }
 
-    /// Does this in it.
+    /// Executes this body in the state.
     #[must_use]
     pub fn with_body(mut self, body: Body) -> Self {
         self.body = Some(body);
         self
     }
 
-    /// Gives this to what is done in it.
+    /// Sets the input of the body.
     #[must_use]
     pub fn with_input(mut self, input: Expr) -> Self {
         self.input = input;
         self
     }
 
-    /// Undoes what was done in it with this task.
+    /// Sets the task that undoes the body.
     #[must_use]
     pub fn with_undo(mut self, undo: Work) -> Self {
         self.undo = Some(undo);
         self
     }
 
-    /// Goes on to that state, if the condition holds of what this one gave, as [`Expr::Item`].
+    /// Adds a transition that is taken if the condition holds for the state's output, given as [`Expr::Item`].
     #[must_use]
     pub fn when(mut self, when: Condition, to: impl Into<Name>) -> Self {
         self.next.push(Transition { to: to.into(), when, on_failure: false });
         self
     }
 
-    /// Goes on to that state in any case.
+    /// Adds a transition without a condition.
     #[must_use]
     pub fn then(self, to: impl Into<Name>) -> Self {
         self.when(Condition::True, to)
     }
 
-    /// Goes on to that state if what is done in this one fails. The token carries `{"failure": why}`.
+    /// Adds a transition that is taken if the body fails. The token's value is then `{"failure": why}`.
     #[must_use]
     pub fn on_failure(mut self, to: impl Into<Name>) -> Self {
         self.next.push(Transition { to: to.into(), when: Condition::True, on_failure: true });
@@ -134,17 +135,17 @@ impl State {
     }
 }
 
-/// A way from one state to another.
+/// A transition from one state to another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Transition {
-    /// Where it leads.
+    /// The state that it leads to.
     pub to: Name,
-    /// When it is gone, asked of the token's value as [`Expr::Item`].
+    /// The condition on the token's value, given as [`Expr::Item`].
     #[serde(default = "always", skip_serializing_if = "is_always")]
     pub when: Condition,
-    /// Whether it is for when what is done in the state fails.
+    /// Whether the transition is taken when the body fails, instead of when it succeeds.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub on_failure: bool,
 }

@@ -1,15 +1,16 @@
-//! Trigger rules: when a node starts, by how the nodes before it ended.
+//! Trigger rules: a node starts depending on how the nodes before it ended.
 
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// When a node starts, by how its inputs ended: those that it is linked after.
+/// A trigger rule: decides by how the inputs of a node ended whether the node starts. Its inputs are the nodes that its
+/// links come from.
 ///
-/// An input **succeeded**, **failed**, or was **skipped**: a node that the run went around or that was withdrawn, and a
-/// choice that took another case than the link names. A node that can start before the last of its inputs has ended starts
-/// at once; otherwise it waits for all of them, and is skipped if the rule does not hold then.
+/// An input **succeeded**, **failed**, or was **skipped**; cancelled nodes, and choices that took another case than the link
+/// names, count as skipped. A node whose rule already holds before all inputs have ended starts at once. Otherwise it waits
+/// for all of them, and is skipped if the rule does not hold then.
 ///
-/// What a rule says of two inputs (S succeeded, F failed, K skipped; in any order):
+/// The rules for two inputs (S succeeded, F failed, K skipped; in any order):
 ///
 /// | rule | S S | S F | S K | F F | F K | K K | starts early |
 /// |---|---|---|---|---|---|---|---|
@@ -25,8 +26,8 @@ use serde::{Deserialize, Serialize};
 /// | `AllSkipped` | | | | | | yes | |
 /// | `Always` | yes | yes | yes | yes | yes | yes | at once, whatever they do |
 ///
-/// A rule under which a node can start although an input failed [takes care](Self::takes_care_of_failure) of that failure:
-/// it does not fail the run.
+/// A rule under which a node can start although an input failed [handles](Self::handles_failure) that failure: it does
+/// not fail the run.
 ///
 /// ```
 /// use counterpoint::definition::{Inputs, Trigger};
@@ -42,7 +43,7 @@ use serde::{Deserialize, Serialize};
 pub enum Trigger {
     /// Every input succeeded.
     AllSucceeded,
-    /// Every input ended, in whatever way.
+    /// Every input ended.
     AllDone,
     /// Every input failed.
     AllFailed,
@@ -60,12 +61,12 @@ pub enum Trigger {
     NoneSkipped,
     /// Every input was skipped.
     AllSkipped,
-    /// Whatever the inputs do, and without waiting for them.
+    /// Without waiting for any input.
     Always,
 }
 
 impl Trigger {
-    /// All of them.
+    /// All rules.
     pub const ALL: [Self; 11] = [
         Self::AllSucceeded,
         Self::AllDone,
@@ -80,10 +81,10 @@ impl Trigger {
         Self::Always,
     ];
 
-    /// Whether the node starts (true) or is skipped (false); none while it must wait.
+    /// Whether the node starts (`true`) or is skipped (`false`); `None` while it must wait.
     #[must_use]
     pub const fn verdict(self, inputs: Inputs) -> Option<bool> {
-        let Inputs { of, succeeded, failed, skipped } = inputs;
+        let Inputs { total, succeeded, failed, skipped } = inputs;
         let early = match self {
             Self::AnySucceeded => succeeded > 0,
             Self::AnyFailed => failed > 0,
@@ -100,24 +101,24 @@ impl Trigger {
         if early {
             return Some(true);
         }
-        if !inputs.is_whole() {
+        if !inputs.all_ended() {
             return None;
         }
         Some(match self {
-            Self::AllSucceeded => succeeded == of,
+            Self::AllSucceeded => succeeded == total,
             Self::AllDone => true,
-            Self::AllFailed => failed == of,
+            Self::AllFailed => failed == total,
             Self::NoneFailed => failed == 0,
             Self::NoneFailedOneSucceeded => failed == 0 && succeeded > 0,
             Self::NoneSkipped => skipped == 0,
-            Self::AllSkipped => skipped == of,
+            Self::AllSkipped => skipped == total,
             Self::AnySucceeded | Self::AnyFailed | Self::AnyDone | Self::Always => false,
         })
     }
 
-    /// Whether a node can start by this rule although an input failed.
+    /// Whether a node with this rule can start although an input failed.
     #[must_use]
-    pub const fn takes_care_of_failure(self) -> bool {
+    pub const fn handles_failure(self) -> bool {
         match self {
             Self::AllDone
             | Self::AllFailed
@@ -149,49 +150,49 @@ impl fmt::Display for Trigger {
     }
 }
 
-/// How the inputs of a node ended, so far.
+/// How many inputs of a node have ended so far, and how.
 ///
 /// ```
 /// use counterpoint::definition::Inputs;
 ///
-/// assert!(!Inputs::new(2).succeeded(1).is_whole());
-/// assert!(Inputs::new(2).succeeded(1).skipped(1).is_whole());
+/// assert!(!Inputs::new(2).succeeded(1).all_ended());
+/// assert!(Inputs::new(2).succeeded(1).skipped(1).all_ended());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Inputs {
-    /// How many there are.
-    pub of: u32,
-    /// How many succeeded.
+    /// The number of inputs.
+    pub total: u32,
+    /// How many have succeeded.
     pub succeeded: u32,
-    /// How many failed.
+    /// How many have failed.
     pub failed: u32,
     /// How many were skipped.
     pub skipped: u32,
 }
 
 impl Inputs {
-    /// So many inputs, of which none has ended.
+    /// A number of inputs of which none has ended.
     #[must_use]
-    pub const fn new(of: u32) -> Self {
-        Self { of, succeeded: 0, failed: 0, skipped: 0 }
+    pub const fn new(total: u32) -> Self {
+        Self { total, succeeded: 0, failed: 0, skipped: 0 }
     }
 
-    /// So many succeeded.
+    /// Sets how many have succeeded.
     #[must_use]
     pub const fn succeeded(mut self, count: u32) -> Self {
         self.succeeded = count;
         self
     }
 
-    /// So many failed.
+    /// Sets how many have failed.
     #[must_use]
     pub const fn failed(mut self, count: u32) -> Self {
         self.failed = count;
         self
     }
 
-    /// So many were skipped.
+    /// Sets how many were skipped.
     #[must_use]
     pub const fn skipped(mut self, count: u32) -> Self {
         self.skipped = count;
@@ -200,7 +201,7 @@ impl Inputs {
 
     /// Whether all have ended.
     #[must_use]
-    pub const fn is_whole(self) -> bool {
-        self.succeeded.saturating_add(self.failed).saturating_add(self.skipped) >= self.of
+    pub const fn all_ended(self) -> bool {
+        self.succeeded.saturating_add(self.failed).saturating_add(self.skipped) >= self.total
     }
 }

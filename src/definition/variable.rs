@@ -1,4 +1,4 @@
-//! The context of a run: variables that its nodes write and read.
+//! Variables: values of a run that its nodes write and read.
 
 use super::Condition;
 use crate::name::Name;
@@ -9,18 +9,18 @@ use serde_json::{Number, Value};
 
 /// A variable of a run.
 ///
-/// Nodes write to it ([`Write`]) and read it ([`Expr::Variable`](super::Expr::Variable)). **Who reads sees what was written
-/// by the nodes before it**, by the links that lead to it, and nothing else; the output of the run sees everything. Writes
-/// are put together by the variable's [`Reducer`] in an order that the definition decides: a node after those that it
-/// follows, and of nodes that do not follow each other the first in the definition first. So no update is lost, and what is
-/// read does not depend on who was faster. A node that may start before all its links are decided (a counting join, some
-/// trigger rules) sees what is written by then.
+/// Nodes write to it ([`Write`]) and read it ([`Expr::Variable`](super::Expr::Variable)). **A node reads the writes of the
+/// nodes that are causally before it** and no others; the output of the run includes all writes. The variable's [`Reducer`]
+/// combines the writes in an order that the definition fixes: causally later nodes after earlier ones, and concurrent nodes
+/// in the order of the definition. No write is lost, and the value does not depend on which node ended first. A node that
+/// may start before all its links are decided (a counting join, some trigger rules) reads the writes that exist then.
 ///
-/// Only a node that succeeded has written. A workflow within has variables of its own.
+/// Only nodes that succeed write. A nested workflow has variables of its own.
 ///
-/// A variable may also take **updates** from outside while the run goes on ([`RunCommand::Update`](crate::RunCommand::Update)),
-/// if it says which. They count after all writes of nodes, in the order in which they came, and everybody sees them who reads
-/// afterwards. Of a variable that a function of the host puts together, a node sees what there was when it began.
+/// A variable may also accept **updates** from outside while the run goes on
+/// ([`RunCommand::Update`](crate::RunCommand::Update)). They are combined after all writes of nodes, in the order of
+/// arrival, and every later read includes them. If the reducer is a function of the host, a node reads the value as of its
+/// start.
 ///
 /// ```
 /// use counterpoint::definition::{Action, Definition, Expr, Link, Node, Reducer, Variable};
@@ -36,35 +36,35 @@ use serde_json::{Number, Value};
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Variable {
-    /// Unique among the variables of the definition.
+    /// The name, unique among the variables of the definition.
     pub name: Name,
-    /// How writes are put together.
+    /// How writes are combined.
     #[serde(default)]
     pub reducer: Reducer,
-    /// What it is before anything is written. Null: nothing.
+    /// The initial value; null for none.
     #[serde(default, skip_serializing_if = "Payload::is_null")]
     pub initial: Payload,
-    /// Which updates it takes, asked of the value that is offered, as [`Expr::Item`](super::Expr::Item). Nodes and variables
-    /// are seen as the output of the run sees them. If nothing is said: none.
+    /// Which updates are accepted: a condition on the new value, given as [`Expr::Item`](super::Expr::Item). It reads nodes
+    /// and variables as the output of the run does. Without a condition no update is accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updates: Option<Condition>,
 }
 
 impl Variable {
-    /// A variable that is nothing before anything is written.
+    /// A variable without an initial value.
     #[must_use]
     pub fn new(name: impl Into<Name>, reducer: Reducer) -> Self {
         Self { name: name.into(), reducer, initial: Payload::NULL, updates: None }
     }
 
-    /// Sets what it is before anything is written.
+    /// Sets the initial value.
     #[must_use]
     pub fn with_initial(mut self, initial: impl Into<Value>) -> Self {
         self.initial = Payload::new(initial.into());
         self
     }
 
-    /// Has it take updates from outside, of which this holds.
+    /// Accepts updates that meet the condition.
     #[must_use]
     pub fn with_updates(mut self, when: Condition) -> Self {
         self.updates = Some(when);
@@ -72,39 +72,40 @@ impl Variable {
     }
 }
 
-/// How what several nodes write to one variable is put together.
+/// How the writes to a variable are combined.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reducer {
-    /// The last write counts. Two nodes that could both write must follow each other: anything else is refused by
-    /// [`validate`](crate::workflow::validate), because a write could be lost; so no node writes to one that takes updates.
+    /// The last write wins. Two nodes that write must be causally ordered; [`validate`](crate::workflow::validate) rejects
+    /// other definitions, because a write could be lost. For the same reason no node may write to such a variable if it
+    /// accepts updates.
     #[default]
     Replace,
-    /// A list: a list that is written adds its items, anything else is added as an item.
+    /// A list. A list that is written adds its items; any other value is added as one item.
     Append,
-    /// An object: fields of objects are merged one by one, however deep; of a field that both have and that is no object in
-    /// both, lists and null included, the later write counts.
+    /// An object. Objects are merged field by field, recursively. If both have a field and it is not an object in both, the
+    /// later write wins; this includes lists and null.
     Merge,
     /// The largest number.
     Max,
     /// The smallest number.
     Min,
-    /// The sum of the numbers. Whole numbers are added exactly; a sum beyond 64 bits is a floating-point number.
+    /// The sum of the numbers. Integers are added exactly; a sum that does not fit into 64 bits is a floating-point number.
     Sum,
-    /// By a function of the host of this name ([`Config::with_reducer`](crate::Config::with_reducer)), given what there is
-    /// and what is written. What it gives is written down with the node that reads it; replay does not call it.
+    /// A reducer of the host with this name ([`Config::with_reducer`](crate::Config::with_reducer)), which gets the current
+    /// value and the written one. Its result is recorded with the node that reads it; replay does not call it.
     Custom(Name),
 }
 
 impl Reducer {
-    /// Whether writes that nothing orders can be put together.
-    pub(crate) const fn takes_concurrent(&self) -> bool {
+    /// Whether concurrent writes can be combined.
+    pub(crate) const fn combines_concurrent(&self) -> bool {
         !matches!(self, Self::Replace)
     }
 
-    /// What a value must be to be written, in words; none if anything may.
-    pub(crate) fn misfit(&self, value: &Value) -> Option<&'static str> {
+    /// The type of value that can be written, in words, if this value is not of it.
+    pub(crate) fn expected_type(&self, value: &Value) -> Option<&'static str> {
         match self {
             Self::Replace | Self::Append | Self::Custom(_) => None,
             Self::Merge => (!value.is_object()).then_some("an object"),
@@ -112,36 +113,36 @@ impl Reducer {
         }
     }
 
-    /// Puts what there is and what is written together. Not for [`Self::Custom`], which the host does.
-    pub(crate) fn reduce(&self, there: Value, written: &Value) -> Value {
-        match (self, there) {
-            (Self::Append, there) => append(there, written),
+    /// Combines the current value and a written one. [`Self::Custom`] is combined by the host instead.
+    pub(crate) fn reduce(&self, current: Value, written: &Value) -> Value {
+        match (self, current) {
+            (Self::Append, current) => append(current, written),
             (Self::Replace | Self::Custom(_), _) | (_, Value::Null) => written.clone(),
-            (Self::Merge, mut there) => {
-                merge(&mut there, written);
-                there
+            (Self::Merge, mut current) => {
+                merge(&mut current, written);
+                current
             }
-            (Self::Sum, there) => sum(&there, written),
-            (Self::Max, there) => {
-                if is_less(&there, written) {
+            (Self::Sum, current) => sum(&current, written),
+            (Self::Max, current) => {
+                if is_less(&current, written) {
                     written.clone()
                 } else {
-                    there
+                    current
                 }
             }
-            (Self::Min, there) => {
-                if is_less(written, &there) {
+            (Self::Min, current) => {
+                if is_less(written, &current) {
                     written.clone()
                 } else {
-                    there
+                    current
                 }
             }
         }
     }
 }
 
-fn append(there: Value, written: &Value) -> Value {
-    let mut list = match there {
+fn append(current: Value, written: &Value) -> Value {
+    let mut list = match current {
         Value::Array(list) => list,
         Value::Null => Vec::new(),
         other @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => vec![other],
@@ -155,21 +156,21 @@ fn append(there: Value, written: &Value) -> Value {
     Value::Array(list)
 }
 
-/// By a work list: payloads are as deep as the limits allow.
-fn merge(there: &mut Value, written: &Value) {
+/// Merges with a work list instead of recursion, since payloads may be as deep as the limits allow.
+fn merge(current: &mut Value, written: &Value) {
     let mut work = Vec::new();
-    match (there, written) {
-        (Value::Object(there), Value::Object(written)) => work.push((there, written)),
-        (there, written) => *there = written.clone(),
+    match (current, written) {
+        (Value::Object(current), Value::Object(written)) => work.push((current, written)),
+        (current, written) => *current = written.clone(),
     }
-    while let Some((there, written)) = work.pop() {
+    while let Some((current, written)) = work.pop() {
         for (name, more) in written {
-            let both = more.is_object() && there.get(name).is_some_and(Value::is_object);
+            let both = more.is_object() && current.get(name).is_some_and(Value::is_object);
             if !both {
-                there.insert(name.clone(), more.clone());
+                current.insert(name.clone(), more.clone());
             }
         }
-        for (name, value) in there.iter_mut() {
+        for (name, value) in current.iter_mut() {
             if let (Value::Object(inner), Some(Value::Object(more))) = (value, written.get(name)) {
                 work.push((inner, more));
             }
@@ -193,27 +194,27 @@ fn is_less(a: &Value, b: &Value) -> bool {
     super::expr::order(a, b) == Some(Ordering::Less)
 }
 
-/// What a node writes when it succeeds.
+/// A write of a node to a variable, made when the node succeeds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Write {
-    /// To which variable.
+    /// The variable.
     pub to: Name,
-    /// Which part of its output, by a JSON pointer; all of it if nothing is said. A pointer that leads nowhere writes
-    /// nothing. A value that the reducer cannot take fails the node.
+    /// A JSON pointer to the part of the output that is written; empty for all of it. If the pointer leads nowhere, nothing
+    /// is written. A value that the reducer does not accept fails the node.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub at: String,
 }
 
 impl Write {
-    /// The part of the output that this pointer leads to.
+    /// Writes the part of the output at this pointer.
     #[must_use]
     pub fn new(to: impl Into<Name>, at: impl Into<String>) -> Self {
         Self { to: to.into(), at: at.into() }
     }
 
-    /// What is written of this output; none if nothing is.
+    /// The part of this output that is written; `None` if there is none.
     pub(crate) fn of<'v>(&self, output: &'v Value) -> Option<&'v Value> {
         output.pointer(&self.at).filter(|value| !value.is_null())
     }
@@ -225,7 +226,7 @@ mod tests {
     use serde_json::json;
 
     fn all(reducer: &Reducer, values: &[Value]) -> Value {
-        values.iter().fold(Value::Null, |there, value| reducer.reduce(there, value))
+        values.iter().fold(Value::Null, |current, value| reducer.reduce(current, value))
     }
 
     #[test]

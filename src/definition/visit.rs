@@ -1,10 +1,10 @@
-//! All expressions and conditions of a definition, wherever they stand.
+//! Traversal of all expressions and conditions of a definition.
 
-use super::{Action, Body, Boundary, Condition, Definition, Expr, Map, Node, Occasion, Repeat, State};
+use super::{Action, Body, Boundary, Condition, Definition, Expr, Map, Node, Repeat, State, WaitFor};
 use crate::name::Name;
 use std::collections::BTreeSet;
 
-/// Expressions and conditions, in the order in which they are written.
+/// Expressions and conditions, in the order of the definition.
 #[derive(Debug, Default)]
 pub(crate) struct Parts<'d> {
     expressions: Vec<&'d Expr>,
@@ -12,7 +12,7 @@ pub(crate) struct Parts<'d> {
 }
 
 impl Node {
-    /// What stands in the node, without workflows within it.
+    /// The expressions and conditions of the node, without those of nested workflows.
     pub(crate) fn parts(&self) -> Parts<'_> {
         let mut parts = Parts { expressions: vec![&self.input], conditions: Vec::new() };
         parts.conditions.extend(self.precondition.as_ref().map(|guard| &guard.when));
@@ -21,25 +21,25 @@ impl Node {
             Action::Choose { cases, .. } => parts.conditions.extend(cases.iter().map(|case| &case.when)),
             Action::Map(map) => {
                 parts.expressions.push(&map.over);
-                parts.conditions.extend(map.enough.as_ref().map(|enough| &enough.when));
+                parts.conditions.extend(map.completion.as_ref().map(|completion| &completion.when));
             }
             Action::Repeat(repeat) => {
                 parts.conditions.push(&repeat.until);
-                parts.conditions.extend(&repeat.whilst);
+                parts.conditions.extend(&repeat.while_);
             }
-            Action::Race { offers } => {
-                for offer in offers {
-                    match &offer.on {
-                        Occasion::Signal { matching, .. } => parts.conditions.push(matching),
-                        Occasion::At(moment) => parts.expressions.push(moment),
-                        Occasion::After(_) | Occasion::Decision(_) => {}
+            Action::Race { options } => {
+                for option in options {
+                    match &option.on {
+                        WaitFor::Signal { matching, .. } => parts.conditions.push(matching),
+                        WaitFor::At(time) => parts.expressions.push(time),
+                        WaitFor::After(_) | WaitFor::Decision(_) => {}
                     }
                 }
             }
             Action::States(states) => {
                 for state in &states.states {
                     parts.expressions.push(&state.input);
-                    parts.conditions.extend(state.next.iter().map(|way| &way.when));
+                    parts.conditions.extend(state.next.iter().map(|transition| &transition.when));
                 }
             }
             Action::Do(_)
@@ -58,7 +58,7 @@ impl Node {
 }
 
 impl Action {
-    /// The work that it does, which is not that of states.
+    /// The body of the action. A state machine has one per state instead ([`Self::bodies`]).
     pub(crate) const fn body(&self) -> Option<&Body> {
         match self {
             Self::Do(body) | Self::Map(Map { body, .. }) | Self::Repeat(Repeat { body, .. }) => Some(body),
@@ -73,17 +73,17 @@ impl Action {
         }
     }
 
-    /// The states that its token goes through.
+    /// The states of a state machine.
     pub(crate) fn states(&self) -> &[State] {
         if let Self::States(states) = self { &states.states } else { &[] }
     }
 
-    /// All the work that it may do; work that agents hand on is not told here.
+    /// All bodies that the action may execute. Delegated parts are not among them.
     pub(crate) fn bodies(&self) -> impl Iterator<Item = &Body> {
         self.body().into_iter().chain(self.states().iter().filter_map(|state| state.body.as_ref()))
     }
 
-    /// The workflows within it.
+    /// The nested workflows in the action.
     pub(crate) fn flows(&self) -> impl Iterator<Item = &Definition> {
         self.bodies().filter_map(|body| match body {
             Body::Flow(flow) => Some(&**flow),
@@ -93,14 +93,15 @@ impl Action {
 }
 
 impl Definition {
-    /// Whether an expression reads a variable that takes updates, so that it may give something else when it is asked again.
+    /// Whether the expression reads a variable that accepts updates, so that a second evaluation may give another value.
     pub(crate) fn may_change(&self, expr: &Expr) -> bool {
         let updated = |name: &Name| self.variables.iter().any(|it| it.name == *name && it.updates.is_some());
         let parts = Parts { expressions: vec![expr], conditions: Vec::new() };
         self.variables.iter().any(|variable| variable.updates.is_some()) && parts.names().0.into_iter().any(updated)
     }
 
-    /// What stands in the definition itself, without its nodes: its output, and which updates its variables take.
+    /// The expressions and conditions of the definition itself, without those of its nodes: its output, and the conditions
+    /// on updates.
     pub(crate) fn parts(&self) -> Parts<'_> {
         let updates = self.variables.iter().filter_map(|variable| variable.updates.as_ref());
         Parts { expressions: vec![&self.output], conditions: updates.collect() }
@@ -108,7 +109,7 @@ impl Definition {
 }
 
 impl<'d> Parts<'d> {
-    /// The variables that are read, and the predicates that are asked.
+    /// The names of the variables that are read, and of the predicates that are evaluated.
     pub(crate) fn names(self) -> (BTreeSet<&'d Name>, BTreeSet<&'d Name>) {
         let Self { mut expressions, mut conditions } = self;
         let (mut variables, mut predicates) = (BTreeSet::new(), BTreeSet::new());

@@ -9,7 +9,7 @@ use crate::id::RunId;
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::rejected::{Conflict, Invalid, Misuse, Overload, Rejected, Unknown, WrongState};
-use crate::run::{Cause, RunPhase, RunSpec, UndoOutcome, UndoRemedy};
+use crate::run::{Cause, CompensationOutcome, CompensationRemedy, RunPhase, RunSpec};
 use crate::scheduler::{Tx, fits, named};
 use crate::workflow::functions::Functions;
 use crate::workflow::machine::{NoUpdate, NodeState, Run};
@@ -79,7 +79,7 @@ impl Driver {
         }
         if let Some(key) = &spec.business_key {
             named("business_key", key, limits)?;
-            let taken = if spec.alone { self.book.holder(&spec, key) } else { None };
+            let taken = if spec.exclusive { self.book.holder(&spec, key) } else { None };
             if let Some(run) = taken {
                 return Err(Rejected::Conflict(Conflict::SoleKey { workflow: spec.workflow, key: key.clone(), run }));
             }
@@ -107,7 +107,7 @@ impl Driver {
             return Err(at_limit("signals", limits.signals));
         }
         let rule = run.plan().definition.signals.iter().find(|rule| rule.name == signal);
-        if let Some(most) = rule.and_then(|rule| rule.most)
+        if let Some(most) = rule.and_then(|rule| rule.max_kept)
             && same >= most as usize
         {
             return Err(at_limit(&signal, most));
@@ -201,27 +201,27 @@ impl Driver {
         }
     }
 
-    fn remedy(&mut self, id: RunId, node: Name, remedy: UndoRemedy, tx: &mut Tx<'_>) -> Verdict {
+    fn remedy(&mut self, id: RunId, node: Name, remedy: CompensationRemedy, tx: &mut Tx<'_>) -> Verdict {
         let run = self.book.get(id).ok_or(Rejected::Unknown(Unknown::Run(id)))?;
         let Some(place) = run.plan().index_of(&node) else {
             return Err(Rejected::Unknown(Unknown::Node { run: id, node }));
         };
         let is_open = run.phase() == RunPhase::CompensationFailed || run.rollback().is_rolling_back();
-        let failed = |state: &&NodeState| matches!(state.compensated(), Some(UndoOutcome::Failed { .. }));
+        let failed = |state: &&NodeState| matches!(state.compensated(), Some(CompensationOutcome::Failed { .. }));
         let Some(state) = run.graph().state(place).filter(failed).filter(|_| is_open) else {
             return Err(Rejected::State(WrongState::NothingToRemedy { run: id, node }));
         };
         // A child run whose compensation ended has nothing in it to try again.
-        if remedy == UndoRemedy::Retry
+        if remedy == CompensationRemedy::Retry
             && let Some(child) = state.instances().child_not_undone()
         {
             return Err(Rejected::State(WrongState::RunPhase { run: child, phase: RunPhase::Finished }));
         }
         let compensated = |outcome| NodeEvent::Compensated { outcome };
         let event = match remedy {
-            UndoRemedy::Retry => NodeEvent::CompensationRetried,
-            UndoRemedy::Declare { reason } => compensated(UndoOutcome::Declared { reason }),
-            UndoRemedy::Abandon { reason } => compensated(UndoOutcome::Abandoned { reason }),
+            CompensationRemedy::Retry => NodeEvent::CompensationRetried,
+            CompensationRemedy::Declare { reason } => compensated(CompensationOutcome::Declared { reason }),
+            CompensationRemedy::Abandon { reason } => compensated(CompensationOutcome::Abandoned { reason }),
         };
         let node = run.plan().node_ref(place);
         self.emit(event.of(id, node), tx);

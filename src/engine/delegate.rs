@@ -4,12 +4,12 @@ use super::drive::Driver;
 use super::spending::Balance;
 use super::view::NodeView;
 use crate::command::AgentCommand;
-use crate::definition::{Beyond, Budget, Subtask};
+use crate::definition::{Budget, OnLimit, Subtask};
 use crate::event::{NodeEvent, PartEvent};
 use crate::id::{AgentId, NodeIx, RunId};
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{Dropped, Handed, LimitReached, PartEnd};
+use crate::run::{DelegatedPart, DroppedSubtask, LimitReached, PartOutcome};
 use crate::task::{Failure, FailureKind, Needs, Owner, Phase, Spending};
 use crate::workflow::machine::misread;
 
@@ -33,7 +33,7 @@ pub struct PartView<'a> {
     /// Who was given it or its results, each once, in the order in which they were.
     pub agents: &'a [AgentId],
     /// How it ended, if it has.
-    pub end: Option<&'a PartEnd>,
+    pub end: Option<&'a PartOutcome>,
     /// Its result.
     pub output: &'a Payload,
     /// Where its share of the budget stands, if it was promised one and has not ended.
@@ -99,10 +99,10 @@ impl Driver {
             match self.may_delegate(part, &task, into.len(), promised) {
                 Ok(not) => {
                     promised = promised + share(task.budget);
-                    into.push(Handed::new(task, not));
+                    into.push(DelegatedPart::new(task, not));
                 }
-                Err(limit) if delegate.beyond == Beyond::Stop => return Some(NodeEvent::Exhausted { limit }),
-                Err(limit) => dropped.push(Dropped::new(index, limit)),
+                Err(limit) if delegate.on_limit == OnLimit::Stop => return Some(NodeEvent::Exhausted { limit }),
+                Err(limit) => dropped.push(DroppedSubtask::new(index, limit)),
             }
         }
         Some(NodeEvent::Part { part: part.part, event: PartEvent::Split { into, dropped } })
@@ -116,17 +116,17 @@ impl Driver {
         beside: usize,
         promised: Spending,
     ) -> Result<Vec<AgentId>, LimitReached> {
-        let node = self.book.get(id).and_then(|run| run.graph().node(ix)).ok_or(LimitReached::Repeated)?;
-        let (work, delegate) = node.delegate_work().ok_or(LimitReached::Repeated)?;
+        let node = self.book.get(id).and_then(|run| run.graph().node(ix)).ok_or(LimitReached::RepeatedWork)?;
+        let (work, delegate) = node.delegate_work().ok_or(LimitReached::RepeatedWork)?;
         let limits = self.core.config().limits();
         let not = work.may_delegate(part, task, beside, (delegate, node.state.instances(), limits))?;
         if !not.is_empty() {
             let needs = task.needs.clone().unwrap_or_else(|| Needs::skill(task.kind.clone()));
             if !self.core.reader().is_able_without(&not, &needs) {
-                return Err(LimitReached::Repeated);
+                return Err(LimitReached::RepeatedWork);
             }
         }
-        let instance = work.last_work(part).ok_or(LimitReached::Repeated)?;
+        let instance = work.last_work(part).ok_or(LimitReached::RepeatedWork)?;
         let owner = Owner::new(id, ix, instance, Phase::Do);
         match self.book.lacks(owner, promised + share(task.budget)) {
             Some(measure) if task.budget.is_some() => Err(LimitReached::Budget { measure }),
@@ -137,10 +137,10 @@ impl Driver {
     /// What follows when there is not enough of a budget for an instance.
     pub(super) fn unaffordable(&self, owner: Owner, limit: LimitReached) -> NodeEvent {
         let delegated = self.book.node_of(owner).and_then(|node| node.delegate_work());
-        let dropped = delegated.filter(|(_, delegate)| delegate.beyond == Beyond::Drop);
+        let dropped = delegated.filter(|(_, delegate)| delegate.on_limit == OnLimit::Drop);
         match dropped.and_then(|(work, _)| work.of_work(owner.item)) {
             Some(work) => {
-                let event = PartEvent::Ended { end: PartEnd::Limit { limit }, output: None };
+                let event = PartEvent::Ended { end: PartOutcome::Limit { limit }, output: None };
                 NodeEvent::Part { part: work.part(), event }
             }
             None => NodeEvent::Exhausted { limit },

@@ -272,7 +272,7 @@ impl Driver {
         let (plan, hash) = match (&work.call, &work.child) {
             (Some(call), _) => {
                 if self.book.depth_of(run.id(), &call.workflow) >= call.depth {
-                    return instead(NodeEvent::Exhausted { limit: LimitReached::Depth { most: call.depth } });
+                    return instead(NodeEvent::Exhausted { limit: LimitReached::Depth { max: call.depth } });
                 }
                 let Some(plan) = self.book.plan(&call.workflow, call.version) else {
                     let (workflow, version) = (call.workflow.clone(), call.version);

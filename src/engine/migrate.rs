@@ -39,7 +39,7 @@ impl Driver {
         }
         let definition = match &migration.to {
             MigrationTarget::Own(definition) => Some(Arc::clone(definition)),
-            MigrationTarget::Version(_) | MigrationTarget::Around => None,
+            MigrationTarget::Version(_) | MigrationTarget::Parent => None,
         };
         let (version, hash) = (plan.id.version, plan.id.hash);
         self.emit(RunEvent::Migrated { version, hash, definition, from, reason }.of(id), tx);
@@ -59,13 +59,13 @@ impl Driver {
                 let unknown = || Rejected::Unknown(Unknown::Workflow { name: name.clone(), version: Some(*version) });
                 self.book.catalog.get(name, *version).cloned().ok_or_else(unknown)?
             }
-            (MigrationTarget::Around, Some(owner)) => {
+            (MigrationTarget::Parent, Some(owner)) => {
                 self.book.child_plan(owner).ok_or(Rejected::Unknown(Unknown::Run(owner.run)))?
             }
             (MigrationTarget::Version(_), Some(owner)) => {
                 return Err(Rejected::Misuse(Misuse::ChildRun { run: id, parent: Some(owner.run) }));
             }
-            (MigrationTarget::Around, None) => {
+            (MigrationTarget::Parent, None) => {
                 return Err(Rejected::Misuse(Misuse::ChildRun { run: id, parent: None }));
             }
         };

@@ -144,7 +144,7 @@ impl Driver {
         if !run.is_finished() {
             return Ok(());
         }
-        if let Some(key) = run.spec.business_key.as_ref().filter(|_| run.spec.alone)
+        if let Some(key) = run.spec.business_key.as_ref().filter(|_| run.spec.exclusive)
             && let Some(holder) = self.book.holder(&run.spec, key)
         {
             return Err(Rejected::Conflict(Conflict::SoleKey {

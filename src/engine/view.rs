@@ -8,7 +8,7 @@ use crate::id::RunId;
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{Cause, NodeOutcome, NodeStatus, RunOutcome, RunPhase, RunSpec, UndoOutcome};
+use crate::run::{Cause, CompensationOutcome, NodeOutcome, NodeStatus, RunOutcome, RunPhase, RunSpec};
 use crate::task::{Owner, Tier};
 use crate::time::Time;
 use crate::workflow::machine::{BoundNode, Run};
@@ -180,7 +180,7 @@ impl<'a> NodeView<'a> {
 
     /// How its compensation ended, if it has.
     #[must_use]
-    pub fn undo(&self) -> Option<&'a UndoOutcome> {
+    pub fn undo(&self) -> Option<&'a CompensationOutcome> {
         self.node.state.compensated()
     }
 
@@ -202,10 +202,10 @@ impl<'a> NodeView<'a> {
 /// A decision that a node waits for.
 ///
 /// ```
-/// use counterpoint::definition::{Action, Decision, Definition, Node, Offer};
+/// use counterpoint::definition::{Action, Decision, Definition, Node, RaceOption};
 /// use counterpoint::{Command, Config, Engine, Outbox, RunCommand, RunId, RunSpec, Time};
 ///
-/// let ask = Offer::new("approval", Decision::by("manager", ["yes", "no"]).into());
+/// let ask = RaceOption::new("approval", Decision::by("manager", ["yes", "no"]).into());
 /// let flow = Definition::new("leave").with_node(Node::new("ask", Action::Race { offers: vec![ask] }));
 /// let (mut engine, mut out) = (Engine::new(Config::default()), Outbox::default());
 /// engine.handle(Time::ZERO, Command::define(flow), &mut out)?;

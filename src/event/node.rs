@@ -4,7 +4,10 @@ use super::Event;
 use crate::id::{NodeIx, RunId};
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{Dropped, Handed, LastRound, LimitReached, NodeOutcome, NodeRemedy, PartEnd, Refusal, UndoOutcome};
+use crate::run::{
+    CompensationOutcome, DelegatedPart, DroppedSubtask, LastRound, LimitReached, NodeOutcome, NodeRemedy, PartOutcome,
+    Refusal,
+};
 use crate::time::Time;
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -128,7 +131,7 @@ pub enum NodeEvent {
     /// The compensation of the node ended.
     Compensated {
         /// How.
-        outcome: UndoOutcome,
+        outcome: CompensationOutcome,
     },
     /// An operator has a failed compensation tried again.
     CompensationRetried,
@@ -146,8 +149,8 @@ pub enum MapEvent {
     },
     /// An open map gets no more items.
     Closed,
-    /// Enough items are done: the map does not wait for the others.
-    Enough,
+    /// Completion items are done: the map does not wait for the others.
+    Completion,
 }
 
 /// What happened to a delegated part of a node's work.
@@ -159,10 +162,10 @@ pub enum PartEvent {
     Split {
         /// The new parts.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        into: Vec<Handed>,
+        into: Vec<DelegatedPart>,
         /// Requested parts that were left out.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        dropped: Vec<Dropped>,
+        dropped: Vec<DroppedSubtask>,
     },
     /// All parts of the part have ended; an agent is to combine their results.
     Gathered {
@@ -173,7 +176,7 @@ pub enum PartEvent {
     /// The part ended.
     Ended {
         /// How.
-        end: PartEnd,
+        end: PartOutcome,
         /// Its result; none: the result of its last task.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         output: Option<Payload>,

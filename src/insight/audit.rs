@@ -9,7 +9,7 @@ use crate::event::{
     AgentEvent, CatalogueEvent, ControlEvent, DecisionEvent, Entry, Event, MapEvent, NodeEvent, RunEvent, TaskEvent,
 };
 use crate::id::{Incarnation, Seq};
-use crate::run::{Cause, UndoOutcome};
+use crate::run::{Cause, CompensationOutcome};
 use crate::task::FailureKind;
 use crate::time::Time;
 use core::fmt;
@@ -150,9 +150,9 @@ const fn node_actor(event: &NodeEvent) -> Actor {
         | NodeEvent::Map(MapEvent::ItemsAdded { .. } | MapEvent::Closed)
         | NodeEvent::Decision(DecisionEvent::Made { .. } | DecisionEvent::Delegated { .. })
         | NodeEvent::CompensationRetried
-        | NodeEvent::Compensated { outcome: UndoOutcome::Declared { .. } | UndoOutcome::Abandoned { .. } } => {
-            Actor::Host
-        }
+        | NodeEvent::Compensated {
+            outcome: CompensationOutcome::Declared { .. } | CompensationOutcome::Abandoned { .. },
+        } => Actor::Host,
         _ => Actor::Core,
     }
 }
@@ -204,10 +204,10 @@ fn node_reason(event: &NodeEvent) -> Option<String> {
     match event {
         NodeEvent::Operated { remedy } => Some(remedy.reason().to_string()),
         NodeEvent::Held { outcome } => Some(outcome.to_string()),
-        NodeEvent::Compensated { outcome: UndoOutcome::Declared { reason } | UndoOutcome::Abandoned { reason } } => {
-            Some(reason.to_string())
-        }
-        NodeEvent::Compensated { outcome: UndoOutcome::Failed { failure } } => Some(failure.to_string()),
+        NodeEvent::Compensated {
+            outcome: CompensationOutcome::Declared { reason } | CompensationOutcome::Abandoned { reason },
+        } => Some(reason.to_string()),
+        NodeEvent::Compensated { outcome: CompensationOutcome::Failed { failure } } => Some(failure.to_string()),
         _ => None,
     }
 }

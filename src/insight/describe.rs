@@ -6,7 +6,7 @@ use crate::event::{
     PartEvent, RunEvent, TaskEvent, YieldReason,
 };
 use crate::id::{AttemptId, Incarnation, RunId, TaskId};
-use crate::run::{NodeRemedy, UndoOutcome};
+use crate::run::{CompensationOutcome, NodeRemedy};
 use crate::task::{Bound, Failure, Owner, Phase, SideEffects, TaskSpec, Tier};
 use crate::time::Time;
 use core::fmt::{Display, Write as _};
@@ -248,7 +248,7 @@ fn node(at: &str, event: &NodeEvent, now: Time) -> String {
         }
         NodeEvent::Map(MapEvent::ItemsAdded { items }) => format!("{at} got {} more items", items.len()),
         NodeEvent::Map(MapEvent::Closed) => format!("{at} gets no more items"),
-        NodeEvent::Map(MapEvent::Enough) => format!("{at} has enough"),
+        NodeEvent::Map(MapEvent::Completion) => format!("{at} has enough"),
         NodeEvent::Part { part, event } => part_of(at, *part, event),
         NodeEvent::Refused { guard } => format!("{at}: {guard}"),
         NodeEvent::Unresolved { workflow, .. } => format!("{at}: no workflow {}", short(workflow)),
@@ -266,10 +266,10 @@ fn node(at: &str, event: &NodeEvent, now: Time) -> String {
         }
         NodeEvent::Decision(DecisionEvent::Escalated { level }) => format!("{at}: the decision is escalated ({level})"),
         NodeEvent::Compensated { outcome } => match outcome {
-            UndoOutcome::Undone => format!("{at} compensated"),
-            UndoOutcome::Failed { failure } => format!("{at} could not be compensated ({})", told(failure)),
-            UndoOutcome::Declared { reason } => format!("{at} declared compensated: {}", short(reason)),
-            UndoOutcome::Abandoned { reason } => format!("{at} stays as it is: {}", short(reason)),
+            CompensationOutcome::Compensated => format!("{at} compensated"),
+            CompensationOutcome::Failed { failure } => format!("{at} could not be compensated ({})", told(failure)),
+            CompensationOutcome::Declared { reason } => format!("{at} declared compensated: {}", short(reason)),
+            CompensationOutcome::Abandoned { reason } => format!("{at} stays as it is: {}", short(reason)),
         },
         NodeEvent::CompensationRetried => format!("{at} is compensated again"),
     }

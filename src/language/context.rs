@@ -4,7 +4,7 @@ use super::data::{Names, condition, within};
 use super::fault::DocumentFaultKind;
 use super::flow::Reader;
 use super::report::{Fields, Path, Report, get};
-use crate::definition::{Budget, Expr, Otherwise, Precondition, Reducer, Variable, Write};
+use crate::definition::{Budget, Expr, OnUnmet, Precondition, Reducer, Variable, Write};
 use serde_json::Value;
 
 /// The fields of a variable.
@@ -16,7 +16,7 @@ pub(super) const PRECONDITION: &[&str] = &["when", "otherwise"];
 
 pub(super) const REDUCERS: &[(&str, u8)] =
     &[("replace", 0), ("append", 1), ("merge", 2), ("max", 3), ("min", 4), ("sum", 5), ("custom", 6)];
-pub(super) const OTHERWISE: &[(&str, Otherwise)] = &[("fail", Otherwise::Fail), ("skip", Otherwise::Skip)];
+pub(super) const OTHERWISE: &[(&str, OnUnmet)] = &[("fail", OnUnmet::Fail), ("skip", OnUnmet::Skip)];
 
 fn reducer(place: u8) -> Reducer {
     match place {

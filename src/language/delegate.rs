@@ -4,7 +4,7 @@ use super::fault::DocumentFaultKind;
 use super::flow::Reader;
 use super::report::{Fields, Path, get};
 use super::work::{WORK, work};
-use crate::definition::{Action, Beyond, Delegate, Gather, Reducer, Rounds, Work};
+use crate::definition::{Action, Delegate, Gather, OnLimit, Reducer, Rounds, Work};
 use crate::name::Name;
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ pub(super) const DELEGATE: &[&str] =
 /// The fields of the rounds of a delegation.
 pub(super) const ROUNDS: &[&str] = &["most", "near", "settled"];
 
-pub(super) const BEYOND: &[(&str, Beyond)] = &[("stop", Beyond::Stop), ("drop", Beyond::Drop)];
+pub(super) const BEYOND: &[(&str, OnLimit)] = &[("stop", OnLimit::Stop), ("drop", OnLimit::Drop)];
 pub(super) const GATHERS: &[(&str, u8)] = &[
     ("list", 0),
     ("vote", 1),
@@ -43,11 +43,11 @@ impl<'d> Reader<'_> {
         };
         delegate.depth = integer(self, "depth", delegate.depth);
         delegate.fan_out = integer(self, "fan_out", delegate.fan_out);
-        delegate.pieces = integer(self, "pieces", delegate.pieces);
+        delegate.max_parts = integer(self, "pieces", delegate.max_parts);
         delegate.tolerate = integer(self, "tolerate", 0);
-        delegate.at_once = self.report.integer_at(fields, "at_once", &at);
+        delegate.max_concurrent = self.report.integer_at(fields, "at_once", &at);
         delegate.kinds = self.words(fields, "kinds", &at).into_iter().map(|(_, kind)| Name::from(kind)).collect();
-        delegate.beyond = self.report.keyword_at(fields, "beyond", &at, BEYOND).unwrap_or_default();
+        delegate.on_limit = self.report.keyword_at(fields, "beyond", &at, BEYOND).unwrap_or_default();
         delegate.gather = self.gather(fields, &at);
         delegate.rounds = self.rounds(fields, &at);
         Some(Action::Delegate(delegate))
@@ -76,17 +76,17 @@ impl<'d> Reader<'_> {
         let Some(value) = get(fields, "rounds") else { return Rounds::default() };
         let at = path.field("rounds");
         if value.is_number() {
-            return self.report.integer(value, &at).map(Rounds::most).unwrap_or_default();
+            return self.report.integer(value, &at).map(Rounds::up_to).unwrap_or_default();
         }
         let Some(fields) = self.report.object(value, &at, ROUNDS) else { return Rounds::default() };
-        let mut rounds = Rounds::most(self.report.integer_at(fields, "most", &at).unwrap_or(1));
-        rounds.settled = self.report.integer_at(fields, "settled", &at).unwrap_or(1);
+        let mut rounds = Rounds::up_to(self.report.integer_at(fields, "most", &at).unwrap_or(1));
+        rounds.stable_rounds = self.report.integer_at(fields, "settled", &at).unwrap_or(1);
         if let Some(near) = get(fields, "near") {
             let known = near.as_f64();
             if known.is_none() {
                 self.report.wrong_type(&at.field("near"), "a number", near);
             }
-            rounds.near = known.unwrap_or(0.0);
+            rounds.tolerance = known.unwrap_or(0.0);
         }
         rounds
     }

@@ -9,7 +9,7 @@ use super::report::{Fields, Path, Report, get};
 use super::task::{Draft, OnError, TASK};
 use super::waits::signals;
 use super::work::WORK;
-use crate::definition::{Action, Case, Definition, Join, Link, Node, On, OnFailure, OnUndoFailure};
+use crate::definition::{Action, Case, Definition, Join, Link, Node, On, OnCompensationFailure, OnFailure};
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::workflow::{Fault, Finding, Place, validate};
@@ -29,10 +29,13 @@ const RESERVED: &[&str] = &["inputs", "item", "context", "fail", "continue"];
 const GATE: &str = ".when";
 const ACCEPTED: &str = ".failed";
 /// The policies for a failure that is not handled.
-pub(super) const ON_FAILURE: &[(&str, OnFailure)] = &[("turn_back", OnFailure::TurnBack), ("hold", OnFailure::Hold)];
+pub(super) const ON_FAILURE: &[(&str, OnFailure)] = &[("turn_back", OnFailure::Fail), ("hold", OnFailure::Hold)];
 /// The policies for a failed compensation.
-pub(super) const ON_UNDO_FAILURE: &[(&str, OnUndoFailure)] =
-    &[("hold", OnUndoFailure::Hold), ("continue", OnUndoFailure::Continue), ("halt", OnUndoFailure::Halt)];
+pub(super) const ON_UNDO_FAILURE: &[(&str, OnCompensationFailure)] = &[
+    ("hold", OnCompensationFailure::Hold),
+    ("continue", OnCompensationFailure::Continue),
+    ("halt", OnCompensationFailure::Stop),
+];
 const YES: &str = "yes";
 const NO: &str = "no";
 
@@ -86,8 +89,8 @@ impl<'l> Reader<'l> {
         flow.signals = signals(fields, path, &mut self.report);
         flow.budget = budget(fields, path, &mut self.report);
         flow.on_failure = self.report.keyword_at(fields, "on_failure", path, ON_FAILURE).unwrap_or_default();
-        flow.on_undo_failure =
-            self.report.keyword_at(fields, "on_undo_failure", path, ON_UNDO_FAILURE).unwrap_or_default();
+        flow.on_compensation_failure =
+            self.report.keyword_at(fields, "on_compensation_failure", path, ON_UNDO_FAILURE).unwrap_or_default();
         let tasks = self.tasks(fields, path);
         let names = Names {
             inputs: inputs.map(|inputs| inputs.iter().map(|input| input.name.as_str()).collect::<BTreeSet<&str>>()),

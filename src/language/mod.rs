@@ -38,7 +38,7 @@
 //! - `budget`: as for a task.
 //! - `signals`: by name, each with `transient`, `kept_for` and `most`.
 //! - `on_failure`: `turn_back` or `hold` ([`OnFailure`](crate::OnFailure)).
-//! - `on_undo_failure`: `hold`, `continue` or `halt` ([`OnUndoFailure`](crate::OnUndoFailure)).
+//! - `on_compensation_failure`: `hold`, `continue` or `halt` ([`OnCompensationFailure`](crate::OnCompensationFailure)).
 //!
 //! A task has these fields:
 //!
@@ -120,7 +120,7 @@ const DOCUMENT: &[&str] = &[
     "budget",
     "signals",
     "on_failure",
-    "on_undo_failure",
+    "on_compensation_failure",
     "tasks",
     "outputs",
 ];

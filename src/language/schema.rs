@@ -60,7 +60,7 @@ fn document(name: &str) -> Value {
         "context" => json!({"type": "object", "additionalProperties": or_null(def("variable"))}),
         "budget" => def("budget"),
         "on_failure" => words(ON_FAILURE),
-        "on_undo_failure" => words(ON_UNDO_FAILURE),
+        "on_compensation_failure" => words(ON_UNDO_FAILURE),
         "signals" => json!({"type": "object", "additionalProperties": or_null(object(&[], SIGNAL, signal))}),
         "tasks" => list(def("task")),
         "outputs" => def("data"),

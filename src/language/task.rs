@@ -7,8 +7,8 @@ use super::flow::Reader;
 use super::report::{Fields, Path, get};
 use super::work::{WORK, work};
 use crate::definition::{
-    Action, Body, Call, Case, Condition, Enough, Expr, Join, Link, Map, Node, On, Pick, Repeat, Rest, SavePoint,
-    Trigger, Work,
+    Action, Body, Call, Case, Completion, Condition, Expr, Join, Link, Map, Node, On, Pick, Remaining, Repeat,
+    SavePoint, Trigger, Work,
 };
 use crate::name::Name;
 use serde_json::Value;
@@ -71,7 +71,8 @@ const OTHERS: &[&str] = &["wait", "race", "states", "choose", "pass", "stop", "f
 pub(super) const CALL: &[&str] = &["workflow", "version", "depth"];
 
 pub(super) const ONS: &[(&str, u8)] = &[("success", 0), ("failure", 1), ("always", 2), ("each", 3)];
-pub(super) const RESTS: &[(&str, Rest)] = &[("ignore", Rest::Ignore), ("cancel", Rest::Cancel), ("hold", Rest::Hold)];
+pub(super) const RESTS: &[(&str, Remaining)] =
+    &[("ignore", Remaining::Ignore), ("cancel", Remaining::Cancel), ("hold", Remaining::Hold)];
 pub(super) const PICKS: &[(&str, Pick)] = &[("first", Pick::First), ("every", Pick::Every)];
 pub(super) const JOINS: &[(&str, Join)] = &[
     ("all", Join::All),
@@ -253,22 +254,24 @@ impl<'d> Reader<'_> {
             (false, false) => self.report.add(at, DocumentFaultKind::Missing { field: "count".to_owned() }),
             (true, false) | (false, true) => {}
         }
-        rounds.map(|of| Join::Rounds { of, rest }).or_else(|| Some(Join::Count { of: count?, rest }))
+        rounds
+            .map(|of| Join::Rounds { required: of, remaining: rest })
+            .or_else(|| Some(Join::Count { required: count?, remaining: rest }))
     }
 
     /// A number of repetitions, or an object.
     fn save_point(&mut self, fields: &Fields, path: &Path<'_>) -> Option<SavePoint> {
         let value = get(fields, "save_point")?;
         if value.is_number() {
-            return self.report.integer_at(fields, "save_point", path).map(SavePoint::again);
+            return self.report.integer_at(fields, "save_point", path).map(SavePoint::retries);
         }
         let at = path.field("save_point");
         let fields = self.report.object(value, &at, SAVE_POINT)?;
         if get(fields, "again").is_none() {
             self.report.add(at, DocumentFaultKind::Missing { field: "again".to_owned() });
         }
-        let mut save = SavePoint::again(self.report.integer_at(fields, "again", &at)?);
-        save.instead = self.report.text_at(fields, "instead", &at).map(Name::from);
+        let mut save = SavePoint::retries(self.report.integer_at(fields, "again", &at)?);
+        save.alternative = self.report.text_at(fields, "instead", &at).map(Name::from);
         Some(save)
     }
 
@@ -370,10 +373,10 @@ impl<'d> Reader<'_> {
     }
 
     /// When a map ends early.
-    fn enough(&mut self, fields: &Fields, path: &Path<'_>, names: &Names<'_>) -> Option<Enough> {
+    fn enough(&mut self, fields: &Fields, path: &Path<'_>, names: &Names<'_>) -> Option<Completion> {
         let at = path.field("enough");
         let fields = get(fields, "enough").and_then(|value| self.report.object(value, &at, ENOUGH))?;
-        let of = self.report.integer_at(fields, "of", &at).map(Enough::of);
+        let of = self.report.integer_at(fields, "of", &at).map(Completion::after);
         let when = get(fields, "when").map(|when| condition(when, &at.field("when"), names, &mut self.report));
         let begun = self.report.bool_at(fields, "begun", &at);
         match (get(fields, "of").is_some(), get(fields, "when").is_some()) {
@@ -381,9 +384,9 @@ impl<'d> Reader<'_> {
             (false, false) if !begun => self.report.add(at, DocumentFaultKind::Missing { field: "of".to_owned() }),
             (true | false, _) => {}
         }
-        let mut enough = of.or_else(|| when.map(Enough::when)).unwrap_or_else(Enough::begun);
-        enough.begun = begun;
-        enough.cancels = self.report.bool_at(fields, "cancel_rest", &at);
+        let mut enough = of.or_else(|| when.map(Completion::when)).unwrap_or_else(Completion::when_started);
+        enough.on_start = begun;
+        enough.cancel_rest = self.report.bool_at(fields, "cancel_rest", &at);
         Some(enough)
     }
 
@@ -396,10 +399,10 @@ impl<'d> Reader<'_> {
         let enough = self.enough(fields, path, names);
         if let Some(list) = get(fields, "for_each") {
             let over = expression(list, &path.field("for_each"), names, &mut self.report);
-            let mut map = Map::over(over, body).at_once(at_once).tolerate(tolerate);
+            let mut map = Map::over(over, body).max_concurrent(at_once).tolerate(tolerate);
             map.tolerate_percent = percent;
             map.open = open;
-            map.enough = enough;
+            map.completion = enough;
             return Action::Map(map);
         }
         let Some(value) = get(fields, "repeat") else { return Action::Do(body) };
@@ -412,7 +415,7 @@ impl<'d> Reader<'_> {
         let until = get(fields, "until").map(|until| condition(until, &at.field("until"), names, &mut self.report));
         let whilst = get(fields, "while").map(|whilst| condition(whilst, &at.field("while"), names, &mut self.report));
         let mut repeat = Repeat::until(body, until.unwrap_or(Condition::Any(Vec::new())), most);
-        repeat.whilst = whilst;
+        repeat.while_ = whilst;
         Action::Repeat(repeat)
     }
 }

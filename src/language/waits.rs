@@ -5,7 +5,7 @@ use super::fault::DocumentFaultKind;
 use super::flow::Reader;
 use super::report::{Fields, Path, Report, get};
 use crate::definition::{
-    Action, Boundary, Condition, Decision, Escalation, Handler, Milestone, Occasion, Offer, SignalRule,
+    Action, Boundary, Condition, Decision, Escalation, Handler, Milestone, RaceOption, SignalRule, WaitFor,
 };
 use crate::name::Name;
 use crate::task::FailureKind;
@@ -47,7 +47,7 @@ pub(super) fn signals(fields: &Fields, path: &Path<'_>, report: &mut Report) -> 
             report.text_at(fields, "description", &at);
             rule.transient = report.bool_at(fields, "transient", &at);
             rule.ttl = report.span_at(fields, "kept_for", &at);
-            rule.most = report.integer_at(fields, "most", &at);
+            rule.max_kept = report.integer_at(fields, "most", &at);
         }
         read.push(rule);
     }
@@ -65,10 +65,10 @@ impl<'d> Reader<'_> {
             let name = self.required_name(fields, &at);
             let on = self.race_event(fields, &at, names);
             if let (Some(name), Some(on)) = (name, on) {
-                read.push(Offer::new(name, on));
+                read.push(RaceOption::new(name, on));
             }
         }
-        Some(Action::Race { offers: read })
+        Some(Action::Race { options: read })
     }
 
     fn required_name(&mut self, fields: &'d Fields, path: &Path<'_>) -> Option<&'d str> {
@@ -103,19 +103,19 @@ impl<'d> Reader<'_> {
         asked.map_or(Condition::True, |asked| condition(asked, &path.field("matching"), names, &mut self.report))
     }
 
-    fn race_event(&mut self, fields: &'d Fields, path: &Path<'_>, names: &Names<'d>) -> Option<Occasion> {
+    fn race_event(&mut self, fields: &'d Fields, path: &Path<'_>, names: &Names<'d>) -> Option<WaitFor> {
         let matching = self.matching(fields, path, names);
         match self.one_of(fields, path, RACE_EVENTS)? {
             "signal" => {
                 let signal = self.report.text_at(fields, "signal", path)?;
-                Some(Occasion::Signal { signal: signal.into(), matching })
+                Some(WaitFor::Signal { signal: signal.into(), matching })
             }
-            "after" => self.report.span_at(fields, "after", path).map(Occasion::After),
+            "after" => self.report.span_at(fields, "after", path).map(WaitFor::After),
             "at" => {
                 let at = path.field("at");
-                get(fields, "at").map(|moment| Occasion::At(expression(moment, &at, names, &mut self.report)))
+                get(fields, "at").map(|moment| WaitFor::At(expression(moment, &at, names, &mut self.report)))
             }
-            _ => self.decision(get(fields, "decision")?, &path.field("decision"), names).map(Occasion::from),
+            _ => self.decision(get(fields, "decision")?, &path.field("decision"), names).map(WaitFor::from),
         }
     }
 

@@ -183,7 +183,7 @@ impl Planner<'_> {
         match &node.action {
             Action::Do(body) => self.body(index, node, path, body, 0, expected.duration, before, None),
             Action::Map(map) => {
-                let within = map.at_once.map(|most| (Name::from(format!("{path}: at once")), u64::from(most)));
+                let within = map.max_concurrent.map(|most| (Name::from(format!("{path}: at once")), u64::from(most)));
                 let mut ends = Vec::new();
                 for item in 0..count {
                     let span = expected.duration;
@@ -193,7 +193,7 @@ impl Planner<'_> {
             }
             Action::Repeat(repeat) => {
                 let mut ends = before.to_vec();
-                for round in 0..count.min(repeat.most) {
+                for round in 0..count.min(repeat.max_rounds) {
                     ends = self.body(index, node, path, &repeat.body, round, expected.duration, &ends, None)?;
                 }
                 Ok(ends)

@@ -1,4 +1,4 @@
-//! What becomes of work that is handed on in parts, as facts tell it.
+//! Delegated work in events: accepted and dropped sub-tasks, the end of parts and of rounds.
 
 use super::LimitReached;
 use crate::definition::Subtask;
@@ -6,97 +6,97 @@ use crate::id::AgentId;
 use crate::task::Failure;
 use serde::{Deserialize, Serialize};
 
-/// A sub-task that was taken on.
+/// A sub-task that was accepted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Handed {
-    /// As it was asked for.
+pub struct DelegatedPart {
+    /// The sub-task as the agent requested it.
     pub task: Subtask,
-    /// The agents that have the same in hand further up, or had: none of them gets it.
+    /// The agents that must not get it, because they have or had the same work on the path from part 0.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub not: Vec<AgentId>,
+    pub excluded: Vec<AgentId>,
 }
 
-impl Handed {
-    pub(crate) const fn new(task: Subtask, not: Vec<AgentId>) -> Self {
-        Self { task, not }
+impl DelegatedPart {
+    pub(crate) const fn new(task: Subtask, excluded: Vec<AgentId>) -> Self {
+        Self { task, excluded }
     }
 }
 
-/// A sub-task that was left out because it went beyond a bound.
+/// A sub-task that was dropped because it exceeded a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Dropped {
-    /// Its place in the answer.
-    pub place: u32,
-    /// The bound.
+pub struct DroppedSubtask {
+    /// The index of the sub-task in the answer, from 0.
+    pub index: u32,
+    /// The limit.
     pub limit: LimitReached,
 }
 
-impl Dropped {
-    pub(crate) const fn new(place: u32, limit: LimitReached) -> Self {
-        Self { place, limit }
+impl DroppedSubtask {
+    pub(crate) const fn new(index: u32, limit: LimitReached) -> Self {
+        Self { index, limit }
     }
 }
 
-/// Why nobody asks for more parts of a part.
+/// Why a part has no further rounds.
 ///
 /// ```
-/// assert_eq!(counterpoint::LastRound::Converged.to_string(), "rounds bring the same");
+/// assert_eq!(counterpoint::LastRound::Converged.to_string(), "the rounds have converged");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum LastRound {
-    /// Results are near those of the rounds before.
+    /// The results are within the tolerance of the rounds before.
     Converged,
-    /// The same results come again every so many rounds.
+    /// The results repeat in a cycle.
     Cycle {
-        /// How many.
+        /// The length of the cycle in rounds.
         length: u32,
     },
-    /// There were as many rounds as allowed.
-    Most,
+    /// The largest number of rounds is reached.
+    Limit,
 }
 
 impl core::fmt::Display for LastRound {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::Converged => f.write_str("rounds bring the same"),
-            Self::Cycle { length } => write!(f, "the same comes again every {length} rounds"),
-            Self::Most => f.write_str("there were as many rounds as allowed"),
+            Self::Converged => f.write_str("the rounds have converged"),
+            Self::Cycle { length } => write!(f, "the results repeat every {length} rounds"),
+            Self::Limit => f.write_str("the largest number of rounds is reached"),
         }
     }
 }
 
-/// How a part ended.
+/// How a part of delegated work ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum PartEnd {
-    /// With a result.
+pub enum PartOutcome {
+    /// It has a result.
     Done,
-    /// Without.
+    /// It failed.
     Failed {
         /// Why.
         failure: Failure,
     },
-    /// It met a bound, and what went beyond it was left out.
+    /// It reached a limit, and the excess was dropped.
     Limit {
-        /// The bound.
+        /// The limit.
         limit: LimitReached,
     },
-    /// It was withdrawn, or not even begun, because what it was part of had failed.
-    Withdrawn,
+    /// It was cancelled, or did not begin, because the part that it was split from had failed.
+    Cancelled,
 }
 
-impl core::fmt::Display for PartEnd {
+impl core::fmt::Display for PartOutcome {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Done => f.write_str("done"),
             Self::Failed { failure } => write!(f, "failed ({failure})"),
             Self::Limit { limit } => write!(f, "failed: {limit}"),
-            Self::Withdrawn => f.write_str("withdrawn"),
+            Self::Cancelled => f.write_str("cancelled"),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::payload::Payload;
 use crate::task::Failure;
 use serde::{Deserialize, Serialize};
 
-/// What a query's answer says: the step has happened and gave this, or it has not; none if it does not say.
+/// The answer of a query: the step has taken effect with this output, or it has not. `None` if the answer is neither.
 pub(crate) fn found(answer: &Payload) -> Option<Option<Payload>> {
     let answer = answer.value();
     let output = || Payload::new(answer.get("output").cloned().unwrap_or_default());
@@ -16,41 +16,42 @@ pub(crate) fn found(answer: &Payload) -> Option<Option<Payload>> {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum UndoOutcome {
-    /// The node is undone.
-    Undone,
-    /// It could not be undone; an operator may try again or decide.
+pub enum CompensationOutcome {
+    /// The node is compensated.
+    Compensated,
+    /// The compensation failed; an operator can retry it or decide.
     Failed {
         /// Why.
         failure: Failure,
     },
-    /// An operator says that it is undone.
+    /// An operator declared that the node is undone.
     Declared {
-        /// On what grounds.
+        /// The reason given.
         reason: Name,
     },
-    /// An operator gave it up: what it did stays.
+    /// An operator abandoned the compensation: the side effects of the node remain.
     Abandoned {
-        /// On what grounds.
+        /// The reason given.
         reason: Name,
     },
 }
 
-/// What an operator says of a compensation that failed.
+/// An operator's decision on a failed compensation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum UndoRemedy {
-    /// Try it again. Refused for a workflow within: what it could not undo was settled in it, and it has ended.
+pub enum CompensationRemedy {
+    /// Executes the compensation again. Rejected for a nested workflow: its own run has ended, with its compensations
+    /// decided.
     Retry,
-    /// It has been undone by other means.
+    /// The node was undone by other means.
     Declare {
-        /// On what grounds.
+        /// The reason.
         reason: Name,
     },
-    /// What it did stays.
+    /// The side effects of the node remain.
     Abandon {
-        /// On what grounds.
+        /// The reason.
         reason: Name,
     },
 }

@@ -1,4 +1,4 @@
-//! Moving a run to another definition: where to, what that means for each node, and what stands in the way.
+//! Migration of a run to another definition: the target, the effect on each node, and the obstacles.
 
 use super::NodeStatus;
 use crate::definition::{Definition, DefinitionId};
@@ -9,23 +9,22 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Where a run is to move.
+/// The definition that a run is to migrate to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum MigrationTarget {
-    /// To another version of its workflow. Not for a run within a run.
+    /// Another version of its workflow. Not for a child run.
     Version(u32),
-    /// To a definition of its own, of the same name: for changes to this one run. Nodes that have not started may be other
-    /// ones, come, or go.
+    /// A definition used by this run alone, of the same name. Nodes that have not started may be changed, added or removed.
     Own(Arc<Definition>),
-    /// For a run within a run: to what the run around it says of the step now, once that has moved itself.
-    Around,
+    /// For a child run: the definition that the node of the parent run has now, after the parent run has migrated.
+    Parent,
 }
 
-/// A move of a run to another definition, as it is asked for.
+/// A request to migrate a run to another definition.
 ///
-/// Nodes keep their names, unless something else is said of them.
+/// A node becomes the node of the same name, unless the mapping gives another one.
 ///
 /// ```
 /// use counterpoint::Migration;
@@ -36,34 +35,34 @@ pub enum MigrationTarget {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Migration {
-    /// Where to.
+    /// The target.
     pub to: MigrationTarget,
-    /// Which node of the old definition becomes which of the new, or none; one that is not mentioned becomes the one of its
-    /// name, if there is one.
+    /// For nodes of the old definition, the node of the new one that each becomes, or `None` to drop it. A node that is not
+    /// mentioned becomes the one of its name, if there is one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub nodes: BTreeMap<Name, Option<Name>>,
 }
 
 impl Migration {
-    /// To somewhere, all nodes by name.
+    /// Migrates to this target, with all nodes by name.
     #[must_use]
     pub const fn to(to: MigrationTarget) -> Self {
         Self { to, nodes: BTreeMap::new() }
     }
 
-    /// To another version of the workflow.
+    /// Migrates to another version of the workflow.
     #[must_use]
     pub const fn to_version(version: u32) -> Self {
         Self::to(MigrationTarget::Version(version))
     }
 
-    /// To a definition of its own.
+    /// Migrates to a definition used by this run alone.
     #[must_use]
     pub fn to_own(definition: impl Into<Arc<Definition>>) -> Self {
         Self::to(MigrationTarget::Own(definition.into()))
     }
 
-    /// Makes one node another.
+    /// Maps a node to another name.
     #[must_use]
     pub fn with_renamed(mut self, old: impl Into<Name>, new: impl Into<Name>) -> Self {
         self.nodes.insert(old.into(), Some(new.into()));
@@ -78,23 +77,24 @@ impl Migration {
     }
 }
 
-/// What a move of a run to another definition means, found out without doing it.
+/// The effects of a migration, computed without performing it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MigrationReport {
     /// The run.
     pub run: RunId,
-    /// What it follows now.
+    /// The current definition.
     pub from: DefinitionId,
-    /// What it would follow.
+    /// The new definition.
     pub to: DefinitionId,
-    /// The nodes that go on as they stand, in the order of the old definition.
+    /// The nodes that keep their state, in the order of the old definition.
     pub carried: Vec<Carried>,
-    /// The nodes that have no image: what they gave is forgotten.
+    /// The nodes without a counterpart in the new definition: their outputs are dropped.
     pub dropped: Vec<Name>,
-    /// The nodes that are new, in the order of the new definition. One whose links are all decided starts at once.
+    /// The nodes of the new definition without a counterpart in the old one, in the order of the definition. A node whose
+    /// links are all decided starts at once.
     pub added: Vec<Name>,
-    /// What stands in the way. The run can move if nothing does.
+    /// What prevents the migration. Empty if the run can migrate.
     pub obstacles: Vec<Obstacle>,
 }
 
@@ -105,7 +105,7 @@ impl MigrationReport {
     }
 }
 
-/// A node that goes on under another definition.
+/// A node that keeps its state under another definition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Carried {
@@ -113,7 +113,7 @@ pub struct Carried {
     pub from: Name,
     /// Its name in the new one.
     pub to: Name,
-    /// Where it stands.
+    /// Its status.
     pub status: NodeStatus,
 }
 
@@ -123,108 +123,109 @@ impl Carried {
     }
 }
 
-/// What stands in the way of moving a run to another definition. Nodes are named as in the old definition, but for those
-/// that only the new one has.
+/// What prevents the migration of a run. Nodes have their names in the old definition, except for those that only the new
+/// one has.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Obstacle {
-    /// The mapping names a node that the old definition, or the new one, does not have.
+    /// The mapping names a node that the old or the new definition does not have.
     UnknownNode {
         /// The name.
         node: Name,
     },
-    /// The run is on its way back to a save-point: it can be moved when it goes forward again.
-    GoingBack,
-    /// Two nodes would become one.
-    TwoIntoOne {
+    /// The run is rolling back to a save-point. It can migrate when it goes forward again.
+    RollingBack,
+    /// Two nodes map to one.
+    Merged {
         /// The node of the new definition.
         node: Name,
     },
-    /// The node is under way, or is to end as an operator has said, and has no image.
-    Lost {
+    /// The node is under way or has a pending command of an operator, and has no counterpart.
+    Removed {
         /// The node.
         node: Name,
     },
-    /// The node is under way, and its name has moved into a workflow within the new definition.
-    OtherScope {
+    /// The node is under way, and the node of its name is now in a nested workflow of the new definition.
+    ScopeChanged {
         /// The node.
         node: Name,
-        /// The node of the new definition in which it is now.
+        /// The node of the new definition that contains the nested workflow.
         within: Name,
     },
-    /// The node has begun or ended, and its image is of another kind, or waits for, repeats or goes over something else.
-    OtherMeaning {
+    /// The node has begun or ended, and its counterpart has an action of another kind, or with another list, condition or
+    /// limit.
+    ActionChanged {
         /// The node.
         node: Name,
     },
-    /// The node is under way, and its image has other handlers: timers or subscriptions would be lost.
-    OtherHandlers {
+    /// The node is under way, and its counterpart has other handlers: timers or subscriptions would be lost.
+    HandlersChanged {
         /// The node.
         node: Name,
     },
-    /// What the node did, or may do, could be undone, and could not be any more.
+    /// The node has or may have side effects that can be compensated now and could not be after the migration.
     CompensationLost {
         /// The node.
         node: Name,
     },
-    /// The node has runs within it, which nobody would own any more.
-    RunsWithinLost {
+    /// The node has child runs that would have no parent.
+    ChildRunsLost {
         /// The node.
         node: Name,
     },
-    /// The node has begun, and the point of no return is there in one definition and not in the other.
+    /// The node has begun, and it or its counterpart is a pivot, but not both.
     PivotMoved {
         /// The node.
         node: Name,
     },
-    /// The node starts once for each round, some have come, and what they come by has changed.
+    /// The node starts once per round, rounds have begun, and its links or its join differ.
     JoinChanged {
         /// The node.
         node: Name,
     },
-    /// The run keeps signals of this name, and nothing would ever take them.
+    /// The run keeps signals of this name that no node would take.
     SignalsLost {
         /// The signal.
         signal: Name,
         /// How many are kept.
         kept: u32,
     },
-    /// The node has started or was skipped, which by the new definition could not have happened yet, or not at all.
-    OutOfTurn {
+    /// The node has started or was skipped, which under the new definition could not have happened yet.
+    OrderViolated {
         /// The node.
         node: Name,
-        /// A node that would have had to come first, and has not, or has ended otherwise.
+        /// A node that would have to come first and has not ended, or has ended otherwise.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<Name>,
     },
-    /// The node has not ended, and would be withdrawn at once.
-    Withdrawn {
+    /// The node has not ended, and would be cancelled at once.
+    Cancelled {
         /// The node.
         node: Name,
     },
-    /// The node has failed, which was taken care of, and would not be any more.
+    /// The node has failed, and nothing in the new definition handles the failure.
     FailureUnhandled {
         /// The node.
         node: Name,
     },
-    /// A variable has got updates that it would not take any more.
+    /// The variable has accepted updates that the new definition does not accept.
     UpdatesLost {
         /// The variable.
         variable: Name,
     },
-    /// The node has written to a variable that is still there, and what it wrote would not be seen any more.
+    /// The node has written to a variable that exists in both definitions, and its write would be lost.
     WriteLost {
         /// The node.
         node: Name,
         /// The variable.
         variable: Name,
     },
-    /// Two nodes are under way that must not be at the same time.
+    /// Two nodes are under way that exclude each other under the new definition.
     Exclusion {
-        /// One.
+        /// The first node.
         node: Name,
-        /// The other.
+        /// The second node.
         other: Name,
     },
 }
@@ -233,23 +234,33 @@ impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownNode { node } => write!(f, "there is no node {node}"),
-            Self::TwoIntoOne { node } => write!(f, "two nodes would become {node}"),
-            Self::Lost { node } => write!(f, "{node} is under way and would be lost"),
-            Self::OtherScope { node, within } => write!(f, "{node} is under way and has moved into {within}"),
-            Self::OtherMeaning { node } => write!(f, "{node} would mean something else"),
-            Self::OtherHandlers { node } => write!(f, "{node} is under way and has other handlers"),
-            Self::CompensationLost { node } => write!(f, "{node} could not be undone any more"),
-            Self::RunsWithinLost { node } => write!(f, "the runs within {node} would be lost"),
-            Self::GoingBack => f.write_str("it goes back to a save-point"),
-            Self::PivotMoved { node } => write!(f, "{node} has begun, and the point of no return has moved"),
-            Self::JoinChanged { node } => write!(f, "the links of {node} have changed, and rounds of it are open"),
-            Self::SignalsLost { signal, kept } => write!(f, "nothing would take the {kept} signals {signal}"),
-            Self::OutOfTurn { node, after: Some(after) } => write!(f, "{node} would come after {after}"),
-            Self::OutOfTurn { node, after: None } => write!(f, "{node} could not stand where it does"),
-            Self::Withdrawn { node } => write!(f, "{node} would be withdrawn"),
-            Self::FailureUnhandled { node } => write!(f, "nothing would take care of the failure of {node}"),
-            Self::WriteLost { node, variable } => write!(f, "what {node} wrote to variable {variable} would be lost"),
-            Self::UpdatesLost { variable } => write!(f, "variable {variable} would not take the updates that it got"),
+            Self::Merged { node } => write!(f, "two nodes map to {node}"),
+            Self::Removed { node } => write!(f, "{node} is under way and has no counterpart"),
+            Self::ScopeChanged { node, within } => {
+                write!(f, "{node} is under way and has moved into the nested workflow of {within}")
+            }
+            Self::ActionChanged { node } => write!(f, "the action of {node} differs"),
+            Self::HandlersChanged { node } => write!(f, "{node} is under way and its handlers differ"),
+            Self::CompensationLost { node } => write!(f, "{node} could no longer be compensated"),
+            Self::ChildRunsLost { node } => write!(f, "the child runs of {node} would have no parent"),
+            Self::RollingBack => f.write_str("the run is rolling back to a save-point"),
+            Self::PivotMoved { node } => write!(f, "{node} has begun and is a pivot in only one of the definitions"),
+            Self::JoinChanged { node } => {
+                write!(f, "the links or the join of {node} differ, and rounds of it have begun")
+            }
+            Self::SignalsLost { signal, kept } => {
+                write!(f, "no node would take the {kept} signals {signal} that the run keeps")
+            }
+            Self::OrderViolated { node, after: Some(after) } => write!(f, "{node} would have to come after {after}"),
+            Self::OrderViolated { node, after: None } => write!(f, "{node} could not have its present state yet"),
+            Self::Cancelled { node } => write!(f, "{node} would be cancelled"),
+            Self::FailureUnhandled { node } => write!(f, "nothing would handle the failure of {node}"),
+            Self::WriteLost { node, variable } => {
+                write!(f, "the write of {node} to the variable {variable} would be lost")
+            }
+            Self::UpdatesLost { variable } => {
+                write!(f, "the variable {variable} would not accept the updates that it has")
+            }
             Self::Exclusion { node, other } => write!(f, "{node} and {other} are under way and exclude each other"),
         }
     }

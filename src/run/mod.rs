@@ -1,4 +1,4 @@
-//! What a run is, as data: how it is started, how its nodes and the whole of it end.
+//! Runs as data: how a run is started, and how its nodes and the run itself end.
 
 mod delegation;
 mod failing;
@@ -6,9 +6,9 @@ mod migration;
 mod node;
 mod reset;
 
-pub use delegation::{Dropped, Handed, LastRound, PartEnd};
+pub use delegation::{DelegatedPart, DroppedSubtask, LastRound, PartOutcome};
 pub(crate) use failing::found;
-pub use failing::{UndoOutcome, UndoRemedy};
+pub use failing::{CompensationOutcome, CompensationRemedy};
 pub use migration::{Carried, Migration, MigrationReport, MigrationTarget, Obstacle};
 pub use node::{LimitReached, Measure, NodeOutcome, NodeRemedy, NodeStatus, Refusal};
 pub use reset::{ResetObstacle, ResetPoint};
@@ -22,7 +22,7 @@ use crate::trace::{TraceContext, Traced};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// A run as it is started.
+/// The specification of a run.
 ///
 /// ```
 /// use counterpoint::{Payload, RunId, RunSpec, Tier};
@@ -34,39 +34,40 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RunSpec {
-    /// Chosen by the host, so that a repeated start is recognised.
+    /// The id, chosen by the host so that a repeated start is recognised.
     pub id: RunId,
     /// The name of the definition.
     pub workflow: Name,
-    /// Its version; the default if nothing is said, which is the newest unless another was made so.
+    /// The version. Without one, the default version of the definition is used: the newest, unless an operator has set
+    /// another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,
-    /// What the run is given.
+    /// The input of the run.
     #[serde(default, skip_serializing_if = "Payload::is_null")]
     pub input: Payload,
-    /// How urgent its tasks are, where a node does not say otherwise.
+    /// The tier of its tasks, unless a node sets another.
     #[serde(default)]
     pub tier: Tier,
-    /// How much it may use up; where the definition says something, too, the smaller counts.
+    /// The resources that the run may use. If the definition has a budget, too, the smaller bound of each measure applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
-    /// The trace that it belongs to: carried to whoever performs its steps.
+    /// The trace that the run belongs to. It is passed on to the agents.
     #[serde(default, skip_serializing_if = "Traced::is_none")]
     pub trace: Traced,
-    /// What the run is about, in the words of the host: an order number, say. Runs are found by it.
+    /// A key of the host, such as an order number. Runs can be listed by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub business_key: Option<Name>,
-    /// Whether the run is only started if no run of the same workflow with this key is under way.
+    /// Whether the run is rejected while another run of the workflow with the same business key and tenant is under way.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
-    pub alone: bool,
-    /// For whom it is done, and with it all its tasks and the runs within it: whose share and quota they count against, and
-    /// who may reach it where [`access`](crate::access) confines people to tenants.
+    pub exclusive: bool,
+    /// The tenant of the run, of its tasks and of its child runs: their usage counts against its share and quota, and where
+    /// [`access`](crate::access) restricts people to tenants, only people of this tenant can reach the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<Name>,
 }
 
 impl RunSpec {
-    /// Makes it a part of this trace.
+    /// Makes the run a part of this trace.
     #[must_use]
     pub fn with_trace(mut self, trace: TraceContext) -> Self {
         self.trace = trace.into();
@@ -78,53 +79,64 @@ impl RunSpec {
     pub fn new(id: RunId, workflow: impl Into<Name>) -> Self {
         let (workflow, input, tier) = (workflow.into(), Payload::NULL, Tier::Normal);
         let (budget, trace) = (None, Traced::NOT);
-        Self { id, workflow, version: None, input, tier, budget, trace, business_key: None, alone: false, tenant: None }
+        Self {
+            id,
+            workflow,
+            version: None,
+            input,
+            tier,
+            budget,
+            trace,
+            business_key: None,
+            exclusive: false,
+            tenant: None,
+        }
     }
 
-    /// Gives it this.
+    /// Sets the input.
     #[must_use]
     pub fn with_input(mut self, input: Payload) -> Self {
         self.input = input;
         self
     }
 
-    /// Bounds how much it may use up.
+    /// Bounds the resources that the run may use.
     #[must_use]
     pub const fn with_budget(mut self, budget: Budget) -> Self {
         self.budget = Some(budget);
         self
     }
 
-    /// Asks for this version.
+    /// Sets the version.
     #[must_use]
     pub const fn with_version(mut self, version: u32) -> Self {
         self.version = Some(version);
         self
     }
 
-    /// Says what it is about.
+    /// Sets the business key.
     #[must_use]
     pub fn with_business_key(mut self, key: impl Into<Name>) -> Self {
         self.business_key = Some(key.into());
         self
     }
 
-    /// Says for whom it is done: its tasks are those of this tenant.
+    /// Sets the tenant.
     #[must_use]
     pub fn with_tenant(mut self, tenant: impl Into<Name>) -> Self {
         self.tenant = Some(tenant.into());
         self
     }
 
-    /// Says what it is about, and that at most one run of the workflow, of the same tenant, is to be about it at a time:
-    /// while another is, it is refused.
+    /// Sets a business key that no other run of the workflow and the tenant may have at the same time: while such a run is
+    /// under way, this one is rejected.
     #[must_use]
-    pub fn with_sole_key(mut self, key: impl Into<Name>) -> Self {
-        (self.business_key, self.alone) = (Some(key.into()), true);
+    pub fn with_exclusive_key(mut self, key: impl Into<Name>) -> Self {
+        (self.business_key, self.exclusive) = (Some(key.into()), true);
         self
     }
 
-    /// Sets the urgency.
+    /// Sets the tier.
     #[must_use]
     pub const fn with_tier(mut self, tier: Tier) -> Self {
         self.tier = tier;
@@ -132,37 +144,37 @@ impl RunSpec {
     }
 }
 
-/// Why a run does not go on forward.
+/// Why a run did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Cause {
-    /// A node failed and nothing in the definition takes care of that.
+    /// A node failed, and nothing in the definition handles the failure.
     Node {
         /// The node's name.
         node: Name,
         /// Its failure.
         failure: Failure,
     },
-    /// A bound was reached, and nothing in the definition takes care of that.
+    /// A limit was reached, and nothing in the definition handles that.
     Limit {
-        /// The node that reached it; none if it is the run's time that is over.
+        /// The node that reached the limit; none if the time of the run is over.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         node: Option<Name>,
-        /// The bound.
+        /// The limit.
         limit: LimitReached,
-        /// What the run would have given back then: its output as far as there is one.
+        /// The output that the run would have had at that point, with null for nodes that have none.
         #[serde(default, skip_serializing_if = "Payload::is_null")]
         partial: Payload,
     },
-    /// Somebody asked for it.
+    /// The run was cancelled.
     Cancelled {
-        /// On what grounds.
+        /// The reason given.
         reason: Name,
     },
-    /// Everything was done, and what the run would give back is larger than a payload may be.
+    /// All nodes ended, and the output of the run is larger than a payload may be.
     OutputTooLarge {
-        /// How large.
+        /// The size in bytes.
         bytes: u32,
     },
 }
@@ -174,7 +186,9 @@ impl fmt::Display for Cause {
             Self::Limit { node: Some(node), limit, .. } => write!(f, "node {node} failed: {limit}"),
             Self::Limit { node: None, limit, .. } => limit.fmt(f),
             Self::Cancelled { reason } => write!(f, "cancelled: {reason}"),
-            Self::OutputTooLarge { bytes } => write!(f, "the output has {bytes} bytes, more than allowed"),
+            Self::OutputTooLarge { bytes } => {
+                write!(f, "the output of the run has {bytes} bytes, more than a payload may have")
+            }
         }
     }
 }
@@ -184,24 +198,25 @@ impl fmt::Display for Cause {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RunOutcome {
-    /// With this output.
+    /// The run succeeded.
     Succeeded {
-        /// What the run gives back.
+        /// The output of the run.
         #[serde(default, skip_serializing_if = "Payload::is_null")]
         output: Payload,
     },
-    /// It did not succeed, and every effect that it had or may have had and that has a compensation is undone.
+    /// The run did not succeed, and every step that has a compensation and has, or may have, taken effect is compensated.
     Compensated {
-        /// Why it turned back.
+        /// Why the run did not succeed.
         cause: Cause,
     },
-    /// It did not succeed, and what is listed has happened or may have happened and was not undone: steps whose
-    /// compensation was abandoned, a pivot, workflows within that left something, and if the pivot had been passed, every
-    /// step that has a compensation. Steps without one are taken to need none. Nothing is listed if nothing had happened.
+    /// The run did not succeed, and the listed nodes have or may have had side effects that were not undone: steps whose
+    /// compensation was abandoned, a pivot, child runs that left side effects, and, if the pivot had succeeded, every step
+    /// with a compensation. Steps without a compensation are assumed to need none. The list is empty if there are no side
+    /// effects.
     Failed {
-        /// Why.
+        /// Why the run did not succeed.
         cause: Cause,
-        /// The names of the nodes whose effects stay.
+        /// The names of the nodes whose side effects remain.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         residue: Vec<Name>,
     },
@@ -233,20 +248,20 @@ impl fmt::Display for RunOutcome {
     }
 }
 
-/// Where a run stands.
+/// The phase of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RunPhase {
-    /// Going forward.
+    /// The run goes forward.
     Running,
-    /// It failed or was cancelled; what was under way is being cancelled.
+    /// The run has failed or was cancelled; the work under way is being cancelled.
     Failing,
-    /// What it did is being undone.
+    /// The completed steps are being compensated.
     Compensating,
-    /// A compensation failed; an operator must decide about it.
+    /// A compensation failed; an operator must decide how to go on.
     CompensationFailed,
-    /// It has ended.
+    /// The run has ended.
     Finished,
 }
 

@@ -1,4 +1,4 @@
-//! Nodes of a run: how they ended, where they stand, what an operator makes of them.
+//! Nodes of a run: their outcomes, their status, and what operators can do with them.
 
 use crate::name::Name;
 use crate::payload::Payload;
@@ -11,31 +11,31 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NodeOutcome {
-    /// It did what it should.
+    /// Its work is done.
     Succeeded,
-    /// It did not. `maybe` tells that some attempt's outcome is unknown: the effect may have happened.
+    /// Its work failed. If `outcome_unknown` is set, the outcome of an attempt is unknown, and the node may have had side effects.
     Failed {
         /// Why.
         failure: Failure,
-        /// Whether it may have happened all the same.
+        /// Whether side effects are possible.
         #[serde(default, skip_serializing_if = "core::ops::Not::not")]
-        maybe: bool,
-        /// The bound that it reached, if that is why. What it had done until then is its output.
+        outcome_unknown: bool,
+        /// The limit that was reached, if that is the reason. The node's output is then what it had produced until then.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         limit: Option<LimitReached>,
     },
-    /// The run went another way. Not a failure.
+    /// The run took another branch. Not a failure.
     Skipped,
-    /// It was withdrawn. `maybe` as for a failure; a cancelled node whose work was done all the same keeps its output, and
-    /// is undone like a finished one.
+    /// It was cancelled. If its work was completed nevertheless, the node keeps the output and is compensated like a node
+    /// that succeeded.
     Cancelled {
-        /// Whether it may have happened all the same.
+        /// Whether side effects are possible.
         #[serde(default, skip_serializing_if = "core::ops::Not::not")]
-        maybe: bool,
+        outcome_unknown: bool,
     },
 }
 
-/// Which guard of a node said no.
+/// The condition of a node that did not hold.
 ///
 /// ```
 /// use counterpoint::Refusal;
@@ -46,9 +46,9 @@ pub enum NodeOutcome {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Refusal {
-    /// What must hold before it starts.
+    /// The condition under which the node may start.
     Precondition,
-    /// What must hold of its output before anything sees that.
+    /// The condition that its output must meet.
     Postcondition,
 }
 
@@ -61,88 +61,88 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// A bound that a node reached before it had done what it should.
+/// The limit that a node reached before its work was done.
 ///
 /// ```
 /// use counterpoint::LimitReached;
 ///
-/// assert_eq!(LimitReached::Rounds { most: 5 }.to_string(), "after 5 rounds it is not done");
+/// assert_eq!(LimitReached::Rounds { max: 5 }.to_string(), "not done after 5 rounds");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum LimitReached {
-    /// A repeat has done so many rounds.
+    /// The largest number of rounds of a repeat.
     Rounds {
-        /// How many.
-        most: u32,
+        /// The limit.
+        max: u32,
     },
-    /// A token has entered so many states.
+    /// The largest number of states that a token enters.
     Steps {
-        /// How many.
-        most: u32,
+        /// The limit.
+        max: u32,
     },
-    /// A node has got so much to do.
+    /// The largest number of items of a map or of values of a stream.
     Items {
-        /// How much.
-        most: u32,
+        /// The limit.
+        max: u32,
     },
-    /// Runs within runs are so deep.
+    /// The largest depth of runs nested in each other.
     Depth {
-        /// How deep.
-        most: u32,
+        /// The limit.
+        max: u32,
     },
-    /// Work was handed on so often, one after the other.
-    Delegated {
-        /// How often.
-        most: u32,
+    /// The largest depth of delegation.
+    DelegationDepth {
+        /// The limit.
+        max: u32,
     },
-    /// Work was split into so many parts.
+    /// The largest number of parts that a part may be split into.
     FanOut {
-        /// How many.
-        most: u32,
+        /// The limit.
+        max: u32,
     },
-    /// There are so many parts of a work in all.
-    Pieces {
-        /// How many.
-        most: u32,
+    /// The largest number of parts in total.
+    Parts {
+        /// The limit.
+        max: u32,
     },
-    /// The same would be asked again of those who have it in hand already, as there is nobody else.
-    Repeated,
-    /// A budget is used up: the node's own, its run's, or that of a run around.
+    /// The same work would go to an agent that already has it on the path from part 0, and no other agent can do it.
+    RepeatedWork,
+    /// A budget is used up: that of the node, of its run, or of a parent run.
     Budget {
-        /// What there is not enough of.
+        /// The measure of which too little is left.
         measure: Measure,
     },
 }
 
-/// What a budget counts.
+/// A measure of a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Measure {
     /// Attempts at tasks.
     Attempts,
-    /// Time on the clock.
+    /// Time since the start.
     Time,
-    /// Cost, in millionths of whatever the host counts in.
+    /// Cost, in millionths of the host's currency unit.
     Cost,
-    /// Tokens of language models.
+    /// Tokens of language models, input and output together.
     Tokens,
 }
 
 impl fmt::Display for LimitReached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rounds { most } => write!(f, "after {most} rounds it is not done"),
-            Self::Steps { most } => write!(f, "after {most} states it is in none that is final"),
-            Self::Items { most } => write!(f, "there is more to do than {most} items"),
-            Self::Depth { most } => write!(f, "runs within runs are {most} deep"),
-            Self::Delegated { most } => write!(f, "it was handed on {most} times, as often as allowed"),
-            Self::FanOut { most } => write!(f, "it would be split into more than {most} parts"),
-            Self::Pieces { most } => write!(f, "there would be more than {most} parts in all"),
-            Self::Repeated => f.write_str("the same would be asked again of who has it in hand"),
-            Self::Budget { measure } => write!(f, "its budget of {measure} is used up"),
+            Self::Rounds { max } => write!(f, "not done after {max} rounds"),
+            Self::Steps { max } => write!(f, "in no final state after {max} steps"),
+            Self::Items { max } => write!(f, "more than {max} items"),
+            Self::Depth { max } => write!(f, "runs are nested {max} deep"),
+            Self::DelegationDepth { max } => write!(f, "the work is already delegated {max} levels deep"),
+            Self::FanOut { max } => write!(f, "the work would be split into more than {max} parts"),
+            Self::Parts { max } => write!(f, "there would be more than {max} parts in total"),
+            Self::RepeatedWork => f.write_str("the same work would go to an agent that has it already"),
+            Self::Budget { measure } => write!(f, "the budget of {measure} is used up"),
         }
     }
 }
@@ -169,7 +169,7 @@ impl fmt::Display for NodeOutcome {
     }
 }
 
-/// Where a node of a run stands.
+/// The status of a node of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -179,26 +179,26 @@ pub enum NodeStatus {
     Waiting,
     /// It is under way.
     Running,
-    /// It did what it should.
+    /// Its work is done.
     Succeeded,
-    /// It did not.
+    /// Its work failed.
     Failed,
-    /// The run went another way.
+    /// The run took another branch.
     Skipped,
-    /// It was withdrawn.
+    /// It was cancelled.
     Cancelled,
-    /// What it did is being undone, or will be.
-    Undoing,
-    /// What it did is undone.
-    Undone,
-    /// It could not be undone: an operator must say what becomes of it.
-    UndoFailed,
-    /// What it did stays: an operator gave its compensation up.
+    /// It is being compensated, or will be.
+    Compensating,
+    /// It is compensated.
+    Compensated,
+    /// Its compensation failed: an operator must decide.
+    CompensationFailed,
+    /// An operator abandoned its compensation: its side effects remain.
     Abandoned,
 }
 
 impl NodeStatus {
-    /// Whether it has ended going forward.
+    /// Whether the forward part of the node has ended.
     #[must_use]
     pub const fn is_over(self) -> bool {
         !matches!(self, Self::Waiting | Self::Running)
@@ -225,15 +225,15 @@ impl fmt::Display for NodeStatus {
             Self::Failed => "failed",
             Self::Skipped => "skipped",
             Self::Cancelled => "cancelled",
-            Self::Undoing => "being undone",
-            Self::Undone => "undone",
-            Self::UndoFailed => "could not be undone",
-            Self::Abandoned => "left as it is",
+            Self::Compensating => "compensating",
+            Self::Compensated => "compensated",
+            Self::CompensationFailed => "compensation failed",
+            Self::Abandoned => "compensation abandoned",
         })
     }
 }
 
-/// What an operator makes of a node that has not ended.
+/// What an operator does with a node that has not ended.
 ///
 /// ```
 /// use counterpoint::{NodeRemedy, Payload, RunCommand, RunId};
@@ -246,28 +246,28 @@ impl fmt::Display for NodeStatus {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NodeRemedy {
-    /// It counts as done: what is under way is withdrawn, and the run goes on as if it had succeeded. (WCP 27)
+    /// Completes the node: its work under way is cancelled, and the run goes on as if the node had succeeded. (WCP 27)
     Complete {
-        /// What it gives; what is done of it so far, if null.
+        /// The output of the node; if null, what the node has produced so far.
         #[serde(default, skip_serializing_if = "Payload::is_null")]
         output: Payload,
-        /// On what grounds.
+        /// The reason.
         reason: Name,
     },
-    /// It counts as failed: what is under way is withdrawn, and the run goes on as if it had failed.
+    /// Fails the node: its work under way is cancelled, and the run goes on as if the node had failed.
     Fail {
-        /// On what grounds.
+        /// The reason.
         reason: Name,
     },
-    /// The run goes around it, if it has not begun; if it has, it is withdrawn.
+    /// Skips the node if it has not begun, and cancels it if it has.
     Skip {
-        /// On what grounds.
+        /// The reason.
         reason: Name,
     },
 }
 
 impl NodeRemedy {
-    /// On what grounds.
+    /// The reason given.
     #[must_use]
     pub const fn reason(&self) -> &Name {
         match self {

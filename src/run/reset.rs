@@ -1,15 +1,15 @@
-//! Setting a run back.
+//! Reset of a run to an earlier point.
 
 use crate::name::Name;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// A point of a run from which it is to go forward anew.
+/// The point from which a run is to go forward again.
 ///
 /// ```
 /// use counterpoint::{ResetPoint, RunCommand, RunId};
 ///
-/// // What `fetch` gave is good; all that came of it is to be undone and done anew.
+/// // The output of `fetch` stays; everything after it is compensated and executed again.
 /// let command = RunCommand::Reset {
 ///     run: RunId::new(7),
 ///     to: ResetPoint::after(["fetch"]),
@@ -22,12 +22,12 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ResetPoint {
-    /// The beginning: every node is done anew.
+    /// The beginning: all nodes are executed again.
     Start,
-    /// The ends of these nodes, which have succeeded and stay: all that comes after one of them is done anew. Of two of which
-    /// one comes after the other the earlier counts.
+    /// The ends of these nodes, which have succeeded and stay: all nodes causally after any of them are executed again. If
+    /// one of them is after another, the earlier one counts.
     After(Vec<Name>),
-    /// The beginnings of these nodes: they are done anew, and all that comes after one of them.
+    /// The beginnings of these nodes: they are executed again, and so are all nodes causally after any of them.
     Before(Vec<Name>),
 }
 
@@ -45,41 +45,41 @@ impl ResetPoint {
     }
 }
 
-/// Why a run cannot be set back to a point.
+/// What prevents the reset of a run to a point.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ResetObstacle {
     /// Nothing has begun after that point.
     Nothing,
-    /// The run is on its way back already, to a save-point or because it was set back otherwise.
-    GoingBack,
-    /// The node is to stay as it is, and has not succeeded.
-    NotDone {
+    /// The run is already rolling back to a save-point, or is being reset.
+    RollingBack,
+    /// The node would keep its state, and has not succeeded.
+    NotSucceeded {
         /// The node.
         node: Name,
     },
-    /// A point of no return comes after that point, and has been passed or is under way: in this node, or in a run within it.
+    /// A pivot lies after that point, and has succeeded or is under way: in this node or in a child run of it.
     Pivot {
         /// The node.
         node: Name,
     },
-    /// The node is to stay as it is, and has been undone.
-    Undone {
+    /// The node would keep its state, and is compensated.
+    Compensated {
         /// The node.
         node: Name,
     },
-    /// The node is to stay as it is, and has failed with nothing that takes care of it.
+    /// The node would keep its state, and its failure is not handled by anything.
     Failed {
         /// The node.
         node: Name,
     },
-    /// The node is to stay as it is, and was or is being withdrawn.
-    Withdrawn {
+    /// The node would keep its state, and was cancelled or is being cancelled.
+    Cancelled {
         /// The node.
         node: Name,
     },
-    /// The node starts once for each that comes, and what came from before that point would not come again.
+    /// The node starts once per value that arrives, and the values from before that point would not arrive again.
     Stream {
         /// The node.
         node: Name,
@@ -90,13 +90,15 @@ impl fmt::Display for ResetObstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nothing => f.write_str("nothing has begun after that point"),
-            Self::GoingBack => f.write_str("it is on its way back already"),
-            Self::NotDone { node } => write!(f, "{node} has not succeeded"),
-            Self::Pivot { node } => write!(f, "the point of no return in {node} is passed, or under way"),
-            Self::Undone { node } => write!(f, "{node} is undone, and would have to stay"),
-            Self::Failed { node } => write!(f, "nothing takes care of the failure of {node}, which would stay"),
-            Self::Withdrawn { node } => write!(f, "{node} is withdrawn, and would have to stay"),
-            Self::Stream { node } => write!(f, "what came to {node} from before would not come again"),
+            Self::RollingBack => f.write_str("the run is already rolling back or being reset"),
+            Self::NotSucceeded { node } => write!(f, "{node} would keep its state, but has not succeeded"),
+            Self::Pivot { node } => write!(f, "the pivot in {node} has succeeded or is under way"),
+            Self::Compensated { node } => write!(f, "{node} would keep its state, but is compensated"),
+            Self::Failed { node } => write!(f, "{node} would keep its state, but its failure is not handled"),
+            Self::Cancelled { node } => write!(f, "{node} would keep its state, but is cancelled"),
+            Self::Stream { node } => {
+                write!(f, "the values that {node} received before that point would not arrive again")
+            }
         }
     }
 }

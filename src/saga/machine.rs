@@ -2,7 +2,7 @@
 
 use super::{SagaError, SagaFact, SagaOutcome, Step, StepSpec, Unwinding};
 use crate::dag::{Dag, NodeIx, Topology};
-use crate::definition::OnUndoFailure;
+use crate::definition::OnCompensationFailure;
 use crate::payload::Payload;
 use core::fmt;
 use std::collections::{BTreeSet, VecDeque};
@@ -61,7 +61,7 @@ pub struct Saga {
     pub(super) graph: Arc<Topology>,
     pub(super) reversed: Arc<Topology>,
     pub(super) specs: Arc<[StepSpec]>,
-    pub(super) on_undo_failure: OnUndoFailure,
+    pub(super) on_compensation_failure: OnCompensationFailure,
     pub(super) steps: Vec<State>,
     /// What can be handed out to be done or asked about.
     pub(super) queue: VecDeque<NodeIx>,
@@ -130,7 +130,7 @@ impl Saga {
             reversed: graph.reversed(),
             graph,
             specs: steps.payloads().into(),
-            on_undo_failure: OnUndoFailure::Hold,
+            on_compensation_failure: OnCompensationFailure::Hold,
             broken: BTreeSet::new(),
             cancelled: None,
             back: None,
@@ -140,8 +140,8 @@ impl Saga {
 
     /// Sets what a compensation that fails holds back. To be said before anything has begun, and again at a restore.
     #[must_use]
-    pub const fn with_on_undo_failure(mut self, policy: OnUndoFailure) -> Self {
-        self.on_undo_failure = policy;
+    pub const fn with_on_compensation_failure(mut self, policy: OnCompensationFailure) -> Self {
+        self.on_compensation_failure = policy;
         self
     }
 
@@ -158,7 +158,7 @@ impl Saga {
         Self::new(steps).follow(facts)
     }
 
-    /// The same for a saga that was [told more](Self::with_on_undo_failure) before it began.
+    /// The same for a saga that was [told more](Self::with_on_compensation_failure) before it began.
     ///
     /// # Errors
     ///
@@ -253,7 +253,7 @@ impl Saga {
             }
             SagaFact::Halted { to } => self.halted(to),
             SagaFact::Unwinding { steps } => {
-                let (reversed, policy) = (Arc::clone(&self.reversed), self.on_undo_failure);
+                let (reversed, policy) = (Arc::clone(&self.reversed), self.on_compensation_failure);
                 let back = self.back.as_mut().filter(|back| back.active == 0 && back.unwinding.is_none());
                 let back = back.ok_or("steps are undone while something is under way")?;
                 let unwinding = Unwinding::along(&reversed, steps).map_err(|_| "an unknown step is undone")?;

@@ -1,7 +1,7 @@
 //! Undoing a set of steps in reverse causal order.
 
 use crate::dag::{NodeIx, NodeState, Readiness, Topology};
-use crate::definition::OnUndoFailure;
+use crate::definition::OnCompensationFailure;
 use core::fmt;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ pub enum Step {
 ///
 /// The rules it keeps (Garcia-Molina and Salem 1987, extended to partial orders): a step's compensation starts only when
 /// the compensations of all steps that causally follow it have ended; independent ones may run at once; one that failed is
-/// a state with a name, and [`OnUndoFailure`] says what it holds back until somebody says what becomes of it.
+/// a state with a name, and [`OnCompensationFailure`] says what it holds back until somebody says what becomes of it.
 ///
 /// Undoing is running another graph, the reversed one, by the same [`Readiness`]: steps with nothing to undo only carry
 /// the order on.
@@ -65,7 +65,7 @@ pub struct Unwinding {
     ready: BTreeSet<NodeIx>,
     open: usize,
     failed: usize,
-    policy: OnUndoFailure,
+    policy: OnCompensationFailure,
 }
 
 impl Unwinding {
@@ -80,7 +80,7 @@ impl Unwinding {
 
     /// Sets what a compensation that fails holds back. To be said before anything has begun.
     #[must_use]
-    pub const fn with_policy(mut self, policy: OnUndoFailure) -> Self {
+    pub const fn with_policy(mut self, policy: OnCompensationFailure) -> Self {
         self.policy = policy;
         self
     }
@@ -98,7 +98,7 @@ impl Unwinding {
             ready: BTreeSet::new(),
             open,
             failed: 0,
-            policy: OnUndoFailure::Hold,
+            policy: OnCompensationFailure::Hold,
         };
         unwinding.advance();
         Ok(unwinding)
@@ -112,7 +112,7 @@ impl Unwinding {
     /// Whether nothing may begin because a compensation has failed.
     #[must_use]
     pub const fn is_held(&self) -> bool {
-        self.failed > 0 && matches!(self.policy, OnUndoFailure::Halt)
+        self.failed > 0 && matches!(self.policy, OnCompensationFailure::Stop)
     }
 
     /// Where a step's compensation stands; none if it has nothing to undo.
@@ -181,7 +181,7 @@ impl Unwinding {
     pub fn failed(&mut self, step: NodeIx) -> Result<(), UnwindError> {
         self.change(step, &[Step::Undoing], Step::Failed)?;
         self.failed += 1;
-        if self.policy == OnUndoFailure::Continue {
+        if self.policy == OnCompensationFailure::Continue {
             self.release(step);
         }
         Ok(())
@@ -345,7 +345,7 @@ mod tests {
     }
 
     /// A chain of three and one beside it, of which the last of the chain cannot be undone.
-    fn stuck(policy: OnUndoFailure) -> (Unwinding, [NodeIx; 4]) {
+    fn stuck(policy: OnCompensationFailure) -> (Unwinding, [NodeIx; 4]) {
         let mut graph = Builder::new();
         let steps = ["a", "b", "c", "beside"].map(|name| graph.node(name, ()));
         graph.edge(steps[0], steps[1]).edge(steps[1], steps[2]);
@@ -358,12 +358,12 @@ mod tests {
 
     #[test]
     fn what_a_compensation_that_failed_holds_back() {
-        use OnUndoFailure::{Continue, Halt, Hold};
-        for (policy, ready) in [(Hold, vec![3]), (Continue, vec![1, 3]), (Halt, vec![])] {
+        use OnCompensationFailure::{Continue, Hold, Stop};
+        for (policy, ready) in [(Hold, vec![3]), (Continue, vec![1, 3]), (Stop, vec![])] {
             let (mut unwinding, steps) = stuck(policy);
             let ready: Vec<NodeIx> = ready.into_iter().map(NodeIx::new).collect();
             assert_eq!(unwinding.ready().collect::<Vec<_>>(), ready, "{policy:?}");
-            assert_eq!(unwinding.begin(steps[3]).is_ok(), policy != Halt);
+            assert_eq!(unwinding.begin(steps[3]).is_ok(), policy != Stop);
             unwinding.give_up(steps[2]).unwrap();
             assert!(unwinding.ready().any(|step| step == steps[1]));
         }
@@ -380,8 +380,8 @@ mod tests {
 
     #[test]
     fn whatever_the_policy_all_is_settled_in_the_end() {
-        use OnUndoFailure::{Continue, Halt, Hold};
-        for policy in [Hold, Continue, Halt] {
+        use OnCompensationFailure::{Continue, Hold, Stop};
+        for policy in [Hold, Continue, Stop] {
             let (mut unwinding, steps) = stuck(policy);
             undo_all(&mut unwinding);
             assert!(!unwinding.is_over(), "{policy:?}: one has failed");

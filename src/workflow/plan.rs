@@ -4,7 +4,9 @@ use super::context::Context;
 use super::functions::Functions;
 use super::validate::graph::topology;
 use crate::dag::Topology;
-use crate::definition::{Action, Body, Boundary, Call, Definition, DefinitionId, Gather, Join, Node, On, Rest, Work};
+use crate::definition::{
+    Action, Body, Boundary, Call, Definition, DefinitionId, Gather, Join, Node, On, Remaining, Work,
+};
 use crate::event::NodeRef;
 use crate::id::NodeIx;
 use crate::name::Name;
@@ -284,7 +286,7 @@ fn plan_regions(definition: &Definition, nodes: &mut [PlanNode], index: &IdMap<N
 /// Finds, for each counting join, the nodes all of whose ways lead into it; and the nodes whose failures are handled.
 fn plan_joins(definition: &Definition, nodes: &mut [PlanNode], reversed: &Topology) {
     for (join, node) in indexed(&definition.nodes) {
-        let Join::Count { rest, .. } = node.join else { continue };
+        let Join::Count { remaining: rest, .. } = node.join else { continue };
         let region = region(join, nodes, reversed);
         for &ix in &region {
             if let Some(member) = nodes.get_mut(ix.index()) {
@@ -293,7 +295,7 @@ fn plan_joins(definition: &Definition, nodes: &mut [PlanNode], reversed: &Topolo
                 member.serves = serves.into_boxed_slice();
             }
         }
-        if rest == Rest::Cancel
+        if rest == Remaining::Cancel
             && let Some(node) = nodes.get_mut(join.index())
         {
             node.cancels = region.into_boxed_slice();
@@ -302,7 +304,7 @@ fn plan_joins(definition: &Definition, nodes: &mut [PlanNode], reversed: &Topolo
     for node in nodes {
         let by_rule = |to: NodeIx| {
             let join = definition.nodes.get(to.index()).map(|node| node.join);
-            matches!(join, Some(Join::Trigger(rule)) if rule.takes_care_of_failure())
+            matches!(join, Some(Join::Trigger(rule)) if rule.handles_failure())
         };
         let by_link =
             node.next.iter().any(|Next { to, on, .. }| matches!(on, On::Failure | On::Always) || by_rule(*to));

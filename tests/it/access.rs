@@ -261,7 +261,7 @@ fn tenants_cannot_access_runs_of_each_other() {
             RunCommand::Close { run, node: node() },
             RunCommand::Add { run, node: node(), items: vec![Payload::NULL] },
             RunCommand::Migrate { run, migration: counterpoint::Migration::to_version(2), reason: reason() },
-            RunCommand::Remedy { run, node: node(), remedy: counterpoint::UndoRemedy::Retry },
+            RunCommand::Remedy { run, node: node(), remedy: counterpoint::CompensationRemedy::Retry },
             RunCommand::Operate { run, node: node(), remedy: counterpoint::NodeRemedy::Skip { reason: reason() } },
         ] {
             assert_eq!(house.denied("south", command), beyond, "{run}");
@@ -308,7 +308,7 @@ fn unique_keys_are_scoped_by_tenant() {
     let mut house = House::new();
     house.say("boss", Command::define(crate::flow::flow([crate::flow::step("work")]))).unwrap();
     let start = |id, tenant: &str| {
-        Command::start(RunSpec::new(RunId::new(id), "flow").with_tenant(tenant).with_sole_key("order-17"))
+        Command::start(RunSpec::new(RunId::new(id), "flow").with_tenant(tenant).with_exclusive_key("order-17"))
     };
     house.say("everywhere", start(1, "north")).unwrap();
     house.say("everywhere", start(2, "south")).unwrap();

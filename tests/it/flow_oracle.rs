@@ -12,8 +12,9 @@ use crate::flow::draw::{Draws, Taste, definition, input};
 use crate::flow::{RUN, World, model, tell};
 use counterpoint::rejected::WrongState;
 use counterpoint::{
-    Accepted, CatalogueEvent, Command, Config, Engine, EngineSnapshot, Entry, Event, Limits, Migration, NodeEvent,
-    Obstacle, Outbox, Phase, Rejected, RunCommand, RunEvent, RunOutcome, RunPhase, RunSpec, TaskEvent, UndoOutcome,
+    Accepted, CatalogueEvent, Command, CompensationOutcome, Config, Engine, EngineSnapshot, Entry, Event, Limits,
+    Migration, NodeEvent, Obstacle, Outbox, Phase, Rejected, RunCommand, RunEvent, RunOutcome, RunPhase, RunSpec,
+    TaskEvent,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -139,7 +140,7 @@ proptest! {
                 // What was due at that moment may have halted it.
                 let runs = engine.run(RUN).is_some_and(|run| run.phase() == RunPhase::Running);
                 let goes_back =
-                    matches!(&moved, Err(Rejected::State(WrongState::NotMigratable { obstacles, .. })) if *obstacles == [Obstacle::GoingBack]);
+                    matches!(&moved, Err(Rejected::State(WrongState::NotMigratable { obstacles, .. })) if *obstacles == [Obstacle::RollingBack]);
                 prop_assert!(moved == Ok(Accepted::Done) || goes_back || !runs, "{moved:?}");
                 engine.check().unwrap();
             }
@@ -206,9 +207,9 @@ fn random_runs_do_everything_that_runs_can_do() {
                 Event::Run { event: RunEvent::Retried { .. }, .. } => "tried again",
                 Event::Run { event: RunEvent::Reset { undo: true, .. }, .. } => "set back and undone",
                 Event::Run { event: RunEvent::Reset { undo: false, .. }, .. } => "set back as it is",
-                Event::Node { event: NodeEvent::Compensated { outcome: UndoOutcome::Failed { .. } }, .. } => {
-                    "not undone"
-                }
+                Event::Node {
+                    event: NodeEvent::Compensated { outcome: CompensationOutcome::Failed { .. } }, ..
+                } => "not undone",
                 Event::Run { event: RunEvent::Finished { outcome: RunOutcome::Compensated { .. } }, .. } => {
                     "compensated"
                 }

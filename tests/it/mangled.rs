@@ -4,11 +4,11 @@
 use crate::flow::draw::{Draws, Taste, definition, input};
 use crate::flow::{RUN, World, flow, step, undoable, work};
 use crate::restore::{Harm, flip, harms, numbers_in};
-use counterpoint::definition::{Action, Body, Enough, Expr, Link, Map, Node};
+use counterpoint::definition::{Action, Body, Completion, Expr, Link, Map, Node};
 use counterpoint::{
-    AgentId, AgentSpec, Command, Config, Engine, EngineSnapshot, Entry, Event, NodeEvent, NodeIx, NodeRef,
-    OnUndoFailure, Opening, Outbox, ResetPoint, RestoreError, RunCommand, RunEvent, RunOutcome, RunSpec, Seq,
-    TaskEvent, TaskId, Time, UndoRemedy,
+    AgentId, AgentSpec, Command, CompensationRemedy, Config, Engine, EngineSnapshot, Entry, Event, NodeEvent, NodeIx,
+    NodeRef, OnCompensationFailure, Opening, Outbox, ResetPoint, RestoreError, RunCommand, RunEvent, RunOutcome,
+    RunSpec, Seq, TaskEvent, TaskId, Time,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -260,7 +260,7 @@ fn whatever_a_journal_says_wrongly_is_noticed_or_does_no_harm() {
 
 /// A map over so many items, with enough when one is done; none has been begun but that one.
 fn over_many(items: usize) -> World {
-    let many = Map::over(Expr::Input, Body::Task(work("many"))).at_once(1).enough(Enough::of(1));
+    let many = Map::over(Expr::Input, Body::Task(work("many"))).max_concurrent(1).with_completion(Completion::after(1));
     let definition = flow([Node::new("many", Action::Map(many)), step("z").with_link(Link::success("many"))]);
     World::running(definition, serde_json::Value::Array(vec![json!(7); items]))
 }
@@ -316,10 +316,10 @@ fn a_journal_with_an_id_that_no_engine_makes_is_refused() {
 #[test]
 fn a_snapshot_keeps_what_a_failed_compensation_holds_back_no_more() {
     let nodes = [undoable("a"), undoable("b").with_link(Link::success("a")), step("c").with_link(Link::success("b"))];
-    let definition = flow(nodes).with_on_undo_failure(OnUndoFailure::Continue);
+    let definition = flow(nodes).with_on_compensation_failure(OnCompensationFailure::Continue);
     let mut world = World::running(definition, 0);
     world.done("a", 0).done("b", 0).failed("c").failed("undo b").done("undo a", 0);
-    world.remedy(RUN, "b", UndoRemedy::Retry).unwrap();
+    world.remedy(RUN, "b", CompensationRemedy::Retry).unwrap();
     assert_eq!(world.busy(), ["undo b"]);
     let snapshot = world.engine.snapshot();
     world.engine = Engine::restore(Config::default(), Some(&snapshot), []).unwrap();

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
 use counterpoint::definition::{
-    Action, Body, Case, Condition, Definition, Expr, Join, Link, Map, Node, Pick, Repeat, Rest, Work,
+    Action, Body, Case, Condition, Definition, Expr, Join, Link, Map, Node, Pick, Remaining, Repeat, Work,
 };
 use counterpoint::workflow::{Attempt, Done, Fault, Flow, Step, Undo, Workflow, validate};
 use counterpoint::{Exhausted, Failure, Limits, Needs, Payload, Policy, Retry, RunId, Tier};
@@ -134,7 +134,7 @@ fn save_points_and_queries() {
     let booked = flow.step(&Book, flow.input()).queryable().save_point(2);
     let trip = flow.output(booked).unwrap();
     let node = &trip.definition().nodes[0];
-    assert_eq!(node.save, Some(SavePoint::again(2)));
+    assert_eq!(node.save, Some(SavePoint::retries(2)));
     assert_eq!(node.query, Some(Work::new("book.query").with_policy(Book::query_policy())));
 
     // What the agent's steps answer is what the engine reads.
@@ -207,7 +207,7 @@ fn maps_over_steps() {
     let flow = flow.output(flow.step(Count, picked)).unwrap();
 
     let over = Expr::Input.at("/lines");
-    let map = Action::Map(Map::over(over, Body::Task(Work::new("pick"))).at_once(4).tolerate(1));
+    let map = Action::Map(Map::over(over, Body::Task(Work::new("pick"))).max_concurrent(4).tolerate(1));
     let written = Definition::new("pick")
         .with_node(node("pick", map, &[], Expr::Item).with_undo(Work::new("pick.undo")))
         .with_node(task("count", &["pick"], Expr::node("pick")))
@@ -310,14 +310,16 @@ fn races_and_quorums() {
 
     let names = ["double", "double-2", "double-3"];
     let outputs: Vec<Expr> = names.iter().map(|&name| Expr::node(name)).collect();
-    let join = |of, rest| Join::Count { of, rest };
+    let join = |of, rest| Join::Count { required: of, remaining: rest };
     let mut written = Definition::new("race");
     for name in names {
         written = written.with_node(node(name, Action::task("double"), &[], Expr::Input));
     }
     let written = written
-        .with_node(node("first", Action::Pass, &names, Expr::First(outputs.clone())).with_join(join(1, Rest::Cancel)))
-        .with_node(node("two", Action::Pass, &names, Expr::List(outputs)).with_join(join(2, Rest::Ignore)))
+        .with_node(
+            node("first", Action::Pass, &names, Expr::First(outputs.clone())).with_join(join(1, Remaining::Cancel)),
+        )
+        .with_node(node("two", Action::Pass, &names, Expr::List(outputs)).with_join(join(2, Remaining::Ignore)))
         .with_output(Expr::List(vec![Expr::node("first"), Expr::node("two")]));
     same(&flow, &written);
 }
@@ -377,7 +379,7 @@ fn flows_within_flows() {
     let flow = flow.output(often).unwrap();
 
     let body = || Body::Flow(Arc::clone(inner.definition()));
-    let map = Action::Map(Map::over(Expr::Input, body()).at_once(2));
+    let map = Action::Map(Map::over(Expr::Input, body()).max_concurrent(2));
     let previous = Expr::First(vec![Expr::Item, Expr::node("twice-2")]);
     let repeat = Action::Repeat(Repeat::until(body(), until, 4));
     let written = Definition::new("outer")

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
 use counterpoint::definition::{
-    Action, Body, Case, Condition, Definition, Expr, Join, Link, Map, Node, On, Pick, Repeat, Rest, Work,
+    Action, Body, Case, Condition, Definition, Expr, Join, Link, Map, Node, On, Pick, Remaining, Repeat, Work,
 };
 use counterpoint::workflow::{DefinitionError, validate};
 use counterpoint::{Limits, Name, Payload};
@@ -61,7 +61,7 @@ fn action(flow: impl Strategy<Value = Arc<Definition>> + Clone) -> impl Strategy
     prop_oneof![
         4 => body().prop_map(Action::Do),
         1 => (expr(), body(), prop::option::of(0..3_u32), 0..3_u32)
-            .prop_map(|(over, body, at_once, tolerate)| Action::Map(Map::over(over, body).at_once(at_once).tolerate(tolerate))),
+            .prop_map(|(over, body, at_once, tolerate)| Action::Map(Map::over(over, body).max_concurrent(at_once).tolerate(tolerate))),
         1 => (body(), condition(), 0..3_u32).prop_map(|(body, until, most)| Action::Repeat(Repeat::until(body, until, most))),
         2 => (pick, prop::collection::vec(case, 0..3), prop::option::of(name()))
             .prop_map(|(pick, cases, otherwise)| Action::Choose { pick, cases, otherwise }),
@@ -92,7 +92,7 @@ fn node(flow: impl Strategy<Value = Arc<Definition>> + Clone) -> impl Strategy<V
     let join = prop_oneof![
         4 => Just(Join::All),
         1 => Just(Join::Any),
-        1 => (0..3_u32).prop_map(|of| Join::Count { of, rest: Rest::Cancel }),
+        1 => (0..3_u32).prop_map(|of| Join::Count { required: of, remaining: Remaining::Cancel }),
     ];
     let links = prop::collection::vec(link(), 0..3);
     let (undo, pivot) = (prop::option::weighted(0.2, name()), prop::bool::weighted(0.1));

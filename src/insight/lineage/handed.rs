@@ -3,7 +3,7 @@
 use crate::event::PartEvent;
 use crate::id::AgentId;
 use crate::name::Name;
-use crate::run::{Handed, PartEnd};
+use crate::run::{DelegatedPart, PartOutcome};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -81,7 +81,7 @@ impl Handing {
         }
     }
 
-    fn split(&mut self, node: &Name, of: u32, into: &[Handed], most: usize, record: &mut Vec<HandedOn>) {
+    fn split(&mut self, node: &Name, of: u32, into: &[DelegatedPart], most: usize, record: &mut Vec<HandedOn>) {
         let by = self.parts.get(of as usize).and_then(|part| part.last);
         for handed in into {
             let kept = record.len() < most;
@@ -95,6 +95,6 @@ impl Handing {
     }
 }
 
-fn told(end: &PartEnd) -> Box<str> {
+fn told(end: &PartOutcome) -> Box<str> {
     crate::insight::text::line(&end.to_string(), 200).into_boxed_str()
 }

@@ -125,9 +125,9 @@ const fn class_of(status: NodeStatus) -> &'static str {
         NodeStatus::Failed => "failed",
         NodeStatus::Skipped => "skipped",
         NodeStatus::Cancelled => "cancelled",
-        NodeStatus::Undoing => "undoing",
-        NodeStatus::Undone => "undone",
-        NodeStatus::UndoFailed => "undoFailed",
+        NodeStatus::Compensating => "undoing",
+        NodeStatus::Compensated => "undone",
+        NodeStatus::CompensationFailed => "undoFailed",
         NodeStatus::Abandoned => "abandoned",
     }
 }

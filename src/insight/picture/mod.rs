@@ -176,9 +176,9 @@ impl Item {
             Join::All => {}
             Join::Trigger(rule) => lines.push(format!("starts on {rule}")),
             Join::Each => lines.push("starts on each".to_owned()),
-            Join::Rounds { of, .. } => lines.push(format!("starts on each {of} of {}", node.after.len())),
+            Join::Rounds { required: of, .. } => lines.push(format!("starts on each {of} of {}", node.after.len())),
             Join::Any => lines.push("starts on any".to_owned()),
-            Join::Count { of, .. } => lines.push(format!("starts on {of} of {}", node.after.len())),
+            Join::Count { required: of, .. } => lines.push(format!("starts on {of} of {}", node.after.len())),
         }
         if let Some(Work { kind, .. }) = &node.undo {
             lines.push(format!("↩ {}", line(kind, SHOWN)));
@@ -187,8 +187,9 @@ impl Item {
             lines.push(format!("? {}", line(kind, SHOWN)));
         }
         if let Some(save) = &node.save {
-            let instead = save.instead.as_ref().map(|case| format!(", then {}", line(case, SHOWN))).unwrap_or_default();
-            lines.push(format!("save-point: {} again{instead}", save.again));
+            let instead =
+                save.alternative.as_ref().map(|case| format!(", then {}", line(case, SHOWN))).unwrap_or_default();
+            lines.push(format!("save-point: {} again{instead}", save.retries));
         }
         if node.pivot {
             lines.push("no way back".to_owned());
@@ -209,11 +210,11 @@ fn told(action: &Action) -> (Shape, Option<String>) {
         Action::Choose { pick, .. } => {
             (Shape::Choice, (*pick == Pick::Every).then(|| "every case that holds".to_owned()))
         }
-        Action::Map(Map { body, at_once, .. }) => {
+        Action::Map(Map { body, max_concurrent: at_once, .. }) => {
             let at_once = at_once.map(|most| format!(", {most} at once")).unwrap_or_default();
             (Shape::Map, Some(format!("each: {}{at_once}", body_name(body))))
         }
-        Action::Repeat(Repeat { body, most, .. }) => {
+        Action::Repeat(Repeat { body, max_rounds: most, .. }) => {
             (Shape::Repeat, Some(format!("repeat: {}, {most} times at most", body_name(body))))
         }
         Action::Delegate(Delegate { work, depth, fan_out, gather, .. }) => {
@@ -231,13 +232,13 @@ fn told(action: &Action) -> (Shape, Option<String>) {
             let both = [signal, timer].into_iter().flatten().collect::<Vec<_>>().join(" or ");
             (Shape::Wait, Some(format!("wait: {both}")))
         }
-        Action::Race { offers } => {
+        Action::Race { options: offers } => {
             let ways: Vec<String> = offers.iter().take(MOST_WAYS).map(|offer| line(&offer.name, SHOWN)).collect();
             (Shape::Wait, Some(format!("first of: {}", ways.join(", "))))
         }
         Action::Pass => (Shape::Pass, None),
         Action::States(states) => {
-            (Shape::Repeat, Some(format!("{} states, {} steps at most", states.states.len(), states.most)))
+            (Shape::Repeat, Some(format!("{} states, {} steps at most", states.states.len(), states.max_steps)))
         }
         Action::Stop => (Shape::Pass, Some("ends the run".to_owned())),
         Action::Fail(message) => (Shape::Pass, Some(format!("fails: {}", line(message, SHOWN)))),
@@ -267,9 +268,9 @@ const fn colours(status: NodeStatus) -> Option<[&'static str; 3]> {
         NodeStatus::Failed => ["#fbdcdc", "#c9303a", "#5c1116"],
         NodeStatus::Skipped => ["#f3f4f6", "#b3b9c2", "#7c8491"],
         NodeStatus::Cancelled => ["#e6e8ec", "#7c8491", "#3a4049"],
-        NodeStatus::Undoing => ["#fff0cf", "#c98a1b", "#5a3c06"],
-        NodeStatus::Undone => ["#f0e4fa", "#8a5cd1", "#3d2266"],
-        NodeStatus::UndoFailed => ["#f7c1c4", "#9d1420", "#4d0a10"],
+        NodeStatus::Compensating => ["#fff0cf", "#c98a1b", "#5a3c06"],
+        NodeStatus::Compensated => ["#f0e4fa", "#8a5cd1", "#3d2266"],
+        NodeStatus::CompensationFailed => ["#f7c1c4", "#9d1420", "#4d0a10"],
         NodeStatus::Abandoned => ["#fbe3d3", "#b85c1e", "#572a0b"],
     })
 }

@@ -39,9 +39,9 @@ const STATUSES: [NodeStatus; 10] = [
     NodeStatus::Failed,
     NodeStatus::Skipped,
     NodeStatus::Cancelled,
-    NodeStatus::Undoing,
-    NodeStatus::Undone,
-    NodeStatus::UndoFailed,
+    NodeStatus::Compensating,
+    NodeStatus::Compensated,
+    NodeStatus::CompensationFailed,
     NodeStatus::Abandoned,
 ];
 

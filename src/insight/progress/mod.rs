@@ -14,7 +14,7 @@ use crate::definition::{Action, Definition};
 use crate::event::{ControlEvent, Entry, Event, MapEvent, Next, NodeEvent, NodeRef, Opening, RunEvent, TaskEvent};
 use crate::id::{AgentId, NodeIx, RunId, TaskId};
 use crate::name::Name;
-use crate::run::{NodeStatus, RunOutcome, RunPhase, RunSpec, UndoOutcome};
+use crate::run::{CompensationOutcome, NodeStatus, RunOutcome, RunPhase, RunSpec};
 use crate::task::{Owner, Phase};
 use crate::time::Time;
 use state::{NodeState, RunState, WHOLE};
@@ -255,7 +255,7 @@ impl Progress {
             RunEvent::Compensating { nodes } => {
                 self.unwinding(run);
                 for node in nodes {
-                    self.set_status(run, node.index, NodeStatus::Undoing);
+                    self.set_status(run, node.index, NodeStatus::Compensating);
                 }
             }
             RunEvent::Finished { outcome } => self.finished(run, outcome, now),
@@ -276,7 +276,7 @@ impl Progress {
             NodeEvent::Finished { outcome, .. } => self.set_status(run, node, outcome.into()),
             NodeEvent::Compensated { outcome } => self.undone(run, node, outcome),
             NodeEvent::CompensationRetried => {
-                self.set_status(run, node, NodeStatus::Undoing);
+                self.set_status(run, node, NodeStatus::Compensating);
                 self.settle(run);
             }
             _ => {}
@@ -360,11 +360,11 @@ impl Progress {
         }
     }
 
-    fn undone(&mut self, run: RunId, node: NodeIx, outcome: &UndoOutcome) {
+    fn undone(&mut self, run: RunId, node: NodeIx, outcome: &CompensationOutcome) {
         let status = match outcome {
-            UndoOutcome::Undone | UndoOutcome::Declared { .. } => NodeStatus::Undone,
-            UndoOutcome::Failed { .. } => NodeStatus::UndoFailed,
-            UndoOutcome::Abandoned { .. } => NodeStatus::Abandoned,
+            CompensationOutcome::Compensated | CompensationOutcome::Declared { .. } => NodeStatus::Compensated,
+            CompensationOutcome::Failed { .. } => NodeStatus::CompensationFailed,
+            CompensationOutcome::Abandoned { .. } => NodeStatus::Abandoned,
         };
         self.set_status(run, node, status);
         self.settle(run);
@@ -374,7 +374,7 @@ impl Progress {
     fn settle(&mut self, run: RunId) {
         let Some(state) = self.runs.get_mut(&run) else { return };
         if state.phase != RunPhase::Finished && !state.goes_back {
-            let failed = state.nodes.values().any(|node| node.status == NodeStatus::UndoFailed);
+            let failed = state.nodes.values().any(|node| node.status == NodeStatus::CompensationFailed);
             state.phase = if failed { RunPhase::CompensationFailed } else { RunPhase::Compensating };
         }
     }

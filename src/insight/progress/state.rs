@@ -87,7 +87,7 @@ impl RunState {
             return None;
         }
         match (node.status, self.defined(ix).map(|node| &node.action)) {
-            (NodeStatus::UndoFailed, _) => Some(WaitsFor::Operator),
+            (NodeStatus::CompensationFailed, _) => Some(WaitsFor::Operator),
             (NodeStatus::Running, Some(Action::Wait { signal, .. })) => {
                 Some(WaitsFor::Wait { signal: signal.clone(), until: node.until })
             }
@@ -110,8 +110,8 @@ impl RunState {
                 NodeStatus::Failed => counts.failed += 1,
                 NodeStatus::Skipped => counts.skipped += 1,
                 NodeStatus::Cancelled => counts.cancelled += 1,
-                NodeStatus::Undoing | NodeStatus::UndoFailed => counts.undoing += 1,
-                NodeStatus::Undone => counts.undone += 1,
+                NodeStatus::Compensating | NodeStatus::CompensationFailed => counts.undoing += 1,
+                NodeStatus::Compensated => counts.undone += 1,
             }
             if let Some(items) = node.items {
                 counts.items += u64::from(items);
@@ -135,7 +135,7 @@ impl RunState {
             NodeStatus::Waiting => 0,
             NodeStatus::Running => {
                 let parts = match self.defined(ix).map(|node| &node.action) {
-                    Some(Action::Repeat(Repeat { most, .. })) => *most,
+                    Some(Action::Repeat(Repeat { max_rounds: most, .. })) => *most,
                     _ => node.items.unwrap_or(1),
                 };
                 let over = u64::from(node.over) * u64::from(WHOLE);
@@ -146,9 +146,9 @@ impl RunState {
             | NodeStatus::Failed
             | NodeStatus::Skipped
             | NodeStatus::Cancelled
-            | NodeStatus::Undoing
-            | NodeStatus::Undone
-            | NodeStatus::UndoFailed
+            | NodeStatus::Compensating
+            | NodeStatus::Compensated
+            | NodeStatus::CompensationFailed
             | NodeStatus::Abandoned => u64::from(WHOLE),
         }
     }
@@ -163,7 +163,7 @@ impl NodeState {
         match phase {
             Phase::Do if self.status == NodeStatus::Waiting => self.status = NodeStatus::Running,
             Phase::Do | Phase::Query => {}
-            Phase::Undo => self.status = NodeStatus::Undoing,
+            Phase::Undo => self.status = NodeStatus::Compensating,
         }
     }
 

@@ -169,9 +169,9 @@ fn track(progress: &RunProgress, row: &Row) -> String {
 
 const fn colour(status: Option<NodeStatus>) -> &'static str {
     match status {
-        Some(NodeStatus::Succeeded | NodeStatus::Undone) => "good",
-        Some(NodeStatus::Failed | NodeStatus::UndoFailed) => "bad",
-        Some(NodeStatus::Running | NodeStatus::Undoing) => "busy",
+        Some(NodeStatus::Succeeded | NodeStatus::Compensated) => "good",
+        Some(NodeStatus::Failed | NodeStatus::CompensationFailed) => "bad",
+        Some(NodeStatus::Running | NodeStatus::Compensating) => "busy",
         Some(NodeStatus::Waiting | NodeStatus::Skipped | NodeStatus::Cancelled | NodeStatus::Abandoned) | None => {
             "idle"
         }

@@ -3,7 +3,7 @@
 use super::scan::{index_of, two_least};
 use super::{AssignError, Assignment, Costs, assign, flipped, total};
 
-/// The limit on bids in one scaling phase, for each row. Beyond it the exact method takes over.
+/// The limit on bids in one scaling phase, for each row. OnLimit it the exact method takes over.
 const BIDS_PER_ROW: usize = 2_000;
 
 /// Finds an assignment whose cost exceeds the least by at most `tolerance`.

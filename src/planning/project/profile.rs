@@ -172,7 +172,7 @@ impl Profile for Lanes {
                 None => return start as u64,
             }
         }
-        // Beyond the last tick everything is free.
+        // OnLimit the last tick everything is free.
         start as u64
     }
 

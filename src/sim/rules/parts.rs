@@ -7,7 +7,7 @@ use crate::event::PartEvent;
 use crate::id::AgentId;
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::Handed;
+use crate::run::DelegatedPart;
 
 /// The parts of a node's work, as far as facts tell.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ impl Parts {
         rule(!known.ended && !open, || format!("part {part} ends twice, or is gathered before its parts have ended"))
     }
 
-    fn judge_split(&self, delegate: &Delegate, part: u32, into: &[Handed]) -> Judged {
+    fn judge_split(&self, delegate: &Delegate, part: u32, into: &[DelegatedPart]) -> Judged {
         let known = self.get(part)?;
         rule(known.begun && !known.ended, || format!("part {part} is split and not under way"))?;
         let count = u32::try_from(into.len()).unwrap_or(u32::MAX);
@@ -57,17 +57,17 @@ impl Parts {
         let deep = into.is_empty() || known.depth < delegate.depth;
         rule(deep, || format!("part {part} is split, {} deep", known.depth))?;
         let all = self.known.len() + into.len();
-        rule(all <= delegate.pieces as usize, || format!("there are {all} parts"))?;
+        rule(all <= delegate.max_parts as usize, || format!("there are {all} parts"))?;
         into.iter().try_for_each(|handed| self.judge_handed(part, handed))
     }
 
     /// Whoever has the same in hand further up must not get it.
-    fn judge_handed(&self, of: u32, handed: &Handed) -> Judged {
+    fn judge_handed(&self, of: u32, handed: &DelegatedPart) -> Judged {
         let task = (handed.task.kind.clone(), handed.task.payload.clone());
         let mut next = Some(of as usize);
         while let Some(above) = next.and_then(|place| self.known.get(place)) {
             let same = above.task.as_ref() == Some(&task);
-            let free = above.agents.iter().find(|agent| same && !handed.not.contains(agent));
+            let free = above.agents.iter().find(|agent| same && !handed.excluded.contains(agent));
             rule(free.is_none(), || format!("{free:?} may be asked for {} again", task.0))?;
             next = above.of;
         }

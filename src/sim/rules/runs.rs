@@ -9,7 +9,7 @@ use crate::definition::{Action, Definition, Delegate};
 use crate::event::{CatalogueEvent, NodeEvent, NodeRef, RunEvent};
 use crate::id::{AgentId, NodeIx, RunId, TaskId};
 use crate::name::Name;
-use crate::run::{RunOutcome, UndoOutcome};
+use crate::run::{CompensationOutcome, RunOutcome};
 use crate::sim::oracle::Step;
 use crate::task::{Owner, Phase, SideEffects, TaskSpec};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +24,7 @@ pub(super) struct Story {
     finished: bool,
     ended: BTreeSet<NodeIx>,
     unwinding: BTreeSet<NodeIx>,
-    undone: BTreeMap<NodeIx, UndoOutcome>,
+    undone: BTreeMap<NodeIx, CompensationOutcome>,
     /// The tasks that do or undo each piece; of a compensation that is tried again there may be more than one.
     pieces: BTreeMap<(NodeIx, u32, Phase), Vec<TaskId>>,
     retried: BTreeSet<NodeIx>,
@@ -139,12 +139,12 @@ impl Rules {
             .try_for_each(|run| rule(self.story(*run)?.finished, || format!("{run} is forgotten and has not ended")))
     }
 
-    fn judge_compensated(&self, run: RunId, node: NodeIx, outcome: &UndoOutcome, step: &Step<'_>) -> Judged {
+    fn judge_compensated(&self, run: RunId, node: NodeIx, outcome: &CompensationOutcome, step: &Step<'_>) -> Judged {
         let story = self.story(run)?;
         rule(story.unwinding.contains(&node), || format!("node {node} of {run} is undone, and need not be"))?;
-        let again = matches!(story.undone.get(&node), None | Some(UndoOutcome::Failed { .. }));
+        let again = matches!(story.undone.get(&node), None | Some(CompensationOutcome::Failed { .. }));
         rule(again, || format!("node {node} of {run} is undone twice"))?;
-        let words = matches!(outcome, UndoOutcome::Declared { .. } | UndoOutcome::Abandoned { .. });
+        let words = matches!(outcome, CompensationOutcome::Declared { .. } | CompensationOutcome::Abandoned { .. });
         let asked = matches!(step.command, Some(Command::Run(RunCommand::Remedy { run: of, .. })) if *of == run);
         rule(!words || asked, || format!("node {node} of {run} is declared undone by nobody"))
     }
@@ -172,7 +172,7 @@ impl Rules {
         let Some(definition) = &story.definition else { return Ok(()) };
         for later in after(definition, owner.node) {
             let open = story.unwinding.contains(&later)
-                && matches!(story.undone.get(&later), None | Some(UndoOutcome::Failed { .. }));
+                && matches!(story.undone.get(&later), None | Some(CompensationOutcome::Failed { .. }));
             rule(!open, || format!("node {} of {} is undone before node {later}", owner.node, owner.run))?;
         }
         Ok(())
@@ -211,7 +211,7 @@ impl Rules {
         }
         for ((node, item, phase), tasks) in &story.pieces {
             if *phase == Phase::Do {
-                rule(!matches!(story.undone.get(node), Some(UndoOutcome::Abandoned { .. })), || {
+                rule(!matches!(story.undone.get(node), Some(CompensationOutcome::Abandoned { .. })), || {
                     format!("{run} counts as undone, and node {node} was given up")
                 })?;
                 self.judge_undone(run, story, (*node, *item), tasks)?;
@@ -231,8 +231,10 @@ impl Rules {
             SideEffects::Possible => !queried,
             SideEffects::None => false,
         });
-        let said =
-            matches!(story.undone.get(&node), Some(UndoOutcome::Declared { .. } | UndoOutcome::Abandoned { .. }));
+        let said = matches!(
+            story.undone.get(&node),
+            Some(CompensationOutcome::Declared { .. } | CompensationOutcome::Abandoned { .. })
+        );
         let undone = said || self.was_done(story, (node, item, Phase::Undo));
         rule(undo.is_none() || !side_effects || undone, || {
             format!("{run} counts as undone, and node {node} item {item} is not")

@@ -1,7 +1,8 @@
 //! The workflows of a storm: one of each sort that can go wrong in a way of its own.
 
 use crate::definition::{
-    Action, Body, Case, Condition, Definition, Expr, Link, Map, Node, Occasion, Offer, Pick, Repeat, SignalRule, Work,
+    Action, Body, Case, Condition, Definition, Expr, Link, Map, Node, Pick, RaceOption, Repeat, SignalRule, WaitFor,
+    Work,
 };
 use crate::name::Name;
 use crate::task::{Policy, Retry};
@@ -47,7 +48,7 @@ fn order() -> Definition {
 
 /// A map whose items are undone one by one, and a check that may send everything back.
 fn harvest() -> Definition {
-    let items = Map::over(Expr::Input.at("/items"), Body::Task(work("k0"))).at_once(2).tolerate(1);
+    let items = Map::over(Expr::Input.at("/items"), Body::Task(work("k0"))).max_concurrent(2).tolerate(1);
     Definition::new("harvest")
         .with_node(Node::new("each", Action::Map(items)).with_undo(Work::new("k2").with_policy(policy(8))))
         .with_node(undoable("sum", "k1").with_link(Link::success("each")))
@@ -61,14 +62,16 @@ fn review() -> Definition {
     let within = Definition::new("within")
         .with_node(undoable("draft", "k1"))
         .with_node(undoable("edit", "k0").with_link(Link::success("draft")));
-    let offers =
-        vec![Offer::new(GO, Occasion::signal(GO)), Offer::new("late", Occasion::After(Duration::from_secs(40)))];
+    let offers = vec![
+        RaceOption::new(GO, WaitFor::signal(GO)),
+        RaceOption::new("late", WaitFor::After(Duration::from_secs(40))),
+    ];
     Definition::new("review")
         .with_node(Node::new("write", Action::flow(within)).with_input(Expr::Input))
-        .with_node(Node::new("ask", Action::Race { offers }).with_link(Link::success("write")))
+        .with_node(Node::new("ask", Action::Race { options: offers }).with_link(Link::success("write")))
         .with_node(task("publish", "k2").with_link(Link::case("ask", GO)))
         .with_node(task("drop", "k1").with_link(Link::case("ask", "late")))
-        .with_signal(SignalRule::new(GO).at_most(4))
+        .with_signal(SignalRule::new(GO).max_kept(4))
 }
 
 /// A loop that takes three rounds at the most, then a choice.

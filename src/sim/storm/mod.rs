@@ -41,7 +41,7 @@ use crate::event::Entry;
 use crate::id::NodeIx;
 use crate::limits::Limits;
 use crate::resilience::{breaker, budget, concurrency, outlier, rate};
-use crate::run::{NodeStatus, RunOutcome, RunPhase, UndoRemedy};
+use crate::run::{CompensationRemedy, NodeStatus, RunOutcome, RunPhase};
 use crate::scheduler::Discipline;
 use crate::scheduler::{Batch, Concurrency, Config, Preemption, Quota};
 use crate::task::{Policy, TaskStatus};
@@ -269,13 +269,16 @@ fn operator(quiet: Option<Time>) -> impl FnMut(&Engine, Time) -> Vec<Operation> 
         let mut wanted: Vec<Command> = Vec::new();
         for run in engine.runs() {
             if run.phase() == RunPhase::CompensationFailed {
-                for node in run.nodes().filter(|node| node.status() == NodeStatus::UndoFailed) {
+                for node in run.nodes().filter(|node| node.status() == NodeStatus::CompensationFailed) {
                     let within = run
                         .definition()
                         .node(&node.name())
                         .is_some_and(|node| matches!(node.action, Action::Do(Body::Flow(_))));
-                    let remedy =
-                        if within { UndoRemedy::Declare { reason: "by hand".into() } } else { UndoRemedy::Retry };
+                    let remedy = if within {
+                        CompensationRemedy::Declare { reason: "by hand".into() }
+                    } else {
+                        CompensationRemedy::Retry
+                    };
                     wanted.push(RunCommand::Remedy { run: run.id(), node: node.name(), remedy }.into());
                 }
             }

@@ -2,7 +2,7 @@
 
 use super::draft::{Datum, Draft, Sketch};
 use super::handle::{Handle, Value};
-use crate::definition::{Action, Case, Condition, Expr, Offer, On, Pick, States};
+use crate::definition::{Action, Case, Condition, Expr, On, Pick, RaceOption, States};
 use crate::name::Name;
 use core::fmt;
 
@@ -36,8 +36,8 @@ impl<'f> Choice<'f> {
         Self { handle: Handle::add(draft, Sketch::new("choice", action).with_input(of)) }
     }
 
-    pub(super) fn race(draft: &'f Draft, offers: Vec<Offer>) -> Self {
-        Self { handle: Handle::add(draft, Sketch::new("first", Action::Race { offers })) }
+    pub(super) fn race(draft: &'f Draft, offers: Vec<RaceOption>) -> Self {
+        Self { handle: Handle::add(draft, Sketch::new("first", Action::Race { options: offers })) }
     }
 
     pub(super) fn states(draft: &'f Draft, states: States, input: Datum) -> Self {

@@ -3,7 +3,7 @@
 use super::super::validate::Fault;
 use crate::definition::{
     Action, Body, Boundary, Budget, Condition, Definition, Delegate, Expr, Handler, Join, Link, Map, Milestone, Node,
-    Occasion, On, Precondition, Repeat, SavePoint, Variable, Work, Write,
+    On, Precondition, Repeat, SavePoint, Variable, WaitFor, Work, Write,
 };
 use crate::name::Name;
 use core::cell::RefCell;
@@ -284,22 +284,22 @@ fn finish(mut sketch: Sketch, name: Name, names: &[Name]) -> Node {
         Action::Choose { cases, .. } => cases.iter_mut().for_each(|case| name_condition(&mut case.when, names)),
         Action::Map(map) => {
             name_expr(&mut map.over, names);
-            if let Some(enough) = &mut map.enough {
+            if let Some(enough) = &mut map.completion {
                 name_condition(&mut enough.when, names);
             }
         }
         Action::Repeat(repeat) => {
             name_condition(&mut repeat.until, names);
-            if let Some(whilst) = &mut repeat.whilst {
+            if let Some(whilst) = &mut repeat.while_ {
                 name_condition(whilst, names);
             }
         }
-        Action::Race { offers } => {
+        Action::Race { options: offers } => {
             for offer in offers {
                 match &mut offer.on {
-                    Occasion::Signal { matching, .. } => name_condition(matching, names),
-                    Occasion::At(moment) => name_expr(moment, names),
-                    Occasion::After(_) | Occasion::Decision(_) => {}
+                    WaitFor::Signal { matching, .. } => name_condition(matching, names),
+                    WaitFor::At(moment) => name_expr(moment, names),
+                    WaitFor::After(_) | WaitFor::Decision(_) => {}
                 }
             }
         }

@@ -6,8 +6,8 @@ use super::kind::{Counts, Mapped, Plain, Queryable, Tasks, Undoable, Waits, Work
 use super::source::Source;
 use super::variable::VariableRef;
 use crate::definition::{
-    Action, Budget, Condition, Enough, Expr, Handler, Join, Map, Milestone, On, Precondition, Rest, SavePoint, Work,
-    Write,
+    Action, Budget, Completion, Condition, Expr, Handler, Join, Map, Milestone, On, Precondition, Remaining, SavePoint,
+    Work, Write,
 };
 use crate::name::Name;
 use crate::task::{Needs, Policy, Retry, Tier, Usage};
@@ -179,7 +179,7 @@ impl<T, K> Handle<'_, T, K> {
     /// Makes the end of the node a save-point: a failure after it leads back here and forward again, so many times.
     #[must_use]
     pub fn save_point(self, again: u32) -> Self {
-        self.with(|node| node.save = Some(SavePoint::again(again)))
+        self.with(|node| node.save = Some(SavePoint::retries(again)))
     }
 }
 
@@ -407,7 +407,7 @@ impl<'f, T, B> Handle<'f, Vec<T>, Mapped<B>> {
     #[must_use]
     pub fn at_once(self, items: u32) -> Self {
         self.with(|node| {
-            if let Action::Map(Map { at_once, .. }) = &mut node.action {
+            if let Action::Map(Map { max_concurrent: at_once, .. }) = &mut node.action {
                 *at_once = Some(items);
             }
         })
@@ -425,18 +425,18 @@ impl<'f, T, B> Handle<'f, Vec<T>, Mapped<B>> {
     /// #     type Output = u32;
     /// #     fn run(&self, n: u32, _: &Attempt) -> Result<u32, Failure> { Ok(n) }
     /// # }
-    /// use counterpoint::definition::Enough;
+    /// use counterpoint::definition::Completion;
     ///
     /// let flow = Workflow::<Vec<u32>, Vec<Option<u32>>>::named("quorum");
-    /// let answers = flow.map(Ask, flow.input()).enough(Enough::of(3).cancel_rest());
+    /// let answers = flow.map(Ask, flow.input()).enough(Completion::after(3).cancel_rest());
     /// let quorum = flow.output(answers)?;
     /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
     /// ```
     #[must_use]
-    pub fn enough(self, enough: Enough) -> Handle<'f, Vec<Option<T>>, Mapped<B>> {
+    pub fn enough(self, enough: Completion) -> Handle<'f, Vec<Option<T>>, Mapped<B>> {
         self.with(|node| {
             if let Action::Map(map) = &mut node.action {
-                map.enough = Some(enough);
+                map.completion = Some(enough);
             }
         })
         .retyped()
@@ -469,8 +469,8 @@ impl<T, K: Counts> Handle<'_, T, K> {
     #[must_use]
     pub fn cancel_rest(self) -> Self {
         self.with(|node| {
-            if let Join::Count { rest, .. } = &mut node.join {
-                *rest = Rest::Cancel;
+            if let Join::Count { remaining: rest, .. } = &mut node.join {
+                *rest = Remaining::Cancel;
             }
         })
     }

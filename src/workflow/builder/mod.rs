@@ -18,7 +18,7 @@ pub use variable::VariableRef;
 use super::step::Step;
 use super::validate::{DefinitionError, Fault, validate_with};
 use crate::definition::{
-    Action, Body, Budget, Call, Condition, Expr, Join, Map, Offer, On, Reducer, Repeat, Rest, States, Trigger,
+    Action, Body, Budget, Call, Condition, Expr, Join, Map, On, RaceOption, Reducer, Remaining, Repeat, States, Trigger,
 };
 use crate::limits::Limits;
 use crate::name::Name;
@@ -303,7 +303,7 @@ impl<I, O> Workflow<I, O> {
         most: u32,
     ) -> Handle<'f, Option<W::Output>, Repeated<W>> {
         let input = self.datum(input);
-        let action = Action::Repeat(Repeat::whilst(work.body(), whilst, most));
+        let action = Action::Repeat(Repeat::while_(work.body(), whilst, most));
         self.add(Sketch::new(work.name(), action).with_input(input))
     }
 
@@ -365,13 +365,18 @@ impl<I, O> Workflow<I, O> {
     /// Goes on as soon as one branch has succeeded, with its output. A branch that fails fails the run, unless it
     /// [`may_fail`](Handle::may_fail).
     pub fn first_of<'f, T>(&'f self, branches: impl Branches<'f, T>) -> Handle<'f, T, Counted> {
-        self.join(&branches.nodes(), "first", Join::Count { of: 1, rest: Rest::Ignore }, Expr::First)
+        self.join(&branches.nodes(), "first", Join::Count { required: 1, remaining: Remaining::Ignore }, Expr::First)
     }
 
     /// Goes on as soon as `count` branches have succeeded. It gives one entry for each branch, in the order written:
     /// `None` for those that have not.
     pub fn n_of<'f, T>(&'f self, count: u32, branches: impl Branches<'f, T>) -> Handle<'f, Vec<Option<T>>, Counted> {
-        self.join(&branches.nodes(), "several", Join::Count { of: count, rest: Rest::Ignore }, Expr::List)
+        self.join(
+            &branches.nodes(),
+            "several",
+            Join::Count { required: count, remaining: Remaining::Ignore },
+            Expr::List,
+        )
     }
 
     /// Where branches meet by a trigger rule. It gives one entry for each branch, in the order written: `None` for those
@@ -427,20 +432,20 @@ impl<I, O> Workflow<I, O> {
     /// # } }
     /// # step!(Pay, "pay");
     /// # step!(Remind, "remind");
-    /// use counterpoint::definition::{Decision, Occasion, Offer};
+    /// use counterpoint::definition::{Decision, WaitFor, RaceOption};
     /// use std::time::Duration;
     ///
     /// let flow = Workflow::<u64, bool>::named("invoice");
     /// let first = flow.race([
-    ///     Offer::new("decision", Decision::by("accountant", ["pay", "refuse"]).into()),
-    ///     Offer::new("late", Occasion::After(Duration::from_secs(86_400))),
+    ///     RaceOption::new("decision", Decision::by("accountant", ["pay", "refuse"]).into()),
+    ///     RaceOption::new("late", WaitFor::After(Duration::from_secs(86_400))),
     /// ]);
     /// let paid = flow.step(Pay, flow.input()).on(first.case("pay"));
     /// let reminded = flow.step(Remind, flow.input()).on(first.case("late"));
     /// let invoice = flow.output(flow.merge((paid, reminded)))?;
     /// # Ok::<(), counterpoint::workflow::DefinitionError>(())
     /// ```
-    pub fn race(&self, offers: impl IntoIterator<Item = Offer>) -> Choice<'_> {
+    pub fn race(&self, offers: impl IntoIterator<Item = RaceOption>) -> Choice<'_> {
         Choice::race(&self.draft, offers.into_iter().collect())
     }
 
@@ -489,11 +494,11 @@ impl<I, O> Workflow<I, O> {
     pub fn rounds<'f, T, W: Doable<Input = Vec<Option<T>>>>(
         &'f self,
         count: u32,
-        rest: Rest,
+        rest: Remaining,
         work: W,
         maps: impl Branches<'f, Vec<T>>,
     ) -> Handle<'f, Vec<W::Output>, Repeated<W>> {
-        self.stream(&work, &maps.nodes(), Join::Rounds { of: count, rest }, &On::Each)
+        self.stream(&work, &maps.nodes(), Join::Rounds { required: count, remaining: rest }, &On::Each)
     }
 
     /// A node that ends the run with this output, whatever else is under way.

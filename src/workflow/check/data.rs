@@ -52,7 +52,7 @@ pub(super) fn missing<'d>(definition: &'d Definition, place: usize, sure: &[BTre
     let mut conditions: Vec<&Condition> = Vec::new();
     match &node.action {
         Action::Map(Map { over, .. }) => open.push(over),
-        Action::Repeat(Repeat { until, whilst, .. }) => conditions.extend(whilst.iter().chain([until])),
+        Action::Repeat(Repeat { until, while_: whilst, .. }) => conditions.extend(whilst.iter().chain([until])),
         Action::Choose { cases, .. } => conditions.extend(cases.iter().map(|case| &case.when)),
         Action::Do(_)
         | Action::Delegate(_)

@@ -42,7 +42,7 @@ use crate::definition::{Budget, Decision, OnFailure};
 use crate::id::{NodeIx, RunId, Seq};
 use crate::limits::Limits;
 use crate::name::Name;
-use crate::run::{NodeStatus, RunPhase, RunSpec, UndoOutcome};
+use crate::run::{CompensationOutcome, NodeStatus, RunPhase, RunSpec};
 use crate::task::{Owner, Spending, Tier};
 use crate::time::Time;
 use crate::workflow::plan::Plan;
@@ -253,10 +253,12 @@ impl Run {
     pub(crate) fn status(&self, ix: NodeIx) -> NodeStatus {
         let Some(state) = self.graph.state(ix) else { return NodeStatus::Waiting };
         match (state.compensated(), state.stage()) {
-            (Some(UndoOutcome::Undone | UndoOutcome::Declared { .. }), _) => NodeStatus::Undone,
-            (Some(UndoOutcome::Failed { .. }), _) => NodeStatus::UndoFailed,
-            (Some(UndoOutcome::Abandoned { .. }), _) => NodeStatus::Abandoned,
-            (None, _) if self.rollback.is_member(ix) => NodeStatus::Undoing,
+            (Some(CompensationOutcome::Compensated | CompensationOutcome::Declared { .. }), _) => {
+                NodeStatus::Compensated
+            }
+            (Some(CompensationOutcome::Failed { .. }), _) => NodeStatus::CompensationFailed,
+            (Some(CompensationOutcome::Abandoned { .. }), _) => NodeStatus::Abandoned,
+            (None, _) if self.rollback.is_member(ix) => NodeStatus::Compensating,
             (None, Stage::Waiting) => NodeStatus::Waiting,
             (None, Stage::Working) => NodeStatus::Running,
             (None, Stage::Ended(end)) => end.outcome().into(),

@@ -3,10 +3,10 @@
 use super::graph::{BoundNode, Graph};
 use super::illegal::{Applied, Illegal};
 use super::node::InstanceUndo;
-use crate::definition::{Definition, OnUndoFailure};
+use crate::definition::{Definition, OnCompensationFailure};
 use crate::id::NodeIx;
 use crate::name::Name;
-use crate::run::{Cause, UndoOutcome};
+use crate::run::{Cause, CompensationOutcome};
 use crate::saga::{Step, UnwindError, Unwinding, last_save_points};
 use serde::{Deserialize, Serialize};
 
@@ -177,7 +177,7 @@ impl Rollback {
         let is_open = |point: NodeIx| {
             let Some(node) = graph.node(point) else { return false };
             let Some(save) = &node.definition.save else { return false };
-            let is_usable = node.state.has_succeeded() && node.state.aside().save_point.times < save.most();
+            let is_usable = node.state.has_succeeded() && node.state.aside().save_point.times < save.max_rollbacks();
             is_usable && !graph.after(&[point]).into_iter().any(|ix| is_irreversible(graph, ix))
         };
         last_save_points(&graph.plan().graph, failed, is_open)
@@ -196,7 +196,7 @@ impl Rollback {
         // An operator who wants nodes done anew may leave what was done.
         let may_leave = matches!(way.goal, Goal::Reset(_));
         let stays = |node: BoundNode<'_>| {
-            let is_abandoned = matches!(node.state.compensated(), Some(UndoOutcome::Abandoned { .. }));
+            let is_abandoned = matches!(node.state.compensated(), Some(CompensationOutcome::Abandoned { .. }));
             node.is_irreversible() || !may_leave && is_abandoned
         };
         if nodes().any(stays) { WayStep::Fail(way.cause.clone()) } else { WayStep::Restart(way.nodes.clone()) }
@@ -279,7 +279,7 @@ impl Rollback {
     pub(super) fn compensate(&mut self, graph: &mut Graph, nodes: &[NodeIx]) -> Applied {
         let unknown = |_| Illegal::unknown_node("nodes are compensated");
         let compensation = Unwinding::along(&graph.plan().reversed, nodes).map_err(unknown)?;
-        let compensation = compensation.with_policy(graph.plan().definition.on_undo_failure);
+        let compensation = compensation.with_policy(graph.plan().definition.on_compensation_failure);
         graph.wake_these(compensation.ready());
         self.compensation = Some(Box::new(compensation));
         Ok(())
@@ -305,13 +305,13 @@ impl Rollback {
     }
 
     /// The compensation of a node has ended.
-    pub(super) fn end(&mut self, graph: &mut Graph, ix: NodeIx, outcome: &UndoOutcome) -> Applied {
+    pub(super) fn end(&mut self, graph: &mut Graph, ix: NodeIx, outcome: &CompensationOutcome) -> Applied {
         const INPUT: &str = "the compensation of a node ends";
         let compensation = self.compensation_mut(INPUT)?;
         let changed = match outcome {
-            UndoOutcome::Undone => compensation.undone(ix),
-            UndoOutcome::Failed { .. } => compensation.failed(ix),
-            UndoOutcome::Declared { .. } | UndoOutcome::Abandoned { .. } => compensation.give_up(ix),
+            CompensationOutcome::Compensated => compensation.undone(ix),
+            CompensationOutcome::Failed { .. } => compensation.failed(ix),
+            CompensationOutcome::Declared { .. } | CompensationOutcome::Abandoned { .. } => compensation.give_up(ix),
         };
         changed.map_err(|error| not_now(INPUT, &error))?;
         graph.wake_these(compensation.ready());
@@ -339,7 +339,7 @@ impl Rollback {
         }
         self.compensation = None;
         for &point in way.save_points() {
-            let again = graph.node(point).and_then(|node| Some(node.definition.save.as_ref()?.again)).unwrap_or(0);
+            let again = graph.node(point).and_then(|node| Some(node.definition.save.as_ref()?.retries)).unwrap_or(0);
             graph.keep(point, |state| state.leave_save_point(again));
         }
         self.leave_behind(graph, nodes);
@@ -408,8 +408,8 @@ impl Rollback {
 /// Brings the order of compensation to where the nodes are.
 fn rewind(compensation: Unwinding, graph: &Graph, released: &[NodeIx]) -> Option<Unwinding> {
     // What had begun before a compensation failed has begun, even where nothing more may begin since.
-    let policy = graph.plan().definition.on_undo_failure;
-    let lenient = if policy == OnUndoFailure::Halt { OnUndoFailure::Hold } else { policy };
+    let policy = graph.plan().definition.on_compensation_failure;
+    let lenient = if policy == OnCompensationFailure::Stop { OnCompensationFailure::Hold } else { policy };
     let mut compensation = compensation.with_policy(lenient);
     loop {
         let ready: Vec<NodeIx> = compensation.ready().collect();
@@ -439,9 +439,9 @@ fn rewind_step(compensation: &mut Unwinding, graph: &Graph, ix: NodeIx, released
     compensation.begin(ix).ok()?;
     match state.compensated() {
         None => {}
-        Some(UndoOutcome::Undone) => compensation.undone(ix).ok()?,
-        Some(UndoOutcome::Failed { .. }) => compensation.failed(ix).ok()?,
-        Some(UndoOutcome::Declared { .. } | UndoOutcome::Abandoned { .. }) => {
+        Some(CompensationOutcome::Compensated) => compensation.undone(ix).ok()?,
+        Some(CompensationOutcome::Failed { .. }) => compensation.failed(ix).ok()?,
+        Some(CompensationOutcome::Declared { .. } | CompensationOutcome::Abandoned { .. }) => {
             compensation.failed(ix).ok()?;
             compensation.give_up(ix).ok()?;
         }
@@ -481,8 +481,8 @@ impl Rollback {
             Some(Step::Waiting) => can && idle && compensated.is_none(),
             Some(Step::Ready) => can && !active && compensated.is_none(),
             Some(Step::Undoing) => can && !idle && compensated.is_none(),
-            Some(Step::Failed) => matches!(compensated, Some(UndoOutcome::Failed { .. })),
-            Some(Step::Settled) => compensated.is_some_and(|undo| !matches!(undo, UndoOutcome::Failed { .. })),
+            Some(Step::Failed) => matches!(compensated, Some(CompensationOutcome::Failed { .. })),
+            Some(Step::Settled) => compensated.is_some_and(|undo| !matches!(undo, CompensationOutcome::Failed { .. })),
         };
         if !fits {
             return Err(format!("has a node {} whose compensation cannot be {step:?}", node.ix));
@@ -497,7 +497,7 @@ impl Rollback {
     fn check_order(&self, graph: &Graph, definition: &Definition) -> Result<(), String> {
         let Some(compensation) = &self.compensation else { return Ok(()) };
         // A compensation that failed holds back nothing then, even when it is tried again.
-        if definition.on_undo_failure == OnUndoFailure::Continue {
+        if definition.on_compensation_failure == OnCompensationFailure::Continue {
             return Ok(());
         }
         for step in compensation.members() {

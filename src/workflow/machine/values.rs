@@ -142,11 +142,11 @@ impl Scope for RunScope<'_> {
         self.run.variables.value(&self.run.graph, self.reader, name, self.most)
     }
 
-    fn asks(&self, predicate: &str, of: &Payload) -> bool {
+    fn predicate(&self, predicate: &str, of: &Payload) -> bool {
         self.run.plan().functions.asks(predicate, of)
     }
 
-    fn most(&self) -> u32 {
+    fn max_bytes(&self) -> u32 {
         self.most
     }
 }

@@ -72,7 +72,7 @@ impl Variables {
     ) -> Result<(), NoUpdate> {
         let variable = declared(plan, name).ok_or(NoUpdate::NotTaken)?;
         let condition = variable.updates.as_ref().ok_or(NoUpdate::NotTaken)?;
-        if let Some(wanted) = variable.reducer.misfit(value.value()) {
+        if let Some(wanted) = variable.reducer.expected_type(value.value()) {
             return Err(NoUpdate::Refused(Some(wanted)));
         }
         if !holds(condition) {
@@ -157,7 +157,7 @@ impl Variables {
         let mut value = variable.initial.value().clone();
         let mut made = variable.initial.bytes() as usize;
         let updates = self.updates_of(&variable.name).iter().map(Payload::value);
-        let updates = updates.filter(|value| variable.reducer.misfit(value).is_none());
+        let updates = updates.filter(|value| variable.reducer.expected_type(value).is_none());
         for written in written(graph, reader, (index, variable)).chain(updates) {
             made = made.saturating_add(size(written));
             let grows = matches!(variable.reducer, Reducer::Append | Reducer::Merge);
@@ -195,7 +195,7 @@ fn written<'g>(
         let writes = done.map(|node| &node.definition.writes[..]).unwrap_or_default();
         let mine = writes.iter().filter(move |write| write.to == variable.name);
         // An operator may have put anything in its place.
-        let fits = |value: &&Value| variable.reducer.misfit(value).is_none();
+        let fits = |value: &&Value| variable.reducer.expected_type(value).is_none();
         mine.filter_map(move |write| write.of(done?.state.output().value()).filter(fits))
     })
 }
@@ -204,7 +204,7 @@ fn written<'g>(
 pub(crate) fn unwritable(graph: &Graph, node: BoundNode<'_>, output: &Payload) -> Option<String> {
     node.definition.writes.iter().find_map(|write| {
         let value = write.of(output.value())?;
-        let wanted = declared(graph.plan(), &write.to)?.reducer.misfit(value)?;
+        let wanted = declared(graph.plan(), &write.to)?.reducer.expected_type(value)?;
         Some(format!("what it writes to variable `{}` is not {wanted}", write.to))
     })
 }

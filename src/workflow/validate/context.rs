@@ -26,7 +26,7 @@ impl<'d> Checker<'d, '_> {
             if !names.insert(&variable.0.name) {
                 self.fault(None, Fault::DuplicateVariable { variable: variable.1.clone() });
             }
-            if let Some(wanted) = variable.0.reducer.misfit(variable.0.initial.value())
+            if let Some(wanted) = variable.0.reducer.expected_type(variable.0.initial.value())
                 && !variable.0.initial.is_null()
             {
                 self.fault(None, Fault::InitialValue { variable: variable.1, wanted });
@@ -64,7 +64,9 @@ impl<'d> Checker<'d, '_> {
 
     fn replaces(&self, name: &Name) -> bool {
         let mut variables = self.definition.variables.iter();
-        variables.find(|variable| variable.name == *name).is_some_and(|variable| !variable.reducer.takes_concurrent())
+        variables
+            .find(|variable| variable.name == *name)
+            .is_some_and(|variable| !variable.reducer.combines_concurrent())
     }
 
     fn takes_updates(&self, name: &Name) -> bool {
@@ -90,7 +92,7 @@ impl<'d> Checker<'d, '_> {
     pub(super) fn concurrent_writes(&mut self, graph: &Topology) {
         let definition = self.definition;
         let conditions = Conditions::of(self, graph);
-        for variable in definition.variables.iter().filter(|variable| !variable.reducer.takes_concurrent()) {
+        for variable in definition.variables.iter().filter(|variable| !variable.reducer.combines_concurrent()) {
             let writes = |place: usize| {
                 let node = definition.nodes.get(place);
                 node.is_some_and(|node| node.writes.iter().any(|write| write.to == variable.name))
@@ -129,7 +131,7 @@ impl<'d> Conditions<'d> {
     fn of(checker: &Checker<'d, '_>, graph: &Topology) -> Self {
         let definition = checker.definition;
         let mut all: Vec<BTreeMap<usize, Ended<'d>>> = vec![BTreeMap::new(); definition.nodes.len()];
-        if !definition.variables.iter().any(|variable| !variable.reducer.takes_concurrent()) {
+        if !definition.variables.iter().any(|variable| !variable.reducer.combines_concurrent()) {
             return Self(all);
         }
         for at in graph.order() {

@@ -7,17 +7,19 @@ impl Checker<'_, '_> {
     pub(super) fn delegate(&mut self, place: usize, delegate: &Delegate) {
         self.work(place, &delegate.work);
         delegate.kinds.iter().for_each(|kind| self.name(Some(place), "the kind of sub-tasks", kind));
-        if delegate.at_once == Some(0) {
+        if delegate.max_concurrent == Some(0) {
             self.fault(Some(place), Fault::NoneAtOnce);
         }
-        for (what, number) in
-            [("pieces", delegate.pieces), ("rounds", delegate.rounds.most), ("settled", delegate.rounds.settled)]
-        {
+        for (what, number) in [
+            ("pieces", delegate.max_parts),
+            ("rounds", delegate.rounds.max_rounds),
+            ("settled", delegate.rounds.stable_rounds),
+        ] {
             if number == 0 {
                 self.fault(Some(place), Fault::NothingHandedOn { what });
             }
         }
-        if !delegate.rounds.near.is_finite() || delegate.rounds.near < 0.0 {
+        if !delegate.rounds.tolerance.is_finite() || delegate.rounds.tolerance < 0.0 {
             self.fault(Some(place), Fault::NoDistance);
         }
         match &delegate.gather {
@@ -26,7 +28,7 @@ impl Checker<'_, '_> {
                 self.fault(Some(place), Fault::CustomGather { reducer: name.clone() });
             }
             Gather::List | Gather::Reduce(_) | Gather::Vote | Gather::Median | Gather::Ranks => {
-                if delegate.rounds.most > 1 {
+                if delegate.rounds.max_rounds > 1 {
                     self.fault(Some(place), Fault::RoundsWithoutWork);
                 }
             }

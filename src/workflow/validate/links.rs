@@ -3,7 +3,7 @@
 use super::data::Use;
 use super::graph::{not_before, topology};
 use super::{Checker, Fault};
-use crate::definition::{Action, Case, Join, Link, Node, On, Pick, Rest, Trigger};
+use crate::definition::{Action, Case, Join, Link, Node, On, Pick, Remaining, Trigger};
 use crate::name::Name;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,8 +56,8 @@ impl<'d> Checker<'d, '_> {
             Join::All => self.exclusive(place, node),
             Join::Any if node.after.is_empty() => self.fault(Some(place), Fault::JoinWithoutLinks),
             Join::Any => {}
-            Join::Count { rest: Rest::Hold, .. } => self.fault(Some(place), Fault::HoldsOnce),
-            Join::Count { of, .. } => {
+            Join::Count { remaining: Remaining::Hold, .. } => self.fault(Some(place), Fault::HoldsOnce),
+            Join::Count { required: of, .. } => {
                 let links = node.after.len();
                 if of == 0 || of as usize > links {
                     self.fault(Some(place), Fault::JoinCount { of, links });
@@ -65,9 +65,9 @@ impl<'d> Checker<'d, '_> {
             }
             Join::Trigger(rule) => self.trigger(place, node, rule),
             Join::Each => self.repeating(place, node, 1),
-            Join::Rounds { of, rest } => {
+            Join::Rounds { required: of, remaining: rest } => {
                 self.repeating(place, node, of);
-                if rest == Rest::Cancel {
+                if rest == Remaining::Cancel {
                     self.fault(Some(place), Fault::CancelsRounds);
                 }
             }

@@ -200,7 +200,7 @@ impl<'d, 'r> Checker<'d, 'r> {
                     self.condition(&case.when, &Site::of(place, Place::Case(case.name.clone()), true));
                 }
             }
-            Action::Map(Map { over, at_once, enough, .. }) => {
+            Action::Map(Map { over, max_concurrent: at_once, completion: enough, .. }) => {
                 self.expression(over, &Site::of(place, Place::Over, false));
                 if let Some(enough) = enough {
                     self.condition(&enough.when, &Site::of(place, Place::Until, true));
@@ -209,7 +209,7 @@ impl<'d, 'r> Checker<'d, 'r> {
                     self.fault(Some(place), Fault::NoneAtOnce);
                 }
             }
-            Action::Repeat(Repeat { until, whilst, most, .. }) => {
+            Action::Repeat(Repeat { until, while_: whilst, max_rounds: most, .. }) => {
                 if let Some(whilst) = whilst {
                     self.condition(whilst, &Site::of(place, Place::Until, true));
                 }
@@ -230,7 +230,7 @@ impl<'d, 'r> Checker<'d, 'r> {
             Action::States(states) => self.states(place, states),
             Action::Delegate(delegate) => self.delegate(place, delegate),
         }
-        if let Action::Race { offers } = &node.action {
+        if let Action::Race { options: offers } = &node.action {
             self.race(place, offers);
         }
         if let Some(Body::Call(call)) = node.action.body() {

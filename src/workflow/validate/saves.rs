@@ -18,10 +18,10 @@ impl<'d> Checker<'d, '_> {
 
     pub(super) fn save(&mut self, place: usize, node: &'d Node) {
         let Some(save) = &node.save else { return };
-        if save.most() == 0 {
+        if save.max_rollbacks() == 0 {
             self.fault(Some(place), Fault::SavePointOfNothing);
         }
-        let Some(instead) = &save.instead else { return };
+        let Some(instead) = &save.alternative else { return };
         self.name(Some(place), "a case", instead);
         let handled = node.handlers.iter().any(|handler| handler.name == *instead);
         if handled || self.ways(place).is_some_and(|ways| ways.contains(&instead)) {

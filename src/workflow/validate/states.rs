@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 impl<'d> Checker<'d, '_> {
     pub(super) fn states(&mut self, place: usize, states: &'d States) {
-        if states.most == 0 {
+        if states.max_steps == 0 {
             self.fault(Some(place), Fault::NoRounds);
         }
         if states.states.len() > self.limits.nodes as usize {

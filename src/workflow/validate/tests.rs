@@ -1,5 +1,5 @@
 use super::*;
-use crate::definition::{Case, Condition, Expr, Join, Link, Map, On, Pick, Repeat, Rest};
+use crate::definition::{Case, Condition, Expr, Join, Link, Map, On, Pick, Remaining, Repeat};
 use crate::payload::Payload;
 use crate::rejected::Invalid;
 use crate::task::Needs;
@@ -109,7 +109,7 @@ fn cases() {
 #[test]
 fn joins() {
     one(&of([task("a").with_join(Join::Any)]), "node a: waits for any of its links, and has none");
-    let count = |of| Join::Count { of, rest: Rest::Ignore };
+    let count = |of| Join::Count { required: of, remaining: Remaining::Ignore };
     one(&of([task("a"), after("b", "a").with_join(count(0))]), "node b: waits for 0 of its 1 links");
     one(&of([task("a"), after("b", "a").with_join(count(2))]), "node b: waits for 2 of its 1 links");
     sound(&of([task("a"), after("b", "a").with_join(count(1))]));
@@ -176,7 +176,7 @@ fn items() {
     one(&of([task("a").with_input(Expr::Item)]), "node a: its input uses the item, and there is none");
     one(&Definition::new("o").with_output(Expr::Item), "the output of the workflow uses the item, and there is none");
     let body = || Body::Task(Work::new("k"));
-    let over = Action::Map(Map::over(Expr::Item, body()).at_once(0));
+    let over = Action::Map(Map::over(Expr::Item, body()).max_concurrent(0));
     assert_eq!(
         faults(&of([Node::new("m", over)])),
         ["node m: the list that it maps over uses the item, and there is none", "node m: may do 0 items at once"]

@@ -2,7 +2,7 @@
 
 use super::data::Site;
 use super::{Checker, Fault, Place};
-use crate::definition::{Action, Boundary, Decision, Node, Occasion, Offer};
+use crate::definition::{Action, Boundary, Decision, Node, RaceOption, WaitFor};
 use crate::name::Name;
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 const MOST_HANDLERS: usize = 32;
 
 impl<'d> Checker<'d, '_> {
-    pub(super) fn race(&mut self, place: usize, offers: &'d [Offer]) {
+    pub(super) fn race(&mut self, place: usize, offers: &'d [RaceOption]) {
         if offers.is_empty() {
             self.fault(Some(place), Fault::NoOffers);
         }
@@ -20,15 +20,15 @@ impl<'d> Checker<'d, '_> {
             self.name(Some(place), "an offer", &offer.name);
             let mut ways: Vec<&Name> = vec![&offer.name];
             match &offer.on {
-                Occasion::Signal { signal, matching } => {
+                WaitFor::Signal { signal, matching } => {
                     self.name(Some(place), "the signal", signal);
                     self.condition(matching, &Site::of(place, Place::Case(offer.name.clone()), true));
                 }
-                Occasion::After(_) => {}
-                Occasion::At(moment) => {
+                WaitFor::After(_) => {}
+                WaitFor::At(moment) => {
                     self.expression(moment, &Site::of(place, Place::Case(offer.name.clone()), false));
                 }
-                Occasion::Decision(decision) => {
+                WaitFor::Decision(decision) => {
                     decisions = decisions.saturating_add(1);
                     self.decision(place, decision);
                     ways = decision.options.iter().collect();
@@ -128,10 +128,10 @@ impl<'d> Checker<'d, '_> {
             let last = states.states.iter().filter(|state| state.next.iter().all(|way| way.on_failure));
             return Some(last.map(|state| &state.name).collect());
         }
-        let Action::Race { offers } = action else { return None };
+        let Action::Race { options: offers } = action else { return None };
         let ways = offers.iter().flat_map(|offer| match &offer.on {
-            Occasion::Decision(decision) => decision.options.iter().collect::<Vec<_>>(),
-            Occasion::Signal { .. } | Occasion::After(_) | Occasion::At(_) => vec![&offer.name],
+            WaitFor::Decision(decision) => decision.options.iter().collect::<Vec<_>>(),
+            WaitFor::Signal { .. } | WaitFor::After(_) | WaitFor::At(_) => vec![&offer.name],
         });
         Some(ways.collect())
     }
@@ -139,7 +139,7 @@ impl<'d> Checker<'d, '_> {
     /// The same, and the handlers; none if there is nothing that links could name.
     pub(super) fn named_ways(&self, place: usize) -> Option<Vec<&'d Name>> {
         let node = self.definition.nodes.get(place)?;
-        let instead = node.save.as_ref().and_then(|save| save.instead.as_ref());
+        let instead = node.save.as_ref().and_then(|save| save.alternative.as_ref());
         let handlers = node.handlers.iter().map(|handler| &handler.name).chain(instead);
         match self.ways(place) {
             Some(ways) => Some(ways.into_iter().chain(handlers).collect()),

@@ -1,7 +1,9 @@
 //! Versions, growth, recovery, suspension, bounds.
 
 use crate::flow::{RUN, World, flow, json, step};
-use counterpoint::definition::{Action, Body, Condition, Definition, Expr, Link, Map, Node, Occasion, Offer, Repeat};
+use counterpoint::definition::{
+    Action, Body, Condition, Definition, Expr, Link, Map, Node, RaceOption, Repeat, WaitFor,
+};
 use counterpoint::rejected::Stale;
 use counterpoint::{
     Command, Config, Engine, LimitReached, Limits, Needs, NodeOutcome, Outbox, Rejected, RunCommand, RunFilter, RunId,
@@ -144,10 +146,10 @@ fn of_two_recoveries_both_ask_for_the_same_and_one_answer_counts() {
 fn suspended_branches_go_on_each_with_its_own_word() {
     let mut inner = Definition::new("inner");
     let mine = Condition::equal(Expr::Item.at("/for"), Expr::Input);
-    let offer = Offer::new("word", Occasion::Signal { signal: "word".into(), matching: mine });
+    let offer = RaceOption::new("word", WaitFor::Signal { signal: "word".into(), matching: mine });
     inner.nodes = vec![
         step("before"),
-        Node::new("wait", Action::Race { offers: vec![offer] }).with_link(Link::success("before")),
+        Node::new("wait", Action::Race { options: vec![offer] }).with_link(Link::success("before")),
         step("after").with_link(Link::case("wait", "word")).with_input(Expr::node("wait")),
     ];
     inner.output = Expr::node("after");
@@ -182,7 +184,7 @@ fn a_loop_that_never_has_enough_ends_at_its_bound_and_keeps_what_it_did() {
     let mut world = World::running(definition, 0);
     world.done("draft", "one").done("draft", "two").done("draft", "three");
     let outcome = world.engine.run(RUN).unwrap().node("write").unwrap().outcome().cloned();
-    assert!(matches!(outcome, Some(NodeOutcome::Failed { limit: Some(LimitReached::Rounds { most: 3 }), .. })));
+    assert!(matches!(outcome, Some(NodeOutcome::Failed { limit: Some(LimitReached::Rounds { max: 3 }), .. })));
     assert_eq!(world.task("publish").payload.value(), &json!("three"), "the last draft is not lost");
     world.done("publish", 0).verify();
 }

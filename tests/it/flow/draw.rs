@@ -2,14 +2,15 @@
 
 use super::{RUN, World, work};
 use counterpoint::definition::{
-    Action, Body, Budget, Call, Case, Condition, Definition, Enough, Expr, Handler, Join, Link, Map, Milestone, Node,
-    Occasion, Offer, On, Pick, Precondition, Reducer, Repeat, Rest, SavePoint, State, States, Trigger, Variable, Write,
+    Action, Body, Budget, Call, Case, Completion, Condition, Definition, Expr, Handler, Join, Link, Map, Milestone,
+    Node, On, Pick, Precondition, RaceOption, Reducer, Remaining, Repeat, SavePoint, State, States, Trigger, Variable,
+    WaitFor, Write,
 };
 use counterpoint::rejected::WrongState;
 use counterpoint::{
-    Accepted, Awaited, Command, Effect, Entry, Event, Failure, Jitter, Migration, Name, NodeRemedy, NodeStatus,
-    Obstacle, OnFailure, OnUndoFailure, Owner, Payload, Policy, Rejected, ResetPoint, Retry, RunCommand, RunEvent,
-    RunId, RunPhase, RunStanding, TaskSpec, UndoRemedy, Usage, Wait,
+    Accepted, Awaited, Command, CompensationRemedy, Effect, Entry, Event, Failure, Jitter, Migration, Name, NodeRemedy,
+    NodeStatus, Obstacle, OnCompensationFailure, OnFailure, Owner, Payload, Policy, Rejected, ResetPoint, Retry,
+    RunCommand, RunEvent, RunId, RunPhase, RunStanding, TaskSpec, Usage, Wait,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -54,8 +55,8 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
     let mut definition = Definition::new(path);
     let mut pivot = taste.races;
     if taste.races {
-        let policies = [OnUndoFailure::Hold, OnUndoFailure::Continue, OnUndoFailure::Halt];
-        definition.on_undo_failure = policies[draws.below(3)];
+        let policies = [OnCompensationFailure::Hold, OnCompensationFailure::Continue, OnCompensationFailure::Stop];
+        definition.on_compensation_failure = policies[draws.below(3)];
         if draws.one_in(4) {
             definition.on_failure = OnFailure::Hold;
         }
@@ -111,8 +112,8 @@ fn flow(draws: &mut Draws<'_>, taste: Taste, path: &str, depth: usize) -> Defini
             node.cancels.push(definition.nodes[draws.below(place)].name.clone());
         }
         if taste.races && draws.below(3) == 1 {
-            let save = SavePoint::again(1 + draws.below(2) as u32);
-            node.save = Some(if draws.below(3) == 1 { save.or_instead("instead") } else { save });
+            let save = SavePoint::retries(1 + draws.below(2) as u32);
+            node.save = Some(if draws.below(3) == 1 { save.or_alternative("instead") } else { save });
         }
         if draws.one_in(6) {
             node.mutex.push("one at a time".into());
@@ -184,7 +185,7 @@ fn boundary(draws: &mut Draws<'_>, taste: Taste, node: &mut Node) {
         let name = format!("h{place}");
         let handler = match draws.below(6) {
             0 | 1 if taste.races => Handler::timeout(name, span),
-            2 if taste.races => Handler::timeout(name, span).beside(),
+            2 if taste.races => Handler::timeout(name, span).non_interrupting(),
             3 if taste.races => Handler::signal(name, "red"),
             4 if taste.races => Handler::cancel(name),
             5 => Handler::error(name, [counterpoint::FailureKind::Transient]),
@@ -269,23 +270,23 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
         12 | 13 => {
             let over = if draws.one_in(8) { Expr::Input } else { Expr::Input.at("/list") };
             let mut map = Map::over(over, body(draws))
-                .at_once((draws.below(2) > 0).then(|| u32::try_from(1 + draws.below(3)).unwrap()))
+                .max_concurrent((draws.below(2) > 0).then(|| u32::try_from(1 + draws.below(3)).unwrap()))
                 .tolerate(u32::try_from(draws.below(3)).unwrap());
             if draws.one_in(5) {
                 map = map.tolerate_percent(40);
             }
             if taste.races && draws.one_in(4) {
-                let enough = Enough::of(u32::try_from(1 + draws.below(3)).unwrap());
-                map = map.enough(match draws.below(3) {
+                let enough = Completion::after(u32::try_from(1 + draws.below(3)).unwrap());
+                map = map.with_completion(match draws.below(3) {
                     0 => enough.cancel_rest(),
-                    1 => Enough::begun(),
+                    1 => Completion::when_started(),
                     _ => enough,
                 });
             }
             map.open = taste.races && draws.one_in(4);
             Action::Map(map)
         }
-        14 if draws.one_in(3) => Action::Repeat(Repeat::whilst(body(draws), less(draws.below(10)).negated(), 3)),
+        14 if draws.one_in(3) => Action::Repeat(Repeat::while_(body(draws), less(draws.below(10)).negated(), 3)),
         14 => Action::Repeat(Repeat::until(body(draws), less(draws.below(10)), 3)),
         15 => {
             let (signal, timer) = match draws.below(3) {
@@ -296,10 +297,10 @@ fn node(draws: &mut Draws<'_>, taste: Taste, path: &str, place: usize, depth: us
             let signal = signal.then(|| Name::from(["red", "blue"][draws.below(2)]));
             let timer = timer.then(|| Duration::from_secs(1 + draws.below(9) as u64));
             if taste.races && draws.below(3) == 0 {
-                let mut offers = vec![Offer::new("other", Occasion::signal("green"))];
-                offers.extend(signal.map(|signal| Offer::new("signal", Occasion::signal(signal))));
-                offers.extend(timer.map(|timer| Offer::new("timer", Occasion::After(timer))));
-                Action::Race { offers }
+                let mut offers = vec![RaceOption::new("other", WaitFor::signal("green"))];
+                offers.extend(signal.map(|signal| RaceOption::new("signal", WaitFor::signal(signal))));
+                offers.extend(timer.map(|timer| RaceOption::new("timer", WaitFor::After(timer))));
+                Action::Race { options: offers }
             } else {
                 Action::Wait { signal, timer }
             }
@@ -349,7 +350,7 @@ fn links(draws: &mut Draws<'_>, taste: Taste, node: &mut Node, before: &Definiti
                 names.extend(otherwise.clone());
                 Link::case(name, names[draws.below(names.len())].clone())
             }
-            (_, 4 | 5) if source.save.as_ref().is_some_and(|save| save.instead.is_some()) => {
+            (_, 4 | 5) if source.save.as_ref().is_some_and(|save| save.alternative.is_some()) => {
                 Link::case(name, "instead")
             }
             (_, 6) => Link::failure(name),
@@ -369,9 +370,9 @@ fn links(draws: &mut Draws<'_>, taste: Taste, node: &mut Node, before: &Definiti
                 link.on = On::Each;
             }
         }
-        let rest = if draws.below(2) == 0 { Rest::Ignore } else { Rest::Hold };
+        let rest = if draws.below(2) == 0 { Remaining::Ignore } else { Remaining::Hold };
         let of = 1 + u32::try_from(draws.below(links as usize)).unwrap();
-        node.join = if draws.below(2) == 0 { Join::Each } else { Join::Rounds { of, rest } };
+        node.join = if draws.below(2) == 0 { Join::Each } else { Join::Rounds { required: of, remaining: rest } };
         return;
     }
     node.join = match draws.below(7) {
@@ -398,8 +399,8 @@ fn links(draws: &mut Draws<'_>, taste: Taste, node: &mut Node, before: &Definiti
         }
         3 if links > 0 => Join::Any,
         4 | 5 if links > 0 && taste.races => {
-            let rest = if draws.below(2) == 0 { Rest::Ignore } else { Rest::Cancel };
-            Join::Count { of: 1 + u32::try_from(draws.below(links as usize)).unwrap(), rest }
+            let rest = if draws.below(2) == 0 { Remaining::Ignore } else { Remaining::Cancel };
+            Join::Count { required: 1 + u32::try_from(draws.below(links as usize)).unwrap(), remaining: rest }
         }
         _ => Join::All,
     };
@@ -691,14 +692,14 @@ impl World {
         let verdict = self.say(RunCommand::Migrate { run, migration, reason: "chance".into() }.into());
         // On its way back it cannot, nor while the node of the last move waits to end as an operator has said.
         let stands_in_the_way = |obstacle: &Obstacle| match obstacle {
-            Obstacle::GoingBack => true,
-            Obstacle::Lost { node } => node.starts_with("extra"),
+            Obstacle::RollingBack => true,
+            Obstacle::Removed { node } => node.starts_with("extra"),
             _ => false,
         };
         let refused = match &verdict {
             // What goes back stands in the way whatever else does.
             Err(Rejected::State(WrongState::NotMigratable { obstacles, .. })) => {
-                obstacles.contains(&Obstacle::GoingBack) || obstacles.iter().all(stands_in_the_way)
+                obstacles.contains(&Obstacle::RollingBack) || obstacles.iter().all(stands_in_the_way)
             }
             _ => false,
         };
@@ -802,14 +803,14 @@ impl World {
     fn repair(&mut self, how: usize) {
         let mut failed: Vec<(RunId, Name)> = Vec::new();
         for run in self.engine.runs().filter(|run| run.phase() != RunPhase::Finished) {
-            let nodes = run.nodes().filter(|node| node.status() == NodeStatus::UndoFailed);
+            let nodes = run.nodes().filter(|node| node.status() == NodeStatus::CompensationFailed);
             failed.extend(nodes.map(|node| (run.id(), node.name())));
         }
         for (run, node) in failed {
             let remedy = match (how + self.remedies) % 3 {
-                0 => UndoRemedy::Retry,
-                1 => UndoRemedy::Declare { reason: "looked".into() },
-                _ => UndoRemedy::Abandon { reason: "too late".into() },
+                0 => CompensationRemedy::Retry,
+                1 => CompensationRemedy::Declare { reason: "looked".into() },
+                _ => CompensationRemedy::Abandon { reason: "too late".into() },
             };
             self.remedies += 1;
             let _ = self.remedy(run, &node, remedy);

@@ -14,9 +14,9 @@ pub(crate) mod model;
 
 use counterpoint::definition::{Action, Body, Definition, Expr, Node, Work};
 use counterpoint::{
-    Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Config, Effect, Engine, Entry, Failure,
-    Incarnation, Limits, Needs, NodeStatus, Outbox, Payload, Rejected, Retry, RunCommand, RunId, RunOutcome, RunPhase,
-    RunSpec, TaskId, TaskSpec, Time, UndoRemedy, Usage,
+    Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, CompensationRemedy, Config, Effect, Engine, Entry,
+    Failure, Incarnation, Limits, Needs, NodeStatus, Outbox, Payload, Rejected, Retry, RunCommand, RunId, RunOutcome,
+    RunPhase, RunSpec, TaskId, TaskSpec, Time, Usage,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -267,7 +267,7 @@ impl World {
         self.say(RunCommand::Cancel { run: RUN, reason: "changed my mind".into() }.into())
     }
 
-    pub(crate) fn remedy(&mut self, run: RunId, node: &str, remedy: UndoRemedy) -> Result<Accepted, Rejected> {
+    pub(crate) fn remedy(&mut self, run: RunId, node: &str, remedy: CompensationRemedy) -> Result<Accepted, Rejected> {
         self.say(RunCommand::Remedy { run, node: node.into(), remedy }.into())
     }
 

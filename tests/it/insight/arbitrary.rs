@@ -7,9 +7,9 @@ use counterpoint::insight::{
     to_prometheus,
 };
 use counterpoint::{
-    AgentEvent, AgentId, AgentSpec, AttemptNumber, Bound, CatalogueEvent, Cause, ControlEvent, Entry, Event, Failure,
-    Incarnation, Next, NodeEvent, NodeIx, NodeOutcome, NodeRef, Opening, Payload, RunEvent, RunId, RunOutcome, RunSpec,
-    Seq, SideEffects, TaskEvent, TaskId, TaskSpec, Tier, Time, UndoOutcome,
+    AgentEvent, AgentId, AgentSpec, AttemptNumber, Bound, CatalogueEvent, Cause, CompensationOutcome, ControlEvent,
+    Entry, Event, Failure, Incarnation, Next, NodeEvent, NodeIx, NodeOutcome, NodeRef, Opening, Payload, RunEvent,
+    RunId, RunOutcome, RunSpec, Seq, SideEffects, TaskEvent, TaskId, TaskSpec, Tier, Time,
 };
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -154,7 +154,7 @@ fn node_event() -> impl Strategy<Value = Event> {
             0 => NodeEvent::Opened { what: Opening::Map { items: many, list: None } },
             1 => NodeEvent::Opened { what: Opening::Wait { until: None } },
             2 => NodeEvent::Finished { outcome: NodeOutcome::Succeeded, took: vec![], output: None, signal: None },
-            3 => NodeEvent::Compensated { outcome: UndoOutcome::Failed { failure } },
+            3 => NodeEvent::Compensated { outcome: CompensationOutcome::Failed { failure } },
             _ => NodeEvent::CompensationRetried,
         };
         event.of(RunId::new(run), node)

@@ -63,7 +63,7 @@ fn who_reads_too_slowly_is_told_what_is_missing() {
 fn lineage_knows_queries_and_save_points() {
     use counterpoint::definition::{Expr, SavePoint};
     let nodes = [
-        undoable("a").with_query(crate::flow::work("ask a")).as_save_point(SavePoint::again(1)),
+        undoable("a").with_query(crate::flow::work("ask a")).as_save_point(SavePoint::retries(1)),
         step("b").with_link(Link::success("a")).with_input(Expr::node("a")),
         step("c").with_link(Link::success("b")).with_input(Expr::node("b")),
     ];

@@ -61,7 +61,7 @@ fn a_picture_with_everything() {
     let choose = Action::Choose { pick: Pick::First, cases, otherwise: Some("much too large".into()) };
     let flow = Definition::new("tailor")
         .with_version(3)
-        .with_node(task("ask").as_save_point(SavePoint::again(2).or_instead("by letter")))
+        .with_node(task("ask").as_save_point(SavePoint::retries(2).or_alternative("by letter")))
         .with_node(Node::new("how large?", choose).with_link(Link::success("ask")))
         .with_node(Node::new("atelier", Action::flow(outer)).with_link(Link::case("how large?", "small")))
         .with_node(task("send on").with_link(Link::case("how large?", "rather large")).with_query(Work::new("sent?")))
@@ -85,7 +85,7 @@ fn a_picture_with_everything() {
     let statuses = [
         NodeStatus::Succeeded,
         NodeStatus::Succeeded,
-        NodeStatus::Undoing,
+        NodeStatus::Compensating,
         NodeStatus::Skipped,
         NodeStatus::Cancelled,
         NodeStatus::Waiting,
@@ -95,7 +95,9 @@ fn a_picture_with_everything() {
     ];
     let picture =
         (0..).zip(statuses).fold(Picture::of(&flow), |picture, (at, status)| picture.with_status(&[at], status));
-    let picture = picture.with_status(&[2, 1, 0], NodeStatus::Undone).with_status(&[2, 1, 2], NodeStatus::UndoFailed);
+    let picture = picture
+        .with_status(&[2, 1, 0], NodeStatus::Compensated)
+        .with_status(&[2, 1, 2], NodeStatus::CompensationFailed);
     check("tailor.svg", &picture.to_svg());
 }
 

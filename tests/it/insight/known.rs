@@ -62,7 +62,7 @@ fn progress_of_a_run_that_turns_back() {
     let now = progress.run(RunId::new(1)).unwrap();
     assert_eq!(now.phase, RunPhase::CompensationFailed);
     assert_eq!(now.waits[0].what, WaitsFor::Operator);
-    assert_eq!(progress.node(RunId::new(1), NodeIx::new(0)), Some(NodeStatus::UndoFailed));
+    assert_eq!(progress.node(RunId::new(1), NodeIx::new(0)), Some(NodeStatus::CompensationFailed));
     assert_eq!(progress.node(RunId::new(1), NodeIx::new(8)), Some(NodeStatus::Waiting));
     assert_eq!(progress.node(RunId::new(1), NodeIx::new(9)), None);
     let child = progress.run(RunId::new(2)).unwrap();

@@ -1,12 +1,12 @@
 //! Scripted journals: a small fixed one, and fleets of any size.
 
 use counterpoint::definition::{
-    Action, Body, Case, Condition, Definition, Expr, Join, Link, Map, Node, Repeat, Rest, Work,
+    Action, Body, Case, Condition, Definition, Expr, Join, Link, Map, Node, Remaining, Repeat, Work,
 };
 use counterpoint::{
-    AgentEvent, AgentId, AgentSpec, AttemptNumber, CatalogueEvent, Cause, Entry, Event, Failure, Incarnation, Next,
-    NodeEvent, NodeIx, NodeOutcome, NodeRef, Opening, Owner, Payload, RunEvent, RunId, RunOutcome, RunSpec, Seq,
-    TaskEvent, TaskId, TaskSpec, Tier, Time, UndoOutcome,
+    AgentEvent, AgentId, AgentSpec, AttemptNumber, CatalogueEvent, Cause, CompensationOutcome, Entry, Event, Failure,
+    Incarnation, Next, NodeEvent, NodeIx, NodeOutcome, NodeRef, Opening, Owner, Payload, RunEvent, RunId, RunOutcome,
+    RunSpec, Seq, TaskEvent, TaskId, TaskSpec, Tier, Time,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -132,7 +132,7 @@ pub(crate) fn order() -> Definition {
         .with_node(
             Node::new(
                 "photos",
-                Action::Map(Map::over(Expr::Input, Body::Task(Work::new("resize"))).at_once(4).tolerate(1)),
+                Action::Map(Map::over(Expr::Input, Body::Task(Work::new("resize"))).max_concurrent(4).tolerate(1)),
             )
             .with_link(Link::success("reserve")),
         )
@@ -150,7 +150,7 @@ pub(crate) fn order() -> Definition {
                 .with_link(Link::always("track"))
                 .with_link(Link::success("photos"))
                 .with_link(Link::success("complain `#1`"))
-                .with_join(Join::Count { of: 2, rest: Rest::Ignore }),
+                .with_join(Join::Count { required: 2, remaining: Remaining::Ignore }),
         )
 }
 
@@ -205,15 +205,15 @@ pub(crate) fn turned_back() -> Script {
     let failure = Failure::permanent("no paper");
     let cause = Cause::Node { node: "label".into(), failure: failure.clone() };
     s.at(470).fail(41, 1, 1, failure.clone(), Next::DeadLetter);
-    s.node(2, 1, NodeOutcome::Failed { failure: failure.clone(), maybe: false, limit: None });
+    s.node(2, 1, NodeOutcome::Failed { failure: failure.clone(), outcome_unknown: false, limit: None });
     s.say(RunEvent::Failing { cause: cause.clone() }.of(child));
     s.say(RunEvent::Finished { outcome: RunOutcome::Failed { cause: cause.clone(), residue: vec![] } }.of(child));
-    s.node(1, 5, NodeOutcome::Failed { failure: failure.clone(), maybe: false, limit: None });
+    s.node(1, 5, NodeOutcome::Failed { failure: failure.clone(), outcome_unknown: false, limit: None });
     s.say(RunEvent::Failing { cause }.of(run));
     s.say(RunEvent::Compensating { nodes: vec![node_ref(1, 0)] }.of(run));
     s.step(60, "release", owner(1, 0, 0, "undo")).at(480).assign(60, 1, 3);
     s.at(500).fail(60, 1, 3, failure.clone(), Next::Fail);
-    s.say(NodeEvent::Compensated { outcome: UndoOutcome::Failed { failure } }.of(run, node_ref(1, 0)));
+    s.say(NodeEvent::Compensated { outcome: CompensationOutcome::Failed { failure } }.of(run, node_ref(1, 0)));
     s
 }
 

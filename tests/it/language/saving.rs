@@ -17,10 +17,10 @@ tasks:
     )
     .definition;
     let node = |name: &str| flow.node(name).unwrap();
-    assert_eq!(node("pack").save, Some(SavePoint::again(2).or_instead("by_post")));
+    assert_eq!(node("pack").save, Some(SavePoint::retries(2).or_alternative("by_post")));
     assert_eq!(node("pack").query, Some(Work::new("pack.query")));
     assert_eq!(node("pack").undo, Some(Work::new("pack.undo")));
-    assert_eq!(node("weigh").save, Some(SavePoint::again(1)));
+    assert_eq!(node("weigh").save, Some(SavePoint::retries(1)));
     assert_eq!(node("weigh").query, Some(Work::new("scale.read")));
     assert_eq!(node("post").after, [Link::case("pack", "by_post")]);
     assert!(node("post").query.as_ref().is_some_and(|query| query.kind == "post.find"));

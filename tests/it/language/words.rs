@@ -2,12 +2,12 @@
 
 use super::{compiled, wrong};
 use counterpoint::definition::{
-    Action, Body, Boundary, Budget, Call, Condition, Decision, Definition, Delegate, Enough, Expr, Gather, Handler,
-    Join, Link, Map, Milestone, Node, Occasion, Offer, Otherwise, Precondition, Reducer, Rest, Rounds, SignalRule,
-    State, States, Variable, Work,
+    Action, Body, Boundary, Budget, Call, Completion, Condition, Decision, Definition, Delegate, Expr, Gather, Handler,
+    Join, Link, Map, Milestone, Node, OnUnmet, Precondition, RaceOption, Reducer, Remaining, Rounds, SignalRule, State,
+    States, Variable, WaitFor, Work,
 };
 use counterpoint::workflow::{Attempt, Step, Workflow};
-use counterpoint::{Failure, FailureKind, OnFailure, OnUndoFailure, Policy, Retry, Usage};
+use counterpoint::{Failure, FailureKind, OnCompensationFailure, OnFailure, Policy, Retry, Usage};
 use serde_json::json;
 use std::time::Duration;
 
@@ -55,20 +55,20 @@ outputs: '${context.best}'
 fn failure_policies() {
     let read = of("
 on_failure: hold
-on_undo_failure: continue
-tasks: [{id: a, workflow: {on_undo_failure: halt, tasks: [{id: b}]}}]
+on_compensation_failure: continue
+tasks: [{id: a, workflow: {on_compensation_failure: halt, tasks: [{id: b}]}}]
 ");
     let mut inner = Definition::new("a").with_node(task("b"));
-    inner.on_undo_failure = OnUndoFailure::Halt;
+    inner.on_compensation_failure = OnCompensationFailure::Stop;
     let mut expected = flow([Node::new("a", Action::flow(inner))]);
-    (expected.on_failure, expected.on_undo_failure) = (OnFailure::Hold, OnUndoFailure::Continue);
+    (expected.on_failure, expected.on_compensation_failure) = (OnFailure::Hold, OnCompensationFailure::Continue);
     assert_eq!(read, expected);
-    let faults = wrong("{name: flow, on_failure: hodl, on_undo_failure: 3, tasks: [{id: a}]}");
+    let faults = wrong("{name: flow, on_failure: hodl, on_compensation_failure: 3, tasks: [{id: a}]}");
     assert_eq!(
         faults,
         [
             "on_failure: unknown keyword `hodl`, did you mean `hold`?",
-            "on_undo_failure: expected a string, found a number"
+            "on_compensation_failure: expected a string, found a number"
         ]
     );
 }
@@ -124,20 +124,20 @@ tasks:
     let full = Delegate::new(own)
         .to_depth(2)
         .with_fan_out(3)
-        .with_pieces(30)
+        .with_max_parts(30)
         .with_kinds(["b", "search"])
-        .at_once(4)
+        .max_concurrent(4)
         .tolerate(1)
-        .dropping()
+        .dropping_excess()
         .gathered(Gather::Work(write().with_tier(counterpoint::Tier::High)))
-        .in_rounds(Rounds::most(4).near(0.5, 2));
+        .in_rounds(Rounds::up_to(4).until_within(0.5, 2));
     let delegate = |name: &str, delegate: Delegate| Node::new(name, Action::Delegate(delegate));
     let new = |name: &str| Delegate::new(Work::new(name));
     let expected = flow([
         delegate("a", new("a")),
         delegate("b", full),
         delegate("c", new("c").gathered(Gather::Reduce(Reducer::Append)).with_kinds(["search"])),
-        delegate("d", new("d").gathered(Gather::Work(write())).in_rounds(Rounds::most(3))),
+        delegate("d", new("d").gathered(Gather::Work(write())).in_rounds(Rounds::up_to(3))),
         delegate("e", new("e").gathered(Gather::Ranks)),
     ]);
     assert_eq!(read.nodes[1], expected.nodes[1]);
@@ -177,7 +177,7 @@ tasks:
 ");
     let cents = Expr::object([("cents", Expr::Input.at("/cents"))]);
     let mut skip = Precondition::new(Condition::less(Expr::value(1), Expr::value(2)));
-    skip.otherwise = Otherwise::Skip;
+    skip.otherwise = OnUnmet::Skip;
     let expected = flow([
         task("a")
             .with_input(cents)
@@ -234,19 +234,19 @@ tasks:
     let mine = Condition::equal(Expr::Item.at("/order"), Expr::Input.at("/order"));
     let decision = Decision::by("manager", ["approve", "reject"])
         .escalated(Duration::from_secs(3_600), "director")
-        .not_by_the_one_of("draft");
+        .not_by_decider_of("draft");
     let offers = vec![
-        Offer::new("withdrawn", Occasion::signal("withdraw").matching(mine)),
-        Offer::new("late", Occasion::After(Duration::from_secs(7_200))),
-        Offer::new("then", Occasion::At(Expr::Input.at("/until"))),
-        Offer::new("decision", decision.into()),
+        RaceOption::new("withdrawn", WaitFor::signal("withdraw").matching(mine)),
+        RaceOption::new("late", WaitFor::After(Duration::from_secs(7_200))),
+        RaceOption::new("then", WaitFor::At(Expr::Input.at("/until"))),
+        RaceOption::new("decision", decision.into()),
     ];
-    let other = vec![Offer::new("other", Occasion::signal("other"))];
+    let other = vec![RaceOption::new("other", WaitFor::signal("other"))];
     let expected = flow([
-        Node::new("draft", Action::Race { offers: other }),
-        Node::new("first", Action::Race { offers }).with_link(Link::case("draft", "other")),
+        Node::new("draft", Action::Race { options: other }),
+        Node::new("first", Action::Race { options: offers }).with_link(Link::case("draft", "other")),
     ])
-    .with_signal(SignalRule::new("bid").kept_for(Duration::from_secs(60)).at_most(10))
+    .with_signal(SignalRule::new("bid").kept_for(Duration::from_secs(60)).max_kept(10))
     .with_signal(SignalRule::new("plain"))
     .with_signal(SignalRule::new("tick").transient());
     assert_eq!(read, expected);
@@ -270,7 +270,7 @@ tasks:
     let mut signal = Handler::signal("stopped", "stop");
     signal.on = stopped;
     let call = task("call")
-        .with_handler(Handler::timeout("remind", Duration::from_secs(60)).beside())
+        .with_handler(Handler::timeout("remind", Duration::from_secs(60)).non_interrupting())
         .with_handler(Handler::error("busy", [FailureKind::Overloaded, FailureKind::Transient]))
         .with_handler(Handler::error("broken", []))
         .with_handler(signal)
@@ -332,11 +332,11 @@ tasks:
     let over = |name: &str| Map::over(Expr::Input.at("/who"), Body::Task(Work::new(name)));
     let each = |name: &str, map: Map| Node::new(name, Action::Map(map)).with_input(Expr::Item);
     let good = Condition::less(Expr::value(7), Expr::Item.at("/last"));
-    let rounds = Join::Rounds { of: 2, rest: Rest::Hold };
+    let rounds = Join::Rounds { required: 2, remaining: Remaining::Hold };
     let expected = flow([
-        each("ask", over("ask").tolerate_percent(10).open().enough(Enough::of(3).cancel_rest())),
-        each("tell", over("tell").enough(Enough::begun())),
-        each("look", over("look").enough(Enough::when(good))),
+        each("ask", over("ask").tolerate_percent(10).open().with_completion(Completion::after(3).cancel_rest())),
+        each("tell", over("tell").with_completion(Completion::when_started())),
+        each("look", over("look").with_completion(Completion::when(good))),
         task("pair").with_link(Link::each("ask")).with_link(Link::each("look")).with_join(rounds),
         task("a").with_mutex("desk"),
         task("b").with_mutex("desk").with_link(Link::success("a")),
@@ -427,7 +427,8 @@ fn the_builder_and_a_document_give_the_same_definition() {
         .writes(seen, "/text");
     let late = first.handle(Handler::timeout("late", Duration::from_secs(60)));
     let _again = typed.call::<String, String>(Call::of("flow").to_depth(3), typed.input()).named("again").on(late);
-    let _race = typed.race([Offer::new("go", Occasion::signal("go"))]).named("wait").node().after(first).apart("desk");
+    let _race =
+        typed.race([RaceOption::new("go", WaitFor::signal("go"))]).named("wait").node().after(first).apart("desk");
     let built = typed.output(seen.value()).unwrap();
     let read = of("
 budget: {tokens: 9000}

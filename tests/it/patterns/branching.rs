@@ -3,7 +3,7 @@
 use super::{after, again, always_before, choice, count, each, on, run, several};
 use crate::flow::{RUN, World, flow, step, work};
 use counterpoint::definition::{
-    Action, Body, Condition, Expr, Link, Node, Occasion, Offer, Pick, Repeat, SignalRule, State, States,
+    Action, Body, Condition, Expr, Link, Node, Pick, RaceOption, Repeat, SignalRule, State, States, WaitFor,
 };
 use counterpoint::{Accepted, NodeStatus, RunPhase, Time};
 use serde_json::json;
@@ -95,10 +95,10 @@ fn wcp_11_implicit_termination() {
 fn wcp_16_deferred_choice() {
     let offers = || {
         let day = Duration::from_secs(86_400);
-        let signal = |name: &str| Offer::new(name, Occasion::signal(name));
-        vec![signal("agree"), signal("refuse"), Offer::new("silence", Occasion::After(day))]
+        let signal = |name: &str| RaceOption::new(name, WaitFor::signal(name));
+        vec![signal("agree"), signal("refuse"), RaceOption::new("silence", WaitFor::After(day))]
     };
-    let race = || Node::new("which", Action::Race { offers: offers() });
+    let race = || Node::new("which", Action::Race { options: offers() });
     for winner in ["agree", "refuse", "silence"] {
         let mut world = run([race(), on("agree", "agree"), on("refuse", "refuse"), on("silence", "silence")], 0);
         assert!(world.busy().is_empty());
@@ -119,7 +119,7 @@ fn wcp_16_deferred_choice() {
 #[test]
 fn wcp_21_structured_loop() {
     let body = || Body::Task(work("round"));
-    let pre = Repeat::whilst(body(), Condition::less(Expr::First(vec![Expr::Item, Expr::Input]), Expr::value(2)), 9);
+    let pre = Repeat::while_(body(), Condition::less(Expr::First(vec![Expr::Item, Expr::Input]), Expr::value(2)), 9);
     let post = Repeat::until(body(), Condition::less(Expr::value(1), Expr::Item), 9);
     for (repeat, input, rounds) in [(pre.clone(), 0, 2), (pre, 5, 0), (post.clone(), 0, 2), (post, 5, 2)] {
         let mut world = run([Node::new("loop", Action::Repeat(repeat))], input);

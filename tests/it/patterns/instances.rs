@@ -2,7 +2,7 @@
 
 use super::{after, count, each, run, several};
 use crate::flow::{RUN, World, json as payload};
-use counterpoint::definition::{Condition, Enough, Expr};
+use counterpoint::definition::{Completion, Condition, Expr};
 use counterpoint::{NodeStatus, RunCommand, RunPhase};
 use serde_json::json;
 
@@ -15,7 +15,10 @@ fn item(world: &mut World, item: u32, value: i64) {
 /// 12, without synchronization: the instances run in the same run, and nothing waits for them but its end.
 #[test]
 fn wcp_12_without_synchronization() {
-    let mut world = run([several("all", each("x").enough(Enough::begun())), after("next", &["all"])], json!([1, 2, 3]));
+    let mut world = run(
+        [several("all", each("x").with_completion(Completion::when_started())), after("next", &["all"])],
+        json!([1, 2, 3]),
+    );
     assert_eq!((count(&world, "x"), count(&world, "next")), (3, 1));
     world.done("next", 0);
     assert_eq!(world.phase(), RunPhase::Running);
@@ -65,7 +68,10 @@ fn wcp_15_open_count() {
 /// 34, static partial join: after n of m the run goes on, and the others finish without effect.
 #[test]
 fn wcp_34_static_partial_join() {
-    let mut world = run([several("all", each("x").enough(Enough::of(2))), after("next", &["all"])], json!([0, 1, 2]));
+    let mut world = run(
+        [several("all", each("x").with_completion(Completion::after(2))), after("next", &["all"])],
+        json!([0, 1, 2]),
+    );
     item(&mut world, 2, 20);
     assert_eq!(count(&world, "next"), 0);
     item(&mut world, 0, 0);
@@ -79,7 +85,7 @@ fn wcp_34_static_partial_join() {
 /// 35, cancelling partial join: after n of m the others are cancelled, and the run goes on.
 #[test]
 fn wcp_35_cancelling_partial_join() {
-    let map = each("x").enough(Enough::of(1).cancel_rest());
+    let map = each("x").with_completion(Completion::after(1).cancel_rest());
     let mut world = run([several("all", map), after("next", &["all"])], json!([0, 1, 2]));
     item(&mut world, 1, 10);
     assert_eq!(world.stopped.len(), 2);
@@ -95,7 +101,7 @@ fn wcp_36_dynamic_partial_join() {
         Condition::less(Expr::value(5), Expr::Item.at("/last")),
         Condition::less(Expr::value(1), Expr::Item.at("/done")),
     ]);
-    let map = each("x").open().enough(Enough::when(all_and_good));
+    let map = each("x").open().with_completion(Completion::when(all_and_good));
     let mut world = run([several("all", map), after("next", &["all"])], json!([0]));
     world.done("x", 9);
     assert_eq!(world.status("all"), NodeStatus::Running, "one is not enough");

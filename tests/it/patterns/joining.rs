@@ -2,7 +2,7 @@
 
 use super::{after, again, always_before, choice, count, each, on, run, several};
 use crate::flow::{World, flow, step};
-use counterpoint::definition::{Join, Link, Node, Pick, Rest};
+use counterpoint::definition::{Join, Link, Node, Pick, Remaining};
 use counterpoint::{NodeStatus, RunPhase};
 use serde_json::{Value, json};
 
@@ -10,12 +10,12 @@ fn join(name: &str, before: &[&str], join: Join) -> Node {
     after(name, before).with_join(join)
 }
 
-const fn count_of(of: u32, rest: Rest) -> Join {
-    Join::Count { of, rest }
+const fn count_of(of: u32, rest: Remaining) -> Join {
+    Join::Count { required: of, remaining: rest }
 }
 
 const fn rounds(of: u32) -> Join {
-    Join::Rounds { of, rest: Rest::Hold }
+    Join::Rounds { required: of, remaining: Remaining::Hold }
 }
 
 /// Two streams, and a node that joins them.
@@ -84,7 +84,7 @@ fn wcp_08_multi_merge() {
 
 /// A join of so many of three, twice round a loop.
 fn partial(of: u32) -> Node {
-    let how = count_of(of, Rest::Ignore);
+    let how = count_of(of, Remaining::Ignore);
     again("loop", flow([step("a"), step("b"), step("c"), join("t", &["a", "b", "c"], how)]), 3)
 }
 
@@ -118,7 +118,8 @@ fn wcp_28_blocking_discriminator() {
 /// 29, cancelling discriminator: the first starts what follows, and the others are cancelled.
 #[test]
 fn wcp_29_cancelling_discriminator() {
-    let mut world = run([step("a"), step("b"), step("c"), join("t", &["a", "b", "c"], count_of(1, Rest::Cancel))], 0);
+    let mut world =
+        run([step("a"), step("b"), step("c"), join("t", &["a", "b", "c"], count_of(1, Remaining::Cancel))], 0);
     world.done("b", 0);
     assert_eq!((world.stopped.len(), count(&world, "t")), (2, 1));
     world.failed("a").done("c", "too late");
@@ -159,7 +160,8 @@ fn wcp_31_blocking_partial_join() {
 /// 32, cancelling partial join: the n-th of m starts what follows, and the others are cancelled.
 #[test]
 fn wcp_32_cancelling_partial_join() {
-    let mut world = run([step("a"), step("b"), step("c"), join("t", &["a", "b", "c"], count_of(2, Rest::Cancel))], 0);
+    let mut world =
+        run([step("a"), step("b"), step("c"), join("t", &["a", "b", "c"], count_of(2, Remaining::Cancel))], 0);
     world.done("a", 0);
     assert!(world.stopped.is_empty());
     world.done("c", 0);

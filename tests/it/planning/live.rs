@@ -296,7 +296,7 @@ fn an_outline_contains_all_nodes_of_a_definition() {
 fn exclusive_nodes_and_bounded_maps_become_resources() {
     let work = || Body::Task(Work::new("work"));
     let mut map = Map::over(counterpoint::definition::Expr::Input, work());
-    map.at_once = Some(2);
+    map.max_concurrent = Some(2);
     let flow = Definition::new("d")
         .with_node(Node::new("one", Action::Do(work())).with_mutex("desk"))
         .with_node(Node::new("two", Action::Do(work())).with_mutex("desk"))

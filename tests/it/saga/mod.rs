@@ -6,7 +6,7 @@ mod rules;
 
 use counterpoint::dag::{Builder, Dag, NodeIx};
 use counterpoint::saga::{Answer, Saga, SagaFact, Settle, StepSpec, Work, WorkKind};
-use counterpoint::{OnUndoFailure, Payload};
+use counterpoint::{OnCompensationFailure, Payload};
 use model::Model;
 use proptest::prelude::*;
 
@@ -19,7 +19,7 @@ impl Draws<'_> {
     }
 }
 
-fn drawn(shape: &[u16], most: usize) -> (Dag<StepSpec>, OnUndoFailure) {
+fn drawn(shape: &[u16], most: usize) -> (Dag<StepSpec>, OnCompensationFailure) {
     let mut draws = Draws(shape.iter());
     let count = 1 + draws.below(most);
     let mut graph = Builder::new();
@@ -48,7 +48,8 @@ fn drawn(shape: &[u16], most: usize) -> (Dag<StepSpec>, OnUndoFailure) {
             }
         }
     }
-    let policy = [OnUndoFailure::Hold, OnUndoFailure::Continue, OnUndoFailure::Halt][draws.below(3)];
+    let policy =
+        [OnCompensationFailure::Hold, OnCompensationFailure::Continue, OnCompensationFailure::Stop][draws.below(3)];
     (graph.build().unwrap(), policy)
 }
 
@@ -75,7 +76,7 @@ fn answer(seed: u64, work: &Work, times: u32) -> Answer {
 /// A host in miniature.
 struct World {
     graph: Dag<StepSpec>,
-    policy: OnUndoFailure,
+    policy: OnCompensationFailure,
     saga: Saga,
     facts: Vec<SagaFact>,
     held: Vec<Work>,
@@ -89,14 +90,14 @@ struct World {
 impl World {
     fn new(shape: &[u16], seed: u64) -> Self {
         let (graph, policy) = drawn(shape, 9);
-        let saga = Saga::new(&graph).with_on_undo_failure(policy);
+        let saga = Saga::new(&graph).with_on_compensation_failure(policy);
         let (facts, held, marks, asked) = (Vec::new(), Vec::new(), Vec::new(), Default::default());
         Self { graph, policy, saga, facts, held, marks, seed, words: 0, asked }
     }
 
     /// The saga that the first facts lead to, with what it has asked for.
     fn cut(&self, at: usize) -> Self {
-        let saga = Saga::new(&self.graph).with_on_undo_failure(self.policy).follow(&self.facts[..at]).unwrap();
+        let saga = Saga::new(&self.graph).with_on_compensation_failure(self.policy).follow(&self.facts[..at]).unwrap();
         let (held, graph) = (saga.outstanding(), self.graph.clone());
         let facts = self.facts[..at].to_vec();
         let mut cut = Self {
@@ -216,7 +217,7 @@ proptest! {
             crashed.obeys()?;
         }
         for (mark, outstanding) in &world.marks {
-            let restored = Saga::new(&world.graph).with_on_undo_failure(world.policy).follow(&world.facts[..*mark]).unwrap();
+            let restored = Saga::new(&world.graph).with_on_compensation_failure(world.policy).follow(&world.facts[..*mark]).unwrap();
             prop_assert_eq!(&restored.outstanding(), outstanding);
         }
         prop_assert_eq!(world.cut(world.facts.len()).saga, world.saga.clone());

@@ -2,7 +2,7 @@
 
 use counterpoint::dag::{Dag, NodeIx};
 use counterpoint::saga::{SagaFact, SagaOutcome, StepSpec};
-use counterpoint::{OnUndoFailure, Payload};
+use counterpoint::{OnCompensationFailure, Payload};
 use std::collections::BTreeSet;
 
 type Ruling = Result<(), String>;
@@ -48,7 +48,7 @@ struct Back {
 
 pub(super) struct Model<'a> {
     graph: &'a Dag<StepSpec>,
-    policy: OnUndoFailure,
+    policy: OnCompensationFailure,
     places: Vec<Place>,
     back: Option<Back>,
     cancelled: bool,
@@ -60,7 +60,7 @@ fn ensure(holds: bool, why: impl Into<String>) -> Ruling {
 }
 
 impl<'a> Model<'a> {
-    pub(super) fn check(graph: &'a Dag<StepSpec>, policy: OnUndoFailure, facts: &[SagaFact]) -> Ruling {
+    pub(super) fn check(graph: &'a Dag<StepSpec>, policy: OnCompensationFailure, facts: &[SagaFact]) -> Ruling {
         let places = vec![FRESH; graph.len()];
         let mut model = Self { graph, policy, places, back: None, cancelled: false, ended: false };
         for (place, fact) in facts.iter().enumerate() {
@@ -149,12 +149,12 @@ impl<'a> Model<'a> {
                 ensure(self.places[step].undo == Undo::Owed, "it begins and is not ready")?;
                 let free = |place: &Place| {
                     matches!(place.undo, Undo::No | Undo::Settled)
-                        || self.policy == OnUndoFailure::Continue && place.failed
+                        || self.policy == OnCompensationFailure::Continue && place.failed
                 };
                 let mut later = (0..self.places.len()).filter(|later| self.leads(step, *later));
                 ensure(later.all(|later| free(&self.places[later])), "one that came after it is not undone")?;
-                let halted =
-                    self.policy == OnUndoFailure::Halt && self.places.iter().any(|place| place.undo == Undo::Failed);
+                let halted = self.policy == OnCompensationFailure::Stop
+                    && self.places.iter().any(|place| place.undo == Undo::Failed);
                 ensure(!halted, "nothing is to be begun")?;
                 self.places[step].undo = Undo::Active;
             }

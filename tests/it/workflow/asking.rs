@@ -2,7 +2,7 @@
 
 use crate::flow::{RUN, World, flow, step};
 use counterpoint::definition::{
-    Action, Condition, Definition, Expr, Link, Node, Occasion, Offer, Reducer, SignalRule, Variable,
+    Action, Condition, Definition, Expr, Link, Node, RaceOption, Reducer, SignalRule, Variable, WaitFor,
 };
 use counterpoint::{Accepted, Limits, NodeStatus};
 use serde_json::json;
@@ -46,9 +46,9 @@ fn what_is_too_large_is_not_told() {
 #[test]
 fn a_signal_is_taken_at_once_or_refused_at_once() {
     let small = Condition::less(Expr::Item, Expr::value(10));
-    let change = Offer::new("change", Occasion::Signal { signal: "change".into(), matching: small });
+    let change = RaceOption::new("change", WaitFor::Signal { signal: "change".into(), matching: small });
     let definition = flow([
-        Node::new("ask", Action::Race { offers: vec![change] }),
+        Node::new("ask", Action::Race { options: vec![change] }),
         Node::new("answer", Action::Pass).with_link(Link::success("ask")).with_input(Expr::node("ask")),
     ]);
     let mut world = World::running(definition.with_signal(SignalRule::new("change").transient()), 0);

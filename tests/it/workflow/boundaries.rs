@@ -2,7 +2,7 @@
 
 use super::map;
 use crate::flow::{World, flow, step, undoable};
-use counterpoint::definition::{Action, Definition, Expr, Handler, Join, Link, Node, Rest};
+use counterpoint::definition::{Action, Definition, Expr, Handler, Join, Link, Node, Remaining};
 use counterpoint::workflow::{Fault, validate};
 use counterpoint::{Failure, FailureKind, Limits, NodeStatus, RunOutcome, RunPhase, Time};
 use serde_json::json;
@@ -54,7 +54,7 @@ fn what_ends_in_time_is_not_interrupted() {
 
 #[test]
 fn a_handler_that_does_not_interrupt_starts_its_branch_beside_the_node_once() {
-    let handlers = [Handler::timeout("remind", MINUTE).beside(), Handler::timeout("late", MINUTE * 3)];
+    let handlers = [Handler::timeout("remind", MINUTE).non_interrupting(), Handler::timeout("late", MINUTE * 3)];
     let mut world = World::running(guarded(step("a"), handlers), 0);
     world.sleep();
     assert_eq!(world.busy(), ["a", "remind"]);
@@ -113,7 +113,7 @@ fn a_signal_that_came_early_is_there_for_the_handler_and_taken_once() {
     let mut world = World::new();
     let nodes = [
         step("before"),
-        step("a").with_link(Link::success("before")).with_handler(Handler::signal("seen", "look").beside()),
+        step("a").with_link(Link::success("before")).with_handler(Handler::signal("seen", "look").non_interrupting()),
         step("seen").with_link(Link::case("a", "seen")),
         Node::new("gate", Action::Wait { signal: Some("look".into()), timer: None }).with_link(Link::success("seen")),
     ];
@@ -134,7 +134,7 @@ fn a_node_that_is_withdrawn_while_the_run_goes_on_has_a_handler_for_that() {
         step("a").with_handler(Handler::cancel("withdrawn")),
         step("b"),
         step("first")
-            .with_join(Join::Count { of: 1, rest: Rest::Cancel })
+            .with_join(Join::Count { required: 1, remaining: Remaining::Cancel })
             .with_link(Link::success("a"))
             .with_link(Link::success("b")),
         step("note").with_link(Link::case("a", "withdrawn")),
@@ -219,7 +219,8 @@ fn handlers_that_make_no_sense_are_faults() {
     assert!(of(pass).has(&Fault::HandlersWithoutWork));
     assert!(of(step("a").with_cancel("a")).has(&Fault::CancelsItself));
     assert!(
-        of(step("a").with_handler(Handler::error("e", []).beside())).has(&Fault::EndsBeside { handler: "e".into() })
+        of(step("a").with_handler(Handler::error("e", []).non_interrupting()))
+            .has(&Fault::EndsBeside { handler: "e".into() })
     );
     let twice = step("a").with_handler(Handler::cancel("x")).with_handler(Handler::error("x", []));
     assert!(of(twice).has(&Fault::DuplicateCase { case: "x".into() }));

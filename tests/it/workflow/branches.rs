@@ -2,7 +2,7 @@
 
 use super::choice;
 use crate::flow::{World, flow, step, undoable};
-use counterpoint::definition::{Action, Definition, Expr, Join, Link, Node, Pick, Rest};
+use counterpoint::definition::{Action, Definition, Expr, Join, Link, Node, Pick, Remaining};
 use counterpoint::{Cause, NodeStatus, RunOutcome, RunPhase};
 use serde_json::json;
 
@@ -80,8 +80,8 @@ fn an_all_join_waits_for_every_branch_and_fires_once() {
     world.verify();
 }
 
-fn race(of: u32, rest: Rest) -> Definition {
-    let mut join = step("join").with_join(Join::Count { of, rest });
+fn race(of: u32, rest: Remaining) -> Definition {
+    let mut join = step("join").with_join(Join::Count { required: of, remaining: rest });
     for name in ["a", "b", "c"] {
         join = join.with_link(Link::success(name));
     }
@@ -90,7 +90,7 @@ fn race(of: u32, rest: Rest) -> Definition {
 
 #[test]
 fn a_counting_join_starts_with_the_last_that_it_needs_and_ignores_the_rest() {
-    let mut world = World::running(race(2, Rest::Ignore), 0);
+    let mut world = World::running(race(2, Remaining::Ignore), 0);
     world.done("c", 0);
     assert_eq!(world.busy(), ["a", "b"]);
     world.done("a", 0);
@@ -104,7 +104,7 @@ fn a_counting_join_starts_with_the_last_that_it_needs_and_ignores_the_rest() {
 
 #[test]
 fn a_counting_join_can_cancel_the_rest() {
-    let mut world = World::running(race(1, Rest::Cancel), 0);
+    let mut world = World::running(race(1, Remaining::Cancel), 0);
     world.done("b", 0);
     assert_eq!(world.stopped.len(), 2);
     world.failed("a").done("c", "too late");
@@ -116,7 +116,7 @@ fn a_counting_join_can_cancel_the_rest() {
 
 #[test]
 fn a_late_winner_that_was_cancelled_is_undone_if_the_run_fails() {
-    let mut world = World::running(race(1, Rest::Cancel), 0);
+    let mut world = World::running(race(1, Remaining::Cancel), 0);
     world.done("b", 0).done("c", "too late").failed("a").failed("join");
     assert_eq!(world.busy(), ["undo b", "undo c"]);
     assert_eq!(world.task("undo c").payload.value(), &json!({"input": null, "output": "too late", "certain": true}));
@@ -127,7 +127,7 @@ fn a_late_winner_that_was_cancelled_is_undone_if_the_run_fails() {
 
 #[test]
 fn a_quorum_that_cannot_be_reached_fails() {
-    let mut world = World::running(race(2, Rest::Ignore), 0);
+    let mut world = World::running(race(2, Remaining::Ignore), 0);
     world.failed("a");
     assert_eq!(world.phase(), RunPhase::Running, "the join can do without it");
     world.failed("b").done("c", "late").done("undo c", 0);
@@ -138,7 +138,7 @@ fn a_quorum_that_cannot_be_reached_fails() {
 #[test]
 fn a_quorum_that_failures_farther_up_make_impossible_fails_too() {
     let mut nodes = vec![step("x"), step("y"), step("z")];
-    let mut join = step("join").with_join(Join::Count { of: 2, rest: Rest::Ignore });
+    let mut join = step("join").with_join(Join::Count { required: 2, remaining: Remaining::Ignore });
     for (name, before) in [("a", "x"), ("b", "y"), ("c", "z")] {
         nodes.push(step(name).with_link(Link::success(before)));
         join = join.with_link(Link::success(name));

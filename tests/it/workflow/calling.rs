@@ -53,7 +53,7 @@ fn a_depth_that_is_reached_is_a_bound_with_what_was_done_and_everything_is_undon
     assert_eq!(world.busy(), ["undo less"]);
     world.crash();
     world.done("undo less", 0).done("undo less", 0);
-    let depth = LimitReached::Depth { most: 2 };
+    let depth = LimitReached::Depth { max: 2 };
     match world.outcome() {
         RunOutcome::Compensated { cause: Cause::Limit { node: Some(node), limit, partial } } => {
             assert_eq!((node.as_str(), *limit, partial.value()), ("again", depth, &json!([8, [7, null]])));
@@ -120,7 +120,7 @@ fn several_that_call_each_other_are_bounded_by_each() {
     // ping, pong, ping, pong; a third ping would be one too many.
     let runs = world.engine.runs().filter(|run| run.id() != RUN && run.id() != RunId::new(0)).count();
     assert_eq!(runs, 3);
-    assert!(matches!(world.outcome().cause(), Some(Cause::Limit { limit: LimitReached::Depth { most: 2 }, .. })));
+    assert!(matches!(world.outcome().cause(), Some(Cause::Limit { limit: LimitReached::Depth { max: 2 }, .. })));
     world.crash();
     world.verify();
 }

@@ -4,7 +4,8 @@ use crate::flow::{RUN, World, flow, json, step, undoable};
 use counterpoint::definition::{Action, Definition, Link, Node};
 use counterpoint::rejected::{Conflict, Invalid, Misuse, Overload, Unknown, WrongState};
 use counterpoint::{
-    Accepted, Command, Limits, NodeStatus, Rejected, RunCommand, RunId, RunPhase, RunSpec, TaskCommand, UndoRemedy,
+    Accepted, Command, CompensationRemedy, Limits, NodeStatus, Rejected, RunCommand, RunId, RunPhase, RunSpec,
+    TaskCommand,
 };
 
 fn refused(world: &mut World, command: impl Into<Command>, why: &Rejected) {
@@ -126,7 +127,7 @@ fn cancellations_are_refused() {
 #[test]
 fn remedies_are_refused() {
     let mut world = World::running(flow([undoable("a"), step("b").with_link(Link::success("a"))]), 0);
-    let remedy = |run, node: &str| RunCommand::Remedy { run, node: node.into(), remedy: UndoRemedy::Retry };
+    let remedy = |run, node: &str| RunCommand::Remedy { run, node: node.into(), remedy: CompensationRemedy::Retry };
     let nobody = RunId::new(9);
     refused(&mut world, remedy(nobody, "a"), &Rejected::Unknown(Unknown::Run(nobody)));
     refused(&mut world, remedy(RUN, "z"), &Rejected::Unknown(Unknown::Node { run: RUN, node: "z".into() }));

@@ -9,8 +9,8 @@ use counterpoint::rejected::WrongState;
 use counterpoint::workflow::{Fault, validate};
 use counterpoint::{
     AgentId, AgentSpec, AttemptId, CatalogueEvent, Cause, Command, Engine, Entry, Event, Failure, LastRound,
-    LimitReached, Limits, Measure, Migration, Needs, NodeEvent, NodeOutcome, NodeRemedy, PartEnd, PartEvent, Payload,
-    Rejected, Retry, RunCommand, RunOutcome, TaskEvent, Usage,
+    LimitReached, Limits, Measure, Migration, Needs, NodeEvent, NodeOutcome, NodeRemedy, PartEvent, PartOutcome,
+    Payload, Rejected, Retry, RunCommand, RunOutcome, TaskEvent, Usage,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -79,7 +79,7 @@ impl World {
         }
     }
 
-    fn part_ends(&self) -> Vec<Option<PartEnd>> {
+    fn part_ends(&self) -> Vec<Option<PartOutcome>> {
         let run = self.engine.run(RUN).unwrap();
         run.node("research").unwrap().parts_handed_on().map(|part| part.end.cloned()).collect()
     }
@@ -117,7 +117,7 @@ fn a_question_is_broken_down_twice_and_the_findings_are_merged() {
             (Some(1), 2, "search")
         ]
     );
-    assert!(known.iter().all(|part| part.agents == [AgentId::new(1)] && part.end == Some(&PartEnd::Done)));
+    assert!(known.iter().all(|part| part.agents == [AgentId::new(1)] && part.end == Some(&PartOutcome::Done)));
     judge(&world.journal).unwrap();
 }
 
@@ -128,15 +128,15 @@ fn who_may_not_hand_on_does_it_alone() {
     assert_eq!(world.output(), json!(2));
     let mut world = running(research().to_depth(0), 1);
     world.says("research", 1, parts([sub("a", 0)]));
-    assert_eq!(world.limit(), LimitReached::Delegated { most: 0 });
+    assert_eq!(world.limit(), LimitReached::DelegationDepth { max: 0 });
 }
 
 #[test]
 fn a_bound_ends_the_node_with_what_there_is_when_the_rest_is_in() {
     for (delegate, limit) in [
-        (research().to_depth(1), LimitReached::Delegated { most: 1 }),
-        (research().to_depth(2).with_fan_out(2), LimitReached::FanOut { most: 2 }),
-        (research().to_depth(2).with_pieces(5), LimitReached::Pieces { most: 5 }),
+        (research().to_depth(1), LimitReached::DelegationDepth { max: 1 }),
+        (research().to_depth(2).with_fan_out(2), LimitReached::FanOut { max: 2 }),
+        (research().to_depth(2).with_max_parts(5), LimitReached::Parts { max: 5 }),
     ] {
         let mut world = running(delegate, "x");
         world.says("research", "x", parts([sub("a", 1), sub("b", 2)]));
@@ -157,23 +157,23 @@ fn a_bound_ends_the_node_with_what_there_is_when_the_rest_is_in() {
     assert_eq!(world.busy(), ["a", "c"]);
     world.crash();
     world.says("c", 3, done("three")).says("a", 1, done("one"));
-    assert_eq!((world.limit(), world.partial()), (LimitReached::Delegated { most: 1 }, json!(["one", "three"])));
+    assert_eq!((world.limit(), world.partial()), (LimitReached::DelegationDepth { max: 1 }, json!(["one", "three"])));
 }
 
 #[test]
 fn what_goes_beyond_a_bound_may_be_left_out() {
-    let mut world = running(research().to_depth(1).with_fan_out(2).dropping().tolerate(1), "x");
+    let mut world = running(research().to_depth(1).with_fan_out(2).dropping_excess().tolerate(1), "x");
     world.says("research", "x", parts([sub("a", 1), sub("b", 2), sub("c", 3)]));
     assert_eq!(world.busy(), ["a", "b"]);
     world.says("a", 1, parts([sub("d", 4)])).says("b", 2, done("two"));
     assert_eq!(world.output(), json!([null, "two"]));
-    let limit = LimitReached::Delegated { most: 1 };
-    assert_eq!(world.part_ends()[1], Some(PartEnd::Limit { limit }));
+    let limit = LimitReached::DelegationDepth { max: 1 };
+    assert_eq!(world.part_ends()[1], Some(PartOutcome::Limit { limit }));
     judge(&world.journal).unwrap();
     // Without tolerance that is the node's bound.
-    let mut world = running(research().to_depth(0).dropping(), "x");
+    let mut world = running(research().to_depth(0).dropping_excess(), "x");
     world.says("research", "x", parts([sub("a", 1)]));
-    assert_eq!(world.limit(), LimitReached::Delegated { most: 0 });
+    assert_eq!(world.limit(), LimitReached::DelegationDepth { max: 0 });
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn an_answer_that_is_none_is_a_failure_of_the_attempt() {
 fn nobody_is_asked_for_the_same_twice_on_a_way() {
     let mut world = running(research(), "x");
     world.says("research", "x", parts([sub("research", "x")]));
-    assert_eq!(world.limit(), LimitReached::Repeated, "there is nobody else");
+    assert_eq!(world.limit(), LimitReached::RepeatedWork, "there is nobody else");
 
     let mut world = World::new();
     world.say(Command::register(AgentSpec::new(AgentId::new(2)))).unwrap();
@@ -229,7 +229,7 @@ fn nobody_is_asked_for_the_same_twice_on_a_way() {
     world.says("research", "x", parts([sub("research", "x")]));
     assert_eq!(world.busy(), ["other"], "both have had it");
     world.says("other", "x", done(1));
-    assert_eq!(world.limit(), LimitReached::Repeated);
+    assert_eq!(world.limit(), LimitReached::RepeatedWork);
     judge(&world.journal).unwrap();
 }
 
@@ -283,7 +283,7 @@ fn who_puts_results_together_may_ask_for_more_until_it_settles() {
         world.attempt("write")
     };
     // Nearer and nearer.
-    let mut world = running(delegate().in_rounds(Rounds::most(9).near(0.5, 1)), "x");
+    let mut world = running(delegate().in_rounds(Rounds::up_to(9).until_within(0.5, 1)), "x");
     world.says("research", "x", parts([sub("a", 0)]));
     for (n, result) in [1.0, 5.0, 5.25].into_iter().enumerate() {
         let write = round(&mut world, n, json!({"at": result}));
@@ -295,7 +295,7 @@ fn who_puts_results_together_may_ask_for_more_until_it_settles() {
     assert_eq!((last(&world), world.output()), (Some(Some(LastRound::Converged)), json!("settled")));
     judge(&world.journal).unwrap();
     // Round and round.
-    let mut world = running(delegate().in_rounds(Rounds::most(9)), "x");
+    let mut world = running(delegate().in_rounds(Rounds::up_to(9)), "x");
     world.says("research", "x", parts([sub("a", 0)]));
     for (n, result) in ["left", "right", "left"].into_iter().enumerate() {
         let write = round(&mut world, n, json!(result));
@@ -304,14 +304,14 @@ fn who_puts_results_together_may_ask_for_more_until_it_settles() {
     }
     assert_eq!(last(&world), Some(Some(LastRound::Cycle { length: 2 })));
     // Who does not stop is stopped.
-    let mut world = running(delegate().in_rounds(Rounds::most(2)), "x");
+    let mut world = running(delegate().in_rounds(Rounds::up_to(2)), "x");
     world.says("research", "x", parts([sub("a", 0)]));
     for n in 0..2 {
         let write = round(&mut world, n, json!(n));
         world.answer(write, Ok(Payload::new(parts([sub("a", n + 1)])))).unwrap();
     }
-    assert_eq!(last(&world), Some(Some(LastRound::Most)));
-    assert_eq!((world.limit(), world.partial()), (LimitReached::Rounds { most: 2 }, json!([0, 1])));
+    assert_eq!(last(&world), Some(Some(LastRound::Limit)));
+    assert_eq!((world.limit(), world.partial()), (LimitReached::Rounds { max: 2 }, json!([0, 1])));
 }
 
 #[test]
@@ -330,11 +330,11 @@ fn a_failure_that_is_not_tolerated_withdraws_the_rest_of_its_part() {
     world.says("b", 0, done("b"));
     assert_eq!(world.output(), json!([null, "b"]), "one part may fail, and does");
     let ends = world.part_ends();
-    assert!(matches!(&ends[1], Some(PartEnd::Failed { failure }) if &*failure.message == "no idea"), "{ends:?}");
-    assert_eq!(ends[5..], [Some(PartEnd::Withdrawn), Some(PartEnd::Withdrawn)]);
+    assert!(matches!(&ends[1], Some(PartOutcome::Failed { failure }) if &*failure.message == "no idea"), "{ends:?}");
+    assert_eq!(ends[5..], [Some(PartOutcome::Cancelled), Some(PartOutcome::Cancelled)]);
     judge(&world.journal).unwrap();
     // What has not begun does not begin.
-    let mut world = running(research().at_once(1), "x");
+    let mut world = running(research().max_concurrent(1), "x");
     world.says("research", "x", parts([sub("a", 0), sub("a", 1), sub("a", 2)]));
     assert_eq!(world.about(), ["a 0"]);
     world.fails("a", 0);
@@ -344,7 +344,7 @@ fn a_failure_that_is_not_tolerated_withdraws_the_rest_of_its_part() {
 
 #[test]
 fn at_most_so_many_at_once_in_the_order_asked_for() {
-    let mut world = running(research().at_once(2), "x");
+    let mut world = running(research().max_concurrent(2), "x");
     world.says("research", "x", parts((0..5).map(|n| sub("a", n))));
     for n in 0..5 {
         assert_eq!(world.held.len(), 2.min(5 - n));
@@ -419,7 +419,7 @@ fn shares_of_a_budget_are_kept_and_what_is_left_comes_back() {
     let asked = [sub("a", 0).with_budget(tokens(50)), sub("b", 0).with_budget(tokens(41))];
     spend(&mut world, "research", json!("x"), parts(asked.clone()), 10);
     assert_eq!(world.limit(), LimitReached::Budget { measure: Measure::Tokens });
-    let lenient = delegate.dropping().tolerate(1);
+    let lenient = delegate.dropping_excess().tolerate(1);
     let mut world = World::running(flow([node(lenient).with_budget(tokens(100))]), "x");
     spend(&mut world, "research", json!("x"), parts(asked), 10);
     assert_eq!(world.busy(), ["a"], "one is left out, the other is not");
@@ -429,7 +429,7 @@ fn shares_of_a_budget_are_kept_and_what_is_left_comes_back() {
     spend(&mut world, "c", json!(1), done(1), 0);
     assert_eq!(world.output(), json!([[null, 1]]));
     let limit = LimitReached::Budget { measure: Measure::Tokens };
-    assert_eq!(world.part_ends()[2], Some(PartEnd::Limit { limit }));
+    assert_eq!(world.part_ends()[2], Some(PartOutcome::Limit { limit }));
     judge(&world.journal).unwrap();
 }
 
@@ -541,15 +541,18 @@ fn what_makes_no_sense_is_not_sound() {
         let error = validate(&flow([node(delegate)]), &Limits::default()).unwrap_err();
         error.findings().iter().map(|finding| finding.fault.clone()).collect::<Vec<_>>()
     };
-    assert_eq!(faults(research().with_pieces(0)), [Fault::NothingHandedOn { what: "pieces" }]);
-    assert_eq!(faults(research().at_once(0)), [Fault::NoneAtOnce]);
-    assert_eq!(faults(research().in_rounds(Rounds::most(2))), [Fault::RoundsWithoutWork]);
+    assert_eq!(faults(research().with_max_parts(0)), [Fault::NothingHandedOn { what: "pieces" }]);
+    assert_eq!(faults(research().max_concurrent(0)), [Fault::NoneAtOnce]);
+    assert_eq!(faults(research().in_rounds(Rounds::up_to(2))), [Fault::RoundsWithoutWork]);
     let custom = Gather::Reduce(Reducer::Custom("mine".into()));
     assert_eq!(faults(research().gathered(custom)), [Fault::CustomGather { reducer: "mine".into() }]);
     let merged = || research().gathered(Gather::Work(work("write")));
-    assert_eq!(faults(merged().in_rounds(Rounds::most(0))), [Fault::NothingHandedOn { what: "rounds" }]);
-    assert_eq!(faults(merged().in_rounds(Rounds::most(2).near(f64::NAN, 1))), [Fault::NoDistance]);
-    assert_eq!(faults(merged().in_rounds(Rounds::most(2).near(0.0, 0))), [Fault::NothingHandedOn { what: "settled" }]);
+    assert_eq!(faults(merged().in_rounds(Rounds::up_to(0))), [Fault::NothingHandedOn { what: "rounds" }]);
+    assert_eq!(faults(merged().in_rounds(Rounds::up_to(2).until_within(f64::NAN, 1))), [Fault::NoDistance]);
+    assert_eq!(
+        faults(merged().in_rounds(Rounds::up_to(2).until_within(0.0, 0))),
+        [Fault::NothingHandedOn { what: "settled" }]
+    );
     assert!(matches!(faults(Delegate::new(work("")))[..], [Fault::EmptyName { .. }]));
     assert!(matches!(faults(research().with_kinds([""]))[..], [Fault::EmptyName { .. }]));
     assert!(validate(&flow([node(merged()).as_pivot().with_undo(work("u"))]), &Limits::default()).is_ok());
@@ -628,10 +631,10 @@ fn judge(journal: &[Entry]) -> Result<(), String> {
                 }
                 for handed in into {
                     let task = Some((handed.task.kind.to_string(), handed.task.payload.value().clone()));
-                    let not = handed.not.clone();
+                    let not = handed.excluded.clone();
                     known.push(Known { of: Some(part), depth, task, not, ..Known::default() });
                 }
-                if known.len() > rules.pieces as usize {
+                if known.len() > rules.max_parts as usize {
                     return Err("there are too many parts".to_owned());
                 }
             }
@@ -750,8 +753,8 @@ fn reckon(habits: Habits, payload: &Value, tolerate: usize, most: usize) -> Opti
 }
 
 fn wide(habits: Habits) -> Delegate {
-    let delegate = research().to_depth(6).with_fan_out(40).with_pieces(5_000).tolerate(1);
-    let rounds = Rounds::most(if habits.bounded { 2 } else { 3 });
+    let delegate = research().to_depth(6).with_fan_out(40).with_max_parts(5_000).tolerate(1);
+    let rounds = Rounds::up_to(if habits.bounded { 2 } else { 3 });
     delegate.gathered(Gather::Work(work("write"))).in_rounds(rounds)
 }
 
@@ -784,8 +787,8 @@ proptest! {
         (depth, fan_out, pieces) in (0_u32..4, 1_u32..5, 1_u32..25), drop in any::<bool>(), budget in 3_u64..120,
     ) {
         let habits = Habits { seed, fails: true, bounded: true };
-        let delegate = wide(habits).to_depth(depth).with_fan_out(fan_out).with_pieces(pieces);
-        let delegate = if drop { delegate.dropping() } else { delegate };
+        let delegate = wide(habits).to_depth(depth).with_fan_out(fan_out).with_max_parts(pieces);
+        let delegate = if drop { delegate.dropping_excess() } else { delegate };
         let node = node(delegate).with_budget(Budget::default().with_attempts(budget));
         let mut world = World::running(flow([node]), json!([seed >> 1, 4]));
         world.play_on(habits, &order, true);

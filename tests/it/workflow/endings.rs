@@ -1,7 +1,7 @@
 //! Cancelling runs, races, the pivot.
 
 use crate::flow::{RUN, World, flow, step, undoable, work};
-use counterpoint::definition::{Action, Body, Condition, Expr, Join, Link, Node, Repeat, Rest};
+use counterpoint::definition::{Action, Body, Condition, Expr, Join, Link, Node, Remaining, Repeat};
 use counterpoint::{Accepted, Cause, NodeStatus, RunCommand, RunOutcome, RunPhase};
 use serde_json::json;
 use std::time::Duration;
@@ -82,7 +82,7 @@ fn what_completed_before_the_cancellation_counts_as_done() {
     world.failed("b");
     assert_eq!(world.task("undo a").payload.value(), &json!({"input": null, "output": "first", "certain": true}));
     world.done("undo a", 0);
-    assert_eq!(world.status("a"), NodeStatus::Undone);
+    assert_eq!(world.status("a"), NodeStatus::Compensated);
     world.verify();
 }
 
@@ -203,7 +203,7 @@ fn a_run_within_can_be_cancelled_by_itself_and_its_node_fails() {
 fn a_run_within_that_lost_a_race_ends_before_the_run_does() {
     let mut inner = flow([undoable("x")]);
     inner.name = "inner".into();
-    let join = Join::Count { of: 1, rest: Rest::Cancel };
+    let join = Join::Count { required: 1, remaining: Remaining::Cancel };
     let nodes = [
         step("fast"),
         Node::new("in", Action::flow(inner)),

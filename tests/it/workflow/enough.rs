@@ -1,7 +1,7 @@
 //! Maps that need not wait for all, that stay open, or tolerate a share; loops tested first, cut short, or bounded.
 
 use crate::flow::{RUN, World, flow, json as payload, step, work};
-use counterpoint::definition::{Action, Body, Case, Condition, Enough, Expr, Link, Map, Node, Pick, Repeat};
+use counterpoint::definition::{Action, Body, Case, Completion, Condition, Expr, Link, Map, Node, Pick, Repeat};
 use counterpoint::rejected::WrongState;
 use counterpoint::{Accepted, LimitReached, NodeOutcome, NodeStatus, Rejected, RunCommand, RunOutcome, RunPhase};
 use serde_json::json;
@@ -23,7 +23,10 @@ fn answer_item(world: &mut World, item: u32, value: i64) {
 #[test]
 fn a_map_ends_when_enough_is_done_and_the_others_finish_without_effect() {
     let next = step("next").with_link(Link::success("all")).with_input(Expr::node("all"));
-    let mut world = World::running(flow([mapped(each(Expr::Input).enough(Enough::of(2))), next]), json!([0, 1, 2, 3]));
+    let mut world = World::running(
+        flow([mapped(each(Expr::Input).with_completion(Completion::after(2))), next]),
+        json!([0, 1, 2, 3]),
+    );
     answer_item(&mut world, 3, 30);
     answer_item(&mut world, 1, 10);
     assert_eq!(world.task("next").payload.value(), &json!([null, 10, null, 30]), "in the order of the items");
@@ -40,7 +43,8 @@ fn a_map_ends_when_enough_is_done_and_the_others_finish_without_effect() {
 #[test]
 fn what_a_map_did_not_wait_for_is_undone_all_the_same_if_it_happened() {
     let next = step("next").with_link(Link::success("all"));
-    let mut world = World::running(flow([mapped(each(Expr::Input).enough(Enough::of(1))), next]), json!([0, 1]));
+    let mut world =
+        World::running(flow([mapped(each(Expr::Input).with_completion(Completion::after(1))), next]), json!([0, 1]));
     answer_item(&mut world, 0, 0);
     world.failed("next");
     assert_eq!(world.phase(), RunPhase::Failing, "it is cancelled, and awaited");
@@ -52,7 +56,7 @@ fn what_a_map_did_not_wait_for_is_undone_all_the_same_if_it_happened() {
 
 #[test]
 fn a_map_that_has_enough_can_cancel_the_others() {
-    let map = each(Expr::Input).at_once(3).enough(Enough::of(1).cancel_rest());
+    let map = each(Expr::Input).max_concurrent(3).with_completion(Completion::after(1).cancel_rest());
     let mut world = World::running(flow([mapped(map)]), json!([0, 1, 2, 3, 4]));
     answer_item(&mut world, 1, 10);
     assert_eq!((world.stopped.len(), world.busy().len()), (2, 2), "and no other begins");
@@ -70,7 +74,8 @@ fn a_map_that_has_enough_can_cancel_the_others() {
 #[test]
 fn what_is_enough_is_asked_after_each_item() {
     let good = Condition::less(Expr::value(6), Expr::Item.at("/last"));
-    let mut world = World::running(flow([mapped(each(Expr::Input).enough(Enough::when(good)))]), json!([0, 1, 2]));
+    let mut world =
+        World::running(flow([mapped(each(Expr::Input).with_completion(Completion::when(good)))]), json!([0, 1, 2]));
     answer_item(&mut world, 0, 5);
     assert_eq!(world.phase(), RunPhase::Running);
     answer_item(&mut world, 2, 7);
@@ -83,7 +88,7 @@ fn what_is_enough_is_asked_after_each_item() {
 #[test]
 fn a_map_need_not_wait_for_any() {
     let next = step("next").with_link(Link::success("all"));
-    let map = each(Expr::Input).at_once(2).enough(Enough::begun());
+    let map = each(Expr::Input).max_concurrent(2).with_completion(Completion::when_started());
     let mut world = World::running(flow([mapped(map), next]), json!([0, 1, 2]));
     assert_eq!(world.busy(), ["each", "each"], "not all have begun");
     answer_item(&mut world, 0, 0);
@@ -121,7 +126,7 @@ fn an_open_map_takes_items_until_it_is_closed_even_if_all_are_done() {
 
 #[test]
 fn an_open_map_that_has_enough_takes_no_more() {
-    let map = each(Expr::Input).open().enough(Enough::of(2));
+    let map = each(Expr::Input).open().with_completion(Completion::after(2));
     let mut world = World::running(flow([mapped(map)]), json!([]));
     add(&mut world, &[0, 1]).unwrap();
     world.done("each", 1).done("each", 2);
@@ -152,7 +157,7 @@ fn a_share_of_the_items_may_fail() {
 #[test]
 fn a_loop_that_is_tested_first_may_do_nothing() {
     let below = |bound: i64| Condition::less(Expr::First(vec![Expr::Item, Expr::Input]), Expr::value(bound));
-    let again = |bound| Node::new("again", Action::Repeat(Repeat::whilst(Body::Task(work("again")), below(bound), 9)));
+    let again = |bound| Node::new("again", Action::Repeat(Repeat::while_(Body::Task(work("again")), below(bound), 9)));
     let world = World::running(flow([again(0)]), 0);
     assert_eq!(world.output(), json!(null));
     world.verify();
@@ -174,7 +179,7 @@ fn a_loop_that_reaches_its_bound_says_so_and_leaves_what_it_did() {
     );
     world.done("again", 1).done("again", 2);
     let outcome = world.engine.run(RUN).unwrap().node("again").unwrap().outcome().cloned().unwrap();
-    assert!(matches!(outcome, NodeOutcome::Failed { limit: Some(LimitReached::Rounds { most: 2 }), .. }));
+    assert!(matches!(outcome, NodeOutcome::Failed { limit: Some(LimitReached::Rounds { max: 2 }), .. }));
     assert_eq!(world.task("care").payload.value(), &json!(2));
     world.done("care", 0).verify();
 }

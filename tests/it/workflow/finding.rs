@@ -45,23 +45,23 @@ fn found(engine: &Engine, filter: &RunFilter) -> Vec<u64> {
 #[test]
 fn at_most_one_run_under_way_has_a_key_if_that_is_asked() {
     let mut world = world();
-    assert_eq!(start(&mut world, spec(1).with_sole_key("order-7")), Ok(Accepted::Done));
-    assert_eq!(start(&mut world, spec(1).with_sole_key("order-7")), Ok(Accepted::Repeated));
+    assert_eq!(start(&mut world, spec(1).with_exclusive_key("order-7")), Ok(Accepted::Done));
+    assert_eq!(start(&mut world, spec(1).with_exclusive_key("order-7")), Ok(Accepted::Repeated));
     let taken =
         Rejected::Conflict(Conflict::SoleKey { workflow: "flow".into(), key: "order-7".into(), run: RunId::new(1) });
-    assert_eq!(start(&mut world, spec(2).with_sole_key("order-7")), Err(taken));
-    assert_eq!(start(&mut world, spec(3).with_sole_key("order-8")), Ok(Accepted::Done));
-    let other = RunSpec::new(RunId::new(4), "other").with_sole_key("order-7");
+    assert_eq!(start(&mut world, spec(2).with_exclusive_key("order-7")), Err(taken));
+    assert_eq!(start(&mut world, spec(3).with_exclusive_key("order-8")), Ok(Accepted::Done));
+    let other = RunSpec::new(RunId::new(4), "other").with_exclusive_key("order-7");
     assert_eq!(start(&mut world, other), Ok(Accepted::Done), "another workflow");
     assert_eq!(start(&mut world, spec(5).with_business_key("order-7")), Ok(Accepted::Done), "it did not ask");
     world.done("a", 0);
     let taken =
         Rejected::Conflict(Conflict::SoleKey { workflow: "flow".into(), key: "order-7".into(), run: RunId::new(5) });
-    assert_eq!(start(&mut world, spec(6).with_sole_key("order-7")), Err(taken.clone()), "whoever has it has it");
+    assert_eq!(start(&mut world, spec(6).with_exclusive_key("order-7")), Err(taken.clone()), "whoever has it has it");
     world.crash();
-    assert_eq!(start(&mut world, spec(6).with_sole_key("order-7")), Err(taken));
+    assert_eq!(start(&mut world, spec(6).with_exclusive_key("order-7")), Err(taken));
     world.done("a", 0).done("a", 0).done("a", 0);
-    assert_eq!(start(&mut world, spec(6).with_sole_key("order-7")), Ok(Accepted::Done));
+    assert_eq!(start(&mut world, spec(6).with_exclusive_key("order-7")), Ok(Accepted::Done));
     let named = RunFilter::default().with_workflow("flow").with_business_key("order-7");
     assert_eq!(found(&world.engine, &named), [1, 5, 6]);
     assert_eq!(found(&world.engine, &RunFilter::default().with_business_key("order-7")), [1, 4, 5, 6]);
@@ -136,7 +136,7 @@ fn forgotten_runs_are_not_found() {
     let mut world = World::with(limits);
     world.say(Command::define(flow([]))).unwrap();
     for id in 1..=6 {
-        start(&mut world, spec(id).with_sole_key("k")).unwrap();
+        start(&mut world, spec(id).with_exclusive_key("k")).unwrap();
     }
     let left = found(&world.engine, &RunFilter::default());
     assert!(left.len() <= 3 && left.last() == Some(&6), "{left:?}");

@@ -2,7 +2,7 @@
 
 use crate::flow::{RUN, World, flow, step, work};
 use counterpoint::definition::{
-    Action, Body, Budget, Definition, Expr, Join, Link, Map, Node, Reducer, Rest, Trigger, Variable,
+    Action, Body, Budget, Definition, Expr, Join, Link, Map, Node, Reducer, Remaining, Trigger, Variable,
 };
 use counterpoint::rejected::WrongState;
 use counterpoint::{Accepted, Command, Failure, Migration, Obstacle, Payload, Rejected, RunCommand, RunOutcome, Usage};
@@ -17,7 +17,7 @@ fn migrate(world: &mut World, to: Definition) -> Result<Accepted, Rejected> {
 /// A map that begins when the first of two is there, over what both gave: the other comes while it goes on.
 fn early(join: Join) -> Definition {
     let over = Expr::List(vec![Expr::node("a"), Expr::node("b")]);
-    let map = Map::over(over, Body::Task(work("item"))).at_once(1);
+    let map = Map::over(over, Body::Task(work("item"))).max_concurrent(1);
     let map = Node::new("map", Action::Map(map)).with_join(join);
     let map = map.with_link(Link::success("a")).with_link(Link::success("b"));
     flow([step("a"), step("b"), map])
@@ -25,7 +25,7 @@ fn early(join: Join) -> Definition {
 
 #[test]
 fn a_map_behind_an_early_join_goes_over_the_list_that_it_began_with() {
-    for join in [Join::Count { of: 1, rest: Rest::Ignore }, Join::Trigger(Trigger::AnySucceeded)] {
+    for join in [Join::Count { required: 1, remaining: Remaining::Ignore }, Join::Trigger(Trigger::AnySucceeded)] {
         for crash in 0..6 {
             let mut world = World::running(early(join), 0);
             let mut step = 0;

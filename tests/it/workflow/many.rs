@@ -91,7 +91,7 @@ fn a_repeat_hands_each_output_to_the_next_round_until_its_condition_holds() {
 fn a_repeat_fails_after_its_last_round_and_undoes_the_rounds_last_first() {
     let mut world = World::running(flow([repeat(3)]), 0);
     world.done("again", 1).done("again", 2).done("again", 3);
-    assert_eq!(world.status("again"), NodeStatus::Undoing);
+    assert_eq!(world.status("again"), NodeStatus::Compensating);
     for (input, output) in [(json!(2), 3), (json!(1), 2), (json!(null), 1)] {
         assert_eq!(world.held.len(), 1);
         let expected = json!({"input": input, "output": output, "certain": true});

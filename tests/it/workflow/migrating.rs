@@ -2,8 +2,8 @@
 
 use crate::flow::{RUN, World, flow, json, step, undoable, work};
 use counterpoint::definition::{
-    Action, Body, Condition, Definition, Expr, Handler, Join, Link, Map, Milestone, Node, Occasion, Offer, Rest, State,
-    States, Trigger,
+    Action, Body, Condition, Definition, Expr, Handler, Join, Link, Map, Milestone, Node, RaceOption, Remaining, State,
+    States, Trigger, WaitFor,
 };
 use counterpoint::rejected::{Invalid, Misuse, Unknown, WrongState};
 use counterpoint::{
@@ -183,7 +183,7 @@ fn runs_within_move_by_themselves() {
     world.say(Command::define(flow(new).with_version(2))).unwrap();
     let within_one = Rejected::Misuse(Misuse::ChildRun { run: child, parent: Some(RUN) });
     assert_eq!(migrate_run(&mut world, child, Migration::to_version(2)), Err(within_one));
-    let around = || Migration::to(MigrationTarget::Around);
+    let around = || Migration::to(MigrationTarget::Parent);
     assert_eq!(migrate(&mut world, around()), Err(Rejected::Misuse(Misuse::ChildRun { run: RUN, parent: None })));
     assert_eq!(migrate_run(&mut world, child, around()), Ok(Accepted::Repeated));
 
@@ -206,7 +206,7 @@ fn timers_decisions_and_maps_go_on_where_they_were() {
     let bell = Node::new("bell", Action::Wait { signal: None, timer: Some(Duration::from_secs(60)) });
     let slow = step("slow").with_handler(Handler::timeout("late", Duration::from_secs(30)));
     let late = step("call").with_link(Link::case("slow", "late"));
-    let all = Node::new("all", Action::Map(Map::over(Expr::Input, Body::Task(work("item"))).at_once(1)));
+    let all = Node::new("all", Action::Map(Map::over(Expr::Input, Body::Task(work("item"))).max_concurrent(1)));
     let old = [bell.clone(), slow.clone(), late.clone(), all.clone()];
     let new = [pass("shift"), all, late, slow, bell, after("end", "all")];
     let mut world = World::running(flow(old), json!([1, 2, 3]));
@@ -245,22 +245,22 @@ fn refused_if_the_mapping_is_wrong() {
     let unknown = |node: &str| Obstacle::UnknownNode { node: node.into() };
     assert!(found.contains(&unknown("x")) && found.contains(&unknown("y")), "{found:?}");
     let found = obstacles(old(), 0, nothing, [step("a"), step("c")], |to| to.with_renamed("b", "a"));
-    assert_eq!(found, [Obstacle::TwoIntoOne { node: "a".into() }]);
+    assert_eq!(found, [Obstacle::Merged { node: "a".into() }]);
 }
 
 #[test]
 fn refused_if_something_under_way_would_be_lost_or_has_moved_into_another_scope() {
     let found = obstacles([step("a"), step("b")], 0, nothing, [step("b")], as_it_is);
-    assert_eq!(found, [Obstacle::Lost { node: "a".into() }]);
+    assert_eq!(found, [Obstacle::Removed { node: "a".into() }]);
     let found = obstacles([step("a"), step("b")], 0, nothing, [step("a"), step("b")], |to| to.without("a"));
-    assert_eq!(found, [Obstacle::Lost { node: "a".into() }]);
+    assert_eq!(found, [Obstacle::Removed { node: "a".into() }]);
     let found = obstacles([step("a")], 0, nothing, [within("in", [step("a")])], as_it_is);
-    assert_eq!(found, [Obstacle::OtherScope { node: "a".into(), within: "in".into() }]);
+    assert_eq!(found, [Obstacle::ScopeChanged { node: "a".into(), within: "in".into() }]);
 }
 
 #[test]
 fn refused_if_something_under_way_or_done_would_mean_something_else() {
-    let meaning = |node: &str| vec![Obstacle::OtherMeaning { node: node.into() }];
+    let meaning = |node: &str| vec![Obstacle::ActionChanged { node: node.into() }];
     assert_eq!(obstacles([step("a")], 0, nothing, [within("a", [step("x")])], as_it_is), meaning("a"));
     let done = |world: &mut World| {
         world.done("a", 0);
@@ -294,7 +294,7 @@ fn refused_if_something_under_way_or_done_would_mean_something_else() {
 fn refused_if_handlers_differ() {
     let late = |secs| step("a").with_handler(Handler::timeout("late", Duration::from_secs(secs)));
     let found = obstacles([late(5)], 0, nothing, [late(6)], as_it_is);
-    assert_eq!(found, [Obstacle::OtherHandlers { node: "a".into() }]);
+    assert_eq!(found, [Obstacle::HandlersChanged { node: "a".into() }]);
     let found =
         obstacles([step("b"), late(5).with_link(Link::success("b"))], 0, nothing, [step("b"), late(6)], as_it_is);
     assert_eq!(found, [], "it has not begun");
@@ -325,7 +325,7 @@ fn refused_if_runs_within_would_be_lost() {
         [step("b")],
         as_it_is,
     );
-    assert!(found.contains(&Obstacle::RunsWithinLost { node: "in".into() }), "{found:?}");
+    assert!(found.contains(&Obstacle::ChildRunsLost { node: "in".into() }), "{found:?}");
 }
 
 #[test]
@@ -348,7 +348,7 @@ fn refused_if_rounds_are_open() {
         node.after = vec![Link::each("m")];
         node
     };
-    let rounds = Join::Rounds { of: 1, rest: Rest::Hold };
+    let rounds = Join::Rounds { required: 1, remaining: Remaining::Hold };
     let found = obstacles([list(), each(Join::Each)], json!([1, 2]), nothing, [list(), each(rounds)], as_it_is);
     assert_eq!(found, [Obstacle::JoinChanged { node: "j".into() }]);
     let one = |world: &mut World| {
@@ -375,13 +375,13 @@ fn refused_if_signals_would_be_lost() {
     assert_eq!(obstacles(old(), 0, two, [step("a"), wait("w", "stop").with_link(Link::success("a"))], as_it_is), lost);
     let inner = within("w", [wait("x", "go")]).with_link(Link::success("a"));
     assert_eq!(obstacles(old(), 0, two, [step("a"), inner], as_it_is), []);
-    let race = Action::Race { offers: vec![Offer::new("o", Occasion::signal("go"))] };
+    let race = Action::Race { options: vec![RaceOption::new("o", WaitFor::signal("go"))] };
     assert_eq!(obstacles(old(), 0, two, [step("a"), Node::new("r", race).with_link(Link::success("a"))], as_it_is), []);
 }
 
 #[test]
 fn refused_if_it_could_never_have_come_to_that() {
-    let turn = |node: &str, after: &str| vec![Obstacle::OutOfTurn { node: node.into(), after: Some(after.into()) }];
+    let turn = |node: &str, after: &str| vec![Obstacle::OrderViolated { node: node.into(), after: Some(after.into()) }];
     // Started before what must now come first.
     assert_eq!(obstacles([step("a"), step("b")], 0, nothing, [step("a"), after("b", "a")], as_it_is), turn("b", "a"));
     let new = [step("n"), after("a", "n"), after("b", "a")];
@@ -426,19 +426,19 @@ fn refused_if_something_would_be_withdrawn_at_once() {
     };
     let old = || [step("a"), step("b"), after("c", "b")];
     let found = obstacles(old(), 0, done, [step("a").with_cancel("b"), step("b"), after("c", "b")], as_it_is);
-    assert_eq!(found, [Obstacle::Withdrawn { node: "b".into() }]);
+    assert_eq!(found, [Obstacle::Cancelled { node: "b".into() }]);
     let join = |rest| {
-        let join = Join::Count { of: 1, rest };
+        let join = Join::Count { required: 1, remaining: rest };
         step("j").with_link(Link::success("a")).with_link(Link::success("b")).with_join(join)
     };
     let found = obstacles(
-        [step("a"), step("b"), join(Rest::Ignore)],
+        [step("a"), step("b"), join(Remaining::Ignore)],
         0,
         done,
-        [step("a"), step("b"), join(Rest::Cancel)],
+        [step("a"), step("b"), join(Remaining::Cancel)],
         as_it_is,
     );
-    assert_eq!(found, [Obstacle::Withdrawn { node: "b".into() }]);
+    assert_eq!(found, [Obstacle::Cancelled { node: "b".into() }]);
 }
 
 #[test]

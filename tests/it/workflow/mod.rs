@@ -54,5 +54,8 @@ fn choice(name: &str, pick: Pick, otherwise: Option<&str>) -> Node {
 
 /// A map over the run's input.
 fn map(name: &str, at_once: Option<u32>, tolerate: u32) -> Node {
-    Node::new(name, Action::Map(Map::over(Expr::Input, Body::Task(work(name))).at_once(at_once).tolerate(tolerate)))
+    Node::new(
+        name,
+        Action::Map(Map::over(Expr::Input, Body::Task(work(name))).max_concurrent(at_once).tolerate(tolerate)),
+    )
 }

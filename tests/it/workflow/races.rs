@@ -2,7 +2,7 @@
 
 use crate::flow::{RUN, World, flow, json, step};
 use counterpoint::definition::{
-    Action, Condition, Decision, Definition, Expr, Link, Map, Node, Occasion, Offer, SignalRule,
+    Action, Condition, Decision, Definition, Expr, Link, Map, Node, RaceOption, SignalRule, WaitFor,
 };
 use counterpoint::rejected::{Forbidden, Overload, Unknown, WrongState};
 use counterpoint::workflow::{Fault, validate};
@@ -12,16 +12,16 @@ use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-fn race(name: &str, offers: impl IntoIterator<Item = Offer>) -> Node {
-    Node::new(name, Action::Race { offers: offers.into_iter().collect() })
+fn race(name: &str, offers: impl IntoIterator<Item = RaceOption>) -> Node {
+    Node::new(name, Action::Race { options: offers.into_iter().collect() })
 }
 
 /// A race between two signals and an hour, with a step for each.
 fn three() -> Definition {
     let offers = [
-        Offer::new("red", Occasion::signal("red")),
-        Offer::new("blue", Occasion::signal("blue")),
-        Offer::new("late", Occasion::After(HOUR)),
+        RaceOption::new("red", WaitFor::signal("red")),
+        RaceOption::new("blue", WaitFor::signal("blue")),
+        RaceOption::new("late", WaitFor::After(HOUR)),
     ];
     let on = |name: &str| step(name).with_link(Link::case("first", name));
     flow([race("first", offers), on("red"), on("blue"), on("late")])
@@ -54,7 +54,7 @@ fn the_moment_wins_if_nothing_else_happens() {
 
 #[test]
 fn a_moment_can_be_absolute() {
-    let at = race("first", [Offer::new("then", Occasion::At(Expr::Input))]);
+    let at = race("first", [RaceOption::new("then", WaitFor::At(Expr::Input))]);
     let mut world = World::running(flow([at.clone()]), json!(5_000_000_000_u64));
     world.sleep();
     assert_eq!((world.now, world.phase()), (Time::from_secs(5), RunPhase::Finished));
@@ -66,7 +66,7 @@ fn a_moment_can_be_absolute() {
 #[test]
 fn only_signals_that_are_meant_are_taken() {
     let mine = Condition::equal(Expr::Item.at("/order"), Expr::Input);
-    let offers = [Offer::new("paid", Occasion::signal("paid").matching(mine))];
+    let offers = [RaceOption::new("paid", WaitFor::signal("paid").matching(mine))];
     let mut world = World::running(flow([race("first", offers)]), 7);
     let paid = |order: i64| json!({ "order": order });
     world.signal("paid", paid(6)).unwrap();
@@ -80,7 +80,7 @@ fn only_signals_that_are_meant_are_taken() {
 #[test]
 fn a_run_within_takes_only_what_it_means_of_what_the_run_around_keeps() {
     let mine = Condition::equal(Expr::Item.at("/item"), Expr::Input);
-    let mut inner = flow([race("gate", [Offer::new("go", Occasion::signal("go").matching(mine))])]);
+    let mut inner = flow([race("gate", [RaceOption::new("go", WaitFor::signal("go").matching(mine))])]);
     inner.name = "inner".into();
     let action = Action::Map(Map::over(Expr::Input, counterpoint::definition::Body::Flow(inner.into())));
     let mut world = World::running(flow([Node::new("all", action)]), json!([1, 2, 3]));
@@ -124,7 +124,7 @@ fn a_signal_is_kept_no_longer_than_its_time_to_live() {
 
 #[test]
 fn no_more_signals_are_kept_than_the_rule_allows() {
-    let mut world = ruled(SignalRule::new("go").at_most(2).kept_for(HOUR));
+    let mut world = ruled(SignalRule::new("go").max_kept(2).kept_for(HOUR));
     world.signal("go", 1).unwrap();
     world.signal("go", 2).unwrap();
     let full = Rejected::Capacity(Overload::AtCapacity { what: "go".into(), limit: 2, retry_after: None });
@@ -138,9 +138,9 @@ fn no_more_signals_are_kept_than_the_rule_allows() {
 
 /// A draft that an author decides, then a release that somebody else must.
 fn release() -> Definition {
-    let draft = Offer::new("draft", Decision::by("author", ["ready"]).into());
-    let decision = Decision::by("editor", ["publish", "return"]).escalated(HOUR, "chief").not_by_the_one_of("draft");
-    let release = [Offer::new("release", decision.into()), Offer::new("late", Occasion::After(HOUR * 3))];
+    let draft = RaceOption::new("draft", Decision::by("author", ["ready"]).into());
+    let decision = Decision::by("editor", ["publish", "return"]).escalated(HOUR, "chief").not_by_decider_of("draft");
+    let release = [RaceOption::new("release", decision.into()), RaceOption::new("late", WaitFor::After(HOUR * 3))];
     flow([
         race("draft", [draft]),
         race("release", release).with_link(Link::success("draft")),
@@ -231,22 +231,22 @@ fn a_decision_that_was_handed_on_is_for_that_one_alone_and_never_for_who_may_not
 
 #[test]
 fn races_that_make_no_sense_are_faults() {
-    let of = |offers: Vec<Offer>| {
+    let of = |offers: Vec<RaceOption>| {
         let node = race("r", offers);
         validate(&flow([node, step("s").with_link(Link::case("r", "x"))]), &Limits::default()).unwrap_err()
     };
     assert!(of(vec![]).has(&Fault::NoOffers));
-    let decision = |decision: Decision| Offer::new("d", decision.into());
+    let decision = |decision: Decision| RaceOption::new("d", decision.into());
     assert!(of(vec![decision(Decision::by("a", [] as [&str; 0]))]).has(&Fault::NoOptions));
     let twice = vec![decision(Decision::by("a", ["x"])), decision(Decision::by("b", ["y"]))];
     assert!(of(twice).has(&Fault::SeveralDecisions));
     let steps = Decision::by("a", ["x"]).escalated(HOUR * 2, "b").escalated(HOUR, "c");
     assert!(of(vec![decision(steps)]).has(&Fault::EscalationOrder));
-    let same = vec![decision(Decision::by("a", ["x"])), Offer::new("x", Occasion::After(HOUR))];
+    let same = vec![decision(Decision::by("a", ["x"])), RaceOption::new("x", WaitFor::After(HOUR))];
     assert!(of(same).has(&Fault::DuplicateCase { case: "x".into() }));
-    let other = of(vec![Offer::new("y", Occasion::After(HOUR))]);
+    let other = of(vec![RaceOption::new("y", WaitFor::After(HOUR))]);
     assert!(other.findings().iter().any(|finding| matches!(finding.fault, Fault::UnknownCase { .. })));
-    let unknown = of(vec![decision(Decision::by("a", ["x"]).not_by_the_one_of("q"))]);
+    let unknown = of(vec![decision(Decision::by("a", ["x"]).not_by_decider_of("q"))]);
     assert!(unknown.findings().iter().any(|finding| matches!(finding.fault, Fault::UnknownOther { .. })));
     let rules = flow([step("a")]).with_signal(SignalRule::new("go")).with_signal(SignalRule::new("go"));
     let error = validate(&rules, &Limits::default()).unwrap_err();

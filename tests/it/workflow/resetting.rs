@@ -4,8 +4,8 @@ use crate::flow::{RUN, World, flow, step, undoable};
 use counterpoint::definition::{Action, Definition, Join, Link, Node};
 use counterpoint::rejected::{Conflict, Invalid, Misuse, Overload, Unknown, WrongState};
 use counterpoint::{
-    Accepted, Config, Engine, EngineSnapshot, Entry, Event, Limits, NodeIx, NodeRef, NodeStatus, Rejected,
-    ResetObstacle, ResetPoint, RunCommand, RunEvent, RunId, RunOutcome, RunPhase, UndoRemedy,
+    Accepted, CompensationRemedy, Config, Engine, EngineSnapshot, Entry, Event, Limits, NodeIx, NodeRef, NodeStatus,
+    Rejected, ResetObstacle, ResetPoint, RunCommand, RunEvent, RunId, RunOutcome, RunPhase,
 };
 use serde_json::json;
 
@@ -129,7 +129,10 @@ fn a_run_that_was_undone_begins_again_and_keeps_what_was_not_undone() {
     let mut world = World::running(flow([step("read"), after(undoable("a"), "read"), after(step("b"), "a")]), 0);
     world.done("read", 0).done("a", 0).failed("b").done("undo a", 0);
     assert!(matches!(world.outcome(), RunOutcome::Compensated { .. }));
-    assert_eq!(reset(&mut world, ResetPoint::after(["a"]), true), refused(ResetObstacle::Undone { node: "a".into() }));
+    assert_eq!(
+        reset(&mut world, ResetPoint::after(["a"]), true),
+        refused(ResetObstacle::Compensated { node: "a".into() })
+    );
     reset(&mut world, ResetPoint::after(["read"]), true).unwrap();
     assert_eq!(world.busy(), ["a"]);
     world.done("a", 0).done("b", 2);
@@ -214,7 +217,7 @@ fn an_abandoned_compensation_does_not_keep_it_from_going_forward() {
     world.done("a", 0).done("b", 0).done("c", 0);
     reset(&mut world, ResetPoint::after(["a"]), true).unwrap();
     world.failed("undo c");
-    world.remedy(RUN, "c", UndoRemedy::Abandon { reason: "too dear".into() }).unwrap();
+    world.remedy(RUN, "c", CompensationRemedy::Abandon { reason: "too dear".into() }).unwrap();
     world.done("undo b", 0);
     assert_eq!(world.engine.run(RUN).unwrap().left_behind(), ["c"]);
     let snapshot: EngineSnapshot =
@@ -242,7 +245,7 @@ fn cancelling_a_run_that_is_being_set_back_turns_it_back() {
 fn every_reason_to_refuse_has_a_name() {
     let mut world = World::running(chain(), 0);
     let to = |node: &str| ResetPoint::after([node]);
-    assert_eq!(reset(&mut world, to("a"), true), refused(ResetObstacle::NotDone { node: "a".into() }));
+    assert_eq!(reset(&mut world, to("a"), true), refused(ResetObstacle::NotSucceeded { node: "a".into() }));
     assert_eq!(reset(&mut world, ResetPoint::before(["c"]), true), refused(ResetObstacle::Nothing));
     assert_eq!(reset(&mut world, ResetPoint::After(vec![]), true), refused(ResetObstacle::Nothing));
     let unknown = Err(Rejected::Unknown(Unknown::Node { run: RUN, node: "z".into() }));
@@ -253,7 +256,7 @@ fn every_reason_to_refuse_has_a_name() {
     assert_eq!(world.say(nameless.into()), Err(Rejected::Invalid(Invalid::EmptyName { what: "reason".into() })));
     world.done("a", 0).done("b", 0);
     reset(&mut world, to("a"), true).unwrap();
-    assert_eq!(reset(&mut world, to("b"), true), refused(ResetObstacle::GoingBack));
+    assert_eq!(reset(&mut world, to("b"), true), refused(ResetObstacle::RollingBack));
     world.failed("c").done("undo b", 0).done("b", 0).failed("c");
     assert_eq!(world.phase(), RunPhase::Failing);
     let phase = |phase| Err(Rejected::State(WrongState::RunPhase { run: RUN, phase }));
@@ -265,7 +268,7 @@ fn every_reason_to_refuse_has_a_name() {
     world.done("a", 0).failed("other").failed("b").failed("third");
     assert_eq!(reset(&mut world, to("a"), true), refused(ResetObstacle::Failed { node: "other".into() }));
     let both = ResetPoint::before(["b", "other"]);
-    assert_eq!(reset(&mut world, both, true), refused(ResetObstacle::Withdrawn { node: "third".into() }));
+    assert_eq!(reset(&mut world, both, true), refused(ResetObstacle::Cancelled { node: "third".into() }));
     reset(&mut world, ResetPoint::before(["b", "other", "third"]), true).unwrap();
     world.done("b", 0).done("other", 0).done("third", 8);
     assert_eq!(world.output(), 8);
@@ -282,7 +285,7 @@ fn every_reason_to_refuse_has_a_name() {
 #[test]
 fn a_run_that_goes_on_after_its_end_has_its_key_again() {
     use counterpoint::{Command, RunSpec};
-    let spec = |id| RunSpec::new(RunId::new(id), "flow").with_sole_key("order 1");
+    let spec = |id| RunSpec::new(RunId::new(id), "flow").with_exclusive_key("order 1");
     let mut world = World::with(Limits::default().with_active_runs(1));
     world.say(Command::define(flow([step("a"), after(step("b"), "a")]))).unwrap();
     world.say(Command::start(spec(1))).unwrap();

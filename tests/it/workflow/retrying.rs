@@ -145,7 +145,7 @@ fn a_workflow_within_is_done_anew() {
 fn a_key_that_another_run_has_by_now_is_not_taken_from_it() {
     let mut world = World::new();
     world.say(Command::define(flow([step("a")]))).unwrap();
-    let start = |id| Command::start(RunSpec::new(RunId::new(id), "flow").with_sole_key("k"));
+    let start = |id| Command::start(RunSpec::new(RunId::new(id), "flow").with_exclusive_key("k"));
     world.say(start(1)).unwrap();
     world.failed("a");
     world.say(start(2)).unwrap();

@@ -2,7 +2,7 @@
 
 use super::map;
 use crate::flow::{World, flow, step, undoable};
-use counterpoint::definition::{Action, Body, Expr, Join, Link, Node, Repeat, Rest};
+use counterpoint::definition::{Action, Body, Expr, Join, Link, Node, Remaining, Repeat};
 use counterpoint::workflow::{Fault, validate};
 use counterpoint::{Limits, NodeStatus, RunOutcome};
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ fn a_multi_merge_over_streams_starts_once_for_each_item() {
 
 #[test]
 fn a_second_item_of_one_branch_is_not_another_branch() {
-    let mut world = streams(Join::Rounds { of: 2, rest: Rest::Hold });
+    let mut world = streams(Join::Rounds { required: 2, remaining: Remaining::Hold });
     world.done("a", "a0").done("a", "a1").done("a", "a2");
     assert!(given(&world).is_empty());
     world.done("b", "b0");
@@ -70,7 +70,7 @@ fn a_second_item_of_one_branch_is_not_another_branch() {
 
 #[test]
 fn a_blocking_discriminator_holds_what_comes_before_it_is_ready_again() {
-    let mut world = streams(Join::Rounds { of: 1, rest: Rest::Hold });
+    let mut world = streams(Join::Rounds { required: 1, remaining: Remaining::Hold });
     world.done("a", "a0");
     assert_eq!(given(&world), [json!(["a0", null])]);
     world.done("a", "a1");
@@ -88,7 +88,7 @@ fn a_blocking_discriminator_holds_what_comes_before_it_is_ready_again() {
 
 #[test]
 fn a_discriminator_that_ignores_the_rest_drops_what_comes_twice() {
-    let mut world = streams(Join::Rounds { of: 1, rest: Rest::Ignore });
+    let mut world = streams(Join::Rounds { required: 1, remaining: Remaining::Ignore });
     world.done("a", "a0").done("a", "a1");
     assert_eq!(given(&world), [json!(["a0", null])]);
     world.done("b", "b0").done("a", "a2");
@@ -126,7 +126,7 @@ fn a_join_within_a_loop_never_mixes_rounds() {
         step("x"),
         step("y"),
         step("first")
-            .with_join(Join::Count { of: 1, rest: Rest::Ignore })
+            .with_join(Join::Count { required: 1, remaining: Remaining::Ignore })
             .with_link(Link::success("x"))
             .with_link(Link::success("y")),
     ]);
@@ -147,14 +147,15 @@ fn a_join_within_a_loop_never_mixes_rounds() {
 #[test]
 fn joins_that_make_no_sense_are_faults() {
     let of = |node: Node| validate(&flow([map("a", None, 0), step("s"), node]), &Limits::default()).unwrap_err();
-    let rounds = |of, rest| Join::Rounds { of, rest };
+    let rounds = |of, rest| Join::Rounds { required: of, remaining: rest };
     let after = |node: Node| node.with_link(Link::each("a"));
-    assert!(of(after(step("t")).with_join(rounds(2, Rest::Hold))).has(&Fault::JoinCount { of: 2, links: 1 }));
-    assert!(of(after(step("t")).with_join(rounds(1, Rest::Cancel))).has(&Fault::CancelsRounds));
+    assert!(of(after(step("t")).with_join(rounds(2, Remaining::Hold))).has(&Fault::JoinCount { of: 2, links: 1 }));
+    assert!(of(after(step("t")).with_join(rounds(1, Remaining::Cancel))).has(&Fault::CancelsRounds));
     assert!(of(after(Node::new("t", Action::Pass)).with_join(Join::Each)).has(&Fault::RepeatsWithoutWork));
     assert!(of(after(step("t"))).has(&Fault::EachLink { source_node: "a".into() }));
     let from_task = step("t").with_join(Join::Each).with_link(Link::each("s"));
     assert!(of(from_task).has(&Fault::EachLink { source_node: "s".into() }));
-    let holds = step("t").with_link(Link::success("s")).with_join(Join::Count { of: 1, rest: Rest::Hold });
+    let holds =
+        step("t").with_link(Link::success("s")).with_join(Join::Count { required: 1, remaining: Remaining::Hold });
     assert!(of(holds).has(&Fault::HoldsOnce));
 }

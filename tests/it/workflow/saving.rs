@@ -4,8 +4,8 @@ use crate::flow::{RUN, World, flow, step, undoable, work};
 use counterpoint::definition::{Action, Definition, Expr, Link, Node, SavePoint};
 use counterpoint::rejected::WrongState;
 use counterpoint::{
-    Config, Engine, Limits, NodeStatus, OnUndoFailure, Rejected, RunCommand, RunOutcome, RunPhase, UndoRemedy,
-    workflow::Fault,
+    CompensationRemedy, Config, Engine, Limits, NodeStatus, OnCompensationFailure, Rejected, RunCommand, RunOutcome,
+    RunPhase, workflow::Fault,
 };
 use serde_json::json;
 
@@ -20,7 +20,7 @@ fn saved(save: SavePoint) -> Definition {
 
 #[test]
 fn a_failure_leads_back_to_the_save_point_and_forward_again() {
-    let mut world = World::running(saved(SavePoint::again(1)), 0);
+    let mut world = World::running(saved(SavePoint::retries(1)), 0);
     world.done("a", 0).done("b", "B").done("c", 0).failed("d");
     assert_eq!((world.phase(), world.busy()), (RunPhase::Running, vec!["undo c".to_owned()]));
     world.crash();
@@ -36,7 +36,7 @@ fn a_failure_leads_back_to_the_save_point_and_forward_again() {
 
 #[test]
 fn when_its_rounds_are_used_up_the_run_turns_back_as_a_whole() {
-    let mut world = World::running(saved(SavePoint::again(2)), 0);
+    let mut world = World::running(saved(SavePoint::retries(2)), 0);
     world.done("a", 0).done("b", 0);
     for _ in 0..2 {
         world.done("c", 0).failed("d").done("undo c", 0);
@@ -51,8 +51,8 @@ fn when_its_rounds_are_used_up_the_run_turns_back_as_a_whole() {
 #[test]
 fn of_several_save_points_the_last_counts_then_the_one_before() {
     let definition = flow([
-        undoable("a").as_save_point(SavePoint::again(1)),
-        undoable("b").with_link(Link::success("a")).as_save_point(SavePoint::again(1)),
+        undoable("a").as_save_point(SavePoint::retries(1)),
+        undoable("b").with_link(Link::success("a")).as_save_point(SavePoint::retries(1)),
         step("c").with_link(Link::success("b")),
     ]);
     let mut world = World::running(definition, 0);
@@ -70,7 +70,7 @@ fn of_several_save_points_the_last_counts_then_the_one_before() {
 #[test]
 fn another_way_is_taken_when_the_first_has_failed_often_enough() {
     let definition = flow([
-        undoable("pack").as_save_point(SavePoint::again(1).or_instead("by post")),
+        undoable("pack").as_save_point(SavePoint::retries(1).or_alternative("by post")),
         step("ship").with_link(Link::success("pack")),
         step("post").with_link(Link::case("pack", "by post")),
     ]);
@@ -86,7 +86,7 @@ fn another_way_is_taken_when_the_first_has_failed_often_enough() {
 #[test]
 fn what_does_not_come_after_the_save_point_goes_on() {
     let definition = flow([
-        undoable("point").as_save_point(SavePoint::again(1)),
+        undoable("point").as_save_point(SavePoint::retries(1)),
         step("after").with_link(Link::success("point")),
         undoable("beside"),
         step("end").with_link(Link::success("after")).with_link(Link::success("beside")),
@@ -102,8 +102,8 @@ fn what_does_not_come_after_the_save_point_goes_on() {
 #[test]
 fn behind_a_pivot_a_save_point_still_holds_before_it_none_does() {
     let definition = flow([
-        undoable("a").as_save_point(SavePoint::again(5)),
-        step("pay").with_link(Link::success("a")).as_pivot().as_save_point(SavePoint::again(1)),
+        undoable("a").as_save_point(SavePoint::retries(5)),
+        step("pay").with_link(Link::success("a")).as_pivot().as_save_point(SavePoint::retries(1)),
         undoable("ship").with_link(Link::success("pay")),
         step("tell").with_link(Link::success("ship")),
     ]);
@@ -127,7 +127,7 @@ fn behind_a_pivot_a_save_point_still_holds_before_it_none_does() {
 
 #[test]
 fn cancelling_on_the_way_to_a_save_point_turns_the_whole_run_back() {
-    let mut world = World::running(saved(SavePoint::again(1)), 0);
+    let mut world = World::running(saved(SavePoint::retries(1)), 0);
     world.done("a", 0).done("b", 0).done("c", 0).failed("d");
     world.cancel().unwrap();
     assert_eq!(world.busy(), ["undo c"], "what is being undone is undone first");
@@ -139,12 +139,12 @@ fn cancelling_on_the_way_to_a_save_point_turns_the_whole_run_back() {
 
 #[test]
 fn what_cannot_be_undone_on_the_way_waits_for_a_word() {
-    let mut world = World::running(saved(SavePoint::again(1)), 0);
+    let mut world = World::running(saved(SavePoint::retries(1)), 0);
     world.done("a", 0).done("b", 0).done("c", 0).failed("d").failed("undo c");
-    assert_eq!((world.phase(), world.status("c")), (RunPhase::Running, NodeStatus::UndoFailed));
-    world.remedy(RUN, "c", UndoRemedy::Retry).unwrap();
+    assert_eq!((world.phase(), world.status("c")), (RunPhase::Running, NodeStatus::CompensationFailed));
+    world.remedy(RUN, "c", CompensationRemedy::Retry).unwrap();
     world.failed("undo c");
-    world.remedy(RUN, "c", UndoRemedy::Abandon { reason: "too dear".into() }).unwrap();
+    world.remedy(RUN, "c", CompensationRemedy::Abandon { reason: "too dear".into() }).unwrap();
     world.done("undo b", 0).done("undo a", 0);
     assert!(matches!(world.outcome(), RunOutcome::Failed { residue, .. } if residue == &["c"]));
     world.verify();
@@ -155,7 +155,7 @@ fn runs_within_that_were_done_again_are_all_forgotten_with_the_run() {
     let mut inner = flow([undoable("x")]);
     inner.name = "inner".into();
     let definition = flow([
-        step("a").as_save_point(SavePoint::again(1)),
+        step("a").as_save_point(SavePoint::retries(1)),
         Node::new("in", Action::flow(inner)).with_link(Link::success("a")),
         step("b").with_link(Link::success("in")),
     ]);
@@ -260,8 +260,8 @@ fn a_run_within_past_its_own_pivot_goes_forward_when_the_run_around_it_turns_bac
     world.crash();
     world.done("ship", 0);
     // It is done, and cannot be undone: somebody must say what becomes of it.
-    assert_eq!((world.phase(), world.status("in")), (RunPhase::CompensationFailed, NodeStatus::UndoFailed));
-    world.remedy(RUN, "in", UndoRemedy::Abandon { reason: "it is paid".into() }).unwrap();
+    assert_eq!((world.phase(), world.status("in")), (RunPhase::CompensationFailed, NodeStatus::CompensationFailed));
+    world.remedy(RUN, "in", CompensationRemedy::Abandon { reason: "it is paid".into() }).unwrap();
     world.done("undo a", 0);
     assert!(matches!(world.outcome(), RunOutcome::Failed { residue, .. } if residue == &["in"]));
     world.verify();
@@ -269,8 +269,8 @@ fn a_run_within_past_its_own_pivot_goes_forward_when_the_run_around_it_turns_bac
 
 #[test]
 fn a_definition_says_what_a_failed_compensation_holds_back() {
-    use OnUndoFailure::{Continue, Halt, Hold};
-    for (policy, busy) in [(Hold, vec!["undo x"]), (Continue, vec!["undo a", "undo x"]), (Halt, vec!["undo x"])] {
+    use OnCompensationFailure::{Continue, Hold, Stop};
+    for (policy, busy) in [(Hold, vec!["undo x"]), (Continue, vec!["undo a", "undo x"]), (Stop, vec!["undo x"])] {
         let nodes = [
             undoable("a"),
             undoable("b").with_link(Link::success("a")),
@@ -278,16 +278,16 @@ fn a_definition_says_what_a_failed_compensation_holds_back() {
             undoable("y").with_link(Link::success("x")),
             step("c"),
         ];
-        let mut world = World::running(flow(nodes).with_on_undo_failure(policy), 0);
+        let mut world = World::running(flow(nodes).with_on_compensation_failure(policy), 0);
         world.done("a", 0).done("b", 0).done("x", 0).done("y", 0).failed("c");
         assert_eq!(world.busy(), ["undo b", "undo y"]);
         world.failed("undo b").done("undo y", 0);
         let mut now = world.busy();
         now.sort();
-        let expected = if policy == Halt { Vec::new() } else { busy };
+        let expected = if policy == Stop { Vec::new() } else { busy };
         assert_eq!(now, expected, "{policy:?}");
         world.crash();
-        world.remedy(RUN, "b", UndoRemedy::Declare { reason: "by hand".into() }).unwrap();
+        world.remedy(RUN, "b", CompensationRemedy::Declare { reason: "by hand".into() }).unwrap();
         let mut now = world.busy();
         now.sort();
         assert_eq!(now, ["undo a", "undo x"], "{policy:?}");
@@ -301,13 +301,13 @@ fn a_definition_says_what_a_failed_compensation_holds_back() {
 #[test]
 fn what_is_being_undone_when_all_is_halted_survives_a_snapshot() {
     let nodes = [undoable("a"), undoable("b"), step("c").with_link(Link::success("a")).with_link(Link::success("b"))];
-    let mut world = World::running(flow(nodes).with_on_undo_failure(OnUndoFailure::Halt), 0);
+    let mut world = World::running(flow(nodes).with_on_compensation_failure(OnCompensationFailure::Stop), 0);
     world.done("a", 0).done("b", 0).failed("c").failed("undo a");
     let snapshot = world.engine.snapshot();
     world.engine = Engine::restore(Config::default(), Some(&snapshot), []).unwrap();
     world.resume();
     world.done("undo b", 0);
-    assert_eq!((world.status("a"), world.status("b")), (NodeStatus::UndoFailed, NodeStatus::Undone));
+    assert_eq!((world.status("a"), world.status("b")), (NodeStatus::CompensationFailed, NodeStatus::Compensated));
 }
 
 #[test]
@@ -316,14 +316,14 @@ fn save_points_and_queries_that_mean_nothing_are_faults() {
         let error = counterpoint::workflow::validate(definition, &Limits::default()).unwrap_err();
         error.findings().iter().map(|finding| finding.fault.clone()).collect::<Vec<_>>()
     };
-    let nothing = step("a").as_save_point(SavePoint::again(0));
+    let nothing = step("a").as_save_point(SavePoint::retries(0));
     assert_eq!(faults(&flow([nothing])), [Fault::SavePointOfNothing]);
     assert_eq!(faults(&flow([Node::new("a", Action::Pass).with_query(work("ask"))])), [Fault::QueryWithoutTask]);
     assert_eq!(faults(&flow([step("a").as_pivot().with_query(work("ask"))])), [Fault::QueryOfPivot]);
-    let unknown = flow([step("a").as_save_point(SavePoint::again(1)), step("b").with_link(Link::case("a", "other"))]);
+    let unknown = flow([step("a").as_save_point(SavePoint::retries(1)), step("b").with_link(Link::case("a", "other"))]);
     assert!(matches!(faults(&unknown)[..], [Fault::NotAChoice { .. }]));
     let around = flow([
-        step("a").as_save_point(SavePoint::again(1)),
+        step("a").as_save_point(SavePoint::retries(1)),
         step("b"),
         step("c")
             .with_link(Link::success("a"))

@@ -2,10 +2,11 @@
 
 use crate::flow::{RUN, World, flow, step, undoable};
 use counterpoint::definition::{
-    Action, Body, Decision, Definition, Expr, Handler, Link, Map, Node, Occasion, Offer, Work,
+    Action, Body, Decision, Definition, Expr, Handler, Link, Map, Node, RaceOption, WaitFor, Work,
 };
 use counterpoint::{
-    AgentId, AgentSpec, Awaited, Command, Needs, Policy, RunCommand, RunStanding, Scope, TaskWait, Time, UndoRemedy,
+    AgentId, AgentSpec, Awaited, Command, CompensationRemedy, Needs, Policy, RunCommand, RunStanding, Scope, TaskWait,
+    Time,
 };
 use std::time::Duration;
 
@@ -57,8 +58,8 @@ fn a_bound_comes_by_itself() {
 fn signals_and_people_do_not_come_by_themselves_and_moments_do() {
     let gate = |timer: Option<u64>| Action::Wait { signal: Some("go".into()), timer: timer.map(Duration::from_secs) };
     let ask = Decision::by("editor", ["yes"]).escalated(Duration::from_secs(60), "chief");
-    let offers = vec![Offer::new("ask", Occasion::from(ask)), Offer::new("stop", Occasion::signal("stop"))];
-    let nodes = [Node::new("gate", gate(None)), Node::new("ask", Action::Race { offers })];
+    let offers = vec![RaceOption::new("ask", WaitFor::from(ask)), RaceOption::new("stop", WaitFor::signal("stop"))];
+    let nodes = [Node::new("gate", gate(None)), Node::new("ask", Action::Race { options: offers })];
     let mut world = World::running(flow(nodes), 0);
     going(&world, &["r1 gate: signal go", "r1 ask: signal stop", "r1 ask: decision by editor", "r1 ask: 60s"]);
     world.pass(Duration::from_secs(60));
@@ -120,7 +121,7 @@ fn a_failed_compensation_waits_for_a_word_once_nothing_else_is_undone() {
     assert_eq!(standing(&world).0, RunStanding::Going);
     world.done("undo b", 0);
     stalled(&world, &["r1 a: a word on its compensation"]);
-    world.remedy(RUN, "a", UndoRemedy::Declare { reason: "seen".into() }).unwrap();
+    world.remedy(RUN, "a", CompensationRemedy::Declare { reason: "seen".into() }).unwrap();
     assert_eq!(standing(&world).0, RunStanding::Finished);
 }
 

@@ -66,7 +66,7 @@ fn steps_are_bounded_and_the_bound_is_a_typed_outcome_with_what_was_reached() {
     world.done("a", 1).done("b", 2).done("a", 3);
     let outcome = world.engine.run(RUN).unwrap().node("walk").unwrap().outcome().cloned().unwrap();
     let NodeOutcome::Failed { limit, .. } = outcome else { panic!("{outcome}") };
-    assert_eq!(limit, Some(LimitReached::Steps { most: 4 }));
+    assert_eq!(limit, Some(LimitReached::Steps { max: 4 }));
     assert_eq!(world.task("care").payload.value(), &json!(3));
     world.done("care", 0).verify();
 }

@@ -69,7 +69,7 @@ fn inputs(word: &str, rule: Trigger) -> Definition {
 fn a_node_starts_by_its_rule_for_all_outcomes_of_up_to_four_inputs() {
     for rule in Trigger::ALL {
         for word in (1..=4).flat_map(|length| words(length, "SFK")) {
-            let fails = word.contains('F') && !rule.takes_care_of_failure();
+            let fails = word.contains('F') && !rule.handles_failure();
             let go: Vec<bool> = word.chars().map(|letter| letter != 'K').collect();
             let mut world = World::running(inputs(&word, rule), json!(go));
             let mut so_far: String = word.chars().map(|letter| if letter == 'K' { 'K' } else { '.' }).collect();

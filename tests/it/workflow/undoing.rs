@@ -4,7 +4,7 @@ use super::map;
 use crate::flow::{RUN, World, flow, step, undoable, work};
 use counterpoint::definition::{Action, Body, Definition, Expr, Link, Map, Node};
 use counterpoint::rejected::WrongState;
-use counterpoint::{Accepted, NodeStatus, Rejected, RunOutcome, RunPhase, UndoRemedy};
+use counterpoint::{Accepted, CompensationRemedy, NodeStatus, Rejected, RunOutcome, RunPhase};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -21,13 +21,13 @@ fn what_was_done_is_undone_in_reverse_with_what_was_recorded() {
     let mut world = World::running(chain(), "in");
     world.done("a", "A").done("b", "B").failed("c");
     assert_eq!(world.busy(), ["undo b"]);
-    assert_eq!(world.status("a"), NodeStatus::Undoing);
+    assert_eq!(world.status("a"), NodeStatus::Compensating);
     assert_eq!(world.task("undo b").payload.value(), &json!({"input": "A", "output": "B", "certain": true}));
     world.crash();
     world.done("undo b", 0);
     assert_eq!(world.task("undo a").payload.value(), &json!({"input": "in", "output": "A", "certain": true}));
     world.done("undo a", 0);
-    assert_eq!([world.status("a"), world.status("b")], [NodeStatus::Undone; 2]);
+    assert_eq!([world.status("a"), world.status("b")], [NodeStatus::Compensated; 2]);
     assert!(matches!(world.outcome(), RunOutcome::Compensated { .. }));
     world.verify();
 }
@@ -97,7 +97,7 @@ fn stuck() -> World {
     let mut world = World::running(chain(), 0);
     world.done("a", 0).done("b", 0).failed("c").failed("undo b");
     assert_eq!(world.phase(), RunPhase::CompensationFailed);
-    assert_eq!([world.status("a"), world.status("b")], [NodeStatus::Undoing, NodeStatus::UndoFailed]);
+    assert_eq!([world.status("a"), world.status("b")], [NodeStatus::Compensating, NodeStatus::CompensationFailed]);
     assert!(world.held.is_empty(), "what came before must wait");
     world
 }
@@ -106,11 +106,11 @@ fn stuck() -> World {
 fn a_compensation_that_failed_can_be_tried_again() {
     let mut world = stuck();
     world.crash();
-    world.remedy(RUN, "b", UndoRemedy::Retry).unwrap();
+    world.remedy(RUN, "b", CompensationRemedy::Retry).unwrap();
     assert_eq!(world.phase(), RunPhase::Compensating);
     world.failed("undo b");
     assert_eq!(world.phase(), RunPhase::CompensationFailed);
-    world.remedy(RUN, "b", UndoRemedy::Retry).unwrap();
+    world.remedy(RUN, "b", CompensationRemedy::Retry).unwrap();
     world.done("undo b", 0).done("undo a", 0);
     assert!(matches!(world.outcome(), RunOutcome::Compensated { .. }));
     world.verify();
@@ -119,9 +119,9 @@ fn a_compensation_that_failed_can_be_tried_again() {
 #[test]
 fn a_compensation_that_failed_can_be_declared_done() {
     let mut world = stuck();
-    world.remedy(RUN, "b", UndoRemedy::Declare { reason: "by phone".into() }).unwrap();
+    world.remedy(RUN, "b", CompensationRemedy::Declare { reason: "by phone".into() }).unwrap();
     world.done("undo a", 0);
-    assert_eq!(world.status("b"), NodeStatus::Undone);
+    assert_eq!(world.status("b"), NodeStatus::Compensated);
     assert!(matches!(world.outcome(), RunOutcome::Compensated { .. }));
     world.verify();
 }
@@ -129,7 +129,7 @@ fn a_compensation_that_failed_can_be_declared_done() {
 #[test]
 fn a_compensation_that_was_given_up_is_never_called_compensated() {
     let mut world = stuck();
-    world.remedy(RUN, "b", UndoRemedy::Abandon { reason: "too dear".into() }).unwrap();
+    world.remedy(RUN, "b", CompensationRemedy::Abandon { reason: "too dear".into() }).unwrap();
     world.done("undo a", 0);
     assert_eq!(world.status("b"), NodeStatus::Abandoned);
     assert!(matches!(world.outcome(), RunOutcome::Failed { residue, .. } if residue == &["b"]));
@@ -143,7 +143,7 @@ fn cancelling_a_run_that_is_stuck_changes_nothing() {
         world.cancel(),
         Err(Rejected::State(WrongState::RunPhase { run: RUN, phase: RunPhase::CompensationFailed }))
     );
-    world.remedy(RUN, "b", UndoRemedy::Declare { reason: "x".into() }).unwrap();
+    world.remedy(RUN, "b", CompensationRemedy::Declare { reason: "x".into() }).unwrap();
     assert!(world.cancel().is_err());
     world.done("undo a", 0).verify();
 }
@@ -168,7 +168,7 @@ fn a_run_within_that_has_succeeded_is_undone_as_a_unit() {
         world.crash();
         world.done(next, 0);
     }
-    assert_eq!(world.status("in"), NodeStatus::Undone);
+    assert_eq!(world.status("in"), NodeStatus::Compensated);
     world.done("undo a", 0);
     assert!(matches!(world.outcome(), RunOutcome::Compensated { .. }));
     world.verify();
@@ -189,13 +189,13 @@ fn what_a_run_within_leaves_behind_is_a_failed_compensation_of_its_node() {
     world.done("a", 0).done("x", 0).done("y", 0).failed("b").failed("undo y");
     let child = world.child();
     assert_eq!(world.engine.run(child).unwrap().phase(), RunPhase::CompensationFailed);
-    assert_eq!(world.remedy(child, "y", UndoRemedy::Abandon { reason: "x".into() }), Ok(Accepted::Done));
+    assert_eq!(world.remedy(child, "y", CompensationRemedy::Abandon { reason: "x".into() }), Ok(Accepted::Done));
     world.done("undo x", 0);
-    assert_eq!((world.phase(), world.status("in")), (RunPhase::CompensationFailed, NodeStatus::UndoFailed));
+    assert_eq!((world.phase(), world.status("in")), (RunPhase::CompensationFailed, NodeStatus::CompensationFailed));
     // The run within has ended: there is nothing in it to try again.
     let refused = Rejected::State(WrongState::RunPhase { run: child, phase: RunPhase::Finished });
-    assert_eq!(world.remedy(RUN, "in", UndoRemedy::Retry), Err(refused));
-    world.remedy(RUN, "in", UndoRemedy::Abandon { reason: "x".into() }).unwrap();
+    assert_eq!(world.remedy(RUN, "in", CompensationRemedy::Retry), Err(refused));
+    world.remedy(RUN, "in", CompensationRemedy::Abandon { reason: "x".into() }).unwrap();
     world.done("undo a", 0);
     assert!(matches!(world.outcome(), RunOutcome::Failed { residue, .. } if residue == &["in"]));
     world.verify();
@@ -206,13 +206,13 @@ fn of_a_map_of_runs_only_those_are_undone_that_succeeded() {
     // Each run passes its pivot and then fails, or does not.
     let mut inner = flow([step("pay").as_pivot(), step("ship").with_link(Link::success("pay"))]);
     inner.name = "inner".into();
-    let each = Action::Map(Map::over(Expr::Input, Body::Flow(Arc::new(inner))).at_once(1).tolerate(1));
+    let each = Action::Map(Map::over(Expr::Input, Body::Flow(Arc::new(inner))).max_concurrent(1).tolerate(1));
     let nodes = [Node::new("each", each), step("end").with_link(Link::success("each"))];
     let mut world = World::running(flow(nodes), json!([1, 2]));
     world.done("pay", 0).failed("ship").done("pay", 0).done("ship", 0).failed("end");
     // The second cannot be undone: it is past its pivot.
-    assert_eq!((world.phase(), world.status("each")), (RunPhase::CompensationFailed, NodeStatus::UndoFailed));
-    world.remedy(RUN, "each", UndoRemedy::Abandon { reason: "x".into() }).unwrap();
+    assert_eq!((world.phase(), world.status("each")), (RunPhase::CompensationFailed, NodeStatus::CompensationFailed));
+    world.remedy(RUN, "each", CompensationRemedy::Abandon { reason: "x".into() }).unwrap();
     assert!(matches!(world.outcome(), RunOutcome::Failed { residue, .. } if residue == &["each"]));
     world.verify();
 }

@@ -147,7 +147,7 @@ fn a_loop_ends_when_an_update_says_so() {
 
 #[test]
 fn a_map_keeps_the_list_that_it_began_with() {
-    let map = Map::over(Expr::variable("v"), Body::Task(crate::flow::work("piece"))).at_once(1);
+    let map = Map::over(Expr::variable("v"), Body::Task(crate::flow::work("piece"))).max_concurrent(1);
     let list = Variable::new("v", Reducer::Replace).with_initial(json!(["a", "b"])).with_updates(Condition::True);
     let flow = flow([Node::new("pieces", Action::Map(map))]).with_variable(list).with_output(Expr::variable("v"));
     for crash in [false, true] {

@@ -31,7 +31,7 @@ impl Mapping {
             let image = given.get(&node.name).map_or_else(|| Some(node.name.clone()), Clone::clone);
             let Some(image) = image.and_then(|name| new.index_of(&name)) else { continue };
             match mapping.from.get_mut(image.index()) {
-                Some(Some(_)) => wrong.push(Obstacle::TwoIntoOne { node: new.name(image) }),
+                Some(Some(_)) => wrong.push(Obstacle::Merged { node: new.name(image) }),
                 Some(free) => *free = Some(ix),
                 None => {}
             }
@@ -62,7 +62,7 @@ impl Changes<'_> {
         let mut report = MigrationReport::new(self.run.id(), self.run.plan().id.clone(), plan.id.clone());
         report.obstacles = wrong;
         if self.run.rollback.is_rolling_back() {
-            report.obstacles.push(Obstacle::GoingBack);
+            report.obstacles.push(Obstacle::RollingBack);
         }
         for node in self.run.graph.nodes() {
             match mapping.image(node.ix) {

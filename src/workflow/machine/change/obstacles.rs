@@ -41,7 +41,7 @@ impl Case<'_> {
             } else if begun && was.pivot {
                 out.push(Obstacle::PivotMoved { node });
             } else if state.instances().children().next().is_some() {
-                out.push(Obstacle::RunsWithinLost { node });
+                out.push(Obstacle::ChildRunsLost { node });
             }
             return;
         };
@@ -51,10 +51,10 @@ impl Case<'_> {
             || !self.stands(state, was, is)
             || was_save_point && was.save != is.save
         {
-            out.push(Obstacle::OtherMeaning { node: node.clone() });
+            out.push(Obstacle::ActionChanged { node: node.clone() });
         }
         if begun && !self.same_handlers(was, is) {
-            out.push(Obstacle::OtherHandlers { node: node.clone() });
+            out.push(Obstacle::HandlersChanged { node: node.clone() });
         }
         if begun && was.pivot != is.pivot {
             out.push(Obstacle::PivotMoved { node: node.clone() });
@@ -83,8 +83,8 @@ impl Case<'_> {
         let nodes = &self.new.plan().definition.nodes;
         let within = nodes.iter().find(|other| other.action.flows().any(|flow| flow.node(&node).is_some()));
         match within {
-            Some(within) => Obstacle::OtherScope { node, within: within.name.clone() },
-            None => Obstacle::Lost { node },
+            Some(within) => Obstacle::ScopeChanged { node, within: within.name.clone() },
+            None => Obstacle::Removed { node },
         }
     }
 
@@ -123,12 +123,12 @@ impl Case<'_> {
         if self.changes_rounds(new, origin) {
             out.push(Obstacle::JoinChanged { node: node.clone() });
         } else if let Some(after) = self.out_of_turn(new) {
-            out.push(Obstacle::OutOfTurn { node: node.clone(), after });
+            out.push(Obstacle::OrderViolated { node: node.clone(), after });
         }
         // What is new has nothing to lose.
         let was_wanted = origin.is_some_and(|origin| !self.old.graph.is_withdrawn(origin.ix));
         if !new.state.has_ended() && self.new.graph.is_withdrawn(new.ix) && was_wanted {
-            out.push(Obstacle::Withdrawn { node: node.clone() });
+            out.push(Obstacle::Cancelled { node: node.clone() });
         }
         let was_unhandled = origin.is_some_and(|origin| self.old.graph.is_unhandled(origin.ix));
         if self.new.graph.is_unhandled(new.ix) && !was_unhandled {
@@ -203,7 +203,7 @@ impl Case<'_> {
         let variables = &self.new.plan().definition.variables;
         for (name, values) in self.old.variables.updates() {
             let Some(variable) = variables.iter().find(|variable| variable.name == *name) else { continue };
-            if values.iter().any(|value| variable.reducer.misfit(value.value()).is_some()) {
+            if values.iter().any(|value| variable.reducer.expected_type(value.value()).is_some()) {
                 out.push(Obstacle::UpdatesLost { variable: name.clone() });
             }
         }
@@ -211,7 +211,7 @@ impl Case<'_> {
 
     fn signals(&self, out: &mut Vec<Obstacle>) {
         for (signal, kept) in self.old.signals.all() {
-            let listens = |run: &Run| run.plan().definition.listens_to(signal);
+            let listens = |run: &Run| run.plan().definition.awaits_signal(signal);
             if listens(self.old) && !listens(self.new) {
                 let kept = u32::try_from(kept).unwrap_or(u32::MAX);
                 out.push(Obstacle::SignalsLost { signal: signal.clone(), kept });

@@ -29,7 +29,7 @@ impl Changes<'_> {
     /// What stands in the way of doing these nodes anew, as far as this run knows.
     pub(crate) fn can_be_reset(self, anew: &[NodeIx], point: &ResetPoint) -> Result<(), ResetObstacle> {
         if self.run.rollback.is_rolling_back() {
-            return Err(ResetObstacle::GoingBack);
+            return Err(ResetObstacle::RollingBack);
         }
         let is_anew = |ix: NodeIx| anew.binary_search(&ix).is_ok();
         if let ResetPoint::After(points) = point {
@@ -37,7 +37,7 @@ impl Changes<'_> {
             let is_open =
                 |name: &&Name| self.run.plan().index_of(name).is_some_and(|ix| !is_anew(ix) && !has_succeeded(ix));
             if let Some(node) = points.iter().find(is_open) {
-                return Err(ResetObstacle::NotDone { node: node.clone() });
+                return Err(ResetObstacle::NotSucceeded { node: node.clone() });
             }
         }
         let mut nodes = self.run.graph.nodes().filter(|node| is_anew(node.ix)).map(|node| node.state);
@@ -63,14 +63,14 @@ impl Changes<'_> {
     /// Why a node cannot stay as it is while others are done anew.
     fn cannot_stay(self, node: BoundNode<'_>) -> Option<ResetObstacle> {
         if node.state.compensated().is_some() {
-            return Some(ResetObstacle::Undone { node: node.name() });
+            return Some(ResetObstacle::Compensated { node: node.name() });
         }
         if self.run.graph.is_unhandled(node.ix) {
             return Some(ResetObstacle::Failed { node: node.name() });
         }
         let is_ended_by = node.state.aside().remedy.is_some() || node.state.aside().interrupted().is_some();
         let leaves = !node.state.has_ended() && !is_ended_by && self.run.graph.is_withdrawn(node.ix);
-        (leaves || self.was_halted(node.ix)).then(|| ResetObstacle::Withdrawn { node: node.name() })
+        (leaves || self.was_halted(node.ix)).then(|| ResetObstacle::Cancelled { node: node.name() })
     }
 }
 

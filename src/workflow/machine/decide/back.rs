@@ -3,7 +3,7 @@
 use super::{Decider, Move};
 use crate::event::NodeEvent;
 use crate::payload::Payload;
-use crate::run::UndoOutcome;
+use crate::run::CompensationOutcome;
 use crate::task::{Failure, Phase, SideEffects};
 use crate::workflow::machine::graph::BoundNode;
 use crate::workflow::machine::node::{Instance, InstanceUndo, Worker};
@@ -26,7 +26,8 @@ impl Decider<'_> {
             InstanceUndo::Failed(failure) => Some(Failure::clone(failure)),
             InstanceUndo::Idle | InstanceUndo::Active(_) | InstanceUndo::Undone => None,
         });
-        let outcome = failure.map_or(UndoOutcome::Undone, |failure| UndoOutcome::Failed { failure });
+        let outcome =
+            failure.map_or(CompensationOutcome::Compensated, |failure| CompensationOutcome::Failed { failure });
         Some(Move::Node(node.ix, NodeEvent::Compensated { outcome }))
     }
 

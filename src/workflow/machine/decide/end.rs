@@ -33,7 +33,7 @@ impl Decider<'_> {
     /// The node ends, unless a guard or the policy of its workflow prevents it.
     pub(super) fn end(&self, node: BoundNode<'_>, ending: Ending) -> Move {
         let maybe = node.state.instances().outcome_unknown();
-        let failed = |failure, limit| NodeOutcome::Failed { failure, maybe, limit };
+        let failed = |failure, limit| NodeOutcome::Failed { failure, outcome_unknown: maybe, limit };
         let finished = match ending {
             Ending::Succeeded => Finished::new(NodeOutcome::Succeeded),
             Ending::With { took, output } => {
@@ -147,7 +147,7 @@ impl Decider<'_> {
             Some(NodeRemedy::Skip { .. }) if node.state.is_waiting() => self.end(node, Ending::Skipped),
             Some(NodeRemedy::Skip { .. }) | None => {
                 let maybe = node.state.instances().outcome_unknown();
-                self.finish(node, Finished::new(NodeOutcome::Cancelled { maybe }))
+                self.finish(node, Finished::new(NodeOutcome::Cancelled { outcome_unknown: maybe }))
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The guards of a node: what must hold before it starts, and before its output is used.
 
 use super::{Decider, Move};
-use crate::definition::{Otherwise, Precondition};
+use crate::definition::{OnUnmet, Precondition};
 use crate::event::NodeEvent;
 use crate::payload::Payload;
 use crate::run::Refusal;
@@ -55,7 +55,7 @@ impl Decider<'_> {
             return None;
         }
         if node.state.is_waiting() {
-            let skips = node.definition.precondition.as_ref().is_some_and(|guard| guard.otherwise == Otherwise::Skip);
+            let skips = node.definition.precondition.as_ref().is_some_and(|guard| guard.otherwise == OnUnmet::Skip);
             let failed = || Ending::failed(Refusal::Precondition.to_string());
             return Some(self.end(node, if skips { Ending::Skipped } else { failed() }));
         }

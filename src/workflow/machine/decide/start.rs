@@ -36,7 +36,7 @@ impl Decider<'_> {
             Action::Repeat(_) => opened(Opening::Repeat),
             Action::Delegate(_) => opened(Opening::Delegation),
             Action::States(_) => opened(Opening::States),
-            Action::Race { offers } => match race_opening(offers, &self.sight(node)) {
+            Action::Race { options: offers } => match race_opening(offers, &self.sight(node)) {
                 Ok(opening) => opened(opening),
                 Err(offer) => self.end(node, Ending::failed(format!("the time that `{offer}` waits for is no time"))),
             },
@@ -79,7 +79,7 @@ impl Decider<'_> {
         match map_opening(&list, is_recorded) {
             None => self.end(node, Ending::failed("what it maps over is no list")),
             Some(Opening::Map { items, .. }) if items > most => {
-                let limit = LimitReached::Items { most };
+                let limit = LimitReached::Items { max: most };
                 self.end(node, Ending::Limit { limit, partial: Payload::NULL })
             }
             Some(what) => Move::Node(node.ix, NodeEvent::Opened { what }),

@@ -1,11 +1,11 @@
 //! A node bound to its definition: everything that follows from the two alone.
 
 use crate::definition::{
-    Action, Boundary, Condition, Decision, Delegate, Handler, Map, Node, Occasion, Offer, On, Repeat, States,
+    Action, Boundary, Condition, Decision, Delegate, Handler, Map, Node, On, RaceOption, Repeat, States, WaitFor,
 };
 use crate::id::{AgentId, NodeIx};
 use crate::name::Name;
-use crate::run::{NodeOutcome, UndoOutcome};
+use crate::run::{CompensationOutcome, NodeOutcome};
 use crate::task::{Needs, Phase};
 use crate::time::Time;
 use crate::workflow::machine::node::{
@@ -65,8 +65,8 @@ impl<'a> BoundNode<'a> {
         if let Action::Delegate(delegate) = &self.definition.action { Some(delegate) } else { None }
     }
 
-    pub(crate) fn offers(&self) -> &'a [Offer] {
-        if let Action::Race { offers } = &self.definition.action { offers } else { &[] }
+    pub(crate) fn offers(&self) -> &'a [RaceOption] {
+        if let Action::Race { options: offers } = &self.definition.action { offers } else { &[] }
     }
 
     /// The signal that a wait waits for.
@@ -120,7 +120,7 @@ impl<'a> BoundNode<'a> {
     /// The agents that must not get the task of an instance.
     pub(crate) fn barred(&self, instance: u32) -> &'a [AgentId] {
         let handed = self.delegate_work().and_then(|(work, _)| work.handed_to(instance));
-        handed.map(|handed| &handed.not[..]).unwrap_or_default()
+        handed.map(|handed| &handed.excluded[..]).unwrap_or_default()
     }
 }
 
@@ -174,8 +174,8 @@ impl<'a> BoundNode<'a> {
         let node = self.ix;
         let is_working = self.state.is_working();
         let offered = self.offers().iter().filter_map(move |offer| match &offer.on {
-            Occasion::Signal { signal, matching } => Some(Wanted { node, signal, matching }),
-            Occasion::After(_) | Occasion::At(_) | Occasion::Decision(_) => None,
+            WaitFor::Signal { signal, matching } => Some(Wanted { node, signal, matching }),
+            WaitFor::After(_) | WaitFor::At(_) | WaitFor::Decision(_) => None,
         });
         let awaited = self.awaited_signal().map(|signal| Wanted { node, signal, matching: &Condition::True });
         awaited.into_iter().chain(offered).filter(move |_| is_working)
@@ -241,7 +241,7 @@ impl<'a> BoundNode<'a> {
     pub(crate) fn consumed_signal(&self, took: &Name) -> Option<&'a Name> {
         let offered = || {
             let offer = self.offers().iter().find(|offer| offer.name == *took)?;
-            if let Occasion::Signal { signal, .. } = &offer.on { Some(signal) } else { None }
+            if let WaitFor::Signal { signal, .. } = &offer.on { Some(signal) } else { None }
         };
         self.awaited_signal().filter(|signal| *signal == took).or_else(offered)
     }
@@ -289,7 +289,7 @@ impl BoundNode<'_> {
     pub(crate) fn leaves_residue(&self) -> bool {
         let stays = |instance: &Instance| instance.had_effect() && (self.definition.pivot || self.has_undo(instance));
         match self.state.compensated() {
-            Some(UndoOutcome::Abandoned { .. }) => true,
+            Some(CompensationOutcome::Abandoned { .. }) => true,
             Some(_) => false,
             None => self.state.instances().iter().any(stays),
         }
@@ -337,6 +337,6 @@ impl BoundNode<'_> {
     fn alternative(&self) -> Option<&Name> {
         let save =
             self.definition.save.as_ref().filter(|_| self.state.aside().save_point.way == SavePointWay::Instead)?;
-        save.instead.as_ref()
+        save.alternative.as_ref()
     }
 }

@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_limit_is_passed_on_with_the_partial_output() {
-        let limit = LimitReached::Rounds { most: 3 };
+        let limit = LimitReached::Rounds { max: 3 };
         let cause = Cause::Limit { node: None, limit, partial: Payload::NULL };
         let end = child_end(&RunOutcome::Failed { cause, residue: Vec::new() }, ChildRole::Forward);
         assert_eq!(end.reached().map(|reached| reached.limit), Some(limit));

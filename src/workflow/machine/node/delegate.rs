@@ -6,13 +6,13 @@ use super::parts::{Part, PartWork, Parts, Round};
 use super::step::{Decided, Ending, Step, Surroundings, begin, fit};
 use super::{Applied, Illegal, Instance, InstanceEnd, Instances};
 use crate::coordination::delegation::{Config, NotDelegated, Rules};
-use crate::definition::{Answer, Beyond, Budget, Delegate, Gather, Subtask};
+use crate::definition::{Answer, Budget, Delegate, Gather, OnLimit, Subtask};
 use crate::event::{NodeEvent, PartEvent};
 use crate::id::AgentId;
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{Handed, LimitReached, PartEnd};
+use crate::run::{DelegatedPart, LimitReached, PartOutcome};
 use crate::structure::{Anomaly, OrAnomaly};
 use crate::task::Failure;
 use serde::{Deserialize, Serialize};
@@ -84,11 +84,13 @@ fn unsound(part: &Subtask, delegate: &Delegate, limits: &Limits) -> Option<Strin
 impl From<NotDelegated> for LimitReached {
     fn from(not: NotDelegated) -> Self {
         match not {
-            NotDelegated::Depth { limit } => Self::Delegated { most: limit },
-            NotDelegated::FanOut { limit } => Self::FanOut { most: limit },
-            NotDelegated::Pieces { limit } => Self::Pieces { most: limit },
+            NotDelegated::Depth { limit } => Self::DelegationDepth { max: limit },
+            NotDelegated::FanOut { limit } => Self::FanOut { max: limit },
+            NotDelegated::Pieces { limit } => Self::Parts { max: limit },
             // The others are no limits of depth and number, which are all that is checked.
-            NotDelegated::Repeat { .. } | NotDelegated::Budget(_) | NotDelegated::NotUnderWay { .. } => Self::Repeated,
+            NotDelegated::Repeat { .. } | NotDelegated::Budget(_) | NotDelegated::NotUnderWay { .. } => {
+                Self::RepeatedWork
+            }
         }
     }
 }
@@ -107,7 +109,7 @@ impl DelegateWork {
         }
     }
 
-    fn handed(&self, part: u32) -> Option<&Handed> {
+    fn handed(&self, part: u32) -> Option<&DelegatedPart> {
         self.parts()?.part(part)?.handed.as_deref()
     }
 
@@ -117,7 +119,7 @@ impl DelegateWork {
     }
 
     /// The delegated part that an instance performs.
-    pub(crate) fn handed_to(&self, instance: u32) -> Option<&Handed> {
+    pub(crate) fn handed_to(&self, instance: u32) -> Option<&DelegatedPart> {
         match self.of_work(instance)? {
             PartWork::Performs(part) => self.handed(part),
             PartWork::Gathers(_) => None,
@@ -155,8 +157,8 @@ impl DelegateWork {
         beside: usize,
         (delegate, instances, limits): (&Delegate, &Instances, &Limits),
     ) -> Result<Vec<AgentId>, LimitReached> {
-        let parts = self.parts().ok_or(LimitReached::Repeated)?;
-        let most = delegate.pieces.min(limits.map_items).max(1);
+        let parts = self.parts().ok_or(LimitReached::RepeatedWork)?;
+        let most = delegate.max_parts.min(limits.map_items).max(1);
         let config = Config::default().with_depth(delegate.depth).with_fan_out(delegate.fan_out).with_pieces(most);
         let rules = Rules::new(config).unwrap_or_default();
         let (depth, split) = parts.part(part).map_or((u32::MAX, 0), |part| {
@@ -176,7 +178,7 @@ impl DelegateWork {
     pub(crate) fn results_so_far(&self, instances: &Instances) -> Payload {
         let Some(parts) = self.parts() else { return Payload::NULL };
         let result = |part: u32| match parts.part(part).and_then(|known| known.end.as_ref()) {
-            Some(PartEnd::Done) => parts.part(part).map(|known| known.output.clone()),
+            Some(PartOutcome::Done) => parts.part(part).map(|known| known.output.clone()),
             Some(_) => None,
             None => self.answer(part, instances),
         };
@@ -218,13 +220,15 @@ impl DelegateWork {
         let whole = parts.part(0).or_anomaly("delegated work has no whole")?;
         if let Some(end) = &whole.end {
             return Ok(Step::End(match end {
-                PartEnd::Done => Ending::Succeeded,
-                PartEnd::Failed { failure } => Ending::Failed(failure.clone()),
-                PartEnd::Limit { limit } => Ending::Limit { limit: *limit, partial: self.results_so_far(instances) },
-                PartEnd::Withdrawn => Ending::failed("it was cancelled"),
+                PartOutcome::Done => Ending::Succeeded,
+                PartOutcome::Failed { failure } => Ending::Failed(failure.clone()),
+                PartOutcome::Limit { limit } => {
+                    Ending::Limit { limit: *limit, partial: self.results_so_far(instances) }
+                }
+                PartOutcome::Cancelled => Ending::failed("it was cancelled"),
             }));
         }
-        if delegate.at_once.is_some_and(|most| instances.active() >= most) {
+        if delegate.max_concurrent.is_some_and(|most| instances.active() >= most) {
             return Ok(Step::Idle);
         }
         let input = match parts.upcoming() {
@@ -252,14 +256,14 @@ impl DelegateWork {
         }
         let lost = parts.is_lost(index, delegate.tolerate);
         let Some(last) = part.last_work() else {
-            return Ok(if lost { ends(index, PartEnd::Withdrawn, None) } else { Step::Idle });
+            return Ok(if lost { ends(index, PartOutcome::Cancelled, None) } else { Step::Idle });
         };
         let instance = instances.get(last).or_anomaly("a part was begun and has no instance")?;
         Ok(match instance.end() {
             None if lost && instance.can_be_cancelled() => Step::Cancel(instance.worker()),
             None => Step::Idle,
             Some(_) if part.is_split() => after_round(parts, index, part, lost, (delegate, around.limits())),
-            Some(end) if lost || end.is_cancelled() => ends(index, PartEnd::Withdrawn, None),
+            Some(end) if lost || end.is_cancelled() => ends(index, PartOutcome::Cancelled, None),
             Some(end) => after_answer(index, part, end, delegate),
         })
     }
@@ -333,27 +337,27 @@ impl DelegateWork {
     }
 }
 
-fn ends(part: u32, end: PartEnd, output: Option<Payload>) -> Step {
+fn ends(part: u32, end: PartOutcome, output: Option<Payload>) -> Step {
     Step::Record(NodeEvent::Part { part, event: PartEvent::Ended { end, output } })
 }
 
 fn fails(part: u32, message: impl Into<String>) -> Step {
-    ends(part, PartEnd::Failed { failure: Failure::permanent(message.into()) }, None)
+    ends(part, PartOutcome::Failed { failure: Failure::permanent(message.into()) }, None)
 }
 
 /// What follows from the answer about a part.
 fn after_answer(index: u32, part: &Part, end: &InstanceEnd, delegate: &Delegate) -> Step {
     if let Some(failure) = end.failure() {
-        return ends(index, PartEnd::Failed { failure: failure.clone() }, None);
+        return ends(index, PartOutcome::Failed { failure: failure.clone() }, None);
     }
     let was_last = part.rounds().last().is_some_and(|round| round.last().is_some());
     match end.output().to::<Answer<Value>>() {
-        Ok(Answer::Done(_)) => ends(index, PartEnd::Done, None),
+        Ok(Answer::Done(_)) => ends(index, PartOutcome::Done, None),
         Ok(Answer::Delegate(_)) if was_last => {
-            let limit = LimitReached::Rounds { most: u32::try_from(part.rounds().len()).unwrap_or(u32::MAX) };
-            match delegate.beyond {
-                Beyond::Stop => Step::Record(NodeEvent::Exhausted { limit }),
-                Beyond::Drop => ends(index, PartEnd::Limit { limit }, None),
+            let limit = LimitReached::Rounds { max: u32::try_from(part.rounds().len()).unwrap_or(u32::MAX) };
+            match delegate.on_limit {
+                OnLimit::Stop => Step::Record(NodeEvent::Exhausted { limit }),
+                OnLimit::Drop => ends(index, PartOutcome::Limit { limit }, None),
             }
         }
         Ok(Answer::Delegate(parts)) if parts.is_empty() => fails(index, NO_PARTS),
@@ -368,14 +372,14 @@ fn after_round(parts: &Parts, index: u32, part: &Part, lost: bool, (delegate, li
         return Step::Idle;
     };
     if lost {
-        return ends(index, PartEnd::Withdrawn, None);
+        return ends(index, PartOutcome::Cancelled, None);
     }
     if part.failed() > delegate.tolerate {
         return ends(index, first_failure(parts, round), None);
     }
     if round.parts().is_empty() {
-        let limit = round.dropped.first().map_or(LimitReached::Repeated, |dropped| dropped.limit);
-        return ends(index, PartEnd::Limit { limit }, None);
+        let limit = round.dropped.first().map_or(LimitReached::RepeatedWork, |dropped| dropped.limit);
+        return ends(index, PartOutcome::Limit { limit }, None);
     }
     if let Gather::Work(_) = delegate.gather {
         let event = PartEvent::Gathered { last: last_round(delegate, parts, part) };
@@ -384,15 +388,15 @@ fn after_round(parts: &Parts, index: u32, part: &Part, lost: bool, (delegate, li
     let made = combine(&delegate.gather, &parts.results(round).collect::<Vec<_>>());
     let made = made.and_then(|made| fit(Ok(Payload::new(made)), limits).map_err(|too_large| too_large.to_string()));
     match made {
-        Ok(output) => ends(index, PartEnd::Done, Some(output)),
+        Ok(output) => ends(index, PartOutcome::Done, Some(output)),
         Err(message) => fails(index, message),
     }
 }
 
-fn first_failure(parts: &Parts, round: &Round) -> PartEnd {
+fn first_failure(parts: &Parts, round: &Round) -> PartOutcome {
     let mut ends = round.parts().filter_map(|part| parts.part(part)?.end.clone());
-    let failed = ends.find(|end| !matches!(end, PartEnd::Done | PartEnd::Withdrawn));
-    failed.unwrap_or_else(|| PartEnd::Failed { failure: Failure::permanent("a part was cancelled") })
+    let failed = ends.find(|end| !matches!(end, PartOutcome::Done | PartOutcome::Cancelled));
+    failed.unwrap_or_else(|| PartOutcome::Failed { failure: Failure::permanent("a part was cancelled") })
 }
 
 #[cfg(test)]
@@ -436,7 +440,7 @@ mod tests {
         assert!(matches!(step(&begun(), &answer(json!({ "delegate": [part] }))), Step::Split { part: 0, .. }));
         for bad in [json!({ "delegate": [] }), json!(7)] {
             let Step::Record(NodeEvent::Part { event, .. }) = step(&begun(), &answer(bad)) else { panic!("no end") };
-            assert!(matches!(event, PartEvent::Ended { end: PartEnd::Failed { .. }, .. }));
+            assert!(matches!(event, PartEvent::Ended { end: PartOutcome::Failed { .. }, .. }));
         }
     }
 
@@ -447,7 +451,7 @@ mod tests {
         assert!(matches!(step(&begun(), &instances), Step::Settle(_)));
         fail(&mut instances, index);
         let Step::Record(NodeEvent::Part { event, .. }) = step(&begun(), &instances) else { panic!("no end") };
-        assert!(matches!(event, PartEvent::Ended { end: PartEnd::Failed { .. }, .. }));
+        assert!(matches!(event, PartEvent::Ended { end: PartOutcome::Failed { .. }, .. }));
     }
 
     #[test]
@@ -456,7 +460,7 @@ mod tests {
         let task = Subtask::new("write");
         let may = |delegate: Delegate, beside| work.may_delegate(0, &task, beside, (&delegate, &instances, &limits));
         assert_eq!(may(delegate(), 0), Ok(Vec::new()));
-        assert_eq!(may(delegate().to_depth(0), 0), Err(LimitReached::Delegated { most: 0 }));
-        assert_eq!(may(delegate().with_fan_out(2), 2), Err(LimitReached::FanOut { most: 2 }));
+        assert_eq!(may(delegate().to_depth(0), 0), Err(LimitReached::DelegationDepth { max: 0 }));
+        assert_eq!(may(delegate().with_fan_out(2), 2), Err(LimitReached::FanOut { max: 2 }));
     }
 }

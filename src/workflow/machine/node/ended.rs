@@ -3,7 +3,7 @@
 use super::instance::is_default;
 use super::{Applied, Illegal};
 use crate::name::Name;
-use crate::run::{NodeOutcome, UndoOutcome};
+use crate::run::{CompensationOutcome, NodeOutcome};
 use serde::{Deserialize, Serialize};
 
 /// The end of a node, kept small: most nodes succeed or are skipped, take no case and are not compensated.
@@ -23,7 +23,7 @@ pub(crate) struct End {
     #[serde(default, skip_serializing_if = "is_default")]
     took: Vec<Name>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    compensated: Option<UndoOutcome>,
+    compensated: Option<CompensationOutcome>,
 }
 
 impl Ended {
@@ -57,7 +57,7 @@ impl Ended {
         }
     }
 
-    pub(crate) const fn compensated(&self) -> Option<&UndoOutcome> {
+    pub(crate) const fn compensated(&self) -> Option<&CompensationOutcome> {
         match self {
             Self::With(end) => end.compensated.as_ref(),
             Self::Succeeded | Self::Skipped => None,
@@ -65,9 +65,9 @@ impl Ended {
     }
 
     /// The compensation has ended, or an operator has decided about one that failed.
-    pub(super) fn compensate(&mut self, outcome: &UndoOutcome) -> Applied {
+    pub(super) fn compensate(&mut self, outcome: &CompensationOutcome) -> Applied {
         match self.compensated() {
-            None | Some(UndoOutcome::Failed { .. }) => {
+            None | Some(CompensationOutcome::Failed { .. }) => {
                 self.set(Some(outcome.clone()));
                 Ok(())
             }
@@ -78,7 +78,7 @@ impl Ended {
     /// A compensation that failed is tried again.
     pub(super) fn retry_compensation(&mut self) -> Applied {
         match self.compensated() {
-            Some(UndoOutcome::Failed { .. }) => {
+            Some(CompensationOutcome::Failed { .. }) => {
                 self.set(None);
                 Ok(())
             }
@@ -86,7 +86,7 @@ impl Ended {
         }
     }
 
-    fn set(&mut self, compensated: Option<UndoOutcome>) {
+    fn set(&mut self, compensated: Option<CompensationOutcome>) {
         let (outcome, took) = (self.outcome().clone(), self.took().to_vec());
         *self = Self::of(Box::new(End { outcome, took, compensated }));
     }
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_compensation_ends_once_unless_it_failed() {
-        let failed = UndoOutcome::Failed { failure: Failure::permanent("no") };
+        let failed = CompensationOutcome::Failed { failure: Failure::permanent("no") };
         let mut ended = Ended::new(&NodeOutcome::Succeeded, &[]);
         assert_eq!(ended, Ended::Succeeded);
         assert!(ended.retry_compensation().is_err());
@@ -107,8 +107,11 @@ mod tests {
         ended.retry_compensation().unwrap();
         assert_eq!(ended, Ended::Succeeded);
         ended.compensate(&failed).unwrap();
-        ended.compensate(&UndoOutcome::Undone).unwrap();
-        assert!(ended.compensate(&UndoOutcome::Undone).is_err());
-        assert_eq!((ended.outcome(), ended.compensated()), (&NodeOutcome::Succeeded, Some(&UndoOutcome::Undone)));
+        ended.compensate(&CompensationOutcome::Compensated).unwrap();
+        assert!(ended.compensate(&CompensationOutcome::Compensated).is_err());
+        assert_eq!(
+            (ended.outcome(), ended.compensated()),
+            (&NodeOutcome::Succeeded, Some(&CompensationOutcome::Compensated))
+        );
     }
 }

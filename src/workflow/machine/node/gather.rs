@@ -48,7 +48,7 @@ pub(super) fn combine(gather: &Gather, results: &[Option<&Payload>]) -> Result<V
 fn reduced<'v>(reducer: &Reducer, results: impl Iterator<Item = &'v Value>) -> Result<Value, String> {
     let mut whole = Value::Null;
     for result in results {
-        if let Some(wanted) = reducer.misfit(result) {
+        if let Some(wanted) = reducer.expected_type(result) {
             return Err(format!("a result is not {wanted}, which combining it takes"));
         }
         whole = reducer.reduce(whole, result);
@@ -59,8 +59,10 @@ fn reduced<'v>(reducer: &Reducer, results: impl Iterator<Item = &'v Value>) -> R
 /// Whether that was the last round of a part, and why.
 pub(super) fn last_round(delegate: &Delegate, parts: &Parts, part: &Part) -> Option<LastRound> {
     let rules = &delegate.rounds;
-    let config =
-        convergence::Config::default().with_near(rules.near).with_settled(rules.settled).with_rounds(rules.most);
+    let config = convergence::Config::default()
+        .with_near(rules.tolerance)
+        .with_settled(rules.stable_rounds)
+        .with_rounds(rules.max_rounds);
     let mut watch = Convergence::new(convergence::Rules::new(config).unwrap_or_default());
     let rounds: Vec<Vec<Option<&Payload>>> = part.rounds().iter().map(|round| parts.results(round).collect()).collect();
     let mut stop = None;
@@ -74,7 +76,7 @@ pub(super) fn last_round(delegate: &Delegate, parts: &Parts, part: &Part) -> Opt
     stop.map(|stop| match stop {
         Stop::Converged => LastRound::Converged,
         Stop::Cycle { length } => LastRound::Cycle { length },
-        Stop::NoProgress | Stop::Rounds => LastRound::Most,
+        Stop::NoProgress | Stop::Rounds => LastRound::Limit,
     })
 }
 

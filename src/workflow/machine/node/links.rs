@@ -106,10 +106,10 @@ impl Links {
         let open = links.saturating_sub(decided);
         let skipped = decided.saturating_sub(taken).saturating_sub(failed);
         let starts = match join {
-            Join::Trigger(rule) => rule.verdict(Inputs { of: links, succeeded: taken, failed, skipped })?,
+            Join::Trigger(rule) => rule.verdict(Inputs { total: links, succeeded: taken, failed, skipped })?,
             Join::Each | Join::Rounds { .. } if round_due => true,
-            Join::Count { of, .. } if taken >= of => true,
-            Join::Count { of, .. } if taken.saturating_add(open) < of && after_failure => {
+            Join::Count { required: of, .. } if taken >= of => true,
+            Join::Count { required: of, .. } if taken.saturating_add(open) < of && after_failure => {
                 return Some(Verdict::Short { of, taken });
             }
             // Not before all is decided: what follows a skipped node may use the output of whatever leads to it.
@@ -133,7 +133,7 @@ impl Links {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::definition::Rest;
+    use crate::definition::Remaining;
 
     const SKIPPED: LinkDecision = LinkDecision { route: Route::NotTaken, source: Source::Sound };
     const FAILED: LinkDecision = LinkDecision { route: Route::NotTaken, source: Source::Failed };
@@ -148,7 +148,7 @@ mod tests {
     fn joins_of_two_links() {
         use Verdict::{Short, Skips, Starts};
         let taken = LinkDecision::BRANCH;
-        let count = Join::Count { of: 2, rest: Rest::Ignore };
+        let count = Join::Count { required: 2, remaining: Remaining::Ignore };
         for (decisions, all, any, two) in [
             (&[taken][..], None, None, None),
             (&[taken, taken], Some(Starts), Some(Starts), Some(Starts)),

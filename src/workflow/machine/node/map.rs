@@ -66,7 +66,7 @@ enum Progress {
     /// The condition for enough is asked after each success; this item succeeded last.
     Since { item: u32 },
     /// No more.
-    Enough,
+    Completion,
 }
 
 /// Reading.
@@ -85,7 +85,7 @@ impl MapWork {
     /// The same, if the map takes more.
     pub(crate) fn items_if_open(&self, map: &Map) -> Option<u32> {
         let state = self.0.as_ref()?;
-        let takes = map.open && state.intake == Intake::Open && state.progress != Progress::Enough;
+        let takes = map.open && state.intake == Intake::Open && state.progress != Progress::Completion;
         self.items().filter(|_| takes)
     }
 
@@ -112,8 +112,9 @@ impl MapWork {
     /// Begins items while it may; ends when all are done, when enough are, or when too many have failed.
     pub(crate) fn next(&self, map: &Map, instances: &Instances, around: &dyn Surroundings) -> Decided {
         let items = self.items().or_anomaly("a map is under way without a list")?;
-        let (cancels, only_begun) = map.enough.as_ref().map_or((false, false), |enough| (enough.cancels, enough.begun));
-        if self.progress() == Progress::Enough {
+        let (cancels, only_begun) =
+            map.completion.as_ref().map_or((false, false), |enough| (enough.cancel_rest, enough.on_start));
+        if self.progress() == Progress::Completion {
             return Ok(if cancels {
                 cancel_then(instances, || Ending::Succeeded)
             } else {
@@ -121,14 +122,14 @@ impl MapWork {
             });
         }
         if self.is_enough(map, items, instances, around) {
-            return Ok(Step::Record(NodeEvent::Map(MapEvent::Enough)));
+            return Ok(Step::Record(NodeEvent::Map(MapEvent::Completion)));
         }
         if instances.failed() > map.tolerated(items) {
             return Ok(cancel_then(instances, || first_failure(instances, "an item was cancelled")));
         }
         let active = instances.active();
         if instances.len() < items {
-            if map.at_once.is_some_and(|most| active >= most) {
+            if map.max_concurrent.is_some_and(|most| active >= most) {
                 return Ok(Step::Idle);
             }
             return Ok(match self.item(instances.len()) {
@@ -142,7 +143,7 @@ impl MapWork {
 
     /// Whether what is done is enough, by the condition of the map.
     fn is_enough(&self, map: &Map, items: u32, instances: &Instances, around: &dyn Surroundings) -> bool {
-        let (Some(enough), Progress::Since { item: last }) = (&map.enough, self.progress()) else { return false };
+        let (Some(enough), Progress::Since { item: last }) = (&map.completion, self.progress()) else { return false };
         let last = instances.get(last).and_then(Instance::end);
         let last = last.map(InstanceEnd::output).unwrap_or_default();
         let (done, failed) = (instances.succeeded(), instances.failed());
@@ -152,7 +153,7 @@ impl MapWork {
 
     /// After its end: cancels what it did not wait for, if the map says so.
     pub(crate) fn rest(map: &Map, instances: &Instances) -> Step {
-        let cancels = map.enough.as_ref().is_some_and(|enough| enough.cancels);
+        let cancels = map.completion.as_ref().is_some_and(|enough| enough.cancel_rest);
         match instances.next_to_cancel().filter(|_| cancels) {
             Some(worker) => Step::Cancel(worker),
             None => Step::Idle,
@@ -217,14 +218,14 @@ impl MapWork {
         match event {
             MapEvent::ItemsAdded { items } => state.added.extend_from_slice(items),
             MapEvent::Closed => state.intake = Intake::Closed,
-            MapEvent::Enough => state.progress = Progress::Enough,
+            MapEvent::Completion => state.progress = Progress::Completion,
         }
         Ok(())
     }
 
     /// An item has succeeded.
     pub(super) fn succeeded(&mut self, map: &Map, item: u32) {
-        if map.enough.is_some() && self.progress() != Progress::Enough {
+        if map.completion.is_some() && self.progress() != Progress::Completion {
             self.state_mut().progress = Progress::Since { item };
         }
     }
@@ -248,7 +249,7 @@ pub(crate) fn opening(list: &Payload, is_recorded: bool) -> Option<Opening> {
 mod tests {
     use super::super::step::fixture::{self, Alone, fail, payload, succeeded};
     use super::*;
-    use crate::definition::{Body, Enough, Expr, Work};
+    use crate::definition::{Body, Completion, Expr, Work};
 
     fn map() -> Map {
         Map::over(Expr::Input, Body::Task(Work::new("each")))
@@ -277,7 +278,7 @@ mod tests {
 
     #[test]
     fn no_more_are_under_way_than_at_once() {
-        let map = map().at_once(1);
+        let map = map().max_concurrent(1);
         let mut instances = Instances::default();
         fixture::begin(&mut instances);
         assert!(matches!(next(&work(2), &map, &instances), Step::Idle));
@@ -296,15 +297,15 @@ mod tests {
 
     #[test]
     fn enough_is_recorded_once_and_ends_the_map() {
-        let map = map().enough(Enough::of(1));
+        let map = map().with_completion(Completion::after(1));
         let (mut work, mut instances) = (work(3), succeeded(&[json!(1)]));
         fixture::begin(&mut instances);
         work.succeeded(&map, 0);
         assert!(matches!(next(&work, &map, &instances), Step::Record(_)));
-        work.apply(&MapEvent::Enough).unwrap();
+        work.apply(&MapEvent::Completion).unwrap();
         assert!(matches!(next(&work, &map, &instances), Step::End(Ending::Succeeded)));
         assert!(matches!(MapWork::rest(&map, &instances), Step::Idle));
-        let cancels = Map { enough: Some(Enough::of(1).cancel_rest()), ..map };
+        let cancels = Map { completion: Some(Completion::after(1).cancel_rest()), ..map };
         assert!(matches!(next(&work, &cancels, &instances), Step::Cancel(_)));
         assert!(matches!(MapWork::rest(&cancels, &instances), Step::Cancel(_)));
     }

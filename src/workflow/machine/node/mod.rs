@@ -47,7 +47,7 @@ pub(crate) use work::{NodeKind, NodeWork};
 use super::illegal::{Applied, Illegal};
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{NodeOutcome, UndoOutcome};
+use crate::run::{CompensationOutcome, NodeOutcome};
 use crate::task::Spending;
 use serde::{Deserialize, Serialize};
 
@@ -149,7 +149,7 @@ impl NodeState {
     }
 
     /// How its compensation ended.
-    pub(crate) fn compensated(&self) -> Option<&UndoOutcome> {
+    pub(crate) fn compensated(&self) -> Option<&CompensationOutcome> {
         match &self.stage {
             Stage::Ended(ended) => ended.compensated(),
             Stage::Waiting | Stage::Working => None,

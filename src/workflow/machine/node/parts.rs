@@ -6,7 +6,7 @@ use super::{Applied, Illegal};
 use crate::event::PartEvent;
 use crate::id::AgentId;
 use crate::payload::Payload;
-use crate::run::{Dropped, Handed, LastRound, PartEnd};
+use crate::run::{DelegatedPart, DroppedSubtask, LastRound, PartOutcome};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
 
@@ -42,7 +42,7 @@ pub(crate) struct Part {
     pub(crate) depth: u32,
     /// What was requested; none for the whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) handed: Option<Box<Handed>>,
+    pub(crate) handed: Option<Box<DelegatedPart>>,
     /// The agents that were given it, each once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) agents: Vec<AgentId>,
@@ -57,7 +57,7 @@ pub(crate) struct Part {
     #[serde(default, skip_serializing_if = "is_default")]
     failed: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) end: Option<PartEnd>,
+    pub(crate) end: Option<PartOutcome>,
     #[serde(default, skip_serializing_if = "Payload::is_null")]
     pub(crate) output: Payload,
 }
@@ -77,7 +77,7 @@ pub(super) struct Round {
     first: u32,
     count: u32,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) dropped: Vec<Dropped>,
+    pub(super) dropped: Vec<DroppedSubtask>,
     #[serde(default, skip_serializing_if = "is_default")]
     gathering: Gathering,
 }
@@ -215,7 +215,7 @@ impl Parts {
 
     /// The results of a round, with nothing for parts that gave none.
     pub(super) fn results<'t>(&'t self, round: &Round) -> impl Iterator<Item = Option<&'t Payload>> + use<'t> {
-        let done = |part: &'t Part| (part.end == Some(PartEnd::Done)).then_some(&part.output);
+        let done = |part: &'t Part| (part.end == Some(PartOutcome::Done)).then_some(&part.output);
         round.parts().map(move |part| self.part(part).and_then(done))
     }
 
@@ -228,8 +228,8 @@ impl Parts {
             let round = part.rounds.last();
             let ends = |round: &Round| {
                 let parts = round.parts().filter_map(|part| self.part(part));
-                let ends: Vec<Option<&PartEnd>> = parts.map(|part| part.end.as_ref()).collect();
-                let failed = ends.iter().flatten().filter(|end| ***end != PartEnd::Done).count();
+                let ends: Vec<Option<&PartOutcome>> = parts.map(|part| part.end.as_ref()).collect();
+                let failed = ends.iter().flatten().filter(|end| ***end != PartOutcome::Done).count();
                 (ends.iter().filter(|end| end.is_none()).count(), failed)
             };
             let counted = (part.open as usize, part.failed as usize);
@@ -307,13 +307,13 @@ impl Parts {
             PartEvent::Split { into, dropped } => self.split(part, into, dropped),
             PartEvent::Gathered { last } => self.gathered(part, *last),
             PartEvent::Ended { end, output } => {
-                let answer = answer.filter(|_| *end == PartEnd::Done);
+                let answer = answer.filter(|_| *end == PartOutcome::Done);
                 self.ended(part, end, output.clone().or(answer).unwrap_or_default(), tolerated)
             }
         }
     }
 
-    fn split(&mut self, part: u32, into: &[Handed], dropped: &[Dropped]) -> Applied {
+    fn split(&mut self, part: u32, into: &[DelegatedPart], dropped: &[DroppedSubtask]) -> Applied {
         const INPUT: &str = "a part is split";
         let (first, count) = (self.len(), u32::try_from(into.len()).unwrap_or(u32::MAX));
         let of = self.part_mut(part).filter(|part| part.is_under_way());
@@ -322,7 +322,7 @@ impl Parts {
         (of.open, of.failed) = (count, 0);
         of.rounds.push(Round { by, first, count, dropped: dropped.to_vec(), gathering: Gathering::NotAsked });
         let depth = of.depth.saturating_add(1);
-        let new = |handed: &Handed| {
+        let new = |handed: &DelegatedPart| {
             let handed = Some(Box::new(handed.clone()));
             Part { of: Some(part), depth, handed, ..Part::default() }
         };
@@ -340,7 +340,7 @@ impl Parts {
         Ok(())
     }
 
-    fn ended(&mut self, part: u32, end: &PartEnd, output: Payload, tolerated: u32) -> Applied {
+    fn ended(&mut self, part: u32, end: &PartOutcome, output: Payload, tolerated: u32) -> Applied {
         let known = self.part_mut(part).filter(|part| part.is_under_way() && part.open == 0);
         let known = known.ok_or(Illegal::new("a part ends", "it is not under way, or parts of it are"))?;
         (known.end, known.output) = (Some(end.clone()), output);
@@ -349,7 +349,7 @@ impl Parts {
         self.dirty.insert(of);
         let above = self.part_mut(of).ok_or(Illegal::new("a part ends", "it is part of nothing"))?;
         above.open = above.open.saturating_sub(1);
-        if *end != PartEnd::Done {
+        if *end != PartOutcome::Done {
             above.failed = above.failed.saturating_add(1);
             if above.failed == tolerated.saturating_add(1) {
                 let below = (of..self.len()).filter(|part| self.path(*part).any(|(id, _)| id == of));
@@ -367,15 +367,15 @@ mod tests {
     use crate::definition::Subtask;
     use crate::run::LimitReached;
 
-    fn handed(count: u32) -> Vec<Handed> {
-        (0..count).map(|_| Handed::new(Subtask::new("part"), Vec::new())).collect()
+    fn handed(count: u32) -> Vec<DelegatedPart> {
+        (0..count).map(|_| DelegatedPart::new(Subtask::new("part"), Vec::new())).collect()
     }
 
     fn split(parts: &mut Parts, part: u32, count: u32) -> Applied {
         parts.apply(part, &PartEvent::Split { into: handed(count), dropped: Vec::new() }, None, 0)
     }
 
-    fn end(parts: &mut Parts, part: u32, end: PartEnd) -> Applied {
+    fn end(parts: &mut Parts, part: u32, end: PartOutcome) -> Applied {
         parts.apply(part, &PartEvent::Ended { end, output: None }, None, 0)
     }
 
@@ -385,18 +385,18 @@ mod tests {
         assert!(split(&mut parts, 0, 2).is_err(), "the whole has not begun");
         parts.begin(0).unwrap();
         split(&mut parts, 0, 2).unwrap();
-        assert!(end(&mut parts, 0, PartEnd::Done).is_err());
+        assert!(end(&mut parts, 0, PartOutcome::Done).is_err());
         assert_eq!(parts.upcoming(), Some(PartWork::Performs(1)));
         parts.begin(1).unwrap();
         parts.begin(2).unwrap();
         for part in [1, 2] {
-            end(&mut parts, part, PartEnd::Done).unwrap();
+            end(&mut parts, part, PartOutcome::Done).unwrap();
         }
         parts.apply(0, &PartEvent::Gathered { last: None }, None, 0).unwrap();
         assert!(parts.apply(0, &PartEvent::Gathered { last: None }, None, 0).is_err());
         assert_eq!(parts.of_work(3), Some(PartWork::Gathers(0)));
         parts.begin(3).unwrap();
-        end(&mut parts, 0, PartEnd::Done).unwrap();
+        end(&mut parts, 0, PartOutcome::Done).unwrap();
         assert_eq!((parts.upcoming(), parts.begin(4).is_err(), parts.check(4)), (None, true, Ok(())));
     }
 
@@ -407,7 +407,7 @@ mod tests {
         split(&mut parts, 0, 3).unwrap();
         let settled: Vec<u32> = parts.dirty().iter().copied().collect();
         parts.settle(&settled);
-        end(&mut parts, 1, PartEnd::Limit { limit: LimitReached::Repeated }).unwrap();
+        end(&mut parts, 1, PartOutcome::Limit { limit: LimitReached::RepeatedWork }).unwrap();
         assert!(parts.is_lost(2, 0) && !parts.is_lost(2, 1));
         assert_eq!(parts.dirty().iter().copied().collect::<Vec<_>>(), [0, 1, 2, 3]);
         assert_eq!(parts.check(1), Ok(()));

@@ -3,7 +3,7 @@
 use super::instance::is_default;
 use super::step::{Decided, Ending, Step, Surroundings};
 use super::{Applied, Illegal};
-use crate::definition::{Decision, Occasion, Offer};
+use crate::definition::{Decision, RaceOption, WaitFor};
 use crate::event::{DecisionEvent, NodeEvent, Opening};
 use crate::name::Name;
 use crate::payload::Payload;
@@ -77,7 +77,7 @@ impl RaceWork {
     }
 
     /// The times at which an offer comes true or the decision is escalated.
-    pub(crate) fn times(&self, offers: &[Offer]) -> Vec<Time> {
+    pub(crate) fn times(&self, offers: &[RaceOption]) -> Vec<Time> {
         let Some(state) = &self.0 else { return Vec::new() };
         let steps = decision(offers).map(|decision| &decision.escalation[..]).unwrap_or_default();
         let steps = steps.iter().map(|step| state.since + step.after);
@@ -85,7 +85,7 @@ impl RaceWork {
     }
 
     /// The next of these times that changes something.
-    pub(crate) fn next_time(&self, offers: &[Offer]) -> Option<Time> {
+    pub(crate) fn next_time(&self, offers: &[RaceOption]) -> Option<Time> {
         let state = self.0.as_ref()?;
         let step = decision(offers).and_then(|decision| decision.escalation.get(state.ruling.level as usize));
         let step = step.map(|step| state.since + step.after);
@@ -94,14 +94,14 @@ impl RaceWork {
 
     /// Of several offers that have come true a decision comes first, then a signal, then a time, and of these the one that is
     /// declared first. When the node ends, all others are withdrawn.
-    pub(crate) fn next(&self, offers: &[Offer], around: &dyn Surroundings) -> Decided {
+    pub(crate) fn next(&self, offers: &[RaceOption], around: &dyn Surroundings) -> Decided {
         let State { since, until, ruling } = &**self.0.as_ref().or_anomaly("a race is under way without offers")?;
         if let Some(Made { by, option, note }) = &ruling.made {
             let output = Payload::new(json!({ "by": by, "option": option, "note": note }));
             return Ok(Step::End(Ending::With { took: vec![option.clone()], output }));
         }
         for offer in offers {
-            if let Occasion::Signal { signal, matching } = &offer.on
+            if let WaitFor::Signal { signal, matching } = &offer.on
                 && let Some(signal) = around.signal(signal, matching)
             {
                 return Ok(Step::End(Ending::Signal { took: offer.name.clone(), signal }));
@@ -124,24 +124,24 @@ impl RaceWork {
 }
 
 /// The opening of a race; the name of an offer whose time is none.
-pub(crate) fn opening<'o>(offers: &'o [Offer], around: &dyn Surroundings) -> Result<Opening, &'o Name> {
+pub(crate) fn opening<'o>(offers: &'o [RaceOption], around: &dyn Surroundings) -> Result<Opening, &'o Name> {
     let since = around.now();
-    let time = |offer: &'o Offer| match &offer.on {
-        Occasion::After(span) => Ok(Some(since + *span)),
-        Occasion::At(at) => {
+    let time = |offer: &'o RaceOption| match &offer.on {
+        WaitFor::After(span) => Ok(Some(since + *span)),
+        WaitFor::At(at) => {
             let at = around.eval(at, Payload::NULL).unwrap_or_default();
             at.value().as_u64().map(|nanos| Some(Time::from_nanos(nanos))).ok_or(&offer.name)
         }
-        Occasion::Signal { .. } | Occasion::Decision(_) => Ok(None),
+        WaitFor::Signal { .. } | WaitFor::Decision(_) => Ok(None),
     };
     Ok(Opening::Race { since, until: offers.iter().map(time).collect::<Result<_, _>>()? })
 }
 
 /// The decision among the offers. Validation allows one.
-pub(crate) fn decision(offers: &[Offer]) -> Option<&Decision> {
+pub(crate) fn decision(offers: &[RaceOption]) -> Option<&Decision> {
     offers.iter().find_map(|offer| match &offer.on {
-        Occasion::Decision(decision) => Some(&**decision),
-        Occasion::Signal { .. } | Occasion::After(_) | Occasion::At(_) => None,
+        WaitFor::Decision(decision) => Some(&**decision),
+        WaitFor::Signal { .. } | WaitFor::After(_) | WaitFor::At(_) => None,
     })
 }
 
@@ -153,14 +153,18 @@ mod tests {
     use core::time::Duration;
 
     /// A decision that is escalated after 2, a signal, and a deadline at 3.
-    fn offers() -> Vec<Offer> {
+    fn offers() -> Vec<RaceOption> {
         let mut decision = Decision::by("clerk", ["yes"]);
         decision.escalation = vec![Escalation { after: Duration::from_nanos(2), role: "head".into() }];
-        let late = Occasion::After(Duration::from_nanos(3));
-        vec![Offer::new("ask", decision.into()), Offer::new("mail", Occasion::signal("mail")), Offer::new("late", late)]
+        let late = WaitFor::After(Duration::from_nanos(3));
+        vec![
+            RaceOption::new("ask", decision.into()),
+            RaceOption::new("mail", WaitFor::signal("mail")),
+            RaceOption::new("late", late),
+        ]
     }
 
-    fn race(now: u64) -> (RaceWork, Alone, Vec<Offer>) {
+    fn race(now: u64) -> (RaceWork, Alone, Vec<RaceOption>) {
         let (mut work, mut around, offers) = (RaceWork::default(), Alone::default(), offers());
         if let Ok(Opening::Race { since, until }) = opening(&offers, &around) {
             work.open(since, &until);
@@ -169,7 +173,7 @@ mod tests {
         (work, around, offers)
     }
 
-    fn took(work: &RaceWork, around: &Alone, offers: &[Offer]) -> String {
+    fn took(work: &RaceWork, around: &Alone, offers: &[RaceOption]) -> String {
         let step = work.next(offers, around).unwrap();
         let Step::End(ending) = &step else { return format!("{step:?}") };
         match ending {
@@ -204,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_time_that_is_none_is_named() {
-        let offers = [Offer::new("odd", Occasion::At(crate::definition::Expr::value("noon")))];
+        let offers = [RaceOption::new("odd", WaitFor::At(crate::definition::Expr::value("noon")))];
         assert_eq!(opening(&offers, &Alone::default()), Err(&Name::from("odd")));
     }
 }

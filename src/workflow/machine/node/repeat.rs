@@ -20,12 +20,12 @@ pub(crate) fn next(repeat: &Repeat, instances: &Instances, around: &dyn Surround
         },
     };
     let is_done = || rounds > 0 && around.holds(&repeat.until, output.clone());
-    let stops = || repeat.whilst.as_ref().is_some_and(|whilst| !around.holds(whilst, output.clone()));
+    let stops = || repeat.while_.as_ref().is_some_and(|whilst| !around.holds(whilst, output.clone()));
     if is_done() || stops() {
         return Ok(Step::End(Ending::Succeeded));
     }
-    if rounds >= repeat.most {
-        let limit = LimitReached::Rounds { most: repeat.most };
+    if rounds >= repeat.max_rounds {
+        let limit = LimitReached::Rounds { max: repeat.max_rounds };
         return Ok(Step::End(Ending::Limit { limit, partial: output }));
     }
     Ok(begin(around.input_or_item(output), instances))

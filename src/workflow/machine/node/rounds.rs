@@ -6,7 +6,7 @@
 use super::Instances;
 use super::instance::is_default;
 use super::step::{Decided, Ending, Step, Surroundings, begin, cancel_then, first_failure};
-use crate::definition::{Join, Rest};
+use crate::definition::{Join, Remaining};
 use crate::payload::Payload;
 use crate::run::LimitReached;
 use serde::{Deserialize, Serialize};
@@ -90,7 +90,7 @@ impl RoundsWork {
         let most = around.limits().map_items;
         Ok(match self.due() {
             Some(_) if instances.len() >= most => {
-                let limit = LimitReached::Items { most };
+                let limit = LimitReached::Items { max: most };
                 cancel_then(instances, || Ending::Limit { limit, partial: Payload::NULL })
             }
             Some(item) => begin(around.input_or_item(item.clone()), instances),
@@ -111,8 +111,8 @@ impl Tokens {
     fn arrive(&mut self, join: Join, links: u32, link: u32, value: Payload) {
         match join {
             Join::Each => self.due.push_back(value),
-            Join::Rounds { rest: Rest::Ignore, .. } if self.here.contains_key(&link) => {}
-            Join::Rounds { of, .. } => {
+            Join::Rounds { remaining: Remaining::Ignore, .. } if self.here.contains_key(&link) => {}
+            Join::Rounds { required: of, .. } => {
                 self.held.entry(link).or_default().push_back(value);
                 self.advance(of, links);
             }
@@ -122,7 +122,7 @@ impl Tokens {
 
     fn close(&mut self, join: Join, links: u32, link: u32) {
         self.closed.insert(link);
-        if let Join::Rounds { of, .. } = join {
+        if let Join::Rounds { required: of, .. } = join {
             self.advance(of, links);
         }
     }
@@ -234,10 +234,10 @@ mod tests {
         ) {
             let of = of.min(links);
             let arrivals: Vec<u32> = arrivals.into_iter().map(|link| link % links).collect();
-            let rest = if hold { Rest::Hold } else { Rest::Ignore };
+            let rest = if hold { Remaining::Hold } else { Remaining::Ignore };
             let mut tokens = Tokens::default();
             for (time, link) in arrivals.iter().enumerate() {
-                tokens.arrive(Join::Rounds { of, rest }, links, *link, Payload::new(json!(time)));
+                tokens.arrive(Join::Rounds { required: of, remaining: rest }, links, *link, Payload::new(json!(time)));
             }
             let given: Vec<Value> = tokens.due.iter().map(|round| round.value().clone()).collect();
             let expected: Vec<Value> = rounds(&arrivals, links, of, hold).into_iter().map(|round| json!(round)).collect();
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_closed_link_holds_no_round_back() {
-        let join = Join::Rounds { of: 1, rest: Rest::Hold };
+        let join = Join::Rounds { required: 1, remaining: Remaining::Hold };
         let mut tokens = Tokens::default();
         tokens.arrive(join, 2, 0, Payload::new(json!(1)));
         tokens.arrive(join, 2, 0, Payload::new(json!(2)));

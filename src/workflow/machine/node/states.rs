@@ -137,8 +137,8 @@ fn leave(
             None => Ending::failed(format!("no way from state {} holds", state.name)),
         }));
     };
-    if token.entered >= states.most {
-        let limit = LimitReached::Steps { most: states.most };
+    if token.entered >= states.max_steps {
+        let limit = LimitReached::Steps { max: states.max_steps };
         return Ok(Step::End(Ending::Limit { limit, partial: value }));
     }
     let to = states.states.iter().position(|state| state.name == way.to);

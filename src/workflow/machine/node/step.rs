@@ -204,11 +204,11 @@ pub(super) mod fixture {
             Ok(Payload::NULL)
         }
 
-        fn asks(&self, _: &str, _: &Payload) -> bool {
+        fn predicate(&self, _: &str, _: &Payload) -> bool {
             false
         }
 
-        fn most(&self) -> u32 {
+        fn max_bytes(&self) -> u32 {
             u32::MAX
         }
     }

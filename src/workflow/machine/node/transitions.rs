@@ -10,7 +10,7 @@ use crate::event::{DecisionEvent, MapEvent, Opening, PartEvent};
 use crate::id::AgentId;
 use crate::name::Name;
 use crate::payload::Payload;
-use crate::run::{NodeOutcome, NodeRemedy, UndoOutcome};
+use crate::run::{CompensationOutcome, NodeOutcome, NodeRemedy};
 use crate::task::SideEffects;
 use crate::time::Time;
 
@@ -118,7 +118,7 @@ impl NodeState {
     }
 
     /// The compensation of the node has ended, or an operator has decided about one that failed.
-    pub(crate) fn compensate(&mut self, outcome: &UndoOutcome) -> Applied {
+    pub(crate) fn compensate(&mut self, outcome: &CompensationOutcome) -> Applied {
         match &mut self.stage {
             Stage::Ended(ended) => ended.compensate(outcome),
             Stage::Waiting | Stage::Working => {

@@ -3,7 +3,7 @@
 use super::Ruling;
 use super::flow::{Flow, Kind, Place, Stand, Undo};
 use counterpoint::definition::{Action, Body, Map, Repeat};
-use counterpoint::{Cause, OnUndoFailure, Owner, SideEffects, UndoOutcome};
+use counterpoint::{Cause, CompensationOutcome, OnCompensationFailure, Owner, SideEffects};
 use serde_json::{Value, json};
 
 /// A way back to save-points, or to where an operator wants it.
@@ -92,7 +92,7 @@ impl Flow {
     fn points(&self, broken: usize) -> Vec<usize> {
         let open = |point: &usize| {
             let Some(save) = &self.node(*point).save else { return false };
-            let most = save.again + u32::from(save.instead.is_some());
+            let most = save.retries + u32::from(save.alternative.is_some());
             let place = &self.places[*point];
             place.end == Some(Kind::Succeeded)
                 && place.used < most
@@ -130,13 +130,13 @@ impl Flow {
     }
 
     fn leaves_something(&self, back: &Back) -> bool {
-        let abandoned = |at: usize| matches!(self.places[at].undone, Some(UndoOutcome::Abandoned { .. }));
+        let abandoned = |at: usize| matches!(self.places[at].undone, Some(CompensationOutcome::Abandoned { .. }));
         let left = |at: usize| self.stands(at) || back.anew.is_none() && abandoned(at);
         self.inside(back).into_iter().any(left)
     }
 
     pub(super) fn is_settled(&self) -> bool {
-        let settled = |at: &usize| matches!(&self.places[*at].undone, Some(undone) if !matches!(undone, UndoOutcome::Failed { .. }));
+        let settled = |at: &usize| matches!(&self.places[*at].undone, Some(undone) if !matches!(undone, CompensationOutcome::Failed { .. }));
         self.to_undo.iter().all(settled)
     }
 
@@ -169,7 +169,7 @@ impl Flow {
         }
         self.reduced.retain(|(reader, _), _| reader.is_some_and(|reader| !nodes.contains(&reader)));
         for at in back.to {
-            let again = self.node(at).save.as_ref().expect("it is a save-point").again;
+            let again = self.node(at).save.as_ref().expect("it is a save-point").retries;
             self.places[at].instead = self.places[at].used > again;
         }
         self.to_undo.clear();
@@ -183,9 +183,11 @@ impl Flow {
 
     /// Whether a compensation may begin although one has failed.
     pub(super) fn is_held_by_failure(&self, at: usize) -> bool {
-        let failed = |at: &usize| matches!(self.places[*at].undone, Some(UndoOutcome::Failed { .. }));
+        let failed = |at: &usize| matches!(self.places[*at].undone, Some(CompensationOutcome::Failed { .. }));
         let begun = self.places[at].pieces.iter().any(|piece| piece.undo != Undo::Idle);
-        self.definition.on_undo_failure == OnUndoFailure::Halt && !begun && self.to_undo.iter().any(failed)
+        self.definition.on_compensation_failure == OnCompensationFailure::Stop
+            && !begun
+            && self.to_undo.iter().any(failed)
     }
 
     /// Somebody is asked about a piece.

@@ -4,12 +4,12 @@ use super::Ruling;
 use super::back::{Back, resolved};
 use core::cell::Cell;
 use counterpoint::definition::{
-    Action, Body, Boundary, Call, Condition, Definition, Expr, Join, Link, Map, Node, Occasion, Offer, On, Otherwise,
-    Pick, Reducer, Repeat, Rest, Trigger, Variable,
+    Action, Body, Boundary, Call, Condition, Definition, Expr, Join, Link, Map, Node, On, OnUnmet, Pick, RaceOption,
+    Reducer, Remaining, Repeat, Trigger, Variable, WaitFor,
 };
 use counterpoint::{
-    Cause, LimitReached, Measure, Name, NodeOutcome, NodeRemedy, OnFailure, OnUndoFailure, Opening, Owner, Phase,
-    Refusal, RunId, RunOutcome, SideEffects, Time, UndoOutcome,
+    Cause, CompensationOutcome, LimitReached, Measure, Name, NodeOutcome, NodeRemedy, OnCompensationFailure, OnFailure,
+    Opening, Owner, Phase, Refusal, RunId, RunOutcome, SideEffects, Time,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -93,7 +93,7 @@ pub(super) struct Place {
     pub(super) end: Option<Kind>,
     pub(super) took: Vec<Name>,
     pub(super) output: Value,
-    pub(super) undone: Option<UndoOutcome>,
+    pub(super) undone: Option<CompensationOutcome>,
     /// When it began, the handlers that fired beside it, and the one that ended it.
     pub(super) since: Option<Time>,
     pub(super) beside: Vec<Name>,
@@ -251,7 +251,7 @@ impl Flow {
             let save = self.node(self.source(link)).save.as_ref().expect("it is a save-point");
             match &link.on {
                 On::Success | On::Each => return Some(false),
-                On::Case(case) => return Some(save.instead.as_ref() == Some(case)),
+                On::Case(case) => return Some(save.alternative.as_ref() == Some(case)),
                 _ => {}
             }
         }
@@ -325,7 +325,7 @@ impl Flow {
     pub(super) fn rounds(&self, at: usize) -> Vec<Value> {
         let empty = Vec::new();
         let arrivals = self.arrivals.get(&at).unwrap_or(&empty);
-        let Join::Rounds { of, rest } = self.node(at).join else {
+        let Join::Rounds { required: of, remaining: rest } = self.node(at).join else {
             return arrivals.iter().filter_map(|(_, value)| value.clone()).collect();
         };
         let links = self.node(at).after.len();
@@ -333,7 +333,7 @@ impl Flow {
         let (mut held, mut closed) = (vec![VecDeque::new(); links], vec![false; links]);
         for (link, value) in arrivals {
             match value {
-                Some(_) if rest == Rest::Ignore && here[*link].is_some() => {}
+                Some(_) if rest == Remaining::Ignore && here[*link].is_some() => {}
                 Some(value) => held[*link].push_back(value.clone()),
                 None => closed[*link] = true,
             }
@@ -368,9 +368,9 @@ impl Flow {
             && !(0..self.places.len()).filter(ends).any(|end| end != join && self.leads(at, end, Some(join)))
     }
 
-    pub(super) fn counting_joins(&self) -> impl Iterator<Item = (usize, Rest)> {
+    pub(super) fn counting_joins(&self) -> impl Iterator<Item = (usize, Remaining)> {
         self.definition.nodes.iter().enumerate().filter_map(|(at, node)| match node.join {
-            Join::Count { rest, .. } => Some((at, rest)),
+            Join::Count { remaining: rest, .. } => Some((at, rest)),
             _ => None,
         })
     }
@@ -398,7 +398,7 @@ impl Flow {
         self.counting_joins().any(|(join, rest)| {
             let place = &self.places[join];
             let started = place.begun() || matches!(place.end, Some(Kind::Succeeded | Kind::Failed));
-            rest == Rest::Cancel && started && self.serves(at, join)
+            rest == Remaining::Cancel && started && self.serves(at, join)
         })
     }
 
@@ -406,7 +406,7 @@ impl Flow {
     pub(super) fn withdraws(&self, at: usize) -> bool {
         let place = &self.places[at];
         let lost = match self.node(at).action {
-            Action::Map(Map { enough: Some(ref enough), .. }) if place.enough => enough.cancels,
+            Action::Map(Map { completion: Some(ref enough), .. }) if place.enough => enough.cancel_rest,
             Action::Map(_) => self.too_many(at),
             _ => repeats(self.node(at)) && place.failed() > 0,
         };
@@ -438,7 +438,9 @@ impl Flow {
                     || open
                         && match &node.action {
                             Action::Wait { signal, .. } => signal.as_ref() == Some(wanted),
-                            Action::Race { offers } => offers.iter().any(|offer| subject(offer) == Some(wanted)),
+                            Action::Race { options: offers } => {
+                                offers.iter().any(|offer| subject(offer) == Some(wanted))
+                            }
                             _ => false,
                         }
             })
@@ -462,7 +464,7 @@ impl Flow {
     /// What a map has done is enough.
     pub(super) fn suffices(&mut self, at: usize) -> Ruling {
         self.reading.set(Some(at));
-        let Action::Map(Map { enough: Some(enough), .. }) = &self.node(at).action else {
+        let Action::Map(Map { completion: Some(enough), .. }) = &self.node(at).action else {
             return Err("it must wait for all".to_owned());
         };
         let place = &self.places[at];
@@ -476,10 +478,10 @@ impl Flow {
 
     /// Whether a map may end although something of it is under way.
     fn awaits_none(&self, at: usize) -> bool {
-        let Action::Map(Map { enough: Some(enough), .. }) = &self.node(at).action else { return false };
+        let Action::Map(Map { completion: Some(enough), .. }) = &self.node(at).action else { return false };
         let place = &self.places[at];
         let all = place.pieces.len() == place.items.len() && !self.is_open(at);
-        place.enough && !enough.cancels || enough.begun && all
+        place.enough && !enough.cancel_rest || enough.on_start && all
     }
 
     /// What a piece of work consists of.
@@ -553,7 +555,7 @@ impl Flow {
         ensure!(!self.goes_back(at), "a state is entered where the run goes back");
         ensure!(self.places[at].opened.is_some(), "a state is entered too soon");
         let entered = self.places[at].walk.as_ref().map_or(0, |walk| walk.entered);
-        ensure!(entered < states.most, "a state too many");
+        ensure!(entered < states.max_steps, "a state too many");
         let value = if entered == 0 {
             ensure!(states.states[to].name == states.start, "it begins in another state");
             let input = self.eval(&node.input, &Value::Null);
@@ -681,7 +683,7 @@ impl Flow {
             return None;
         }
         if !place.begun() {
-            return Some(node.precondition.as_ref()?.otherwise == Otherwise::Skip);
+            return Some(node.precondition.as_ref()?.otherwise == OnUnmet::Skip);
         }
         let once = matches!(node.action, Action::Do(_)) && !repeats(node);
         (!once || place.refused == place.pieces.len() && place.refused >= attempts(node)).then_some(false)
@@ -698,7 +700,7 @@ impl Flow {
             Join::Each | Join::Rounds { .. } => !self.rounds(at).is_empty(),
             Join::Any => open == 0 && taken > 0,
             Join::Trigger(rule) => fires(rule, &self.inputs(at)),
-            Join::Count { of, .. } => taken >= of as usize,
+            Join::Count { required: of, .. } => taken >= of as usize,
             _ => taken == links,
         };
         ensure!(ready, "a node starts with {taken} of {links} links, {open} open");
@@ -752,14 +754,14 @@ impl Flow {
                 walk.value.clone().unwrap_or_else(|| input.clone())
             }
             Action::Map(map) => {
-                let at_once = map.at_once;
+                let at_once = map.max_concurrent;
                 ensure!(!place.enough, "an item begins when there is enough");
                 ensure!(place.opened.is_some() && place.end.is_none(), "an item of a map that is not open");
                 ensure!(at_once.is_none_or(|most| place.active() < most as usize), "too many items at once");
                 ensure!(!self.too_many(at), "an item begins after too many have failed");
                 place.items.get(owner.item as usize).cloned().ok_or("an item too many")?
             }
-            Action::Repeat(Repeat { until, whilst, most, .. }) => {
+            Action::Repeat(Repeat { until, while_: whilst, max_rounds: most, .. }) => {
                 ensure!(place.opened.is_some() && place.end.is_none(), "a round of a repeat that is not open");
                 ensure!(owner.item < *most, "a round too many");
                 let before = place.pieces.last().map(given).unwrap_or_default();
@@ -880,7 +882,7 @@ impl Flow {
                 ensure!(halting || self.is_spare(at) || right, "a node succeeds against its postcondition");
                 (Kind::Succeeded, given)
             }
-            NodeOutcome::Failed { maybe, limit, .. } => {
+            NodeOutcome::Failed { outcome_unknown: maybe, limit, .. } => {
                 ensure!(!halting && !self.is_spare(at), "a node fails that was withdrawn");
                 let holds = self.definition.on_failure == OnFailure::Hold && took.is_empty() && self.would_break(at);
                 ensure!(!holds, "a node fails that should wait for a word");
@@ -913,7 +915,7 @@ impl Flow {
                 ensure!(output.unwrap_or_default() == partial, "it should leave {partial}");
                 (Kind::Failed, partial)
             }
-            NodeOutcome::Cancelled { maybe } => {
+            NodeOutcome::Cancelled { outcome_unknown: maybe } => {
                 let ended = self.places[at].interrupted.is_some();
                 let wanted = !(halting && self.places[at].begun() || self.is_spare(at) || ended);
                 ensure!(!wanted, "a node is cancelled that is needed");
@@ -926,7 +928,7 @@ impl Flow {
                     Join::Any => taken == 0,
                     Join::Each | Join::Rounds { .. } => self.rounds(at).is_empty(),
                     Join::Trigger(rule) => !fires(rule, &self.inputs(at)),
-                    Join::Count { of, .. } => taken < of as usize && !self.cut(at),
+                    Join::Count { required: of, .. } => taken < of as usize && !self.cut(at),
                     _ => taken < links,
                 };
                 ensure!(!halting && !self.places[at].begun(), "a node is skipped that has begun");
@@ -954,7 +956,9 @@ impl Flow {
         let place = &self.places[at];
         ensure!(place.end.is_none() && !place.held && place.remedy.is_none(), "it is held twice, or too late");
         ensure!(place.active() == 0, "it is held while something of it is under way");
-        let NodeOutcome::Failed { maybe, .. } = outcome else { return Err("it is held and has not failed".to_owned()) };
+        let NodeOutcome::Failed { outcome_unknown: maybe, .. } = outcome else {
+            return Err("it is held and has not failed".to_owned());
+        };
         ensure!(*maybe == place.doubtful(), "whether it may have happened is told wrongly");
         ensure!(self.caught(at, outcome).is_empty(), "a handler takes care of it");
         ensure!(self.may_fail(at), "a node is held without a reason");
@@ -1071,7 +1075,7 @@ impl Flow {
                 ensure!(took == [state.name.clone()], "it ends in another state");
                 value.or_else(|| told.clone()).unwrap_or_default()
             }
-            Action::Race { offers } => {
+            Action::Race { options: offers } => {
                 ensure!(self.stand == Stand::Running, "a race ends well in a run that was halted");
                 let Some(Opening::Race { until, .. }) = &place.opened else { return Err("it does not wait".into()) };
                 let took = took.first().ok_or("nothing has happened")?;
@@ -1112,7 +1116,7 @@ impl Flow {
                 let counts = |piece: &Piece| if piece.end == Some(true) { given(piece) } else { Value::Null };
                 place.pieces.iter().map(counts).chain(left).collect()
             }
-            Action::Repeat(Repeat { until, whilst, .. }) => {
+            Action::Repeat(Repeat { until, while_: whilst, .. }) => {
                 let last = place.pieces.last();
                 let output = last.map(given).unwrap_or_default();
                 let broken = last.is_some() && self.holds(until, &output);
@@ -1134,7 +1138,7 @@ impl Flow {
         if self.turned_away(at) == Some(false) || place.exhausted.is_some() || place.unresolved {
             return true;
         }
-        if let Join::Count { of, .. } = node.join
+        if let Join::Count { required: of, .. } = node.join
             && !place.begun()
             && taken < of as usize
         {
@@ -1147,14 +1151,16 @@ impl Flow {
                 let list = self.may_start(at).is_err() || self.eval(over, &Value::Null).is_array();
                 !list || self.too_many(at)
             }
-            Action::Repeat(Repeat { until, whilst, most, .. }) => place.pieces.last().is_some_and(|last| {
-                let more = whilst.as_ref().is_none_or(|whilst| self.holds(whilst, &given(last)));
-                let spent = place.pieces.len() == *most as usize && !self.holds(until, &given(last)) && more;
-                last.end == Some(false) || spent
-            }),
+            Action::Repeat(Repeat { until, while_: whilst, max_rounds: most, .. }) => {
+                place.pieces.last().is_some_and(|last| {
+                    let more = whilst.as_ref().is_none_or(|whilst| self.holds(whilst, &given(last)));
+                    let spent = place.pieces.len() == *most as usize && !self.holds(until, &given(last)) && more;
+                    last.end == Some(false) || spent
+                })
+            }
             Action::States(states) => self.state_gave(at).is_some_and(|(_, failed)| {
                 let walk = place.walk.as_ref().expect("it is in a state");
-                let spent = walk.entered == states.most && self.way(at).is_some();
+                let spent = walk.entered == states.max_steps && self.way(at).is_some();
                 let lost = self.way(at).is_none() && (failed || !states.states[walk.state].next.is_empty());
                 spent || lost
             }),
@@ -1205,9 +1211,9 @@ impl Flow {
         let piece = place.pieces.get(owner.item as usize).ok_or("an unknown piece")?;
         ensure!(piece.undo == Undo::Idle && piece.can_be_undone(), "a piece is undone twice or for nothing");
         for &later in &self.to_undo {
-            let settled =
-                matches!(&self.places[later].undone, Some(undone) if !matches!(undone, UndoOutcome::Failed { .. }));
-            let over = self.definition.on_undo_failure == OnUndoFailure::Continue && self.places[later].failed_once;
+            let settled = matches!(&self.places[later].undone, Some(undone) if !matches!(undone, CompensationOutcome::Failed { .. }));
+            let over = self.definition.on_compensation_failure == OnCompensationFailure::Continue
+                && self.places[later].failed_once;
             ensure!(
                 settled || over || !self.leads(at, later, None),
                 "node {later} came after it and is not undone yet"
@@ -1234,7 +1240,7 @@ impl Flow {
         Ok(())
     }
 
-    pub(super) fn undone(&mut self, at: usize, outcome: &UndoOutcome) -> Ruling {
+    pub(super) fn undone(&mut self, at: usize, outcome: &CompensationOutcome) -> Ruling {
         let back = self.back.as_ref().is_some_and(|back| back.undoing);
         let turns = self.stand == Stand::Undoing || back;
         ensure!(turns && self.to_undo.contains(&at), "a node is undone that need not be");
@@ -1245,8 +1251,8 @@ impl Flow {
         let place = &mut self.places[at];
         let any = |undo: &Undo| place.pieces.iter().any(|piece| piece.undo == *undo);
         match outcome {
-            UndoOutcome::Undone | UndoOutcome::Failed { .. } => {
-                let failed = matches!(outcome, UndoOutcome::Failed { .. });
+            CompensationOutcome::Compensated | CompensationOutcome::Failed { .. } => {
+                let failed = matches!(outcome, CompensationOutcome::Failed { .. });
                 ensure!(place.undone.is_none() && !any(&Undo::Active), "it is being undone");
                 ensure!(any(&Undo::Failed) == failed, "whether it is undone is told wrongly");
                 let left = place
@@ -1256,11 +1262,11 @@ impl Flow {
                 ensure!(failed || !left, "a piece of it is not undone");
             }
             _ => {
-                let failed = matches!(place.undone, Some(UndoOutcome::Failed { .. }));
+                let failed = matches!(place.undone, Some(CompensationOutcome::Failed { .. }));
                 ensure!(failed, "an operator speaks of what has not failed");
             }
         }
-        place.failed_once |= matches!(outcome, UndoOutcome::Failed { .. });
+        place.failed_once |= matches!(outcome, CompensationOutcome::Failed { .. });
         place.undone = Some(outcome.clone());
         Ok(())
     }
@@ -1280,7 +1286,7 @@ impl Flow {
         let effect =
             |piece: &Piece| piece.side_effects != SideEffects::None && (node.pivot || self.has_undo(at, piece));
         match &place.undone {
-            Some(undone) => matches!(undone, UndoOutcome::Abandoned { .. }),
+            Some(undone) => matches!(undone, CompensationOutcome::Abandoned { .. }),
             None => place.pieces.iter().any(effect),
         }
     }
@@ -1309,7 +1315,7 @@ impl Flow {
         ensure!(self.stand == Stand::Undoing, "a run ends without having turned back");
         for at in &self.to_undo {
             let undone = &self.places[*at].undone;
-            let settled = undone.as_ref().is_some_and(|undone| !matches!(undone, UndoOutcome::Failed { .. }));
+            let settled = undone.as_ref().is_some_and(|undone| !matches!(undone, CompensationOutcome::Failed { .. }));
             ensure!(settled, "node {at} is not undone");
         }
         let (left, any) = (self.residue(), self.places.iter().any(|place| place.undone.is_some()));
@@ -1502,9 +1508,9 @@ pub(super) fn repeats(node: &Node) -> bool {
 }
 
 /// The signal of an offer.
-fn subject(offer: &Offer) -> Option<&Name> {
+fn subject(offer: &RaceOption) -> Option<&Name> {
     match &offer.on {
-        Occasion::Signal { signal, .. } => Some(signal),
+        WaitFor::Signal { signal, .. } => Some(signal),
         _ => None,
     }
 }

@@ -7,9 +7,9 @@
 
 use counterpoint::definition::{Body, Definition};
 use counterpoint::{
-    CatalogueEvent, Cause, DecisionEvent, Entry, Event, FailureKind, LimitReached, MapEvent, Name, Next, NodeEvent,
-    NodeIx, NodeRef, Opening, Owner, Payload, Phase, RunEvent, RunId, RunOutcome, SideEffects, TaskEvent, TaskId, Time,
-    UndoOutcome,
+    CatalogueEvent, Cause, CompensationOutcome, DecisionEvent, Entry, Event, FailureKind, LimitReached, MapEvent, Name,
+    Next, NodeEvent, NodeIx, NodeRef, Opening, Owner, Payload, Phase, RunEvent, RunId, RunOutcome, SideEffects,
+    TaskEvent, TaskId, Time,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -194,7 +194,7 @@ impl Model {
                     | NodeEvent::Held { .. }
                     | NodeEvent::Finished { .. }
                     | NodeEvent::HandlerFired { .. }
-                    | NodeEvent::Map(MapEvent::Enough)
+                    | NodeEvent::Map(MapEvent::Completion)
                     | NodeEvent::StateEntered { .. }
                     | NodeEvent::Decision(DecisionEvent::Escalated { .. }),
                 ..
@@ -360,7 +360,7 @@ impl Model {
                 flow.places[at].closed = true;
                 Ok(())
             }
-            NodeEvent::Map(MapEvent::Enough) => self.flow_mut(run)?.suffices(at),
+            NodeEvent::Map(MapEvent::Completion) => self.flow_mut(run)?.suffices(at),
             NodeEvent::Operated { remedy } => {
                 let flow = self.flow_mut(run)?;
                 ensure!(!flow.goes_back(at), "a node is operated that goes back");
@@ -371,7 +371,7 @@ impl Model {
             }
             NodeEvent::Refused { guard } => self.flow_mut(run)?.refuses(at, *guard, now),
             NodeEvent::Exhausted { limit } => {
-                if let LimitReached::Depth { most } = limit {
+                if let LimitReached::Depth { max: most } = limit {
                     let calls = self.flow(run)?.calls(at);
                     let deep = calls.into_iter().filter(|call| call.depth == *most);
                     let mut deep = deep.map(|call| self.around(run, &call.workflow));
@@ -425,7 +425,7 @@ impl Model {
             NodeEvent::Compensated { outcome } => self.flow_mut(run)?.undone(at, outcome),
             NodeEvent::CompensationRetried => {
                 let place = &mut self.flow_mut(run)?.places[at];
-                ensure!(matches!(place.undone, Some(UndoOutcome::Failed { .. })), "nothing has failed");
+                ensure!(matches!(place.undone, Some(CompensationOutcome::Failed { .. })), "nothing has failed");
                 place.undone = None;
                 for piece in place.pieces.iter_mut().filter(|piece| piece.undo == Undo::Failed) {
                     piece.undo = Undo::Idle;

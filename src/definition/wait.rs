@@ -1,62 +1,63 @@
-//! What a node can wait for: signals, moments, and people who decide.
+//! What a node can wait for: signals, times and decisions of people. Also rules for signals, and milestones.
 
 use super::{Condition, Expr};
 use crate::name::Name;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
-/// One of the things that a race waits for.
+/// One of the options of a race.
 ///
 /// ```
-/// use counterpoint::definition::{Condition, Decision, Expr, Occasion, Offer};
+/// use counterpoint::definition::{Condition, Decision, Expr, WaitFor, RaceOption};
 /// use std::time::Duration;
 ///
-/// // Whatever comes first: the customer's word about this order, somebody's decision, or the end of the day.
+/// // The first of: a signal of the customer about this order, a decision of a manager, or the end of the day.
 /// let mine = Condition::equal(Expr::Item.at("/order"), Expr::Input.at("/order"));
 /// let offers = [
-///     Offer::new("withdrawn", Occasion::signal("withdraw").matching(mine)),
-///     Offer::new("decision", Decision::by("manager", ["approve", "reject"]).into()),
-///     Offer::new("late", Occasion::After(Duration::from_secs(86_400))),
+///     RaceOption::new("withdrawn", WaitFor::signal("withdraw").matching(mine)),
+///     RaceOption::new("decision", Decision::by("manager", ["approve", "reject"]).into()),
+///     RaceOption::new("late", WaitFor::After(Duration::from_secs(86_400))),
 /// ];
 /// assert_eq!(offers[0].name, "withdrawn");
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
-pub struct Offer {
-    /// What links call it ([`On::Case`](super::On::Case)); for a decision they name the option.
+pub struct RaceOption {
+    /// The name by which links refer to the option ([`On::Case`](super::On::Case)). For a decision, links name the option
+    /// that was chosen in it.
     pub name: Name,
-    /// What has to happen.
-    pub on: Occasion,
+    /// What the race waits for.
+    pub on: WaitFor,
 }
 
-impl Offer {
-    /// Something to wait for, by this name.
+impl RaceOption {
+    /// An option of this name.
     #[must_use]
-    pub fn new(name: impl Into<Name>, on: Occasion) -> Self {
+    pub fn new(name: impl Into<Name>, on: WaitFor) -> Self {
         Self { name: name.into(), on }
     }
 }
 
-/// Something that can happen.
+/// What an option of a race waits for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Occasion {
-    /// A signal comes.
+pub enum WaitFor {
+    /// A signal arrives.
     Signal {
-        /// Its name.
+        /// The name of the signal.
         signal: Name,
-        /// The correlation: which signals of that name are meant, asked of what they bring, as [`Expr::Item`]. Others are left
-        /// for whoever else waits for them.
+        /// The correlation: a condition on the content of the signal, given as [`Expr::Item`]. Signals that do not meet it
+        /// are left for other nodes.
         #[serde(default = "anything", skip_serializing_if = "is_anything")]
         matching: Condition,
     },
-    /// A while has passed since the node began to wait.
+    /// A span of time has passed since the node began to wait.
     After(#[serde(with = "crate::time::span")] Duration),
-    /// A moment has come, given as a [`Time`](crate::Time): a number of nanoseconds since the host's epoch.
+    /// A time is reached, given as a [`Time`](crate::Time): a number of nanoseconds since the host's epoch.
     At(Expr),
-    /// Somebody has decided.
+    /// A person has decided.
     Decision(Box<Decision>),
 }
 
@@ -68,14 +69,14 @@ fn is_anything(condition: &Condition) -> bool {
     *condition == Condition::True
 }
 
-impl Occasion {
-    /// A signal of this name comes.
+impl WaitFor {
+    /// Waits for a signal of this name.
     #[must_use]
     pub fn signal(name: impl Into<Name>) -> Self {
         Self::Signal { signal: name.into(), matching: Condition::True }
     }
 
-    /// Means only signals whose content meets this condition. Nothing but a signal is changed by it.
+    /// Accepts only signals whose content meets the condition. Has no effect on other variants.
     #[must_use]
     pub fn matching(self, condition: Condition) -> Self {
         match self {
@@ -85,13 +86,14 @@ impl Occasion {
     }
 }
 
-impl From<Decision> for Occasion {
+impl From<Decision> for WaitFor {
     fn from(decision: Decision) -> Self {
         Self::Decision(Box::new(decision))
     }
 }
 
-/// Something that people decide. The host says who speaks and which roles they have; the engine sees to it that they may.
+/// A decision of a person. The host authenticates the person and supplies their roles; the engine checks that they may
+/// decide.
 ///
 /// ```
 /// use counterpoint::definition::Decision;
@@ -99,48 +101,48 @@ impl From<Decision> for Occasion {
 ///
 /// let release = Decision::by("editor", ["publish", "return"])
 ///     .escalated(Duration::from_secs(3_600), "chief editor")
-///     .not_by_the_one_of("draft");
+///     .not_by_decider_of("draft");
 /// assert_eq!(release.options.len(), 2);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Decision {
-    /// Who may decide: everybody with this role.
+    /// The role that may decide.
     pub role: Name,
-    /// What they may decide for. Links call these by name ([`On::Case`](super::On::Case)).
+    /// The options of the decision. Links refer to them by name ([`On::Case`](super::On::Case)).
     pub options: Vec<Name>,
-    /// Who else may, after a while without a decision, in the order of the whiles.
+    /// Further roles that may decide after a time without a decision, ordered by that time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub escalation: Vec<Escalation>,
-    /// Four eyes: whoever decided these nodes may not decide this one.
+    /// The four-eyes principle: a person who decided one of these nodes may not decide this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_by: Vec<Name>,
 }
 
 impl Decision {
-    /// A decision of somebody with this role between these options.
+    /// A decision between these options by a person with this role.
     #[must_use]
     pub fn by<N: Into<Name>>(role: impl Into<Name>, options: impl IntoIterator<Item = N>) -> Self {
         let options = options.into_iter().map(Into::into).collect();
         Self { role: role.into(), options, escalation: Vec::new(), not_by: Vec::new() }
     }
 
-    /// Lets those with this role decide as well, when nobody has after this while.
+    /// Lets people with another role decide as well after a time without a decision.
     #[must_use]
     pub fn escalated(mut self, after: Duration, role: impl Into<Name>) -> Self {
         self.escalation.push(Escalation { after, role: role.into() });
         self
     }
 
-    /// Keeps it from whoever decided that node.
+    /// Excludes the person who decided `node`.
     #[must_use]
-    pub fn not_by_the_one_of(mut self, node: impl Into<Name>) -> Self {
+    pub fn not_by_decider_of(mut self, node: impl Into<Name>) -> Self {
         self.not_by.push(node.into());
         self
     }
 
-    /// The roles that may decide after so many steps of escalation.
+    /// The roles that may decide after `level` steps of escalation.
     pub(crate) fn roles(&self, level: u32) -> impl Iterator<Item = &Name> {
         let more = self.escalation.iter().take(level as usize).map(|step| &step.role);
         core::iter::once(&self.role).chain(more)
@@ -152,84 +154,84 @@ impl Decision {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Escalation {
-    /// After how long without a decision.
+    /// The time without a decision.
     #[serde(with = "crate::time::span")]
     pub after: Duration,
-    /// Who may decide from then on, too.
+    /// The role that may decide from then on, in addition to the others.
     pub role: Name,
 }
 
-/// How a run treats signals of a name that it is sent. Without one a signal is kept until somebody takes it. (WCP 24)
+/// How a run treats signals of one name. Without a rule, a signal is kept until a node takes it. (WCP 24)
 ///
 /// ```
 /// use counterpoint::definition::SignalRule;
 /// use std::time::Duration;
 ///
 /// let tick = SignalRule::new("tick").transient();
-/// let bid = SignalRule::new("bid").kept_for(Duration::from_secs(60)).at_most(10);
-/// assert!(tick.transient && bid.most == Some(10));
+/// let bid = SignalRule::new("bid").kept_for(Duration::from_secs(60)).max_kept(10);
+/// assert!(tick.transient && bid.max_kept == Some(10));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SignalRule {
-    /// Of the signals.
+    /// The name of the signals.
     pub name: Name,
-    /// Whether a signal is lost if nobody waits for it at that moment. (WCP 23)
+    /// Whether a signal is dropped if no node waits for it when it arrives. (WCP 23)
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub transient: bool,
-    /// How long a signal is kept that nobody takes.
+    /// How long a signal is kept that no node takes.
     #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<Duration>,
-    /// How many are kept; more are refused.
+    /// How many signals are kept at a time; further ones are rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub most: Option<u32>,
+    pub max_kept: Option<u32>,
 }
 
 impl SignalRule {
-    /// Signals of this name, kept until taken.
+    /// Keeps signals of this name until a node takes them.
     #[must_use]
     pub fn new(name: impl Into<Name>) -> Self {
-        Self { name: name.into(), transient: false, ttl: None, most: None }
+        Self { name: name.into(), transient: false, ttl: None, max_kept: None }
     }
 
-    /// Lost if nobody waits for them.
+    /// Drops signals for which no node waits.
     #[must_use]
     pub const fn transient(mut self) -> Self {
         self.transient = true;
         self
     }
 
-    /// Kept no longer than this.
+    /// Bounds how long a signal is kept.
     #[must_use]
     pub const fn kept_for(mut self, span: Duration) -> Self {
         self.ttl = Some(span);
         self
     }
 
-    /// Kept no more than so many at a time.
+    /// Bounds how many signals are kept at a time.
     #[must_use]
-    pub const fn at_most(mut self, count: u32) -> Self {
-        self.most = Some(count);
+    pub const fn max_kept(mut self, count: u32) -> Self {
+        self.max_kept = Some(count);
         self
     }
 }
 
-/// A stretch of the run in which a node may start: after one node has succeeded, and until another starts. The state is
-/// tested and not used up: any number of nodes may have the same milestone. (WCP 18)
+/// The stretch of the run in which a node may start: after one node has succeeded, and until another starts. Starting a node
+/// does not use the milestone up: any number of nodes may have the same one. (WCP 18)
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Milestone {
     /// The node that must have succeeded. If it ends otherwise, the node with the milestone is skipped.
     pub after: Name,
-    /// The node that must not have started or been withdrawn. If it has, the node with the milestone is skipped; if that
-    /// has started by then, it goes on.
+    /// The node that must not have started or been cancelled. If it has, the node with the milestone is skipped. A node with
+    /// a milestone that has already started goes on.
     pub until: Name,
 }
 
 impl Milestone {
-    /// After one node, and until another.
+    /// The stretch after one node has succeeded and until another starts.
     #[must_use]
     pub fn between(after: impl Into<Name>, until: impl Into<Name>) -> Self {
         Self { after: after.into(), until: until.into() }
