@@ -1,4 +1,4 @@
-#![cfg_attr(not(feature = "threads"), allow(rustdoc::broken_intra_doc_links))]
+#![cfg_attr(not(feature = "full"), allow(rustdoc::broken_intra_doc_links))]
 //! Counterpoint is the mind of an orchestrator as a library: which agent does which task, when, what follows, what to retry,
 //! what to undo. It performs no I/O, reads no clock, starts no thread and draws no hidden randomness; a host drives it.
 //!
@@ -10,7 +10,7 @@
 //! | [`Event`] | a fact that the core decided or learned: the journal, the audit trail and the feed of every observer |
 //! | [`Effect`] | what the host must do next: plain data |
 //! | [`Rejected`] | a command that was refused; nothing changed |
-//! | [`Projection`](insight::Projection) | a fold over events: metrics, progress, timelines. The core's own state is one, too |
+//! | [`Projection`](feed::Projection) | a fold over events: metrics, progress, timelines. The core's own state is one, too |
 //!
 //! # The host's loop
 //!
@@ -68,30 +68,36 @@
 //! - [`access`]: who may command what, and the trail of who did.
 //! - `sim` (feature `sim`): all of it in virtual time, with modelled agents, loads and faults.
 
+#[cfg(feature = "access")]
 pub mod access;
 pub mod agent;
 pub mod capacity;
 pub mod command;
 pub mod coordination;
 pub mod dag;
+#[cfg(feature = "decompose")]
 pub mod decompose;
 pub mod definition;
 pub mod effect;
 pub mod engine;
 pub mod error;
 pub mod event;
+pub mod feed;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 pub mod host;
 pub mod id;
+#[cfg(feature = "observe")]
 pub mod insight;
 pub mod journal;
+#[cfg(feature = "language")]
 pub mod language;
 pub mod limits;
 pub mod name;
 pub mod payload;
 #[cfg(feature = "planning")]
 pub mod planning;
+#[cfg(feature = "protocol")]
 pub mod protocol;
 pub mod rejected;
 pub mod resilience;
@@ -103,6 +109,7 @@ pub mod scheduler;
 pub mod sim;
 mod structure;
 pub mod task;
+#[cfg(feature = "coordination")]
 pub mod team;
 #[cfg(feature = "testing")]
 pub mod testing;

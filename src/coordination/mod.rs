@@ -19,18 +19,28 @@
 //! something is estimated (chances, trails), and then what they lead to is for whoever asks to write down.
 
 pub mod aggregate;
+#[cfg(feature = "coordination")]
 pub mod blackboard;
 mod budget;
+#[cfg(feature = "coordination")]
 pub mod consensus;
 pub mod convergence;
 pub mod delegation;
+#[cfg(feature = "coordination")]
 pub mod expertise;
+#[cfg(feature = "coordination")]
 pub mod hierarchy;
+#[cfg(feature = "coordination")]
 pub mod market;
+#[cfg(feature = "coordination")]
 mod reputation;
+#[cfg(feature = "coordination")]
 mod share;
+#[cfg(feature = "coordination")]
 pub mod stigmergy;
 
 pub use budget::{Budget, Overdrawn};
+#[cfg(feature = "coordination")]
 pub use reputation::Reputation;
+#[cfg(feature = "coordination")]
 pub use share::Share;

@@ -4,6 +4,7 @@
 use super::accounts::Affordable;
 use super::book::{Book, Folded};
 use super::delegate::PartOf;
+#[cfg(feature = "observe")]
 use super::recent::Recent;
 use crate::command::{Accepted, Command};
 use crate::effect::Outbox;
@@ -33,6 +34,7 @@ const BATCH: usize = 64;
 pub(super) struct Driver {
     pub(super) core: Core,
     pub(super) book: Book,
+    #[cfg(feature = "observe")]
     pub(super) recent: Recent,
     /// How many of the call's facts have been folded.
     folded: usize,
@@ -45,8 +47,13 @@ impl Driver {
     }
 
     pub(super) fn with(core: Core, book: Book) -> Self {
-        let recent = Recent::new(core.config().story());
-        Self { core, book, recent, folded: 0 }
+        Self {
+            #[cfg(feature = "observe")]
+            recent: Recent::new(core.config().story()),
+            core,
+            book,
+            folded: 0,
+        }
     }
 
     /// A fact of the journal becomes state.
@@ -58,6 +65,7 @@ impl Driver {
     }
 
     fn fold(&mut self, entry: &Entry) -> Folded {
+        #[cfg(feature = "observe")]
         self.recent.note(entry);
         self.book.fold(entry)
     }

@@ -40,6 +40,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(feature = "access")]
+mod access;
 mod accounts;
 mod book;
 mod catalog;
@@ -50,11 +52,11 @@ mod delegate;
 mod drive;
 mod family;
 mod follower;
-mod known;
 mod list;
 mod migrate;
 mod operate;
 mod query;
+#[cfg(feature = "observe")]
 mod recent;
 mod snapshot;
 mod spending;
@@ -78,7 +80,6 @@ use crate::effect::Outbox;
 use crate::error::RestoreError;
 use crate::event::Entry;
 use crate::id::{RunId, Seq};
-use crate::insight::{Line, Subject};
 use crate::rejected::Rejected;
 use crate::run::{Migration, MigrationReport};
 use crate::scheduler::{Config, Log, Reader, Tx};
@@ -194,13 +195,6 @@ impl Engine {
     /// When there is no such run or definition, or the run does not go forward.
     pub fn migration(&self, run: RunId, migration: &Migration) -> Result<MigrationReport, Rejected> {
         self.driver.migration(run, migration)
-    }
-
-    /// The last facts about a task, an agent or a run, the oldest first: what happened to it lately, for whoever asks why
-    /// it is as it is. Told from the last facts about everything, see [`Config::with_story`].
-    #[must_use]
-    pub fn story(&self, of: impl Into<Subject>) -> Vec<Line> {
-        self.driver.recent.story(of.into())
     }
 
     /// The number of the last fact.

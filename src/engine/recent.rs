@@ -1,5 +1,6 @@
 //! The last facts, kept for whoever asks what happened.
 
+use super::Engine;
 use crate::event::Entry;
 use crate::insight::{Line, Projection, Story, Subject};
 use std::collections::VecDeque;
@@ -30,5 +31,14 @@ impl Recent {
         let mut story = Story::new(self.most, self.most.saturating_mul(4));
         story.replay(&self.entries);
         story.of(of).cloned().collect()
+    }
+}
+
+impl Engine {
+    /// The last facts about a task, an agent or a run, the oldest first: what happened to it lately, for whoever asks why
+    /// it is as it is. Told from the last facts about everything, see [`Config::with_story`].
+    #[must_use]
+    pub fn story(&self, of: impl Into<Subject>) -> Vec<Line> {
+        self.driver.recent.story(of.into())
     }
 }

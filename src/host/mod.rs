@@ -14,7 +14,7 @@ mod snapshots;
 pub mod thread;
 
 #[cfg(any(feature = "threads", feature = "async"))]
-pub use crate::insight::EventFilter;
+pub use crate::feed::EventFilter;
 #[cfg(any(feature = "threads", feature = "async"))]
 pub use error::{HostError, RunError};
 #[cfg(any(feature = "threads", feature = "async"))]

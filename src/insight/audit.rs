@@ -2,12 +2,12 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
 
-use super::subject::Subject;
 use super::text::line;
 use super::{Projection, describe};
 use crate::event::{
     AgentEvent, CatalogueEvent, ControlEvent, DecisionEvent, Entry, Event, MapEvent, NodeEvent, RunEvent, TaskEvent,
 };
+use crate::feed::Subject;
 use crate::id::{Incarnation, Seq};
 use crate::run::{Cause, CompensationOutcome};
 use crate::task::FailureKind;

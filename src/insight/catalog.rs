@@ -2,11 +2,11 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
 
-use super::table::Table;
 use crate::definition::{Action, Body, Definition, Map, Node, Repeat};
 use crate::event::{CatalogueEvent, ControlEvent, Event, RunEvent};
 use crate::id::{NodeIx, RunId};
 use crate::name::Name;
+use crate::structure::Table;
 use crate::task::Owner;
 use std::sync::Arc;
 

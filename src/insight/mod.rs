@@ -38,7 +38,6 @@ mod alerts;
 mod audit;
 mod catalog;
 mod describe;
-mod feed;
 mod lineage;
 mod metrics;
 mod picture;
@@ -48,18 +47,14 @@ mod report;
 #[cfg(feature = "tracing")]
 mod spans;
 mod story;
-mod subject;
-mod table;
 mod text;
 mod timeline;
 mod trace;
 
+pub use crate::feed::{EventFilter, Family, Feed, Projection, Seen, Subject};
 pub use alerts::{Alert, AlertRules, Alerts, Signal, Statistic};
 pub use audit::{Actor, Audit, AuditLine};
 pub use describe::describe;
-#[cfg(feature = "threads")]
-pub(crate) use feed::Gap;
-pub use feed::{EventFilter, Family, Feed, Seen};
 pub use lineage::{HandedOn, Lineage, Maker, Print, Product, RunLineage, Source};
 pub use metrics::{
     AgentFigures, Compliance, Counts, Figures, LoadSpread, Metrics, MetricsSnapshot, Rates, Summary, Usage, Waits,
@@ -71,43 +66,4 @@ pub use report::Report;
 #[cfg(feature = "tracing")]
 pub use spans::Spans;
 pub use story::{Line, Story};
-pub use subject::Subject;
 pub use timeline::{Bar, BarResult, Mark, MarkKind, Step, SvgOptions, Timeline, TimelineData};
-
-use crate::event::Entry;
-
-/// A fold over the journal's entries.
-///
-/// ```
-/// use counterpoint::insight::Projection;
-/// use counterpoint::{Entry, RunEvent, RunId, Seq, Time};
-///
-/// #[derive(Default)]
-/// struct Last(Time);
-///
-/// impl Projection for Last {
-///     fn apply(&mut self, entry: &Entry) {
-///         self.0 = entry.at;
-///     }
-/// }
-///
-/// let event = RunEvent::Resumed.of(RunId::new(1));
-/// let mut last = Last::default();
-/// last.replay(&[Entry { seq: Seq::new(1), at: Time::from_secs(3), event }]);
-/// assert_eq!(last.0, Time::from_secs(3));
-/// ```
-pub trait Projection {
-    /// Takes one entry in. Entries come in the order of the journal; anything else gives answers that mean little, and no
-    /// panic.
-    fn apply(&mut self, entry: &Entry);
-
-    /// Takes many entries in.
-    fn replay<'a>(&mut self, entries: impl IntoIterator<Item = &'a Entry>)
-    where
-        Self: Sized,
-    {
-        for entry in entries {
-            self.apply(entry);
-        }
-    }
-}

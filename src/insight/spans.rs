@@ -3,13 +3,13 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
 
 use super::catalog::Catalog;
-use super::table::Table;
 use super::{Projection, describe};
 use crate::agent::AgentSpec;
 use crate::event::{AgentEvent, Entry, Event, NodeEvent, RunEvent, TaskEvent};
 use crate::id::{AgentId, AttemptId, Incarnation, NodeIx, RunId, TaskId};
 use crate::name::Name;
 use crate::run::{NodeOutcome, RunOutcome, RunSpec};
+use crate::structure::Table;
 use crate::task::{Owner, Phase, TaskOutcome, TaskSpec};
 use crate::trace::TraceContext;
 use core::fmt::{self, Display};

@@ -1,10 +1,10 @@
 //! The last things that happened to one task, agent or run.
 
-use super::subject::{Subject, Subjects};
-use super::table::Table;
 use super::{Projection, describe};
 use crate::event::Entry;
+use crate::feed::{Subject, Subjects};
 use crate::id::Seq;
+use crate::structure::Table;
 use crate::time::Time;
 use core::fmt;
 use serde::{Deserialize, Serialize};

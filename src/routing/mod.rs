@@ -32,6 +32,7 @@
 
 mod adaptive;
 mod affine;
+#[cfg(feature = "coordination")]
 mod auction;
 mod bandit;
 mod by_priority;
@@ -47,6 +48,7 @@ mod peak_ewma;
 mod performance;
 mod round_robin;
 mod score;
+#[cfg(feature = "coordination")]
 mod trails;
 mod two_choices;
 mod view;
@@ -54,6 +56,7 @@ mod weighted_round_robin;
 
 pub use adaptive::{Adaptive, Situation};
 pub use affine::Affine;
+#[cfg(feature = "coordination")]
 pub use auction::{Auction, Award, Bidder};
 pub use bandit::LinUcb;
 pub use by_priority::ByPriority;
@@ -68,6 +71,7 @@ pub use peak_ewma::PeakEwma;
 pub use performance::Performance;
 pub use round_robin::RoundRobin;
 pub use score::{Breakdown, Factor, MultiFactor, WeightError, Weights};
+#[cfg(feature = "coordination")]
 pub use trails::Trails;
 pub use two_choices::TwoChoices;
 pub(crate) use view::{AgentIx, AgentLoad, Eligible, LoadTable, Occupancy};

@@ -225,6 +225,7 @@ impl Config {
         }
     }
 
+    #[cfg(feature = "observe")]
     pub(crate) const fn story(&self) -> usize {
         self.story
     }

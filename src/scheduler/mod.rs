@@ -29,6 +29,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(feature = "access")]
+mod access;
 mod apply;
 mod config;
 mod decide;
@@ -65,13 +67,11 @@ pub use standing::Standing;
 pub use view::{AccountView, AgentView, Routability, TaskView};
 pub use waits::TaskWait;
 
-use crate::access::AccessState;
 use crate::command::{Accepted, Command};
 use crate::effect::Outbox;
 use crate::error::RestoreError;
 use crate::event::Entry;
-use crate::id::{AttemptId, Incarnation, Seq, TaskId};
-use crate::name::Name;
+use crate::id::Seq;
 use crate::rejected::{Misuse, Rejected};
 use crate::time::Time;
 use core::fmt;
@@ -179,16 +179,6 @@ impl Deref for Scheduler {
 
     fn deref(&self) -> &Reader {
         self.core.reader()
-    }
-}
-
-impl AccessState for Scheduler {
-    fn tenant_of(&self, task: TaskId) -> Option<Option<&Name>> {
-        self.core.reader().tenant_of(task)
-    }
-
-    fn holder_of(&self, attempt: AttemptId) -> Option<Incarnation> {
-        self.core.reader().holder_of(attempt)
     }
 }
 

@@ -9,7 +9,7 @@ use super::standing::Standing;
 use super::view::{AccountView, AgentView, Routability, TaskView};
 use super::waits::TaskWait;
 use crate::effect::{Effect, Outbox};
-use crate::id::{AgentId, AttemptId, Incarnation, TaskId};
+use crate::id::{AgentId, TaskId};
 use crate::name::Name;
 use crate::routing::RoutingStrategy;
 use crate::structure::Anomalies;
@@ -151,18 +151,6 @@ impl Reader {
 
     pub(super) const fn effects(&self) -> Effects<'_> {
         Effects { state: &self.state, grace: self.config.limits.cancel_grace }
-    }
-
-    /// The tenant that a task is done for.
-    pub(crate) fn tenant_of(&self, id: TaskId) -> Option<Option<&Name>> {
-        self.state.tasks().by_id(id).map(|task| task.spec.tenant.as_ref())
-    }
-
-    /// The agent that holds an attempt that is under way.
-    pub(crate) fn holder_of(&self, attempt: AttemptId) -> Option<Incarnation> {
-        let task = self.state.tasks().by_id(attempt.task());
-        let task = task.filter(|task| task.attempts.begun == attempt.number().get())?;
-        task.running().map(|running| running.by)
     }
 }
 

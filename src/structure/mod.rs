@@ -11,6 +11,7 @@ mod idmap;
 mod median;
 mod random;
 mod rules;
+mod table;
 #[cfg(feature = "threads")]
 pub(crate) mod threads;
 mod wheel;
@@ -24,4 +25,5 @@ pub(crate) use idmap::{IdMap, NearMap};
 pub(crate) use median::median;
 pub use random::Random;
 pub(crate) use rules::{rules, with};
+pub(crate) use table::Table;
 pub(crate) use wheel::{TimerKey, Wheel};

@@ -86,6 +86,7 @@ mod builder;
 mod check;
 pub(crate) mod context;
 pub(crate) mod functions;
+#[cfg(feature = "coordination")]
 mod group;
 pub(crate) mod machine;
 pub(crate) mod nearest;
@@ -96,6 +97,7 @@ mod validate;
 
 pub use builder::{Branches, CaseRef, Choice, Flow, Handle, Source, Value, VariableRef, Workflow, kind};
 pub use check::{Advice, Check, check};
+#[cfg(feature = "coordination")]
 pub use group::{Answers, Decide, Group, GroupDecision};
 pub use step::{Attempt, Done, Query, Step, Undo};
 pub use steps::Steps;

@@ -17,7 +17,7 @@ mod future_journal;
 mod future_snapshots;
 mod kit;
 mod report;
-#[cfg(feature = "tracing")]
+#[cfg(all(feature = "protocol", feature = "tracing"))]
 mod spans;
 #[cfg(feature = "tower")]
 mod tower;

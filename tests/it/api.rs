@@ -26,45 +26,26 @@ const fn equal<T: Eq>() {}
 #[test]
 fn errors_are_errors_everywhere() {
     use counterpoint::{
-        BadConfig, Failure, PayloadError, Rejected, RestoreError, access, coordination, dag, decompose, journal,
-        language, protocol, resilience, routing, saga, team, trace, workflow,
+        BadConfig, Failure, PayloadError, Rejected, RestoreError, coordination, dag, journal, resilience, routing,
+        saga, trace, workflow,
     };
     error::<BadConfig>();
     error::<Failure>();
     error::<PayloadError>();
     error::<Rejected>();
     error::<RestoreError>();
-    error::<access::DenialReason>();
-    error::<access::AccessError>();
-    error::<access::Unauthenticated>();
     error::<coordination::Overdrawn>();
-    error::<coordination::blackboard::NotWritten>();
-    error::<coordination::consensus::VoteError>();
     error::<coordination::delegation::NotDelegated>();
     error::<coordination::delegation::NotEnded>();
-    error::<coordination::hierarchy::HierarchyError>();
-    error::<coordination::market::BadBid>();
-    error::<coordination::market::ContractError>();
-    error::<coordination::market::ExchangeError>();
     error::<dag::BuildError>();
     error::<dag::Refused>();
-    error::<decompose::DecomposeError>();
-    error::<decompose::NoPlan>();
     error::<journal::AppendError>();
     error::<journal::JournalError>();
-    error::<language::DocumentError>();
-    error::<language::DocumentFaultKind>();
-    error::<protocol::BadMessageId>();
-    error::<protocol::Malformed>();
-    error::<protocol::NotACommand>();
-    error::<protocol::NotAMessage>();
     error::<resilience::breaker::Refused>();
     error::<resilience::rate::Limited>();
     error::<routing::WeightError>();
     error::<saga::SagaError>();
     error::<saga::UnwindError>();
-    error::<team::NoTeam>();
-    error::<team::PhaseError>();
     error::<trace::BadTrace>();
     error::<workflow::DefinitionError>();
     error::<workflow::Fault>();
@@ -85,6 +66,31 @@ fn errors_are_errors_everywhere() {
         error::<counterpoint::sim::storm::BadCase>();
         error::<counterpoint::sim::storm::Failed>();
     }
+}
+
+#[cfg(feature = "full")]
+#[test]
+fn errors_of_features_are_errors_everywhere() {
+    use counterpoint::{access, coordination, decompose, language, protocol, team};
+    error::<access::DenialReason>();
+    error::<access::AccessError>();
+    error::<access::Unauthenticated>();
+    error::<coordination::blackboard::NotWritten>();
+    error::<coordination::consensus::VoteError>();
+    error::<coordination::hierarchy::HierarchyError>();
+    error::<coordination::market::BadBid>();
+    error::<coordination::market::ContractError>();
+    error::<coordination::market::ExchangeError>();
+    error::<decompose::DecomposeError>();
+    error::<decompose::NoPlan>();
+    error::<language::DocumentError>();
+    error::<language::DocumentFaultKind>();
+    error::<protocol::BadMessageId>();
+    error::<protocol::Malformed>();
+    error::<protocol::NotACommand>();
+    error::<protocol::NotAMessage>();
+    error::<team::NoTeam>();
+    error::<team::PhaseError>();
 }
 
 #[cfg(feature = "planning")]

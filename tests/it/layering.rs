@@ -14,6 +14,7 @@ const FLOORS: &[(u32, &[&str])] = &[
     (32, &["workflow"]),
     (33, &["language"]),
     (34, &["decompose"]),
+    (39, &["feed"]),
     (40, &["access", "insight", "journal", "protocol"]),
     (41, &["scheduler"]),
     (42, &["engine"]),

@@ -44,10 +44,13 @@ fn property(default: u32) -> proptest::test_runner::Config {
     }
 }
 
+#[cfg(feature = "full")]
 mod access;
 mod api;
+#[cfg(feature = "decompose")]
 mod blocks;
 mod complaints;
+#[cfg(feature = "coordination")]
 mod coordination;
 mod dag;
 #[cfg(feature = "threads")]
@@ -59,8 +62,10 @@ mod flow_oracle;
 mod follower;
 mod guarded;
 mod guards;
+#[cfg(feature = "observe")]
 mod insight;
 mod kit;
+#[cfg(feature = "full")]
 mod language;
 mod layering;
 mod links;
@@ -70,6 +75,7 @@ mod patterns;
 mod pivot;
 #[cfg(feature = "planning")]
 mod planning;
+#[cfg(feature = "protocol")]
 mod protocol;
 mod recovery;
 mod regressions;
@@ -78,9 +84,9 @@ mod restore;
 mod routing;
 mod saga;
 mod scheduler;
-#[cfg(feature = "sealed")]
+#[cfg(feature = "full")]
 mod sealed;
-#[cfg(feature = "sim")]
+#[cfg(feature = "full")]
 mod sim;
 #[cfg(feature = "threads")]
 mod thread_host;

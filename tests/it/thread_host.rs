@@ -1,7 +1,7 @@
 //! The host on threads: what a caller sees.
 
+use counterpoint::feed::Seen;
 use counterpoint::host::thread::{EventFilter, HostError, RunError, Snapshots, ThreadHost};
-use counterpoint::insight::Seen;
 use counterpoint::journal::{AppendError, Epoch, Journal, JournalError, MemoryJournal, Takeover};
 use counterpoint::rejected::Conflict;
 use counterpoint::workflow::{Attempt, Done, Step, Steps, Undo, Workflow};

@@ -13,7 +13,8 @@ use crate::event::Entry;
 use crate::host::HostError;
 use crate::host::desk::{Ask, Batch, Desk, Ended, Reply};
 use crate::host::snapshots::SnapshotStatus;
-use crate::id::{AttemptId, Incarnation, RunId, Seq};
+use crate::id::{AttemptId, Incarnation, Seq};
+#[cfg(feature = "observe")]
 use crate::insight::RunProgress;
 use crate::journal::{AppendError, Epoch};
 use crate::time::Time;
@@ -44,8 +45,9 @@ pub(super) enum Message {
         agent: Arc<dyn Performer>,
         reply: Reply<Result<Incarnation, HostError>>,
     },
+    #[cfg(feature = "observe")]
     Follow {
-        run: RunId,
+        run: crate::id::RunId,
         send: Sender<RunProgress>,
         reply: Reply<()>,
     },
@@ -249,6 +251,7 @@ impl Work {
                 }
                 self.desk.answer(reply, joined);
             }
+            #[cfg(feature = "observe")]
             Message::Follow { run, send, reply } => {
                 self.followers.follow(run, send);
                 self.desk.answer(reply, ());

@@ -1,9 +1,7 @@
-//! Streams of facts and of progress.
+//! Streams of facts.
 
 use crate::event::Entry;
 use crate::host::EventFilter;
-use crate::id::RunId;
-use crate::insight::RunProgress;
 use async_channel::{Receiver, Sender, TrySendError, bounded};
 use core::fmt;
 use core::pin::Pin;
@@ -72,38 +70,5 @@ impl Feed {
             }
             Err(TrySendError::Closed(_)) => false,
         }
-    }
-}
-
-/// How far a run is, whenever that has changed: a stream that ends with the run or the host. What was not read in time is
-/// replaced by what is newer, so nothing old is ever waited through.
-pub struct ProgressStream {
-    run: RunId,
-    feed: Pin<Box<Receiver<RunProgress>>>,
-}
-
-impl ProgressStream {
-    pub(super) fn new(run: RunId) -> (Self, Sender<RunProgress>) {
-        let (send, feed) = bounded(1);
-        (Self { run, feed: Box::pin(feed) }, send)
-    }
-
-    /// How far the run is, once that has changed; none when the run or the host has ended.
-    pub async fn next(&mut self) -> Option<RunProgress> {
-        self.feed.recv().await.ok()
-    }
-}
-
-impl Stream for ProgressStream {
-    type Item = RunProgress;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<RunProgress>> {
-        self.feed.as_mut().poll_next(cx)
-    }
-}
-
-impl fmt::Debug for ProgressStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ProgressStream({})", self.run)
     }
 }

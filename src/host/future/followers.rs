@@ -4,7 +4,11 @@ use crate::event::{Entry, Event};
 use crate::id::RunId;
 use crate::insight::{Progress, Projection, RunProgress};
 use crate::run::RunPhase;
-use async_channel::Sender;
+use async_channel::{Receiver, Sender, bounded};
+use core::fmt;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use futures_util::Stream;
 
 /// The progress of every run, and those who follow one.
 #[derive(Default)]
@@ -16,6 +20,13 @@ pub(super) struct Followers {
 }
 
 impl Followers {
+    /// Of nobody yet, after these entries.
+    pub(super) fn of(entries: &[Entry]) -> Self {
+        let mut followers = Self::default();
+        followers.progress.replay(entries);
+        followers
+    }
+
     pub(super) fn follow(&mut self, run: RunId, send: Sender<RunProgress>) {
         self.following.push((run, None, send));
         self.stale = true;
@@ -41,5 +52,38 @@ impl Followers {
             *seen = Some(now.clone());
             send.force_send(now).is_ok() && !over
         });
+    }
+}
+
+/// How far a run is, whenever that has changed: a stream that ends with the run or the host. What was not read in time is
+/// replaced by what is newer, so nothing old is ever waited through.
+pub struct ProgressStream {
+    run: RunId,
+    feed: Pin<Box<Receiver<RunProgress>>>,
+}
+
+impl ProgressStream {
+    pub(super) fn new(run: RunId) -> (Self, Sender<RunProgress>) {
+        let (send, feed) = bounded(1);
+        (Self { run, feed: Box::pin(feed) }, send)
+    }
+
+    /// How far the run is, once that has changed; none when the run or the host has ended.
+    pub async fn next(&mut self) -> Option<RunProgress> {
+        self.feed.recv().await.ok()
+    }
+}
+
+impl Stream for ProgressStream {
+    type Item = RunProgress;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<RunProgress>> {
+        self.feed.as_mut().poll_next(cx)
+    }
+}
+
+impl fmt::Debug for ProgressStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProgressStream({})", self.run)
     }
 }

@@ -61,6 +61,7 @@ mod attempts;
 mod cancel;
 mod driver;
 mod events;
+#[cfg_attr(not(feature = "observe"), path = "no_followers.rs")]
 mod followers;
 mod handle;
 mod journal;
@@ -72,7 +73,9 @@ mod tower;
 pub use agent::{Assignment, AsyncAgent, AsyncSteps};
 pub use cancel::{Cancellation, Cancelled};
 pub use driver::Driver;
-pub use events::{Events, ProgressStream};
+pub use events::Events;
+#[cfg(feature = "observe")]
+pub use followers::ProgressStream;
 pub use handle::{RunHandle, TaskHandle};
 pub use journal::{AsyncJournal, Blocking, OffThread};
 pub use timer::{BoxFuture, Timer};
@@ -224,8 +227,7 @@ impl FutureHost {
         };
         let writer = snapshots.map(writer).transpose()?;
         let desk = Desk::restore(config, snapshot.as_ref(), &taken.tail)?;
-        let mut followers = Followers::default();
-        taken.tail.iter().for_each(|entry| followers.note(entry));
+        let followers = Followers::of(&taken.tail);
         let (tail, last) = (taken.tail, desk.engine.last_seq());
         let snapshots = writer.map(|(writer, away)| SnapshotTask::new(writer, away, (tail, last)));
         let clockwork = Clockwork::new(Arc::new(timer), desk.engine.at());
@@ -376,6 +378,7 @@ impl FutureHost {
     /// # Errors
     ///
     /// When the host has ended.
+    #[cfg(feature = "observe")]
     pub async fn progress(&self, run: RunId) -> Result<ProgressStream, HostError> {
         let (stream, send) = ProgressStream::new(run);
         self.ask(|reply| Message::Follow { run, send, reply }).await?;

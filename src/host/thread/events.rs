@@ -1,7 +1,7 @@
 //! Subscriptions to facts.
 
 use crate::event::Entry;
-use crate::insight::{EventFilter, Gap, Seen};
+use crate::feed::{EventFilter, Gap, Seen};
 use core::fmt;
 use core::time::Duration;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};

@@ -9,10 +9,10 @@ mod robust;
 pub use alert::{Alert, AlertRules, Signal, Statistic};
 
 use super::Projection;
-use super::table::Table;
 use crate::event::{AgentEvent, ControlEvent, Entry, Event, Next, TaskEvent};
 use crate::id::{AgentId, AttemptId, TaskId};
 use crate::name::Name;
+use crate::structure::Table;
 use crate::structure::median;
 use crate::task::{TaskSpec, Tier};
 use crate::time::Time;

@@ -13,7 +13,6 @@ pub use source::Source;
 
 use super::Projection;
 use super::catalog::{Catalog, follow};
-use super::table::Table;
 use super::timeline::Step;
 use crate::definition::{Action, DefinitionId, Node};
 use crate::event::{CatalogueEvent, ControlEvent, Entry, Event, NodeEvent, NodeRef, PartEvent, RunEvent, TaskEvent};
@@ -21,6 +20,7 @@ use crate::id::{AttemptId, Incarnation, NodeIx, RunId, Seq, TaskId};
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::run::{NodeOutcome, RunOutcome, RunSpec};
+use crate::structure::Table;
 use crate::task::{Owner, Phase, SideEffects};
 use crate::time::Time;
 use handed::Handing;

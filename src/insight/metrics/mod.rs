@@ -14,9 +14,9 @@ pub use load::LoadSpread;
 pub use snapshot::{Compliance, Counts, Figures, MetricsSnapshot, Rates, Waits};
 pub use spread::Summary;
 
-use super::table::Table;
 use crate::id::{AgentId, AttemptId, TaskId};
 use crate::name::Name;
+use crate::structure::Table;
 use crate::task::Tier;
 use crate::time::Time;
 use agent::Agent;

@@ -8,13 +8,13 @@ mod state;
 pub use report::{NodeCounts, RunProgress, Waiting, WaitsFor};
 
 use super::catalog::{Catalog, follow};
-use super::table::Table;
 use super::{Picture, Projection};
 use crate::definition::{Action, Definition};
 use crate::event::{ControlEvent, Entry, Event, MapEvent, Next, NodeEvent, NodeRef, Opening, RunEvent, TaskEvent};
 use crate::id::{AgentId, NodeIx, RunId, TaskId};
 use crate::name::Name;
 use crate::run::{CompensationOutcome, NodeStatus, RunOutcome, RunPhase, RunSpec};
+use crate::structure::Table;
 use crate::task::{Owner, Phase};
 use crate::time::Time;
 use state::{NodeState, RunState, WHOLE};

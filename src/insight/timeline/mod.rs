@@ -11,11 +11,11 @@ pub(in crate::insight) use svg::xml;
 
 use super::Projection;
 use super::catalog::{Catalog, follow};
-use super::table::Table;
 use super::text::line;
 use crate::event::{AgentEvent, ControlEvent, Entry, Event, Next, RunEvent, TaskEvent};
 use crate::id::{AgentId, AttemptId, Incarnation, TaskId};
 use crate::name::Name;
+use crate::structure::Table;
 use crate::task::Bound;
 use crate::task::{Failure, FailureKind, Owner, Phase, SideEffects, TaskSpec};
 use crate::time::Time;

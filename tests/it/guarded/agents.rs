@@ -5,7 +5,7 @@ use crate::kit::{Host, agent, agent_id, host, ms, task};
 use counterpoint::resilience::{breaker, concurrency, outlier, rate};
 use counterpoint::scheduler::Concurrency;
 use counterpoint::{
-    Config, ControlEvent, Failure, Guard, Name, Policy, Retry, Scheduler, SchedulerSnapshot, Scope, TaskStatus, Time,
+    Config, ControlEvent, Failure, Guard, Policy, Retry, Scheduler, SchedulerSnapshot, Scope, TaskStatus, Time,
 };
 use std::time::Duration;
 
@@ -274,6 +274,7 @@ fn guards_go_on_from_a_snapshot() {
     assert_eq!(bare.check(), Ok(()));
 }
 
+#[cfg(feature = "observe")]
 #[test]
 fn figures_tell_trips_and_the_time_that_guards_took() {
     use counterpoint::insight::{Metrics, Projection};
@@ -299,5 +300,5 @@ fn figures_tell_trips_and_the_time_that_guards_took() {
         counterpoint::Event::Agent { event: counterpoint::AgentEvent::Throttled { reason, .. }, .. } => reason.clone(),
         _ => None,
     });
-    assert_eq!(why, Some(Name::from("failures in a row")));
+    assert_eq!(why, Some(counterpoint::Name::from("failures in a row")));
 }

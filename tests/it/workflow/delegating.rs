@@ -4,7 +4,6 @@ use crate::flow::{RUN, World, flow, tell, work};
 use counterpoint::definition::{
     Action, Answer, Budget, Delegate, Gather, Link, Node, Reducer, Results, Rounds, Subtask,
 };
-use counterpoint::insight::{Lineage, Picture, Projection, describe};
 use counterpoint::rejected::WrongState;
 use counterpoint::workflow::{Fault, validate};
 use counterpoint::{
@@ -500,8 +499,10 @@ fn it_goes_on_when_its_run_moves_and_loses_nothing_that_matters() {
     assert_eq!(world.output(), json!(["zero", "one"]));
 }
 
+#[cfg(feature = "observe")]
 #[test]
 fn it_is_told_in_words_pictures_and_lineage() {
+    use counterpoint::insight::{Lineage, Picture, Projection, describe};
     let delegate = research().gathered(Gather::Work(work("write")));
     let mut world = World::new();
     world.say(Command::register(AgentSpec::new(AgentId::new(2)))).unwrap();

@@ -146,6 +146,7 @@ fn single_tasks_that_wait_can_be_moved_all_or_none() {
 }
 
 /// The audit trail tells who was moved, where to and why.
+#[cfg(feature = "observe")]
 #[test]
 fn the_audit_tells_of_operations_with_their_grounds() {
     use counterpoint::Migration;

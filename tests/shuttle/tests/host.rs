@@ -2,7 +2,7 @@
 
 use counterpoint::host::Agent;
 use counterpoint::host::thread::{EventFilter, HostError, Snapshots, ThreadHost};
-use counterpoint::insight::Seen;
+use counterpoint::feed::Seen;
 use counterpoint::journal::{AppendError, Epoch, Journal, JournalError, MemoryJournal, Takeover};
 use counterpoint::workflow::{Attempt, Step, Steps, Workflow};
 use counterpoint::{

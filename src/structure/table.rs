@@ -11,6 +11,7 @@ pub(crate) struct Table<K, V> {
     bound: usize,
 }
 
+#[cfg_attr(not(feature = "observe"), expect(dead_code, reason = "projections use the rest"))]
 impl<K: Ord + Clone, V> Table<K, V> {
     /// An empty one; a bound of 0 counts as 1.
     pub(crate) fn new(bound: usize) -> Self {

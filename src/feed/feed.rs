@@ -33,7 +33,7 @@ impl Family {
     /// The family of a fact.
     ///
     /// ```
-    /// use counterpoint::insight::Family;
+    /// use counterpoint::feed::Family;
     /// use counterpoint::{TaskEvent, TaskId};
     ///
     /// assert_eq!(Family::of(&TaskEvent::Ready.of(TaskId::new(1))), Family::Task);
@@ -58,7 +58,7 @@ type Test = dyn Fn(&Entry) -> bool + Send;
 /// Which facts a subscriber wants.
 ///
 /// ```
-/// use counterpoint::insight::{EventFilter, Family};
+/// use counterpoint::feed::{EventFilter, Family};
 /// use counterpoint::{Event, RunId, TaskEvent};
 ///
 /// let failures = EventFilter::new(|entry| matches!(entry.event, Event::Task { event: TaskEvent::AttemptFailed { .. }, .. }));
@@ -219,7 +219,7 @@ impl Gap {
 /// nobody waits for anybody.
 ///
 /// ```
-/// use counterpoint::insight::{EventFilter, Feed, Projection, Seen};
+/// use counterpoint::feed::{EventFilter, Feed, Projection, Seen};
 /// use counterpoint::{Command, Config, Outbox, Scheduler, Seq, TaskId, TaskSpec, Time};
 ///
 /// let mut feed = Feed::new(EventFilter::tasks(), 2);

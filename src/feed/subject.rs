@@ -2,9 +2,9 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
 
-use super::table::Table;
 use crate::event::{ControlEvent, Entry, Event, RunEvent, TaskEvent};
 use crate::id::{AgentId, RunId, TaskId};
+use crate::structure::Table;
 use crate::task::Owner;
 use serde::{Deserialize, Serialize};
 
