@@ -1,4 +1,4 @@
-//! Subscriptions to facts, by family, by whom they are about, and by what one likes.
+//! Subscriptions to events: by family, by subject, by a test of the subscriber.
 
 use super::Projection;
 use super::subject::{Subject, Subjects};
@@ -8,10 +8,10 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// How many unfinished tasks of runs a filter remembers.
+/// The number of unfinished tasks of runs that a filter remembers.
 const REMEMBERED: usize = 1_000_000;
 
-/// What a fact is about in general.
+/// The part of the engine that an event is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -20,17 +20,17 @@ pub enum Family {
     Workflow,
     /// Tasks and attempts.
     Task,
-    /// Agents: their coming, their going, what bounds them.
+    /// Agents: registration, departure, limits.
     Agent,
-    /// Room for work as a whole: pauses, panic, shedding, levels of degradation, routing, the number of agents.
+    /// The capacity of the whole: pauses, panic mode, shedding, degradation levels, routing, the number of agents.
     Resource,
 }
 
 impl Family {
-    /// All of them.
+    /// All families.
     pub const ALL: [Self; 4] = [Self::Workflow, Self::Task, Self::Agent, Self::Resource];
 
-    /// The family of a fact.
+    /// The family of an event.
     ///
     /// ```
     /// use counterpoint::feed::Family;
@@ -55,7 +55,7 @@ impl Family {
 
 type Test = dyn Fn(&Entry) -> bool + Send;
 
-/// Which facts a subscriber wants.
+/// Selects events for a subscriber.
 ///
 /// ```
 /// use counterpoint::feed::{EventFilter, Family};
@@ -72,57 +72,57 @@ pub struct EventFilter {
 }
 
 impl EventFilter {
-    /// Every fact.
+    /// Every event.
     #[must_use]
     pub fn all() -> Self {
         Self::of(Family::ALL)
     }
 
-    /// Those of these families.
+    /// The events of these families.
     #[must_use]
     pub fn of(families: impl IntoIterator<Item = Family>) -> Self {
         let bits = families.into_iter().fold(0, |bits, family| bits | bit(family));
         Self { families: bits, about: None, test: None }
     }
 
-    /// Those for which the test holds.
+    /// The events for which the test holds.
     pub fn new(test: impl Fn(&Entry) -> bool + Send + 'static) -> Self {
         Self::all().matching(test)
     }
 
-    /// Those about agents.
+    /// The events of agents.
     #[must_use]
     pub fn agents() -> Self {
         Self::of([Family::Agent])
     }
 
-    /// Those about tasks.
+    /// The events of tasks.
     #[must_use]
     pub fn tasks() -> Self {
         Self::of([Family::Task])
     }
 
-    /// Those about workflows and runs.
+    /// The events of workflows and runs.
     #[must_use]
     pub fn runs() -> Self {
         Self::of([Family::Workflow])
     }
 
-    /// Those about room for work as a whole.
+    /// The events of [`Family::Resource`].
     #[must_use]
     pub fn resources() -> Self {
         Self::of([Family::Resource])
     }
 
-    /// Of these, only those about one task, agent or run. A run's tasks are known by the entry that says that they were
-    /// submitted, if it was shown.
+    /// Narrows the filter to one task, agent or run. The tasks of a run are known from the entries in which they are submitted, so
+    /// the filter must have seen those.
     #[must_use]
     pub fn about(mut self, subject: impl Into<Subject>) -> Self {
         self.about = Some((subject.into(), Subjects::new(REMEMBERED)));
         self
     }
 
-    /// Of these, only those for which the test holds.
+    /// Narrows the filter to events for which the test holds.
     #[must_use]
     pub fn matching(mut self, test: impl Fn(&Entry) -> bool + Send + 'static) -> Self {
         self.test = Some(match self.test {
@@ -132,7 +132,7 @@ impl EventFilter {
         self
     }
 
-    /// Whether a subscriber wants this one. Entries are to be shown in the order of the journal.
+    /// Whether the entry passes. Entries must be given in the order of the journal.
     pub fn passes(&mut self, entry: &Entry) -> bool {
         let about = match &mut self.about {
             Some((subject, subjects)) => subjects.of(entry).contains(subject),
@@ -163,14 +163,14 @@ impl fmt::Debug for EventFilter {
     }
 }
 
-/// What a subscriber sees.
+/// An item of a subscription.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Seen {
-    /// A fact.
-    Fact(Entry),
-    /// Here facts are missing: they came faster than they were read, and there was no room. The journal has them.
+    /// An event.
+    Event(Entry),
+    /// Events are missing here: they arrived faster than they were read, and the buffer was full. The journal has them.
     Missed {
         /// How many.
         count: u64,
@@ -182,17 +182,17 @@ pub enum Seen {
 }
 
 impl Seen {
-    /// The fact, if it is one.
+    /// The entry, if this is one.
     #[must_use]
-    pub fn fact(self) -> Option<Entry> {
+    pub fn entry(self) -> Option<Entry> {
         match self {
-            Self::Fact(entry) => Some(entry),
+            Self::Event(entry) => Some(entry),
             Self::Missed { .. } => None,
         }
     }
 }
 
-/// A gap in what a subscriber sees.
+/// A gap in a subscription.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Gap(Option<(u64, Seq, Seq)>);
 
@@ -202,21 +202,20 @@ impl Gap {
         self.0 = Some((count.saturating_add(1), first, seq));
     }
 
-    /// What there is to tell, once.
+    /// Takes the gap, so that it is reported once.
     pub(crate) fn take(&mut self) -> Option<Seen> {
         self.0.take().map(|(count, first, last)| Seen::Missed { count, first, last })
     }
 
     #[cfg(feature = "threads")]
-    pub(crate) fn told(&self) -> Option<Seen> {
+    pub(crate) fn pending(&self) -> Option<Seen> {
         let mut gap = *self;
         gap.take()
     }
 }
 
-/// A bounded buffer of the facts that a subscriber wants: fed from an [`Outbox`](crate::Outbox) after each call or from a journal
-/// read back, read whenever the subscriber likes. Who reads too slowly loses the oldest facts and is told how many and which;
-/// nobody waits for anybody.
+/// A bounded buffer of the events that pass a filter, filled from an [`Outbox`](crate::Outbox) after each call or from a journal.
+/// A subscriber that reads too slowly loses the oldest events and sees their number and range. Neither side waits for the other.
 ///
 /// ```
 /// use counterpoint::feed::{EventFilter, Feed, Projection, Seen};
@@ -230,7 +229,7 @@ impl Gap {
 /// feed.replay(outbox.entries());
 /// let seen: Vec<Seen> = feed.by_ref().collect();
 /// assert_eq!(seen[0], Seen::Missed { count: 1, first: Seq::new(1), last: Seq::new(1) });
-/// assert!(matches!(&seen[1], Seen::Fact(entry) if entry.seq == Seq::new(2)));
+/// assert!(matches!(&seen[1], Seen::Event(entry) if entry.seq == Seq::new(2)));
 /// # Ok::<(), counterpoint::Rejected>(())
 /// ```
 #[derive(Debug)]
@@ -243,25 +242,25 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// A buffer with room for so many facts; 0 counts as 1.
+    /// A buffer with room for `room` events; 0 counts as 1.
     #[must_use]
     pub fn new(filter: EventFilter, room: usize) -> Self {
         Self { filter, room: room.max(1), waiting: VecDeque::new(), gap: Gap::default(), missed: 0 }
     }
 
-    /// How many facts wait to be read.
+    /// The number of events that wait to be read.
     #[must_use]
     pub fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Whether none does.
+    /// Whether no event waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// How many facts were lost since the beginning because there was no room.
+    /// The number of events that were lost since the beginning because the buffer was full.
     #[must_use]
     pub const fn missed(&self) -> u64 {
         self.missed
@@ -283,11 +282,11 @@ impl Projection for Feed {
     }
 }
 
-/// What is there now. After the end more may come.
+/// Yields what is buffered now. More items may follow after the end.
 impl Iterator for Feed {
     type Item = Seen;
 
     fn next(&mut self) -> Option<Seen> {
-        self.gap.take().or_else(|| self.waiting.pop_front().map(Seen::Fact))
+        self.gap.take().or_else(|| self.waiting.pop_front().map(Seen::Event))
     }
 }

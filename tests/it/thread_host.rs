@@ -81,7 +81,7 @@ fn a_subscriber_who_reads_too_slowly_is_told_where_facts_are_missing() {
     let missed = events.missed();
     assert!(missed > 0, "there was room for two");
     let first: Vec<Seen> = (0..2).map(|_| events.seen_within(PATIENCE).unwrap()).collect();
-    assert!(first.iter().all(|seen| matches!(seen, Seen::Fact(_))), "{first:?}");
+    assert!(first.iter().all(|seen| matches!(seen, Seen::Event(_))), "{first:?}");
     // With the next fact it is told how many are missing, and which.
     host.submit(task(6)).unwrap().wait_for(PATIENCE).unwrap();
     let Some(Seen::Missed { count, first, last }) = events.seen_within(PATIENCE) else { panic!("nothing was missed") };

@@ -26,7 +26,7 @@ impl Events {
     pub fn next_within(&self, patience: Duration) -> Option<Entry> {
         loop {
             match self.seen_within(patience)? {
-                Seen::Fact(entry) => return Some(entry),
+                Seen::Event(entry) => return Some(entry),
                 Seen::Missed { .. } => {}
             }
         }
@@ -75,14 +75,14 @@ impl Tap {
             return true;
         }
         // What is missing is told before what follows it.
-        if let Some(gap) = self.gap.told() {
+        if let Some(gap) = self.gap.pending() {
             match self.send.try_send(gap) {
                 Ok(()) => self.gap = Gap::default(),
                 Err(TrySendError::Full(_)) => return self.miss(entry),
                 Err(TrySendError::Disconnected(_)) => return false,
             }
         }
-        match self.send.try_send(Seen::Fact(entry.clone())) {
+        match self.send.try_send(Seen::Event(entry.clone())) {
             Ok(()) => true,
             Err(TrySendError::Full(_)) => self.miss(entry),
             Err(TrySendError::Disconnected(_)) => false,

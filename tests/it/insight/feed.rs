@@ -10,7 +10,7 @@ use serde_json::json;
 fn seen(filter: EventFilter, journal: &[Entry]) -> Vec<Entry> {
     let mut feed = Feed::new(filter, usize::MAX);
     feed.replay(journal);
-    feed.map(|seen| seen.fact().expect("there was room")).collect()
+    feed.map(|seen| seen.entry().expect("there was room")).collect()
 }
 
 #[test]
@@ -50,10 +50,10 @@ fn who_reads_too_slowly_is_told_what_is_missing() {
     feed.replay(&journal[..10]);
     assert_eq!((feed.len(), feed.missed()), (3, 7));
     assert_eq!(feed.next(), Some(Seen::Missed { count: 7, first: journal[0].seq, last: journal[6].seq }));
-    assert_eq!(feed.next(), Some(Seen::Fact(journal[7].clone())));
+    assert_eq!(feed.next(), Some(Seen::Event(journal[7].clone())));
     // Room again, and no second word about the same gap.
     feed.apply(&journal[10]);
-    let rest: Vec<Seq> = feed.by_ref().map(|seen| seen.fact().unwrap().seq).collect();
+    let rest: Vec<Seq> = feed.by_ref().map(|seen| seen.entry().unwrap().seq).collect();
     assert_eq!(rest, [journal[8].seq, journal[9].seq, journal[10].seq]);
     assert!(feed.is_empty() && feed.missed() == 7);
 }

@@ -259,7 +259,7 @@ fn a_subscriber_hears_of_every_fact_or_that_it_missed_it() {
             loop {
                 let last_look = seen.load(Ordering::SeqCst);
                 match events.seen_within(PATIENCE) {
-                    Some(Seen::Fact(entry)) => {
+                    Some(Seen::Event(entry)) => {
                         assert_eq!(entry.seq, next);
                         next = next.next();
                     }
