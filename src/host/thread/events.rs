@@ -50,7 +50,7 @@ impl Iterator for Events {
     type Item = Entry;
 
     fn next(&mut self) -> Option<Entry> {
-        self.feed.iter().find_map(Seen::fact)
+        self.feed.iter().find_map(Seen::entry)
     }
 }
 
