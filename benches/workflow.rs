@@ -74,7 +74,8 @@ fn stages(count: usize) -> Definition {
 
 fn map(at_once: Option<u32>) -> Definition {
     let body = Body::Task(work("do"));
-    Definition::new("map").with_node(Node::new("each", Action::Map(Map::over(Expr::Input, body).at_once(at_once))))
+    Definition::new("map")
+        .with_node(Node::new("each", Action::Map(Map::over(Expr::Input, body).max_concurrent(at_once))))
 }
 
 /// An engine whose agent answers whatever it is given, the last that it was given first.

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// The fields of `delegate`.
 pub(super) const DELEGATE: &[&str] =
-    &["depth", "fan_out", "pieces", "kinds", "at_once", "tolerate", "beyond", "gather", "gather_by", "rounds"];
+    &["depth", "fan_out", "pieces", "kinds", "max_concurrent", "tolerate", "beyond", "gather", "gather_by", "rounds"];
 /// The fields of the rounds of a delegation.
 pub(super) const ROUNDS: &[&str] = &["most", "near", "settled"];
 
@@ -45,7 +45,7 @@ impl<'d> Reader<'_> {
         delegate.fan_out = integer(self, "fan_out", delegate.fan_out);
         delegate.max_parts = integer(self, "pieces", delegate.max_parts);
         delegate.tolerate = integer(self, "tolerate", 0);
-        delegate.max_concurrent = self.report.integer_at(fields, "at_once", &at);
+        delegate.max_concurrent = self.report.integer_at(fields, "max_concurrent", &at);
         delegate.kinds = self.words(fields, "kinds", &at).into_iter().map(|(_, kind)| Name::from(kind)).collect();
         delegate.on_limit = self.report.keyword_at(fields, "beyond", &at, BEYOND).unwrap_or_default();
         delegate.gather = self.gather(fields, &at);

@@ -115,7 +115,7 @@ fn task_field(name: &str) -> Value {
         "save_point" => either(&[integer(), object(&["again"], SAVE_POINT, save_point)]),
         "pivot" | "pass" | "stop" => json!({"type": "boolean"}),
         "mutex" | "cancels" => either(&[text(), texts()]),
-        "at_once" | "tolerate" => integer(),
+        "max_concurrent" | "tolerate" => integer(),
         "repeat" => object(&["most"], REPEAT, repeat),
         "delegate" => either(&[json!({"const": true}), object(&[], DELEGATE, delegate)]),
         "workflow" => def("workflow"),

@@ -36,7 +36,7 @@ pub(super) const TASK: &[&str] = &[
     "milestone",
     "handlers",
     "for_each",
-    "at_once",
+    "max_concurrent",
     "tolerate",
     "tolerate_percent",
     "enough",
@@ -155,7 +155,8 @@ impl<'d> Reader<'_> {
         for (one, other) in pairs {
             self.report.add(path, DocumentFaultKind::Exclusive { one, other });
         }
-        let repeated = ["at_once", "tolerate", "tolerate_percent", "enough", "open"].map(|field| (field, "for_each"));
+        let repeated =
+            ["max_concurrent", "tolerate", "tolerate_percent", "enough", "open"].map(|field| (field, "for_each"));
         let of = repeated.into_iter().chain([("pick", "choose"), ("otherwise", "choose")]);
         for (field, without) in of.filter(|(field, of)| has(&field) && !has(&of)) {
             self.report.add(path.field(field), DocumentFaultKind::WithoutEffect { field, without });
@@ -392,14 +393,14 @@ impl<'d> Reader<'_> {
 
     /// The work once, for each item, or in rounds.
     fn repeated(&mut self, body: Body, fields: &Fields, path: &Path<'_>, names: &Names<'_>) -> Action {
-        let at_once = self.report.integer_at(fields, "at_once", path);
+        let max_concurrent = self.report.integer_at(fields, "max_concurrent", path);
         let tolerate = self.report.integer_at(fields, "tolerate", path).unwrap_or(0);
         let percent = self.report.integer_at(fields, "tolerate_percent", path);
         let open = self.report.bool_at(fields, "open", path);
         let enough = self.enough(fields, path, names);
         if let Some(list) = get(fields, "for_each") {
             let over = expression(list, &path.field("for_each"), names, &mut self.report);
-            let mut map = Map::over(over, body).max_concurrent(at_once).tolerate(tolerate);
+            let mut map = Map::over(over, body).max_concurrent(max_concurrent).tolerate(tolerate);
             map.tolerate_percent = percent;
             map.open = open;
             map.completion = enough;

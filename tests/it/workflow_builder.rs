@@ -203,7 +203,7 @@ fn settings_of_tasks() {
 fn maps_over_steps() {
     let flow = Workflow::<Order, u64>::named("pick");
     let lines = flow.input().field::<Vec<Line>>("/lines");
-    let picked = flow.map(Pick1, lines).at_once(4).undoable().tolerate(1);
+    let picked = flow.map(Pick1, lines).max_concurrent(4).undoable().tolerate(1);
     let flow = flow.output(flow.step(Count, picked)).unwrap();
 
     let over = Expr::Input.at("/lines");
@@ -371,7 +371,7 @@ fn flows_within_flows() {
     let inner = inner.output(inner.step(Double, once)).unwrap();
 
     let flow = Workflow::<Vec<u64>, u64>::named("outer");
-    let all = flow.map(&inner, flow.input()).at_once(2);
+    let all = flow.map(&inner, flow.input()).max_concurrent(2);
     let sum = flow.step(Sum, all);
     let once = flow.sub(&inner, sum).pivot();
     let until = Condition::less(Expr::value(9), Expr::Item);
@@ -501,7 +501,7 @@ fn written(words: &[Word]) -> Flow<u64, u64> {
             }
             Word::OrElse(a) => flow.step(Double, at(a)).or_else(Double),
             Word::Optional(a, b) => flow.step(Double, at(a).optional().or(at(b))).plain(),
-            Word::Map(all) => flow.step(Sum, flow.map_with(Double, many(all), |item| item).at_once(2)).plain(),
+            Word::Map(all) => flow.step(Sum, flow.map_with(Double, many(all), |item| item).max_concurrent(2)).plain(),
             Word::Repeat(a) => {
                 flow.repeat_with(Double, |previous| previous.or(at(a)), Condition::Is(Expr::Item), 3).plain()
             }

@@ -29,7 +29,7 @@ pub fn survey(room: &Staffroom) -> Result<Flow<Order, (Draft, Delivered)>, Defin
 
     // Analyse: every portion by every skill, so many portions at a time as fit on the desk.
     let portion = analyse(desk)?;
-    let facts = flow.map(&portion, portions).at_once(room.at_once);
+    let facts = flow.map(&portion, portions).max_concurrent(room.at_once);
     let collected = flow.step(Collect(desk.clone()), (listing, facts));
 
     // Synthesise and review, until a draft is accepted.

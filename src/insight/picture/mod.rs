@@ -210,9 +210,9 @@ fn told(action: &Action) -> (Shape, Option<String>) {
         Action::Choose { pick, .. } => {
             (Shape::Choice, (*pick == Pick::Every).then(|| "every case that holds".to_owned()))
         }
-        Action::Map(Map { body, max_concurrent: at_once, .. }) => {
-            let at_once = at_once.map(|most| format!(", {most} at once")).unwrap_or_default();
-            (Shape::Map, Some(format!("each: {}{at_once}", body_name(body))))
+        Action::Map(Map { body, max_concurrent, .. }) => {
+            let max_concurrent = max_concurrent.map(|most| format!(", {most} at once")).unwrap_or_default();
+            (Shape::Map, Some(format!("each: {}{max_concurrent}", body_name(body))))
         }
         Action::Repeat(Repeat { body, max_rounds: most, .. }) => {
             (Shape::Repeat, Some(format!("repeat: {}, {most} times at most", body_name(body))))

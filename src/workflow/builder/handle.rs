@@ -17,7 +17,7 @@ use core::time::Duration;
 
 /// A node of a workflow that gives a `T` when it has succeeded. `K` is what the node is, which decides what can be said of
 /// it: only a node with a step that implements [`Undo`](crate::workflow::Undo) is [`undoable`](Self::undoable), only a
-/// map has [`at_once`](Self::at_once).
+/// map has [`max_concurrent`](Self::max_concurrent).
 ///
 /// Handles are `Copy`. What is said of one holds for the node, whichever copy it is said of.
 ///
@@ -405,10 +405,10 @@ impl<T, K> Handle<'_, T, K> {
 impl<'f, T, B> Handle<'f, Vec<T>, Mapped<B>> {
     /// Does at most so many items at a time.
     #[must_use]
-    pub fn at_once(self, items: u32) -> Self {
+    pub fn max_concurrent(self, items: u32) -> Self {
         self.with(|node| {
-            if let Action::Map(Map { max_concurrent: at_once, .. }) = &mut node.action {
-                *at_once = Some(items);
+            if let Action::Map(Map { max_concurrent, .. }) = &mut node.action {
+                *max_concurrent = Some(items);
             }
         })
     }

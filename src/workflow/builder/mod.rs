@@ -55,7 +55,7 @@ use serde::Serialize;
 /// // Fetch: String -> Vec<String>, Summarise: String -> String, Join: (String, Vec<String>) -> String
 /// let flow = Workflow::<String, String>::named("digest");
 /// let pages = flow.step(Fetch, flow.input()).retry(Retry::exponential(5, Duration::from_secs(1), Duration::from_secs(60)));
-/// let notes = flow.map(Summarise, pages).at_once(4);
+/// let notes = flow.map(Summarise, pages).max_concurrent(4);
 /// let whole = flow.step(Join, (flow.input(), notes));
 /// let digest = flow.output(whole)?;
 /// assert_eq!(digest.definition().nodes.len(), 3);

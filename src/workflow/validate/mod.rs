@@ -200,12 +200,12 @@ impl<'d, 'r> Checker<'d, 'r> {
                     self.condition(&case.when, &Site::of(place, Place::Case(case.name.clone()), true));
                 }
             }
-            Action::Map(Map { over, max_concurrent: at_once, completion: enough, .. }) => {
+            Action::Map(Map { over, max_concurrent, completion: enough, .. }) => {
                 self.expression(over, &Site::of(place, Place::Over, false));
                 if let Some(enough) = enough {
                     self.condition(&enough.when, &Site::of(place, Place::Until, true));
                 }
-                if *at_once == Some(0) {
+                if *max_concurrent == Some(0) {
                     self.fault(Some(place), Fault::NoneAtOnce);
                 }
             }

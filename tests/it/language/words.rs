@@ -110,7 +110,7 @@ tasks:
       fan_out: 3
       pieces: 30
       kinds: [b, search]
-      at_once: 4
+      max_concurrent: 4
       tolerate: 1
       beyond: drop
       gather_by: {type: write, priority: high}
