@@ -18,10 +18,11 @@ use thiserror::Error;
 /// Why a command was refused. No event was emitted for it and no state changed.
 ///
 /// ```
-/// use counterpoint::{AgentId, Command, Config, Engine, Outbox, Rejected, RejectedClass, TaskId, Time};
+/// use counterpoint::{Config, Engine, Outbox, RejectedClass, TaskCommand, TaskId, Time};
 ///
 /// let mut engine = Engine::new(Config::default());
-/// let refused = engine.handle(Time::ZERO, Command::cancel(TaskId::new(7), "no longer needed"), &mut Outbox::default());
+/// let cancel = TaskCommand::Cancel { task: TaskId::new(7), reason: "no longer needed".into() };
+/// let refused = engine.handle(Time::ZERO, cancel.into(), &mut Outbox::default());
 /// let Err(refused) = refused else { panic!("the engine knows no task 7") };
 /// assert_eq!(refused.class(), RejectedClass::Unknown);
 /// assert_eq!(refused.to_string(), "no task t7 is known");

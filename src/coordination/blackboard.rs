@@ -181,7 +181,7 @@ pub struct Test {
 /// one.
 ///
 /// ```
-/// /// use counterpoint::coordination::blackboard::{Blackboard, Query, Scope, Write};
+/// use counterpoint::coordination::blackboard::{Blackboard, Query, Scope, Write};
 /// use counterpoint::definition::Reducer;
 /// use counterpoint::{AgentId, RunId, Time};
 /// use serde_json::json;

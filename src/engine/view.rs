@@ -206,7 +206,7 @@ impl<'a> NodeView<'a> {
 /// use counterpoint::{Command, Config, Engine, Outbox, RunCommand, RunId, RunSpec, Time};
 ///
 /// let ask = RaceOption::new("approval", Decision::by("manager", ["yes", "no"]).into());
-/// let flow = Definition::new("leave").with_node(Node::new("ask", Action::Race { offers: vec![ask] }));
+/// let flow = Definition::new("leave").with_node(Node::new("ask", Action::Race { options: vec![ask] }));
 /// let (mut engine, mut out) = (Engine::new(Config::default()), Outbox::default());
 /// engine.handle(Time::ZERO, Command::define(flow), &mut out)?;
 /// engine.handle(Time::ZERO, Command::start(RunSpec::new(RunId::new(1), "leave")), &mut out)?;

@@ -17,7 +17,7 @@ use core::time::Duration;
 ///
 /// let mut metrics = Metrics::default();
 /// let spec = TaskSpec::new(TaskId::new(1), "say \"hi\"").into();
-/// let event = TaskEvent::Submitted { spec, replays: None, expected: None }.into();
+/// let event = TaskEvent::Submitted { spec, replays: None, expected: None }.of(TaskId::new(1));
 /// metrics.apply(&Entry { seq: Seq::new(1), at: Time::ZERO, event });
 /// let page = to_prometheus(&metrics.snapshot());
 /// assert!(page.contains("\ncounterpoint_submitted_total 1\n"));

@@ -13,15 +13,15 @@ impl TimelineData {
     ///
     /// ```
     /// use counterpoint::insight::{Projection, Timeline};
-    /// use counterpoint::{AgentId, AttemptId, Entry, Incarnation, Payload, Seq, TaskEvent, TaskId, Time};
+    /// use counterpoint::{AgentId, AttemptNumber, Entry, Incarnation, Payload, Seq, TaskEvent, TaskId, Time};
     ///
-    /// let (attempt, life) = (AttemptId::new(TaskId::new(7), 1), Incarnation::new(AgentId::new(3), 1));
+    /// let (attempt, agent) = (AttemptNumber::FIRST, Incarnation::new(AgentId::new(3), 1));
     /// let mut timeline = Timeline::default();
     /// for (at, event) in [
-    ///     (12, TaskEvent::Assigned { attempt, to: life }),
-    ///     (62, TaskEvent::Succeeded { attempt, by: life, output: Payload::NULL }),
+    ///     (12, TaskEvent::Assigned { attempt, to: agent }),
+    ///     (62, TaskEvent::Succeeded { attempt, by: agent, output: Payload::NULL }),
     /// ] {
-    ///     timeline.apply(&Entry { seq: Seq::new(1), at: Time::from_millis(at), event: event.into() });
+    ///     timeline.apply(&Entry { seq: Seq::new(1), at: Time::from_millis(at), event: event.of(TaskId::new(7)) });
     /// }
     /// let trace: serde_json::Value = serde_json::from_str(&timeline.data().to_chrome_trace())?;
     /// let slice = trace["traceEvents"].as_array().unwrap().iter().find(|event| event["ph"] == "X").unwrap();

@@ -98,7 +98,7 @@ impl Archive for MemoryJournal {
             return Err(AppendError::Conflict { tail: state.tail() });
         }
         if state.snapshot.as_ref().is_some_and(|(earlier, _)| *earlier > at) {
-            return Err(AppendError::Refused("a later snapshot is state".into()));
+            return Err(AppendError::Refused("a later snapshot is stored".into()));
         }
         let after = state.entries.partition_point(|entry| entry.seq <= at);
         let rest = state.entries.split_off(after);

@@ -9,8 +9,18 @@ use crate::name::Name;
 use serde_json::Value;
 
 /// The fields of `delegate`.
-pub(super) const DELEGATE: &[&str] =
-    &["depth", "fan_out", "pieces", "kinds", "max_concurrent", "tolerate", "beyond", "gather", "gather_by", "rounds"];
+pub(super) const DELEGATE: &[&str] = &[
+    "depth",
+    "fan_out",
+    "max_parts",
+    "kinds",
+    "max_concurrent",
+    "tolerate",
+    "beyond",
+    "gather",
+    "gather_by",
+    "rounds",
+];
 /// The fields of the rounds of a delegation.
 pub(super) const ROUNDS: &[&str] = &["most", "near", "settled"];
 
@@ -43,7 +53,7 @@ impl<'d> Reader<'_> {
         };
         delegate.depth = integer(self, "depth", delegate.depth);
         delegate.fan_out = integer(self, "fan_out", delegate.fan_out);
-        delegate.max_parts = integer(self, "pieces", delegate.max_parts);
+        delegate.max_parts = integer(self, "max_parts", delegate.max_parts);
         delegate.tolerate = integer(self, "tolerate", 0);
         delegate.max_concurrent = self.report.integer_at(fields, "max_concurrent", &at);
         delegate.kinds = self.words(fields, "kinds", &at).into_iter().map(|(_, kind)| Name::from(kind)).collect();

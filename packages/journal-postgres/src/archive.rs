@@ -66,6 +66,6 @@ fn refusal(client: &mut Client, stream: &str, own: i64, place: i64) -> AppendErr
         Ok(head) if head.get::<_, i64>(1) < place => {
             AppendError::Conflict { tail: Seq::new(head.get::<_, i64>(1).unsigned_abs()) }
         }
-        Ok(_) => AppendError::Refused("a later snapshot is kept".into()),
+        Ok(_) => AppendError::Refused("a later snapshot is stored".into()),
     }
 }

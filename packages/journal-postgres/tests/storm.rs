@@ -130,7 +130,7 @@ fn nothing_is_lost_and_nothing_is_twice() {
                 server.start_again();
                 asked += 1;
                 shop.ask([asked]);
-                assert_eq!(shop.end(&mut ledger), "it is unknown whether the facts were kept");
+                assert_eq!(shop.end(&mut ledger), "it is unknown whether the entries were stored");
                 shop = Shop::start(&server);
                 fell += 1;
             }

@@ -149,7 +149,7 @@ async def on_stdio():
         plan = await call(client, "assign_tasks", tasks=tasks)
         assert plan["makespan_seconds"] == 25 and plan["proven"] and {one["agent"] for one in plan["plan"]} == {"1"}, plan
         reason = await call(client, "assign_tasks", "no_plan", tasks=[{"task": "1", "seconds": 1, "skills": {"fly": 1}}])
-        assert reason == "nobody can do t1", reason
+        assert reason == "no agent can do task t1", reason
         assert (await call(client, "get_status"))["queued"] == 0
         runs = await read(client, "counterpoint://runs")
         assert [one["workflow"] for one in runs["runs"]] == ["report", "waits"]

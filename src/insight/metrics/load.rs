@@ -14,17 +14,17 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```
 /// use counterpoint::insight::{Metrics, Projection};
-/// use counterpoint::{AgentEvent, AgentId, AgentSpec, AttemptId, Entry, Incarnation, Seq, TaskEvent, TaskId, Time};
+/// use counterpoint::{AgentEvent, AgentId, AgentSpec, AttemptNumber, Entry, Incarnation, Seq, TaskEvent, TaskId, Time};
 ///
 /// let mut metrics = Metrics::default();
-/// let mut say = |at, event| metrics.apply(&Entry { seq: Seq::new(1), at: Time::from_secs(at), event });
-/// let lives = [1, 2].map(|agent| Incarnation::new(AgentId::new(agent), 1));
-/// for by in lives {
-///     say(0, AgentEvent::Registered { by, spec: AgentSpec::new(by.agent()).with_capacity(9).into() }.into());
+/// let mut record = |at, event| metrics.apply(&Entry { seq: Seq::new(1), at: Time::from_secs(at), event });
+/// let sessions = [1, 2].map(|agent| Incarnation::new(AgentId::new(agent), 1));
+/// for agent in sessions {
+///     record(0, AgentEvent::Registered { spec: AgentSpec::new(agent.agent()).with_capacity(9).into() }.of(agent));
 /// }
 /// for task in 0..8 {
-///     let to = lives[usize::from(task >= 2)];
-///     say(1, TaskEvent::Assigned { attempt: AttemptId::new(TaskId::new(task), 1), to }.into());
+///     let to = sessions[usize::from(task >= 2)];
+///     record(1, TaskEvent::Assigned { attempt: AttemptNumber::FIRST, to }.of(TaskId::new(task)));
 /// }
 /// let spread = metrics.snapshot().load.expect("two agents");
 /// assert_eq!((spread.agents, spread.cv, spread.floor), (2, 0.5, 0.5)); // 2 and 6 attempts, 4 on average

@@ -11,7 +11,7 @@ impl Checker<'_, '_> {
             self.fault(Some(place), Fault::NoneAtOnce);
         }
         for (what, number) in [
-            ("pieces", delegate.max_parts),
+            ("max_parts", delegate.max_parts),
             ("rounds", delegate.rounds.max_rounds),
             ("settled", delegate.rounds.stable_rounds),
         ] {

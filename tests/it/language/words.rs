@@ -108,7 +108,7 @@ tasks:
     delegate:
       depth: 2
       fan_out: 3
-      pieces: 30
+      max_parts: 30
       kinds: [b, search]
       max_concurrent: 4
       tolerate: 1

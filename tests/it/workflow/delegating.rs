@@ -542,7 +542,7 @@ fn what_makes_no_sense_is_not_sound() {
         let error = validate(&flow([node(delegate)]), &Limits::default()).unwrap_err();
         error.findings().iter().map(|finding| finding.fault.clone()).collect::<Vec<_>>()
     };
-    assert_eq!(faults(research().with_max_parts(0)), [Fault::NothingHandedOn { what: "pieces" }]);
+    assert_eq!(faults(research().with_max_parts(0)), [Fault::NothingHandedOn { what: "max_parts" }]);
     assert_eq!(faults(research().max_concurrent(0)), [Fault::NoneAtOnce]);
     assert_eq!(faults(research().in_rounds(Rounds::up_to(2))), [Fault::RoundsWithoutWork]);
     let custom = Gather::Reduce(Reducer::Custom("mine".into()));
@@ -838,7 +838,7 @@ proptest! {
 fn a_run_of_old_without_parts_is_read_as_before() {
     // What was added is left out where it says nothing.
     let plain = serde_json::to_string(&Delegate::new(counterpoint::definition::Work::new("a"))).unwrap();
-    assert_eq!(plain, r#"{"work":{"kind":"a"},"depth":5,"fan_out":8,"pieces":1000,"gather":"list"}"#);
+    assert_eq!(plain, r#"{"work":{"kind":"a"},"depth":5,"fan_out":8,"max_parts":1000,"gather":"list"}"#);
     let read: Delegate = serde_json::from_str(r#"{"work": {"kind": "a"}}"#).unwrap();
     assert_eq!(read, Delegate::new(counterpoint::definition::Work::new("a")));
 }

@@ -213,7 +213,7 @@ fn an_update_moves_with_the_run_or_stands_in_the_way() {
         matches!(&refused, Err(Rejected::State(WrongState::NotMigratable { obstacles, .. })) if *obstacles == [lost.clone()]),
         "{refused:?}"
     );
-    assert_eq!(lost.to_string(), "variable v would not take the updates that it got");
+    assert_eq!(lost.to_string(), "the variable v would not accept the updates that it has");
     migrate(two_steps(text(Reducer::Append)).with_version(2)).unwrap();
     world.crash();
     world.done("first", 0);
