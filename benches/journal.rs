@@ -10,11 +10,12 @@
 )]
 
 use counterpoint::definition::{Action, Definition, Node};
+use counterpoint::engine::{EngineSnapshot, Follower};
 use counterpoint::journal::Epoch;
 use counterpoint::journal::sealed::{Encoding, Head, Key, Stream};
 use counterpoint::{
-    AgentId, AgentSpec, Command, Config, Effect, Engine, EngineSnapshot, Entry, Follower, Limits, Outbox, Payload,
-    RunId, RunSpec, TaskId, TaskSpec, Time,
+    AgentId, AgentSpec, Command, Config, Effect, Engine, Entry, Limits, Outbox, Payload, RunId, RunSpec, TaskId,
+    TaskSpec, Time,
 };
 use cpu_time::ThreadTime;
 use std::time::Duration;

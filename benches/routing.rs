@@ -7,7 +7,8 @@ use counterpoint::routing::{
     Adaptive, BestMatch, ConsistentHash, CostAware, LeastLoaded, LinUcb, Maglev, MultiFactor, PeakEwma, Performance,
     Roster, RosterClass, RoundRobin, RoutingStrategy, TwoChoices, WeightedRoundRobin,
 };
-use counterpoint::{Affinity, AgentId, AgentSpec, Needs, Random, TaskId, TaskSpec, Time};
+use counterpoint::task::Affinity;
+use counterpoint::{AgentId, AgentSpec, Needs, Random, TaskId, TaskSpec, Time};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use std::collections::{BTreeSet, VecDeque};
 use std::hint::black_box;

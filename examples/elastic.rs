@@ -8,12 +8,13 @@
 //! ```
 #![allow(clippy::print_stdout, reason = "an example talks to a person")]
 
-use counterpoint::capacity::forecast::{Forecaster, Smoothing};
-use counterpoint::capacity::scaling::{Config as Aims, Rules};
+use counterpoint::resilience::capacity::forecast::{Forecaster, Smoothing};
+use counterpoint::resilience::capacity::scaling::{Config as Aims, Rules};
 use counterpoint::scheduler::Scaling;
+use counterpoint::task::AgentStatus;
 use counterpoint::{
-    AgentCommand, AgentId, AgentSpec, AgentStatus, AttemptId, Command, Config, Effect, Incarnation, Outbox, Payload,
-    Random, Scheduler, TaskId, TaskSpec, Time,
+    AgentCommand, AgentId, AgentSpec, AttemptId, Command, Config, Effect, Incarnation, Outbox, Payload, Random,
+    Scheduler, TaskId, TaskSpec, Time,
 };
 use std::collections::BTreeMap;
 use std::error::Error;

@@ -12,10 +12,11 @@
 
 use counterpoint::coordination::hierarchy::Hierarchy;
 use counterpoint::coordination::stigmergy::{Config as Field, Rules};
+use counterpoint::message::TaskEvent;
 use counterpoint::routing::{Auction, Candidate, Candidates, LeastLoaded, RoutingStrategy, Trails};
 use counterpoint::{
     AgentId, AgentSpec, AttemptId, Command, Config, Effect, Entry, Event, Incarnation, Needs, Outbox, Payload, Random,
-    Scheduler, TaskEvent, TaskId, TaskSpec, Time,
+    Scheduler, TaskId, TaskSpec, Time,
 };
 use std::collections::BTreeMap;
 use std::error::Error;

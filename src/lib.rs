@@ -1,20 +1,11 @@
 #![cfg_attr(not(feature = "full"), allow(rustdoc::broken_intra_doc_links))]
-//! Counterpoint is the mind of an orchestrator as a library: which agent does which task, when, what follows, what to retry,
-//! what to undo. It performs no I/O, reads no clock, starts no thread and draws no hidden randomness; a host drives it.
+//! Counterpoint is an embeddable orchestration engine: it decides which agent performs which task and when, runs workflows,
+//! retries what failed and compensates what must be undone. It performs no I/O, reads no clock, starts no thread and draws no
+//! hidden randomness. A host drives it: threads, an async runtime, a simulator, or a service over a journal.
 //!
-//! # Five words
+//! # A host in ten lines
 //!
-//! | word | meaning |
-//! |---|---|
-//! | [`Command`] | what a host asks of the core |
-//! | [`Event`] | a fact that the core decided or learned: the journal, the audit trail and the feed of every observer |
-//! | [`Effect`] | what the host must do next: plain data |
-//! | [`Rejected`] | a command that was refused; nothing changed |
-//! | [`Projection`](feed::Projection) | a fold over events: metrics, progress, timelines. The core's own state is one, too |
-//!
-//! # The host's loop
-//!
-//! One command in, one outbox out, one deadline to ask for. This is all of it; [`host::thread`] is this loop on threads.
+//! A host passes one command at a time to [`Engine::handle`], makes the events durable, and performs the effects.
 //!
 //! ```
 //! use counterpoint::{AgentId, AgentSpec, Command, Config, Effect, Engine, Outbox, Payload, TaskId, TaskSpec, Time};
@@ -27,16 +18,11 @@
 //!
 //! let mut engine = Engine::new(Config::default());
 //! let mut outbox = Outbox::default();
-//! // 1. Wait for a command, or until `engine.next_wakeup()` and then take `Command::Tick`.
-//! while let Some(command) = inbox.pop() {
-//!     // 2. Let the core decide.
-//!     let verdict = engine.handle(clock(), command, &mut outbox);
-//!     // 3. Write the facts down, before anything leaves the house. If that fails: drop the engine and restore.
-//!     journal.extend_from_slice(outbox.entries());
-//!     // 4. Answer whoever asked.
-//!     verdict?;
-//!     // 5. Act.
-//!     for effect in outbox.effects() {
+//! while let Some(command) = inbox.pop() {                           // or `Command::Tick` at `engine.next_wakeup()`
+//!     let answer = engine.handle(clock(), command, &mut outbox);    // the engine decides
+//!     journal.extend_from_slice(outbox.entries());                  // write-ahead; if it fails, restore from the journal
+//!     answer?;                                                      // answer the caller
+//!     for effect in outbox.effects() {                              // perform the effects
 //!         if let Effect::Dispatch { attempt, to, .. } = effect {
 //!             inbox.push(Command::complete(*to, *attempt, Payload::of(&"done")?));
 //!         }
@@ -47,111 +33,130 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Where to begin
+//! # A typed workflow
 //!
-//! With the [guide], whose first page takes ten minutes.
+//! [`host::thread`] is that loop on threads. Steps are types, and data dependencies are checked by the compiler.
 //!
-//! # Where things are
+#![cfg_attr(feature = "threads", doc = "```")]
+#![cfg_attr(not(feature = "threads"), doc = "```ignore")]
+//! use counterpoint::host::thread::ThreadHost;
+//! use counterpoint::workflow::{Attempt, Step, Steps, Workflow};
+//! use counterpoint::{AgentId, AgentSpec, Config, Failure, RunId};
 //!
-//! - [`Engine`]: tasks, agents and workflows. [`Scheduler`]: tasks and agents alone.
-//! - [`workflow`]: the typed builder, steps, validation; [`definition`]: workflows as data.
-//! - [`language`]: workflows as people write them, in YAML, JSON or TOML, with every mistake told by its path.
-//! - [`routing`], [`resilience`]: how the scheduler chooses and retries; guards and [`capacity`] for hosts.
-//! - [`coordination`]: how agents come to act as one: votes, markets, traces, reputation.
-//! - [`team`]: who can do what, who shall work together, phases; [`decompose`]: from a goal to a workflow.
-//! - [`capacity`]: how many agents, where, and with what; advice, never a decision.
-//! - `planning` (feature `planning`): the best schedule for a team: assignment, projects with skills, DAGs with communication.
-//! - [`dag`]: graphs, what is ready in them, and a parallel runner; [`saga`]: compensation. Both usable alone.
-//! - [`journal`]: where facts are kept; [`insight`]: what they tell; [`protocol`]: messages for agents elsewhere.
-//! - [`protocol`]: messages for agents and tools elsewhere, and the task states of other protocols.
-//! - [`host`]: ready-made hosts, on threads and (feature `async`) as a future; `testing` (feature `testing`): a kit for tests.
-//! - [`access`]: who may command what, and the trail of who did.
-//! - `sim` (feature `sim`): all of it in virtual time, with modelled agents, loads and faults.
+//! struct Length;
+//! impl Step for Length {
+//!     const KIND: &'static str = "length";
+//!     type Input = String;
+//!     type Output = usize;
+//!     fn run(&self, text: String, _: &Attempt) -> Result<usize, Failure> {
+//!         Ok(text.len())
+//!     }
+//! }
+//!
+//! let flow = Workflow::<String, usize>::named("measure");
+//! let flow = flow.output(flow.step(Length, flow.input()))?;
+//! let host = ThreadHost::start(Config::default())?;
+//! host.add_agent(AgentSpec::new(AgentId::new(1)), Steps::new().with(Length))?;
+//! assert_eq!(host.run(&flow, RunId::from_key("doc-1"), &"text".to_owned())?.wait()?, 4);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Map
+//!
+//! **Start here**: the [guide], [`Engine`] (tasks, agents and workflows), [`host`] (ready-made hosts), [`workflow`] (the typed
+//! builder and steps).
+//!
+//! **Usual**:
+//!
+//! | module | content |
+//! |---|---|
+//! | [`task`] | tasks and agents as data: requirements, priorities, retries, failures |
+//! | [`message`] | commands, events, effects, reasons of refusals, outcomes of runs |
+//! | [`definition`] | workflows as data: nodes, links, expressions |
+//! | [`scheduler`] | [`Scheduler`]: tasks and agents without workflows; its [`Config`] and views |
+//! | [`engine`] | views of runs, snapshots, followers |
+//! | [`routing`] | strategies that choose an agent; the trait for a strategy of your own |
+//! | [`resilience`] | breakers, rate limits, retry budgets, load shedding, scaling advice |
+//! | [`journal`] | where events are kept, and readers of events: projections, filters, feeds |
+//!
+//! **Advanced**: [`dag`] (graphs, readiness, a parallel runner) and [`saga`] (compensation) alone, and what features add:
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `threads` (default) | `host::thread`, the parallel runner of `dag` |
+//! | `async` | `host::future`: a host on any async runtime |
+//! | `tower` | services of tower as agents |
+//! | `access` | `access`: roles, tenants, tokens, decisions on each command |
+//! | `observe` | `observe`: metrics, progress, lineage, audit, timelines, pictures |
+//! | `tracing` | spans of the crate tracing |
+//! | `language` | `language`: workflow documents in YAML, JSON or TOML |
+//! | `protocol` | `protocol`: messages for agents and tools in other processes |
+//! | `coordination` | `coordination`, `team`: consensus, markets, hierarchies, reputation, teams |
+//! | `decompose` | `decompose`: from a goal to a workflow |
+//! | `planning`, `lp` | `planning`: schedules for teams, linear programs |
+//! | `sealed` | `journal::sealed`: records whose every bit is checked |
+//! | `sim`, `testing` | `sim`: simulation with faults; `testing`: a kit for tests of hosts |
 
 #[cfg(feature = "access")]
 pub mod access;
-pub mod agent;
-pub mod capacity;
-pub mod command;
+mod base;
+#[cfg(feature = "coordination")]
 pub mod coordination;
+// The engine itself uses a part of it: how results are aggregated, and the limits of delegation.
+#[cfg(not(feature = "coordination"))]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    unnameable_types,
+    unused_imports,
+    reason = "the feature `coordination` makes it public"
+)]
+mod coordination;
 pub mod dag;
 #[cfg(feature = "decompose")]
 pub mod decompose;
 pub mod definition;
-pub mod effect;
 pub mod engine;
-pub mod error;
-pub mod event;
-pub mod feed;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 pub mod host;
-pub mod id;
-#[cfg(feature = "observe")]
-pub mod insight;
 pub mod journal;
 #[cfg(feature = "language")]
 pub mod language;
-pub mod limits;
-pub mod name;
-pub mod payload;
+pub mod message;
+#[cfg(feature = "observe")]
+pub mod observe;
 #[cfg(feature = "planning")]
 pub mod planning;
 #[cfg(feature = "protocol")]
 pub mod protocol;
-pub mod rejected;
 pub mod resilience;
 pub mod routing;
-pub mod run;
 pub mod saga;
 pub mod scheduler;
 #[cfg(feature = "sim")]
 pub mod sim;
-mod structure;
 pub mod task;
 #[cfg(feature = "coordination")]
 pub mod team;
 #[cfg(feature = "testing")]
 pub mod testing;
-pub mod time;
-pub mod token;
-pub mod trace;
 pub mod workflow;
 
-pub use agent::{AgentSpec, AgentStatus, Guard, Scope};
-pub use command::{Accepted, AgentCommand, Command, ControlCommand, DeadFilter, RunCommand, TaskCommand};
-pub use definition::{OnCompensationFailure, OnFailure};
-pub use effect::{Dispatched, Effect, Outbox};
-pub use engine::{
-    Ask, Awaited, Balance, DefinitionView, Engine, EngineSnapshot, Follower, NodeView, PartView, RunCursor, RunFilter,
-    RunMetrics, RunPage, RunStanding, RunView, Wait,
+pub use base::error::{BadConfig, PayloadError, RestoreError};
+pub use base::id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
+pub use base::limits::Limits;
+pub use base::name::Name;
+pub use base::payload::Payload;
+pub use base::structure::Random;
+pub use base::time::Time;
+pub use engine::Engine;
+pub use message::{
+    Accepted, AgentCommand, Command, ControlCommand, Effect, Entry, Event, Outbox, Rejected, RejectedClass, RunCommand,
+    RunOutcome, RunSpec, TaskCommand,
 };
-pub use error::{BadConfig, PayloadError, RestoreError};
-pub use event::{
-    AgentEvent, CatalogueEvent, ControlEvent, DecisionEvent, Entry, Event, MapEvent, Next, NodeEvent, NodeRef, Opening,
-    PartEvent, RunEvent, TaskEvent, YieldReason,
-};
-pub use id::{AgentId, AttemptId, AttemptNumber, Incarnation, NodeIx, RunId, Seq, TaskId};
-pub use limits::Limits;
-pub use name::Name;
-pub use payload::Payload;
-pub use rejected::{Rejected, RejectedClass};
-pub use run::{
-    Carried, Cause, CompensationOutcome, CompensationRemedy, DelegatedPart, DroppedSubtask, LastRound, LimitReached,
-    Measure, Migration, MigrationReport, MigrationTarget, NodeOutcome, NodeRemedy, NodeStatus, Obstacle, PartOutcome,
-    Refusal, ResetObstacle, ResetPoint, RunOutcome, RunPhase, RunSpec,
-};
-pub use scheduler::{
-    AgentView, Config, Discipline, Quota, Routability, Scheduler, SchedulerSnapshot, TaskStatus, TaskView, TaskWait,
-};
-pub use structure::Random;
-pub use task::{
-    Affinity, Bound, Exhausted, Failure, FailureKind, InDoubt, Jitter, Needs, Owner, Phase, Policy, Retry, SideEffects,
-    Spending, TaskOutcome, TaskSpec, Tier, Usage,
-};
-pub use time::Time;
-pub use token::Token;
-pub use trace::TraceContext;
+pub use scheduler::{Config, Scheduler};
+pub use task::{AgentSpec, Failure, FailureKind, Needs, Policy, Retry, TaskOutcome, TaskSpec, Tier};
 
 /// The README's example compiles and runs as a test.
 #[cfg(all(doctest, feature = "threads"))]

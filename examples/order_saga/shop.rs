@@ -8,12 +8,13 @@ use crate::chance::{about, between, happens};
 use crate::flow::{Order, Pace, Receipt, order_flow, steps};
 use crate::orders::{drawn, order_of, run_of, shelves};
 use crate::world::{Planted, World};
-use counterpoint::rejected::{Stale, Unknown, WrongState};
+use counterpoint::engine::EngineSnapshot;
+use counterpoint::message::rejected::{Stale, Unknown, WrongState};
+use counterpoint::message::{CompensationOutcome, CompensationRemedy, NodeEvent, RunEvent};
 use counterpoint::workflow::{Flow, Steps};
 use counterpoint::{
-    Accepted, AgentCommand, AgentId, AttemptId, Command, CompensationOutcome, CompensationRemedy, Config, Effect,
-    Engine, EngineSnapshot, Entry, Event, Incarnation, Limits, Name, NodeEvent, Outbox, Rejected, RunCommand, RunEvent,
-    RunId, Time,
+    Accepted, AgentCommand, AgentId, AttemptId, Command, Config, Effect, Engine, Entry, Event, Incarnation, Limits,
+    Name, Outbox, Rejected, RunCommand, RunId, Time,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;

@@ -1,10 +1,9 @@
 //! What the journal tells of each order.
 
 use crate::orders::order_of;
-use counterpoint::{
-    AttemptId, Cause, CompensationOutcome, Entry, Event, FailureKind, Incarnation, Next, NodeEvent, NodeOutcome,
-    NodeRef, Owner, Phase, RunEvent, RunId, RunOutcome, SideEffects, TaskEvent, TaskId, Time,
-};
+use counterpoint::message::{Cause, CompensationOutcome, Next, NodeEvent, NodeOutcome, NodeRef, RunEvent, TaskEvent};
+use counterpoint::task::{Owner, Phase, SideEffects};
+use counterpoint::{AttemptId, Entry, Event, FailureKind, Incarnation, RunId, RunOutcome, TaskId, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -85,7 +84,7 @@ impl Tally {
             Event::Run { run, event } => self.note_run(entry.at, *run, event),
             Event::Node { run, node, event } => self.note_node(*run, node, event),
             Event::Task { task, event } => self.note_task(*task, event),
-            Event::Agent { event: counterpoint::AgentEvent::Lost, .. } => self.lost += 1,
+            Event::Agent { event: counterpoint::message::AgentEvent::Lost, .. } => self.lost += 1,
             _ => {}
         }
     }

@@ -2,9 +2,9 @@
 
 use super::policy::{Action, DenialReason};
 use super::principal::Unauthenticated;
-use crate::id::Seq;
-use crate::name::Name;
-use crate::time::Time;
+use crate::base::id::Seq;
+use crate::base::name::Name;
+use crate::base::time::Time;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -91,7 +91,7 @@ impl fmt::Display for Decision {
 /// The latest decisions, allowed and denied, for hosts without an audit trail of their own. To keep all decisions, write each
 /// [`Decision`] to durable storage.
 ///
-/// [`insight::Audit`](crate::insight::Audit) is the trail of events; [`principal_of`](Self::who_led_to) joins the two.
+/// [`insight::Audit`](crate::observe::Audit) is the trail of events; [`principal_of`](Self::who_led_to) joins the two.
 #[derive(Debug, Clone)]
 pub struct AuditTrail {
     decisions: VecDeque<Decision>,

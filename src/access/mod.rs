@@ -10,7 +10,8 @@
 //!
 //! ```
 //! use counterpoint::access::{Gate, Policy, Principal, Role, AuditTrail, Unauthenticated};
-//! use counterpoint::{Command, Config, Engine, Outbox, TaskId, TaskSpec, Time, Token};
+//! use counterpoint::{Command, Config, Engine, Outbox, TaskId, TaskSpec, Time};
+//! use counterpoint::access::Token;
 //!
 //! let verify = |token: &Token, _: Time| match token.reveal() {
 //!     "let me in" => Ok(Principal::new("ada").with_role(Role::Submitter).with_tenant("north")),
@@ -47,11 +48,12 @@ pub use policy::{Action, DenialReason, Policy};
 pub use principal::{Principal, Role, Unauthenticated, Verifier};
 pub use tokens::{Tokens, TokensError};
 
-use crate::command::Command;
-use crate::id::{AttemptId, Incarnation, RunId, TaskId};
-use crate::name::Name;
-use crate::time::Time;
-use crate::token::Token;
+pub use crate::base::token::Token;
+
+use crate::base::id::{AttemptId, Incarnation, RunId, TaskId};
+use crate::base::name::Name;
+use crate::base::time::Time;
+use crate::message::command::Command;
 use core::fmt;
 
 /// The state on which decisions depend, implemented by [`Engine`](crate::Engine) and [`Scheduler`](crate::Scheduler).
@@ -97,7 +99,7 @@ impl Gate {
     }
 
     /// Decides about reading a run: its state, what it waits for, its story. For lists of runs for a confined caller, use
-    /// [`RunFilter::with_tenant`](crate::RunFilter::with_tenant).
+    /// [`RunFilter::with_tenant`](crate::engine::RunFilter::with_tenant).
     pub fn decide_reading_run(
         &self,
         now: Time,

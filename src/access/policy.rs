@@ -1,9 +1,9 @@
 //! Permissions by role.
 
 use super::principal::{Principal, Role};
-use crate::command::{AgentCommand, Command, RunCommand, TaskCommand};
-use crate::id::{AgentId, AttemptId};
-use crate::name::Name;
+use crate::base::id::{AgentId, AttemptId};
+use crate::base::name::Name;
+use crate::message::command::{AgentCommand, Command, RunCommand, TaskCommand};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,9 +1,9 @@
 //! Callers, their roles, and the verification of tokens.
 
-use crate::id::AgentId;
-use crate::name::Name;
-use crate::time::Time;
-use crate::token::Token;
+use crate::base::id::AgentId;
+use crate::base::name::Name;
+use crate::base::time::Time;
+use crate::base::token::Token;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;

@@ -3,10 +3,10 @@
 use super::AccessState;
 use super::policy::{Action, DenialReason, Policy};
 use super::principal::Principal;
-use crate::agent::Scope;
-use crate::command::{AgentCommand, Command, ControlCommand, DeadFilter, RunCommand, TaskCommand};
-use crate::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
+use crate::base::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
+use crate::message::command::{AgentCommand, Command, ControlCommand, DeadFilter, RunCommand, TaskCommand};
 use crate::task::TaskSpec;
+use crate::task::agent::Scope;
 
 pub(super) fn check(
     policy: &Policy,

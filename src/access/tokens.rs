@@ -1,9 +1,9 @@
 //! A fixed list of tokens.
 
 use super::principal::{Principal, Unauthenticated, Verifier};
-use crate::name::Name;
-use crate::time::Time;
-use crate::token::Token;
+use crate::base::name::Name;
+use crate::base::time::Time;
+use crate::base::token::Token;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -12,7 +12,8 @@ use thiserror::Error;
 ///
 /// ```
 /// use counterpoint::access::{Gate, Policy, Principal, Tokens, Unauthenticated, Verifier};
-/// use counterpoint::{Time, Token};
+/// use counterpoint::Time;
+/// use counterpoint::access::Token;
 ///
 /// let tokens: Tokens = serde_json::from_str(
 ///     r#"[{"token": "s3cret", "name": "ada", "roles": ["submitter"]},

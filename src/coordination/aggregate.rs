@@ -6,10 +6,10 @@
 //! | numbers | [`median`] | - |
 //! | rankings | [`reciprocal_rank_fusion`] | Cormack, Clarke and Büttcher 2009 |
 
-use crate::id::AgentId;
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::structure;
+use crate::base::id::AgentId;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::base::structure;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a vote over answers has come to.

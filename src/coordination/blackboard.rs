@@ -1,11 +1,11 @@
 //! What agents know together: a board of named values, each in a scope, each with a version.
 
+use crate::base::error::PayloadError;
+use crate::base::id::{AgentId, RunId};
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::base::time::Time;
 use crate::definition::Reducer;
-use crate::error::PayloadError;
-use crate::id::{AgentId, RunId};
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! When to stop going round.
 
-use crate::error::BadConfig;
-use crate::structure::{rules, with};
+use crate::base::error::BadConfig;
+use crate::base::structure::{rules, with};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

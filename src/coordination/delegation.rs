@@ -1,11 +1,11 @@
 //! Who has handed what to whom: the books of recursive delegation.
 
 use super::budget::{Budget, Overdrawn};
-use crate::error::BadConfig;
-use crate::id::{AgentId, stable_hash};
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::structure::{rules, with};
+use crate::base::error::BadConfig;
+use crate::base::id::{AgentId, stable_hash};
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::base::structure::{rules, with};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use thiserror::Error;

@@ -5,7 +5,7 @@
 //! | what weight does a voter deserve who is right with chance p? | [`log_odds`] | Nitzan and Paroush 1982, Shapley and Grofman 1984 |
 //! | who has been right so far? | [`Expertise`] | Laplace's rule on what is known to be right |
 
-use crate::id::AgentId;
+use crate::base::id::AgentId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

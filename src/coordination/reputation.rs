@@ -1,9 +1,9 @@
 //! What agents are worth, by what they have done: reputation and skill, with forgetting.
 
-use crate::error::BadConfig;
-use crate::id::AgentId;
-use crate::structure::decay;
-use crate::time::{Time, nanos_of};
+use crate::base::error::BadConfig;
+use crate::base::id::AgentId;
+use crate::base::structure::decay;
+use crate::base::time::{Time, nanos_of};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reputation {
-    #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
+    #[serde(with = "crate::base::time::span::option", default, skip_serializing_if = "Option::is_none")]
     half_life: Option<Duration>,
     prior: (u32, u32),
     records: BTreeMap<AgentId, Record>,

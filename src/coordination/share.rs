@@ -1,6 +1,6 @@
 //! Shares in exact arithmetic.
 
-use crate::error::BadConfig;
+use crate::base::error::BadConfig;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 

@@ -85,7 +85,7 @@ mod runner;
 mod topology;
 mod wiring;
 
-pub use crate::id::NodeIx;
+pub use crate::base::id::NodeIx;
 pub use builder::{Builder, End, Limits};
 pub use critical::{CriticalPath, Timing};
 pub use error::{BuildError, CyclePath, Refused};

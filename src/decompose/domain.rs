@@ -1,6 +1,6 @@
 //! The knowledge of a planner: operators, and methods that decompose goals.
 
-use crate::name::Name;
+use crate::base::name::Name;
 use crate::task::{Needs, Tier};
 use core::fmt;
 use serde_json::Value;

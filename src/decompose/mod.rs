@@ -20,13 +20,13 @@ pub use htn::{Bounds, NoPlan, plan};
 pub use plan::{Branch, Plan};
 pub use rules::{Rule, RulePack, RuleStep};
 
+use crate::base::id::RunId;
+use crate::base::limits::Limits;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
 use crate::definition::{Action, Body, Definition, Delegate, Gather, Node};
-use crate::id::RunId;
 use crate::language::{Document, DocumentError};
-use crate::limits::Limits;
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::run::RunSpec;
+use crate::message::run::RunSpec;
 use crate::workflow::{DefinitionError, validate};
 use core::fmt;
 use thiserror::Error;

@@ -1,8 +1,8 @@
 //! A plan: its steps, their order and the decomposition from which they come.
 
 use super::domain::{Domain, Facts, Goal};
+use crate::base::name::Name;
 use crate::definition::{Action, Body, Definition, Expr, Link, Node, Work};
-use crate::name::Name;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;

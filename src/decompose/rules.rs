@@ -1,9 +1,9 @@
 //! Decomposition by rules, as data.
 
 use super::{Ask, DecomposeError, Decomposer};
+use crate::base::name::Name;
+use crate::base::payload::Payload;
 use crate::definition::{Action, Body, Definition, Expr, Link, Node, Work};
-use crate::name::Name;
-use crate::payload::Payload;
 use crate::task::{Needs, Tier};
 use serde::{Deserialize, Serialize};
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! Handlers at the boundary of a node: errors, timeouts, signals and cancellations while the node is under way.
 
 use super::Condition;
-use crate::name::Name;
+use crate::base::name::Name;
 use crate::task::FailureKind;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -96,7 +96,7 @@ pub enum Boundary {
         kinds: Vec<FailureKind>,
     },
     /// The node has been under way for this long.
-    Timeout(#[serde(with = "crate::time::span")] Duration),
+    Timeout(#[serde(with = "crate::base::time::span")] Duration),
     /// A signal arrives.
     Signal {
         /// The name of the signal.

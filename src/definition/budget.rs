@@ -9,17 +9,17 @@ use serde::{Deserialize, Serialize};
 /// its run, and of the parent runs. Reserved are as many attempts as the task's policy allows, each with the
 /// [`estimate`](super::Work::estimate) of the work. If the budget covers only some of these attempts, the task gets fewer.
 /// If it covers none, the task waits while reservations are held that may be returned; otherwise its node fails with
-/// [`LimitReached::Budget`](crate::LimitReached::Budget). When the task ends, its actual usage is spent and the rest of the
+/// [`LimitReached::Budget`](crate::message::LimitReached::Budget). When the task ends, its actual usage is spent and the rest of the
 /// reservation is returned.
 ///
 /// An agent may use more than was reserved. The budget is then overdrawn, and no further work begins under it.
 /// Compensations, and work that is attempted until its outcome is known, are never held back, but their usage counts.
 ///
 /// Time is measured from the start of the run or node. A node whose time is over is cancelled and fails. A run whose time is
-/// over fails with [`Cause::Limit`](crate::Cause::Limit), unless its pivot has succeeded.
+/// over fails with [`Cause::Limit`](crate::message::Cause::Limit), unless its pivot has succeeded.
 ///
 /// ```
-/// use counterpoint::Usage;
+/// use counterpoint::task::Usage;
 /// use counterpoint::definition::{Action, Body, Budget, Definition, Node, Work};
 /// use std::time::Duration;
 ///
@@ -37,7 +37,7 @@ pub struct Budget {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u64>,
     /// Time since the start.
-    #[serde(with = "crate::time::span::option", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "crate::base::time::span::option", skip_serializing_if = "Option::is_none")]
     pub time: Option<Duration>,
     /// Cost, in millionths of the host's currency unit.
     #[serde(skip_serializing_if = "Option::is_none")]

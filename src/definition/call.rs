@@ -1,13 +1,13 @@
 //! Calls of workflows by name.
 
-use crate::name::Name;
+use crate::base::name::Name;
 use serde::{Deserialize, Serialize};
 
 /// A child run of a workflow that the engine holds, referred to by name. The name is resolved when the node starts, and the
 /// version that was found is recorded. A workflow may call itself, directly or through other workflows.
 ///
 /// If the engine holds no such workflow then, the node fails. If the node is already nested in `depth` runs of the workflow,
-/// it fails with [`LimitReached::Depth`](crate::LimitReached::Depth). (WCP 22)
+/// it fails with [`LimitReached::Depth`](crate::message::LimitReached::Depth). (WCP 22)
 ///
 /// ```
 /// use counterpoint::definition::{Action, Body, Call, Case, Condition, Definition, Expr, Link, Node, Pick};

@@ -1,8 +1,8 @@
 //! Delegation: work whose agent may split it into sub-tasks for other agents.
 
 use super::{Budget, Reducer, Work};
-use crate::name::Name;
-use crate::payload::Payload;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
 use crate::task::Needs;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,7 +19,7 @@ use serde_json::Value;
 /// node and of the run, of which a share can be reserved for a sub-task; and by the rule that no agent gets the same work
 /// (kind and payload) twice on the path from part 0 to a part: the work goes to another agent or is not accepted.
 /// [`on_limit`](Self::on_limit) decides what happens when a limit is reached. The node's outcome names that limit
-/// ([`LimitReached`](crate::LimitReached)), and the node's output is then the list of the results so far, without those that
+/// ([`LimitReached`](crate::message::LimitReached)), and the node's output is then the list of the results so far, without those that
 /// a combined result already includes.
 ///
 /// ```

@@ -3,8 +3,8 @@
 //! Neither can loop: the cost of an evaluation is bounded by the size of the expression and its operands.
 
 use super::pattern;
-use crate::name::Name;
-use crate::payload::{Payload, size};
+use crate::base::name::Name;
+use crate::base::payload::{Payload, size};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;

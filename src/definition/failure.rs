@@ -6,10 +6,9 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```
 /// use counterpoint::definition::{Action, Definition, Node};
-/// use counterpoint::{
-///     AgentId, AgentSpec, Command, Config, Effect, Engine, Failure, OnFailure, Outbox, RunCommand, RunId, RunSpec, RunStanding,
-///     Time,
-/// };
+/// use counterpoint::{AgentId, AgentSpec, Command, Config, Effect, Engine, Failure, Outbox, RunCommand, RunId, RunSpec, Time};
+/// use counterpoint::definition::OnFailure;
+/// use counterpoint::engine::RunStanding;
 ///
 /// let print = Node::new("print", Action::task("print"));
 /// let flow = Definition::new("letter").with_node(print).with_on_failure(OnFailure::Hold);
@@ -53,7 +52,7 @@ impl OnFailure {
 /// What a failed compensation holds back until an operator decides about it.
 ///
 /// ```
-/// use counterpoint::OnCompensationFailure;
+/// use counterpoint::definition::OnCompensationFailure;
 ///
 /// assert_eq!(OnCompensationFailure::default(), OnCompensationFailure::Hold);
 /// ```

@@ -1,7 +1,7 @@
 //! Links between nodes, and the joins where links meet.
 
 use super::Trigger;
-use crate::name::Name;
+use crate::base::name::Name;
 use serde::{Deserialize, Serialize};
 
 /// A link from an earlier node.

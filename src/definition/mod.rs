@@ -53,8 +53,8 @@ pub use trigger::{Inputs, Trigger};
 pub use variable::{Reducer, Variable, Write};
 pub use wait::{Decision, Escalation, Milestone, RaceOption, SignalRule, WaitFor};
 
-use crate::id::stable_hash;
-use crate::name::Name;
+use crate::base::id::stable_hash;
+use crate::base::name::Name;
 use crate::task::{Needs, Policy, Tier, Usage};
 use core::fmt;
 use core::time::Duration;
@@ -428,7 +428,7 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signal: Option<Name>,
         /// The longest time to wait.
-        #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
+        #[serde(with = "crate::base::time::span::option", default, skip_serializing_if = "Option::is_none")]
         timer: Option<Duration>,
     },
     /// Waits for the first of several options. When the first one occurs, the others are withdrawn together with their

@@ -5,7 +5,7 @@ use super::{
     Action, Body, Boundary, Completion, Condition, Definition, Delegate, Expr, Gather, Handler, Map, Repeat, States,
     WaitFor, Work,
 };
-use crate::name::Name;
+use crate::base::name::Name;
 use std::sync::Arc;
 
 type Renaming<'a> = &'a dyn Fn(&Name) -> Name;

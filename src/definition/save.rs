@@ -1,6 +1,6 @@
 //! Save-points.
 
-use crate::name::Name;
+use crate::base::name::Name;
 use serde::{Deserialize, Serialize};
 
 /// Makes the end of a node a save-point.

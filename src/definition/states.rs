@@ -1,7 +1,7 @@
 //! State machines: one token that moves between named states.
 
 use super::{Body, Condition, Expr, Work};
-use crate::name::Name;
+use crate::base::name::Name;
 use serde::{Deserialize, Serialize};
 
 /// A state machine as the action of a node: one token moves between states along transitions. Cycles are allowed; the number

@@ -1,8 +1,8 @@
 //! Variables: values of a run that its nodes write and read.
 
 use super::Condition;
-use crate::name::Name;
-use crate::payload::Payload;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
 use core::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};

@@ -1,7 +1,7 @@
 //! Traversal of all expressions and conditions of a definition.
 
 use super::{Action, Body, Boundary, Condition, Definition, Expr, Map, Node, Repeat, State, WaitFor};
-use crate::name::Name;
+use crate::base::name::Name;
 use std::collections::BTreeSet;
 
 /// Expressions and conditions, in the order of the definition.

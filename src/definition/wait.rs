@@ -1,7 +1,7 @@
 //! What a node can wait for: signals, times and decisions of people. Also rules for signals, and milestones.
 
 use super::{Condition, Expr};
-use crate::name::Name;
+use crate::base::name::Name;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +54,7 @@ pub enum WaitFor {
         matching: Condition,
     },
     /// A span of time has passed since the node began to wait.
-    After(#[serde(with = "crate::time::span")] Duration),
+    After(#[serde(with = "crate::base::time::span")] Duration),
     /// A time is reached, given as a [`Time`](crate::Time): a number of nanoseconds since the host's epoch.
     At(Expr),
     /// A person has decided.
@@ -155,7 +155,7 @@ impl Decision {
 #[non_exhaustive]
 pub struct Escalation {
     /// The time without a decision.
-    #[serde(with = "crate::time::span")]
+    #[serde(with = "crate::base::time::span")]
     pub after: Duration,
     /// The role that may decide from then on, in addition to the others.
     pub role: Name,
@@ -181,7 +181,7 @@ pub struct SignalRule {
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub transient: bool,
     /// How long a signal is kept that no node takes.
-    #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
+    #[serde(with = "crate::base::time::span::option", default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<Duration>,
     /// How many signals are kept at a time; further ones are rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]

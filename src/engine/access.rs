@@ -2,8 +2,8 @@
 
 use super::Engine;
 use crate::access::AccessState;
-use crate::id::{AttemptId, Incarnation, RunId, TaskId};
-use crate::name::Name;
+use crate::base::id::{AttemptId, Incarnation, RunId, TaskId};
+use crate::base::name::Name;
 
 impl AccessState for Engine {
     fn tenant_of(&self, task: TaskId) -> Option<Option<&Name>> {

@@ -1,9 +1,9 @@
 //! Budgets: what is put aside before work begins, and what it used up.
 
 use super::book::{Book, Folded};
+use crate::base::id::{NodeIx, RunId};
 use crate::definition::Budget;
-use crate::id::{NodeIx, RunId};
-use crate::run::{LimitReached, Measure};
+use crate::message::run::{LimitReached, Measure};
 use crate::task::{Owner, Phase, Spending, Usage};
 use crate::workflow::machine::{Claim, Share, SpentBefore};
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,17 +3,17 @@
 use super::accounts::Accounts;
 use super::catalog::Catalog;
 use super::list::Register;
-use crate::error::RestoreError;
-use crate::event::{
+use crate::base::error::RestoreError;
+use crate::base::id::{NodeIx, RunId, Seq, TaskId};
+use crate::base::name::Name;
+use crate::base::structure::{Arena, IdMap, Slot, Wheel};
+use crate::base::time::Time;
+use crate::message::event::{
     CatalogueEvent, ControlEvent, Entry, Event, Next, NodeEvent, NodeRef, PartEvent, RunEvent, TaskEvent,
 };
-use crate::id::{NodeIx, RunId, Seq, TaskId};
-use crate::name::Name;
-use crate::run::{RunOutcome, RunSpec};
+use crate::message::run::{RunOutcome, RunSpec};
 use crate::scheduler::InconsistentEvent;
-use crate::structure::{Arena, IdMap, Slot, Wheel};
 use crate::task::{Failure, Owner, Phase, SideEffects, TaskSpec};
-use crate::time::Time;
 use crate::workflow::functions::Functions;
 use crate::workflow::machine::{Begun, BoundNode, Commitment, Illegal, InstanceEnd, Run, RunInput, WorkInput, Worker};
 use crate::workflow::plan::Plan;

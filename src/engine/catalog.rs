@@ -1,8 +1,8 @@
 //! The definitions that runs can be started of, by name and version.
 
 use super::drive::Driver;
+use crate::base::name::Name;
 use crate::definition::{Definition, DefinitionId};
-use crate::name::Name;
 use crate::workflow::plan::Plan;
 use std::collections::BTreeMap;
 use std::sync::Arc;

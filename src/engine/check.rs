@@ -2,7 +2,7 @@
 
 use super::book::MOST_IDS;
 use super::drive::Driver;
-use crate::id::TaskId;
+use crate::base::id::TaskId;
 use crate::task::Owner;
 use crate::workflow::machine::{Run, Worker};
 

@@ -2,14 +2,14 @@
 
 use super::decide::Voice;
 use super::drive::Driver;
-use crate::command::{Accepted, RunCommand, TaskCommand};
+use crate::base::id::RunId;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
 use crate::definition::Definition;
-use crate::event::{MapEvent, NodeEvent, RunEvent};
-use crate::id::RunId;
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::rejected::{Conflict, Invalid, Misuse, Overload, Rejected, Unknown, WrongState};
-use crate::run::{Cause, CompensationOutcome, CompensationRemedy, RunPhase, RunSpec};
+use crate::message::command::{Accepted, RunCommand, TaskCommand};
+use crate::message::event::{MapEvent, NodeEvent, RunEvent};
+use crate::message::rejected::{Conflict, Invalid, Misuse, Overload, Rejected, Unknown, WrongState};
+use crate::message::run::{Cause, CompensationOutcome, CompensationRemedy, RunPhase, RunSpec};
 use crate::scheduler::{Tx, fits, named};
 use crate::workflow::functions::Functions;
 use crate::workflow::machine::{NoUpdate, NodeState, Run};

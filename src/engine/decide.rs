@@ -1,13 +1,13 @@
 //! People decide.
 
 use super::drive::Driver;
-use crate::command::Accepted;
-use crate::event::{DecisionEvent, NodeEvent};
-use crate::id::{NodeIx, RunId};
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::rejected::{Forbidden, Rejected, Unknown, WrongState};
-use crate::run::RunPhase;
+use crate::base::id::{NodeIx, RunId};
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::message::command::Accepted;
+use crate::message::event::{DecisionEvent, NodeEvent};
+use crate::message::rejected::{Forbidden, Rejected, Unknown, WrongState};
+use crate::message::run::RunPhase;
 use crate::scheduler::{Tx, fits, named};
 use crate::workflow::machine::{Made, Run};
 

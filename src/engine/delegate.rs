@@ -3,13 +3,13 @@
 use super::drive::Driver;
 use super::spending::Balance;
 use super::view::NodeView;
-use crate::command::AgentCommand;
+use crate::base::id::{AgentId, NodeIx, RunId};
+use crate::base::name::Name;
+use crate::base::payload::Payload;
 use crate::definition::{Budget, OnLimit, Subtask};
-use crate::event::{NodeEvent, PartEvent};
-use crate::id::{AgentId, NodeIx, RunId};
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::run::{DelegatedPart, DroppedSubtask, LimitReached, PartOutcome};
+use crate::message::command::AgentCommand;
+use crate::message::event::{NodeEvent, PartEvent};
+use crate::message::run::{DelegatedPart, DroppedSubtask, LimitReached, PartOutcome};
 use crate::task::{Failure, FailureKind, Needs, Owner, Phase, Spending};
 use crate::workflow::machine::misread;
 

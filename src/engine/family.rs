@@ -1,13 +1,13 @@
 //! Runs and those around and within them: how deep they are, who is paused with whom, who hears what comes to which.
 
 use super::book::Book;
-use crate::event::{Event, RunEvent};
-use crate::id::RunId;
-use crate::limits::Limits;
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::run::RunPhase;
-use crate::time::Time;
+use crate::base::id::RunId;
+use crate::base::limits::Limits;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::base::time::Time;
+use crate::message::event::{Event, RunEvent};
+use crate::message::run::RunPhase;
 use crate::workflow::machine::Run;
 
 impl Book {

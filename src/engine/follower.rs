@@ -1,9 +1,9 @@
 //! A second state that follows the facts of an engine, for snapshots and questions that must not hold it up.
 
 use super::{Engine, EngineSnapshot};
-use crate::error::RestoreError;
-use crate::event::Entry;
-use crate::id::Seq;
+use crate::base::error::RestoreError;
+use crate::base::id::Seq;
+use crate::message::event::Entry;
 use crate::scheduler::Config;
 use core::fmt;
 
@@ -14,7 +14,8 @@ use core::fmt;
 /// may take, and the engine does not stop for it. Folding is several times as fast as deciding.
 ///
 /// ```
-/// use counterpoint::{AgentId, AgentSpec, Command, Config, Engine, Follower, Outbox, TaskId, TaskSpec, Time};
+/// use counterpoint::{AgentId, AgentSpec, Command, Config, Engine, Outbox, TaskId, TaskSpec, Time};
+/// use counterpoint::engine::Follower;
 ///
 /// let mut follower = Follower::new(&Config::default());
 /// let mut engine = Engine::new(Config::default());
@@ -91,13 +92,13 @@ impl fmt::Debug for Follower {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::Command;
+    use crate::base::id::RunId;
+    use crate::base::limits::Limits;
+    use crate::base::time::Time;
     use crate::definition::{Action, Definition, Node};
-    use crate::effect::Outbox;
-    use crate::id::RunId;
-    use crate::limits::Limits;
-    use crate::run::RunSpec;
-    use crate::time::Time;
+    use crate::message::command::Command;
+    use crate::message::effect::Outbox;
+    use crate::message::run::RunSpec;
     use core::time::Duration;
 
     /// Moments that have come and runs that could move are for those who decide; here they would pile up.

@@ -4,10 +4,10 @@ use super::book::Book;
 use super::drive::Driver;
 use super::view::RunView;
 use super::waits::RunStanding;
-use crate::id::{RunId, Seq};
-use crate::name::Name;
-use crate::run::{RunPhase, RunSpec};
-use crate::time::Time;
+use crate::base::id::{RunId, Seq};
+use crate::base::name::Name;
+use crate::base::time::Time;
+use crate::message::run::{RunPhase, RunSpec};
 use crate::workflow::machine::Run;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 ///
 /// ```
 /// use counterpoint::definition::Definition;
-/// use counterpoint::{Command, Config, Engine, Outbox, RunFilter, RunId, RunPhase, RunSpec, Time};
+/// use counterpoint::{Command, Config, Engine, Outbox, RunId, RunSpec, Time};
+/// use counterpoint::engine::RunFilter;
+/// use counterpoint::message::RunPhase;
 ///
 /// let (mut engine, mut out) = (Engine::new(Config::default()), Outbox::default());
 /// engine.handle(Time::ZERO, Command::define(Definition::new("order")), &mut out)?;
@@ -27,7 +29,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// let filter = RunFilter::default().with_workflow("order").with_business_key("customer-1").with_phase(RunPhase::Finished);
 /// let first = engine.find_runs(&filter, None, 2);
 /// let second = engine.find_runs(&filter, first.next, 2);
-/// let ids = |page: &counterpoint::RunPage<'_>| page.runs.iter().map(|run| run.id().get()).collect::<Vec<_>>();
+/// let ids = |page: &counterpoint::engine::RunPage<'_>| page.runs.iter().map(|run| run.id().get()).collect::<Vec<_>>();
 /// assert_eq!((ids(&first), ids(&second), second.next), (vec![1, 3], vec![5], None));
 /// # Ok::<(), counterpoint::Rejected>(())
 /// ```

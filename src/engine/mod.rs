@@ -3,7 +3,8 @@
 //! # The host's loop
 //!
 //! ```
-//! use counterpoint::{AgentId, AgentSpec, Command, Config, Effect, Engine, Entry, Outbox, Payload, RunId, RunPhase, RunSpec, Time};
+//! use counterpoint::{AgentId, AgentSpec, Command, Config, Effect, Engine, Entry, Outbox, Payload, RunId, RunSpec, Time};
+//! use counterpoint::message::RunPhase;
 //! use counterpoint::definition::{Action, Definition, Expr, Link, Node};
 //!
 //! let greet = Definition::new("greet")
@@ -73,17 +74,17 @@ pub use spending::{Balance, RunMetrics};
 pub use view::{Ask, NodeView, RunView};
 pub use waits::{Awaited, RunStanding, Wait};
 
-pub use crate::structure::Anomalies;
+pub use crate::base::structure::Anomalies;
 
-use crate::command::{Accepted, Command};
-use crate::effect::Outbox;
-use crate::error::RestoreError;
-use crate::event::Entry;
-use crate::id::{RunId, Seq};
-use crate::rejected::Rejected;
-use crate::run::{Migration, MigrationReport};
+use crate::base::error::RestoreError;
+use crate::base::id::{RunId, Seq};
+use crate::base::time::Time;
+use crate::message::command::{Accepted, Command};
+use crate::message::effect::Outbox;
+use crate::message::event::Entry;
+use crate::message::rejected::Rejected;
+use crate::message::run::{Migration, MigrationReport};
 use crate::scheduler::{Config, Log, Reader, Tx};
-use crate::time::Time;
 use core::fmt;
 use core::ops::Deref;
 use drive::Driver;

@@ -2,12 +2,12 @@
 
 use super::commands::at_limit;
 use super::drive::Driver;
-use crate::command::Accepted;
-use crate::event::{NodeEvent, RunEvent};
-use crate::id::{NodeIx, RunId, TaskId};
-use crate::name::Name;
-use crate::rejected::{Conflict, Misuse, Rejected, Unknown, WrongState};
-use crate::run::{NodeRemedy, ResetObstacle, ResetPoint, RunOutcome, RunPhase};
+use crate::base::id::{NodeIx, RunId, TaskId};
+use crate::base::name::Name;
+use crate::message::command::Accepted;
+use crate::message::event::{NodeEvent, RunEvent};
+use crate::message::rejected::{Conflict, Misuse, Rejected, Unknown, WrongState};
+use crate::message::run::{NodeRemedy, ResetObstacle, ResetPoint, RunOutcome, RunPhase};
 use crate::scheduler::{Tx, fits, named};
 use crate::task::{Owner, Tier};
 use crate::workflow::machine::{NoRetry, ResetMode, Run, Worker};

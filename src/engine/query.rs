@@ -1,8 +1,8 @@
 //! Asking a run that is under way: what it would give back now, which signals it keeps.
 
 use super::view::RunView;
-use crate::name::Name;
-use crate::payload::Payload;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
 
 /// What a run says of itself without a command: nothing is written down, and it does not notice.
 ///
@@ -58,7 +58,7 @@ impl<'a> RunView<'a> {
     /// let update = |value| RunCommand::Update { run: RunId::new(1), variable: "address".into(), value: Payload::new(value) };
     /// engine.handle(Time::ZERO, update(json!({"city": "Bergen"})).into(), &mut out)?;
     /// let refused = engine.handle(Time::ZERO, update(json!("nowhere")).into(), &mut out);
-    /// assert!(matches!(refused, Err(counterpoint::Rejected::Invalid(counterpoint::rejected::Invalid::Update { .. }))));
+    /// assert!(matches!(refused, Err(counterpoint::Rejected::Invalid(counterpoint::message::rejected::Invalid::Update { .. }))));
     ///
     /// let run = engine.run(RunId::new(1)).expect("it was started");
     /// assert_eq!(run.variable("address").expect("it is declared").value(), &json!({"city": "Bergen"}));

@@ -1,8 +1,9 @@
 //! The last facts, kept for whoever asks what happened.
 
 use super::Engine;
-use crate::event::Entry;
-use crate::insight::{Line, Projection, Story, Subject};
+use crate::journal::{Projection, Subject};
+use crate::message::event::Entry;
+use crate::observe::{Line, Story};
 use std::collections::VecDeque;
 
 /// The last facts. Putting them into words waits until somebody asks.

@@ -3,10 +3,10 @@
 use super::Engine;
 use super::book::Book;
 use super::drive::Driver;
+use crate::base::error::RestoreError;
+use crate::base::id::RunId;
+use crate::base::name::Name;
 use crate::definition::{Definition, DefinitionId};
-use crate::error::RestoreError;
-use crate::id::RunId;
-use crate::name::Name;
 use crate::scheduler::{Config, Core, Log, SchedulerSnapshot};
 use crate::workflow::functions::Functions;
 use crate::workflow::machine::{Run, RunRecord};

@@ -3,10 +3,10 @@
 use super::accounts::Account;
 use super::book::Book;
 use super::view::{NodeView, RunView};
+use crate::base::id::RunId;
+use crate::base::time::Time;
 use crate::definition::Budget;
-use crate::id::RunId;
 use crate::task::Spending;
-use crate::time::Time;
 
 /// How long a run took, and what it used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

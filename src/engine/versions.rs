@@ -2,11 +2,11 @@
 
 use super::commands::{at_limit, missing};
 use super::drive::Driver;
-use crate::command::Accepted;
+use crate::base::name::Name;
 use crate::definition::Definition;
-use crate::event::CatalogueEvent;
-use crate::name::Name;
-use crate::rejected::{Conflict, Rejected, Unknown};
+use crate::message::command::Accepted;
+use crate::message::event::CatalogueEvent;
+use crate::message::rejected::{Conflict, Rejected, Unknown};
 use crate::scheduler::{Tx, named};
 use crate::workflow::validate;
 use std::sync::Arc;

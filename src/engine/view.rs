@@ -3,14 +3,14 @@
 use super::book::Book;
 use super::drive::Driver;
 use super::waits::{RunStanding, Wait};
+use crate::base::id::RunId;
+use crate::base::limits::Limits;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::base::time::Time;
 use crate::definition::Definition;
-use crate::id::RunId;
-use crate::limits::Limits;
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::run::{Cause, CompensationOutcome, NodeOutcome, NodeStatus, RunOutcome, RunPhase, RunSpec};
+use crate::message::run::{Cause, CompensationOutcome, NodeOutcome, NodeStatus, RunOutcome, RunPhase, RunSpec};
 use crate::task::{Owner, Tier};
-use crate::time::Time;
 use crate::workflow::machine::{BoundNode, Run};
 use core::fmt;
 
@@ -172,7 +172,7 @@ impl<'a> NodeView<'a> {
         self.node.state.ended()
     }
 
-    /// How it has failed, while that waits for an operator's word ([`OnFailure::Hold`](crate::OnFailure::Hold)).
+    /// How it has failed, while that waits for an operator's word ([`OnFailure::Hold`](crate::definition::OnFailure::Hold)).
     #[must_use]
     pub fn held(&self) -> Option<&'a NodeOutcome> {
         self.node.state.aside().held.as_deref()

@@ -1,11 +1,11 @@
 //! What a run waits for, and whether that comes by itself.
 
 use super::drive::Driver;
-use crate::id::{NodeIx, RunId, TaskId};
-use crate::name::Name;
-use crate::run::RunPhase;
+use crate::base::id::{NodeIx, RunId, TaskId};
+use crate::base::name::Name;
+use crate::base::time::Time;
+use crate::message::run::RunPhase;
 use crate::scheduler::TaskWait;
-use crate::time::Time;
 use crate::workflow::machine::{Need, Run, Worker};
 use core::fmt;
 use core::ops::ControlFlow;
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 /// A run is *going* while a call is owed to it, an agent has work of it or will be given some when another attempt ends, or
 /// a moment will come that changes something for it: the end of a wait, a handler's timeout, the next attempt, a bound of a
 /// task that waits. It is *stalled* when nothing of that holds: then it goes no further until somebody does something, and
-/// [`RunView::waits`](crate::RunView::waits) says what. A person who is asked, a signal that is to come, an agent that is to
+/// [`RunView::waits`](crate::engine::RunView::waits) says what. A person who is asked, a signal that is to come, an agent that is to
 /// register, an operator who has paused something: none of these comes by itself. So a run that waits for a person is
 /// stalled as long as nothing else of it is under way; an operator who is only interested in what should not be looks at
 /// what it waits for.
@@ -46,7 +46,8 @@ impl fmt::Display for RunStanding {
 ///
 /// ```
 /// use counterpoint::definition::{Action, Definition, Node};
-/// use counterpoint::{Awaited, Command, Config, Engine, Outbox, RunId, RunSpec, RunStanding, Time};
+/// use counterpoint::{Command, Config, Engine, Outbox, RunId, RunSpec, Time};
+/// use counterpoint::engine::{Awaited, RunStanding};
 ///
 /// let gate = Action::Wait { signal: Some("go".into()), timer: None };
 /// let flow = Definition::new("patient").with_node(Node::new("gate", gate));
@@ -128,7 +129,7 @@ pub enum Awaited {
     },
     /// An operator's word on a compensation that failed.
     Remedy,
-    /// An operator's word on a failure that is held ([`OnFailure::Hold`](crate::OnFailure::Hold)): try again, complete, skip
+    /// An operator's word on a failure that is held ([`OnFailure::Hold`](crate::definition::OnFailure::Hold)): try again, complete, skip
     /// or fail.
     Word {
         /// How it failed.

@@ -2,7 +2,7 @@
 
 #![expect(clippy::disallowed_types, reason = "a host is where clocks are")]
 
-use crate::time::Time;
+use crate::base::time::Time;
 use core::time::Duration;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 

@@ -4,18 +4,18 @@
 //! the rest. How it waits and who does the work is its own.
 
 use super::HostError;
-use crate::agent::AgentSpec;
-use crate::command::{Accepted, AgentCommand, Command, TaskCommand};
-use crate::effect::Outbox;
+use crate::base::error::RestoreError;
+use crate::base::id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
+use crate::base::time::Time;
 use crate::engine::{Engine, EngineSnapshot};
-use crate::error::RestoreError;
-use crate::event::{Entry, Event, RunEvent, TaskEvent};
-use crate::id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
-use crate::rejected::{Invalid, Rejected};
-use crate::run::{RunOutcome, RunSpec};
+use crate::message::command::{Accepted, AgentCommand, Command, TaskCommand};
+use crate::message::effect::Outbox;
+use crate::message::event::{Entry, Event, RunEvent, TaskEvent};
+use crate::message::rejected::{Invalid, Rejected};
+use crate::message::run::{RunOutcome, RunSpec};
 use crate::scheduler::Config;
+use crate::task::agent::AgentSpec;
 use crate::task::{Failure, TaskOutcome, TaskSpec};
-use crate::time::Time;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -1,10 +1,10 @@
 //! What can go wrong with a host, and with a run that somebody waits for.
 
-use crate::error::{PayloadError, RestoreError};
+use crate::base::error::{PayloadError, RestoreError};
+use crate::base::payload::Payload;
 use crate::journal::{AppendError, JournalError};
-use crate::payload::Payload;
-use crate::rejected::Rejected;
-use crate::run::RunOutcome;
+use crate::message::rejected::Rejected;
+use crate::message::run::RunOutcome;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 

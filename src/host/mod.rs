@@ -14,17 +14,16 @@ mod snapshots;
 pub mod thread;
 
 #[cfg(any(feature = "threads", feature = "async"))]
-pub use crate::feed::EventFilter;
 #[cfg(any(feature = "threads", feature = "async"))]
 pub use error::{HostError, RunError};
 #[cfg(any(feature = "threads", feature = "async"))]
 pub use snapshots::{SnapshotStatus, Snapshots};
 
 #[cfg(any(feature = "threads", feature = "async"))]
-use crate::agent::AgentSpec;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
 #[cfg(any(feature = "threads", feature = "async"))]
-use crate::name::Name;
-use crate::payload::Payload;
+use crate::task::agent::AgentSpec;
 use crate::task::{Failure, TaskSpec};
 use crate::workflow::{Attempt, Steps};
 

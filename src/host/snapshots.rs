@@ -1,11 +1,11 @@
 //! Snapshots while the engine runs: their interval, their status, and the writer that takes them. The writer uses no thread, no
 //! channel and no future; each host runs it in its own way.
 
+use crate::base::error::RestoreError;
+use crate::base::id::Seq;
 use crate::engine::{EngineSnapshot, Follower};
-use crate::error::RestoreError;
-use crate::event::Entry;
-use crate::id::Seq;
 use crate::journal::{AppendError, Archive, Epoch};
+use crate::message::event::Entry;
 use crate::scheduler::Config;
 
 /// The result of a snapshot: the number of the last event that it covers.

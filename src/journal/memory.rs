@@ -1,8 +1,8 @@
 //! A journal in memory.
 
 use super::{AppendError, Archive, Epoch, Journal, JournalError, Takeover};
-use crate::event::Entry;
-use crate::id::Seq;
+use crate::base::id::Seq;
+use crate::message::event::Entry;
 use core::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -120,9 +120,9 @@ impl fmt::Debug for MemoryJournal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::AgentEvent;
-    use crate::id::{AgentId, Incarnation};
-    use crate::time::Time;
+    use crate::base::id::{AgentId, Incarnation};
+    use crate::base::time::Time;
+    use crate::message::event::AgentEvent;
 
     fn entry(seq: u64) -> Entry {
         let event = AgentEvent::Lost.of(Incarnation::new(AgentId::new(1), 1));

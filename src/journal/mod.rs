@@ -19,15 +19,21 @@
 //! # Ok::<(), counterpoint::journal::JournalError>(())
 //! ```
 
+mod feed;
 mod memory;
 #[cfg(feature = "sealed")]
 pub mod sealed;
 
+#[cfg(feature = "threads")]
+pub(crate) use feed::Gap;
+#[cfg(feature = "observe")]
+pub(crate) use feed::Subjects;
+pub use feed::{EventFilter, Family, Feed, Projection, Seen, Subject};
 pub use memory::MemoryJournal;
 
-use crate::error::RestoreError;
-use crate::event::Entry;
-use crate::id::Seq;
+use crate::base::error::RestoreError;
+use crate::base::id::Seq;
+use crate::message::event::Entry;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;

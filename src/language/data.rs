@@ -1,9 +1,9 @@
 //! References, expressions and conditions.
 
 use super::report::{Path, Report};
+use crate::base::name::Name;
+use crate::base::payload::Payload;
 use crate::definition::{Condition, Expr};
-use crate::name::Name;
-use crate::payload::Payload;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,8 +4,8 @@ use super::fault::DocumentFaultKind;
 use super::flow::Reader;
 use super::report::{Fields, Path, get};
 use super::work::{WORK, work};
+use crate::base::name::Name;
 use crate::definition::{Action, Delegate, Gather, OnLimit, Reducer, Rounds, Work};
-use crate::name::Name;
 use serde_json::Value;
 
 /// The fields of `delegate`.

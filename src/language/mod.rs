@@ -37,8 +37,8 @@
 //!   under which updates from outside are accepted.
 //! - `budget`: as for a task.
 //! - `signals`: by name, each with `transient`, `kept_for` and `most`.
-//! - `on_failure`: `turn_back` or `hold` ([`OnFailure`](crate::OnFailure)).
-//! - `on_compensation_failure`: `hold`, `continue` or `halt` ([`OnCompensationFailure`](crate::OnCompensationFailure)).
+//! - `on_failure`: `turn_back` or `hold` ([`OnFailure`](crate::definition::OnFailure)).
+//! - `on_compensation_failure`: `hold`, `continue` or `halt` ([`OnCompensationFailure`](crate::definition::OnCompensationFailure)).
 //!
 //! A task has these fields:
 //!
@@ -101,11 +101,11 @@ pub use document::Document;
 pub use fault::{DocumentError, DocumentFault, DocumentFaultKind};
 pub use inputs::{Input, InputType};
 
+use crate::base::id::RunId;
+use crate::base::limits::Limits;
+use crate::base::payload::Payload;
 use crate::definition::Definition;
-use crate::id::RunId;
-use crate::limits::Limits;
-use crate::payload::Payload;
-use crate::run::RunSpec;
+use crate::message::run::RunSpec;
 use flow::Reader;
 use report::{Path, get};
 use serde_json::Value;

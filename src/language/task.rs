@@ -6,11 +6,11 @@ use super::fault::DocumentFaultKind;
 use super::flow::Reader;
 use super::report::{Fields, Path, get};
 use super::work::{WORK, work};
+use crate::base::name::Name;
 use crate::definition::{
     Action, Body, Call, Case, Completion, Condition, Expr, Join, Link, Map, Node, On, Pick, Remaining, Repeat,
     SavePoint, Trigger, Work,
 };
-use crate::name::Name;
 use serde_json::Value;
 use std::sync::Arc;
 

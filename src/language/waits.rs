@@ -4,10 +4,10 @@ use super::data::{Names, condition, expression};
 use super::fault::DocumentFaultKind;
 use super::flow::Reader;
 use super::report::{Fields, Path, Report, get};
+use crate::base::name::Name;
 use crate::definition::{
     Action, Boundary, Condition, Decision, Escalation, Handler, Milestone, RaceOption, SignalRule, WaitFor,
 };
-use crate::name::Name;
 use crate::task::FailureKind;
 use serde_json::Value;
 

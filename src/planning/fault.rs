@@ -1,7 +1,7 @@
 //! The errors of a project.
 
-use crate::id::{AgentId, TaskId};
-use crate::name::Name;
+use crate::base::id::{AgentId, TaskId};
+use crate::base::name::Name;
 use core::fmt;
 use thiserror::Error;
 

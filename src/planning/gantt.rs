@@ -1,7 +1,7 @@
 //! Renders a timeline as an SVG Gantt chart.
 
 use super::timeline::{Bar, Timeline};
-use crate::id::AgentId;
+use crate::base::id::AgentId;
 use core::fmt::Write;
 use std::collections::BTreeMap;
 

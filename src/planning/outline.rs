@@ -1,12 +1,12 @@
 //! Makes a project of a workflow definition.
 
 use super::model::{Agent, Project, Resource, Task, Work};
-use crate::agent::AgentSpec;
+use crate::base::id::{AgentId, NodeIx, TaskId};
+use crate::base::name::Name;
+use crate::base::time::nanos_of;
 use crate::definition::{Action, Body, Definition, Node};
-use crate::id::{AgentId, NodeIx, TaskId};
-use crate::name::Name;
+use crate::task::agent::AgentSpec;
 use crate::task::{Needs, Tier};
-use crate::time::nanos_of;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use thiserror::Error;

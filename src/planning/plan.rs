@@ -1,7 +1,7 @@
 //! A plan: an agent, a start and an end for each task.
 
-use crate::id::{AgentId, TaskId};
-use crate::time::Time;
+use crate::base::id::{AgentId, TaskId};
+use crate::base::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 

@@ -2,8 +2,8 @@
 
 use super::fault::{InvalidProject, ProjectFault};
 use super::model::{Project, Task, Work};
-use crate::id::{AgentId, TaskId};
-use crate::time::{Time, nanos_of};
+use crate::base::id::{AgentId, TaskId};
+use crate::base::time::{Time, nanos_of};
 use std::collections::BTreeMap;
 
 /// A validated project, as the solvers take it: made by [`Project::check`].

@@ -2,9 +2,9 @@
 
 use super::model::Project;
 use super::plan::Plan;
-use crate::id::{AgentId, TaskId};
-use crate::name::Name;
-use crate::time::Time;
+use crate::base::id::{AgentId, TaskId};
+use crate::base::name::Name;
+use crate::base::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

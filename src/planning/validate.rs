@@ -2,9 +2,9 @@
 
 use super::model::{Agent, Project, Task, Work};
 use super::plan::{Plan, PlannedTask};
-use crate::id::{AgentId, TaskId};
-use crate::name::Name;
-use crate::time::Time;
+use crate::base::id::{AgentId, TaskId};
+use crate::base::name::Name;
+use crate::base::time::Time;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use thiserror::Error;

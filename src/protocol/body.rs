@@ -4,11 +4,11 @@ use super::card::{AgentCard, Submission};
 use super::message::MessageId;
 use super::negotiation::Act;
 use super::wire;
-use crate::id::{AttemptId, Incarnation, TaskId};
-use crate::name::Name;
-use crate::payload::Payload;
+use crate::base::id::{AttemptId, Incarnation, TaskId};
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::base::time::Time;
 use crate::task::{Failure, TaskOutcome, TaskStatus, Tier, Usage};
-use crate::time::Time;
 use core::fmt;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -85,7 +85,7 @@ pub enum Body {
         #[serde(with = "wire::life")]
         by: Incarnation,
         /// Please say something at least this often.
-        #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
+        #[serde(with = "crate::base::time::span::option", default, skip_serializing_if = "Option::is_none")]
         heartbeat: Option<Duration>,
     },
     /// From an agent: I have changed.
@@ -186,7 +186,7 @@ pub enum Body {
         #[serde(default, skip_serializing_if = "str::is_empty")]
         message: Box<str>,
         /// Please do not ask again sooner.
-        #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
+        #[serde(with = "crate::base::time::span::option", default, skip_serializing_if = "Option::is_none")]
         retry_after: Option<Duration>,
     },
     /// From an agent: this far I have come.
@@ -240,7 +240,7 @@ pub enum Body {
         /// For people.
         reason: Box<str>,
         /// When asking again may help, if that can be told.
-        #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
+        #[serde(with = "crate::base::time::span::option", default, skip_serializing_if = "Option::is_none")]
         retry_after: Option<Duration>,
     },
     /// Either way: a step of a negotiation about who shall do something.

@@ -2,12 +2,12 @@
 //! is sent before the version does.
 
 use super::wire;
-use crate::agent::AgentSpec;
-use crate::id::{AgentId, TaskId};
-use crate::name::Name;
-use crate::payload::Payload;
+use crate::base::id::{AgentId, TaskId};
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::base::time::Time;
+use crate::task::agent::AgentSpec;
 use crate::task::{Needs, Policy, TaskSpec, Tier};
-use crate::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -46,7 +46,7 @@ pub struct AgentCard {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub priority: i32,
     /// After this long without a word it counts as lost.
-    #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
+    #[serde(with = "crate::base::time::span::option", default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Duration>,
 }
 
@@ -112,7 +112,7 @@ pub struct Submission {
     #[serde(with = "wire::option", default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Time>,
     /// How long an attempt is expected to take.
-    #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
+    #[serde(with = "crate::base::time::span::option", default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<Duration>,
     /// What happens when attempts fail or take too long.
     #[serde(default, skip_serializing_if = "Policy::is_default")]

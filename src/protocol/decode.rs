@@ -1,7 +1,7 @@
 //! From bytes to messages and back: bounds first.
 
 use super::message::{Message, VERSION};
-use crate::limits::Limits;
+use crate::base::limits::Limits;
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use thiserror::Error;

@@ -2,10 +2,10 @@
 
 use super::body::Body;
 use super::wire;
-use crate::name::Name;
-use crate::time::Time;
-use crate::token::Token;
-use crate::trace::TraceContext;
+use crate::base::name::Name;
+use crate::base::time::Time;
+use crate::base::token::Token;
+use crate::task::trace::TraceContext;
 use core::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;

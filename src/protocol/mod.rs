@@ -50,7 +50,8 @@ mod negotiation;
 mod schema;
 mod wire;
 
-pub use crate::trace::{BadTrace, TraceContext};
+pub use crate::base::token::Token;
+pub use crate::task::trace::{BadTrace, TraceContext};
 pub use body::{Body, Kind, Piece, Unwilling, Verdict};
 pub use card::{AgentCard, Submission};
 pub use convert::{NotACommand, NotAMessage};

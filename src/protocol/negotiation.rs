@@ -2,11 +2,11 @@
 //! [`ContractNet`](crate::coordination::market::ContractNet).
 
 use super::wire;
-use crate::id::AgentId;
-use crate::name::Name;
-use crate::payload::Payload;
+use crate::base::id::AgentId;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::base::time::Time;
 use crate::task::{Failure, Needs, Tier};
-use crate::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
@@ -101,7 +101,7 @@ pub struct Proposal {
     #[serde(with = "wire")]
     pub cost: u64,
     /// In how long.
-    #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
+    #[serde(with = "crate::base::time::span::option", default, skip_serializing_if = "Option::is_none")]
     pub takes: Option<Duration>,
     /// On what terms.
     #[serde(default, skip_serializing_if = "Payload::is_null")]

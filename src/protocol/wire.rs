@@ -1,8 +1,8 @@
 //! How numbers of 64 bits travel: as decimal text, because many languages read JSON numbers as floating point and would
 //! quietly change an id above 2^53. Both forms are read.
 
-use crate::id::{AgentId, AttemptId, Incarnation, TaskId};
-use crate::time::Time;
+use crate::base::id::{AgentId, AttemptId, Incarnation, TaskId};
+use crate::base::time::Time;
 use core::fmt;
 use core::marker::PhantomData;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};

@@ -1,6 +1,6 @@
 //! Exponential backoff with jitter (Brooker 2015).
 
-use crate::structure::Random;
+use crate::base::structure::Random;
 use crate::task::{Jitter, Retry};
 use core::time::Duration;
 

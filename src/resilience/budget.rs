@@ -19,9 +19,9 @@
 //! # Ok::<(), counterpoint::BadConfig>(())
 //! ```
 
-use crate::error::BadConfig;
-use crate::structure::{rules, with};
-use crate::time::{Time, nanos_of};
+use crate::base::error::BadConfig;
+use crate::base::structure::{rules, with};
+use crate::base::time::{Time, nanos_of};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ pub struct Config {
     /// Free retries per second.
     pub floor_per_sec: u32,
     /// The time after which earned and free retries expire.
-    #[serde(with = "crate::time::span")]
+    #[serde(with = "crate::base::time::span")]
     pub keep: Duration,
     /// The limit on separate pools in [`Budgets`]; further pools use the shared budget only.
     pub pools: u32,

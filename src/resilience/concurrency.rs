@@ -23,9 +23,9 @@
 //! ```
 
 use super::share;
-use crate::error::BadConfig;
-use crate::structure::{rules, with};
-use crate::time::{Time, nanos_of};
+use crate::base::error::BadConfig;
+use crate::base::structure::{rules, with};
+use crate::base::time::{Time, nanos_of};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 

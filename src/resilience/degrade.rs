@@ -21,10 +21,10 @@
 //! # Ok::<(), counterpoint::BadConfig>(())
 //! ```
 
-use crate::error::BadConfig;
-use crate::name::Name;
-use crate::structure::rules;
-use crate::time::Time;
+use crate::base::error::BadConfig;
+use crate::base::name::Name;
+use crate::base::structure::rules;
+use crate::base::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
@@ -40,10 +40,10 @@ pub struct Level {
     /// The pressure below which it is left.
     pub leave_below: u64,
     /// The time for which the pressure must be at least `enter_at`.
-    #[serde(with = "crate::time::span", default)]
+    #[serde(with = "crate::base::time::span", default)]
     pub enter_after: Duration,
     /// The time for which the pressure must be below `leave_below`.
-    #[serde(with = "crate::time::span", default)]
+    #[serde(with = "crate::base::time::span", default)]
     pub leave_after: Duration,
 }
 

@@ -15,11 +15,13 @@
 //! | [`shed`] | load shedding by tier | CoDel (RFC 8289) |
 //! | [`degrade`] | degradation levels | hysteresis |
 //! | [`cache`] | caching of results | SIEVE (NSDI 2024), single flight |
+//! | [`capacity`] | forecasts, scaling advice, rebalancing of queues | Holt-Winters, Erlang C |
 
 mod backoff;
 pub mod breaker;
 pub mod budget;
 pub mod cache;
+pub mod capacity;
 pub mod concurrency;
 pub mod degrade;
 pub mod outlier;
@@ -28,8 +30,8 @@ pub mod shed;
 
 pub use backoff::delay;
 
-use crate::structure::Random;
-use crate::time::nanos_of;
+use crate::base::structure::Random;
+use crate::base::time::nanos_of;
 use core::time::Duration;
 
 /// The share of `whole`, in thousandths.

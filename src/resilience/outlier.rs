@@ -25,10 +25,10 @@
 //! # Ok::<(), counterpoint::BadConfig>(())
 //! ```
 
-use crate::error::BadConfig;
-use crate::id::AgentId;
-use crate::structure::{rules, with};
-use crate::time::Time;
+use crate::base::error::BadConfig;
+use crate::base::id::AgentId;
+use crate::base::structure::{rules, with};
+use crate::base::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,13 +45,13 @@ pub struct Config {
     /// The least number of calls in an interval for a failure rate to count.
     pub min_calls: u32,
     /// The interval.
-    #[serde(with = "crate::time::span")]
+    #[serde(with = "crate::base::time::span")]
     pub interval: Duration,
     /// The duration of the first ejection; the second takes twice as long, and so on.
-    #[serde(with = "crate::time::span")]
+    #[serde(with = "crate::base::time::span")]
     pub eject_for: Duration,
     /// The limit on the duration of an ejection.
-    #[serde(with = "crate::time::span")]
+    #[serde(with = "crate::base::time::span")]
     pub eject_cap: Duration,
     /// The limit on the ejected share of the pool, in thousandths.
     pub max_ejected_permille: u16,

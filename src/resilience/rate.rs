@@ -18,8 +18,8 @@
 //! # Ok::<(), counterpoint::BadConfig>(())
 //! ```
 
-use crate::error::BadConfig;
-use crate::time::{Time, nanos_of};
+use crate::base::error::BadConfig;
+use crate::base::time::{Time, nanos_of};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -32,7 +32,7 @@ pub struct Config {
     /// The number of requests in each period.
     pub count: u32,
     /// The period.
-    #[serde(with = "crate::time::span")]
+    #[serde(with = "crate::base::time::span")]
     pub per: Duration,
     /// The number of requests admitted at once after a rest.
     pub burst: u32,

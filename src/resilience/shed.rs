@@ -19,10 +19,10 @@
 //! ```
 
 use super::share;
-use crate::error::BadConfig;
-use crate::structure::{rules, with};
+use crate::base::error::BadConfig;
+use crate::base::structure::{rules, with};
+use crate::base::time::{Time, nanos_of};
 use crate::task::Tier;
-use crate::time::{Time, nanos_of};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
@@ -32,10 +32,10 @@ use serde::{Deserialize, Serialize};
 #[non_exhaustive]
 pub struct Config {
     /// The wait that every task of an interval must exceed for the queue to count as standing.
-    #[serde(with = "crate::time::span")]
+    #[serde(with = "crate::base::time::span")]
     pub target: Duration,
     /// The interval: a few times the duration of a task.
-    #[serde(with = "crate::time::span")]
+    #[serde(with = "crate::base::time::span")]
     pub interval: Duration,
     /// The share of the target below which a wait makes the interval calm, in thousandths.
     pub calm_permille: u16,

@@ -4,14 +4,14 @@
 
 use super::hashing::ConsistentHash;
 use super::{Candidates, LeastLoaded, Places, RoutingStrategy, Turn};
-use crate::event::{AgentEvent, Entry, Event, Next, TaskEvent};
-use crate::id::{AgentId, TaskId};
-use crate::name::Name;
-use crate::structure::{IdMap, Random};
+use crate::base::id::{AgentId, TaskId};
+use crate::base::name::Name;
+use crate::base::structure::{IdMap, Random};
+use crate::message::event::{AgentEvent, Entry, Event, Next, TaskEvent};
 use crate::task::TaskSpec;
 use std::collections::BTreeMap;
 
-/// Heeds the [wishes](crate::Affinity) of tasks and leaves the rest to the strategy that it wraps.
+/// Heeds the [wishes](crate::task::Affinity) of tasks and leaves the rest to the strategy that it wraps.
 ///
 /// In this order: the preferred agent if it has room; the familiar one if it has; for tasks with a session key, the key's
 /// agent by a [`ConsistentHash`]; for tasks that are to be spread, the agents with the value of the label that holds the
@@ -20,7 +20,8 @@ use std::collections::BTreeMap;
 /// How a group is spread is learned from facts and unknown after a restore from a snapshot.
 ///
 /// ```
-/// use counterpoint::{Affinity, AgentId, Config, TaskId, TaskSpec};
+/// use counterpoint::{AgentId, Config, TaskId, TaskSpec};
+/// use counterpoint::task::Affinity;
 /// use counterpoint::routing::{Affine, PeakEwma};
 ///
 /// let config = Config::default().with_strategy(Affine::new(PeakEwma::default()));

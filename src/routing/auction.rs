@@ -2,13 +2,13 @@
 
 use super::learned::{Attempts, End, Seen};
 use super::{Candidate, Candidates, RoutingStrategy};
+use crate::base::id::{AgentId, TaskId};
+use crate::base::structure::Random;
+use crate::base::time::Time;
 use crate::coordination::Reputation;
 use crate::coordination::market::{self, Bid};
-use crate::event::Entry;
-use crate::id::{AgentId, TaskId};
-use crate::structure::Random;
+use crate::message::event::Entry;
 use crate::task::TaskSpec;
-use crate::time::Time;
 use core::fmt;
 use std::collections::VecDeque;
 
@@ -190,9 +190,9 @@ impl fmt::Debug for Auction {
 mod tests {
     use super::super::Roster;
     use super::*;
-    use crate::agent::AgentSpec;
-    use crate::event::{Next, TaskEvent};
+    use crate::message::event::{Next, TaskEvent};
     use crate::task::Needs;
+    use crate::task::agent::AgentSpec;
     use proptest::prelude::*;
 
     #[test]
@@ -209,7 +209,7 @@ mod tests {
             let winner =
                 auction.pick(&task, &roster.among(class, Time::ZERO).unwrap(), &mut Random::new(1, 1)).unwrap();
             winners.push((winner.get(), auction.awards().last().unwrap().price));
-            let (attempt, by) = (crate::AttemptNumber::FIRST, crate::Incarnation::new(winner, 1));
+            let (attempt, by) = (crate::task::AttemptNumber::FIRST, crate::Incarnation::new(winner, 1));
             let failure = crate::Failure::permanent("no");
             let ended = if winner.get() == 1 {
                 let (outcome_unknown, beyond_budget) = (false, false);

@@ -3,9 +3,9 @@
 use super::capability::margin;
 use super::learned::{End, HALF, History, PENALTY, Seen, cheapest};
 use super::{Candidate, Candidates, RoutingStrategy};
-use crate::event::Entry;
-use crate::id::{AgentId, TaskId};
-use crate::structure::{IdMap, Random};
+use crate::base::id::{AgentId, TaskId};
+use crate::base::structure::{IdMap, Random};
+use crate::message::event::Entry;
 use crate::task::TaskSpec;
 use core::time::Duration;
 

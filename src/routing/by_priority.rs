@@ -1,8 +1,8 @@
 //! The agent that the host prefers.
 
 use super::{Candidates, RoutingStrategy};
-use crate::id::AgentId;
-use crate::structure::Random;
+use crate::base::id::AgentId;
+use crate::base::structure::Random;
 use crate::task::TaskSpec;
 
 /// Picks the agent with the highest [`priority`](crate::AgentSpec::priority); among equals the least loaded, then the first.

@@ -1,8 +1,8 @@
 //! The agent that fits best.
 
 use super::{Candidate, Candidates, RoutingStrategy};
-use crate::id::AgentId;
-use crate::structure::Random;
+use crate::base::id::AgentId;
+use crate::base::structure::Random;
 use crate::task::TaskSpec;
 
 /// Picks the agent that is best at what the task needs, or the one that is only just good enough; among equals the least
@@ -62,10 +62,10 @@ impl RoutingStrategy for BestMatch {
 mod tests {
     use super::super::Roster;
     use super::*;
-    use crate::agent::AgentSpec;
-    use crate::id::TaskId;
+    use crate::base::id::TaskId;
+    use crate::base::time::Time;
     use crate::task::Needs;
-    use crate::time::Time;
+    use crate::task::agent::AgentSpec;
 
     #[test]
     fn best_and_just_good_enough() {

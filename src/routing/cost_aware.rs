@@ -2,9 +2,9 @@
 
 use super::learned::{HALF, History, PENALTY, cheapest};
 use super::{Candidate, Candidates, RoutingStrategy};
-use crate::event::Entry;
-use crate::id::AgentId;
-use crate::structure::Random;
+use crate::base::id::AgentId;
+use crate::base::structure::Random;
+use crate::message::event::Entry;
 use crate::task::TaskSpec;
 use core::time::Duration;
 

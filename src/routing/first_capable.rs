@@ -1,8 +1,8 @@
 //! The first agent that can.
 
 use super::{Candidates, RoutingStrategy};
-use crate::id::AgentId;
-use crate::structure::Random;
+use crate::base::id::AgentId;
+use crate::base::structure::Random;
 use crate::task::TaskSpec;
 
 /// Picks the first agent that can take the task, in the order of their places: packs the work on few agents, so that the

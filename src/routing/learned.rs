@@ -3,12 +3,12 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a strategy reads what it uses")]
 
 use super::{Candidate, Candidates};
-use crate::event::{AgentEvent, Entry, Event, Next, TaskEvent};
-use crate::id::{AgentId, TaskId};
-use crate::name::Name;
-use crate::structure::{IdMap, Random, decay};
+use crate::base::id::{AgentId, TaskId};
+use crate::base::name::Name;
+use crate::base::structure::{IdMap, Random, decay};
+use crate::base::time::Time;
+use crate::message::event::{AgentEvent, Entry, Event, Next, TaskEvent};
 use crate::task::SideEffects;
-use crate::time::Time;
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 

@@ -1,8 +1,8 @@
 //! The agent with the smallest share of its capacity in use.
 
 use super::{Candidates, RoutingStrategy};
-use crate::id::AgentId;
-use crate::structure::Random;
+use crate::base::id::AgentId;
+use crate::base::structure::Random;
 use crate::task::TaskSpec;
 
 /// Picks the agent with the smallest share of its capacity in use; among equals each in turn, so that the first does not

@@ -78,9 +78,9 @@ pub(crate) use view::{AgentIx, AgentLoad, Eligible, LoadTable, Occupancy};
 pub use view::{Candidate, Candidates, Places, Roster, RosterClass, SkillMap};
 pub use weighted_round_robin::WeightedRoundRobin;
 
-use crate::event::Entry;
-use crate::id::AgentId;
-use crate::structure::Random;
+use crate::base::id::AgentId;
+use crate::base::structure::Random;
+use crate::message::event::Entry;
 use crate::task::TaskSpec;
 use core::fmt;
 

@@ -2,11 +2,11 @@
 
 use super::learned::{Attempts, ByAgent, End, HALF, PENALTY, Record, Seen};
 use super::{Candidate, Candidates, RoutingStrategy};
-use crate::event::Entry;
-use crate::id::AgentId;
-use crate::structure::{Random, decay};
+use crate::base::id::AgentId;
+use crate::base::structure::{Random, decay};
+use crate::base::time::Time;
+use crate::message::event::Entry;
 use crate::task::TaskSpec;
-use crate::time::Time;
 use core::time::Duration;
 
 /// Draws two different candidates and picks the one with the smaller *latency times attempts under way*, where latency is an

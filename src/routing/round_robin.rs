@@ -1,8 +1,8 @@
 //! Each agent in turn.
 
 use super::{Candidates, RoutingStrategy};
-use crate::id::AgentId;
-use crate::structure::Random;
+use crate::base::id::AgentId;
+use crate::base::structure::Random;
 use crate::task::TaskSpec;
 
 /// Picks each agent in turn. The turn is kept per requirement class: over all agents, the one after an agent that cannot

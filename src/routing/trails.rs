@@ -2,12 +2,12 @@
 
 use super::learned::{Attempts, ByAgent, End, Record, Seen};
 use super::{Candidate, Candidates, RoutingStrategy};
+use crate::base::id::AgentId;
+use crate::base::structure::Random;
+use crate::base::time::{Time, nanos_of};
 use crate::coordination::stigmergy::{self, Rules, Trail};
-use crate::event::Entry;
-use crate::id::AgentId;
-use crate::structure::Random;
+use crate::message::event::Entry;
 use crate::task::TaskSpec;
-use crate::time::{Time, nanos_of};
 use core::time::Duration;
 
 /// Draws among agents by the trail that leads from the kind of task to the agent: every success makes it stronger, the more
@@ -158,9 +158,9 @@ impl RoutingStrategy for Trails {
 mod tests {
     use super::super::Roster;
     use super::*;
-    use crate::agent::AgentSpec;
-    use crate::id::TaskId;
+    use crate::base::id::TaskId;
     use crate::task::Needs;
+    use crate::task::agent::AgentSpec;
 
     #[test]
     fn work_goes_where_it_went_well_and_comes_back_when_that_changes() {
@@ -172,7 +172,7 @@ mod tests {
         trails.attempts.note(&Entry {
             seq: crate::Seq::new(1),
             at: Time::ZERO,
-            event: crate::TaskEvent::Submitted {
+            event: crate::message::TaskEvent::Submitted {
                 spec: std::sync::Arc::new(task.clone()),
                 replays: None,
                 expected: None,

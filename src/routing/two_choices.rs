@@ -1,8 +1,8 @@
 //! The less loaded of two.
 
 use super::{Candidates, RoutingStrategy};
-use crate::id::AgentId;
-use crate::structure::Random;
+use crate::base::id::AgentId;
+use crate::base::structure::Random;
 use crate::task::TaskSpec;
 
 /// Draws two different candidates and picks the less loaded one (Mitzenmacher 2001, "The power of two choices in randomized

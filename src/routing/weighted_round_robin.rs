@@ -1,8 +1,8 @@
 //! Each agent in turn, by weight.
 
 use super::{Candidates, RoutingStrategy};
-use crate::id::AgentId;
-use crate::structure::Random;
+use crate::base::id::AgentId;
+use crate::base::structure::Random;
 use crate::task::TaskSpec;
 
 /// Gives each agent its share by [weight](super::Candidate::weight), spread evenly in time: with weights 5, 1, 1 the order
@@ -72,10 +72,10 @@ impl RoutingStrategy for WeightedRoundRobin {
 mod tests {
     use super::super::Roster;
     use super::*;
-    use crate::agent::AgentSpec;
-    use crate::id::TaskId;
+    use crate::base::id::TaskId;
+    use crate::base::time::Time;
     use crate::task::Needs;
-    use crate::time::Time;
+    use crate::task::agent::AgentSpec;
     use proptest::prelude::*;
 
     fn picks(weights: &[u32], count: usize) -> Vec<usize> {

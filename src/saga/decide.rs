@@ -2,8 +2,8 @@
 
 use super::machine::{Back, State};
 use super::{Saga, SagaError, SagaFact, SagaOutcome, Stage, Step, Unwinding, last_save_points};
+use crate::base::payload::Payload;
 use crate::dag::NodeIx;
-use crate::payload::Payload;
 
 /// Something to be done for a saga.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,7 @@
 //! What a saga writes down, and how it ends.
 
+use crate::base::payload::Payload;
 use crate::dag::NodeIx;
-use crate::payload::Payload;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 

@@ -1,9 +1,9 @@
 //! The state of a saga: the fold of its facts. Nothing here decides.
 
 use super::{SagaError, SagaFact, SagaOutcome, Step, StepSpec, Unwinding};
+use crate::base::payload::Payload;
 use crate::dag::{Dag, NodeIx, Topology};
 use crate::definition::OnCompensationFailure;
-use crate::payload::Payload;
 use core::fmt;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;

@@ -2,8 +2,8 @@
 
 use super::{Reader, Scheduler};
 use crate::access::AccessState;
-use crate::id::{AttemptId, Incarnation, TaskId};
-use crate::name::Name;
+use crate::base::id::{AttemptId, Incarnation, TaskId};
+use crate::base::name::Name;
 
 impl AccessState for Reader {
     fn tenant_of(&self, task: TaskId) -> Option<Option<&Name>> {

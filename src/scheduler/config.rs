@@ -4,10 +4,10 @@ use super::decide::{Admission, Rebalancing, Recovery};
 use super::guards::Settings;
 use super::preemption::Preemption;
 use super::queue::{Batch, Discipline, Quota, Quotas};
-use crate::capacity::rebalance;
-use crate::limits::Limits;
-use crate::name::Name;
-use crate::payload::Payload;
+use crate::base::limits::Limits;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::resilience::capacity::rebalance;
 use crate::routing::{Estimator, LeastLoaded, RoutingStrategy, SkillMap};
 use crate::workflow::functions::Functions;
 use core::fmt;
@@ -20,7 +20,8 @@ use std::sync::Arc;
 ///
 /// ```
 /// use counterpoint::routing::RoundRobin;
-/// use counterpoint::{Discipline, Limits, Config};
+/// use counterpoint::{Config, Limits};
+/// use counterpoint::scheduler::Discipline;
 ///
 /// let config = Config::default()
 ///     .with_seed(42)

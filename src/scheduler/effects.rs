@@ -2,9 +2,9 @@
 
 use super::apply::State;
 use super::tasks::{Running, Task};
-use crate::effect::{Effect, Outbox};
-use crate::event::{ControlEvent, Entry, Event, TaskEvent};
-use crate::id::TaskId;
+use crate::base::id::TaskId;
+use crate::message::effect::{Effect, Outbox};
+use crate::message::event::{ControlEvent, Entry, Event, TaskEvent};
 use crate::task::FailureKind;
 use core::time::Duration;
 

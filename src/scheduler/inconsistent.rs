@@ -1,7 +1,7 @@
 //! Events that do not follow from the state they are applied to.
 
-use crate::error::RestoreError;
-use crate::id::Seq;
+use crate::base::error::RestoreError;
+use crate::base::id::Seq;
 
 /// An event that does not follow from those before it, with the reason.
 ///

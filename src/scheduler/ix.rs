@@ -1,7 +1,7 @@
 //! Typed indexes: where tasks, classes and accounts are stored. None of them is ever part of an event.
 
+use crate::base::structure::Slot;
 pub(crate) use crate::routing::AgentIx;
-use crate::structure::Slot;
 
 /// Where a task is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,10 +1,10 @@
 //! Numbering: every fact gets the next number and a time that never goes back.
 
-use crate::effect::Outbox;
-use crate::error::RestoreError;
-use crate::event::{Entry, Event};
-use crate::id::Seq;
-use crate::time::Time;
+use crate::base::error::RestoreError;
+use crate::base::id::Seq;
+use crate::base::time::Time;
+use crate::message::effect::Outbox;
+use crate::message::event::{Entry, Event};
 
 /// The end of the journal as the core knows it.
 #[derive(Debug, Clone, Copy, Default)]

@@ -9,9 +9,9 @@ use super::inconsistent::{Applied, InconsistentEvent};
 use super::log::Tx;
 use super::queue::QueueRules;
 use super::reader::Reader;
-use crate::event::{Entry, Event};
-use crate::structure::{Anomaly, Bits, Random};
-use crate::time::Time;
+use crate::base::structure::{Anomaly, Bits, Random};
+use crate::base::time::Time;
+use crate::message::event::{Entry, Event};
 use core::fmt;
 
 /// The scheduler without its own numbering, so that an engine can number its events together with others.

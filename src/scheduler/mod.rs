@@ -5,10 +5,8 @@
 //! timer that a host needs.
 //!
 //! ```
-//! use counterpoint::{
-//!     Accepted, AgentId, AgentSpec, Command, Effect, Outbox, Payload, Scheduler, Config, TaskId, TaskSpec,
-//!     TaskStatus, Time,
-//! };
+//! use counterpoint::{Accepted, AgentId, AgentSpec, Command, Config, Effect, Outbox, Payload, Scheduler, TaskId, TaskSpec, Time};
+//! use counterpoint::scheduler::TaskStatus;
 //!
 //! let mut scheduler = Scheduler::new(Config::default());
 //! let mut outbox = Outbox::default();
@@ -67,13 +65,13 @@ pub use standing::Standing;
 pub use view::{AccountView, AgentView, Routability, TaskView};
 pub use waits::TaskWait;
 
-use crate::command::{Accepted, Command};
-use crate::effect::Outbox;
-use crate::error::RestoreError;
-use crate::event::Entry;
-use crate::id::Seq;
-use crate::rejected::{Misuse, Rejected};
-use crate::time::Time;
+use crate::base::error::RestoreError;
+use crate::base::id::Seq;
+use crate::base::time::Time;
+use crate::message::command::{Accepted, Command};
+use crate::message::effect::Outbox;
+use crate::message::event::Entry;
+use crate::message::rejected::{Misuse, Rejected};
 use core::fmt;
 use core::ops::Deref;
 

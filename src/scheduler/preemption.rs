@@ -3,9 +3,9 @@
 use super::ix::TaskIx;
 use super::queue::Rank;
 use super::tasks::{Running, Task};
-use crate::id::TaskId;
+use crate::base::id::TaskId;
+use crate::base::time::Time;
 use crate::task::Tier;
-use crate::time::Time;
 use core::cmp::Reverse;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,7 @@ pub struct Preemption {
     /// How often one task may be preempted; after that its attempt runs to its end.
     pub most_per_task: u32,
     /// How long an attempt has to run before it may be preempted, so that each makes some progress.
-    #[serde(with = "crate::time::span")]
+    #[serde(with = "crate::base::time::span")]
     pub least_run: Duration,
 }
 

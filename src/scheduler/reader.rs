@@ -8,13 +8,13 @@ use super::ix::AccountIx;
 use super::standing::Standing;
 use super::view::{AccountView, AgentView, Routability, TaskView};
 use super::waits::TaskWait;
-use crate::effect::{Effect, Outbox};
-use crate::id::{AgentId, TaskId};
-use crate::name::Name;
+use crate::base::id::{AgentId, TaskId};
+use crate::base::name::Name;
+use crate::base::structure::Anomalies;
+use crate::base::time::Time;
+use crate::message::effect::{Effect, Outbox};
 use crate::routing::RoutingStrategy;
-use crate::structure::Anomalies;
 use crate::task::Needs;
-use crate::time::Time;
 use core::fmt;
 
 /// What can be read of the tasks and agents of a [`Scheduler`](crate::Scheduler) or an [`Engine`](crate::Engine), which

@@ -8,14 +8,14 @@ use super::machine::Core;
 use super::queue::Account;
 use super::standing::Standing;
 use super::tasks::{Stage, Task};
-use crate::agent::{AgentSpec, AgentStatus, Guard};
-use crate::error::RestoreError;
-use crate::event::YieldReason;
-use crate::id::{AgentId, Incarnation, Seq, TaskId};
-use crate::name::Name;
+use crate::base::error::RestoreError;
+use crate::base::id::{AgentId, Incarnation, Seq, TaskId};
+use crate::base::name::Name;
+use crate::base::time::Time;
+use crate::message::event::YieldReason;
 use crate::resilience::rate::Gcra;
+use crate::task::agent::{AgentSpec, AgentStatus, Guard};
 use crate::task::{TaskOutcome, TaskSpec, Tier};
-use crate::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -68,7 +68,7 @@ pub struct AccountRecord {
     #[serde(default)]
     pub rate: Gcra,
     /// How long its attempts take on average; zero if none has ended.
-    #[serde(with = "crate::time::span", default)]
+    #[serde(with = "crate::base::time::span", default)]
     pub mean: Duration,
     /// What it has had, in virtual time.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -119,7 +119,7 @@ pub struct TaskRecord {
     /// Its declaration.
     pub spec: Arc<TaskSpec>,
     /// How long an attempt was expected to take.
-    #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
+    #[serde(with = "crate::base::time::span::option", default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<Duration>,
     /// The tier in which it waits, if that is not its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -166,7 +166,7 @@ pub enum TaskStage {
         /// Since when.
         since: Time,
         /// What its tenant was charged for it.
-        #[serde(with = "crate::time::span", default)]
+        #[serde(with = "crate::base::time::span", default)]
         charged: Duration,
         /// Whether it waits at its agent.
         #[serde(default, skip_serializing_if = "core::ops::Not::not")]

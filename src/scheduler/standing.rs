@@ -1,7 +1,7 @@
 //! What guards have decided for the scheduler as a whole.
 
-use crate::event::ControlEvent;
-use crate::name::Name;
+use crate::base::name::Name;
+use crate::message::event::ControlEvent;
 use crate::task::Tier;
 use serde::{Deserialize, Serialize};
 

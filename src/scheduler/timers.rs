@@ -1,9 +1,9 @@
 //! The timers of the scheduler: one wheel, and at most one timer for each purpose.
 
 use super::ix::{AccountIx, KindIx};
-use crate::id::{Incarnation, TaskId};
-use crate::structure::{TimerKey, Wheel};
-use crate::time::Time;
+use crate::base::id::{Incarnation, TaskId};
+use crate::base::structure::{TimerKey, Wheel};
+use crate::base::time::Time;
 
 /// The purpose of a timer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,11 +3,11 @@
 use super::index::Member;
 use super::queue::{Account, Quota};
 use super::tasks::{Stage, Task};
-use crate::agent::{AgentSpec, AgentStatus, Guard};
-use crate::id::{AttemptId, Incarnation};
-use crate::name::Name;
+use crate::base::id::{AttemptId, Incarnation};
+use crate::base::name::Name;
+use crate::base::time::Time;
+use crate::task::agent::{AgentSpec, AgentStatus, Guard};
 use crate::task::{TaskOutcome, TaskSpec, TaskStatus, Tier};
-use crate::time::Time;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 

@@ -5,10 +5,10 @@ use super::ix::{AccountIx, ClassIx};
 use super::queue::{Account, Gate};
 use super::reader::Reader;
 use super::tasks::{Stage, Task};
-use crate::agent::{Guard, Scope};
-use crate::id::{AttemptId, Incarnation, TaskId};
-use crate::name::Name;
-use crate::time::Time;
+use crate::base::id::{AttemptId, Incarnation, TaskId};
+use crate::base::name::Name;
+use crate::base::time::Time;
+use crate::task::agent::{Guard, Scope};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 /// batch.
 ///
 /// ```
-/// use counterpoint::{Command, Config, Outbox, Scheduler, TaskId, TaskSpec, TaskWait, Time};
+/// use counterpoint::{Command, Config, Outbox, Scheduler, TaskId, TaskSpec, Time};
+/// use counterpoint::scheduler::TaskWait;
 ///
 /// let (mut scheduler, mut out) = (Scheduler::new(Config::default()), Outbox::default());
 /// scheduler.handle(Time::ZERO, Command::submit(TaskSpec::new(TaskId::new(7), "paint")), &mut out)?;

@@ -1,12 +1,12 @@
 //! Agents as models: how fast they are, how often they fail, when they break and come back.
 
 use super::distribution::Distribution;
-use crate::agent::AgentSpec;
-use crate::error::BadConfig;
+use crate::base::error::BadConfig;
+use crate::base::name::Name;
+use crate::base::time::Time;
 use crate::host::Agent;
-use crate::name::Name;
 use crate::task::Failure;
-use crate::time::Time;
+use crate::task::agent::AgentSpec;
 use core::fmt;
 use core::time::Duration;
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
 //! When things come: endless iterators over moments.
 
-use crate::error::BadConfig;
-use crate::structure::Random;
-use crate::time::Time;
+use crate::base::error::BadConfig;
+use crate::base::structure::Random;
+use crate::base::time::Time;
 use core::time::Duration;
 use rand_distr::Distribution as _;
 

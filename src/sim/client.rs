@@ -3,9 +3,9 @@
 use super::SimError;
 use super::simulation::Operation;
 use super::world::{From, Played, What, Word, World};
-use crate::command::{Accepted, Command, RunCommand, TaskCommand};
-use crate::rejected::Rejected;
-use crate::run::RunSpec;
+use crate::message::command::{Accepted, Command, RunCommand, TaskCommand};
+use crate::message::rejected::Rejected;
+use crate::message::run::RunSpec;
 use crate::task::TaskSpec;
 use core::time::Duration;
 

@@ -1,8 +1,8 @@
 //! The journal of the simulated host. It outlives the host, and does what it is told to do wrong.
 
-use crate::event::Entry;
-use crate::id::Seq;
+use crate::base::id::Seq;
 use crate::journal::{AppendError, Epoch, Journal, JournalError, Takeover};
+use crate::message::event::Entry;
 
 /// What becomes of the next append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,7 +1,7 @@
 //! How long things take, as distributions.
 
-use crate::error::BadConfig;
-use crate::structure::Random;
+use crate::base::error::BadConfig;
+use crate::base::structure::Random;
 use core::time::Duration;
 use rand_distr::Distribution as _;
 use std::sync::Arc;

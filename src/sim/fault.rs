@@ -1,8 +1,8 @@
 //! What goes wrong, and how often.
 
-use crate::id::{mix, stable_hash};
-use crate::structure::Random;
-use crate::time::Time;
+use crate::base::id::{mix, stable_hash};
+use crate::base::structure::Random;
+use crate::base::time::Time;
 use core::fmt;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,8 +2,8 @@
 
 use super::agent::AgentModel;
 use super::world::World;
-use crate::agent::AgentStatus;
-use crate::id::{AgentId, Seq};
+use crate::base::id::{AgentId, Seq};
+use crate::task::agent::AgentStatus;
 use core::time::Duration;
 
 /// Who starts agents, and how long one takes to start.

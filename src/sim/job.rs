@@ -1,9 +1,9 @@
 //! What is asked of the simulated host, and when.
 
-use crate::command::Command;
-use crate::run::RunSpec;
+use crate::base::time::Time;
+use crate::message::command::Command;
+use crate::message::run::RunSpec;
 use crate::task::TaskSpec;
-use crate::time::Time;
 use core::time::Duration;
 
 /// Something that is asked of the host at a moment: a task, a run, an operator's command. Whoever asks asks again until

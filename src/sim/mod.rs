@@ -87,8 +87,8 @@ pub use report::{AgentUse, Report, Spans};
 pub use rules::Rules;
 pub use simulation::{Operation, Simulation};
 
-use crate::rejected::Rejected;
-use crate::time::Time;
+use crate::base::time::Time;
+use crate::message::rejected::Rejected;
 use thiserror::Error;
 
 /// A simulation that did not go as it should.

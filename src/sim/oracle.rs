@@ -1,11 +1,11 @@
 //! Whoever looks on and says when something is not as it should be.
 
-use crate::command::{Accepted, Command};
-use crate::effect::{Effect, Outbox};
+use crate::base::time::Time;
 use crate::engine::Engine;
-use crate::event::Entry;
-use crate::rejected::Rejected;
-use crate::time::Time;
+use crate::message::command::{Accepted, Command};
+use crate::message::effect::{Effect, Outbox};
+use crate::message::event::Entry;
+use crate::message::rejected::Rejected;
 
 /// One call of the engine, with what came of it. The facts may not be durable yet: if the host dies before they are,
 /// [`Oracle::restarted`] tells.

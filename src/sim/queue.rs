@@ -1,6 +1,6 @@
 //! What is to happen, in order of time; what is to happen at one moment, in the order in which that was decided.
 
-use crate::time::Time;
+use crate::base::time::Time;
 use std::collections::BTreeMap;
 
 #[derive(Debug)]

@@ -3,12 +3,12 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "the account reads what it uses")]
 
 use super::client::Errand;
-use crate::event::{AgentEvent, Entry, Event, RunEvent, TaskEvent};
-use crate::id::{AgentId, AttemptId, RunId, TaskId};
-use crate::name::Name;
-use crate::run::RunOutcome;
+use crate::base::id::{AgentId, AttemptId, RunId, TaskId};
+use crate::base::name::Name;
+use crate::base::time::Time;
+use crate::message::event::{AgentEvent, Entry, Event, RunEvent, TaskEvent};
+use crate::message::run::RunOutcome;
 use crate::task::{Owner, TaskOutcome, TaskStatus, Tier};
-use crate::time::Time;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
@@ -147,7 +147,7 @@ impl Recorder {
             }
             TaskEvent::Assigned { attempt, to } => self.begun(attempt.of(id), to.agent(), at),
             TaskEvent::Yielded { .. } => self.preempted += 1,
-            TaskEvent::AttemptFailed { next: crate::event::Next::Retry { .. }, .. } => self.retries += 1,
+            TaskEvent::AttemptFailed { next: crate::message::event::Next::Retry { .. }, .. } => self.retries += 1,
             _ => {}
         }
         let Some(outcome) = event.outcome() else { return };

@@ -3,11 +3,11 @@
 use super::fault::Fault;
 use super::record::{RunStory, TaskStory};
 use super::world::World;
-use crate::event::Entry;
-use crate::id::{AgentId, stable_hash};
-use crate::name::Name;
+use crate::base::id::{AgentId, stable_hash};
+use crate::base::name::Name;
+use crate::base::time::Time;
+use crate::message::event::Entry;
 use crate::task::TaskStatus;
-use crate::time::Time;
 use core::time::Duration;
 use std::collections::BTreeMap;
 

@@ -12,18 +12,18 @@ use super::queue::Queue;
 use super::record::Recorder;
 use super::report::Report;
 use super::world::{Operator, World};
-use crate::command::Command;
+use crate::base::id::AgentId;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::base::structure::IdMap;
+use crate::base::time::Time;
 use crate::definition::Definition;
 use crate::engine::Engine;
-use crate::event::Entry;
 use crate::host::Agent;
-use crate::id::AgentId;
-use crate::name::Name;
-use crate::payload::Payload;
+use crate::message::command::Command;
+use crate::message::event::Entry;
 use crate::scheduler::Config;
-use crate::structure::IdMap;
 use crate::task::TaskSpec;
-use crate::time::Time;
 use crate::workflow::Attempt;
 use core::fmt;
 use core::time::Duration;
@@ -192,7 +192,7 @@ impl Simulation {
     /// costs, beside [`Report::waits`](super::Report::waits), which is what it is for.
     ///
     /// ```
-    /// use counterpoint::capacity::scaling::{Config as Aims, Rules};
+    /// use counterpoint::resilience::capacity::scaling::{Config as Aims, Rules};
     /// use counterpoint::scheduler::Scaling;
     /// use counterpoint::sim::{AgentModel, Arrivals, Job, Simulation};
     /// use counterpoint::{AgentId, AgentSpec, Config, TaskId, TaskSpec};

@@ -1,7 +1,7 @@
 //! With whom a task belongs, and with whom not.
 
-use crate::id::{AgentId, TaskId};
-use crate::name::Name;
+use crate::base::id::{AgentId, TaskId};
+use crate::base::name::Name;
 use serde::{Deserialize, Serialize};
 
 /// With whom a task belongs, and with whom not.
@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 /// [`preferred`](Self::preferred), [`familiar`](Self::familiar), [`session`](Self::session), [`spread`](Self::spread).
 ///
 /// ```
-/// use counterpoint::{Affinity, AgentId, TaskId, TaskSpec};
+/// use counterpoint::{AgentId, TaskId, TaskSpec};
+/// use counterpoint::task::Affinity;
 ///
 /// // Whoever wrote the report does not review it; the reviews of one customer stay with one agent.
 /// let write = TaskId::from_key("report-7/write");

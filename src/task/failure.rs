@@ -1,6 +1,6 @@
 //! How an attempt fails, and what it may have left behind.
 
-use crate::payload::Payload;
+use crate::base::payload::Payload;
 use core::fmt;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ pub struct Failure {
     /// For people.
     pub message: Box<str>,
     /// The agent asks not to be tried again sooner.
-    #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
+    #[serde(with = "crate::base::time::span::option", default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<Duration>,
 }
 

@@ -18,26 +18,31 @@
 //! ```
 
 mod affinity;
+pub(crate) mod agent;
 mod failure;
 mod needs;
 mod outcome;
 mod policy;
 mod status;
+pub(crate) mod trace;
 mod usage;
 
 pub use affinity::Affinity;
+pub use agent::{AgentSpec, AgentStatus, Guard, Scope};
 pub use failure::{Failure, FailureKind, SideEffects};
 pub use needs::Needs;
 pub use outcome::{Bound, TaskOutcome};
 pub use policy::{Exhausted, InDoubt, Jitter, Kinds, Patience, Policy, Retry};
 pub use status::TaskStatus;
+pub use trace::{BadTrace, TraceContext, Traced};
 pub use usage::{Spending, Usage};
 
-use crate::id::{NodeIx, RunId, TaskId};
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::time::Time;
-use crate::trace::{TraceContext, Traced};
+pub use crate::base::id::{AttemptNumber, NodeIx};
+
+use crate::base::id::{RunId, TaskId};
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::base::time::Time;
 use core::fmt;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -72,9 +77,9 @@ pub struct TaskSpec {
     /// attempt or another, expires; an attempt that is under way goes on, and its success counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Time>,
-    /// How long the host expects an attempt to take, if it can tell: what a [`Discipline`](crate::Discipline) may go by,
+    /// How long the host expects an attempt to take, if it can tell: what a [`Discipline`](crate::scheduler::Discipline) may go by,
     /// and what an [`Estimator`](crate::routing::Estimator) may start from. It binds nobody.
-    #[serde(with = "crate::time::span::option", default, skip_serializing_if = "Option::is_none")]
+    #[serde(with = "crate::base::time::span::option", default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<Duration>,
     /// What happens when attempts fail or take too long.
     #[serde(default, skip_serializing_if = "Policy::is_default")]

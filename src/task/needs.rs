@@ -1,8 +1,8 @@
 //! What a task requires of an agent.
 
-use crate::agent::AgentSpec;
-use crate::id::{mix, stable_hash};
-use crate::name::Name;
+use crate::base::id::{mix, stable_hash};
+use crate::base::name::Name;
+use crate::task::agent::AgentSpec;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -1,8 +1,8 @@
 //! How a task ends.
 
 use super::failure::{Failure, SideEffects};
-use crate::name::Name;
-use crate::payload::Payload;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 

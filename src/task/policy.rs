@@ -17,11 +17,11 @@ pub struct Policy(Option<Arc<Rules>>);
 #[serde(default, deny_unknown_fields)]
 struct Rules {
     retry: Retry,
-    #[serde(with = "crate::time::span::option", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "crate::base::time::span::option", skip_serializing_if = "Option::is_none")]
     attempt_timeout: Option<Duration>,
-    #[serde(with = "crate::time::span::option", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "crate::base::time::span::option", skip_serializing_if = "Option::is_none")]
     queue_timeout: Option<Duration>,
-    #[serde(with = "crate::time::span::option", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "crate::base::time::span::option", skip_serializing_if = "Option::is_none")]
     total_timeout: Option<Duration>,
     exhausted: Exhausted,
 }
@@ -127,10 +127,10 @@ pub struct Retry {
     /// Attempts in all, the first included; 0 counts as 1.
     pub attempts: u32,
     /// The ceiling of the first delay.
-    #[serde(with = "crate::time::span")]
+    #[serde(with = "crate::base::time::span")]
     pub base: Duration,
     /// The ceiling of every delay.
-    #[serde(with = "crate::time::span")]
+    #[serde(with = "crate::base::time::span")]
     pub cap: Duration,
     /// How a delay is drawn below its ceiling.
     pub jitter: Jitter,
@@ -212,10 +212,10 @@ pub struct Patience {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
     /// The ceiling of the first delay.
-    #[serde(with = "crate::time::span::option", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "crate::base::time::span::option", skip_serializing_if = "Option::is_none")]
     pub base: Option<Duration>,
     /// The ceiling of every delay.
-    #[serde(with = "crate::time::span::option", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "crate::base::time::span::option", skip_serializing_if = "Option::is_none")]
     pub cap: Option<Duration>,
 }
 

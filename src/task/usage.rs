@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// What an attempt used up, in whole units: no rounding adds up.
 ///
 /// ```
-/// use counterpoint::Usage;
+/// use counterpoint::task::Usage;
 ///
 /// let answer = Usage::default().with_cost(1_500).with_tokens(740);
 /// assert_eq!((answer.cost, answer.tokens), (1_500, 740));
@@ -53,7 +53,7 @@ impl Usage {
 /// What several attempts used up, or may.
 ///
 /// ```
-/// use counterpoint::{Spending, Usage};
+/// use counterpoint::task::{Spending, Usage};
 ///
 /// let spent = Spending::attempt(Usage::default().with_tokens(740)) + Spending::attempt(Usage::default());
 /// assert_eq!((spent.attempts, spent.tokens), (2, 740));

@@ -1,8 +1,8 @@
 //! Team formation.
 
 use super::matrix::{Matrix, Person};
-use crate::id::AgentId;
-use crate::name::Name;
+use crate::base::id::AgentId;
+use crate::base::name::Name;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;

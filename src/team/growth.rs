@@ -2,8 +2,8 @@
 
 use super::formation::Request;
 use super::matrix::{Matrix, Person};
-use crate::id::AgentId;
-use crate::name::Name;
+use crate::base::id::AgentId;
+use crate::base::name::Name;
 use std::collections::BTreeMap;
 
 /// A scarce skill.

@@ -1,8 +1,8 @@
 //! The capability matrix.
 
-use crate::agent::AgentSpec;
-use crate::id::AgentId;
-use crate::name::Name;
+use crate::base::id::AgentId;
+use crate::base::name::Name;
+use crate::task::agent::AgentSpec;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 

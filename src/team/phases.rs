@@ -2,9 +2,9 @@
 
 use super::formation::{NoTeam, Request, form};
 use super::matrix::Matrix;
-use crate::id::{AgentId, TaskId};
-use crate::name::Name;
-use crate::time::Time;
+use crate::base::id::{AgentId, TaskId};
+use crate::base::name::Name;
+use crate::base::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;

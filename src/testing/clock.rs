@@ -1,6 +1,6 @@
 //! A clock that stands still until it is told to go on.
 
-use crate::time::Time;
+use crate::base::time::Time;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -87,8 +87,8 @@ impl VirtualClock {
 #[cfg(feature = "async")]
 mod sleep {
     use super::VirtualClock;
+    use crate::base::time::Time;
     use crate::host::future::{BoxFuture, Timer};
-    use crate::time::Time;
     use core::pin::Pin;
     use core::task::{Context, Poll};
     use core::time::Duration;

@@ -1,12 +1,12 @@
 //! What happened, kept to be looked at, written down and replayed.
 
+use crate::base::error::RestoreError;
+use crate::base::id::{RunId, TaskId};
+use crate::base::payload::Payload;
 use crate::engine::Engine;
-use crate::error::RestoreError;
-use crate::event::{Entry, Event, RunEvent};
-use crate::id::{RunId, TaskId};
-use crate::insight::describe;
-use crate::payload::Payload;
-use crate::run::RunOutcome;
+use crate::message::event::{Entry, Event, RunEvent};
+use crate::message::run::RunOutcome;
+use crate::observe::describe;
 use crate::scheduler::Config;
 use crate::task::TaskOutcome;
 use core::fmt;

@@ -2,18 +2,18 @@
 
 use super::script::{Answer, Script};
 use super::{Recording, VirtualClock};
-use crate::agent::AgentSpec;
-use crate::command::{Accepted, AgentCommand, Command};
+use crate::base::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
+use crate::base::time::Time;
 use crate::definition::Definition;
-use crate::effect::{Dispatched, Effect, Outbox};
 use crate::engine::Engine;
-use crate::event::{Entry, Event, RunEvent, TaskEvent};
-use crate::id::{AgentId, AttemptId, Incarnation, RunId, TaskId};
-use crate::rejected::Rejected;
-use crate::run::RunSpec;
+use crate::message::command::{Accepted, AgentCommand, Command};
+use crate::message::effect::{Dispatched, Effect, Outbox};
+use crate::message::event::{Entry, Event, RunEvent, TaskEvent};
+use crate::message::rejected::Rejected;
+use crate::message::run::RunSpec;
 use crate::scheduler::Config;
+use crate::task::agent::AgentSpec;
 use crate::task::{Failure, TaskSpec};
-use crate::time::Time;
 use core::fmt;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -1,7 +1,7 @@
 //! Agents that do as they are told beforehand.
 
-use crate::name::Name;
-use crate::payload::Payload;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
 use crate::task::{Failure, TaskSpec};
 use core::fmt;
 use core::time::Duration;
@@ -147,8 +147,8 @@ impl fmt::Debug for Script {
 #[cfg(feature = "async")]
 mod future {
     use super::{Answer, Script};
+    use crate::base::payload::Payload;
     use crate::host::future::{Assignment, AsyncAgent, Timer};
-    use crate::payload::Payload;
     use crate::task::Failure;
     use core::fmt;
     use core::task::Poll;

@@ -1,9 +1,9 @@
 //! Which reader of a variable sees which writes: computed once for all runs.
 
+use crate::base::id::NodeIx;
+use crate::base::name::Name;
 use crate::dag::Topology;
 use crate::definition::{Definition, Reducer};
-use crate::id::NodeIx;
-use crate::name::Name;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The reader of a variable: a node, or, if none, the output of the run.

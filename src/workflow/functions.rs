@@ -1,8 +1,8 @@
 //! Functions of the host that definitions name.
 
+use crate::base::name::Name;
+use crate::base::payload::Payload;
 use crate::definition::{Definition, Reducer};
-use crate::name::Name;
-use crate::payload::Payload;
 use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,12 +1,12 @@
 //! A group decides within a workflow: several agents answer, and one step counts.
 
 use super::step::{Attempt, Step};
+use crate::base::id::AgentId;
+use crate::base::name::Name;
+use crate::base::time::Time;
 use crate::coordination::consensus::{Ballot, Config, Consensus, Means, Rules, Standing, Tally};
 use crate::definition::{Action, Body, Expr, Link, Node, Work};
-use crate::id::AgentId;
-use crate::name::Name;
 use crate::task::Failure;
-use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -184,8 +184,8 @@ fn decided(vote: &Consensus, input: &Answers) -> GroupDecision {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::id::{AttemptId, TaskId};
     use crate::coordination::consensus::Otherwise;
-    use crate::id::{AttemptId, TaskId};
     use serde_json::json;
 
     /// Who says what, with weight and expertise.

@@ -3,14 +3,14 @@
 use super::context::Context;
 use super::functions::Functions;
 use super::validate::graph::topology;
+use crate::base::id::NodeIx;
+use crate::base::name::Name;
+use crate::base::structure::IdMap;
 use crate::dag::Topology;
 use crate::definition::{
     Action, Body, Boundary, Call, Definition, DefinitionId, Gather, Join, Node, On, Remaining, Work,
 };
-use crate::event::NodeRef;
-use crate::id::NodeIx;
-use crate::name::Name;
-use crate::structure::IdMap;
+use crate::message::event::NodeRef;
 use crate::task::{InDoubt, Needs, Policy, Tier, Usage};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! What users write: a step, how it is undone, and what it can see of the attempt.
 
-use crate::id::{AttemptId, TaskId};
-use crate::name::Name;
+use crate::base::id::{AttemptId, TaskId};
+use crate::base::name::Name;
 use crate::task::{Failure, Needs, Policy, Tier};
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};

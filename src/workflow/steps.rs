@@ -2,8 +2,8 @@
 
 use super::nearest::nearest;
 use super::step::{Attempt, Done, Query, Step, Undo};
-use crate::name::Name;
-use crate::payload::Payload;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
 use crate::task::Failure;
 use core::fmt;
 use serde::de::DeserializeOwned;
@@ -181,7 +181,7 @@ impl fmt::Debug for Steps {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{AttemptId, TaskId};
+    use crate::base::id::{AttemptId, TaskId};
     use crate::task::FailureKind;
     use serde_json::json;
 

@@ -2,13 +2,15 @@
 
 use super::world::{Dropped, World, agent, counter, ms, read, task};
 use counterpoint::host::future::{Assignment, AsyncSteps, Timer};
-use counterpoint::host::{EventFilter, HostError, RunError};
+use counterpoint::host::{HostError, RunError};
+use counterpoint::journal::EventFilter;
 use counterpoint::journal::MemoryJournal;
-use counterpoint::rejected::{Conflict, Overload};
+use counterpoint::message::rejected::{Conflict, Overload};
+use counterpoint::message::{RunPhase, TaskEvent};
 use counterpoint::workflow::{Attempt, Done, Step, Steps, Undo, Workflow};
 use counterpoint::{
-    AgentId, AgentSpec, Config, Event, Failure, Limits, Payload, Rejected, RunId, RunOutcome, RunPhase, TaskCommand,
-    TaskEvent, TaskId, TaskOutcome, TaskSpec, Time,
+    AgentId, AgentSpec, Config, Event, Failure, Limits, Payload, Rejected, RunId, RunOutcome, TaskCommand, TaskId,
+    TaskOutcome, TaskSpec, Time,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

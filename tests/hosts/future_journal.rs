@@ -1,11 +1,13 @@
 //! The future host and its journal: nothing leaves before it is durable.
 
 use super::world::{World, agent, counter, ms, read, task};
+use counterpoint::host::HostError;
 use counterpoint::host::future::{Assignment, AsyncJournal, FutureHost, OffThread};
-use counterpoint::host::{EventFilter, HostError};
+use counterpoint::journal::EventFilter;
 use counterpoint::journal::{AppendError, Epoch, Journal, JournalError, MemoryJournal, Takeover};
+use counterpoint::scheduler::TaskStatus;
 use counterpoint::testing::{Executor, VirtualClock};
-use counterpoint::{Config, Entry, Failure, Payload, Seq, TaskId, TaskOutcome, TaskStatus};
+use counterpoint::{Config, Entry, Failure, Payload, Seq, TaskId, TaskOutcome};
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};

@@ -5,8 +5,9 @@ use super::world::{World, agent, ms, task};
 use counterpoint::host::future::{Assignment, AsyncJournal, Blocking, FutureHost, OffThread};
 use counterpoint::host::{HostError, Snapshots};
 use counterpoint::journal::{AppendError, Epoch, Journal, JournalError, MemoryJournal, Takeover};
+use counterpoint::scheduler::TaskStatus;
 use counterpoint::testing::{Executor, VirtualClock};
-use counterpoint::{Config, Engine, Entry, Payload, Seq, TaskId, TaskOutcome, TaskStatus, Time};
+use counterpoint::{Config, Engine, Entry, Payload, Seq, TaskId, TaskOutcome, Time};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 

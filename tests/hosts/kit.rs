@@ -1,7 +1,7 @@
 //! The kit for tests: it does what it says, and its assertions fail when they should.
 
 use super::world::{World, ms};
-use counterpoint::rejected::Conflict;
+use counterpoint::message::rejected::Conflict;
 use counterpoint::testing::{Recording, Rehearsal, Reply, Script, ScriptedAgent, VirtualClock};
 use counterpoint::{
     AgentId, AgentSpec, Config, Failure, Policy, Rejected, Retry, TaskCommand, TaskId, TaskOutcome, TaskSpec, Time,

@@ -1,6 +1,7 @@
 //! The report of a run: the same page for the same facts, whole in a browser, and no way out of it for hostile names.
 
-use counterpoint::insight::{Projection, Report};
+use counterpoint::journal::Projection;
+use counterpoint::observe::Report;
 use counterpoint::testing::{Rehearsal, Reply, Script};
 use counterpoint::workflow::{Attempt, Done, Step, Undo, Workflow};
 use counterpoint::{AgentId, AgentSpec, Config, Failure, Policy, Retry, RunId};

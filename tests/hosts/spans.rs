@@ -1,13 +1,14 @@
 //! Facts as spans: a subscriber that notes what it is told.
 
-use counterpoint::insight::{Projection, Spans};
+use counterpoint::journal::Projection;
+use counterpoint::message::rejected::Conflict;
+use counterpoint::observe::Spans;
 use counterpoint::protocol::Message;
-use counterpoint::rejected::Conflict;
+use counterpoint::task::TraceContext;
 use counterpoint::testing::{Rehearsal, Reply, Script};
 use counterpoint::workflow::{Attempt, Step, Workflow};
 use counterpoint::{
     AgentId, AgentSpec, Command, Config, Effect, Failure, Policy, Rejected, Retry, RunId, TaskId, TaskSpec,
-    TraceContext,
 };
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -159,7 +160,9 @@ fn a_trace_is_carried_to_whoever_performs_the_work() {
     let recording = scene().recording();
     let (mut carried, mut steps) = (0, 0);
     for entry in recording.entries() {
-        if let counterpoint::Event::Task { event: counterpoint::TaskEvent::Submitted { spec, .. }, .. } = &entry.event {
+        if let counterpoint::Event::Task { event: counterpoint::message::TaskEvent::Submitted { spec, .. }, .. } =
+            &entry.event
+        {
             carried += usize::from(spec.trace.get() == Some(&trace()));
             steps += 1;
         }

@@ -4,12 +4,13 @@ use super::world::{World, agent, counter, read, task};
 use counterpoint::host::HostError;
 use counterpoint::host::future::{Assignment, CallError, HostService, ServiceAgent, Timer};
 use counterpoint::journal::MemoryJournal;
-use counterpoint::rejected::Conflict;
+use counterpoint::message::TaskEvent;
+use counterpoint::message::rejected::Conflict;
 use counterpoint::testing::VirtualClock;
 use counterpoint::workflow::{Attempt, Step, Steps, Workflow};
 use counterpoint::{
-    AgentId, AgentSpec, Config, Event, Failure, FailureKind, Payload, Rejected, RunId, TaskEvent, TaskId, TaskOutcome,
-    TaskSpec, Time,
+    AgentId, AgentSpec, Config, Event, Failure, FailureKind, Payload, Rejected, RunId, TaskId, TaskOutcome, TaskSpec,
+    Time,
 };
 use std::future::poll_fn;
 use std::pin::Pin;

@@ -1,15 +1,19 @@
 //! The gate in front of the engine, tested as somebody would who wants to get past it.
 
 use crate::kit::ms;
+use counterpoint::access::Token;
 use counterpoint::access::{
     AccessError, Action, AuditTrail, Decision, DenialReason, Gate, Policy, Principal, Role, Unauthenticated,
 };
+use counterpoint::message::DeadFilter;
+use counterpoint::message::rejected::{Conflict, Stale, Unknown};
 use counterpoint::protocol::{Body, Message, MessageId, WireLimits};
-use counterpoint::rejected::{Conflict, Stale, Unknown};
+use counterpoint::scheduler::TaskStatus;
+use counterpoint::task::{Jitter, Scope};
 use counterpoint::{
-    Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Config, ControlCommand, DeadFilter, Engine,
-    Failure, Incarnation, Jitter, Outbox, Payload, Policy as Tries, Rejected, Retry, RunCommand, RunId, RunSpec, Scope,
-    TaskCommand, TaskId, TaskSpec, TaskStatus, Time, Token,
+    Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Config, ControlCommand, Engine, Failure,
+    Incarnation, Outbox, Payload, Policy as Tries, Rejected, Retry, RunCommand, RunId, RunSpec, TaskCommand, TaskId,
+    TaskSpec, Time,
 };
 
 /// Tokens are names here, and one of them has expired.
@@ -260,9 +264,13 @@ fn tenants_cannot_access_runs_of_each_other() {
             RunCommand::Retry { run, node: None, reason: reason() },
             RunCommand::Close { run, node: node() },
             RunCommand::Add { run, node: node(), items: vec![Payload::NULL] },
-            RunCommand::Migrate { run, migration: counterpoint::Migration::to_version(2), reason: reason() },
-            RunCommand::Remedy { run, node: node(), remedy: counterpoint::CompensationRemedy::Retry },
-            RunCommand::Operate { run, node: node(), remedy: counterpoint::NodeRemedy::Skip { reason: reason() } },
+            RunCommand::Migrate { run, migration: counterpoint::message::Migration::to_version(2), reason: reason() },
+            RunCommand::Remedy { run, node: node(), remedy: counterpoint::message::CompensationRemedy::Retry },
+            RunCommand::Operate {
+                run,
+                node: node(),
+                remedy: counterpoint::message::NodeRemedy::Skip { reason: reason() },
+            },
         ] {
             assert_eq!(house.denied("south", command), beyond, "{run}");
         }
@@ -297,7 +305,7 @@ fn confined_callers_read_only_their_tenants() {
     );
     assert_eq!(run("south", 1).to_string(), "0s south: read run r1: denied: south may not access other tenants");
     assert!(gate.decide_reading(Time::ZERO, Some(&Token::new("north")), "the journal").check().is_err());
-    let filter = counterpoint::RunFilter::default();
+    let filter = counterpoint::engine::RunFilter::default();
     assert_eq!(engine.find_runs(&filter.clone().with_tenant("south"), None, 10).runs.len(), 0);
     assert_eq!(engine.find_runs(&filter.with_tenant("north"), None, 10).runs.len(), 1);
 }

@@ -25,9 +25,10 @@ const fn equal<T: Eq>() {}
 
 #[test]
 fn errors_are_errors_everywhere() {
+    use counterpoint::task::BadTrace;
     use counterpoint::{
         BadConfig, Failure, PayloadError, Rejected, RestoreError, coordination, dag, journal, resilience, routing,
-        saga, trace, workflow,
+        saga, workflow,
     };
     error::<BadConfig>();
     error::<Failure>();
@@ -46,7 +47,7 @@ fn errors_are_errors_everywhere() {
     error::<routing::WeightError>();
     error::<saga::SagaError>();
     error::<saga::UnwindError>();
-    error::<trace::BadTrace>();
+    error::<BadTrace>();
     error::<workflow::DefinitionError>();
     error::<workflow::Fault>();
     #[cfg(feature = "threads")]
@@ -112,10 +113,12 @@ fn errors_of_planning_are_errors_everywhere() {
 #[test]
 fn the_conversation_is_data() {
     use counterpoint::definition::Definition;
+    use counterpoint::engine::EngineSnapshot;
+    use counterpoint::message::{Migration, MigrationReport};
+    use counterpoint::scheduler::{SchedulerSnapshot, TaskWait};
     use counterpoint::{
-        Accepted, AgentSpec, Command, Effect, EngineSnapshot, Entry, Event, Failure, Limits, Migration,
-        MigrationReport, Name, Payload, Policy, Rejected, Retry, RunOutcome, RunSpec, SchedulerSnapshot, TaskOutcome,
-        TaskSpec, TaskWait,
+        Accepted, AgentSpec, Command, Effect, Entry, Event, Failure, Limits, Name, Payload, Policy, Rejected, Retry,
+        RunOutcome, RunSpec, TaskOutcome, TaskSpec,
     };
     data::<Accepted>();
     data::<AgentSpec>();
@@ -144,9 +147,10 @@ fn the_conversation_is_data() {
 
 #[test]
 fn ids_are_keys_and_outcomes_are_equal_or_not() {
+    use counterpoint::message::NodeOutcome;
+    use counterpoint::task::SideEffects;
     use counterpoint::{
-        AgentId, AgentSpec, AttemptId, Incarnation, NodeOutcome, Payload, Policy, Retry, RunId, RunOutcome, Seq,
-        SideEffects, TaskId, TaskOutcome,
+        AgentId, AgentSpec, AttemptId, Incarnation, Payload, Policy, Retry, RunId, RunOutcome, Seq, TaskId, TaskOutcome,
     };
     key::<AgentId>();
     key::<AttemptId>();
@@ -167,8 +171,9 @@ fn ids_are_keys_and_outcomes_are_equal_or_not() {
 /// An engine has one owner: its strategies may be of any sort that can be sent. What hosts hand out is shared.
 #[test]
 fn machines_are_sent_and_handles_are_shared() {
+    use counterpoint::engine::Follower;
     use counterpoint::workflow::{Attempt, Flow, Steps};
-    use counterpoint::{Config, Engine, Follower, Outbox, Scheduler};
+    use counterpoint::{Config, Engine, Outbox, Scheduler};
     owned::<Config>();
     owned::<Engine>();
     owned::<Follower>();

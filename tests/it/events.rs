@@ -1,10 +1,11 @@
 //! Events name their subject once, and are read by it.
 
-use counterpoint::{
-    AgentEvent, AgentId, AttemptId, AttemptNumber, Bound, CatalogueEvent, Cause, ControlEvent, Event, Failure,
-    Incarnation, MapEvent, Next, NodeEvent, NodeIx, NodeRef, Payload, RunEvent, RunId, Scope, SideEffects, TaskEvent,
-    TaskId, TaskSpec, Tier, Usage, YieldReason,
+use counterpoint::message::{
+    AgentEvent, CatalogueEvent, Cause, ControlEvent, MapEvent, Next, NodeEvent, NodeRef, RunEvent, TaskEvent,
+    YieldReason,
 };
+use counterpoint::task::{AttemptNumber, Bound, NodeIx, Scope, SideEffects, Usage};
+use counterpoint::{AgentId, AttemptId, Event, Failure, Incarnation, Payload, RunId, TaskId, TaskSpec, Tier};
 use std::sync::Arc;
 
 const TASK: TaskId = TaskId::new(7);

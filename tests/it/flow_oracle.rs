@@ -10,11 +10,14 @@
 
 use crate::flow::draw::{Draws, Taste, definition, input};
 use crate::flow::{RUN, World, model, tell};
-use counterpoint::rejected::WrongState;
+use counterpoint::engine::EngineSnapshot;
+use counterpoint::message::rejected::WrongState;
+use counterpoint::message::{
+    CatalogueEvent, CompensationOutcome, Migration, NodeEvent, Obstacle, RunEvent, RunPhase, TaskEvent,
+};
+use counterpoint::task::Phase;
 use counterpoint::{
-    Accepted, CatalogueEvent, Command, CompensationOutcome, Config, Engine, EngineSnapshot, Entry, Event, Limits,
-    Migration, NodeEvent, Obstacle, Outbox, Phase, Rejected, RunCommand, RunEvent, RunOutcome, RunPhase, RunSpec,
-    TaskEvent,
+    Accepted, Command, Config, Engine, Entry, Event, Limits, Outbox, Rejected, RunCommand, RunOutcome, RunSpec,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;

@@ -3,7 +3,8 @@
 use crate::flow::World;
 use crate::flow::draw::{Draws, Taste, definition, input};
 use crate::model::{play, setups, steps};
-use counterpoint::{Command, Config, Engine, EngineSnapshot, Follower, RestoreError, RunSpec, Seq, TaskId, TaskSpec};
+use counterpoint::engine::{EngineSnapshot, Follower};
+use counterpoint::{Command, Config, Engine, RestoreError, RunSpec, Seq, TaskId, TaskSpec};
 use proptest::prelude::*;
 
 fn text(snapshot: &EngineSnapshot) -> String {

@@ -259,7 +259,9 @@ fn a_success_from_before_the_opening_closes_nothing() {
 fn no_delay_is_beyond_its_cap() {
     // One known library adds its jitter on top: asked for ten seconds at most, it waits up to twenty.
     let cap = Duration::from_secs(10);
-    for jitter in [counterpoint::Jitter::Full, counterpoint::Jitter::Equal, counterpoint::Jitter::Decorrelated] {
+    for jitter in
+        [counterpoint::task::Jitter::Full, counterpoint::task::Jitter::Equal, counterpoint::task::Jitter::Decorrelated]
+    {
         let retry = Retry::exponential(50, Duration::from_millis(100), cap).with_jitter(jitter);
         assert!((1..50).all(|failed| delay(&retry, failed, None, &mut Random::new(5, failed.into())) <= cap));
     }

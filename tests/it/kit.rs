@@ -1,8 +1,9 @@
 //! A scheduler and its host, made short for tests.
 
+use counterpoint::scheduler::{SchedulerSnapshot, TaskStatus};
 use counterpoint::{
     Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Config, Effect, Entry, Failure, Incarnation,
-    Outbox, Payload, Rejected, Scheduler, SchedulerSnapshot, TaskCommand, TaskId, TaskSpec, TaskStatus, Time,
+    Outbox, Payload, Rejected, Scheduler, TaskCommand, TaskId, TaskSpec, Time,
 };
 use std::time::Duration;
 

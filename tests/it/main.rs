@@ -62,8 +62,6 @@ mod flow_oracle;
 mod follower;
 mod guarded;
 mod guards;
-#[cfg(feature = "observe")]
-mod insight;
 mod kit;
 #[cfg(feature = "full")]
 mod language;
@@ -71,6 +69,8 @@ mod layering;
 mod links;
 mod mangled;
 mod model;
+#[cfg(feature = "observe")]
+mod observe;
 mod patterns;
 mod pivot;
 #[cfg(feature = "planning")]

@@ -4,11 +4,14 @@
 use crate::flow::draw::{Draws, Taste, definition, input};
 use crate::flow::{RUN, World, flow, step, undoable, work};
 use crate::restore::{Harm, flip, harms, numbers_in};
+use counterpoint::definition::OnCompensationFailure;
 use counterpoint::definition::{Action, Body, Completion, Expr, Link, Map, Node};
+use counterpoint::engine::EngineSnapshot;
+use counterpoint::message::{CompensationRemedy, NodeEvent, NodeRef, Opening, ResetPoint, RunEvent, TaskEvent};
+use counterpoint::task::NodeIx;
 use counterpoint::{
-    AgentId, AgentSpec, Command, CompensationRemedy, Config, Engine, EngineSnapshot, Entry, Event, NodeEvent, NodeIx,
-    NodeRef, OnCompensationFailure, Opening, Outbox, ResetPoint, RestoreError, RunCommand, RunEvent, RunOutcome,
-    RunSpec, Seq, TaskEvent, TaskId, Time,
+    AgentId, AgentSpec, Command, Config, Engine, Entry, Event, Outbox, RestoreError, RunCommand, RunOutcome, RunSpec,
+    Seq, TaskId, Time,
 };
 use proptest::prelude::*;
 use serde_json::json;

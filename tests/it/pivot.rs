@@ -2,9 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "the hands of a test")]
 
 use counterpoint::definition::{Action, Definition, Link, Node, Work};
+use counterpoint::message::RunPhase;
 use counterpoint::{
     AgentId, AgentSpec, AttemptId, Command, Config, Effect, Engine, Entry, Failure, Incarnation, Outbox, Payload,
-    Policy, Retry, RunCommand, RunId, RunOutcome, RunPhase, RunSpec, Time,
+    Policy, Retry, RunCommand, RunId, RunOutcome, RunSpec, Time,
 };
 use std::time::Duration;
 

@@ -1,12 +1,15 @@
 //! A restart with attempts under way: asked for again or awaited, with the same agents, fewer, others, or another strategy.
 
 use crate::kit::{Host, agent, ms, task, task_id};
-use counterpoint::rejected::Stale;
+use counterpoint::message::TaskEvent;
+use counterpoint::message::rejected::Stale;
 use counterpoint::routing::{FirstCapable, RoundRobin};
 use counterpoint::scheduler::Recovery;
+use counterpoint::scheduler::{Discipline, TaskStatus};
+use counterpoint::task::Jitter;
 use counterpoint::{
-    Accepted, AgentCommand, Command, Config, Discipline, Effect, Entry, Event, FailureKind, Jitter, Outbox, Payload,
-    Policy, Rejected, Retry, Scheduler, TaskEvent, TaskStatus,
+    Accepted, AgentCommand, Command, Config, Effect, Entry, Event, FailureKind, Outbox, Payload, Policy, Rejected,
+    Retry, Scheduler,
 };
 
 const AWAIT: Recovery = Recovery::Await { unleased: ms(5_000) };

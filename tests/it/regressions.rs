@@ -1,10 +1,12 @@
 //! Faults that were found, each with the smallest case that shows it.
 
 use crate::kit::{Host, agent, agent_id, host, ms, task, task_id};
-use counterpoint::rejected::Invalid;
+use counterpoint::message::rejected::Invalid;
+use counterpoint::scheduler::{Discipline, SchedulerSnapshot, TaskStatus};
+use counterpoint::task::Jitter;
 use counterpoint::{
-    AgentCommand, AgentSpec, Config, Discipline, Effect, Failure, Jitter, Limits, Policy, Rejected, Retry, Scheduler,
-    SchedulerSnapshot, TaskCommand, TaskSpec, TaskStatus, Tier, Time,
+    AgentCommand, AgentSpec, Config, Effect, Failure, Limits, Policy, Rejected, Retry, Scheduler, TaskCommand,
+    TaskSpec, Tier, Time,
 };
 
 /// An agent that has answered is not told to stop what it has just ended.
@@ -170,7 +172,9 @@ fn newcomers_stand_in_the_same_place_after_a_snapshot() {
 /// Journals in which attempts or lives have other numbers than the next are refused: numbers are never used again.
 #[test]
 fn a_journal_with_a_wrong_number_is_refused() {
-    use counterpoint::{AgentEvent, AttemptNumber, Event, Incarnation, RestoreError, TaskEvent};
+    use counterpoint::message::{AgentEvent, TaskEvent};
+    use counterpoint::task::AttemptNumber;
+    use counterpoint::{Event, Incarnation, RestoreError};
     let mut host = host(Config::default());
     host.join(agent(1));
     host.submit(task(1));

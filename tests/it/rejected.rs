@@ -1,10 +1,9 @@
 //! Refusals: each reason has a code of its own, and its class is the family under which it is serialized.
 
 use counterpoint::definition::DefinitionId;
-use counterpoint::rejected::{Conflict, Forbidden, Invalid, Misuse, Overload, Stale, Unknown, WrongState};
-use counterpoint::{
-    AgentId, AttemptId, Incarnation, Name, Rejected, RejectedClass, RunId, RunPhase, TaskId, Tier, Time,
-};
+use counterpoint::message::RunPhase;
+use counterpoint::message::rejected::{Conflict, Forbidden, Invalid, Misuse, Overload, Stale, Unknown, WrongState};
+use counterpoint::{AgentId, AttemptId, Incarnation, Name, Rejected, RejectedClass, RunId, TaskId, Tier, Time};
 use std::collections::BTreeSet;
 use std::time::Duration;
 

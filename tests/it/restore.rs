@@ -2,9 +2,11 @@
 
 use crate::kit::{Host, agent};
 use crate::model::{Call, Step, World, bytes, cases, play, setups, steps};
+use counterpoint::message::TaskEvent;
+use counterpoint::scheduler::{SchedulerSnapshot, TaskStatus};
 use counterpoint::{
     AgentCommand, AgentId, AgentSpec, Command, Config, Effect, Entry, Event, Outbox, Payload, RestoreError, Scheduler,
-    SchedulerSnapshot, Seq, TaskCommand, TaskEvent, TaskId, TaskSpec, TaskStatus, Tier, Time,
+    Seq, TaskCommand, TaskId, TaskSpec, Tier, Time,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -228,7 +230,7 @@ fn told_once(journal: &[Entry]) -> Result<(), TestCaseError> {
                 prop_assert_eq!(given.insert(*task, attempt.get()), Some(attempt.get() - 1));
                 None
             }
-            TaskEvent::AttemptFailed { next: counterpoint::Next::Retry { .. }, .. } => None,
+            TaskEvent::AttemptFailed { next: counterpoint::message::Next::Retry { .. }, .. } => None,
             TaskEvent::AttemptFailed { .. }
             | TaskEvent::Succeeded { .. }
             | TaskEvent::Cancelled { .. }

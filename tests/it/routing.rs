@@ -5,10 +5,11 @@ use counterpoint::routing::{
     Adaptive, Affine, BestMatch, ByPriority, ConsistentHash, CostAware, LeastLoaded, LinUcb, Maglev, MultiFactor,
     PeakEwma, Performance, RoundRobin, RoutingStrategy, SkillMap, TwoChoices, WeightedRoundRobin,
 };
+use counterpoint::scheduler::{Routability, TaskStatus};
+use counterpoint::task::{Affinity, Exhausted};
 use counterpoint::{
-    Accepted, Affinity, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Config, Effect, Exhausted, Failure,
-    Incarnation, Needs, Outbox, Payload, Policy, Random, Retry, Routability, Scheduler, TaskId, TaskSpec, TaskStatus,
-    Time,
+    Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Config, Effect, Failure, Incarnation, Needs,
+    Outbox, Payload, Policy, Random, Retry, Scheduler, TaskId, TaskSpec, Time,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,12 +1,14 @@
 //! Each feature of the scheduler by name.
 
 use crate::kit::{Host, agent, agent_id, host, ms, task, task_id};
-use counterpoint::rejected::{Conflict, Misuse, Overload, Stale, WrongState};
+use counterpoint::message::rejected::{Conflict, Misuse, Overload, Stale, WrongState};
+use counterpoint::message::{Next, TaskEvent};
 use counterpoint::routing::{ByPriority, Custom, Estimator, FirstCapable, LeastLoaded, RoundRobin};
+use counterpoint::scheduler::{Discipline, TaskStatus};
+use counterpoint::task::{AgentStatus, Bound, Exhausted, Jitter, SideEffects};
 use counterpoint::{
-    Accepted, AgentCommand, AgentSpec, AgentStatus, AttemptId, Bound, Command, Config, Discipline, Effect, Event,
-    Exhausted, Failure, Incarnation, Jitter, Limits, Needs, Next, Payload, Policy, Rejected, Retry, RunCommand, RunId,
-    Scheduler, SideEffects, TaskCommand, TaskEvent, TaskOutcome, TaskSpec, TaskStatus, Tier, Time,
+    Accepted, AgentCommand, AgentSpec, AttemptId, Command, Config, Effect, Event, Failure, Incarnation, Limits, Needs,
+    Payload, Policy, Rejected, Retry, RunCommand, RunId, Scheduler, TaskCommand, TaskOutcome, TaskSpec, Tier, Time,
 };
 use proptest::prelude::*;
 use std::time::Duration;

@@ -1,13 +1,14 @@
 //! The host on threads: what a caller sees.
 
-use counterpoint::feed::Seen;
-use counterpoint::host::thread::{EventFilter, HostError, RunError, Snapshots, ThreadHost};
-use counterpoint::journal::{AppendError, Epoch, Journal, JournalError, MemoryJournal, Takeover};
-use counterpoint::rejected::Conflict;
+use counterpoint::host::thread::{HostError, RunError, Snapshots, ThreadHost};
+use counterpoint::journal::EventFilter;
+use counterpoint::journal::{AppendError, Epoch, Journal, JournalError, MemoryJournal, Seen, Takeover};
+use counterpoint::message::TaskEvent;
+use counterpoint::message::rejected::Conflict;
 use counterpoint::workflow::{Attempt, Done, Step, Steps, Undo, Workflow};
 use counterpoint::{
     AgentId, AgentSpec, Config, Engine, Entry, Event, Failure, Limits, Payload, Policy, Rejected, Retry, RunId,
-    RunOutcome, Seq, TaskEvent, TaskId, TaskOutcome, TaskSpec,
+    RunOutcome, Seq, TaskId, TaskOutcome, TaskSpec,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -251,7 +252,7 @@ fn snapshots_are_taken_as_it_goes_and_the_journal_stays_short() {
     let (taken, engine) = told(&journal);
     assert!(taken.snapshot.is_some() && taken.tail.len() < 400, "{} facts after {status:?}", taken.tail.len());
     for id in 1..=300 {
-        assert_eq!(engine.task(TaskId::new(id)).unwrap().status(), counterpoint::TaskStatus::Succeeded);
+        assert_eq!(engine.task(TaskId::new(id)).unwrap().status(), counterpoint::scheduler::TaskStatus::Succeeded);
     }
     assert_eq!(engine.snapshot().scheduler.tasks, live.scheduler.tasks);
     // The next host goes on from there.

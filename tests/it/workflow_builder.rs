@@ -4,8 +4,9 @@
 use counterpoint::definition::{
     Action, Body, Case, Condition, Definition, Expr, Join, Link, Map, Node, Pick, Remaining, Repeat, Work,
 };
+use counterpoint::task::Exhausted;
 use counterpoint::workflow::{Attempt, Done, Fault, Flow, Step, Undo, Workflow, validate};
-use counterpoint::{Exhausted, Failure, Limits, Needs, Payload, Policy, Retry, RunId, Tier};
+use counterpoint::{Failure, Limits, Needs, Payload, Policy, Retry, RunId, Tier};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;

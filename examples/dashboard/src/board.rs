@@ -1,7 +1,10 @@
 //! Everything that is shown, folded from facts.
 
-use counterpoint::insight::{Alerts, Metrics, Progress, Projection, describe};
-use counterpoint::{AgentEvent, AgentId, Entry, Event, Guard, RunId, Seq, Time};
+use counterpoint::journal::Projection;
+use counterpoint::message::AgentEvent;
+use counterpoint::observe::{Alerts, Metrics, Progress, describe};
+use counterpoint::task::Guard;
+use counterpoint::{AgentId, Entry, Event, RunId, Seq, Time};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Lines of the story that are kept.
@@ -86,7 +89,7 @@ impl Projection for Board {
         self.progress.apply(entry);
         match &entry.event {
             Event::Agent { agent, event } => self.agent(agent.agent(), event),
-            Event::Run { run, event: counterpoint::RunEvent::Started { owner: None, .. } } => {
+            Event::Run { run, event: counterpoint::message::RunEvent::Started { owner: None, .. } } => {
                 self.runs.push_front(*run);
                 self.runs.truncate(RUNS);
             }

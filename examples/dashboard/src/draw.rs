@@ -2,8 +2,9 @@
 
 use crate::board::{AgentRow, Board};
 use crate::tape::Tape;
-use counterpoint::insight::{AgentFigures, MetricsSnapshot};
-use counterpoint::{RunPhase, Tier, Time};
+use counterpoint::message::RunPhase;
+use counterpoint::observe::{AgentFigures, MetricsSnapshot};
+use counterpoint::{Tier, Time};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style, Stylize as _};

@@ -10,7 +10,7 @@
 mod demo;
 
 use counterpoint::Config;
-use counterpoint::insight::Projection as _;
+use counterpoint::journal::Projection as _;
 use counterpoint::resilience::breaker;
 use counterpoint::testing::Recording;
 use counterpoint_dashboard::{Board, Tape, draw};

@@ -1,7 +1,7 @@
 //! A recorded journal that can be wound to any moment.
 
 use crate::board::Board;
-use counterpoint::insight::Projection;
+use counterpoint::journal::Projection;
 use counterpoint::{Entry, Time};
 use std::time::Duration;
 

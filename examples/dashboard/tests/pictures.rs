@@ -1,6 +1,6 @@
 //! The dashboard as text: live and recorded, at several moments of one tape.
 
-use counterpoint::insight::Projection as _;
+use counterpoint::journal::Projection as _;
 use counterpoint::testing::{Rehearsal, Reply, Script};
 use counterpoint::{AgentId, AgentSpec, Config, Entry, Failure, Policy, Retry, TaskId, TaskSpec, Tier};
 use counterpoint_dashboard::{Board, Tape, draw};

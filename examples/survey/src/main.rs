@@ -67,7 +67,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use counterpoint::host::thread::{RunError, ThreadHost};
-use counterpoint::{Cause, Config, RunId, RunOutcome};
+use counterpoint::message::Cause;
+use counterpoint::{Config, RunId, RunOutcome};
 
 use crate::arguments::{Arguments, HELP};
 use crate::deliver::{deliver, settle};

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use counterpoint::Entry;
-use counterpoint::insight::{Metrics, Progress, Projection, SvgOptions, Timeline};
+use counterpoint::journal::Projection;
+use counterpoint::observe::{Metrics, Progress, SvgOptions, Timeline};
 
 use crate::RUN;
 use crate::deliver::Document;

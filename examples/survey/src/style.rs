@@ -3,7 +3,7 @@
 /// Everything is inline, so that the report is one file that can be sent and kept. What it has in common with the report of a
 /// run lies with that.
 pub const STYLE: &str = concat!(
-    include_str!("../../../src/insight/report/page.css"),
+    include_str!("../../../src/observe/report/page.css"),
     r#"
 .findings{list-style:none;margin:0;padding:0;columns:2;column-gap:44px}
 .findings li{break-inside:avoid;padding:7px 0 7px 22px;position:relative;overflow-wrap:anywhere}

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use counterpoint::insight::{Counts, MetricsSnapshot};
+use counterpoint::observe::{Counts, MetricsSnapshot};
 
 use crate::model::Skipped;
 use crate::survey::Survey;

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write, stderr};
 use std::time::Duration;
 
 use counterpoint::host::thread::{RunError, RunHandle};
-use counterpoint::insight::RunProgress;
+use counterpoint::observe::RunProgress;
 use serde::de::DeserializeOwned;
 
 use crate::RUN;

@@ -2,9 +2,11 @@
 //! exports through OpenTelemetry.
 
 use counterpoint::host::thread::ThreadHost;
-use counterpoint::insight::{Projection as _, Spans};
+use counterpoint::journal::Projection as _;
+use counterpoint::observe::Spans;
+use counterpoint::task::TraceContext;
 use counterpoint::workflow::{Attempt, Step, Steps, Workflow};
-use counterpoint::{AgentId, AgentSpec, Config, Failure, Policy, Retry, RunId, TraceContext};
+use counterpoint::{AgentId, AgentSpec, Config, Failure, Policy, Retry, RunId};
 use opentelemetry::propagation::TextMapPropagator as _;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::propagation::TraceContextPropagator;

@@ -7,7 +7,7 @@
 //!
 //! The run joins the trace of whoever asked, by its `traceparent`.
 
-use counterpoint::insight::Spans;
+use counterpoint::observe::Spans;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -8,10 +8,11 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use counterpoint::access::Token;
+use counterpoint::message::rejected::{Stale, Unknown};
 use counterpoint::protocol::{Body, Message, MessageId};
-use counterpoint::rejected::{Stale, Unknown};
 use counterpoint::{
-    Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Effect, Engine, Incarnation, Rejected, Time, Token,
+    Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Effect, Engine, Incarnation, Rejected, Time,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -153,7 +154,7 @@ fn dispatches(engine: &Engine, by: Incarnation, assigned: &[(AttemptId, Time)]) 
     assigned.iter().filter_map(dispatch).collect()
 }
 
-fn shown(agent: &counterpoint::AgentView<'_>) -> Value {
+fn shown(agent: &counterpoint::scheduler::AgentView<'_>) -> Value {
     let spec = agent.spec();
     json!({
         "id": spec.id.get().to_string(),

@@ -2,7 +2,7 @@
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
-use counterpoint::Token;
+use counterpoint::access::Token;
 
 /// The token of a request, from `Authorization: Bearer`.
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<Token> {

@@ -2,9 +2,11 @@
 //!
 //! All of it is folded from facts, so nothing of it needs to be kept.
 
-use counterpoint::insight::{EventFilter, Metrics, MetricsSnapshot, Projection as _};
+use counterpoint::journal::{EventFilter, Projection as _};
+use counterpoint::message::{AgentEvent, RunEvent, TaskEvent};
+use counterpoint::observe::{Metrics, MetricsSnapshot};
 use counterpoint::protocol::{Body, Message, MessageId};
-use counterpoint::{AgentEvent, AttemptId, Entry, Event, Incarnation, RunEvent, RunId, Seq, TaskEvent, TaskId, Time};
+use counterpoint::{AttemptId, Entry, Event, Incarnation, RunId, Seq, TaskId, Time};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, oneshot, watch};

@@ -96,7 +96,11 @@ impl App {
         self.command_as(bearer(headers), command.into()).await
     }
 
-    async fn command_as(&self, token: Option<counterpoint::Token>, command: Command) -> Result<Accepted, Refusal> {
+    async fn command_as(
+        &self,
+        token: Option<counterpoint::access::Token>,
+        command: Command,
+    ) -> Result<Accepted, Refusal> {
         let (gate, now) = (Arc::clone(&self.gate), self.host.now());
         let ask = move |engine: &Engine| (gate.decide(now, token.as_ref(), &command, engine), command);
         let (decision, command) = self.host.inspect(ask).await?;

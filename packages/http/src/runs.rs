@@ -9,11 +9,10 @@ use axum::extract::{Path, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use counterpoint::engine::{RunCursor, RunFilter, RunView};
 use counterpoint::language::Document;
-use counterpoint::rejected::Unknown;
-use counterpoint::{
-    Accepted, Command, Limits, Name, Payload, Rejected, RunCommand, RunCursor, RunFilter, RunId, RunSpec, RunView, Tier,
-};
+use counterpoint::message::rejected::Unknown;
+use counterpoint::{Accepted, Command, Limits, Name, Payload, Rejected, RunCommand, RunId, RunSpec, Tier};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::time::Duration;

@@ -2,7 +2,8 @@
 
 use counterpoint::journal::sealed::{Encoding, Key, Stream};
 use counterpoint::journal::{AppendError, Epoch, Journal as _, JournalError};
-use counterpoint::{AgentEvent, AgentId, Entry, Incarnation, RestoreError, Seq, Time};
+use counterpoint::message::AgentEvent;
+use counterpoint::{AgentId, Entry, Incarnation, RestoreError, Seq, Time};
 use counterpoint_journal_files::FileJournal;
 use std::fs;
 use std::path::{Path, PathBuf};

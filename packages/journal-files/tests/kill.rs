@@ -1,8 +1,9 @@
 //! A process is killed again and again, at any moment, and its journal is compared with what it had told others.
 
+use counterpoint::engine::EngineSnapshot;
 use counterpoint::journal::Journal as _;
 use counterpoint::journal::sealed::{Key, Stream};
-use counterpoint::{Config, Engine, EngineSnapshot, RunId, RunOutcome};
+use counterpoint::{Config, Engine, RunId, RunOutcome};
 use counterpoint_journal_files::FileJournal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Write as _};

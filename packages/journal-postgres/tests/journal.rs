@@ -4,7 +4,8 @@ mod common;
 
 use common::{Dice, Server};
 use counterpoint::journal::{AppendError, Epoch, Journal, MemoryJournal};
-use counterpoint::{AgentEvent, AgentId, Entry, Incarnation, Seq, Time};
+use counterpoint::message::AgentEvent;
+use counterpoint::{AgentId, Entry, Incarnation, Seq, Time};
 use counterpoint_journal_postgres::PostgresJournal;
 use std::time::{Duration, Instant};
 

@@ -3,8 +3,9 @@
 mod common;
 
 use common::{Dice, Server};
+use counterpoint::engine::EngineSnapshot;
 use counterpoint::journal::Journal as _;
-use counterpoint::{Config, Engine, EngineSnapshot, RunId, RunOutcome};
+use counterpoint::{Config, Engine, RunId, RunOutcome};
 use counterpoint_journal_postgres::PostgresJournal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Write as _};

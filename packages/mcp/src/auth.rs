@@ -5,8 +5,9 @@ use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use counterpoint::Time;
+use counterpoint::access::Token;
 use counterpoint::access::{Tokens, Verifier as _};
-use counterpoint::{Time, Token};
 use std::sync::Arc;
 
 /// The token of a request, from `Authorization: Bearer`.

@@ -15,11 +15,12 @@ mod tools;
 
 pub use auth::guard;
 
+use counterpoint::access::Token;
 use counterpoint::access::{Gate, Policy, Tokens};
 use counterpoint::host::HostError;
 use counterpoint::host::future::{Driver, FutureHost};
 use counterpoint::journal::Journal;
-use counterpoint::{Accepted, Command, Config, Engine, Entry, Token};
+use counterpoint::{Accepted, Command, Config, Engine, Entry};
 use refusal::Refusal;
 use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::model::{

@@ -5,8 +5,7 @@
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use counterpoint::Token;
-use counterpoint::access::Tokens;
+use counterpoint::access::{Token, Tokens};
 use counterpoint::journal::sealed::Stream;
 use counterpoint::journal::{Journal, MemoryJournal};
 use counterpoint_journal_files::FileJournal;

@@ -80,7 +80,7 @@ impl From<Refusal> for ErrorData {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use counterpoint::rejected::Unknown;
+    use counterpoint::message::rejected::Unknown;
     use rmcp::model::ErrorCode;
 
     #[test]

@@ -3,8 +3,9 @@
 use crate::Counterpoint;
 use crate::asks::id;
 use crate::tools::{agent_shown, run_shown};
-use counterpoint::insight::describe;
-use counterpoint::{AgentId, RunFilter, RunId};
+use counterpoint::engine::RunFilter;
+use counterpoint::observe::describe;
+use counterpoint::{AgentId, RunId};
 use rmcp::ErrorData;
 use rmcp::model::{
     ListResourceTemplatesResult, ListResourcesResult, ReadResourceResult, Resource, ResourceContents, ResourceTemplate,

@@ -9,11 +9,11 @@ use crate::asks::id;
 use crate::refusal::Refusal;
 use crate::tools::{run_shown, task_shown};
 use counterpoint::host::HostError;
-use counterpoint::insight::{Line, RunProgress};
-use counterpoint::rejected::{Unknown, WrongState};
+use counterpoint::message::Cause;
+use counterpoint::message::rejected::{Unknown, WrongState};
+use counterpoint::observe::{Line, RunProgress};
 use counterpoint::{
-    Cause, Command, Engine, Name, Payload, Rejected, RunCommand, RunId, RunOutcome, TaskCommand, TaskId, TaskOutcome,
-    Time,
+    Command, Engine, Name, Payload, Rejected, RunCommand, RunId, RunOutcome, TaskCommand, TaskId, TaskOutcome, Time,
 };
 use rmcp::RoleServer;
 use rmcp::model::{

@@ -7,14 +7,16 @@ use crate::asks::{
 use crate::refusal::Refusal;
 use crate::tasks::Work;
 use crate::{Counterpoint, goals, tasks};
-use counterpoint::host::EventFilter;
+use counterpoint::engine::RunView;
 use counterpoint::host::future::Events;
-use counterpoint::insight::{Family, describe};
-use counterpoint::rejected::Unknown;
+use counterpoint::journal::{EventFilter, Family};
+use counterpoint::message::TaskEvent;
+use counterpoint::message::rejected::Unknown;
+use counterpoint::observe::describe;
+use counterpoint::scheduler::AgentView;
 use counterpoint::{
-    Accepted, AgentCommand, AgentId, AgentSpec, AgentView, AttemptId, Command, Effect, Engine, Event, Failure,
-    Incarnation, Name, Needs, Payload, Policy, Rejected, Retry, RunCommand, RunId, RunSpec, RunView, TaskEvent, TaskId,
-    TaskSpec, Tier,
+    Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Effect, Engine, Event, Failure, Incarnation, Name,
+    Needs, Payload, Policy, Rejected, Retry, RunCommand, RunId, RunSpec, TaskId, TaskSpec, Tier,
 };
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::{CallToolResponse, CallToolResult, ProgressNotificationParam};

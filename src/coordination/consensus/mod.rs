@@ -32,9 +32,9 @@ mod tests;
 pub use rules::{Again, Config, Of, Otherwise, Rules};
 pub use tally::{Tally, Verdict};
 
-use crate::id::AgentId;
-use crate::name::Name;
-use crate::time::Time;
+use crate::base::id::AgentId;
+use crate::base::name::Name;
+use crate::base::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use tally::Count;

@@ -1,9 +1,9 @@
 //! How a group decides.
 
 use super::super::share::Share;
-use crate::error::BadConfig;
-use crate::structure::{rules, with};
-use crate::time::nanos_of;
+use crate::base::error::BadConfig;
+use crate::base::structure::{rules, with};
+use crate::base::time::nanos_of;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ pub struct Config {
     /// How many rounds there are at most. Every round has the electorate of the first.
     pub rounds: u32,
     /// How long a round lasts at most.
-    #[serde(with = "crate::time::span::option", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "crate::base::time::span::option", skip_serializing_if = "Option::is_none")]
     pub lasts: Option<Duration>,
     /// What is tried, in this order, when no round has brought a decision.
     #[serde(skip_serializing_if = "Vec::is_empty")]

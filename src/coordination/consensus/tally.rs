@@ -2,8 +2,8 @@
 
 use super::rules::{Config, Of};
 use super::{Ballot, Electorate};
-use crate::id::AgentId;
-use crate::name::Name;
+use crate::base::id::AgentId;
+use crate::base::name::Name;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! Who leads.
 
-use crate::id::AgentId;
+use crate::base::id::AgentId;
 use core::cmp::Reverse;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,8 +1,8 @@
 //! A tree of agents: work goes down to the least loaded who can do it.
 
-use crate::agent::AgentSpec;
-use crate::id::{AgentId, TaskId};
+use crate::base::id::{AgentId, TaskId};
 use crate::task::Needs;
+use crate::task::agent::AgentSpec;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use thiserror::Error;

@@ -1,10 +1,10 @@
 //! The contract net: a manager calls for bids, gives the work to the best, and calls again if it fails.
 
 use super::sealed::{self, Award, Bid, Price, Side};
-use crate::error::BadConfig;
-use crate::id::AgentId;
-use crate::structure::{rules, with};
-use crate::time::{Time, nanos_of};
+use crate::base::error::BadConfig;
+use crate::base::id::AgentId;
+use crate::base::structure::{rules, with};
+use crate::base::time::{Time, nanos_of};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,10 +20,10 @@ pub struct Config {
     /// The most that is paid.
     pub reserve: u64,
     /// How long bids are taken.
-    #[serde(with = "crate::time::span")]
+    #[serde(with = "crate::base::time::span")]
     pub bidding: Duration,
     /// How long the winner has; after it, it has failed. None: until it says so.
-    #[serde(with = "crate::time::span::option", skip_serializing_if = "Option::is_none")]
+    #[serde(with = "crate::base::time::span::option", skip_serializing_if = "Option::is_none")]
     pub performing: Option<Duration>,
     /// How often the work is called out at most. Who has failed at it is not called again.
     pub rounds: u32,

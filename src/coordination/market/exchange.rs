@@ -2,9 +2,9 @@
 
 use super::contract_net::{ContractError, ContractNet, Message, Rules, Standing};
 use super::sealed::{Award, Bid};
+use crate::base::id::{AgentId, TaskId};
+use crate::base::time::Time;
 use crate::coordination::{Budget, Overdrawn, Reputation};
-use crate::id::{AgentId, TaskId};
-use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use thiserror::Error;

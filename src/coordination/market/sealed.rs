@@ -1,8 +1,8 @@
 //! Sealed bids for one thing, or for several that are alike.
 
-use crate::error::BadConfig;
-use crate::id::AgentId;
-use crate::structure::{rules, with};
+use crate::base::error::BadConfig;
+use crate::base::id::AgentId;
+use crate::base::structure::{rules, with};
 use core::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;

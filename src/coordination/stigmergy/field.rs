@@ -1,7 +1,7 @@
 //! Trails that fade unless they are walked.
 
-use crate::error::BadConfig;
-use crate::structure::{rules, with};
+use crate::base::error::BadConfig;
+use crate::base::structure::{rules, with};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 

@@ -10,7 +10,7 @@ mod field;
 
 pub use field::{Config, Field, Order, Rules, Trail};
 
-use crate::structure::Random;
+use crate::base::structure::Random;
 
 /// The chances of choices, each with the strength of its trail and how desirable it is by itself: in proportion to
 /// `trail^alpha * desirable^beta`. They add up to 1; if nothing weighs anything, all are alike.

@@ -1,6 +1,6 @@
 //! Stopping a run from outside.
 
-use crate::structure::threads::atomic::{AtomicBool, Ordering::Relaxed};
+use crate::base::structure::threads::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::Arc;
 
 /// A switch that ends a run early. Clones are the same switch.

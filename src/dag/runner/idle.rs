@@ -1,6 +1,6 @@
 //! Workers without work: how they wait, how they are woken, how the end of a run is noticed.
 
-use crate::structure::threads::atomic::{AtomicUsize, Ordering::SeqCst};
+use crate::base::structure::threads::atomic::{AtomicUsize, Ordering::SeqCst};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 /// Counts the workers that wait.

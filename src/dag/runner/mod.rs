@@ -26,7 +26,7 @@ use self::{
     worker::{Local, Shared, Turn},
 };
 use super::{NodeIx, Topology};
-use crate::structure::threads::{
+use crate::base::structure::threads::{
     atomic::{AtomicBool, AtomicU32},
     thread,
 };

@@ -8,7 +8,7 @@ use super::{
     span::Span,
     worker::{Local, Turn},
 };
-use crate::structure::threads::{
+use crate::base::structure::threads::{
     atomic::{Ordering::SeqCst, fence},
     thread::{self, Scope},
 };

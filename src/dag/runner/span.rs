@@ -1,6 +1,6 @@
 //! Runs of ready nodes, and the cell from which their owner takes them one by one while others take halves.
 
-use crate::structure::threads::atomic::{AtomicU64, Ordering::SeqCst};
+use crate::base::structure::threads::atomic::{AtomicU64, Ordering::SeqCst};
 
 /// Neighbouring places in the graph's array of successors whose nodes are ready, as one word: `from` in the low half,
 /// `to` in the high half.

@@ -26,7 +26,7 @@ use super::{
     idle::{Idle, Role},
     span::{Cell, Span},
 };
-use crate::structure::threads::{
+use crate::base::structure::threads::{
     atomic::{
         AtomicBool, AtomicU32,
         Ordering::{AcqRel, Relaxed},

@@ -2,12 +2,12 @@
 
 use super::cancel::{Cancellation, Cancelled};
 use super::timer::BoxFuture;
-use crate::command::Command;
-use crate::id::{AttemptId, Incarnation};
-use crate::name::Name;
-use crate::payload::Payload;
+use crate::base::id::{AttemptId, Incarnation};
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::base::time::Time;
+use crate::message::command::Command;
 use crate::task::{Failure, TaskSpec};
-use crate::time::Time;
 use crate::workflow::{Attempt, Steps, unknown_step};
 use async_channel::Sender;
 use core::any::Any;

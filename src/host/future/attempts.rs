@@ -2,11 +2,11 @@
 
 use super::agent::{Assignment, Performer, Report};
 use super::timer::BoxFuture;
-use crate::agent::AgentSpec;
-use crate::command::{AgentCommand, Command};
-use crate::event::{AgentEvent, Event};
-use crate::id::{AttemptId, Incarnation};
+use crate::base::id::{AttemptId, Incarnation};
+use crate::message::command::{AgentCommand, Command};
+use crate::message::event::{AgentEvent, Event};
 use crate::task::Failure;
+use crate::task::agent::AgentSpec;
 use async_channel::Sender;
 use core::pin::Pin;
 use core::task::{Context, Poll};

@@ -6,18 +6,18 @@ use super::followers::Followers;
 use super::journal::{Keeper, Kept, KeptSnapshot};
 use super::snapshots::SnapshotTask;
 use super::timer::{BoxFuture, Clockwork};
-use crate::agent::AgentSpec;
-use crate::command::{AgentCommand, Command};
-use crate::effect::Effect;
-use crate::event::Entry;
+use crate::base::id::{AttemptId, Incarnation, Seq};
+use crate::base::time::Time;
 use crate::host::HostError;
 use crate::host::desk::{Ask, Batch, Desk, Ended, Reply};
 use crate::host::snapshots::SnapshotStatus;
-use crate::id::{AttemptId, Incarnation, Seq};
-#[cfg(feature = "observe")]
-use crate::insight::RunProgress;
 use crate::journal::{AppendError, Epoch};
-use crate::time::Time;
+use crate::message::command::{AgentCommand, Command};
+use crate::message::effect::Effect;
+use crate::message::event::Entry;
+#[cfg(feature = "observe")]
+use crate::observe::RunProgress;
+use crate::task::agent::AgentSpec;
 use async_channel::{Receiver, Sender};
 use core::fmt;
 use core::pin::Pin;
@@ -47,7 +47,7 @@ pub(super) enum Message {
     },
     #[cfg(feature = "observe")]
     Follow {
-        run: crate::id::RunId,
+        run: crate::base::id::RunId,
         send: Sender<RunProgress>,
         reply: Reply<()>,
     },

@@ -1,7 +1,7 @@
 //! Streams of facts.
 
-use crate::event::Entry;
-use crate::host::EventFilter;
+use crate::journal::EventFilter;
+use crate::message::event::Entry;
 use async_channel::{Receiver, Sender, TrySendError, bounded};
 use core::fmt;
 use core::pin::Pin;

@@ -1,9 +1,10 @@
 //! Those who follow the progress of runs.
 
-use crate::event::{Entry, Event};
-use crate::id::RunId;
-use crate::insight::{Progress, Projection, RunProgress};
-use crate::run::RunPhase;
+use crate::base::id::RunId;
+use crate::journal::Projection;
+use crate::message::event::{Entry, Event};
+use crate::message::run::RunPhase;
+use crate::observe::{Progress, RunProgress};
 use async_channel::{Receiver, Sender, bounded};
 use core::fmt;
 use core::pin::Pin;

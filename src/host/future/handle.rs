@@ -1,10 +1,10 @@
 //! What a caller holds of a task or run: futures.
 
-use crate::command::{Command, RunCommand, TaskCommand};
+use crate::base::id::{RunId, TaskId};
 use crate::host::error::output_of;
 use crate::host::{HostError, RunError};
-use crate::id::{RunId, TaskId};
-use crate::run::RunOutcome;
+use crate::message::command::{Command, RunCommand, TaskCommand};
+use crate::message::run::RunOutcome;
 use crate::task::TaskOutcome;
 use async_channel::Sender;
 use core::fmt;

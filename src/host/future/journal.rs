@@ -1,10 +1,10 @@
 //! Journals that need not block.
 
 use super::timer::BoxFuture;
-use crate::event::Entry;
+use crate::base::id::Seq;
 use crate::host::desk::Batch;
-use crate::id::Seq;
 use crate::journal::{AppendError, Archive, Epoch, Journal, JournalError, Takeover};
+use crate::message::event::Entry;
 use core::fmt;
 use futures_channel::oneshot;
 use std::sync::Arc;

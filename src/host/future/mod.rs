@@ -84,22 +84,23 @@ pub use tower::{CallError, HostService, ServiceAgent};
 
 use super::desk::{Ask, Desk, Reply, read_snapshot};
 use super::snapshots::{SnapshotStatus, SnapshotWriter, Snapshots};
-use super::{EventFilter, HostError, with_kinds};
-use crate::agent::AgentSpec;
-use crate::command::{Accepted, AgentCommand, Command, RunCommand};
+use super::{HostError, with_kinds};
+use crate::base::error::RestoreError;
+use crate::base::id::{AgentId, Incarnation, RunId, Seq};
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::base::time::Time;
 use crate::definition::Definition;
 use crate::engine::Engine;
-use crate::error::RestoreError;
-use crate::event::Entry;
-use crate::id::{AgentId, Incarnation, RunId, Seq};
+use crate::journal::EventFilter;
 use crate::journal::{Journal, MemoryJournal, Takeover};
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::rejected::{Overload, Rejected};
-use crate::run::RunSpec;
+use crate::message::command::{Accepted, AgentCommand, Command, RunCommand};
+use crate::message::event::Entry;
+use crate::message::rejected::{Overload, Rejected};
+use crate::message::run::RunSpec;
 use crate::scheduler::Config;
 use crate::task::TaskSpec;
-use crate::time::Time;
+use crate::task::agent::AgentSpec;
 use crate::workflow::Flow;
 use async_channel::{Sender, bounded, unbounded};
 use core::fmt;
@@ -157,7 +158,7 @@ impl FutureHost {
     }
 
     /// The same, with snapshots taken as it goes, so that the journal stays short and a restart quick. A second state
-    /// [follows](crate::Follower) the facts and is written down wherever `away` has work done that blocks; it needs as much
+    /// [follows](crate::engine::Follower) the facts and is written down wherever `away` has work done that blocks; it needs as much
     /// memory again. The engine goes on meanwhile, and appends do, too, if the journal has a [second
     /// hand](AsyncJournal::archive).
     ///

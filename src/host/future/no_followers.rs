@@ -1,6 +1,6 @@
 //! Without the feature `observe` nobody follows the progress of runs.
 
-use crate::event::Entry;
+use crate::message::event::Entry;
 
 pub(super) struct Followers;
 

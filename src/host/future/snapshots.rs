@@ -1,12 +1,12 @@
 //! Snapshots while the driver runs: a [`SnapshotWriter`] works wherever the user of the host runs blocking work.
 
 use super::journal::{Away, Blocking};
-use crate::effect::Outbox;
-use crate::event::Entry;
+use crate::base::id::Seq;
 use crate::host::desk::Reply;
 use crate::host::snapshots::{Kept, SnapshotStatus, SnapshotWriter, Snapshots, Step};
-use crate::id::Seq;
 use crate::journal::{AppendError, Archive};
+use crate::message::effect::Outbox;
+use crate::message::event::Entry;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use futures_channel::oneshot;

@@ -1,7 +1,7 @@
 //! How the host waits, and what time it is.
 
+use crate::base::time::Time;
 use crate::host::clock::Clock;
-use crate::time::Time;
 use core::fmt;
 use core::pin::Pin;
 use core::time::Duration;

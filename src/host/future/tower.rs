@@ -3,9 +3,9 @@
 use super::agent::{Assignment, AsyncAgent};
 use super::timer::BoxFuture;
 use super::{FutureHost, RunHandle, TaskHandle};
+use crate::base::payload::Payload;
 use crate::host::{HostError, RunError};
-use crate::payload::Payload;
-use crate::run::RunSpec;
+use crate::message::run::RunSpec;
 use crate::task::{Failure, TaskOutcome, TaskSpec};
 use core::fmt;
 use core::marker::PhantomData;

@@ -1,7 +1,7 @@
 //! Subscriptions to facts.
 
-use crate::event::Entry;
-use crate::feed::{EventFilter, Gap, Seen};
+use crate::journal::{EventFilter, Gap, Seen};
+use crate::message::event::Entry;
 use core::fmt;
 use core::time::Duration;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};

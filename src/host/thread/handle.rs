@@ -1,9 +1,9 @@
 //! What a caller holds of a task or run.
 
+use crate::base::id::{RunId, TaskId};
 use crate::host::error::output_of;
 use crate::host::{HostError, RunError};
-use crate::id::{RunId, TaskId};
-use crate::run::RunOutcome;
+use crate::message::run::RunOutcome;
 use crate::task::TaskOutcome;
 use core::fmt;
 use core::marker::PhantomData;

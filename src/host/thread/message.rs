@@ -1,11 +1,11 @@
 //! Messages to the owner of the engine.
 
-use crate::agent::AgentSpec;
-use crate::command::Command;
+use crate::base::id::{Incarnation, Seq};
 use crate::host::desk::{Ask, Reply};
 use crate::host::snapshots::Kept;
 use crate::host::{Agent, HostError};
-use crate::id::{Incarnation, Seq};
+use crate::message::command::Command;
+use crate::task::agent::AgentSpec;
 use core::time::Duration;
 use crossbeam::channel::{Receiver, Sender, select};
 use std::sync::Arc;

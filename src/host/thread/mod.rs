@@ -38,27 +38,28 @@ mod owner;
 mod snapshots;
 mod worker;
 
-pub use super::{EventFilter, HostError, RunError, SnapshotStatus, Snapshots};
+pub use super::{HostError, RunError, SnapshotStatus, Snapshots};
+use crate::journal::EventFilter;
 pub use events::Events;
 pub use handle::{RunHandle, TaskHandle};
 
 use super::clock::Clock;
 use super::desk::{Ask, Reply};
 use super::{Agent, with_kinds};
-use crate::agent::AgentSpec;
-use crate::command::{Accepted, AgentCommand, Command};
+use crate::base::id::{AgentId, Incarnation, RunId, Seq};
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::base::structure::threads::thread::{self, JoinHandle};
+use crate::base::time::Time;
 use crate::definition::Definition;
 use crate::engine::Engine;
-use crate::event::Entry;
-use crate::id::{AgentId, Incarnation, RunId, Seq};
 use crate::journal::{AppendError, Journal, MemoryJournal};
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::run::RunSpec;
+use crate::message::command::{Accepted, AgentCommand, Command};
+use crate::message::event::Entry;
+use crate::message::run::RunSpec;
 use crate::scheduler::Config;
-use crate::structure::threads::thread::{self, JoinHandle};
 use crate::task::TaskSpec;
-use crate::time::Time;
+use crate::task::agent::AgentSpec;
 use crate::workflow::{Flow, Steps};
 use core::fmt;
 use core::time::Duration;
@@ -105,7 +106,7 @@ impl ThreadHost {
     }
 
     /// The same, with snapshots taken as it goes, so that the journal stays short and a restart quick. A thread of its own
-    /// [follows](crate::Follower) the facts and takes them, and needs as much memory again; the engine does not stop for it.
+    /// [follows](crate::engine::Follower) the facts and takes them, and needs as much memory again; the engine does not stop for it.
     ///
     /// ```
     /// use counterpoint::host::thread::{Snapshots, ThreadHost};
@@ -243,7 +244,7 @@ impl ThreadHost {
     ///
     /// When the engine refuses, or the host has ended.
     pub fn signal(&self, run: RunId, signal: impl Into<Name>, payload: Payload) -> Result<(), HostError> {
-        self.command(crate::command::RunCommand::Signal { run, signal: signal.into(), payload }).map(|_| ())
+        self.command(crate::message::command::RunCommand::Signal { run, signal: signal.into(), payload }).map(|_| ())
     }
 
     /// Subscribes to facts, from now on. At most `room` wait to be read; those beyond are left out and counted.

@@ -1,13 +1,13 @@
 //! The thread that takes snapshots.
 
 use super::message::{Message, receive};
-use crate::event::Entry;
+use crate::base::id::Seq;
+use crate::base::structure::threads::thread::{self, JoinHandle};
 use crate::host::HostError;
 use crate::host::desk::Reply;
 use crate::host::snapshots::{Kept, SnapshotStatus, SnapshotWriter, Step};
-use crate::id::Seq;
 use crate::journal::AppendError;
-use crate::structure::threads::thread::{self, JoinHandle};
+use crate::message::event::Entry;
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 use parking_lot::Mutex;
 use std::sync::Arc;

@@ -1,12 +1,12 @@
 //! The threads of an agent.
 
 use super::message::Message;
-use crate::agent::AgentSpec;
-use crate::command::{AgentCommand, Command};
+use crate::base::id::{AttemptId, Incarnation};
+use crate::base::payload::Payload;
+use crate::base::structure::threads::thread;
 use crate::host::Agent;
-use crate::id::{AttemptId, Incarnation};
-use crate::payload::Payload;
-use crate::structure::threads::thread;
+use crate::message::command::{AgentCommand, Command};
+use crate::task::agent::AgentSpec;
 use crate::task::{Failure, TaskSpec};
 use crate::workflow::Attempt;
 use core::any::Any;

@@ -12,10 +12,10 @@
 
 use super::head::{Hash, Head};
 use super::{HASH, Stream, VERSION};
-use crate::error::RestoreError;
-use crate::event::Entry;
-use crate::id::Seq;
+use crate::base::error::RestoreError;
+use crate::base::id::Seq;
 use crate::journal::Epoch;
+use crate::message::event::Entry;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 

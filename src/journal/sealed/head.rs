@@ -1,7 +1,7 @@
 //! Hashes, keys and positions in a journal.
 
 use super::HASH;
-use crate::id::Seq;
+use crate::base::id::Seq;
 use crate::journal::Epoch;
 use core::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};

@@ -23,7 +23,7 @@ impl Mark {
     pub const START: Self = Self { records: 0, hash: Hash::new([0; super::HASH]) };
 }
 
-/// A tamper-evident log for evidence: decisions of [`access`](crate::access), lines of the [audit](crate::insight::AuditLine), any
+/// A tamper-evident log for evidence: decisions of [`access`](crate::access), lines of the [audit](crate::observe::AuditLine), any
 /// serializable record.
 ///
 /// A record is one line of JSON, chained to the one before by a hash under the stream's key, so the log can be exported as it is.

@@ -9,10 +9,10 @@
 
 use super::head::{Hash, Head, same};
 use super::{HASH, Stream, VERSION};
-use crate::error::RestoreError;
-use crate::event::Entry;
-use crate::id::Seq;
+use crate::base::error::RestoreError;
+use crate::base::id::Seq;
 use crate::journal::Epoch;
+use crate::message::event::Entry;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::io::Write as _;

@@ -7,7 +7,8 @@
 //! ```
 //! use counterpoint::journal::Epoch;
 //! use counterpoint::journal::sealed::{Head, Key, Stream};
-//! use counterpoint::{AgentEvent, AgentId, Entry, Incarnation, RestoreError, Seq, Time};
+//! use counterpoint::{AgentId, Entry, Incarnation, RestoreError, Seq, Time};
+//! use counterpoint::message::AgentEvent;
 //!
 //! let lost = |seq| {
 //!     let event = AgentEvent::Lost.of(Incarnation::new(AgentId::new(seq), 1));
@@ -60,9 +61,9 @@ pub use ledger::{Ledger, LedgerFault, Mark};
 pub use seal::{SealError, Sealer};
 pub use unseal::{Sound, Unsealer};
 
-use crate::error::RestoreError;
-use crate::limits::Limits;
-use crate::name::Name;
+use crate::base::error::RestoreError;
+use crate::base::limits::Limits;
+use crate::base::name::Name;
 use head::{Seals, same};
 
 /// The version of the format that this crate writes.

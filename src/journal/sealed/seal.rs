@@ -2,9 +2,9 @@
 
 use super::head::{Encoding, Head};
 use super::{Stream, compact, lines};
-use crate::event::Entry;
-use crate::id::Seq;
+use crate::base::id::Seq;
 use crate::journal::Epoch;
+use crate::message::event::Entry;
 use thiserror::Error;
 
 /// The reason why entries cannot be sealed. Nothing was written, and the sealer is unchanged.

@@ -3,7 +3,7 @@
 use super::head::{Hash, Head, same};
 use super::lines::first_line;
 use super::{HASH, Stream, VERSION};
-use crate::error::RestoreError;
+use crate::base::error::RestoreError;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::io::Write as _;

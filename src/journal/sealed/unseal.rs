@@ -2,9 +2,9 @@
 
 use super::head::{Encoding, Hash, Head, same};
 use super::{Stream, VERSION, compact, lines};
-use crate::error::RestoreError;
-use crate::event::Entry;
-use crate::id::Seq;
+use crate::base::error::RestoreError;
+use crate::base::id::Seq;
+use crate::message::event::Entry;
 
 /// The unit that a disk writes atomically.
 const SECTOR: usize = 512;

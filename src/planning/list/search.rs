@@ -334,7 +334,7 @@ impl<'a> State<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::structure::Random;
+    use crate::base::structure::Random;
 
     fn graph(seed: u64) -> Graph {
         let mut random = Random::new(seed, 0);

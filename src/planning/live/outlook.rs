@@ -1,14 +1,14 @@
 //! The open work of a scheduler, as a project.
 
-use crate::agent::{AgentSpec, AgentStatus};
+use crate::base::id::{AgentId, TaskId};
+use crate::base::name::Name;
+use crate::base::time::Time;
 use crate::engine::{Engine, EngineSnapshot};
-use crate::id::{AgentId, TaskId};
-use crate::name::Name;
 use crate::planning::outline::{by_agent, planned_agent, weight};
 use crate::planning::{Agent, Plan, PlannedTask, Project, Resource, Task, TaskTensor, TensorError, Work};
 use crate::scheduler::{Scheduler, SchedulerSnapshot, TaskRecord, TaskStage};
+use crate::task::agent::{AgentSpec, AgentStatus};
 use crate::task::{TaskSpec, Tier};
-use crate::time::Time;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,12 +1,12 @@
 //! A routing strategy that follows a plan, and the deviation of the actual execution from it.
 
-use crate::event::{AgentEvent, ControlEvent, Entry, Event, TaskEvent};
-use crate::id::{AgentId, NodeIx, RunId, TaskId};
+use crate::base::id::{AgentId, NodeIx, RunId, TaskId};
+use crate::base::structure::Random;
+use crate::base::time::Time;
+use crate::message::event::{AgentEvent, ControlEvent, Entry, Event, TaskEvent};
 use crate::planning::{Outline, Plan};
 use crate::routing::{Candidates, LeastLoaded, RoutingStrategy, Turn};
-use crate::structure::Random;
 use crate::task::{Phase, TaskSpec};
-use crate::time::Time;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

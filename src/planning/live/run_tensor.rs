@@ -1,13 +1,13 @@
 //! The task tensor of a run, from the state of its engine.
 
-use crate::agent::AgentStatus;
+use crate::base::id::{AgentId, NodeIx, RunId, TaskId};
+use crate::base::name::Name;
 use crate::definition::Node;
 use crate::engine::Engine;
-use crate::id::{AgentId, NodeIx, RunId, TaskId};
-use crate::name::Name;
+use crate::message::run::{NodeStatus, RunPhase};
 use crate::planning::{NodeEstimate, Outline, OutlineError, TaskTensor, TensorError, Work};
-use crate::run::{NodeStatus, RunPhase};
 use crate::scheduler::{AgentRecord, SchedulerSnapshot, TaskRecord, TaskStage};
+use crate::task::agent::AgentStatus;
 use crate::task::{Phase, TaskOutcome};
 use std::collections::BTreeMap;
 use thiserror::Error;

@@ -1,7 +1,7 @@
 //! The fractional allocation of a project's work, as a linear program.
 
 use super::program::{Constraint, LinearProgram, LpError, Relation, Variable};
-use crate::id::{AgentId, TaskId};
+use crate::base::id::{AgentId, TaskId};
 use crate::planning::problem::{Mode, Problem};
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -294,8 +294,8 @@ impl<'a> Model<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::structure::Random;
     use crate::planning::{Agent, Project, Task, Work};
-    use crate::structure::Random;
 
     fn model(problem: &Problem) -> Model<'_> {
         let mut model = Model::new(problem).unwrap();

@@ -2,7 +2,7 @@
 
 use super::sift::{self, Sifted};
 use super::{duals, reason};
-use crate::name::Name;
+use crate::base::name::Name;
 use microlp::{ComparisonOp, OptimizationDirection, Problem, SolveOptions};
 use thiserror::Error;
 

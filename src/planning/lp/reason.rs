@@ -2,7 +2,7 @@
 
 use super::duals;
 use super::program::{LinearProgram, LpError, Outcome, Relation, Variable};
-use crate::name::Name;
+use crate::base::name::Name;
 
 /// The limit on constraints for the deletion filter; a larger conflict is reported as it is.
 const MOST_TRIED: usize = 200;

@@ -83,7 +83,7 @@ fn without(program: &LinearProgram, aside: &[bool]) -> LinearProgram {
 mod tests {
     use super::super::program::{LpError, Relation};
     use super::*;
-    use crate::structure::Random;
+    use crate::base::structure::Random;
 
     /// Tasks shared by agents of different speed, with the completion as objective and a limit on cost.
     fn shares(random: &mut Random, tasks: usize, agents: usize) -> LinearProgram {

@@ -1,8 +1,8 @@
 //! Agents with their calendars, and shared resources.
 
-use crate::id::AgentId;
-use crate::name::Name;
-use crate::time::Time;
+use crate::base::id::AgentId;
+use crate::base::name::Name;
+use crate::base::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

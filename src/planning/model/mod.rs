@@ -11,7 +11,7 @@ pub use task::{Link, Task, Work};
 
 use super::fault::InvalidProject;
 use super::problem::Problem;
-use crate::id::TaskId;
+use crate::base::id::TaskId;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 

@@ -1,8 +1,8 @@
 //! Tasks, their durations and their dependencies.
 
-use crate::id::{AgentId, TaskId};
-use crate::name::Name;
-use crate::time::Time;
+use crate::base::id::{AgentId, TaskId};
+use crate::base::name::Name;
+use crate::base::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -158,7 +158,7 @@ impl Task {
 #[non_exhaustive]
 pub enum Work {
     /// The same for all agents.
-    Fixed(#[serde(with = "crate::time::span")] Duration),
+    Fixed(#[serde(with = "crate::base::time::span")] Duration),
     /// Nanoseconds for each agent; agents that are not listed cannot do the task.
     ByAgent(BTreeMap<AgentId, u64>),
     /// Nanoseconds by the agent's level in a skill: the entry of the highest level that the agent reaches.
@@ -178,6 +178,6 @@ pub struct Link {
     /// The predecessor.
     pub task: TaskId,
     /// The least time between its end and the start of the successor.
-    #[serde(with = "crate::time::span", default)]
+    #[serde(with = "crate::base::time::span", default)]
     pub lag: Duration,
 }

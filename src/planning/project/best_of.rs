@@ -4,8 +4,8 @@ use super::super::plan::PlannedTask;
 use super::super::problem::Problem;
 use super::settings::{Goal, Measure, Settings};
 use super::solution::Solution;
-use crate::id::{AgentId, TaskId};
-use crate::time::Time;
+use crate::base::id::{AgentId, TaskId};
+use crate::base::time::Time;
 use core::time::Duration;
 use std::collections::BTreeMap;
 

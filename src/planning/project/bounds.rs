@@ -270,7 +270,7 @@ fn above(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{AgentId, TaskId};
+    use crate::base::id::{AgentId, TaskId};
     use crate::planning::{Agent, Project, Task};
     use core::time::Duration;
     use proptest::prelude::*;

@@ -217,9 +217,9 @@ mod tests {
     use super::super::profile::Steps;
     use super::super::sequence::{Times, forward, latest};
     use super::*;
-    use crate::id::{AgentId, TaskId};
+    use crate::base::id::{AgentId, TaskId};
+    use crate::base::structure::Random;
     use crate::planning::{Agent, Project, Resource, Task};
-    use crate::structure::Random;
     use core::time::Duration;
 
     fn task(id: u64, secs: u64, skill: &str) -> Task {

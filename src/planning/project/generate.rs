@@ -7,7 +7,7 @@ use super::profile::{Profile, Steps};
 use super::sequence::{Times, latest, mode};
 use super::settings::Goal;
 use super::solution::Best;
-use crate::id::TaskId;
+use crate::base::id::TaskId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -446,9 +446,9 @@ mod tests {
     use super::super::generate::start;
     use super::super::settings::{Goal, Settings};
     use super::*;
-    use crate::id::TaskId;
+    use crate::base::id::TaskId;
+    use crate::base::structure::Random;
     use crate::planning::{Project, Resource, Task};
-    use crate::structure::Random;
     use core::ops::ControlFlow;
     use core::time::Duration;
 

@@ -6,7 +6,7 @@
 
 use super::super::problem::Mode;
 use super::network::Network;
-use crate::structure::Random;
+use crate::base::structure::Random;
 
 /// The random numbers of a search: fast, and the same on every machine.
 pub(in crate::planning) struct Draw(Random);

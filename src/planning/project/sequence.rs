@@ -120,7 +120,7 @@ impl Sorter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::structure::Random;
+    use crate::base::structure::Random;
 
     #[test]
     fn sort_is_by_time_and_stable() {

@@ -12,7 +12,7 @@ pub use sinkhorn::SinkhornSettings;
 use super::fault::InvalidProject;
 use super::model::Project;
 use super::problem::Problem;
-use crate::id::{AgentId, TaskId};
+use crate::base::id::{AgentId, TaskId};
 use ndarray::{Array3, ArrayView1, ArrayView2, ArrayView3, Axis};
 use thiserror::Error;
 

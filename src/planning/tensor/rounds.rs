@@ -2,7 +2,7 @@
 
 use super::super::assignment::{Costs, assign_with_capacities};
 use super::{TaskTensor, TensorError};
-use crate::id::{AgentId, TaskId};
+use crate::base::id::{AgentId, TaskId};
 
 /// Assignments that run at the same time.
 #[derive(Debug, Clone, PartialEq, Eq)]

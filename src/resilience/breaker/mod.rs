@@ -37,9 +37,9 @@
 mod window;
 
 use super::shortened;
-use crate::error::BadConfig;
-use crate::structure::{Random, rules, with};
-use crate::time::{Time, nanos_of};
+use crate::base::error::BadConfig;
+use crate::base::structure::{Random, rules, with};
+use crate::base::time::{Time, nanos_of};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -57,30 +57,30 @@ pub struct Config {
     /// The share of slow calls in the window that opens it, in thousandths; 0 disables this rule.
     pub slow_permille: u16,
     /// The duration from which on a call is slow.
-    #[serde(with = "crate::time::span")]
+    #[serde(with = "crate::base::time::span")]
     pub slow_after: Duration,
     /// The least number of calls in the window for shares to count.
     pub min_calls: u32,
     /// The length of the window, in ten steps.
-    #[serde(with = "crate::time::span")]
+    #[serde(with = "crate::base::time::span")]
     pub window: Duration,
     /// The duration of the first opening; the second takes twice as long, the third three times.
-    #[serde(with = "crate::time::span")]
+    #[serde(with = "crate::base::time::span")]
     pub open_for: Duration,
     /// The limit on the duration of an opening.
-    #[serde(with = "crate::time::span")]
+    #[serde(with = "crate::base::time::span")]
     pub open_cap: Duration,
     /// The limit on the random shortening of an opening, in thousandths, so that breakers do not close together.
     pub jitter_permille: u16,
     /// The time in the closed state after which one opening is forgiven.
-    #[serde(with = "crate::time::span")]
+    #[serde(with = "crate::base::time::span")]
     pub forgive_after: Duration,
     /// The limit on concurrent calls in the half-open state.
     pub probes: u32,
     /// The number of successful probes that closes it.
     pub close_after: u32,
     /// The time after which a probe without a result frees its slot.
-    #[serde(with = "crate::time::span")]
+    #[serde(with = "crate::base::time::span")]
     pub probe_lease: Duration,
 }
 

@@ -1,6 +1,6 @@
 //! A sliding window of counts, in ten steps.
 
-use crate::time::{Time, nanos_of};
+use crate::base::time::{Time, nanos_of};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 

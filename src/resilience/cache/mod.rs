@@ -24,9 +24,9 @@
 //! ```
 
 use super::{draw, share};
-use crate::error::BadConfig;
-use crate::structure::{Random, rules, with};
-use crate::time::{Time, nanos_of};
+use crate::base::error::BadConfig;
+use crate::base::structure::{Random, rules, with};
+use crate::base::time::{Time, nanos_of};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,15 +41,15 @@ pub struct Config {
     /// The limit on bytes, as the caller counts them.
     pub bytes: u64,
     /// The time for which a result is valid.
-    #[serde(with = "crate::time::span")]
+    #[serde(with = "crate::base::time::span")]
     pub ttl: Duration,
     /// The time for which a failure is valid.
-    #[serde(with = "crate::time::span")]
+    #[serde(with = "crate::base::time::span")]
     pub failure_ttl: Duration,
     /// The random deviation of these times, in thousandths.
     pub jitter_permille: u16,
     /// The lease of a leader.
-    #[serde(with = "crate::time::span")]
+    #[serde(with = "crate::base::time::span")]
     pub lead: Duration,
     /// The limit on keys being computed at once; beyond it callers compute without coordination.
     pub flights: u32,

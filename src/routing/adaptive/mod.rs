@@ -3,11 +3,11 @@
 mod window;
 
 use super::{Candidates, ConsistentHash, LeastLoaded, PeakEwma, Performance, RoutingStrategy, Turn};
-use crate::event::Entry;
-use crate::id::AgentId;
-use crate::structure::Random;
+use crate::base::id::AgentId;
+use crate::base::structure::Random;
+use crate::base::time::Time;
+use crate::message::event::Entry;
 use crate::task::TaskSpec;
-use crate::time::Time;
 use core::fmt;
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -201,9 +201,9 @@ impl RoutingStrategy for Adaptive {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::TaskEvent;
-    use crate::id::{AttemptNumber, Incarnation, Seq, TaskId};
-    use crate::payload::Payload;
+    use crate::base::id::{AttemptNumber, Incarnation, Seq, TaskId};
+    use crate::base::payload::Payload;
+    use crate::message::event::TaskEvent;
     use crate::task::Affinity;
     use std::sync::Arc;
 

@@ -1,9 +1,9 @@
 //! What is measured between two looks.
 
 use super::super::learned::{Attempts, End, Seen};
-use crate::event::{Entry, Event, TaskEvent};
-use crate::id::AgentId;
-use crate::time::Time;
+use crate::base::id::AgentId;
+use crate::base::time::Time;
+use crate::message::event::{Entry, Event, TaskEvent};
 use core::time::Duration;
 use std::collections::BTreeMap;
 

@@ -4,12 +4,12 @@
 
 use super::Estimator;
 use super::level::{Group, Level};
-use crate::event::{Entry, Event, Next, TaskEvent};
-use crate::id::{AgentId, TaskId};
-use crate::name::Name;
-use crate::structure::IdMap;
+use crate::base::id::{AgentId, TaskId};
+use crate::base::name::Name;
+use crate::base::structure::IdMap;
+use crate::base::time::{Time, nanos_of};
+use crate::message::event::{Entry, Event, Next, TaskEvent};
 use crate::task::{Needs, TaskSpec};
-use crate::time::{Time, nanos_of};
 use core::time::Duration;
 
 /// Expects what such tasks have taken, as far as that can be believed: of all tasks, of those with the same needs, among
@@ -27,7 +27,8 @@ use core::time::Duration;
 ///
 /// ```
 /// use counterpoint::routing::Credibility;
-/// use counterpoint::{Config, Discipline};
+/// use counterpoint::Config;
+/// use counterpoint::scheduler::Discipline;
 /// use std::time::Duration;
 ///
 /// let config = Config::default()
@@ -236,7 +237,7 @@ impl Estimator for Credibility {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::structure::Random;
+    use crate::base::structure::Random;
 
     fn task(kind: usize, estimate: Option<Duration>) -> TaskSpec {
         let mut task = TaskSpec::new(TaskId::new(1), format!("kind {kind}"));

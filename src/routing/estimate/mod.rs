@@ -5,7 +5,7 @@ mod level;
 
 pub use credibility::Credibility;
 
-use crate::event::Entry;
+use crate::message::event::Entry;
 use crate::task::TaskSpec;
 use core::fmt;
 use core::time::Duration;
@@ -17,7 +17,8 @@ use core::time::Duration;
 ///
 /// ```
 /// use counterpoint::routing::Estimator;
-/// use counterpoint::{Config, Discipline, TaskSpec};
+/// use counterpoint::{Config, TaskSpec};
+/// use counterpoint::scheduler::Discipline;
 /// use std::time::Duration;
 ///
 /// /// A millisecond for each byte.

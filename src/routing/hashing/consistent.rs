@@ -3,11 +3,11 @@
 use super::super::{Candidates, RoutingStrategy};
 use super::tables::{Table, Tables};
 use super::{key, point};
-use crate::id::AgentId;
-use crate::structure::Random;
+use crate::base::id::AgentId;
+use crate::base::structure::Random;
 use crate::task::TaskSpec;
 
-/// Sends tasks with the same [session key](crate::Affinity::session) to the same agent, and moves few of them when agents
+/// Sends tasks with the same [session key](crate::task::Affinity::session) to the same agent, and moves few of them when agents
 /// come and go (Karger et al. 1997): each agent stands at many points of a ring, by its weight, and a key belongs to the next
 /// one. An agent that already has its bound, 125 % of a fair share, or has no room is passed over (Mirrokni, Thorup and
 /// Zadimoghaddam 2016), so that one hot key does not drown its agent.
@@ -16,7 +16,8 @@ use crate::task::TaskSpec;
 /// without a key go to the least loaded.
 ///
 /// ```
-/// use counterpoint::{Affinity, Config, TaskId, TaskSpec};
+/// use counterpoint::{Config, TaskId, TaskSpec};
+/// use counterpoint::task::Affinity;
 /// use counterpoint::routing::ConsistentHash;
 ///
 /// let config = Config::default().with_strategy_for("chat", ConsistentHash::default().with_bound_percent(150));

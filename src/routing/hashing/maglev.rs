@@ -3,11 +3,11 @@
 use super::super::{Candidates, RoutingStrategy};
 use super::tables::{Table, Tables};
 use super::{below, key, point};
-use crate::id::{AgentId, mix};
-use crate::structure::Random;
+use crate::base::id::{AgentId, mix};
+use crate::base::structure::Random;
 use crate::task::TaskSpec;
 
-/// Sends tasks with the same [session key](crate::Affinity::session) to the same agent by one look into a table that every
+/// Sends tasks with the same [session key](crate::task::Affinity::session) to the same agent by one look into a table that every
 /// agent has an equal part of (Maglev, Eisenbud et al. 2016). Quicker to ask and more even than a ring; when an agent comes or
 /// goes, a few keys of others move too.
 ///

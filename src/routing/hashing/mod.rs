@@ -7,7 +7,7 @@ mod tables;
 pub use consistent::ConsistentHash;
 pub use maglev::Maglev;
 
-use crate::id::{mix, stable_hash};
+use crate::base::id::{mix, stable_hash};
 use crate::task::TaskSpec;
 
 /// The hash of the task's session key, if it has one: the same on every machine and in every version.
@@ -31,11 +31,11 @@ const fn point(agent: u64, n: u64) -> u64 {
 mod tests {
     use super::super::{Roster, RoutingStrategy};
     use super::*;
-    use crate::agent::AgentSpec;
-    use crate::id::{AgentId, TaskId};
-    use crate::structure::Random;
+    use crate::base::id::{AgentId, TaskId};
+    use crate::base::structure::Random;
+    use crate::base::time::Time;
+    use crate::task::agent::AgentSpec;
     use crate::task::{Affinity, Needs};
-    use crate::time::Time;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 

@@ -76,10 +76,10 @@ impl<T: Table> Tables<T> {
 mod tests {
     use super::super::super::Roster;
     use super::*;
-    use crate::agent::AgentSpec;
-    use crate::id::AgentId;
+    use crate::base::id::AgentId;
+    use crate::base::time::Time;
     use crate::task::Needs;
-    use crate::time::Time;
+    use crate::task::agent::AgentSpec;
 
     /// A third of the room, and how many were built before it.
     struct Third(usize);

@@ -8,12 +8,12 @@ use super::capability::margin;
 use super::cost_aware::price;
 use super::learned::{HALF, History, PENALTY, cheapest};
 use super::{Candidate, Candidates, RoutingStrategy};
-use crate::event::Entry;
-use crate::id::AgentId;
-use crate::name::Name;
-use crate::structure::Random;
+use crate::base::id::AgentId;
+use crate::base::name::Name;
+use crate::base::structure::Random;
+use crate::base::time::Time;
+use crate::message::event::Entry;
 use crate::task::TaskSpec;
-use crate::time::Time;
 use core::fmt;
 use core::time::Duration;
 

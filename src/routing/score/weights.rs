@@ -1,6 +1,6 @@
 //! Weights that are numbers.
 
-use crate::name::Name;
+use crate::base::name::Name;
 use thiserror::Error;
 
 /// A weight that is none.

@@ -4,10 +4,10 @@ use super::eligible::Eligible;
 use super::levels::Found;
 use super::loads::{AgentIx, AgentLoad, LoadTable};
 use super::skills::SkillMap;
-use crate::agent::AgentSpec;
-use crate::id::AgentId;
-use crate::structure::{Bits, Random, next_around};
-use crate::time::Time;
+use crate::base::id::AgentId;
+use crate::base::structure::{Bits, Random, next_around};
+use crate::base::time::Time;
+use crate::task::agent::AgentSpec;
 use core::fmt;
 
 /// The agents that could take a task now: they meet its needs, take work and have room.

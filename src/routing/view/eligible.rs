@@ -1,7 +1,7 @@
 //! The agents that meet the requirements of a class.
 
 use super::loads::AgentIx;
-use crate::structure::Bits;
+use crate::base::structure::Bits;
 
 /// The places of the agents that can serve a class, whether they have room or not: as bits to intersect, and as a list to
 /// draw from.

@@ -1,6 +1,6 @@
 //! The agents that have room, by how much of their capacity is in use.
 
-use crate::structure::{Bits, next_around};
+use crate::base::structure::{Bits, next_around};
 
 /// How much of an agent's capacity is in use, as a 64-bit fraction. Two different fractions of 32-bit numbers differ by at
 /// least 2^-64, so this is exact: equal loads have equal keys, and the order of keys is the order of loads.

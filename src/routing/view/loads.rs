@@ -1,9 +1,9 @@
 //! The registered agents at dense places, with the load of each.
 
 use super::levels::{Levels, Load};
-use crate::agent::AgentSpec;
-use crate::id::AgentId;
-use crate::structure::{Arena, Bits, IdMap, Slot};
+use crate::base::id::AgentId;
+use crate::base::structure::{Arena, Bits, IdMap, Slot};
+use crate::task::agent::AgentSpec;
 use std::sync::Arc;
 
 /// The place of an agent in a [`LoadTable`]. Places are small and used again; strategies see them as plain numbers.

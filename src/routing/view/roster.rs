@@ -4,10 +4,10 @@ use super::candidates::Candidates;
 use super::eligible::Eligible;
 use super::loads::{LoadTable, Occupancy};
 use super::skills::SkillMap;
-use crate::agent::AgentSpec;
-use crate::id::AgentId;
+use crate::base::id::AgentId;
+use crate::base::time::Time;
 use crate::task::Needs;
-use crate::time::Time;
+use crate::task::agent::AgentSpec;
 use core::fmt;
 use std::sync::Arc;
 
@@ -140,7 +140,7 @@ impl fmt::Debug for Roster {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::structure::Random;
+    use crate::base::structure::Random;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 

@@ -1,8 +1,8 @@
 //! Which skills stand for which others.
 
-use crate::agent::AgentSpec;
-use crate::name::Name;
+use crate::base::name::Name;
 use crate::task::Needs;
+use crate::task::agent::AgentSpec;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Which skills stand for which others: categories, hierarchies, synonyms. An agent that announces a broad skill serves tasks
@@ -94,7 +94,7 @@ impl SkillMap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::AgentId;
+    use crate::base::id::AgentId;
     use proptest::prelude::*;
 
     /// The map as edges, searched anew for every question.

@@ -1,13 +1,13 @@
 //! Events of agents.
 
 use super::State;
-use crate::agent::AgentSpec;
-use crate::event::AgentEvent;
-use crate::id::{AgentId, Incarnation};
+use crate::base::id::{AgentId, Incarnation};
+use crate::base::time::Time;
+use crate::message::event::AgentEvent;
 use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
 use crate::scheduler::index::{Bound, Reopened};
 use crate::scheduler::ix::AgentIx;
-use crate::time::Time;
+use crate::task::agent::AgentSpec;
 use std::sync::Arc;
 
 impl State {

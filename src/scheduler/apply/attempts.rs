@@ -1,16 +1,16 @@
 //! Events of attempts: assigned, started, requested back, given back, failed.
 
 use super::State;
-use crate::event::{Next, YieldReason};
-use crate::id::{AttemptId, Incarnation, TaskId};
-use crate::name::Name;
+use crate::base::id::{AttemptId, Incarnation, TaskId};
+use crate::base::name::Name;
+use crate::base::time::Time;
+use crate::message::event::{Next, YieldReason};
 use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
 use crate::scheduler::ix::TaskIx;
 use crate::scheduler::preemption::Candidate;
 use crate::scheduler::queue::{Arrival, Queues};
 use crate::scheduler::tasks::{Held, Running, Tasks};
 use crate::task::{Failure, TaskOutcome};
-use crate::time::Time;
 
 impl State {
     pub(super) fn assigned(&mut self, now: Time, attempt: AttemptId, to: Incarnation) -> Applied {

@@ -2,10 +2,10 @@
 
 use super::State;
 use super::tasks::sub_queue;
+use crate::base::structure::Bits;
 use crate::scheduler::ix::{AccountIx, ClassIx};
 use crate::scheduler::preemption::Candidate;
 use crate::scheduler::queue::{Account, Arrival};
-use crate::structure::Bits;
 use std::collections::BTreeMap;
 
 type Checked = Result<(), String>;

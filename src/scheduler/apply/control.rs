@@ -1,13 +1,13 @@
 //! Events of the scheduler as a whole.
 
 use super::State;
-use crate::agent::Scope;
-use crate::event::ControlEvent;
-use crate::name::Name;
+use crate::base::name::Name;
+use crate::base::time::Time;
+use crate::message::event::ControlEvent;
 use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
 use crate::scheduler::index::Bound;
 use crate::scheduler::ix::AccountIx;
-use crate::time::Time;
+use crate::task::agent::Scope;
 
 impl State {
     pub(super) fn apply_control(&mut self, at: Time, event: &ControlEvent) -> Applied {

@@ -1,7 +1,7 @@
 //! The state that a snapshot holds.
 
 use super::State;
-use crate::error::RestoreError;
+use crate::base::error::RestoreError;
 use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
 use crate::scheduler::index::Bound;
 use crate::scheduler::queue::AccountHistory;

@@ -1,15 +1,15 @@
 //! Events of tasks that are no attempts: accepted, ready, moved, ended, forgotten.
 
 use super::State;
-use crate::event::TaskEvent;
-use crate::id::{Seq, TaskId};
+use crate::base::id::{Seq, TaskId};
+use crate::base::time::Time;
+use crate::message::event::TaskEvent;
 use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
 use crate::scheduler::index::{ClassKey, Excluded};
 use crate::scheduler::ix::{ClassIx, TaskIx};
 use crate::scheduler::queue::{Arrival, SubQueueKey};
 use crate::scheduler::tasks::{Origin, Submission, Task};
 use crate::task::{TaskOutcome, TaskSpec, Tier};
-use crate::time::Time;
 use core::time::Duration;
 use std::sync::Arc;
 

@@ -1,15 +1,15 @@
 //! Changes that no event records: messages heard, timers, and what dispatch looks up. After a restart they begin anew.
 
 use super::State;
-use crate::id::{Incarnation, TaskId};
+use crate::base::id::{Incarnation, TaskId};
+use crate::base::structure::{Bits, next_in};
+use crate::base::time::Time;
 use crate::scheduler::inconsistent::Applied;
 use crate::scheduler::index::Room;
 use crate::scheduler::ix::{AccountIx, AgentIx, ClassIx, KindIx, TaskIx};
 use crate::scheduler::queue::Turn;
 use crate::scheduler::tasks::FollowUp;
 use crate::scheduler::timers::Alarm;
-use crate::structure::{Bits, next_in};
-use crate::time::Time;
 
 impl State {
     /// A message of an agent is a sign of life.

@@ -1,18 +1,18 @@
 //! Whether a task may be accepted.
 
 use super::validate;
-use crate::id::{Seq, TaskId};
-use crate::name::Name;
-use crate::rejected::{Conflict, Invalid, Misuse, Overload, Rejected, Unknown, WrongState};
+use crate::base::id::{Seq, TaskId};
+use crate::base::name::Name;
+use crate::base::structure::IdMap;
+use crate::base::time::Time;
+use crate::message::rejected::{Conflict, Invalid, Misuse, Overload, Rejected, Unknown, WrongState};
 use crate::scheduler::apply::State;
 use crate::scheduler::config::Config;
 use crate::scheduler::guards::Guards;
 use crate::scheduler::index::{ClassKey, Room};
 use crate::scheduler::machine::Core;
 use crate::scheduler::queue::{Account, Arrival};
-use crate::structure::IdMap;
 use crate::task::{TaskOutcome, TaskSpec};
-use crate::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,15 +1,15 @@
 //! Commands of and about agents that are not about attempts.
 
 use super::validate;
-use crate::agent::{AgentSpec, AgentStatus};
-use crate::command::{Accepted, AgentCommand};
-use crate::event::AgentEvent;
-use crate::id::{AgentId, Incarnation};
-use crate::rejected::{Forbidden, Misuse, Overload, Rejected, Stale, Unknown};
+use crate::base::id::{AgentId, Incarnation};
+use crate::base::time::Time;
+use crate::message::command::{Accepted, AgentCommand};
+use crate::message::event::AgentEvent;
+use crate::message::rejected::{Forbidden, Misuse, Overload, Rejected, Stale, Unknown};
 use crate::scheduler::ix::AgentIx;
 use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
-use crate::time::Time;
+use crate::task::agent::{AgentSpec, AgentStatus};
 use std::sync::Arc;
 
 impl Core {

@@ -4,17 +4,17 @@
 //! it answers. Its answer counts, whether the attempt is given back, done or failed. Only silence beyond the grace ends it.
 
 use super::validate::{bounded, fits};
-use crate::agent::AgentStatus;
-use crate::command::Accepted;
-use crate::event::{Next, TaskEvent};
-use crate::id::{AttemptId, Incarnation, TaskId};
-use crate::payload::Payload;
-use crate::rejected::{Rejected, Stale, Unknown, WrongState};
+use crate::base::id::{AttemptId, Incarnation, TaskId};
+use crate::base::payload::Payload;
+use crate::message::command::Accepted;
+use crate::message::event::{Next, TaskEvent};
+use crate::message::rejected::{Rejected, Stale, Unknown, WrongState};
 use crate::resilience::delay;
 use crate::scheduler::ix::AgentIx;
 use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
 use crate::scheduler::tasks::{Running, Task};
+use crate::task::agent::AgentStatus;
 use crate::task::{Exhausted, Failure, FailureKind, InDoubt, SideEffects, TaskSpec, Usage};
 
 /// Decides about attempts that are under way.

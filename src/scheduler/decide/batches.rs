@@ -1,8 +1,8 @@
 //! Tasks of a kind that are batched.
 
 use super::dispatch::Dispatch;
-use crate::event::TaskEvent;
-use crate::id::Incarnation;
+use crate::base::id::Incarnation;
+use crate::message::event::TaskEvent;
 use crate::scheduler::index::Room;
 use crate::scheduler::ix::{AccountIx, KindIx};
 use crate::scheduler::log::Tx;

@@ -1,14 +1,14 @@
 //! Operators pause and resume tenants, kinds and agents.
 
 use super::validate::{bounded, named};
-use crate::agent::Scope;
-use crate::command::{Accepted, ControlCommand};
-use crate::event::ControlEvent;
-use crate::name::Name;
-use crate::rejected::{Overload, Rejected, Unknown};
+use crate::base::name::Name;
+use crate::message::command::{Accepted, ControlCommand};
+use crate::message::event::ControlEvent;
+use crate::message::rejected::{Overload, Rejected, Unknown};
 use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
 use crate::scheduler::queue::Account;
+use crate::task::agent::Scope;
 
 impl Core {
     pub(crate) fn control(&mut self, command: ControlCommand, tx: &mut Tx<'_>) -> Result<Accepted, Rejected> {

@@ -4,8 +4,10 @@
 //! So a change is followed up where it matters: a new task concerns its own class, and room at an agent concerns the classes
 //! that the agent serves.
 
-use crate::event::TaskEvent;
-use crate::id::{Incarnation, TaskId};
+use crate::base::id::{Incarnation, TaskId};
+use crate::base::structure::Bits;
+use crate::base::time::Time;
+use crate::message::event::TaskEvent;
 use crate::routing::Candidates;
 use crate::scheduler::apply::sub_queue;
 use crate::scheduler::index::Room;
@@ -14,9 +16,7 @@ use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
 use crate::scheduler::queue::Turn;
 use crate::scheduler::tasks::{FollowUp, Task};
-use crate::structure::Bits;
 use crate::task::{Bound, Failure, SideEffects};
-use crate::time::Time;
 use core::cmp::Reverse;
 use std::collections::BinaryHeap;
 

@@ -2,8 +2,10 @@
 //! attempts of preemptible tasks, when a task of the first tier waits.
 
 use super::dispatch::Dispatch;
-use crate::event::{TaskEvent, YieldReason};
-use crate::id::{AttemptId, Incarnation, TaskId};
+use crate::base::id::{AttemptId, Incarnation, TaskId};
+use crate::base::structure::Bits;
+use crate::base::time::Time;
+use crate::message::event::{TaskEvent, YieldReason};
 use crate::scheduler::apply::{State, sub_queue};
 use crate::scheduler::ix::{ClassIx, TaskIx};
 use crate::scheduler::log::Tx;
@@ -11,8 +13,6 @@ use crate::scheduler::machine::Core;
 use crate::scheduler::preemption::Preemption;
 use crate::scheduler::queue::Arrival;
 use crate::scheduler::tasks::Task;
-use crate::structure::Bits;
-use crate::time::Time;
 
 /// An attempt that shall be requested back.
 struct Victim {

@@ -1,8 +1,9 @@
 //! Attempts that wait at a busy agent are requested back when another agent would finish them sooner.
 
-use crate::capacity::rebalance::{Agent, Rules, Waiting, plan};
-use crate::event::{TaskEvent, YieldReason};
-use crate::id::AgentId;
+use crate::base::id::AgentId;
+use crate::base::time::Time;
+use crate::message::event::{TaskEvent, YieldReason};
+use crate::resilience::capacity::rebalance::{Agent, Rules, Waiting, plan};
 use crate::scheduler::apply::State;
 use crate::scheduler::index::{Member, Room};
 use crate::scheduler::ix::AccountIx;
@@ -10,7 +11,6 @@ use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
 use crate::scheduler::queue::Account;
 use crate::scheduler::tasks::Task;
-use crate::time::Time;
 use core::time::Duration;
 
 /// When attempts are moved, and how often the loads are compared.

@@ -1,12 +1,12 @@
 //! Attempts that were under way when the engine stopped.
 
-use crate::effect::{Effect, Outbox};
-use crate::id::AttemptId;
+use crate::base::id::AttemptId;
+use crate::base::time::Time;
+use crate::message::effect::{Effect, Outbox};
 use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
 use crate::scheduler::tasks::Running;
 use crate::task::Failure;
-use crate::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -33,7 +33,7 @@ pub enum Recovery {
     /// would execute a repeated attempt twice. A heartbeat is no answer: the dispatch may have been lost with the engine.
     Await {
         /// In place of the lease, for agents that have none.
-        #[serde(with = "crate::time::span")]
+        #[serde(with = "crate::base::time::span")]
         unleased: Duration,
     },
 }

@@ -1,13 +1,13 @@
 //! Finished tasks leave memory.
 
 use super::dispatch::Dispatch;
-use crate::event::ControlEvent;
-use crate::id::TaskId;
-use crate::limits::AGED_AT_ONCE;
+use crate::base::id::TaskId;
+use crate::base::limits::AGED_AT_ONCE;
+use crate::base::time::Time;
+use crate::message::event::ControlEvent;
 use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
 use crate::scheduler::tasks::Task;
-use crate::time::Time;
 
 /// Finished tasks leave memory in batches of this size, so that one event serves many.
 const BATCH: usize = 256;

@@ -1,10 +1,10 @@
 //! Tasks are accepted: one, several together, or dead letters again.
 
 use super::admission::{Admission, Earlier};
-use crate::command::{Accepted, DeadFilter};
-use crate::event::TaskEvent;
-use crate::id::TaskId;
-use crate::rejected::{Conflict, Rejected};
+use crate::base::id::TaskId;
+use crate::message::command::{Accepted, DeadFilter};
+use crate::message::event::TaskEvent;
+use crate::message::rejected::{Conflict, Rejected};
 use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;
 use crate::task::{TaskSpec, Tier};

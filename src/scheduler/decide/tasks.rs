@@ -1,11 +1,11 @@
 //! Commands about tasks: cancel, move to another tier, discard; and which of them accept tasks.
 
 use super::validate::{bounded, named};
-use crate::command::{Accepted, DeadFilter, TaskCommand};
-use crate::event::{ControlEvent, TaskEvent};
-use crate::id::TaskId;
-use crate::name::Name;
-use crate::rejected::{Rejected, Unknown, WrongState};
+use crate::base::id::TaskId;
+use crate::base::name::Name;
+use crate::message::command::{Accepted, DeadFilter, TaskCommand};
+use crate::message::event::{ControlEvent, TaskEvent};
+use crate::message::rejected::{Rejected, Unknown, WrongState};
 use crate::scheduler::ix::ClassIx;
 use crate::scheduler::log::Tx;
 use crate::scheduler::machine::Core;

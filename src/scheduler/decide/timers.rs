@@ -1,7 +1,6 @@
 //! Timers fire: bounds are reached, back-offs end, leases run out.
 
-use crate::agent::Guard;
-use crate::id::{Incarnation, TaskId};
+use crate::base::id::{Incarnation, TaskId};
 use crate::scheduler::index::Gate;
 use crate::scheduler::ix::AccountIx;
 use crate::scheduler::log::Tx;
@@ -9,6 +8,7 @@ use crate::scheduler::machine::Core;
 use crate::scheduler::tasks::Stage;
 use crate::scheduler::timers::Alarm;
 use crate::task::Failure;
+use crate::task::agent::Guard;
 
 impl Core {
     /// Fires what is due, up to the limit; what is left stays due.

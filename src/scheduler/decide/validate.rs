@@ -1,10 +1,10 @@
 //! Sizes and names that commands may bring.
 
-use crate::agent::AgentSpec;
-use crate::limits::Limits;
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::rejected::{Invalid, Rejected};
+use crate::base::limits::Limits;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::message::rejected::{Invalid, Rejected};
+use crate::task::agent::AgentSpec;
 use crate::task::{Affinity, TaskSpec};
 
 /// Refuses an agent that is larger than the limits allow, or could never hold an attempt.

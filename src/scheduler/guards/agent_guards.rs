@@ -1,14 +1,14 @@
 //! One agent, as its guards see it.
 
 use super::settings::{Concurrency, Settings};
-use crate::id::{AgentId, Incarnation};
-use crate::name::Name;
+use crate::base::id::{AgentId, Incarnation};
+use crate::base::name::Name;
+use crate::base::structure::Random;
+use crate::base::time::Time;
 use crate::resilience::breaker::{Breaker, Outcome, Phase, Shift, Ticket, Trip};
 use crate::resilience::concurrency::{self, Aimd, Gradient};
 use crate::resilience::rate::Gcra;
-use crate::structure::Random;
 use crate::task::FailureKind;
-use crate::time::Time;
 use core::time::Duration;
 
 /// The bound that a guard wants for an agent.

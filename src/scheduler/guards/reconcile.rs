@@ -2,14 +2,14 @@
 
 use super::agent_guards::{AgentGuards, Ending, Wanted};
 use super::{Attempt, Guards};
-use crate::agent::{AgentStatus, Guard, Scope};
-use crate::event::{AgentEvent, ControlEvent};
-use crate::id::{AgentId, Incarnation, TaskId};
+use crate::base::id::{AgentId, Incarnation, TaskId};
+use crate::base::time::Time;
+use crate::message::event::{AgentEvent, ControlEvent};
 use crate::resilience::outlier::Change;
 use crate::scheduler::apply::State;
 use crate::scheduler::index::Gate;
 use crate::task::FailureKind;
-use crate::time::Time;
+use crate::task::agent::{AgentStatus, Guard, Scope};
 
 /// All guards that bound single agents, in the order of their gates.
 const ALL: [Guard; 4] = [Guard::Breaker, Guard::Outlier, Guard::Concurrency, Guard::Rate];

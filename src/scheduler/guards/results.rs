@@ -1,13 +1,13 @@
 //! Cached results of pure tasks.
 
 use super::settings::Settings;
-use crate::id::TaskId;
-use crate::name::Name;
-use crate::payload::Payload;
+use crate::base::id::TaskId;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::base::structure::Random;
+use crate::base::time::Time;
 use crate::resilience::cache::{Cache, Look, Validity};
-use crate::structure::Random;
 use crate::task::TaskSpec;
-use crate::time::Time;
 
 /// What the result of a pure task depends on. Tenants do not see each other's results.
 type Key = (Name, Option<Name>, String);

@@ -1,19 +1,19 @@
 //! Advice on the number of agents: evaluated once in a period, emitted when it changes.
 
-use crate::agent::AgentStatus;
-use crate::capacity::forecast::Forecaster;
-use crate::capacity::scaling::{Rules, Scaler, Seen, Why};
-use crate::event::ControlEvent;
-use crate::name::Name;
+use crate::base::name::Name;
+use crate::base::time::{Time, nanos_of};
+use crate::message::event::ControlEvent;
+use crate::resilience::capacity::forecast::Forecaster;
+use crate::resilience::capacity::scaling::{Rules, Scaler, Seen, Why};
 use crate::scheduler::apply::State;
-use crate::time::{Time, nanos_of};
+use crate::task::agent::AgentStatus;
 use core::time::Duration;
 
 /// How the scheduler advises on the number of agents.
 ///
 /// ```
-/// use counterpoint::capacity::forecast::{Forecaster, Smoothing};
-/// use counterpoint::capacity::scaling::Rules;
+/// use counterpoint::resilience::capacity::forecast::{Forecaster, Smoothing};
+/// use counterpoint::resilience::capacity::scaling::Rules;
 /// use counterpoint::scheduler::Scaling;
 /// use counterpoint::Config;
 /// use std::time::Duration;

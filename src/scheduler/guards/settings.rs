@@ -1,8 +1,8 @@
 //! Which guards there are.
 
 use super::scaling::Scaling;
-use crate::id::AgentId;
-use crate::name::Name;
+use crate::base::id::AgentId;
+use crate::base::name::Name;
 use crate::resilience::{breaker, budget, cache, concurrency, degrade, outlier, rate, shed};
 use crate::scheduler::config::Config;
 use serde::{Deserialize, Serialize};

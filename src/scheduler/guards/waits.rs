@@ -1,14 +1,14 @@
 //! How long tasks wait, and what follows: tiers are refused, the service is degraded.
 
 use super::settings::{Pressure, Settings};
-use crate::event::ControlEvent;
-use crate::id::TaskId;
-use crate::name::Name;
+use crate::base::id::TaskId;
+use crate::base::name::Name;
+use crate::base::time::{Time, nanos_of};
+use crate::message::event::ControlEvent;
 use crate::resilience::degrade::Ladder;
 use crate::resilience::shed::{self, Shed};
 use crate::scheduler::apply::State;
 use crate::task::{TaskSpec, Tier};
-use crate::time::{Time, nanos_of};
 use core::time::Duration;
 use std::collections::VecDeque;
 

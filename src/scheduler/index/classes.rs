@@ -2,13 +2,13 @@
 
 use super::fleet::Fleet;
 use super::member::Member;
-use crate::agent::AgentSpec;
-use crate::id::AgentId;
-use crate::name::Name;
+use crate::base::id::AgentId;
+use crate::base::name::Name;
+use crate::base::structure::{Arena, IdMap};
 use crate::routing::{Eligible, SkillMap};
 use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
 use crate::scheduler::ix::{AgentIx, ClassIx};
-use crate::structure::{Arena, IdMap};
+use crate::task::agent::AgentSpec;
 use crate::task::{Affinity, Needs};
 use core::hash::{Hash, Hasher};
 

@@ -1,16 +1,16 @@
 //! The registered agents, with what each holds, and those with room.
 
 use super::member::Member;
-use crate::agent::{AgentSpec, AgentStatus, Guard};
-use crate::id::{AgentId, Incarnation};
-use crate::name::Name;
+use crate::base::id::{AgentId, Incarnation};
+use crate::base::name::Name;
+use crate::base::structure::Bits;
+use crate::base::time::Time;
 use crate::routing::{AgentLoad, LoadTable};
 use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
 use crate::scheduler::ix::{AgentIx, ClassIx, TaskIx};
 use crate::scheduler::timers::{Alarm, Timers};
-use crate::structure::Bits;
 use crate::task::Needs;
-use crate::time::Time;
+use crate::task::agent::{AgentSpec, AgentStatus, Guard};
 use std::sync::Arc;
 
 /// The part of an agent's capacity that a task may use.

@@ -1,13 +1,13 @@
 //! A registered agent as the scheduler knows it.
 
-use crate::agent::{AgentSpec, AgentStatus, Guard};
-use crate::id::Incarnation;
-use crate::name::Name;
+use crate::base::id::Incarnation;
+use crate::base::name::Name;
+use crate::base::structure::{Bits, TimerKey};
+use crate::base::time::Time;
 use crate::routing::Occupancy;
 use crate::scheduler::ix::{ClassIx, TaskIx};
-use crate::structure::{Bits, TimerKey};
 use crate::task::Needs;
-use crate::time::Time;
+use crate::task::agent::{AgentSpec, AgentStatus, Guard};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

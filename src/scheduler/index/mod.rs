@@ -17,13 +17,13 @@ pub(crate) use pools::Pools;
 use super::inconsistent::{Applied, InconsistentEvent};
 use super::ix::{AgentIx, ClassIx, TaskIx};
 use super::timers::Timers;
-use crate::agent::{AgentSpec, AgentStatus};
-use crate::id::{AgentId, Incarnation};
-use crate::name::Name;
+use crate::base::id::{AgentId, Incarnation};
+use crate::base::name::Name;
+use crate::base::structure::Bits;
+use crate::base::time::Time;
 use crate::routing::SkillMap;
-use crate::structure::Bits;
 use crate::task::Needs;
-use crate::time::Time;
+use crate::task::agent::{AgentSpec, AgentStatus};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

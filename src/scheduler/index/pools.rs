@@ -1,6 +1,6 @@
 //! Resources that all agents share.
 
-use crate::name::Name;
+use crate::base::name::Name;
 use crate::task::{Needs, TaskSpec};
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
 //! Agents and classes on their own.
 
 use super::*;
-use crate::agent::Guard;
-use crate::structure::Slot;
+use crate::base::structure::Slot;
+use crate::task::agent::Guard;
 
 fn agent(id: u64) -> Arc<AgentSpec> {
     Arc::new(AgentSpec::new(AgentId::new(id)).with_skill("paint", 1).with_capacity(1))

@@ -2,12 +2,12 @@
 
 use super::batch::Batch;
 use super::quota::{Quota, Quotas};
-use crate::name::Name;
+use crate::base::name::Name;
+use crate::base::structure::{Arena, IdMap, Slot, TimerKey};
+use crate::base::time::Time;
 use crate::resilience::rate::Gcra;
 use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
 use crate::scheduler::timers::{Alarm, Timers};
-use crate::structure::{Arena, IdMap, Slot, TimerKey};
-use crate::time::Time;
 use core::time::Duration;
 
 /// The account of a tenant or a kind.

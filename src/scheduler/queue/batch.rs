@@ -25,7 +25,7 @@ pub struct Batch {
     /// How many tasks a batch has at the most; 0 counts as 1.
     pub most: u32,
     /// How long a task waits for others, from its submit.
-    #[serde(with = "crate::time::span")]
+    #[serde(with = "crate::base::time::span")]
     pub linger: Duration,
 }
 

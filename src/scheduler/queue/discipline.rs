@@ -1,17 +1,18 @@
 //! In which order tasks wait.
 
 use super::lanes::Rank;
-use crate::id::Seq;
+use crate::base::id::Seq;
+use crate::base::time::Time;
 use crate::scheduler::tasks::Task;
 use crate::task::Tier;
-use crate::time::Time;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// In which order tasks wait for an agent.
 ///
 /// ```
-/// use counterpoint::{Discipline, Config};
+/// use counterpoint::Config;
+/// use counterpoint::scheduler::Discipline;
 ///
 /// let config = Config::default().with_discipline(Discipline::Strict);
 /// assert_eq!(config.discipline(), Discipline::Strict);
@@ -44,7 +45,7 @@ pub enum Discipline {
         /// For how many times its own length a task gives way.
         stretch: u32,
         /// For how long it does so at the most.
-        #[serde(with = "crate::time::span")]
+        #[serde(with = "crate::base::time::span")]
         patience: Duration,
     },
 }

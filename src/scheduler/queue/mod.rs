@@ -25,10 +25,10 @@ use super::inconsistent::Applied;
 use super::index::Room;
 use super::ix::{AccountIx, AccountIxs, ClassIx, KindIx, TaskIx, TenantIx};
 use super::timers::{Alarm, Timers};
-use crate::name::Name;
-use crate::structure::Bits;
+use crate::base::name::Name;
+use crate::base::structure::Bits;
+use crate::base::time::Time;
 use crate::task::{TaskSpec, Tier};
-use crate::time::Time;
 use accounts::Accounts;
 use core::time::Duration;
 use lanes::{ByUrgency, Lanes};
@@ -341,7 +341,7 @@ impl Queues {
         }
     }
 
-    const fn accounts_mut(&mut self, account: AccountIx) -> (&mut Accounts, crate::structure::Slot) {
+    const fn accounts_mut(&mut self, account: AccountIx) -> (&mut Accounts, crate::base::structure::Slot) {
         match account {
             AccountIx::Tenant(tenant) => (&mut self.tenants, tenant.0),
             AccountIx::Kind(kind) => (&mut self.kinds, kind.0),

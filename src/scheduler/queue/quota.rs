@@ -1,6 +1,6 @@
 //! What a tenant, or a kind of task, may have.
 
-use crate::name::Name;
+use crate::base::name::Name;
 use crate::resilience::rate;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -8,12 +8,12 @@ pub(crate) use task::{Attempts, Cancel, Ended, Held, Running, Stage, Submission,
 use super::inconsistent::{Applied, InconsistentEvent};
 use super::ix::{ClassIx, TaskIx};
 use super::timers::{Alarm, Timers};
-use crate::event::YieldReason;
-use crate::id::{AgentId, AttemptId, Incarnation, TaskId};
-use crate::name::Name;
-use crate::structure::{Arena, NearMap};
+use crate::base::id::{AgentId, AttemptId, Incarnation, TaskId};
+use crate::base::name::Name;
+use crate::base::structure::{Arena, NearMap};
+use crate::base::time::Time;
+use crate::message::event::YieldReason;
 use crate::task::{TaskOutcome, TaskSpec, Tier};
-use crate::time::Time;
 use core::time::Duration;
 use pace::Pace;
 use std::collections::{BTreeSet, VecDeque};

@@ -1,6 +1,6 @@
 //! The rate at which tasks end.
 
-use crate::time::Time;
+use crate::base::time::Time;
 use core::time::Duration;
 
 /// How fast tasks end, for the advice that comes with a refusal.

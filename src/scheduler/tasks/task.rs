@@ -1,12 +1,12 @@
 //! A task and its stage.
 
-use crate::event::YieldReason;
-use crate::id::{AgentId, AttemptId, Incarnation, Seq, TaskId};
-use crate::name::Name;
+use crate::base::id::{AgentId, AttemptId, Incarnation, Seq, TaskId};
+use crate::base::name::Name;
+use crate::base::structure::TimerKey;
+use crate::base::time::Time;
+use crate::message::event::YieldReason;
 use crate::scheduler::ix::{AccountIxs, AgentIx, ClassIx};
-use crate::structure::TimerKey;
 use crate::task::{Bound, SideEffects, TaskOutcome, TaskSpec, Tier};
-use crate::time::Time;
 use core::time::Duration;
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! Tasks on their own: transitions, dependencies and the lists of finished tasks.
 
 use super::*;
+use crate::base::structure::Slot;
 use crate::scheduler::ix::{AccountIxs, AgentIx, KindIx, TenantIx};
-use crate::structure::Slot;
 use crate::task::Failure;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ fn spec(id: u64) -> TaskSpec {
 }
 
 fn submit(tasks: &mut Tasks, spec: TaskSpec) -> TaskIx {
-    let (spec, seq, at) = (Arc::new(spec), crate::id::Seq::new(1), Time::ZERO);
+    let (spec, seq, at) = (Arc::new(spec), crate::base::id::Seq::new(1), Time::ZERO);
     tasks.submit(&Submission { spec: &spec, seq, at, expected: None, accounts: ACCOUNTS }).unwrap()
 }
 
@@ -31,10 +31,10 @@ fn a_task_is_ready_when_all_that_it_waits_for_have_succeeded() {
     let waiting = spec(3).with_after([1, 2].map(TaskId::new));
     let third = submit(&mut tasks, waiting.clone());
     tasks.block(third, &waiting, Origin::Submit).unwrap();
-    tasks.end(first, TaskOutcome::Succeeded(crate::payload::Payload::NULL), Time::ZERO).unwrap();
+    tasks.end(first, TaskOutcome::Succeeded(crate::base::payload::Payload::NULL), Time::ZERO).unwrap();
     assert!(tasks.make_ready(TaskId::new(3)).is_err(), "one of two has succeeded");
     assert_eq!(tasks.next_follow_up(), None);
-    tasks.end(second, TaskOutcome::Succeeded(crate::payload::Payload::NULL), Time::ZERO).unwrap();
+    tasks.end(second, TaskOutcome::Succeeded(crate::base::payload::Payload::NULL), Time::ZERO).unwrap();
     assert_eq!(tasks.next_follow_up(), Some((FollowUp::Ready, TaskId::new(3))));
     assert_eq!(tasks.make_ready(TaskId::new(3)), Ok(third));
     assert_eq!((tasks.active(), tasks.check()), (1, Ok(())));

@@ -1,12 +1,12 @@
 //! What must hold when a call is over.
 
 use super::{Judged, Known, Member, Rules, Stage, rule};
-use crate::command::Command;
-use crate::effect::Effect;
-use crate::id::{AttemptId, Incarnation};
+use crate::base::id::{AttemptId, Incarnation};
+use crate::base::time::Time;
+use crate::message::command::Command;
+use crate::message::effect::Effect;
 use crate::sim::oracle::Step;
 use crate::task::Tier;
-use crate::time::Time;
 use std::collections::BTreeSet;
 
 impl Rules {

@@ -1,11 +1,11 @@
 //! Facts about agents.
 
 use super::{Judged, Member, Rules, rule};
-use crate::command::{AgentCommand, Command};
-use crate::event::AgentEvent;
-use crate::id::Incarnation;
+use crate::base::id::Incarnation;
+use crate::base::time::Time;
+use crate::message::command::{AgentCommand, Command};
+use crate::message::event::AgentEvent;
 use crate::sim::oracle::Step;
-use crate::time::Time;
 use std::sync::Arc;
 
 impl Rules {

@@ -10,17 +10,17 @@ mod tasks;
 
 use super::difference::difference;
 use super::oracle::{Oracle, Step};
-use crate::agent::{AgentSpec, Scope};
-use crate::command::{Accepted, AgentCommand, Command, RunCommand, TaskCommand};
+use crate::base::id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
+use crate::base::name::Name;
+use crate::base::time::Time;
 use crate::definition::Definition;
-use crate::effect::Effect;
 use crate::engine::{Engine, EngineSnapshot};
-use crate::event::{ControlEvent, Entry, Event, TaskEvent};
-use crate::id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
-use crate::name::Name;
-use crate::rejected::{Conflict, Invalid, Rejected};
+use crate::message::command::{Accepted, AgentCommand, Command, RunCommand, TaskCommand};
+use crate::message::effect::Effect;
+use crate::message::event::{ControlEvent, Entry, Event, TaskEvent};
+use crate::message::rejected::{Conflict, Invalid, Rejected};
+use crate::task::agent::{AgentSpec, Scope};
 use crate::task::{SideEffects, TaskSpec, TaskStatus, Tier};
-use crate::time::Time;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -305,7 +305,7 @@ impl Rules {
     }
 
     fn judge_control(&self, event: &ControlEvent, step: &Step<'_>) -> Judged {
-        use crate::command::ControlCommand;
+        use crate::message::command::ControlCommand;
         let asked = |wanted: &Scope, on: bool| match step.command {
             Some(Command::Control(ControlCommand::Pause { scope, .. })) => on && scope == wanted,
             Some(Command::Control(ControlCommand::Resume { scope })) => !on && scope == wanted,

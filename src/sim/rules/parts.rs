@@ -2,12 +2,12 @@
 //! the same twice on the way to it.
 
 use super::{Judged, rule};
+use crate::base::id::AgentId;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
 use crate::definition::Delegate;
-use crate::event::PartEvent;
-use crate::id::AgentId;
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::run::DelegatedPart;
+use crate::message::event::PartEvent;
+use crate::message::run::DelegatedPart;
 
 /// The parts of a node's work, as far as facts tell.
 #[derive(Debug, Clone)]

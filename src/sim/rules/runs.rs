@@ -4,12 +4,12 @@
 
 use super::parts::Parts;
 use super::{Judged, Rules, rule};
-use crate::command::{Command, RunCommand};
+use crate::base::id::{AgentId, NodeIx, RunId, TaskId};
+use crate::base::name::Name;
 use crate::definition::{Action, Definition, Delegate};
-use crate::event::{CatalogueEvent, NodeEvent, NodeRef, RunEvent};
-use crate::id::{AgentId, NodeIx, RunId, TaskId};
-use crate::name::Name;
-use crate::run::{CompensationOutcome, RunOutcome};
+use crate::message::command::{Command, RunCommand};
+use crate::message::event::{CatalogueEvent, NodeEvent, NodeRef, RunEvent};
+use crate::message::run::{CompensationOutcome, RunOutcome};
 use crate::sim::oracle::Step;
 use crate::task::{Owner, Phase, SideEffects, TaskSpec};
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,15 +3,15 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "rules read what they judge")]
 
 use super::{Hold, Judged, Known, Rules, Stage, rule};
-use crate::command::{AgentCommand, Command, TaskCommand};
-use crate::event::{Next, TaskEvent};
-use crate::id::{AttemptId, Incarnation, Seq, TaskId};
+use crate::base::id::{AttemptId, Incarnation, Seq, TaskId};
+use crate::base::time::Time;
+use crate::message::command::{AgentCommand, Command, TaskCommand};
+use crate::message::event::{Next, TaskEvent};
 use crate::sim::oracle::Step;
 use crate::task::{
     Bound, Exhausted, Failure, FailureKind, InDoubt, Jitter, Retry, SideEffects, TaskOutcome, TaskSpec, TaskStatus,
     Tier,
 };
-use crate::time::Time;
 use core::time::Duration;
 use std::sync::Arc;
 

@@ -2,19 +2,19 @@
 
 use super::case::Case;
 use super::flows;
-use crate::agent::{AgentSpec, Scope};
-use crate::command::{AgentCommand, Command, RunCommand, TaskCommand};
-use crate::id::{AgentId, RunId, TaskId};
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::run::RunSpec;
+use crate::base::id::{AgentId, RunId, TaskId};
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::base::structure::Random;
+use crate::base::time::Time;
+use crate::message::command::{AgentCommand, Command, RunCommand, TaskCommand};
+use crate::message::run::RunSpec;
 use crate::sim::agent::AgentModel;
 use crate::sim::distribution::Distribution;
 use crate::sim::fault::{Fault, Faults};
 use crate::sim::job::Job;
-use crate::structure::Random;
+use crate::task::agent::{AgentSpec, Scope};
 use crate::task::{Exhausted, InDoubt, Jitter, Policy, Retry, TaskSpec, Tier};
-use crate::time::Time;
 use core::time::Duration;
 
 /// What the world is like.

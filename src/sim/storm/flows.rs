@@ -1,10 +1,10 @@
 //! The workflows of a storm: one of each sort that can go wrong in a way of its own.
 
+use crate::base::name::Name;
 use crate::definition::{
     Action, Body, Case, Condition, Definition, Expr, Link, Map, Node, Pick, RaceOption, Repeat, SignalRule, WaitFor,
     Work,
 };
-use crate::name::Name;
 use crate::task::{Policy, Retry};
 use core::time::Duration;
 

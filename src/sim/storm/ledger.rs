@@ -3,10 +3,10 @@
 //! It recognises a repeated request by its task, as a real one should, and refuses what comes after its own undoing. So what
 //! it cannot recognise are two tasks for one step: if that ever happens, the engine has done something twice.
 
+use crate::base::id::{NodeIx, RunId, TaskId, mix};
+use crate::base::payload::Payload;
+use crate::base::structure::Random;
 use crate::host::Agent;
-use crate::id::{NodeIx, RunId, TaskId, mix};
-use crate::payload::Payload;
-use crate::structure::Random;
 use crate::task::{Failure, Owner, Phase, TaskSpec};
 use crate::workflow::Attempt;
 use core::time::Duration;

@@ -2,8 +2,8 @@
 
 use super::draft::{Datum, Draft, Sketch};
 use super::handle::{Handle, Value};
+use crate::base::name::Name;
 use crate::definition::{Action, Case, Condition, Expr, On, Pick, RaceOption, States};
-use crate::name::Name;
 use core::fmt;
 
 /// A node that takes branches by conditions on its input, which they call [`Expr::Item`]. Made by

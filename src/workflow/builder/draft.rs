@@ -1,11 +1,11 @@
 //! A workflow while it is being written: nodes and data by number; names come at the end.
 
 use super::super::validate::Fault;
+use crate::base::name::Name;
 use crate::definition::{
     Action, Body, Boundary, Budget, Condition, Definition, Delegate, Expr, Handler, Join, Link, Map, Milestone, Node,
     On, Precondition, Repeat, SavePoint, Variable, WaitFor, Work, Write,
 };
-use crate::name::Name;
 use core::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 

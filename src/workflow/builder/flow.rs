@@ -1,11 +1,11 @@
 //! A finished workflow that remembers its types.
 
+use crate::base::error::PayloadError;
+use crate::base::id::RunId;
+use crate::base::limits::Limits;
+use crate::base::payload::Payload;
 use crate::definition::{Definition, DefinitionId};
-use crate::error::PayloadError;
-use crate::id::RunId;
-use crate::limits::Limits;
-use crate::payload::Payload;
-use crate::run::RunSpec;
+use crate::message::run::RunSpec;
 use crate::workflow::{DefinitionError, validate};
 use core::fmt;
 use core::marker::PhantomData;

@@ -5,11 +5,11 @@ use super::draft::{Datum, Draft, Sketch, mark};
 use super::kind::{Counts, Mapped, Plain, Queryable, Tasks, Undoable, Waits, Works};
 use super::source::Source;
 use super::variable::VariableRef;
+use crate::base::name::Name;
 use crate::definition::{
     Action, Budget, Completion, Condition, Expr, Handler, Join, Map, Milestone, On, Precondition, Remaining, SavePoint,
     Work, Write,
 };
-use crate::name::Name;
 use crate::task::{Needs, Policy, Retry, Tier, Usage};
 use core::fmt;
 use core::marker::PhantomData;

@@ -1,7 +1,7 @@
 //! What a node is, as types: they decide which words a handle has.
 
+use crate::base::name::Name;
 use crate::definition::{Body, Work};
-use crate::name::Name;
 use crate::task::Needs;
 use crate::workflow::{Flow, Query, Step, Undo};
 use core::marker::PhantomData;

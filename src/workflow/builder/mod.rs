@@ -17,12 +17,12 @@ pub use variable::VariableRef;
 
 use super::step::Step;
 use super::validate::{DefinitionError, Fault, validate_with};
+use crate::base::limits::Limits;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
 use crate::definition::{
     Action, Body, Budget, Call, Condition, Expr, Join, Map, On, RaceOption, Reducer, Remaining, Repeat, States, Trigger,
 };
-use crate::limits::Limits;
-use crate::name::Name;
-use crate::payload::Payload;
 use core::fmt;
 use core::marker::PhantomData;
 use core::time::Duration;

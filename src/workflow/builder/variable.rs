@@ -2,8 +2,8 @@
 
 use super::draft::{Datum, Draft};
 use super::handle::Value;
+use crate::base::name::Name;
 use crate::definition::{Condition, Expr, Reducer, Variable};
-use crate::name::Name;
 use core::fmt;
 use core::marker::PhantomData;
 

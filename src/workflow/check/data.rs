@@ -1,8 +1,8 @@
 //! Whose output is certain to be there when a node starts.
 
+use crate::base::name::Name;
 use crate::dag::Topology;
 use crate::definition::{Action, Condition, Definition, Expr, Join, Link, Map, On, Repeat, Trigger};
-use crate::name::Name;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// For each node, by its place, the nodes that have succeeded when it starts, whatever happens.

@@ -4,10 +4,10 @@ mod conditions;
 mod data;
 
 use super::validate::{DefinitionError, graph::topology, validate};
+use crate::base::limits::Limits;
+use crate::base::name::Name;
 use crate::dag::{NodeIx, Topology};
 use crate::definition::{Action, Body, Case, Definition, Join, Link, Map, Node, On, Pick, Repeat, Trigger};
-use crate::limits::Limits;
-use crate::name::Name;
 use conditions::{constant, covers};
 use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};

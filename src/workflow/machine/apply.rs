@@ -5,13 +5,13 @@ use super::illegal::{Applied, Illegal};
 use super::node::{Blocked, HandlerEffect, MapWork};
 use super::rollback::ResetMode;
 use super::{NodeState, Run, RunInput};
+use crate::base::id::NodeIx;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::base::time::Time;
 use crate::definition::{Boundary, Node};
-use crate::event::{NodeEvent, NodeRef, Opening, RunEvent};
-use crate::id::NodeIx;
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::run::RunPhase;
-use crate::time::Time;
+use crate::message::event::{NodeEvent, NodeRef, Opening, RunEvent};
+use crate::message::run::RunPhase;
 use std::sync::Arc;
 
 /// Of a list that is made from parts, the most bytes that are looked at to find out how long it is.

@@ -1,8 +1,8 @@
 //! How far a run is as a whole.
 
 use super::illegal::{Applied, Illegal};
-use crate::run::{Cause, RunOutcome, RunPhase};
-use crate::time::Time;
+use crate::base::time::Time;
+use crate::message::run::{Cause, RunOutcome, RunPhase};
 use serde::{Deserialize, Serialize};
 
 /// The phase of a run, with what belongs to it.
@@ -121,8 +121,8 @@ impl Course {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::name::Name;
-    use crate::payload::Payload;
+    use crate::base::name::Name;
+    use crate::base::payload::Payload;
 
     fn cause() -> Cause {
         Cause::Cancelled { reason: Name::from("late") }

@@ -1,11 +1,11 @@
 //! Everything that can happen to a run.
 
 use super::node::{Commitment, InstanceEnd, Worker};
-use crate::event::{NodeEvent, NodeRef, RunEvent};
-use crate::id::{AgentId, AttemptId, RunId};
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::run::RunOutcome;
+use crate::base::id::{AgentId, AttemptId, RunId};
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::message::event::{NodeEvent, NodeRef, RunEvent};
+use crate::message::run::RunOutcome;
 use crate::task::{Owner, Spending, Usage};
 
 /// What changes a run.

@@ -38,13 +38,13 @@ pub(crate) use values::Values;
 pub(crate) use variables::NoUpdate;
 pub(crate) use workforce::{SpentBefore, Workforce};
 
+use crate::base::id::{NodeIx, RunId, Seq};
+use crate::base::limits::Limits;
+use crate::base::name::Name;
+use crate::base::time::Time;
 use crate::definition::{Budget, Decision, OnFailure};
-use crate::id::{NodeIx, RunId, Seq};
-use crate::limits::Limits;
-use crate::name::Name;
-use crate::run::{CompensationOutcome, NodeStatus, RunPhase, RunSpec};
+use crate::message::run::{CompensationOutcome, NodeStatus, RunPhase, RunSpec};
 use crate::task::{Owner, Spending, Tier};
-use crate::time::Time;
 use crate::workflow::plan::Plan;
 use course::Course;
 use graph::Graph;

@@ -3,11 +3,11 @@
 use super::Run;
 use super::graph::{BoundNode, Obstruction, Turn};
 use super::node::{Instance, InstanceUndo, NodeState, NodeWork, Stage, Verdict, Worker};
-use crate::id::NodeIx;
-use crate::name::Name;
-use crate::run::{NodeOutcome, RunPhase};
+use crate::base::id::NodeIx;
+use crate::base::name::Name;
+use crate::base::time::Time;
+use crate::message::run::{NodeOutcome, RunPhase};
 use crate::saga::Step;
-use crate::time::Time;
 
 /// What a node waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]

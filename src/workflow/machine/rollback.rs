@@ -3,10 +3,10 @@
 use super::graph::{BoundNode, Graph};
 use super::illegal::{Applied, Illegal};
 use super::node::InstanceUndo;
+use crate::base::id::NodeIx;
+use crate::base::name::Name;
 use crate::definition::{Definition, OnCompensationFailure};
-use crate::id::NodeIx;
-use crate::name::Name;
-use crate::run::{Cause, CompensationOutcome};
+use crate::message::run::{Cause, CompensationOutcome};
 use crate::saga::{Step, UnwindError, Unwinding, last_save_points};
 use serde::{Deserialize, Serialize};
 

@@ -2,9 +2,9 @@
 
 use super::illegal::{Applied, Illegal};
 use super::node::KeptSignal;
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::time::Time;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::base::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 

@@ -5,12 +5,12 @@ use super::graph::Wanted;
 use super::node::{KeptSignal, Surroundings, TooLarge, fit};
 use super::signals::Signals;
 use super::variables::NoUpdate;
+use crate::base::id::NodeIx;
+use crate::base::limits::Limits;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::base::time::Time;
 use crate::definition::{Condition, Expr, Scope, TooWide};
-use crate::id::NodeIx;
-use crate::limits::Limits;
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::time::Time;
 use crate::workflow::context::Reader;
 
 /// A run as one of its nodes sees it during a call.

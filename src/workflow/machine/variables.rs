@@ -3,9 +3,9 @@
 use super::graph::{BoundNode, Graph};
 use super::illegal::{Applied, Illegal};
 use super::node::is_default;
+use crate::base::name::Name;
+use crate::base::payload::{Payload, size};
 use crate::definition::{Condition, Reducer, TooWide, Variable};
-use crate::name::Name;
-use crate::payload::{Payload, size};
 use crate::workflow::context::Reader;
 use crate::workflow::plan::Plan;
 use serde::{Deserialize, Serialize};

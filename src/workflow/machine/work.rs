@@ -3,9 +3,9 @@
 use super::illegal::Applied;
 use super::node::{ChildRole, Instance, InstanceEnd, Worker, child_end};
 use super::{Run, WorkInput};
-use crate::run::found as query_result;
+use crate::base::time::Time;
+use crate::message::run::found as query_result;
 use crate::task::{Owner, Phase, SideEffects};
-use crate::time::Time;
 
 impl Run {
     pub(super) fn apply_work(&mut self, owner: Owner, input: WorkInput<'_>, now: Time) -> Applied {

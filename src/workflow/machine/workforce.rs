@@ -2,7 +2,7 @@
 
 use super::Run;
 use super::node::{Claim, Instance, InstanceUndo, Worker};
-use crate::id::{NodeIx, RunId};
+use crate::base::id::{NodeIx, RunId};
 use crate::task::{Owner, Phase, Spending};
 
 /// The tasks and child runs of a run.

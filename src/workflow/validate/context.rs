@@ -3,9 +3,9 @@
 use super::data::{Site, is_pointer};
 use super::graph::not_before;
 use super::{Checker, Fault, Place, works};
+use crate::base::name::Name;
 use crate::dag::Topology;
 use crate::definition::{Action, Join, Node, On, Pick, Reducer};
-use crate::name::Name;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl<'d> Checker<'d, '_> {

@@ -1,8 +1,8 @@
 //! The checks of expressions and conditions, by work lists: as deep as they come.
 
 use super::{Checker, Fault, Place};
+use crate::base::payload::Payload;
 use crate::definition::{Condition, Expr};
-use crate::payload::Payload;
 
 /// Where an expression stands and what it may use.
 pub(super) struct Site {

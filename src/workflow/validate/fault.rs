@@ -1,9 +1,9 @@
 //! What can be wrong with a definition, in words.
 
 use super::Place;
+use crate::base::name::Name;
 use crate::definition::On;
-use crate::name::Name;
-use crate::rejected::{Invalid, Rejected};
+use crate::message::rejected::{Invalid, Rejected};
 use core::fmt;
 use thiserror::Error;
 

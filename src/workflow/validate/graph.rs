@@ -1,8 +1,8 @@
 //! The links of a definition as a graph: its order, or a cycle, and who comes before whom.
 
+use crate::base::name::Name;
 use crate::dag::{BuildError, Builder, Limits, NodeIx, Topology};
 use crate::definition::{Definition, Node};
-use crate::name::Name;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

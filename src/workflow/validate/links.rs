@@ -3,8 +3,8 @@
 use super::data::Use;
 use super::graph::{not_before, topology};
 use super::{Checker, Fault};
+use crate::base::name::Name;
 use crate::definition::{Action, Case, Join, Link, Node, On, Pick, Remaining, Trigger};
-use crate::name::Name;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl<'d> Checker<'d, '_> {

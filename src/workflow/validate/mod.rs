@@ -18,9 +18,9 @@ pub use fault::{DefinitionError, Fault, Finding};
 pub use place::Place;
 
 use super::nearest::nearest;
+use crate::base::limits::Limits;
+use crate::base::name::Name;
 use crate::definition::{Action, Body, Call, Definition, Map, Node, Repeat, Work};
-use crate::limits::Limits;
-use crate::name::Name;
 use data::{Site, Use};
 use std::collections::{BTreeMap, BTreeSet};
 

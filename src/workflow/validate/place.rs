@@ -1,7 +1,7 @@
 //! Where in a definition something stands, in words.
 
 use super::fault::Short;
-use crate::name::Name;
+use crate::base::name::Name;
 use core::fmt;
 
 /// Where in a node an expression is.

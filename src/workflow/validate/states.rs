@@ -2,8 +2,8 @@
 
 use super::data::Site;
 use super::{Checker, Fault, Place};
+use crate::base::name::Name;
 use crate::definition::{Body, States};
-use crate::name::Name;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl<'d> Checker<'d, '_> {

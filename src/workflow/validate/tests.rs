@@ -1,7 +1,7 @@
 use super::*;
+use crate::base::payload::Payload;
 use crate::definition::{Case, Condition, Expr, Join, Link, Map, On, Pick, Remaining, Repeat};
-use crate::payload::Payload;
-use crate::rejected::Invalid;
+use crate::message::rejected::Invalid;
 use crate::task::Needs;
 use serde_json::{Value, json};
 use std::sync::Arc;

@@ -2,8 +2,8 @@
 
 use super::data::Site;
 use super::{Checker, Fault, Place};
+use crate::base::name::Name;
 use crate::definition::{Action, Boundary, Decision, Node, RaceOption, WaitFor};
-use crate::name::Name;
 use std::collections::BTreeSet;
 
 /// How many handlers a node may have: they are kept as the bits of one word.

@@ -2,7 +2,9 @@
 
 use crate::flow::{RUN, World, flow, json, step, undoable, work};
 use counterpoint::definition::{Action, Body, Case, Condition, Definition, Expr, Join, Link, Map, Node, Pick};
-use counterpoint::{Needs, NodeRemedy, NodeStatus, Routability, RunCommand, RunOutcome, RunPhase};
+use counterpoint::message::{NodeRemedy, NodeStatus, RunPhase};
+use counterpoint::scheduler::Routability;
+use counterpoint::{Needs, RunCommand, RunOutcome};
 use serde_json::json;
 use std::sync::Arc;
 

@@ -4,10 +4,11 @@ use crate::flow::{RUN, World, flow, json, step};
 use counterpoint::definition::{
     Action, Body, Condition, Definition, Expr, Link, Map, Node, RaceOption, Repeat, WaitFor,
 };
-use counterpoint::rejected::Stale;
+use counterpoint::engine::RunFilter;
+use counterpoint::message::rejected::Stale;
+use counterpoint::message::{LimitReached, NodeOutcome};
 use counterpoint::{
-    Command, Config, Engine, LimitReached, Limits, Needs, NodeOutcome, Outbox, Rejected, RunCommand, RunFilter, RunId,
-    RunSpec, TaskId, TaskSpec, Time,
+    Command, Config, Engine, Limits, Needs, Outbox, Rejected, RunCommand, RunId, RunSpec, TaskId, TaskSpec, Time,
 };
 use serde_json::json;
 use std::sync::Arc;

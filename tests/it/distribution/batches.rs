@@ -1,8 +1,9 @@
 //! Tasks of a kind that are done together.
 
 use crate::kit::{agent, host, ms, task};
+use counterpoint::scheduler::TaskStatus;
 use counterpoint::scheduler::{Batch, Quota};
-use counterpoint::{Config, Effect, TaskStatus, Tier};
+use counterpoint::{Config, Effect, Tier};
 
 fn batch_of(effects: &[Effect]) -> Vec<u64> {
     match effects {

@@ -1,11 +1,12 @@
 //! Many at once.
 
 use crate::kit::{Host, agent, host, ms, task, task_id};
-use counterpoint::rejected::{Conflict, Overload, Unknown};
+use counterpoint::message::DeadFilter;
+use counterpoint::message::rejected::{Conflict, Overload, Unknown};
 use counterpoint::scheduler::Quota;
+use counterpoint::scheduler::TaskStatus;
 use counterpoint::{
-    Accepted, Command, Config, DeadFilter, Failure, FailureKind, Limits, Policy, Rejected, Retry, TaskCommand,
-    TaskStatus, Tier, Time,
+    Accepted, Command, Config, Failure, FailureKind, Limits, Policy, Rejected, Retry, TaskCommand, Tier, Time,
 };
 
 #[test]

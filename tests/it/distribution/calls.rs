@@ -1,13 +1,12 @@
 //! Agents that ask for work, attempts that wait with agents, and attempts that are called back.
 
 use crate::kit::{Host, agent, agent_id, host, ms, task};
-use counterpoint::capacity::rebalance;
-use counterpoint::rejected::{Misuse, Stale, WrongState};
+use counterpoint::message::rejected::{Misuse, Stale, WrongState};
+use counterpoint::message::{TaskEvent, YieldReason};
+use counterpoint::resilience::capacity::rebalance;
 use counterpoint::scheduler::Preemption;
-use counterpoint::{
-    Accepted, AgentCommand, Command, Config, Effect, Event, Failure, Incarnation, Rejected, TaskEvent, TaskStatus,
-    Tier, YieldReason,
-};
+use counterpoint::scheduler::TaskStatus;
+use counterpoint::{Accepted, AgentCommand, Command, Config, Effect, Event, Failure, Incarnation, Rejected, Tier};
 
 fn poll(host: &mut Host, by: Incarnation, most: u32) -> Result<Accepted, Rejected> {
     host.say(AgentCommand::Poll { by, most })

@@ -1,7 +1,7 @@
 //! Deadlines are looked at when a task is submitted, and the order of waiting has a bound.
 
 use crate::kit::{agent, host, ms, task, task_id};
-use counterpoint::rejected::Invalid;
+use counterpoint::message::rejected::Invalid;
 use counterpoint::scheduler::Admission;
 use counterpoint::{Accepted, Command, Config, Effect, Rejected, Tier, Time};
 use proptest::prelude::*;

@@ -1,8 +1,9 @@
 //! Tasks that take a part of a resource: all of it or nothing, given back whatever happens, never more than there is.
 
 use crate::kit::{Host, agent, host, ms, task, task_id};
-use counterpoint::rejected::Invalid;
-use counterpoint::{Command, Config, Failure, Needs, Policy, Rejected, TaskSpec, TaskStatus, Tier};
+use counterpoint::message::rejected::Invalid;
+use counterpoint::scheduler::TaskStatus;
+use counterpoint::{Command, Config, Failure, Needs, Policy, Rejected, TaskSpec, Tier};
 
 fn heavy(id: u64, memory: u64) -> TaskSpec {
     task(id).with_needs(Needs::skill("work").and_amount("memory", memory))
@@ -45,7 +46,7 @@ fn what_does_not_fit_here_goes_there() {
     host.submit(heavy(4, 4));
     assert_eq!(host.holder(4), 1);
     let nobody = Needs::skill("work").and_amount("memory", 17);
-    assert_eq!(host.scheduler.routability(&nobody), counterpoint::Routability::NoAgent);
+    assert_eq!(host.scheduler.routability(&nobody), counterpoint::scheduler::Routability::NoAgent);
 }
 
 #[test]

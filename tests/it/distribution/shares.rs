@@ -1,12 +1,12 @@
 //! Tenants and kinds share; gates close for those that have had enough.
 
 use crate::kit::{Host, agent, host, ms, task, task_id};
-use counterpoint::rejected::{Overload, Unknown};
+use counterpoint::message::rejected::{Overload, Unknown};
 use counterpoint::resilience::rate;
 use counterpoint::scheduler::Quota;
-use counterpoint::{
-    Accepted, Command, Config, Discipline, Effect, Rejected, Scheduler, Scope, TaskSpec, TaskStatus, Tier,
-};
+use counterpoint::scheduler::{Discipline, TaskStatus};
+use counterpoint::task::Scope;
+use counterpoint::{Accepted, Command, Config, Effect, Rejected, Scheduler, TaskSpec, Tier};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 

@@ -2,12 +2,15 @@
 //! with a snapshot and without, and after a crash at any fact all work is done.
 
 use crate::kit::{Host, agent_id, host, ms, task_id};
-use counterpoint::capacity::rebalance;
+use counterpoint::message::TaskEvent;
+use counterpoint::resilience::capacity::rebalance;
 use counterpoint::resilience::rate;
 use counterpoint::scheduler::{Batch, Preemption, Quota};
+use counterpoint::scheduler::{Discipline, TaskStatus, TaskWait};
+use counterpoint::task::Scope;
 use counterpoint::{
-    AgentCommand, AgentId, AgentSpec, Command, Config, Discipline, Effect, Entry, Event, Failure, Incarnation, Outbox,
-    Payload, Scheduler, Scope, TaskCommand, TaskEvent, TaskId, TaskSpec, TaskStatus, TaskWait, Tier,
+    AgentCommand, AgentId, AgentSpec, Command, Config, Effect, Entry, Event, Failure, Incarnation, Outbox, Payload,
+    Scheduler, TaskCommand, TaskId, TaskSpec, Tier,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;

@@ -3,10 +3,10 @@
 use crate::kit::{Host, agent, agent_id, host, ms, task, task_id};
 use counterpoint::resilience::{breaker, rate};
 use counterpoint::routing::{Candidates, RoutingStrategy};
+use counterpoint::scheduler::TaskWait;
 use counterpoint::scheduler::{Batch, Quota};
-use counterpoint::{
-    AgentId, Command, Config, Failure, Guard, Needs, Policy, Random, Retry, Scope, TaskSpec, TaskWait, Tier, Time,
-};
+use counterpoint::task::{Guard, Scope};
+use counterpoint::{AgentId, Command, Config, Failure, Needs, Policy, Random, Retry, TaskSpec, Tier, Time};
 
 fn wait(host: &Host, id: u64) -> (TaskWait, bool) {
     let wait = host.scheduler.waits_for(task_id(id)).unwrap();
@@ -80,7 +80,7 @@ fn it_says_which_moment_it_waits_for() {
     host.submit(task(1));
     assert_eq!(wait(&host, 1), (TaskWait::Batch { until: Time::ZERO + ms(500) }, true));
     host.wait(ms(500));
-    let retry = Retry::exponential(2, ms(100), ms(100)).with_jitter(counterpoint::Jitter::None);
+    let retry = Retry::exponential(2, ms(100), ms(100)).with_jitter(counterpoint::task::Jitter::None);
     host.submit(TaskSpec::new(task_id(2), "other").with_policy(Policy::default().with_retry(retry)));
     assert_eq!(wait(&host, 2), (TaskWait::NoAgent, false));
     host.join(agent(2).with_skill("other", 1));

@@ -6,11 +6,16 @@ use counterpoint::definition::{
     Node, On, Pick, Precondition, RaceOption, Reducer, Remaining, Repeat, SavePoint, State, States, Trigger, Variable,
     WaitFor, Write,
 };
-use counterpoint::rejected::WrongState;
+use counterpoint::definition::{OnCompensationFailure, OnFailure};
+use counterpoint::engine::{Awaited, RunStanding, Wait};
+use counterpoint::message::rejected::WrongState;
+use counterpoint::message::{
+    CompensationRemedy, Migration, NodeRemedy, NodeStatus, Obstacle, ResetPoint, RunEvent, RunPhase,
+};
+use counterpoint::task::{Jitter, Owner, Usage};
 use counterpoint::{
-    Accepted, Awaited, Command, CompensationRemedy, Effect, Entry, Event, Failure, Jitter, Migration, Name, NodeRemedy,
-    NodeStatus, Obstacle, OnCompensationFailure, OnFailure, Owner, Payload, Policy, Rejected, ResetPoint, Retry,
-    RunCommand, RunEvent, RunId, RunPhase, RunStanding, TaskSpec, Usage, Wait,
+    Accepted, Command, Effect, Entry, Event, Failure, Name, Payload, Policy, Rejected, Retry, RunCommand, RunId,
+    TaskSpec,
 };
 use serde_json::json;
 use std::sync::Arc;

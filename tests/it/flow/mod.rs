@@ -13,10 +13,12 @@ pub(crate) mod draw;
 pub(crate) mod model;
 
 use counterpoint::definition::{Action, Body, Definition, Expr, Node, Work};
+use counterpoint::message::{CompensationRemedy, NodeStatus, RunPhase};
+use counterpoint::task::Usage;
 use counterpoint::{
-    Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, CompensationRemedy, Config, Effect, Engine, Entry,
-    Failure, Incarnation, Limits, Needs, NodeStatus, Outbox, Payload, Rejected, Retry, RunCommand, RunId, RunOutcome,
-    RunPhase, RunSpec, TaskId, TaskSpec, Time, Usage,
+    Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Config, Effect, Engine, Entry, Failure,
+    Incarnation, Limits, Needs, Outbox, Payload, Rejected, Retry, RunCommand, RunId, RunOutcome, RunSpec, TaskId,
+    TaskSpec, Time,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -314,7 +316,7 @@ impl World {
         self.resume();
     }
 
-    pub(crate) fn task_status(&self, task: TaskId) -> counterpoint::TaskStatus {
+    pub(crate) fn task_status(&self, task: TaskId) -> counterpoint::scheduler::TaskStatus {
         self.engine.task(task).unwrap().status()
     }
 

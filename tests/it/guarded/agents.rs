@@ -2,11 +2,12 @@
 
 use super::{controls, said};
 use crate::kit::{Host, agent, agent_id, host, ms, task};
+use counterpoint::message::ControlEvent;
 use counterpoint::resilience::{breaker, concurrency, outlier, rate};
 use counterpoint::scheduler::Concurrency;
-use counterpoint::{
-    Config, ControlEvent, Failure, Guard, Policy, Retry, Scheduler, SchedulerSnapshot, Scope, TaskStatus, Time,
-};
+use counterpoint::scheduler::{SchedulerSnapshot, TaskStatus};
+use counterpoint::task::{Guard, Scope};
+use counterpoint::{Config, Failure, Policy, Retry, Scheduler, Time};
 use std::time::Duration;
 
 fn once() -> Policy {
@@ -277,7 +278,8 @@ fn guards_go_on_from_a_snapshot() {
 #[cfg(feature = "observe")]
 #[test]
 fn figures_tell_trips_and_the_time_that_guards_took() {
-    use counterpoint::insight::{Metrics, Projection};
+    use counterpoint::journal::Projection;
+    use counterpoint::observe::Metrics;
     let mut host = host(Config::default().with_breaker(breaker_rules()));
     host.join(agent(1).with_capacity(8));
     for id in 1..=3 {
@@ -297,7 +299,9 @@ fn figures_tell_trips_and_the_time_that_guards_took() {
     assert_eq!(figures.mean_response(), Some(Duration::ZERO));
     assert_eq!(figures.throughput(), Some(0.1));
     let why = host.journal.iter().find_map(|entry| match &entry.event {
-        counterpoint::Event::Agent { event: counterpoint::AgentEvent::Throttled { reason, .. }, .. } => reason.clone(),
+        counterpoint::Event::Agent { event: counterpoint::message::AgentEvent::Throttled { reason, .. }, .. } => {
+            reason.clone()
+        }
         _ => None,
     });
     assert_eq!(why, Some(counterpoint::Name::from("failures in a row")));

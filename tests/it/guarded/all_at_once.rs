@@ -3,13 +3,16 @@
 
 use crate::kit::{Host, agent, agent_id, host, ms, task, task_id};
 use crate::model::cases;
-use counterpoint::rejected::{Overload, Unknown, WrongState};
+use counterpoint::message::rejected::{Overload, Unknown, WrongState};
+use counterpoint::message::{Next, TaskEvent};
 use counterpoint::resilience::{breaker, budget, cache, concurrency, degrade, outlier, rate, shed};
 use counterpoint::routing::Adaptive;
 use counterpoint::scheduler::{Concurrency, Pressure, Quota};
+use counterpoint::scheduler::{SchedulerSnapshot, TaskStatus};
+use counterpoint::task::Scope;
 use counterpoint::{
-    AgentCommand, Command, Config, Event, Failure, Limits, Next, Outbox, Payload, Policy, Rejected, Retry, Scheduler,
-    SchedulerSnapshot, Scope, TaskEvent, TaskId, TaskStatus, Tier, Time,
+    AgentCommand, Command, Config, Event, Failure, Limits, Outbox, Payload, Policy, Rejected, Retry, Scheduler, TaskId,
+    Tier, Time,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};

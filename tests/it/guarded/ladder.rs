@@ -2,12 +2,12 @@
 
 use super::controls;
 use crate::kit::{agent, agent_id, host, ms, task};
+use counterpoint::message::{ControlEvent, Next, TaskEvent};
 use counterpoint::resilience::{breaker, budget};
 use counterpoint::routing::Adaptive;
-use counterpoint::{
-    Command, Config, ControlEvent, Discipline, Event, Failure, InDoubt, Jitter, Next, Policy, Retry, Scope, TaskEvent,
-    TaskStatus, Tier,
-};
+use counterpoint::scheduler::{Discipline, TaskStatus};
+use counterpoint::task::{InDoubt, Jitter, Scope};
+use counterpoint::{Command, Config, Event, Failure, Policy, Retry, Tier};
 use std::time::Duration;
 
 fn budget_rules(permille: u16) -> budget::Rules {

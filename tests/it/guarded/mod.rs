@@ -11,7 +11,9 @@ mod storm;
 pub use all_at_once::guarded;
 
 use crate::kit::{Host, agent_id};
-use counterpoint::{AgentEvent, ControlEvent, Event, Guard, Time};
+use counterpoint::message::{AgentEvent, ControlEvent};
+use counterpoint::task::Guard;
+use counterpoint::{Event, Time};
 
 /// What a guard has said about an agent, in order: the attempts that it may hold, and until when.
 fn said(host: &Host, guard: Guard, agent: u64) -> Vec<(Option<u32>, Option<Time>)> {

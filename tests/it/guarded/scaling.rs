@@ -2,10 +2,12 @@
 
 use super::controls;
 use crate::kit::{Host, agent, host, ms, task};
-use counterpoint::capacity::forecast::{Forecaster, Smoothing};
-use counterpoint::capacity::scaling::{Config as Aims, Rules};
+use counterpoint::message::ControlEvent;
+use counterpoint::resilience::capacity::forecast::{Forecaster, Smoothing};
+use counterpoint::resilience::capacity::scaling::{Config as Aims, Rules};
 use counterpoint::scheduler::Scaling;
-use counterpoint::{AgentStatus, Config, ControlEvent, Effect, TaskId};
+use counterpoint::task::AgentStatus;
+use counterpoint::{Config, Effect, TaskId};
 use std::time::Duration;
 
 fn scaling() -> Scaling {

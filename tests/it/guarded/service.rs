@@ -2,13 +2,13 @@
 
 use super::controls;
 use crate::kit::{agent, host, ms, task};
-use counterpoint::rejected::Overload;
+use counterpoint::message::rejected::Overload;
+use counterpoint::message::{ControlEvent, TaskEvent};
 use counterpoint::resilience::{cache, degrade, shed};
 use counterpoint::scheduler::Pressure;
-use counterpoint::{
-    Bound, Command, Config, ControlEvent, Event, Payload, Policy, Rejected, TaskEvent, TaskOutcome, TaskStatus, Tier,
-    Time,
-};
+use counterpoint::scheduler::TaskStatus;
+use counterpoint::task::Bound;
+use counterpoint::{Command, Config, Event, Payload, Policy, Rejected, TaskOutcome, Tier, Time};
 use std::time::Duration;
 
 fn shed_rules() -> shed::Rules {

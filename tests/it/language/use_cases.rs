@@ -3,7 +3,8 @@
 use super::{able, compiled, example};
 use crate::flow::{RUN, World};
 use counterpoint::definition::{Action, Body, Case, Condition, Definition, Expr, Link, Node, On, Pick, Work};
-use counterpoint::{Cause, Command, Failure, Needs, NodeStatus, Policy, Retry, RunOutcome};
+use counterpoint::message::{Cause, NodeStatus};
+use counterpoint::{Command, Failure, Needs, Policy, Retry, RunOutcome};
 use serde_json::{Value, json};
 use std::time::Duration;
 

@@ -6,8 +6,10 @@ use counterpoint::definition::{
     Join, Link, Map, Milestone, Node, OnUnmet, Precondition, RaceOption, Reducer, Remaining, Rounds, SignalRule, State,
     States, Variable, WaitFor, Work,
 };
+use counterpoint::definition::{OnCompensationFailure, OnFailure};
+use counterpoint::task::Usage;
 use counterpoint::workflow::{Attempt, Step, Workflow};
-use counterpoint::{Failure, FailureKind, OnCompensationFailure, OnFailure, Policy, Retry, Usage};
+use counterpoint::{Failure, FailureKind, Policy, Retry};
 use serde_json::json;
 use std::time::Duration;
 

@@ -1,9 +1,11 @@
 //! The step oracle: each fact must be legal given what was before it, and caused by the command or by time.
 
 use super::state::{MAgent, MStage, MTask, Model};
+use counterpoint::message::{AgentEvent, ControlEvent, Next, TaskEvent};
+use counterpoint::task::{Bound, Exhausted, Jitter, SideEffects};
 use counterpoint::{
-    AgentCommand, AgentEvent, AttemptId, Bound, Command, ControlEvent, Entry, Event, Exhausted, Failure, FailureKind,
-    Incarnation, Jitter, Name, Next, Payload, SideEffects, TaskCommand, TaskEvent, TaskId, TaskOutcome, TaskSpec,
+    AgentCommand, AttemptId, Command, Entry, Event, Failure, FailureKind, Incarnation, Name, Payload, TaskCommand,
+    TaskId, TaskOutcome, TaskSpec,
 };
 use std::sync::Arc;
 use std::time::Duration;

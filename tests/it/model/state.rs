@@ -1,9 +1,8 @@
 //! What the model knows, and the questions that it answers by looking at everything.
 
-use counterpoint::{
-    AgentId, AgentSpec, AttemptId, Bound, Discipline, Incarnation, Limits, Name, TaskId, TaskOutcome, TaskSpec,
-    TaskStatus, Time,
-};
+use counterpoint::scheduler::{Discipline, TaskStatus};
+use counterpoint::task::Bound;
+use counterpoint::{AgentId, AgentSpec, AttemptId, Incarnation, Limits, Name, TaskId, TaskOutcome, TaskSpec, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -1,9 +1,11 @@
 //! Random commands, most of them sensible and many of them not.
 
 use super::world::{Routing, Setup, World};
+use counterpoint::scheduler::Discipline;
+use counterpoint::task::{Exhausted, Jitter};
 use counterpoint::{
-    AgentCommand, AgentId, AgentSpec, AttemptId, Command, Discipline, Exhausted, Failure, Incarnation, Jitter, Needs,
-    Payload, Policy, Retry, TaskCommand, TaskId, TaskSpec, Tier, Time,
+    AgentCommand, AgentId, AgentSpec, AttemptId, Command, Failure, Incarnation, Needs, Payload, Policy, Retry,
+    TaskCommand, TaskId, TaskSpec, Tier, Time,
 };
 use proptest::prelude::*;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! What the answer to a command must be, from the model's state and the documentation of the commands.
 
 use super::state::{MStage, MTask, Model};
-use counterpoint::rejected::{Conflict, Forbidden, Invalid, Misuse, Overload, Stale, Unknown, WrongState};
+use counterpoint::message::rejected::{Conflict, Forbidden, Invalid, Misuse, Overload, Stale, Unknown, WrongState};
 use counterpoint::{
     Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Incarnation, Name, Payload, Rejected, TaskCommand,
     TaskId, TaskOutcome, TaskSpec,

@@ -2,10 +2,12 @@
 
 use super::state::Model;
 use super::verdict::without_advice;
+use counterpoint::message::{AgentEvent, TaskEvent};
 use counterpoint::routing::{ByPriority, Custom, FirstCapable, LeastLoaded, RoundRobin};
+use counterpoint::scheduler::Discipline;
 use counterpoint::{
-    Accepted, AgentCommand, AgentEvent, AgentId, Command, Config, Discipline, Effect, Entry, Event, FailureKind,
-    Incarnation, Limits, Outbox, Rejected, Scheduler, TaskEvent, TaskId, Time,
+    Accepted, AgentCommand, AgentId, Command, Config, Effect, Entry, Event, FailureKind, Incarnation, Limits, Outbox,
+    Rejected, Scheduler, TaskId, Time,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -247,7 +249,7 @@ impl World {
         let real: BTreeMap<AgentId, _> = scheduler
             .agents()
             .map(|agent| {
-                let draining = agent.status() == counterpoint::AgentStatus::Draining;
+                let draining = agent.status() == counterpoint::task::AgentStatus::Draining;
                 (
                     agent.spec().id,
                     (agent.incarnation(), agent.spec().clone(), draining, agent.in_flight(), agent.heard()),

@@ -5,7 +5,8 @@ use crate::flow::{RUN, World, flow, step, work};
 use counterpoint::definition::{
     Action, Body, Condition, Expr, Link, Node, Pick, RaceOption, Repeat, SignalRule, State, States, WaitFor,
 };
-use counterpoint::{Accepted, NodeStatus, RunPhase, Time};
+use counterpoint::message::{NodeStatus, RunPhase};
+use counterpoint::{Accepted, Time};
 use serde_json::json;
 use std::time::Duration;
 

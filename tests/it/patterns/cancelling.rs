@@ -2,8 +2,9 @@
 
 use super::{after, count, each, run, several};
 use crate::flow::{flow, step, undoable};
+use counterpoint::RunOutcome;
 use counterpoint::definition::{Handler, Link};
-use counterpoint::{NodeStatus, RunOutcome, RunPhase};
+use counterpoint::message::{NodeStatus, RunPhase};
 use serde_json::json;
 
 /// 19, cancel task: withdrawn wherever it stands; one that has completed stays completed.
@@ -69,7 +70,8 @@ fn wcp_26_cancel_instances() {
 /// 27, complete multiple instances: those under way are withdrawn, and the run goes on as if all were done.
 #[test]
 fn wcp_27_complete_instances() {
-    use counterpoint::{NodeRemedy, Payload, RunCommand};
+    use counterpoint::message::NodeRemedy;
+    use counterpoint::{Payload, RunCommand};
     let mut world = run([several("all", each("x")), after("next", &["all"])], json!([0, 1, 2]));
     world.done("x", 5);
     let complete = NodeRemedy::Complete { output: Payload::NULL, reason: "enough".into() };

@@ -2,8 +2,9 @@
 
 use super::{after, count, each, run, several};
 use crate::flow::{RUN, World, json as payload};
+use counterpoint::RunCommand;
 use counterpoint::definition::{Completion, Condition, Expr};
-use counterpoint::{NodeStatus, RunCommand, RunPhase};
+use counterpoint::message::{NodeStatus, RunPhase};
 use serde_json::json;
 
 fn item(world: &mut World, item: u32, value: i64) {

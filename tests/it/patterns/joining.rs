@@ -3,7 +3,7 @@
 use super::{after, again, always_before, choice, count, each, on, run, several};
 use crate::flow::{World, flow, step};
 use counterpoint::definition::{Join, Link, Node, Pick, Remaining};
-use counterpoint::{NodeStatus, RunPhase};
+use counterpoint::message::{NodeStatus, RunPhase};
 use serde_json::{Value, json};
 
 fn join(name: &str, before: &[&str], join: Join) -> Node {

@@ -2,8 +2,8 @@
 
 use super::{after, play, run, within};
 use crate::flow::{flow, step};
-use counterpoint::NodeStatus;
 use counterpoint::definition::{Milestone, Node};
+use counterpoint::message::NodeStatus;
 
 fn alone(node: Node) -> Node {
     node.with_mutex("one at a time")

@@ -5,9 +5,11 @@ use counterpoint::planning::{
     RunTensorError, Settings, Task, TaskTensor, improve, plan_project, validate,
 };
 use counterpoint::routing::FirstCapable;
+use counterpoint::scheduler::TaskStatus;
+use counterpoint::task::Affinity;
 use counterpoint::{
-    Affinity, AgentCommand, AgentId, Command, Config, Effect, Engine, Failure, Name, Outbox, Payload, Random,
-    RunCommand, RunId, RunSpec, TaskId, TaskStatus, Tier, Time,
+    AgentCommand, AgentId, Command, Config, Effect, Engine, Failure, Name, Outbox, Payload, Random, RunCommand, RunId,
+    RunSpec, TaskId, Tier, Time,
 };
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;

@@ -1,14 +1,16 @@
 //! An example of each kind of message and its schema, in `tests/golden/protocol`, rewritten when `UPDATE_GOLDEN=1` is set.
 
 use super::validator::faults;
+use counterpoint::message::rejected::{Overload, Stale};
 use counterpoint::protocol::{
     Act, AgentCard, Body, Kind, Malformed, Message, MessageId, Proposal, Submission, TraceContext, Unwilling, Verdict,
     WireLimits, schema,
 };
-use counterpoint::rejected::{Overload, Stale};
+use counterpoint::scheduler::TaskStatus;
+use counterpoint::task::Usage;
 use counterpoint::{
     Accepted, AgentId, AgentSpec, AttemptId, Command, Config, Effect, Failure, Incarnation, Needs, Outbox, Payload,
-    Policy, Rejected, Retry, Scheduler, TaskId, TaskOutcome, TaskSpec, TaskStatus, Tier, Time, Usage,
+    Policy, Rejected, Retry, Scheduler, TaskId, TaskOutcome, TaskSpec, Tier, Time,
 };
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};

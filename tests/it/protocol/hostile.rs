@@ -50,7 +50,7 @@ fn bounds_come_first() {
         value = Value::Array(vec![value]);
     }
     let (by, attempt) = (Incarnation::new(AgentId::new(7), 1), AttemptId::new(TaskId::new(1), 1));
-    let verdict = Verdict::Succeeded { output: Payload::new(value), usage: counterpoint::Usage::default() };
+    let verdict = Verdict::Succeeded { output: Payload::new(value), usage: counterpoint::task::Usage::default() };
     let message = Message::new(MessageId::new("x").unwrap(), Body::Result { by, attempt, verdict });
     assert_eq!(message.encode(&generous), Err(Malformed::TooDeep { limit: 120 }));
 }

@@ -4,9 +4,10 @@
 mod model;
 mod rules;
 
+use counterpoint::Payload;
 use counterpoint::dag::{Builder, Dag, NodeIx};
+use counterpoint::definition::OnCompensationFailure;
 use counterpoint::saga::{Answer, Saga, SagaFact, Settle, StepSpec, Work, WorkKind};
-use counterpoint::{OnCompensationFailure, Payload};
 use model::Model;
 use proptest::prelude::*;
 

@@ -1,8 +1,9 @@
 //! What a journal may say about a saga: an independent reading of the rules, by search in the graph.
 
+use counterpoint::Payload;
 use counterpoint::dag::{Dag, NodeIx};
+use counterpoint::definition::OnCompensationFailure;
 use counterpoint::saga::{SagaFact, SagaOutcome, StepSpec};
-use counterpoint::{OnCompensationFailure, Payload};
 use std::collections::BTreeSet;
 
 type Ruling = Result<(), String>;

@@ -1,9 +1,10 @@
 //! Journals in files: what was written is read.
 
 use super::{ONE, key};
-use crate::insight::script::turned_back;
+use crate::observe::script::turned_back;
+use counterpoint::engine::EngineSnapshot;
 use counterpoint::journal::sealed::{Encoding, Head, Stream};
-use counterpoint::{Config, Engine, EngineSnapshot, Entry};
+use counterpoint::{Config, Engine, Entry};
 use std::path::PathBuf;
 
 fn path(name: &str) -> PathBuf {

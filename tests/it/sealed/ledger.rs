@@ -1,10 +1,11 @@
 //! Ledgers: who commanded what, so that nobody can change it afterwards.
 
 use super::key;
+use counterpoint::access::Token;
 use counterpoint::access::{Decision, Gate, Policy, Principal, Role, Unauthenticated};
-use counterpoint::insight::AuditLine;
 use counterpoint::journal::sealed::{Key, Ledger, LedgerFault, Mark, Stream};
-use counterpoint::{Command, Config, Engine, Limits, Outbox, TaskId, TaskSpec, Time, Token};
+use counterpoint::observe::AuditLine;
+use counterpoint::{Command, Config, Engine, Limits, Outbox, TaskId, TaskSpec, Time};
 use serde_json::{Value, json};
 
 fn stream() -> Stream {

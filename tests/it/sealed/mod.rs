@@ -6,10 +6,11 @@ mod tamper;
 
 use crate::flow::draw::{Draws, Taste, definition, input};
 use crate::flow::{RUN, World};
-use crate::insight::script::turned_back;
+use crate::observe::script::turned_back;
 use counterpoint::journal::Epoch;
 use counterpoint::journal::sealed::{Encoding, Head, Key, SealError, Sealer, Stream};
-use counterpoint::{Command, Config, Engine, Entry, Limits, Payload, RestoreError, RunSpec, Seq, TaskEvent};
+use counterpoint::message::TaskEvent;
+use counterpoint::{Command, Config, Engine, Entry, Limits, Payload, RestoreError, RunSpec, Seq};
 use proptest::prelude::*;
 
 const ONE: Epoch = Epoch::new(1);

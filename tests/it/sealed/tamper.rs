@@ -1,10 +1,11 @@
 //! What accidents and attackers do to a journal, and what is said of it.
 
 use super::{ONE, bounds, key, sealed, streams};
-use crate::insight::script::{small, turned_back};
+use crate::observe::script::{small, turned_back};
 use counterpoint::journal::Epoch;
 use counterpoint::journal::sealed::{Encoding, Head, Key, Stream};
-use counterpoint::{AgentEvent, AgentId, Entry, Incarnation, Limits, RestoreError, Seq, Time};
+use counterpoint::message::AgentEvent;
+use counterpoint::{AgentId, Entry, Incarnation, Limits, RestoreError, Seq, Time};
 
 /// A journal of three records.
 fn short(stream: &Stream) -> (Vec<Entry>, Vec<u8>) {

@@ -1,11 +1,10 @@
 //! Work that is handed on, on agents that die and are slow, under the rules that share nothing with the engine.
 
 use crate::language::{compiled, example};
+use counterpoint::message::{NodeEvent, PartEvent};
 use counterpoint::sim::{AgentModel, Distribution, Fault, Faults, Job, Report, Rules, Simulation};
 use counterpoint::workflow::Attempt;
-use counterpoint::{
-    AgentId, AgentSpec, Entry, Event, Failure, Limits, NodeEvent, PartEvent, Payload, RunId, RunOutcome, TaskSpec, Time,
-};
+use counterpoint::{AgentId, AgentSpec, Entry, Event, Failure, Limits, Payload, RunId, RunOutcome, TaskSpec, Time};
 use serde_json::{Value, json};
 use std::time::Duration;
 

@@ -1,10 +1,12 @@
 //! Everything that can happen in a tiny case, in every order: three tasks, two agents, every word as often as it is said and as
 //! late as it comes, a crash after every fact. What was seen before is not looked at again.
 
+use counterpoint::engine::EngineSnapshot;
 use counterpoint::sim::{Oracle, Rules, Step};
+use counterpoint::task::Jitter;
 use counterpoint::{
-    Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Config, Effect, Engine, EngineSnapshot, Entry,
-    Failure, Incarnation, Jitter, Limits, Outbox, Payload, Policy, Retry, TaskCommand, TaskId, TaskSpec, Time,
+    Accepted, AgentCommand, AgentId, AgentSpec, AttemptId, Command, Config, Effect, Engine, Entry, Failure,
+    Incarnation, Limits, Outbox, Payload, Policy, Retry, TaskCommand, TaskId, TaskSpec, Time,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -116,9 +118,9 @@ impl Place {
         let _ = engine.handle(now, Command::register(agent(9).with_capacity(9)), &mut out);
         for _ in 0..60 {
             let left = self.journal.iter().filter_map(|entry| match &entry.event {
-                counterpoint::Event::Task { event: counterpoint::TaskEvent::Submitted { spec, .. }, .. } => {
-                    engine.task(spec.id)
-                }
+                counterpoint::Event::Task {
+                    event: counterpoint::message::TaskEvent::Submitted { spec, .. }, ..
+                } => engine.task(spec.id),
                 _ => None,
             });
             if left.into_iter().all(|task| task.status().is_terminal()) {

@@ -1,15 +1,16 @@
 //! Known answers, and the same answers every time.
 
-use counterpoint::capacity::erlang;
 use counterpoint::definition::{Action, Definition, Expr, Link, Node, Work};
-use counterpoint::rejected::Invalid;
+use counterpoint::message::rejected::Invalid;
+use counterpoint::resilience::capacity::erlang;
+use counterpoint::scheduler::TaskStatus;
 use counterpoint::sim::{
     AgentModel, Arrivals, Distribution, Fault, Faults, Job, Operation, Report, Rules, SimError, Simulation, Step,
 };
 use counterpoint::workflow::Attempt;
 use counterpoint::{
     AgentCommand, AgentId, AgentSpec, Command, Config, Failure, Payload, Policy, Rejected, Retry, RunId, RunOutcome,
-    RunSpec, TaskCommand, TaskId, TaskSpec, TaskStatus, Time,
+    RunSpec, TaskCommand, TaskId, TaskSpec, Time,
 };
 use std::cell::Cell;
 use std::rc::Rc;

@@ -1,12 +1,14 @@
 //! The host dies at every fact of four loads, in the midst of an append if need be: what comes of them stays the same.
 
 use crate::language::{able, compiled, example};
+use counterpoint::message::{NodeStatus, ResetPoint, RunEvent};
 use counterpoint::scheduler::Preemption;
+use counterpoint::scheduler::TaskStatus;
 use counterpoint::sim::{AgentModel, Arrivals, Distribution, Job, Operation, Report, Rules, Simulation};
 use counterpoint::workflow::Attempt;
 use counterpoint::{
-    AgentId, AgentSpec, Config, Event, Failure, Limits, NodeStatus, Payload, Policy, ResetPoint, Retry, RunCommand,
-    RunEvent, RunId, RunOutcome, TaskId, TaskSpec, TaskStatus, Tier, Time,
+    AgentId, AgentSpec, Config, Event, Failure, Limits, Payload, Policy, Retry, RunCommand, RunId, RunOutcome, TaskId,
+    TaskSpec, Tier, Time,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

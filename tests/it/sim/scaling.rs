@@ -1,9 +1,10 @@
 //! Advice on the number of agents that is followed: policies can be tried before they cost anything.
 
-use counterpoint::capacity::scaling::{Config as Aims, Rules as Policy};
+use counterpoint::message::{AgentEvent, ControlEvent};
+use counterpoint::resilience::capacity::scaling::{Config as Aims, Rules as Policy};
 use counterpoint::scheduler::Scaling;
 use counterpoint::sim::{AgentModel, Arrivals, Fault, Faults, Job, Report, Rules, Simulation};
-use counterpoint::{AgentEvent, AgentId, AgentSpec, Config, ControlEvent, Event, TaskId, TaskSpec, Time};
+use counterpoint::{AgentId, AgentSpec, Config, Event, TaskId, TaskSpec, Time};
 use std::time::Duration;
 
 const STARTUP: Duration = Duration::from_secs(20);

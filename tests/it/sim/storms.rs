@@ -1,9 +1,10 @@
 //! Storms: seeds that once failed, some that never did, and the proof that a storm finds what is wrong.
 
+use counterpoint::Config;
 use counterpoint::routing::{Custom, RoundRobin};
+use counterpoint::scheduler::Discipline;
 use counterpoint::sim::Fault;
 use counterpoint::sim::storm::{Case, Storm, Tally};
-use counterpoint::{Config, Discipline};
 use std::collections::BTreeSet;
 
 /// Each line of the list is a case that has failed once; what stands behind it says why.

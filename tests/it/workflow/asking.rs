@@ -4,7 +4,8 @@ use crate::flow::{RUN, World, flow, step};
 use counterpoint::definition::{
     Action, Condition, Definition, Expr, Link, Node, RaceOption, Reducer, SignalRule, Variable, WaitFor,
 };
-use counterpoint::{Accepted, Limits, NodeStatus};
+use counterpoint::message::NodeStatus;
+use counterpoint::{Accepted, Limits};
 use serde_json::json;
 
 fn told() -> Definition {

@@ -3,8 +3,9 @@
 use super::map;
 use crate::flow::{World, flow, step, undoable};
 use counterpoint::definition::{Action, Definition, Expr, Handler, Join, Link, Node, Remaining};
+use counterpoint::message::{NodeStatus, RunPhase};
 use counterpoint::workflow::{Fault, validate};
-use counterpoint::{Failure, FailureKind, Limits, NodeStatus, RunOutcome, RunPhase, Time};
+use counterpoint::{Failure, FailureKind, Limits, RunOutcome, Time};
 use serde_json::json;
 use std::time::Duration;
 

@@ -2,8 +2,9 @@
 
 use super::choice;
 use crate::flow::{World, flow, step, undoable};
+use counterpoint::RunOutcome;
 use counterpoint::definition::{Action, Definition, Expr, Join, Link, Node, Pick, Remaining};
-use counterpoint::{Cause, NodeStatus, RunOutcome, RunPhase};
+use counterpoint::message::{Cause, NodeStatus, RunPhase};
 use serde_json::json;
 
 fn chosen(pick: Pick, otherwise: Option<&str>, number: i64) -> World {

@@ -3,10 +3,12 @@
 use super::map;
 use crate::flow::{RUN, World, flow, json as payload, step, tell, undoable, work};
 use counterpoint::definition::{Action, Body, Budget, Condition, Definition, Expr, Handler, Link, Node, Repeat, Work};
-use counterpoint::rejected::Misuse;
+use counterpoint::engine::Balance;
+use counterpoint::message::rejected::Misuse;
+use counterpoint::message::{Cause, LimitReached, Measure, NodeOutcome, NodeStatus, TaskEvent};
+use counterpoint::task::{Spending, Usage};
 use counterpoint::{
-    AgentId, AgentSpec, Balance, Cause, Command, Event, Failure, LimitReached, Measure, NodeOutcome, NodeStatus,
-    Policy, Rejected, Retry, RunOutcome, RunSpec, Spending, TaskEvent, TaskId, TaskSpec, Time, Usage,
+    AgentId, AgentSpec, Command, Event, Failure, Policy, Rejected, Retry, RunOutcome, RunSpec, TaskId, TaskSpec, Time,
 };
 use serde_json::{Value, json};
 use std::time::Duration;

@@ -2,10 +2,9 @@
 
 use crate::flow::{RUN, World, flow, step, undoable};
 use counterpoint::definition::{Action, Body, Call, Case, Condition, Definition, Expr, Link, Node, Pick};
+use counterpoint::message::{Cause, LimitReached, NodeEvent, NodeOutcome, NodeStatus, RunEvent};
 use counterpoint::workflow::{Fault, validate};
-use counterpoint::{
-    Cause, Command, Event, LimitReached, Limits, NodeEvent, NodeOutcome, NodeStatus, RunEvent, RunId, RunOutcome,
-};
+use counterpoint::{Command, Event, Limits, RunId, RunOutcome};
 use serde_json::json;
 
 fn call(name: &str, call: Call) -> Node {

@@ -2,11 +2,9 @@
 
 use crate::flow::{RUN, World, flow, json, step, undoable};
 use counterpoint::definition::{Action, Definition, Link, Node};
-use counterpoint::rejected::{Conflict, Invalid, Misuse, Overload, Unknown, WrongState};
-use counterpoint::{
-    Accepted, Command, CompensationRemedy, Limits, NodeStatus, Rejected, RunCommand, RunId, RunPhase, RunSpec,
-    TaskCommand,
-};
+use counterpoint::message::rejected::{Conflict, Invalid, Misuse, Overload, Unknown, WrongState};
+use counterpoint::message::{CompensationRemedy, NodeStatus, RunPhase};
+use counterpoint::{Accepted, Command, Limits, Rejected, RunCommand, RunId, RunSpec, TaskCommand};
 
 fn refused(world: &mut World, command: impl Into<Command>, why: &Rejected) {
     let before = serde_json::to_string(&world.engine.snapshot()).unwrap();

@@ -4,9 +4,10 @@ use crate::flow::{World, flow, json as payload, step, work};
 use counterpoint::definition::{
     Action, Body, Case, Condition, Definition, Expr, Link, Map, Node, Pick, Reducer, Variable,
 };
-use counterpoint::rejected::Unknown;
+use counterpoint::message::rejected::Unknown;
+use counterpoint::message::{NodeEvent, NodeStatus, RunPhase};
 use counterpoint::workflow::{Fault, Place, validate};
-use counterpoint::{Config, Event, Limits, NodeEvent, NodeStatus, Payload, Rejected, RunOutcome, RunPhase};
+use counterpoint::{Config, Event, Limits, Payload, Rejected, RunOutcome};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

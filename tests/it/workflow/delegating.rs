@@ -4,12 +4,16 @@ use crate::flow::{RUN, World, flow, tell, work};
 use counterpoint::definition::{
     Action, Answer, Budget, Delegate, Gather, Link, Node, Reducer, Results, Rounds, Subtask,
 };
-use counterpoint::rejected::WrongState;
+use counterpoint::message::rejected::WrongState;
+use counterpoint::message::{
+    CatalogueEvent, Cause, LastRound, LimitReached, Measure, Migration, NodeEvent, NodeOutcome, NodeRemedy, PartEvent,
+    PartOutcome, TaskEvent,
+};
+use counterpoint::task::Usage;
 use counterpoint::workflow::{Fault, validate};
 use counterpoint::{
-    AgentId, AgentSpec, AttemptId, CatalogueEvent, Cause, Command, Engine, Entry, Event, Failure, LastRound,
-    LimitReached, Limits, Measure, Migration, Needs, NodeEvent, NodeOutcome, NodeRemedy, PartEvent, PartOutcome,
-    Payload, Rejected, Retry, RunCommand, RunOutcome, TaskEvent, Usage,
+    AgentId, AgentSpec, AttemptId, Command, Engine, Entry, Event, Failure, Limits, Needs, Payload, Rejected, Retry,
+    RunCommand, RunOutcome,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -502,7 +506,8 @@ fn it_goes_on_when_its_run_moves_and_loses_nothing_that_matters() {
 #[cfg(feature = "observe")]
 #[test]
 fn it_is_told_in_words_pictures_and_lineage() {
-    use counterpoint::insight::{Lineage, Picture, Projection, describe};
+    use counterpoint::journal::Projection;
+    use counterpoint::observe::{Lineage, Picture, describe};
     let delegate = research().gathered(Gather::Work(work("write")));
     let mut world = World::new();
     world.say(Command::register(AgentSpec::new(AgentId::new(2)))).unwrap();
@@ -588,7 +593,7 @@ fn judge(journal: &[Entry]) -> Result<(), String> {
             }
             Event::Task { event: TaskEvent::Submitted { spec, .. }, .. } => {
                 let Some(owner) = spec.owner.filter(|owner| owner.node.index() == 0) else { continue };
-                if owner.phase != counterpoint::Phase::Do {
+                if owner.phase != counterpoint::task::Phase::Do {
                     continue;
                 }
                 let part = due.pop().unwrap_or_else(|| {

@@ -2,7 +2,8 @@
 
 use crate::flow::{RUN, World, flow, step, undoable, work};
 use counterpoint::definition::{Action, Body, Condition, Expr, Join, Link, Node, Remaining, Repeat};
-use counterpoint::{Accepted, Cause, NodeStatus, RunCommand, RunOutcome, RunPhase};
+use counterpoint::message::{Cause, NodeStatus, RunPhase};
+use counterpoint::{Accepted, RunCommand, RunOutcome};
 use serde_json::json;
 use std::time::Duration;
 

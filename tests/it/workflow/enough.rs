@@ -2,8 +2,9 @@
 
 use crate::flow::{RUN, World, flow, json as payload, step, work};
 use counterpoint::definition::{Action, Body, Case, Completion, Condition, Expr, Link, Map, Node, Pick, Repeat};
-use counterpoint::rejected::WrongState;
-use counterpoint::{Accepted, LimitReached, NodeOutcome, NodeStatus, Rejected, RunCommand, RunOutcome, RunPhase};
+use counterpoint::message::rejected::WrongState;
+use counterpoint::message::{LimitReached, NodeOutcome, NodeStatus, RunPhase};
+use counterpoint::{Accepted, Rejected, RunCommand, RunOutcome};
 use serde_json::json;
 
 fn mapped(map: Map) -> Node {

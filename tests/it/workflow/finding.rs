@@ -1,11 +1,10 @@
 //! Runs are found by key and page by page; a key may be held by one run at a time.
 
 use crate::flow::{World, flow, step};
-use counterpoint::rejected::{Conflict, Invalid};
-use counterpoint::{
-    Accepted, Command, Config, Engine, EngineSnapshot, Limits, Rejected, RunCommand, RunCursor, RunFilter, RunId,
-    RunPhase, RunSpec, RunStanding, Time,
-};
+use counterpoint::engine::{EngineSnapshot, RunCursor, RunFilter, RunStanding};
+use counterpoint::message::RunPhase;
+use counterpoint::message::rejected::{Conflict, Invalid};
+use counterpoint::{Accepted, Command, Config, Engine, Limits, Rejected, RunCommand, RunId, RunSpec, Time};
 
 fn world() -> World {
     let mut world = World::new();

@@ -5,11 +5,9 @@ use crate::flow::{RUN, World, flow, step, tell, undoable, work};
 use counterpoint::definition::{
     Action, Body, Condition, Definition, Expr, Handler, Join, Link, Node, Precondition, Repeat,
 };
+use counterpoint::message::{NodeEvent, NodeRemedy, NodeStatus, Refusal};
 use counterpoint::workflow::{Fault, Place, validate};
-use counterpoint::{
-    Config, Event, FailureKind, Limits, NodeEvent, NodeRemedy, NodeStatus, Payload, Policy, Refusal, Retry, RunCommand,
-    RunOutcome,
-};
+use counterpoint::{Config, Event, FailureKind, Limits, Payload, Policy, Retry, RunCommand, RunOutcome};
 use serde_json::json;
 
 fn positive() -> Condition {

@@ -1,12 +1,12 @@
 //! A failure that nothing takes care of waits for an operator's word, where the workflow says so.
 
 use crate::flow::{RUN, World, flow, step, undoable, work};
+use counterpoint::definition::OnFailure;
 use counterpoint::definition::{Action, Body, Case, Condition, Definition, Expr, Handler, Link, Map, Node, Pick};
-use counterpoint::rejected::{Unknown, WrongState};
-use counterpoint::{
-    Accepted, Awaited, Event, Migration, NodeEvent, NodeRemedy, NodeStatus, OnFailure, Payload, Rejected, ResetPoint,
-    RunCommand, RunOutcome, RunPhase, RunStanding,
-};
+use counterpoint::engine::{Awaited, RunStanding};
+use counterpoint::message::rejected::{Unknown, WrongState};
+use counterpoint::message::{Migration, NodeEvent, NodeRemedy, NodeStatus, ResetPoint, RunPhase};
+use counterpoint::{Accepted, Event, Payload, Rejected, RunCommand, RunOutcome};
 use serde_json::json;
 use std::time::Duration;
 

@@ -4,8 +4,10 @@ use crate::flow::{RUN, World, flow, step, work};
 use counterpoint::definition::{
     Action, Body, Budget, Definition, Expr, Join, Link, Map, Node, Reducer, Remaining, Trigger, Variable,
 };
-use counterpoint::rejected::WrongState;
-use counterpoint::{Accepted, Command, Failure, Migration, Obstacle, Payload, Rejected, RunCommand, RunOutcome, Usage};
+use counterpoint::message::rejected::WrongState;
+use counterpoint::message::{Migration, Obstacle};
+use counterpoint::task::Usage;
+use counterpoint::{Accepted, Command, Failure, Payload, Rejected, RunCommand, RunOutcome};
 use serde_json::{Value, json};
 
 fn migrate(world: &mut World, to: Definition) -> Result<Accepted, Rejected> {

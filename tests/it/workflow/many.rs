@@ -3,7 +3,9 @@
 use super::map;
 use crate::flow::{World, flow, json as payload, step, undoable, work};
 use counterpoint::definition::{Action, Body, Condition, Expr, Link, Node, Repeat};
-use counterpoint::{Cause, Command, Config, Engine, Limits, NodeStatus, RunOutcome, TaskStatus};
+use counterpoint::message::{Cause, NodeStatus};
+use counterpoint::scheduler::TaskStatus;
+use counterpoint::{Command, Config, Engine, Limits, RunOutcome};
 use serde_json::json;
 
 #[test]

@@ -5,11 +5,10 @@ use counterpoint::definition::{
     Action, Body, Condition, Definition, Expr, Handler, Join, Link, Map, Milestone, Node, RaceOption, Remaining, State,
     States, Trigger, WaitFor,
 };
-use counterpoint::rejected::{Invalid, Misuse, Unknown, WrongState};
-use counterpoint::{
-    Accepted, Command, Config, Engine, EngineSnapshot, Migration, MigrationTarget, NodeRemedy, NodeStatus, Obstacle,
-    Rejected, RunCommand, RunId, RunOutcome, RunPhase,
-};
+use counterpoint::engine::EngineSnapshot;
+use counterpoint::message::rejected::{Invalid, Misuse, Unknown, WrongState};
+use counterpoint::message::{Migration, MigrationTarget, NodeRemedy, NodeStatus, Obstacle, RunPhase};
+use counterpoint::{Accepted, Command, Config, Engine, Rejected, RunCommand, RunId, RunOutcome};
 use serde_json::{Value, json};
 use std::time::Duration;
 

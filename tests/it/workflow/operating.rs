@@ -2,8 +2,9 @@
 
 use crate::flow::{RUN, World, flow, step, undoable};
 use counterpoint::definition::{Action, Link, Node};
-use counterpoint::rejected::WrongState;
-use counterpoint::{Accepted, NodeRemedy, NodeStatus, Payload, Rejected, RunCommand, RunOutcome, RunPhase};
+use counterpoint::message::rejected::WrongState;
+use counterpoint::message::{NodeRemedy, NodeStatus, RunPhase};
+use counterpoint::{Accepted, Payload, Rejected, RunCommand, RunOutcome};
 use serde_json::json;
 
 fn pause(world: &mut World) -> Result<Accepted, Rejected> {

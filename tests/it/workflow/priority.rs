@@ -2,10 +2,11 @@
 
 use crate::flow::{RUN, World, flow, json, step, tell, work};
 use counterpoint::definition::{Action, Body, Link, Node};
-use counterpoint::rejected::{Unknown, WrongState};
+use counterpoint::message::rejected::{Unknown, WrongState};
+use counterpoint::message::{ControlEvent, RunEvent, RunPhase};
 use counterpoint::{
-    Accepted, AgentCommand, AgentId, AgentSpec, Command, Config, ControlEvent, Engine, Entry, Event, Rejected,
-    RunCommand, RunEvent, RunId, RunPhase, RunSpec, TaskCommand, TaskId, TaskSpec, Tier,
+    Accepted, AgentCommand, AgentId, AgentSpec, Command, Config, Engine, Entry, Event, Rejected, RunCommand, RunId,
+    RunSpec, TaskCommand, TaskId, TaskSpec, Tier,
 };
 
 /// A world with one agent that does one thing at a time.
@@ -149,8 +150,8 @@ fn single_tasks_that_wait_can_be_moved_all_or_none() {
 #[cfg(feature = "observe")]
 #[test]
 fn the_audit_tells_of_operations_with_their_grounds() {
-    use counterpoint::Migration;
-    use counterpoint::insight::{Actor, AuditLine};
+    use counterpoint::message::Migration;
+    use counterpoint::observe::{Actor, AuditLine};
     let mut world = world().begin(flow([step("a"), step("b")]), 0);
     world.say(Command::define(flow([step("a"), step("b"), step("c")]).with_version(1))).unwrap();
     let reason = || "the boss".into();

@@ -4,9 +4,10 @@ use crate::flow::{RUN, World, flow, json, step};
 use counterpoint::definition::{
     Action, Condition, Decision, Definition, Expr, Link, Map, Node, RaceOption, SignalRule, WaitFor,
 };
-use counterpoint::rejected::{Forbidden, Overload, Unknown, WrongState};
+use counterpoint::message::rejected::{Forbidden, Overload, Unknown, WrongState};
+use counterpoint::message::{NodeStatus, RunPhase};
 use counterpoint::workflow::{Fault, validate};
-use counterpoint::{Accepted, Limits, Name, NodeStatus, Rejected, RunCommand, RunPhase, Time};
+use counterpoint::{Accepted, Limits, Name, Rejected, RunCommand, Time};
 use serde_json::{Value, json};
 use std::time::Duration;
 

@@ -2,11 +2,11 @@
 
 use crate::flow::{RUN, World, flow, step, undoable};
 use counterpoint::definition::{Action, Definition, Join, Link, Node};
-use counterpoint::rejected::{Conflict, Invalid, Misuse, Overload, Unknown, WrongState};
-use counterpoint::{
-    Accepted, CompensationRemedy, Config, Engine, EngineSnapshot, Entry, Event, Limits, NodeIx, NodeRef, NodeStatus,
-    Rejected, ResetObstacle, ResetPoint, RunCommand, RunEvent, RunId, RunOutcome, RunPhase,
-};
+use counterpoint::engine::EngineSnapshot;
+use counterpoint::message::rejected::{Conflict, Invalid, Misuse, Overload, Unknown, WrongState};
+use counterpoint::message::{CompensationRemedy, NodeRef, NodeStatus, ResetObstacle, ResetPoint, RunEvent, RunPhase};
+use counterpoint::task::NodeIx;
+use counterpoint::{Accepted, Config, Engine, Entry, Event, Limits, Rejected, RunCommand, RunId, RunOutcome};
 use serde_json::json;
 
 fn after(node: Node, before: &str) -> Node {

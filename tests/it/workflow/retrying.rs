@@ -2,10 +2,11 @@
 
 use crate::flow::{RUN, World, flow, step, undoable};
 use counterpoint::definition::{Action, Link, Node};
-use counterpoint::rejected::{Conflict, Misuse, WrongState};
+use counterpoint::engine::EngineSnapshot;
+use counterpoint::message::rejected::{Conflict, Misuse, WrongState};
+use counterpoint::message::{NodeStatus, RunPhase};
 use counterpoint::{
-    Accepted, Command, Config, Engine, EngineSnapshot, Limits, NodeStatus, Outbox, Rejected, RunCommand, RunId,
-    RunOutcome, RunPhase, RunSpec,
+    Accepted, Command, Config, Engine, Limits, Outbox, Rejected, RunCommand, RunId, RunOutcome, RunSpec,
 };
 use serde_json::json;
 
@@ -137,7 +138,8 @@ fn a_workflow_within_is_done_anew() {
         world.done("x", 1);
     }
     assert!(world.engine.run(RUN).is_none(), "it has left memory");
-    let known = |run: &counterpoint::RunView<'_>| run.owner().is_none_or(|owner| world.engine.run(owner.run).is_some());
+    let known =
+        |run: &counterpoint::engine::RunView<'_>| run.owner().is_none_or(|owner| world.engine.run(owner.run).is_some());
     assert!(world.engine.runs().all(|run| known(&run)), "a run within it has not");
 }
 

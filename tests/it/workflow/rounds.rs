@@ -3,8 +3,9 @@
 use super::map;
 use crate::flow::{World, flow, step, undoable};
 use counterpoint::definition::{Action, Body, Expr, Join, Link, Node, Remaining, Repeat};
+use counterpoint::message::NodeStatus;
 use counterpoint::workflow::{Fault, validate};
-use counterpoint::{Limits, NodeStatus, RunOutcome};
+use counterpoint::{Limits, RunOutcome};
 use serde_json::{Value, json};
 
 /// Two maps `a` and `b` over the run's input, and a node after each of their items.

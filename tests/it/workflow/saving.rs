@@ -1,12 +1,11 @@
 //! Save-points and queries: back and forward again, and what is done about doubt.
 
 use crate::flow::{RUN, World, flow, step, undoable, work};
+use counterpoint::definition::OnCompensationFailure;
 use counterpoint::definition::{Action, Definition, Expr, Link, Node, SavePoint};
-use counterpoint::rejected::WrongState;
-use counterpoint::{
-    CompensationRemedy, Config, Engine, Limits, NodeStatus, OnCompensationFailure, Rejected, RunCommand, RunOutcome,
-    RunPhase, workflow::Fault,
-};
+use counterpoint::message::rejected::WrongState;
+use counterpoint::message::{CompensationRemedy, NodeStatus, RunPhase};
+use counterpoint::{Config, Engine, Limits, Rejected, RunCommand, RunOutcome, workflow::Fault};
 use serde_json::json;
 
 fn saved(save: SavePoint) -> Definition {

@@ -4,10 +4,11 @@ use crate::flow::{RUN, World, flow, step, undoable};
 use counterpoint::definition::{
     Action, Body, Decision, Definition, Expr, Handler, Link, Map, Node, RaceOption, WaitFor, Work,
 };
-use counterpoint::{
-    AgentId, AgentSpec, Awaited, Command, CompensationRemedy, Needs, Policy, RunCommand, RunStanding, Scope, TaskWait,
-    Time,
-};
+use counterpoint::engine::{Awaited, RunStanding};
+use counterpoint::message::CompensationRemedy;
+use counterpoint::scheduler::TaskWait;
+use counterpoint::task::Scope;
+use counterpoint::{AgentId, AgentSpec, Command, Needs, Policy, RunCommand, Time};
 use std::time::Duration;
 
 fn standing(world: &World) -> (RunStanding, Vec<String>) {

@@ -2,8 +2,9 @@
 
 use crate::flow::{RUN, World, flow, step, work};
 use counterpoint::definition::{Action, Body, Condition, Expr, Link, Node, State, States};
+use counterpoint::message::{LimitReached, NodeOutcome, NodeStatus};
 use counterpoint::workflow::{Fault, validate};
-use counterpoint::{LimitReached, Limits, NodeOutcome, NodeStatus, RunOutcome};
+use counterpoint::{Limits, RunOutcome};
 use serde_json::{Value, json};
 
 /// A state that does a task of its name.

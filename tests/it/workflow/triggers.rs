@@ -3,8 +3,9 @@
 use crate::flow::model::fires;
 use crate::flow::{World, flow, step};
 use counterpoint::definition::{Action, Case, Condition, Definition, Expr, Inputs, Join, Link, Node, Pick, Trigger};
+use counterpoint::message::NodeStatus;
 use counterpoint::workflow::{Fault, validate};
-use counterpoint::{Limits, NodeStatus, RunOutcome};
+use counterpoint::{Limits, RunOutcome};
 use serde_json::json;
 
 /// All words of this length over the letters.

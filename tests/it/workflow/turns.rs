@@ -1,9 +1,10 @@
 //! Mutual exclusion, interleaved routing, milestones.
 
 use crate::flow::{World, flow, step};
+use counterpoint::Limits;
 use counterpoint::definition::{Action, Link, Milestone, Node};
+use counterpoint::message::NodeStatus;
 use counterpoint::workflow::{Fault, validate};
-use counterpoint::{Limits, NodeStatus};
 
 fn alone(name: &str) -> Node {
     step(name).with_mutex("desk")

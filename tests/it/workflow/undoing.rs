@@ -3,8 +3,9 @@
 use super::map;
 use crate::flow::{RUN, World, flow, step, undoable, work};
 use counterpoint::definition::{Action, Body, Definition, Expr, Link, Map, Node};
-use counterpoint::rejected::WrongState;
-use counterpoint::{Accepted, CompensationRemedy, NodeStatus, Rejected, RunOutcome, RunPhase};
+use counterpoint::message::rejected::WrongState;
+use counterpoint::message::{CompensationRemedy, NodeStatus, RunPhase};
+use counterpoint::{Accepted, Rejected, RunOutcome};
 use serde_json::json;
 use std::sync::Arc;
 

@@ -2,12 +2,10 @@
 
 use crate::flow::{RUN, World, flow, json as payload, step};
 use counterpoint::definition::{Action, Body, Condition, Definition, Expr, Link, Map, Node, Reducer, Repeat, Variable};
-use counterpoint::rejected::{Invalid, Overload, Unknown, WrongState};
+use counterpoint::message::rejected::{Invalid, Overload, Unknown, WrongState};
+use counterpoint::message::{Migration, NodeEvent, Obstacle, RunEvent, RunPhase};
 use counterpoint::workflow::{Fault, Place, validate};
-use counterpoint::{
-    Accepted, Config, Event, Limits, Migration, NodeEvent, Obstacle, Payload, Rejected, RunCommand, RunEvent, RunId,
-    RunPhase,
-};
+use counterpoint::{Accepted, Config, Event, Limits, Payload, Rejected, RunCommand, RunId};
 use serde_json::{Value, json};
 
 fn update(world: &mut World, variable: &str, value: impl Into<Value>) -> Result<Accepted, Rejected> {

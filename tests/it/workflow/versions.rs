@@ -2,11 +2,10 @@
 
 use crate::flow::{RUN, World, flow, step, tell};
 use counterpoint::definition::{Definition, Link};
-use counterpoint::rejected::{Conflict, Unknown};
-use counterpoint::{
-    Accepted, CatalogueEvent, Command, Config, Engine, EngineSnapshot, Event, Rejected, RestoreError, RunCommand,
-    RunId, RunSpec,
-};
+use counterpoint::engine::EngineSnapshot;
+use counterpoint::message::CatalogueEvent;
+use counterpoint::message::rejected::{Conflict, Unknown};
+use counterpoint::{Accepted, Command, Config, Engine, Event, Rejected, RestoreError, RunCommand, RunId, RunSpec};
 use std::sync::Arc;
 
 /// Version n has n steps.
@@ -41,7 +40,7 @@ fn start(world: &mut World, id: u64, version: Option<u32>) -> Result<u32, Reject
 
 /// Name and version, on offer, default, active, finished.
 fn listed(engine: &Engine) -> Vec<(String, bool, bool, u32, u32)> {
-    let line = |view: &counterpoint::DefinitionView<'_>| {
+    let line = |view: &counterpoint::engine::DefinitionView<'_>| {
         (view.id.to_string(), view.is_offered, view.is_default, view.active, view.finished)
     };
     engine.definitions().iter().map(line).collect()

@@ -2,7 +2,8 @@
 
 use crate::flow::{RUN, World, flow, step};
 use counterpoint::definition::{Action, Expr, Link, Node};
-use counterpoint::{Command, NodeStatus, RunCommand, RunPhase};
+use counterpoint::message::{NodeStatus, RunPhase};
+use counterpoint::{Command, RunCommand};
 use serde_json::json;
 use std::time::Duration;
 

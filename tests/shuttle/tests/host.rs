@@ -2,13 +2,10 @@
 
 use counterpoint::host::Agent;
 use counterpoint::host::thread::{EventFilter, HostError, Snapshots, ThreadHost};
-use counterpoint::feed::Seen;
-use counterpoint::journal::{AppendError, Epoch, Journal, JournalError, MemoryJournal, Takeover};
+use counterpoint::journal::{AppendError, Epoch, Journal, JournalError, MemoryJournal, Seen, Takeover};
 use counterpoint::workflow::{Attempt, Step, Steps, Workflow};
-use counterpoint::{
-    AgentId, AgentSpec, AttemptId, Config, Engine, Entry, Failure, Payload, Policy, Retry, RunId, Seq, TaskCommand,
-    TaskId, TaskOutcome, TaskSpec, TaskStatus,
-};
+use counterpoint::{AgentId, AgentSpec, AttemptId, Config, Engine, Entry, Failure, Payload, Policy, Retry, RunId, Seq, TaskCommand, TaskId, TaskOutcome, TaskSpec};
+use counterpoint::scheduler::TaskStatus;
 use counterpoint_shuttle::check;
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::thread::{self, JoinHandle};

@@ -5,9 +5,10 @@ use counterpoint::routing::{
     Adaptive, BestMatch, ConsistentHash, CostAware, LeastLoaded, LinUcb, Maglev, MultiFactor, PeakEwma, Performance,
     Roster, RosterClass, RoundRobin, RoutingStrategy, TwoChoices, WeightedRoundRobin,
 };
+use counterpoint::task::Affinity;
 use counterpoint::{
-    Affinity, AgentId, AttemptId, Command, Config, Effect, Entry, Event, Needs, Outbox, Payload, Random, Scheduler,
-    TaskId, TaskSpec, Time,
+    AgentId, AttemptId, Command, Config, Effect, Entry, Event, Needs, Outbox, Payload, Random, Scheduler, TaskId,
+    TaskSpec, Time,
 };
 use counterpoint_peers::fleet::{Drawn, Round};
 use std::collections::VecDeque;

@@ -6,8 +6,9 @@
 
 use counterpoint::host::thread::{Snapshots, ThreadHost};
 use counterpoint::journal::sealed::{Key, Stream};
+use counterpoint::message::RunEvent;
 use counterpoint::workflow::{Attempt, Done, Flow, Step, Steps, Undo, Workflow};
-use counterpoint::{AgentId, AgentSpec, Config, Event, Failure, Policy, Retry, RunEvent, RunId, RunOutcome};
+use counterpoint::{AgentId, AgentSpec, Config, Event, Failure, Policy, Retry, RunId, RunOutcome};
 use counterpoint_journal_files::FileJournal;
 use std::error::Error;
 use std::fs::OpenOptions;

@@ -6,10 +6,9 @@
 
 use counterpoint::host::thread::{Snapshots, ThreadHost};
 use counterpoint::language::Document;
+use counterpoint::message::TaskEvent;
 use counterpoint::workflow::Attempt;
-use counterpoint::{
-    AgentId, AgentSpec, Config, Entry, Event, Failure, Limits, Payload, RunId, RunSpec, TaskEvent, TaskSpec,
-};
+use counterpoint::{AgentId, AgentSpec, Config, Entry, Event, Failure, Limits, Payload, RunId, RunSpec, TaskSpec};
 use counterpoint_journal_postgres::PostgresJournal;
 use postgres::Transaction;
 use serde_json::json;

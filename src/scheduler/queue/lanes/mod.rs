@@ -3,11 +3,11 @@
 mod sub_queue;
 
 use super::fair::Share;
-use crate::id::Seq;
+use crate::base::id::Seq;
+use crate::base::structure::{Arena, Bits, IdMap, Slot};
 use crate::scheduler::inconsistent::{Applied, InconsistentEvent};
 use crate::scheduler::index::Room;
 use crate::scheduler::ix::{AccountIx, ClassIx, KindIx, TaskIx, TenantIx};
-use crate::structure::{Arena, Bits, IdMap, Slot};
 use crate::task::Tier;
 use core::time::Duration;
 use std::collections::BTreeSet;

@@ -1,8 +1,8 @@
 //! The tasks of one tenant and kind that wait in one lane, in order.
 
 use super::Rank;
+use crate::base::structure::Slot;
 use crate::scheduler::ix::{AccountIxs, ClassIx, TaskIx};
-use crate::structure::Slot;
 use crate::task::Tier;
 use std::collections::BTreeMap;
 

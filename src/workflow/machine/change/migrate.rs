@@ -1,9 +1,9 @@
 //! A run goes on under another plan. What has happened stays; what follows from it by the links is found anew.
 
 use super::obstacles::Case;
-use crate::id::NodeIx;
-use crate::name::Name;
-use crate::run::{Carried, MigrationReport, Obstacle};
+use crate::base::id::NodeIx;
+use crate::base::name::Name;
+use crate::message::run::{Carried, MigrationReport, Obstacle};
 use crate::workflow::machine::Run;
 use crate::workflow::machine::change::Changes;
 use crate::workflow::machine::rollback::Rollback;

@@ -2,10 +2,10 @@
 //! it, and what has happened must be something that could have happened by it.
 
 use super::migrate::Mapping;
+use crate::base::id::NodeIx;
+use crate::base::name::Name;
 use crate::definition::{Action, Node, On, Write};
-use crate::id::NodeIx;
-use crate::name::Name;
-use crate::run::{NodeOutcome, Obstacle};
+use crate::message::run::{NodeOutcome, Obstacle};
 use crate::workflow::machine::Run;
 use crate::workflow::machine::graph::BoundNode;
 use crate::workflow::machine::node::{NodeState, Verdict};

@@ -1,8 +1,8 @@
 //! An operator sets a run back: what comes after a point is withdrawn, compensated if that is wanted, and done anew.
 
-use crate::id::NodeIx;
-use crate::name::Name;
-use crate::run::{ResetObstacle, ResetPoint, RunPhase};
+use crate::base::id::NodeIx;
+use crate::base::name::Name;
+use crate::message::run::{ResetObstacle, ResetPoint, RunPhase};
 use crate::workflow::machine::change::Changes;
 use crate::workflow::machine::graph::BoundNode;
 use crate::workflow::machine::illegal::{Applied, Illegal};

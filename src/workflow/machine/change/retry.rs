@@ -1,9 +1,9 @@
 //! A run that failed goes on from where it failed.
 
+use crate::base::id::NodeIx;
+use crate::base::name::Name;
 use crate::definition::On;
-use crate::id::NodeIx;
-use crate::name::Name;
-use crate::run::{NodeOutcome, RunOutcome, RunPhase};
+use crate::message::run::{NodeOutcome, RunOutcome, RunPhase};
 use crate::workflow::machine::Run;
 use crate::workflow::machine::change::Changes;
 use crate::workflow::machine::illegal::{Applied, Illegal};

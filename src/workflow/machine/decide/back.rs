@@ -1,9 +1,9 @@
 //! A node is compensated.
 
 use super::{Decider, Move};
-use crate::event::NodeEvent;
-use crate::payload::Payload;
-use crate::run::CompensationOutcome;
+use crate::base::payload::Payload;
+use crate::message::event::NodeEvent;
+use crate::message::run::CompensationOutcome;
 use crate::task::{Failure, Phase, SideEffects};
 use crate::workflow::machine::graph::BoundNode;
 use crate::workflow::machine::node::{Instance, InstanceUndo, Worker};

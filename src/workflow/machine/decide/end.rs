@@ -1,11 +1,11 @@
 //! A node ends, forward or because it is withdrawn.
 
 use super::{Decider, Move};
+use crate::base::name::Name;
+use crate::base::payload::Payload;
 use crate::definition::Boundary;
-use crate::event::NodeEvent;
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::run::{NodeOutcome, NodeRemedy, Refusal};
+use crate::message::event::NodeEvent;
+use crate::message::run::{NodeOutcome, NodeRemedy, Refusal};
 use crate::task::Failure;
 use crate::workflow::machine::graph::BoundNode;
 use crate::workflow::machine::node::{Ending, NodeWork, Surroundings};

@@ -1,11 +1,11 @@
 //! A node goes forward.
 
 use super::{Decider, Decision, Kept, Move, Next};
+use crate::base::payload::Payload;
+use crate::base::structure::{Anomaly, OrAnomaly};
 use crate::definition::Boundary;
-use crate::event::NodeEvent;
-use crate::payload::Payload;
-use crate::run::{LimitReached, Measure};
-use crate::structure::{Anomaly, OrAnomaly};
+use crate::message::event::NodeEvent;
+use crate::message::run::{LimitReached, Measure};
 use crate::task::Phase;
 use crate::workflow::machine::graph::{BoundNode, Graph, Turn};
 use crate::workflow::machine::node::{

@@ -1,10 +1,10 @@
 //! The guards of a node: what must hold before it starts, and before its output is used.
 
 use super::{Decider, Move};
+use crate::base::payload::Payload;
 use crate::definition::{OnUnmet, Precondition};
-use crate::event::NodeEvent;
-use crate::payload::Payload;
-use crate::run::Refusal;
+use crate::message::event::NodeEvent;
+use crate::message::run::Refusal;
 use crate::workflow::machine::graph::BoundNode;
 use crate::workflow::machine::node::{Ending, NodeWork, Stage, Surroundings, TooLarge};
 use serde_json::json;

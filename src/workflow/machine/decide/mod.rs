@@ -11,15 +11,15 @@ use super::Run;
 use super::graph::BoundNode;
 use super::node::{NodeState, NodeWork, Worker};
 use super::values::NodeSight;
+use crate::base::id::{NodeIx, RunId, TaskId};
+use crate::base::limits::Limits;
+use crate::base::payload::Payload;
+use crate::base::structure::{Anomaly, OrAnomaly};
+use crate::base::time::Time;
 use crate::definition::Subtask;
-use crate::event::{NodeEvent, RunEvent};
-use crate::id::{NodeIx, RunId, TaskId};
-use crate::limits::Limits;
-use crate::payload::Payload;
-use crate::run::RunPhase;
-use crate::structure::{Anomaly, OrAnomaly};
+use crate::message::event::{NodeEvent, RunEvent};
+use crate::message::run::RunPhase;
 use crate::task::{Owner, Phase};
-use crate::time::Time;
 
 /// The next move of a run.
 #[derive(Debug)]

@@ -1,12 +1,12 @@
 //! A node starts.
 
 use super::{Decider, Move};
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::base::structure::Anomaly;
 use crate::definition::{Action, Case, Join, Map, Pick};
-use crate::event::{NodeEvent, Opening};
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::run::LimitReached;
-use crate::structure::Anomaly;
+use crate::message::event::{NodeEvent, Opening};
+use crate::message::run::LimitReached;
 use crate::workflow::machine::graph::BoundNode;
 use crate::workflow::machine::node::{Ending, Surroundings, map_opening, race_opening};
 

@@ -1,9 +1,9 @@
 //! What a run does as a whole, when none of its nodes has anything to do.
 
 use super::{Decider, Move};
-use crate::event::RunEvent;
-use crate::id::NodeIx;
-use crate::run::{Cause, LimitReached, Measure, NodeOutcome, RunOutcome, RunPhase};
+use crate::base::id::NodeIx;
+use crate::message::event::RunEvent;
+use crate::message::run::{Cause, LimitReached, Measure, NodeOutcome, RunOutcome, RunPhase};
 use crate::task::Failure;
 use crate::workflow::machine::Values;
 use crate::workflow::machine::node::{NodeState, TooLarge, fit};

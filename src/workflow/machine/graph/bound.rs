@@ -1,13 +1,13 @@
 //! A node bound to its definition: everything that follows from the two alone.
 
+use crate::base::id::{AgentId, NodeIx};
+use crate::base::name::Name;
+use crate::base::time::Time;
 use crate::definition::{
     Action, Boundary, Condition, Decision, Delegate, Handler, Map, Node, On, RaceOption, Repeat, States, WaitFor,
 };
-use crate::id::{AgentId, NodeIx};
-use crate::name::Name;
-use crate::run::{CompensationOutcome, NodeOutcome};
+use crate::message::run::{CompensationOutcome, NodeOutcome};
 use crate::task::{Needs, Phase};
-use crate::time::Time;
 use crate::workflow::machine::node::{
     DelegateWork, Instance, LinkDecision, MapWork, NodeState, NodeWork, PartWork, RaceWork, Route, Ruling,
     SavePointWay, Share, Source, WaitWork, Worker, decision,

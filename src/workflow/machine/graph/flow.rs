@@ -1,13 +1,13 @@
 //! Nodes begin and end: what follows for the nodes around them.
 
 use super::{Graph, NodeState};
+use crate::base::id::NodeIx;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::base::time::Time;
 use crate::definition::{Action, Node, On};
-use crate::event::Opening;
-use crate::id::NodeIx;
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::run::NodeOutcome;
-use crate::time::Time;
+use crate::message::event::Opening;
+use crate::message::run::NodeOutcome;
 use crate::workflow::machine::illegal::{Applied, Illegal};
 use crate::workflow::machine::node::{Arrival, Instance, InstanceEnd, LinkDecision, Route, Start, Worker};
 use crate::workflow::plan::Next;

@@ -1,9 +1,9 @@
 //! What the links between nodes say: whether a node starts, must wait for its turn, or is not wanted any more.
 
 use super::{BoundNode, Graph};
+use crate::base::id::NodeIx;
 use crate::definition::On;
-use crate::id::NodeIx;
-use crate::run::NodeOutcome;
+use crate::message::run::NodeOutcome;
 use crate::workflow::machine::node::{Arrival, Inflow, Links, NodeWork, RoundsWork, Route, Verdict};
 use crate::workflow::plan::MilestonePlan;
 

@@ -11,8 +11,8 @@ pub(crate) use links::{Obstruction, Turn};
 
 use super::illegal::{Applied, Illegal};
 use super::node::{ChildRole, Instance, NodeKind, NodeState};
+use crate::base::id::{AgentId, NodeIx};
 use crate::definition::Action;
-use crate::id::{AgentId, NodeIx};
 use crate::task::Owner;
 use crate::workflow::plan::Plan;
 use std::collections::BTreeSet;

@@ -1,7 +1,7 @@
 //! Nodes stand as if they had never begun, or go on under another definition: what follows for the links.
 
 use super::{Count, Graph};
-use crate::id::{NodeIx, RunId};
+use crate::base::id::{NodeIx, RunId};
 use crate::workflow::machine::illegal::Applied;
 use crate::workflow::machine::node::NodeState;
 use crate::workflow::plan::Plan;

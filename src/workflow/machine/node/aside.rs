@@ -2,11 +2,11 @@
 
 use super::instance::is_default;
 use super::{Applied, Illegal};
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::run::{LimitReached, NodeOutcome, NodeRemedy};
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::base::time::Time;
+use crate::message::run::{LimitReached, NodeOutcome, NodeRemedy};
 use crate::task::Spending;
-use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

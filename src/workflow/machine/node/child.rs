@@ -1,8 +1,8 @@
 //! Instances that are child runs: how the end of a child run is the end of an instance or of its compensation.
 
 use super::{InstanceEnd, Reached};
-use crate::payload::Payload;
-use crate::run::{Cause, RunOutcome};
+use crate::base::payload::Payload;
+use crate::message::run::{Cause, RunOutcome};
 use crate::task::{Failure, SideEffects};
 
 /// What ends with a child run.
@@ -45,8 +45,8 @@ fn reached(cause: &Cause) -> Option<Reached> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::name::Name;
-    use crate::run::LimitReached;
+    use crate::base::name::Name;
+    use crate::message::run::LimitReached;
 
     fn cancelled() -> Cause {
         Cause::Cancelled { reason: Name::from("late") }

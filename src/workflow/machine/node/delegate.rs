@@ -5,15 +5,15 @@ use super::gather::{combine, last_round};
 use super::parts::{Part, PartWork, Parts, Round};
 use super::step::{Decided, Ending, Step, Surroundings, begin, fit};
 use super::{Applied, Illegal, Instance, InstanceEnd, Instances};
+use crate::base::id::AgentId;
+use crate::base::limits::Limits;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::base::structure::{Anomaly, OrAnomaly};
 use crate::coordination::delegation::{Config, NotDelegated, Rules};
 use crate::definition::{Answer, Budget, Delegate, Gather, OnLimit, Subtask};
-use crate::event::{NodeEvent, PartEvent};
-use crate::id::AgentId;
-use crate::limits::Limits;
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::run::{DelegatedPart, LimitReached, PartOutcome};
-use crate::structure::{Anomaly, OrAnomaly};
+use crate::message::event::{NodeEvent, PartEvent};
+use crate::message::run::{DelegatedPart, LimitReached, PartOutcome};
 use crate::task::Failure;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -55,7 +55,7 @@ pub(crate) fn misread(answer: &Payload, delegate: &Delegate, limits: &Limits) ->
 
 const NO_PARTS: &str = "it delegates no part at all";
 
-fn unreadable(error: &crate::error::PayloadError) -> String {
+fn unreadable(error: &crate::base::error::PayloadError) -> String {
     format!("its answer is neither a result nor sub-tasks: {error}")
 }
 

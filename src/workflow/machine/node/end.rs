@@ -1,7 +1,7 @@
 //! How an instance of a node's work ended.
 
-use crate::payload::Payload;
-use crate::run::LimitReached;
+use crate::base::payload::Payload;
+use crate::message::run::LimitReached;
 use crate::task::{Failure, FailureKind, SideEffects};
 use serde::{Deserialize, Serialize};
 

@@ -2,8 +2,8 @@
 
 use super::instance::is_default;
 use super::{Applied, Illegal};
-use crate::name::Name;
-use crate::run::{CompensationOutcome, NodeOutcome};
+use crate::base::name::Name;
+use crate::message::run::{CompensationOutcome, NodeOutcome};
 use serde::{Deserialize, Serialize};
 
 /// The end of a node, kept small: most nodes succeed or are skipped, take no case and are not compensated.

@@ -1,13 +1,13 @@
 //! The results of delegated parts: how they are combined, and when rounds of them come to an end.
 
 use super::parts::{Part, Parts};
+use crate::base::id::AgentId;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
 use crate::coordination::aggregate::{median, reciprocal_rank_fusion, vote};
 use crate::coordination::convergence::{self, Convergence, Stop};
 use crate::definition::{Delegate, Gather, Reducer};
-use crate::id::AgentId;
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::run::LastRound;
+use crate::message::run::LastRound;
 use serde_json::Value;
 use std::collections::BTreeMap;
 

@@ -2,8 +2,8 @@
 //! what few instances have is boxed.
 
 use super::{Applied, Illegal, InstanceEnd};
-use crate::id::{AttemptId, RunId, TaskId};
-use crate::payload::Payload;
+use crate::base::id::{AttemptId, RunId, TaskId};
+use crate::base::payload::Payload;
 use crate::task::{Failure, SideEffects, Spending, Usage};
 use serde::{Deserialize, Serialize};
 

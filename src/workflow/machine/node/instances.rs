@@ -2,7 +2,7 @@
 //! list takes no more than a pointer.
 
 use super::{Applied, Illegal, Instance, InstanceUndo, Worker};
-use crate::id::RunId;
+use crate::base::id::RunId;
 use crate::task::{SideEffects, Spending};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -281,8 +281,8 @@ impl<'de> Deserialize<'de> for Instances {
 mod tests {
     use super::super::{Commitment, InstanceEnd};
     use super::*;
-    use crate::id::TaskId;
-    use crate::payload::Payload;
+    use crate::base::id::TaskId;
+    use crate::base::payload::Payload;
     use crate::task::Failure;
 
     fn task(index: u32) -> Worker {

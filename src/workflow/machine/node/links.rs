@@ -1,8 +1,8 @@
 //! The links that lead to a node: what they have decided, and whether the node starts.
 
+use crate::base::name::Name;
 use crate::definition::{Inputs, Join, On};
-use crate::name::Name;
-use crate::run::NodeOutcome;
+use crate::message::run::NodeOutcome;
 use serde::{Deserialize, Serialize};
 
 use super::instance::is_default;

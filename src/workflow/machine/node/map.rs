@@ -3,10 +3,10 @@
 use super::instance::is_default;
 use super::step::{Decided, Ending, Step, Surroundings, begin, cancel_then, first_failure};
 use super::{Applied, Illegal, Instance, InstanceEnd, Instances};
+use crate::base::payload::Payload;
+use crate::base::structure::OrAnomaly;
 use crate::definition::{Map, TooWide};
-use crate::event::{MapEvent, NodeEvent, Opening};
-use crate::payload::Payload;
-use crate::structure::OrAnomaly;
+use crate::message::event::{MapEvent, NodeEvent, Opening};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 

@@ -45,9 +45,9 @@ pub(crate) use wait::WaitWork;
 pub(crate) use work::{NodeKind, NodeWork};
 
 use super::illegal::{Applied, Illegal};
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::run::{CompensationOutcome, NodeOutcome};
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::message::run::{CompensationOutcome, NodeOutcome};
 use crate::task::Spending;
 use serde::{Deserialize, Serialize};
 

@@ -3,10 +3,10 @@
 
 use super::instance::is_default;
 use super::{Applied, Illegal};
-use crate::event::PartEvent;
-use crate::id::AgentId;
-use crate::payload::Payload;
-use crate::run::{DelegatedPart, DroppedSubtask, LastRound, PartOutcome};
+use crate::base::id::AgentId;
+use crate::base::payload::Payload;
+use crate::message::event::PartEvent;
+use crate::message::run::{DelegatedPart, DroppedSubtask, LastRound, PartOutcome};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
 
@@ -365,7 +365,7 @@ impl Parts {
 mod tests {
     use super::*;
     use crate::definition::Subtask;
-    use crate::run::LimitReached;
+    use crate::message::run::LimitReached;
 
     fn handed(count: u32) -> Vec<DelegatedPart> {
         (0..count).map(|_| DelegatedPart::new(Subtask::new("part"), Vec::new())).collect()

@@ -3,12 +3,12 @@
 use super::instance::is_default;
 use super::step::{Decided, Ending, Step, Surroundings};
 use super::{Applied, Illegal};
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::base::structure::OrAnomaly;
+use crate::base::time::Time;
 use crate::definition::{Decision, RaceOption, WaitFor};
-use crate::event::{DecisionEvent, NodeEvent, Opening};
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::structure::OrAnomaly;
-use crate::time::Time;
+use crate::message::event::{DecisionEvent, NodeEvent, Opening};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 

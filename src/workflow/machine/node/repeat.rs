@@ -2,9 +2,9 @@
 
 use super::Instances;
 use super::step::{Decided, Ending, Step, Surroundings, begin};
+use crate::base::payload::Payload;
 use crate::definition::Repeat;
-use crate::payload::Payload;
-use crate::run::LimitReached;
+use crate::message::run::LimitReached;
 
 /// Another round, or the end.
 pub(crate) fn next(repeat: &Repeat, instances: &Instances, around: &dyn Surroundings) -> Decided {

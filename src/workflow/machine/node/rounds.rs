@@ -6,9 +6,9 @@
 use super::Instances;
 use super::instance::is_default;
 use super::step::{Decided, Ending, Step, Surroundings, begin, cancel_then, first_failure};
+use crate::base::payload::Payload;
 use crate::definition::{Join, Remaining};
-use crate::payload::Payload;
-use crate::run::LimitReached;
+use crate::message::run::LimitReached;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

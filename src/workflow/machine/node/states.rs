@@ -3,11 +3,11 @@
 use super::instance::is_default;
 use super::step::{Decided, Ending, Step, Surroundings, begin, fit};
 use super::{Applied, Illegal, Instance, InstanceEnd, Instances};
+use crate::base::payload::Payload;
+use crate::base::structure::OrAnomaly;
 use crate::definition::{State, States};
-use crate::event::NodeEvent;
-use crate::payload::Payload;
-use crate::run::LimitReached;
-use crate::structure::OrAnomaly;
+use crate::message::event::NodeEvent;
+use crate::message::run::LimitReached;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 

@@ -1,15 +1,15 @@
 //! What the machine of a node sees, and what it wants next.
 
 use super::{Instances, Worker};
+use crate::base::limits::Limits;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::base::structure::Anomaly;
+use crate::base::time::Time;
 use crate::definition::{Condition, Expr, Subtask, TooWide};
-use crate::event::NodeEvent;
-use crate::limits::Limits;
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::run::LimitReached;
-use crate::structure::Anomaly;
+use crate::message::event::NodeEvent;
+use crate::message::run::LimitReached;
 use crate::task::Failure;
-use crate::time::Time;
 use core::fmt;
 
 /// What a machine sees of its run: values, signals, time and limits.
@@ -167,13 +167,13 @@ pub(super) mod fixture {
     //! A run as the tests of machines see it.
 
     use super::{KeptSignal, Surroundings, TooLarge};
+    use crate::base::id::TaskId;
+    use crate::base::limits::Limits;
+    use crate::base::name::Name;
+    use crate::base::payload::Payload;
+    use crate::base::time::Time;
     use crate::definition::{Condition, Expr, Scope, TooWide};
-    use crate::id::TaskId;
-    use crate::limits::Limits;
-    use crate::name::Name;
-    use crate::payload::Payload;
     use crate::task::{Failure, SideEffects};
-    use crate::time::Time;
     use crate::workflow::machine::node::{Instance, InstanceEnd, Instances, Worker};
     use serde_json::Value;
 

@@ -2,7 +2,7 @@
 
 use super::Instances;
 use super::step::{Decided, Ending, Step};
-use crate::structure::OrAnomaly;
+use crate::base::structure::OrAnomaly;
 
 /// What follows from the last instance. There are several if a postcondition refused the output of those before.
 pub(crate) fn next(instances: &Instances) -> Decided {

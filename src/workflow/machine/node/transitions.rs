@@ -5,14 +5,14 @@ use super::{
     Applied, Arrival, Aside, Blocked, Ended, Illegal, Instance, InstanceEnd, LinkDecision, Links, NodeKind, NodeState,
     NodeWork, Stage, Watch, Worker,
 };
+use crate::base::id::AgentId;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::base::time::Time;
 use crate::definition::{Action, Join, Node};
-use crate::event::{DecisionEvent, MapEvent, Opening, PartEvent};
-use crate::id::AgentId;
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::run::{CompensationOutcome, NodeOutcome, NodeRemedy};
+use crate::message::event::{DecisionEvent, MapEvent, Opening, PartEvent};
+use crate::message::run::{CompensationOutcome, NodeOutcome, NodeRemedy};
 use crate::task::SideEffects;
-use crate::time::Time;
 
 /// Whether a node starts with an input, or was under way before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

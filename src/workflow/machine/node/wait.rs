@@ -1,11 +1,11 @@
 //! A node that waits for a signal, a while, or whichever comes first.
 
 use super::step::{Decided, Ending, Step, Surroundings};
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::base::structure::OrAnomaly;
+use crate::base::time::Time;
 use crate::definition::Condition;
-use crate::name::Name;
-use crate::payload::Payload;
-use crate::structure::OrAnomaly;
-use crate::time::Time;
 use serde::{Deserialize, Serialize};
 
 /// The state of a wait.

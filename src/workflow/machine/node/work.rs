@@ -3,9 +3,9 @@
 use super::{
     Applied, Arrival, DelegateWork, Illegal, Instance, Instances, MapWork, RaceWork, RoundsWork, StatesWork, WaitWork,
 };
+use crate::base::payload::Payload;
 use crate::definition::{Action, Join, Node};
-use crate::event::Opening;
-use crate::payload::Payload;
+use crate::message::event::Opening;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

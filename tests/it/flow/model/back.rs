@@ -2,8 +2,9 @@
 
 use super::Ruling;
 use super::flow::{Flow, Kind, Place, Stand, Undo};
-use counterpoint::definition::{Action, Body, Map, Repeat};
-use counterpoint::{Cause, CompensationOutcome, OnCompensationFailure, Owner, SideEffects};
+use counterpoint::definition::{Action, Body, Map, OnCompensationFailure, Repeat};
+use counterpoint::message::{Cause, CompensationOutcome};
+use counterpoint::task::{Owner, SideEffects};
 use serde_json::{Value, json};
 
 /// A way back to save-points, or to where an operator wants it.

@@ -7,10 +7,12 @@ use counterpoint::definition::{
     Action, Body, Boundary, Call, Condition, Definition, Expr, Join, Link, Map, Node, On, OnUnmet, Pick, RaceOption,
     Reducer, Remaining, Repeat, Trigger, Variable, WaitFor,
 };
-use counterpoint::{
-    Cause, CompensationOutcome, LimitReached, Measure, Name, NodeOutcome, NodeRemedy, OnCompensationFailure, OnFailure,
-    Opening, Owner, Phase, Refusal, RunId, RunOutcome, SideEffects, Time,
+use counterpoint::definition::{OnCompensationFailure, OnFailure};
+use counterpoint::message::{
+    Cause, CompensationOutcome, LimitReached, Measure, NodeOutcome, NodeRemedy, Opening, Refusal,
 };
+use counterpoint::task::{Owner, Phase, SideEffects};
+use counterpoint::{Name, RunId, RunOutcome, Time};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

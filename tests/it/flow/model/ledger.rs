@@ -2,7 +2,9 @@
 
 use super::Ruling;
 use counterpoint::definition::{Action, Body, Budget, Definition, Map, Repeat};
-use counterpoint::{AttemptId, LimitReached, Measure, NodeIx, Owner, Phase, RunId, Spending, TaskId, TaskSpec, Usage};
+use counterpoint::message::{LimitReached, Measure};
+use counterpoint::task::{NodeIx, Owner, Phase, Spending, Usage};
+use counterpoint::{AttemptId, RunId, TaskId, TaskSpec};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -6,11 +6,12 @@
 //! that the rules allow, what must happen has happened when a run ends.
 
 use counterpoint::definition::{Body, Definition};
-use counterpoint::{
-    CatalogueEvent, Cause, CompensationOutcome, DecisionEvent, Entry, Event, FailureKind, LimitReached, MapEvent, Name,
-    Next, NodeEvent, NodeIx, NodeRef, Opening, Owner, Payload, Phase, RunEvent, RunId, RunOutcome, SideEffects,
-    TaskEvent, TaskId, Time,
+use counterpoint::message::{
+    CatalogueEvent, Cause, CompensationOutcome, DecisionEvent, LimitReached, MapEvent, Next, NodeEvent, NodeRef,
+    Opening, RunEvent, TaskEvent,
 };
+use counterpoint::task::{NodeIx, Owner, Phase, SideEffects};
+use counterpoint::{Entry, Event, FailureKind, Name, Payload, RunId, RunOutcome, TaskId, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

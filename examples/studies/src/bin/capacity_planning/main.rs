@@ -16,9 +16,10 @@ mod chart;
 mod load;
 
 use chart::Curve;
-use counterpoint::capacity::erlang;
+use counterpoint::resilience::capacity::erlang;
+use counterpoint::scheduler::TaskStatus;
 use counterpoint::sim::{AgentModel, Job, Report, Simulation};
-use counterpoint::{AgentId, AgentSpec, TaskId, TaskSpec, TaskStatus};
+use counterpoint::{AgentId, AgentSpec, TaskId, TaskSpec};
 use load::Load;
 use std::error::Error;
 use std::path::PathBuf;

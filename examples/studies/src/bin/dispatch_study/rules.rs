@@ -10,7 +10,8 @@ use counterpoint::routing::{
     FirstCapable, LeastLoaded, LinUcb, Maglev, MultiFactor, PeakEwma, Performance, RoundRobin, RoutingStrategy,
     TwoChoices, WeightedRoundRobin,
 };
-use counterpoint::{Config, Discipline, TaskSpec, Time};
+use counterpoint::scheduler::Discipline;
+use counterpoint::{Config, TaskSpec, Time};
 use std::time::Duration;
 
 /// How jobs are distributed.

@@ -1,0 +1,353 @@
+//! Identifiers: small, ordered, printable, never reused.
+//!
+//! What a host submits, the host names: [`TaskId`], [`AgentId`] and [`RunId`] are made by the host, from a number of its
+//! own or from a text key ([`TaskId::from_key`]), so that a repeated submit is recognised. What the engine makes, the
+//! engine numbers: the steps of a workflow ([`TaskId::is_engine_made`]), [`AttemptId`] and [`Incarnation`].
+//!
+//! ```
+//! use counterpoint::{AttemptId, TaskId};
+//!
+//! let task = TaskId::from_key("order-17/charge");
+//! assert_eq!(task, TaskId::from_key("order-17/charge"));
+//! let first = AttemptId::new(TaskId::new(7), 1);
+//! assert_eq!(first.to_string(), "t7.1");
+//! ```
+
+use core::fmt;
+use serde::{Deserialize, Serialize};
+
+/// Set in the ids that the engine makes, clear in those that a host makes, so that the two can never meet.
+const ENGINE_MADE: u64 = 1 << 63;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $letter:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(u64);
+
+        impl $name {
+            /// The id with this number. The top bit is the engine's own: a command that brings a new id with it is
+            /// refused, see `Invalid::ReservedId`.
+            #[must_use]
+            pub const fn new(number: u64) -> Self {
+                Self(number)
+            }
+
+            /// The id that belongs to a text key: the same key gives the same id, on every machine and in every version.
+            ///
+            /// 63 bits of a 64-bit FNV-1a hash with a final mix: among a million keys two meet with a chance of 1 in
+            /// 18 million, and the submit that would meet another's id is refused, never merged. Keys that an
+            /// adversary chooses deserve ids that the host hands out itself.
+            #[must_use]
+            pub fn from_key(key: &str) -> Self {
+                Self(stable_hash(key.as_bytes()) & !ENGINE_MADE)
+            }
+
+            /// The number behind the id.
+            #[must_use]
+            pub const fn get(self) -> u64 {
+                self.0
+            }
+
+            /// Whether the engine made this id (a workflow's step, a child run) and not the host.
+            #[must_use]
+            pub const fn is_engine_made(self) -> bool {
+                self.0 & ENGINE_MADE != 0
+            }
+
+            #[allow(dead_code, reason = "one macro serves ids that the engine never makes, too")]
+            pub(crate) const fn engine_made(serial: u64) -> Self {
+                Self(serial | ENGINE_MADE)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                if self.is_engine_made() {
+                    write!(f, concat!($letter, "*{}"), self.0 & !ENGINE_MADE)
+                } else {
+                    write!(f, concat!($letter, "{}"), self.0)
+                }
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl From<u64> for $name {
+            fn from(number: u64) -> Self {
+                Self::new(number)
+            }
+        }
+    };
+}
+
+id! {
+    /// A task: one piece of work for one agent at a time.
+    TaskId, "t"
+}
+id! {
+    /// An agent: whoever performs attempts at tasks.
+    AgentId, "a"
+}
+id! {
+    /// A run: one execution of a workflow definition.
+    RunId, "r"
+}
+
+/// The number of an entry in the journal, from 1, without gaps.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Seq(u64);
+
+impl Seq {
+    /// Before the first entry.
+    pub const ZERO: Self = Self(0);
+
+    /// The sequence number with this value.
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The value.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The number after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+impl fmt::Debug for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The number of an attempt at its task, from 1. Together with the task it is an [`AttemptId`].
+///
+/// ```
+/// use counterpoint::{AttemptId, TaskId};
+/// use counterpoint::task::AttemptNumber;
+///
+/// assert_eq!(AttemptNumber::new(2).of(TaskId::new(7)), AttemptId::new(TaskId::new(7), 2));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AttemptNumber(u32);
+
+impl AttemptNumber {
+    /// The first attempt at a task.
+    pub const FIRST: Self = Self(1);
+
+    /// Attempt number `number`, from 1.
+    #[must_use]
+    pub const fn new(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
+    /// The attempt of this number at `task`.
+    #[must_use]
+    pub const fn of(self, task: TaskId) -> AttemptId {
+        AttemptId { task, number: self }
+    }
+}
+
+impl fmt::Display for AttemptNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for AttemptNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// One attempt at a task, made by the engine and never reused: the fencing token. Only the current attempt of a task may
+/// end it, and only the agent that holds it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AttemptId {
+    task: TaskId,
+    number: AttemptNumber,
+}
+
+impl AttemptId {
+    /// Attempt `number` (from 1) at `task`.
+    #[must_use]
+    pub const fn new(task: TaskId, number: u32) -> Self {
+        AttemptNumber::new(number).of(task)
+    }
+
+    /// The task.
+    #[must_use]
+    pub const fn task(self) -> TaskId {
+        self.task
+    }
+
+    /// The number of the attempt, from 1.
+    #[must_use]
+    pub const fn number(self) -> AttemptNumber {
+        self.number
+    }
+}
+
+impl fmt::Display for AttemptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.task, self.number)
+    }
+}
+
+impl fmt::Debug for AttemptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// One session of an agent, from its registration to the next. Every message of an agent carries it, so that a late message
+/// of an earlier incarnation is recognised and refused. The engine numbers incarnations across all agents and never reuses a
+/// number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Incarnation {
+    agent: AgentId,
+    number: u64,
+}
+
+impl Incarnation {
+    /// Incarnation `number` of `agent`. A host gets it from the answer to a registration; the constructor is for tests and
+    /// for messages that come from outside.
+    #[must_use]
+    pub const fn new(agent: AgentId, number: u64) -> Self {
+        Self { agent, number }
+    }
+
+    /// The agent.
+    #[must_use]
+    pub const fn agent(self) -> AgentId {
+        self.agent
+    }
+
+    /// The number of the incarnation.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.number
+    }
+}
+
+impl fmt::Display for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.agent, self.number)
+    }
+}
+
+impl fmt::Debug for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The index of a node in its graph or workflow definition, from 0, in the order of declaration.
+///
+/// An index means something only together with the graph or definition that it belongs to.
+///
+/// ```
+/// use counterpoint::task::NodeIx;
+///
+/// let third = NodeIx::new(2);
+/// assert_eq!(third.index(), 2);
+/// assert_eq!(third.to_string(), "n2");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NodeIx(u32);
+
+impl NodeIx {
+    /// The node at `index`.
+    #[must_use]
+    pub const fn new(index: u32) -> Self {
+        Self(index)
+    }
+
+    /// As an index into a slice.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for NodeIx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "n{}", self.0)
+    }
+}
+
+impl fmt::Debug for NodeIx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// 64-bit FNV-1a with the final mix of MurmurHash3, stable for ever because ids derived from it are in journals.
+pub(crate) fn stable_hash(bytes: &[u8]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for &byte in bytes {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    mix(hash)
+}
+
+/// Spreads every input bit over every output bit (the finaliser of MurmurHash3).
+pub(crate) const fn mix(mut bits: u64) -> u64 {
+    bits ^= bits >> 33;
+    bits = bits.wrapping_mul(0xff51_afd7_ed55_8ccd);
+    bits ^= bits >> 33;
+    bits = bits.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    bits ^ (bits >> 33)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_ids_and_engine_ids_never_meet() {
+        assert!(!TaskId::from_key("x").is_engine_made());
+        assert!(TaskId::engine_made(3).is_engine_made());
+        assert_eq!(TaskId::engine_made(3).to_string(), "t*3");
+    }
+
+    #[test]
+    fn keys_are_stable_across_versions() {
+        assert_ne!(RunId::from_key("a"), RunId::from_key("b"));
+        // A change of this number would orphan the ids in every journal written so far.
+        assert_eq!(TaskId::from_key("order-17").get(), 5_591_944_181_023_715_231);
+    }
+}

@@ -1,0 +1,13 @@
+//! Values that every module uses: identifiers, time, payloads, names, limits, errors, and private data structures.
+//!
+//! The module is private; its public types are re-exported at the root of the crate and by the modules that use them.
+
+pub(crate) mod error;
+pub(crate) mod id;
+pub(crate) mod limits;
+pub(crate) mod name;
+pub(crate) mod payload;
+pub(crate) mod structure;
+pub(crate) mod time;
+#[cfg(any(feature = "access", feature = "protocol"))]
+pub(crate) mod token;

@@ -1,0 +1,211 @@
+//! Payloads: JSON values behind a cheap shared handle, typed at the edges.
+//!
+//! ```
+//! use counterpoint::Payload;
+//!
+//! let order = Payload::of(&("tea", 3))?;
+//! let (what, count): (String, u32) = order.to()?;
+//! assert_eq!((what.as_str(), count), ("tea", 3));
+//! assert_eq!(order.to_string(), r#"["tea",3]"#);
+//! # Ok::<(), counterpoint::PayloadError>(())
+//! ```
+
+use crate::base::error::PayloadError;
+use core::fmt;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Data that travels through the core without being looked at: what a task is given, what it gives back.
+///
+/// Cloning is a reference count. Size and depth are measured once, when it is made, so that limits cost nothing later.
+/// Large data travels by reference: put a key into the host's own store here.
+#[derive(Clone, Default)]
+pub struct Payload(Option<Arc<Measured>>);
+
+struct Measured {
+    value: Value,
+    bytes: u32,
+    depth: u32,
+}
+
+static NULL: Value = Value::Null;
+
+impl Payload {
+    /// The payload that holds nothing: JSON `null`.
+    pub const NULL: Self = Self(None);
+
+    /// The payload with this value.
+    #[must_use]
+    pub fn new(value: Value) -> Self {
+        if value.is_null() {
+            return Self::NULL;
+        }
+        let (bytes, depth) = measure(&value);
+        Self(Some(Arc::new(Measured { value, bytes, depth })))
+    }
+
+    /// The payload that holds `data`, through serde.
+    ///
+    /// # Errors
+    ///
+    /// When `data` has no JSON form, such as a map whose keys are not text.
+    pub fn of<T: Serialize + ?Sized>(data: &T) -> Result<Self, PayloadError> {
+        serde_json::to_value(data).map(Self::new).map_err(|source| PayloadError::encode::<T>(&source))
+    }
+
+    /// The data inside, as a `T`.
+    ///
+    /// # Errors
+    ///
+    /// When the value is not a `T`; the error names the type and what stood in the way.
+    pub fn to<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
+        T::deserialize(self.value()).map_err(|source| PayloadError::decode::<T>(&source))
+    }
+
+    /// The value itself.
+    #[must_use]
+    pub fn value(&self) -> &Value {
+        self.0.as_ref().map_or(&NULL, |inner| &inner.value)
+    }
+
+    /// Whether it holds nothing.
+    #[must_use]
+    pub const fn is_null(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Its length in bytes as compact JSON, to within the escapes of its texts.
+    #[must_use]
+    pub fn bytes(&self) -> u32 {
+        self.0.as_ref().map_or(4, |inner| inner.bytes)
+    }
+
+    /// How deep its lists and objects nest; 0 for a plain value.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        self.0.as_ref().map_or(0, |inner| inner.depth)
+    }
+}
+
+/// The length of a value in bytes, as [`Payload::bytes`] tells it.
+pub(crate) fn size(value: &Value) -> usize {
+    measure(value).0 as usize
+}
+
+/// Size and depth by a work list: a value as deep as memory must not overflow the stack.
+fn measure(value: &Value) -> (u32, u32) {
+    let (mut bytes, mut deepest) = (0_usize, 0_u32);
+    let mut work = vec![(value, 0_u32)];
+    while let Some((value, depth)) = work.pop() {
+        deepest = deepest.max(depth);
+        bytes = bytes.saturating_add(match value {
+            Value::Null | Value::Bool(true) => 4,
+            Value::Bool(false) => 5,
+            Value::Number(number) => digits(number),
+            Value::String(text) => text.len().saturating_add(2),
+            Value::Array(items) => {
+                work.extend(items.iter().map(|item| (item, depth.saturating_add(1))));
+                items.len().saturating_add(2)
+            }
+            Value::Object(fields) => {
+                work.extend(fields.values().map(|field| (field, depth.saturating_add(1))));
+                fields.keys().fold(2, |sum: usize, key| sum.saturating_add(key.len().saturating_add(4)))
+            }
+        });
+    }
+    (u32::try_from(bytes).unwrap_or(u32::MAX), deepest)
+}
+
+fn digits(number: &serde_json::Number) -> usize {
+    match number.as_u64() {
+        Some(0) => 1,
+        Some(whole) => usize::try_from(whole.ilog10()).unwrap_or(0).saturating_add(1),
+        None => 20,
+    }
+}
+
+impl PartialEq for Payload {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a.value == b.value,
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+}
+
+/// JSON has no number that differs from itself.
+impl Eq for Payload {}
+
+impl From<Value> for Payload {
+    fn from(value: Value) -> Self {
+        Self::new(value)
+    }
+}
+
+impl fmt::Display for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.value(), f)
+    }
+}
+
+impl fmt::Debug for Payload {
+    /// The size and not the content: payloads may carry what should not be in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Payload({} bytes)", self.bytes())
+    }
+}
+
+/// As a value where people read, as JSON text where they do not: compact formats cannot read a value of unknown shape.
+impl Serialize for Payload {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        if to.is_human_readable() { self.value().serialize(to) } else { to.serialize_str(&self.to_string()) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        if from.is_human_readable() {
+            return Value::deserialize(from).map(Self::new);
+        }
+        let text = String::deserialize(from)?;
+        serde_json::from_str(&text).map(Self::new).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn measures_size_and_depth() {
+        let payload = Payload::new(json!({"a": [1, 22, {"b": "text"}]}));
+        assert_eq!(payload.depth(), 3);
+        assert!(payload.bytes().abs_diff(u32::try_from(payload.to_string().len()).unwrap()) <= 4);
+        assert_eq!(Payload::NULL.depth(), 0);
+    }
+
+    #[test]
+    fn debug_shows_no_content() {
+        assert_eq!(format!("{:?}", Payload::new(json!("secret"))), "Payload(8 bytes)");
+    }
+
+    #[test]
+    fn a_wrong_type_is_named() {
+        let error = Payload::new(json!("seven")).to::<u32>().unwrap_err();
+        assert!(error.to_string().contains("u32"), "{error}");
+    }
+
+    #[test]
+    fn deep_values_are_measured_without_recursion() {
+        let mut value = json!(1);
+        for _ in 0..5_000 {
+            value = Value::Array(vec![value]);
+        }
+        let payload = Payload::new(value);
+        assert_eq!(payload.depth(), 5_000);
+    }
+}

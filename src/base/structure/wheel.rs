@@ -1,0 +1,286 @@
+//! A hierarchical timing wheel: insert and cancel in constant time, jumps to any moment in a few steps.
+//!
+//! Eleven levels of 64 slots cover every [`Time`] exactly: a timer sits at the level of the highest 6-bit digit in which
+//! its moment differs from the wheel's own, and sinks as that moment nears (Varghese and Lauck 1987, scheme 7). Most timers
+//! are cancelled long before they are due, which is where a wheel is an order of magnitude cheaper than a heap.
+//!
+//! What is due comes out in the order of moment, then key: the order does not depend on how the wheel was filled, so a
+//! restored engine fires as the first one did.
+
+use super::{Arena, Slot};
+use crate::base::time::Time;
+
+const LEVELS: usize = 11;
+const SLOTS: usize = 64;
+const DIGIT: u32 = 6;
+const NONE: u32 = u32::MAX;
+
+/// The handle by which a timer is cancelled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct TimerKey(Slot);
+
+#[derive(Debug, Clone)]
+struct Timer<T> {
+    at: Time,
+    what: T,
+    next: u32,
+    prev: u32,
+    place: u32,
+}
+
+/// Timers that carry a `T`, which must differ between timers of the same moment.
+#[derive(Debug, Clone)]
+pub(crate) struct Wheel<T> {
+    timers: Arena<Timer<T>>,
+    heads: Vec<u32>,
+    occupied: [u64; LEVELS],
+    base: u64,
+}
+
+impl<T> Default for Wheel<T> {
+    fn default() -> Self {
+        Self { timers: Arena::default(), heads: vec![NONE; LEVELS * SLOTS], occupied: [0; LEVELS], base: 0 }
+    }
+}
+
+impl<T: Copy + Ord> Wheel<T> {
+    pub(crate) fn insert(&mut self, at: Time, what: T) -> TimerKey {
+        let slot = self.timers.insert(Timer { at, what, next: NONE, prev: NONE, place: 0 });
+        self.link(slot);
+        TimerKey(slot)
+    }
+
+    /// Takes a timer out; nothing if it has fired, even if its slot serves another timer by now.
+    pub(crate) fn cancel(&mut self, key: TimerKey, what: T) {
+        if self.timers.get(key.0).is_some_and(|timer| timer.what == what) {
+            self.remove(key.0);
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.timers.len()
+    }
+
+    /// A moment not later than that of the first timer. It may be earlier: advancing to it then brings the first timer
+    /// nearer, at most ten times.
+    pub(crate) fn next(&self) -> Option<Time> {
+        let (level, slot) = self.first_place()?;
+        Some(Time::from_nanos(self.start_of(level, slot)))
+    }
+
+    /// Moves to `now` and takes out up to `most` due timers, in order. What is left over stays due.
+    pub(crate) fn advance(&mut self, now: Time, most: usize, out: &mut Vec<(Time, T)>) {
+        let now = now.as_nanos();
+        while let Some((level, slot)) = self.first_place() {
+            let start = self.start_of(level, slot);
+            if start > now || out.len() >= most {
+                break;
+            }
+            self.base = self.base.max(start);
+            if level == 0 { self.take(slot, most - out.len(), out) } else { self.sink(level, slot) }
+        }
+        if self.first_place().is_none_or(|(level, slot)| self.start_of(level, slot) > now) {
+            self.move_base(now);
+        }
+    }
+
+    /// Every timer shares the base's digits above its level and has a larger digit at it, so a lower level is always
+    /// earlier, and within a level the lowest slot is first.
+    fn first_place(&self) -> Option<(usize, usize)> {
+        let level = self.occupied.iter().position(|&bits| bits != 0)?;
+        Some((level, self.occupied.get(level)?.trailing_zeros() as usize))
+    }
+
+    /// The first moment of a slot, given the base's digits above its level.
+    fn start_of(&self, level: usize, slot: usize) -> u64 {
+        let shift = shift_of(level);
+        let above = self.base.checked_shr(shift + DIGIT).and_then(|high| high.checked_shl(shift + DIGIT)).unwrap_or(0);
+        above | ((slot as u64) << shift)
+    }
+
+    /// Jumps over a stretch without timers. Levels below the highest changed digit are empty then, and only the slot that
+    /// the base lands in must be placed anew.
+    fn move_base(&mut self, now: u64) {
+        if now > self.base {
+            let level = level_of(self.base ^ now);
+            self.base = now;
+            self.sink(level, digit(now, level));
+        }
+    }
+
+    /// Places the timers of a slot anew, relative to a base that has reached it.
+    fn sink(&mut self, level: usize, slot: usize) {
+        let Some(head) = self.heads.get_mut(level * SLOTS + slot) else { return };
+        let mut at = core::mem::replace(head, NONE);
+        if let Some(bits) = self.occupied.get_mut(level) {
+            *bits &= !(1 << slot);
+        }
+        while let Some(timer) = self.timers.get(Slot::new(at)) {
+            let next = timer.next;
+            self.link(Slot::new(at));
+            at = next;
+        }
+    }
+
+    fn take(&mut self, slot: usize, most: usize, out: &mut Vec<(Time, T)>) {
+        let mut batch = Vec::new();
+        let mut at = self.heads.get(slot).copied().unwrap_or(NONE);
+        while let Some(timer) = self.timers.get(Slot::new(at)) {
+            batch.push((timer.at, timer.what, Slot::new(at)));
+            at = timer.next;
+        }
+        batch.sort_unstable();
+        for (moment, what, index) in batch.into_iter().take(most) {
+            self.remove(index);
+            out.push((moment, what));
+        }
+    }
+
+    fn link(&mut self, slot: Slot) {
+        let Some(timer) = self.timers.get(slot) else { return };
+        let moment = timer.at.as_nanos().max(self.base);
+        let level = level_of(moment ^ self.base);
+        let place = level * SLOTS + digit(moment, level);
+        let Some(head) = self.heads.get_mut(place) else { return };
+        let next = core::mem::replace(head, slot.get());
+        if let Some(bits) = self.occupied.get_mut(level) {
+            *bits |= 1 << digit(moment, level);
+        }
+        if let Some(timer) = self.timers.get_mut(slot) {
+            (timer.prev, timer.next) = (NONE, next);
+            timer.place = u32::try_from(place).unwrap_or(0);
+        }
+        if let Some(second) = self.timers.get_mut(Slot::new(next)) {
+            second.prev = slot.get();
+        }
+    }
+
+    fn remove(&mut self, slot: Slot) {
+        let Some(timer) = self.timers.remove(slot) else { return };
+        if let Some(next) = self.timers.get_mut(Slot::new(timer.next)) {
+            next.prev = timer.prev;
+        }
+        if let Some(prev) = self.timers.get_mut(Slot::new(timer.prev)) {
+            prev.next = timer.next;
+            return;
+        }
+        let place = timer.place as usize;
+        if let Some(head) = self.heads.get_mut(place) {
+            *head = timer.next;
+        }
+        if timer.next == NONE
+            && let Some(bits) = self.occupied.get_mut(place / SLOTS)
+        {
+            *bits &= !(1 << (place % SLOTS));
+        }
+    }
+}
+
+/// The level of the highest 6-bit digit that is not zero.
+const fn level_of(bits: u64) -> usize {
+    ((63 - (bits | 1).leading_zeros()) / DIGIT) as usize
+}
+
+const fn shift_of(level: usize) -> u32 {
+    // At most 10 levels above the lowest: the cast cannot lose anything.
+    #[allow(clippy::cast_possible_truncation, reason = "a level is below 11")]
+    let level = level as u32;
+    level * DIGIT
+}
+
+const fn digit(moment: u64, level: usize) -> usize {
+    #[allow(clippy::cast_possible_truncation, reason = "a digit is below 64")]
+    let digit = ((moment >> shift_of(level)) & (SLOTS as u64 - 1)) as usize;
+    digit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Insert(u64),
+        Cancel(usize),
+        Advance(u64, usize),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let span = (0_u32..64).prop_flat_map(|bits| 0..(1_u64 << bits).max(2));
+        let step = prop_oneof![
+            4 => span.clone().prop_map(Step::Insert),
+            2 => any::<usize>().prop_map(Step::Cancel),
+            3 => (span, 1_usize..5).prop_map(|(by, most)| Step::Advance(by, most)),
+        ];
+        prop::collection::vec(step, 1..200)
+    }
+
+    proptest! {
+        /// In lock-step with a sorted map: the same timers fire in the same order, and `next` is never late.
+        #[test]
+        fn agrees_with_a_sorted_map(steps in steps()) {
+            let mut wheel = Wheel::default();
+            let mut model = BTreeMap::new();
+            let (mut now, mut serial) = (0_u64, 0_u32);
+            for step in steps {
+                match step {
+                    Step::Insert(ahead) => {
+                        let at = Time::from_nanos(now.saturating_add(ahead).saturating_sub(3));
+                        model.insert((at, serial), wheel.insert(at, serial));
+                        serial += 1;
+                    }
+                    Step::Cancel(which) => {
+                        if let Some((&(at, what), &key)) = model.iter().nth(which % model.len().max(1)) {
+                            wheel.cancel(key, what);
+                            model.remove(&(at, what));
+                        }
+                    }
+                    Step::Advance(by, most) => {
+                        now = now.saturating_add(by);
+                        let mut fired = Vec::new();
+                        wheel.advance(Time::from_nanos(now), most, &mut fired);
+                        let due: Vec<_> = model.keys().copied()
+                            .filter(|(at, _)| at.as_nanos() <= now).collect();
+                        prop_assert_eq!(fired.len(), due.len().min(most));
+                        for timer in &fired {
+                            prop_assert!(due.contains(timer));
+                            model.remove(timer);
+                        }
+                    }
+                }
+                prop_assert_eq!(wheel.len(), model.len());
+                match (wheel.next(), model.keys().next()) {
+                    (Some(next), Some((first, _))) => prop_assert!(next <= (*first).max(Time::from_nanos(now))),
+                    (next, first) => prop_assert_eq!(next.is_none(), first.is_none()),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn due_timers_come_in_order_however_they_were_set() {
+        let fire = |order: &[u64]| {
+            let mut wheel = Wheel::default();
+            for &at in order {
+                wheel.insert(Time::from_nanos(at), at);
+            }
+            let mut out = Vec::new();
+            wheel.advance(Time::from_secs(100), usize::MAX, &mut out);
+            out.into_iter().map(|(_, what)| what).collect::<Vec<_>>()
+        };
+        assert_eq!(fire(&[70_000, 3, 5_000_000_000, 64]), [3, 64, 70_000, 5_000_000_000]);
+        assert_eq!(fire(&[5_000_000_000, 64, 70_000, 3]), [3, 64, 70_000, 5_000_000_000]);
+    }
+
+    #[test]
+    fn a_stale_key_cancels_nothing() {
+        let mut wheel = Wheel::default();
+        let old = wheel.insert(Time::from_nanos(1), 1_u32);
+        wheel.advance(Time::from_nanos(5), 9, &mut Vec::new());
+        wheel.insert(Time::from_nanos(9), 2);
+        wheel.cancel(old, 1);
+        assert_eq!(wheel.len(), 1);
+    }
+}

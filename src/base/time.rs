@@ -1,0 +1,212 @@
+//! The crate's own time: nanoseconds since an epoch that the host chooses.
+//!
+//! The core never reads a clock. Every call brings the time with it; a host maps its clock to [`Time`] once.
+//!
+//! ```
+//! use counterpoint::Time;
+//! use std::time::Duration;
+//!
+//! let start = Time::from_secs(10);
+//! let due = start + Duration::from_millis(1500);
+//! assert_eq!(due - start, Duration::from_millis(1500));
+//! assert_eq!(due.to_string(), "11.5s");
+//! ```
+
+use core::fmt;
+use core::ops::{Add, Sub};
+use core::time::Duration;
+use serde::{Deserialize, Serialize};
+
+/// A moment, in nanoseconds since the host's epoch. Arithmetic saturates: 584 years after the epoch time stands still.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Time(u64);
+
+impl Time {
+    /// The host's epoch.
+    pub const ZERO: Self = Self(0);
+    /// The last moment that can be told.
+    pub const MAX: Self = Self(u64::MAX);
+
+    /// So many nanoseconds after the epoch.
+    #[must_use]
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// So many milliseconds after the epoch.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis.saturating_mul(1_000_000))
+    }
+
+    /// So many seconds after the epoch.
+    #[must_use]
+    pub const fn from_secs(secs: u64) -> Self {
+        Self(secs.saturating_mul(1_000_000_000))
+    }
+
+    /// Nanoseconds since the epoch.
+    #[must_use]
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// Seconds since the epoch, for reports.
+    #[must_use]
+    pub fn as_secs_f64(self) -> f64 {
+        self.since(Self::ZERO).as_secs_f64()
+    }
+
+    /// How long after `earlier` this is; nothing if it is not after it.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Time {
+    type Output = Self;
+
+    fn add(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(nanos_of(span)))
+    }
+}
+
+impl Sub for Time {
+    type Output = Duration;
+
+    fn sub(self, earlier: Self) -> Duration {
+        self.since(earlier)
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}s", self.as_secs_f64())
+    }
+}
+
+impl fmt::Debug for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A duration in whole nanoseconds, at most 584 years.
+pub(crate) fn nanos_of(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Durations in definitions and journals: text such as `"1m 30s"` where people read, nanoseconds where they do not.
+///
+/// For `#[serde(with = "crate::base::time::span")]`. Reading takes both forms.
+pub(crate) mod span {
+    use super::{Duration, nanos_of};
+    use core::fmt;
+    use serde::{Deserializer, Serializer, de};
+
+    /// Writes a duration.
+    ///
+    /// # Errors
+    ///
+    /// Only those of the serializer.
+    pub(crate) fn serialize<S: Serializer>(span: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        let nanos = nanos_of(*span);
+        if to.is_human_readable() {
+            to.collect_str(&humantime::format_duration(Duration::from_nanos(nanos)))
+        } else {
+            to.serialize_u64(nanos)
+        }
+    }
+
+    /// Reads a duration from text (`"250ms"`, `"1h 5m"`) or from a number of nanoseconds.
+    ///
+    /// # Errors
+    ///
+    /// When the text is no duration, or longer than 584 years.
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        if from.is_human_readable() { from.deserialize_any(Span) } else { from.deserialize_u64(Span) }
+    }
+
+    struct Span;
+
+    impl de::Visitor<'_> for Span {
+        type Value = Duration;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a duration such as \"1m 30s\", or nanoseconds")
+        }
+
+        fn visit_u64<E: de::Error>(self, nanos: u64) -> Result<Duration, E> {
+            Ok(Duration::from_nanos(nanos))
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
+            let span = humantime::parse_duration(text).map_err(E::custom)?;
+            if span.as_nanos() > u128::from(u64::MAX) {
+                return Err(E::custom("longer than 584 years"));
+            }
+            Ok(span)
+        }
+    }
+
+    /// The same for an optional duration.
+    pub(crate) mod option {
+        use super::Duration;
+        use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+        #[derive(Serialize, Deserialize)]
+        #[serde(transparent)]
+        struct Wrapped(#[serde(with = "super")] Duration);
+
+        /// Writes a duration, if there is one.
+        ///
+        /// # Errors
+        ///
+        /// Only those of the serializer.
+        #[allow(clippy::ref_option, reason = "the signature that serde calls")]
+        pub(crate) fn serialize<S: Serializer>(span: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+            span.map(Wrapped).serialize(to)
+        }
+
+        /// Reads a duration, if there is one.
+        ///
+        /// # Errors
+        ///
+        /// When there is one and it cannot be read, as in [`span::deserialize`](super::deserialize).
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+            Ok(Option::<Wrapped>::deserialize(from)?.map(|wrapped| wrapped.0))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Holder {
+        #[serde(with = "span")]
+        wait: Duration,
+        #[serde(with = "span::option", default)]
+        limit: Option<Duration>,
+    }
+
+    #[test]
+    fn spans_are_readable_and_exact() {
+        let holder = Holder { wait: Duration::new(90, 7), limit: None };
+        let text = serde_json::to_string(&holder).unwrap();
+        assert_eq!(text, r#"{"wait":"1m 30s 7ns","limit":null}"#);
+        assert_eq!(serde_json::from_str::<Holder>(&text).unwrap(), holder);
+        let bare: Holder = serde_json::from_str(r#"{"wait":5}"#).unwrap();
+        assert_eq!(bare.wait, Duration::from_nanos(5));
+        assert!(serde_json::from_str::<Holder>(r#"{"wait":"soon"}"#).is_err());
+    }
+
+    #[test]
+    fn time_saturates() {
+        assert_eq!(Time::MAX + Duration::from_secs(1), Time::MAX);
+        assert_eq!(Time::ZERO - Time::MAX, Duration::ZERO);
+    }
+}

@@ -1,0 +1,108 @@
+//! Events of the engine as a whole.
+
+use crate::base::id::{AgentId, RunId, TaskId};
+use crate::base::name::Name;
+use crate::task::Tier;
+use crate::task::agent::Scope;
+use serde::{Deserialize, Serialize};
+
+/// A change of the scheduler or engine as a whole, or of several tasks or runs at once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ControlEvent {
+    /// No attempt of this scope begins until it is resumed; attempts under way continue.
+    Paused {
+        /// What is paused.
+        scope: Scope,
+        /// The operator's reason.
+        reason: Name,
+    },
+    /// A paused scope continues.
+    Resumed {
+        /// What was paused.
+        scope: Scope,
+    },
+    /// Too few agents are healthy: breakers and outlier ejection exclude none of them until that is over.
+    Panicked {
+        /// How many are healthy.
+        fit: u32,
+        /// Of how many.
+        of: u32,
+    },
+    /// Enough agents are healthy again.
+    Calmed {
+        /// How many are healthy.
+        fit: u32,
+        /// Of how many.
+        of: u32,
+    },
+    /// New tasks of some tiers are refused because tasks wait too long.
+    Shedding {
+        /// Tasks of this tier and of less urgent ones are refused; none: all are accepted again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<Tier>,
+    },
+    /// The service is degraded to another level. The host decides what it leaves out at that level.
+    Degraded {
+        /// The name of the level; none: the service is no longer degraded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mode: Option<Name>,
+        /// The pressure that led to it, in the unit of the configured one.
+        pressure: u64,
+    },
+    /// A routing strategy changed how it routes.
+    Rerouted {
+        /// The kind that the strategy serves; none: all kinds without a strategy of their own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kind: Option<Name>,
+        /// How it routes now.
+        to: Name,
+        /// The reason.
+        reason: Name,
+    },
+    /// Another number of agents is advised.
+    Scaling {
+        /// How many there are.
+        agents: u32,
+        /// How many there should be now.
+        advised: u32,
+        /// How many would be needed if agents could start and stop at once.
+        needed: u32,
+        /// The reason.
+        reason: Name,
+    },
+    /// Waiting tasks moved to another tier.
+    TasksPrioritised {
+        /// The tasks.
+        tasks: Vec<TaskId>,
+        /// The tier in which they wait now.
+        tier: Tier,
+        /// The operator's reason.
+        reason: Name,
+    },
+    /// Finished tasks left memory: a repeated submit of one of them is no longer recognised.
+    TasksForgotten {
+        /// The tasks.
+        tasks: Vec<TaskId>,
+    },
+    /// Finished runs and their child runs left memory.
+    RunsForgotten {
+        /// The runs, without their child runs.
+        runs: Vec<RunId>,
+    },
+}
+
+impl ControlEvent {
+    /// The agent that was paused or resumed, if it is one.
+    #[must_use]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only a scope names an agent")]
+    pub const fn agent(&self) -> Option<AgentId> {
+        match self {
+            Self::Paused { scope: Scope::Agent(agent), .. } | Self::Resumed { scope: Scope::Agent(agent) } => {
+                Some(*agent)
+            }
+            _ => None,
+        }
+    }
+}

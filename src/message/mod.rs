@@ -1,0 +1,27 @@
+//! Messages between a host and the core, as data: commands in, events and effects out, reasons of refusals.
+//!
+//! | type | direction | meaning |
+//! |---|---|---|
+//! | [`Command`] | host to core | a request: submit, register, complete, signal, cancel, operate |
+//! | [`Accepted`], [`Rejected`] | core to host | the answer to a command |
+//! | [`Event`] | core to host | what the core decided or learned; the journal is the sequence of events |
+//! | [`Effect`] | core to host | what the host must do next: dispatch an attempt, cancel an attempt |
+
+pub(crate) mod command;
+pub(crate) mod effect;
+pub(crate) mod event;
+pub mod rejected;
+pub(crate) mod run;
+
+pub use command::{Accepted, AgentCommand, Command, ControlCommand, DeadFilter, RunCommand, TaskCommand};
+pub use effect::{Dispatched, Effect, Outbox};
+pub use event::{
+    AgentEvent, CatalogueEvent, ControlEvent, DecisionEvent, Entry, Event, MapEvent, Next, NodeEvent, NodeRef, Opening,
+    PartEvent, RunEvent, TaskEvent, YieldReason,
+};
+pub use rejected::{Rejected, RejectedClass};
+pub use run::{
+    Carried, Cause, CompensationOutcome, CompensationRemedy, DelegatedPart, DroppedSubtask, LastRound, LimitReached,
+    Measure, Migration, MigrationReport, MigrationTarget, NodeOutcome, NodeRemedy, NodeStatus, Obstacle, PartOutcome,
+    Refusal, ResetObstacle, ResetPoint, RunOutcome, RunPhase, RunSpec,
+};

@@ -1,0 +1,278 @@
+//! Runs as data: how a run is started, and how its nodes and the run itself end.
+
+mod delegation;
+mod failing;
+mod migration;
+mod node;
+mod reset;
+
+pub use delegation::{DelegatedPart, DroppedSubtask, LastRound, PartOutcome};
+pub(crate) use failing::found;
+pub use failing::{CompensationOutcome, CompensationRemedy};
+pub use migration::{Carried, Migration, MigrationReport, MigrationTarget, Obstacle};
+pub use node::{LimitReached, Measure, NodeOutcome, NodeRemedy, NodeStatus, Refusal};
+pub use reset::{ResetObstacle, ResetPoint};
+
+use crate::base::id::RunId;
+use crate::base::name::Name;
+use crate::base::payload::Payload;
+use crate::definition::Budget;
+use crate::task::trace::{TraceContext, Traced};
+use crate::task::{Failure, Tier};
+use core::fmt;
+use serde::{Deserialize, Serialize};
+
+/// The specification of a run.
+///
+/// ```
+/// use counterpoint::{Payload, RunId, RunSpec, Tier};
+///
+/// let run = RunSpec::new(RunId::from_key("order-17"), "order").with_input(Payload::of(&17)?).with_tier(Tier::High);
+/// assert_eq!(run.workflow, "order");
+/// # Ok::<(), counterpoint::PayloadError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RunSpec {
+    /// The id, chosen by the host so that a repeated start is recognised.
+    pub id: RunId,
+    /// The name of the definition.
+    pub workflow: Name,
+    /// The version. Without one, the default version of the definition is used: the newest, unless an operator has set
+    /// another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
+    /// The input of the run.
+    #[serde(default, skip_serializing_if = "Payload::is_null")]
+    pub input: Payload,
+    /// The tier of its tasks, unless a node sets another.
+    #[serde(default)]
+    pub tier: Tier,
+    /// The resources that the run may use. If the definition has a budget, too, the smaller bound of each measure applies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+    /// The trace that the run belongs to. It is passed on to the agents.
+    #[serde(default, skip_serializing_if = "Traced::is_none")]
+    pub trace: Traced,
+    /// A key of the host, such as an order number. Runs can be listed by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub business_key: Option<Name>,
+    /// Whether the run is rejected while another run of the workflow with the same business key and tenant is under way.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub exclusive: bool,
+    /// The tenant of the run, of its tasks and of its child runs: their usage counts against its share and quota, and where
+    /// [`access`](crate::access) restricts people to tenants, only people of this tenant can reach the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Name>,
+}
+
+impl RunSpec {
+    /// Makes the run a part of this trace.
+    #[must_use]
+    pub fn with_trace(mut self, trace: TraceContext) -> Self {
+        self.trace = trace.into();
+        self
+    }
+
+    /// A run of the default version of this workflow.
+    #[must_use]
+    pub fn new(id: RunId, workflow: impl Into<Name>) -> Self {
+        let (workflow, input, tier) = (workflow.into(), Payload::NULL, Tier::Normal);
+        let (budget, trace) = (None, Traced::NOT);
+        Self {
+            id,
+            workflow,
+            version: None,
+            input,
+            tier,
+            budget,
+            trace,
+            business_key: None,
+            exclusive: false,
+            tenant: None,
+        }
+    }
+
+    /// Sets the input.
+    #[must_use]
+    pub fn with_input(mut self, input: Payload) -> Self {
+        self.input = input;
+        self
+    }
+
+    /// Bounds the resources that the run may use.
+    #[must_use]
+    pub const fn with_budget(mut self, budget: Budget) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    /// Sets the version.
+    #[must_use]
+    pub const fn with_version(mut self, version: u32) -> Self {
+        self.version = Some(version);
+        self
+    }
+
+    /// Sets the business key.
+    #[must_use]
+    pub fn with_business_key(mut self, key: impl Into<Name>) -> Self {
+        self.business_key = Some(key.into());
+        self
+    }
+
+    /// Sets the tenant.
+    #[must_use]
+    pub fn with_tenant(mut self, tenant: impl Into<Name>) -> Self {
+        self.tenant = Some(tenant.into());
+        self
+    }
+
+    /// Sets a business key that no other run of the workflow and the tenant may have at the same time: while such a run is
+    /// under way, this one is rejected.
+    #[must_use]
+    pub fn with_exclusive_key(mut self, key: impl Into<Name>) -> Self {
+        (self.business_key, self.exclusive) = (Some(key.into()), true);
+        self
+    }
+
+    /// Sets the tier.
+    #[must_use]
+    pub const fn with_tier(mut self, tier: Tier) -> Self {
+        self.tier = tier;
+        self
+    }
+}
+
+/// Why a run did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Cause {
+    /// A node failed, and nothing in the definition handles the failure.
+    Node {
+        /// The node's name.
+        node: Name,
+        /// Its failure.
+        failure: Failure,
+    },
+    /// A limit was reached, and nothing in the definition handles that.
+    Limit {
+        /// The node that reached the limit; none if the time of the run is over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        node: Option<Name>,
+        /// The limit.
+        limit: LimitReached,
+        /// The output that the run would have had at that point, with null for nodes that have none.
+        #[serde(default, skip_serializing_if = "Payload::is_null")]
+        partial: Payload,
+    },
+    /// The run was cancelled.
+    Cancelled {
+        /// The reason given.
+        reason: Name,
+    },
+    /// All nodes ended, and the output of the run is larger than a payload may be.
+    OutputTooLarge {
+        /// The size in bytes.
+        bytes: u32,
+    },
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node { node, failure } => write!(f, "node {node} failed: {failure}"),
+            Self::Limit { node: Some(node), limit, .. } => write!(f, "node {node} failed: {limit}"),
+            Self::Limit { node: None, limit, .. } => limit.fmt(f),
+            Self::Cancelled { reason } => write!(f, "cancelled: {reason}"),
+            Self::OutputTooLarge { bytes } => {
+                write!(f, "the output of the run has {bytes} bytes, more than a payload may have")
+            }
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RunOutcome {
+    /// The run succeeded.
+    Succeeded {
+        /// The output of the run.
+        #[serde(default, skip_serializing_if = "Payload::is_null")]
+        output: Payload,
+    },
+    /// The run did not succeed, and every step that has a compensation and has, or may have, taken effect is compensated.
+    Compensated {
+        /// Why the run did not succeed.
+        cause: Cause,
+    },
+    /// The run did not succeed, and the listed nodes have or may have had side effects that were not undone: steps whose
+    /// compensation was abandoned, a pivot, child runs that left side effects, and, if the pivot had succeeded, every step
+    /// with a compensation. Steps without a compensation are assumed to need none. The list is empty if there are no side
+    /// effects.
+    Failed {
+        /// Why the run did not succeed.
+        cause: Cause,
+        /// The names of the nodes whose side effects remain.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        residue: Vec<Name>,
+    },
+}
+
+impl RunOutcome {
+    /// Why the run did not succeed, if it did not.
+    #[must_use]
+    pub const fn cause(&self) -> Option<&Cause> {
+        match self {
+            Self::Succeeded { .. } => None,
+            Self::Compensated { cause } | Self::Failed { cause, .. } => Some(cause),
+        }
+    }
+}
+
+impl fmt::Display for RunOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Succeeded { .. } => f.write_str("succeeded"),
+            Self::Compensated { cause } => write!(f, "compensated ({cause})"),
+            Self::Failed { cause, residue } if residue.is_empty() => write!(f, "failed ({cause})"),
+            Self::Failed { cause, residue } => {
+                write!(f, "failed ({cause}); not undone: ")?;
+                let names: Vec<&str> = residue.iter().map(Name::as_str).collect();
+                f.write_str(&names.join(", "))
+            }
+        }
+    }
+}
+
+/// The phase of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RunPhase {
+    /// The run goes forward.
+    Running,
+    /// The run has failed or was cancelled; the work under way is being cancelled.
+    Failing,
+    /// The completed steps are being compensated.
+    Compensating,
+    /// A compensation failed; an operator must decide how to go on.
+    CompensationFailed,
+    /// The run has ended.
+    Finished,
+}
+
+impl fmt::Display for RunPhase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Running => "running",
+            Self::Failing => "failing",
+            Self::Compensating => "compensating",
+            Self::CompensationFailed => "compensation failed",
+            Self::Finished => "finished",
+        })
+    }
+}

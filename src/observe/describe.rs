@@ -1,0 +1,335 @@
+//! Events in words, one line each.
+
+use super::text::{Span, line};
+use crate::base::id::{AttemptId, Incarnation, RunId, TaskId};
+use crate::base::time::Time;
+use crate::message::event::{
+    AgentEvent, CatalogueEvent, ControlEvent, DecisionEvent, Entry, Event, MapEvent, Next, NodeEvent, NodeRef, Opening,
+    PartEvent, RunEvent, TaskEvent, YieldReason,
+};
+use crate::message::run::{CompensationOutcome, NodeRemedy};
+use crate::task::{Bound, Failure, Owner, Phase, SideEffects, TaskSpec, Tier};
+use core::fmt::{Display, Write as _};
+use core::time::Duration;
+
+/// Characters of a name or a message that a line shows.
+const SHOWN: usize = 80;
+/// Ids of a list that a line shows.
+const LISTED: usize = 4;
+
+/// The event of an entry in words, on one line, with the ids in it. Long texts are cut, payloads are left out.
+///
+/// ```
+/// use counterpoint::observe::describe;
+/// use counterpoint::{AgentId, Entry, Failure, Incarnation, Seq, TaskId, Time};
+/// use counterpoint::task::AttemptNumber;
+/// use counterpoint::message::{Next, TaskEvent};
+///
+/// let failed = TaskEvent::AttemptFailed {
+///     attempt: AttemptNumber::new(2),
+///     by: Incarnation::new(AgentId::new(3), 1),
+///     failure: Failure::transient("connection reset"),
+///     next: Next::Retry { at: Time::from_millis(1_250), tier: None },
+///     outcome_unknown: false,
+///     beyond_budget: false,
+/// };
+/// let entry = Entry { seq: Seq::new(9), at: Time::from_millis(1_000), event: failed.of(TaskId::new(7)) };
+/// assert_eq!(describe(&entry), "t7.2 failed on a3#1 (transient: connection reset); retried in 250 ms");
+/// ```
+#[must_use]
+pub fn describe(entry: &Entry) -> String {
+    match &entry.event {
+        Event::Agent { agent: by, event } => agent(*by, event),
+        Event::Task { task: id, event } => task(*id, event, entry.at),
+        Event::Catalogue(event) => catalogue(event),
+        Event::Run { run: id, event } => run(*id, event),
+        Event::Node { run, node: at, event } => node(&format!("{run} node {}", short(&at.name)), event, entry.at),
+        Event::Control(event) => control(event),
+    }
+}
+
+fn agent(by: Incarnation, event: &AgentEvent) -> String {
+    match event {
+        AgentEvent::Registered { spec } => {
+            let name = spec.name.as_ref().map(|name| format!(" ({})", short(name))).unwrap_or_default();
+            format!("{by}{name} registered, capacity {}", spec.capacity)
+        }
+        AgentEvent::Updated { spec } => format!("{by} changed, capacity {}", spec.capacity),
+        AgentEvent::Draining => format!("{by} is draining"),
+        AgentEvent::Deregistered => format!("{by} left"),
+        AgentEvent::Lost => format!("{by} was lost"),
+        AgentEvent::Throttled { guard, slots: None, .. } => format!("{guard}: {by} is no longer throttled"),
+        AgentEvent::Throttled { guard, slots: Some(0), .. } => format!("{guard}: {by} gets no attempts"),
+        AgentEvent::Throttled { guard, slots: Some(slots), .. } => {
+            format!("{guard}: {by} gets at most {slots} attempts at once")
+        }
+    }
+}
+
+fn control(event: &ControlEvent) -> String {
+    match event {
+        ControlEvent::Paused { scope, .. } => format!("{scope} was paused"),
+        ControlEvent::Resumed { scope } => format!("{scope} was resumed"),
+        ControlEvent::Panicked { fit, of } => {
+            format!("panic: only {fit} of {of} agents are healthy, so guards exclude none of them")
+        }
+        ControlEvent::Calmed { fit, of } => format!("panic is over: {fit} of {of} agents are healthy"),
+        ControlEvent::Shedding { from: Some(tier) } => {
+            format!("tasks wait too long: tier {tier} and below are refused")
+        }
+        ControlEvent::Shedding { from: None } => "tasks of all tiers are accepted again".to_owned(),
+        ControlEvent::Degraded { mode: Some(mode), pressure } => {
+            format!("degraded to {}, at a pressure of {pressure}", short(mode))
+        }
+        ControlEvent::Degraded { mode: None, pressure } => format!("no longer degraded, at a pressure of {pressure}"),
+        ControlEvent::Rerouted { kind, to, reason } => {
+            let of = kind.as_ref().map(|kind| format!(" of {}", short(kind))).unwrap_or_default();
+            format!("tasks{of} are routed by {} now: {}", short(to), short(reason))
+        }
+        ControlEvent::Scaling { agents, advised, reason, .. } => {
+            format!("there should be {advised} agents, not {agents}: {}", short(reason))
+        }
+        ControlEvent::TasksPrioritised { tasks, tier, reason } => {
+            format!("{} now in tier {tier}: {}", list(tasks), short(reason))
+        }
+        ControlEvent::TasksForgotten { tasks } => format!("forgotten, as finished: {}", list(tasks)),
+        ControlEvent::RunsForgotten { runs } => format!("forgotten, as finished: {}", list(runs)),
+    }
+}
+
+fn catalogue(event: &CatalogueEvent) -> String {
+    match event {
+        CatalogueEvent::Defined { definition } => {
+            let (name, version, nodes) = (short(&definition.name), definition.version, definition.nodes.len());
+            format!("workflow {name} v{version} defined, {nodes} nodes")
+        }
+        CatalogueEvent::DefaultSet { workflow, version, reason } => {
+            let version = version.map_or_else(|| "the newest version".to_owned(), |version| format!("v{version}"));
+            format!("new runs of {} take {version}: {}", short(workflow), short(reason))
+        }
+        CatalogueEvent::Retired { workflow, version, reason } => {
+            format!("workflow {} v{version} retired: {}", short(workflow), short(reason))
+        }
+    }
+}
+
+fn task(id: TaskId, event: &TaskEvent, now: Time) -> String {
+    match event {
+        TaskEvent::Submitted { spec, replays, expected } => submitted(spec, *replays, *expected),
+        TaskEvent::Ready => format!("{id} is ready"),
+        TaskEvent::Assigned { attempt, to } => format!("{id}.{attempt} assigned to {to}"),
+        TaskEvent::Started { attempt } => format!("{id}.{attempt} has begun"),
+        TaskEvent::YieldRequested { attempt, reason } => match reason {
+            YieldReason::Preempted { by } => format!("{id}.{attempt} is preempted by {by}, which is more urgent"),
+            YieldReason::Recalled { by } => format!("{id}.{attempt} has not begun and is preempted by {by}"),
+            YieldReason::Rebalanced => format!("{id}.{attempt} has not begun and moves to another agent"),
+        },
+        TaskEvent::Used { attempt, usage, .. } => {
+            format!("{id}.{attempt} used up {} millionths of cost and {} tokens", usage.cost, usage.tokens)
+        }
+        TaskEvent::Yielded { attempt, by, .. } => format!("{id}.{attempt} was given back by {by}"),
+        TaskEvent::AttemptFailed { attempt, by, failure, next, beyond_budget, .. } => {
+            let mut out = attempt_failed(attempt.of(id), *by, failure, *next, now);
+            if *beyond_budget {
+                out.push_str(", as the retry budget is used up");
+            }
+            out
+        }
+        TaskEvent::Answered { from, .. } => format!("{id} answered with the result of {from}"),
+        TaskEvent::Succeeded { attempt, by, .. } => format!("{id}.{attempt} succeeded on {by}"),
+        TaskEvent::CancelRequested { reason } => format!("{id} is to be cancelled: {}", short(reason)),
+        TaskEvent::Cancelled { reason, side_effects } => {
+            let effects = match side_effects {
+                SideEffects::None => "",
+                SideEffects::Possible => "; side effects are possible",
+                SideEffects::Done(_) => "; it was done all the same",
+            };
+            format!("{id} cancelled: {}{effects}", short(reason))
+        }
+        TaskEvent::Expired { bound, .. } => {
+            let bound = match bound {
+                Bound::Deadline => "its deadline",
+                Bound::Queue => "its queue timeout",
+                Bound::Total => "its total timeout",
+            };
+            format!("{id} expired: {bound}")
+        }
+        TaskEvent::Discarded { reason } => format!("dead letter {id} discarded: {}", short(reason)),
+    }
+}
+
+fn submitted(spec: &TaskSpec, replays: Option<TaskId>, expected: Option<Duration>) -> String {
+    let mut out = format!("{} submitted: {}", spec.id, short(&spec.kind));
+    if spec.tier != Tier::Normal {
+        let _ = write!(out, ", {}", spec.tier);
+    }
+    if let Some(owner) = spec.owner {
+        let _ = write!(out, ", for {}", step(owner));
+    }
+    if !spec.after.is_empty() {
+        let _ = write!(out, ", after {}", list(&spec.after));
+    }
+    if let Some(span) = expected {
+        let _ = write!(out, ", expected to take {}", humantime::format_duration(span));
+    }
+    if let Some(letter) = replays {
+        let _ = write!(out, ", replays {letter}");
+    }
+    out
+}
+
+fn attempt_failed(attempt: AttemptId, by: Incarnation, failure: &Failure, next: Next, now: Time) -> String {
+    let then = match next {
+        Next::Retry { at, tier } => {
+            let when = if at <= now { "at once".to_owned() } else { format!("in {}", Span::from(at - now)) };
+            let tier = tier.map(|tier| format!(" in tier {tier}")).unwrap_or_default();
+            format!("retried {when}{tier}")
+        }
+        Next::Fail => "the task failed".to_owned(),
+        Next::DeadLetter => "now a dead letter".to_owned(),
+    };
+    format!("{attempt} failed on {by} ({}); {then}", told(failure))
+}
+
+fn run(id: RunId, event: &RunEvent) -> String {
+    match event {
+        RunEvent::Started { spec, version, owner, .. } => {
+            let within = owner.map(|owner| format!(", for {}", step(owner))).unwrap_or_default();
+            format!("{id} started: {} v{version}{within}", short(&spec.workflow))
+        }
+        RunEvent::Prioritised { tier, reason } => format!("{id} is now in tier {tier}: {}", short(reason)),
+        RunEvent::Migrated { version, definition, from, reason, .. } => {
+            let own = if definition.is_some() { "a definition of its own" } else { "another definition" };
+            let kept = from.iter().flatten().count();
+            format!("{id} migrated to {own}, v{version}, with {kept} nodes: {}", short(reason))
+        }
+        RunEvent::Retried { nodes, reason } => {
+            format!("{id} is retried, with nodes {}: {}", names(nodes), short(reason))
+        }
+        RunEvent::Reset { nodes, undo, reason } => {
+            let undone = if *undo { "compensated and " } else { "" };
+            format!("{id} is reset, with nodes {} {undone}done again: {}", names(nodes), short(reason))
+        }
+        RunEvent::Signalled { signal, .. } => format!("{id} got signal {}", short(signal)),
+        RunEvent::SignalMoved { from, signal, .. } => format!("{id} took signal {} from {from}", short(signal)),
+        RunEvent::Paused { reason } => format!("{id} is paused: {}", short(reason)),
+        RunEvent::Resumed => format!("{id} is resumed"),
+        RunEvent::Updated { variable, .. } => format!("{id} got an update of variable {}", short(variable)),
+        RunEvent::Reduced { variable, .. } => format!("{id} gives back variable {variable}"),
+        RunEvent::Failing { cause } => format!("{id} is failing: {}", line(&cause.to_string(), SHOWN + 40)),
+        RunEvent::RolledBack { to, cause } => {
+            format!("{id} rolls back to {}: {}", names(to), line(&cause.to_string(), SHOWN + 40))
+        }
+        RunEvent::Restarted { nodes } => format!("{id} goes forward again, with nodes {}", names(nodes)),
+        RunEvent::Compensating { nodes } if nodes.is_empty() => format!("{id} has no node to compensate"),
+        RunEvent::Compensating { nodes } => format!("{id} compensates nodes {}", names(nodes)),
+        RunEvent::Finished { outcome } => format!("{id} {}", line(&outcome.to_string(), SHOWN + 80)),
+    }
+}
+
+/// With the run and the node in words.
+fn node(at: &str, event: &NodeEvent, now: Time) -> String {
+    match event {
+        NodeEvent::Opened { what } => format!("{at} began: {}", opening(what, now)),
+        NodeEvent::Finished { outcome, took, .. } => {
+            let mut out = format!("{at} {}", line(&outcome.to_string(), SHOWN + 40));
+            if !took.is_empty() {
+                let names: Vec<String> = took.iter().take(LISTED).map(|name| short(name)).collect();
+                let _ = write!(out, ", took {}", names.join(", "));
+            }
+            out
+        }
+        NodeEvent::HandlerFired { handler, .. } => format!("{at}: handler {handler} fires"),
+        NodeEvent::Operated { remedy } => {
+            let what = match remedy {
+                NodeRemedy::Complete { .. } => "counts as done",
+                NodeRemedy::Fail { .. } => "counts as failed",
+                NodeRemedy::Skip { .. } => "is skipped",
+            };
+            format!("{at} {what}: {}", short(remedy.reason()))
+        }
+        NodeEvent::Map(MapEvent::ItemsAdded { items }) => format!("{at} got {} more items", items.len()),
+        NodeEvent::Map(MapEvent::Closed) => format!("{at} gets no more items"),
+        NodeEvent::Map(MapEvent::Completion) => format!("{at} has enough"),
+        NodeEvent::Part { part, event } => part_of(at, *part, event),
+        NodeEvent::Refused { guard } => format!("{at}: {guard}"),
+        NodeEvent::Unresolved { workflow, .. } => format!("{at}: no workflow {}", short(workflow)),
+        NodeEvent::Exhausted { limit } => format!("{at}: {limit}"),
+        NodeEvent::Held { outcome } => {
+            format!("{at} is held for an operator: {}", line(&outcome.to_string(), SHOWN + 40))
+        }
+        NodeEvent::Reduced { variable, .. } => format!("{at} reads variable {variable}"),
+        NodeEvent::StateEntered { state, .. } => format!("{at} enters state {state}"),
+        NodeEvent::Decision(DecisionEvent::Made { by, option, .. }) => {
+            format!("{at}: {} decided for {}", short(by), short(option))
+        }
+        NodeEvent::Decision(DecisionEvent::Delegated { by, to }) => {
+            format!("{at}: {} delegated the decision to {}", short(by), short(to))
+        }
+        NodeEvent::Decision(DecisionEvent::Escalated { level }) => format!("{at}: the decision is escalated ({level})"),
+        NodeEvent::Compensated { outcome } => match outcome {
+            CompensationOutcome::Compensated => format!("{at} compensated"),
+            CompensationOutcome::Failed { failure } => format!("{at} could not be compensated ({})", told(failure)),
+            CompensationOutcome::Declared { reason } => format!("{at} declared compensated: {}", short(reason)),
+            CompensationOutcome::Abandoned { reason } => format!("{at} stays as it is: {}", short(reason)),
+        },
+        NodeEvent::CompensationRetried => format!("{at} is compensated again"),
+    }
+}
+
+fn part_of(at: &str, part: u32, event: &PartEvent) -> String {
+    match event {
+        PartEvent::Split { into, dropped } => {
+            let left = if dropped.is_empty() { String::new() } else { format!(", {} left out", dropped.len()) };
+            let kinds: Vec<String> = into.iter().map(|part| short(&part.task.kind)).collect();
+            format!("{at} part {part} is delegated in {} parts{left}: {}", into.len(), list(&kinds))
+        }
+        PartEvent::Gathered { last } => {
+            let last = last.map(|last| format!(" for the last time, {last}")).unwrap_or_default();
+            format!("{at} part {part}: results are gathered{last}")
+        }
+        PartEvent::Ended { end, .. } => format!("{at} part {part} {}", line(&end.to_string(), SHOWN + 40)),
+    }
+}
+
+fn opening(what: &Opening, now: Time) -> String {
+    match what {
+        Opening::Map { items, .. } => format!("a map of {items} items"),
+        Opening::Repeat => "a repeat".to_owned(),
+        Opening::Rounds => "work for each arrival".to_owned(),
+        Opening::Delegation => "work that may be delegated in parts".to_owned(),
+        Opening::States => "a walk through states".to_owned(),
+        Opening::Race { .. } => "a wait for the first of several".to_owned(),
+        Opening::Wait { until: None } => "a wait".to_owned(),
+        Opening::Wait { until: Some(until) } => format!("a wait of {}", Span::from(*until - now)),
+    }
+}
+
+fn step(owner: Owner) -> String {
+    let phase = match owner.phase {
+        Phase::Do => "",
+        Phase::Undo => " undo",
+        Phase::Query => " query",
+    };
+    format!("{} node {}.{}{phase}", owner.run, owner.node, owner.item)
+}
+
+fn short(text: &str) -> String {
+    line(text, SHOWN)
+}
+
+fn told(failure: &Failure) -> String {
+    format!("{}: {}", failure.kind, short(&failure.message))
+}
+
+fn names(nodes: &[NodeRef]) -> String {
+    list(&nodes.iter().map(|node| short(&node.name)).collect::<Vec<_>>())
+}
+
+fn list<T: Display>(items: &[T]) -> String {
+    let mut out: Vec<String> = items.iter().take(LISTED).map(ToString::to_string).collect();
+    if items.len() > LISTED {
+        out.push(format!("and {} more", items.len().saturating_sub(LISTED)));
+    }
+    out.join(", ")
+}

@@ -1,0 +1,210 @@
+//! Counts and times of tasks, by tier and by kind, and what each agent did.
+
+mod agent;
+mod fold;
+mod group;
+mod load;
+mod rate;
+mod snapshot;
+mod spread;
+
+pub use agent::AgentFigures;
+pub use group::Usage;
+pub use load::LoadSpread;
+pub use snapshot::{Compliance, Counts, Figures, MetricsSnapshot, Rates, Waits};
+pub use spread::Summary;
+
+use crate::base::id::{AgentId, AttemptId, TaskId};
+use crate::base::name::Name;
+use crate::base::structure::Table;
+use crate::base::time::Time;
+use crate::task::Tier;
+use agent::Agent;
+use group::{Group, Line, Price};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Counts, rates, waiting times and running times of all tasks, by tier, by kind and by tenant; whether promises were kept;
+/// what each agent did, how busy they are and how evenly.
+///
+/// Times come from histograms of two significant digits between a microsecond and a thousand hours. Kinds, tenants and
+/// agents beyond the bounds are counted together, as "others". Times of a task are known only if its events were seen from its submit on;
+/// counts in all always are.
+///
+/// ```
+/// use counterpoint::observe::Metrics;
+/// use counterpoint::journal::Projection;
+/// use counterpoint::{AgentId, Entry, Incarnation, Payload, Seq, TaskId, TaskSpec, Time};
+/// use counterpoint::task::AttemptNumber;
+/// use counterpoint::message::TaskEvent;
+/// use std::{sync::Arc, time::Duration};
+///
+/// let (task, attempt) = (TaskId::new(7), AttemptNumber::FIRST);
+/// let ada = Incarnation::new(AgentId::new(3), 1);
+/// let story = [
+///     (10, TaskEvent::Submitted { spec: Arc::new(TaskSpec::new(task, "resize")), replays: None, expected: None }),
+///     (12, TaskEvent::Assigned { attempt, to: ada }),
+///     (62, TaskEvent::Succeeded { attempt, by: ada, output: Payload::NULL }),
+/// ];
+/// let mut metrics = Metrics::default();
+/// for (seq, (at, event)) in (1..).zip(story) {
+///     metrics.apply(&Entry { seq: Seq::new(seq), at: Time::from_millis(at), event: event.of(task) });
+/// }
+/// let now = metrics.snapshot();
+/// assert_eq!(now.all.counts.succeeded, 1);
+/// assert_eq!(now.kinds["resize"].queue.max, Duration::from_millis(2));
+/// assert_eq!(now.agents[&AgentId::new(3)].busy, Duration::from_millis(50));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    since: Option<Time>,
+    last: Time,
+    all: Group,
+    tiers: BTreeMap<Tier, Group>,
+    kinds: BTreeMap<Name, Group>,
+    other_kinds: Group,
+    most_kinds: usize,
+    tenants: BTreeMap<Name, Group>,
+    other_tenants: Group,
+    most_tenants: usize,
+    agents: BTreeMap<AgentId, Agent>,
+    other_agents: Agent,
+    most_agents: usize,
+    lost: u64,
+    live: Table<TaskId, Live>,
+    line: Line,
+    price: Price,
+}
+
+/// What is known of a task that has not ended.
+#[derive(Debug, Clone)]
+struct Live {
+    class: Class,
+    /// Where it waits; it counts for the tier of its class.
+    tier: Tier,
+    submitted: Time,
+    deadline: Option<Time>,
+    /// Since when it waits for an agent, if it does.
+    ready: Option<Time>,
+    /// Whether an agent has had it.
+    begun: bool,
+    held: Option<Held>,
+    failed_by: Option<AgentId>,
+}
+
+/// The sets to which a task belongs.
+#[derive(Debug, Clone)]
+struct Class {
+    kind: Name,
+    tier: Tier,
+    tenant: Option<Name>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    attempt: AttemptId,
+    by: AgentId,
+    since: Time,
+}
+
+impl Default for Metrics {
+    /// With room for 128 kinds, 128 tenants, 16,384 agents and a million tasks under way.
+    fn default() -> Self {
+        Self {
+            since: None,
+            last: Time::ZERO,
+            all: Group::default(),
+            tiers: BTreeMap::new(),
+            kinds: BTreeMap::new(),
+            other_kinds: Group::default(),
+            most_kinds: 128,
+            tenants: BTreeMap::new(),
+            other_tenants: Group::default(),
+            most_tenants: 128,
+            agents: BTreeMap::new(),
+            other_agents: Agent::default(),
+            most_agents: 16_384,
+            lost: 0,
+            live: Table::new(1_000_000),
+            line: Line::default(),
+            price: Price::default(),
+        }
+    }
+}
+
+impl Metrics {
+    /// Keeps at most so many kinds apart.
+    #[must_use]
+    pub const fn with_kinds(mut self, most: usize) -> Self {
+        self.most_kinds = most;
+        self
+    }
+
+    /// Keeps at most so many agents apart.
+    #[must_use]
+    pub const fn with_agents(mut self, most: usize) -> Self {
+        self.most_agents = most;
+        self
+    }
+
+    /// Keeps at most so many tenants apart.
+    #[must_use]
+    pub const fn with_tenants(mut self, most: usize) -> Self {
+        self.most_tenants = most;
+        self
+    }
+
+    /// Follows at most so many tasks at once.
+    #[must_use]
+    pub fn with_tasks(mut self, most: usize) -> Self {
+        for (task, live) in self.live.set_bound(most) {
+            self.step_out(task, &live);
+        }
+        self
+    }
+
+    /// Asks what each attempt cost when it ends, in whatever unit the host counts in; whole numbers, so that sums are exact.
+    #[must_use]
+    pub fn with_cost(mut self, price: impl Fn(&Usage<'_>) -> u64 + Send + Sync + 'static) -> Self {
+        self.price = Price(Arc::new(price));
+        self
+    }
+
+    /// The figures as of the last entry.
+    #[must_use]
+    pub fn snapshot(&self) -> MetricsSnapshot {
+        self.snapshot_at(self.last)
+    }
+
+    /// The figures as they are at this moment: what waits has waited longer and rates have faded since the last entry.
+    #[must_use]
+    pub fn snapshot_at(&self, now: Time) -> MetricsSnapshot {
+        let now = now.max(self.last);
+        let since = self.since.unwrap_or_default();
+        let figures = |group: &Group| group.figures(since, now);
+        let named = |groups: &BTreeMap<Name, Group>| {
+            groups.iter().map(|(name, group)| (name.clone(), figures(group))).collect::<BTreeMap<_, _>>()
+        };
+        let others = |group: &Group| (group.counts != Counts::default()).then(|| figures(group));
+        let agents: BTreeMap<AgentId, AgentFigures> =
+            self.agents.iter().map(|(id, agent)| (*id, agent.figures(now))).collect();
+        let slots: f64 = agents.values().map(|agent| agent.slot_time.as_secs_f64()).sum();
+        let held: f64 = agents.values().map(|agent| agent.held_time.as_secs_f64()).sum();
+        MetricsSnapshot {
+            since,
+            at: now,
+            all: figures(&self.all),
+            tiers: self.tiers.iter().map(|(tier, group)| (*tier, figures(group))).collect(),
+            kinds: named(&self.kinds),
+            other_kinds: others(&self.other_kinds),
+            load: LoadSpread::over(agents.values()),
+            agents,
+            other_agents: (self.other_agents != Agent::default()).then(|| self.other_agents.figures(now)),
+            agents_lost: self.lost,
+            tenants: named(&self.tenants),
+            other_tenants: others(&self.other_tenants),
+            waits: Tier::ALL.into_iter().map(|tier| (tier, self.line.waits(tier, now))).collect(),
+            utilisation: (slots > 0.0).then(|| (held / slots).min(1.0)),
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! Workflows as SVG: layers from top to bottom, frames within frames, outcomes in colour and in words.
+
+use super::layout::{Arrowed, Boxed, Layout, Route};
+use super::{Frame, Item, Shape, colours};
+use crate::definition::On;
+use crate::message::run::NodeStatus;
+use crate::observe::timeline::svg::{fit, width, xml};
+use core::fmt::Write as _;
+use std::collections::BTreeSet;
+
+/// Lengths in pixels.
+const LINE: u64 = 15;
+const PADDING: u64 = 9;
+const MARGIN: u64 = 20;
+const HEAD: u64 = 40;
+/// The most letters of a line.
+const LETTERS: usize = 48;
+/// The most arrows of a frame.
+const ARROWS: usize = 600;
+/// The widest text of a box.
+const WIDEST: u64 = 250;
+
+const RULES: &str = "\
+.cpw text{font:11px system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif}\
+.cpw .h{font-size:16px;font-weight:600}.cpw .n{font-weight:600}.cpw .s{font-size:10px}\
+.cpw .bg{fill:#fff}.cpw .ink{fill:#1f2630}.cpw .dim{fill:#66707e}\
+.cpw .box{fill:#fff;stroke:#66707e;stroke-width:1.2}.cpw .frame{fill:#f4f6f8;stroke:#8a94a3;stroke-width:1}\
+.cpw .pivot{stroke-width:3.6}.cpw .a{fill:none;stroke:#66707e;stroke-width:1.2}\
+.cpw .af{fill:none;stroke:#c9303a;stroke-width:1.2;stroke-dasharray:5 3}\
+.cpw .on{font-size:10px;paint-order:stroke;stroke:#fff;stroke-width:3px}\
+@media (prefers-color-scheme:dark){.cpw .bg{fill:#12161d}.cpw .ink{fill:#e7eaef}.cpw .dim{fill:#9aa5b4}\
+.cpw .box{fill:#191f28;stroke:#9aa5b4}.cpw .frame{fill:#161b23}.cpw .on{stroke:#12161d}}";
+
+/// Every status that a node can have, in the order of the legend.
+const STATUSES: [NodeStatus; 10] = [
+    NodeStatus::Waiting,
+    NodeStatus::Running,
+    NodeStatus::Succeeded,
+    NodeStatus::Failed,
+    NodeStatus::Skipped,
+    NodeStatus::Cancelled,
+    NodeStatus::Compensating,
+    NodeStatus::Compensated,
+    NodeStatus::CompensationFailed,
+    NodeStatus::Abandoned,
+];
+
+pub(super) fn draw(name: &str, scene: &Frame) -> String {
+    let placed = place(scene);
+    let statuses = statuses(scene);
+    let legend = legend_rows(&statuses, placed.layout.width.max(320));
+    let title = width(name) * 16 / 110 + 2 * MARGIN;
+    let wide = (placed.layout.width + 2 * MARGIN).max(title).max(if statuses.is_empty() { 0 } else { 360 });
+    let high = placed.layout.height + HEAD + 2 * MARGIN + legend.len() as u64 * 22;
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"cpw\" viewBox=\"0 0 {wide} {high}\" width=\"{wide}\" \
+         height=\"{high}\" role=\"img\">"
+    );
+    let _ = writeln!(out, "<title>{}</title>\n<style>{RULES}</style>", xml(name, 80));
+    out.push_str(
+        "<defs><marker id=\"cpw-a\" viewBox=\"0 0 8 8\" refX=\"7.5\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" \
+         orient=\"auto\"><path d=\"M0,0.5 L8,4 L0,7.5 z\" fill=\"#66707e\"/></marker>\
+         <marker id=\"cpw-f\" viewBox=\"0 0 8 8\" refX=\"7.5\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" \
+         orient=\"auto\"><path d=\"M0,0.5 L8,4 L0,7.5 z\" fill=\"#c9303a\"/></marker></defs>\n",
+    );
+    let _ = writeln!(out, "<rect class=\"bg\" width=\"{wide}\" height=\"{high}\"/>");
+    let _ = writeln!(out, "<text class=\"h ink\" x=\"{MARGIN}\" y=\"27\">{}</text>", xml(name, 80));
+    frame(&mut out, scene, &placed, MARGIN, HEAD + MARGIN / 2);
+    let bottom = high - legend.len() as u64 * 22 - 6;
+    for (row, statuses) in legend.iter().enumerate() {
+        legend_row(&mut out, statuses, bottom + row as u64 * 22);
+    }
+    out.push_str("</svg>\n");
+    out
+}
+
+/// A frame with the places of all in it.
+struct Placed {
+    layout: Layout,
+    inner: Vec<Option<Self>>,
+}
+
+fn place(scene: &Frame) -> Placed {
+    let inner: Vec<Option<Placed>> = scene.items.iter().map(|item| item.inner.as_ref().map(place)).collect();
+    let boxes = scene.items.iter().zip(&inner).map(|(item, inner)| size(item, inner.as_ref()));
+    let mut boxes: Vec<Boxed> = boxes.collect();
+    if scene.missing > 0 {
+        boxes.push(Boxed { width: 90, height: 24 });
+    }
+    let place = |id: &str| scene.items.iter().position(|item| item.id == id);
+    let arrows = shown(scene).filter_map(|arrow| {
+        let label = told(&arrow.on).map_or(0, |label| width(&label) / 10 + 8);
+        Some(Arrowed { from: place(&arrow.from)?, to: place(&arrow.to)?, label })
+    });
+    let arrows: Vec<Arrowed> = arrows.collect();
+    Placed { layout: Layout::new(&boxes, &arrows), inner }
+}
+
+/// How large the box of a node is, its text and what is within it.
+fn size(item: &Item, inner: Option<&Placed>) -> Boxed {
+    let texts = item.lines.iter().map(|line| width(line) / 10).chain(status_text(item).map(|text| width(&text) / 10));
+    let text = texts.max().unwrap_or(0).min(WIDEST) + 2 * PADDING + if slanted(item.shape) { 28 } else { 0 };
+    let rows = item.lines.len() as u64 + u64::from(item.status.is_some());
+    let lines = rows * LINE + 2 * PADDING;
+    match inner {
+        Some(inner) => {
+            Boxed { width: (inner.layout.width + 2 * PADDING).max(text), height: inner.layout.height + lines + PADDING }
+        }
+        None => Boxed { width: text.max(70), height: lines },
+    }
+}
+
+const fn slanted(shape: Shape) -> bool {
+    matches!(shape, Shape::Choice | Shape::Wait)
+}
+
+fn status_text(item: &Item) -> Option<String> {
+    item.status.map(|status| format!("[{status}]"))
+}
+
+fn frame(out: &mut String, scene: &Frame, placed: &Placed, left: u64, top: u64) {
+    for (item, (at, inner)) in scene.items.iter().zip(placed.layout.places.iter().zip(&placed.inner)) {
+        let (x, y, wide, high) = (left + at.x, top + at.y, at.width, at.height);
+        node(out, item, (x, y, wide, high), inner.is_some());
+        if let (Some(scene), Some(inner)) = (&item.inner, inner) {
+            let rows = item.lines.len() as u64 + u64::from(item.status.is_some());
+            let inside = x + wide.saturating_sub(inner.layout.width) / 2;
+            frame(out, scene, inner, inside, y + rows * LINE + 2 * PADDING);
+        }
+    }
+    if let (true, Some(at)) = (scene.missing > 0, placed.layout.places.get(scene.items.len())) {
+        let (x, y) = (left + at.x, top + at.y + LINE);
+        let _ = writeln!(out, "<text class=\"dim\" x=\"{x}\" y=\"{y}\">and {} more</text>", scene.missing);
+    }
+    for route in &placed.layout.routes {
+        if let Some(arrow) = shown(scene).nth(route.arrow) {
+            line(out, route, &arrow.on, left, top);
+        }
+    }
+}
+
+/// The arrows that are drawn, the first of very many.
+fn shown(scene: &Frame) -> impl Iterator<Item = &super::Arrow> {
+    let ids: BTreeSet<&str> = scene.items.iter().map(|item| item.id.as_str()).collect();
+    let known = move |arrow: &&super::Arrow| ids.contains(arrow.from.as_str()) && ids.contains(arrow.to.as_str());
+    scene.arrows.iter().filter(known).take(ARROWS)
+}
+
+fn node(out: &mut String, item: &Item, (x, y, wide, high): (u64, u64, u64, u64), framed: bool) {
+    let pivot = if item.pivot { " pivot" } else { "" };
+    let class = if framed { "frame" } else { "box" };
+    let style = item.status.and_then(colours).map_or(String::new(), |[fill, line, _]| {
+        let dash = if item.status == Some(NodeStatus::Skipped) { ";stroke-dasharray:4 3" } else { "" };
+        format!(" style=\"fill:{fill};stroke:{line}{dash}\"")
+    });
+    let (right, bottom, middle) = (x + wide, y + high, y + high / 2);
+    if slanted(item.shape) && !framed {
+        let (inner, outer) = (x + 14, right - 14);
+        let _ = writeln!(
+            out,
+            "<path class=\"{class}{pivot}\"{style} d=\"M{inner},{y} H{outer} L{right},{middle} L{outer},{bottom} \
+             H{inner} L{x},{middle} z\"/>",
+        );
+    } else {
+        let rect = |out: &mut String, class: &str, by: u64, round: u64| {
+            let (x, y) = (x + by, y + by);
+            let _ = writeln!(
+                out,
+                "<rect class=\"{class}\"{style} x=\"{x}\" y=\"{y}\" width=\"{wide}\" height=\"{high}\" rx=\"{round}\"/>"
+            );
+        };
+        if item.shape == Shape::Map && !framed {
+            rect(out, class, 4, 4);
+        }
+        let round = match item.shape {
+            Shape::Repeat => 16,
+            Shape::Pass => high / 2,
+            Shape::Task | Shape::Flow | Shape::Choice | Shape::Map | Shape::Wait => 4,
+        };
+        rect(out, &format!("{class}{pivot}"), 0, round);
+    }
+    let ink = item.status.and_then(colours).map_or(String::new(), |[_, _, text]| format!(" style=\"fill:{text}\""));
+    let status = status_text(item);
+    let lines = item.lines.iter().map(String::as_str).chain(status.as_deref());
+    for (row, text) in (0_u64..).zip(lines) {
+        let (x, y) = (x + wide / 2, y + PADDING + row * LINE + 11);
+        let class = if row == 0 { "n ink" } else { "s ink" };
+        let text = xml(&fit(text, WIDEST * 10), LETTERS + 40);
+        let _ = writeln!(out, "<text class=\"{class}\"{ink} x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">{text}</text>");
+    }
+}
+
+/// An arrow along its route, with what it is taken on beside its first stretch.
+fn line(out: &mut String, route: &Route, on: &On, left: u64, top: u64) {
+    let mut path = String::new();
+    for (place, (x, y)) in route.points.iter().enumerate() {
+        let letter = if place == 0 { 'M' } else { 'L' };
+        let _ = write!(path, "{letter}{},{} ", left + x, top + y);
+    }
+    let (class, marker) = if *on == On::Failure { ("af", "cpw-f") } else { ("a", "cpw-a") };
+    let _ = writeln!(out, "<path class=\"{class}\" d=\"{}\" marker-end=\"url(#{marker})\"/>", path.trim_end());
+    if let (Some(label), Some((x, y))) = (told(on), route.label) {
+        let (x, y) = (left + x, top + y);
+        let _ = writeln!(out, "<text class=\"on dim\" x=\"{x}\" y=\"{y}\">{}</text>", xml(&label, LETTERS));
+    }
+}
+
+/// What an arrow is taken on, where that is not success.
+fn told(on: &On) -> Option<String> {
+    match on {
+        On::Success => None,
+        On::Failure => Some("on failure".to_owned()),
+        On::Always => Some("always".to_owned()),
+        On::Each => Some("each".to_owned()),
+        On::Case(case) => Some(fit(case, 1_000)),
+    }
+}
+
+/// The statuses that there are in a picture.
+fn statuses(scene: &Frame) -> BTreeSet<NodeStatus> {
+    let (mut found, mut open) = (BTreeSet::new(), vec![scene]);
+    while let Some(frame) = open.pop() {
+        found.extend(frame.items.iter().filter_map(|item| item.status));
+        open.extend(frame.items.iter().filter_map(|item| item.inner.as_ref()));
+    }
+    found
+}
+
+fn legend_width(status: NodeStatus) -> u64 {
+    width(&status.to_string()) / 10 + 34
+}
+
+fn legend_rows(statuses: &BTreeSet<NodeStatus>, room: u64) -> Vec<Vec<NodeStatus>> {
+    let (mut rows, mut used) = (Vec::<Vec<NodeStatus>>::new(), 0);
+    for status in STATUSES.into_iter().filter(|status| statuses.contains(status)) {
+        used += legend_width(status);
+        match rows.last_mut() {
+            Some(row) if used <= room => row.push(status),
+            Some(_) | None => {
+                used = legend_width(status);
+                rows.push(vec![status]);
+            }
+        }
+    }
+    rows
+}
+
+fn legend_row(out: &mut String, statuses: &[NodeStatus], y: u64) {
+    let mut x = MARGIN;
+    for status in statuses {
+        let style =
+            colours(*status).map_or(String::new(), |[fill, line, _]| format!(" style=\"fill:{fill};stroke:{line}\""));
+        let _ = writeln!(
+            out,
+            "<rect class=\"box\"{style} x=\"{x}\" y=\"{}\" width=\"14\" height=\"11\" rx=\"2\"/>",
+            y - 10
+        );
+        let _ = writeln!(out, "<text class=\"s dim\" x=\"{}\" y=\"{y}\">{status}</text>", x + 19);
+        x += legend_width(*status);
+    }
+}

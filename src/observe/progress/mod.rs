@@ -1,0 +1,446 @@
+//! How far each run is and what it waits for.
+
+#![expect(clippy::wildcard_enum_match_arm, reason = "a projection reads what it uses")]
+
+mod report;
+mod state;
+
+pub use report::{NodeCounts, RunProgress, Waiting, WaitsFor};
+
+use super::Picture;
+use super::catalog::{Catalog, follow};
+use crate::base::id::{AgentId, NodeIx, RunId, TaskId};
+use crate::base::name::Name;
+use crate::base::structure::Table;
+use crate::base::time::Time;
+use crate::definition::{Action, Definition};
+use crate::journal::Projection;
+use crate::message::event::{
+    ControlEvent, Entry, Event, MapEvent, Next, NodeEvent, NodeRef, Opening, RunEvent, TaskEvent,
+};
+use crate::message::run::{CompensationOutcome, NodeStatus, RunOutcome, RunPhase, RunSpec};
+use crate::task::{Owner, Phase};
+use state::{NodeState, RunState, WHOLE};
+use std::sync::Arc;
+
+/// How deep runs within runs are followed.
+const DEPTH: u32 = 32;
+/// How deep nested workflows are coloured.
+const PAINTED: usize = 16;
+/// How many things that a run waits for, and how many of its children, a report lists.
+const LISTED: usize = 16;
+
+/// How far each run is, child runs included: for progress bars and for the question what a run is waiting for.
+///
+/// Feed it from the first entry on, for it must see the definitions; of a run whose definition it has not seen it knows
+/// only the nodes that something happened to.
+///
+/// ```
+/// use counterpoint::definition::{Action, Definition, Link, Node};
+/// use counterpoint::observe::Progress;
+/// use counterpoint::journal::Projection;
+/// use counterpoint::{Entry, RunId, RunSpec, Seq, Time};
+/// use counterpoint::task::NodeIx;
+/// use counterpoint::message::{CatalogueEvent, NodeEvent, NodeOutcome, NodeRef, RunEvent};
+/// use std::sync::Arc;
+///
+/// let run = RunId::new(1);
+/// let flow = Definition::new("greet")
+///     .with_node(Node::new("find", Action::task("find")))
+///     .with_node(Node::new("say", Action::task("say")).with_link(Link::success("find")));
+/// let events = [
+///     CatalogueEvent::Defined { definition: Arc::new(flow) }.into(),
+///     RunEvent::Started { spec: Arc::new(RunSpec::new(run, "greet")), version: 0, owner: None, hash: None }.of(run),
+///     NodeEvent::Finished { outcome: NodeOutcome::Succeeded, took: vec![], output: None, signal: None }
+///         .of(run, NodeRef::new(NodeIx::new(0), "find")),
+/// ];
+/// let mut progress = Progress::default();
+/// for (seq, event) in (1..).zip(events) {
+///     progress.apply(&Entry { seq: Seq::new(seq), at: Time::from_secs(seq), event });
+/// }
+/// let now = progress.run(run).expect("it has started");
+/// assert_eq!((now.nodes.over, now.nodes.total, now.share), (1, 2, 0.5));
+/// assert_eq!(now.to_string(), "r1 greet: running, 50 %, 1 of 2 nodes");
+/// assert_eq!(now.bar(10), "█████░░░░░");
+/// ```
+#[derive(Debug, Clone)]
+pub struct Progress {
+    catalog: Catalog,
+    runs: Table<RunId, RunState>,
+    steps: Table<TaskId, Step>,
+}
+
+/// A task that performs a step and has not ended.
+#[derive(Debug, Clone)]
+struct Step {
+    owner: Owner,
+    kind: Name,
+    agent: Option<AgentId>,
+}
+
+impl Default for Progress {
+    /// With room for 1,024 definitions, 100,000 runs and a million tasks under way.
+    fn default() -> Self {
+        Self { catalog: Catalog::new(1_024, 100_000), runs: Table::new(100_000), steps: Table::new(1_000_000) }
+    }
+}
+
+impl Progress {
+    /// Remembers at most so many runs; beyond it the one that started first is forgotten.
+    #[must_use]
+    pub fn with_runs(mut self, most: usize) -> Self {
+        self.catalog.set_runs(most);
+        self.runs.set_bound(most);
+        self
+    }
+
+    /// How far a run is; none if it is unknown or forgotten. The cost grows with its nodes and those of its children.
+    #[must_use]
+    pub fn run(&self, run: RunId) -> Option<RunProgress> {
+        let state = self.runs.get(&run)?;
+        let waits: Vec<Waiting> = self.waits(state).take(LISTED).collect();
+        let all_waits = self.waits(state).count();
+        Some(RunProgress {
+            run,
+            workflow: state.workflow.clone(),
+            parent: state.owner.map(|owner| owner.run),
+            phase: state.phase,
+            outcome: state.outcome.clone(),
+            started: state.started,
+            ended: state.ended,
+            nodes: state.counts(),
+            share: f64::from(self.share(state, DEPTH)) / f64::from(WHOLE),
+            more_waits: u32::try_from(all_waits.saturating_sub(waits.len())).unwrap_or(u32::MAX),
+            waits,
+            children: state.nodes.values().flat_map(|node| &node.children).take(LISTED).copied().collect(),
+        })
+    }
+
+    /// The runs that it knows, in the order of their ids.
+    pub fn runs(&self) -> impl Iterator<Item = RunId> {
+        self.runs.iter().map(|(run, _)| *run)
+    }
+
+    /// Where a node of a run stands, by its place in the definition.
+    #[must_use]
+    pub fn node(&self, run: RunId, node: NodeIx) -> Option<NodeStatus> {
+        let state = self.runs.get(&run)?;
+        let known = || state.definition.as_ref().is_some_and(|flow| node.index() < flow.nodes.len());
+        match state.nodes.get(&node) {
+            Some(node) => Some(node.status),
+            None => known().then_some(NodeStatus::Waiting),
+        }
+    }
+
+    /// The definition that a run follows, if it is known.
+    #[must_use]
+    pub fn definition(&self, run: RunId) -> Option<&Arc<Definition>> {
+        self.runs.get(&run)?.definition.as_ref()
+    }
+
+    /// The run's workflow as a picture, coloured by where its nodes stand; none if its definition is unknown.
+    #[must_use]
+    pub fn picture(&self, run: RunId) -> Option<Picture<'_>> {
+        let state = self.runs.get(&run)?;
+        let mut picture = Picture::of(state.definition.as_ref()?);
+        self.paint(run, state, &mut Vec::new(), &mut picture);
+        Some(picture)
+    }
+
+    fn paint(&self, run: RunId, state: &RunState, path: &mut Vec<u32>, picture: &mut Picture<'_>) {
+        for (place, node) in &state.nodes {
+            path.push(place.get());
+            picture.mark(path, node.status);
+            // A nested workflow shows the run that did it, or the one of several that was started last.
+            if let Some(id) = node.last_child
+                && let Some(child) = self.runs.get(&id)
+                && child.owner.is_some_and(|owner| (owner.run, owner.node) == (run, *place))
+                && path.len() < PAINTED
+            {
+                self.paint(id, child, path, picture);
+            }
+            path.pop();
+        }
+    }
+
+    fn share(&self, state: &RunState, depth: u32) -> u32 {
+        if state.phase == RunPhase::Finished {
+            return WHOLE;
+        }
+        let Some(deeper) = depth.checked_sub(1) else { return 0 };
+        state.share(|child| self.runs.get(child).map_or(0, |child| self.share(child, deeper)))
+    }
+
+    fn waits<'a>(&'a self, state: &'a RunState) -> impl Iterator<Item = Waiting> + 'a {
+        state.nodes.iter().flat_map(move |(place, node)| {
+            let name = state.name_of(*place);
+            let tasks = node.tasks.iter().filter_map(|task| {
+                let step = self.steps.get(task)?;
+                let what = WaitsFor::Task { task: *task, kind: step.kind.clone(), agent: step.agent };
+                Some((step.owner.item, what))
+            });
+            let children = node.children.iter().map(|child| {
+                let item = self.runs.get(child).and_then(|child| child.owner).map_or(0, |owner| owner.item);
+                (item, WaitsFor::Run { run: *child })
+            });
+            let own = state.own_wait(*place, node).map(|what| (0, what));
+            tasks.chain(children).chain(own).map(move |(item, what)| Waiting { node: name.clone(), item, what })
+        })
+    }
+
+    fn node_mut(&mut self, run: RunId, node: NodeIx) -> Option<&mut NodeState> {
+        self.runs.get_mut(&run)?.node_mut(node)
+    }
+
+    fn task(&mut self, id: TaskId, event: &TaskEvent) {
+        match event {
+            TaskEvent::Submitted { spec, .. } => {
+                if let Some(owner) = spec.owner {
+                    self.step_began(id, owner, &spec.kind);
+                }
+            }
+            TaskEvent::Assigned { to, .. } => self.held(id, Some(to.agent())),
+            TaskEvent::Yielded { .. } | TaskEvent::AttemptFailed { next: Next::Retry { .. }, .. } => {
+                self.held(id, None)
+            }
+            TaskEvent::Succeeded { .. } | TaskEvent::Answered { .. } => self.step_ended(id, true),
+            TaskEvent::AttemptFailed { .. } | TaskEvent::Cancelled { .. } | TaskEvent::Expired { .. } => {
+                self.step_ended(id, false);
+            }
+            _ => {}
+        }
+    }
+
+    fn step_began(&mut self, task: TaskId, owner: Owner, kind: &Name) {
+        self.drop_step(task);
+        let Some(node) = self.node_mut(owner.run, owner.node) else { return };
+        node.tasks.insert(task);
+        node.began(owner.phase);
+        let out = self.steps.insert(task, Step { owner, kind: kind.clone(), agent: None });
+        if let Some((task, step)) = out
+            && let Some(node) = self.node_mut(step.owner.run, step.owner.node)
+        {
+            node.tasks.remove(&task);
+        }
+    }
+
+    fn drop_step(&mut self, task: TaskId) -> Option<Owner> {
+        let owner = self.steps.remove(&task)?.owner;
+        if let Some(node) = self.node_mut(owner.run, owner.node) {
+            node.tasks.remove(&task);
+        }
+        Some(owner)
+    }
+
+    fn step_ended(&mut self, task: TaskId, well: bool) {
+        let Some(owner) = self.drop_step(task) else { return };
+        if owner.phase == Phase::Do
+            && let Some(node) = self.node_mut(owner.run, owner.node)
+        {
+            node.item_ended(well);
+        }
+    }
+
+    fn held(&mut self, task: TaskId, agent: Option<AgentId>) {
+        if let Some(step) = self.steps.get_mut(&task) {
+            step.agent = agent;
+        }
+    }
+
+    fn run_event(&mut self, run: RunId, event: &RunEvent, now: Time) {
+        match event {
+            RunEvent::Started { spec, owner, .. } => self.started(spec, *owner, now),
+            RunEvent::Failing { .. } => self.set_phase(run, RunPhase::Failing),
+            RunEvent::RolledBack { .. } => self.goes_back(run),
+            RunEvent::Restarted { nodes } => {
+                if let Some(run) = self.runs.get_mut(&run) {
+                    run.goes_back = false;
+                    nodes.iter().for_each(|node| _ = run.nodes.remove(&node.index));
+                }
+            }
+            RunEvent::Compensating { nodes } => {
+                self.unwinding(run);
+                for node in nodes {
+                    self.set_status(run, node.index, NodeStatus::Compensating);
+                }
+            }
+            RunEvent::Finished { outcome } => self.finished(run, outcome, now),
+            RunEvent::Migrated { from, .. } => self.migrated(run, from),
+            RunEvent::Retried { nodes, .. } => self.retried(run, nodes),
+            RunEvent::Reset { .. } => {
+                self.retried(run, &[]);
+                self.goes_back(run);
+            }
+            _ => {}
+        }
+    }
+
+    fn node_event(&mut self, run: RunId, node: NodeIx, event: &NodeEvent) {
+        match event {
+            NodeEvent::Map(MapEvent::ItemsAdded { items }) => self.added(run, node, items.len()),
+            NodeEvent::Opened { what } => self.opened(run, node, what),
+            NodeEvent::Finished { outcome, .. } => self.set_status(run, node, outcome.into()),
+            NodeEvent::Compensated { outcome } => self.undone(run, node, outcome),
+            NodeEvent::CompensationRetried => {
+                self.set_status(run, node, NodeStatus::Compensating);
+                self.settle(run);
+            }
+            _ => {}
+        }
+    }
+
+    fn added(&mut self, run: RunId, node: NodeIx, items: usize) {
+        if let Some(node) = self.runs.get_mut(&run).and_then(|run| run.node_mut(node)) {
+            let more = u32::try_from(items).unwrap_or(u32::MAX);
+            node.items = Some(node.items.unwrap_or(0).saturating_add(more));
+        }
+    }
+
+    fn opened(&mut self, run: RunId, node: NodeIx, what: &Opening) {
+        let Some(node) = self.node_mut(run, node) else { return };
+        node.began(Phase::Do);
+        match what {
+            Opening::Map { items, .. } => node.items = Some(*items),
+            Opening::Wait { until } => node.until = *until,
+            Opening::Race { until, .. } => node.until = until.iter().copied().flatten().min(),
+            Opening::Delegation => node.items = Some(1),
+            Opening::Repeat | Opening::Rounds | Opening::States => {}
+        }
+    }
+
+    fn goes_back(&mut self, run: RunId) {
+        if let Some(run) = self.runs.get_mut(&run) {
+            run.goes_back = true;
+        }
+    }
+
+    fn retried(&mut self, run: RunId, nodes: &[NodeRef]) {
+        if let Some(state) = self.runs.get_mut(&run) {
+            (state.phase, state.outcome, state.ended) = (RunPhase::Running, None, None);
+            nodes.iter().for_each(|node| drop(state.nodes.remove(&node.index)));
+        }
+    }
+
+    fn migrated(&mut self, run: RunId, from: &[Option<NodeIx>]) {
+        self.steps.iter_mut().for_each(|(_, step)| follow(&mut step.owner, run, from));
+        self.runs.iter_mut().flat_map(|(_, state)| &mut state.owner).for_each(|owner| follow(owner, run, from));
+        let definition = self.catalog.home(run).and_then(|home| home.definition.clone());
+        let Some(state) = self.runs.get_mut(&run) else { return };
+        state.definition = definition;
+        let mut old = core::mem::take(&mut state.nodes);
+        let images = (0..).map(NodeIx::new).zip(from);
+        let moved = images.filter_map(|(ix, was)| Some((ix, old.remove(was.as_ref()?)?)));
+        state.nodes = moved.collect();
+    }
+
+    fn started(&mut self, spec: &RunSpec, owner: Option<Owner>, now: Time) {
+        self.forget(spec.id);
+        let home = self.catalog.home(spec.id);
+        let definition = home.and_then(|home| home.definition.clone());
+        let workflow = home.map_or_else(|| spec.workflow.clone(), |home| home.workflow.clone());
+        if let Some(owner) = owner
+            && let Some(node) = self.node_mut(owner.run, owner.node)
+        {
+            node.began(owner.phase);
+            node.children.insert(spec.id);
+            node.last_child = Some(spec.id);
+        }
+        let state = RunState::new(workflow, definition, owner, now);
+        if let Some((run, state)) = self.runs.insert(spec.id, state) {
+            self.leave_parent(run, &state);
+        }
+    }
+
+    fn finished(&mut self, run: RunId, outcome: &RunOutcome, now: Time) {
+        let Some(state) = self.runs.get_mut(&run) else { return };
+        let first = state.ended.is_none();
+        state.phase = RunPhase::Finished;
+        state.ended.get_or_insert(now);
+        state.outcome = Some(outcome.to_string().into_boxed_str());
+        let Some(owner) = state.owner else { return };
+        if let Some(node) = self.node_mut(owner.run, owner.node)
+            && node.children.remove(&run)
+            && first
+        {
+            node.item_ended(matches!(outcome, RunOutcome::Succeeded { .. }));
+        }
+    }
+
+    fn undone(&mut self, run: RunId, node: NodeIx, outcome: &CompensationOutcome) {
+        let status = match outcome {
+            CompensationOutcome::Compensated | CompensationOutcome::Declared { .. } => NodeStatus::Compensated,
+            CompensationOutcome::Failed { .. } => NodeStatus::CompensationFailed,
+            CompensationOutcome::Abandoned { .. } => NodeStatus::Abandoned,
+        };
+        self.set_status(run, node, status);
+        self.settle(run);
+    }
+
+    /// Whether an operator is asked for depends on whether any compensation stands failed.
+    fn settle(&mut self, run: RunId) {
+        let Some(state) = self.runs.get_mut(&run) else { return };
+        if state.phase != RunPhase::Finished && !state.goes_back {
+            let failed = state.nodes.values().any(|node| node.status == NodeStatus::CompensationFailed);
+            state.phase = if failed { RunPhase::CompensationFailed } else { RunPhase::Compensating };
+        }
+    }
+
+    /// What is undone on the way to a save-point leaves the run as it is.
+    fn unwinding(&mut self, run: RunId) {
+        if let Some(state) = self.runs.get_mut(&run)
+            && !(state.goes_back && state.phase == RunPhase::Running)
+        {
+            state.goes_back = false;
+            state.phase = RunPhase::Compensating;
+        }
+    }
+
+    fn set_phase(&mut self, run: RunId, phase: RunPhase) {
+        if let Some(state) = self.runs.get_mut(&run)
+            && state.phase != RunPhase::Finished
+        {
+            state.phase = phase;
+        }
+    }
+
+    fn set_status(&mut self, run: RunId, node: NodeIx, status: NodeStatus) {
+        if let Some(node) = self.node_mut(run, node) {
+            node.status = status;
+        }
+    }
+
+    fn forget(&mut self, run: RunId) {
+        if let Some(state) = self.runs.remove(&run) {
+            self.leave_parent(run, &state);
+        }
+    }
+
+    fn leave_parent(&mut self, run: RunId, state: &RunState) {
+        let Some(owner) = state.owner else { return };
+        if let Some(node) = self.node_mut(owner.run, owner.node) {
+            node.children.remove(&run);
+        }
+    }
+}
+
+impl Projection for Progress {
+    fn apply(&mut self, entry: &Entry) {
+        self.catalog.apply(&entry.event);
+        match &entry.event {
+            Event::Task { task, event } => self.task(*task, event),
+            Event::Run { run, event } => self.run_event(*run, event, entry.at),
+            Event::Node { run, node, event } => self.node_event(*run, node.index, event),
+            Event::Control(ControlEvent::TasksForgotten { tasks }) => {
+                for task in tasks {
+                    self.drop_step(*task);
+                }
+            }
+            Event::Control(ControlEvent::RunsForgotten { runs }) => {
+                for run in runs {
+                    self.forget(*run);
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! A run as a page.
+
+mod page;
+
+use super::catalog::Catalog;
+use super::text::line;
+use super::{Lineage, Progress, RunProgress, SvgOptions, Timeline, describe};
+use crate::base::id::{AgentId, NodeIx, RunId, Seq, TaskId};
+use crate::base::name::Name;
+use crate::base::time::Time;
+use crate::journal::Projection;
+use crate::message::event::{AgentEvent, CatalogueEvent, Entry, Event, NodeEvent, RunEvent, TaskEvent};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Lines of the story that are kept: the first of them, and a count of the others.
+const LINES: usize = 2_000;
+/// Characters of an outcome that a row shows.
+const SHOWN: usize = 160;
+
+/// A run as one HTML page that can be sent and kept: how it ended and how long it took, who did what when, every node with
+/// its attempts, what each output was made from, and the whole story in words. The page brings its style with it, loads
+/// nothing and runs no script; every text in it is escaped.
+///
+/// Feed it from the first entry on: it must see the definition and the agents' names. Runs within the run are part of it.
+///
+/// ```
+/// use counterpoint::definition::{Action, Definition, Node};
+/// use counterpoint::journal::Projection;
+/// use counterpoint::observe::Report;
+/// use counterpoint::{Entry, RunId, RunSpec, Seq, Time};
+/// use counterpoint::message::{CatalogueEvent, RunEvent};
+/// use std::sync::Arc;
+///
+/// let run = RunId::new(1);
+/// let flow = Definition::new("greet").with_node(Node::new("say", Action::task("say")));
+/// let events = [
+///     CatalogueEvent::Defined { definition: Arc::new(flow) }.into(),
+///     RunEvent::Started { spec: Arc::new(RunSpec::new(run, "greet")), version: 0, owner: None, hash: None }.of(run),
+/// ];
+/// let mut report = Report::of(run);
+/// for (seq, event) in (1..).zip(events) {
+///     report.apply(&Entry { seq: Seq::new(seq), at: Time::from_secs(seq), event });
+/// }
+/// let page = report.to_html().expect("the run is known");
+/// assert!(page.starts_with("<!doctype html>") && page.contains("greet"));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Report {
+    run: RunId,
+    catalog: Catalog,
+    progress: Progress,
+    timeline: Timeline,
+    lineage: Lineage,
+    agents: BTreeMap<AgentId, Name>,
+    /// The run and those within it, each with the node of the run that it is part of.
+    runs: BTreeMap<RunId, Option<NodeIx>>,
+    /// The tasks of these runs, with the node that they are part of.
+    tasks: BTreeMap<TaskId, NodeIx>,
+    nodes: BTreeMap<NodeIx, Row>,
+    lines: Vec<Said>,
+    more_lines: u64,
+}
+
+/// What is told of a node.
+#[derive(Debug, Clone, Default)]
+struct Row {
+    began: Option<Time>,
+    ended: Option<Time>,
+    attempts: u32,
+    failed: u32,
+    agents: BTreeSet<AgentId>,
+    outcome: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+struct Said {
+    seq: Seq,
+    at: Time,
+    text: String,
+}
+
+impl Report {
+    /// The report of this run.
+    #[must_use]
+    pub fn of(run: RunId) -> Self {
+        Self {
+            run,
+            catalog: Catalog::new(1_024, 100_000),
+            progress: Progress::default(),
+            timeline: Timeline::default(),
+            lineage: Lineage::default(),
+            agents: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            lines: Vec::new(),
+            more_lines: 0,
+        }
+    }
+
+    /// The page; none if the run has not begun.
+    #[must_use]
+    pub fn to_html(&self) -> Option<String> {
+        let progress = self.progress.run(self.run)?;
+        Some(page::render(self, &progress))
+    }
+
+    fn timeline_svg(&self, progress: &RunProgress) -> String {
+        let until = progress.ended.or_else(|| self.lines.last().map(|said| said.at)).unwrap_or(progress.started);
+        let options = SvgOptions::default().with_title("").with_width(1_100).with_window(progress.started, until);
+        self.timeline.to_svg(&options)
+    }
+
+    /// The node of the run that a fact is part of, if it is part of the run at all.
+    fn place(&mut self, event: &Event) -> Option<Option<NodeIx>> {
+        match event {
+            Event::Run { run, event: RunEvent::Started { owner, .. } } => {
+                let node = match owner {
+                    _ if *run == self.run => None,
+                    Some(owner) => Some(self.runs.get(&owner.run)?.unwrap_or(owner.node)),
+                    None => return None,
+                };
+                self.runs.insert(*run, node);
+                Some(node)
+            }
+            Event::Run { run, .. } | Event::Node { run, .. } => self.runs.get(run).copied(),
+            Event::Task { task, event: TaskEvent::Submitted { spec, .. } } => {
+                let owner = spec.owner?;
+                let node = self.runs.get(&owner.run)?.unwrap_or(owner.node);
+                self.tasks.insert(*task, node);
+                Some(Some(node))
+            }
+            Event::Task { task, .. } => self.tasks.get(task).map(|node| Some(*node)),
+            Event::Agent { .. } | Event::Catalogue(_) | Event::Control(_) => None,
+        }
+    }
+
+    fn note(&mut self, node: NodeIx, entry: &Entry) {
+        let row = self.nodes.entry(node).or_default();
+        row.began.get_or_insert(entry.at);
+        if let Event::Task { event, .. } = &entry.event {
+            if let TaskEvent::Assigned { to, .. } = event {
+                row.attempts = row.attempts.saturating_add(1);
+                row.agents.insert(to.agent());
+            } else if let TaskEvent::AttemptFailed { .. } = event {
+                row.failed = row.failed.saturating_add(1);
+            }
+        }
+        // What is done for a node after it has ended is its undoing.
+        if row.ended.is_some() {
+            row.ended = Some(entry.at);
+        }
+    }
+
+    /// A node of the run itself began or ended.
+    fn note_node(&mut self, node: NodeIx, event: &NodeEvent, at: Time) {
+        if let NodeEvent::Opened { .. } = event {
+            self.nodes.entry(node).or_default().began.get_or_insert(at);
+        } else if let NodeEvent::Finished { outcome, .. } = event {
+            let row = self.nodes.entry(node).or_default();
+            row.ended = Some(at);
+            row.outcome = Some(line(&outcome.to_string(), SHOWN));
+        }
+    }
+
+    fn say(&mut self, entry: &Entry) {
+        if self.lines.len() >= LINES {
+            self.more_lines = self.more_lines.saturating_add(1);
+            return;
+        }
+        self.lines.push(Said { seq: entry.seq, at: entry.at, text: describe(entry) });
+    }
+}
+
+impl Projection for Report {
+    fn apply(&mut self, entry: &Entry) {
+        let place = self.place(&entry.event);
+        let common = matches!(entry.event, Event::Agent { .. } | Event::Catalogue(CatalogueEvent::Defined { .. }));
+        if place.is_none() && !common {
+            return;
+        }
+        self.progress.apply(entry);
+        self.timeline.apply(entry);
+        self.lineage.apply(entry);
+        if let Event::Agent { agent, event: AgentEvent::Registered { spec } | AgentEvent::Updated { spec } } =
+            &entry.event
+            && let Some(name) = &spec.name
+        {
+            self.agents.insert(agent.agent(), name.clone());
+        }
+        self.catalog.apply(&entry.event);
+        if let Event::Node { run, node, event } = &entry.event
+            && *run == self.run
+        {
+            self.note_node(node.index, event, entry.at);
+        }
+        if let Some(node) = place {
+            if let Some(node) = node {
+                self.note(node, entry);
+            }
+            self.say(entry);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The last things that happened to one task, agent or run.
+
+use super::describe;
+use crate::base::id::Seq;
+use crate::base::structure::Table;
+use crate::base::time::Time;
+use crate::journal::Projection;
+use crate::journal::{Subject, Subjects};
+use crate::message::event::Entry;
+use core::fmt;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// An entry in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Line {
+    /// The entry's number.
+    pub seq: Seq,
+    /// When.
+    pub at: Time,
+    /// What, in words.
+    pub text: Box<str>,
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.seq, self.at, self.text)
+    }
+}
+
+/// The last events about each task, agent and run: what to print when something looks wrong.
+///
+/// It keeps lines and no payloads. When there are more subjects than it has room for, the one that was silent longest is
+/// forgotten.
+///
+/// ```
+/// use counterpoint::journal::Projection;
+/// use counterpoint::observe::Story;
+/// use counterpoint::{AgentId, Entry, Incarnation, Payload, Seq, TaskId, Time};
+/// use counterpoint::task::AttemptNumber;
+/// use counterpoint::message::TaskEvent;
+///
+/// let (attempt, ada) = (AttemptNumber::FIRST, Incarnation::new(AgentId::new(3), 1));
+/// let events = [
+///     TaskEvent::Assigned { attempt, to: ada },
+///     TaskEvent::Succeeded { attempt, by: ada, output: Payload::NULL },
+/// ];
+/// let mut story = Story::default();
+/// for (seq, event) in (1..).zip(events) {
+///     story.apply(&Entry { seq: Seq::new(seq), at: Time::from_secs(seq), event: event.of(TaskId::new(7)) });
+/// }
+/// let lines: Vec<String> = story.of(AgentId::new(3)).map(ToString::to_string).collect();
+/// assert_eq!(lines, ["#1 1s t7.1 assigned to a3#1", "#2 2s t7.1 succeeded on a3#1"]);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Story {
+    lines: usize,
+    rings: Table<Subject, VecDeque<Arc<Line>>>,
+    subjects: Subjects,
+}
+
+impl Default for Story {
+    /// 32 lines about each of at most 4,096 subjects.
+    fn default() -> Self {
+        Self::new(32, 4_096)
+    }
+}
+
+impl Story {
+    /// So many lines about each of at most so many subjects; 0 counts as 1.
+    #[must_use]
+    pub fn new(lines: usize, subjects: usize) -> Self {
+        Self { lines: lines.max(1), rings: Table::new(subjects), subjects: Subjects::new(subjects) }
+    }
+
+    /// The last lines about a subject, the oldest first; none if it is unknown or forgotten.
+    pub fn of(&self, subject: impl Into<Subject>) -> impl Iterator<Item = &Line> {
+        self.rings.get(&subject.into()).into_iter().flatten().map(AsRef::as_ref)
+    }
+
+    /// Those about whom there is something to tell.
+    pub fn subjects(&self) -> impl Iterator<Item = Subject> {
+        self.rings.iter().map(|(subject, _)| *subject)
+    }
+
+    fn tell(&mut self, subject: Subject, line: &Arc<Line>) {
+        if let Some(ring) = self.rings.touch(&subject) {
+            while ring.len() >= self.lines {
+                ring.pop_front();
+            }
+            ring.push_back(Arc::clone(line));
+        } else {
+            self.rings.insert(subject, VecDeque::from([Arc::clone(line)]));
+        }
+    }
+}
+
+impl Projection for Story {
+    fn apply(&mut self, entry: &Entry) {
+        let about = self.subjects.of(entry);
+        if about.is_empty() {
+            return;
+        }
+        let line = Arc::new(Line { seq: entry.seq, at: entry.at, text: describe(entry).into_boxed_str() });
+        for subject in about {
+            self.tell(subject, &line);
+        }
+    }
+}

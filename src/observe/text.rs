@@ -1,0 +1,91 @@
+//! Text made fit for one line, and durations as people say them.
+
+use crate::base::time::nanos_of;
+use core::fmt;
+use core::time::Duration;
+
+/// At most `most` characters of a text on one line, control characters replaced, with an ellipsis for what is missing.
+pub(crate) fn line(text: &str, most: usize) -> String {
+    let mut out = String::new();
+    for (at, letter) in text.chars().enumerate() {
+        if at >= most {
+            out.pop();
+            out.push('…');
+            break;
+        }
+        out.push(if letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}') { ' ' } else { letter });
+    }
+    out
+}
+
+/// A duration in the largest unit that says it, to three digits: `850 ns`, `12.5 ms`, `1.25 s`, `2 min 05 s`, `3 h 20 min`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span(pub(crate) u64);
+
+impl From<Duration> for Span {
+    fn from(span: Duration) -> Self {
+        Self(nanos_of(span))
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MINUTE: u64 = 60_000_000_000;
+        match self.0 {
+            nanos @ 0..1_000 => write!(f, "{nanos} ns"),
+            nanos @ 1_000..1_000_000 => decimal(f, nanos, 1_000, "µs"),
+            nanos @ 1_000_000..1_000_000_000 => decimal(f, nanos, 1_000_000, "ms"),
+            nanos @ 1_000_000_000..MINUTE => decimal(f, nanos, 1_000_000_000, "s"),
+            nanos if nanos < 60 * MINUTE => pair(f, nanos / MINUTE, "min", nanos % MINUTE / 1_000_000_000, "s"),
+            nanos if nanos < 24 * 60 * MINUTE => {
+                pair(f, nanos / (60 * MINUTE), "h", nanos % (60 * MINUTE) / MINUTE, "min")
+            }
+            nanos => pair(f, nanos / (1_440 * MINUTE), "d", nanos % (1_440 * MINUTE) / (60 * MINUTE), "h"),
+        }
+    }
+}
+
+/// Three significant digits, without zeros at the end.
+fn decimal(f: &mut fmt::Formatter<'_>, nanos: u64, unit: u64, name: &str) -> fmt::Result {
+    let whole = nanos / unit;
+    let hundredths = nanos % unit * 100 / unit;
+    match (whole, hundredths) {
+        (100.., _) | (_, 0) => write!(f, "{whole} {name}"),
+        (10.., part) if part / 10 == 0 => write!(f, "{whole} {name}"),
+        (10.., part) => write!(f, "{whole}.{} {name}", part / 10),
+        (_, part) if part % 10 == 0 => write!(f, "{whole}.{} {name}", part / 10),
+        (_, part) => write!(f, "{whole}.{part:02} {name}"),
+    }
+}
+
+fn pair(f: &mut fmt::Formatter<'_>, large: u64, large_name: &str, small: u64, small_name: &str) -> fmt::Result {
+    match small {
+        0 => write!(f, "{large} {large_name}"),
+        _ => write!(f, "{large} {large_name} {small:02} {small_name}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_short() {
+        let said = |nanos: u64| Span(nanos).to_string();
+        assert_eq!(said(850), "850 ns");
+        assert_eq!(said(12_500_000), "12.5 ms");
+        assert_eq!(said(1_250_000_000), "1.25 s");
+        assert_eq!(said(10_050_000_000), "10 s");
+        assert_eq!(said(2_500_000_000), "2.5 s");
+        assert_eq!(said(125_000_000_000), "2 min 05 s");
+        assert_eq!(said(12_000_000_000_000), "3 h 20 min");
+        assert_eq!(said(u64::MAX), "213503 d 23 h");
+    }
+
+    #[test]
+    fn lines_stay_lines() {
+        assert_eq!(line("a\nb\u{2028}c", 9), "a b c");
+        assert_eq!(line("abcdef", 4), "abc…");
+        assert_eq!(line("abcd", 4), "abcd");
+    }
+}

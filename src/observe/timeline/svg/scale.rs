@@ -1,0 +1,31 @@
+//! The window of time that is drawn, and where its instants stand in the picture.
+
+use super::GUTTER;
+use crate::observe::timeline::Bar;
+
+#[derive(Clone, Copy)]
+pub(super) struct Scale {
+    /// Nanoseconds: where the window begins, and how long it is, at least 1.
+    pub(super) from: u64,
+    pub(super) span: u64,
+    /// Tenths of a pixel: the width of the window.
+    pub(super) plot: u64,
+}
+
+impl Scale {
+    /// Where an instant stands, in tenths of a pixel from the left edge of the picture.
+    pub(super) fn x(self, at: u64) -> u64 {
+        let offset = u128::from(at.saturating_sub(self.from).min(self.span));
+        let x = offset * u128::from(self.plot) / u128::from(self.span);
+        u64::try_from(x).unwrap_or(self.plot).saturating_add(GUTTER * 10)
+    }
+
+    pub(super) const fn until(self) -> u64 {
+        self.from.saturating_add(self.span)
+    }
+}
+
+/// When a bar ends; one that has not ended ends with the window.
+pub(super) fn end_of(bar: &Bar, until: u64) -> u64 {
+    bar.end.map_or_else(|| until.max(bar.start.as_nanos()), |end| end.as_nanos())
+}
