@@ -91,7 +91,7 @@ impl fmt::Display for Decision {
 /// The latest decisions, allowed and denied, for hosts without an audit trail of their own. To keep all decisions, write each
 /// [`Decision`] to durable storage.
 ///
-/// [`insight::Audit`](crate::observe::Audit) is the trail of events; [`principal_of`](Self::who_led_to) joins the two.
+/// [`observe::Audit`](crate::observe::Audit) is the trail of events; [`principal_of`](Self::principal_of) joins the two.
 #[derive(Debug, Clone)]
 pub struct AuditTrail {
     decisions: VecDeque<Decision>,

@@ -37,7 +37,7 @@ impl Recent {
 
 impl Engine {
     /// The last facts about a task, an agent or a run, the oldest first: what happened to it lately, for whoever asks why
-    /// it is as it is. Told from the last facts about everything, see [`Config::with_story`].
+    /// it is as it is. Told from the last facts about everything, see [`Config::with_story`](crate::Config::with_story).
     #[must_use]
     pub fn story(&self, of: impl Into<Subject>) -> Vec<Line> {
         self.driver.recent.story(of.into())

@@ -149,7 +149,7 @@ pub enum TaskCommand {
         filter: DeadFilter,
         /// The id of the first new task; the others have those that follow, in the order of [`dead_letters`].
         ///
-        /// [`dead_letters`]: crate::Scheduler::dead_letters
+        /// [`dead_letters`]: crate::scheduler::Reader::dead_letters
         first: TaskId,
         /// How urgent they are now; as they were, if nothing is said.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -15,7 +15,6 @@
 //! | [`Audit`] | who did what, when and why |
 //! | [`Picture`] | what does this workflow look like, and this run of it; Mermaid and DOT |
 //! | `Spans` (feature `tracing`) | the same as spans and events of the crate `tracing`, under the names of OpenTelemetry |
-//! | [`Feed`] | what a subscriber wants to see, as it happens: by family, by whom it is about |
 //! | [`Story`] | what were the last things that happened to this task, agent or run |
 //!
 //! ```

@@ -7,7 +7,7 @@
 mod agents;
 mod auth;
 mod hub;
-mod insight;
+mod observe;
 mod openapi;
 mod refusal;
 mod routes;

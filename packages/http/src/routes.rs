@@ -1,7 +1,7 @@
 //! One table of all that can be asked: the router and the description are both made of it, so that neither lacks what the
 //! other has.
 
-use crate::{App, agents, insight, runs, tasks};
+use crate::{App, agents, observe, runs, tasks};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, delete, get, post};
@@ -142,15 +142,15 @@ fn of_runs() -> Vec<Route> {
 fn of_watchers() -> Vec<Route> {
     let events = "Streams events as they become durable, as server-sent events.";
     vec![
-        Route::new("get", "/v1/events", events, get(insight::events))
+        Route::new("get", "/v1/events", events, get(observe::events))
             .given(&["after", "family", "task", "run", "agent"])
             .refusing(&[400, 422]),
-        Route::new("get", "/v1/trail", "Returns the audit trail, including rejected requests.", get(insight::trail)),
-        Route::new("get", "/metrics", "Returns metrics for Prometheus.", get(insight::metrics)),
-        Route::new("get", "/health", "Returns whether the host is running.", get(insight::health))
+        Route::new("get", "/v1/trail", "Returns the audit trail, including rejected requests.", get(observe::trail)),
+        Route::new("get", "/metrics", "Returns metrics for Prometheus.", get(observe::metrics)),
+        Route::new("get", "/health", "Returns whether the host is running.", get(observe::health))
             .refusing(&[503])
             .open(),
-        Route::new("get", "/openapi.json", "Returns this description.", get(insight::openapi)).open(),
+        Route::new("get", "/openapi.json", "Returns this description.", get(observe::openapi)).open(),
     ]
 }
 
@@ -160,8 +160,8 @@ pub fn router(app: App) -> Router {
     routes()
         .into_iter()
         .fold(Router::new(), |router, route| router.route(route.path, route.to))
-        .fallback(insight::nowhere)
-        .method_not_allowed_fallback(insight::not_so)
+        .fallback(observe::nowhere)
+        .method_not_allowed_fallback(observe::not_so)
         .layer(DefaultBodyLimit::max(bytes))
         .with_state(app)
 }

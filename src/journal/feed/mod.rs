@@ -2,7 +2,7 @@
 //!
 //! A [`Projection`] is a fold that stands alone: it takes the entries that an [`Outbox`](crate::Outbox) brings, or those of a
 //! journal that is read back. A [`Feed`] is one that keeps the entries that an [`EventFilter`] lets pass. The feature `observe`
-//! has more of them in `insight`: metrics, progress, timelines and others.
+//! has more of them in `observe`: metrics, progress, timelines and others.
 
 mod filter;
 mod subject;

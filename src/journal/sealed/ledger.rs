@@ -31,7 +31,7 @@ impl Mark {
 /// only with a [`Mark`] that is stored elsewhere.
 ///
 /// The core does not use ledgers. A host appends the record of a command after the command's events, which
-/// [`Decision::led_to`](crate::access::Decision::led_to) names. A denied command has no events, so its record is the only trace.
+/// [`Decision::events`](crate::access::Decision::events) names. A denied command has no events, so its record is the only trace.
 ///
 /// ```
 /// use counterpoint::journal::sealed::{Key, Ledger, LedgerFault, Stream};

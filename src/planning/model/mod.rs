@@ -99,7 +99,7 @@ impl Project {
     ///
     /// # Errors
     ///
-    /// All faults of the project, see [`ProjectFault`](super::Fault).
+    /// All faults of the project, see [`ProjectFault`](super::ProjectFault).
     pub fn check(&self) -> Result<Problem, InvalidProject> {
         Problem::of(self)
     }

@@ -284,7 +284,7 @@ impl fmt::Debug for Candidates<'_> {
     }
 }
 
-/// A set of places of agents, see [`Candidates::without`].
+/// A set of places of agents, see [`Candidates::only`].
 #[derive(Debug, Clone, Default)]
 pub struct Places(Bits);
 
