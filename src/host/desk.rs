@@ -4,7 +4,6 @@
 //! the rest. How it waits and who does the work is its own.
 
 use super::HostError;
-use crate::base::error::RestoreError;
 use crate::base::id::{AgentId, AttemptId, Incarnation, RunId, Seq, TaskId};
 use crate::base::time::Time;
 use crate::engine::{Engine, EngineSnapshot};
@@ -261,8 +260,4 @@ const fn ended(task: TaskId, event: &TaskEvent) -> Option<Ended> {
         | TaskEvent::Expired { .. } => Some(Ended::AllOf(task)),
         _ => None,
     }
-}
-
-pub(super) fn read_snapshot(bytes: &[u8]) -> Result<EngineSnapshot, RestoreError> {
-    serde_json::from_slice(bytes).map_err(|error| RestoreError::Snapshot { reason: error.to_string() })
 }

@@ -49,9 +49,75 @@ impl SnapshotStatus {
     }
 }
 
+/// How a snapshot becomes bytes and a state again.
+///
+/// The code that reads and writes a whole state is a fifth of the library. Only functions that are generic over the journal
+/// name [`json`](Self::json), so the compiler generates that code in programs that open a journal and in no others.
+#[derive(Clone, Copy)]
+pub(super) struct Codec {
+    write: fn(&EngineSnapshot) -> Result<Vec<u8>, AppendError>,
+    read: fn(&[u8]) -> Result<EngineSnapshot, RestoreError>,
+}
+
+impl Codec {
+    /// Snapshots as JSON.
+    #[inline]
+    pub(super) fn json() -> Self {
+        Self { write: write_json, read: read_json }
+    }
+}
+
+#[inline]
+fn write_json(snapshot: &EngineSnapshot) -> Result<Vec<u8>, AppendError> {
+    serde_json::to_vec(snapshot).map_err(refused)
+}
+
+#[inline]
+fn read_json(bytes: &[u8]) -> Result<EngineSnapshot, RestoreError> {
+    serde_json::from_slice(bytes).map_err(|error| RestoreError::Snapshot { reason: error.to_string() })
+}
+
+/// What outlives a host.
+#[derive(Clone, Copy)]
+pub(super) enum Persistence {
+    /// Nothing: the journal is new and in memory.
+    Nothing,
+    /// The events of the journal. A snapshot that the journal holds is read.
+    Events(Codec),
+    /// The same, and snapshots are taken while the host runs.
+    Snapshots(Codec, Snapshots),
+}
+
+impl Persistence {
+    /// The state in the snapshot that a journal holds.
+    pub(super) fn read(self, snapshot: Option<&[u8]>) -> Result<Option<EngineSnapshot>, RestoreError> {
+        match self {
+            Self::Nothing => Ok(None),
+            Self::Events(codec) | Self::Snapshots(codec, _) => snapshot.map(codec.read).transpose(),
+        }
+    }
+
+    /// A writer of snapshots that follows from the state with which the host begins, if snapshots are taken.
+    pub(super) fn writer(
+        self,
+        config: &Config,
+        snapshot: Option<&EngineSnapshot>,
+        epoch: Epoch,
+        archive: Option<Box<dyn Archive>>,
+    ) -> Result<Option<SnapshotWriter>, RestoreError> {
+        let Self::Snapshots(codec, Snapshots { every }) = self else { return Ok(None) };
+        let follower = match snapshot {
+            Some(snapshot) => Follower::from_snapshot(config, snapshot)?,
+            None => Follower::new(config),
+        };
+        Ok(Some(SnapshotWriter { follower, codec, every, since: 0, epoch, archive }))
+    }
+}
+
 /// Follows the events of an engine, and takes snapshots of the state that they lead to.
 pub(super) struct SnapshotWriter {
     follower: Follower,
+    codec: Codec,
     every: usize,
     /// Events since the last snapshot, or the last attempt at one.
     since: usize,
@@ -73,20 +139,6 @@ pub(super) enum Step {
 }
 
 impl SnapshotWriter {
-    /// A writer that follows from the state with which the host begins.
-    pub(super) fn open(
-        snapshots: Snapshots,
-        config: &Config,
-        snapshot: Option<&EngineSnapshot>,
-        (epoch, archive): (Epoch, Option<Box<dyn Archive>>),
-    ) -> Result<Self, RestoreError> {
-        let follower = match snapshot {
-            Some(snapshot) => Follower::from_snapshot(config, snapshot)?,
-            None => Follower::new(config),
-        };
-        Ok(Self { follower, every: snapshots.every, since: 0, epoch, archive })
-    }
-
     /// Follows these events, and takes a snapshot if one is due or requested.
     pub(super) fn work(&mut self, events: &[Entry], requested: bool) -> Step {
         if let Err(error) = events.iter().try_for_each(|event| self.follower.follow(event)) {
@@ -98,8 +150,8 @@ impl SnapshotWriter {
         }
         self.since = 0;
         let (epoch, at) = (self.epoch, self.follower.last_seq());
-        match (serde_json::to_vec(&self.follower.snapshot()), &mut self.archive) {
-            (Err(error), _) => Step::Kept(Err(refused(error))),
+        match ((self.codec.write)(&self.follower.snapshot()), &mut self.archive) {
+            (Err(error), _) => Step::Kept(Err(error)),
             (Ok(snapshot), Some(archive)) => Step::Kept(archive.keep_snapshot(epoch, at, snapshot).map(|()| at)),
             (Ok(snapshot), None) => Step::Written(at, snapshot),
         }

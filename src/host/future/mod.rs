@@ -82,10 +82,9 @@ pub use timer::{BoxFuture, Timer};
 #[cfg(feature = "tower")]
 pub use tower::{CallError, HostService, ServiceAgent};
 
-use super::desk::{Ask, Desk, Reply, read_snapshot};
-use super::snapshots::{SnapshotStatus, SnapshotWriter, Snapshots};
+use super::desk::{Ask, Desk, Reply};
+use super::snapshots::{Codec, Persistence, SnapshotStatus, Snapshots};
 use super::{HostError, with_kinds};
-use crate::base::error::RestoreError;
 use crate::base::id::{AgentId, Incarnation, RunId, Seq};
 use crate::base::name::Name;
 use crate::base::payload::Payload;
@@ -139,7 +138,7 @@ impl FutureHost {
     pub fn start(config: Config, timer: impl Timer) -> Result<(Self, Driver), HostError> {
         let mut journal = MemoryJournal::default();
         let taken = Journal::take_over(&mut journal)?;
-        Self::over(config, (journal, taken), timer, None)
+        Self::over(config, (journal, taken), timer, (Persistence::Nothing, None))
     }
 
     /// A host that goes on where a journal ends. Agents of an earlier host are gone with it: what they held is tried again,
@@ -154,7 +153,7 @@ impl FutureHost {
         timer: impl Timer,
     ) -> Result<(Self, Driver), HostError> {
         let taken = AsyncJournal::take_over(&mut journal).await?;
-        Self::over(config, (journal, taken), timer, None)
+        Self::over(config, (journal, taken), timer, (Persistence::Events(Codec::json()), None))
     }
 
     /// The same, with snapshots taken as it goes, so that the journal stays short and a restart quick. A second state
@@ -211,26 +210,23 @@ impl FutureHost {
     ) -> Result<(Self, Driver), HostError> {
         let taken = AsyncJournal::take_over(&mut journal).await?;
         let archive = AsyncJournal::archive(&mut journal).await;
-        let means = Means { often: snapshots, archive, away: Box::new(away) };
-        Self::over(config, (journal, taken), timer, Some(means))
+        let means = Means { archive, away: Box::new(away) };
+        Self::over(config, (journal, taken), timer, (Persistence::Snapshots(Codec::json(), snapshots), Some(means)))
     }
 
     fn over(
         config: Config,
         (journal, taken): (impl AsyncJournal, Takeover),
         timer: impl Timer,
-        snapshots: Option<Means>,
+        (persistence, means): (Persistence, Option<Means>),
     ) -> Result<(Self, Driver), HostError> {
-        let snapshot = taken.snapshot.as_deref().map(read_snapshot).transpose()?;
-        let writer = |Means { often, archive, away }| {
-            let keeper = (taken.epoch, archive);
-            Ok::<_, RestoreError>((SnapshotWriter::open(often, &config, snapshot.as_ref(), keeper)?, away))
-        };
-        let writer = snapshots.map(writer).transpose()?;
+        let snapshot = persistence.read(taken.snapshot.as_deref())?;
+        let (archive, away) = means.map(|means| (means.archive, means.away)).unzip();
+        let writer = persistence.writer(&config, snapshot.as_ref(), taken.epoch, archive.flatten())?;
         let desk = Desk::restore(config, snapshot.as_ref(), &taken.tail)?;
         let followers = Followers::of(&taken.tail);
         let (tail, last) = (taken.tail, desk.engine.last_seq());
-        let snapshots = writer.map(|(writer, away)| SnapshotTask::new(writer, away, (tail, last)));
+        let snapshots = writer.zip(away).map(|(writer, away)| SnapshotTask::new(writer, away, (tail, last)));
         let clockwork = Clockwork::new(Arc::new(timer), desk.engine.at());
         let (inbox, messages) = bounded(INBOX);
         let (words, said) = unbounded();

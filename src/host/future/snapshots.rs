@@ -3,7 +3,7 @@
 use super::journal::{Away, Blocking};
 use crate::base::id::Seq;
 use crate::host::desk::Reply;
-use crate::host::snapshots::{Kept, SnapshotStatus, SnapshotWriter, Snapshots, Step};
+use crate::host::snapshots::{Kept, SnapshotStatus, SnapshotWriter, Step};
 use crate::journal::{AppendError, Archive};
 use crate::message::effect::Outbox;
 use crate::message::event::Entry;
@@ -31,7 +31,6 @@ pub(super) struct SnapshotTask {
 
 /// What it takes to take snapshots.
 pub(super) struct Means {
-    pub(super) often: Snapshots,
     pub(super) archive: Option<Box<dyn Archive>>,
     pub(super) away: Box<Away>,
 }

@@ -45,6 +45,7 @@ pub use handle::{RunHandle, TaskHandle};
 
 use super::clock::Clock;
 use super::desk::{Ask, Reply};
+use super::snapshots::{Codec, Persistence};
 use super::{Agent, with_kinds};
 use crate::base::id::{AgentId, Incarnation, RunId, Seq};
 use crate::base::name::Name;
@@ -92,7 +93,7 @@ impl ThreadHost {
     ///
     /// When a thread cannot be started.
     pub fn start(config: Config) -> Result<Self, HostError> {
-        Self::open(config, MemoryJournal::default())
+        Self::open_with(config, Box::new(MemoryJournal::default()), Persistence::Nothing)
     }
 
     /// A host that goes on where a journal ends. Agents of an earlier host are gone with its threads: what they held is
@@ -102,7 +103,7 @@ impl ThreadHost {
     ///
     /// When the journal cannot be opened or restored from, or a thread cannot be started.
     pub fn open(config: Config, journal: impl Journal + 'static) -> Result<Self, HostError> {
-        Self::open_with(config, Box::new(journal), None)
+        Self::open_with(config, Box::new(journal), Persistence::Events(Codec::json()))
     }
 
     /// The same, with snapshots taken as it goes, so that the journal stays short and a restart quick. A thread of its own
@@ -132,14 +133,14 @@ impl ThreadHost {
         journal: impl Journal + 'static,
         snapshots: Snapshots,
     ) -> Result<Self, HostError> {
-        Self::open_with(config, Box::new(journal), Some(snapshots))
+        Self::open_with(config, Box::new(journal), Persistence::Snapshots(Codec::json(), snapshots))
     }
 
-    fn open_with(config: Config, journal: Box<dyn Journal>, snapshots: Option<Snapshots>) -> Result<Self, HostError> {
+    fn open_with(config: Config, journal: Box<dyn Journal>, persistence: Persistence) -> Result<Self, HostError> {
         let (inbox, messages) = bounded(INBOX);
         let (alive, ended) = bounded(0);
         let ends = (inbox.clone(), ended.clone());
-        let (mut owner, snapshots) = Owner::open(config, journal, snapshots, messages, ends)?;
+        let (mut owner, snapshots) = Owner::open(config, journal, persistence, messages, ends)?;
         let clock = owner.clock();
         let thread = thread::Builder::new()
             .name("counterpoint".into())

@@ -6,9 +6,9 @@ use super::worker::{self, Assignment};
 use crate::base::id::{AttemptId, Incarnation, Seq};
 use crate::base::time::Time;
 use crate::host::clock::Clock;
-use crate::host::desk::{Batch, Desk, Ended, Reply, read_snapshot};
-use crate::host::snapshots::{Kept, SnapshotWriter};
-use crate::host::{Agent, HostError, Snapshots};
+use crate::host::desk::{Batch, Desk, Ended, Reply};
+use crate::host::snapshots::{Kept, Persistence};
+use crate::host::{Agent, HostError};
 use crate::journal::{Epoch, Journal};
 use crate::message::command::AgentCommand;
 use crate::message::effect::Effect;
@@ -54,17 +54,13 @@ impl Owner {
     pub(super) fn open(
         config: Config,
         mut journal: Box<dyn Journal>,
-        snapshots: Option<Snapshots>,
+        persistence: Persistence,
         inbox: Receiver<Message>,
         (sender, ended): (Sender<Message>, Receiver<()>),
     ) -> Result<(Self, Option<SnapshotThread>), HostError> {
         let taken = journal.take_over()?;
-        let snapshot = taken.snapshot.as_deref().map(read_snapshot).transpose()?;
-        let writer = |often| {
-            let keeper = (taken.epoch, journal.archive());
-            SnapshotWriter::open(often, &config, snapshot.as_ref(), keeper)
-        };
-        let writer = snapshots.map(writer).transpose()?;
+        let snapshot = persistence.read(taken.snapshot.as_deref())?;
+        let writer = persistence.writer(&config, snapshot.as_ref(), taken.epoch, journal.archive())?;
         let mut desk = Desk::restore(config, snapshot.as_ref(), &taken.tail)?;
         let thread = writer.map(|writer| SnapshotThread::start(writer, taken.tail, (sender.clone(), ended)));
         let (snapshots, follower) = thread.transpose()?.unzip();
