@@ -1,11 +1,15 @@
 //! The host on threads: whoever asks is answered, nothing is answered before it is durable, and every thread ends.
 
 use counterpoint::host::Agent;
-use counterpoint::host::thread::{EventFilter, HostError, Snapshots, ThreadHost};
+use counterpoint::host::thread::{HostError, Snapshots, ThreadHost};
+use counterpoint::journal::EventFilter;
 use counterpoint::journal::{AppendError, Epoch, Journal, JournalError, MemoryJournal, Seen, Takeover};
-use counterpoint::workflow::{Attempt, Step, Steps, Workflow};
-use counterpoint::{AgentId, AgentSpec, AttemptId, Config, Engine, Entry, Failure, Payload, Policy, Retry, RunId, Seq, TaskCommand, TaskId, TaskOutcome, TaskSpec};
 use counterpoint::scheduler::TaskStatus;
+use counterpoint::workflow::{Attempt, Step, Steps, Workflow};
+use counterpoint::{
+    AgentId, AgentSpec, AttemptId, Config, Engine, Entry, Failure, Payload, Policy, Retry, RunId, Seq, TaskCommand,
+    TaskId, TaskOutcome, TaskSpec,
+};
 use counterpoint_shuttle::check;
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::thread::{self, JoinHandle};
